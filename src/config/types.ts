@@ -1,0 +1,183 @@
+/** What a checked smtpd.conf says, as plain data that can be posted to an isolate. See smtpd.conf(5). */
+
+/** Where a thing was written; `file` as given on the command line or in `include`. */
+export interface SourceLine {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** A list has keys only; a map has values. Keys are lower-case, sorted and unique (the last one written wins). */
+export interface StaticTable {
+  readonly name: string;
+  readonly kind: "list" | "map";
+  /** Pairs of key and value; the value of a list entry is "". */
+  readonly entries: ReadonlyArray<readonly [string, string]>;
+  /** Absolute path for a table read from a file; null for one written inline. */
+  readonly path: string | null;
+}
+
+/** A test of something against a table. */
+export interface TableTest {
+  readonly negated: boolean;
+  readonly regex: boolean;
+  readonly table: string;
+}
+
+export type RuleFrom =
+  | { readonly kind: "socket"; readonly negated: boolean }
+  | ({ readonly kind: "source" } & TableTest)
+  | { readonly kind: "rdns"; readonly negated: boolean; readonly test: TableTest | null };
+
+/** One `match` line. Absent criteria are null; `from` and `for` always stand (default: local). */
+export interface Rule {
+  readonly at: SourceLine;
+  readonly tag: TableTest | null;
+  readonly from: RuleFrom;
+  readonly for: TableTest;
+  readonly helo: TableTest | null;
+  readonly auth: { readonly negated: boolean; readonly test: TableTest | null } | null;
+  readonly tls: { readonly negated: boolean } | null;
+  readonly mailFrom: TableTest | null;
+  readonly rcptTo: TableTest | null;
+  readonly outcome: { readonly kind: "reject" } | { readonly kind: "action"; readonly name: string };
+}
+
+export type LocalMethod =
+  | { readonly type: "mbox" }
+  | { readonly type: "maildir"; readonly path: string | null; readonly junk: boolean }
+  | { readonly type: "lmtp"; readonly destination: string; readonly rcptTo: boolean }
+  | { readonly type: "mda"; readonly command: string }
+  | { readonly type: "forward-only" }
+  | { readonly type: "expand-only" };
+
+export interface LocalAction {
+  readonly kind: "local";
+  readonly name: string;
+  readonly method: LocalMethod;
+  readonly user: string | null;
+  readonly alias: string | null;
+  readonly virtual: string | null;
+  readonly userbase: string | null;
+  readonly wrapper: string | null;
+  readonly ttlSeconds: number | null;
+}
+
+export interface RelayAction {
+  readonly kind: "relay";
+  readonly name: string;
+  readonly helo: string | null;
+  readonly heloSrc: string | null;
+  readonly pki: string | null;
+  readonly ca: string | null;
+  readonly ciphers: string | null;
+  readonly protocols: string | null;
+  readonly src: string | null;
+  readonly mailFrom: string | null;
+  readonly backup: { readonly mx: string | null } | null;
+  readonly host: string | null;
+  readonly domain: string | null;
+  readonly tls: "verify" | "no-verify" | null;
+  readonly auth: string | null;
+  readonly filter: string | null;
+  readonly srs: boolean;
+  readonly ttlSeconds: number | null;
+}
+
+export type Action = LocalAction | RelayAction;
+
+/** One `listen on` line before its interface is resolved to addresses. */
+export interface ListenSpec {
+  readonly at: SourceLine;
+  /** Interface name, group, address or host name; "socket" (with `socket: true`) for the local socket. */
+  readonly on: string;
+  readonly socket: boolean;
+  readonly family: 4 | 6 | null;
+  readonly port: number;
+  readonly tls: "none" | "tls" | "tls-require" | "smtps";
+  readonly verify: boolean;
+  readonly pki: readonly string[];
+  readonly ca: string | null;
+  readonly ciphers: string | null;
+  readonly protocols: string | null;
+  /** `table` null means system accounts. */
+  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  readonly hostname: string | null;
+  readonly hostnames: string | null;
+  readonly tag: string;
+  readonly filter: string | null;
+  readonly maskSource: boolean;
+  readonly receivedAuth: boolean;
+  readonly noDsn: boolean;
+  readonly proxyV2: boolean;
+  readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
+}
+
+export interface Pki {
+  readonly name: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly dhe: "none" | "auto" | "legacy";
+}
+
+/** `mta limit` block; see limits-defaults in smtpd.conf(5). Seconds and counts. */
+export interface RelayLimits {
+  readonly maxConnPerHost: number;
+  readonly maxConnPerRoute: number;
+  readonly maxConnPerSource: number;
+  readonly maxConnPerConnector: number;
+  readonly maxConnPerRelay: number;
+  readonly maxConnPerDomain: number;
+  readonly connDelayHost: number;
+  readonly connDelayRoute: number;
+  readonly connDelaySource: number;
+  readonly connDelayConnector: number;
+  readonly connDelayRelay: number;
+  readonly connDelayDomain: number;
+  readonly reconnDelayRoute: number;
+  readonly sessionMailMax: number;
+  readonly sessionTransactionDelay: number;
+  readonly sessionKeepalive: number;
+  readonly maxFailuresPerSession: number;
+  readonly taskHiwat: number;
+  readonly taskLowat: number;
+  readonly taskRelease: number;
+  readonly family: 4 | 6 | null;
+}
+
+export interface Config {
+  /** The file that was read, as given. */
+  readonly file: string;
+  readonly listen: readonly ListenSpec[];
+  readonly tables: Readonly<Record<string, StaticTable>>;
+  readonly actions: Readonly<Record<string, Action>>;
+  readonly rules: readonly Rule[];
+  readonly pki: Readonly<Record<string, Pki>>;
+  readonly ca: Readonly<Record<string, string>>;
+  readonly smtp: {
+    readonly maxMessageBytes: number;
+    readonly maxMails: number;
+    readonly maxRcpt: number;
+    readonly ciphers: string | null;
+    readonly subAddressDelimiter: string;
+  };
+  readonly queue: { readonly ttlSeconds: number };
+  readonly bounce: { readonly warnIntervalsSeconds: readonly number[] };
+  readonly mda: { readonly maxSession: number; readonly maxSessionPerUser: number; readonly taskHiwat: number };
+  readonly mta: {
+    readonly maxDeferred: number;
+    readonly limits: RelayLimits;
+    readonly domainLimits: Readonly<Record<string, RelayLimits>>;
+  };
+  readonly scheduler: { readonly maxInflight: number; readonly maxSchedule: number };
+  /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
+  readonly admin: { readonly address: string; readonly port: number } | null;
+}
+
+/** What the parser says of a bad line. */
+export interface Diagnostic extends SourceLine {
+  readonly message: string;
+}
+
+export type ParseResult =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[]; readonly fatal: string | null };

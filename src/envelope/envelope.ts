@@ -1,0 +1,119 @@
+/** Envelope of one queued message: who it is from, where this copy goes, how delivery went so far. Knows no disk; see src/queue. */
+
+import type { Mailbox, ReversePath } from "./address.ts";
+
+/** 8 lower-case hex digits, never all zero. */
+export type MessageId = string;
+/** 16 lower-case hex digits: the message's 8, then 8 of its own (never all zero). */
+export type EnvelopeId = string;
+/** Who delivers it: a local delivery (mda), a relay to another host (mta), or the bounce writer. */
+export type Agent = "mda" | "mta" | "bounce";
+
+/** DSN parameters of RFC 3461, kept for each recipient. */
+export interface Dsn {
+  /** Bits of `notify` below; 0 when the client said nothing. */
+  readonly notify: number;
+  readonly ret: "FULL" | "HDRS" | "";
+  readonly envid: string;
+  readonly orcpt: string;
+}
+export const NOTIFY = { SUCCESS: 1, FAILURE: 2, DELAY: 4, NEVER: 8 } as const;
+export const NO_DSN: Dsn = { notify: 0, ret: "", envid: "", orcpt: "" };
+
+/** What the session knew when it accepted the message. */
+export interface Origin {
+  /** `local` for the socket, else an IPv4 address or a bracketed IPv6 address. */
+  readonly address: string;
+  /** Reverse DNS name of the client, `<unknown>` when it has none. */
+  readonly hostname: string;
+  readonly helo: string;
+  /** Name this server used in its banner. */
+  readonly smtpname: string;
+  /** Tag of the listener, "" for none. */
+  readonly tag: string;
+  /** Login name, "" when not authenticated (local submissions are authenticated without one). */
+  readonly username: string;
+  readonly authenticated: boolean;
+}
+
+/** Where one expanded recipient goes. The rules decide it once, during RCPT. */
+export type Deliverable =
+  | {
+    readonly agent: "mda";
+    readonly action: string;
+    readonly dest: Mailbox;
+    /** Local account (lower-case, without sub-address). */
+    readonly user: string;
+    /** What stood behind the delimiter in `user+tag`, "" for none. */
+    readonly subAddress: string;
+    /** Shell command of a pipe or file target; "" for the action's own method. */
+    readonly exec: string;
+  }
+  | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };
+
+/** Enhanced status code, RFC 3463: class 2, 4 or 5; `code` is "subject.detail", as in "4.7". */
+export interface Status {
+  readonly class: 2 | 4 | 5;
+  readonly code: string;
+}
+
+/** What never changes about an envelope once it is queued. */
+export interface EnvelopeFacts {
+  readonly id: EnvelopeId;
+  readonly sender: ReversePath;
+  /** The recipient of the RCPT command. */
+  readonly rcpt: Mailbox;
+  /** The recipient after expansion. */
+  readonly dest: Mailbox;
+  readonly origin: Origin;
+  readonly dsn: Dsn;
+  /** Name of the action in smtpd.conf ("" for bounces). */
+  readonly action: string;
+  readonly agent: Agent;
+  /** Made by expansion, or by the daemon itself: rules see it as local. */
+  readonly internal: boolean;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly user?: string;
+  readonly subAddress?: string;
+  readonly exec?: string;
+  readonly bounce?: BounceFacts;
+}
+
+/** An envelope of agent "bounce" asks for a notice about the envelope whose other fields it copies. */
+export interface BounceFacts {
+  readonly kind: "failed" | "delayed" | "delivered" | "relayed";
+  /** Text shown for the recipient, usually the server's last reply. */
+  readonly text: string;
+  readonly status: Status;
+  /** Age at which a delayed notice is sent, and how long the message is kept, in seconds. */
+  readonly delaySeconds?: number;
+  readonly ttlSeconds: number;
+}
+
+/** What delivery attempts change. */
+export interface EnvelopeState {
+  tries: number;
+  /** Milliseconds since the epoch, 0 for never. */
+  lastTryAt: number;
+  lastBounceAt: number;
+  errorLine: string;
+  status: Status | null;
+  suspended: boolean;
+}
+
+export interface Envelope extends EnvelopeFacts, EnvelopeState {}
+
+/** How one attempt to deliver one envelope ended. */
+export type Outcome =
+  | {
+    readonly result: "ok";
+    readonly text: string; /** The next hop takes over DSN duties. */
+    readonly dsnRelayed?: boolean;
+  }
+  | { readonly result: "tempfail" | "permfail" | "loop"; readonly text: string; readonly status: Status };
+
+/** The message an envelope belongs to. */
+export function messageOf(id: EnvelopeId): MessageId {
+  return id.slice(0, 8);
+}

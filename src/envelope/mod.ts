@@ -1,0 +1,4 @@
+/** Front door of the envelope folder. */
+export * from "./address.ts";
+export * from "./envelope.ts";
+export * from "./ids.ts";

@@ -1,0 +1,2 @@
+/** Front door of the events folder. */
+export * from "./types.ts";

@@ -1,0 +1,132 @@
+/**
+ * Everything that is worth telling: one typed event each. Log lines, metrics, `smtpctl monitor` and the admin page are readers of this
+ * one stream; see log.ts for the line of each event. No event carries a secret or message content.
+ */
+
+import type { EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
+
+export type LogLevel = "debug" | "info" | "warn" | "crit";
+
+/** Subsystems of `smtpd -T` and `smtpctl trace`. */
+export const TRACES = [
+  "imsg",
+  "io",
+  "smtp",
+  "filters",
+  "mta",
+  "bounce",
+  "scheduler",
+  "lookup",
+  "stat",
+  "rules",
+  "mproc",
+  "expand",
+  "tables",
+  "queue",
+] as const;
+export type Trace = typeof TRACES[number];
+
+export type SmtpEvent =
+  | {
+    readonly type: "smtp-connected";
+    readonly session: string;
+    readonly address: string;
+    readonly host: string;
+    readonly family: "inet4" | "inet6" | "local";
+    readonly smtps: boolean;
+  }
+  | { readonly type: "smtp-tls"; readonly session: string; readonly ciphers: string }
+  | {
+    readonly type: "smtp-message";
+    readonly session: string;
+    readonly message: MessageId;
+    readonly bytes: number;
+    readonly rcpts: number;
+    readonly proto: "ESMTP" | "SMTP";
+  }
+  | {
+    readonly type: "smtp-envelope";
+    readonly session: string;
+    readonly envelope: EnvelopeId;
+    readonly from: ReversePath;
+    readonly to: Mailbox;
+  }
+  | { readonly type: "smtp-failed-command"; readonly session: string; readonly command: string; readonly reply: string }
+  | { readonly type: "smtp-bad-input"; readonly session: string; readonly reply: string }
+  | {
+    readonly type: "smtp-disconnected";
+    readonly session: string;
+    readonly reason: string; /** It had been under TLS. */
+    readonly tls: boolean;
+    readonly smtps: boolean;
+    readonly local: boolean;
+  };
+
+export type MtaEvent =
+  | {
+    readonly type: "mta-connecting";
+    readonly session: string; /** smtp://IP:PORT and the like */
+    readonly address: string;
+    readonly host: string;
+  }
+  | { readonly type: "mta-connected"; readonly session: string }
+  | { readonly type: "mta-tls"; readonly session: string; readonly ciphers: string }
+  | {
+    readonly type: "mta-cert-check";
+    readonly session: string;
+    readonly result: "valid" | "unverified";
+    readonly fingerprint: string;
+  }
+  | { readonly type: "mta-error"; readonly session: string; readonly reason: string }
+  | { readonly type: "mta-disconnected"; readonly session: string; readonly reason: string; readonly messages: number };
+
+/** One finished attempt; written as `mta delivery` or `mda delivery`. */
+export interface DeliveryEvent {
+  readonly type: "delivery";
+  readonly agent: "mta" | "mda";
+  readonly session: string;
+  readonly envelope: EnvelopeId;
+  readonly from: ReversePath;
+  readonly to: Mailbox;
+  readonly rcpt: Mailbox;
+  readonly delayMs: number;
+  readonly outcome: Outcome["result"];
+  /** The whole text of `stat=`. */
+  readonly stat: string;
+  /** mta only: local address or "-"; and `IP (PTR)` or the domain. */
+  readonly source?: string;
+  readonly relay?: string;
+  /** mda only. */
+  readonly user?: string;
+}
+
+export type QueueEvent =
+  | {
+    readonly type: "queue-expire" | "queue-remove";
+    readonly agent: "mta" | "mda" | "bounce";
+    readonly envelope: EnvelopeId;
+    readonly from: ReversePath;
+    readonly to: Mailbox;
+    readonly rcpt: Mailbox;
+    readonly delayMs: number;
+    readonly stat: string;
+  }
+  | {
+    readonly type: "queue-bounce";
+    readonly kind: "failed" | "delayed" | "delivered" | "relayed";
+    readonly message: MessageId;
+  };
+
+/** A change of a statistic of `smtpctl show stats`: `by` adds to it, `to` sets it. Keys are those of the manual. */
+export type StatEvent =
+  | { readonly type: "count"; readonly key: string; readonly by: number }
+  | { readonly type: "gauge"; readonly key: string; readonly to: number };
+
+export type TextEvent =
+  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
+  | { readonly type: "trace"; readonly trace: Trace; readonly text: string };
+
+export type Event = SmtpEvent | MtaEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
+
+/** Where an isolate reports events; src/isolate gives every isolate one. */
+export type Report = (event: Event) => void;

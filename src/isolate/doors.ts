@@ -1,0 +1,344 @@
+/**
+ * Every door of the house: who may speak to whom, with which messages. A door that is not listed does not exist: main makes the
+ * ports from DOORS, and an isolate can only name a door of its own. Plain data only: all of this is posted.
+ */
+
+import type {
+  Agent,
+  Deliverable,
+  Envelope,
+  EnvelopeFacts,
+  EnvelopeId,
+  Mailbox,
+  MessageId,
+  Origin,
+  Outcome,
+  ReversePath,
+} from "../envelope/mod.ts";
+import type { Event, Trace } from "../events/mod.ts";
+
+/** The roles. There may be several smtp isolates; all other roles have one isolate. */
+export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "control";
+
+/** Each door as "caller-callee"; both sides may send. The value tells what each side says. */
+export interface Doors {
+  "smtp-lookup": { asks: ToLookup; answers: FromLookup };
+  "smtp-queue": { asks: SmtpToQueue; answers: QueueToSmtp };
+  "queue-scheduler": { asks: QueueToScheduler; answers: SchedulerToQueue };
+  "scheduler-relay": { asks: Job; answers: never };
+  "scheduler-delivery": { asks: Job; answers: never };
+  "relay-queue": { asks: AgentToQueue; answers: QueueToAgent };
+  "delivery-queue": { asks: AgentToQueue; answers: QueueToAgent };
+  "relay-lookup": { asks: ToLookup; answers: FromLookup };
+  "delivery-lookup": { asks: ToLookup; answers: FromLookup };
+  /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
+  "queue-lookup": { asks: ToLookup; answers: FromLookup };
+  "control-queue": { asks: ControlToQueue; answers: QueueToControl };
+  "control-scheduler": { asks: ControlToScheduler; answers: SchedulerToControl };
+  "control-relay": { asks: ControlToRelay; answers: RelayToControl };
+  "control-lookup": { asks: ControlToLookup; answers: LookupToControl };
+  /** Events flow one way, into control, which keeps the log and the counters. */
+  "smtp-control": { asks: Event; answers: never };
+  "lookup-control": { asks: Event; answers: never };
+  "queue-control": { asks: Event; answers: never };
+  "scheduler-control": { asks: Event; answers: never };
+  "relay-control": { asks: Event; answers: never };
+  "delivery-control": { asks: Event; answers: never };
+}
+export type DoorName = keyof Doors;
+
+export const DOORS: readonly DoorName[] = [
+  "smtp-lookup",
+  "smtp-queue",
+  "queue-scheduler",
+  "scheduler-relay",
+  "scheduler-delivery",
+  "relay-queue",
+  "delivery-queue",
+  "relay-lookup",
+  "delivery-lookup",
+  "queue-lookup",
+  "control-queue",
+  "control-scheduler",
+  "control-relay",
+  "control-lookup",
+  "smtp-control",
+  "lookup-control",
+  "queue-control",
+  "scheduler-control",
+  "relay-control",
+  "delivery-control",
+];
+
+// Every question carries `call`, a number of the asker's choosing; the answer carries the same. Messages without `call` want no answer.
+
+// ── smtp, relay, delivery, queue → lookup ─────────────────────────────────────────────────────────────────────────────────────────
+
+export type ToLookup =
+  /** Who gets this recipient? Asked at RCPT. */
+  | {
+    readonly type: "expand";
+    readonly call: number;
+    readonly origin: Origin;
+    readonly tls: boolean;
+    readonly sender: ReversePath;
+    readonly rcpt: Mailbox;
+  }
+  /** Name of an IP address, forward-confirmed or not. */
+  | { readonly type: "client-name"; readonly call: number; readonly address: string }
+  /** Account a local delivery acts for: of the action's userbase, or of its `user` option. */
+  | { readonly type: "account"; readonly call: number; readonly action: string; readonly user: string }
+  /** Next relay URL of the action's `host` table, or the URL for a domain of its `domain` table. */
+  | { readonly type: "smarthost"; readonly call: number; readonly action: string; readonly domain: string };
+
+export type FromLookup =
+  | { readonly type: "expanded"; readonly call: number; readonly result: Expansion }
+  | {
+    readonly type: "client-name";
+    readonly call: number; /** `<unknown>` for none */
+    readonly hostname: string;
+    readonly confirmed: "pass" | "fail" | "error";
+  }
+  | { readonly type: "account"; readonly call: number; readonly result: AccountResult }
+  | {
+    readonly type: "smarthost";
+    readonly call: number; /** null: cannot retrieve smarthost */
+    readonly url: string | null;
+  };
+
+export type Expansion =
+  | {
+    readonly ok: true;
+    readonly targets: readonly Deliverable[]; /** Made by expansion: the envelope is internal. Same index as targets. */
+    readonly internal: readonly boolean[];
+  }
+  /** `text` is the full reply without the code: "2.1.5 …", ends without CRLF. */
+  | { readonly ok: false; readonly code: number; readonly text: string };
+
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+export type AccountResult =
+  /** `identity` is who the delivery runs as (the action's `user`, else the account); `account` is the recipient. */
+  | { readonly ok: true; readonly account: Account; readonly identity: Account }
+  | { readonly ok: false; readonly temporary: boolean; readonly text: string };
+
+// ── smtp ⇄ queue ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * A message on its way in. Lines end with LF and are not dot-stuffed. `chunk`s are sent only while there is credit; a small message is
+ * one `commit` with the whole body as `tail`.
+ */
+export type SmtpToQueue =
+  | { readonly type: "chunk"; readonly message: MessageId; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+    readonly type: "commit";
+    readonly message: MessageId;
+    readonly tail: Uint8Array<ArrayBuffer>;
+    readonly envelopes: readonly EnvelopeFacts[];
+  }
+  | { readonly type: "abort"; readonly message: MessageId };
+
+export type QueueToSmtp =
+  /** Message ids that are free and reserved for this isolate. Sent at start and before they run out. */
+  | { readonly type: "ids"; readonly ids: readonly MessageId[] }
+  /** One more `chunk` of this message may be sent. A session starts with CHUNK_CREDIT of them. */
+  | { readonly type: "credit"; readonly message: MessageId }
+  /** It is on stable storage. Only now may the client see 250. */
+  | { readonly type: "committed"; readonly message: MessageId }
+  /** Nothing of it is kept. `code` and `text` make the reply, as in 452 "4.3.1 …". */
+  | { readonly type: "refused"; readonly message: MessageId; readonly code: number; readonly text: string };
+
+/** Bytes of body that fill a chunk, and how many chunks a session may have on the way. */
+export const CHUNK_BYTES = 256 * 1024;
+export const CHUNK_CREDIT = 2;
+
+// ── queue ⇄ scheduler ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What the scheduler keeps of an envelope. */
+export interface Ticket {
+  readonly id: EnvelopeId;
+  readonly agent: Agent;
+  readonly action: string;
+  /** What shares a fate: the local user for mda, the lower-case destination domain for mta, "" for bounces. */
+  readonly key: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly tries: number;
+  readonly suspended: boolean;
+}
+
+export type QueueToScheduler =
+  | { readonly type: "enqueued"; readonly tickets: readonly Ticket[] }
+  /** The outcome of an attempt is durable: forget it, or try again later. */
+  | { readonly type: "settled"; readonly id: EnvelopeId; readonly again: boolean }
+  /** Removed by the administrator, or gone for another reason. */
+  | { readonly type: "dropped"; readonly ids: readonly EnvelopeId[] }
+  /** Start-up: all tickets have been sent. */
+  | { readonly type: "loaded" };
+
+export type SchedulerToQueue =
+  /** Its time is over: the queue writes the bounce, deletes it, and answers `dropped`. */
+  | { readonly type: "expired"; readonly ids: readonly EnvelopeId[] }
+  /** Bounce envelopes of one message that are due: the queue writes the notice and settles them. */
+  | { readonly type: "bounce"; readonly message: MessageId; readonly ids: readonly EnvelopeId[] };
+
+// ── scheduler → relay, delivery; relay, delivery ⇄ queue ──────────────────────────────────────────────────────────────────────────
+
+/** Envelopes of one message that go the same way. */
+export interface Job {
+  readonly type: "job";
+  readonly message: MessageId;
+  readonly action: string;
+  readonly key: string;
+  readonly ids: readonly EnvelopeId[];
+}
+
+export type AgentToQueue =
+  /** The envelopes of a job and the start of the body. */
+  | { readonly type: "open"; readonly call: number; readonly message: MessageId; readonly ids: readonly EnvelopeId[] }
+  /** The body from chunk `index` on (one chunk). */
+  | { readonly type: "read"; readonly call: number; readonly message: MessageId; readonly index: number }
+  | { readonly type: "outcome"; readonly id: EnvelopeId; readonly outcome: Outcome };
+
+export type QueueToAgent =
+  /** Ids that are no longer queued are missing from `envelopes`. `bytes` is the whole size, `first` chunk 0, `chunks` their number. */
+  | {
+    readonly type: "opened";
+    readonly call: number;
+    readonly envelopes: readonly Envelope[];
+    readonly bytes: number;
+    readonly chunks: number;
+    readonly first: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: "unreadable"; readonly call: number; readonly text: string };
+
+// ── control → the others ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A message, an envelope, or everything. */
+export type Target = { readonly message: MessageId } | { readonly envelope: EnvelopeId } | "all";
+
+export type ControlToQueue =
+  /** Envelopes after `after` in order of id, at most `limit`: a listing is a loop of these. */
+  | {
+    readonly type: "list";
+    readonly call: number;
+    readonly message: MessageId | null;
+    readonly after: EnvelopeId;
+    readonly limit: number;
+  }
+  | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
+  | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
+  /** Deletes; the scheduler hears of it through `dropped`. */
+  | { readonly type: "remove"; readonly call: number; readonly target: Target }
+  /** Durable mark of `pause envelope` and `resume envelope`. */
+  | { readonly type: "suspend"; readonly call: number; readonly target: Target; readonly suspended: boolean };
+
+export type QueueToControl =
+  | {
+    readonly type: "listed";
+    readonly call: number;
+    readonly envelopes: readonly (Envelope & { readonly expiresAt: number })[];
+  }
+  /** `text`: the envelope as key/value lines, null when there is none. */
+  | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
+  | {
+    readonly type: "body";
+    readonly call: number;
+    readonly chunks: number;
+    readonly bytes: Uint8Array<ArrayBuffer> | null;
+  }
+  | { readonly type: "removed" | "suspended"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+
+export type ControlToScheduler =
+  | { readonly type: "schedule"; readonly call: number; readonly target: Target }
+  | {
+    readonly type: "suspend";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly suspended: boolean;
+  }
+  /** `pause mta`, `resume mda`: `changed` in the answer is false when it was so already. */
+  | { readonly type: "pause"; readonly call: number; readonly agent: "mda" | "mta"; readonly paused: boolean }
+  /** Where each of these envelopes stands, for a listing. */
+  | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+
+/** `at`: ms since the epoch; when it is due (pending, held) or since when it runs (inflight). */
+export interface RunState {
+  readonly id: EnvelopeId;
+  readonly state: "pending" | "inflight" | "held" | "suspended" | "unknown";
+  readonly at: number;
+}
+export type SchedulerToControl =
+  | { readonly type: "scheduled" | "suspended"; readonly call: number; readonly count: number }
+  | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
+  | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
+
+export type ControlToRelay = {
+  readonly type: "show";
+  readonly call: number;
+  readonly what: "hosts" | "hoststats" | "relays" | "routes";
+} | { readonly type: "resume-route"; readonly call: number; readonly route: number };
+export type RelayToControl = { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] };
+
+export type ControlToLookup = { readonly type: "update-table"; readonly call: number; readonly table: string };
+export type LookupToControl = { readonly type: "updated"; readonly call: number; readonly error: string | null };
+
+// ── main ⇄ every isolate, over the worker's own port ──────────────────────────────────────────────────────────────────────────────
+
+export interface Peer {
+  /** IPv4, bare IPv6, or "local". */
+  readonly address: string;
+  readonly port: number;
+  /** Who is on the other end of a unix socket; null when unknown. */
+  readonly uid: number | null;
+}
+
+export type FromMain<Settings = unknown> =
+  | {
+    readonly type: "start";
+    readonly role: Role;
+    readonly index: number;
+    readonly settings: Settings;
+    readonly verbose: boolean;
+    readonly traces: readonly Trace[];
+  }
+  /** The other side of a door, at start and again whenever that side was replaced. `peer` tells several smtp isolates apart. */
+  | { readonly type: "door"; readonly name: DoorName; readonly peer: number; readonly port: MessagePort }
+  | { readonly type: "ping"; readonly count: number }
+  /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). */
+  | { readonly type: "session"; readonly descriptor: number; readonly listener: number; readonly peer: Peer }
+  | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
+  /** control only: main's answer to a request. */
+  | MainAnswer
+  /** Finish what can be finished and say `stopped`. */
+  | { readonly type: "stop" };
+
+export type ToMain =
+  | { readonly type: "ready" }
+  | { readonly type: "pong"; readonly count: number }
+  /** smtp: a session ended, main may accept another. */
+  | { readonly type: "session-ended" }
+  | { readonly type: "stopped" }
+  /** control only: what smtpctl asked of main. */
+  | { readonly type: "request"; readonly call: number; readonly request: MainRequest }
+  /** control only, when main logs to syslog: finished lines. */
+  | {
+    readonly type: "syslog";
+    readonly lines: readonly { readonly level: "debug" | "info" | "warn" | "crit"; readonly text: string }[];
+  };
+
+export type MainRequest =
+  | { readonly type: "stop" }
+  | { readonly type: "pause-smtp"; readonly paused: boolean }
+  | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] };
+/** Main's answer to control. `changed` is false when it was so already. */
+export interface MainAnswer {
+  readonly type: "answer";
+  readonly call: number;
+  readonly changed: boolean;
+}

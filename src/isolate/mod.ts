@@ -1,0 +1,5 @@
+/** Front door of the isolate folder. */
+export * from "./channel.ts";
+export * from "./doors.ts";
+export * from "./settings.ts";
+export * from "./worker.ts";

@@ -1,0 +1,137 @@
+/** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
+
+import type { Action, LocalAction, RelayAction, RelayLimits, Rule, StaticTable } from "../config/types.ts";
+
+/** A listener with its address resolved; sessions name it by index. */
+export interface Listener {
+  readonly id: number;
+  /** IPv4, bare IPv6, or the path of the socket. */
+  readonly address: string;
+  readonly port: number;
+  /** The socket, or exactly 127.0.0.1 or ::1. */
+  readonly local: boolean;
+  readonly socket: boolean;
+  /** Banner name. */
+  readonly hostname: string;
+  readonly tag: string;
+  readonly tls: "none" | "tls" | "tls-require" | "smtps";
+  readonly verify: boolean;
+  /** Names into SmtpSettings.pki; the first is the default, others by SNI. */
+  readonly pki: readonly string[];
+  readonly ca: string | null;
+  readonly ciphers: string | null;
+  readonly protocols: string | null;
+  readonly maskSource: boolean;
+  readonly noDsn: boolean;
+}
+
+/** PEM texts. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Common to all: workers cannot read the environment, the host name or the time zone. */
+export interface House {
+  readonly serverName: string;
+  readonly version: string;
+  /** Zone of trace dates: IANA name for Intl, from the environment of main. */
+  readonly timeZone: string;
+  readonly root: boolean;
+}
+
+export interface SmtpSettings {
+  readonly house: House;
+  readonly listeners: readonly Listener[];
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  readonly ca: Readonly<Record<string, string>>;
+  readonly maxMessageBytes: number;
+  readonly maxMails: number;
+  readonly maxRcpt: number;
+  readonly idleTimeoutMs: number;
+}
+
+export interface LookupSettings {
+  readonly house: House;
+  readonly tables: Readonly<Record<string, StaticTable>>;
+  readonly rules: readonly Rule[];
+  readonly actions: Readonly<Record<string, Action>>;
+  readonly subAddressDelimiter: string;
+  /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
+  readonly localAddresses: readonly string[];
+  readonly resolver: ResolverSettings;
+}
+
+/** From resolv.conf(5) and hosts(5); `servers` are "ip:port" or "[ip6]:port". */
+export interface ResolverSettings {
+  readonly servers: readonly { readonly address: string; readonly port: number }[];
+  readonly timeoutMs: number;
+  readonly attempts: number;
+  /** Lines of the hosts file. */
+  readonly hosts: ReadonlyArray<{ readonly address: string; readonly names: readonly string[] }>;
+}
+
+export interface QueueSettings {
+  readonly house: House;
+  /** Folder of the database. */
+  readonly spool: string;
+  readonly ttlSeconds: number;
+  /** `ttl` of the actions that have one. Also tells which actions exist. */
+  readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
+  readonly warnIntervalsSeconds: readonly number[];
+}
+
+export interface SchedulerSettings {
+  readonly house: House;
+  readonly maxInflight: number;
+  /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
+  readonly maxPerUser: number;
+  readonly maxPerDestination: number;
+  readonly paused: { readonly mda: boolean; readonly mta: boolean };
+}
+
+export interface RelaySettings {
+  readonly house: House;
+  readonly actions: Readonly<Record<string, RelayAction>>;
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  readonly ca: Readonly<Record<string, string>>;
+  readonly ciphers: string | null;
+  readonly limits: RelayLimits;
+  readonly domainLimits: Readonly<Record<string, RelayLimits>>;
+  readonly resolver: ResolverSettings;
+}
+
+export interface DeliverySettings {
+  readonly house: House;
+  readonly actions: Readonly<Record<string, LocalAction>>;
+  readonly maxSessions: number;
+  readonly maxSessionsPerUser: number;
+  readonly subAddressDelimiter: string;
+  /** Folder of system mailboxes (mbox), /var/mail unless SMTPD_MAIL says otherwise. */
+  readonly mailDirectory: string;
+  /** PATH for commands. */
+  readonly path: string;
+  /** Uid that the daemon runs as: without root, only this user can be delivered to. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface ControlSettings {
+  readonly house: House;
+  readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Where log lines go: written to stderr by control, or posted to main for syslog. */
+  readonly log: "stderr" | "syslog";
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  readonly pid: number;
+}
+
+export interface Settings {
+  smtp: SmtpSettings;
+  lookup: LookupSettings;
+  queue: QueueSettings;
+  scheduler: SchedulerSettings;
+  relay: RelaySettings;
+  delivery: DeliverySettings;
+  control: ControlSettings;
+}
