@@ -1,0 +1,39 @@
+/** Where things are on a machine, and the product's name and version. The environment overrides what tests and demos need to move. */
+
+export const PRODUCT = "Vaultpost";
+export const VERSION = "0.1.0";
+
+/** What these functions need of the environment, so that tests pass a plain object. */
+export interface Environment {
+  get(name: string): string | undefined;
+}
+
+export const DEFAULT_CONFIG = "/etc/vaultpost/smtpd.conf";
+/** First line: the name of this server, if the host name is not it. */
+export const MAILNAME = "/etc/mailname";
+export const DEFAULT_ALIASES = "/etc/aliases";
+
+/** Folder of the queue. `SMTPD_SPOOL` overrides it. */
+export function spoolPath(env: Environment): string {
+  return env.get("SMTPD_SPOOL") || "/var/spool/vaultpost";
+}
+
+/** Socket that smtpctl speaks to. `SMTPD_SOCKET` overrides it. */
+export function controlSocketPath(env: Environment): string {
+  return env.get("SMTPD_SOCKET") || "/run/vaultpost/smtpd.sock";
+}
+
+/** Socket for local submissions (sendmail): an SMTP listener beside the control socket. */
+export function submissionSocketPath(controlSocket: string): string {
+  return controlSocket.replace(/\.sock$/, "") + ".smtp.sock";
+}
+
+/** Resolver configuration. `ASR_CONFIG` overrides it, as in OpenSMTPD's resolver. */
+export function resolvConfPath(env: Environment): string {
+  return env.get("ASR_CONFIG") || "/etc/resolv.conf";
+}
+
+/** Folder of system mailboxes. `SMTPD_MAIL` overrides it. */
+export function mailDirectory(env: Environment): string {
+  return env.get("SMTPD_MAIL") || "/var/mail";
+}
