@@ -1,5 +1,6 @@
 /** Front door of the isolate folder. */
 export * from "./channel.ts";
 export * from "./doors.ts";
+export * from "./handover.ts";
 export * from "./settings.ts";
 export * from "./worker.ts";

@@ -1,0 +1,28 @@
+/**
+ * How an accepted connection crosses from main to an isolate: as a descriptor. The only file that touches node:net's private handle; its
+ * test fails loudly when a new Deno changes it.
+ */
+
+import net from "node:net";
+
+/** The part of node's socket that has no public name. */
+interface PrivateHandle {
+  readonly _handle: { fdForIpc?(): number } | null;
+}
+
+/**
+ * Takes the descriptor out of a socket that was accepted with `pauseOnConnect` and gives this thread's own handle back. The caller owns the
+ * descriptor and must post it to the isolate that will adopt it. Throws when the connection is gone already.
+ */
+export function detachDescriptor(socket: net.Socket): number {
+  const handle = (socket as unknown as PrivateHandle)._handle;
+  const descriptor = handle?.fdForIpc?.();
+  socket.destroy();
+  if (descriptor === undefined || descriptor < 0) throw new Error("The accepted socket has no descriptor to hand over");
+  return descriptor;
+}
+
+/** Makes a socket of a descriptor that main handed over. Needs no permission. The socket owns the descriptor from now on. */
+export function adoptSocket(descriptor: number): net.Socket {
+  return new net.Socket({ fd: descriptor, readable: true, writable: true });
+}
