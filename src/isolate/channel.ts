@@ -33,18 +33,22 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   }
 
   attach(port: PostPort): void {
-    const replaced = this.#port !== null;
-    if (replaced) {
-      this.#port!.onmessage = null;
-      this.#batch = [];
-      this.#transfer = [];
-    }
+    this.detach();
     this.#port = port;
     port.onmessage = (event) => {
       for (const message of event.data as In[]) this.onmessage(message);
     };
-    if (replaced) this.onreset();
     if (this.#batch.length > 0) this.#schedule();
+  }
+
+  /** The peer has ended: what was asked of it is lost, what is sent from now on waits for the next one. */
+  detach(): void {
+    if (this.#port === null) return;
+    this.#port.onmessage = null;
+    this.#port = null;
+    this.#batch = [];
+    this.#transfer = [];
+    this.onreset();
   }
 
   send(message: Out, transfer?: Transferable[]): void {

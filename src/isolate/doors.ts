@@ -309,6 +309,8 @@ export type FromMain<Settings = unknown> =
   }
   /** The other side of a door, at start and again whenever that side was replaced. `peer` tells several smtp isolates apart. */
   | { readonly type: "door"; readonly name: DoorName; readonly peer: number; readonly port: MessagePort }
+  /** The other side has ended; another will follow. */
+  | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }
   /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). */
   | { readonly type: "session"; readonly descriptor: number; readonly listener: number; readonly peer: Peer }

@@ -3,4 +3,5 @@ export * from "./channel.ts";
 export * from "./doors.ts";
 export * from "./handover.ts";
 export * from "./settings.ts";
+export * from "./supervisor.ts";
 export * from "./worker.ts";

@@ -60,8 +60,13 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     const channel = new DoorChannel<unknown, unknown>();
     serving.get(name)!(channel, peer);
     channel.attach(port);
-    welcomed.get(key)?.onreset();
+    welcomed.get(key)?.detach();
     welcomed.set(key, channel);
+  };
+  const closeDoor = ({ name, peer }: Extract<FromMain, { type: "door-closed" }>) => {
+    if (name.startsWith(`${role}-`)) return askDoor(name).detach();
+    welcomed.get(`${name} ${peer}`)?.detach();
+    welcomed.delete(`${name} ${peer}`);
   };
 
   let isolate: Isolate<R> | null = null;
@@ -114,6 +119,8 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         return;
       case "door":
         return openDoor(message);
+      case "door-closed":
+        return closeDoor(message);
       case "ping":
         return tell({ type: "pong", count: message.count });
       case "session":

@@ -1,0 +1,257 @@
+/**
+ * Main's side of the house: spawns the isolates with their permissions, joins them by doors, watches that they live and replaces those that
+ * do not. Knows roles and doors, not what they do.
+ */
+
+import { type DoorName, DOORS, type FromMain, type Role, type ToMain } from "./doors.ts";
+import type { Settings } from "./settings.ts";
+import type { Trace } from "../events/mod.ts";
+
+/** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
+export interface Grants {
+  readonly read?: readonly string[] | true;
+  readonly write?: readonly string[] | true;
+  readonly net?: readonly string[] | true;
+  readonly run?: readonly string[] | true;
+  readonly ffi?: readonly string[] | true;
+}
+
+export interface HousePlan {
+  readonly settings: Settings;
+  readonly grants: Readonly<Record<Role, Grants>>;
+  /** Number of smtp isolates, at least 1. */
+  readonly smtpIsolates: number;
+  /** Entry file of a role. */
+  readonly entry: (role: Role) => URL;
+  verbose: boolean;
+  traces: readonly Trace[];
+}
+
+export interface HouseHooks {
+  /** Messages of an isolate that are not the supervisor's own business. */
+  onmessage(role: Role, index: number, message: ToMain): void;
+  /** An isolate ended by itself or did not answer; it is started again after `delayMs`. */
+  ondeath(role: Role, index: number, reason: string, delayMs: number): void;
+}
+
+interface Resident {
+  readonly role: Role;
+  readonly index: number;
+  worker: Worker | null;
+  ready: boolean;
+  startedAt: number;
+  /** Restarts in a row; a minute of quiet clears it. */
+  failures: number;
+  pinged: number;
+  ponged: number;
+  /** Resolves when the isolate says `stopped`. */
+  stopped: (() => void) | null;
+}
+
+const ROLES: readonly Role[] = ["control", "lookup", "queue", "scheduler", "relay", "delivery", "smtp"];
+const PING_MS = 5_000;
+/** Unanswered pings after which an isolate is replaced: 60 s, longer than any synchronous work of ours. */
+const PING_LIMIT = 12;
+const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
+/** Time for an isolate to finish on stop. */
+const STOP_MS = 5_000;
+/** Time for all isolates to become ready at start. */
+const READY_MS = 60_000;
+
+/** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */
+function spawn(entry: URL, name: string, grants: Grants): Worker {
+  const list = (grant: readonly string[] | true | undefined) =>
+    grant === true ? true : grant?.length ? [...grant] : false;
+  const permissions = {
+    read: list(grants.read),
+    write: list(grants.write),
+    net: list(grants.net),
+    run: list(grants.run),
+    ffi: list(grants.ffi),
+    env: false,
+    sys: false,
+    import: false,
+  };
+  return new Worker(entry, { type: "module", name, deno: { permissions } } as WorkerOptions);
+}
+
+export class House {
+  readonly #plan: HousePlan;
+  readonly #hooks: HouseHooks;
+  readonly #residents: Resident[] = [];
+  #stopping = false;
+  #timer: number | undefined;
+  #onready: (() => void) | null = null;
+  #onfailed: ((error: Error) => void) | null = null;
+
+  constructor(plan: HousePlan, hooks: HouseHooks) {
+    this.#plan = plan;
+    this.#hooks = hooks;
+  }
+
+  /** Starts every isolate. Rejects when one fails before all were ready. */
+  async start(): Promise<void> {
+    for (const role of ROLES) {
+      const count = role === "smtp" ? this.#plan.smtpIsolates : 1;
+      for (let index = 0; index < count; index++) {
+        this.#residents.push(
+          { role, index, worker: null, ready: false, startedAt: 0, failures: 0, pinged: 0, ponged: 0, stopped: null },
+        );
+      }
+    }
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#onready = resolve;
+      this.#onfailed = reject;
+    });
+    const limit = setTimeout(() => this.#onfailed?.(new Error("Not every isolate became ready")), READY_MS);
+    for (const resident of this.#residents) this.#launch(resident);
+    for (const name of DOORS) this.#openDoors(name, () => true);
+    try {
+      await ready;
+    } finally {
+      clearTimeout(limit);
+      this.#onfailed = null;
+    }
+    this.#timer = setInterval(() => this.#ping(), PING_MS);
+  }
+
+  /** Posts to one isolate; false when it is down just now. */
+  post(role: Role, index: number, message: FromMain): boolean {
+    const resident = this.#residents.find((one) => one.role === role && one.index === index);
+    if (resident?.worker == null || !resident.ready) return false;
+    resident.worker.postMessage(message);
+    return true;
+  }
+
+  /** Indexes of the isolates of a role that can take work. */
+  living(role: Role): number[] {
+    return this.#residents.filter((one) => one.role === role && one.ready).map((one) => one.index);
+  }
+
+  setVerbosity(verbose: boolean, traces: readonly Trace[]): void {
+    this.#plan.verbose = verbose;
+    this.#plan.traces = traces;
+    for (const { worker } of this.#residents) {
+      worker?.postMessage({ type: "verbosity", verbose, traces } satisfies FromMain);
+    }
+  }
+
+  /** Asks the isolates to finish, those that take work first and the vault last, then ends them. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    for (const roles of [["smtp"], ["scheduler", "relay", "delivery"], ["queue"], ["lookup", "control"]] as Role[][]) {
+      const group = this.#residents.filter(({ role }) => roles.includes(role));
+      await Promise.all(group.map((resident) => this.#stopOne(resident)));
+    }
+  }
+
+  async #stopOne(resident: Resident): Promise<void> {
+    const { worker } = resident;
+    if (worker === null) return;
+    let limit: number | undefined;
+    await new Promise<void>((resolve) => {
+      resident.stopped = resolve;
+      limit = setTimeout(resolve, STOP_MS);
+      worker.postMessage({ type: "stop" } satisfies FromMain);
+    });
+    clearTimeout(limit);
+    resident.worker = null;
+    resident.ready = false;
+    worker.terminate();
+  }
+
+  #launch(resident: Resident): void {
+    const { role, index } = resident;
+    const worker = spawn(this.#plan.entry(role), role === "smtp" ? `smtp-${index}` : role, this.#plan.grants[role]);
+    resident.worker = worker;
+    resident.startedAt = Date.now();
+    resident.pinged = resident.ponged = 0;
+    worker.onmessage = (event) => this.#hear(resident, event.data as ToMain);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (resident.worker === worker) this.#lost(resident, event.message);
+    };
+    worker.postMessage(
+      {
+        type: "start",
+        role,
+        index,
+        settings: this.#plan.settings[role],
+        verbose: this.#plan.verbose,
+        traces: this.#plan.traces,
+      } satisfies FromMain,
+    );
+  }
+
+  /** Makes the ports of a door for each pair that `concerns` it. */
+  #openDoors(name: DoorName, concerns: (asker: Resident, answerer: Resident) => boolean): void {
+    const [from, to] = name.split("-") as [Role, Role];
+    for (const asker of this.#residents.filter(({ role }) => role === from)) {
+      for (const answerer of this.#residents.filter(({ role }) => role === to)) {
+        if (asker.worker === null || answerer.worker === null || !concerns(asker, answerer)) continue;
+        const { port1, port2 } = new MessageChannel();
+        asker.worker.postMessage({ type: "door", name, peer: answerer.index, port: port1 } satisfies FromMain, [port1]);
+        answerer.worker.postMessage({ type: "door", name, peer: asker.index, port: port2 } satisfies FromMain, [port2]);
+      }
+    }
+  }
+
+  #closeDoors(resident: Resident): void {
+    for (const name of DOORS) {
+      const [from, to] = name.split("-") as [Role, Role];
+      if (from !== resident.role && to !== resident.role) continue;
+      const others = this.#residents.filter(({ role }) => role === (from === resident.role ? to : from));
+      for (const { worker } of others) {
+        worker?.postMessage({ type: "door-closed", name, peer: resident.index } satisfies FromMain);
+      }
+    }
+  }
+
+  #hear(resident: Resident, message: ToMain): void {
+    switch (message.type) {
+      case "ready":
+        resident.ready = true;
+        if (this.#residents.every((one) => one.ready)) this.#onready?.();
+        return;
+      case "pong":
+        resident.ponged = message.count;
+        return;
+      case "stopped":
+        return resident.stopped?.();
+      default:
+        return this.#hooks.onmessage(resident.role, resident.index, message);
+    }
+  }
+
+  #ping(): void {
+    for (const resident of this.#residents) {
+      if (resident.worker === null) continue;
+      if (resident.pinged - resident.ponged > PING_LIMIT) {
+        this.#lost(resident, "It does not answer");
+        continue;
+      }
+      resident.worker.postMessage({ type: "ping", count: ++resident.pinged } satisfies FromMain);
+      if (resident.failures > 0 && Date.now() - resident.startedAt > QUIET_MS) resident.failures = 0;
+    }
+  }
+
+  #lost(resident: Resident, reason: string): void {
+    resident.worker?.terminate();
+    resident.worker = null;
+    resident.ready = false;
+    if (this.#stopping) return resident.stopped?.();
+    if (this.#onfailed !== null) return this.#onfailed(new Error(`${resident.role}: ${reason}`));
+    this.#closeDoors(resident);
+    const delayMs = Math.min(RESTART_MIN_MS * 2 ** resident.failures, RESTART_MAX_MS);
+    resident.failures++;
+    this.#hooks.ondeath(resident.role, resident.index, reason, delayMs);
+    setTimeout(() => this.#restart(resident), delayMs);
+  }
+
+  #restart(resident: Resident): void {
+    if (this.#stopping) return;
+    this.#launch(resident);
+    for (const name of DOORS) this.#openDoors(name, (asker, answerer) => asker === resident || answerer === resident);
+  }
+}
