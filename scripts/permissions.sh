@@ -1,0 +1,48 @@
+# Which permissions each program gets, and why: the only place that says so. Sourced by the programs' scripts, after lib.sh.
+# smtpd's are what its isolates get shares of (`smtpd -n -v` prints them); the isolates themselves hold far less.
+
+spool=${SMTPD_SPOOL:-/var/spool/vaultpost}
+socket=${SMTPD_SOCKET:-/run/vaultpost/smtpd.sock}
+submission=${socket%.sock}.smtp.sock
+
+# A path as an item of a comma-separated permission list.
+item() { printf '%s' "$1" | sed 's/,/,,/g'; }
+
+# Becomes the program $1 with the arguments that follow.
+become() {
+  program=$1
+  shift
+  ensure_deno
+  set -- --config "$root/deno.json" "$root/src/main.ts" "$program" "$@"
+  case $program in
+    smtpd)
+      # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands. ffi: whose the other end of
+      # the control socket is. The isolates get these apart, each its own.
+      set -- --allow-read --allow-write --allow-net --allow-run --allow-ffi \
+        --allow-sys=uid,gid,hostname,networkInterfaces,cpus \
+        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,ASR_CONFIG,TZ,PATH "$@"
+      ;;
+    smtpctl | mailq)
+      # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.
+      set -- --allow-read="$(item "$socket"),$(item "$spool")" --allow-write="$(item "$socket")" \
+        --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
+      ;;
+    sendmail)
+      # The submission socket; who the sender is; dead.letter, or the offline folder while the daemon is down.
+      set -- --allow-read="$(item "$submission"),$(item "$spool"),/etc/mailname,/etc/passwd" \
+        --allow-write="$(item "$submission"),$(item "$spool/offline"),$(item "${HOME:-/nonexistent}/dead.letter")" \
+        --allow-net="unix:$(item "$submission")" --allow-sys=uid,hostname,userInfo \
+        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,HOME,USER,LOGNAME "$@"
+      ;;
+    newaliases | makemap)
+      # The files are named in the config or on the command line; afterwards the daemon is told.
+      set -- --allow-read --allow-write --allow-net="unix:$(item "$socket")" --allow-sys=uid \
+        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
+      ;;
+    smtp)
+      # Any server that the user names; the files of -a and -T.
+      set -- --allow-net --allow-read --allow-sys=uid,hostname,userInfo --allow-env=USER,LOGNAME "$@"
+      ;;
+  esac
+  exec "$deno" run --no-prompt --cached-only --frozen --quiet --no-check "$@"
+}

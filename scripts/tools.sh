@@ -1,0 +1,89 @@
+# The other people's programs that tests and bench drive. Sourced, after lib.sh. Commands are installed as Debian packages; mail servers
+# are unpacked into .deno/tools/ instead, because their packages exclude each other and would start services.
+
+tools=$state/tools
+
+# Commands and the packages that bring them.
+test_commands='swaks:swaks msmtp:msmtp mutt:mutt openssl:openssl python3:python3 curl:curl'
+
+# Runs a command as root, directly or through a sudo that asks nothing.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Prints the packages of test_commands that are missing here.
+missing_packages() {
+  for pair in $test_commands; do
+    command -v "${pair%%:*}" >/dev/null || printf '%s ' "${pair#*:}"
+  done
+}
+
+ensure_commands() {
+  missing=$(missing_packages)
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null || fail "The tests drive these programs, which are not here: $missing"
+  say "Installing for the tests, with apt-get: $missing"
+  # shellcheck disable=SC2086 # the names are words
+  install_packages_of_debian $missing || fail "Could not install: $missing(install them as root, then run this again)"
+}
+
+install_packages_of_debian() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 && return
+  as_root apt-get update -qq >&2 &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# Unpacks the Debian package $1 and what it needs of shared libraries into .deno/tools/$1; needs no root.
+ensure_unpacked() {
+  place=$tools/$1
+  [ -d "$place" ] && return
+  command -v apt-get >/dev/null || return 1
+  say "Unpacking Debian's $1 into $place (it is not installed)"
+  mkdir -p "$place.$$/debs"
+  (
+    cd "$place.$$/debs"
+    # The package, and those it depends on that this machine lacks; --print-uris only prints.
+    names=$(apt-get install --print-uris -y -qq --no-install-recommends "$1" 2>/dev/null | awk '{ print $2 }' | sed 's/_.*//' | sort -u)
+    case " $names " in *"$1"*) ;; *) names="$names $1" ;; esac
+    for name in $names; do
+      # Databases and scripts of a system are of no use in a folder.
+      case $name in adduser | ssl-cert | cpio | lsb-base | exim4*) continue ;; esac
+      apt-get download -qq -o APT::Sandbox::User=root "$name" >&2
+    done
+    for deb in *.deb; do dpkg -x "$deb" ..; done
+  ) || { rm -rf "$place.$$"; return 1; }
+  mv "$place.$$" "$place"
+}
+
+# Makes .deno/tools/bin/NAME start the unpacked program $2 of package $1 with its own libraries.
+link_tool() {
+  mkdir -p "$tools/bin"
+  name=$(basename "$2")
+  cat >"$tools/bin/$name.$$" <<SCRIPT
+#!/bin/sh
+here=\$(dirname -- "\$(dirname -- "\$(readlink -f -- "\$0")")")/$1
+LD_LIBRARY_PATH=\$here/usr/lib/postfix:\$here/usr/lib/$(uname -m)-linux-gnu:\$here/lib/$(uname -m)-linux-gnu exec "\$here/$2" "\$@"
+SCRIPT
+  chmod +x "$tools/bin/$name.$$"
+  mv -f "$tools/bin/$name.$$" "$tools/bin/$name"
+}
+
+# smtp-source and smtp-sink, Postfix's own load tools.
+ensure_postfix_tools() {
+  command -v smtp-source >/dev/null && command -v smtp-sink >/dev/null && return
+  [ -x "$tools/bin/smtp-sink" ] && return
+  ensure_unpacked postfix || refresh_lists_and ensure_unpacked postfix ||
+    fail "Postfix's smtp-source and smtp-sink are not here and could not be had from Debian's archive"
+  link_tool postfix usr/sbin/smtp-source
+  link_tool postfix usr/sbin/smtp-sink
+}
+
+refresh_lists_and() {
+  as_root apt-get update -qq >&2 || return 1
+  "$@"
+}
+
+ensure_test_tools() {
+  ensure_commands
+  ensure_postfix_tools
+}
