@@ -32,7 +32,7 @@ export interface KeyPair {
 }
 
 /** Common to all: workers cannot read the environment, the host name or the time zone. */
-export interface House {
+export interface HouseSettings {
   readonly serverName: string;
   readonly version: string;
   /** Zone of trace dates: IANA name for Intl, from the environment of main. */
@@ -41,7 +41,7 @@ export interface House {
 }
 
 export interface SmtpSettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly listeners: readonly Listener[];
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;
@@ -52,7 +52,7 @@ export interface SmtpSettings {
 }
 
 export interface LookupSettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly tables: Readonly<Record<string, StaticTable>>;
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
@@ -72,7 +72,7 @@ export interface ResolverSettings {
 }
 
 export interface QueueSettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   /** Folder of the database. */
   readonly spool: string;
   readonly ttlSeconds: number;
@@ -82,7 +82,7 @@ export interface QueueSettings {
 }
 
 export interface SchedulerSettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly maxInflight: number;
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
@@ -91,7 +91,7 @@ export interface SchedulerSettings {
 }
 
 export interface RelaySettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly actions: Readonly<Record<string, RelayAction>>;
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;
@@ -102,7 +102,7 @@ export interface RelaySettings {
 }
 
 export interface DeliverySettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly actions: Readonly<Record<string, LocalAction>>;
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
@@ -117,7 +117,7 @@ export interface DeliverySettings {
 }
 
 export interface ControlSettings {
-  readonly house: House;
+  readonly house: HouseSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Where log lines go: written to stderr by control, or posted to main for syslog. */
   readonly log: "stderr" | "syslog";

@@ -75,12 +75,12 @@ function spawn(entry: URL, name: string, grants: Grants): Worker {
   return new Worker(entry, { type: "module", name, deno: { permissions } } as WorkerOptions);
 }
 
-export class House {
+export class Supervisor {
   readonly #plan: HousePlan;
   readonly #hooks: HouseHooks;
   readonly #residents: Resident[] = [];
   #stopping = false;
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #onready: (() => void) | null = null;
   #onfailed: ((error: Error) => void) | null = null;
 
@@ -149,7 +149,7 @@ export class House {
   async #stopOne(resident: Resident): Promise<void> {
     const { worker } = resident;
     if (worker === null) return;
-    let limit: number | undefined;
+    let limit: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       resident.stopped = resolve;
       limit = setTimeout(resolve, STOP_MS);

@@ -1,0 +1,141 @@
+/** smtpd(8): reads the command line, checks the configuration, runs the daemon in the foreground or puts it in the background. */
+
+import { parseArgs } from "node:util";
+import { DEFAULT_CONFIG, type Environment, formatDiagnostic, parseConfig, PRODUCT, VERSION } from "../config/mod.ts";
+import { checkConfig, Fatal, runDaemon } from "../daemon/mod.ts";
+import { type Trace, TRACES } from "../events/mod.ts";
+import type { Role } from "../isolate/mod.ts";
+import { startInBackground } from "./background.ts";
+
+const USAGE = "usage: smtpd [-dFhnv] [-D macro=value] [-f file] [-P system] [-T trace]";
+
+interface Options {
+  foreground: boolean;
+  log: "stderr" | "syslog";
+  check: boolean;
+  verbose: boolean;
+  file: string;
+  defines: [string, string][];
+  traces: Trace[];
+  paused: { smtp: boolean; mda: boolean; mta: boolean };
+}
+
+/** Runs smtpd(8) and returns its exit status. */
+export async function smtpdMain(args: string[], env: Environment): Promise<number> {
+  const options = readOptions(args);
+  if (typeof options === "string") {
+    console.error(options);
+    return 1;
+  }
+  const parsed = parseConfig(options.file, {
+    defines: options.defines,
+    files: { readText: readText },
+    verbose: options.verbose,
+  });
+  if (!parsed.ok) {
+    for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
+    if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
+    return 1;
+  }
+  for (const warning of parsed.warnings) console.error(warning);
+  try {
+    if (options.check) {
+      for (const line of await checkConfig(parsed.config, env, options.verbose)) console.error(line);
+      console.error("configuration OK");
+      return 0;
+    }
+    if (!options.foreground) return await startInBackground(args);
+    await runDaemon({
+      config: parsed.config,
+      env,
+      log: options.log,
+      verbose: options.verbose,
+      traces: options.traces,
+      paused: options.paused,
+      entry: (role: Role) => new URL(`../../workers/${role}.ts`, import.meta.url),
+      onready: () => announce(options.log),
+    });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error;
+    console.error(`smtpd: ${error.message}`);
+    return 1;
+  }
+}
+
+function announce(log: "stderr" | "syslog"): void {
+  const line = `info: ${PRODUCT} ${VERSION} starting`;
+  if (log === "stderr") console.error(line);
+  // The process that waits in startInBackground reads this line.
+  else console.log(line);
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Error("No such file or directory");
+    if (error instanceof Deno.errors.PermissionDenied) throw new Error("Permission denied");
+    throw error;
+  }
+}
+
+/** The options, or the text to print before exit status 1. */
+function readOptions(args: string[]): Options | string {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        d: { type: "boolean", short: "d" },
+        F: { type: "boolean", short: "F" },
+        h: { type: "boolean", short: "h" },
+        n: { type: "boolean", short: "n" },
+        v: { type: "boolean", short: "v" },
+        D: { type: "string", short: "D", multiple: true },
+        f: { type: "string", short: "f" },
+        P: { type: "string", short: "P", multiple: true },
+        T: { type: "string", short: "T", multiple: true },
+      },
+    });
+  } catch (error) {
+    return `smtpd: ${(error as Error).message}\n${USAGE}`;
+  }
+  const { values, positionals } = parsed;
+  if (values.h) return `version: ${PRODUCT} ${VERSION}\n${USAGE}`;
+  if (positionals.length > 0) return USAGE;
+  const defines: [string, string][] = [];
+  for (const define of values.D ?? []) {
+    const split = define.lastIndexOf("=");
+    if (split < 1) return `smtpd: could not parse macro definition ${define}: write -D name=value`;
+    defines.push([define.slice(0, split), define.slice(split + 1)]);
+  }
+  return {
+    foreground: values.d === true || values.F === true,
+    log: values.d === true ? "stderr" : "syslog",
+    check: values.n === true,
+    verbose: values.v === true,
+    file: values.f ?? DEFAULT_CONFIG,
+    defines,
+    traces: readTraces(values.T ?? []),
+    paused: readPaused(values.P ?? []),
+  };
+}
+
+/** Trace names of -T; `all` stands for every one. Unknown names are warned of, as upstream does. */
+function readTraces(names: string[]): Trace[] {
+  const traces = new Set<Trace>();
+  for (const name of names) {
+    const wanted = TRACES.filter((trace) => name === "all" || name === trace || ALIASES[name] === trace);
+    if (wanted.length === 0) console.error(`warn: unknown trace flag "${name}", known are: all ${TRACES.join(" ")}`);
+    for (const trace of wanted) traces.add(trace);
+  }
+  return [...traces];
+}
+
+const ALIASES: Readonly<Record<string, Trace>> = { transfer: "mta", bounces: "bounce", stats: "stat", table: "tables" };
+
+function readPaused(names: string[]): Options["paused"] {
+  return { smtp: names.includes("smtp"), mda: names.includes("mda"), mta: names.includes("mta") };
+}

@@ -1,0 +1,216 @@
+/** The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. */
+
+import net from "node:net";
+import { dirname } from "node:path";
+import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
+import type { Trace } from "../events/mod.ts";
+import {
+  detachDescriptor,
+  type FromMain,
+  type Listener,
+  type MainRequest,
+  type Peer,
+  type Role,
+  Supervisor,
+  type ToMain,
+} from "../isolate/mod.ts";
+import { Fatal } from "./fatal.ts";
+import { loadCertificates, reasonOf } from "./files.ts";
+import { openServer, resolveListeners } from "./listeners.ts";
+import { Native } from "./native.ts";
+import { grantsFor } from "./permissions.ts";
+import { SessionDesk } from "./sessions.ts";
+import { cutSettings, readResolver, readServerName } from "./settings.ts";
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly env: Environment;
+  readonly log: "stderr" | "syslog";
+  readonly verbose: boolean;
+  readonly traces: readonly Trace[];
+  /** `-P`: subsystems that start paused. */
+  readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
+  /** Called once the daemon serves. */
+  readonly onready: (listeners: readonly Listener[]) => void;
+  /** Entry file of a role's isolate. */
+  readonly entry: (role: Role) => URL;
+}
+
+/** Runs until a signal or `smtpctl stop`. Throws Fatal when it cannot start. */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const daemon = new Daemon(options);
+  await daemon.run();
+}
+
+/** Control sessions are handed to the control isolate under this listener number. */
+const CONTROL_LISTENER = -1;
+const CONTROL_MODE = 0o666;
+
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #native = new Native();
+  readonly #servers: net.Server[] = [];
+  readonly #files: string[] = [];
+  #supervisor!: Supervisor;
+  #desk!: SessionDesk;
+  readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { env, config } = this.#options;
+    const controlSocket = controlSocketPath(env);
+    await claimSocket(controlSocket);
+    makeFolder(spoolPath(env), 0o711);
+    try {
+      const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
+      await this.#listen(listeners, controlSocket);
+      this.#watchSignals();
+      this.#writePid(controlSocket);
+      this.#options.onready(listeners);
+      await this.#end.promise;
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #startHouse(config: Config, submissionSocket: string): Promise<Listener[]> {
+    const { env, log, paused } = this.#options;
+    const resolver = readResolver(env);
+    const serverName = readServerName(resolver.hosts);
+    const listeners = await resolveListeners(config, serverName, submissionSocket);
+    const certificates = loadCertificates(config);
+    const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
+    this.#supervisor = new Supervisor({
+      settings,
+      grants: grantsFor(settings),
+      smtpIsolates: navigator.hardwareConcurrency,
+      entry: this.#options.entry,
+      verbose: this.#options.verbose,
+      traces: this.#options.traces,
+    }, {
+      onmessage: (role, index, message) => this.#hear(role, index, message),
+      ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
+    });
+    this.#desk = new SessionDesk(this.#supervisor);
+    try {
+      await this.#supervisor.start();
+    } catch (error) {
+      throw new Fatal(reasonOf(error));
+    }
+    return listeners;
+  }
+
+  async #listen(listeners: readonly Listener[], controlSocket: string): Promise<void> {
+    const control = { path: controlSocket, mode: CONTROL_MODE };
+    this.#servers.push(await openServer(control, (socket) => this.#acceptControl(socket)));
+    this.#files.push(controlSocket);
+    for (const listener of listeners) {
+      if (listener.socket) removeIfPresent(listener.address);
+      const where = listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
+      this.#servers.push(await openServer(where, (socket) => this.#acceptSmtp(socket, listener)));
+      if (listener.socket) this.#files.push(listener.address);
+    }
+    if (this.#options.paused.smtp) this.#desk.paused = true;
+  }
+
+  #acceptSmtp(socket: net.Socket, listener: Listener): void {
+    // Reading the address costs a system call each; it is gone once the descriptor is taken.
+    const address = listener.socket ? "local" : socket.remoteAddress;
+    const port = socket.remotePort ?? 0;
+    if (address === undefined) return void socket.destroy();
+    this.#desk.admit(socket, listener.id, { address, port, uid: null });
+  }
+
+  #acceptControl(socket: net.Socket): void {
+    try {
+      const descriptor = detachDescriptor(socket);
+      const peer: Peer = { address: "local", port: 0, uid: this.#native.peerUid(descriptor) };
+      const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer };
+      if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
+    } catch {
+      // The client hung up before it was served.
+    }
+  }
+
+  #hear(role: Role, index: number, message: ToMain): void {
+    if (role === "smtp" && message.type === "session-ended") return this.#desk.ended(index);
+    if (role !== "control") return;
+    if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }
+    if (message.type === "request") this.#answer(message.call, message.request);
+  }
+
+  #answer(call: number, request: MainRequest): void {
+    let changed = true;
+    if (request.type === "pause-smtp") {
+      changed = this.#desk.paused !== request.paused;
+      this.#desk.paused = request.paused;
+    } else if (request.type === "verbosity") {
+      this.#supervisor.setVerbosity(request.verbose, request.traces);
+    } else {
+      this.#end.resolve();
+    }
+    this.#supervisor.post("control", 0, { type: "answer", call, changed });
+  }
+
+  #mourn(role: Role, index: number, reason: string, delayMs: number): void {
+    if (role === "smtp") this.#desk.lost(index);
+    this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
+  }
+
+  #log(level: "info" | "warn", text: string): void {
+    if (this.#options.log === "syslog") this.#native.syslog(level, text);
+    else console.error(text);
+  }
+
+  #watchSignals(): void {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
+  }
+
+  #writePid(controlSocket: string): void {
+    const path = `${dirname(controlSocket)}/smtpd.pid`;
+    Deno.writeTextFileSync(path, `${Deno.pid}\n`);
+    this.#files.push(path);
+  }
+
+  async #close(): Promise<void> {
+    for (const server of this.#servers) server.close();
+    await this.#supervisor?.stop();
+    for (const path of this.#files) removeIfPresent(path);
+    this.#log("info", "Exiting");
+  }
+}
+
+/** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
+async function claimSocket(path: string): Promise<void> {
+  makeFolder(dirname(path), 0o755);
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = net.connect({ path });
+    probe.once("connect", () => (probe.destroy(), resolve(true)));
+    probe.once("error", () => resolve(false));
+  });
+  if (alive) throw new Fatal(`control socket already listening: another smtpd runs on ${path}`);
+  removeIfPresent(path);
+}
+
+function makeFolder(path: string, mode: number): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    throw new Fatal(`cannot make the folder ${path}: ${reasonOf(error)}`);
+  }
+}
+
+function removeIfPresent(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function closeDescriptor(descriptor: number): void {
+  new net.Socket({ fd: descriptor }).destroy();
+}

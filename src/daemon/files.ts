@@ -1,0 +1,61 @@
+/** Reads the files that only main may read: certificates and keys with their owner and mode, the mail name, hosts, resolv.conf. */
+
+import { Fatal } from "./fatal.ts";
+import type { Config } from "../config/mod.ts";
+import type { KeyPair } from "../isolate/mod.ts";
+
+/** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
+const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
+
+/** PEM text of a certificate, key or CA file. Throws Fatal when its owner or mode is not safe, or it cannot be read. */
+function readPem(path: string, what: string, modeMask: number): string {
+  let info: Deno.FileInfo, text: string;
+  try {
+    info = Deno.statSync(path);
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new Fatal(`failed to load ${what} ${path}: ${reasonOf(error)}`);
+  }
+  const owners = new Set([0, Deno.uid()]);
+  if (info.uid !== null && !owners.has(info.uid)) {
+    throw new Fatal(`failed to load ${what} ${path}: it must be owned by root or by the user that runs smtpd`);
+  }
+  if (info.mode !== null && (info.mode & modeMask) !== 0) {
+    const mode = (info.mode & 0o7777).toString(8).padStart(4, "0");
+    throw new Fatal(
+      `failed to load ${what} ${path}: mode ${mode} is too open, use chmod ${what === "key" ? "0600" : "0644"}`,
+    );
+  }
+  if (!text.includes("-----BEGIN ")) throw new Fatal(`failed to load ${what} ${path}: it is not in PEM format`);
+  return text;
+}
+
+/** All key pairs and CA bundles of the config, by name. Throws Fatal. */
+export function loadCertificates(config: Config): { pki: Record<string, KeyPair>; ca: Record<string, string> } {
+  const pki: Record<string, KeyPair> = {};
+  for (const [name, { certFile, keyFile }] of Object.entries(config.pki)) {
+    pki[name] = {
+      cert: readPem(certFile, "certificate", CERT_MODE_MASK),
+      key: readPem(keyFile, "key", KEY_MODE_MASK),
+    };
+  }
+  const ca: Record<string, string> = {};
+  for (const [name, file] of Object.entries(config.ca)) ca[name] = readPem(file, "CA file", CERT_MODE_MASK);
+  return { pki, ca };
+}
+
+/** The text of a file, or null when there is none to read. */
+export function readIfPresent(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** What went wrong, in the words of the operating system, without a stack. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "No such file or directory";
+  if (error instanceof Deno.errors.PermissionDenied) return "Permission denied";
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,128 @@
+/** From `listen on` lines to bound sockets: resolves interfaces and names, opens every listener, hands accepted connections on. */
+
+import { lookup } from "node:dns/promises";
+import net from "node:net";
+import { networkInterfaces } from "node:os";
+import type { Config, ListenSpec } from "../config/mod.ts";
+import type { Listener } from "../isolate/mod.ts";
+import { Fatal } from "./fatal.ts";
+import { reasonOf } from "./files.ts";
+
+/** Connections that may wait in the kernel. OpenSMTPD has 5, which drops bursts. */
+const BACKLOG = 511;
+
+/** The addresses that `listen on` stands for: of an interface, a literal, or a host name. Throws Fatal when there are none. */
+async function addressesOf(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {
+  const found: { address: string; family: 4 | 6 }[] = [];
+  const literal = net.isIP(spec.on);
+  const device = networkInterfaces()[spec.on];
+  if (literal !== 0) found.push({ address: spec.on, family: literal as 4 | 6 });
+  else if (device !== undefined) {
+    for (const { address, family, scopeid } of device) {
+      // A link-local address only binds with its zone.
+      const zone = family === "IPv6" && scopeid !== 0 ? `%${spec.on}` : "";
+      found.push({ address: address + zone, family: family === "IPv6" ? 6 : 4 });
+    }
+  } else found.push(...await resolveName(spec));
+  const wanted = found.filter(({ family }) => spec.family === null || spec.family === family);
+  if (wanted.length === 0) {
+    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" has no address to listen on`);
+  }
+  return wanted;
+}
+
+async function resolveName(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {
+  try {
+    const all = await lookup(spec.on, { all: true });
+    return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+  } catch {
+    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name`);
+  }
+}
+
+/** Every listener of the config with its address; the local socket is always among them (smtpd.conf(5)). */
+export async function resolveListeners(
+  config: Config,
+  serverName: string,
+  submissionSocket: string,
+): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  const add = (spec: ListenSpec, address: string) =>
+    listeners.push({
+      id: listeners.length,
+      address,
+      port: spec.socket ? 0 : spec.port,
+      socket: spec.socket,
+      local: spec.socket || address === "127.0.0.1" || address === "::1",
+      hostname: spec.hostname ?? serverName,
+      tag: spec.tag,
+      tls: spec.tls,
+      verify: spec.verify,
+      pki: spec.pki,
+      ca: spec.ca,
+      ciphers: spec.ciphers ?? config.smtp.ciphers,
+      protocols: spec.protocols,
+      maskSource: spec.maskSource,
+      noDsn: spec.noDsn,
+    });
+  const socket = config.listen.find((spec) => spec.socket) ?? IMPLICIT_SOCKET;
+  add(socket, submissionSocket);
+  for (const spec of config.listen) {
+    if (spec.socket) continue;
+    for (const { address } of await addressesOf(spec)) add(spec, address);
+  }
+  return listeners;
+}
+
+const IMPLICIT_SOCKET: ListenSpec = {
+  at: { file: "(built in)", line: 0 },
+  on: "socket",
+  socket: true,
+  family: null,
+  port: 0,
+  tls: "none",
+  verify: false,
+  pki: [],
+  ca: null,
+  ciphers: null,
+  protocols: null,
+  auth: null,
+  hostname: null,
+  hostnames: null,
+  tag: "",
+  filter: null,
+  maskSource: false,
+  receivedAuth: false,
+  noDsn: false,
+  proxyV2: false,
+  senders: null,
+};
+
+/** Binds one address or socket path. `accept` gets every connection, paused. Throws Fatal when it cannot be bound. */
+export async function openServer(
+  where: { path: string; mode: number } | { address: string; port: number },
+  accept: (socket: net.Socket) => void,
+): Promise<net.Server> {
+  const server = net.createServer({ pauseOnConnect: true }, accept);
+  const name = "path" in where
+    ? where.path
+    : where.address.includes(":")
+    ? `[${where.address}]:${where.port}`
+    : `${where.address}:${where.port}`;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(new Fatal(`cannot listen on ${name}: ${explain(error)}`)));
+    const options = "path" in where
+      ? { path: where.path }
+      : { host: where.address, port: where.port, ipv6Only: where.address.includes(":") };
+    server.listen({ ...options, backlog: BACKLOG }, resolve);
+  });
+  if ("path" in where) Deno.chmodSync(where.path, where.mode);
+  return server;
+}
+
+function explain(error: Error & { code?: string }): string {
+  if (error.code === "EADDRINUSE") return "the address is in use by another program";
+  if (error.code === "EACCES") return "permission denied (ports below 1024 need root)";
+  if (error.code === "EADDRNOTAVAIL") return "this machine does not have that address";
+  return reasonOf(error);
+}

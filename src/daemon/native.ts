@@ -1,0 +1,64 @@
+/**
+ * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, and syslog(3). Without the FFI
+ * permission (or on a system whose libc is not known) both say "unknown".
+ */
+
+import type { LogLevel } from "../events/mod.ts";
+
+const LIBC = { linux: "libc.so.6", darwin: "libSystem.dylib", freebsd: "libc.so.7" } as Record<string, string>;
+
+const SYMBOLS = {
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
+  syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
+} as const;
+
+const SOL_SOCKET = 1, SO_PEERCRED = 17;
+const LOG_PID = 1, LOG_MAIL = 2 << 3;
+const PRIORITY: Record<LogLevel, number> = { crit: 2, warn: 4, info: 6, debug: 7 };
+
+type Libc = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+function text(value: string): Uint8Array<ArrayBuffer> {
+  // C strings end at the first NUL.
+  return new TextEncoder().encode(value.replaceAll("\0", "") + "\0");
+}
+
+export class Native {
+  readonly #libc: Libc | null;
+  // Kept alive: openlog(3) keeps the pointer.
+  readonly #ident = text("smtpd");
+  #opened = false;
+
+  constructor() {
+    this.#libc = openLibc();
+  }
+
+  /** Uid of the process on the other end of a connected unix socket; null when it cannot be told. */
+  peerUid(descriptor: number): number | null {
+    if (this.#libc === null || Deno.build.os !== "linux") return null;
+    const credentials = new Uint32Array(3); // struct ucred: pid, uid, gid
+    const length = new Uint32Array([credentials.byteLength]);
+    const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, credentials, length);
+    return failed === 0 ? credentials[1]! : null;
+  }
+
+  /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */
+  syslog(level: LogLevel, line: string): boolean {
+    if (this.#libc === null) return false;
+    if (!this.#opened) this.#libc.symbols.openlog(this.#ident, LOG_PID, LOG_MAIL);
+    this.#opened = true;
+    this.#libc.symbols.syslog(LOG_MAIL | PRIORITY[level], text("%s"), text(line));
+    return true;
+  }
+}
+
+function openLibc(): Libc | null {
+  const name = LIBC[Deno.build.os];
+  if (name === undefined) return null;
+  try {
+    return Deno.dlopen(name, SYMBOLS);
+  } catch {
+    return null;
+  }
+}

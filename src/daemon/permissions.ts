@@ -1,0 +1,56 @@
+/**
+ * The permission table: what each isolate may do, derived from its settings, with the reason for each grant. What is not granted here is
+ * refused by the runtime. `smtpd -n -v` prints it; test/isolate/permissions_test.ts tries the opposite in the real runtime.
+ */
+
+import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
+import { deliveryNeeds } from "../delivery/mod.ts";
+
+type Table = { readonly [R in Role]: (settings: Settings[R]) => Grants };
+
+const TABLE: Table = {
+  /** Talks to the public with the sockets that were handed to it. It can reach nothing else, so a parser bug here opens no door. */
+  smtp: () => ({}),
+  /** Reads the table files that the config names and the accounts; asks the resolvers. */
+  lookup: (settings) => ({ read: lookupFiles(settings), net: resolverAddresses(settings.resolver) }),
+  /** The vault: reads and writes the spool only. No net: what is in it cannot be sent anywhere from here. */
+  queue: (settings) => ({ read: [settings.spool], write: [settings.spool] }),
+  /** Decides when; touches nothing. */
+  scheduler: () => ({}),
+  /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */
+  relay: () => ({ net: true }),
+  /** As far as the local actions of the config ask for it. */
+  delivery: deliveryNeeds,
+  /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */
+  control: (settings) => settings.admin === null ? {} : { net: [hostPort(settings.admin)] },
+};
+
+/** Grants of every role. */
+export function grantsFor(settings: Settings): Record<Role, Grants> {
+  const roles = Object.keys(TABLE) as Role[];
+  return Object.fromEntries(roles.map((role) => [role, TABLE[role](settings[role] as never)])) as Record<Role, Grants>;
+}
+
+/** The table as text, one role a line: `queue      read=/var/spool/vaultpost write=/var/spool/vaultpost`. */
+export function describeGrants(grants: Readonly<Record<Role, Grants>>): string[] {
+  return Object.entries(grants).map(([role, granted]) => {
+    const words = Object.entries(granted)
+      .filter(([, grant]) => grant === true || grant.length > 0)
+      .map(([kind, grant]) => `${kind}=${grant === true ? "any" : grant.join(",")}`);
+    return `${role.padEnd(10)} ${words.join(" ") || "nothing"}`;
+  });
+}
+
+function lookupFiles(settings: Settings["lookup"]): string[] {
+  const paths = Object.values(settings.tables).flatMap(({ path }) => path ?? []);
+  return [...new Set(["/etc/passwd", ...paths])];
+}
+
+function resolverAddresses({ servers }: ResolverSettings): string[] {
+  // node:dgram binds the wildcard address before it sends; it asks for that by name.
+  return servers.length === 0 ? [] : ["0.0.0.0:0", "[::]:0", ...servers.map(hostPort)];
+}
+
+function hostPort({ address, port }: { address: string; port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,68 @@
+/** Admits SMTP connections: counts them, keeps to the limit, and gives each to the smtp isolate that has the fewest. */
+
+import type net from "node:net";
+import { detachDescriptor, type FromMain, type Peer, type Supervisor } from "../isolate/mod.ts";
+
+/** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
+const RESERVED_DESCRIPTORS = 5;
+const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
+const PAUSED = "421 4.3.2 Service paused, try again later\r\n";
+const NO_ISOLATE = "421 4.3.0 Service restarting, try again later\r\n";
+
+export class SessionDesk {
+  /** `pause smtp`: new connections are turned away with 421. */
+  paused = false;
+  readonly #supervisor: Supervisor;
+  readonly #limit = sessionLimit();
+  #count = 0;
+  #turn = 0;
+  #counts = new Map<number, number>();
+
+  constructor(supervisor: Supervisor) {
+    this.#supervisor = supervisor;
+  }
+
+  /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
+  admit(socket: net.Socket, listener: number, peer: Peer): void {
+    const isolates = this.#supervisor.living("smtp");
+    const refusal = this.paused
+      ? PAUSED
+      : this.#count >= this.#limit
+      ? TOO_MANY
+      : isolates.length === 0
+      ? NO_ISOLATE
+      : null;
+    if (refusal !== null) {
+      socket.on("error", () => {});
+      socket.end(refusal, () => socket.destroy());
+      return;
+    }
+    const index = isolates[this.#turn++ % isolates.length]!;
+    try {
+      const descriptor = detachDescriptor(socket);
+      this.#supervisor.post("smtp", index, { type: "session", descriptor, listener, peer } satisfies FromMain);
+    } catch {
+      return; // The client hung up before it was served.
+    }
+    this.#count++;
+    this.#counts.set(index, (this.#counts.get(index) ?? 0) + 1);
+  }
+
+  ended(index: number): void {
+    this.#count--;
+    this.#counts.set(index, (this.#counts.get(index) ?? 1) - 1);
+  }
+
+  /** The isolate died, its sessions with it. */
+  lost(index: number): void {
+    this.#count -= this.#counts.get(index) ?? 0;
+    this.#counts.delete(index);
+  }
+}
+
+/** (descriptors − reserve) / 2: a session may need one more for its delivery. */
+function sessionLimit(): number {
+  const limits = Deno.build.os === "linux" ? Deno.readTextFileSync("/proc/self/limits") : "";
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+  return Math.max(10, Math.floor(soft / 2) - RESERVED_DESCRIPTORS);
+}

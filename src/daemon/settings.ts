@@ -1,0 +1,139 @@
+/** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
+
+import { hostname, networkInterfaces } from "node:os";
+import {
+  type Action,
+  type Config,
+  type Environment,
+  type LocalAction,
+  mailDirectory,
+  MAILNAME,
+  type RelayAction,
+  resolvConfPath,
+  spoolPath,
+  VERSION,
+} from "../config/mod.ts";
+import { parseHosts, parseResolvConf } from "../dns/mod.ts";
+import type { HouseSettings, KeyPair, Listener, ResolverSettings, Settings } from "../isolate/mod.ts";
+import { readIfPresent } from "./files.ts";
+
+/** What the machine and the command line add to the configuration. */
+export interface Surroundings {
+  readonly env: Environment;
+  readonly certificates: {
+    readonly pki: Readonly<Record<string, KeyPair>>;
+    readonly ca: Readonly<Record<string, string>>;
+  };
+  readonly listeners: readonly Listener[];
+  readonly serverName: string;
+  readonly resolver: ResolverSettings;
+  readonly log: "stderr" | "syslog";
+  readonly paused: { readonly mda: boolean; readonly mta: boolean };
+}
+
+/** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
+const IDLE_TIMEOUT_MS = 300_000;
+
+/** The settings of every isolate. */
+export function cutSettings(config: Config, around: Surroundings): Settings {
+  const house: HouseSettings = {
+    serverName: around.serverName,
+    version: VERSION,
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    root: Deno.uid() === 0,
+  };
+  const actions = Object.values(config.actions);
+  const ofKind = <A extends Action>(kind: A["kind"]) =>
+    Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
+  const { pki, ca } = around.certificates;
+  return {
+    smtp: {
+      house,
+      listeners: around.listeners,
+      pki: only(pki, around.listeners.flatMap((listener) => listener.pki)),
+      ca: only(ca, around.listeners.flatMap((listener) => listener.ca ?? [])),
+      maxMessageBytes: config.smtp.maxMessageBytes,
+      maxMails: config.smtp.maxMails,
+      maxRcpt: config.smtp.maxRcpt,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+    },
+    lookup: {
+      house,
+      tables: config.tables,
+      rules: config.rules,
+      actions: config.actions,
+      subAddressDelimiter: config.smtp.subAddressDelimiter,
+      localAddresses: localAddresses(),
+      resolver: around.resolver,
+    },
+    queue: {
+      house,
+      spool: spoolPath(around.env),
+      ttlSeconds: config.queue.ttlSeconds,
+      actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
+      warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
+    },
+    scheduler: {
+      house,
+      maxInflight: config.scheduler.maxInflight,
+      maxPerUser: config.mda.taskHiwat,
+      maxPerDestination: config.mta.limits.taskHiwat,
+      paused: around.paused,
+    },
+    relay: {
+      house,
+      actions: ofKind<RelayAction>("relay"),
+      pki: only(pki, actions.flatMap((action) => action.kind === "relay" ? action.pki ?? [] : [])),
+      ca: only(ca, actions.flatMap((action) => action.kind === "relay" ? action.ca ?? [] : [])),
+      ciphers: config.smtp.ciphers,
+      limits: config.mta.limits,
+      domainLimits: config.mta.domainLimits,
+      resolver: around.resolver,
+    },
+    delivery: {
+      house,
+      actions: ofKind<LocalAction>("local"),
+      maxSessions: config.mda.maxSession,
+      maxSessionsPerUser: config.mda.maxSessionPerUser,
+      subAddressDelimiter: config.smtp.subAddressDelimiter,
+      mailDirectory: mailDirectory(around.env),
+      path: around.env.get("PATH") ?? "/usr/local/bin:/usr/bin:/bin",
+      uid: Deno.uid() ?? 0,
+      gid: Deno.gid() ?? 0,
+    },
+    control: {
+      house,
+      admin: config.admin,
+      log: around.log,
+      startedAt: Date.now(),
+      pid: Deno.pid,
+    },
+  };
+}
+
+function only<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> {
+  return Object.fromEntries(names.flatMap((name) => all[name] === undefined ? [] : [[name, all[name]]]));
+}
+
+/** Resolver settings of this machine: resolv.conf(5) and hosts(5). */
+export function readResolver(env: Environment): ResolverSettings {
+  const { servers, timeoutMs, attempts } = parseResolvConf(readIfPresent(resolvConfPath(env)) ?? "");
+  return { servers, timeoutMs, attempts, hosts: parseHosts(readIfPresent("/etc/hosts") ?? "") };
+}
+
+/** First line of the mail name file, else the host name, with its domain when the hosts file knows it. */
+export function readServerName(hosts: ResolverSettings["hosts"]): string {
+  const mailname = readIfPresent(MAILNAME)?.split("\n", 1)[0]!.trim();
+  if (mailname) return mailname;
+  const name = hostname();
+  if (name.includes(".")) return name;
+  const known = hosts.find(({ names }) => names.some((one) => one.toLowerCase() === name.toLowerCase()));
+  return known?.names.find((one) => one.includes(".")) ?? name;
+}
+
+/** Text of every address of this machine: IPv4 dotted, IPv6 in brackets. Collected once, at start. */
+export function localAddresses(): string[] {
+  return Object.values(networkInterfaces()).flat().map((one) =>
+    one!.family === "IPv4" ? one!.address : `[${one!.address.replace(/%.*/, "")}]`
+  );
+}

@@ -1,0 +1,31 @@
+/** One program, many names: `main.ts NAME ARGUMENTS…` runs the tool of that name; a compiled binary goes by the name it was called. */
+
+import { basename } from "node:path";
+import type { Environment } from "./config/mod.ts";
+
+type Tool = (args: string[], env: Environment) => Promise<number>;
+
+/** Tools are loaded when called: `mailq` need not read the daemon. */
+const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
+  smtpd: async () => (await import("./cli/smtpd.ts")).smtpdMain,
+  smtpctl: async () => (await import("./cli/smtpctl.ts")).smtpctlMain,
+  mailq: async () => {
+    const { smtpctlMain } = await import("./cli/smtpctl.ts");
+    return (args, env) => smtpctlMain(["show", "queue", ...args], env);
+  },
+  sendmail: async () => (await import("./cli/sendmail.ts")).sendmailMain,
+  "send-mail": async () => (await import("./cli/sendmail.ts")).sendmailMain,
+  newaliases: async () => (await import("./cli/newaliases.ts")).newaliasesMain,
+  makemap: async () => (await import("./cli/makemap.ts")).makemapMain,
+  smtp: async () => (await import("./cli/smtp.ts")).smtpMain,
+};
+
+const called = Deno.build.standalone ? basename(Deno.execPath()) : "";
+const [name, args] = called in TOOLS ? [called, Deno.args] : [Deno.args[0] ?? "", Deno.args.slice(1)];
+const load = TOOLS[name];
+if (load === undefined) {
+  console.error(`usage: vaultpost ${Object.keys(TOOLS).join("|")} [arguments]`);
+  Deno.exit(1);
+}
+const tool = await load();
+Deno.exit(await tool([...args], Deno.env));

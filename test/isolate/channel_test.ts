@@ -1,0 +1,78 @@
+/** Doors: messages of one turn travel together, questions find their answers, a dead peer is noticed. */
+
+import assert from "node:assert/strict";
+import { Caller, DoorChannel, PeerGone, type PostPort } from "../../src/isolate/mod.ts";
+
+type Ask = { type: "ask"; call: number; text: string } | { type: "tell"; call?: never };
+type Answer = { type: "answer"; call: number; text: string } | { type: "news"; call?: never };
+
+/** A port that keeps what is posted. */
+class FakePort implements PostPort {
+  posts: unknown[] = [];
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  postMessage(message: unknown): void {
+    this.posts.push(structuredClone(message));
+  }
+  hear(messages: unknown[]): void {
+    this.onmessage!({ data: messages } as MessageEvent);
+  }
+}
+
+function pair() {
+  const port = new FakePort();
+  const channel = new DoorChannel<Ask, Answer>();
+  channel.attach(port);
+  return { port, channel };
+}
+
+Deno.test("DoorChannel sends the messages of one turn as one post", async () => {
+  const { port, channel } = pair();
+  channel.send({ type: "tell" });
+  channel.send({ type: "tell" });
+  await Promise.resolve();
+  assert.deepEqual(port.posts, [[{ type: "tell" }, { type: "tell" }]]);
+});
+
+Deno.test("DoorChannel keeps what is sent while the peer is away and posts it to the next one", async () => {
+  const { port, channel } = pair();
+  channel.detach();
+  channel.send({ type: "tell" });
+  await Promise.resolve();
+  assert.deepEqual(port.posts, []);
+  const next = new FakePort();
+  channel.attach(next);
+  await Promise.resolve();
+  assert.deepEqual(next.posts, [[{ type: "tell" }]]);
+});
+
+Deno.test("Caller.ask() resolves with the answer of the same call, whatever the order", async () => {
+  const { port, channel } = pair();
+  const caller = new Caller<Ask, Answer>(channel);
+  const first = caller.ask<"answer">({ type: "ask", text: "a" });
+  const second = caller.ask<"answer">({ type: "ask", text: "b" });
+  await Promise.resolve();
+  const calls = (port.posts[0] as { call: number }[]).map(({ call }) => call);
+  port.hear([{ type: "answer", call: calls[1], text: "to b" }, { type: "answer", call: calls[0], text: "to a" }]);
+  assert.equal((await first).text, "to a");
+  assert.equal((await second).text, "to b");
+});
+
+Deno.test("Caller.ask() rejects with PeerGone when the peer ends before it answered", async () => {
+  const { channel } = pair();
+  const caller = new Caller<Ask, Answer>(channel);
+  let resets = 0;
+  caller.onreset = () => resets++;
+  const question = caller.ask<"answer">({ type: "ask", text: "a" });
+  channel.detach();
+  await assert.rejects(question, PeerGone);
+  assert.equal(resets, 1);
+});
+
+Deno.test("Caller passes on messages that answer nothing", () => {
+  const { port, channel } = pair();
+  const caller = new Caller<Ask, Answer>(channel);
+  const heard: Answer[] = [];
+  caller.onmessage = (message) => heard.push(message);
+  port.hear([{ type: "news" }]);
+  assert.deepEqual(heard, [{ type: "news" }]);
+});

@@ -1,0 +1,64 @@
+/** Stands in for an isolate's entry file: tries what an isolate must not do and tells main what was allowed. */
+
+import net from "node:net";
+import type { FromMain } from "../../src/isolate/mod.ts";
+
+interface Targets {
+  readonly outside: string;
+  readonly inside: string;
+  readonly port: number;
+}
+
+const scope = self as unknown as { onmessage: (event: MessageEvent) => void; postMessage(message: unknown): void };
+
+function connects(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: "127.0.0.1", port });
+    socket.once("connect", () => (socket.destroy(), resolve()));
+    socket.once("error", reject);
+  });
+}
+
+const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
+  "read /etc/passwd": () => Deno.readTextFileSync("/etc/passwd"),
+  "read /etc/shadow": () => Deno.readTextFileSync("/etc/shadow"),
+  "write outside": ({ outside }) => Deno.writeTextFileSync(`${outside}/planted`, "x"),
+  "read the spool": ({ inside }) => Deno.readDirSync(inside)[Symbol.iterator]().next(),
+  "write the spool": ({ inside }) => Deno.writeTextFileSync(`${inside}/planted`, "x"),
+  connect: ({ port }) => Deno.connect({ hostname: "127.0.0.1", port }).then((connection) => connection.close()),
+  "connect by node": ({ port }) => connects(port),
+  listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
+  "listen on a socket": ({ inside }) => Deno.listen({ transport: "unix", path: `${inside}/s` }).close(),
+  spawn: () => new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync(),
+  "read the environment": () => Deno.env.get("HOME"),
+  ffi: () => Deno.dlopen("libc.so.6", { getpid: { parameters: [], result: "i32" } }).close(),
+  "read the host name": () => Deno.hostname(),
+  "import from the network": () =>
+    import("data:text/javascript,export default 1" as string).then(() => import("https://127.0.0.1/x.js" as string)),
+  "start a worker with more": () => {
+    const worker = new Worker(
+      new URL("./probe_worker.ts", import.meta.url),
+      { type: "module", deno: { permissions: { read: true, run: true } } } as WorkerOptions,
+    );
+    worker.terminate();
+  },
+};
+
+scope.onmessage = async (event) => {
+  const message = event.data as FromMain<{ spool?: string; probe: Targets }>;
+  if (message.type === "stop") return scope.postMessage({ type: "stopped" });
+  if (message.type !== "start") return;
+  const lines = [];
+  for (const [name, attempt] of Object.entries(ATTEMPTS)) {
+    const outcome = await Promise.resolve().then(() => attempt(message.settings.probe)).then(
+      () => "allowed",
+      (error) =>
+        error instanceof Deno.errors.NotCapable || /requires .* access|NotCapable|escalat/i.test(String(error))
+          ? "refused"
+          : `failed: ${error}`,
+    );
+    lines.push({ level: "info", text: `${name}: ${outcome}` });
+  }
+  scope.postMessage({ type: "syslog", lines });
+  scope.postMessage({ type: "ready" });
+};
