@@ -1,2 +1,6 @@
 /** Front door of the events folder. */
+export * from "./duration.ts";
+export * from "./log.ts";
+export * from "./metrics.ts";
 export * from "./types.ts";
+export * from "./vis.ts";

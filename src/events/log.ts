@@ -1,0 +1,139 @@
+/**
+ * The log line of each event, in OpenSMTPD's formats: scripts and eyes depend on them. Pure; where lines go is src/control's business.
+ * Long on purpose: one line per event, read as a table.
+ */
+
+import { formatMailbox, type Mailbox, type ReversePath } from "../envelope/mod.ts";
+import { formatDuration } from "./duration.ts";
+import type { DeliveryEvent, Event, LogLevel, MtaEvent, QueueEvent, SmtpEvent, TextEvent } from "./types.ts";
+import { vis } from "./vis.ts";
+
+const RESULTS = { ok: "Ok", tempfail: "TempFail", permfail: "PermFail", loop: "PermFail" } as const;
+const AGENT_NAMES = { mda: "delivery", mta: "relay", bounce: "bounce" } as const;
+
+/** Level of the event's line. Trace lines are of level debug: they are written only while their subsystem is traced. */
+export function eventLevel(event: Event): LogLevel {
+  if (event.type === "log") return event.level;
+  return event.type === "trace" ? "debug" : "info";
+}
+
+/** The line without its end, or null for an event that has none (statistics). Text from outside is vis-encoded. */
+export function formatEvent(event: Event): string | null {
+  switch (event.type) {
+    case "smtp-connected":
+    case "smtp-tls":
+    case "smtp-message":
+    case "smtp-envelope":
+    case "smtp-failed-command":
+    case "smtp-bad-input":
+    case "smtp-disconnected":
+      return `${event.session} smtp ${formatSmtp(event)}`;
+    case "mta-connecting":
+    case "mta-connected":
+    case "mta-tls":
+    case "mta-cert-check":
+    case "mta-error":
+    case "mta-disconnected":
+      return `${event.session} mta ${formatMta(event)}`;
+    case "delivery":
+      return event.agent === "mta" ? formatRelayed(event) : formatDelivered(event);
+    case "queue-expire":
+    case "queue-remove":
+      return formatDropped(event);
+    case "log":
+    case "trace":
+      return formatText(event);
+    default:
+      // Statistics, and whatever a broken isolate may send.
+      return null;
+  }
+}
+
+function formatSmtp(event: SmtpEvent): string {
+  switch (event.type) {
+    case "smtp-connected":
+      return `connected address=${vis(event.address)} host=${vis(event.host)}`;
+    case "smtp-tls":
+      return `tls ciphers=${vis(event.ciphers)}`;
+    case "smtp-message":
+      return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}`;
+    case "smtp-envelope":
+      return `envelope evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)}`;
+    case "smtp-failed-command":
+      return `failed-command command="${vis(event.command)}" result="${vis(event.reply)}"`;
+    case "smtp-bad-input":
+      return `bad-input result="${vis(event.reply)}"`;
+    case "smtp-disconnected":
+      return `disconnected reason=${word(event.reason)}`;
+  }
+}
+
+function formatMta(event: MtaEvent): string {
+  switch (event.type) {
+    case "mta-connecting":
+      return `connecting address=${vis(event.address)} host=${vis(event.host)}`;
+    case "mta-connected":
+      return "connected";
+    case "mta-tls":
+      return `tls ciphers=${vis(event.ciphers)}`;
+    case "mta-cert-check":
+      return `cert-check result="${event.result}" fingerprint="${vis(event.fingerprint)}"`;
+    case "mta-error":
+      return `error reason=${vis(event.reason)}`;
+    case "mta-disconnected":
+      return `disconnected reason=${word(event.reason)} messages=${event.messages}`;
+  }
+}
+
+/** mta quotes its values; `rcpt` is `-` when it says nothing new. */
+function formatRelayed(event: DeliveryEvent): string {
+  const rcpt = sameMailbox(event.rcpt, event.to) ? "<->" : path(event.rcpt);
+  return `${event.session} mta delivery evpid=${event.envelope} from=${path(event.from)} to=${
+    path(event.to)
+  } rcpt=${rcpt} ` +
+    `source="${vis(event.source ?? "-")}" relay="${vis(event.relay ?? "-")}" delay=${delay(event.delayMs)} ` +
+    `result="${RESULTS[event.outcome]}" stat="${vis(event.stat)}"`;
+}
+
+function formatDelivered(event: DeliveryEvent): string {
+  return `${event.session} mda delivery evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)} ` +
+    `rcpt=${path(event.rcpt)} user=${vis(event.user ?? "-")} delay=${delay(event.delayMs)} ` +
+    `result=${RESULTS[event.outcome]} stat=${vis(event.stat)}`;
+}
+
+function formatDropped(event: Extract<QueueEvent, { type: "queue-expire" | "queue-remove" }>): string {
+  const rcpt = sameMailbox(event.rcpt, event.to) ? "<->" : path(event.rcpt);
+  return `${AGENT_NAMES[event.agent]}: ${event.type === "queue-expire" ? "Expire" : "Remove"} for ${event.envelope}: ` +
+    `from=${path(event.from)}, to=${path(event.to)}, rcpt=${rcpt}, delay=${delay(event.delayMs)}, stat=${
+      vis(event.stat)
+    }`;
+}
+
+/** Anomalies and debug lines start with their level's name; upstream's info and trace lines stand as they are. */
+function formatText(event: TextEvent): string {
+  const text = printable(event.text);
+  if (event.type === "trace" || event.level === "info") return text;
+  return text.startsWith(`${event.level}: `) ? text : `${event.level}: ${text}`;
+}
+
+/** Our own words: quotes stay as they are, but nothing may start a new line. */
+function printable(text: string): string {
+  return vis(text).replaceAll('\\"', '"');
+}
+
+function path(mailbox: ReversePath): string {
+  return mailbox === null ? "<>" : `<${vis(formatMailbox(mailbox))}>`;
+}
+
+/** A reason that is one word stands bare, any other is quoted. */
+function word(text: string): string {
+  return /^[\w-]+$/.test(text) ? text : `"${vis(text)}"`;
+}
+
+function delay(ms: number): string {
+  return formatDuration(ms / 1000);
+}
+
+function sameMailbox(a: Mailbox, b: Mailbox): boolean {
+  return a.local === b.local && a.domain === b.domain;
+}
