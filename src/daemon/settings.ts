@@ -123,7 +123,7 @@ export function readResolver(env: Environment): ResolverSettings {
 
 /** First line of the mail name file, else the host name, with its domain when the hosts file knows it. */
 export function readServerName(hosts: ResolverSettings["hosts"]): string {
-  const mailname = readIfPresent(MAILNAME)?.split("\n", 1)[0]!.trim();
+  const mailname = readIfPresent(MAILNAME)?.split("\n", 1)[0]?.trim();
   if (mailname) return mailname;
   const name = hostname();
   if (name.includes(".")) return name;

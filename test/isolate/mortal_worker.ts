@@ -1,0 +1,18 @@
+/** An isolate for the supervisor's test: tells its door neighbours apart, and dies or hangs when told. */
+
+import { runIsolate } from "../../src/isolate/mod.ts";
+
+runIsolate("scheduler", (isolate) => {
+  const heard = (text: string) => isolate.tell({ type: "syslog", lines: [{ level: "info", text }] });
+  isolate.serve("queue-scheduler", (channel) => {
+    heard("welcome");
+    channel.onreset = () => heard("reset");
+  });
+  isolate.onsession = (descriptor) => {
+    if (descriptor === 1) {
+      queueMicrotask(() => {
+        throw new Error("told to die");
+      });
+    }
+  };
+});

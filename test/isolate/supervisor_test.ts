@@ -1,0 +1,52 @@
+/** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
+
+import assert from "node:assert/strict";
+import { type FromMain, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
+
+const SESSION: FromMain = { type: "session", descriptor: 1, listener: 0, peer: { address: "local", port: 0, uid: 0 } };
+
+/** A house of toy isolates; `until` resolves when the line was heard from the role. */
+function toyHouse() {
+  const waiting: { line: string; resolve: () => void }[] = [];
+  const hear = (line: string) => {
+    const index = waiting.findIndex((one) => one.line === line);
+    if (index >= 0) waiting.splice(index, 1)[0]!.resolve();
+  };
+  const until = (line: string) => new Promise<void>((resolve) => waiting.push({ line, resolve }));
+  const deaths: { role: Role; reason: string; delayMs: number }[] = [];
+  const supervisor = new Supervisor({
+    settings: {} as Settings,
+    grants: { smtp: {}, lookup: {}, queue: {}, scheduler: {}, relay: {}, delivery: {}, control: {} },
+    smtpIsolates: 1,
+    entry: (role) =>
+      new URL(`./${role === "scheduler" ? "mortal" : role === "queue" ? "queue" : "idle"}_worker.ts`, import.meta.url),
+    verbose: false,
+    traces: [],
+  }, {
+    onmessage: (role, _index, message) => {
+      if (message.type === "syslog") { for (const { text } of message.lines) hear(`${role}: ${text}`); }
+    },
+    ondeath: (role, _index, reason, delayMs) => deaths.push({ role, reason, delayMs }),
+  });
+  return { supervisor, until, deaths };
+}
+
+Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, and its neighbours get a new door", async () => {
+  const { supervisor, until, deaths } = toyHouse();
+  const first = until("scheduler: welcome");
+  await supervisor.start();
+  await first;
+  for (const expectedDelayMs of [100, 200]) {
+    const noticed = until("queue: scheduler went away");
+    const back = until("scheduler: welcome");
+    assert.ok(supervisor.post("scheduler", 0, SESSION));
+    await noticed;
+    await back;
+    assert.equal(deaths.at(-1)!.role, "scheduler");
+    assert.match(deaths.at(-1)!.reason, /told to die/);
+    assert.equal(deaths.at(-1)!.delayMs, expectedDelayMs);
+    // `welcome` is said before `ready`; posts are refused until then.
+    while (!supervisor.living("scheduler").includes(0)) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await supervisor.stop();
+});
