@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly serverName: string;
   readonly resolver: ResolverSettings;
   readonly log: "stderr" | "syslog";
-  readonly paused: { readonly mda: boolean; readonly mta: boolean };
+  readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
 }
 
 /** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
@@ -107,6 +107,8 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       log: around.log,
       startedAt: Date.now(),
       pid: Deno.pid,
+      uid: Deno.uid() ?? 0,
+      paused: around.paused,
     },
   };
 }

@@ -124,6 +124,10 @@ export interface ControlSettings {
   /** ms since the epoch. */
   readonly startedAt: number;
   readonly pid: number;
+  /** Uid that the daemon runs as: it and root may use the control socket. */
+  readonly uid: number;
+  /** Subsystems that started paused. */
+  readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
 }
 
 export interface Settings {
