@@ -1,0 +1,141 @@
+/** A client's side of one SMTP or LMTP session: greeting, hello, TLS, AUTH, transactions, quit. When to do what is the caller's. */
+
+import { Buffer } from "node:buffer";
+import { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
+import { type Connection, type ConnectOptions, openConnection } from "./connection.ts";
+import { ClientError, refusedBy } from "./error.ts";
+import type { Reply } from "./reply.ts";
+import type { TlsInfo, TlsOptions } from "./tls.ts";
+import { runTransaction, type Session, type Transaction, type TransactionResult, verdictOf } from "./transaction.ts";
+
+export interface ClientOptions extends ConnectOptions {
+  /** LHLO instead of EHLO, and one reply for each recipient after the data (RFC 2033). */
+  readonly lmtp?: boolean;
+  /** Refused recipients in a row that end the session; 0, the default, for any number. */
+  readonly maxRefusals?: number;
+}
+
+/** How long quit waits for the 221, in ms. */
+const QUIT_MS = 5_000;
+
+/** Connects, with TLS when asked for. The greeting is read by `greeting` or `hello`. Rejects with a ClientError. */
+export async function connectClient(options: ClientOptions): Promise<Client> {
+  return new Client(await openConnection(options), options.lmtp ?? false, options.maxRefusals ?? 0);
+}
+
+/** Every method but `transaction`, `quit` and `close` rejects with a ClientError when it cannot do what it says. */
+export class Client {
+  readonly #connection: Connection;
+  readonly #session: Session;
+  #capabilities: Capabilities = NO_CAPABILITIES;
+  #greeted = false;
+
+  constructor(connection: Connection, lmtp: boolean, maxRefusals: number) {
+    this.#connection = connection;
+    const capabilities = () => this.#capabilities;
+    this.#session = {
+      connection,
+      lmtp,
+      maxRefusals,
+      refusals: 0,
+      get capabilities() {
+        return capabilities();
+      },
+    };
+  }
+
+  /** What the last hello brought. */
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+  /** null without TLS. */
+  get tls(): TlsInfo | null {
+    return this.#connection.tls;
+  }
+  get localAddress(): string {
+    return this.#connection.localAddress;
+  }
+  /** False once the connection has ended. */
+  get usable(): boolean {
+    return this.#connection.failure === null;
+  }
+  /** Called when the server ends the connection while nothing is asked of it. */
+  set onclosed(listener: (error: ClientError) => void) {
+    this.#connection.onclosed = listener;
+  }
+
+  /** Reads the server's greeting, once. */
+  async greeting(): Promise<void> {
+    if (this.#greeted) return;
+    this.#greeted = true;
+    const reply = (await this.#connection.exchange(null, 1))[0]!;
+    if (verdictOf(reply) !== "ok") throw refusedBy(reply);
+  }
+
+  /** EHLO or LHLO. With `fallback` a server that refuses EHLO is greeted with HELO, RFC 5321 §3.2. */
+  async hello(name: string, fallback = false): Promise<Capabilities> {
+    await this.greeting();
+    const reply = await this.command(`${this.#session.lmtp ? "LHLO" : "EHLO"} ${name}`);
+    if (verdictOf(reply) === "ok") return this.#capabilities = parseCapabilities(reply);
+    if (!fallback || this.#session.lmtp || reply.code === 421) throw refusedBy(reply);
+    const second = await this.command(`HELO ${name}`);
+    if (verdictOf(second) !== "ok") throw refusedBy(second);
+    return this.#capabilities = NO_CAPABILITIES;
+  }
+
+  /** STARTTLS and the handshake, RFC 3207. Everything learnt before is forgotten: say hello again. `refused` leaves the session usable. */
+  async startTls(options: TlsOptions): Promise<TlsInfo> {
+    const reply = await this.command("STARTTLS");
+    if (verdictOf(reply) !== "ok") throw refusedBy(reply);
+    this.#capabilities = NO_CAPABILITIES;
+    return await this.#connection.upgrade(options);
+  }
+
+  /** AUTH PLAIN, else LOGIN (RFC 4954). Refuses to send a secret without TLS. */
+  async authenticate(user: string, password: string): Promise<void> {
+    const mechanisms = this.#capabilities.auth;
+    if (this.#connection.tls === null) throw new ClientError("refused", "AUTH requires TLS");
+    if (mechanisms === null) throw new ClientError("refused", "AUTH not advertised");
+    if (mechanisms.includes("PLAIN")) {
+      return expect(await this.command(`AUTH PLAIN ${base64(`\0${user}\0${password}`)}`), 235);
+    }
+    if (!mechanisms.includes("LOGIN")) throw new ClientError("refused", "no supported AUTH method");
+    expect(await this.command("AUTH LOGIN"), 334);
+    expect(await this.command(base64(user)), 334);
+    expect(await this.command(base64(password)), 235);
+  }
+
+  /** Sends one message. Never rejects. One at a time. */
+  transaction(transaction: Transaction): Promise<TransactionResult> {
+    return runTransaction(this.#session, transaction);
+  }
+
+  /** Sends a line and waits for its reply, whatever it is. */
+  async command(line: string): Promise<Reply> {
+    // deno-lint-ignore no-control-regex
+    if (/[\x00-\x1f\x7f]/.test(line)) throw new ClientError("protocol", "Control character in a command");
+    return (await this.#connection.exchange(line + "\r\n", 1))[0]!;
+  }
+
+  /** Says goodbye and closes. Waits a few seconds for the server's answer at most; never rejects. */
+  async quit(): Promise<void> {
+    if (this.#connection.failure !== null) return;
+    const impatience = setTimeout(() => this.#connection.close(), QUIT_MS);
+    await this.command("QUIT").catch(() => {});
+    clearTimeout(impatience);
+    this.#connection.close();
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+function expect(reply: Reply, code: number): void {
+  if (reply.code !== code) throw refusedBy(reply);
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}

@@ -1,0 +1,264 @@
+/** One TCP, TLS or unix connection to a server: bytes out, groups of replies in, timeouts. Knows no command. */
+
+import net from "node:net";
+import { Buffer } from "node:buffer";
+import { ClientError } from "./error.ts";
+import { formatReply, type Reply, ReplyReader } from "./reply.ts";
+import { secure, type TlsInfo, type TlsOptions } from "./tls.ts";
+
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export interface ConnectOptions {
+  readonly to: Endpoint;
+  /** Local address to connect from. */
+  readonly localAddress?: string;
+  /** Limit for the connect, for each reply and for each write that the peer must take, in ms (300 s is the house's default). */
+  readonly timeoutMs: number;
+  /** TLS before the first byte (smtps). */
+  readonly tls?: TlsOptions;
+}
+
+/** Replies that are waited for. */
+interface Group {
+  readonly wanted: number;
+  readonly replies: Reply[];
+  readonly resolve: (replies: Reply[]) => void;
+  readonly reject: (error: ClientError) => void;
+}
+
+/** Opens the connection; the greeting has not been read. Rejects with a ClientError. */
+export async function openConnection(options: ConnectOptions): Promise<Connection> {
+  const socket = await connectSocket(options);
+  if (options.tls === undefined) return new Connection(socket, options.timeoutMs, null);
+  const secured = await secure(socket, options.tls, options.timeoutMs);
+  return new Connection(secured.socket, options.timeoutMs, secured.info);
+}
+
+function connectSocket(options: ConnectOptions): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const where = "path" in options.to ? { path: options.to.path } : {
+      host: options.to.host,
+      port: options.to.port,
+      ...(options.localAddress ? { localAddress: options.localAddress } : {}),
+    };
+    const socket = net.connect(where as net.NetConnectOpts);
+    const fail = (reason: string, kind: "connect" | "timeout" = "connect") => {
+      clearTimeout(timer);
+      socket.on("error", () => {});
+      socket.destroy();
+      reject(new ClientError(kind, reason));
+    };
+    const failed = (error: NodeJS.ErrnoException) => fail(connectError(error));
+    const timer = setTimeout(() => fail("Connection timeout", "timeout"), options.timeoutMs);
+    socket.once("error", failed);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.off("error", failed);
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+  });
+}
+
+/** What the log says of a connect that failed, by the name of its errno. */
+function connectError(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return "Connection refused";
+    case "ETIMEDOUT":
+      return "Connection timed out";
+    case "EHOSTUNREACH":
+      return "No route to host";
+    case "ENETUNREACH":
+      return "Network is unreachable";
+    case "EADDRNOTAVAIL":
+      return "Can't assign requested address";
+    case "ECONNRESET":
+      return "Connection reset by peer";
+    case "ENOENT":
+      return "No such file or directory";
+    default:
+      return `Connection failed: ${error.message}`;
+  }
+}
+
+export class Connection {
+  /** Called when the connection ends while nobody waits for a reply. */
+  onclosed: (error: ClientError) => void = () => {};
+  tls: TlsInfo | null;
+  #socket: net.Socket;
+  readonly #timeoutMs: number;
+  readonly #replies: ReplyReader = new ReplyReader();
+  #group: Group | null = null;
+  #failure: ClientError | null = null;
+  #writing = 0;
+  /** When the peer last did something that was waited for. */
+  #activeAt = 0;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #drained: (() => void) | null = null;
+
+  constructor(socket: net.Socket, timeoutMs: number, tls: TlsInfo | null) {
+    this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
+    this.tls = tls;
+    this.#listen();
+  }
+
+  /** Why it ended; null while it is usable. */
+  get failure(): ClientError | null {
+    return this.#failure;
+  }
+
+  /** Where the connection goes and comes from, as the kernel has it; "" for a unix socket. */
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? "";
+  }
+  get localAddress(): string {
+    return this.#socket.localAddress ?? "";
+  }
+
+  /** Sends `bytes` (nothing for null) and waits for `wanted` replies. Only one group may be waited for at a time. */
+  exchange(bytes: Uint8Array | string | null, wanted: number): Promise<Reply[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
+      this.#group = { wanted, replies: [], resolve, reject };
+      this.#watch();
+      if (bytes !== null) this.#write(bytes);
+    });
+  }
+
+  /** The server has answered while `send` is still sending what it answers. */
+  get early(): boolean {
+    return this.#group !== null && this.#group.replies.length > 0;
+  }
+
+  /** Writes and resolves once there is room for more, or when the connection ended. */
+  send(bytes: Uint8Array): Promise<void> | void {
+    if (this.#failure !== null) return;
+    this.#watch();
+    if (this.#write(bytes)) return;
+    return new Promise((resolve) => this.#drained = resolve);
+  }
+
+  /** The handshake of STARTTLS, after the server's 220. Rejects with a ClientError; the connection is then closed. */
+  async upgrade(options: TlsOptions): Promise<TlsInfo> {
+    const socket = this.#socket;
+    this.#mute(socket);
+    socket.pause();
+    try {
+      const secured = await secure(socket, options, this.#timeoutMs);
+      this.#socket = secured.socket;
+      this.tls = secured.info;
+      this.#listen();
+      return secured.info;
+    } catch (error) {
+      this.#failure = error as ClientError;
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Ends it at once. */
+  close(): void {
+    const group = this.#group;
+    this.#group = null;
+    this.#failure ??= new ClientError("closed", "Connection closed", null, group?.replies ?? []);
+    group?.reject(this.#failure);
+    this.#stop();
+    this.#mute(this.#socket);
+    this.#socket.on("error", () => {});
+    this.#socket.destroy();
+  }
+
+  #listen(): void {
+    this.#socket.on("data", (bytes: Uint8Array) => this.#read(bytes));
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#fail("closed", ioError(error)));
+    this.#socket.on("end", () => this.#hangup());
+    this.#socket.on("close", () => this.#hangup());
+    this.#socket.on("drain", () => this.#drain());
+  }
+
+  #mute(socket: net.Socket): void {
+    for (const event of ["data", "error", "end", "close", "drain"]) socket.removeAllListeners(event);
+  }
+
+  #write(bytes: Uint8Array | string): boolean {
+    this.#writing++;
+    // Without the copy that socket.write makes of a Uint8Array that is no Buffer.
+    const data = typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.#socket.write(data as Uint8Array, () => {
+      this.#writing--;
+      this.#activeAt = performance.now();
+    });
+  }
+
+  #read(bytes: Uint8Array): void {
+    const group = this.#group;
+    const replies = group?.replies ?? [];
+    const before = replies.length;
+    const error = this.#replies.push(bytes, replies);
+    if (group === null) return this.#unasked(replies);
+    if (replies.length > before) this.#activeAt = performance.now();
+    if (replies.length > group.wanted) return this.#fail("protocol", "Remote host sent too much data");
+    if (error !== null) return this.#fail("protocol", error);
+    if (replies.length < group.wanted) return;
+    // Whatever follows the last reply answers nothing that was asked: after STARTTLS it would even be taken for part of the TLS session.
+    if (!this.#replies.idle) return this.#fail("protocol", "Remote host sent too much data");
+    this.#group = null;
+    group.resolve(replies);
+  }
+
+  /** Input that nobody asked for. A server that ends an idle session says 421 first (RFC 5321 §3.8). */
+  #unasked(replies: Reply[]): void {
+    const reply = replies[0];
+    if (reply?.code === 421) return this.#fail("closed", formatReply(reply));
+    this.#fail("protocol", "Remote host sent too much data");
+  }
+
+  #hangup(): void {
+    const last = this.#group?.replies.at(-1);
+    // The 421 says more than that the connection is closed.
+    this.#fail("closed", last?.code === 421 ? formatReply(last) : "Connection closed unexpectedly");
+  }
+
+  #fail(kind: "closed" | "protocol" | "timeout", message: string): void {
+    if (this.#failure !== null) return;
+    const group = this.#group;
+    const error = new ClientError(kind, message, null, group?.replies.slice(0, group.wanted) ?? []);
+    this.#failure = error;
+    this.#group = null;
+    this.close();
+    if (group !== null) group.reject(error);
+    else this.onclosed(error);
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#drain();
+  }
+
+  #drain(): void {
+    const drained = this.#drained;
+    this.#drained = null;
+    drained?.();
+  }
+
+  /** One timer for all waits: it is set once and moves itself on while things happen. */
+  #watch(): void {
+    this.#activeAt = performance.now();
+    this.#timer ??= setTimeout(() => this.#check(), this.#timeoutMs);
+  }
+
+  #check(): void {
+    this.#timer = null;
+    if (this.#group === null && this.#writing === 0) return;
+    const left = this.#activeAt + this.#timeoutMs - performance.now();
+    if (left <= 0) return this.#fail("timeout", "Connection timeout");
+    this.#timer = setTimeout(() => this.#check(), left);
+  }
+}
+
+function ioError(error: NodeJS.ErrnoException): string {
+  return error.code === "ECONNRESET" ? "Connection reset by peer" : `IO Error: ${error.message}`;
+}

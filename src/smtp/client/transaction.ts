@@ -1,0 +1,280 @@
+/** One mail transaction, RFC 5321 §3.3: MAIL, RCPT, DATA, with or without PIPELINING (RFC 2920), SMTP or LMTP (RFC 2033). */
+
+import { type Body, DataEncoder } from "./body.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { isSendable, mailCommand, needsUtf8, rcptCommand, type Recipient, type Sender } from "./commands.ts";
+import type { Connection } from "./connection.ts";
+import { ClientError, refusedBy } from "./error.ts";
+import { formatReply, type Reply } from "./reply.ts";
+
+export interface Transaction extends Sender {
+  readonly recipients: readonly Recipient[];
+  readonly body: Body;
+}
+
+/** What became of one recipient. `text` is the server's whole reply, or the reason found here. */
+export interface RecipientResult {
+  readonly verdict: "ok" | "tempfail" | "permfail";
+  readonly text: string;
+  /** null when the reason was found here. */
+  readonly reply: Reply | null;
+}
+
+export interface TransactionResult {
+  /** One for each recipient, at the same index. */
+  readonly recipients: readonly RecipientResult[];
+  /** Not null: the connection is closed, or the server said that it will close it (421). */
+  readonly error: ClientError | null;
+  /** The server refused so many recipients in a row that the session should end. */
+  readonly exhausted: boolean;
+  /** Recipients that RCPT accepted, whatever came of the data. */
+  readonly accepted: number;
+}
+
+/** What a transaction needs of its session. */
+export interface Session {
+  readonly connection: Connection;
+  readonly capabilities: Capabilities;
+  readonly lmtp: boolean;
+  /** Refused recipients in a row that end the session, 0 for any number. */
+  readonly maxRefusals: number;
+  /** Recipients refused in a row so far. */
+  refusals: number;
+}
+
+/** RCPT commands that are sent before their replies are read. */
+const RCPT_BATCH = 50;
+/** No code of a server. */
+const NO_REPLY = 0;
+
+/** 2xx is done, 5xx is final, everything else (4xx, and what makes no sense here) is worth another try. */
+export function verdictOf(reply: Reply): RecipientResult["verdict"] {
+  return reply.code >= 200 && reply.code < 300 ? "ok" : reply.code >= 500 ? "permfail" : "tempfail";
+}
+
+/** Runs it to the end. Never rejects: what breaks the connection is in the result, and closes it. */
+export async function runTransaction(session: Session, transaction: Transaction): Promise<TransactionResult> {
+  const run = new Run(session, transaction);
+  try {
+    const first = await transaction.body.chunk(0);
+    if (run.checkLocally(first)) await run.envelope(first);
+  } catch (error) {
+    run.broken(error);
+  }
+  return run.result();
+}
+
+class Run {
+  readonly #session: Session;
+  readonly #connection: Connection;
+  readonly #transaction: Transaction;
+  readonly #results: (RecipientResult | null)[];
+  /** Indexes of recipients still to be offered, and of those that were accepted. */
+  #todo: number[] = [];
+  #accepted: number[] = [];
+  #error: ClientError | null = null;
+  #exhausted = false;
+  #mailLine = "";
+
+  constructor(session: Session, transaction: Transaction) {
+    this.#session = session;
+    this.#connection = session.connection;
+    this.#transaction = transaction;
+    this.#results = transaction.recipients.map(() => null);
+  }
+
+  result(): TransactionResult {
+    const fallback: RecipientResult = { verdict: "tempfail", text: this.#error?.message ?? "Not tried", reply: null };
+    return {
+      recipients: this.#results.map((result) => result ?? fallback),
+      error: this.#error,
+      exhausted: this.#exhausted,
+      accepted: this.#accepted.length,
+    };
+  }
+
+  /** Whatever went wrong, the dialogue is out of step now: the rest is tried again later, on another connection. */
+  broken(error: unknown): void {
+    if (error instanceof ClientError) this.#error = error;
+    else this.#error ??= new ClientError("closed", error instanceof Error ? error.message : String(error));
+    this.#connection.close();
+  }
+
+  /** What can be refused without asking the server. False when nothing is left to send. */
+  checkLocally(first: Uint8Array): boolean {
+    const { capabilities } = this.#session;
+    const { recipients, body } = this.#transaction;
+    const utf8 = needsUtf8(this.#transaction, recipients);
+    if (!isSendable(this.#transaction.sender)) return this.#refuseAll("Invalid sender address");
+    // RFC 6531 §3.5: without the extension such a message cannot be relayed.
+    if (utf8 && !capabilities.smtpUtf8) return this.#refuseAll("SMTPUTF8 is required but the server does not offer it");
+    if (capabilities.size !== null && capabilities.size > 0 && body.bytes > capabilities.size) {
+      return this.#refuseAll("message too large for peer");
+    }
+    recipients.forEach(({ address }, index) => {
+      if (isSendable(address)) this.#todo.push(index);
+      else this.#results[index] = { verdict: "permfail", text: "Invalid recipient address", reply: null };
+    });
+    this.#mailLine = mailCommand(this.#transaction, capabilities, {
+      bytes: body.bytes,
+      eightBit: isEightBit(first),
+      utf8,
+    });
+    return this.#todo.length > 0;
+  }
+
+  #refuseAll(text: string): false {
+    this.#results.fill({ verdict: "permfail", text, reply: null });
+    return false;
+  }
+
+  async envelope(first: Uint8Array): Promise<void> {
+    const { capabilities, maxRefusals } = this.#session;
+    const { recipients } = this.#transaction;
+    let mail = this.#mailLine;
+    if (!capabilities.pipelining) {
+      if (!this.#mail((await this.#ask(mail, 1))[0]!)) return this.#reset();
+      mail = "";
+    }
+    for (let next = 0; next < this.#todo.length;) {
+      const most = capabilities.pipelining ? RCPT_BATCH : 1;
+      // Never more in one go than may be refused: who guesses at addresses is asked to stop after so many.
+      const room = maxRefusals === 0 ? most : Math.min(most, maxRefusals - this.#session.refusals);
+      if (room <= 0) {
+        this.#giveUp(this.#todo.slice(next));
+        break;
+      }
+      const batch = this.#todo.slice(next, next + room);
+      next += batch.length;
+      const withData = capabilities.pipelining && next === this.#todo.length;
+      let lines = mail;
+      for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities);
+      if (withData) lines += "DATA\r\n";
+      const replies = await this.#ask(lines, batch.length + (mail === "" ? 0 : 1) + (withData ? 1 : 0));
+      const welcome = mail === "" || this.#mail(replies.shift()!);
+      mail = "";
+      if (welcome) this.#rcpt(batch, replies);
+      // What has no result by now gets the reason of the break.
+      if (this.#connection.failure !== null) return;
+      if (withData) return await this.#data(first, replies[batch.length]!);
+      if (!welcome) return this.#reset();
+    }
+    if (this.#accepted.length === 0) return this.#reset();
+    await this.#data(first, (await this.#ask("DATA\r\n", 1))[0]!);
+  }
+
+  /** Asks for replies. When the connection breaks in between, those that came still count; `lost` stands for the others. */
+  async #ask(lines: string | Uint8Array, wanted: number): Promise<Reply[]> {
+    let replies: Reply[];
+    try {
+      replies = await this.#connection.exchange(lines, wanted);
+    } catch (error) {
+      this.broken(error);
+      replies = [...this.#error!.partial];
+      while (replies.length < wanted) replies.push(lost(this.#error!));
+    }
+    // RFC 5321 §3.8: the server is about to close. Its 421 is a refusal like any 4xx, but nothing new should be started here.
+    const closing = replies.find((reply) => reply.code === 421);
+    if (closing !== undefined) this.#error ??= refusedBy(closing);
+    return replies;
+  }
+
+  #mail(reply: Reply): boolean {
+    if (verdictOf(reply) === "ok") return true;
+    this.#settle(this.#todo, reply);
+    return false;
+  }
+
+  #rcpt(batch: readonly number[], replies: readonly Reply[]): void {
+    batch.forEach((index, at) => {
+      const reply = replies[at]!;
+      if (verdictOf(reply) === "ok") {
+        this.#accepted.push(index);
+        this.#session.refusals = 0;
+        return;
+      }
+      this.#session.refusals++;
+      this.#results[index] = failure(reply);
+    });
+  }
+
+  #giveUp(rest: readonly number[]): void {
+    this.#exhausted = true;
+    for (const index of rest) {
+      this.#results[index] = { verdict: "tempfail", text: "Too many recipients refused in this session", reply: null };
+    }
+  }
+
+  #settle(indexes: readonly number[], reply: Reply): void {
+    const result = verdictOf(reply) === "ok"
+      ? { verdict: "ok", text: formatReply(reply), reply } as const
+      : failure(reply);
+    for (const index of indexes) this.#results[index] = result;
+  }
+
+  /** `reply` is that of DATA; 354 invites the data. */
+  async #data(first: Uint8Array, reply: Reply): Promise<void> {
+    if (reply.code < 300 || reply.code >= 400) {
+      for (const index of this.#accepted) this.#results[index] = failure(reply);
+      return this.#reset();
+    }
+    if (this.#accepted.length === 0) return this.#nothing();
+    const replies = await this.#stream(first, this.#session.lmtp ? this.#accepted.length : 1);
+    // RFC 2033 §4.2: one reply for each accepted recipient, in the order of the RCPT commands.
+    if (this.#session.lmtp) this.#accepted.forEach((index, at) => this.#settle([index], replies[at]!));
+    else this.#settle(this.#accepted, replies[0]!);
+  }
+
+  /** RFC 2920 §3.1: DATA was pipelined and accepted though no recipient was: an empty message, which the server must not deliver. */
+  async #nothing(): Promise<void> {
+    await this.#ask(".\r\n", this.#session.lmtp ? 0 : 1);
+    await this.#reset();
+  }
+
+  /** Sends the body and waits for the replies to it. */
+  async #stream(first: Uint8Array, wanted: number): Promise<Reply[]> {
+    const { body } = this.#transaction;
+    const encoder = new DataEncoder();
+    const start = encoder.encode(first, body.chunks <= 1);
+    if (body.chunks <= 1) return await this.#ask(start, wanted);
+    let answered = false;
+    const answer = this.#ask(start, wanted).finally(() => answered = true);
+    for (let index = 1; index < body.chunks; index++) {
+      const chunk = await body.chunk(index);
+      if (answered || this.#connection.early) return await this.#interrupted(answer);
+      await this.#connection.send(encoder.encode(chunk, index === body.chunks - 1));
+    }
+    return await answer;
+  }
+
+  /** A server that answers in the middle has seen enough. It may take what comes next for more data, so the connection is given up. */
+  async #interrupted(answer: Promise<Reply[]>): Promise<Reply[]> {
+    this.broken(new ClientError("protocol", "Remote host answered before the end of data"));
+    const replies = await answer;
+    // Nobody can have accepted what was not sent.
+    return replies.map((reply) => verdictOf(reply) === "ok" ? lost(this.#error!) : reply);
+  }
+
+  /** Leaves nothing of this transaction behind, RFC 5321 §4.1.1.5. */
+  async #reset(): Promise<void> {
+    if (this.#error !== null) return;
+    const reply = (await this.#ask("RSET\r\n", 1))[0]!;
+    if (verdictOf(reply) !== "ok") this.#error ??= refusedBy(reply);
+  }
+}
+
+function failure(reply: Reply): RecipientResult {
+  const verdict = verdictOf(reply);
+  if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null };
+  return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply };
+}
+
+/** Stands for a reply that did not come. */
+function lost(error: ClientError): Reply {
+  return { code: NO_REPLY, text: error.message, lines: [] };
+}
+
+function isEightBit(bytes: Uint8Array): boolean {
+  for (let index = 0; index < bytes.length; index++) if (bytes[index]! > 127) return true;
+  return false;
+}
