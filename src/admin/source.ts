@@ -1,0 +1,23 @@
+/** What the admin pages need to know of the house: given by src/control, faked by tests. */
+
+import type { Envelope } from "../envelope/mod.ts";
+import type { RunState } from "../isolate/mod.ts";
+
+/** One envelope and where it stands. */
+export interface AdminRow {
+  readonly envelope: Envelope & { readonly expiresAt: number };
+  readonly state: RunState | null;
+}
+
+export interface AdminSource {
+  readonly serverName: string;
+  readonly version: string;
+  uptimeSeconds(): number;
+  /** Touched statistics, sorted by key. */
+  stats(): readonly { readonly key: string; readonly value: number; readonly kind: "count" | "gauge" }[];
+  /** At most `limit` envelopes after the id `after`, in order of id. */
+  queuePage(after: string, limit: number): Promise<readonly AdminRow[]>;
+  /** Which of the isolates that mail cannot do without answer. */
+  health(): Promise<Readonly<Record<string, boolean>>>;
+  paused(): Readonly<Record<string, boolean>>;
+}

@@ -1,0 +1,57 @@
+/** smtpctl's side of the control socket: sends one request, yields the answers. */
+
+import net from "node:net";
+import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./protocol.ts";
+
+/** Why there is no daemon to talk to. */
+export class NotRunning extends Error {
+  constructor(readonly code: string) {
+    super("smtpd doesn't seem to be running");
+  }
+}
+
+/** Connects to the control socket at `path`. Rejects with NotRunning when nobody listens, with the system's error otherwise. */
+export function connectControl(path: string): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ path });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTSOCK";
+      reject(absent ? new NotRunning(error.code!) : error);
+    });
+    socket.once("connect", () => {
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+  });
+}
+
+/** The answers to `request`, up to and with the one that has `ok`. Throws when the daemon breaks off. */
+export async function* askControl(path: string, request: ControlRequest): AsyncGenerator<ControlAnswer> {
+  const socket = await connectControl(path);
+  try {
+    socket.write(JSON.stringify(request) + "\n");
+    for await (const line of lines(socket)) {
+      const answer = JSON.parse(line) as ControlAnswer;
+      yield answer;
+      if ("ok" in answer) return;
+    }
+    throw new Error("The daemon closed the connection before it answered");
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function* lines(socket: net.Socket): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let pending = "";
+  for await (const piece of socket as AsyncIterable<Uint8Array>) {
+    pending += decoder.decode(piece, { stream: true });
+    let start = 0;
+    for (let end = pending.indexOf("\n"); end >= 0; end = pending.indexOf("\n", start)) {
+      yield pending.slice(start, end);
+      start = end + 1;
+    }
+    pending = pending.slice(start);
+    if (pending.length > MAX_ANSWER_BYTES) throw new Error("The daemon sent a line that is too long");
+  }
+}

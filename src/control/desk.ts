@@ -1,0 +1,238 @@
+/** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. */
+
+import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
+import { Caller, type Isolate, type MainRequest, type RunState, type Target } from "../isolate/mod.ts";
+import { formatListing, type ListedEnvelope } from "./listing.ts";
+import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsystem } from "./protocol.ts";
+
+/** Envelopes asked for at once: what a listing holds in memory. */
+const PAGE = 500;
+/** A peer that does not answer a health question in this time counts as ill, in ms. */
+const HEALTH_TIMEOUT_MS = 2_000;
+
+export interface QueueRow {
+  readonly envelope: ListedEnvelope;
+  readonly state: RunState | null;
+}
+
+/** The counter at which requests are answered. */
+export class Desk {
+  readonly #isolate: Isolate<"control">;
+  readonly #stats: Stats;
+  readonly #log: (level: LogLevel, text: string) => void;
+  readonly #queue;
+  readonly #scheduler;
+  readonly #relay;
+  readonly #lookup;
+  readonly #paused: Record<Subsystem, boolean>;
+  readonly #traces: Set<Trace>;
+  readonly #mainWaits = new Map<number, (changed: boolean) => void>();
+  #call = 1;
+
+  constructor(isolate: Isolate<"control">, stats: Stats, log: (level: LogLevel, text: string) => void) {
+    this.#isolate = isolate;
+    this.#stats = stats;
+    this.#log = log;
+    this.#queue = new Caller(isolate.ask("control-queue"));
+    this.#scheduler = new Caller(isolate.ask("control-scheduler"));
+    this.#relay = new Caller(isolate.ask("control-relay"));
+    this.#lookup = new Caller(isolate.ask("control-lookup"));
+    this.#paused = { ...isolate.settings.paused };
+    this.#traces = new Set(TRACES.filter((trace) => isolate.traces(trace)));
+    this.#scheduler.onreset = () => this.#pauseAgain();
+    isolate.onanswer = ({ call, changed }) => {
+      this.#mainWaits.get(call)?.(changed);
+      this.#mainWaits.delete(call);
+    };
+  }
+
+  get uptimeSeconds(): number {
+    return (Date.now() - this.#isolate.settings.startedAt) / 1000;
+  }
+
+  /** The answers to one request; the last has `ok`. */
+  async *answer(request: ControlRequest): AsyncGenerator<ControlAnswer> {
+    switch (request.do) {
+      case "show-queue":
+        return yield* this.#showQueue(request.message);
+      case "show-message":
+        return yield* this.#showMessage(request.message);
+      case "show-envelope": {
+        const { text } = await this.#queue.ask<"envelope">({ type: "envelope", id: request.envelope });
+        if (text === null) return yield failed("unable to retrieve envelope");
+        return yield* shown(text.replace(/\n$/, "").split("\n"));
+      }
+      case "show-stats":
+        return yield* shown(formatStats(this.#stats, this.uptimeSeconds));
+      case "show-status":
+        return yield* shown((["mda", "mta", "smtp"] as const).map((one) => this.#status(one)));
+      case "show-relay":
+        return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
+      case "monitor":
+        return yield* this.#monitor();
+      case "schedule": {
+        const { count } = await this.#scheduler.ask<"scheduled" | "suspended">({
+          type: "schedule",
+          target: request.target,
+        });
+        return yield { ok: true, count };
+      }
+      case "remove": {
+        const { ids } = await this.#queue.ask<"removed" | "suspended">({ type: "remove", target: request.target });
+        return yield { ok: true, count: ids.length };
+      }
+      case "pause-envelope":
+      case "resume-envelope":
+        return yield { ok: true, count: await this.#suspend(request.target, request.do === "pause-envelope") };
+      case "pause":
+      case "resume":
+        return yield await this.#pause(request.what, request.do === "pause");
+      case "resume-route":
+        await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
+        return yield { ok: true };
+      case "log":
+        if (!request.verbose) this.#traces.clear();
+        return yield await this.#setVerbosity(request.verbose);
+      case "trace":
+      case "untrace":
+        this.#mark(request.what, request.do === "trace");
+        return yield await this.#setVerbosity(this.#isolate.verbose);
+      case "update-table": {
+        const { error } = await this.#lookup.ask<"updated">({ type: "update-table", table: request.table });
+        return yield error === null ? { ok: true } : failed(error);
+      }
+      case "stop":
+        await this.#askMain({ type: "stop" });
+        return yield { ok: true };
+    }
+  }
+
+  /** At most `limit` envelopes after the id `after`, with where each stands. */
+  async queuePage(after: string, limit: number, message: string | null = null): Promise<QueueRow[]> {
+    const { envelopes } = await this.#queue.ask<"listed">({ type: "list", message, after, limit });
+    if (envelopes.length === 0) return [];
+    const ids = envelopes.map(({ id }) => id);
+    const { states } = await this.#scheduler.ask<"states">({ type: "states", ids });
+    const byId = new Map(states.map((state) => [state.id, state]));
+    return envelopes.map((envelope) => ({
+      envelope,
+      state: byId.get(envelope.id) ?? { id: envelope.id, state: "unknown", at: 0 },
+    }));
+  }
+
+  /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */
+  async health(): Promise<{ readonly queue: boolean; readonly scheduler: boolean }> {
+    const [queue, scheduler] = await Promise.all([
+      inTime(this.#queue.ask<"listed">({ type: "list", message: null, after: "f".repeat(16), limit: 1 })),
+      inTime(this.#scheduler.ask<"states">({ type: "states", ids: [] })),
+    ]);
+    return { queue, scheduler };
+  }
+
+  paused(what: Subsystem): boolean {
+    return this.#paused[what];
+  }
+
+  async *#showQueue(message: string | null): AsyncGenerator<ControlAnswer> {
+    let after = "";
+    for (;;) {
+      const rows = await this.queuePage(after, PAGE, message);
+      const now = Date.now();
+      for (const { envelope, state } of rows) yield { line: formatListing(envelope, state, now) };
+      if (rows.length < PAGE) return yield { ok: true };
+      after = rows.at(-1)!.envelope.id;
+    }
+  }
+
+  async *#showMessage(message: string): AsyncGenerator<ControlAnswer> {
+    for (let index = 0, chunks = 1; index < chunks; index++) {
+      const piece = await this.#queue.ask<"body">({ type: "body", message, index });
+      if (piece.bytes === null) return yield failed("unable to retrieve message");
+      chunks = piece.chunks;
+      yield { bytes: base64(piece.bytes) };
+    }
+    yield { ok: true };
+  }
+
+  /** Endless: ends when its reader does. */
+  async *#monitor(): AsyncGenerator<ControlAnswer> {
+    for (;;) {
+      yield { sample: this.#stats.sample() };
+      await new Promise((resolve) => setTimeout(resolve, MONITOR_PERIOD_MS));
+    }
+  }
+
+  /** The mark is durable before the scheduler hears of it. */
+  async #suspend(target: Target, suspended: boolean): Promise<number> {
+    const { ids } = await this.#queue.ask<"removed" | "suspended">({ type: "suspend", target, suspended });
+    if (ids.length > 0) await this.#scheduler.ask<"scheduled" | "suspended">({ type: "suspend", ids, suspended });
+    return ids.length;
+  }
+
+  async #pause(what: Subsystem, paused: boolean): Promise<ControlAnswer> {
+    const changed = what === "smtp"
+      ? await this.#askMain({ type: "pause-smtp", paused })
+      : (await this.#scheduler.ask<"paused">({ type: "pause", agent: what, paused })).changed;
+    this.#paused[what] = paused;
+    if (!changed) return failed("");
+    this.#log("info", `info: ${what} ${paused ? "paused" : "resumed"}`);
+    return { ok: true };
+  }
+
+  /** A new scheduler starts with what the command line said: tell it what smtpctl said since. */
+  #pauseAgain(): void {
+    for (const agent of ["mda", "mta"] as const) {
+      if (this.#paused[agent] === this.#isolate.settings.paused[agent]) continue;
+      this.#scheduler.ask<"paused">({ type: "pause", agent, paused: this.#paused[agent] }).catch(() => {
+        // It died once more: the next reset asks again.
+      });
+    }
+  }
+
+  #mark(what: Trace | "all", on: boolean): void {
+    for (const trace of what === "all" ? TRACES : [what]) {
+      if (on) this.#traces.add(trace);
+      else this.#traces.delete(trace);
+    }
+  }
+
+  async #setVerbosity(verbose: boolean): Promise<ControlAnswer> {
+    await this.#askMain({ type: "verbosity", verbose, traces: [...this.#traces] });
+    return { ok: true };
+  }
+
+  #status(what: Subsystem): string {
+    return `${what.toUpperCase()} ${this.#paused[what] ? "paused" : "running"}`;
+  }
+
+  #askMain(request: MainRequest): Promise<boolean> {
+    const call = this.#call++;
+    return new Promise((resolve) => {
+      this.#mainWaits.set(call, resolve);
+      this.#isolate.tell({ type: "request", call, request });
+    });
+  }
+}
+
+function failed(error: string): ControlAnswer {
+  return { ok: false, error };
+}
+
+function* shown(lines: readonly string[]): Generator<ControlAnswer> {
+  for (const line of lines) yield { line };
+  yield { ok: true };
+}
+
+async function inTime(asked: Promise<unknown>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), HEALTH_TIMEOUT_MS));
+  try {
+    return await Promise.race([asked.then(() => true, () => false), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  return bytes.toBase64();
+}

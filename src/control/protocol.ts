@@ -1,0 +1,50 @@
+/**
+ * What smtpctl and the daemon say over the control socket: JSON, one object a line. A connection carries one request; answers are streamed
+ * and the last one has `ok`. Types and limits only: see client.ts and server.ts.
+ */
+
+import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
+import type { MonitorSample, Trace } from "../events/mod.ts";
+import type { Target } from "../isolate/mod.ts";
+
+/** Octets of a request line with its end. The longest request names one table or macro. */
+export const MAX_REQUEST_BYTES = 4096;
+/** Octets of an answer line: one chunk of a message in base64, and some room. */
+export const MAX_ANSWER_BYTES = 1024 * 1024;
+/** Open control connections of one uid. */
+export const MAX_CONNECTIONS_PER_UID = 32;
+/** Open control connections of all together. */
+export const MAX_CONNECTIONS = 128;
+/** A client that sends no whole request in this time is closed. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+/** Time between two samples of `monitor`. */
+export const MONITOR_PERIOD_MS = 1000;
+
+export type Subsystem = "mda" | "mta" | "smtp";
+
+export type ControlRequest =
+  | { readonly do: "show-queue"; readonly message: MessageId | null }
+  | { readonly do: "show-message"; readonly message: MessageId }
+  | { readonly do: "show-envelope"; readonly envelope: EnvelopeId }
+  | { readonly do: "show-stats" | "show-status" | "monitor" | "stop" }
+  | { readonly do: "show-relay"; readonly what: "hosts" | "hoststats" | "relays" | "routes" }
+  | {
+    readonly do: "schedule" | "remove" | "pause-envelope" | "resume-envelope";
+    readonly target: Target;
+  }
+  | { readonly do: "pause" | "resume"; readonly what: Subsystem }
+  | { readonly do: "resume-route"; readonly route: number }
+  | { readonly do: "log"; readonly verbose: boolean }
+  | { readonly do: "trace" | "untrace"; readonly what: Trace | "all" }
+  | { readonly do: "update-table"; readonly table: string };
+
+export type ControlAnswer =
+  /** One line of output. */
+  | { readonly line: string }
+  /** A piece of a message, in base64. */
+  | { readonly bytes: string }
+  | { readonly sample: MonitorSample }
+  /** The end. `count`: envelopes that were changed. */
+  | { readonly ok: true; readonly count?: number }
+  /** The end. Refused for lack of rights when `denied`; `error` may be empty. */
+  | { readonly ok: false; readonly error: string; readonly denied?: boolean };

@@ -1,0 +1,87 @@
+/** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
+
+import { type AdminServer, startAdmin } from "../admin/mod.ts";
+import { type Event, eventLevel, formatEvent, type LogLevel, Stats } from "../events/mod.ts";
+import { adoptSocket, type DoorName, type Isolate } from "../isolate/mod.ts";
+import { Desk } from "./desk.ts";
+import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
+import { ControlSessions } from "./sessions.ts";
+
+const EVENT_DOORS = [
+  "smtp-control",
+  "lookup-control",
+  "queue-control",
+  "scheduler-control",
+  "relay-control",
+  "delivery-control",
+] as const satisfies readonly DoorName[];
+
+/** Starts everything; returns when the admin address listens. Throws when it cannot be bound. */
+export function startControl(isolate: Isolate<"control">): void {
+  const stats = new Stats();
+  const logbook = new Logbook(sinkOf(isolate));
+  const log = (level: LogLevel, text: string) => logbook.line(level, text);
+  const desk = new Desk(isolate, stats, log);
+  const sessions = new ControlSessions({
+    uid: isolate.settings.uid,
+    answer: (request) => desk.answer(request),
+    oncount: (open) => stats.set("control.session", open),
+  });
+  for (const door of EVENT_DOORS) {
+    isolate.serve(door, (channel, peer) => {
+      channel.onmessage = (event) => take(isolate, stats, log, event, peer);
+      if (door === "smtp-control") channel.onreset = () => stats.forgetSessions(peer);
+    });
+  }
+  isolate.onsession = (descriptor, _listener, peer) => {
+    sessions.serve(adoptSocket(descriptor), peer).catch((error) => log("warn", `warn: control: ${error.message}`));
+  };
+  const admin = openAdmin(isolate, desk, stats);
+  isolate.onstop = async () => {
+    sessions.close();
+    await admin?.close();
+    logbook.flush();
+  };
+}
+
+/** One event: counted always, logged when its level is wanted. A malformed one must not take the log down. */
+function take(
+  isolate: Isolate<"control">,
+  stats: Stats,
+  log: (level: LogLevel, text: string) => void,
+  event: Event,
+  peer: number,
+): void {
+  try {
+    stats.observe(event, peer);
+    if (event.type === "count" || event.type === "gauge") return;
+    if (event.type === "trace" && !isolate.traces(event.trace)) return;
+    const level = eventLevel(event);
+    if (level === "debug" && event.type !== "trace" && !isolate.verbose) return;
+    const line = formatEvent(event);
+    if (line !== null) log(level, line);
+  } catch (error) {
+    log("warn", `warn: control: cannot log an event: ${(error as Error).message}`);
+  }
+}
+
+function sinkOf(isolate: Isolate<"control">): LogbookOptions {
+  if (isolate.settings.log === "stderr") return stderrSink((bytes) => Deno.stderr.writeSync(bytes));
+  return {
+    write: (level, lines) => isolate.tell({ type: "syslog", lines: lines.map((text) => ({ level, text })) }),
+  };
+}
+
+function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): AdminServer | null {
+  const { admin, house } = isolate.settings;
+  if (admin === null) return null;
+  return startAdmin(admin, {
+    serverName: house.serverName,
+    version: house.version,
+    uptimeSeconds: () => desk.uptimeSeconds,
+    stats: () => stats.entries(),
+    queuePage: (after, limit) => desk.queuePage(after, limit),
+    health: () => desk.health(),
+    paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
+  });
+}

@@ -1,0 +1,118 @@
+/** Connections of the control socket: reads one request of each, writes the answers. Knows bytes and limits, not what requests mean. */
+
+import { Buffer } from "node:buffer";
+import type net from "node:net";
+import type { Peer } from "../isolate/mod.ts";
+import { parseRequest } from "./parse.ts";
+import {
+  type ControlAnswer,
+  type ControlRequest,
+  MAX_CONNECTIONS,
+  MAX_CONNECTIONS_PER_UID,
+  MAX_REQUEST_BYTES,
+  REQUEST_TIMEOUT_MS,
+} from "./protocol.ts";
+
+export interface SessionOptions {
+  /** Uid of the daemon: it and root may ask. */
+  readonly uid: number;
+  readonly answer: (request: ControlRequest) => AsyncGenerator<ControlAnswer>;
+  /** The number of open connections changed. */
+  readonly oncount?: (open: number) => void;
+}
+
+/** All open control connections. */
+export class ControlSessions {
+  readonly #options: SessionOptions;
+  readonly #open = new Map<net.Socket, number>();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Serves one connection. A peer whose uid is unknown, or that has too many connections, is turned away. */
+  async serve(socket: net.Socket, peer: Peer): Promise<void> {
+    socket.on("error", () => {
+      // The client went away; `close` follows.
+    });
+    const refusal = this.#refuse(peer);
+    if (refusal !== null) {
+      socket.resume();
+      return void socket.end(JSON.stringify(refusal) + "\n");
+    }
+    this.#open.set(socket, peer.uid!);
+    this.#options.oncount?.(this.#open.size);
+    try {
+      await this.#converse(socket);
+    } finally {
+      this.#open.delete(socket);
+      this.#options.oncount?.(this.#open.size);
+    }
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  #refuse({ uid }: Peer): ControlAnswer | null {
+    if (uid === null || (uid !== 0 && uid !== this.#options.uid)) {
+      return { ok: false, error: "need root privileges", denied: true };
+    }
+    const own = [...this.#open.values()].filter((one) => one === uid).length;
+    if (own < MAX_CONNECTIONS_PER_UID && this.#open.size < MAX_CONNECTIONS) return null;
+    return { ok: false, error: "too many connections" };
+  }
+
+  async #converse(socket: net.Socket): Promise<void> {
+    const line = await readLine(socket);
+    if (line === null) return void socket.destroy();
+    const request = parseRequest(line);
+    if (request === null) return void socket.end(JSON.stringify({ ok: false, error: "invalid request" }) + "\n");
+    const answers = this.#options.answer(request);
+    try {
+      for await (const answer of answers) {
+        if (socket.destroyed) return;
+        if (!socket.write(JSON.stringify(answer) + "\n")) await drained(socket);
+      }
+    } catch (error) {
+      if (!socket.destroyed) socket.write(JSON.stringify({ ok: false, error: (error as Error).message }) + "\n");
+    }
+    socket.end();
+  }
+}
+
+/** The first line that comes, or null when none comes in time, it is too long, or the client goes away. */
+function readLine(socket: net.Socket): Promise<string | null> {
+  return new Promise((resolve) => {
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    const finish = (line: string | null) => {
+      clearTimeout(timer);
+      socket.removeListener("data", hear).removeListener("close", gone);
+      resolve(line);
+    };
+    const gone = () => finish(null);
+    const hear = (piece: Uint8Array) => {
+      const end = piece.indexOf(10);
+      size += end < 0 ? piece.length : end;
+      if (size >= MAX_REQUEST_BYTES) return finish(null);
+      pieces.push(end < 0 ? piece : piece.subarray(0, end));
+      if (end >= 0) finish(Buffer.concat(pieces).toString("utf8"));
+    };
+    const timer = setTimeout(gone, REQUEST_TIMEOUT_MS);
+    socket.on("data", hear).on("close", gone);
+    socket.resume();
+  });
+}
+
+function drained(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      socket.removeListener("drain", go).removeListener("close", go);
+      resolve();
+    };
+    if (socket.destroyed) return resolve();
+    socket.on("drain", go).on("close", go);
+  });
+}
