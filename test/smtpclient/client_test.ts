@@ -1,0 +1,483 @@
+/** Whole dialogues of the client against a scripted server on loopback. */
+
+import assert from "node:assert/strict";
+import { bodyOf, type Client, ClientError, connectClient } from "../../src/smtp/client/mod.ts";
+import { type FakeServer, fakeServer, type Script, until } from "./fake_server.ts";
+
+const tlsFiles = {
+  key: Deno.readTextFileSync(new URL("fixtures/key.pem", import.meta.url)),
+  cert: Deno.readTextFileSync(new URL("fixtures/cert.pem", import.meta.url)),
+};
+const noVerify = { serverName: "mx.example.net", verify: false };
+const text = (value: string) => new TextEncoder().encode(value);
+
+async function withClient(
+  script: Script,
+  act: (client: Client, server: FakeServer) => Promise<void>,
+  options: { timeoutMs?: number; maxRefusals?: number } = {},
+): Promise<void> {
+  const server = await fakeServer(script);
+  const to = script.path === undefined ? { host: "127.0.0.1", port: server.port } : { path: script.path };
+  const client = await connectClient({
+    to,
+    timeoutMs: options.timeoutMs ?? 5_000,
+    lmtp: script.lmtp ?? false,
+    ...(options.maxRefusals === undefined ? {} : { maxRefusals: options.maxRefusals }),
+  });
+  try {
+    await act(client, server);
+  } finally {
+    client.close();
+    await server.close();
+  }
+}
+
+function message(recipients: string[], body = "Subject: x\n\nhello\n.\n") {
+  return { sender: "s@example.org", recipients: recipients.map((address) => ({ address })), body: bodyOf(text(body)) };
+}
+
+for (const keywords of [["PIPELINING"], []]) {
+  const how = keywords.length > 0 ? "with PIPELINING" : "without PIPELINING";
+
+  Deno.test(`transaction delivers to several recipients ${how}`, () =>
+    withClient({ keywords }, async (client, server) => {
+      await client.hello("me.example.org");
+      const result = await client.transaction(message(["a@x.net", "b@x.net"]));
+      assert.deepEqual(result.recipients.map(({ verdict, text }) => `${verdict} ${text}`), [
+        "ok 250 2.0.0 queued",
+        "ok 250 2.0.0 queued",
+      ]);
+      assert.equal(result.error, null);
+      await client.quit();
+      assert.deepEqual(server.lines(), [
+        "EHLO me.example.org",
+        "MAIL FROM:<s@example.org>",
+        "RCPT TO:<a@x.net>",
+        "RCPT TO:<b@x.net>",
+        "DATA",
+        "QUIT",
+      ]);
+      assert.deepEqual(server.messages(), ["Subject: x\r\n\r\nhello\r\n..\r\n"]);
+    }));
+
+  Deno.test(`transaction settles each recipient by its own reply ${how}`, () =>
+    withClient(
+      {
+        keywords,
+        reply: (line) => line.includes("<b@") ? "450 4.2.0 later" : line.includes("<c@") ? "550 5.1.1 no" : undefined,
+      },
+      async (client, server) => {
+        await client.hello("me");
+        const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
+        assert.deepEqual(result.recipients.map(({ verdict, text }) => `${verdict} ${text}`), [
+          "ok 250 2.0.0 queued",
+          "tempfail 450 4.2.0 later",
+          "permfail 550 5.1.1 no",
+        ]);
+        assert.equal(result.accepted, 1);
+        assert.equal(server.messages().length, 1);
+      },
+    ));
+
+  Deno.test(`a refused MAIL settles all and the session goes on after RSET ${how}`, () => {
+    let first = true;
+    const reply = (line: string) => {
+      if (!line.startsWith("MAIL")) return first && line.startsWith("RCPT") ? "503 5.5.1 MAIL first" : undefined;
+      if (!first) return undefined;
+      return "451 4.3.0 not now";
+    };
+    return withClient(
+      { keywords, reply: (line) => line === "RSET" ? (first = false, undefined) : reply(line) },
+      async (client, server) => {
+        await client.hello("me");
+        const refused = await client.transaction(message(["a@x.net", "b@x.net"]));
+        assert.deepEqual(refused.recipients.map(({ text }) => text), ["451 4.3.0 not now", "451 4.3.0 not now"]);
+        assert.equal(server.lines().at(-1), "RSET");
+        assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+      },
+    );
+  });
+
+  Deno.test(`all recipients refused: no data is sent, RSET follows ${how}`, () =>
+    withClient(
+      { keywords, reply: (line) => line.startsWith("RCPT") ? "550 5.1.1 no" : undefined },
+      async (client, server) => {
+        await client.hello("me");
+        const result = await client.transaction(message(["a@x.net", "b@x.net"]));
+        assert.deepEqual(result.recipients.map(({ verdict }) => verdict), ["permfail", "permfail"]);
+        assert.equal(result.error, null);
+        assert.equal(server.lines().at(-1), "RSET");
+        assert.equal(server.messages().length, 0);
+      },
+    ));
+
+  for (const [code, verdict] of [["452 4.3.1 full", "tempfail"], ["554 5.7.1 no", "permfail"]] as const) {
+    Deno.test(`DATA refused with ${code}: ${verdict} for all ${how}`, () =>
+      withClient({ keywords, reply: (line) => line === "DATA" ? code : undefined }, async (client, server) => {
+        await client.hello("me");
+        const result = await client.transaction(message(["a@x.net", "b@x.net"]));
+        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+          `${verdict} ${code}`,
+          `${verdict} ${code}`,
+        ]);
+        assert.equal(server.lines().at(-1), "RSET");
+      }));
+
+    Deno.test(`the data refused with ${code}: ${verdict} for all ${how}`, () =>
+      withClient({ keywords, dataReply: () => code }, async (client) => {
+        await client.hello("me");
+        const result = await client.transaction(message(["a@x.net", "b@x.net"]));
+        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+          `${verdict} ${code}`,
+          `${verdict} ${code}`,
+        ]);
+        assert.equal(result.error, null);
+      }));
+  }
+
+  Deno.test(`a hang-up after a refused recipient keeps that refusal and retries the rest ${how}`, () =>
+    withClient(
+      { keywords, reply: (line) => line.includes("<a@") ? "550 5.1.1 no" : line.includes("<b@") ? null : undefined },
+      async (client) => {
+        await client.hello("me");
+        const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
+        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+          "permfail 550 5.1.1 no",
+          "tempfail Connection closed unexpectedly",
+          "tempfail Connection closed unexpectedly",
+        ]);
+        assert.equal(result.error?.kind, "closed");
+        assert.equal(client.usable, false);
+      },
+    ));
+}
+
+Deno.test("a pipelined DATA that is accepted without a recipient gets an empty message and then RSET", () =>
+  withClient(
+    {
+      keywords: ["PIPELINING"],
+      reply: (line) => line.startsWith("RCPT") ? "550 5.1.1 no" : line === "DATA" ? "354 go on" : undefined,
+      dataReply: () => "554 5.5.1 no recipients",
+    },
+    async (client, server) => {
+      await client.hello("me");
+      const result = await client.transaction(message(["a@x.net"]));
+      assert.equal(result.recipients[0]!.text, "550 5.1.1 no");
+      assert.deepEqual(server.messages(), [""]);
+      assert.equal(server.lines().at(-1), "RSET");
+    },
+  ));
+
+Deno.test("LMTP: one reply for each accepted recipient, in order", () =>
+  withClient(
+    {
+      lmtp: true,
+      keywords: ["PIPELINING"],
+      reply: (line) => line.includes("<b@") ? "550 5.1.1 no" : undefined,
+      dataReply: () => "250 2.0.0 one\r\n452 4.2.2 full",
+    },
+    async (client, server) => {
+      await client.hello("me");
+      const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
+      assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+        "ok 250 2.0.0 one",
+        "permfail 550 5.1.1 no",
+        "tempfail 452 4.2.2 full",
+      ]);
+      assert.equal(server.lines()[0], "LHLO me");
+    },
+  ));
+
+Deno.test("LMTP over a unix socket", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await withClient({ lmtp: true, path: `${folder}/lmtp` }, async (client, server) => {
+      await client.hello("me");
+      assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+      assert.equal(server.messages().length, 1);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a message larger than SIZE is refused here, without a word to the server", () =>
+  withClient({ keywords: ["SIZE 10"] }, async (client, server) => {
+    await client.hello("me");
+    const result = await client.transaction(message(["a@x.net"]));
+    assert.deepEqual(result.recipients, [{ verdict: "permfail", text: "message too large for peer", reply: null }]);
+    assert.deepEqual(server.lines(), ["EHLO me"]);
+  }));
+
+Deno.test("parameters are sent only when the server offers their extension", async () => {
+  const transaction = {
+    sender: "s@example.org",
+    ret: "HDRS" as const,
+    envid: "id+3D1",
+    recipients: [{ address: "a@x.net", notify: 3, orcpt: "rfc822;b@y.net" }, { address: "c@x.net", notify: 8 }],
+    body: bodyOf(text("\xe4\n")),
+  };
+  await withClient({ keywords: ["DSN", "SIZE 1000", "8BITMIME"] }, async (client, server) => {
+    await client.hello("me");
+    await client.transaction(transaction);
+    assert.deepEqual(server.lines().slice(1, 4), [
+      "MAIL FROM:<s@example.org> SIZE=3 BODY=8BITMIME RET=HDRS ENVID=id+3D1",
+      "RCPT TO:<a@x.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@y.net",
+      "RCPT TO:<c@x.net> NOTIFY=NEVER",
+    ]);
+  });
+  await withClient({}, async (client, server) => {
+    await client.hello("me");
+    await client.transaction(transaction);
+    assert.deepEqual(server.lines().slice(1, 3), ["MAIL FROM:<s@example.org>", "RCPT TO:<a@x.net>"]);
+  });
+});
+
+Deno.test("an address beyond ASCII needs SMTPUTF8", async () => {
+  await withClient({ keywords: ["SMTPUTF8", "8BITMIME"] }, async (client, server) => {
+    await client.hello("me");
+    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.verdict, "ok");
+    assert.equal(server.lines()[1], "MAIL FROM:<s@example.org> BODY=8BITMIME SMTPUTF8");
+  });
+  await withClient({}, async (client, server) => {
+    await client.hello("me");
+    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.verdict, "permfail");
+    assert.equal(server.lines().length, 1);
+  });
+});
+
+Deno.test("an address that would end its line is refused and the others go", () =>
+  withClient({}, async (client, server) => {
+    await client.hello("me");
+    const result = await client.transaction(message(["a@x.net>\r\nRCPT TO:<evil@x.net", '"a > b"@x.net', "c d@x.net"]));
+    assert.deepEqual(result.recipients.map(({ verdict }) => verdict), ["permfail", "ok", "permfail"]);
+    assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 1);
+  }));
+
+Deno.test("EHLO refused: HELO when allowed, an error when not", async () => {
+  const script: Script = { reply: (line) => line.startsWith("EHLO") ? "502 5.5.1 what" : undefined };
+  await withClient(script, async (client, server) => {
+    assert.equal((await client.hello("me", true)).pipelining, false);
+    assert.deepEqual(server.lines(), ["EHLO me", "HELO me"]);
+  });
+  await withClient(script, async (client) => {
+    await assert.rejects(client.hello("me"), { message: "502 5.5.1 what" });
+  });
+});
+
+Deno.test("a banner that is not 2xx is an error with the server's words", () =>
+  withClient({ banner: "554 5.7.1 go away" }, async (client) => {
+    await assert.rejects(client.hello("me"), { kind: "refused", message: "554 5.7.1 go away" });
+  }));
+
+for (
+  const [name, script, want] of [
+    ["more replies than commands", { reply: () => "250 a\r\n250 b" }, "Remote host sent too much data"],
+    ["half a reply too much", { reply: () => "250 a\r\n250-b" }, "Remote host sent too much data"],
+    ["a malformed code", { reply: () => "abc" }, "Invalid reply code"],
+    ["silence", { reply: () => "" }, "Connection timeout"],
+    ["a hang-up", { reply: () => null }, "Connection closed unexpectedly"],
+  ] as const
+) {
+  Deno.test(`${name} ends the session with an error`, () =>
+    withClient(script, async (client) => {
+      await assert.rejects(client.hello("me"), { message: want });
+      assert.equal(client.usable, false);
+      await assert.rejects(client.hello("me"), ClientError);
+    }, { timeoutMs: 200 }));
+}
+
+Deno.test("a server that says 421 while idle is heard", () =>
+  withClient({}, async (client, server) => {
+    await client.hello("me");
+    const closed = new Promise<ClientError>((resolve) => client.onclosed = resolve);
+    await server.close();
+    assert.equal((await closed).kind, "closed");
+    assert.equal(client.usable, false);
+  }));
+
+Deno.test("STARTTLS: what was learnt before is forgotten, a message goes under TLS", () =>
+  withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client, server) => {
+    await client.hello("me");
+    const info = await client.startTls(noVerify);
+    assert.match(info.ciphers, /^TLSv1\.3:TLS_.*:(128|256)$/);
+    assert.match(info.fingerprint, /^SHA256:[0-9a-f]{64}$/);
+    assert.equal(info.verified, false);
+    assert.equal(client.capabilities.startTls, false);
+    await client.hello("me");
+    assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+    assert.deepEqual(server.lines().slice(0, 4), ["EHLO me", "STARTTLS", "EHLO me", "MAIL FROM:<s@example.org>"]);
+    assert.equal(server.sessions[0]!.secure, true);
+  }));
+
+Deno.test("AUTH PLAIN and LOGIN, and only under TLS", async () => {
+  const auth = (line: string) => line.startsWith("AUTH PLAIN") ? "235 2.7.0 ok" : undefined;
+  await withClient(
+    { keywords: ["STARTTLS", "AUTH PLAIN LOGIN"], tls: tlsFiles, reply: auth },
+    async (client, server) => {
+      await client.hello("me");
+      await assert.rejects(client.authenticate("user", "secret"), { message: "AUTH requires TLS" });
+      await client.startTls(noVerify);
+      await client.hello("me");
+      await client.authenticate("user", "secret");
+      assert.equal(server.lines().at(-1), "AUTH PLAIN AHVzZXIAc2VjcmV0");
+    },
+  );
+  const login = (line: string) =>
+    line === "AUTH LOGIN" || line === "dXNlcg==" ? "334 go on" : line === "c2VjcmV0" ? "535 5.7.8 wrong" : undefined;
+  await withClient({ keywords: ["STARTTLS", "AUTH LOGIN"], tls: tlsFiles, reply: login }, async (client) => {
+    await client.hello("me");
+    await client.startTls(noVerify);
+    await client.hello("me");
+    await assert.rejects(client.authenticate("user", "secret"), { message: "535 5.7.8 wrong" });
+  });
+});
+
+const checks = [
+  { name: "a self-signed certificate", options: { serverName: "mx.example.net", verify: true }, want: /self.signed/i },
+  {
+    name: "a certificate of another name",
+    options: { serverName: "other.example.net", verify: true, ca: tlsFiles.cert },
+    want: /altnames/,
+  },
+  {
+    name: "a certificate of another name without SNI",
+    options: { serverName: "other.example.net", verify: true, sni: false, ca: tlsFiles.cert },
+    want: /altnames/,
+  },
+];
+for (const { name, options, want } of checks) {
+  Deno.test(`STARTTLS with verification refuses ${name}`, () =>
+    withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client) => {
+      await client.hello("me");
+      await assert.rejects(
+        client.startTls(options),
+        (error: ClientError) => error.kind === "tls" && want.test(error.message),
+      );
+      assert.equal(client.usable, false);
+    }));
+}
+
+for (const sni of [true, false]) {
+  Deno.test(`STARTTLS verifies against the given CA ${sni ? "with" : "without"} SNI`, () =>
+    withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client) => {
+      await client.hello("me");
+      assert.equal(
+        (await client.startTls({ serverName: "mx.example.net", verify: true, sni, ca: tlsFiles.cert })).verified,
+        true,
+      );
+    }));
+}
+
+Deno.test("STARTTLS that fails in the handshake, and one that is refused", async () => {
+  await withClient({ keywords: ["STARTTLS"], breakTls: true }, async (client) => {
+    await client.hello("me");
+    await assert.rejects(client.startTls(noVerify), (error: ClientError) => ["tls", "protocol"].includes(error.kind));
+    assert.equal(client.usable, false);
+  });
+  await withClient(
+    { keywords: ["STARTTLS"], reply: (line) => line === "STARTTLS" ? "454 4.7.0 not now" : undefined },
+    async (client) => {
+      await client.hello("me");
+      await assert.rejects(client.startTls(noVerify), { kind: "refused", message: "454 4.7.0 not now" });
+      assert.equal(client.usable, true);
+    },
+  );
+});
+
+Deno.test("input sent along with the 220 of STARTTLS is not taken for input under TLS", () =>
+  withClient({
+    keywords: ["STARTTLS"],
+    reply: (line) => line === "STARTTLS" ? "220 go\r\n250-evil\r\n250 AUTH" : undefined,
+  }, async (client) => {
+    await client.hello("me");
+    await assert.rejects(client.startTls(noVerify), { message: "Remote host sent too much data" });
+  }));
+
+Deno.test("smtps: TLS before the greeting", async () => {
+  const server = await fakeServer({ smtps: true, tls: tlsFiles });
+  const client = await connectClient({ to: { host: "127.0.0.1", port: server.port }, timeoutMs: 5_000, tls: noVerify });
+  await client.hello("me");
+  assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+  await client.quit();
+  await server.close();
+});
+
+Deno.test("a refused connection and a missing unix socket are errors of kind connect", async () => {
+  const server = await fakeServer();
+  await server.close();
+  await assert.rejects(connectClient({ to: { host: "127.0.0.1", port: server.port }, timeoutMs: 1_000 }), {
+    kind: "connect",
+    message: "Connection refused",
+  });
+  await assert.rejects(connectClient({ to: { path: "/nonexistent/lmtp" }, timeoutMs: 1_000 }), { kind: "connect" });
+});
+
+Deno.test("refused recipients in a row end the session after maxRefusals, and no more are asked about", () =>
+  withClient(
+    { keywords: ["PIPELINING"], reply: (line) => line.startsWith("RCPT") ? "550 5.1.1 no" : undefined },
+    async (client, server) => {
+      await client.hello("me");
+      const result = await client.transaction(message(Array.from({ length: 40 }, (_, at) => `u${at}@x.net`)));
+      assert.equal(result.exhausted, true);
+      assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 25);
+      assert.deepEqual(result.recipients.map(({ verdict }) => verdict), [
+        ...Array(25).fill("permfail"),
+        ...Array(15).fill("tempfail"),
+      ]);
+    },
+    { maxRefusals: 25 },
+  ));
+
+Deno.test("a large body streams in chunks with back-pressure and arrives whole", () =>
+  withClient({ keywords: ["PIPELINING"] }, async (client, server) => {
+    await client.hello("me");
+    const line = text(".a line of thirty-two octets abc\n");
+    const chunk = new Uint8Array(line.length * 1000);
+    for (let at = 0; at < 1000; at++) chunk.set(line, at * line.length);
+    let asked = 0;
+    const body = {
+      bytes: chunk.length * 20,
+      chunks: 20,
+      chunk: (index: number) => (assert.ok(index <= asked + 1), asked = index, Promise.resolve(chunk)),
+    };
+    const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
+    assert.equal(result.recipients[0]!.verdict, "ok");
+    assert.equal(server.messages()[0], "..a line of thirty-two octets abc\r\n".repeat(20_000));
+    assert.equal(server.lines()[1], "MAIL FROM:<>");
+  }));
+
+Deno.test("a body that cannot be read to its end closes the connection before the end of data", () =>
+  withClient({}, async (client, server) => {
+    await client.hello("me");
+    const body = {
+      bytes: 4,
+      chunks: 2,
+      chunk: (index: number) => index === 0 ? text("a\n") : Promise.reject(new Error("Queue is gone")),
+    };
+    const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
+    assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), ["tempfail Queue is gone"]);
+    await until(() => server.sessions[0]!.ended, "the server sees the end");
+    assert.deepEqual(server.messages(), []);
+  }));
+
+for (const [early, verdict] of [["552 5.3.4 too big", "permfail"], ["250 2.0.0 fine", "tempfail"]] as const) {
+  Deno.test(`a server that says ${early} in the middle of the data gets no more of it: ${verdict}`, () =>
+    withClient({ early }, async (client, server) => {
+      await client.hello("me");
+      let asked = 0;
+      const body = {
+        bytes: 100_000_000,
+        chunks: 1_000,
+        chunk: (
+          index: number,
+        ) => (asked = index, new Promise<Uint8Array>((resolve) => setTimeout(resolve, 1, text("b\n")))),
+      };
+      const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
+      assert.equal(result.recipients[0]!.verdict, verdict);
+      assert.equal(result.error?.kind, "protocol");
+      assert.equal(client.usable, false);
+      assert.ok(asked < 999);
+      assert.deepEqual(server.messages(), []);
+    }));
+}
