@@ -1,0 +1,157 @@
+/** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Knows no rules itself. */
+
+import type { Channel, ControlToLookup, FromLookup, Isolate, LookupToControl, ToLookup } from "../isolate/mod.ts";
+import { Resolver } from "../dns/mod.ts";
+import { refusals } from "../rules/mod.ts";
+import { openMachine } from "./machine.ts";
+import { LookupWorld, type Machine } from "./world.ts";
+
+/** Gives clients their names. `address`: IPv4 or bare IPv6. */
+export interface ClientNamer {
+  reverse(address: string): Promise<{ readonly hostname: string; readonly confirmed: "pass" | "fail" | "error" }>;
+}
+
+/** What a test replaces. */
+export interface LookupParts {
+  readonly machine: Machine;
+  readonly namer: ClientNamer;
+}
+
+const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "queue-lookup"] as const;
+
+/** Clients whose names are looked up at one time; more have none. A session asks once, so this is never reached in peace. */
+const MAX_NAMINGS = 10_000;
+
+/** Serves all doors of the lookup isolate. */
+export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
+  const warn = (text: string) => isolate.report({ type: "log", level: "warn", text: `warn: ${text}` });
+  const world = new LookupWorld(isolate.settings, parts.machine, warn);
+  const counter = new Answerer(isolate, world, parts.namer, warn);
+  for (const door of DOORS) {
+    isolate.serve(door, (channel) => {
+      channel.onmessage = (question) => counter.answer(channel, question);
+    });
+  }
+  isolate.serve("control-lookup", (channel) => {
+    channel.onmessage = (order) => updateTable(isolate, world, channel, order);
+  });
+}
+
+function openParts(isolate: Isolate<"lookup">): LookupParts {
+  return { machine: openMachine(), namer: new Resolver(isolate.settings.resolver) };
+}
+
+function updateTable(
+  isolate: Isolate<"lookup">,
+  world: LookupWorld,
+  channel: Channel<LookupToControl, ControlToLookup>,
+  { call, table }: ControlToLookup,
+): void {
+  const error = world.updateTable(table);
+  const text = error === null
+    ? `info: Table "${table}" successfully updated`
+    : `info: Failed to update table "${table}": ${error}`;
+  isolate.report({ type: "log", level: "info", text });
+  channel.send({ type: "updated", call, error });
+}
+
+type Answers = Channel<FromLookup, ToLookup>;
+
+class Answerer {
+  readonly #isolate: Isolate<"lookup">;
+  readonly #world: LookupWorld;
+  readonly #namer: ClientNamer;
+  readonly #warn: (text: string) => void;
+  #namings = 0;
+
+  constructor(isolate: Isolate<"lookup">, world: LookupWorld, namer: ClientNamer, warn: (text: string) => void) {
+    this.#isolate = isolate;
+    this.#world = world;
+    this.#namer = namer;
+    this.#warn = warn;
+  }
+
+  /** A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. */
+  answer(channel: Answers, question: ToLookup): void {
+    try {
+      this.#answer(channel, question);
+    } catch (error) {
+      const reason = error instanceof Error ? error.stack ?? error.message : String(error);
+      this.#isolate.report({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
+      const failure = failureOf(question);
+      if (failure !== null) channel.send(failure);
+    }
+  }
+
+  #answer(channel: Answers, question: ToLookup): void {
+    const { call } = question;
+    switch (question.type) {
+      case "expand":
+        return this.#expand(channel, question);
+      case "client-name":
+        return this.#nameClient(channel, call, question.address);
+      case "account":
+        return channel.send({ type: "account", call, result: this.#world.account(question.action, question.user) });
+      case "smarthost":
+        return channel.send({ type: "smarthost", call, url: this.#world.smarthost(question.action, question.domain) });
+      default:
+        throw new Error("The question is of no known type");
+    }
+  }
+
+  #expand(channel: Answers, question: Extract<ToLookup, { type: "expand" }>): void {
+    const result = this.#world.expand(question);
+    if (this.#isolate.traces("expand")) {
+      const { local, domain } = question.rcpt;
+      const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
+      this.#isolate.report({ type: "trace", trace: "expand", text: `expand: ${local}@${domain}: ${ending}` });
+    }
+    channel.send({ type: "expanded", call: question.call, result });
+  }
+
+  #nameClient(channel: Answers, call: number, address: string): void {
+    if (address === "local") {
+      const hostname = this.#isolate.settings.house.serverName;
+      return channel.send({ type: "client-name", call, hostname, confirmed: "pass" });
+    }
+    if (this.#namings >= MAX_NAMINGS) return channel.send(nameless(call));
+    this.#namings++;
+    const bare = address.startsWith("[") ? address.slice(1, -1) : address;
+    this.#namer.reverse(bare).then(
+      ({ hostname, confirmed }) => channel.send({ type: "client-name", call, hostname, confirmed }),
+      (error) => {
+        this.#warn(`No name for the client ${bare}: ${error instanceof Error ? error.message : error}`);
+        channel.send(nameless(call));
+      },
+    ).finally(() => this.#namings--);
+  }
+}
+
+function nameless(call: number): FromLookup {
+  return { type: "client-name", call, hostname: "<unknown>", confirmed: "error" };
+}
+
+/** The temporary answer to a question that failed; null when nobody can be waiting for one. */
+function failureOf(question: ToLookup): FromLookup | null {
+  if (typeof question?.call !== "number") return null;
+  const { call } = question;
+  switch (question.type) {
+    case "expand": {
+      const { local, domain } = question.rcpt ?? {};
+      const result = refusals.temporary({ local: String(local), domain: String(domain) });
+      return { type: "expanded", call, result };
+    }
+    case "client-name":
+      return nameless(call);
+    case "account":
+      return {
+        type: "account",
+        call,
+        result: { ok: false, temporary: true, text: "Temporary failure in user lookup" },
+      };
+    case "smarthost":
+      return { type: "smarthost", call, url: null };
+    default:
+      return null;
+  }
+}

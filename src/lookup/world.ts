@@ -1,0 +1,107 @@
+/** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
+
+import type { Action, LocalAction } from "../config/types.ts";
+import type { AccountResult, Expansion, LookupSettings } from "../isolate/mod.ts";
+import { expand, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
+import {
+  LookupError,
+  lowerCase,
+  parseIncludeFile,
+  parseUserInfo,
+  type ReadTable,
+  TableSet,
+  type UserInfo,
+} from "../tables/mod.ts";
+import type { SystemAccounts } from "./accounts.ts";
+
+/** What the lookup isolate asks of the machine. */
+export interface Machine {
+  readonly accounts: SystemAccounts;
+  /** Text of an include file of aliases. Throws when it cannot be read. */
+  readText(path: string): string;
+  readonly readTable: ReadTable;
+}
+
+export class LookupWorld {
+  readonly #actions: ReadonlyMap<string, Action>;
+  readonly #tables: TableSet;
+  readonly #rules: RuleSet;
+  readonly #machine: Machine;
+  readonly #expansion: ExpansionWorld;
+
+  /** `warn` writes to the operator's log. */
+  constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void) {
+    const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
+    this.#actions = new Map(Object.entries(settings.actions));
+    this.#tables = new TableSet(settings.tables, { serverName: house.serverName, localAddresses }, delimiter);
+    this.#rules = new RuleSet(settings.rules, this.#tables);
+    this.#machine = machine;
+    this.#expansion = {
+      delimiter,
+      match: (subject) => this.#rules.match(subject),
+      action: (name) => this.#actions.get(name) ?? null,
+      lookup: (table, key) => this.#tables.get(table).lookup(key),
+      hasAccount: (action, user) => {
+        const found = this.#findUser(action, user);
+        return found instanceof LookupError ? found : found !== null;
+      },
+      include: (path) => this.#readInclude(path, warn),
+      warn,
+    };
+  }
+
+  /** Who gets the mail for this recipient. */
+  expand(request: ExpansionRequest): Expansion {
+    return expand(this.#expansion, request);
+  }
+
+  /** The account that a local delivery is for, and the one that it runs as. */
+  account(actionName: string, user: string): AccountResult {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "local") {
+      return { ok: false, temporary: true, text: `There is no local action "${actionName}"` };
+    }
+    const account = this.#findUser(action, lowerCase(user));
+    const identity = action.user === null ? account : this.#machine.accounts.find(action.user);
+    if (account instanceof LookupError || identity instanceof LookupError) {
+      return { ok: false, temporary: true, text: "Temporary failure in user lookup" };
+    }
+    if (account === null || identity === null) {
+      return { ok: false, temporary: false, text: "Permanent failure in user lookup" };
+    }
+    return { ok: true, account, identity };
+  }
+
+  /** The next URL of the action's `host` list, or the one of `domain` in its `domain` mapping; null when there is none. */
+  smarthost(actionName: string, domain: string): string | null {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay") return null;
+    if (action.host !== null) return this.#tables.get(action.host).fetch();
+    if (action.domain === null) return null;
+    const url = this.#tables.get(action.domain).lookup(domain);
+    return url instanceof LookupError || url === "" ? null : url;
+  }
+
+  /** Reads a table's file again. Null on success, else why the old content stays. */
+  updateTable(name: string): string | null {
+    return this.#tables.update(name, this.#machine.readTable);
+  }
+
+  /** `user` is lower-case, as all keys of lookups are. */
+  #findUser(action: LocalAction, user: string): UserInfo | null | LookupError {
+    if (action.userbase === null) return this.#machine.accounts.find(user);
+    const value = this.#tables.get(action.userbase).lookup(user);
+    if (value === null || value instanceof LookupError) return value;
+    return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);
+  }
+
+  /** A missing include file yields nothing: the rest of the list still gets its mail. */
+  #readInclude(path: string, warn: (text: string) => void) {
+    try {
+      return parseIncludeFile(this.#machine.readText(path));
+    } catch (error) {
+      warn(`Cannot read the include file ${path}: ${error instanceof Error ? error.message : error}`);
+      return [];
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** Which `match` rule is the first to fit an envelope. Pure but for the tables that it asks; expands nothing. */
+
+import type { Rule, RuleFrom, TableTest } from "../config/types.ts";
+import type { Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
+import { ANYDESTINATION, ANYHOST, LookupError, type Service, type Table } from "../tables/mod.ts";
+
+/** What the rules look at. */
+export interface Subject {
+  readonly origin: Origin;
+  readonly tls: boolean;
+  readonly sender: ReversePath;
+  /** The address that is being routed: the recipient, or what expansion made of it. */
+  readonly dest: Mailbox;
+  /** Made by expansion: its source is "local", whoever the client is. */
+  readonly internal: boolean;
+}
+
+export type Decision =
+  | { readonly kind: "action"; readonly name: string; readonly rule: Rule }
+  | { readonly kind: "reject"; readonly rule: Rule }
+  | { readonly kind: "none" }
+  /** A criterion could not be decided: nothing is known, so the answer is temporary. */
+  | { readonly kind: "error"; readonly rule: Rule; readonly reason: string };
+
+type Truth = boolean | LookupError;
+type Criterion = (subject: Subject) => Truth;
+
+const SOURCE_LOCAL = "local";
+const UNKNOWN_HOST = "<unknown>";
+
+/** What a matcher needs of the tables. */
+export interface TableSource {
+  get(name: string): Table;
+}
+
+/** The rules of a configuration, compiled to lists of criteria in their order of evaluation. */
+export class RuleSet {
+  readonly #rules: readonly { readonly rule: Rule; readonly criteria: readonly Criterion[] }[];
+
+  constructor(rules: readonly Rule[], tables: TableSource) {
+    this.#rules = rules.map((rule) => ({ rule, criteria: compileRule(rule, tables) }));
+  }
+
+  /** The first rule of which all criteria are true. The first error ends it all. */
+  match(subject: Subject): Decision {
+    next: for (const { rule, criteria } of this.#rules) {
+      for (const criterion of criteria) {
+        const truth = criterion(subject);
+        if (truth instanceof LookupError) return { kind: "error", rule, reason: truth.reason };
+        if (!truth) continue next;
+      }
+      return rule.outcome.kind === "reject"
+        ? { kind: "reject", rule }
+        : { kind: "action", name: rule.outcome.name, rule };
+    }
+    return { kind: "none" };
+  }
+}
+
+function compileRule(rule: Rule, tables: TableSource): Criterion[] {
+  const criteria: (Criterion | null)[] = [
+    rule.tag && compileTest(rule.tag, "string", tables, ({ origin }) => origin.tag),
+    compileFrom(rule.from, tables),
+    compileFor(rule.for, tables),
+    rule.helo && compileTest(rule.helo, "domain", tables, ({ origin }) => origin.helo),
+    rule.auth && compileAuth(rule.auth, tables),
+    rule.tls && negatable(rule.tls.negated, ({ tls }) => tls),
+    rule.mailFrom && compileTest(rule.mailFrom, "mailaddr", tables, ({ sender }) => mailboxKey(sender)),
+    rule.rcptTo && compileTest(rule.rcptTo, "mailaddr", tables, ({ dest }) => mailboxKey(dest)),
+  ];
+  return criteria.filter((criterion) => criterion !== null);
+}
+
+/** The null reverse-path is `@`. */
+function mailboxKey(path: ReversePath): string {
+  return path === null ? "@" : `${path.local}@${path.domain}`;
+}
+
+/** Negation turns true and false around, never an error. */
+function negatable(negated: boolean, criterion: Criterion): Criterion {
+  if (!negated) return criterion;
+  return (subject) => {
+    const truth = criterion(subject);
+    return truth instanceof LookupError ? truth : !truth;
+  };
+}
+
+function compileTest(
+  test: TableTest,
+  service: Service,
+  tables: TableSource,
+  key: (subject: Subject) => string,
+): Criterion {
+  // The check of the configuration refuses these. An error keeps mail waiting, a miss would turn it away.
+  if (test.regex) return () => new LookupError("Regular expressions are not supported yet");
+  const table = tables.get(test.table);
+  return negatable(test.negated, (subject) => table.check(service, key(subject)));
+}
+
+function compileFrom(from: RuleFrom, tables: TableSource): Criterion | null {
+  switch (from.kind) {
+    case "socket":
+      return (subject) => !subject.internal && (subject.origin.address === SOURCE_LOCAL) !== from.negated;
+    case "rdns":
+      return compileRdns(from, tables);
+    case "source":
+      // Every client has an address, or is local.
+      if (from.table === ANYHOST && !from.negated) return null;
+      return compileTest(from, "netaddr", tables, ({ internal, origin }) => internal ? SOURCE_LOCAL : origin.address);
+  }
+}
+
+/** Without a table: has the client a name? With one: is it in there? A client without a name is in no table and in no table's negation. */
+function compileRdns(from: Extract<RuleFrom, { kind: "rdns" }>, tables: TableSource): Criterion {
+  const { test } = from;
+  const negated = from.negated || (test?.negated ?? false);
+  if (test === null) {
+    return ({ internal, origin }) => !internal && (origin.hostname !== UNKNOWN_HOST) !== negated;
+  }
+  const inTable = compileTest(
+    { ...test, negated },
+    "domain",
+    tables,
+    ({ internal, origin }) => internal ? SOURCE_LOCAL : origin.hostname,
+  );
+  return (subject) => !subject.internal && subject.origin.hostname === UNKNOWN_HOST ? false : inTable(subject);
+}
+
+function compileFor(test: TableTest, tables: TableSource): Criterion | null {
+  if (test.table === ANYDESTINATION && !test.negated && !test.regex) return ({ dest }) => dest.domain !== "";
+  return compileTest(test, "domain", tables, ({ dest }) => dest.domain);
+}
+
+function compileAuth(auth: NonNullable<Rule["auth"]>, tables: TableSource): Criterion {
+  const { test } = auth;
+  const negated = auth.negated || (test?.negated ?? false);
+  if (test === null) return negatable(negated, ({ origin }) => origin.authenticated);
+  if (test.regex) return compileTest(test, "string", tables, ({ origin }) => origin.username);
+  const table = tables.get(test.table);
+  return negatable(negated, ({ origin }) => {
+    if (!origin.authenticated) return false;
+    return table.check(origin.username.includes("@") ? "mailaddr" : "string", origin.username);
+  });
+}

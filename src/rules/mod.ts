@@ -1,0 +1,5 @@
+/** Front door of the rules folder. */
+export * from "./expand.ts";
+export * from "./keys.ts";
+export * from "./match.ts";
+export * from "./replies.ts";

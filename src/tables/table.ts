@@ -1,0 +1,96 @@
+/** One static table, compiled for lookups. Reads no file; what the answers mean is known to those who ask. */
+
+import type { StaticTable } from "../config/types.ts";
+import { DomainMatcher } from "./domain.ts";
+import { MailboxMatcher } from "./mailaddr.ts";
+import { NetworkMatcher } from "./netaddr.ts";
+import { LookupError, lowerCase, MAX_KEY } from "./text.ts";
+
+/** How the keys of a table are compared with the key that is asked for. */
+export type Service = "string" | "domain" | "netaddr" | "mailaddr";
+
+interface Matcher {
+  add(entry: string): void;
+  matches(key: string): boolean;
+}
+
+const TOO_LONG = new LookupError("The key is longer than a key may be");
+
+/**
+ * Keys and values of a table. Its content can be replaced as a whole, so those who hold the table need not hear of it. A matcher is
+ * compiled at the first question that needs it.
+ */
+export class Table {
+  readonly name: string;
+  /** Null for a table that was written in smtpd.conf. */
+  readonly path: string | null;
+  readonly #delimiter: string;
+  #kind: "list" | "map";
+  #values!: ReadonlyMap<string, string>;
+  #keys!: readonly string[];
+  #matchers!: Map<Service, Matcher>;
+  #next = 0;
+
+  /** `delimiter` splits `user+tag` where addresses are compared. */
+  constructor(source: StaticTable, delimiter: string) {
+    this.name = source.name;
+    this.path = source.path;
+    this.#delimiter = delimiter;
+    this.#kind = source.kind;
+    this.replace(source);
+  }
+
+  get kind(): "list" | "map" {
+    return this.#kind;
+  }
+
+  get size(): number {
+    return this.#keys.length;
+  }
+
+  /** The values, in the order of their keys. */
+  values(): Iterable<string> {
+    return this.#values.values();
+  }
+
+  /** Replaces the whole content. */
+  replace(source: Pick<StaticTable, "kind" | "entries">): void {
+    // An empty file says nothing of its kind.
+    if (source.entries.length > 0) this.#kind = source.kind;
+    this.#values = new Map(source.entries);
+    this.#keys = [...this.#values.keys()];
+    this.#matchers = new Map();
+  }
+
+  /** Is there an entry that matches `key`? */
+  check(service: Service, key: string): boolean | LookupError {
+    if (key.length > MAX_KEY) return TOO_LONG;
+    const folded = lowerCase(key);
+    if (service === "string") return this.#values.has(folded);
+    return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
+  }
+
+  /** Value of the entry whose key equals `key`; null when there is none. */
+  lookup(key: string): string | null | LookupError {
+    if (key.length > MAX_KEY) return TOO_LONG;
+    return this.#values.get(lowerCase(key)) ?? null;
+  }
+
+  /** The keys one after the other, again and again; null when there are none. */
+  fetch(): string | null {
+    if (this.#keys.length === 0) return null;
+    this.#next %= this.#keys.length;
+    return this.#keys[this.#next++]!;
+  }
+
+  #compile(service: Exclude<Service, "string">): Matcher {
+    const matcher = service === "domain"
+      ? new DomainMatcher()
+      : service === "netaddr"
+      ? new NetworkMatcher()
+      : new MailboxMatcher(this.#delimiter);
+    for (const key of this.#keys) matcher.add(key);
+    this.#matchers.set(service, matcher);
+    return matcher;
+  }
+}

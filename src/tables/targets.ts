@@ -1,0 +1,130 @@
+/** Values of alias and virtual tables, and lines of include files: lists of targets. Knows nothing of what is done with them. */
+
+import type { Mailbox } from "../envelope/mod.ts";
+
+/** What one item of a list names. */
+export type ListTarget =
+  | { readonly type: "user"; readonly name: string }
+  | { readonly type: "file"; readonly path: string }
+  | { readonly type: "pipe"; readonly command: string }
+  | { readonly type: "include"; readonly path: string }
+  | { readonly type: "address"; readonly mailbox: Mailbox }
+  /** `code` 4dd or 5dd. */
+  | { readonly type: "error"; readonly code: number; readonly text: string };
+
+/** Longest line and longest item, in characters. */
+const MAX_LINE = 2047;
+const MAX_ITEM = 1023;
+
+/**
+ * Reads a comma list. `targets` are those in front of the first item that is invalid, and `valid` is false when there is such an item: a
+ * table's value is then an error as a whole, an include file's line only stops there.
+ */
+export function parseTargets(line: string): { readonly valid: boolean; readonly targets: readonly ListTarget[] } {
+  const targets: ListTarget[] = [];
+  if (line.length > MAX_LINE) return { valid: false, targets };
+  // Most values are one plain name or address.
+  if (!/[,\\"']/.test(line)) {
+    const item = line.trim();
+    const target = item === "" ? null : parseTarget(item);
+    if (target !== null) targets.push(target);
+    return { valid: target !== null || item === "", targets };
+  }
+  for (const item of splitList(line)) {
+    const target = item === null ? null : item === "" ? undefined : parseTarget(item);
+    if (target === null) return { valid: false, targets };
+    if (target !== undefined) targets.push(target);
+  }
+  return { valid: true, targets };
+}
+
+/** Items between commas that stand outside quotes, trimmed. `\c` is the character c. The last item is null when a quote or `\` hangs. */
+function* splitList(line: string): Generator<string | null> {
+  let item = "";
+  let quote = "";
+  for (let at = 0; at < line.length; at++) {
+    const character = line[at]!;
+    if (character === "\\") {
+      if (++at === line.length) return yield null;
+      item += line[at]!;
+      continue;
+    }
+    if (character === "," && quote === "") {
+      yield item.trim();
+      item = "";
+      continue;
+    }
+    item += character;
+    if (quote !== "") quote = character === quote ? "" : quote;
+    else if (character === '"' || character === "'") quote = character;
+  }
+  yield quote === "" ? item.trim() : null;
+}
+
+const ERROR = /^:?error:([45]\d\d) ([a-z0-9].*)$/i;
+const INCLUDE = /^:?include:(\/.+)$/i;
+// The whole of ASCII that may stand unquoted in a local part, RFC 5321 §4.1.2, and UTF-8, RFC 6531 §3.3.
+const ADDRESS = /^([a-z0-9!#$%*\/?|^{}`~&'+\-=_.\u00a0-\u{10ffff}]+)@([a-z0-9\-.\u00a0-\u{10ffff}]+)$/iu;
+const USER = /^[a-z0-9_.\-+]{1,255}$/i;
+
+/** One item of a list: the first form that fits. Null when none does. */
+function parseTarget(item: string): ListTarget | null {
+  if (item.length > MAX_ITEM) return null;
+  const error = ERROR.exec(item);
+  // The text is sent to clients: a line end or another control character in it would break the reply.
+  // deno-lint-ignore no-control-regex
+  if (error !== null && !/[\x00-\x1f\x7f]/.test(item)) {
+    return { type: "error", code: Number(error[1]), text: error[2]! };
+  }
+  const include = INCLUDE.exec(item);
+  if (include !== null) return { type: "include", path: include[1]! };
+  if (item.startsWith('"|')) {
+    return item.length > 3 && item.endsWith('"') ? { type: "pipe", command: item.slice(2, -1) } : null;
+  }
+  if (item.startsWith("|")) return item.length > 1 ? { type: "pipe", command: item.slice(1) } : null;
+  if (item.startsWith("/")) return { type: "file", path: item };
+  const address = ADDRESS.exec(item);
+  if (address !== null) return { type: "address", mailbox: { local: address[1]!, domain: address[2]! } };
+  return USER.test(item) ? { type: "user", name: item } : null;
+}
+
+const ORDER = { user: 0, file: 1, pipe: 2, include: 3, address: 4, error: 5 } as const;
+
+/** The bytes that order targets of one type and tell them apart. */
+export function targetText(target: ListTarget): string {
+  switch (target.type) {
+    case "user":
+      return target.name;
+    case "file":
+    case "include":
+      return target.path;
+    case "pipe":
+      return target.command;
+    case "address":
+      return `${target.mailbox.local}@${target.mailbox.domain}`;
+    case "error":
+      return `${target.code} ${target.text}`;
+  }
+}
+
+/** The order in which the targets of a table's value are visited: by type, then by their text. */
+export function sortTargets(targets: readonly ListTarget[]): readonly ListTarget[] {
+  if (targets.length < 2) return targets;
+  return targets.map((target) => ({ target, text: targetText(target) })).sort((one, other) =>
+    ORDER[one.target.type] - ORDER[other.target.type] || (one.text < other.text ? -1 : one.text > other.text ? 1 : 0)
+  ).map(({ target }) => target);
+}
+
+/** Targets of an include file, in its order: `#` starts a comment, a `\` at the end of a line continues it, includes are not nested. */
+export function parseIncludeFile(text: string): ListTarget[] {
+  const lines = text.replace(/\\\r?\n/g, "").split(/\r?\n/);
+  return lines.flatMap((line) => parseTargets(stripComment(line)).targets.filter(({ type }) => type !== "include"));
+}
+
+function stripComment(line: string): string {
+  for (let at = 0; at < line.length; at++) {
+    if (line[at] === "\\") at++;
+    else if (line[at] === "#") return line.slice(0, at);
+  }
+  return line;
+}

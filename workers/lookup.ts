@@ -1,0 +1,5 @@
+/** Entry of the lookup isolate. */
+import { runIsolate } from "../src/isolate/mod.ts";
+import { serveLookup } from "../src/lookup/mod.ts";
+
+runIsolate("lookup", (isolate) => serveLookup(isolate));
