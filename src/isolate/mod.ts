@@ -5,3 +5,4 @@ export * from "./handover.ts";
 export * from "./settings.ts";
 export * from "./supervisor.ts";
 export * from "./worker.ts";
+export * from "./tally.ts";

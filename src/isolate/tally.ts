@@ -1,0 +1,48 @@
+/** Statistics gathered for a moment and told in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
+
+import type { Report } from "../events/mod.ts";
+
+/** How long a change may wait before it is told. */
+const DELAY_MS = 50;
+
+export class Tally {
+  readonly #report: Report;
+  readonly #counts = new Map<string, number>();
+  readonly #gauges = new Map<string, number>();
+  readonly #told = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /** Adds to a statistic. */
+  add(key: string, by = 1): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + by);
+    this.#arm();
+  }
+
+  /** Sets a statistic; told only when it changed. */
+  set(key: string, to: number): void {
+    this.#gauges.set(key, to);
+    this.#arm();
+  }
+
+  /** Tells everything now. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const [key, by] of this.#counts) this.#report({ type: "count", key, by });
+    this.#counts.clear();
+    for (const [key, to] of this.#gauges) {
+      if (this.#told.get(key) === to) continue;
+      this.#told.set(key, to);
+      this.#report({ type: "gauge", key, to });
+    }
+    this.#gauges.clear();
+  }
+
+  #arm(): void {
+    this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
+  }
+}

@@ -1,0 +1,19 @@
+/** When the next attempt is due. Pure; the scheduler times by it and the queue foretells by it whether a delay notice is due. */
+
+import type { Agent } from "../envelope/mod.ts";
+
+/** Milliseconds of the quadratic back-off's base: a relay waits for other people's machines, a local delivery for ours. */
+const BASE_MS: Readonly<Record<Agent, number>> = { mta: 400_000, mda: 10_000, bounce: 10_000 };
+
+/** When an envelope is due that was queued or loaded with `tries` failed attempts: createdAt + base · tries². */
+export function firstDue(agent: Agent, createdAt: number, tries: number): number {
+  return createdAt + BASE_MS[agent] * tries * tries;
+}
+
+/** When an envelope is due after its attempt number `tries` failed at `now`: the first createdAt + base · n² > now with n ≥ tries. */
+export function nextDue(agent: Agent, createdAt: number, tries: number, now: number): number {
+  const base = BASE_MS[agent];
+  let n = Math.max(tries, Math.floor(Math.sqrt(Math.max(0, now - createdAt) / base)));
+  while (createdAt + base * n * n <= now) n++;
+  return createdAt + base * n * n;
+}

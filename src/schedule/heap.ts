@@ -1,0 +1,88 @@
+/** A binary heap of slots by the time at which each wants attention, then by envelope id. The times stay in the table. */
+
+import { AT, type EnvelopeTable, NONE } from "./table.ts";
+
+export class WakeHeap {
+  readonly #table: EnvelopeTable;
+  #slots = new Int32Array(1024);
+  #size = 0;
+
+  constructor(table: EnvelopeTable) {
+    this.#table = table;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get bytes(): number {
+    return this.#slots.byteLength;
+  }
+
+  /** The slot that is first, NONE when empty. */
+  get top(): number {
+    return this.#size === 0 ? NONE : this.#slots[0]!;
+  }
+
+  /** When the slot wants attention: a due one only to expire, a waiting one at whichever comes first. */
+  wakeAt(slot: number): number {
+    const table = this.#table;
+    const expires = table.expiresAt[slot]!;
+    return table.at[slot] === AT.READY ? expires : Math.min(table.due[slot]!, expires);
+  }
+
+  push(slot: number): void {
+    if (this.#size === this.#slots.length) {
+      const slots = new Int32Array(Math.ceil(this.#size * 1.5));
+      slots.set(this.#slots);
+      this.#slots = slots;
+    }
+    this.#up(this.#size++, slot);
+  }
+
+  remove(slot: number): void {
+    const place = this.#table.heapAt[slot]!;
+    if (place === NONE) return;
+    this.#table.heapAt[slot] = NONE;
+    const last = this.#slots[--this.#size]!;
+    if (last === slot) return;
+    this.#up(place, last);
+    this.#down(this.#table.heapAt[last]!, last);
+  }
+
+  #before(a: number, b: number): boolean {
+    const difference = this.wakeAt(a) - this.wakeAt(b);
+    if (difference !== 0) return difference < 0;
+    const table = this.#table;
+    return table.hi[a] !== table.hi[b] ? table.hi[a]! < table.hi[b]! : table.lo[a]! < table.lo[b]!;
+  }
+
+  #set(place: number, slot: number): void {
+    this.#slots[place] = slot;
+    this.#table.heapAt[slot] = place;
+  }
+
+  #up(place: number, slot: number): void {
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const other = this.#slots[parent]!;
+      if (!this.#before(slot, other)) break;
+      this.#set(place, other);
+      place = parent;
+    }
+    this.#set(place, slot);
+  }
+
+  #down(place: number, slot: number): void {
+    for (;;) {
+      let child = place * 2 + 1;
+      if (child >= this.#size) break;
+      if (child + 1 < this.#size && this.#before(this.#slots[child + 1]!, this.#slots[child]!)) child++;
+      const other = this.#slots[child]!;
+      if (!this.#before(other, slot)) break;
+      this.#set(place, other);
+      place = child;
+    }
+    this.#set(place, slot);
+  }
+}

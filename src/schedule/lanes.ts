@@ -1,0 +1,204 @@
+/**
+ * Lanes: envelopes of one agent, action and key stand in one line and share their limits; lanes with work take turns, so that a busy
+ * destination delays no other. Knows lines and turns, not time; see scheduler.ts.
+ */
+
+import type { Agent } from "../envelope/mod.ts";
+import { type EnvelopeTable, NONE } from "./table.ts";
+
+const MIN_LANES = 64;
+
+/** Lanes of one agent and action, by key. */
+interface Group {
+  readonly agent: Agent;
+  readonly action: string;
+  readonly lanes: Map<string, number>;
+}
+
+export class Lanes {
+  readonly #table: EnvelopeTable;
+  readonly #limits: Readonly<Record<Agent, number>>;
+  readonly #maxInflight: number;
+  readonly #groups: Group[] = [];
+  #key: string[] = [];
+  #group = new Uint32Array(MIN_LANES);
+  /** First and last of the line. */
+  #head = new Int32Array(MIN_LANES);
+  #tail = new Int32Array(MIN_LANES);
+  /** Envelopes in any state, envelopes in flight, jobs in flight. */
+  #size = new Uint32Array(MIN_LANES);
+  #inflight = new Uint32Array(MIN_LANES);
+  #jobs = new Uint32Array(MIN_LANES);
+  #inRing = new Uint8Array(MIN_LANES);
+  #free: number[] = [];
+  #end = 0;
+  /** Lanes that may send now, in turn. */
+  readonly #rings: Readonly<Record<Agent, Ring>> = { bounce: new Ring(), mda: new Ring(), mta: new Ring() };
+
+  /** `limits`: jobs of one lane that may run at once; `maxInflight`: envelopes in those jobs. */
+  constructor(table: EnvelopeTable, limits: Readonly<Record<Agent, number>>, maxInflight: number) {
+    this.#table = table;
+    this.#limits = limits;
+    this.#maxInflight = maxInflight;
+  }
+
+  /** The lane's number, made when it is new. The caller counts itself in with `enter`. */
+  of(agent: Agent, action: string, key: string): number {
+    let group = this.#groups.findIndex((each) => each.agent === agent && each.action === action);
+    if (group < 0) group = this.#groups.push({ agent, action, lanes: new Map() }) - 1;
+    const lanes = this.#groups[group]!.lanes;
+    let lane = lanes.get(key);
+    if (lane === undefined) lanes.set(key, lane = this.#make(group, key));
+    return lane;
+  }
+
+  agent(lane: number): Agent {
+    return this.#groups[this.#group[lane]!]!.agent;
+  }
+
+  action(lane: number): string {
+    return this.#groups[this.#group[lane]!]!.action;
+  }
+
+  key(lane: number): string {
+    return this.#key[lane]!;
+  }
+
+  /** Envelopes that it may send now, in one more job. */
+  room(lane: number): number {
+    return this.#jobs[lane]! >= this.#limits[this.agent(lane)] ? 0 : this.#maxInflight - this.#inflight[lane]!;
+  }
+
+  head(lane: number): number {
+    return this.#head[lane]!;
+  }
+
+  /** As much of it runs as may. */
+  full(lane: number): boolean {
+    return this.room(lane) <= 0;
+  }
+
+  enter(lane: number): void {
+    this.#size[lane]!++;
+  }
+
+  /** An envelope is forgotten; an empty lane is given back. */
+  leave(lane: number): void {
+    if (--this.#size[lane]! > 0) return;
+    this.#groups[this.#group[lane]!]!.lanes.delete(this.#key[lane]!);
+    this.#key[lane] = "";
+    // While its number is still in a ring it cannot be given to another lane: `turn` frees it then.
+    if (this.#inRing[lane] === 0) this.#free.push(lane);
+  }
+
+  /** At the end of the line. */
+  append(lane: number, slot: number): void {
+    const table = this.#table;
+    const tail = this.#tail[lane]!;
+    table.next[slot] = NONE;
+    table.previous[slot] = tail;
+    if (tail === NONE) this.#head[lane] = slot;
+    else table.next[tail] = slot;
+    this.#tail[lane] = slot;
+    this.#offer(lane);
+  }
+
+  /** Out of the line, from wherever it stands. */
+  unlink(lane: number, slot: number): void {
+    const table = this.#table;
+    const next = table.next[slot]!, previous = table.previous[slot]!;
+    if (previous === NONE) this.#head[lane] = next;
+    else table.next[previous] = next;
+    if (next === NONE) this.#tail[lane] = previous;
+    else table.previous[next] = previous;
+    table.next[slot] = NONE;
+    table.previous[slot] = NONE;
+  }
+
+  started(lane: number, envelopes: number): void {
+    this.#jobs[lane]!++;
+    this.#inflight[lane]! += envelopes;
+  }
+
+  /** One envelope of a job came back; `last` of its job. */
+  returned(lane: number, last: boolean): void {
+    this.#inflight[lane]!--;
+    if (last) this.#jobs[lane]!--;
+    this.#offer(lane);
+  }
+
+  /** The next lane of this agent that may send; NONE when there is none. Put it back with `requeue`. */
+  turn(agent: Agent): number {
+    const ring = this.#rings[agent];
+    for (let lane = ring.shift(); lane !== NONE; lane = ring.shift()) {
+      this.#inRing[lane] = 0;
+      if (this.#size[lane] === 0) this.#free.push(lane);
+      else if (this.#head[lane] !== NONE && !this.full(lane)) return lane;
+    }
+    return NONE;
+  }
+
+  /** The lane has had its turn: behind the others, if it has more to send. */
+  requeue(lane: number): void {
+    this.#offer(lane);
+  }
+
+  #offer(lane: number): void {
+    if (this.#inRing[lane] === 1 || this.#head[lane] === NONE || this.full(lane)) return;
+    this.#inRing[lane] = 1;
+    this.#rings[this.agent(lane)].push(lane);
+  }
+
+  #make(group: number, key: string): number {
+    const lane = this.#free.pop() ?? this.#extend();
+    this.#group[lane] = group;
+    this.#key[lane] = key;
+    this.#head[lane] = this.#tail[lane] = NONE;
+    this.#size[lane] =
+      this.#inflight[lane] =
+      this.#jobs[lane] =
+      this.#inRing[lane] =
+        0;
+    return lane;
+  }
+
+  #extend(): number {
+    if (this.#end === this.#head.length) {
+      const wider = <T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T) => (to.set(from), to);
+      const length = Math.ceil(this.#end * 1.5);
+      this.#group = wider(this.#group, new Uint32Array(length));
+      this.#head = wider(this.#head, new Int32Array(length));
+      this.#tail = wider(this.#tail, new Int32Array(length));
+      this.#size = wider(this.#size, new Uint32Array(length));
+      this.#inflight = wider(this.#inflight, new Uint32Array(length));
+      this.#jobs = wider(this.#jobs, new Uint32Array(length));
+      this.#inRing = wider(this.#inRing, new Uint8Array(length));
+    }
+    return this.#end++;
+  }
+}
+
+/** A first-in first-out line of lane numbers. */
+class Ring {
+  #items = new Int32Array(64);
+  #first = 0;
+  #count = 0;
+
+  push(lane: number): void {
+    if (this.#count === this.#items.length) {
+      const items = new Int32Array(this.#count * 2);
+      for (let i = 0; i < this.#count; i++) items[i] = this.#items[(this.#first + i) % this.#count]!;
+      this.#items = items;
+      this.#first = 0;
+    }
+    this.#items[(this.#first + this.#count++) % this.#items.length] = lane;
+  }
+
+  shift(): number {
+    if (this.#count === 0) return NONE;
+    const lane = this.#items[this.#first]!;
+    this.#first = (this.#first + 1) % this.#items.length;
+    this.#count--;
+    return lane;
+  }
+}

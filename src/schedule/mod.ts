@@ -1,0 +1,109 @@
+/** Front door of the schedule folder, and the scheduler isolate itself: doors and one timer around the deterministic Scheduler. */
+
+import type {
+  Channel,
+  ControlToScheduler,
+  Isolate,
+  Job,
+  QueueToScheduler,
+  SchedulerToControl,
+} from "../isolate/mod.ts";
+import type { SchedulerToQueue } from "../isolate/mod.ts";
+import { Tally } from "../isolate/mod.ts";
+import { Scheduler } from "./scheduler.ts";
+
+export { firstDue, nextDue } from "./backoff.ts";
+export { type Effects, type Limits, Scheduler } from "./scheduler.ts";
+
+/** setTimeout takes 31 bits of milliseconds; an hour is often enough to look. */
+const MAX_SLEEP_MS = 3_600_000;
+
+/** Runs the scheduler isolate. `clock` gives ms since the epoch. */
+export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => number = Date.now): void {
+  const { settings } = isolate;
+  const scheduler = new Scheduler(settings, settings.paused);
+  const tally = new Tally(isolate.report);
+  const agents = {
+    mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
+    mta: isolate.ask("scheduler-relay") as Channel<Job, never>,
+  };
+  let queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let planned = false;
+
+  const run = () => {
+    planned = false;
+    const now = clock();
+    const { jobs, bounces, expired } = scheduler.run(now);
+    for (const { agent, job } of jobs) agents[agent].send(job);
+    for (const { message, ids } of bounces) queue?.send({ type: "bounce", message, ids });
+    if (expired.length > 0) queue?.send({ type: "expired", ids: expired });
+    if (expired.length > 0) tally.add("scheduler.envelope.expired", expired.length);
+    tally.set("scheduler.envelope", scheduler.size);
+    tally.set("scheduler.envelope.inflight", scheduler.inflight);
+    clearTimeout(timer);
+    const at = scheduler.nextAt();
+    timer = at === Infinity ? undefined : setTimeout(plan, Math.min(MAX_SLEEP_MS, Math.max(0, at - now)));
+  };
+  // All messages of one post are taken in before anything is sent: their microtasks come after the last of them.
+  const plan = () => {
+    if (planned) return;
+    planned = true;
+    queueMicrotask(run);
+  };
+
+  isolate.serve("queue-scheduler", (channel) => {
+    // A fresh queue tells everything again.
+    queue = channel;
+    scheduler.reset();
+    channel.onmessage = (message) => {
+      hear(scheduler, tally, message, clock());
+      plan();
+    };
+    plan();
+  });
+  isolate.serve("control-scheduler", (channel) => {
+    channel.onmessage = (message) => {
+      channel.send(answer(scheduler, message, clock()));
+      plan();
+    };
+  });
+  agents.mda.onreset = () => (scheduler.lost("mda", clock()), plan());
+  agents.mta.onreset = () => (scheduler.lost("mta", clock()), plan());
+  isolate.onstop = () => {
+    clearTimeout(timer);
+    tally.flush();
+  };
+}
+
+function hear(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, now: number): void {
+  switch (message.type) {
+    case "enqueued": {
+      let added = 0;
+      for (const ticket of message.tickets) if (scheduler.add(ticket, now)) added++;
+      return tally.add("scheduler.envelope.incoming", added);
+    }
+    case "settled":
+      scheduler.settle(message.id, message.again, now);
+      return tally.add(message.again ? "scheduler.envelope.updated" : "scheduler.envelope.removed");
+    case "dropped":
+      scheduler.drop(message.ids);
+      return tally.add("scheduler.envelope.removed", message.ids.length);
+    case "loaded":
+      return;
+  }
+}
+
+function answer(scheduler: Scheduler, message: ControlToScheduler, now: number): SchedulerToControl {
+  const { call } = message;
+  switch (message.type) {
+    case "schedule":
+      return { type: "scheduled", call, count: scheduler.schedule(message.target, now) };
+    case "suspend":
+      return { type: "suspended", call, count: scheduler.suspend(message.ids, message.suspended, now) };
+    case "pause":
+      return { type: "paused", call, changed: scheduler.pause(message.agent, message.paused) };
+    case "states":
+      return { type: "states", call, states: scheduler.states(message.ids) };
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * What is due, what may run together, and when to look again. Deterministic: state, events and the time go in, effects come out; no clock, no
+ * timer, no door. See mod.ts for those.
+ */
+
+import type { Agent, EnvelopeId, MessageId } from "../envelope/mod.ts";
+import { hex8 } from "../envelope/mod.ts";
+import type { Job, RunState, Target, Ticket } from "../isolate/mod.ts";
+import { firstDue, nextDue } from "./backoff.ts";
+import { WakeHeap } from "./heap.ts";
+import { Lanes } from "./lanes.ts";
+import { AT, EnvelopeTable, NONE } from "./table.ts";
+
+/** The order in which agents are asked when there is room for a few only. */
+const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
+/** Envelopes in one job at most. */
+const MAX_JOB = 1000;
+/** Notices that may be written at once. */
+const MAX_BOUNCES = 20;
+/** A notice waits this long after the first bounce of its message, so that others can join it. */
+const BOUNCE_MERGE_MS = 1000;
+/** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
+const MAX_MOVES = 10_000;
+
+export interface Limits {
+  /** Envelopes in flight, all agents together. */
+  readonly maxInflight: number;
+  /** Jobs of one local user or destination domain that run at once. */
+  readonly maxPerUser: number;
+  readonly maxPerDestination: number;
+}
+
+/** What is to be sent, in order. */
+export interface Effects {
+  readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
+  readonly bounces: { readonly message: MessageId; readonly ids: EnvelopeId[] }[];
+  readonly expired: EnvelopeId[];
+}
+
+export class Scheduler {
+  readonly #limits: Limits;
+  readonly #paused: Record<Agent, boolean>;
+  #table!: EnvelopeTable;
+  #heap!: WakeHeap;
+  #lanes!: Lanes;
+  #inflight = 0;
+  /** Envelopes still out, by job; -1 marks a free number. */
+  #jobs: number[] = [];
+  #freeJobs: number[] = [];
+  /** Became due since the last dispatch: what does not go at once must be watched for its expiry. */
+  #fresh: number[] = [];
+  /** When the notice of a message will be written. */
+  #notices = new Map<number, number>();
+
+  constructor(limits: Limits, paused: { readonly mda: boolean; readonly mta: boolean }) {
+    this.#limits = limits;
+    this.#paused = { mda: paused.mda, mta: paused.mta, bounce: false };
+    this.reset();
+  }
+
+  /** Forgets all envelopes: a new queue loads them afresh. */
+  reset(): void {
+    this.#table = new EnvelopeTable();
+    this.#heap = new WakeHeap(this.#table);
+    this.#lanes = new Lanes(this.#table, {
+      mda: Math.max(1, this.#limits.maxPerUser),
+      mta: Math.max(1, this.#limits.maxPerDestination),
+      bounce: MAX_BOUNCES,
+      // One slow destination must not fill the house, however many recipients its messages have.
+    }, Math.max(1, Math.floor(this.#limits.maxInflight / 4)));
+    this.#inflight = 0;
+    this.#jobs = [];
+    this.#freeJobs = [];
+    this.#fresh = [];
+    this.#notices.clear();
+  }
+
+  /** Envelopes known and envelopes in flight. */
+  get size(): number {
+    return this.#table.size;
+  }
+  get inflight(): number {
+    return this.#inflight;
+  }
+
+  /** Bytes of the columns (lanes and their names come on top). */
+  get bytes(): number {
+    return this.#table.bytes + this.#heap.bytes;
+  }
+
+  /** A queued envelope; known ones are ignored. True when it was new. */
+  add(ticket: Ticket, now: number): boolean {
+    const hi = highOf(ticket.id), lo = lowOf(ticket.id);
+    const table = this.#table;
+    if (table.find(hi, lo) !== NONE) return false;
+    const slot = table.insert(hi, lo);
+    const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.key);
+    this.#lanes.enter(lane);
+    table.lane[slot] = lane;
+    table.createdAt[slot] = ticket.createdAt;
+    table.expiresAt[slot] = ticket.expiresAt;
+    table.tries[slot] = Math.min(ticket.tries, 0xffff);
+    table.suspended[slot] = ticket.suspended ? 1 : 0;
+    // New mail goes now, whatever a stepped clock says about its birth.
+    const due = ticket.tries === 0
+      ? Math.min(ticket.createdAt, now)
+      : firstDue(ticket.agent, ticket.createdAt, ticket.tries);
+    this.#wait(slot, due, now);
+    return true;
+  }
+
+  /** An attempt is over: forgotten, or to be tried again. */
+  settle(id: EnvelopeId, again: boolean, now: number): void {
+    const slot = this.#find(id);
+    if (slot === NONE) return;
+    if (!again) return this.#forget(slot);
+    const table = this.#table;
+    if (table.tries[slot]! < 0xffff) table.tries[slot]!++;
+    this.#detach(slot);
+    this.#wait(slot, this.#nextDue(slot, now), now);
+  }
+
+  /** Gone from the queue. */
+  drop(ids: readonly EnvelopeId[]): void {
+    for (const id of ids) {
+      const slot = this.#find(id);
+      if (slot !== NONE) this.#forget(slot);
+    }
+  }
+
+  /** The agent's isolate was replaced: what it had in hand is due again at once. */
+  lost(agent: "mda" | "mta", now: number): void {
+    const table = this.#table;
+    for (let slot = 0; slot < table.end; slot++) {
+      if (table.at[slot] !== AT.INFLIGHT || this.#lanes.agent(table.lane[slot]!) !== agent) continue;
+      this.#detach(slot);
+      this.#wait(slot, now, now);
+    }
+  }
+
+  /** `smtpctl schedule`: due now, unless in flight or suspended. How many were. */
+  schedule(target: Target, now: number): number {
+    let count = 0;
+    this.#each(target, (slot) => {
+      const at = this.#table.at[slot];
+      if (at !== AT.PENDING && at !== AT.READY) return;
+      count++;
+      if (at === AT.READY) return;
+      this.#detach(slot);
+      this.#ready(slot, now);
+    });
+    return count;
+  }
+
+  /** `smtpctl pause envelope` and `resume envelope`. How many changed. */
+  suspend(ids: readonly EnvelopeId[], suspended: boolean, now: number): number {
+    const table = this.#table;
+    let count = 0;
+    for (const id of ids) {
+      const slot = this.#find(id);
+      if (slot === NONE || table.suspended[slot] === (suspended ? 1 : 0)) continue;
+      table.suspended[slot] = suspended ? 1 : 0;
+      count++;
+      const at = table.at[slot];
+      if (suspended ? at !== AT.PENDING && at !== AT.READY : at !== AT.SUSPENDED) continue;
+      this.#detach(slot);
+      this.#wait(slot, table.due[slot]!, now);
+    }
+    return count;
+  }
+
+  /** False when it was so already. */
+  pause(agent: "mda" | "mta", paused: boolean): boolean {
+    if (this.#paused[agent] === paused) return false;
+    this.#paused[agent] = paused;
+    return true;
+  }
+
+  states(ids: readonly EnvelopeId[]): RunState[] {
+    return ids.map((id) => this.#stateOf(id));
+  }
+
+  /** When `run` must be called if nothing else happens before; Infinity for never. */
+  nextAt(): number {
+    const top = this.#heap.top;
+    return top === NONE ? Infinity : this.#heap.wakeAt(top);
+  }
+
+  /** Moves what is due, expires what is over, sends what may go. Call again at `nextAt`, which may be now. */
+  run(now: number): Effects {
+    const effects: Effects = { jobs: [], bounces: [], expired: [] };
+    const heap = this.#heap;
+    for (let moves = 0; moves < MAX_MOVES; moves++) {
+      const slot = heap.top;
+      if (slot === NONE || heap.wakeAt(slot) > now) break;
+      if (this.#table.expiresAt[slot]! <= now) {
+        this.#detach(slot);
+        this.#table.at[slot] = AT.EXPIRING;
+        effects.expired.push(this.#table.id(slot));
+      } else {
+        heap.remove(slot);
+        this.#ready(slot, this.#table.due[slot]!);
+      }
+    }
+    this.#dispatch(effects, now);
+    for (const slot of this.#fresh) {
+      if (this.#table.at[slot] === AT.READY && this.#table.heapAt[slot] === NONE) heap.push(slot);
+    }
+    this.#fresh = [];
+    return effects;
+  }
+
+  /** One job of every agent in turn, and of each agent one of every lane in turn, while there is room. */
+  #dispatch(effects: Effects, now: number): void {
+    for (let idle = false; !idle;) {
+      idle = true;
+      for (const agent of AGENTS) {
+        if (this.#paused[agent] || !this.#roomFor(agent)) continue;
+        const lane = this.#lanes.turn(agent);
+        if (lane === NONE) continue;
+        idle = false;
+        this.#start(lane, agent, effects, now);
+      }
+    }
+  }
+
+  /** Other people's machines may be slow, all of them: a fifth of the room stays for what is local. */
+  #roomFor(agent: Agent): boolean {
+    const { maxInflight } = this.#limits;
+    return this.#inflight < (agent === "mta" ? Math.max(1, Math.floor(maxInflight * 0.8)) : Math.max(1, maxInflight));
+  }
+
+  #start(lane: number, agent: Agent, effects: Effects, now: number): void {
+    const table = this.#table;
+    const first = this.#lanes.head(lane);
+    const hi = table.hi[first]!;
+    const left = Math.max(1, this.#limits.maxInflight - this.#inflight);
+    const room = Math.min(MAX_JOB, left, this.#lanes.room(lane));
+    const job = this.#freeJobs.pop() ?? this.#jobs.push(0) - 1;
+    const ids: EnvelopeId[] = [];
+    for (let slot = first; slot !== NONE && table.hi[slot] === hi && ids.length < room; slot = this.#lanes.head(lane)) {
+      this.#heap.remove(slot);
+      this.#lanes.unlink(lane, slot);
+      table.at[slot] = AT.INFLIGHT;
+      table.due[slot] = now;
+      table.job[slot] = job;
+      ids.push(table.id(slot));
+    }
+    this.#jobs[job] = ids.length;
+    this.#inflight += ids.length;
+    this.#lanes.started(lane, ids.length);
+    this.#lanes.requeue(lane);
+    const message = hex8(hi);
+    if (agent === "bounce") {
+      this.#notices.delete(hi);
+      effects.bounces.push({ message, ids });
+    } else {
+      const job: Job = { type: "job", message, action: this.#lanes.action(lane), key: this.#lanes.key(lane), ids };
+      effects.jobs.push({ agent, job });
+    }
+  }
+
+  /** Puts a slot that stands nowhere where it belongs until `due`. */
+  #wait(slot: number, due: number, now: number): void {
+    const table = this.#table;
+    if (table.suspended[slot] === 1) {
+      table.due[slot] = due;
+      table.at[slot] = AT.SUSPENDED;
+      return;
+    }
+    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#noticeAt(table.hi[slot]!, due, now);
+    if (due <= now && table.expiresAt[slot]! > now) return this.#ready(slot, due);
+    table.due[slot] = due;
+    table.at[slot] = AT.PENDING;
+    this.#heap.push(slot);
+  }
+
+  /** Bounces of one message that come due within a second of each other go together. */
+  #noticeAt(message: number, due: number, now: number): number {
+    const planned = this.#notices.get(message);
+    if (planned !== undefined && due <= planned + BOUNCE_MERGE_MS) return planned;
+    const at = Math.max(due, now + BOUNCE_MERGE_MS);
+    this.#notices.set(message, at);
+    return at;
+  }
+
+  #ready(slot: number, due: number): void {
+    const table = this.#table;
+    table.due[slot] = due;
+    table.at[slot] = AT.READY;
+    this.#lanes.append(table.lane[slot]!, slot);
+    this.#fresh.push(slot);
+  }
+
+  /** Out of the heap, the line or the job that it is in. */
+  #detach(slot: number): void {
+    const table = this.#table;
+    const lane = table.lane[slot]!;
+    if (table.at[slot] === AT.INFLIGHT) {
+      const job = table.job[slot]!;
+      const left = --this.#jobs[job]!;
+      if (left === 0) this.#freeJobs.push(job);
+      this.#inflight--;
+      table.job[slot] = NONE;
+      this.#lanes.returned(lane, left === 0);
+      return;
+    }
+    this.#heap.remove(slot);
+    if (table.at[slot] === AT.READY) this.#lanes.unlink(lane, slot);
+  }
+
+  #forget(slot: number): void {
+    this.#detach(slot);
+    const lane = this.#table.lane[slot]!;
+    if (this.#lanes.agent(lane) === "bounce") this.#notices.delete(this.#table.hi[slot]!);
+    this.#lanes.leave(lane);
+    this.#table.delete(slot);
+  }
+
+  #nextDue(slot: number, now: number): number {
+    const table = this.#table;
+    return nextDue(this.#lanes.agent(table.lane[slot]!), table.createdAt[slot]!, table.tries[slot]!, now);
+  }
+
+  #stateOf(id: EnvelopeId): RunState {
+    const table = this.#table;
+    const slot = this.#find(id);
+    if (slot === NONE) return { id, state: "unknown", at: 0 };
+    const at = table.due[slot]!;
+    switch (table.at[slot]) {
+      case AT.INFLIGHT:
+        return { id, state: "inflight", at };
+      case AT.SUSPENDED:
+        return { id, state: "suspended", at };
+      case AT.READY:
+        return { id, state: this.#lanes.full(table.lane[slot]!) ? "held" : "pending", at };
+      default:
+        return { id, state: "pending", at };
+    }
+  }
+
+  #find(id: EnvelopeId): number {
+    return this.#table.find(highOf(id), lowOf(id));
+  }
+
+  /** A message's slots are found by a scan: a million take a millisecond, and only an administrator asks. */
+  #each(target: Target, visit: (slot: number) => void): void {
+    const table = this.#table;
+    if (target !== "all" && "envelope" in target) {
+      const slot = this.#find(target.envelope);
+      if (slot !== NONE) visit(slot);
+      return;
+    }
+    const hi = target === "all" ? 0 : parseInt(target.message, 16);
+    for (let slot = 0; slot < table.end; slot++) {
+      if (table.at[slot] !== AT.FREE && (target === "all" || table.hi[slot] === hi)) visit(slot);
+    }
+  }
+}
+
+function highOf(id: EnvelopeId): number {
+  return parseInt(id.slice(0, 8), 16);
+}
+
+function lowOf(id: EnvelopeId): number {
+  return parseInt(id.slice(8), 16);
+}

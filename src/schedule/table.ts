@@ -1,0 +1,162 @@
+/**
+ * The scheduler's memory: one slot an envelope, a column a field, about 70 bytes each, so that a million queued envelopes stay small.
+ * Knows where things stand, not what to do about it; see scheduler.ts.
+ */
+
+import type { EnvelopeId } from "../envelope/mod.ts";
+import { hex8 } from "../envelope/mod.ts";
+
+/** Where an envelope stands. */
+export const AT = {
+  FREE: 0,
+  /** Waits for its time. */
+  PENDING: 1,
+  /** Due, in its lane's line. */
+  READY: 2,
+  /** With relay, delivery or the bounce writer. */
+  INFLIGHT: 3,
+  /** The queue was told that its time is over. */
+  EXPIRING: 4,
+  /** Not tried and not expired until the administrator resumes it. */
+  SUSPENDED: 5,
+} as const;
+
+/** No slot, no lane, no job. */
+export const NONE = -1;
+
+const MIN_SLOTS = 1024;
+
+export class EnvelopeTable {
+  /** The id's first and last 8 digits. */
+  hi = new Uint32Array(MIN_SLOTS);
+  lo = new Uint32Array(MIN_SLOTS);
+  /** ms since the epoch: when it is due, and while in flight since when. */
+  due = new Float64Array(MIN_SLOTS);
+  createdAt = new Float64Array(MIN_SLOTS);
+  expiresAt = new Float64Array(MIN_SLOTS);
+  tries = new Uint16Array(MIN_SLOTS);
+  /** One of AT. */
+  at = new Uint8Array(MIN_SLOTS);
+  /** 1: to be suspended; an envelope in flight is so when it comes back. */
+  suspended = new Uint8Array(MIN_SLOTS);
+  lane = new Int32Array(MIN_SLOTS);
+  job = new Int32Array(MIN_SLOTS);
+  /** Neighbours in the lane's line; `next` also links free slots. */
+  next = new Int32Array(MIN_SLOTS);
+  previous = new Int32Array(MIN_SLOTS);
+  /** Place in the heap, NONE when not in it. */
+  heapAt = new Int32Array(MIN_SLOTS).fill(NONE);
+  /** Slots ever used: those of a scan. */
+  end = 0;
+  size = 0;
+  #free = NONE;
+  /** Open addressing, slot + 1; at most half full. */
+  #index = new Int32Array(MIN_SLOTS * 2);
+
+  /** Bytes of all columns and the index. */
+  get bytes(): number {
+    return this.hi.length * (4 + 4 + 8 * 3 + 2 + 1 + 1 + 4 * 5) + this.#index.byteLength;
+  }
+
+  find(hi: number, lo: number): number {
+    const mask = this.#index.length - 1;
+    for (let place = hash(hi, lo) & mask;; place = (place + 1) & mask) {
+      const slot = this.#index[place]! - 1;
+      if (slot === NONE) return NONE;
+      if (this.lo[slot] === lo && this.hi[slot] === hi) return slot;
+    }
+  }
+
+  /** A slot for an id that is not in the table yet; it is pending. */
+  insert(hi: number, lo: number): number {
+    const slot = this.#take();
+    this.hi[slot] = hi;
+    this.lo[slot] = lo;
+    this.at[slot] = AT.PENDING;
+    this.suspended[slot] = 0;
+    this.job[slot] = NONE;
+    this.next[slot] = NONE;
+    this.previous[slot] = NONE;
+    this.heapAt[slot] = NONE;
+    this.size++;
+    if (this.size * 2 > this.#index.length) this.#rehash(this.#index.length * 2);
+    else this.#place(slot);
+    return slot;
+  }
+
+  delete(slot: number): void {
+    this.#unplace(slot);
+    this.at[slot] = AT.FREE;
+    this.next[slot] = this.#free;
+    this.#free = slot;
+    this.size--;
+  }
+
+  id(slot: number): EnvelopeId {
+    return hex8(this.hi[slot]!) + hex8(this.lo[slot]!);
+  }
+
+  #take(): number {
+    if (this.#free !== NONE) {
+      const slot = this.#free;
+      this.#free = this.next[slot]!;
+      return slot;
+    }
+    if (this.end === this.hi.length) this.#grow(Math.ceil(this.end * 1.5));
+    return this.end++;
+  }
+
+  #grow(slots: number): void {
+    this.hi = grown(this.hi, new Uint32Array(slots));
+    this.lo = grown(this.lo, new Uint32Array(slots));
+    this.due = grown(this.due, new Float64Array(slots));
+    this.createdAt = grown(this.createdAt, new Float64Array(slots));
+    this.expiresAt = grown(this.expiresAt, new Float64Array(slots));
+    this.tries = grown(this.tries, new Uint16Array(slots));
+    this.at = grown(this.at, new Uint8Array(slots));
+    this.suspended = grown(this.suspended, new Uint8Array(slots));
+    this.lane = grown(this.lane, new Int32Array(slots));
+    this.job = grown(this.job, new Int32Array(slots));
+    this.next = grown(this.next, new Int32Array(slots));
+    this.previous = grown(this.previous, new Int32Array(slots));
+    this.heapAt = grown(this.heapAt, new Int32Array(slots));
+  }
+
+  #place(slot: number): void {
+    const mask = this.#index.length - 1;
+    let place = hash(this.hi[slot]!, this.lo[slot]!) & mask;
+    while (this.#index[place] !== 0) place = (place + 1) & mask;
+    this.#index[place] = slot + 1;
+  }
+
+  #rehash(length: number): void {
+    this.#index = new Int32Array(length);
+    for (let slot = 0; slot < this.end; slot++) if (this.at[slot] !== AT.FREE) this.#place(slot);
+  }
+
+  /** Takes the slot out of the index and moves later ones of its run up, so that no tombstones gather. */
+  #unplace(slot: number): void {
+    const mask = this.#index.length - 1;
+    let hole = hash(this.hi[slot]!, this.lo[slot]!) & mask;
+    while (this.#index[hole] !== slot + 1) hole = (hole + 1) & mask;
+    for (let place = (hole + 1) & mask; this.#index[place] !== 0; place = (place + 1) & mask) {
+      const other = this.#index[place]! - 1;
+      const home = hash(this.hi[other]!, this.lo[other]!) & mask;
+      if (((place - home) & mask) >= ((place - hole) & mask)) {
+        this.#index[hole] = other + 1;
+        hole = place;
+      }
+    }
+    this.#index[hole] = 0;
+  }
+}
+
+function hash(hi: number, lo: number): number {
+  const mixed = Math.imul(lo ^ Math.imul(hi, 0x9e3779b1), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}
+
+function grown<T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array>(from: T, to: T): T {
+  to.set(from as never);
+  return to;
+}
