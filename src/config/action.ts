@@ -1,0 +1,225 @@
+/** `action NAME …` of smtpd.conf(5): the local methods and `relay`. */
+
+import type { Context } from "./context.ts";
+import { type Options, parseOptions } from "./options.ts";
+import { parseFilterOption, parseTable } from "./references.ts";
+import type { LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
+import { isLmtpDestination, parseDelay, shown } from "./values.ts";
+import { suggestion } from "./words.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const METHODS = ["mbox", "maildir", "lmtp", "mda", "forward-only", "expand-only", "relay"] as const;
+/** Methods whose deliveries have no user to choose. */
+const WITHOUT_USER: ReadonlySet<string> = new Set(["mbox", "forward-only", "expand-only"]);
+
+/** After `action`. */
+export function parseAction(context: Context, at: SourceLine): void {
+  const { cursor, draft } = context;
+  const name = cursor.expectString("the name of an action");
+  if (name === null) return;
+  if (draft.actions.has(name)) return cursor.fail(at, `action "${shown(name)}" is already declared`);
+  const token = cursor.peek();
+  const word = METHODS.find((method) => token.kind === "keyword" && token.text === method);
+  if (word === undefined) return cursor.unknownWord("action method", METHODS);
+  cursor.take();
+  const action = word === "relay" ? parseRelay(context, name) : parseLocal(context, name, word);
+  if (action !== null && !cursor.failed) draft.actions.set(name, action);
+}
+
+/** `ttl DELAY`, which must be the last option. Null when absent. */
+function parseTtl({ cursor }: Context): number | null {
+  if (!cursor.acceptKeyword("ttl")) return null;
+  const seconds = expectDelay({ cursor }, "ttl");
+  if (cursor.atKeyword("ttl")) cursor.fail(cursor.peek().at, `"ttl" is already specified`);
+  else if (!cursor.atEnd()) cursor.fail(cursor.peek().at, `syntax error: "ttl" must be the last option of an action`);
+  return seconds;
+}
+
+/** A delay such as `4d`; `what` names it in the message. */
+export function expectDelay({ cursor }: Pick<Context, "cursor">, what: string): number | null {
+  const token = cursor.peek();
+  const text = token.kind === "number" ? cursor.take().text : cursor.expectString("a delay such as 4d");
+  if (text === null) return null;
+  const seconds = parseDelay(text);
+  if (seconds === null) {
+    cursor.fail(token.at, `invalid ${what} delay: ${shown(text)} (a whole number and one of s, m, h, d are needed)`);
+  }
+  return seconds;
+}
+
+function parseLocal(
+  context: Context,
+  name: string,
+  word: Exclude<typeof METHODS[number], "relay">,
+): LocalAction | null {
+  const { cursor } = context;
+  const method = parseMethod(context, word);
+  if (method === null) return null;
+  const action: Mutable<LocalAction> = {
+    kind: "local",
+    name,
+    method,
+    user: null,
+    alias: null,
+    virtual: null,
+    userbase: null,
+    wrapper: null,
+    ttlSeconds: null,
+  };
+  parseOptions(cursor, "action option", localOptions(context, action), ["ttl"]);
+  action.ttlSeconds = parseTtl(context);
+  return action;
+}
+
+function parseMethod({ cursor }: Context, word: LocalMethod["type"]): LocalMethod | null {
+  switch (word) {
+    case "maildir": {
+      const path = cursor.atString() ? cursor.take().text : null;
+      return { type: word, path, junk: cursor.acceptKeyword("junk") };
+    }
+    case "lmtp": {
+      const { at } = cursor.peek();
+      const destination = cursor.expectString("host:port or the path of a socket");
+      if (destination === null) return null;
+      if (!isLmtpDestination(destination)) {
+        cursor.fail(at, `invalid lmtp destination: ${shown(destination)} (host:port, [ipv6]:port or /path is needed)`);
+      }
+      return { type: word, destination, rcptTo: cursor.acceptKeyword("rcpt-to") };
+    }
+    case "mda": {
+      const command = cursor.expectString("a command");
+      return command === null ? null : { type: word, command };
+    }
+    default:
+      return { type: word };
+  }
+}
+
+function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>): Options {
+  const mapping = (key: "alias" | "virtual" | "userbase", group: string) => ({
+    group,
+    parse: () => void (action[key] = parseTable(cursor, draft, { option: key, kinds: ["map"] })),
+  });
+  return {
+    "user": {
+      parse: (at) => {
+        if (WITHOUT_USER.has(action.method.type)) {
+          return cursor.fail(at, `"user" may not be specified for ${action.method.type}`);
+        }
+        action.user = cursor.expectString("the name of a user");
+      },
+    },
+    "alias": mapping("alias", "expansion"),
+    "virtual": mapping("virtual", "expansion"),
+    "userbase": mapping("userbase", "userbase"),
+    "wrapper": {
+      parse: (at) => {
+        const nameAt = cursor.peek().at;
+        const name = cursor.expectString("the name of an mda wrapper");
+        if (name !== null && !draft.wrappers.has(name)) {
+          cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${suggestion(name, draft.wrappers)}`);
+        }
+        cursor.unsupported(at, `action option "wrapper"`);
+      },
+    },
+  };
+}
+
+function parseRelay(context: Context, name: string): RelayAction {
+  const action: Mutable<RelayAction> = {
+    kind: "relay",
+    name,
+    helo: null,
+    heloSrc: null,
+    pki: null,
+    ca: null,
+    ciphers: null,
+    protocols: null,
+    src: null,
+    mailFrom: null,
+    backup: null,
+    host: null,
+    domain: null,
+    tls: null,
+    auth: null,
+    filter: null,
+    srs: false,
+    ttlSeconds: null,
+  };
+  const options = { ...relayOptions(context, action), ...unsupportedRelayOptions(context, action) };
+  parseOptions(context.cursor, "relay option", options, ["ttl"]);
+  action.ttlSeconds = parseTtl(context);
+  return action;
+}
+
+function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
+  const text = (key: "helo" | "ciphers" | "protocols" | "mailFrom", what: string) => ({
+    parse: () => void (action[key] = cursor.expectString(what)),
+  });
+  const smarthost = (key: "host" | "domain", kind: StaticTable["kind"]) => ({
+    group: "host",
+    parse: (at: SourceLine) => {
+      if (action.backup !== null) return cursor.fail(at, `"${key}" and "backup" are mutually exclusive`);
+      action[key] = parseTable(cursor, draft, { option: key, kinds: [kind] });
+    },
+  });
+  // Names of certificates may come later in the file: checked at its end.
+  const later = (kind: "pki" | "ca") => ({
+    parse: () => {
+      const { at } = cursor.peek();
+      const name = cursor.expectString(`the name of a ${kind}`)?.toLowerCase();
+      if (name === undefined) return;
+      action[kind] = name;
+      draft.relayNames.push({ at, kind, name });
+    },
+  });
+  return {
+    "helo": text("helo", "a host name"),
+    "ciphers": text("ciphers", "a list of ciphers"),
+    "protocols": text("protocols", "a list of protocols"),
+    "mail-from": text("mailFrom", "an address"),
+    "pki": later("pki"),
+    "ca": later("ca"),
+    "host": smarthost("host", "list"),
+    "domain": smarthost("domain", "map"),
+    "tls": { parse: () => void (action.tls = cursor.acceptKeyword("no-verify") ? "no-verify" : "verify") },
+  };
+}
+
+/** Options that are read as the grammar says and then refused. */
+function unsupportedRelayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
+  const refuse = (at: SourceLine, word: string) => cursor.unsupported(at, `relay option "${word}"`);
+  const table = (kinds: readonly StaticTable["kind"][]) => (at: SourceLine, word: string) => {
+    parseTable(cursor, draft, { option: word, kinds });
+    refuse(at, word);
+  };
+  return {
+    "helo-src": { parse: table(["map"]) },
+    "src": { parse: table(["list", "map"]) },
+    "auth": {
+      parse: (at, word) => {
+        if (action.host === null && action.domain === null) {
+          return cursor.fail(at, `"auth" needs "host" or "domain" before it`);
+        }
+        table(["map"])(at, word);
+      },
+    },
+    "backup": {
+      parse: (at, word) => {
+        if (action.host !== null || action.domain !== null) {
+          return cursor.fail(at, `"backup" and "${action.host !== null ? "host" : "domain"}" are mutually exclusive`);
+        }
+        action.backup = { mx: cursor.acceptKeyword("mx") ? cursor.expectString("the name of a mail exchanger") : null };
+        refuse(at, word);
+      },
+    },
+    "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
+    "srs": {
+      parse: (at, word) => {
+        if (!draft.srsKey) return cursor.fail(at, `"srs" needs "srs key" before it`);
+        refuse(at, word);
+      },
+    },
+  };
+}

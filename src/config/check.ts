@@ -1,0 +1,26 @@
+/** What can be told only when the whole file was read: names that may come late, certificates without a key, no rules. */
+
+import type { Draft } from "./draft.ts";
+import type { Diagnostic } from "./types.ts";
+import { shown } from "./values.ts";
+import { suggestion } from "./words.ts";
+
+/** Mistakes that belong to a line. */
+export function checkDraft(draft: Draft): Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const [name, { at, cert, key }] of draft.pki) {
+    if (cert === null) found.push({ ...at, message: `pki "${shown(name)}" has no cert` });
+    if (key === null) found.push({ ...at, message: `pki "${shown(name)}" has no key` });
+  }
+  for (const { at, kind, name } of draft.relayNames) {
+    const names = kind === "pki" ? draft.pki : draft.ca;
+    if (names.has(name)) continue;
+    found.push({ ...at, message: `${kind} "${shown(name)}" is not defined${suggestion(name, names.keys())}` });
+  }
+  return found;
+}
+
+/** What is wrong with the file as a whole, or null. */
+export function checkWhole(draft: Draft): string | null {
+  return draft.rules.length === 0 ? "no rules, nothing to do" : null;
+}

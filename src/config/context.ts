@@ -1,0 +1,25 @@
+/** What the productions of the grammar share while one configuration is read. */
+
+import type { Cursor } from "./cursor.ts";
+import type { Draft } from "./draft.ts";
+import type { Lexer } from "./lexer.ts";
+import type { Macros } from "./macros.ts";
+
+/** The only way from the parser to the world. */
+export interface ConfigFiles {
+  /** Text of a file as UTF-8. Throws an Error whose message says why it cannot be read. */
+  readText(path: string): string;
+}
+
+export interface Context {
+  readonly cursor: Cursor;
+  readonly lexer: Lexer;
+  readonly macros: Macros;
+  readonly draft: Draft;
+  readonly files: ConfigFiles;
+}
+
+/** The message of what `readText` threw. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,204 @@
+/** What every production of the grammar does with tokens: look, take, expect, complain, and find the next line after a mistake. */
+
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import type { Lexer, Token } from "./lexer.ts";
+import type { Diagnostic, SourceLine } from "./types.ts";
+import { shown } from "./values.ts";
+import { DIRECTIVES, suggestion } from "./words.ts";
+
+/**
+ * Tokens with one token of lookahead. After the first mistake of a directive the cursor shows only ends of line until
+ * `finishLine`, so that productions run out by themselves and a mistake is told once.
+ */
+export class Cursor {
+  readonly #lexer: Lexer;
+  readonly #diagnostics: Diagnostic[] = [];
+  #lookahead: Token | null = null;
+  #failed = false;
+  #braces = 0;
+
+  constructor(lexer: Lexer) {
+    this.#lexer = lexer;
+  }
+
+  get diagnostics(): readonly Diagnostic[] {
+    return this.#diagnostics;
+  }
+
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** More mistakes than anyone reads: the rest of the file is not looked at. */
+  get tooMany(): boolean {
+    return this.#diagnostics.length >= LANGUAGE_LIMITS.diagnostics;
+  }
+
+  peek(): Token {
+    const token = this.#current();
+    if (this.#failed) return { kind: "newline", text: "\n", at: token.at };
+    return token;
+  }
+
+  take(): Token {
+    const token = this.peek();
+    if (!this.#failed) this.#consume();
+    return token;
+  }
+
+  /** Says what is wrong and gives up this directive. */
+  fail(at: SourceLine, message: string): void {
+    if (this.#failed) return;
+    this.note(at, message);
+    this.#failed = true;
+  }
+
+  /** Says what is wrong and goes on with the directive: for what is right by the grammar. */
+  note(at: SourceLine, message: string): void {
+    if (this.#failed || this.tooMany) return;
+    this.#diagnostics.push({ file: at.file, line: at.line, message });
+  }
+
+  /** For what the grammar knows and this version does not do. */
+  unsupported(at: SourceLine, thing: string): void {
+    this.note(at, `${thing} is not supported yet`);
+  }
+
+  /** Fails at the next token, which is not what was expected. */
+  unexpected(expected: string): void {
+    const token = this.peek();
+    this.fail(
+      token.at,
+      token.kind === "bad" ? token.text : `syntax error: expected ${expected}, found ${named(token)}`,
+    );
+  }
+
+  /** Fails at the next token, which should have been one of the words. */
+  unknownWord(what: string, words: Iterable<string>): void {
+    const token = this.peek();
+    if (token.kind !== "string" && token.kind !== "keyword") return this.unexpected(what);
+    this.fail(token.at, `syntax error: unknown ${what} "${shown(token.text)}"${suggestion(token.text, words)}`);
+  }
+
+  atKeyword(word: string): boolean {
+    const token = this.peek();
+    return token.kind === "keyword" && token.text === word;
+  }
+
+  atMark(mark: string): boolean {
+    const token = this.peek();
+    return token.kind === "mark" && token.text === mark;
+  }
+
+  atString(): boolean {
+    return this.peek().kind === "string";
+  }
+
+  atNewline(): boolean {
+    return this.peek().kind === "newline";
+  }
+
+  /** End of a directive. */
+  atEnd(): boolean {
+    const { kind } = this.peek();
+    return kind === "newline" || kind === "end";
+  }
+
+  acceptKeyword(word: string): boolean {
+    if (!this.atKeyword(word)) return false;
+    this.take();
+    return true;
+  }
+
+  acceptMark(mark: string): boolean {
+    if (!this.atMark(mark)) return false;
+    this.take();
+    return true;
+  }
+
+  expectKeyword(word: string): boolean {
+    if (this.acceptKeyword(word)) return true;
+    this.unexpected(`"${word}"`);
+    return false;
+  }
+
+  expectMark(mark: string): boolean {
+    if (this.acceptMark(mark)) return true;
+    this.unexpected(`"${mark}"`);
+    return false;
+  }
+
+  /** A STRING; fails and gives null when it is something else. */
+  expectString(what: string): string | null {
+    if (this.atString()) return this.take().text;
+    this.unexpected(what);
+    return null;
+  }
+
+  expectNumber(what: string): number | null {
+    if (this.peek().kind === "number") return Number(this.take().text);
+    this.unexpected(what);
+    return null;
+  }
+
+  skipNewlines(): void {
+    while (!this.#failed && this.atNewline()) this.take();
+  }
+
+  /** After a directive: its newline must follow. After a mistake: skips to where the next directive seems to begin. */
+  finishLine(): void {
+    if (!this.#failed && !this.atEnd()) this.unexpected("the end of the line");
+    if (this.#failed) this.#resynchronise();
+    else if (this.atNewline()) this.take();
+    this.#failed = false;
+    this.#braces = 0;
+  }
+
+  /**
+   * To the next newline that is not inside `{ … }`. A directive's first word at the start of a line ends an unclosed brace,
+   * so that one forgotten `}` does not hide the mistakes of the whole file.
+   */
+  #resynchronise(): void {
+    for (;;) {
+      const token = this.#current();
+      if (token.kind === "end") return;
+      this.#consume();
+      if (token.kind !== "newline") continue;
+      const next = this.#braces > 0 ? this.#current() : null;
+      if (next === null || (next.kind === "keyword" && DIRECTIVES.includes(next.text))) return;
+    }
+  }
+
+  #current(): Token {
+    return this.#lookahead ??= this.#lexer.next();
+  }
+
+  #consume(): void {
+    const token = this.#current();
+    if (token.kind === "mark") {
+      if (token.text === "{") this.#braces++;
+      if (token.text === "}" && this.#braces > 0) this.#braces--;
+    }
+    // The end stays; all else must be read only when asked for: a macro may be defined or a file included before.
+    if (token.kind !== "end") this.#lookahead = null;
+  }
+}
+
+/** A token as it is told to the reader. */
+function named(token: Token): string {
+  switch (token.kind) {
+    case "newline":
+      return "the end of the line";
+    case "end":
+      return "the end of the file";
+    case "keyword":
+      return `the reserved word "${token.text}" (quote it to use it as a name)`;
+    case "number":
+      return `the number ${shown(token.text)} (quote it to use it as a word)`;
+    case "mark":
+      if (token.text === "\r") return "a carriage return (lines must end with a newline only)";
+      return `"${shown(token.text)}"${/^[/@*~[%|.]$/.test(token.text) ? " (quote a word that starts with it)" : ""}`;
+    default:
+      return `"${shown(token.text)}"`;
+  }
+}

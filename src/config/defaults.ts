@@ -1,0 +1,75 @@
+/** What holds when smtpd.conf says nothing, and the limits of the language itself. Seconds, bytes and counts. */
+
+import type { Config, RelayLimits } from "./types.ts";
+
+/** `mta limit` when nothing is written. */
+export const DEFAULT_RELAY_LIMITS: RelayLimits = {
+  maxConnPerHost: 10,
+  maxConnPerRoute: 5,
+  maxConnPerSource: 100,
+  maxConnPerConnector: 20,
+  maxConnPerRelay: 100,
+  maxConnPerDomain: 100,
+  connDelayHost: 0,
+  connDelayRoute: 5,
+  connDelaySource: 0,
+  connDelayConnector: 0,
+  connDelayRelay: 2,
+  connDelayDomain: 0,
+  reconnDelayRoute: 3,
+  sessionMailMax: 100,
+  sessionTransactionDelay: 0,
+  sessionKeepalive: 10,
+  maxFailuresPerSession: 25,
+  taskHiwat: 50,
+  taskLowat: 30,
+  taskRelease: 10,
+  family: null,
+};
+
+/** The settings of a config that has none of its own. */
+export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" | "scheduler" | "admin"> = {
+  smtp: {
+    maxMessageBytes: 35 * 1024 * 1024,
+    maxMails: 100,
+    maxRcpt: 1000,
+    ciphers: null,
+    subAddressDelimiter: "+",
+  },
+  queue: { ttlSeconds: 4 * 86_400 },
+  bounce: { warnIntervalsSeconds: [4 * 3600] },
+  mda: { maxSession: 50, maxSessionPerUser: 7, taskHiwat: 50 },
+  mta: { maxDeferred: 100, limits: DEFAULT_RELAY_LIMITS, domainLimits: {} },
+  scheduler: { maxInflight: 5000, maxSchedule: 10 },
+  admin: null,
+};
+
+/** Bounds of the language: what is longer, deeper or more is refused with a message. */
+export const LANGUAGE_LIMITS = {
+  /** Characters of one word, quoted string or macro value. */
+  tokenLength: 8096,
+  /** Characters read in all, included files and expanded macros together. */
+  totalLength: 8 * 1024 * 1024,
+  /** Files open at once, and included in all. */
+  includeDepth: 16,
+  includes: 256,
+  /** Messages of one run; a file with more is not worth more lines. */
+  diagnostics: 100,
+  /** Characters of a table's key, and of its name. */
+  tableKey: 1023,
+  tableName: 2047,
+  /** Characters of a table file. */
+  tableFileLength: 64 * 1024 * 1024,
+  tag: 32,
+  pkiPerListener: 32,
+  warnIntervals: 4,
+} as const;
+
+/** Tables that exist without being declared. `main` and the lookup isolate fill them in; they cannot be redeclared. */
+export const BUILTIN_TABLES = {
+  localNames: "<localnames>",
+  localHost: "<localhost>",
+  anyHost: "<anyhost>",
+  anyDestination: "<anydestination>",
+  accounts: "<getpwnam>",
+} as const;

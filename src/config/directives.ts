@@ -1,0 +1,171 @@
+/** The directives of smtpd.conf(5) that fit in a few lines each; the big ones have files of their own. */
+
+import { expectDelay } from "./action.ts";
+import { type Context, reasonOf } from "./context.ts";
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import type { PkiDraft } from "./draft.ts";
+import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
+import type { SourceLine } from "./types.ts";
+import { isDomainName, parseSize, shown } from "./values.ts";
+
+/** After `include`: the file's tokens come next, and then the rest of this file. */
+export function parseInclude({ cursor, lexer, files }: Context, at: SourceLine): void {
+  const path = cursor.expectString("the path of a file");
+  if (path === null) return;
+  if (!cursor.atEnd()) return cursor.unexpected("the end of the line");
+  const refused = lexer.refusesInclude(path);
+  if (refused !== null) return cursor.fail(at, `failed to include file ${shown(path)}: ${refused}`);
+  let text: string;
+  try {
+    text = files.readText(path);
+  } catch (error) {
+    return cursor.fail(at, `failed to include file ${shown(path)}: ${shown(reasonOf(error))}`);
+  }
+  // The newline of this line was looked at already: it comes first, then the other file.
+  lexer.include(path, text);
+}
+
+/** After `name =`. */
+export function parseMacro({ cursor, macros }: Context, at: SourceLine, name: string): void {
+  const value = cursor.expectString(`a value for the macro "${shown(name)}"`);
+  if (value === null) return;
+  if (/\s/.test(name)) return cursor.fail(at, `macro name cannot contain whitespace: "${shown(name)}"`);
+  macros.define(name, value);
+}
+
+/** After `bounce`. The list is set anew; four delays are kept. */
+export function parseBounce({ cursor, draft }: Context, at: SourceLine): void {
+  if (!cursor.expectKeyword("warn-interval")) return;
+  const intervals: number[] = [];
+  do {
+    const seconds = expectDelay({ cursor }, "bounce");
+    if (seconds === null) return;
+    intervals.push(seconds);
+  } while (cursor.acceptMark(","));
+  const kept = LANGUAGE_LIMITS.warnIntervals;
+  if (intervals.length > kept) {
+    draft.warnings.push(`${at.file}:${at.line}: warning: only the first ${kept} delays of warn-interval are used`);
+  }
+  draft.bounce.warnIntervalsSeconds = intervals.slice(0, kept);
+}
+
+/** After `ca`. */
+export function parseCa({ cursor, draft }: Context): void {
+  const name = expectDomain({ cursor });
+  if (name === null || !cursor.expectKeyword("cert")) return;
+  const path = cursor.expectString("the path of a file");
+  if (path !== null) draft.ca.set(name, path);
+}
+
+/** After `pki`. Two lines of one name add up, so that each can give a part. */
+export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
+  const name = expectDomain({ cursor });
+  if (name === null) return;
+  const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null, dhe: "none" };
+  // Known even if the rest of the line is wrong: what names it is then not a mistake too.
+  draft.pki.set(name, pki);
+  while (!cursor.atEnd()) {
+    if (cursor.acceptKeyword("cert")) pki.cert = cursor.expectString("the path of a file");
+    else if (cursor.acceptKeyword("key")) pki.key = cursor.expectString("the path of a file");
+    else if (cursor.acceptKeyword("dhe")) {
+      const { at } = cursor.peek();
+      const word = cursor.expectString("none, auto or legacy");
+      if (word === null) return;
+      const dhe = (["none", "auto", "legacy"] as const).find((known) => known === word.toLowerCase());
+      if (dhe === undefined) {
+        return cursor.fail(at, `invalid dhe keyword: ${shown(word)} (none, auto or legacy is needed)`);
+      }
+      pki.dhe = dhe;
+    } else return cursor.unknownWord("pki option", ["cert", "key", "dhe"]);
+  }
+}
+
+/** Name of a pki or ca: a host name or `*`, kept in lower case. */
+function expectDomain({ cursor }: Pick<Context, "cursor">): string | null {
+  const { at } = cursor.peek();
+  const name = cursor.expectString('a host name or "*"')?.toLowerCase() ?? null;
+  if (name === null || name === "*" || isDomainName(name)) return name;
+  cursor.fail(at, `not a valid domain name: ${shown(name)}`);
+  return null;
+}
+
+/** After `mda`. */
+export function parseMda(context: Context, at: SourceLine): void {
+  const { cursor, draft } = context;
+  if (cursor.acceptKeyword("limit")) return parseMdaLimits(context);
+  if (!cursor.acceptKeyword("wrapper")) return cursor.unknownWord("mda directive", ["limit", "wrapper"]);
+  const name = cursor.expectString("the name of a wrapper");
+  if (name === null || cursor.expectString("a command") === null) return;
+  if (draft.wrappers.has(name)) return cursor.fail(at, `wrapper "${shown(name)}" is already declared`);
+  draft.wrappers.add(name);
+  cursor.unsupported(at, `"mda wrapper"`);
+}
+
+/** After `mta`. */
+export function parseMta(context: Context): void {
+  const { cursor, draft } = context;
+  if (cursor.acceptKeyword("limit")) return parseMtaLimits(context);
+  if (!cursor.acceptKeyword("max-deferred")) return cursor.unknownWord("mta directive", ["limit", "max-deferred"]);
+  draft.mta.maxDeferred = expectCount(context, "max-deferred", 0) ?? draft.mta.maxDeferred;
+}
+
+/** After `queue`. */
+export function parseQueue({ cursor, draft }: Context, at: SourceLine): void {
+  if (cursor.acceptKeyword("ttl")) {
+    draft.queue.ttlSeconds = expectDelay({ cursor }, "ttl") ?? draft.queue.ttlSeconds;
+  } else if (cursor.acceptKeyword("compression")) {
+    cursor.unsupported(at, `"queue compression"`);
+  } else if (cursor.acceptKeyword("encryption")) {
+    if (cursor.atString()) cursor.take();
+    cursor.unsupported(at, `"queue encryption"`);
+  } else {
+    cursor.unknownWord("queue directive", ["ttl", "compression", "encryption"]);
+  }
+}
+
+/** After `scheduler`. */
+export function parseScheduler(context: Context): void {
+  if (context.cursor.expectKeyword("limit")) parseSchedulerLimits(context);
+}
+
+/** After `smtp`. */
+export function parseSmtp(context: Context): void {
+  const { cursor, draft } = context;
+  if (cursor.acceptKeyword("limit")) return parseSmtpLimits(context);
+  if (cursor.acceptKeyword("max-message-size")) {
+    const token = cursor.peek();
+    const text = token.kind === "number" ? cursor.take().text : cursor.expectString("a size such as 35M");
+    if (text === null) return;
+    const bytes = parseSize(text);
+    if (bytes === null) return cursor.fail(token.at, `invalid size: ${shown(text)}`);
+    draft.smtp.maxMessageBytes = bytes;
+  } else if (cursor.acceptKeyword("ciphers")) {
+    draft.smtp.ciphers = cursor.expectString("a list of ciphers");
+  } else if (cursor.acceptKeyword("sub-addr-delim")) {
+    const { at } = cursor.peek();
+    const text = cursor.expectString("a character");
+    if (text === null) return;
+    if (!/^[\x21-\x3f\x41-\x7e]$/.test(text)) {
+      return cursor.fail(at, `sub-addr-delim must be one printable character other than "@": ${shown(text)}`);
+    }
+    draft.smtp.subAddressDelimiter = text;
+  } else {
+    cursor.unknownWord("smtp directive", ["limit", "max-message-size", "ciphers", "sub-addr-delim"]);
+  }
+}
+
+/** After `srs`. */
+export function parseSrs({ cursor, draft }: Context, at: SourceLine): void {
+  if (cursor.acceptKeyword("key")) {
+    const backup = cursor.acceptKeyword("backup");
+    if (cursor.expectString("a key") === null) return;
+    if (!backup) draft.srsKey = true;
+  } else if (cursor.acceptKeyword("ttl")) {
+    const ttlAt = cursor.peek().at;
+    const seconds = expectDelay({ cursor }, "ttl");
+    if (seconds !== null && seconds < 86_400) cursor.fail(ttlAt, "srs ttl must be at least 1d");
+  } else {
+    return cursor.unknownWord("srs directive", ["key", "ttl"]);
+  }
+  cursor.unsupported(at, `"srs"`);
+}

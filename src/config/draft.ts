@@ -1,0 +1,114 @@
+/** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
+
+import { BUILTIN_TABLES, DEFAULTS } from "./defaults.ts";
+import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable } from "./types.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** `dynamic` stands for tables whose back-end tells its type only at run time: they pass every type check. */
+export interface DeclaredTable {
+  readonly kind: "list" | "map" | "dynamic";
+  /** Null for built-in tables and back-ends that are not supported yet. */
+  readonly table: StaticTable | null;
+}
+
+export interface PkiDraft {
+  readonly at: SourceLine;
+  cert: string | null;
+  key: string | null;
+  dhe: "none" | "auto" | "legacy";
+}
+
+export interface FilterDraft {
+  readonly chain: boolean;
+  /** Process behind it, which two filters of one chain must not share; null for built-in filters. */
+  readonly process: string | null;
+}
+
+export interface Draft {
+  readonly tables: Map<string, DeclaredTable>;
+  readonly actions: Map<string, Action>;
+  readonly rules: Rule[];
+  readonly listen: ListenSpec[];
+  readonly pki: Map<string, PkiDraft>;
+  readonly ca: Map<string, string>;
+  /** Relay actions may name a pki or ca that comes later: checked at the end, at these lines. */
+  readonly relayNames: { readonly at: SourceLine; readonly kind: "pki" | "ca"; readonly name: string }[];
+  readonly processes: Set<string>;
+  readonly wrappers: Set<string>;
+  readonly filters: Map<string, FilterDraft>;
+  srsKey: boolean;
+  readonly smtp: Mutable<Config["smtp"]>;
+  readonly queue: Mutable<Config["queue"]>;
+  readonly bounce: { warnIntervalsSeconds: readonly number[] };
+  readonly mda: Mutable<Config["mda"]>;
+  readonly mta: { maxDeferred: number; limits: Config["mta"]["limits"] };
+  readonly domainLimits: Map<string, Config["mta"]["limits"]>;
+  readonly scheduler: Mutable<Config["scheduler"]>;
+  admin: Config["admin"];
+  readonly warnings: string[];
+  /** Counts the tables that have no name of their own. */
+  anonymousTables: number;
+}
+
+/** A draft of an empty file: the defaults and the built-in tables. */
+export function emptyDraft(): Draft {
+  const { localNames, localHost, anyHost, anyDestination, accounts } = BUILTIN_TABLES;
+  const tables = new Map<string, DeclaredTable>();
+  for (const name of [localNames, localHost, anyHost, anyDestination]) tables.set(name, { kind: "list", table: null });
+  tables.set(accounts, { kind: "dynamic", table: null });
+  return {
+    tables,
+    actions: new Map(),
+    rules: [],
+    listen: [],
+    pki: new Map(),
+    ca: new Map(),
+    relayNames: [],
+    processes: new Set(),
+    wrappers: new Set(),
+    filters: new Map(),
+    srsKey: false,
+    smtp: { ...DEFAULTS.smtp },
+    queue: { ...DEFAULTS.queue },
+    bounce: { ...DEFAULTS.bounce },
+    mda: { ...DEFAULTS.mda },
+    mta: { maxDeferred: DEFAULTS.mta.maxDeferred, limits: DEFAULTS.mta.limits },
+    domainLimits: new Map(),
+    scheduler: { ...DEFAULTS.scheduler },
+    admin: DEFAULTS.admin,
+    warnings: [],
+    anonymousTables: 0,
+  };
+}
+
+/** The finished configuration. Call only when nothing was wrong. */
+export function finishDraft(file: string, draft: Draft): Config {
+  const tables: Record<string, StaticTable> = {};
+  const pki: Record<string, Config["pki"][string]> = {};
+  for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
+  for (const [name, { cert, key, dhe }] of draft.pki) {
+    if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key, dhe });
+  }
+  return {
+    file,
+    listen: draft.listen,
+    tables,
+    actions: Object.fromEntries(draft.actions),
+    rules: draft.rules,
+    pki,
+    ca: Object.fromEntries(draft.ca),
+    smtp: draft.smtp,
+    queue: draft.queue,
+    bounce: draft.bounce,
+    mda: draft.mda,
+    mta: { ...draft.mta, domainLimits: Object.fromEntries(draft.domainLimits) },
+    scheduler: draft.scheduler,
+    admin: draft.admin,
+  };
+}
+
+/** An own property whatever the name is, `__proto__` included. */
+function setOwn<T>(record: Record<string, T>, name: string, value: T): void {
+  Object.defineProperty(record, name, { value, enumerable: true, writable: true, configurable: true });
+}

@@ -1,0 +1,211 @@
+/** `listen on …` of smtpd.conf(5), and our `admin listen on …`. Interfaces are resolved by main, not here. */
+
+import { isIP } from "node:net";
+import type { Context } from "./context.ts";
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { type Options, parseOptions } from "./options.ts";
+import { atTable, parseFilterOption, parseTable } from "./references.ts";
+import type { ListenSpec, SourceLine } from "./types.ts";
+import { isPort, servicePort, shown } from "./values.ts";
+import { suggestion } from "./words.ts";
+
+type Spec = { -readonly [Key in keyof ListenSpec]: ListenSpec[Key] };
+
+/** After `listen`. */
+export function parseListen(context: Context, at: SourceLine): void {
+  const { cursor, draft } = context;
+  if (!cursor.expectKeyword("on")) return;
+  const socket = cursor.acceptKeyword("socket");
+  const on = socket ? "socket" : cursor.expectString('an interface, an address, a host name or "socket"');
+  if (on === null) return;
+  if (socket && draft.listen.some((spec) => spec.socket)) {
+    return cursor.fail(at, "socket listener is already specified");
+  }
+  const spec = emptySpec(at, on, socket);
+  const common = socketOptions(context, spec);
+  parseOptions(cursor, "listen option", socket ? common : { ...common, ...interfaceOptions(context, spec) });
+  if (!socket) finishInterface(context, spec);
+  if (!cursor.failed) draft.listen.push(spec);
+}
+
+function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
+  return {
+    at,
+    on,
+    socket,
+    family: null,
+    port: 0,
+    tls: "none",
+    verify: false,
+    pki: [],
+    ca: null,
+    ciphers: null,
+    protocols: null,
+    auth: null,
+    hostname: null,
+    hostnames: null,
+    tag: "",
+    filter: null,
+    maskSource: false,
+    receivedAuth: false,
+    noDsn: false,
+    proxyV2: false,
+    senders: null,
+  };
+}
+
+/** Options of every listener, the local socket included. */
+function socketOptions({ cursor, draft }: Context, spec: Spec): Options {
+  return {
+    "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
+    "mask-src": { parse: () => void (spec.maskSource = true) },
+    "no-dsn": { parse: () => void (spec.noDsn = true) },
+    "tag": {
+      parse: (at) => {
+        spec.tag = cursor.expectString("a tag") ?? "";
+        if (spec.tag.length > LANGUAGE_LIMITS.tag) cursor.fail(at, `tag is too long: at most ${LANGUAGE_LIMITS.tag}`);
+      },
+    },
+  };
+}
+
+function interfaceOptions(context: Context, spec: Spec): Options {
+  const { cursor } = context;
+  const text = (key: "ciphers" | "protocols" | "hostname", what: string) => ({
+    parse: () => void (spec[key] = cursor.expectString(what)),
+  });
+  const family = (value: 4 | 6) => ({ group: "inet", parse: () => void (spec.family = value) });
+  const tls = {
+    group: "tls",
+    parse: (_at: SourceLine, word: string) => {
+      spec.tls = word as "tls" | "tls-require" | "smtps";
+      spec.verify = word !== "tls" && cursor.acceptKeyword("verify");
+    },
+  };
+  return {
+    "inet4": family(4),
+    "inet6": family(6),
+    "port": { parse: () => void (spec.port = parsePort(context) ?? 0) },
+    "tls": tls,
+    "tls-require": tls,
+    "smtps": tls,
+    "ciphers": text("ciphers", "a list of ciphers"),
+    "protocols": text("protocols", "a list of protocols"),
+    "hostname": text("hostname", "a host name"),
+    "pki": { repeats: true, parse: () => addPki(context, spec) },
+    "ca": { parse: () => void (spec.ca = knownCa(context)) },
+    ...unsupportedOptions(context),
+  };
+}
+
+/** Options that are read as the grammar says and then refused. */
+function unsupportedOptions({ cursor, draft }: Context): Options {
+  const flag = { parse: (at: SourceLine, word: string) => cursor.unsupported(at, `listen option "${word}"`) };
+  const auth = {
+    group: "auth",
+    parse: (at: SourceLine, word: string) => {
+      if (atTable(cursor)) parseTable(cursor, draft, { option: word });
+      cursor.unsupported(at, `listen option "${word}"`);
+    },
+  };
+  const mapping = {
+    parse: (at: SourceLine, word: string) => {
+      parseTable(cursor, draft, { option: word, kinds: ["map"] });
+      if (word === "senders") cursor.acceptKeyword("masquerade");
+      cursor.unsupported(at, `listen option "${word}"`);
+    },
+  };
+  return {
+    "auth": auth,
+    "auth-optional": auth,
+    "hostnames": mapping,
+    "senders": mapping,
+    "received-auth": flag,
+    "proxy-v2": flag,
+  };
+}
+
+/** A number, a service name, or one of the two services that are reserved words. */
+function parsePort({ cursor, files }: Context): number | null {
+  const token = cursor.peek();
+  if (token.kind === "number") {
+    cursor.take();
+    const port = Number(token.text);
+    if (!isPort(port)) cursor.fail(token.at, `invalid port: ${token.text}`);
+    return port;
+  }
+  if (token.kind !== "string" && !cursor.atKeyword("smtp") && !cursor.atKeyword("smtps")) {
+    cursor.unexpected("a port");
+    return null;
+  }
+  cursor.take();
+  const port = servicePort(token.text, () => {
+    try {
+      return files.readText("/etc/services");
+    } catch {
+      // Without the file only the well-known names are known, and the message below says which was not.
+      return "";
+    }
+  });
+  if (port === null) cursor.fail(token.at, `invalid port: ${shown(token.text)}`);
+  return port;
+}
+
+function addPki({ cursor, draft }: Context, spec: Spec): void {
+  const { at } = cursor.peek();
+  const name = cursor.expectString("the name of a pki")?.toLowerCase();
+  if (name === undefined) return;
+  if (!draft.pki.has(name)) {
+    return cursor.fail(at, `pki "${shown(name)}" is not defined${suggestion(name, draft.pki.keys())}`);
+  }
+  if (spec.pki.includes(name)) return cursor.fail(at, `pki "${name}" is already specified`);
+  spec.pki = [...spec.pki, name];
+  const { pkiPerListener } = LANGUAGE_LIMITS;
+  if (spec.pki.length > pkiPerListener) cursor.fail(at, `too many pki on one listener: at most ${pkiPerListener}`);
+}
+
+function knownCa({ cursor, draft }: Context): string | null {
+  const { at } = cursor.peek();
+  const name = cursor.expectString("the name of a ca")?.toLowerCase();
+  if (name === undefined) return null;
+  if (!draft.ca.has(name)) {
+    cursor.fail(at, `ca "${shown(name)}" is not defined${suggestion(name, draft.ca.keys())}`);
+  }
+  return name;
+}
+
+/** What options mean together. */
+function finishInterface({ cursor, draft }: Context, spec: Spec): void {
+  if (spec.port === 0) spec.port = spec.tls === "smtps" ? 465 : 25;
+  if (spec.tls !== "none" && spec.pki.length === 0) {
+    cursor.fail(spec.at, `"${spec.tls}" needs a certificate: add "pki"`);
+  }
+  if (spec.tls === "none" && spec.pki.length > 0) {
+    cursor.fail(spec.at, `"pki" needs one of "tls", "tls-require" and "smtps"`);
+  }
+  if (spec.ca !== null && !spec.verify) {
+    const { file, line } = spec.at;
+    draft.warnings.push(`${file}:${line}: warning: "ca" has no effect without "tls-require verify" or "smtps verify"`);
+  }
+}
+
+/** After `admin`, with `listen` ahead: the address of the admin page, an extension of ours. */
+export function parseAdmin({ cursor, draft }: Context, at: SourceLine): void {
+  if (!cursor.expectKeyword("listen") || !cursor.expectKeyword("on")) return;
+  const addressAt = cursor.peek().at;
+  const text = cursor.expectString("the address of the admin page");
+  if (text === null || !cursor.expectKeyword("port")) return;
+  const address = text.replace(/^\[(.*)\]$/, "$1");
+  if (isIP(address) === 0) return cursor.fail(addressAt, `invalid address: ${shown(text)}`);
+  const portAt = cursor.peek().at;
+  const port = cursor.expectNumber("a port number");
+  if (port === null) return;
+  if (!isPort(port)) return cursor.fail(portAt, `invalid port: ${port}`);
+  if (draft.admin !== null) return cursor.fail(at, "admin listener is already specified");
+  draft.admin = { address, port };
+  if (!/^127\.|^::1$/.test(address)) {
+    draft.warnings.push(
+      `${at.file}:${at.line}: warning: the admin page asks for no password: ${address} is not loopback`,
+    );
+  }
+}

@@ -1,0 +1,16 @@
+/** Front door of the config folder: what a configuration is, how it is read, and what holds by default. */
+export { type ConfigFiles } from "./context.ts";
+export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, LANGUAGE_LIMITS } from "./defaults.ts";
+export { splitDefine } from "./macros.ts";
+export { formatDiagnostic, parseConfig, type ParseOptions } from "./parser.ts";
+export * from "./paths.ts";
+export {
+  compareKeys,
+  parseTableFile,
+  sortEntries,
+  splitTableLine,
+  type TableFileResult,
+  tableKey,
+} from "./tablefile.ts";
+export * from "./types.ts";
+export { parseDelay, parseSize } from "./values.ts";

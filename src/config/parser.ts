@@ -1,0 +1,97 @@
+/** smtpd.conf(5) from text to a checked Config. Pure but for the injected `ConfigFiles`; never throws. */
+
+import { parseAction } from "./action.ts";
+import { checkDraft, checkWhole } from "./check.ts";
+import { type ConfigFiles, type Context, reasonOf } from "./context.ts";
+import { Cursor } from "./cursor.ts";
+import * as directives from "./directives.ts";
+import { emptyDraft, finishDraft } from "./draft.ts";
+import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
+import { Lexer } from "./lexer.ts";
+import { parseAdmin, parseListen } from "./listen.ts";
+import { Macros } from "./macros.ts";
+import { parseMatch } from "./match.ts";
+import { parseTableDirective } from "./table.ts";
+import type { Diagnostic, ParseResult, SourceLine } from "./types.ts";
+import { shown } from "./values.ts";
+import { DIRECTIVES, suggestion } from "./words.ts";
+
+export interface ParseOptions {
+  /** `-D name=value`; they win over the macros of the file. */
+  readonly defines: ReadonlyArray<readonly [string, string]>;
+  readonly files: ConfigFiles;
+  /** Warn of macros that are not used. */
+  readonly verbose?: boolean;
+}
+
+const PARSERS: Readonly<Record<string, (context: Context, at: SourceLine) => void>> = {
+  "action": parseAction,
+  "admd": parseAdmd,
+  "bounce": directives.parseBounce,
+  "ca": directives.parseCa,
+  "filter": parseFilter,
+  "include": directives.parseInclude,
+  "listen": parseListen,
+  "match": parseMatch,
+  "mda": directives.parseMda,
+  "mta": directives.parseMta,
+  "pki": directives.parsePki,
+  "proc": parseProc,
+  "queue": directives.parseQueue,
+  "scheduler": directives.parseScheduler,
+  "smtp": directives.parseSmtp,
+  "srs": directives.parseSrs,
+  "table": parseTableDirective,
+};
+
+/**
+ * Reads and checks a configuration. Every mistake that can be told is told, in the order in which it was met; a `fatal`
+ * message concerns the file as a whole and has no line.
+ */
+export function parseConfig(file: string, options: ParseOptions): ParseResult {
+  let text: string;
+  try {
+    text = options.files.readText(file);
+  } catch (error) {
+    return { ok: false, diagnostics: [], fatal: `cannot open ${shown(file)}: ${shown(reasonOf(error))}` };
+  }
+  const macros = new Macros(options.defines);
+  const lexer = new Lexer(file, text, macros);
+  const cursor = new Cursor(lexer);
+  const draft = emptyDraft();
+  const context: Context = { cursor, lexer, macros, draft, files: options.files };
+  while (cursor.peek().kind !== "end" && !cursor.tooMany) {
+    parseLine(context);
+    cursor.finishLine();
+  }
+  const diagnostics = [...cursor.diagnostics];
+  // What comes from the whole would often only repeat what a broken line has already told.
+  if (diagnostics.length === 0) diagnostics.push(...checkDraft(draft));
+  const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;
+  if (diagnostics.length > 0 || fatal !== null) return { ok: false, diagnostics, fatal };
+  const unused = options.verbose ? macros.unused().map((name) => `warning: macro "${shown(name)}" is not used`) : [];
+  return { ok: true, config: finishDraft(file, draft), warnings: [...draft.warnings, ...unused] };
+}
+
+/** One line: nothing, a macro or a directive. */
+function parseLine(context: Context): void {
+  const { cursor } = context;
+  const token = cursor.peek();
+  if (cursor.atEnd()) return;
+  if (token.kind === "keyword" && Object.hasOwn(PARSERS, token.text)) {
+    cursor.take();
+    return PARSERS[token.text]!(context, token.at);
+  }
+  if (token.kind !== "string") return cursor.unknownWord("directive", DIRECTIVES);
+  cursor.take();
+  if (cursor.acceptMark("=")) return directives.parseMacro(context, token.at, token.text);
+  // Not a reserved word, so that a macro may be called admin.
+  if (token.text === "admin" && cursor.atKeyword("listen")) return parseAdmin(context, token.at);
+  const guess = suggestion(token.text, DIRECTIVES);
+  cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${guess}`);
+}
+
+/** `file:line: message`. */
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  return `${diagnostic.file}:${diagnostic.line}: ${diagnostic.message}`;
+}

@@ -1,0 +1,150 @@
+/** References from one directive to another: tables and filters by name, and those written on the spot. */
+
+import type { Cursor } from "./cursor.ts";
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import type { DeclaredTable, Draft } from "./draft.ts";
+import { sortEntries } from "./tablefile.ts";
+import type { SourceLine, StaticTable } from "./types.ts";
+import { shown } from "./values.ts";
+import { suggestion } from "./words.ts";
+
+/** What an option wants of its table. Without `kinds` any will do. */
+export interface TableUse {
+  readonly option: string;
+  readonly kinds?: readonly StaticTable["kind"][];
+}
+
+export interface InlineList {
+  readonly kind: StaticTable["kind"];
+  readonly entries: StaticTable["entries"];
+}
+
+/** After `{`: entries up to and with `}`, parted by commas, newlines or blanks. All keys, or all pairs of key and value. */
+export function parseList(cursor: Cursor): InlineList | null {
+  const entries: [string, string][] = [];
+  let kind: StaticTable["kind"] | null = null;
+  cursor.skipNewlines();
+  while (!cursor.atMark("}")) {
+    const at = cursor.peek().at;
+    const key = cursor.expectString('an entry of the list or "}"');
+    if (key === null) return null;
+    const pair = cursor.acceptMark("=") || cursor.acceptMark("=>");
+    const value = pair ? cursor.expectString("a value") : "";
+    if (value === null) return null;
+    const entryKind = pair ? "map" : "list";
+    if (kind !== null && kind !== entryKind) {
+      cursor.fail(at, "syntax error: a table holds either keys or pairs of key and value, not both");
+      return null;
+    }
+    if (key.length > LANGUAGE_LIMITS.tableKey) {
+      cursor.fail(at, "key is too long for a table");
+      return null;
+    }
+    kind = entryKind;
+    entries.push([key, value]);
+    cursor.skipNewlines();
+    cursor.acceptMark(",");
+    cursor.skipNewlines();
+  }
+  if (kind === null) {
+    cursor.fail(cursor.peek().at, "syntax error: the list is empty");
+    return null;
+  }
+  cursor.take();
+  return { kind, entries: sortEntries(entries) };
+}
+
+/** True when a table reference begins here: for options whose table may be left out. */
+export function atTable(cursor: Cursor): boolean {
+  return cursor.atString() || cursor.atMark("{") || cursor.atMark("<");
+}
+
+/** `<name>`, or a string or list that becomes a table of its own. Null after a mistake. */
+export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string | null {
+  const { at } = cursor.peek();
+  if (cursor.acceptMark("<")) {
+    const name = cursor.expectString("the name of a table");
+    if (name === null || !cursor.expectMark(">")) return null;
+    return checkTable(cursor, draft, at, name, use) ? name : null;
+  }
+  let list: InlineList | null;
+  if (cursor.acceptMark("{")) {
+    list = parseList(cursor);
+  } else {
+    const text = cursor.expectString(`a table for "${use.option}"`);
+    if (text !== null && text.length > LANGUAGE_LIMITS.tableKey) cursor.fail(at, "key is too long for a table");
+    list = text === null ? null : { kind: "list", entries: sortEntries([[text, ""]]) };
+  }
+  if (list === null || cursor.failed) return null;
+  const name = `<dynamic:${draft.anonymousTables}>`;
+  const table: DeclaredTable = { kind: list.kind, table: { name, ...list, path: null } };
+  if (!checkKind(cursor, at, "this table", table, use)) return null;
+  draft.anonymousTables++;
+  draft.tables.set(name, table);
+  return name;
+}
+
+function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, use: TableUse): boolean {
+  const table = draft.tables.get(name);
+  if (table === undefined) {
+    cursor.fail(at, `table <${shown(name)}> is not defined${suggestion(name, namedTables(draft))}`);
+    return false;
+  }
+  return checkKind(cursor, at, `table <${shown(name)}>`, table, use);
+}
+
+function checkKind(cursor: Cursor, at: SourceLine, which: string, table: DeclaredTable, use: TableUse): boolean {
+  const { kind } = table;
+  if (kind === "dynamic" || use.kinds === undefined || use.kinds.includes(kind)) return true;
+  const wanted = use.kinds.includes("map") ? "pairs of key and value are" : "a list of keys is";
+  const got = kind === "map" ? "pairs of key and value" : "keys only";
+  cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds ${got}, ${wanted} needed`);
+  return false;
+}
+
+function namedTables(draft: Draft): string[] {
+  return [...draft.tables.keys()].filter((name) => !name.startsWith("<"));
+}
+
+/** Names in `{ … }`, parted as in lists; none twice. Null after a mistake. */
+export function parseFilterNames(cursor: Cursor, draft: Draft): string[] | null {
+  const names: string[] = [];
+  const processes = new Set<string>();
+  cursor.skipNewlines();
+  do {
+    const { at } = cursor.peek();
+    const name = cursor.expectString("the name of a filter");
+    if (name === null) return null;
+    const filter = draft.filters.get(name);
+    if (filter === undefined) cursor.fail(at, undefinedFilter(draft, name));
+    else if (filter.chain) cursor.fail(at, `filter "${shown(name)}" is a chain and cannot be part of a chain`);
+    else if (names.includes(name)) cursor.fail(at, `filter "${shown(name)}" is already part of this chain`);
+    else if (filter.process !== null && processes.has(filter.process)) {
+      cursor.fail(at, `filter "${shown(name)}" shares its process with another filter of this chain`);
+    }
+    if (filter === undefined || cursor.failed) return null;
+    if (filter.process !== null) processes.add(filter.process);
+    names.push(name);
+    cursor.skipNewlines();
+    cursor.acceptMark(",");
+    cursor.skipNewlines();
+  } while (!cursor.atMark("}"));
+  cursor.take();
+  return names;
+}
+
+/** `filter NAME` or `filter { … }` on a listener or a relay. Filters do not run yet. */
+export function parseFilterOption(cursor: Cursor, draft: Draft, at: SourceLine): void {
+  if (cursor.acceptMark("{")) {
+    parseFilterNames(cursor, draft);
+  } else {
+    const nameAt = cursor.peek().at;
+    const name = cursor.expectString("the name of a filter");
+    if (name !== null && !draft.filters.has(name)) cursor.fail(nameAt, undefinedFilter(draft, name));
+  }
+  cursor.unsupported(at, `option "filter"`);
+}
+
+function undefinedFilter(draft: Draft, name: string): string {
+  return `filter "${shown(name)}" is not defined${suggestion(name, draft.filters.keys())}`;
+}

@@ -1,0 +1,65 @@
+/** `table NAME …` of smtpd.conf(5): inline tables, file tables, and back-ends that are not supported yet. */
+
+import { type Context, reasonOf } from "./context.ts";
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { parseList } from "./references.ts";
+import { parseTableFile } from "./tablefile.ts";
+import type { SourceLine } from "./types.ts";
+import { shown } from "./values.ts";
+
+/** After `table`. */
+export function parseTableDirective(context: Context, at: SourceLine): void {
+  const { cursor, draft } = context;
+  const name = cursor.expectString("the name of a table");
+  if (name === null) return;
+  if (draft.tables.has(name)) return cursor.fail(at, `table <${shown(name)}> is already declared`);
+  if (name === "" || name.length > LANGUAGE_LIMITS.tableName || /^<|>$/.test(name)) {
+    return cursor.fail(at, `invalid name of a table: "${shown(name)}"`);
+  }
+  if (cursor.acceptMark("{")) {
+    const list = parseList(cursor);
+    if (list !== null) draft.tables.set(name, { kind: list.kind, table: { name, ...list, path: null } });
+    return;
+  }
+  const source = cursor.expectString("a list in braces, a path or a back-end");
+  if (source !== null) declareFrom(context, at, name, source);
+}
+
+/** `/path`, `file:/path` or `BACKEND[:/path]`. */
+function declareFrom(context: Context, at: SourceLine, name: string, source: string): void {
+  const { cursor, draft } = context;
+  const colon = source.indexOf(":");
+  const [backend, path] = source.startsWith("/")
+    ? ["file", source]
+    : colon < 0
+    ? [source, null]
+    : [source.slice(0, colon), source.slice(colon + 1)];
+  if (path !== null && !path.startsWith("/")) {
+    return cursor.fail(at, `invalid path for table <${shown(name)}>: "${shown(path)}" does not start with a slash`);
+  }
+  if (backend === "file" || backend === "static") {
+    if (path === null) return cursor.fail(at, `table <${shown(name)}> needs a path: file:/path`);
+    return readFileTable(context, at, name, path);
+  }
+  if (!/^[A-Za-z0-9_.-]+$/.test(backend)) return cursor.fail(at, `invalid table back-end "${shown(backend)}"`);
+  // Declared all the same, so that its uses are not called undefined.
+  draft.tables.set(name, { kind: "dynamic", table: null });
+  cursor.unsupported(at, `table back-end "${backend}"`);
+}
+
+function readFileTable({ cursor, draft, files }: Context, at: SourceLine, name: string, path: string): void {
+  // Declared before it is read: a file that cannot be read must not make every use of the table a mistake of its own.
+  draft.tables.set(name, { kind: "dynamic", table: null });
+  let text: string;
+  try {
+    text = files.readText(path);
+  } catch (error) {
+    return cursor.fail(at, `table <${shown(name)}>: cannot read ${shown(path)}: ${shown(reasonOf(error))}`);
+  }
+  const result = parseTableFile(text);
+  if (!result.ok) {
+    const where = result.line === null ? path : `${path}:${result.line}`;
+    return cursor.fail(at, `table <${shown(name)}>: ${shown(where)}: ${result.message}`);
+  }
+  draft.tables.set(name, { kind: result.kind, table: { name, kind: result.kind, entries: result.entries, path } });
+}

@@ -1,0 +1,62 @@
+/** The reserved words of smtpd.conf(5) and guesses at what a misspelt one was meant to be. */
+
+/** Words that are never names unless quoted. Case matters. `admin` is not one: macros of that name keep working. */
+export const RESERVED: ReadonlySet<string> = new Set(
+  `action admd alias any auth auth-optional backup bounce bypass ca cert chain chroot ciphers commit compression connect
+  data data-line dhe disconnect domain ehlo encryption expand-only fcrdns filter for forward-only from group helo helo-src
+  host hostname hostnames include inet4 inet6 junk key limit listen lmtp local mail-from maildir mask-src masquerade match
+  max-deferred max-message-size mbox mda mta mx no-dsn no-verify noop on phase pki port proc proc-exec protocols proxy-v2
+  queue quit rcpt-to rdns received-auth recipient regex reject relay report rewrite rset scheduler senders smtp smtp-in
+  smtp-out smtps socket src srs sub-addr-delim table tag tagged tls tls-require ttl user userbase verify virtual
+  warn-interval wrapper`.split(/\s+/),
+);
+
+/** Words that begin a directive. `admin` begins ours, and only when `listen` follows. */
+export const DIRECTIVES: readonly string[] = [
+  ...["action", "admd", "bounce", "ca", "filter", "include", "listen", "match", "mda", "mta", "pki", "proc", "queue"],
+  ...["scheduler", "smtp", "srs", "table"],
+];
+
+/** Steps (insert, delete, replace, swap two neighbours) from one word to the other, for short words. */
+export function editDistance(from: string, to: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column++) {
+      const same = from[row - 1] === to[column - 1];
+      let best = Math.min(last[column]! + 1, current[column - 1]! + 1, last[column - 1]! + (same ? 0 : 1));
+      if (row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]) {
+        best = Math.min(best, beforeLast[column - 2]! + 1);
+      }
+      current.push(best);
+    }
+    beforeLast = last;
+    last = current;
+  }
+  return last[to.length]!;
+}
+
+/** The candidate that `word` was probably meant to be, or null when none is near. */
+export function nearest(word: string, candidates: Iterable<string>): string | null {
+  // A config word longer than this is no misspelt keyword, and comparing it would cost time.
+  if (word.length > 32) return null;
+  const lower = word.toLowerCase();
+  let best: string | null = null;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    if (candidate.length > 64) continue;
+    const distance = editDistance(lower, candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** `, did you mean "port"?` or nothing. */
+export function suggestion(word: string, candidates: Iterable<string>): string {
+  const guess = nearest(word, candidates);
+  return guess === null ? "" : `, did you mean "${guess}"?`;
+}
