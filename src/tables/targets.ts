@@ -71,9 +71,8 @@ const USER = /^[a-z0-9_.\-+]{1,255}$/i;
 function parseTarget(item: string): ListTarget | null {
   if (item.length > MAX_ITEM) return null;
   const error = ERROR.exec(item);
-  // The text is sent to clients: a line end or another control character in it would break the reply.
-  // deno-lint-ignore no-control-regex
-  if (error !== null && !/[\x00-\x1f\x7f]/.test(item)) {
+  // RFC 5321 §4.2: the text of a reply is printable ASCII. A control character in it could end the reply early.
+  if (error !== null && !/[^ -~]/.test(item)) {
     return { type: "error", code: Number(error[1]), text: error[2]! };
   }
   const include = INCLUDE.exec(item);

@@ -1,0 +1,173 @@
+/** Tables: lookups, rotation, reading again, accounts, and the time that a large one costs. */
+
+import assert from "node:assert/strict";
+import type { StaticTable } from "../../src/config/types.ts";
+import {
+  ANYDESTINATION,
+  ANYHOST,
+  LOCALHOST,
+  LOCALNAMES,
+  LookupError,
+  parsePasswd,
+  parseUserInfo,
+  type ReadTable,
+  Table,
+  TableSet,
+} from "../../src/tables/mod.ts";
+
+function table(kind: "list" | "map", entries: readonly (readonly [string, string])[], path: string | null = null) {
+  return { name: "t", kind, entries, path } satisfies StaticTable;
+}
+const here = { serverName: "Mail.Example.org", localAddresses: ["127.0.0.1", "[::1]", "192.0.2.7"] };
+
+Deno.test("Table.lookup() folds the key and keeps the case of the value", () => {
+  const map = new Table(table("map", [["bob", "Robert"]]), "+");
+  assert.equal(map.lookup("BOB"), "Robert");
+  assert.equal(map.lookup("eve"), null);
+});
+
+Deno.test("Table answers a key of more than 1023 characters with an error, not with a miss", () => {
+  const list = new Table(table("list", [["a", ""]]), "+");
+  assert.ok(list.lookup("x".repeat(1024)) instanceof LookupError);
+  assert.ok(list.check("domain", "x".repeat(1024)) instanceof LookupError);
+  assert.equal(list.check("string", "x".repeat(1023)), false);
+});
+
+Deno.test("Table.fetch() hands out the keys in turn, again and again, and null when there are none", () => {
+  const list = new Table(table("list", [["a", ""], ["b", ""], ["c", ""]]), "+");
+  assert.deepEqual([1, 2, 3, 4].map(() => list.fetch()), ["a", "b", "c", "a"]);
+  list.replace(table("list", [["x", ""]]));
+  assert.equal(list.fetch(), "x", "a shorter list goes on from its start");
+  assert.equal(new Table(table("list", []), "+").fetch(), null);
+});
+
+Deno.test("Table compares one list by the service that is asked for", () => {
+  const list = new Table(table("list", [["*.example.org", ""], ["10.0.0.0/8", ""], ["@example.net", ""]]), "+");
+  assert.equal(list.check("domain", "A.EXAMPLE.ORG"), true);
+  assert.equal(list.check("string", "a.example.org"), false);
+  assert.equal(list.check("netaddr", "10.1.2.3"), true);
+  assert.equal(list.check("mailaddr", "Bob@Example.net"), true);
+});
+
+const builtin = [
+  { name: LOCALNAMES, service: "domain", key: "localhost", want: true },
+  { name: LOCALNAMES, service: "domain", key: "mail.example.ORG", want: true },
+  { name: LOCALNAMES, service: "domain", key: "192.0.2.7", want: true },
+  { name: LOCALNAMES, service: "domain", key: "[192.0.2.7]", want: true },
+  { name: LOCALNAMES, service: "domain", key: "[::1]", want: true },
+  { name: LOCALNAMES, service: "domain", key: "[IPv6:::1]", want: true },
+  { name: LOCALNAMES, service: "domain", key: "example.org", want: false },
+  { name: LOCALHOST, service: "netaddr", key: "local", want: true },
+  { name: LOCALHOST, service: "netaddr", key: "[::1]", want: true },
+  { name: LOCALHOST, service: "netaddr", key: "192.0.2.7", want: true },
+  { name: LOCALHOST, service: "netaddr", key: "192.0.2.8", want: false },
+  { name: ANYHOST, service: "netaddr", key: "local", want: true },
+  { name: ANYHOST, service: "netaddr", key: "198.51.100.1", want: true },
+  { name: ANYHOST, service: "netaddr", key: "[2001:db8::1]", want: true },
+  { name: ANYDESTINATION, service: "domain", key: "anything.example", want: true },
+] as const;
+for (const { name, service, key, want } of builtin) {
+  Deno.test(`TableSet: the built-in table ${name} ${want ? "holds" : "does not hold"} ${key}`, () => {
+    assert.equal(new TableSet({}, here, "+").get(name).check(service, key), want);
+  });
+}
+
+function fileSet(read: ReadTable) {
+  const set = new TableSet({ t: table("map", [["bob", "old"]], "/aliases") }, here, "+");
+  return { set, update: () => set.update("t", read) };
+}
+
+Deno.test("TableSet.update() replaces the content for those who hold the table already", () => {
+  const { set, update } = fileSet(() => table("map", [["eve", "new"]], "/aliases"));
+  const held = set.get("t");
+  assert.equal(held.lookup("bob"), "old");
+  assert.equal(update(), null);
+  assert.deepEqual([held.lookup("bob"), held.lookup("eve")], [null, "new"]);
+});
+
+Deno.test("TableSet.update() drops what was compiled from the old content", () => {
+  const set = new TableSet({ t: table("list", [["*.old.example", ""]], "/domains") }, here, "+");
+  assert.equal(set.get("t").check("domain", "a.old.example"), true);
+  set.update("t", () => table("list", [["*.new.example", ""]], "/domains"));
+  assert.equal(set.get("t").check("domain", "a.old.example"), false);
+  assert.equal(set.get("t").check("domain", "a.new.example"), true);
+});
+
+const updates = [
+  {
+    because: "the file cannot be parsed",
+    read: () => ({ error: "/aliases:3 invalid map entry" }),
+    want: /:3 invalid map/,
+  },
+  {
+    because: "the file became a list",
+    read: () => table("list", [["bob", ""]], "/aliases"),
+    want: /was a map and is a list/,
+  },
+] as const;
+for (const { because, read, want } of updates) {
+  Deno.test(`TableSet.update() keeps the old content and says why: ${because}`, () => {
+    const { set, update } = fileSet(read);
+    assert.match(update() ?? "", want);
+    assert.equal(set.get("t").lookup("bob"), "old");
+  });
+}
+
+Deno.test("TableSet.update() takes a file that became empty, and one of the old kind after it", () => {
+  let fresh = table("map", [], "/domains");
+  const set = new TableSet({ t: table("list", [["a", ""]], "/domains") }, here, "+");
+  assert.equal(set.update("t", () => fresh), null);
+  assert.equal(set.get("t").check("domain", "a"), false);
+  fresh = table("list", [["b", ""]], "/domains");
+  assert.equal(set.update("t", () => fresh), null);
+  assert.equal(set.get("t").check("domain", "b"), true);
+});
+
+Deno.test("TableSet.update() succeeds for an inline table without reading anything, and fails for an unknown one", () => {
+  const set = new TableSet({ t: table("list", [["a", ""]]) }, here, "+");
+  const read = () => assert.fail("nothing is to be read");
+  assert.equal(set.update("t", read), null);
+  assert.match(set.update("nosuch", read) ?? "", /no table "nosuch"/);
+});
+
+const userInfos = [
+  { value: "1000:100:/home/bob", want: { name: "bob", uid: 1000, gid: 100, home: "/home/bob" } },
+  { value: "1000:100:/odd:home", want: { name: "bob", uid: 1000, gid: 100, home: "/odd:home" } },
+  { value: "1000:100:", want: null },
+  { value: "1000:100", want: null },
+  { value: "-1:100:/home/bob", want: null },
+  { value: "bob:100:/home/bob", want: null },
+  { value: "4294967295:100:/home/bob", want: null },
+];
+for (const { value, want } of userInfos) {
+  Deno.test(`parseUserInfo() ${want === null ? "refuses" : "reads"} "${value}"`, () => {
+    assert.deepEqual(parseUserInfo("bob", value), want);
+  });
+}
+
+Deno.test("parsePasswd() reads accounts, skips what is none, and keeps the first of two with one name", () => {
+  const text =
+    "root:x:0:0:root:/root:/bin/sh\n# comment\n\n+::::::\nbob:x:1000:1001:Bob,,,:/home/bob:/bin/sh\nbob:x:1:1::/:\n";
+  assert.deepEqual([...parsePasswd(text).values()], [
+    { name: "root", uid: 0, gid: 0, home: "/root" },
+    { name: "bob", uid: 1000, gid: 1001, home: "/home/bob" },
+  ]);
+});
+
+Deno.test("Table of 100,000 entries: time of a lookup (printed, not judged)", () => {
+  const count = 100_000;
+  const entries = Array.from({ length: count }, (_, index) => [`host${index}.example.org`, "value"] as const);
+  const started = performance.now();
+  const big = new Table(table("map", entries), "+");
+  assert.equal(big.check("domain", "host0.example.org"), true);
+  assert.equal(big.check("mailaddr", "bob@example.org"), false);
+  const compiled = performance.now();
+  for (let index = 0; index < count; index++) {
+    assert.ok(big.check("domain", `host${index}.example.org`));
+    assert.ok(big.lookup(`host${index}.example.org`));
+    assert.ok(!big.check("domain", `nohost${index}.example.org`));
+  }
+  const done = performance.now();
+  const perLookup = ((done - compiled) * 1000 / (3 * count)).toFixed(2);
+  console.log(`100,000 entries: compiled in ${(compiled - started).toFixed(0)} ms, ${perLookup} µs a lookup`);
+});

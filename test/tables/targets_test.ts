@@ -1,0 +1,100 @@
+/** Lists of recipients in alias values and include files. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type ListTarget, parseIncludeFile, parseTargets, sortTargets, targetText } from "../../src/tables/mod.ts";
+
+function brief(targets: readonly ListTarget[]): string[] {
+  return targets.map((target) => `${target.type} ${targetText(target)}`);
+}
+
+const rows: { value: string; want: string[] | null; because: string }[] = [
+  { value: "bob", want: ["user bob"], because: "a plain name is a user" },
+  {
+    value: " Bob , eve.smith_2-x+tag ",
+    want: ["user Bob", "user eve.smith_2-x+tag"],
+    because: "items are trimmed, case stays",
+  },
+  { value: "", want: [], because: "an empty value names nobody" },
+  { value: "a,, ,b,", want: ["user a", "user b"], because: "empty items are skipped" },
+  { value: "bob@example.org", want: ["address bob@example.org"], because: "an @ makes an address" },
+  {
+    value: "b!#$%*/?|^{}`~&+-=_.@x",
+    want: ["address b!#$%*/?|^{}`~&+-=_.@x"],
+    because: "all of atext may stand in it",
+  },
+  {
+    value: "j\u00FCrgen@b\u00FCcher.example",
+    want: ["address j\u00FCrgen@b\u00FCcher.example"],
+    because: "UTF-8 may, RFC 6531",
+  },
+  { value: "a@b@c", want: null, because: "the first @ splits, the second is no part of a domain" },
+  { value: "@b", want: null, because: "an address needs a user" },
+  { value: "a@", want: null, because: "an address needs a domain" },
+  { value: "a@b_c", want: null, because: "an underscore is no part of a domain" },
+  { value: "/var/mail/list", want: ["file /var/mail/list"], because: "an absolute path is a file" },
+  { value: "/a@b", want: ["file /a@b"], because: "a path comes before an address" },
+  { value: "|/bin/cat -n", want: ["pipe /bin/cat -n"], because: "a bar starts a command" },
+  { value: '"|/bin/echo a, b"', want: ["pipe /bin/echo a, b"], because: "quotes keep a comma in a command" },
+  { value: '"|/bin/cat', want: null, because: "a quote that is not closed" },
+  { value: "|", want: null, because: "a command needs a word" },
+  { value: "|echo a\\, b", want: ["pipe echo a, b"], because: "a backslash keeps a comma" },
+  { value: "bob\\", want: null, because: "a backslash at the end escapes nothing" },
+  { value: "\\bob", want: ["user bob"], because: "a backslash in front of a name is dropped" },
+  { value: "'a,b'", want: null, because: "single quotes keep a comma, and what they hold is no name" },
+  { value: "o'brien@example.org", want: null, because: "a single quote is a quote that hangs" },
+  { value: ":include:/etc/list", want: ["include /etc/list"], because: "an include with colons" },
+  { value: "Include:/etc/list", want: ["include /etc/list"], because: "an include without, in any case" },
+  { value: ":include:list", want: null, because: "an include needs an absolute path" },
+  { value: "error:550 gone", want: ["error 550 gone"], because: "an error with its text" },
+  { value: ":ERROR:451 4.2.1 later", want: ["error 451 4.2.1 later"], because: "an error in the other form" },
+  { value: "error:250 fine", want: null, because: "an error cannot succeed" },
+  { value: "error:550 -gone", want: null, because: "the text starts with a letter or digit" },
+  { value: "error:550", want: null, because: "an error needs a text" },
+  { value: "error:550 a\tb", want: null, because: "control characters would break the reply" },
+  { value: "error:550 f\u00FCr", want: null, because: "replies are ASCII" },
+  { value: "bob, not valid", want: null, because: "one bad item spoils the value" },
+  { value: "b\u00F6b", want: null, because: "users are ASCII" },
+  { value: "x".repeat(256), want: null, because: "a user has at most 255 characters" },
+  { value: "/" + "x".repeat(1023), want: null, because: "an item has at most 1023 characters" },
+  { value: "abc,".repeat(512), want: null, because: "a line has at most 2047 characters" },
+];
+for (const { value, want, because } of rows) {
+  const shown = value.length > 60 ? `${value.slice(0, 20)}… (${value.length})` : value;
+  Deno.test(`parseTargets() ${want === null ? "refuses" : "reads"} ${JSON.stringify(shown)}: ${because}`, () => {
+    const list = parseTargets(value);
+    assert.equal(list.valid, want !== null);
+    if (want !== null) assert.deepEqual(brief(list.targets), want);
+  });
+}
+
+Deno.test("parseTargets() returns or refuses whatever it is given", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 100 }), (text) => {
+    for (const target of parseTargets(text).targets) assert.ok(targetText(target).length > 0);
+  }));
+});
+
+Deno.test("sortTargets() orders by type, then by text", () => {
+  const { targets } = parseTargets("b@x, error:550 no, :include:/i, |cmd, /file, zoe, ann");
+  assert.deepEqual(brief(sortTargets(targets)), [
+    "user ann",
+    "user zoe",
+    "file /file",
+    "pipe cmd",
+    "include /i",
+    "address b@x",
+    "error 550 no",
+  ]);
+});
+
+Deno.test("parseIncludeFile() knows comments, continued lines, and stops a line at its first bad item", () => {
+  const text = "# staff\nzoe, ann # the boss\n\nbob,\\\n eve\r\nmax, not valid, kim\n:include:/other\nlee\n";
+  assert.deepEqual(brief(parseIncludeFile(text)), [
+    "user zoe",
+    "user ann",
+    "user bob",
+    "user eve",
+    "user max",
+    "user lee",
+  ]);
+});
