@@ -1,0 +1,132 @@
+/** DNS messages: the question we ask, and what a response says about exactly that question. Pure; the wire format is dns-packet's. */
+
+import { Buffer } from "node:buffer";
+import packet from "dns-packet";
+
+export type RecordType = "A" | "AAAA" | "MX" | "PTR";
+
+export interface MxRecord {
+  readonly preference: number;
+  /** Lower case, without the last dot; "" for the root of a null MX. */
+  readonly exchange: string;
+}
+
+/** What a response says. `alias` is the end of a chain of CNAMEs that the response did not follow to records. */
+export interface Response {
+  readonly code: "ok" | "nxdomain" | "notimplemented" | "badquery" | "failed";
+  readonly truncated: boolean;
+  /** A, AAAA: addresses; PTR: names; MX: "preference name". */
+  readonly records: readonly string[];
+  readonly alias: string | null;
+  /** Seconds that the answer, or its absence, may be kept. */
+  readonly ttl: number;
+}
+
+/** The parts of dns-packet's results that are looked at; the package has no types. */
+interface RawRecord {
+  readonly type: string;
+  readonly name: string;
+  readonly ttl?: number;
+  readonly data?: unknown;
+}
+interface RawPacket {
+  readonly type: string;
+  readonly id: number;
+  readonly rcode?: string;
+  readonly flag_tc?: boolean;
+  readonly questions: readonly RawRecord[];
+  readonly answers: readonly RawRecord[];
+  readonly authorities: readonly RawRecord[];
+}
+
+/** Octets of a UDP response that we take: fits an Ethernet frame (the DNS flag day's number). */
+const UDP_PAYLOAD = 1232;
+const MAX_RECORDS = 64;
+/** How long the absence of an answer may be kept, seconds (RFC 2308 §5 leaves it to us). */
+const NEGATIVE_TTL_MAX = 300;
+
+export function encodeQuery(id: number, name: string, type: RecordType, edns: boolean): Uint8Array {
+  const additionals = edns
+    ? [{ type: "OPT", name: ".", udpPayloadSize: UDP_PAYLOAD, extendedRcode: 0, ednsVersion: 0, flags: 0, options: [] }]
+    : [];
+  const query = {
+    type: "query",
+    id,
+    flags: packet.RECURSION_DESIRED,
+    questions: [{ type, name, class: "IN" }],
+    additionals,
+  };
+  return packet.encode(query as never) as Uint8Array;
+}
+
+/** Reads a response; null for anything that is not the response to this question: it may be forged, so go on waiting. */
+export function decodeResponse(bytes: Uint8Array, id: number, name: string, type: RecordType): Response | null {
+  let raw: RawPacket;
+  try {
+    raw = packet.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as unknown as RawPacket;
+  } catch {
+    return null;
+  }
+  if (raw.type !== "response" || raw.id !== id || raw.questions.length !== 1) return null;
+  const question = raw.questions[0]!;
+  if (question.type !== type || question.name.toLowerCase() !== name) return null;
+  const { records, alias, ttl } = follow(raw.answers, name, type);
+  return {
+    code: responseCode(raw.rcode),
+    truncated: raw.flag_tc === true,
+    records,
+    alias,
+    ttl: records.length > 0 ? ttl : negativeTtl(raw.authorities),
+  };
+}
+
+function responseCode(code: string | undefined): Response["code"] {
+  switch (code) {
+    case "NOERROR":
+      return "ok";
+    case "NXDOMAIN":
+      return "nxdomain";
+    case "NOTIMP":
+      return "notimplemented";
+    case "FORMERR":
+      return "badquery";
+    default:
+      return "failed";
+  }
+}
+
+/** Only records of the name that was asked for, or of the names that its CNAMEs lead to, are believed. */
+function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
+  let current = name;
+  let ttl = Infinity;
+  for (let hops = 0; hops < 16; hops++) {
+    const own = answers.filter((record) => record.name.toLowerCase() === current);
+    const found = own.filter((record) => record.type === type);
+    if (found.length > 0) {
+      for (const record of found) ttl = Math.min(ttl, record.ttl ?? 0);
+      return { records: found.slice(0, MAX_RECORDS).map((record) => recordText(type, record.data)), alias: null, ttl };
+    }
+    const alias = own.find((record) => record.type === "CNAME");
+    if (alias === undefined) break;
+    ttl = Math.min(ttl, alias.ttl ?? 0);
+    current = String(alias.data).toLowerCase();
+  }
+  return { records: [], alias: current === name ? null : current, ttl };
+}
+
+function recordText(type: RecordType, data: unknown): string {
+  if (type !== "MX") return String(data).toLowerCase();
+  const { preference, exchange } = data as { preference: number; exchange: string };
+  return `${preference} ${exchange === "." ? "" : exchange.toLowerCase()}`;
+}
+
+export function parseMxRecord(text: string): MxRecord {
+  const space = text.indexOf(" ");
+  return { preference: Number(text.slice(0, space)), exchange: text.slice(space + 1) };
+}
+
+function negativeTtl(authorities: readonly RawRecord[]): number {
+  const soa = authorities.find((record) => record.type === "SOA");
+  const minimum = (soa?.data as { minimum?: number } | undefined)?.minimum ?? 0;
+  return Math.min(NEGATIVE_TTL_MAX, soa?.ttl ?? 0, minimum);
+}

@@ -1,0 +1,206 @@
+/** A stub resolver: asks the name servers of resolv.conf(5), knows hosts(5), keeps answers for a while. Clock and transport are injected. */
+
+import type { ResolverSettings } from "../isolate/mod.ts";
+import {
+  decodeResponse,
+  encodeQuery,
+  type MxRecord,
+  parseMxRecord,
+  type RecordType,
+  type Response,
+} from "./message.ts";
+import { familyOf, normalAddress, normalName, reverseName } from "./names.ts";
+import { type Exchange, exchange, type Server } from "./transport.ts";
+
+/**
+ * nxdomain: there is no such name. nodata: the name has no such record. temporary: the servers failed or did not answer. invalid: no name
+ * that could be asked for.
+ */
+export type DnsFailure = "nxdomain" | "nodata" | "temporary" | "invalid";
+export type DnsResult<T> = { readonly ok: true; readonly records: readonly T[] } | {
+  readonly ok: false;
+  readonly reason: DnsFailure;
+};
+
+/** Name of an address. pass: the name leads back to the address; fail: it does not; error: it could not be found out. */
+export interface ReverseResult {
+  /** `<unknown>` for none. */
+  readonly hostname: string;
+  readonly confirmed: "pass" | "fail" | "error";
+}
+
+export interface ResolverOptions {
+  readonly exchange?: Exchange;
+  /** ms. */
+  readonly now?: () => number;
+}
+
+interface Cached {
+  readonly until: number;
+  readonly result: DnsResult<string>;
+}
+
+const MAX_CACHED = 10_000;
+const TTL_MAX_SECONDS = 3_600;
+const MAX_ALIASES = 8;
+/** Questions on their way at once; more wait. */
+const MAX_RUNNING = 200;
+/** Questions that wait; more fail as if the servers did not answer. */
+const MAX_WAITING = 5_000;
+const LOCALHOST = ["127.0.0.1", "::1"];
+
+export class Resolver {
+  readonly #settings: ResolverSettings;
+  readonly #exchange: Exchange;
+  readonly #now: () => number;
+  readonly #cache = new Map<string, Cached>();
+  readonly #asking = new Map<string, Promise<DnsResult<string>>>();
+  readonly #hosts = new Map<string, string[]>();
+  readonly #hostNames = new Map<string, string>();
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(settings: ResolverSettings, options: ResolverOptions = {}) {
+    this.#settings = settings;
+    this.#exchange = options.exchange ?? exchange;
+    this.#now = options.now ?? Date.now;
+    for (const { address, names } of settings.hosts) this.#addHost(address, names);
+  }
+
+  #addHost(text: string, names: readonly string[]): void {
+    const address = normalAddress(text);
+    if (address === null) return;
+    for (const [index, one] of names.entries()) {
+      const name = normalName(one);
+      if (name === null) continue;
+      if (index === 0 && !this.#hostNames.has(address)) this.#hostNames.set(address, name);
+      const known = this.#hosts.get(name);
+      if (known === undefined) this.#hosts.set(name, [address]);
+      else known.push(address);
+    }
+  }
+
+  /** MX records by ascending preference, those of one preference in the order of the answer. A null MX has the exchange "". */
+  async mx(domain: string): Promise<DnsResult<MxRecord>> {
+    const result = await this.#lookup(domain, "MX");
+    if (!result.ok) return result;
+    return { ok: true, records: result.records.map(parseMxRecord).sort((a, b) => a.preference - b.preference) };
+  }
+
+  /** IPv4 addresses, then IPv6 ones; only those of `family` when it is given. */
+  async addresses(name: string, family: 4 | 6 | null = null): Promise<DnsResult<string>> {
+    const normal = normalName(name);
+    if (normal === null) return { ok: false, reason: "invalid" };
+    const known = normal === "localhost" ? LOCALHOST : this.#hosts.get(normal);
+    if (known !== undefined) {
+      const records = known.filter((address) => family === null || familyOf(address) === family);
+      return records.length > 0 ? { ok: true, records } : { ok: false, reason: "nodata" };
+    }
+    if (family !== null) return await this.#lookup(normal, family === 4 ? "A" : "AAAA");
+    const [four, six] = await Promise.all([this.#lookup(normal, "A"), this.#lookup(normal, "AAAA")]);
+    const records = [...four.ok ? four.records : [], ...six.ok ? six.records : []];
+    if (records.length > 0) return { ok: true, records };
+    // What failed may have had an address: say so before saying that there is none.
+    return [four, six].find((result) => !result.ok && result.reason === "temporary") ?? four;
+  }
+
+  /** The first name that the address has, and whether it leads back (forward-confirmed reverse DNS). */
+  async reverse(text: string): Promise<ReverseResult> {
+    const address = normalAddress(text);
+    if (address === null) return { hostname: "<unknown>", confirmed: "error" };
+    const own = this.#hostNames.get(address) ?? (LOCALHOST.includes(address) ? "localhost" : undefined);
+    const found: DnsResult<string> = own === undefined
+      ? await this.#lookup(reverseName(address)!, "PTR")
+      : { ok: true, records: [own] };
+    if (!found.ok) return { hostname: "<unknown>", confirmed: "error" };
+    // Whoever owns the address writes the PTR: only what is a name goes on into rules and logs.
+    const hostname = normalName(found.records[0]!);
+    if (hostname === null) return { hostname: "<unknown>", confirmed: "error" };
+    const forward = await this.addresses(hostname, familyOf(address));
+    if (!forward.ok && forward.reason === "temporary") return { hostname, confirmed: "error" };
+    const leadsBack = forward.ok && forward.records.some((one) => normalAddress(one) === address);
+    return { hostname, confirmed: leadsBack ? "pass" : "fail" };
+  }
+
+  async #lookup(text: string, type: RecordType): Promise<DnsResult<string>> {
+    let name = normalName(text);
+    for (let hops = 0; hops < MAX_ALIASES; hops++) {
+      if (name === null) return { ok: false, reason: "invalid" };
+      const result = await this.#cached(name, type);
+      if (!result.ok || !result.records[0]?.startsWith(ALIAS)) return result;
+      name = normalName(result.records[0].slice(ALIAS.length));
+    }
+    return { ok: false, reason: "temporary" };
+  }
+
+  #cached(name: string, type: RecordType): Promise<DnsResult<string>> {
+    const key = `${type} ${name}`;
+    const kept = this.#cache.get(key);
+    if (kept !== undefined && kept.until > this.#now()) return Promise.resolve(kept.result);
+    let asking = this.#asking.get(key);
+    if (asking === undefined) {
+      asking = this.#limited(() => this.#ask(name, type, key)).finally(() => this.#asking.delete(key));
+      this.#asking.set(key, asking);
+    }
+    return asking;
+  }
+
+  async #limited(act: () => Promise<DnsResult<string>>): Promise<DnsResult<string>> {
+    if (this.#running >= MAX_RUNNING) {
+      if (this.#waiting.length >= MAX_WAITING) return { ok: false, reason: "temporary" };
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#running++;
+    try {
+      return await act();
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #ask(name: string, type: RecordType, key: string): Promise<DnsResult<string>> {
+    let notImplemented = false;
+    for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
+      for (const server of this.#settings.servers) {
+        const response = await this.#askServer(server, name, type);
+        if (response?.code === "notimplemented") notImplemented = true;
+        if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
+        return this.#keep(key, resultOf(response), response.ttl);
+      }
+    }
+    // RFC 5321 §5.1 knows no such answer; a server that has no idea of MX leaves us with the domain's addresses.
+    return { ok: false, reason: notImplemented ? "nodata" : "temporary" };
+  }
+
+  async #askServer(server: Server, name: string, type: RecordType): Promise<Response | null> {
+    const { timeoutMs } = this.#settings;
+    const ask = (over: "udp" | "tcp", edns: boolean) => {
+      const id = crypto.getRandomValues(new Uint16Array(1))[0]!;
+      const query = encodeQuery(id, name, type, edns);
+      return this.#exchange(over, server, query, timeoutMs, (bytes) => decodeResponse(bytes, id, name, type));
+    };
+    const first = await ask("udp", true);
+    // RFC 6891 §7: a server that does not know EDNS is asked without it.
+    const second = first?.code === "badquery" ? await ask("udp", false) : first;
+    return second?.truncated ? await ask("tcp", false) : second;
+  }
+
+  #keep(key: string, result: DnsResult<string>, ttl: number): DnsResult<string> {
+    if (ttl <= 0) return result;
+    this.#cache.delete(key);
+    this.#cache.set(key, { until: this.#now() + Math.min(ttl, TTL_MAX_SECONDS) * 1000, result });
+    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
+    return result;
+  }
+}
+
+/** Marks a result that is only the name to ask for next; no record text begins with it. */
+const ALIAS = "alias ";
+
+function resultOf(response: Response): DnsResult<string> {
+  if (response.records.length > 0) return { ok: true, records: response.records };
+  if (response.code === "nxdomain") return { ok: false, reason: "nxdomain" };
+  if (response.alias !== null) return { ok: true, records: [ALIAS + response.alias] };
+  return { ok: false, reason: "nodata" };
+}
