@@ -107,11 +107,11 @@ function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
       return { records: found.slice(0, MAX_RECORDS).map((record) => recordText(type, record.data)), alias: null, ttl };
     }
     const alias = own.find((record) => record.type === "CNAME");
-    if (alias === undefined) break;
+    if (alias === undefined) return { records: [], alias: hops === 0 ? null : current, ttl };
     ttl = Math.min(ttl, alias.ttl ?? 0);
     current = String(alias.data).toLowerCase();
   }
-  return { records: [], alias: current === name ? null : current, ttl };
+  return { records: [], alias: current, ttl };
 }
 
 function recordText(type: RecordType, data: unknown): string {

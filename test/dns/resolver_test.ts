@@ -1,0 +1,226 @@
+/** The resolver against a name server on loopback. */
+
+import assert from "node:assert/strict";
+import packet from "dns-packet";
+import { type DnsResult, Resolver } from "../../src/dns/mod.ts";
+import { a, aaaa, cname, type FakeDns, fakeDns, type FakeDnsOptions, mx, ptr, type Zone } from "./fake_dns.ts";
+
+interface World {
+  readonly resolver: Resolver;
+  readonly dns: FakeDns;
+  clock: number;
+}
+
+async function withZone(
+  zone: Zone,
+  act: (world: World) => Promise<void>,
+  options: FakeDnsOptions & {
+    hosts?: { address: string; names: string[] }[];
+    before?: { address: string; port: number }[];
+  } = {},
+): Promise<void> {
+  const dns = await fakeDns(zone, options);
+  const servers = [...options.before ?? [], { address: "127.0.0.1", port: dns.port }];
+  const world = { clock: 1_000_000, dns } as World & { resolver: Resolver };
+  world.resolver = new Resolver({ servers, timeoutMs: 100, attempts: 2, hosts: options.hosts ?? [] }, {
+    now: () => world.clock,
+  });
+  try {
+    await act(world);
+  } finally {
+    await dns.close();
+  }
+}
+
+function show(result: DnsResult<unknown>): string {
+  return result.ok
+    ? result.records.map((record) => typeof record === "string" ? record : Object.values(record as object).join(" "))
+      .join(", ")
+    : result.reason;
+}
+
+const zone: Zone = {
+  "mail.test": [mx(20, "b.test"), mx(10, "A.test"), mx(20, "c.test")],
+  "null.test": [mx(0, ".")],
+  "nomx.test": [a("192.0.2.1")],
+  "both.test": [aaaa("2001:db8::1"), a("192.0.2.1"), a("192.0.2.2")],
+  "six.test": [aaaa("2001:db8::1")],
+  "alias.test": [cname("both.test")],
+  "aliased-mail.test": [cname("mail.test")],
+  "elsewhere.test": [cname("other.example")],
+  "loop.test": [cname("loop2.test")],
+  "loop2.test": [cname("loop.test")],
+  "servfail.test": "SERVFAIL",
+  "refused.test": "REFUSED",
+  "notimp.test": "NOTIMP",
+  "silent.test": "silent",
+  "xn--bcher-kva.test": [a("192.0.2.9")],
+};
+
+const mxRows = [
+  {
+    name: "mail.test",
+    want: "10 a.test, 20 b.test, 20 c.test",
+    because: "sorted by preference, equal ones in the answer's order",
+  },
+  { name: "MAIL.test.", want: "10 a.test, 20 b.test, 20 c.test", because: "case and the last dot mean nothing" },
+  { name: "null.test", want: "0 ", because: "a null MX is a record" },
+  { name: "nomx.test", want: "nodata", because: "the name exists without MX" },
+  { name: "nowhere.test", want: "nxdomain", because: "the name does not exist" },
+  { name: "aliased-mail.test", want: "10 a.test, 20 b.test, 20 c.test", because: "a CNAME is followed" },
+  { name: "servfail.test", want: "temporary", because: "the server failed" },
+  { name: "refused.test", want: "temporary", because: "the server refused" },
+  { name: "notimp.test", want: "nodata", because: "a server that has no idea of MX" },
+  { name: "silent.test", want: "temporary", because: "no answer in time" },
+  { name: "loop.test", want: "temporary", because: "CNAMEs in a circle" },
+  { name: "bad..test", want: "invalid", because: "an empty label" },
+  { name: "bad name.test", want: "invalid", because: "a space" },
+  { name: "x".repeat(64) + ".test", want: "invalid", because: "a label of 64 octets" },
+  { name: "x.".repeat(130) + "test", want: "invalid", because: "a name of more than 253 octets" },
+  { name: "", want: "invalid", because: "an empty name" },
+];
+Deno.test("mx", async (test) => {
+  await withZone(zone, async ({ resolver }) => {
+    for (const { name, want, because } of mxRows) {
+      await test.step(`${name.slice(0, 30)}: ${because}`, async () => {
+        assert.equal(show(await resolver.mx(name)), want);
+      });
+    }
+  });
+});
+
+const addressRows = [
+  { name: "both.test", want: "192.0.2.1, 192.0.2.2, 2001:db8::1", because: "IPv4 before IPv6" },
+  { name: "both.test", family: 6, want: "2001:db8::1", because: "one family only" },
+  { name: "six.test", want: "2001:db8::1", because: "IPv6 alone will do" },
+  { name: "six.test", family: 4, want: "nodata", because: "not of this family" },
+  { name: "alias.test", want: "192.0.2.1, 192.0.2.2, 2001:db8::1", because: "a CNAME is followed" },
+  { name: "bücher.test", want: "192.0.2.9", because: "asked for as its A-label" },
+  { name: "mail.test", want: "nodata", because: "no address" },
+  { name: "elsewhere.test", want: "nxdomain", because: "the CNAME leads nowhere" },
+  { name: "servfail.test", want: "temporary", because: "the server failed" },
+  { name: "localhost", want: "127.0.0.1, ::1", because: "localhost is never asked about" },
+  { name: "localhost", family: 6, want: "::1", because: "localhost of one family" },
+  { name: "hosted.test", want: "192.0.2.33", because: "hosts(5) comes first" },
+] as const;
+Deno.test("addresses", async (test) => {
+  await withZone(zone, async ({ resolver }) => {
+    for (const row of addressRows) {
+      await test.step(`${row.name}: ${row.because}`, async () => {
+        assert.equal(show(await resolver.addresses(row.name, "family" in row ? row.family : null)), row.want);
+      });
+    }
+  }, { hosts: [{ address: "192.0.2.33", names: ["Hosted.test", "also"] }] });
+});
+
+const reverseZone: Zone = {
+  "1.2.0.192.in-addr.arpa": [ptr("Good.test")],
+  "good.test": [a("192.0.2.1"), aaaa("2001:db8::1")],
+  "2.2.0.192.in-addr.arpa": [ptr("good.test")],
+  "3.2.0.192.in-addr.arpa": [ptr("gone.test")],
+  "4.2.0.192.in-addr.arpa": [ptr("servfail.test")],
+  "5.2.0.192.in-addr.arpa": [ptr("evil name\n.test")],
+  "6.2.0.192.in-addr.arpa": "SERVFAIL",
+  "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": [ptr("good.test")],
+  "servfail.test": "SERVFAIL",
+};
+const reverseRows = [
+  { address: "192.0.2.1", want: "good.test pass", because: "the name leads back" },
+  { address: "2001:db8::1", want: "good.test pass", because: "IPv6 too" },
+  { address: "2001:0DB8:0::1", want: "good.test pass", because: "in any spelling" },
+  { address: "::ffff:192.0.2.1", want: "good.test pass", because: "IPv4 in IPv6's clothes" },
+  { address: "192.0.2.2", want: "good.test fail", because: "the name leads elsewhere" },
+  { address: "192.0.2.3", want: "gone.test fail", because: "the name leads nowhere" },
+  { address: "192.0.2.4", want: "servfail.test error", because: "whether the name leads back is not known" },
+  { address: "192.0.2.5", want: "<unknown> error", because: "what stands there is no host name" },
+  { address: "192.0.2.6", want: "<unknown> error", because: "the server failed" },
+  { address: "192.0.2.7", want: "<unknown> error", because: "it has no name" },
+  { address: "127.0.0.1", want: "localhost pass", because: "known without asking" },
+  { address: "nonsense", want: "<unknown> error", because: "no address" },
+];
+Deno.test("reverse", async (test) => {
+  await withZone(reverseZone, async ({ resolver }) => {
+    for (const { address, want, because } of reverseRows) {
+      await test.step(`${address}: ${because}`, async () => {
+        const { hostname, confirmed } = await resolver.reverse(address);
+        assert.equal(`${hostname} ${confirmed}`, want);
+      });
+    }
+  });
+});
+
+Deno.test("an answer is kept for its TTL and asked for once by many", () =>
+  withZone({ "x.test": [a("192.0.2.1", 30)] }, async (world) => {
+    await Promise.all([1, 2, 3].map(() => world.resolver.addresses("x.test", 4)));
+    world.clock += 29_000;
+    await world.resolver.addresses("X.test", 4);
+    assert.equal(world.dns.queries.length, 1);
+    world.clock += 2_000;
+    await world.resolver.addresses("x.test", 4);
+    assert.equal(world.dns.queries.length, 2);
+  }));
+
+Deno.test("the absence of a name is kept as long as its SOA says, 5 minutes at most", () =>
+  withZone({}, async (world) => {
+    await world.resolver.mx("x.test");
+    world.clock += 299_000;
+    await world.resolver.mx("x.test");
+    assert.equal(world.dns.queries.length, 1);
+    world.clock += 2_000;
+    await world.resolver.mx("x.test");
+    assert.equal(world.dns.queries.length, 2);
+  }, { negativeTtl: 100_000 }));
+
+Deno.test("a truncated answer is asked for again over TCP", () =>
+  withZone({ "x.test": Array.from({ length: 60 }, (_, at) => a(`192.0.2.${at}`)) }, async ({ resolver, dns }) => {
+    const found = await resolver.addresses("x.test", 4);
+    assert.equal(found.ok && found.records.length, 60);
+    assert.deepEqual(dns.queries, ["udp A x.test", "tcp A x.test"]);
+  }, { truncate: true }));
+
+Deno.test("a server that does not know EDNS is asked without it", () =>
+  withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver, dns }) => {
+    assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
+    assert.equal(dns.queries.length, 2);
+  }, { noEdns: true }));
+
+Deno.test("a dead server is passed over for the next", async () => {
+  const dead = await fakeDns({});
+  await dead.close();
+  await withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver }) => {
+    assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
+  }, { before: [{ address: "127.0.0.1", port: dead.port }] });
+});
+
+Deno.test("a failure of the servers is not kept", () =>
+  withZone({ "x.test": "SERVFAIL" }, async ({ resolver, dns }) => {
+    await resolver.mx("x.test");
+    await resolver.mx("x.test");
+    assert.equal(dns.queries.length, 4);
+  }));
+
+Deno.test("responses with another id, another question, or that cannot be read are not believed", () => {
+  const forged = (id: number, name: string) =>
+    packet.encode(
+      {
+        type: "response",
+        id,
+        questions: [{ type: "A", name, class: "IN" }],
+        answers: [{ type: "A", name, class: "IN", ttl: 60, data: "203.0.113.66" }],
+      } as never,
+    ) as Uint8Array;
+  // A name that points at itself.
+  const circle = Uint8Array.from([0, 0, 128, 0, 0, 1, 0, 0, 0, 0, 0, 0, 192, 12, 0, 1, 0, 1]);
+  return withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver }) => {
+    assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
+  }, {
+    forge: (
+      { id },
+    ) => [forged(id ^ 1, "x.test"), forged(id, "y.test"), new Uint8Array(3), circle, new Uint8Array(600).fill(255)],
+  });
+});
+
+Deno.test("records of names that were not asked for are not believed", () =>
+  withZone({ "x.test": [{ type: "A", data: "203.0.113.66", name: "z.test" }] }, async ({ resolver }) => {
+    assert.equal(show(await resolver.addresses("x.test", 4)), "nodata");
+  }));
