@@ -46,7 +46,10 @@ export type Deliverable =
     readonly user: string;
     /** What stood behind the delimiter in `user+tag`, "" for none. */
     readonly subAddress: string;
-    /** Shell command of a pipe or file target; "" for the action's own method. */
+    /**
+     * What an alias names instead of a mailbox: a shell command, or with `>` in front the absolute path of a file to append to in mbox
+     * format. "" for the action's own method.
+     */
     readonly exec: string;
   }
   | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };

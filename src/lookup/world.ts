@@ -1,11 +1,10 @@
 /** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
 
-import type { Action, LocalAction } from "../config/types.ts";
+import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { AccountResult, Expansion, LookupSettings } from "../isolate/mod.ts";
 import { expand, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
   LookupError,
-  lowerCase,
   parseIncludeFile,
   parseUserInfo,
   type ReadTable,
@@ -61,7 +60,7 @@ export class LookupWorld {
     if (action?.kind !== "local") {
       return { ok: false, temporary: true, text: `There is no local action "${actionName}"` };
     }
-    const account = this.#findUser(action, lowerCase(user));
+    const account = this.#findUser(action, tableKey(user));
     const identity = action.user === null ? account : this.#machine.accounts.find(action.user);
     if (account instanceof LookupError || identity instanceof LookupError) {
       return { ok: false, temporary: true, text: "Temporary failure in user lookup" };
@@ -89,7 +88,9 @@ export class LookupWorld {
 
   /** `user` is lower-case, as all keys of lookups are. */
   #findUser(action: LocalAction, user: string): UserInfo | null | LookupError {
-    if (action.userbase === null) return this.#machine.accounts.find(user);
+    if (action.userbase === null || action.userbase === BUILTIN_TABLES.accounts) {
+      return this.#machine.accounts.find(user);
+    }
     const value = this.#tables.get(action.userbase).lookup(user);
     if (value === null || value instanceof LookupError) return value;
     return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);

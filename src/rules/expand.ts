@@ -3,10 +3,10 @@
  * knows no tables, files or accounts. `.forward` files are not read: a user who was found is delivered to.
  */
 
-import type { Action, LocalAction } from "../config/types.ts";
+import { type Action, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Deliverable, Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
-import { type ListTarget, LookupError, lowerCase, parseTargets, sortTargets, targetText } from "../tables/mod.ts";
+import { type ListTarget, LookupError, parseTargets, sortTargets, targetText } from "../tables/mod.ts";
 import { aliasKeys, splitTag, virtualKeys } from "./keys.ts";
 import type { Decision, Subject } from "./match.ts";
 import { errorRefusal, type Refusal, refusals } from "./replies.ts";
@@ -134,7 +134,7 @@ class Expander {
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
       return found === 0 ? this.#refuse("expansionPermanent") : null;
     }
-    this.#insert({ type: "user", name: lowerCase(dest.local) }, node);
+    this.#insert({ type: "user", name: tableKey(dest.local) }, node);
     return null;
   }
 
@@ -149,7 +149,7 @@ class Expander {
       if (found instanceof LookupError) return this.#fail(found, `Table "${mapping}"`, "expansionTemporary");
       if (found > 0) return null;
     }
-    const [user, subAddress] = splitTag(lowerCase(name), this.#world.delimiter);
+    const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
     const known = this.#world.hasAccount(action, user);
     if (known instanceof LookupError) return this.#fail(known, "Accounts", "temporary");
     if (!known) return this.#refuse("unknownUser");

@@ -1,7 +1,7 @@
 /** The keys under which a recipient is looked up in alias and virtual tables, in their order. Asks no table. */
 
+import { tableKey } from "../config/mod.ts";
 import type { Mailbox } from "../envelope/mod.ts";
-import { lowerCase } from "../tables/mod.ts";
 
 /** `user+tag` at the first delimiter: user and tag, "" for no tag. */
 export function splitTag(local: string, delimiter: string): readonly [user: string, tag: string] {
@@ -11,7 +11,7 @@ export function splitTag(local: string, delimiter: string): readonly [user: stri
 
 /** Keys of an alias table: the whole name, then the name without its tag. */
 export function aliasKeys(name: string, delimiter: string): readonly string[] {
-  const folded = lowerCase(name);
+  const folded = tableKey(name);
   const at = folded.indexOf(delimiter);
   return at < 0 ? [folded] : [folded, folded.slice(0, at)];
 }
@@ -21,8 +21,8 @@ export function aliasKeys(name: string, delimiter: string): readonly string[] {
  * last two only if there is a domain: without one the name came out of a mapping and stands for an account.
  */
 export function virtualKeys(address: Mailbox, delimiter: string): readonly string[] {
-  const domain = lowerCase(address.domain);
-  const [user, tag] = splitTag(lowerCase(address.local), delimiter);
+  const domain = tableKey(address.domain);
+  const [user, tag] = splitTag(tableKey(address.local), delimiter);
   const full = tag === "" ? [] : [`${user}${delimiter}${tag}`];
   const names = [...full, user];
   const catchAll = domain === "" ? [] : [`@${domain}`, "@"];

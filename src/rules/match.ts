@@ -1,8 +1,8 @@
 /** Which `match` rule is the first to fit an envelope. Pure but for the tables that it asks; expands nothing. */
 
-import type { Rule, RuleFrom, TableTest } from "../config/types.ts";
+import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
 import type { Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
-import { ANYDESTINATION, ANYHOST, LookupError, type Service, type Table } from "../tables/mod.ts";
+import { LookupError, type Service, type Table } from "../tables/mod.ts";
 
 /** What the rules look at. */
 export interface Subject {
@@ -105,7 +105,7 @@ function compileFrom(from: RuleFrom, tables: TableSource): Criterion | null {
       return compileRdns(from, tables);
     case "source":
       // Every client has an address, or is local.
-      if (from.table === ANYHOST && !from.negated) return null;
+      if (from.table === BUILTIN_TABLES.anyHost && !from.negated) return null;
       return compileTest(from, "netaddr", tables, ({ internal, origin }) => internal ? SOURCE_LOCAL : origin.address);
   }
 }
@@ -127,7 +127,9 @@ function compileRdns(from: Extract<RuleFrom, { kind: "rdns" }>, tables: TableSou
 }
 
 function compileFor(test: TableTest, tables: TableSource): Criterion | null {
-  if (test.table === ANYDESTINATION && !test.negated && !test.regex) return ({ dest }) => dest.domain !== "";
+  if (test.table === BUILTIN_TABLES.anyDestination && !test.negated && !test.regex) {
+    return ({ dest }) => dest.domain !== "";
+  }
   return compileTest(test, "domain", tables, ({ dest }) => dest.domain);
 }
 

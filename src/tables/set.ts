@@ -1,14 +1,7 @@
 /** All tables of a configuration by name, the built-in ones among them, and how a table is read again. Decides nothing about mail. */
 
-import type { StaticTable } from "../config/types.ts";
+import { BUILTIN_TABLES, type StaticTable, tableKey } from "../config/mod.ts";
 import { Table } from "./table.ts";
-import { lowerCase } from "./text.ts";
-
-/** Built-in tables; their names cannot be written in smtpd.conf without quotes. */
-export const LOCALNAMES = "<localnames>";
-export const LOCALHOST = "<localhost>";
-export const ANYHOST = "<anyhost>";
-export const ANYDESTINATION = "<anydestination>";
 
 /** What this machine is called; the built-in tables follow from it. */
 export interface LocalNames {
@@ -21,14 +14,14 @@ function builtinTables(local: LocalNames): StaticTable[] {
   const list = (name: string, keys: readonly string[]): StaticTable => ({
     name,
     kind: "list",
-    entries: keys.map((key) => [lowerCase(key), ""] as const),
+    entries: keys.map((key) => [tableKey(key), ""] as const),
     path: null,
   });
   return [
-    list(LOCALNAMES, ["localhost", local.serverName, ...local.localAddresses.flatMap(literals)]),
-    list(LOCALHOST, ["local", ...local.localAddresses]),
-    list(ANYHOST, ["local", "0.0.0.0/0", "::/0"]),
-    list(ANYDESTINATION, ["*"]),
+    list(BUILTIN_TABLES.localNames, ["localhost", local.serverName, ...local.localAddresses.flatMap(literals)]),
+    list(BUILTIN_TABLES.localHost, ["local", ...local.localAddresses]),
+    list(BUILTIN_TABLES.anyHost, ["local", "0.0.0.0/0", "::/0"]),
+    list(BUILTIN_TABLES.anyDestination, ["*"]),
   ];
 }
 

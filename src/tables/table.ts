@@ -1,10 +1,10 @@
 /** One static table, compiled for lookups. Reads no file; what the answers mean is known to those who ask. */
 
-import type { StaticTable } from "../config/types.ts";
+import { LANGUAGE_LIMITS, type StaticTable, tableKey } from "../config/mod.ts";
 import { DomainMatcher } from "./domain.ts";
 import { MailboxMatcher } from "./mailaddr.ts";
 import { NetworkMatcher } from "./netaddr.ts";
-import { LookupError, lowerCase, MAX_KEY } from "./text.ts";
+import { LookupError } from "./error.ts";
 
 /** How the keys of a table are compared with the key that is asked for. */
 export type Service = "string" | "domain" | "netaddr" | "mailaddr";
@@ -64,16 +64,16 @@ export class Table {
 
   /** Is there an entry that matches `key`? */
   check(service: Service, key: string): boolean | LookupError {
-    if (key.length > MAX_KEY) return TOO_LONG;
-    const folded = lowerCase(key);
+    if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
+    const folded = tableKey(key);
     if (service === "string") return this.#values.has(folded);
     return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
   }
 
   /** Value of the entry whose key equals `key`; null when there is none. */
   lookup(key: string): string | null | LookupError {
-    if (key.length > MAX_KEY) return TOO_LONG;
-    return this.#values.get(lowerCase(key)) ?? null;
+    if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
+    return this.#values.get(tableKey(key)) ?? null;
   }
 
   /** The keys one after the other, again and again; null when there are none. */

@@ -1,7 +1,7 @@
 /** Evaluation of match rules. */
 
 import assert from "node:assert/strict";
-import type { Rule } from "../../src/config/types.ts";
+import type { Rule } from "../../src/config/mod.ts";
 import { RuleSet, type Subject } from "../../src/rules/mod.ts";
 import { TableSet } from "../../src/tables/mod.ts";
 import { forAny, fromAny, HERE, list, mailbox, rule, subject, test } from "./support.ts";

@@ -8,7 +8,7 @@ import type {
   Rule,
   StaticTable,
   TableTest,
-} from "../../src/config/types.ts";
+} from "../../src/config/mod.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
 import { expand, type ExpansionWorld, RuleSet, type Subject } from "../../src/rules/mod.ts";
 import { LookupError, parseIncludeFile, TableSet } from "../../src/tables/mod.ts";

@@ -1,19 +1,8 @@
 /** Tables: lookups, rotation, reading again, accounts, and the time that a large one costs. */
 
 import assert from "node:assert/strict";
-import type { StaticTable } from "../../src/config/types.ts";
-import {
-  ANYDESTINATION,
-  ANYHOST,
-  LOCALHOST,
-  LOCALNAMES,
-  LookupError,
-  parsePasswd,
-  parseUserInfo,
-  type ReadTable,
-  Table,
-  TableSet,
-} from "../../src/tables/mod.ts";
+import type { StaticTable } from "../../src/config/mod.ts";
+import { LookupError, parsePasswd, parseUserInfo, type ReadTable, Table, TableSet } from "../../src/tables/mod.ts";
 
 function table(kind: "list" | "map", entries: readonly (readonly [string, string])[], path: string | null = null) {
   return { name: "t", kind, entries, path } satisfies StaticTable;
@@ -50,21 +39,21 @@ Deno.test("Table compares one list by the service that is asked for", () => {
 });
 
 const builtin = [
-  { name: LOCALNAMES, service: "domain", key: "localhost", want: true },
-  { name: LOCALNAMES, service: "domain", key: "mail.example.ORG", want: true },
-  { name: LOCALNAMES, service: "domain", key: "192.0.2.7", want: true },
-  { name: LOCALNAMES, service: "domain", key: "[192.0.2.7]", want: true },
-  { name: LOCALNAMES, service: "domain", key: "[::1]", want: true },
-  { name: LOCALNAMES, service: "domain", key: "[IPv6:::1]", want: true },
-  { name: LOCALNAMES, service: "domain", key: "example.org", want: false },
-  { name: LOCALHOST, service: "netaddr", key: "local", want: true },
-  { name: LOCALHOST, service: "netaddr", key: "[::1]", want: true },
-  { name: LOCALHOST, service: "netaddr", key: "192.0.2.7", want: true },
-  { name: LOCALHOST, service: "netaddr", key: "192.0.2.8", want: false },
-  { name: ANYHOST, service: "netaddr", key: "local", want: true },
-  { name: ANYHOST, service: "netaddr", key: "198.51.100.1", want: true },
-  { name: ANYHOST, service: "netaddr", key: "[2001:db8::1]", want: true },
-  { name: ANYDESTINATION, service: "domain", key: "anything.example", want: true },
+  { name: "<localnames>", service: "domain", key: "localhost", want: true },
+  { name: "<localnames>", service: "domain", key: "mail.example.ORG", want: true },
+  { name: "<localnames>", service: "domain", key: "192.0.2.7", want: true },
+  { name: "<localnames>", service: "domain", key: "[192.0.2.7]", want: true },
+  { name: "<localnames>", service: "domain", key: "[::1]", want: true },
+  { name: "<localnames>", service: "domain", key: "[IPv6:::1]", want: true },
+  { name: "<localnames>", service: "domain", key: "example.org", want: false },
+  { name: "<localhost>", service: "netaddr", key: "local", want: true },
+  { name: "<localhost>", service: "netaddr", key: "[::1]", want: true },
+  { name: "<localhost>", service: "netaddr", key: "192.0.2.7", want: true },
+  { name: "<localhost>", service: "netaddr", key: "192.0.2.8", want: false },
+  { name: "<anyhost>", service: "netaddr", key: "local", want: true },
+  { name: "<anyhost>", service: "netaddr", key: "198.51.100.1", want: true },
+  { name: "<anyhost>", service: "netaddr", key: "[2001:db8::1]", want: true },
+  { name: "<anydestination>", service: "domain", key: "anything.example", want: true },
 ] as const;
 for (const { name, service, key, want } of builtin) {
   Deno.test(`TableSet: the built-in table ${name} ${want ? "holds" : "does not hold"} ${key}`, () => {
