@@ -1,0 +1,154 @@
+/** Files that lookups read: accounts, tables, includes; and the isolate itself in the real runtime. */
+
+import assert from "node:assert/strict";
+import type { FromLookup, FromMain, LookupSettings, LookupToControl, ToMain } from "../../src/isolate/mod.ts";
+import { lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
+import { LookupError } from "../../src/tables/mod.ts";
+import { CLIENT, forAny, fromAny, local, mailbox, map, relay, rule } from "../rules/support.ts";
+
+Deno.test("SystemAccounts looks at the file at most once a second, and reads it only when it changed", () => {
+  let text = "bob:x:1:1::/home/bob:";
+  let stamp = "1";
+  let now = 0;
+  const seen = { stamps: 0, reads: 0 };
+  const accounts = new SystemAccounts({
+    read: () => (seen.reads++, text),
+    stamp: () => (seen.stamps++, stamp),
+  }, () => now);
+  const exists = (name: string) => accounts.find(name) !== null;
+  assert.deepEqual([exists("bob"), exists("eve"), seen], [true, false, { stamps: 1, reads: 1 }]);
+  text = "eve:x:2:2::/home/eve:";
+  stamp = "2";
+  now = 999;
+  assert.deepEqual([exists("bob"), exists("eve"), seen], [true, false, { stamps: 1, reads: 1 }]);
+  now = 1000;
+  assert.deepEqual([exists("bob"), exists("eve"), seen], [false, true, { stamps: 2, reads: 2 }]);
+  now = 5000;
+  assert.deepEqual([exists("eve"), seen], [true, { stamps: 3, reads: 2 }]);
+});
+
+Deno.test("SystemAccounts answers with an error while the file is away, and recovers", () => {
+  let broken = false;
+  let now = 0;
+  const check = (value: string) => {
+    if (broken) throw new Error("gone");
+    return value;
+  };
+  const accounts = new SystemAccounts({ read: () => check("bob:x:1:1::/:"), stamp: () => check("1") }, () => now);
+  assert.equal((accounts.find("bob") as { uid: number }).uid, 1);
+  [broken, now] = [true, 1000];
+  assert.ok(accounts.find("bob") instanceof LookupError);
+  [broken, now] = [false, 2000];
+  assert.equal((accounts.find("bob") as { uid: number }).uid, 1);
+});
+
+function settingsOf(folder: string): LookupSettings {
+  const aliases = map("al", { team: `bob@r.org, :include:${folder}/list`, secret: `:include:${folder}/secret` });
+  return {
+    house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+    tables: { al: { ...aliases, path: `${folder}/aliases` } },
+    rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
+    actions: { a: local("a", { alias: "al" }), out: relay("out") },
+    subAddressDelimiter: "+",
+    localAddresses: ["127.0.0.1"],
+    resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [{ address: "192.0.2.1", names: ["h.example.net"] }] },
+  };
+}
+
+Deno.test("lookupFiles() names the accounts, the table files, and what alias tables include", () => {
+  assert.deepEqual(lookupFiles(settingsOf("/f")), ["/etc/passwd", "/f/aliases", "/f/list", "/f/secret"]);
+});
+
+async function withFolder(test: (folder: string) => void | Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("openMachine() reads tables, tells the line of an error, and refuses what is no regular file", () =>
+  withFolder((folder) => {
+    const { readTable, readText, accounts } = openMachine();
+    Deno.writeTextFileSync(`${folder}/good`, "# aliases\nBob: robert\n");
+    Deno.writeTextFileSync(`${folder}/bad`, "bob: robert\neve\n");
+    const path = `${folder}/good`;
+    assert.deepEqual(readTable("t", path), { name: "t", kind: "map", entries: [["bob", "robert"]], path });
+    assert.deepEqual(readTable("t", `${folder}/bad`), { error: `${folder}/bad:2 invalid map entry` });
+    assert.match((readTable("t", `${folder}/none`) as { error: string }).error, /\/none: .*No such file/);
+    assert.match((readTable("t", folder) as { error: string }).error, /Not a regular file/);
+    assert.equal(readText(path), "# aliases\nBob: robert\n");
+    Deno.writeFileSync(path, new Uint8Array((1 << 20) + 1));
+    assert.throws(() => readText(path), /Larger than/);
+    assert.equal((accounts.find("root") as { uid: number }).uid, 0);
+  }));
+
+/** The real worker, with permission to read its files but for `secret`. */
+function startWorker(folder: string) {
+  const settings = settingsOf(folder);
+  const read = lookupFiles(settings).filter((path) => !path.endsWith("/secret"));
+  const permissions = { read, env: false, net: false, run: false, write: false, ffi: false, sys: false } as const;
+  const entry = new URL("../../workers/lookup.ts", import.meta.url);
+  const worker = new Worker(entry, { type: "module", deno: { permissions } });
+  const send = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<ToMain>) => data.type === "ready" && resolve();
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+  });
+  send({ type: "start", role: "lookup", index: 0, settings, verbose: false, traces: [] });
+  const ports: MessagePort[] = [];
+  const ask = (name: "smtp-lookup" | "control-lookup", question: unknown) => {
+    const { port1, port2 } = new MessageChannel();
+    ports.push(port1);
+    send({ type: "door", name, peer: 0, port: port2 }, [port2]);
+    return new Promise<FromLookup | LookupToControl>((resolve) => {
+      port1.onmessage = ({ data }) => resolve(data[0]);
+      port1.postMessage([question]);
+    });
+  };
+  const close = () => {
+    ports.forEach((port) => port.close());
+    worker.terminate();
+  };
+  return { ready, ask, close };
+}
+
+const expansion = (rcpt: string) => ({
+  type: "expand",
+  call: 1,
+  origin: CLIENT,
+  tls: false,
+  sender: null,
+  rcpt: mailbox(rcpt),
+});
+
+async function relayed(worker: ReturnType<typeof startWorker>, rcpt: string) {
+  const answer = await worker.ask("smtp-lookup", expansion(rcpt));
+  assert.ok(answer.type === "expanded");
+  return answer.result.ok ? answer.result.targets.map(({ dest }) => `${dest.local}@${dest.domain}`) : answer.result;
+}
+
+Deno.test("The lookup isolate answers in the real runtime, reads its own files, and no other", () =>
+  withFolder(async (folder) => {
+    Deno.writeTextFileSync(`${folder}/list`, "eve@r.org\n");
+    Deno.writeTextFileSync(`${folder}/secret`, "spy@r.org\n");
+    Deno.writeTextFileSync(`${folder}/aliases`, "team: max@r.org\n");
+    const worker = startWorker(folder);
+    try {
+      await worker.ready;
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["eve@r.org", "bob@r.org"]);
+      const refused = { ok: false, code: 550, text: "5.1.1 Invalid recipient: <secret@localhost>" };
+      assert.deepEqual(await relayed(worker, "secret@localhost"), refused, "the include that it may not read is empty");
+      const update = { type: "update-table", call: 2, table: "al" };
+      assert.deepEqual(await worker.ask("control-lookup", update), { type: "updated", call: 2, error: null });
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org"]);
+      const name = await worker.ask("smtp-lookup", { type: "client-name", call: 3, address: "192.0.2.1" });
+      assert.deepEqual(name, { type: "client-name", call: 3, hostname: "h.example.net", confirmed: "pass" });
+    } finally {
+      worker.close();
+    }
+  }));

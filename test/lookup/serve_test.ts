@@ -1,0 +1,271 @@
+/** The lookup isolate at its doors, with a fake house around it. */
+
+import assert from "node:assert/strict";
+import type { Event } from "../../src/events/mod.ts";
+import type { Channel, ControlToLookup, FromLookup, Isolate, LookupSettings } from "../../src/isolate/mod.ts";
+import type { LookupToControl, ToLookup } from "../../src/isolate/mod.ts";
+import { type ClientNamer, type LookupParts, serveLookup, SystemAccounts } from "../../src/lookup/mod.ts";
+import type { ReadTable } from "../../src/tables/mod.ts";
+import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from "../rules/support.ts";
+
+const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nvmail:x:8:8::/var/vmail:/bin/false\n";
+
+const SETTINGS: LookupSettings = {
+  house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+  tables: {
+    al: { ...map("al", { team: "bob, :include:/l" }), path: "/etc/aliases" },
+    base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
+    hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
+    routes: map("routes", { "example.com": "smtps://mx.example.com" }),
+  },
+  rules: [rule({ for: forAny, from: fromAny })],
+  actions: {
+    a: local("a", { alias: "al" }),
+    virtual: local("virtual", { userbase: "base" }),
+    vmail: local("vmail", { user: "vmail" }),
+    ghost: local("ghost", { user: "nobody" }),
+    both: local("both", { userbase: "base", user: "vmail" }),
+    out: relay("out"),
+    smart: relay("smart", { host: "hosts" }),
+    routed: relay("routed", { domain: "routes" }),
+  },
+  subAddressDelimiter: "+",
+  localAddresses: ["127.0.0.1"],
+  resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
+};
+
+/** Both ends of a door without a port between them. */
+function pair<Answer, Ask>() {
+  const answers: Answer[] = [];
+  const served: Channel<Answer, Ask> = {
+    send: (message) => void answers.push(message),
+    onmessage: () => {},
+    onreset: () => {},
+  };
+  return { answers, served };
+}
+
+function house(parts: { namer?: ClientNamer; readTable?: ReadTable; passwd?: () => string } = {}) {
+  const events: Event[] = [];
+  const questions = pair<FromLookup, ToLookup>();
+  const orders = pair<LookupToControl, ControlToLookup>();
+  const doors: string[] = [];
+  const isolate: Isolate<"lookup"> = {
+    role: "lookup",
+    index: 0,
+    settings: SETTINGS,
+    report: (event) => void events.push(event),
+    ask: () => assert.fail("lookup asks nobody"),
+    serve(name, welcome) {
+      doors.push(name);
+      if (name === "smtp-lookup") welcome(questions.served as never, 0);
+      if (name === "control-lookup") welcome(orders.served as never, 0);
+    },
+    tell: () => {},
+    traces: (trace) => trace === "expand",
+    verbose: false,
+    onsession: () => {},
+    onanswer: () => {},
+    onstop: () => {},
+  };
+  const machine: LookupParts["machine"] = {
+    accounts: new SystemAccounts({ read: parts.passwd ?? (() => PASSWD), stamp: () => "" + Math.random() }, () => 0),
+    readText: () => {
+      throw new Error("No such file");
+    },
+    readTable: parts.readTable ?? (() => assert.fail("no table is to be read")),
+  };
+  const namer = parts.namer ?? { reverse: () => assert.fail("no name is to be asked for") };
+  serveLookup(isolate, { machine, namer });
+  const ask = (question: ToLookup) => {
+    questions.answers.length = 0;
+    questions.served.onmessage(question);
+    return questions.answers;
+  };
+  const order = (table: string) => {
+    orders.served.onmessage({ type: "update-table", call: 7, table });
+    return orders.answers;
+  };
+  return { ask, order, events, doors, answers: questions.answers };
+}
+
+const logged = (events: readonly Event[], level: string) =>
+  events.flatMap((event) => event.type === "log" && event.level === level ? [event.text] : []);
+
+const expansion = (rcpt: string): ToLookup => ({
+  type: "expand",
+  call: 5,
+  origin: CLIENT,
+  tls: false,
+  sender: null,
+  rcpt: mailbox(rcpt),
+});
+
+Deno.test("serveLookup() serves every door that leads to it", () => {
+  const doors = ["smtp-lookup", "relay-lookup", "delivery-lookup", "queue-lookup", "control-lookup"];
+  assert.deepEqual(house().doors, doors);
+});
+
+Deno.test("serveLookup() expands a recipient in the turn of the question, and logs a missing include", () => {
+  const { ask, events } = house();
+  const target = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
+  const result = { ok: true, targets: [target], internal: [false] };
+  assert.deepEqual(ask(expansion("team@x")), [{ type: "expanded", call: 5, result }]);
+  assert.deepEqual(logged(events, "warn"), ["warn: Cannot read the include file /l: No such file"]);
+  assert.deepEqual(events.filter(({ type }) => type === "trace"), [
+    { type: "trace", trace: "expand", text: "expand: team@x: 1 envelopes" },
+  ]);
+});
+
+Deno.test("serveLookup() turns unknown users away, and nobody while the accounts cannot be read", () => {
+  const reply = ({ ask }: ReturnType<typeof house>) => {
+    const [answer] = ask(expansion("eve@x"));
+    return answer?.type === "expanded" && !answer.result.ok ? answer.result.code : null;
+  };
+  assert.equal(reply(house()), 550);
+  const broken = house({
+    passwd: () => {
+      throw new Error("Too many open files");
+    },
+  });
+  assert.equal(reply(broken), 451);
+  assert.deepEqual(logged(broken.events, "warn"), [
+    "warn: Accounts: Cannot read the system accounts: Too many open files",
+  ]);
+});
+
+const bob = { name: "bob", uid: 1000, gid: 1001, home: "/home/bob" };
+const joe = { name: "joe", uid: 2000, gid: 2000, home: "/home/virtual/joe" };
+const vmail = { name: "vmail", uid: 8, gid: 8, home: "/var/vmail" };
+const accounts = [
+  { action: "a", user: "bob", want: { ok: true, account: bob, identity: bob }, because: "a system account" },
+  { action: "a", user: "Bob", want: { ok: true, account: bob, identity: bob }, because: "the key is folded" },
+  {
+    action: "vmail",
+    user: "bob",
+    want: { ok: true, account: bob, identity: vmail },
+    because: "the action names a user",
+  },
+  { action: "virtual", user: "joe", want: { ok: true, account: joe, identity: joe }, because: "of the userbase" },
+  { action: "both", user: "joe", want: { ok: true, account: joe, identity: vmail }, because: "userbase and user" },
+  { action: "a", user: "eve", want: "permanent", because: "no such account" },
+  { action: "virtual", user: "bob", want: "permanent", because: "an account that is not in the userbase" },
+  { action: "ghost", user: "bob", want: "permanent", because: "the action's user is unknown" },
+  { action: "virtual", user: "odd", want: "temporary", because: "a userbase entry is malformed" },
+  { action: "nosuch", user: "bob", want: "temporary", because: "the action is gone" },
+  { action: "out", user: "bob", want: "temporary", because: "a relay has no accounts" },
+] as const;
+for (const { action, user, want, because } of accounts) {
+  Deno.test(`serveLookup() answers for the account ${user} of action ${action}: ${because}`, () => {
+    const [answer] = house().ask({ type: "account", call: 3, action, user });
+    assert.ok(answer?.type === "account" && answer.call === 3);
+    const { result } = answer;
+    assert.deepEqual(result.ok ? result : result.temporary ? "temporary" : "permanent", want);
+  });
+}
+
+Deno.test("serveLookup() hands out smarthosts in turn, by domain, or none", () => {
+  const { ask } = house();
+  const url = (action: string, domain: string) => {
+    const [answer] = ask({ type: "smarthost", call: 1, action, domain });
+    return answer?.type === "smarthost" ? answer.url : undefined;
+  };
+  assert.deepEqual([1, 2, 3].map(() => url("smart", "any.example")), [
+    "smtp://a.example.net",
+    "smtp://b.example.net",
+    "smtp://a.example.net",
+  ]);
+  assert.equal(url("routed", "Example.com"), "smtps://mx.example.com");
+  assert.equal(url("routed", "a.example.com"), null);
+  assert.equal(url("out", "example.com"), null);
+  assert.equal(url("nosuch", "example.com"), null);
+});
+
+Deno.test("serveLookup() gives the local socket the server's own name, without DNS", () => {
+  assert.deepEqual(house().ask({ type: "client-name", call: 2, address: "local" }), [
+    { type: "client-name", call: 2, hostname: "mail.example.org", confirmed: "pass" },
+  ]);
+});
+
+Deno.test("serveLookup() gives a client the name that DNS has for it", async () => {
+  const asked: string[] = [];
+  const namer: ClientNamer = {
+    reverse(address) {
+      asked.push(address);
+      return Promise.resolve({ hostname: "host.example.net", confirmed: "fail" });
+    },
+  };
+  const { ask, answers } = house({ namer });
+  ask({ type: "client-name", call: 2, address: "[2001:db8::1]" });
+  await Promise.resolve();
+  assert.deepEqual(asked, ["2001:db8::1"]);
+  assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "host.example.net", confirmed: "fail" }]);
+});
+
+Deno.test("serveLookup() calls a client <unknown> when the resolver breaks", async () => {
+  const { ask, answers, events } = house({ namer: { reverse: () => Promise.reject(new Error("No sockets")) } });
+  ask({ type: "client-name", call: 2, address: "192.0.2.1" });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "<unknown>", confirmed: "error" }]);
+  assert.deepEqual(logged(events, "warn"), ["warn: No name for the client 192.0.2.1: No sockets"]);
+});
+
+const malformed: { question: unknown; want: unknown[]; because: string }[] = [
+  { question: null, want: [], because: "nothing at all" },
+  { question: { type: "expand" }, want: [], because: "a question without a number" },
+  { question: { type: "dance", call: 1 }, want: [], because: "a question of no known type" },
+  {
+    question: { type: "expand", call: 1, rcpt: { local: 7 } },
+    want: [{
+      type: "expanded",
+      call: 1,
+      result: { ok: false, code: 451, text: "4.3.0 Temporary failure: <7@undefined>" },
+    }],
+    because: "a recipient that is none",
+  },
+  {
+    question: { type: "client-name", call: 1, address: 7 },
+    want: [{ type: "client-name", call: 1, hostname: "<unknown>", confirmed: "error" }],
+    because: "an address that is none",
+  },
+  {
+    question: { type: "account", call: 1, action: "a", user: null },
+    want: [{
+      type: "account",
+      call: 1,
+      result: { ok: false, temporary: true, text: "Temporary failure in user lookup" },
+    }],
+    because: "a user that is none",
+  },
+  {
+    question: { type: "smarthost", call: 1, action: "routed", domain: {} },
+    want: [{ type: "smarthost", call: 1, url: null }],
+    because: "a domain that is none",
+  },
+];
+for (const { question, want, because } of malformed) {
+  Deno.test(`serveLookup() survives ${because}, logs it, and answers the next question`, () => {
+    const { ask, events } = house();
+    assert.deepEqual([...ask(question as ToLookup)], want);
+    assert.equal(logged(events, "crit").length, 1);
+    assert.equal(ask(expansion("bob@x")).length, 1);
+  });
+}
+
+Deno.test("serveLookup() reads a table again when it is told to, and says so", () => {
+  const readTable: ReadTable = (name, path) => ({ ...map(name, { team: "root" }), path });
+  const { ask, order, events } = house({ readTable });
+  assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: null }]);
+  assert.deepEqual(logged(events, "info"), ['info: Table "al" successfully updated']);
+  const [answer] = ask(expansion("team@x"));
+  assert.ok(answer?.type === "expanded" && answer.result.ok);
+  assert.deepEqual(answer.result.targets.map((target) => target.agent === "mda" && target.user), ["root"]);
+});
+
+Deno.test("serveLookup() keeps a table whose file cannot be read, and says why", () => {
+  const { ask, order, events } = house({ readTable: () => ({ error: "/etc/aliases:3 invalid map entry" }) });
+  assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: "/etc/aliases:3 invalid map entry" }]);
+  assert.deepEqual(logged(events, "info"), ['info: Failed to update table "al": /etc/aliases:3 invalid map entry']);
+  const [answer] = ask(expansion("team@x"));
+  assert.ok(answer?.type === "expanded" && answer.result.ok);
+});
