@@ -85,8 +85,14 @@ export class PeerGone extends Error {
   }
 }
 
+/** Messages that are questions or answers carry `call`; others do not. */
+interface Message {
+  readonly type: string;
+  readonly call?: number;
+}
+
 /** Questions and answers over a channel, matched by `call`. */
-export class Caller<Ask extends { call?: number }, Answer extends { call?: number }> {
+export class Caller<Ask extends Message, Answer extends Message> {
   readonly #channel: Channel<Ask, Answer>;
   readonly #waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
   #next = 1;
