@@ -1,0 +1,164 @@
+/**
+ * What sendmail(8) makes of the text on its standard input: a header that is complete, recipients from it, a body that fits the wire. Works
+ * on octets with LF line ends; pure but for the date that it is given.
+ */
+
+import { parseAddressList } from "./addresses.ts";
+import { encodeQuotedPrintable } from "./quoted-printable.ts";
+
+/** Body lines of this many octets or more need an encoding: a line on the wire may have 998 (RFC 5321 §4.5.3.1.6). */
+export const LONG_LINE = 990;
+
+/** A header field with its continuation lines, each with its LF. */
+interface Field {
+  /** Lower-case, "" for a line that is no field. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The input, split but not changed. */
+export interface Draft {
+  readonly fields: readonly Field[];
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** What a draft may lack. */
+export interface Completion {
+  /** Value of From. */
+  readonly from: string;
+  /** Value of Date. */
+  readonly date: string;
+}
+
+const RECOGNISED = new Set([
+  "from",
+  "to",
+  "cc",
+  "bcc",
+  "subject",
+  "date",
+  "message-id",
+  "mime-version",
+  "content-type",
+  "content-disposition",
+  "content-transfer-encoding",
+  "user-agent",
+]);
+const LF = 10, CR = 13;
+/** Octets as characters and back, unaltered. */
+const latin1 = {
+  decode(bytes: Uint8Array): string {
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return text;
+  },
+  encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
+};
+
+/** CRLF and a CR alone become LF, as local programs mean them; a last line without an end gets one. */
+export function normalizeLines(input: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(input.length + 1);
+  let size = 0;
+  for (let at = 0; at < input.length; at++) {
+    if (input[at] === CR && input[at + 1] === LF) continue;
+    out[size++] = input[at] === CR ? LF : input[at]!;
+  }
+  if (size > 0 && out[size - 1] !== LF) out[size++] = LF;
+  return out.subarray(0, size);
+}
+
+/** Splits normalized input. Text that starts with no recognised field is all body. */
+export function parseDraft(input: Uint8Array<ArrayBuffer>): Draft {
+  const fields: Field[] = [];
+  let at = 0;
+  while (at < input.length) {
+    const end = input.indexOf(LF, at) + 1;
+    const line = latin1.decode(input.subarray(at, end));
+    if (line === "\n") {
+      at = end;
+      break;
+    }
+    const name = /^([!-9;-~]+)[ \t]*:/.exec(line)?.[1]?.toLowerCase();
+    if (name !== undefined) fields.push({ name, text: line });
+    else if (/^[ \t]/.test(line) && fields.length > 0) {
+      const last = fields.pop()!;
+      fields.push({ name: last.name, text: last.text + line });
+    } else if (line.startsWith("From ")) fields.push({ name: "from ", text: line });
+    // The author forgot the blank line.
+    else break;
+    at = end;
+  }
+  // A blank line at the very start is an empty header.
+  if (fields.length > 0 && !fields.some(({ name }) => RECOGNISED.has(name))) return { fields: [], body: input };
+  return { fields, body: input.subarray(at) };
+}
+
+/** Addresses of To, Cc and Bcc. */
+export function headerRecipients(draft: Draft): string[] {
+  return draft.fields
+    .filter(({ name }) => name === "to" || name === "cc" || name === "bcc")
+    .flatMap(({ text }) => parseAddressList(valueOf(text)));
+}
+
+/** First address of From, null when there is none. */
+export function headerSender(draft: Draft): string | null {
+  const from = draft.fields.find(({ name }) => name === "from");
+  return from === undefined ? null : parseAddressList(valueOf(from.text))[0] ?? null;
+}
+
+/** The message as it is submitted: without Bcc, with From and Date, with long lines encoded. */
+export function composeMessage(draft: Draft, completion: Completion): Uint8Array<ArrayBuffer> {
+  const kept = draft.fields.filter(({ name }) => name !== "bcc" && name !== "from " && name !== "return-path");
+  const has = (name: string) => kept.some((field) => field.name === name);
+  let head = kept.map(({ text }) => text).join("");
+  if (!has("from")) head += `From: ${toOctets(completion.from)}\n`;
+  if (!has("date")) head += `Date: ${completion.date}\n`;
+  let body: Uint8Array = draft.body;
+  if (!has("content-transfer-encoding") && hasLongLine(body) && !isComposite(draft)) {
+    if (!has("mime-version")) head += "MIME-Version: 1.0\n";
+    if (!has("content-type")) head += "Content-Type: text/plain; charset=unknown-8bit\n";
+    if (!has("content-disposition")) head += "Content-Disposition: inline\n";
+    head += "Content-Transfer-Encoding: quoted-printable\n";
+    body = encodeQuotedPrintable(body);
+  }
+  const top = latin1.encode(head + "\n");
+  const message = new Uint8Array(top.length + body.length);
+  message.set(top);
+  message.set(body, top.length);
+  return message;
+}
+
+/** The draft without its Bcc, as it is kept for later. */
+export function withoutBcc(draft: Draft): Uint8Array<ArrayBuffer> {
+  const head = latin1.encode(draft.fields.filter(({ name }) => name !== "bcc").map(({ text }) => text).join("") + "\n");
+  const kept = new Uint8Array(head.length + draft.body.length);
+  kept.set(head);
+  kept.set(draft.body, head.length);
+  return kept;
+}
+
+/** RFC 2045 §6.4: multipart and message bodies must not be encoded as a whole. */
+function isComposite(draft: Draft): boolean {
+  const type = draft.fields.find(({ name }) => name === "content-type");
+  return type !== undefined && /^\s*(multipart|message)\//i.test(valueOf(type.text));
+}
+
+function hasLongLine(body: Uint8Array): boolean {
+  for (let at = 0; at < body.length;) {
+    const end = body.indexOf(LF, at);
+    const stop = end < 0 ? body.length : end;
+    if (stop - at >= LONG_LINE) return true;
+    at = stop + 1;
+  }
+  return false;
+}
+
+/** Unfolded text behind the colon, as UTF-8 where it is. */
+function valueOf(field: string): string {
+  const octets = latin1.encode(field.slice(field.indexOf(":") + 1).replace(/\n(?=[ \t])/g, "").trim());
+  return new TextDecoder().decode(octets);
+}
+
+function toOctets(text: string): string {
+  return latin1.decode(new TextEncoder().encode(text));
+}

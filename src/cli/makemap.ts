@@ -1,0 +1,118 @@
+/** makemap(8): builds a map file from text, or shows what is in one. Maps are constant databases, see cdb.ts. */
+
+import type { Environment } from "../config/mod.ts";
+import { CdbReader, type CdbRecord, writeCdb } from "./cdb.ts";
+import { getopt } from "./getopt.ts";
+import { type MapEntry, type MapType, parseMapSource } from "./map-source.ts";
+import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
+
+const USAGE = "usage: makemap [-U] [-d dbtype] [-o dbfile] [-t type] file";
+/** Largest source and largest map that are read, in octets: they are held in memory. */
+const MAX_BYTES = 512 * 1024 * 1024;
+
+interface Job {
+  readonly type: MapType;
+  /** Source file, or the map to show; "-" for standard input. */
+  readonly source: string;
+  readonly output: string;
+  readonly dump: boolean;
+}
+
+/** Runs makemap(8) and returns its exit status. */
+export async function makemapMain(
+  args: string[],
+  _env: Environment,
+  terminal: Terminal = processTerminal(),
+): Promise<number> {
+  const job = readJob(args);
+  if (typeof job === "string") return complain(terminal, job);
+  try {
+    if (job.dump) dump(job.source, terminal);
+    else return await build(job, terminal);
+    return 0;
+  } catch (error) {
+    if (error instanceof OutputClosed) return 0;
+    return complain(terminal, `makemap: ${(error as Error).message}`);
+  }
+}
+
+/** What is to be done, or the text to print before exit status 1. */
+function readJob(args: readonly string[]): Job | string {
+  const options = getopt(args, "U", "bCdoOt");
+  if (!options.ok) return `makemap: ${options.text}\n${USAGE}`;
+  const { given, operands } = options;
+  // As sendmail's makemap is called: `makemap type map < text`.
+  const foreign = operands.length === 2;
+  const database = foreign ? operands[0]! : given.get("d") ?? "cdb";
+  if (database !== "cdb") return `makemap: database type ${database}: only cdb is supported`;
+  const type = given.get("t") ?? "plain";
+  if (type !== "plain" && type !== "aliases" && type !== "set") return `makemap: unsupported type ${type}\n${USAGE}`;
+  const aliasFile = /^AliasFile=(.+)$/.exec(given.get("O") ?? "")?.[1];
+  const source = foreign ? "-" : operands[0] ?? aliasFile;
+  if (source === undefined || operands.length > 2) return USAGE;
+  const output = given.get("o") ?? (foreign ? `${operands[1]}.db` : source === "-" ? undefined : `${source}.db`);
+  if (output === undefined) return "makemap: with standard input, say -o dbfile";
+  return { type, source, output, dump: given.has("U") };
+}
+
+async function build({ type, source, output }: Job, terminal: Terminal): Promise<number> {
+  const read = source === "-" ? { bytes: await terminal.input(MAX_BYTES), info: null } : readSource(source);
+  const parsed = parseMapSource(new TextDecoder().decode(read.bytes), type);
+  if (!parsed.ok) return complain(terminal, `${source}:${parsed.line}: ${parsed.message}`);
+  if (parsed.entries.length === 0) terminal.err("makemap: warning: empty map\n");
+  replaceFile(output, writeCdb(parsed.entries.map(toRecord)), read.info);
+  return 0;
+}
+
+/** Keys and values are stored with the NUL that ends them in C, as other programs expect. */
+function toRecord({ key, value }: MapEntry): CdbRecord {
+  const encoder = new TextEncoder();
+  return { key: encoder.encode(key + "\0"), value: encoder.encode(value + "\0") };
+}
+
+function dump(path: string, terminal: Terminal): void {
+  const decoder = new TextDecoder();
+  const text = (octets: Uint8Array) => decoder.decode(octets).replace(/\0$/, "");
+  for (const { key, value } of new CdbReader(readSource(path).bytes).records()) {
+    terminal.out(`${text(key)}\t${text(value)}\n`);
+  }
+}
+
+/** Locked while it is read: an editor that is about to replace it waits, or we say that it is busy. */
+function readSource(path: string): { bytes: Uint8Array; info: Deno.FileInfo } {
+  using file = Deno.openSync(path);
+  const info = file.statSync();
+  if (info.size > MAX_BYTES) throw new Error(`${path} is larger than ${MAX_BYTES} octets`);
+  if (!file.tryLockSync(false)) throw new Error(`${path} is locked by another program`);
+  const bytes = new Uint8Array(info.size);
+  let size = 0;
+  for (let read: number | null; size < bytes.length && (read = file.readSync(bytes.subarray(size))) !== null;) {
+    size += read;
+  }
+  return { bytes: bytes.subarray(0, size), info };
+}
+
+/** All or nothing: a new file beside the old one takes its name once it is on disk. Mode and owner are those of the source. */
+function replaceFile(path: string, bytes: Uint8Array, like: Deno.FileInfo | null): void {
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    using file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
+    for (let left = bytes; left.length > 0;) left = left.subarray(file.writeSync(left));
+    if (like !== null && Deno.uid() === 0) Deno.chownSync(temporary, like.uid, like.gid);
+    Deno.chmodSync(temporary, (like?.mode ?? 0o644) & 0o777);
+    file.syncSync();
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It was never made.
+    }
+    throw error;
+  }
+}
+
+function complain(terminal: Terminal, text: string): number {
+  terminal.err(`${text}\n`);
+  return 1;
+}

@@ -1,0 +1,76 @@
+/** newaliases(8): checks the aliases file that the configuration names, and has a running daemon read it again. */
+
+import {
+  controlSocketPath,
+  DEFAULT_ALIASES,
+  DEFAULT_CONFIG,
+  type Environment,
+  formatDiagnostic,
+  parseConfig,
+  splitDefine,
+} from "../config/mod.ts";
+import { askControl, NotRunning } from "../control/mod.ts";
+import { getopt } from "./getopt.ts";
+import { parseMapSource } from "./map-source.ts";
+import { processTerminal, type Terminal } from "./terminal.ts";
+
+/** Name of the table that holds the aliases. */
+const TABLE = "aliases";
+
+/** Runs newaliases(8) and returns its exit status. */
+export async function newaliasesMain(
+  args: string[],
+  env: Environment,
+  terminal: Terminal = processTerminal(),
+): Promise<number> {
+  const options = getopt(args, "", "fD");
+  const defines = options.ok
+    ? options.list.filter(([letter]) => letter === "D").map(([, text]) => splitDefine(text))
+    : [];
+  if (!options.ok || options.operands.length > 0 || defines.includes(null)) {
+    terminal.err("usage: newaliases [-D macro=value] [-f file]\n");
+    return 1;
+  }
+  try {
+    const path = aliasesPath(options.given.get("f") ?? DEFAULT_CONFIG, defines.filter((one) => one !== null), terminal);
+    if (path === null) return 1;
+    const source = parseMapSource(Deno.readTextFileSync(path), "aliases");
+    if (!source.ok) {
+      terminal.err(`${path}:${source.line}: ${source.message}\n`);
+      return 1;
+    }
+    terminal.out(`${path}: ${source.entries.length} aliases\n`);
+    return await updateTable(env, terminal);
+  } catch (error) {
+    terminal.err(`newaliases: ${(error as Error).message}\n`);
+    return 1;
+  }
+}
+
+/** The source file of the aliases, null when the configuration is wrong (which has been told). Throws when there is none to build. */
+function aliasesPath(file: string, defines: readonly (readonly [string, string])[], terminal: Terminal): string | null {
+  const parsed = parseConfig(file, { defines, files: { readText: (path) => Deno.readTextFileSync(path) } });
+  if (!parsed.ok) {
+    for (const diagnostic of parsed.diagnostics) terminal.err(`${formatDiagnostic(diagnostic)}\n`);
+    if (parsed.fatal !== null) terminal.err(`newaliases: ${parsed.fatal}\n`);
+    return null;
+  }
+  const table = parsed.config.tables[TABLE];
+  if (table === undefined) return DEFAULT_ALIASES;
+  if (table.path === null) throw new Error(`table "${TABLE}" is written in ${file}: there is no file to read again`);
+  return table.path.replace(/\.db$/, "");
+}
+
+/** Has a running daemon read the table again; without a daemon there is nothing to do. */
+async function updateTable(env: Environment, terminal: Terminal): Promise<number> {
+  try {
+    for await (const answer of askControl(controlSocketPath(env), { do: "update-table", table: TABLE })) {
+      if (!("ok" in answer) || answer.ok) continue;
+      terminal.err(`newaliases: ${answer.error || "the daemon could not read the aliases"}\n`);
+      return 1;
+    }
+  } catch (error) {
+    if (!(error instanceof NotRunning)) throw error;
+  }
+  return 0;
+}

@@ -1,0 +1,151 @@
+/** sendmail(8): takes a message from standard input and submits it to the daemon as its user, or keeps it until the daemon runs. */
+
+import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSocketPath } from "../config/mod.ts";
+import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
+import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
+import { offlineArguments, saveOffline } from "./offline.ts";
+import { readSendmailOptions, type SendmailOptions } from "./sendmail-options.ts";
+import { type Submission, submit } from "./submission.ts";
+import { InputTooLarge, processTerminal, type Terminal } from "./terminal.ts";
+
+/** Exit statuses of sysexits(3). */
+const EX_USAGE = 1, EX_DATAERR = 65, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
+/** Largest message, in octets: it is held in memory. The server's own limit is far below. */
+const MAX_INPUT = 256 * 1024 * 1024;
+/** Longest address, in characters, as upstream's. */
+const MAX_ADDRESS = 1000;
+const USAGE = "usage: sendmail [-tv] [-f from] [-F name] to ...\n";
+
+/** What sendmail needs to know of the machine. */
+export interface SendmailWorld {
+  readonly env: Environment;
+  readonly terminal: Terminal;
+  readonly uid: number;
+  /** Text of passwd(5). */
+  readonly passwd: string;
+  readonly mailname: string;
+  readonly now: () => Date;
+}
+
+/** Runs sendmail(8) and returns its exit status. */
+export async function sendmailMain(args: string[], env: Environment): Promise<number> {
+  return await runSendmail(args, {
+    env,
+    terminal: processTerminal(),
+    uid: Deno.uid() ?? 0,
+    passwd: readText("/etc/passwd"),
+    mailname: readText(MAILNAME).split("\n", 1)[0]!.trim() || Deno.hostname(),
+    now: () => new Date(),
+  });
+}
+
+/** The same in a given world. */
+export async function runSendmail(args: readonly string[], world: SendmailWorld): Promise<number> {
+  const { terminal, env } = world;
+  const command = readSendmailOptions(args);
+  switch (command.kind) {
+    case "newaliases": {
+      const { newaliasesMain } = await import("./newaliases.ts");
+      return await newaliasesMain([], env, terminal);
+    }
+    case "queue-run":
+      return complain(terminal, "there is no queue run: the daemon does it by itself", EX_SOFTWARE);
+    case "usage":
+      return complain(terminal, `${command.text}\n${USAGE.trimEnd()}`, EX_USAGE);
+    case "send":
+      return await send(command.options, world);
+  }
+}
+
+async function send(options: SendmailOptions, world: SendmailWorld): Promise<number> {
+  const { terminal } = world;
+  const login = options.realUser ? undefined : world.env.get("LOGNAME") ?? world.env.get("USER");
+  const person = whoIs(world.passwd, world.uid, login);
+  let input: Uint8Array;
+  try {
+    input = await terminal.input(MAX_INPUT);
+  } catch (error) {
+    if (error instanceof InputTooLarge) return complain(terminal, error.message, EX_DATAERR);
+    throw error;
+  }
+  const draft = parseDraft(normalizeLines(input));
+  const lists = options.fromHeader ? [...options.recipients, ...headerRecipients(draft)] : options.recipients;
+  const recipients = qualifyAll(lists, world.mailname);
+  if (recipients.length === 0) return complain(terminal, "no recipients", EX_SOFTWARE);
+  const named = options.sender ?? headerSender(draft) ?? person.name;
+  const sender = named === "" ? "" : qualify(named, world.mailname);
+  const bad = [sender, ...recipients].find(isMalformed);
+  if (bad !== undefined) return complain(terminal, `malformed address: ${JSON.stringify(bad)}`, EX_SOFTWARE);
+  const name = options.fullName ?? (options.sender === null ? fullNameOf(person) : "");
+  const from = formatFrom(name, sender || qualify(person.name, world.mailname));
+  const message = composeMessage(draft, { from, date: formatDate(world.now()) });
+  const keep = () => ({ args: offlineArguments(options, recipients), message: withoutBcc(draft) });
+  return await handOver({ ...options, sender, recipients, message }, options.verbose, person, keep, world);
+}
+
+/** A line of the dialogue holds one address: no control characters, which could start another command. */
+function isMalformed(address: string): boolean {
+  return address.length > MAX_ADDRESS || /[\p{Cc}]/u.test(address);
+}
+
+async function handOver(
+  mail: Submission,
+  verbose: boolean,
+  person: Person,
+  keep: () => { args: string[] | null; message: Uint8Array },
+  world: SendmailWorld,
+): Promise<number> {
+  const { terminal, env } = world;
+  const socket = submissionSocketPath(controlSocketPath(env));
+  const submitted = await submit(socket, mail, verbose ? (line) => terminal.out(`${line}\n`) : () => {})
+    .catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
+  if (submitted.result === "accepted") return 0;
+  if (submitted.result === "not-running") {
+    const { args, message } = keep();
+    try {
+      if (args === null) throw new Error("an argument contains a bar, which the offline folder cannot keep");
+      await saveOffline(spoolPath(env), args, message);
+      return EX_TEMPFAIL;
+    } catch (error) {
+      saveDeadLetter(mail.message, person, world);
+      const status = args === null ? EX_SOFTWARE : EX_UNAVAILABLE;
+      return complain(terminal, `smtpd doesn't seem to be running, and: ${(error as Error).message}`, status);
+    }
+  }
+  saveDeadLetter(mail.message, person, world);
+  if (submitted.result === "unavailable") {
+    return complain(terminal, `smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE);
+  }
+  return complain(terminal, `command failed: ${submitted.text}`, EX_SOFTWARE);
+}
+
+/** Adds the message to `dead.letter` in the home folder: nothing that a user wrote is lost. */
+function saveDeadLetter(message: Uint8Array, person: Person, { env, terminal }: SendmailWorld): void {
+  const home = env.get("HOME") || person.home;
+  try {
+    const file = Deno.openSync(`${home}/dead.letter`, { append: true, create: true, mode: 0o600 });
+    try {
+      for (const part of [Uint8Array.of(10), message, Uint8Array.of(10)]) {
+        for (let left = part; left.length > 0;) left = left.subarray(file.writeSync(left));
+      }
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    complain(terminal, `cannot save ${home}/dead.letter: ${(error as Error).message}`, 1);
+  }
+}
+
+function complain(terminal: Terminal, text: string, status: number): number {
+  terminal.err(`sendmail: ${text}\n`);
+  return status;
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+/** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
+
+import type { ControlRequest, Subsystem } from "../control/mod.ts";
+import type { Trace } from "../events/mod.ts";
+import type { Target } from "../isolate/mod.ts";
+import type { Command } from "./words.ts";
+
+export type Asked =
+  | {
+    readonly request: ControlRequest;
+    /** It prints lines of its own instead of "command succeeded". */
+    readonly shows: boolean;
+    /** What was done to the envelopes that the answer counts. */
+    readonly done?: string;
+  }
+  /** A command of OpenSMTPD that is not built yet. */
+  | { readonly refused: string };
+
+const show = (request: ControlRequest): Asked => ({ request, shows: true });
+const act = (request: ControlRequest): Asked => ({ request, shows: false });
+
+/** `VERB <evpid>`, `VERB <msgid>`, `VERB all`: the three ways to say which envelopes. */
+function onEnvelopes(
+  words: string,
+  verb: "schedule" | "remove" | "pause-envelope" | "resume-envelope",
+  done: string,
+): Command<Asked>[] {
+  const ask = (target: Target): Asked => ({ request: { do: verb, target }, shows: false, done });
+  return [
+    { pattern: `${words} <evpid>`, make: (id) => ask({ envelope: id!.toLowerCase() }) },
+    { pattern: `${words} <msgid>`, make: (id) => ask({ message: id!.toLowerCase() }) },
+    { pattern: `${words} all`, make: () => ask("all") },
+  ];
+}
+
+function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {
+  return (["mda", "mta", "smtp"] as const).map((what: Subsystem) => ({
+    pattern: `${verb} ${what}`,
+    make: () => act({ do: verb, what }),
+  }));
+}
+
+const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
+
+export const COMMANDS: readonly Command<Asked>[] = [
+  { pattern: "encrypt", make: () => ({ refused: "encrypt is not supported yet" }) },
+  { pattern: "encrypt <str>", make: () => ({ refused: "encrypt is not supported yet" }) },
+  { pattern: "log brief", make: () => act({ do: "log", verbose: false }) },
+  { pattern: "log verbose", make: () => act({ do: "log", verbose: true }) },
+  { pattern: "monitor", make: () => show({ do: "monitor" }) },
+  ...onEnvelopes("pause envelope", "pause-envelope", "paused"),
+  ...onSubsystems("pause"),
+  ...onEnvelopes("remove", "remove", "removed"),
+  ...onEnvelopes("resume envelope", "resume-envelope", "resumed"),
+  ...onSubsystems("resume"),
+  { pattern: "resume route <routeid>", make: (id) => act({ do: "resume-route", route: Number(id) }) },
+  ...onEnvelopes("schedule", "schedule", "scheduled"),
+  { pattern: "show envelope <evpid>", make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }) },
+  { pattern: "show hosts", make: () => show({ do: "show-relay", what: "hosts" }) },
+  { pattern: "show hoststats", make: () => show({ do: "show-relay", what: "hoststats" }) },
+  { pattern: "show message <msgid>", make: (id) => message(id!) },
+  { pattern: "show message <evpid>", make: (id) => message(id!) },
+  { pattern: "show queue", make: () => show({ do: "show-queue", message: null }) },
+  { pattern: "show queue <msgid>", make: (id) => show({ do: "show-queue", message: id!.toLowerCase() }) },
+  { pattern: "show relays", make: () => show({ do: "show-relay", what: "relays" }) },
+  { pattern: "show routes", make: () => show({ do: "show-relay", what: "routes" }) },
+  { pattern: "show stats", make: () => show({ do: "show-stats" }) },
+  { pattern: "show status", make: () => show({ do: "show-status" }) },
+  { pattern: "stop", make: () => act({ do: "stop" }) },
+  { pattern: "trace <str>", make: (what) => act({ do: "trace", what: what as Trace }) },
+  { pattern: "untrace <str>", make: (what) => act({ do: "untrace", what: what as Trace }) },
+  { pattern: "update table <str>", make: (table) => act({ do: "update-table", table: table! }) },
+];

@@ -1,0 +1,121 @@
+/** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
+
+import { controlSocketPath, type Environment, spoolPath } from "../config/mod.ts";
+import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
+import { TRACES } from "../events/mod.ts";
+import { MonitorPrinter } from "./monitor.ts";
+import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
+import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
+import { resolveCommand } from "./words.ts";
+
+/** A command line that means nothing exits with this status. */
+const EX_INVALID = 255;
+/** Output is written in pieces of about this many characters. */
+const OUTPUT_PIECE = 65_536;
+
+/** Runs smtpctl(8) and returns its exit status. */
+export async function smtpctlMain(
+  args: string[],
+  env: Environment,
+  terminal: Terminal = processTerminal(),
+): Promise<number> {
+  if (args.length === 0) {
+    terminal.err("usage: smtpctl command [argument ...]\n");
+    return 1;
+  }
+  const resolved = resolveCommand(COMMANDS, args);
+  if (!resolved.ok) {
+    const { possibilities } = resolved;
+    if (possibilities.length === 0) terminal.err("invalid command\n");
+    else terminal.err(`possibilities are:\n${possibilities.map((one) => `  ${one}\n`).join("")}`);
+    return EX_INVALID;
+  }
+  try {
+    return await run(resolved.value, env, terminal);
+  } catch (error) {
+    if (error instanceof OutputClosed) return 0;
+    return complain(terminal, reasonOf(error));
+  }
+}
+
+async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
+  if ("refused" in asked) return complain(terminal, asked.refused);
+  const { request } = asked;
+  if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
+    return complain(terminal, `invalid trace keyword: ${request.what}`);
+  }
+  const answers = askControl(controlSocketPath(env), request);
+  try {
+    return await print(asked, answers, terminal);
+  } catch (error) {
+    if (!(error instanceof NotRunning) || request.do !== "show-queue") throw error;
+    return await listOffline(spoolPath(env), request.message, terminal);
+  }
+}
+
+async function print(
+  asked: Exclude<Asked, { refused: string }>,
+  answers: AsyncIterable<ControlAnswer>,
+  terminal: Terminal,
+): Promise<number> {
+  const monitor = new MonitorPrinter();
+  let printed = 0;
+  let waiting = "";
+  const flush = () => {
+    if (waiting !== "") terminal.out(waiting);
+    waiting = "";
+  };
+  for await (const answer of answers) {
+    if ("line" in answer) {
+      waiting += answer.line + "\n";
+      printed++;
+      if (waiting.length > OUTPUT_PIECE) flush();
+    } else if ("bytes" in answer) terminal.outBytes(Uint8Array.fromBase64(answer.bytes));
+    else if ("sample" in answer) terminal.out(monitor.next(answer.sample));
+    else {
+      flush();
+      return conclude(asked, answer, terminal);
+    }
+  }
+  throw new Error(`The daemon broke off after ${printed} lines`);
+}
+
+/** The last words: what was done, or why not. */
+function conclude(
+  asked: Exclude<Asked, { refused: string }>,
+  answer: Extract<ControlAnswer, { ok: boolean }>,
+  terminal: Terminal,
+): number {
+  if (!answer.ok) {
+    if (answer.denied || asked.shows) return complain(terminal, answer.error);
+    terminal.out(answer.error === "" ? "command failed\n" : `command failed: ${answer.error}\n`);
+    return 1;
+  }
+  if (answer.count !== undefined) {
+    terminal.out(`${answer.count} envelope${answer.count > 1 ? "s" : ""} ${asked.done ?? "changed"}\n`);
+  } else if (!asked.shows) terminal.out("command succeeded\n");
+  return 0;
+}
+
+/** `show queue` while the daemon is down: reads the spool, changes nothing. */
+async function listOffline(spool: string, message: string | null, terminal: Terminal): Promise<number> {
+  const { listOffline } = await import("../queue/mod.ts");
+  for (const envelope of listOffline(spool)) {
+    if (message === null || envelope.id.startsWith(message)) {
+      terminal.out(formatListing(envelope, null, Date.now()) + "\n");
+    }
+  }
+  return 0;
+}
+
+function complain(terminal: Terminal, text: string): number {
+  terminal.err(`smtpctl: ${text}\n`);
+  return 1;
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // The socket, or the folder it is in, is closed to us.
+  if (code === "EACCES" || code === "EPERM") return "need root privileges";
+  return message;
+}

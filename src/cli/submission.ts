@@ -1,0 +1,142 @@
+/** One message through the local submission socket: a plain SMTP dialogue, all recipients or none. */
+
+import net from "node:net";
+import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader } from "../smtp/mod.ts";
+
+export interface Submission {
+  /** "" for the null reverse-path. */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** Lines end with LF. */
+  readonly message: Uint8Array<ArrayBuffer>;
+  readonly notify: string;
+  readonly ret: string;
+  readonly envid: string;
+}
+
+export type Submitted =
+  | { readonly result: "accepted" }
+  /** Nobody listens on the socket. */
+  | { readonly result: "not-running" }
+  /** It listens, but takes no mail now. */
+  | { readonly result: "unavailable"; readonly text: string }
+  | { readonly result: "refused"; readonly text: string };
+
+/** How long a reply may take, in ms: accepting a large message includes writing it to disk. */
+const REPLY_TIMEOUT_MS = 300_000;
+
+/** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
+export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
+  const socket = await connect(path);
+  if (socket === null) return { result: "not-running" };
+  const dialogue = new Dialogue(socket, show);
+  try {
+    const greeting = await dialogue.reply();
+    if (greeting.code !== 220) return { result: "unavailable", text: formatReply(greeting) };
+    return await converse(dialogue, mail);
+  } catch (error) {
+    return { result: "refused", text: (error as Error).message };
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A step was answered by something else than 2xx or 3xx. */
+class Refused extends Error {}
+
+async function converse(dialogue: Dialogue, mail: Submission): Promise<Submitted> {
+  try {
+    const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
+    const eightBit = offers.eightBitMime && mail.message.some((octet) => octet > 127) ? " BODY=8BITMIME" : "";
+    // deno-lint-ignore no-control-regex
+    const international = /[^\x00-\x7f]/.test(mail.sender + mail.recipients.join(""));
+    const utf8 = offers.smtpUtf8 && international ? " SMTPUTF8" : "";
+    const ret = offers.dsn && mail.ret !== "" ? ` RET=${mail.ret}` : "";
+    const envid = offers.dsn && mail.envid !== "" ? ` ENVID=${mail.envid}` : "";
+    const notify = offers.dsn && mail.notify !== "" ? ` NOTIFY=${mail.notify}` : "";
+    await dialogue.ask(`MAIL FROM:<${mail.sender}>${eightBit}${utf8}${ret}${envid}`);
+    for (const recipient of mail.recipients) await dialogue.ask(`RCPT TO:<${recipient}>${notify}`);
+    await dialogue.ask("DATA");
+    await dialogue.askData(mail.message);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { result: "refused", text: error.message };
+  }
+  // It is accepted: how the server says goodbye changes nothing.
+  await dialogue.ask("QUIT").catch(() => {});
+  return { result: "accepted" };
+}
+
+function connect(path: string): Promise<net.Socket | null> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ path });
+    socket.once("connect", () => {
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(null);
+      else reject(error);
+    });
+  });
+}
+
+class Dialogue {
+  readonly #socket: net.Socket;
+  readonly #show: (line: string) => void;
+  readonly #reader = new ReplyReader();
+  readonly #replies: Reply[] = [];
+  #failure: Error | null = null;
+  #wake: () => void = () => {};
+
+  constructor(socket: net.Socket, show: (line: string) => void) {
+    this.#socket = socket;
+    this.#show = show;
+    const fail = (text: string) => {
+      this.#failure ??= new Error(text);
+      this.#wake();
+    };
+    socket.on("error", (error) => fail(error.message));
+    socket.on("close", () => fail("the server closed the connection"));
+    socket.on("data", (bytes: Uint8Array) => {
+      const wrong = this.#reader.push(bytes, this.#replies);
+      if (wrong !== null) fail(wrong);
+      this.#wake();
+    });
+  }
+
+  /** Sends one command and waits for its reply. Rejects with Refused when that is neither 2xx nor 3xx. */
+  async ask(command: string): Promise<Reply> {
+    this.#show(`>>> ${command}`);
+    this.#socket.write(`${command}\r\n`);
+    return await this.#agreed();
+  }
+
+  /** Sends the message in the form of the wire, and waits for the reply. */
+  async askData(message: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    this.#socket.write(new DataEncoder().encode(message, true));
+    this.#show(">>> .");
+    return await this.#agreed();
+  }
+
+  async reply(): Promise<Reply> {
+    const limit = setTimeout(() => this.#socket.destroy(new Error("no reply in time")), REPLY_TIMEOUT_MS);
+    try {
+      while (this.#replies.length === 0) {
+        if (this.#failure !== null) throw this.#failure;
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    } finally {
+      clearTimeout(limit);
+    }
+    const reply = this.#replies.shift()!;
+    for (const line of reply.lines) this.#show(`<<< ${reply.code} ${line}`);
+    return reply;
+  }
+
+  async #agreed(): Promise<Reply> {
+    const reply = await this.reply();
+    if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
+    return reply;
+  }
+}
