@@ -23,7 +23,7 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     serverName,
     resolver,
     log: "stderr",
-    paused: { mda: false, mta: false },
+    paused: { smtp: false, mda: false, mta: false },
   });
   return ["What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
 }

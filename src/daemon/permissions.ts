@@ -4,9 +4,9 @@
  */
 
 import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
-import { deliveryNeeds } from "../delivery/mod.ts";
+import { deliveryNeeds, expansionTargets, libcPath } from "../delivery/mod.ts";
 
-type Table = { readonly [R in Role]: (settings: Settings[R]) => Grants };
+type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };
 
 const TABLE: Table = {
   /** Talks to the public with the sockets that were handed to it. It can reach nothing else, so a parser bug here opens no door. */
@@ -20,7 +20,7 @@ const TABLE: Table = {
   /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */
   relay: () => ({ net: true }),
   /** As far as the local actions of the config ask for it. */
-  delivery: deliveryNeeds,
+  delivery: (settings, all) => deliveryGrants(settings, all.lookup),
   /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */
   control: (settings) => settings.admin === null ? {} : { net: [hostPort(settings.admin)] },
 };
@@ -28,7 +28,10 @@ const TABLE: Table = {
 /** Grants of every role. */
 export function grantsFor(settings: Settings): Record<Role, Grants> {
   const roles = Object.keys(TABLE) as Role[];
-  return Object.fromEntries(roles.map((role) => [role, TABLE[role](settings[role] as never)])) as Record<Role, Grants>;
+  return Object.fromEntries(roles.map((role) => [role, TABLE[role](settings[role] as never, settings)])) as Record<
+    Role,
+    Grants
+  >;
 }
 
 /** The table as text, one role a line: `queue      read=/var/spool/vaultpost write=/var/spool/vaultpost`. */
@@ -39,6 +42,12 @@ export function describeGrants(grants: Readonly<Record<Role, Grants>>): string[]
       .map(([kind, grant]) => `${kind}=${grant === true ? "any" : grant.join(",")}`);
     return `${role.padEnd(10)} ${words.join(" ") || "nothing"}`;
   });
+}
+
+function deliveryGrants(settings: Settings["delivery"], lookup: Settings["lookup"]): Grants {
+  const needs = deliveryNeeds(settings, expansionTargets(lookup.actions, lookup.tables));
+  // As root it acts as the recipient: setfsuid(2) and its kin are calls of the C library.
+  return { ...needs, ffi: needs.ffi ? [libcPath()] : [] };
 }
 
 function lookupFiles(settings: Settings["lookup"]): string[] {

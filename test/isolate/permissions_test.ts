@@ -70,7 +70,7 @@ async function probe(spool: string, mail: string, targets: Record<string, unknow
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.1", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },
     log: "syslog",
-    paused: { mda: false, mta: false },
+    paused: { smtp: false, mda: false, mta: false },
   });
   const heard = new Map<Role, string[]>();
   const supervisor = new Supervisor({
