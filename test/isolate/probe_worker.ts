@@ -7,6 +7,7 @@ interface Targets {
   readonly outside: string;
   readonly inside: string;
   readonly port: number;
+  readonly libc: string;
 }
 
 const scope = self as unknown as { onmessage: (event: MessageEvent) => void; postMessage(message: unknown): void };
@@ -31,7 +32,8 @@ const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
   "listen on a socket": ({ inside }) => Deno.listen({ transport: "unix", path: `${inside}/s` }).close(),
   spawn: () => new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync(),
   "read the environment": () => Deno.env.get("HOME"),
-  ffi: () => Deno.dlopen("libc.so.6", { getpid: { parameters: [], result: "i32" } }).close(),
+  ffi: () => Deno.dlopen("libm.so.6", { floor: { parameters: ["f64"], result: "f64" } }).close(),
+  "use the C library": ({ libc }) => Deno.dlopen(libc, { getpid: { parameters: [], result: "i32" } }).close(),
   "read the host name": () => Deno.hostname(),
   "import from the network": () =>
     import("data:text/javascript,export default 1" as string).then(() => import("https://127.0.0.1/x.js" as string)),
