@@ -36,9 +36,9 @@ export function isSendable(address: string): boolean {
   return !/[<> ]/.test(address.replace(/^"(?:[^"\\]|\\.)*"@/, ""));
 }
 
-/** Whether the transaction needs the SMTPUTF8 extension, RFC 6531 §3.4. */
-export function needsUtf8(sender: Sender, recipients: readonly Recipient[]): boolean {
-  return !ASCII.test(sender.sender) || recipients.some(({ address }) => !ASCII.test(address));
+/** False for an address that only the SMTPUTF8 extension can tell, RFC 6531 §3.4. */
+export function isAscii(address: string): boolean {
+  return ASCII.test(address);
 }
 
 /** `MAIL FROM:<…>` with the parameters that the server offers. `bytes` is the size for SIZE=, RFC 1870 §6. */

@@ -67,7 +67,9 @@ export class ReplyReader {
     if (end - start > REPLY_BYTES) return "Line too long in reply";
     const code = replyCode(input, start, end);
     if (code === 0) return "Invalid reply code";
-    const text = end - start > 4 ? decoder.decode(input.subarray(start + 4, end)).replace(UNPRINTABLE, " ").trimEnd() : "";
+    const text = end - start > 4
+      ? decoder.decode(input.subarray(start + 4, end)).replace(UNPRINTABLE, " ").trimEnd()
+      : "";
     if (++this.#count > REPLY_LINES_MAX) return "Too many lines in reply";
     const more = end - start > 3 && input[start + 3] === DASH;
     if (!more && this.#count === 1) {

@@ -2,7 +2,7 @@
 
 import { type Body, DataEncoder } from "./body.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { isSendable, mailCommand, needsUtf8, rcptCommand, type Recipient, type Sender } from "./commands.ts";
+import { isAscii, isSendable, mailCommand, rcptCommand, type Recipient, type Sender } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
@@ -29,6 +29,8 @@ export interface TransactionResult {
   readonly exhausted: boolean;
   /** Recipients that RCPT accepted, whatever came of the data. */
   readonly accepted: number;
+  /** False when the connection broke before the first reply: nothing was tried, another connection may do better at once. */
+  readonly heard: boolean;
 }
 
 /** What a transaction needs of its session. */
@@ -44,6 +46,7 @@ export interface Session {
 
 /** RCPT commands that are sent before their replies are read. */
 const RCPT_BATCH = 50;
+const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
 /** No code of a server. */
 const NO_REPLY = 0;
 
@@ -74,6 +77,7 @@ class Run {
   #accepted: number[] = [];
   #error: ClientError | null = null;
   #exhausted = false;
+  #heard = false;
   #mailLine = "";
 
   constructor(session: Session, transaction: Transaction) {
@@ -90,13 +94,13 @@ class Run {
       error: this.#error,
       exhausted: this.#exhausted,
       accepted: this.#accepted.length,
+      heard: this.#heard,
     };
   }
 
   /** Whatever went wrong, the dialogue is out of step now: the rest is tried again later, on another connection. */
   broken(error: unknown): void {
-    if (error instanceof ClientError) this.#error = error;
-    else this.#error ??= new ClientError("closed", error instanceof Error ? error.message : String(error));
+    this.#error ??= asClientError(error);
     this.#connection.close();
   }
 
@@ -104,17 +108,24 @@ class Run {
   checkLocally(first: Uint8Array): boolean {
     const { capabilities } = this.#session;
     const { recipients, body } = this.#transaction;
-    const utf8 = needsUtf8(this.#transaction, recipients);
-    if (!isSendable(this.#transaction.sender)) return this.#refuseAll("Invalid sender address");
-    // RFC 6531 §3.5: without the extension such a message cannot be relayed.
-    if (utf8 && !capabilities.smtpUtf8) return this.#refuseAll("SMTPUTF8 is required but the server does not offer it");
+    const { sender } = this.#transaction;
+    if (!isSendable(sender)) return this.#refuseAll("Invalid sender address");
+    // RFC 6531 §3.5: without the extension such an address cannot be told.
+    if (!isAscii(sender) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8);
     if (capabilities.size !== null && capabilities.size > 0 && body.bytes > capabilities.size) {
       return this.#refuseAll("message too large for peer");
     }
     recipients.forEach(({ address }, index) => {
-      if (isSendable(address)) this.#todo.push(index);
-      else this.#results[index] = { verdict: "permfail", text: "Invalid recipient address", reply: null };
+      const problem = !isSendable(address)
+        ? "Invalid recipient address"
+        : !capabilities.smtpUtf8 && !isAscii(address)
+        ? NO_UTF8
+        : null;
+      if (problem === null) this.#todo.push(index);
+      else this.#results[index] = { verdict: "permfail", text: problem, reply: null };
     });
+    this.#heard = this.#todo.length === 0;
+    const utf8 = !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address));
     this.#mailLine = mailCommand(this.#transaction, capabilities, {
       bytes: body.bytes,
       eightBit: isEightBit(first),
@@ -125,6 +136,7 @@ class Run {
 
   #refuseAll(text: string): false {
     this.#results.fill({ verdict: "permfail", text, reply: null });
+    this.#heard = true;
     return false;
   }
 
@@ -168,10 +180,13 @@ class Run {
     let replies: Reply[];
     try {
       replies = await this.#connection.exchange(lines, wanted);
+      this.#heard = true;
     } catch (error) {
       this.broken(error);
-      replies = [...this.#error!.partial];
-      while (replies.length < wanted) replies.push(lost(this.#error!));
+      const reason = asClientError(error);
+      replies = [...reason.partial];
+      if (replies.length > 0) this.#heard = true;
+      while (replies.length < wanted) replies.push(lost(reason));
     }
     // RFC 5321 §3.8: the server is about to close. Its 421 is a refusal like any 4xx, but nothing new should be started here.
     const closing = replies.find((reply) => reply.code === 421);
@@ -267,6 +282,11 @@ function failure(reply: Reply): RecipientResult {
   const verdict = verdictOf(reply);
   if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null };
   return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply };
+}
+
+function asClientError(error: unknown): ClientError {
+  if (error instanceof ClientError) return error;
+  return new ClientError("closed", error instanceof Error ? error.message : String(error));
 }
 
 /** Stands for a reply that did not come. */
