@@ -1,0 +1,136 @@
+/** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
+
+import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
+import type { Channel, ControlToQueue, QueueToControl, Target } from "../isolate/mod.ts";
+import { formatEnvelope } from "./envelope_text.ts";
+import { envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
+import { reportGone } from "./outcomes.ts";
+import type { Vault } from "./vault.ts";
+
+/** Envelopes of one answer at most, and of one slice of a removal. */
+const MAX_LIST = 1024;
+const SLICE = 500;
+const LAST_NUMBER = 0xffffffff;
+const NOWHERE: EnvelopeId = "0000000000000000";
+
+export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, ControlToQueue>): void {
+  channel.onmessage = (message) => {
+    switch (message.type) {
+      case "list":
+        return channel.send({ type: "listed", call: message.call, envelopes: list(vault, message) });
+      case "envelope":
+        return channel.send({ type: "envelope", call: message.call, text: textOf(vault, message.id) });
+      case "body":
+        return sendBody(vault, channel, message);
+      case "remove":
+        return removeAll(vault, message.target, (ids) => channel.send({ type: "removed", call: message.call, ids }));
+      case "suspend":
+        return suspendAll(vault, message.target, message.suspended, (ids) => {
+          channel.send({ type: "suspended", call: message.call, ids });
+        });
+    }
+  };
+}
+
+type Listed = Envelope & { readonly expiresAt: number };
+
+function list(vault: Vault, { message, after, limit }: Extract<ControlToQueue, { type: "list" }>): Listed[] {
+  if (message !== null && !isMessageId(message)) return [];
+  const target: Target = message === null ? "all" : { message };
+  const wanted = Math.max(1, Math.min(limit, MAX_LIST));
+  const listed: Listed[] = [];
+  for (let cursor = isEnvelopeId(after) ? after : NOWHERE;;) {
+    const slice = sliceAfter(vault, target, cursor, wanted);
+    for (const envelope of slice) {
+      const ttlSeconds = vault.ttlSeconds(envelope.action);
+      // An envelope of an action that is no longer configured stands still and is not listed.
+      if (ttlSeconds !== null) listed.push({ ...envelope, expiresAt: envelope.createdAt + ttlSeconds * 1000 });
+      if (listed.length === wanted) return listed;
+    }
+    if (slice.length < wanted) return listed;
+    cursor = slice[slice.length - 1]!.id;
+  }
+}
+
+function textOf(vault: Vault, id: EnvelopeId): string | null {
+  const envelope = isEnvelopeId(id) ? vault.envelope(id) : null;
+  return envelope === null ? null : formatEnvelope(envelope, vault.ttlOf(envelope));
+}
+
+function sendBody(
+  vault: Vault,
+  channel: Channel<QueueToControl, ControlToQueue>,
+  { call, message, index }: Extract<ControlToQueue, { type: "body" }>,
+): void {
+  const number = isMessageId(message) ? messageNumber(message) : 0;
+  const found = vault.store.message(number);
+  if (found === null) return channel.send({ type: "body", call, chunks: 0, bytes: null });
+  const bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
+  channel.send({ type: "body", call, chunks: found.chunks, bytes }, [bytes.buffer]);
+}
+
+/** Envelopes of the target after `cursor`, in order of id. */
+function sliceAfter(vault: Vault, target: Target, cursor: EnvelopeId, limit: number): Envelope[] {
+  const { store } = vault;
+  if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
+  if ("envelope" in target) {
+    if (!isEnvelopeId(target.envelope) || cursor >= target.envelope) return [];
+    const envelope = store.envelope(messageNumber(target.envelope), envelopeNumber(target.envelope));
+    return envelope === null ? [] : [envelope];
+  }
+  if (!isMessageId(target.message)) return [];
+  const message = messageNumber(target.message);
+  const within = messageNumber(cursor) === message;
+  return store.list(message, within ? envelopeNumber(cursor) : 0, message, limit);
+}
+
+function removeAll(vault: Vault, target: Target, answer: (ids: EnvelopeId[]) => void): void {
+  const removed: EnvelopeId[] = [];
+  const next = (cursor: EnvelopeId) => {
+    const slice = sliceAfter(vault, target, cursor, SLICE);
+    if (slice.length === 0) return answer(removed);
+    let gone: Envelope[] = [];
+    let erase: number[] = [];
+    vault.commits.now({
+      apply: () => {
+        gone = slice.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+        const messages = new Set(gone.map(({ id }) => messageNumber(id)));
+        erase = [...messages].filter((message) => vault.store.sweep(message));
+      },
+      done: () => {
+        for (const envelope of gone) {
+          vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
+          reportGone(vault, "queue-remove", envelope, "Removed by administrator");
+          removed.push(envelope.id);
+        }
+        vault.dropped(gone.map(({ id }) => id));
+        for (const message of erase) vault.erase(message);
+        next(slice[slice.length - 1]!.id);
+      },
+      failed: () => answer(removed),
+    });
+  };
+  next(NOWHERE);
+}
+
+function suspendAll(vault: Vault, target: Target, suspended: boolean, answer: (ids: EnvelopeId[]) => void): void {
+  const changed: EnvelopeId[] = [];
+  const next = (cursor: EnvelopeId) => {
+    const slice = sliceAfter(vault, target, cursor, SLICE);
+    if (slice.length === 0) return answer(changed);
+    let done: EnvelopeId[] = [];
+    vault.commits.now({
+      apply: () => {
+        done = slice.map(({ id }) => id)
+          .filter((id) => vault.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
+      },
+      done: () => {
+        for (const id of done) vault.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
+        changed.push(...done);
+        next(slice[slice.length - 1]!.id);
+      },
+      failed: () => answer(changed),
+    });
+  };
+  next(NOWHERE);
+}

@@ -1,0 +1,96 @@
+/** Relay and delivery pull messages here and tell how it went. */
+
+import type { Envelope, Outcome } from "../envelope/mod.ts";
+import type { AgentToQueue, Channel, QueueToAgent } from "../isolate/mod.ts";
+import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import { recordOutcome } from "./outcomes.ts";
+import type { Vault } from "./vault.ts";
+
+/** Envelopes of one job at most. */
+const MAX_IDS = 1000;
+const EMPTY = new Uint8Array(0);
+
+/** Serves relay (`mta`) or delivery (`mda`). */
+export function serveAgent(vault: Vault, agent: "mda" | "mta", channel: Channel<QueueToAgent, AgentToQueue>): void {
+  channel.onmessage = (message) => {
+    switch (message.type) {
+      case "open":
+        return open(vault, channel, message);
+      case "read":
+        return read(vault, channel, message);
+      case "outcome":
+        if (isEnvelopeId(message.id) && isOutcome(message.outcome)) {
+          recordOutcome(vault, agent, message.id, message.outcome);
+        }
+        return;
+    }
+  };
+}
+
+function open(
+  vault: Vault,
+  channel: Channel<QueueToAgent, AgentToQueue>,
+  { call, message, ids }: Extract<AgentToQueue, { type: "open" }>,
+): void {
+  if (!isMessageId(message) || !Array.isArray(ids) || ids.length > MAX_IDS) {
+    return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
+  }
+  const number = messageNumber(message);
+  const tellMissing = (found: readonly Envelope[]) => {
+    if (found.length === ids.length) return;
+    const there = new Set(found.map(({ id }) => id));
+    vault.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
+  };
+  const recent = vault.recent.get(number);
+  if (recent !== undefined) {
+    const envelopes: Envelope[] = [];
+    for (const id of ids) {
+      const envelope = recent.envelopes.get(envelopeNumber(id));
+      if (envelope !== undefined) envelopes.push(envelope);
+    }
+    const { bytes, chunks, first } = recent;
+    tellMissing(envelopes);
+    return channel.send({ type: "opened", call, envelopes, bytes, chunks, first });
+  }
+  try {
+    const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
+      .map((id) => vault.store.envelope(number, envelopeNumber(id))).filter((each) => each !== null);
+    tellMissing(envelopes);
+    const stored = vault.store.message(number) ?? { bytes: 0, chunks: 0 };
+    const first = stored.chunks === 0 ? EMPTY.slice() : vault.store.chunk(number, 0);
+    if (first === null) return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
+    channel.send({ type: "opened", call, envelopes, ...stored, first }, [first.buffer]);
+  } catch (error) {
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error) });
+  }
+}
+
+function read(
+  vault: Vault,
+  channel: Channel<QueueToAgent, AgentToQueue>,
+  { call, message, index }: Extract<AgentToQueue, { type: "read" }>,
+): void {
+  if (!isMessageId(message) || !Number.isInteger(index) || index < 0 || index >= MAX_CHUNKS) {
+    return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
+  }
+  try {
+    const bytes = vault.store.chunk(messageNumber(message), index);
+    if (bytes === null) return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
+    channel.send({ type: "chunk", call, bytes }, [bytes.buffer]);
+  } catch (error) {
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error) });
+  }
+}
+
+function complain(vault: Vault, message: string, error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
+  return "The message cannot be read from the spool";
+}
+
+function isOutcome(outcome: Outcome): boolean {
+  if (typeof outcome !== "object" || outcome === null || typeof outcome.text !== "string") return false;
+  if (outcome.result === "ok") return true;
+  if (outcome.result !== "tempfail" && outcome.result !== "permfail" && outcome.result !== "loop") return false;
+  return typeof outcome.status === "object" && /^\d{1,3}\.\d{1,3}$/.test(outcome.status.code);
+}

@@ -1,0 +1,130 @@
+/**
+ * Group commit: what arrives in one turn of the event loop, from all doors, is one transaction with one sync to disk; then all answers go out.
+ * While the disk syncs, the next turn's work gathers in the ports, so that groups grow with the load.
+ */
+
+import { setImmediate } from "node:timers";
+import type { Store } from "./store.ts";
+
+/** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
+const LINGER_MS = 4;
+/** So many of them wait no longer. */
+const LINGER_WRITES = 32;
+/** Pause before a write that must not be given up is tried again. */
+const RETRY_MS = 1000;
+
+/** Something to be stored. */
+export interface Write {
+  /** Runs the statements, inside the transaction. May run again in a later transaction if this one fails. */
+  apply(): void;
+  /** It is on stable storage. */
+  done(): void;
+  /** Nothing of the transaction is kept. Null: try again until it works. */
+  readonly failed: ((error: unknown) => void) | null;
+}
+
+export class Commits {
+  readonly #store: Store;
+  #writes: Write[] = [];
+  #synced = false;
+  #soon = false;
+  #linger: ReturnType<typeof setTimeout> | null = null;
+  #retry: ReturnType<typeof setTimeout> | null = null;
+  #failed: Write[] = [];
+  #closed = false;
+  /** Called after each group's answers. */
+  onflushed: () => void = () => {};
+  /** Called when a transaction failed. */
+  onerror: (error: unknown) => void = () => {};
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Somebody waits for it. */
+  now(write: Write): void {
+    this.#writes.push(write);
+    this.#synced = true;
+    this.#schedule();
+  }
+
+  /** May wait a few milliseconds for others. */
+  later(write: Write): void {
+    this.#writes.push(write);
+    this.#synced = true;
+    if (this.#soon) return;
+    if (this.#writes.length >= LINGER_WRITES) return this.#schedule();
+    this.#linger ??= setTimeout(() => this.flush(), LINGER_MS);
+  }
+
+  /** Needs to be in the database, not yet safe from a power failure: a later synced commit makes it so. */
+  unsynced(write: Write): void {
+    this.#writes.push(write);
+    this.#schedule();
+  }
+
+  /** One transaction for all that has gathered. */
+  flush(): void {
+    this.#soon = false;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#linger = null;
+    const writes = this.#writes;
+    if (writes.length === 0 || this.#closed) return;
+    const synced = this.#synced;
+    this.#writes = [];
+    this.#synced = false;
+    try {
+      this.#store.begin(synced);
+      for (const write of writes) write.apply();
+      this.#store.commit();
+    } catch (error) {
+      this.#store.rollback();
+      this.onerror(error);
+      this.#giveUp(writes, error);
+      return this.onflushed();
+    }
+    for (const write of writes) write.done();
+    this.onflushed();
+  }
+
+  /** Stores what has gathered and accepts no more. */
+  close(): void {
+    this.#writes.push(...this.#failed);
+    this.#failed = [];
+    this.#synced = true;
+    this.flush();
+    this.#closed = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    if (this.#linger !== null) clearTimeout(this.#linger);
+  }
+
+  #giveUp(writes: readonly Write[], error: unknown): void {
+    for (const write of writes) {
+      if (write.failed === null) this.#failed.push(write);
+      else write.failed(error);
+    }
+    if (this.#failed.length === 0 || this.#closed) return;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.#writes.push(...this.#failed);
+      this.#failed = [];
+      this.#synced = true;
+      this.flush();
+    }, RETRY_MS);
+  }
+
+  #schedule(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => this.flush());
+  }
+}
+
+/** What an SMTP client hears when nothing could be stored. */
+export function refusal(error: unknown): { readonly code: number; readonly text: string } {
+  // SQLITE_FULL: no space left on the device, a quota, or the database's own limit.
+  if ((error as { errcode?: number } | null)?.errcode === 13) {
+    return { code: 452, text: "4.3.1 Insufficient system storage, try again later" };
+  }
+  return { code: 451, text: "4.3.0 The message could not be stored, try again later" };
+}

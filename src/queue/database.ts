@@ -1,0 +1,73 @@
+/** Opens the spool's database: folder, file modes, settings and tables. What is done with the tables is in store.ts. */
+
+import { DatabaseSync } from "node:sqlite";
+
+/** Written into the file; a database of another version is not touched. */
+const VERSION = 1;
+
+const TABLES = `
+-- A message that was acknowledged. Its chunks are in place, its envelopes exist.
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY,
+  bytes INTEGER NOT NULL,
+  chunks INTEGER NOT NULL
+) STRICT;
+-- One row a deliverable: what never changes as JSON, beside it what changes and what start-up reads.
+CREATE TABLE envelopes (
+  message INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  agent TEXT NOT NULL,
+  action TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  last_try_at INTEGER NOT NULL DEFAULT 0,
+  last_bounce_at INTEGER NOT NULL DEFAULT 0,
+  error_line TEXT NOT NULL DEFAULT '',
+  status TEXT NOT NULL DEFAULT '',
+  suspended INTEGER NOT NULL DEFAULT 0,
+  facts TEXT NOT NULL,
+  PRIMARY KEY (message, id)
+) STRICT, WITHOUT ROWID;
+-- Bodies. The key is message · 2²⁰ + index, so that one message's chunks are neighbours.
+CREATE TABLE chunks (
+  key INTEGER PRIMARY KEY,
+  bytes BLOB NOT NULL
+) STRICT;
+-- Messages whose chunks belong to nobody: still being received, or to be erased. What stands here at start is erased.
+CREATE TABLE loose (
+  message INTEGER PRIMARY KEY
+) STRICT;
+`;
+
+/** Opens `queue.db` in `spool`, and makes both when they are missing. Throws when another daemon holds it. */
+export function openDatabase(spool: string): DatabaseSync {
+  const path = `${spool}/queue.db`;
+  Deno.mkdirSync(spool, { recursive: true, mode: 0o700 });
+  Deno.chmodSync(spool, 0o700);
+  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+  Deno.chmodSync(path, 0o600);
+  const database = new DatabaseSync(path);
+  // An isolate that was replaced may need a moment to let go of the file.
+  database.exec("PRAGMA busy_timeout = 10000");
+  database.exec("PRAGMA page_size = 16384");
+  // One daemon at a time, and no shared-memory file.
+  database.exec("PRAGMA locking_mode = EXCLUSIVE");
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec("PRAGMA synchronous = FULL");
+  database.exec("PRAGMA cache_size = -32768");
+  // 64 MiB of log between checkpoints: pages that a message's life touches twice are written back once.
+  database.exec("PRAGMA wal_autocheckpoint = 4096");
+  database.exec("PRAGMA journal_size_limit = 134217728");
+  database.exec("PRAGMA temp_store = MEMORY");
+  database.exec("PRAGMA cell_size_check = ON");
+  prepareTables(database, path);
+  return database;
+}
+
+function prepareTables(database: DatabaseSync, path: string): void {
+  const version = Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);
+  if (version === VERSION) return;
+  if (version !== 0) throw new Error(`The queue "${path}" has format ${version}, this program knows format ${VERSION}`);
+  database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${VERSION}; COMMIT`);
+}

@@ -1,0 +1,72 @@
+/** Checks envelopes that come from the isolate that talks to the public, and copies what is known of them and nothing else. Pure. */
+
+import type { Dsn, Envelope, EnvelopeFacts, Mailbox, MessageId, Origin } from "../envelope/mod.ts";
+import { isEnvelopeId } from "./keys.ts";
+
+/** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
+const MAX_TEXT = 4096;
+
+/** A copy of a sound envelope of this message; null when it is not sound. */
+export function copyFacts(message: MessageId, facts: EnvelopeFacts): EnvelopeFacts | null {
+  const sound = typeof facts === "object" && facts !== null &&
+    isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
+    // Only the queue makes bounces.
+    (facts.agent === "mda" || facts.agent === "mta") &&
+    Number.isSafeInteger(facts.createdAt) && facts.createdAt >= 0 &&
+    isText(facts.action) && typeof facts.internal === "boolean" &&
+    (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
+    isOrigin(facts.origin) && isDsn(facts.dsn);
+  if (!sound) return null;
+  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt } = facts;
+  const common: EnvelopeFacts = {
+    id,
+    sender: sender === null ? null : mailbox(sender),
+    rcpt: mailbox(rcpt),
+    dest: mailbox(dest),
+    origin: copyOrigin(origin),
+    dsn: { notify: dsn.notify, ret: dsn.ret, envid: dsn.envid, orcpt: dsn.orcpt },
+    action,
+    agent,
+    internal,
+    createdAt,
+  };
+  if (agent === "mta") return common;
+  const { user, subAddress = "", exec = "" } = facts;
+  if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
+  return { ...common, user, subAddress, exec };
+}
+
+/** An envelope that was never tried. */
+export function freshEnvelope(facts: EnvelopeFacts): Envelope {
+  return { ...facts, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
+}
+
+function isText(value: unknown): value is string {
+  // No control characters: these texts end up in headers, log lines and listings.
+  // deno-lint-ignore no-control-regex
+  return typeof value === "string" && value.length <= MAX_TEXT && !/[\x00-\x08\x0a-\x1f\x7f]/.test(value);
+}
+
+function isMailbox(value: Mailbox): boolean {
+  return typeof value === "object" && value !== null && isText(value.local) && isText(value.domain);
+}
+
+function mailbox({ local, domain }: Mailbox): Mailbox {
+  return { local, domain };
+}
+
+function isOrigin(origin: Origin): boolean {
+  return typeof origin === "object" && origin !== null && isText(origin.address) && isText(origin.hostname) &&
+    isText(origin.helo) && isText(origin.smtpname) && isText(origin.tag) && isText(origin.username) &&
+    typeof origin.authenticated === "boolean";
+}
+
+function copyOrigin({ address, hostname, helo, smtpname, tag, username, authenticated }: Origin): Origin {
+  return { address, hostname, helo, smtpname, tag, username, authenticated };
+}
+
+function isDsn(dsn: Dsn): boolean {
+  return typeof dsn === "object" && dsn !== null && Number.isInteger(dsn.notify) && dsn.notify >= 0 &&
+    dsn.notify < 16 &&
+    (dsn.ret === "" || dsn.ret === "FULL" || dsn.ret === "HDRS") && isText(dsn.envid) && isText(dsn.orcpt);
+}

@@ -1,0 +1,58 @@
+/**
+ * Message ids, handed out in blocks of neighbours at random places: ids look random and never meet, and messages that arrive together lie
+ * together in the database. Knows who holds which block, not what is done with the ids.
+ */
+
+import { hex8, type MessageId, random32 } from "../envelope/mod.ts";
+import { messageNumber } from "./keys.ts";
+
+/** Ids of a block share their upper 24 bits. */
+export const BLOCK_IDS = 256;
+/** Draws of a free block before giving up: with a million messages queued, one draw in sixteen fails at worst. */
+const MAX_DRAWS = 1000;
+
+interface Block {
+  readonly owner: object;
+  readonly used: Uint8Array;
+  count: number;
+}
+
+export class Ids {
+  readonly #blocks = new Map<number, Block>();
+  readonly #taken: (first: number, last: number) => boolean;
+  readonly #random: () => number;
+
+  /** `taken`: whether a queued message has an id in this range. */
+  constructor(taken: (first: number, last: number) => boolean, random: () => number = random32) {
+    this.#taken = taken;
+    this.#random = random;
+  }
+
+  /** Reserves a block of free ids for `owner`. */
+  reserve(owner: object): MessageId[] {
+    for (let draw = 0; draw < MAX_DRAWS; draw++) {
+      const number = this.#random() >>> 8;
+      const first = number * BLOCK_IDS;
+      // Block 0 holds the id 0, which names nothing.
+      if (number === 0 || this.#blocks.has(number) || this.#taken(first, first + BLOCK_IDS - 1)) continue;
+      this.#blocks.set(number, { owner, used: new Uint8Array(BLOCK_IDS), count: 0 });
+      return Array.from({ length: BLOCK_IDS }, (_, i) => hex8(first + i));
+    }
+    throw new Error("No free message ids were found");
+  }
+
+  /** Marks an id as used. False when it is not one that `owner` may use. */
+  take(owner: object, id: MessageId): boolean {
+    const number = messageNumber(id);
+    const block = this.#blocks.get(number >>> 8);
+    if (block === undefined || block.owner !== owner || block.used[number & 0xff] === 1) return false;
+    block.used[number & 0xff] = 1;
+    if (++block.count === BLOCK_IDS) this.#blocks.delete(number >>> 8);
+    return true;
+  }
+
+  /** The owner is gone: what it did not use is free again. */
+  release(owner: object): void {
+    for (const [number, block] of this.#blocks) if (block.owner === owner) this.#blocks.delete(number);
+  }
+}

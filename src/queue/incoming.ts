@@ -1,0 +1,218 @@
+/**
+ * Messages on their way in from one smtp isolate, which talks to the public and is believed nothing: ids must be those it was given, envelopes
+ * must be well-formed, credit must be kept. 250 is earned here: `committed` goes out after the commit.
+ */
+
+import type { Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
+import { type Channel, CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
+import { refusal } from "./commits.ts";
+import { copyFacts, freshEnvelope } from "./facts.ts";
+import { BLOCK_IDS } from "./ids.ts";
+import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import type { Vault } from "./vault.ts";
+
+/** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. */
+const MAX_ENVELOPES = 100_000;
+/** Messages that one isolate may have in parts at once. */
+const MAX_OPEN = 10_000;
+/** With fewer unused ids than this, more are sent. */
+const LOW_IDS = BLOCK_IDS / 2;
+
+type Reply = { readonly code: number; readonly text: string };
+const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored, try again later" };
+
+/** A message of which chunks have arrived. */
+interface Open {
+  readonly number: number;
+  chunks: number;
+  bytes: number;
+  /** Chunks that were not yet given credit for. */
+  waiting: number;
+  /** The database has chunks of it. */
+  stored: boolean;
+  /** Ended by abort, by a failure, or with its isolate: what of it is still to be written is not. */
+  ended: boolean;
+  /** All of it has arrived: the last write answers for the others. */
+  complete: boolean;
+}
+
+/** Serves one smtp isolate until the channel is reset. */
+export function serveIncoming(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>): void {
+  const incoming = new Incoming(vault, channel);
+  channel.onmessage = (message) => incoming.hear(message);
+  channel.onreset = () => incoming.end();
+  incoming.sendIds();
+}
+
+class Incoming {
+  readonly #vault: Vault;
+  readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
+  readonly #open = new Map<MessageId, Open>();
+  /** Refused before their end: what still comes of them is refused again. */
+  readonly #refused = new Map<MessageId, Reply>();
+  #unused = 0;
+
+  constructor(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>) {
+    this.#vault = vault;
+    this.#channel = channel;
+  }
+
+  hear(message: SmtpToQueue): void {
+    if (!isMessageId(message.message)) return this.#vault.warn("queue: an smtp isolate named a message that cannot be");
+    switch (message.type) {
+      case "chunk":
+        return this.#chunk(message.message, message.bytes);
+      case "commit":
+        return this.#commit(message);
+      case "abort":
+        return this.#abort(message.message);
+    }
+  }
+
+  sendIds(): void {
+    this.#unused += BLOCK_IDS;
+    this.#channel.send({ type: "ids", ids: this.#vault.ids.reserve(this) });
+  }
+
+  /** The isolate is gone, and with it its sessions. */
+  end(): void {
+    for (const open of this.#open.values()) this.#discard(open);
+    this.#open.clear();
+    this.#refused.clear();
+    this.#vault.ids.release(this);
+  }
+
+  #chunk(id: MessageId, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#refused.has(id)) return;
+    let open = this.#open.get(id);
+    if (open === undefined) {
+      if (this.#open.size >= MAX_OPEN || !this.#take(id)) return this.#refuse(id, BROKEN);
+      this.#open.set(id, open = newOpen(id));
+    }
+    const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
+    if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
+    const index = open.chunks++;
+    open.bytes += bytes.length;
+    open.waiting++;
+    this.#vault.commits.unsynced({
+      apply: () => {
+        if (open.ended) return;
+        if (index === 0) this.#vault.store.addLoose(open.number);
+        this.#vault.store.addChunk(open.number, index, bytes);
+      },
+      done: () => {
+        if (open.ended) return;
+        open.stored = true;
+        open.waiting--;
+        if (!open.complete) this.#channel.send({ type: "credit", message: id });
+      },
+      failed: (error) => {
+        if (!open.ended && !open.complete) this.#fail(id, open, refusal(error));
+      },
+    });
+  }
+
+  #commit({ message: id, tail, envelopes }: Extract<SmtpToQueue, { type: "commit" }>): void {
+    const refused = this.#refused.get(id);
+    if (refused !== undefined) return this.#refuse(id, refused);
+    const open = this.#open.get(id);
+    if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
+    const body = open ?? newOpen(id);
+    const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES ? copyEnvelopes(id, envelopes) : null;
+    if (facts === null) {
+      this.#vault.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
+      return this.#fail(id, body, BROKEN);
+    }
+    this.#open.delete(id);
+    body.complete = true;
+    this.#store(id, body, tail, facts);
+  }
+
+  #store(id: MessageId, body: Open, tail: Uint8Array<ArrayBuffer>, envelopes: readonly EnvelopeFacts[]): void {
+    const { store, commits } = this.#vault;
+    const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
+    const bytes = body.bytes + tail.length;
+    commits.now({
+      apply: () => {
+        store.addMessage(body.number, bytes, chunks);
+        if (body.chunks > 0) store.removeLoose(body.number);
+        if (tail.length > 0) store.addChunk(body.number, body.chunks, tail);
+        for (const facts of envelopes) store.addEnvelope(facts);
+      },
+      done: () => {
+        this.#channel.send({ type: "committed", message: id });
+        if (chunks <= 1) this.#remember(body.number, bytes, chunks, tail, envelopes);
+        for (const facts of envelopes) this.#vault.enqueued(facts);
+      },
+      failed: (error) => {
+        this.#discard(body);
+        this.#refuse(id, refusal(error));
+      },
+    });
+  }
+
+  #remember(
+    number: number,
+    bytes: number,
+    chunks: number,
+    tail: Uint8Array<ArrayBuffer>,
+    envelopes: readonly EnvelopeFacts[],
+  ): void {
+    // A view of a larger buffer would be posted with all of that buffer.
+    const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
+    const kept = new Map<number, Envelope>();
+    for (const facts of envelopes) kept.set(envelopeNumber(facts.id), freshEnvelope(facts));
+    this.#vault.recent.put(number, { bytes, chunks, first, envelopes: kept });
+  }
+
+  #abort(id: MessageId): void {
+    this.#refused.delete(id);
+    const open = this.#open.get(id);
+    // An abort of a message that never began gives its id back as used.
+    if (open === undefined) return void this.#take(id);
+    this.#open.delete(id);
+    this.#discard(open);
+  }
+
+  /** Refuses a message that has not ended yet. */
+  #fail(id: MessageId, open: Open, reply: Reply): void {
+    this.#open.delete(id);
+    this.#discard(open);
+    if (this.#refused.size >= MAX_OPEN) this.#refused.clear();
+    this.#refused.set(id, reply);
+    this.#refuse(id, reply);
+  }
+
+  #refuse(message: MessageId, { code, text }: Reply): void {
+    this.#channel.send({ type: "refused", message, code, text });
+  }
+
+  #discard(open: Open): void {
+    open.ended = true;
+    if (open.stored) this.#vault.erase(open.number);
+  }
+
+  #take(id: MessageId): boolean {
+    if (!this.#vault.ids.take(this, id)) return false;
+    if (--this.#unused < LOW_IDS) this.sendIds();
+    return true;
+  }
+}
+
+function newOpen(id: MessageId): Open {
+  return { number: messageNumber(id), chunks: 0, bytes: 0, waiting: 0, stored: false, ended: false, complete: false };
+}
+
+/** Copies of sound envelopes; null when one is not. */
+function copyEnvelopes(id: MessageId, envelopes: readonly EnvelopeFacts[]): EnvelopeFacts[] | null {
+  if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_ENVELOPES) return null;
+  const copies: EnvelopeFacts[] = [];
+  const seen = new Set<string>();
+  for (const envelope of envelopes) {
+    const copy = copyFacts(id, envelope);
+    if (copy === null || seen.has(copy.id)) return null;
+    seen.add(copy.id);
+    copies.push(copy);
+  }
+  return copies;
+}

@@ -1,0 +1,84 @@
+/** Front door of the queue folder, and the queue isolate itself: opens the store, serves the doors, loads the scheduler. */
+
+import { setImmediate } from "node:timers";
+import type { EnvelopeId } from "../envelope/mod.ts";
+import { Caller, type Isolate, Tally } from "../isolate/mod.ts";
+import { serveAdmin } from "./admin.ts";
+import { serveAgent } from "./agents.ts";
+import { serveIncoming } from "./incoming.ts";
+import { isEnvelopeId } from "./keys.ts";
+import { Notices } from "./notices.ts";
+import { recordExpired } from "./outcomes.ts";
+import { Store } from "./store.ts";
+import { Vault } from "./vault.ts";
+
+/** Envelopes told to the scheduler in one turn at start. */
+const LOAD_ROWS = 1000;
+/** Warnings about envelopes of unknown actions at one start; the rest is counted. */
+const MAX_WARNINGS = 100;
+
+/** Runs the queue isolate. `clock` gives ms since the epoch. */
+export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date.now): void {
+  const { settings, report } = isolate;
+  const store = new Store(settings.spool);
+  const scheduler = isolate.ask("queue-scheduler");
+  const tally = new Tally(report);
+  const vault = new Vault({ store, settings, scheduler, report, tally, clock });
+  const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
+  let loading = { stopped: false };
+
+  store.shrink();
+  vault.eraseLoose();
+  const load = () => {
+    loading.stopped = true;
+    loading = { stopped: false };
+    loadScheduler(vault, loading);
+  };
+  scheduler.onmessage = (message) => {
+    switch (message.type) {
+      case "expired":
+        for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(vault, id);
+        return;
+      case "bounce":
+        // It answers through the scheduler's door, and never rejects.
+        return void notices.write(message.ids.filter(isEnvelopeId));
+    }
+  };
+  // A new scheduler knows nothing.
+  scheduler.onreset = load;
+  load();
+  isolate.serve("smtp-queue", (channel) => serveIncoming(vault, channel));
+  isolate.serve("relay-queue", (channel) => serveAgent(vault, "mta", channel));
+  isolate.serve("delivery-queue", (channel) => serveAgent(vault, "mda", channel));
+  isolate.serve("control-queue", (channel) => serveAdmin(vault, channel));
+  isolate.onstop = () => {
+    loading.stopped = true;
+    vault.commits.close();
+    tally.flush();
+    store.close();
+  };
+}
+
+/** Tells the scheduler of every envelope, a slice a turn, while mail comes in. It ignores those it knows already. */
+function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): void {
+  let message = 0, number = 0, strange = 0;
+  const unknown = (id: EnvelopeId, action: string) => {
+    if (++strange <= MAX_WARNINGS) vault.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
+  };
+  const step = () => {
+    if (loading.stopped) return;
+    const rows = vault.store.tickets(message, number, LOAD_ROWS);
+    vault.loaded(rows, unknown);
+    const last = rows[rows.length - 1];
+    if (last !== undefined) {
+      message = last.message;
+      number = last.id;
+    }
+    if (rows.length === LOAD_ROWS) return void setImmediate(step);
+    if (strange > MAX_WARNINGS) {
+      vault.warn(`queue: ${strange - MAX_WARNINGS} more invalid envelopes of unknown actions`);
+    }
+    vault.allLoaded();
+  };
+  step();
+}

@@ -1,0 +1,114 @@
+/** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in verdict.ts. */
+
+import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeId, Outcome } from "../envelope/mod.ts";
+import { messageOf, newEnvelopeId } from "../envelope/mod.ts";
+import { envelopeNumber, messageNumber } from "./keys.ts";
+import { freshEnvelope } from "./facts.ts";
+import type { Vault } from "./vault.ts";
+import { bounceEnvelope, judge, judgeExpired, type Verdict } from "./verdict.ts";
+
+/** Draws of an envelope id that its message does not have yet. */
+const MAX_DRAWS = 20;
+
+/** What a write found and did; set by `apply`, read by `done`. */
+interface Applied {
+  readonly envelope: Envelope;
+  readonly verdict: Verdict;
+  readonly bounce: EnvelopeFacts | null;
+  readonly erase: boolean;
+}
+
+/** An agent tells how an attempt ended. `agent` is whose door it came through: nobody reports for another. */
+export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
+  let applied: Applied | null = null;
+  vault.commits.later({
+    apply: () => {
+      applied = applyVerdict(vault, id, (envelope) => {
+        if (envelope.agent !== agent) return null;
+        const policy = policyOf(vault, envelope);
+        return judge(envelope, outcome, vault.clock(), policy);
+      });
+    },
+    done: () => {
+      // Whoever still believes in an envelope that is gone hears so.
+      if (applied === null) return vault.envelope(id) === null ? vault.dropped([id]) : undefined;
+      finish(vault, applied);
+      vault.settled(id, !applied.verdict.remove);
+      vault.tally.add(`scheduler.delivery.${outcome.result}`);
+    },
+    failed: null,
+  });
+}
+
+/** The scheduler tells that an envelope's time is over. */
+export function recordExpired(vault: Vault, id: EnvelopeId): void {
+  let applied: Applied | null = null;
+  vault.commits.later({
+    apply: () => {
+      applied = applyVerdict(vault, id, (envelope) => judgeExpired(envelope, policyOf(vault, envelope)));
+    },
+    done: () => {
+      if (applied !== null) {
+        finish(vault, applied);
+        reportGone(vault, "queue-expire", applied.envelope, "Envelope expired");
+      }
+      vault.dropped([id]);
+    },
+    failed: null,
+  });
+}
+
+/** The Expire and Remove lines of the log. */
+export function reportGone(
+  vault: Vault,
+  type: "queue-expire" | "queue-remove",
+  envelope: Envelope,
+  stat: string,
+): void {
+  const { agent, id, sender, dest, rcpt, createdAt } = envelope;
+  const delayMs = Math.max(0, vault.clock() - createdAt);
+  vault.report({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
+}
+
+function policyOf(vault: Vault, envelope: Envelope) {
+  return { warnIntervalsSeconds: vault.settings.warnIntervalsSeconds, ttlSeconds: vault.ttlOf(envelope) };
+}
+
+/** Null when the envelope is no longer queued, or the verdict is not to be had. */
+function applyVerdict(vault: Vault, id: EnvelopeId, decide: (envelope: Envelope) => Verdict | null): Applied | null {
+  const { store } = vault;
+  const message = messageNumber(id), number = envelopeNumber(id);
+  const envelope = vault.envelope(id);
+  const verdict = envelope === null ? null : decide(envelope);
+  if (envelope === null || verdict === null) return null;
+  const found = verdict.remove
+    ? store.removeEnvelope(message, number)
+    : store.setState(message, number, verdict.state!);
+  if (!found) return null;
+  const bounce = verdict.bounce === null ? null : addBounce(vault, envelope, verdict.bounce);
+  const erase = verdict.remove && store.sweep(message);
+  return { envelope, verdict, bounce, erase };
+}
+
+function addBounce(vault: Vault, envelope: Envelope, bounce: BounceFacts): EnvelopeFacts {
+  const message = messageOf(envelope.id);
+  for (let draw = 0; draw < MAX_DRAWS; draw++) {
+    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock());
+    if (vault.store.addEnvelope(facts)) return facts;
+  }
+  throw new Error(`No free envelope id was found for message ${message}`);
+}
+
+/** After the commit: memory, scheduler and log follow. */
+function finish(vault: Vault, { envelope, verdict, bounce, erase }: Applied): void {
+  const message = messageNumber(envelope.id), number = envelopeNumber(envelope.id);
+  if (bounce !== null) {
+    vault.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));
+    vault.enqueued(bounce);
+    vault.tally.add("queue.bounce");
+  }
+  if (verdict.remove) vault.recent.removeEnvelope(message, number);
+  else vault.recent.setState(message, number, verdict.state!);
+  if (erase) vault.erase(message);
+  if (verdict.silent !== null) vault.warn(`queue: ${verdict.silent}!`);
+}

@@ -1,0 +1,106 @@
+/**
+ * Messages that were committed a moment ago, kept in memory so that their first delivery reads no disk. A copy of what the database holds:
+ * it is changed only after a commit. Bounded by bytes.
+ */
+
+import type { Envelope, EnvelopeState } from "../envelope/mod.ts";
+
+/** Memory for bodies and envelopes together. */
+const MAX_BYTES = 32 * 1024 * 1024;
+/** Bodies above this are read from the database: they would push too many others out. */
+const MAX_BODY = 64 * 1024;
+/** What an envelope is taken to cost. */
+const ENVELOPE_BYTES = 1024;
+/** Envelopes of a message that is kept at most. */
+const MAX_ENVELOPES = 1000;
+
+export interface RecentMessage {
+  readonly bytes: number;
+  readonly chunks: number;
+  /** Chunk 0, which is the whole body. */
+  readonly first: Uint8Array<ArrayBuffer>;
+  /** All envelopes that are still queued, by their own number. */
+  readonly envelopes: Map<number, Envelope>;
+}
+
+export class Recent {
+  /** Least recently used first. */
+  readonly #messages = new Map<number, RecentMessage>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+  hits = 0;
+  misses = 0;
+
+  constructor(maxBytes = MAX_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Keeps a message, unless it is large. */
+  put(number: number, message: RecentMessage): void {
+    if (message.chunks > 1 || message.first.length > MAX_BODY || message.envelopes.size > MAX_ENVELOPES) return;
+    this.remove(number);
+    this.#messages.set(number, message);
+    this.#bytes += costOf(message);
+    for (const [oldest, { first, envelopes }] of this.#messages) {
+      if (this.#bytes <= this.#maxBytes) return;
+      this.#messages.delete(oldest);
+      this.#bytes -= first.length + envelopes.size * ENVELOPE_BYTES;
+    }
+  }
+
+  get(number: number): RecentMessage | undefined {
+    const message = this.#messages.get(number);
+    if (message === undefined) {
+      this.misses++;
+      return undefined;
+    }
+    this.hits++;
+    this.#messages.delete(number);
+    this.#messages.set(number, message);
+    return message;
+  }
+
+  /** The envelope if it is here; does not count as use. */
+  envelope(message: number, number: number): Envelope | undefined {
+    return this.#messages.get(message)?.envelopes.get(number);
+  }
+
+  addEnvelope(message: number, number: number, envelope: Envelope): void {
+    const envelopes = this.#messages.get(message)?.envelopes;
+    if (envelopes === undefined || envelopes.has(number)) return;
+    envelopes.set(number, envelope);
+    this.#bytes += ENVELOPE_BYTES;
+  }
+
+  setState(message: number, number: number, state: Partial<EnvelopeState>): void {
+    const envelope = this.envelope(message, number);
+    if (envelope !== undefined) Object.assign(envelope, state);
+  }
+
+  /** The last envelope takes the message with it. */
+  removeEnvelope(message: number, number: number): void {
+    const envelopes = this.#messages.get(message)?.envelopes;
+    if (envelopes === undefined || !envelopes.delete(number)) return;
+    this.#bytes -= ENVELOPE_BYTES;
+    if (envelopes.size === 0) this.remove(message);
+  }
+
+  remove(number: number): void {
+    const message = this.#messages.get(number);
+    if (message === undefined) return;
+    this.#messages.delete(number);
+    this.#bytes -= costOf(message);
+  }
+}
+
+function costOf(message: RecentMessage): number {
+  return message.first.length + message.envelopes.size * ENVELOPE_BYTES;
+}

@@ -1,0 +1,170 @@
+/** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
+
+import type { Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
+import type { Channel, QueueSettings, QueueToScheduler, SchedulerToQueue, Tally, Ticket } from "../isolate/mod.ts";
+import { Commits } from "./commits.ts";
+import { Ids } from "./ids.ts";
+import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
+import { Recent } from "./recent.ts";
+import { laneOf, type Store, type TicketRow } from "./store.ts";
+
+export interface VaultParts {
+  readonly store: Store;
+  readonly settings: QueueSettings;
+  readonly scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
+  readonly report: Report;
+  readonly tally: Tally;
+  /** ms since the epoch. */
+  readonly clock: () => number;
+}
+
+/** At most one alarm about failed writes in this time. */
+const ALARM_MS = 1000;
+
+export class Vault {
+  readonly store: Store;
+  readonly settings: QueueSettings;
+  readonly report: Report;
+  readonly tally: Tally;
+  readonly clock: () => number;
+  readonly commits: Commits;
+  readonly recent = new Recent();
+  readonly ids: Ids;
+  readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
+  #tickets: Ticket[] = [];
+  /** Messages whose chunks are to be erased bit by bit. */
+  readonly #erasing: number[] = [];
+  #alarmAt = 0;
+
+  constructor(parts: VaultParts) {
+    this.store = parts.store;
+    this.settings = parts.settings;
+    this.report = parts.report;
+    this.tally = parts.tally;
+    this.clock = parts.clock;
+    this.#scheduler = parts.scheduler;
+    this.commits = new Commits(parts.store);
+    this.ids = new Ids((first, last) => this.store.taken(first, last));
+    this.commits.onflushed = () => this.#sendTickets();
+    this.commits.onerror = (error) => this.#alarm(error);
+  }
+
+  /** Seconds that an envelope of this action is kept; null when the configuration has no such action. */
+  ttlSeconds(action: string): number | null {
+    if (action === "") return this.settings.ttlSeconds;
+    const ttl = Object.hasOwn(this.settings.actionTtlSeconds, action)
+      ? this.settings.actionTtlSeconds[action]
+      : undefined;
+    return ttl === undefined ? null : ttl ?? this.settings.ttlSeconds;
+  }
+
+  /** As ttlSeconds, for an envelope that is queued whatever the configuration says. */
+  ttlOf(envelope: EnvelopeFacts): number {
+    return this.ttlSeconds(envelope.action) ?? this.settings.ttlSeconds;
+  }
+
+  /** From memory or from the database; null when it is not queued. */
+  envelope(id: EnvelopeId): Envelope | null {
+    const message = messageNumber(id), number = envelopeNumber(id);
+    return this.recent.envelope(message, number) ?? this.store.envelope(message, number);
+  }
+
+  /** A new envelope is durable: tells the scheduler with the others of this commit. */
+  enqueued(facts: EnvelopeFacts): void {
+    this.#tickets.push({
+      id: facts.id,
+      agent: facts.agent,
+      action: facts.action,
+      key: laneOf(facts),
+      createdAt: facts.createdAt,
+      expiresAt: facts.createdAt + this.ttlOf(facts) * 1000,
+      tries: 0,
+      suspended: false,
+    });
+  }
+
+  /** Envelopes that start-up found. Those of an unknown action are left alone: `unknown` hears of them. */
+  loaded(rows: readonly TicketRow[], unknown: (id: EnvelopeId, action: string) => void): void {
+    const tickets: Ticket[] = [];
+    for (const row of rows) {
+      const id = envelopeId(row.message, row.id);
+      const ttl = this.ttlSeconds(row.action);
+      if (ttl === null) {
+        unknown(id, row.action);
+        continue;
+      }
+      const { agent, action, lane, created_at, tries, suspended } = row;
+      const expiresAt = created_at + ttl * 1000;
+      tickets.push({
+        id,
+        agent,
+        action,
+        key: lane,
+        createdAt: created_at,
+        expiresAt,
+        tries,
+        suspended: suspended === 1,
+      });
+    }
+    if (tickets.length > 0) this.#scheduler.send({ type: "enqueued", tickets });
+  }
+
+  allLoaded(): void {
+    this.#scheduler.send({ type: "loaded" });
+  }
+
+  settled(id: EnvelopeId, again: boolean): void {
+    this.#scheduler.send({ type: "settled", id, again });
+  }
+
+  dropped(ids: readonly EnvelopeId[]): void {
+    if (ids.length > 0) this.#scheduler.send({ type: "dropped", ids });
+  }
+
+  /** A line in the log. */
+  warn(text: string): void {
+    this.report({ type: "log", level: "warn", text });
+  }
+
+  /** Erases the chunks of a loose message, a few at a time between other work. */
+  erase(message: number): void {
+    this.#erasing.push(message);
+    if (this.#erasing.length === 1) this.#eraseNext();
+  }
+
+  /** Erases what an earlier life of this isolate received in part or had begun to erase. */
+  eraseLoose(): void {
+    for (const message of this.store.looseMessages()) this.erase(message);
+  }
+
+  #eraseNext(): void {
+    const message = this.#erasing[0];
+    if (message === undefined) return;
+    let finished = false;
+    this.commits.unsynced({
+      apply: () => {
+        finished = this.store.eraseSome(message);
+      },
+      done: () => {
+        if (finished) this.#erasing.shift();
+        this.#eraseNext();
+      },
+      failed: null,
+    });
+  }
+
+  #sendTickets(): void {
+    if (this.#tickets.length === 0) return;
+    this.#scheduler.send({ type: "enqueued", tickets: this.#tickets });
+    this.#tickets = [];
+  }
+
+  #alarm(error: unknown): void {
+    const now = this.clock();
+    if (now - this.#alarmAt < ALARM_MS) return;
+    this.#alarmAt = now;
+    const text = error instanceof Error ? error.message : String(error);
+    this.report({ type: "log", level: "crit", text: `queue: cannot write to the spool: ${text}` });
+  }
+}

@@ -1,0 +1,119 @@
+/** What an outcome does to an envelope: kept or not, who is told. Pure; outcomes.ts stores it. */
+
+import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeState, Outcome } from "../envelope/mod.ts";
+import { NOTIFY } from "../envelope/mod.ts";
+import { nextDue } from "../schedule/mod.ts";
+
+/** Longest `errorLine`. */
+const MAX_ERROR_LINE = 2047;
+
+type Failure = Exclude<Outcome, { result: "ok" }>;
+
+export interface Verdict {
+  /** The envelope leaves the queue. */
+  readonly remove: boolean;
+  /** Its new state when it stays. */
+  readonly state: Omit<EnvelopeState, "suspended"> | null;
+  /** A notice for the sender. */
+  readonly bounce: BounceFacts | null;
+  /** Why there is no notice although there is a failure. */
+  readonly silent: "double bounce" | "no return path" | null;
+}
+
+export interface Policy {
+  readonly warnIntervalsSeconds: readonly number[];
+  /** How long this envelope is kept, in seconds. */
+  readonly ttlSeconds: number;
+}
+
+/** Decides what becomes of `envelope` after an attempt ended with `outcome` at `now`. */
+export function judge(envelope: Envelope, outcome: Outcome, now: number, policy: Policy): Verdict {
+  switch (outcome.result) {
+    case "ok":
+      return { remove: true, state: null, bounce: successNotice(envelope, outcome, policy), silent: null };
+    case "tempfail":
+      return delayed(envelope, outcome, now, policy);
+    case "permfail":
+      return failed(envelope, { text: outcome.text, status: { class: 5, code: outcome.status.code } }, policy);
+    case "loop":
+      // RFC 3463 §3.5: routing loop detected.
+      return failed(envelope, { text: outcome.text, status: { class: 5, code: "4.6" } }, policy);
+  }
+}
+
+/** Its time is over. */
+export function judgeExpired(envelope: Envelope, policy: Policy): Verdict {
+  return failed(envelope, { text: "Envelope expired", status: { class: 5, code: "4.7" } }, policy);
+}
+
+/** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
+export function bounceEnvelope(of: EnvelopeFacts, id: string, bounce: BounceFacts, now: number): EnvelopeFacts {
+  const { sender, rcpt, dest, origin, dsn } = of;
+  return { id, sender, rcpt, dest, origin, dsn, action: "", agent: "bounce", internal: true, createdAt: now, bounce };
+}
+
+/** Cuts a text for `errorLine`: one line, at most 2047 characters, longer ones end with "...". */
+export function errorLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const line = text.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
+  return line.length <= MAX_ERROR_LINE ? line : `${line.slice(0, MAX_ERROR_LINE - 3)}...`;
+}
+
+function failed(envelope: Envelope, error: Pick<BounceFacts, "text" | "status">, policy: Policy): Verdict {
+  const removed = { remove: true, state: null };
+  if (envelope.agent === "bounce") return { ...removed, bounce: null, silent: "double bounce" };
+  // RFC 5321 §4.5.5: nothing is ever sent about a message with a null reverse-path.
+  if (envelope.sender === null) return { ...removed, bounce: null, silent: "no return path" };
+  if (!wants(envelope, NOTIFY.FAILURE)) return { ...removed, bounce: null, silent: null };
+  const { text, status } = error;
+  const bounce: BounceFacts = { kind: "failed", text: errorLine(text), status, ttlSeconds: policy.ttlSeconds };
+  return { ...removed, bounce, silent: null };
+}
+
+function delayed(
+  envelope: Envelope,
+  outcome: Failure,
+  now: number,
+  policy: Policy,
+): Verdict {
+  const text = errorLine(outcome.text);
+  const status = { class: 4, code: outcome.status.code } as const;
+  const tries = envelope.tries + 1;
+  const nextAt = nextDue(envelope.agent, envelope.createdAt, tries, now);
+  let lastBounceAt = envelope.lastBounceAt;
+  let bounce: BounceFacts | null = null;
+  const heard = envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
+  for (const delaySeconds of heard ? policy.warnIntervalsSeconds : []) {
+    const at = envelope.createdAt + delaySeconds * 1000;
+    if (nextAt < at || lastBounceAt >= at) continue;
+    lastBounceAt = at;
+    bounce = { kind: "delayed", text, status, delaySeconds, ttlSeconds: policy.ttlSeconds };
+    break;
+  }
+  const state = { tries, lastTryAt: now, lastBounceAt, errorLine: text, status };
+  return { remove: false, state, bounce, silent: null };
+}
+
+/** RFC 3461 §5.2: who asked to hear of success does so from the last server that knows of the wish. */
+function successNotice(
+  envelope: Envelope,
+  outcome: Extract<Outcome, { result: "ok" }>,
+  policy: Policy,
+): BounceFacts | null {
+  if (envelope.sender === null || envelope.agent === "bounce") return null;
+  if ((envelope.dsn.notify & NOTIFY.SUCCESS) === 0 || (envelope.dsn.notify & NOTIFY.NEVER) !== 0) return null;
+  const status = { class: 2, code: "0.0" } as const;
+  const { ttlSeconds } = policy;
+  if (envelope.agent === "mda") {
+    return { kind: "delivered", text: errorLine(outcome.text) || "Delivered", status, ttlSeconds };
+  }
+  if (outcome.dsnRelayed === true) return null;
+  return { kind: "relayed", text: errorLine(outcome.text) || "Relayed", status, ttlSeconds };
+}
+
+/** RFC 3461 §4.1: without NOTIFY a sender hears of failure and delay; with it, of what it names and nothing else. */
+function wants(envelope: Envelope, what: number): boolean {
+  const { notify } = envelope.dsn;
+  if (notify === 0) return true;
+  return (notify & NOTIFY.NEVER) === 0 && (notify & what) !== 0;
+}
