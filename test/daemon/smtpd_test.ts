@@ -1,0 +1,122 @@
+/** smtpd(8) from the command line: what it prints and the status it ends with. Runs the real script; no daemon is started. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const SMTPD = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
+const VALID = 'action "a" maildir "/nonexistent/%{rcpt.user}"\nmatch for local action "a"\n';
+
+interface Row {
+  readonly name: string;
+  readonly config?: string;
+  readonly args: readonly string[];
+  readonly status: number;
+  /** Lines of stderr; FILE stands for the config's path. */
+  readonly says: readonly (string | RegExp)[];
+}
+
+const ROWS: readonly Row[] = [
+  {
+    name: "-n says that a valid config is OK",
+    config: VALID,
+    args: ["-n", "-f", "FILE"],
+    status: 0,
+    says: ["configuration OK"],
+  },
+  {
+    name: "-n names file and line of an error",
+    config: `${VALID}match for domain <users> action "a"\n`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ["FILE:3: table <users> is not defined"],
+  },
+  {
+    name: "-n reports every error of a file in one run",
+    config: `lisen on 127.0.0.1\n${VALID}match for local action "b"\n`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:1: .*listen/, /^FILE:4: .*"?b"?/],
+  },
+  {
+    name: "-n refuses a feature that is not built yet instead of ignoring it",
+    config: `filter "f" phase connect match !rdns reject "550 no"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:1: .* is not supported yet/],
+  },
+  {
+    name: "-D overrides a macro of the file",
+    config: 'who = "a"\naction "a" maildir "/nonexistent/x"\nmatch for local action $who\n',
+    args: ["-n", "-D", "who=missing", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:3: .*missing/],
+  },
+  {
+    name: "-n refuses a key that others may read",
+    config:
+      `pki mx.example.org cert "CERT"\npki mx.example.org key "KEY"\nlisten on 127.0.0.1 port 2525 tls pki mx.example.org\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^smtpd: failed to load key .*mode 0666 is too open/],
+  },
+  {
+    name: "a config that is not there",
+    args: ["-n", "-f", "/nonexistent/smtpd.conf"],
+    status: 1,
+    says: [/\/nonexistent\/smtpd.conf.*No such file/],
+  },
+  { name: "an unknown flag prints the usage", args: ["-z"], status: 1, says: [/^smtpd: .*-z/, /^usage: smtpd/] },
+  { name: "an argument that is no option prints the usage", args: ["start"], status: 1, says: [/^usage: smtpd/] },
+  { name: "-h prints version and usage", args: ["-h"], status: 1, says: [/^version: Vaultpost \d/, /^usage: smtpd/] },
+  {
+    name: "-D without a value",
+    args: ["-n", "-D", "nothing"],
+    status: 1,
+    says: [/^smtpd: could not parse macro definition nothing/],
+  },
+];
+
+for (const row of ROWS) {
+  Deno.test(`smtpd ${row.args.join(" ")}: ${row.name}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const file = `${folder}/smtpd.conf`, cert = `${folder}/cert.pem`, key = `${folder}/key.pem`;
+      const pem = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+      await Deno.writeTextFile(cert, pem, { mode: 0o644 });
+      await Deno.writeTextFile(key, pem);
+      await Deno.chmod(key, 0o666);
+      await Deno.writeTextFile(file, (row.config ?? "").replace("CERT", cert).replace("KEY", key));
+      const command = new Deno.Command(SMTPD, {
+        args: row.args.map((arg) => arg.replace("FILE", file)),
+        stderr: "piped",
+      });
+      const { code, stderr } = await command.output();
+      const lines = new TextDecoder().decode(stderr).replaceAll(file, "FILE").trimEnd().split("\n");
+      assert.equal(lines.length, row.says.length, lines.join("\n"));
+      row.says.forEach((expected, index) =>
+        typeof expected === "string" ? assert.equal(lines[index], expected) : assert.match(lines[index]!, expected)
+      );
+      assert.equal(code, row.status);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("smtpd -n -v prints what each isolate may do", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/smtpd.conf`;
+  await Deno.writeTextFile(file, VALID);
+  const { stderr } = await new Deno.Command(SMTPD, {
+    args: ["-n", "-v", "-f", file],
+    env: { SMTPD_SPOOL: `${folder}/spool` },
+    stderr: "piped",
+  }).output();
+  await Deno.remove(folder, { recursive: true });
+  const text = new TextDecoder().decode(stderr);
+  assert.match(text, /^ {2}smtp {7}nothing$/m);
+  assert.match(text, /^ {2}scheduler {2}nothing$/m);
+  assert.ok(text.includes(`queue      read=${folder}/spool write=${folder}/spool`), text);
+  assert.match(text, /^ {2}delivery {3}read=\/nonexistent write=\/nonexistent/m);
+  assert.match(text, /^configuration OK$/m);
+});
