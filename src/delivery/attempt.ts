@@ -1,0 +1,124 @@
+/** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see service.ts. */
+
+import type { LocalAction } from "../config/types.ts";
+import type { Envelope } from "../envelope/mod.ts";
+import type { Account, DeliverySettings } from "../isolate/mod.ts";
+import type { Accounts } from "./accounts.ts";
+import type { Clock } from "./clock.ts";
+import { CommandRunner } from "./command.ts";
+import { HEADER_SCAN_LIMIT, HeaderScan, traceLines } from "./headers.ts";
+import type { ActAs } from "./identity.ts";
+import { deliverLmtp } from "./lmtp.ts";
+import { MaildirWriter } from "./maildir.ts";
+import { MboxWriter } from "./mbox.ts";
+import { type Plan, planDelivery } from "./plan.ts";
+import type { Delivered, StoredBody } from "./source.ts";
+import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
+
+/** What the daemon has and tests replace. */
+export interface DeliveryTools {
+  readonly clock: Clock;
+  readonly actAs: ActAs;
+  /** 1 … 2³²−1. */
+  readonly random: () => number;
+}
+
+/** How an attempt ended, and for whom. */
+export interface AttemptResult extends DeliveryEnd {
+  readonly user: string;
+}
+
+const encoder = new TextEncoder();
+
+export class Attempts {
+  readonly #settings: DeliverySettings;
+  readonly #accounts: Accounts;
+  readonly #clock: Clock;
+  readonly #maildir: MaildirWriter;
+  readonly #mbox: MboxWriter;
+  readonly #commands: CommandRunner;
+
+  constructor(settings: DeliverySettings, accounts: Accounts, { clock, actAs, random }: DeliveryTools) {
+    const { root, serverName, timeZone } = settings.house;
+    this.#settings = settings;
+    this.#accounts = accounts;
+    this.#clock = clock;
+    this.#maildir = new MaildirWriter({ actAs, hostname: serverName, now: clock.now, random });
+    this.#mbox = new MboxWriter({ actAs, root, clock, timeZone, random });
+    this.#commands = new CommandRunner({ root, clock });
+  }
+
+  /** Never rejects. */
+  async run(envelope: Envelope, body: StoredBody): Promise<AttemptResult> {
+    const name = envelope.user ?? "";
+    const action = this.#settings.actions[envelope.action];
+    if (action === undefined) return { ...exited(EX.TEMPFAIL, `Unknown action "${envelope.action}"`), user: name };
+    // Not awaited when it is remembered: messages of one turn stay together.
+    const looked = this.#accounts.find(envelope.action, name);
+    const result = looked instanceof Promise ? await looked : looked;
+    if (!result.ok) return { ...lookupFailed(result.temporary, result.text), user: name };
+    try {
+      const end = await this.#deliver(envelope, action, body, result.account, result.identity);
+      return { ...end, user: result.account.name };
+    } catch (error) {
+      return { ...thrown(error), user: result.account.name };
+    }
+  }
+
+  /** Ends commands that still run. */
+  stop(reason: string): void {
+    this.#commands.stop(reason);
+  }
+
+  async #deliver(
+    envelope: Envelope,
+    action: LocalAction,
+    body: StoredBody,
+    account: Account,
+    identity: Account,
+  ): Promise<DeliveryEnd> {
+    const scan = new HeaderScan(envelope.dest);
+    scan.feed(body.first);
+    if (!scan.ended && body.chunks > 1) await scanOn(scan, body);
+    if (scan.loop) return LOOPING;
+    const plan = planDelivery(this.#settings, action, envelope, account, identity);
+    return await this.#write(plan, envelope, identity, scan.junk, {
+      trace: encoder.encode(traceLines(envelope)),
+      body,
+    });
+  }
+
+  async #write(
+    plan: Plan,
+    envelope: Envelope,
+    identity: Account,
+    spam: boolean,
+    message: Delivered,
+  ): Promise<DeliveryEnd> {
+    switch (plan.kind) {
+      case "refused":
+        return plan.end;
+      case "maildir":
+        await this.#maildir.deliver(identity, { ...plan, spam }, message);
+        return DELIVERED;
+      case "mbox":
+      case "file":
+        await this.#mbox.deliver(identity, plan, message);
+        return DELIVERED;
+      case "lmtp":
+        return await deliverLmtp(plan, envelope, message, this.#clock);
+      case "command":
+        return await this.#commands.deliver(identity, plan, message);
+    }
+  }
+}
+
+/** The rest of a header that is longer than the first chunk. */
+async function scanOn(scan: HeaderScan, body: StoredBody): Promise<void> {
+  let seen = body.first.length;
+  for (let index = 1; index < body.chunks && !scan.ended && seen < HEADER_SCAN_LIMIT; index++) {
+    const chunk = await body.chunk(index);
+    scan.feed(chunk);
+    seen += chunk.length;
+  }
+}

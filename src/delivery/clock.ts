@@ -1,0 +1,18 @@
+/** Time as an argument: the daemon's clock here, a hand-turned one in tests. */
+
+export interface Clock {
+  /** ms since the epoch. */
+  now(): number;
+  /** Calls `then` after `ms`. The answer cancels it. */
+  after(ms: number, then: () => void): () => void;
+  sleep(ms: number): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, then) {
+    const timer = setTimeout(then, ms);
+    return () => clearTimeout(timer);
+  },
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};

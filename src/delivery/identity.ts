@@ -1,0 +1,78 @@
+/**
+ * Acting as a user without a process of one's own. On Linux setfsuid(2) and setfsgid(2) change what the kernel checks file calls of the
+ * calling thread against, and every isolate has a thread of its own. Only *synchronous* file calls are covered: the asynchronous ones
+ * run on a shared pool. Descriptors that were opened meanwhile stay open as for anybody.
+ */
+
+/** The part of an account that the kernel knows. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Runs `work` as somebody. `work` must not be asynchronous: what comes after its first await runs as the daemon again. */
+export type ActAs = <T>(who: Identity, work: () => T) => T;
+
+/** Without root there is nobody else to act as. */
+export const actAsSelf: ActAs = (_who, work) => work();
+
+/** System call numbers of setgroups(2). The function in libc changes all threads of the process; the raw call changes ours. */
+const SETGROUPS: Readonly<Record<string, number>> = { x86_64: 116, aarch64: 159 };
+
+/** The C library's path, for dlopen(3) and for the permission that it needs. */
+export function libcPath(): string {
+  return `/lib/${Deno.build.arch}-linux-gnu/libc.so.6`;
+}
+
+/** For a daemon that runs as root. Needs FFI; throws on systems that have no such call. */
+export function actAsRoot(): ActAs {
+  const setgroups = SETGROUPS[Deno.build.arch];
+  if (Deno.build.os !== "linux" || setgroups === undefined) throw new Error("Acting as a user is known for Linux only");
+  const libc = Deno.dlopen(libcPath(), {
+    setfsuid: { parameters: ["u32"], result: "i32" },
+    setfsgid: { parameters: ["u32"], result: "i32" },
+    getgroups: { parameters: ["i32", "buffer"], result: "i32" },
+    syscall: { parameters: ["i64", "i64", "buffer"], result: "i64" },
+  }).symbols;
+  const own = new Uint32Array(256);
+  const ownCount = libc.getgroups(own.length, own);
+  if (ownCount < 0) throw new Error("Cannot read the daemon's own groups");
+  const one = new Uint32Array(1);
+  const setGroups = (count: number, groups: Uint32Array<ArrayBuffer>) => {
+    if (libc.syscall(BigInt(setgroups), BigInt(count), groups) !== 0n) {
+      throw new Error("Cannot set supplementary groups");
+    }
+  };
+  /** Both calls answer with the id before the call, whether or not they worked: a second call tells. */
+  const setIds = ({ uid, gid }: Identity) => {
+    libc.setfsgid(gid);
+    libc.setfsuid(uid);
+    if ((libc.setfsgid(0xffff_ffff) >>> 0) !== gid || (libc.setfsuid(0xffff_ffff) >>> 0) !== uid) {
+      throw new Error(`Cannot act as uid ${uid}, gid ${gid}`);
+    }
+  };
+  const self: Identity = { uid: libc.setfsuid(0xffff_ffff) >>> 0, gid: libc.setfsgid(0xffff_ffff) >>> 0 };
+  return (who, work) => {
+    one[0] = who.gid;
+    try {
+      setGroups(1, one);
+      setIds(who);
+      return work();
+    } finally {
+      try {
+        // Capabilities come back with uid 0, and only then may the groups be set.
+        setIds(self);
+        setGroups(ownCount, own);
+      } catch (error) {
+        dieOf(error);
+      }
+    }
+  };
+}
+
+/** Ends the isolate: it must not go on as somebody that it did not mean to be. */
+function dieOf(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,73 @@
+/** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
+
+import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
+import { type Body, type Client, ClientError, connectClient } from "../smtp/client/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { LmtpEndpoint } from "./plan.ts";
+import type { Delivered } from "./source.ts";
+import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, reasonOf } from "./sysexits.ts";
+
+/** The whole run, as for a command. */
+const RUN_LIMIT_MS = 300_000;
+const LHLO_NAME = "localhost";
+
+export interface LmtpTarget {
+  readonly to: LmtpEndpoint;
+  /** Argument of RCPT: an address, or the bare name of an account. */
+  readonly recipient: string;
+}
+
+/** Runs the delivery to its end. Never rejects. A 5xx is final, everything else is worth another try. */
+export async function deliverLmtp(
+  target: LmtpTarget,
+  envelope: EnvelopeFacts,
+  message: Delivered,
+  clock: Clock,
+): Promise<DeliveryEnd> {
+  let client: Client | null = null;
+  let timedOut = false;
+  const cancel = clock.after(RUN_LIMIT_MS, () => {
+    timedOut = true;
+    client?.close();
+  });
+  try {
+    client = await connectClient({ to: target.to, timeoutMs: RUN_LIMIT_MS, lmtp: true });
+    await client.hello(LHLO_NAME);
+    const result = await client.transaction({
+      sender: envelope.sender === null ? "" : formatMailbox(envelope.sender),
+      recipients: [{ address: target.recipient }],
+      body: withTrace(message),
+    });
+    const { verdict, text } = result.recipients[0]!;
+    if (verdict === "ok") {
+      // The answer is there: the goodbye may take its time.
+      void client.quit();
+      return DELIVERED;
+    }
+    client.close();
+    if (timedOut) return interrupted("terminated; timeout");
+    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text);
+  } catch (error) {
+    client?.close();
+    if (timedOut) return interrupted("terminated; timeout");
+    const final = error instanceof ClientError && (error.reply?.code ?? 0) >= 500;
+    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, reasonOf(error));
+  } finally {
+    cancel();
+  }
+}
+
+/** The body with our lines in front of it. */
+function withTrace({ trace, body }: Delivered): Body {
+  return {
+    bytes: trace.length + body.bytes,
+    chunks: Math.max(body.chunks, 1),
+    chunk(index) {
+      if (index > 0) return body.chunk(index);
+      const start = new Uint8Array(trace.length + body.first.length);
+      start.set(trace);
+      start.set(body.first, trace.length);
+      return start;
+    },
+  };
+}

@@ -1,0 +1,218 @@
+/** What is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
+
+import type { LocalAction } from "../config/types.ts";
+import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
+import type { Account, DeliverySettings } from "../isolate/mod.ts";
+import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
+import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./sysexits.ts";
+
+/** Where an LMTP server listens. */
+export type LmtpEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export type Plan =
+  | {
+    readonly kind: "maildir";
+    readonly directory: string;
+    readonly junk: boolean; /** Sub-folder to use if it is there, "" for none. */
+    readonly extension: string;
+  }
+  /** The system mailbox of an account. `from` stands in its From_ line. */
+  | { readonly kind: "mbox"; readonly path: string; readonly from: string }
+  /** A file target of an alias. */
+  | { readonly kind: "file"; readonly path: string; readonly from: string }
+  | { readonly kind: "lmtp"; readonly to: LmtpEndpoint; readonly recipient: string }
+  | {
+    readonly kind: "command";
+    readonly command: string;
+    readonly environment: Readonly<Record<string, string>>;
+    readonly directory: string;
+  }
+  | { readonly kind: "refused"; readonly end: DeliveryEnd };
+
+/** An envelope's `exec` that starts so names a file, not a command. */
+const FILE_TARGET = ">";
+const LMTP_PORT = 25;
+
+export function planDelivery(
+  settings: DeliverySettings,
+  action: LocalAction,
+  envelope: EnvelopeFacts,
+  account: Account,
+  identity: Account,
+): Plan {
+  const refusal = refuse(settings, action, envelope, identity);
+  if (refusal !== null) return { kind: "refused", end: refusal };
+  const values: FormatValues = {
+    sender: envelope.sender,
+    rcpt: envelope.rcpt,
+    dest: envelope.dest,
+    username: account.name,
+    directory: account.home,
+  };
+  const plan = new Planner(settings, envelope, account, identity, values);
+  const exec = envelope.exec ?? "";
+  if (exec.startsWith(FILE_TARGET)) return plan.file(exec.slice(FILE_TARGET.length));
+  if (exec !== "") return plan.command(exec);
+  switch (action.method.type) {
+    case "maildir":
+      return plan.maildir(action.method.path, action.method.junk);
+    case "mbox":
+      return plan.mbox();
+    case "lmtp":
+      return plan.lmtp(action.method.destination, action.method.rcptTo);
+    case "mda":
+      return plan.command(action.method.command);
+    case "forward-only":
+    case "expand-only":
+      return fatal(`Action "${action.name}" delivers nothing locally`);
+  }
+}
+
+/** Who may be acted for. As root anyone but root; without root only the daemon's own user. */
+function refuse(
+  settings: DeliverySettings,
+  action: LocalAction,
+  envelope: EnvelopeFacts,
+  identity: Account,
+): DeliveryEnd | null {
+  if (!settings.house.root) {
+    if (identity.uid === settings.uid) return null;
+    // Another try helps once the daemon was started as root, or the action's `user` was set.
+    return exited(EX.TEMPFAIL, `Cannot deliver as "${identity.name}": the daemon does not run as root`);
+  }
+  if (identity.uid !== 0) return null;
+  const { type } = action.method;
+  // A mailbox of root's is written by us alone. A Maildir lies where the configuration says: it must say `user root` as well.
+  const allowed = (envelope.exec ?? "") === "" &&
+    (type === "mbox" || (type === "maildir" && action.user === "root"));
+  return allowed ? null : exited(EX.NOPERM, `MDA not allowed to deliver to: ${identity.name}`);
+}
+
+class Planner {
+  readonly #settings: DeliverySettings;
+  readonly #envelope: EnvelopeFacts;
+  readonly #account: Account;
+  readonly #identity: Account;
+  readonly #values: FormatValues;
+
+  constructor(
+    settings: DeliverySettings,
+    envelope: EnvelopeFacts,
+    account: Account,
+    identity: Account,
+    values: FormatValues,
+  ) {
+    this.#settings = settings;
+    this.#envelope = envelope;
+    this.#account = account;
+    this.#identity = identity;
+    this.#values = values;
+  }
+
+  maildir(template: string | null, junk: boolean): Plan {
+    let directory = `${this.#identity.home}/Maildir`;
+    if (template !== null) {
+      const path = this.#path(template);
+      if (!path.ok) return unexpanded(path.error);
+      directory = path.text;
+    }
+    if (!directory.startsWith("/")) return fatal(`mail.maildir: ${directory}: Not an absolute path`);
+    return { kind: "maildir", directory: trimSlashes(directory), junk, extension: this.#extension() };
+  }
+
+  mbox(): Plan {
+    const name = this.#account.name;
+    if (name === "" || name.startsWith(".") || /[/\0]/.test(name)) {
+      return fatal(`mail.local: ${name}: Not a mailbox name`);
+    }
+    return { kind: "mbox", path: `${this.#settings.mailDirectory}/${name}`, from: this.#from() };
+  }
+
+  file(template: string): Plan {
+    const path = this.#path(template);
+    if (!path.ok) return unexpanded(path.error);
+    if (!path.text.startsWith("/")) return fatal(`mail.mboxfile: ${path.text}: Not an absolute path`);
+    return { kind: "file", path: path.text, from: this.#from() };
+  }
+
+  lmtp(template: string, rcptTo: boolean): Plan {
+    const destination = template.startsWith("/") ? this.#path(template) : this.#text(template);
+    if (!destination.ok) return unexpanded(destination.error);
+    const to = parseLmtpDestination(destination.text);
+    if (to === null) return fatal(`mail.lmtp: ${destination.text}: Not a host:port or a socket`);
+    const recipient = rcptTo ? formatMailbox(this.#envelope.dest) : this.#account.name;
+    return { kind: "lmtp", to, recipient };
+  }
+
+  command(template: string): Plan {
+    const command = this.#text(template);
+    if (!command.ok) return unexpanded(command.error);
+    return {
+      kind: "command",
+      command: command.text,
+      environment: commandEnvironment(this.#settings.path, this.#envelope, this.#account, this.#identity),
+      directory: this.#identity.home || "/",
+    };
+  }
+
+  #text(template: string): Expanded {
+    return expandFormat(template, this.#values, this.#settings.subAddressDelimiter);
+  }
+  #path(template: string): Expanded {
+    return expandPath(template, this.#values, this.#settings.subAddressDelimiter);
+  }
+
+  #from(): string {
+    return this.#envelope.sender === null ? "MAILER-DAEMON" : sanitise(formatMailbox(this.#envelope.sender));
+  }
+
+  /** The sub-address as the name of a folder. A leading dot would make `..` of it. */
+  #extension(): string {
+    const safe = (this.#envelope.subAddress ?? "").replace(/[!#$%&'*/?^`{|}~\0]/g, ":");
+    return safe.startsWith(".") ? "" : safe;
+  }
+}
+
+/** All that a command gets to see; nothing else is inherited. */
+export function commandEnvironment(
+  path: string,
+  envelope: EnvelopeFacts,
+  account: Account,
+  identity: Account,
+): Record<string, string> {
+  const environment: Record<string, string> = {
+    PATH: path,
+    DOMAIN: envelope.rcpt.domain,
+    HOME: identity.home,
+    ORIGINAL_RECIPIENT: formatMailbox(envelope.rcpt),
+    RECIPIENT: formatMailbox(envelope.dest),
+    SHELL: "/bin/sh",
+    LOCAL: envelope.rcpt.local,
+    LOGNAME: account.name,
+    USER: account.name,
+    SENDER: envelope.sender === null ? "" : formatMailbox(envelope.sender),
+  };
+  if (envelope.subAddress) environment["EXTENSION"] = envelope.subAddress;
+  return environment;
+}
+
+/** `host:port`, `[v6]:port`, `[IPv6:v6]:port`, a host alone (port 25), or the absolute path of a socket; null for anything else. */
+export function parseLmtpDestination(text: string): LmtpEndpoint | null {
+  if (text.startsWith("/")) return { path: text };
+  const parts = /^(?:\[(?:IPv6:)?([0-9a-f:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/i.exec(text);
+  if (parts === null) return null;
+  const port = parts[3] === undefined ? LMTP_PORT : Number(parts[3]);
+  return port < 1 || port > 65535 ? null : { host: (parts[1] ?? parts[2])!, port };
+}
+
+function trimSlashes(path: string): string {
+  return path.replace(/\/+$/, "") || "/";
+}
+
+function unexpanded(error: string): Plan {
+  return fatal(`mda command line could not be expanded: ${error}`);
+}
+
+function fatal(text: string): Plan {
+  return { kind: "refused", end: exited(EX_FATAL, quoted(text)) };
+}

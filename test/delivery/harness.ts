@@ -1,0 +1,258 @@
+/** A delivery isolate without a worker: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
+
+import { type DeliveryTools, serveDelivery } from "../../src/delivery/mod.ts";
+import type { LocalAction } from "../../src/config/types.ts";
+import { type Envelope, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
+import type {
+  Account,
+  AccountResult,
+  AgentToQueue,
+  Channel,
+  DeliverySettings,
+  Isolate,
+  Job,
+  QueueToAgent,
+  ToLookup,
+} from "../../src/isolate/mod.ts";
+
+export const ROOT = Deno.uid() === 0;
+export const NOBODY: Account = { name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent" };
+
+/** Whom deliveries of most tests act for: as root an unprivileged account, else the one that runs the tests. */
+export function tester(home: string): Account {
+  return ROOT ? { ...NOBODY, name: "bob", home } : { name: "bob", uid: Deno.uid() ?? -1, gid: Deno.gid() ?? -1, home };
+}
+
+/** A new folder that `tester` may write to. */
+export function makeHome(): string {
+  const home = Deno.makeTempDirSync({ prefix: "delivery-" });
+  Deno.chmodSync(home, 0o755);
+  if (ROOT) Deno.chownSync(home, NOBODY.uid, NOBODY.gid);
+  return home;
+}
+
+export function localAction(fields: Partial<LocalAction> & Pick<LocalAction, "method">): LocalAction {
+  return {
+    kind: "local",
+    name: "test",
+    user: null,
+    alias: null,
+    virtual: null,
+    userbase: null,
+    wrapper: null,
+    ttlSeconds: null,
+    ...fields,
+  };
+}
+
+export function settingsOf(fields: Partial<DeliverySettings> = {}): DeliverySettings {
+  return {
+    house: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: ROOT },
+    actions: {},
+    maxSessions: 50,
+    maxSessionsPerUser: 7,
+    subAddressDelimiter: "+",
+    mailDirectory: "/nonexistent",
+    path: "/usr/bin:/bin",
+    uid: Deno.uid() ?? -1,
+    gid: Deno.gid() ?? -1,
+    ...fields,
+  };
+}
+
+let count = 0;
+export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
+  const id = (++count).toString(16).padStart(8, "0").repeat(2);
+  return {
+    id,
+    sender: { local: "alice", domain: "example.net" },
+    rcpt: { local: "Bob", domain: "Example.org" },
+    dest: { local: "bob", domain: "example.org" },
+    origin: {
+      address: "192.0.2.1",
+      hostname: "client.example.net",
+      helo: "client.example.net",
+      smtpname: "mx.example.org",
+      tag: "",
+      username: "",
+      authenticated: false,
+    },
+    dsn: NO_DSN,
+    action: "test",
+    agent: "mda",
+    internal: false,
+    createdAt: Date.now(),
+    user: "bob",
+    subAddress: "",
+    exec: "",
+    tries: 0,
+    lastTryAt: 0,
+    lastBounceAt: 0,
+    errorLine: "",
+    status: null,
+    suspended: false,
+    ...fields,
+  };
+}
+
+/** One end of a door whose other end is a function. Messages of one turn arrive together, as in the house. */
+class FakeChannel<Out, In> implements Channel<Out, In> {
+  onmessage: (message: In) => void = () => {};
+  onreset: () => void = () => {};
+  constructor(readonly peer: (message: Out) => void) {}
+  send(message: Out): void {
+    this.peer(structuredClone(message));
+  }
+}
+
+export interface Result {
+  readonly outcome: Outcome;
+  readonly event: DeliveryEvent;
+}
+
+export class World {
+  readonly events: Event[] = [];
+  readonly outcomes: { id: string; outcome: Outcome }[] = [];
+  readonly account: Account;
+  accounts: (user: string) => AccountResult;
+  /** Chunks of the body of every message, unless `bodies` has others. */
+  readonly bodies = new Map<string, Uint8Array[]>();
+  readonly envelopes = new Map<string, Envelope>();
+  /** Called for each question to the queue: answers false to stay silent. */
+  onqueue: (message: AgentToQueue) => boolean = () => true;
+  lookups = 0;
+  readonly #job: Channel<never, Job>;
+  readonly #waiting = new Map<string, (result: Result) => void>();
+  readonly #isolate: Isolate<"delivery">;
+  readonly queue: FakeChannel<AgentToQueue, QueueToAgent>;
+
+  constructor(settings: DeliverySettings, account: Account, tools: Partial<DeliveryTools> = {}) {
+    this.account = account;
+    this.accounts = () => ({ ok: true, account, identity: account });
+    let job: Channel<never, Job> | null = null;
+    this.queue = new FakeChannel((message) => this.#queueHears(message));
+    const lookup: FakeChannel<ToLookup, unknown> = new FakeChannel((message) => {
+      this.lookups++;
+      if (message.type !== "account") throw new Error("Unexpected question");
+      queueMicrotask(() =>
+        lookup.onmessage({ type: "account", call: message.call, result: this.accounts(message.user) })
+      );
+    });
+    this.#isolate = {
+      role: "delivery",
+      index: 0,
+      settings,
+      report: (event) => this.#report(event),
+      ask: (name) => (name === "delivery-queue" ? this.queue : lookup) as never,
+      serve: (_name, welcome) => {
+        job = new FakeChannel<never, Job>(() => {});
+        welcome(job as never, 0);
+      },
+      tell: () => {},
+      traces: () => false,
+      verbose: false,
+      onsession: () => {},
+      onanswer: () => {},
+      onstop: () => {},
+    };
+    serveDelivery(this.#isolate, tools);
+    this.#job = job!;
+  }
+
+  /** The scheduler sends this envelope's job. */
+  send(envelope: Envelope, body: string | Uint8Array[]): Promise<Result> {
+    const chunks = typeof body === "string" ? [new TextEncoder().encode(body)] : body;
+    this.bodies.set(messageOf(envelope.id), chunks);
+    this.envelopes.set(envelope.id, envelope);
+    const result = new Promise<Result>((resolve) => this.#waiting.set(envelope.id, resolve));
+    this.job([envelope]);
+    return result;
+  }
+
+  job(envelopes: readonly Envelope[]): void {
+    const { id, action, user } = envelopes[0]!;
+    for (const envelope of envelopes) this.envelopes.set(envelope.id, envelope);
+    const ids = envelopes.map((envelope) => envelope.id);
+    this.#job.onmessage({ type: "job", message: messageOf(id), action, key: user ?? "", ids });
+  }
+
+  async stop(): Promise<void> {
+    await this.#isolate.onstop();
+  }
+
+  #report(event: Event): void {
+    this.events.push(event);
+    if (event.type !== "delivery") return;
+    const { outcome } = this.outcomes.findLast(({ id }) => id === event.envelope)!;
+    this.#waiting.get(event.envelope)?.({ outcome, event });
+  }
+
+  #queueHears(message: AgentToQueue): void {
+    if (!this.onqueue(message)) return;
+    if (message.type === "outcome") {
+      this.outcomes.push(message);
+      return;
+    }
+    const chunks = this.bodies.get(message.message)!;
+    queueMicrotask(() => {
+      if (message.type === "read") {
+        this.queue.onmessage({ type: "chunk", call: message.call, bytes: chunks[message.index]!.slice() });
+        return;
+      }
+      const envelopes = message.ids.flatMap((id) => this.envelopes.get(id) ?? []);
+      this.queue.onmessage({
+        type: "opened",
+        call: message.call,
+        envelopes,
+        bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+        chunks: chunks.length,
+        first: (chunks[0] ?? new Uint8Array(0)).slice(),
+      });
+    });
+  }
+}
+
+/** Runs `work` in a world with one action and removes its files afterwards. */
+export async function withWorld(
+  action:
+    | Partial<LocalAction> & Pick<LocalAction, "method">
+    | ((home: string) => Partial<LocalAction> & Pick<LocalAction, "method">),
+  work: (world: World, home: string) => Promise<void>,
+  options: {
+    settings?: (home: string) => Partial<DeliverySettings>;
+    tools?: Partial<DeliveryTools>;
+    account?: (home: string) => Account;
+  } = {},
+): Promise<void> {
+  const home = makeHome();
+  const one = localAction(typeof action === "function" ? action(home) : action);
+  const settings = settingsOf({ actions: { [one.name]: one }, ...options.settings?.(home) });
+  const world = new World(settings, (options.account ?? tester)(home), options.tools);
+  try {
+    await work(world, home);
+  } finally {
+    await world.stop();
+    Deno.removeSync(home, { recursive: true });
+  }
+}
+
+/** A clock that moves only when told. */
+export class HandClock {
+  time = Date.now();
+  #timers: { at: number; then: () => void }[] = [];
+  now = () => this.time;
+  after = (ms: number, then: () => void) => {
+    const timer = { at: this.time + ms, then };
+    this.#timers.push(timer);
+    return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
+  };
+  sleep = (ms: number) => new Promise<void>((resolve) => this.after(ms, resolve));
+
+  advance(ms: number): void {
+    this.time += ms;
+    const due = this.#timers.filter(({ at }) => at <= this.time);
+    this.#timers = this.#timers.filter(({ at }) => at > this.time);
+    for (const { then } of due) then();
+  }
+}
