@@ -39,7 +39,7 @@ export class SystemAccounts {
     this.#checkedAt = now;
     try {
       const stamp = this.#file.stamp();
-      if (stamp !== this.#stamp || this.#error !== null) {
+      if (stamp !== this.#stamp) {
         this.#accounts = parsePasswd(this.#file.read());
         this.#stamp = stamp;
       }

@@ -24,7 +24,7 @@ const MAX_NAMINGS = 10_000;
 
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
-  const warn = (text: string) => isolate.report({ type: "log", level: "warn", text: `warn: ${text}` });
+  const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
   const world = new LookupWorld(isolate.settings, parts.machine, warn);
   const counter = new Answerer(isolate, world, parts.namer, warn);
   for (const door of DOORS) {

@@ -111,7 +111,7 @@ Deno.test("serveLookup() expands a recipient in the turn of the question, and lo
   const target = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
   const result = { ok: true, targets: [target], internal: [false] };
   assert.deepEqual(ask(expansion("team@x")), [{ type: "expanded", call: 5, result }]);
-  assert.deepEqual(logged(events, "warn"), ["warn: Cannot read the include file /l: No such file"]);
+  assert.deepEqual(logged(events, "warn"), ["Cannot read the include file /l: No such file"]);
   assert.deepEqual(events.filter(({ type }) => type === "trace"), [
     { type: "trace", trace: "expand", text: "expand: team@x: 1 envelopes" },
   ]);
@@ -130,7 +130,7 @@ Deno.test("serveLookup() turns unknown users away, and nobody while the accounts
   });
   assert.equal(reply(broken), 451);
   assert.deepEqual(logged(broken.events, "warn"), [
-    "warn: Accounts: Cannot read the system accounts: Too many open files",
+    "Accounts: Cannot read the system accounts: Too many open files",
   ]);
 });
 
@@ -207,7 +207,7 @@ Deno.test("serveLookup() calls a client <unknown> when the resolver breaks", asy
   ask({ type: "client-name", call: 2, address: "192.0.2.1" });
   await new Promise((resolve) => setTimeout(resolve));
   assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "<unknown>", confirmed: "error" }]);
-  assert.deepEqual(logged(events, "warn"), ["warn: No name for the client 192.0.2.1: No sockets"]);
+  assert.deepEqual(logged(events, "warn"), ["No name for the client 192.0.2.1: No sockets"]);
 });
 
 const malformed: { question: unknown; want: unknown[]; because: string }[] = [
