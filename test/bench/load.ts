@@ -1,0 +1,103 @@
+/** One measured run: smtp-source against a server until every message is where it belongs. */
+
+import { join } from "node:path";
+import { cpuSeconds, watchMemory } from "./processes.ts";
+import { LOCAL_DOMAIN, RELAY_DOMAIN, type Server } from "./server.ts";
+import type { Sink } from "./sink.ts";
+
+export interface Scenario {
+  readonly name: string;
+  readonly clients: number;
+  readonly messages: number;
+  /** Many messages a connection, or one. */
+  readonly reuse: boolean;
+  readonly relay: boolean;
+}
+
+export interface Measure {
+  readonly acceptedPerSecond: number;
+  /** Until the last message is delivered. */
+  readonly deliveredPerSecond: number;
+  readonly cpuSecondsPerThousand: number;
+  readonly peakBytes: number;
+  /** The time limit came first: the numbers are of this many messages. */
+  readonly stoppedAt: number | null;
+}
+
+const MESSAGE_BYTES = 2048;
+const LIMIT_MS = 15_000;
+/** Nothing new for this long: what is missing will not come. */
+const STALLED_MS = 5_000;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function countFiles(folder: string): number {
+  let count = 0;
+  try {
+    for (const _ of Deno.readDirSync(folder)) count++;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return count;
+}
+
+/** Removes delivered mail, so that every run starts with an empty folder. */
+function empty(folder: string): void {
+  if (countFiles(folder) === 0) return;
+  for (const entry of [...Deno.readDirSync(folder)]) Deno.removeSync(join(folder, entry.name));
+}
+
+/** Waits until `arrived` says `messages`, or nothing more comes; answers how many and when the last one came. */
+async function settle(arrived: () => number, messages: number): Promise<{ count: number; at: number }> {
+  let count = arrived(), at = performance.now();
+  const end = at + LIMIT_MS;
+  while (count < messages && performance.now() - at < STALLED_MS && performance.now() < end) {
+    await pause(20);
+    const now = arrived();
+    if (now > count) [count, at] = [now, performance.now()];
+  }
+  return { count, at };
+}
+
+export async function measure(server: Server, scenario: Scenario, sink: Sink): Promise<Measure> {
+  const inbox = join(server.maildir, "new");
+  empty(inbox);
+  const sinkBefore = sink.received();
+  const arrived = scenario.relay ? () => sink.received() - sinkBefore : () => countFiles(inbox);
+  const memory = watchMemory(server.pid);
+  const cpuBefore = cpuSeconds(server.pid), started = performance.now();
+  const source = new Deno.Command("smtp-source", {
+    args: [
+      ...(scenario.reuse ? ["-d"] : []),
+      ...["-s", `${scenario.clients}`, "-m", `${scenario.messages}`, "-l", `${MESSAGE_BYTES}`],
+      ...["-f", "sender@example.com", "-t", `user@${scenario.relay ? RELAY_DOMAIN : LOCAL_DOMAIN}`],
+      `127.0.0.1:${server.port}`,
+    ],
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  let timedOut = false;
+  const limit = setTimeout(() => {
+    timedOut = true;
+    source.kill("SIGKILL");
+  }, LIMIT_MS);
+  const status = await source.status;
+  clearTimeout(limit);
+  if (!status.success && !timedOut) throw new Error(`smtp-source failed against ${server.name}`);
+  const accepted = performance.now();
+  const { count, at } = await settle(arrived, scenario.messages);
+  const slow = count < scenario.messages && performance.now() - at < STALLED_MS;
+  await pause(200); // What is written and removed after the delivery belongs to the message too.
+  const cpu = cpuSeconds(server.pid) - cpuBefore;
+  const peakBytes = memory.stop();
+  if (count < scenario.messages && !timedOut && !slow) {
+    throw new Error(`${server.name} delivered ${count} of ${scenario.messages} messages`);
+  }
+  return {
+    acceptedPerSecond: (timedOut ? count : scenario.messages) / (accepted - started) * 1000,
+    deliveredPerSecond: count / (Math.max(at, accepted) - started) * 1000,
+    cpuSecondsPerThousand: cpu / count * 1000,
+    peakBytes,
+    stoppedAt: timedOut || slow ? count : null,
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Vaultpost beside Debian's Postfix and OpenSMTPD on this machine, now: accept and deliver into a Maildir, relay, latency, CPU, memory.
+ * `scripts/bench [--quick] [vaultpost] [postfix] [opensmtpd]`. Durable settings for all; see table.ts for what is printed.
+ */
+
+import { join } from "node:path";
+import { measureLatency } from "./latency.ts";
+import { measure, type Scenario } from "./load.ts";
+import { startOpenSmtpd } from "./opensmtpd.ts";
+import { startPostfix } from "./postfix.ts";
+import { CannotRun, freePort, type Place, type Server } from "./server.ts";
+import { startSink } from "./sink.ts";
+import { type Row, table } from "./table.ts";
+import { startVaultpost } from "./vaultpost.ts";
+
+const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
+  vaultpost: startVaultpost,
+  postfix: startPostfix,
+  opensmtpd: startOpenSmtpd,
+};
+
+function scenarios(scale: number): Scenario[] {
+  const local = (clients: number, messages: number, reuse: boolean): Scenario => ({
+    name: `Maildir, ${clients} client${clients > 1 ? "s" : ""}, ${
+      reuse ? "reused connections" : "one message a connection"
+    }`,
+    clients,
+    messages: Math.ceil(messages * scale),
+    reuse,
+    relay: false,
+  });
+  return [
+    local(1, 1000, false),
+    local(1, 1000, true),
+    local(5, 3000, false),
+    local(20, 4000, false),
+    local(20, 6000, true),
+    { name: "Relay, 20 clients, reused connections", clients: 20, messages: 4000 * scale, reuse: true, relay: true },
+  ];
+}
+
+async function startAll(names: readonly string[], folder: string, sinkPort: number): Promise<Server[]> {
+  const tools = Deno.env.get("VAULTPOST_TOOLS")!;
+  const servers: Server[] = [];
+  for (const name of names) {
+    const place = { folder: join(folder, name), port: freePort(), sinkPort, tools };
+    await Deno.mkdir(place.folder, { mode: 0o755 });
+    try {
+      servers.push(await STARTERS[name]!(place));
+    } catch (error) {
+      if (!(error instanceof CannotRun)) throw error;
+      console.log(`${name} takes no part: ${error.message}`);
+    }
+  }
+  return servers;
+}
+
+async function run(
+  servers: readonly Server[],
+  scale: number,
+  sink: Awaited<ReturnType<typeof startSink>>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const server of servers) {
+    console.error(`End of data to 250, 20 sessions: ${server.name}`);
+    rows.push({ kind: "latency", server, latency: await measureLatency(server.port) });
+  }
+  for (const scenario of scenarios(scale)) {
+    for (const server of servers) {
+      console.error(`${scenario.name}: ${server.name}`);
+      await new Deno.Command("sync").output(); // One server's dirty pages are not the next one's burden.
+      rows.push({ kind: "load", scenario: scenario.name, server, measure: await measure(server, scenario, sink) });
+    }
+  }
+  return rows;
+}
+
+const quick = Deno.args.includes("--quick");
+const wanted = Deno.args.filter((argument) => argument !== "--quick");
+const unknown = wanted.find((name) => !(name in STARTERS));
+if (unknown !== undefined) {
+  console.error(`Unknown server "${unknown}"; known are ${Object.keys(STARTERS).join(", ")}`);
+  Deno.exit(1);
+}
+const folder = await Deno.makeTempDir({ prefix: "vaultpost-bench-" });
+await Deno.chmod(folder, 0o755);
+const sink = await startSink(freePort());
+const servers = await startAll(wanted.length > 0 ? wanted : Object.keys(STARTERS), folder, sink.port);
+try {
+  console.log(table(await run(servers, quick ? 0.1 : 1, sink)));
+} finally {
+  for (const server of servers) await server.stop();
+  await sink.stop();
+  await Deno.remove(folder, { recursive: true });
+}

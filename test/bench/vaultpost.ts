@@ -1,0 +1,39 @@
+/** Vaultpost itself, started by its own script, delivering as nobody when root starts it and as its user otherwise. */
+
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { userInfo } from "node:os";
+import { LOCAL_DOMAIN, type Place, RELAY_DOMAIN, type Server, startDaemon } from "./server.ts";
+
+const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const NOBODY = 65534;
+
+/** Starts the daemon of this working tree. */
+export async function startVaultpost(place: Place): Promise<Server> {
+  const user = Deno.uid() === 0 ? "nobody" : userInfo().username;
+  const mail = join(place.folder, "mail"), maildir = join(mail, "box");
+  await Deno.mkdir(mail, { recursive: true });
+  if (Deno.uid() === 0) await Deno.chown(mail, NOBODY, NOBODY);
+  const config = join(place.folder, "smtpd.conf");
+  await Deno.writeTextFile(
+    config,
+    `smtp limit max-mails 100000
+listen on 127.0.0.1 port ${place.port} hostname bench.example.org
+action "in" maildir "${maildir}" virtual { "@" = "${user}" } user ${user}
+action "out" relay host "smtp://127.0.0.1:${place.sinkPort}"
+match from any for domain "${LOCAL_DOMAIN}" action "in"
+match from any for domain "${RELAY_DOMAIN}" action "out"
+`,
+  );
+  const daemon = await startDaemon(place, join(PROJECT, "scripts/smtpd"), ["-d", "-f", config], {
+    SMTPD_SPOOL: join(place.folder, "spool"),
+    SMTPD_SOCKET: join(place.folder, "smtpd.sock"),
+  });
+  return {
+    name: "Vaultpost",
+    syncs: "body and envelopes | Maildir file and folder",
+    port: place.port,
+    maildir,
+    ...daemon,
+  };
+}
