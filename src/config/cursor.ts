@@ -16,6 +16,8 @@ export class Cursor {
   #lookahead: Token | null = null;
   #failed = false;
   #braces = 0;
+  /** The token that was consumed last was a newline. */
+  #lineBegins = true;
 
   constructor(lexer: Lexer) {
     this.#lexer = lexer;
@@ -162,10 +164,9 @@ export class Cursor {
     for (;;) {
       const token = this.#current();
       if (token.kind === "end") return;
+      if (this.#lineBegins && this.#braces > 0 && token.kind === "keyword" && DIRECTIVES.includes(token.text)) return;
       this.#consume();
-      if (token.kind !== "newline") continue;
-      const next = this.#braces > 0 ? this.#current() : null;
-      if (next === null || (next.kind === "keyword" && DIRECTIVES.includes(next.text))) return;
+      if (token.kind === "newline" && this.#braces === 0) return;
     }
   }
 
@@ -175,6 +176,7 @@ export class Cursor {
 
   #consume(): void {
     const token = this.#current();
+    this.#lineBegins = token.kind === "newline";
     if (token.kind === "mark") {
       if (token.text === "{") this.#braces++;
       if (token.text === "}" && this.#braces > 0) this.#braces--;

@@ -83,7 +83,9 @@ class MatchParser {
     const negated = cursor.acceptMark("!");
     const token = cursor.peek();
     const word = CRITERIA.find((candidate) => token.kind === "keyword" && token.text === candidate);
-    if (word === undefined) return cursor.unknownWord("match option", [...CRITERIA, "action", "reject"]);
+    if (word === undefined) {
+      return cursor.unknownWord("match option", negated ? CRITERIA : [...CRITERIA, "action", "reject"]);
+    }
     cursor.take();
     const criterion = { at: token.at, negated };
     if (word === "from") return this.#from(criterion);

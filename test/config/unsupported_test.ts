@@ -1,0 +1,129 @@
+/** Features that the grammar knows and this version does not do: read to the end, then refused by name. */
+
+import assert from "node:assert/strict";
+import { complaints, type Input, RULE } from "./helper.ts";
+
+interface Row extends Input {
+  readonly text: string;
+  /** What is named, in the order of its place, all on the last line of the text. */
+  readonly things: readonly string[];
+}
+
+const MAP = "{ a = b }";
+const FILTER = `proc p "/x"\nfilter f proc p\n`;
+/** What the two lines of FILTER are told themselves. */
+const FILTER_SAID = ['c:1: "proc" is not supported yet', 'c:2: "filter" is not supported yet'];
+
+const rows: readonly Row[] = [
+  { text: "admd a", things: ['"admd"'] },
+  { text: 'proc p "/x" user a group b chroot "/y"', things: ['"proc"'] },
+  { text: 'filter f proc-exec "/x" user a', things: ['"filter"'] },
+  { text: 'filter f phase connect match ! rdns regex { a } disconnect "421 x"', things: ['"filter"'] },
+  { text: "filter f phase auth match auth junk", things: ['"filter"'] },
+  { text: 'filter f phase rcpt-to match rcpt-to "a" rewrite "b"', things: ['"filter"'] },
+  { text: 'mda wrapper w "x"', things: ['"mda wrapper"'] },
+  { text: "mda limit task-lowat 1 task-release 2", things: ['mda limit "task-lowat"', 'mda limit "task-release"'] },
+  { text: "scheduler limit max-evp-batch-size 1", things: ['scheduler limit "max-evp-batch-size"'] },
+  { text: "scheduler limit max-msg-batch-size 1", things: ['scheduler limit "max-msg-batch-size"'] },
+  { text: "queue compression", things: ['"queue compression"'] },
+  { text: "queue encryption", things: ['"queue encryption"'] },
+  { text: "queue encryption stdin", things: ['"queue encryption"'] },
+  { text: 'queue encryption "-"', things: ['"queue encryption"'] },
+  { text: "srs key a", things: ['"srs"'] },
+  { text: "srs key backup a", things: ['"srs"'] },
+  { text: "srs ttl 2d", things: ['"srs"'] },
+  { text: "table t db:/x", things: ['table back-end "db"'] },
+  { text: "table t getpwnam", things: ['table back-end "getpwnam"'] },
+  { text: "table t ldap:/x", things: ['table back-end "ldap"'] },
+  { text: "match helo a reject", things: ['match option "helo"'] },
+  { text: "match tls reject", things: ['match option "tls"'] },
+  { text: "match ! tls reject", things: ['match option "tls"'] },
+  { text: "match auth reject", things: ['match option "auth"'] },
+  { text: `match auth ${MAP} reject`, things: ['match option "auth"'] },
+  { text: "match from auth reject", things: ['match option "from auth"'] },
+  { text: "match from auth a for any reject", things: ['match option "from auth"'] },
+  { text: "match from rdns reject", things: ['match option "from rdns"'] },
+  { text: "match from rdns { a } reject", things: ['match option "from rdns"'] },
+  { text: "match from src regex a reject", things: ['match option "from src regex"'] },
+  { text: "match mail-from regex { a } reject", things: ['match option "mail-from regex"'] },
+  {
+    text: "match tag regex a for rcpt-to regex b reject",
+    things: ['match option "tag regex"', 'match option "for rcpt-to regex"'],
+  },
+  { text: "listen on lo auth", things: ['listen option "auth"'] },
+  { text: `listen on lo auth-optional ${MAP} port 26`, things: ['listen option "auth-optional"'] },
+  { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
+  { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
+  {
+    text: "listen on lo received-auth proxy-v2",
+    things: ['listen option "received-auth"', 'listen option "proxy-v2"'],
+  },
+  { text: `action "a" relay helo-src ${MAP}`, things: ['relay option "helo-src"'] },
+  { text: 'action "a" relay src { "192.0.2.1" }', things: ['relay option "src"'] },
+  { text: 'action "a" relay backup', things: ['relay option "backup"'] },
+  { text: 'action "a" relay backup mx b helo c', things: ['relay option "backup"'] },
+  { text: `action "a" relay host b auth ${MAP} ttl 1d`, things: ['relay option "auth"'] },
+];
+
+for (const row of rows) {
+  Deno.test(`parseConfig() says that it does not do: ${row.text}`, () => {
+    assert.deepEqual(complaints(row.text + RULE, row), row.things.map((thing) => `c:1: ${thing} is not supported yet`));
+  });
+}
+
+const behindFilter = [
+  { text: "listen on socket filter f", thing: 'option "filter"' },
+  { text: "listen on lo filter { f }", thing: 'option "filter"' },
+  { text: 'action "a" relay filter f', thing: 'option "filter"' },
+  { text: "filter g chain { f }", thing: '"filter"' },
+];
+
+for (const { text, thing } of behindFilter) {
+  Deno.test(`parseConfig() says that it does not do, but knows the filter of: ${text}`, () => {
+    assert.deepEqual(complaints(FILTER + text + RULE), [...FILTER_SAID, `c:3: ${thing} is not supported yet`]);
+  });
+}
+
+const chains = [
+  {
+    name: "a chain in a chain",
+    text: "filter g chain { f }\nfilter h chain { g }",
+    line: 4,
+    want: 'filter "g" is a chain and cannot be part of a chain',
+  },
+  {
+    name: "a filter twice in a chain",
+    text: "filter g chain { f, f }",
+    line: 3,
+    want: 'filter "f" is already part of this chain',
+  },
+  {
+    name: "two filters of one process in a chain",
+    text: "filter g proc p\nfilter h chain { f, g }",
+    line: 4,
+    want: 'filter "g" shares its process with another filter of this chain',
+  },
+  { name: "a filter declared twice", text: "filter f proc p", line: 3, want: 'filter "f" is already declared' },
+  { name: "a process declared twice", text: 'proc p "/y"', line: 3, want: 'process "p" is already declared' },
+];
+
+for (const { name, text, line, want } of chains) {
+  Deno.test(`parseConfig() refuses ${name}`, () => {
+    assert.equal(complaints(FILTER + text + RULE).at(-1), `c:${line}: ${want}`);
+  });
+}
+
+Deno.test("parseConfig() knows a wrapper and an srs key that it does not do", () => {
+  assert.deepEqual(complaints(`mda wrapper w "x"\nsrs key k\naction "a" mbox wrapper w\naction "b" relay srs${RULE}`), [
+    'c:1: "mda wrapper" is not supported yet',
+    'c:2: "srs" is not supported yet',
+    'c:3: action option "wrapper" is not supported yet',
+    'c:4: relay option "srs" is not supported yet',
+  ]);
+});
+
+Deno.test("parseConfig() does not call a table undefined whose back-end it does not do", () => {
+  assert.deepEqual(complaints(`table t db:/x\naction "a" mbox alias <t>\nmatch from src <t> reject`), [
+    'c:1: table back-end "db" is not supported yet',
+  ]);
+});
