@@ -1,0 +1,113 @@
+/** Command lines, RFC 5321 §4.1.1: from the bytes of one line to a verb with its argument. Knows no order of commands; see session.ts. */
+
+export type Verb =
+  | "HELO"
+  | "EHLO"
+  | "MAIL"
+  | "RCPT"
+  | "DATA"
+  | "RSET"
+  | "NOOP"
+  | "QUIT"
+  | "HELP"
+  | "VRFY"
+  | "EXPN"
+  | "STARTTLS"
+  | "AUTH"
+  | "WIZ"
+  | "unknown";
+
+export interface Command {
+  readonly verb: Verb;
+  /** For MAIL and RCPT what stands behind the colon, else behind the verb; no blanks around it. */
+  readonly argument: string;
+  /** The whole line as text, for the log. */
+  readonly line: string;
+}
+
+/** Octets of a command line without its CRLF. RFC 5321 §4.5.3.1.4 asks for 512; parameters of extensions need more. */
+export const MAX_COMMAND = 2047;
+
+/** Four letters as one number, lower-case. */
+function word(letters: string): number {
+  let value = 0;
+  for (let at = 0; at < 4; at++) value = value << 8 | letters.charCodeAt(at);
+  return value;
+}
+const HELO = word("helo"), EHLO = word("ehlo"), MAIL = word("mail"), RCPT = word("rcpt"), DATA = word("data");
+const RSET = word("rset"), NOOP = word("noop"), QUIT = word("quit"), HELP = word("help"), VRFY = word("vrfy");
+const EXPN = word("expn"), STAR = word("star"), AUTH = word("auth");
+
+const utf8 = new TextDecoder();
+
+/** Text of a line: ASCII as it is, anything else as UTF-8 with bad sequences replaced. */
+export function lineText(bytes: Uint8Array, start: number, end: number): string {
+  for (let at = start; at < end; at++) {
+    if (bytes[at]! >= 0x80) return utf8.decode(bytes.subarray(start, end));
+  }
+  return String.fromCharCode.apply(null, bytes.subarray(start, end) as unknown as number[]);
+}
+
+/** Parses the line in `bytes` from `start` to `end`, CRLF not included, at most MAX_COMMAND octets. */
+export function parseCommand(bytes: Uint8Array, start: number, end: number): Command {
+  const line = lineText(bytes, start, end);
+  // RFC 5321 §4.1.1: blanks before the CRLF SHOULD be tolerated.
+  while (end > start && (bytes[end - 1] === 0x20 || bytes[end - 1] === 0x09)) end--;
+  const length = end - start;
+  if (length < 4) return other(line, length);
+  const first = ((bytes[start]! << 24) | (bytes[start + 1]! << 16) | (bytes[start + 2]! << 8) | bytes[start + 3]!) |
+    0x20202020;
+  switch (first) {
+    case MAIL:
+      return path("MAIL", " from:", line, length);
+    case RCPT:
+      return path("RCPT", " to:", line, length);
+    case STAR:
+      return /^starttls(?: |$)/i.test(line.slice(0, length)) ? plain("STARTTLS", line, 8, length) : unknown(line);
+    case HELO:
+      return plain("HELO", line, 4, length);
+    case EHLO:
+      return plain("EHLO", line, 4, length);
+    case DATA:
+      return plain("DATA", line, 4, length);
+    case RSET:
+      return plain("RSET", line, 4, length);
+    case NOOP:
+      return plain("NOOP", line, 4, length);
+    case QUIT:
+      return plain("QUIT", line, 4, length);
+    case HELP:
+      return plain("HELP", line, 4, length);
+    case VRFY:
+      return plain("VRFY", line, 4, length);
+    case EXPN:
+      return plain("EXPN", line, 4, length);
+    case AUTH:
+      return plain("AUTH", line, 4, length);
+    default:
+      return other(line, length);
+  }
+}
+
+function unknown(line: string): Command {
+  return { verb: "unknown", argument: "", line };
+}
+
+/** WIZ is the one verb with three letters. */
+function other(line: string, length: number): Command {
+  return /^wiz(?: |$)/i.test(line.slice(0, length)) ? plain("WIZ", line, 3, length) : unknown(line);
+}
+
+/** A verb that must be followed by a blank or nothing. */
+function plain(verb: Verb, line: string, verbLength: number, length: number): Command {
+  if (length === verbLength) return { verb, argument: "", line };
+  if (line.charCodeAt(verbLength) !== 0x20) return unknown(line);
+  return { verb, argument: line.slice(verbLength + 1, length).trim(), line };
+}
+
+/** MAIL and RCPT: exactly one blank, no blank before the colon (RFC 5321 §3.3); after it, blanks are tolerated. */
+function path(verb: Verb, keyword: string, line: string, length: number): Command {
+  const end = 4 + keyword.length;
+  if (line.slice(4, end).toLowerCase() !== keyword || end > length) return unknown(line);
+  return { verb, argument: line.slice(end, length).trim(), line };
+}

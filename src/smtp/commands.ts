@@ -1,0 +1,152 @@
+/** What each command does to a session. Checks stand in the order in which they answer: the first that fails does. */
+
+import type { Dsn } from "../envelope/mod.ts";
+import { hello, refusal, reply, settle } from "./answers.ts";
+import { isDomain, parsePath } from "./address.ts";
+import type { Command } from "./command.ts";
+import { mailParameters, rcptParameters } from "./parameters.ts";
+import { REPLY } from "./reply.ts";
+import type { Effect, Facts, Pending, Session, Step } from "./state.ts";
+
+export function commandStep(facts: Facts, session: Session, command: Command, more: boolean): Step {
+  switch (command.verb) {
+    case "HELO":
+    case "EHLO":
+      return helo(facts, session, command);
+    case "MAIL":
+      return mail(facts, session, command);
+    case "RCPT":
+      return rcpt(facts, session, command);
+    case "DATA":
+      return data(facts, session, command);
+    case "RSET":
+      if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
+      // RFC 5321 §4.1.4: RSET is served at any time, before EHLO too.
+      return say({ ...session, transaction: null }, REPLY.reset);
+    case "NOOP":
+      return say(session, REPLY.ok);
+    case "QUIT":
+      if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
+      return {
+        session: { ...session, phase: "closed", transaction: null },
+        effects: [reply(REPLY.bye), { do: "close", reason: "quit" }],
+      };
+    case "STARTTLS":
+      return startTls(facts, session, command, more);
+    case "HELP":
+      if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
+      return say(session, REPLY.help);
+    case "VRFY":
+      return say(session, REPLY.cannotVerify);
+    case "EXPN":
+      return refuse(facts, session, command, REPLY.expn);
+    case "AUTH":
+      // No listener offers it.
+      return refuse(facts, session, command, session.origin === null ? REPLY.notNow : REPLY.notSupported);
+    case "WIZ":
+      return refuse(facts, session, command, command.argument !== "" ? REPLY.noArguments : REPLY.wiz);
+    case "unknown":
+      return refuse(facts, session, command, REPLY.unrecognized);
+  }
+}
+
+function say(session: Session, text: string): Step {
+  return { session, effects: [reply(text)] };
+}
+
+function refuse(facts: Facts, session: Session, command: Command, text: string): Step {
+  return { session, effects: refusal(facts, command.line, text) };
+}
+
+/** RFC 5321 §4.1.4: a second one is as good as RSET. */
+function helo(facts: Facts, session: Session, command: Command): Step {
+  const esmtp = command.verb === "EHLO";
+  const name = command.argument;
+  if (name === "") return refuse(facts, session, command, esmtp ? REPLY.ehloDomain : REPLY.heloDomain);
+  if (!isDomain(name)) return refuse(facts, session, command, REPLY.badDomain);
+  const next: Session = {
+    ...session,
+    esmtp,
+    transaction: null,
+    origin: {
+      address: facts.address,
+      hostname: session.rdns,
+      helo: name,
+      smtpname: facts.hostname,
+      tag: facts.tag,
+      username: "",
+      authenticated: facts.socket,
+    },
+  };
+  return say(next, esmtp ? capabilities(facts, session, name) : `250 ${hello(facts, name)}`);
+}
+
+function capabilities(facts: Facts, session: Session, name: string): string {
+  const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
+  return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
+    `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
+    `${startTls ? "250-STARTTLS\r\n" : ""}250 HELP`;
+}
+
+function mail(facts: Facts, session: Session, command: Command): Step {
+  if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
+  if (facts.tls === "tls-require" && session.ciphers === null) return refuse(facts, session, command, REPLY.needTls);
+  if (session.mails >= facts.maxMails) return refuse(facts, session, command, REPLY.tooManyMails);
+  const path = parsePath(command.argument, facts.hostname);
+  if (!path.ok) return refuse(facts, session, command, REPLY.badSender);
+  const parameters = mailParameters(path.rest, facts.dsn, facts.maxMessageBytes);
+  if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
+  const { ret, envid } = parameters.value;
+  return say(
+    { ...session, transaction: { sender: path.path, ret, envid, accepted: null, count: 0, pending: [] } },
+    REPLY.ok,
+  );
+}
+
+function rcpt(facts: Facts, session: Session, command: Command): Step {
+  const { transaction } = session;
+  if (transaction === null) return refuse(facts, session, command, REPLY.notNow);
+  const { sender, ret, envid } = transaction;
+  const slot = session.nextSlot;
+  const dsnOf = (notify: number, orcpt: string): Dsn => ({ notify, ret, envid, orcpt });
+  const answerLater = (one: Omit<Pending, "slot" | "line">): Session => ({
+    ...session,
+    nextSlot: slot + 1,
+    transaction: { ...transaction, pending: [...transaction.pending, { ...one, slot, line: command.line }] },
+  });
+  const no = (text: string): Step => settle(facts, answerLater({ rcpt: null, dsn: dsnOf(0, ""), result: text }));
+
+  if (transaction.count >= facts.maxRcpt) return no(REPLY.tooManyRecipients);
+  const path = parsePath(command.argument, facts.hostname);
+  if (!path.ok || path.path === null) return no(REPLY.badRecipient);
+  const parameters = rcptParameters(path.rest, facts.dsn);
+  if (!parameters.ok) return no(parameters.reply);
+  const { notify, orcpt } = parameters.value;
+  return {
+    session: answerLater({ rcpt: path.path, dsn: dsnOf(notify, orcpt), result: null }),
+    effects: [{ do: "expand", slot, sender, rcpt: path.path }],
+  };
+}
+
+function data(facts: Facts, session: Session, command: Command): Step {
+  if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
+  if (session.transaction === null) return refuse(facts, session, command, REPLY.notNow);
+  if (session.transaction.count === 0) return refuse(facts, session, command, REPLY.noRecipient);
+  return { session: { ...session, phase: "data" }, effects: [reply(REPLY.sendData), { do: "receive" }] };
+}
+
+function startTls(facts: Facts, session: Session, command: Command, more: boolean): Step {
+  if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
+  if (facts.tls === "none") return refuse(facts, session, command, REPLY.notSupported);
+  if (session.ciphers !== null) return refuse(facts, session, command, REPLY.secureAlready);
+  if (command.argument !== "") return refuse(facts, session, command, REPLY.noParameters);
+  // Commands that were put behind STARTTLS in clear must never be run as if they had come under TLS.
+  if (more) {
+    const effects: Effect[] = [reply(REPLY.aheadOfTls), {
+      do: "report",
+      event: { type: "smtp-bad-input", session: facts.session, reply: REPLY.aheadOfTls },
+    }, { do: "close", reason: "quit" }];
+    return { session: { ...session, phase: "closed", transaction: null }, effects };
+  }
+  return { session: { ...session, phase: "handshake" }, effects: [reply(REPLY.startTls), { do: "secure" }] };
+}

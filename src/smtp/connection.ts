@@ -1,0 +1,440 @@
+/**
+ * Drives one session: bytes from the wire become lines and message data, the session's effects become replies, questions to lookup and
+ * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts.
+ */
+
+import type { EnvelopeId, Mailbox } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
+import type { Expansion } from "../isolate/mod.ts";
+import { Body } from "./body.ts";
+import type { Command } from "./command.ts";
+import { DataReader } from "./data.ts";
+import type { ExpandQuestion } from "./directory.ts";
+import { envelopesOf, recipients } from "./envelopes.ts";
+import { append, type Completion } from "./header.ts";
+import type { Intake } from "./intake.ts";
+import { CommandLines, joined } from "./lines.ts";
+import { receivedField } from "./received.ts";
+import { step, takes } from "./session.ts";
+import { type Effect, type Facts, type Input, newSession, type Session } from "./state.ts";
+
+/** The connection to the client, as far as a session needs it. */
+export interface Wire {
+  /** Begins to read. Until then the client's bytes stay in the kernel. */
+  start(): void;
+  /** False: the client does not read; `drained` is called when it does again. */
+  write(text: string): boolean;
+  pause(): void;
+  resume(): void;
+  /** Writes `text` in clear and begins the handshake; `secured` is called at its end. */
+  secure(text: string): void;
+  /** Sends what was written, then closes. Whatever still comes in is thrown away. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** What all connections of an isolate share. */
+export interface Office {
+  readonly intake: Intake;
+  readonly report: Report;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** As `dateText` of received.ts. */
+  date(at: number): string;
+  newEnvelopeId(message: string): EnvelopeId;
+  /** 16 hex digits. */
+  newToken(): string;
+  /** Asks lookup; the answer comes to `expanded`. */
+  expand(
+    connection: Connection,
+    slot: number,
+    question: ExpandQuestion,
+  ): void;
+  /** Calls `run` at the end of this turn of the event loop. */
+  later(connection: Connection): void;
+}
+
+/** What differs from listener to listener, beside Facts. */
+export interface Manner {
+  readonly maskSource: boolean;
+  /** The listener's host name, for addresses without a domain. */
+  readonly domain: Uint8Array;
+  /** Mail is submitted here: a missing Date and Message-ID are added. */
+  readonly submission: boolean;
+}
+
+/** Characters of replies that are collected before they are written. */
+const REPLY_BATCH = 4096;
+/** How long a connection that was closed may go on sending, in milliseconds. */
+const LINGER_MS = 10_000;
+
+const NO_INPUT = new Uint8Array(0);
+
+export class Connection {
+  readonly facts: Facts;
+  session: Session = newSession();
+  /** When bytes last went either way, ms since the epoch. */
+  lastActive: number;
+  readonly #office: Office;
+  readonly #manner: Manner;
+  #wire: Wire | null;
+  #input: Uint8Array = NO_INPUT;
+  #position = 0;
+  readonly #lines = new CommandLines();
+  /** A command that must wait for the answers to earlier ones. */
+  #held: Command | null = null;
+  #out = "";
+  #blocked = false;
+  #paused = false;
+  /** The client has said that it will send no more. */
+  #inputEnded = false;
+  #reader: DataReader | null = null;
+  #body: Body | null = null;
+  /** The queue gave up on the message while it was still coming in: told at its end. */
+  #refusal: { readonly code: number; readonly text: string } | null = null;
+  /** The last envelope of each recipient of the message that is being committed. */
+  #named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
+  #reported = false;
+  #verified = false;
+
+  constructor(facts: Facts, manner: Manner, office: Office, wire: Wire) {
+    this.facts = facts;
+    this.#wire = wire;
+    this.#manner = manner;
+    this.#office = office;
+    this.lastActive = office.now();
+  }
+
+  /** The client's name is known: the session begins. */
+  begin(rdns: string): void {
+    this.#apply({ on: "connected", rdns });
+    if (this.session.phase === "command") this.#wire?.start();
+    this.run();
+  }
+
+  /** Bytes from the client. The caller does not touch them afterwards. */
+  data(bytes: Uint8Array): void {
+    this.lastActive = this.#office.now();
+    if (this.session.phase === "closed") return;
+    if (this.#position === this.#input.length) this.#input = bytes;
+    else this.#input = joined(this.#input.subarray(this.#position), bytes);
+    this.#position = 0;
+    this.run();
+  }
+
+  /** The client reads again. */
+  drained(): void {
+    this.lastActive = this.#office.now();
+    this.#blocked = false;
+    this.run();
+  }
+
+  /** The client sends no more; it may still read. */
+  ended(): void {
+    this.#inputEnded = true;
+    this.run();
+  }
+
+  /** The connection is gone. */
+  gone(reason: string): void {
+    if (this.session.phase !== "closed") {
+      this.#discard();
+      this.session = { ...this.session, phase: "closed", transaction: null };
+    }
+    this.#reportEnd(reason);
+    this.#input = NO_INPUT;
+    this.#position = 0;
+    this.#wire = null;
+  }
+
+  secured(ciphers: string, verified: boolean): void {
+    this.lastActive = this.#office.now();
+    this.#verified = verified;
+    this.#apply({ on: "secured", ciphers });
+    this.run();
+  }
+
+  expanded(slot: number, result: Expansion): void {
+    this.#apply({ on: "expanded", slot, result });
+    this.#office.later(this);
+  }
+
+  /** An isolate that this session may wait for was replaced. */
+  peerGone(): void {
+    this.#apply({ on: "peer-gone" });
+    this.#office.later(this);
+  }
+
+  stop(now: boolean): void {
+    this.#apply({ on: "stop", now });
+    this.#office.later(this);
+  }
+
+  /** True while lookup owes an answer. */
+  get waitsForLookup(): boolean {
+    return (this.session.transaction?.pending.length ?? 0) > 0;
+  }
+
+  /** True from 354 until the message is stored or refused. */
+  get waitsForQueue(): boolean {
+    return this.session.phase === "data" || this.session.phase === "queue";
+  }
+
+  /** To be called now and then: ends a session that has been silent for `limitMs`. */
+  tick(now: number, limitMs: number): void {
+    const silent = now - this.lastActive;
+    if (this.session.phase === "closed") {
+      if (silent >= LINGER_MS) this.#wire?.destroy();
+    } else if (silent >= limitMs) {
+      const handshake = this.session.phase === "handshake";
+      this.#apply({ on: "idle" });
+      this.run();
+      if (handshake) this.#wire?.destroy();
+    }
+  }
+
+  // ── Submitter and Waiter of intake.ts ──
+
+  credited(): void {
+    this.#body?.credited();
+    this.#office.later(this);
+  }
+
+  committed(): void {
+    const body = this.#body;
+    // A queue that answers before it was asked is not believed.
+    if (body === null || this.session.phase !== "queue") return;
+    this.#body = null;
+    const from = this.session.transaction?.sender ?? null;
+    const { session } = this.facts;
+    this.#apply({ on: "committed", message: body.message, bytes: body.sent });
+    for (const { id, to } of this.#named) {
+      this.#office.report({ type: "smtp-envelope", session, envelope: id, from, to });
+    }
+    this.#named = [];
+    this.#office.later(this);
+  }
+
+  refused(code: number, text: string): void {
+    if (this.session.phase === "data") {
+      this.#refusal = { code, text };
+      this.#reader?.refuse();
+    } else {
+      this.#body = null;
+      this.#apply({ on: "refused", code, text });
+    }
+    this.#office.later(this);
+  }
+
+  idsArrived(): void {
+    this.#office.later(this);
+  }
+
+  // ── input ──
+
+  /** Goes on with whatever can be done now, then writes the replies and holds the client back or lets it go on. */
+  run(): void {
+    if (this.#wire === null) return;
+    while (!this.#blocked && this.#advance()) {
+      if (this.#out.length >= REPLY_BATCH) this.#flush();
+    }
+    if (this.session.phase === "closed") {
+      this.#input = NO_INPUT;
+      this.#position = 0;
+      this.#held = null;
+    }
+    this.#flush();
+    this.#regulate();
+  }
+
+  /** One command or one piece of data. False: something has to happen first. */
+  #advance(): boolean {
+    if (this.session.phase === "data") return this.#receive();
+    if (this.session.phase !== "command") return false;
+    const command = this.#held ?? this.#nextCommand();
+    if (command === null) return false;
+    if (!takes(this.facts, this.session, command)) {
+      this.#held = command;
+      return false;
+    }
+    this.#held = null;
+    this.#apply({ on: "command", command, more: this.#position < this.#input.length });
+    return true;
+  }
+
+  /** The next whole command, null when it is not there yet or its line ended the session. */
+  #nextCommand(): Command | null {
+    const next = this.#lines.next(this.#input, this.#position);
+    this.#position = this.#lines.position;
+    if (typeof next !== "string") return next;
+    this.#apply({ on: "bad-input", reply: next });
+    return null;
+  }
+
+  /** Message data. False: no input, no id, or no credit. */
+  #receive(): boolean {
+    const available = this.#input.length - this.#position;
+    if (available === 0) return false;
+    if (this.#reader === null && !this.#beginMessage()) return false;
+    const reader = this.#reader!;
+    const room = this.#body!.room(reader, available);
+    if (room === 0) return false;
+    this.#position = reader.push(this.#input, this.#position, this.#position + room);
+    if (reader.done || reader.fault === "line") {
+      this.#reader = null;
+      const { fault } = reader;
+      if (this.#refusal !== null && fault === "refused") this.#apply({ on: "refused", ...this.#refusal });
+      else this.#apply({ on: "received", fault });
+    }
+    return true;
+  }
+
+  #beginMessage(): boolean {
+    const office = this.#office;
+    const id = office.intake.take(this, this);
+    if (id === null) return false;
+    const { origin, esmtp, ciphers, transaction } = this.session;
+    const at = office.now();
+    const { domain, submission, maskSource } = this.#manner;
+    const completion: Completion = {
+      domain,
+      fields: submission
+        ? { date: () => office.date(at), messageId: () => `<${office.newToken()}@${this.facts.hostname}>` }
+        : null,
+    };
+    this.#body = new Body(id, office.intake);
+    append(
+      this.#body,
+      receivedField({
+        origin: origin!,
+        esmtp,
+        ciphers,
+        verified: this.#verified,
+        maskSource,
+        message: id,
+        rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
+        date: office.date(at),
+      }),
+    );
+    this.#reader = new DataReader(this.#body, { maxBytes: this.facts.maxMessageBytes, completion });
+    return true;
+  }
+
+  // ── effects ──
+
+  #apply(input: Input): void {
+    const { session, effects } = step(this.facts, this.session, input);
+    const before = this.session;
+    this.session = session;
+    for (const effect of effects) this.#perform(effect, before);
+  }
+
+  #perform(effect: Effect, before: Session): void {
+    switch (effect.do) {
+      case "reply":
+        this.#out += effect.text;
+        return;
+      case "report":
+        return this.#office.report(effect.event);
+      case "expand":
+        return this.#office.expand(this, effect.slot, {
+          origin: this.session.origin!,
+          tls: this.session.ciphers !== null,
+          sender: effect.sender,
+          rcpt: effect.rcpt,
+        });
+      case "receive":
+        return;
+      case "commit":
+        return this.#commit();
+      case "discard":
+        return this.#discard(before);
+      case "secure": {
+        const text = this.#out;
+        this.#out = "";
+        return this.#wire?.secure(text);
+      }
+      case "close":
+        this.#discard(before);
+        this.#flush();
+        this.#reportEnd(effect.reason);
+        this.#wire?.end();
+        return;
+    }
+  }
+
+  #commit(): void {
+    const { origin, transaction } = this.session;
+    const accepted = recipients(transaction!);
+    const envelopes = envelopesOf({
+      message: this.#body!.message,
+      sender: transaction!.sender,
+      origin: origin!,
+      accepted,
+      createdAt: this.#office.now(),
+      newId: this.#office.newEnvelopeId,
+    });
+    this.#named = envelopes.last;
+    this.#body!.commit(envelopes.all);
+  }
+
+  /** Lets go of the message on its way. One that was handed over whole is the queue's: it may or may not be stored. */
+  #discard(before: Session = this.session): void {
+    this.#office.intake.stopWaiting(this);
+    const body = this.#body;
+    this.#body = null;
+    this.#reader = null;
+    this.#refusal = null;
+    this.#named = [];
+    if (body === null) return;
+    if (before.phase === "queue") this.#office.intake.forget(body.message);
+    else body.abort();
+  }
+
+  #reportEnd(reason: string): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    this.#office.report({
+      type: "smtp-disconnected",
+      session: this.facts.session,
+      reason,
+      tls: this.session.ciphers !== null,
+      smtps: this.facts.tls === "smtps",
+      local: this.facts.socket,
+    });
+  }
+
+  // ── output ──
+
+  #flush(): void {
+    if (this.#out === "" || this.#wire === null) return;
+    const text = this.#out;
+    this.#out = "";
+    if (!this.#wire.write(text)) this.#blocked = true;
+  }
+
+  /** Holds the client back while there is input that cannot be dealt with; ends the session of one that has left. */
+  #regulate(): void {
+    const wire = this.#wire;
+    // The buffer of the last read must not live as long as an idle session.
+    if (this.#position === this.#input.length) {
+      this.#input = NO_INPUT;
+      this.#position = 0;
+    }
+    if (wire === null) return;
+    const full = this.#position < this.#input.length || this.#held !== null;
+    if (full !== this.#paused) {
+      this.#paused = full;
+      if (full) wire.pause();
+      else wire.resume();
+    }
+    const { phase } = this.session;
+    if (!this.#inputEnded || full || this.#blocked || phase === "closed" || phase === "queue") return;
+    if (this.waitsForLookup) return;
+    this.#discard();
+    this.session = { ...this.session, phase: "closed", transaction: null };
+    this.#reportEnd("disconnect");
+    wire.end();
+  }
+}

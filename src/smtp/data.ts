@@ -1,0 +1,177 @@
+/**
+ * The message after 354, from the bytes of the connection to the bytes of the queue in one pass: finds its end, takes the dots away, turns
+ * CRLF into LF, watches size and line ends. Keeps the bytes in one growing buffer that the owner empties; see body.ts. Knows no queue.
+ */
+
+import { type Assembly, type Completion, HeaderSection } from "./header.ts";
+
+/** Octets of a line, CRLF not included. A longer one ends the session. */
+export const MAX_LINE = 65534;
+
+/**
+ * Why a message is refused; `refused` is the queue's word. `line` must end the session at once; all others are told after the data has been read to its end:
+ * RFC 5321 §4.1.1.4 has no reply before that.
+ */
+export type Fault = "bare" | "nul" | "malformed" | "loop" | "size" | "refused" | "line";
+
+/** Where in a line the next byte stands. Only CRLF ends a line and only CRLF.CRLF ends the data (RFC 5321 §2.3.8, §4.1.1.4). */
+const START = 0;
+const INSIDE = 1;
+/** Behind a CR that may begin a CRLF. */
+const AFTER_CR = 2;
+/** Behind a dot at the start of a line, and behind that dot's CR. */
+const AFTER_DOT = 3;
+const AFTER_DOT_CR = 4;
+const END = 5;
+
+const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
+
+export interface DataOptions {
+  readonly maxBytes: number;
+  readonly completion: Completion;
+}
+
+export class DataReader {
+  fault: Fault | null = null;
+  /** Octets of the message as it was sent, each line counted with one octet for its end. */
+  received = 0;
+  readonly #to: Assembly;
+  readonly #header: HeaderSection;
+  readonly #maxBytes: number;
+  #at = START;
+  /** Where in the buffer the current line starts; of use in the header section only. */
+  #lineStart: number;
+  #column = 0;
+
+  /** What `to` holds already (the Received field) stays in front. */
+  constructor(to: Assembly, options: DataOptions) {
+    this.#to = to;
+    this.#maxBytes = options.maxBytes;
+    this.#header = new HeaderSection(to, options.completion);
+    this.#lineStart = to.length;
+  }
+
+  /** The final CRLF.CRLF has been read. */
+  get done(): boolean {
+    return this.#at === END;
+  }
+
+  /** Octets at the front of the buffer that will not change any more and can leave it. */
+  get settled(): number {
+    return this.#header.open ? this.#header.settled : this.#to.length;
+  }
+
+  /** True while lines may still be held back. */
+  get inHeader(): boolean {
+    return this.#header.open;
+  }
+
+  /** The owner took `count` octets off the front of the buffer; never more than `settled`. */
+  taken(count: number): void {
+    this.#header.settled -= count;
+    this.#lineStart -= count;
+  }
+
+  /** The queue does not want the rest: read it to its end and keep nothing. */
+  refuse(): void {
+    this.#fail("refused");
+    this.#to.length = 0;
+  }
+
+  /** Reads `input` from `start` to `end` and returns where it stopped: `end`, or behind the final CRLF.CRLF. */
+  push(input: Uint8Array, start: number, end: number): number {
+    const to = this.#to;
+    to.reserve(end - start);
+    let { buffer, length } = to;
+    let state = this.#at;
+    let position = start;
+    let counted = length;
+    while (position < end) {
+      if (state === INSIDE) {
+        // The loop that a message spends its time in.
+        let code = 0;
+        const from = position;
+        while (position < end && ((code = input[position]!) > CR || (code !== CR && code !== LF && code !== 0))) {
+          buffer[length++] = code;
+          position++;
+        }
+        this.#column += position - from;
+        if (position === end) break;
+      }
+      const code = input[position++]!;
+      if (code === CR) {
+        if (state === AFTER_CR || state === AFTER_DOT_CR) this.#fail("bare");
+        state = state === AFTER_DOT ? AFTER_DOT_CR : AFTER_CR;
+        continue;
+      }
+      if (code === LF) {
+        if (state === AFTER_DOT_CR) {
+          state = END;
+          break;
+        }
+        if (state === AFTER_CR) {
+          buffer[length++] = LF;
+          this.received += length - counted;
+          to.length = length;
+          this.#lineEnd();
+          ({ buffer, length } = to);
+          counted = length;
+          // What the header section did may have taken room that was meant for the rest of the input.
+          if (buffer.length - length < end - position) {
+            to.reserve(end - position);
+            buffer = to.buffer;
+          }
+          state = START;
+          continue;
+        }
+        this.#fail("bare");
+        state = INSIDE;
+        continue;
+      }
+      if (state === AFTER_CR || state === AFTER_DOT_CR) this.#fail("bare");
+      else if (state === START && code === DOT) {
+        state = AFTER_DOT;
+        continue;
+      }
+      if (code === 0) this.#fail("nul");
+      buffer[length++] = code;
+      this.#column++;
+      state = INSIDE;
+    }
+    this.received += length - counted;
+    to.length = length;
+    this.#at = state;
+    this.#limits();
+    if (state === END) this.#finish();
+    return position;
+  }
+
+  #lineEnd(): void {
+    if (this.#column > MAX_LINE) this.fault = "line";
+    this.#column = 0;
+    const header = this.#header;
+    if (!header.open || this.fault !== null) return;
+    header.line(this.#lineStart);
+    if (header.fault !== null) this.#fail(header.fault);
+    this.#lineStart = this.#to.length;
+  }
+
+  #limits(): void {
+    if (this.#column > MAX_LINE) this.fault = "line";
+    if (this.received > this.#maxBytes) this.#fail("size");
+    if (this.fault !== null) this.#to.length = 0;
+  }
+
+  #finish(): void {
+    if (this.fault !== null) return;
+    this.#header.end();
+    if (this.#header.fault !== null) this.#fail(this.#header.fault);
+  }
+
+  /** Remembers the first fault; line ends that could smuggle are worse than all others. */
+  #fail(fault: Fault): void {
+    if (this.fault === "line") return;
+    if (this.fault === null || fault === "bare") this.fault = fault;
+    this.#header.open = false;
+  }
+}

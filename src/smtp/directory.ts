@@ -1,0 +1,92 @@
+/** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
+
+import type { Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
+
+export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
+
+/** Names kept at most, and for how long, in milliseconds; shorter when DNS failed. */
+const MAX_NAMES = 4096;
+const NAME_MS = 300_000;
+const FAILED_NAME_MS = 15_000;
+
+interface CachedName {
+  readonly name: string;
+  readonly until: number;
+}
+
+export class Directory {
+  /** Lookup was replaced: no question on its way is answered any more. Called when they are forgotten. */
+  onreset: () => void = () => {};
+  readonly #channel: Channel<ToLookup, FromLookup>;
+  readonly #now: () => number;
+  #nextCall = 1;
+  readonly #expansions = new Map<number, (result: Expansion) => void>();
+  readonly #names = new Map<string, CachedName>();
+  /** Who waits for the name of an address; one question serves all. */
+  readonly #asking = new Map<string, ((name: string | null) => void)[]>();
+  readonly #addresses = new Map<number, string>();
+
+  constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
+    this.#channel = channel;
+    this.#now = now;
+    channel.onmessage = (message) => this.#receive(message);
+    channel.onreset = () => this.#reset();
+  }
+
+  /** `answer` is not called when lookup is replaced first. */
+  expand(question: ExpandQuestion, answer: (result: Expansion) => void): void {
+    const call = this.#nextCall++;
+    this.#expansions.set(call, answer);
+    this.#channel.send({ type: "expand", call, ...question });
+  }
+
+  /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
+  clientName(address: string, answer: (name: string | null) => void): void {
+    const known = this.#names.get(address);
+    if (known !== undefined && known.until > this.#now()) return answer(known.name);
+    const waiting = this.#asking.get(address);
+    if (waiting !== undefined) {
+      waiting.push(answer);
+      return;
+    }
+    this.#asking.set(address, [answer]);
+    const call = this.#nextCall++;
+    this.#addresses.set(call, address);
+    this.#channel.send({ type: "client-name", call, address });
+  }
+
+  #receive(message: FromLookup): void {
+    if (message.type === "expanded") {
+      const answer = this.#expansions.get(message.call);
+      this.#expansions.delete(message.call);
+      answer?.(message.result);
+    } else if (message.type === "client-name") {
+      const address = this.#addresses.get(message.call);
+      if (address === undefined) return;
+      this.#addresses.delete(message.call);
+      this.#remember(address, message.hostname, message.confirmed === "error" ? FAILED_NAME_MS : NAME_MS);
+      this.#answerName(address, message.hostname);
+    }
+  }
+
+  #remember(address: string, name: string, forMs: number): void {
+    this.#names.delete(address);
+    // A Map lists its oldest entry first.
+    if (this.#names.size >= MAX_NAMES) this.#names.delete(this.#names.keys().next().value!);
+    this.#names.set(address, { name, until: this.#now() + forMs });
+  }
+
+  #answerName(address: string, name: string | null): void {
+    const waiting = this.#asking.get(address) ?? [];
+    this.#asking.delete(address);
+    for (const answer of waiting) answer(name);
+  }
+
+  #reset(): void {
+    this.#expansions.clear();
+    this.#addresses.clear();
+    const addresses = [...this.#asking.keys()];
+    for (const address of addresses) this.#answerName(address, null);
+    this.onreset();
+  }
+}

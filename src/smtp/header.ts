@@ -1,0 +1,200 @@
+/**
+ * The header section of a message on its way in, line by line, in the buffer where it is being assembled: drops Bcc, completes addresses,
+ * counts Received, adds what a submission lacks. Touches nothing behind the header section. RFC 5322 §2.2, read lightly.
+ */
+
+import { missingDomains } from "./complete.ts";
+
+/** The n-th Received field is one too many. */
+export const MAX_HOPS = 100;
+/** Octets of a field name, and of a From, To or Cc field with its folding. */
+export const MAX_FIELD_NAME = 1023;
+export const MAX_ADDRESS_FIELD = 65535;
+
+/** A buffer that grows at its end; `length` octets of it are in use. */
+export interface Assembly {
+  buffer: Uint8Array<ArrayBuffer>;
+  length: number;
+  /** Makes room for `extra` octets more; may replace `buffer`. */
+  reserve(extra: number): void;
+}
+
+export type HeaderFault = "malformed" | "loop";
+
+/** What to add to a message that was submitted here, RFC 6409 §8. Null for mail that others hand on. */
+export interface Completion {
+  /** Name for addresses without a domain. */
+  readonly domain: Uint8Array;
+  /** Both called at most once, when the field is missing. */
+  readonly fields: { date(): string; messageId(): string } | null;
+}
+
+type Field = "other" | "bcc" | "address";
+
+const encoder = new TextEncoder();
+const LF = 0x0a, COLON = 0x3a;
+
+export class HeaderSection {
+  /** False as soon as the body begins: no line is to be passed any more. */
+  open = true;
+  fault: HeaderFault | null = null;
+  /** From here on the buffer may still be changed; everything before can leave. */
+  settled: number;
+  #field: Field = "other";
+  #first = true;
+  #hops = 0;
+  #hasDate = false;
+  #hasMessageId = false;
+  readonly #to: Assembly;
+  readonly #completion: Completion;
+
+  constructor(to: Assembly, completion: Completion) {
+    this.#to = to;
+    this.#completion = completion;
+    this.settled = to.length;
+  }
+
+  /** A line was appended at `start`; it ends with the LF before `to.length`. May shorten or lengthen what is in the buffer. */
+  line(start: number): void {
+    const to = this.#to;
+    const end = to.length - 1;
+    if (end === start) return this.#blank(start);
+    const first = to.buffer[start]!;
+    if (first === 0x20 || first === 0x09) {
+      if (this.#first) return this.#fail("malformed");
+      return this.#continued(start);
+    }
+    const colon = to.buffer.indexOf(COLON, start);
+    if (colon === -1 || colon >= end || colon - start > MAX_FIELD_NAME) return this.#fail("malformed");
+    this.#first = false;
+    const shift = this.#finish(start);
+    this.#begin(start + shift, colon + shift);
+  }
+
+  /** The data ended: a header section needs no blank line behind it. */
+  end(): void {
+    if (!this.open || this.fault !== null) return;
+    this.#finish(this.#to.length);
+    this.#add();
+    this.open = false;
+  }
+
+  /** The blank line at `start` ends the section; what is added goes before it. */
+  #blank(start: number): void {
+    const shift = this.#finish(start);
+    this.#to.length = start + shift;
+    this.#add();
+    this.#to.reserve(1);
+    this.#to.buffer[this.#to.length++] = LF;
+    this.open = false;
+    this.settled = this.#to.length;
+  }
+
+  #fail(fault: HeaderFault): void {
+    this.fault = fault;
+    this.open = false;
+  }
+
+  #begin(start: number, colon: number): void {
+    this.#field = this.#classify(start, colon);
+    this.#drain(start);
+  }
+
+  #continued(start: number): void {
+    this.#drain(start);
+  }
+
+  /** After a line of the current field: drops it, keeps it changeable, or lets it go. */
+  #drain(start: number): void {
+    const to = this.#to;
+    if (this.#field === "address") {
+      if (to.length - this.settled > MAX_ADDRESS_FIELD) this.#fail("malformed");
+      return;
+    }
+    if (this.#field === "bcc") to.length = start;
+    this.settled = to.length;
+  }
+
+  /** Names the field and counts what must be counted. RFC 5322 §4.5 lets blanks stand before the colon. */
+  #classify(start: number, colon: number): Field {
+    const buffer = this.#to.buffer;
+    let end = colon;
+    while (end > start && (buffer[end - 1] === 0x20 || buffer[end - 1] === 0x09)) end--;
+    switch (end - start) {
+      case 2:
+        return is(buffer, start, "to") || is(buffer, start, "cc") ? "address" : "other";
+      case 3:
+        return is(buffer, start, "bcc") ? "bcc" : "other";
+      case 4:
+        if (is(buffer, start, "from")) return "address";
+        this.#hasDate ||= is(buffer, start, "date");
+        return "other";
+      case 8:
+        if (is(buffer, start, "received") && ++this.#hops >= MAX_HOPS) this.#fail("loop");
+        return "other";
+      case 10:
+        this.#hasMessageId ||= is(buffer, start, "message-id");
+        return "other";
+      default:
+        return "other";
+    }
+  }
+
+  /** The current field ends at `end`: completes its addresses. Returns by how much what stands behind `end` has moved. */
+  #finish(end: number): number {
+    if (this.#field !== "address") return 0;
+    this.#field = "other";
+    const to = this.#to;
+    const start = this.settled;
+    this.settled = end;
+    const colon = to.buffer.indexOf(COLON, start);
+    const places = missingDomains(to.buffer, colon + 1, end);
+    if (places.length === 0) return 0;
+    const domain = this.#completion.domain;
+    const grown = places.length * (domain.length + 1);
+    if (end - start + grown > MAX_ADDRESS_FIELD) return 0;
+    to.reserve(grown);
+    insert(to, places, domain);
+    this.settled = end + grown;
+    return grown;
+  }
+
+  #add(): void {
+    const fields = this.#completion.fields;
+    if (fields === null) return;
+    if (!this.#hasDate) append(this.#to, `Date: ${fields.date()}\n`);
+    if (!this.#hasMessageId) append(this.#to, `Message-ID: ${fields.messageId()}\n`);
+  }
+}
+
+/** True when the lower-case ASCII `name` stands at `start`, in any case. */
+function is(buffer: Uint8Array, start: number, name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const code = buffer[start + at]!;
+    const lower = code >= 0x41 && code <= 0x5a ? code | 0x20 : code;
+    if (lower !== name.charCodeAt(at)) return false;
+  }
+  return true;
+}
+
+/** Puts `@domain` at each of the places, from the last to the first so that the others stay where they are. Room is there already. */
+function insert(to: Assembly, places: readonly number[], domain: Uint8Array): void {
+  const { buffer } = to;
+  const size = domain.length + 1;
+  let end = to.length;
+  for (let index = places.length - 1; index >= 0; index--) {
+    const place = places[index]!;
+    const shift = size * (index + 1);
+    buffer.copyWithin(place + shift, place, end);
+    buffer[place + shift - size] = 0x40;
+    buffer.set(domain, place + shift - size + 1);
+    end = place;
+  }
+  to.length += size * places.length;
+}
+
+/** Appends ASCII text. */
+export function append(to: Assembly, text: string): void {
+  to.reserve(text.length * 3);
+  to.length += encoder.encodeInto(text, to.buffer.subarray(to.length)).written;
+}

@@ -1,0 +1,93 @@
+/** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
+
+import type { MessageId } from "../envelope/mod.ts";
+import type { Channel, QueueToSmtp, SmtpToQueue } from "../isolate/mod.ts";
+
+/** The session of a message on its way. */
+export interface Submitter {
+  /** One more chunk may be sent. */
+  credited(): void;
+  /** It is on stable storage. */
+  committed(): void;
+  refused(code: number, text: string): void;
+}
+
+/** Someone who was told that there is no id. */
+export interface Waiter {
+  idsArrived(): void;
+}
+
+/** Ids kept at most; a queue that sends more is not to be trusted with our memory. */
+const MAX_IDS = 65536;
+
+export class Intake {
+  /** The queue was replaced: whatever was on its way is lost, and the ids with it. Called when they are forgotten. */
+  onreset: () => void = () => {};
+  /** Octets in the assembly buffers of all sessions. */
+  held = 0;
+  #ids: MessageId[] = [];
+  readonly #waiting = new Set<Waiter>();
+  readonly #submitters = new Map<MessageId, Submitter>();
+  readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
+
+  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>) {
+    this.#channel = channel;
+    channel.onmessage = (message) => this.#receive(message);
+    channel.onreset = () => {
+      this.#ids = [];
+      this.#submitters.clear();
+      this.onreset();
+    };
+  }
+
+  /** An id of which the caller must make a message: by `commit`, `abort` or `giveBack`. Null when there is none; the waiter is told later. */
+  take(submitter: Submitter, waiter: Waiter): MessageId | null {
+    const id = this.#ids.pop();
+    if (id === undefined) {
+      this.#waiting.add(waiter);
+      return null;
+    }
+    this.#submitters.set(id, submitter);
+    return id;
+  }
+
+  /** Nothing was said to the queue about this id: it can serve for another message. */
+  giveBack(id: MessageId): void {
+    if (this.#submitters.delete(id)) this.#ids.push(id);
+  }
+
+  stopWaiting(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+  }
+
+  send(message: SmtpToQueue, transfer?: Transferable[]): void {
+    this.#channel.send(message, transfer);
+  }
+
+  /** The queue keeps nothing of the message, or is told to forget what it has. */
+  abort(id: MessageId): void {
+    if (this.#submitters.delete(id)) this.#channel.send({ type: "abort", message: id });
+  }
+
+  /** The session left while its commit was on the way: the message is the queue's, no one waits for the answer. */
+  forget(id: MessageId): void {
+    this.#submitters.delete(id);
+  }
+
+  #receive(message: QueueToSmtp): void {
+    if (message.type === "ids") return this.#stock(message.ids);
+    const submitter = this.#submitters.get(message.message);
+    if (submitter === undefined) return;
+    if (message.type === "credit") return submitter.credited();
+    this.#submitters.delete(message.message);
+    if (message.type === "committed") return submitter.committed();
+    submitter.refused(message.code, message.text);
+  }
+
+  #stock(ids: readonly MessageId[]): void {
+    for (const id of ids) if (this.#ids.length < MAX_IDS) this.#ids.push(id);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const waiter of waiting) waiter.idsArrived();
+  }
+}

@@ -1,0 +1,4 @@
+/** Front door of the smtp folder: the server, and the address parser for all who read addresses. */
+export { isDomain, MAX_DOMAIN, MAX_LOCAL, type ParsedPath, parseMailbox, parsePath } from "./address.ts";
+export { dateWriter } from "./received.ts";
+export { serveSmtp } from "./serve.ts";

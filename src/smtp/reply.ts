@@ -1,0 +1,91 @@
+/**
+ * Every reply the server gives of its own accord: code, enhanced code (RFC 2034, RFC 3463) and text, without CRLF. Read as a table.
+ * RFC 2034 §4: the banner, the answers to HELO and EHLO and 3xx replies carry no enhanced code.
+ */
+
+import { PRODUCT } from "../config/paths.ts";
+
+export const REPLY = {
+  // 2xx, 3xx
+  ok: "250 2.0.0 Ok",
+  reset: "250 2.0.0 Reset state",
+  rcptOk: "250 2.1.5 Destination address valid: Recipient ok",
+  cannotVerify: "252 2.5.2 Cannot verify the user, but will accept the message and attempt delivery",
+  startTls: "220 2.0.0 Ready to start TLS",
+  bye: "221 2.0.0 Bye",
+  sendData: '354 Enter mail, end with "." on a line by itself',
+  help: `214-2.0.0 This is ${PRODUCT}\r\n` +
+    "214-2.0.0 To report problems with this server, please write to its\r\n" +
+    "214-2.0.0 postmaster and give the full details\r\n" +
+    "214 2.0.0 End of HELP info",
+
+  // Order of commands
+  notNow: "503 5.5.1 Invalid command: Command not allowed at this point.",
+  noRecipient: "503 5.5.4 Invalid command arguments: No recipient specified",
+  notSupported: "503 5.5.1 Invalid command: Command not supported",
+  secureAlready: "503 5.5.1 Invalid command: Channel already secured",
+  needTls: "530 5.5.1 Invalid command: Must issue a STARTTLS command first",
+  aheadOfTls: "500 5.5.1 Invalid command: Input sent ahead of the TLS handshake",
+
+  // Syntax
+  unrecognized: "500 5.5.1 Invalid command: Command unrecognized",
+  wiz: "500 5.5.1 Invalid command: this feature is not supported yet ;-)",
+  expn: "502 5.5.1 Invalid command: Command not implemented",
+  noArguments: "500 5.5.4 Invalid command arguments: command does not accept arguments.",
+  noParameters: "501 5.5.4 Invalid command arguments: No parameters allowed",
+  heloDomain: "501 5.5.1 Invalid command: HELO requires domain name",
+  ehloDomain: "501 5.5.1 Invalid command: EHLO requires domain name",
+  badDomain: "501 5.5.4 Invalid command arguments: Invalid domain name",
+  badSender: "553 5.1.0 Sender address syntax error",
+  badRecipient: "501 5.1.3 Recipient address syntax error",
+  badSize: "501 5.5.4 Invalid command arguments: Bad SIZE value",
+  badEnvid: "501 5.5.4 Invalid command arguments: Bad ENVID value",
+  longEnvid: "503 5.5.4 Invalid command arguments: option too large: ENVID",
+  mixedNever: "553 5.5.4 NOTIFY option NEVER cannot be combined with other options",
+  badNotify: "501 5.5.4 Invalid command arguments: Bad NOTIFY value",
+  badOrcpt: "553 5.5.4 ORCPT address syntax error",
+
+  // Limits
+  tooManyMails: "452 4.5.3 Too many recipients: Too many messages sent",
+  tooManyRecipients: "451 4.5.3 Too many recipients: Too many recipients",
+  tooBigAnnounced: "552 5.3.4 Message too big for system: Message size exceeds fixed maximum message size",
+
+  // Input that ends the session
+  bareLineEnd: "500 5.5.2 Syntax error: Bare CR or LF, lines end with CRLF",
+  nulInCommand: "500 5.5.2 Syntax error: NUL in command",
+  lineTooLong: "500 5.0.0 Line too long",
+  commandTooLong: "500 5.0.0 Command line too long",
+
+  // End of data
+  bareLineEndInData: "550 5.6.0 Bare CR or LF in message data, lines end with CRLF",
+  nulInData: "550 5.6.0 NUL in message data",
+  malformed: "550 5.7.1 Delivery not authorized, message refused: Message is not RFC 2822 compliant",
+  loop: "500 5.4.6 Routing loop detected: Loop detected",
+  tooBig: "554 5.3.4 Message too big for system: Transaction failed, message too big",
+
+  temporaryMail: "451 4.3.0 Other/Undefined mail system status: Temporary failure",
+
+  // 421 always closes
+  temporary: "421 4.3.0 Temporary Error",
+  stopping: "421 4.3.2 Service shutting down, try again later",
+  idle: "421 4.4.2 Timeout, closing the connection",
+} as const;
+
+/** Octets of a reply line that repeats text from elsewhere, CRLF not included. RFC 5321 §4.5.3.1.5 allows 512 with it. */
+const MAX_REPLY = 510;
+
+/** `text` without control and non-ASCII characters, so that it can stand in a reply line. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const clean = /[\x00-\x1f\x7f-\uffff]/.test(text) ? text.replace(/[\x00-\x1f\x7f-\uffff]/g, "?") : text;
+  return clean.length > MAX_REPLY ? clean.slice(0, MAX_REPLY) : clean;
+}
+
+export function unsupportedOption(option: string): string {
+  return printable(`503 5.5.4 Invalid command arguments: Unsupported option ${option.slice(0, 100)}`);
+}
+
+/** Reply to an accepted message; only to be sent when it is on stable storage. */
+export function accepted(message: string): string {
+  return `250 2.0.0 ${message} Message accepted for delivery`;
+}

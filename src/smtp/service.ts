@@ -1,0 +1,252 @@
+/** The smtp isolate at work: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
+
+import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
+import {
+  adoptSocket,
+  type Channel,
+  type FromLookup,
+  type Listener,
+  type Peer,
+  type QueueToSmtp,
+  type SmtpSettings,
+  type SmtpToQueue,
+  type ToLookup,
+} from "../isolate/mod.ts";
+import type { Report } from "../events/mod.ts";
+import { parseProtocols, ServerTls } from "../tls/mod.ts";
+import { Connection, type Manner, type Office, type Wire } from "./connection.ts";
+import { Directory } from "./directory.ts";
+import { Intake } from "./intake.ts";
+import { dateWriter } from "./received.ts";
+import type { Facts } from "./state.ts";
+import { SocketWire } from "./wire.ts";
+
+/** Time, as an argument. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls `run` every `ms` milliseconds until the returned function is called. */
+  every(ms: number, run: () => void): () => void;
+}
+
+export interface ServiceOptions {
+  readonly settings: SmtpSettings;
+  readonly lookup: Channel<ToLookup, FromLookup>;
+  readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
+  readonly report: Report;
+  readonly clock: Clock;
+  /** A session is over: main may accept another. */
+  ended(): void;
+}
+
+/** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
+const STOP_MS = 3000;
+const STOP_LOOK_MS = 50;
+/** RFC 6409: messages are submitted to this port. */
+const SUBMISSION_PORT = 587;
+
+/** A listener with what its sessions share. */
+interface Desk {
+  readonly listener: Listener;
+  readonly manner: Manner;
+  readonly tls: ServerTls | null;
+}
+
+export class SmtpService {
+  readonly #options: ServiceOptions;
+  readonly #desks: readonly Desk[];
+  readonly #intake: Intake;
+  readonly #directory: Directory;
+  readonly #office: Office;
+  readonly #connections = new Set<Connection>();
+  readonly #busy = new Set<Connection>();
+  #stopTicking: (() => void) | null = null;
+  #stopping = false;
+
+  /** Throws when a certificate cannot be read. */
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    const { settings, clock, report } = options;
+    this.#desks = settings.listeners.map((listener) => desk(settings, listener, clock));
+    this.#intake = new Intake(options.queue);
+    this.#directory = new Directory(options.lookup, () => clock.now());
+    this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
+    this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
+    this.#office = {
+      intake: this.#intake,
+      report,
+      now: () => clock.now(),
+      date: dateWriter(settings.house.timeZone),
+      newEnvelopeId,
+      newToken: newSessionId,
+      expand: (connection, slot, question) =>
+        this.#directory.expand(question, (result) => connection.expanded(slot, result)),
+      later: (connection) => this.#later(connection),
+    };
+  }
+
+  /** Sessions that are open. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes over an accepted connection. */
+  session(descriptor: number, listener: number, peer: Peer): void {
+    const desk = this.#desks[listener];
+    if (desk === undefined) {
+      this.#options.report({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
+      return this.#options.ended();
+    }
+    let wire: SocketWire;
+    try {
+      wire = new SocketWire(adoptSocket(descriptor), desk.tls, (reason) => {
+        connection.gone(reason);
+        this.#remove(connection);
+      });
+    } catch {
+      // The client has left between main and here.
+      return this.#options.ended();
+    }
+    const connection = this.#open(desk, peer, wire);
+    wire.listen(connection);
+    this.#welcome(connection, desk, peer);
+  }
+
+  /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
+  connect(listener: number, peer: Peer, wire: Wire): Connection {
+    const desk = this.#desks[listener]!;
+    const connection = this.#open(desk, peer, wire);
+    this.#welcome(connection, desk, peer);
+    return connection;
+  }
+
+  /** The wire of a session from `connect` is gone. */
+  closed(connection: Connection, reason: string): void {
+    connection.gone(reason);
+    this.#remove(connection);
+  }
+
+  /** Ends idle sessions at once and the others when their transaction is over, or after a few seconds. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const deadline = this.#options.clock.now() + STOP_MS;
+    this.#forEach((one) => one.stop(false));
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.every(STOP_LOOK_MS, () => {
+        const open = [...this.#connections].some((one) => one.session.phase !== "closed");
+        if (open && this.#options.clock.now() < deadline) return;
+        cancel();
+        resolve();
+      });
+    });
+    this.#forEach((one) => one.stop(true));
+    this.#stopTicking?.();
+    this.#stopTicking = null;
+  }
+
+  #open(desk: Desk, peer: Peer, wire: Wire): Connection {
+    const connection = new Connection(factsOf(this.#options.settings, desk, peer), desk.manner, this.#office, wire);
+    this.#connections.add(connection);
+    this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
+    return connection;
+  }
+
+  /** Finds the client's name, then lets the session begin. */
+  #welcome(connection: Connection, desk: Desk, peer: Peer): void {
+    if (this.#stopping) connection.stop(false);
+    if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName);
+    this.#directory.clientName(plainAddress(peer.address), (name) => {
+      // A session that waited for its name was in nobody's list of those to be told.
+      if (name === null) connection.peerGone();
+      else connection.begin(name);
+    });
+  }
+
+  #remove(connection: Connection): void {
+    if (!this.#connections.delete(connection)) return;
+    this.#busy.delete(connection);
+    if (this.#connections.size === 0) {
+      this.#stopTicking?.();
+      this.#stopTicking = null;
+    }
+    this.#options.ended();
+  }
+
+  #tick(): void {
+    const now = this.#options.clock.now();
+    const limit = this.#options.settings.idleTimeoutMs;
+    this.#forEach((one) => one.tick(now, limit));
+  }
+
+  #forEach(run: (connection: Connection) => void): void {
+    for (const connection of [...this.#connections]) run(connection);
+  }
+
+  /** Answers that arrive together end in one write a session. */
+  #later(connection: Connection): void {
+    if (this.#busy.size === 0) {
+      queueMicrotask(() => {
+        const busy = [...this.#busy];
+        this.#busy.clear();
+        for (const one of busy) one.run();
+      });
+    }
+    this.#busy.add(connection);
+  }
+}
+
+/** How often silence is looked for: often enough that a session ends at most a fifth late. */
+function tickMs(idleTimeoutMs: number): number {
+  return Math.max(10, Math.min(5000, idleTimeoutMs / 5));
+}
+
+function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
+  return {
+    listener,
+    manner: {
+      maskSource: listener.maskSource,
+      domain: new TextEncoder().encode(listener.hostname),
+      submission: listener.local || listener.port === SUBMISSION_PORT,
+    },
+    tls: listener.tls === "none" ? null : serverTls(settings, listener, clock),
+  };
+}
+
+function serverTls(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls {
+  const versions = listener.protocols === null ? null : parseProtocols(listener.protocols);
+  if (listener.protocols !== null && versions === null) {
+    throw new Error(`Bad TLS protocols "${listener.protocols}" of the listener on ${listener.address}`);
+  }
+  return new ServerTls({
+    pairs: listener.pki.map((name) => {
+      const pair = settings.pki[name];
+      if (pair === undefined) throw new Error(`No certificate "${name}" for the listener on ${listener.address}`);
+      return pair;
+    }),
+    ...(versions === null ? {} : { versions }),
+    ...(listener.verify ? { verify: { ca: listener.ca === null ? null : settings.ca[listener.ca] ?? "" } } : {}),
+    now: () => clock.now(),
+  });
+}
+
+function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
+  const { listener } = desk;
+  const address = plainAddress(peer.address);
+  return {
+    session: newSessionId(),
+    hostname: listener.hostname,
+    address: listener.socket ? "local" : address.includes(":") ? `[${address}]` : address,
+    tag: listener.tag,
+    socket: listener.socket,
+    tls: listener.tls,
+    dsn: !listener.noDsn,
+    maxMessageBytes: settings.maxMessageBytes,
+    maxMails: settings.maxMails,
+    maxRcpt: settings.maxRcpt,
+  };
+}
+
+/** An IPv4 client of a listener on `::` is an IPv4 client. */
+function plainAddress(address: string): string {
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
+}

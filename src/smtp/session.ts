@@ -1,0 +1,175 @@
+/**
+ * An SMTP session as a pure state machine, RFC 5321 §4: a state and something that happened give the next state and what is to be done.
+ * Knows no socket, clock or disk, and no line framing; connection.ts drives it. Single commands are in commands.ts.
+ */
+
+import type { MessageId } from "../envelope/mod.ts";
+import type { Expansion } from "../isolate/mod.ts";
+import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./answers.ts";
+import type { Command } from "./command.ts";
+import { commandStep } from "./commands.ts";
+import type { Fault } from "./data.ts";
+import { accepted, REPLY } from "./reply.ts";
+import type { Effect, Facts, Input, Session, Step } from "./state.ts";
+
+/** RCPTs of one session that lookup is asked about at the same time. */
+export const MAX_IN_FLIGHT = 32;
+
+/** False when the command must wait for answers to earlier ones: replies keep the order of commands (RFC 2920 §3.2). */
+export function takes(facts: Facts, session: Session, command: Command): boolean {
+  if (session.phase !== "command") return false;
+  const transaction = session.transaction;
+  if (transaction === null || transaction.pending.length === 0) return true;
+  return command.verb === "RCPT" && transaction.pending.length < MAX_IN_FLIGHT &&
+    transaction.count + transaction.pending.length < facts.maxRcpt;
+}
+
+export function step(facts: Facts, session: Session, input: Input): Step {
+  if (session.phase === "closed") return { session, effects: [] };
+  switch (input.on) {
+    case "connected":
+      return connected(facts, { ...session, rdns: printableName(input.rdns) });
+    case "command":
+      return whenStopping(facts, commandStep(facts, session, input.command, input.more));
+    case "expanded":
+      return whenStopping(facts, expanded(facts, session, input.slot, input.result));
+    case "received":
+      return whenStopping(facts, received(facts, session, input.fault));
+    case "committed":
+      return whenStopping(facts, committed(facts, session, input.message, input.bytes));
+    case "refused":
+      return whenStopping(facts, refused(facts, session, input.code, input.text));
+    case "secured":
+      return secured(facts, session, input.ciphers);
+    case "bad-input":
+      return closeWith(facts, session, input.reply, "quit", true);
+    case "idle":
+      return idle(facts, session);
+    case "peer-gone":
+      return closeWith(facts, session, REPLY.temporary, "quit");
+    case "stop":
+      return stop(facts, { ...session, stopping: true }, input.now);
+  }
+}
+
+/** A name from elsewhere that goes into headers and logs: anything but a plain name counts as none. */
+function printableName(name: string): string {
+  return /^[A-Za-z0-9._-]{1,255}$/.test(name) ? name : "<unknown>";
+}
+
+function connected(facts: Facts, session: Session): Step {
+  const effects: Effect[] = [{
+    do: "report",
+    event: {
+      type: "smtp-connected",
+      session: facts.session,
+      address: facts.address,
+      host: session.rdns,
+      family: facts.socket ? "local" : facts.address.startsWith("[") ? "inet6" : "inet4",
+      smtps: facts.tls === "smtps",
+    },
+  }];
+  if (session.stopping) {
+    const last = stop(facts, session, true);
+    return { session: last.session, effects: [...effects, ...last.effects] };
+  }
+  if (facts.tls === "smtps") {
+    return { session: { ...session, phase: "handshake" }, effects: [...effects, { do: "secure" }] };
+  }
+  return { session: { ...session, phase: "command" }, effects: [...effects, banner(facts)] };
+}
+
+function banner(facts: Facts): Effect {
+  return reply(`220 ${facts.hostname} ESMTP Vaultpost`);
+}
+
+/** RFC 3207 §4.2: what was said before is forgotten. */
+function secured(facts: Facts, session: Session, ciphers: string): Step {
+  const effects: Effect[] = [{ do: "report", event: { type: "smtp-tls", session: facts.session, ciphers } }];
+  if (facts.tls === "smtps") effects.push(banner(facts));
+  return whenStopping(facts, {
+    session: { ...session, phase: "command", ciphers, origin: null, esmtp: false, transaction: null },
+    effects,
+  });
+}
+
+/** Lookup answered: fills the slot and says every reply that is due in order. */
+function expanded(facts: Facts, session: Session, slot: number, result: Expansion): Step {
+  const { transaction } = session;
+  if (transaction === null) return { session, effects: [] };
+  const pending = transaction.pending.map((one) => one.slot === slot && one.result === null ? { ...one, result } : one);
+  return settle(facts, { ...session, transaction: { ...transaction, pending } });
+}
+
+const FAULT_REPLY: Record<Exclude<Fault, "line">, string> = {
+  refused: REPLY.temporaryMail,
+  bare: REPLY.bareLineEndInData,
+  nul: REPLY.nulInData,
+  malformed: REPLY.malformed,
+  loop: REPLY.loop,
+  size: REPLY.tooBig,
+};
+
+/** The end of the data was read, or a line that no session survives. */
+function received(facts: Facts, session: Session, fault: Fault | null): Step {
+  if (session.phase !== "data") return { session, effects: [] };
+  if (fault === null) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
+  if (fault === "line") return closeWith(facts, session, REPLY.lineTooLong, "quit", true);
+  return {
+    session: { ...session, phase: "command", transaction: null },
+    effects: [{ do: "discard" }, ...refusal(facts, "DATA", FAULT_REPLY[fault])],
+  };
+}
+
+function committed(facts: Facts, session: Session, message: MessageId, bytes: number): Step {
+  if (session.phase !== "queue") return { session, effects: [] };
+  return {
+    session: { ...session, phase: "command", transaction: null, mails: session.mails + 1 },
+    effects: [reply(accepted(message)), {
+      do: "report",
+      event: {
+        type: "smtp-message",
+        session: facts.session,
+        message,
+        bytes,
+        rcpts: session.transaction?.count ?? 0,
+        proto: session.esmtp ? "ESMTP" : "SMTP",
+      },
+    }],
+  };
+}
+
+/** The queue does not take the message. Told at the end of the data, RFC 5321 §4.1.1.4. */
+function refused(facts: Facts, session: Session, code: number, text: string): Step {
+  if (session.phase !== "queue" && session.phase !== "data") return { session, effects: [] };
+  const said = foreignReply(code, text);
+  if (said.startsWith("421")) return closeWith(facts, session, said, "quit");
+  return {
+    session: { ...session, phase: "command", transaction: null },
+    effects: [{ do: "discard" }, ...refusal(facts, "DATA", said)],
+  };
+}
+
+/** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
+function idle(facts: Facts, session: Session): Step {
+  const ours = session.phase === "queue" || session.phase === "greeting" ||
+    (session.transaction?.pending.length ?? 0) > 0;
+  return closeWith(facts, session, ours ? REPLY.temporary : REPLY.idle, "timeout");
+}
+
+/** RFC 5321 §3.8: a server that must stop says 421; a transaction may end first unless there is no time. */
+function stop(facts: Facts, session: Session, now: boolean): Step {
+  const busy = session.transaction !== null || session.phase === "handshake";
+  if (busy && !now) return { session, effects: [] };
+  if (session.phase === "greeting" && !now) return { session, effects: [] };
+  const effects: Effect[] = [];
+  if (canSpeak(facts, session)) effects.push(reply(REPLY.stopping));
+  effects.push({ do: "close", reason: "quit" });
+  return { session: { ...session, phase: "closed", transaction: null }, effects };
+}
+
+function whenStopping(facts: Facts, done: Step): Step {
+  if (!done.session.stopping || done.session.phase === "closed") return done;
+  const last = stop(facts, done.session, false);
+  return { session: last.session, effects: [...done.effects, ...last.effects] };
+}

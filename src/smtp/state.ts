@@ -1,0 +1,123 @@
+/** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
+
+import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
+import type { SmtpEvent } from "../events/mod.ts";
+import type { Expansion } from "../isolate/mod.ts";
+import type { Command } from "./command.ts";
+import type { Fault } from "./data.ts";
+
+/** What does not change during a connection. */
+export interface Facts {
+  /** 16 hex digits for the log. */
+  readonly session: string;
+  /** Banner name of the listener. */
+  readonly hostname: string;
+  /** As in Origin. */
+  readonly address: string;
+  readonly tag: string;
+  /** Came through the local socket: counts as authenticated. */
+  readonly socket: boolean;
+  readonly tls: "none" | "tls" | "tls-require" | "smtps";
+  readonly dsn: boolean;
+  readonly maxMessageBytes: number;
+  readonly maxMails: number;
+  readonly maxRcpt: number;
+}
+
+/** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
+export interface Accepted {
+  readonly rcpt: Mailbox;
+  readonly dsn: Dsn;
+  readonly expansion: Extract<Expansion, { ok: true }>;
+  readonly before: Accepted | null;
+}
+
+/** An RCPT whose answer cannot be given yet: it or one before it waits for lookup. */
+export interface Pending {
+  readonly slot: number;
+  readonly rcpt: Mailbox | null;
+  readonly dsn: Dsn;
+  readonly line: string;
+  /** null: lookup has been asked. A string: the reply that was clear without asking. */
+  readonly result: Expansion | string | null;
+}
+
+export interface Transaction {
+  readonly sender: ReversePath;
+  readonly ret: Dsn["ret"];
+  readonly envid: string;
+  readonly accepted: Accepted | null;
+  readonly count: number;
+  readonly pending: readonly Pending[];
+}
+
+export interface Session {
+  /** `greeting`: no banner yet; `data`: after 354; `queue`: waits for `committed`; `handshake`: TLS begins; `closed`: said all. */
+  readonly phase: "greeting" | "command" | "data" | "queue" | "handshake" | "closed";
+  /** Set by HELO and EHLO. */
+  readonly origin: Origin | null;
+  readonly esmtp: boolean;
+  /** Reverse DNS name of the client. */
+  readonly rdns: string;
+  /** `VERSION:CIPHER:BITS` under TLS. */
+  readonly ciphers: string | null;
+  /** Messages accepted so far. */
+  readonly mails: number;
+  readonly transaction: Transaction | null;
+  readonly nextSlot: number;
+  /** The isolate stops: the session ends as soon as no transaction is open. */
+  readonly stopping: boolean;
+}
+
+export type Input =
+  /** The client's name is known; with smtps the handshake comes first. */
+  | { readonly on: "connected"; readonly rdns: string }
+  /** `more`: bytes after this line have arrived already. */
+  | { readonly on: "command"; readonly command: Command; readonly more: boolean }
+  /** Lookup's answer to the RCPT with this slot. */
+  | { readonly on: "expanded"; readonly slot: number; readonly result: Expansion }
+  | { readonly on: "received"; readonly fault: Fault | null }
+  | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
+  | { readonly on: "refused"; readonly code: number; readonly text: string }
+  | { readonly on: "secured"; readonly ciphers: string }
+  /** Input that no session survives: the reply to it. */
+  | { readonly on: "bad-input"; readonly reply: string }
+  | { readonly on: "idle" }
+  /** An isolate that the session waits for is gone. */
+  | { readonly on: "peer-gone" }
+  /** `now`: do not wait for the transaction. */
+  | { readonly on: "stop"; readonly now: boolean };
+
+export type Effect =
+  /** Complete lines with their CRLF. */
+  | { readonly do: "reply"; readonly text: string }
+  | { readonly do: "report"; readonly event: SmtpEvent }
+  | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
+  /** 354 was said: what comes now is the message. */
+  | { readonly do: "receive" }
+  /** The message is whole: give it to the queue. */
+  | { readonly do: "commit" }
+  /** Forget the message that was being received. */
+  | { readonly do: "discard" }
+  | { readonly do: "secure" }
+  /** After all replies; a message on its way is forgotten. `reason` as in the log. */
+  | { readonly do: "close"; readonly reason: string };
+
+export interface Step {
+  readonly session: Session;
+  readonly effects: readonly Effect[];
+}
+
+export function newSession(): Session {
+  return {
+    phase: "greeting",
+    origin: null,
+    esmtp: false,
+    rdns: "<unknown>",
+    ciphers: null,
+    mails: 0,
+    transaction: null,
+    nextSlot: 0,
+    stopping: false,
+  };
+}

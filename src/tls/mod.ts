@@ -1,0 +1,5 @@
+/** Front door of the tls folder. */
+export * from "./certificate.ts";
+export * from "./ciphers.ts";
+export * from "./protocols.ts";
+export * from "./server.ts";

@@ -1,0 +1,96 @@
+/** TLS for a listener: its certificates, chosen by the name that the client asks for, and what is known after the handshake. */
+
+import type net from "node:net";
+import { X509Certificate } from "node:crypto";
+import tls from "node:tls";
+import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
+import { cipherText } from "./ciphers.ts";
+import { ALL_VERSIONS, type VersionRange } from "./protocols.ts";
+
+export type TlsSocket = tls.TLSSocket;
+
+export interface ServerTlsOptions {
+  /** PEM texts. The first is for clients that ask for no name or an unknown one. */
+  readonly pairs: readonly { readonly cert: string; readonly key: string }[];
+  readonly versions?: VersionRange;
+  /**
+   * Given: clients must show a certificate that leads to one of this PEM bundle; null stands for the authorities that the runtime
+   * brings along.
+   */
+  readonly verify?: { readonly ca: string | null };
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export type Inspection =
+  | { readonly ok: true; readonly ciphers: string; readonly verified: boolean }
+  | { readonly ok: false; readonly reason: string };
+
+/** node:tls leaves `secureContext` out of the options of its socket's type. */
+type SocketOptions = tls.TLSSocketOptions & { readonly secureContext: tls.SecureContext };
+
+interface Named {
+  readonly names: readonly string[];
+  readonly context: tls.SecureContext;
+}
+
+export class ServerTls {
+  readonly #contexts: readonly Named[];
+  readonly #trusted: readonly X509Certificate[] | null;
+  readonly #now: () => number;
+
+  /** Throws when a certificate or key cannot be read: that is a mistake in the configuration. */
+  constructor(options: ServerTlsOptions) {
+    const { min, max } = options.versions ?? ALL_VERSIONS;
+    this.#contexts = options.pairs.map(({ cert, key }) => ({
+      names: certificateNames(cert),
+      context: tls.createSecureContext({ cert, key, minVersion: min, maxVersion: max }),
+    }));
+    if (this.#contexts.length === 0) throw new Error("A listener with TLS has no certificate");
+    this.#now = options.now;
+    this.#trusted = options.verify === undefined
+      ? null
+      : readBundle(options.verify.ca ?? tls.rootCertificates.join("\n"));
+  }
+
+  /** Begins the handshake on a socket that is paused. The new socket tells `secure` when it is done. */
+  accept(socket: net.Socket): TlsSocket {
+    const options: SocketOptions = {
+      isServer: true,
+      secureContext: this.#contexts[0]!.context,
+      SNICallback: (name, callback) => callback(null, this.#contextFor(name)),
+      requestCert: this.#trusted !== null,
+      rejectUnauthorized: this.#trusted !== null,
+    };
+    return new tls.TLSSocket(socket, options);
+  }
+
+  #contextFor(name: string): tls.SecureContext {
+    const found = this.#contexts.find(({ names }) => matchesName(names, name));
+    return (found ?? this.#contexts[0]!).context;
+  }
+
+  /**
+   * What the log and Received say of a finished handshake. On a listener that verifies, this is where the chain is checked: the runtime
+   * only makes sure that there is a certificate and that the client has its key.
+   */
+  inspect(socket: TlsSocket): Inspection {
+    const ciphers = cipherText(socket.getProtocol(), socket.getCipher()?.name);
+    if (this.#trusted === null) return { ok: true, ciphers, verified: false };
+    const fault = chainFault(peerChain(socket), this.#trusted, this.#now());
+    return fault === null ? { ok: true, ciphers, verified: true } : { ok: false, reason: fault };
+  }
+}
+
+/** The client's certificate and those it sent along. */
+function peerChain(socket: TlsSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  const seen = new Set<string>();
+  let current: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (current?.raw !== undefined && chain.length < 16 && !seen.has(current.fingerprint256)) {
+    seen.add(current.fingerprint256);
+    chain.push(new X509Certificate(current.raw));
+    current = current.issuerCertificate;
+  }
+  return chain;
+}
