@@ -1,0 +1,362 @@
+/**
+ * What right configurations mean: the Config that comes of each production.
+ * Long on purpose: tables of a line each.
+ */
+
+import assert from "node:assert/strict";
+import { DEFAULT_RELAY_LIMITS, DEFAULTS, parseConfig, splitDefine, type StaticTable } from "../../src/config/mod.ts";
+import { complaints, configOf, type Input, memoryFiles, parse, RULE } from "./helper.ts";
+
+interface Row<Want> extends Input {
+  readonly text: string;
+  readonly want: Want;
+}
+
+function table(name: string, keys: readonly string[], path: string | null = null): StaticTable {
+  return { name, kind: "list", entries: keys.map((key) => [key, ""] as const), path };
+}
+
+Deno.test("parseConfig() gives the defaults for what is not written", () => {
+  const config = configOf("match reject");
+  const { smtp, queue, bounce, mda, mta, scheduler, admin } = config;
+  assert.deepEqual({ smtp, queue, bounce, mda, mta, scheduler, admin }, DEFAULTS);
+  assert.deepEqual([config.listen, config.tables, config.actions, config.pki, config.ca], [[], {}, {}, {}, {}]);
+  assert.equal(smtp.maxMessageBytes, 36_700_160);
+  assert.equal(queue.ttlSeconds, 345_600);
+  assert.equal(config.file, "c");
+});
+
+// Rules
+
+const local = { negated: false, regex: false, table: "<localnames>" };
+const anywhere = { negated: false, regex: false, table: "<anydestination>" };
+const fromLocal = { kind: "source", negated: false, regex: false, table: "<localhost>" };
+const fromAny = { kind: "source", negated: false, regex: false, table: "<anyhost>" };
+const first = { negated: false, regex: false, table: "<dynamic:0>" };
+
+const rules: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
+  { text: "match reject", want: { from: fromLocal, for: local } },
+  { text: "match from any for any reject", want: { from: fromAny, for: anywhere } },
+  { text: "match from local for local reject", want: { from: fromLocal, for: local } },
+  {
+    text: "match ! from local ! for local reject",
+    want: { from: { ...fromLocal, negated: true }, for: { ...local, negated: true } },
+  },
+  { text: "match !from any reject", want: { from: { ...fromAny, negated: true } } },
+  { text: "match from socket reject", want: { from: { kind: "socket", negated: false } } },
+  { text: "match ! from socket reject", want: { from: { kind: "socket", negated: true } } },
+  { text: 'match from src "192.0.2.1" reject', want: { from: { kind: "source", ...first } } },
+  { text: "match ! from src { a } reject", want: { from: { kind: "source", ...first, negated: true } } },
+  { text: "match for domain example.org reject", want: { for: first } },
+  { text: 'match for domain { a, "*.b" } reject', want: { for: first } },
+  { text: "match tag a reject", want: { tag: first } },
+  { text: "match ! tag a reject", want: { tag: { ...first, negated: true } } },
+  { text: "match mail-from a@b reject", want: { mailFrom: first } },
+  { text: "match rcpt-to { a@b = c } reject", want: { rcptTo: first } },
+  { text: "match from mail-from a reject", want: { from: fromAny, mailFrom: first } },
+  { text: "match ! from mail-from a reject", want: { from: fromAny, mailFrom: { ...first, negated: true } } },
+  { text: "match for rcpt-to a reject", want: { for: anywhere, rcptTo: first } },
+  { text: "match ! for rcpt-to a reject", want: { for: anywhere, rcptTo: { ...first, negated: true } } },
+  { text: 'match from src <"<anyhost>"> reject', want: { from: fromAny } },
+  { text: "match for any from any reject", want: { from: fromAny, for: anywhere } },
+  { text: "match from any \\\n for any \\\n reject", want: { from: fromAny, for: anywhere } },
+];
+
+for (const { text, want } of rules) {
+  Deno.test(`parseConfig() reads the rule: ${text}`, () => {
+    const absent = { tag: null, helo: null, auth: null, tls: null, mailFrom: null, rcptTo: null };
+    const base = { at: { file: "c", line: 1 }, from: fromLocal, for: local, ...absent, outcome: { kind: "reject" } };
+    assert.deepEqual(configOf(text).rules, [{ ...base, ...want }]);
+  });
+}
+
+Deno.test("parseConfig() keeps the rules in the order of the file, each with its line and action", () => {
+  const text = 'action "a" mbox\nmatch action "a"\n\nmatch for any reject\nmatch from any action a';
+  const { rules } = configOf(text);
+  assert.deepEqual(rules.map((rule) => [rule.at.line, rule.outcome]), [
+    [2, { kind: "action", name: "a" }],
+    [4, { kind: "reject" }],
+    [5, { kind: "action", name: "a" }],
+  ]);
+});
+
+// Tables
+
+const tables: ReadonlyArray<Row<readonly StaticTable[]>> = [
+  { text: "table t { a }", want: [table("t", ["a"])] },
+  { text: "table t { b, a, B }", want: [table("t", ["a", "b"])] },
+  { text: "table t { a b }", want: [table("t", ["a", "b"])] },
+  { text: "table t {\n a\n b,\n\n c\n}", want: [table("t", ["a", "b", "c"])] },
+  { text: "table t { a, b, }", want: [table("t", ["a", "b"])] },
+  { text: 'table "domain" { a }\nmatch tag <"domain"> reject', want: [table("domain", ["a"])] },
+  {
+    text: 'table t { A = B, "c d" => "E f" }',
+    want: [{ name: "t", kind: "map", entries: [["a", "B"], ["c d", "E f"]], path: null }],
+  },
+  { text: "table t file:/x", files: { "/x": "a\n" }, want: [table("t", ["a"], "/x")] },
+  {
+    text: 'table t "/x"',
+    files: { "/x": "a b\n" },
+    want: [{ name: "t", kind: "map", entries: [["a", "b"]], path: "/x" }],
+  },
+  { text: "table t static:/x", files: { "/x": "a\n" }, want: [table("t", ["a"], "/x")] },
+  {
+    text: "match tag a reject\nmatch tag { b } for domain c reject",
+    want: [table("<dynamic:0>", ["a"]), table("<dynamic:1>", ["b"]), table("<dynamic:2>", ["c"])],
+  },
+  { text: 'table "__proto__" { a }', want: [table("__proto__", ["a"])] },
+];
+
+for (const { text, want, ...input } of tables) {
+  Deno.test(`parseConfig() reads the tables of: ${text}`, () => {
+    assert.deepEqual(Object.values(configOf(text + RULE, input).tables), want);
+  });
+}
+
+// Actions
+
+const localAction = {
+  kind: "local",
+  name: "a",
+  user: null,
+  alias: null,
+  virtual: null,
+  userbase: null,
+  wrapper: null,
+  ttlSeconds: null,
+};
+const relayAction = {
+  ...{ kind: "relay", name: "a", helo: null, heloSrc: null, pki: null, ca: null, ciphers: null, protocols: null },
+  ...{ src: null, mailFrom: null, backup: null, host: null, domain: null, tls: null, auth: null, filter: null },
+  ...{ srs: false, ttlSeconds: null },
+};
+
+const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
+  { text: "mbox", want: { ...localAction, method: { type: "mbox" } } },
+  { text: "maildir", want: { ...localAction, method: { type: "maildir", path: null, junk: false } } },
+  { text: "maildir junk", want: { ...localAction, method: { type: "maildir", path: null, junk: true } } },
+  { text: 'maildir "~/x" junk', want: { ...localAction, method: { type: "maildir", path: "~/x", junk: true } } },
+  {
+    text: 'maildir "/x/%{rcpt.user}" user u',
+    want: { ...localAction, user: "u", method: { type: "maildir", path: "/x/%{rcpt.user}", junk: false } },
+  },
+  {
+    text: "lmtp localhost:24",
+    want: { ...localAction, method: { type: "lmtp", destination: "localhost:24", rcptTo: false } },
+  },
+  {
+    text: 'lmtp "/run/x" rcpt-to',
+    want: { ...localAction, method: { type: "lmtp", destination: "/run/x", rcptTo: true } },
+  },
+  {
+    text: 'lmtp "[::1]:24"',
+    want: { ...localAction, method: { type: "lmtp", destination: "[::1]:24", rcptTo: false } },
+  },
+  {
+    text: 'mda "x %{rcpt}" user u ttl 1h',
+    want: { ...localAction, user: "u", ttlSeconds: 3600, method: { type: "mda", command: "x %{rcpt}" } },
+  },
+  {
+    text: "forward-only alias { b = c }",
+    want: { ...localAction, alias: "<dynamic:0>", method: { type: "forward-only" } },
+  },
+  {
+    text: "expand-only virtual { b = c } userbase { b = c }",
+    want: { ...localAction, virtual: "<dynamic:0>", userbase: "<dynamic:1>", method: { type: "expand-only" } },
+  },
+  { text: "relay", want: relayAction },
+  { text: "relay host smtp://b:26 tls", want: { ...relayAction, host: "<dynamic:0>", tls: "verify" } },
+  {
+    text: 'relay tls no-verify helo b mail-from "@c" ttl 2d',
+    want: { ...relayAction, tls: "no-verify", helo: "b", mailFrom: "@c", ttlSeconds: 172_800 },
+  },
+  {
+    text: "relay domain { b = c } ciphers d protocols e",
+    want: { ...relayAction, domain: "<dynamic:0>", ciphers: "d", protocols: "e" },
+  },
+  { text: 'relay pki B ca C\npki b cert "/x" key "/y"\nca c cert "/z"', want: { ...relayAction, pki: "b", ca: "c" } },
+];
+
+for (const { text, want } of actions) {
+  Deno.test(`parseConfig() reads the action: ${text}`, () => {
+    assert.deepEqual(configOf(`action "a" ${text}${RULE}`).actions, { a: want });
+  });
+}
+
+// Listeners
+
+const listener = {
+  ...{
+    at: { file: "c", line: 1 },
+    on: "lo",
+    socket: false,
+    family: null,
+    port: 25,
+    tls: "none",
+    verify: false,
+    pki: [],
+  },
+  ...{ ca: null, ciphers: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
+  ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, senders: null },
+};
+const services = { "/etc/services": "# comment\ntcpmux 1/tcp\nmyport 4025/udp\nmyport\t4026/tcp mine # mine too\n" };
+
+const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
+  { text: "listen on lo", want: listener },
+  { text: "listen on 127.0.0.1 port 2525", want: { ...listener, on: "127.0.0.1", port: 2525 } },
+  { text: "listen on ::1", want: { ...listener, on: "::1" } },
+  { text: 'listen on "::"', want: { ...listener, on: "::" } },
+  { text: "listen on lo port smtp", want: listener },
+  { text: "listen on lo port smtps", want: { ...listener, port: 465 } },
+  { text: "listen on lo port submission", want: { ...listener, port: 587 } },
+  { text: "listen on lo port myport", files: services, want: { ...listener, port: 4026 } },
+  { text: "listen on lo port mine", files: services, want: { ...listener, port: 4026 } },
+  { text: "listen on lo inet4", want: { ...listener, family: 4 } },
+  { text: "listen on lo no-dsn mask-src inet6", want: { ...listener, family: 6, noDsn: true, maskSource: true } },
+  { text: `listen on lo tag ${"t".repeat(32)}`, want: { ...listener, tag: "t".repeat(32) } },
+  {
+    text: "listen on lo hostname b ciphers c protocols d",
+    want: { ...listener, hostname: "b", ciphers: "c", protocols: "d" },
+  },
+  { text: "listen on socket", want: { ...listener, on: "socket", socket: true, port: 0 } },
+  {
+    text: "listen on socket tag t mask-src no-dsn",
+    want: { ...listener, on: "socket", socket: true, port: 0, tag: "t", maskSource: true, noDsn: true },
+  },
+];
+
+for (const { text, want, ...input } of listeners) {
+  Deno.test(`parseConfig() reads the listener: ${text}`, () => {
+    assert.deepEqual(configOf(text + RULE, input).listen, [want]);
+  });
+}
+
+const secure: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
+  { text: "tls pki a", want: { tls: "tls", pki: ["a"] } },
+  { text: "tls-require pki A pki b", want: { tls: "tls-require", pki: ["a", "b"] } },
+  { text: "tls-require verify pki a ca d", want: { tls: "tls-require", verify: true, pki: ["a"], ca: "d" } },
+  { text: 'smtps pki "*"', want: { tls: "smtps", port: 465, pki: ["*"] } },
+  { text: "smtps verify port 466 pki a", want: { tls: "smtps", verify: true, port: 466, pki: ["a"] } },
+];
+
+for (const { text, want } of secure) {
+  Deno.test(`parseConfig() reads the secure listener: ${text}`, () => {
+    const pkis = ["a", "b", '"*"'].map((name) => `pki ${name} cert "/x" key "/y"`).join("\n");
+    const config = configOf(`${pkis}\nca d cert "/z"\nlisten on lo ${text}${RULE}`);
+    assert.deepEqual(config.listen, [{ ...listener, at: { file: "c", line: 5 }, ...want }]);
+  });
+}
+
+// The rest
+
+const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
+  {
+    text: 'pki A.b cert "/x"\npki a.B key "/y" dhe AUTO',
+    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y", dhe: "auto" } } },
+  },
+  {
+    text: 'pki a cert "/x" key "/y"\npki a cert "/z"',
+    want: { pki: { a: { name: "a", certFile: "/z", keyFile: "/y", dhe: "none" } } },
+  },
+  { text: 'ca "*" cert "/x"', want: { ca: { "*": "/x" } } },
+  { text: "smtp max-message-size 10M", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 10_485_760 } } },
+  { text: "smtp max-message-size 1.5k", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 1536 } } },
+  { text: "smtp max-message-size 1000", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 1000 } } },
+  { text: "smtp limit max-mails 5 max-rcpt 6", want: { smtp: { ...DEFAULTS.smtp, maxMails: 5, maxRcpt: 6 } } },
+  {
+    text: 'smtp ciphers "HIGH"\nsmtp sub-addr-delim "-"',
+    want: { smtp: { ...DEFAULTS.smtp, ciphers: "HIGH", subAddressDelimiter: "-" } },
+  },
+  { text: "queue ttl 90s", want: { queue: { ttlSeconds: 90 } } },
+  { text: "bounce warn-interval 1m, 2h, 3d", want: { bounce: { warnIntervalsSeconds: [60, 7200, 259_200] } } },
+  { text: "bounce warn-interval 1m\nbounce warn-interval 2m", want: { bounce: { warnIntervalsSeconds: [120] } } },
+  {
+    text: "mda limit max-session 1 max-session-per-user 2 task-hiwat 3",
+    want: { mda: { maxSession: 1, maxSessionPerUser: 2, taskHiwat: 3 } },
+  },
+  { text: "scheduler limit max-inflight 1 max-schedule 2", want: { scheduler: { maxInflight: 1, maxSchedule: 2 } } },
+  {
+    text:
+      "mta max-deferred 0\nmta limit max-conn-per-host 1 inet4\nmta limit for domain B.c conn-delay-route 9 inet6\nmta limit max-conn-per-host 2",
+    want: {
+      mta: {
+        maxDeferred: 0,
+        limits: { ...DEFAULT_RELAY_LIMITS, maxConnPerHost: 2, family: 4 },
+        domainLimits: { "b.c": { ...DEFAULT_RELAY_LIMITS, maxConnPerHost: 1, connDelayRoute: 9, family: 6 } },
+      },
+    },
+  },
+  { text: "admin listen on 127.0.0.1 port 8025", want: { admin: { address: "127.0.0.1", port: 8025 } } },
+  { text: 'admin listen on "[::1]" port 8025', want: { admin: { address: "::1", port: 8025 } } },
+  { text: 'admin = "queue ttl 1s"\n$admin', want: { queue: { ttlSeconds: 1 } } },
+  { text: 'ttl_of_all = "1s"\nttl_of_all = "2s"\nqueue ttl $ttl_of_all', want: { queue: { ttlSeconds: 2 } } },
+  { text: "a = 1s\nqueue ttl $a", defines: [["a", "3s"]], want: { queue: { ttlSeconds: 3 } } },
+  { text: 'a = "25"\nadmin listen on ::1 port $a', want: { admin: { address: "::1", port: 25 } } },
+  {
+    text: 'include "/x"\nqueue ttl $a',
+    files: { "/x": 'include "/y"\n# no newline', "/y": "a = 4s" },
+    want: { queue: { ttlSeconds: 4 } },
+  },
+  { text: 'include "/x"\ninclude "/x"', files: { "/x": "queue ttl 5s" }, want: { queue: { ttlSeconds: 5 } } },
+];
+
+for (const { text, want, ...input } of settings) {
+  Deno.test(`parseConfig() reads: ${text}`, () => {
+    const config: Readonly<Record<string, unknown>> = { ...configOf(text + RULE, input) };
+    for (const [key, value] of Object.entries(want)) assert.deepEqual(config[key], value);
+  });
+}
+
+Deno.test("parseConfig() tells each line of an included file by its own name", () => {
+  const config = configOf('include "/x"\nlisten on a', { files: { "/x": "\nlisten on b\nmatch reject\n" } });
+  assert.deepEqual(config.listen.map(({ at }) => at), [{ file: "/x", line: 2 }, { file: "c", line: 2 }]);
+  assert.deepEqual(config.rules[0]?.at, { file: "/x", line: 3 });
+});
+
+const warned: ReadonlyArray<Row<readonly string[]>> = [
+  { text: "a = b", want: [] },
+  {
+    text: "a = b\nd = lo\nlisten on $d",
+    verbose: true,
+    defines: [["e", "f"]],
+    want: ['warning: macro "e" is not used', 'warning: macro "a" is not used'],
+  },
+  {
+    text: "\nbounce warn-interval 1h, 2h, 3h, 4h, 5h",
+    want: ["c:2: warning: only the first 4 delays of warn-interval are used"],
+  },
+  {
+    text: "admin listen on 0.0.0.0 port 80",
+    want: ["c:1: warning: the admin page asks for no password: 0.0.0.0 is not loopback"],
+  },
+  {
+    text: 'pki a cert "/x" key "/y"\nca a cert "/z"\nlisten on lo tls pki a ca a',
+    want: ['c:3: warning: "ca" has no effect without "tls-require verify" or "smtps verify"'],
+  },
+];
+
+for (const { text, want, ...input } of warned) {
+  Deno.test(`parseConfig() warns of: ${text}`, () => {
+    const result = parse(text + RULE, input);
+    assert.ok(result.ok, complaints(text + RULE, input).join("\n"));
+    assert.deepEqual(result.warnings, want);
+  });
+}
+
+Deno.test("parseConfig() says why the file itself cannot be opened", () => {
+  const result = parseConfig("/nowhere", { defines: [], files: memoryFiles({}) });
+  assert.deepEqual(result, { ok: false, diagnostics: [], fatal: "cannot open /nowhere: No such file" });
+});
+
+const defines = [
+  { argument: "a=b", want: ["a", "b"] },
+  { argument: "a=b=c", want: ["a=b", "c"] },
+  { argument: "a=", want: ["a", ""] },
+  { argument: "=b", want: null },
+  { argument: "a", want: null },
+  { argument: "a b=c", want: null },
+];
+
+for (const { argument, want } of defines) {
+  Deno.test(`splitDefine() of "${argument}"`, () => assert.deepEqual(splitDefine(argument), want));
+}
