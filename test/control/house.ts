@@ -1,0 +1,122 @@
+/** A house of fakes around the control isolate: doors that answer, a main that listens. */
+
+import type { Envelope } from "../../src/envelope/mod.ts";
+import { NO_DSN } from "../../src/envelope/mod.ts";
+import type { Channel, DoorName, Isolate, MainRequest, ToMain } from "../../src/isolate/mod.ts";
+import type { Trace } from "../../src/events/mod.ts";
+
+type Message = Record<string, unknown> & { type: string; call?: number };
+
+export const DAEMON_UID = 4711;
+
+/** An envelope as the queue lists it. */
+export function envelope(id: string, changes: Partial<Envelope> = {}): Envelope & { expiresAt: number } {
+  return {
+    id,
+    sender: { local: "alice", domain: "example.org" },
+    rcpt: { local: "bob", domain: "example.net" },
+    dest: { local: "bob", domain: "example.net" },
+    origin: {
+      address: "192.0.2.7",
+      hostname: "h",
+      helo: "h",
+      smtpname: "s",
+      tag: "",
+      username: "",
+      authenticated: false,
+    },
+    dsn: NO_DSN,
+    action: "out",
+    agent: "mta",
+    internal: false,
+    createdAt: 1_700_000_000_000,
+    tries: 0,
+    lastTryAt: 0,
+    lastBounceAt: 0,
+    errorLine: "",
+    status: null,
+    suspended: false,
+    expiresAt: 1_700_345_600_000,
+    ...changes,
+  };
+}
+
+/** What the fake isolates answer to each type of question; absent questions stay unanswered. */
+export type Answers = Readonly<Record<string, (question: Message) => Record<string, unknown>>>;
+
+export class FakeHouse {
+  readonly told: ToMain[] = [];
+  readonly asked: { door: string; question: Message }[] = [];
+  readonly requests: MainRequest[] = [];
+  readonly #channels = new Map<string, Channel<unknown, unknown>>();
+  readonly #served = new Map<string, (channel: Channel<unknown, unknown>, peer: number) => void>();
+  readonly traces = new Set<Trace>();
+  /** What main answers as `changed`. */
+  changed = true;
+  readonly isolate: Isolate<"control">;
+
+  constructor(answers: Answers, admin: { address: string; port: number } | null = null) {
+    const channelOf = (name: string) => {
+      let channel = this.#channels.get(name);
+      if (channel === undefined) this.#channels.set(name, channel = this.#fake(name, answers));
+      return channel;
+    };
+    this.isolate = {
+      role: "control",
+      index: 0,
+      settings: {
+        house: { serverName: "mx.example.org", version: "0.0.0", timeZone: "UTC", root: false },
+        admin,
+        log: "syslog",
+        startedAt: Date.now() - 5000,
+        pid: 1,
+        uid: DAEMON_UID,
+        paused: { mda: false, mta: true, smtp: false },
+      },
+      report: () => {},
+      ask: ((name: DoorName) => channelOf(name)) as unknown as Isolate<"control">["ask"],
+      serve:
+        ((name: DoorName, welcome: (channel: Channel<unknown, unknown>, peer: number) => void) =>
+          this.#served.set(name, welcome)) as unknown as Isolate<"control">["serve"],
+      tell: (message) => this.#hear(message),
+      traces: (trace) => this.traces.has(trace),
+      verbose: false,
+      onsession: () => {},
+      onanswer: () => {},
+      onstop: () => {},
+    };
+  }
+
+  /** A peer of a door that control serves. */
+  peer(name: DoorName, index = 0): Channel<unknown, unknown> {
+    const channel: Channel<unknown, unknown> = { send: () => {}, onmessage: () => {}, onreset: () => {} };
+    this.#served.get(name)!(channel, index);
+    return channel;
+  }
+
+  /** The isolate behind a door was replaced. */
+  reset(name: DoorName): void {
+    this.#channels.get(name)!.onreset();
+  }
+
+  #hear(message: ToMain): void {
+    this.told.push(message);
+    if (message.type !== "request") return;
+    this.requests.push(message.request);
+    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed }));
+  }
+
+  #fake(door: string, answers: Answers): Channel<unknown, unknown> {
+    const channel: Channel<unknown, unknown> = {
+      onmessage: () => {},
+      onreset: () => {},
+      send: (message) => {
+        const question = message as Message;
+        this.asked.push({ door, question });
+        const answer = answers[question.type]?.(question);
+        if (answer !== undefined) queueMicrotask(() => channel.onmessage({ ...answer, call: question.call }));
+      },
+    };
+    return channel;
+  }
+}

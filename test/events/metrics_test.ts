@@ -1,0 +1,117 @@
+/** Statistics as `smtpctl show stats` and `monitor` tell them. */
+
+import { deepEqual, equal } from "node:assert/strict";
+import { type Event, formatStats, Stats } from "../../src/events/mod.ts";
+
+const connected = (family: "inet4" | "inet6" | "local", smtps = false): Event => ({
+  type: "smtp-connected",
+  session: "s",
+  address: "a",
+  host: "h",
+  family,
+  smtps,
+});
+const disconnected = (tls = false, smtps = false): Event => ({
+  type: "smtp-disconnected",
+  session: "s",
+  reason: "quit",
+  tls,
+  smtps,
+  local: false,
+});
+
+function statsOf(...events: Event[]): Stats {
+  const stats = new Stats();
+  for (const event of events) stats.observe(event);
+  return stats;
+}
+
+Deno.test("Stats counts sessions by family for ever, and open ones up and down", () => {
+  const stats = statsOf(connected("inet4"), connected("inet6", true), connected("local"), disconnected(false, true));
+  deepEqual(formatStats(stats, 3725.9), [
+    "smtp.session=2",
+    "smtp.session.inet4=1",
+    "smtp.session.inet6=1",
+    "smtp.session.local=1",
+    "smtp.smtps=0",
+    "uptime=3725",
+    "uptime.human=1h2m5s",
+  ]);
+});
+
+Deno.test("Stats: a key appears once it was touched, and keeps its place at zero", () => {
+  const stats = statsOf({ type: "count", key: "scheduler.envelope.incoming", by: 2 }, {
+    type: "gauge",
+    key: "scheduler.envelope",
+    to: 0,
+  });
+  deepEqual(stats.entries(), [
+    { key: "scheduler.envelope", value: 0, kind: "gauge" },
+    { key: "scheduler.envelope.incoming", value: 2, kind: "count" },
+  ]);
+});
+
+Deno.test("Stats: TLS sessions go down with the session", () => {
+  const stats = statsOf(connected("inet4"), { type: "smtp-tls", session: "s", ciphers: "c" });
+  equal(stats.get("smtp.tls"), 1);
+  stats.observe(disconnected(true));
+  equal(stats.get("smtp.tls"), 0);
+});
+
+Deno.test("Stats: sessions of an smtp isolate that died are no longer open; those of others are", () => {
+  const stats = new Stats();
+  stats.observe(connected("inet4"), 0);
+  stats.observe(connected("inet4"), 1);
+  stats.observe(connected("inet4"), 1);
+  stats.forgetSessions(1);
+  equal(stats.get("smtp.session"), 1);
+  equal(stats.sample().disconnects, 2);
+});
+
+Deno.test("Stats: deliveries, expiry, removal and bounces have their keys", () => {
+  const base = {
+    session: "s",
+    envelope: "e",
+    from: null,
+    to: { local: "l", domain: "d" },
+    rcpt: { local: "l", domain: "d" },
+    delayMs: 0,
+    stat: "",
+  };
+  const stats = statsOf(
+    { ...base, type: "delivery", agent: "mda", outcome: "ok" },
+    { ...base, type: "delivery", agent: "mta", outcome: "tempfail" },
+    { ...base, type: "delivery", agent: "mta", outcome: "permfail" },
+    { ...base, type: "delivery", agent: "mta", outcome: "loop" },
+    { ...base, type: "queue-expire", agent: "mta" },
+    { ...base, type: "queue-remove", agent: "mta" },
+    { type: "queue-bounce", kind: "failed", message: "m" },
+  );
+  deepEqual(stats.sample(), {
+    sessions: 0,
+    connects: 0,
+    disconnects: 0,
+    envelopes: 0,
+    enqueued: 0,
+    ok: 1,
+    tempfail: 1,
+    permfail: 1,
+    loop: 1,
+    expired: 1,
+    removed: 1,
+    bounces: 1,
+  });
+});
+
+Deno.test("Stats: a broken isolate can neither fill the memory with keys nor bring in numbers that are none", () => {
+  const stats = new Stats();
+  for (let i = 0; i < 10_000; i++) stats.observe({ type: "count", key: `made.up-${i}`, by: 1 });
+  equal(stats.entries().length, 512);
+  const fresh = statsOf(
+    { type: "count", key: "Bad Key", by: 1 },
+    { type: "count", key: "nan", by: NaN },
+    { type: "gauge", key: "text", to: "1" as unknown as number },
+    { ...connected("inet4"), type: "unheard-of" } as unknown as Event,
+  );
+  deepEqual(fresh.entries(), []);
+});
