@@ -1,0 +1,158 @@
+/** The admin pages, asked without a socket. */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { type AdminSource, createAdmin, startAdmin } from "../../src/admin/mod.ts";
+import { envelope } from "../control/house.ts";
+
+const NOW = 1_700_000_100_000;
+const all = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
+
+function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
+  return {
+    serverName: "mx.example.org",
+    version: "0.1.0",
+    uptimeSeconds: () => 61.5,
+    stats: () => [
+      { key: "scheduler.delivery.ok", value: 7, kind: "count" },
+      { key: "smtp.session", value: 2, kind: "gauge" },
+    ],
+    queuePage: (after, limit) =>
+      Promise.resolve(
+        all.filter((id) => id > after).slice(0, limit).map((id) => ({
+          envelope: envelope(id, { errorLine: "<script>alert(1)</script>" }),
+          state: { id, state: "pending" as const, at: NOW + 60_000 },
+        })),
+      ),
+    health: () => Promise.resolve({ queue: true, scheduler: true }),
+    paused: () => ({ mda: false, mta: true, smtp: false }),
+    ...changes,
+  };
+}
+
+const ask = (path: string, init: RequestInit = {}, source = sourceOf()) =>
+  createAdmin(source, "127.0.0.1", () => NOW).request(`http://127.0.0.1:8025${path}`, init);
+
+Deno.test("GET /health is 200 and says that all answer", async () => {
+  const response = await ask("/health");
+  equal(response.status, 200);
+  deepEqual(await response.json(), {
+    status: "ok",
+    uptime: 61,
+    paused: { mda: false, mta: true, smtp: false },
+    answers: { queue: true, scheduler: true },
+  });
+});
+
+Deno.test("GET /health is 503 when the queue does not answer", async () => {
+  const health = () => Promise.resolve({ queue: false, scheduler: true });
+  const response = await ask("/health", {}, sourceOf({ health }));
+  equal(response.status, 503);
+  equal((await response.json()).status, "unavailable");
+});
+
+Deno.test("GET /metrics is Prometheus' text: counters end with _total, gauges do not", async () => {
+  const response = await ask("/metrics");
+  equal(response.status, 200);
+  match(response.headers.get("content-type")!, /^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  match(text, /^# TYPE vaultpost_scheduler_delivery_ok_total counter$/m);
+  match(text, /^vaultpost_scheduler_delivery_ok_total 7$/m);
+  match(text, /^# TYPE vaultpost_smtp_session gauge$/m);
+  match(text, /^vaultpost_smtp_session 2$/m);
+  match(text, /^vaultpost_uptime_seconds 61$/m);
+  match(text, /^vaultpost_info\{version="0\.1\.0"\} 1$/m);
+});
+
+Deno.test("GET /metrics twice tells the same: nothing is counted by asking", async () => {
+  const app = createAdmin(sourceOf(), "127.0.0.1");
+  const first = await (await app.request("http://127.0.0.1/metrics")).text();
+  equal(await (await app.request("http://127.0.0.1/metrics")).text(), first);
+});
+
+Deno.test("GET /api/queue gives pages until there is no more", async () => {
+  const first = await (await ask("/api/queue?limit=2")).json();
+  deepEqual(first.envelopes.map(({ id }: { id: string }) => id), all.slice(0, 2));
+  equal(first.next, all[1]);
+  equal(first.envelopes[0].sender, "<alice@example.org>");
+  equal(first.envelopes[0].createdAt, "2023-11-14T22:13:20.000Z");
+  equal(first.envelopes[0].lastTryAt, null);
+  const second = await (await ask(`/api/queue?limit=2&after=${first.next}`)).json();
+  deepEqual(second.envelopes.map(({ id }: { id: string }) => id), all.slice(2));
+  equal(second.next, null);
+});
+
+for (const limit of ["0", "1001", "many", "-1", "1.5"]) {
+  Deno.test(`GET /api/queue refuses limit=${limit}`, async () => {
+    equal((await ask(`/api/queue?limit=${limit}`)).status, 400);
+  });
+}
+
+Deno.test("GET / shows the queue and the counters, and text from outside stays text", async () => {
+  const response = await ask("/");
+  equal(response.status, 200);
+  const page = await response.text();
+  match(page, /00000002cccccccc/);
+  match(page, /due in 1m/);
+  match(page, /Paused: mta/);
+  match(page, /scheduler\.delivery\.ok/);
+  ok(!page.includes("<script"));
+  match(page, /&lt;script&gt;alert/);
+});
+
+Deno.test("GET / says so when the queue is empty or an isolate is ill", async () => {
+  const source = sourceOf({
+    queuePage: () => Promise.resolve([]),
+    health: () => Promise.resolve({ queue: true, scheduler: false }),
+  });
+  const page = await (await ask("/", {}, source)).text();
+  match(page, /The queue is empty/);
+  match(page, /Not answering: scheduler/);
+});
+
+const hosts = [
+  { host: "127.0.0.1:8025", status: 200, because: "it is the address" },
+  { host: "localhost:8025", status: 200, because: "localhost is always this machine" },
+  { host: "LOCALHOST", status: 200, because: "names have no case" },
+  { host: "[::1]:8025", status: 200, because: "so is ::1" },
+  { host: "evil.example", status: 421, because: "a stranger's name may point here" },
+  { host: "127.0.0.1.evil.example:8025", status: 421, because: "a name may look like an address" },
+];
+for (const { host, status, because } of hosts) {
+  Deno.test(`Host: ${host} gets ${status}: ${because}`, async () => {
+    equal((await ask("/health", { headers: { Host: host } })).status, status);
+  });
+}
+
+for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
+  Deno.test(`${method} gets 405: the pages are read-only`, async () => {
+    const response = await ask("/api/queue", { method });
+    equal(response.status, 405);
+    equal(response.headers.get("allow"), "GET, HEAD");
+  });
+}
+
+for (const path of ["/", "/health", "/style.css", "/nowhere"]) {
+  Deno.test(`${path} has the security headers`, async () => {
+    const { headers } = await ask(path);
+    match(headers.get("content-security-policy")!, /default-src 'none'/);
+    equal(headers.get("x-content-type-options"), "nosniff");
+    equal(headers.get("x-frame-options"), "DENY");
+    equal(headers.get("cache-control"), "no-store");
+  });
+}
+
+Deno.test("an error is 503 and does not tell its text", async () => {
+  const queuePage = () => Promise.reject(new Error("secret path"));
+  const response = await ask("/api/queue", {}, sourceOf({ queuePage }));
+  equal(response.status, 503);
+  equal(await response.text(), "Service unavailable\n");
+  equal(response.headers.get("x-frame-options"), "DENY");
+});
+
+Deno.test("startAdmin serves on its address and stops", async () => {
+  const server = startAdmin({ address: "127.0.0.1", port: 0 }, sourceOf());
+  const response = await fetch(`http://127.0.0.1:${server.port}/health`);
+  equal(response.status, 200);
+  await response.body?.cancel();
+  await server.close();
+});

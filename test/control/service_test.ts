@@ -1,0 +1,287 @@
+/** The control isolate as a whole: events in, lines out, requests over a real unix socket. */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { askControl, type ControlAnswer, type ControlRequest } from "../../src/control/mod.ts";
+import { ControlSessions } from "../../src/control/sessions.ts";
+import { Desk } from "../../src/control/desk.ts";
+import { startControl } from "../../src/control/service.ts";
+import { Stats } from "../../src/events/mod.ts";
+import type { ToMain } from "../../src/isolate/mod.ts";
+import { type Answers, DAEMON_UID, envelope, FakeHouse } from "./house.ts";
+
+const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
+const queueAnswers: Answers = {
+  list: ({ after, limit, message }) => ({
+    type: "listed",
+    envelopes: ids
+      .filter((id) => id > (after as string) && (message === null || id.startsWith(message as string)))
+      .slice(0, limit as number)
+      .map((id) => envelope(id)),
+  }),
+  states: ({ ids }) => ({
+    type: "states",
+    states: (ids as string[]).map((id) => ({ id, state: "inflight", at: Date.now() - 2500 })),
+  }),
+  envelope: ({ id }) => ({ type: "envelope", text: id === ids[0] ? "version: 1\nagent: mta\n" : null }),
+  body: ({ message, index }) =>
+    message === "00000001"
+      ? { type: "body", chunks: 2, bytes: new TextEncoder().encode(`chunk ${index}\n`) }
+      : { type: "body", chunks: 0, bytes: null },
+  remove: () => ({ type: "removed", ids: ids.slice(0, 2) }),
+  suspend: ({ ids: some }) =>
+    some === undefined ? { type: "suspended", ids: ids.slice(0, 1) } : { type: "suspended", count: 1 },
+  schedule: () => ({ type: "scheduled", count: 3 }),
+  pause: ({ agent }) => ({ type: "paused", changed: agent === "mda" }),
+  show: ({ what }) => ({ type: "shown", lines: [`${what} line`] }),
+  "resume-route": () => ({ type: "shown", lines: [] }),
+  "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
+};
+
+function deskOf(house: FakeHouse, log: string[] = []): Desk {
+  return new Desk(house.isolate, new Stats(), (_level, text) => log.push(text));
+}
+
+async function answersOf(desk: Desk, request: ControlRequest): Promise<ControlAnswer[]> {
+  const answers: ControlAnswer[] = [];
+  for await (const answer of desk.answer(request)) answers.push(answer);
+  return answers;
+}
+
+const requests: { name: string; request: ControlRequest; answers: ControlAnswer[] }[] = [
+  {
+    name: "an envelope's text, line by line",
+    request: { do: "show-envelope", envelope: ids[0]! },
+    answers: [{ line: "version: 1" }, { line: "agent: mta" }, { ok: true }],
+  },
+  {
+    name: "no such envelope",
+    request: { do: "show-envelope", envelope: ids[1]! },
+    answers: [{ ok: false, error: "unable to retrieve envelope" }],
+  },
+  {
+    name: "a message in pieces",
+    request: { do: "show-message", message: "00000001" },
+    answers: [{ bytes: btoa("chunk 0\n") }, { bytes: btoa("chunk 1\n") }, { ok: true }],
+  },
+  {
+    name: "no such message",
+    request: { do: "show-message", message: "00000009" },
+    answers: [{ ok: false, error: "unable to retrieve message" }],
+  },
+  { name: "removed envelopes count", request: { do: "remove", target: "all" }, answers: [{ ok: true, count: 2 }] },
+  { name: "scheduled envelopes count", request: { do: "schedule", target: "all" }, answers: [{ ok: true, count: 3 }] },
+  {
+    name: "paused envelopes count once the queue has marked them",
+    request: { do: "pause-envelope", target: { message: "00000001" } },
+    answers: [{ ok: true, count: 1 }],
+  },
+  {
+    name: "what relay says of its hosts",
+    request: { do: "show-relay", what: "hosts" },
+    answers: [{ line: "hosts line" }, { ok: true }],
+  },
+  { name: "a route resumes", request: { do: "resume-route", route: 3 }, answers: [{ ok: true }] },
+  { name: "a table is read again", request: { do: "update-table", table: "aliases" }, answers: [{ ok: true }] },
+  {
+    name: "a table that is not there",
+    request: { do: "update-table", table: "x" },
+    answers: [{ ok: false, error: "No such table" }],
+  },
+  { name: "a pause that changes something", request: { do: "pause", what: "mda" }, answers: [{ ok: true }] },
+  {
+    name: "a pause that changes nothing fails",
+    request: { do: "pause", what: "mta" },
+    answers: [{ ok: false, error: "" }],
+  },
+  {
+    name: "what started paused shows so",
+    request: { do: "show-status" },
+    answers: [{ line: "MDA running" }, { line: "MTA paused" }, { line: "SMTP running" }, { ok: true }],
+  },
+];
+for (const { name, request, answers } of requests) {
+  Deno.test(`Desk answers ${request.do}: ${name}`, async () => {
+    deepEqual(await answersOf(deskOf(new FakeHouse(queueAnswers)), request), answers);
+  });
+}
+
+Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
+  const desk = deskOf(new FakeHouse(queueAnswers));
+  const answers = await answersOf(desk, { do: "show-queue", message: null });
+  equal(answers.length, 4);
+  match((answers[0] as { line: string }).line, /^00000001aaaaaaaa\|inet4\|mta\|.*\|inflight\|2\|$/);
+  deepEqual((await desk.queuePage(ids[0]!, 1)).map(({ envelope }) => envelope.id), [ids[1]]);
+  const one = await answersOf(desk, { do: "show-queue", message: "00000002" });
+  equal(one.length, 2);
+});
+
+Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
+  const house = new FakeHouse(queueAnswers);
+  const log: string[] = [];
+  const desk = deskOf(house, log);
+  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: true }]);
+  deepEqual(house.requests, [{ type: "pause-smtp", paused: true }]);
+  house.changed = false;
+  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: false, error: "" }]);
+  deepEqual(log, ["info: smtp paused"]);
+  deepEqual((await answersOf(desk, { do: "show-status" }))[2], { line: "SMTP paused" });
+});
+
+Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", async () => {
+  const house = new FakeHouse({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
+  const desk = deskOf(house);
+  await answersOf(desk, { do: "pause", what: "mda" });
+  await answersOf(desk, { do: "resume", what: "mta" });
+  house.asked.length = 0;
+  house.reset("control-scheduler");
+  deepEqual(house.asked.map(({ question: { agent, paused } }) => [agent, paused]), [["mda", true], ["mta", false]]);
+});
+
+Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
+  const house = new FakeHouse({});
+  house.traces.add("smtp");
+  const desk = deskOf(house);
+  await answersOf(desk, { do: "trace", what: "queue" });
+  await answersOf(desk, { do: "untrace", what: "smtp" });
+  await answersOf(desk, { do: "log", verbose: true });
+  await answersOf(desk, { do: "log", verbose: false });
+  deepEqual(house.requests, [
+    { type: "verbosity", verbose: false, traces: ["smtp", "queue"] },
+    { type: "verbosity", verbose: false, traces: ["queue"] },
+    { type: "verbosity", verbose: true, traces: ["queue"] },
+    { type: "verbosity", verbose: false, traces: [] },
+  ]);
+});
+
+Deno.test("Desk: an isolate that ends while it is asked ends the request, not the desk", async () => {
+  const house = new FakeHouse({});
+  const desk = deskOf(house);
+  const asked = answersOf(desk, { do: "remove", target: "all" });
+  house.reset("control-queue");
+  await asked.then(() => ok(false, "the request should fail"), (error) => match(error.message, /has ended/));
+});
+
+/** Serves control sessions on a socket of its own, as main's handover would. */
+async function withSocket(
+  peerUid: number | null,
+  answer: (request: ControlRequest) => AsyncGenerator<ControlAnswer>,
+  use: (path: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const sessions = new ControlSessions({ uid: DAEMON_UID, answer });
+  const served: Promise<void>[] = [];
+  const server = net.createServer((socket) => {
+    served.push(sessions.serve(socket, { address: "local", port: 0, uid: peerUid }));
+  });
+  server.listen(`${folder}/c.sock`);
+  await once(server, "listening");
+  try {
+    await use(`${folder}/c.sock`);
+  } finally {
+    sessions.close();
+    server.close();
+    await Promise.all(served);
+    await once(server, "close");
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function collect(path: string, request: ControlRequest): Promise<ControlAnswer[]> {
+  const answers: ControlAnswer[] = [];
+  for await (const answer of askControl(path, request)) answers.push(answer);
+  return answers;
+}
+
+const uids = [
+  { uid: 0, served: true, who: "root" },
+  { uid: DAEMON_UID, served: true, who: "the daemon's own user" },
+  { uid: DAEMON_UID + 1, served: false, who: "another user" },
+  { uid: null, served: false, who: "nobody knows who" },
+];
+for (const { uid, served, who } of uids) {
+  Deno.test(`ControlSessions ${served ? "serves" : "refuses"} ${who}`, async () => {
+    const desk = deskOf(new FakeHouse(queueAnswers));
+    await withSocket(uid, (request) => desk.answer(request), async (path) => {
+      const answers = await collect(path, { do: "show-status" });
+      if (served) equal(answers.length, 4);
+      else deepEqual(answers, [{ ok: false, error: "need root privileges", denied: true }]);
+    });
+  });
+}
+
+Deno.test("ControlSessions carries a long listing to a slow reader, whole", async () => {
+  const lines = 20_000;
+  // deno-lint-ignore require-await
+  const answer = async function* (): AsyncGenerator<ControlAnswer> {
+    for (let i = 0; i < lines; i++) yield { line: `${i} ${"x".repeat(100)}` };
+    yield { ok: true };
+  };
+  await withSocket(0, answer, async (path) => equal((await collect(path, { do: "show-stats" })).length, lines + 1));
+});
+
+const badLines = [
+  { name: "no JSON", line: "show queue\n", reply: /invalid request/ },
+  { name: "an unknown verb", line: '{"do":"explode"}\n', reply: /invalid request/ },
+  { name: "an id that is none", line: '{"do":"show-message","message":"../../etc"}\n', reply: /invalid request/ },
+  { name: "an array", line: "[1]\n", reply: /invalid request/ },
+  { name: "a line without end", line: "x".repeat(5000), reply: /^$/ },
+];
+for (const { name, line, reply } of badLines) {
+  Deno.test(`ControlSessions gives ${name} no way in`, async () => {
+    const desk = deskOf(new FakeHouse(queueAnswers));
+    await withSocket(0, (request) => desk.answer(request), async (path) => {
+      const socket = net.connect({ path });
+      let heard = "";
+      socket.on("data", (bytes) => heard += bytes.toString());
+      socket.on("error", () => {});
+      socket.write(line);
+      await once(socket, "close");
+      match(heard, reply);
+    });
+  });
+}
+
+Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one that ends makes room", async () => {
+  const desk = deskOf(new FakeHouse(queueAnswers));
+  await withSocket(0, (request) => desk.answer(request), async (path) => {
+    const idle = await Promise.all(Array.from({ length: 32 }, async () => {
+      const socket = net.connect({ path });
+      await once(socket, "connect");
+      return socket;
+    }));
+    deepEqual(await collect(path, { do: "show-status" }), [{ ok: false, error: "too many connections" }]);
+    idle[0]!.destroy();
+    await once(idle[0]!, "close");
+    for (;;) {
+      const answers = await collect(path, { do: "show-status" });
+      if (answers.length === 4) break;
+    }
+    for (const socket of idle) socket.destroy();
+  });
+});
+
+Deno.test("startControl logs events in order, counts them, and heeds -v and traces", async () => {
+  const house = new FakeHouse(queueAnswers);
+  startControl(house.isolate);
+  const smtp = house.peer("smtp-control", 1);
+  const queue = house.peer("queue-control");
+  smtp.onmessage({ type: "smtp-connected", session: "s1", address: "local", host: "localhost", family: "local" });
+  queue.onmessage({ type: "log", level: "debug", text: "hidden" });
+  queue.onmessage({ type: "trace", trace: "queue", text: "hidden" });
+  house.traces.add("queue");
+  queue.onmessage({ type: "trace", trace: "queue", text: "queue: shown {not a placeholder}" });
+  queue.onmessage({ type: "log", level: "warn", text: "first\nsecond" });
+  queue.onmessage({ type: "delivery" });
+  smtp.onmessage({ type: "count", key: "made.up", by: 1 });
+  await house.isolate.onstop();
+  const lines = (house.told as Extract<ToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
+  deepEqual(lines.slice(0, 3), [
+    { level: "info", text: "s1 smtp connected address=local host=localhost" },
+    { level: "debug", text: "queue: shown {not a placeholder}" },
+    { level: "warn", text: "warn: first\\nsecond" },
+  ]);
+  equal(lines.length, 4);
+  match(lines[3]!.text, /^warn: control: cannot log an event/);
+});
