@@ -4,6 +4,7 @@
  */
 
 import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
+import { lookupFiles } from "../lookup/mod.ts";
 import { deliveryNeeds, expansionTargets, libcPath } from "../delivery/mod.ts";
 
 type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };
@@ -48,11 +49,6 @@ function deliveryGrants(settings: Settings["delivery"], lookup: Settings["lookup
   const needs = deliveryNeeds(settings, expansionTargets(lookup.actions, lookup.tables));
   // As root it acts as the recipient: setfsuid(2) and its kin are calls of the C library.
   return { ...needs, ffi: needs.ffi ? [libcPath()] : [] };
-}
-
-function lookupFiles(settings: Settings["lookup"]): string[] {
-  const paths = Object.values(settings.tables).flatMap(({ path }) => path ?? []);
-  return [...new Set(["/etc/passwd", ...paths])];
 }
 
 function resolverAddresses({ servers }: ResolverSettings): string[] {

@@ -231,6 +231,8 @@ function isDirectory(path: string): boolean {
     return Deno.statSync(path).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    // What is above the folder that was granted is not ours to see: making ours tells whether it is there.
+    if (error instanceof Deno.errors.NotCapable) return true;
     throw error;
   }
 }

@@ -43,14 +43,15 @@ CREATE TABLE loose (
 /** Opens `queue.db` in `spool`, and makes both when they are missing. Throws when another daemon holds it. */
 export function openDatabase(spool: string): DatabaseSync {
   const path = `${spool}/queue.db`;
-  Deno.mkdirSync(spool, { recursive: true, mode: 0o700 });
-  Deno.chmodSync(spool, 0o700);
+  Deno.mkdirSync(spool, { recursive: true, mode: 0o711 });
   Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   Deno.chmodSync(path, 0o600);
   const database = new DatabaseSync(path);
   // An isolate that was replaced may need a moment to let go of the file.
   database.exec("PRAGMA busy_timeout = 10000");
   database.exec("PRAGMA page_size = 16384");
+  // VACUUM would attach a second database, which the runtime refuses an isolate; free pages can be given back without it.
+  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   // One daemon at a time, and no shared-memory file.
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   database.exec("PRAGMA journal_mode = WAL");
