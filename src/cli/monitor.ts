@@ -43,7 +43,7 @@ function columns(now: MonitorSample, last: MonitorSample | null): string {
   return values.map((value, column) => " ".repeat(GAPS[column - 1] ?? 0) + String(value).padStart(WIDTH)).join("");
 }
 
-/** What ends an envelope's stay in the queue. */
+/** Every envelope that came and is not there any more, whatever ended its stay. */
 function dequeued(sample: MonitorSample): number {
-  return sample.ok + sample.permfail + sample.loop + sample.expired + sample.removed;
+  return Math.max(0, sample.enqueued - sample.envelopes);
 }

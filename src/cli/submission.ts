@@ -1,7 +1,7 @@
 /** One message through the local submission socket: a plain SMTP dialogue, all recipients or none. */
 
 import net from "node:net";
-import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader } from "../smtp/mod.ts";
+import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader } from "../smtp/client/mod.ts";
 
 export interface Submission {
   /** "" for the null reverse-path. */

@@ -5,8 +5,6 @@ import type { Event } from "./types.ts";
 
 /** Keys whose value may fall; all others only grow. */
 export const GAUGES: ReadonlySet<string> = new Set([
-  "bounce.envelope",
-  "bounce.message",
   "bounce.session",
   "control.session",
   "mda.envelope",
@@ -34,6 +32,9 @@ export const GAUGES: ReadonlySet<string> = new Set([
   "smtp.smtps",
   "smtp.tls",
 ]);
+
+/** Keys that are counted here, from events: what an isolate says of them itself would count twice. */
+const DERIVED = /^(smtp\.(session|tls|smtps)|scheduler\.delivery|scheduler\.envelope\.(expired|removed))(\.|$)/;
 
 /** Keys that isolates may bring in; more are dropped, so that a broken isolate cannot fill the memory. */
 const MAX_KEYS = 512;
@@ -107,8 +108,6 @@ export class Stats {
         return this.add("scheduler.envelope.expired", 1);
       case "queue-remove":
         return this.add("scheduler.envelope.removed", 1);
-      case "queue-bounce":
-        return this.add("queue.bounce", 1);
     }
   }
 
@@ -142,7 +141,8 @@ export class Stats {
   }
 
   #accepts(key: unknown, value: unknown): boolean {
-    return typeof key === "string" && KEY.test(key) && typeof value === "number" && Number.isFinite(value);
+    return typeof key === "string" && KEY.test(key) && !DERIVED.test(key) && typeof value === "number" &&
+      Number.isFinite(value);
   }
 
   #sessions(peer: number): OpenSessions {

@@ -213,7 +213,6 @@ for (const { uid, served, who } of uids) {
 
 Deno.test("ControlSessions carries a long listing to a slow reader, whole", async () => {
   const lines = 20_000;
-  // deno-lint-ignore require-await
   const answer = async function* (): AsyncGenerator<ControlAnswer> {
     for (let i = 0; i < lines; i++) yield { line: `${i} ${"x".repeat(100)}` };
     yield { ok: true };

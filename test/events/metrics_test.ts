@@ -68,7 +68,7 @@ Deno.test("Stats: sessions of an smtp isolate that died are no longer open; thos
   equal(stats.sample().disconnects, 2);
 });
 
-Deno.test("Stats: deliveries, expiry, removal and bounces have their keys", () => {
+Deno.test("Stats: deliveries, expiry and removal are counted from their events only, all else as it is told", () => {
   const base = {
     session: "s",
     envelope: "e",
@@ -85,7 +85,8 @@ Deno.test("Stats: deliveries, expiry, removal and bounces have their keys", () =
     { ...base, type: "delivery", agent: "mta", outcome: "loop" },
     { ...base, type: "queue-expire", agent: "mta" },
     { ...base, type: "queue-remove", agent: "mta" },
-    { type: "queue-bounce", kind: "failed", message: "m" },
+    { type: "count", key: "scheduler.envelope.removed", by: 5 },
+    { type: "count", key: "queue.bounce", by: 1 },
   );
   deepEqual(stats.sample(), {
     sessions: 0,
