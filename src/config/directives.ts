@@ -75,6 +75,7 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
       if (dhe === undefined) {
         return cursor.fail(at, `invalid dhe keyword: ${shown(word)} (none, auto or legacy is needed)`);
       }
+      if (dhe !== "none") cursor.unsupported(at, `dhe mode "${dhe}"`);
       pki.dhe = dhe;
     } else return cursor.unknownWord("pki option", ["cert", "key", "dhe"]);
   }
@@ -102,11 +103,12 @@ export function parseMda(context: Context, at: SourceLine): void {
 }
 
 /** After `mta`. */
-export function parseMta(context: Context): void {
+export function parseMta(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseMtaLimits(context);
   if (!cursor.acceptKeyword("max-deferred")) return cursor.unknownWord("mta directive", ["limit", "max-deferred"]);
   draft.mta.maxDeferred = expectCount(context, "max-deferred", 0) ?? draft.mta.maxDeferred;
+  cursor.unsupported(at, `"mta max-deferred"`);
 }
 
 /** After `queue`. */

@@ -21,9 +21,9 @@ const MDA: LimitWords<"maxSession" | "maxSessionPerUser" | "taskHiwat"> = {
   "task-release": "unsupported",
 };
 
-const SCHEDULER: LimitWords<"maxInflight" | "maxSchedule"> = {
+const SCHEDULER: LimitWords<"maxInflight"> = {
   "max-inflight": { key: "maxInflight", least: 1 },
-  "max-schedule": { key: "maxSchedule", least: 1 },
+  "max-schedule": "unsupported",
   "max-evp-batch-size": "unsupported",
   "max-msg-batch-size": "unsupported",
 };

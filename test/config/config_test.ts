@@ -251,8 +251,8 @@ for (const { text, want } of secure) {
 
 const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   {
-    text: 'pki A.b cert "/x"\npki a.B key "/y" dhe AUTO',
-    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y", dhe: "auto" } } },
+    text: 'pki A.b cert "/x"\npki a.B key "/y" dhe NONE',
+    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y", dhe: "none" } } },
   },
   {
     text: 'pki a cert "/x" key "/y"\npki a cert "/z"',
@@ -274,13 +274,13 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     text: "mda limit max-session 1 max-session-per-user 2 task-hiwat 3",
     want: { mda: { maxSession: 1, maxSessionPerUser: 2, taskHiwat: 3 } },
   },
-  { text: "scheduler limit max-inflight 1 max-schedule 2", want: { scheduler: { maxInflight: 1, maxSchedule: 2 } } },
+  { text: "scheduler limit max-inflight 1", want: { scheduler: { ...DEFAULTS.scheduler, maxInflight: 1 } } },
   {
     text:
-      "mta max-deferred 0\nmta limit max-conn-per-host 1 inet4\nmta limit for domain B.c conn-delay-route 9 inet6\nmta limit max-conn-per-host 2",
+      "mta limit max-conn-per-host 1 inet4\nmta limit for domain B.c conn-delay-route 9 inet6\nmta limit max-conn-per-host 2",
     want: {
       mta: {
-        maxDeferred: 0,
+        maxDeferred: 100,
         limits: { ...DEFAULT_RELAY_LIMITS, maxConnPerHost: 2, family: 4 },
         domainLimits: { "b.c": { ...DEFAULT_RELAY_LIMITS, maxConnPerHost: 1, connDelayRoute: 9, family: 6 } },
       },
