@@ -1,0 +1,180 @@
+/** Messages on their way in: 250 is earned by a commit on a real file, and nothing else. */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { CHUNK_BYTES } from "../../src/isolate/mod.ts";
+import { enqueue, factsFor, list, logged, open, openQueue, text, ticketsOf, typed, utf8, withQueue } from "./house.ts";
+import type { EnvelopeFacts } from "../../src/envelope/mod.ts";
+
+function count(spool: string, table: string): number {
+  const database = new DatabaseSync(`${spool}/queue.db`);
+  const row = database.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number };
+  database.close();
+  return row.n;
+}
+
+Deno.test("a committed message is on disk with its envelopes, and a new queue finds it", async () => {
+  const spool = await Deno.makeTempDir();
+  const first = await openQueue(spool);
+  const envelopes = await enqueue(first, "Subject: kept\n\nbody\n", {}, { agent: "mta", action: "out" });
+  first.stop();
+  const second = await openQueue(spool);
+  const tickets = await ticketsOf(second, 2);
+  assert.deepEqual(new Set(tickets.map(({ id }) => id)), new Set(envelopes.map(({ id }) => id)));
+  assert.deepEqual(tickets.map(({ agent, key }) => `${agent} ${key}`).sort(), ["mda bob", "mta example.org"]);
+  const opened = await open(second, envelopes);
+  assert.equal(text(opened.first), "Subject: kept\n\nbody\n");
+  const { expiresAt, ...listed } = (await list(second)).find(({ id }) => id === envelopes[0]!.id)!;
+  assert.deepEqual(opened.envelopes.find(({ id }) => id === listed.id), listed);
+  assert.deepEqual({ ...listed, ...envelopes[0] }, listed, "the facts are those that came");
+  assert.equal(expiresAt, listed.createdAt + 345_600_000);
+  second.stop();
+  await Deno.remove(spool, { recursive: true });
+});
+
+Deno.test("the spool is closed to others: folder 0700, files 0600", async () => {
+  await withQueue(async (house, spool) => {
+    await enqueue(house);
+    assert.equal(Deno.statSync(spool).mode! & 0o777, 0o700);
+    for (const { name } of Deno.readDirSync(spool)) {
+      assert.equal(Deno.statSync(`${spool}/${name}`).mode! & 0o777, 0o600);
+    }
+  });
+});
+
+Deno.test("a message of many chunks comes back byte by byte, and leaves nothing when it is delivered", async () => {
+  const spool = await Deno.makeTempDir();
+  const house = await openQueue(spool);
+  const message = house.ids.pop()!;
+  const chunks = Array.from({ length: 20 }, (_, i) => new Uint8Array(CHUNK_BYTES).fill(65 + i));
+  let credit = 2;
+  for (const bytes of chunks) {
+    if (credit === 0) {
+      await house.smtp.next(typed("credit"));
+      credit++;
+    }
+    house.smtp.send({ type: "chunk", message, bytes });
+    credit--;
+  }
+  const envelope = factsFor(message);
+  house.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
+  await house.smtp.next(typed("committed"));
+  const opened = await open(house, [envelope]);
+  assert.equal(opened.bytes, 20 * CHUNK_BYTES + 4);
+  assert.equal(opened.chunks, 21);
+  assert.deepEqual(opened.first, chunks[0]);
+  for (const [index, want] of [[7, chunks[7]!], [20, utf8("end\n")]] as const) {
+    house.delivery.send({ type: "read", call: 900 + index, message, index });
+    assert.deepEqual((await house.delivery.next(typed("chunk"))).bytes, want);
+  }
+  house.delivery.send({ type: "outcome", id: envelope.id, outcome: { result: "ok", text: "" } });
+  await house.scheduler.next(typed("settled"));
+  house.stop();
+  // Erased bit by bit: what the first life did not come to, the second does at its start.
+  (await openQueue(spool)).stop();
+  for (let lives = 0; count(spool, "loose") > 0 && lives < 5; lives++) (await openQueue(spool)).stop();
+  for (const table of ["messages", "envelopes", "chunks", "loose"]) assert.equal(count(spool, table), 0, table);
+  await Deno.remove(spool, { recursive: true });
+});
+
+Deno.test("chunks without a commit are gone after a restart", async () => {
+  const spool = await Deno.makeTempDir();
+  const first = await openQueue(spool);
+  first.smtp.send({ type: "chunk", message: first.ids.pop()!, bytes: new Uint8Array(1000) });
+  await first.smtp.next(typed("credit"));
+  first.stop();
+  assert.equal(count(spool, "chunks"), 1);
+  const second = await openQueue(spool);
+  await enqueue(second);
+  second.stop();
+  assert.equal(count(spool, "chunks"), 1, "the new message's");
+  assert.equal(count(spool, "loose"), 0);
+  await Deno.remove(spool, { recursive: true });
+});
+
+for (const how of ["abort", "death of its isolate"]) {
+  Deno.test(`the ${how} takes a message's chunks away`, async () => {
+    const spool = await Deno.makeTempDir();
+    const house = await openQueue(spool);
+    const message = house.ids.pop()!;
+    house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(1000) });
+    await house.smtp.next(typed("credit"));
+    if (how === "abort") house.smtp.send({ type: "abort", message });
+    else house.replaceSmtp();
+    const { ids } = how === "abort" ? house : await house.smtp.next(typed("ids"));
+    house.ids.splice(0, house.ids.length, ...ids);
+    await enqueue(house);
+    house.stop();
+    assert.equal(count(spool, "chunks"), 1, "of the message that came after");
+    await Deno.remove(spool, { recursive: true });
+  });
+}
+
+Deno.test("ids are sent again before they run out, and none comes twice", async () => {
+  await withQueue(async (house) => {
+    const seen = new Set(house.ids);
+    for (let i = 0; i < 600; i++) {
+      if (house.ids.length === 0) {
+        const { ids } = await house.smtp.next(typed("ids"));
+        for (const id of ids) assert.ok(!seen.has(id) && id !== "00000000");
+        ids.forEach((id) => seen.add(id));
+        house.ids.push(...ids);
+      }
+      await enqueue(house);
+    }
+    assert.ok(seen.size >= 600);
+  });
+});
+
+const broken: { because: string; spoil: (facts: EnvelopeFacts) => unknown }[] = [
+  { because: "an envelope of another message", spoil: (facts) => ({ ...facts, id: "0000000100000001" }) },
+  { because: "an envelope id that is none", spoil: (facts) => ({ ...facts, id: `${facts.id.slice(0, 8)}zzzzzzzz` }) },
+  { because: "a bounce, which only the queue makes", spoil: (facts) => ({ ...facts, agent: "bounce" }) },
+  { because: "a line end in an address", spoil: (facts) => ({ ...facts, dest: { local: "a\nb", domain: "c" } }) },
+  { because: "a time that is no number", spoil: (facts) => ({ ...facts, createdAt: NaN }) },
+  { because: "no origin", spoil: (facts) => ({ ...facts, origin: null }) },
+  { because: "nothing at all", spoil: () => null },
+];
+for (const { because, spoil } of broken) {
+  Deno.test(`a commit is refused for ${because}`, async () => {
+    await withQueue(async (house) => {
+      const message = house.ids.pop()!;
+      const envelopes = [spoil(factsFor(message)) as EnvelopeFacts];
+      house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes });
+      const refused = await house.smtp.next(typed("refused"));
+      assert.deepEqual([refused.message, refused.code], [message, 451]);
+      assert.deepEqual(await list(house), []);
+      assert.match(logged(house).join("\n"), /cannot be stored/);
+    });
+  });
+}
+
+Deno.test("a commit is refused for an id that was not handed out, or was used before", async () => {
+  await withQueue(async (house) => {
+    const [envelope] = await enqueue(house);
+    for (const message of [envelope!.id.slice(0, 8), "fffffffe"]) {
+      house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+      assert.equal((await house.smtp.next(typed("refused"))).message, message);
+    }
+    assert.equal((await list(house)).length, 1);
+  });
+});
+
+Deno.test("more chunks than there is credit for are refused", async () => {
+  await withQueue(async (house) => {
+    const message = house.ids.pop()!;
+    for (let i = 0; i < 3; i++) house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
+    assert.equal((await house.smtp.next(typed("refused"))).code, 451);
+    house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+    await house.smtp.next(typed("refused"));
+    assert.deepEqual(await list(house), []);
+  });
+});
+
+Deno.test("an empty body is a message too", async () => {
+  await withQueue(async (house) => {
+    const envelopes = await enqueue(house, "");
+    const opened = await open(house, envelopes);
+    assert.deepEqual([opened.bytes, opened.chunks, opened.first.length], [0, 0, 0]);
+  });
+});

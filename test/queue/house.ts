@@ -1,0 +1,239 @@
+/** A queue isolate without a worker: the test holds the other end of every door. For tests only. */
+
+import type { Envelope, EnvelopeFacts, Mailbox, MessageId } from "../../src/envelope/mod.ts";
+import { newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
+import type { Event } from "../../src/events/mod.ts";
+import type {
+  AgentToQueue,
+  Channel,
+  ControlToQueue,
+  DoorName,
+  Doors,
+  FromLookup,
+  Isolate,
+  QueueSettings,
+  QueueToAgent,
+  QueueToControl,
+  QueueToScheduler,
+  QueueToSmtp,
+  SchedulerToQueue,
+  SmtpToQueue,
+  Ticket,
+  ToLookup,
+} from "../../src/isolate/mod.ts";
+import { serveQueue } from "../../src/queue/mod.ts";
+
+/** The test's end of a door: keeps what it hears and wakes whoever waits for it. */
+export class End<Out, In> {
+  readonly heard: In[] = [];
+  readonly other: Channel<In, Out>;
+  #send: (message: Out) => void = () => {};
+  #waiting: (() => void)[] = [];
+  onmessage: (message: In) => void = () => {};
+
+  constructor() {
+    const end = this;
+    this.other = {
+      send(message: In) {
+        const copy = structuredClone(message);
+        queueMicrotask(() => {
+          end.heard.push(copy);
+          end.onmessage(copy);
+          for (const wake of end.#waiting.splice(0)) wake();
+        });
+      },
+      onmessage: () => {},
+      onreset: () => {},
+    };
+    this.#send = (message) => queueMicrotask(() => this.other.onmessage(message));
+  }
+
+  send(message: Out): void {
+    this.#send(structuredClone(message));
+  }
+
+  /** The next message, from those heard or to come, that `wanted` accepts; it is taken out. */
+  async next<Kind extends In>(wanted: (message: In) => message is Kind): Promise<Kind> {
+    for (;;) {
+      const index = this.heard.findIndex(wanted);
+      if (index >= 0) return this.heard.splice(index, 1)[0] as Kind;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+}
+
+/** A test for the type of a message, for `End.next`. */
+export function typed<M extends { type: string }, T extends M["type"]>(type: T) {
+  return (message: M): message is Extract<M, { type: T }> => message.type === type;
+}
+
+export interface QueueHouse {
+  readonly scheduler: End<SchedulerToQueue, QueueToScheduler>;
+  readonly lookup: End<FromLookup, ToLookup>;
+  readonly smtp: End<SmtpToQueue, QueueToSmtp>;
+  readonly delivery: End<AgentToQueue, QueueToAgent>;
+  readonly relay: End<AgentToQueue, QueueToAgent>;
+  readonly control: End<ControlToQueue, QueueToControl>;
+  readonly events: Event[];
+  readonly ids: MessageId[];
+  /** ms since the epoch, moved by the test. */
+  clock: { now: number };
+  settings: QueueSettings;
+  /** Replaces the smtp isolate: the old one's sessions are gone. */
+  replaceSmtp(): void;
+  stop(): void;
+}
+
+export const HOUSE = { serverName: "mx.example.org", version: "1", timeZone: "UTC", root: false };
+/** 2026-11-22 12:00:00 UTC */
+export const NOON = 1_795_348_800_000;
+
+export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): QueueSettings {
+  return {
+    house: HOUSE,
+    spool,
+    ttlSeconds: 345_600,
+    actionTtlSeconds: { inbox: null, out: null, short: 60 },
+    warnIntervalsSeconds: [14_400],
+    ...more,
+  };
+}
+
+/** Opens a queue on a folder. Its first ids have arrived when the promise is kept. */
+export async function openQueue(spool: string, more: Partial<QueueSettings> = {}): Promise<QueueHouse> {
+  const clock = { now: NOON };
+  const events: Event[] = [];
+  const settings = settingsFor(spool, more);
+  const asked = { "queue-scheduler": new End<never, never>(), "queue-lookup": new End<never, never>() };
+  const served = new Map<DoorName, (channel: Channel<never, never>, peer: number) => void>();
+  const isolate: Isolate<"queue"> = {
+    role: "queue",
+    index: 0,
+    settings,
+    report: (event) => void events.push(event),
+    ask: <N extends DoorName>(name: N) =>
+      asked[name as keyof typeof asked].other as unknown as Channel<Doors[N]["asks"], Doors[N]["answers"]>,
+    serve: (name, welcome) => void served.set(name, welcome as never),
+    tell: () => {},
+    traces: () => false,
+    verbose: false,
+    onsession: () => {},
+    onanswer: () => {},
+    onstop: () => {},
+  };
+  serveQueue(isolate, () => clock.now);
+  const enter = <Out, In>(name: DoorName) => {
+    const end = new End<Out, In>();
+    served.get(name)!(end.other as never, 0);
+    return end;
+  };
+  const house = {
+    scheduler: asked["queue-scheduler"] as unknown as QueueHouse["scheduler"],
+    lookup: asked["queue-lookup"] as unknown as QueueHouse["lookup"],
+    smtp: enter<SmtpToQueue, QueueToSmtp>("smtp-queue"),
+    delivery: enter<AgentToQueue, QueueToAgent>("delivery-queue"),
+    relay: enter<AgentToQueue, QueueToAgent>("relay-queue"),
+    control: enter<ControlToQueue, QueueToControl>("control-queue"),
+    events,
+    ids: [] as MessageId[],
+    clock,
+    settings,
+    replaceSmtp() {
+      const old = house.smtp;
+      house.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
+      old.other.onreset();
+    },
+    stop: () => void isolate.onstop(),
+  };
+  house.ids.push(...(await house.smtp.next(typed("ids"))).ids);
+  return house;
+}
+
+/** Runs a test with a queue on a fresh folder. */
+export async function withQueue(test: (house: QueueHouse, spool: string) => Promise<void>): Promise<void> {
+  const spool = await Deno.makeTempDir();
+  const house = await openQueue(spool);
+  try {
+    await test(house, spool);
+  } finally {
+    house.stop();
+    await Deno.remove(spool, { recursive: true });
+  }
+}
+
+export const SENDER: Mailbox = { local: "alice", domain: "example.net" };
+
+export function factsFor(message: MessageId, more: Partial<EnvelopeFacts> = {}): EnvelopeFacts {
+  const to = { local: "bob", domain: "Example.org" };
+  return {
+    id: newEnvelopeId(message),
+    sender: SENDER,
+    rcpt: to,
+    dest: to,
+    origin: {
+      address: "192.0.2.7",
+      hostname: "client.example.net",
+      helo: "client.example.net",
+      smtpname: "mx.example.org",
+      tag: "",
+      username: "",
+      authenticated: false,
+    },
+    dsn: NO_DSN,
+    action: "inbox",
+    agent: "mda",
+    internal: false,
+    createdAt: NOON,
+    user: "bob",
+    subAddress: "",
+    exec: "",
+    ...more,
+  };
+}
+
+export const MTA = { agent: "mta", action: "out" } as const;
+
+export const utf8 = (text: string) => new TextEncoder().encode(text);
+export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** Enqueues a small message and waits until it is durable and the scheduler knows. */
+export async function enqueue(
+  house: QueueHouse,
+  body = "Subject: hi\n\nHello\n",
+  ...more: Partial<EnvelopeFacts>[]
+): Promise<EnvelopeFacts[]> {
+  const message = house.ids.pop()!;
+  const envelopes = (more.length === 0 ? [{}] : more).map((each) => factsFor(message, each));
+  house.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
+  await house.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" }> =>
+    heard.type === "committed" && heard.message === message
+  );
+  await ticketsOf(house, envelopes.length);
+  return envelopes;
+}
+
+/** The next tickets that the scheduler hears, `count` of them. */
+export async function ticketsOf(house: QueueHouse, count = 1): Promise<Ticket[]> {
+  const tickets: Ticket[] = [];
+  while (tickets.length < count) tickets.push(...(await house.scheduler.next(typed("enqueued"))).tickets);
+  return tickets;
+}
+
+let calls = 0;
+
+/** Opens a message as delivery does. */
+export async function open(house: QueueHouse, envelopes: readonly EnvelopeFacts[]) {
+  const call = ++calls;
+  const message = envelopes[0]!.id.slice(0, 8);
+  house.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });
+  return await house.delivery.next(typed("opened"));
+}
+
+export async function list(house: QueueHouse): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
+  house.control.send({ type: "list", call: ++calls, message: null, after: "0000000000000000", limit: 1000 });
+  return (await house.control.next(typed("listed"))).envelopes;
+}
+
+export function logged(house: QueueHouse): string[] {
+  return house.events.flatMap((event) => event.type === "log" ? [event.text] : []);
+}

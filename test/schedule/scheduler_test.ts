@@ -1,0 +1,228 @@
+/** The scheduler's behaviour, one sentence a test. Time is a number. */
+
+import assert from "node:assert/strict";
+import type { Ticket } from "../../src/isolate/mod.ts";
+import { type Limits, Scheduler } from "../../src/schedule/mod.ts";
+
+const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100 };
+const RUNNING = { mda: false, mta: false };
+const DAY = 86_400_000;
+
+function ticket(id: string, more: Partial<Ticket> = {}): Ticket {
+  return {
+    id,
+    agent: "mda",
+    action: "in",
+    key: "bob",
+    createdAt: 0,
+    expiresAt: 4 * DAY,
+    tries: 0,
+    suspended: false,
+    ...more,
+  };
+}
+const id = (message: number, envelope = 1) =>
+  message.toString(16).padStart(8, "0") + envelope.toString(16).padStart(8, "0");
+const jobIds = (effects: ReturnType<Scheduler["run"]>) => effects.jobs.map(({ job }) => job.ids);
+
+Deno.test("run() sends new mail at once", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1)), 0);
+  assert.deepEqual(scheduler.run(0).jobs, [
+    { agent: "mda", job: { type: "job", message: "00000001", action: "in", key: "bob", ids: [id(1)] } },
+  ]);
+  assert.deepEqual(scheduler.run(0).jobs, []);
+});
+
+Deno.test("add() sends new mail at once even when the clock was set back", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { createdAt: 50_000, expiresAt: DAY }), 1000);
+  assert.equal(scheduler.run(1000).jobs.length, 1);
+});
+
+Deno.test("run() puts envelopes of one message, action and key in one job, others apart", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const mta = { agent: "mta", action: "out" } as const;
+  scheduler.add(ticket(id(1, 1), { ...mta, key: "a.example" }), 0);
+  scheduler.add(ticket(id(1, 2), { ...mta, key: "a.example" }), 0);
+  scheduler.add(ticket(id(1, 3), { ...mta, key: "b.example" }), 0);
+  scheduler.add(ticket(id(2, 1), { ...mta, key: "a.example" }), 0);
+  assert.deepEqual(jobIds(scheduler.run(0)), [[id(1, 1), id(1, 2)], [id(1, 3)], [id(2, 1)]]);
+});
+
+Deno.test("run() puts at most 1000 envelopes in a job", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  for (let i = 1; i <= 1001; i++) scheduler.add(ticket(id(1, i)), 0);
+  assert.deepEqual(jobIds(scheduler.run(0)).map((ids) => ids.length), [1000, 1]);
+});
+
+Deno.test("run() holds jobs of one user above the limit and lets others pass", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2 }, RUNNING);
+  for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i)), 0);
+  scheduler.add(ticket(id(9), { key: "eve" }), 0);
+  assert.deepEqual(jobIds(scheduler.run(0)).flat(), [id(1), id(9), id(2)]);
+  assert.deepEqual(scheduler.states([id(1), id(3), id(7)]), [
+    { id: id(1), state: "inflight", at: 0 },
+    { id: id(3), state: "held", at: 0 },
+    { id: id(7), state: "unknown", at: 0 },
+  ]);
+  scheduler.settle(id(1), false, 10);
+  assert.deepEqual(jobIds(scheduler.run(10)), [[id(3)]]);
+});
+
+Deno.test("run() keeps to max-inflight, with a fifth of it for what is local", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxInflight: 10 }, RUNNING);
+  for (let i = 1; i <= 20; i++) scheduler.add(ticket(id(i), { agent: "mta", key: `${i}.example` }), 0);
+  assert.equal(scheduler.run(0).jobs.length, 8);
+  for (let i = 21; i <= 30; i++) scheduler.add(ticket(id(i), { key: `user${i}` }), 0);
+  assert.equal(scheduler.run(0).jobs.length, 2);
+  assert.equal(scheduler.inflight, 10);
+});
+
+Deno.test("run() gives one destination at most a quarter of the room", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxInflight: 400 }, RUNNING);
+  for (let i = 1; i <= 1000; i++) scheduler.add(ticket(id(1, i), { agent: "mta", key: "slow.example" }), 0);
+  assert.deepEqual(jobIds(scheduler.run(0)).map((ids) => ids.length), [100]);
+  scheduler.add(ticket(id(2), { agent: "mta", key: "quick.example" }), 5);
+  assert.deepEqual(jobIds(scheduler.run(5)), [[id(2)]]);
+});
+
+Deno.test("run() lets lanes take turns, so that 500 messages to one domain delay no other", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxInflight: 4 }, RUNNING);
+  for (let i = 1; i <= 500; i++) scheduler.add(ticket(id(i), { agent: "mta", key: "busy.example" }), 0);
+  scheduler.run(0);
+  scheduler.add(ticket(id(1000), { agent: "mta", key: "quiet.example" }), 1);
+  assert.deepEqual(jobIds(scheduler.run(1)), [[id(1000)]]);
+});
+
+Deno.test("settle() tries again at the quadratic back-off", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example" }), 0);
+  scheduler.run(0);
+  scheduler.settle(id(1), true, 3000);
+  assert.deepEqual(scheduler.run(3000).jobs, []);
+  assert.equal(scheduler.nextAt(), 400_000);
+  assert.equal(scheduler.run(399_999).jobs.length, 0);
+  assert.equal(scheduler.run(400_000).jobs.length, 1);
+  scheduler.settle(id(1), true, 400_500);
+  scheduler.run(400_500);
+  assert.equal(scheduler.nextAt(), 1_600_000);
+});
+
+Deno.test("add() takes up a loaded envelope where its tries say", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example", tries: 3 }), 1_700_000);
+  assert.equal(scheduler.run(1_700_000).jobs.length, 0);
+  assert.equal(scheduler.nextAt(), 3_600_000);
+});
+
+Deno.test("add() ignores what it knows", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  assert.equal(scheduler.add(ticket(id(1)), 0), true);
+  assert.equal(scheduler.add(ticket(id(1)), 0), false);
+  assert.equal(jobIds(scheduler.run(0)).flat().length, 1);
+});
+
+Deno.test("run() expires what waits too long: at its time, in a held line, or while paused", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 1 }, RUNNING);
+  scheduler.add(ticket(id(1), { expiresAt: 100_000 }), 0);
+  scheduler.add(ticket(id(2), { expiresAt: 100_000 }), 0);
+  scheduler.run(0);
+  assert.equal(scheduler.nextAt(), 100_000, "the held one is watched, the one in flight is not");
+  assert.deepEqual(scheduler.run(100_000).expired, [id(2)]);
+  assert.deepEqual(scheduler.run(100_001).expired, [], "told once");
+  scheduler.drop([id(2)]);
+  scheduler.settle(id(1), true, 100_002);
+  assert.deepEqual(scheduler.run(100_002).expired, [id(1)]);
+});
+
+Deno.test("pause() stops new jobs of an agent only, and tells whether it changed", () => {
+  const scheduler = new Scheduler(LIMITS, { mda: false, mta: true });
+  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example" }), 0);
+  scheduler.add(ticket(id(2)), 0);
+  assert.deepEqual(jobIds(scheduler.run(0)), [[id(2)]]);
+  assert.equal(scheduler.pause("mta", true), false);
+  assert.equal(scheduler.pause("mta", false), true);
+  assert.deepEqual(jobIds(scheduler.run(1)), [[id(1)]]);
+});
+
+Deno.test("suspend() keeps an envelope from being tried and from expiring until resumed", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { suspended: true, expiresAt: 1000 }), 0);
+  scheduler.add(ticket(id(2), { expiresAt: 1000, agent: "mta", key: "a", tries: 1 }), 0);
+  assert.equal(scheduler.suspend([id(1), id(2), id(3)], true, 0), 1);
+  assert.deepEqual(scheduler.run(5000), { jobs: [], bounces: [], expired: [] });
+  assert.deepEqual(scheduler.states([id(1)])[0]?.state, "suspended");
+  assert.equal(scheduler.schedule("all", 5000), 0);
+  assert.equal(scheduler.suspend([id(1), id(2)], false, 5000), 2);
+  assert.deepEqual(scheduler.run(5000).expired, [id(1), id(2)]);
+});
+
+Deno.test("suspend() takes hold of an envelope in flight when it comes back", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1)), 0);
+  scheduler.run(0);
+  assert.equal(scheduler.suspend([id(1)], true, 1), 1);
+  assert.equal(scheduler.states([id(1)])[0]?.state, "inflight");
+  scheduler.settle(id(1), true, 2);
+  assert.equal(scheduler.run(DAY).jobs.length, 0);
+  assert.equal(scheduler.states([id(1)])[0]?.state, "suspended");
+});
+
+Deno.test("schedule() makes envelopes due now: all, one message's, or one", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const late = { agent: "mta", key: "a.example", tries: 5 } as const;
+  for (const each of [id(1, 1), id(1, 2), id(2, 1), id(3, 1)]) scheduler.add(ticket(each, late), 0);
+  assert.equal(scheduler.run(0).jobs.length, 0);
+  assert.equal(scheduler.schedule({ envelope: id(1, 2) }, 1), 1);
+  assert.deepEqual(jobIds(scheduler.run(1)), [[id(1, 2)]]);
+  assert.equal(scheduler.schedule({ message: "00000001" }, 2), 1, "the other one is in flight");
+  assert.equal(scheduler.schedule("all", 2), 3);
+  assert.deepEqual(jobIds(scheduler.run(2)), [[id(1, 1)], [id(2, 1)], [id(3, 1)]]);
+});
+
+Deno.test("lost() makes what a dead isolate had in hand due again at once", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1)), 0);
+  scheduler.add(ticket(id(2), { agent: "mta", key: "a.example" }), 0);
+  scheduler.run(0);
+  scheduler.lost("mda", 10);
+  assert.deepEqual(jobIds(scheduler.run(10)), [[id(1)]]);
+  assert.equal(scheduler.inflight, 2);
+});
+
+Deno.test("run() writes one notice a second after the first bounce of a message, with all that joined", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const bounce = { agent: "bounce", action: "", key: "" } as const;
+  scheduler.add(ticket(id(1, 1), { ...bounce, createdAt: 1000 }), 1000);
+  scheduler.add(ticket(id(2, 1), { ...bounce, createdAt: 1500 }), 1500);
+  scheduler.add(ticket(id(1, 2), { ...bounce, createdAt: 1900 }), 1900);
+  assert.deepEqual(scheduler.run(1999).bounces, []);
+  assert.deepEqual(scheduler.run(2000).bounces, [{ message: "00000001", ids: [id(1, 1), id(1, 2)] }]);
+  assert.deepEqual(scheduler.run(2500).bounces, [{ message: "00000002", ids: [id(2, 1)] }]);
+  scheduler.settle(id(2, 1), true, 2600);
+  scheduler.run(2600);
+  assert.equal(scheduler.nextAt(), 11_500, "a notice that could not be sent is tried again 10 s after its birth");
+});
+
+Deno.test("drop() forgets envelopes in any state, in flight too, and frees their room", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 1 }, RUNNING);
+  for (let i = 1; i <= 3; i++) scheduler.add(ticket(id(i)), 0);
+  scheduler.add(ticket(id(4), { tries: 5 }), 0);
+  scheduler.run(0);
+  scheduler.drop([id(1), id(2), id(4), id(99)]);
+  assert.deepEqual(jobIds(scheduler.run(0)), [[id(3)]]);
+  assert.equal(scheduler.size, 1);
+  assert.equal(scheduler.inflight, 1);
+});
+
+Deno.test("a million envelopes of a hundred thousand domains take at most 200 bytes each", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const count = 1_000_000;
+  for (let i = 1; i <= count; i++) {
+    const key = `${i % 100_000}.example`;
+    scheduler.add(ticket(id(i), { agent: "mta", action: "out", key, tries: 2 }), 0);
+  }
+  assert.equal(scheduler.size, count);
+  assert.ok(scheduler.bytes / count < 120, `${scheduler.bytes / count} bytes in columns`);
+});
