@@ -94,7 +94,7 @@ class Daemon {
       onmessage: (role, index, message) => this.#hear(role, index, message),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
-    this.#desk = new SessionDesk(this.#supervisor);
+    this.#desk = new SessionDesk(this.#supervisor, this.#native.openFileLimit());
     try {
       await this.#supervisor.start();
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, and syslog(3). Without the FFI
- * permission (or on a system whose libc is not known) both say "unknown".
+ * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, how many files it may
+ * open (/proc would ask for all permissions), and syslog(3). Without the FFI permission, or where libc is not known, all say "unknown".
  */
 
 import type { LogLevel } from "../events/mod.ts";
@@ -9,11 +9,13 @@ const LIBC = { linux: "libc.so.6", darwin: "libSystem.dylib", freebsd: "libc.so.
 
 const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
   syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
 } as const;
 
 const SOL_SOCKET = 1, SO_PEERCRED = 17;
+const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
 const LOG_PID = 1, LOG_MAIL = 2 << 3;
 const PRIORITY: Record<LogLevel, number> = { crit: 2, warn: 4, info: 6, debug: 7 };
 
@@ -41,6 +43,13 @@ export class Native {
     const length = new Uint32Array([credentials.byteLength]);
     const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, credentials, length);
     return failed === 0 ? credentials[1]! : null;
+  }
+
+  /** How many descriptors this process may have open; null when it cannot be told. */
+  openFileLimit(): number | null {
+    if (this.#libc === null) return null;
+    const limit = new BigUint64Array(2); // struct rlimit: soft, hard
+    return this.#libc.symbols.getrlimit(RLIMIT_NOFILE, limit) === 0 ? Number(limit[0]!) : null;
   }
 
   /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */

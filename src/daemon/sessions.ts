@@ -3,6 +3,8 @@
 import type net from "node:net";
 import { detachDescriptor, type FromMain, type Peer, type Supervisor } from "../isolate/mod.ts";
 
+/** Descriptors that a process has at least, where the real limit cannot be told. */
+const USUAL_DESCRIPTORS = 1024;
 /** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
 const RESERVED_DESCRIPTORS = 5;
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
@@ -13,13 +15,16 @@ export class SessionDesk {
   /** `pause smtp`: new connections are turned away with 421. */
   paused = false;
   readonly #supervisor: Supervisor;
-  readonly #limit = sessionLimit();
+  readonly #limit: number;
   #count = 0;
   #turn = 0;
   #counts = new Map<number, number>();
 
-  constructor(supervisor: Supervisor) {
+  /** `descriptors` is the limit of open files, null when unknown. */
+  constructor(supervisor: Supervisor, descriptors: number | null) {
     this.#supervisor = supervisor;
+    // (descriptors − reserve) / 2: a session may need one more for its delivery.
+    this.#limit = Math.max(10, Math.floor((descriptors ?? USUAL_DESCRIPTORS) / 2) - RESERVED_DESCRIPTORS);
   }
 
   /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
@@ -58,11 +63,4 @@ export class SessionDesk {
     this.#count -= this.#counts.get(index) ?? 0;
     this.#counts.delete(index);
   }
-}
-
-/** (descriptors − reserve) / 2: a session may need one more for its delivery. */
-function sessionLimit(): number {
-  const limits = Deno.build.os === "linux" ? Deno.readTextFileSync("/proc/self/limits") : "";
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
-  return Math.max(10, Math.floor(soft / 2) - RESERVED_DESCRIPTORS);
 }
