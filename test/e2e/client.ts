@@ -1,0 +1,74 @@
+/** A blunt SMTP client: sends the octets it is told to, reads replies, keeps no rules. */
+
+import { within } from "./harness.ts";
+
+const encoder = new TextEncoder(), decoder = new TextDecoder();
+
+export class Client {
+  readonly #connection: Deno.TcpConn;
+  readonly #buffer = new Uint8Array(64 * 1024);
+  #text = "";
+
+  private constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+    connection.setNoDelay(true);
+  }
+
+  /** Connects and takes the greeting. */
+  static async connect(port: number): Promise<Client> {
+    const client = new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+    await client.reply("220");
+    return client;
+  }
+
+  /** Writes octets; resolves when the system took them all. */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+  }
+
+  /** The next whole reply. Rejects when it does not begin with `code`, or when the server closed. */
+  reply(code = ""): Promise<string> {
+    return within(this.#reply(code), `a reply ${code}`);
+  }
+
+  async #reply(code: string): Promise<string> {
+    for (;;) {
+      const match = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n/.exec(this.#text);
+      if (match !== null) {
+        this.#text = this.#text.slice(match[0].length);
+        if (!match[0].startsWith(code)) throw new Error(`Wanted ${code}, got ${match[0]}`);
+        return match[0];
+      }
+      const size = await this.#connection.read(this.#buffer);
+      if (size === null) throw new Error(`The server closed; wanted ${code}, had "${this.#text}"`);
+      this.#text += decoder.decode(this.#buffer.subarray(0, size));
+    }
+  }
+
+  async say(line: string, code: string): Promise<string> {
+    await this.write(encoder.encode(`${line}\r\n`));
+    return await this.reply(code);
+  }
+
+  /** A transaction up to the 354. */
+  async begin(from: string, to: string, parameters = ""): Promise<void> {
+    await this.say(`MAIL FROM:<${from}>${parameters}`, "250");
+    await this.say(`RCPT TO:<${to}>`, "250");
+    await this.say("DATA", "354");
+  }
+
+  /** A whole message: `data` ends with CRLF and is dot-stuffed already. */
+  async send(from: string, to: string, data: string | Uint8Array, parameters = ""): Promise<string> {
+    await this.begin(from, to, parameters);
+    await this.write(typeof data === "string" ? encoder.encode(data) : data);
+    return await this.say(".", "250");
+  }
+
+  close(): void {
+    try {
+      this.#connection.close();
+    } catch {
+      // Closed already.
+    }
+  }
+}
