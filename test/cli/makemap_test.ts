@@ -1,0 +1,218 @@
+/** makemap and newaliases: map files and the text they are made of. */
+
+import { deepEqual, equal, match, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { CdbDamaged, CdbReader, writeCdb } from "../../src/cli/cdb.ts";
+import { makemapMain } from "../../src/cli/makemap.ts";
+import { newaliasesMain } from "../../src/cli/newaliases.ts";
+import { environment, FakeTerminal, withFolder, withServer } from "./fakes.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (octets: Uint8Array | null) => octets === null ? null : new TextDecoder().decode(octets);
+
+Deno.test("writeCdb() lays records out as cdb does", () => {
+  const file = writeCdb([{ key: bytes("one"), value: bytes("Hello") }]);
+  // 256 tables, one record of 8 + 3 + 5, one table of two slots.
+  equal(file.length, 2048 + 16 + 16);
+  const view = new DataView(file.buffer);
+  const hash = [..."one"].reduce((sum, letter) => (sum * 33 ^ letter.charCodeAt(0)) >>> 0, 5381);
+  equal(view.getUint32((hash % 256) * 8, true), 2064);
+  equal(view.getUint32((hash % 256) * 8 + 4, true), 2);
+  const slot = 2064 + (hash >>> 8) % 2 * 8;
+  deepEqual([view.getUint32(slot, true), view.getUint32(slot + 4, true)], [hash, 2048]);
+});
+
+Deno.test("CdbReader finds every key that was written and no other", () => {
+  const record = fc.record({ key: fc.uint8Array({ maxLength: 20 }), value: fc.uint8Array({ maxLength: 50 }) });
+  const records = fc.uniqueArray(record, { maxLength: 300, selector: ({ key }) => key.join() });
+  fc.assert(
+    fc.property(records, (list) => {
+      const reader = new CdbReader(writeCdb(list));
+      for (const { key, value } of list) deepEqual([...reader.get(key)!], [...value]);
+      equal(reader.get(bytes("a key that is longer than twenty octets")), null);
+      deepEqual([...reader.records()].map(({ key }) => key.join()), list.map(({ key }) => key.join()));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("CdbReader gives an answer or CdbDamaged for any octets, and ends", () => {
+  const good = writeCdb([{ key: bytes("a"), value: bytes("1") }, { key: bytes("b"), value: bytes("2") }]);
+  fc.assert(
+    fc.property(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length), (at, octet, cut) => {
+      const bad = good.slice(0, cut);
+      if (at < bad.length) bad[at] = octet;
+      try {
+        const reader = new CdbReader(bad);
+        reader.get(bytes("a"));
+        for (const _ of reader.records());
+      } catch (error) {
+        equal((error as Error).constructor, CdbDamaged);
+      }
+    }),
+    { numRuns: 500 },
+  );
+  throws(() => new CdbReader(bytes("short")), CdbDamaged);
+});
+
+async function make(args: string[], stdin = "") {
+  const terminal = new FakeTerminal(stdin);
+  const status = await makemapMain(args, environment({}), terminal);
+  return { status, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+const maps: { name: string; args: string[]; source: string; dump: string }[] = [
+  {
+    name: "plain values stay as they are, keys are folded",
+    args: [],
+    source: "# comment\n\nKey value  with blanks\nother:\tx\n[2001:DB8::1] six\n",
+    dump: "key\tvalue  with blanks\nother\tx\n[2001:db8::1]\tsix\n",
+  },
+  {
+    name: "aliases are lists of targets",
+    args: ["-t", "aliases"],
+    source: 'root: alice, bob@example.org\nlog: /var/log/mail\nprog: "|cat > /dev/null"\nold: error:550 gone\n',
+    dump: 'root\talice, bob@example.org\nlog\t/var/log/mail\nprog\t"|cat > /dev/null"\nold\terror:550 gone\n',
+  },
+  {
+    name: "a set has keys only, blanks and all",
+    args: ["-t", "set"],
+    source: "Example.ORG\na key with blanks\n",
+    dump: "example.org\t<set>\na key with blanks\t<set>\n",
+  },
+  { name: "cdb may be asked for by name", args: ["-d", "cdb"], source: "a b\n", dump: "a\tb\n" },
+];
+for (const { name, args, source, dump } of maps) {
+  Deno.test(`makemap: ${name}`, async () => {
+    await withFolder(async (folder) => {
+      const path = `${folder}/map`;
+      await Deno.writeTextFile(path, source, { mode: 0o640 });
+      deepEqual(await make([...args, path]), { status: 0, stdout: "", stderr: "" });
+      equal((await Deno.stat(`${path}.db`)).mode! & 0o777, 0o640);
+      deepEqual(await make(["-U", `${path}.db`]), { status: 0, stdout: dump, stderr: "" });
+    });
+  });
+}
+
+Deno.test("makemap stores keys and values with the NUL that ends them", async () => {
+  await withFolder(async (folder) => {
+    equal((await make(["-o", `${folder}/m.db`, "-"], "key value\n")).status, 0);
+    const reader = new CdbReader(await Deno.readFile(`${folder}/m.db`));
+    equal(text(reader.get(bytes("key\0"))), "value\0");
+    equal(reader.get(bytes("key")), null);
+  });
+});
+
+Deno.test("makemap TYPE MAP reads standard input, as sendmail's does", async () => {
+  await withFolder(async (folder) => {
+    equal((await make(["cdb", `${folder}/m`], "key value\n")).status, 0);
+    equal((await make(["-U", `${folder}/m.db`])).stdout, "key\tvalue\n");
+  });
+});
+
+const mistakes: { name: string; args: string[]; source: string; stderr: RegExp }[] = [
+  { name: "a key that stands twice", args: [], source: "a 1\nb 2\nA 3\n", stderr: /map:3: duplicate entry for a\n$/ },
+  { name: "a key without value", args: [], source: "# x\nlonely\n", stderr: /map:2: invalid entry\n$/ },
+  { name: "a value that is no target", args: ["-t", "aliases"], source: "a: b c\n", stderr: /map:1: invalid entry\n$/ },
+  {
+    name: "a key that is too long",
+    args: ["-t", "set"],
+    source: "x".repeat(1024),
+    stderr: /map:1: key is too long\n$/,
+  },
+  { name: "another kind of database", args: ["-d", "hash"], source: "a b\n", stderr: /hash: only cdb is supported\n$/ },
+  { name: "another kind of map", args: ["-t", "colours"], source: "a b\n", stderr: /unsupported type colours/ },
+];
+for (const { name, args, source, stderr } of mistakes) {
+  Deno.test(`makemap refuses ${name}, and the old map stays`, async () => {
+    await withFolder(async (folder) => {
+      const path = `${folder}/map`;
+      await Deno.writeTextFile(path, source);
+      await Deno.writeTextFile(`${path}.db`, "old");
+      const made = await make([...args, path]);
+      equal(made.status, 1);
+      match(made.stderr, stderr);
+      equal(await Deno.readTextFile(`${path}.db`), "old");
+      deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["map", "map.db"]);
+    });
+  });
+}
+
+Deno.test("makemap warns of an empty map, wants a file, and dumps no strange file", async () => {
+  await withFolder(async (folder) => {
+    const empty = await make(["-o", `${folder}/e.db`, "-"], "# nothing\n");
+    deepEqual(empty, { status: 0, stdout: "", stderr: "makemap: warning: empty map\n" });
+    match((await make([])).stderr, /^usage: makemap/);
+    match((await make(["-"])).stderr, /say -o dbfile/);
+    await Deno.writeTextFile(`${folder}/text`, "a b\n");
+    match((await make(["-U", `${folder}/text`])).stderr, /not a constant database/);
+    match((await make([`${folder}/missing`])).stderr, /^makemap: .*No such file/);
+  });
+});
+
+/** Runs newaliases with a config and an aliases file; `answer` is what a running daemon says. */
+async function rebuild(aliases: string, answer: string | null) {
+  const terminal = new FakeTerminal();
+  let status = -1;
+  let heard = "";
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/aliases`, aliases);
+    await Deno.writeTextFile(
+      `${folder}/smtpd.conf`,
+      `table aliases file:${folder}/aliases\naction "a" mbox alias <aliases>\nmatch for local action "a"\n`,
+    );
+    const run = async () => {
+      const env = environment({ SMTPD_SOCKET: `${folder}/c.sock` });
+      status = await newaliasesMain(["-f", `${folder}/smtpd.conf`], env, terminal);
+    };
+    if (answer === null) await run();
+    else {
+      await withServer(`${folder}/c.sock`, (socket) => {
+        socket.on("data", (piece) => {
+          heard += piece.toString();
+          socket.end(answer + "\n");
+        });
+      }, run);
+    }
+    terminal.stdout = terminal.stdout.replaceAll(folder, "");
+    terminal.stderr = terminal.stderr.replaceAll(folder, "");
+  });
+  return { status, heard, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+Deno.test("newaliases counts the aliases and has the daemon read them again", async () => {
+  deepEqual(await rebuild("# x\nroot: alice\npostmaster: root\n", '{"ok":true}'), {
+    status: 0,
+    heard: '{"do":"update-table","table":"aliases"}\n',
+    stdout: "/aliases: 2 aliases\n",
+    stderr: "",
+  });
+});
+
+Deno.test("newaliases without a daemon only checks", async () => {
+  const { status, stdout } = await rebuild("root: alice\n", null);
+  equal(status, 0);
+  equal(stdout, "/aliases: 1 aliases\n");
+});
+
+Deno.test("newaliases says where an alias is wrong and does not bother the daemon", async () => {
+  const { status, heard, stderr } = await rebuild("root: alice\nbad: two words\n", '{"ok":true}');
+  equal(status, 1);
+  equal(heard, "");
+  equal(stderr, "/aliases:2: invalid entry\n");
+});
+
+Deno.test("newaliases fails when the daemon cannot read the table", async () => {
+  const { status, stderr } = await rebuild("root: alice\n", '{"ok":false,"error":"No such table"}');
+  equal(status, 1);
+  equal(stderr, "newaliases: No such table\n");
+});
+
+Deno.test("newaliases tells the mistakes of a configuration", async () => {
+  await withFolder(async (folder) => {
+    const terminal = new FakeTerminal();
+    await Deno.writeTextFile(`${folder}/smtpd.conf`, "nonsense\n");
+    equal(await newaliasesMain(["-f", `${folder}/smtpd.conf`], environment({}), terminal), 1);
+    match(terminal.stderr, /smtpd\.conf:1: /);
+  });
+});

@@ -1,0 +1,417 @@
+/** sendmail: what becomes of the text on standard input, and where it goes. */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { parseAddressList } from "../../src/cli/addresses.ts";
+import { formatDate, formatFrom, whoIs } from "../../src/cli/identity.ts";
+import { replayOffline } from "../../src/cli/offline.ts";
+import { encodeQuotedPrintable } from "../../src/cli/quoted-printable.ts";
+import { runSendmail } from "../../src/cli/sendmail.ts";
+import { readSendmailOptions } from "../../src/cli/sendmail-options.ts";
+import { environment, FakeTerminal, type Heard, smtpServer, withFolder, withServer } from "./fakes.ts";
+
+const PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:& Liddell,Room 1:/home/alice:/bin/sh\n" +
+  'bob:x:1001:1001:Bob "Bo" B.:/home/bob:/bin/sh\n';
+const NOW = new Date("2026-01-02T03:04:05Z");
+
+interface Ran extends Heard {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly deadLetter: string;
+  /** Files in the offline folder, by content. */
+  readonly offline: string[];
+}
+
+interface Setting {
+  readonly refusals?: Record<string, string>;
+  readonly down?: boolean;
+  readonly uid?: number;
+  readonly env?: Record<string, string>;
+}
+
+/** Runs sendmail against a scripted server. */
+async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuffer>, setting: Setting = {}) {
+  const heard: Heard = { commands: [], messages: [] };
+  const terminal = new FakeTerminal(stdin);
+  let ran!: Ran;
+  await withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/offline`);
+    const env = environment({
+      SMTPD_SOCKET: `${folder}/c.sock`,
+      SMTPD_SPOOL: folder,
+      HOME: folder,
+      LOGNAME: "alice",
+      ...setting.env,
+    });
+    const world = {
+      env,
+      terminal,
+      uid: setting.uid ?? 1000,
+      passwd: PASSWD,
+      mailname: "mx.example.org",
+      now: () => NOW,
+    };
+    let status = -1;
+    const send = async () => void (status = await runSendmail(args, world));
+    if (setting.down) await send();
+    else await withServer(`${folder}/c.smtp.sock`, smtpServer(heard, setting.refusals), send);
+    const offline: string[] = [];
+    for await (const { name } of Deno.readDir(`${folder}/offline`)) {
+      equal((await Deno.stat(`${folder}/offline/${name}`)).mode! & 0o777, 0o600);
+      match(name, /^\d+\.[0-9a-z]{10}$/);
+      offline.push(await Deno.readTextFile(`${folder}/offline/${name}`));
+    }
+    const deadLetter = await Deno.readTextFile(`${folder}/dead.letter`).catch(() => "");
+    ran = { ...heard, status, stdout: terminal.stdout, stderr: terminal.stderr, deadLetter, offline };
+  });
+  return ran;
+}
+
+const DATE = formatDate(NOW);
+
+const messages: { name: string; args?: string[]; stdin: string; message: string }[] = [
+  {
+    name: "a whole message stays as it is",
+    stdin: "From: a@b\nDate: today\nSubject: x\n\nbody\n",
+    message: "From: a@b\r\nDate: today\r\nSubject: x\r\n\r\nbody\r\n",
+  },
+  {
+    name: "From and Date are added, with the full name of the account",
+    stdin: "Subject: x\n\nbody\n",
+    message: `Subject: x\r\nFrom: Alice Liddell <alice@mx.example.org>\r\nDate: ${DATE}\r\n\r\nbody\r\n`,
+  },
+  {
+    name: "with -f the account's name is nobody's business",
+    args: ["-f", "other@example.net", "x@y"],
+    stdin: "Subject: x\n\nbody\n",
+    message: `Subject: x\r\nFrom: <other@example.net>\r\nDate: ${DATE}\r\n\r\nbody\r\n`,
+  },
+  {
+    name: "-F names the sender; what is special is quoted",
+    args: ["-F", "A. (Admin)", "x@y"],
+    stdin: "Subject: x\n\nbody\n",
+    message: `Subject: x\r\nFrom: "A. (Admin)" <alice@mx.example.org>\r\nDate: ${DATE}\r\n\r\nbody\r\n`,
+  },
+  {
+    name: "text without a header is all body",
+    stdin: "hello\nworld",
+    message: `From: Alice Liddell <alice@mx.example.org>\r\nDate: ${DATE}\r\n\r\nhello\r\nworld\r\n`,
+  },
+  {
+    name: "a field that nobody knows does not make a header",
+    stdin: "note: remember\n\nmilk\n",
+    message: `From: Alice Liddell <alice@mx.example.org>\r\nDate: ${DATE}\r\n\r\nnote: remember\r\n\r\nmilk\r\n`,
+  },
+  {
+    name: "a forgotten blank line is put in",
+    stdin: "From: a@b\nDate: d\nbody at once\n",
+    message: "From: a@b\r\nDate: d\r\n\r\nbody at once\r\n",
+  },
+  {
+    name: "From_ and Return-Path lines and Bcc, with what it continues on, are dropped",
+    stdin: "From alice Mon\nReturn-Path: <x@y>\nFrom: a@b\nDate: d\nBcc: secret@x,\n more@x\nTo: c@d\n\nbody\n",
+    message: "From: a@b\r\nDate: d\r\nTo: c@d\r\n\r\nbody\r\n",
+  },
+  {
+    name: "CRLF, a CR alone and a missing line end are made one kind of line end",
+    stdin: "From: a@b\r\nDate: d\r\n\r\n10%\r20%\rend",
+    message: "From: a@b\r\nDate: d\r\n\r\n10%\r\n20%\r\nend\r\n",
+  },
+  {
+    name: "a dot alone ends nothing, and dots are stuffed on the wire",
+    stdin: "From: a@b\nDate: d\n\n.\n..\n.x\n",
+    message: "From: a@b\r\nDate: d\r\n\r\n..\r\n...\r\n..x\r\n",
+  },
+  {
+    name: "lines of 989 octets go as they are",
+    stdin: `From: a@b\nDate: d\n\n${"x".repeat(989)}\n`,
+    message: `From: a@b\r\nDate: d\r\n\r\n${"x".repeat(989)}\r\n`,
+  },
+  {
+    name: "longer lines go quoted-printable, with the fields that say so",
+    stdin: `From: a@b\nDate: d\n\nshort =\n${"x".repeat(990)}\n`,
+    message: "From: a@b\r\nDate: d\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n" +
+      "Content-Disposition: inline\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nshort =3D\r\n" +
+      `${`${"x".repeat(75)}=\r\n`.repeat(13)}${"x".repeat(15)}\r\n`,
+  },
+  {
+    name: "a body that has an encoding keeps it",
+    stdin: `From: a@b\nDate: d\nContent-Transfer-Encoding: 8bit\n\n${"x".repeat(2000)}\n`,
+    message: `From: a@b\r\nDate: d\r\nContent-Transfer-Encoding: 8bit\r\n\r\n${"x".repeat(2000)}\r\n`,
+  },
+  {
+    name: "a multipart body is never encoded as a whole",
+    stdin: `From: a@b\nDate: d\nContent-Type: multipart/mixed; boundary=b\n\n${"x".repeat(2000)}\n`,
+    message: `From: a@b\r\nDate: d\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n${"x".repeat(2000)}\r\n`,
+  },
+  {
+    name: "an empty message has a header",
+    stdin: "",
+    message: `From: Alice Liddell <alice@mx.example.org>\r\nDate: ${DATE}\r\n\r\n`,
+  },
+];
+for (const { name, args = ["x@y"], stdin, message } of messages) {
+  Deno.test(`sendmail: ${name}`, async () => {
+    const ran = await run(args, stdin);
+    equal(ran.stderr, "");
+    equal(ran.status, 0);
+    deepEqual(ran.messages, [message]);
+  });
+}
+
+const dialogues: { name: string; args: string[]; stdin?: string; setting?: Setting; commands: string[] }[] = [
+  {
+    name: "the sender is the From address unless -f says otherwise",
+    args: ["x@y"],
+    stdin: 'From: "Doe, J." <j@example.net>\n\nbody\n',
+    commands: ["MAIL FROM:<j@example.net>", "RCPT TO:<x@y>"],
+  },
+  {
+    name: "-f with brackets, -f with nothing",
+    args: ["-f", "<>", "x@y"],
+    commands: ["MAIL FROM:<>", "RCPT TO:<x@y>"],
+  },
+  {
+    name: "names without a domain get the mail name; lists are split; nobody gets it twice",
+    args: ["bob, carol@x", "bob"],
+    commands: ["MAIL FROM:<alice@mx.example.org>", "RCPT TO:<bob@mx.example.org>", "RCPT TO:<carol@x>"],
+  },
+  {
+    name: "-t reads To, Cc and Bcc, as well as the command line",
+    args: ["-ti", "first@x"],
+    stdin: "From: a@b\nTo: T <t@x>,\n u@x\nCc: Team: v@x, w@x;\nBcc: hidden@x (quiet)\n\nbody\n",
+    commands: [
+      "MAIL FROM:<a@b>",
+      ...["first@x", "t@x", "u@x", "v@x", "w@x", "hidden@x"].map((address) => `RCPT TO:<${address}>`),
+    ],
+  },
+  {
+    name: "without -t the header names no recipients",
+    args: ["x@y"],
+    stdin: "From: a@b\nTo: t@x\n\nbody\n",
+    commands: ["MAIL FROM:<a@b>", "RCPT TO:<x@y>"],
+  },
+  {
+    name: "DSN parameters, the id as xtext",
+    args: ["-N", "success,failure", "-R", "hdrs", "-V", "a=b", "-f", "a@b", "x@y"],
+    commands: ["MAIL FROM:<a@b> RET=HDRS ENVID=a+3Db", "RCPT TO:<x@y> NOTIFY=SUCCESS,FAILURE"],
+  },
+  {
+    name: "octets above 127 are announced, addresses with them too",
+    args: ["-f", "a@b", "ü@y"],
+    stdin: "Subject: ü\n\n",
+    commands: ["MAIL FROM:<a@b> BODY=8BITMIME SMTPUTF8", "RCPT TO:<\u00c3\u00bc@y>"],
+  },
+  {
+    name: "a login name of somebody else is not believed",
+    args: ["x@y"],
+    setting: { env: { LOGNAME: "bob" } },
+    commands: ["MAIL FROM:<alice@mx.example.org>", "RCPT TO:<x@y>"],
+  },
+  {
+    name: "root may use another login name, -S wants its own",
+    args: ["-S", "x@y"],
+    setting: { uid: 0 },
+    commands: ["MAIL FROM:<root@mx.example.org>", "RCPT TO:<x@y>"],
+  },
+  {
+    name: "options of other mailers are passed over",
+    args: ["-oi", "-oem", "-em", "-B", "8BITMIME", "-L", "tag", "-A", "c", "-x", "-i", "-m", "-f", "a@b", "--", "x@y"],
+    commands: ["MAIL FROM:<a@b>", "RCPT TO:<x@y>"],
+  },
+];
+for (const { name, args, stdin = "Subject: x\n\nbody\n", setting, commands } of dialogues) {
+  Deno.test(`sendmail: ${name}`, async () => {
+    const ran = await run(args, stdin, setting);
+    equal(ran.stderr, "");
+    deepEqual(ran.commands, ["EHLO localhost", ...commands, "DATA", "QUIT"]);
+    equal(ran.status, 0);
+  });
+}
+
+const refusals: { at: string; setting: Setting; status: number; stderr: string }[] = [
+  {
+    at: "the sender",
+    setting: { refusals: { MAIL: "550 5.7.1 Not you" } },
+    status: 70,
+    stderr: "sendmail: command failed: 550 5.7.1 Not you\n",
+  },
+  {
+    at: "one of two recipients",
+    setting: { refusals: { "RCPT TO:<b@y>": "550 Invalid recipient: <b@y>" } },
+    status: 70,
+    stderr: "sendmail: command failed: 550 Invalid recipient: <b@y>\n",
+  },
+  {
+    at: "the message",
+    setting: { refusals: { END: "452 4.3.1 Disk full" } },
+    status: 70,
+    stderr: "sendmail: command failed: 452 4.3.1 Disk full\n",
+  },
+  {
+    at: "the connection",
+    setting: { refusals: { GREETING: "421 4.3.2 Service paused" } },
+    status: 69,
+    stderr: "sendmail: smtpd takes no mail: 421 4.3.2 Service paused\n",
+  },
+];
+for (const { at, setting, status, stderr } of refusals) {
+  Deno.test(`sendmail exits ${status} and keeps a dead letter when ${at} is refused`, async () => {
+    const ran = await run(["a@y", "b@y"], "From: a@b\nDate: d\n\nbody\n", setting);
+    equal(ran.stderr, stderr);
+    equal(ran.status, status);
+    equal(ran.deadLetter, "\nFrom: a@b\nDate: d\n\nbody\n\n");
+    ok(!ran.commands.includes("DATA") || at === "the message");
+  });
+}
+
+Deno.test("sendmail -v shows the dialogue", async () => {
+  const ran = await run(["-v", "-f", "a@b", "x@y"], "Subject: x\n\n");
+  match(ran.stdout, /^<<< 220 test ESMTP\n>>> EHLO localhost\n<<< 250 test\n/);
+  match(ran.stdout, />>> RCPT TO:<x@y>\n<<< 250 ok\n>>> DATA\n<<< 354 go\n>>> \.\n<<< 250 2\.0\.0 queued\n>>> QUIT\n/);
+});
+
+const mistakes: { args: string[]; stdin?: string; status: number; stderr: RegExp }[] = [
+  { args: [], status: 70, stderr: /no recipients/ },
+  { args: ["-t"], stdin: "Subject: nobody\n\n", status: 70, stderr: /no recipients/ },
+  { args: ["-Z", "x@y"], status: 1, stderr: /unknown option -- Z\nusage: sendmail/ },
+  { args: ["-f"], status: 1, stderr: /requires an argument -- f/ },
+  { args: ["-q"], status: 70, stderr: /no queue run/ },
+  { args: ["-N", "always", "x@y"], status: 1, stderr: /invalid value of -N/ },
+  { args: ["-f", "a@b\r\nRCPT TO:<evil@x>", "x@y"], status: 70, stderr: /malformed address/ },
+];
+for (const { args, stdin = "Subject: x\n\n", status, stderr } of mistakes) {
+  Deno.test(`sendmail ${JSON.stringify(args)} exits ${status} without a word to the server`, async () => {
+    const ran = await run(args, stdin);
+    match(ran.stderr, stderr);
+    equal(ran.status, status);
+    deepEqual(ran.commands, []);
+  });
+}
+
+Deno.test("sendmail keeps the mail while the daemon is down, recipients of -t and Bcc spelled out, and exits 75", async () => {
+  const stdin = "From: a@b\r\nTo: t@x\r\nBcc: hidden@x\r\n\r\nbody";
+  const ran = await run(["-t", "-F", "Me"], stdin, { down: true });
+  equal(ran.stderr, "");
+  equal(ran.status, 75);
+  deepEqual(ran.offline, ["-F|Me|--|t@x|hidden@x\nFrom: a@b\nTo: t@x\n\nbody\n"]);
+});
+
+Deno.test("sendmail cannot keep an argument with a bar: dead letter, exit 70", async () => {
+  const ran = await run(["-F", "a|b", "x@y"], "Subject: x\n\n", { down: true });
+  match(ran.stderr, /contains a bar/);
+  equal(ran.status, 70);
+  deepEqual(ran.offline, []);
+  match(ran.deadLetter, /Subject: x/);
+});
+
+Deno.test("replayOffline submits what was kept as its owner, removes it, and leaves what is refused", async () => {
+  await withFolder(async (folder) => {
+    const heard: Heard = { commands: [], messages: [] };
+    const log: string[] = [];
+    await Deno.mkdir(`${folder}/offline`);
+    const keep = (name: string, text: string) => Deno.writeTextFile(`${folder}/offline/${name}`, text, { mode: 0o600 });
+    await keep("1700000000.aaaaaaaaaa", "-F|Me|--|t@x|hidden@x\nSubject: first\n\nbody\n");
+    await keep("1700000001.bbbbbbbbbb", "-f|<>|--|no@x\nSubject: second\n\nbody\n");
+    await keep("1700000002.cccccccccc", "--|x@y\n\nall body\n");
+    await Deno.writeTextFile(`${folder}/secret`, "secret\n", { mode: 0o600 });
+    await Deno.link(`${folder}/secret`, `${folder}/offline/1700000003.dddddddddd`);
+    await Deno.symlink(`${folder}/secret`, `${folder}/offline/1700000004.eeeeeeeeee`);
+    await keep("notes.txt", "not ours\n");
+    const uid = Deno.uid()!;
+    const options = {
+      spool: folder,
+      submissionSocket: `${folder}/s.sock`,
+      mailname: "mx.example.org",
+      passwd: `owner:x:${uid}:${uid}:The Owner:/:/bin/sh\n`,
+      log: (_level: string, text: string) => void log.push(text),
+    };
+    await withServer(`${folder}/s.sock`, smtpServer(heard, { "RCPT TO:<no@x>": "550 5.1.1 No" }), async () => {
+      equal(await replayOffline(options), 2);
+    });
+    const left: string[] = [];
+    for await (const { name } of Deno.readDir(`${folder}/offline`)) left.push(name);
+    deepEqual(left.sort(), [
+      "1700000001.bbbbbbbbbb",
+      "1700000003.dddddddddd",
+      "1700000004.eeeeeeeeee",
+      "notes.txt",
+    ]);
+    deepEqual(log, [
+      "warn: offline message 1700000001.bbbbbbbbbb stays: 550 5.1.1 No",
+      "warn: offline message 1700000003.dddddddddd stays: it is not a plain file",
+    ]);
+    match(heard.messages[0]!, /^Subject: first\r\nFrom: Me <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nbody\r\n$/);
+    match(heard.messages[1]!, /^From: The Owner <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nall body\r\n$/);
+    ok(heard.commands.includes("RCPT TO:<hidden@x>"));
+    ok(heard.commands.includes("MAIL FROM:<>"));
+  });
+});
+
+Deno.test("replayOffline without an offline folder has nothing to do", async () => {
+  await withFolder(async (folder) => {
+    const options = { spool: folder, submissionSocket: "/nonexistent", mailname: "m", passwd: "", log: () => {} };
+    equal(await replayOffline(options), 0);
+  });
+});
+
+Deno.test("sendmail -bi in any place means newaliases", () => {
+  deepEqual(readSendmailOptions(["-v", "-bi"]), { kind: "newaliases" });
+});
+
+const lists: [string, string[]][] = [
+  ["a@b", ["a@b"]],
+  ["a, b@c,, ", ["a", "b@c"]],
+  ['"Doe, John" <john@x>, jane@x (Jane, D.)', ["john@x", "jane@x"]],
+  ["Undisclosed recipients:;", []],
+  ["Team: a@x, B <b@x>; c@x", ["a@x", "b@x", "c@x"]],
+  ['"john doe"@x', ['"john doe"@x']],
+  ['"a,b"@x, "q\\"q"@y', ['"a,b"@x', '"q\\"q"@y']],
+  ["a @ b . c", ["a@b.c"]],
+  ["<@relay.x,@other.x:user@y>", ["user@y"]],
+  ["user@[IPv6:2001:db8::1]", ["user@[IPv6:2001:db8::1]"]],
+  ["A <a@x> , <>", ["a@x"]],
+  ["(only a (nested) comment)", []],
+  ["jürgen@x", ["jürgen@x"]],
+];
+for (const [text, want] of lists) {
+  Deno.test(`parseAddressList(${JSON.stringify(text)})`, () => deepEqual(parseAddressList(text), want));
+}
+
+const froms: [string, string][] = [
+  ["", "<a@b>"],
+  ["Plain Name", "Plain Name <a@b>"],
+  ['Bob "Bo" B.', '"Bob \\"Bo\\" B." <a@b>'],
+  ["Jürgen", "=?UTF-8?B?SsO8cmdlbg==?= <a@b>"],
+  ["two\nlines", "two lines <a@b>"],
+];
+for (const [name, want] of froms) {
+  Deno.test(`formatFrom(${JSON.stringify(name)}) is ${want}`, () => equal(formatFrom(name, "a@b"), want));
+}
+
+Deno.test("formatDate() is RFC 5322's, east and west", () => {
+  equal(formatDate(NOW, 0), "Fri, 2 Jan 2026 03:04:05 +0000");
+  equal(formatDate(NOW, 330), "Fri, 2 Jan 2026 08:34:05 +0530");
+  equal(formatDate(NOW, -240), "Thu, 1 Jan 2026 23:04:05 -0400");
+});
+
+Deno.test("whoIs() knows accounts, and calls others anonymous", () => {
+  equal(whoIs(PASSWD, 1001, undefined).name, "bob");
+  equal(whoIs(PASSWD, 0, "alice").name, "alice");
+  equal(whoIs(PASSWD, 4711, "alice").name, "anonymous");
+});
+
+const encodings: [string, string][] = [
+  ["plain\n", "plain\n"],
+  ["a=b\n", "a=3Db\n"],
+  ["blank at the end \nand\t\n", "blank at the end=20\nand=09\n"],
+  ["ü\n", "=C3=BC\n"],
+  [`${"x".repeat(76)}\n`, `${"x".repeat(76)}\n`],
+  [`${"x".repeat(77)}\n`, `${"x".repeat(75)}=\nxx\n`],
+  [`${"x".repeat(74)}ü\n`, `${"x".repeat(74)}=\n=C3=BC\n`],
+];
+for (const [text, want] of encodings) {
+  Deno.test(`encodeQuotedPrintable(${JSON.stringify(text)})`, () => {
+    equal(new TextDecoder().decode(encodeQuotedPrintable(new TextEncoder().encode(text))), want);
+  });
+}

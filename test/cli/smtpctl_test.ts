@@ -1,0 +1,274 @@
+/** smtpctl: words, what goes to the daemon, what is printed, exit statuses. */
+
+import { deepEqual, equal, match } from "node:assert/strict";
+import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
+import { smtpctlMain } from "../../src/cli/smtpctl.ts";
+import { MonitorPrinter } from "../../src/cli/monitor.ts";
+import { resolveCommand } from "../../src/cli/words.ts";
+import type { ControlAnswer } from "../../src/control/mod.ts";
+import type { MonitorSample } from "../../src/events/mod.ts";
+import { environment, FakeTerminal, withFolder, withServer } from "./fakes.ts";
+
+const evpid = "7b23f1c8a1b2c3d4", msgid = "7b23f1c8";
+
+const words: readonly { readonly line: string; readonly asks: Record<string, unknown> }[] = [
+  { line: "show queue", asks: { do: "show-queue", message: null } },
+  { line: `show queue ${msgid}`, asks: { do: "show-queue", message: msgid } },
+  { line: "sh q", asks: { do: "show-queue", message: null } },
+  { line: "sh ro", asks: { do: "show-relay", what: "routes" } },
+  { line: "show hosts", asks: { do: "show-relay", what: "hosts" } },
+  { line: "show hostst", asks: { do: "show-relay", what: "hoststats" } },
+  { line: "show relays", asks: { do: "show-relay", what: "relays" } },
+  { line: `show message ${evpid}`, asks: { do: "show-message", message: msgid } },
+  { line: `show message ${msgid.toUpperCase()}`, asks: { do: "show-message", message: msgid } },
+  { line: `show envelope ${evpid}`, asks: { do: "show-envelope", envelope: evpid } },
+  { line: "show stats", asks: { do: "show-stats" } },
+  { line: "show status", asks: { do: "show-status" } },
+  { line: `schedule ${evpid}`, asks: { do: "schedule", target: { envelope: evpid } } },
+  { line: `sc ${msgid}`, asks: { do: "schedule", target: { message: msgid } } },
+  { line: "remove all", asks: { do: "remove", target: "all" } },
+  { line: "pause envelope a", asks: { do: "pause-envelope", target: "all" } },
+  { line: `resume env ${evpid}`, asks: { do: "resume-envelope", target: { envelope: evpid } } },
+  { line: "pause mta", asks: { do: "pause", what: "mta" } },
+  { line: "resume smtp", asks: { do: "resume", what: "smtp" } },
+  { line: "resume route 12", asks: { do: "resume-route", route: 12 } },
+  { line: "log verbose", asks: { do: "log", verbose: true } },
+  { line: "log b", asks: { do: "log", verbose: false } },
+  { line: "trace smtp", asks: { do: "trace", what: "smtp" } },
+  { line: "untrace all", asks: { do: "untrace", what: "all" } },
+  { line: "update table aliases", asks: { do: "update-table", table: "aliases" } },
+  { line: "monitor", asks: { do: "monitor" } },
+  { line: "stop", asks: { do: "stop" } },
+];
+for (const { line, asks } of words) {
+  Deno.test(`"smtpctl ${line}" asks for ${asks.do}`, () => {
+    const resolved = resolveCommand(COMMANDS, line.split(" "));
+    deepEqual(resolved.ok && "request" in resolved.value && resolved.value.request, asks);
+  });
+}
+
+const wrong = [
+  { line: "explode", stderr: "invalid command\n", because: "there is no such word" },
+  {
+    line: "show host",
+    stderr: "possibilities are:\n  show hosts\n  show hoststats\n",
+    because: "two words begin so",
+  },
+  {
+    line: "update",
+    stderr: "possibilities are:\n  update table <str>\n",
+    because: "something is missing",
+  },
+  {
+    line: "pause x",
+    stderr:
+      "possibilities are:\n  pause envelope <evpid>\n  pause envelope <msgid>\n  pause envelope all\n  pause mda\n  pause mta\n  pause smtp\n",
+    because: "the second word is none",
+  },
+  {
+    line: "show envelope 7b23f1c8",
+    stderr: "possibilities are:\n  show envelope <evpid>\n",
+    because: "a message id is not an envelope id",
+  },
+  {
+    line: "remove 0000000000000000",
+    stderr: "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n",
+    because: "no id is all zero",
+  },
+  { line: "log brief now", stderr: "possibilities are:\n  log brief\n", because: "there is a word too many" },
+];
+for (const { line, stderr, because } of wrong) {
+  Deno.test(`"smtpctl ${line}" exits 255: ${because}`, async () => {
+    const terminal = new FakeTerminal();
+    equal(await smtpctlMain(line.split(" "), environment({}), terminal), 255);
+    equal(terminal.stderr, stderr);
+  });
+}
+
+/** Runs one command against a daemon that gives these answers. */
+async function run(line: string, answers: readonly ControlAnswer[]) {
+  const terminal = new FakeTerminal();
+  let status = -1;
+  let heard = "";
+  await withFolder(async (folder) => {
+    const path = `${folder}/c.sock`;
+    await withServer(path, (socket) => {
+      socket.on("data", (bytes) => {
+        heard += bytes.toString();
+        if (!heard.endsWith("\n")) return;
+        // In two pieces, so that lines do not come whole.
+        const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
+        socket.write(text.slice(0, 5));
+        socket.end(text.slice(5));
+      });
+    }, async () => {
+      status = await smtpctlMain(line.split(" "), environment({ SMTPD_SOCKET: path }), terminal);
+    });
+  });
+  return { status, heard, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+const talks: {
+  line: string;
+  answers: ControlAnswer[];
+  status: number;
+  stdout?: string;
+  stderr?: string;
+  because: string;
+}[] = [
+  {
+    line: "show queue",
+    answers: [{ line: "one|" }, { line: "two|" }, { ok: true }],
+    status: 0,
+    stdout: "one|\ntwo|\n",
+    because: "a listing is printed as it is",
+  },
+  { line: "show queue", answers: [{ ok: true }], status: 0, stdout: "", because: "an empty queue prints nothing" },
+  {
+    line: `show message ${msgid}`,
+    answers: [{ bytes: btoa("Subject: x\n\n") }, { bytes: btoa("body\n") }, { ok: true }],
+    status: 0,
+    stdout: "Subject: x\n\nbody\n",
+    because: "a message is printed as it is",
+  },
+  {
+    line: `show message ${msgid}`,
+    answers: [{ ok: false, error: "unable to retrieve message" }],
+    status: 1,
+    stderr: "smtpctl: unable to retrieve message\n",
+    because: "there is none",
+  },
+  {
+    line: "remove all",
+    answers: [{ ok: true, count: 0 }],
+    status: 0,
+    stdout: "0 envelope removed\n",
+    because: "none is singular",
+  },
+  {
+    line: `schedule ${msgid}`,
+    answers: [{ ok: true, count: 1 }],
+    status: 0,
+    stdout: "1 envelope scheduled\n",
+    because: "one is singular",
+  },
+  {
+    line: "pause envelope all",
+    answers: [{ ok: true, count: 2 }],
+    status: 0,
+    stdout: "2 envelopes paused\n",
+    because: "two are plural",
+  },
+  {
+    line: "resume envelope all",
+    answers: [{ ok: true, count: 12 }],
+    status: 0,
+    stdout: "12 envelopes resumed\n",
+    because: "the verb follows the command",
+  },
+  { line: "pause mda", answers: [{ ok: true }], status: 0, stdout: "command succeeded\n", because: "it was done" },
+  {
+    line: "pause mda",
+    answers: [{ ok: false, error: "" }],
+    status: 1,
+    stdout: "command failed\n",
+    because: "it was paused already",
+  },
+  {
+    line: "update table x",
+    answers: [{ ok: false, error: "No such table" }],
+    status: 1,
+    stdout: "command failed: No such table\n",
+    because: "the daemon says why",
+  },
+  {
+    line: "stop",
+    answers: [{ ok: false, error: "need root privileges", denied: true }],
+    status: 1,
+    stderr: "smtpctl: need root privileges\n",
+    because: "the daemon does not obey this user",
+  },
+  {
+    line: "show stats",
+    answers: [{ line: "uptime=1" }],
+    status: 1,
+    stderr: "smtpctl: The daemon closed the connection before it answered\n",
+    because: "a listing that is cut is no listing",
+  },
+];
+for (const { line, answers, status, stdout = "", stderr = "", because } of talks) {
+  Deno.test(`"smtpctl ${line}" exits ${status} and prints what it should: ${because}`, async () => {
+    const ran = await run(line, answers);
+    equal(ran.stderr, stderr);
+    if (status === 0 || stdout !== "") equal(ran.stdout, stdout);
+    equal(ran.status, status);
+    equal(ran.heard.split("\n").length, 2);
+  });
+}
+
+Deno.test("smtpctl without a daemon says so and exits 1", async () => {
+  await withFolder(async (folder) => {
+    const terminal = new FakeTerminal();
+    equal(await smtpctlMain(["show", "stats"], environment({ SMTPD_SOCKET: `${folder}/none` }), terminal), 1);
+    equal(terminal.stderr, "smtpctl: smtpd doesn't seem to be running\n");
+  });
+});
+
+Deno.test("smtpctl refuses what needs no daemon: unknown traces, encrypt, no command at all", async () => {
+  const rows: [string[], RegExp][] = [
+    [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense\n$/],
+    [["encrypt", "secret"], /^smtpctl: encrypt is not supported yet\n$/],
+    [[], /^usage: smtpctl command/],
+  ];
+  for (const [args, stderr] of rows) {
+    const terminal = new FakeTerminal();
+    equal(await smtpctlMain(args, environment({ SMTPD_SOCKET: "/nonexistent/c.sock" }), terminal), 1);
+    match(terminal.stderr, stderr);
+  }
+});
+
+const zero: MonitorSample = {
+  sessions: 0,
+  connects: 0,
+  disconnects: 0,
+  envelopes: 0,
+  enqueued: 0,
+  ok: 0,
+  tempfail: 0,
+  permfail: 0,
+  loop: 0,
+  expired: 0,
+  removed: 0,
+  bounces: 0,
+};
+const HEADING = "--- client ---  -- envelope --   ---- relay/delivery --- ------- misc -------\n" +
+  "curr conn disc  curr  enq  deq   ok tmpfail prmfail loop expire remove bounce\n";
+
+Deno.test("monitor prints whole numbers first, then what they grew by", () => {
+  const printer = new MonitorPrinter();
+  const first = {
+    ...zero,
+    sessions: 3,
+    connects: 100,
+    disconnects: 97,
+    envelopes: 5,
+    enqueued: 20,
+    ok: 14,
+    bounces: 1,
+  };
+  equal(
+    printer.next(first),
+    HEADING + "   3  100   97     5   20   15   14       0       0    0      0      0      1\n",
+  );
+  equal(
+    printer.next({ ...first, connects: 102, disconnects: 100, sessions: 2, enqueued: 22, envelopes: 6, ok: 15 }),
+    "   2    2    3     6    2    1    1       0       0    0      0      0      0\n",
+  );
+});
+
+Deno.test("monitor repeats its heading every 25 samples, behind a blank line", () => {
+  const printer = new MonitorPrinter();
+  const text = Array.from({ length: 51 }, () => printer.next(zero)).join("");
+  equal(text.split(HEADING).length - 1, 3);
+  equal(text.split(`\n\n${HEADING}`).length - 1, 2);
+});
