@@ -1,0 +1,137 @@
+/** Whether a relay opens another connection now, and by which route. Pure: state and clock in, decision out. */
+
+import type { RelayLimits } from "../config/mod.ts";
+import type { Exchanger } from "./mx.ts";
+import { ofFamily } from "./mx.ts";
+import type { Route, RouteTable } from "./routes.ts";
+
+/** How a relay stands. Times in ms. */
+export interface Standing {
+  readonly domain: string;
+  readonly exchangers: readonly Exchanger[];
+  readonly limits: RelayLimits;
+  /** Tasks that no session has taken. */
+  readonly pending: number;
+  /** Sessions in all; those that wait for work; those that mail has gone through. */
+  readonly connections: number;
+  readonly idle: number;
+  readonly ready: number;
+  /** When a session last took a task, and when the last connection was begun. */
+  readonly lastTakenAt: number;
+  readonly lastConnectAt: number;
+  /** The administrator named this host: he wants it to be used to the full when work piles up. */
+  readonly smarthost: boolean;
+  /** A session that went well has just ended as agreed: its successor grows nothing and need not wait. */
+  readonly successor: boolean;
+}
+
+export type Choice =
+  | { readonly kind: "connect"; readonly exchanger: Exchanger; readonly route: Route }
+  /** Ask again at this time, or when something changes. */
+  | { readonly kind: "wait"; readonly until: number }
+  /** Enough connections. */
+  | { readonly kind: "enough" }
+  /** No way out. */
+  | { readonly kind: "none"; readonly text: string };
+
+/** When a limit is reached; a session that ends asks again at once. */
+const LIMIT_RETRY_MS = 5_000;
+/** Tasks for each connection that make a pile. */
+const PILE = 10;
+/** A task that nobody has taken for so long gets a connection of its own. */
+const STALL_MS = 2_000;
+
+export function chooseRoute(standing: Standing, table: RouteTable, now: number): Choice {
+  const wanted = connectionWanted(standing, now);
+  if (wanted !== null) return wanted;
+  const { limits, exchangers } = standing;
+  const usable = ofFamily(exchangers, limits.family);
+  if (exchangers.length === 0) return { kind: "none", text: "No MX found for destination" };
+  if (usable.length === 0) return { kind: "none", text: "Address family mismatch on destination MXs" };
+  const hurried = isPile(standing);
+  const blocked = relayBlockedUntil(standing, table, now, hurried);
+  if (blocked > now && !allDisabled(usable, table, now)) return { kind: "wait", until: blocked };
+  return walk(usable, standing, table, now, hurried);
+}
+
+/** null when another connection is wanted. */
+function connectionWanted(standing: Standing, now: number): Choice | null {
+  const { pending, connections, idle, ready, lastTakenAt } = standing;
+  if (pending === 0 || pending <= idle) return { kind: "enough" };
+  if (connections > 2 && connections >= pending / 2) return { kind: "enough" };
+  // Sessions that work take the next task in a moment; only what they cannot keep up with needs another connection.
+  const stalledAt = lastTakenAt + STALL_MS;
+  if (ready > 0 && pending <= ready && now < stalledAt) return { kind: "wait", until: stalledAt };
+  return null;
+}
+
+function isPile(standing: Standing): boolean {
+  return standing.smarthost && standing.ready > 0 && standing.pending > PILE * standing.connections;
+}
+
+/** Until when the limits of relay, domain, connector and source forbid a connection. */
+function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, hurried: boolean): number {
+  const { limits, connections, lastConnectAt, successor } = standing;
+  const domain = table.domain(standing.domain);
+  const full = connections >= Math.min(limits.maxConnPerRelay, limits.maxConnPerConnector) ||
+    domain.connections >= limits.maxConnPerDomain || table.connections >= limits.maxConnPerSource;
+  if (full) return now + LIMIT_RETRY_MS;
+  if (hurried || successor) return now;
+  return Math.max(
+    now,
+    lastConnectAt + limits.connDelayRelay * 1000,
+    lastConnectAt + limits.connDelayConnector * 1000,
+    domain.lastConnectAt + limits.connDelayDomain * 1000,
+    table.lastConnectAt + limits.connDelaySource * 1000,
+  );
+}
+
+function allDisabled(list: readonly Exchanger[], table: RouteTable, now: number): boolean {
+  return list.every(({ address }) => table.route(address, now).disabled !== null);
+}
+
+/** By ascending preference; a worse one only when all better ones are in error, not when they only have to wait. */
+function walk(
+  list: readonly Exchanger[],
+  standing: Standing,
+  table: RouteTable,
+  now: number,
+  hurried: boolean,
+): Choice {
+  let rejects = false;
+  for (let start = 0; start < list.length;) {
+    const { preference } = list[start]!;
+    let end = start;
+    let best: { exchanger: Exchanger; route: Route } | null = null;
+    let until = Infinity;
+    for (; end < list.length && list[end]!.preference === preference; end++) {
+      const exchanger = list[end]!;
+      const route = table.route(exchanger.address, now);
+      if (route.disabled !== null) {
+        rejects ||= route.disabled === "rejects";
+        continue;
+      }
+      const free = routeBlockedUntil(route, standing, now, hurried);
+      if (free > now) until = Math.min(until, free);
+      else if (best === null || route.connections < best.route.connections) best = { exchanger, route };
+    }
+    if (best !== null) return { kind: "connect", ...best };
+    if (until < Infinity) return { kind: "wait", until };
+    start = end;
+  }
+  return { kind: "none", text: rejects ? "Destination seems to reject all mails" : "Network error on destination MXs" };
+}
+
+function routeBlockedUntil(route: Route, { limits, successor }: Standing, now: number, hurried: boolean): number {
+  // On probation one connection is enough to find out.
+  if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;
+  if (route.connections >= limits.maxConnPerRoute) return now + LIMIT_RETRY_MS;
+  if (route.host.connections >= limits.maxConnPerHost) return now + LIMIT_RETRY_MS;
+  if ((hurried || successor) && !route.fresh) return now;
+  return Math.max(
+    now,
+    route.lastConnectAt + limits.connDelayRoute * 1000,
+    route.lastDisconnectAt + limits.reconnDelayRoute * 1000,
+    route.host.lastConnectAt + limits.connDelayHost * 1000,
+  );
+}

@@ -1,0 +1,119 @@
+/** Between the queue and a session: opens the message of a task, says what to send, and tells outcomes to queue and log. */
+
+import type { RelayAction } from "../config/mod.ts";
+import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
+import type { RecipientResult, Transaction } from "../smtp/client/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { Message, Messages } from "./messages.ts";
+import { failureOutcome, outcomeOf } from "./result.ts";
+import { rewriteSender } from "./target.ts";
+import type { Task } from "./tasks.ts";
+
+/** Who dealt with the message, for the log. */
+export interface Way {
+  readonly session: string;
+  /** Local address, "-" for none. */
+  readonly source: string;
+  /** `IP (PTR)`, or the domain when it never came to a connection. */
+  readonly relay: string;
+  readonly relaysDsn: boolean;
+  readonly domain: string;
+}
+
+/** What the administrator sees of a destination. */
+export interface HostStatus {
+  /** ms since the epoch. */
+  readonly at: number;
+  readonly status: string;
+}
+
+/** Domains whose last status is remembered. */
+const STATUS_LIMIT = 10_000;
+
+export class Courier {
+  /** Last status of each destination domain, the latest last. */
+  readonly statuses: Map<string, HostStatus> = new Map();
+  readonly #messages: Messages;
+  readonly #report: Report;
+  readonly #clock: Clock;
+  /** Called with the ids of a task that are settled or gone. */
+  readonly #done: (ids: readonly EnvelopeId[]) => void;
+
+  constructor(messages: Messages, report: Report, clock: Clock, done: (ids: readonly EnvelopeId[]) => void) {
+    this.#messages = messages;
+    this.#report = report;
+    this.#clock = clock;
+    this.#done = done;
+  }
+
+  /** null when there is nothing to send: all is settled then. */
+  async open(task: Task): Promise<Message | null> {
+    const opened = await this.#messages.open(task);
+    if (typeof opened === "string") {
+      this.#report({ type: "log", level: "warn", text: `warn: relay: Cannot read message ${task.message}: ${opened}` });
+      for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", opened));
+      this.#done(task.ids);
+      return null;
+    }
+    if (opened.envelopes.length > 0) return opened;
+    // Removed while it waited.
+    this.#done(task.ids);
+    return null;
+  }
+
+  /** The sender and what it asks for are those of the first envelope: they belong to the message. */
+  transaction({ envelopes, body }: Message, action: RelayAction): Transaction {
+    const { sender, dsn } = envelopes[0]!;
+    return {
+      sender: rewriteSender(sender, action.mailFrom),
+      ret: dsn.ret,
+      envid: dsn.envid,
+      recipients: envelopes.map(({ dest, dsn }) => ({
+        address: formatMailbox(dest),
+        notify: dsn.notify,
+        orcpt: dsn.orcpt,
+      })),
+      body,
+    };
+  }
+
+  settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {
+    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomeOf(results[index]!, way.relaysDsn), way));
+    this.#done(task.ids);
+  }
+
+  /** All of a task for a reason found here. */
+  async fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string): Promise<void> {
+    const message = await this.open(task);
+    if (message === null) return;
+    const way: Way = { session: "0000000000000000", source: "-", relay: domain, relaysDsn: false, domain };
+    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, text), way);
+    this.#done(task.ids);
+  }
+
+  #settle(envelope: Envelope, outcome: Outcome, way: Way): void {
+    this.#messages.settle(envelope.id, outcome);
+    this.#remember(way.domain, outcome.text);
+    this.#report({
+      type: "delivery",
+      agent: "mta",
+      session: way.session,
+      envelope: envelope.id,
+      from: envelope.sender,
+      to: envelope.dest,
+      rcpt: envelope.rcpt,
+      delayMs: this.#clock.now() - envelope.createdAt,
+      outcome: outcome.result,
+      stat: outcome.text,
+      source: way.source,
+      relay: way.relay,
+    });
+  }
+
+  #remember(domain: string, status: string): void {
+    this.statuses.delete(domain);
+    this.statuses.set(domain, { at: this.#clock.now(), status });
+    if (this.statuses.size > STATUS_LIMIT) this.statuses.delete(this.statuses.keys().next().value!);
+  }
+}

@@ -1,0 +1,259 @@
+/** All mail that goes one way: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
+
+import type { RelayLimits } from "../config/mod.ts";
+import { chooseRoute, type Standing } from "./choose.ts";
+import type { Clock } from "./clock.ts";
+import type { Exchanger, Exchangers } from "./mx.ts";
+import type { Route, RouteTable } from "./routes.ts";
+import type { Ending, Session, SessionOwner } from "./session.ts";
+import type { Target } from "./target.ts";
+import { type Task, TaskQueue } from "./tasks.ts";
+
+/** What a relay needs of the house. */
+export interface RelayTools {
+  readonly clock: Clock;
+  readonly table: RouteTable;
+  /** A line for the log. */
+  log(text: string): void;
+  /** Where the mail of the target goes. Never rejects. */
+  find(target: Target): Promise<Exchangers>;
+  /** A new session; it is not running yet. */
+  session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
+  fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string): Promise<void>;
+  /** The relay has neither tasks nor sessions: forget it. */
+  empty(relay: Relay): void;
+}
+
+export class Relay implements SessionOwner {
+  readonly target: Target;
+  readonly limits: RelayLimits;
+  readonly #tools: RelayTools;
+  readonly #tasks = new TaskQueue();
+  readonly #sessions = new Set<Session>();
+  readonly #idle = new Set<Session>();
+  /** null until they are known; kept as long as the relay exists. */
+  #exchangers: readonly Exchanger[] | null = null;
+  #finding = false;
+  #failing = 0;
+  #successor = false;
+  #stopped = false;
+  #readyCount = 0;
+  #lastTakenAt = 0;
+  #lastConnectAt = -Infinity;
+  #cancelTimer: (() => void) | null = null;
+  #timerAt = Infinity;
+
+  constructor(target: Target, limits: RelayLimits, tools: RelayTools) {
+    this.target = target;
+    this.limits = limits;
+    this.#tools = tools;
+  }
+
+  // ── for the service ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get tasks(): number {
+    return this.#tasks.length;
+  }
+  get connections(): number {
+    return this.#sessions.size;
+  }
+  get lastConnectAt(): number {
+    return this.#lastConnectAt;
+  }
+  /** When it will look again whether to connect; Infinity for no such plan. */
+  get timerAt(): number {
+    return this.#timerAt;
+  }
+  get finding(): boolean {
+    return this.#finding;
+  }
+
+  accept(task: Task): void {
+    // A pile begins: the time that a task has waited counts from now.
+    if (this.#tasks.length === 0) this.#lastTakenAt = this.#tools.clock.now();
+    this.#tasks.push(task);
+    this.#drain();
+  }
+
+  /** Takes out all tasks that no session has begun. */
+  clear(): Task[] {
+    const tasks = this.#tasks.clear();
+    this.#settleDown();
+    return tasks;
+  }
+
+  /** A route was enabled, or time has passed. */
+  wake(): void {
+    this.#drain();
+  }
+
+  /** No new connections; sessions end after the transaction that runs. */
+  stop(): void {
+    this.#stopped = true;
+    this.#setTimer(Infinity);
+    for (const session of this.#sessions) session.stop();
+  }
+
+  // ── for the sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  next(): Task | null {
+    if (this.#stopped) return null;
+    const task = this.#tasks.shift();
+    if (task === undefined) return null;
+    this.#lastTakenAt = this.#tools.clock.now();
+    return task;
+  }
+
+  ready(session: Session): void {
+    this.#readyCount++;
+    this.#tools.table.ready(session.route);
+  }
+
+  idle(session: Session): void {
+    this.#idle.add(session);
+    this.#drain();
+  }
+
+  crowded(): boolean {
+    return this.#sessions.size > 1;
+  }
+
+  putBack(task: Task): void {
+    this.#tasks.putBack(task);
+  }
+
+  ended(session: Session, ending: Ending): void {
+    const { clock, table } = this.#tools;
+    this.#sessions.delete(session);
+    this.#idle.delete(session);
+    if (ending.ready) this.#readyCount--;
+    table.disconnected(session.route, this.target.domain, clock.now());
+    if (ending.rejects) this.#disable(session.route, 2, "rejects");
+    else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
+      this.#disable(session.route, 1, "network");
+    }
+    this.#successor ||= ending.fullTerm;
+    this.#drain();
+    this.#settleDown();
+  }
+
+  #disable(route: Route, penalty: number, why: "network" | "rejects"): void {
+    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now());
+    this.#tools.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
+  }
+
+  // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #drain(): void {
+    for (const session of this.#idle) {
+      const task = this.next();
+      if (task === null) break;
+      this.#idle.delete(session);
+      session.assign(task);
+    }
+    if (this.#tasks.length === 0 || this.#stopped) return this.#setTimer(Infinity);
+    if (this.#exchangers === null) return void this.#find();
+    while (this.#connect(this.#exchangers));
+  }
+
+  /** True when it began a connection and may want another. */
+  #connect(exchangers: readonly Exchanger[]): boolean {
+    const { clock, table } = this.#tools;
+    const now = clock.now();
+    const choice = chooseRoute(this.#standing(exchangers), table, now);
+    switch (choice.kind) {
+      case "enough":
+        return false;
+      case "wait":
+        this.#setTimer(choice.until);
+        return false;
+      case "none":
+        return this.#noWay(choice.text);
+      case "connect":
+        this.#open(choice.route, choice.exchanger, now);
+        return true;
+    }
+  }
+
+  #standing(exchangers: readonly Exchanger[]): Standing {
+    return {
+      domain: this.target.domain,
+      exchangers,
+      limits: this.limits,
+      pending: this.#tasks.length,
+      connections: this.#sessions.size,
+      idle: this.#idle.size,
+      ready: this.#readyCount,
+      lastTakenAt: this.#lastTakenAt,
+      lastConnectAt: this.#lastConnectAt,
+      smarthost: !this.target.mx,
+      successor: this.#successor,
+    };
+  }
+
+  #open(route: Route, exchanger: Exchanger, now: number): void {
+    this.#successor = false;
+    this.#lastConnectAt = now;
+    this.#tools.table.connecting(route, this.target.domain, now);
+    const session = this.#tools.session(this, route, exchanger);
+    this.#sessions.add(session);
+    session.run();
+  }
+
+  /** Sessions that still work will see to the tasks; without any there is nothing to wait for. */
+  #noWay(text: string): false {
+    this.#setTimer(Infinity);
+    if (this.#sessions.size === 0) this.#fail("tempfail", text);
+    return false;
+  }
+
+  async #find(): Promise<void> {
+    if (this.#finding) return;
+    this.#finding = true;
+    const found = await this.#tools.find(this.target);
+    this.#finding = false;
+    if (found.ok) {
+      this.#exchangers = found.list;
+      this.#drain();
+    } else {
+      this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
+      this.#fail(found.result, found.text);
+    }
+    this.#settleDown();
+  }
+
+  /** All waiting tasks, one after another: each opens its message. */
+  async #fail(result: "tempfail" | "permfail", text: string): Promise<void> {
+    this.#failing++;
+    for (const task of this.#tasks.clear()) await this.#tools.fail(task, result, text, this.target.domain);
+    this.#failing--;
+    this.#drain();
+    this.#settleDown();
+  }
+
+  #setTimer(at: number): void {
+    // An earlier look finds out for itself that it has to wait longer.
+    if (at !== Infinity && this.#timerAt <= at) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    this.#timerAt = at;
+    if (at === Infinity) return;
+    this.#cancelTimer = this.#tools.clock.after(Math.max(0, at - this.#tools.clock.now()), () => {
+      this.#cancelTimer = null;
+      this.#timerAt = Infinity;
+      this.#drain();
+    });
+  }
+
+  #settleDown(): void {
+    if (this.#tasks.length > 0 || this.#sessions.size > 0 || this.#finding || this.#failing > 0) return;
+    this.#setTimer(Infinity);
+    this.#tools.empty(this);
+  }
+}
+
+/** As the log and `show routes` write it; `[]` is any local address. */
+export function routeName(route: Route): string {
+  const { address, name } = route.host;
+  return `[] <-> ${address} (${name || address})`;
+}

@@ -1,0 +1,156 @@
+/**
+ * What is known of the ways out: hosts, routes (local source and host), how many connections each has, when they began and ended, and the
+ * penalty of those that failed. Pure state with the clock as an argument (ms); timers are the caller's.
+ */
+
+/** A remote address. */
+export interface Host {
+  readonly address: string;
+  /** Name by reverse DNS; "" until it is known. */
+  name: string;
+  connections: number;
+  /** When a connection to it was last begun; −Infinity for never. */
+  lastConnectAt: number;
+}
+
+/** From any local address to one host. */
+export interface Route {
+  readonly id: number;
+  readonly host: Host;
+  connections: number;
+  /** No session was ready yet since it was made or enabled again. */
+  fresh: boolean;
+  /** Failed sessions in all. */
+  errors: number;
+  penalty: number;
+  /** Why it must not be used; null when it may. */
+  disabled: "network" | "rejects" | null;
+  enabledAt: number;
+  lastConnectAt: number;
+  lastDisconnectAt: number;
+}
+
+/** 15 s · penalty², an hour at most. */
+const PENALTY_BASE_MS = 15_000;
+const PENALTY_MAX_MS = 3_600_000;
+/** Hosts that are remembered. Those without connection and penalty are forgotten first. */
+const MAX_HOSTS = 10_000;
+
+export class RouteTable {
+  readonly #routes = new Map<string, Route>();
+  readonly #domains = new Map<string, { connections: number; lastConnectAt: number }>();
+  #nextId = 1;
+  /** Connections of this isolate in all, and when the last began. All have the same source: any. */
+  connections = 0;
+  lastConnectAt = -Infinity;
+  /** Called when a route is back in use because its time is over. */
+  onenabled: (route: Route) => void = () => {};
+
+  get size(): number {
+    return this.#routes.size;
+  }
+
+  routes(): Iterable<Route> {
+    return this.#routes.values();
+  }
+
+  byId(id: number): Route | undefined {
+    for (const route of this.#routes.values()) if (route.id === id) return route;
+    return undefined;
+  }
+
+  /** The route to an address, made when it is new. */
+  route(address: string, now: number): Route {
+    const known = this.#routes.get(address);
+    if (known !== undefined) {
+      if (known.disabled !== null && known.enabledAt <= now) this.#enable(known);
+      if (known.penalty > 0 && known.disabled === null && known.enabledAt + PENALTY_MAX_MS <= now) known.penalty = 0;
+      return known;
+    }
+    if (this.#routes.size >= MAX_HOSTS) this.#forget(now);
+    const route: Route = {
+      id: this.#nextId++,
+      host: { address, name: "", connections: 0, lastConnectAt: -Infinity },
+      connections: 0,
+      fresh: true,
+      errors: 0,
+      penalty: 0,
+      disabled: null,
+      enabledAt: 0,
+      lastConnectAt: -Infinity,
+      lastDisconnectAt: -Infinity,
+    };
+    this.#routes.set(address, route);
+    return route;
+  }
+
+  domain(name: string): { connections: number; lastConnectAt: number } {
+    return this.#domains.get(name) ?? { connections: 0, lastConnectAt: -Infinity };
+  }
+
+  connecting(route: Route, domain: string, now: number): void {
+    const known = this.domain(domain);
+    this.#domains.set(domain, { connections: known.connections + 1, lastConnectAt: now });
+    this.connections++;
+    this.lastConnectAt = now;
+    route.connections++;
+    route.lastConnectAt = now;
+    route.host.connections++;
+    route.host.lastConnectAt = now;
+  }
+
+  /** A session got so far that mail can be sent: the route is good. */
+  ready(route: Route): void {
+    route.fresh = false;
+    route.penalty = 0;
+  }
+
+  /** A connection has ended, whatever became of it. */
+  disconnected(route: Route, domain: string, now: number): void {
+    const known = this.domain(domain);
+    if (known.connections <= 1) this.#domains.delete(domain);
+    else this.#domains.set(domain, { ...known, connections: known.connections - 1 });
+    this.connections--;
+    route.connections--;
+    route.host.connections--;
+    route.lastDisconnectAt = now;
+  }
+
+  /** Takes the route out of use for a while, longer each time. The answer is for how long, in ms. */
+  disable(route: Route, penalty: number, why: "network" | "rejects", now: number): number {
+    route.penalty += penalty;
+    const delay = Math.min(PENALTY_BASE_MS * route.penalty ** 2, PENALTY_MAX_MS);
+    route.errors++;
+    route.disabled = why;
+    route.enabledAt = now + delay;
+    return delay;
+  }
+
+  /**
+   * Back in use after its time, on probation. The penalty stays until a session gets ready or an hour has passed, so that a dead host costs
+   * 15, 60, 135 … s; upstream takes one off here and so never gets beyond the first step.
+   */
+  #enable(route: Route): void {
+    route.disabled = null;
+    route.fresh = true;
+    this.onenabled(route);
+  }
+
+  /** The administrator vouches for it. */
+  forgive(route: Route): void {
+    route.disabled = null;
+    route.fresh = true;
+    route.penalty = 0;
+  }
+
+  /** Drops routes that nothing has to be remembered about: no connection, no penalty, unused for a minute; else the oldest unused ones. */
+  #forget(now: number): void {
+    for (const strict of [true, false]) {
+      for (const [address, route] of this.#routes) {
+        if (this.#routes.size <= MAX_HOSTS * 0.9) return;
+        if (route.connections > 0 || (strict && (route.penalty > 0 || route.lastDisconnectAt > now - 60_000))) continue;
+        this.#routes.delete(address);
+      }
+    }
+  }
+}

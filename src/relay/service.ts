@@ -1,0 +1,274 @@
+/** The relay isolate at its doors: jobs from the scheduler, messages from the queue, smarthosts from lookup, outcomes and events out. */
+
+import type { RelayAction } from "../config/mod.ts";
+import { Resolver } from "../dns/mod.ts";
+import type { EnvelopeId } from "../envelope/mod.ts";
+import {
+  Caller,
+  type ControlToRelay,
+  type FromLookup,
+  type Isolate,
+  type Job,
+  PeerGone,
+  Tally,
+  type ToLookup,
+} from "../isolate/mod.ts";
+import type { TlsOptions } from "../smtp/client/mod.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Courier } from "./courier.ts";
+import { Messages } from "./messages.ts";
+import { findExchangers, type Names } from "./mx.ts";
+import { Relay, type RelayTools, routeName } from "./relay.ts";
+import { RouteTable } from "./routes.ts";
+import { Session, type SessionTools } from "./session.ts";
+import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
+import { mxTarget, smarthostTarget, type Target } from "./target.ts";
+import { splitTask } from "./tasks.ts";
+
+/** What tests put in place of the real thing. */
+export interface RelayServiceTools {
+  readonly clock: Clock;
+  readonly names: Names & Pick<Resolver, "reverse">;
+  /** Connect, read and write timeout, ms. */
+  readonly timeoutMs: number;
+  /** Port of MX hosts. */
+  readonly mxPort: number;
+}
+
+/** RFC 5321 §4.5.3.2 asks for 5 minutes where it matters. */
+const TIMEOUT_MS = 300_000;
+/** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
+const BUSY_LIMIT = 50_000;
+/** How long connecting waits for the name of a host, which only the log needs, in ms. */
+const NAME_MS = 500;
+/** How long transactions may go on after the daemon was told to stop, in ms. */
+const STOP_GRACE_MS = 3_000;
+/** Gauges are counted at most so often, in ms. */
+const GAUGE_PERIOD_MS = 250;
+
+/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
+export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
+  const service = new RelayService(isolate, {
+    clock: systemClock,
+    names: new Resolver(isolate.settings.resolver),
+    timeoutMs: TIMEOUT_MS,
+    mxPort: 25,
+    ...tools,
+  });
+  isolate.serve("scheduler-relay", (channel) => {
+    // A new scheduler hands out everything again, in its own order.
+    service.forgetWaiting();
+    channel.onmessage = (job) => service.accept(job);
+  });
+  isolate.serve("control-relay", (channel) => {
+    channel.onmessage = (message) =>
+      channel.send({ type: "shown", call: message.call, lines: service.answer(message) });
+  });
+  isolate.onstop = () => service.stop();
+}
+
+class RelayService {
+  readonly #isolate: Isolate<"relay">;
+  readonly #tools: RelayServiceTools;
+  readonly #lookup: Caller<ToLookup, FromLookup>;
+  readonly #messages: Messages;
+  readonly #courier: Courier;
+  readonly #table = new RouteTable();
+  readonly #relays = new Map<string, Relay>();
+  readonly #relayTools: RelayTools;
+  readonly #tally: Tally;
+  /** Envelopes that are waiting or being sent here: after a restart of its own the scheduler may send them again. */
+  readonly #busy = new Set<EnvelopeId>();
+  #cancelGauges: (() => void) | null = null;
+  #stopped: (() => void) | null = null;
+
+  constructor(isolate: Isolate<"relay">, tools: RelayServiceTools) {
+    this.#isolate = isolate;
+    this.#tools = tools;
+    this.#lookup = new Caller(isolate.ask("relay-lookup"));
+    this.#messages = new Messages(isolate.ask("relay-queue"));
+    this.#courier = new Courier(this.#messages, isolate.report, tools.clock, (ids) => this.#done(ids));
+    this.#tally = new Tally(isolate.report);
+    this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
+    const sessionTools = this.#sessionTools();
+    this.#relayTools = {
+      clock: tools.clock,
+      table: this.#table,
+      log: (text) => this.#log(text),
+      find: (target) => findExchangers(target, tools.names, this.#ownName(target.action)),
+      session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
+      fail: (task, result, text, domain) => this.#courier.fail(task, result, text, domain),
+      empty: (relay) => this.#forget(relay),
+    };
+  }
+
+  // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  accept(job: Job): void {
+    const ids = job.ids.filter((id) => !this.#busy.has(id) && !this.#messages.settledBefore(id));
+    if (ids.length === 0) return;
+    for (const id of ids) this.#busy.add(id);
+    const work = { ...job, ids };
+    const action = this.#isolate.settings.actions[job.action];
+    if (this.#busy.size > BUSY_LIMIT) return this.#refuse(work, "Too many messages are waiting");
+    if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`);
+    if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
+    this.#hand(work, { ...mxTarget(action, job.key), port: this.#tools.mxPort });
+  }
+
+  async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
+    let url: string | null = null;
+    try {
+      const question = { type: "smarthost", action: action.name, domain: job.key } as const;
+      ({ url } = await this.#lookup.ask<"smarthost">(question));
+    } catch (error) {
+      if (!(error instanceof PeerGone)) throw error;
+    }
+    const result = smarthostTarget(action, url);
+    if (result.ok) this.#hand(job, result.target);
+    else this.#refuse(job, result.text);
+  }
+
+  #hand(job: Job, target: Target): void {
+    let relay = this.#relays.get(target.key);
+    if (relay === undefined) {
+      const limits = this.#isolate.settings.domainLimits[target.domain] ?? this.#isolate.settings.limits;
+      relay = new Relay(target, limits, this.#relayTools);
+      this.#relays.set(target.key, relay);
+    }
+    for (const task of splitTask(job.message, job.ids)) relay.accept(task);
+    this.#touchGauges();
+  }
+
+  #refuse(job: Job, text: string): void {
+    for (const task of splitTask(job.message, job.ids)) this.#courier.fail(task, "tempfail", text, job.key);
+  }
+
+  #done(ids: readonly EnvelopeId[]): void {
+    for (const id of ids) this.#busy.delete(id);
+    this.#touchGauges();
+  }
+
+  #forget(relay: Relay): void {
+    if (this.#relays.get(relay.target.key) === relay) this.#relays.delete(relay.target.key);
+    this.#touchGauges();
+    if (this.#relays.size === 0) this.#stopped?.();
+  }
+
+  /** The scheduler has ended: what no session has begun will come again. */
+  forgetWaiting(): void {
+    for (const relay of [...this.#relays.values()]) {
+      for (const task of relay.clear()) this.#done(task.ids);
+    }
+  }
+
+  /** Resolves when the transactions that run are done, or after a while. */
+  async stop(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#stopped = resolve);
+    for (const relay of [...this.#relays.values()]) {
+      relay.stop();
+      relay.clear();
+    }
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => cancel = this.#tools.clock.after(STOP_GRACE_MS, resolve));
+    if (this.#relays.size > 0) await Promise.race([ended, patience]);
+    cancel();
+    this.#cancelGauges?.();
+    this.#tally.flush();
+  }
+
+  // ── what sessions need ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #sessionTools(): SessionTools {
+    return {
+      house: this.#isolate.settings.house,
+      clock: this.#tools.clock,
+      report: this.#isolate.report,
+      courier: this.#courier,
+      timeoutMs: this.#tools.timeoutMs,
+      tlsOptions: (target) => this.#tlsOptions(target.action),
+      hostName: (address) => this.#hostName(address),
+    };
+  }
+
+  #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {
+    const { pki, ca, ciphers } = this.#isolate.settings;
+    const pair = action.pki === null ? undefined : pki[action.pki];
+    return {
+      ca: action.ca === null ? null : ca[action.ca] ?? null,
+      cert: pair?.cert ?? null,
+      key: pair?.key ?? null,
+      ciphers: action.ciphers ?? ciphers,
+      protocols: action.protocols,
+    };
+  }
+
+  /** The name is kept with the host; a slow answer comes in time for the next line. */
+  async #hostName(address: string): Promise<string> {
+    const { clock, names } = this.#tools;
+    const { host } = this.#table.route(address, clock.now());
+    if (host.name !== "") return host.name;
+    const asked = names.reverse(address).then(({ hostname }) => host.name = hostname);
+    let cancel = () => {};
+    const impatience = new Promise<string>((resolve) => cancel = clock.after(NAME_MS, () => resolve("<unknown>")));
+    const name = await Promise.race([asked, impatience]);
+    cancel();
+    return name;
+  }
+
+  /** Of a backup exchanger: the name under which the domain's MX records know this server. */
+  #ownName(action: RelayAction): string | null {
+    return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.house.serverName;
+  }
+
+  // ── control ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  answer(message: ControlToRelay): string[] {
+    const now = this.#tools.clock.now();
+    if (message.type === "resume-route") {
+      this.#resume(message.route);
+      return [];
+    }
+    switch (message.what) {
+      case "hosts":
+        return showHosts(this.#table.routes(), now);
+      case "routes":
+        return showRoutes(this.#table.routes(), now);
+      case "relays":
+        return showRelays(this.#relays.values(), now);
+      case "hoststats":
+        return showHostStats(this.#courier.statuses, now);
+    }
+  }
+
+  #resume(id: number): void {
+    const route = this.#table.byId(id);
+    if (route === undefined) return;
+    this.#table.forgive(route);
+    this.#log(`smtp-out: Enabling route ${routeName(route)} per admin request`);
+    for (const relay of [...this.#relays.values()]) relay.wake();
+  }
+
+  #log(text: string): void {
+    this.#isolate.report({ type: "log", level: "info", text });
+  }
+
+  #touchGauges(): void {
+    this.#cancelGauges ??= this.#tools.clock.after(GAUGE_PERIOD_MS, () => {
+      this.#cancelGauges = null;
+      this.#tellGauges();
+    });
+  }
+
+  #tellGauges(): void {
+    let tasks = 0;
+    for (const relay of this.#relays.values()) tasks += relay.tasks;
+    this.#tally.set("mta.envelope", this.#busy.size);
+    this.#tally.set("mta.task", tasks);
+    this.#tally.set("mta.session", this.#table.connections);
+    this.#tally.set("mta.relay", this.#relays.size);
+    this.#tally.set("mta.connector", this.#relays.size);
+    this.#tally.set("mta.route", this.#table.size);
+    this.#tally.set("mta.host", this.#table.size);
+  }
+}

@@ -1,0 +1,314 @@
+/** One connection to one host, from connect to quit: gets ready, takes task after task from its relay, waits a while, leaves. */
+
+import type { RelayLimits } from "../config/mod.ts";
+import { newSessionId } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
+import type { HouseSettings } from "../isolate/mod.ts";
+import { type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
+import type { Clock } from "./clock.ts";
+import { Courier } from "./courier.ts";
+import type { Message } from "./messages.ts";
+import type { Exchanger } from "./mx.ts";
+import type { Route } from "./routes.ts";
+import type { Target } from "./target.ts";
+import type { Task } from "./tasks.ts";
+
+/** What a session needs of the house. */
+export interface SessionTools {
+  readonly house: HouseSettings;
+  readonly clock: Clock;
+  readonly report: Report;
+  readonly courier: Courier;
+  /** Limit for connecting, for each reply and each write, in ms. */
+  readonly timeoutMs: number;
+  /** What TLS needs besides a name and whether to verify: keys, roots, ciphers of the action. */
+  tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
+  /** Name of an address for the log, "" when it is not known soon. */
+  hostName(address: string): Promise<string>;
+}
+
+/** Its relay, as a session sees it. */
+export interface SessionOwner {
+  readonly target: Target;
+  readonly limits: RelayLimits;
+  /** The next task, or null when there is none now. */
+  next(): Task | null;
+  /** The session is ready for mail for the first time. */
+  ready(session: Session): void;
+  /** It has nothing to do: `assign` it a task, or it will leave. */
+  idle(session: Session): void;
+  /** A task that was never begun. */
+  putBack(task: Task): void;
+  /** Are there other sessions of this relay? */
+  crowded(): boolean;
+  ended(session: Session, ending: Ending): void;
+}
+
+/** How a session ended. */
+export interface Ending {
+  /** It was ready for mail at some time. */
+  readonly ready: boolean;
+  /** Full term: it sent as many messages as one session may, and went well. */
+  readonly fullTerm: boolean;
+  /** The host refused everything for so long that it should be left alone. */
+  readonly rejects: boolean;
+}
+
+/** Transactions in a row without success after which the host is left alone. */
+const HOPELESS = 10;
+/** How long an idle session waits when its relay has others, in ms. */
+const CROWDED_MS = 1_000;
+
+export class Session {
+  readonly id: string = newSessionId();
+  readonly route: Route;
+  readonly #exchanger: Exchanger;
+  readonly #owner: SessionOwner;
+  readonly #tools: SessionTools;
+  #client: Client | null = null;
+  #ready = false;
+  #stopping = false;
+  /** Transactions tried, and messages that went to someone. */
+  #tried = 0;
+  #sent = 0;
+  #failures = 0;
+  #rejects = false;
+  #wake: ((task: Task | null) => void) | null = null;
+
+  constructor(owner: SessionOwner, route: Route, exchanger: Exchanger, tools: SessionTools) {
+    this.#owner = owner;
+    this.route = route;
+    this.#exchanger = exchanger;
+    this.#tools = tools;
+  }
+
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Runs to its end. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      this.#client = await this.#connect();
+      this.#ready = true;
+      this.#owner.ready(this);
+      await this.#serve(this.#client);
+    } catch (error) {
+      this.#client?.close();
+      this.#reportError(error instanceof ClientError ? error.message : String(error));
+    }
+    const fullTerm = this.#tried >= this.#owner.limits.sessionMailMax && this.#failures === 0;
+    this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects });
+  }
+
+  /** Gives an idle session work. */
+  assign(task: Task): void {
+    const wake = this.#wake!;
+    this.#wake = null;
+    wake(task);
+  }
+
+  /** Ends it after the transaction that runs. */
+  stop(): void {
+    this.#stopping = true;
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.(null);
+    if (!this.#ready) this.#client?.close();
+  }
+
+  // ── getting ready ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #connect(): Promise<Client> {
+    const { target } = this.#owner;
+    try {
+      return await this.#establish(target.tls !== "never");
+    } catch (error) {
+      if (!(error instanceof TlsFailure) || target.tls !== "opportunistic") throw error;
+      // Better in clear than not at all, where nobody asked for more: once more to the same host.
+      this.#log("closing reason=tls-failure");
+      return await this.#establish(false);
+    }
+  }
+
+  async #establish(mayTls: boolean): Promise<Client> {
+    const { target, limits } = this.#owner;
+    const { report, timeoutMs, house } = this.#tools;
+    const { address } = this.#exchanger;
+    const host = await this.#tools.hostName(address);
+    const shown = address.includes(":") ? `[${address}]` : address;
+    report({
+      type: "mta-connecting",
+      session: this.id,
+      address: `${target.scheme}://${shown}:${target.port}`,
+      host,
+    });
+    const client = await connectClient({
+      to: { host: address, port: target.port },
+      timeoutMs,
+      lmtp: target.lmtp,
+      maxRefusals: limits.maxFailuresPerSession,
+      ...(target.tls === "implicit" ? { tls: this.#tlsOptions() } : {}),
+    });
+    this.#client = client;
+    if (this.#stopping) throw new ClientError("closed", "Shutting down");
+    report({ type: "mta-connected", session: this.id });
+    try {
+      if (client.tls !== null) this.#reportTls(client);
+      await this.#hello(client, target.action.helo ?? house.serverName, mayTls);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  async #hello(client: Client, name: string, mayTls: boolean): Promise<void> {
+    const { target } = this.#owner;
+    const starts = mayTls && target.tls !== "implicit";
+    const { startTls } = await client.hello(name, target.tls !== "mandatory");
+    if (starts && startTls) return await this.#startTls(client, name);
+    if (target.tls === "mandatory") throw new ClientError("tls", "TLS required but not supported by remote host");
+  }
+
+  async #startTls(client: Client, name: string): Promise<void> {
+    try {
+      await client.startTls(this.#tlsOptions());
+    } catch (error) {
+      // Refused before it began: an opportunist goes on in clear.
+      const refused = error instanceof ClientError && error.kind === "refused";
+      if (refused && this.#owner.target.tls === "opportunistic") return;
+      throw new TlsFailure((error as Error).message);
+    }
+    this.#reportTls(client);
+    await client.hello(name);
+  }
+
+  #tlsOptions(): TlsOptions {
+    const { target } = this.#owner;
+    return { ...this.#tools.tlsOptions(target), serverName: this.#exchanger.host, verify: target.verify };
+  }
+
+  // ── mail ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #serve(client: Client): Promise<void> {
+    for (;;) {
+      const task = this.#stopping ? null : this.#owner.next() ?? await this.#wait(client);
+      if (!client.usable) {
+        if (task !== null) this.#owner.putBack(task);
+        return this.#reportGone();
+      }
+      if (task === null) break;
+      if (!await this.#deliver(client, task)) return;
+      if (this.#failures >= HOPELESS) {
+        this.#rejects = true;
+        this.#log("host-rejects-all-mails");
+        break;
+      }
+      if (this.#tried >= this.#owner.limits.sessionMailMax) break;
+      const pause = this.#owner.limits.sessionTransactionDelay;
+      if (pause > 0) await new Promise<void>((resolve) => this.#tools.clock.after(pause * 1000, resolve));
+    }
+    await client.quit();
+    this.#tools.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+  }
+
+  /** True when the session can go on. */
+  async #deliver(client: Client, task: Task): Promise<boolean> {
+    const { courier } = this.#tools;
+    const message = await courier.open(task);
+    if (message === null) return true;
+    const result = await client.transaction(courier.transaction(message, this.#owner.target.action));
+    this.#tried++;
+    if (result.error !== null && !result.heard && this.#tried > 1 && !task.second) {
+      // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
+      this.#owner.putBack({ ...task, second: true });
+      this.#reportGone();
+      return false;
+    }
+    const good = result.recipients.some(({ verdict }) => verdict === "ok");
+    if (good) this.#sent++;
+    this.#failures = good ? 0 : this.#failures + 1;
+    this.#settle(client, task, message, result.recipients);
+    if (result.error === null && !result.exhausted) return true;
+    if (client.usable) {
+      await client.quit();
+      this.#tools.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+    } else {
+      this.#reportError(result.error!.message);
+    }
+    return false;
+  }
+
+  #settle(client: Client, task: Task, message: Message, results: Parameters<Courier["settle"]>[2]): void {
+    const { address } = this.#exchanger;
+    this.#tools.courier.settle(task, message, results, {
+      session: this.id,
+      source: client.localAddress || "-",
+      relay: `${address} (${this.route.host.name || address})`,
+      relaysDsn: client.capabilities.dsn,
+      domain: this.#owner.target.domain,
+    });
+  }
+
+  /** Until there is work, or it has waited long enough (null). */
+  #wait(client: Client): Promise<Task | null> {
+    return new Promise((resolve) => {
+      const { clock } = this.#tools;
+      const keepalive = this.#owner.limits.sessionKeepalive * 1000;
+      const giveUp = () => this.#wake?.(null);
+      const crowded = clock.after(Math.min(CROWDED_MS, keepalive), () => this.#owner.crowded() && giveUp());
+      const patience = clock.after(keepalive, giveUp);
+      this.#wake = (task) => {
+        this.#wake = null;
+        crowded();
+        patience();
+        client.onclosed = () => {};
+        resolve(task);
+      };
+      client.onclosed = giveUp;
+      this.#owner.idle(this);
+    });
+  }
+
+  get waiting(): boolean {
+    return this.#wake !== null;
+  }
+
+  // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #log(text: string): void {
+    this.#tools.report({ type: "log", level: "info", text: `${this.id} mta ${text}` });
+  }
+
+  #reportTls(client: Client): void {
+    const { ciphers, verified, fingerprint } = client.tls!;
+    this.#tools.report({ type: "mta-tls", session: this.id, ciphers });
+    if (fingerprint === "") return;
+    const result = verified ? "valid" : "unverified";
+    this.#tools.report({ type: "mta-cert-check", session: this.id, result, fingerprint });
+  }
+
+  #reportError(reason: string): void {
+    const { report } = this.#tools;
+    if (this.#sent === 0) return report({ type: "mta-error", session: this.id, reason });
+    const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
+    report({
+      type: "log",
+      level: "info",
+      text: `smtp-out: Error on session ${this.id} after ${count} sent: ${reason}`,
+    });
+  }
+
+  #reportGone(): void {
+    const reason = "closed by remote host";
+    this.#tools.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
+  }
+}
+
+/** STARTTLS was agreed on and then failed. */
+class TlsFailure extends ClientError {
+  constructor(message: string) {
+    super("tls", message);
+  }
+}

@@ -1,0 +1,55 @@
+/** What `smtpctl show hosts`, `hoststats`, `relays` and `routes` print. Pure. */
+
+import { formatDuration } from "../events/mod.ts";
+import type { HostStatus } from "./courier.ts";
+import type { Relay } from "./relay.ts";
+import { routeName } from "./relay.ts";
+import type { Route } from "./routes.ts";
+
+/** How long the status of a domain is shown, in ms. */
+const STATUS_MS = 4 * 3_600_000;
+
+const ago = (at: number, now: number) => Number.isFinite(at) ? formatDuration(Math.round((now - at) / 1000)) : "-";
+const left = (at: number, now: number) =>
+  Number.isFinite(at) && at > now ? formatDuration(Math.ceil((at - now) / 1000)) : "-";
+
+export function showHosts(routes: Iterable<Route>, now: number): string[] {
+  return Array.from(routes, ({ host }) => {
+    const { address, name, connections, lastConnectAt } = host;
+    // The route is what refers to it, and each of its connections.
+    const references = 1 + connections;
+    return `${address} ${name || address} refcount=${references} nconn=${connections} lastconn=${
+      ago(lastConnectAt, now)
+    }`;
+  });
+}
+
+export function showRoutes(routes: Iterable<Route>, now: number): string[] {
+  return Array.from(routes, (route) => {
+    const disabled = route.disabled !== null && route.enabledAt > now;
+    const flags = `${route.fresh ? "N" : "-"}${disabled ? "D" : "-"}${disabled ? "Q" : "-"}-`;
+    const counts = `nconn=${route.connections} nerror=${route.errors} penalty=${route.penalty}`;
+    return `${route.id}. ${routeName(route)} ${flags} ${counts} timeout=${disabled ? left(route.enabledAt, now) : "-"}`;
+  });
+}
+
+export function showRelays(relays: Iterable<Relay>, now: number): string[] {
+  const lines: string[] = [];
+  for (const relay of relays) {
+    const { tasks, connections, lastConnectAt, timerAt, finding } = relay;
+    const times = `lastconn=${ago(lastConnectAt, now)} timeout=${left(timerAt, now)}`;
+    const references = tasks + connections;
+    const wait = finding ? "mx" : "-";
+    lines.push(`${relay.target.name} refcount=${references} ntask=${tasks} nconn=${connections} ${times} wait=${wait}`);
+    lines.push(`  connector [] refcount=${connections} nconn=${connections} ${times} flags=-`);
+  }
+  return lines;
+}
+
+export function showHostStats(statuses: ReadonlyMap<string, HostStatus>, now: number): string[] {
+  const lines: string[] = [];
+  for (const [domain, { at, status }] of statuses) {
+    if (at > now - STATUS_MS) lines.push(`${domain}|${Math.floor(at / 1000)}|${status}`);
+  }
+  return lines;
+}

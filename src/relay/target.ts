@@ -1,0 +1,89 @@
+/** Where mail of one action and destination goes and how it is protected there: the grouping key of relaying. Pure. */
+
+import type { RelayAction } from "../config/mod.ts";
+import { parseRelayUrl, type RelayUrl, type TlsMode } from "./url.ts";
+
+export interface Target {
+  /** Same key, same sessions. */
+  readonly key: string;
+  /** As the log and `show relays` write it. */
+  readonly name: string;
+  readonly action: RelayAction;
+  /** Destination domain, or the smarthost's name: what limits and hosts are looked up for. */
+  readonly domain: string;
+  /** Resolve MX records; false for a smarthost. */
+  readonly mx: boolean;
+  /** The domain is an address, without brackets. */
+  readonly literal: boolean;
+  readonly scheme: RelayUrl["scheme"];
+  readonly tls: TlsMode;
+  /** Certificates must verify. */
+  readonly verify: boolean;
+  readonly lmtp: boolean;
+  readonly port: number;
+}
+
+export type TargetResult = { readonly ok: true; readonly target: Target } | {
+  readonly ok: false;
+  readonly text: string;
+};
+
+/** Of mail to a domain by MX. */
+export function mxTarget(action: RelayAction, domain: string): Target {
+  const inside = /^\[(?:IPv6:)?([^\]]+)\]$/i.exec(domain)?.[1];
+  const name = (inside ?? domain).toLowerCase();
+  const tls = action.tls === null ? "opportunistic" : "mandatory";
+  return finish(action, {
+    domain: name,
+    mx: inside === undefined,
+    literal: inside !== undefined,
+    scheme: tls === "mandatory" ? "smtp+tls" : "smtp",
+    tls,
+    verify: action.tls === "verify",
+    lmtp: false,
+    port: 25,
+  });
+}
+
+/** Of mail to the smarthost of an action. The reasons for a refusal are temporary: the administrator will see and mend them. */
+export function smarthostTarget(action: RelayAction, text: string | null): TargetResult {
+  const url = text === null ? null : parseRelayUrl(text);
+  if (url === null) return { ok: false, text: "cannot retrieve smarthost" };
+  if (url.label !== "" && action.auth === null) return { ok: false, text: "No auth table" };
+  if (url.label !== "") return { ok: false, text: "Could not retrieve credentials" };
+  if (action.tls !== null && url.tls === "never") return { ok: false, text: "TLS required" };
+  const tls = action.tls !== null && url.tls === "opportunistic" ? "mandatory" : url.tls;
+  // smtp+tls and smtps ask for a certificate that verifies unless the action says otherwise.
+  const implied = url.tls === "mandatory" || url.tls === "implicit";
+  const target = finish(action, {
+    domain: url.host,
+    mx: false,
+    literal: url.literal,
+    scheme: tls === "mandatory" ? "smtp+tls" : url.scheme,
+    tls,
+    verify: action.tls === "verify" || (action.tls === null && implied),
+    lmtp: url.lmtp,
+    port: url.port,
+  });
+  return { ok: true, target };
+}
+
+function finish(action: RelayAction, parts: Omit<Target, "key" | "name" | "action">): Target {
+  const { domain, scheme, port, mx, literal } = parts;
+  const usual = scheme === "smtps" ? 465 : 25;
+  const name = `[relay:${domain},${scheme}${port === usual ? "" : `,port=${port}`}${mx ? ",mx" : ""}]`;
+  // Two actions never share sessions: they may differ in everything that the sessions do.
+  return { ...parts, action, name, key: JSON.stringify([action.name, domain, literal, mx, scheme, port]) };
+}
+
+/** MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */
+export function rewriteSender(
+  sender: { readonly local: string; readonly domain: string } | null,
+  mailFrom: string | null,
+): string {
+  if (sender === null) return "";
+  if (mailFrom === null || sender.local === "") return `${sender.local}@${sender.domain}`;
+  const at = mailFrom.lastIndexOf("@");
+  if (at < 0) return `${mailFrom}@${sender.domain}`;
+  return at === 0 ? `${sender.local}${mailFrom}` : mailFrom;
+}

@@ -1,0 +1,61 @@
+/** Tasks of a relay: messages that wait for a session, first come first served. Pure. */
+
+import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
+
+/** One message to some recipients of one relay: one transaction. */
+export interface Task {
+  readonly message: MessageId;
+  readonly ids: readonly EnvelopeId[];
+  /** It was given to a connection that turned out to be dead before the first word. */
+  readonly second: boolean;
+}
+
+/** RFC 5321 §4.5.3.1.8: every server takes so many recipients in one transaction. */
+export const TASK_RECIPIENTS = 100;
+
+/** The ids of a job as tasks. */
+export function splitTask(message: MessageId, ids: readonly EnvelopeId[]): Task[] {
+  const tasks: Task[] = [];
+  for (let start = 0; start < ids.length; start += TASK_RECIPIENTS) {
+    tasks.push({ message, ids: ids.slice(start, start + TASK_RECIPIENTS), second: false });
+  }
+  return tasks;
+}
+
+/** First in, first out, without moving what is behind. */
+export class TaskQueue {
+  #tasks: Task[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#tasks.length - this.#head;
+  }
+
+  push(task: Task): void {
+    this.#tasks.push(task);
+  }
+
+  /** It has waited already: it is the next. */
+  putBack(task: Task): void {
+    if (this.#head > 0) this.#tasks[--this.#head] = task;
+    else this.#tasks.unshift(task);
+  }
+
+  shift(): Task | undefined {
+    if (this.#head === this.#tasks.length) return undefined;
+    const task = this.#tasks[this.#head++]!;
+    if (this.#head > 1024 && this.#head * 2 > this.#tasks.length) {
+      this.#tasks = this.#tasks.slice(this.#head);
+      this.#head = 0;
+    }
+    return task;
+  }
+
+  /** Takes all out. */
+  clear(): Task[] {
+    const all = this.#tasks.slice(this.#head);
+    this.#tasks = [];
+    this.#head = 0;
+    return all;
+  }
+}
