@@ -64,8 +64,9 @@ export class End<Out, In> {
 
 /** A test for the type of a message, for `End.next`. */
 export function typed<M extends { type: string }, T extends M["type"]>(type: T) {
-  return (message: M): message is Extract<M, { type: T }> => message.type === type;
+  return (message: M): message is Typed<M, T> => message.type === type;
 }
+type Typed<M extends { type: string }, T> = M extends unknown ? (T extends M["type"] ? M : never) : never;
 
 export interface QueueHouse {
   readonly scheduler: End<SchedulerToQueue, QueueToScheduler>;
@@ -127,6 +128,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     served.get(name)!(end.other as never, 0);
     return end;
   };
+  let stopped = false;
   const house = {
     scheduler: asked["queue-scheduler"] as unknown as QueueHouse["scheduler"],
     lookup: asked["queue-lookup"] as unknown as QueueHouse["lookup"],
@@ -143,7 +145,10 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
       house.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
       old.other.onreset();
     },
-    stop: () => void isolate.onstop(),
+    stop() {
+      if (!stopped) isolate.onstop();
+      stopped = true;
+    },
   };
   house.ids.push(...(await house.smtp.next(typed("ids"))).ids);
   return house;

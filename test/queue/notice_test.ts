@@ -1,0 +1,238 @@
+/** Notices to senders: their text against golden files, and their way back into the queue. */
+
+import assert from "node:assert/strict";
+import type { EnvelopeFacts, Outcome } from "../../src/envelope/mod.ts";
+import { NO_DSN } from "../../src/envelope/mod.ts";
+import PostalMime from "postal-mime";
+import type { Expansion } from "../../src/isolate/mod.ts";
+import { composeNotice, headerSection, type Notice } from "../../src/queue/bounce.ts";
+import {
+  enqueue,
+  list,
+  logged,
+  MTA,
+  NOON,
+  open,
+  openQueue,
+  type QueueHouse,
+  text,
+  ticketsOf,
+  typed,
+  utf8,
+  withQueue,
+} from "./house.ts";
+
+const original = "Received: from client.example.net\nSubject: hi\nFrom: Alice <alice@example.net>\n\nbody\n";
+const common: Notice = {
+  kind: "failed",
+  smtpname: "mx.example.org",
+  to: { local: "alice", domain: "example.net" },
+  recipients: [{
+    dest: { local: "bob", domain: "example.org" },
+    orcpt: "",
+    text: "550 5.1.1 No such user",
+    status: { class: 5, code: "1.1" },
+  }],
+  envid: "",
+  delaySeconds: 14_400,
+  ttlSeconds: 345_600,
+  now: NOON,
+  boundary: "0badcafe/0123456789abcdef",
+  messageId: "0badcafe00000001",
+  original: headerSection(utf8(original)),
+  complete: false,
+};
+const golden: { file: string; notice: Notice }[] = [
+  { file: "failed", notice: common },
+  {
+    file: "failed-full",
+    notice: {
+      ...common,
+      envid: "QQ+2B314159",
+      recipients: [
+        { ...common.recipients[0]!, orcpt: "rfc822;Bob+2Bx@example.org" },
+        {
+          dest: { local: "eve", domain: "example.com" },
+          orcpt: "",
+          text: "Envelope expired",
+          status: { class: 5, code: "4.7" },
+        },
+      ],
+      original: utf8(original.replace("body", "bödy without a last line end").trimEnd()),
+      complete: true,
+    },
+  },
+  {
+    file: "delayed",
+    notice: {
+      ...common,
+      kind: "delayed",
+      recipients: [{
+        ...common.recipients[0]!,
+        text: "450 4.2.1 Try\r\nX-Evil: later",
+        status: { class: 4, code: "2.1" },
+      }],
+    },
+  },
+  {
+    file: "delivered",
+    notice: {
+      ...common,
+      kind: "delivered",
+      recipients: [{ ...common.recipients[0]!, text: "Delivered", status: { class: 2, code: "0.0" } }],
+    },
+  },
+  {
+    file: "relayed",
+    notice: {
+      ...common,
+      kind: "relayed",
+      recipients: [{ ...common.recipients[0]!, text: "250 2.0.0 Ok", status: { class: 2, code: "0.0" } }],
+    },
+  },
+];
+for (const { file, notice } of golden) {
+  Deno.test(`composeNotice() writes test/queue/golden/${file}.txt`, async () => {
+    const path = new URL(`golden/${file}.txt`, import.meta.url);
+    const got = text(composeNotice(notice));
+    if (Deno.args.includes("--write-golden")) await Deno.writeTextFile(path, got);
+    assert.equal(got, await Deno.readTextFile(path));
+  });
+
+  Deno.test(`composeNotice() writes ${file} as a report of three parts that a MIME reader understands`, async () => {
+    const parsed = await PostalMime.parse(composeNotice(notice), { forceRfc822Attachments: true });
+    assert.equal(parsed.subject, `Delivery status notification: ${notice.kind}`);
+    assert.deepEqual(parsed.to?.map(({ address }) => address), ["alice@example.net"]);
+    const type = parsed.headers.find(({ key }) => key === "content-type")?.value ?? "";
+    assert.match(type, /multipart\/report; *report-type=delivery-status/);
+    assert.deepEqual(parsed.attachments.map(({ mimeType }) => mimeType), [
+      "message/delivery-status",
+      notice.complete ? "message/rfc822" : "text/rfc822-headers",
+    ]);
+  });
+}
+
+Deno.test("headerSection() ends before the empty line, and takes all of what has none", () => {
+  assert.equal(text(headerSection(utf8("A: b\nC: d\n\nx\n\ny"))), "A: b\nC: d\n");
+  assert.equal(text(headerSection(utf8("\nbody"))), "");
+  assert.equal(text(headerSection(utf8("A: b"))), "A: b");
+  assert.equal(text(headerSection(utf8(""))), "");
+});
+
+const toAlice: Expansion = {
+  ok: true,
+  targets: [{ agent: "mta", action: "out", dest: { local: "alice", domain: "example.net" } }],
+  internal: [false],
+};
+
+/** Lets an envelope fail and the scheduler ask for its notice. Answers lookup's question with `result`. */
+async function bounce(house: QueueHouse, envelopes: readonly EnvelopeFacts[], result: Expansion) {
+  const outcome: Outcome = { result: "permfail", text: "550 5.1.1 No such user", status: { class: 5, code: "1.1" } };
+  for (const { id } of envelopes) house.delivery.send({ type: "outcome", id, outcome });
+  const ids = (await ticketsOf(house, envelopes.length)).map(({ id }) => id);
+  for (const _ of ids) await house.scheduler.next(typed("settled"));
+  house.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+  const question = await house.lookup.next(typed("expand"));
+  house.lookup.send({ type: "expanded", call: question.call, result });
+  return { ids, question };
+}
+
+Deno.test("bounces of one message become one message to its sender, in the commit that takes them away", async () => {
+  await withQueue(async (house, spool) => {
+    const envelopes = await enqueue(house, original, {}, { dest: { local: "eve", domain: "example.org" } });
+    const { ids, question } = await bounce(house, envelopes, toAlice);
+    assert.deepEqual([question.sender, question.rcpt, question.origin.address], [
+      null,
+      { local: "alice", domain: "example.net" },
+      "local",
+    ]);
+    const settled = [await house.scheduler.next(typed("settled")), await house.scheduler.next(typed("settled"))];
+    assert.deepEqual(settled.map(({ id, again }) => [id, again]).sort(), ids.map((id) => [id, false]).sort());
+    const [ticket] = await ticketsOf(house);
+    assert.deepEqual([ticket!.agent, ticket!.key], ["mta", "example.net"]);
+    const left = await list(house);
+    assert.equal(left.length, 1);
+    assert.deepEqual([left[0]!.sender, left[0]!.internal, left[0]!.action], [null, true, "out"]);
+    const opened = await open(house, left);
+    const notice = text(opened.first);
+    assert.match(notice, /^Subject: Delivery status notification: failed\n/);
+    assert.match(notice, /bob@Example.org: 550 5.1.1 No such user\neve@example.org: 550/);
+    assert.match(notice, /Subject: hi\nFrom: Alice/);
+    assert.doesNotMatch(notice, /\nbody\n/);
+    assert.ok(house.events.some((event) => event.type === "queue-bounce" && event.kind === "failed"));
+    house.stop();
+    const again = await openQueue(spool);
+    assert.deepEqual((await ticketsOf(again)).map(({ id }) => id), [ticket!.id]);
+    again.stop();
+  });
+});
+
+Deno.test("RET=FULL returns the whole message", async () => {
+  await withQueue(async (house) => {
+    const envelopes = await enqueue(house, original, { dsn: { ...NO_DSN, ret: "FULL" } });
+    await bounce(house, envelopes, toAlice);
+    await ticketsOf(house);
+    const opened = await open(house, await list(house));
+    assert.ok(text(opened.first).includes(`Content-Type: message/rfc822\n\n${original}`));
+  });
+});
+
+Deno.test("a notice that cannot be expanded for now is tried again", async () => {
+  await withQueue(async (house) => {
+    const { ids } = await bounce(house, await enqueue(house), { ok: false, code: 451, text: "4.3.0 Later" });
+    const settled = await house.scheduler.next(typed("settled"));
+    assert.deepEqual([settled.id, settled.again], [ids[0], true]);
+    const [kept] = await list(house);
+    assert.deepEqual([kept!.tries, kept!.errorLine], [1, "451 4.3.0 Later"]);
+  });
+});
+
+Deno.test("a notice that nobody takes is dropped with a line in the log", async () => {
+  await withQueue(async (house) => {
+    const { ids } = await bounce(house, await enqueue(house), { ok: false, code: 550, text: "5.1.1 Nobody" });
+    const settled = await house.scheduler.next(typed("settled"));
+    assert.deepEqual([settled.id, settled.again], [ids[0], false]);
+    assert.deepEqual(await list(house), []);
+    assert.match(logged(house).join("\n"), /dropped: 550 5.1.1 Nobody/);
+  });
+});
+
+Deno.test("a notice asked for twice at once, as by a replaced scheduler, is written once", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house);
+    house.delivery.send({
+      type: "outcome",
+      id: facts!.id,
+      outcome: { result: "permfail", text: "no", status: { class: 5, code: "0.0" } },
+    });
+    const [ticket] = await ticketsOf(house);
+    for (let i = 0; i < 2; i++) {
+      house.scheduler.send({ type: "bounce", message: ticket!.id.slice(0, 8), ids: [ticket!.id] });
+    }
+    const question = await house.lookup.next(typed("expand"));
+    house.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+    await ticketsOf(house);
+    assert.equal((await list(house)).length, 1);
+    assert.deepEqual(house.lookup.heard, []);
+  });
+});
+
+Deno.test("failed and delayed bounces of one message are two notices", async () => {
+  await withQueue(async (house) => {
+    const [late, wrong] = await enqueue(house, original, MTA, {});
+    house.clock.now = NOON + 10_000_000;
+    const status = { class: 4, code: "2.1" } as const;
+    house.relay.send({ type: "outcome", id: late!.id, outcome: { result: "tempfail", text: "450 later", status } });
+    house.delivery.send({ type: "outcome", id: wrong!.id, outcome: { result: "permfail", text: "550 no", status } });
+    const ids = (await ticketsOf(house, 2)).map(({ id }) => id);
+    house.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+    for (let i = 0; i < 2; i++) {
+      const question = await house.lookup.next(typed("expand"));
+      house.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+    }
+    await ticketsOf(house, 2);
+    const kinds = house.events.flatMap((event) => event.type === "queue-bounce" ? [event.kind] : []);
+    assert.deepEqual(kinds.sort(), ["delayed", "failed"]);
+    assert.equal((await list(house)).length, 3);
+  });
+});

@@ -1,0 +1,209 @@
+/** What outcomes do to the queue: deletes, retries, bounces, and who is told. */
+
+import assert from "node:assert/strict";
+import type { EnvelopeFacts, Outcome } from "../../src/envelope/mod.ts";
+import { NO_DSN, NOTIFY } from "../../src/envelope/mod.ts";
+import { enqueue, list, logged, MTA, NOON, open, type QueueHouse, ticketsOf, typed, withQueue } from "./house.ts";
+
+const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: string): Outcome => ({
+  result,
+  text,
+  status: { class: result === "permfail" ? 5 : 4, code },
+});
+
+async function report(house: QueueHouse, facts: EnvelopeFacts, outcome: Outcome) {
+  const door = facts.agent === "mda" ? house.delivery : house.relay;
+  door.send({ type: "outcome", id: facts.id, outcome });
+  return await house.scheduler.next(typed("settled"));
+}
+
+Deno.test("ok deletes the envelope and, with the last one, the message", async () => {
+  await withQueue(async (house) => {
+    const [one, two] = await enqueue(house, "x\n", {}, {});
+    assert.deepEqual(await report(house, one!, { result: "ok", text: "" }), {
+      type: "settled",
+      id: one!.id,
+      again: false,
+    });
+    assert.equal((await open(house, [one!, two!])).envelopes.length, 1);
+    await report(house, two!, { result: "ok", text: "" });
+    const opened = await open(house, [two!]);
+    assert.deepEqual([opened.envelopes.length, opened.bytes], [0, 0]);
+    assert.deepEqual(await list(house), []);
+  });
+});
+
+Deno.test("tempfail keeps the envelope with its error and counts the try", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house, "x\n", MTA);
+    house.clock.now = NOON + 5000;
+    const settled = await report(house, facts!, failure("tempfail", "451 4.7.1 Greylisted\nline 2", "7.1"));
+    assert.equal(settled.again, true);
+    const [kept] = await list(house);
+    assert.equal(kept!.tries, 1);
+    assert.equal(kept!.lastTryAt, NOON + 5000);
+    assert.equal(kept!.errorLine, "451 4.7.1 Greylisted line 2");
+    assert.deepEqual(kept!.status, { class: 4, code: "7.1" });
+    assert.equal((await open(house, [facts!])).envelopes[0]!.tries, 1, "what is in memory follows");
+  });
+});
+
+Deno.test("an error text above 2047 characters is cut and ends with dots", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house);
+    await report(house, facts!, failure("tempfail", "x".repeat(3000), "3.0"));
+    const [kept] = await list(house);
+    assert.equal(kept!.errorLine.length, 2047);
+    assert.ok(kept!.errorLine.endsWith("x..."));
+  });
+});
+
+Deno.test("an outcome through another agent's door changes nothing", async () => {
+  await withQueue(async (house) => {
+    const [facts, other] = await enqueue(house, "x\n", {}, {});
+    house.relay.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
+    await report(house, other!, { result: "ok", text: "" });
+    assert.deepEqual((await list(house)).map(({ id }) => id), [facts!.id]);
+  });
+});
+
+interface BounceRow {
+  readonly because: string;
+  readonly facts?: Partial<EnvelopeFacts>;
+  readonly outcome: Outcome;
+  /** Kind and status of the bounce; null for none. */
+  readonly want: string | null;
+  readonly log?: RegExp;
+}
+const dsn = (notify: number) => ({ dsn: { ...NO_DSN, notify } });
+const ok: Outcome = { result: "ok", text: "250 2.0.0 Ok" };
+const permfail = failure("permfail", "550 5.1.1 No such user", "1.1");
+const rows: BounceRow[] = [
+  { because: "permfail makes a failure notice", outcome: permfail, want: "failed 5.1.1" },
+  {
+    because: "a loop is a permanent failure",
+    outcome: failure("loop", "Loop detected", "4.6"),
+    want: "failed 5.4.6",
+  },
+  {
+    because: "a null sender is never bounced to",
+    facts: { sender: null },
+    outcome: permfail,
+    want: null,
+    log: /no return path/,
+  },
+  { because: "NOTIFY=NEVER means never", facts: dsn(NOTIFY.NEVER), outcome: permfail, want: null },
+  {
+    because: "NOTIFY=SUCCESS alone asks for no failure notice (RFC 3461 §4.1)",
+    facts: dsn(NOTIFY.SUCCESS),
+    outcome: permfail,
+    want: null,
+  },
+  { because: "NOTIFY=FAILURE gets one", facts: dsn(NOTIFY.FAILURE), outcome: permfail, want: "failed 5.1.1" },
+  { because: "success is silent unless asked for", outcome: ok, want: null },
+  {
+    because: "NOTIFY=SUCCESS hears of a local delivery",
+    facts: dsn(NOTIFY.SUCCESS),
+    outcome: ok,
+    want: "delivered 2.0.0",
+  },
+  {
+    because: "NOTIFY=SUCCESS hears of a relay that does not report",
+    facts: { ...dsn(NOTIFY.SUCCESS), ...MTA },
+    outcome: ok,
+    want: "relayed 2.0.0",
+  },
+  {
+    because: "the next hop reports success itself when it offers DSN",
+    facts: { ...dsn(NOTIFY.SUCCESS), ...MTA },
+    outcome: { result: "ok", text: "", dsnRelayed: true },
+    want: null,
+  },
+  {
+    because: "a null sender gets no success notice",
+    facts: { ...dsn(NOTIFY.SUCCESS), sender: null },
+    outcome: ok,
+    want: null,
+  },
+];
+for (const { because, facts, outcome, want, log } of rows) {
+  Deno.test(`bounces: ${because}`, async () => {
+    await withQueue(async (house) => {
+      const [envelope] = await enqueue(house, "x\n", facts ?? {});
+      await report(house, envelope!, outcome);
+      const left = await list(house);
+      if (log !== undefined) assert.match(logged(house).join("\n"), log);
+      if (want === null) return assert.deepEqual(left, []);
+      const [ticket] = await ticketsOf(house);
+      assert.equal(ticket!.agent, "bounce");
+      assert.equal(left.length, 1);
+      const { bounce, id, sender, dest } = left[0]!;
+      assert.equal(`${bounce!.kind} ${bounce!.status.class}.${bounce!.status.code}`, want);
+      assert.equal(id, ticket!.id);
+      assert.equal(id.slice(0, 8), envelope!.id.slice(0, 8));
+      assert.deepEqual([sender, dest], [envelope!.sender, envelope!.dest]);
+    });
+  });
+}
+
+Deno.test("a delay notice is made once, at the try whose next one is past the warn interval", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house, "x\n", MTA);
+    const made: number[] = [];
+    for (const [index, at] of [0, 400, 1600, 3600, 6400, 10_000, 14_400, 19_600].entries()) {
+      house.clock.now = NOON + at * 1000;
+      await report(house, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
+      const bounces = (await list(house)).filter(({ agent }) => agent === "bounce");
+      if (bounces.length > made.length) made.push(at);
+      assert.equal(bounces.length, index >= 5 ? 1 : 0);
+      if (bounces.length > 0) {
+        assert.equal(bounces[0]!.bounce!.kind, "delayed");
+        assert.equal(bounces[0]!.bounce!.delaySeconds, 14_400);
+        assert.equal(bounces[0]!.bounce!.ttlSeconds, 345_600);
+      }
+    }
+    assert.deepEqual(made, [10_000]);
+  });
+});
+
+Deno.test("expired envelopes bounce with 5.4.7, leave a line in the log, and are dropped", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house, "x\n", { ...MTA, action: "short" });
+    house.clock.now = NOON + 60_000;
+    house.scheduler.send({ type: "expired", ids: [facts!.id, "00000001000000ff"] });
+    const dropped = [...(await house.scheduler.next(typed("dropped"))).ids];
+    if (dropped.length < 2) dropped.push(...(await house.scheduler.next(typed("dropped"))).ids);
+    assert.deepEqual(new Set(dropped), new Set([facts!.id, "00000001000000ff"]));
+    const event = house.events.find(({ type }) => type === "queue-expire");
+    assert.ok(event?.type === "queue-expire" && event.delayMs === 60_000 && event.stat === "Envelope expired");
+    const [bounce] = await list(house);
+    assert.deepEqual(bounce!.bounce, {
+      kind: "failed",
+      text: "Envelope expired",
+      status: { class: 5, code: "4.7" },
+      ttlSeconds: 60,
+    });
+  });
+});
+
+Deno.test("an expired bounce is a double bounce: told in the log, and gone", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house);
+    await report(house, facts!, permfail);
+    const [ticket] = await ticketsOf(house);
+    house.scheduler.send({ type: "expired", ids: [ticket!.id] });
+    await house.scheduler.next(typed("dropped"));
+    assert.deepEqual(await list(house), []);
+    assert.match(logged(house).join("\n"), /double bounce/);
+  });
+});
+
+Deno.test("two outcomes of one envelope, as after a replaced isolate, make one bounce", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house);
+    for (let i = 0; i < 2; i++) house.delivery.send({ type: "outcome", id: facts!.id, outcome: permfail });
+    await house.scheduler.next(typed("settled"));
+    await house.scheduler.next(typed("dropped"));
+    assert.equal((await list(house)).length, 1);
+  });
+});
