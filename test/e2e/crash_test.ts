@@ -12,7 +12,8 @@ const CLIENTS = 8;
 function message(id: string, size: number): string {
   const body = `${id} ${"x".repeat(60)}\r\n`.repeat(Math.ceil(size / (id.length + 63)));
   const digest = createHash("sha256").update(body.replaceAll("\r\n", "\n")).digest("hex");
-  return `From: sender@example.com\r\nX-Id: ${id}\r\nX-Digest: ${digest}\r\n\r\n${body}`;
+  return `From: sender@example.com\r\nDate: Fri, 21 Nov 1997 09:55:06 -0600\r\nMessage-ID: <${id}@example.com>\r\n` +
+    `X-Id: ${id}\r\nX-Digest: ${digest}\r\n\r\n${body}`;
 }
 
 /** Sends until the daemon dies. Counts an id as acknowledged when its 250 was read, not before. */

@@ -284,18 +284,10 @@ export class Mailbox {
 
 /** Resolves when something changes in the folder, or in the nearest one above that exists; at the latest after `ms`. */
 async function changes(folder: string, done: () => boolean, ms: number): Promise<void> {
-  let watched = folder;
-  const exists = (path: string) => {
-    try {
-      return Deno.statSync(path).isDirectory;
-    } catch {
-      return false;
-    }
-  };
-  while (!exists(watched)) watched = dirname(watched);
+  const watched = nearest(folder);
   using watcher = Deno.watchFs(watched, { recursive: false });
-  // What came between the look and the watch is seen here; a nearer folder may have appeared.
-  if (done() || (watched !== folder && exists(folder))) return;
+  // What came between the look and the watch is seen here.
+  if (done() || nearest(folder) !== watched) return;
   const timer = setTimeout(() => watcher.close(), ms);
   try {
     for await (const _ of watcher) {
@@ -305,5 +297,16 @@ async function changes(folder: string, done: () => boolean, ms: number): Promise
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** The folder, or the first one above it that exists. */
+function nearest(folder: string): string {
+  try {
+    Deno.statSync(folder);
+    return folder;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return nearest(dirname(folder));
   }
 }

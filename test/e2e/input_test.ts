@@ -9,7 +9,9 @@ import { Client } from "./client.ts";
 import { DOMAIN, withDaemon } from "./harness.ts";
 
 const encoder = new TextEncoder();
-const HEADER = `From: sender@example.com\r\nTo: user@${DOMAIN}\r\nSubject: odd\r\n`;
+/** With Date and Message-ID: the server adds those to local mail that has none. */
+const HEADER = `From: sender@example.com\r\nTo: user@${DOMAIN}\r\nSubject: odd\r\n` +
+  "Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nMessage-ID: <odd@example.com>\r\n";
 
 const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
 
@@ -57,8 +59,7 @@ const ROWS: readonly Row[] = [
   {
     user: "utf8",
     because: "raw UTF-8 in header and body",
-    message:
-      `From: Zoë <sender@example.com>\r\nTo: user@${DOMAIN}\r\nSubject: Grüße, мир, 世界 🌍\r\n\r\nÄÖÜ — naïve 🦕\r\n`,
+    message: `${HEADER}X-Greeting: Grüße, мир, 世界 🌍\r\n\r\nÄÖÜ — naïve 🦕\r\n`,
     parameters: " BODY=8BITMIME",
   },
 ];
