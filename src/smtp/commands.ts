@@ -29,7 +29,7 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
       if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
       return {
         session: { ...session, phase: "closed", transaction: null },
-        effects: [reply(REPLY.bye), { do: "close", reason: "quit" }],
+        effects: [reply(REPLY.bye), { do: "close", reason: "quit", calm: true }],
       };
     case "STARTTLS":
       return startTls(facts, session, command, more);

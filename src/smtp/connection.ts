@@ -3,18 +3,12 @@
  * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts.
  */
 
-import type { EnvelopeId, Mailbox } from "../envelope/mod.ts";
 import type { Report } from "../events/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
-import { Body } from "./body.ts";
 import type { Command } from "./command.ts";
-import { DataReader } from "./data.ts";
 import type { ExpandQuestion } from "./directory.ts";
-import { envelopesOf, recipients } from "./envelopes.ts";
-import { append, type Completion } from "./header.ts";
-import type { Intake } from "./intake.ts";
+import { IncomingMessage, type Manner, type Supplies } from "./incoming.ts";
 import { CommandLines, joined } from "./lines.ts";
-import { receivedField } from "./received.ts";
 import { step, takes } from "./session.ts";
 import { type Effect, type Facts, type Input, newSession, type Session } from "./state.ts";
 
@@ -28,40 +22,19 @@ export interface Wire {
   resume(): void;
   /** Writes `text` in clear and begins the handshake; `secured` is called at its end. */
   secure(text: string): void;
-  /** Sends what was written, then closes. Whatever still comes in is thrown away. */
-  end(): void;
+  /** Sends what was written, then closes. `linger`: the client may be sending still, what comes is thrown away. */
+  end(linger: boolean): void;
   /** Closes at once. */
   destroy(): void;
 }
 
 /** What all connections of an isolate share. */
-export interface Office {
-  readonly intake: Intake;
+export interface Office extends Supplies {
   readonly report: Report;
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** As `dateText` of received.ts. */
-  date(at: number): string;
-  newEnvelopeId(message: string): EnvelopeId;
-  /** 16 hex digits. */
-  newToken(): string;
   /** Asks lookup; the answer comes to `expanded`. */
-  expand(
-    connection: Connection,
-    slot: number,
-    question: ExpandQuestion,
-  ): void;
+  expand(connection: Connection, slot: number, question: ExpandQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
-}
-
-/** What differs from listener to listener, beside Facts. */
-export interface Manner {
-  readonly maskSource: boolean;
-  /** The listener's host name, for addresses without a domain. */
-  readonly domain: Uint8Array;
-  /** Mail is submitted here: a missing Date and Message-ID are added. */
-  readonly submission: boolean;
 }
 
 /** Characters of replies that are collected before they are written. */
@@ -89,12 +62,8 @@ export class Connection {
   #paused = false;
   /** The client has said that it will send no more. */
   #inputEnded = false;
-  #reader: DataReader | null = null;
-  #body: Body | null = null;
-  /** The queue gave up on the message while it was still coming in: told at its end. */
-  #refusal: { readonly code: number; readonly text: string } | null = null;
-  /** The last envelope of each recipient of the message that is being committed. */
-  #named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
+  #incoming: IncomingMessage | null = null;
+  #closedAt: number | null = null;
   #reported = false;
   #verified = false;
 
@@ -138,6 +107,8 @@ export class Connection {
 
   /** The connection is gone. */
   gone(reason: string): void {
+    // A client that left before it was greeted has no line in the log.
+    if (this.session.phase === "greeting") this.#reported = true;
     if (this.session.phase !== "closed") {
       this.#discard();
       this.session = { ...this.session, phase: "closed", transaction: null };
@@ -183,10 +154,10 @@ export class Connection {
 
   /** To be called now and then: ends a session that has been silent for `limitMs`. */
   tick(now: number, limitMs: number): void {
-    const silent = now - this.lastActive;
     if (this.session.phase === "closed") {
-      if (silent >= LINGER_MS) this.#wire?.destroy();
-    } else if (silent >= limitMs) {
+      this.#closedAt ??= now;
+      if (now - this.#closedAt >= LINGER_MS) this.#wire?.destroy();
+    } else if (now - this.lastActive >= limitMs) {
       const handshake = this.session.phase === "handshake";
       this.#apply({ on: "idle" });
       this.run();
@@ -197,31 +168,28 @@ export class Connection {
   // ── Submitter and Waiter of intake.ts ──
 
   credited(): void {
-    this.#body?.credited();
+    this.#incoming?.credited();
     this.#office.later(this);
   }
 
   committed(): void {
-    const body = this.#body;
+    const incoming = this.#incoming;
     // A queue that answers before it was asked is not believed.
-    if (body === null || this.session.phase !== "queue") return;
-    this.#body = null;
+    if (incoming === null || this.session.phase !== "queue") return;
+    this.#incoming = null;
     const from = this.session.transaction?.sender ?? null;
     const { session } = this.facts;
-    this.#apply({ on: "committed", message: body.message, bytes: body.sent });
-    for (const { id, to } of this.#named) {
+    this.#apply({ on: "committed", message: incoming.message, bytes: incoming.bytes });
+    for (const { id, to } of incoming.named) {
       this.#office.report({ type: "smtp-envelope", session, envelope: id, from, to });
     }
-    this.#named = [];
     this.#office.later(this);
   }
 
   refused(code: number, text: string): void {
-    if (this.session.phase === "data") {
-      this.#refusal = { code, text };
-      this.#reader?.refuse();
-    } else {
-      this.#body = null;
+    if (this.session.phase === "data") this.#incoming?.refuse(code, text);
+    else {
+      this.#incoming = null;
       this.#apply({ on: "refused", code, text });
     }
     this.#office.later(this);
@@ -274,51 +242,20 @@ export class Connection {
 
   /** Message data. False: no input, no id, or no credit. */
   #receive(): boolean {
-    const available = this.#input.length - this.#position;
-    if (available === 0) return false;
-    if (this.#reader === null && !this.#beginMessage()) return false;
-    const reader = this.#reader!;
-    const room = this.#body!.room(reader, available);
-    if (room === 0) return false;
-    this.#position = reader.push(this.#input, this.#position, this.#position + room);
-    if (reader.done || reader.fault === "line") {
-      this.#reader = null;
-      const { fault } = reader;
-      if (this.#refusal !== null && fault === "refused") this.#apply({ on: "refused", ...this.#refusal });
-      else this.#apply({ on: "received", fault });
-    }
-    return true;
+    const from = this.#position;
+    if (from === this.#input.length) return false;
+    this.#incoming ??= this.#beginMessage();
+    if (this.#incoming === null) return false;
+    this.#position = this.#incoming.push(this.#input, from);
+    const verdict = this.#incoming.verdict();
+    if (verdict !== null) this.#apply(verdict);
+    return this.#position > from;
   }
 
-  #beginMessage(): boolean {
-    const office = this.#office;
-    const id = office.intake.take(this, this);
-    if (id === null) return false;
-    const { origin, esmtp, ciphers, transaction } = this.session;
-    const at = office.now();
-    const { domain, submission, maskSource } = this.#manner;
-    const completion: Completion = {
-      domain,
-      fields: submission
-        ? { date: () => office.date(at), messageId: () => `<${office.newToken()}@${this.facts.hostname}>` }
-        : null,
-    };
-    this.#body = new Body(id, office.intake);
-    append(
-      this.#body,
-      receivedField({
-        origin: origin!,
-        esmtp,
-        ciphers,
-        verified: this.#verified,
-        maskSource,
-        message: id,
-        rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
-        date: office.date(at),
-      }),
-    );
-    this.#reader = new DataReader(this.#body, { maxBytes: this.facts.maxMessageBytes, completion });
-    return true;
+  #beginMessage(): IncomingMessage | null {
+    const id = this.#office.intake.take(this, this);
+    if (id === null) return null;
+    return new IncomingMessage(id, this.session, this.#verified, this.facts, this.#manner, this.#office);
   }
 
   // ── effects ──
@@ -347,7 +284,7 @@ export class Connection {
       case "receive":
         return;
       case "commit":
-        return this.#commit();
+        return this.#incoming?.commit(this.session);
       case "discard":
         return this.#discard(before);
       case "secure": {
@@ -359,37 +296,17 @@ export class Connection {
         this.#discard(before);
         this.#flush();
         this.#reportEnd(effect.reason);
-        this.#wire?.end();
+        // Who has said QUIT or has ended its input sends no more.
+        this.#wire?.end(!effect.calm && !this.#inputEnded);
         return;
     }
   }
 
-  #commit(): void {
-    const { origin, transaction } = this.session;
-    const accepted = recipients(transaction!);
-    const envelopes = envelopesOf({
-      message: this.#body!.message,
-      sender: transaction!.sender,
-      origin: origin!,
-      accepted,
-      createdAt: this.#office.now(),
-      newId: this.#office.newEnvelopeId,
-    });
-    this.#named = envelopes.last;
-    this.#body!.commit(envelopes.all);
-  }
-
-  /** Lets go of the message on its way. One that was handed over whole is the queue's: it may or may not be stored. */
+  /** Lets go of the message on its way. */
   #discard(before: Session = this.session): void {
     this.#office.intake.stopWaiting(this);
-    const body = this.#body;
-    this.#body = null;
-    this.#reader = null;
-    this.#refusal = null;
-    this.#named = [];
-    if (body === null) return;
-    if (before.phase === "queue") this.#office.intake.forget(body.message);
-    else body.abort();
+    this.#incoming?.discard(before.phase === "queue");
+    this.#incoming = null;
   }
 
   #reportEnd(reason: string): void {
@@ -435,6 +352,6 @@ export class Connection {
     this.#discard();
     this.session = { ...this.session, phase: "closed", transaction: null };
     this.#reportEnd("disconnect");
-    wire.end();
+    wire.end(false);
   }
 }

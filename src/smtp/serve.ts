@@ -1,5 +1,6 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
+import type { Event, Report } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
 import { type Clock, SmtpService } from "./service.ts";
 
@@ -11,16 +12,39 @@ const systemClock: Clock = {
   },
 };
 
+/** How long an event may wait for others, in milliseconds: waking the log for each would cost more than writing it. */
+const REPORT_DELAY_MS = 5;
+
+/** A report that passes events on in groups, in order. `flush` passes on at once what it holds. */
+function grouped(report: Report): { report: Report; flush(): void } {
+  let held: Event[] = [];
+  const flush = () => {
+    const events = held;
+    held = [];
+    for (const event of events) report(event);
+  };
+  return {
+    report(event) {
+      if (held.push(event) === 1) setTimeout(flush, REPORT_DELAY_MS);
+    },
+    flush,
+  };
+}
+
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
+  const events = grouped(isolate.report);
   const service = new SmtpService({
     settings: isolate.settings,
     lookup: isolate.ask("smtp-lookup"),
     queue: isolate.ask("smtp-queue"),
-    report: isolate.report,
+    report: events.report,
     clock: systemClock,
     ended: () => isolate.tell({ type: "session-ended" }),
   });
   isolate.onsession = (descriptor, listener, peer) => service.session(descriptor, listener, peer);
-  isolate.onstop = () => service.stop();
+  isolate.onstop = async () => {
+    await service.stop();
+    events.flush();
+  };
 }

@@ -14,8 +14,9 @@ import {
 } from "../isolate/mod.ts";
 import type { Report } from "../events/mod.ts";
 import { parseProtocols, ServerTls } from "../tls/mod.ts";
-import { Connection, type Manner, type Office, type Wire } from "./connection.ts";
+import { Connection, type Office, type Wire } from "./connection.ts";
 import { Directory } from "./directory.ts";
+import type { Manner } from "./incoming.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
 import type { Facts } from "./state.ts";

@@ -100,8 +100,8 @@ export type Effect =
   /** Forget the message that was being received. */
   | { readonly do: "discard" }
   | { readonly do: "secure" }
-  /** After all replies; a message on its way is forgotten. `reason` as in the log. */
-  | { readonly do: "close"; readonly reason: string };
+  /** After all replies; a message on its way is forgotten. `calm`: the client knows and sends no more. `reason` as in the log. */
+  | { readonly do: "close"; readonly reason: string; readonly calm?: boolean };
 
 export interface Step {
   readonly session: Session;

@@ -15,6 +15,7 @@ export interface Listener {
 
 export class SocketWire implements Wire {
   #socket: net.Socket;
+  readonly #plain: net.Socket;
   #failure: string | null = null;
   #closed = false;
   #listener: Listener | null = null;
@@ -24,6 +25,7 @@ export class SocketWire implements Wire {
   /** `onclose` is called once, when the connection is gone, with the reason as the log has it. */
   constructor(socket: net.Socket, tls: ServerTls | null, onclose: (reason: string) => void) {
     this.#socket = socket;
+    this.#plain = socket;
     this.#tls = tls;
     this.#onclose = onclose;
     // A client that has sent everything and closed its side still gets its replies.
@@ -83,8 +85,12 @@ export class SocketWire implements Wire {
     this.#listener?.secured(result.ciphers, result.verified);
   }
 
-  end(): void {
-    this.#socket.end();
+  end(linger: boolean): void {
+    const socket = this.#socket;
+    // Closing while the client still sends would make its kernel throw our last words away (RFC 1122 §4.2.2.13).
+    if (linger) socket.end();
+    else if (socket.writableLength === 0 && socket === this.#plain) socket.destroy();
+    else socket.destroySoon();
   }
 
   destroy(): void {

@@ -1,0 +1,129 @@
+/** One message between 354 and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
+
+import type { EnvelopeId, Mailbox, MessageId } from "../envelope/mod.ts";
+import { Body } from "./body.ts";
+import { DataReader } from "./data.ts";
+import { envelopesOf, recipients } from "./envelopes.ts";
+import { append } from "./header.ts";
+import type { Intake } from "./intake.ts";
+import { receivedField } from "./received.ts";
+import type { Facts, Input, Session } from "./state.ts";
+
+/** What a message needs of the isolate that receives it. */
+export interface Supplies {
+  readonly intake: Intake;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** As `dateWriter` of received.ts makes it. */
+  date(at: number): string;
+  newEnvelopeId(message: MessageId): EnvelopeId;
+  /** 16 hex digits. */
+  newToken(): string;
+}
+
+/** What differs from listener to listener, beside Facts. */
+export interface Manner {
+  readonly maskSource: boolean;
+  /** The listener's host name, for addresses without a domain. */
+  readonly domain: Uint8Array;
+  /** Mail is submitted here: a missing Date and Message-ID are added. */
+  readonly submission: boolean;
+}
+
+export class IncomingMessage {
+  readonly message: MessageId;
+  /** The last envelope of each recipient, once the message has been committed. */
+  named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
+  readonly #body: Body;
+  readonly #reader: DataReader;
+  readonly #supplies: Supplies;
+  /** The queue gave up while the message was still coming in: told at its end. */
+  #refusal: { readonly code: number; readonly text: string } | null = null;
+
+  /** `session` is in its data phase; `verified` tells of the client's certificate. */
+  constructor(
+    message: MessageId,
+    session: Session,
+    verified: boolean,
+    facts: Facts,
+    manner: Manner,
+    supplies: Supplies,
+  ) {
+    this.message = message;
+    this.#supplies = supplies;
+    const { origin, esmtp, ciphers, transaction } = session;
+    const at = supplies.now();
+    this.#body = new Body(message, supplies.intake);
+    append(
+      this.#body,
+      receivedField({
+        origin: origin!,
+        esmtp,
+        ciphers,
+        verified,
+        maskSource: manner.maskSource,
+        message,
+        rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
+        date: supplies.date(at),
+      }),
+    );
+    this.#reader = new DataReader(this.#body, {
+      maxBytes: facts.maxMessageBytes,
+      completion: {
+        domain: manner.domain,
+        fields: manner.submission
+          ? { date: () => supplies.date(at), messageId: () => `<${supplies.newToken()}@${facts.hostname}>` }
+          : null,
+      },
+    });
+  }
+
+  /** Octets given to the queue. */
+  get bytes(): number {
+    return this.#body.sent;
+  }
+
+  /** Reads on in `input`. Returns where it stopped; `from` when the queue has to give credit first. */
+  push(input: Uint8Array, from: number): number {
+    const room = this.#body.room(this.#reader, input.length - from);
+    return room === 0 ? from : this.#reader.push(input, from, from + room);
+  }
+
+  /** What the session is to be told: null while the end of the data has not been read. */
+  verdict(): Input | null {
+    const { done, fault } = this.#reader;
+    if (!done && fault !== "line") return null;
+    if (fault === "refused" && this.#refusal !== null) return { on: "refused", ...this.#refusal };
+    return { on: "received", fault };
+  }
+
+  credited(): void {
+    this.#body.credited();
+  }
+
+  /** The queue will not take it: the rest is read and thrown away. */
+  refuse(code: number, text: string): void {
+    this.#refusal = { code, text };
+    this.#reader.refuse();
+  }
+
+  commit(session: Session): void {
+    const transaction = session.transaction!;
+    const envelopes = envelopesOf({
+      message: this.message,
+      sender: transaction.sender,
+      origin: session.origin!,
+      accepted: recipients(transaction),
+      createdAt: this.#supplies.now(),
+      newId: this.#supplies.newEnvelopeId,
+    });
+    this.named = envelopes.last;
+    this.#body.commit(envelopes.all);
+  }
+
+  /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
+  discard(committed: boolean): void {
+    if (committed) this.#supplies.intake.forget(this.message);
+    else this.#body.abort();
+  }
+}
