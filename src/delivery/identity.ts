@@ -24,8 +24,14 @@ export function libcPath(): string {
   return `/lib/${Deno.build.arch}-linux-gnu/libc.so.6`;
 }
 
-/** For a daemon that runs as root. Needs FFI; throws on systems that have no such call. */
+/** For a daemon that runs as root. FFI is loaded when somebody is acted as for the first time: an isolate that only runs commands has none. */
 export function actAsRoot(): ActAs {
+  let loaded: ActAs | null = null;
+  return (who, work) => (loaded ??= loadActAs())(who, work);
+}
+
+/** Throws on systems that have no such call. */
+function loadActAs(): ActAs {
   const setgroups = SETGROUPS[Deno.build.arch];
   if (Deno.build.os !== "linux" || setgroups === undefined) throw new Error("Acting as a user is known for Linux only");
   const libc = Deno.dlopen(libcPath(), {

@@ -37,20 +37,22 @@ export function deliveryNeeds(settings: DeliverySettings, targets?: ExpansionTar
   const { pipes, files } = targets ?? (expanding ? ANYTHING : NOTHING);
   const paths: (string | true)[] = files === true ? [true] : files.map(literalFolder);
   const net: (string | true)[] = [];
+  /** The runtime takes connecting to a socket for reading and writing it, too. */
+  const sockets: (string | true)[] = [];
   let run = pipes;
   for (const { method } of actions) {
     if (method.type === "maildir") paths.push(method.path === null ? true : literalFolder(method.path));
     else if (method.type === "mbox") paths.push(settings.mailDirectory);
-    else if (method.type === "lmtp") net.push(lmtpPermission(method.destination));
+    else if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
     else if (method.type === "mda") run = true;
   }
-  const places = paths.includes(true) ? true : [...new Set(paths as string[])].sort();
+  const places = paths.includes(true) ? true : [...new Set([...paths as string[], ...sockets])].sort();
   return {
     read: places,
     write: places === true ? true : [...places],
     run: run ? [SHELL] : [],
     net: net.includes(true) ? true : [...new Set(net as string[])].sort(),
-    ffi: settings.house.root && (places === true || places.length > 0),
+    ffi: settings.house.root && paths.length > 0,
   };
 }
 
@@ -85,10 +87,16 @@ function literalFolder(path: string): string | true {
   return folder === "" ? true : folder;
 }
 
-function lmtpPermission(destination: string): string | true {
-  if (destination.includes("%")) return true;
+function lmtpPermission(destination: string, sockets: (string | true)[]): string | true {
+  if (destination.includes("%")) {
+    if (destination.startsWith("/")) sockets.push(literalFolder(destination));
+    return true;
+  }
   const to = parseLmtpDestination(destination);
   if (to === null) return true;
-  if ("path" in to) return `unix:${to.path}`;
+  if ("path" in to) {
+    sockets.push(to.path);
+    return `unix:${to.path}`;
+  }
   return `${to.host.includes(":") ? `[${to.host}]` : to.host}:${to.port}`;
 }

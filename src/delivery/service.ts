@@ -23,8 +23,7 @@ const GAUGE_PERIOD_MS = 250;
 export function serveDelivery(isolate: Isolate<"delivery">, tools: Partial<DeliveryTools> = {}): void {
   const service = new DeliveryService(isolate, {
     clock: systemClock,
-    // FFI is not even loaded where there is nobody else to act as.
-    actAs: tools.actAs ?? (isolate.settings.house.root ? actAsRoot() : actAsSelf),
+    actAs: isolate.settings.house.root ? actAsRoot() : actAsSelf,
     random: random32,
     ...tools,
   });

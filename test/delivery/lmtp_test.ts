@@ -1,0 +1,209 @@
+/** Deliveries to an LMTP server, scripted, over TCP and over a unix socket. */
+
+import assert from "node:assert/strict";
+import net from "node:net";
+import { envelopeOf, HandClock, withWorld, type World } from "./harness.ts";
+
+const BODY = "Subject: hello\n\n.dot\nHi\n";
+
+/** A server that answers by the verb; DATA's content is answered by `END`. Records what it hears. */
+class LmtpServer {
+  readonly heard: string[] = [];
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+
+  constructor(answers: Record<string, string | null>) {
+    const replies: Record<string, string | null> = {
+      greeting: "220 ready",
+      LHLO: "250-here\r\n250 8BITMIME",
+      MAIL: "250 2.1.0 ok",
+      RCPT: "250 2.1.5 ok",
+      DATA: "354 go on",
+      END: "250 2.0.0 kept",
+      QUIT: "221 bye",
+      RSET: "250 ok",
+      ...answers,
+    };
+    this.#server = net.createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.on("error", () => {});
+      // null: hangs up.
+      const say = (reply: string | null | undefined) =>
+        reply === null ? socket.destroy() : socket.write(`${reply}\r\n`);
+      say(replies["greeting"]);
+      let rest = "";
+      let data = false;
+      socket.on("data", (bytes) => {
+        const lines = (rest + bytes).split("\r\n");
+        rest = lines.pop()!;
+        for (const line of lines) {
+          this.heard.push(line);
+          const verb = data ? (line === "." ? "END" : "") : line.slice(0, 4).toUpperCase();
+          if (verb === "") continue;
+          if (verb === "END") data = false;
+          if (verb === "DATA" && replies["DATA"]?.startsWith("354")) data = true;
+          if (verb in replies) say(replies[verb]);
+        }
+      });
+    });
+  }
+
+  listen(where: { port: number; host: string } | { path: string }): Promise<string> {
+    return new Promise((resolve) => {
+      this.#server.listen(where, () => {
+        const address = this.#server.address();
+        resolve(typeof address === "string" ? address : `${where_host(where)}:${(address as net.AddressInfo).port}`);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+function where_host(where: { host: string } | { path: string }): string {
+  return "host" in where ? (where.host.includes(":") ? `[${where.host}]` : where.host) : "";
+}
+
+async function withServer(
+  answers: Record<string, string | null>,
+  where: { port: number; host: string } | { path: string },
+  rcptTo: boolean,
+  work: (world: World, server: LmtpServer) => Promise<void>,
+  clock?: HandClock,
+): Promise<void> {
+  const server = new LmtpServer(answers);
+  const destination = await server.listen(where);
+  try {
+    await withWorld(
+      { method: { type: "lmtp", destination, rcptTo } },
+      (world) => work(world, server),
+      clock === undefined ? {} : { tools: { clock } },
+    );
+  } finally {
+    await server.close();
+  }
+}
+const TCP = { port: 0, host: "127.0.0.1" };
+
+Deno.test("LMTP over TCP: one dialogue, the account's name as recipient, the two lines in front", () =>
+  withServer({}, TCP, false, async (world, server) => {
+    const { outcome, event } = await world.send(envelopeOf(), BODY);
+    assert.deepEqual(outcome, { result: "ok", text: "Delivered" });
+    assert.equal(event.stat, "Delivered");
+    assert.equal(server.heard[0], "LHLO localhost");
+    assert.match(server.heard[1]!, /^MAIL FROM:<alice@example\.net>/);
+    assert.deepEqual(server.heard.slice(2, server.heard.indexOf(".") + 1), [
+      "RCPT TO:<bob>",
+      "DATA",
+      "Return-Path: <alice@example.net>",
+      "Delivered-To: Bob@Example.org",
+      "Subject: hello",
+      "",
+      "..dot",
+      "Hi",
+      ".",
+    ]);
+  }));
+
+Deno.test("LMTP over IPv6 with rcpt-to: the recipient after expansion, the null sender as <>", () =>
+  withServer({}, { port: 0, host: "::1" }, true, async (world, server) => {
+    assert.equal((await world.send(envelopeOf({ sender: null }), BODY)).outcome.result, "ok");
+    assert.match(server.heard[1]!, /^MAIL FROM:<>/);
+    assert.equal(server.heard[2], "RCPT TO:<bob@example.org>");
+  }));
+
+Deno.test("LMTP over a unix socket, a body of several chunks", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    await withServer({}, { path: `${folder}/lmtp.sock` }, false, async (world, server) => {
+      const chunks = ["A: b\n\n", "x".repeat(99) + "\n", ".y\n"].map((chunk) => new TextEncoder().encode(chunk));
+      assert.equal((await world.send(envelopeOf(), chunks)).outcome.result, "ok");
+      assert.deepEqual(server.heard.slice(server.heard.indexOf("A: b"), server.heard.indexOf(".") + 1), [
+        "A: b",
+        "",
+        "x".repeat(99),
+        "..y",
+        ".",
+      ]);
+    });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+const failures: { answers: Record<string, string | null>; result: string; stat: RegExp; because: string }[] = [
+  {
+    answers: { RCPT: "550 5.1.1 no such user" },
+    result: "permfail",
+    stat: /^Error \(service unavailable: 550 5\.1\.1 no such user\)$/,
+    because: "a 5xx for the recipient is final",
+  },
+  {
+    answers: { RCPT: "452 4.2.2 over quota" },
+    result: "tempfail",
+    stat: /^Error \(temporary failure: 452 4\.2\.2 over quota\)$/,
+    because: "a 4xx for the recipient is temporary",
+  },
+  {
+    answers: { END: "554 5.7.1 spam" },
+    result: "permfail",
+    stat: /^Error \(service unavailable: 554 5\.7\.1 spam\)$/,
+    because: "a 5xx after the data is final",
+  },
+  {
+    answers: { END: "450 4.2.0 later" },
+    result: "tempfail",
+    stat: /450 4\.2\.0 later/,
+    because: "a 4xx after the data is temporary",
+  },
+  { answers: { LHLO: "500 what" }, result: "permfail", stat: /500 what/, because: "it is no LMTP server" },
+  { answers: { greeting: "421 busy" }, result: "tempfail", stat: /421 busy/, because: "it is too busy to talk" },
+  { answers: { MAIL: "451 no" }, result: "tempfail", stat: /451 no/, because: "the sender is refused for now" },
+  {
+    answers: { END: null },
+    result: "tempfail",
+    stat: /^Error \(temporary failure: /,
+    because: "it hung up after the data",
+  },
+  {
+    answers: { greeting: null },
+    result: "tempfail",
+    stat: /^Error \(temporary failure: /,
+    because: "it hung up at once",
+  },
+];
+for (const { answers, result, stat, because } of failures) {
+  Deno.test(`LMTP with ${JSON.stringify(answers)} ends as ${result}: ${because}`, () =>
+    withServer(answers, TCP, false, async (world) => {
+      const { outcome, event } = await world.send(envelopeOf(), BODY);
+      assert.equal(outcome.result, result);
+      assert.match(event.stat, stat);
+    }));
+}
+
+Deno.test("LMTP to a socket that is not there is tried again later", () =>
+  withWorld((home) => ({ method: { type: "lmtp", destination: `${home}/none`, rcptTo: false } }), async (world) => {
+    const { event } = await world.send(envelopeOf(), BODY);
+    assert.match(event.stat, /^Error \(temporary failure: /);
+  }));
+
+Deno.test("LMTP that takes 300 seconds is given up", async () => {
+  const clock = new HandClock();
+  await withServer({ END: "" }, TCP, false, async (world, server) => {
+    // An empty reply line is none: the client waits.
+    const sent = world.send(envelopeOf(), BODY);
+    while (!server.heard.includes(".")) await new Promise((resolve) => setTimeout(resolve, 5));
+    clock.advance(300_000);
+    assert.equal((await sent).event.outcome, "tempfail");
+  }, clock);
+});
+
+for (const destination of ["localhost", "/run/x", "host:0", "host:99999", "[::1]:24", "[IPv6:::1]:24", "a b:24", ""]) {
+  const good = !["host:0", "host:99999", "a b:24", ""].includes(destination);
+  Deno.test(`An LMTP destination ${JSON.stringify(destination)} is ${good ? "understood" : "not understood"}`, async () => {
+    const { parseLmtpDestination } = await import("../../src/delivery/plan.ts");
+    assert.equal(parseLmtpDestination(destination) !== null, good);
+  });
+}

@@ -1,0 +1,165 @@
+/** The pure parts: ends and their texts, headers, the mbox format, the last line of an output. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { fromLine, FromQuoter } from "../../src/delivery/from_line.ts";
+import { HeaderScan, traceLines } from "../../src/delivery/headers.ts";
+import { LastLine } from "../../src/delivery/last_line.ts";
+import { exited, interrupted, lookupFailed, quoted, reasonOf, thrown } from "../../src/delivery/sysexits.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (parts: Uint8Array[]) => parts.map((part) => new TextDecoder().decode(part)).join("");
+
+const codes: { code: number; result: "tempfail" | "permfail"; stat: string }[] = [
+  { code: 1, result: "permfail", stat: "Error (x)" },
+  { code: 64, result: "permfail", stat: "Error (command line usage error: x)" },
+  { code: 67, result: "permfail", stat: "Error (user unknown: x)" },
+  { code: 69, result: "permfail", stat: "Error (service unavailable: x)" },
+  { code: 71, result: "tempfail", stat: "Error (system resource problem: x)" },
+  { code: 73, result: "permfail", stat: "Error (can't create user output file: x)" },
+  { code: 75, result: "tempfail", stat: "Error (temporary failure: x)" },
+  { code: 77, result: "permfail", stat: "Error (permission denied: x)" },
+  { code: 78, result: "permfail", stat: "Error (local configuration error: x)" },
+  { code: 127, result: "permfail", stat: "Error (x)" },
+];
+for (const { code, result, stat } of codes) {
+  Deno.test(`exited() makes ${result} of exit code ${code}, written as ${stat}`, () => {
+    const end = exited(code, "x");
+    assert.deepEqual(end, {
+      outcome: { result, text: "x", status: { class: result === "tempfail" ? 4 : 5, code: "3.0" } },
+      stat,
+    });
+  });
+}
+
+Deno.test("interrupted() is worth another try and has no phrase", () => {
+  assert.deepEqual(interrupted("terminated; signal 9"), {
+    outcome: { result: "tempfail", text: "terminated; signal 9", status: { class: 4, code: "3.0" } },
+    stat: "Error (terminated; signal 9)",
+  });
+});
+Deno.test("lookupFailed() tells a missing account from a lookup that did not work", () => {
+  assert.deepEqual(lookupFailed(true, "").outcome, {
+    result: "tempfail",
+    text: "Temporary failure in user lookup",
+    status: { class: 4, code: "1.0" },
+  });
+  assert.deepEqual(lookupFailed(false, ""), {
+    outcome: { result: "permfail", text: "Permanent failure in user lookup", status: { class: 5, code: "1.6" } },
+    stat: "Permanent failure in user lookup",
+  });
+});
+Deno.test("thrown() takes an unknown error for a temporary one", () => {
+  assert.equal(thrown(new Error("surprise")).outcome.result, "tempfail");
+});
+Deno.test("reasonOf() leaves out what the runtime adds", () => {
+  assert.equal(reasonOf(new Error("Permission denied (os error 13): open '/x'")), "Permission denied");
+});
+Deno.test("quoted() shows control characters and keeps to 255 characters", () => {
+  assert.equal(quoted(bytes('a\\b\t"é\x1b[1m')), '"a\\\\b\\t"\\303\\251\\033[1m"');
+  assert.equal(quoted("x".repeat(300)), `"${"x".repeat(255)}"`);
+});
+
+const headers: { header: string; loop: boolean; junk: boolean; because: string }[] = [
+  {
+    header: "Delivered-To: bob@example.org\n",
+    loop: true,
+    junk: false,
+    because: "it was delivered to this very address",
+  },
+  { header: "delivered-to: BOB@EXAMPLE.ORG\r\n", loop: true, junk: false, because: "case does not matter" },
+  { header: "Delivered-To: bob2@example.org\n", loop: false, junk: false, because: "that is somebody else" },
+  { header: "X-Delivered-To: bob@example.org\n", loop: false, junk: false, because: "that is another field" },
+  { header: "A: b\n\nDelivered-To: bob@example.org\n", loop: false, junk: false, because: "that is in the body" },
+  { header: "Subject: x\nDelivered-To: bob@example.org", loop: false, junk: false, because: "a line ends with LF" },
+  { header: "X-Spam: yes\n", loop: false, junk: true, because: "a filter marked it" },
+  { header: "x-spam-flag: YES\n", loop: false, junk: true, because: "a filter marked it" },
+  { header: "X-Spam: yes, really\n", loop: false, junk: false, because: "the line is not exactly that" },
+  { header: "X-Spam-Score: yes\n", loop: false, junk: false, because: "that is another field" },
+];
+for (const { header, loop, junk, because } of headers) {
+  Deno.test(`HeaderScan finds loop=${loop} junk=${junk} in ${JSON.stringify(header)}: ${because}`, () => {
+    for (const size of [1, 3, 1000]) {
+      const scan = new HeaderScan({ local: "Bob", domain: "Example.org" });
+      const all = bytes(header);
+      for (let at = 0; at < all.length; at += size) scan.feed(all.subarray(at, at + size));
+      assert.deepEqual({ loop: scan.loop, junk: scan.junk }, { loop, junk }, `chunks of ${size}`);
+    }
+  });
+}
+
+Deno.test("traceLines() names the original recipient, and no Return-Path for the null sender", () => {
+  const rcpt = { local: "Bob", domain: "Example.org" };
+  assert.equal(traceLines({ sender: null, rcpt }), "Delivered-To: Bob@Example.org\n");
+  assert.equal(
+    traceLines({ sender: { local: "a", domain: "b.c" }, rcpt }),
+    "Return-Path: <a@b.c>\nDelivered-To: Bob@Example.org\n",
+  );
+});
+Deno.test("traceLines() never writes a second header line", () => {
+  const lines = traceLines({ sender: { local: "a\nX-Evil: 1", domain: "b" }, rcpt: { local: "b\r\n", domain: "c" } });
+  assert.equal(lines.split("\n").length, 3);
+});
+
+Deno.test("fromLine() writes the date as ctime does, in the zone of the house", () => {
+  const at = Date.UTC(2026, 0, 5, 23, 4, 5);
+  assert.equal(fromLine("a@b", at, "UTC"), "From a@b Mon Jan  5 23:04:05 2026\n");
+  assert.equal(fromLine("a@b", at, "Europe/Berlin"), "From a@b Tue Jan  6 00:04:05 2026\n");
+});
+
+const quotings: { body: string; system: string; file: string }[] = [
+  { body: "A: b\n\nx\n", system: "A: b\n\nx\n\n", file: "A: b\n\nx\n\n" },
+  { body: "A: b\n\nFrom x\n", system: "A: b\n\n>From x\n\n", file: "A: b\n\n>From x\n\n" },
+  { body: "A: b\n\nx\nFrom x\n", system: "A: b\n\nx\nFrom x\n\n", file: "A: b\n\nx\n>From x\n\n" },
+  { body: "From: b\n\nFromage\n", system: "From: b\n\nFromage\n\n", file: "From: b\n\nFromage\n\n" },
+  { body: "\n\nFrom ", system: "\n\n>From \n\n", file: "\n\n>From \n\n" },
+  { body: "no line end", system: "no line end\n\n", file: "no line end\n\n" },
+  { body: "\nFro", system: "\nFro\n\n", file: "\nFro\n\n" },
+  { body: "", system: "\n", file: "\n" },
+];
+for (const { body, system, file } of quotings) {
+  Deno.test(`FromQuoter writes ${JSON.stringify(body)} as a reader of mailboxes needs it`, () => {
+    for (const [everyLine, want] of [[false, system], [true, file]] as const) {
+      for (const size of [1, 2, 5, 1000]) assert.equal(quote(body, everyLine, size), want, `chunks of ${size}`);
+    }
+  });
+}
+Deno.test("FromQuoter gives the same bytes however the body is cut, and none that starts a message", () => {
+  const piece = fc.constantFrom("From ", "From", "\n", "\n\n", "x", ">From ", "F", "ro");
+  fc.assert(fc.property(fc.array(piece), fc.integer({ min: 1, max: 9 }), (pieces, size) => {
+    const body = pieces.join("");
+    const whole = quote(body, true, 1_000_000);
+    assert.equal(quote(body, true, size), whole);
+    assert.ok(!/^From /m.test(whole));
+    assert.equal(quote(body, false, size), quote(body, false, 1_000_000));
+    assert.ok(!/\n\nFrom /.test(quote(body, false, size)));
+  }));
+});
+function quote(body: string, everyLine: boolean, size: number): string {
+  const out: Uint8Array[] = [];
+  const write = (piece: Uint8Array) => void out.push(piece.slice());
+  const quoter = new FromQuoter(everyLine);
+  const all = bytes(body);
+  for (let at = 0; at < all.length; at += size) quoter.push(all.slice(at, at + size), write);
+  quoter.finish(write);
+  return text(out);
+}
+
+const outputs: { output: string; want: string }[] = [
+  { output: "one\ntwo\n", want: "two" },
+  { output: "one\ntwo", want: "two" },
+  { output: "one\n\n\n", want: "one" },
+  { output: "", want: "" },
+  { output: "\n", want: "" },
+  { output: "x".repeat(3000) + "\n", want: "x".repeat(1024) },
+];
+for (const { output, want } of outputs) {
+  Deno.test(`LastLine of ${JSON.stringify(output.slice(0, 20))} is ${JSON.stringify(want.slice(0, 20))}`, () => {
+    for (const size of [1, 2, 4, 10_000]) {
+      const last = new LastLine();
+      const all = bytes(output);
+      for (let at = 0; at < all.length; at += size) last.push(all.subarray(at, at + size));
+      assert.equal(text([last.bytes()]), want, `chunks of ${size}`);
+    }
+  });
+}
