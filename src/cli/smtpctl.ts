@@ -1,6 +1,6 @@
 /** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
 
-import { controlSocketPath, type Environment, spoolPath } from "../config/mod.ts";
+import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
 import { TRACES } from "../events/mod.ts";
 import { MonitorPrinter } from "./monitor.ts";
@@ -97,15 +97,19 @@ function conclude(
   return 0;
 }
 
-/** `show queue` while the daemon is down: reads the spool, changes nothing. */
+/** `show queue` while the daemon is down: reads the spool. Actions and their time to live are not known here: the default is shown. */
 async function listOffline(spool: string, message: string | null, terminal: Terminal): Promise<number> {
   const { listOffline } = await import("../queue/mod.ts");
-  for (const envelope of listOffline(spool)) {
-    if (message === null || envelope.id.startsWith(message)) {
+  try {
+    for (const envelope of listOffline(spool, DEFAULTS.queue.ttlSeconds)) {
+      if (message !== null && !envelope.id.startsWith(message)) continue;
       terminal.out(formatListing(envelope, null, Date.now()) + "\n");
     }
+    return 0;
+  } catch (error) {
+    if (error instanceof OutputClosed) throw error;
+    return complain(terminal, `smtpd doesn't seem to be running, and ${spool} cannot be read: ${reasonOf(error)}`);
   }
-  return 0;
 }
 
 function complain(terminal: Terminal, text: string): number {

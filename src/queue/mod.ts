@@ -17,6 +17,8 @@ const LOAD_ROWS = 1000;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
+export { listOffline } from "./offline.ts";
+
 /** Runs the queue isolate. `clock` gives ms since the epoch. */
 export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date.now): void {
   const { settings, report } = isolate;

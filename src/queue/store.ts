@@ -23,7 +23,7 @@ export interface TicketRow {
   readonly suspended: number;
 }
 
-interface EnvelopeRow {
+export interface EnvelopeRow {
   readonly facts: string;
   readonly tries: number;
   readonly last_try_at: number;
@@ -33,7 +33,7 @@ interface EnvelopeRow {
   readonly suspended: number;
 }
 
-const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
+export const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
 
 /** Every statement, prepared once. */
 function statements(database: DatabaseSync) {
@@ -248,7 +248,7 @@ export function laneOf(facts: EnvelopeFacts): string {
   return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
 }
 
-function toEnvelope(row: EnvelopeRow): Envelope {
+export function toEnvelope(row: EnvelopeRow): Envelope {
   return {
     ...JSON.parse(row.facts) as EnvelopeFacts,
     tries: row.tries,
