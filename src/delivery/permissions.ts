@@ -46,7 +46,8 @@ export function deliveryNeeds(settings: DeliverySettings, targets?: ExpansionTar
     else if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
     else if (method.type === "mda") run = true;
   }
-  const places = paths.includes(true) ? true : [...new Set([...paths as string[], ...sockets])].sort();
+  const all = [...paths, ...sockets];
+  const places = all.includes(true) ? true : [...new Set(all as string[])].sort();
   return {
     read: places,
     write: places === true ? true : [...places],
