@@ -66,7 +66,8 @@ export class End<Out, In> {
 export function typed<M extends { type: string }, T extends M["type"]>(type: T) {
   return (message: M): message is Typed<M, T> => message.type === type;
 }
-type Typed<M extends { type: string }, T> = M extends unknown ? (T extends M["type"] ? M : never) : never;
+/** Those of a union of messages that may have this type. */
+export type Typed<M extends { type: string }, T> = M extends unknown ? (T extends M["type"] ? M : never) : never;
 
 export interface QueueHouse {
   readonly scheduler: End<SchedulerToQueue, QueueToScheduler>;

@@ -1,0 +1,114 @@
+/** Kills a queue under load at random moments, twenty times on one spool, and accounts for every message that was acknowledged. */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { type Envelope, messageOf } from "../../src/envelope/mod.ts";
+import { list, openQueue, type QueueHouse, text, typed } from "./house.ts";
+
+const KILLS = 20;
+
+/** What the lives of the queue have said. */
+interface Said {
+  readonly acknowledged: Set<string>;
+  /** Envelopes by message whose delivery was reported, and those whose failure was. */
+  readonly delivered: Set<string>;
+  readonly failed: Set<string>;
+}
+
+async function live(spool: string, said: Said, ms: number): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("crash_child.ts", import.meta.url).pathname, spool],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let rest = "", armed = false;
+  for await (const bytes of child.stdout) {
+    const lines = (rest + text(bytes)).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const [word, id] = line.split(" ") as [string, string];
+      if (word === "A") said.acknowledged.add(id);
+      if (word === "D") said.delivered.add(messageOf(id));
+      if (word === "F") said.failed.add(messageOf(id));
+      if (word === "R" && !armed) {
+        armed = true;
+        setTimeout(() => child.kill("SIGKILL"), ms);
+      }
+    }
+  }
+  assert.equal((await child.status).signal, "SIGKILL", "it ran until it was killed");
+}
+
+async function bodyOf(house: QueueHouse, message: string): Promise<string> {
+  let body = "";
+  for (let index = 0, chunks = 1; index < chunks; index++) {
+    house.control.send({ type: "body", call: 1, message, index });
+    const answer = await house.control.next(typed("body"));
+    if (answer.bytes === null) return "";
+    chunks = answer.chunks;
+    body += text(answer.bytes);
+  }
+  return body;
+}
+
+async function allEnvelopes(house: QueueHouse): Promise<Envelope[]> {
+  const all: Envelope[] = [];
+  for (let after = "0000000000000000";;) {
+    house.control.send({ type: "list", call: 1, message: null, after, limit: 1000 });
+    const { envelopes } = await house.control.next(typed("listed"));
+    all.push(...envelopes);
+    if (envelopes.length === 0) return all;
+    after = envelopes[envelopes.length - 1]!.id;
+  }
+}
+
+Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is delivered, queued or bounced, once`, async () => {
+  const spool = await Deno.makeTempDir();
+  const said: Said = { acknowledged: new Set(), delivered: new Set(), failed: new Set() };
+  try {
+    for (let kill = 0; kill < KILLS; kill++) await live(spool, said, 5 + Math.random() * 150);
+    const house = await openQueue(spool);
+    const originals = new Set<string>(), bounces = new Set<string>(), notices = new Set<string>();
+    for (const { id, agent, sender } of await allEnvelopes(house)) {
+      const message = messageOf(id);
+      const body = await bodyOf(house, message);
+      const about = /^X-Message: (\w+)$/m.exec(body)?.[1] ?? "";
+      const kind = agent === "bounce" ? bounces : sender === null ? notices : originals;
+      if (kind !== notices) {
+        assert.equal(about, message);
+        assert.equal(body.slice(body.indexOf("\n\n") + 2).replaceAll(message, ""), "", "the body is its own");
+        assert.ok(body.length >= 2000, "the body is whole");
+      }
+      assert.ok(!kind.has(about), "nothing is there twice");
+      kind.add(about);
+    }
+    assert.ok(said.acknowledged.size > KILLS * 5, `only ${said.acknowledged.size} messages were acknowledged`);
+    for (const message of said.acknowledged) {
+      const places = [originals, bounces, notices].filter((set) => set.has(message)).length;
+      assert.ok(places <= 1, `${message} is in ${places} places`);
+      assert.ok(places === 1 || said.delivered.has(message), `${message} was acknowledged and is lost`);
+      if (!originals.has(message) && said.failed.has(message)) assert.ok(bounces.has(message) || notices.has(message));
+    }
+    assert.ok((await list(house)).length > 0);
+    house.stop();
+    checkRows(spool);
+  } finally {
+    await Deno.remove(spool, { recursive: true });
+  }
+});
+
+/** No envelope without a message, no message without envelopes or chunks, no chunk of nobody. */
+function checkRows(spool: string): void {
+  const database = new DatabaseSync(`${spool}/queue.db`);
+  const count = (sql: string) => (database.prepare(`SELECT count(*) AS n FROM ${sql}`).get() as { n: number }).n;
+  assert.equal(count("envelopes WHERE message NOT IN (SELECT id FROM messages)"), 0);
+  assert.equal(count("messages WHERE id NOT IN (SELECT message FROM envelopes)"), 0);
+  assert.equal(
+    count("messages WHERE chunks <> (SELECT count(*) FROM chunks WHERE key / 1048576 = messages.id)"),
+    0,
+  );
+  const owned = "SELECT id FROM messages UNION SELECT message FROM loose";
+  assert.equal(count(`chunks WHERE key / 1048576 NOT IN (${owned})`), 0);
+  assert.equal((database.prepare("PRAGMA integrity_check").get() as { integrity_check: string }).integrity_check, "ok");
+  database.close();
+}
