@@ -56,12 +56,12 @@ export function chooseRoute(standing: Standing, table: RouteTable, now: number):
 
 /** null when another connection is wanted. */
 function connectionWanted(standing: Standing, now: number): Choice | null {
-  const { pending, connections, idle, ready, lastTakenAt } = standing;
+  const { pending, connections, idle, lastTakenAt, lastConnectAt } = standing;
   if (pending === 0 || pending <= idle) return { kind: "enough" };
   if (connections > 2 && connections >= pending / 2) return { kind: "enough" };
-  // Sessions that work take the next task in a moment; only what they cannot keep up with needs another connection.
-  const stalledAt = lastTakenAt + STALL_MS;
-  if (ready > 0 && pending <= ready && now < stalledAt) return { kind: "wait", until: stalledAt };
+  // Sessions that work, or will in a moment, take a task each; only what they cannot keep up with needs another connection.
+  const stalledAt = Math.max(lastTakenAt, lastConnectAt) + STALL_MS;
+  if (connections > 0 && pending <= connections && now < stalledAt) return { kind: "wait", until: stalledAt };
   return null;
 }
 

@@ -1,0 +1,381 @@
+/** The decisions of relaying: URLs, exchangers, results, routes and when to connect. No sockets, no time. */
+
+import assert from "node:assert/strict";
+import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
+import { chooseRoute, type Standing } from "../../src/relay/choose.ts";
+import { findExchangers } from "../../src/relay/mx.ts";
+import { outcomeOf } from "../../src/relay/result.ts";
+import { RouteTable } from "../../src/relay/routes.ts";
+import { mxTarget, rewriteSender, smarthostTarget } from "../../src/relay/target.ts";
+import { splitTask, TaskQueue } from "../../src/relay/tasks.ts";
+import { parseRelayUrl } from "../../src/relay/url.ts";
+import { ACTION, names } from "./world.ts";
+
+const urls = [
+  { url: "mx.example.net", want: "smtp opportunistic mx.example.net 25 " },
+  { url: "smtp://MX.example.net", want: "smtp opportunistic mx.example.net 25 " },
+  { url: "SMTP+TLS://mx.example.net:2525", want: "smtp+tls mandatory mx.example.net 2525 " },
+  { url: "smtp+notls://mx_1.example.net", want: "smtp+notls never mx_1.example.net 25 " },
+  { url: "smtps://label@mx.example.net", want: "smtps implicit mx.example.net 465 label" },
+  { url: "smtp+tls://label@[192.0.2.1]:26", want: "smtp+tls mandatory 192.0.2.1 26 label" },
+  { url: "lmtp://localhost:24", want: "lmtp never localhost 24 " },
+  { url: "[2001:db8::1]", want: "smtp opportunistic 2001:db8::1 25 " },
+  { url: "smtp://[IPv6:2001:db8::1]:26", want: "smtp opportunistic 2001:db8::1 26 " },
+  { url: "[192.0.2.1]foo", want: "smtp opportunistic 192.0.2.1 25 " },
+  { url: "lmtp://localhost", want: null },
+  { url: "http://mx.example.net", want: null },
+  { url: "smtp://label@mx.example.net", want: null },
+  { url: "smtp+notls://label@mx.example.net", want: null },
+  { url: "mx.example.net:0", want: null },
+  { url: "mx.example.net:65536", want: null },
+  { url: "mx.example.net:", want: null },
+  { url: "mx example.net", want: null },
+  { url: "mx.example.net\r\nQUIT", want: null },
+  { url: "", want: null },
+  { url: "constructor://mx.example.net", want: null },
+  { url: `mx.${"x".repeat(1023)}`, want: null },
+];
+for (const { url, want } of urls) {
+  Deno.test(`parseRelayUrl: ${JSON.stringify(url.slice(0, 40))} is ${want ?? "refused"}`, () => {
+    const found = parseRelayUrl(url);
+    assert.equal(found && `${found.scheme} ${found.tls} ${found.host} ${found.port} ${found.label}`, want);
+  });
+}
+
+const policies = [
+  { url: "smtp://x", tls: null, want: "opportunistic false" },
+  { url: "smtp://x", tls: "verify", want: "mandatory true" },
+  { url: "smtp://x", tls: "no-verify", want: "mandatory false" },
+  { url: "smtp+tls://x", tls: null, want: "mandatory true" },
+  { url: "smtp+tls://x", tls: "no-verify", want: "mandatory false" },
+  { url: "smtps://x", tls: null, want: "implicit true" },
+  { url: "smtps://x", tls: "no-verify", want: "implicit false" },
+  { url: "smtp+notls://x", tls: null, want: "never false" },
+  { url: "smtp+notls://x", tls: "verify", want: "TLS required" },
+  { url: "lmtp://x:24", tls: "no-verify", want: "TLS required" },
+  { url: "smtps://label@x", tls: null, want: "No auth table" },
+  { url: "gopher://x", tls: null, want: "cannot retrieve smarthost" },
+  { url: null, tls: null, want: "cannot retrieve smarthost" },
+] as const;
+for (const { url, tls, want } of policies) {
+  Deno.test(`smarthostTarget: ${url} with tls ${tls} is ${want}`, () => {
+    const result = smarthostTarget({ ...ACTION, tls }, url);
+    assert.equal(result.ok ? `${result.target.tls} ${result.target.verify}` : result.text, want);
+  });
+}
+
+Deno.test("targets of two actions are never one, even to the same host", () => {
+  const one = smarthostTarget({ ...ACTION, name: "a" }, "smtp://x"),
+    other = smarthostTarget({ ...ACTION, name: "b" }, "smtp://x");
+  assert.ok(one.ok && other.ok);
+  assert.notEqual(one.target.key, other.target.key);
+});
+
+const senders = [
+  { mailFrom: null, sender: "a@b", want: "a@b" },
+  { mailFrom: "x@y", sender: "a@b", want: "x@y" },
+  { mailFrom: "@y", sender: "a@b", want: "a@y" },
+  { mailFrom: "x", sender: "a@b", want: "x@b" },
+  { mailFrom: "x@y", sender: null, want: "" },
+];
+for (const { mailFrom, sender, want } of senders) {
+  Deno.test(`rewriteSender: mail-from ${mailFrom} makes <${sender ?? ""}> <${want}>`, () => {
+    const [local, domain] = sender?.split("@") ?? [];
+    assert.equal(rewriteSender(sender === null ? null : { local: local!, domain: domain! }, mailFrom), want);
+  });
+}
+
+const zone = names({
+  mx: {
+    "two.test": [[10, "a.test"], [20, "b.test"]],
+    "null.test": [[0, ""]],
+    "local.test": [[10, "localhost"]],
+    "partly.test": [[0, "localhost"], [10, "a.test"]],
+    "dead.test": [[10, "gone.test"]],
+    "plain.test": "nodata",
+    "empty.test": "nodata",
+    "broken.test": "temporary",
+    "bad.test": "invalid",
+    "three.test": [[10, "a.test"], [20, "b.test"], [30, "c.test"]],
+  },
+  addresses: {
+    "a.test": ["192.0.2.1", "2001:db8::1"],
+    "b.test": ["192.0.2.2"],
+    "c.test": ["192.0.2.3"],
+    "plain.test": ["192.0.2.9"],
+  },
+});
+const exchangers = [
+  { domain: "two.test", want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2" },
+  { domain: "plain.test", want: "0 192.0.2.9" },
+  { domain: "partly.test", want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "null.test", want: "permfail Domain does not accept mail" },
+  { domain: "local.test", want: "permfail Domain does not accept mail" },
+  { domain: "nowhere.test", want: "permfail Domain does not exist" },
+  { domain: "broken.test", want: "tempfail Temporary failure in MX lookup" },
+  { domain: "bad.test", want: "permfail Invalid domain name" },
+  { domain: "dead.test", want: "tempfail No MX found for domain" },
+  { domain: "empty.test", want: "tempfail No MX found for domain" },
+  { domain: "[192.0.2.7]", want: "0 192.0.2.7" },
+  { domain: "[IPv6:2001:DB8::7]", want: "0 2001:db8::7" },
+  { domain: "[nonsense]", want: "permfail Invalid domain name" },
+  { domain: "three.test", own: "b.test", want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "three.test", own: "other.test", want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2, 30 192.0.2.3" },
+  { domain: "three.test", own: "A.test", want: "tempfail No MX found for destination" },
+];
+for (const { domain, want, own } of exchangers as { domain: string; want: string; own?: string }[]) {
+  Deno.test(`findExchangers: ${domain}${own === undefined ? "" : ` as backup ${own}`} is ${want}`, async () => {
+    const found = await findExchangers(mxTarget(ACTION, domain), zone, own ?? null);
+    const shown = found.ok
+      ? found.list.map(({ preference, address }) => `${preference} ${address}`).join(", ")
+      : `${found.result} ${found.text}`;
+    assert.equal(shown, want);
+  });
+}
+
+Deno.test("findExchangers: a smarthost is never looked up by MX", async () => {
+  const of = (url: string) => {
+    const result = smarthostTarget(ACTION, url);
+    assert.ok(result.ok);
+    return findExchangers(result.target, zone, null);
+  };
+  assert.deepEqual((await of("smtp://b.test")).ok, true);
+  assert.deepEqual(await of("smtp://two.test"), { ok: false, result: "tempfail", text: "Host not found" });
+});
+
+const replies = [
+  { verdict: "ok", code: 250, text: "2.0.0 queued", dsn: true, want: "ok - relayed" },
+  { verdict: "ok", code: 250, text: "queued", dsn: false, want: "ok -" },
+  { verdict: "permfail", code: 550, text: "5.1.1 no such user", dsn: true, want: "permfail 5.1.1" },
+  { verdict: "permfail", code: 550, text: "no such user", dsn: true, want: "permfail 5.0.0" },
+  { verdict: "permfail", code: 550, text: "4.1.1 odd class", dsn: true, want: "permfail 5.0.0" },
+  { verdict: "tempfail", code: 421, text: "4.7.0 later", dsn: true, want: "tempfail 4.7.0" },
+  { verdict: "tempfail", code: 450, text: "later", dsn: true, want: "tempfail 4.0.0" },
+] as const;
+for (const { verdict, code, text, dsn, want } of replies) {
+  Deno.test(`outcomeOf: ${code} ${text} is ${want}`, () => {
+    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply: { code, text, lines: [text] } }, dsn);
+    assert.equal(outcome.text, `${code} ${text}`);
+    const status = outcome.result === "ok" ? "-" : `${outcome.status.class}.${outcome.status.code}`;
+    assert.equal(`${outcome.result} ${status}${outcome.result === "ok" && outcome.dsnRelayed ? " relayed" : ""}`, want);
+  });
+}
+
+// ── routes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const NOW = 1_000_000_000;
+
+function standing(change: Partial<Standing> = {}): Standing {
+  return {
+    domain: "x.test",
+    exchangers: [
+      { host: "a", address: "192.0.2.1", preference: 10 },
+      { host: "b", address: "192.0.2.2", preference: 10 },
+      { host: "c", address: "2001:db8::3", preference: 20 },
+    ],
+    limits: DEFAULT_RELAY_LIMITS,
+    pending: 1,
+    connections: 0,
+    idle: 0,
+    ready: 0,
+    lastTakenAt: NOW,
+    lastConnectAt: -Infinity,
+    smarthost: false,
+    successor: false,
+    ...change,
+  };
+}
+
+function choose(state: Standing, table = new RouteTable(), now = NOW): string {
+  const choice = chooseRoute(state, table, now);
+  switch (choice.kind) {
+    case "connect":
+      return choice.exchanger.address;
+    case "wait":
+      return `wait ${choice.until - now}`;
+    case "enough":
+      return "enough";
+    case "none":
+      return choice.text;
+  }
+}
+
+Deno.test("chooseRoute connects to the best preference when there is work and nothing in the way", () => {
+  assert.equal(choose(standing()), "192.0.2.1");
+  assert.equal(choose(standing({ pending: 0 })), "enough");
+  assert.equal(choose(standing({ idle: 1, connections: 1, ready: 1 })), "enough");
+});
+
+Deno.test("chooseRoute takes the route with the fewest connections among equals", () => {
+  const table = new RouteTable();
+  table.connecting(table.route("192.0.2.1", NOW - 60_000), "x.test", NOW - 60_000);
+  table.ready(table.route("192.0.2.1", NOW));
+  assert.equal(
+    choose(standing({ pending: 5, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
+    "192.0.2.2",
+  );
+});
+
+Deno.test("chooseRoute goes to a worse preference only when all better routes are in error", () => {
+  const table = new RouteTable();
+  table.disable(table.route("192.0.2.1", NOW), 1, "network", NOW);
+  assert.equal(choose(standing(), table), "192.0.2.2");
+  table.disable(table.route("192.0.2.2", NOW), 1, "network", NOW);
+  assert.equal(choose(standing(), table), "2001:db8::3");
+  table.disable(table.route("2001:db8::3", NOW), 1, "network", NOW);
+  assert.equal(choose(standing(), table), "Network error on destination MXs");
+  table.disable(table.route("192.0.2.1", NOW), 1, "rejects", NOW);
+  assert.equal(choose(standing(), table), "Destination seems to reject all mails");
+  assert.equal(choose(standing(), table, NOW + 16_000), "192.0.2.2");
+});
+
+Deno.test("chooseRoute waits for a better preference that is only delayed", () => {
+  const table = new RouteTable();
+  for (const address of ["192.0.2.1", "192.0.2.2"]) {
+    const route = table.route(address, NOW);
+    table.connecting(route, "x.test", NOW - 4_000);
+    table.ready(route);
+    table.disconnected(route, "x.test", NOW - 4_000);
+  }
+  assert.equal(choose(standing(), table), "wait 1000");
+  assert.equal(choose(standing(), table, NOW + 1_000), "192.0.2.1");
+});
+
+Deno.test("chooseRoute keeps the delays of relay (2 s), route (5 s) and reconnection (3 s)", () => {
+  assert.equal(choose(standing({ pending: 9, connections: 1, lastConnectAt: NOW - 500 })), "wait 1500");
+  const one = standing({ exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
+  const table = new RouteTable();
+  const route = table.route("192.0.2.1", NOW);
+  table.connecting(route, "x.test", NOW - 60_000);
+  table.ready(route);
+  table.disconnected(route, "x.test", NOW - 1_000);
+  assert.equal(choose(one, table), "wait 2000");
+  assert.equal(choose({ ...one, successor: true }, table), "192.0.2.1");
+  table.connecting(route, "x.test", NOW);
+  assert.equal(choose({ ...one, pending: 9, connections: 1, ready: 1 }, table, NOW + 3_000), "wait 2000");
+});
+
+Deno.test("chooseRoute allows one connection to a route on probation, and no second one", () => {
+  const one = standing({
+    exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }],
+    pending: 9,
+    connections: 1,
+  });
+  const table = new RouteTable();
+  table.connecting(table.route("192.0.2.1", NOW), "x.test", NOW - 60_000);
+  assert.equal(choose(one, table), "wait 5000");
+});
+
+Deno.test("chooseRoute keeps the limits of route, host, relay, domain and source", () => {
+  const one = standing({
+    exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }],
+    pending: 99,
+    ready: 2,
+    connections: 2,
+  });
+  const busy = (count: number) => {
+    const table = new RouteTable();
+    const route = table.route("192.0.2.1", NOW);
+    for (let at = 0; at < count; at++) table.connecting(route, "x.test", NOW - 60_000);
+    table.ready(route);
+    return table;
+  };
+  const limits = DEFAULT_RELAY_LIMITS;
+  assert.equal(choose(one, busy(4)), "192.0.2.1");
+  assert.equal(choose(one, busy(5)), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...limits, maxConnPerHost: 3 } }, busy(3)), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...limits, maxConnPerRelay: 2 } }, busy(2)), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...limits, maxConnPerConnector: 2 } }, busy(2)), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...limits, maxConnPerDomain: 2 } }, busy(2)), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...limits, maxConnPerSource: 2 } }, busy(2)), "wait 5000");
+});
+
+Deno.test("chooseRoute opens few connections while the present ones keep up", () => {
+  const table = new RouteTable();
+  assert.equal(
+    choose(standing({ pending: 1, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
+    "wait 2000",
+  );
+  const stalled = standing({
+    pending: 1,
+    connections: 1,
+    ready: 1,
+    lastConnectAt: NOW - 60_000,
+    lastTakenAt: NOW - 2_000,
+  });
+  assert.equal(choose(stalled, table), "192.0.2.1");
+  assert.equal(
+    choose(standing({ pending: 6, connections: 3, ready: 3, lastConnectAt: NOW - 60_000 }), table),
+    "enough",
+  );
+});
+
+Deno.test("chooseRoute does not delay a smarthost in good standing when work piles up", () => {
+  const table = new RouteTable();
+  const route = table.route("192.0.2.1", NOW);
+  table.connecting(route, "x.test", NOW);
+  table.ready(route);
+  const pile = standing({
+    exchangers: [{ host: "a", address: "192.0.2.1", preference: 0 }],
+    pending: 11,
+    connections: 1,
+    ready: 1,
+    lastConnectAt: NOW,
+    smarthost: true,
+  });
+  assert.equal(choose(pile, table), "192.0.2.1");
+  assert.equal(choose({ ...pile, pending: 10 }, table), "wait 2000");
+  assert.equal(choose({ ...pile, smarthost: false }, table), "wait 2000");
+});
+
+Deno.test("chooseRoute uses only the wanted family", () => {
+  const limits = { ...DEFAULT_RELAY_LIMITS, family: 6 as const };
+  assert.equal(choose(standing({ limits })), "2001:db8::3");
+  const only = standing({ limits, exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
+  assert.equal(choose(only), "Address family mismatch on destination MXs");
+});
+
+Deno.test("RouteTable: penalties of 15, 60, 135 s up to an hour, cleared by a session that gets ready", () => {
+  const table = new RouteTable();
+  const route = table.route("192.0.2.1", NOW);
+  const enabled: string[] = [];
+  table.onenabled = ({ host }) => enabled.push(host.address);
+  let now = NOW;
+  for (const want of [15, 60, 135, 240]) {
+    assert.equal(table.disable(route, 1, "network", now), want * 1000);
+    assert.notEqual(table.route("192.0.2.1", now + want * 1000 - 1).disabled, null);
+    now += want * 1000;
+    assert.equal(table.route("192.0.2.1", now).disabled, null);
+    assert.equal(route.fresh, true);
+  }
+  assert.equal(enabled.length, 4);
+  for (let at = 0; at < 20; at++) table.disable(route, 1, "network", now);
+  assert.equal(table.disable(route, 1, "network", now), 3_600_000);
+  table.forgive(route);
+  table.ready(route);
+  assert.deepEqual([route.penalty, route.fresh, route.disabled], [0, false, null]);
+  table.disable(route, 1, "network", now);
+  assert.equal(table.route("192.0.2.1", now + 15_000 + 3_600_000).penalty, 0);
+});
+
+Deno.test("RouteTable forgets idle hosts when there are too many, never those in use", () => {
+  const table = new RouteTable();
+  const kept = table.route("kept", NOW);
+  table.connecting(kept, "x.test", NOW);
+  for (let at = 0; at < 12_000; at++) table.route(`host${at}`, NOW);
+  assert.ok(table.size <= 10_000);
+  assert.equal(table.route("kept", NOW), kept);
+});
+
+Deno.test("tasks: at most 100 recipients each, first in first out, a task put back is next", () => {
+  const ids = Array.from({ length: 250 }, (_, at) => `0000000100000${at + 100}`);
+  assert.deepEqual(splitTask("00000001", ids).map((task) => task.ids.length), [100, 100, 50]);
+  const queue = new TaskQueue();
+  for (let at = 0; at < 5000; at++) queue.push({ message: String(at), ids: [], second: false });
+  for (let at = 0; at < 4000; at++) assert.equal(queue.shift()!.message, String(at));
+  queue.putBack({ message: "back", ids: [], second: true });
+  assert.equal(queue.shift()!.message, "back");
+  assert.equal(queue.length, 1000);
+  assert.equal(queue.clear().length, 1000);
+  assert.equal(queue.shift(), undefined);
+});
