@@ -1,0 +1,309 @@
+/** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as told, a clock that is moved by hand. */
+
+import type { Event } from "../../src/events/mod.ts";
+import type {
+  Channel,
+  Expansion,
+  FromLookup,
+  Listener,
+  Peer,
+  QueueToSmtp,
+  SmtpSettings,
+  SmtpToQueue,
+  ToLookup,
+} from "../../src/isolate/mod.ts";
+import type { Connection, Wire } from "../../src/smtp/connection.ts";
+import { SmtpService } from "../../src/smtp/service.ts";
+
+/** 2026-01-02T03:04:05Z */
+export const EPOCH = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+/** Bytes of a text whose characters are all below 256. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+export function textOf(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return text;
+}
+
+/** A file of test/smtp/certificates. */
+export function certificate(file: string): string {
+  return Deno.readTextFileSync(new URL(`certificates/${file}`, import.meta.url));
+}
+
+export const PAIRS = {
+  mx: { cert: certificate("mx.pem"), key: certificate("mx.key") },
+  other: { cert: certificate("other.pem"), key: certificate("other.key") },
+};
+
+export function listener(changes: Partial<Listener> = {}): Listener {
+  return {
+    id: 0,
+    address: "0.0.0.0",
+    port: 25,
+    local: false,
+    socket: false,
+    hostname: "mx.example.org",
+    tag: "",
+    tls: "none",
+    verify: false,
+    pki: ["mx", "other"],
+    ca: null,
+    ciphers: null,
+    protocols: null,
+    maskSource: false,
+    noDsn: false,
+    ...changes,
+  };
+}
+
+export function settings(listeners: readonly Listener[], changes: Partial<SmtpSettings> = {}): SmtpSettings {
+  return {
+    house: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: false },
+    listeners,
+    pki: PAIRS,
+    ca: { authority: certificate("authority.pem") },
+    maxMessageBytes: 36_700_160,
+    maxMails: 100,
+    maxRcpt: 1000,
+    idleTimeoutMs: 300_000,
+    ...changes,
+  };
+}
+
+/** A channel whose other side is a function; what it answers arrives in a later microtask, as over a port. */
+export class FakeChannel<Out, In> implements Channel<Out, In> {
+  onmessage: (message: In) => void = () => {};
+  onreset: () => void = () => {};
+  readonly sent: Out[] = [];
+  readonly #answer: (message: Out, channel: FakeChannel<Out, In>) => void;
+
+  constructor(answer: (message: Out, channel: FakeChannel<Out, In>) => void) {
+    this.#answer = answer;
+  }
+
+  send(message: Out, transfer?: Transferable[]): void {
+    const posted = structuredClone(message, { transfer: transfer ?? [] }) as Out;
+    this.sent.push(posted);
+    queueMicrotask(() => this.#answer(posted, this));
+  }
+}
+
+export class MemoryWire implements Wire {
+  output = "";
+  started = false;
+  paused = false;
+  handshakes = 0;
+  closed = false;
+  lingers = false;
+  destroyed = false;
+  /** False: the client does not read. */
+  reads = true;
+  start(): void {
+    this.started = true;
+  }
+  write(text: string): boolean {
+    this.output += text;
+    return this.reads;
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  secure(text: string): void {
+    this.output += text;
+    this.handshakes++;
+  }
+  end(linger: boolean): void {
+    this.closed = true;
+    this.lingers = linger;
+  }
+  destroy(): void {
+    this.destroyed = this.closed = true;
+  }
+  /** What was written since the last call. */
+  take(): string {
+    const { output } = this;
+    this.output = "";
+    return output;
+  }
+}
+
+/** What the queue has of one message. */
+export interface Stored {
+  readonly text: string;
+  readonly commit: Extract<SmtpToQueue, { type: "commit" }>;
+}
+
+export interface WorldOptions {
+  readonly listener?: Partial<Listener>;
+  readonly settings?: Partial<SmtpSettings>;
+  readonly peer?: Partial<Peer>;
+  /** Where a recipient goes; null: lookup does not answer. */
+  readonly expand?: (question: Extract<ToLookup, { type: "expand" }>) => Expansion | null;
+  /** What the queue says to a commit; null: nothing. */
+  readonly commit?: (commit: Extract<SmtpToQueue, { type: "commit" }>) => QueueToSmtp | null;
+  /** False: credit is given by hand. */
+  readonly credit?: boolean;
+  readonly ids?: number;
+}
+
+export function delivered(question: { readonly rcpt: { readonly local: string; readonly domain: string } }): Expansion {
+  const target = { agent: "mda", action: "inbox", dest: question.rcpt, user: "joe", subAddress: "", exec: "" } as const;
+  return { ok: true, targets: [target], internal: [false] };
+}
+
+/** What `domain` says of a recipient in the golden dialogues: names tell what happens to them. */
+export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansion | null {
+  switch (question.rcpt.local) {
+    case "nobody":
+      return { ok: false, code: 550, text: "5.1.1 Invalid recipient: <nobody@example.org>" };
+    case "later":
+      return { ok: false, code: 451, text: "4.3.0 Temporary failure: <later@example.org>" };
+    case "broken":
+      return { ok: false, code: 421, text: "4.3.0 Temporary Error" };
+    case "silent":
+      return null;
+    case "nowhere":
+      return { ok: true, targets: [], internal: [] };
+    default:
+      return delivered(question);
+  }
+}
+
+export class World {
+  now = EPOCH;
+  readonly events: Event[] = [];
+  readonly lookup: FakeChannel<ToLookup, FromLookup>;
+  readonly queue: FakeChannel<SmtpToQueue, QueueToSmtp>;
+  readonly service: SmtpService;
+  /** Messages that were committed, in order. */
+  readonly stored: Stored[] = [];
+  readonly aborted: string[] = [];
+  ended = 0;
+  readonly #chunks = new Map<string, string>();
+  readonly #timers = new Set<{ readonly every: number; next: number; run(): void }>();
+  readonly #peer: Peer;
+
+  constructor(options: WorldOptions = {}) {
+    this.#peer = { address: "192.0.2.7", port: 4321, uid: null, ...options.peer };
+    const expand = options.expand ?? byName;
+    this.lookup = new FakeChannel((message, channel) => {
+      if (message.type === "client-name") {
+        channel.onmessage({
+          type: "client-name",
+          call: message.call,
+          hostname: "client.example.net",
+          confirmed: "pass",
+        });
+      } else if (message.type === "expand") {
+        const result = expand(message);
+        if (result !== null) channel.onmessage({ type: "expanded", call: message.call, result });
+      }
+    });
+    this.queue = new FakeChannel((message, channel) => this.#stored(message, channel, options));
+    this.service = new SmtpService({
+      settings: settings([listener(options.listener)], options.settings),
+      lookup: this.lookup,
+      queue: this.queue,
+      report: (event) => this.events.push(event),
+      clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run) },
+      ended: () => this.ended++,
+    });
+    this.giveIds(options.ids ?? 100);
+  }
+
+  giveIds(count: number, first = 1): void {
+    const ids = Array.from({ length: count }, (_, index) => (count - index + first - 1).toString(16).padStart(8, "0"));
+    this.queue.onmessage({ type: "ids", ids });
+  }
+
+  #stored(
+    message: SmtpToQueue,
+    channel: FakeChannel<SmtpToQueue, QueueToSmtp>,
+    { commit, credit }: WorldOptions,
+  ): void {
+    const before = this.#chunks.get(message.message) ?? "";
+    if (message.type === "chunk") {
+      this.#chunks.set(message.message, before + textOf(message.bytes));
+      if (credit !== false) channel.onmessage({ type: "credit", message: message.message });
+    } else if (message.type === "commit") {
+      this.#chunks.delete(message.message);
+      const answer = commit === undefined ? { type: "committed", message: message.message } as const : commit(message);
+      if (answer?.type === "committed") this.stored.push({ text: before + textOf(message.tail), commit: message });
+      if (answer !== null) channel.onmessage(answer);
+    } else {
+      this.#chunks.delete(message.message);
+      this.aborted.push(message.message);
+    }
+  }
+
+  #every(ms: number, run: () => void): () => void {
+    const timer = { every: ms, next: this.now + ms, run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves the clock. */
+  async pass(ms: number): Promise<void> {
+    const until = this.now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(({ next }) => next <= until).sort((a, b) => a.next - b.next)[0];
+      if (due === undefined) break;
+      this.now = due.next;
+      due.next += due.every;
+      due.run();
+      await settle();
+    }
+    this.now = until;
+    await settle();
+  }
+
+  async connect(): Promise<Client> {
+    const wire = new MemoryWire();
+    const client = new Client(this, wire, this.service.connect(0, this.#peer, wire));
+    await settle();
+    return client;
+  }
+}
+
+export class Client {
+  readonly world: World;
+  readonly wire: MemoryWire;
+  readonly connection: Connection;
+  #gone = false;
+
+  constructor(world: World, wire: MemoryWire, connection: Connection) {
+    this.world = world;
+    this.wire = wire;
+    this.connection = connection;
+  }
+
+  /** Sends bytes (characters below 256) and returns what the server said to them. */
+  async say(text: string): Promise<string> {
+    this.connection.data(bytesOf(text));
+    await settle();
+    return this.wire.take();
+  }
+
+  /** As the kernel does when the client closes. */
+  leave(reason = "disconnect"): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.world.service.closed(this.connection, reason);
+  }
+}
+
+/** Lets everything that waits in microtasks happen. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await Promise.resolve();
+}
