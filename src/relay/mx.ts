@@ -62,6 +62,8 @@ async function ofDomain(domain: string, names: Names): Promise<Exchangers> {
 }
 
 async function ofHost(host: string, names: Names): Promise<Exchangers> {
+  // A relay's host may be a plain address; in a recipient's domain only brackets make one (RFC 5321 §4.1.3).
+  if (isAddress(host)) return literal(host);
   const found = await names.addresses(host, null);
   return found.ok ? listOf([{ preference: 0, exchange: host }], [found]) : temporary("Host not found");
 }

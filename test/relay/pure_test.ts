@@ -140,6 +140,10 @@ Deno.test("findExchangers: a smarthost is never looked up by MX", async () => {
     return findExchangers(result.target, zone, null);
   };
   assert.deepEqual((await of("smtp://b.test")).ok, true);
+  assert.deepEqual(await of("smtp://192.0.2.7:2525"), {
+    ok: true,
+    list: [{ host: "192.0.2.7", address: "192.0.2.7", preference: 0 }],
+  });
   assert.deepEqual(await of("smtp://two.test"), { ok: false, result: "tempfail", text: "Host not found" });
 });
 
