@@ -42,7 +42,7 @@ export class CommandRunner {
     this.#options = options;
   }
 
-  /** Runs it to its end. Never rejects. */
+  /** Runs it to its end. */
   async deliver(who: Identity, target: CommandTarget, message: Delivered): Promise<DeliveryEnd> {
     let running: RunningCommand;
     try {
@@ -51,9 +51,11 @@ export class CommandRunner {
       return exited(EX.OSERR, reasonOf(error));
     }
     this.#running.add(running);
-    const ending = await running.run(message);
-    this.#running.delete(running);
-    return judge(ending, running.lastLine());
+    try {
+      return judge(await running.run(message), running.lastLine());
+    } finally {
+      this.#running.delete(running);
+    }
   }
 
   /** Ends what still runs; their deliveries end with `reason` and are tried again. */
@@ -126,6 +128,8 @@ class RunningCommand {
     const status = await this.#child.status;
     cancelLimit();
     this.#cancelKill();
+    // What it started may not have heard, or not have cared.
+    if (this.#reason !== null) this.#signalGroup("KILL");
     // What the command said last, and whether it read all, may be a moment behind its end.
     const settled = Promise.all([feeding, ...outputs.map(({ ended }) => ended)]);
     let cancelGrace = () => {};
@@ -147,19 +151,20 @@ class RunningCommand {
   #signalGroup(signal: "TERM" | "KILL"): void {
     try {
       this.#child.kill(`SIG${signal}`);
-      const kill = new Deno.Command(SHELL, {
-        args: ["-c", `kill -${signal} -${this.#child.pid}`],
-        clearEnv: true,
-        cwd: "/",
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-        ...this.#identity(),
-      }).spawn();
-      kill.status.catch(() => {});
     } catch {
-      // It has ended already.
+      // It has ended already; others of its group may not have.
     }
+    const kill = new Deno.Command(SHELL, {
+      args: ["-c", `kill -${signal} -${this.#child.pid}`],
+      clearEnv: true,
+      cwd: "/",
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      ...this.#identity(),
+    });
+    // Without a process to spare there is nothing more to be done.
+    kill.output().catch(() => {});
   }
 
   /** Writes the message as fast as it is read. False when the command stopped reading before the end. */

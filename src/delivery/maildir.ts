@@ -198,7 +198,8 @@ function renameAll(round: readonly Moving[], folder: string): { moved: Moving[];
 function makeMaildir(directory: string): void {
   const made: string[] = [];
   let above = directory;
-  while (above !== "" && !isDirectory(above)) {
+  // Folders that we may not even look at are above those of the configuration: whoever wrote it made them.
+  while (above !== "" && !isDirectory(above, true)) {
     made.unshift(above);
     above = above.slice(0, above.lastIndexOf("/"));
   }
@@ -226,11 +227,13 @@ function syncDirectory(path: string): void {
   }
 }
 
-function isDirectory(path: string): boolean {
+/** `unseen` is the answer where the runtime does not let us look. */
+function isDirectory(path: string, unseen = false): boolean {
   try {
     return Deno.statSync(path).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    if (unseen && error instanceof Deno.errors.NotCapable) return true;
     // What is above the folder that was granted is not ours to see: making ours tells whether it is there.
     if (error instanceof Deno.errors.NotCapable) return true;
     throw error;

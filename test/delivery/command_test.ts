@@ -202,6 +202,19 @@ Deno.test("A command that does not care about SIGTERM is killed", async () => {
   );
 });
 
+Deno.test("What a command started in the background ends with it, even if it does not care about SIGTERM", async () => {
+  const clock = new HandClock();
+  const stubborn = "(trap '' TERM; echo started > ready; while :; do sleep 0.05; done) & echo $! > pid; wait";
+  await withWorld(mda(`cat >/dev/null; ${stubborn}`), async (world, home) => {
+    const sent = world.send(envelopeOf(), BODY);
+    const pid = await numberIn(`${home}/pid`);
+    await numberIn(`${home}/ready`);
+    clock.advance(300_000);
+    assert.equal((await sent).event.stat, "Error (terminated; timeout)");
+    await gone(pid);
+  }, { tools: { clock } });
+});
+
 Deno.test("When the isolate stops its commands are ended and their mail is kept", async () => {
   const clock = new HandClock();
   await withWorld(mda("cat >/dev/null; echo $$ > pid; exec sleep 1000"), async (world, home) => {

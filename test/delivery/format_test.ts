@@ -1,6 +1,7 @@
 /** Format specifiers of paths and commands: the examples of smtpd.conf(5), ranges, modifiers, what is made harmless. */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { expandFormat, expandPath, type FormatValues } from "../../src/delivery/mod.ts";
 
 const VALUES: FormatValues = {
@@ -117,3 +118,30 @@ for (const { template, want, because, values } of paths) {
     assert.equal(expanded.ok ? expanded.text : BAD, want);
   });
 }
+
+Deno.test("expandPath() never throws, and what it gives stays below the folder of the template", () => {
+  const local = fc.string({ unit: fc.constantFrom("a", "B", ".", "/", "+", "%", "{", "}", "\0", "\n", '"', "é") });
+  const token = fc.constantFrom(
+    "%{rcpt.user}",
+    "%{rcpt.user:raw}",
+    "%{rcpt.user[0]}",
+    "%{rcpt:strip}",
+    "/",
+    ".x",
+    "%",
+    "%{",
+  );
+  fc.assert(fc.property(local, fc.array(token, { maxLength: 6 }), (name, tokens) => {
+    const expanded = expandPath(`/mail/${tokens.join("")}`, to(name), "+");
+    if (!expanded.ok) return;
+    const parts = expanded.text.split("/");
+    assert.equal(parts[1], "mail");
+    assert.ok(!parts.includes("..") && !parts.includes("."), expanded.text);
+  }));
+});
+Deno.test("expandFormat() hands the shell nothing but harmless characters, whatever the sender", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (name) => {
+    const expanded = expandFormat("%{sender.user}", from(name), "+");
+    if (expanded.ok) assert.ok(!/[ \t\r\n"$'`\\;&|<>(){}*?!#~\0]/.test(expanded.text), expanded.text);
+  }));
+});
