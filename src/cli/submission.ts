@@ -60,10 +60,10 @@ async function converse(dialogue: Dialogue, mail: Submission): Promise<Submitted
     await dialogue.askData(mail.message);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    await dialogue.quit();
     return { result: "refused", text: error.message };
   }
-  // It is accepted: how the server says goodbye changes nothing.
-  await dialogue.ask("QUIT").catch(() => {});
+  await dialogue.quit();
   return { result: "accepted" };
 }
 
@@ -117,6 +117,11 @@ class Dialogue {
     this.#socket.write(new DataEncoder().encode(message, true));
     this.#show(">>> .");
     return await this.#agreed();
+  }
+
+  /** What was decided stands: how the server says goodbye, or that it is gone already, changes nothing. */
+  async quit(): Promise<void> {
+    await this.ask("QUIT").catch(() => {});
   }
 
   async reply(): Promise<Reply> {
