@@ -48,8 +48,6 @@ class Incoming {
   readonly #vault: Vault;
   readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
   readonly #open = new Map<MessageId, Open>();
-  /** Refused before their end: what still comes of them is refused again. */
-  readonly #refused = new Map<MessageId, Reply>();
   #unused = 0;
 
   constructor(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>) {
@@ -78,12 +76,10 @@ class Incoming {
   end(): void {
     for (const open of this.#open.values()) this.#discard(open);
     this.#open.clear();
-    this.#refused.clear();
     this.#vault.ids.release(this);
   }
 
   #chunk(id: MessageId, bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#refused.has(id)) return;
     let open = this.#open.get(id);
     if (open === undefined) {
       if (this.#open.size >= MAX_OPEN || !this.#take(id)) return this.#refuse(id, BROKEN);
@@ -113,8 +109,6 @@ class Incoming {
   }
 
   #commit({ message: id, tail, envelopes }: Extract<SmtpToQueue, { type: "commit" }>): void {
-    const refused = this.#refused.get(id);
-    if (refused !== undefined) return this.#refuse(id, refused);
     const open = this.#open.get(id);
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
@@ -166,7 +160,6 @@ class Incoming {
   }
 
   #abort(id: MessageId): void {
-    this.#refused.delete(id);
     const open = this.#open.get(id);
     // An abort of a message that never began gives its id back as used.
     if (open === undefined) return void this.#take(id);
@@ -174,12 +167,10 @@ class Incoming {
     this.#discard(open);
   }
 
-  /** Refuses a message that has not ended yet. */
+  /** Refuses a message that has not ended yet. Its id is used up: what still comes of it is refused as well. */
   #fail(id: MessageId, open: Open, reply: Reply): void {
     this.#open.delete(id);
     this.#discard(open);
-    if (this.#refused.size >= MAX_OPEN) this.#refused.clear();
-    this.#refused.set(id, reply);
     this.#refuse(id, reply);
   }
 

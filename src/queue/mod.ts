@@ -13,7 +13,7 @@ import { Store } from "./store.ts";
 import { Vault } from "./vault.ts";
 
 /** Envelopes told to the scheduler in one turn at start. */
-const LOAD_ROWS = 1000;
+const LOAD_ROWS = 250;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 

@@ -29,6 +29,7 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
   };
   let queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let armedAt = Infinity;
   let planned = false;
 
   const run = () => {
@@ -41,9 +42,18 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
     if (expired.length > 0) tally.add("scheduler.envelope.expired", expired.length);
     tally.set("scheduler.envelope", scheduler.size);
     tally.set("scheduler.envelope.inflight", scheduler.inflight);
+    arm(scheduler.nextAt(), now);
+  };
+  /** One timer, moved only when it would come too late: to wake for nothing is cheaper than to set a timer for each message. */
+  const arm = (at: number, now: number) => {
+    at = Math.min(at, now + MAX_SLEEP_MS);
+    if (at >= armedAt) return;
     clearTimeout(timer);
-    const at = scheduler.nextAt();
-    timer = at === Infinity ? undefined : setTimeout(plan, Math.min(MAX_SLEEP_MS, Math.max(0, at - now)));
+    armedAt = at;
+    timer = setTimeout(() => {
+      armedAt = Infinity;
+      plan();
+    }, Math.max(0, at - now));
   };
   // All messages of one post are taken in before anything is sent: their microtasks come after the last of them.
   const plan = () => {

@@ -32,14 +32,32 @@ Deno.test("a committed message is on disk with its envelopes, and a new queue fi
   await Deno.remove(spool, { recursive: true });
 });
 
-Deno.test("the spool is closed to others: folder 0700, files 0600", async () => {
-  await withQueue(async (house, spool) => {
-    await enqueue(house);
-    assert.equal(Deno.statSync(spool).mode! & 0o777, 0o700);
-    for (const { name } of Deno.readDirSync(spool)) {
-      assert.equal(Deno.statSync(`${spool}/${name}`).mode! & 0o777, 0o600);
-    }
-  });
+Deno.test("a spool is made when it is missing; others can list it no more than read it", async () => {
+  const folder = await Deno.makeTempDir();
+  const spool = `${folder}/spool`;
+  const house = await openQueue(spool);
+  await enqueue(house);
+  assert.equal(Deno.statSync(spool).mode! & 0o066, 0);
+  const names = [...Deno.readDirSync(spool)].map(({ name }) => name);
+  assert.ok(names.includes("queue.db"));
+  for (const name of names) assert.equal(Deno.statSync(`${spool}/${name}`).mode! & 0o777, 0o600, name);
+  house.stop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a queue that was large and is empty gives its disk back at the next start", async () => {
+  const spool = await Deno.makeTempDir();
+  const first = await openQueue(spool);
+  for (let i = 0; i < 40; i++) await enqueue(first, "x".repeat(200_000));
+  first.stop();
+  assert.ok(Deno.statSync(`${spool}/queue.db`).size > 8_000_000);
+  const second = await openQueue(spool);
+  second.control.send({ type: "remove", call: 1, target: "all" });
+  await second.control.next(typed("removed"));
+  second.stop();
+  (await openQueue(spool)).stop();
+  assert.ok(Deno.statSync(`${spool}/queue.db`).size < 1_000_000);
+  await Deno.remove(spool, { recursive: true });
 });
 
 Deno.test("a message of many chunks comes back byte by byte, and leaves nothing when it is delivered", async () => {

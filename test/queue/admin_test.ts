@@ -71,7 +71,7 @@ for (const which of ["envelope", "message", "all"] as const) {
       const target = which === "all" ? "all" : which === "envelope" ? { envelope: id } : { message: id.slice(0, 8) };
       house.control.send({ type: "remove", call: 7, target });
       const removed = await house.control.next(typed("removed"));
-      const wanted = envelopes.filter((each, i) => which === "all" || i === 0 || (which === "message" && i === 1));
+      const wanted = envelopes.filter((_, i) => which === "all" || i === 0 || (which === "message" && i === 1));
       assert.equal(removed.call, 7);
       assert.deepEqual([...removed.ids].sort(), wanted.map((each) => each.id).sort());
       assert.deepEqual(new Set((await house.scheduler.next(typed("dropped"))).ids), new Set(removed.ids));

@@ -32,14 +32,13 @@ export class End<Out, In> {
   onmessage: (message: In) => void = () => {};
 
   constructor() {
-    const end = this;
     this.other = {
-      send(message: In) {
+      send: (message: In) => {
         const copy = structuredClone(message);
         queueMicrotask(() => {
-          end.heard.push(copy);
-          end.onmessage(copy);
-          for (const wake of end.#waiting.splice(0)) wake();
+          this.heard.push(copy);
+          this.onmessage(copy);
+          for (const wake of this.#waiting.splice(0)) wake();
         });
       },
       onmessage: () => {},
