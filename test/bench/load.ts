@@ -59,6 +59,15 @@ async function settle(arrived: () => number, messages: number): Promise<{ count:
   return { count, at };
 }
 
+/** Waits until nothing more is delivered: what one run left over is not the next one's. */
+export async function drain(server: Server): Promise<void> {
+  const inbox = join(server.maildir, "new");
+  for (let before = -1, now = countFiles(inbox); now !== before;) {
+    await pause(1000);
+    [before, now] = [now, countFiles(inbox)];
+  }
+}
+
 export async function measure(server: Server, scenario: Scenario, sink: Sink): Promise<Measure> {
   const inbox = join(server.maildir, "new");
   empty(inbox);

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { measureLatency } from "./latency.ts";
-import { measure, type Scenario } from "./load.ts";
+import { drain, measure, type Scenario } from "./load.ts";
 import { startOpenSmtpd } from "./opensmtpd.ts";
 import { startPostfix } from "./postfix.ts";
 import { CannotRun, freePort, type Place, type Server } from "./server.ts";
@@ -64,6 +64,7 @@ async function run(
   for (const server of servers) {
     console.error(`End of data to 250, 20 sessions: ${server.name}`);
     rows.push({ kind: "latency", server, latency: await measureLatency(server.port) });
+    await drain(server);
   }
   for (const scenario of scenarios(scale)) {
     for (const server of servers) {
