@@ -1,0 +1,55 @@
+/** The control isolate in the real runtime, with no permission at all. */
+
+import { deepEqual, equal } from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { askControl } from "../../src/control/mod.ts";
+import { detachDescriptor, type FromMain, type ToMain } from "../../src/isolate/mod.ts";
+import { FakeHouse } from "./house.ts";
+
+Deno.test("workers/control.ts logs and answers without any permission", async () => {
+  const folder = await Deno.makeTempDir();
+  const worker = new Worker(new URL("../../workers/control.ts", import.meta.url), {
+    type: "module",
+    deno: { permissions: "none" },
+  } as WorkerOptions);
+  const heard: ToMain[] = [];
+  let wake = () => {};
+  worker.onmessage = ({ data }) => {
+    heard.push(data);
+    wake();
+  };
+  const until = async (type: ToMain["type"]) => {
+    while (!heard.some((message) => message.type === type)) await new Promise<void>((resolve) => wake = resolve);
+  };
+  const post = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  const { settings } = new FakeHouse({}).isolate;
+  const events = new MessageChannel();
+  post({ type: "start", role: "control", index: 0, settings, verbose: false, traces: [] });
+  post({ type: "door", name: "smtp-control", peer: 0, port: events.port1 }, [events.port1]);
+  await until("ready");
+  events.port2.postMessage([{ type: "smtp-tls", session: "s1", ciphers: "c" }]);
+  await until("syslog");
+  deepEqual(heard.at(-1), { type: "syslog", lines: [{ level: "info", text: "s1 smtp tls ciphers=c" }] });
+
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+    const descriptor = detachDescriptor(socket);
+    post({ type: "session", descriptor, listener: -1, peer: { address: "local", port: 0, uid: 0 } });
+  });
+  server.listen(`${folder}/c.sock`);
+  await once(server, "listening");
+  const lines: string[] = [];
+  for await (const answer of askControl(`${folder}/c.sock`, { do: "show-stats" })) {
+    if ("line" in answer) lines.push(answer.line);
+  }
+  deepEqual(lines.slice(0, 2), ["control.session=1", "smtp.tls=1"]);
+  equal(lines.length, 4);
+
+  post({ type: "stop" });
+  await until("stopped");
+  worker.terminate();
+  events.port2.close();
+  server.close();
+  await once(server, "close");
+  await Deno.remove(folder, { recursive: true });
+});
