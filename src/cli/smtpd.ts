@@ -1,11 +1,24 @@
 /** smtpd(8): reads the command line, checks the configuration, runs the daemon in the foreground or puts it in the background. */
 
 import { parseArgs } from "node:util";
-import { DEFAULT_CONFIG, type Environment, formatDiagnostic, parseConfig, PRODUCT, VERSION } from "../config/mod.ts";
-import { checkConfig, Fatal, runDaemon } from "../daemon/mod.ts";
+import {
+  controlSocketPath,
+  DEFAULT_CONFIG,
+  type Environment,
+  formatDiagnostic,
+  parseConfig,
+  PRODUCT,
+  spoolPath,
+  submissionSocketPath,
+  VERSION,
+} from "../config/mod.ts";
+import { checkConfig, Fatal, type Ready, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { startInBackground } from "./background.ts";
+import { replayOffline } from "./offline.ts";
+import { openOfflineFolder, replayOffline } from "./offline.ts";
+import { localNames } from "./sendmail.ts";
 
 const USAGE = "usage: smtpd [-dFhnv] [-D macro=value] [-f file] [-P system] [-T trace]";
 
@@ -53,7 +66,10 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       traces: options.traces,
       paused: options.paused,
       entry: (role: Role) => new URL(`../../workers/${role}.ts`, import.meta.url),
-      onready: () => announce(options.log),
+      onready: (log) => {
+        announce(options.log);
+        void sendWaiting(env, log);
+      },
     });
     return 0;
   } catch (error) {
@@ -63,11 +79,42 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
 }
 
+/** Opens the folder for what sendmail takes while the daemon is down, and submits what waits there. */
+async function sendWaiting(env: Environment, log: (level: "info" | "warn", text: string) => void): Promise<void> {
+  const spool = spoolPath(env);
+  try {
+    openOfflineFolder(spool);
+    const taken = await replayOffline({
+      spool,
+      submissionSocket: submissionSocketPath(controlSocketPath(env)),
+      ...localNames(),
+      log,
+    });
+    if (taken > 0) log("info", `info: ${taken} offline message${taken > 1 ? "s" : ""} submitted`);
+  } catch (error) {
+    log("warn", `warn: offline messages wait: ${(error as Error).message}`);
+  }
+}
+
 function announce(log: "stderr" | "syslog"): void {
   const line = `info: ${PRODUCT} ${VERSION} starting`;
   if (log === "stderr") console.error(line);
   // The process that waits in startInBackground reads this line.
   else console.log(line);
+}
+
+/** Mail that sendmail(8) took while no daemon ran. */
+function submitOffline(env: Environment, { serverName, log }: Ready): void {
+  replayOffline({
+    spool: spoolPath(env),
+    submissionSocket: submissionSocketPath(controlSocketPath(env)),
+    mailname: serverName,
+    passwd: readText("/etc/passwd"),
+    log,
+  }).then(
+    (taken) => taken > 0 && log("info", `info: ${taken} offline message${taken === 1 ? "" : "s"} submitted`),
+    (error) => log("warn", `warn: offline messages could not be submitted: ${error.message}`),
+  );
 }
 
 function readText(path: string): string {

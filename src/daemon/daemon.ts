@@ -30,10 +30,16 @@ export interface DaemonOptions {
   readonly traces: readonly Trace[];
   /** `-P`: subsystems that start paused. */
   readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
-  /** Called once the daemon serves. */
-  readonly onready: (listeners: readonly Listener[]) => void;
+  /** Called once the daemon serves; `log` writes to where its other lines go. */
+  readonly onready: (log: (level: "info" | "warn", text: string) => void) => void;
   /** Entry file of a role's isolate. */
   readonly entry: (role: Role) => URL;
+}
+
+/** What is known once every listener is open. */
+export interface Ready {
+  readonly serverName: string;
+  readonly log: (level: "info" | "warn", text: string) => void;
 }
 
 /** Runs until a signal or `smtpctl stop`. Throws Fatal when it cannot start. */
@@ -53,6 +59,7 @@ class Daemon {
   readonly #files: string[] = [];
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
+  #serverName = "";
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
 
   constructor(options: DaemonOptions) {
@@ -63,13 +70,13 @@ class Daemon {
     const { env, config } = this.#options;
     const controlSocket = controlSocketPath(env);
     await claimSocket(controlSocket);
-    makeFolder(spoolPath(env), 0o711);
+    makeSpool(spoolPath(env));
     try {
       const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
       await this.#listen(listeners, controlSocket);
       this.#watchSignals();
       this.#writePid(controlSocket);
-      this.#options.onready(listeners);
+      this.#options.onready((level, text) => this.#log(level, text));
       await this.#end.promise;
     } finally {
       await this.#close();
@@ -79,7 +86,7 @@ class Daemon {
   async #startHouse(config: Config, submissionSocket: string): Promise<Listener[]> {
     const { env, log, paused } = this.#options;
     const resolver = readResolver(env);
-    const serverName = readServerName(resolver.hosts);
+    const serverName = this.#serverName = readServerName(resolver.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
     const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
@@ -201,6 +208,13 @@ function makeFolder(path: string, mode: number): void {
   } catch (error) {
     throw new Fatal(`cannot make the folder ${path}: ${reasonOf(error)}`);
   }
+}
+
+/** The spool, and the folder where sendmail(8) leaves mail while the daemon is down: anyone may add to it, nobody sees what is in it. */
+function makeSpool(spool: string): void {
+  makeFolder(spool, 0o711);
+  makeFolder(`${spool}/offline`, 0o700);
+  if (Deno.uid() === 0) Deno.chmodSync(`${spool}/offline`, 0o1733);
 }
 
 function removeIfPresent(path: string): void {
