@@ -198,7 +198,7 @@ function renameAll(round: readonly Moving[], folder: string): { moved: Moving[];
 function makeMaildir(directory: string): void {
   const made: string[] = [];
   let above = directory;
-  // Folders that we may not even look at are above those of the configuration: whoever wrote it made them.
+  // What is above the folder that was granted is not ours to see: making ours tells whether it is there.
   while (above !== "" && !isDirectory(above, true)) {
     made.unshift(above);
     above = above.slice(0, above.lastIndexOf("/"));
@@ -234,8 +234,6 @@ function isDirectory(path: string, unseen = false): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     if (unseen && error instanceof Deno.errors.NotCapable) return true;
-    // What is above the folder that was granted is not ours to see: making ours tells whether it is there.
-    if (error instanceof Deno.errors.NotCapable) return true;
     throw error;
   }
 }

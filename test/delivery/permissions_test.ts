@@ -181,6 +181,28 @@ for (const { name, method, want } of kinds) {
   });
 }
 
+for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+  Deno.test(`The permissions for an LMTP server on ${host} are enough`, async () => {
+    const home = makeHome();
+    const server = net.createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end("520 that is all\r\n");
+    });
+    const { port } = await new Promise<net.AddressInfo>((resolve) =>
+      server.listen(0, host === "[::1]" ? "::1" : "127.0.0.1", () => resolve(server.address() as net.AddressInfo))
+    );
+    const settings = settingsOf({ actions: { test: localAction({ method: lmtp(`${host}:${port}`) }) } });
+    const delivery = new RealDelivery(settings, tester(home));
+    try {
+      assert.match(await delivery.deliver(envelopeOf()), /520 that is all/);
+    } finally {
+      delivery.close();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      Deno.removeSync(home, { recursive: true });
+    }
+  });
+}
+
 Deno.test("What the settings do not ask for is refused by the runtime: files elsewhere, commands", async () => {
   const home = makeHome();
   const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
