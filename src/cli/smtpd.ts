@@ -12,11 +12,10 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
-import { checkConfig, Fatal, type Ready, runDaemon } from "../daemon/mod.ts";
+import { checkConfig, Fatal, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { startInBackground } from "./background.ts";
-import { replayOffline } from "./offline.ts";
 import { openOfflineFolder, replayOffline } from "./offline.ts";
 import { localNames } from "./sendmail.ts";
 
@@ -101,20 +100,6 @@ function announce(log: "stderr" | "syslog"): void {
   if (log === "stderr") console.error(line);
   // The process that waits in startInBackground reads this line.
   else console.log(line);
-}
-
-/** Mail that sendmail(8) took while no daemon ran. */
-function submitOffline(env: Environment, { serverName, log }: Ready): void {
-  replayOffline({
-    spool: spoolPath(env),
-    submissionSocket: submissionSocketPath(controlSocketPath(env)),
-    mailname: serverName,
-    passwd: readText("/etc/passwd"),
-    log,
-  }).then(
-    (taken) => taken > 0 && log("info", `info: ${taken} offline message${taken === 1 ? "" : "s"} submitted`),
-    (error) => log("warn", `warn: offline messages could not be submitted: ${error.message}`),
-  );
 }
 
 function readText(path: string): string {

@@ -36,12 +36,6 @@ export interface DaemonOptions {
   readonly entry: (role: Role) => URL;
 }
 
-/** What is known once every listener is open. */
-export interface Ready {
-  readonly serverName: string;
-  readonly log: (level: "info" | "warn", text: string) => void;
-}
-
 /** Runs until a signal or `smtpctl stop`. Throws Fatal when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const daemon = new Daemon(options);
@@ -59,7 +53,6 @@ class Daemon {
   readonly #files: string[] = [];
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
-  #serverName = "";
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
 
   constructor(options: DaemonOptions) {
@@ -70,7 +63,7 @@ class Daemon {
     const { env, config } = this.#options;
     const controlSocket = controlSocketPath(env);
     await claimSocket(controlSocket);
-    makeSpool(spoolPath(env));
+    makeFolder(spoolPath(env), 0o711);
     try {
       const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
       await this.#listen(listeners, controlSocket);
@@ -86,7 +79,7 @@ class Daemon {
   async #startHouse(config: Config, submissionSocket: string): Promise<Listener[]> {
     const { env, log, paused } = this.#options;
     const resolver = readResolver(env);
-    const serverName = this.#serverName = readServerName(resolver.hosts);
+    const serverName = readServerName(resolver.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
     const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
@@ -208,13 +201,6 @@ function makeFolder(path: string, mode: number): void {
   } catch (error) {
     throw new Fatal(`cannot make the folder ${path}: ${reasonOf(error)}`);
   }
-}
-
-/** The spool, and the folder where sendmail(8) leaves mail while the daemon is down: anyone may add to it, nobody sees what is in it. */
-function makeSpool(spool: string): void {
-  makeFolder(spool, 0o711);
-  makeFolder(`${spool}/offline`, 0o700);
-  if (Deno.uid() === 0) Deno.chmodSync(`${spool}/offline`, 0o1733);
 }
 
 function removeIfPresent(path: string): void {
