@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { MAX_COMMAND, parseCommand } from "../../src/smtp/command.ts";
+import { CommandLines } from "../../src/smtp/lines.ts";
+import { mailParameters, rcptParameters } from "../../src/smtp/parameters.ts";
+import { bytesOf } from "./support.ts";
+
+const rows: readonly { line: string; verb: string; argument?: string; because: string }[] = [
+  { line: "HELO a.example", verb: "HELO", argument: "a.example", because: "a verb and an argument" },
+  { line: "ehlo   a.example  ", verb: "EHLO", argument: "a.example", because: "case and blanks do not matter" },
+  {
+    line: "MAIL FROM:<a@b> SIZE=1",
+    verb: "MAIL",
+    argument: "<a@b> SIZE=1",
+    because: "the argument is behind the colon",
+  },
+  { line: "mail from: <a@b>", verb: "MAIL", argument: "<a@b>", because: "a blank behind the colon is tolerated" },
+  { line: "MAIL FROM :<a@b>", verb: "unknown", because: "one before it is not" },
+  { line: "MAIL  FROM:<a@b>", verb: "unknown", because: "nor are two behind the verb" },
+  { line: "MAIL", verb: "unknown", because: "MAIL alone is no command" },
+  { line: "MAIL FROM", verb: "unknown", because: "nor without its colon" },
+  { line: "MAIL FROM:", verb: "MAIL", argument: "", because: "an empty argument is for the session to refuse" },
+  { line: "RCPT TO:<a@b>", verb: "RCPT", argument: "<a@b>", because: "RCPT" },
+  { line: "DATA", verb: "DATA", argument: "", because: "no argument" },
+  { line: "DATA ", verb: "DATA", argument: "", because: "a blank at the end is no argument" },
+  { line: "DATAX", verb: "unknown", because: "a longer word" },
+  { line: "DATA\tx", verb: "unknown", because: "only a blank separates" },
+  { line: "STARTTLS", verb: "STARTTLS", argument: "", because: "a longer verb" },
+  { line: "STARTTLSX", verb: "unknown", because: "an even longer word" },
+  { line: "STARTLESS", verb: "unknown", because: "not STARTTLS" },
+  { line: "NOOP a b", verb: "NOOP", argument: "a b", because: "an argument with a blank" },
+  { line: "wiz", verb: "WIZ", argument: "", because: "three letters" },
+  { line: "", verb: "unknown", because: "an empty line" },
+  { line: ".", verb: "unknown", because: "a dot" },
+  { line: " NOOP", verb: "unknown", because: "no blank may stand in front" },
+  { line: "\x0dATA", verb: "unknown", because: "a control character is not a letter" },
+];
+for (const { line, verb, argument, because } of rows) {
+  Deno.test(`parseCommand(${JSON.stringify(line)}) is ${verb}: ${because}`, () => {
+    const bytes = bytesOf(`xx${line}\r\n`);
+    assert.deepEqual(parseCommand(bytes, 2, bytes.length - 2), { verb, argument: argument ?? "", line });
+  });
+}
+
+Deno.test("parseCommand() shows what is not ASCII as UTF-8, bad sequences replaced", () => {
+  const bytes = new TextEncoder().encode("NOOP j\u00f6rg");
+  assert.equal(parseCommand(bytes, 0, bytes.length).line, "NOOP j\u00f6rg");
+  const bad = bytesOf("NOOP \xff");
+  assert.equal(parseCommand(bad, 0, bad.length).line, "NOOP \ufffd");
+});
+
+const streams: readonly { input: string; want: readonly string[]; because: string }[] = [
+  { input: "NOOP a\r\nNOOP b\r\n", want: ["NOOP a", "NOOP b"], because: "two lines" },
+  { input: "NOOP a\r\nNOOP b", want: ["NOOP a"], because: "the second has no end" },
+  { input: "NOOP\n", want: ["! Bare"], because: "LF alone ends no line" },
+  { input: "NO\rOP\r\n", want: ["! Bare"], because: "CR inside a line" },
+  { input: "NOOP\r\r\n", want: ["! Bare"], because: "two CR" },
+  { input: "\n", want: ["! Bare"], because: "LF at once" },
+  { input: "NO\0P\r\n", want: ["! NUL"], because: "NUL" },
+  {
+    input: `NOOP ${"x".repeat(MAX_COMMAND - 5)}\r\n`,
+    want: [`NOOP ${"x".repeat(MAX_COMMAND - 5)}`],
+    because: "longest",
+  },
+  { input: `NOOP ${"x".repeat(MAX_COMMAND - 4)}\r\n`, want: ["! Command line too long"], because: "one octet more" },
+  { input: "x".repeat(MAX_COMMAND + 2), want: ["! Command line too long"], because: "no end in sight" },
+];
+for (const { input, want, because } of streams) {
+  Deno.test(`CommandLines, split at every byte: ${because}`, () => {
+    const bytes = bytesOf(input);
+    // Long inputs are split at the places that matter.
+    const splits = bytes.length < 100 ? [...bytes.keys()] : [1, 2046, 2047, 2048, 2049, bytes.length - 1];
+    for (const split of splits) {
+      const seen: string[] = [];
+      const lines = new CommandLines();
+      for (const part of [bytes.subarray(0, split), bytes.subarray(split)]) {
+        for (let at = 0;;) {
+          const next = lines.next(part, at);
+          at = lines.position;
+          if (next === null) break;
+          seen.push(typeof next === "string" ? `! ${next.slice(10)}` : next.line);
+          if (typeof next === "string") break;
+        }
+        if (seen.at(-1)?.startsWith("!")) break;
+      }
+      assert.equal(seen.length, want.length, `split at ${split}`);
+      want.forEach((line, index) =>
+        assert.ok(seen[index] === line || line.startsWith("!") && seen[index]!.includes(line.slice(2)), seen[index])
+      );
+    }
+  });
+}
+
+const parameters: readonly { rest: string; of: "MAIL" | "RCPT"; want: string; because: string }[] = [
+  { of: "MAIL", rest: `ENVID=${"x".repeat(100)}`, want: "ok", because: "100 octets of ENVID" },
+  { of: "MAIL", rest: `ENVID=${"x".repeat(101)}`, want: "503", because: "101 are too many" },
+  { of: "MAIL", rest: "ENVID=a+2Bb", want: "ok", because: "xtext" },
+  { of: "MAIL", rest: "ENVID=a+2", want: "501", because: "half of a hex pair" },
+  { of: "MAIL", rest: "ENVID=\x1b[2J", want: "501", because: "a control character" },
+  { of: "MAIL", rest: "RET=NONE", want: "ok", because: "an unknown RET is ignored, as upstream does" },
+  { of: "MAIL", rest: "SIZE=", want: "501", because: "no digits" },
+  { of: "MAIL", rest: "SIZE=000000000000000000001", want: "501", because: "more than 20 digits" },
+  { of: "MAIL", rest: "SMTPUTF8", want: "503", because: "not offered" },
+  { of: "RCPT", rest: `ORCPT=rfc822;${"x".repeat(493)}`, want: "ok", because: "500 octets of ORCPT" },
+  { of: "RCPT", rest: `ORCPT=rfc822;${"x".repeat(494)}`, want: "553", because: "501 are too many" },
+  { of: "RCPT", rest: "ORCPT=;a", want: "553", because: "no type" },
+  { of: "RCPT", rest: "ORCPT=rf:c;a", want: "553", because: "the type is an atom" },
+  { of: "RCPT", rest: "NOTIFY=", want: "501", because: "an empty list" },
+  { of: "RCPT", rest: "NOTIFY=delay,SUCCESS", want: "ok", because: "any case" },
+];
+for (const { rest, of, want, because } of parameters) {
+  Deno.test(`parameters of ${of}, ${rest.slice(0, 30)}: ${because}`, () => {
+    const parsed = of === "MAIL" ? mailParameters(rest, true, 1000) : rcptParameters(rest, true);
+    assert.equal(parsed.ok ? "ok" : parsed.reply.slice(0, 3), want);
+  });
+}

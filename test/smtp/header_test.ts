@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import type { QueueToSmtp, SmtpToQueue } from "../../src/isolate/mod.ts";
+import { missingDomains } from "../../src/smtp/complete.ts";
+import { DataReader, type Fault } from "../../src/smtp/data.ts";
+import { Body } from "../../src/smtp/body.ts";
+import { Intake } from "../../src/smtp/intake.ts";
+import { MAX_FIELD_NAME } from "../../src/smtp/header.ts";
+import { dateWriter, receivedField, type Trace } from "../../src/smtp/received.ts";
+import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
+
+/** What becomes of a message with these lines. */
+function fixed(lines: string, submission = false): { text: string; fault: Fault | null } {
+  const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
+  const body = new Body("00000001", new Intake(channel));
+  const fields = submission ? { date: () => "DATE", messageId: () => "<ID>" } : null;
+  const reader = new DataReader(body, {
+    maxBytes: 10_000_000,
+    completion: { domain: bytesOf("host.example"), fields },
+  });
+  const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
+  for (let at = 0; at < input.length;) {
+    const room = body.room(reader, input.length - at);
+    assert.notEqual(room, 0, "a header section must not need more than one buffer here");
+    at = reader.push(input, at, at + room);
+  }
+  const sent = channel.sent.map((message) => message.type === "chunk" ? textOf(message.bytes) : "").join("");
+  return { text: sent + textOf(body.buffer.subarray(0, body.length)), fault: reader.fault };
+}
+
+const messages: readonly { in: string; out?: string; fault?: Fault; submission?: true; because: string }[] = [
+  { in: "A: b\n\nx\n", out: "A: b\n\nx\n", because: "a plain message is not touched" },
+  { in: "\nx\n", out: "\nx\n", because: "no header at all" },
+  { in: " A: b\n\n", fault: "malformed", because: "the first line is folded" },
+  { in: "A b\n\n", fault: "malformed", because: "no colon in the first line" },
+  { in: "A: b\nfoo\n\n", fault: "malformed", because: "no colon in a later one" },
+  { in: "A: b\n foo\n\tbar\n\nx\n", out: "A: b\n foo\n\tbar\n\nx\n", because: "folding is kept" },
+  { in: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, out: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, because: "the longest name" },
+  { in: `${"N".repeat(MAX_FIELD_NAME + 1)}: b\n`, fault: "malformed", because: "a longer name" },
+  {
+    in: "To: a@b\nBCC: x\n y\n\tz\nA: b\n\nBcc: k\n",
+    out: "To: a@b\nA: b\n\nBcc: k\n",
+    because: "Bcc goes with its folding",
+  },
+  { in: "Bcc : x\nbcc: y\n\n", out: "\n", because: "in all its spellings" },
+  { in: "Bcc: x\n", out: "", because: "even if nothing is left" },
+  { in: "X-Bcc: x\nBccs: y\n\n", out: "X-Bcc: x\nBccs: y\n\n", because: "but not what only looks like it" },
+  { in: "Received: x\n".repeat(99) + "\n", out: "Received: x\n".repeat(99) + "\n", because: "99 hops" },
+  { in: "RECEIVED: x\n".repeat(100) + "\n", fault: "loop", because: "100 hops" },
+  {
+    in: "A: b\n\n" + "Received: x\n".repeat(200),
+    out: "A: b\n\n" + "Received: x\n".repeat(200),
+    because: "not the body",
+  },
+  { in: "From: root\n\n", out: "From: root@host.example\n\n", because: "an address without a domain" },
+  { in: "From: root\n", out: "From: root@host.example\n", because: "at the end of the data" },
+  { in: "To: a, b@c,\n d\nX: y\n\n", out: "To: a@host.example, b@c,\n d@host.example\nX: y\n\n", because: "in a list" },
+  {
+    in: "Cc: a\nTo: b\nFrom: c\n\n",
+    out: "Cc: a@host.example\nTo: b@host.example\nFrom: c@host.example\n\n",
+    because: "one field after the other",
+  },
+  { in: "To : a\n\n", out: "To : a@host.example\n\n", because: "with a blank before the colon" },
+  { in: "Reply-To: a\n\n", out: "Reply-To: a\n\n", because: "other fields are left alone" },
+  {
+    in: `To: a,\n${" b@c,\n".repeat(5000)} d\n\n`,
+    out: `To: a@host.example,\n${" b@c,\n".repeat(5000)} d@host.example\n\n`,
+    because: "a long field",
+  },
+  { in: `To: a,\n${" b@c,\n".repeat(11000)} d\n\n`, fault: "malformed", because: "a field of more than 65535 octets" },
+  {
+    in: `To: ${"a,\n ".repeat(5000)}a\n\n`,
+    out: `To: ${"a,\n ".repeat(5000)}a\n\n`,
+    because: "a field that would grow too long stays",
+  },
+  {
+    in: `X: a\n${" b\n".repeat(30000)}\n`,
+    out: `X: a\n${" b\n".repeat(30000)}\n`,
+    because: "another long field is no matter",
+  },
+  {
+    in: "A: b\n\nx\n",
+    submission: true,
+    out: "A: b\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
+    because: "a submission gets both",
+  },
+  { in: "A: b\n", submission: true, out: "A: b\nDate: DATE\nMessage-ID: <ID>\n", because: "without a blank line too" },
+  { in: "", submission: true, out: "Date: DATE\nMessage-ID: <ID>\n", because: "and an empty one" },
+  {
+    in: "DATE: x\nA: b\n\n",
+    submission: true,
+    out: "DATE: x\nA: b\nMessage-ID: <ID>\n\n",
+    because: "but not what it has",
+  },
+  { in: "message-id: x\n\n", submission: true, out: "message-id: x\nDate: DATE\n\n", because: "in any case" },
+  {
+    in: "From: root\n\nx\n",
+    submission: true,
+    out: "From: root@host.example\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
+    because: "behind what was completed",
+  },
+];
+for (const { in: given, out, fault, submission, because } of messages) {
+  Deno.test(`header section, ${JSON.stringify(given.slice(0, 30))}: ${because}`, () => {
+    assert.deepEqual(fixed(given, submission), { text: fault === undefined ? out : "", fault: fault ?? null });
+  });
+}
+
+const lists: readonly [string, string][] = [
+  ["a", "a@"],
+  [" a ", " a@ "],
+  ["a@b", "a@b"],
+  ["a, b@c, d", "a@, b@c, d@"],
+  ["", ""],
+  [",,", ",,"],
+  ["<a>", "<a@>"],
+  ["< a >", "< a@ >"],
+  ["Jane <a>", "Jane <a@>"],
+  ["a@b <c>", "a@b <c@>"],
+  ["<>", "<>"],
+  ["Jane <>", "Jane <>"],
+  ["Jane <a@b>", "Jane <a@b>"],
+  ['"Doe, Jane" <a>, b', '"Doe, Jane" <a@>, b@'],
+  ['"a@b" <c>', '"a@b" <c@>'],
+  ['"a b"', '"a b"@'],
+  ['"a \\" , b" <c>', '"a \\" , b" <c@>'],
+  ["a (x, y), b", "a@ (x, y), b@"],
+  ["(c) a (d (e)) ", "(c) a@ (d (e)) "],
+  ["a (\\), b", "a (\\), b"],
+  ["team: a, b;", "team: a, b;"],
+  ["undisclosed-recipients:;", "undisclosed-recipients:;"],
+  ['"a, b', '"a, b'],
+  ["<a, b", "<a, b"],
+  ["a>, b", "a>, b"],
+  ["a <b> <c>", "a <b> <c>"],
+  ["a) b", "a) b"],
+  ["a@[IPv6:::1], b", "a@[IPv6:::1], b@"],
+  ["<@x,@y:a@b>, c", "<@x,@y:a@b>, c@"],
+];
+for (const [given, want] of lists) {
+  Deno.test(`missingDomains(${given}) gives ${want}`, () => {
+    const bytes = bytesOf(given);
+    let text = given;
+    for (const place of [...missingDomains(bytes, 0, bytes.length)].reverse()) {
+      text = `${text.slice(0, place)}@${text.slice(place)}`;
+    }
+    assert.equal(text, want);
+  });
+}
+
+const trace: Trace = {
+  origin: {
+    address: "192.0.2.7",
+    hostname: "client.example.net",
+    helo: "helo.example",
+    smtpname: "mx.example.org",
+    tag: "",
+    username: "",
+    authenticated: false,
+  },
+  esmtp: true,
+  ciphers: null,
+  verified: false,
+  maskSource: false,
+  message: "0a1b2c3d",
+  rcpt: { local: "a", domain: "example.org" },
+  date: "DATE",
+};
+const fields: readonly { change: Partial<Trace>; want: string; because: string }[] = [
+  {
+    change: {},
+    want:
+      "from helo.example (client.example.net [192.0.2.7])\n\tby mx.example.org (Vaultpost) with ESMTP id 0a1b2c3d\n\tfor <a@example.org>;\n\tDATE\n",
+    because: "one recipient",
+  },
+  {
+    change: { rcpt: null, esmtp: false },
+    want:
+      "from helo.example (client.example.net [192.0.2.7])\n\tby mx.example.org (Vaultpost) with SMTP id 0a1b2c3d;\n\tDATE\n",
+    because: "several recipients, HELO",
+  },
+  {
+    change: { origin: { ...trace.origin, address: "[2001:db8::7]", hostname: "<unknown>" } },
+    want:
+      "from helo.example (<unknown> [2001:db8::7])\n\tby mx.example.org (Vaultpost) with ESMTP id 0a1b2c3d\n\tfor <a@example.org>;\n\tDATE\n",
+    because: "IPv6 has its brackets already",
+  },
+  {
+    change: { ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256", origin: { ...trace.origin, authenticated: true } },
+    want:
+      "from helo.example (client.example.net [192.0.2.7])\n\tby mx.example.org (Vaultpost) with ESMTPSA id 0a1b2c3d (TLSv1.3:TLS_AES_256_GCM_SHA384:256:NO)\n\tfor <a@example.org>;\n\tDATE\n",
+    because: "TLS and authenticated",
+  },
+  {
+    change: { maskSource: true, ciphers: "TLSv1.2:X:128", verified: true, esmtp: false },
+    want:
+      "\n\tby mx.example.org (Vaultpost) with SMTPS id 0a1b2c3d (TLSv1.2:X:128:YES)\n\tfor <a@example.org>;\n\tDATE\n",
+    because: "the source is masked, the certificate verified",
+  },
+];
+for (const { change, want, because } of fields) {
+  Deno.test(`receivedField(): ${because}`, () => {
+    assert.equal(receivedField({ ...trace, ...change }), `Received: ${want}`);
+  });
+}
+
+const dates: readonly [zone: string, at: number, want: string][] = [
+  ["UTC", EPOCH, "Fri, 2 Jan 2026 03:04:05 +0000 (UTC)"],
+  ["Europe/Paris", EPOCH, "Fri, 2 Jan 2026 04:04:05 +0100 (GMT+1)"],
+  ["America/New_York", Date.UTC(2026, 6, 31, 3, 0, 0), "Thu, 30 Jul 2026 23:00:00 -0400 (EDT)"],
+  ["Asia/Kolkata", EPOCH, "Fri, 2 Jan 2026 08:34:05 +0530 (GMT+5:30)"],
+  ["Etc/GMT+12", EPOCH, "Thu, 1 Jan 2026 15:04:05 -1200 (GMT-12)"],
+  ["UTC", Date.UTC(2026, 0, 2, 0, 0, 0, 999), "Fri, 2 Jan 2026 00:00:00 +0000 (UTC)"],
+  ["No/Such_Zone", EPOCH, "Fri, 2 Jan 2026 03:04:05 +0000 (UTC)"],
+];
+for (const [zone, at, want] of dates) {
+  Deno.test(`dateWriter(${zone}) writes ${want}`, () => assert.equal(dateWriter(zone)(at), want));
+}
+
+Deno.test("dateWriter() remembers no second longer than it lasts", () => {
+  const write = dateWriter("UTC");
+  assert.notEqual(write(EPOCH), write(EPOCH + 1000));
+  assert.equal(write(EPOCH + 999), write(EPOCH));
+});

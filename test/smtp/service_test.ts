@@ -1,0 +1,363 @@
+/** What the service does beyond one dialogue: credit, back-pressure, isolates that are replaced, stopping. */
+
+import assert from "node:assert/strict";
+import { CHUNK_BYTES, CHUNK_CREDIT } from "../../src/isolate/mod.ts";
+import { type Client, delivered, settle, World } from "./support.ts";
+
+const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
+
+/** A session that is ready for the message. */
+async function inData(world: World): Promise<Client> {
+  const client = await world.connect();
+  const said = await client.say(OPENING);
+  assert.match(said, /354 [^\n]+\r\n$/);
+  return client;
+}
+
+/** Sends as a socket does: in pieces, none while the wire is paused. Returns how much was sent. */
+async function pour(client: Client, text: string, from = 0): Promise<number> {
+  const piece = 64 * 1024;
+  let at = from;
+  while (at < text.length && !client.wire.paused) {
+    client.connection.data(new TextEncoder().encode(text.slice(at, at + piece)));
+    at += piece;
+    await settle();
+  }
+  return Math.min(at, text.length);
+}
+
+Deno.test("a large message waits for credit, with the client held back, and arrives whole", async () => {
+  const world = new World({ credit: false });
+  const client = await inData(world);
+  const line = `${"x".repeat(74)}\r\n`;
+  const message = `Subject: big\r\n\r\n${line.repeat(30_000)}.\r\n`;
+  let at = await pour(client, message);
+  assert.ok(client.wire.paused, "the client is held back");
+  const chunks = () => world.queue.sent.filter(({ type }) => type === "chunk").length;
+  assert.equal(chunks(), CHUNK_CREDIT);
+  assert.ok(at <= (CHUNK_CREDIT + 1) * CHUNK_BYTES + 3 * 65536, `${at} octets are more than the credit covers`);
+  for (let given = 0; world.stored.length === 0; given++) {
+    assert.ok(given < 40, "the message never ends");
+    const before = chunks();
+    world.queue.onmessage({ type: "credit", message: "00000001" });
+    await settle();
+    at = await pour(client, message, at);
+    assert.ok(chunks() <= before + 1, "one credit is one chunk");
+  }
+  const { text, commit } = world.stored[0]!;
+  assert.ok(commit.tail.length <= CHUNK_BYTES);
+  for (const sent of world.queue.sent) {
+    if (sent.type === "chunk") assert.ok(sent.bytes.length <= CHUNK_BYTES);
+  }
+  assert.ok(text.endsWith(`\nSubject: big\n\n${line.replace("\r", "").repeat(30_000)}`));
+  assert.match(client.wire.take(), /^250 2\.0\.0 00000001 Message accepted for delivery\r\n$/);
+  assert.equal(client.wire.paused, false);
+});
+
+Deno.test("a small message is one commit of exactly its octets", async () => {
+  const world = new World();
+  const client = await inData(world);
+  await client.say("Subject: small\r\n\r\nx\r\n.\r\n");
+  assert.deepEqual(world.queue.sent.map(({ type }) => type), ["commit"]);
+  const { tail, envelopes } = world.stored[0]!.commit;
+  assert.equal(tail.length, tail.buffer.byteLength, "no memory of other messages is posted along");
+  assert.equal(envelopes.length, 1);
+  assert.equal(envelopes[0]!.id.slice(0, 8), "00000001");
+});
+
+Deno.test("envelopes: one a target, ids differ, facts are those of lookup's answer", async () => {
+  const world = new World({
+    expand: ({ rcpt }) => ({
+      ok: true,
+      targets: [
+        { agent: "mda", action: "inbox", dest: rcpt, user: "joe", subAddress: "tag", exec: "" },
+        { agent: "mta", action: "out", dest: { local: "joe", domain: "example.com" } },
+      ],
+      internal: [false, true],
+    }),
+  });
+  const client = await inData(world);
+  await client.say(".\r\n");
+  const [first, second] = world.stored[0]!.commit.envelopes;
+  assert.equal(world.stored[0]!.commit.envelopes.length, 2);
+  assert.notEqual(first!.id, second!.id);
+  assert.deepEqual(
+    [first!.agent, first!.action, first!.user, first!.subAddress, first!.internal, first!.dest.domain],
+    ["mda", "inbox", "joe", "tag", false, "example.org"],
+  );
+  assert.deepEqual([second!.agent, second!.action, second!.user, second!.internal, second!.dest.domain], [
+    "mta",
+    "out",
+    undefined,
+    true,
+    "example.com",
+  ]);
+  assert.deepEqual(first!.origin, {
+    address: "192.0.2.7",
+    hostname: "client.example.net",
+    helo: "a.example",
+    smtpname: "mx.example.org",
+    tag: "",
+    username: "",
+    authenticated: false,
+  });
+  assert.equal(first!.createdAt, world.now);
+  const logged = world.events.filter(({ type }) => type === "smtp-envelope");
+  assert.equal(logged.length, 1, "one line a recipient");
+  assert.equal((logged[0] as { envelope: string }).envelope, second!.id, "with its last envelope");
+});
+
+Deno.test("replies that the client does not read are not piled up", async () => {
+  const world = new World();
+  const client = await world.connect();
+  client.wire.take();
+  client.wire.reads = false;
+  const said = await client.say("NOOP\r\n".repeat(10_000));
+  assert.ok(said.length < 8192, `${said.length} characters were written to one who does not read`);
+  assert.ok(client.wire.paused);
+  client.wire.reads = true;
+  client.connection.drained();
+  await settle();
+  assert.equal((said + client.wire.take()).length, "250 2.0.0 Ok\r\n".length * 10_000);
+  assert.equal(client.wire.paused, false);
+});
+
+Deno.test("replies to one packet leave in one write", async () => {
+  const world = new World();
+  const client = await world.connect();
+  let writes = 0;
+  const write = client.wire.write.bind(client.wire);
+  client.wire.write = (text) => {
+    writes++;
+    return write(text);
+  };
+  await client.say(
+    "EHLO a.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<c@b.example>\r\nNOOP\r\n",
+  );
+  assert.equal(writes, 2, "what needs no lookup, then what does");
+});
+
+Deno.test("several RCPTs are asked about at once, but never more than 32", async () => {
+  const world = new World({ expand: () => null });
+  const client = await world.connect();
+  await client.say(`EHLO a.example\r\nMAIL FROM:<>\r\n${"RCPT TO:<a@example.org>\r\n".repeat(40)}`);
+  const asked = world.lookup.sent.filter(({ type }) => type === "expand");
+  assert.equal(asked.length, 32);
+  assert.ok(client.wire.paused);
+  // The answers come in any order, the replies do not.
+  const [first, second, ...rest] = asked;
+  world.lookup.onmessage({
+    type: "expanded",
+    call: second!.call,
+    result: { ok: false, code: 550, text: "5.1.1 second" },
+  });
+  await settle();
+  assert.equal(client.wire.take(), "");
+  world.lookup.onmessage({
+    type: "expanded",
+    call: first!.call,
+    result: { ok: false, code: 550, text: "5.1.1 first" },
+  });
+  await settle();
+  assert.equal(client.wire.take(), "550 5.1.1 first\r\n550 5.1.1 second\r\n");
+  for (const { call } of rest) {
+    world.lookup.onmessage({
+      type: "expanded",
+      call,
+      result: delivered({ rcpt: { local: "a", domain: "example.org" } }),
+    });
+  }
+  await settle();
+  assert.equal(world.lookup.sent.filter(({ type }) => type === "expand").length, 40);
+});
+
+Deno.test("an answer of lookup that is no proper reply becomes one", async () => {
+  const world = new World({ expand: () => ({ ok: false, code: 250, text: "2.1.5 fine\r\n250 injected" }) });
+  const client = await world.connect();
+  const said = await client.say("HELO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\n");
+  assert.match(said, /\r\n451 4\.3\.0 [^\r\n]*\r\n$/);
+  const other = new World({ expand: () => ({ ok: false, code: 550, text: "5.1.1 no\r\n250 injected" }) });
+  const second = await other.connect();
+  assert.ok(
+    (await second.say("HELO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\n")).endsWith(
+      "550 5.1.1 no??250 injected\r\n",
+    ),
+  );
+});
+
+const refusals: readonly { code: number; text: string; want: string; closes: boolean }[] = [
+  { code: 452, text: "4.3.1 Not enough room", want: "452 4.3.1 Not enough room\r\n", closes: false },
+  { code: 421, text: "4.3.0 Temporary Error", want: "421 4.3.0 Temporary Error\r\n", closes: true },
+];
+for (const { code, text, want, closes } of refusals) {
+  Deno.test(`a message that the queue refuses with ${code}${closes ? " closes" : ""}`, async () => {
+    const world = new World({ commit: ({ message }) => ({ type: "refused", message, code, text }) });
+    const client = await inData(world);
+    assert.equal(await client.say("Subject: x\r\n.\r\n"), want);
+    assert.equal(client.wire.closed, closes);
+    if (!closes) assert.equal(await client.say("MAIL FROM:<>\r\n"), "250 2.0.0 Ok\r\n");
+  });
+}
+
+Deno.test("a refusal in the middle of the data is told at its end, the rest is thrown away", async () => {
+  const world = new World();
+  const client = await inData(world);
+  const line = `${"x".repeat(74)}\r\n`;
+  await pour(client, `A: b\r\n\r\n${line.repeat(5000)}`);
+  assert.equal(world.queue.sent.filter(({ type }) => type === "chunk").length, 1);
+  world.queue.onmessage({ type: "refused", message: "00000001", code: 452, text: "4.3.1 Full" });
+  await settle();
+  assert.equal(client.wire.take(), "");
+  await pour(client, line.repeat(5000));
+  assert.equal(await client.say(".\r\n"), "452 4.3.1 Full\r\n");
+  assert.equal(world.queue.sent.filter(({ type }) => type === "chunk").length, 1, "nothing more was sent");
+  assert.equal(world.aborted.length, 0, "the queue has forgotten it already");
+});
+
+Deno.test("a message of which the queue has a part is aborted when the client leaves", async () => {
+  const world = new World();
+  const client = await inData(world);
+  await pour(client, `A: b\r\n\r\n${`${"x".repeat(74)}\r\n`.repeat(5000)}`);
+  client.leave();
+  await settle();
+  assert.deepEqual(world.aborted, ["00000001"]);
+});
+
+Deno.test("an id of which the queue has heard nothing serves again", async () => {
+  const world = new World({ ids: 1 });
+  for (let turn = 0; turn < 3; turn++) (await inData(world)).leave();
+  const client = await inData(world);
+  await client.say("no header\r\n.\r\n");
+  await client.say("MAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n");
+  assert.match(await client.say("A: b\r\n.\r\n"), /^250 2\.0\.0 00000001 /);
+  assert.deepEqual(world.aborted, []);
+});
+
+Deno.test("without an id the message waits in the socket until one comes", async () => {
+  const world = new World({ ids: 0 });
+  const client = await inData(world);
+  assert.equal(await client.say("A: b\r\n.\r\n"), "");
+  assert.ok(client.wire.paused);
+  world.giveIds(1, 7);
+  await settle();
+  assert.match(client.wire.take(), /^250 2\.0\.0 00000007 /);
+  assert.equal(client.wire.paused, false);
+});
+
+Deno.test("when the queue is replaced, sessions with a message get 421, others go on, old ids are not used", async () => {
+  const world = new World({ commit: () => null });
+  const idle = await world.connect();
+  const receiving = await inData(world);
+  const committing = await inData(world);
+  assert.equal(await receiving.say("A: b\r\n"), "");
+  assert.equal(await committing.say("A: b\r\n.\r\n"), "");
+  idle.wire.take();
+  world.queue.onreset();
+  await settle();
+  assert.equal(receiving.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  assert.equal(committing.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  assert.ok(receiving.wire.closed && committing.wire.closed && !idle.wire.closed);
+  world.giveIds(1, 0x99);
+  const sent = world.queue.sent.length;
+  await idle.say(OPENING);
+  await idle.say("A: b\r\n.\r\n");
+  assert.equal(world.queue.sent.length, sent + 1);
+  assert.equal(world.queue.sent.at(-1)!.message, "00000099");
+});
+
+Deno.test("when lookup is replaced, sessions that wait for it get 421", async () => {
+  const world = new World({ expand: () => null });
+  const idle = await world.connect();
+  const waiting = await world.connect();
+  await waiting.say("HELO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\n");
+  world.lookup.onreset();
+  await settle();
+  assert.equal(waiting.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  assert.ok(waiting.wire.closed && !idle.wire.closed);
+});
+
+Deno.test("a client whose name is being asked for gets 421 when lookup is replaced", async () => {
+  const world = new World();
+  const answer = world.lookup.onmessage;
+  world.lookup.onmessage = () => {};
+  const client = await world.connect();
+  assert.equal(client.wire.take(), "");
+  world.lookup.onreset();
+  await settle();
+  assert.equal(client.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  world.lookup.onmessage = answer;
+});
+
+Deno.test("the name of a client is asked once and remembered for a while", async () => {
+  const world = new World();
+  const asked = () => world.lookup.sent.filter(({ type }) => type === "client-name").length;
+  const both = await Promise.all([world.connect(), world.connect()]);
+  await world.connect();
+  assert.equal(asked(), 1);
+  for (const client of both) assert.match(client.wire.take(), /^220 /);
+  world.now += 301_000;
+  await world.connect();
+  assert.equal(asked(), 2);
+});
+
+Deno.test("stopping: idle sessions hear 421 at once, a transaction may end first, new ones are turned away", async () => {
+  const world = new World();
+  const idle = await world.connect();
+  const busy = await inData(world);
+  idle.wire.take();
+  let stopped = false;
+  const stop = world.service.stop().then(() => stopped = true);
+  await settle();
+  assert.equal(idle.wire.take(), "421 4.3.2 Service shutting down, try again later\r\n");
+  assert.ok(idle.wire.closed);
+  const late = await world.connect();
+  assert.equal(late.wire.take(), "421 4.3.2 Service shutting down, try again later\r\n");
+  assert.equal(stopped, false);
+  const said = await busy.say("A: b\r\n.\r\n");
+  assert.match(said, /^250 2\.0\.0 00000001 [^\r]*\r\n421 4\.3\.2 /);
+  await world.pass(100);
+  await stop;
+  assert.equal(world.stored.length, 1);
+});
+
+Deno.test("stopping does not wait for ever: a transaction that does not end hears 421 too", async () => {
+  const world = new World();
+  const busy = await inData(world);
+  const stop = world.service.stop();
+  await world.pass(3100);
+  await stop;
+  await settle();
+  assert.equal(busy.wire.take(), "421 4.3.2 Service shutting down, try again later\r\n");
+  assert.ok(busy.wire.closed);
+});
+
+Deno.test("a client that ends its side after the final dot still hears that its message is stored", async () => {
+  const world = new World();
+  const client = await inData(world);
+  client.connection.data(new TextEncoder().encode("A: b\r\n.\r\n"));
+  client.connection.ended();
+  await settle();
+  assert.match(client.wire.take(), /^250 2\.0\.0 00000001 /);
+  assert.ok(client.wire.closed);
+});
+
+Deno.test("a connection that was closed does not linger for ever", async () => {
+  const world = new World();
+  const client = await world.connect();
+  await client.say("NOOP\n");
+  assert.ok(client.wire.closed && client.wire.lingers);
+  for (let second = 0; second < 16; second++) {
+    await client.say("x".repeat(1000));
+    await world.pass(1000);
+  }
+  assert.ok(client.wire.destroyed);
+});
+
+Deno.test("no timer runs while there is no session", async () => {
+  const world = new World();
+  const client = await world.connect();
+  client.leave();
+  assert.equal(world.ended, 1);
+  client.leave();
+  assert.equal(world.ended, 1);
+});

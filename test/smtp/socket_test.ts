@@ -1,0 +1,317 @@
+/** The service over real loopback sockets: adopted descriptors, STARTTLS, smtps, SNI, client certificates, clients that behave badly. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import tls from "node:tls";
+import type { Event } from "../../src/events/mod.ts";
+import {
+  detachDescriptor,
+  type FromLookup,
+  type Listener,
+  type QueueToSmtp,
+  type SmtpSettings,
+  type SmtpToQueue,
+  type ToLookup,
+} from "../../src/isolate/mod.ts";
+import { SmtpService } from "../../src/smtp/service.ts";
+import { bytesOf, certificate, delivered, FakeChannel, listener, settings, textOf } from "./support.ts";
+
+/** A server on a port of its own that hands its connections over as main does. */
+class Server {
+  readonly events: Event[] = [];
+  readonly stored: string[] = [];
+  port = 0;
+  readonly service: SmtpService;
+  readonly #server: net.Server;
+  #ended = Promise.withResolvers<void>();
+
+  constructor(changes: Partial<Listener> = {}, settingsChanges: Partial<SmtpSettings> = {}) {
+    const lookup: FakeChannel<ToLookup, FromLookup> = new FakeChannel((message, channel) => {
+      if (message.type === "expand") {
+        channel.onmessage({ type: "expanded", call: message.call, result: delivered(message) });
+      } else channel.onmessage({ type: "client-name", call: message.call, hostname: "localhost", confirmed: "pass" });
+    });
+    const parts: string[] = [];
+    const queue: FakeChannel<SmtpToQueue, QueueToSmtp> = new FakeChannel((message, channel) => {
+      if (message.type === "abort") return;
+      if (message.type === "chunk") {
+        parts.push(textOf(message.bytes));
+        return channel.onmessage({ type: "credit", message: message.message });
+      }
+      this.stored.push(parts.splice(0).join("") + textOf(message.tail));
+      channel.onmessage({ type: "committed", message: message.message });
+    });
+    this.service = new SmtpService({
+      settings: settings([listener(changes)], settingsChanges),
+      lookup,
+      queue,
+      report: (event) => this.events.push(event),
+      clock: {
+        now: () => Date.now(),
+        every(ms, run) {
+          const timer = setInterval(run, ms);
+          return () => clearInterval(timer);
+        },
+      },
+      ended: () => this.#ended.resolve(),
+    });
+    queue.onmessage({ type: "ids", ids: ["00000002", "00000001"] });
+    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      const peer = { address: socket.remoteAddress!, port: socket.remotePort!, uid: null };
+      this.service.session(detachDescriptor(socket), 0, peer);
+    });
+  }
+
+  async listen(): Promise<this> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.port = (this.#server.address() as net.AddressInfo).port;
+    return this;
+  }
+
+  /** Resolves when a session has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+/** A client that collects what it hears. */
+class Dialogue {
+  heard = "";
+  socket: net.Socket;
+  #wake = () => {};
+  #closed = false;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    this.#follow(socket);
+  }
+
+  #follow(socket: net.Socket): void {
+    socket.on("data", (bytes) => {
+      this.heard += textOf(bytes as Uint8Array);
+      this.#wake();
+    });
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#wake();
+    });
+    socket.on("error", () => {});
+  }
+
+  /** Waits until what was heard matches, and forgets it. */
+  async hears(pattern: RegExp): Promise<string> {
+    for (;;) {
+      if (pattern.test(this.heard)) {
+        const { heard } = this;
+        this.heard = "";
+        return heard;
+      }
+      assert.ok(!this.#closed, `closed after ${JSON.stringify(this.heard)}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async closed(): Promise<string> {
+    while (!this.#closed) await new Promise<void>((resolve) => this.#wake = resolve);
+    return this.heard;
+  }
+
+  say(text: string): void {
+    this.socket.write(bytesOf(text));
+  }
+
+  /** Begins TLS on the connection. */
+  async secure(options: tls.ConnectionOptions = {}): Promise<tls.TLSSocket> {
+    const plain = this.socket;
+    plain.removeAllListeners("data");
+    const secured = tls.connect({ socket: plain, rejectUnauthorized: false, ...options });
+    this.#follow(secured);
+    this.socket = secured;
+    await once(secured, "secureConnect");
+    return secured;
+  }
+}
+
+async function dial(server: Server): Promise<Dialogue> {
+  const socket = net.connect(server.port, "127.0.0.1");
+  await once(socket, "connect");
+  return new Dialogue(socket);
+}
+
+const MESSAGE = "MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
+
+Deno.test("a session over an adopted descriptor, from banner to end", async () => {
+  await using server = await new Server().listen();
+  const client = await dial(server);
+  await client.hears(/^220 mx\.example\.org ESMTP Vaultpost\r\n$/);
+  client.say(`EHLO a.example\r\n${MESSAGE}`);
+  await client.hears(/354 .*\r\n$/);
+  client.say("Subject: hello\r\n\r\nbody\r\n.\r\nQUIT\r\n");
+  assert.match(await client.closed(), /^250 2\.0\.0 00000001 [^\r]*\r\n221 2\.0\.0 Bye\r\n$/);
+  await server.ended;
+  assert.match(server.stored[0]!, /\nSubject: hello\n\nbody\n$/);
+  assert.deepEqual(server.events.map(({ type }) => type), [
+    "smtp-connected",
+    "smtp-message",
+    "smtp-envelope",
+    "smtp-disconnected",
+  ]);
+});
+
+Deno.test("STARTTLS: the session goes on under TLS, Received and log say so", async () => {
+  await using server = await new Server({ tls: "tls" }).listen();
+  const client = await dial(server);
+  await client.hears(/^220 /);
+  client.say("EHLO a.example\r\n");
+  await client.hears(/250-STARTTLS\r\n[^]*250 HELP\r\n$/);
+  client.say("STARTTLS\r\n");
+  await client.hears(/^220 2\.0\.0 [^\r]*\r\n$/);
+  const secured = await client.secure();
+  assert.equal(secured.getProtocol(), "TLSv1.3");
+  client.say(`EHLO a.example\r\n${MESSAGE}`);
+  assert.ok(!(await client.hears(/354 .*\r\n$/)).includes("STARTTLS"));
+  client.say("A: b\r\n.\r\n");
+  await client.hears(/^250 /);
+  client.say("QUIT\r\n");
+  await client.hears(/^221 /);
+  await server.ended;
+  assert.match(server.stored[0]!, /with ESMTPS id 00000001 \(TLSv1\.3:TLS_AES_256_GCM_SHA384:256:NO\)\n/);
+  const ciphers = server.events.find(({ type }) => type === "smtp-tls");
+  assert.deepEqual((ciphers as { ciphers: string }).ciphers, "TLSv1.3:TLS_AES_256_GCM_SHA384:256");
+});
+
+const names: readonly { ask: string | undefined; get: string; because: string }[] = [
+  { ask: "other.example.net", get: "other.example.net", because: "the second certificate by its name" },
+  { ask: "OTHER.example.net", get: "other.example.net", because: "in any case" },
+  { ask: "a.wild.example", get: "other.example.net", because: "by its wildcard" },
+  { ask: "a.b.wild.example", get: "mx.example.org", because: "a wildcard is one label" },
+  { ask: "mx.example.org", get: "mx.example.org", because: "the first by its name" },
+  { ask: "unknown.example", get: "mx.example.org", because: "the first for unknown names" },
+  { ask: undefined, get: "mx.example.org", because: "the first for no name" },
+];
+for (const { ask, get, because } of names) {
+  Deno.test(`smtps with SNI ${ask}: ${because}`, async () => {
+    await using server = await new Server({ tls: "smtps" }).listen();
+    const client = await dial(server);
+    const secured = await client.secure(ask === undefined ? {} : { servername: ask });
+    assert.equal(secured.getPeerCertificate().subject.CN, get);
+    await client.hears(/^220 /);
+    client.say("QUIT\r\n");
+    await client.hears(/^221 /);
+    await server.ended;
+  });
+}
+
+Deno.test("versions: TLS 1.2 is spoken, with `protocols tlsv1.3` it is not", async () => {
+  for (const [protocols, works] of [[null, true], ["tlsv1.3", false]] as const) {
+    await using server = await new Server({ tls: "smtps", protocols }).listen();
+    const client = await dial(server);
+    const result = await client.secure({ maxVersion: "TLSv1.2" }).then((socket) => socket.getProtocol(), () => null);
+    assert.equal(result, works ? "TLSv1.2" : null);
+    client.socket.destroy();
+    await server.ended;
+    const last = server.events.at(-1) as { type: string; reason: string };
+    assert.equal(last.type, "smtp-disconnected");
+    assert.match(last.reason, works ? /^disconnect$/ : /^io-error: /);
+  }
+});
+
+const clients: readonly { show: "client" | "mx" | null; welcome: boolean; because: string }[] = [
+  { show: "client", welcome: true, because: "issued by the authority" },
+  { show: "mx", welcome: false, because: "issued by somebody else" },
+  { show: null, welcome: false, because: "none shown" },
+];
+for (const { show, welcome, because } of clients) {
+  Deno.test(`a listener with verify and a client certificate ${because}: ${welcome ? "served" : "turned away"}`, async () => {
+    await using server = await new Server({ tls: "smtps", verify: true, ca: "authority" }).listen();
+    const client = await dial(server);
+    const options = show === null ? {} : { cert: certificate(`${show}.pem`), key: certificate(`${show}.key`) };
+    await client.secure(options).catch(() => {});
+    if (welcome) {
+      await client.hears(/^220 /);
+      client.say(`EHLO a.example\r\n${MESSAGE}`);
+      await client.hears(/354 .*\r\n$/);
+      client.say(".\r\n");
+      await client.hears(/^250 /);
+      assert.match(server.stored[0]!, /:256:YES\)\n/);
+      client.socket.destroy();
+    } else assert.equal(await client.closed(), "", "nothing is said to it");
+    await server.ended;
+    if (!welcome) assert.match((server.events.at(-1) as { reason: string }).reason, /^io-error: /);
+  });
+}
+
+Deno.test("plain text to an smtps port ends the session, nothing else", async () => {
+  await using server = await new Server({ tls: "smtps" }).listen();
+  const client = await dial(server);
+  client.say("EHLO a.example\r\n");
+  assert.ok(!(await client.closed()).includes("250"));
+  await server.ended;
+});
+
+Deno.test("commands put behind STARTTLS are not run, neither in clear nor under TLS", async () => {
+  await using server = await new Server({ tls: "tls" }).listen();
+  const client = await dial(server);
+  await client.hears(/^220 /);
+  client.say("EHLO a.example\r\nSTARTTLS\r\nMAIL FROM:<evil@example.net>\r\n");
+  assert.match(await client.closed(), /\r\n500 5\.5\.1 [^\r]*\r\n$/);
+  await server.ended;
+});
+
+Deno.test("a handshake that is never begun ends with the idle time", async () => {
+  await using server = await new Server({ tls: "smtps" }, { idleTimeoutMs: 100 }).listen();
+  const client = await dial(server);
+  assert.equal(await client.closed(), "");
+  await server.ended;
+  assert.equal((server.events.at(-1) as { reason: string }).reason, "timeout");
+});
+
+Deno.test("a client that resets, and one that leaves without QUIT, end their sessions", async () => {
+  for (const leave of ["resetAndDestroy", "destroy", "end"] as const) {
+    await using server = await new Server().listen();
+    const client = await dial(server);
+    await client.hears(/^220 /);
+    client.socket[leave]();
+    await server.ended;
+    assert.equal((server.events.at(-1) as { reason: string }).reason, "disconnect");
+    assert.equal(server.service.size, 0);
+  }
+});
+
+Deno.test("the last words arrive although the client goes on sending", async () => {
+  await using server = await new Server().listen();
+  const client = await dial(server);
+  await client.hears(/^220 /);
+  client.say(`NOOP\n${"x".repeat(500_000)}`);
+  assert.match(await client.hears(/\r\n$/), /^500 5\.5\.2 /);
+  client.socket.end();
+  await server.ended;
+});
+
+Deno.test("a 30 MB message arrives whole", async () => {
+  await using server = await new Server().listen();
+  const client = await dial(server);
+  await client.hears(/^220 /);
+  client.say(`EHLO a.example\r\n${MESSAGE}`);
+  await client.hears(/354 .*\r\n$/);
+  const line = "0123456789".repeat(7) + "\r\n";
+  const block = bytesOf(line.repeat(4096));
+  client.say("Subject: big\r\n\r\n");
+  const blocks = Math.floor(30_000_000 / block.length);
+  for (let sent = 0; sent < blocks; sent++) {
+    if (!client.socket.write(block)) await once(client.socket, "drain");
+  }
+  client.say(".\r\n");
+  await client.hears(/^250 /);
+  assert.ok(server.stored[0]!.endsWith(`\nSubject: big\n\n${line.replace("\r", "").repeat(4096 * blocks)}`));
+  client.say("QUIT\r\n");
+  await client.hears(/^221 /);
+  await server.ended;
+});
