@@ -42,6 +42,8 @@ function open(
     vault.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
   };
   const recent = vault.recent.get(number);
+  vault.tally.add(recent === undefined ? "queue.evpcache.load.missed" : "queue.evpcache.load.hit");
+  vault.tally.set("queue.evpcache.size", vault.recent.size);
   if (recent !== undefined) {
     const envelopes: Envelope[] = [];
     for (const id of ids) {

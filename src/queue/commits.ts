@@ -106,11 +106,31 @@ export class Commits {
     if (this.#failed.length === 0 || this.#closed) return;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
-      this.#writes.push(...this.#failed);
-      this.#failed = [];
-      this.#synced = true;
-      this.flush();
+      this.#tryAgain();
     }, RETRY_MS);
+  }
+
+  /** One transaction each: a write that can never work, say about a damaged row, holds back no other. */
+  #tryAgain(): void {
+    const writes = this.#failed;
+    this.#failed = [];
+    for (const [index, write] of writes.entries()) {
+      try {
+        this.#store.begin(true);
+        write.apply();
+        this.#store.commit();
+      } catch (error) {
+        this.#store.rollback();
+        this.onerror(error);
+        // The disk is still full, or worse: no need to ask it about each.
+        const rest = isDiskError(error) ? writes.slice(index) : [write];
+        this.#giveUp(rest, error);
+        if (rest.length > 1) break;
+        continue;
+      }
+      write.done();
+    }
+    this.onflushed();
   }
 
   #schedule(): void {
@@ -118,6 +138,12 @@ export class Commits {
     this.#soon = true;
     setImmediate(() => this.flush());
   }
+}
+
+/** SQLITE_IOERR and SQLITE_FULL, without their extensions. */
+function isDiskError(error: unknown): boolean {
+  const code = (error as { errcode?: number } | null)?.errcode;
+  return code !== undefined && [10, 13].includes(code & 0xff);
 }
 
 /** What an SMTP client hears when nothing could be stored. */

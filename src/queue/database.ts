@@ -56,7 +56,7 @@ export function openDatabase(spool: string): DatabaseSync {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL");
-  database.exec("PRAGMA cache_size = -32768");
+  database.exec("PRAGMA cache_size = -8192");
   // 64 MiB of log between checkpoints: pages that a message's life touches twice are written back once.
   database.exec("PRAGMA wal_autocheckpoint = 4096");
   database.exec("PRAGMA journal_size_limit = 134217728");

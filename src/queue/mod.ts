@@ -42,19 +42,33 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
         for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(vault, id);
         return;
       case "bounce":
-        // It answers through the scheduler's door, and never rejects.
-        return void notices.write(message.ids.filter(isEnvelopeId));
+        // It answers through the scheduler's door.
+        notices.write(message.ids.filter(isEnvelopeId)).catch((error) => {
+          report({
+            type: "log",
+            level: "crit",
+            text: `queue: cannot write the notice for ${message.message}: ${error}`,
+          });
+        });
+        return;
     }
   };
   // A new scheduler knows nothing.
   scheduler.onreset = load;
   load();
-  isolate.serve("smtp-queue", (channel) => serveIncoming(vault, channel));
-  isolate.serve("relay-queue", (channel) => serveAgent(vault, "mta", channel));
-  isolate.serve("delivery-queue", (channel) => serveAgent(vault, "mda", channel));
-  isolate.serve("control-queue", (channel) => serveAdmin(vault, channel));
+  const doors: { onmessage: (message: never) => void }[] = [scheduler];
+  const served = <C extends typeof doors[number]>(serve: (channel: C) => void) => (channel: C) => {
+    doors.push(channel);
+    serve(channel);
+  };
+  isolate.serve("smtp-queue", served((channel) => serveIncoming(vault, channel)));
+  isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
+  isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(vault, channel)));
   isolate.onstop = () => {
     loading.stopped = true;
+    // What comes now finds the vault closed: nothing is promised any more.
+    for (const door of doors) door.onmessage = () => {};
     vault.commits.close();
     tally.flush();
     store.close();

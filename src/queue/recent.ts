@@ -28,8 +28,6 @@ export class Recent {
   readonly #messages = new Map<number, RecentMessage>();
   readonly #maxBytes: number;
   #bytes = 0;
-  hits = 0;
-  misses = 0;
 
   constructor(maxBytes = MAX_BYTES) {
     this.#maxBytes = maxBytes;
@@ -58,11 +56,7 @@ export class Recent {
 
   get(number: number): RecentMessage | undefined {
     const message = this.#messages.get(number);
-    if (message === undefined) {
-      this.misses++;
-      return undefined;
-    }
-    this.hits++;
+    if (message === undefined) return undefined;
     this.#messages.delete(number);
     this.#messages.set(number, message);
     return message;

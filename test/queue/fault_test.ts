@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Commits, refusal, type Write } from "../../src/queue/commits.ts";
 import { Ids } from "../../src/queue/ids.ts";
+import { envelopeNumber } from "../../src/queue/keys.ts";
 import { Recent } from "../../src/queue/recent.ts";
 import { Store } from "../../src/queue/store.ts";
 import { enqueue, factsFor, list, NOON, openQueue, typed } from "./house.ts";
@@ -95,6 +96,28 @@ Deno.test("an outcome that cannot be stored is told to nobody, and stored when t
     assert.equal((await house.scheduler.next(typed("settled"))).again, false);
     assert.equal(failures, 2);
     assert.deepEqual(await list(house), []);
+  } finally {
+    Store.prototype.removeEnvelope = removeEnvelope;
+    house.stop();
+    await Deno.remove(spool, { recursive: true });
+  }
+});
+
+Deno.test("an outcome about a damaged row holds back no other", async () => {
+  const spool = await Deno.makeTempDir();
+  const removeEnvelope = Store.prototype.removeEnvelope;
+  const house = await openQueue(spool);
+  try {
+    const [damaged, sound] = await enqueue(house, "x\n", {}, {});
+    Store.prototype.removeEnvelope = function (this: Store, message, number) {
+      if (number === envelopeNumber(damaged!.id)) throw new SyntaxError("Unexpected end of JSON input");
+      return removeEnvelope.call(this, message, number);
+    };
+    for (const { id } of [damaged!, sound!]) {
+      house.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
+    }
+    assert.equal((await house.scheduler.next(typed("settled"))).id, sound!.id);
+    await enqueue(house);
   } finally {
     Store.prototype.removeEnvelope = removeEnvelope;
     house.stop();
