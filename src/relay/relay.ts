@@ -203,7 +203,9 @@ export class Relay implements SessionOwner {
   /** Sessions that still work will see to the tasks; without any there is nothing to wait for. */
   #noWay(text: string): false {
     this.#setTimer(Infinity);
-    if (this.#sessions.size === 0) this.#fail("tempfail", text);
+    if (this.#sessions.size > 0) return false;
+    this.#tools.log(`smtp-out: No valid route for [connector:[]->${this.target.name}]: ${text}`);
+    this.#fail("tempfail", text);
     return false;
   }
 

@@ -187,6 +187,7 @@ class RelayService {
       courier: this.#courier,
       timeoutMs: this.#tools.timeoutMs,
       tlsOptions: (target) => this.#tlsOptions(target.action),
+      traces: () => this.#isolate.traces("mta"),
       hostName: (address) => this.#hostName(address),
     };
   }

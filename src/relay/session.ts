@@ -23,6 +23,8 @@ export interface SessionTools {
   readonly timeoutMs: number;
   /** What TLS needs besides a name and whether to verify: keys, roots, ciphers of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
+  /** Are dialogues to be traced? */
+  traces(): boolean;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(address: string): Promise<string>;
 }
@@ -149,6 +151,7 @@ export class Session {
       lmtp: target.lmtp,
       maxRefusals: limits.maxFailuresPerSession,
       ...(target.tls === "implicit" ? { tls: this.#tlsOptions() } : {}),
+      ...(this.#tools.traces() ? { trace: (way, line) => this.#trace(`${way} ${line}`) } : {}),
     });
     this.#client = client;
     if (this.#stopping) throw new ClientError("closed", "Shutting down");
@@ -279,6 +282,10 @@ export class Session {
 
   #log(text: string): void {
     this.#tools.report({ type: "log", level: "info", text: `${this.id} mta ${text}` });
+  }
+
+  #trace(text: string): void {
+    this.#tools.report({ type: "trace", trace: "mta", text: `mta: ${this.id}: ${text}` });
   }
 
   #reportTls(client: Client): void {

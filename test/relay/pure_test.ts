@@ -158,7 +158,8 @@ const replies = [
 ] as const;
 for (const { verdict, code, text, dsn, want } of replies) {
   Deno.test(`outcomeOf: ${code} ${text} is ${want}`, () => {
-    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply: { code, text, lines: [text] } }, dsn);
+    const reply = { code, text, lines: [text] };
+    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply, stage: "EOM" }, dsn);
     assert.equal(outcome.text, `${code} ${text}`);
     const status = outcome.result === "ok" ? "-" : `${outcome.status.class}.${outcome.status.code}`;
     assert.equal(`${outcome.result} ${status}${outcome.result === "ok" && outcome.dsnRelayed ? " relayed" : ""}`, want);

@@ -205,7 +205,12 @@ Deno.test("a message larger than SIZE is refused here, without a word to the ser
   withClient({ keywords: ["SIZE 10"] }, async (client, server) => {
     await client.hello("me");
     const result = await client.transaction(message(["a@x.net"]));
-    assert.deepEqual(result.recipients, [{ verdict: "permfail", text: "message too large for peer", reply: null }]);
+    assert.deepEqual(result.recipients, [{
+      verdict: "permfail",
+      text: "message too large for peer",
+      reply: null,
+      stage: "MAIL",
+    }]);
     assert.deepEqual(server.lines(), ["EHLO me"]);
   }));
 

@@ -97,12 +97,13 @@ export class Client {
     if (this.#connection.tls === null) throw new ClientError("refused", "AUTH requires TLS");
     if (mechanisms === null) throw new ClientError("refused", "AUTH not advertised");
     if (mechanisms.includes("PLAIN")) {
-      return expect(await this.command(`AUTH PLAIN ${base64(`\0${user}\0${password}`)}`), 235);
+      const secret = base64(`\0${user}\0${password}`);
+      return expect(await this.command(`AUTH PLAIN ${secret}`, "AUTH PLAIN ********"), 235);
     }
     if (!mechanisms.includes("LOGIN")) throw new ClientError("refused", "no supported AUTH method");
     expect(await this.command("AUTH LOGIN"), 334);
-    expect(await this.command(base64(user)), 334);
-    expect(await this.command(base64(password)), 235);
+    expect(await this.command(base64(user), "********"), 334);
+    expect(await this.command(base64(password), "********"), 235);
   }
 
   /** Sends one message. Never rejects. One at a time. */
@@ -110,11 +111,11 @@ export class Client {
     return runTransaction(this.#session, transaction);
   }
 
-  /** Sends a line and waits for its reply, whatever it is. */
-  async command(line: string): Promise<Reply> {
+  /** Sends a line and waits for its reply, whatever it is. `shown` is what a trace sees instead of a secret. */
+  async command(line: string, shown?: string): Promise<Reply> {
     // deno-lint-ignore no-control-regex
     if (/[\x00-\x1f\x7f]/.test(line)) throw new ClientError("protocol", "Control character in a command");
-    return (await this.#connection.exchange(line + "\r\n", 1))[0]!;
+    return (await this.#connection.exchange(line + "\r\n", 1, shown))[0]!;
   }
 
   /** Says goodbye and closes. Waits a few seconds for the server's answer at most; never rejects. */

@@ -16,7 +16,11 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** TLS before the first byte (smtps). */
   readonly tls?: TlsOptions;
+  /** Sees each command and reply, without secrets and without mail. */
+  readonly trace?: Trace;
 }
+
+export type Trace = (direction: ">>>" | "<<<", line: string) => void;
 
 /** Replies that are waited for. */
 interface Group {
@@ -29,9 +33,9 @@ interface Group {
 /** Opens the connection; the greeting has not been read. Rejects with a ClientError. */
 export async function openConnection(options: ConnectOptions): Promise<Connection> {
   const socket = await connectSocket(options);
-  if (options.tls === undefined) return new Connection(socket, options.timeoutMs, null);
+  if (options.tls === undefined) return new Connection(socket, options.timeoutMs, null, options.trace);
   const secured = await secure(socket, options.tls, options.timeoutMs);
-  return new Connection(secured.socket, options.timeoutMs, secured.info);
+  return new Connection(secured.socket, options.timeoutMs, secured.info, options.trace);
 }
 
 function connectSocket(options: ConnectOptions): Promise<net.Socket> {
@@ -88,6 +92,7 @@ export class Connection {
   tls: TlsInfo | null;
   #socket: net.Socket;
   readonly #timeoutMs: number;
+  readonly #trace: Trace | undefined;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
   #failure: ClientError | null = null;
@@ -97,7 +102,8 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #drained: (() => void) | null = null;
 
-  constructor(socket: net.Socket, timeoutMs: number, tls: TlsInfo | null) {
+  constructor(socket: net.Socket, timeoutMs: number, tls: TlsInfo | null, trace?: Trace) {
+    this.#trace = trace;
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.tls = tls;
@@ -117,8 +123,14 @@ export class Connection {
     return this.#socket.localAddress ?? "";
   }
 
-  /** Sends `bytes` (nothing for null) and waits for `wanted` replies. Only one group may be waited for at a time. */
-  exchange(bytes: Uint8Array | string | null, wanted: number): Promise<Reply[]> {
+  /**
+   * Sends `bytes` (nothing for null) and waits for `wanted` replies. Only one group may be waited for at a time. `shown` is what a trace
+   * sees instead of a secret.
+   */
+  exchange(bytes: Uint8Array | string | null, wanted: number, shown?: string): Promise<Reply[]> {
+    if (this.#trace !== undefined && typeof bytes === "string") {
+      for (const line of (shown ?? bytes).trimEnd().split("\r\n")) this.#trace(">>>", line);
+    }
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
       this.#group = { wanted, replies: [], resolve, reject };
@@ -197,6 +209,11 @@ export class Connection {
     const replies = group?.replies ?? [];
     const before = replies.length;
     const error = this.#replies.push(bytes, replies);
+    if (this.#trace !== undefined) {
+      for (const reply of replies.slice(before)) {
+        for (const line of reply.lines) this.#trace("<<<", `${reply.code} ${line}`);
+      }
+    }
     if (group === null) return this.#unasked(replies);
     if (replies.length > before) this.#activeAt = performance.now();
     if (replies.length > group.wanted) return this.#fail("protocol", "Remote host sent too much data");

@@ -3,7 +3,7 @@ export { type Body, bodyOf, DataEncoder } from "./body.ts";
 export { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
 export { Client, type ClientOptions, connectClient } from "./client.ts";
 export type { Recipient, Sender } from "./commands.ts";
-export type { ConnectOptions, Endpoint } from "./connection.ts";
+export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
 export { ClientError, type ClientErrorKind } from "./error.ts";
 export { formatReply, type Reply, ReplyReader } from "./reply.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";

@@ -18,7 +18,11 @@ export interface RecipientResult {
   readonly text: string;
   /** null when the reason was found here. */
   readonly reply: Reply | null;
+  /** The last step that this recipient took; EOM is the end of the data. */
+  readonly stage: Stage;
 }
+
+export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
 
 export interface TransactionResult {
   /** One for each recipient, at the same index. */
@@ -46,6 +50,7 @@ export interface Session {
 
 /** RCPT commands that are sent before their replies are read. */
 const RCPT_BATCH = 50;
+const TOO_MANY = "Too many recipients refused in this session";
 const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
 /** No code of a server. */
 const NO_REPLY = 0;
@@ -78,6 +83,8 @@ class Run {
   #error: ClientError | null = null;
   #exhausted = false;
   #heard = false;
+  /** How far the dialogue got, for those who did not hear about themselves. */
+  #stage: Stage = "MAIL";
   #mailLine = "";
 
   constructor(session: Session, transaction: Transaction) {
@@ -88,7 +95,12 @@ class Run {
   }
 
   result(): TransactionResult {
-    const fallback: RecipientResult = { verdict: "tempfail", text: this.#error?.message ?? "Not tried", reply: null };
+    const fallback: RecipientResult = {
+      verdict: "tempfail",
+      text: this.#error?.message ?? "Not tried",
+      reply: null,
+      stage: this.#stage,
+    };
     return {
       recipients: this.#results.map((result) => result ?? fallback),
       error: this.#error,
@@ -122,7 +134,7 @@ class Run {
         ? NO_UTF8
         : null;
       if (problem === null) this.#todo.push(index);
-      else this.#results[index] = { verdict: "permfail", text: problem, reply: null };
+      else this.#results[index] = { verdict: "permfail", text: problem, reply: null, stage: "RCPT" };
     });
     this.#heard = this.#todo.length === 0;
     const utf8 = !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address));
@@ -135,7 +147,7 @@ class Run {
   }
 
   #refuseAll(text: string): false {
-    this.#results.fill({ verdict: "permfail", text, reply: null });
+    this.#results.fill({ verdict: "permfail", text, reply: null, stage: "MAIL" });
     this.#heard = true;
     return false;
   }
@@ -148,6 +160,7 @@ class Run {
       if (!this.#mail((await this.#ask(mail, 1))[0]!)) return this.#reset();
       mail = "";
     }
+    this.#stage = "RCPT";
     for (let next = 0; next < this.#todo.length;) {
       const most = capabilities.pipelining ? RCPT_BATCH : 1;
       // Never more in one go than may be refused: who guesses at addresses is asked to stop after so many.
@@ -196,7 +209,7 @@ class Run {
 
   #mail(reply: Reply): boolean {
     if (verdictOf(reply) === "ok") return true;
-    this.#settle(this.#todo, reply);
+    this.#settle(this.#todo, reply, "MAIL");
     return false;
   }
 
@@ -209,35 +222,36 @@ class Run {
         return;
       }
       this.#session.refusals++;
-      this.#results[index] = failure(reply);
+      this.#results[index] = failure(reply, "RCPT");
     });
   }
 
   #giveUp(rest: readonly number[]): void {
     this.#exhausted = true;
     for (const index of rest) {
-      this.#results[index] = { verdict: "tempfail", text: "Too many recipients refused in this session", reply: null };
+      this.#results[index] = { verdict: "tempfail", text: TOO_MANY, reply: null, stage: "RCPT" };
     }
   }
 
-  #settle(indexes: readonly number[], reply: Reply): void {
+  #settle(indexes: readonly number[], reply: Reply, stage: Stage): void {
     const result = verdictOf(reply) === "ok"
-      ? { verdict: "ok", text: formatReply(reply), reply } as const
-      : failure(reply);
+      ? { verdict: "ok", text: formatReply(reply), reply, stage } as const
+      : failure(reply, stage);
     for (const index of indexes) this.#results[index] = result;
   }
 
   /** `reply` is that of DATA; 354 invites the data. */
   async #data(first: Uint8Array, reply: Reply): Promise<void> {
     if (reply.code < 300 || reply.code >= 400) {
-      for (const index of this.#accepted) this.#results[index] = failure(reply);
+      for (const index of this.#accepted) this.#results[index] = failure(reply, "DATA");
       return this.#reset();
     }
     if (this.#accepted.length === 0) return this.#nothing();
+    this.#stage = "EOM";
     const replies = await this.#stream(first, this.#session.lmtp ? this.#accepted.length : 1);
     // RFC 2033 §4.2: one reply for each accepted recipient, in the order of the RCPT commands.
-    if (this.#session.lmtp) this.#accepted.forEach((index, at) => this.#settle([index], replies[at]!));
-    else this.#settle(this.#accepted, replies[0]!);
+    if (this.#session.lmtp) this.#accepted.forEach((index, at) => this.#settle([index], replies[at]!, "EOM"));
+    else this.#settle(this.#accepted, replies[0]!, "EOM");
   }
 
   /** RFC 2920 §3.1: DATA was pipelined and accepted though no recipient was: an empty message, which the server must not deliver. */
@@ -278,10 +292,10 @@ class Run {
   }
 }
 
-function failure(reply: Reply): RecipientResult {
+function failure(reply: Reply, stage: Stage): RecipientResult {
   const verdict = verdictOf(reply);
-  if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null };
-  return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply };
+  if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null, stage };
+  return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply, stage };
 }
 
 function asClientError(error: unknown): ClientError {
