@@ -13,6 +13,7 @@ import {
   spoolPath,
   VERSION,
 } from "../config/mod.ts";
+import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
 import type { HouseSettings, KeyPair, Listener, ResolverSettings, Settings } from "../isolate/mod.ts";
 import { readIfPresent } from "./files.ts";
@@ -46,6 +47,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   const ofKind = <A extends Action>(kind: A["kind"]) =>
     Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
   const { pki, ca } = around.certificates;
+  const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
   return {
     smtp: {
       house,
@@ -64,6 +66,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
       localAddresses: localAddresses(),
+      sealKey,
       resolver: around.resolver,
     },
     queue: {
@@ -72,6 +75,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ttlSeconds: config.queue.ttlSeconds,
       actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
       warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
+      sealKey,
     },
     scheduler: {
       house,

@@ -51,6 +51,8 @@ export type Deliverable =
      * format. "" for the action's own method.
      */
     readonly exec: string;
+    /** Lookup's seal on `exec`, where there is one; see seal.ts. */
+    readonly seal?: string;
   }
   | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };
 
@@ -80,6 +82,8 @@ export interface EnvelopeFacts {
   readonly user?: string;
   readonly subAddress?: string;
   readonly exec?: string;
+  /** On its way from smtp to queue only. */
+  readonly seal?: string;
   readonly bounce?: BounceFacts;
 }
 

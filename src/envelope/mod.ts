@@ -2,3 +2,4 @@
 export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./ids.ts";
+export * from "./seal.ts";

@@ -59,6 +59,8 @@ export interface LookupSettings {
   readonly subAddressDelimiter: string;
   /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
   readonly localAddresses: readonly string[];
+  /** Shared with the queue: seals the commands that expansion names. */
+  readonly sealKey: Uint8Array;
   readonly resolver: ResolverSettings;
 }
 
@@ -79,6 +81,8 @@ export interface QueueSettings {
   /** `ttl` of the actions that have one. Also tells which actions exist. */
   readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
   readonly warnIntervalsSeconds: readonly number[];
+  /** Shared with lookup: a command of an envelope must carry its seal. */
+  readonly sealKey: Uint8Array;
 }
 
 export interface SchedulerSettings {

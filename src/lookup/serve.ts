@@ -1,6 +1,15 @@
 /** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Knows no rules itself. */
 
-import type { Channel, ControlToLookup, FromLookup, Isolate, LookupToControl, ToLookup } from "../isolate/mod.ts";
+import type {
+  Channel,
+  ControlToLookup,
+  Expansion,
+  FromLookup,
+  Isolate,
+  LookupToControl,
+  ToLookup,
+} from "../isolate/mod.ts";
+import { seal } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import { openMachine } from "./machine.ts";
@@ -106,7 +115,17 @@ class Answerer {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       this.#isolate.report({ type: "trace", trace: "expand", text: `expand: ${local}@${domain}: ${ending}` });
     }
-    channel.send({ type: "expanded", call: question.call, result });
+    channel.send({ type: "expanded", call: question.call, result: this.#sealed(result) });
+  }
+
+  /** Commands get the seal without which the queue does not take them. */
+  #sealed(result: Expansion): Expansion {
+    if (!result.ok) return result;
+    const { sealKey } = this.#isolate.settings;
+    const targets = result.targets.map((target) =>
+      target.agent === "mda" && target.exec !== "" ? { ...target, seal: seal(sealKey, target) } : target
+    );
+    return { ...result, targets };
   }
 
   #nameClient(channel: Answers, call: number, address: string): void {

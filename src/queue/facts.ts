@@ -1,13 +1,21 @@
 /** Checks envelopes that come from the isolate that talks to the public, and copies what is known of them and nothing else. Pure. */
 
-import type { Dsn, Envelope, EnvelopeFacts, Mailbox, MessageId, Origin } from "../envelope/mod.ts";
+import {
+  type Dsn,
+  type Envelope,
+  type EnvelopeFacts,
+  type Mailbox,
+  type MessageId,
+  type Origin,
+  sealHolds,
+} from "../envelope/mod.ts";
 import { isEnvelopeId } from "./keys.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
 const MAX_TEXT = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
-export function copyFacts(message: MessageId, facts: EnvelopeFacts): EnvelopeFacts | null {
+export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uint8Array): EnvelopeFacts | null {
   const sound = typeof facts === "object" && facts !== null &&
     isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
     // Only the queue makes bounces.
@@ -33,6 +41,10 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts): EnvelopeFac
   if (agent === "mta") return common;
   const { user, subAddress = "", exec = "" } = facts;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
+  // Only lookup may name a command: what talks to the public may not.
+  if (exec !== "" && !(isText(facts.seal) && sealHolds(sealKey, { action, user, subAddress, exec }, facts.seal))) {
+    return null;
+  }
   return { ...common, user, subAddress, exec };
 }
 

@@ -112,7 +112,9 @@ class Incoming {
     const open = this.#open.get(id);
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
-    const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES ? copyEnvelopes(id, envelopes) : null;
+    const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
+      ? copyEnvelopes(id, envelopes, this.#vault.settings.sealKey)
+      : null;
     if (facts === null) {
       this.#vault.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
       return this.#fail(id, body, BROKEN);
@@ -195,12 +197,16 @@ function newOpen(id: MessageId): Open {
 }
 
 /** Copies of sound envelopes; null when one is not. */
-function copyEnvelopes(id: MessageId, envelopes: readonly EnvelopeFacts[]): EnvelopeFacts[] | null {
+function copyEnvelopes(
+  id: MessageId,
+  envelopes: readonly EnvelopeFacts[],
+  sealKey: Uint8Array,
+): EnvelopeFacts[] | null {
   if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_ENVELOPES) return null;
   const copies: EnvelopeFacts[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {
-    const copy = copyFacts(id, envelope);
+    const copy = copyFacts(id, envelope, sealKey);
     if (copy === null || seen.has(copy.id)) return null;
     seen.add(copy.id);
     copies.push(copy);

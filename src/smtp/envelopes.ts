@@ -1,6 +1,14 @@
 /** From the recipients of a transaction to the envelopes that the queue stores. Pure. */
 
-import type { EnvelopeFacts, EnvelopeId, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
+import type {
+  Deliverable,
+  EnvelopeFacts,
+  EnvelopeId,
+  Mailbox,
+  MessageId,
+  Origin,
+  ReversePath,
+} from "../envelope/mod.ts";
 import type { Accepted, Transaction } from "./state.ts";
 
 export interface Order {
@@ -27,6 +35,10 @@ export function recipients(transaction: Transaction): readonly Accepted[] {
   return list.reverse();
 }
 
+function localPart({ user, subAddress, exec, seal }: Extract<Deliverable, { agent: "mda" }>) {
+  return seal === undefined ? { user, subAddress, exec } : { user, subAddress, exec, seal };
+}
+
 export function envelopesOf(order: Order): Envelopes {
   const { message, sender, origin, createdAt } = order;
   const used = new Set<EnvelopeId>();
@@ -42,9 +54,7 @@ export function envelopesOf(order: Order): Envelopes {
       const internal = expansion.internal[index] ?? false;
       const common = { id, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
       all.push(
-        target.agent === "mta"
-          ? { ...common, agent: "mta" }
-          : { ...common, agent: "mda", user: target.user, subAddress: target.subAddress, exec: target.exec },
+        target.agent === "mta" ? { ...common, agent: "mta" } : { ...common, agent: "mda", ...localPart(target) },
       );
     }
     if (all.length > before) last.push({ id: all[all.length - 1]!.id, to: rcpt });
