@@ -43,10 +43,19 @@ export async function smtpMain(args: string[]): Promise<number> {
     terminal: processTerminal(),
     loginName: () => whoIs(readPasswd(), Deno.uid() ?? 0, Deno.env.get("LOGNAME") ?? Deno.env.get("USER")).name,
     hostName: () => Deno.hostname(),
-    addresses: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+    addresses: addressesOf,
     readText: (path) => Deno.readTextFileSync(path),
     timeoutMs: TIMEOUT_MS,
   });
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOTFOUND") throw new Error("Name or service not known");
+    throw error;
+  }
 }
 
 function readPasswd(): string {

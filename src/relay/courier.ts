@@ -51,15 +51,21 @@ export class Courier {
   async open(task: Task): Promise<Message | null> {
     const opened = await this.#messages.open(task);
     if (typeof opened === "string") {
-      this.#report({ type: "log", level: "warn", text: `warn: relay: Cannot read message ${task.message}: ${opened}` });
-      for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", opened));
-      this.#done(task.ids);
+      this.abandon(task, opened);
       return null;
     }
     if (opened.envelopes.length > 0) return opened;
     // Removed while it waited.
     this.#done(task.ids);
     return null;
+  }
+
+  /** A task about which nothing but its ids is known is tried again later. `cause` is for the log alone. */
+  abandon(task: Task, text: string, cause?: unknown): void {
+    const detail = cause === undefined ? "" : ` (${cause})`;
+    this.#report({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
+    for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", text));
+    this.#done(task.ids);
   }
 
   /** The sender and what it asks for are those of the first envelope: they belong to the message. */

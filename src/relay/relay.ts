@@ -24,6 +24,9 @@ export interface RelayTools {
   empty(relay: Relay): void;
 }
 
+/** After so long exchangers are looked up again, in ms; the resolver knows whether that takes a question. */
+const REFRESH_MS = 300_000;
+
 export class Relay implements SessionOwner {
   readonly target: Target;
   readonly limits: RelayLimits;
@@ -31,8 +34,9 @@ export class Relay implements SessionOwner {
   readonly #tasks = new TaskQueue();
   readonly #sessions = new Set<Session>();
   readonly #idle = new Set<Session>();
-  /** null until they are known; kept as long as the relay exists. */
+  /** null until they are known. */
   #exchangers: readonly Exchanger[] | null = null;
+  #foundAt = 0;
   #finding = false;
   #failing = 0;
   #successor = false;
@@ -114,6 +118,10 @@ export class Relay implements SessionOwner {
     this.#drain();
   }
 
+  leaving(session: Session): void {
+    this.#idle.delete(session);
+  }
+
   crowded(): boolean {
     return this.#sessions.size > 1;
   }
@@ -153,6 +161,8 @@ export class Relay implements SessionOwner {
     }
     if (this.#tasks.length === 0 || this.#stopped) return this.#setTimer(Infinity);
     if (this.#exchangers === null) return void this.#find();
+    // A busy relay may live for weeks: hosts move in the meantime.
+    if (this.#tools.clock.now() > this.#foundAt + REFRESH_MS) this.#find();
     while (this.#connect(this.#exchangers));
   }
 
@@ -212,12 +222,13 @@ export class Relay implements SessionOwner {
   async #find(): Promise<void> {
     if (this.#finding) return;
     this.#finding = true;
+    this.#foundAt = this.#tools.clock.now();
     const found = await this.#tools.find(this.target);
     this.#finding = false;
     if (found.ok) {
       this.#exchangers = found.list;
       this.#drain();
-    } else {
+    } else if (this.#exchangers === null) {
       this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
       this.#fail(found.result, found.text);
     }

@@ -108,8 +108,8 @@ export class RouteTable {
   /** A connection has ended, whatever became of it. */
   disconnected(route: Route, domain: string, now: number): void {
     const known = this.domain(domain);
-    if (known.connections <= 1) this.#domains.delete(domain);
-    else this.#domains.set(domain, { ...known, connections: known.connections - 1 });
+    this.#domains.set(domain, { ...known, connections: known.connections - 1 });
+    if (this.#domains.size > MAX_HOSTS) this.#forgetDomains();
     this.connections--;
     route.connections--;
     route.host.connections--;
@@ -141,6 +141,10 @@ export class RouteTable {
     route.disabled = null;
     route.fresh = true;
     route.penalty = 0;
+  }
+
+  #forgetDomains(): void {
+    for (const [name, { connections }] of this.#domains) if (connections === 0) this.#domains.delete(name);
   }
 
   /** Drops routes that nothing has to be remembered about: no connection, no penalty, unused for a minute; else the oldest unused ones. */

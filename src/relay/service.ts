@@ -17,7 +17,7 @@ import type { TlsOptions } from "../smtp/client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import { Messages } from "./messages.ts";
-import { findExchangers, type Names } from "./mx.ts";
+import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { Relay, type RelayTools, routeName } from "./relay.ts";
 import { RouteTable } from "./routes.ts";
 import { Session, type SessionTools } from "./session.ts";
@@ -95,7 +95,7 @@ class RelayService {
       clock: tools.clock,
       table: this.#table,
       log: (text) => this.#log(text),
-      find: (target) => findExchangers(target, tools.names, this.#ownName(target.action)),
+      find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
       fail: (task, result, text, domain) => this.#courier.fail(task, result, text, domain),
       empty: (relay) => this.#forget(relay),
@@ -175,6 +175,13 @@ class RelayService {
     cancel();
     this.#cancelGauges?.();
     this.#tally.flush();
+  }
+
+  #find(target: Target): Promise<Exchangers> {
+    return findExchangers(target, this.#tools.names, this.#ownName(target.action)).catch((error) => {
+      this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: Lookup of ${target.domain}: ${error}` });
+      return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup" };
+    });
   }
 
   // ── what sessions need ────────────────────────────────────────────────────────────────────────────────────────────────────────

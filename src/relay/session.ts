@@ -37,8 +37,9 @@ export interface SessionOwner {
   next(): Task | null;
   /** The session is ready for mail for the first time. */
   ready(session: Session): void;
-  /** It has nothing to do: `assign` it a task, or it will leave. */
+  /** It has nothing to do: `assign` it a task, or it will leave and say so. */
   idle(session: Session): void;
+  leaving(session: Session): void;
   /** A task that was never begun. */
   putBack(task: Task): void;
   /** Are there other sessions of this relay? */
@@ -196,12 +197,13 @@ export class Session {
 
   async #serve(client: Client): Promise<void> {
     for (;;) {
+      if (!client.usable) return this.#reportGone();
       const task = this.#stopping ? null : this.#owner.next() ?? await this.#wait(client);
+      if (task === null) break;
       if (!client.usable) {
-        if (task !== null) this.#owner.putBack(task);
+        this.#owner.putBack(task);
         return this.#reportGone();
       }
-      if (task === null) break;
       if (!await this.#deliver(client, task)) return;
       if (this.#failures >= HOPELESS) {
         this.#rejects = true;
@@ -212,6 +214,11 @@ export class Session {
       const pause = this.#owner.limits.sessionTransactionDelay;
       if (pause > 0) await new Promise<void>((resolve) => this.#tools.clock.after(pause * 1000, resolve));
     }
+    if (!client.usable) return this.#reportGone();
+    await this.#quit(client);
+  }
+
+  async #quit(client: Client): Promise<void> {
     await client.quit();
     this.#tools.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
@@ -219,8 +226,18 @@ export class Session {
   /** True when the session can go on. */
   async #deliver(client: Client, task: Task): Promise<boolean> {
     const { courier } = this.#tools;
-    const message = await courier.open(task);
-    if (message === null) return true;
+    try {
+      const message = await courier.open(task);
+      return message === null || await this.#transact(client, task, message);
+    } catch (error) {
+      // A mistake of ours must not leave the message here for ever, nor end the sessions of others.
+      courier.abandon(task, "Internal error", error);
+      throw error;
+    }
+  }
+
+  async #transact(client: Client, task: Task, message: Message): Promise<boolean> {
+    const { courier } = this.#tools;
     const result = await client.transaction(courier.transaction(message, this.#owner.target.action));
     this.#tried++;
     if (result.error !== null && !result.heard && this.#tried > 1 && !task.second) {
@@ -234,12 +251,8 @@ export class Session {
     this.#failures = good ? 0 : this.#failures + 1;
     this.#settle(client, task, message, result.recipients);
     if (result.error === null && !result.exhausted) return true;
-    if (client.usable) {
-      await client.quit();
-      this.#tools.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
-    } else {
-      this.#reportError(result.error!.message);
-    }
+    if (client.usable) await this.#quit(client);
+    else this.#reportError(result.error!.message);
     return false;
   }
 
@@ -267,15 +280,12 @@ export class Session {
         crowded();
         patience();
         client.onclosed = () => {};
+        if (task === null) this.#owner.leaving(this);
         resolve(task);
       };
       client.onclosed = giveUp;
       this.#owner.idle(this);
     });
-  }
-
-  get waiting(): boolean {
-    return this.#wake !== null;
   }
 
   // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

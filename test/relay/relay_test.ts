@@ -413,6 +413,25 @@ Deno.test("a server that left while the session was idle costs nothing: the mess
   }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } });
 });
 
+Deno.test("a message that comes while an idle session says goodbye goes by the next connection", () =>
+  viaSmarthost({ reply: (line) => line === "QUIT" ? "" : undefined }, async (world, server) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    await until(() => server.lines().at(-1) === "QUIT", "QUIT");
+    const ids = world.send({ rcpts: ["b@x.test"] });
+    server.sessions[0]!.hangUp();
+    assert.deepEqual(await world.settled(ids), ["ok 250 2.0.0 queued"]);
+    assert.equal(server.sessions.length, 2);
+  }, { limits: { sessionKeepalive: 0.02, connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));
+
+Deno.test("a server that leaves an idle session is noticed at once, without a penalty", () =>
+  viaSmarthost({}, async (world, server) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    server.sessions[0]!.hangUp();
+    await until(() => world.events.some((event) => event.type === "mta-disconnected"), "the end");
+    assert.match((await world.show("routes"))[0]!, / ---- nconn=0 nerror=0 penalty=0 /);
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["b@x.test"] })), ["ok 250 2.0.0 queued"]);
+  }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));
+
 Deno.test("a server that always hangs up at MAIL fails the message for now", () =>
   viaSmarthost(on("MAIL", null), async (world) => {
     assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [

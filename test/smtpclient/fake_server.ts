@@ -34,6 +34,8 @@ export interface ServerSession {
   secure: boolean;
   serverName: string;
   ended: boolean;
+  /** Ends the connection from the server's side. */
+  hangUp(): void;
 }
 
 export interface FakeServer {
@@ -57,6 +59,7 @@ export async function fakeServer(script: Script = {}): Promise<FakeServer> {
       secure,
       serverName: "",
       ended: false,
+      hangUp: () => socket.end(),
     };
     sessions.push(session);
     sockets.add(socket);
