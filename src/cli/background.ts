@@ -1,28 +1,29 @@
 /** Puts the daemon in the background. Deno cannot fork, so it starts itself again, detached, and waits until that one serves or fails. */
 
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import type { Environment } from "../config/mod.ts";
+import { Fatal } from "../daemon/mod.ts";
 
 /** Starts `smtpd -F` with the same arguments. Returns the exit status: 0 once it serves, 1 with its complaint on stderr. */
-export function startInBackground(args: string[]): Promise<number> {
-  const child = spawn(Deno.execPath(), [...runtimeArguments(), "smtpd", "-F", ...args], {
+export async function startInBackground(args: readonly string[], env: Environment): Promise<number> {
+  const [program, ...first] = ownCommand(env);
+  const child = new Deno.Command(program, {
+    args: [...first, "-F", ...args],
     detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return new Promise((resolve) => {
-    createInterface({ input: child.stdout! }).once("line", () => {
-      child.stdout!.destroy();
-      child.unref();
-      resolve(0);
-    });
-    child.once("exit", (status) => resolve(status === 0 ? 0 : 1));
-  });
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  child.unref();
+  // It prints one line once it serves; when it fails, its output ends without one.
+  const { done } = await child.stdout.getReader().read();
+  return done ? 1 : 0;
 }
 
-/** `deno run` with the flags of this process; nothing when this is a compiled binary. */
-function runtimeArguments(): string[] {
-  if (Deno.build.standalone) return [];
-  // The command line is: deno, its flags, the script, then the arguments that this program sees.
-  const words = Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(0, -1);
-  return words.slice(1, words.length - Deno.args.length);
+/** What starts this program with the same permissions: a compiled binary does, and the script that named itself in the environment. */
+function ownCommand(env: Environment): [string, ...string[]] {
+  if (Deno.build.standalone) return [Deno.execPath(), "smtpd"];
+  const script = env.get("SMTPD_SCRIPT");
+  // A program cannot ask Deno for its own flags, and /proc/self/cmdline would ask for every permission.
+  if (!script) throw new Fatal("only scripts/smtpd can go into the background: start that, or use -d or -F");
+  return [script];
 }

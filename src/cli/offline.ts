@@ -26,6 +26,13 @@ export function offlineArguments(options: SendmailOptions, recipients: readonly 
   return args.some((arg) => /[|\r\n]/.test(arg)) ? null : args;
 }
 
+/** Makes the folder in `spool`, with its mode whatever the umask is. */
+export function openOfflineFolder(spool: string): void {
+  const folder = join(spool, OFFLINE_FOLDER);
+  Deno.mkdirSync(folder, { recursive: true });
+  Deno.chmodSync(folder, 0o1733);
+}
+
 /** Saves a message in `spool`, synced, mode 0600. Throws when the folder is missing or closed to us. */
 export async function saveOffline(spool: string, args: readonly string[], message: Uint8Array): Promise<void> {
   const random = Array.from(crypto.getRandomValues(new Uint8Array(10)), (octet) => (octet % 36).toString(36)).join("");

@@ -33,10 +33,17 @@ export async function sendmailMain(args: string[], env: Environment): Promise<nu
     env,
     terminal: processTerminal(),
     uid: Deno.uid() ?? 0,
-    passwd: readText("/etc/passwd"),
-    mailname: readText(MAILNAME).split("\n", 1)[0]!.trim() || Deno.hostname(),
+    ...localNames(),
     now: () => new Date(),
   });
+}
+
+/** The machine's accounts and the domain of addresses that have none. */
+export function localNames(): { passwd: string; mailname: string } {
+  return {
+    passwd: readText("/etc/passwd"),
+    mailname: readText(MAILNAME).split("\n", 1)[0]!.trim() || Deno.hostname(),
+  };
 }
 
 /** The same in a given world. */

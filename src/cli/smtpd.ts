@@ -56,7 +56,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       console.error("configuration OK");
       return 0;
     }
-    if (!options.foreground) return await startInBackground(args);
+    if (!options.foreground) return await startInBackground(args, env);
     await runDaemon({
       config: parsed.config,
       env,

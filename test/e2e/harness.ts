@@ -83,14 +83,14 @@ class Log {
     this.#notify();
   }
 
-  /** The first line from `from` on that matches. Rejects when the log ends without one. */
-  async line(pattern: RegExp, from = 0): Promise<string> {
-    for (let at = from;; at++) {
+  /** The line from `from` on that matches as number `count`. Rejects when the log ends without one. */
+  async line(pattern: RegExp, from: number, count: number): Promise<string> {
+    for (let at = from, seen = 0;; at++) {
       while (at >= this.lines.length) {
         if (this.#ended) throw new Error(`No line like ${pattern} in the log:\n${this.lines.join("\n")}`);
         await new Promise<void>((resolve) => this.#wake.push(resolve));
       }
-      if (pattern.test(this.lines[at]!)) return this.lines[at]!;
+      if (pattern.test(this.lines[at]!) && ++seen === count) return this.lines[at]!;
     }
   }
 
@@ -173,9 +173,9 @@ export class Daemon {
     await this.logged(/^info: Vaultpost .* starting$/);
   }
 
-  /** Waits for a line of the log, from line number `from` on. */
-  logged(pattern: RegExp, from = 0): Promise<string> {
-    return within(this.#log.line(pattern, from), `${pattern} in the log`);
+  /** Waits for a line of the log, from line number `from` on, the first one that matches or another. */
+  logged(pattern: RegExp, from = 0, count = 1): Promise<string> {
+    return within(this.#log.line(pattern, from, count), `${pattern} in the log`);
   }
 
   /** Orderly shutdown; answers the exit status. */

@@ -1,0 +1,175 @@
+/** sendmail, mailq and smtpctl against the real daemon, as a shell script would use them. */
+
+import assert from "node:assert/strict";
+import { Client } from "./client.ts";
+import { Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
+
+const MESSAGE = "From: sender@example.com\nSubject: by hand\n\nHello\n";
+
+Deno.test("sendmail submits a message", async (test) => {
+  await withDaemon({}, async (daemon) => {
+    await test.step("to the recipients of its command line", async () => {
+      const ran = await daemon.tool(
+        "sendmail",
+        ["-f", "sender@example.com", `one@${DOMAIN}`, `two@${DOMAIN}`],
+        MESSAGE,
+      );
+      assert.deepEqual({ code: ran.code, stderr: ran.stderr }, { code: 0, stderr: "" });
+      for (const user of ["one", "two"]) {
+        const text = await daemon.mailbox(user).text();
+        assert.match(text, /^Subject: by hand$/m);
+        assert.match(text, /^Date: /m, "a date is added");
+        assert.match(text, /^Message-ID: /im, "a message id is added");
+        assert.match(text, /\n\nHello\n$/);
+      }
+    });
+    await test.step("-t takes the recipients from the header and hides Bcc", async () => {
+      const header = `From: sender@example.com\nTo: three@${DOMAIN}\nBcc: four@${DOMAIN}\n\nHello\n`;
+      const ran = await daemon.tool("sendmail", ["-t"], header);
+      assert.equal(ran.code, 0, ran.stderr);
+      for (const user of ["three", "four"]) assert.ok(!/^Bcc:/im.test(await daemon.mailbox(user).text()));
+    });
+    await test.step("a refused recipient is status 70 and a word on stderr", async () => {
+      const ran = await daemon.tool("sendmail", ["-f", "sender@example.com", "user@elsewhere.example"], MESSAGE);
+      assert.equal(ran.code, 70);
+      assert.match(ran.stderr, /command failed: 550 /);
+    });
+  });
+});
+
+/** Nothing is delivered: what is accepted stays in the queue to be looked at. */
+const HELD = ["-P", "mda"];
+
+async function queueOne(daemon: Daemon, user: string): Promise<void> {
+  const client = await Client.connect(daemon.port);
+  await client.say("EHLO client.example.com", "250");
+  await client.send("sender@example.com", `${user}@${DOMAIN}`, "Subject: held\r\n\r\nHello\r\n");
+  client.close();
+}
+
+Deno.test("smtpctl shows and changes the queue", async (test) => {
+  await withDaemon({ args: HELD }, async (daemon) => {
+    const smtpctl = async (...args: string[]) => {
+      const ran = await daemon.tool("smtpctl", args);
+      assert.equal(ran.code, 0, `smtpctl ${args.join(" ")}: ${ran.stderr}`);
+      return ran.stdout;
+    };
+    const ids = async () =>
+      (await smtpctl("show", "queue")).trim().split("\n").filter((line) => line !== "")
+        .map((line) => line.split("|")[0]!);
+    for (const user of ["one", "two", "three"]) await queueOne(daemon, user);
+
+    await test.step("show queue has one line of 14 parts an envelope", async () => {
+      const lines = (await smtpctl("show", "queue")).trim().split("\n");
+      assert.equal(lines.length, 3);
+      for (const line of lines) {
+        const parts = line.split("|");
+        assert.equal(parts.length, 14, line);
+        assert.match(parts[0]!, /^[0-9a-f]{16}$/);
+        assert.deepEqual(parts.slice(1, 5), ["inet4", "mda", "", "sender@example.com"]);
+        assert.equal(parts[11], "pending");
+      }
+      assert.deepEqual(
+        lines.map((line) => line.split("|")[5]).sort(),
+        ["one", "three", "two"].map((user) => `${user}@${DOMAIN}`),
+      );
+    });
+    await test.step("mailq is show queue", async () => {
+      assert.equal((await daemon.tool("mailq", [])).stdout.split("\n").length, 4);
+    });
+    await test.step("words may be cut short", async () =>
+      assert.equal((await smtpctl("sh", "q")).split("\n").length, 4));
+    await test.step("show message and show envelope tell what is stored", async () => {
+      const [first] = await ids();
+      assert.match(await smtpctl("show", "message", first!), /^Subject: held$/m);
+      assert.match(await smtpctl("show", "envelope", first!), /sender/);
+    });
+    await test.step("pause envelope marks it, resume takes the mark away", async () => {
+      const [first] = await ids();
+      assert.equal(await smtpctl("pause", "envelope", first!), "1 envelope paused\n");
+      assert.match(await smtpctl("show", "queue"), new RegExp(`^${first}\\|[^|]*\\|[^|]*\\|suspend\\|`, "m"));
+      assert.equal(await smtpctl("resume", "envelope", first!), "1 envelope resumed\n");
+    });
+    await test.step("remove takes one away", async () => {
+      const [first] = await ids();
+      assert.equal(await smtpctl("remove", first!), "1 envelope removed\n");
+      assert.equal((await ids()).length, 2);
+    });
+    await test.step("show status says what is paused", async () => {
+      assert.equal(await smtpctl("show", "status"), "MDA paused\nMTA running\nSMTP running\n");
+    });
+    await test.step("show stats counts", async () => {
+      assert.match(await smtpctl("show", "stats"), /^scheduler\.envelope=2$/m);
+    });
+    await test.step("resume mda delivers what was held", async () => {
+      assert.equal(await smtpctl("resume", "mda"), "command succeeded\n");
+      await daemon.logged(/ mda delivery /, 0, 2);
+      const delivered = ["one", "two", "three"].map((user) => daemon.mailbox(user).names().length);
+      assert.equal(delivered.reduce((sum, count) => sum + count), 2, "the two that were not removed");
+      assert.deepEqual(await ids(), []);
+    });
+    await test.step("an unknown command is status 255", async () => {
+      assert.equal((await daemon.tool("smtpctl", ["dance"])).code, 255);
+    });
+  });
+});
+
+Deno.test("smtpctl stop ends the daemon in order, and says so when there is none", async () => {
+  const daemon = await Daemon.start();
+  try {
+    assert.equal((await daemon.tool("smtpctl", ["stop"])).code, 0);
+    await daemon.logged(/^Exiting$/);
+    const ran = await daemon.tool("smtpctl", ["show", "stats"]);
+    assert.equal(ran.code, 1);
+    assert.match(ran.stderr, /smtpd doesn't seem to be running/);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+Deno.test("What sendmail took while the daemon was down is sent when it is back", async () => {
+  const daemon = await Daemon.start();
+  try {
+    assert.equal(await daemon.stop(), 0);
+    const ran = await daemon.tool("sendmail", ["-f", "sender@example.com", `later@${DOMAIN}`], MESSAGE);
+    assert.equal(ran.code, 75, "EX_TEMPFAIL: it is kept");
+    await daemon.launch();
+    assert.match(await daemon.mailbox("later").text(), /^Subject: by hand$/m);
+    assert.equal(await daemon.stop(), 0);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+Deno.test("smtpd tells what is wrong with its configuration", async () => {
+  const daemon = await Daemon.start();
+  try {
+    assert.equal(await daemon.stop(), 0);
+    const good = await daemon.tool("smtpd", ["-n", "-f", daemon.configFile]);
+    assert.deepEqual({ code: good.code, stderr: good.stderr }, { code: 0, stderr: "configuration OK\n" });
+    await Deno.writeTextFile(
+      daemon.configFile,
+      `listen on 127.0.0.1\n\nmatch for any action "nowhere"\naction x mbox user ${OWNER} oops\n`,
+    );
+    const bad = await daemon.tool("smtpd", ["-n", "-f", daemon.configFile]);
+    assert.equal(bad.code, 1);
+    for (const line of bad.stderr.trim().split("\n")) assert.match(line, /smtpd\.conf:\d+: \S/);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+Deno.test("smtpd without -d goes into the background once it serves, and only one runs a socket", async () => {
+  const daemon = await Daemon.start();
+  try {
+    assert.equal(await daemon.stop(), 0);
+    assert.equal((await daemon.tool("smtpd", ["-f", daemon.configFile])).code, 0);
+    assert.equal((await daemon.tool("smtpctl", ["show", "status"])).stdout, "MDA running\nMTA running\nSMTP running\n");
+    const second = await daemon.tool("smtpd", ["-f", daemon.configFile]);
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /control socket already listening/);
+    assert.equal((await daemon.tool("smtpctl", ["stop"])).code, 0);
+  } finally {
+    await daemon.remove();
+  }
+});
