@@ -103,6 +103,8 @@ export interface DaemonOptions {
   /** Lines of smtpd.conf that stand before or instead of the usual ones. */
   readonly config?: (daemon: { port: number; mail: string; folder: string }) => string;
   readonly args?: readonly string[];
+  /** What is started instead of scripts/smtpd; it gets the same arguments. */
+  readonly program?: readonly [string, ...string[]];
 }
 
 /** One daemon in one folder; it can be killed and started again in the same place. */
@@ -111,17 +113,19 @@ export class Daemon {
   readonly port = freePort();
   #child: Deno.ChildProcess | null = null;
   #log = new Log();
-  #args: readonly string[];
+  readonly #args: readonly string[];
+  readonly #program: readonly [string, ...string[]];
 
-  private constructor(folder: string, args: readonly string[]) {
+  private constructor(folder: string, { args = [], program = [join(PROJECT, "scripts/smtpd")] }: DaemonOptions) {
     this.folder = folder;
     this.#args = args;
+    this.#program = program;
   }
 
   /** Makes the folder and starts the daemon in it. By default mail for example.org goes to Maildirs by user name. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
     const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
-    const daemon = new Daemon(folder, options.args ?? []);
+    const daemon = new Daemon(folder, options);
     await Deno.chmod(folder, 0o755);
     await Deno.mkdir(daemon.mail);
     if (ROOT) await Deno.chown(daemon.mail, NOBODY, NOBODY);
@@ -154,8 +158,9 @@ export class Daemon {
   /** Starts the daemon and waits until it says that it serves. */
   async launch(): Promise<void> {
     const log = this.#log = new Log();
-    const child = this.#child = new Deno.Command(join(PROJECT, "scripts/smtpd"), {
-      args: ["-d", "-f", this.configFile, ...this.#args],
+    const [command, ...first] = this.#program;
+    const child = this.#child = new Deno.Command(command, {
+      args: [...first, "-d", "-f", this.configFile, ...this.#args],
       env: { ...this.env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "null",

@@ -1,0 +1,54 @@
+/** The queue isolate dies in the middle of a message: its session hears 421, nothing acknowledged is lost, and mail flows again. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Client } from "./client.ts";
+import { DOMAIN, PROJECT, withDaemon } from "./harness.ts";
+
+const MORTAL: readonly [string, ...string[]] = [
+  Deno.execPath(),
+  "run",
+  "--allow-all",
+  "--no-check",
+  "--config",
+  `${PROJECT}/deno.json`,
+  fileURLToPath(new URL("./mortal_daemon.ts", import.meta.url)),
+];
+
+const encoder = new TextEncoder();
+
+Deno.test("when the queue isolate dies, open transactions end with 421 and acknowledged mail stays", async () => {
+  await withDaemon({ program: MORTAL, args: ["-P", "mda"] }, async (daemon) => {
+    const before = await Client.connect(daemon.port);
+    await before.say("EHLO client.example.com", "250");
+    for (const id of ["1", "2", "3"]) {
+      await before.send("a@example.com", `kept@${DOMAIN}`, `Subject: ${id}\r\n\r\nkept\r\n`);
+    }
+    assert.equal((await queued(daemon)).length, 3);
+
+    const victim = await Client.connect(daemon.port);
+    await victim.say("EHLO client.example.com", "250");
+    await victim.begin("a@example.com", `lost@${DOMAIN}`);
+    // More than the credit of a session: parts of it are in the queue isolate when it dies.
+    await victim.write(encoder.encode("Subject: half\r\n\r\n" + `${"x".repeat(76)}\r\n`.repeat(4000)));
+    await Deno.writeTextFile(`${daemon.folder}/spool/die`, "");
+    await daemon.logged(/isolate queue ended and starts again in 100 ms: .*told to die/);
+    await victim.reply("421");
+
+    // The same daemon, the same other sessions: what was acknowledged is there, and new mail is taken.
+    await before.send("a@example.com", `kept@${DOMAIN}`, "Subject: 4\r\n\r\nkept\r\n");
+    assert.equal((await queued(daemon)).length, 4);
+    assert.equal((await daemon.tool("smtpctl", ["resume", "mda"])).code, 0);
+    const messages = await daemon.mailbox("kept").messages(4);
+    assert.equal(
+      new Set(messages.map((bytes) => /^Subject: (\d)$/m.exec(new TextDecoder().decode(bytes))![1])).size,
+      4,
+    );
+    assert.deepEqual(daemon.mailbox("lost").names(), []);
+  });
+});
+
+async function queued(daemon: { tool(name: string, args: readonly string[]): Promise<{ stdout: string }> }) {
+  const { stdout } = await daemon.tool("smtpctl", ["show", "queue"]);
+  return stdout.split("\n").filter((line) => line !== "");
+}

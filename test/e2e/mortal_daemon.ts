@@ -1,0 +1,23 @@
+/** smtpd with a queue isolate that dies on demand: when a file named `die` appears in its spool. */
+
+import { parseConfig } from "../../src/config/mod.ts";
+import { runDaemon } from "../../src/daemon/mod.ts";
+
+const file = Deno.args[Deno.args.indexOf("-f") + 1]!;
+const paused = { smtp: false, mda: Deno.args.includes("-P"), mta: false };
+const parsed = parseConfig(file, { defines: [], files: { readText: Deno.readTextFileSync } });
+if (!parsed.ok) throw new Error(JSON.stringify(parsed));
+await runDaemon({
+  config: parsed.config,
+  env: Deno.env,
+  log: "stderr",
+  verbose: false,
+  traces: [],
+  paused,
+  entry: (role) =>
+    role === "queue"
+      ? new URL("./mortal_queue.ts", import.meta.url)
+      : new URL(`../../workers/${role}.ts`, import.meta.url),
+  onready: () => console.error("info: Vaultpost (mortal) starting"),
+});
+Deno.exit(0);
