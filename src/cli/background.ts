@@ -11,12 +11,19 @@ export async function startInBackground(args: readonly string[], env: Environmen
     detached: true,
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    // Not ours: who reads our stderr to its end must not wait for the daemon's.
+    stderr: "piped",
   }).spawn();
   child.unref();
+  const complaints = forward(child.stderr);
   // It prints one line once it serves; when it fails, its output ends without one.
   const { done } = await child.stdout.getReader().read();
+  if (done) await complaints;
   return done ? 1 : 0;
+}
+
+async function forward(stream: ReadableStream<Uint8Array>): Promise<void> {
+  for await (const bytes of stream) await Deno.stderr.write(bytes);
 }
 
 /** What starts this program with the same permissions: a compiled binary does, and the script that named itself in the environment. */
