@@ -1,0 +1,221 @@
+/** Sessions over time: reuse, idling, ends; and what the rest of the house sees: doors, `show`, stop. */
+
+import assert from "node:assert/strict";
+import { fakeServer, type Script, until } from "../smtpclient/fake_server.ts";
+import { viaSmarthost } from "./via.ts";
+import { relayWorld } from "./world.ts";
+
+const on = (verb: string, reply: string | null): Script => ({
+  reply: (line) => line.startsWith(verb) ? reply : undefined,
+});
+
+Deno.test("session-mail-max ends a session; its successor follows at once", () =>
+  viaSmarthost({}, async (world, server) => {
+    const ids = Array.from({ length: 7 }, () => world.send({ rcpts: ["a@x.test"] })).flat();
+    await world.settled(ids);
+    assert.deepEqual(server.sessions.map((session) => session.messages.length), [3, 3, 1]);
+    assert.ok(server.sessions.slice(0, 2).every((session) => session.lines.at(-1) === "QUIT"));
+  }, { limits: { sessionMailMax: 3 } }));
+
+Deno.test("an idle session stays for session-keepalive, takes what comes, then quits", () =>
+  viaSmarthost({}, async (world, server) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    assert.equal(server.lines().at(-1), "DATA");
+    await world.settled(world.send({ rcpts: ["b@x.test"] }));
+    assert.equal(server.sessions.length, 1);
+    await until(() => server.lines().at(-1) === "QUIT", "QUIT after the wait");
+    await until(
+      () => world.events.some((event) => event.type === "mta-disconnected" && event.messages === 2),
+      "its event",
+    );
+    assert.deepEqual(await world.show("relays"), []);
+  }, { limits: { sessionKeepalive: 0.05 } }));
+
+Deno.test("a server that left while the session was idle costs nothing: the message goes by a new connection", async () => {
+  let count = 0;
+  await viaSmarthost({
+    reply: (line) => line.startsWith("MAIL") && ++count === 2 ? null : undefined,
+  }, async (world, server) => {
+    const ids = [...world.send({ rcpts: ["a@x.test"] }), ...world.send({ rcpts: ["b@x.test"] })];
+    assert.deepEqual(await world.settled(ids), ["ok 250 2.0.0 queued", "ok 250 2.0.0 queued"]);
+    assert.equal(server.sessions.length, 2);
+  }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } });
+});
+
+Deno.test("a message that comes while an idle session says goodbye goes by the next connection", () =>
+  viaSmarthost({ reply: (line) => line === "QUIT" ? "" : undefined }, async (world, server) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    await until(() => server.lines().at(-1) === "QUIT", "QUIT");
+    const ids = world.send({ rcpts: ["b@x.test"] });
+    server.sessions[0]!.hangUp();
+    assert.deepEqual(await world.settled(ids), ["ok 250 2.0.0 queued"]);
+    assert.equal(server.sessions.length, 2);
+  }, { limits: { sessionKeepalive: 0.02, connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));
+
+Deno.test("a server that leaves an idle session is noticed at once, without a penalty", () =>
+  viaSmarthost({}, async (world, server) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    server.sessions[0]!.hangUp();
+    await until(() => world.events.some((event) => event.type === "mta-disconnected"), "the end");
+    assert.match((await world.show("routes"))[0]!, / ---- nconn=0 nerror=0 penalty=0 /);
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["b@x.test"] })), ["ok 250 2.0.0 queued"]);
+  }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));
+
+Deno.test("a server that always hangs up at MAIL fails the message for now", () =>
+  viaSmarthost(on("MAIL", null), async (world) => {
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [
+      "tempfail Connection closed unexpectedly",
+    ]);
+  }));
+
+Deno.test("ten transactions in a row without success: the host is left alone", () =>
+  viaSmarthost(on("MAIL", "451 4.3.0 no"), async (world, server) => {
+    const ids = Array.from({ length: 12 }, () => world.send({ rcpts: ["a@x.test"] })).flat();
+    const texts = await world.settled(ids);
+    assert.equal(texts.filter((text) => text === "tempfail 451 4.3.0 no").length, 10);
+    assert.equal(texts.filter((text) => text === "tempfail Destination seems to reject all mails").length, 2);
+    assert.ok(world.log().some((line) => line.endsWith(" mta host-rejects-all-mails")));
+    assert.equal(server.lines().at(-1), "QUIT");
+  }, { limits: { maxConnPerRoute: 1 } }));
+
+Deno.test("max-failures-per-session: refused recipients in a row end the session, the rest is tried later", () =>
+  viaSmarthost({ ...on("RCPT", "550 5.1.1 no"), keywords: ["PIPELINING"] }, async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: Array.from({ length: 30 }, (_, at) => `u${at}@x.test`) }));
+    assert.equal(texts.filter((text) => text.startsWith("permfail")).length, 25);
+    assert.equal(texts.filter((text) => text.startsWith("tempfail")).length, 5);
+    await until(() => server.lines().at(-1) === "QUIT", "QUIT");
+  }));
+
+Deno.test("more than 100 recipients go in several transactions", () =>
+  viaSmarthost({ keywords: ["PIPELINING"] }, async (world, server) => {
+    await world.settled(world.send({ rcpts: Array.from({ length: 250 }, (_, at) => `u${at}@x.test`) }));
+    assert.equal(server.messages().length, 3);
+    assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 250);
+  }));
+
+Deno.test("smarthosts of a list take turns", async () => {
+  const servers = [await fakeServer({ host: "127.0.0.1" }), await fakeServer({ host: "127.0.0.2" })];
+  let turn = 0;
+  const world = relayWorld({
+    actions: { out: { host: "hosts" } },
+    smarthost: () => `[127.0.0.${turn % 2 + 1}]:${servers[turn++ % 2]!.port}`,
+  });
+  await world.settled([1, 2, 3, 4].flatMap((at) => world.send({ rcpts: [`u${at}@x.test`] })));
+  assert.deepEqual(servers.map((server) => server.messages().length), [2, 2]);
+  await world.stop();
+  for (const server of servers) await server.close();
+});
+
+for (
+  const [url, want] of [
+    [null, "cannot retrieve smarthost"],
+    ["nonsense://x", "cannot retrieve smarthost"],
+    ["smtps://label@x", "No auth table"],
+    ["smtp://nowhere.test", "Host not found"],
+  ] as const
+) {
+  Deno.test(`the smarthost ${url}: tempfail ${want}`, async () => {
+    const world = relayWorld({ actions: { out: { host: "hosts" } }, smarthost: () => url });
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [`tempfail ${want}`]);
+    await world.stop();
+  });
+}
+
+Deno.test("an envelope that is here already is not taken again, one that is done is told again", () =>
+  viaSmarthost({}, async (world, server) => {
+    const [id] = world.send({ rcpts: ["a@x.test"] });
+    const again = { type: "job", message: id!.slice(0, 8), action: "out", key: "x.test", ids: [id!] } as const;
+    world.job(again);
+    await world.settled([id!]);
+    world.outcomes.clear();
+    world.job(again);
+    await world.settled([id!]);
+    assert.equal(server.messages().length, 1);
+  }));
+
+Deno.test("an envelope that was removed while it waited is not sent", () =>
+  viaSmarthost({}, async (world, server) => {
+    const ids = world.send({ rcpts: ["a@x.test", "b@x.test"] });
+    world.remove(ids[0]!);
+    await world.settled([ids[1]!]);
+    assert.deepEqual(server.lines().filter((line) => line.startsWith("RCPT")), ["RCPT TO:<b@x.test>"]);
+  }));
+
+Deno.test("a new scheduler hands out what waited: it is sent once", () =>
+  viaSmarthost({}, async (world, server) => {
+    const [id] = world.send({ rcpts: ["a@x.test"] });
+    world.restartScheduler();
+    world.job({ type: "job", message: id!.slice(0, 8), action: "out", key: "x.test", ids: [id!] });
+    await world.settled([id!]);
+    assert.equal(server.messages().length, 1);
+  }));
+
+Deno.test("a message that the queue cannot read is tried later", async () => {
+  const server = await fakeServer();
+  const world = relayWorld({ tools: { mxPort: server.port } });
+  world.job({ type: "job", message: "000000ff", action: "out", key: "[127.0.0.1]", ids: ["000000ff00000001"] });
+  assert.deepEqual(await world.settled(["000000ff00000001"]), ["tempfail No such message"]);
+  await world.stop();
+  await server.close();
+});
+
+Deno.test("an action that is not known is tried later", async () => {
+  const world = relayWorld();
+  const [id] = world.send({ rcpts: ["a@x.test"], action: "gone" });
+  assert.deepEqual(await world.settled([id!]), ['tempfail Action "gone" is not known']);
+  await world.stop();
+});
+
+Deno.test("show hosts, relays, routes and hoststats while a message is on its way", () => {
+  let finish: (() => void) | null = null;
+  return viaSmarthost({
+    reply: (line) => line.startsWith("RCPT") ? "" : undefined,
+  }, async (world, server) => {
+    world.send({ rcpts: ["a@x.test"] });
+    world.send({ rcpts: ["b@x.test"] });
+    await until(() => server.lines().some((line) => line.startsWith("RCPT")), "the first RCPT");
+    finish?.();
+    const port = server.port;
+    assert.match(
+      (await world.show("hosts")).join("\n"),
+      /^127\.0\.0\.1 ptr\.example\.net refcount=2 nconn=1 lastconn=\d+s$/,
+    );
+    assert.match(
+      (await world.show("routes")).join("\n"),
+      /^1\. \[\] <-> 127\.0\.0\.1 \(ptr\.example\.net\) ---- nconn=1 nerror=0 penalty=0 timeout=-$/,
+    );
+    const [relay, connector] = await world.show("relays");
+    assert.match(
+      relay!,
+      new RegExp(
+        `^\\[relay:mx\\.example\\.net,smtp,port=${port}\\] refcount=2 ntask=1 nconn=1 lastconn=\\d+s timeout=(-|\\ds) wait=-$`,
+      ),
+    );
+    assert.match(connector!, /^ {2}connector \[\] refcount=1 nconn=1 lastconn=\d+s timeout=(-|\ds) flags=-$/);
+    finish = null;
+  }, { tools: { timeoutMs: 500 } });
+});
+
+Deno.test("show hoststats tells the last status of each destination", () =>
+  viaSmarthost({}, async (world) => {
+    await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    assert.match((await world.show("hoststats")).join("\n"), /^mx\.example\.net\|\d+\|250 2\.0\.0 queued$/);
+  }));
+
+Deno.test("stop lets the transaction that runs come to its end and drops what waits", () => {
+  let release: (() => void) | null = null;
+  return viaSmarthost(
+    { dataReply: (session) => (release = () => session.messages.push("released"), "") },
+    async (world, server) => {
+      const ids = [...world.send({ rcpts: ["a@x.test"] }), ...world.send({ rcpts: ["b@x.test"] })];
+      await until(() => release !== null, "the data");
+      const stopped = world.stop();
+      const [first] = await world.settled([ids[0]!]);
+      assert.match(first!, /^tempfail Connection timeout$/);
+      await stopped;
+      assert.equal(world.outcomes.has(ids[1]!), false);
+      assert.equal(server.sessions.length, 1);
+    },
+    { tools: { timeoutMs: 300 } },
+  );
+});

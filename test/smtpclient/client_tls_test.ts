@@ -1,0 +1,113 @@
+/** STARTTLS, smtps and AUTH of the client against a scripted server on loopback. */
+
+import assert from "node:assert/strict";
+import { type ClientError, connectClient } from "../../src/smtp/client/mod.ts";
+import { fakeServer } from "./fake_server.ts";
+import { message, noVerify, tlsFiles, withClient } from "./with_client.ts";
+
+Deno.test("STARTTLS: what was learnt before is forgotten, a message goes under TLS", () =>
+  withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client, server) => {
+    await client.hello("me");
+    const info = await client.startTls(noVerify);
+    assert.match(info.ciphers, /^TLSv1\.3:TLS_.*:(128|256)$/);
+    assert.match(info.fingerprint, /^SHA256:[0-9a-f]{64}$/);
+    assert.equal(info.verified, false);
+    assert.equal(client.capabilities.startTls, false);
+    await client.hello("me");
+    assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+    assert.deepEqual(server.lines().slice(0, 4), ["EHLO me", "STARTTLS", "EHLO me", "MAIL FROM:<s@example.org>"]);
+    assert.equal(server.sessions[0]!.secure, true);
+  }));
+
+Deno.test("AUTH PLAIN and LOGIN, and only under TLS", async () => {
+  const auth = (line: string) => line.startsWith("AUTH PLAIN") ? "235 2.7.0 ok" : undefined;
+  await withClient(
+    { keywords: ["STARTTLS", "AUTH PLAIN LOGIN"], tls: tlsFiles, reply: auth },
+    async (client, server) => {
+      await client.hello("me");
+      await assert.rejects(client.authenticate("user", "secret"), { message: "AUTH requires TLS" });
+      await client.startTls(noVerify);
+      await client.hello("me");
+      await client.authenticate("user", "secret");
+      assert.equal(server.lines().at(-1), "AUTH PLAIN AHVzZXIAc2VjcmV0");
+    },
+  );
+  const login = (line: string) =>
+    line === "AUTH LOGIN" || line === "dXNlcg==" ? "334 go on" : line === "c2VjcmV0" ? "535 5.7.8 wrong" : undefined;
+  await withClient({ keywords: ["STARTTLS", "AUTH LOGIN"], tls: tlsFiles, reply: login }, async (client) => {
+    await client.hello("me");
+    await client.startTls(noVerify);
+    await client.hello("me");
+    await assert.rejects(client.authenticate("user", "secret"), { message: "535 5.7.8 wrong" });
+  });
+});
+
+const checks = [
+  { name: "a self-signed certificate", options: { serverName: "mx.example.net", verify: true }, want: /self.signed/i },
+  {
+    name: "a certificate of another name",
+    options: { serverName: "other.example.net", verify: true, ca: tlsFiles.cert },
+    want: /altnames/,
+  },
+  {
+    name: "a certificate of another name without SNI",
+    options: { serverName: "other.example.net", verify: true, sni: false, ca: tlsFiles.cert },
+    want: /altnames/,
+  },
+];
+for (const { name, options, want } of checks) {
+  Deno.test(`STARTTLS with verification refuses ${name}`, () =>
+    withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client) => {
+      await client.hello("me");
+      await assert.rejects(
+        client.startTls(options),
+        (error: ClientError) => error.kind === "tls" && want.test(error.message),
+      );
+      assert.equal(client.usable, false);
+    }));
+}
+
+for (const sni of [true, false]) {
+  Deno.test(`STARTTLS verifies against the given CA ${sni ? "with" : "without"} SNI`, () =>
+    withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client) => {
+      await client.hello("me");
+      assert.equal(
+        (await client.startTls({ serverName: "mx.example.net", verify: true, sni, ca: tlsFiles.cert })).verified,
+        true,
+      );
+    }));
+}
+
+Deno.test("STARTTLS that fails in the handshake, and one that is refused", async () => {
+  await withClient({ keywords: ["STARTTLS"], breakTls: true }, async (client) => {
+    await client.hello("me");
+    await assert.rejects(client.startTls(noVerify), (error: ClientError) => ["tls", "protocol"].includes(error.kind));
+    assert.equal(client.usable, false);
+  });
+  await withClient(
+    { keywords: ["STARTTLS"], reply: (line) => line === "STARTTLS" ? "454 4.7.0 not now" : undefined },
+    async (client) => {
+      await client.hello("me");
+      await assert.rejects(client.startTls(noVerify), { kind: "refused", message: "454 4.7.0 not now" });
+      assert.equal(client.usable, true);
+    },
+  );
+});
+
+Deno.test("input sent along with the 220 of STARTTLS is not taken for input under TLS", () =>
+  withClient({
+    keywords: ["STARTTLS"],
+    reply: (line) => line === "STARTTLS" ? "220 go\r\n250-evil\r\n250 AUTH" : undefined,
+  }, async (client) => {
+    await client.hello("me");
+    await assert.rejects(client.startTls(noVerify), { message: "Remote host sent too much data" });
+  }));
+
+Deno.test("smtps: TLS before the greeting", async () => {
+  const server = await fakeServer({ smtps: true, tls: tlsFiles });
+  const client = await connectClient({ to: { host: "127.0.0.1", port: server.port }, timeoutMs: 5_000, tls: noVerify });
+  await client.hello("me");
+  assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+  await client.quit();
+  await server.close();
+});
