@@ -8,6 +8,7 @@ import {
   detachDescriptor,
   type FromMain,
   type Listener,
+  listenerDescriptor,
   type MainRequest,
   type Peer,
   type Role,
@@ -105,15 +106,23 @@ class Daemon {
 
   async #listen(listeners: readonly Listener[], controlSocket: string): Promise<void> {
     const control = { path: controlSocket, mode: CONTROL_MODE };
-    this.#servers.push(await openServer(control, (socket) => this.#acceptControl(socket)));
+    await this.#open(control, (socket) => this.#acceptControl(socket));
     this.#files.push(controlSocket);
     for (const listener of listeners) {
       if (listener.socket) removeIfPresent(listener.address);
       const where = listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
-      this.#servers.push(await openServer(where, (socket) => this.#acceptSmtp(socket, listener)));
+      await this.#open(where, (socket) => this.#acceptSmtp(socket, listener));
       if (listener.socket) this.#files.push(listener.address);
     }
     if (this.#options.paused.smtp) this.#desk.paused = true;
+  }
+
+  async #open(where: Parameters<typeof openServer>[0], accept: (socket: net.Socket) => void): Promise<void> {
+    const server = await openServer(where, accept);
+    this.#servers.push(server);
+    // A delivery command must not inherit a door of the house.
+    const descriptor = listenerDescriptor(server);
+    if (descriptor !== null) this.#native.closeOnExec(descriptor);
   }
 
   #acceptSmtp(socket: net.Socket, listener: Listener): void {

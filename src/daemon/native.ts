@@ -10,10 +10,13 @@ const LIBC = { linux: "libc.so.6", darwin: "libSystem.dylib", freebsd: "libc.so.
 const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
   syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
 } as const;
 
+/** ioctl(2) request: close the descriptor in programs that this process starts. */
+const FIOCLEX: Record<string, bigint> = { linux: 0x5451n, darwin: 0x20006601n, freebsd: 0x20006601n };
 const SOL_SOCKET = 1, SO_PEERCRED = 17;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
 const LOG_PID = 1, LOG_MAIL = 2 << 3;
@@ -50,6 +53,12 @@ export class Native {
     if (this.#libc === null) return null;
     const limit = new BigUint64Array(2); // struct rlimit: soft, hard
     return this.#libc.symbols.getrlimit(RLIMIT_NOFILE, limit) === 0 ? Number(limit[0]!) : null;
+  }
+
+  /** Keeps a descriptor from the programs that this process starts. The runtime forgets to for unix sockets that listen. */
+  closeOnExec(descriptor: number): void {
+    const request = FIOCLEX[Deno.build.os];
+    if (request !== undefined) this.#libc?.symbols.ioctl(descriptor, request);
   }
 
   /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */

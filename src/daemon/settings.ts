@@ -35,6 +35,9 @@ export interface Surroundings {
 /** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
 const IDLE_TIMEOUT_MS = 300_000;
 
+/** PATH of delivery commands: the system's default, nothing of the daemon's own environment. */
+const COMMAND_PATH = "/usr/bin:/bin";
+
 /** The settings of every isolate. */
 export function cutSettings(config: Config, around: Surroundings): Settings {
   const house: HouseSettings = {
@@ -101,7 +104,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxSessionsPerUser: config.mda.maxSessionPerUser,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
       mailDirectory: mailDirectory(around.env),
-      path: around.env.get("PATH") ?? "/usr/local/bin:/usr/bin:/bin",
+      path: COMMAND_PATH,
       uid: Deno.uid() ?? 0,
       gid: Deno.gid() ?? 0,
     },

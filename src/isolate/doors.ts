@@ -145,8 +145,11 @@ export type SmtpToQueue =
 export type QueueToSmtp =
   /** Message ids that are free and reserved for this isolate. Sent at start and before they run out. */
   | { readonly type: "ids"; readonly ids: readonly MessageId[] }
-  /** One more `chunk` of this message may be sent. A session starts with CHUNK_CREDIT of them. */
-  | { readonly type: "credit"; readonly message: MessageId }
+  /**
+   * One more `chunk` of this message may be sent. A session starts with CHUNK_CREDIT of them. `spent` is the buffer of the chunk that was
+   * written, transferred back to be filled again: buffers that are dropped pile up until the collector comes.
+   */
+  | { readonly type: "credit"; readonly message: MessageId; readonly spent?: ArrayBuffer }
   /** It is on stable storage. Only now may the client see 250. */
   | { readonly type: "committed"; readonly message: MessageId }
   /** Nothing of it is kept. `code` and `text` make the reply, as in 452 "4.3.1 …". */

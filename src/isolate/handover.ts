@@ -7,7 +7,7 @@ import net from "node:net";
 
 /** The part of node's socket that has no public name. */
 interface PrivateHandle {
-  readonly _handle: { fdForIpc?(): number } | null;
+  readonly _handle: { readonly fd?: number; fdForIpc?(): number } | null;
 }
 
 /**
@@ -20,6 +20,12 @@ export function detachDescriptor(socket: net.Socket): number {
   socket.destroy();
   if (descriptor === undefined || descriptor < 0) throw new Error("The accepted socket has no descriptor to hand over");
   return descriptor;
+}
+
+/** The descriptor of a listening socket, which stays the server's. Null when it has none. */
+export function listenerDescriptor(server: net.Server): number | null {
+  const descriptor = (server as unknown as PrivateHandle)._handle?.fd;
+  return descriptor === undefined || descriptor < 0 ? null : descriptor;
 }
 
 /** Makes a socket of a descriptor that main handed over. Needs no permission. The socket owns the descriptor from now on. */
