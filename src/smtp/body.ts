@@ -40,7 +40,8 @@ export class Body implements Assembly {
     const need = this.length + extra;
     if (need <= this.buffer.length) return;
     const size = need <= SMALL ? SMALL : need <= 4 * SMALL ? 4 * SMALL : Math.max(need, CHUNK_BYTES);
-    const bigger = size === SMALL ? spare.pop() ?? new Uint8Array(SMALL) : new Uint8Array(size);
+    const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#intake.buffers.pop() : undefined) ??
+      new Uint8Array(size);
     if (this.length > 0) bigger.set(this.buffer.subarray(0, this.length));
     const { length } = this;
     this.#drop();

@@ -1,7 +1,7 @@
 /** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
 
 import type { MessageId } from "../envelope/mod.ts";
-import type { Channel, QueueToSmtp, SmtpToQueue } from "../isolate/mod.ts";
+import { type Channel, CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
 
 /** The session of a message on its way. */
 export interface Submitter {
@@ -19,10 +19,14 @@ export interface Waiter {
 
 /** Ids kept at most; a queue that sends more is not to be trusted with our memory. */
 const MAX_IDS = 65536;
+/** Spent buffers kept at most: 16 MB. */
+const MAX_BUFFERS = 64;
 
 export class Intake {
   /** The queue was replaced: whatever was on its way is lost, and the ids with it. Called when they are forgotten. */
   onreset: () => void = () => {};
+  /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps dead ones from piling up until the collector comes. */
+  readonly buffers: Uint8Array<ArrayBuffer>[] = [];
   /** Octets in the assembly buffers of all sessions. */
   held = 0;
   #ids: MessageId[] = [];
@@ -76,12 +80,18 @@ export class Intake {
 
   #receive(message: QueueToSmtp): void {
     if (message.type === "ids") return this.#stock(message.ids);
+    if (message.type === "credit") this.#recycle(message.spent);
     const submitter = this.#submitters.get(message.message);
     if (submitter === undefined) return;
     if (message.type === "credit") return submitter.credited();
     this.#submitters.delete(message.message);
     if (message.type === "committed") return submitter.committed();
     submitter.refused(message.code, message.text);
+  }
+
+  #recycle(spent: ArrayBuffer | undefined): void {
+    if (spent?.byteLength !== CHUNK_BYTES || this.buffers.length >= MAX_BUFFERS) return;
+    this.buffers.push(new Uint8Array(spent));
   }
 
   #stock(ids: readonly MessageId[]): void {

@@ -1,8 +1,10 @@
 /** What the service does beyond one dialogue: credit, back-pressure, isolates that are replaced, stopping. */
 
 import assert from "node:assert/strict";
-import { CHUNK_BYTES, CHUNK_CREDIT } from "../../src/isolate/mod.ts";
-import { type Client, delivered, settle, World } from "./support.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../../src/isolate/mod.ts";
+import { Body } from "../../src/smtp/body.ts";
+import { Intake } from "../../src/smtp/intake.ts";
+import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
 
 const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
 
@@ -52,6 +54,20 @@ Deno.test("a large message waits for credit, with the client held back, and arri
   assert.ok(text.endsWith(`\nSubject: big\n\n${line.replace("\r", "").repeat(30_000)}`));
   assert.match(client.wire.take(), /^250 2\.0\.0 00000001 Message accepted for delivery\r\n$/);
   assert.equal(client.wire.paused, false);
+});
+
+Deno.test("a buffer that the queue gives back is filled again, one of another size is not", () => {
+  const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
+  const intake = new Intake(channel);
+  const spent = new ArrayBuffer(CHUNK_BYTES);
+  channel.onmessage({ type: "credit", message: "00000001", spent });
+  channel.onmessage({ type: "credit", message: "00000001", spent: new ArrayBuffer(CHUNK_BYTES + 1) });
+  const [first, second] = [new Body("00000001", intake), new Body("00000002", intake)];
+  first.reserve(100_000);
+  second.reserve(100_000);
+  assert.equal(first.buffer.buffer, spent);
+  assert.equal(second.buffer.length, CHUNK_BYTES);
+  assert.equal(intake.held, 2 * CHUNK_BYTES);
 });
 
 Deno.test("a small message is one commit of exactly its octets", async () => {

@@ -58,15 +58,16 @@ class Server {
     });
     queue.onmessage({ type: "ids", ids: ["00000002", "00000001"] });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
-      const peer = { address: socket.remoteAddress!, port: socket.remotePort!, uid: null };
+      const peer = { address: socket.remoteAddress ?? "local", port: socket.remotePort ?? 0, uid: null };
       this.service.session(detachDescriptor(socket), 0, peer);
     });
   }
 
-  async listen(): Promise<this> {
-    this.#server.listen(0, "127.0.0.1");
+  async listen(path?: string): Promise<this> {
+    if (path === undefined) this.#server.listen(0, "127.0.0.1");
+    else this.#server.listen(path);
     await once(this.#server, "listening");
-    this.port = (this.#server.address() as net.AddressInfo).port;
+    if (path === undefined) this.port = (this.#server.address() as net.AddressInfo).port;
     return this;
   }
 
@@ -163,6 +164,25 @@ Deno.test("a session over an adopted descriptor, from banner to end", async () =
     "smtp-envelope",
     "smtp-disconnected",
   ]);
+});
+
+Deno.test("a session over a unix socket", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using server = await new Server({ socket: true, local: true }).listen(`${folder}/smtp.sock`);
+    const socket = net.connect(`${folder}/smtp.sock`);
+    await once(socket, "connect");
+    const client = new Dialogue(socket);
+    await client.hears(/^220 /);
+    client.say(`EHLO localhost\r\n${MESSAGE}`);
+    await client.hears(/354 .*\r\n$/);
+    client.say("Subject: hello\r\n.\r\nQUIT\r\n");
+    assert.match(await client.closed(), /^250 2\.0\.0 00000001 [^\r]*\r\n221 2\.0\.0 Bye\r\n$/);
+    await server.ended;
+    assert.match(server.stored[0]!, /^Received: from localhost \(mx\.example\.org \[local\]\)\n[^]*with ESMTPA id/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("STARTTLS: the session goes on under TLS, Received and log say so", async () => {
