@@ -98,7 +98,7 @@ function formatRelayed(event: DeliveryEvent): string {
 function formatDelivered(event: DeliveryEvent): string {
   return `${event.session} mda delivery evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)} ` +
     `rcpt=${path(event.rcpt)} user=${vis(event.user ?? "-")} delay=${delay(event.delayMs)} ` +
-    `result=${RESULTS[event.outcome]} stat=${vis(event.stat)}`;
+    `result=${RESULTS[event.outcome]} stat=${printable(event.stat)}`;
 }
 
 function formatDropped(event: Extract<QueueEvent, { type: "queue-expire" | "queue-remove" }>): string {
@@ -116,7 +116,7 @@ function formatText(event: TextEvent): string {
   return text.startsWith(`${event.level}: `) ? text : `${event.level}: ${text}`;
 }
 
-/** Our own words: quotes stay as they are, but nothing may start a new line. */
+/** Our own words, and those that delivery has quoted: quotes stay as they are, but nothing may start a new line. */
 function printable(text: string): string {
   return vis(text).replaceAll('\\"', '"');
 }
