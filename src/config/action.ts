@@ -154,7 +154,7 @@ function parseRelay(context: Context, name: string): RelayAction {
 }
 
 function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
-  const text = (key: "helo" | "ciphers" | "protocols" | "mailFrom", what: string) => ({
+  const text = (key: "helo" | "protocols" | "mailFrom", what: string) => ({
     parse: () => void (action[key] = cursor.expectString(what)),
   });
   const smarthost = (key: "host" | "domain", kind: StaticTable["kind"]) => ({
@@ -176,7 +176,6 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
   });
   return {
     "helo": text("helo", "a host name"),
-    "ciphers": text("ciphers", "a list of ciphers"),
     "protocols": text("protocols", "a list of protocols"),
     "mail-from": text("mailFrom", "an address"),
     "pki": later("pki"),
@@ -195,6 +194,8 @@ function unsupportedRelayOptions({ cursor, draft }: Context, action: Mutable<Rel
     refuse(at, word);
   };
   return {
+    // The runtime's TLS library takes no list: its own holds safe ciphers only.
+    "ciphers": { parse: (at, word) => void (cursor.expectString("a list of ciphers"), refuse(at, word)) },
     "helo-src": { parse: table(["map"]) },
     "src": { parse: table(["list", "map"]) },
     "auth": {

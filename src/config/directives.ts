@@ -142,7 +142,9 @@ export function parseSmtp(context: Context): void {
     if (bytes === null) return cursor.fail(token.at, `invalid size: ${shown(text)}`);
     draft.smtp.maxMessageBytes = bytes;
   } else if (cursor.acceptKeyword("ciphers")) {
-    draft.smtp.ciphers = cursor.expectString("a list of ciphers");
+    const { at } = cursor.peek();
+    cursor.expectString("a list of ciphers");
+    cursor.unsupported(at, `"smtp ciphers"`);
   } else if (cursor.acceptKeyword("sub-addr-delim")) {
     const { at } = cursor.peek();
     const text = cursor.expectString("a character");

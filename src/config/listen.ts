@@ -71,7 +71,7 @@ function socketOptions({ cursor, draft }: Context, spec: Spec): Options {
 
 function interfaceOptions(context: Context, spec: Spec): Options {
   const { cursor } = context;
-  const text = (key: "ciphers" | "protocols" | "hostname", what: string) => ({
+  const text = (key: "protocols" | "hostname", what: string) => ({
     parse: () => void (spec[key] = cursor.expectString(what)),
   });
   const family = (value: 4 | 6) => ({ group: "inet", parse: () => void (spec.family = value) });
@@ -89,7 +89,6 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "tls": tls,
     "tls-require": tls,
     "smtps": tls,
-    "ciphers": text("ciphers", "a list of ciphers"),
     "protocols": text("protocols", "a list of protocols"),
     "hostname": text("hostname", "a host name"),
     "pki": { repeats: true, parse: () => addPki(context, spec) },
@@ -115,7 +114,15 @@ function unsupportedOptions({ cursor, draft }: Context): Options {
       cursor.unsupported(at, `listen option "${word}"`);
     },
   };
+  const ciphers = {
+    parse: (at: SourceLine, word: string) => {
+      cursor.expectString("a list of ciphers");
+      cursor.unsupported(at, `listen option "${word}"`);
+    },
+  };
   return {
+    // The runtime's TLS library takes no list: its own holds safe ciphers only.
+    "ciphers": ciphers,
     "auth": auth,
     "auth-optional": auth,
     "hostnames": mapping,

@@ -171,8 +171,8 @@ const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { ...relayAction, tls: "no-verify", helo: "b", mailFrom: "@c", ttlSeconds: 172_800 },
   },
   {
-    text: "relay domain { b = c } ciphers d protocols e",
-    want: { ...relayAction, domain: "<dynamic:0>", ciphers: "d", protocols: "e" },
+    text: "relay domain { b = c } protocols e",
+    want: { ...relayAction, domain: "<dynamic:0>", protocols: "e" },
   },
   { text: 'relay pki B ca C\npki b cert "/x" key "/y"\nca c cert "/z"', want: { ...relayAction, pki: "b", ca: "c" } },
 ];
@@ -215,8 +215,8 @@ const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "listen on lo no-dsn mask-src inet6", want: { ...listener, family: 6, noDsn: true, maskSource: true } },
   { text: `listen on lo tag ${"t".repeat(32)}`, want: { ...listener, tag: "t".repeat(32) } },
   {
-    text: "listen on lo hostname b ciphers c protocols d",
-    want: { ...listener, hostname: "b", ciphers: "c", protocols: "d" },
+    text: "listen on lo hostname b protocols d",
+    want: { ...listener, hostname: "b", protocols: "d" },
   },
   { text: "listen on socket", want: { ...listener, on: "socket", socket: true, port: 0 } },
   {
@@ -264,8 +264,8 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "smtp max-message-size 1000", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 1000 } } },
   { text: "smtp limit max-mails 5 max-rcpt 6", want: { smtp: { ...DEFAULTS.smtp, maxMails: 5, maxRcpt: 6 } } },
   {
-    text: 'smtp ciphers "HIGH"\nsmtp sub-addr-delim "-"',
-    want: { smtp: { ...DEFAULTS.smtp, ciphers: "HIGH", subAddressDelimiter: "-" } },
+    text: 'smtp sub-addr-delim "-"',
+    want: { smtp: { ...DEFAULTS.smtp, subAddressDelimiter: "-" } },
   },
   { text: "queue ttl 90s", want: { queue: { ttlSeconds: 90 } } },
   { text: "bounce warn-interval 1m, 2h, 3d", want: { bounce: { warnIntervalsSeconds: [60, 7200, 259_200] } } },
