@@ -52,9 +52,12 @@ const MTA: LimitWords<Exclude<keyof RelayLimits, "family">> = {
   "session-keepalive": { key: "sessionKeepalive", least: 0 },
   "max-failures-per-session": { key: "maxFailuresPerSession", least: 1 },
   "task-hiwat": { key: "taskHiwat", least: 1 },
-  "task-lowat": { key: "taskLowat", least: 0 },
-  "task-release": { key: "taskRelease", least: 0 },
+  "task-lowat": "unsupported",
+  "task-release": "unsupported",
 };
+
+/** The scheduler holds back by one mark for all destinations. */
+const MTA_OF_DOMAIN: typeof MTA = { ...MTA, "task-hiwat": "unsupported" };
 
 export function parseMdaLimits(context: Context): void {
   parseLimits(context, "mda", MDA, (key, value) => context.draft.mda[key] = value);
@@ -84,7 +87,7 @@ export function parseMtaLimits(context: Context): void {
     else return false;
     return true;
   };
-  parseLimits(context, "mta", MTA, (key, value) => limits[key] = value, family);
+  parseLimits(context, "mta", domain === null ? MTA : MTA_OF_DOMAIN, (key, value) => limits[key] = value, family);
   if (cursor.failed) return;
   if (domain === null) draft.mta.limits = limits;
   else draft.domainLimits.set(domain, limits);

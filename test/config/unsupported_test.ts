@@ -26,6 +26,8 @@ const rows: readonly Row[] = [
   { text: "scheduler limit max-evp-batch-size 1", things: ['scheduler limit "max-evp-batch-size"'] },
   { text: "scheduler limit max-msg-batch-size 1", things: ['scheduler limit "max-msg-batch-size"'] },
   { text: "scheduler limit max-schedule 1", things: ['scheduler limit "max-schedule"'] },
+  { text: "mta limit task-lowat 1 task-release 2", things: ['mta limit "task-lowat"', 'mta limit "task-release"'] },
+  { text: "mta limit for domain a task-hiwat 1", things: ['mta limit "task-hiwat"'] },
   { text: "mta max-deferred 0", things: ['"mta max-deferred"'] },
   { text: 'pki a cert "/x" key "/y" dhe Auto', things: ['dhe mode "auto"'] },
   { text: 'smtp ciphers "HIGH"', things: ['"smtp ciphers"'] },
