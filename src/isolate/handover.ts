@@ -28,7 +28,17 @@ export function listenerDescriptor(server: net.Server): number | null {
   return descriptor === undefined || descriptor < 0 ? null : descriptor;
 }
 
-/** Makes a socket of a descriptor that main handed over. Needs no permission. The socket owns the descriptor from now on. */
-export function adoptSocket(descriptor: number): net.Socket {
-  return new net.Socket({ fd: descriptor, readable: true, writable: true });
+/** Reads into one buffer again and again; `callback` gets how much was read, and says whether to go on. It must take the bytes at once. */
+export interface ReadInto {
+  readonly buffer: Uint8Array;
+  callback(count: number, buffer: Uint8Array): boolean;
+}
+
+/**
+ * Makes a socket of a descriptor that main handed over. Needs no permission. The socket owns the descriptor from now on. With `onread`
+ * there are no `data` events, and no new buffer a read: several sockets may share one buffer.
+ */
+export function adoptSocket(descriptor: number, onread?: ReadInto): net.Socket {
+  const options: net.SocketConstructorOpts = { fd: descriptor, readable: true, writable: true };
+  return new net.Socket(onread === undefined ? options : { ...options, onread });
 }

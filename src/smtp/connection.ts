@@ -82,7 +82,7 @@ export class Connection {
     this.run();
   }
 
-  /** Bytes from the client. The caller does not touch them afterwards. */
+  /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
     this.lastActive = this.#office.now();
     if (this.session.phase === "closed") return;
@@ -90,6 +90,11 @@ export class Connection {
     else this.#input = joined(this.#input.subarray(this.#position), bytes);
     this.#position = 0;
     this.run();
+    // What had to wait is kept as a copy.
+    if (this.#input === bytes) {
+      this.#input = new Uint8Array(bytes.subarray(this.#position));
+      this.#position = 0;
+    }
   }
 
   /** The client reads again. */

@@ -32,8 +32,8 @@ export class CommandLines {
       this.#partial = null;
       return REPLY.commandTooLong;
     }
-    // A copy: the line must not keep the whole input buffer alive.
-    this.#partial = this.#partial === null ? rest.slice() : joined(this.#partial, rest);
+    // A copy, which `slice` of a Buffer is not: the input buffer serves for other reads.
+    this.#partial = joined(this.#partial ?? new Uint8Array(0), rest);
     return null;
   }
 }

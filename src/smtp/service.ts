@@ -2,7 +2,6 @@
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
-  adoptSocket,
   type Channel,
   type FromLookup,
   type Listener,
@@ -100,7 +99,7 @@ export class SmtpService {
     }
     let wire: SocketWire;
     try {
-      wire = new SocketWire(adoptSocket(descriptor), desk.tls, (reason) => {
+      wire = new SocketWire(descriptor, desk.tls, desk.listener.tls === "smtps", (reason) => {
         connection.gone(reason);
         this.#remove(connection);
       });

@@ -2,6 +2,7 @@
 
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
+import { adoptSocket, detachDescriptor } from "../isolate/mod.ts";
 import type { ServerTls, TlsSocket } from "../tls/mod.ts";
 import type { Wire } from "./connection.ts";
 
@@ -13,21 +14,34 @@ export interface Listener {
   secured(ciphers: string, verified: boolean): void;
 }
 
+/** One buffer for the reads of all sockets in clear: a new one a read would pile up until the collector comes. */
+const READ_BYTES = 64 * 1024;
+const readBuffer = new Uint8Array(READ_BYTES);
+
 export class SocketWire implements Wire {
   #socket: net.Socket;
   readonly #plain: net.Socket;
+  #started = false;
+  /** What came before `start`. */
+  #early: Uint8Array | null = null;
   #failure: string | null = null;
   #closed = false;
   #listener: Listener | null = null;
   readonly #tls: ServerTls | null;
   readonly #onclose: (reason: string) => void;
 
-  /** `onclose` is called once, when the connection is gone, with the reason as the log has it. */
-  constructor(socket: net.Socket, tls: ServerTls | null, onclose: (reason: string) => void) {
-    this.#socket = socket;
-    this.#plain = socket;
+  /**
+   * Adopts a descriptor. `tlsFirst`: the handshake comes before all else. `onclose` is called once, when the connection is gone, with the
+   * reason as the log has it. Throws when the descriptor is no good.
+   */
+  constructor(descriptor: number, tls: ServerTls | null, tlsFirst: boolean, onclose: (reason: string) => void) {
     this.#tls = tls;
     this.#onclose = onclose;
+    const socket = tlsFirst
+      ? adoptSocket(descriptor)
+      : adoptSocket(descriptor, { buffer: readBuffer, callback: (count) => this.#read(count) });
+    this.#socket = socket;
+    this.#plain = socket;
     // A client that has sent everything and closed its side still gets its replies.
     socket.allowHalfOpen = true;
     socket.setNoDelay(true);
@@ -41,9 +55,29 @@ export class SocketWire implements Wire {
   }
 
   start(): void {
-    this.#socket.on("data", this.#data);
-    this.#socket.on("drain", this.#drained);
-    this.#socket.on("end", this.#ended);
+    const socket = this.#socket;
+    const early = this.#early;
+    this.#early = null;
+    this.#started = true;
+    socket.on("drain", this.#drained);
+    socket.on("end", this.#ended);
+    if (socket === this.#plain) {
+      // With a buffer of ours there are no `data` events; this starts the reads, and the end comes as an event still.
+      socket.resume();
+      if (early !== null) this.#listener?.data(early);
+    } else socket.on("data", this.#data);
+  }
+
+  /** `count` octets stand in the shared buffer, until this returns. */
+  #read(count: number): boolean {
+    const bytes = readBuffer.subarray(0, count);
+    if (!this.#started) {
+      // The socket began to read by itself: this waits for `start`, the rest waits in the kernel.
+      this.#early = bytes.slice();
+      return false;
+    }
+    this.#listener?.data(bytes);
+    return !this.#socket.isPaused();
   }
 
   write(text: string): boolean {
@@ -59,20 +93,29 @@ export class SocketWire implements Wire {
   }
 
   secure(text: string): void {
-    const plain = this.#socket;
     if (this.#tls === null) return this.destroy();
-    plain.removeListener("data", this.#data);
-    plain.removeListener("drain", this.#drained);
-    plain.removeListener("end", this.#ended);
+    const plain = this.#started ? this.#renewed(text) : this.#socket;
+    if (plain === null) return this.destroy();
     plain.removeListener("close", this.#gone);
     // Without the pause the ClientHello would be read as plain text.
     plain.pause();
-    if (text !== "") plain.write(text, "latin1");
     const socket = this.#tls.accept(plain);
     this.#socket = socket;
     socket.on("error", this.#failed);
     socket.on("close", this.#gone);
     socket.on("secure", () => this.#handshakeDone(socket));
+  }
+
+  /** STARTTLS: TLS cannot read through the shared buffer, so the descriptor moves to a new socket. Null when the client does not read. */
+  #renewed(text: string): net.Socket | null {
+    const old = this.#socket;
+    old.write(text, "latin1");
+    if (old.writableLength > 0) return null;
+    old.removeAllListeners();
+    old.on("error", () => {});
+    const socket = adoptSocket(detachDescriptor(old));
+    socket.on("error", this.#failed);
+    return socket;
   }
 
   #handshakeDone(socket: TlsSocket): void {

@@ -26,11 +26,16 @@ class Server {
   readonly #server: net.Server;
   #ended = Promise.withResolvers<void>();
 
-  constructor(changes: Partial<Listener> = {}, settingsChanges: Partial<SmtpSettings> = {}) {
+  constructor(changes: Partial<Listener> = {}, settingsChanges: Partial<SmtpSettings> = {}, name?: Promise<void>) {
     const lookup: FakeChannel<ToLookup, FromLookup> = new FakeChannel((message, channel) => {
       if (message.type === "expand") {
         channel.onmessage({ type: "expanded", call: message.call, result: delivered(message) });
-      } else channel.onmessage({ type: "client-name", call: message.call, hostname: "localhost", confirmed: "pass" });
+      } else {
+        const { call } = message;
+        const answer = () => channel.onmessage({ type: "client-name", call, hostname: "localhost", confirmed: "pass" });
+        if (name === undefined) answer();
+        else name.then(answer);
+      }
     });
     const parts: string[] = [];
     const queue: FakeChannel<SmtpToQueue, QueueToSmtp> = new FakeChannel((message, channel) => {
@@ -69,6 +74,11 @@ class Server {
     await once(this.#server, "listening");
     if (path === undefined) this.port = (this.#server.address() as net.AddressInfo).port;
     return this;
+  }
+
+  /** Resolves when a client has been handed over. */
+  async accepted(): Promise<void> {
+    while (this.service.size === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   /** Resolves when a session has ended. */
@@ -164,6 +174,18 @@ Deno.test("a session over an adopted descriptor, from banner to end", async () =
     "smtp-envelope",
     "smtp-disconnected",
   ]);
+});
+
+Deno.test("what a client says before the banner waits for it", async () => {
+  const name = Promise.withResolvers<void>();
+  await using server = await new Server({}, {}, name.promise).listen();
+  const client = await dial(server);
+  client.say("HELO a.example\r\n");
+  await server.accepted();
+  client.say("NOOP\r\nQUIT\r\n");
+  name.resolve();
+  assert.match(await client.closed(), /^220 [^\r]+\r\n250 [^\r]+\r\n250 2\.0\.0 Ok\r\n221 2\.0\.0 Bye\r\n$/);
+  await server.ended;
 });
 
 Deno.test("a session over a unix socket", async () => {

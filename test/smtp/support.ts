@@ -290,7 +290,10 @@ export class Client {
 
   /** Sends bytes (characters below 256) and returns what the server said to them. */
   async say(text: string): Promise<string> {
-    this.connection.data(bytesOf(text));
+    const bytes = bytesOf(text);
+    this.connection.data(bytes);
+    // The next read goes into the same buffer: nothing may have been kept.
+    bytes.fill(0xff);
     await settle();
     return this.wire.take();
   }
