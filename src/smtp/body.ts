@@ -13,6 +13,8 @@ const spare: Uint8Array<ArrayBuffer>[] = [];
 
 /** Octets of a header section that are collected before they are sent on. */
 const HEADER_FILL = 64 * 1024;
+/** Octets that come in one read at most. */
+export const READ_BYTES = 64 * 1024;
 /** Above this total of all sessions, chunks leave when they are small: many slow senders must not fill the memory. */
 const PLENTY = 32 * 1024 * 1024;
 const SMALL_CHUNK = SMALL;
@@ -39,7 +41,8 @@ export class Body implements Assembly {
   reserve(extra: number): void {
     const need = this.length + extra;
     if (need <= this.buffer.length) return;
-    const size = need <= SMALL ? SMALL : need <= 4 * SMALL ? 4 * SMALL : Math.max(need, CHUNK_BYTES);
+    // A message that has filled one chunk will want a whole one again.
+    const size = this.#chunks > 0 || need > 4 * SMALL ? Math.max(need, CHUNK_BYTES) : need <= SMALL ? SMALL : 4 * SMALL;
     const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#intake.buffers.pop() : undefined) ??
       new Uint8Array(size);
     if (this.length > 0) bigger.set(this.buffer.subarray(0, this.length));
@@ -57,9 +60,22 @@ export class Body implements Assembly {
   /** How many of `wanted` octets the reader may be given now. 0: wait until `credited`. */
   room(reader: DataReader, wanted: number): number {
     if (reader.fault !== null) return Math.min(wanted, HEADER_FILL);
-    const limit = reader.inHeader ? HEADER_FILL : this.#intake.held > PLENTY ? SMALL_CHUNK : CHUNK_BYTES;
+    const limit = this.#limit(reader);
     if (this.length >= limit && !this.#flush(reader)) return 0;
     return Math.min(wanted, Math.max(limit - this.length, MIN_STEP));
+  }
+
+  /** Makes room for a whole read, so that nothing of it has to be kept aside. False: wait until `credited`. */
+  ready(reader: DataReader): boolean {
+    if (reader.fault !== null) return true;
+    const limit = this.#limit(reader);
+    return this.length < (limit === CHUNK_BYTES ? CHUNK_BYTES - READ_BYTES : limit) || this.#flush(reader);
+  }
+
+  /** Octets at which the buffer leaves. */
+  #limit(reader: DataReader): number {
+    if (reader.inHeader) return HEADER_FILL;
+    return this.#intake.held > PLENTY ? SMALL_CHUNK : CHUNK_BYTES;
   }
 
   /** Sends what will not change any more. False: there is no credit for it. */

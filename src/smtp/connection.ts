@@ -345,7 +345,8 @@ export class Connection {
       this.#position = 0;
     }
     if (wire === null) return;
-    const full = this.#position < this.#input.length || this.#held !== null;
+    const full = this.#position < this.#input.length || this.#held !== null ||
+      (this.session.phase === "data" && this.#incoming?.ready() === false);
     if (full !== this.#paused) {
       this.#paused = full;
       if (full) wire.pause();

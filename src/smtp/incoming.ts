@@ -89,6 +89,11 @@ export class IncomingMessage {
     return room === 0 ? from : this.#reader.push(input, from, from + room);
   }
 
+  /** False: the next read must wait until the queue has given credit. */
+  ready(): boolean {
+    return this.#body.ready(this.#reader);
+  }
+
   /** What the session is to be told: null while the end of the data has not been read. */
   verdict(): Input | null {
     const { done, fault } = this.#reader;

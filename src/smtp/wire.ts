@@ -2,6 +2,7 @@
 
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
+import { READ_BYTES } from "./body.ts";
 import { adoptSocket, detachDescriptor } from "../isolate/mod.ts";
 import type { ServerTls, TlsSocket } from "../tls/mod.ts";
 import type { Wire } from "./connection.ts";
@@ -15,7 +16,6 @@ export interface Listener {
 }
 
 /** One buffer for the reads of all sockets in clear: a new one a read would pile up until the collector comes. */
-const READ_BYTES = 64 * 1024;
 const readBuffer = new Uint8Array(READ_BYTES);
 
 export class SocketWire implements Wire {
