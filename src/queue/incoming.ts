@@ -100,7 +100,9 @@ class Incoming {
         if (open.ended) return;
         open.stored = true;
         open.waiting--;
-        if (!open.complete) this.#channel.send({ type: "credit", message: id });
+        if (open.complete) return;
+        // The buffer goes back to be filled again.
+        this.#channel.send({ type: "credit", message: id, spent: bytes.buffer }, [bytes.buffer]);
       },
       failed: (error) => {
         if (!open.ended && !open.complete) this.#fail(id, open, refusal(error));
