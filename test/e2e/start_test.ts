@@ -95,7 +95,7 @@ Deno.test("scripts/start gives a newcomer a mail server", async (test) => {
       assert.match(text, new RegExp(`127\\.0\\.0\\.1:${copy.port}: the address is in use`));
       assert.ok(!/Vaultpost is running/.test(text), "and welcomes nobody");
     });
-    await test.step("it writes under var/ only", async () => {
+    await test.step("it writes under var/ only", () => {
       const names = [...Deno.readDirSync(copy.root)].map((entry) => entry.name).sort();
       assert.deepEqual(names, [...PARTS, ".deno", "var"].sort());
       assert.deepEqual([...Deno.readDirSync(join(copy.root, "var"))].map((entry) => entry.name).sort(), [
