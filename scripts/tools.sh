@@ -8,7 +8,7 @@ test_commands='ps:procps swaks:swaks msmtp:msmtp mutt:mutt openssl:openssl pytho
 
 # Runs a command as root, directly or through a sudo that asks nothing.
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo -n "$@"; else return 1; fi
 }
 
 # Prints the packages of test_commands that are missing here.
