@@ -1,7 +1,7 @@
 /** `smtpd -n`: everything that can be wrong before the daemon starts, without starting it. */
 
 import { type Config, controlSocketPath, type Environment, submissionSocketPath } from "../config/mod.ts";
-import { loadCertificates } from "./files.ts";
+import { checkProtocols, loadCertificates } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
@@ -12,6 +12,7 @@ import { cutSettings, readResolver, readServerName } from "./settings.ts";
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
   const certificates = loadCertificates(config);
+  checkProtocols(config);
   if (!verbose) return [];
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);

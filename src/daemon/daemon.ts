@@ -16,7 +16,7 @@ import {
   type ToMain,
 } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { loadCertificates, reasonOf } from "./files.ts";
+import { checkProtocols, loadCertificates, reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
@@ -83,6 +83,7 @@ class Daemon {
     const serverName = readServerName(resolver.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
+    checkProtocols(config);
     const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
     this.#supervisor = new Supervisor({
       settings,

@@ -3,6 +3,7 @@
 import { Fatal } from "./fatal.ts";
 import type { Config } from "../config/mod.ts";
 import type { KeyPair } from "../isolate/mod.ts";
+import { pairFault, parseProtocols } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
@@ -30,7 +31,7 @@ function readPem(path: string, what: string, modeMask: number): string {
   return text;
 }
 
-/** All key pairs and CA bundles of the config, by name. Throws Fatal. */
+/** All key pairs and CA bundles of the config, by name; each pair is one that TLS can use. Throws Fatal. */
 export function loadCertificates(config: Config): { pki: Record<string, KeyPair>; ca: Record<string, string> } {
   const pki: Record<string, KeyPair> = {};
   for (const [name, { certFile, keyFile }] of Object.entries(config.pki)) {
@@ -38,10 +39,29 @@ export function loadCertificates(config: Config): { pki: Record<string, KeyPair>
       cert: readPem(certFile, "certificate", CERT_MODE_MASK),
       key: readPem(keyFile, "key", KEY_MODE_MASK),
     };
+    const fault = pairFault(pki[name]);
+    if (fault !== null) throw new Fatal(`failed to load pki "${name}" (${certFile}, ${keyFile}): ${fault}`);
   }
   const ca: Record<string, string> = {};
   for (const [name, file] of Object.entries(config.ca)) ca[name] = readPem(file, "CA file", CERT_MODE_MASK);
   return { pki, ca };
+}
+
+/** Every `protocols` list of the config is one that TLS understands. Throws Fatal. */
+export function checkProtocols(config: Config): void {
+  const lists = [
+    ...config.listen.map(({ at, protocols }) => ({ where: `${at.file}:${at.line}`, protocols })),
+    ...Object.values(config.actions).map((action) => ({
+      where: `action "${action.name}"`,
+      protocols: action.kind === "relay" ? action.protocols : null,
+    })),
+  ];
+  for (const { where, protocols } of lists) {
+    if (protocols === null || parseProtocols(protocols) !== null) continue;
+    throw new Fatal(
+      `${where}: protocols "${protocols}" names no TLS version that is offered: use tlsv1.2, tlsv1.3 or all`,
+    );
+  }
 }
 
 /** The text of a file, or null when there is none to read. */

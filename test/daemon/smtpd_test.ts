@@ -60,6 +60,13 @@ const ROWS: readonly Row[] = [
     says: [/^smtpd: failed to load key .*mode 0666 is too open/],
   },
   {
+    name: "-n refuses a protocols list that leaves no version",
+    config: `action "r" relay protocols "sslv3"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^smtpd: action "r": protocols "sslv3" names no TLS version/],
+  },
+  {
     name: "a config that is not there",
     args: ["-n", "-f", "/nonexistent/smtpd.conf"],
     status: 1,
