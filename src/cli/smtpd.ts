@@ -66,7 +66,10 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       paused: options.paused,
       entry: (role: Role) => new URL(`../../workers/${role}.ts`, import.meta.url),
       onready: (log) => {
-        announce(options.log);
+        const line = `info: ${PRODUCT} ${VERSION} starting`;
+        log("info", line);
+        // The process that waits in startInBackground reads this one.
+        if (options.log === "syslog") console.log(line);
         void sendWaiting(env, log);
       },
     });
@@ -93,13 +96,6 @@ async function sendWaiting(env: Environment, log: (level: "info" | "warn", text:
   } catch (error) {
     log("warn", `warn: offline messages wait: ${(error as Error).message}`);
   }
-}
-
-function announce(log: "stderr" | "syslog"): void {
-  const line = `info: ${PRODUCT} ${VERSION} starting`;
-  if (log === "stderr") console.error(line);
-  // The process that waits in startInBackground reads this line.
-  else console.log(line);
 }
 
 function readText(path: string): string {
