@@ -130,7 +130,12 @@ export class Daemon {
     await Deno.mkdir(daemon.mail);
     if (ROOT) await Deno.chown(daemon.mail, NOBODY, NOBODY);
     await Deno.writeTextFile(daemon.configFile, (options.config ?? maildirConfig)(daemon));
-    await daemon.launch();
+    try {
+      await daemon.launch();
+    } catch (error) {
+      await daemon.remove();
+      throw error;
+    }
     return daemon;
   }
 
@@ -257,7 +262,7 @@ export class Mailbox {
 
   /** Waits until `count` messages are there; answers their contents in no order. */
   async messages(count: number, ms = LIMIT_MS): Promise<Uint8Array<ArrayBuffer>[]> {
-    await this.#reaches(count, ms);
+    await this.arrived(count, ms);
     return this.names().map((name) => this.read(name));
   }
 
@@ -272,7 +277,8 @@ export class Mailbox {
     return new TextDecoder("utf-8", { fatal: true }).decode(await this.message());
   }
 
-  async #reaches(count: number, ms: number): Promise<void> {
+  /** Waits until `count` messages are there, without reading them. */
+  async arrived(count: number, ms = LIMIT_MS): Promise<void> {
     if (this.names().length >= count) return;
     // Folders that do not exist yet cannot be watched: the nearest one that does tells when they appear.
     const end = Date.now() + ms;
