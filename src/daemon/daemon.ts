@@ -52,12 +52,15 @@ class Daemon {
   readonly #native = new Native();
   readonly #servers: net.Server[] = [];
   readonly #files: string[] = [];
+  /** `-v`, or `smtpctl log verbose` since. */
+  #verbose: boolean;
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#verbose = options.verbose;
   }
 
   async run(): Promise<void> {
@@ -96,7 +99,7 @@ class Daemon {
       onmessage: (role, index, message) => this.#hear(role, index, message),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
-    this.#desk = new SessionDesk(this.#supervisor, this.#native.openFileLimit());
+    this.#desk = new SessionDesk(this.#supervisor, this.#native.openFileLimit(), (text) => this.#debug(text));
     try {
       await this.#supervisor.start();
     } catch (error) {
@@ -124,6 +127,7 @@ class Daemon {
     // A delivery command must not inherit a door of the house.
     const descriptor = listenerDescriptor(server);
     if (descriptor !== null) this.#native.closeOnExec(descriptor);
+    this.#debug(() => `listening on ${"path" in where ? where.path : `${where.address} port ${where.port}`}`);
   }
 
   #acceptSmtp(socket: net.Socket, listener: Listener): void {
@@ -146,7 +150,7 @@ class Daemon {
   }
 
   #hear(role: Role, index: number, message: ToMain): void {
-    if (role === "smtp" && message.type === "session-ended") return this.#desk.ended(index);
+    if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.count);
     if (role !== "control") return;
     if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }
     if (message.type === "request") this.#answer(message.call, message.request);
@@ -158,6 +162,7 @@ class Daemon {
       changed = this.#desk.paused !== request.paused;
       this.#desk.paused = request.paused;
     } else if (request.type === "verbosity") {
+      this.#verbose = request.verbose;
       this.#supervisor.setVerbosity(request.verbose, request.traces);
     } else {
       this.#end.resolve();
@@ -170,7 +175,11 @@ class Daemon {
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
   }
 
-  #log(level: "info" | "warn", text: string): void {
+  #debug(text: () => string): void {
+    if (this.#verbose) this.#log("debug", `debug: ${text()}`);
+  }
+
+  #log(level: "debug" | "info" | "warn", text: string): void {
     if (this.#options.log === "syslog") this.#native.syslog(level, text);
     else console.error(text);
   }

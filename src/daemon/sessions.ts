@@ -16,13 +16,15 @@ export class SessionDesk {
   paused = false;
   readonly #supervisor: Supervisor;
   readonly #limit: number;
+  readonly #debug: (text: () => string) => void;
   #count = 0;
   #turn = 0;
   #counts = new Map<number, number>();
 
-  /** `descriptors` is the limit of open files, null when unknown. */
-  constructor(supervisor: Supervisor, descriptors: number | null) {
+  /** `descriptors` is the limit of open files, null when unknown. `debug` hears who is turned away. */
+  constructor(supervisor: Supervisor, descriptors: number | null, debug: (text: () => string) => void) {
     this.#supervisor = supervisor;
+    this.#debug = debug;
     // (descriptors − reserve) / 2: a session may need one more for its delivery.
     this.#limit = Math.max(10, Math.floor((descriptors ?? USUAL_DESCRIPTORS) / 2) - RESERVED_DESCRIPTORS);
   }
@@ -38,6 +40,9 @@ export class SessionDesk {
       ? NO_ISOLATE
       : null;
     if (refusal !== null) {
+      this.#debug(() =>
+        `${peer.address} is turned away, ${this.#count} of ${this.#limit} sessions: ${refusal.trimEnd()}`
+      );
       socket.on("error", () => {});
       socket.end(refusal, () => socket.destroy());
       return;
@@ -53,9 +58,9 @@ export class SessionDesk {
     this.#counts.set(index, (this.#counts.get(index) ?? 0) + 1);
   }
 
-  ended(index: number): void {
-    this.#count--;
-    this.#counts.set(index, (this.#counts.get(index) ?? 1) - 1);
+  ended(index: number, count: number): void {
+    this.#count -= count;
+    this.#counts.set(index, (this.#counts.get(index) ?? count) - count);
   }
 
   /** The isolate died, its sessions with it. */

@@ -37,13 +37,11 @@ function loadActAs(): ActAs {
   const libc = Deno.dlopen(libcPath(), {
     setfsuid: { parameters: ["u32"], result: "i32" },
     setfsgid: { parameters: ["u32"], result: "i32" },
-    getgroups: { parameters: ["i32", "buffer"], result: "i32" },
     syscall: { parameters: ["i64", "i64", "buffer"], result: "i64" },
   }).symbols;
-  const own = new Uint32Array(256);
-  const ownCount = libc.getgroups(own.length, own);
-  if (ownCount < 0) throw new Error("Cannot read the daemon's own groups");
   const one = new Uint32Array(1);
+  /** The only group of this thread; null while it has the daemon's. */
+  let group: number | null = null;
   const setGroups = (count: number, groups: Uint32Array<ArrayBuffer>) => {
     if (libc.syscall(BigInt(setgroups), BigInt(count), groups) !== 0n) {
       throw new Error("Cannot set supplementary groups");
@@ -59,16 +57,18 @@ function loadActAs(): ActAs {
   };
   const self: Identity = { uid: libc.setfsuid(0xffff_ffff) >>> 0, gid: libc.setfsgid(0xffff_ffff) >>> 0 };
   return (who, work) => {
-    one[0] = who.gid;
     try {
-      setGroups(1, one);
+      // The group of the last one stays: root needs none of its own, and next time it is often the same.
+      if (group !== who.gid) {
+        one[0] = who.gid;
+        setGroups(1, one);
+        group = who.gid;
+      }
       setIds(who);
       return work();
     } finally {
       try {
-        // Capabilities come back with uid 0, and only then may the groups be set.
         setIds(self);
-        setGroups(ownCount, own);
       } catch (error) {
         dieOf(error);
       }

@@ -326,8 +326,8 @@ export type FromMain<Settings = unknown> =
 export type ToMain =
   | { readonly type: "ready" }
   | { readonly type: "pong"; readonly count: number }
-  /** smtp: a session ended, main may accept another. */
-  | { readonly type: "session-ended" }
+  /** smtp: so many sessions ended, main may accept others. */
+  | { readonly type: "sessions-ended"; readonly count: number }
   | { readonly type: "stopped" }
   /** control only: what smtpctl asked of main. */
   | { readonly type: "request"; readonly call: number; readonly request: MainRequest }

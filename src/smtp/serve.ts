@@ -31,6 +31,18 @@ function grouped(report: Report): { report: Report; flush(): void } {
   };
 }
 
+/** Counts ended sessions and tells main of several at once, for the same reason. */
+function counted(tell: (count: number) => void): () => void {
+  let count = 0;
+  return () => {
+    if (++count > 1) return;
+    setTimeout(() => {
+      tell(count);
+      count = 0;
+    }, REPORT_DELAY_MS);
+  };
+}
+
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
   const events = grouped(isolate.report);
@@ -39,8 +51,9 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     lookup: isolate.ask("smtp-lookup"),
     queue: isolate.ask("smtp-queue"),
     report: events.report,
+    observer: isolate,
     clock: systemClock,
-    ended: () => isolate.tell({ type: "session-ended" }),
+    ended: counted((count) => isolate.tell({ type: "sessions-ended", count })),
   });
   isolate.onsession = (descriptor, listener, peer) => service.session(descriptor, listener, peer);
   isolate.onstop = async () => {
