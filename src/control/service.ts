@@ -1,7 +1,7 @@
 /** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
 
 import { type AdminServer, startAdmin } from "../admin/mod.ts";
-import { type Event, eventLevel, formatEvent, type LogLevel, Stats } from "../events/mod.ts";
+import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import { adoptSocket, type DoorName, type Isolate } from "../isolate/mod.ts";
 import { Desk } from "./desk.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
@@ -27,6 +27,8 @@ export function startControl(isolate: Isolate<"control">): void {
     answer: (request) => desk.answer(request),
     oncount: (open) => stats.set("control.session", open),
   });
+  // What this isolate tells of itself goes no way round.
+  isolate.onevent = (event) => take(isolate, stats, log, event, 0);
   for (const door of EVENT_DOORS) {
     isolate.serve(door, (channel, peer) => {
       channel.onmessage = (event) => take(isolate, stats, log, event, peer);
@@ -54,7 +56,10 @@ function take(
 ): void {
   try {
     stats.observe(event, peer);
-    if (event.type === "count" || event.type === "gauge") return;
+    if (event.type === "count" || event.type === "gauge") {
+      if (isolate.traces("stat")) log("debug", formatEvent(statTrace(event))!);
+      return;
+    }
     if (event.type === "trace" && !isolate.traces(event.trace)) return;
     const level = eventLevel(event);
     if (level === "debug" && event.type !== "trace" && !isolate.verbose) return;
@@ -63,6 +68,11 @@ function take(
   } catch (error) {
     log("warn", `warn: control: cannot log an event: ${(error as Error).message}`);
   }
+}
+
+function statTrace(event: StatEvent): Event {
+  const change = event.type === "count" ? `${event.key} +${event.by}` : `${event.key} = ${event.to}`;
+  return { type: "trace", trace: "stat", text: `stat: ${change}` };
 }
 
 function sinkOf(isolate: Isolate<"control">): LogbookOptions {

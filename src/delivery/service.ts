@@ -1,6 +1,7 @@
 /** The delivery isolate at its doors: jobs from the scheduler, messages from the queue, accounts from lookup, outcomes and events out. */
 
 import { type Envelope, type EnvelopeId, newSessionId, type Outcome, random32 } from "../envelope/mod.ts";
+import { debug } from "../events/mod.ts";
 import type { Isolate, Job } from "../isolate/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { type AttemptResult, Attempts, type DeliveryTools } from "./attempt.ts";
@@ -102,6 +103,12 @@ class DeliveryService {
 
   async #deliverAll({ envelopes, body }: Opened): Promise<void> {
     for (const envelope of envelopes) {
+      if (this.#isolate.verbose) {
+        debug(
+          this.#isolate,
+          `mda: attempt for ${envelope.id}: action "${envelope.action}", user "${envelope.user ?? ""}"`,
+        );
+      }
       const result = await this.#attempts.run(envelope, body);
       this.#settle(envelope, result);
     }

@@ -1,5 +1,6 @@
 /** A stub resolver: asks the name servers of resolv.conf(5), knows hosts(5), keeps answers for a while. Clock and transport are injected. */
 
+import { debug, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import type { ResolverSettings } from "../isolate/mod.ts";
 import {
   decodeResponse,
@@ -33,6 +34,8 @@ export interface ResolverOptions {
   readonly exchange?: Exchange;
   /** ms. */
   readonly now?: () => number;
+  /** Hears which server was asked what. */
+  readonly observer?: Observer;
 }
 
 interface Cached {
@@ -53,6 +56,7 @@ export class Resolver {
   readonly #settings: ResolverSettings;
   readonly #exchange: Exchange;
   readonly #now: () => number;
+  readonly #observer: Observer;
   readonly #cache = new Map<string, Cached>();
   readonly #asking = new Map<string, Promise<DnsResult<string>>>();
   readonly #hosts = new Map<string, string[]>();
@@ -64,6 +68,7 @@ export class Resolver {
     this.#settings = settings;
     this.#exchange = options.exchange ?? exchange;
     this.#now = options.now ?? Date.now;
+    this.#observer = options.observer ?? NO_OBSERVER;
     for (const { address, names } of settings.hosts) this.#addHost(address, names);
   }
 
@@ -164,6 +169,10 @@ export class Resolver {
     for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
       for (const server of this.#settings.servers) {
         const response = await this.#askServer(server, name, type);
+        if (this.#observer.verbose) {
+          const answer = response === null ? "no answer" : `${response.code}, ${response.records.length} records`;
+          debug(this.#observer, `dns: ${type} ${name} from ${server.address} port ${server.port}: ${answer}`);
+        }
         if (response?.code === "notimplemented") notImplemented = true;
         if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
         return this.#keep(key, resultOf(response), response.ttl);

@@ -22,6 +22,7 @@ export function formatEvent(event: Event): string | null {
   switch (event.type) {
     case "smtp-connected":
     case "smtp-tls":
+    case "smtp-cert-check":
     case "smtp-message":
     case "smtp-envelope":
     case "smtp-failed-command":
@@ -55,6 +56,8 @@ function formatSmtp(event: SmtpEvent): string {
       return `connected address=${vis(event.address)} host=${vis(event.host)}`;
     case "smtp-tls":
       return `tls ciphers=${vis(event.ciphers)}`;
+    case "smtp-cert-check":
+      return `cert-check result="${event.result}" fingerprint="${vis(event.fingerprint)}"`;
     case "smtp-message":
       return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}`;
     case "smtp-envelope":

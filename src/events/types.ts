@@ -7,12 +7,11 @@ import type { EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../en
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
 
-/** Subsystems of `smtpd -T` and `smtpctl trace`. */
+/** Subsystems of `smtpd -T` and `smtpctl trace`, each with lines of its own. */
 export const TRACES = [
   "imsg",
   "io",
   "smtp",
-  "filters",
   "mta",
   "bounce",
   "scheduler",
@@ -36,6 +35,13 @@ export type SmtpEvent =
     readonly smtps: boolean;
   }
   | { readonly type: "smtp-tls"; readonly session: string; readonly ciphers: string }
+  /** The client showed a certificate. `unchecked`: the listener asks for none that it could trust. */
+  | {
+    readonly type: "smtp-cert-check";
+    readonly session: string;
+    readonly result: "verified" | "unchecked";
+    readonly fingerprint: string;
+  }
   | {
     readonly type: "smtp-message";
     readonly session: string;

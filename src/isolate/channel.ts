@@ -22,6 +22,8 @@ export interface Channel<Out, In> {
 export class DoorChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
+  /** Sees each post before it leaves; null when nobody wants to. */
+  watch: ((batch: readonly unknown[]) => void) | null = null;
   #port: PostPort | null = null;
   #batch: Out[] = [];
   #transfer: Transferable[] = [];
@@ -74,6 +76,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     const transfer = this.#transfer;
     this.#batch = [];
     this.#transfer = [];
+    if (this.watch !== null) this.watch(batch);
     this.#port.postMessage(batch, transfer);
   }
 }

@@ -3,16 +3,15 @@
 import { type Channel, DoorChannel } from "./channel.ts";
 import type { DoorName, Doors, FromMain, Peer, Role, ToMain } from "./doors.ts";
 import type { Settings } from "./settings.ts";
-import type { Report, Trace } from "../events/mod.ts";
+import { watchDoor } from "./watch.ts";
+import { debug, type Event, type Observer, type Trace } from "../events/mod.ts";
 
 /** The isolate's view of the house. */
-export interface Isolate<R extends Role> {
+export interface Isolate<R extends Role> extends Observer {
   readonly role: R;
   /** 0, 1, … for the smtp isolates; 0 for the others. */
   readonly index: number;
   readonly settings: Settings[R];
-  /** Tells the log and the counters. */
-  readonly report: Report;
   /** The asking side of a door. The channel survives a restart of the other side: `onreset` is called. */
   ask<N extends DoorName>(name: N): Channel<Doors[N]["asks"], Doors[N]["answers"]>;
   /** The answering side: `welcome` is called with a fresh channel for each peer, and again when that peer was replaced. */
@@ -22,9 +21,8 @@ export interface Isolate<R extends Role> {
   ): void;
   /** Sends to main. */
   tell(message: ToMain): void;
-  /** True when debug lines of this subsystem are wanted: check before building one. */
-  traces(trace: Trace): boolean;
-  readonly verbose: boolean;
+  /** control only, which keeps the log itself: hears what this isolate reports. */
+  onevent?: (event: Event) => void;
   onsession: (descriptor: number, listener: number, peer: Peer) => void;
   /** Main's answers to control's requests. */
   onanswer: (message: { readonly call: number; readonly changed: boolean }) => void;
@@ -48,16 +46,32 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
   const welcomed = new Map<string, DoorChannel<unknown, unknown>>();
   let verbose = false;
   let traces = new Set<Trace>();
+  let isolate: Isolate<R> | null = null;
 
   const tell = (message: ToMain) => scope.postMessage(message);
+  const watch = (channel: DoorChannel<unknown, unknown>, name: DoorName, peer: number) => {
+    if (isolate !== null) channel.watch = watchDoor(isolate, { role, index: isolate.index, name, peer });
+  };
+  /** Every door hears of a change, those of events excepted. */
+  const watchAll = () => {
+    for (const [name, channel] of asking) watch(channel, name, 0);
+    for (const [key, channel] of welcomed) {
+      const [name, peer] = key.split(" ") as [DoorName, string];
+      watch(channel, name, Number(peer));
+    }
+  };
   const askDoor = (name: DoorName) => {
     let channel = asking.get(name);
-    if (channel === undefined) asking.set(name, channel = new DoorChannel());
+    if (channel === undefined) {
+      asking.set(name, channel = new DoorChannel());
+      watch(channel, name, 0);
+    }
     return channel;
   };
   const welcome = (name: DoorName, port: MessagePort, peer: number) => {
     const key = `${name} ${peer}`;
     const channel = new DoorChannel<unknown, unknown>();
+    watch(channel, name, peer);
     serving.get(name)!(channel, peer);
     channel.attach(port);
     welcomed.get(key)?.detach();
@@ -69,7 +83,6 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     welcomed.delete(`${name} ${peer}`);
   };
 
-  let isolate: Isolate<R> | null = null;
   const start = async (message: Extract<FromMain, { type: "start" }>) => {
     verbose = message.verbose;
     traces = new Set(message.traces);
@@ -78,7 +91,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       role,
       index: message.index,
       settings: message.settings as Settings[R],
-      report: (event) => events?.send(event),
+      report: (event) => events === null ? isolate?.onevent?.(event) : events.send(event),
       ask: (name) => askDoor(name) as never,
       serve(name, handler) {
         serving.set(name, handler as never);
@@ -94,7 +107,11 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       onanswer: () => {},
       onstop: () => {},
     };
+    watchAll();
+    const began = performance.now();
     await main(isolate);
+    const name = role === "smtp" ? `smtp-${message.index}` : role;
+    if (verbose) debug(isolate, `isolate ${name} is ready after ${Math.round(performance.now() - began)} ms`);
     tell({ type: "ready" });
   };
 
@@ -128,7 +145,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       case "verbosity":
         verbose = message.verbose;
         traces = new Set(message.traces);
-        return;
+        return watchAll();
       case "answer":
         return isolate?.onanswer(message);
       case "stop":

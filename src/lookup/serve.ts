@@ -9,15 +9,21 @@ import type {
   LookupToControl,
   ToLookup,
 } from "../isolate/mod.ts";
-import { seal } from "../envelope/mod.ts";
+import { debug, tell } from "../events/mod.ts";
+import { formatMailbox, seal } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import { openMachine } from "./machine.ts";
 import { LookupWorld, type Machine } from "./world.ts";
 
+interface ClientName {
+  readonly hostname: string;
+  readonly confirmed: "pass" | "fail" | "error";
+}
+
 /** Gives clients their names. `address`: IPv4 or bare IPv6. */
 export interface ClientNamer {
-  reverse(address: string): Promise<{ readonly hostname: string; readonly confirmed: "pass" | "fail" | "error" }>;
+  reverse(address: string): Promise<ClientName>;
 }
 
 /** What a test replaces. */
@@ -34,7 +40,8 @@ const MAX_NAMINGS = 10_000;
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
   const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
-  const world = new LookupWorld(isolate.settings, parts.machine, warn);
+  const world = new LookupWorld(isolate.settings, parts.machine, warn, isolate);
+  if (isolate.verbose) describeTables(isolate);
   const counter = new Answerer(isolate, world, parts.namer, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
@@ -47,7 +54,13 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  return { machine: openMachine(), namer: new Resolver(isolate.settings.resolver) };
+  return { machine: openMachine(), namer: new Resolver(isolate.settings.resolver, { observer: isolate }) };
+}
+
+function describeTables(isolate: Isolate<"lookup">): void {
+  for (const { name, kind, entries, path } of Object.values(isolate.settings.tables)) {
+    debug(isolate, `lookup: table "${name}": ${kind} of ${entries.length} from ${path ?? "smtpd.conf"}`);
+  }
 }
 
 function updateTable(
@@ -100,20 +113,38 @@ class Answerer {
       case "client-name":
         return this.#nameClient(channel, call, question.address);
       case "account":
-        return channel.send({ type: "account", call, result: this.#world.account(question.action, question.user) });
+        return this.#account(channel, question);
       case "smarthost":
-        return channel.send({ type: "smarthost", call, url: this.#world.smarthost(question.action, question.domain) });
+        return this.#smarthost(channel, question);
       default:
         throw new Error("The question is of no known type");
     }
   }
 
+  #account(channel: Answers, { call, action, user }: Extract<ToLookup, { type: "account" }>): void {
+    const result = this.#world.account(action, user);
+    if (this.#isolate.traces("lookup")) {
+      const ending = result.ok ? `uid ${result.identity.uid}, home ${result.identity.home}` : result.text;
+      tell(this.#isolate, "lookup", `account "${user}" of action "${action}": ${ending}`);
+    }
+    channel.send({ type: "account", call, result });
+  }
+
+  #smarthost(channel: Answers, { call, action, domain }: Extract<ToLookup, { type: "smarthost" }>): void {
+    const url = this.#world.smarthost(action, domain);
+    if (this.#isolate.traces("lookup")) {
+      // A URL may name whom to authenticate as.
+      const ending = url === null ? "none" : url.replace(/\/\/.*@/, "//********@");
+      tell(this.#isolate, "lookup", `smarthost of action "${action}" for ${domain}: ${ending}`);
+    }
+    channel.send({ type: "smarthost", call, url });
+  }
+
   #expand(channel: Answers, question: Extract<ToLookup, { type: "expand" }>): void {
     const result = this.#world.expand(question);
     if (this.#isolate.traces("expand")) {
-      const { local, domain } = question.rcpt;
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
-      this.#isolate.report({ type: "trace", trace: "expand", text: `expand: ${local}@${domain}: ${ending}` });
+      tell(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
     channel.send({ type: "expanded", call: question.call, result: this.#sealed(result) });
   }
@@ -131,18 +162,25 @@ class Answerer {
   #nameClient(channel: Answers, call: number, address: string): void {
     if (address === "local") {
       const hostname = this.#isolate.settings.house.serverName;
-      return channel.send({ type: "client-name", call, hostname, confirmed: "pass" });
+      return this.#named(channel, call, address, { hostname, confirmed: "pass" });
     }
     if (this.#namings >= MAX_NAMINGS) return channel.send(nameless(call));
     this.#namings++;
     const bare = address.startsWith("[") ? address.slice(1, -1) : address;
     this.#namer.reverse(bare).then(
-      ({ hostname, confirmed }) => channel.send({ type: "client-name", call, hostname, confirmed }),
+      (name) => this.#named(channel, call, bare, name),
       (error) => {
         this.#warn(`No name for the client ${bare}: ${error instanceof Error ? error.message : error}`);
         channel.send(nameless(call));
       },
     ).finally(() => this.#namings--);
+  }
+
+  #named(channel: Answers, call: number, address: string, name: ClientName): void {
+    if (this.#isolate.traces("lookup")) {
+      tell(this.#isolate, "lookup", `name of ${address}: ${name.hostname}, forward-confirmed: ${name.confirmed}`);
+    }
+    channel.send({ type: "client-name", call, ...name });
   }
 }
 

@@ -1,6 +1,7 @@
 /** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
 
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
+import type { Observer } from "../events/mod.ts";
 import type { AccountResult, Expansion, LookupSettings } from "../isolate/mod.ts";
 import { expand, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
@@ -28,18 +29,19 @@ export class LookupWorld {
   readonly #machine: Machine;
   readonly #expansion: ExpansionWorld;
 
-  /** `warn` writes to the operator's log. */
-  constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void) {
+  /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
+  constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
     const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
-    this.#tables = new TableSet(settings.tables, { serverName: house.serverName, localAddresses }, delimiter);
-    this.#rules = new RuleSet(settings.rules, this.#tables);
+    const names = { serverName: house.serverName, localAddresses };
+    this.#tables = new TableSet(settings.tables, names, delimiter, observer);
+    this.#rules = new RuleSet(settings.rules, this.#tables, observer);
     this.#machine = machine;
     this.#expansion = {
       delimiter,
       match: (subject) => this.#rules.match(subject),
       action: (name) => this.#actions.get(name) ?? null,
-      lookup: (table, key) => this.#tables.get(table).lookup(key),
+      lookup: (table, key) => this.#tables.get(table).lookup(key, true),
       hasAccount: (action, user) => {
         const found = this.#findUser(action, user);
         return found instanceof LookupError ? found : found !== null;

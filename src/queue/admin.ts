@@ -4,7 +4,7 @@ import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import type { Channel, ControlToQueue, QueueToControl, Target } from "../isolate/mod.ts";
 import { formatEnvelope } from "./envelope_text.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
-import { reportGone } from "./outcomes.ts";
+import { reportGone, tellRemoved } from "./outcomes.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one answer at most, and of one slice of a removal. */
@@ -101,6 +101,7 @@ function removeAll(vault: Vault, target: Target, answer: (ids: EnvelopeId[]) => 
         for (const envelope of gone) {
           vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
           reportGone(vault, "queue-remove", envelope, "Removed by administrator");
+          tellRemoved(vault, envelope.id);
           removed.push(envelope.id);
         }
         vault.dropped(gone.map(({ id }) => id));

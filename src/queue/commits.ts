@@ -4,6 +4,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import type { Store } from "./store.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
@@ -15,6 +16,8 @@ const RETRY_MS = 1000;
 
 /** Something to be stored. */
 export interface Write {
+  /** Octets of message text in it, for a trace; none when it is left out. */
+  readonly bytes?: number;
   /** Runs the statements, inside the transaction. May run again in a later transaction if this one fails. */
   apply(): void;
   /** It is on stable storage. */
@@ -25,6 +28,7 @@ export interface Write {
 
 export class Commits {
   readonly #store: Store;
+  readonly #observer: Observer;
   #writes: Write[] = [];
   #synced = false;
   #soon = false;
@@ -37,8 +41,9 @@ export class Commits {
   /** Called when a transaction failed. */
   onerror: (error: unknown) => void = () => {};
 
-  constructor(store: Store) {
+  constructor(store: Store, observer: Observer = NO_OBSERVER) {
     this.#store = store;
+    this.#observer = observer;
   }
 
   /** Somebody waits for it. */
@@ -73,6 +78,8 @@ export class Commits {
     const synced = this.#synced;
     this.#writes = [];
     this.#synced = false;
+    const traced = this.#observer.traces("queue");
+    const began = traced ? performance.now() : 0;
     try {
       this.#store.begin(synced);
       for (const write of writes) write.apply();
@@ -83,8 +90,16 @@ export class Commits {
       this.#giveUp(writes, error);
       return this.onflushed();
     }
+    if (traced) this.#tell(writes, synced, performance.now() - began);
     for (const write of writes) write.done();
     this.onflushed();
+  }
+
+  #tell(writes: readonly Write[], synced: boolean, ms: number): void {
+    const bytes = writes.reduce((sum, write) => sum + (write.bytes ?? 0), 0);
+    const how = synced ? "synced" : "not synced";
+    const text = `committed ${writes.length} write${writes.length === 1 ? "" : "s"}, ${bytes} bytes`;
+    tell(this.#observer, "queue", `${text}, ${how}, in ${ms.toFixed(1)} ms`);
   }
 
   /** Stores what has gathered and accepts no more. */

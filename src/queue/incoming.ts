@@ -91,6 +91,7 @@ class Incoming {
     open.bytes += bytes.length;
     open.waiting++;
     this.#vault.commits.unsynced({
+      bytes: bytes.length,
       apply: () => {
         if (open.ended) return;
         if (index === 0) this.#vault.store.addLoose(open.number);
@@ -131,6 +132,7 @@ class Incoming {
     const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
     const bytes = body.bytes + tail.length;
     commits.now({
+      bytes: tail.length,
       apply: () => {
         store.addMessage(body.number, bytes, chunks);
         if (body.chunks > 0) store.removeLoose(body.number);

@@ -2,6 +2,7 @@
 
 import { setImmediate } from "node:timers";
 import type { EnvelopeId } from "../envelope/mod.ts";
+import { debug } from "../events/mod.ts";
 import { Caller, type Isolate, Tally } from "../isolate/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { serveAgent } from "./agents.ts";
@@ -25,7 +26,7 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   const store = new Store(settings.spool);
   const scheduler = isolate.ask("queue-scheduler");
   const tally = new Tally(report);
-  const vault = new Vault({ store, settings, scheduler, report, tally, clock });
+  const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
   let loading = { stopped: false };
 
@@ -77,7 +78,8 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
 
 /** Tells the scheduler of every envelope, a slice a turn, while mail comes in. It ignores those it knows already. */
 function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): void {
-  let message = 0, number = 0, strange = 0;
+  let message = 0, number = 0, strange = 0, count = 0;
+  const began = performance.now();
   const unknown = (id: EnvelopeId, action: string) => {
     if (++strange <= MAX_WARNINGS) vault.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
   };
@@ -85,6 +87,7 @@ function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): vo
     if (loading.stopped) return;
     const rows = vault.store.tickets(message, number, LOAD_ROWS);
     vault.loaded(rows, unknown);
+    count += rows.length;
     const last = rows[rows.length - 1];
     if (last !== undefined) {
       message = last.message;
@@ -95,6 +98,8 @@ function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): vo
       vault.warn(`queue: ${strange - MAX_WARNINGS} more invalid envelopes of unknown actions`);
     }
     vault.allLoaded();
+    if (!vault.observer.verbose) return;
+    debug(vault.observer, `queue: ${count} envelopes loaded in ${Math.round(performance.now() - began)} ms`);
   };
   step();
 }

@@ -4,7 +4,8 @@
  */
 
 import type { Deliverable, Envelope, EnvelopeFacts, EnvelopeId, MessageId, Origin } from "../envelope/mod.ts";
-import { hex8, newEnvelopeId, NO_DSN, random32 } from "../envelope/mod.ts";
+import { formatPath, hex8, messageOf, newEnvelopeId, NO_DSN, random32 } from "../envelope/mod.ts";
+import { tell } from "../events/mod.ts";
 import { type Caller, CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../isolate/mod.ts";
 import { composeNotice, headerSection } from "./bounce.ts";
 import { freshEnvelope } from "./facts.ts";
@@ -80,6 +81,7 @@ export class Notices {
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
     let written = false, erase = false;
     vault.commits.now({
+      bytes: body.length,
       apply: () => {
         // The administrator may have removed them meanwhile.
         written = group.filter((each) => store.removeEnvelope(original, envelopeNumber(each.id))).length > 0;
@@ -104,6 +106,7 @@ export class Notices {
         for (const facts of envelopes) vault.enqueued(facts);
         vault.tally.add("bounce.message");
         vault.tally.add("bounce.envelope", group.length);
+        if (vault.observer.traces("bounce")) tellWritten(vault, group, id);
         vault.report({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
       },
       failed: () => {
@@ -163,6 +166,9 @@ export class Notices {
   /** Temporary failure: the bounce envelopes stay and are tried again. */
   #again(group: readonly Envelope[], text: string): void {
     const vault = this.#vault;
+    if (vault.observer.traces("bounce")) {
+      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
+    }
     const now = vault.clock();
     vault.commits.later({
       apply: () => {
@@ -186,6 +192,9 @@ export class Notices {
   /** The notice can never be sent. */
   #drop(group: readonly Envelope[], reason: string): void {
     const vault = this.#vault;
+    if (vault.observer.traces("bounce")) {
+      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
+    }
     let erase = false;
     const message = messageNumber(group[0]!.id);
     vault.commits.later({
@@ -216,6 +225,12 @@ export class Notices {
     this.#vault.ids.take(this, id);
     return id;
   }
+}
+
+function tellWritten(vault: Vault, group: readonly Envelope[], notice: MessageId): void {
+  const { id, bounce, sender } = group[0]!;
+  const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
+  tell(vault.observer, "bounce", `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`);
 }
 
 /** The daemon itself as a client. */

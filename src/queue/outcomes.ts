@@ -2,6 +2,7 @@
 
 import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeId, Outcome } from "../envelope/mod.ts";
 import { messageOf, newEnvelopeId } from "../envelope/mod.ts";
+import { tell } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./keys.ts";
 import { freshEnvelope } from "./facts.ts";
 import type { Vault } from "./vault.ts";
@@ -70,6 +71,13 @@ export function reportGone(
   vault.report({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
 }
 
+/** For the trace: an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
+export function tellRemoved(vault: Vault, id: EnvelopeId): void {
+  if (!vault.observer.traces("queue")) return;
+  const last = vault.store.message(messageNumber(id)) === null;
+  tell(vault.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
+}
+
 function policyOf(vault: Vault, envelope: Envelope) {
   return { warnIntervalsSeconds: vault.settings.warnIntervalsSeconds, ttlSeconds: vault.ttlOf(envelope) };
 }
@@ -109,6 +117,7 @@ function finish(vault: Vault, { envelope, verdict, bounce, erase }: Applied): vo
   }
   if (verdict.remove) vault.recent.removeEnvelope(message, number);
   else vault.recent.setState(message, number, verdict.state!);
+  if (verdict.remove) tellRemoved(vault, envelope.id);
   if (erase) vault.erase(message);
   if (verdict.silent !== null) vault.warn(`queue: ${verdict.silent}!`);
 }

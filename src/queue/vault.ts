@@ -1,7 +1,8 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
 import type { Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
-import type { Report } from "../events/mod.ts";
+import { type Observer, type Report, tell } from "../events/mod.ts";
+import { hex8 } from "../envelope/mod.ts";
 import type { Channel, QueueSettings, QueueToScheduler, SchedulerToQueue, Tally, Ticket } from "../isolate/mod.ts";
 import { Commits } from "./commits.ts";
 import { Ids } from "./ids.ts";
@@ -13,7 +14,7 @@ export interface VaultParts {
   readonly store: Store;
   readonly settings: QueueSettings;
   readonly scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
-  readonly report: Report;
+  readonly observer: Observer;
   readonly tally: Tally;
   /** ms since the epoch. */
   readonly clock: () => number;
@@ -25,6 +26,7 @@ const ALARM_MS = 1000;
 export class Vault {
   readonly store: Store;
   readonly settings: QueueSettings;
+  readonly observer: Observer;
   readonly report: Report;
   readonly tally: Tally;
   readonly clock: () => number;
@@ -40,11 +42,12 @@ export class Vault {
   constructor(parts: VaultParts) {
     this.store = parts.store;
     this.settings = parts.settings;
-    this.report = parts.report;
+    this.observer = parts.observer;
+    this.report = parts.observer.report;
     this.tally = parts.tally;
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
-    this.commits = new Commits(parts.store);
+    this.commits = new Commits(parts.store, parts.observer);
     this.ids = new Ids((first, last) => this.store.taken(first, last));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
@@ -148,6 +151,7 @@ export class Vault {
       },
       done: () => {
         if (finished) this.#erasing.shift();
+        if (finished && this.observer.traces("queue")) tell(this.observer, "queue", `purged message ${hex8(message)}`);
         this.#eraseNext();
       },
       failed: null,

@@ -1,6 +1,7 @@
 /** All mail that goes one way: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
 
 import type { RelayLimits } from "../config/mod.ts";
+import { debug, type Observer } from "../events/mod.ts";
 import { chooseRoute, type Standing } from "./choose.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
@@ -15,6 +16,8 @@ export interface RelayTools {
   readonly table: RouteTable;
   /** A line for the log. */
   log(text: string): void;
+  /** Hears of decisions. */
+  readonly observer: Observer;
   /** Where the mail of the target goes. Never rejects. */
   find(target: Target): Promise<Exchangers>;
   /** A new session; it is not running yet. */
@@ -175,6 +178,7 @@ export class Relay implements SessionOwner {
       case "enough":
         return false;
       case "wait":
+        this.#debug(() => `next connection in ${Math.ceil(choice.until - now)} ms at the earliest`);
         this.#setTimer(choice.until);
         return false;
       case "none":
@@ -202,12 +206,20 @@ export class Relay implements SessionOwner {
   }
 
   #open(route: Route, exchanger: Exchanger, now: number): void {
+    this.#debug(() =>
+      `connection ${this.#sessions.size + 1} by route ${routeName(route)} for ${this.#tasks.length} tasks`
+    );
     this.#successor = false;
     this.#lastConnectAt = now;
     this.#tools.table.connecting(route, this.target.domain, now);
     const session = this.#tools.session(this, route, exchanger);
     this.#sessions.add(session);
     session.run();
+  }
+
+  #debug(text: () => string): void {
+    const { observer } = this.#tools;
+    if (observer.verbose) debug(observer, `mta: ${this.target.name}: ${text()}`);
   }
 
   /** Sessions that still work will see to the tasks; without any there is nothing to wait for. */
@@ -226,6 +238,7 @@ export class Relay implements SessionOwner {
     const found = await this.#tools.find(this.target);
     this.#finding = false;
     if (found.ok) {
+      this.#debug(() => `goes to ${found.list.map(({ host, address }) => `${host} (${address})`).join(", ")}`);
       this.#exchangers = found.list;
       this.#drain();
     } else if (this.#exchangers === null) {

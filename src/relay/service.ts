@@ -50,7 +50,7 @@ const GAUGE_PERIOD_MS = 250;
 export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
   const service = new RelayService(isolate, {
     clock: systemClock,
-    names: new Resolver(isolate.settings.resolver),
+    names: new Resolver(isolate.settings.resolver, { observer: isolate }),
     timeoutMs: TIMEOUT_MS,
     mxPort: 25,
     ...tools,
@@ -95,6 +95,7 @@ class RelayService {
       clock: tools.clock,
       table: this.#table,
       log: (text) => this.#log(text),
+      observer: isolate,
       find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
       fail: (task, result, text, domain) => this.#courier.fail(task, result, text, domain),
@@ -190,11 +191,10 @@ class RelayService {
     return {
       house: this.#isolate.settings.house,
       clock: this.#tools.clock,
-      report: this.#isolate.report,
+      observer: this.#isolate,
       courier: this.#courier,
       timeoutMs: this.#tools.timeoutMs,
       tlsOptions: (target) => this.#tlsOptions(target.action),
-      traces: () => this.#isolate.traces("mta"),
       hostName: (address) => this.#hostName(address),
     };
   }

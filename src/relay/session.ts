@@ -2,7 +2,7 @@
 
 import type { RelayLimits } from "../config/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
-import type { Report } from "../events/mod.ts";
+import { debug, type Observer, tell } from "../events/mod.ts";
 import type { HouseSettings } from "../isolate/mod.ts";
 import { type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
@@ -17,14 +17,13 @@ import type { Task } from "./tasks.ts";
 export interface SessionTools {
   readonly house: HouseSettings;
   readonly clock: Clock;
-  readonly report: Report;
+  /** The log, and who wants to know more than it tells. */
+  readonly observer: Observer;
   readonly courier: Courier;
   /** Limit for connecting, for each reply and each write, in ms. */
   readonly timeoutMs: number;
   /** What TLS needs besides a name and whether to verify: keys, roots, ciphers of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
-  /** Are dialogues to be traced? */
-  traces(): boolean;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(address: string): Promise<string>;
 }
@@ -136,11 +135,13 @@ export class Session {
 
   async #establish(mayTls: boolean): Promise<Client> {
     const { target, limits } = this.#owner;
-    const { report, timeoutMs, house } = this.#tools;
+    const { timeoutMs, house, observer } = this.#tools;
+    const trace = (way: string, line: string) => tell(observer, "mta", `${this.id}: ${way} ${line}`);
+    const count = (what: string, bytes: number) => tell(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
     const host = await this.#tools.hostName(address);
     const shown = address.includes(":") ? `[${address}]` : address;
-    report({
+    observer.report({
       type: "mta-connecting",
       session: this.id,
       address: `${target.scheme}://${shown}:${target.port}`,
@@ -152,11 +153,16 @@ export class Session {
       lmtp: target.lmtp,
       maxRefusals: limits.maxFailuresPerSession,
       ...(target.tls === "implicit" ? { tls: this.#tlsOptions() } : {}),
-      ...(this.#tools.traces() ? { trace: (way, line) => this.#trace(`${way} ${line}`) } : {}),
+      get trace() {
+        return observer.traces("mta") ? trace : undefined;
+      },
+      get count() {
+        return observer.traces("io") ? count : undefined;
+      },
     });
     this.#client = client;
     if (this.#stopping) throw new ClientError("closed", "Shutting down");
-    report({ type: "mta-connected", session: this.id });
+    observer.report({ type: "mta-connected", session: this.id });
     try {
       if (client.tls !== null) this.#reportTls(client);
       await this.#hello(client, target.action.helo ?? house.serverName, mayTls);
@@ -220,7 +226,7 @@ export class Session {
 
   async #quit(client: Client): Promise<void> {
     await client.quit();
-    this.#tools.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+    this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
   /** True when the session can go on. */
@@ -237,7 +243,11 @@ export class Session {
   }
 
   async #transact(client: Client, task: Task, message: Message): Promise<boolean> {
-    const { courier } = this.#tools;
+    const { courier, observer } = this.#tools;
+    if (observer.verbose) {
+      const rcpts = `${message.envelopes.length} envelope${message.envelopes.length === 1 ? "" : "s"}`;
+      debug(observer, `mta: ${this.id}: attempt for message ${task.message}, ${rcpts}, ${message.body.bytes} bytes`);
+    }
     const result = await client.transaction(courier.transaction(message, this.#owner.target.action));
     this.#tried++;
     if (result.error !== null && !result.heard && this.#tried > 1 && !task.second) {
@@ -291,23 +301,19 @@ export class Session {
   // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #log(text: string): void {
-    this.#tools.report({ type: "log", level: "info", text: `${this.id} mta ${text}` });
-  }
-
-  #trace(text: string): void {
-    this.#tools.report({ type: "trace", trace: "mta", text: `mta: ${this.id}: ${text}` });
+    this.#tools.observer.report({ type: "log", level: "info", text: `${this.id} mta ${text}` });
   }
 
   #reportTls(client: Client): void {
     const { ciphers, verified, fingerprint } = client.tls!;
-    this.#tools.report({ type: "mta-tls", session: this.id, ciphers });
+    this.#tools.observer.report({ type: "mta-tls", session: this.id, ciphers });
     if (fingerprint === "") return;
     const result = verified ? "valid" : "unverified";
-    this.#tools.report({ type: "mta-cert-check", session: this.id, result, fingerprint });
+    this.#tools.observer.report({ type: "mta-cert-check", session: this.id, result, fingerprint });
   }
 
   #reportError(reason: string): void {
-    const { report } = this.#tools;
+    const { report } = this.#tools.observer;
     if (this.#sent === 0) return report({ type: "mta-error", session: this.id, reason });
     const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
     report({
@@ -319,7 +325,7 @@ export class Session {
 
   #reportGone(): void {
     const reason = "closed by remote host";
-    this.#tools.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
+    this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
 import type { Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
+import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import { LookupError, type Service, type Table } from "../tables/mod.ts";
 
 /** What the rules look at. */
@@ -37,24 +38,45 @@ export interface TableSource {
 export class RuleSet {
   readonly #rules: readonly { readonly rule: Rule; readonly criteria: readonly Criterion[] }[];
 
-  constructor(rules: readonly Rule[], tables: TableSource) {
+  readonly #observer: Observer;
+
+  constructor(rules: readonly Rule[], tables: TableSource, observer: Observer = NO_OBSERVER) {
+    this.#observer = observer;
     this.#rules = rules.map((rule) => ({ rule, criteria: compileRule(rule, tables) }));
   }
 
   /** The first rule of which all criteria are true. The first error ends it all. */
   match(subject: Subject): Decision {
+    const traced = this.#observer.traces("rules");
     next: for (const { rule, criteria } of this.#rules) {
       for (const criterion of criteria) {
         const truth = criterion(subject);
-        if (truth instanceof LookupError) return { kind: "error", rule, reason: truth.reason };
-        if (!truth) continue next;
+        if (truth instanceof LookupError) {
+          if (traced) this.#tell(subject, rule, `cannot be decided: ${truth.reason}`);
+          return { kind: "error", rule, reason: truth.reason };
+        }
+        if (!truth) {
+          if (traced) this.#tell(subject, rule, "does not match");
+          continue next;
+        }
       }
+      if (traced) this.#tell(subject, rule, `matches: ${outcomeText(rule)}`);
       return rule.outcome.kind === "reject"
         ? { kind: "reject", rule }
         : { kind: "action", name: rule.outcome.name, rule };
     }
+    if (traced) this.#tell(subject, null, "no rule matches");
     return { kind: "none" };
   }
+
+  #tell({ dest, sender }: Subject, rule: Rule | null, text: string): void {
+    const where = rule === null ? "" : `rule ${rule.at.file}:${rule.at.line} `;
+    tell(this.#observer, "rules", `from ${mailboxKey(sender)} to ${mailboxKey(dest)}: ${where}${text}`);
+  }
+}
+
+function outcomeText({ outcome }: Rule): string {
+  return outcome.kind === "reject" ? "reject" : `action "${outcome.name}"`;
 }
 
 function compileRule(rule: Rule, tables: TableSource): Criterion[] {

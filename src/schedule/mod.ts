@@ -1,5 +1,6 @@
 /** Front door of the schedule folder, and the scheduler isolate itself: doors and one timer around the deterministic Scheduler. */
 
+import type { EnvelopeId } from "../envelope/mod.ts";
 import type {
   Channel,
   ControlToScheduler,
@@ -10,7 +11,8 @@ import type {
 } from "../isolate/mod.ts";
 import type { SchedulerToQueue } from "../isolate/mod.ts";
 import { Tally } from "../isolate/mod.ts";
-import { Scheduler } from "./scheduler.ts";
+import { type Effects, Scheduler } from "./scheduler.ts";
+import { type Observer, tell } from "../events/mod.ts";
 
 export { firstDue, nextDue } from "./backoff.ts";
 export { type Effects, type Limits, Scheduler } from "./scheduler.ts";
@@ -35,7 +37,9 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
   const run = () => {
     planned = false;
     const now = clock();
-    const { jobs, bounces, expired } = scheduler.run(now);
+    const effects = scheduler.run(now);
+    const { jobs, bounces, expired } = effects;
+    if (isolate.traces("scheduler")) tellEffects(isolate, effects);
     for (const { agent, job } of jobs) agents[agent].send(job);
     for (const { message, ids } of bounces) queue?.send({ type: "bounce", message, ids });
     if (expired.length > 0) queue?.send({ type: "expired", ids: expired });
@@ -68,6 +72,9 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
     scheduler.reset();
     channel.onmessage = (message) => {
       hear(scheduler, tally, message, clock());
+      if (message.type === "settled" && message.again && isolate.traces("scheduler")) {
+        tellRetry(isolate, scheduler, message.id, clock());
+      }
       plan();
     };
     plan();
@@ -84,6 +91,25 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
     clearTimeout(timer);
     tally.flush();
   };
+}
+
+function tellEffects(observer: Observer, { jobs, bounces, expired }: Effects): void {
+  const about = (message: string, ids: readonly string[]) => `for message ${message}: ${ids.join(", ")}`;
+  for (const { agent, job } of jobs) {
+    tell(
+      observer,
+      "scheduler",
+      `${agent} job of action "${job.action}", key "${job.key}" ${about(job.message, job.ids)}`,
+    );
+  }
+  for (const { message, ids } of bounces) tell(observer, "scheduler", `bounce job ${about(message, ids)}`);
+  for (const id of expired) tell(observer, "scheduler", `${id} is expired`);
+}
+
+function tellRetry(observer: Observer, scheduler: Scheduler, id: EnvelopeId, now: number): void {
+  const [state] = scheduler.states([id]);
+  if (state === undefined || state.state === "unknown") return;
+  tell(observer, "scheduler", `${id} is tried again in ${Math.max(0, Math.ceil((state.at - now) / 1000))} s`);
 }
 
 function hear(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, now: number): void {

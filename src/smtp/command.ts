@@ -21,7 +21,7 @@ export interface Command {
   readonly verb: Verb;
   /** For MAIL and RCPT what stands behind the colon, else behind the verb; no blanks around it. */
   readonly argument: string;
-  /** The whole line as text, for the log. */
+  /** The whole line as text, for the log; what stands behind the mechanism of AUTH is hidden. */
   readonly line: string;
 }
 
@@ -83,14 +83,20 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Com
     case EXPN:
       return plain("EXPN", line, 4, length);
     case AUTH:
-      return plain("AUTH", line, 4, length);
+      return { ...plain("AUTH", line, 4, length), line: withoutSecret(line) };
     default:
       return other(line, length);
   }
 }
 
+/** A mistyped AUTH may carry a secret as well. */
 function unknown(line: string): Command {
-  return { verb: "unknown", argument: "", line };
+  return { verb: "unknown", argument: "", line: withoutSecret(line) };
+}
+
+/** RFC 4954 §4: AUTH, the mechanism, and what proves who the client is, which no log may have. */
+function withoutSecret(line: string): string {
+  return line.replace(/^(\s*auth\S*\s+\S+\s+)\S.*$/is, "$1********");
 }
 
 /** WIZ is the one verb with three letters. */

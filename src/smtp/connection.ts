@@ -3,7 +3,7 @@
  * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts.
  */
 
-import type { Report } from "../events/mod.ts";
+import { type Observer, tell } from "../events/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { ExpandQuestion } from "./directory.ts";
@@ -29,8 +29,7 @@ export interface Wire {
 }
 
 /** What all connections of an isolate share. */
-export interface Office extends Supplies {
-  readonly report: Report;
+export interface Office extends Supplies, Observer {
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
@@ -85,6 +84,7 @@ export class Connection {
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
     this.lastActive = this.#office.now();
+    if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     if (this.session.phase === "closed") return;
     if (this.#position === this.#input.length) this.#input = bytes;
     else this.#input = joined(this.#input.subarray(this.#position), bytes);
@@ -124,10 +124,14 @@ export class Connection {
     this.#wire = null;
   }
 
-  secured(ciphers: string, verified: boolean): void {
+  secured(ciphers: string, verified: boolean, fingerprint: string | null): void {
     this.lastActive = this.#office.now();
     this.#verified = verified;
     this.#apply({ on: "secured", ciphers });
+    if (fingerprint !== null) {
+      const result = verified ? "verified" : "unchecked";
+      this.#office.report({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
+    }
     this.run();
   }
 
@@ -232,6 +236,7 @@ export class Connection {
       return false;
     }
     this.#held = null;
+    if (this.#office.traces("smtp")) tell(this.#office, "smtp", `${this.facts.session}: <<< ${command.line}`);
     this.#apply({ on: "command", command, more: this.#position < this.#input.length });
     return true;
   }
@@ -276,6 +281,7 @@ export class Connection {
     switch (effect.do) {
       case "reply":
         this.#out += effect.text;
+        if (this.#office.traces("smtp")) this.#tellReply(effect.text);
         return;
       case "report":
         return this.#office.report(effect.event);
@@ -295,6 +301,7 @@ export class Connection {
       case "secure": {
         const text = this.#out;
         this.#out = "";
+        if (text !== "" && this.#office.traces("io")) this.#tellWrite(text);
         return this.#wire?.secure(text);
       }
       case "close":
@@ -333,7 +340,16 @@ export class Connection {
     if (this.#out === "" || this.#wire === null) return;
     const text = this.#out;
     this.#out = "";
+    if (this.#office.traces("io")) this.#tellWrite(text);
     if (!this.#wire.write(text)) this.#blocked = true;
+  }
+
+  #tellWrite(text: string): void {
+    tell(this.#office, "io", `${this.facts.session}: wrote ${text.length} bytes`);
+  }
+
+  #tellReply(text: string): void {
+    for (const line of text.trimEnd().split("\r\n")) tell(this.#office, "smtp", `${this.facts.session}: >>> ${line}`);
   }
 
   /** Holds the client back while there is input that cannot be dealt with; ends the session of one that has left. */

@@ -11,7 +11,7 @@ import {
   type SmtpToQueue,
   type ToLookup,
 } from "../isolate/mod.ts";
-import type { Report } from "../events/mod.ts";
+import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { parseProtocols, ServerTls } from "../tls/mod.ts";
 import { Connection, type Office, type Wire } from "./connection.ts";
 import { Directory } from "./directory.ts";
@@ -34,6 +34,8 @@ export interface ServiceOptions {
   readonly lookup: Channel<ToLookup, FromLookup>;
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
   readonly report: Report;
+  /** Which traces are wanted; none without it. */
+  readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: Clock;
   /** A session is over: main may accept another. */
   ended(): void;
@@ -66,7 +68,7 @@ export class SmtpService {
   /** Throws when a certificate cannot be read. */
   constructor(options: ServiceOptions) {
     this.#options = options;
-    const { settings, clock, report } = options;
+    const { settings, clock, report, observer = NO_OBSERVER } = options;
     this.#desks = settings.listeners.map((listener) => desk(settings, listener, clock));
     this.#intake = new Intake(options.queue);
     this.#directory = new Directory(options.lookup, () => clock.now());
@@ -75,6 +77,10 @@ export class SmtpService {
     this.#office = {
       intake: this.#intake,
       report,
+      traces: (trace) => observer.traces(trace),
+      get verbose() {
+        return observer.verbose;
+      },
       now: () => clock.now(),
       date: dateWriter(settings.house.timeZone),
       newEnvelopeId,

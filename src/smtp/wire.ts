@@ -12,7 +12,8 @@ export interface Listener {
   data(bytes: Uint8Array): void;
   drained(): void;
   ended(): void;
-  secured(ciphers: string, verified: boolean): void;
+  /** `fingerprint`: of the client's certificate, null for none. */
+  secured(ciphers: string, verified: boolean, fingerprint: string | null): void;
 }
 
 /** One buffer for the reads of all sockets in clear: a new one a read would pile up until the collector comes. */
@@ -125,7 +126,7 @@ export class SocketWire implements Wire {
       return this.destroy();
     }
     this.start();
-    this.#listener?.secured(result.ciphers, result.verified);
+    this.#listener?.secured(result.ciphers, result.verified, result.fingerprint);
   }
 
   end(linger: boolean): void {

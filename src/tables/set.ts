@@ -1,6 +1,7 @@
 /** All tables of a configuration by name, the built-in ones among them, and how a table is read again. Decides nothing about mail. */
 
 import { BUILTIN_TABLES, type StaticTable, tableKey } from "../config/mod.ts";
+import { NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { Table } from "./table.ts";
 
 /** What this machine is called; the built-in tables follow from it. */
@@ -36,9 +37,14 @@ export type ReadTable = (name: string, path: string) => StaticTable | { readonly
 export class TableSet {
   readonly #tables = new Map<string, Table>();
 
-  constructor(tables: Readonly<Record<string, StaticTable>>, local: LocalNames, delimiter: string) {
+  constructor(
+    tables: Readonly<Record<string, StaticTable>>,
+    local: LocalNames,
+    delimiter: string,
+    observer: Observer = NO_OBSERVER,
+  ) {
     for (const source of [...builtinTables(local), ...Object.values(tables)]) {
-      this.#tables.set(source.name, new Table(source, delimiter));
+      this.#tables.set(source.name, new Table(source, delimiter, observer));
     }
   }
 

@@ -5,6 +5,7 @@ import { DomainMatcher } from "./domain.ts";
 import { MailboxMatcher } from "./mailaddr.ts";
 import { NetworkMatcher } from "./netaddr.ts";
 import { LookupError } from "./error.ts";
+import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 
 /** How the keys of a table are compared with the key that is asked for. */
 export type Service = "string" | "domain" | "netaddr" | "mailaddr";
@@ -25,6 +26,7 @@ export class Table {
   /** Null for a table that was written in smtpd.conf. */
   readonly path: string | null;
   readonly #delimiter: string;
+  readonly #observer: Observer;
   #kind: "list" | "map";
   #values!: ReadonlyMap<string, string>;
   #keys!: readonly string[];
@@ -32,10 +34,11 @@ export class Table {
   #next = 0;
 
   /** `delimiter` splits `user+tag` where addresses are compared. */
-  constructor(source: StaticTable, delimiter: string) {
+  constructor(source: StaticTable, delimiter: string, observer: Observer = NO_OBSERVER) {
     this.name = source.name;
     this.path = source.path;
     this.#delimiter = delimiter;
+    this.#observer = observer;
     this.#kind = source.kind;
     this.replace(source);
   }
@@ -64,23 +67,41 @@ export class Table {
 
   /** Is there an entry that matches `key`? */
   check(service: Service, key: string): boolean | LookupError {
+    const found = this.#check(service, key);
+    if (this.#observer.traces("tables")) this.#tell(`check ${service} "${key}"`, resultText(found));
+    return found;
+  }
+
+  #check(service: Service, key: string): boolean | LookupError {
     if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
     const folded = tableKey(key);
     if (service === "string") return this.#values.has(folded);
     return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
   }
 
-  /** Value of the entry whose key equals `key`; null when there is none. */
-  lookup(key: string): string | null | LookupError {
-    if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
-    return this.#values.get(tableKey(key)) ?? null;
+  /**
+   * Value of the entry whose key equals `key`; null when there is none. `shown`: the value may stand in a trace. Others may be secrets,
+   * and of them a trace only tells that they were found.
+   */
+  lookup(key: string, shown = false): string | null | LookupError {
+    const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#values.get(tableKey(key)) ?? null;
+    if (this.#observer.traces("tables")) {
+      const text = typeof value === "string" && shown ? `"${value}"` : resultText(value);
+      this.#tell(`lookup "${key}"`, text);
+    }
+    return value;
   }
 
   /** The keys one after the other, again and again; null when there are none. */
   fetch(): string | null {
-    if (this.#keys.length === 0) return null;
-    this.#next %= this.#keys.length;
-    return this.#keys[this.#next++]!;
+    this.#next %= Math.max(1, this.#keys.length);
+    const key = this.#keys[this.#next++] ?? null;
+    if (this.#observer.traces("tables")) this.#tell("fetch", resultText(key));
+    return key;
+  }
+
+  #tell(question: string, answer: string): void {
+    tell(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
   }
 
   #compile(service: Exclude<Service, "string">): Matcher {
@@ -93,4 +114,10 @@ export class Table {
     this.#matchers.set(service, matcher);
     return matcher;
   }
+}
+
+/** What a trace says of a result whose value is not to be seen. */
+function resultText(result: boolean | string | null | LookupError): string {
+  if (result instanceof LookupError) return `error: ${result.reason}`;
+  return result === null || result === false ? "not found" : "found";
 }

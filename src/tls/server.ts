@@ -23,7 +23,8 @@ export interface ServerTlsOptions {
 }
 
 export type Inspection =
-  | { readonly ok: true; readonly ciphers: string; readonly verified: boolean }
+  /** `fingerprint`: of the client's certificate, null when it showed none. */
+  | { readonly ok: true; readonly ciphers: string; readonly verified: boolean; readonly fingerprint: string | null }
   | { readonly ok: false; readonly reason: string };
 
 /** node:tls leaves `secureContext` out of the options of its socket's type. */
@@ -76,9 +77,12 @@ export class ServerTls {
    */
   inspect(socket: TlsSocket): Inspection {
     const ciphers = cipherText(socket.getProtocol(), socket.getCipher()?.name);
-    if (this.#trusted === null) return { ok: true, ciphers, verified: false };
-    const fault = chainFault(peerChain(socket), this.#trusted, this.#now());
-    return fault === null ? { ok: true, ciphers, verified: true } : { ok: false, reason: fault };
+    // Certificates are asked for only where they are verified.
+    if (this.#trusted === null) return { ok: true, ciphers, verified: false, fingerprint: null };
+    const chain = peerChain(socket);
+    const fault = chainFault(chain, this.#trusted, this.#now());
+    if (fault !== null) return { ok: false, reason: fault };
+    return { ok: true, ciphers, verified: true, fingerprint: fingerprintOf(chain[0]) };
   }
 }
 
@@ -93,4 +97,10 @@ function peerChain(socket: TlsSocket): readonly X509Certificate[] {
     current = current.issuerCertificate;
   }
   return chain;
+}
+
+/** As the log writes it: `SHA256:` and the digest in hex. */
+function fingerprintOf(certificate: X509Certificate | undefined): string | null {
+  if (certificate === undefined) return null;
+  return `SHA256:${certificate.fingerprint256.replaceAll(":", "").toLowerCase()}`;
 }

@@ -92,7 +92,7 @@ class Player {
       case "S:":
         return this.#expectReply(text);
       case "TLS":
-        this.#client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false);
+        this.#client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
         break;
       case "END":
         this.#client.connection.ended();

@@ -16,11 +16,14 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** TLS before the first byte (smtps). */
   readonly tls?: TlsOptions;
-  /** Sees each command and reply, without secrets and without mail. */
-  readonly trace?: Trace;
+  /** Sees each command and reply, without secrets and without mail. Looked at each time: it may come and go. */
+  readonly trace?: Trace | undefined;
+  /** Hears how many bytes came and went. Looked at each time. */
+  readonly count?: ByteCount | undefined;
 }
 
 export type Trace = (direction: ">>>" | "<<<", line: string) => void;
+export type ByteCount = (what: "read" | "wrote", bytes: number) => void;
 
 /** Replies that are waited for. */
 interface Group {
@@ -33,9 +36,9 @@ interface Group {
 /** Opens the connection; the greeting has not been read. Rejects with a ClientError. */
 export async function openConnection(options: ConnectOptions): Promise<Connection> {
   const socket = await connectSocket(options);
-  if (options.tls === undefined) return new Connection(socket, options.timeoutMs, null, options.trace);
+  if (options.tls === undefined) return new Connection(socket, options, null);
   const secured = await secure(socket, options.tls, options.timeoutMs);
-  return new Connection(secured.socket, options.timeoutMs, secured.info, options.trace);
+  return new Connection(secured.socket, options, secured.info);
 }
 
 function connectSocket(options: ConnectOptions): Promise<net.Socket> {
@@ -92,7 +95,7 @@ export class Connection {
   tls: TlsInfo | null;
   #socket: net.Socket;
   readonly #timeoutMs: number;
-  readonly #trace: Trace | undefined;
+  readonly #observers: Pick<ConnectOptions, "trace" | "count">;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
   #failure: ClientError | null = null;
@@ -102,10 +105,10 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #drained: (() => void) | null = null;
 
-  constructor(socket: net.Socket, timeoutMs: number, tls: TlsInfo | null, trace?: Trace) {
-    this.#trace = trace;
+  constructor(socket: net.Socket, options: ConnectOptions, tls: TlsInfo | null) {
+    this.#observers = options;
     this.#socket = socket;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs;
     this.tls = tls;
     this.#listen();
   }
@@ -128,8 +131,9 @@ export class Connection {
    * sees instead of a secret.
    */
   exchange(bytes: Uint8Array | string | null, wanted: number, shown?: string): Promise<Reply[]> {
-    if (this.#trace !== undefined && typeof bytes === "string") {
-      for (const line of (shown ?? bytes).trimEnd().split("\r\n")) this.#trace(">>>", line);
+    const { trace } = this.#observers;
+    if (trace !== undefined && typeof bytes === "string") {
+      for (const line of (shown ?? bytes).trimEnd().split("\r\n")) trace(">>>", line);
     }
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
@@ -196,6 +200,7 @@ export class Connection {
 
   #write(bytes: Uint8Array | string): boolean {
     this.#writing++;
+    this.#observers.count?.("wrote", bytes.length);
     // Without the copy that socket.write makes of a Uint8Array that is no Buffer.
     const data = typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#socket.write(data as Uint8Array, () => {
@@ -205,13 +210,15 @@ export class Connection {
   }
 
   #read(bytes: Uint8Array): void {
+    this.#observers.count?.("read", bytes.length);
     const group = this.#group;
     const replies = group?.replies ?? [];
     const before = replies.length;
     const error = this.#replies.push(bytes, replies);
-    if (this.#trace !== undefined) {
+    const { trace } = this.#observers;
+    if (trace !== undefined) {
       for (const reply of replies.slice(before)) {
-        for (const line of reply.lines) this.#trace("<<<", `${reply.code} ${line}`);
+        for (const line of reply.lines) trace("<<<", `${reply.code} ${line}`);
       }
     }
     if (group === null) return this.#unasked(replies);

@@ -1,0 +1,25 @@
+/** Who wants to know more than the log tells: trace and debug lines cost nothing unless they are asked for. Knows no subsystem. */
+
+import type { Report, Trace } from "./types.ts";
+
+/** What code needs to write trace and debug lines; every isolate is one. Ask before a text is built. */
+export interface Observer {
+  readonly report: Report;
+  /** Are lines of this subsystem wanted? */
+  traces(trace: Trace): boolean;
+  /** Are debug lines wanted? */
+  readonly verbose: boolean;
+}
+
+/** Wants nothing. */
+export const NO_OBSERVER: Observer = { report: () => {}, traces: () => false, verbose: false };
+
+/** Writes `trace: text`. To be called when `observer.traces(trace)` is true. */
+export function tell(observer: Observer, trace: Trace, text: string): void {
+  observer.report({ type: "trace", trace, text: `${trace}: ${text}` });
+}
+
+/** Writes a debug line. To be called when `observer.verbose` is true. */
+export function debug(observer: Observer, text: string): void {
+  observer.report({ type: "log", level: "debug", text });
+}

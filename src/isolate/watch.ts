@@ -1,0 +1,42 @@
+/** Trace lines about what leaves an isolate through its doors: `imsg` tells of each message, `mproc` of each post. Sees types, no content. */
+
+import { type Observer, tell } from "../events/mod.ts";
+import type { DoorName, Role } from "./doors.ts";
+
+/** Who speaks, and at which door. */
+export interface Doorway {
+  readonly role: Role;
+  readonly index: number;
+  readonly name: DoorName;
+  /** Index of the isolate on the other side, where there may be several. */
+  readonly peer: number;
+}
+
+/**
+ * What a channel's `watch` is to be under the traces that are wanted now; null for none of these. Doors of events have none: their lines
+ * would tell of themselves for ever.
+ */
+export function watchDoor(observer: Observer, doorway: Doorway): ((batch: readonly unknown[]) => void) | null {
+  const messages = observer.traces("imsg"), posts = observer.traces("mproc");
+  if ((!messages && !posts) || isEventDoor(doorway.name)) return null;
+  const way = `${nameOf(doorway.role, doorway.index)} -> ${nameOf(otherSide(doorway), doorway.peer)}`;
+  return (batch) => {
+    if (posts) tell(observer, "mproc", `${way}: ${batch.length} message${batch.length === 1 ? "" : "s"} in one post`);
+    if (!messages) return;
+    for (const message of batch) tell(observer, "imsg", `${way}: ${(message as { readonly type: string }).type}`);
+  };
+}
+
+function isEventDoor(name: DoorName): boolean {
+  return name.endsWith("-control");
+}
+
+function otherSide({ role, name }: Doorway): Role {
+  const [from, to] = name.split("-") as [Role, Role];
+  return from === role ? to : from;
+}
+
+/** Of smtp there may be several. */
+function nameOf(role: Role, index: number): string {
+  return role === "smtp" ? `smtp-${index}` : role;
+}
