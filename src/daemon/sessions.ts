@@ -8,7 +8,7 @@ const USUAL_DESCRIPTORS = 1024;
 /** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
 const RESERVED_DESCRIPTORS = 5;
 /** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
-const PACKED = 32;
+const PACKED = 64;
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 const PAUSED = "421 4.3.2 Service paused, try again later\r\n";
 const NO_ISOLATE = "421 4.3.0 Service restarting, try again later\r\n";
