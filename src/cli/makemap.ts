@@ -1,7 +1,7 @@
-/** makemap(8): builds a map file from text, or shows what is in one. Maps are constant databases, see cdb.ts. */
+/** makemap(8): builds a map file from text, or shows what is in one. What it writes are constant databases, see writeCdb(). */
 
 import type { Environment } from "../config/mod.ts";
-import { CdbReader, type CdbRecord, writeCdb } from "./cdb.ts";
+import { type DbRecord, openDb, writeCdb } from "../tables/mod.ts";
 import { getopt } from "./getopt.ts";
 import { type MapEntry, type MapType, parseMapSource } from "./map-source.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
@@ -65,7 +65,7 @@ async function build({ type, source, output }: Job, terminal: Terminal): Promise
 }
 
 /** Keys and values are stored with the NUL that ends them in C, as other programs expect. */
-function toRecord({ key, value }: MapEntry): CdbRecord {
+function toRecord({ key, value }: MapEntry): DbRecord {
   const encoder = new TextEncoder();
   return { key: encoder.encode(key + "\0"), value: encoder.encode(value + "\0") };
 }
@@ -73,7 +73,7 @@ function toRecord({ key, value }: MapEntry): CdbRecord {
 function dump(path: string, terminal: Terminal): void {
   const decoder = new TextDecoder();
   const text = (octets: Uint8Array) => decoder.decode(octets).replace(/\0$/, "");
-  for (const { key, value } of new CdbReader(readSource(path).bytes).records()) {
+  for (const { key, value } of openDb(readSource(path).bytes).records()) {
     terminal.out(`${text(key)}\t${text(value)}\n`);
   }
 }

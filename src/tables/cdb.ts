@@ -3,10 +3,7 @@
  * behind the records, each slot a hash and a place. Pure: octets in, octets out.
  */
 
-export interface CdbRecord {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-}
+import { DbDamaged, type DbFile, type DbRecord, sameOctets } from "./dbfile.ts";
 
 /** Tables, and octets of the header that says where they are. */
 const TABLES = 256, HEADER = TABLES * 8;
@@ -20,7 +17,7 @@ function hashOf(key: Uint8Array): number {
 }
 
 /** The file of these records, in order. Throws RangeError when it would be larger than 4 GiB. */
-export function writeCdb(records: readonly CdbRecord[]): Uint8Array<ArrayBuffer> {
+export function writeCdb(records: readonly DbRecord[]): Uint8Array<ArrayBuffer> {
   const slots: { hash: number; at: number }[][] = Array.from({ length: TABLES }, () => []);
   let size = HEADER;
   for (const { key, value } of records) {
@@ -56,25 +53,30 @@ export function writeCdb(records: readonly CdbRecord[]): Uint8Array<ArrayBuffer>
   return file;
 }
 
-/** A file that is no constant database, or a damaged one. */
-export class CdbDamaged extends Error {
-  constructor() {
-    super("not a constant database, or a damaged one");
+/** Is this laid out as a constant database? It has no magic number: the header must name places behind itself and within the file. */
+export function looksLikeCdb(file: Uint8Array): boolean {
+  if (file.length < HEADER) return false;
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  for (let table = 0; table < TABLES; table++) {
+    const at = view.getUint32(table * 8, true), length = view.getUint32(table * 8 + 4, true);
+    // Some writers leave the place of an empty table at zero.
+    if ((at < HEADER && (at !== 0 || length !== 0)) || at + length * 8 > file.length) return false;
   }
+  return true;
 }
 
 /** Reads a constant database. Every place is checked: the file may be anything. */
-export class CdbReader {
+export class CdbReader implements DbFile {
   readonly #file: Uint8Array;
   readonly #view: DataView;
 
   constructor(file: Uint8Array) {
     this.#file = file;
     this.#view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-    if (file.length < HEADER) throw new CdbDamaged();
+    if (!looksLikeCdb(file)) throw damaged();
   }
 
-  /** The value of `key`, null when there is none. Throws CdbDamaged. */
+  /** The value of `key`, null when there is none. Throws DbDamaged. */
   get(key: Uint8Array): Uint8Array | null {
     const hash = hashOf(key);
     const table = this.#uint32((hash % TABLES) * 8);
@@ -91,9 +93,12 @@ export class CdbReader {
   }
 
   /** All records in the order they were written. */
-  *records(): Generator<CdbRecord> {
+  *records(): Generator<DbRecord> {
     let end = this.#file.length;
-    for (let table = 0; table < TABLES; table++) end = Math.min(end, this.#uint32(table * 8));
+    for (let table = 0; table < TABLES; table++) {
+      const at = this.#uint32(table * 8);
+      if (at !== 0) end = Math.min(end, at);
+    }
     for (let at = HEADER; at < end;) {
       const record = this.#record(at);
       yield record;
@@ -101,20 +106,20 @@ export class CdbReader {
     }
   }
 
-  #record(at: number): CdbRecord {
+  #record(at: number): DbRecord {
     const start = at + 8;
     const middle = start + this.#uint32(at);
     const end = middle + this.#uint32(at + 4);
-    if (end > this.#file.length) throw new CdbDamaged();
+    if (end > this.#file.length) throw damaged();
     return { key: this.#file.subarray(start, middle), value: this.#file.subarray(middle, end) };
   }
 
   #uint32(at: number): number {
-    if (at + 4 > this.#file.length) throw new CdbDamaged();
+    if (at + 4 > this.#file.length) throw damaged();
     return this.#view.getUint32(at, true);
   }
 }
 
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
+function damaged(): DbDamaged {
+  return new DbDamaged("not a constant database, or a damaged one");
 }
