@@ -43,7 +43,7 @@ export class Attempts {
     this.#settings = settings;
     this.#accounts = accounts;
     this.#clock = clock;
-    this.#maildir = new MaildirWriter({ actAs, hostname: serverName, now: clock.now, random });
+    this.#maildir = new MaildirWriter({ actAs, hostname: serverName });
     this.#mbox = new MboxWriter({ actAs, root, clock, timeZone, random });
     this.#commands = new CommandRunner({ root, clock });
   }
@@ -99,7 +99,7 @@ export class Attempts {
       case "refused":
         return plan.end;
       case "maildir":
-        await this.#maildir.deliver(identity, { ...plan, spam }, message);
+        await this.#maildir.deliver(identity, { ...plan, spam, envelope }, message);
         return DELIVERED;
       case "mbox":
       case "file":

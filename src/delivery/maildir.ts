@@ -4,6 +4,7 @@
  * journal commit of the file system. Renames into one folder that are ready together share its sync.
  */
 
+import type { EnvelopeId } from "../envelope/mod.ts";
 import type { ActAs, Identity } from "./identity.ts";
 import type { Delivered } from "./source.ts";
 import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
@@ -15,15 +16,14 @@ export interface MaildirTarget {
   readonly extension: string;
   /** The message is marked as spam. */
   readonly spam: boolean;
+  /** Whose delivery this is. The file's name follows from it, so that one repeated after a crash replaces itself. */
+  readonly envelope: { readonly id: EnvelopeId; readonly createdAt: number };
 }
 
 export interface MaildirOptions {
   readonly actAs: ActAs;
   /** Name of this host, for file names. */
   readonly hostname: string;
-  readonly now: () => number;
-  /** 1 … 2³²−1. */
-  readonly random: () => number;
 }
 
 /** Folders that are known to be there; forgotten all at once when there are more. */
@@ -54,7 +54,7 @@ export class MaildirWriter {
   /** Resolves when the message is in new/ for good. Rejects with a DeliveryError; then nothing but perhaps a file in tmp/ is left. */
   async deliver(who: Identity, target: MaildirTarget, message: Delivered): Promise<void> {
     const { actAs } = this.#options;
-    const name = this.#name();
+    const name = this.#name(target);
     let folder = "";
     let file: Deno.FsFile | null = null;
     try {
@@ -76,9 +76,8 @@ export class MaildirWriter {
     await this.#move(who, folder, name);
   }
 
-  #name(): string {
-    const { now, random } = this.#options;
-    return `${Math.floor(now() / 1000)}.${random().toString(16).padStart(8, "0")}.${this.#host}`;
+  #name({ envelope }: MaildirTarget): string {
+    return `${Math.floor(envelope.createdAt / 1000)}.${envelope.id}.${this.#host}`;
   }
 
   /** The Maildir to use: `.Junk` for spam, else the sub-address' one if it is there, else the main one. */
@@ -108,9 +107,13 @@ export class MaildirWriter {
     try {
       file = open();
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      this.#known.clear();
-      this.#folder(who, target);
+      if (error instanceof Deno.errors.NotFound) {
+        this.#known.clear();
+        this.#folder(who, target);
+      } else if (error instanceof Deno.errors.AlreadyExists) {
+        // Left by an attempt that a crash cut short.
+        Deno.removeSync(`${folder}/tmp/${name}`);
+      } else throw error;
       file = open();
     }
     try {
