@@ -113,19 +113,17 @@ class MatchParser {
         return;
       case "helo":
         this.#rule.helo = this.#test(option, LIST, criterion);
-        break;
+        return;
       case "auth":
         this.#rule.auth = { negated: criterion.negated, test: this.#optionalTest(option, authKinds, criterion) };
-        break;
+        return;
       case "tls":
         this.#rule.tls = { negated: criterion.negated };
-        break;
+        return;
     }
-    this.#context.cursor.unsupported(criterion.at, `match option "${option}"`);
   }
 
   #from(criterion: Criterion): void {
-    const { cursor } = this.#context;
     if (!this.#first(criterion, "from")) return;
     const word = this.#oneOf("source of a match", FROM);
     const { negated } = criterion;
@@ -146,7 +144,7 @@ class MatchParser {
       }
       case "rdns":
         this.#rule.from = { kind: "rdns", negated, test: this.#optionalTest("from rdns", LIST, criterion) };
-        return cursor.unsupported(criterion.at, `match option "from rdns"`);
+        return;
       case "auth":
       case "mail-from":
         // Any source; the negation is of what follows only.
@@ -192,10 +190,8 @@ class MatchParser {
   /** `["regex"] table`. */
   #test(option: string, kinds: readonly StaticTable["kind"][], criterion: Criterion): TableTest | null {
     const { cursor, draft } = this.#context;
-    const { at } = cursor.peek();
     const regex = cursor.acceptKeyword("regex");
     const table = parseTable(cursor, draft, { option, kinds: regex ? LIST : kinds });
-    if (regex) cursor.unsupported(at, `match option "${option} regex"`);
     return table === null ? null : { negated: criterion.negated, regex, table };
   }
 

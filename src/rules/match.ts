@@ -113,10 +113,8 @@ function compileTest(
   tables: TableSource,
   key: (subject: Subject) => string,
 ): Criterion {
-  // The check of the configuration refuses these. An error keeps mail waiting, a miss would turn it away.
-  if (test.regex) return () => new LookupError("Regular expressions are not supported yet");
   const table = tables.get(test.table);
-  return negatable(test.negated, (subject) => table.check(service, key(subject)));
+  return negatable(test.negated, (subject) => table.check(test.regex ? "regex" : service, key(subject)));
 }
 
 function compileFrom(from: RuleFrom, tables: TableSource): Criterion | null {
@@ -159,10 +157,10 @@ function compileAuth(auth: NonNullable<Rule["auth"]>, tables: TableSource): Crit
   const { test } = auth;
   const negated = auth.negated || (test?.negated ?? false);
   if (test === null) return negatable(negated, ({ origin }) => origin.authenticated);
-  if (test.regex) return compileTest(test, "string", tables, ({ origin }) => origin.username);
   const table = tables.get(test.table);
   return negatable(negated, ({ origin }) => {
     if (!origin.authenticated) return false;
-    return table.check(origin.username.includes("@") ? "mailaddr" : "string", origin.username);
+    const service = test.regex ? "regex" : origin.username.includes("@") ? "mailaddr" : "string";
+    return table.check(service, origin.username);
   });
 }

@@ -8,6 +8,7 @@ export * from "./facts.ts";
 export * from "./mailaddr.ts";
 export * from "./netaddr.ts";
 export * from "./opendb.ts";
+export * from "./regex.ts";
 export * from "./set.ts";
 export * from "./table.ts";
 export * from "./targets.ts";

@@ -4,15 +4,16 @@ import { LANGUAGE_LIMITS, type StaticTable, tableKey } from "../config/mod.ts";
 import { DomainMatcher } from "./domain.ts";
 import { MailboxMatcher } from "./mailaddr.ts";
 import { NetworkMatcher } from "./netaddr.ts";
+import { RegexMatcher } from "./regex.ts";
 import { LookupError } from "./error.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 
 /** How the keys of a table are compared with the key that is asked for. */
-export type Service = "string" | "domain" | "netaddr" | "mailaddr";
+export type Service = "string" | "domain" | "netaddr" | "mailaddr" | "regex";
 
 interface Matcher {
   add(entry: string): void;
-  matches(key: string): boolean;
+  matches(key: string): boolean | LookupError;
 }
 
 const TOO_LONG = new LookupError("The key is longer than a key may be");
@@ -109,6 +110,8 @@ export class Table {
       ? new DomainMatcher()
       : service === "netaddr"
       ? new NetworkMatcher()
+      : service === "regex"
+      ? new RegexMatcher()
       : new MailboxMatcher(this.#delimiter);
     for (const key of this.#keys) matcher.add(key);
     this.#matchers.set(service, matcher);

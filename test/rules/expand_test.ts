@@ -7,6 +7,7 @@ import {
   CLIENT,
   forAny,
   fromAny,
+  list,
   local,
   mailbox,
   map,
@@ -265,8 +266,9 @@ const refused: Row[] = [
   },
   {
     because: "a rule cannot be decided",
-    scene: { ...plain, rules: [rule({ mailFrom: { table: "x", negated: false, regex: true } })] },
+    scene: { ...plain, rules: [rule({ helo: test("x") })], tables: [list("x", "a")] },
     rcpt: "bob@localhost",
+    origin: { ...CLIENT, helo: "x".repeat(1024) },
     want: "451 4.3.0 Temporary failure: <bob@localhost>",
   },
   {
