@@ -48,6 +48,16 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
     line: "00112233aabbccdd smtp tls ciphers=TLSv1.3:TLS_AES_256_GCM_SHA384:256",
   },
   {
+    name: "the client showed a certificate that leads to a trusted authority",
+    event: { type: "smtp-cert-check", session, result: "verified", fingerprint: "SHA256:00ff" },
+    line: '00112233aabbccdd smtp cert-check result="verified" fingerprint="SHA256:00ff"',
+  },
+  {
+    name: "the client showed a certificate that nobody asked for",
+    event: { type: "smtp-cert-check", session, result: "unchecked", fingerprint: "SHA256:00ff" },
+    line: '00112233aabbccdd smtp cert-check result="unchecked" fingerprint="SHA256:00ff"',
+  },
+  {
     name: "a message is accepted",
     event: { type: "smtp-message", session, message: "7b23f1c8", bytes: 2048, rcpts: 2, proto: "ESMTP" },
     line: "00112233aabbccdd smtp message msgid=7b23f1c8 size=2048 nrcpt=2 proto=ESMTP",

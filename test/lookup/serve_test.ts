@@ -1,7 +1,7 @@
 /** The lookup isolate at its doors, with a fake house around it. */
 
 import assert from "node:assert/strict";
-import type { Event } from "../../src/events/mod.ts";
+import type { Event, Trace } from "../../src/events/mod.ts";
 import type { Channel, ControlToLookup, FromLookup, Isolate, LookupSettings } from "../../src/isolate/mod.ts";
 import type { LookupToControl, ToLookup } from "../../src/isolate/mod.ts";
 import { type ClientNamer, type LookupParts, serveLookup, SystemAccounts } from "../../src/lookup/mod.ts";
@@ -46,7 +46,16 @@ function pair<Answer, Ask>() {
   return { answers, served };
 }
 
-function house(parts: { namer?: ClientNamer; readTable?: ReadTable; passwd?: () => string } = {}) {
+interface HouseParts {
+  namer?: ClientNamer;
+  readTable?: ReadTable;
+  passwd?: () => string;
+  traces?: readonly Trace[];
+  tables?: LookupSettings["tables"];
+}
+
+function house(parts: HouseParts = {}) {
+  const { traces = ["expand"] } = parts;
   const events: Event[] = [];
   const questions = pair<FromLookup, ToLookup>();
   const orders = pair<LookupToControl, ControlToLookup>();
@@ -54,7 +63,7 @@ function house(parts: { namer?: ClientNamer; readTable?: ReadTable; passwd?: () 
   const isolate: Isolate<"lookup"> = {
     role: "lookup",
     index: 0,
-    settings: SETTINGS,
+    settings: { ...SETTINGS, tables: { ...SETTINGS.tables, ...parts.tables } },
     report: (event) => void events.push(event),
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
@@ -63,7 +72,7 @@ function house(parts: { namer?: ClientNamer; readTable?: ReadTable; passwd?: () 
       if (name === "control-lookup") welcome(orders.served as never, 0);
     },
     tell: () => {},
-    traces: (trace) => trace === "expand",
+    traces: (trace) => traces.includes(trace),
     verbose: false,
     onsession: () => {},
     onanswer: () => {},
@@ -269,4 +278,28 @@ Deno.test("serveLookup() keeps a table whose file cannot be read, and says why",
   assert.deepEqual(logged(events, "info"), ['info: Failed to update table "al": /etc/aliases:3 invalid map entry']);
   const [answer] = ask(expansion("team@x"));
   assert.ok(answer?.type === "expanded" && answer.result.ok);
+});
+
+const traced = (events: readonly Event[]) => events.flatMap((event) => event.type === "trace" ? [event.text] : []);
+
+Deno.test("serveLookup() traces questions, rules and tables, but no secret of a smarthost's URL", () => {
+  const { ask, events } = house({
+    traces: ["lookup", "rules", "tables"],
+    tables: { hosts: list("hosts", "smtps://user:p@ss@a.example.net") },
+  });
+  ask({ type: "account", call: 1, action: "virtual", user: "joe" });
+  ask({ type: "account", call: 2, action: "a", user: "nobody-here" });
+  ask({ type: "smarthost", call: 3, action: "smart", domain: "example.com" });
+  ask({ type: "smarthost", call: 4, action: "routed", domain: "elsewhere.example" });
+  ask({ type: "client-name", call: 5, address: "local" });
+  assert.deepEqual(traced(events), [
+    'tables: base: lookup "joe" -> found',
+    'lookup: account "joe" of action "virtual": uid 2000, home /home/virtual/joe',
+    'lookup: account "nobody-here" of action "a": Permanent failure in user lookup',
+    "tables: hosts: fetch -> found",
+    'lookup: smarthost of action "smart" for example.com: smtps://********@a.example.net',
+    'tables: routes: lookup "elsewhere.example" -> not found',
+    'lookup: smarthost of action "routed" for elsewhere.example: none',
+    "lookup: name of local: mail.example.org, forward-confirmed: pass",
+  ]);
 });

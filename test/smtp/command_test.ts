@@ -41,6 +41,20 @@ for (const { line, verb, argument, because } of rows) {
   });
 }
 
+const secrets: readonly { line: string; shown: string; because: string }[] = [
+  { line: "AUTH PLAIN AHUAcA==", shown: "AUTH PLAIN ********", because: "an initial response" },
+  { line: "auth plain  AHUAcA== x", shown: "auth plain  ********", because: "whatever follows, in any case" },
+  { line: "AUTH\tPLAIN\tAHUAcA==", shown: "AUTH\tPLAIN\t********", because: "though it is no command at all" },
+  { line: " AUTH PLAIN AHUAcA==", shown: " AUTH PLAIN ********", because: "nor is one with a blank in front" },
+  { line: "AUTH LOGIN", shown: "AUTH LOGIN", because: "a mechanism is no secret" },
+  { line: "NOOP AUTH PLAIN x", shown: "NOOP AUTH PLAIN x", because: "other commands have none" },
+];
+for (const { line, shown, because } of secrets) {
+  Deno.test(`parseCommand(${JSON.stringify(line)}) shows the log ${JSON.stringify(shown)}: ${because}`, () => {
+    assert.equal(parseCommand(bytesOf(line), 0, line.length).line, shown);
+  });
+}
+
 Deno.test("parseCommand() shows what is not ASCII as UTF-8, bad sequences replaced", () => {
   const bytes = new TextEncoder().encode("NOOP j\u00f6rg");
   assert.equal(parseCommand(bytes, 0, bytes.length).line, "NOOP j\u00f6rg");

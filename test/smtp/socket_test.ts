@@ -1,6 +1,7 @@
 /** The service over real loopback sockets: adopted descriptors, STARTTLS, smtps, SNI, client certificates, clients that behave badly. */
 
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
@@ -283,6 +284,11 @@ for (const { show, welcome, because } of clients) {
       client.say(".\r\n");
       await client.hears(/^250 /);
       assert.match(server.stored[0]!, /:256:YES\)\n/);
+      const { fingerprint256 } = new X509Certificate(certificate(`${show}.pem`));
+      const fingerprint = `SHA256:${fingerprint256.replaceAll(":", "").toLowerCase()}`;
+      const told = server.events.find(({ type }) => type === "smtp-cert-check");
+      const { session } = told as { session: string };
+      assert.deepEqual(told, { type: "smtp-cert-check", session, result: "verified", fingerprint });
       client.socket.destroy();
     } else assert.equal(await client.closed(), "", "nothing is said to it");
     await server.ended;
