@@ -18,11 +18,13 @@ become() {
     smtpd)
       # How it starts itself again to go into the background.
       export SMTPD_SCRIPT="$root/scripts/smtpd"
-      # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands. ffi: whose the other end of
+      # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands, table programs. ffi: whose the other end of
       # the control socket is. The isolates get these apart, each its own.
-      set -- --allow-read --allow-write --allow-net --allow-run --allow-ffi \
+      # Small nurseries: every isolate has its own, and what lives short dies in the processor's cache.
+      set -- --v8-flags=--max-semi-space-size=4 \
+        --allow-read --allow-write --allow-net --allow-run --allow-ffi \
         --allow-sys=uid,gid,hostname,networkInterfaces,cpus \
-        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT "$@"
+        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT "$@"
       ;;
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.
