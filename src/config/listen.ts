@@ -28,6 +28,11 @@ export function parseListen(context: Context, at: SourceLine): void {
   if (!cursor.failed) draft.listen.push(spec);
 }
 
+/** The local socket's listener when the config has no `listen on socket`: it is always there (smtpd.conf(5)). */
+export function implicitSocket(): ListenSpec {
+  return emptySpec({ file: "(built in)", line: 0 }, "socket", true);
+}
+
 function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
   return {
     at,

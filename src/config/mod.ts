@@ -14,3 +14,4 @@ export {
 } from "./tablefile.ts";
 export * from "./types.ts";
 export { parseDelay, parseSize } from "./values.ts";
+export { implicitSocket } from "./listen.ts";

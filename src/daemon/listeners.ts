@@ -3,7 +3,7 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { networkInterfaces } from "node:os";
-import type { Config, ListenSpec } from "../config/mod.ts";
+import { type Config, implicitSocket, type ListenSpec } from "../config/mod.ts";
 import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
@@ -65,7 +65,7 @@ export async function resolveListeners(
       maskSource: spec.maskSource,
       noDsn: spec.noDsn,
     });
-  const socket = config.listen.find((spec) => spec.socket) ?? IMPLICIT_SOCKET;
+  const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
   for (const spec of config.listen) {
     if (spec.socket) continue;
@@ -73,30 +73,6 @@ export async function resolveListeners(
   }
   return listeners;
 }
-
-const IMPLICIT_SOCKET: ListenSpec = {
-  at: { file: "(built in)", line: 0 },
-  on: "socket",
-  socket: true,
-  family: null,
-  port: 0,
-  tls: "none",
-  verify: false,
-  pki: [],
-  ca: null,
-  ciphers: null,
-  protocols: null,
-  auth: null,
-  hostname: null,
-  hostnames: null,
-  tag: "",
-  filter: null,
-  maskSource: false,
-  receivedAuth: false,
-  noDsn: false,
-  proxyV2: false,
-  senders: null,
-};
 
 /** Binds one address or socket path. `accept` gets every connection, paused. Throws Fatal when it cannot be bound. */
 export async function openServer(
