@@ -15,6 +15,8 @@ import {
   Supervisor,
   type ToMain,
 } from "../isolate/mod.ts";
+import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
+import { Clerk } from "./clerk.ts";
 import { Fatal } from "./fatal.ts";
 import { checkProtocols, loadCertificates, reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
@@ -54,6 +56,11 @@ class Daemon {
   readonly #files: string[] = [];
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
+  /** Answers lookup. */
+  readonly #clerk = new Clerk(
+    Deno.uid() === 0 ? actAsRoot() : actAsSelf,
+    (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
+  );
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
@@ -151,6 +158,7 @@ class Daemon {
 
   #hear(role: Role, index: number, message: ToMain): void {
     if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.count);
+    if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
     if (role !== "control") return;
     if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }
     if (message.type === "request") this.#answer(message.call, message.request);
@@ -172,6 +180,7 @@ class Daemon {
 
   #mourn(role: Role, index: number, reason: string, delayMs: number): void {
     if (role === "smtp") this.#desk.lost(index);
+    if (role === "lookup") this.#clerk.forget();
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
   }
 

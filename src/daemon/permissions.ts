@@ -5,7 +5,7 @@
 
 import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
-import { deliveryNeeds, expansionTargets, libcPath } from "../delivery/mod.ts";
+import { deliveryNeeds, libcPath } from "../delivery/mod.ts";
 
 type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };
 
@@ -20,8 +20,8 @@ const TABLE: Table = {
   scheduler: () => ({}),
   /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */
   relay: () => ({ net: true }),
-  /** As far as the local actions of the config ask for it. */
-  delivery: (settings, all) => deliveryGrants(settings, all.lookup),
+  /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */
+  delivery: (settings) => deliveryGrants(settings),
   /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */
   control: (settings) => settings.admin === null ? {} : { net: [hostPort(settings.admin)] },
 };
@@ -45,8 +45,8 @@ export function describeGrants(grants: Readonly<Record<Role, Grants>>): string[]
   });
 }
 
-function deliveryGrants(settings: Settings["delivery"], lookup: Settings["lookup"]): Grants {
-  const needs = deliveryNeeds(settings, expansionTargets(lookup.actions, lookup.tables));
+function deliveryGrants(settings: Settings["delivery"]): Grants {
+  const needs = deliveryNeeds(settings);
   // As root it acts as the recipient: setfsuid(2) and its kin are calls of the C library.
   return { ...needs, ffi: needs.ffi ? [libcPath()] : [] };
 }

@@ -1,6 +1,6 @@
 /** Front door of the delivery folder: local delivery to Maildirs, mailboxes, LMTP servers and commands. */
 export { expandFormat, expandPath, type FormatValues } from "./format.ts";
-export { libcPath } from "./identity.ts";
-export { type DeliveryNeeds, deliveryNeeds, type ExpansionTargets, expansionTargets } from "./permissions.ts";
+export { type ActAs, actAsRoot, actAsSelf, libcPath } from "./identity.ts";
+export { type DeliveryNeeds, deliveryNeeds } from "./permissions.ts";
 export { serveDelivery } from "./service.ts";
 export type { DeliveryTools } from "./attempt.ts";

@@ -320,6 +320,8 @@ export type FromMain<Settings = unknown> =
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
   /** control only: main's answer to a request. */
   | MainAnswer
+  /** lookup only: what main knows of what it was asked, in no order. */
+  | { readonly type: "told"; readonly answers: readonly HouseAnswer[] }
   /** Finish what can be finished and say `stopped`. */
   | { readonly type: "stop" };
 
@@ -331,6 +333,8 @@ export type ToMain =
   | { readonly type: "stopped" }
   /** control only: what smtpctl asked of main. */
   | { readonly type: "request"; readonly call: number; readonly request: MainRequest }
+  /** lookup only: what only main may find out. Answered by `told`. */
+  | { readonly type: "ask"; readonly questions: readonly HouseQuestion[] }
   /** control only, when main logs to syslog: finished lines. */
   | {
     readonly type: "syslog";
@@ -347,3 +351,22 @@ export interface MainAnswer {
   readonly call: number;
   readonly changed: boolean;
 }
+
+/** What lookup asks of main, which has the rights of the user, and the C library. */
+export type HouseQuestion =
+  /** The user's `.forward`; with a suffix, as in `+tag`, the file `.forward+tag` before it. */
+  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string }
+  /** getpwnam(3): accounts of whatever the name service knows. */
+  | { readonly type: "account"; readonly call: number; readonly name: string };
+export type HouseAnswer =
+  | { readonly type: "forward"; readonly call: number; readonly result: Forward }
+  | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } };
+
+/** What was found in a home; `refused` says why nothing of the file is used. */
+export type Forward =
+  | { readonly kind: "none" }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "refused"; readonly temporary: boolean; readonly reason: string };
+
+/** A `.forward` is smaller than this, in bytes. */
+export const FORWARD_LIMIT = 4096;

@@ -1,7 +1,7 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, reports events. */
 
 import { type Channel, DoorChannel } from "./channel.ts";
-import type { DoorName, Doors, FromMain, Peer, Role, ToMain } from "./doors.ts";
+import type { DoorName, Doors, FromMain, HouseAnswer, Peer, Role, ToMain } from "./doors.ts";
 import type { Settings } from "./settings.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, type Observer, type Trace } from "../events/mod.ts";
@@ -26,6 +26,8 @@ export interface Isolate<R extends Role> extends Observer {
   onsession: (descriptor: number, listener: number, peer: Peer) => void;
   /** Main's answers to control's requests. */
   onanswer: (message: { readonly call: number; readonly changed: boolean }) => void;
+  /** lookup only: main's answers to its questions. */
+  ontold?: (answers: readonly HouseAnswer[]) => void;
   /** Called once; main waits a few seconds for the promise. */
   onstop: () => Promise<void> | void;
 }
@@ -148,6 +150,8 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         return watchAll();
       case "answer":
         return isolate?.onanswer(message);
+      case "told":
+        return isolate?.ontold?.(message.answers);
       case "stop":
         Promise.resolve(isolate?.onstop()).finally(() => tell({ type: "stopped" }));
         return;

@@ -1,6 +1,7 @@
 /** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Knows no rules itself. */
 
 import type {
+  AccountResult,
   Channel,
   ControlToLookup,
   Expansion,
@@ -13,6 +14,7 @@ import { debug, tell } from "../events/mod.ts";
 import { formatMailbox, seal } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
+import { House } from "./house.ts";
 import { openMachine } from "./machine.ts";
 import { LookupWorld, type Machine } from "./world.ts";
 
@@ -54,7 +56,8 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  return { machine: openMachine(), namer: new Resolver(isolate.settings.resolver, { observer: isolate }) };
+  const machine = { ...openMachine(), house: House.of(isolate) };
+  return { machine, namer: new Resolver(isolate.settings.resolver, { observer: isolate }) };
 }
 
 function describeTables(isolate: Isolate<"lookup">): void {
@@ -96,24 +99,33 @@ class Answerer {
   /** A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. */
   answer(channel: Answers, question: ToLookup): void {
     try {
-      this.#answer(channel, question);
+      const later = this.#answer(channel, question);
+      if (later instanceof Promise) later.catch((error) => this.#fail(channel, question, error));
     } catch (error) {
-      const reason = error instanceof Error ? error.stack ?? error.message : String(error);
-      this.#isolate.report({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
-      const failure = failureOf(question);
-      if (failure !== null) channel.send(failure);
+      this.#fail(channel, question, error);
     }
   }
 
-  #answer(channel: Answers, question: ToLookup): void {
+  #fail(channel: Answers, question: ToLookup, error: unknown): void {
+    const reason = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.#isolate.report({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
+    const failure = failureOf(question);
+    if (failure !== null) channel.send(failure);
+  }
+
+  /** Answers in this turn unless somebody else must be asked. */
+  #answer(channel: Answers, question: ToLookup): void | Promise<void> {
     const { call } = question;
     switch (question.type) {
       case "expand":
-        return this.#expand(channel, question);
+        return soon(this.#world.expand(question), (result) => this.#expanded(channel, question, result));
       case "client-name":
         return this.#nameClient(channel, call, question.address);
       case "account":
-        return this.#account(channel, question);
+        return soon(
+          this.#world.account(question.action, question.user),
+          (result) => this.#account(channel, question, result),
+        );
       case "smarthost":
         return this.#smarthost(channel, question);
       default:
@@ -121,8 +133,11 @@ class Answerer {
     }
   }
 
-  #account(channel: Answers, { call, action, user }: Extract<ToLookup, { type: "account" }>): void {
-    const result = this.#world.account(action, user);
+  #account(
+    channel: Answers,
+    { call, action, user }: Extract<ToLookup, { type: "account" }>,
+    result: AccountResult,
+  ): void {
     if (this.#isolate.traces("lookup")) {
       const ending = result.ok ? `uid ${result.identity.uid}, home ${result.identity.home}` : result.text;
       tell(this.#isolate, "lookup", `account "${user}" of action "${action}": ${ending}`);
@@ -140,8 +155,7 @@ class Answerer {
     channel.send({ type: "smarthost", call, url });
   }
 
-  #expand(channel: Answers, question: Extract<ToLookup, { type: "expand" }>): void {
-    const result = this.#world.expand(question);
+  #expanded(channel: Answers, question: Extract<ToLookup, { type: "expand" }>, result: Expansion): void {
     if (this.#isolate.traces("expand")) {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       tell(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
@@ -182,6 +196,11 @@ class Answerer {
     }
     channel.send({ type: "client-name", call, ...name });
   }
+}
+
+/** `use` at once when the value is there, else when it has come. */
+function soon<T>(value: T | Promise<T>, use: (value: T) => void): void | Promise<void> {
+  return value instanceof Promise ? value.then(use) : use(value);
 }
 
 function nameless(call: number): FromLookup {

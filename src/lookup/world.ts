@@ -2,9 +2,10 @@
 
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
-import type { AccountResult, Expansion, LookupSettings } from "../isolate/mod.ts";
-import { expand, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
+import type { AccountResult, Expansion, Forward, LookupSettings } from "../isolate/mod.ts";
+import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
+  Facts,
   LookupError,
   parseIncludeFile,
   parseUserInfo,
@@ -13,6 +14,7 @@ import {
   type UserInfo,
 } from "../tables/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
+import type { House } from "./house.ts";
 
 /** What the lookup isolate asks of the machine. */
 export interface Machine {
@@ -20,6 +22,8 @@ export interface Machine {
   /** Text of an include file of aliases. Throws when it cannot be read. */
   readText(path: string): string;
   readonly readTable: ReadTable;
+  /** Main, for `.forward` files and the name service. Without it there are none. */
+  readonly house?: House;
 }
 
 export class LookupWorld {
@@ -28,6 +32,8 @@ export class LookupWorld {
   readonly #rules: RuleSet;
   readonly #machine: Machine;
   readonly #expansion: ExpansionWorld;
+  /** Answers that others must be asked for. */
+  readonly #facts = new Facts();
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
   constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
@@ -42,28 +48,31 @@ export class LookupWorld {
       match: (subject) => this.#rules.match(subject),
       action: (name) => this.#actions.get(name) ?? null,
       lookup: (table, key) => this.#tables.get(table).lookup(key, true),
-      hasAccount: (action, user) => {
-        const found = this.#findUser(action, user);
-        return found instanceof LookupError ? found : found !== null;
-      },
+      account: (action, user) => this.#findUser(action, user),
+      forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
       include: (path) => this.#readInclude(path, warn),
       warn,
     };
   }
 
-  /** Who gets the mail for this recipient. */
-  expand(request: ExpansionRequest): Expansion {
-    return expand(this.#expansion, request);
+  /** Who gets the mail for this recipient; at once when nobody else must be asked. */
+  expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
+    const expander = new Expander(this.#expansion, request);
+    return this.#facts.settle(() => expander.run());
   }
 
-  /** The account that a local delivery is for, and the one that it runs as. */
-  account(actionName: string, user: string): AccountResult {
+  /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */
+  account(actionName: string, user: string): AccountResult | Promise<AccountResult> {
+    return this.#facts.settle(() => this.#account(actionName, user));
+  }
+
+  #account(actionName: string, user: string): AccountResult {
     const action = this.#actions.get(actionName);
     if (action?.kind !== "local") {
       return { ok: false, temporary: true, text: `There is no local action "${actionName}"` };
     }
     const account = this.#findUser(action, tableKey(user));
-    const identity = action.user === null ? account : this.#machine.accounts.find(action.user);
+    const identity = action.user === null ? account : this.#systemUser(action.user);
     if (account instanceof LookupError || identity instanceof LookupError) {
       return { ok: false, temporary: true, text: "Temporary failure in user lookup" };
     }
@@ -91,11 +100,29 @@ export class LookupWorld {
   /** `user` is lower-case, as all keys of lookups are. */
   #findUser(action: LocalAction, user: string): UserInfo | null | LookupError {
     if (action.userbase === null || action.userbase === BUILTIN_TABLES.accounts) {
-      return this.#machine.accounts.find(user);
+      return this.#systemUser(user);
     }
     const value = this.#tables.get(action.userbase).lookup(user);
     if (value === null || value instanceof LookupError) return value;
     return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);
+  }
+
+  /** An account of the machine: of passwd(5), or else of what the name service knows besides. */
+  #systemUser(name: string): UserInfo | null | LookupError {
+    const { accounts, house } = this.#machine;
+    const found = accounts.find(name);
+    if (found !== null || house === undefined) return found;
+    const known = house.knownAccount(name);
+    return known === undefined ? this.#facts.need(`account ${name}`, () => house.account(name)) : known;
+  }
+
+  #forward(account: UserInfo, suffix: string): Forward {
+    const { house } = this.#machine;
+    if (house === undefined) return { kind: "none" };
+    const known = house.knownForward(account, suffix);
+    if (known !== undefined) return known;
+    const key = `forward ${account.uid} ${account.gid} ${account.name}\0${account.home}\0${suffix}`;
+    return this.#facts.need(key, () => house.forward(account, suffix));
   }
 
   /** A missing include file yields nothing: the rest of the list still gets its mail. */

@@ -1,12 +1,19 @@
 /**
- * Expansion of one recipient into deliverables, through rules, aliases and virtual mappings. Pure: the world that it asks is injected, so it
- * knows no tables, files or accounts. `.forward` files are not read: a user who was found is delivered to.
+ * Expansion of one recipient into deliverables, through rules, aliases, virtual mappings and `.forward` files. Pure: the world that it asks
+ * is injected, so it knows no tables, files or accounts.
  */
 
 import { type Action, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Deliverable, Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
-import type { Expansion } from "../isolate/mod.ts";
-import { type ListTarget, LookupError, parseTargets, sortTargets, targetText } from "../tables/mod.ts";
+import type { Account, Expansion, Forward } from "../isolate/mod.ts";
+import {
+  type ListTarget,
+  LookupError,
+  parseForwardFile,
+  parseTargets,
+  sortTargets,
+  targetText,
+} from "../tables/mod.ts";
 import { aliasKeys, splitTag, virtualKeys } from "./keys.ts";
 import type { Decision, Subject } from "./match.ts";
 import { errorRefusal, type Refusal, refusals } from "./replies.ts";
@@ -28,8 +35,10 @@ export interface ExpansionWorld {
   action(name: string): Action | null;
   /** Value of a key of an alias or virtual table. */
   lookup(table: string, key: string): string | null | LookupError;
-  /** Is there such an account for this action? `user` is lower-case. */
-  hasAccount(action: LocalAction, user: string): boolean | LookupError;
+  /** The account of this name for this action, null when there is none. `user` is lower-case. */
+  account(action: LocalAction, user: string): Account | null | LookupError;
+  /** The user's `.forward`, or the one for this sub-address, "" for none. */
+  forward(account: Account, subAddress: string): Forward;
   /** Targets of an include file, in file order; none when it cannot be read. */
   include(path: string): readonly ListTarget[];
   /** For the operator's log. */
@@ -40,6 +49,8 @@ export interface ExpansionWorld {
 export const MAX_DEPTH = 10;
 /** Nodes of one expansion; more are taken for a loop that branches. OpenSMTPD has no such limit. */
 export const MAX_NODES = 10_000;
+/** Nodes from a `.forward` down to it and of it; more are refused for now. OpenSMTPD counts those of the whole expansion. */
+export const MAX_FORWARD_NODES = 100;
 /** Account that commands and files of alias tables run as. */
 export const DAEMON_USER = "_smtpd";
 
@@ -52,31 +63,38 @@ interface Node {
   readonly sameUser: boolean;
   /** Address node: what the rules chose for it. */
   action: Action | null;
+  /** User node whose account was found and whose `.forward` was looked for: what comes out of that runs as this account. */
+  account: Account | null;
 }
+
+type LocalDeliverable = Extract<Deliverable, { agent: "mda" }>;
 
 /** Who gets the mail for `request.rcpt`? Any failure of a part fails the whole. */
 export function expand(world: ExpansionWorld, request: ExpansionRequest): Expansion {
   return new Expander(world, request).run();
 }
 
-class Expander {
+/** One expansion. When a question to the world throws, `run` may be called again: it goes on with the node that it stopped at. */
+export class Expander {
   readonly #world: ExpansionWorld;
   readonly #request: ExpansionRequest;
   readonly #nodes: Node[] = [];
   readonly #seen = new Set<string>();
   readonly #targets: Deliverable[] = [];
   readonly #internal: boolean[] = [];
+  /** The node that is looked at. */
+  #at = 0;
 
   constructor(world: ExpansionWorld, request: ExpansionRequest) {
     this.#world = world;
     this.#request = request;
+    this.#insert({ type: "address", mailbox: request.rcpt }, null);
   }
 
   run(): Expansion {
-    this.#insert({ type: "address", mailbox: this.#request.rcpt }, null);
     // The list grows while it is walked: first in, first out.
-    for (let at = 0; at < this.#nodes.length; at++) {
-      const node = this.#nodes[at]!;
+    for (; this.#at < this.#nodes.length; this.#at++) {
+      const node = this.#nodes[this.#at]!;
       const refused = node.depth >= MAX_DEPTH ? this.#refuse("expansionPermanent") : this.#expandNode(node);
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
@@ -150,22 +168,72 @@ class Expander {
       if (found > 0) return null;
     }
     const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
-    const known = this.#world.hasAccount(action, user);
-    if (known instanceof LookupError) return this.#fail(known, "Accounts", "temporary");
-    if (!known) return this.#refuse("unknownUser");
-    if (action.method.type === "forward-only") return this.#refuse("expansionTemporary");
-    if (action.method.type === "expand-only") return this.#refuse("expansionPermanent");
-    this.#submit({ agent: "mda", action: action.name, dest: destOf(node), user, subAddress, exec: "" }, node);
+    const account = this.#world.account(action, user);
+    if (account instanceof LookupError) return this.#fail(account, "Accounts", "temporary");
+    if (account === null) return this.#refuse("unknownUser");
+    const mailbox: LocalDeliverable = {
+      agent: "mda",
+      action: action.name,
+      dest: destOf(node),
+      user,
+      subAddress,
+      exec: "",
+    };
+    // In his own `.forward` a user's name is his mailbox; and who is delivered to as somebody else has no `.forward` here.
+    const home = !(node.sameUser && node.parent?.account) && (action.user === null || action.user === user);
+    const forward: Forward = home ? this.#world.forward(account, subAddress) : { kind: "none" };
+    if (forward.kind === "refused") {
+      const why = forward.temporary ? "expansionTemporary" : "expansionPermanent";
+      return this.#failForward(user, forward.reason, why);
+    }
+    if (home) node.account = account;
+    if (forward.kind === "text") {
+      const added = this.#insertForward(forward.text, node);
+      if (typeof added === "string") return this.#failForward(user, added, "expansionTemporary");
+      if (added > 0) return null;
+    }
+    return this.#submitMailbox(mailbox, action, node);
+  }
+
+  #failForward(user: string, reason: string, why: "expansionTemporary" | "expansionPermanent"): Refusal {
+    this.#world.warn(`.forward of user "${user}": ${reason}`);
+    return this.#refuse(why);
+  }
+
+  /** How many nodes came of the file, or why it is not used. */
+  #insertForward(text: string, node: Node): number | string {
+    const targets = parseForwardFile(text);
+    if (targets === null) return "parse error";
+    const before = this.#nodes.length;
+    for (const target of targets) this.#insert(target, node);
+    const added = this.#nodes.length - before;
+    return added + node.depth + 1 > MAX_FORWARD_NODES ? "too many recipients" : added;
+  }
+
+  /** The method of the action takes it, if it delivers anything. */
+  #submitMailbox(mailbox: LocalDeliverable, action: LocalAction, node: Node): Refusal | null {
+    const { type } = action.method;
+    // A user in his own `.forward` wants a mailbox that the action does not have; that file is what is wrong.
+    if (type === "forward-only") return this.#refuse("expansionTemporary");
+    if (type === "expand-only") return this.#refuse("expansionPermanent");
+    this.#submit(mailbox, node);
     return null;
   }
 
   #submitCommand(node: Node, target: Extract<ListTarget, { type: "file" | "pipe" }>): Refusal | null {
     const action = this.#localAction(node);
+    const account = node.parent?.account ?? null;
+    if (account?.uid === 0) {
+      this.#world.warn(`.forward of user "${account.name}": a ${target.type} may not run with the privileges of root`);
+      return this.#refuse("temporary");
+    }
     if (action.method.type === "forward-only") return this.#refuse("temporary");
-    if (target.type === "pipe") this.#world.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
+    if (target.type === "pipe" && account === null) {
+      this.#world.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
+    }
     const exec = target.type === "pipe" ? target.command : `>${target.path}`;
-    const dest = destOf(node);
-    this.#submit({ agent: "mda", action: action.name, dest, user: DAEMON_USER, subAddress: "", exec }, node);
+    const user = account === null ? DAEMON_USER : tableKey(account.name);
+    this.#submit({ agent: "mda", action: action.name, dest: destOf(node), user, subAddress: "", exec }, node);
     return null;
   }
 
@@ -204,12 +272,18 @@ class Expander {
   /** A node that equals an earlier one below the same address is dropped: this also breaks most loops. */
   #insert(target: ListTarget, parent: Node | null): void {
     const above = parent === null ? -1 : addressAbove(parent).serial;
-    const sameUser = target.type === "user" && parent?.target.type === "user" && parent.target.name === target.name;
+    const sameUser = target.type === "user" && parent?.target.type === "user" && target.name === this.#nameOf(parent);
     const key = `${above} ${target.type} ${sameUser} ${runsAs(target, parent)} ${targetText(target)}`;
     if (this.#seen.has(key) || this.#nodes.length > MAX_NODES) return;
     this.#seen.add(key);
     const depth = parent === null ? 0 : parent.depth + 1;
-    this.#nodes.push({ target, parent, depth, serial: this.#nodes.length, sameUser, action: null });
+    this.#nodes.push({ target, parent, depth, serial: this.#nodes.length, sameUser, action: null, account: null });
+  }
+
+  /** The name of a user node: once its account was found, without the sub-address. */
+  #nameOf({ target, account }: Node): string {
+    const name = target.type === "user" ? target.name : "";
+    return account === null ? name : splitTag(name, this.#world.delimiter)[0];
   }
 }
 

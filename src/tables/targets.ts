@@ -116,8 +116,31 @@ export function sortTargets(targets: readonly ListTarget[]): readonly ListTarget
 
 /** Targets of an include file, in its order: `#` starts a comment, a `\` at the end of a line continues it, includes are not nested. */
 export function parseIncludeFile(text: string): ListTarget[] {
-  const lines = text.replace(/\\\r?\n/g, "").split(/\r?\n/);
-  return lines.flatMap((line) => parseTargets(stripComment(line)).targets.filter(({ type }) => type !== "include"));
+  return logicalLines(text).flatMap((line) => parseTargets(line).targets.filter(isNoInclude));
+}
+
+/**
+ * Targets of a `.forward` file, in its order, comments and continued lines as in an include file; includes are skipped. Null when any line
+ * is invalid: what the user meant cannot be told.
+ */
+export function parseForwardFile(text: string): ListTarget[] | null {
+  const targets: ListTarget[] = [];
+  for (const line of logicalLines(text)) {
+    const list = parseTargets(line);
+    // U+FFFD stands for bytes that are not UTF-8. A NUL would end a command or a path early.
+    if (!list.valid || /[\ufffd\0]/.test(line)) return null;
+    targets.push(...list.targets.filter(isNoInclude));
+  }
+  return targets;
+}
+
+/** Lines joined where the first ends in a `\`, without comments. */
+function logicalLines(text: string): string[] {
+  return text.replace(/\\\r?\n/g, "").split(/\r?\n/).map(stripComment);
+}
+
+function isNoInclude({ type }: ListTarget): boolean {
+  return type !== "include";
 }
 
 function stripComment(line: string): string {

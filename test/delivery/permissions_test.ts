@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
-import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
-import { deliveryNeeds, expansionTargets, libcPath } from "../../src/delivery/mod.ts";
+import type { LocalMethod } from "../../src/config/types.ts";
+import { deliveryNeeds, libcPath } from "../../src/delivery/mod.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
 import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, ToLookup } from "../../src/isolate/mod.ts";
 import { envelopeOf, localAction, makeHome, settingsOf, tester } from "./harness.ts";
@@ -11,72 +11,34 @@ import { envelopeOf, localAction, makeHome, settingsOf, tester } from "./harness
 const maildir = (path: string | null): LocalMethod => ({ type: "maildir", path, junk: false });
 const lmtp = (destination: string): LocalMethod => ({ type: "lmtp", destination, rcptTo: false });
 const NONE = { read: [], write: [], run: [], net: [], ffi: false };
-const both = (places: string[] | true) => ({ ...NONE, read: places, write: places });
-const plain = (methods: LocalMethod[], fields: Partial<LocalAction> = {}): DeliverySettings =>
+const FORWARDS = { read: true, write: true, run: ["/bin/sh"], net: [], ffi: false } as const;
+const plain = (methods: readonly LocalMethod[], root = false): DeliverySettings =>
   settingsOf({
-    actions: Object.fromEntries(methods.map((method, index) => [`${index}`, localAction({ method, ...fields })])),
+    actions: Object.fromEntries(methods.map((method, index) => [`${index}`, localAction({ method })])),
     mailDirectory: "/var/mail",
-    house: { ...settingsOf().house, root: false },
+    house: { ...settingsOf().house, root },
   });
 
 const rows = [
   { methods: [], want: NONE, because: "nothing is delivered" },
-  { methods: [maildir("/m/%{rcpt.domain}/%{rcpt.user}")], want: both(["/m"]), because: "a path names its folder" },
-  { methods: [maildir("/m/all/")], want: both(["/m/all"]), because: "a whole path is a folder" },
-  { methods: [maildir("/m/x%{rcpt.user}/y")], want: both(["/m"]), because: "half a name is no folder" },
-  { methods: [maildir("/%{rcpt.user}")], want: both(true), because: "nothing certain is left" },
-  { methods: [maildir("~/mail")], want: both(true), because: "homes are known later" },
-  { methods: [maildir(null)], want: both(true), because: "homes are known later" },
-  { methods: [{ type: "mbox" }], want: both(["/var/mail"]), because: "mailboxes lie there" },
-  { methods: [{ type: "mbox" }, maildir("/m/x")], want: both(["/m/x", "/var/mail"]), because: "both are used" },
+  { methods: [maildir("/m/x")], want: FORWARDS, because: "a .forward may name any file and any command" },
+  { methods: [{ type: "expand-only" }], want: FORWARDS, because: "it expands to files and commands" },
   {
-    methods: [lmtp("localhost:24"), lmtp("[::1]:24")],
-    want: { ...NONE, net: ["[::1]:24", "localhost:24"] },
+    methods: [lmtp("localhost:24"), lmtp("[::1]:24"), lmtp("localhost:24")],
+    want: { ...FORWARDS, net: ["[::1]:24", "localhost:24"] },
     because: "servers are named",
   },
-  {
-    methods: [lmtp("/run/lmtp")],
-    want: { ...both(["/run/lmtp"]), net: ["unix:/run/lmtp"] },
-    because: "a socket is a path",
-  },
-  { methods: [lmtp("%{rcpt.domain}:24")], want: { ...NONE, net: true }, because: "the server is known later" },
-  {
-    methods: [{ type: "mda", command: "x" }],
-    want: { ...NONE, run: ["/bin/sh"] },
-    because: "commands go through the shell",
-  },
-  { methods: [{ type: "expand-only" }], want: NONE, because: "nothing is delivered" },
+  { methods: [lmtp("/run/lmtp")], want: { ...FORWARDS, net: ["unix:/run/lmtp"] }, because: "a socket is a path" },
+  { methods: [lmtp("%{rcpt.domain}:24")], want: { ...FORWARDS, net: true }, because: "the server is known later" },
 ] as const;
 for (const { methods, want, because } of rows) {
   Deno.test(`deliveryNeeds() of ${JSON.stringify(methods)} is ${JSON.stringify(want)}: ${because}`, () => {
-    assert.deepEqual(deliveryNeeds(plain([...methods])), want);
+    assert.deepEqual(deliveryNeeds(plain(methods)), want);
   });
 }
-Deno.test("deliveryNeeds() wants FFI as root only, and only to write files", () => {
-  const root = (method: LocalMethod) => ({ ...plain([method]), house: { ...settingsOf().house, root: true } });
-  assert.equal(deliveryNeeds(root({ type: "mbox" })).ffi, true);
-  assert.equal(deliveryNeeds(root({ type: "mda", command: "x" })).ffi, false);
-});
-Deno.test("deliveryNeeds() of an action with aliases covers what they may hold, or what they do hold when told", () => {
-  const settings = plain([maildir("/m/x")], { alias: "a" });
-  assert.deepEqual(deliveryNeeds(settings), { ...both(true), run: ["/bin/sh"] });
-  assert.deepEqual(deliveryNeeds(settings, { pipes: false, files: [] }), both(["/m/x"]));
-  assert.deepEqual(deliveryNeeds(settings, { pipes: true, files: ["/box"] }), {
-    ...both(["/box", "/m/x"]),
-    run: ["/bin/sh"],
-  });
-});
-Deno.test("expansionTargets() finds pipes, files and includes in the tables of local actions", () => {
-  const table = (value: string) => ({ name: "t", kind: "map", entries: [["k", value]], path: null } as const);
-  const of = (value: string) =>
-    expansionTargets({ a: localAction({ method: { type: "mbox" }, virtual: "t" }) }, {
-      t: table(value),
-      u: table("|x"),
-    });
-  assert.deepEqual(of("bob, alice@example.org"), { pipes: false, files: [] });
-  assert.deepEqual(of('bob, "|/bin/x -y"'), { pipes: true, files: [] });
-  assert.deepEqual(of("/var/box, bob"), { pipes: false, files: ["/var/box"] });
-  assert.deepEqual(of(":include:/etc/list"), { pipes: true, files: true });
+Deno.test("deliveryNeeds() wants FFI as root only, to act as the user", () => {
+  assert.equal(deliveryNeeds(plain([{ type: "mbox" }], true)).ffi, true);
+  assert.equal(deliveryNeeds(plain([{ type: "mbox" }])).ffi, false);
 });
 
 /** The real isolate in a worker that has the derived permissions and no others. */
@@ -87,8 +49,7 @@ class RealDelivery {
   readonly #queue: MessagePort;
   #envelope: Envelope | null = null;
 
-  constructor(settings: DeliverySettings, account: Account) {
-    const needs = deliveryNeeds(settings, { pipes: false, files: [] });
+  constructor(settings: DeliverySettings, account: Account, needs = deliveryNeeds(settings)) {
     this.#worker = new Worker(import.meta.resolve("../../workers/delivery.ts"), {
       type: "module",
       deno: {
@@ -203,15 +164,19 @@ for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
   });
 }
 
-Deno.test("What the settings do not ask for is refused by the runtime: files elsewhere, commands", async () => {
+Deno.test("What the settings do not ask for is refused by the runtime: servers that no action names", async () => {
   const home = makeHome();
-  const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
-  const delivery = new RealDelivery(settings, tester(home));
+  const actions = {
+    test: localAction({ method: maildir(`${home}/mail`) }),
+    other: localAction({ name: "other", method: lmtp("127.0.0.1:9") }),
+  };
+  const delivery = new RealDelivery(
+    settingsOf({ actions }),
+    tester(home),
+    deliveryNeeds(settingsOf({ actions: { test: actions.test } })),
+  );
   try {
-    for (const exec of [`>${home}/box`, `touch ${home}/made`]) {
-      assert.match(await delivery.deliver(envelopeOf({ exec })), /^Error \(.*Requires (read|write|run) access/);
-    }
-    assert.deepEqual([...Deno.readDirSync(home)].map(({ name }) => name), []);
+    assert.match(await delivery.deliver(envelopeOf({ action: "other" })), /^Error \(.*Requires net access/);
     assert.equal(await delivery.deliver(envelopeOf()), "Delivered");
   } finally {
     delivery.close();

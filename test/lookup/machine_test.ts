@@ -1,7 +1,14 @@
 /** Files that lookups read: accounts, tables, includes; and the isolate itself in the real runtime. */
 
 import assert from "node:assert/strict";
-import type { FromLookup, FromMain, LookupSettings, LookupToControl, ToMain } from "../../src/isolate/mod.ts";
+import type {
+  FromLookup,
+  FromMain,
+  HouseAnswer,
+  LookupSettings,
+  LookupToControl,
+  ToMain,
+} from "../../src/isolate/mod.ts";
 import { lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, map, relay, rule } from "../rules/support.ts";
@@ -94,7 +101,15 @@ function startWorker(folder: string) {
   const worker = new Worker(entry, { type: "module", deno: { permissions } });
   const send = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
   const ready = new Promise<void>((resolve, reject) => {
-    worker.onmessage = ({ data }: MessageEvent<ToMain>) => data.type === "ready" && resolve();
+    worker.onmessage = ({ data }: MessageEvent<ToMain>) => {
+      if (data.type === "ready") resolve();
+      if (data.type !== "ask") return;
+      // A house without homes and without a name service.
+      const answers = data.questions.map(({ type, call }): HouseAnswer =>
+        type === "forward" ? { type, call, result: { kind: "none" } } : { type, call, result: null }
+      );
+      send({ type: "told", answers });
+    };
     worker.onerror = (event) => {
       event.preventDefault();
       reject(new Error(event.message));

@@ -10,6 +10,7 @@ import type {
   TableTest,
 } from "../../src/config/mod.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
+import type { Forward } from "../../src/isolate/mod.ts";
 import { expand, type ExpansionWorld, RuleSet, type Subject } from "../../src/rules/mod.ts";
 import { LookupError, parseIncludeFile, TableSet } from "../../src/tables/mod.ts";
 
@@ -123,6 +124,8 @@ export interface Scene {
   /** System accounts. */
   readonly users?: readonly string[];
   readonly includes?: Readonly<Record<string, string>>;
+  /** Text of `.forward` by user, or by `user+tag`. */
+  readonly forwards?: Readonly<Record<string, string | Forward>>;
   /** Tables and userbases that cannot be asked. */
   readonly broken?: readonly string[];
   readonly delimiter?: string;
@@ -130,7 +133,7 @@ export interface Scene {
 
 /** A world that is made of a scene; `warnings` fills with what it would log. */
 export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: string[] } {
-  const { users = [], includes = {}, broken = [], delimiter = "+", tables = [] } = scene;
+  const { users = [], includes = {}, forwards = {}, broken = [], delimiter = "+", tables = [] } = scene;
   const set = new TableSet(Object.fromEntries(tables.map((table) => [table.name, table])), HERE, delimiter);
   const rules = new RuleSet(scene.rules, set);
   const warnings: string[] = [];
@@ -140,7 +143,15 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
     match: (what) => rules.match(what),
     action: (name) => scene.actions.find((action) => action.name === name) ?? null,
     lookup: (table, key) => broken.includes(table) ? new LookupError("down") : set.get(table).lookup(key),
-    hasAccount: (_action, user) => broken.includes("accounts") ? new LookupError("down") : users.includes(user),
+    account(_action, name) {
+      if (broken.includes("accounts")) return new LookupError("down");
+      return users.includes(name) ? { name, uid: name === "root" ? 0 : 1000, gid: 1000, home: `/home/${name}` } : null;
+    },
+    forward({ name }, subAddress) {
+      const found = subAddress === "" ? undefined : forwards[`${name}+${subAddress}`];
+      const file = found ?? forwards[name] ?? { kind: "none" };
+      return typeof file === "string" ? { kind: "text", text: file } : file;
+    },
     include(path) {
       const text = includes[path];
       if (text === undefined) warnings.push(`Cannot read ${path}`);

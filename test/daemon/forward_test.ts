@@ -1,0 +1,279 @@
+/** What main reads of homes for lookup: each check of a `.forward`, in real folders. */
+
+import assert from "node:assert/strict";
+import { actAsRoot, actAsSelf } from "../../src/delivery/mod.ts";
+import type { Account, HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
+import { Clerk } from "../../src/daemon/clerk.ts";
+import { readForward } from "../../src/daemon/forward.ts";
+import { NameService } from "../../src/daemon/name_service.ts";
+
+const ROOT = Deno.uid() === 0;
+const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
+const actAs = ROOT ? actAsRoot() : actAsSelf;
+
+interface Scene {
+  readonly folder: string;
+  readonly home: string;
+  /** Writes a file of the user's in his home. */
+  write(name: string, text: string, mode?: number): string;
+}
+
+/** A home of a user for the length of `body`. */
+function withHome<T>(body: (scene: Scene) => T): T {
+  const folder = Deno.makeTempDirSync();
+  const home = `${folder}/home`;
+  Deno.mkdirSync(home, { mode: 0o755 });
+  Deno.chmodSync(folder, 0o755);
+  if (ROOT) Deno.chownSync(home, uid, gid);
+  const write = (name: string, text: string, mode = 0o600) => {
+    const path = `${home}/${name}`;
+    Deno.writeTextFileSync(path, text);
+    Deno.chmodSync(path, mode);
+    if (ROOT) Deno.chownSync(path, uid, gid);
+    return path;
+  };
+  try {
+    return body({ folder, home, write });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+const who = (home: string): Account => ({ name: "bob", uid, gid, home });
+/** `none`, `text …`, `later …` or `never …`, without the folder's name. */
+function brief({ folder, home }: Scene, suffix = "", account = who(home)): string {
+  const found = readForward(actAs, account, suffix);
+  if (found.kind === "none") return "none";
+  if (found.kind === "text") return `text ${found.text}`;
+  return `${found.temporary ? "later" : "never"} ${found.reason.replaceAll(folder, "")}`;
+}
+
+const rows: { name: string; root?: boolean; make: (scene: Scene) => unknown; suffix?: string; want: string }[] = [
+  { name: "no file", make: () => {}, want: "none" },
+  { name: "a file", make: ({ write }) => write(".forward", "eve\n"), want: "text eve\n" },
+  { name: "an empty file", make: ({ write }) => write(".forward", ""), want: "none" },
+  { name: "a file that all may read", make: ({ write }) => write(".forward", "eve", 0o644), want: "text eve" },
+  {
+    name: "a file that the group may write",
+    make: ({ write }) => write(".forward", "eve", 0o620),
+    want: "never insecure file: /home/.forward: others may write it",
+  },
+  {
+    name: "a file that all may write",
+    make: ({ write }) => write(".forward", "eve", 0o666),
+    want: "never insecure file: /home/.forward: others may write it",
+  },
+  {
+    name: "a file that the user may not read",
+    make: ({ write }) => write(".forward", "eve", 0o000),
+    want: "never /home/.forward: cannot be opened: EACCES",
+  },
+  {
+    name: "a file of somebody else",
+    root: true,
+    make: ({ write }) => Deno.chownSync(write(".forward", "eve", 0o644), 1, 1),
+    want: "never insecure file: /home/.forward: it is not the user's",
+  },
+  {
+    name: "a file of root",
+    root: true,
+    make: ({ write }) => Deno.chownSync(write(".forward", "eve", 0o644), 0, 0),
+    want: "never insecure file: /home/.forward: it is not the user's",
+  },
+  {
+    name: "a symbolic link",
+    make: ({ write, home }) => Deno.symlinkSync(write("real", "eve"), `${home}/.forward`),
+    want: "never /home/.forward is a symbolic link",
+  },
+  {
+    name: "a folder",
+    make: ({ home }) => Deno.mkdirSync(`${home}/.forward`),
+    want: "never insecure file: /home/.forward: it is not a regular file",
+  },
+  {
+    name: "a FIFO, without waiting for it",
+    make: ({ home }) => {
+      new Deno.Command("mkfifo", { args: ["-m", "644", `${home}/.forward`] }).outputSync();
+      if (ROOT) Deno.chownSync(`${home}/.forward`, uid, gid);
+    },
+    want: "never insecure file: /home/.forward: it is not a regular file",
+  },
+  { name: "a home that is missing", make: ({ home }) => Deno.removeSync(home), want: "none" },
+  {
+    name: "a home that is no folder",
+    make: ({ home }) => (Deno.removeSync(home), Deno.writeTextFileSync(home, "")),
+    want: "none",
+  },
+  {
+    name: "a sticky home",
+    make: ({ home, write }) => (write(".forward", "eve"), Deno.chmodSync(home, 0o1755)),
+    want: "later /home is sticky",
+  },
+  {
+    name: "a home that all may write",
+    make: ({ home, write }) => (write(".forward", "eve"), Deno.chmodSync(home, 0o777)),
+    want: "never insecure file: /home/.forward: others may write /home",
+  },
+  {
+    name: "a home that the group may write",
+    make: ({ home, write }) => (write(".forward", "eve"), Deno.chmodSync(home, 0o775)),
+    want: "never insecure file: /home/.forward: others may write /home",
+  },
+  {
+    name: "a home of somebody else",
+    root: true,
+    make: ({ home, write }) => (write(".forward", "eve"), Deno.chownSync(home, 1, 1)),
+    want: "never insecure file: /home/.forward: /home is neither the user's nor root's",
+  },
+  {
+    name: "a home of root",
+    root: true,
+    make: ({ home, write }) => (write(".forward", "eve"), Deno.chownSync(home, 0, 0)),
+    want: "text eve",
+  },
+  {
+    name: "a home that only root may enter, without a file",
+    root: true,
+    make: ({ home }) => (Deno.chownSync(home, 0, 0), Deno.chmodSync(home, 0o700)),
+    want: "none",
+  },
+  { name: "4095 bytes", make: ({ write }) => write(".forward", "#".repeat(4095)), want: `text ${"#".repeat(4095)}` },
+  {
+    name: "4096 bytes",
+    make: ({ write }) => write(".forward", "#".repeat(4096)),
+    want: "later /home/.forward is larger than 4095 bytes",
+  },
+  {
+    name: "a sub-address with a file",
+    make: ({ write }) => (write(".forward+x", "eve"), write(".forward", "joe")),
+    suffix: "+x",
+    want: "text eve",
+  },
+  {
+    name: "a sub-address without a file",
+    make: ({ write }) => write(".forward", "joe"),
+    suffix: "+x",
+    want: "text joe",
+  },
+  {
+    name: "a sub-address with an empty file",
+    make: ({ write }) => (write(".forward+x", ""), write(".forward", "joe")),
+    suffix: "+x",
+    want: "text joe",
+  },
+  {
+    name: "a sub-address with an insecure file",
+    make: ({ write }) => (write(".forward+x", "eve", 0o666), write(".forward", "joe")),
+    suffix: "+x",
+    want: "never insecure file: /home/.forward+x: others may write it",
+  },
+  {
+    name: "a sub-address that is a path",
+    make: ({ home, write }) => (Deno.mkdirSync(`${home}/.forward+`), write(".forward+/x", "eve")),
+    suffix: "+/x",
+    want: "none",
+  },
+  {
+    name: "a sub-address that leaves the home",
+    make: ({ write }) => write(".forward", "joe"),
+    suffix: "+/../../x",
+    want: "text joe",
+  },
+  {
+    name: "a sub-address that is too long for a name",
+    make: ({ write }) => write(".forward", "joe"),
+    suffix: "+" + "x".repeat(500),
+    want: "text joe",
+  },
+];
+for (const { name, root = false, make, suffix, want } of rows) {
+  Deno.test({
+    name: `readForward() of ${name} says ${want.slice(0, 60)}`,
+    ignore: root && !ROOT,
+    fn: () =>
+      withHome((scene) => {
+        make(scene);
+        assert.equal(brief(scene, suffix), want);
+      }),
+  });
+}
+
+for (const home of ["", "relative", "/nonexistent", "/dev/null", "/a\0b", "/" + "x".repeat(2000)]) {
+  Deno.test(`readForward() finds nothing in the home ${JSON.stringify(home.slice(0, 20))}`, () => {
+    assert.deepEqual(readForward(actAs, who(home), ""), { kind: "none" });
+  });
+}
+
+/** A clerk and what it answered; `done` resolves when `count` answers are there. */
+function office(names: Pick<NameService, "find">) {
+  const batches: (readonly HouseAnswer[])[] = [];
+  let wake = () => {};
+  const clerk = new Clerk(actAs, (answers) => (batches.push(answers), wake()), names);
+  const done = async (count: number) => {
+    while (batches.flat().length < count) await new Promise<void>((resolve) => wake = resolve);
+    return batches.flat();
+  };
+  return { clerk, batches, done };
+}
+const unknown = { find: () => Promise.resolve(null) };
+const forward = (call: number, home = "/nonexistent"): HouseQuestion => ({
+  type: "forward",
+  call,
+  who: who(home),
+  suffix: "",
+});
+
+Deno.test("Clerk answers a long list in slices, each in a turn of its own", async () => {
+  const { clerk, batches, done } = office(unknown);
+  clerk.take(Array.from({ length: 100 }, (_, call) => forward(call)));
+  assert.equal(batches.flat().length, 32);
+  assert.deepEqual((await done(100)).map(({ call }) => call), Array.from({ length: 100 }, (_, call) => call));
+  assert.equal(batches.length, 4);
+});
+
+Deno.test("Clerk gives the successor of a lookup isolate no answer to what the old one asked", async () => {
+  const asked = Promise.withResolvers<null>();
+  const { clerk, batches, done } = office({ find: (name) => name === "slow" ? asked.promise : Promise.resolve(null) });
+  clerk.take([{ type: "account", call: 1, name: "slow" }]);
+  clerk.forget();
+  clerk.take([{ type: "account", call: 1, name: "quick" }]);
+  await done(1);
+  asked.resolve(null);
+  await asked.promise;
+  await Promise.resolve();
+  assert.equal(batches.flat().length, 1);
+});
+
+Deno.test("Clerk passes over what is no question", () => {
+  const { clerk, batches } = office({ find: () => assert.fail("nobody is looked for") });
+  const odd = [
+    null,
+    {},
+    { type: "forward", call: 1 },
+    { type: "account", call: 1, name: 7 },
+    { ...forward(1), suffix: null },
+    { ...forward(1), who: { ...who("/"), uid: -1 } },
+    { type: "account", call: 1, name: "x".repeat(300) },
+  ];
+  clerk.take(odd as unknown as HouseQuestion[]);
+  clerk.take(null as unknown as HouseQuestion[]);
+  assert.deepEqual(batches, []);
+});
+
+Deno.test("Clerk answers with the reason when the name service breaks", async () => {
+  const { clerk, done } = office({ find: () => Promise.reject(new Error("No directory")) });
+  clerk.take([{ type: "account", call: 3, name: "bob" }]);
+  assert.deepEqual(await done(1), [{ type: "account", call: 3, result: { error: "Error: No directory" } }]);
+});
+
+Deno.test({
+  name: "NameService knows root, and nobody of a name that there is not",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const names = new NameService();
+    assert.deepEqual(await names.find("root"), { name: "root", uid: 0, gid: 0, home: "/root" });
+    assert.equal(await names.find("no-such-user-here"), null);
+    assert.equal(await names.find("a\0b"), null);
+    assert.equal(await names.find(""), null);
+    names.close();
+  },
+});
