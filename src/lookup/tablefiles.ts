@@ -1,0 +1,111 @@
+/** Makes tables of the files that the configuration names. Reads nothing itself: the machine does. */
+
+import { mayInclude, scanTableFile, type TableFile } from "../config/mod.ts";
+import type { Observer } from "../events/mod.ts";
+import {
+  countLines,
+  DbEntries,
+  type DbFile,
+  FileTable,
+  openDb,
+  type OpenTable,
+  PackedEntries,
+  parseSqliteConfig,
+  PasswdTable,
+  readPasswd,
+  type SqliteDatabase,
+  SqliteTable,
+  Table,
+  type WatchedFile,
+} from "../tables/mod.ts";
+
+/** What is needed of the machine. */
+export interface TableDisk {
+  file(path: string): WatchedFile;
+  /** Opens a database for reading. Throws an Error that says why not. */
+  sqlite(path: string): SqliteDatabase;
+}
+
+export interface TableSurroundings {
+  readonly disk: TableDisk;
+  /** Splits `user+tag` where addresses are compared. */
+  readonly delimiter: string;
+  readonly observer: Observer;
+  readonly warn: (text: string) => void;
+  /** Milliseconds of a clock that does not go back. */
+  readonly now: () => number;
+}
+
+/** A table that stays what it is while its content changes. */
+export function openTableFile({ name, backend, kind, path }: TableFile, around: TableSurroundings): FileTable {
+  const { disk, warn, now } = around;
+  const open = (bytes: Uint8Array) => openContent(name, backend, path, bytes, around);
+  // Maps are replaced by makemap whenever it likes, and nobody tells the daemon.
+  return new FileTable({ name, path, kind, file: disk.file(path), open, follow: backend === "db", now, warn });
+}
+
+function openContent(
+  name: string,
+  backend: TableFile["backend"],
+  path: string,
+  bytes: Uint8Array,
+  { disk, delimiter, observer, now }: TableSurroundings,
+): OpenTable {
+  switch (backend) {
+    case "file": {
+      const { kind, entries } = readEntries(path, bytes);
+      return new Table({ name, kind, entries }, delimiter, observer);
+    }
+    case "db":
+      return new Table({ name, kind: "map", entries: new DbEntries(openDb(bytes)) }, delimiter, observer);
+    case "passwd":
+      return new PasswdTable(name, readPasswd(path, bytes), delimiter, observer);
+    case "sqlite": {
+      const config = parseSqliteConfig(path, new TextDecoder().decode(bytes));
+      return new SqliteTable(name, config, disk.sqlite(config.dbpath), now, observer);
+    }
+  }
+}
+
+/** The entries of a static table's file. Throws an Error that names the line of the first mistake. */
+function readEntries(path: string, bytes: Uint8Array): { kind: "list" | "map"; entries: PackedEntries } {
+  const entries = new PackedEntries(countLines(bytes), bytes.length);
+  const scan = scanTableFile(bytes, (keyStart, keyEnd, valueStart, valueEnd) => {
+    entries.set(bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd));
+  });
+  if (!scan.ok) throw new Error(`${scan.line === null ? path : `${path}:${scan.line}`} ${scan.message}`);
+  entries.trim();
+  return { kind: scan.kind, entries };
+}
+
+/** What a check of the configuration wants to know of a table that it cannot read itself. Throws an Error that says what is wrong. */
+export function inspectTableFile(
+  backend: "db" | "passwd" | "sqlite",
+  path: string,
+  disk: TableDisk,
+): Pick<TableFile, "files" | "includes"> {
+  const bytes = disk.file(path).read();
+  switch (backend) {
+    case "db":
+      return { files: [path], includes: includesOf(openDb(bytes)) };
+    case "passwd":
+      readPasswd(path, bytes);
+      return { files: [path], includes: [] };
+    case "sqlite": {
+      const config = parseSqliteConfig(path, new TextDecoder().decode(bytes));
+      new SqliteTable("", config, disk.sqlite(config.dbpath), () => 0).close();
+      // What SQLite keeps beside a database while it is written to.
+      const { dbpath } = config;
+      return { files: [path, dbpath, `${dbpath}-wal`, `${dbpath}-shm`, `${dbpath}-journal`], includes: [] };
+    }
+  }
+}
+
+/** Reads all records, so that a damaged file is found. */
+function includesOf(db: DbFile): string[] {
+  const includes: string[] = [];
+  for (const { value } of db.records()) {
+    if (mayInclude(value, 0, value.length)) includes.push(new TextDecoder().decode(value).replace(/\0$/, ""));
+  }
+  return includes;
+}

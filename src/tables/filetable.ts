@@ -1,0 +1,122 @@
+/** A table that is read from a file: when it is opened, when it is read again, what holds while it cannot be read. Knows no format. */
+
+import { LookupError } from "./error.ts";
+import type { LookupTable, Service, UpdatableTable, ValueService } from "./table.ts";
+
+/** What this file needs of the disk. Both throw when the file cannot be read. */
+export interface WatchedFile {
+  read(): Uint8Array;
+  /** Changes whenever the content may have changed. */
+  stamp(): string;
+}
+
+/** The content of a file. */
+export interface OpenTable extends LookupTable {
+  /** Null when the back-end tells only with an answer. */
+  readonly kind: "list" | "map" | null;
+  /** Null when it is not known. */
+  readonly size: number | null;
+  close?(): void;
+}
+
+export interface FileTableParts {
+  readonly name: string;
+  readonly path: string;
+  /** The kind that the configuration was checked for. */
+  readonly kind: "list" | "map" | "dynamic";
+  readonly file: WatchedFile;
+  /** Makes a table of what was read, or throws an Error whose message says why not. */
+  readonly open: (bytes: Uint8Array) => OpenTable;
+  /** Is a changed file opened again without an order? */
+  readonly follow: boolean;
+  /** Milliseconds of a clock that does not go back. */
+  readonly now: () => number;
+  /** Writes to the operator's log. */
+  readonly warn: (text: string) => void;
+}
+
+/** Time between two looks at a file that is followed, in milliseconds. */
+const CHECK_INTERVAL_MS = 1000;
+
+/** The content is exchanged as a whole or stays as it was, so those who hold the table need not hear of it. */
+export class FileTable implements UpdatableTable {
+  readonly name: string;
+  readonly path: string;
+  readonly #parts: FileTableParts;
+  #content: OpenTable | LookupError;
+  #stamp = "";
+  #checkedAt: number;
+
+  constructor(parts: FileTableParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.path = parts.path;
+    this.#content = new LookupError(`Table "${parts.name}" was never read`);
+    this.#checkedAt = parts.now();
+    // It was fine when the configuration was checked. Until it is again there is no answer, and mail waits.
+    const error = this.#read();
+    if (error !== null) {
+      this.#content = new LookupError(error);
+      parts.warn(`warn: Table "${this.name}" cannot be read: ${error}`);
+    }
+  }
+
+  check(service: Service, key: string): boolean | LookupError {
+    const content = this.#current();
+    return content instanceof LookupError ? content : content.check(service, key);
+  }
+
+  lookup(key: string, service: ValueService = "string"): string | null | LookupError {
+    const content = this.#current();
+    return content instanceof LookupError ? content : content.lookup(key, service);
+  }
+
+  fetch(service?: "relayhost" | "source"): string | null | LookupError {
+    const content = this.#current();
+    return content instanceof LookupError ? content : content.fetch(service);
+  }
+
+  /** Reads the file again. Null on success, else why the old content stays. */
+  update(): string | null {
+    return this.#read();
+  }
+
+  #current(): OpenTable | LookupError {
+    const { follow, now, file, warn } = this.#parts;
+    const time = follow ? now() : 0;
+    if (!follow || time - this.#checkedAt < CHECK_INTERVAL_MS) return this.#content;
+    this.#checkedAt = time;
+    let stamp: string;
+    try {
+      stamp = file.stamp();
+    } catch {
+      // It is being replaced, or gone: what was read still holds.
+      return this.#content;
+    }
+    if (stamp === this.#stamp) return this.#content;
+    const error = this.#read();
+    this.#stamp = stamp; // A file that is damaged is not read again before it changes again.
+    if (error !== null) warn(`warn: Table "${this.name}" keeps what it had: ${error}`);
+    return this.#content;
+  }
+
+  #read(): string | null {
+    const { file, open, path, kind } = this.#parts;
+    try {
+      const stamp = file.stamp();
+      const fresh = open(file.read());
+      // The configuration was checked for the kind that the file had: a map where domains are listed would match nobody.
+      if (fresh.kind !== null && kind !== "dynamic" && fresh.kind !== kind && fresh.size !== 0) {
+        fresh.close?.();
+        return `${path}: The file was a ${kind} and is a ${fresh.kind} now`;
+      }
+      if (!(this.#content instanceof LookupError)) this.#content.close?.();
+      this.#content = fresh;
+      this.#stamp = stamp;
+      return null;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return reason.startsWith(path) ? reason : `${path}: ${reason}`;
+    }
+  }
+}
