@@ -14,7 +14,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/isolate"],
   ["src/smtp/client"],
   ["src/tables", "src/dns", "src/tls", "src/smtp"],
-  ["src/rules", "src/queue", "src/schedule", "src/relay", "src/delivery", "src/control", "src/admin"],
+  ["src/rules", "src/queue", "src/schedule", "src/relay", "src/delivery", "src/control", "src/admin", "src/filter"],
   ["src/lookup"],
   ["src/daemon"],
   ["src/cli", "workers"],

@@ -49,7 +49,9 @@ export async function newaliasesMain(
 
 /** The source file of the aliases, null when the configuration is wrong (which has been told). Throws when there is none to build. */
 function aliasesPath(file: string, defines: readonly (readonly [string, string])[], terminal: Terminal): string | null {
-  const parsed = parseConfig(file, { defines, files: { readText: (path) => Deno.readTextFileSync(path) } });
+  // No program is run here, so none is looked for.
+  const files = { readText: (path: string) => Deno.readTextFileSync(path), programPath: (name: string) => name };
+  const parsed = parseConfig(file, { defines, files });
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) terminal.err(`${formatDiagnostic(diagnostic)}\n`);
     if (parsed.fatal !== null) terminal.err(`newaliases: ${parsed.fatal}\n`);

@@ -6,6 +6,7 @@ import {
   DEFAULT_CONFIG,
   type Environment,
   formatDiagnostic,
+  libexecDirectory,
   parseConfig,
   PRODUCT,
   spoolPath,
@@ -17,6 +18,7 @@ import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { startInBackground } from "./background.ts";
 import { openOfflineFolder, replayOffline } from "./offline.ts";
+import { findProgram } from "./programs.ts";
 import { localNames } from "./sendmail.ts";
 
 const USAGE = "usage: smtpd [-dFhnv] [-D macro=value] [-f file] [-P system] [-T trace]";
@@ -41,7 +43,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
   const parsed = parseConfig(options.file, {
     defines: options.defines,
-    files: { readText: readText },
+    files: { readText, programPath: (name) => findProgram(libexecDirectory(env), name) },
     verbose: options.verbose,
   });
   if (!parsed.ok) {

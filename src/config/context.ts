@@ -9,6 +9,8 @@ import type { Macros } from "./macros.ts";
 export interface ConfigFiles {
   /** Text of a file as UTF-8. Throws an Error whose message says why it cannot be read. */
   readText(path: string): string;
+  /** Absolute path of the program of this name. Throws an Error whose message says why there is none. Without it there are none at all. */
+  programPath?(name: string): string;
 }
 
 export interface Context {

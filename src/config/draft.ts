@@ -1,7 +1,7 @@
 /** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
 
 import { BUILTIN_TABLES, DEFAULTS } from "./defaults.ts";
-import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable } from "./types.ts";
+import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable, TableProgram } from "./types.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -27,6 +27,7 @@ export interface FilterDraft {
 
 export interface Draft {
   readonly tables: Map<string, DeclaredTable>;
+  readonly programs: Map<string, TableProgram>;
   readonly actions: Map<string, Action>;
   readonly rules: Rule[];
   readonly listen: ListenSpec[];
@@ -59,6 +60,7 @@ export function emptyDraft(): Draft {
   tables.set(accounts, { kind: "dynamic", table: null });
   return {
     tables,
+    programs: new Map(),
     actions: new Map(),
     rules: [],
     listen: [],
@@ -85,8 +87,10 @@ export function emptyDraft(): Draft {
 /** The finished configuration. Call only when nothing was wrong. */
 export function finishDraft(file: string, draft: Draft): Config {
   const tables: Record<string, StaticTable> = {};
+  const programs: Record<string, TableProgram> = {};
   const pki: Record<string, Config["pki"][string]> = {};
   for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
+  for (const [name, program] of draft.programs) setOwn(programs, name, program);
   for (const [name, { cert, key, dhe }] of draft.pki) {
     if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key, dhe });
   }
@@ -94,6 +98,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     file,
     listen: draft.listen,
     tables,
+    programs,
     actions: Object.fromEntries(draft.actions),
     rules: draft.rules,
     pki,

@@ -33,6 +33,11 @@ export function resolvConfPath(env: Environment): string {
   return env.get("ASR_CONFIG") || "/etc/resolv.conf";
 }
 
+/** Folder of the `table-NAME` programs. `SMTPD_LIBEXEC` overrides it. */
+export function libexecDirectory(env: Environment): string {
+  return env.get("SMTPD_LIBEXEC") || "/usr/local/libexec/vaultpost";
+}
+
 /** Folder of system mailboxes. `SMTPD_MAIL` overrides it. */
 export function mailDirectory(env: Environment): string {
   return env.get("SMTPD_MAIL") || "/var/mail";

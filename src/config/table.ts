@@ -1,4 +1,4 @@
-/** `table NAME …` of smtpd.conf(5): inline tables, file tables, and back-ends that are not supported yet. */
+/** `table NAME …` of smtpd.conf(5): inline tables, file tables, programs, and back-ends that are not supported yet. */
 
 import { type Context, reasonOf } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
@@ -6,6 +6,11 @@ import { parseList } from "./references.ts";
 import { parseTableFile } from "./tablefile.ts";
 import type { SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
+import { suggestion } from "./words.ts";
+
+/** Back-ends that are no programs, and those of them that are not built yet. */
+const BACKENDS = ["file", "static", "db", "passwd", "sqlite", "getpwnam"];
+const UNSUPPORTED = ["db", "getpwnam", "passwd", "sqlite"];
 
 /** After `table`. */
 export function parseTableDirective(context: Context, at: SourceLine): void {
@@ -44,7 +49,36 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
   if (!/^[A-Za-z0-9_.-]+$/.test(backend)) return cursor.fail(at, `invalid table back-end "${shown(backend)}"`);
   // Declared all the same, so that its uses are not called undefined.
   draft.tables.set(name, { kind: "dynamic", table: null });
-  cursor.unsupported(at, `table back-end "${backend}"`);
+  if (UNSUPPORTED.includes(backend)) return cursor.unsupported(at, `table back-end "${backend}"`);
+  declareProgram(context, at, name, backend, path);
+}
+
+/** Any other back-end is the name of a program. */
+function declareProgram(
+  { cursor, draft, files }: Context,
+  at: SourceLine,
+  name: string,
+  backend: string,
+  argument: string | null,
+) {
+  // The name stands in every line that is said to the program.
+  // deno-lint-ignore no-control-regex
+  if (/[|\x00-\x1f\x7f]/.test(name)) {
+    return cursor.fail(
+      at,
+      `table <${shown(name)}>: the name of a program's table holds no "|" and no control characters`,
+    );
+  }
+  try {
+    if (files.programPath === undefined) throw new Error("programs are not looked for here");
+    draft.programs.set(name, { name, program: files.programPath(`table-${backend}`), argument });
+  } catch (error) {
+    const guess = suggestion(backend, BACKENDS);
+    cursor.fail(
+      at,
+      `table <${shown(name)}>: no program for back-end "${shown(backend)}": ${shown(reasonOf(error))}${guess}`,
+    );
+  }
 }
 
 function readFileTable({ cursor, draft, files }: Context, at: SourceLine, name: string, path: string): void {

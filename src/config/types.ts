@@ -16,6 +16,15 @@ export interface StaticTable {
   readonly path: string | null;
 }
 
+/** A table that an external program answers for, `table NAME BACKEND:/argument`. */
+export interface TableProgram {
+  readonly name: string;
+  /** Absolute path of the program. */
+  readonly program: string;
+  /** What stands after the colon; null for nothing. */
+  readonly argument: string | null;
+}
+
 /** A test of something against a table. */
 export interface TableTest {
   readonly negated: boolean;
@@ -149,6 +158,7 @@ export interface Config {
   readonly file: string;
   readonly listen: readonly ListenSpec[];
   readonly tables: Readonly<Record<string, StaticTable>>;
+  readonly programs: Readonly<Record<string, TableProgram>>;
   readonly actions: Readonly<Record<string, Action>>;
   readonly rules: readonly Rule[];
   readonly pki: Readonly<Record<string, Pki>>;

@@ -14,6 +14,7 @@ const EVENT_DOORS = [
   "scheduler-control",
   "relay-control",
   "delivery-control",
+  "filter-control",
 ] as const satisfies readonly DoorName[];
 
 /** Starts everything; returns when the admin address listens. Throws when it cannot be bound. */

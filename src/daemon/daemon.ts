@@ -99,6 +99,7 @@ class Daemon {
       settings,
       grants: grantsFor(settings),
       smtpIsolates: navigator.hardwareConcurrency,
+      filterIsolates: settings.filter.tables.length > 0 ? 1 : 0,
       entry: this.#options.entry,
       verbose: this.#options.verbose,
       traces: this.#options.traces,

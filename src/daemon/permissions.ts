@@ -22,6 +22,8 @@ const TABLE: Table = {
   relay: () => ({ net: true }),
   /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */
   delivery: (settings) => deliveryGrants(settings),
+  /** Starts the programs that the config names, and no others. It reads no file and reaches no host: what they need is theirs to get. */
+  filter: (settings) => ({ run: settings.tables.map(({ program }) => program) }),
   /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */
   control: (settings) => settings.admin === null ? {} : { net: [hostPort(settings.admin)] },
 };

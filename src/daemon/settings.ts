@@ -16,6 +16,8 @@ import {
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
 import type { HouseSettings, KeyPair, Listener, ResolverSettings, Settings } from "../isolate/mod.ts";
+import { parsePasswd } from "../tables/mod.ts";
+import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
 
 /** What the machine and the command line add to the configuration. */
@@ -35,7 +37,10 @@ export interface Surroundings {
 /** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
 const IDLE_TIMEOUT_MS = 300_000;
 
-/** PATH of delivery commands: the system's default, nothing of the daemon's own environment. */
+/** Who programs of the config run as: the first that exists. */
+const PROGRAM_USERS = ["_smtpd", "nobody"];
+
+/** PATH of programs and delivery commands: the system's default, nothing of the daemon's own environment. */
 const COMMAND_PATH = "/usr/bin:/bin";
 
 /** The settings of every isolate. */
@@ -65,6 +70,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     lookup: {
       house,
       tables: config.tables,
+      programTables: Object.keys(config.programs),
       rules: config.rules,
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
@@ -108,6 +114,12 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       uid: Deno.uid() ?? 0,
       gid: Deno.gid() ?? 0,
     },
+    filter: {
+      house,
+      tables: Object.values(config.programs),
+      identity: programIdentity(house.root, Object.keys(config.programs).length > 0),
+      path: COMMAND_PATH,
+    },
     control: {
       house,
       admin: config.admin,
@@ -118,6 +130,17 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       paused: around.paused,
     },
   };
+}
+
+/** As root, programs run as a user who owns nothing of the house. Throws Fatal when there is no such user. */
+function programIdentity(root: boolean, needed: boolean): Settings["filter"]["identity"] {
+  if (!root || !needed) return null;
+  const accounts = parsePasswd(readIfPresent("/etc/passwd") ?? "");
+  for (const name of PROGRAM_USERS) {
+    const account = accounts.get(name);
+    if (account !== undefined && account.uid !== 0) return { uid: account.uid, gid: account.gid };
+  }
+  throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USERS[0]}`);
 }
 
 function only<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> {

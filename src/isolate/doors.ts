@@ -17,8 +17,8 @@ import type {
 } from "../envelope/mod.ts";
 import type { Event, Trace } from "../events/mod.ts";
 
-/** The roles. There may be several smtp isolates; all other roles have one isolate. */
-export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "control";
+/** The roles. There may be several smtp isolates, and filter only stands where the config names programs; the others have one isolate. */
+export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "control";
 
 /** Each door as "caller-callee"; both sides may send. The value tells what each side says. */
 export interface Doors {
@@ -33,6 +33,8 @@ export interface Doors {
   "delivery-lookup": { asks: ToLookup; answers: FromLookup };
   /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
   "queue-lookup": { asks: ToLookup; answers: FromLookup };
+  /** Tables that programs answer for. */
+  "lookup-filter": { asks: ToFilter; answers: FromFilter };
   "control-queue": { asks: ControlToQueue; answers: QueueToControl };
   "control-scheduler": { asks: ControlToScheduler; answers: SchedulerToControl };
   "control-relay": { asks: ControlToRelay; answers: RelayToControl };
@@ -44,6 +46,7 @@ export interface Doors {
   "scheduler-control": { asks: Event; answers: never };
   "relay-control": { asks: Event; answers: never };
   "delivery-control": { asks: Event; answers: never };
+  "filter-control": { asks: Event; answers: never };
 }
 export type DoorName = keyof Doors;
 
@@ -58,6 +61,7 @@ export const DOORS: readonly DoorName[] = [
   "relay-lookup",
   "delivery-lookup",
   "queue-lookup",
+  "lookup-filter",
   "control-queue",
   "control-scheduler",
   "control-relay",
@@ -68,6 +72,7 @@ export const DOORS: readonly DoorName[] = [
   "scheduler-control",
   "relay-control",
   "delivery-control",
+  "filter-control",
 ];
 
 // Every question carries `call`, a number of the asker's choosing; the answer carries the same. Messages without `call` want no answer.
@@ -125,6 +130,48 @@ export type AccountResult =
   /** `identity` is who the delivery runs as (the action's `user`, else the account); `account` is the recipient. */
   | { readonly ok: true; readonly account: Account; readonly identity: Account }
   | { readonly ok: false; readonly temporary: boolean; readonly text: string };
+
+// ── lookup → filter ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a table can be asked for; the names are those of the protocol of table programs. */
+export const TABLE_SERVICES = [
+  "alias",
+  "domain",
+  "credentials",
+  "netaddr",
+  "userinfo",
+  "source",
+  "mailaddr",
+  "addrname",
+  "mailaddrmap",
+  "relayhost",
+  "string",
+  "regex",
+  "auth",
+] as const;
+export type TableService = typeof TABLE_SERVICES[number];
+
+export type TableRequest =
+  | { readonly op: "update" }
+  | { readonly op: "check" | "lookup"; readonly service: TableService; readonly key: string }
+  | { readonly op: "fetch"; readonly service: TableService };
+
+export type TableAnswer =
+  /** Of an update. */
+  | { readonly result: "ok" }
+  /** `value` is "" for a check. */
+  | { readonly result: "found"; readonly value: string }
+  | { readonly result: "not-found" }
+  /** The mail operation that needed it fails temporarily; `reason` is for the operator. */
+  | { readonly result: "error"; readonly reason: string };
+
+export type ToFilter = {
+  readonly type: "table";
+  readonly call: number;
+  readonly table: string;
+  readonly request: TableRequest;
+};
+export type FromFilter = { readonly type: "table"; readonly call: number; readonly answer: TableAnswer };
 
 // ── smtp ⇄ queue ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,16 @@
 /** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
 
-import type { Action, LocalAction, RelayAction, RelayLimits, Rule, StaticTable } from "../config/types.ts";
+import type {
+  Action,
+  LocalAction,
+  RelayAction,
+  RelayLimits,
+  Rule,
+  StaticTable,
+  TableProgram,
+} from "../config/types.ts";
+
+export type { TableProgram } from "../config/types.ts";
 
 /** A listener with its address resolved; sessions name it by index. */
 export interface Listener {
@@ -54,6 +64,8 @@ export interface SmtpSettings {
 export interface LookupSettings {
   readonly house: HouseSettings;
   readonly tables: Readonly<Record<string, StaticTable>>;
+  /** Names of the tables that the filter isolate answers for. */
+  readonly programTables: readonly string[];
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
   readonly subAddressDelimiter: string;
@@ -120,6 +132,15 @@ export interface DeliverySettings {
   readonly gid: number;
 }
 
+export interface FilterSettings {
+  readonly house: HouseSettings;
+  readonly tables: readonly TableProgram[];
+  /** Who the programs run as; null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** PATH of the programs. */
+  readonly path: string;
+}
+
 export interface ControlSettings {
   readonly house: HouseSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
@@ -141,5 +162,6 @@ export interface Settings {
   scheduler: SchedulerSettings;
   relay: RelaySettings;
   delivery: DeliverySettings;
+  filter: FilterSettings;
   control: ControlSettings;
 }

@@ -21,6 +21,8 @@ export interface HousePlan {
   readonly grants: Readonly<Record<Role, Grants>>;
   /** Number of smtp isolates, at least 1. */
   readonly smtpIsolates: number;
+  /** 1 when the config names programs. */
+  readonly filterIsolates: 0 | 1;
   /** Entry file of a role. */
   readonly entry: (role: Role) => URL;
   verbose: boolean;
@@ -48,7 +50,7 @@ interface Resident {
   stopped: (() => void) | null;
 }
 
-const ROLES: readonly Role[] = ["control", "lookup", "queue", "scheduler", "relay", "delivery", "smtp"];
+const ROLES: readonly Role[] = ["control", "lookup", "queue", "scheduler", "relay", "delivery", "filter", "smtp"];
 const PING_MS = 5_000;
 /** Unanswered pings after which an isolate is replaced: 60 s, longer than any synchronous work of ours. */
 const PING_LIMIT = 12;
@@ -92,7 +94,7 @@ export class Supervisor {
   /** Starts every isolate. Rejects when one fails before all were ready. */
   async start(): Promise<void> {
     for (const role of ROLES) {
-      const count = role === "smtp" ? this.#plan.smtpIsolates : 1;
+      const count = role === "smtp" ? this.#plan.smtpIsolates : role === "filter" ? this.#plan.filterIsolates : 1;
       for (let index = 0; index < count; index++) {
         this.#residents.push(
           { role, index, worker: null, ready: false, startedAt: 0, failures: 0, pinged: 0, ponged: 0, stopped: null },
@@ -140,7 +142,12 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#timer);
-    for (const roles of [["smtp"], ["scheduler", "relay", "delivery"], ["queue"], ["lookup", "control"]] as Role[][]) {
+    for (
+      const roles of [["smtp"], ["scheduler", "relay", "delivery"], ["queue"], ["lookup"], [
+        "filter",
+        "control",
+      ]] as Role[][]
+    ) {
       const group = this.#residents.filter(({ role }) => roles.includes(role));
       await Promise.all(group.map((resident) => this.#stopOne(resident)));
     }

@@ -1,19 +1,23 @@
 /** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Knows no rules itself. */
 
-import type {
-  AccountResult,
-  Channel,
-  ControlToLookup,
-  Expansion,
-  FromLookup,
-  Isolate,
-  LookupToControl,
-  ToLookup,
+import {
+  type AccountResult,
+  Caller,
+  type Channel,
+  type ControlToLookup,
+  type Expansion,
+  type FromFilter,
+  type FromLookup,
+  type Isolate,
+  type LookupToControl,
+  type ToFilter,
+  type ToLookup,
 } from "../isolate/mod.ts";
 import { debug, tell } from "../events/mod.ts";
 import { formatMailbox, seal } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
+import type { AskProgram } from "../tables/mod.ts";
 import { House } from "./house.ts";
 import { openMachine } from "./machine.ts";
 import { LookupWorld, type Machine } from "./world.ts";
@@ -56,8 +60,20 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  const machine = { ...openMachine(), house: House.of(isolate) };
+  const machine = { ...openMachine(), house: House.of(isolate), askProgram: programsBehind(isolate) };
   return { machine, namer: new Resolver(isolate.settings.resolver, { observer: isolate }) };
+}
+
+/** Table programs run in the filter isolate. When that dies, what was asked of it is an error and mail waits. */
+function programsBehind(isolate: Isolate<"lookup">): AskProgram {
+  const filter = new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter"));
+  return async (table, request) => {
+    try {
+      return (await filter.ask<"table">({ type: "table", table, request })).answer;
+    } catch (error) {
+      return { result: "error", reason: error instanceof Error ? error.message : String(error) };
+    }
+  };
 }
 
 function describeTables(isolate: Isolate<"lookup">): void {
@@ -72,12 +88,13 @@ function updateTable(
   channel: Channel<LookupToControl, ControlToLookup>,
   { call, table }: ControlToLookup,
 ): void {
-  const error = world.updateTable(table);
-  const text = error === null
-    ? `info: Table "${table}" successfully updated`
-    : `info: Failed to update table "${table}": ${error}`;
-  isolate.report({ type: "log", level: "info", text });
-  channel.send({ type: "updated", call, error });
+  void soon(world.updateTable(table), (error) => {
+    const text = error === null
+      ? `info: Table "${table}" successfully updated`
+      : `info: Failed to update table "${table}": ${error}`;
+    isolate.report({ type: "log", level: "info", text });
+    channel.send({ type: "updated", call, error });
+  });
 }
 
 type Answers = Channel<FromLookup, ToLookup>;
@@ -127,7 +144,10 @@ class Answerer {
           (result) => this.#account(channel, question, result),
         );
       case "smarthost":
-        return this.#smarthost(channel, question);
+        return soon(
+          this.#world.smarthost(question.action, question.domain),
+          (url) => this.#smarthost(channel, question, url),
+        );
       default:
         throw new Error("The question is of no known type");
     }
@@ -145,8 +165,11 @@ class Answerer {
     channel.send({ type: "account", call, result });
   }
 
-  #smarthost(channel: Answers, { call, action, domain }: Extract<ToLookup, { type: "smarthost" }>): void {
-    const url = this.#world.smarthost(action, domain);
+  #smarthost(
+    channel: Answers,
+    { call, action, domain }: Extract<ToLookup, { type: "smarthost" }>,
+    url: string | null,
+  ): void {
     if (this.#isolate.traces("lookup")) {
       // A URL may name whom to authenticate as.
       const ending = url === null ? "none" : url.replace(/\/\/.*@/, "//********@");

@@ -5,10 +5,12 @@ import type { Observer } from "../events/mod.ts";
 import type { AccountResult, Expansion, Forward, LookupSettings } from "../isolate/mod.ts";
 import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
+  type AskProgram,
   Facts,
   LookupError,
   parseIncludeFile,
   parseUserInfo,
+  ProgramTable,
   type ReadTable,
   TableSet,
   type UserInfo,
@@ -24,6 +26,8 @@ export interface Machine {
   readonly readTable: ReadTable;
   /** Main, for `.forward` files and the name service. Without it there are none. */
   readonly house?: House;
+  /** The filter isolate, for tables that programs answer for. Without it they are errors. */
+  readonly askProgram?: AskProgram;
 }
 
 export class LookupWorld {
@@ -40,14 +44,16 @@ export class LookupWorld {
     const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
     const names = { serverName: house.serverName, localAddresses };
-    this.#tables = new TableSet(settings.tables, names, delimiter, observer);
+    const ask = machine.askProgram ?? noPrograms;
+    const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
+    this.#tables = new TableSet(settings.tables, names, delimiter, observer, programs);
     this.#rules = new RuleSet(settings.rules, this.#tables, observer);
     this.#machine = machine;
     this.#expansion = {
       delimiter,
       match: (subject) => this.#rules.match(subject),
       action: (name) => this.#actions.get(name) ?? null,
-      lookup: (table, key) => this.#tables.get(table).lookup(key, true),
+      lookup: (table, key) => this.#tables.get(table).lookup(key, "alias"),
       account: (action, user) => this.#findUser(action, user),
       forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
       include: (path) => this.#readInclude(path, warn),
@@ -83,17 +89,20 @@ export class LookupWorld {
   }
 
   /** The next URL of the action's `host` list, or the one of `domain` in its `domain` mapping; null when there is none. */
-  smarthost(actionName: string, domain: string): string | null {
+  smarthost(actionName: string, domain: string): string | null | Promise<string | null> {
+    return this.#facts.settle(() => this.#smarthost(actionName, domain));
+  }
+
+  #smarthost(actionName: string, domain: string): string | null {
     const action = this.#actions.get(actionName);
     if (action?.kind !== "relay") return null;
-    if (action.host !== null) return this.#tables.get(action.host).fetch();
+    if (action.host !== null) return urlOf(this.#tables.get(action.host).fetch("relayhost"));
     if (action.domain === null) return null;
-    const url = this.#tables.get(action.domain).lookup(domain);
-    return url instanceof LookupError || url === "" ? null : url;
+    return urlOf(this.#tables.get(action.domain).lookup(domain, "relayhost"));
   }
 
   /** Reads a table's file again. Null on success, else why the old content stays. */
-  updateTable(name: string): string | null {
+  updateTable(name: string): string | null | Promise<string | null> {
     return this.#tables.update(name, this.#machine.readTable);
   }
 
@@ -102,7 +111,7 @@ export class LookupWorld {
     if (action.userbase === null || action.userbase === BUILTIN_TABLES.accounts) {
       return this.#systemUser(user);
     }
-    const value = this.#tables.get(action.userbase).lookup(user);
+    const value = this.#tables.get(action.userbase).lookup(user, "userinfo");
     if (value === null || value instanceof LookupError) return value;
     return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);
   }
@@ -135,3 +144,10 @@ export class LookupWorld {
     }
   }
 }
+
+/** No URL and a failed lookup are one to the relay: it tries again later. */
+function urlOf(found: string | null | LookupError): string | null {
+  return found instanceof LookupError || found === "" ? null : found;
+}
+
+const noPrograms: AskProgram = () => Promise.resolve({ result: "error", reason: "No program runs" });

@@ -3,7 +3,7 @@
 import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
 import type { Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
-import { LookupError, type Service, type Table } from "../tables/mod.ts";
+import { LookupError, type LookupTable, type Service } from "../tables/mod.ts";
 
 /** What the rules look at. */
 export interface Subject {
@@ -31,7 +31,7 @@ const UNKNOWN_HOST = "<unknown>";
 
 /** What a matcher needs of the tables. */
 export interface TableSource {
-  get(name: string): Table;
+  get(name: string): LookupTable;
 }
 
 /** The rules of a configuration, compiled to lists of criteria in their order of evaluation. */

@@ -9,6 +9,7 @@ export * from "./mailaddr.ts";
 export * from "./netaddr.ts";
 export * from "./opendb.ts";
 export * from "./regex.ts";
+export * from "./program.ts";
 export * from "./set.ts";
 export * from "./table.ts";
 export * from "./targets.ts";

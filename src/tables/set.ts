@@ -2,7 +2,8 @@
 
 import { BUILTIN_TABLES, type StaticTable, tableKey } from "../config/mod.ts";
 import { NO_OBSERVER, type Observer } from "../events/mod.ts";
-import { Table } from "./table.ts";
+import type { ProgramTable } from "./program.ts";
+import { type LookupTable, Table } from "./table.ts";
 
 /** What this machine is called; the built-in tables follow from it. */
 export interface LocalNames {
@@ -36,27 +37,34 @@ export type ReadTable = (name: string, path: string) => StaticTable | { readonly
 
 export class TableSet {
   readonly #tables = new Map<string, Table>();
+  readonly #programs: ReadonlyMap<string, ProgramTable>;
 
   constructor(
     tables: Readonly<Record<string, StaticTable>>,
     local: LocalNames,
     delimiter: string,
     observer: Observer = NO_OBSERVER,
+    programs: readonly ProgramTable[] = [],
   ) {
+    this.#programs = new Map(programs.map((program) => [program.name, program]));
     for (const source of [...builtinTables(local), ...Object.values(tables)]) {
       this.#tables.set(source.name, new Table(source, delimiter, observer));
     }
   }
 
   /** The table that the configuration names; it was checked to exist, so a missing one is our bug. */
-  get(name: string): Table {
-    const table = this.#tables.get(name);
+  get(name: string): LookupTable {
+    const table = this.#tables.get(name) ?? this.#programs.get(name);
     if (table === undefined) throw new Error(`There is no table "${name}"`);
     return table;
   }
 
-  /** Reads a table's file again: all of it, or nothing changes and the reason is returned. Null is success. */
-  update(name: string, read: ReadTable): string | null {
+  /**
+   * Reads a table's file again: all of it, or nothing changes and the reason is returned. A program is told to. Null is success.
+   */
+  update(name: string, read: ReadTable): string | null | Promise<string | null> {
+    const program = this.#programs.get(name);
+    if (program !== undefined) return program.update();
     const table = this.#tables.get(name);
     if (table === undefined) return `There is no table "${name}"`;
     if (table.path === null) return null;

@@ -11,6 +11,26 @@ import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 /** How the keys of a table are compared with the key that is asked for. */
 export type Service = "string" | "domain" | "netaddr" | "mailaddr" | "regex";
 
+/** What a value is looked up for. */
+export type ValueService = "alias" | "userinfo" | "relayhost" | "credentials" | "addrname" | "mailaddrmap" | "string";
+
+/** What can be asked of a table, whatever it is made of. */
+export interface LookupTable {
+  readonly name: string;
+  /** Is there an entry that matches `key`? */
+  check(service: Service, key: string): boolean | LookupError;
+  /** Value of the entry whose key equals `key`; null when there is none. */
+  lookup(key: string, service?: ValueService): string | null | LookupError;
+  /** The keys one after the other, again and again; null when there are none. */
+  fetch(service?: "relayhost" | "source"): string | null | LookupError;
+}
+
+/** A table whose content can change while the daemon runs. */
+export interface UpdatableTable extends LookupTable {
+  /** Has the content read again. Null on success, else why the old one stays. */
+  update(): string | null | Promise<string | null>;
+}
+
 interface Matcher {
   add(entry: string): void;
   matches(key: string): boolean | LookupError;
@@ -22,7 +42,7 @@ const TOO_LONG = new LookupError("The key is longer than a key may be");
  * Keys and values of a table. Its content can be replaced as a whole, so those who hold the table need not hear of it. A matcher is
  * compiled at the first question that needs it.
  */
-export class Table {
+export class Table implements LookupTable {
   readonly name: string;
   /** Null for a table that was written in smtpd.conf. */
   readonly path: string | null;
@@ -81,13 +101,13 @@ export class Table {
   }
 
   /**
-   * Value of the entry whose key equals `key`; null when there is none. `shown`: the value may stand in a trace. Others may be secrets,
-   * and of them a trace only tells that they were found.
+   * Value of the entry whose key equals `key`; null when there is none. The value of an alias may stand in a trace. Others may be
+   * secrets, and of them a trace only tells that they were found.
    */
-  lookup(key: string, shown = false): string | null | LookupError {
+  lookup(key: string, service: ValueService = "string"): string | null | LookupError {
     const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#values.get(tableKey(key)) ?? null;
     if (this.#observer.traces("tables")) {
-      const text = typeof value === "string" && shown ? `"${value}"` : resultText(value);
+      const text = typeof value === "string" && service === "alias" ? `"${value}"` : resultText(value);
       this.#tell(`lookup "${key}"`, text);
     }
     return value;
@@ -120,7 +140,7 @@ export class Table {
 }
 
 /** What a trace says of a result whose value is not to be seen. */
-function resultText(result: boolean | string | null | LookupError): string {
+export function resultText(result: boolean | string | null | LookupError): string {
   if (result instanceof LookupError) return `error: ${result.reason}`;
   return result === null || result === false ? "not found" : "found";
 }

@@ -16,6 +16,10 @@ export function memoryFiles(files: Readonly<Record<string, string>>): ConfigFile
       if (!Object.hasOwn(files, path)) throw new Error("No such file");
       return files[path]!;
     },
+    programPath(name) {
+      if (!Object.hasOwn(files, `/libexec/${name}`)) throw new Error(`/libexec/${name}: No such file or directory`);
+      return `/libexec/${name}`;
+    },
   };
 }
 

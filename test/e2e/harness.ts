@@ -157,7 +157,11 @@ export class Daemon {
 
   /** What the tools need to find this daemon. */
   get env(): Record<string, string> {
-    return { SMTPD_SPOOL: join(this.folder, "spool"), SMTPD_SOCKET: join(this.folder, "smtpd.sock") };
+    return {
+      SMTPD_SPOOL: join(this.folder, "spool"),
+      SMTPD_SOCKET: join(this.folder, "smtpd.sock"),
+      SMTPD_LIBEXEC: join(this.folder, "libexec"),
+    };
   }
 
   /** Starts the daemon and waits until it says that it serves. */

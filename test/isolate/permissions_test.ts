@@ -8,7 +8,7 @@ import { parseConfig } from "../../src/config/mod.ts";
 import { libcPath } from "../../src/delivery/mod.ts";
 import { type Role, Supervisor } from "../../src/isolate/mod.ts";
 
-const ROLES: readonly Role[] = ["smtp", "lookup", "queue", "scheduler", "relay", "delivery", "control"];
+const ROLES: readonly Role[] = ["smtp", "lookup", "queue", "scheduler", "relay", "delivery", "filter", "control"];
 
 /** What the demo's isolates may do of the probe's attempts; everything else must be refused. */
 const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
@@ -19,12 +19,14 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   relay: ["connect", "connect by node", "listen"],
   // Users' .forward files name files and commands; it acts as the user then. It reaches no host and sees no environment.
   delivery: ["read /etc/passwd", "read /etc/shadow", "write outside", "read the spool", "write the spool", "spawn"],
+  filter: ["start the program of the config"],
   control: [],
 };
 
 const CONFIG = `
 listen on 127.0.0.1 port 2525
 admin listen on 127.0.0.1 port 8025
+table users toy
 action "inbox" maildir "MAIL/%{rcpt.user}" virtual { "@" = somebody }
 action "out" relay
 match for local action "inbox"
@@ -33,17 +35,21 @@ match for any action "out"
 
 Deno.test("each isolate is refused everything that the permission table does not grant it", async () => {
   const folder = await Deno.makeTempDir();
-  const [spool, mail, outside] = ["spool", "mail", "outside"].map((name) => `${folder}/${name}`) as [
+  const [spool, mail, outside, program] = ["spool", "mail", "outside", "table-toy"].map((name) =>
+    `${folder}/${name}`
+  ) as [
+    string,
     string,
     string,
     string,
   ];
   for (const path of [spool, mail, outside]) Deno.mkdirSync(path);
+  Deno.writeTextFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
   const server = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const port = (server.address() as AddressInfo).port;
   try {
-    const heard = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath() });
+    const heard = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath(), program });
     for (const role of ROLES) {
       const allowed = heard.get(role)!.filter((line) => !line.endsWith(": refused")).map((line) =>
         line.replace(": allowed", "")
@@ -60,10 +66,14 @@ Deno.test("each isolate is refused everything that the permission table does not
   }
 });
 
-async function probe(spool: string, mail: string, targets: Record<string, unknown>): Promise<Map<Role, string[]>> {
+async function probe(
+  spool: string,
+  mail: string,
+  targets: { program: string } & Record<string, unknown>,
+): Promise<Map<Role, string[]>> {
   const parsed = parseConfig("smtpd.conf", {
     defines: [],
-    files: { readText: () => CONFIG.replace("MAIL", mail) },
+    files: { readText: () => CONFIG.replace("MAIL", mail), programPath: () => targets.program },
   });
   assert.ok(parsed.ok, JSON.stringify(parsed));
   const settings = cutSettings(parsed.config, {
@@ -80,6 +90,7 @@ async function probe(spool: string, mail: string, targets: Record<string, unknow
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
     smtpIsolates: 1,
+    filterIsolates: 1,
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],

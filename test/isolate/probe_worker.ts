@@ -8,6 +8,7 @@ interface Targets {
   readonly inside: string;
   readonly port: number;
   readonly libc: string;
+  readonly program: string;
 }
 
 const scope = self as unknown as { onmessage: (event: MessageEvent) => void; postMessage(message: unknown): void };
@@ -31,6 +32,10 @@ const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
   listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
   "listen on a socket": ({ inside }) => Deno.listen({ transport: "unix", path: `${inside}/s` }).close(),
   spawn: () => new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync(),
+  "start the program of the config": ({ program }) =>
+    new Deno.Command(program, { clearEnv: true, cwd: "/" }).outputSync(),
+  "start the program with a library": ({ program }) =>
+    new Deno.Command(program, { clearEnv: true, env: { LD_PRELOAD: "/x.so" } }).outputSync(),
   "read the environment": () => Deno.env.get("HOME"),
   ffi: () => Deno.dlopen("libm.so.6", { floor: { parameters: ["f64"], result: "f64" } }).close(),
   "use the C library": ({ libc }) => Deno.dlopen(libc, { getpid: { parameters: [], result: "i32" } }).close(),

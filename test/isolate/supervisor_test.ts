@@ -16,8 +16,9 @@ function toyHouse() {
   const deaths: { role: Role; reason: string; delayMs: number }[] = [];
   const supervisor = new Supervisor({
     settings: {} as Settings,
-    grants: { smtp: {}, lookup: {}, queue: {}, scheduler: {}, relay: {}, delivery: {}, control: {} },
+    grants: { smtp: {}, lookup: {}, queue: {}, scheduler: {}, relay: {}, delivery: {}, filter: {}, control: {} },
     smtpIsolates: 1,
+    filterIsolates: 0,
     entry: (role) =>
       new URL(`./${role === "scheduler" ? "mortal" : role === "queue" ? "queue" : "idle"}_worker.ts`, import.meta.url),
     verbose: false,

@@ -54,6 +54,7 @@ function settingsOf(folder: string): LookupSettings {
   return {
     house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
     tables: { al: { ...aliases, path: `${folder}/aliases` } },
+    programTables: [],
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",

@@ -18,6 +18,7 @@ const SETTINGS: LookupSettings = {
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
   },
+  programTables: [],
   rules: [rule({ for: forAny, from: fromAny })],
   actions: {
     a: local("a", { alias: "al" }),

@@ -1,0 +1,54 @@
+/** Bytes of a program's output to lines, bounded. Knows nothing of what the lines say. */
+
+const LF = 0x0a;
+
+/** Cuts at LF. A line longer than the limit is given as far as it fits, and told as cut; its rest is dropped. */
+export class LineCutter {
+  readonly #limit: number;
+  readonly #decoder = new TextDecoder();
+  #kept: Uint8Array<ArrayBuffer>[] = [];
+  #size = 0;
+
+  /** `limit`: bytes of a line without its LF. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Lines that are complete now. */
+  push(bytes: Uint8Array): { readonly text: string; readonly cut: boolean }[] {
+    const lines = [];
+    let start = 0;
+    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+      this.#keep(bytes.subarray(start, end));
+      lines.push(this.#take());
+      start = end + 1;
+    }
+    this.#keep(bytes.subarray(start));
+    return lines;
+  }
+
+  /** The line that has no LF yet is longer than a line may be. */
+  get overflows(): boolean {
+    return this.#size > this.#limit;
+  }
+
+  /** What stands behind the last LF; null for nothing. */
+  finish(): string | null {
+    return this.#size === 0 ? null : this.#take().text;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const room = this.#limit - this.#size;
+    this.#size = Math.min(this.#size + bytes.length, this.#limit + 1);
+    if (room > 0 && bytes.length > 0) this.#kept.push(bytes.slice(0, room));
+  }
+
+  #take(): { text: string; cut: boolean } {
+    const text = this.#kept.map((bytes) => this.#decoder.decode(bytes, { stream: true })).join("") +
+      this.#decoder.decode();
+    const cut = this.overflows;
+    this.#kept = [];
+    this.#size = 0;
+    return { text, cut };
+  }
+}

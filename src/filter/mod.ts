@@ -1,0 +1,4 @@
+/** Front door of the filter folder: the isolate that runs the programs of the config. */
+export * from "./process.ts";
+export * from "./serve.ts";
+export * from "./table.ts";

@@ -1,0 +1,156 @@
+/** One program that runs: lines to it and from it, its end. Knows no protocol. The only file here that starts anything. */
+
+import { LineCutter } from "./lines.ts";
+
+export interface ProcessOptions {
+  /** Absolute path: started as it is, through no shell. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Who it runs as; null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** PATH of the program. */
+  readonly path: string;
+  /** Longest line of its output, in bytes; a longer one ends it. */
+  readonly lineLimit: number;
+}
+
+export interface ProcessHooks {
+  online(line: string): void;
+  onstderr(line: string): void;
+  /** Called once, when it has ended. */
+  onend(reason: string): void;
+}
+
+/** A program as its master sees it. */
+export interface RunningProcess {
+  /** Writes to its standard input. */
+  write(text: string): void;
+  /** Ends it; `onend` is told this reason, and no line is told any more. */
+  end(reason: string): void;
+}
+
+export type StartProcess = (options: ProcessOptions, hooks: ProcessHooks) => RunningProcess;
+
+/** Longest line of standard error that is logged; the rest is cut off. */
+const STDERR_LIMIT = 1024;
+/** A program that was asked to end has so long before SIGKILL. */
+const KILL_AFTER_MS = 2_000;
+/** It has ended but something that it started holds its pipes: so long is waited for what it said last. */
+const GRACE_MS = 500;
+
+/** Starts a program. One that cannot be started ends at once, with the reason. */
+export const startProcess: StartProcess = (options, hooks) => {
+  try {
+    return new ChildProcess(options, hooks);
+  } catch (error) {
+    queueMicrotask(() => hooks.onend(`it cannot be started: ${error instanceof Error ? error.message : error}`));
+    return { write: () => {}, end: () => {} };
+  }
+};
+
+class ChildProcess implements RunningProcess {
+  readonly #hooks: ProcessHooks;
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  #reason: string | null = null;
+
+  constructor({ program, args, identity, path, lineLimit }: ProcessOptions, hooks: ProcessHooks) {
+    this.#hooks = hooks;
+    this.#child = new Deno.Command(program, {
+      args: [...args],
+      cwd: "/",
+      clearEnv: true,
+      env: { PATH: path },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      // A session of its own: signals of a terminal are not for it.
+      detached: true,
+      ...(identity ?? {}),
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    void this.#watch(lineLimit);
+  }
+
+  write(text: string): void {
+    // A program that does not read has ended or will be late; either is noticed elsewhere.
+    this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
+  }
+
+  end(reason: string): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    this.#writer.abort().catch(() => {});
+    this.#signal("SIGTERM");
+    const timer = setTimeout(() => this.#signal("SIGKILL"), KILL_AFTER_MS);
+    this.#child.status.finally(() => clearTimeout(timer));
+  }
+
+  #signal(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #watch(lineLimit: number): Promise<void> {
+    const output = this.#readOutput(lineLimit);
+    const errors = this.#readErrors();
+    const { code, signal } = await this.#child.status;
+    // What it said last may be a moment behind its end.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      Promise.all([output.ended, errors.ended]),
+      new Promise<void>((resolve) => timer = setTimeout(resolve, GRACE_MS)),
+    ]);
+    clearTimeout(timer);
+    const reason = this.#reason ?? (signal === null ? `it exited with status ${code}` : `it died of ${signal}`);
+    this.#reason = reason;
+    for (const { cancel } of [output, errors]) cancel();
+    this.#writer.abort().catch(() => {});
+    this.#hooks.onend(reason);
+  }
+
+  #readOutput(limit: number): Reading {
+    const cutter = new LineCutter(limit);
+    return readAll(this.#child.stdout, (bytes) => {
+      for (const { text, cut } of cutter.push(bytes)) {
+        if (cut) return this.end("a line that is too long");
+        if (this.#reason === null) this.#hooks.online(text);
+      }
+      if (cutter.overflows) this.end("a line that is too long");
+    }, () => this.#reason ?? this.#closed());
+  }
+
+  /** It may be about to exit, which tells more. */
+  #closed(): void {
+    const timer = setTimeout(() => this.end("it closed its output"), GRACE_MS);
+    this.#child.status.finally(() => clearTimeout(timer));
+  }
+
+  #readErrors(): Reading {
+    const cutter = new LineCutter(STDERR_LIMIT);
+    const tell = (text: string) => text === "" ? undefined : this.#hooks.onstderr(text);
+    return readAll(this.#child.stderr, (bytes) => {
+      for (const { text } of cutter.push(bytes)) tell(text);
+    }, () => tell(cutter.finish() ?? ""));
+  }
+}
+
+interface Reading {
+  readonly ended: Promise<void>;
+  cancel(): void;
+}
+
+function readAll(stream: ReadableStream<Uint8Array>, hear: (bytes: Uint8Array) => void, done: () => void): Reading {
+  const reader = stream.getReader();
+  const read = async () => {
+    for (;;) {
+      const { done: over, value } = await reader.read();
+      if (over) return done();
+      hear(value);
+    }
+  };
+  return { ended: read().catch(() => {}), cancel: () => void reader.cancel().catch(() => {}) };
+}
