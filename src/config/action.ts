@@ -3,7 +3,7 @@
 import type { Context } from "./context.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
-import type { LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
+import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
 import { isLmtpDestination, parseDelay, shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
@@ -19,12 +19,20 @@ export function parseAction(context: Context, at: SourceLine): void {
   const name = cursor.expectString("the name of an action");
   if (name === null) return;
   if (draft.actions.has(name)) return cursor.fail(at, `action "${shown(name)}" is already declared`);
+  // Declared even if the rest of the line is wrong: the rules that name it are then not mistakes too.
+  draft.actions.set(name, parseMethodOf(context, name) ?? emptyLocal(name, { type: "expand-only" }));
+}
+
+function parseMethodOf(context: Context, name: string): Action | null {
+  const { cursor } = context;
   const token = cursor.peek();
   const word = METHODS.find((method) => token.kind === "keyword" && token.text === method);
-  if (word === undefined) return cursor.unknownWord("action method", METHODS);
+  if (word === undefined) {
+    cursor.unknownWord("action method", METHODS);
+    return null;
+  }
   cursor.take();
-  const action = word === "relay" ? parseRelay(context, name) : parseLocal(context, name, word);
-  if (action !== null && !cursor.failed) draft.actions.set(name, action);
+  return word === "relay" ? parseRelay(context, name) : parseLocal(context, name, word);
 }
 
 /** `ttl DELAY`, which must be the last option. Null when absent. */
@@ -56,7 +64,14 @@ function parseLocal(
   const { cursor } = context;
   const method = parseMethod(context, word);
   if (method === null) return null;
-  const action: Mutable<LocalAction> = {
+  const action = emptyLocal(name, method);
+  parseOptions(cursor, "action option", localOptions(context, action), ["ttl"]);
+  action.ttlSeconds = parseTtl(context);
+  return action;
+}
+
+function emptyLocal(name: string, method: LocalMethod): Mutable<LocalAction> {
+  return {
     kind: "local",
     name,
     method,
@@ -67,9 +82,6 @@ function parseLocal(
     wrapper: null,
     ttlSeconds: null,
   };
-  parseOptions(cursor, "action option", localOptions(context, action), ["ttl"]);
-  action.ttlSeconds = parseTtl(context);
-  return action;
 }
 
 function parseMethod({ cursor }: Context, word: LocalMethod["type"]): LocalMethod | null {

@@ -4,7 +4,7 @@ import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { Lexer, Token } from "./lexer.ts";
 import type { Diagnostic, SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
-import { DIRECTIVES, suggestion } from "./words.ts";
+import { DIRECTIVES, RESERVED, suggestion } from "./words.ts";
 
 /**
  * Tokens with one token of lookahead. After the first mistake of a directive the cursor shows only ends of line until
@@ -79,7 +79,7 @@ export class Cursor {
   unknownWord(what: string, words: Iterable<string>): void {
     const token = this.peek();
     if (token.kind !== "string" && token.kind !== "keyword") return this.unexpected(what);
-    this.fail(token.at, `syntax error: unknown ${what} "${shown(token.text)}"${suggestion(token.text, words)}`);
+    this.fail(token.at, `syntax error: unknown ${what} "${shown(token.text)}"${hint(token, words)}`);
   }
 
   atKeyword(word: string): boolean {
@@ -120,7 +120,10 @@ export class Cursor {
 
   expectKeyword(word: string): boolean {
     if (this.acceptKeyword(word)) return true;
-    this.unexpected(`"${word}"`);
+    const token = this.peek();
+    const guess = token.kind === "string" ? hint(token, [word]) : "";
+    if (guess === "") this.unexpected(`"${word}"`);
+    else this.fail(token.at, `syntax error: expected "${word}", found "${shown(token.text)}"${guess}`);
     return false;
   }
 
@@ -184,6 +187,12 @@ export class Cursor {
     // The end stays; all else must be read only when asked for: a macro may be defined or a file included before.
     if (token.kind !== "end") this.#lookahead = null;
   }
+}
+
+/** What a word that is none of `words` was probably meant to be. */
+export function hint({ kind, text }: Token, words: Iterable<string>): string {
+  if (kind === "string" && RESERVED.has(text) && [...words].includes(text)) return " (write it without quotes)";
+  return suggestion(text, words);
 }
 
 /** A token as it is told to the reader. */

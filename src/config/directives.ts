@@ -52,9 +52,11 @@ export function parseBounce({ cursor, draft }: Context, at: SourceLine): void {
 /** After `ca`. */
 export function parseCa({ cursor, draft }: Context): void {
   const name = expectDomain({ cursor });
-  if (name === null || !cursor.expectKeyword("cert")) return;
-  const path = cursor.expectString("the path of a file");
-  if (path !== null) draft.ca.set(name, path);
+  if (name === null) return;
+  // Known even if the rest of the line is wrong: what names it is then not a mistake too.
+  draft.ca.set(name, "");
+  if (!cursor.expectKeyword("cert")) return;
+  draft.ca.set(name, cursor.expectString("the path of a file") ?? "");
 }
 
 /** After `pki`. Two lines of one name add up, so that each can give a part. */
@@ -64,6 +66,15 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
   const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null, dhe: "none" };
   // Known even if the rest of the line is wrong: what names it is then not a mistake too.
   draft.pki.set(name, pki);
+  parsePkiOptions({ cursor }, pki);
+  // What a broken line lacks cannot be told.
+  if (cursor.failed) {
+    pki.cert ??= "";
+    pki.key ??= "";
+  }
+}
+
+function parsePkiOptions({ cursor }: Pick<Context, "cursor">, pki: PkiDraft): void {
   while (!cursor.atEnd()) {
     if (cursor.acceptKeyword("cert")) pki.cert = cursor.expectString("the path of a file");
     else if (cursor.acceptKeyword("key")) pki.key = cursor.expectString("the path of a file");

@@ -3,18 +3,18 @@
 import { parseAction } from "./action.ts";
 import { checkDraft, checkWhole } from "./check.ts";
 import { type ConfigFiles, type Context, reasonOf } from "./context.ts";
-import { Cursor } from "./cursor.ts";
+import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
 import { emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
-import { Lexer } from "./lexer.ts";
+import { Lexer, type Token } from "./lexer.ts";
 import { parseAdmin, parseListen } from "./listen.ts";
 import { Macros } from "./macros.ts";
 import { parseMatch } from "./match.ts";
 import { parseTableDirective } from "./table.ts";
 import type { Diagnostic, ParseResult, SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
-import { DIRECTIVES, suggestion } from "./words.ts";
+import { BEFORE_6_4, DIRECTIVES, RESERVED } from "./words.ts";
 
 export interface ParseOptions {
   /** `-D name=value`; they win over the macros of the file. */
@@ -65,8 +65,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
     cursor.finishLine();
   }
   const diagnostics = [...cursor.diagnostics];
-  // What comes from the whole would often only repeat what a broken line has already told.
-  if (diagnostics.length === 0) diagnostics.push(...checkDraft(draft));
+  if (!cursor.tooMany) diagnostics.push(...checkDraft(draft));
   const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;
   if (diagnostics.length > 0 || fatal !== null) return { ok: false, diagnostics, fatal };
   const unused = options.verbose ? macros.unused().map((name) => `warning: macro "${shown(name)}" is not used`) : [];
@@ -82,13 +81,17 @@ function parseLine(context: Context): void {
     cursor.take();
     return PARSERS[token.text]!(context, token.at);
   }
-  if (token.kind !== "string") return cursor.unknownWord("directive", DIRECTIVES);
+  if (token.kind !== "string" && !BEFORE_6_4.has(token.text)) return cursor.unknownWord("directive", DIRECTIVES);
   cursor.take();
   if (cursor.acceptMark("=")) return directives.parseMacro(context, token.at, token.text);
   // Not a reserved word, so that a macro may be called admin.
-  if (token.text === "admin" && cursor.atKeyword("listen")) return parseAdmin(context, token.at);
-  const guess = suggestion(token.text, DIRECTIVES);
-  cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${guess}`);
+  if (token.text === "admin") return parseAdmin(context, token.at);
+  cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${directiveHint(token)}`);
+}
+
+function directiveHint(token: Token): string {
+  const now = token.kind === "keyword" || !RESERVED.has(token.text) ? BEFORE_6_4.get(token.text) : undefined;
+  return now === undefined ? hint(token, DIRECTIVES) : `: since OpenSMTPD 6.4 it is ${now}`;
 }
 
 /** `file:line: message`. */

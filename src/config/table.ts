@@ -22,6 +22,8 @@ export function parseTableDirective(context: Context, at: SourceLine): void {
     return cursor.fail(at, `invalid name of a table: "${shown(name)}"`);
   }
   if (cursor.acceptMark("{")) {
+    // Declared before it is read: a mistake in the list must not make every use of the table a mistake of its own.
+    draft.tables.set(name, { kind: "dynamic", table: null });
     const list = parseList(cursor);
     if (list !== null) draft.tables.set(name, { kind: list.kind, table: { name, ...list, path: null } });
     return;

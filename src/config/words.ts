@@ -37,14 +37,29 @@ export function editDistance(from: string, to: string): number {
   return last[to.length]!;
 }
 
+/** Words that began a line in OpenSMTPD before 6.4, and what stands for them now. */
+export const BEFORE_6_4: ReadonlyMap<string, string> = new Map([
+  ["accept", `"action" and "match"`],
+  ["deliver", `"action" and "match"`],
+  ["limit", `"smtp limit" or "mta limit"`],
+  ["expire", `"queue ttl"`],
+  ["bounce-warn", `"bounce warn-interval"`],
+  ["max-message-size", `"smtp max-message-size"`],
+  ["ciphers", `"smtp ciphers"`],
+  ["subaddressing-delimiter", `"smtp sub-addr-delim"`],
+]);
+
 /** The candidate that `word` was probably meant to be, or null when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   // A config word longer than this is no misspelt keyword, and comparing it would cost time.
   if (word.length > 32) return null;
   const lower = word.toLowerCase();
   let best: string | null = null;
+  // Three characters say enough to be taken for a word that was not written to its end.
+  const known = [...candidates];
+  if (word.length >= 3) best = known.find((candidate) => candidate.startsWith(lower)) ?? null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
+  for (const candidate of known) {
     if (candidate.length > 64) continue;
     const distance = editDistance(lower, candidate.toLowerCase());
     if (distance < bestDistance) {

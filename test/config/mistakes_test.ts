@@ -68,7 +68,7 @@ const rows: readonly Row[] = [
   },
   {
     name: "a mistake inside braces does not spoil the lines after them",
-    text: `table t {\n a,\n = b\n c\n}\ntable t { d }${RULE}`,
+    text: `table t {\n a,\n = b\n c\n}\ntable u { d }\nmatch from src <t> reject${RULE}`,
     want: ['c:3: syntax error: expected an entry of the list or "}", found "="'],
   },
   {
@@ -499,7 +499,7 @@ const rows: readonly Row[] = [
   {
     name: "admin with nothing that we know",
     text: "admin page",
-    want: ['c:1: syntax error: unknown directive "admin"'],
+    want: ['c:1: syntax error: expected "listen", found "page"'],
   },
   // Certificates
   { name: "a pki's name that is none", text: `pki "a b" cert "/x"`, want: ["c:1: not a valid domain name: a b"] },
