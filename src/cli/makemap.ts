@@ -60,8 +60,13 @@ async function build({ type, source, output }: Job, terminal: Terminal): Promise
   const parsed = parseMapSource(new TextDecoder().decode(read.bytes), type);
   if (!parsed.ok) return complain(terminal, `${source}:${parsed.line}: ${parsed.message}`);
   if (parsed.entries.length === 0) terminal.err("makemap: warning: empty map\n");
-  replaceFile(output, writeCdb(parsed.entries.map(toRecord)), read.info);
+  replaceMap(output, parsed.entries, read.info);
   return 0;
+}
+
+/** Writes a map in place of the one that is there: all of it, or the old one stays. Mode and owner are those of `like`. */
+export function replaceMap(path: string, entries: readonly MapEntry[], like: Deno.FileInfo | null): void {
+  replaceFile(path, writeCdb(entries.map(toRecord)), like);
 }
 
 /** Keys and values are stored with the NUL that ends them in C, as other programs expect. */

@@ -1,4 +1,4 @@
-/** newaliases(8): checks the aliases file that the configuration names, and has a running daemon read it again. */
+/** newaliases(8): checks the aliases file that the configuration names, makes its map, and has a running daemon read it again. */
 
 import {
   controlSocketPath,
@@ -11,6 +11,7 @@ import {
 } from "../config/mod.ts";
 import { askControl, NotRunning } from "../control/mod.ts";
 import { getopt } from "./getopt.ts";
+import { replaceMap } from "./makemap.ts";
 import { parseMapSource } from "./map-source.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
@@ -32,13 +33,19 @@ export async function newaliasesMain(
     return 1;
   }
   try {
-    const path = aliasesPath(options.given.get("f") ?? DEFAULT_CONFIG, defines.filter((one) => one !== null), terminal);
-    if (path === null) return 1;
+    const found = findAliases(
+      options.given.get("f") ?? DEFAULT_CONFIG,
+      defines.filter((one) => one !== null),
+      terminal,
+    );
+    if (found === null) return 1;
+    const { path, map } = found;
     const source = parseMapSource(Deno.readTextFileSync(path), "aliases");
     if (!source.ok) {
       terminal.err(`${path}:${source.line}: ${source.message}\n`);
       return 1;
     }
+    if (map !== null) replaceMap(map, source.entries, Deno.statSync(path));
     terminal.out(`${path}: ${source.entries.length} aliases\n`);
     return await updateTable(env, terminal);
   } catch (error) {
@@ -47,9 +54,16 @@ export async function newaliasesMain(
   }
 }
 
-/** The source file of the aliases, null when the configuration is wrong (which has been told). Throws when there is none to build. */
-function aliasesPath(file: string, defines: readonly (readonly [string, string])[], terminal: Terminal): string | null {
-  // No program is run here, so none is looked for.
+/**
+ * The source file of the aliases, and the map that is made of it, if the daemon reads one; null when the configuration is wrong (which has
+ * been told). Throws when there is no file.
+ */
+function findAliases(
+  file: string,
+  defines: readonly (readonly [string, string])[],
+  terminal: Terminal,
+): { readonly path: string; readonly map: string | null } | null {
+  // No program is run here, so none is looked for; and no map is opened, since it may be missing yet.
   const files = { readText: (path: string) => Deno.readTextFileSync(path), programPath: (name: string) => name };
   const parsed = parseConfig(file, { defines, files });
   if (!parsed.ok) {
@@ -57,10 +71,14 @@ function aliasesPath(file: string, defines: readonly (readonly [string, string])
     if (parsed.fatal !== null) terminal.err(`newaliases: ${parsed.fatal}\n`);
     return null;
   }
-  const table = parsed.config.tables[TABLE];
-  if (table === undefined) return DEFAULT_ALIASES;
-  if (table.path === null) throw new Error(`table "${TABLE}" is written in ${file}: there is no file to read again`);
-  return table.path.replace(/\.db$/, "");
+  if (parsed.config.tables[TABLE] !== undefined) {
+    throw new Error(`table "${TABLE}" is written in ${file}: there is no file to read again`);
+  }
+  const table = parsed.config.tableFiles[TABLE];
+  if (table === undefined) return { path: DEFAULT_ALIASES, map: null };
+  if (table.backend === "file") return { path: table.path.replace(/\.db$/, ""), map: null };
+  if (table.backend === "db" && table.path.endsWith(".db")) return { path: table.path.slice(0, -3), map: table.path };
+  throw new Error(`table "${TABLE}" is ${table.backend}:${table.path}: there are no aliases to make it of`);
 }
 
 /** Has a running daemon read the table again; without a daemon there is nothing to do. */

@@ -16,6 +16,7 @@ import {
 import { checkConfig, Fatal, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
+import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts";
 import { startInBackground } from "./background.ts";
 import { openOfflineFolder, replayOffline } from "./offline.ts";
 import { findProgram } from "./programs.ts";
@@ -43,7 +44,12 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
   const parsed = parseConfig(options.file, {
     defines: options.defines,
-    files: { readText, programPath: (name) => findProgram(libexecDirectory(env), name) },
+    files: {
+      readText,
+      readBytes: (path) => plainly(() => readTableBytes(path)),
+      inspectTable: (backend, path) => plainly(() => inspectTableFile(backend, path, openMachine())),
+      programPath: (name) => findProgram(libexecDirectory(env), name),
+    },
     verbose: options.verbose,
   });
   if (!parsed.ok) {
@@ -101,8 +107,13 @@ async function sendWaiting(env: Environment, log: (level: "info" | "warn", text:
 }
 
 function readText(path: string): string {
+  return plainly(() => Deno.readTextFileSync(path));
+}
+
+/** The operating system's reasons in its own words. */
+function plainly<T>(read: () => T): T {
   try {
-    return Deno.readTextFileSync(path);
+    return read();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new Error("No such file or directory");
     if (error instanceof Deno.errors.PermissionDenied) throw new Error("Permission denied");

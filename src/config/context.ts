@@ -4,11 +4,16 @@ import type { Cursor } from "./cursor.ts";
 import type { Draft } from "./draft.ts";
 import type { Lexer } from "./lexer.ts";
 import type { Macros } from "./macros.ts";
+import type { TableFile } from "./types.ts";
 
 /** The only way from the parser to the world. */
 export interface ConfigFiles {
   /** Text of a file as UTF-8. Throws an Error whose message says why it cannot be read. */
   readText(path: string): string;
+  /** Bytes of a file; without it, those of its text. Throws as readText does. */
+  readBytes?(path: string): Uint8Array;
+  /** Opens a table of a back-end that this folder does not know, for a moment. Throws as readText does. Without it none is opened. */
+  inspectTable?(backend: "db" | "passwd" | "sqlite", path: string): Pick<TableFile, "files" | "includes">;
   /** Absolute path of the program of this name. Throws an Error whose message says why there is none. Without it there are none at all. */
   programPath?(name: string): string;
 }

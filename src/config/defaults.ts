@@ -58,8 +58,8 @@ export const LANGUAGE_LIMITS = {
   /** Characters of a table's key, and of its name. */
   tableKey: 1023,
   tableName: 2047,
-  /** Characters of a table file. */
-  tableFileLength: 64 * 1024 * 1024,
+  /** Bytes of a table file, and of a database. */
+  tableFileBytes: 512 * 1024 * 1024,
   tag: 32,
   pkiPerListener: 32,
   warnIntervals: 4,

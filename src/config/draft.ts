@@ -1,14 +1,14 @@
 /** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
 
 import { BUILTIN_TABLES, DEFAULTS } from "./defaults.ts";
-import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable, TableProgram } from "./types.ts";
+import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable, TableFile, TableProgram } from "./types.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** `dynamic` stands for tables whose back-end tells its type only at run time: they pass every type check. */
 export interface DeclaredTable {
   readonly kind: "list" | "map" | "dynamic";
-  /** Null for built-in tables and back-ends that are not supported yet. */
+  /** Null for tables that are not written in smtpd.conf. */
   readonly table: StaticTable | null;
 }
 
@@ -27,6 +27,7 @@ export interface FilterDraft {
 
 export interface Draft {
   readonly tables: Map<string, DeclaredTable>;
+  readonly tableFiles: Map<string, TableFile>;
   readonly programs: Map<string, TableProgram>;
   readonly actions: Map<string, Action>;
   readonly rules: Rule[];
@@ -60,6 +61,7 @@ export function emptyDraft(): Draft {
   tables.set(accounts, { kind: "dynamic", table: null });
   return {
     tables,
+    tableFiles: new Map(),
     programs: new Map(),
     actions: new Map(),
     rules: [],
@@ -87,9 +89,11 @@ export function emptyDraft(): Draft {
 /** The finished configuration. Call only when nothing was wrong. */
 export function finishDraft(file: string, draft: Draft): Config {
   const tables: Record<string, StaticTable> = {};
+  const tableFiles: Record<string, TableFile> = {};
   const programs: Record<string, TableProgram> = {};
   const pki: Record<string, Config["pki"][string]> = {};
   for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
+  for (const [name, file] of draft.tableFiles) setOwn(tableFiles, name, file);
   for (const [name, program] of draft.programs) setOwn(programs, name, program);
   for (const [name, { cert, key, dhe }] of draft.pki) {
     if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key, dhe });
@@ -98,6 +102,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     file,
     listen: draft.listen,
     tables,
+    tableFiles,
     programs,
     actions: Object.fromEntries(draft.actions),
     rules: draft.rules,

@@ -4,13 +4,14 @@ export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, LANGUAGE_LIMITS } from 
 export { splitDefine } from "./macros.ts";
 export { formatDiagnostic, parseConfig, type ParseOptions } from "./parser.ts";
 export * from "./paths.ts";
+export { mayInclude } from "./table.ts";
 export {
   compareKeys,
-  parseTableFile,
+  scanTableFile,
   sortEntries,
   splitTableLine,
-  type TableFileResult,
   tableKey,
+  type TableScan,
 } from "./tablefile.ts";
 export * from "./types.ts";
 export { parseDelay, parseSize } from "./values.ts";

@@ -77,7 +77,7 @@ export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string 
   }
   if (list === null || cursor.failed) return null;
   const name = `<dynamic:${draft.anonymousTables}>`;
-  const table: DeclaredTable = { kind: list.kind, table: { name, ...list, path: null } };
+  const table: DeclaredTable = { kind: list.kind, table: { name, ...list } };
   if (!checkKind(cursor, at, "this table", table, use)) return null;
   draft.anonymousTables++;
   draft.tables.set(name, table);

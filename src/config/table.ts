@@ -1,16 +1,16 @@
-/** `table NAME …` of smtpd.conf(5): inline tables, file tables, programs, and back-ends that are not supported yet. */
+/** `table NAME …` of smtpd.conf(5): inline tables, files of every kind, programs, and a back-end that is not supported yet. */
 
 import { type Context, reasonOf } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import { parseList } from "./references.ts";
-import { parseTableFile } from "./tablefile.ts";
-import type { SourceLine } from "./types.ts";
+import { scanTableFile } from "./tablefile.ts";
+import type { SourceLine, TableFile } from "./types.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
 /** Back-ends that are no programs, and those of them that are not built yet. */
 const BACKENDS = ["file", "static", "db", "passwd", "sqlite", "getpwnam"];
-const UNSUPPORTED = ["db", "getpwnam", "passwd", "sqlite"];
+const UNSUPPORTED = ["getpwnam"];
 
 /** After `table`. */
 export function parseTableDirective(context: Context, at: SourceLine): void {
@@ -25,7 +25,7 @@ export function parseTableDirective(context: Context, at: SourceLine): void {
     // Declared before it is read: a mistake in the list must not make every use of the table a mistake of its own.
     draft.tables.set(name, { kind: "dynamic", table: null });
     const list = parseList(cursor);
-    if (list !== null) draft.tables.set(name, { kind: list.kind, table: { name, ...list, path: null } });
+    if (list !== null) draft.tables.set(name, { kind: list.kind, table: { name, ...list } });
     return;
   }
   const source = cursor.expectString("a list in braces, a path or a back-end");
@@ -47,6 +47,10 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
   if (backend === "file" || backend === "static") {
     if (path === null) return cursor.fail(at, `table <${shown(name)}> needs a path: file:/path`);
     return readFileTable(context, at, name, path);
+  }
+  if (backend === "db" || backend === "passwd" || backend === "sqlite") {
+    if (path === null) return cursor.fail(at, `table <${shown(name)}> needs a path: ${backend}:/path`);
+    return openTable(context, at, name, backend, path);
   }
   if (!/^[A-Za-z0-9_.-]+$/.test(backend)) return cursor.fail(at, `invalid table back-end "${shown(backend)}"`);
   // Declared all the same, so that its uses are not called undefined.
@@ -83,19 +87,50 @@ function declareProgram(
   }
 }
 
+/** Other back-ends are opened for a moment, and tell the type of their answers only then. */
+function openTable(
+  { cursor, draft, files }: Context,
+  at: SourceLine,
+  name: string,
+  backend: "db" | "passwd" | "sqlite",
+  path: string,
+): void {
+  draft.tables.set(name, { kind: "dynamic", table: null });
+  try {
+    const found = files.inspectTable?.(backend, path) ?? { files: [path], includes: [] };
+    draft.tableFiles.set(name, { name, backend, kind: "dynamic", path, ...found });
+  } catch (error) {
+    cursor.fail(at, `table <${shown(name)}>: cannot open ${shown(path)}: ${shown(reasonOf(error))}`);
+  }
+}
+
+/** Only checked here: a large table would cost its memory twice. */
 function readFileTable({ cursor, draft, files }: Context, at: SourceLine, name: string, path: string): void {
   // Declared before it is read: a file that cannot be read must not make every use of the table a mistake of its own.
   draft.tables.set(name, { kind: "dynamic", table: null });
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = files.readText(path);
+    bytes = files.readBytes?.(path) ?? new TextEncoder().encode(files.readText(path));
   } catch (error) {
     return cursor.fail(at, `table <${shown(name)}>: cannot read ${shown(path)}: ${shown(reasonOf(error))}`);
   }
-  const result = parseTableFile(text);
+  const includes: string[] = [];
+  const result = scanTableFile(bytes, (_keyStart, _keyEnd, start, end) => {
+    if (mayInclude(bytes, start, end)) includes.push(new TextDecoder().decode(bytes.subarray(start, end)));
+  });
   if (!result.ok) {
     const where = result.line === null ? path : `${path}:${result.line}`;
     return cursor.fail(at, `table <${shown(name)}>: ${shown(where)}: ${result.message}`);
   }
-  draft.tables.set(name, { kind: result.kind, table: { name, kind: result.kind, entries: result.entries, path } });
+  const file: TableFile = { name, backend: "file", kind: result.kind, path, files: [path], includes };
+  draft.tables.set(name, { kind: result.kind, table: null });
+  draft.tableFiles.set(name, file);
+}
+
+const SLASH = 0x2f, COLON = 0x3a;
+
+/** May a value name an include file? `:include:/path` has a `:/`. */
+export function mayInclude(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start + 1; at < end; at++) if (bytes[at] === SLASH && bytes[at - 1] === COLON) return true;
+  return false;
 }

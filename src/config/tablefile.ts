@@ -1,10 +1,10 @@
-/** Static tables: the file format of table(5), keys and their order. Reads no file itself; also used to reload a table. */
+/** Static tables: the file format of table(5), keys and their order. Works on bytes and reads no file itself; also used to reload a table. */
 
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { StaticTable } from "./types.ts";
 
-export type TableFileResult =
-  | { readonly ok: true; readonly kind: StaticTable["kind"]; readonly entries: StaticTable["entries"] }
+export type TableScan =
+  | { readonly ok: true; readonly kind: StaticTable["kind"] }
   /** `line` is null when the fault is of the file as a whole. */
   | { readonly ok: false; readonly line: number | null; readonly message: string };
 
@@ -13,6 +13,15 @@ export interface TableLine {
   /** Null when nothing follows the key. */
   readonly value: string | null;
 }
+
+/** Where the parts of a line stand in the bytes; the value is empty when nothing follows the key. */
+interface Split {
+  readonly keyEnd: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
+const TAB = 0x09, NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20, HASH = 0x23, COLON = 0x3a, OPEN = 0x5b, CLOSE = 0x5d;
 
 /** A key as it is stored and looked up: ASCII letters in lower case, all else as it is (RFC 6531 says nothing of folding more). */
 export function tableKey(text: string): string {
@@ -41,56 +50,85 @@ export function sortEntries(entries: Iterable<readonly [string, string]>): Stati
 
 /** One line `key value`, `key: value` or `key`; a key that starts with `[` goes to its `]`. Null when malformed. */
 export function splitTableLine(line: string): TableLine | null {
-  let end: number;
-  if (line.startsWith("[")) {
-    end = line.indexOf("]") + 1;
-    if (end === 0) return null;
-    if (end < line.length && !" \t:".includes(line[end]!)) return null;
+  const bytes = new TextEncoder().encode(line);
+  const split = splitBytes(bytes, 0, bytes.length);
+  if (split === null) return null;
+  const text = (start: number, end: number) => new TextDecoder().decode(bytes.subarray(start, end));
+  const { keyEnd, valueStart, valueEnd } = split;
+  return { key: text(0, keyEnd), value: valueStart < valueEnd ? text(valueStart, valueEnd) : null };
+}
+
+function splitBytes(bytes: Uint8Array, start: number, end: number): Split | null {
+  let at = start;
+  if (bytes[start] === OPEN) {
+    while (at < end && bytes[at] !== CLOSE) at++;
+    if (at === end) return null;
+    at++;
+    if (at < end && !isBlank(bytes[at]!) && bytes[at] !== COLON) return null;
   } else {
-    end = line.search(/[ \t:]/);
-    if (end < 0) end = line.length;
+    while (at < end && bytes[at] !== SPACE && bytes[at] !== TAB && bytes[at] !== COLON) at++;
   }
-  if (end === 0) return null;
-  const key = line.slice(0, end);
-  if (end === line.length) return { key, value: null };
-  let value = trimBlanks(line.slice(end + 1));
+  if (at === start) return null;
+  if (at === end) return { keyEnd: at, valueStart: end, valueEnd: end };
+  let valueStart = skipBlanks(bytes, at + 1, end);
+  const valueEnd = trimEnd(bytes, valueStart, end);
   // OpenSMTPD would keep the colon of "key : value" in the value. A value such as ":include:/path" keeps its own.
-  if (line[end] !== ":" && /^:([ \t]|$)/.test(value)) value = trimBlanks(value.slice(1));
-  return { key, value: value === "" ? null : value };
+  const colon = bytes[at] !== COLON && valueStart < valueEnd && bytes[valueStart] === COLON;
+  if (colon && (valueStart + 1 === valueEnd || bytes[valueStart + 1] === SPACE || bytes[valueStart + 1] === TAB)) {
+    valueStart = skipBlanks(bytes, valueStart + 1, valueEnd);
+  }
+  return { keyEnd: at, valueStart, valueEnd };
 }
 
 /**
- * Reads the text of a table file: one entry a line, `#` comments on lines of their own.
- * The first entry decides between list and map, unless `# @list` stands before it.
+ * Reads a table file: one entry a line, `#` comments on lines of their own. `entry` gets the places of each key and value in `bytes`, as
+ * written; of two with one key the last is to stand. The first entry decides between list and map, unless `# @list` stands before it.
  */
-export function parseTableFile(text: string): TableFileResult {
-  if (text.length > LANGUAGE_LIMITS.tableFileLength) return { ok: false, line: null, message: "file is too large" };
+export function scanTableFile(
+  bytes: Uint8Array,
+  entry: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
+): TableScan {
+  if (bytes.length > LANGUAGE_LIMITS.tableFileBytes) return { ok: false, line: null, message: "file is too large" };
   let kind: StaticTable["kind"] | null = null;
-  const entries: [string, string][] = [];
-  let number = 0;
-  for (const raw of text.split("\n")) {
-    number++;
-    const line = trimBlanks(raw);
-    if (line === "") continue;
-    if (line.startsWith("#")) {
-      if (kind === null && /^#[ \t]*@list$/.test(line)) kind = "list";
+  for (let line = 1, next = 0; next <= bytes.length; line++) {
+    const newline: number = bytes.indexOf(NEWLINE, next);
+    const stop: number = newline < 0 ? bytes.length : newline;
+    const start = skipBlanks(bytes, next, stop);
+    const end = trimEnd(bytes, start, stop);
+    next = stop + 1;
+    if (start === end) continue;
+    if (bytes[start] === HASH) {
+      if (kind === null && isListMark(bytes, start, end)) kind = "list";
       continue;
     }
-    const split: TableLine | null = kind === "list" ? { key: line, value: null } : splitTableLine(line);
-    if (split === null) return { ok: false, line: number, message: "invalid map entry" };
+    const split: Split | null = kind === "list"
+      ? { keyEnd: end, valueStart: end, valueEnd: end }
+      : splitBytes(bytes, start, end);
+    if (split === null) return { ok: false, line, message: "invalid map entry" };
+    const { keyEnd, valueStart, valueEnd }: Split = split;
     // A list entry may hold blanks or colons only when the first one made it a list.
-    kind ??= line.length === split.key.length ? "list" : "map";
-    if (kind === "map" && split.value === null) return { ok: false, line: number, message: "invalid map entry" };
-    if (split.key.length > LANGUAGE_LIMITS.tableKey) return { ok: false, line: number, message: "key is too long" };
-    entries.push([split.key, split.value ?? ""]);
+    kind ??= keyEnd === end ? "list" : "map";
+    if (kind === "map" && valueStart === valueEnd) return { ok: false, line, message: "invalid map entry" };
+    if (keyEnd - start > LANGUAGE_LIMITS.tableKey) return { ok: false, line, message: "key is too long" };
+    entry(start, keyEnd, valueStart, valueEnd);
   }
-  return { ok: true, kind: kind ?? "map", entries: sortEntries(entries) };
+  return { ok: true, kind: kind ?? "map" };
 }
 
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && " \t\r".includes(text[start]!)) start++;
-  while (end > start && " \t\r".includes(text[end - 1]!)) end--;
-  return text.slice(start, end);
+function isListMark(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start < 80 && /^#[ \t]*@list$/.test(new TextDecoder().decode(bytes.subarray(start, end)));
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB || byte === RETURN;
+}
+
+function skipBlanks(bytes: Uint8Array, start: number, end: number): number {
+  while (start < end && isBlank(bytes[start]!)) start++;
+  return start;
+}
+
+function trimEnd(bytes: Uint8Array, start: number, end: number): number {
+  while (end > start && isBlank(bytes[end - 1]!)) end--;
+  return end;
 }

@@ -6,14 +6,26 @@ export interface SourceLine {
   readonly line: number;
 }
 
-/** A list has keys only; a map has values. Keys are lower-case, sorted and unique (the last one written wins). */
+/** A table that is written in smtpd.conf. A list has keys only; a map has values. Keys are lower-case, sorted and unique (the last one written wins). */
 export interface StaticTable {
   readonly name: string;
   readonly kind: "list" | "map";
   /** Pairs of key and value; the value of a list entry is "". */
   readonly entries: ReadonlyArray<readonly [string, string]>;
-  /** Absolute path for a table read from a file; null for one written inline. */
-  readonly path: string | null;
+}
+
+/** A table whose entries are in a file. They may be many: the isolate that looks things up reads them itself. */
+export interface TableFile {
+  readonly name: string;
+  readonly backend: "file" | "db" | "passwd" | "sqlite";
+  /** What type checks go by: `dynamic` passes them all. */
+  readonly kind: "list" | "map" | "dynamic";
+  /** Absolute path. */
+  readonly path: string;
+  /** All files that are read for the table. */
+  readonly files: readonly string[];
+  /** Those values that may name include files: permission to read these follows from them. */
+  readonly includes: readonly string[];
 }
 
 /** A table that an external program answers for, `table NAME BACKEND:/argument`. */
@@ -158,6 +170,7 @@ export interface Config {
   readonly file: string;
   readonly listen: readonly ListenSpec[];
   readonly tables: Readonly<Record<string, StaticTable>>;
+  readonly tableFiles: Readonly<Record<string, TableFile>>;
   readonly programs: Readonly<Record<string, TableProgram>>;
   readonly actions: Readonly<Record<string, Action>>;
   readonly rules: readonly Rule[];

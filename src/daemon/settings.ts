@@ -70,6 +70,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     lookup: {
       house,
       tables: config.tables,
+      tableFiles: config.tableFiles,
       programTables: Object.keys(config.programs),
       rules: config.rules,
       actions: config.actions,

@@ -34,8 +34,8 @@ export async function serveFilter(isolate: Isolate<"filter">, { start, clock }: 
     version: house.version,
   };
   const keepers = new Map(tables.map((program) => [program.name, new TableKeeper(program, around)]));
-  isolate.onstop = () => {
-    for (const keeper of keepers.values()) keeper.stop();
+  isolate.onstop = async () => {
+    await Promise.all([...keepers.values()].map((keeper) => keeper.stop()));
   };
   isolate.serve("lookup-filter", (channel) => {
     channel.onmessage = (question) => void answer(keepers, channel, question);

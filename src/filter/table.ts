@@ -58,6 +58,9 @@ export class TableKeeper {
   #life: Life | null = null;
   #failures = 0;
   #stopped = false;
+  #onstopped = () => {};
+  /** Processes that have not ended yet: one that lives, or is on its way out. */
+  #running = 0;
   #cancelRestart = () => {};
   #onopen: { resolve: () => void; reject: (error: Error) => void } | null = null;
 
@@ -86,11 +89,15 @@ export class TableKeeper {
     });
   }
 
-  /** Ends the program for good. */
-  stop(): void {
+  /** Ends the program for good. Resolves when it is gone. */
+  stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelRestart();
     this.#end("the daemon stops");
+    return new Promise((resolve) => {
+      if (this.#running === 0) return resolve();
+      this.#onstopped = resolve;
+    });
   }
 
   #start(): void {
@@ -98,6 +105,7 @@ export class TableKeeper {
     const { name, program, argument } = this.#program;
     const dialogue = new TableDialogue(name);
     const options = { program, args: argument === null ? [] : [argument], identity, path, lineLimit: MAX_ANSWER };
+    this.#running++;
     const process = start(options, {
       online: (line) => this.#life === life && this.#hear(life, line),
       onstderr: (line) => this.#around.log("info", `${name}: ${line}`),
@@ -174,7 +182,8 @@ export class TableKeeper {
       life.cancelLimit();
       this.#failAll(`The program ended: ${reason}`);
     }
-    if (this.#stopped) return;
+    this.#running--;
+    if (this.#stopped) return this.#onstopped();
     if (this.#onopen !== null) {
       this.#onopen.reject(new Error(`table "${this.#program.name}": ${this.#program.program} failed: ${reason}`));
       return;

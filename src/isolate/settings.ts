@@ -7,6 +7,7 @@ import type {
   RelayLimits,
   Rule,
   StaticTable,
+  TableFile,
   TableProgram,
 } from "../config/types.ts";
 
@@ -64,6 +65,8 @@ export interface SmtpSettings {
 export interface LookupSettings {
   readonly house: HouseSettings;
   readonly tables: Readonly<Record<string, StaticTable>>;
+  /** Tables that it reads from their files. */
+  readonly tableFiles: Readonly<Record<string, TableFile>>;
   /** Names of the tables that the filter isolate answers for. */
   readonly programTables: readonly string[];
   readonly rules: readonly Rule[];

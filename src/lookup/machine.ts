@@ -1,32 +1,26 @@
-/** The lookup isolate's way to the disk: table files, include files, passwd(5). The only file here that reads anything. */
+/** The lookup isolate's way to the disk: table files and databases, include files, passwd(5). With sqlite.ts the only file here that reads. */
 
-import { parseTableFile } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/mod.ts";
 import type { LookupSettings } from "../isolate/mod.ts";
 import { parseTargets } from "../tables/mod.ts";
 import { SystemAccounts } from "./accounts.ts";
+import { openSqlite } from "./sqlite.ts";
 import type { Machine } from "./world.ts";
 
 /** System accounts; the isolate may read this file. */
 export const PASSWD = "/etc/passwd";
-/** Largest file that is read whole, in bytes: the isolate shares the process's memory. */
-const MAX_FILE_BYTES = 64 << 20;
+/** Largest account file that is read whole, in bytes: the isolate shares the process's memory. */
+const MAX_PASSWD_BYTES = 64 << 20;
 /** Largest include file. */
 const MAX_INCLUDE_BYTES = 1 << 20;
 
 export function openMachine(): Machine {
-  const file = { read: () => readBounded(PASSWD, MAX_FILE_BYTES), stamp: () => stampOf(PASSWD) };
+  const accounts = { read: () => readText(PASSWD, MAX_PASSWD_BYTES), stamp: () => stampOf(PASSWD) };
   return {
-    accounts: new SystemAccounts(file, () => performance.now()),
-    readText: (path) => readBounded(path, MAX_INCLUDE_BYTES),
-    readTable(name, path) {
-      try {
-        const parsed = parseTableFile(readBounded(path, MAX_FILE_BYTES));
-        if (parsed.ok) return { name, kind: parsed.kind, entries: parsed.entries, path };
-        return { error: `${parsed.line === null ? path : `${path}:${parsed.line}`} ${parsed.message}` };
-      } catch (error) {
-        return { error: `${path}: ${error instanceof Error ? error.message : error}` };
-      }
-    },
+    accounts: new SystemAccounts(accounts, () => performance.now()),
+    readText: (path) => readText(path, MAX_INCLUDE_BYTES),
+    file: (path) => ({ read: () => readTableBytes(path), stamp: () => stampOf(path) }),
+    sqlite: openSqlite,
   };
 }
 
@@ -36,21 +30,32 @@ export function openMachine(): Machine {
  */
 export function lookupFiles(settings: LookupSettings): string[] {
   const files = new Set([PASSWD]);
-  for (const { path } of Object.values(settings.tables)) if (path !== null) files.add(path);
+  for (const table of Object.values(settings.tableFiles)) for (const path of table.files) files.add(path);
   for (const action of Object.values(settings.actions)) {
-    const mapping = action.kind === "local" ? action.alias ?? action.virtual : null;
-    for (const [, value] of settings.tables[mapping ?? ""]?.entries ?? []) {
+    const mapping = action.kind === "local" ? action.alias ?? action.virtual ?? "" : "";
+    const values = settings.tables[mapping]?.entries.map(([, value]) => value) ?? [];
+    for (const value of [...values, ...settings.tableFiles[mapping]?.includes ?? []]) {
       for (const target of parseTargets(value).targets) if (target.type === "include") files.add(target.path);
     }
   }
   return [...files];
 }
 
-function readBounded(path: string, limit: number): string {
+/** The whole of a table's file or database. Throws an Error that says why not. */
+export function readTableBytes(path: string): Uint8Array {
+  checkSize(path, LANGUAGE_LIMITS.tableFileBytes);
+  return Deno.readFileSync(path);
+}
+
+function readText(path: string, limit: number): string {
+  checkSize(path, limit);
+  return Deno.readTextFileSync(path);
+}
+
+function checkSize(path: string, limit: number): void {
   const { size, isFile } = Deno.statSync(path);
   if (!isFile) throw new Error("Not a regular file");
   if (size > limit) throw new Error(`Larger than ${limit} bytes`);
-  return Deno.readTextFileSync(path);
 }
 
 function stampOf(path: string): string {

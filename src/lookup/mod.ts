@@ -3,4 +3,5 @@ export * from "./accounts.ts";
 export * from "./house.ts";
 export * from "./machine.ts";
 export * from "./serve.ts";
+export * from "./tablefiles.ts";
 export * from "./world.ts";

@@ -77,8 +77,11 @@ function programsBehind(isolate: Isolate<"lookup">): AskProgram {
 }
 
 function describeTables(isolate: Isolate<"lookup">): void {
-  for (const { name, kind, entries, path } of Object.values(isolate.settings.tables)) {
-    debug(isolate, `lookup: table "${name}": ${kind} of ${entries.length} from ${path ?? "smtpd.conf"}`);
+  for (const { name, kind, entries } of Object.values(isolate.settings.tables)) {
+    debug(isolate, `lookup: table "${name}": ${kind} of ${entries.length} from smtpd.conf`);
+  }
+  for (const { name, backend, path } of Object.values(isolate.settings.tableFiles)) {
+    debug(isolate, `lookup: table "${name}": ${backend} ${path}`);
   }
 }
 
@@ -87,8 +90,8 @@ function updateTable(
   world: LookupWorld,
   channel: Channel<LookupToControl, ControlToLookup>,
   { call, table }: ControlToLookup,
-): void {
-  void soon(world.updateTable(table), (error) => {
+): void | Promise<void> {
+  return soon(world.updateTable(table), (error) => {
     const text = error === null
       ? `info: Table "${table}" successfully updated`
       : `info: Failed to update table "${table}": ${error}`;

@@ -11,24 +11,26 @@ import {
   parseIncludeFile,
   parseUserInfo,
   ProgramTable,
-  type ReadTable,
   TableSet,
   type UserInfo,
 } from "../tables/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
 import type { House } from "./house.ts";
+import { openTableFile, type TableDisk } from "./tablefiles.ts";
 
 /** What the lookup isolate asks of the machine. */
-export interface Machine {
+export interface Machine extends TableDisk {
   readonly accounts: SystemAccounts;
   /** Text of an include file of aliases. Throws when it cannot be read. */
   readText(path: string): string;
-  readonly readTable: ReadTable;
   /** Main, for `.forward` files and the name service. Without it there are none. */
   readonly house?: House;
   /** The filter isolate, for tables that programs answer for. Without it they are errors. */
   readonly askProgram?: AskProgram;
 }
+
+/** How long an expansion may keep others waiting, in milliseconds. */
+const TURN_MS = 4;
 
 export class LookupWorld {
   readonly #actions: ReadonlyMap<string, Action>;
@@ -38,6 +40,9 @@ export class LookupWorld {
   readonly #expansion: ExpansionWorld;
   /** Answers that others must be asked for. */
   readonly #facts = new Facts();
+  /** When the expansion that runs began its turn. */
+  #turnStart = 0;
+  #breaths = 0;
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
   constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
@@ -46,7 +51,9 @@ export class LookupWorld {
     const names = { serverName: house.serverName, localAddresses };
     const ask = machine.askProgram ?? noPrograms;
     const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
-    this.#tables = new TableSet(settings.tables, names, delimiter, observer, programs);
+    const around = { disk: machine, delimiter, observer, warn, now: () => performance.now() };
+    const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
+    this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
     this.#rules = new RuleSet(settings.rules, this.#tables, observer);
     this.#machine = machine;
     this.#expansion = {
@@ -58,13 +65,23 @@ export class LookupWorld {
       forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
       include: (path) => this.#readInclude(path, warn),
       warn,
+      breathe: () => this.#breathe(),
     };
   }
 
   /** Who gets the mail for this recipient; at once when nobody else must be asked. */
   expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
-    return this.#facts.settle(() => expander.run());
+    return this.#facts.settle(() => {
+      this.#turnStart = performance.now();
+      return expander.run();
+    });
+  }
+
+  /** Ends a turn that was long enough: other questions that have come meanwhile are answered before it goes on. */
+  #breathe(): void {
+    if (performance.now() - this.#turnStart < TURN_MS) return;
+    this.#facts.need(`breath ${this.#breaths++}`, () => new Promise((resolve) => setTimeout(resolve, 0)));
   }
 
   /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */
@@ -103,7 +120,7 @@ export class LookupWorld {
 
   /** Reads a table's file again. Null on success, else why the old content stays. */
   updateTable(name: string): string | null | Promise<string | null> {
-    return this.#tables.update(name, this.#machine.readTable);
+    return this.#tables.update(name);
   }
 
   /** `user` is lower-case, as all keys of lookups are. */

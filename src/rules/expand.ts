@@ -43,12 +43,16 @@ export interface ExpansionWorld {
   include(path: string): readonly ListTarget[];
   /** For the operator's log. */
   warn(text: string): void;
+  /** Called now and then. May throw, so that others have their turn before `run` is called again. */
+  breathe(): void;
 }
 
 /** A node of this depth ends the expansion: the last resort against loops. */
 export const MAX_DEPTH = 10;
-/** Nodes of one expansion; more are taken for a loop that branches. OpenSMTPD has no such limit. */
-export const MAX_NODES = 10_000;
+/** Nodes of one expansion; more are taken for a loop that branches. A list of 10,000 addresses has some 20,000. OpenSMTPD has no limit. */
+export const MAX_NODES = 50_000;
+/** Nodes between two breaths: looking at one takes some microseconds. */
+const BREATH_NODES = 64;
 /** Nodes from a `.forward` down to it and of it; more are refused for now. OpenSMTPD counts those of the whole expansion. */
 export const MAX_FORWARD_NODES = 100;
 /** Account that commands and files of alias tables run as. */
@@ -94,6 +98,7 @@ export class Expander {
   run(): Expansion {
     // The list grows while it is walked: first in, first out.
     for (; this.#at < this.#nodes.length; this.#at++) {
+      if (this.#at % BREATH_NODES === BREATH_NODES - 1) this.#world.breathe();
       const node = this.#nodes[this.#at]!;
       const refused = node.depth >= MAX_DEPTH ? this.#refuse("expansionPermanent") : this.#expandNode(node);
       if (refused !== null) return refused;

@@ -8,9 +8,7 @@ import { DomainMatcher } from "./domain.ts";
  */
 export class MailboxMatcher {
   readonly #delimiter: string;
-  #everything = false;
-  readonly #users = new Set<string>();
-  /** `user@domain`, and `@domain` for any user, without wildcards. */
+  /** Those without wildcards, as they are written. */
   readonly #exact = new Set<string>();
   /** Wildcard domains by user; "" is any user. */
   readonly #wild = new Map<string, DomainMatcher>();
@@ -24,9 +22,7 @@ export class MailboxMatcher {
     const at = pattern.lastIndexOf("@");
     const user = at < 0 ? pattern : pattern.slice(0, at);
     const domain = at < 0 ? "" : pattern.slice(at + 1);
-    if (domain === "" && user === "") this.#everything = true;
-    else if (domain === "") this.#users.add(user);
-    else if (!domain.includes("*")) this.#exact.add(`${user}@${domain}`);
+    if (!domain.includes("*")) this.#exact.add(pattern);
     else {
       let domains = this.#wild.get(user);
       if (domains === undefined) this.#wild.set(user, domains = new DomainMatcher());
@@ -36,7 +32,8 @@ export class MailboxMatcher {
 
   /** `address`: lower-case `local@domain`; `@` is the null reverse-path. */
   matches(address: string): boolean {
-    if (this.#everything) return true;
+    if (mailboxKeys(address, this.#delimiter).some((key) => this.#exact.has(key))) return true;
+    if (this.#wild.size === 0) return false;
     const at = address.lastIndexOf("@");
     const user = at < 0 ? address : address.slice(0, at);
     const domain = at < 0 ? "" : address.slice(at + 1);
@@ -46,7 +43,21 @@ export class MailboxMatcher {
   }
 
   #matchesUser(user: string, domain: string): boolean {
-    return this.#exact.has(`${user}@${domain}`) || (user !== "" && this.#users.has(user)) ||
-      (this.#wild.get(user)?.matches(domain) ?? false);
+    return this.#wild.get(user)?.matches(domain) ?? false;
   }
+}
+
+/** All patterns without wildcards that match an address: a list that has one of them as a key matches it. `address` is lower-case. */
+export function mailboxKeys(address: string, delimiter: string): readonly string[] {
+  const at = address.lastIndexOf("@");
+  const user = at < 0 ? address : address.slice(0, at);
+  const domain = at < 0 ? "" : address.slice(at + 1);
+  const keys = ["@", "", `@${domain}`, `${user}@${domain}`];
+  if (user !== "") keys.push(user, `${user}@`);
+  const tag = user.indexOf(delimiter);
+  if (tag > 0) {
+    const name = user.slice(0, tag);
+    keys.push(`${name}@${domain}`, name, `${name}@`);
+  }
+  return keys;
 }

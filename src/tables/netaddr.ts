@@ -102,6 +102,20 @@ function masked(words: AddressWords, bits: number): string {
   return key;
 }
 
+/** The keys that match an address for their text alone: itself, and the dotted quad of an IPv4-mapped IPv6 address. */
+export function addressKeys(address: string): readonly string[] {
+  if (!address.includes(":")) return [address];
+  const words = parseAddress(address);
+  if (words?.length !== 2) return [address];
+  const [high, low] = words as [number, number];
+  return [address, `${high >> 8}.${high & 0xff}.${low >> 8}.${low & 0xff}`];
+}
+
+/** Is this entry of a list found by its text alone? So is a whole dotted quad; IPv6 has many texts for one address. */
+export function isPlainAddress(entry: string): boolean {
+  return parseIpv4(entry) !== null || parseNetwork(entry) === null;
+}
+
 /** A list of networks, compiled once: a lookup costs one probe for each width of mask that occurs in the list. */
 export class NetworkMatcher {
   readonly #texts = new Set<string>();

@@ -2,8 +2,7 @@
 
 import { BUILTIN_TABLES, type StaticTable, tableKey } from "../config/mod.ts";
 import { NO_OBSERVER, type Observer } from "../events/mod.ts";
-import type { ProgramTable } from "./program.ts";
-import { type LookupTable, Table } from "./table.ts";
+import { type LookupTable, Table, type UpdatableTable } from "./table.ts";
 
 /** What this machine is called; the built-in tables follow from it. */
 export interface LocalNames {
@@ -17,7 +16,6 @@ function builtinTables(local: LocalNames): StaticTable[] {
     name,
     kind: "list",
     entries: keys.map((key) => [tableKey(key), ""] as const),
-    path: null,
   });
   return [
     list(BUILTIN_TABLES.localNames, ["localhost", local.serverName, ...local.localAddresses.flatMap(literals)]),
@@ -32,21 +30,19 @@ function literals(address: string): string[] {
   return address.startsWith("[") ? [address, `[ipv6:${address.slice(1)}`] : [address, `[${address}]`];
 }
 
-/** What is needed to read a table again: reads the file and parses it, or says why not. */
-export type ReadTable = (name: string, path: string) => StaticTable | { readonly error: string };
-
 export class TableSet {
   readonly #tables = new Map<string, Table>();
-  readonly #programs: ReadonlyMap<string, ProgramTable>;
+  readonly #others: ReadonlyMap<string, UpdatableTable>;
 
+  /** `others`: tables whose content is not in the configuration. */
   constructor(
     tables: Readonly<Record<string, StaticTable>>,
     local: LocalNames,
     delimiter: string,
     observer: Observer = NO_OBSERVER,
-    programs: readonly ProgramTable[] = [],
+    others: readonly UpdatableTable[] = [],
   ) {
-    this.#programs = new Map(programs.map((program) => [program.name, program]));
+    this.#others = new Map(others.map((table) => [table.name, table]));
     for (const source of [...builtinTables(local), ...Object.values(tables)]) {
       this.#tables.set(source.name, new Table(source, delimiter, observer));
     }
@@ -54,27 +50,18 @@ export class TableSet {
 
   /** The table that the configuration names; it was checked to exist, so a missing one is our bug. */
   get(name: string): LookupTable {
-    const table = this.#tables.get(name) ?? this.#programs.get(name);
+    const table = this.#tables.get(name) ?? this.#others.get(name);
     if (table === undefined) throw new Error(`There is no table "${name}"`);
     return table;
   }
 
   /**
-   * Reads a table's file again: all of it, or nothing changes and the reason is returned. A program is told to. Null is success.
+   * Has a table's content read again: all of it, or nothing changes and the reason is returned. Null is success, also for a table that was
+   * written in smtpd.conf and cannot change.
    */
-  update(name: string, read: ReadTable): string | null | Promise<string | null> {
-    const program = this.#programs.get(name);
-    if (program !== undefined) return program.update();
-    const table = this.#tables.get(name);
-    if (table === undefined) return `There is no table "${name}"`;
-    if (table.path === null) return null;
-    const fresh = read(name, table.path);
-    if ("error" in fresh) return fresh.error;
-    // The configuration was checked for the kind that the file had: a map where domains are listed would match nobody.
-    if (fresh.kind !== table.kind && fresh.entries.length > 0 && table.size > 0) {
-      return `${table.path}: The file was a ${table.kind} and is a ${fresh.kind} now`;
-    }
-    table.replace(fresh);
-    return null;
+  update(name: string): string | null | Promise<string | null> {
+    const other = this.#others.get(name);
+    if (other !== undefined) return other.update();
+    return this.#tables.has(name) ? null : `There is no table "${name}"`;
   }
 }

@@ -1,9 +1,12 @@
-/** One static table, compiled for lookups. Reads no file; what the answers mean is known to those who ask. */
+/** One table whose keys are at hand, compiled for lookups. Reads no file; what the answers mean is known to those who ask. */
 
-import { LANGUAGE_LIMITS, type StaticTable, tableKey } from "../config/mod.ts";
+import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
+import { lookupError } from "./dbentries.ts";
 import { DomainMatcher } from "./domain.ts";
-import { MailboxMatcher } from "./mailaddr.ts";
-import { NetworkMatcher } from "./netaddr.ts";
+import type { Entries } from "./entries.ts";
+import { mailboxKeys, MailboxMatcher } from "./mailaddr.ts";
+import { addressKeys, isPlainAddress, NetworkMatcher } from "./netaddr.ts";
+import { PackedEntries } from "./packed.ts";
 import { RegexMatcher } from "./regex.ts";
 import { LookupError } from "./error.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
@@ -38,52 +41,38 @@ interface Matcher {
 
 const TOO_LONG = new LookupError("The key is longer than a key may be");
 
+/** What a table is made of. An array of entries is packed; other entries are used where they are. */
+export interface TableContent {
+  readonly name: string;
+  readonly kind: "list" | "map";
+  readonly entries: ReadonlyArray<readonly [string, string]> | Entries;
+}
+
 /**
- * Keys and values of a table. Its content can be replaced as a whole, so those who hold the table need not hear of it. A matcher is
- * compiled at the first question that needs it.
+ * Keys and values of a table. Most keys stand for themselves and are looked for as they are; those that are patterns are compiled into a
+ * matcher at the first question that needs it.
  */
 export class Table implements LookupTable {
   readonly name: string;
-  /** Null for a table that was written in smtpd.conf. */
-  readonly path: string | null;
+  readonly kind: "list" | "map";
   readonly #delimiter: string;
   readonly #observer: Observer;
-  #kind: "list" | "map";
-  #values!: ReadonlyMap<string, string>;
-  #keys!: readonly string[];
-  #matchers!: Map<Service, Matcher>;
+  readonly #entries: Entries;
+  readonly #matchers = new Map<Service, Matcher>();
   #next = 0;
 
   /** `delimiter` splits `user+tag` where addresses are compared. */
-  constructor(source: StaticTable, delimiter: string, observer: Observer = NO_OBSERVER) {
-    this.name = source.name;
-    this.path = source.path;
+  constructor({ name, kind, entries }: TableContent, delimiter: string, observer: Observer = NO_OBSERVER) {
+    this.name = name;
+    this.kind = kind;
     this.#delimiter = delimiter;
     this.#observer = observer;
-    this.#kind = source.kind;
-    this.replace(source);
+    this.#entries = "keyAt" in entries ? entries : PackedEntries.of(entries);
   }
 
-  get kind(): "list" | "map" {
-    return this.#kind;
-  }
-
-  get size(): number {
-    return this.#keys.length;
-  }
-
-  /** The values, in the order of their keys. */
-  values(): Iterable<string> {
-    return this.#values.values();
-  }
-
-  /** Replaces the whole content. */
-  replace(source: Pick<StaticTable, "kind" | "entries">): void {
-    // An empty file says nothing of its kind.
-    if (source.entries.length > 0) this.#kind = source.kind;
-    this.#values = new Map(source.entries);
-    this.#keys = [...this.#values.keys()];
-    this.#matchers = new Map();
+  /** Number of entries; null when it is not known. */
+  get size(): number | null {
+    return this.#entries.size;
   }
 
   /** Is there an entry that matches `key`? */
@@ -96,8 +85,31 @@ export class Table implements LookupTable {
   #check(service: Service, key: string): boolean | LookupError {
     if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
     const folded = tableKey(key);
-    if (service === "string") return this.#values.has(folded);
-    return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
+    for (const plain of this.#plainKeys(service, folded)) {
+      const found = this.#entries.has(plain);
+      if (found !== false) return found;
+    }
+    if (service === "string") return false;
+    try {
+      return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
+    } catch (error) {
+      return lookupError(error);
+    }
+  }
+
+  /** The keys without wildcards or masks that match `key`. */
+  #plainKeys(service: Service, key: string): readonly string[] {
+    switch (service) {
+      case "string":
+      case "domain":
+        return [key];
+      case "netaddr":
+        return addressKeys(key);
+      case "mailaddr":
+        return mailboxKeys(key, this.#delimiter);
+      case "regex":
+        return [];
+    }
   }
 
   /**
@@ -105,7 +117,7 @@ export class Table implements LookupTable {
    * secrets, and of them a trace only tells that they were found.
    */
   lookup(key: string, service: ValueService = "string"): string | null | LookupError {
-    const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#values.get(tableKey(key)) ?? null;
+    const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#entries.get(tableKey(key));
     if (this.#observer.traces("tables")) {
       const text = typeof value === "string" && service === "alias" ? `"${value}"` : resultText(value);
       this.#tell(`lookup "${key}"`, text);
@@ -114,9 +126,12 @@ export class Table implements LookupTable {
   }
 
   /** The keys one after the other, again and again; null when there are none. */
-  fetch(): string | null {
-    this.#next %= Math.max(1, this.#keys.length);
-    const key = this.#keys[this.#next++] ?? null;
+  fetch(): string | null | LookupError {
+    let key = this.#entries.keyAt(this.#next++);
+    if (key === null && this.#next > 1) {
+      this.#next = 1;
+      key = this.#entries.keyAt(0);
+    }
     if (this.#observer.traces("tables")) this.#tell("fetch", resultText(key));
     return key;
   }
@@ -133,10 +148,18 @@ export class Table implements LookupTable {
       : service === "regex"
       ? new RegexMatcher()
       : new MailboxMatcher(this.#delimiter);
-    for (const key of this.#keys) matcher.add(key);
+    for (const key of service === "regex" ? this.#entries.keys() : this.#entries.patterns()) {
+      if (isPattern(service, key)) matcher.add(key);
+    }
     this.#matchers.set(service, matcher);
     return matcher;
   }
+}
+
+/** Must this key be compared by a matcher? What is none is found by one of the plain keys. */
+function isPattern(service: Exclude<Service, "string">, key: string): boolean {
+  if (service === "regex") return true;
+  return service === "netaddr" ? !isPlainAddress(key) : key.includes("*");
 }
 
 /** What a trace says of a result whose value is not to be seen. */

@@ -4,7 +4,15 @@
  */
 
 import assert from "node:assert/strict";
-import { DEFAULT_RELAY_LIMITS, DEFAULTS, parseConfig, splitDefine, type StaticTable } from "../../src/config/mod.ts";
+import {
+  DEFAULT_RELAY_LIMITS,
+  DEFAULTS,
+  formatDiagnostic,
+  parseConfig,
+  splitDefine,
+  type StaticTable,
+  type TableFile,
+} from "../../src/config/mod.ts";
 import { complaints, configOf, type Input, memoryFiles, parse, RULE } from "./helper.ts";
 
 interface Row<Want> extends Input {
@@ -12,8 +20,8 @@ interface Row<Want> extends Input {
   readonly want: Want;
 }
 
-function table(name: string, keys: readonly string[], path: string | null = null): StaticTable {
-  return { name, kind: "list", entries: keys.map((key) => [key, ""] as const), path };
+function table(name: string, keys: readonly string[]): StaticTable {
+  return { name, kind: "list", entries: keys.map((key) => [key, ""] as const) };
 }
 
 Deno.test("parseConfig() gives the defaults for what is not written", () => {
@@ -91,15 +99,8 @@ const tables: ReadonlyArray<Row<readonly StaticTable[]>> = [
   { text: 'table "domain" { a }\nmatch tag <"domain"> reject', want: [table("domain", ["a"])] },
   {
     text: 'table t { A = B, "c d" => "E f" }',
-    want: [{ name: "t", kind: "map", entries: [["a", "B"], ["c d", "E f"]], path: null }],
+    want: [{ name: "t", kind: "map", entries: [["a", "B"], ["c d", "E f"]] }],
   },
-  { text: "table t file:/x", files: { "/x": "a\n" }, want: [table("t", ["a"], "/x")] },
-  {
-    text: 'table t "/x"',
-    files: { "/x": "a b\n" },
-    want: [{ name: "t", kind: "map", entries: [["a", "b"]], path: "/x" }],
-  },
-  { text: "table t static:/x", files: { "/x": "a\n" }, want: [table("t", ["a"], "/x")] },
   {
     text: "match tag a reject\nmatch tag { b } for domain c reject",
     want: [table("<dynamic:0>", ["a"]), table("<dynamic:1>", ["b"]), table("<dynamic:2>", ["c"])],
@@ -112,6 +113,47 @@ for (const { text, want, ...input } of tables) {
     assert.deepEqual(Object.values(configOf(text + RULE, input).tables), want);
   });
 }
+
+const tableFiles: ReadonlyArray<Row<Partial<TableFile>>> = [
+  { text: "table t file:/x", files: { "/x": "a\n" }, want: { backend: "file", kind: "list", includes: [] } },
+  { text: "table t static:/x", files: { "/x": "a\n" }, want: { backend: "file", kind: "list", includes: [] } },
+  {
+    text: 'table t "/x"',
+    files: { "/x": "a b\nc: d, :include:/y\n" },
+    want: { backend: "file", kind: "map", includes: ["d, :include:/y"] },
+  },
+  { text: "table t db:/x", want: { backend: "db", kind: "dynamic", includes: [] } },
+  { text: "table t passwd:/x", want: { backend: "passwd", kind: "dynamic", includes: [] } },
+  { text: "table t sqlite:/x", want: { backend: "sqlite", kind: "dynamic", includes: [] } },
+];
+
+for (const { text, want, ...input } of tableFiles) {
+  Deno.test(`parseConfig() reads the table's file of: ${text}`, () => {
+    const { tables, tableFiles } = configOf(text + RULE, input);
+    assert.deepEqual([tables, tableFiles], [{}, { t: { name: "t", path: "/x", files: ["/x"], ...want } }]);
+  });
+}
+
+Deno.test("parseConfig() takes tables of back-ends where lists or maps are wanted", () => {
+  const text = "table t db:/x\naction a maildir alias <t>\nmatch for domain <t> action a\nmatch from src <t> reject";
+  assert.deepEqual(complaints(text), []);
+});
+
+Deno.test("parseConfig() has back-ends opened, and tells why one cannot be", () => {
+  const asked: string[] = [];
+  const files = {
+    ...memoryFiles({ c: `table a db:/good\ntable b sqlite:/bad\n${RULE}` }),
+    inspectTable(backend: string, path: string) {
+      asked.push(`${backend}:${path}`);
+      if (path === "/bad") throw new Error("Permission denied");
+      return { files: [path, `${path}-wal`], includes: [] };
+    },
+  };
+  const result = parseConfig("c", { defines: [], files });
+  assert.ok(!result.ok);
+  assert.deepEqual(result.diagnostics.map(formatDiagnostic), ["c:2: table <b>: cannot open /bad: Permission denied"]);
+  assert.deepEqual(asked, ["db:/good", "sqlite:/bad"]);
+});
 
 // Actions
 

@@ -7,6 +7,8 @@ import {
   formatDiagnostic,
   parseConfig,
   type ParseResult,
+  scanTableFile,
+  sortEntries,
 } from "../../src/config/mod.ts";
 
 /** Files that exist only in memory. */
@@ -47,6 +49,15 @@ export function configOf(text: string, input: Input = {}): Config {
   const result = parse(text, input);
   assert.ok(result.ok, complaints(text, input).join("\n"));
   return result.config;
+}
+
+/** A table file as it would be kept: sorted entries with unique keys, or the first mistake. */
+export function readTableFile(text: string) {
+  const bytes = new TextEncoder().encode(text);
+  const entries: [string, string][] = [];
+  const part = (start: number, end: number) => new TextDecoder().decode(bytes.subarray(start, end));
+  const scan = scanTableFile(bytes, (...[start, end, from, to]) => entries.push([part(start, end), part(from, to)]));
+  return scan.ok ? { ...scan, entries: sortEntries(entries) } : scan;
 }
 
 /** A rule, so that what stands before it is a whole configuration. */

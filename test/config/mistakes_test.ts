@@ -196,6 +196,7 @@ const rows: readonly Row[] = [
     text: "table t file:x",
     want: ['c:1: invalid path for table <t>: "x" does not start with a slash'],
   },
+  { name: "a database without a path", text: "table t db", want: ["c:1: table <t> needs a path: db:/path"] },
   { name: "a file table without a path", text: "table t file", want: ["c:1: table <t> needs a path: file:/path"] },
   { name: "an undefined table", text: "match from src <users> reject", want: ["c:1: table <users> is not defined"] },
   {

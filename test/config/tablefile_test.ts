@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { compareKeys, parseTableFile, splitTableLine, type StaticTable, tableKey } from "../../src/config/mod.ts";
+import { compareKeys, splitTableLine, type StaticTable, tableKey } from "../../src/config/mod.ts";
+import { readTableFile } from "./helper.ts";
 
 interface Row {
   readonly name: string;
@@ -62,7 +63,7 @@ const rows: readonly Row[] = [
 ];
 
 for (const { name, text, want: [kind, ...entries] } of rows) {
-  Deno.test(`parseTableFile(): ${name}`, () => assert.deepEqual(parseTableFile(text), { ok: true, kind, entries }));
+  Deno.test(`scanTableFile(): ${name}`, () => assert.deepEqual(readTableFile(text), { ok: true, kind, entries }));
 }
 
 const wrong = [
@@ -75,8 +76,8 @@ const wrong = [
 ];
 
 for (const { name, text, line, message } of wrong) {
-  Deno.test(`parseTableFile() refuses ${name}`, () =>
-    assert.deepEqual(parseTableFile(text), { ok: false, line, message }));
+  Deno.test(`scanTableFile() refuses ${name}`, () =>
+    assert.deepEqual(readTableFile(text), { ok: false, line, message }));
 }
 
 Deno.test("splitTableLine() keeps a key without a value apart from an empty value", () => {

@@ -7,10 +7,9 @@ import {
   LANGUAGE_LIMITS,
   parseConfig,
   type ParseResult,
-  parseTableFile,
 } from "../../src/config/mod.ts";
 import { RESERVED } from "../../src/config/words.ts";
-import { memoryFiles, parse, RULE } from "./helper.ts";
+import { memoryFiles, parse, RULE, readTableFile } from "./helper.ts";
 
 const seed = 20_261_122;
 
@@ -92,12 +91,12 @@ Deno.test("parseConfig() is total on damaged configurations", () => {
   fc.assert(property, { seed, numRuns: 2000 });
 });
 
-Deno.test("parseTableFile() is total, and its keys are sorted, unique and in lower case", () => {
+Deno.test("scanTableFile() is total, and its keys are sorted, unique and in lower case", () => {
   const line = fc.array(fc.constantFrom("a", "B", "é", "[", "]", ":", " ", "\t", "\r", "#", "# @list", "😀"), {
     maxLength: 8,
   });
   const property = fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
-    const result = parseTableFile(lines.map((words) => words.join("")).join("\n"));
+    const result = readTableFile(lines.map((words) => words.join("")).join("\n"));
     if (!result.ok) return;
     const keys = result.entries.map(([key]) => key);
     assert.equal(new Set(keys).size, keys.length);

@@ -11,7 +11,7 @@ import type {
 } from "../../src/isolate/mod.ts";
 import { lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
-import { CLIENT, forAny, fromAny, local, mailbox, map, relay, rule } from "../rules/support.ts";
+import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
 
 Deno.test("SystemAccounts looks at the file at most once a second, and reads it only when it changed", () => {
   let text = "bob:x:1:1::/home/bob:";
@@ -50,10 +50,12 @@ Deno.test("SystemAccounts answers with an error while the file is away, and reco
 });
 
 function settingsOf(folder: string): LookupSettings {
-  const aliases = map("al", { team: `bob@r.org, :include:${folder}/list`, secret: `:include:${folder}/secret` });
+  const path = `${folder}/aliases`;
+  const includes = [`bob@r.org, :include:${folder}/list`, `:include:${folder}/secret`];
   return {
     house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
-    tables: { al: { ...aliases, path: `${folder}/aliases` } },
+    tables: {},
+    tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
@@ -77,16 +79,18 @@ async function withFolder(test: (folder: string) => void | Promise<void>): Promi
   }
 }
 
-Deno.test("openMachine() reads tables, tells the line of an error, and refuses what is no regular file", () =>
+Deno.test("openMachine() reads files, and refuses what is no regular file or too large", () =>
   withFolder((folder) => {
-    const { readTable, readText, accounts } = openMachine();
+    const { file, readText, accounts } = openMachine();
     Deno.writeTextFileSync(`${folder}/good`, "# aliases\nBob: robert\n");
-    Deno.writeTextFileSync(`${folder}/bad`, "bob: robert\neve\n");
     const path = `${folder}/good`;
-    assert.deepEqual(readTable("t", path), { name: "t", kind: "map", entries: [["bob", "robert"]], path });
-    assert.deepEqual(readTable("t", `${folder}/bad`), { error: `${folder}/bad:2 invalid map entry` });
-    assert.match((readTable("t", `${folder}/none`) as { error: string }).error, /\/none: .*No such file/);
-    assert.match((readTable("t", folder) as { error: string }).error, /Not a regular file/);
+    assert.equal(new TextDecoder().decode(file(path).read()), "# aliases\nBob: robert\n");
+    const stamp = file(path).stamp();
+    Deno.writeTextFileSync(path, "# aliases\nBob: robert, eve\n");
+    assert.notEqual(file(path).stamp(), stamp);
+    Deno.writeTextFileSync(path, "# aliases\nBob: robert\n");
+    assert.throws(() => file(`${folder}/none`).read(), /No such file/);
+    assert.throws(() => file(folder).read(), /Not a regular file/);
     assert.equal(readText(path), "# aliases\nBob: robert\n");
     Deno.writeFileSync(path, new Uint8Array((1 << 20) + 1));
     assert.throws(() => readText(path), /Larger than/);
@@ -153,13 +157,17 @@ Deno.test("The lookup isolate answers in the real runtime, reads its own files, 
   withFolder(async (folder) => {
     Deno.writeTextFileSync(`${folder}/list`, "eve@r.org\n");
     Deno.writeTextFileSync(`${folder}/secret`, "spy@r.org\n");
-    Deno.writeTextFileSync(`${folder}/aliases`, "team: max@r.org\n");
+    Deno.writeTextFileSync(
+      `${folder}/aliases`,
+      `team: bob@r.org, :include:${folder}/list\nsecret: :include:${folder}/secret\n`,
+    );
     const worker = startWorker(folder);
     try {
       await worker.ready;
       assert.deepEqual(await relayed(worker, "team@localhost"), ["eve@r.org", "bob@r.org"]);
       const refused = { ok: false, code: 550, text: "5.1.1 Invalid recipient: <secret@localhost>" };
       assert.deepEqual(await relayed(worker, "secret@localhost"), refused, "the include that it may not read is empty");
+      Deno.writeTextFileSync(`${folder}/aliases`, "team: max@r.org\n");
       const update = { type: "update-table", call: 2, table: "al" };
       assert.deepEqual(await worker.ask("control-lookup", update), { type: "updated", call: 2, error: null });
       assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org"]);

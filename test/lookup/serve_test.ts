@@ -5,7 +5,6 @@ import type { Event, Trace } from "../../src/events/mod.ts";
 import type { Channel, ControlToLookup, FromLookup, Isolate, LookupSettings } from "../../src/isolate/mod.ts";
 import type { LookupToControl, ToLookup } from "../../src/isolate/mod.ts";
 import { type ClientNamer, type LookupParts, serveLookup, SystemAccounts } from "../../src/lookup/mod.ts";
-import type { ReadTable } from "../../src/tables/mod.ts";
 import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from "../rules/support.ts";
 
 const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nvmail:x:8:8::/var/vmail:/bin/false\n";
@@ -13,10 +12,19 @@ const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nv
 const SETTINGS: LookupSettings = {
   house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
   tables: {
-    al: { ...map("al", { team: "bob, :include:/l" }), path: "/etc/aliases" },
     base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
+  },
+  tableFiles: {
+    al: {
+      name: "al",
+      backend: "file",
+      kind: "map",
+      path: "/etc/aliases",
+      files: ["/etc/aliases"],
+      includes: ["bob, :include:/l"],
+    },
   },
   programTables: [],
   rules: [rule({ for: forAny, from: fromAny })],
@@ -49,7 +57,8 @@ function pair<Answer, Ask>() {
 
 interface HouseParts {
   namer?: ClientNamer;
-  readTable?: ReadTable;
+  /** Text of the aliases file. */
+  aliases?: () => string;
   passwd?: () => string;
   traces?: readonly Trace[];
   tables?: LookupSettings["tables"];
@@ -84,7 +93,12 @@ function house(parts: HouseParts = {}) {
     readText: () => {
       throw new Error("No such file");
     },
-    readTable: parts.readTable ?? (() => assert.fail("no table is to be read")),
+    file: (path) => {
+      assert.equal(path, "/etc/aliases");
+      const aliases = parts.aliases ?? (() => "team: bob, :include:/l\n");
+      return { read: () => new TextEncoder().encode(aliases()), stamp: () => "" };
+    },
+    sqlite: () => assert.fail("there is no database"),
   };
   const namer = parts.namer ?? { reverse: () => assert.fail("no name is to be asked for") };
   serveLookup(isolate, { machine, namer });
@@ -264,8 +278,9 @@ for (const { question, want, because } of malformed) {
 }
 
 Deno.test("serveLookup() reads a table again when it is told to, and says so", () => {
-  const readTable: ReadTable = (name, path) => ({ ...map(name, { team: "root" }), path });
-  const { ask, order, events } = house({ readTable });
+  let text = "team: bob\n";
+  const { ask, order, events } = house({ aliases: () => text });
+  text = "team: root\n";
   assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: null }]);
   assert.deepEqual(logged(events, "info"), ['info: Table "al" successfully updated']);
   const [answer] = ask(expansion("team@x"));
@@ -274,7 +289,9 @@ Deno.test("serveLookup() reads a table again when it is told to, and says so", (
 });
 
 Deno.test("serveLookup() keeps a table whose file cannot be read, and says why", () => {
-  const { ask, order, events } = house({ readTable: () => ({ error: "/etc/aliases:3 invalid map entry" }) });
+  let text = "team: bob\n";
+  const { ask, order, events } = house({ aliases: () => text });
+  text = "\nteam: eve\nbad\n";
   assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: "/etc/aliases:3 invalid map entry" }]);
   assert.deepEqual(logged(events, "info"), ['info: Failed to update table "al": /etc/aliases:3 invalid map entry']);
   const [answer] = ask(expansion("team@x"));

@@ -225,7 +225,7 @@ Deno.test("expand() tells the log whose .forward is not used and why, and warns 
 const virtual = (values: Record<string, string>): Scene => ({
   rules: [rule({ from: fromAny, for: test("d") }), rule({ for: forAny, action: "out" })],
   actions: [local("a", { virtual: "vt" }), relay("out")],
-  tables: [{ name: "d", kind: "list", entries: [["d", ""]], path: null }, map("vt", values)],
+  tables: [{ name: "d", kind: "list", entries: [["d", ""]] }, map("vt", values)],
   users: ["bob"],
   forwards: { bob: '"|/bin/false"' },
 });

@@ -81,12 +81,12 @@ export function relay(name: string, parts: Partial<RelayAction> = {}): RelayActi
 
 /** `list("t", "a", "b")`. */
 export function list(name: string, ...keys: string[]): StaticTable {
-  return { name, kind: "list", entries: keys.map((key) => [key, ""] as const), path: null };
+  return { name, kind: "list", entries: keys.map((key) => [key, ""] as const) };
 }
 
 /** `map("t", { key: "value" })`. */
 export function map(name: string, values: Record<string, string>): StaticTable {
-  return { name, kind: "map", entries: Object.entries(values), path: null };
+  return { name, kind: "map", entries: Object.entries(values) };
 }
 
 export function mailbox(text: string): Mailbox {
@@ -142,7 +142,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
     delimiter,
     match: (what) => rules.match(what),
     action: (name) => scene.actions.find((action) => action.name === name) ?? null,
-    lookup: (table, key) => broken.includes(table) ? new LookupError("down") : set.get(table).lookup(key),
+    lookup: (table, key) => broken.includes(table) ? new LookupError("down") : set.get(table).lookup(key, "alias"),
     account(_action, name) {
       if (broken.includes("accounts")) return new LookupError("down");
       return users.includes(name) ? { name, uid: name === "root" ? 0 : 1000, gid: 1000, home: `/home/${name}` } : null;
@@ -158,6 +158,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
       return text === undefined ? [] : parseIncludeFile(text);
     },
     warn: (text) => warnings.push(text),
+    breathe: () => {},
   };
 }
 

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import type { StaticTable } from "../../src/config/mod.ts";
-import { LookupError, parsePasswd, parseUserInfo, type ReadTable, Table, TableSet } from "../../src/tables/mod.ts";
+import { NO_OBSERVER } from "../../src/events/mod.ts";
+import { LookupError, parsePasswd, parseUserInfo, Table, TableSet } from "../../src/tables/mod.ts";
 
-function table(kind: "list" | "map", entries: readonly (readonly [string, string])[], path: string | null = null) {
-  return { name: "t", kind, entries, path } satisfies StaticTable;
+function table(kind: "list" | "map", entries: readonly (readonly [string, string])[]) {
+  return { name: "t", kind, entries } satisfies StaticTable;
 }
 const here = { serverName: "Mail.Example.org", localAddresses: ["127.0.0.1", "[::1]", "192.0.2.7"] };
 
@@ -25,8 +26,6 @@ Deno.test("Table answers a key of more than 1023 characters with an error, not w
 Deno.test("Table.fetch() hands out the keys in turn, again and again, and null when there are none", () => {
   const list = new Table(table("list", [["a", ""], ["b", ""], ["c", ""]]), "+");
   assert.deepEqual([1, 2, 3, 4].map(() => list.fetch()), ["a", "b", "c", "a"]);
-  list.replace(table("list", [["x", ""]]));
-  assert.equal(list.fetch(), "x", "a shorter list goes on from its start");
   assert.equal(new Table(table("list", []), "+").fetch(), null);
 });
 
@@ -61,62 +60,20 @@ for (const { name, service, key, want } of builtin) {
   });
 }
 
-function fileSet(read: ReadTable) {
-  const set = new TableSet({ t: table("map", [["bob", "old"]], "/aliases") }, here, "+");
-  return { set, update: () => set.update("t", read) };
-}
-
-Deno.test("TableSet.update() replaces the content for those who hold the table already", () => {
-  const { set, update } = fileSet(() => table("map", [["eve", "new"]], "/aliases"));
-  const held = set.get("t");
-  assert.equal(held.lookup("bob"), "old");
-  assert.equal(update(), null);
-  assert.deepEqual([held.lookup("bob"), held.lookup("eve")], [null, "new"]);
-});
-
-Deno.test("TableSet.update() drops what was compiled from the old content", () => {
-  const set = new TableSet({ t: table("list", [["*.old.example", ""]], "/domains") }, here, "+");
-  assert.equal(set.get("t").check("domain", "a.old.example"), true);
-  set.update("t", () => table("list", [["*.new.example", ""]], "/domains"));
-  assert.equal(set.get("t").check("domain", "a.old.example"), false);
-  assert.equal(set.get("t").check("domain", "a.new.example"), true);
-});
-
-const updates = [
-  {
-    because: "the file cannot be parsed",
-    read: () => ({ error: "/aliases:3 invalid map entry" }),
-    want: /:3 invalid map/,
-  },
-  {
-    because: "the file became a list",
-    read: () => table("list", [["bob", ""]], "/aliases"),
-    want: /was a map and is a list/,
-  },
-] as const;
-for (const { because, read, want } of updates) {
-  Deno.test(`TableSet.update() keeps the old content and says why: ${because}`, () => {
-    const { set, update } = fileSet(read);
-    assert.match(String(update()), want);
-    assert.equal(set.get("t").lookup("bob"), "old");
-  });
-}
-
-Deno.test("TableSet.update() takes a file that became empty, and one of the old kind after it", () => {
-  let fresh = table("map", [], "/domains");
-  const set = new TableSet({ t: table("list", [["a", ""]], "/domains") }, here, "+");
-  assert.equal(set.update("t", () => fresh), null);
-  assert.equal(set.get("t").check("domain", "a"), false);
-  fresh = table("list", [["b", ""]], "/domains");
-  assert.equal(set.update("t", () => fresh), null);
-  assert.equal(set.get("t").check("domain", "b"), true);
-});
-
-Deno.test("TableSet.update() succeeds for an inline table without reading anything, and fails for an unknown one", () => {
-  const set = new TableSet({ t: table("list", [["a", ""]]) }, here, "+");
-  const read = () => assert.fail("nothing is to be read");
-  assert.equal(set.update("t", read), null);
-  assert.match(String(set.update("nosuch", read)), /no table "nosuch"/);
+Deno.test("TableSet.update() succeeds for an inline table without doing anything, fails for an unknown one, and tells others", () => {
+  const told: string[] = [];
+  const other = {
+    name: "other",
+    check: () => false,
+    lookup: () => null,
+    fetch: () => null,
+    update: () => (told.push("other"), "cannot"),
+  };
+  const set = new TableSet({ t: table("list", [["a", ""]]) }, here, "+", NO_OBSERVER, [other]);
+  assert.equal(set.update("t"), null);
+  assert.match(String(set.update("nosuch")), /no table "nosuch"/);
+  assert.equal(set.update("other"), "cannot");
+  assert.deepEqual(told, ["other"]);
 });
 
 const userInfos = [
