@@ -207,9 +207,10 @@ Deno.test("stop() ends the program for good", async () => {
   const { keeper, open, lives, clock, exit } = house();
   await open();
   const waiting = keeper.ask(ask("a"));
-  keeper.stop();
+  const stopped = keeper.stop();
   assert.match(reasonOf(await waiting), /daemon stops/);
   exit();
+  await stopped;
   clock.pass(1_000_000);
   assert.equal(lives.length, 1);
 });
