@@ -1,11 +1,12 @@
 /** Every right configuration of the corpus routes as its comments say: parsed as the daemon parses it, expanded as lookup expands. */
 
 import assert from "node:assert/strict";
-import { BUILTIN_TABLES, type StaticTable } from "../../src/config/mod.ts";
+import { BUILTIN_TABLES, type StaticTable, type TableFile } from "../../src/config/mod.ts";
 import type { Deliverable } from "../../src/envelope/mod.ts";
 import { expand, type ExpansionWorld } from "../../src/rules/mod.ts";
 import { parseUserInfo } from "../../src/tables/mod.ts";
-import { configOf, entries, type Entry, type Route, routeOf } from "../config/corpus.ts";
+import { configOf, entries, type Entry, FILES, type Route, routeOf } from "../config/corpus.ts";
+import { readTableFile } from "../config/helper.ts";
 import { mailbox, worldOf } from "./support.ts";
 
 /** Accounts of the machine. */
@@ -18,10 +19,16 @@ function brief(target: Deliverable): string {
   return `${target.action}:${target.user}${target.subAddress === "" ? "" : `+${target.subAddress}`}`;
 }
 
+function contentOf({ name, path }: TableFile): StaticTable {
+  const content = readTableFile(Deno.readTextFileSync(new URL(`.${path}`, FILES)));
+  assert.ok(content.ok);
+  return { name, kind: content.kind, entries: content.entries };
+}
+
 /** The world of a configuration; accounts of its userbases are those of its tables. */
 function worldFor(entry: Entry): ExpansionWorld {
   const config = configOf(entry);
-  const tables: StaticTable[] = Object.values(config.tables);
+  const tables: StaticTable[] = [...Object.values(config.tables), ...Object.values(config.tableFiles).map(contentOf)];
   const actions = Object.values(config.actions);
   const world = worldOf({ rules: config.rules, actions, tables, users, delimiter: config.smtp.subAddressDelimiter });
   return {
