@@ -43,6 +43,14 @@ become() {
       set -- --allow-read --allow-write --allow-net="unix:$(item "$socket")" --allow-sys=uid \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
       ;;
+    mail.maildir | mail.mboxfile)
+      # Where the user that runs it may write; the name of this host is part of a file's name.
+      set -- --allow-read --allow-write --allow-sys=hostname,uid,gid --allow-env=HOME,EXTENSION,TZ "$@"
+      ;;
+    mail.lmtp)
+      # The server that its option names, on a unix socket perhaps.
+      set -- --allow-net --allow-read --allow-write --allow-env=SENDER,RECIPIENT,USER "$@"
+      ;;
     smtp)
       # Any server that the user names; the files of -a and -T.
       set -- --allow-net --allow-read --allow-sys=uid,hostname,userInfo --allow-env=USER,LOGNAME "$@"

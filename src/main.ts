@@ -18,6 +18,9 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   newaliases: async () => (await import("./cli/newaliases.ts")).newaliasesMain,
   makemap: async () => (await import("./cli/makemap.ts")).makemapMain,
   smtp: async () => (await import("./cli/smtp.ts")).smtpMain,
+  "mail.maildir": async () => (await import("./cli/mail-helpers.ts")).maildirMain,
+  "mail.mboxfile": async () => (await import("./cli/mail-helpers.ts")).mboxfileMain,
+  "mail.lmtp": async () => (await import("./cli/mail-helpers.ts")).lmtpMain,
 };
 
 const called = Deno.build.standalone ? basename(Deno.execPath()) : "";

@@ -129,10 +129,12 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
       parse: (at) => {
         const nameAt = cursor.peek().at;
         const name = cursor.expectString("the name of an mda wrapper");
-        if (name !== null && !draft.wrappers.has(name)) {
-          cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${suggestion(name, draft.wrappers)}`);
-        }
-        cursor.unsupported(at, `action option "wrapper"`);
+        if (name === null) return;
+        // OpenSMTPD accepts it, and its delivery process then crashes.
+        if (action.method.type === "mbox") return cursor.fail(at, `"wrapper" may not be specified for mbox`);
+        const command = draft.wrappers.get(name);
+        if (command !== undefined) action.wrapper = command;
+        else cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${suggestion(name, draft.wrappers.keys())}`);
       },
     },
   };

@@ -107,10 +107,10 @@ export function parseMda(context: Context, at: SourceLine): void {
   if (cursor.acceptKeyword("limit")) return parseMdaLimits(context);
   if (!cursor.acceptKeyword("wrapper")) return cursor.unknownWord("mda directive", ["limit", "wrapper"]);
   const name = cursor.expectString("the name of a wrapper");
-  if (name === null || cursor.expectString("a command") === null) return;
+  const command = name === null ? null : cursor.expectString("a command");
+  if (name === null || command === null) return;
   if (draft.wrappers.has(name)) return cursor.fail(at, `wrapper "${shown(name)}" is already declared`);
-  draft.wrappers.add(name);
-  cursor.unsupported(at, `"mda wrapper"`);
+  draft.wrappers.set(name, command);
 }
 
 /** After `mta`. */

@@ -37,7 +37,8 @@ export interface Draft {
   /** Relay actions may name a pki or ca that comes later: checked at the end, at these lines. */
   readonly relayNames: { readonly at: SourceLine; readonly kind: "pki" | "ca"; readonly name: string }[];
   readonly processes: Set<string>;
-  readonly wrappers: Set<string>;
+  /** Commands by name. */
+  readonly wrappers: Map<string, string>;
   readonly filters: Map<string, FilterDraft>;
   srsKey: boolean;
   readonly smtp: Mutable<Config["smtp"]>;
@@ -70,7 +71,7 @@ export function emptyDraft(): Draft {
     ca: new Map(),
     relayNames: [],
     processes: new Set(),
-    wrappers: new Set(),
+    wrappers: new Map(),
     filters: new Map(),
     srsKey: false,
     smtp: { ...DEFAULTS.smtp },

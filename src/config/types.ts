@@ -79,6 +79,7 @@ export interface LocalAction {
   readonly alias: string | null;
   readonly virtual: string | null;
   readonly userbase: string | null;
+  /** Command of the wrapper, in which `%{mda}` is the delivery that it wraps. */
   readonly wrapper: string | null;
   readonly ttlSeconds: number | null;
 }

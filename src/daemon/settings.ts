@@ -1,6 +1,7 @@
 /** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
 
 import { hostname, networkInterfaces } from "node:os";
+import { fileURLToPath } from "node:url";
 import {
   type Action,
   type Config,
@@ -112,6 +113,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       subAddressDelimiter: config.smtp.subAddressDelimiter,
       mailDirectory: mailDirectory(around.env),
       path: COMMAND_PATH,
+      helpers: fileURLToPath(new URL("../../scripts", import.meta.url)),
       uid: Deno.uid() ?? 0,
       gid: Deno.gid() ?? 0,
     },

@@ -10,6 +10,8 @@ export interface FormatValues {
   /** Name and home of the recipient's account, also when the delivery runs as somebody else. */
   readonly username: string;
   readonly directory: string;
+  /** Wrappers only: the command that is wrapped. */
+  readonly mda?: string;
 }
 
 export type Expanded = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly error: string };
@@ -106,7 +108,7 @@ function expandToken(
   if (token === null) return { ok: false, error: `bad specifier %{${text}}` };
   let value = valueOf(token.name, values);
   if (value === null) return { ok: false, error: `unknown token "${token.name}"` };
-  let raw = token.name === "user.directory";
+  let raw = token.name === "user.directory" || token.name === "mda";
   for (const modifier of token.modifiers) {
     switch (modifier) {
       case "lowercase":
@@ -148,6 +150,8 @@ function valueOf(token: string, values: FormatValues): string | null {
       return values.username;
     case "user.directory":
       return values.directory;
+    case "mda":
+      return values.mda ?? null;
     case "mbox.from":
       return values.sender === null ? "MAILER-DAEMON" : formatMailbox(values.sender);
   }

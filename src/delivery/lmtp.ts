@@ -15,12 +15,14 @@ export interface LmtpTarget {
   readonly to: LmtpEndpoint;
   /** Argument of RCPT: an address, or the bare name of an account. */
   readonly recipient: string;
+  /** Argument of LHLO; `localhost` for null or none. */
+  readonly lhlo?: string | null;
 }
 
 /** Runs the delivery to its end. Never rejects. A 5xx is final, everything else is worth another try. */
 export async function deliverLmtp(
   target: LmtpTarget,
-  envelope: EnvelopeFacts,
+  envelope: Pick<EnvelopeFacts, "sender">,
   message: Delivered,
   clock: Clock,
 ): Promise<DeliveryEnd> {
@@ -32,7 +34,7 @@ export async function deliverLmtp(
   });
   try {
     client = await connectClient({ to: target.to, timeoutMs: RUN_LIMIT_MS, lmtp: true });
-    await client.hello(LHLO_NAME);
+    await client.hello(target.lhlo ?? LHLO_NAME);
     const result = await client.transaction({
       sender: envelope.sender === null ? "" : formatMailbox(envelope.sender),
       recipients: [{ address: target.recipient }],

@@ -2,5 +2,13 @@
 export { expandFormat, expandPath, type FormatValues } from "./format.ts";
 export { type ActAs, actAsRoot, actAsSelf, libcPath } from "./identity.ts";
 export { type DeliveryNeeds, deliveryNeeds } from "./permissions.ts";
+export { systemClock } from "./clock.ts";
+export { HeaderScan } from "./headers.ts";
+export { deliverLmtp } from "./lmtp.ts";
+export { MaildirWriter } from "./maildir.ts";
+export { MboxWriter } from "./mbox.ts";
+export { folderName, parseLmtpDestination } from "./plan.ts";
+export type { Delivered } from "./source.ts";
+export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export { serveDelivery } from "./service.ts";
 export type { DeliveryTools } from "./attempt.ts";

@@ -4,6 +4,7 @@ import type { LocalAction } from "../config/types.ts";
 import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../isolate/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
+import { helperCommand } from "./wrapped.ts";
 import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./sysexits.ts";
 
 /** Where an LMTP server listens. */
@@ -50,6 +51,11 @@ export function planDelivery(
     directory: account.home,
   };
   const plan = new Planner(settings, envelope, account, identity, values);
+  const inner = planUnwrapped(plan, action, envelope);
+  return action.wrapper === null || inner.kind === "refused" ? inner : plan.wrapped(action.wrapper, inner, action);
+}
+
+function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeFacts): Plan {
   const exec = envelope.exec ?? "";
   if (exec.startsWith(FILE_TARGET)) return plan.file(exec.slice(FILE_TARGET.length));
   if (exec !== "") return plan.command(exec);
@@ -84,7 +90,7 @@ function refuse(
   const { type } = action.method;
   // A mailbox of root's is written by us alone. A Maildir lies where the configuration says: it must say `user root` as well.
   const allowed = (envelope.exec ?? "") === "" &&
-    (type === "mbox" || (type === "maildir" && action.user === "root"));
+    (type === "mbox" || (type === "maildir" && action.user === "root" && action.wrapper === null));
   return allowed ? null : exited(EX.NOPERM, `MDA not allowed to deliver to: ${identity.name}`);
 }
 
@@ -145,7 +151,10 @@ class Planner {
   }
 
   command(template: string): Plan {
-    const command = this.#text(template);
+    return this.#run(this.#text(template));
+  }
+
+  #run(command: Expanded): Plan {
     if (!command.ok) return unexpanded(command.error);
     return {
       kind: "command",
@@ -153,6 +162,14 @@ class Planner {
       environment: commandEnvironment(this.#settings.path, this.#envelope, this.#account, this.#identity),
       directory: this.#identity.home || "/",
     };
+  }
+
+  /** The wrapper's command, with the command that would do `inner` as `%{mda}`. */
+  wrapped(template: string, inner: Plan, { method }: LocalAction): Plan {
+    const mda = helperCommand(this.#settings.helpers, inner, method);
+    if (mda === null) return fatal("mbox deliveries cannot be wrapped");
+    const { subAddressDelimiter } = this.#settings;
+    return this.#run(expandFormat(template, { ...this.#values, mda }, subAddressDelimiter));
   }
 
   #text(template: string): Expanded {
@@ -166,11 +183,15 @@ class Planner {
     return this.#envelope.sender === null ? "MAILER-DAEMON" : sanitise(formatMailbox(this.#envelope.sender));
   }
 
-  /** The sub-address as the name of a folder. A leading dot would make `..` of it. */
   #extension(): string {
-    const safe = (this.#envelope.subAddress ?? "").replace(/[!#$%&'*/?^`{|}~\0]/g, ":");
-    return safe.startsWith(".") ? "" : safe;
+    return folderName(this.#envelope.subAddress ?? "");
   }
+}
+
+/** A sub-address as the name of a folder, "" for none. A leading dot would make `..` of it. */
+export function folderName(subAddress: string): string {
+  const safe = subAddress.replace(/[!#$%&'*/?^`{|}~\0]/g, ":");
+  return safe.startsWith(".") ? "" : safe;
 }
 
 /** All that a command gets to see; nothing else is inherited. */

@@ -75,7 +75,8 @@ class DeliveryService {
   /** A Maildir is written by us, many messages in one go, so only the limit on all counts. Everything else is a session of the user's. */
   #perUser({ action }: Job): number {
     const { actions, maxSessions, maxSessionsPerUser } = this.#isolate.settings;
-    return actions[action]?.method.type === "maildir" ? maxSessions : maxSessionsPerUser;
+    const { method, wrapper = null } = actions[action] ?? {};
+    return method?.type === "maildir" && wrapper === null ? maxSessions : maxSessionsPerUser;
   }
 
   #schedule(job: Job, ids: readonly EnvelopeId[], perUser: number): void {

@@ -130,6 +130,8 @@ export interface DeliverySettings {
   readonly mailDirectory: string;
   /** PATH for commands. */
   readonly path: string;
+  /** Folder of mail.maildir and its like: what a wrapper runs in the place of a built-in delivery. */
+  readonly helpers: string;
   /** Uid that the daemon runs as: without root, only this user can be delivered to. */
   readonly uid: number;
   readonly gid: number;

@@ -319,7 +319,17 @@ const rows: readonly Row[] = [
     text: 'action "a" mbox userbase { b = c } userbase { b = c }',
     want: ['c:1: "userbase" is already specified'],
   },
-  { name: "an undefined wrapper", text: 'action "a" mbox wrapper b', want: ['c:1: wrapper "b" is not defined'] },
+  { name: "an undefined wrapper", text: 'action "a" maildir wrapper b', want: ['c:1: wrapper "b" is not defined'] },
+  {
+    name: "a wrapper of an mbox",
+    text: 'mda wrapper b "x"\naction "a" mbox wrapper b',
+    want: ['c:2: "wrapper" may not be specified for mbox'],
+  },
+  {
+    name: "a wrapper that is declared twice",
+    text: 'mda wrapper b "x"\nmda wrapper b "y"',
+    want: ['c:2: wrapper "b" is already declared'],
+  },
   {
     name: "ttl before other options",
     text: 'action "a" maildir ttl 4d user b',

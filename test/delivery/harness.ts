@@ -55,6 +55,7 @@ export function settingsOf(fields: Partial<DeliverySettings> = {}): DeliverySett
     subAddressDelimiter: "+",
     mailDirectory: "/nonexistent",
     path: "/usr/bin:/bin",
+    helpers: "/libexec",
     uid: Deno.uid() ?? -1,
     gid: Deno.gid() ?? -1,
     ...fields,
