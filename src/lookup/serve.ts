@@ -43,6 +43,9 @@ const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "queue-lookup"]
 /** Clients whose names are looked up at one time; more have none. A session asks once, so this is never reached in peace. */
 const MAX_NAMINGS = 10_000;
 
+/** Questions to programs that have no answer yet; more are errors. They wait while the filter isolate is replaced. */
+const MAX_ASKED = 10_000;
+
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
   const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
@@ -67,11 +70,16 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
 /** Table programs run in the filter isolate. When that dies, what was asked of it is an error and mail waits. */
 function programsBehind(isolate: Isolate<"lookup">): AskProgram {
   const filter = new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter"));
+  let asked = 0;
   return async (table, request) => {
+    if (asked >= MAX_ASKED) return { result: "error", reason: "Too many questions wait for programs" };
+    asked++;
     try {
       return (await filter.ask<"table">({ type: "table", table, request })).answer;
     } catch (error) {
       return { result: "error", reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      asked--;
     }
   };
 }
