@@ -13,7 +13,7 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
-import { checkConfig, Fatal, runDaemon } from "../daemon/mod.ts";
+import { checkConfig, Fatal, regexWarnings, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts";
@@ -57,7 +57,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
     return 1;
   }
-  for (const warning of parsed.warnings) console.error(warning);
+  for (const warning of [...parsed.warnings, ...regexWarnings(parsed.config)]) console.error(warning);
   try {
     if (options.check) {
       for (const line of await checkConfig(parsed.config, env, options.verbose)) console.error(line);

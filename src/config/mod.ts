@@ -14,5 +14,5 @@ export {
   type TableScan,
 } from "./tablefile.ts";
 export * from "./types.ts";
-export { parseDelay, parseSize } from "./values.ts";
+export { parseDelay, parseSize, shown } from "./values.ts";
 export { implicitSocket } from "./listen.ts";

@@ -1,6 +1,14 @@
 /** `smtpd -n`: everything that can be wrong before the daemon starts, without starting it. */
 
-import { type Config, controlSocketPath, type Environment, submissionSocketPath } from "../config/mod.ts";
+import {
+  type Config,
+  controlSocketPath,
+  type Environment,
+  type Rule,
+  shown,
+  submissionSocketPath,
+} from "../config/mod.ts";
+import { regexFault } from "../tables/mod.ts";
 import { checkProtocols, loadCertificates } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
@@ -27,4 +35,34 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     paused: { smtp: false, mda: false, mta: false },
   });
   return ["What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
+}
+
+/** Regular expressions of one table that are looked at before the daemon starts; those of files are told of in the log. */
+const MAX_EXPRESSIONS = 1000;
+
+/** `file:line: warning: …` for each regular expression in smtpd.conf that is not valid: it would match nothing. */
+export function regexWarnings(config: Config): string[] {
+  const warnings: string[] = [];
+  const seen = new Set<string>();
+  for (const rule of config.rules) {
+    for (const name of regexTables(rule)) {
+      if (seen.has(name)) continue;
+      seen.add(name);
+      for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_EXPRESSIONS)) {
+        const fault = regexFault(pattern);
+        if (fault === null) continue;
+        const { file, line } = rule.at;
+        warnings.push(
+          `${file}:${line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
+        );
+      }
+    }
+  }
+  return warnings;
+}
+
+function regexTables({ tag, from, helo, auth, mailFrom, rcptTo, for: destination }: Rule): string[] {
+  const source = from.kind === "source" ? from : from.kind === "rdns" ? from.test : null;
+  const tests = [tag, source, destination, helo, auth?.test ?? null, mailFrom, rcptTo];
+  return tests.filter((test) => test !== null && test.regex).map((test) => test!.table);
 }

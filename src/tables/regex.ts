@@ -19,19 +19,24 @@ const LEAST_MEMORY = 64 << 10;
 /** Milliseconds after which a lookup is given up, looked at after each batch. */
 const MAX_LOOKUP_MS = 100;
 
+/** Size that a pattern counts with which could not be compiled: to find that out takes time, too. */
+const FAULTY_SIZE = 10;
+/** Faults that are remembered. */
+const MAX_FAULTS = 10;
+
 type Compiled =
   | { readonly ok: true; readonly pattern: string; readonly size: number }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly size: number };
 
 function compile(pattern: string): Compiled {
   const translation = translateEre(pattern);
-  if (!translation.ok) return translation;
+  if (!translation.ok) return { ...translation, size: FAULTY_SIZE };
   try {
     const size = RE2JS.compile(translation.pattern, RE2JS.DOTALL).programSize();
-    if (size > MAX_PATTERN_SIZE) return { ok: false, reason: "it is too large" };
+    if (size > MAX_PATTERN_SIZE) return { ok: false, reason: "it is too large", size };
     return { ok: true, pattern: translation.pattern, size };
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    return { ok: false, reason: error instanceof Error ? error.message : String(error), size: FAULTY_SIZE };
   }
 }
 
@@ -49,6 +54,8 @@ export class RegexMatcher {
   #sets: RE2Set[] | null = null;
   #batchSize = BATCH_SIZE;
   #size = 0;
+  /** The first patterns that match nothing since they are not valid, and why. */
+  readonly faults: { readonly pattern: string; readonly reason: string }[] = [];
 
   /** `now`: milliseconds of a clock that does not go back. `maxSize`: instructions of all patterns. */
   constructor(now: () => number = () => performance.now(), maxSize: number = MAX_TABLE_SIZE) {
@@ -58,9 +65,13 @@ export class RegexMatcher {
 
   /** `pattern` must be lower-case. */
   add(pattern: string): void {
+    if (this.#size > this.#maxSize) return;
     const compiled = compile(pattern);
-    if (!compiled.ok || this.#size > this.#maxSize) return;
     this.#size += compiled.size;
+    if (!compiled.ok) {
+      if (this.faults.length < MAX_FAULTS) this.faults.push({ pattern, reason: compiled.reason });
+      return;
+    }
     if (this.#batchSize + compiled.size > BATCH_SIZE) {
       this.#batches.push([]);
       this.#batchSize = 0;

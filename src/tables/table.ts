@@ -140,6 +140,13 @@ export class Table implements LookupTable {
     tell(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
   }
 
+  #tellFaults({ faults }: RegexMatcher): void {
+    for (const { pattern, reason } of faults) {
+      const text = `warn: Table "${this.name}": The regular expression "${pattern}" finds nothing: ${reason}`;
+      this.#observer.report({ type: "log", level: "warn", text });
+    }
+  }
+
   #compile(service: Exclude<Service, "string">): Matcher {
     const matcher = service === "domain"
       ? new DomainMatcher()
@@ -151,6 +158,7 @@ export class Table implements LookupTable {
     for (const key of service === "regex" ? this.#entries.keys() : this.#entries.patterns()) {
       if (isPattern(service, key)) matcher.add(key);
     }
+    if (matcher instanceof RegexMatcher) this.#tellFaults(matcher);
     this.#matchers.set(service, matcher);
     return matcher;
   }

@@ -45,6 +45,13 @@ const ROWS: readonly Row[] = [
     says: [/^FILE:1: .* is not supported yet/],
   },
   {
+    name: "-n warns of a regular expression that is not valid",
+    config: `match from any mail-from regex { "^ok@", "(bad" } for any reject\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 0,
+    says: ['FILE:1: warning: the regular expression "(bad" finds nothing: a "(" is not closed', "configuration OK"],
+  },
+  {
     name: "-D overrides a macro of the file",
     config: 'who = "a"\naction "a" maildir "/nonexistent/x"\nmatch for local action $who\n',
     args: ["-n", "-D", "who=missing", "-f", "FILE"],

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { LookupError, regexFault, RegexMatcher } from "../../src/tables/mod.ts";
+import { type Event, NO_OBSERVER } from "../../src/events/mod.ts";
+import { LookupError, regexFault, RegexMatcher, Table } from "../../src/tables/mod.ts";
 
 function found(pattern: string, text: string): boolean | LookupError {
   const matcher = new RegexMatcher();
@@ -122,6 +123,26 @@ Deno.test("RegexMatcher: a table with too many patterns is an error, not a miss"
   const result = matcher.matches("y");
   assert.ok(result instanceof LookupError);
   assert.match(result.reason, /too many regular expressions/);
+});
+
+Deno.test("RegexMatcher: patterns that cannot be compiled count, too", () => {
+  const matcher = new RegexMatcher(() => 0, 1000);
+  for (let index = 0; index < 200; index++) matcher.add("(");
+  assert.ok(matcher.matches("y") instanceof LookupError);
+  assert.equal(matcher.faults.length, 10);
+});
+
+Deno.test("Table: the log tells of a regular expression that finds nothing, once", () => {
+  const reports: Event[] = [];
+  const observer = { ...NO_OBSERVER, report: (event: Event) => void reports.push(event) };
+  const table = new Table({ name: "t", kind: "list", entries: [["(a", ""], ["b", ""]] }, "+", observer);
+  assert.equal(table.check("regex", "abc"), true);
+  assert.equal(table.check("regex", "(a"), false);
+  assert.deepEqual(reports, [{
+    type: "log",
+    level: "warn",
+    text: 'warn: Table "t": The regular expression "(a" finds nothing: a "(" is not closed',
+  }]);
 });
 
 Deno.test("RegexMatcher: many patterns are found in their batches", () => {
