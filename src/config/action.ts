@@ -1,6 +1,7 @@
 /** `action NAME …` of smtpd.conf(5): the local methods and `relay`. */
 
 import type { Context } from "./context.ts";
+import { BUILTIN_TABLES } from "./defaults.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
 import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
@@ -109,8 +110,8 @@ function parseMethod({ cursor }: Context, word: LocalMethod["type"]): LocalMetho
 }
 
 function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>): Options {
-  const mapping = (key: "alias" | "virtual" | "userbase", group: string) => ({
-    group,
+  const mapping = (key: "alias" | "virtual") => ({
+    group: "expansion",
     parse: () => void (action[key] = parseTable(cursor, draft, { option: key, kinds: ["map"] })),
   });
   return {
@@ -122,19 +123,29 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
         action.user = cursor.expectString("the name of a user");
       },
     },
-    "alias": mapping("alias", "expansion"),
-    "virtual": mapping("virtual", "expansion"),
-    "userbase": mapping("userbase", "userbase"),
+    "alias": mapping("alias"),
+    "virtual": mapping("virtual"),
+    "userbase": {
+      parse: () => {
+        const name = parseTable(cursor, draft, { option: "userbase", kinds: ["map", "accounts"] });
+        // However such a table is called, it is the system's accounts.
+        const system = name !== null && draft.tables.get(name)?.kind === "accounts";
+        action.userbase = system ? BUILTIN_TABLES.accounts : name;
+      },
+    },
     "wrapper": {
       parse: (at) => {
         const nameAt = cursor.peek().at;
         const name = cursor.expectString("the name of an mda wrapper");
         if (name === null) return;
+        const command = draft.wrappers.get(name);
+        if (command === undefined) {
+          const guess = suggestion(name, draft.wrappers.keys());
+          return cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${guess}`);
+        }
         // OpenSMTPD accepts it, and its delivery process then crashes.
         if (action.method.type === "mbox") return cursor.fail(at, `"wrapper" may not be specified for mbox`);
-        const command = draft.wrappers.get(name);
-        if (command !== undefined) action.wrapper = command;
-        else cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${suggestion(name, draft.wrappers.keys())}`);
+        action.wrapper = command;
       },
     },
   };

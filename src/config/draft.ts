@@ -5,9 +5,12 @@ import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable, TableFi
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** `dynamic` stands for tables whose back-end tells its type only at run time: they pass every type check. */
+/**
+ * `dynamic` stands for tables whose back-end tells its type only at run time: they pass every type check. `accounts` are the system's: good
+ * for a userbase and for nothing else.
+ */
 export interface DeclaredTable {
-  readonly kind: "list" | "map" | "dynamic";
+  readonly kind: "list" | "map" | "dynamic" | "accounts";
   /** Null for tables that are not written in smtpd.conf. */
   readonly table: StaticTable | null;
 }
@@ -59,7 +62,7 @@ export function emptyDraft(): Draft {
   const { localNames, localHost, anyHost, anyDestination, accounts } = BUILTIN_TABLES;
   const tables = new Map<string, DeclaredTable>();
   for (const name of [localNames, localHost, anyHost, anyDestination]) tables.set(name, { kind: "list", table: null });
-  tables.set(accounts, { kind: "dynamic", table: null });
+  tables.set(accounts, { kind: "accounts", table: null });
   return {
     tables,
     tableFiles: new Map(),

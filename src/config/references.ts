@@ -11,7 +11,7 @@ import { suggestion } from "./words.ts";
 /** What an option wants of its table. Without `kinds` any will do. */
 export interface TableUse {
   readonly option: string;
-  readonly kinds?: readonly StaticTable["kind"][];
+  readonly kinds?: readonly (StaticTable["kind"] | "accounts")[];
 }
 
 export interface InlineList {
@@ -95,6 +95,11 @@ function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, 
 
 function checkKind(cursor: Cursor, at: SourceLine, which: string, table: DeclaredTable, use: TableUse): boolean {
   const { kind } = table;
+  if (kind === "accounts") {
+    if (use.kinds?.includes(kind)) return true;
+    cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds accounts, for a userbase only`);
+    return false;
+  }
   if (kind === "dynamic" || use.kinds === undefined || use.kinds.includes(kind)) return true;
   const wanted = use.kinds.includes("map") ? "pairs of key and value are" : "a list of keys is";
   const got = kind === "map" ? "pairs of key and value" : "keys only";

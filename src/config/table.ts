@@ -1,4 +1,4 @@
-/** `table NAME …` of smtpd.conf(5): inline tables, files of every kind, programs, and a back-end that is not supported yet. */
+/** `table NAME …` of smtpd.conf(5): inline tables, files of every kind, programs, the accounts of the system. */
 
 import { type Context, reasonOf } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
@@ -8,9 +8,8 @@ import type { SourceLine, TableFile } from "./types.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
-/** Back-ends that are no programs, and those of them that are not built yet. */
+/** Back-ends that are no programs. */
 const BACKENDS = ["file", "static", "db", "passwd", "sqlite", "getpwnam"];
-const UNSUPPORTED = ["getpwnam"];
 
 /** After `table`. */
 export function parseTableDirective(context: Context, at: SourceLine): void {
@@ -52,10 +51,15 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
     if (path === null) return cursor.fail(at, `table <${shown(name)}> needs a path: ${backend}:/path`);
     return openTable(context, at, name, backend, path);
   }
+  if (backend === "getpwnam") {
+    if (path !== null) cursor.fail(at, `table <${shown(name)}>: getpwnam has no path`);
+    // An empty table by that name is there to be updated, which changes nothing.
+    draft.tables.set(name, { kind: "accounts", table: { name, kind: "map", entries: [] } });
+    return;
+  }
   if (!/^[A-Za-z0-9_.-]+$/.test(backend)) return cursor.fail(at, `invalid table back-end "${shown(backend)}"`);
   // Declared all the same, so that its uses are not called undefined.
   draft.tables.set(name, { kind: "dynamic", table: null });
-  if (UNSUPPORTED.includes(backend)) return cursor.unsupported(at, `table back-end "${backend}"`);
   declareProgram(context, at, name, backend, path);
 }
 

@@ -402,3 +402,17 @@ const defines = [
 for (const { argument, want } of defines) {
   Deno.test(`splitDefine() of "${argument}"`, () => assert.deepEqual(splitDefine(argument), want));
 }
+
+Deno.test("parseConfig() takes the system's accounts for a userbase, whatever their table is called", () => {
+  const { actions, tables } = configOf(`table t getpwnam\naction "a" mbox userbase <t>\naction "b" mbox${RULE}`);
+  assert.deepEqual(Object.values(actions).map((action) => action.kind === "local" && action.userbase), [
+    "<getpwnam>",
+    null,
+  ]);
+  assert.deepEqual(tables["t"]?.entries, []);
+});
+
+Deno.test("parseConfig() gives an action the command of its wrapper", () => {
+  const { actions } = configOf(`mda wrapper w "x %{mda}"\naction "a" maildir wrapper w${RULE}`);
+  assert.equal(actions["a"]?.kind === "local" && actions["a"].wrapper, "x %{mda}");
+});

@@ -321,6 +321,17 @@ const rows: readonly Row[] = [
   },
   { name: "an undefined wrapper", text: 'action "a" maildir wrapper b', want: ['c:1: wrapper "b" is not defined'] },
   {
+    name: "accounts as aliases",
+    text: 'table t getpwnam\naction "a" mbox alias <t>',
+    want: ['c:2: table <t> may not be used for "alias" lookups: it holds accounts, for a userbase only'],
+  },
+  {
+    name: "accounts as addresses",
+    text: "table t getpwnam\nmatch from src <t> reject",
+    want: ['c:2: table <t> may not be used for "from src" lookups: it holds accounts, for a userbase only'],
+  },
+  { name: "accounts with a path", text: "table t getpwnam:/x", want: ["c:1: table <t>: getpwnam has no path"] },
+  {
     name: "a wrapper of an mbox",
     text: 'mda wrapper b "x"\naction "a" mbox wrapper b',
     want: ['c:2: "wrapper" may not be specified for mbox'],

@@ -39,7 +39,6 @@ const rows: readonly Row[] = [
   { text: "srs key a", things: ['"srs"'] },
   { text: "srs key backup a", things: ['"srs"'] },
   { text: "srs ttl 2d", things: ['"srs"'] },
-  { text: "table t getpwnam", things: ['table back-end "getpwnam"'] },
   { text: "listen on lo auth", things: ['listen option "auth"'] },
   { text: `listen on lo auth-optional ${MAP} port 26`, things: ['listen option "auth-optional"'] },
   { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
@@ -107,11 +106,5 @@ Deno.test("parseConfig() knows an srs key that it does not do", () => {
   assert.deepEqual(complaints(`srs key k\naction "b" relay srs${RULE}`), [
     'c:1: "srs" is not supported yet',
     'c:2: relay option "srs" is not supported yet',
-  ]);
-});
-
-Deno.test("parseConfig() does not call a table undefined whose back-end it does not do", () => {
-  assert.deepEqual(complaints(`table t getpwnam\naction "a" mbox alias <t>\nmatch from src <t> reject`), [
-    'c:1: table back-end "getpwnam" is not supported yet',
   ]);
 });
