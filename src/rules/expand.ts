@@ -40,7 +40,7 @@ export interface ExpansionWorld {
   /** The user's `.forward`, or the one for this sub-address, "" for none. */
   forward(account: Account, subAddress: string): Forward;
   /** Targets of an include file, in file order; none when it cannot be read. */
-  include(path: string): readonly ListTarget[];
+  include(path: string): Iterable<ListTarget>;
   /** For the operator's log. */
   warn(text: string): void;
   /** Called now and then. May throw, so that others have their turn before `run` is called again. */
@@ -51,7 +51,7 @@ export interface ExpansionWorld {
 export const MAX_DEPTH = 10;
 /** Nodes of one expansion; more are taken for a loop that branches. A list of 10,000 addresses has some 20,000. OpenSMTPD has no limit. */
 export const MAX_NODES = 50_000;
-/** Nodes between two breaths: looking at one takes some microseconds. */
+/** Nodes, made or looked at, between two breaths: each takes some microseconds. */
 const BREATH_NODES = 64;
 /** Nodes from a `.forward` down to it and of it; more are refused for now. OpenSMTPD counts those of the whole expansion. */
 export const MAX_FORWARD_NODES = 100;
@@ -88,6 +88,9 @@ export class Expander {
   readonly #internal: boolean[] = [];
   /** The node that is looked at. */
   #at = 0;
+  /** What is still to become nodes of the list that was found last. */
+  #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node } | null = null;
+  #sinceBreath = 0;
 
   constructor(world: ExpansionWorld, request: ExpansionRequest) {
     this.#world = world;
@@ -97,8 +100,10 @@ export class Expander {
 
   run(): Expansion {
     // The list grows while it is walked: first in, first out.
-    for (; this.#at < this.#nodes.length; this.#at++) {
-      if (this.#at % BREATH_NODES === BREATH_NODES - 1) this.#world.breathe();
+    for (; this.#at < this.#nodes.length || this.#rest !== null; this.#at++) {
+      this.#insertRest();
+      this.#breathe();
+      if (this.#at === this.#nodes.length) break;
       const node = this.#nodes[this.#at]!;
       const refused = node.depth >= MAX_DEPTH ? this.#refuse("expansionPermanent") : this.#expandNode(node);
       if (refused !== null) return refused;
@@ -155,7 +160,7 @@ export class Expander {
     if (action.virtual !== null) {
       const found = this.#insertList(action.virtual, virtualKeys(dest, this.#world.delimiter), node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
-      return found === 0 ? this.#refuse("expansionPermanent") : null;
+      return found ? null : this.#refuse("expansionPermanent");
     }
     this.#insert({ type: "user", name: tableKey(dest.local) }, node);
     return null;
@@ -170,7 +175,7 @@ export class Expander {
         : virtualKeys({ local: name, domain: "" }, this.#world.delimiter);
       const found = this.#insertList(mapping, keys, node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${mapping}"`, "expansionTemporary");
-      if (found > 0) return null;
+      if (found) return null;
     }
     const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
     const account = this.#world.account(action, user);
@@ -254,24 +259,46 @@ export class Expander {
     return action;
   }
 
-  /** Inserts the targets of the first key that the table has. How many there were, duplicates counted. */
-  #insertList(table: string, keys: Iterable<string>, parent: Node): number | LookupError {
+  /** Counts what costs time, and lets others have their turn: may throw. */
+  #breathe(): void {
+    if (++this.#sinceBreath < BREATH_NODES) return;
+    this.#sinceBreath = 0;
+    this.#world.breathe();
+  }
+
+  /** A list may be long: it becomes nodes before the next node is looked at, with pauses. */
+  #insertRest(): void {
+    while (this.#rest !== null) {
+      this.#breathe();
+      const next = this.#rest.targets.next();
+      if (next.done) this.#rest = null;
+      else this.#insert(next.value, this.#rest.parent);
+    }
+  }
+
+  /** Inserts the targets of the first key that the table has, the first of them at once. False when there are none. */
+  #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError {
     for (const key of keys) {
       const value = this.#world.lookup(table, key);
       if (value instanceof LookupError) return value;
       if (value === null) continue;
       const list = parseTargets(value);
       if (!list.valid) return new LookupError(`The value of "${key}" is not a list of recipients`);
-      let count = 0;
-      for (const target of sortTargets(list.targets)) {
-        for (const found of target.type === "include" ? this.#world.include(target.path) : [target]) {
-          this.#insert(found, parent);
-          count++;
-        }
-      }
-      return count;
+      const targets = this.#includedTargets(sortTargets(list.targets));
+      const first = targets.next();
+      if (first.done) return false;
+      this.#insert(first.value, parent);
+      this.#rest = { targets, parent };
+      return true;
     }
-    return 0;
+    return false;
+  }
+
+  *#includedTargets(targets: readonly ListTarget[]): Generator<ListTarget, void, undefined> {
+    for (const target of targets) {
+      if (target.type === "include") yield* this.#world.include(target.path);
+      else yield target;
+    }
   }
 
   /** A node that equals an earlier one below the same address is dropped: this also breaks most loops. */

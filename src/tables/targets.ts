@@ -115,8 +115,8 @@ export function sortTargets(targets: readonly ListTarget[]): readonly ListTarget
 }
 
 /** Targets of an include file, in its order: `#` starts a comment, a `\` at the end of a line continues it, includes are not nested. */
-export function parseIncludeFile(text: string): ListTarget[] {
-  return logicalLines(text).flatMap((line) => parseTargets(line).targets.filter(isNoInclude));
+export function* parseIncludeFile(text: string): Generator<ListTarget, void, undefined> {
+  for (const line of logicalLines(text)) yield* parseTargets(stripComment(line)).targets.filter(isNoInclude);
 }
 
 /**
@@ -125,7 +125,7 @@ export function parseIncludeFile(text: string): ListTarget[] {
  */
 export function parseForwardFile(text: string): ListTarget[] | null {
   const targets: ListTarget[] = [];
-  for (const line of logicalLines(text)) {
+  for (const line of logicalLines(text).map(stripComment)) {
     const list = parseTargets(line);
     // U+FFFD stands for bytes that are not UTF-8. A NUL would end a command or a path early.
     if (!list.valid || /[\ufffd\0]/.test(line)) return null;
@@ -134,9 +134,9 @@ export function parseForwardFile(text: string): ListTarget[] | null {
   return targets;
 }
 
-/** Lines joined where the first ends in a `\`, without comments. */
+/** Lines joined where the first ends in a `\`. */
 function logicalLines(text: string): string[] {
-  return text.replace(/\\\r?\n/g, "").split(/\r?\n/).map(stripComment);
+  return text.replace(/\\\r?\n/g, "").split(/\r?\n/);
 }
 
 function isNoInclude({ type }: ListTarget): boolean {

@@ -89,7 +89,7 @@ Deno.test("sortTargets() orders by type, then by text", () => {
 
 Deno.test("parseIncludeFile() knows comments, continued lines, and stops a line at its first bad item", () => {
   const text = "# staff\nzoe, ann # the boss\n\nbob,\\\n eve\r\nmax, not valid, kim\n:include:/other\nlee\n";
-  assert.deepEqual(brief(parseIncludeFile(text)), [
+  assert.deepEqual(brief([...parseIncludeFile(text)]), [
     "user zoe",
     "user ann",
     "user bob",
