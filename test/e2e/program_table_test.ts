@@ -105,6 +105,12 @@ Deno.test("smtpd does not start when a table program ends before it has register
   assert.match(stderr, /table "early": .*table-scripted failed: it exited with status 3/);
 });
 
+Deno.test("smtpd -n -v prints that the filter isolate may start the program, and nothing else", async () => {
+  const { code, stderr } = await smtpd("table t scripted:DATA", "-n", "-v");
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^ {2}filter +run=\S+\/libexec\/table-scripted$/m);
+});
+
 Deno.test("smtpd -n finds a table program that is not there", async () => {
   const { code, stderr } = await smtpd("table t ldpa:DATA", "-n");
   assert.equal(code, 1);
