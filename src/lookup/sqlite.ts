@@ -8,7 +8,9 @@ const BUSY_TIMEOUT_MS = 100;
 
 /** Throws an Error of SQLite's that says why not. */
 export function openSqlite(path: string): SqliteDatabase {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  const database = new DatabaseSync(path, { readOnly: true });
+  // The option of that name is ignored by this version of the runtime, which waits 5 s.
+  database.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`);
   return {
     prepare(sql) {
       // The runtime has the method; its types do not yet.
@@ -18,14 +20,9 @@ export function openSqlite(path: string): SqliteDatabase {
       statement.setReturnArrays(true);
       return {
         columns: statement.columns().length,
-        rows(limit, ...values) {
-          const rows: unknown[][] = [];
-          for (const row of statement.iterate(...values)) {
-            rows.push(row as unknown as unknown[]);
-            if (rows.length === limit) break;
-          }
-          return rows;
-        },
+        // Not iterate(): it ends at an error, such as a locked database, as if there were no more rows.
+        first: (...values) => statement.get(...values) as unknown[] | undefined ?? null,
+        all: (...values) => statement.all(...values) as unknown as unknown[][],
       };
     },
     close: () => database.close(),

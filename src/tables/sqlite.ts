@@ -19,8 +19,9 @@ export interface SqliteDatabase {
 export interface SqliteQuery {
   /** Columns of a row. */
   readonly columns: number;
-  /** The rows of the answer, at most `limit`. */
-  rows(limit: number, ...values: string[]): unknown[][];
+  /** The first row of the answer; null for none. */
+  first(...values: string[]): unknown[] | null;
+  all(...values: string[]): unknown[][];
 }
 
 /** Columns of the rows for each query. */
@@ -138,14 +139,14 @@ export class SqliteTable implements OpenTable {
 
   /** Is there a row? The query does the matching. */
   check(service: Service, key: string): boolean | LookupError {
-    const rows = this.#ask(`query_${service}`, key, 1);
+    const rows = this.#ask(`query_${service}`, key, false);
     const found = rows instanceof LookupError ? rows : rows.length > 0;
     this.#tell(`check ${service} "${key}"`, found);
     return found;
   }
 
   lookup(key: string, service: ValueService = "string"): string | null | LookupError {
-    const rows = this.#ask(`query_${service}`, key, service === "alias" ? MAX_ROWS : 1);
+    const rows = this.#ask(`query_${service}`, key, service === "alias");
     const value = rows instanceof LookupError ? rows : rows.length === 0 ? null : this.#valueOf(rows);
     this.#tell(`lookup ${service} "${key}"`, value);
     return value;
@@ -155,7 +156,7 @@ export class SqliteTable implements OpenTable {
   fetch(service: "relayhost" | "source" = "relayhost"): string | null | LookupError {
     let list = this.#fetched.get(service);
     if (list === undefined || list.left === 0 || this.#now() >= list.expiresAt) {
-      const rows = this.#ask(`fetch_${service}`, null, MAX_ROWS);
+      const rows = this.#ask(`fetch_${service}`, null, true);
       if (rows instanceof LookupError) return rows;
       const { fetchRefresh, fetchExpireSeconds } = this.#config;
       const expiresAt = this.#now() + fetchExpireSeconds * 1000;
@@ -185,14 +186,21 @@ export class SqliteTable implements OpenTable {
     return text;
   }
 
-  #ask(name: string, key: string | null, limit: number): unknown[][] | LookupError {
+  /** All rows of an answer, or only the first. */
+  #ask(name: string, key: string | null, all: boolean): unknown[][] | LookupError {
     const query = this.#queries.get(name);
     if (query === undefined) return this.#error(`the table has no ${name}`);
     if (key !== null && key.length > LANGUAGE_LIMITS.tableKey) {
       return this.#error("the key is longer than a key may be");
     }
+    const values = key === null ? [] : [tableKey(key)];
     try {
-      return query.rows(limit, ...(key === null ? [] : [tableKey(key)]));
+      if (!all) {
+        const row = query.first(...values);
+        return row === null ? [] : [row];
+      }
+      const rows = query.all(...values);
+      return rows.length > MAX_ROWS ? this.#error(`an answer has more than ${MAX_ROWS} rows`) : rows;
     } catch (error) {
       return this.#error(error instanceof Error ? error.message : String(error));
     }

@@ -1,7 +1,6 @@
 /** makemap and newaliases: map files and the text they are made of. */
 
-import { deepEqual, equal, match, throws } from "node:assert/strict";
-import fc from "fast-check";
+import { deepEqual, equal, match } from "node:assert/strict";
 import { CdbReader } from "../../src/tables/mod.ts";
 import { makemapMain } from "../../src/cli/makemap.ts";
 import { newaliasesMain } from "../../src/cli/newaliases.ts";
@@ -144,7 +143,7 @@ Deno.test("newaliases counts the aliases and has the daemon read them again", as
   });
 });
 
-Deno.test("newaliases without a daemon only checks", async () => {
+Deno.test("newaliases without a daemon only checks a file: table", async () => {
   const { status, stdout } = await rebuild("root: alice\n", null);
   equal(status, 0);
   equal(stdout, "/aliases: 1 aliases\n");
@@ -161,6 +160,21 @@ Deno.test("newaliases fails when the daemon cannot read the table", async () => 
   const { status, stderr } = await rebuild("root: alice\n", '{"ok":false,"error":"No such table"}');
   equal(status, 1);
   equal(stderr, "newaliases: No such table\n");
+});
+
+Deno.test("newaliases makes the map of a db: table, which need not be there before, and makemap -U shows any map", async () => {
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/aliases`, "Root: alice\n", { mode: 0o640 });
+    await Deno.writeTextFile(`${folder}/smtpd.conf`, `table aliases db:${folder}/aliases.db\nmatch reject\n`);
+    const terminal = new FakeTerminal();
+    const env = environment({ SMTPD_SOCKET: `${folder}/none.sock` });
+    equal(await newaliasesMain(["-f", `${folder}/smtpd.conf`], env, terminal), 0, terminal.stderr);
+    equal(terminal.stdout, `${folder}/aliases: 1 aliases\n`);
+    equal((await make(["-U", `${folder}/aliases.db`])).stdout, "root\talice\n");
+    equal((await Deno.stat(`${folder}/aliases.db`)).mode! & 0o777, 0o640);
+    const berkeley = new URL("../tables/fixtures/three.btree.db", import.meta.url).pathname;
+    equal((await make(["-U", berkeley])).stdout.split("\n")[1], "user1\tdest1@example.org");
+  });
 });
 
 Deno.test("newaliases tells the mistakes of a configuration", async () => {

@@ -1,6 +1,7 @@
 /** Files that lookups read: accounts, tables, includes; and the isolate itself in the real runtime. */
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import type {
   FromLookup,
   FromMain,
@@ -9,7 +10,7 @@ import type {
   LookupToControl,
   ToMain,
 } from "../../src/isolate/mod.ts";
-import { lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
+import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
 
@@ -98,8 +99,9 @@ Deno.test("openMachine() reads files, and refuses what is no regular file or too
   }));
 
 /** The real worker, with permission to read its files but for `secret`. */
-function startWorker(folder: string) {
-  const settings = settingsOf(folder);
+function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) {
+  const base = settingsOf(folder);
+  const settings = { ...base, tableFiles: tableFiles ?? base.tableFiles };
   const read = lookupFiles(settings).filter((path) => !path.endsWith("/secret"));
   const permissions = { read, env: false, net: false, run: false, write: false, ffi: false, sys: false } as const;
   const entry = new URL("../../workers/lookup.ts", import.meta.url);
@@ -175,5 +177,39 @@ Deno.test("The lookup isolate answers in the real runtime, reads its own files, 
       assert.deepEqual(name, { type: "client-name", call: 3, hostname: "h.example.net", confirmed: "pass" });
     } finally {
       worker.close();
+    }
+  }));
+
+Deno.test("The lookup isolate reads databases with no permission but to read them", () =>
+  withFolder(async (folder) => {
+    const machine = openMachine();
+    const database = new DatabaseSync(`${folder}/mail.sqlite`);
+    database.exec("PRAGMA journal_mode=WAL; CREATE TABLE a (k, v); INSERT INTO a VALUES ('team', 'bob@r.org')");
+    Deno.writeTextFileSync(
+      `${folder}/sqlite`,
+      `dbpath ${folder}/mail.sqlite\nquery_alias SELECT v FROM a WHERE k = ?\n`,
+    );
+    const fixture = new URL("../tables/fixtures/three.hash.db", import.meta.url);
+    Deno.copyFileSync(fixture, `${folder}/aliases.db`);
+    const rows = [
+      { backend: "sqlite", path: `${folder}/sqlite`, rcpt: "team@localhost", want: ["bob@r.org"] },
+      { backend: "db", path: `${folder}/aliases.db`, rcpt: "user1@localhost", want: ["dest1@example.org"] },
+    ] as const;
+    try {
+      for (const { backend, path, rcpt, want } of rows) {
+        const found = inspectTableFile(backend, path, machine);
+        const worker = startWorker(folder, { al: { name: "al", backend, kind: "dynamic", path, ...found } });
+        try {
+          await worker.ready;
+          assert.deepEqual(await relayed(worker, rcpt), want);
+          const update = { type: "update-table", call: 2, table: "al" };
+          assert.deepEqual(await worker.ask("control-lookup", update), { type: "updated", call: 2, error: null });
+          assert.deepEqual(await relayed(worker, rcpt), want);
+        } finally {
+          worker.close();
+        }
+      }
+    } finally {
+      database.close();
     }
   }));
