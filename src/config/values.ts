@@ -13,10 +13,10 @@ export function parseDelay(text: string): number | null {
 
 /** Bytes of `35M`, `1.5g`, `1000`: binary multiples B, K, M, G, T, P, E in any case. Null when it is not that or too big. */
 export function parseSize(text: string): number | null {
-  const found = /^([0-9]{1,19})(\.[0-9]{1,19})?([bkmgtpe])?$/i.exec(text);
+  const found = /^([0-9]{1,19}(?:\.[0-9]{1,19})?|\.[0-9]{1,19})([bkmgtpe])?$/i.exec(text);
   if (found === null) return null;
-  const power = "bkmgtpe".indexOf((found[3] ?? "b").toLowerCase());
-  const bytes = Math.floor(Number(found[1] + (found[2] ?? "")) * 1024 ** power);
+  const power = "bkmgtpe".indexOf((found[2] ?? "b").toLowerCase());
+  const bytes = Math.floor(Number(found[1]) * 1024 ** power);
   return bytes <= Number.MAX_SAFE_INTEGER ? bytes : null;
 }
 

@@ -15,16 +15,16 @@ import { describeGrants, grantsFor } from "./permissions.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
 /**
- * Loads certificates and keys. With `verbose`, resolves the listeners too and returns the lines that tell what each isolate may do.
+ * Loads certificates and keys and looks up what the listeners listen on. With `verbose`, returns the lines that tell what each isolate may do.
  * Throws Fatal.
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
   const certificates = loadCertificates(config);
   checkProtocols(config);
-  if (!verbose) return [];
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
+  if (!verbose) return [];
   const settings = cutSettings(config, {
     env,
     certificates,

@@ -302,6 +302,7 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   },
   { text: 'ca "*" cert "/x"', want: { ca: { "*": "/x" } } },
   { text: "smtp max-message-size 10M", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 10_485_760 } } },
+  { text: 'smtp max-message-size ".5k"', want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 512 } } },
   { text: "smtp max-message-size 1.5k", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 1536 } } },
   { text: "smtp max-message-size 1000", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 1000 } } },
   { text: "smtp limit max-mails 5 max-rcpt 6", want: { smtp: { ...DEFAULTS.smtp, maxMails: 5, maxRcpt: 6 } } },

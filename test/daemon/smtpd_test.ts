@@ -45,6 +45,13 @@ const ROWS: readonly Row[] = [
     says: [/^FILE:1: .* is not supported yet/],
   },
   {
+    name: "-n refuses a listener on what is not there",
+    config: `listen on nosuch0.invalid port 2525\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^smtpd: FILE:1: "nosuch0.invalid" is no interface, address or known host name$/],
+  },
+  {
     name: "-n warns of a regular expression that is not valid",
     config: `match from any mail-from regex { "^ok@", "(bad" } for any reject\n${VALID}`,
     args: ["-n", "-f", "FILE"],
