@@ -2,14 +2,10 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  formatDiagnostic,
-  LANGUAGE_LIMITS,
-  parseConfig,
-  type ParseResult,
-} from "../../src/config/mod.ts";
+import { formatDiagnostic, LANGUAGE_LIMITS, parseConfig, type ParseResult } from "../../src/config/mod.ts";
 import { RESERVED } from "../../src/config/words.ts";
-import { memoryFiles, parse, RULE, readTableFile } from "./helper.ts";
+import { entries, KINDS } from "./corpus.ts";
+import { memoryFiles, parse, readTableFile, RULE } from "./helper.ts";
 
 const seed = 20_261_122;
 
@@ -70,6 +66,7 @@ Deno.test("parseConfig() is total on damaged configurations", () => {
     ...[...Deno.readDirSync(new URL("examples/", folder))].map(({ name }) => `examples/${name}`),
   ]
     .map((name) => Deno.readTextFileSync(new URL(name, folder)));
+  for (const kind of KINDS) texts.push(...entries(kind).map(({ text }) => text).filter((text) => text.length < 4000));
   const damage = fc.record({
     text: fc.constantFrom(...texts),
     cuts: fc.array(
@@ -88,7 +85,7 @@ Deno.test("parseConfig() is total on damaged configurations", () => {
     }
     isSound(parse(damaged, { files: { "/etc/aliases": "a: b\n" } }));
   });
-  fc.assert(property, { seed, numRuns: 2000 });
+  fc.assert(property, { seed, numRuns: 6000 });
 });
 
 Deno.test("scanTableFile() is total, and its keys are sorted, unique and in lower case", () => {
