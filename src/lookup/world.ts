@@ -30,7 +30,7 @@ export interface Machine extends TableDisk {
 }
 
 /** How long an expansion may keep others waiting, in milliseconds. */
-const TURN_MS = 4;
+const TURN_MS = 2;
 
 export class LookupWorld {
   readonly #actions: ReadonlyMap<string, Action>;
