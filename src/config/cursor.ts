@@ -69,6 +69,7 @@ export class Cursor {
   /** Fails at the next token, which is not what was expected. */
   unexpected(expected: string): void {
     const token = this.peek();
+    if (token.kind === "bad" && token.text === "") this.#failed = true;
     this.fail(
       token.at,
       token.kind === "bad" ? token.text : `syntax error: expected ${expected}, found ${named(token)}`,

@@ -28,7 +28,7 @@ export function parseInclude({ cursor, lexer, files }: Context, at: SourceLine):
 /** After `name =`. */
 export function parseMacro({ cursor, macros }: Context, at: SourceLine, name: string): void {
   const value = cursor.expectString(`a value for the macro "${shown(name)}"`);
-  if (value === null) return;
+  if (value === null) return macros.defineBroken(name);
   if (/\s/.test(name)) return cursor.fail(at, `macro name cannot contain whitespace: "${shown(name)}"`);
   macros.define(name, value);
 }

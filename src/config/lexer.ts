@@ -8,7 +8,7 @@ import { RESERVED, suggestion } from "./words.ts";
 
 /**
  * `string` is a quoted string or a word that is not reserved; `mark` is a single character or `=>`;
- * `bad` carries a message as its text, and the rest of its line is gone.
+ * `bad` carries a message as its text, "" when all was said before, and the rest of its line is gone.
  */
 export interface Token {
   readonly kind: "string" | "keyword" | "number" | "mark" | "newline" | "end" | "bad";
@@ -152,6 +152,7 @@ export class Lexer {
     }
     const value = this.#macros.use(name);
     if (value === undefined) {
+      if (this.#macros.isBroken(name)) return this.#bad("", at);
       return this.#bad(`macro "${shown(name)}" is not defined${suggestion(name, this.#macros.names())}`, at);
     }
     this.#expansion = { text: value, position: 0 };

@@ -10,9 +10,19 @@ interface Macro {
 /** The macros known so far while a file is read from top to bottom. */
 export class Macros {
   readonly #macros = new Map<string, Macro>();
+  readonly #broken = new Set<string>();
 
   constructor(defines: ReadonlyArray<readonly [string, string]>) {
     for (const [name, value] of defines) this.#macros.set(name, { value, persistent: true, used: false });
+  }
+
+  /** Remembers a name whose definition was told to be wrong: its uses are then not mistakes too. */
+  defineBroken(name: string): void {
+    if (!this.#macros.has(name)) this.#broken.add(name);
+  }
+
+  isBroken(name: string): boolean {
+    return this.#broken.has(name) && !this.#macros.has(name);
   }
 
   /** The value, and the macro counts as used; undefined when there is none. */
