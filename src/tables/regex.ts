@@ -7,10 +7,10 @@ import { RE2JS, RE2Set } from "re2js";
 import { translateEre } from "./ere.ts";
 import { LookupError } from "./error.ts";
 
-/** Instructions of one pattern; a usual one has 20 to 50. The slowest of this size takes some 20 ms for the longest key. */
+/** Instructions of one pattern; a usual one has 20 to 50. The slowest of this size takes some 50 ms for the longest key. */
 const MAX_PATTERN_SIZE = 2000;
-/** Instructions of all patterns of a table: some 5,000 of them. */
-const MAX_TABLE_SIZE = 200_000;
+/** Instructions of all patterns of a table: some 2,500 of them, which cost less than 100 MB. */
+const MAX_TABLE_SIZE = 100_000;
 /** Instructions of patterns that are matched at once, each batch by one automaton. */
 const BATCH_SIZE = 2000;
 /** Bytes that all automata of a table may remember their states with; what does not fit is worked out again. */
