@@ -21,7 +21,7 @@ import {
 import type { Scene } from "./support.ts";
 
 const forD = { from: fromAny, for: test("d") };
-const domainD = { name: "d", kind: "list", entries: [["d", ""]]} as const;
+const domainD = { name: "d", kind: "list", entries: [["d", ""]] } as const;
 
 /** `maildir` for local, with system users bob and eve. */
 const plain: Scene = { rules: [rule()], actions: [local("a")], users: ["bob", "eve", "root"] };
