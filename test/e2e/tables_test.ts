@@ -40,10 +40,12 @@ action "bdb" expand-only virtual <bdb>
 action "sql" maildir "${mail}/%{rcpt.user}" virtual <people> user ${OWNER}
 action "users" maildir "${mail}/%{rcpt.user}" userbase <users> user ${OWNER}
 action "cdb" maildir "${mail}/%{rcpt.user}" virtual <aliases> user ${OWNER}
+action "out" relay host smtp://127.0.0.1:1
 match from any for domain "bdb.example" action "bdb"
 match from any for domain "sql.example" action "sql"
 match from any for domain "users.example" action "users"
 match from any for domain "cdb.example" action "cdb"
+match for domain "${DOMAIN}" action "out"
 `;
 }
 
