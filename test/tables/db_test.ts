@@ -151,3 +151,61 @@ Deno.test("openDb() reads a file of the other byte order", () => {
   turn16(root + 20);
   equal(read(openDb(file), "user2"), "dest2@example.org\0");
 });
+
+/** Debian's tool, if it is here: `scripts/bench tables` unpacks it. */
+const loader = [...(Deno.env.get("PATH") ?? "").split(":"), new URL("../../.deno/tools/bin", import.meta.url).pathname]
+  .map((folder) => `${folder}/db5.3_load`).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+
+for (const type of ["hash", "btree"]) {
+  for (const pageSize of [512, 4096, 65536]) {
+    Deno.test({
+      name: `openDb() reads what db5.3_load makes of random maps: ${type}, pages of ${pageSize}`,
+      ignore: loader === undefined,
+      fn: () => loadRandomMaps(type, pageSize),
+    });
+  }
+}
+
+async function loadRandomMaps(type: string, pageSize: number): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const count of [0, 1, 40, 3000]) {
+      const path = `${folder}/${count}.db`;
+      const [list] = fc.sample(
+        fc.uniqueArray(
+          fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 60 }), fc.uint8Array({ minLength: 1, maxLength: 300 })),
+          { minLength: count, maxLength: count, selector: ([key]) => key.join() },
+        ),
+        { numRuns: 1, seed: count + pageSize },
+      ) as [[Uint8Array, Uint8Array][]];
+      // Long items are kept apart from their pages.
+      if (count > 1) list.push([bytes("k".repeat(900)), bytes("v".repeat(100_000))]);
+      await load(path, type, pageSize, list);
+      const db = openDb(Deno.readFileSync(path));
+      for (const [key, value] of list) deepEqual(db.get(key), value);
+      equal(db.get(bytes("no such key")), null);
+      const all = new Set([...db.records()].map(({ key, value }) => `${key.join()}=${value.join()}`));
+      deepEqual(all, new Set(list.map(([key, value]) => `${key.join()}=${value.join()}`)));
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function load(path: string, type: string, pageSize: number, list: [Uint8Array, Uint8Array][]): Promise<void> {
+  const hex = (octets: Uint8Array) => ` ${octets.toHex()}\n`;
+  const dump = `VERSION=3\nformat=bytevalue\ntype=${type}\ndb_pagesize=${pageSize}\nHEADER=END\n${
+    list.map(([key, value]) => hex(key) + hex(value)).join("")
+  }DATA=END\n`;
+  const process = new Deno.Command(loader!, { args: [path], stdin: "piped" }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(bytes(dump));
+  await writer.close();
+  equal((await process.status).code, 0);
+}
