@@ -208,6 +208,14 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
     "host": smarthost("host", "list"),
     "domain": smarthost("domain", "map"),
     "tls": { parse: () => void (action.tls = cursor.acceptKeyword("no-verify") ? "no-verify" : "verify") },
+    "backup": {
+      parse: (at) => {
+        if (action.host !== null || action.domain !== null) {
+          return cursor.fail(at, `"backup" and "${action.host !== null ? "host" : "domain"}" are mutually exclusive`);
+        }
+        action.backup = { mx: cursor.acceptKeyword("mx") ? cursor.expectString("the name of a mail exchanger") : null };
+      },
+    },
   };
 }
 
@@ -229,15 +237,6 @@ function unsupportedRelayOptions({ cursor, draft }: Context, action: Mutable<Rel
           return cursor.fail(at, `"auth" needs "host" or "domain" before it`);
         }
         table(["map"])(at, word);
-      },
-    },
-    "backup": {
-      parse: (at, word) => {
-        if (action.host !== null || action.domain !== null) {
-          return cursor.fail(at, `"backup" and "${action.host !== null ? "host" : "domain"}" are mutually exclusive`);
-        }
-        action.backup = { mx: cursor.acceptKeyword("mx") ? cursor.expectString("the name of a mail exchanger") : null };
-        refuse(at, word);
       },
     },
     "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },

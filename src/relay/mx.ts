@@ -12,7 +12,8 @@ export interface Exchanger {
 }
 
 export type Exchangers =
-  | { readonly ok: true; readonly list: readonly Exchanger[] }
+  /** `unlisted`: this server is a backup that the domain's MX records do not know. */
+  | { readonly ok: true; readonly list: readonly Exchanger[]; readonly unlisted?: true }
   | { readonly ok: false; readonly result: "tempfail" | "permfail"; readonly text: string };
 
 /** What is needed of a resolver. */
@@ -72,16 +73,13 @@ async function ofRecords(records: readonly MxRecord[], names: Names, ownName: st
   // RFC 7505 §3 for the null MX; an exchanger `localhost` is the same wish, said by those who did not know how.
   const real = records.filter(({ exchange }) => exchange !== "" && exchange !== "localhost").slice(0, MAX_HOSTS);
   if (real.length === 0) return permanent("Domain does not accept mail");
-  const lower = belowOwn(real, ownName);
+  const own = ownName === null ? undefined : real.find(({ exchange }) => exchange === ownName.toLowerCase());
+  // A backup gives mail only to exchangers that are preferred to itself, else two backups would send it to and fro (RFC 5321 §5.1).
+  const lower = own === undefined ? real : real.filter(({ preference }) => preference < own.preference);
   if (lower.length === 0) return temporary("No MX found for destination");
   const found = await Promise.all(lower.map(({ exchange }) => names.addresses(exchange, null)));
-  return listOf(lower, found);
-}
-
-/** A backup gives mail only to exchangers that are preferred to itself, else two backups would send it to and fro (RFC 5321 §5.1). */
-function belowOwn(records: readonly MxRecord[], ownName: string | null): readonly MxRecord[] {
-  const own = ownName === null ? undefined : records.find(({ exchange }) => exchange === ownName.toLowerCase());
-  return own === undefined ? records : records.filter(({ preference }) => preference < own.preference);
+  const result = listOf(lower, found);
+  return result.ok && ownName !== null && own === undefined ? { ...result, unlisted: true } : result;
 }
 
 function listOf(records: readonly MxRecord[], found: readonly DnsResult<string>[]): Exchangers {

@@ -178,11 +178,16 @@ class RelayService {
     this.#tally.flush();
   }
 
-  #find(target: Target): Promise<Exchangers> {
-    return findExchangers(target, this.#tools.names, this.#ownName(target.action)).catch((error) => {
-      this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: Lookup of ${target.domain}: ${error}` });
+  async #find(target: Target): Promise<Exchangers> {
+    const ownName = this.#ownName(target.action);
+    try {
+      const found = await findExchangers(target, this.#tools.names, ownName);
+      if (found.ok && found.unlisted) this.#warn(`${ownName} is not among the mail exchangers of ${target.domain}`);
+      return found;
+    } catch (error) {
+      this.#warn(`Lookup of ${target.domain}: ${error}`);
       return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup" };
-    });
+    }
   }
 
   // ── what sessions need ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +264,10 @@ class RelayService {
 
   #log(text: string): void {
     this.#isolate.report({ type: "log", level: "info", text });
+  }
+
+  #warn(text: string): void {
+    this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: ${text}` });
   }
 
   #touchGauges(): void {

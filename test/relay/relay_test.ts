@@ -129,3 +129,23 @@ Deno.test("an address literal is used as it is", async () => {
   await world.stop();
   await server.close();
 });
+
+Deno.test("backup mx: mail goes to the preferred exchangers alone, and waits while they are down", () =>
+  viaMx([{ preference: 10, script: null }, { preference: 20, script: {} }, { preference: 30, script: {} }], async (
+    world,
+    servers,
+  ) => {
+    const ids = world.send({ rcpts: ["a@x.test"] });
+    assert.deepEqual(await world.settled(ids), ["tempfail Network error on destination MXs"]);
+    assert.deepEqual(servers.map((server) => server?.sessions.length), [undefined, 0, 0]);
+  }, { actions: { out: { backup: { mx: "MX2.test" } } } }));
+
+Deno.test("backup: a server that the domain does not list gives mail to all, and warns", () =>
+  viaMx([{ preference: 10, script: null }, { preference: 20, script: {} }], async (world, servers) => {
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), ["ok 250 2.0.0 queued"]);
+    assert.equal(servers[1]!.messages().length, 1);
+    assert.ok(
+      world.log().includes("warn: relay: relay.example.org is not among the mail exchangers of x.test"),
+      world.log().join("\n"),
+    );
+  }, { actions: { out: { backup: { mx: null } } } }));
