@@ -172,7 +172,7 @@ function parseRelay(context: Context, name: string): RelayAction {
     srs: false,
     ttlSeconds: null,
   };
-  const options = { ...relayOptions(context, action), ...unsupportedRelayOptions(context, action) };
+  const options = { ...relayOptions(context, action), ...unsupportedRelayOptions(context) };
   parseOptions(context.cursor, "relay option", options, ["ttl"]);
   action.ttlSeconds = parseTtl(context);
   return action;
@@ -208,6 +208,14 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
     "host": smarthost("host", "list"),
     "domain": smarthost("domain", "map"),
     "tls": { parse: () => void (action.tls = cursor.acceptKeyword("no-verify") ? "no-verify" : "verify") },
+    "auth": {
+      parse: (at, word) => {
+        if (action.host === null && action.domain === null) {
+          return cursor.fail(at, `"auth" needs "host" or "domain" before it`);
+        }
+        action.auth = parseTable(cursor, draft, { option: word, kinds: ["map"] });
+      },
+    },
     "backup": {
       parse: (at) => {
         if (action.host !== null || action.domain !== null) {
@@ -220,7 +228,7 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
 }
 
 /** Options that are read as the grammar says and then refused. */
-function unsupportedRelayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
+function unsupportedRelayOptions({ cursor, draft }: Context): Options {
   const refuse = (at: SourceLine, word: string) => cursor.unsupported(at, `relay option "${word}"`);
   const table = (kinds: readonly StaticTable["kind"][]) => (at: SourceLine, word: string) => {
     parseTable(cursor, draft, { option: word, kinds });
@@ -231,14 +239,6 @@ function unsupportedRelayOptions({ cursor, draft }: Context, action: Mutable<Rel
     "ciphers": { parse: (at, word) => void (cursor.expectString("a list of ciphers"), refuse(at, word)) },
     "helo-src": { parse: table(["map"]) },
     "src": { parse: table(["list", "map"]) },
-    "auth": {
-      parse: (at, word) => {
-        if (action.host === null && action.domain === null) {
-          return cursor.fail(at, `"auth" needs "host" or "domain" before it`);
-        }
-        table(["map"])(at, word);
-      },
-    },
     "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
     "srs": {
       parse: (at, word) => {

@@ -94,7 +94,15 @@ export type ToLookup =
   /** Account a local delivery acts for: of the action's userbase, or of its `user` option. */
   | { readonly type: "account"; readonly call: number; readonly action: string; readonly user: string }
   /** Next relay URL of the action's `host` table, or the URL for a domain of its `domain` table. */
-  | { readonly type: "smarthost"; readonly call: number; readonly action: string; readonly domain: string };
+  | { readonly type: "smarthost"; readonly call: number; readonly action: string; readonly domain: string }
+  /** What the action's `auth` table holds for the label of a relay URL. Answered to the relay isolate only. */
+  | { readonly type: "credentials"; readonly call: number; readonly action: string; readonly label: string };
+
+/** Secret: no log and no trace shows it. */
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
 
 export type FromLookup =
   | { readonly type: "expanded"; readonly call: number; readonly result: Expansion }
@@ -109,6 +117,11 @@ export type FromLookup =
     readonly type: "smarthost";
     readonly call: number; /** null: cannot retrieve smarthost */
     readonly url: string | null;
+  }
+  | {
+    readonly type: "credentials";
+    readonly call: number; /** null: there are none, or they cannot be had now */
+    readonly credentials: Credentials | null;
   };
 
 export type Expansion =

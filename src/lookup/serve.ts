@@ -5,6 +5,7 @@ import {
   Caller,
   type Channel,
   type ControlToLookup,
+  type Credentials,
   type Expansion,
   type FromFilter,
   type FromLookup,
@@ -54,7 +55,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
   const counter = new Answerer(isolate, world, parts.namer, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
-      channel.onmessage = (question) => counter.answer(channel, question);
+      channel.onmessage = (question) => counter.answer(channel, question, door === "relay-lookup");
     });
   }
   isolate.serve("control-lookup", (channel) => {
@@ -124,9 +125,13 @@ class Answerer {
     this.#warn = warn;
   }
 
-  /** A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. */
-  answer(channel: Answers, question: ToLookup): void {
+  /**
+   * A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. `trusted`: secrets may
+   * go through this door.
+   */
+  answer(channel: Answers, question: ToLookup, trusted: boolean): void {
     try {
+      if (question.type === "credentials" && !trusted) throw new Error("Credentials are not for this isolate");
       const later = this.#answer(channel, question);
       if (later instanceof Promise) later.catch((error) => this.#fail(channel, question, error));
     } catch (error) {
@@ -159,6 +164,11 @@ class Answerer {
           this.#world.smarthost(question.action, question.domain),
           (url) => this.#smarthost(channel, question, url),
         );
+      case "credentials":
+        return soon(
+          this.#world.relayCredentials(question.action, question.label),
+          (credentials) => this.#credentials(channel, question, credentials),
+        );
       default:
         throw new Error("The question is of no known type");
     }
@@ -187,6 +197,17 @@ class Answerer {
       tell(this.#isolate, "lookup", `smarthost of action "${action}" for ${domain}: ${ending}`);
     }
     channel.send({ type: "smarthost", call, url });
+  }
+
+  #credentials(
+    channel: Answers,
+    { call, action }: Extract<ToLookup, { type: "credentials" }>,
+    credentials: Credentials | null,
+  ): void {
+    if (this.#isolate.traces("lookup")) {
+      tell(this.#isolate, "lookup", `credentials of action "${action}": ${credentials === null ? "none" : "found"}`);
+    }
+    channel.send({ type: "credentials", call, credentials });
   }
 
   #expanded(channel: Answers, question: Extract<ToLookup, { type: "expand" }>, result: Expansion): void {
@@ -261,6 +282,8 @@ function failureOf(question: ToLookup): FromLookup | null {
       };
     case "smarthost":
       return { type: "smarthost", call, url: null };
+    case "credentials":
+      return { type: "credentials", call, credentials: null };
     default:
       return null;
   }

@@ -2,13 +2,14 @@
 
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
-import type { AccountResult, Expansion, Forward, LookupSettings } from "../isolate/mod.ts";
+import type { AccountResult, Credentials, Expansion, Forward, LookupSettings } from "../isolate/mod.ts";
 import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
   Facts,
   LookupError,
   parseIncludeFile,
+  parseRelaySecret,
   parseUserInfo,
   ProgramTable,
   TableSet,
@@ -116,6 +117,18 @@ export class LookupWorld {
     if (action.host !== null) return urlOf(this.#tables.get(action.host).fetch("relayhost"));
     if (action.domain === null) return null;
     return urlOf(this.#tables.get(action.domain).lookup(domain, "relayhost"));
+  }
+
+  /** Of the action's `auth` table; null when there are none, or they cannot be had now. */
+  relayCredentials(actionName: string, label: string): Credentials | null | Promise<Credentials | null> {
+    return this.#facts.settle(() => this.#relayCredentials(actionName, label));
+  }
+
+  #relayCredentials(actionName: string, label: string): Credentials | null {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay" || action.auth === null) return null;
+    const value = this.#tables.get(action.auth).lookup(tableKey(label), "credentials");
+    return typeof value === "string" ? parseRelaySecret(value) : null;
   }
 
   /** Reads a table's file again. Null on success, else why the old content stays. */

@@ -6,6 +6,7 @@ import type { EnvelopeId } from "../envelope/mod.ts";
 import {
   Caller,
   type ControlToRelay,
+  type Credentials,
   type FromLookup,
   type Isolate,
   type Job,
@@ -20,7 +21,7 @@ import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { Relay, type RelayTools, routeName } from "./relay.ts";
 import { RouteTable } from "./routes.ts";
-import { Session, type SessionTools } from "./session.ts";
+import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
 import { mxTarget, smarthostTarget, type Target } from "./target.ts";
 import { splitTask } from "./tasks.ts";
@@ -180,6 +181,10 @@ class RelayService {
 
   async #find(target: Target): Promise<Exchangers> {
     const ownName = this.#ownName(target.action);
+    // Known to be missing before a host is bothered and blamed.
+    if (target.label !== "" && await this.#credentials(target) === null) {
+      return { ok: false, result: "tempfail", text: NO_CREDENTIALS };
+    }
     try {
       const found = await findExchangers(target, this.#tools.names, ownName);
       if (found.ok && found.unlisted) this.#warn(`${ownName} is not among the mail exchangers of ${target.domain}`);
@@ -187,6 +192,16 @@ class RelayService {
     } catch (error) {
       this.#warn(`Lookup of ${target.domain}: ${error}`);
       return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup" };
+    }
+  }
+
+  async #credentials({ action, label }: Target): Promise<Credentials | null> {
+    try {
+      const question = { type: "credentials", action: action.name, label } as const;
+      return (await this.#lookup.ask<"credentials">(question)).credentials;
+    } catch (error) {
+      if (error instanceof PeerGone) return null;
+      throw error;
     }
   }
 
@@ -200,6 +215,7 @@ class RelayService {
       courier: this.#courier,
       timeoutMs: this.#tools.timeoutMs,
       tlsOptions: (target) => this.#tlsOptions(target.action),
+      credentials: (target) => this.#credentials(target),
       hostName: (address) => this.#hostName(address),
     };
   }

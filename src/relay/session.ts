@@ -3,7 +3,7 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
-import type { HouseSettings } from "../isolate/mod.ts";
+import type { Credentials, HouseSettings } from "../isolate/mod.ts";
 import { type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
@@ -24,6 +24,8 @@ export interface SessionTools {
   readonly timeoutMs: number;
   /** What TLS needs besides a name and whether to verify: keys, roots, ciphers of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
+  /** The secret of the target's label, null when it cannot be had now. Asked for each connection: it may change, and nobody keeps it. */
+  credentials(target: Target): Promise<Credentials | null>;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(address: string): Promise<string>;
 }
@@ -60,6 +62,9 @@ export interface Ending {
 const HOPELESS = 10;
 /** How long an idle session waits when its relay has others, in ms. */
 const CROWDED_MS = 1_000;
+
+/** What mail is told that cannot be sent for want of them. */
+export const NO_CREDENTIALS = "Could not retrieve credentials";
 
 export class Session {
   readonly id: string = newSessionId();
@@ -176,9 +181,16 @@ export class Session {
   async #hello(client: Client, name: string, mayTls: boolean): Promise<void> {
     const { target } = this.#owner;
     const starts = mayTls && target.tls !== "implicit";
-    const { startTls } = await client.hello(name, target.tls !== "mandatory");
-    if (starts && startTls) return await this.#startTls(client, name);
-    if (target.tls === "mandatory") throw new ClientError("tls", "TLS required but not supported by remote host");
+    const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
+    if (starts && startTls) await this.#startTls(client, name);
+    else if (target.tls === "mandatory") throw new ClientError("tls", "TLS required but not supported by remote host");
+    if (target.label !== "") await this.#authenticate(client);
+  }
+
+  async #authenticate(client: Client): Promise<void> {
+    const credentials = await this.#tools.credentials(this.#owner.target);
+    if (credentials === null) throw new ClientError("refused", NO_CREDENTIALS);
+    await client.authenticate(credentials.user, credentials.password);
   }
 
   async #startTls(client: Client, name: string): Promise<void> {

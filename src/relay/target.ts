@@ -21,6 +21,8 @@ export interface Target {
   readonly verify: boolean;
   readonly lmtp: boolean;
   readonly port: number;
+  /** Whose credentials of the action's `auth` table to authenticate with; "" for none. */
+  readonly label: string;
 }
 
 export type TargetResult = { readonly ok: true; readonly target: Target } | {
@@ -42,6 +44,7 @@ export function mxTarget(action: RelayAction, domain: string): Target {
     verify: action.tls === "verify",
     lmtp: false,
     port: 25,
+    label: "",
   });
 }
 
@@ -50,7 +53,6 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
   const url = text === null ? null : parseRelayUrl(text);
   if (url === null) return { ok: false, text: "cannot retrieve smarthost" };
   if (url.label !== "" && action.auth === null) return { ok: false, text: "No auth table" };
-  if (url.label !== "") return { ok: false, text: "Could not retrieve credentials" };
   if (action.tls !== null && url.tls === "never") return { ok: false, text: "TLS required" };
   const tls = action.tls !== null && url.tls === "opportunistic" ? "mandatory" : url.tls;
   // smtp+tls and smtps ask for a certificate that verifies unless the action says otherwise.
@@ -64,16 +66,18 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
     verify: action.tls === "verify" || (action.tls === null && implied),
     lmtp: url.lmtp,
     port: url.port,
+    label: url.label,
   });
   return { ok: true, target };
 }
 
 function finish(action: RelayAction, parts: Omit<Target, "key" | "name" | "action">): Target {
-  const { domain, scheme, port, mx, literal } = parts;
+  const { domain, scheme, port, mx, literal, label } = parts;
   const usual = scheme === "smtps" ? 465 : 25;
-  const name = `[relay:${domain},${scheme}${port === usual ? "" : `,port=${port}`}${mx ? ",mx" : ""}]`;
+  const auth = label === "" ? "" : `,auth=${action.auth}:${label}`;
+  const name = `[relay:${domain},${scheme}${port === usual ? "" : `,port=${port}`}${auth}${mx ? ",mx" : ""}]`;
   // Two actions never share sessions: they may differ in everything that the sessions do.
-  return { ...parts, action, name, key: JSON.stringify([action.name, domain, literal, mx, scheme, port]) };
+  return { ...parts, action, name, key: JSON.stringify([action.name, domain, literal, mx, scheme, port, label]) };
 }
 
 /** MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */

@@ -14,6 +14,7 @@ export * from "./opendb.ts";
 export * from "./packed.ts";
 export * from "./passwd.ts";
 export * from "./regex.ts";
+export * from "./relaysecret.ts";
 export * from "./program.ts";
 export * from "./set.ts";
 export * from "./sqlite.ts";

@@ -49,7 +49,6 @@ const rows: readonly Row[] = [
   },
   { text: `action "a" relay helo-src ${MAP}`, things: ['relay option "helo-src"'] },
   { text: 'action "a" relay src { "192.0.2.1" }', things: ['relay option "src"'] },
-  { text: `action "a" relay host b auth ${MAP} ttl 1d`, things: ['relay option "auth"'] },
 ];
 
 for (const row of rows) {

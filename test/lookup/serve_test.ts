@@ -13,6 +13,7 @@ const SETTINGS: LookupSettings = {
   house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
   tables: {
     base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
+    secrets: map("secrets", { label: "user:pa:ss", odd: "nonsense", half: "user:", other: ":x" }),
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
   },
@@ -37,6 +38,7 @@ const SETTINGS: LookupSettings = {
     out: relay("out"),
     smart: relay("smart", { host: "hosts" }),
     routed: relay("routed", { domain: "routes" }),
+    login: relay("login", { host: "hosts", auth: "secrets" }),
   },
   subAddressDelimiter: "+",
   localAddresses: ["127.0.0.1"],
@@ -67,7 +69,7 @@ interface HouseParts {
 function house(parts: HouseParts = {}) {
   const { traces = ["expand"] } = parts;
   const events: Event[] = [];
-  const questions = pair<FromLookup, ToLookup>();
+  const questions = pair<FromLookup, ToLookup>(), ofRelay = pair<FromLookup, ToLookup>();
   const orders = pair<LookupToControl, ControlToLookup>();
   const doors: string[] = [];
   const isolate: Isolate<"lookup"> = {
@@ -79,6 +81,7 @@ function house(parts: HouseParts = {}) {
     serve(name, welcome) {
       doors.push(name);
       if (name === "smtp-lookup") welcome(questions.served as never, 0);
+      if (name === "relay-lookup") welcome(ofRelay.served as never, 0);
       if (name === "control-lookup") welcome(orders.served as never, 0);
     },
     tell: () => {},
@@ -111,7 +114,12 @@ function house(parts: HouseParts = {}) {
     orders.served.onmessage({ type: "update-table", call: 7, table });
     return orders.answers;
   };
-  return { ask, order, events, doors, answers: questions.answers };
+  const askAsRelay = (question: ToLookup) => {
+    ofRelay.answers.length = 0;
+    ofRelay.served.onmessage(question);
+    return ofRelay.answers;
+  };
+  return { ask, askAsRelay, order, events, doors, answers: questions.answers };
 }
 
 const logged = (events: readonly Event[], level: string) =>
@@ -204,6 +212,35 @@ Deno.test("serveLookup() hands out smarthosts in turn, by domain, or none", () =
   assert.equal(url("routed", "a.example.com"), null);
   assert.equal(url("out", "example.com"), null);
   assert.equal(url("nosuch", "example.com"), null);
+});
+
+const credentials = [
+  { action: "login", label: "label", want: { user: "user", password: "pa:ss" } },
+  { action: "login", label: "Label", want: { user: "user", password: "pa:ss" } },
+  { action: "login", label: "unknown", want: null },
+  { action: "login", label: "odd", want: null },
+  { action: "login", label: "half", want: null },
+  { action: "login", label: "other", want: null },
+  { action: "smart", label: "label", want: null },
+  { action: "a", label: "label", want: null },
+  { action: "nosuch", label: "label", want: null },
+];
+for (const { action, label, want } of credentials) {
+  Deno.test(`serveLookup() has ${want === null ? "no" : "the"} credentials of "${label}" for action ${action}`, () => {
+    const { askAsRelay, events } = house({ traces: ["lookup", "tables"] });
+    assert.deepEqual([...askAsRelay({ type: "credentials", call: 4, action, label })], [
+      { type: "credentials", call: 4, credentials: want },
+    ]);
+    assert.ok(!JSON.stringify(events).includes("pa:ss"), "no trace shows a secret");
+  });
+}
+
+Deno.test("serveLookup() gives credentials to the relay isolate alone", () => {
+  const { ask, events } = house();
+  assert.deepEqual([...ask({ type: "credentials", call: 4, action: "login", label: "label" })], [
+    { type: "credentials", call: 4, credentials: null },
+  ]);
+  assert.equal(logged(events, "crit").length, 1);
 });
 
 Deno.test("serveLookup() gives the local socket the server's own name, without DNS", () => {

@@ -5,7 +5,15 @@ import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
 import { type Dsn, type EnvelopeId, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
-import type { AgentToQueue, Isolate, Job, QueueToAgent, RelaySettings, ToLookup } from "../../src/isolate/mod.ts";
+import type {
+  AgentToQueue,
+  Credentials,
+  Isolate,
+  Job,
+  QueueToAgent,
+  RelaySettings,
+  ToLookup,
+} from "../../src/isolate/mod.ts";
 import { type RelayServiceTools, serveRelay } from "../../src/relay/mod.ts";
 import { until } from "../smtpclient/fake_server.ts";
 
@@ -36,6 +44,8 @@ export interface WorldOptions {
   readonly limits?: Partial<RelayLimits>;
   /** Answers of lookup's `smarthost`, by action; a function may rotate. */
   readonly smarthost?: (action: string, domain: string) => string | null;
+  /** Answers of lookup's `credentials`, by action and label. */
+  readonly credentials?: (action: string, label: string) => Credentials | null;
   readonly mx?: Readonly<Record<string, readonly [number, string][] | "nxdomain" | "nodata" | "temporary" | "invalid">>;
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   readonly tools?: Partial<RelayServiceTools>;
@@ -155,6 +165,10 @@ export function relayWorld(options: WorldOptions = {}): World {
   };
   const done = (id: EnvelopeId) => ["ok", "permfail"].includes(outcomes.get(id)?.result ?? "");
   lookup.sent = (question: ToLookup) => {
+    if (question.type === "credentials") {
+      const credentials = options.credentials?.(question.action, question.label) ?? null;
+      return lookup.inject({ type: "credentials", call: question.call, credentials });
+    }
     if (question.type !== "smarthost") throw new Error(`Unexpected question ${question.type}`);
     const url = options.smarthost?.(question.action, question.domain) ?? null;
     lookup.inject({ type: "smarthost", call: question.call, url });
