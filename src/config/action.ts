@@ -208,6 +208,8 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
     "host": smarthost("host", "list"),
     "domain": smarthost("domain", "map"),
     "tls": { parse: () => void (action.tls = cursor.acceptKeyword("no-verify") ? "no-verify" : "verify") },
+    "src": { parse: (_, option) => void (action.src = parseTable(cursor, draft, { option, kinds: ["list", "map"] })) },
+    "helo-src": { parse: (_, option) => void (action.heloSrc = parseTable(cursor, draft, { option, kinds: ["map"] })) },
     "auth": {
       parse: (at, word) => {
         if (action.host === null && action.domain === null) {
@@ -230,15 +232,9 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
 /** Options that are read as the grammar says and then refused. */
 function unsupportedRelayOptions({ cursor, draft }: Context): Options {
   const refuse = (at: SourceLine, word: string) => cursor.unsupported(at, `relay option "${word}"`);
-  const table = (kinds: readonly StaticTable["kind"][]) => (at: SourceLine, word: string) => {
-    parseTable(cursor, draft, { option: word, kinds });
-    refuse(at, word);
-  };
   return {
     // The runtime's TLS library takes no list: its own holds safe ciphers only.
     "ciphers": { parse: (at, word) => void (cursor.expectString("a list of ciphers"), refuse(at, word)) },
-    "helo-src": { parse: table(["map"]) },
-    "src": { parse: table(["list", "map"]) },
     "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
     "srs": {
       parse: (at, word) => {

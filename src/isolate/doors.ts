@@ -95,6 +95,8 @@ export type ToLookup =
   | { readonly type: "account"; readonly call: number; readonly action: string; readonly user: string }
   /** Next relay URL of the action's `host` table, or the URL for a domain of its `domain` table. */
   | { readonly type: "smarthost"; readonly call: number; readonly action: string; readonly domain: string }
+  /** Local addresses of the action's `src` table, the next in turn first. */
+  | { readonly type: "sources"; readonly call: number; readonly action: string }
   /** What the action's `auth` table holds for the label of a relay URL. Answered to the relay isolate only. */
   | { readonly type: "credentials"; readonly call: number; readonly action: string; readonly label: string };
 
@@ -103,6 +105,15 @@ export interface Credentials {
   readonly user: string;
   readonly password: string;
 }
+
+/** A local address to send from: IPv4 or bare IPv6. */
+export interface RelaySource {
+  readonly address: string;
+  /** Its name in EHLO by `helo-src`; null when the action has none. */
+  readonly helo: string | null;
+}
+/** Addresses that one answer tells. */
+export const SOURCE_LIMIT = 64;
 
 export type FromLookup =
   | { readonly type: "expanded"; readonly call: number; readonly result: Expansion }
@@ -118,6 +129,7 @@ export type FromLookup =
     readonly call: number; /** null: cannot retrieve smarthost */
     readonly url: string | null;
   }
+  | { readonly type: "sources"; readonly call: number; readonly sources: readonly RelaySource[] }
   | {
     readonly type: "credentials";
     readonly call: number; /** null: there are none, or they cannot be had now */

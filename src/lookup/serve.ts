@@ -164,6 +164,11 @@ class Answerer {
           this.#world.smarthost(question.action, question.domain),
           (url) => this.#smarthost(channel, question, url),
         );
+      case "sources":
+        return soon(
+          this.#world.sources(question.action),
+          (sources) => channel.send({ type: "sources", call, sources }),
+        );
       case "credentials":
         return soon(
           this.#world.relayCredentials(question.action, question.label),
@@ -282,6 +287,8 @@ function failureOf(question: ToLookup): FromLookup | null {
       };
     case "smarthost":
       return { type: "smarthost", call, url: null };
+    case "sources":
+      return { type: "sources", call, sources: [] };
     case "credentials":
       return { type: "credentials", call, credentials: null };
     default:

@@ -2,7 +2,16 @@
 
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
-import type { AccountResult, Credentials, Expansion, Forward, LookupSettings } from "../isolate/mod.ts";
+import { normalAddress } from "../dns/mod.ts";
+import {
+  type AccountResult,
+  type Credentials,
+  type Expansion,
+  type Forward,
+  type LookupSettings,
+  type RelaySource,
+  SOURCE_LIMIT,
+} from "../isolate/mod.ts";
 import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
@@ -117,6 +126,36 @@ export class LookupWorld {
     if (action.host !== null) return urlOf(this.#tables.get(action.host).fetch("relayhost"));
     if (action.domain === null) return null;
     return urlOf(this.#tables.get(action.domain).lookup(domain, "relayhost"));
+  }
+
+  /** Local addresses of the action's `src` table, the next in turn first, with their names. What cannot be used is left out, with a warning. */
+  sources(actionName: string): RelaySource[] | Promise<RelaySource[]> {
+    return this.#facts.settle(() => this.#sources(actionName));
+  }
+
+  #sources(actionName: string): RelaySource[] {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay" || action.src === null) return [];
+    const table = this.#tables.get(action.src);
+    const keys = new Set<string>(), found: RelaySource[] = [];
+    while (keys.size < SOURCE_LIMIT) {
+      const key = table.fetch("source");
+      if (typeof key !== "string" || keys.has(key)) break;
+      keys.add(key);
+      const address = normalAddress(key.replace(/^\[(.*)\]$/, "$1"));
+      const helo = address === null || action.heloSrc === null ? null : this.#heloOf(action.heloSrc, address);
+      if (address === null) this.#expansion.warn(`Table "${action.src}": ${JSON.stringify(key)} is no address`);
+      else if (helo === null && action.heloSrc !== null) {
+        this.#expansion.warn(`Table "${action.heloSrc}" has no name for ${address}`);
+      } else found.push({ address, helo });
+    }
+    return found;
+  }
+
+  #heloOf(table: string, address: string): string | null {
+    const key = address.includes(":") ? `[${address}]` : address;
+    const name = this.#tables.get(table).lookup(key, "addrname");
+    return typeof name === "string" && /^[!-~]{1,255}$/.test(name) ? name : null;
   }
 
   /** Of the action's `auth` table; null when there are none, or they cannot be had now. */

@@ -1,6 +1,7 @@
 /** Whether a relay opens another connection now, and by which route. Pure: state and clock in, decision out. */
 
 import type { RelayLimits } from "../config/mod.ts";
+import { familyOf } from "../dns/mod.ts";
 import type { Exchanger } from "./mx.ts";
 import { ofFamily } from "./mx.ts";
 import type { Route, RouteTable } from "./routes.ts";
@@ -9,6 +10,8 @@ import type { Route, RouteTable } from "./routes.ts";
 export interface Standing {
   readonly domain: string;
   readonly exchangers: readonly Exchanger[];
+  /** Local address to connect from; null for any. */
+  readonly source: string | null;
   readonly limits: RelayLimits;
   /** Tasks that no session has taken. */
   readonly pending: number;
@@ -45,12 +48,12 @@ export function chooseRoute(standing: Standing, table: RouteTable, now: number):
   const wanted = connectionWanted(standing, now);
   if (wanted !== null) return wanted;
   const { limits, exchangers } = standing;
-  const usable = ofFamily(exchangers, limits.family);
+  const usable = fromSource(ofFamily(exchangers, limits.family), standing.source);
   if (exchangers.length === 0) return { kind: "none", text: "No MX found for destination" };
   if (usable.length === 0) return { kind: "none", text: "Address family mismatch on destination MXs" };
   const hurried = isPile(standing);
   const blocked = relayBlockedUntil(standing, table, now, hurried);
-  if (blocked > now && !allDisabled(usable, table, now)) return { kind: "wait", until: blocked };
+  if (blocked > now && !allDisabled(usable, standing.source, table, now)) return { kind: "wait", until: blocked };
   return walk(usable, standing, table, now, hurried);
 }
 
@@ -65,6 +68,10 @@ function connectionWanted(standing: Standing, now: number): Choice | null {
   return null;
 }
 
+function fromSource(list: readonly Exchanger[], source: string | null): readonly Exchanger[] {
+  return source === null ? list : ofFamily(list, familyOf(source));
+}
+
 function isPile(standing: Standing): boolean {
   return standing.smarthost && standing.ready > 0 && standing.pending > PILE * standing.connections;
 }
@@ -73,8 +80,9 @@ function isPile(standing: Standing): boolean {
 function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, hurried: boolean): number {
   const { limits, connections, lastConnectAt, successor } = standing;
   const domain = table.domain(standing.domain);
+  const source = table.source(standing.source);
   const full = connections >= Math.min(limits.maxConnPerRelay, limits.maxConnPerConnector) ||
-    domain.connections >= limits.maxConnPerDomain || table.connections >= limits.maxConnPerSource;
+    domain.connections >= limits.maxConnPerDomain || source.connections >= limits.maxConnPerSource;
   if (full) return now + LIMIT_RETRY_MS;
   if (hurried || successor) return now;
   return Math.max(
@@ -82,12 +90,12 @@ function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, h
     lastConnectAt + limits.connDelayRelay * 1000,
     lastConnectAt + limits.connDelayConnector * 1000,
     domain.lastConnectAt + limits.connDelayDomain * 1000,
-    table.lastConnectAt + limits.connDelaySource * 1000,
+    source.lastConnectAt + limits.connDelaySource * 1000,
   );
 }
 
-function allDisabled(list: readonly Exchanger[], table: RouteTable, now: number): boolean {
-  return list.every(({ address }) => table.route(address, now).disabled !== null);
+function allDisabled(list: readonly Exchanger[], source: string | null, table: RouteTable, now: number): boolean {
+  return list.every(({ address }) => table.route(address, now, source).disabled !== null);
 }
 
 /** By ascending preference; a worse one only when all better ones are in error, not when they only have to wait. */
@@ -106,7 +114,7 @@ function walk(
     let until = Infinity;
     for (; end < list.length && list[end]!.preference === preference; end++) {
       const exchanger = list[end]!;
-      const route = table.route(exchanger.address, now);
+      const route = table.route(exchanger.address, now, standing.source);
       if (route.disabled !== null) {
         rejects ||= route.disabled === "rejects";
         continue;

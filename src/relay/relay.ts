@@ -23,6 +23,8 @@ export interface RelayTools {
   /** A new session; it is not running yet. */
   session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
   fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string): Promise<void>;
+  /** No route is left from the local address of the target: by another, or not now. */
+  detour(task: Task, target: Target, text: string): Promise<void>;
   /** The relay has neither tasks nor sessions: forget it. */
   empty(relay: Relay): void;
 }
@@ -200,6 +202,7 @@ export class Relay implements SessionOwner {
       ready: this.#readyCount,
       lastTakenAt: this.#lastTakenAt,
       lastConnectAt: this.#lastConnectAt,
+      source: this.target.source?.address ?? null,
       smarthost: !this.target.mx,
       successor: this.#successor,
     };
@@ -226,8 +229,10 @@ export class Relay implements SessionOwner {
   #noWay(text: string): false {
     this.#setTimer(Infinity);
     if (this.#sessions.size > 0) return false;
-    this.#tools.log(`smtp-out: No valid route for [connector:[]->${this.target.name}]: ${text}`);
-    this.#fail("tempfail", text);
+    this.#tools.log(
+      `smtp-out: No valid route for [connector:[${this.target.source?.address ?? ""}]->${this.target.name}]: ${text}`,
+    );
+    this.#giveUp((task) => this.#tools.detour(task, this.target, text));
     return false;
   }
 
@@ -243,15 +248,15 @@ export class Relay implements SessionOwner {
       this.#drain();
     } else if (this.#exchangers === null) {
       this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
-      this.#fail(found.result, found.text);
+      this.#giveUp((task) => this.#tools.fail(task, found.result, found.text, this.target.domain));
     }
     this.#settleDown();
   }
 
   /** All waiting tasks, one after another: each opens its message. */
-  async #fail(result: "tempfail" | "permfail", text: string): Promise<void> {
+  async #giveUp(end: (task: Task) => Promise<void>): Promise<void> {
     this.#failing++;
-    for (const task of this.#tasks.clear()) await this.#tools.fail(task, result, text, this.target.domain);
+    for (const task of this.#tasks.clear()) await end(task);
     this.#failing--;
     this.#drain();
     this.#settleDown();
@@ -281,5 +286,5 @@ export class Relay implements SessionOwner {
 /** As the log and `show routes` write it; `[]` is any local address. */
 export function routeName(route: Route): string {
   const { address, name } = route.host;
-  return `[] <-> ${address} (${name || address})`;
+  return `[${route.source ?? ""}] <-> ${address} (${name || address})`;
 }

@@ -8,14 +8,18 @@ export interface Host {
   readonly address: string;
   /** Name by reverse DNS; "" until it is known. */
   name: string;
+  /** Routes that lead to it. */
+  routes: number;
   connections: number;
   /** When a connection to it was last begun; −Infinity for never. */
   lastConnectAt: number;
 }
 
-/** From any local address to one host. */
+/** From a local address to one host. */
 export interface Route {
   readonly id: number;
+  /** null for any local address. */
+  readonly source: string | null;
   readonly host: Host;
   connections: number;
   /** No session was ready yet since it was made or enabled again. */
@@ -30,6 +34,14 @@ export interface Route {
   lastDisconnectAt: number;
 }
 
+/** Connections with something in common: how many there are, and when the last began (−Infinity for never). */
+export interface Traffic {
+  readonly connections: number;
+  readonly lastConnectAt: number;
+}
+
+const NO_TRAFFIC: Traffic = { connections: 0, lastConnectAt: -Infinity };
+
 /** 15 s · penalty², an hour at most. */
 const PENALTY_BASE_MS = 15_000;
 const PENALTY_MAX_MS = 3_600_000;
@@ -38,11 +50,13 @@ const MAX_HOSTS = 10_000;
 
 export class RouteTable {
   readonly #routes = new Map<string, Route>();
-  readonly #domains = new Map<string, { connections: number; lastConnectAt: number }>();
+  readonly #hosts = new Map<string, Host>();
+  readonly #domains = new Map<string, Traffic>();
+  /** By local address, null for any. The configuration's tables name them: they are few. */
+  readonly #sources = new Map<string | null, Traffic>();
   #nextId = 1;
-  /** Connections of this isolate in all, and when the last began. All have the same source: any. */
+  /** Connections of this isolate in all. */
   connections = 0;
-  lastConnectAt = -Infinity;
   /** Called when a route is back in use because its time is over. */
   onenabled: (route: Route) => void = () => {};
 
@@ -59,9 +73,10 @@ export class RouteTable {
     return undefined;
   }
 
-  /** The route to an address, made when it is new. */
-  route(address: string, now: number): Route {
-    const known = this.#routes.get(address);
+  /** The route to an address from a local one (null for any), made when it is new. */
+  route(address: string, now: number, source: string | null = null): Route {
+    const key = source === null ? address : `${source} ${address}`;
+    const known = this.#routes.get(key);
     if (known !== undefined) {
       if (known.disabled !== null && known.enabledAt <= now) this.#enable(known);
       if (known.penalty > 0 && known.disabled === null && known.enabledAt + PENALTY_MAX_MS <= now) known.penalty = 0;
@@ -70,7 +85,8 @@ export class RouteTable {
     if (this.#routes.size >= MAX_HOSTS) this.#forget(now);
     const route: Route = {
       id: this.#nextId++,
-      host: { address, name: "", connections: 0, lastConnectAt: -Infinity },
+      source,
+      host: this.#host(address),
       connections: 0,
       fresh: true,
       errors: 0,
@@ -80,19 +96,36 @@ export class RouteTable {
       lastConnectAt: -Infinity,
       lastDisconnectAt: -Infinity,
     };
-    this.#routes.set(address, route);
+    this.#routes.set(key, route);
     return route;
   }
 
-  domain(name: string): { connections: number; lastConnectAt: number } {
-    return this.#domains.get(name) ?? { connections: 0, lastConnectAt: -Infinity };
+  /** The host of one more route. */
+  #host(address: string): Host {
+    const host = this.#hosts.get(address) ?? { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity };
+    host.routes++;
+    this.#hosts.set(address, host);
+    return host;
+  }
+
+  hosts(): Iterable<Host> {
+    return this.#hosts.values();
+  }
+
+  domain(name: string): Traffic {
+    return this.#domains.get(name) ?? NO_TRAFFIC;
+  }
+
+  /** From a local address, null for any. */
+  source(address: string | null): Traffic {
+    return this.#sources.get(address) ?? NO_TRAFFIC;
   }
 
   connecting(route: Route, domain: string, now: number): void {
     const known = this.domain(domain);
     this.#domains.set(domain, { connections: known.connections + 1, lastConnectAt: now });
+    this.#sources.set(route.source, { connections: this.source(route.source).connections + 1, lastConnectAt: now });
     this.connections++;
-    this.lastConnectAt = now;
     route.connections++;
     route.lastConnectAt = now;
     route.host.connections++;
@@ -110,6 +143,8 @@ export class RouteTable {
     const known = this.domain(domain);
     this.#domains.set(domain, { ...known, connections: known.connections - 1 });
     if (this.#domains.size > MAX_HOSTS) this.#forgetDomains();
+    const source = this.source(route.source);
+    this.#sources.set(route.source, { ...source, connections: source.connections - 1 });
     this.connections--;
     route.connections--;
     route.host.connections--;
@@ -150,10 +185,11 @@ export class RouteTable {
   /** Drops routes that nothing has to be remembered about: no connection, no penalty, unused for a minute; else the oldest unused ones. */
   #forget(now: number): void {
     for (const strict of [true, false]) {
-      for (const [address, route] of this.#routes) {
+      for (const [key, route] of this.#routes) {
         if (this.#routes.size <= MAX_HOSTS * 0.9) return;
         if (route.connections > 0 || (strict && (route.penalty > 0 || route.lastDisconnectAt > now - 60_000))) continue;
-        this.#routes.delete(address);
+        this.#routes.delete(key);
+        if (--route.host.routes === 0) this.#hosts.delete(route.host.address);
       }
     }
   }

@@ -11,6 +11,7 @@ import {
   type Isolate,
   type Job,
   PeerGone,
+  type RelaySource,
   Tally,
   type ToLookup,
 } from "../isolate/mod.ts";
@@ -20,11 +21,11 @@ import { Courier } from "./courier.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { Relay, type RelayTools, routeName } from "./relay.ts";
-import { RouteTable } from "./routes.ts";
+import { type Host, RouteTable } from "./routes.ts";
 import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
-import { mxTarget, smarthostTarget, type Target } from "./target.ts";
-import { splitTask } from "./tasks.ts";
+import { fromSource, mxTarget, smarthostTarget, type Target } from "./target.ts";
+import { splitTask, type Task } from "./tasks.ts";
 
 /** What tests put in place of the real thing. */
 export interface RelayServiceTools {
@@ -44,6 +45,8 @@ const BUSY_LIMIT = 50_000;
 const NAME_MS = 500;
 /** How long transactions may go on after the daemon was told to stop, in ms. */
 const STOP_GRACE_MS = 3_000;
+/** So often a table that tells one local address at a time is asked for another one than those that failed. */
+const SOURCE_ATTEMPTS = 10;
 /** Gauges are counted at most so often, in ms. */
 const GAUGE_PERIOD_MS = 250;
 
@@ -100,6 +103,7 @@ class RelayService {
       find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
       fail: (task, result, text, domain) => this.#courier.fail(task, result, text, domain),
+      detour: (task, target, text) => this.#detour(task, target, text),
       empty: (relay) => this.#forget(relay),
     };
   }
@@ -132,13 +136,52 @@ class RelayService {
   }
 
   #hand(job: Job, target: Target): void {
+    for (const task of splitTask(job.message, job.ids)) {
+      if (target.action.src === null) this.#place(task, target);
+      else this.#viaSource(task, target);
+    }
+  }
+
+  /** By the next of the action's local addresses that the task was not yet sent from in vain. */
+  async #viaSource(task: Task, target: Target): Promise<void> {
+    const source = await this.#source(target.action, task.avoid ?? []);
+    if (source !== null) return this.#place(task, fromSource(target, source));
+    const text = task.reason ?? "could not retrieve source address";
+    return await this.#courier.fail(task, "tempfail", text, target.domain);
+  }
+
+  async #detour(task: Task, target: Target, text: string): Promise<void> {
+    if (target.source === null) return await this.#courier.fail(task, "tempfail", text, target.domain);
+    const avoid = [...task.avoid ?? [], target.source.address];
+    // That an address is of the wrong family says less than what befell the others.
+    const reason = task.reason === undefined || task.reason.includes("family") ? text : task.reason;
+    return await this.#viaSource({ ...task, avoid, reason }, target);
+  }
+
+  async #source(action: RelayAction, avoid: readonly string[]): Promise<RelaySource | null> {
+    const known = new Set(avoid);
+    try {
+      for (let attempt = 0; attempt < SOURCE_ATTEMPTS; attempt++) {
+        const { sources } = await this.#lookup.ask<"sources">({ type: "sources", action: action.name });
+        const source = sources.find(({ address }) => !known.has(address));
+        if (source !== undefined) return source;
+        // Tables that programs answer for tell one address at a time.
+        if (sources.length !== 1) return null;
+      }
+    } catch (error) {
+      if (!(error instanceof PeerGone)) throw error;
+    }
+    return null;
+  }
+
+  #place(task: Task, target: Target): void {
     let relay = this.#relays.get(target.key);
     if (relay === undefined) {
       const limits = this.#isolate.settings.domainLimits[target.domain] ?? this.#isolate.settings.limits;
       relay = new Relay(target, limits, this.#relayTools);
       this.#relays.set(target.key, relay);
     }
-    for (const task of splitTask(job.message, job.ids)) relay.accept(task);
+    relay.accept(task);
     this.#touchGauges();
   }
 
@@ -216,7 +259,7 @@ class RelayService {
       timeoutMs: this.#tools.timeoutMs,
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),
-      hostName: (address) => this.#hostName(address),
+      hostName: (host) => this.#hostName(host),
     };
   }
 
@@ -233,11 +276,10 @@ class RelayService {
   }
 
   /** The name is kept with the host; a slow answer comes in time for the next line. */
-  async #hostName(address: string): Promise<string> {
+  async #hostName(host: Host): Promise<string> {
     const { clock, names } = this.#tools;
-    const { host } = this.#table.route(address, clock.now());
     if (host.name !== "") return host.name;
-    const asked = names.reverse(address).then(({ hostname }) => host.name = hostname);
+    const asked = names.reverse(host.address).then(({ hostname }) => host.name = hostname);
     let cancel = () => {};
     const impatience = new Promise<string>((resolve) => cancel = clock.after(NAME_MS, () => resolve("<unknown>")));
     const name = await Promise.race([asked, impatience]);
@@ -260,7 +302,7 @@ class RelayService {
     }
     switch (message.what) {
       case "hosts":
-        return showHosts(this.#table.routes(), now);
+        return showHosts(this.#table.hosts(), now);
       case "routes":
         return showRoutes(this.#table.routes(), now);
       case "relays":

@@ -9,7 +9,7 @@ import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
-import type { Route } from "./routes.ts";
+import type { Host, Route } from "./routes.ts";
 import type { Target } from "./target.ts";
 import type { Task } from "./tasks.ts";
 
@@ -27,7 +27,7 @@ export interface SessionTools {
   /** The secret of the target's label, null when it cannot be had now. Asked for each connection: it may change, and nobody keeps it. */
   credentials(target: Target): Promise<Credentials | null>;
   /** Name of an address for the log, "" when it is not known soon. */
-  hostName(address: string): Promise<string>;
+  hostName(host: Host): Promise<string>;
 }
 
 /** Its relay, as a session sees it. */
@@ -144,7 +144,7 @@ export class Session {
     const trace = (way: string, line: string) => tell(observer, "mta", `${this.id}: ${way} ${line}`);
     const count = (what: string, bytes: number) => tell(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
-    const host = await this.#tools.hostName(address);
+    const host = await this.#tools.hostName(this.route.host);
     const shown = address.includes(":") ? `[${address}]` : address;
     observer.report({
       type: "mta-connecting",
@@ -154,6 +154,7 @@ export class Session {
     });
     const client = await connectClient({
       to: { host: address, port: target.port },
+      ...(target.source === null ? {} : { localAddress: target.source.address }),
       timeoutMs,
       lmtp: target.lmtp,
       maxRefusals: limits.maxFailuresPerSession,
@@ -170,7 +171,7 @@ export class Session {
     observer.report({ type: "mta-connected", session: this.id });
     try {
       if (client.tls !== null) this.#reportTls(client);
-      await this.#hello(client, target.action.helo ?? house.serverName, mayTls);
+      await this.#hello(client, target.source?.helo ?? target.action.helo ?? house.serverName, mayTls);
       return client;
     } catch (error) {
       client.close();

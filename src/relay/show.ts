@@ -4,7 +4,7 @@ import { formatDuration } from "../events/mod.ts";
 import type { HostStatus } from "./courier.ts";
 import type { Relay } from "./relay.ts";
 import { routeName } from "./relay.ts";
-import type { Route } from "./routes.ts";
+import type { Host, Route } from "./routes.ts";
 
 /** How long the status of a domain is shown, in ms. */
 const STATUS_MS = 4 * 3_600_000;
@@ -13,11 +13,10 @@ const ago = (at: number, now: number) => Number.isFinite(at) ? formatDuration(Ma
 const left = (at: number, now: number) =>
   Number.isFinite(at) && at > now ? formatDuration(Math.ceil((at - now) / 1000)) : "-";
 
-export function showHosts(routes: Iterable<Route>, now: number): string[] {
-  return Array.from(routes, ({ host }) => {
-    const { address, name, connections, lastConnectAt } = host;
-    // The route is what refers to it, and each of its connections.
-    const references = 1 + connections;
+export function showHosts(hosts: Iterable<Host>, now: number): string[] {
+  return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt }) => {
+    // Its routes refer to it, and each of its connections.
+    const references = routes + connections;
     return `${address} ${name || address} refcount=${references} nconn=${connections} lastconn=${
       ago(lastConnectAt, now)
     }`;
@@ -41,7 +40,8 @@ export function showRelays(relays: Iterable<Relay>, now: number): string[] {
     const references = tasks + connections;
     const wait = finding ? "mx" : "-";
     lines.push(`${relay.target.name} refcount=${references} ntask=${tasks} nconn=${connections} ${times} wait=${wait}`);
-    lines.push(`  connector [] refcount=${connections} nconn=${connections} ${times} flags=-`);
+    const source = relay.target.source?.address ?? "";
+    lines.push(`  connector [${source}] refcount=${connections} nconn=${connections} ${times} flags=-`);
   }
   return lines;
 }

@@ -1,6 +1,7 @@
 /** Where mail of one action and destination goes and how it is protected there: the grouping key of relaying. Pure. */
 
 import type { RelayAction } from "../config/mod.ts";
+import type { RelaySource } from "../isolate/mod.ts";
 import { parseRelayUrl, type RelayUrl, type TlsMode } from "./url.ts";
 
 export interface Target {
@@ -23,6 +24,8 @@ export interface Target {
   readonly port: number;
   /** Whose credentials of the action's `auth` table to authenticate with; "" for none. */
   readonly label: string;
+  /** Local address to connect from, and its name in EHLO; null for any. */
+  readonly source: RelaySource | null;
 }
 
 export type TargetResult = { readonly ok: true; readonly target: Target } | {
@@ -71,13 +74,24 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
   return { ok: true, target };
 }
 
-function finish(action: RelayAction, parts: Omit<Target, "key" | "name" | "action">): Target {
+/** The same from a local address. */
+export function fromSource(target: Target, source: RelaySource): Target {
+  return { ...target, source, key: JSON.stringify([target.key, source.address, source.helo]) };
+}
+
+function finish(action: RelayAction, parts: Omit<Target, "key" | "name" | "action" | "source">): Target {
   const { domain, scheme, port, mx, literal, label } = parts;
   const usual = scheme === "smtps" ? 465 : 25;
   const auth = label === "" ? "" : `,auth=${action.auth}:${label}`;
   const name = `[relay:${domain},${scheme}${port === usual ? "" : `,port=${port}`}${auth}${mx ? ",mx" : ""}]`;
   // Two actions never share sessions: they may differ in everything that the sessions do.
-  return { ...parts, action, name, key: JSON.stringify([action.name, domain, literal, mx, scheme, port, label]) };
+  return {
+    ...parts,
+    action,
+    name,
+    source: null,
+    key: JSON.stringify([action.name, domain, literal, mx, scheme, port, label]),
+  };
 }
 
 /** MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */

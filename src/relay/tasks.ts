@@ -8,6 +8,9 @@ export interface Task {
   readonly ids: readonly EnvelopeId[];
   /** It was given to a connection that turned out to be dead before the first word. */
   readonly second: boolean;
+  /** Local addresses that it could not be sent from, and the best reason why. */
+  readonly avoid?: readonly string[];
+  readonly reason?: string;
 }
 
 /** RFC 5321 §4.5.3.1.8: every server takes so many recipients in one transaction. */

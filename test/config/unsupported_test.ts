@@ -47,8 +47,6 @@ const rows: readonly Row[] = [
     text: "listen on lo received-auth proxy-v2",
     things: ['listen option "received-auth"', 'listen option "proxy-v2"'],
   },
-  { text: `action "a" relay helo-src ${MAP}`, things: ['relay option "helo-src"'] },
-  { text: 'action "a" relay src { "192.0.2.1" }', things: ['relay option "src"'] },
 ];
 
 for (const row of rows) {

@@ -23,7 +23,7 @@ const relayConfig = (next: number) => ({ port, mail }: { port: number; mail: str
 listen on 127.0.0.1 port ${port} hostname out.example.net
 bounce warn-interval 1h
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
-action "out" relay host "smtp://127.0.0.1:${next}"
+action "out" relay host "smtp://127.0.0.1:${next}" src 127.0.0.9 helo-src { 127.0.0.9 = nine.example.net }
 match from any for domain "example.net" action "inbox"
 match from any for any action "out"
 `;
@@ -56,6 +56,11 @@ Deno.test("Mail goes from one daemon through another into a Maildir", async (tes
       const text = await receiver.mailbox("one").text();
       assert.equal(text.match(/^Received: /gm)?.length, 2);
       assert.match(text, /TLS/, "the receiver saw TLS");
+      assert.match(
+        text,
+        /^Received: from nine\.example\.net \(.*127\.0\.0\.9\]\)/m,
+        "the name of the address it came from",
+      );
       assert.match(text, /\n\n\.leading dot\n$/);
       await sender.logged(
         / mta delivery evpid=[0-9a-f]{16} from=<sender@example\.net> to=<one@example\.org> .* result="Ok" /,

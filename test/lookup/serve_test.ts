@@ -13,6 +13,8 @@ const SETTINGS: LookupSettings = {
   house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
   tables: {
     base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
+    addresses: list("addresses", "192.0.2.1", "192.0.2.9", "[2001:db8::1]", "nonsense"),
+    names: map("names", { "192.0.2.1": "a.example.org", "[2001:db8::1]": "b.example.org" }),
     secrets: map("secrets", { label: "user:pa:ss", odd: "nonsense", half: "user:", other: ":x" }),
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
@@ -38,6 +40,8 @@ const SETTINGS: LookupSettings = {
     out: relay("out"),
     smart: relay("smart", { host: "hosts" }),
     routed: relay("routed", { domain: "routes" }),
+    from: relay("from", { src: "addresses", heloSrc: "names" }),
+    bare: relay("bare", { src: "addresses" }),
     login: relay("login", { host: "hosts", auth: "secrets" }),
   },
   subAddressDelimiter: "+",
@@ -213,6 +217,30 @@ Deno.test("serveLookup() hands out smarthosts in turn, by domain, or none", () =
   assert.equal(url("out", "example.com"), null);
   assert.equal(url("nosuch", "example.com"), null);
 });
+
+const sources = [
+  { action: "from", want: ["192.0.2.1 a.example.org", "2001:db8::1 b.example.org"] },
+  { action: "bare", want: ["192.0.2.1 null", "192.0.2.9 null", "2001:db8::1 null"] },
+  { action: "out", want: [] },
+  { action: "nosuch", want: [] },
+];
+for (const { action, want } of sources) {
+  Deno.test(`serveLookup() has ${want.length} local addresses for action ${action}, each first in its turn`, () => {
+    const { ask } = house();
+    const next = () => {
+      const [answer] = ask({ type: "sources", call: 4, action });
+      assert.ok(answer?.type === "sources");
+      return answer.sources.map(({ address, helo }) => `${address} ${helo}`);
+    };
+    const first = next();
+    assert.deepEqual(first.toSorted(), want);
+    // What cannot be used has a turn too.
+    assert.deepEqual(
+      new Set([first, next(), next(), next(), next()].map(([name]) => name)),
+      new Set([...want, first[0]]),
+    );
+  });
+}
 
 const credentials = [
   { action: "login", label: "label", want: { user: "user", password: "pa:ss" } },

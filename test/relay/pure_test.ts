@@ -185,6 +185,7 @@ function standing(change: Partial<Standing> = {}): Standing {
     ready: 0,
     lastTakenAt: NOW,
     lastConnectAt: -Infinity,
+    source: null,
     smarthost: false,
     successor: false,
     ...change,

@@ -12,6 +12,7 @@ import type {
   Job,
   QueueToAgent,
   RelaySettings,
+  RelaySource,
   ToLookup,
 } from "../../src/isolate/mod.ts";
 import { type RelayServiceTools, serveRelay } from "../../src/relay/mod.ts";
@@ -44,6 +45,8 @@ export interface WorldOptions {
   readonly limits?: Partial<RelayLimits>;
   /** Answers of lookup's `smarthost`, by action; a function may rotate. */
   readonly smarthost?: (action: string, domain: string) => string | null;
+  /** Answers of lookup's `sources`. */
+  readonly sources?: () => readonly RelaySource[];
   /** Answers of lookup's `credentials`, by action and label. */
   readonly credentials?: (action: string, label: string) => Credentials | null;
   readonly mx?: Readonly<Record<string, readonly [number, string][] | "nxdomain" | "nodata" | "temporary" | "invalid">>;
@@ -165,6 +168,9 @@ export function relayWorld(options: WorldOptions = {}): World {
   };
   const done = (id: EnvelopeId) => ["ok", "permfail"].includes(outcomes.get(id)?.result ?? "");
   lookup.sent = (question: ToLookup) => {
+    if (question.type === "sources") {
+      return lookup.inject({ type: "sources", call: question.call, sources: options.sources?.() ?? [] });
+    }
     if (question.type === "credentials") {
       const credentials = options.credentials?.(question.action, question.label) ?? null;
       return lookup.inject({ type: "credentials", call: question.call, credentials });

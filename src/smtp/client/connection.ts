@@ -85,6 +85,8 @@ function connectError(error: NodeJS.ErrnoException): string {
     case "ENOENT":
       return "No such file or directory";
     default:
+      // The runtime has EINVAL for all that can be wrong with a local address.
+      if (error.syscall === "bind") return "Can't assign requested address";
       return `Connection failed: ${error.message}`;
   }
 }
