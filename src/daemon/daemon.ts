@@ -95,11 +95,13 @@ class Daemon {
     const certificates = loadCertificates(config);
     checkProtocols(config);
     const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
+    this.#clerk.systemLogins = settings.lookup.authTables.includes(null);
     this.#supervisor = new Supervisor({
       settings,
       grants: grantsFor(settings),
       smtpIsolates: navigator.hardwareConcurrency,
       filterIsolates: settings.filter.tables.length > 0 ? 1 : 0,
+      loginIsolates: settings.lookup.authTables.length > 0 ? 1 : 0,
       entry: this.#options.entry,
       verbose: this.#options.verbose,
       traces: this.#options.traces,

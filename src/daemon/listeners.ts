@@ -64,6 +64,8 @@ export async function resolveListeners(
       protocols: spec.protocols,
       maskSource: spec.maskSource,
       noDsn: spec.noDsn,
+      auth: spec.auth,
+      receivedAuth: spec.receivedAuth,
     });
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);

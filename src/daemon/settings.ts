@@ -73,6 +73,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       tables: config.tables,
       tableFiles: config.tableFiles,
       programTables: Object.keys(config.programs),
+      authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
       rules: config.rules,
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
@@ -123,6 +124,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       identity: programIdentity(house.root, Object.keys(config.programs).length > 0),
       path: COMMAND_PATH,
     },
+    login: { house },
     control: {
       house,
       admin: config.admin,

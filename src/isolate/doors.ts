@@ -17,8 +17,8 @@ import type {
 } from "../envelope/mod.ts";
 import type { Event, Trace } from "../events/mod.ts";
 
-/** The roles. There may be several smtp isolates, and filter only stands where the config names programs; the others have one isolate. */
-export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "control";
+/** The roles. There may be several smtp isolates, and filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
+export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "login" | "control";
 
 /** Each door as "caller-callee"; both sides may send. The value tells what each side says. */
 export interface Doors {
@@ -35,6 +35,8 @@ export interface Doors {
   "queue-lookup": { asks: ToLookup; answers: FromLookup };
   /** Tables that programs answer for. */
   "lookup-filter": { asks: ToFilter; answers: FromFilter };
+  /** Is this the password of that hash? */
+  "lookup-login": { asks: ToLogin; answers: FromLogin };
   "control-queue": { asks: ControlToQueue; answers: QueueToControl };
   "control-scheduler": { asks: ControlToScheduler; answers: SchedulerToControl };
   "control-relay": { asks: ControlToRelay; answers: RelayToControl };
@@ -47,6 +49,7 @@ export interface Doors {
   "relay-control": { asks: Event; answers: never };
   "delivery-control": { asks: Event; answers: never };
   "filter-control": { asks: Event; answers: never };
+  "login-control": { asks: Event; answers: never };
 }
 export type DoorName = keyof Doors;
 
@@ -62,6 +65,7 @@ export const DOORS: readonly DoorName[] = [
   "delivery-lookup",
   "queue-lookup",
   "lookup-filter",
+  "lookup-login",
   "control-queue",
   "control-scheduler",
   "control-relay",
@@ -73,6 +77,7 @@ export const DOORS: readonly DoorName[] = [
   "relay-control",
   "delivery-control",
   "filter-control",
+  "login-control",
 ];
 
 // Every question carries `call`, a number of the asker's choosing; the answer carries the same. Messages without `call` want no answer.
@@ -98,7 +103,15 @@ export type ToLookup =
   /** Local addresses of the action's `src` table, the next in turn first. */
   | { readonly type: "sources"; readonly call: number; readonly action: string }
   /** What the action's `auth` table holds for the label of a relay URL. Answered to the relay isolate only. */
-  | { readonly type: "credentials"; readonly call: number; readonly action: string; readonly label: string };
+  | { readonly type: "credentials"; readonly call: number; readonly action: string; readonly label: string }
+  /** Does the password belong to the user? `table` is that of the listener; null for the accounts of the system. */
+  | {
+    readonly type: "authenticate";
+    readonly call: number;
+    readonly table: string | null;
+    readonly user: string;
+    readonly password: string;
+  };
 
 /** Secret: no log and no trace shows it. */
 export interface Credentials {
@@ -129,12 +142,16 @@ export type FromLookup =
     readonly call: number; /** null: cannot retrieve smarthost */
     readonly url: string | null;
   }
+  | { readonly type: "authenticated"; readonly call: number; readonly result: AuthResult }
   | { readonly type: "sources"; readonly call: number; readonly sources: readonly RelaySource[] }
   | {
     readonly type: "credentials";
     readonly call: number; /** null: there are none, or they cannot be had now */
     readonly credentials: Credentials | null;
   };
+
+/** `permfail`: wrong password or no such user, which nobody outside is told apart. */
+export type AuthResult = "ok" | "permfail" | "tempfail";
 
 export type Expansion =
   | {
@@ -197,6 +214,18 @@ export type ToFilter = {
   readonly request: TableRequest;
 };
 export type FromFilter = { readonly type: "table"; readonly call: number; readonly answer: TableAnswer };
+
+// ── lookup → login ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type ToLogin = {
+  readonly type: "verify";
+  readonly call: number;
+  readonly hash: string;
+  readonly password: string;
+};
+/** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
+export type Verdict = "match" | "mismatch" | "unknown";
+export type FromLogin = { readonly type: "verified"; readonly call: number; readonly verdict: Verdict };
 
 // ── smtp ⇄ queue ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -429,10 +458,16 @@ export type HouseQuestion =
   /** The user's `.forward`; with a suffix, as in `+tag`, the file `.forward+tag` before it. */
   | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string }
   /** getpwnam(3): accounts of whatever the name service knows. */
-  | { readonly type: "account"; readonly call: number; readonly name: string };
+  | { readonly type: "account"; readonly call: number; readonly name: string }
+  /** The password of a system account, */
+  | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
+  /** or of a hash that only crypt(3) knows. */
+  | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string };
 export type HouseAnswer =
   | { readonly type: "forward"; readonly call: number; readonly result: Forward }
-  | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } };
+  | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
+  | { readonly type: "login"; readonly call: number; readonly result: Verdict }
+  | { readonly type: "crypt"; readonly call: number; readonly result: Verdict };
 
 /** What was found in a home; `refused` says why nothing of the file is used. */
 export type Forward =

@@ -34,6 +34,9 @@ export interface Listener {
   readonly protocols: string | null;
   readonly maskSource: boolean;
   readonly noDsn: boolean;
+  /** `table` null means the accounts of the system. */
+  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  readonly receivedAuth: boolean;
 }
 
 /** PEM texts. */
@@ -69,6 +72,8 @@ export interface LookupSettings {
   readonly tableFiles: Readonly<Record<string, TableFile>>;
   /** Names of the tables that the filter isolate answers for. */
   readonly programTables: readonly string[];
+  /** Tables that listeners ask for AUTH, null for the accounts of the system: passwords are verified against no others. */
+  readonly authTables: readonly (string | null)[];
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
   readonly subAddressDelimiter: string;
@@ -146,6 +151,10 @@ export interface FilterSettings {
   readonly path: string;
 }
 
+export interface LoginSettings {
+  readonly house: HouseSettings;
+}
+
 export interface ControlSettings {
   readonly house: HouseSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
@@ -168,5 +177,6 @@ export interface Settings {
   relay: RelaySettings;
   delivery: DeliverySettings;
   filter: FilterSettings;
+  login: LoginSettings;
   control: ControlSettings;
 }

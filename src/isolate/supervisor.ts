@@ -23,6 +23,8 @@ export interface HousePlan {
   readonly smtpIsolates: number;
   /** 1 when the config names programs. */
   readonly filterIsolates: 0 | 1;
+  /** 1 when a listener asks for AUTH. */
+  readonly loginIsolates: 0 | 1;
   /** Entry file of a role. */
   readonly entry: (role: Role) => URL;
   verbose: boolean;
@@ -50,7 +52,17 @@ interface Resident {
   stopped: (() => void) | null;
 }
 
-const ROLES: readonly Role[] = ["control", "lookup", "queue", "scheduler", "relay", "delivery", "filter", "smtp"];
+const ROLES: readonly Role[] = [
+  "control",
+  "lookup",
+  "queue",
+  "scheduler",
+  "relay",
+  "delivery",
+  "filter",
+  "login",
+  "smtp",
+];
 const PING_MS = 5_000;
 /** Unanswered pings after which an isolate is replaced: 60 s, longer than any synchronous work of ours. */
 const PING_LIMIT = 12;
@@ -94,7 +106,7 @@ export class Supervisor {
   /** Starts every isolate. Rejects when one fails before all were ready. */
   async start(): Promise<void> {
     for (const role of ROLES) {
-      const count = role === "smtp" ? this.#plan.smtpIsolates : role === "filter" ? this.#plan.filterIsolates : 1;
+      const count = this.#countOf(role);
       for (let index = 0; index < count; index++) {
         this.#residents.push(
           { role, index, worker: null, ready: false, startedAt: 0, failures: 0, pinged: 0, ponged: 0, stopped: null },
@@ -115,6 +127,12 @@ export class Supervisor {
       this.#onfailed = null;
     }
     this.#timer = setInterval(() => this.#ping(), PING_MS);
+  }
+
+  #countOf(role: Role): number {
+    if (role === "smtp") return this.#plan.smtpIsolates;
+    if (role === "filter") return this.#plan.filterIsolates;
+    return role === "login" ? this.#plan.loginIsolates : 1;
   }
 
   /** Posts to one isolate; false when it is down just now. */
@@ -145,6 +163,7 @@ export class Supervisor {
     for (
       const roles of [["smtp"], ["scheduler", "relay", "delivery"], ["queue"], ["lookup"], [
         "filter",
+        "login",
         "control",
       ]] as Role[][]
     ) {

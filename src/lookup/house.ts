@@ -3,7 +3,7 @@
  * name service knows. Reads nothing itself.
  */
 
-import { type Account, type Forward, type HouseAnswer, type HouseQuestion, type Isolate } from "../isolate/mod.ts";
+import type { Account, Forward, HouseAnswer, HouseQuestion, Isolate, Verdict } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 
 /** A changed `.forward` may stay unseen for so long, in milliseconds. */
@@ -14,6 +14,8 @@ const ACCOUNT_MS = 5000;
 const KEEP_LIMIT = 2000;
 /** Questions on their way; more mean that main, or the name service, has come to a stop. */
 const WAITING_LIMIT = 20_000;
+/** Passwords on their way to main. */
+const VERIFYING_LIMIT = 1000;
 /** A name service that does not answer is an error after so long. */
 const ACCOUNT_LIMIT_MS = 30_000;
 
@@ -50,6 +52,7 @@ export class House {
   readonly #forwards: Memory<Forward>;
   readonly #accounts: Memory<Account | null>;
   readonly #waiting = new Map<number, (result: Result) => void>();
+  readonly #verifying = new Map<number, (verdict: Verdict) => void>();
   /** One question serves all who ask it meanwhile. */
   readonly #asked = new Map<string, Promise<Result>>();
   #batch: HouseQuestion[] = [];
@@ -95,9 +98,38 @@ export class House {
     return result;
   }
 
+  /** The password of a system account. */
+  login(user: string, password: string): Promise<Verdict> {
+    return this.#verify((call) => ({ type: "login", call, user, password }));
+  }
+
+  /** The password of a hash that only the C library knows. */
+  crypt(hash: string, password: string): Promise<Verdict> {
+    return this.#verify((call) => ({ type: "crypt", call, hash, password }));
+  }
+
+  #verify(question: (call: number) => HouseQuestion): Promise<Verdict> {
+    if (this.#verifying.size >= VERIFYING_LIMIT) return Promise.resolve("unknown");
+    const call = this.#nextCall++;
+    return new Promise((resolve) => {
+      const done = (verdict: Verdict) => {
+        clearTimeout(limit);
+        this.#verifying.delete(call);
+        resolve(verdict);
+      };
+      const limit = setTimeout(() => done("unknown"), ACCOUNT_LIMIT_MS);
+      this.#verifying.set(call, done);
+      this.#tell([question(call)]);
+    });
+  }
+
   /** Main's answers. */
   hear(answers: readonly HouseAnswer[]): void {
     for (const answer of answers) {
+      if (answer.type === "login" || answer.type === "crypt") {
+        this.#verifying.get(answer.call)?.(answer.result);
+        continue;
+      }
       const { result } = answer;
       this.#waiting.get(answer.call)?.(result !== null && "error" in result ? new LookupError(result.error) : result);
     }

@@ -20,6 +20,7 @@ import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { House } from "./house.ts";
+import { Logins } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { LookupWorld, type Machine } from "./world.ts";
 
@@ -52,7 +53,8 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
   const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
   const world = new LookupWorld(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
-  const counter = new Answerer(isolate, world, parts.namer, warn);
+  const logins = new Logins(isolate, world, parts.machine.house ?? null, warn);
+  const counter = new Answerer(isolate, world, parts.namer, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
       channel.onmessage = (question) => counter.answer(channel, question, door === "relay-lookup");
@@ -115,13 +117,21 @@ class Answerer {
   readonly #isolate: Isolate<"lookup">;
   readonly #world: LookupWorld;
   readonly #namer: ClientNamer;
+  readonly #logins: Logins;
   readonly #warn: (text: string) => void;
   #namings = 0;
 
-  constructor(isolate: Isolate<"lookup">, world: LookupWorld, namer: ClientNamer, warn: (text: string) => void) {
+  constructor(
+    isolate: Isolate<"lookup">,
+    world: LookupWorld,
+    namer: ClientNamer,
+    logins: Logins,
+    warn: (text: string) => void,
+  ) {
     this.#isolate = isolate;
     this.#world = world;
     this.#namer = namer;
+    this.#logins = logins;
     this.#warn = warn;
   }
 
@@ -163,6 +173,10 @@ class Answerer {
         return soon(
           this.#world.smarthost(question.action, question.domain),
           (url) => this.#smarthost(channel, question, url),
+        );
+      case "authenticate":
+        return this.#logins.authenticate(question).then((result) =>
+          channel.send({ type: "authenticated", call, result })
         );
       case "sources":
         return soon(
@@ -291,6 +305,8 @@ function failureOf(question: ToLookup): FromLookup | null {
       return { type: "sources", call, sources: [] };
     case "credentials":
       return { type: "credentials", call, credentials: null };
+    case "authenticate":
+      return { type: "authenticated", call, result: "tempfail" };
     default:
       return null;
   }

@@ -170,6 +170,20 @@ export class LookupWorld {
     return typeof value === "string" ? parseRelaySecret(value) : null;
   }
 
+  /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */
+  passwordOf(table: string, user: string): string | null | LookupError | Promise<string | null | LookupError> {
+    return this.#facts.settle(() => this.#tables.get(table).lookup(tableKey(user), "credentials"));
+  }
+
+  /** Some value of the table, as a pattern of the others; null when it does not tell its keys. */
+  somePassword(table: string): string | null {
+    const found = this.#tables.get(table);
+    if (found instanceof ProgramTable) return null;
+    const key = found.fetch();
+    const value = typeof key === "string" ? found.lookup(key, "credentials") : null;
+    return typeof value === "string" ? value : null;
+  }
+
   /** Reads a table's file again. Null on success, else why the old content stays. */
   updateTable(name: string): string | null | Promise<string | null> {
     return this.#tables.update(name);

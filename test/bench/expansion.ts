@@ -23,6 +23,7 @@ function settingsOf(folder: string, path: string): LookupSettings {
     tables: {},
     tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],
+    authTables: [],
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",

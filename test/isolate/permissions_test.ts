@@ -8,7 +8,17 @@ import { parseConfig } from "../../src/config/mod.ts";
 import { libcPath } from "../../src/delivery/mod.ts";
 import { type Role, Supervisor } from "../../src/isolate/mod.ts";
 
-const ROLES: readonly Role[] = ["smtp", "lookup", "queue", "scheduler", "relay", "delivery", "filter", "control"];
+const ROLES: readonly Role[] = [
+  "smtp",
+  "lookup",
+  "queue",
+  "scheduler",
+  "relay",
+  "delivery",
+  "filter",
+  "login",
+  "control",
+];
 
 /** What the demo's isolates may do of the probe's attempts; everything else must be refused. */
 const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
@@ -20,6 +30,7 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   // Users' .forward files name files and commands; it acts as the user then. It reaches no host and sees no environment.
   delivery: ["read /etc/passwd", "read /etc/shadow", "write outside", "read the spool", "write the spool", "spawn"],
   filter: ["start the program of the config"],
+  login: [],
   control: [],
 };
 
@@ -92,6 +103,7 @@ async function probe(
     grants: grantsFor(settings),
     smtpIsolates: 1,
     filterIsolates: 1,
+    loginIsolates: 1,
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],

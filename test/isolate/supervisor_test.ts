@@ -16,9 +16,20 @@ function toyHouse() {
   const deaths: { role: Role; reason: string; delayMs: number }[] = [];
   const supervisor = new Supervisor({
     settings: {} as Settings,
-    grants: { smtp: {}, lookup: {}, queue: {}, scheduler: {}, relay: {}, delivery: {}, filter: {}, control: {} },
+    grants: {
+      smtp: {},
+      lookup: {},
+      queue: {},
+      scheduler: {},
+      relay: {},
+      delivery: {},
+      filter: {},
+      login: {},
+      control: {},
+    },
     smtpIsolates: 1,
     filterIsolates: 0,
+    loginIsolates: 0,
     entry: (role) =>
       new URL(`./${role === "scheduler" ? "mortal" : role === "queue" ? "queue" : "idle"}_worker.ts`, import.meta.url),
     verbose: false,

@@ -58,6 +58,7 @@ function settingsOf(folder: string): LookupSettings {
     tables: {},
     tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],
+    authTables: [],
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",
@@ -112,8 +113,8 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
       if (data.type === "ready") resolve();
       if (data.type !== "ask") return;
       // A house without homes and without a name service.
-      const answers = data.questions.map(({ type, call }): HouseAnswer =>
-        type === "forward" ? { type, call, result: { kind: "none" } } : { type, call, result: null }
+      const answers = data.questions.map(({ type, call }) =>
+        (type === "forward" ? { type, call, result: { kind: "none" } } : { type, call, result: null }) as HouseAnswer
       );
       send({ type: "told", answers });
     };

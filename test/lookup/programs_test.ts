@@ -26,6 +26,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
       tables: {},
       tableFiles: {},
       programTables: ["t"],
+      authTables: [],
       rules: [
         rule({ from: fromAny, for: test("t"), mailFrom: { ...test("t"), regex: true }, action: "aliased" }),
         rule({ from: { kind: "source", ...test("t") }, for: test("t"), rcptTo: test("t"), action: "based" }),

@@ -30,6 +30,7 @@ const SETTINGS: LookupSettings = {
     },
   },
   programTables: [],
+  authTables: [],
   rules: [rule({ for: forAny, from: fromAny })],
   actions: {
     a: local("a", { alias: "al" }),

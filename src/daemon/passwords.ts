@@ -1,0 +1,90 @@
+/**
+ * Passwords that only the C library can verify: those of system accounts, by getspnam_r(3), and hashes of other schemes than the login
+ * isolate's, by crypt_r(3). Both over FFI, off the thread. The account file can be read by root only. Keeps and logs nothing.
+ */
+
+import { timingSafeEqual } from "node:crypto";
+import { libcPath } from "../delivery/mod.ts";
+import type { Verdict } from "../isolate/mod.ts";
+
+const CRYPT = {
+  crypt_r: { parameters: ["buffer", "buffer", "buffer"], result: "pointer", nonblocking: true },
+} as const;
+const SHADOW = {
+  getspnam_r: { parameters: ["buffer", "buffer", "buffer", "usize", "buffer"], result: "i32", nonblocking: true },
+} as const;
+
+/** struct crypt_data of libxcrypt, and struct spwd of the C library on 64-bit Linux with two of its fields. */
+const CRYPT_DATA = 32_768;
+const SPWD = 72, HASH = 8, EXPIRE = 56;
+const TEXT_BYTES = 65_536;
+const DAY_MS = 86_400_000;
+/** Hashed when there is no such account, or none with a password: it must take as long as a wrong password does. */
+const NOBODYS = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0";
+
+/** The hash of an account; `null`: nobody can log in to it; `unknown`: it cannot be told. */
+export type ShadowHash = string | null | "unknown";
+
+export class Passwords {
+  #crypt: Deno.DynamicLibrary<typeof CRYPT> | null | undefined;
+  #shadow: Deno.DynamicLibrary<typeof SHADOW> | null | undefined;
+
+  /** Verifies the password of a system account. */
+  async ofAccount(user: string, password: string): Promise<Verdict> {
+    const hash = await this.#shadowHash(user);
+    if (hash === "unknown") return hash;
+    const verdict = await this.ofHash(hash ?? NOBODYS, password);
+    return hash === null && verdict === "match" ? "mismatch" : verdict;
+  }
+
+  async ofHash(hash: string, password: string): Promise<Verdict> {
+    this.#crypt ??= open("libcrypt.so.1", CRYPT) ?? open("libcrypt.so.2", CRYPT);
+    if (this.#crypt === null || password.includes("\0") || hash.includes("\0")) return "unknown";
+    const data = new Uint8Array(CRYPT_DATA);
+    const found = await this.#crypt.symbols.crypt_r(cString(password), cString(hash), data);
+    if (found === null) return "unknown";
+    const made = new TextEncoder().encode(Deno.UnsafePointerView.getCString(found));
+    data.fill(0);
+    // crypt(5): a hash that begins with an asterisk tells of a failure.
+    if (made[0] === 0x2a) return "unknown";
+    const wanted = new TextEncoder().encode(hash);
+    return made.length === wanted.length && timingSafeEqual(made, wanted) ? "match" : "mismatch";
+  }
+
+  close(): void {
+    this.#crypt?.close();
+    this.#shadow?.close();
+    this.#crypt = this.#shadow = null;
+  }
+
+  async #shadowHash(user: string): Promise<ShadowHash> {
+    this.#shadow ??= Deno.build.os === "linux" && Deno.uid() === 0 ? open(libcPath(), SHADOW) : null;
+    if (this.#shadow === null) return "unknown";
+    if (user === "" || user.includes("\0")) return null;
+    const entry = new Uint8Array(SPWD), text = new Uint8Array(TEXT_BYTES), found = new BigUint64Array(1);
+    const code = await this.#shadow.symbols.getspnam_r(cString(user), entry, text, BigInt(TEXT_BYTES), found);
+    if (found[0] === 0n) return code === 0 ? null : "unknown";
+    const view = new DataView(entry.buffer);
+    const expire = view.getBigInt64(EXPIRE, true);
+    if (expire > 0n && expire <= BigInt(Math.floor(Date.now() / DAY_MS))) return null;
+    const start = Number(view.getBigUint64(HASH, true) - BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(text))));
+    const end = start >= 0 && start < TEXT_BYTES ? text.indexOf(0, start) : -1;
+    if (end < 0) return "unknown";
+    const hash = new TextDecoder().decode(text.subarray(start, end));
+    // shadow(5): what is locked, or has no password, lets nobody in by one.
+    return hash === "" || /^[!*]/.test(hash) ? null : hash;
+  }
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+function open<S extends Deno.ForeignLibraryInterface>(path: string, symbols: S): Deno.DynamicLibrary<S> | null {
+  if (Deno.build.os !== "linux") return null;
+  try {
+    return Deno.dlopen(path, symbols);
+  } catch {
+    return null;
+  }
+}

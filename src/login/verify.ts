@@ -1,0 +1,52 @@
+/** Does a password belong to a hash? The schemes that need no C library; crypt(3) of the others is main's business. Keeps nothing. */
+
+import { timingSafeEqual } from "node:crypto";
+import bcrypt from "bcryptjs";
+import { argon2id } from "hash-wasm";
+import { encrypt } from "unixcrypt";
+import type { Verdict } from "../isolate/mod.ts";
+
+const ARGON2ID =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,4}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,128})$/;
+const BCRYPT = /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/;
+const SHA_CRYPT = /^(\$[56]\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16})\$[./A-Za-z0-9]+$/;
+
+/**
+ * Computes the hash of `password` as `hash` was computed and compares the two in constant time. `unknown`: the hash is of no scheme that is
+ * known here, or damaged.
+ */
+export async function verify(password: string, hash: string): Promise<Verdict> {
+  try {
+    const made = await computed(password, hash);
+    return made === null ? "unknown" : same(made, hash) ? "match" : "mismatch";
+  } catch {
+    return "unknown";
+  }
+}
+
+async function computed(password: string, hash: string): Promise<string | null> {
+  const sha = SHA_CRYPT.exec(hash);
+  if (sha !== null) return encrypt(password, sha[1]!);
+  if (BCRYPT.test(hash)) return await bcrypt.hash(password, hash.slice(0, 29));
+  const argon = ARGON2ID.exec(hash);
+  if (argon === null) return null;
+  const [, memorySize, iterations, parallelism, salt, sum] = argon;
+  return await argon2id({
+    password,
+    salt: bytesOf(salt!),
+    memorySize: Number(memorySize),
+    iterations: Number(iterations),
+    parallelism: Number(parallelism),
+    hashLength: bytesOf(sum!).length,
+    outputType: "encoded",
+  });
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+function same(first: string, second: string): boolean {
+  const a = new TextEncoder().encode(first), b = new TextEncoder().encode(second);
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,114 @@
+/**
+ * Who may log in: finds the hash of a user's password and has it compared, by the login isolate or by main. Says only ok, permfail or
+ * tempfail; a user who does not exist takes as long as a wrong password. No password and no hash is logged or kept.
+ */
+
+import { type AuthResult, Caller, type FromLogin, type Isolate, type ToLogin, type Verdict } from "../isolate/mod.ts";
+import { LookupError } from "../tables/mod.ts";
+import type { House } from "./house.ts";
+import type { LookupWorld } from "./world.ts";
+
+export interface Login {
+  /** Null for the accounts of the system. */
+  readonly table: string | null;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Logins that wait for an answer; more are temporary failures. */
+const WAITING_LIMIT = 1000;
+const MAX_USER = 255, MAX_PASSWORD = 1023;
+/** What is compared for a user who does not exist when the table has no hash to take for a pattern. */
+export const NOBODYS = "$2b$10$qNp6gRmDk0yvLZ1SxWbAeusPtoPzO8/nGl0FQPbM3IGZ176ho1G9W";
+/** Schemes of the login isolate; the others are of the C library. */
+const OURS = /^\$(?:[56]|2[aby]|argon2id)\$/;
+
+export class Logins {
+  readonly #world: Pick<LookupWorld, "passwordOf" | "somePassword">;
+  readonly #house: Pick<House, "login" | "crypt"> | null;
+  readonly #warn: (text: string) => void;
+  readonly #allowed: ReadonlySet<string | null>;
+  readonly #login: Caller<ToLogin, FromLogin> | null;
+  /** For each table the hash that was found last: what a hash of it costs. */
+  readonly #patterns = new Map<string, string>();
+  #waiting = 0;
+
+  /** `house`: main, for system accounts and for crypt(3). */
+  constructor(
+    isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
+    world: Pick<LookupWorld, "passwordOf" | "somePassword">,
+    house: Pick<House, "login" | "crypt"> | null,
+    warn: (text: string) => void,
+  ) {
+    this.#world = world;
+    this.#house = house;
+    this.#warn = warn;
+    this.#allowed = new Set(isolate.settings.authTables);
+    this.#login = this.#allowed.size === 0 ? null : new Caller(isolate.ask("lookup-login"));
+  }
+
+  async authenticate({ table, user, password }: Login): Promise<AuthResult> {
+    if (!this.#allowed.has(table) || !isText(user, MAX_USER) || !isText(password, MAX_PASSWORD)) return "tempfail";
+    if (this.#waiting >= WAITING_LIMIT) return "tempfail";
+    this.#waiting++;
+    try {
+      return table === null ? await this.#system(user, password) : await this.#byTable(table, user, password);
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  async #system(user: string, password: string): Promise<AuthResult> {
+    const verdict = await this.#house?.login(user, password) ?? "unknown";
+    if (verdict === "unknown") this.#warn("Accounts of the system cannot be verified: that needs root and libcrypt");
+    return resultOf(verdict);
+  }
+
+  async #byTable(table: string, user: string, password: string): Promise<AuthResult> {
+    const found = await this.#world.passwordOf(table, user);
+    if (found instanceof LookupError) {
+      this.#warn(`Credentials in table "${table}": ${found.reason}`);
+      return "tempfail";
+    }
+    if (found === null) {
+      await this.#verify(this.#patternOf(table), password);
+      return "permfail";
+    }
+    const hash = hashIn(found);
+    if (hash !== null) this.#patterns.set(table, hash);
+    const verdict = hash === null ? "unknown" : await this.#verify(hash, password);
+    if (verdict === "unknown") this.#warn(`Credentials in table "${table}": the hash of "${user}" cannot be verified`);
+    return resultOf(verdict);
+  }
+
+  #patternOf(table: string): string {
+    const known = this.#patterns.get(table);
+    if (known !== undefined) return known;
+    const some = this.#world.somePassword(table);
+    return some === null ? NOBODYS : hashIn(some) ?? NOBODYS;
+  }
+
+  async #verify(hash: string, password: string): Promise<Verdict> {
+    try {
+      if (!OURS.test(hash)) return await this.#house?.crypt(hash, password) ?? "unknown";
+      return (await this.#login!.ask<"verified">({ type: "verify", hash, password })).verdict;
+    } catch {
+      // The login isolate was replaced.
+      return "unknown";
+    }
+  }
+}
+
+/** The hash in the value of a table, `hash` or `user:hash`. Null when it is none: a password in clear is never one. */
+function hashIn(value: string): string | null {
+  const hash = value.slice(value.lastIndexOf(":") + 1).trim();
+  return /^[$]/.test(hash) ? hash : null;
+}
+
+function resultOf(verdict: Verdict): AuthResult {
+  return verdict === "match" ? "ok" : verdict === "mismatch" ? "permfail" : "tempfail";
+}
+
+function isText(value: unknown, limit: number): value is string {
+  return typeof value === "string" && value !== "" && value.length <= limit;
+}
