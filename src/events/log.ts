@@ -23,6 +23,7 @@ export function formatEvent(event: Event): string | null {
     case "smtp-connected":
     case "smtp-tls":
     case "smtp-cert-check":
+    case "smtp-authentication":
     case "smtp-message":
     case "smtp-envelope":
     case "smtp-failed-command":
@@ -58,6 +59,8 @@ function formatSmtp(event: SmtpEvent): string {
       return `tls ciphers=${vis(event.ciphers)}`;
     case "smtp-cert-check":
       return `cert-check result="${event.result}" fingerprint="${vis(event.fingerprint)}"`;
+    case "smtp-authentication":
+      return `authentication user=${vis(event.user)} result=${event.result}`;
     case "smtp-message":
       return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}`;
     case "smtp-envelope":

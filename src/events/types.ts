@@ -43,6 +43,12 @@ export type SmtpEvent =
     readonly fingerprint: string;
   }
   | {
+    readonly type: "smtp-authentication";
+    readonly session: string;
+    readonly user: string;
+    readonly result: "ok" | "permfail" | "tempfail";
+  }
+  | {
     readonly type: "smtp-message";
     readonly session: string;
     readonly message: MessageId;

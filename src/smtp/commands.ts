@@ -2,6 +2,7 @@
 
 import type { Dsn } from "../envelope/mod.ts";
 import { hello, refusal, reply, settle } from "./answers.ts";
+import { authCommand, offersAuth } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
 import type { Command } from "./command.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
@@ -41,8 +42,7 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
     case "EXPN":
       return refuse(facts, session, command, REPLY.expn);
     case "AUTH":
-      // No listener offers it.
-      return refuse(facts, session, command, session.origin === null ? REPLY.notNow : REPLY.notSupported);
+      return authCommand(facts, session, command);
     case "WIZ":
       return refuse(facts, session, command, command.argument !== "" ? REPLY.noArguments : REPLY.wiz);
     case "unknown":
@@ -74,8 +74,8 @@ function helo(facts: Facts, session: Session, command: Command): Step {
       helo: name,
       smtpname: facts.hostname,
       tag: facts.tag,
-      username: "",
-      authenticated: facts.socket,
+      username: session.username,
+      authenticated: facts.socket || session.username !== "",
     },
   };
   return say(next, esmtp ? capabilities(facts, session, name) : `250 ${hello(facts, name)}`);
@@ -85,12 +85,13 @@ function capabilities(facts: Facts, session: Session, name: string): string {
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
     `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
-    `${startTls ? "250-STARTTLS\r\n" : ""}250 HELP`;
+    `${startTls ? "250-STARTTLS\r\n" : ""}${offersAuth(facts, session) ? "250-AUTH PLAIN LOGIN\r\n" : ""}250 HELP`;
 }
 
 function mail(facts: Facts, session: Session, command: Command): Step {
   if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
   if (facts.tls === "tls-require" && session.ciphers === null) return refuse(facts, session, command, REPLY.needTls);
+  if (facts.auth?.required && session.username === "") return refuse(facts, session, command, REPLY.needAuth);
   if (session.mails >= facts.maxMails) return refuse(facts, session, command, REPLY.tooManyMails);
   const path = parsePath(command.argument, facts.hostname);
   if (!path.ok) return refuse(facts, session, command, REPLY.badSender);

@@ -4,7 +4,7 @@
  */
 
 import { type Observer, tell } from "../events/mod.ts";
-import type { Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { ExpandQuestion } from "./directory.ts";
 import { IncomingMessage, type Manner, type Supplies } from "./incoming.ts";
@@ -32,6 +32,8 @@ export interface Wire {
 export interface Office extends Supplies, Observer {
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
+  /** Has a password verified; the answer comes to `authenticated`, a failure after a while. */
+  authenticate(connection: Connection, user: string, password: string): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
 }
@@ -140,6 +142,11 @@ export class Connection {
     this.#office.later(this);
   }
 
+  authenticated(user: string, result: AuthResult | "blocked"): void {
+    this.#apply({ on: "authenticated", user, result });
+    this.#office.later(this);
+  }
+
   /** An isolate that this session may wait for was replaced. */
   peerGone(): void {
     this.#apply({ on: "peer-gone" });
@@ -153,7 +160,7 @@ export class Connection {
 
   /** True while lookup owes an answer. */
   get waitsForLookup(): boolean {
-    return (this.session.transaction?.pending.length ?? 0) > 0;
+    return this.session.phase === "verify" || (this.session.transaction?.pending.length ?? 0) > 0;
   }
 
   /** True from 354 until the message is stored or refused. */
@@ -228,7 +235,7 @@ export class Connection {
   /** One command or one piece of data. False: something has to happen first. */
   #advance(): boolean {
     if (this.session.phase === "data") return this.#receive();
-    if (this.session.phase !== "command") return false;
+    if (this.session.phase !== "command" && this.session.phase !== "auth") return false;
     const command = this.#held ?? this.#nextCommand();
     if (command === null) return false;
     if (!takes(this.facts, this.session, command)) {
@@ -236,7 +243,11 @@ export class Connection {
       return false;
     }
     this.#held = null;
-    if (this.#office.traces("smtp")) tell(this.#office, "smtp", `${this.facts.session}: <<< ${command.line}`);
+    if (this.#office.traces("smtp")) {
+      // What follows a 334 is a secret.
+      const line = this.session.phase === "auth" ? "********" : command.line;
+      tell(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
+    }
     this.#apply({ on: "command", command, more: this.#position < this.#input.length });
     return true;
   }
@@ -292,6 +303,8 @@ export class Connection {
           sender: effect.sender,
           rcpt: effect.rcpt,
         });
+      case "authenticate":
+        return this.#office.authenticate(this, effect.user, effect.password);
       case "receive":
         return;
       case "commit":

@@ -1,8 +1,10 @@
 /** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
 
-import type { Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
+import type { AuthResult, Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
+
+export type LoginQuestion = Omit<Extract<ToLookup, { type: "authenticate" }>, "type" | "call">;
 
 /** Names kept at most, and for how long, in milliseconds; shorter when DNS failed. */
 const MAX_NAMES = 4096;
@@ -21,6 +23,7 @@ export class Directory {
   readonly #now: () => number;
   #nextCall = 1;
   readonly #expansions = new Map<number, (result: Expansion) => void>();
+  readonly #logins = new Map<number, (result: AuthResult) => void>();
   readonly #names = new Map<string, CachedName>();
   /** Who waits for the name of an address; one question serves all. */
   readonly #asking = new Map<string, ((name: string | null) => void)[]>();
@@ -38,6 +41,13 @@ export class Directory {
     const call = this.#nextCall++;
     this.#expansions.set(call, answer);
     this.#channel.send({ type: "expand", call, ...question });
+  }
+
+  /** As `expand`. */
+  authenticate(question: LoginQuestion, answer: (result: AuthResult) => void): void {
+    const call = this.#nextCall++;
+    this.#logins.set(call, answer);
+    this.#channel.send({ type: "authenticate", call, ...question });
   }
 
   /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
@@ -59,6 +69,10 @@ export class Directory {
     if (message.type === "expanded") {
       const answer = this.#expansions.get(message.call);
       this.#expansions.delete(message.call);
+      answer?.(message.result);
+    } else if (message.type === "authenticated") {
+      const answer = this.#logins.get(message.call);
+      this.#logins.delete(message.call);
       answer?.(message.result);
     } else if (message.type === "client-name") {
       const address = this.#addresses.get(message.call);
@@ -84,6 +98,7 @@ export class Directory {
 
   #reset(): void {
     this.#expansions.clear();
+    this.#logins.clear();
     this.#addresses.clear();
     const addresses = [...this.#asking.keys()];
     for (const address of addresses) this.#answerName(address, null);

@@ -24,6 +24,7 @@ export interface Supplies {
 /** What differs from listener to listener, beside Facts. */
 export interface Manner {
   readonly maskSource: boolean;
+  readonly receivedAuth: boolean;
   /** The listener's host name, for addresses without a domain. */
   readonly domain: Uint8Array;
   /** Mail is submitted here: a missing Date and Message-ID are added. */
@@ -62,6 +63,7 @@ export class IncomingMessage {
         ciphers,
         verified,
         maskSource: manner.maskSource,
+        receivedAuth: manner.receivedAuth,
         message,
         rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
         date: supplies.date(at),

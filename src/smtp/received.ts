@@ -11,6 +11,8 @@ export interface Trace {
   /** The client showed a certificate that was verified. */
   readonly verified: boolean;
   readonly maskSource: boolean;
+  /** Under TLS: tell who has logged in. */
+  readonly receivedAuth: boolean;
   readonly message: MessageId;
   /** The recipient if there is exactly one, else null: who else gets the message is nobody's business. */
   readonly rcpt: Mailbox | null;
@@ -24,9 +26,14 @@ export function receivedField(trace: Trace): string {
   const from = trace.maskSource ? "" : `from ${origin.helo} (${origin.hostname} ${bracketed(origin.address)})`;
   const protocol = `${trace.esmtp ? "E" : ""}SMTP${ciphers === null ? "" : "S"}${origin.authenticated ? "A" : ""}`;
   const tls = ciphers === null ? "" : ` (${ciphers}:${trace.verified ? "YES" : "NO"})`;
+  const auth = trace.receivedAuth && ciphers !== null ? authClause(origin.username) : "";
   const recipient = rcpt === null ? "" : `\n\tfor <${formatMailbox(rcpt)}>`;
-  return `Received: ${from}\n\tby ${origin.smtpname} (${PRODUCT}) with ${protocol} id ${trace.message}${tls}${recipient};\n` +
+  return `Received: ${from}\n\tby ${origin.smtpname} (${PRODUCT}) with ${protocol} id ${trace.message}${tls}${auth}${recipient};\n` +
     `\t${trace.date}\n`;
+}
+
+function authClause(user: string): string {
+  return user === "" ? " auth=no" : ` auth=yes user=${user.replace(/[^!-~]/g, "?")}`;
 }
 
 /** An address as it stands in replies and in Received: `[192.0.2.1]`, `[2001:db8::1]`, `[local]`. */

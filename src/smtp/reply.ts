@@ -25,6 +25,8 @@ export const REPLY = {
   notSupported: "503 5.5.1 Invalid command: Command not supported",
   secureAlready: "503 5.5.1 Invalid command: Channel already secured",
   needTls: "530 5.5.1 Invalid command: Must issue a STARTTLS command first",
+  needAuth: "530 5.5.1 Invalid command: Must issue an AUTH command first",
+  authAlready: "503 5.5.1 Invalid command: Already authenticated",
   aheadOfTls: "500 5.5.1 Invalid command: Input sent ahead of the TLS handshake",
 
   // Syntax
@@ -33,6 +35,10 @@ export const REPLY = {
   expn: "502 5.5.1 Invalid command: Command not implemented",
   noArguments: "500 5.5.4 Invalid command arguments: command does not accept arguments.",
   noParameters: "501 5.5.4 Invalid command arguments: No parameters allowed",
+  noMechanism: "501 5.5.4 Invalid command arguments: No parameters given to AUTH",
+  unknownMechanism: "504 5.7.4 Security features not supported: AUTH method not supported",
+  badResponse: "501 5.5.2 Syntax error: Authentication response not valid",
+  authCancelled: "501 5.5.2 Syntax error: Authentication cancelled",
   heloDomain: "501 5.5.1 Invalid command: HELO requires domain name",
   ehloDomain: "501 5.5.1 Invalid command: EHLO requires domain name",
   badDomain: "501 5.5.4 Invalid command arguments: Invalid domain name",
@@ -44,6 +50,12 @@ export const REPLY = {
   mixedNever: "553 5.5.4 NOTIFY option NEVER cannot be combined with other options",
   badNotify: "501 5.5.4 Invalid command arguments: Bad NOTIFY value",
   badOrcpt: "553 5.5.4 ORCPT address syntax error",
+
+  // AUTH
+  authOk: "235 2.0.0 Authentication succeeded",
+  authFailed: "535 5.7.8 Authentication failed",
+  authTemporary: "454 4.7.0 Temporary authentication failure",
+  authBlocked: "454 4.7.0 Too many failed authentications from your address, try again later",
 
   // Limits
   tooManyMails: "452 4.5.3 Too many recipients: Too many messages sent",
@@ -67,6 +79,7 @@ export const REPLY = {
 
   // 421 always closes
   temporary: "421 4.3.0 Temporary Error",
+  authTooMany: "421 4.7.0 Too many failed authentications",
   stopping: "421 4.3.2 Service shutting down, try again later",
   idle: "421 4.4.2 Timeout, closing the connection",
 } as const;

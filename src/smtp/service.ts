@@ -2,6 +2,7 @@
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
+  type AuthResult,
   type Channel,
   type FromLookup,
   type Listener,
@@ -16,6 +17,7 @@ import { parseProtocols, ServerTls } from "../tls/mod.ts";
 import { Connection, type Office, type Wire } from "./connection.ts";
 import { Directory } from "./directory.ts";
 import type { Manner } from "./incoming.ts";
+import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
 import type { Facts } from "./state.ts";
@@ -34,6 +36,8 @@ export interface ServiceOptions {
   readonly lookup: Channel<ToLookup, FromLookup>;
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
   readonly report: Report;
+  /** From 0 to 1. */
+  readonly random?: () => number;
   /** Which traces are wanted; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: Clock;
@@ -44,6 +48,8 @@ export interface ServiceOptions {
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
 const STOP_MS = 3000;
 const STOP_LOOK_MS = 50;
+/** A failed login is told after up to this time, in milliseconds. */
+const FAILURE_DELAY_MS = 1000;
 /** RFC 6409: messages are submitted to this port. */
 const SUBMISSION_PORT = 587;
 
@@ -59,6 +65,7 @@ export class SmtpService {
   readonly #desks: readonly Desk[];
   readonly #intake: Intake;
   readonly #directory: Directory;
+  readonly #guard: Guard;
   readonly #office: Office;
   readonly #connections = new Set<Connection>();
   readonly #busy = new Set<Connection>();
@@ -72,6 +79,7 @@ export class SmtpService {
     this.#desks = settings.listeners.map((listener) => desk(settings, listener, clock));
     this.#intake = new Intake(options.queue);
     this.#directory = new Directory(options.lookup, () => clock.now());
+    this.#guard = new Guard(() => clock.now());
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#office = {
@@ -87,6 +95,7 @@ export class SmtpService {
       newToken: newSessionId,
       expand: (connection, slot, question) =>
         this.#directory.expand(question, (result) => connection.expanded(slot, result)),
+      authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
       later: (connection) => this.#later(connection),
     };
   }
@@ -168,6 +177,22 @@ export class SmtpService {
     });
   }
 
+  /** Failures are told late, which slows down those who guess and tells them nothing by its time. */
+  #authenticate(connection: Connection, user: string, password: string): void {
+    const { facts } = connection;
+    const table = facts.auth!.table;
+    if (!facts.loopback && this.#guard.blocked(facts.address)) return connection.authenticated(user, "blocked");
+    this.#directory.authenticate({ table, user, password }, (result: AuthResult) => {
+      if (result !== "permfail") return connection.authenticated(user, result);
+      if (!facts.loopback) this.#guard.failed(facts.address);
+      const { clock, random = Math.random } = this.#options;
+      const cancel = clock.every(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), () => {
+        cancel();
+        connection.authenticated(user, result);
+      });
+    });
+  }
+
   #remove(connection: Connection): void {
     if (!this.#connections.delete(connection)) return;
     this.#busy.delete(connection);
@@ -211,6 +236,7 @@ function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
     listener,
     manner: {
       maskSource: listener.maskSource,
+      receivedAuth: listener.receivedAuth,
       domain: new TextEncoder().encode(listener.hostname),
       submission: listener.local || listener.port === SUBMISSION_PORT,
     },
@@ -246,6 +272,8 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     socket: listener.socket,
     tls: listener.tls,
     dsn: !listener.noDsn,
+    auth: listener.auth,
+    loopback: listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
     maxMails: settings.maxMails,
     maxRcpt: settings.maxRcpt,

@@ -6,6 +6,7 @@
 import type { MessageId } from "../envelope/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
 import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./answers.ts";
+import { authenticated, authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { commandStep } from "./commands.ts";
 import type { Fault } from "./data.ts";
@@ -17,6 +18,7 @@ export const MAX_IN_FLIGHT = 32;
 
 /** False when the command must wait for answers to earlier ones: replies keep the order of commands (RFC 2920 §3.2). */
 export function takes(facts: Facts, session: Session, command: Command): boolean {
+  if (session.phase === "auth") return true;
   if (session.phase !== "command") return false;
   const transaction = session.transaction;
   if (transaction === null || transaction.pending.length === 0) return true;
@@ -30,7 +32,10 @@ export function step(facts: Facts, session: Session, input: Input): Step {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns) });
     case "command":
+      if (session.phase === "auth") return whenStopping(facts, authLine(facts, session, input.command.line));
       return whenStopping(facts, commandStep(facts, session, input.command, input.more));
+    case "authenticated":
+      return whenStopping(facts, authenticated(facts, session, input.user, input.result));
     case "expanded":
       return whenStopping(facts, expanded(facts, session, input.slot, input.result));
     case "received":
@@ -88,7 +93,7 @@ function secured(facts: Facts, session: Session, ciphers: string): Step {
   const effects: Effect[] = [{ do: "report", event: { type: "smtp-tls", session: facts.session, ciphers } }];
   if (facts.tls === "smtps") effects.push(banner(facts));
   return whenStopping(facts, {
-    session: { ...session, phase: "command", ciphers, origin: null, esmtp: false, transaction: null },
+    session: { ...session, phase: "command", ciphers, origin: null, esmtp: false, transaction: null, username: "" },
     effects,
   });
 }
@@ -152,7 +157,7 @@ function refused(facts: Facts, session: Session, code: number, text: string): St
 
 /** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
 function idle(facts: Facts, session: Session): Step {
-  const ours = session.phase === "queue" || session.phase === "greeting" ||
+  const ours = session.phase === "queue" || session.phase === "greeting" || session.phase === "verify" ||
     (session.transaction?.pending.length ?? 0) > 0;
   return closeWith(facts, session, ours ? REPLY.temporary : REPLY.idle, "timeout");
 }

@@ -2,7 +2,7 @@
 
 import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
 import type { SmtpEvent } from "../events/mod.ts";
-import type { Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { Fault } from "./data.ts";
 
@@ -19,6 +19,10 @@ export interface Facts {
   readonly socket: boolean;
   readonly tls: "none" | "tls" | "tls-require" | "smtps";
   readonly dsn: boolean;
+  /** Null: the listener does not offer AUTH. */
+  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  /** The listener can be reached from this machine only. */
+  readonly loopback: boolean;
   readonly maxMessageBytes: number;
   readonly maxMails: number;
   readonly maxRcpt: number;
@@ -51,9 +55,22 @@ export interface Transaction {
   readonly pending: readonly Pending[];
 }
 
+/** Where a mechanism of AUTH stands: what the client is to say next, or has said last. */
+export type AuthDialog =
+  | { readonly step: "plain" }
+  | { readonly step: "user" }
+  | { readonly step: "password"; readonly user: string };
+
 export interface Session {
-  /** `greeting`: no banner yet; `data`: after 354; `queue`: waits for `committed`; `handshake`: TLS begins; `closed`: said all. */
-  readonly phase: "greeting" | "command" | "data" | "queue" | "handshake" | "closed";
+  /**
+   * `greeting`: no banner yet; `data`: after 354; `queue`: waits for `committed`; `auth`: after 334; `verify`: waits for lookup; `handshake`:
+   * TLS begins; `closed`: said all.
+   */
+  readonly phase: "greeting" | "command" | "data" | "queue" | "auth" | "verify" | "handshake" | "closed";
+  readonly dialog: AuthDialog | null;
+  /** Who has logged in; "" for nobody. */
+  readonly username: string;
+  readonly authFailures: number;
   /** Set by HELO and EHLO. */
   readonly origin: Origin | null;
   readonly esmtp: boolean;
@@ -76,6 +93,8 @@ export type Input =
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
   /** Lookup's answer to the RCPT with this slot. */
   | { readonly on: "expanded"; readonly slot: number; readonly result: Expansion }
+  /** Whether `user` is who the client says. `blocked`: it has failed too often to be asked. */
+  | { readonly on: "authenticated"; readonly user: string; readonly result: AuthResult | "blocked" }
   | { readonly on: "received"; readonly fault: Fault | null }
   | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
   | { readonly on: "refused"; readonly code: number; readonly text: string }
@@ -93,6 +112,8 @@ export type Effect =
   | { readonly do: "reply"; readonly text: string }
   | { readonly do: "report"; readonly event: SmtpEvent }
   | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
+  /** Ask lookup; the password is not to be kept or shown. */
+  | { readonly do: "authenticate"; readonly user: string; readonly password: string }
   /** 354 was said: what comes now is the message. */
   | { readonly do: "receive" }
   /** The message is whole: give it to the queue. */
@@ -111,6 +132,9 @@ export interface Step {
 export function newSession(): Session {
   return {
     phase: "greeting",
+    dialog: null,
+    username: "",
+    authFailures: 0,
     origin: null,
     esmtp: false,
     rdns: "<unknown>",

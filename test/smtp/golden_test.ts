@@ -53,6 +53,8 @@ function eventText(event: Event): string | null {
       return `${event.type} ${event.address} ${event.host}`;
     case "smtp-failed-command":
       return `${event.type} "${event.command}" ${event.reply}`;
+    case "smtp-authentication":
+      return `${event.type} ${event.user} ${event.result}`;
     case "smtp-bad-input":
       return `${event.type} ${event.reply}`;
     case "smtp-disconnected":

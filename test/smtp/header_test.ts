@@ -161,6 +161,7 @@ const trace: Trace = {
   ciphers: null,
   verified: false,
   maskSource: false,
+  receivedAuth: false,
   message: "0a1b2c3d",
   rcpt: { local: "a", domain: "example.org" },
   date: "DATE",

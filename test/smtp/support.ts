@@ -2,6 +2,7 @@
 
 import type { Event } from "../../src/events/mod.ts";
 import type {
+  AuthResult,
   Channel,
   Expansion,
   FromLookup,
@@ -60,6 +61,8 @@ export function listener(changes: Partial<Listener> = {}): Listener {
     protocols: null,
     maskSource: false,
     noDsn: false,
+    auth: null,
+    receivedAuth: false,
     ...changes,
   };
 }
@@ -180,6 +183,12 @@ export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansi
   }
 }
 
+/** Only carol's password is right; "later" stands for a table that does not answer. */
+function byPassword({ user, password }: Extract<ToLookup, { type: "authenticate" }>): AuthResult {
+  if (password === "later") return "tempfail";
+  return user === "carol" && password === "sesame" ? "ok" : "permfail";
+}
+
 export class World {
   now = EPOCH;
   readonly events: Event[] = [];
@@ -208,6 +217,8 @@ export class World {
       } else if (message.type === "expand") {
         const result = expand(message);
         if (result !== null) channel.onmessage({ type: "expanded", call: message.call, result });
+      } else if (message.type === "authenticate" && message.password !== "silent") {
+        channel.onmessage({ type: "authenticated", call: message.call, result: byPassword(message) });
       }
     });
     this.queue = new FakeChannel((message, channel) => this.#stored(message, channel, options));
@@ -216,6 +227,7 @@ export class World {
       lookup: this.lookup,
       queue: this.queue,
       report: (event) => this.events.push(event),
+      random: () => 0.5,
       clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run) },
       ended: () => this.ended++,
     });
