@@ -9,6 +9,9 @@ import type { ListenSpec, SourceLine } from "./types.ts";
 import { isPort, servicePort, shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
+/** What can be reached from this machine only. */
+const LOOPBACK: ReadonlySet<string> = new Set(["lo", "lo0", "localhost", "127.0.0.1", "::1"]);
+
 type Spec = { -readonly [Key in keyof ListenSpec]: ListenSpec[Key] };
 
 /** After `listen`. */
@@ -87,6 +90,13 @@ function interfaceOptions(context: Context, spec: Spec): Options {
       spec.verify = word !== "tls" && cursor.acceptKeyword("verify");
     },
   };
+  const auth = {
+    group: "auth",
+    parse: (_at: SourceLine, word: string) => {
+      const table = atTable(cursor) ? parseTable(cursor, context.draft, { option: word, kinds: ["map"] }) : null;
+      spec.auth = { required: word === "auth", table };
+    },
+  };
   return {
     "inet4": family(4),
     "inet6": family(6),
@@ -98,6 +108,9 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "hostname": text("hostname", "a host name"),
     "pki": { repeats: true, parse: () => addPki(context, spec) },
     "ca": { parse: () => void (spec.ca = knownCa(context)) },
+    "auth": auth,
+    "auth-optional": auth,
+    "received-auth": { parse: () => void (spec.receivedAuth = true) },
     ...unsupportedOptions(context),
   };
 }
@@ -105,13 +118,6 @@ function interfaceOptions(context: Context, spec: Spec): Options {
 /** Options that are read as the grammar says and then refused. */
 function unsupportedOptions({ cursor, draft }: Context): Options {
   const flag = { parse: (at: SourceLine, word: string) => cursor.unsupported(at, `listen option "${word}"`) };
-  const auth = {
-    group: "auth",
-    parse: (at: SourceLine, word: string) => {
-      if (atTable(cursor)) parseTable(cursor, draft, { option: word });
-      cursor.unsupported(at, `listen option "${word}"`);
-    },
-  };
   const mapping = {
     parse: (at: SourceLine, word: string) => {
       parseTable(cursor, draft, { option: word, kinds: ["map"] });
@@ -128,11 +134,8 @@ function unsupportedOptions({ cursor, draft }: Context): Options {
   return {
     // The runtime's TLS library takes no list: its own holds safe ciphers only.
     "ciphers": ciphers,
-    "auth": auth,
-    "auth-optional": auth,
     "hostnames": mapping,
     "senders": mapping,
-    "received-auth": flag,
     "proxy-v2": flag,
   };
 }
@@ -194,6 +197,13 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
   }
   if (spec.tls === "none" && spec.pki.length > 0) {
     cursor.fail(spec.at, `"pki" needs one of "tls", "tls-require" and "smtps"`);
+  }
+  if (spec.auth !== null && spec.tls === "none" && !LOOPBACK.has(spec.on)) {
+    const word = spec.auth.required ? "auth" : "auth-optional";
+    cursor.fail(
+      spec.at,
+      `"${word}" needs one of "tls", "tls-require" and "smtps": passwords are not asked for in clear`,
+    );
   }
   if (spec.ca !== null && !spec.verify) {
     const { file, line } = spec.at;

@@ -39,14 +39,9 @@ const rows: readonly Row[] = [
   { text: "srs key a", things: ['"srs"'] },
   { text: "srs key backup a", things: ['"srs"'] },
   { text: "srs ttl 2d", things: ['"srs"'] },
-  { text: "listen on lo auth", things: ['listen option "auth"'] },
-  { text: `listen on lo auth-optional ${MAP} port 26`, things: ['listen option "auth-optional"'] },
   { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
   { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
-  {
-    text: "listen on lo received-auth proxy-v2",
-    things: ['listen option "received-auth"', 'listen option "proxy-v2"'],
-  },
+  { text: "listen on lo proxy-v2", things: ['listen option "proxy-v2"'] },
 ];
 
 for (const row of rows) {

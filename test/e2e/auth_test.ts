@@ -1,0 +1,109 @@
+/** Logins from outside: Python's smtplib and swaks against the daemon, what they may do then, and what the log says. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { DOMAIN, freePort, OWNER, run, withDaemon } from "./harness.ts";
+
+const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
+const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";
+const certificate = (file: string) => fileURLToPath(new URL(`../smtp/certificates/${file}`, import.meta.url));
+
+const CLIENT = `
+import base64, smtplib, ssl, sys
+host, port = "127.0.0.1", int(sys.argv[1])
+context = ssl._create_unverified_context()
+def connect():
+    client = smtplib.SMTP(host, port, timeout=30)
+    client.starttls(context=context)
+    client.ehlo("a.example")
+    return client
+def attempt(user, password, method):
+    client = connect()
+    try:
+        client.user, client.password = user, password
+        code, text = client.auth(method, getattr(client, "auth_" + method.lower()))
+        print(method, user, code)
+    except smtplib.SMTPAuthenticationError as error:
+        print(method, user, error.smtp_code)
+    client.quit()
+for method in ["PLAIN", "LOGIN"]:
+    attempt("Carol", "sesame", method)
+    attempt("yves", "sesame", method)
+    attempt("carol", "open", method)
+    attempt("nobody", "sesame", method)
+client = connect()
+print(*client.docmd("AUTH", "LOGIN"))
+print(*client.docmd("*"))
+try:
+    client.sendmail("a@example.net", ["b@${DOMAIN}"], "Subject: no\\r\\n\\r\\n")
+except smtplib.SMTPSenderRefused as error:
+    print(error.smtp_code)
+client.login("carol", "sesame")
+client.sendmail("a@example.net", ["b@${DOMAIN}"], "Subject: yes\\r\\n\\r\\n")
+client.quit()
+`;
+
+Deno.test("smtplib and swaks log in, and only who has may send", async () => {
+  const submission = freePort();
+  const folder = await Deno.makeTempDir();
+  // A key that others may read is refused.
+  const key = `${folder}/mx.key`;
+  await Deno.writeTextFile(key, Deno.readTextFileSync(certificate("mx.key")), { mode: 0o600 });
+  const config = ({ port, mail }: { port: number; mail: string }) => `
+pki "mx.example.org" cert "${certificate("mx.pem")}" key "${key}"
+table logins { carol = "${HASH}", yves = "yves:${YESCRYPT}" }
+listen on 127.0.0.1 port ${port} auth-optional <logins>
+listen on 127.0.0.1 port ${submission} tls-require pki "mx.example.org" auth <logins> received-auth
+action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
+match from any auth { carol } for domain "${DOMAIN}" action "inbox"
+match from any for any reject
+`;
+  try {
+    await withDaemon({ config, args: ["-v", "-T", "all"] }, async (daemon) => {
+      const python = await run("python3", ["-c", CLIENT, String(submission)]);
+      assert.deepEqual(python.stdout.trim().split("\n"), [
+        ...["PLAIN", "LOGIN"].flatMap((method) => [
+          `${method} Carol 235`,
+          `${method} yves 235`,
+          `${method} carol 535`,
+          `${method} nobody 535`,
+        ]),
+        "334 b'VXNlcm5hbWU6'",
+        "501 b'5.5.2 Syntax error: Authentication cancelled'",
+        "530",
+      ], python.stderr);
+      const text = await daemon.mailbox("b").text();
+      assert.match(text, /with ESMTPSA id [0-9a-f]{8} \(TLS[^)]*\) auth=yes user=carol\n/);
+
+      const swaks = (...more: string[]) =>
+        run("swaks", ["--server", "127.0.0.1", "--port", String(daemon.port), "-f", "a@example.net", ...more]);
+      const login = ["--auth", "PLAIN", "--auth-user", "carol", "--auth-password"];
+      assert.equal((await swaks("-t", `c@${DOMAIN}`)).code, 24, "no recipient is taken without a login");
+      assert.equal((await swaks("-t", `c@${DOMAIN}`, ...login, "open")).code, 28, "a wrong password");
+      const sent = await swaks("-t", `c@${DOMAIN}`, ...login, "sesame");
+      assert.equal(sent.code, 0, sent.stdout);
+      await daemon.mailbox("c").arrived(1);
+
+      const log = daemon.log.join("\n");
+      assert.match(log, /smtp authentication user=carol result=ok$/m);
+      assert.match(log, /smtp authentication user=nobody result=permfail$/m);
+      const secrets = ["sesame", btoa("sesame"), btoa("\0carol\0sesame"), "$6$", "$y$"];
+      for (const secret of secrets) assert.ok(!log.includes(secret), `${secret} is in the log`);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("AUTH in clear where others can listen is refused by the check", async () => {
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, `listen on "0.0.0.0" auth { a = b }\nmatch for any reject\n`);
+  try {
+    const smtpd = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
+    const { code, stderr } = await run(smtpd, ["-n", "-f", file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /:1: "auth" needs one of "tls", "tls-require" and "smtps"/);
+  } finally {
+    await Deno.remove(file);
+  }
+});
