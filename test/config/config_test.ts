@@ -241,6 +241,7 @@ const listener = {
   ...{ ca: null, ciphers: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
   ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, senders: null },
 };
+const OPTIONAL = { required: false, table: null };
 const services = { "/etc/services": "# comment\ntcpmux 1/tcp\nmyport 4025/udp\nmyport\t4026/tcp mine # mine too\n" };
 
 const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
@@ -260,6 +261,11 @@ const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     text: "listen on lo hostname b protocols d",
     want: { ...listener, hostname: "b", protocols: "d" },
   },
+  {
+    text: "listen on lo auth received-auth",
+    want: { ...listener, auth: { required: true, table: null }, receivedAuth: true },
+  },
+  { text: "listen on ::1 auth-optional port 26", want: { ...listener, on: "::1", port: 26, auth: OPTIONAL } },
   { text: "listen on socket", want: { ...listener, on: "socket", socket: true, port: 0 } },
   {
     text: "listen on socket tag t mask-src no-dsn",
@@ -277,6 +283,10 @@ const secure: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "tls pki a", want: { tls: "tls", pki: ["a"] } },
   { text: "tls-require pki A pki b", want: { tls: "tls-require", pki: ["a", "b"] } },
   { text: "tls-require verify pki a ca d", want: { tls: "tls-require", verify: true, pki: ["a"], ca: "d" } },
+  {
+    text: "tls pki a auth { b = c }",
+    want: { tls: "tls", pki: ["a"], auth: { required: true, table: "<dynamic:0>" } },
+  },
   { text: 'smtps pki "*"', want: { tls: "smtps", port: 465, pki: ["*"] } },
   { text: "smtps verify port 466 pki a", want: { tls: "smtps", verify: true, port: 466, pki: ["a"] } },
 ];

@@ -499,6 +499,25 @@ const rows: readonly Row[] = [
     want: [`c:1: syntax error: unknown listen option "${option.split(" ")[0]}"`],
   })),
   {
+    name: "passwords in clear where others can listen",
+    text: 'listen on "0.0.0.0" auth-optional { a = b }',
+    want: [
+      'c:1: "auth-optional" needs one of "tls", "tls-require" and "smtps": passwords are not asked for in clear',
+    ],
+  },
+  {
+    name: "logins without passwords",
+    text: "listen on lo auth { a, b }",
+    want: [
+      'c:1: this table may not be used for "auth" lookups: it holds keys only, pairs of key and value are needed',
+    ],
+  },
+  {
+    name: "auth and auth-optional",
+    text: "listen on lo auth auth-optional",
+    want: ['c:1: "auth-optional" and "auth" are mutually exclusive'],
+  },
+  {
     name: "the admin page on a name",
     text: "admin listen on localhost port 80",
     want: ["c:1: invalid address: localhost"],

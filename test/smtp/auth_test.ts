@@ -1,0 +1,84 @@
+/** Logins beyond one dialogue: addresses that fail too often, lookup that is replaced, clients that do not wait, what is kept of a secret. */
+
+import assert from "node:assert/strict";
+import { Guard } from "../../src/smtp/guard.ts";
+import { type Client, World, type WorldOptions } from "./support.ts";
+
+const SMTPS: WorldOptions = { listener: { tls: "smtps", auth: { required: true, table: "logins" } } };
+const plain = (user: string, password: string) => `AUTH PLAIN ${btoa(`\0${user}\0${password}`)}\r\n`;
+
+async function secured(world: World): Promise<Client> {
+  const client = await world.connect();
+  client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
+  await client.say("EHLO a.example\r\n");
+  return client;
+}
+
+Deno.test("Guard counts failures by address, and IPv6 networks as one", () => {
+  let now = 0;
+  const guard = new Guard(() => now);
+  for (let count = 0; count < 20; count++) {
+    assert.equal(guard.blocked("192.0.2.7"), false, `after ${count}`);
+    guard.failed("192.0.2.7");
+    guard.failed(`[2001:db8:0:1::${count}]`);
+  }
+  const blocked = ["192.0.2.7", "[2001:db8:0:1:ffff::]", "[2001:db8::1:0:0:0:9]"];
+  for (const address of blocked) assert.equal(guard.blocked(address), true, address);
+  for (const address of ["192.0.2.8", "[2001:db8:0:2::1]", "[::1]"]) {
+    assert.equal(guard.blocked(address), false, address);
+  }
+  now = 600_000;
+  for (const address of blocked) assert.equal(guard.blocked(address), false, `${address} ten minutes later`);
+});
+
+Deno.test("an address that failed too often is told to come later, and lookup is not asked; others may log in", async () => {
+  const world = new World(SMTPS);
+  const asked = () => world.lookup.sent.filter(({ type }) => type === "authenticate").length;
+  for (let session = 0; session < 10; session++) {
+    const client = await secured(world);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await client.say(plain("carol", "wrong"));
+      await world.pass(1000);
+      assert.match(client.wire.take(), /^535 /);
+    }
+    client.leave();
+  }
+  assert.equal(asked(), 20);
+  const client = await secured(world);
+  assert.match(await client.say(plain("carol", "sesame")), /^454 4\.7\.0 Too many failed authentications/);
+  assert.equal(asked(), 20);
+  await world.pass(600_000);
+  const later = await secured(world);
+  assert.match(await later.say(plain("carol", "sesame")), /^235 /);
+});
+
+Deno.test("a client that waits for a login when lookup is replaced is told so", async () => {
+  const world = new World(SMTPS);
+  const client = await secured(world);
+  assert.equal(await client.say(plain("carol", "silent")), "");
+  world.lookup.onreset();
+  assert.match(await client.say(""), /^421 4\.3\.0 /);
+  assert.ok(client.wire.closed);
+});
+
+Deno.test("what is pipelined behind AUTH is done after it, in order", async () => {
+  const world = new World(SMTPS);
+  const client = await secured(world);
+  const said = await client.say(`AUTH LOGIN\r\n${btoa("carol")}\r\n${btoa("sesame")}\r\nMAIL FROM:<a@example.net>\r\n`);
+  const codes = said.trimEnd().split("\r\n").map((line) => line.slice(0, 3));
+  assert.deepEqual(codes, ["334", "334", "235", "250"]);
+});
+
+Deno.test("a password is in no event and not in the session", async () => {
+  const world = new World(SMTPS);
+  const client = await secured(world);
+  for (const dialogue of [plain("carol", "wrong"), `AUTH LOGIN ${btoa("carol")}\r\n${btoa("wrong")}\r\n`]) {
+    await client.say(dialogue);
+    assert.ok(!JSON.stringify(client.connection.session).includes("wrong"));
+    await world.pass(1000);
+  }
+  await client.say(`AUTH PLAIN\r\nx${btoa("wrong")}\r\n`);
+  const heard = JSON.stringify(world.events);
+  assert.match(heard, /"smtp-authentication"/);
+  for (const secret of ["wrong", btoa("wrong"), btoa("\0carol\0wrong")]) assert.ok(!heard.includes(secret), secret);
+});
