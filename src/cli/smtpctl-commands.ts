@@ -13,8 +13,8 @@ export type Asked =
     /** What was done to the envelopes that the answer counts. */
     readonly done?: string;
   }
-  /** A command of OpenSMTPD that is not built yet. */
-  | { readonly refused: string };
+  /** Print the hash of this password; null: of each line of standard input. */
+  | { readonly encrypt: string | null };
 
 const show = (request: ControlRequest): Asked => ({ request, shows: true });
 const act = (request: ControlRequest): Asked => ({ request, shows: false });
@@ -43,8 +43,8 @@ function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {
 const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
 export const COMMANDS: readonly Command<Asked>[] = [
-  { pattern: "encrypt", make: () => ({ refused: "encrypt is not supported yet" }) },
-  { pattern: "encrypt <str>", make: () => ({ refused: "encrypt is not supported yet" }) },
+  { pattern: "encrypt", make: () => ({ encrypt: null }) },
+  { pattern: "encrypt <str>", make: (password) => ({ encrypt: password! }) },
   { pattern: "log brief", make: () => act({ do: "log", verbose: false }) },
   { pattern: "log verbose", make: () => act({ do: "log", verbose: true }) },
   { pattern: "monitor", make: () => show({ do: "monitor" }) },

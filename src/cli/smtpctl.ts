@@ -3,6 +3,7 @@
 import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
 import { TRACES } from "../events/mod.ts";
+import { encryptMain } from "./encrypt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
@@ -39,7 +40,7 @@ export async function smtpctlMain(
 }
 
 async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
-  if ("refused" in asked) return complain(terminal, asked.refused);
+  if ("encrypt" in asked) return await encryptMain(asked.encrypt, terminal);
   const { request } = asked;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
     return complain(terminal, `invalid trace keyword: ${request.what}`);
@@ -54,7 +55,7 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
 }
 
 async function print(
-  asked: Exclude<Asked, { refused: string }>,
+  asked: Exclude<Asked, { encrypt: string | null }>,
   answers: AsyncIterable<ControlAnswer>,
   terminal: Terminal,
 ): Promise<number> {
@@ -82,7 +83,7 @@ async function print(
 
 /** The last words: what was done, or why not. */
 function conclude(
-  asked: Exclude<Asked, { refused: string }>,
+  asked: Exclude<Asked, { encrypt: string | null }>,
   answer: Extract<ControlAnswer, { ok: boolean }>,
   terminal: Terminal,
 ): number {

@@ -7,6 +7,7 @@ import { MonitorPrinter } from "../../src/cli/monitor.ts";
 import { resolveCommand } from "../../src/cli/words.ts";
 import type { ControlAnswer } from "../../src/control/mod.ts";
 import type { MonitorSample } from "../../src/events/mod.ts";
+import { verify } from "../../src/login/mod.ts";
 import { environment, FakeTerminal, withFolder, withServer } from "./fakes.ts";
 
 const evpid = "7b23f1c8a1b2c3d4", msgid = "7b23f1c8";
@@ -214,16 +215,32 @@ Deno.test("smtpctl without a daemon says so and exits 1", async () => {
   });
 });
 
-Deno.test("smtpctl refuses what needs no daemon: unknown traces, encrypt, no command at all", async () => {
+Deno.test("smtpctl refuses what needs no daemon: unknown traces, no command at all", async () => {
   const rows: [string[], RegExp][] = [
     [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense\n$/],
-    [["encrypt", "secret"], /^smtpctl: encrypt is not supported yet\n$/],
     [[], /^usage: smtpctl command/],
   ];
   for (const [args, stderr] of rows) {
     const terminal = new FakeTerminal();
     equal(await smtpctlMain(args, environment({ SMTPD_SOCKET: "/nonexistent/c.sock" }), terminal), 1);
     match(terminal.stderr, stderr);
+  }
+});
+
+Deno.test("smtpctl encrypt prints a hash that the daemon verifies, each with a salt of its own", async () => {
+  for (
+    const [args, input, passwords] of [
+      [["encrypt", "se same"], "", ["se same"]],
+      [["encrypt"], "one\ntwo\ntwo\n", ["one", "two", "two"]],
+    ] as [string[], string, string[]][]
+  ) {
+    const terminal = new FakeTerminal(input);
+    equal(await smtpctlMain(args, environment({ SMTPD_SOCKET: "/nonexistent/c.sock" }), terminal), 0);
+    const hashes = terminal.stdout.trimEnd().split("\n");
+    equal(hashes.length, passwords.length);
+    equal(new Set(hashes).size, hashes.length);
+    for (const [index, hash] of hashes.entries()) equal(await verify(passwords[index]!, hash), "match");
+    for (const hash of hashes) equal(await verify("another", hash), "mismatch");
   }
 });
 
