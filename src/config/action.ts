@@ -218,6 +218,12 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
         action.auth = parseTable(cursor, draft, { option: word, kinds: ["map"] });
       },
     },
+    "srs": {
+      parse: (at) => {
+        if (draft.srs.key === null) return cursor.fail(at, `"srs" needs "srs key" before it`);
+        action.srs = true;
+      },
+    },
     "backup": {
       parse: (at) => {
         if (action.host !== null || action.domain !== null) {
@@ -236,11 +242,5 @@ function unsupportedRelayOptions({ cursor, draft }: Context): Options {
     // The runtime's TLS library takes no list: its own holds safe ciphers only.
     "ciphers": { parse: (at, word) => void (cursor.expectString("a list of ciphers"), refuse(at, word)) },
     "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
-    "srs": {
-      parse: (at, word) => {
-        if (!draft.srsKey) return cursor.fail(at, `"srs" needs "srs key" before it`);
-        refuse(at, word);
-      },
-    },
   };
 }

@@ -170,17 +170,20 @@ export function parseSmtp(context: Context): void {
 }
 
 /** After `srs`. */
-export function parseSrs({ cursor, draft }: Context, at: SourceLine): void {
+export function parseSrs({ cursor, draft }: Context): void {
   if (cursor.acceptKeyword("key")) {
-    const backup = cursor.acceptKeyword("backup");
-    if (cursor.expectString("a key") === null) return;
-    if (!backup) draft.srsKey = true;
+    const which = cursor.acceptKeyword("backup") ? "backupKey" : "key";
+    const { at } = cursor.peek();
+    const key = cursor.expectString("a key");
+    if (key === "") cursor.fail(at, "the srs key is empty");
+    draft.srs[which] = key;
   } else if (cursor.acceptKeyword("ttl")) {
     const ttlAt = cursor.peek().at;
     const seconds = expectDelay({ cursor }, "ttl");
-    if (seconds !== null && seconds < 86_400) cursor.fail(ttlAt, "srs ttl must be at least 1d");
+    if (seconds === null) return;
+    if (seconds < 86_400) cursor.fail(ttlAt, "srs ttl must be at least 1d");
+    draft.srs.ttlDays = Math.floor(seconds / 86_400);
   } else {
-    return cursor.unknownWord("srs directive", ["key", "ttl"]);
+    cursor.unknownWord("srs directive", ["key", "ttl"]);
   }
-  cursor.unsupported(at, `"srs"`);
 }

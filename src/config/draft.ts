@@ -43,7 +43,7 @@ export interface Draft {
   /** Commands by name. */
   readonly wrappers: Map<string, string>;
   readonly filters: Map<string, FilterDraft>;
-  srsKey: boolean;
+  readonly srs: { key: string | null; backupKey: string | null; ttlDays: number };
   readonly smtp: Mutable<Config["smtp"]>;
   readonly queue: Mutable<Config["queue"]>;
   readonly bounce: { warnIntervalsSeconds: readonly number[] };
@@ -56,6 +56,9 @@ export interface Draft {
   /** Counts the tables that have no name of their own. */
   anonymousTables: number;
 }
+
+/** Bounces come within days. */
+const SRS_TTL_DAYS = 4;
 
 /** A draft of an empty file: the defaults and the built-in tables. */
 export function emptyDraft(): Draft {
@@ -76,7 +79,7 @@ export function emptyDraft(): Draft {
     processes: new Set(),
     wrappers: new Map(),
     filters: new Map(),
-    srsKey: false,
+    srs: { key: null, backupKey: null, ttlDays: SRS_TTL_DAYS },
     smtp: { ...DEFAULTS.smtp },
     queue: { ...DEFAULTS.queue },
     bounce: { ...DEFAULTS.bounce },
@@ -114,6 +117,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     ca: Object.fromEntries(draft.ca),
     smtp: draft.smtp,
     queue: draft.queue,
+    srs: draft.srs.key === null ? null : { ...draft.srs, key: draft.srs.key },
     bounce: draft.bounce,
     mda: draft.mda,
     mta: { ...draft.mta, domainLimits: Object.fromEntries(draft.domainLimits) },

@@ -1,5 +1,7 @@
 /** What a checked smtpd.conf says, as plain data that can be posted to an isolate. See smtpd.conf(5). */
 
+import type { SrsKeys } from "../envelope/mod.ts";
+
 /** Where a thing was written; `file` as given on the command line or in `include`. */
 export interface SourceLine {
   readonly file: string;
@@ -185,6 +187,8 @@ export interface Config {
     readonly subAddressDelimiter: string;
   };
   readonly queue: { readonly ttlSeconds: number };
+  /** null without `srs key`. */
+  readonly srs: SrsKeys | null;
   readonly bounce: { readonly warnIntervalsSeconds: readonly number[] };
   readonly mda: { readonly maxSession: number; readonly maxSessionPerUser: number; readonly taskHiwat: number };
   readonly mta: {

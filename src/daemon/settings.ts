@@ -57,6 +57,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
   const { pki, ca } = around.certificates;
   const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
+  const srs = config.srs === null ? {} : { srs: config.srs };
   return {
     smtp: {
       house,
@@ -79,6 +80,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       subAddressDelimiter: config.smtp.subAddressDelimiter,
       localAddresses: localAddresses(),
       sealKey,
+      ...srs,
       resolver: around.resolver,
     },
     queue: {
@@ -104,6 +106,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ciphers: config.smtp.ciphers,
       limits: config.mta.limits,
       domainLimits: config.mta.domainLimits,
+      ...srs,
       resolver: around.resolver,
     },
     delivery: {

@@ -3,3 +3,4 @@ export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./ids.ts";
 export * from "./seal.ts";
+export * from "./srs.ts";

@@ -1,5 +1,6 @@
 /** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
 
+import type { SrsKeys } from "../envelope/mod.ts";
 import type {
   Action,
   LocalAction,
@@ -81,6 +82,8 @@ export interface LookupSettings {
   readonly localAddresses: readonly string[];
   /** Shared with the queue: seals the commands that expansion names. */
   readonly sealKey: Uint8Array;
+  /** Absent: no address is rewritten. */
+  readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
 }
 
@@ -122,6 +125,8 @@ export interface RelaySettings {
   readonly ciphers: string | null;
   readonly limits: RelayLimits;
   readonly domainLimits: Readonly<Record<string, RelayLimits>>;
+  /** Absent: no address is rewritten. */
+  readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
 }
 

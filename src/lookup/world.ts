@@ -3,6 +3,7 @@
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
+import { decodeSrs, formatMailbox, type Mailbox, type SrsKeys } from "../envelope/mod.ts";
 import {
   type AccountResult,
   type Credentials,
@@ -74,6 +75,7 @@ export class LookupWorld {
       account: (action, user) => this.#findUser(action, user),
       forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
       include: (path) => this.#readInclude(path, warn),
+      decodeSrs: (address) => settings.srs === undefined ? null : decodeOwn(address, settings.srs, warn),
       warn,
       breathe: () => this.#breathe(),
     };
@@ -226,6 +228,13 @@ export class LookupWorld {
       return [];
     }
   }
+}
+
+function decodeOwn(address: Mailbox, keys: SrsKeys, warn: (text: string) => void): Mailbox | null {
+  const result = decodeSrs(address, keys, Date.now());
+  if (result.ok) return result.mailbox;
+  warn(`SRS: ${formatMailbox(address)} is not taken back: ${result.reason}`);
+  return null;
 }
 
 /** No URL and a failed lookup are one to the relay: it tries again later. */

@@ -1,7 +1,14 @@
 /** Between the queue and a session: opens the message of a task, says what to send, and tells outcomes to queue and log. */
 
 import type { RelayAction } from "../config/mod.ts";
-import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
+import {
+  encodeSrs,
+  type Envelope,
+  type EnvelopeId,
+  formatMailbox,
+  type Outcome,
+  type SrsKeys,
+} from "../envelope/mod.ts";
 import type { Report } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
@@ -40,7 +47,17 @@ export class Courier {
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
 
-  constructor(messages: Messages, report: Report, clock: Clock, done: (ids: readonly EnvelopeId[]) => void) {
+  readonly #srs: SrsKeys | null;
+
+  /** `srs` is for actions that rewrite senders. */
+  constructor(
+    messages: Messages,
+    report: Report,
+    clock: Clock,
+    done: (ids: readonly EnvelopeId[]) => void,
+    srs: SrsKeys | null = null,
+  ) {
+    this.#srs = srs;
     this.#messages = messages;
     this.#report = report;
     this.#clock = clock;
@@ -70,9 +87,9 @@ export class Courier {
 
   /** The sender and what it asks for are those of the first envelope: they belong to the message. */
   transaction({ envelopes, body }: Message, action: RelayAction): Transaction {
-    const { sender, dsn } = envelopes[0]!;
+    const { dsn } = envelopes[0]!;
     return {
-      sender: rewriteSender(sender, action.mailFrom),
+      sender: this.#sender(envelopes[0]!, action),
       ret: dsn.ret,
       envid: dsn.envid,
       recipients: envelopes.map(({ dest, dsn }) => ({
@@ -82,6 +99,16 @@ export class Courier {
       })),
       body,
     };
+  }
+
+  /** With `srs` the sender of mail that was forwarded is of the domain that it was sent to. */
+  #sender({ sender, rcpt, dest }: Envelope, action: RelayAction): string {
+    const text = rewriteSender(sender, action.mailFrom);
+    const forwarded = rcpt.local !== dest.local || rcpt.domain.toLowerCase() !== dest.domain.toLowerCase();
+    if (!action.srs || this.#srs === null || !forwarded || text === "") return text;
+    const at = text.lastIndexOf("@");
+    const mailbox = { local: text.slice(0, at), domain: text.slice(at + 1) };
+    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#clock.now()));
   }
 
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {

@@ -91,7 +91,13 @@ class RelayService {
     this.#tools = tools;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
     this.#messages = new Messages(isolate.ask("relay-queue"));
-    this.#courier = new Courier(this.#messages, isolate.report, tools.clock, (ids) => this.#done(ids));
+    this.#courier = new Courier(
+      this.#messages,
+      isolate.report,
+      tools.clock,
+      (ids) => this.#done(ids),
+      isolate.settings.srs,
+    );
     this.#tally = new Tally(isolate.report);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
     const sessionTools = this.#sessionTools();

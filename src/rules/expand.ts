@@ -4,7 +4,7 @@
  */
 
 import { type Action, type LocalAction, tableKey } from "../config/mod.ts";
-import type { Deliverable, Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
+import { type Deliverable, isSrs, type Mailbox, type Origin, type ReversePath } from "../envelope/mod.ts";
 import type { Account, Expansion, Forward } from "../isolate/mod.ts";
 import {
   type ListTarget,
@@ -41,6 +41,8 @@ export interface ExpansionWorld {
   forward(account: Account, subAddress: string): Forward;
   /** Targets of an include file, in file order; none when it cannot be read. */
   include(path: string): Iterable<ListTarget>;
+  /** What a rewritten address stands for; null when it is none of ours. */
+  decodeSrs(address: Mailbox): Mailbox | null;
   /** For the operator's log. */
   warn(text: string): void;
   /** Called now and then. May throw, so that others have their turn before `run` is called again. */
@@ -146,6 +148,12 @@ export class Expander {
 
   #expandAddress(node: Node, dest: Mailbox): Refusal | null {
     const { origin, tls, sender } = this.#request;
+    // A bounce to an address that this server wrote: it comes from here, as the forwarded mail did.
+    const original = sender === null && isSrs(dest.local) ? this.#world.decodeSrs(dest) : null;
+    if (original !== null) {
+      this.#insert({ type: "address", mailbox: original }, node);
+      return null;
+    }
     const decision = this.#world.match({ origin, tls, sender, dest, internal: node.parent !== null });
     if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
     if (decision.kind !== "action") return this.#refuse("notAllowed");

@@ -616,6 +616,7 @@ const rows: readonly Row[] = [
     text: "bounce warn-interval 1h, x",
     want: [`c:1: invalid bounce delay: x ${DELAY}`],
   },
+  { name: "an empty srs key", text: 'srs key ""', want: ["c:1: the srs key is empty"] },
   { name: "srs ttl of less than a day", text: "srs ttl 23h", want: ["c:1: srs ttl must be at least 1d"] },
   // Filters: the grammar
   { name: "a filter of an undefined process", text: "filter a proc b", want: ['c:1: process "b" is not defined'] },

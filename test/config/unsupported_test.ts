@@ -36,9 +36,6 @@ const rows: readonly Row[] = [
   { text: "queue encryption", things: ['"queue encryption"'] },
   { text: "queue encryption stdin", things: ['"queue encryption"'] },
   { text: 'queue encryption "-"', things: ['"queue encryption"'] },
-  { text: "srs key a", things: ['"srs"'] },
-  { text: "srs key backup a", things: ['"srs"'] },
-  { text: "srs ttl 2d", things: ['"srs"'] },
   { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
   { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
   { text: "listen on lo proxy-v2", things: ['listen option "proxy-v2"'] },
@@ -91,10 +88,3 @@ for (const { name, text, line, want } of chains) {
     assert.equal(complaints(FILTER + text + RULE).at(-1), `c:${line}: ${want}`);
   });
 }
-
-Deno.test("parseConfig() knows an srs key that it does not do", () => {
-  assert.deepEqual(complaints(`srs key k\naction "b" relay srs${RULE}`), [
-    'c:1: "srs" is not supported yet',
-    'c:2: relay option "srs" is not supported yet',
-  ]);
-});

@@ -22,8 +22,11 @@ const relayConfig = (next: number) => ({ port, mail }: { port: number; mail: str
   `listen on socket
 listen on 127.0.0.1 port ${port} hostname out.example.net
 bounce warn-interval 1h
+srs key "not for others"
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
-action "out" relay host "smtp://127.0.0.1:${next}" src 127.0.0.9 helo-src { 127.0.0.9 = nine.example.net }
+action "out" relay host "smtp://127.0.0.1:${next}" src 127.0.0.9 helo-src { 127.0.0.9 = nine.example.net } srs
+action "forward" expand-only virtual { "friend" = "four@${DOMAIN}" }
+match from any for domain "fwd.example" action "forward"
 match from any for domain "example.net" action "inbox"
 match from any for any action "out"
 `;
@@ -85,6 +88,24 @@ Deno.test("Mail goes from one daemon through another into a Maildir", async (tes
       assert.match(text, /^Action: failed$/im);
       assert.match(text, /^Status: 5\./im);
     });
+
+    failed ||=
+      !await test.step("the sender of forwarded mail is rewritten, and a bounce finds the way back", async () => {
+        await send(["friend@fwd.example"], "forwarded\r\n");
+        const rewritten = /^Return-Path: <?(SRS0=\S{4}=[A-Z2-7]{2}=example\.net=sender@fwd\.example)>?$/m;
+        const [, path] = rewritten.exec(await receiver.mailbox("four").text()) ?? [];
+        assert.ok(path, "a rewritten return path");
+        const client = await Client.connect(sender.port);
+        await client.say("EHLO client.example.com", "250");
+        await client.say("MAIL FROM:<>", "250");
+        await client.say(`RCPT TO:<${path}>`, "250");
+        await client.say("DATA", "354");
+        await client.write(new TextEncoder().encode("Subject: came back\r\n\r\n"));
+        await client.say(".", "250");
+        await client.say("QUIT", "221");
+        client.close();
+        await sender.logged(/ mda delivery .* to=<sender@example\.net> rcpt=<SRS0=.* result="?Ok"? /);
+      });
 
     failed ||=
       !await test.step("while the next host is down mail waits, and goes when asked to once it is back", async () => {

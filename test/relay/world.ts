@@ -34,6 +34,8 @@ class TestChannel {
 export interface TestMessage {
   readonly rcpts: readonly string[];
   readonly sender?: string | null;
+  /** Who it was sent to before it was forwarded. */
+  readonly original?: string;
   readonly body?: string;
   readonly bytes?: number;
   readonly dsn?: Dsn;
@@ -53,6 +55,7 @@ export interface WorldOptions {
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   readonly tools?: Partial<RelayServiceTools>;
   readonly ca?: Record<string, string>;
+  readonly srs?: RelaySettings["srs"];
 }
 
 export interface World {
@@ -140,7 +143,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     const envelopes = message.ids.filter((id) => !stored.removed.has(id) && !done(id)).map((id) => ({
       id,
       sender: stored.message.sender === null ? null : mailbox(stored.message.sender ?? "s@example.org"),
-      rcpt: mailbox(stored.message.rcpts[stored.ids.indexOf(id)]!),
+      rcpt: mailbox(stored.message.original ?? stored.message.rcpts[stored.ids.indexOf(id)]!),
       dest: mailbox(stored.message.rcpts[stored.ids.indexOf(id)]!),
       origin: {
         address: "local",
@@ -192,6 +195,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     ciphers: null,
     limits: { ...DEFAULT_RELAY_LIMITS, ...options.limits },
     domainLimits: {},
+    ...options.srs === undefined ? {} : { srs: options.srs },
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
   };
   const isolate = {

@@ -458,3 +458,18 @@ Deno.test("expand(): time of a plain recipient and of one in a virtual table (pr
     console.log(`${what}: ${((performance.now() - started) * 1000 / count).toFixed(2)} µs a recipient`);
   }
 });
+
+const forwarder: Scene = { rules: [rule({ for: forAny, action: "out" })], actions: [relay("out")] };
+
+Deno.test("expand() sends a bounce to a rewritten sender on to the original one, as mail from here", () => {
+  assert.deepEqual(outcome(forwarder, "SRS0=good@d", REMOTE), ["mta alice@example.net by out*"]);
+  assert.equal(outcome(forwarder, "SRS0=bad@d", REMOTE), "550 5.7.1 Invalid recipient: <SRS0=bad@d>");
+  assert.deepEqual(outcome(forwarder, "SRS0=bad@d"), ["mta SRS0=bad@d by out"]);
+});
+
+Deno.test("expand() takes back no rewritten sender for mail that is no bounce", () => {
+  const request = { origin: CLIENT, tls: false, sender: mailbox("eve@example.com"), rcpt: mailbox("SRS0=good@d") };
+  const result = expand(worldOf(forwarder), request);
+  assert.ok(result.ok);
+  assert.deepEqual(result.targets.map(({ dest }) => dest), [mailbox("SRS0=good@d")]);
+});

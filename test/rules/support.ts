@@ -129,6 +129,8 @@ export interface Scene {
   /** Tables and userbases that cannot be asked. */
   readonly broken?: readonly string[];
   readonly delimiter?: string;
+  /** What the address SRS0=good stands for. */
+  readonly bouncesTo?: string;
 }
 
 /** A world that is made of a scene; `warnings` fills with what it would log. */
@@ -157,6 +159,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
       if (text === undefined) warnings.push(`Cannot read ${path}`);
       return text === undefined ? [] : parseIncludeFile(text);
     },
+    decodeSrs: ({ local }) => local === "SRS0=good" ? mailbox(scene.bouncesTo ?? "alice@example.net") : null,
     warn: (text) => warnings.push(text),
     breathe: () => {},
   };
