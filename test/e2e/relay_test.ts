@@ -1,4 +1,4 @@
-/** Mail from one daemon to another: relay to a smarthost, with STARTTLS where the other side offers it; bounces come back. */
+/** Mail from one daemon to another: relay to a smarthost, under TLS and with a login; bounces come back, also to rewritten senders. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -17,14 +17,19 @@ async function certificate(folder: string): Promise<{ cert: string; key: string 
   return { cert, key };
 }
 
+/** Of "sesame"; a replacement text has two dollars for one. */
+const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1"
+  .replaceAll("$", "$$$$");
+
 /** Relays everything that is not for its own users to the other daemon. */
 const relayConfig = (next: number) => ({ port, mail }: { port: number; mail: string }) =>
   `listen on socket
 listen on 127.0.0.1 port ${port} hostname out.example.net
 bounce warn-interval 1h
 srs key "not for others"
+table secrets { hop = "carol:sesame" }
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
-action "out" relay host "smtp://127.0.0.1:${next}" src 127.0.0.9 helo-src { 127.0.0.9 = nine.example.net } srs
+action "out" relay host "smtp+tls://hop@127.0.0.1:${next}" tls no-verify auth <secrets> src 127.0.0.9 helo-src { 127.0.0.9 = nine.example.net } srs
 action "forward" expand-only virtual { "friend" = "four@${DOMAIN}" }
 match from any for domain "fwd.example" action "forward"
 match from any for domain "example.net" action "inbox"
@@ -37,7 +42,10 @@ Deno.test("Mail goes from one daemon through another into a Maildir", async (tes
   const receiver = await Daemon.start({
     config: (daemon) =>
       `pki hop cert "${cert}"\npki hop key "${key}"\n` +
-      maildirConfig(daemon).replace(/^(listen on 127\.0\.0\.1 .*)$/m, "$1 tls pki hop"),
+      maildirConfig(daemon).replace(
+        /^(listen on 127\.0\.0\.1 .*)$/m,
+        `$1 tls pki hop auth-optional { carol = "${HASH}" }`,
+      ),
   });
   const sender = await Daemon.start({ config: relayConfig(receiver.port) });
   let failed = false;
@@ -58,7 +66,9 @@ Deno.test("Mail goes from one daemon through another into a Maildir", async (tes
       await send([`one@${DOMAIN}`], "..leading dot\r\n");
       const text = await receiver.mailbox("one").text();
       assert.equal(text.match(/^Received: /gm)?.length, 2);
-      assert.match(text, /TLS/, "the receiver saw TLS");
+      assert.match(text, /ESMTPSA.*TLS/, "the receiver saw TLS and a login");
+      await receiver.logged(/ smtp authentication user=carol result=ok/);
+      assert.ok(![...sender.log, ...receiver.log].join().includes("sesame"), "no log knows the password");
       assert.match(
         text,
         /^Received: from nine\.example\.net \(.*127\.0\.0\.9\]\)/m,
