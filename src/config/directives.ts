@@ -177,12 +177,14 @@ export function parseSrs({ cursor, draft }: Context): void {
     const key = cursor.expectString("a key");
     if (key === "") cursor.fail(at, "the srs key is empty");
     draft.srs[which] = key;
+    if (which === "backupKey") draft.srs.extra = at;
   } else if (cursor.acceptKeyword("ttl")) {
     const ttlAt = cursor.peek().at;
     const seconds = expectDelay({ cursor }, "ttl");
     if (seconds === null) return;
     if (seconds < 86_400) cursor.fail(ttlAt, "srs ttl must be at least 1d");
     draft.srs.ttlDays = Math.floor(seconds / 86_400);
+    draft.srs.extra = ttlAt;
   } else {
     cursor.unknownWord("srs directive", ["key", "ttl"]);
   }

@@ -43,7 +43,13 @@ export interface Draft {
   /** Commands by name. */
   readonly wrappers: Map<string, string>;
   readonly filters: Map<string, FilterDraft>;
-  readonly srs: { key: string | null; backupKey: string | null; ttlDays: number };
+  readonly srs: {
+    key: string | null;
+    backupKey: string | null;
+    ttlDays: number;
+    /** Where `backup` or `ttl` was written, which mean nothing without a key. */
+    extra: SourceLine | null;
+  };
   readonly smtp: Mutable<Config["smtp"]>;
   readonly queue: Mutable<Config["queue"]>;
   readonly bounce: { warnIntervalsSeconds: readonly number[] };
@@ -79,7 +85,7 @@ export function emptyDraft(): Draft {
     processes: new Set(),
     wrappers: new Map(),
     filters: new Map(),
-    srs: { key: null, backupKey: null, ttlDays: SRS_TTL_DAYS },
+    srs: { key: null, backupKey: null, ttlDays: SRS_TTL_DAYS, extra: null },
     smtp: { ...DEFAULTS.smtp },
     queue: { ...DEFAULTS.queue },
     bounce: { ...DEFAULTS.bounce },
@@ -117,7 +123,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     ca: Object.fromEntries(draft.ca),
     smtp: draft.smtp,
     queue: draft.queue,
-    srs: draft.srs.key === null ? null : { ...draft.srs, key: draft.srs.key },
+    srs: finishSrs(draft.srs),
     bounce: draft.bounce,
     mda: draft.mda,
     mta: { ...draft.mta, domainLimits: Object.fromEntries(draft.domainLimits) },
@@ -129,4 +135,8 @@ export function finishDraft(file: string, draft: Draft): Config {
 /** An own property whatever the name is, `__proto__` included. */
 function setOwn<T>(record: Record<string, T>, name: string, value: T): void {
   Object.defineProperty(record, name, { value, enumerable: true, writable: true, configurable: true });
+}
+
+function finishSrs({ key, backupKey, ttlDays }: Draft["srs"]): Config["srs"] {
+  return key === null ? null : { key, backupKey, ttlDays };
 }

@@ -68,6 +68,12 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   if (!cursor.tooMany) diagnostics.push(...checkDraft(draft));
   const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;
   if (diagnostics.length > 0 || fatal !== null) return { ok: false, diagnostics, fatal };
+  const { key, extra } = draft.srs;
+  if (key === null && extra !== null) {
+    draft.warnings.push(
+      `${extra.file}:${extra.line}: warning: "srs backup" and "srs ttl" have no effect without "srs key"`,
+    );
+  }
   const unused = options.verbose ? macros.unused().map((name) => `warning: macro "${shown(name)}" is not used`) : [];
   return { ok: true, config: finishDraft(file, draft), warnings: [...draft.warnings, ...unused] };
 }

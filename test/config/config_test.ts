@@ -379,6 +379,10 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     want: ["c:2: warning: only the first 4 delays of warn-interval are used"],
   },
   {
+    text: "\nsrs ttl 2d",
+    want: ['c:2: warning: "srs backup" and "srs ttl" have no effect without "srs key"'],
+  },
+  {
     text: "admin listen on 0.0.0.0 port 80",
     want: ["c:1: warning: the admin page asks for no password: 0.0.0.0 is not loopback"],
   },
