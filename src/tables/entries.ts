@@ -17,8 +17,8 @@ export interface Entries {
 }
 
 const DIGIT_0 = 0x30, DIGIT_9 = 0x39, DOT = 0x2e;
-/** `*` of domains and addresses; `/`, `:` and `[` of networks. */
-const MARKS = new Set([0x2a, 0x2f, 0x3a, 0x5b]);
+/** `*` of domains and addresses; `/`, `:`, `[` and `!` of networks. */
+const MARKS = new Set([0x2a, 0x2f, 0x3a, 0x5b, 0x21]);
 
 /** May this key match others than its equal? It has a wildcard or looks like an IP address or network. Every regular expression may too. */
 export function mayBePattern(bytes: Uint8Array, start: number, end: number): boolean {

@@ -111,18 +111,23 @@ export function addressKeys(address: string): readonly string[] {
   return [address, `${high >> 8}.${high & 0xff}.${low >> 8}.${low & 0xff}`];
 }
 
+/** Behind this mark stands what a list does not hold, whatever else is in it. */
+export const EXCEPT = "!";
+
 /** Is this entry of a list found by its text alone? So is a whole dotted quad; IPv6 has many texts for one address. */
 export function isPlainAddress(entry: string): boolean {
-  return parseIpv4(entry) !== null || parseNetwork(entry) === null;
+  return !entry.startsWith(EXCEPT) && (parseIpv4(entry) !== null || parseNetwork(entry) === null);
 }
 
 /** A list of networks, compiled once: a lookup costs one probe for each width of mask that occurs in the list. */
 export class NetworkMatcher {
   readonly #texts = new Set<string>();
+  #except: NetworkMatcher | null = null;
   readonly #byWidth = { ipv4: new Map<number, Set<string>>(), ipv6: new Map<number, Set<string>>() };
 
   /** `entry` must be lower-case. What is no network is compared as text: so `local` works, and nonsense matches nothing else. */
   add(entry: string): void {
+    if (entry.startsWith(EXCEPT)) return (this.#except ??= new NetworkMatcher()).add(entry.slice(EXCEPT.length));
     const network = parseNetwork(entry);
     if (network === null) {
       this.#texts.add(entry);
@@ -134,8 +139,14 @@ export class NetworkMatcher {
     networks.add(masked(network.words, network.bits));
   }
 
+  /** True for what a `!` entry takes out of the list. */
+  excludes(address: string): boolean {
+    return this.#except !== null && this.#except.matches(address);
+  }
+
   /** `address`: lower-case text of an address (IPv6 with or without brackets), or `local`. */
   matches(address: string): boolean {
+    if (this.excludes(address)) return false;
     if (this.#texts.has(address)) return true;
     const words = parseAddress(address);
     if (words === null) return false;

@@ -85,13 +85,26 @@ export class Table implements LookupTable {
   #check(service: Service, key: string): boolean | LookupError {
     if (key.length > LANGUAGE_LIMITS.tableKey) return TOO_LONG;
     const folded = tableKey(key);
+    const except = service === "netaddr" ? this.#matcher(service) : null;
+    if (except instanceof LookupError) return except;
+    if (except instanceof NetworkMatcher && except.excludes(folded)) return false;
     for (const plain of this.#plainKeys(service, folded)) {
       const found = this.#entries.has(plain);
       if (found !== false) return found;
     }
     if (service === "string") return false;
+    const matcher = this.#matcher(service);
+    if (matcher instanceof LookupError) return matcher;
     try {
-      return (this.#matchers.get(service) ?? this.#compile(service)).matches(folded);
+      return matcher.matches(folded);
+    } catch (error) {
+      return lookupError(error);
+    }
+  }
+
+  #matcher(service: Exclude<Service, "string">): Matcher | LookupError {
+    try {
+      return this.#matchers.get(service) ?? this.#compile(service);
     } catch (error) {
       return lookupError(error);
     }

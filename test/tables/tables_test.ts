@@ -37,6 +37,32 @@ Deno.test("Table compares one list by the service that is asked for", () => {
   assert.equal(list.check("mailaddr", "Bob@Example.net"), true);
 });
 
+const NETS = [
+  "192.0.2.0/24",
+  "!192.0.2.7",
+  "192.0.2.7",
+  "!192.0.2.64/26",
+  "[2001:db8::/32]",
+  "![2001:db8::7]",
+  "local",
+];
+const excepted = [
+  { address: "192.0.2.6", want: true, because: "the network holds it and nothing takes it out" },
+  { address: "192.0.2.7", want: false, because: "it is taken out, though it is named too" },
+  { address: "192.0.2.65", want: false, because: "a network is taken out of the network" },
+  { address: "192.0.2.128", want: true, because: "it is behind what is taken out" },
+  { address: "198.51.100.1", want: false, because: "what is not taken out is not therefore in" },
+  { address: "[2001:db8::8]", want: true, because: "the network holds it" },
+  { address: "[2001:db8::7]", want: false, because: "IPv6 is taken out as well" },
+  { address: "local", want: true, because: "local submissions are no address" },
+] as const;
+for (const { address, want, because } of excepted) {
+  Deno.test(`A list of networks with exceptions ${want ? "holds" : "does not hold"} ${address}: ${because}`, () => {
+    const list = new Table(table("list", NETS.map((entry) => [entry, ""] as const)), "+");
+    assert.equal(list.check("netaddr", address), want);
+  });
+}
+
 const builtin = [
   { name: "<localnames>", service: "domain", key: "localhost", want: true },
   { name: "<localnames>", service: "domain", key: "mail.example.ORG", want: true },
