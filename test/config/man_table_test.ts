@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { parseSqliteConfig } from "../../src/tables/mod.ts";
 import { complaints, configOf, readTableFile } from "./helper.ts";
+import { literalBlocks } from "./mdoc.ts";
 
-const page = Deno.readTextFileSync(new URL("../../conf/man/table.5", import.meta.url));
-/** What stands between `.Bd -literal` and `.Ed`; its first line names it. */
-const examples = [...page.matchAll(/^\.Bd -literal.*\n# (\S+)\n([^]*?)^\.Ed$/gm)].map(([, name, text]) => ({
-  name: name!,
-  text: text!.replaceAll("\\&", ""),
-}));
+/** The first line of each names it; the others are shown for what they say. */
+const examples = literalBlocks("table.5").flatMap((block) => {
+  const [, name, text] = /^# (\S+)\n([^]*)$/.exec(block) ?? [];
+  return name === undefined ? [] : [{ name, text: text! }];
+});
 const files = Object.fromEntries(examples.map(({ name, text }) => [name, text]));
 
 Deno.test("table(5) has examples of files and configurations", () => {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { type Clock, startProcess, TableKeeper } from "../../src/filter/mod.ts";
+import { literalBlocks } from "../config/mdoc.ts";
 
-const page = Deno.readTextFileSync(new URL("../../conf/man/table.5", import.meta.url));
-const script = /^\.Bd -literal.*\n(#!\/bin\/sh\n[^]*?)^\.Ed$/m.exec(page)?.[1]?.replaceAll("\\e", "\\");
+const script = literalBlocks("table.5").find((block) => block.startsWith("#!/bin/sh\n"));
 
 const clock: Clock = {
   now: Date.now,

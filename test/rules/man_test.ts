@@ -2,16 +2,10 @@
 
 import assert from "node:assert/strict";
 import { readTableFile } from "../config/helper.ts";
+import { literalBlocks } from "../config/mdoc.ts";
 import { fromAny, local, map, outcome, relay, rule, type Scene, test } from "./support.ts";
 
-const MAN = new URL("../../conf/man/", import.meta.url);
-
-/** Literal blocks of a page below its EXAMPLES, as a reader sees them. */
-function examples(page: string): string[] {
-  const [, text = ""] = Deno.readTextFileSync(new URL(page, MAN)).split("\n.Sh EXAMPLES\n");
-  const blocks = text.split("\n.Sh ")[0]!.matchAll(/^\.Bd -literal[^\n]*\n([\s\S]*?)^\.Ed$/gm);
-  return [...blocks].map(([, block]) => block!.replaceAll("\\e", "\\").replaceAll("\\&", ""));
-}
+const examples = (page: string) => literalBlocks(page, "EXAMPLES");
 
 function entriesOf(text: string): Record<string, string> {
   const read = readTableFile(text);

@@ -1,0 +1,119 @@
+/** The examples of smtpd.conf(5): each is right, and between them they use every option there is. */
+
+import assert from "node:assert/strict";
+import { DEFAULT_RELAY_LIMITS, DEFAULTS } from "../../src/config/defaults.ts";
+import { RESERVED } from "../../src/config/words.ts";
+import { regexWarnings } from "../../src/daemon/mod.ts";
+import { parseProtocols } from "../../src/tls/protocols.ts";
+import { complaints, configOf, parse, RULE } from "./helper.ts";
+import { literalBlocks } from "./mdoc.ts";
+
+const examples = literalBlocks("smtpd.conf.5");
+/** Files that the examples name. */
+const files = {
+  "/etc/aliases": "root: alice\n",
+  "/etc/vaultpost/actions.conf": 'action "outbound" relay\n',
+  "/etc/vaultpost/more": "postmaster: alice\n",
+  "/etc/vaultpost/nets": "192.0.2.0/24\n",
+  "/etc/vaultpost/users": "alice: $6$salt$hash\n",
+  "/libexec/table-ldap": "",
+  "/libexec/table-socketmap": "",
+};
+
+Deno.test("smtpd.conf(5) has examples in every part", () => assert.ok(examples.length >= 12, `${examples.length}`));
+
+for (const [index, text] of examples.entries()) {
+  Deno.test(`smtpd.conf(5): example ${index} is right, and nothing is warned of`, () => {
+    // Some show settings only; a whole configuration has a rule.
+    const whole = text + RULE;
+    assert.deepEqual(complaints(whole, { files }), []);
+    const result = parse(whole, { files, verbose: true });
+    assert.deepEqual(result.ok && result.warnings, []);
+    const config = configOf(whole, { files });
+    assert.deepEqual(regexWarnings(config), []);
+    for (
+      const { protocols } of [
+        ...Object.values(config.actions).filter((action) => action.kind === "relay"),
+        ...config.listen,
+      ]
+    ) {
+      if (protocols !== null) assert.notEqual(parseProtocols(protocols), null, protocols);
+    }
+  });
+}
+
+/** Lines as the parser sees them: joined, without comments, quoted strings as `""`, marks apart. */
+const lines = examples.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
+  line.replace(/"[^"]*"/g, '""').replace(/#.*/, "").replace(/[{}!=,]/g, " $& ").trim().replace(/\s+/g, " ")
+);
+
+/** Lines that hold `words` in this order and next to each other. */
+function shows(start: RegExp, words: string): boolean {
+  return lines.some((line) => start.test(line) && ` ${line} `.includes(` ${words} `));
+}
+
+const LOCAL = /^action \S+ (?!relay)/, RELAY = /^action \S+ relay/, MATCH = /^match/, LISTEN = /^listen on/;
+const SOCKET = /^listen on socket/, TABLE = /^table/, ANY = /^/;
+
+const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** Known to the defaults, but not taken in a configuration yet, or not a word of its own. */
+const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxSchedule", "maxMessageBytes"];
+const NO_SMTP = [...NO_LIMIT, "ciphers", "subAddressDelimiter"];
+const limits = (keys: object, without: readonly string[] = NO_LIMIT) =>
+  Object.keys(keys).filter((key) => !without.includes(key)).map(kebab);
+
+/** Every option, by the lines that it belongs to. */
+const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
+  [LOCAL, ['"" mbox', '"" maildir', 'maildir ""', "junk", 'lmtp ""', "rcpt-to", 'mda ""', "expand-only"]],
+  [LOCAL, ["forward-only", "user", "alias", "virtual", "userbase", "wrapper", "ttl"]],
+  [RELAY, ["host", "domain", "auth", "srs", "backup", "backup mx", "tls", "tls no-verify", "helo", "src", "helo-src"]],
+  [RELAY, ["mail-from", "pki", "ca", "protocols", "ttl"]],
+  [MATCH, ["from any", "from local", "from socket", "from src", "from rdns", "from rdns regex", 'from rdns ""']],
+  [MATCH, ["from auth", "from auth <staff>", "from mail-from", "for any", "for local", "for domain", "for rcpt-to"]],
+  [MATCH, ["tag", "helo", "auth", "auth <staff>", "tls", "mail-from", "rcpt-to", "regex", "action", "reject"]],
+  [MATCH, ["! from", "! for", "! tag", "! helo", "! auth", "! tls", "! mail-from", "! rcpt-to"]],
+  [MATCH, ["src", "rdns", "domain", "tag", "helo", "auth", "mail-from", "rcpt-to"].map((word) => `${word} regex`)],
+  [LISTEN, ["inet4", "inet6", "port", "tls", "tls-require", "tls-require verify", "smtps", "smtps verify", "pki"]],
+  [LISTEN, ["ca", "protocols", "hostname", "tag", "auth", "auth <users>", "auth-optional", "auth-optional <users>"]],
+  [LISTEN, ["received-auth", "mask-src", "no-dsn"]],
+  [SOCKET, ["mask-src", "no-dsn", "tag"]],
+  [/^admin listen on/, ["port"]],
+  [/^pki/, ["cert", "key", "dhe none"]],
+  [/^ca/, ["cert"]],
+  [/^bounce/, ["warn-interval"]],
+  [/^queue/, ["ttl"]],
+  [/^smtp/, ["max-message-size", "sub-addr-delim"]],
+  [/^smtp limit/, limits(DEFAULTS.smtp, NO_SMTP)],
+  [/^mda/, ["wrapper"]],
+  [/^mda limit/, limits(DEFAULTS.mda)],
+  [/^mta limit/, [...limits(DEFAULT_RELAY_LIMITS), "for domain", "inet4", "inet6"]],
+  [/^scheduler limit/, limits(DEFAULTS.scheduler)],
+  [/^srs/, ["key", "key backup", "ttl"]],
+  [/^include/, ['""']],
+  [/^lan =/, ['""']],
+  [MATCH, ["$lan"]],
+  [TABLE, ["{", "=", '""', "getpwnam", "socketmap"]],
+];
+
+for (const [start, words] of options) {
+  Deno.test(`smtpd.conf(5) shows on lines ${start}: ${words.join(", ")}`, () => {
+    assert.deepEqual(words.filter((word) => !shows(start, word)), []);
+  });
+}
+
+Deno.test("smtpd.conf(5) shows every kind of table", () => {
+  for (const backend of ["file", "static", "db", "passwd", "sqlite", "ldap"]) {
+    assert.ok(lines.some((line) => TABLE.test(line) && line.includes(` ${backend}:/`)), backend);
+  }
+});
+
+/** Reserved words that are not supported yet: NOT SUPPORTED YET of the page, and what belongs to filters only. */
+const UNSUPPORTED =
+  `admd bypass chain chroot ciphers commit compression connect data data-line disconnect ehlo encryption
+  fcrdns filter group hostnames masquerade max-deferred noop phase proc proc-exec proxy-v2 quit recipient report rewrite
+  rset senders smtp-in smtp-out tagged`.split(/\s+/);
+
+Deno.test("smtpd.conf(5) shows every reserved word that is supported", () => {
+  const missing = [...RESERVED].filter((word) => !shows(ANY, word));
+  assert.deepEqual(missing.toSorted(), UNSUPPORTED.toSorted());
+});
