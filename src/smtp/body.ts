@@ -74,8 +74,8 @@ export class Body implements Assembly {
 
   /** Octets at which the buffer leaves. */
   #limit(reader: DataReader): number {
-    if (reader.inHeader) return HEADER_FILL;
-    return this.#intake.held > PLENTY ? SMALL_CHUNK : CHUNK_BYTES;
+    if (this.#intake.held > PLENTY) return SMALL_CHUNK;
+    return reader.inHeader ? HEADER_FILL : CHUNK_BYTES;
   }
 
   /** Sends what will not change any more. False: there is no credit for it. */

@@ -9,6 +9,7 @@ import type { Command } from "./command.ts";
 import type { ExpandQuestion } from "./directory.ts";
 import { IncomingMessage, type Manner, type Supplies } from "./incoming.ts";
 import { CommandLines, joined } from "./lines.ts";
+import { Pace } from "./pace.ts";
 import { step, takes } from "./session.ts";
 import { type Effect, type Facts, type Input, newSession, type Session } from "./state.ts";
 
@@ -36,10 +37,14 @@ export interface Office extends Supplies, Observer {
   authenticate(connection: Connection, user: string, password: string): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
+  /** Calls `run` when others had their turn. */
+  yield(connection: Connection): void;
 }
 
 /** Characters of replies that are collected before they are written. */
 const REPLY_BATCH = 4096;
+/** Commands of one client that are dealt with before others have their turn. */
+const TURN_COMMANDS = 64;
 /** How long a connection that was closed may go on sending, in milliseconds. */
 const LINGER_MS = 10_000;
 
@@ -48,8 +53,7 @@ const NO_INPUT = new Uint8Array(0);
 export class Connection {
   readonly facts: Facts;
   session: Session = newSession();
-  /** When bytes last went either way, ms since the epoch. */
-  lastActive: number;
+  readonly #pace: Pace;
   readonly #office: Office;
   readonly #manner: Manner;
   #wire: Wire | null;
@@ -73,7 +77,7 @@ export class Connection {
     this.#wire = wire;
     this.#manner = manner;
     this.#office = office;
-    this.lastActive = office.now();
+    this.#pace = new Pace(office.now());
   }
 
   /** The client's name is known: the session begins. */
@@ -85,7 +89,7 @@ export class Connection {
 
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
-    this.lastActive = this.#office.now();
+    if (this.session.phase === "data") this.#pace.data(this.#office.now(), bytes.length);
     if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     if (this.session.phase === "closed") return;
     if (this.#position === this.#input.length) this.#input = bytes;
@@ -101,7 +105,7 @@ export class Connection {
 
   /** The client reads again. */
   drained(): void {
-    this.lastActive = this.#office.now();
+    this.#pace.progress(this.#office.now());
     this.#blocked = false;
     this.run();
   }
@@ -127,7 +131,6 @@ export class Connection {
   }
 
   secured(ciphers: string, verified: boolean, fingerprint: string | null): void {
-    this.lastActive = this.#office.now();
     this.#verified = verified;
     this.#apply({ on: "secured", ciphers });
     if (fingerprint !== null) {
@@ -168,13 +171,15 @@ export class Connection {
     return this.session.phase === "data" || this.session.phase === "queue";
   }
 
-  /** To be called now and then: ends a session that has been silent for `limitMs`. */
+  /** To be called now and then: ends a session that has got nowhere for `limitMs`. */
   tick(now: number, limitMs: number): void {
     if (this.session.phase === "closed") {
       this.#closedAt ??= now;
       if (now - this.#closedAt >= LINGER_MS) this.#wire?.destroy();
-    } else if (now - this.lastActive >= limitMs) {
-      const handshake = this.session.phase === "handshake";
+      return;
+    }
+    const handshake = this.session.phase === "handshake";
+    if (this.#pace.overdue(now, limitMs, handshake)) {
       this.#apply({ on: "idle" });
       this.run();
       if (handshake) this.#wire?.destroy();
@@ -184,6 +189,7 @@ export class Connection {
   // ── Submitter and Waiter of intake.ts ──
 
   credited(): void {
+    this.#pace.progress(this.#office.now());
     this.#incoming?.credited();
     this.#office.later(this);
   }
@@ -220,8 +226,11 @@ export class Connection {
   /** Goes on with whatever can be done now, then writes the replies and holds the client back or lets it go on. */
   run(): void {
     if (this.#wire === null) return;
-    while (!this.#blocked && this.#advance()) {
+    for (let turns = TURN_COMMANDS; !this.#blocked && this.#advance();) {
       if (this.#out.length >= REPLY_BATCH) this.#flush();
+      if (--turns > 0) continue;
+      this.#office.yield(this);
+      break;
     }
     if (this.session.phase === "closed") {
       this.#input = NO_INPUT;
@@ -285,6 +294,7 @@ export class Connection {
     const { session, effects } = step(this.facts, this.session, input);
     const before = this.session;
     this.session = session;
+    this.#pace.progress(this.#office.now());
     for (const effect of effects) this.#perform(effect, before);
   }
 

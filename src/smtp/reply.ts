@@ -81,6 +81,8 @@ export const REPLY = {
   temporary: "421 4.3.0 Temporary Error",
   authTooMany: "421 4.7.0 Too many failed authentications",
   stopping: "421 4.3.2 Service shutting down, try again later",
+  tooManyIdle: "421 4.7.0 Too many commands without a message, closing the connection",
+  tooManyBad: "421 4.7.0 Too many refused commands, closing the connection",
   idle: "421 4.4.2 Timeout, closing the connection",
 } as const;
 

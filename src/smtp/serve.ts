@@ -1,5 +1,6 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
+import { setImmediate } from "node:timers";
 import type { Event, Report } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
 import { type Clock, SmtpService } from "./service.ts";
@@ -10,6 +11,7 @@ const systemClock: Clock = {
     const timer = setInterval(run, ms);
     return () => clearInterval(timer);
   },
+  soon: (run) => void setImmediate(run),
 };
 
 /** How long an event may wait for others, in milliseconds: waking the log for each would cost more than writing it. */

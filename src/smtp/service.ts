@@ -29,6 +29,8 @@ export interface Clock {
   now(): number;
   /** Calls `run` every `ms` milliseconds until the returned function is called. */
   every(ms: number, run: () => void): () => void;
+  /** Calls `run` once, after what the sockets bring in the meantime. */
+  soon(run: () => void): void;
 }
 
 export interface ServiceOptions {
@@ -69,6 +71,8 @@ export class SmtpService {
   readonly #office: Office;
   readonly #connections = new Set<Connection>();
   readonly #busy = new Set<Connection>();
+  readonly #patient = new Set<Connection>();
+  #turnDue = false;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
@@ -97,6 +101,7 @@ export class SmtpService {
         this.#directory.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
       later: (connection) => this.#later(connection),
+      yield: (connection) => this.#yield(connection),
     };
   }
 
@@ -196,6 +201,7 @@ export class SmtpService {
   #remove(connection: Connection): void {
     if (!this.#connections.delete(connection)) return;
     this.#busy.delete(connection);
+    this.#patient.delete(connection);
     if (this.#connections.size === 0) {
       this.#stopTicking?.();
       this.#stopTicking = null;
@@ -223,6 +229,22 @@ export class SmtpService {
       });
     }
     this.#busy.add(connection);
+  }
+
+  /** Those with much to do take turns, one a round of the event loop: everybody else waits for one of them at most. */
+  #yield(connection: Connection): void {
+    this.#patient.add(connection);
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    this.#options.clock.soon(() => {
+      this.#turnDue = false;
+      const [next] = this.#patient;
+      if (next === undefined) return;
+      this.#patient.delete(next);
+      next.run();
+      const [another] = this.#patient;
+      if (another !== undefined) this.#yield(another);
+    });
   }
 }
 

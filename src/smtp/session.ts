@@ -10,6 +10,7 @@ import { authenticated, authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { commandStep } from "./commands.ts";
 import type { Fault } from "./data.ts";
+import { counted, exhausted } from "./patience.ts";
 import { accepted, REPLY } from "./reply.ts";
 import type { Effect, Facts, Input, Session, Step } from "./state.ts";
 
@@ -32,12 +33,11 @@ export function step(facts: Facts, session: Session, input: Input): Step {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns) });
     case "command":
-      if (session.phase === "auth") return whenStopping(facts, authLine(facts, session, input.command.line));
-      return whenStopping(facts, commandStep(facts, session, input.command, input.more));
+      return whenStopping(facts, counted(session.phase, input, command(facts, session, input)));
     case "authenticated":
       return whenStopping(facts, authenticated(facts, session, input.user, input.result));
     case "expanded":
-      return whenStopping(facts, expanded(facts, session, input.slot, input.result));
+      return whenStopping(facts, counted(session.phase, input, expanded(facts, session, input.slot, input.result)));
     case "received":
       return whenStopping(facts, received(facts, session, input.fault));
     case "committed":
@@ -55,6 +55,13 @@ export function step(facts: Facts, session: Session, input: Input): Step {
     case "stop":
       return stop(facts, { ...session, stopping: true }, input.now);
   }
+}
+
+function command(facts: Facts, session: Session, input: Extract<Input, { on: "command" }>): Step {
+  const last = exhausted(session, input.command);
+  if (last !== null) return closeWith(facts, session, last, "quit", true);
+  if (session.phase === "auth") return authLine(facts, session, input.command.line);
+  return commandStep(facts, session, input.command, input.more);
 }
 
 /** A name from elsewhere that goes into headers and logs: anything but a plain name counts as none. */
@@ -129,7 +136,14 @@ function received(facts: Facts, session: Session, fault: Fault | null): Step {
 function committed(facts: Facts, session: Session, message: MessageId, bytes: number): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {
-    session: { ...session, phase: "command", transaction: null, mails: session.mails + 1 },
+    session: {
+      ...session,
+      phase: "command",
+      transaction: null,
+      mails: session.mails + 1,
+      idleCommands: 0,
+      badCommands: 0,
+    },
     effects: [reply(accepted(message)), {
       do: "report",
       event: {

@@ -71,6 +71,9 @@ export interface Session {
   /** Who has logged in; "" for nobody. */
   readonly username: string;
   readonly authFailures: number;
+  /** Since the last accepted message; see patience.ts. */
+  readonly idleCommands: number;
+  readonly badCommands: number;
   /** Set by HELO and EHLO. */
   readonly origin: Origin | null;
   readonly esmtp: boolean;
@@ -135,6 +138,8 @@ export function newSession(): Session {
     dialog: null,
     username: "",
     authFailures: 0,
+    idleCommands: 0,
+    badCommands: 0,
     origin: null,
     esmtp: false,
     rdns: "<unknown>",

@@ -16,6 +16,9 @@ export interface Listener {
   secured(ciphers: string, verified: boolean, fingerprint: string | null): void;
 }
 
+/** Octets that a client may send before its session begins. RFC 5321 §4.3.1 has it wait for the greeting; a few commands do no harm. */
+const MAX_EARLY = 4096;
+
 /** One buffer for the reads of all sockets in clear: a new one a read would pile up until the collector comes. */
 const readBuffer = new Uint8Array(READ_BYTES);
 
@@ -73,6 +76,11 @@ export class SocketWire implements Wire {
   #read(count: number): boolean {
     const bytes = readBuffer.subarray(0, count);
     if (!this.#started) {
+      if (count > MAX_EARLY) {
+        this.#failure = "io-error: Too much sent before the greeting";
+        this.destroy();
+        return false;
+      }
       // The socket began to read by itself: this waits for `start`, the rest waits in the kernel.
       this.#early = bytes.slice();
       return false;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import { setImmediate } from "node:timers";
 import net from "node:net";
 import tls from "node:tls";
 import type { Event } from "../../src/events/mod.ts";
@@ -59,6 +60,7 @@ class Server {
           const timer = setInterval(run, ms);
           return () => clearInterval(timer);
         },
+        soon: (run) => void setImmediate(run),
       },
       ended: () => this.#ended.resolve(),
     });

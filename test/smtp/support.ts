@@ -158,6 +158,8 @@ export interface WorldOptions {
   /** False: credit is given by hand. */
   readonly credit?: boolean;
   readonly ids?: number;
+  /** Whose turn it is next: at once, in a microtask, unless told otherwise. */
+  readonly soon?: (run: () => void) => void;
 }
 
 export function delivered(question: { readonly rcpt: { readonly local: string; readonly domain: string } }): Expansion {
@@ -228,7 +230,7 @@ export class World {
       queue: this.queue,
       report: (event) => this.events.push(event),
       random: () => 0.5,
-      clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run) },
+      clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run), soon: options.soon ?? queueMicrotask },
       ended: () => this.ended++,
     });
     this.giveIds(options.ids ?? 100);

@@ -1,0 +1,36 @@
+/**
+ * How long a session may take to get anywhere. A trickle of octets is no progress: a command counts when it is whole, data when there is a
+ * good deal of it. RFC 5321 §4.5.3.2 has the times. Knows no clock; see connection.ts.
+ */
+
+/** Octets of message data that must come within the time that a command may take: 218 a second at the usual 5 minutes. */
+export const MIN_DATA_OCTETS = 64 * 1024;
+/** Time for a TLS handshake at most, in milliseconds. */
+export const HANDSHAKE_MS = 60_000;
+
+export class Pace {
+  #since: number;
+  #octets = 0;
+
+  /** `now`: ms since the epoch, here and below. */
+  constructor(now: number) {
+    this.#since = now;
+  }
+
+  /** Something was done: a whole command, an answer from another isolate, replies that the client has taken. */
+  progress(now: number): void {
+    this.#since = now;
+    this.#octets = 0;
+  }
+
+  /** Octets of a message came. */
+  data(now: number, octets: number): void {
+    this.#octets += octets;
+    if (this.#octets >= MIN_DATA_OCTETS) this.progress(now);
+  }
+
+  /** True when nothing was done for `limitMs`. */
+  overdue(now: number, limitMs: number, handshake: boolean): boolean {
+    return now - this.#since >= (handshake ? Math.min(HANDSHAKE_MS, limitMs) : limitMs);
+  }
+}

@@ -1,0 +1,40 @@
+/** How much a session may say that leads nowhere: commands that bring no mail, and commands that are refused. Pure, as session.ts. */
+
+import type { Command, Verb } from "./command.ts";
+import { REPLY } from "./reply.ts";
+import type { Input, Session, Step } from "./state.ts";
+
+/** Commands and refused recipients between two accepted messages, after which a session that brings none ends. */
+export const MAX_IDLE_COMMANDS = 1000;
+/** Refused commands between two accepted messages. */
+export const MAX_BAD_COMMANDS = 100;
+
+/** What moves no mail by itself. MAIL is among them: addresses are probed with MAIL, RCPT, RSET. */
+const IDLE: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "MAIL", "RSET", "NOOP", "HELP", "VRFY", "EXPN"]);
+
+/** The 421 that a command gets instead of its answer (RFC 5321 §3.8, §4.3.2), null while there is patience left. QUIT is always served. */
+export function exhausted(session: Session, command: Command): string | null {
+  if (session.phase === "command" && command.verb === "QUIT") return null;
+  if (session.badCommands >= MAX_BAD_COMMANDS) return REPLY.tooManyBad;
+  return session.idleCommands >= MAX_IDLE_COMMANDS ? REPLY.tooManyIdle : null;
+}
+
+/** Adds what came of `input`, which was dealt with in `phase`, to the counts of the session. */
+export function counted(phase: Session["phase"], input: Input, done: Step): Step {
+  if (done.session.phase === "closed") return done;
+  const verb = input.on === "command" && phase === "command" ? input.command.verb : null;
+  let idle = verb !== null && IDLE.has(verb) ? 1 : 0;
+  let bad = 0;
+  for (const effect of done.effects) {
+    if (effect.do !== "report" || effect.event.type !== "smtp-failed-command") continue;
+    // A list with many dead addresses is no attack by itself, a search for living ones is.
+    if (input.on === "expanded" || verb === "RCPT") idle++;
+    else if (effect.event.reply.startsWith("5")) bad++;
+  }
+  if (idle === 0 && bad === 0) return done;
+  const { session } = done;
+  return {
+    session: { ...session, idleCommands: session.idleCommands + idle, badCommands: session.badCommands + bad },
+    effects: done.effects,
+  };
+}
