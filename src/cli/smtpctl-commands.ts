@@ -19,7 +19,7 @@ export type Asked =
 const show = (request: ControlRequest): Asked => ({ request, shows: true });
 const act = (request: ControlRequest): Asked => ({ request, shows: false });
 
-/** `VERB <evpid>`, `VERB <msgid>`, `VERB all`: the three ways to say which envelopes. */
+/** `VERB <evpid>`, `VERB <msgid>`, `VERB all`, `VERB domain <domain>`: the four ways to say which envelopes. */
 function onEnvelopes(
   words: string,
   verb: "schedule" | "remove" | "pause-envelope" | "resume-envelope",
@@ -30,6 +30,7 @@ function onEnvelopes(
     { pattern: `${words} <evpid>`, make: (id) => ask({ envelope: id!.toLowerCase() }) },
     { pattern: `${words} <msgid>`, make: (id) => ask({ message: id!.toLowerCase() }) },
     { pattern: `${words} all`, make: () => ask("all") },
+    { pattern: `${words} domain <domain>`, make: (domain) => ask({ domain: domain!.toLowerCase() }) },
   ];
 }
 

@@ -15,6 +15,7 @@ export type Resolved<T> =
 const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<msgid>": /^(?!0{8})[0-9a-fA-F]{8}$/,
   "<evpid>": /^(?!0{8})[0-9a-fA-F]{16}$/,
+  "<domain>": /^[^\s@/]{1,255}$/,
   "<routeid>": /^\d{1,15}$/,
   "<str>": /^[^]+$/,
 };

@@ -1,7 +1,16 @@
 /** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. */
 
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
-import { Caller, type Isolate, type MainRequest, type RunState, type Target } from "../isolate/mod.ts";
+import {
+  Caller,
+  type Isolate,
+  type MainRequest,
+  type QueueTarget,
+  type QueueToControl,
+  type RunState,
+  type SchedulerToControl,
+  type Target,
+} from "../isolate/mod.ts";
 import { formatListing, type ListedEnvelope } from "./listing.ts";
 import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsystem } from "./protocol.ts";
 
@@ -9,6 +18,10 @@ import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsys
 const PAGE = 500;
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
+
+type Changed = Extract<QueueToControl, { ids: unknown }>;
+type Scheduled = Extract<SchedulerToControl, { type: "scheduled" }>;
+type Found = Extract<SchedulerToControl, { type: "found" }>;
 
 export interface QueueRow {
   readonly envelope: ListedEnvelope;
@@ -70,17 +83,10 @@ export class Desk {
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":
         return yield* this.#monitor();
-      case "schedule": {
-        const { count } = await this.#scheduler.ask<"scheduled" | "suspended">({
-          type: "schedule",
-          target: request.target,
-        });
-        return yield { ok: true, count };
-      }
-      case "remove": {
-        const { ids } = await this.#queue.ask<"removed" | "suspended">({ type: "remove", target: request.target });
-        return yield { ok: true, count: ids.length };
-      }
+      case "schedule":
+        return yield { ok: true, count: await this.#scheduleAll(request.target) };
+      case "remove":
+        return yield { ok: true, count: await this.#remove(request.target) };
       case "pause-envelope":
       case "resume-envelope":
         return yield { ok: true, count: await this.#suspend(request.target, request.do === "pause-envelope") };
@@ -162,11 +168,62 @@ export class Desk {
     }
   }
 
+  async #scheduleAll(target: Target): Promise<number> {
+    let total = 0;
+    for (let from: number | null = 0; from !== null;) {
+      const { count, next }: Scheduled = await this.#scheduler.ask<"scheduled">({ type: "schedule", target, from });
+      total += count;
+      from = next;
+    }
+    return total;
+  }
+
+  async #remove(target: Target): Promise<number> {
+    let count = 0;
+    for (const part of await this.#parts(target)) {
+      for (let after: string | null = ""; after !== null;) {
+        const { ids, next }: Changed = await this.#queue.ask<Changed["type"]>({ type: "remove", target: part, after });
+        count += ids.length;
+        after = next;
+      }
+    }
+    return count;
+  }
+
   /** The mark is durable before the scheduler hears of it. */
   async #suspend(target: Target, suspended: boolean): Promise<number> {
-    const { ids } = await this.#queue.ask<"removed" | "suspended">({ type: "suspend", target, suspended });
-    if (ids.length > 0) await this.#scheduler.ask<"scheduled" | "suspended">({ type: "suspend", ids, suspended });
-    return ids.length;
+    let count = 0;
+    for (const part of await this.#parts(target)) {
+      for (let after: string | null = ""; after !== null;) {
+        const cut: Changed = await this.#queue.ask<Changed["type"]>({
+          type: "suspend",
+          target: part,
+          after,
+          suspended,
+        });
+        const { ids, next } = cut;
+        if (ids.length > 0) await this.#scheduler.ask<"suspended">({ type: "suspend", ids, suspended });
+        count += ids.length;
+        after = next;
+      }
+    }
+    return count;
+  }
+
+  /** What the queue is asked for: it knows no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
+  async #parts(target: Target): Promise<QueueTarget[]> {
+    if (target === "all" || !("domain" in target)) return [target];
+    const all: string[] = [];
+    for (let from: number | null = 0; from !== null;) {
+      const { ids, next }: Found = await this.#scheduler.ask<"found">({ type: "find", domain: target.domain, from });
+      for (const id of ids) all.push(id);
+      from = next;
+    }
+    all.sort();
+    return Array.from(
+      { length: Math.ceil(all.length / PAGE) },
+      (_, i) => ({ ids: all.slice(i * PAGE, (i + 1) * PAGE) }),
+    );
   }
 
   async #pause(what: Subsystem, paused: boolean): Promise<ControlAnswer> {

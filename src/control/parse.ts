@@ -5,6 +5,7 @@ import type { Target } from "../isolate/mod.ts";
 import type { ControlRequest } from "./protocol.ts";
 
 const MESSAGE_ID = /^(?!0{8})[0-9a-f]{8}$/;
+const DOMAIN = /^[^\s@/]{1,255}$/;
 const ENVELOPE_ID = /^(?!0{8})[0-9a-f]{16}$/;
 
 /** The request, or null when the line is not one. */
@@ -61,7 +62,8 @@ function readRequest(given: Record<string, unknown>): ControlRequest | null {
 function readTarget(given: unknown): Target | null {
   if (given === "all") return given;
   if (typeof given !== "object" || given === null) return null;
-  const { message, envelope } = given as Record<string, unknown>;
+  const { message, envelope, domain } = given as Record<string, unknown>;
+  if (typeof domain === "string" && DOMAIN.test(domain)) return { domain };
   if (isMessageId(message)) return { message };
   return isEnvelopeId(envelope) ? { envelope } : null;
 }

@@ -323,8 +323,14 @@ export type QueueToAgent =
 
 // ── control → the others ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A message, an envelope, or everything. */
-export type Target = { readonly message: MessageId } | { readonly envelope: EnvelopeId } | "all";
+/** A message, an envelope, everything, or what is to be relayed to a domain (lower-case). */
+export type Target =
+  | { readonly message: MessageId }
+  | { readonly envelope: EnvelopeId }
+  | { readonly domain: string }
+  | "all";
+/** The queue knows no domains: the scheduler finds their envelopes. */
+export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
 
 export type ControlToQueue =
   /** Envelopes after `after` in order of id, at most `limit`: a listing is a loop of these. */
@@ -337,10 +343,16 @@ export type ControlToQueue =
   }
   | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
-  /** Deletes; the scheduler hears of it through `dropped`. */
-  | { readonly type: "remove"; readonly call: number; readonly target: Target }
-  /** Durable mark of `pause envelope` and `resume envelope`. */
-  | { readonly type: "suspend"; readonly call: number; readonly target: Target; readonly suspended: boolean };
+  /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
+  | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
+  /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
+  | {
+    readonly type: "suspend";
+    readonly call: number;
+    readonly target: QueueTarget;
+    readonly after: EnvelopeId;
+    readonly suspended: boolean;
+  };
 
 export type QueueToControl =
   | {
@@ -356,10 +368,19 @@ export type QueueToControl =
     readonly chunks: number;
     readonly bytes: Uint8Array<ArrayBuffer> | null;
   }
-  | { readonly type: "removed" | "suspended"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+  /** Those of the slice that changed. `next`: where the next slice begins, null when this was the last. */
+  | {
+    readonly type: "removed" | "suspended";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly next: EnvelopeId | null;
+  };
 
 export type ControlToScheduler =
-  | { readonly type: "schedule"; readonly call: number; readonly target: Target }
+  /** Makes a slice of the target due; `from` is 0 at first, then `next` of the answer before. */
+  | { readonly type: "schedule"; readonly call: number; readonly target: Target; readonly from: number }
+  /** A slice of the envelopes that are to be relayed to a domain. */
+  | { readonly type: "find"; readonly call: number; readonly domain: string; readonly from: number }
   | {
     readonly type: "suspend";
     readonly call: number;
@@ -378,7 +399,15 @@ export interface RunState {
   readonly at: number;
 }
 export type SchedulerToControl =
-  | { readonly type: "scheduled" | "suspended"; readonly call: number; readonly count: number }
+  | { readonly type: "suspended"; readonly call: number; readonly count: number }
+  /** `next` is null after the last slice. */
+  | { readonly type: "scheduled"; readonly call: number; readonly count: number; readonly next: number | null }
+  | {
+    readonly type: "found";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly next: number | null;
+  }
   | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
   | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
 

@@ -1,13 +1,13 @@
 /** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
-import type { Channel, ControlToQueue, QueueToControl, Target } from "../isolate/mod.ts";
+import type { Channel, ControlToQueue, QueueTarget, QueueToControl } from "../isolate/mod.ts";
 import { formatEnvelope } from "./envelope_text.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
 import { reportGone, tellRemoved } from "./outcomes.ts";
 import type { Vault } from "./vault.ts";
 
-/** Envelopes of one answer at most, and of one slice of a removal. */
+/** Envelopes of one listing at most, and of one slice of a removal, which is one transaction. */
 const MAX_LIST = 1024;
 const SLICE = 500;
 const LAST_NUMBER = 0xffffffff;
@@ -23,11 +23,13 @@ export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, Contro
       case "body":
         return sendBody(vault, channel, message);
       case "remove":
-        return removeAll(vault, message.target, (ids) => channel.send({ type: "removed", call: message.call, ids }));
+        return removeSlice(vault, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":
-        return suspendAll(vault, message.target, message.suspended, (ids) => {
-          channel.send({ type: "suspended", call: message.call, ids });
-        });
+        return suspendSlice(
+          vault,
+          message,
+          (slice) => channel.send({ type: "suspended", call: message.call, ...slice }),
+        );
     }
   };
 }
@@ -36,7 +38,7 @@ type Listed = Envelope & { readonly expiresAt: number };
 
 function list(vault: Vault, { message, after, limit }: Extract<ControlToQueue, { type: "list" }>): Listed[] {
   if (message !== null && !isMessageId(message)) return [];
-  const target: Target = message === null ? "all" : { message };
+  const target: QueueTarget = message === null ? "all" : { message };
   const wanted = Math.max(1, Math.min(limit, MAX_LIST));
   const listed: Listed[] = [];
   for (let cursor = isEnvelopeId(after) ? after : NOWHERE;;) {
@@ -70,13 +72,14 @@ function sendBody(
 }
 
 /** Envelopes of the target after `cursor`, in order of id. */
-function sliceAfter(vault: Vault, target: Target, cursor: EnvelopeId, limit: number): Envelope[] {
+function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit: number): Envelope[] {
   const { store } = vault;
   if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
-  if ("envelope" in target) {
-    if (!isEnvelopeId(target.envelope) || cursor >= target.envelope) return [];
-    const envelope = store.envelope(messageNumber(target.envelope), envelopeNumber(target.envelope));
-    return envelope === null ? [] : [envelope];
+  if ("envelope" in target || "ids" in target) {
+    return ("ids" in target ? target.ids.slice(0, limit) : [target.envelope])
+      .filter((id) => isEnvelopeId(id) && cursor < id)
+      .map((id) => store.envelope(messageNumber(id), envelopeNumber(id)))
+      .filter((envelope) => envelope !== null);
   }
   if (!isMessageId(target.message)) return [];
   const message = messageNumber(target.message);
@@ -84,54 +87,60 @@ function sliceAfter(vault: Vault, target: Target, cursor: EnvelopeId, limit: num
   return store.list(message, within ? envelopeNumber(cursor) : 0, message, limit);
 }
 
-function removeAll(vault: Vault, target: Target, answer: (ids: EnvelopeId[]) => void): void {
-  const removed: EnvelopeId[] = [];
-  const next = (cursor: EnvelopeId) => {
-    const slice = sliceAfter(vault, target, cursor, SLICE);
-    if (slice.length === 0) return answer(removed);
-    let gone: Envelope[] = [];
-    let erase: number[] = [];
-    vault.commits.now({
-      apply: () => {
-        gone = slice.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
-        const messages = new Set(gone.map(({ id }) => messageNumber(id)));
-        erase = [...messages].filter((message) => vault.store.sweep(message));
-      },
-      done: () => {
-        for (const envelope of gone) {
-          vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
-          reportGone(vault, "queue-remove", envelope, "Removed by administrator");
-          tellRemoved(vault, envelope.id);
-          removed.push(envelope.id);
-        }
-        vault.dropped(gone.map(({ id }) => id));
-        for (const message of erase) vault.erase(message);
-        next(slice[slice.length - 1]!.id);
-      },
-      failed: () => answer(removed),
-    });
-  };
-  next(NOWHERE);
+interface Slice {
+  readonly ids: EnvelopeId[];
+  readonly next: EnvelopeId | null;
+}
+type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
+
+/** The slice that is asked for, and where the next one begins. */
+function cut(vault: Vault, target: QueueTarget, after: EnvelopeId): { slice: Envelope[]; next: EnvelopeId | null } {
+  const slice = sliceAfter(vault, target, isEnvelopeId(after) ? after : NOWHERE, SLICE);
+  const whole = target !== "all" && !("message" in target);
+  return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
 }
 
-function suspendAll(vault: Vault, target: Target, suspended: boolean, answer: (ids: EnvelopeId[]) => void): void {
-  const changed: EnvelopeId[] = [];
-  const next = (cursor: EnvelopeId) => {
-    const slice = sliceAfter(vault, target, cursor, SLICE);
-    if (slice.length === 0) return answer(changed);
-    let done: EnvelopeId[] = [];
-    vault.commits.now({
-      apply: () => {
-        done = slice.map(({ id }) => id)
-          .filter((id) => vault.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
-      },
-      done: () => {
-        for (const id of done) vault.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
-        changed.push(...done);
-        next(slice[slice.length - 1]!.id);
-      },
-      failed: () => answer(changed),
-    });
-  };
-  next(NOWHERE);
+function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
+  const { slice, next } = cut(vault, target, after);
+  let gone: Envelope[] = [];
+  let erase: number[] = [];
+  vault.commits.now({
+    apply: () => {
+      gone = slice.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+      const messages = new Set(gone.map(({ id }) => messageNumber(id)));
+      erase = [...messages].filter((message) => vault.store.sweep(message));
+    },
+    done: () => {
+      for (const envelope of gone) {
+        vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
+        reportGone(vault, "queue-remove", envelope, "Removed by administrator");
+        tellRemoved(vault, envelope.id);
+      }
+      const ids = gone.map(({ id }) => id);
+      vault.dropped(ids);
+      for (const message of erase) vault.erase(message);
+      answer({ ids, next });
+    },
+    failed: () => answer({ ids: [], next: null }),
+  });
+}
+
+function suspendSlice(
+  vault: Vault,
+  { target, after, suspended }: Asked<"suspend">,
+  answer: (slice: Slice) => void,
+): void {
+  const { slice, next } = cut(vault, target, after);
+  let ids: EnvelopeId[] = [];
+  vault.commits.now({
+    apply: () => {
+      ids = slice.map(({ id }) => id)
+        .filter((id) => vault.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
+    },
+    done: () => {
+      for (const id of ids) vault.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
+      answer({ ids, next });
+    },
+    failed: () => answer({ ids: [], next: null }),
+  });
 }

@@ -52,6 +52,16 @@ export class Lanes {
     return lane;
   }
 
+  /** The lanes of this agent and key, one an action at most. */
+  named(agent: Agent, key: string): Set<number> {
+    const named = new Set<number>();
+    for (const group of this.#groups) {
+      const lane = group.agent === agent ? group.lanes.get(key) : undefined;
+      if (lane !== undefined) named.add(lane);
+    }
+    return named;
+  }
+
   agent(lane: number): Agent {
     return this.#groups[this.#group[lane]!]!.agent;
   }

@@ -134,7 +134,9 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
   const { call } = message;
   switch (message.type) {
     case "schedule":
-      return { type: "scheduled", call, count: scheduler.schedule(message.target, now) };
+      return { type: "scheduled", call, ...scheduler.schedule(message.target, now, message.from) };
+    case "find":
+      return { type: "found", call, ...scheduler.find(message.domain, message.from) };
     case "suspend":
       return { type: "suspended", call, count: scheduler.suspend(message.ids, message.suspended, now) };
     case "pause":

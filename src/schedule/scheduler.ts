@@ -21,6 +21,9 @@ const MAX_BOUNCES = 20;
 const BOUNCE_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
+/** What one call does of an administrator's request: slots looked at, and slots that are meant. */
+const SLICE_SCAN = 200_000;
+const SLICE_VISITS = 2000;
 
 export interface Limits {
   /** Envelopes in flight, all agents together. */
@@ -138,10 +141,13 @@ export class Scheduler {
     }
   }
 
-  /** `smtpctl schedule`: due now, unless in flight or suspended. How many were. */
-  schedule(target: Target, now: number): number {
+  /**
+   * `smtpctl schedule`: due now, unless in flight or suspended. Does a slice, so that nothing else waits: begin with `from` 0 and go on with
+   * `next` until that is null. `count` tells how many were made due.
+   */
+  schedule(target: Target, now: number, from = 0): { count: number; next: number | null } {
     let count = 0;
-    this.#each(target, (slot) => {
+    const next = this.#each(target, from, (slot) => {
       const at = this.#table.at[slot];
       if (at !== AT.PENDING && at !== AT.READY) return;
       count++;
@@ -149,7 +155,14 @@ export class Scheduler {
       this.#detach(slot);
       this.#ready(slot, now);
     });
-    return count;
+    return { count, next };
+  }
+
+  /** A slice of the envelopes that are to be relayed to a domain, in any state; `from` and `next` as in `schedule`. */
+  find(domain: string, from = 0): { ids: EnvelopeId[]; next: number | null } {
+    const ids: EnvelopeId[] = [];
+    const next = this.#each({ domain }, from, (slot) => ids.push(this.#table.id(slot)));
+    return { ids, next };
   }
 
   /** `smtpctl pause envelope` and `resume envelope`. How many changed. */
@@ -343,18 +356,24 @@ export class Scheduler {
     return this.#table.find(highOf(id), lowOf(id));
   }
 
-  /** A message's slots are found by a scan: a million take a millisecond, and only an administrator asks. */
-  #each(target: Target, visit: (slot: number) => void): void {
+  /** A slice of the target's slots from `from` on, found by a scan: a million take milliseconds. Answers where the next slice begins. */
+  #each(target: Target, from: number, visit: (slot: number) => void): number | null {
     const table = this.#table;
     if (target !== "all" && "envelope" in target) {
       const slot = this.#find(target.envelope);
       if (slot !== NONE) visit(slot);
-      return;
+      return null;
     }
-    const hi = target === "all" ? 0 : parseInt(target.message, 16);
-    for (let slot = 0; slot < table.end; slot++) {
-      if (table.at[slot] !== AT.FREE && (target === "all" || table.hi[slot] === hi)) visit(slot);
+    const hi = target !== "all" && "message" in target ? parseInt(target.message, 16) : NONE;
+    const lanes = target !== "all" && "domain" in target ? this.#lanes.named("mta", target.domain) : null;
+    const end = Math.min(table.end, from + SLICE_SCAN);
+    for (let slot = from, visited = 0; slot < end; slot++) {
+      if (table.at[slot] === AT.FREE || (hi !== NONE && table.hi[slot] !== hi)) continue;
+      if (lanes !== null && !lanes.has(table.lane[slot]!)) continue;
+      visit(slot);
+      if (++visited === SLICE_VISITS) return slot + 1;
     }
+    return end < table.end ? end : null;
   }
 }
 

@@ -28,6 +28,9 @@ const words: readonly { readonly line: string; readonly asks: Record<string, unk
   { line: `schedule ${evpid}`, asks: { do: "schedule", target: { envelope: evpid } } },
   { line: `sc ${msgid}`, asks: { do: "schedule", target: { message: msgid } } },
   { line: "remove all", asks: { do: "remove", target: "all" } },
+  { line: "remove domain Example.ORG", asks: { do: "remove", target: { domain: "example.org" } } },
+  { line: "sch dom example.org", asks: { do: "schedule", target: { domain: "example.org" } } },
+  { line: "pause env domain example.org", asks: { do: "pause-envelope", target: { domain: "example.org" } } },
   { line: "pause envelope a", asks: { do: "pause-envelope", target: "all" } },
   { line: `resume env ${evpid}`, asks: { do: "resume-envelope", target: { envelope: evpid } } },
   { line: "pause mta", asks: { do: "pause", what: "mta" } },
@@ -63,7 +66,7 @@ const wrong = [
   {
     line: "pause x",
     stderr:
-      "possibilities are:\n  pause envelope <evpid>\n  pause envelope <msgid>\n  pause envelope all\n  pause mda\n  pause mta\n  pause smtp\n",
+      "possibilities are:\n  pause envelope <evpid>\n  pause envelope <msgid>\n  pause envelope all\n  pause envelope domain <domain>\n  pause mda\n  pause mta\n  pause smtp\n",
     because: "the second word is none",
   },
   {
@@ -73,7 +76,7 @@ const wrong = [
   },
   {
     line: "remove 0000000000000000",
-    stderr: "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n",
+    stderr: "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n  remove domain <domain>\n",
     because: "no id is all zero",
   },
   { line: "log brief now", stderr: "possibilities are:\n  log brief\n", because: "there is a word too many" },

@@ -29,10 +29,17 @@ const queueAnswers: Answers = {
     message === "00000001"
       ? { type: "body", chunks: 2, bytes: new TextEncoder().encode(`chunk ${index}\n`) }
       : { type: "body", chunks: 0, bytes: null },
-  remove: () => ({ type: "removed", ids: ids.slice(0, 2) }),
+  remove: ({ target, after }) =>
+    target !== "all"
+      ? { type: "removed", ids: (target as { ids: string[] }).ids, next: null }
+      : after === ""
+      ? { type: "removed", ids: ids.slice(0, 2), next: ids[1] }
+      : { type: "removed", ids: ids.slice(2), next: null },
   suspend: ({ ids: some }) =>
-    some === undefined ? { type: "suspended", ids: ids.slice(0, 1) } : { type: "suspended", count: 1 },
-  schedule: () => ({ type: "scheduled", count: 3 }),
+    some === undefined ? { type: "suspended", ids: ids.slice(0, 1), next: null } : { type: "suspended", count: 1 },
+  schedule: ({ from }) => ({ type: "scheduled", count: 3, next: from === 0 ? 7 : null }),
+  find: ({ from }) =>
+    from === 0 ? { type: "found", ids: [ids[1]], next: 7 } : { type: "found", ids: [ids[0]], next: null },
   pause: ({ agent }) => ({ type: "paused", changed: agent === "mda" }),
   show: ({ what }) => ({ type: "shown", lines: [`${what} line`] }),
   "resume-route": () => ({ type: "shown", lines: [] }),
@@ -70,8 +77,13 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
     request: { do: "show-message", message: "00000009" },
     answers: [{ ok: false, error: "unable to retrieve message" }],
   },
-  { name: "removed envelopes count", request: { do: "remove", target: "all" }, answers: [{ ok: true, count: 2 }] },
-  { name: "scheduled envelopes count", request: { do: "schedule", target: "all" }, answers: [{ ok: true, count: 3 }] },
+  { name: "removed envelopes count", request: { do: "remove", target: "all" }, answers: [{ ok: true, count: 3 }] },
+  {
+    name: "what is on its way to a domain",
+    request: { do: "remove", target: { domain: "example.net" } },
+    answers: [{ ok: true, count: 2 }],
+  },
+  { name: "scheduled envelopes count", request: { do: "schedule", target: "all" }, answers: [{ ok: true, count: 6 }] },
   {
     name: "paused envelopes count once the queue has marked them",
     request: { do: "pause-envelope", target: { message: "00000001" } },
@@ -159,6 +171,7 @@ Deno.test("Desk: an isolate that ends while it is asked ends the request, not th
   const house = new FakeHouse({});
   const desk = deskOf(house);
   const asked = answersOf(desk, { do: "remove", target: "all" });
+  while (house.asked.length === 0) await Promise.resolve();
   house.reset("control-queue");
   await asked.then(() => ok(false, "the request should fail"), (error) => match(error.message, /has ended/));
 });

@@ -52,7 +52,7 @@ Deno.test("a queue that was large and is empty gives its disk back at the next s
   first.stop();
   assert.ok(Deno.statSync(`${spool}/queue.db`).size > 8_000_000);
   const second = await openQueue(spool);
-  second.control.send({ type: "remove", call: 1, target: "all" });
+  second.control.send({ type: "remove", call: 1, target: "all", after: "" });
   await second.control.next(typed("removed"));
   second.stop();
   (await openQueue(spool)).stop();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Envelope } from "../../src/envelope/mod.ts";
+import type { QueueToControl } from "../../src/isolate/mod.ts";
 import { formatEnvelope } from "../../src/queue/envelope_text.ts";
 import {
   enqueue,
@@ -69,7 +70,7 @@ for (const which of ["envelope", "message", "all"] as const) {
       const envelopes = [...await enqueue(house, "x\n", {}, {}), ...await enqueue(house)];
       const { id } = envelopes[0]!;
       const target = which === "all" ? "all" : which === "envelope" ? { envelope: id } : { message: id.slice(0, 8) };
-      house.control.send({ type: "remove", call: 7, target });
+      house.control.send({ type: "remove", call: 7, target, after: "" });
       const removed = await house.control.next(typed("removed"));
       const wanted = envelopes.filter((_, i) => which === "all" || i === 0 || (which === "message" && i === 1));
       assert.equal(removed.call, 7);
@@ -86,9 +87,29 @@ for (const which of ["envelope", "message", "all"] as const) {
 Deno.test("remove of all takes more than one slice", async () => {
   await withQueue(async (house) => {
     await enqueue(house, "x\n", ...Array.from({ length: 1203 }, () => ({})));
-    house.control.send({ type: "remove", call: 1, target: "all" });
-    assert.equal((await house.control.next(typed("removed"))).ids.length, 1203);
+    let count = 0, slices = 0;
+    for (let after: string | null = ""; after !== null; slices++) {
+      house.control.send({ type: "remove", call: 1, target: "all", after });
+      const removed: Extract<QueueToControl, { type: "removed" | "suspended" }> = await house.control.next(
+        typed("removed"),
+      );
+      count += removed.ids.length;
+      after = removed.next;
+    }
+    assert.deepEqual([count, slices], [1203, 3]);
     assert.deepEqual(await list(house), []);
+  });
+});
+
+Deno.test("remove and suspend take the envelopes that are named, and pass over those that are gone", async () => {
+  await withQueue(async (house) => {
+    const envelopes = await enqueue(house, "x\n", {}, {}, {}, {});
+    const ids = envelopes.map(({ id }) => id).sort();
+    house.control.send({ type: "remove", call: 1, target: { ids: [ids[1]!, ids[3]!] }, after: "" });
+    const removed = await house.control.next(typed("removed"));
+    assert.deepEqual([removed.ids, removed.next], [[ids[1], ids[3]], null]);
+    house.control.send({ type: "suspend", call: 2, target: { ids }, after: "", suspended: true });
+    assert.deepEqual((await house.control.next(typed("suspended"))).ids, [ids[0], ids[2]]);
   });
 });
 
@@ -96,9 +117,9 @@ Deno.test("suspend is durable, tells what changed, and shows in what agents open
   const spool = await Deno.makeTempDir();
   const first = await openQueue(spool);
   const [one, two] = await enqueue(first, "x\n", {}, {});
-  first.control.send({ type: "suspend", call: 1, target: { envelope: one!.id }, suspended: true });
+  first.control.send({ type: "suspend", call: 1, target: { envelope: one!.id }, after: "", suspended: true });
   assert.deepEqual((await first.control.next(typed("suspended"))).ids, [one!.id]);
-  first.control.send({ type: "suspend", call: 2, target: "all", suspended: true });
+  first.control.send({ type: "suspend", call: 2, target: "all", after: "", suspended: true });
   assert.deepEqual((await first.control.next(typed("suspended"))).ids, [two!.id], "the other was so already");
   assert.ok((await open(first, [one!])).envelopes[0]!.suspended);
   first.stop();

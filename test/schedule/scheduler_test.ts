@@ -153,7 +153,7 @@ Deno.test("suspend() keeps an envelope from being tried and from expiring until 
   assert.equal(scheduler.suspend([id(1), id(2), id(3)], true, 0), 1);
   assert.deepEqual(scheduler.run(5000), { jobs: [], bounces: [], expired: [] });
   assert.deepEqual(scheduler.states([id(1)])[0]?.state, "suspended");
-  assert.equal(scheduler.schedule("all", 5000), 0);
+  assert.equal(scheduler.schedule("all", 5000).count, 0);
   assert.equal(scheduler.suspend([id(1), id(2)], false, 5000), 2);
   assert.deepEqual(scheduler.run(5000).expired, [id(1), id(2)]);
 });
@@ -174,11 +174,44 @@ Deno.test("schedule() makes envelopes due now: all, one message's, or one", () =
   const late = { agent: "mta", key: "a.example", tries: 5 } as const;
   for (const each of [id(1, 1), id(1, 2), id(2, 1), id(3, 1)]) scheduler.add(ticket(each, late), 0);
   assert.equal(scheduler.run(0).jobs.length, 0);
-  assert.equal(scheduler.schedule({ envelope: id(1, 2) }, 1), 1);
+  assert.equal(scheduler.schedule({ envelope: id(1, 2) }, 1).count, 1);
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1, 2)]]);
-  assert.equal(scheduler.schedule({ message: "00000001" }, 2), 1, "the other one is in flight");
-  assert.equal(scheduler.schedule("all", 2), 3);
+  assert.equal(scheduler.schedule({ message: "00000001" }, 2).count, 1, "the other one is in flight");
+  assert.equal(scheduler.schedule("all", 2).count, 3);
   assert.deepEqual(jobIds(scheduler.run(2)), [[id(1, 1)], [id(2, 1)], [id(3, 1)]]);
+});
+
+Deno.test("schedule() and find() take those of one domain, a slice at a time", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxInflight: 100_000, maxPerDestination: 100_000 }, RUNNING);
+  const wanted: string[] = [];
+  for (let n = 1; n <= 9000; n++) {
+    const mine = n % 3 === 0;
+    if (mine) wanted.push(id(n));
+    scheduler.add(
+      ticket(id(n), { agent: "mta", action: n % 2 === 0 ? "a" : "b", key: mine ? "a.example" : "b.example", tries: 5 }),
+      0,
+    );
+  }
+  // A local user of the same name is somebody else.
+  scheduler.add(ticket(id(9001), { agent: "mda", key: "a.example", tries: 5 }), 0);
+  const found: string[] = [];
+  let slices = 0, count = 0;
+  for (let from: number | null = 0; from !== null; slices++) {
+    const slice: { ids: string[]; next: number | null } = scheduler.find("a.example", from);
+    assert.ok(slice.ids.length <= 2000);
+    found.push(...slice.ids);
+    from = slice.next;
+  }
+  assert.deepEqual(found, wanted);
+  assert.equal(slices, 2);
+  for (let from: number | null = 0; from !== null;) {
+    const slice: { count: number; next: number | null } = scheduler.schedule({ domain: "a.example" }, 1, from);
+    count += slice.count;
+    from = slice.next;
+  }
+  assert.equal(count, 3000);
+  assert.equal(scheduler.run(1).jobs.length, 3000);
+  assert.deepEqual(scheduler.find("c.example"), { ids: [], next: null });
 });
 
 Deno.test("lost() makes what a dead isolate had in hand due again at once", () => {
