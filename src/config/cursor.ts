@@ -113,6 +113,14 @@ export class Cursor {
     return true;
   }
 
+  /** A word of ours that is not reserved, so that macros of that name keep working. */
+  acceptWord(word: string): boolean {
+    const { kind, text } = this.peek();
+    if (kind !== "string" || text !== word) return false;
+    this.take();
+    return true;
+  }
+
   acceptMark(mark: string): boolean {
     if (!this.atMark(mark)) return false;
     this.take();

@@ -5,8 +5,9 @@ import { type Context, reasonOf } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
+import { parseTable } from "./references.ts";
 import type { SourceLine } from "./types.ts";
-import { isDomainName, parseSize, shown } from "./values.ts";
+import { isDomainName, isNetwork, parseSize, shown } from "./values.ts";
 
 /** After `include`: the file's tokens come next, and then the rest of this file. */
 export function parseInclude({ cursor, lexer, files }: Context, at: SourceLine): void {
@@ -164,9 +165,25 @@ export function parseSmtp(context: Context): void {
       return cursor.fail(at, `sub-addr-delim must be one printable character other than "@": ${shown(text)}`);
     }
     draft.smtp.subAddressDelimiter = text;
+  } else if (cursor.acceptWord("trusted")) {
+    parseTrusted(context);
   } else {
-    cursor.unknownWord("smtp directive", ["limit", "max-message-size", "ciphers", "sub-addr-delim"]);
+    cursor.unknownWord("smtp directive", ["limit", "max-message-size", "ciphers", "sub-addr-delim", "trusted"]);
   }
+}
+
+/** After `smtp trusted`. Main looks at the table for every connection: it must be written in smtpd.conf. */
+function parseTrusted({ cursor, draft }: Context): void {
+  const { at } = cursor.peek();
+  const name = parseTable(cursor, draft, { option: "trusted", kinds: ["list"] });
+  if (name === null) return;
+  const table = draft.tables.get(name)?.table ?? null;
+  if (table === null) {
+    return cursor.fail(at, `"smtp trusted" needs a list that is written in smtpd.conf: <${shown(name)}> is not`);
+  }
+  const wrong = table.entries.find(([key]) => !isNetwork(key));
+  if (wrong !== undefined) return cursor.fail(at, `not an address or a network: ${shown(wrong[0])}`);
+  draft.smtp.trusted = table.entries.map(([key]) => key);
 }
 
 /** After `srs`. */

@@ -28,9 +28,16 @@ const SCHEDULER: LimitWords<"maxInflight"> = {
   "max-msg-batch-size": "unsupported",
 };
 
-const SMTP: LimitWords<"maxMails" | "maxRcpt"> = {
+const SMTP: LimitWords<
+  "maxMails" | "maxRcpt" | "maxSessions" | "maxSessionsPerSource" | "maxConnectionsPerMinute" | "maxErrors"
+> = {
   "max-mails": { key: "maxMails", least: 1 },
   "max-rcpt": { key: "maxRcpt", least: 1 },
+  // These are not OpenSMTPD's.
+  "max-sessions": { key: "maxSessions", least: 1 },
+  "max-sessions-per-source": { key: "maxSessionsPerSource", least: 0 },
+  "max-connections-per-minute": { key: "maxConnectionsPerMinute", least: 0 },
+  "max-errors": { key: "maxErrors", least: 0 },
 };
 
 const MTA: LimitWords<Exclude<keyof RelayLimits, "family">> = {

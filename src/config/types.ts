@@ -183,6 +183,15 @@ export interface Config {
     readonly maxMessageBytes: number;
     readonly maxMails: number;
     readonly maxRcpt: number;
+    /** Null: as many as the descriptors of the process allow. */
+    readonly maxSessions: number | null;
+    /** Of one client address; 0 is no limit. */
+    readonly maxSessionsPerSource: number;
+    readonly maxConnectionsPerMinute: number;
+    /** Commands of one session that are refused; 0 is no limit. */
+    readonly maxErrors: number;
+    /** Networks that the limits of one client address do not hold for. */
+    readonly trusted: readonly string[];
     readonly ciphers: string | null;
     readonly subAddressDelimiter: string;
   };

@@ -1,5 +1,7 @@
 /** Values written in smtpd.conf: delays, sizes, ports, names. Text in, value or null out; knows no tokens. */
 
+import { isIP } from "node:net";
+
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const MAX_INT32 = 0x7fff_ffff;
 
@@ -42,6 +44,15 @@ export function servicePort(name: string, services: () => string): number | null
 
 export function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+/** An entry of a list of networks: an address with or without a mask, IPv6 with or without brackets, perhaps taken out by `!`. */
+export function isNetwork(text: string): boolean {
+  const found = /^!?(\[?)([0-9a-f:.]+)(?:\/([0-9]{1,3}))?(\]?)$/i.exec(text);
+  if (found === null || (found[1] === "") !== (found[4] === "")) return false;
+  const family = isIP(found[2]!);
+  if (family === 0 || (found[1] !== "" && family !== 6)) return false;
+  return found[3] === undefined || Number(found[3]) <= (family === 4 ? 32 : 128);
 }
 
 /** `host:port`, `[ipv6]:port` or the absolute path of a socket; what holds a `%{…}` is known only at delivery. */

@@ -63,6 +63,7 @@ class Daemon {
   );
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
+  #deafAt = -Infinity;
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
 
   constructor(options: DaemonOptions) {
@@ -109,7 +110,14 @@ class Daemon {
       onmessage: (role, index, message) => this.#hear(role, index, message),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
-    this.#desk = new SessionDesk(this.#supervisor, this.#native.openFileLimit(), (text) => this.#debug(text));
+    this.#desk = new SessionDesk({
+      supervisor: this.#supervisor,
+      limits: config.smtp,
+      descriptors: this.#native.openFileLimit(),
+      now: () => Date.now(),
+      log: (level, text) => this.#log(level, text),
+      debug: (text) => this.#debug(text),
+    });
     try {
       await this.#supervisor.start();
     } catch (error) {
@@ -132,7 +140,7 @@ class Daemon {
   }
 
   async #open(where: Parameters<typeof openServer>[0], accept: (socket: net.Socket) => void): Promise<void> {
-    const server = await openServer(where, accept);
+    const server = await openServer(where, accept, (error) => this.#deaf(where, error));
     this.#servers.push(server);
     // A delivery command must not inherit a door of the house.
     const descriptor = listenerDescriptor(server);
@@ -140,19 +148,28 @@ class Daemon {
     this.#debug(() => `listening on ${"path" in where ? where.path : `${where.address} port ${where.port}`}`);
   }
 
+  /** A connection could not be accepted. Told once a minute: the next one may fail in the same moment. */
+  #deaf(where: Parameters<typeof openServer>[0], error: Error): void {
+    const now = Date.now();
+    if (now - this.#deafAt < 60_000) return;
+    this.#deafAt = now;
+    const name = "path" in where ? where.path : `${where.address} port ${where.port}`;
+    this.#log("warn", `warn: a connection to ${name} cannot be accepted: ${reasonOf(error)}`);
+  }
+
   #acceptSmtp(socket: net.Socket, listener: Listener): void {
     // Reading the address costs a system call each; it is gone once the descriptor is taken.
     const address = listener.socket ? "local" : socket.remoteAddress;
     const port = socket.remotePort ?? 0;
     if (address === undefined) return void socket.destroy();
-    this.#desk.admit(socket, listener.id, { address, port, uid: null });
+    this.#desk.admit(socket, listener, { address, port, uid: null });
   }
 
   #acceptControl(socket: net.Socket): void {
     try {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid: this.#native.peerUid(descriptor) };
-      const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer };
+      const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 };
       if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
     } catch {
       // The client hung up before it was served.
@@ -160,7 +177,7 @@ class Daemon {
   }
 
   #hear(role: Role, index: number, message: ToMain): void {
-    if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.count);
+    if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.tickets);
     if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
     if (role !== "control") return;
     if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }

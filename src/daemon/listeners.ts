@@ -66,6 +66,7 @@ export async function resolveListeners(
       noDsn: spec.noDsn,
       auth: spec.auth,
       receivedAuth: spec.receivedAuth,
+      proxyV2: spec.proxyV2,
     });
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
@@ -76,10 +77,14 @@ export async function resolveListeners(
   return listeners;
 }
 
-/** Binds one address or socket path. `accept` gets every connection, paused. Throws Fatal when it cannot be bound. */
+/**
+ * Binds one address or socket path. `accept` gets every connection, paused; `fail` hears why the system gives none, which it tries again to
+ * do. Throws Fatal when the address cannot be bound.
+ */
 export async function openServer(
   where: { path: string; mode: number } | { address: string; port: number },
   accept: (socket: net.Socket) => void,
+  fail: (error: Error) => void,
 ): Promise<net.Server> {
   const server = net.createServer({ pauseOnConnect: true }, accept);
   const name = "path" in where
@@ -88,7 +93,13 @@ export async function openServer(
     ? `[${where.address}]:${where.port}`
     : `${where.address}:${where.port}`;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(new Fatal(`cannot listen on ${name}: ${explain(error)}`)));
+    let listening = false;
+    server.on("listening", () => listening = true);
+    // No descriptor is left, perhaps: without a listener of the event the process would end.
+    server.on("error", (error) => {
+      if (listening) fail(error);
+      else reject(new Fatal(`cannot listen on ${name}: ${explain(error)}`));
+    });
     const options = "path" in where
       ? { path: where.path }
       : { host: where.address, port: where.port, ipv6Only: where.address.includes(":") };

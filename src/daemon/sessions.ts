@@ -1,62 +1,137 @@
-/** Admits SMTP connections: counts them, keeps to the limit, and chooses the smtp isolate for each. */
+/** Admits SMTP connections: counts them, keeps to the limits, and chooses the smtp isolate for each. */
 
 import type net from "node:net";
-import { detachDescriptor, type FromMain, type Peer, type Supervisor } from "../isolate/mod.ts";
+import { detachDescriptor, type FromMain, type Listener, type Peer, type Supervisor } from "../isolate/mod.ts";
+import { type SourceLimits, Sources } from "../smtp/mod.ts";
 
 /** Descriptors that a process has at least, where the real limit cannot be told. */
 const USUAL_DESCRIPTORS = 1024;
 /** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
 const RESERVED_DESCRIPTORS = 5;
+/** The same where `max-sessions` asks for more than half of them. */
+const LEAST_FREE = 64;
 /** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
 const PACKED = 64;
+/** How often the log hears that all sessions are taken, in milliseconds. */
+const TELL_MS = 60_000;
+
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
+const TOO_MANY_OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
 const PAUSED = "421 4.3.2 Service paused, try again later\r\n";
 const NO_ISOLATE = "421 4.3.0 Service restarting, try again later\r\n";
+
+export interface SessionLimits extends SourceLimits {
+  /** Null: as many as the descriptors allow. */
+  readonly maxSessions: number | null;
+}
+
+export interface SessionDeskOptions {
+  readonly supervisor: Pick<Supervisor, "living" | "post">;
+  readonly limits: SessionLimits;
+  /** Limit of open files, null when unknown. */
+  readonly descriptors: number | null;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Who is turned away, where that is worth a line. */
+  log(level: "info" | "warn", text: string): void;
+  debug(text: () => string): void;
+}
+
+interface Seat {
+  readonly isolate: number;
+  readonly source: string | null;
+}
 
 export class SessionDesk {
   /** `pause smtp`: new connections are turned away with 421. */
   paused = false;
-  readonly #supervisor: Supervisor;
-  readonly #limit: number;
-  readonly #debug: (text: () => string) => void;
-  #count = 0;
-  #counts = new Map<number, number>();
+  /** Sessions at one time. */
+  readonly limit: number;
+  readonly #options: SessionDeskOptions;
+  readonly #sources: Sources;
+  /** By the number that the isolate gives back at the end of a session. */
+  readonly #seats = new Map<number, Seat>();
+  readonly #counts = new Map<number, number>();
+  #nextTicket = 1;
+  #fullToldAt = -Infinity;
+  #turnedAway = 0;
 
-  /** `descriptors` is the limit of open files, null when unknown. `debug` hears who is turned away. */
-  constructor(supervisor: Supervisor, descriptors: number | null, debug: (text: () => string) => void) {
-    this.#supervisor = supervisor;
-    this.#debug = debug;
+  constructor(options: SessionDeskOptions) {
+    this.#options = options;
+    this.#sources = new Sources(options.limits, options.now);
+    const descriptors = options.descriptors ?? USUAL_DESCRIPTORS;
+    const { maxSessions } = options.limits;
+    const most = Math.max(10, descriptors - LEAST_FREE);
     // (descriptors − reserve) / 2: a session may need one more for its delivery.
-    this.#limit = Math.max(10, Math.floor((descriptors ?? USUAL_DESCRIPTORS) / 2) - RESERVED_DESCRIPTORS);
+    this.limit = maxSessions === null
+      ? Math.max(10, Math.floor(descriptors / 2) - RESERVED_DESCRIPTORS)
+      : Math.min(maxSessions, most);
+    if (maxSessions !== null && maxSessions > most) {
+      options.log("warn", `warn: smtp: max-sessions is ${most}: the process may open ${descriptors} files`);
+    }
+  }
+
+  /** Sessions that are open. */
+  get size(): number {
+    return this.#seats.size;
   }
 
   /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
-  admit(socket: net.Socket, listener: number, peer: Peer): void {
-    const isolates = this.#supervisor.living("smtp");
+  admit(socket: net.Socket, listener: Listener, peer: Peer): void {
+    const isolates = this.#options.supervisor.living("smtp");
     const refusal = this.paused
       ? PAUSED
-      : this.#count >= this.#limit
-      ? TOO_MANY
+      : this.#seats.size >= this.limit
+      ? this.#full()
       : isolates.length === 0
       ? NO_ISOLATE
       : null;
-    if (refusal !== null) {
-      this.#debug(() =>
-        `${peer.address} is turned away, ${this.#count} of ${this.#limit} sessions: ${refusal.trimEnd()}`
-      );
-      socket.on("error", () => {});
-      socket.end(refusal, () => socket.destroy());
-      return;
+    if (refusal !== null) return this.#turnAway(socket, listener, peer, refusal);
+    // Behind a proxy everybody has its address.
+    const counted = !listener.socket && !listener.proxyV2;
+    const admission = counted ? this.#sources.enter(peer.address) : { ok: true, source: null } as const;
+    if (!admission.ok) {
+      if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
+      return this.#turnAway(socket, listener, peer, TOO_MANY_OF_YOURS);
     }
-    const index = this.#choose(isolates);
+    this.#seat(socket, listener, peer, { isolate: this.#choose(isolates), source: admission.source });
+  }
+
+  #seat(socket: net.Socket, listener: Listener, peer: Peer, seat: Seat): void {
+    const ticket = this.#nextTicket++;
+    this.#seats.set(ticket, seat);
+    this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
     try {
       const descriptor = detachDescriptor(socket);
-      this.#supervisor.post("smtp", index, { type: "session", descriptor, listener, peer } satisfies FromMain);
+      const message: FromMain = { type: "session", descriptor, listener: listener.id, peer, ticket };
+      this.#options.supervisor.post("smtp", seat.isolate, message);
     } catch {
-      return; // The client hung up before it was served.
+      // The client hung up before it was served.
+      this.#leave(ticket, seat);
     }
-    this.#count++;
-    this.#counts.set(index, (this.#counts.get(index) ?? 0) + 1);
+  }
+
+  #turnAway(socket: net.Socket, { tls }: Listener, peer: Peer, reply: string): void {
+    this.#options.debug(() =>
+      `${peer.address} is turned away, ${this.size} of ${this.limit} sessions: ${reply.trim()}`
+    );
+    socket.on("error", () => {});
+    // Where TLS comes first nothing can be said in clear.
+    if (tls === "smtps") socket.destroy();
+    else socket.end(reply, () => socket.destroy());
+  }
+
+  /** All sessions are taken: told at once, then once a minute with how many were turned away. */
+  #full(): string {
+    this.#turnedAway++;
+    const now = this.#options.now();
+    if (now - this.#fullToldAt >= TELL_MS || now < this.#fullToldAt) {
+      const count = this.#turnedAway === 1 ? "" : ` (${this.#turnedAway} since the last line)`;
+      this.#options.log("warn", `warn: smtp: all ${this.limit} sessions are taken: clients are turned away${count}`);
+      this.#fullToldAt = now;
+      this.#turnedAway = 0;
+    }
+    return TOO_MANY;
   }
 
   /** The first isolate with room, so that a few sessions stay together; the one with the fewest when all have many. */
@@ -66,14 +141,22 @@ export class SessionDesk {
     return roomy ?? isolates.reduce((least, index) => countOf(index) < countOf(least) ? index : least);
   }
 
-  ended(index: number, count: number): void {
-    this.#count -= count;
-    this.#counts.set(index, (this.#counts.get(index) ?? count) - count);
+  /** Sessions of an isolate are over. Tickets of others are not believed. */
+  ended(isolate: number, tickets: readonly number[]): void {
+    for (const ticket of tickets) {
+      const seat = this.#seats.get(ticket);
+      if (seat?.isolate === isolate) this.#leave(ticket, seat);
+    }
   }
 
   /** The isolate died, its sessions with it. */
-  lost(index: number): void {
-    this.#count -= this.#counts.get(index) ?? 0;
-    this.#counts.delete(index);
+  lost(isolate: number): void {
+    for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate) this.#leave(ticket, seat);
+  }
+
+  #leave(ticket: number, { isolate, source }: Seat): void {
+    this.#seats.delete(ticket);
+    this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
+    if (source !== null) this.#sources.left(source);
   }
 }

@@ -67,6 +67,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxMessageBytes: config.smtp.maxMessageBytes,
       maxMails: config.smtp.maxMails,
       maxRcpt: config.smtp.maxRcpt,
+      maxErrors: config.smtp.maxErrors,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
     },
     lookup: {

@@ -445,8 +445,14 @@ export type FromMain<Settings = unknown> =
   /** The other side has ended; another will follow. */
   | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }
-  /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). */
-  | { readonly type: "session"; readonly descriptor: number; readonly listener: number; readonly peer: Peer }
+  /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). `ticket` comes back in `sessions-ended`. */
+  | {
+    readonly type: "session";
+    readonly descriptor: number;
+    readonly listener: number;
+    readonly peer: Peer;
+    readonly ticket: number;
+  }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
   /** control only: main's answer to a request. */
   | MainAnswer
@@ -458,8 +464,8 @@ export type FromMain<Settings = unknown> =
 export type ToMain =
   | { readonly type: "ready" }
   | { readonly type: "pong"; readonly count: number }
-  /** smtp: so many sessions ended, main may accept others. */
-  | { readonly type: "sessions-ended"; readonly count: number }
+  /** smtp: these sessions ended, main may accept others. */
+  | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
   | { readonly type: "stopped" }
   /** control only: what smtpctl asked of main. */
   | { readonly type: "request"; readonly call: number; readonly request: MainRequest }

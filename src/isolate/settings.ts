@@ -38,6 +38,8 @@ export interface Listener {
   /** `table` null means the accounts of the system. */
   readonly auth: { readonly required: boolean; readonly table: string | null } | null;
   readonly receivedAuth: boolean;
+  /** Connections begin with a PROXY header that tells whose they are. */
+  readonly proxyV2: boolean;
 }
 
 /** PEM texts. */
@@ -63,6 +65,8 @@ export interface SmtpSettings {
   readonly maxMessageBytes: number;
   readonly maxMails: number;
   readonly maxRcpt: number;
+  /** Refused commands of a session; 0 is no limit. */
+  readonly maxErrors: number;
   readonly idleTimeoutMs: number;
 }
 

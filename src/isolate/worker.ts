@@ -23,7 +23,7 @@ export interface Isolate<R extends Role> extends Observer {
   tell(message: ToMain): void;
   /** control only, which keeps the log itself: hears what this isolate reports. */
   onevent?: (event: Event) => void;
-  onsession: (descriptor: number, listener: number, peer: Peer) => void;
+  onsession: (descriptor: number, listener: number, peer: Peer, ticket: number) => void;
   /** Main's answers to control's requests. */
   onanswer: (message: { readonly call: number; readonly changed: boolean }) => void;
   /** lookup only: main's answers to its questions. */
@@ -143,7 +143,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       case "ping":
         return tell({ type: "pong", count: message.count });
       case "session":
-        return isolate?.onsession(message.descriptor, message.listener, message.peer);
+        return isolate?.onsession(message.descriptor, message.listener, message.peer, message.ticket);
       case "verbosity":
         verbose = message.verbose;
         traces = new Set(message.traces);

@@ -2,3 +2,4 @@
 export { isDomain, MAX_DOMAIN, MAX_LOCAL, type ParsedPath, parseMailbox, parsePath } from "./address.ts";
 export { dateWriter } from "./received.ts";
 export { serveSmtp } from "./serve.ts";
+export { type Admission, type SourceLimits, sourceOf, Sources } from "./sources.ts";

@@ -33,14 +33,14 @@ function grouped(report: Report): { report: Report; flush(): void } {
   };
 }
 
-/** Counts ended sessions and tells main of several at once, for the same reason. */
-function counted(tell: (count: number) => void): () => void {
-  let count = 0;
-  return () => {
-    if (++count > 1) return;
+/** Collects ended sessions and tells main of several at once, for the same reason. */
+function collected(tell: (tickets: readonly number[]) => void): (ticket: number) => void {
+  let tickets: number[] = [];
+  return (ticket) => {
+    if (tickets.push(ticket) > 1) return;
     setTimeout(() => {
-      tell(count);
-      count = 0;
+      tell(tickets);
+      tickets = [];
     }, REPORT_DELAY_MS);
   };
 }
@@ -55,9 +55,9 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     report: events.report,
     observer: isolate,
     clock: systemClock,
-    ended: counted((count) => isolate.tell({ type: "sessions-ended", count })),
+    ended: collected((tickets) => isolate.tell({ type: "sessions-ended", tickets })),
   });
-  isolate.onsession = (descriptor, listener, peer) => service.session(descriptor, listener, peer);
+  isolate.onsession = (...session) => service.session(...session);
   isolate.onstop = async () => {
     await service.stop();
     events.flush();

@@ -43,8 +43,8 @@ export interface ServiceOptions {
   /** Which traces are wanted; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: Clock;
-  /** A session is over: main may accept another. */
-  ended(): void;
+  /** The session with this ticket of main's is over: main may accept another. */
+  ended(ticket: number): void;
 }
 
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
@@ -69,7 +69,8 @@ export class SmtpService {
   readonly #directory: Directory;
   readonly #guard: Guard;
   readonly #office: Office;
-  readonly #connections = new Set<Connection>();
+  /** With their tickets. */
+  readonly #connections = new Map<Connection, number>();
   readonly #busy = new Set<Connection>();
   readonly #patient = new Set<Connection>();
   #turnDue = false;
@@ -111,11 +112,11 @@ export class SmtpService {
   }
 
   /** Takes over an accepted connection. */
-  session(descriptor: number, listener: number, peer: Peer): void {
+  session(descriptor: number, listener: number, peer: Peer, ticket = 0): void {
     const desk = this.#desks[listener];
     if (desk === undefined) {
       this.#options.report({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
-      return this.#options.ended();
+      return this.#options.ended(ticket);
     }
     let wire: SocketWire;
     try {
@@ -125,9 +126,9 @@ export class SmtpService {
       });
     } catch {
       // The client has left between main and here.
-      return this.#options.ended();
+      return this.#options.ended(ticket);
     }
-    const connection = this.#open(desk, peer, wire);
+    const connection = this.#open(desk, peer, wire, ticket);
     wire.listen(connection);
     this.#welcome(connection, desk, peer);
   }
@@ -135,7 +136,7 @@ export class SmtpService {
   /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
   connect(listener: number, peer: Peer, wire: Wire): Connection {
     const desk = this.#desks[listener]!;
-    const connection = this.#open(desk, peer, wire);
+    const connection = this.#open(desk, peer, wire, 0);
     this.#welcome(connection, desk, peer);
     return connection;
   }
@@ -153,7 +154,7 @@ export class SmtpService {
     this.#forEach((one) => one.stop(false));
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.every(STOP_LOOK_MS, () => {
-        const open = [...this.#connections].some((one) => one.session.phase !== "closed");
+        const open = [...this.#connections.keys()].some((one) => one.session.phase !== "closed");
         if (open && this.#options.clock.now() < deadline) return;
         cancel();
         resolve();
@@ -164,9 +165,9 @@ export class SmtpService {
     this.#stopTicking = null;
   }
 
-  #open(desk: Desk, peer: Peer, wire: Wire): Connection {
+  #open(desk: Desk, peer: Peer, wire: Wire, ticket: number): Connection {
     const connection = new Connection(factsOf(this.#options.settings, desk, peer), desk.manner, this.#office, wire);
-    this.#connections.add(connection);
+    this.#connections.set(connection, ticket);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
     return connection;
   }
@@ -199,14 +200,16 @@ export class SmtpService {
   }
 
   #remove(connection: Connection): void {
-    if (!this.#connections.delete(connection)) return;
+    const ticket = this.#connections.get(connection);
+    if (ticket === undefined) return;
+    this.#connections.delete(connection);
     this.#busy.delete(connection);
     this.#patient.delete(connection);
     if (this.#connections.size === 0) {
       this.#stopTicking?.();
       this.#stopTicking = null;
     }
-    this.#options.ended();
+    this.#options.ended(ticket);
   }
 
   #tick(): void {
@@ -216,7 +219,7 @@ export class SmtpService {
   }
 
   #forEach(run: (connection: Connection) => void): void {
-    for (const connection of [...this.#connections]) run(connection);
+    for (const connection of [...this.#connections.keys()]) run(connection);
   }
 
   /** Answers that arrive together end in one write a session. */
@@ -299,6 +302,8 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     maxMessageBytes: settings.maxMessageBytes,
     maxMails: settings.maxMails,
     maxRcpt: settings.maxRcpt,
+    // Programs of this machine hand in what their users wrote.
+    maxErrors: listener.socket ? 0 : settings.maxErrors,
   };
 }
 

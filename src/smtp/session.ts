@@ -29,6 +29,21 @@ export function takes(facts: Facts, session: Session, command: Command): boolean
 
 export function step(facts: Facts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
+  return withinErrors(facts, react(facts, session, input));
+}
+
+/** Counts the commands that were refused; who goes on after too many is guessing, or broken. */
+function withinErrors(facts: Facts, done: Step): Step {
+  let { errors } = done.session;
+  for (const one of done.effects) if (one.do === "report" && one.event.type === "smtp-failed-command") errors++;
+  if (errors === done.session.errors) return done;
+  const session = { ...done.session, errors };
+  if (facts.maxErrors === 0 || errors <= facts.maxErrors || session.phase === "closed") return { ...done, session };
+  const last = closeWith(facts, session, REPLY.tooManyErrors, "quit", true);
+  return { session: last.session, effects: [...done.effects, ...last.effects] };
+}
+
+function react(facts: Facts, session: Session, input: Input): Step {
   switch (input.on) {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns) });

@@ -26,6 +26,8 @@ export interface Facts {
   readonly maxMessageBytes: number;
   readonly maxMails: number;
   readonly maxRcpt: number;
+  /** Refused commands of a session; 0 is no limit. */
+  readonly maxErrors: number;
 }
 
 /** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
@@ -81,6 +83,8 @@ export interface Session {
   readonly rdns: string;
   /** `VERSION:CIPHER:BITS` under TLS. */
   readonly ciphers: string | null;
+  /** Commands refused so far. */
+  readonly errors: number;
   /** Messages accepted so far. */
   readonly mails: number;
   readonly transaction: Transaction | null;
@@ -144,6 +148,7 @@ export function newSession(): Session {
     esmtp: false,
     rdns: "<unknown>",
     ciphers: null,
+    errors: 0,
     mails: 0,
     transaction: null,
     nextSlot: 0,

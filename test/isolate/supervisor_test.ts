@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import { type FromMain, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
 
-const SESSION: FromMain = { type: "session", descriptor: 1, listener: 0, peer: { address: "local", port: 0, uid: 0 } };
+const SESSION: FromMain = {
+  type: "session",
+  descriptor: 1,
+  listener: 0,
+  peer: { address: "local", port: 0, uid: 0 },
+  ticket: 1,
+};
 
 /** A house of toy isolates; `until` resolves when the line was heard from the role. */
 function toyHouse() {

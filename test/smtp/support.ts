@@ -63,6 +63,7 @@ export function listener(changes: Partial<Listener> = {}): Listener {
     noDsn: false,
     auth: null,
     receivedAuth: false,
+    proxyV2: false,
     ...changes,
   };
 }
@@ -76,6 +77,7 @@ export function settings(listeners: readonly Listener[], changes: Partial<SmtpSe
     maxMessageBytes: 36_700_160,
     maxMails: 100,
     maxRcpt: 1000,
+    maxErrors: 100,
     idleTimeoutMs: 300_000,
     ...changes,
   };

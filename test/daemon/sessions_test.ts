@@ -1,0 +1,134 @@
+/** Who is admitted: real connections over loopback, with addresses and isolates made up. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { SessionDesk, type SessionLimits } from "../../src/daemon/sessions.ts";
+import type { FromMain, Role } from "../../src/isolate/mod.ts";
+import { listener } from "../smtp/support.ts";
+
+type Handed = Extract<FromMain, { type: "session" }>;
+
+const LIMITS: SessionLimits = { maxSessions: null, maxSessionsPerSource: 2, maxConnectionsPerMinute: 0, trusted: [] };
+
+class House {
+  readonly log: string[] = [];
+  readonly handed: { readonly isolate: number; readonly message: Handed }[] = [];
+  isolates = [0, 1];
+  readonly desk: SessionDesk;
+  /** Whose connection comes next. */
+  address = "192.0.2.1";
+  desked = listener();
+  readonly #server: net.Server;
+  #port = 0;
+
+  constructor(limits: Partial<SessionLimits> = {}, descriptors: number | null = 1024) {
+    this.desk = new SessionDesk({
+      supervisor: {
+        living: () => this.isolates,
+        post: (_role: Role, isolate: number, message: FromMain) => {
+          this.handed.push({ isolate, message: message as Handed });
+          return true;
+        },
+      },
+      limits: { ...LIMITS, ...limits },
+      descriptors,
+      now: () => 0,
+      log: (_level, text) => void this.log.push(text),
+      debug: () => {},
+    });
+    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      this.desk.admit(socket, this.desked, { address: this.address, port: 1, uid: null });
+    });
+  }
+
+  async listen(): Promise<this> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.#port = (this.#server.address() as net.AddressInfo).port;
+    return this;
+  }
+
+  /** One connection: what it hears when it is turned away, null when it is handed on. */
+  async connect(address = "192.0.2.1"): Promise<string | null> {
+    this.address = address;
+    const before = this.handed.length;
+    const socket = net.connect(this.#port, "127.0.0.1");
+    let heard = "";
+    socket.on("data", (bytes) => heard += bytes);
+    socket.on("error", () => {});
+    const closed = once(socket, "close");
+    while (this.handed.length === before && !socket.closed) {
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1))]);
+    }
+    if (this.handed.length === before) return heard;
+    const descriptor = this.handed.at(-1)!.message.descriptor;
+    new net.Socket({ fd: descriptor }).destroy();
+    socket.destroy();
+    await closed;
+    return null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
+const OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
+
+Deno.test("a source over its limit gets 421 and one line in the log; the end of its sessions lets it in again", async () => {
+  await using house = await new House().listen();
+  assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
+  assert.deepEqual([await house.connect(), await house.connect()], [OF_YOURS, OF_YOURS]);
+  assert.equal(await house.connect("192.0.2.2"), null, "others are served");
+  assert.deepEqual(house.log, ["smtp: 192.0.2.1 is turned away: it has 2 sessions"]);
+  const [first] = house.handed;
+  house.desk.ended(1, [first!.message.ticket]);
+  assert.equal(await house.connect(), OF_YOURS, "an isolate ends its own sessions only");
+  house.desk.ended(first!.isolate, [first!.message.ticket]);
+  house.desk.ended(first!.isolate, [first!.message.ticket]);
+  assert.deepEqual([await house.connect(), await house.connect()], [null, OF_YOURS]);
+  house.desk.lost(0);
+  assert.equal(house.desk.size, 0);
+  assert.equal(await house.connect(), null, "the sessions of an isolate that died are over");
+});
+
+Deno.test("nothing is said in clear where TLS comes first", async () => {
+  await using house = await new House({ maxSessionsPerSource: 1 }).listen();
+  house.desked = listener({ tls: "smtps" });
+  assert.deepEqual([await house.connect(), await house.connect()], [null, ""]);
+});
+
+Deno.test("behind a proxy, and on the local socket, main counts no addresses", async () => {
+  await using house = await new House({ maxSessionsPerSource: 1 }).listen();
+  for (const desked of [listener({ proxyV2: true }), listener({ socket: true })]) {
+    house.desked = desked;
+    assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
+  }
+});
+
+Deno.test("above max-sessions everybody gets 421, and the log is told once a minute", async () => {
+  await using house = await new House({ maxSessions: 2 }).listen();
+  for (const last of [1, 2, 3, 4]) {
+    assert.equal(await house.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
+  }
+  assert.deepEqual(house.log, ["warn: smtp: all 2 sessions are taken: clients are turned away"]);
+});
+
+const sizes = [
+  { maxSessions: null, descriptors: 1024, want: 507, warned: false },
+  { maxSessions: null, descriptors: null, want: 507, warned: false },
+  { maxSessions: 900, descriptors: 1024, want: 900, warned: false },
+  { maxSessions: 10_000, descriptors: 1024, want: 960, warned: true },
+  { maxSessions: 10_000, descriptors: 65_536, want: 10_000, warned: false },
+  { maxSessions: 3, descriptors: 1024, want: 3, warned: false },
+];
+for (const { maxSessions, descriptors, want, warned } of sizes) {
+  Deno.test(`max-sessions ${maxSessions} with ${descriptors} descriptors is ${want}`, () => {
+    const house = new House({ maxSessions }, descriptors);
+    assert.equal(house.desk.limit, want);
+    assert.equal(house.log.length, warned ? 1 : 0);
+  });
+}
