@@ -45,7 +45,7 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
   bounce: { warnIntervalsSeconds: [4 * 3600] },
   mda: { maxSession: 50, maxSessionPerUser: 7, taskHiwat: 50 },
   mta: { maxDeferred: 100, limits: DEFAULT_RELAY_LIMITS, domainLimits: {} },
-  scheduler: { maxInflight: 5000, maxSchedule: 10 },
+  scheduler: { maxInflight: 5000, maxSchedule: null, maxEvpBatchSize: 256, maxMsgBatchSize: 1024 },
   admin: null,
 };
 

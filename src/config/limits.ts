@@ -21,11 +21,11 @@ const MDA: LimitWords<"maxSession" | "maxSessionPerUser" | "taskHiwat"> = {
   "task-release": "unsupported",
 };
 
-const SCHEDULER: LimitWords<"maxInflight"> = {
+const SCHEDULER: LimitWords<"maxInflight" | "maxSchedule" | "maxEvpBatchSize" | "maxMsgBatchSize"> = {
   "max-inflight": { key: "maxInflight", least: 1 },
-  "max-schedule": "unsupported",
-  "max-evp-batch-size": "unsupported",
-  "max-msg-batch-size": "unsupported",
+  "max-schedule": { key: "maxSchedule", least: 1 },
+  "max-evp-batch-size": { key: "maxEvpBatchSize", least: 1 },
+  "max-msg-batch-size": { key: "maxMsgBatchSize", least: 1 },
 };
 
 const SMTP: LimitWords<
@@ -57,7 +57,7 @@ const MTA: LimitWords<Exclude<keyof RelayLimits, "family">> = {
   "session-mail-max": { key: "sessionMailMax", least: 1 },
   "session-transaction-delay": { key: "sessionTransactionDelay", least: 0 },
   "session-keepalive": { key: "sessionKeepalive", least: 0 },
-  "max-failures-per-session": { key: "maxFailuresPerSession", least: 1 },
+  "max-failures-per-session": { key: "maxFailuresPerSession", least: 0 },
   "task-hiwat": { key: "taskHiwat", least: 1 },
   "task-lowat": "unsupported",
   "task-release": "unsupported",

@@ -205,7 +205,13 @@ export interface Config {
     readonly limits: RelayLimits;
     readonly domainLimits: Readonly<Record<string, RelayLimits>>;
   };
-  readonly scheduler: { readonly maxInflight: number; readonly maxSchedule: number };
+  readonly scheduler: {
+    readonly maxInflight: number;
+    /** null: not written. */
+    readonly maxSchedule: number | null;
+    readonly maxEvpBatchSize: number;
+    readonly maxMsgBatchSize: number;
+  };
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
 }

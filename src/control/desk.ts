@@ -3,6 +3,7 @@
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import {
   Caller,
+  type ControlToQueue,
   type Isolate,
   type MainRequest,
   type QueueTarget,
@@ -14,7 +15,7 @@ import {
 import { formatListing, type ListedEnvelope } from "./listing.ts";
 import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsystem } from "./protocol.ts";
 
-/** Envelopes asked for at once: what a listing holds in memory. */
+/** Envelopes that the queue is told of at once, to change them. */
 const PAGE = 500;
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
@@ -114,8 +115,12 @@ export class Desk {
   }
 
   /** At most `limit` envelopes after the id `after`, with where each stands. */
-  async queuePage(after: string, limit: number, message: string | null = null): Promise<QueueRow[]> {
-    const { envelopes } = await this.#queue.ask<"listed">({ type: "list", message, after, limit });
+  queuePage(after: string, limit: number): Promise<QueueRow[]> {
+    return this.#page({ message: null, after, limit });
+  }
+
+  async #page(which: Omit<Extract<ControlToQueue, { type: "list" }>, "type" | "call">): Promise<QueueRow[]> {
+    const { envelopes } = await this.#queue.ask<"listed">({ type: "list", ...which });
     if (envelopes.length === 0) return [];
     const ids = envelopes.map(({ id }) => id);
     const { states } = await this.#scheduler.ask<"states">({ type: "states", ids });
@@ -140,13 +145,14 @@ export class Desk {
   }
 
   async *#showQueue(message: string | null): AsyncGenerator<ControlAnswer> {
-    let after = "";
-    for (;;) {
-      const rows = await this.queuePage(after, PAGE, message);
+    const { envelopes: limit, messages } = this.#isolate.settings.listing;
+    for (let after = "";;) {
+      const rows = await this.#page({ message, after, limit, messages });
+      const last = rows.at(-1);
+      if (last === undefined) return yield { ok: true };
       const now = Date.now();
       for (const { envelope, state } of rows) yield { line: formatListing(envelope, state, now) };
-      if (rows.length < PAGE) return yield { ok: true };
-      after = rows.at(-1)!.envelope.id;
+      after = last.envelope.id;
     }
   }
 

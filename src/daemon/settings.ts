@@ -97,6 +97,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxInflight: config.scheduler.maxInflight,
       maxPerUser: config.mda.taskHiwat,
       maxPerDestination: config.mta.limits.taskHiwat,
+      maxSchedule: config.scheduler.maxSchedule,
       paused: around.paused,
     },
     relay: {
@@ -135,6 +136,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       log: around.log,
       startedAt: Date.now(),
       pid: Deno.pid,
+      listing: { envelopes: config.scheduler.maxEvpBatchSize, messages: config.scheduler.maxMsgBatchSize },
       uid: Deno.uid() ?? 0,
       paused: around.paused,
     },

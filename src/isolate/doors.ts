@@ -333,13 +333,14 @@ export type Target =
 export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
 
 export type ControlToQueue =
-  /** Envelopes after `after` in order of id, at most `limit`: a listing is a loop of these. */
+  /** Envelopes after `after` in order of id, at most `limit` and of at most so many messages: a listing is a loop of these until nothing comes. */
   | {
     readonly type: "list";
     readonly call: number;
     readonly message: MessageId | null;
     readonly after: EnvelopeId;
     readonly limit: number;
+    readonly messages?: number;
   }
   | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }

@@ -118,6 +118,8 @@ export interface SchedulerSettings {
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
+  /** Envelopes handed out in one pass; null for all that may go. */
+  readonly maxSchedule: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean };
 }
 
@@ -172,6 +174,8 @@ export interface ControlSettings {
   /** ms since the epoch. */
   readonly startedAt: number;
   readonly pid: number;
+  /** What one question of a listing asks of the queue at most. */
+  readonly listing: { readonly envelopes: number; readonly messages: number };
   /** Uid that the daemon runs as: it and root may use the control socket. */
   readonly uid: number;
   /** Subsystems that started paused. */

@@ -8,7 +8,7 @@ import { reportGone, tellRemoved } from "./outcomes.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one listing at most, and of one slice of a removal, which is one transaction. */
-const MAX_LIST = 1024;
+const MAX_LIST = 10_000;
 const SLICE = 500;
 const LAST_NUMBER = 0xffffffff;
 const NOWHERE: EnvelopeId = "0000000000000000";
@@ -36,17 +36,24 @@ export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, Contro
 
 type Listed = Envelope & { readonly expiresAt: number };
 
-function list(vault: Vault, { message, after, limit }: Extract<ControlToQueue, { type: "list" }>): Listed[] {
+function list(vault: Vault, question: Extract<ControlToQueue, { type: "list" }>): Listed[] {
+  const { message, after, limit } = question;
   if (message !== null && !isMessageId(message)) return [];
   const target: QueueTarget = message === null ? "all" : { message };
   const wanted = Math.max(1, Math.min(limit, MAX_LIST));
   const listed: Listed[] = [];
+  let messages = Math.max(1, question.messages ?? Infinity);
+  let current: string | null = null;
   for (let cursor = isEnvelopeId(after) ? after : NOWHERE;;) {
     const slice = sliceAfter(vault, target, cursor, wanted);
     for (const envelope of slice) {
       const ttlSeconds = vault.ttlSeconds(envelope.action);
       // An envelope of an action that is no longer configured stands still and is not listed.
-      if (ttlSeconds !== null) listed.push({ ...envelope, expiresAt: envelope.createdAt + ttlSeconds * 1000 });
+      if (ttlSeconds === null) continue;
+      const of = envelope.id.slice(0, 8);
+      if (of !== current && messages-- === 0) return listed;
+      current = of;
+      listed.push({ ...envelope, expiresAt: envelope.createdAt + ttlSeconds * 1000 });
       if (listed.length === wanted) return listed;
     }
     if (slice.length < wanted) return listed;

@@ -1,10 +1,10 @@
 /** Whether a relay opens another connection now, and by which route. Pure: state and clock in, decision out. */
 
-import type { RelayLimits } from "../config/mod.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../config/mod.ts";
 import { familyOf } from "../dns/mod.ts";
 import type { Exchanger } from "./mx.ts";
 import { ofFamily } from "./mx.ts";
-import type { Route, RouteTable } from "./routes.ts";
+import type { Route, RouteTable, Traffic } from "./routes.ts";
 
 /** How a relay stands. Times in ms. */
 export interface Standing {
@@ -15,6 +15,8 @@ export interface Standing {
   readonly limits: RelayLimits;
   /** Tasks that no session has taken. */
   readonly pending: number;
+  /** The connections of all local addresses that mail for this destination goes out from. */
+  readonly relay: Traffic;
   /** Sessions in all; those that wait for work; those that mail has gone through. */
   readonly connections: number;
   readonly idle: number;
@@ -78,20 +80,31 @@ function isPile(standing: Standing): boolean {
 
 /** Until when the limits of relay, domain, connector and source forbid a connection. */
 function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, hurried: boolean): number {
-  const { limits, connections, lastConnectAt, successor } = standing;
+  const { limits, connections, relay, lastConnectAt } = standing;
   const domain = table.domain(standing.domain);
   const source = table.source(standing.source);
-  const full = connections >= Math.min(limits.maxConnPerRelay, limits.maxConnPerConnector) ||
+  const full = relay.connections >= limits.maxConnPerRelay || connections >= limits.maxConnPerConnector ||
     domain.connections >= limits.maxConnPerDomain || source.connections >= limits.maxConnPerSource;
   if (full) return now + LIMIT_RETRY_MS;
-  if (hurried || successor) return now;
+  const delayed = delaysOf(standing, hurried);
   return Math.max(
     now,
-    lastConnectAt + limits.connDelayRelay * 1000,
-    lastConnectAt + limits.connDelayConnector * 1000,
-    domain.lastConnectAt + limits.connDelayDomain * 1000,
-    source.lastConnectAt + limits.connDelaySource * 1000,
+    relay.lastConnectAt + delayed("connDelayRelay"),
+    lastConnectAt + delayed("connDelayConnector"),
+    domain.lastConnectAt + delayed("connDelayDomain"),
+    source.lastConnectAt + delayed("connDelaySource"),
   );
+}
+
+type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
+
+/**
+ * The delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and the successor of a session
+ * that went well need not wait for them. What the administrator wrote holds always.
+ */
+function delaysOf({ limits, successor }: Standing, hurried: boolean): (delay: Delay) => number {
+  const exempt = hurried || successor;
+  return (delay) => exempt && limits[delay] === DEFAULT_RELAY_LIMITS[delay] ? 0 : limits[delay] * 1000;
 }
 
 function allDisabled(list: readonly Exchanger[], source: string | null, table: RouteTable, now: number): boolean {
@@ -130,16 +143,17 @@ function walk(
   return { kind: "none", text: rejects ? "Destination seems to reject all mails" : "Network error on destination MXs" };
 }
 
-function routeBlockedUntil(route: Route, { limits, successor }: Standing, now: number, hurried: boolean): number {
+function routeBlockedUntil(route: Route, standing: Standing, now: number, hurried: boolean): number {
+  const { limits } = standing;
   // On probation one connection is enough to find out.
   if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;
   if (route.connections >= limits.maxConnPerRoute) return now + LIMIT_RETRY_MS;
   if (route.host.connections >= limits.maxConnPerHost) return now + LIMIT_RETRY_MS;
-  if ((hurried || successor) && !route.fresh) return now;
+  const delayed = delaysOf(route.fresh ? { ...standing, successor: false } : standing, hurried && !route.fresh);
   return Math.max(
     now,
-    route.lastConnectAt + limits.connDelayRoute * 1000,
-    route.lastDisconnectAt + limits.reconnDelayRoute * 1000,
-    route.host.lastConnectAt + limits.connDelayHost * 1000,
+    route.lastConnectAt + delayed("connDelayRoute"),
+    route.lastDisconnectAt + delayed("reconnDelayRoute"),
+    route.host.lastConnectAt + delayed("connDelayHost"),
   );
 }

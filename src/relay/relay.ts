@@ -29,12 +29,22 @@ export interface RelayTools {
   empty(relay: Relay): void;
 }
 
+/** What the relays of one destination share, one for each local address. */
+export interface Siblings {
+  /** Relays that are there. */
+  relays: number;
+  connections: number;
+  /** In ms; −Infinity for never. */
+  lastConnectAt: number;
+}
+
 /** After so long exchangers are looked up again, in ms; the resolver knows whether that takes a question. */
 const REFRESH_MS = 300_000;
 
 export class Relay implements SessionOwner {
   readonly target: Target;
   readonly limits: RelayLimits;
+  readonly #siblings: Siblings;
   readonly #tools: RelayTools;
   readonly #tasks = new TaskQueue();
   readonly #sessions = new Set<Session>();
@@ -52,9 +62,10 @@ export class Relay implements SessionOwner {
   #cancelTimer: (() => void) | null = null;
   #timerAt = Infinity;
 
-  constructor(target: Target, limits: RelayLimits, tools: RelayTools) {
+  constructor(target: Target, limits: RelayLimits, siblings: Siblings, tools: RelayTools) {
     this.target = target;
     this.limits = limits;
+    this.#siblings = siblings;
     this.#tools = tools;
   }
 
@@ -139,6 +150,7 @@ export class Relay implements SessionOwner {
     const { clock, table } = this.#tools;
     this.#sessions.delete(session);
     this.#idle.delete(session);
+    this.#siblings.connections--;
     if (ending.ready) this.#readyCount--;
     table.disconnected(session.route, this.target.domain, clock.now());
     if (ending.rejects) this.#disable(session.route, 2, "rejects");
@@ -197,6 +209,7 @@ export class Relay implements SessionOwner {
       exchangers,
       limits: this.limits,
       pending: this.#tasks.length,
+      relay: this.#siblings,
       connections: this.#sessions.size,
       idle: this.#idle.size,
       ready: this.#readyCount,
@@ -214,6 +227,8 @@ export class Relay implements SessionOwner {
     );
     this.#successor = false;
     this.#lastConnectAt = now;
+    this.#siblings.connections++;
+    this.#siblings.lastConnectAt = now;
     this.#tools.table.connecting(route, this.target.domain, now);
     const session = this.#tools.session(this, route, exchanger);
     this.#sessions.add(session);

@@ -20,7 +20,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
-import { Relay, type RelayTools, routeName } from "./relay.ts";
+import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
 import { type Host, RouteTable } from "./routes.ts";
 import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
@@ -79,6 +79,7 @@ class RelayService {
   readonly #courier: Courier;
   readonly #table = new RouteTable();
   readonly #relays = new Map<string, Relay>();
+  readonly #siblings = new Map<string, Siblings>();
   readonly #relayTools: RelayTools;
   readonly #tally: Tally;
   /** Envelopes that are waiting or being sent here: after a restart of its own the scheduler may send them again. */
@@ -183,12 +184,22 @@ class RelayService {
   #place(task: Task, target: Target): void {
     let relay = this.#relays.get(target.key);
     if (relay === undefined) {
-      const limits = this.#isolate.settings.domainLimits[target.domain] ?? this.#isolate.settings.limits;
-      relay = new Relay(target, limits, this.#relayTools);
+      const { limits: usual, domainLimits } = this.#isolate.settings;
+      // Anyone may name a domain, such as `constructor`.
+      const limits = Object.hasOwn(domainLimits, target.domain) ? domainLimits[target.domain]! : usual;
+      relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayTools);
       this.#relays.set(target.key, relay);
     }
     relay.accept(task);
     this.#touchGauges();
+  }
+
+  /** Counts one more relay in. */
+  #siblingsOf({ relayKey }: Target): Siblings {
+    const siblings = this.#siblings.get(relayKey) ?? { relays: 0, connections: 0, lastConnectAt: -Infinity };
+    siblings.relays++;
+    this.#siblings.set(relayKey, siblings);
+    return siblings;
   }
 
   #refuse(job: Job, text: string): void {
@@ -201,7 +212,12 @@ class RelayService {
   }
 
   #forget(relay: Relay): void {
-    if (this.#relays.get(relay.target.key) === relay) this.#relays.delete(relay.target.key);
+    const { key, relayKey } = relay.target;
+    if (this.#relays.get(key) === relay) {
+      this.#relays.delete(key);
+      const siblings = this.#siblings.get(relayKey);
+      if (siblings !== undefined && --siblings.relays === 0) this.#siblings.delete(relayKey);
+    }
     this.#touchGauges();
     if (this.#relays.size === 0) this.#stopped?.();
   }

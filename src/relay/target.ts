@@ -7,6 +7,8 @@ import { parseRelayUrl, type RelayUrl, type TlsMode } from "./url.ts";
 export interface Target {
   /** Same key, same sessions. */
   readonly key: string;
+  /** The same whatever the local address: what `max-conn-per-relay` counts. */
+  readonly relayKey: string;
   /** As the log and `show relays` write it. */
   readonly name: string;
   readonly action: RelayAction;
@@ -79,18 +81,20 @@ export function fromSource(target: Target, source: RelaySource): Target {
   return { ...target, source, key: JSON.stringify([target.key, source.address, source.helo]) };
 }
 
-function finish(action: RelayAction, parts: Omit<Target, "key" | "name" | "action" | "source">): Target {
+function finish(action: RelayAction, parts: Omit<Target, "key" | "relayKey" | "name" | "action" | "source">): Target {
   const { domain, scheme, port, mx, literal, label } = parts;
   const usual = scheme === "smtps" ? 465 : 25;
   const auth = label === "" ? "" : `,auth=${action.auth}:${label}`;
   const name = `[relay:${domain},${scheme}${port === usual ? "" : `,port=${port}`}${auth}${mx ? ",mx" : ""}]`;
   // Two actions never share sessions: they may differ in everything that the sessions do.
+  const key = JSON.stringify([action.name, domain, literal, mx, scheme, port, label]);
   return {
     ...parts,
     action,
     name,
     source: null,
-    key: JSON.stringify([action.name, domain, literal, mx, scheme, port, label]),
+    key,
+    relayKey: key,
   };
 }
 

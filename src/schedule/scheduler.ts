@@ -31,6 +31,8 @@ export interface Limits {
   /** Jobs of one local user or destination domain that run at once. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
+  /** Envelopes after which a pass ends, so that what came in meanwhile is heard before the next; null for no such end. */
+  readonly maxSchedule: number | null;
 }
 
 /** What is to be sent, in order. */
@@ -52,6 +54,8 @@ export class Scheduler {
   #freeJobs: number[] = [];
   /** Became due since the last dispatch: what does not go at once must be watched for its expiry. */
   #fresh: number[] = [];
+  /** The last pass ended before everything that may go was sent. */
+  #interrupted = false;
   /** When the notice of a message will be written. */
   #notices = new Map<number, number>();
 
@@ -75,6 +79,7 @@ export class Scheduler {
     this.#jobs = [];
     this.#freeJobs = [];
     this.#fresh = [];
+    this.#interrupted = false;
     this.#notices.clear();
   }
 
@@ -195,6 +200,7 @@ export class Scheduler {
 
   /** When `run` must be called if nothing else happens before; Infinity for never. */
   nextAt(): number {
+    if (this.#interrupted) return -Infinity;
     const top = this.#heap.top;
     return top === NONE ? Infinity : this.#heap.wakeAt(top);
   }
@@ -223,11 +229,17 @@ export class Scheduler {
     return effects;
   }
 
-  /** One job of every agent in turn, and of each agent one of every lane in turn, while there is room. */
+  /**
+   * One job of every agent in turn, and of each agent one of every lane in turn, while there is room. `maxSchedule` ends a pass but parts no
+   * job: the recipients of a message would cost the other side a transaction each.
+   */
   #dispatch(effects: Effects, now: number): void {
+    const end = this.#inflight + (this.#limits.maxSchedule ?? Infinity);
     for (let idle = false; !idle;) {
       idle = true;
       for (const agent of AGENTS) {
+        this.#interrupted = this.#inflight >= end;
+        if (this.#interrupted) return;
         if (this.#paused[agent] || !this.#roomFor(agent)) continue;
         const lane = this.#lanes.turn(agent);
         if (lane === NONE) continue;

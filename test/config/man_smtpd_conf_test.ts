@@ -57,7 +57,7 @@ const SOCKET = /^listen on socket/, TABLE = /^table/, ANY = /^/;
 
 const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** Known to the defaults, but not taken in a configuration yet, or not a word of its own. */
-const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxSchedule", "maxMessageBytes"];
+const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxMessageBytes"];
 const NO_SMTP = [...NO_LIMIT, "ciphers", "subAddressDelimiter", "trusted"];
 const limits = (keys: object, without: readonly string[] = NO_LIMIT) =>
   Object.keys(keys).filter((key) => !without.includes(key)).map(kebab);

@@ -55,7 +55,11 @@ export class FakeHouse {
   changed = true;
   readonly isolate: Isolate<"control">;
 
-  constructor(answers: Answers, admin: { address: string; port: number } | null = null) {
+  constructor(
+    answers: Answers,
+    admin: { address: string; port: number } | null = null,
+    listing = { envelopes: 256, messages: 1024 },
+  ) {
     const channelOf = (name: string) => {
       let channel = this.#channels.get(name);
       if (channel === undefined) this.#channels.set(name, channel = this.#fake(name, answers));
@@ -69,6 +73,7 @@ export class FakeHouse {
         admin,
         log: "syslog",
         startedAt: Date.now() - 5000,
+        listing,
         pid: 1,
         uid: DAEMON_UID,
         paused: { mda: false, mta: true, smtp: false },

@@ -129,6 +129,19 @@ Deno.test("Desk lists the queue in order, page after page, with where each envel
   equal(one.length, 2);
 });
 
+Deno.test("Desk asks for as much of the queue at once as the config says", async () => {
+  const house = new FakeHouse(queueAnswers, null, { envelopes: 2, messages: 7 });
+  equal((await answersOf(deskOf(house), { do: "show-queue", message: null })).length, 4);
+  deepEqual(
+    house.asked.filter(({ question }) => question.type === "list").map(({ question }) => [
+      question.after,
+      question.limit,
+      question.messages,
+    ]),
+    [["", 2, 7], [ids[1], 2, 7], [ids[2], 2, 7]],
+  );
+});
+
 Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
   const house = new FakeHouse(queueAnswers);
   const log: string[] = [];

@@ -47,6 +47,24 @@ Deno.test("list is in order of id, resumes after an id, and tells the real expir
   });
 });
 
+Deno.test("list tells of so many messages at most as it is asked to", async () => {
+  await withQueue(async (house) => {
+    const ids: string[] = [];
+    for (let i = 0; i < 3; i++) ids.push(...(await enqueue(house, "x\n", {}, MTA)).map(({ id }) => id));
+    ids.sort();
+    const pages: string[][] = [];
+    for (let after = "0000000000000000";;) {
+      house.control.send({ type: "list", call: 1, message: null, after, limit: 100, messages: 2 });
+      const { envelopes } = await house.control.next(typed("listed"));
+      if (envelopes.length === 0) break;
+      pages.push(envelopes.map(({ id }) => id));
+      after = envelopes[envelopes.length - 1]!.id;
+    }
+    assert.deepEqual(pages.flat(), ids);
+    assert.deepEqual(pages.map((page) => new Set(page.map((id) => id.slice(0, 8))).size), [2, 1]);
+  });
+});
+
 Deno.test("envelopes of an action that is gone stay untouched, unlisted, and are warned of at start", async () => {
   const spool = await Deno.makeTempDir();
   const first = await openQueue(spool);

@@ -82,7 +82,7 @@ Deno.test("a queue that is ended in the middle of work leaves the spool to the n
 Deno.test("mail goes from the queue through a scheduler without permissions to delivery, again after that was replaced", async () => {
   const spool = await Deno.makeTempDir();
   const queue = new Role("queue", settingsFor(spool), { read: [spool], write: [spool] });
-  const limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100 };
+  const limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
   const scheduler = new Role("scheduler", { house: HOUSE, ...limits, paused: { mda: false, mta: false } }, "none");
   await Promise.all([queue.ready, scheduler.ready]);
   const between = new MessageChannel();

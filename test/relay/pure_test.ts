@@ -188,6 +188,8 @@ function standing(change: Partial<Standing> = {}): Standing {
     source: null,
     smarthost: false,
     successor: false,
+    // Of one local address, unless a case says otherwise.
+    relay: { connections: change.connections ?? 0, lastConnectAt: change.lastConnectAt ?? -Infinity },
     ...change,
   };
 }
@@ -294,6 +296,63 @@ Deno.test("chooseRoute keeps the limits of route, host, relay, domain and source
   assert.equal(choose({ ...one, limits: { ...limits, maxConnPerConnector: 2 } }, busy(2)), "wait 5000");
   assert.equal(choose({ ...one, limits: { ...limits, maxConnPerDomain: 2 } }, busy(2)), "wait 5000");
   assert.equal(choose({ ...one, limits: { ...limits, maxConnPerSource: 2 } }, busy(2)), "wait 5000");
+});
+
+/** Each delay, what it counts from, and what it leaves alone. */
+const delays = [
+  { key: "connDelayHost", from: { domain: "other.test", source: "192.0.2.77", host: true } },
+  { key: "connDelayRoute", from: { domain: "other.test", source: null, host: true } },
+  { key: "connDelaySource", from: { domain: "other.test", source: null, host: false } },
+  { key: "connDelayDomain", from: { domain: "x.test", source: "192.0.2.77", host: false } },
+] as const;
+const NO_DELAYS = {
+  ...DEFAULT_RELAY_LIMITS,
+  ...{ connDelayHost: 0, connDelayRoute: 0, connDelaySource: 0, connDelayConnector: 0, connDelayRelay: 0 },
+  ...{ connDelayDomain: 0, reconnDelayRoute: 0 },
+};
+const ONE = [{ host: "a", address: "192.0.2.1", preference: 10 }];
+
+for (const { key, from } of delays) {
+  Deno.test(`chooseRoute keeps ${key}, and no other delay counts from that connection`, () => {
+    const table = new RouteTable();
+    const route = table.route(from.host ? "192.0.2.1" : "192.0.2.200", NOW, from.source);
+    table.connecting(route, from.domain, NOW - 1_000);
+    table.ready(route);
+    table.ready(table.route("192.0.2.1", NOW));
+    const one = standing({ exchangers: ONE });
+    assert.equal(choose({ ...one, limits: { ...NO_DELAYS, [key]: 7 } }, table), "wait 6000");
+    for (const other of delays) {
+      const broader = { connDelayRoute: ["connDelayHost", "connDelaySource"] }[key as "connDelayRoute"] ?? [];
+      if (other.key === key || broader.includes(other.key)) continue;
+      assert.equal(choose({ ...one, limits: { ...NO_DELAYS, [other.key]: 7 } }, table), "192.0.2.1", other.key);
+    }
+  });
+}
+
+Deno.test("chooseRoute counts for a relay what goes out from all local addresses, for a connector what goes from one", () => {
+  const relay = { connections: 3, lastConnectAt: NOW - 1_000 };
+  const one = { ...standing({ exchangers: ONE, limits: NO_DELAYS }), relay, source: "192.0.2.50", pending: 9 };
+  const two = { ...one, connections: 1, lastConnectAt: NOW - 2_000 };
+  assert.equal(choose(one), "192.0.2.1");
+  assert.equal(choose({ ...one, limits: { ...NO_DELAYS, maxConnPerRelay: 3 } }), "wait 5000");
+  assert.equal(choose({ ...one, limits: { ...NO_DELAYS, maxConnPerConnector: 1 } }), "192.0.2.1");
+  assert.equal(choose({ ...two, limits: { ...NO_DELAYS, maxConnPerConnector: 1 } }), "wait 5000");
+  assert.equal(choose({ ...two, limits: { ...NO_DELAYS, connDelayRelay: 7 } }), "wait 6000");
+  assert.equal(choose({ ...two, limits: { ...NO_DELAYS, connDelayConnector: 7 } }), "wait 5000");
+});
+
+Deno.test("chooseRoute spares piles and successors the usual delays, never those that were written", () => {
+  const table = new RouteTable();
+  const route = table.route("192.0.2.1", NOW);
+  table.connecting(route, "x.test", NOW - 1_000);
+  table.ready(route);
+  const pile = standing({ exchangers: ONE, pending: 99, connections: 1, ready: 1, smarthost: true });
+  const successor = standing({ exchangers: ONE, successor: true });
+  for (const one of [pile, successor]) {
+    assert.equal(choose(one, table), "192.0.2.1");
+    assert.equal(choose({ ...one, limits: { ...DEFAULT_RELAY_LIMITS, connDelayRoute: 9 } }, table), "wait 8000");
+    assert.equal(choose({ ...one, limits: { ...DEFAULT_RELAY_LIMITS, connDelayDomain: 2 } }, table), "wait 1000");
+  }
 });
 
 Deno.test("chooseRoute opens few connections while the present ones keep up", () => {

@@ -1,8 +1,9 @@
 /** Sessions over time: reuse, idling, ends; and what the rest of the house sees: doors, `show`, stop. */
 
 import assert from "node:assert/strict";
+import { type Clock, systemClock } from "../../src/relay/clock.ts";
 import { fakeServer, type Script, until } from "../smtpclient/fake_server.ts";
-import { viaSmarthost } from "./via.ts";
+import { viaMx, viaSmarthost } from "./via.ts";
 import { relayWorld } from "./world.ts";
 
 const on = (verb: string, reply: string | null): Script => ({
@@ -85,6 +86,54 @@ Deno.test("max-failures-per-session: refused recipients in a row end the session
     assert.equal(texts.filter((text) => text.startsWith("tempfail")).length, 5);
     await until(() => server.lines().at(-1) === "QUIT", "QUIT");
   }));
+
+Deno.test("max-failures-per-session 0: no number of refused recipients ends the session", () =>
+  viaSmarthost({ ...on("RCPT", "550 5.1.1 no"), keywords: ["PIPELINING"] }, async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: Array.from({ length: 90 }, (_, at) => `u${at}@x.test`) }));
+    assert.ok(texts.every((text) => text === "permfail 550 5.1.1 no"));
+    assert.equal(server.sessions.length, 1);
+  }, { limits: { maxFailuresPerSession: 0 } }));
+
+Deno.test("session-transaction-delay passes between two transactions, and not before the first", async () => {
+  const waits: { ms: number; lines: number }[] = [];
+  let said: () => string[] = () => [];
+  const clock: Clock = {
+    now: Date.now,
+    after(ms, act) {
+      if (ms === 7_000) waits.push({ ms, lines: said().filter((line) => line === "DATA").length });
+      return systemClock.after(ms === 7_000 ? 0 : ms, act);
+    },
+  };
+  await viaSmarthost({}, async (world, server) => {
+    said = () => server.lines();
+    await world.settled([1, 2, 3].flatMap(() => world.send({ rcpts: ["a@x.test"] })));
+    assert.equal(server.sessions.length, 1);
+    assert.deepEqual(waits.slice(0, 2), [{ ms: 7_000, lines: 1 }, { ms: 7_000, lines: 2 }]);
+  }, { limits: { sessionTransactionDelay: 7 }, tools: { clock } });
+});
+
+Deno.test("mta limit for domain: the limits of the smarthost's name hold for it, the general ones for others", () =>
+  viaSmarthost({}, async (world, server) => {
+    await world.settled([1, 2, 3].flatMap(() => world.send({ rcpts: ["a@x.test"] })));
+    assert.deepEqual(server.sessions.map((session) => session.messages.length), [1, 1, 1]);
+  }, { limits: { sessionMailMax: 50 }, domainLimits: { "mx.example.net": { sessionMailMax: 1 }, "x.test": {} } }));
+
+Deno.test("a domain called like a property of every object has the general limits", () =>
+  viaMx([{ preference: 10, script: {} }], async (world, [server]) => {
+    await world.settled([1, 2].flatMap(() => world.send({ rcpts: ["a@constructor"] })));
+    assert.deepEqual(server!.sessions.map((session) => session.messages.length), [1, 1]);
+  }, {
+    mx: Object.fromEntries([["constructor", [[10, "mx1.test"]]]]),
+    limits: { sessionMailMax: 1 },
+  }));
+
+Deno.test("inet6 as a limit: a host that has no such address is not connected to", () =>
+  viaSmarthost({}, async (world, server) => {
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [
+      "tempfail Address family mismatch on destination MXs",
+    ]);
+    assert.equal(server.sessions.length, 0);
+  }, { limits: { family: 6 } }));
 
 Deno.test("more than 100 recipients go in several transactions", () =>
   viaSmarthost({ keywords: ["PIPELINING"] }, async (world, server) => {

@@ -1,6 +1,8 @@
 /** Sending from named local addresses: by turns, under their names, and by another one where one does not do. */
 
 import assert from "node:assert/strict";
+import type { Clock } from "../../src/relay/clock.ts";
+import { until } from "../smtpclient/fake_server.ts";
 import { viaMx } from "./via.ts";
 
 /** One list of addresses for all, the next in turn first. */
@@ -30,7 +32,28 @@ Deno.test("messages go from local addresses in turn, each with its name", () =>
     assert.match(routes.join("\n"), /^1\. \[127\.0\.0\.11\] <-> 127\.0\.0\.1 .*\n2\. \[127\.0\.0\.12\] <-> /);
     assert.match((await world.show("hosts")).join("\n"), /^127\.0\.0\.1 \S+ refcount=4 nconn=2 [^\n]*$/);
     assert.match((await world.show("relays")).join("\n"), /connector \[127\.0\.0\.12\] /);
-  }, { actions, sources: inTurn("127.0.0.11", "127.0.0.12") }));
+  }, { actions, sources: inTurn("127.0.0.11", "127.0.0.12"), limits: { connDelayRelay: 0 } }));
+
+Deno.test("max-conn-per-relay counts the connections from all local addresses", async () => {
+  // A server that says nothing: what is begun stays.
+  const silent = { preference: 10, script: { reply: () => "" } };
+  const planned: number[] = [];
+  const clock: Clock = {
+    now: Date.now,
+    after: (ms) => (planned.push(ms), () => {}),
+  };
+  await viaMx([silent], async (world, [server]) => {
+    for (const rcpt of ["a@x.test", "b@x.test", "c@x.test"]) world.send({ rcpts: [rcpt] });
+    await until(() => server!.sessions.length === 2, "two connections");
+    await until(() => planned.includes(5_000), "the third waits for one of them");
+    assert.equal((await world.show("relays")).filter((line) => / ntask=1 nconn=0 /.test(line)).length, 1);
+  }, {
+    actions,
+    sources: inTurn("127.0.0.11", "127.0.0.12", "127.0.0.13"),
+    limits: { connDelayRelay: 0, maxConnPerRelay: 2 },
+    tools: { clock },
+  });
+});
 
 for (
   const { name, bad } of [
@@ -42,7 +65,7 @@ for (
     viaMx([{ preference: 10, script: {} }], async (world) => {
       assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), ["ok 250 2.0.0 queued"]);
       assert.deepEqual(world.deliveries().map(({ source }) => source), ["127.0.0.12"]);
-    }, { actions, sources: inTurn(bad, "127.0.0.12") }));
+    }, { actions, sources: inTurn(bad, "127.0.0.12"), limits: { connDelayRelay: 0 } }));
 }
 
 const failures = [

@@ -45,6 +45,8 @@ export interface TestMessage {
 export interface WorldOptions {
   readonly actions?: Readonly<Record<string, Partial<RelayAction>>>;
   readonly limits?: Partial<RelayLimits>;
+  /** Of `mta limit for domain`, on top of `limits`. */
+  readonly domainLimits?: Readonly<Record<string, Partial<RelayLimits>>>;
   /** Answers of lookup's `smarthost`, by action; a function may rotate. */
   readonly smarthost?: (action: string, domain: string) => string | null;
   /** Answers of lookup's `sources`. */
@@ -187,14 +189,18 @@ export function relayWorld(options: WorldOptions = {}): World {
   for (const [name, action] of Object.entries(options.actions ?? { out: {} })) {
     actions[name] = { ...ACTION, name, ...action };
   }
+  const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
+  const domainLimits = Object.fromEntries(
+    Object.entries(options.domainLimits ?? {}).map(([domain, own]) => [domain, { ...limits, ...own }]),
+  );
   const settings: RelaySettings = {
     house: { serverName: "relay.example.org", version: "1", timeZone: "UTC", root: false },
     actions,
     pki: {},
     ca: options.ca ?? {},
     ciphers: null,
-    limits: { ...DEFAULT_RELAY_LIMITS, ...options.limits },
-    domainLimits: {},
+    limits,
+    domainLimits,
     ...options.srs === undefined ? {} : { srs: options.srs },
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
   };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Ticket } from "../../src/isolate/mod.ts";
 import { type Limits, Scheduler } from "../../src/schedule/mod.ts";
 
-const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100 };
+const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
 const RUNNING = { mda: false, mta: false };
 const DAY = 86_400_000;
 
@@ -77,6 +77,16 @@ Deno.test("run() keeps to max-inflight, with a fifth of it for what is local", (
   for (let i = 21; i <= 30; i++) scheduler.add(ticket(id(i), { key: `user${i}` }), 0);
   assert.equal(scheduler.run(0).jobs.length, 2);
   assert.equal(scheduler.inflight, 10);
+});
+
+Deno.test("run() ends a pass after max-schedule envelopes, wants to be called again at once, and parts no message", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxSchedule: 3 }, RUNNING);
+  for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i), { key: `user${i}` }), 0);
+  for (let i = 1; i <= 5; i++) scheduler.add(ticket(id(9, i), { agent: "mta", key: "a.example" }), 0);
+  const passes = [scheduler.run(5)];
+  while (scheduler.nextAt() <= 5 && passes.length < 9) passes.push(scheduler.run(5));
+  assert.deepEqual(passes.map((effects) => jobIds(effects).map((ids) => ids.length)), [[1, 5], [1, 1, 1], []]);
+  assert.ok(scheduler.nextAt() > 5);
 });
 
 Deno.test("run() gives one destination at most a quarter of the room", () => {

@@ -160,7 +160,7 @@ Deno.test("none is lost, none is in flight twice, none waits past its time while
       fc.integer({ min: 1, max: 100 }),
       (arrivals, maxInflight, perKey, failures) => {
         const world = new World({
-          limits: { maxInflight, maxPerUser: perKey, maxPerDestination: perKey },
+          limits: { maxInflight, maxPerUser: perKey, maxPerDestination: perKey, maxSchedule: null },
           arrivals,
           ttl: 8_000_000,
           attempt: (draw) => ({ ms: draw % 600_000, ok: (draw >>> 8) % 100 >= failures }),
@@ -179,7 +179,7 @@ Deno.test("none is lost, none is in flight twice, none waits past its time while
 Deno.test("a month of retries to a thousand domains, a third of them dead, ends with every envelope delivered or expired", () => {
   const month = 30 * 86_400_000;
   const world = new World({
-    limits: { maxInflight: 500, maxPerUser: 7, maxPerDestination: 10 },
+    limits: { maxInflight: 500, maxPerUser: 7, maxPerDestination: 10, maxSchedule: 10 },
     arrivals: Array.from({ length: 3000 }, (_, i) => ({ domain: (i * 7919) % 1000, local: false, gap: month / 3000 })),
     ttl: 4 * 86_400_000,
     attempt: (draw, domain) => ({ ms: 100 + draw % 5000, ok: parseInt(domain) % 3 !== 0 && draw % 10 !== 0 }),
