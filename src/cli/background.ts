@@ -3,18 +3,29 @@
 import type { Environment } from "../config/mod.ts";
 import { Fatal } from "../daemon/mod.ts";
 
-/** Starts `smtpd -F` with the same arguments. Returns the exit status: 0 once it serves, 1 with its complaint on stderr. */
-export async function startInBackground(args: readonly string[], env: Environment): Promise<number> {
+/**
+ * Starts `smtpd -F` with the same arguments, and `input` for it to read where it would have asked for a key. Returns the exit status: 0 once
+ * it serves, 1 with its complaint on stderr.
+ */
+export async function startInBackground(
+  args: readonly string[],
+  env: Environment,
+  input: string | null,
+): Promise<number> {
   const [program, ...first] = ownCommand(env);
   const child = new Deno.Command(program, {
     args: [...first, "-F", ...args],
     detached: true,
-    stdin: "null",
+    stdin: input === null ? "null" : "piped",
     stdout: "piped",
     // Not ours: who reads our stderr to its end must not wait for the daemon's.
     stderr: "piped",
   }).spawn();
   child.unref();
+  if (input !== null) {
+    // It may have failed already: then it says so itself.
+    await new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
+  }
   const complaints = forward(child.stderr);
   // It prints one line once it serves; when it fails, its output ends without one.
   const { done } = await child.stdout.getReader().read();

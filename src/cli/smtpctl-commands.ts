@@ -56,6 +56,7 @@ export const COMMANDS: readonly Command<Asked>[] = [
   ...onSubsystems("resume"),
   { pattern: "resume route <routeid>", make: (id) => act({ do: "resume-route", route: Number(id) }) },
   ...onEnvelopes("schedule", "schedule", "scheduled"),
+  { pattern: "show damaged", make: () => show({ do: "show-damaged" }) },
   { pattern: "show envelope <evpid>", make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }) },
   { pattern: "show hosts", make: () => show({ do: "show-relay", what: "hosts" }) },
   { pattern: "show hoststats", make: () => show({ do: "show-relay", what: "hoststats" }) },

@@ -104,6 +104,10 @@ async function listOffline(spool: string, message: string | null, terminal: Term
   try {
     for (const envelope of listOffline(spool, DEFAULTS.queue.ttlSeconds)) {
       if (message !== null && !envelope.id.startsWith(message)) continue;
+      if ("unreadable" in envelope) {
+        terminal.err(`smtpctl: envelope ${envelope.id}: ${envelope.unreadable}\n`);
+        continue;
+      }
       terminal.out(formatListing(envelope, null, Date.now()) + "\n");
     }
     return 0;

@@ -13,7 +13,7 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
-import { checkConfig, Fatal, regexWarnings, runDaemon } from "../daemon/mod.ts";
+import { checkConfig, Fatal, readQueueInput, regexWarnings, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts";
@@ -64,9 +64,11 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       console.error("configuration OK");
       return 0;
     }
-    if (!options.foreground) return await startInBackground(args, env);
+    const queueInput = await readQueueInput(parsed.config);
+    if (!options.foreground) return await startInBackground(args, env, queueInput);
     await runDaemon({
       config: parsed.config,
+      queueInput,
       env,
       log: options.log,
       verbose: options.verbose,

@@ -41,7 +41,7 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
     ciphers: null,
     subAddressDelimiter: "+",
   },
-  queue: { ttlSeconds: 4 * 86_400 },
+  queue: { ttlSeconds: 4 * 86_400, compression: false, encryption: null, oldKeys: [] },
   bounce: { warnIntervalsSeconds: [4 * 3600] },
   mda: { maxSession: 50, maxSessionPerUser: 7, taskHiwat: 50 },
   mta: { maxDeferred: 100, limits: DEFAULT_RELAY_LIMITS, domainLimits: {} },
@@ -68,6 +68,9 @@ export const LANGUAGE_LIMITS = {
   tag: 32,
   pkiPerListener: 32,
   warnIntervals: 4,
+  /** Characters of a key of the queue, and how many replaced ones may be named. */
+  queueKey: 32,
+  queueOldKeys: 8,
 } as const;
 
 /** Tables that exist without being declared. `main` and the lookup isolate fill them in; they cannot be redeclared. */

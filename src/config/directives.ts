@@ -123,20 +123,6 @@ export function parseMta(context: Context, at: SourceLine): void {
   cursor.unsupported(at, `"mta max-deferred"`);
 }
 
-/** After `queue`. */
-export function parseQueue({ cursor, draft }: Context, at: SourceLine): void {
-  if (cursor.acceptKeyword("ttl")) {
-    draft.queue.ttlSeconds = expectDelay({ cursor }, "ttl") ?? draft.queue.ttlSeconds;
-  } else if (cursor.acceptKeyword("compression")) {
-    cursor.unsupported(at, `"queue compression"`);
-  } else if (cursor.acceptKeyword("encryption")) {
-    if (cursor.atString()) cursor.take();
-    cursor.unsupported(at, `"queue encryption"`);
-  } else {
-    cursor.unknownWord("queue directive", ["ttl", "compression", "encryption"]);
-  }
-}
-
 /** After `scheduler`. */
 export function parseScheduler(context: Context): void {
   if (context.cursor.expectKeyword("limit")) parseSchedulerLimits(context);

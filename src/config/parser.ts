@@ -11,6 +11,7 @@ import { Lexer, type Token } from "./lexer.ts";
 import { parseAdmin, parseListen } from "./listen.ts";
 import { Macros } from "./macros.ts";
 import { parseMatch } from "./match.ts";
+import { parseQueue } from "./queue.ts";
 import { parseTableDirective } from "./table.ts";
 import type { Diagnostic, ParseResult, SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
@@ -37,7 +38,7 @@ const PARSERS: Readonly<Record<string, (context: Context, at: SourceLine) => voi
   "mta": directives.parseMta,
   "pki": directives.parsePki,
   "proc": parseProc,
-  "queue": directives.parseQueue,
+  "queue": parseQueue,
   "scheduler": directives.parseScheduler,
   "smtp": directives.parseSmtp,
   "srs": directives.parseSrs,

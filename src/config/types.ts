@@ -195,7 +195,14 @@ export interface Config {
     readonly ciphers: string | null;
     readonly subAddressDelimiter: string;
   };
-  readonly queue: { readonly ttlSeconds: number };
+  readonly queue: {
+    readonly ttlSeconds: number;
+    readonly compression: boolean;
+    /** Null: stored mail is not encrypted. */
+    readonly encryption: KeySource | null;
+    /** Keys that older mail may be encrypted with. */
+    readonly oldKeys: readonly KeySource[];
+  };
   /** null without `srs key`. */
   readonly srs: SrsKeys | null;
   readonly bounce: { readonly warnIntervalsSeconds: readonly number[] };
@@ -215,6 +222,12 @@ export interface Config {
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
 }
+
+/** Where a key of the queue comes from. `input`: the terminal, or standard input where there is none. */
+export type KeySource =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "input"; readonly prompt: boolean };
 
 /** What the parser says of a bad line. */
 export interface Diagnostic extends SourceLine {

@@ -80,6 +80,8 @@ export class Desk {
         return yield* shown(formatStats(this.#stats, this.uptimeSeconds));
       case "show-status":
         return yield* shown((["mda", "mta", "smtp"] as const).map((one) => this.#status(one)));
+      case "show-damaged":
+        return yield* shown((await this.#queue.ask<"damaged">({ type: "damaged" })).lines);
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":

@@ -30,6 +30,7 @@ function readRequest(given: Record<string, unknown>): ControlRequest | null {
       return isEnvelopeId(given.envelope) ? { do: verb, envelope: given.envelope } : null;
     case "show-stats":
     case "show-status":
+    case "show-damaged":
     case "monitor":
     case "stop":
       return { do: verb };

@@ -12,6 +12,7 @@ import { regexFault } from "../tables/mod.ts";
 import { checkProtocols, loadCertificates } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
+import { checkQueueKeys } from "./queue_keys.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
 /**
@@ -21,6 +22,7 @@ import { cutSettings, readResolver, readServerName } from "./settings.ts";
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
   const certificates = loadCertificates(config);
   checkProtocols(config);
+  checkQueueKeys(config);
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
@@ -28,6 +30,8 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   const settings = cutSettings(config, {
     env,
     certificates,
+    // Nothing is started: what it would be encrypted with is nobody's business.
+    queueKeys: null,
     listeners,
     serverName,
     resolver,

@@ -22,6 +22,7 @@ import { checkProtocols, loadCertificates, reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
+import { loadQueueKeys } from "./queue_keys.ts";
 import { SessionDesk } from "./sessions.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
@@ -31,6 +32,8 @@ export interface DaemonOptions {
   readonly log: "stderr" | "syslog";
   readonly verbose: boolean;
   readonly traces: readonly Trace[];
+  /** What `readQueueInput` read: the key of the queue, when it comes from the terminal or standard input. */
+  readonly queueInput?: string | null;
   /** `-P`: subsystems that start paused. */
   readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
   /** Called once the daemon serves; `log` writes to where its other lines go. */
@@ -95,7 +98,17 @@ class Daemon {
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
     checkProtocols(config);
-    const settings = cutSettings(config, { env, certificates, listeners, serverName, resolver, log, paused });
+    const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
+    const settings = cutSettings(config, {
+      env,
+      certificates,
+      queueKeys,
+      listeners,
+      serverName,
+      resolver,
+      log,
+      paused,
+    });
     this.#clerk.systemLogins = settings.lookup.authTables.includes(null);
     this.#supervisor = new Supervisor({
       settings,

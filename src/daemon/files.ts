@@ -10,6 +10,13 @@ const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
 
 /** PEM text of a certificate, key or CA file. Throws Fatal when its owner or mode is not safe, or it cannot be read. */
 function readPem(path: string, what: string, modeMask: number): string {
+  const text = readGuarded(path, what, modeMask);
+  if (!text.includes("-----BEGIN ")) throw new Fatal(`failed to load ${what} ${path}: it is not in PEM format`);
+  return text;
+}
+
+/** Text of a file whose owner and mode keep others from reading or changing it. Throws Fatal. */
+export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK): string {
   let info: Deno.FileInfo, text: string;
   try {
     info = Deno.statSync(path);
@@ -24,10 +31,11 @@ function readPem(path: string, what: string, modeMask: number): string {
   if (info.mode !== null && (info.mode & modeMask) !== 0) {
     const mode = (info.mode & 0o7777).toString(8).padStart(4, "0");
     throw new Fatal(
-      `failed to load ${what} ${path}: mode ${mode} is too open, use chmod ${what === "key" ? "0600" : "0644"}`,
+      `failed to load ${what} ${path}: mode ${mode} is too open, use chmod ${
+        modeMask === KEY_MODE_MASK ? "0600" : "0644"
+      }`,
     );
   }
-  if (!text.includes("-----BEGIN ")) throw new Fatal(`failed to load ${what} ${path}: it is not in PEM format`);
   return text;
 }
 

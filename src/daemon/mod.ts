@@ -4,3 +4,4 @@ export { checkConfig, regexWarnings } from "./check.ts";
 export { Fatal } from "./fatal.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";
 export { cutSettings, type Surroundings } from "./settings.ts";
+export { readQueueInput } from "./queue_keys.ts";

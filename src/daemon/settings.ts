@@ -16,7 +16,7 @@ import {
 } from "../config/mod.ts";
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
-import type { HouseSettings, KeyPair, Listener, ResolverSettings, Settings } from "../isolate/mod.ts";
+import type { HouseSettings, KeyPair, Listener, QueueKeys, ResolverSettings, Settings } from "../isolate/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
@@ -29,6 +29,8 @@ export interface Surroundings {
     readonly ca: Readonly<Record<string, string>>;
   };
   readonly listeners: readonly Listener[];
+  /** Null when stored mail is not encrypted. */
+  readonly queueKeys: QueueKeys | null;
   readonly serverName: string;
   readonly resolver: ResolverSettings;
   readonly log: "stderr" | "syslog";
@@ -87,6 +89,8 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     queue: {
       house,
       spool: spoolPath(around.env),
+      compression: config.queue.compression,
+      keys: around.queueKeys,
       ttlSeconds: config.queue.ttlSeconds,
       actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
       warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,

@@ -21,6 +21,7 @@ export const GAUGES: ReadonlySet<string> = new Set([
   "mta.source",
   "mta.task",
   "mta.task.running",
+  "queue.damaged",
   "queue.evpcache.size",
   "scheduler.envelope",
   "scheduler.envelope.inflight",

@@ -343,6 +343,8 @@ export type ControlToQueue =
     readonly messages?: number;
   }
   | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
+  /** What cannot be read and is set aside, as lines of text. */
+  | { readonly type: "damaged"; readonly call: number }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
   /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
   | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
@@ -361,6 +363,7 @@ export type QueueToControl =
     readonly call: number;
     readonly envelopes: readonly (Envelope & { readonly expiresAt: number })[];
   }
+  | { readonly type: "damaged"; readonly call: number; readonly lines: readonly string[] }
   /** `text`: the envelope as key/value lines, null when there is none. */
   | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
   | {

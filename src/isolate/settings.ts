@@ -100,8 +100,20 @@ export interface ResolverSettings {
   readonly hosts: ReadonlyArray<{ readonly address: string; readonly names: readonly string[] }>;
 }
 
+/** What stored mail is encrypted with: keys of 32 octets. Secret: no log, no trace and no listing shows them. */
+export interface QueueKeys {
+  /** Null: new mail is not encrypted. */
+  readonly current: Uint8Array<ArrayBuffer> | null;
+  /** What was encrypted with these before stays readable. */
+  readonly old: readonly Uint8Array<ArrayBuffer>[];
+}
+
 export interface QueueSettings {
   readonly house: HouseSettings;
+  /** Bodies are compressed. */
+  readonly compression: boolean;
+  /** Null: nothing is encrypted. */
+  readonly keys: QueueKeys | null;
   /** Folder of the database. */
   readonly spool: string;
   readonly ttlSeconds: number;

@@ -1,10 +1,12 @@
 /** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
 
-import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
+import { type Envelope, type EnvelopeId, hex8 } from "../envelope/mod.ts";
 import type { Channel, ControlToQueue, QueueTarget, QueueToControl } from "../isolate/mod.ts";
 import { formatEnvelope } from "./envelope_text.ts";
-import { envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
+import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
 import { reportGone, tellRemoved } from "./outcomes.ts";
+import { Damaged } from "./records.ts";
+import type { Unreadable } from "./rows.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one listing at most, and of one slice of a removal, which is one transaction. */
@@ -22,6 +24,8 @@ export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, Contro
         return channel.send({ type: "envelope", call: message.call, text: textOf(vault, message.id) });
       case "body":
         return sendBody(vault, channel, message);
+      case "damaged":
+        return channel.send({ type: "damaged", call: message.call, lines: damagedLines(vault) });
       case "remove":
         return removeSlice(vault, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":
@@ -47,6 +51,8 @@ function list(vault: Vault, question: Extract<ControlToQueue, { type: "list" }>)
   for (let cursor = isEnvelopeId(after) ? after : NOWHERE;;) {
     const slice = sliceAfter(vault, target, cursor, wanted);
     for (const envelope of slice) {
+      // Those have a list of their own.
+      if ("unreadable" in envelope) continue;
       const ttlSeconds = vault.ttlSeconds(envelope.action);
       // An envelope of an action that is no longer configured stands still and is not listed.
       if (ttlSeconds === null) continue;
@@ -74,19 +80,38 @@ function sendBody(
   const number = isMessageId(message) ? messageNumber(message) : 0;
   const found = vault.store.message(number);
   if (found === null) return channel.send({ type: "body", call, chunks: 0, bytes: null });
-  const bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error;
+    bytes = new TextEncoder().encode(`\n[This part of the message is damaged: ${error.message}]\n`);
+  }
   channel.send({ type: "body", call, chunks: found.chunks, bytes }, [bytes.buffer]);
 }
 
+function isAside(vault: Vault, { id }: { readonly id: EnvelopeId }): boolean {
+  return vault.aside.has(messageNumber(id), envelopeNumber(id));
+}
+
+function damagedLines(vault: Vault): string[] {
+  return vault.aside.rows().map(({ message, id, reason, found_at }) => {
+    const what = id === 0 ? `message ${hex8(message)}` : `envelope ${envelopeId(message, id)}`;
+    return `${what}|${new Date(found_at).toISOString()}|${reason}`;
+  });
+}
+
 /** Envelopes of the target after `cursor`, in order of id. */
-function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit: number): Envelope[] {
+function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit: number): (Envelope | Unreadable)[] {
   const { store } = vault;
   if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
   if ("envelope" in target || "ids" in target) {
     return ("ids" in target ? target.ids.slice(0, limit) : [target.envelope])
       .filter((id) => isEnvelopeId(id) && cursor < id)
-      .map((id) => store.envelope(messageNumber(id), envelopeNumber(id)))
-      .filter((envelope) => envelope !== null);
+      .flatMap((id) => {
+        const number = envelopeNumber(id);
+        return store.list(messageNumber(id), number - 1, messageNumber(id), 1).filter((found) => found.id === id);
+      });
   }
   if (!isMessageId(target.message)) return [];
   const message = messageNumber(target.message);
@@ -101,7 +126,11 @@ interface Slice {
 type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
 
 /** The slice that is asked for, and where the next one begins. */
-function cut(vault: Vault, target: QueueTarget, after: EnvelopeId): { slice: Envelope[]; next: EnvelopeId | null } {
+function cut(
+  vault: Vault,
+  target: QueueTarget,
+  after: EnvelopeId,
+): { slice: (Envelope | Unreadable)[]; next: EnvelopeId | null } {
   const slice = sliceAfter(vault, target, isEnvelopeId(after) ? after : NOWHERE, SLICE);
   const whole = target !== "all" && !("message" in target);
   return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
@@ -109,18 +138,25 @@ function cut(vault: Vault, target: QueueTarget, after: EnvelopeId): { slice: Env
 
 function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
   const { slice, next } = cut(vault, target, after);
-  let gone: Envelope[] = [];
+  // What is damaged goes only when it is named.
+  const wanted = target === "all" ? slice.filter((each) => !isAside(vault, each)) : slice;
+  let gone: (Envelope | Unreadable)[] = [];
   let erase: number[] = [];
   vault.commits.now({
     apply: () => {
-      gone = slice.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+      gone = wanted.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+      for (const each of gone) {
+        if (isAside(vault, each)) vault.store.forgetDamage(messageNumber(each.id), envelopeNumber(each.id));
+      }
       const messages = new Set(gone.map(({ id }) => messageNumber(id)));
       erase = [...messages].filter((message) => vault.store.sweep(message));
     },
     done: () => {
       for (const envelope of gone) {
         vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
-        reportGone(vault, "queue-remove", envelope, "Removed by administrator");
+        if (isAside(vault, envelope)) vault.aside.forget(messageNumber(envelope.id), envelopeNumber(envelope.id));
+        if ("unreadable" in envelope) vault.warn(`queue: damaged envelope ${envelope.id} is removed by administrator`);
+        else reportGone(vault, "queue-remove", envelope, "Removed by administrator");
         tellRemoved(vault, envelope.id);
       }
       const ids = gone.map(({ id }) => id);

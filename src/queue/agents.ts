@@ -1,9 +1,10 @@
 /** Relay and delivery pull messages here and tell how it went. */
 
-import type { Envelope, Outcome } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeId, Outcome } from "../envelope/mod.ts";
 import type { AgentToQueue, Channel, QueueToAgent } from "../isolate/mod.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
 import { recordOutcome } from "./outcomes.ts";
+import { Damaged } from "./records.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one job at most. */
@@ -56,14 +57,16 @@ function open(
   }
   try {
     const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
-      .map((id) => vault.store.envelope(number, envelopeNumber(id))).filter((each) => each !== null);
+      .map((id) => vault.envelope(id)).filter((each) => each !== null);
     tellMissing(envelopes);
-    const stored = vault.store.message(number) ?? { bytes: 0, chunks: 0 };
-    const first = stored.chunks === 0 ? EMPTY.slice() : vault.store.chunk(number, 0);
-    if (first === null) return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
-    channel.send({ type: "opened", call, envelopes, ...stored, first }, [first.buffer]);
+    const stored = vault.store.message(number);
+    // Without envelopes there is nothing to deliver, and nothing to wonder about.
+    if (stored === null && envelopes.length > 0) throw new Damaged("its text is missing");
+    const { bytes, chunks } = stored ?? { bytes: 0, chunks: 0 };
+    const first = chunks === 0 ? EMPTY.slice() : chunkOf(vault, number, 0);
+    channel.send({ type: "opened", call, envelopes, bytes, chunks, first }, [first.buffer]);
   } catch (error) {
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error) });
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error, ids.filter(isEnvelopeId)) });
   }
 }
 
@@ -76,15 +79,27 @@ function read(
     return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
   }
   try {
-    const bytes = vault.store.chunk(messageNumber(message), index);
-    if (bytes === null) return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
+    if (vault.store.message(messageNumber(message)) === null) {
+      return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
+    }
+    const bytes = chunkOf(vault, messageNumber(message), index);
     channel.send({ type: "chunk", call, bytes }, [bytes.buffer]);
   } catch (error) {
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error) });
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error, []) });
   }
 }
 
-function complain(vault: Vault, message: string, error: unknown): string {
+function chunkOf(vault: Vault, message: number, index: number): Uint8Array<ArrayBuffer> {
+  const bytes = vault.store.chunk(message, index);
+  if (bytes === null) throw new Damaged(`part ${index + 1} of its text is missing`);
+  return bytes;
+}
+
+function complain(vault: Vault, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
+  if (error instanceof Damaged) {
+    vault.aside.message(messageNumber(message), error.message, ids);
+    return "The message is damaged";
+  }
   const text = error instanceof Error ? error.message : String(error);
   vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";

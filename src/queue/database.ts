@@ -2,8 +2,8 @@
 
 import { DatabaseSync } from "node:sqlite";
 
-/** Written into the file; a database of another version is not touched. */
-const VERSION = 1;
+/** Written into the file. An older one is brought up to this, a newer one is not touched. */
+const VERSION = 2;
 
 const TABLES = `
 -- A message that was acknowledged. Its chunks are in place, its envelopes exist.
@@ -27,18 +27,51 @@ CREATE TABLE envelopes (
   status TEXT NOT NULL DEFAULT '',
   suspended INTEGER NOT NULL DEFAULT 0,
   facts TEXT NOT NULL,
+  -- The facts when they are encrypted: then 'facts' and 'lane' are empty. See records.ts.
+  sealed BLOB,
+  -- Checksum of what never changes; null in rows of version 1.
+  sum INTEGER,
   PRIMARY KEY (message, id)
 ) STRICT, WITHOUT ROWID;
 -- Bodies. The key is message · 2²⁰ + index, so that one message's chunks are neighbours.
 CREATE TABLE chunks (
   key INTEGER PRIMARY KEY,
-  bytes BLOB NOT NULL
+  bytes BLOB NOT NULL,
+  -- How the bytes were made, and their checksum; see records.ts.
+  form INTEGER NOT NULL DEFAULT 0,
+  sum INTEGER
 ) STRICT;
 -- Messages whose chunks belong to nobody: still being received, or to be erased. What stands here at start is erased.
 CREATE TABLE loose (
   message INTEGER PRIMARY KEY
 ) STRICT;
 `;
+
+/** Since version 2. */
+const MORE_TABLES = `
+-- Numbers of the keys that something in here may be encrypted with.
+CREATE TABLE keys (
+  id INTEGER PRIMARY KEY
+) STRICT;
+-- What cannot be read and is set aside: an envelope, or with id 0 a whole message. Nothing of it is deleted or tried.
+CREATE TABLE damaged (
+  message INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  found_at INTEGER NOT NULL,
+  PRIMARY KEY (message, id)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What brings a database of version n to n + 1. Adding a column writes no row. */
+const STEPS: Readonly<Record<number, string>> = {
+  1: `
+ALTER TABLE envelopes ADD COLUMN sealed BLOB;
+ALTER TABLE envelopes ADD COLUMN sum INTEGER;
+ALTER TABLE chunks ADD COLUMN form INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE chunks ADD COLUMN sum INTEGER;
+${MORE_TABLES}`,
+};
 
 /** Opens `queue.db` in `spool`, and makes both when they are missing. Throws when another daemon holds it. */
 export function openDatabase(spool: string): DatabaseSync {
@@ -69,6 +102,13 @@ export function openDatabase(spool: string): DatabaseSync {
 function prepareTables(database: DatabaseSync, path: string): void {
   const version = Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);
   if (version === VERSION) return;
-  if (version !== 0) throw new Error(`The queue "${path}" has format ${version}, this program knows format ${VERSION}`);
-  database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${VERSION}; COMMIT`);
+  if (version > VERSION) {
+    throw new Error(
+      `The queue "${path}" has format ${version}, this program knows formats up to ${VERSION}: use the newer program`,
+    );
+  }
+  let steps = "";
+  if (version === 0) steps = TABLES + MORE_TABLES;
+  else for (let at = version; at < VERSION; at++) steps += STEPS[at];
+  database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${VERSION}; COMMIT`);
 }

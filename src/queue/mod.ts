@@ -10,6 +10,7 @@ import { serveIncoming } from "./incoming.ts";
 import { isEnvelopeId } from "./keys.ts";
 import { Notices } from "./notices.ts";
 import { recordExpired } from "./outcomes.ts";
+import { Records } from "./records.ts";
 import { Store } from "./store.ts";
 import { Vault } from "./vault.ts";
 
@@ -23,7 +24,7 @@ export { listOffline } from "./offline.ts";
 /** Runs the queue isolate. `clock` gives ms since the epoch. */
 export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date.now): void {
   const { settings, report } = isolate;
-  const store = new Store(settings.spool);
+  const store = new Store(settings.spool, new Records(settings.compression, settings.keys));
   const scheduler = isolate.ask("queue-scheduler");
   const tally = new Tally(report);
   const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });

@@ -10,6 +10,7 @@ import { type Caller, CHUNK_BYTES, type Expansion, type FromLookup, type ToLooku
 import { composeNotice, headerSection } from "./bounce.ts";
 import { freshEnvelope } from "./facts.ts";
 import { envelopeNumber, messageNumber } from "./keys.ts";
+import { Damaged } from "./records.ts";
 import type { Vault } from "./vault.ts";
 import { errorLine } from "./verdict.ts";
 
@@ -148,7 +149,14 @@ export class Notices {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let index = 0; length < limit; index++) {
-      const bytes = this.#vault.store.chunk(message, index);
+      let bytes: Uint8Array | null;
+      try {
+        bytes = this.#vault.store.chunk(message, index);
+      } catch (error) {
+        // The sender hears of the failure, if not in his own words.
+        if (!(error instanceof Damaged)) throw error;
+        break;
+      }
       if (bytes === null) break;
       parts.push(bytes);
       length += bytes.length;

@@ -2,21 +2,36 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type { Envelope } from "../envelope/mod.ts";
-import { type EnvelopeRow, STATE, toEnvelope } from "./store.ts";
+import { envelopeId } from "./keys.ts";
+import { Records } from "./records.ts";
+import { ENVELOPE, type EnvelopeRow, toEnvelope, type Unreadable } from "./rows.ts";
+
+/** Columns that a database of version 1 does not have. */
+const VERSION_1 = ENVELOPE.replace("sealed, sum", "NULL AS sealed, NULL AS sum");
 
 /**
- * Every envelope in order of id. `ttlSeconds` is the time to live of all but bounces, which carry their own. Throws when the spool is
+ * Every envelope in order of id; of what is damaged, or encrypted, the id: the key is only the daemon's. `ttlSeconds` is the time to live of all but bounces, which carry their own. Throws when the spool is
  * missing or closed to us.
  */
 export function* listOffline(
   spool: string,
   ttlSeconds: number,
-): Generator<Envelope & { readonly expiresAt: number }> {
+): Generator<(Envelope & { readonly expiresAt: number }) | Unreadable> {
+  const records = new Records();
   const database = new DatabaseSync(`${spool}/queue.db`, { readOnly: true });
   try {
-    const rows = database.prepare(`SELECT facts, ${STATE} FROM envelopes ORDER BY message, id`).iterate();
-    for (const row of rows as Iterable<unknown>) {
-      const envelope = toEnvelope(row as EnvelopeRow);
+    const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+    const columns = user_version === 1 ? VERSION_1 : ENVELOPE;
+    const rows = database.prepare(`SELECT ${columns} FROM envelopes ORDER BY message, id`).iterate();
+    for (const row of rows as unknown as Iterable<EnvelopeRow>) {
+      let envelope: Envelope;
+      try {
+        envelope = toEnvelope(row, records);
+      } catch (error) {
+        const id = envelopeId(row.message, row.id);
+        yield { id, unreadable: row.sealed === null ? (error as Error).message : "it is encrypted" };
+        continue;
+      }
       const ttl = envelope.bounce?.ttlSeconds ?? ttlSeconds;
       yield { ...envelope, expiresAt: envelope.createdAt + ttl * 1000 };
     }

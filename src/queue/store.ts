@@ -4,36 +4,27 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Agent, Envelope, EnvelopeFacts, EnvelopeState, Status } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeFacts, EnvelopeState } from "../envelope/mod.ts";
 import { openDatabase } from "./database.ts";
-import { chunkKey, envelopeNumber, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import { chunkKey, envelopeId, envelopeNumber, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import { Records, rowSum, type StoredChunk } from "./records.ts";
+import {
+  type DamagedRow,
+  ENVELOPE,
+  type EnvelopeRow,
+  errorName,
+  factsName,
+  formatStatus,
+  hexOfKey,
+  laneOf,
+  sumText,
+  type TicketRow,
+  toEnvelope,
+  type Unreadable,
+} from "./rows.ts";
 
 /** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
 const ERASE_CHUNKS = 8;
-
-/** A row as start-up reads it: what the scheduler needs. */
-export interface TicketRow {
-  readonly message: number;
-  readonly id: number;
-  readonly agent: Agent;
-  readonly action: string;
-  readonly lane: string;
-  readonly created_at: number;
-  readonly tries: number;
-  readonly suspended: number;
-}
-
-export interface EnvelopeRow {
-  readonly facts: string;
-  readonly tries: number;
-  readonly last_try_at: number;
-  readonly last_bounce_at: number;
-  readonly error_line: string;
-  readonly status: string;
-  readonly suspended: number;
-}
-
-export const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
 
 /** Every statement, prepared once. */
 function statements(database: DatabaseSync) {
@@ -44,9 +35,10 @@ function statements(database: DatabaseSync) {
     rollback: prepare("ROLLBACK"),
     addMessage: prepare("INSERT INTO messages (id, bytes, chunks) VALUES (?, ?, ?)"),
     addEnvelope: prepare(
-      "INSERT OR IGNORE INTO envelopes (message, id, agent, action, lane, created_at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      `INSERT OR IGNORE INTO envelopes (message, id, agent, action, lane, created_at, facts, sealed, sum)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    addChunk: prepare("INSERT INTO chunks (key, bytes) VALUES (?, ?)"),
+    addChunk: prepare("INSERT INTO chunks (key, bytes, form, sum) VALUES (?, ?, ?, ?)"),
     addLoose: prepare("INSERT OR IGNORE INTO loose (message) VALUES (?)"),
     removeLoose: prepare("DELETE FROM loose WHERE message = ?"),
     removeEnvelope: prepare("DELETE FROM envelopes WHERE message = ? AND id = ?"),
@@ -61,15 +53,15 @@ function statements(database: DatabaseSync) {
        WHERE message = ? AND id = ?`,
     ),
     setSuspended: prepare("UPDATE envelopes SET suspended = ?1 WHERE message = ?2 AND id = ?3 AND suspended <> ?1"),
-    envelope: prepare(`SELECT facts, ${STATE} FROM envelopes WHERE message = ? AND id = ?`),
+    envelope: prepare(`SELECT ${ENVELOPE} FROM envelopes WHERE message = ? AND id = ?`),
     message: prepare("SELECT bytes, chunks FROM messages WHERE id = ?"),
-    chunk: prepare("SELECT bytes FROM chunks WHERE key = ?"),
+    chunk: prepare("SELECT form, sum, bytes FROM chunks WHERE key = ?"),
     tickets: prepare(
-      `SELECT message, id, agent, action, lane, created_at, tries, suspended FROM envelopes
+      `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
        WHERE (message, id) > (?, ?) ORDER BY message, id LIMIT ?`,
     ),
     list: prepare(
-      `SELECT facts, ${STATE} FROM envelopes
+      `SELECT ${ENVELOPE} FROM envelopes
        WHERE (message, id) > (?, ?) AND message <= ? ORDER BY message, id LIMIT ?`,
     ),
     loose: prepare("SELECT message FROM loose"),
@@ -78,17 +70,53 @@ function statements(database: DatabaseSync) {
               EXISTS (SELECT 1 FROM chunks WHERE key BETWEEN ?3 AND ?4) AS taken`,
     ),
     anyMessage: prepare("SELECT 1 FROM messages LIMIT 1"),
+    setAside: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
+    damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
+    forgetDamage: prepare("DELETE FROM damaged WHERE message = ?1 AND (id = ?2 OR ?2 = 0)"),
+    keys: prepare("SELECT id FROM keys"),
+    addKey: prepare("INSERT OR IGNORE INTO keys (id) VALUES (?)"),
+    removeKey: prepare("DELETE FROM keys WHERE id = ?"),
+    sealedWith: prepare(
+      "SELECT count(DISTINCT message) AS messages FROM envelopes WHERE hex(substr(sealed, 1, 6)) = ?",
+    ),
   };
 }
 
 export class Store {
   readonly #database: DatabaseSync;
   readonly #sql: ReturnType<typeof statements>;
+  readonly #records: Records;
   #synced = true;
 
-  constructor(spool: string) {
+  /** Throws when the database is of a newer format, or holds messages that no key of `records` opens. */
+  constructor(spool: string, records = new Records()) {
     this.#database = openDatabase(spool);
+    this.#records = records;
     this.#sql = statements(this.#database);
+    try {
+      this.#checkKeys();
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  /** What is encrypted stays readable: a start without its key is refused before mail comes to harm. Keys that nothing needs are forgotten. */
+  #checkKeys(): void {
+    let unreadable = 0;
+    for (const { id } of this.#sql.keys.all() as { id: number }[]) {
+      if (this.#records.knows(id)) continue;
+      const { messages } = this.#sql.sealedWith.get(hexOfKey(id)) as { messages: number };
+      unreadable += messages;
+      if (messages === 0) this.#sql.removeKey.run(id);
+    }
+    if (unreadable > 0) {
+      const plural = unreadable === 1 ? "message is" : "messages are";
+      throw new Error(
+        `${unreadable} queued ${plural} encrypted with another key: name it with "queue encryption" or, if it was replaced, "queue encryption backup"`,
+      );
+    }
+    if (this.#records.keyId !== null) this.#sql.addKey.run(this.#records.keyId);
   }
 
   /** Starts a transaction. Without `synced` its commit survives the death of the process, not that of the machine. */
@@ -130,20 +158,18 @@ export class Store {
   addEnvelope(facts: EnvelopeFacts): boolean {
     const { id, agent, action, createdAt } = facts;
     const json = JSON.stringify(facts);
-    const done = this.#sql.addEnvelope.run(
-      messageNumber(id),
-      envelopeNumber(id),
-      agent,
-      action,
-      laneOf(facts),
-      createdAt,
-      json,
-    );
+    const sealed = this.#records.sealFacts(factsName(id, agent, action, createdAt), json);
+    const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
+    const sum = rowSum(sumText(agent, action, lane, createdAt, text), sealed);
+    const message = messageNumber(id), number = envelopeNumber(id);
+    const done = this.#sql.addEnvelope.run(message, number, agent, action, lane, createdAt, text, sealed, sum);
     return Number(done.changes) === 1;
   }
 
-  addChunk(message: number, index: number, bytes: Uint8Array): void {
-    this.#sql.addChunk.run(chunkKey(message, index), bytes);
+  addChunk(message: number, index: number, bytes: Uint8Array<ArrayBuffer>): void {
+    const key = chunkKey(message, index);
+    const chunk = this.#records.encodeChunk(key, bytes);
+    this.#sql.addChunk.run(key, chunk.bytes, chunk.form, chunk.sum);
   }
 
   /** Notes that the message's chunks belong to nobody yet, or no more. */
@@ -181,6 +207,21 @@ export class Store {
     return true;
   }
 
+  /** Notes that an envelope, or with `number` 0 a whole message, cannot be read. False when that was known. */
+  setAside(message: number, number: number, reason: string, now: number): boolean {
+    return Number(this.#sql.setAside.run(message, number, reason, now).changes) === 1;
+  }
+
+  /** What was set aside, in order of id. */
+  damaged(limit: number): DamagedRow[] {
+    return this.#sql.damaged.all(limit) as unknown as DamagedRow[];
+  }
+
+  /** The administrator removes it: of a whole message with `number` 0. */
+  forgetDamage(message: number, number: number): void {
+    this.#sql.forgetDamage.run(message, number);
+  }
+
   looseMessages(): number[] {
     return (this.#sql.loose.all() as { message: number }[]).map((row) => row.message);
   }
@@ -192,7 +233,7 @@ export class Store {
       tries,
       lastTryAt,
       lastBounceAt,
-      errorLine,
+      this.#records.sealText(errorName(message, number), errorLine),
       formatStatus(status),
       message,
       number,
@@ -205,28 +246,53 @@ export class Store {
     return Number(this.#sql.setSuspended.run(suspended ? 1 : 0, message, number).changes) === 1;
   }
 
+  /** Throws Damaged. */
   envelope(message: number, number: number): Envelope | null {
     const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
-    return row === undefined ? null : toEnvelope(row);
+    return row === undefined ? null : toEnvelope(row, this.#records);
   }
 
   message(message: number): { readonly bytes: number; readonly chunks: number } | null {
     return (this.#sql.message.get(message) as { bytes: number; chunks: number } | undefined) ?? null;
   }
 
+  /** Throws Damaged. */
   chunk(message: number, index: number): Uint8Array<ArrayBuffer> | null {
-    const row = this.#sql.chunk.get(chunkKey(message, index)) as { bytes: Uint8Array<ArrayBuffer> } | undefined;
-    return row?.bytes ?? null;
+    const key = chunkKey(message, index);
+    const row = this.#sql.chunk.get(key) as StoredChunk | undefined;
+    return row === undefined ? null : this.#records.decodeChunk(key, row);
   }
 
-  /** Rows after this envelope, in order of id. */
+  /** Rows after this envelope, in order of id. A row that cannot be read has an empty lane and is `damaged`. */
   tickets(message: number, number: number, limit: number): TicketRow[] {
-    return this.#sql.tickets.all(message, number, limit) as unknown as TicketRow[];
+    const rows = this.#sql.tickets.all(
+      message,
+      number,
+      limit,
+    ) as unknown as (TicketRow & Pick<EnvelopeRow, "sealed">)[];
+    return rows.map((row) => row.sealed === null ? row : this.#openTicket(row, row.sealed));
   }
 
-  /** Envelopes after this one in order of id, none of a message above `last`. */
-  list(message: number, number: number, last: number, limit: number): Envelope[] {
-    return (this.#sql.list.all(message, number, last, limit) as unknown as EnvelopeRow[]).map(toEnvelope);
+  #openTicket(row: TicketRow, sealed: Uint8Array<ArrayBuffer>): TicketRow {
+    const { message, id, agent, action, created_at } = row;
+    try {
+      const facts = this.#records.openFacts(factsName(envelopeId(message, id), agent, action, created_at), sealed);
+      return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeFacts) };
+    } catch (error) {
+      return { ...row, damaged: (error as Error).message };
+    }
+  }
+
+  /** Envelopes after this one in order of id, none of a message above `last`. What cannot be read is told by its id. */
+  list(message: number, number: number, last: number, limit: number): (Envelope | Unreadable)[] {
+    const rows = this.#sql.list.all(message, number, last, limit) as unknown as EnvelopeRow[];
+    return rows.map((row) => {
+      try {
+        return toEnvelope(row, this.#records);
+      } catch (error) {
+        return { id: envelopeId(row.message, row.id), unreadable: (error as Error).message };
+      }
+    });
   }
 
   /** True when a message, or the rest of one, has an id in this range. */
@@ -241,32 +307,4 @@ export class Store {
     // `exec` would take one step, which is one page.
     this.#database.prepare("PRAGMA incremental_vacuum").all();
   }
-}
-
-/** What shares a fate with this envelope: the local user, or the destination domain. */
-export function laneOf(facts: EnvelopeFacts): string {
-  if (facts.agent === "mda") return (facts.user ?? "").toLowerCase();
-  return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
-}
-
-export function toEnvelope(row: EnvelopeRow): Envelope {
-  return {
-    ...JSON.parse(row.facts) as EnvelopeFacts,
-    tries: row.tries,
-    lastTryAt: row.last_try_at,
-    lastBounceAt: row.last_bounce_at,
-    errorLine: row.error_line,
-    status: parseStatus(row.status),
-    suspended: row.suspended === 1,
-  };
-}
-
-/** "4.4.7", "" for none. */
-function formatStatus(status: Status | null): string {
-  return status === null ? "" : `${status.class}.${status.code}`;
-}
-
-function parseStatus(text: string): Status | null {
-  if (text === "") return null;
-  return { class: Number(text[0]) as Status["class"], code: text.slice(2) };
 }

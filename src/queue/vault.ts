@@ -4,11 +4,14 @@ import type { Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
 import { type Observer, type Report, tell } from "../events/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
 import type { Channel, QueueSettings, QueueToScheduler, SchedulerToQueue, Tally, Ticket } from "../isolate/mod.ts";
+import { Aside } from "./aside.ts";
 import { Commits } from "./commits.ts";
 import { Ids } from "./ids.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Recent } from "./recent.ts";
-import { laneOf, type Store, type TicketRow } from "./store.ts";
+import { Damaged } from "./records.ts";
+import { laneOf, type TicketRow } from "./rows.ts";
+import type { Store } from "./store.ts";
 
 export interface VaultParts {
   readonly store: Store;
@@ -32,6 +35,7 @@ export class Vault {
   readonly clock: () => number;
   readonly commits: Commits;
   readonly recent = new Recent();
+  readonly aside: Aside;
   readonly ids: Ids;
   readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
   #tickets: Ticket[] = [];
@@ -48,6 +52,7 @@ export class Vault {
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
     this.commits = new Commits(parts.store, parts.observer);
+    this.aside = new Aside(this);
     this.ids = new Ids((first, last) => this.store.taken(first, last));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
@@ -67,10 +72,18 @@ export class Vault {
     return this.ttlSeconds(envelope.action) ?? this.settings.ttlSeconds;
   }
 
-  /** From memory or from the database; null when it is not queued. */
+  /** From memory or from the database; null when it is not queued, or damaged: then it is set aside. */
   envelope(id: EnvelopeId): Envelope | null {
     const message = messageNumber(id), number = envelopeNumber(id);
-    return this.recent.envelope(message, number) ?? this.store.envelope(message, number);
+    const recent = this.recent.envelope(message, number);
+    if (recent !== undefined) return recent;
+    try {
+      return this.store.envelope(message, number);
+    } catch (error) {
+      if (!(error instanceof Damaged)) throw error;
+      this.aside.envelope(id, error.message);
+      return null;
+    }
   }
 
   /** A new envelope is durable: tells the scheduler with the others of this commit. */
@@ -92,6 +105,11 @@ export class Vault {
     const tickets: Ticket[] = [];
     for (const row of rows) {
       const id = envelopeId(row.message, row.id);
+      if (row.damaged !== undefined) {
+        this.aside.envelope(id, row.damaged);
+        continue;
+      }
+      if (this.aside.has(row.message, row.id)) continue;
       const ttl = this.ttlSeconds(row.action);
       if (ttl === null) {
         unknown(id, row.action);

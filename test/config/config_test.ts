@@ -320,7 +320,30 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     text: 'smtp sub-addr-delim "-"',
     want: { smtp: { ...DEFAULTS.smtp, subAddressDelimiter: "-" } },
   },
-  { text: "queue ttl 90s", want: { queue: { ttlSeconds: 90 } } },
+  { text: "queue ttl 90s", want: { queue: { ...DEFAULTS.queue, ttlSeconds: 90 } } },
+  { text: "queue compression", want: { queue: { ...DEFAULTS.queue, compression: true } } },
+  {
+    text: "queue encryption 0123456789abcdef0123456789abcdef",
+    want: { queue: { ...DEFAULTS.queue, encryption: { kind: "text", text: "0123456789abcdef0123456789abcdef" } } },
+  },
+  {
+    text: "queue encryption",
+    want: { queue: { ...DEFAULTS.queue, encryption: { kind: "input", prompt: true } } },
+  },
+  {
+    text: 'queue encryption "-"',
+    want: { queue: { ...DEFAULTS.queue, encryption: { kind: "input", prompt: false } } },
+  },
+  {
+    text: "queue encryption file:/etc/queue.key\nqueue encryption backup file:/etc/old.key",
+    want: {
+      queue: {
+        ...DEFAULTS.queue,
+        encryption: { kind: "file", path: "/etc/queue.key" },
+        oldKeys: [{ kind: "file", path: "/etc/old.key" }],
+      },
+    },
+  },
   { text: "bounce warn-interval 1m, 2h, 3d", want: { bounce: { warnIntervalsSeconds: [60, 7200, 259_200] } } },
   { text: "bounce warn-interval 1m\nbounce warn-interval 2m", want: { bounce: { warnIntervalsSeconds: [120] } } },
   {
@@ -341,16 +364,23 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   },
   { text: "admin listen on 127.0.0.1 port 8025", want: { admin: { address: "127.0.0.1", port: 8025 } } },
   { text: 'admin listen on "[::1]" port 8025', want: { admin: { address: "::1", port: 8025 } } },
-  { text: 'admin = "queue ttl 1s"\n$admin', want: { queue: { ttlSeconds: 1 } } },
-  { text: 'ttl_of_all = "1s"\nttl_of_all = "2s"\nqueue ttl $ttl_of_all', want: { queue: { ttlSeconds: 2 } } },
-  { text: "a = 1s\nqueue ttl $a", defines: [["a", "3s"]], want: { queue: { ttlSeconds: 3 } } },
+  { text: 'admin = "queue ttl 1s"\n$admin', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 } } },
+  {
+    text: 'ttl_of_all = "1s"\nttl_of_all = "2s"\nqueue ttl $ttl_of_all',
+    want: { queue: { ...DEFAULTS.queue, ttlSeconds: 2 } },
+  },
+  { text: "a = 1s\nqueue ttl $a", defines: [["a", "3s"]], want: { queue: { ...DEFAULTS.queue, ttlSeconds: 3 } } },
   { text: 'a = "25"\nadmin listen on ::1 port $a', want: { admin: { address: "::1", port: 25 } } },
   {
     text: 'include "/x"\nqueue ttl $a',
     files: { "/x": 'include "/y"\n# no newline', "/y": "a = 4s" },
-    want: { queue: { ttlSeconds: 4 } },
+    want: { queue: { ...DEFAULTS.queue, ttlSeconds: 4 } },
   },
-  { text: 'include "/x"\ninclude "/x"', files: { "/x": "queue ttl 5s" }, want: { queue: { ttlSeconds: 5 } } },
+  {
+    text: 'include "/x"\ninclude "/x"',
+    files: { "/x": "queue ttl 5s" },
+    want: { queue: { ...DEFAULTS.queue, ttlSeconds: 5 } },
+  },
 ];
 
 for (const { text, want, ...input } of settings) {

@@ -108,8 +108,7 @@ Deno.test("smtpd.conf(5) shows every kind of table", () => {
 });
 
 /** Reserved words that are not supported yet: NOT SUPPORTED YET of the page, and what belongs to filters only. */
-const UNSUPPORTED =
-  `admd bypass chain chroot ciphers commit compression connect data data-line disconnect ehlo encryption
+const UNSUPPORTED = `admd bypass chain chroot ciphers commit connect data data-line disconnect ehlo
   fcrdns filter group hostnames masquerade max-deferred noop phase proc proc-exec proxy-v2 quit recipient report rewrite
   rset senders smtp-in smtp-out tagged`.split(/\s+/);
 

@@ -55,6 +55,26 @@ const rows: readonly Row[] = [
   },
   { name: "two mistakes on a line are told once", text: "listen on lo port 0 port 0", want: ["c:1: invalid port: 0"] },
   {
+    name: "a key of the queue that is too short is not shown",
+    text: "queue encryption tooshort",
+    want: ["c:1: queue encryption: the key must be exactly 32 characters long, this one has 8"],
+  },
+  {
+    name: "the queue has one key",
+    text: 'queue encryption stdin\nqueue encryption "-"',
+    want: ["c:2: queue encryption is already specified"],
+  },
+  {
+    name: "a key that was replaced is not asked for at the terminal",
+    text: "queue encryption backup stdin",
+    want: ["c:1: only the present key can be read from the terminal or stdin"],
+  },
+  {
+    name: "the path of a key file is absolute",
+    text: "queue encryption file:queue.key",
+    want: ["c:1: the path of the key file must be absolute: queue encryption file:/path"],
+  },
+  {
     name: "a mistake on a continued line is told at its own line",
     text: "listen on lo \\\n prot 25",
     want: ['c:2: syntax error: unknown listen option "prot", did you mean "port"?'],

@@ -93,6 +93,8 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
   return {
     house: HOUSE,
     spool,
+    compression: false,
+    keys: null,
     ttlSeconds: 345_600,
     actionTtlSeconds: { inbox: null, out: null, short: 60 },
     warnIntervalsSeconds: [14_400],

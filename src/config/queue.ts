@@ -1,0 +1,64 @@
+/** The `queue` directives of smtpd.conf(5): how long mail is kept, and in which form. */
+
+import { expectDelay } from "./action.ts";
+import type { Context } from "./context.ts";
+import { LANGUAGE_LIMITS } from "./defaults.ts";
+import type { KeySource, SourceLine } from "./types.ts";
+
+const FILE = "file:";
+
+/** After `queue`. */
+export function parseQueue(context: Context): void {
+  const { cursor, draft } = context;
+  if (cursor.acceptKeyword("ttl")) {
+    draft.queue.ttlSeconds = expectDelay({ cursor }, "ttl") ?? draft.queue.ttlSeconds;
+  } else if (cursor.acceptKeyword("compression")) {
+    draft.queue.compression = true;
+  } else if (cursor.acceptKeyword("encryption")) {
+    parseEncryption(context);
+  } else {
+    cursor.unknownWord("queue directive", ["ttl", "compression", "encryption"]);
+  }
+}
+
+function parseEncryption({ cursor, draft }: Context): void {
+  const { at } = cursor.peek();
+  if (cursor.acceptKeyword("backup")) {
+    const text = cursor.expectString("the key that was used before");
+    const source = text === null ? null : keySource({ cursor }, at, text);
+    if (source === null) return;
+    if (source.kind === "input") return cursor.fail(at, "only the present key can be read from the terminal or stdin");
+    if (draft.queue.oldKeys.length >= LANGUAGE_LIMITS.queueOldKeys) {
+      return cursor.fail(at, `no more than ${LANGUAGE_LIMITS.queueOldKeys} backup keys can be named`);
+    }
+    draft.queue.oldKeys = [...draft.queue.oldKeys, source];
+    return;
+  }
+  if (draft.queue.encryption !== null) return cursor.fail(at, "queue encryption is already specified");
+  const source: KeySource | null = cursor.atString()
+    ? keySource({ cursor }, at, cursor.take().text)
+    : { kind: "input", prompt: true };
+  if (source !== null) draft.queue.encryption = source;
+}
+
+/** The key itself is in no message: these are shown and logged. */
+function keySource({ cursor }: Pick<Context, "cursor">, at: SourceLine, text: string): KeySource | null {
+  if (text === "stdin" || text === "-") return { kind: "input", prompt: false };
+  if (text.startsWith(FILE)) {
+    const path = text.slice(FILE.length);
+    if (path.startsWith("/")) return { kind: "file", path };
+    cursor.fail(at, "the path of the key file must be absolute: queue encryption file:/path");
+    return null;
+  }
+  const fault = queueKeyFault(text);
+  if (fault === null) return { kind: "text", text };
+  cursor.fail(at, `queue encryption: ${fault}`);
+  return null;
+}
+
+/** Why this text is no key of the queue, without telling it; null when it is one. */
+export function queueKeyFault(text: string): string | null {
+  const length = new TextEncoder().encode(text).length;
+  if (length === LANGUAGE_LIMITS.queueKey) return null;
+  return `the key must be exactly ${LANGUAGE_LIMITS.queueKey} characters long, this one has ${length}`;
+}

@@ -1,0 +1,91 @@
+/**
+ * What cannot be read is set aside: noted in the database, told in the log, no longer tried and never deleted. The administrator sees it with
+ * `smtpctl show damaged` and may remove it.
+ */
+
+import { type EnvelopeId, hex8 } from "../envelope/mod.ts";
+import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
+import type { DamagedRow } from "./rows.ts";
+import type { Vault } from "./vault.ts";
+
+/** Lines in the log about damage at most, in one life of the isolate; all of it is in the list. */
+const MAX_ALARMS = 100;
+/** What is kept in memory and shown. */
+const MAX_ROWS = 100_000;
+
+export class Aside {
+  readonly #vault: Vault;
+  /** Whole messages, and envelopes by id. */
+  readonly #messages = new Set<number>();
+  readonly #envelopes = new Set<EnvelopeId>();
+  #alarms = 0;
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+    for (const row of vault.store.damaged(MAX_ROWS)) this.#keep(row);
+    this.#count();
+  }
+
+  get size(): number {
+    return this.#messages.size + this.#envelopes.size;
+  }
+
+  has(message: number, number: number): boolean {
+    if (this.size === 0) return false;
+    return this.#messages.has(message) || this.#envelopes.has(envelopeId(message, number));
+  }
+
+  rows(): DamagedRow[] {
+    return this.#vault.store.damaged(MAX_ROWS);
+  }
+
+  /** One envelope cannot be read. */
+  envelope(id: EnvelopeId, reason: string): void {
+    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#vault.clock() });
+    this.#vault.dropped([id]);
+  }
+
+  /** The text of a message cannot be read: none of its envelopes can be delivered. `ids` are those that are being tried. */
+  message(message: number, reason: string, ids: readonly EnvelopeId[]): void {
+    this.#note({ message, id: 0, reason, found_at: this.#vault.clock() });
+    this.#vault.recent.remove(message);
+    const others = this.#vault.store.list(message, 0, message, MAX_ROWS).map(({ id }) => id);
+    this.#vault.dropped([...new Set([...ids, ...others])]);
+  }
+
+  /** The administrator removed it, with `number` 0 all of the message: memory follows the database. */
+  forget(message: number, number: number): void {
+    if (number === 0) this.#messages.delete(message);
+    for (const id of this.#envelopes) {
+      if (messageNumber(id) === message && (number === 0 || envelopeNumber(id) === number)) this.#envelopes.delete(id);
+    }
+    this.#count();
+  }
+
+  #note(row: DamagedRow): void {
+    if (!this.#keep(row)) return;
+    this.#count();
+    this.#vault.commits.later({
+      apply: () => void this.#vault.store.setAside(row.message, row.id, row.reason, row.found_at),
+      done: () => {},
+      failed: null,
+    });
+    if (++this.#alarms > MAX_ALARMS) return;
+    const what = row.id === 0 ? `message ${hex8(row.message)}` : `envelope ${envelopeId(row.message, row.id)}`;
+    const text = `queue: ${what} is damaged and set aside, see "smtpctl show damaged": ${row.reason}`;
+    this.#vault.report({ type: "log", level: "crit", text });
+  }
+
+  /** False when it was known. */
+  #keep({ message, id }: DamagedRow): boolean {
+    const before = this.size;
+    if (before >= MAX_ROWS) return false;
+    if (id === 0) this.#messages.add(message);
+    else this.#envelopes.add(envelopeId(message, id));
+    return this.size > before;
+  }
+
+  #count(): void {
+    if (this.size > 0 || this.#alarms > 0) this.#vault.tally.set("queue.damaged", this.size);
+  }
+}

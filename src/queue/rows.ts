@@ -1,0 +1,118 @@
+/** Rows of the envelopes table and the envelopes that they hold: how one becomes the other, and how damage is noticed. Pure. */
+
+import type { Agent, Envelope, EnvelopeFacts, EnvelopeId, Status } from "../envelope/mod.ts";
+import { envelopeId } from "./keys.ts";
+import { Damaged, type Records, rowSum } from "./records.ts";
+
+/** A row as start-up reads it: what the scheduler needs. */
+export interface TicketRow {
+  readonly message: number;
+  readonly id: number;
+  readonly agent: Agent;
+  readonly action: string;
+  readonly lane: string;
+  readonly created_at: number;
+  readonly tries: number;
+  readonly suspended: number;
+  /** Why it cannot be read. */
+  readonly damaged?: string;
+}
+
+export interface EnvelopeRow {
+  readonly message: number;
+  readonly id: number;
+  readonly agent: Agent;
+  readonly action: string;
+  readonly lane: string;
+  readonly created_at: number;
+  readonly facts: string;
+  readonly sealed: Uint8Array<ArrayBuffer> | null;
+  readonly sum: number | null;
+  readonly tries: number;
+  readonly last_try_at: number;
+  readonly last_bounce_at: number;
+  readonly error_line: string;
+  readonly status: string;
+  readonly suspended: number;
+}
+
+const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
+/** Columns of an EnvelopeRow. */
+export const ENVELOPE = `message, id, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
+
+/** What shares a fate with this envelope: the local user, or the destination domain. */
+export function laneOf(facts: EnvelopeFacts): string {
+  if (facts.agent === "mda") return (facts.user ?? "").toLowerCase();
+  return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
+}
+
+/** Set aside: an envelope, or with id 0 a whole message. */
+export interface DamagedRow {
+  readonly message: number;
+  readonly id: number;
+  readonly reason: string;
+  readonly found_at: number;
+}
+
+/** An envelope whose row is damaged. */
+export interface Unreadable {
+  readonly id: EnvelopeId;
+  readonly unreadable: string;
+}
+
+/** The envelope of a row. Throws Damaged. */
+export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
+  const { message, id, agent, action, created_at, sealed, sum } = row;
+  if (sum !== null && rowSum(sumText(agent, action, row.lane, created_at, row.facts), sealed) !== sum) {
+    throw new Damaged("its row is altered");
+  }
+  const name = envelopeId(message, id);
+  const text = sealed === null ? row.facts : records.openFacts(factsName(name, agent, action, created_at), sealed);
+  return {
+    ...parseFacts(name, text),
+    tries: row.tries,
+    lastTryAt: row.last_try_at,
+    lastBounceAt: row.last_bounce_at,
+    errorLine: records.openText(errorName(message, id), row.error_line),
+    status: parseStatus(row.status),
+    suspended: row.suspended === 1,
+  };
+}
+
+function parseFacts(id: EnvelopeId, text: string): EnvelopeFacts {
+  let facts: EnvelopeFacts | null = null;
+  try {
+    facts = JSON.parse(text) as EnvelopeFacts;
+  } catch {
+    // Told below.
+  }
+  if (facts?.id !== id) throw new Damaged("its row is altered");
+  return facts;
+}
+
+/** What a sealed record is sealed for, so that none can take the place of another. */
+export function factsName(id: EnvelopeId, agent: Agent, action: string, createdAt: number): string {
+  return `envelope ${id} ${agent} ${createdAt} ${action}`;
+}
+
+export function errorName(message: number, number: number): string {
+  return `error ${envelopeId(message, number)}`;
+}
+
+export function sumText(agent: Agent, action: string, lane: string, createdAt: number, facts: string): string {
+  return `${agent}\n${action}\n${lane}\n${createdAt}\n${facts}`;
+}
+
+export function hexOfKey(id: number): string {
+  return id.toString(16).toUpperCase().padStart(12, "0");
+}
+
+/** "4.4.7", "" for none. */
+export function formatStatus(status: Status | null): string {
+  return status === null ? "" : `${status.class}.${status.code}`;
+}
+
+function parseStatus(text: string): Status | null {
+  if (text === "") return null;
+  return { class: Number(text[0]) as Status["class"], code: text.slice(2) };
+}

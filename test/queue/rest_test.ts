@@ -1,0 +1,173 @@
+/** Stored mail at rest: compressed, encrypted, rotated keys, altered records, databases of the version before. */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { QueueSettings } from "../../src/isolate/mod.ts";
+import { Damaged, Records } from "../../src/queue/records.ts";
+import { Store } from "../../src/queue/store.ts";
+import { enqueue, factsFor, list, logged, MTA, NOON, open, openQueue, text, ticketsOf, typed, utf8 } from "./house.ts";
+
+const OLD = utf8("0123456789abcdef0123456789abcdef"), NEW = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
+const LONG = `Subject: lines\n\n${"The same line again and again\n".repeat(2000)}`;
+
+async function withSpool(test: (spool: string) => Promise<void>): Promise<void> {
+  const spool = await Deno.makeTempDir();
+  try {
+    await test(spool);
+  } finally {
+    await Deno.remove(spool, { recursive: true });
+  }
+}
+
+async function withHouse(
+  spool: string,
+  more: Partial<QueueSettings>,
+  test: (house: Awaited<ReturnType<typeof openQueue>>) => Promise<void>,
+): Promise<void> {
+  const house = await openQueue(spool, more);
+  try {
+    await test(house);
+  } finally {
+    house.stop();
+  }
+}
+
+function stored(spool: string): string {
+  let all = "";
+  for (const { name } of Deno.readDirSync(spool)) {
+    all += new TextDecoder("latin1").decode(Deno.readFileSync(`${spool}/${name}`));
+  }
+  return all;
+}
+
+const keys = (current: Uint8Array<ArrayBuffer> | null, ...old: Uint8Array<ArrayBuffer>[]) => ({
+  keys: { current, old },
+});
+
+Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, and all of it to the agents", async () => {
+  await withSpool(async (spool) => {
+    await withHouse(spool, keys(NEW), async (house) => {
+      const [facts] = await enqueue(house, LONG, MTA);
+      house.relay.send({
+        type: "outcome",
+        id: facts!.id,
+        outcome: { result: "tempfail", text: "450 4.2.1 bob sleeps", status: { class: 4, code: "2.1" } },
+      });
+      await house.scheduler.next(typed("settled"));
+    });
+    const disk = stored(spool);
+    for (const secret of ["alice", "bob", "xample.org", "The same line", "sleeps", text(NEW)]) {
+      assert.equal(disk.includes(secret), false, secret);
+    }
+    await withHouse(spool, keys(NEW), async (house) => {
+      const [ticket] = await ticketsOf(house);
+      assert.deepEqual([ticket!.agent, ticket!.key, ticket!.tries], ["mta", "example.org", 1]);
+      const [envelope] = await list(house);
+      assert.equal(envelope!.errorLine, "450 4.2.1 bob sleeps");
+      const opened = await open(house, [envelope!]);
+      assert.equal(text(opened.first), LONG);
+    });
+  });
+});
+
+Deno.test("a key that is replaced still opens what it closed, until that is gone", async () => {
+  await withSpool(async (spool) => {
+    let first = "";
+    await withHouse(spool, keys(OLD), async (house) => void (first = (await enqueue(house, "old\n"))[0]!.id));
+    await withHouse(spool, keys(NEW, OLD), async (house) => {
+      await enqueue(house, "new\n");
+      assert.equal((await list(house)).length, 2);
+    });
+    assert.throws(
+      () => new Store(spool, new Records(false, { current: NEW, old: [] })),
+      /^Error: 1 queued message is encrypted with another key/,
+    );
+    await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
+    await withHouse(spool, keys(NEW, OLD), async (house) => {
+      house.control.send({ type: "remove", call: 1, target: { envelope: first } });
+      await house.control.next(typed("removed"));
+    });
+    await withHouse(spool, keys(NEW), async (house) => assert.equal((await list(house)).length, 1));
+  });
+});
+
+Deno.test("encryption and compression can be switched on and off: what lies there is read as it was written", async () => {
+  await withSpool(async (spool) => {
+    for (const more of [{}, { compression: true }, { compression: true, ...keys(NEW) }, keys(null, NEW)]) {
+      await withHouse(spool, more, async (house) => void await enqueue(house, LONG));
+    }
+    await withHouse(spool, keys(null, NEW), async (house) => {
+      const envelopes = await list(house);
+      assert.equal(envelopes.length, 4);
+      for (const envelope of envelopes) assert.equal(text((await open(house, [envelope])).first), LONG);
+    });
+  });
+});
+
+Deno.test("compression makes bodies small, leaves alone what cannot become smaller, and keeps every octet", () => {
+  const records = new Records(true), plain = new Records();
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  for (const [bytes, smaller] of [[utf8(LONG), true], [noise, false], [utf8("short\n"), false]] as const) {
+    const chunk = records.encodeChunk(1, bytes);
+    assert.equal(chunk.bytes.length < bytes.length / 2, smaller);
+    assert.deepEqual(plain.decodeChunk(1, chunk), bytes);
+  }
+});
+
+Deno.test("a sealed record is read at its own place only, and not when a bit of it is altered", () => {
+  const records = new Records(true, { current: NEW, old: [OLD] });
+  const body = utf8(LONG);
+  const chunk = records.encodeChunk(7, body);
+  assert.deepEqual(records.decodeChunk(7, chunk), body);
+  assert.throws(() => records.decodeChunk(8, chunk), Damaged);
+  assert.throws(() => records.decodeChunk(7, { ...chunk, form: 2 }), Damaged);
+  const sealed = records.sealFacts("envelope a", "{}")!;
+  assert.equal(records.openFacts("envelope a", sealed), "{}");
+  assert.throws(() => records.openFacts("envelope b", sealed), Damaged);
+  for (let at = 0; at < sealed.length; at++) {
+    const altered = sealed.slice();
+    altered[at]! ^= 1;
+    assert.throws(() => records.openFacts("envelope a", altered), Damaged);
+  }
+  assert.throws(() => records.openFacts("envelope a", sealed.slice(0, 20)), Damaged);
+  assert.notDeepEqual(records.sealFacts("envelope a", "{}"), sealed, "no nonce comes twice");
+});
+
+/** As version 1 made it. */
+const VERSION_1 = `
+CREATE TABLE messages (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, chunks INTEGER NOT NULL) STRICT;
+CREATE TABLE envelopes (
+  message INTEGER NOT NULL, id INTEGER NOT NULL, agent TEXT NOT NULL, action TEXT NOT NULL, lane TEXT NOT NULL,
+  created_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, last_try_at INTEGER NOT NULL DEFAULT 0,
+  last_bounce_at INTEGER NOT NULL DEFAULT 0, error_line TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '',
+  suspended INTEGER NOT NULL DEFAULT 0, facts TEXT NOT NULL, PRIMARY KEY (message, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE chunks (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE loose (message INTEGER PRIMARY KEY) STRICT;
+PRAGMA user_version = 1;`;
+
+Deno.test("a spool of version 1 opens, with all its mail; one of a newer version is refused and left alone", async () => {
+  await withSpool(async (spool) => {
+    const facts = factsFor("0000abcd", MTA);
+    const database = new DatabaseSync(`${spool}/queue.db`);
+    database.exec(`PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; ${VERSION_1}`);
+    const number = parseInt(facts.id.slice(8), 16);
+    database.prepare("INSERT INTO messages VALUES (?, 4, 1)").run(0xabcd);
+    database.prepare("INSERT INTO chunks VALUES (?, ?)").run(0xabcd * 2 ** 20, utf8("old\n"));
+    database.prepare(
+      "INSERT INTO envelopes (message, id, agent, action, lane, created_at, tries, facts) VALUES (?, ?, 'mta', 'out', 'example.org', ?, 3, ?)",
+    ).run(0xabcd, number, NOON, JSON.stringify(facts));
+    database.close();
+    await withHouse(spool, {}, async (house) => {
+      assert.deepEqual((await ticketsOf(house)).map(({ id, tries }) => [id, tries]), [[facts.id, 3]]);
+      assert.equal(text((await open(house, [facts])).first), "old\n");
+      await enqueue(house);
+      assert.equal((await list(house)).length, 2);
+      assert.deepEqual(logged(house), []);
+    });
+    const newer = new DatabaseSync(`${spool}/queue.db`);
+    newer.exec("PRAGMA user_version = 99");
+    newer.close();
+    await assert.rejects(openQueue(spool), /has format 99, this program knows formats up to 2: use the newer program/);
+  });
+});
