@@ -84,7 +84,7 @@ Deno.test("a key that is replaced still opens what it closed, until that is gone
     );
     await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
     await withHouse(spool, keys(NEW, OLD), async (house) => {
-      house.control.send({ type: "remove", call: 1, target: { envelope: first } });
+      house.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "0000000000000000" });
       await house.control.next(typed("removed"));
     });
     await withHouse(spool, keys(NEW), async (house) => assert.equal((await list(house)).length, 1));
