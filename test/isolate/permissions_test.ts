@@ -91,6 +91,7 @@ async function probe(
   const settings = cutSettings(parsed.config, {
     env: { get: (name) => name === "SMTPD_SPOOL" ? spool : undefined },
     certificates: { pki: {}, ca: {} },
+    queueKeys: null,
     listeners: [],
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.1", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },
