@@ -1,5 +1,6 @@
 /** The `… limit` directives of smtpd.conf(5): words followed by numbers. */
 
+import { asciiDomain } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
 import type { RelayLimits } from "./types.ts";
 
@@ -84,8 +85,9 @@ export function parseMtaLimits(context: Context): void {
   let domain: string | null = null;
   if (cursor.acceptKeyword("for")) {
     if (!cursor.expectKeyword("domain")) return;
-    domain = cursor.expectString("a domain")?.toLowerCase() ?? null;
-    if (domain === null) return;
+    const written = cursor.expectString("a domain")?.toLowerCase() ?? null;
+    if (written === null) return;
+    domain = asciiDomain(written) ?? written;
   }
   const limits = { ...(domain === null ? null : draft.domainLimits.get(domain)) ?? draft.mta.limits };
   const family = (word: string) => {

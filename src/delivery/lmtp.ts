@@ -1,6 +1,6 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
 
-import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
+import { type EnvelopeFacts, formatMailbox, type Handling } from "../envelope/mod.ts";
 import { type Body, type Client, ClientError, connectClient } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { LmtpEndpoint } from "./plan.ts";
@@ -22,7 +22,7 @@ export interface LmtpTarget {
 /** Runs the delivery to its end. Never rejects. A 5xx is final, everything else is worth another try. */
 export async function deliverLmtp(
   target: LmtpTarget,
-  envelope: Pick<EnvelopeFacts, "sender">,
+  envelope: Pick<EnvelopeFacts, "sender" | "handling">,
   message: Delivered,
   clock: Clock,
 ): Promise<DeliveryEnd> {
@@ -38,6 +38,7 @@ export async function deliverLmtp(
     const result = await client.transaction({
       sender: envelope.sender === null ? "" : formatMailbox(envelope.sender),
       recipients: [{ address: target.recipient }],
+      handling: withoutTls(envelope.handling),
       body: withTrace(message),
     });
     const { verdict, text } = result.recipients[0]!;
@@ -72,4 +73,9 @@ function withTrace({ trace, body }: Delivered): Body {
       return start;
     },
   };
+}
+
+/** RFC 8689 §1: REQUIRETLS is about the way to this host. A server to which the operator gives the mail of his users is behind it. */
+function withoutTls({ requireTls: _, ...others }: Handling = {}): Handling {
+  return others;
 }

@@ -20,6 +20,18 @@ export interface Dsn {
 export const NOTIFY = { SUCCESS: 1, FAILURE: 2, DELAY: 4, NEVER: 8 } as const;
 export const NO_DSN: Dsn = { notify: 0, ret: "", envid: "", orcpt: "" };
 
+/** What a message asks of those who hand it on. Absent means no. */
+export interface Handling {
+  /** It was given with SMTPUTF8, RFC 6531. */
+  readonly smtpUtf8?: true;
+  /** And its header section does hold something beyond ASCII, RFC 6532. */
+  readonly utf8Header?: true;
+  /** REQUIRETLS, RFC 8689 §2: by verified TLS to servers that promise the same, or not at all. */
+  readonly requireTls?: true;
+  /** `TLS-Required: No`, RFC 8689 §3: the sender prefers delivery to privacy. Never set together with requireTls. */
+  readonly tlsOptional?: true;
+}
+
 /** What the session knew when it accepted the message. */
 export interface Origin {
   /** `local` for the socket, else an IPv4 address or a bracketed IPv6 address. */
@@ -85,6 +97,8 @@ export interface EnvelopeFacts {
   /** On its way from smtp to queue only. */
   readonly seal?: string;
   readonly bounce?: BounceFacts;
+  /** Of the message, the same in all its envelopes. */
+  readonly handling?: Handling;
 }
 
 /** An envelope of agent "bounce" asks for a notice about the envelope whose other fields it copies. */

@@ -1,6 +1,7 @@
 /** Front door of the envelope folder. */
 export * from "./address.ts";
 export * from "./envelope.ts";
+export * from "./idn.ts";
 export * from "./ids.ts";
 export * from "./seal.ts";
 export * from "./srs.ts";

@@ -3,7 +3,7 @@
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
-import { decodeSrs, formatMailbox, type Mailbox, type SrsKeys } from "../envelope/mod.ts";
+import { decodeSrs, formatMailbox, type Mailbox, type SrsKeys, unicodeDomain } from "../envelope/mod.ts";
 import {
   type AccountResult,
   type Credentials,
@@ -127,7 +127,10 @@ export class LookupWorld {
     if (action?.kind !== "relay") return null;
     if (action.host !== null) return urlOf(this.#tables.get(action.host).fetch("relayhost"));
     if (action.domain === null) return null;
-    return urlOf(this.#tables.get(action.domain).lookup(domain, "relayhost"));
+    const table = this.#tables.get(action.domain);
+    const found = table.lookup(domain, "relayhost");
+    const unicode = unicodeDomain(domain);
+    return urlOf(found === null && unicode !== domain ? table.lookup(unicode, "relayhost") : found);
   }
 
   /** Local addresses of the action's `src` table, the next in turn first, with their names. What cannot be used is left out, with a warning. */

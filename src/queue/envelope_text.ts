@@ -63,6 +63,9 @@ function flagsOf(envelope: Envelope): string[] {
   if (envelope.origin.authenticated) flags.push("authenticated");
   if (envelope.agent === "bounce" || (envelope.sender === null && envelope.internal)) flags.push("bounce");
   if (envelope.internal) flags.push("internal");
+  if (envelope.handling?.smtpUtf8) flags.push("smtputf8");
+  if (envelope.handling?.requireTls) flags.push("require-tls");
+  if (envelope.handling?.tlsOptional) flags.push("tls-optional");
   return flags;
 }
 

@@ -4,6 +4,7 @@ import {
   type Dsn,
   type Envelope,
   type EnvelopeFacts,
+  type Handling,
   type Mailbox,
   type MessageId,
   type Origin,
@@ -23,9 +24,9 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uin
     Number.isSafeInteger(facts.createdAt) && facts.createdAt >= 0 &&
     isText(facts.action) && typeof facts.internal === "boolean" &&
     (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
-    isOrigin(facts.origin) && isDsn(facts.dsn);
+    isOrigin(facts.origin) && isDsn(facts.dsn) && isHandling(facts.handling);
   if (!sound) return null;
-  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt } = facts;
+  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = facts;
   const common: EnvelopeFacts = {
     id,
     sender: sender === null ? null : mailbox(sender),
@@ -37,6 +38,7 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uin
     agent,
     internal,
     createdAt,
+    ...(handling === undefined ? {} : { handling: copyHandling(handling) }),
   };
   if (agent === "mta") return common;
   const { user, subAddress = "", exec = "" } = facts;
@@ -81,4 +83,17 @@ function isDsn(dsn: Dsn): boolean {
   return typeof dsn === "object" && dsn !== null && Number.isInteger(dsn.notify) && dsn.notify >= 0 &&
     dsn.notify < 16 &&
     (dsn.ret === "" || dsn.ret === "FULL" || dsn.ret === "HDRS") && isText(dsn.envid) && isText(dsn.orcpt);
+}
+
+function isHandling(handling: Handling | undefined): boolean {
+  return handling === undefined || (typeof handling === "object" && handling !== null);
+}
+
+function copyHandling({ smtpUtf8, utf8Header, requireTls, tlsOptional }: Handling): Handling {
+  return {
+    ...(smtpUtf8 === true ? { smtpUtf8 } : {}),
+    ...(utf8Header === true ? { utf8Header } : {}),
+    ...(requireTls === true ? { requireTls } : {}),
+    ...(tlsOptional === true ? { tlsOptional } : {}),
+  };
 }

@@ -48,8 +48,9 @@ export function judgeExpired(envelope: Envelope, policy: Policy): Verdict {
 
 /** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
 export function bounceEnvelope(of: EnvelopeFacts, id: string, bounce: BounceFacts, now: number): EnvelopeFacts {
-  const { sender, rcpt, dest, origin, dsn } = of;
-  return { id, sender, rcpt, dest, origin, dsn, action: "", agent: "bounce", internal: true, createdAt: now, bounce };
+  const { sender, rcpt, dest, origin, dsn, handling } = of;
+  const common = { id, sender, rcpt, dest, origin, dsn, action: "", internal: true, createdAt: now };
+  return { ...common, agent: "bounce", bounce, ...(handling === undefined ? {} : { handling }) };
 }
 
 /** Cuts a text for `errorLine`: one line, at most 2047 characters, longer ones end with "...". */

@@ -87,8 +87,9 @@ export class Courier {
 
   /** The sender and what it asks for are those of the first envelope: they belong to the message. */
   transaction({ envelopes, body }: Message, action: RelayAction): Transaction {
-    const { dsn } = envelopes[0]!;
+    const { dsn, handling } = envelopes[0]!;
     return {
+      ...(handling === undefined ? {} : { handling }),
       sender: this.#sender(envelopes[0]!, action),
       ret: dsn.ret,
       envid: dsn.envid,

@@ -8,7 +8,7 @@ export function outcomeOf(result: RecipientResult, relaysDsn: boolean): Outcome 
   if (result.verdict === "ok") {
     return relaysDsn ? { result: "ok", text: result.text, dsnRelayed: true } : { result: "ok", text: result.text };
   }
-  return failureOutcome(result.verdict, result.text, result.reply?.text ?? "");
+  return failureOutcome(result.verdict, result.text, result.reply?.text ?? result.enhanced ?? "");
 }
 
 /** A failure with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4), else "other" (x.0.0). */

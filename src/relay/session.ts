@@ -104,7 +104,7 @@ export class Session {
       this.#client?.close();
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
-    const fullTerm = this.#tried >= this.#owner.limits.sessionMailMax && this.#failures === 0;
+    const fullTerm = this.#tried >= this.#mailMax() && this.#failures === 0;
     this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects });
   }
 
@@ -229,7 +229,7 @@ export class Session {
         this.#log("host-rejects-all-mails");
         break;
       }
-      if (this.#tried >= this.#owner.limits.sessionMailMax) break;
+      if (this.#tried >= this.#mailMax()) break;
       const pause = this.#owner.limits.sessionTransactionDelay;
       if (pause > 0) await new Promise<void>((resolve) => this.#tools.clock.after(pause * 1000, resolve));
     }
@@ -242,9 +242,23 @@ export class Session {
     this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
+  /** Messages that one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
+  #mailMax(): number {
+    return Math.min(this.#owner.limits.sessionMailMax, this.#client?.capabilities.mailMax ?? Infinity);
+  }
+
+  /** What one transaction may carry of a task (RFC 9422 §4.2); the rest is the next task. */
+  #part(client: Client, task: Task): Task {
+    const most = client.capabilities.rcptMax ?? Infinity;
+    if (task.ids.length <= most) return task;
+    this.#owner.putBack({ ...task, ids: task.ids.slice(most) });
+    return { ...task, ids: task.ids.slice(0, most) };
+  }
+
   /** True when the session can go on. */
-  async #deliver(client: Client, task: Task): Promise<boolean> {
+  async #deliver(client: Client, whole: Task): Promise<boolean> {
     const { courier } = this.#tools;
+    const task = this.#part(client, whole);
     try {
       const message = await courier.open(task);
       return message === null || await this.#transact(client, task, message);

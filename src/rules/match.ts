@@ -1,7 +1,7 @@
 /** Which `match` rule is the first to fit an envelope. Pure but for the tables that it asks; expands nothing. */
 
 import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
-import type { Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
+import { type Mailbox, type Origin, type ReversePath, unicodeDomain } from "../envelope/mod.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import { LookupError, type LookupTable, type Service } from "../tables/mod.ts";
 
@@ -114,7 +114,21 @@ function compileTest(
   key: (subject: Subject) => string,
 ): Criterion {
   const table = tables.get(test.table);
-  return negatable(test.negated, (subject) => table.check(test.regex ? "regex" : service, key(subject)));
+  const asked = test.regex ? "regex" : service;
+  if (service !== "domain" && service !== "mailaddr") {
+    return negatable(test.negated, (subject) => table.check(asked, key(subject)));
+  }
+  return negatable(test.negated, (subject) => checkDomain(table, asked, key(subject)));
+}
+
+/** A domain, or what stands behind the `@`. RFC 5890 §2.3.2.1: A-labels and U-labels are the same name, and a table may have either. */
+function checkDomain(table: LookupTable, service: Service, key: string): Truth {
+  const found = table.check(service, key);
+  if (found !== false || !/xn--/i.test(key)) return found;
+  const at = key.lastIndexOf("@") + 1;
+  const domain = key.slice(at).toLowerCase();
+  const unicode = unicodeDomain(domain);
+  return unicode === domain ? false : table.check(service, key.slice(0, at) + unicode);
 }
 
 function compileFrom(from: RuleFrom, tables: TableSource): Criterion | null {

@@ -4,7 +4,7 @@
  */
 
 import { isIPv4, isIPv6 } from "node:net";
-import type { Mailbox, ReversePath } from "../envelope/mod.ts";
+import { asciiDomain, isAscii, type Mailbox, type ReversePath } from "../envelope/mod.ts";
 
 /** Octets of a local part and of a domain. RFC 5321 §4.5.3.1 asks for at least 64 and 255. */
 export const MAX_LOCAL = 255;
@@ -51,23 +51,33 @@ function isAddressLiteral(text: string): boolean {
   return !address.includes("%") && isIPv6(address);
 }
 
+/** UTF8-non-ascii of RFC 6531 §3.3, without controls, line ends, byte order marks and what stands for bytes that are not UTF-8. */
+function isBeyondAscii(code: number): boolean {
+  return code >= 0xa0 && code !== 0xfffd && code !== 0xfeff && code !== 0x2028 && code !== 0x2029;
+}
+
 function isDotAtom(text: string): boolean {
   let before = 0x2e;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code === 0x2e ? before === 0x2e : !isA(ATEXT, code)) return false;
+    if (code === 0x2e ? before === 0x2e : !isA(ATEXT, code) && !isBeyondAscii(code)) return false;
     before = code;
   }
   return before !== 0x2e;
+}
+
+function isQuotable(code: number): boolean {
+  return (code >= 0x20 && code <= 0x7e) || isBeyondAscii(code);
 }
 
 /** Index behind the closing quote of the quoted string that starts `text`, -1 when it does not end or holds what it may not. */
 function quotedEnd(text: string): number {
   for (let at = 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code < 0x20 || code > 0x7e) return -1;
+    if (!isQuotable(code)) return -1;
     if (code === 0x22) return at + 1;
     if (code === 0x5c) {
+      // RFC 6531 §3.3 adds to what may be quoted, not to what a backslash may stand before.
       const quoted = text.charCodeAt(++at);
       if (!(quoted >= 0x20 && quoted <= 0x7e)) return -1;
     }
@@ -95,7 +105,7 @@ function dropSourceRoute(text: string): string | null {
 
 /**
  * A mailbox without angle brackets. A missing domain becomes `defaultDomain`; without one, it is an error. Null when it is not a mailbox.
- * A quoted local part that needs its quotes keeps them in `local`.
+ * A quoted local part that needs its quotes keeps them in `local`; a domain in U-labels becomes one in A-labels (RFC 6531 §3.3).
  */
 export function parseMailbox(text: string, defaultDomain?: string): Mailbox | null {
   if (text.charCodeAt(0) === 0x40) {
@@ -108,19 +118,23 @@ export function parseMailbox(text: string, defaultDomain?: string): Mailbox | nu
     if (quoted) return null;
     end = text.length;
   }
-  if (end === 0 || end > MAX_LOCAL) return null;
+  if (end === 0 || octets(text.slice(0, end)) > MAX_LOCAL) return null;
   let local = text.slice(0, end);
   if (quoted) local = canonicalQuoted(local);
   else if (!isDotAtom(local)) return null;
   if (end === text.length) return defaultDomain === undefined ? null : { local, domain: defaultDomain };
   if (text.charCodeAt(end) !== 0x40) return null;
-  const domain = text.slice(end + 1);
-  return isDomain(domain) ? { local, domain } : null;
+  const domain = asciiDomain(text.slice(end + 1));
+  return domain !== null && isDomain(domain) ? { local, domain } : null;
 }
 
-/** A path with what follows its `>`, blanks skipped: the parameters of MAIL and RCPT. */
+function octets(text: string): number {
+  return isAscii(text) ? text.length : new TextEncoder().encode(text).length;
+}
+
+/** A path with what follows its `>`, blanks skipped: the parameters of MAIL and RCPT. `utf8`: it was written with more than ASCII. */
 export type ParsedPath =
-  | { readonly ok: true; readonly path: ReversePath; readonly rest: string }
+  | { readonly ok: true; readonly path: ReversePath; readonly rest: string; readonly utf8: boolean }
   | { readonly ok: false };
 
 const NOT_A_PATH: ParsedPath = { ok: false };
@@ -131,9 +145,10 @@ export function parsePath(text: string, defaultDomain: string): ParsedPath {
   const end = closingBracket(text);
   if (end === -1) return NOT_A_PATH;
   const rest = end + 1 === text.length ? "" : text.slice(end + 1).trimStart();
-  if (end === 1) return { ok: true, path: null, rest };
-  const path = parseMailbox(text.slice(1, end), defaultDomain);
-  return path === null ? NOT_A_PATH : { ok: true, path, rest };
+  if (end === 1) return { ok: true, path: null, rest, utf8: false };
+  const inside = text.slice(1, end);
+  const path = parseMailbox(inside, defaultDomain);
+  return path === null ? NOT_A_PATH : { ok: true, path, rest, utf8: !isAscii(inside) };
 }
 
 /** Index of the first `>` that does not stand in a quoted string. */

@@ -1,6 +1,6 @@
 /** What each command does to a session. Checks stand in the order in which they answer: the first that fails does. */
 
-import type { Dsn } from "../envelope/mod.ts";
+import { type Dsn, isAscii } from "../envelope/mod.ts";
 import { hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand, offersAuth } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
@@ -38,7 +38,7 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
       if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
       return say(session, REPLY.help);
     case "VRFY":
-      return say(session, REPLY.cannotVerify);
+      return vrfy(facts, session, command);
     case "EXPN":
       return refuse(facts, session, command, REPLY.expn);
     case "AUTH":
@@ -48,6 +48,14 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
     case "unknown":
       return refuse(facts, session, command, REPLY.unrecognized);
   }
+}
+
+/** RFC 5321 §3.5.3: who it is, only RCPT tells. RFC 6531 §3.7.4.2 has SMTPUTF8 behind the address as MAIL has. */
+function vrfy(facts: Facts, session: Session, command: Command): Step {
+  const address = command.argument.replace(/(?:^| )SMTPUTF8$/i, "");
+  if (address === "") return refuse(facts, session, command, REPLY.verifyWhom);
+  if (address === command.argument && !isAscii(address)) return refuse(facts, session, command, REPLY.verifyNeedsUtf8);
+  return say(session, REPLY.cannotVerify);
 }
 
 function say(session: Session, text: string): Step {
@@ -85,7 +93,15 @@ function capabilities(facts: Facts, session: Session, name: string): string {
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
     `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
+    `250-SMTPUTF8\r\n${limits(facts)}` +
     `${startTls ? "250-STARTTLS\r\n" : ""}${offersAuth(facts, session) ? "250-AUTH PLAIN LOGIN\r\n" : ""}250 HELP`;
+}
+
+/** RFC 9422 §4: values have up to six digits; a larger limit goes without saying. */
+function limits(facts: Facts): string {
+  const words = [["MAILMAX", facts.maxMails], ["RCPTMAX", facts.maxRcpt]] as const;
+  const said = words.filter(([, value]) => value > 0 && value <= 999_999).map(([name, value]) => ` ${name}=${value}`);
+  return said.length === 0 ? "" : `250-LIMITS${said.join("")}\r\n`;
 }
 
 function mail(facts: Facts, session: Session, command: Command): Step {
@@ -95,13 +111,13 @@ function mail(facts: Facts, session: Session, command: Command): Step {
   if (session.mails >= facts.maxMails) return refuse(facts, session, command, REPLY.tooManyMails);
   const path = parsePath(command.argument, facts.hostname);
   if (!path.ok) return refuse(facts, session, command, REPLY.badSender);
-  const parameters = mailParameters(path.rest, facts.dsn, facts.maxMessageBytes);
+  const rules = { dsn: facts.dsn, maxBytes: facts.maxMessageBytes, tls: session.ciphers !== null };
+  const parameters = mailParameters(path.rest, rules);
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
-  const { ret, envid } = parameters.value;
-  return say(
-    { ...session, transaction: { sender: path.path, ret, envid, accepted: null, count: 0, pending: [] } },
-    REPLY.ok,
-  );
+  const { ret, envid, smtpUtf8, requireTls } = parameters.value;
+  if (path.utf8 && !smtpUtf8) return refuse(facts, session, command, REPLY.needUtf8);
+  const begun = { sender: path.path, ret, envid, smtpUtf8, requireTls, accepted: null, count: 0, pending: [] };
+  return say({ ...session, transaction: begun }, REPLY.ok);
 }
 
 function rcpt(facts: Facts, session: Session, command: Command): Step {
@@ -120,7 +136,8 @@ function rcpt(facts: Facts, session: Session, command: Command): Step {
   if (transaction.count >= facts.maxRcpt) return no(REPLY.tooManyRecipients);
   const path = parsePath(command.argument, facts.hostname);
   if (!path.ok || path.path === null) return no(REPLY.badRecipient);
-  const parameters = rcptParameters(path.rest, facts.dsn);
+  if (path.utf8 && !transaction.smtpUtf8) return no(REPLY.needUtf8);
+  const parameters = rcptParameters(path.rest, { dsn: facts.dsn, smtpUtf8: transaction.smtpUtf8 });
   if (!parameters.ok) return no(parameters.reply);
   const { notify, orcpt } = parameters.value;
   return {

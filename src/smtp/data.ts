@@ -12,7 +12,7 @@ export const MAX_LINE = 65534;
  * Why a message is refused; `refused` is the queue's word. `line` must end the session at once; all others are told after the data has been read to its end:
  * RFC 5321 §4.1.1.4 has no reply before that.
  */
-export type Fault = "bare" | "nul" | "malformed" | "loop" | "size" | "refused" | "line";
+export type Fault = "bare" | "nul" | "malformed" | "loop" | "header" | "size" | "refused" | "line";
 
 /** Where in a line the next byte stands. Only CRLF ends a line and only CRLF.CRLF ends the data (RFC 5321 §2.3.8, §4.1.1.4). */
 const START = 0;
@@ -64,6 +64,16 @@ export class DataReader {
   /** True while lines may still be held back. */
   get inHeader(): boolean {
     return this.#header.open;
+  }
+
+  /** With `watchUtf8`: the header section is not all ASCII. */
+  get utf8Header(): boolean {
+    return this.#header.utf8;
+  }
+
+  /** `TLS-Required: No`, RFC 8689 §3. */
+  get tlsOptional(): boolean {
+    return this.#header.tlsOptional;
   }
 
   /** The owner took `count` octets off the front of the buffer; never more than `settled`. */

@@ -4,6 +4,7 @@ import type {
   Deliverable,
   EnvelopeFacts,
   EnvelopeId,
+  Handling,
   Mailbox,
   MessageId,
   Origin,
@@ -18,6 +19,7 @@ export interface Order {
   readonly accepted: readonly Accepted[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  readonly handling: Handling | null;
   /** A random id that belongs to the message. */
   newId(message: MessageId): EnvelopeId;
 }
@@ -40,7 +42,7 @@ function localPart({ user, subAddress, exec, seal }: Extract<Deliverable, { agen
 }
 
 export function envelopesOf(order: Order): Envelopes {
-  const { message, sender, origin, createdAt } = order;
+  const { message, sender, origin, createdAt, handling } = order;
   const used = new Set<EnvelopeId>();
   const all: EnvelopeFacts[] = [];
   const last: { id: EnvelopeId; to: Mailbox }[] = [];
@@ -52,7 +54,8 @@ export function envelopesOf(order: Order): Envelopes {
       used.add(id);
       const { action, dest } = target;
       const internal = expansion.internal[index] ?? false;
-      const common = { id, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
+      const told = { id, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
+      const common = handling === null ? told : { ...told, handling };
       all.push(
         target.agent === "mta" ? { ...common, agent: "mta" } : { ...common, agent: "mda", ...localPart(target) },
       );

@@ -10,6 +10,8 @@ export const MAX_HOPS = 100;
 /** Octets of a field name, and of a From, To or Cc field with its folding. */
 export const MAX_FIELD_NAME = 1023;
 export const MAX_ADDRESS_FIELD = 65535;
+/** Octets of the whole section as the client sent it, line ends counted once. RFC 5322 has no limit. */
+export const MAX_HEADER = 262_144;
 
 /** A buffer that grows at its end; `length` octets of it are in use. */
 export interface Assembly {
@@ -19,7 +21,7 @@ export interface Assembly {
   reserve(extra: number): void;
 }
 
-export type HeaderFault = "malformed" | "loop";
+export type HeaderFault = "malformed" | "loop" | "header";
 
 /** What to add to a message that was submitted here, RFC 6409 §8. Null for mail that others hand on. */
 export interface Completion {
@@ -27,6 +29,8 @@ export interface Completion {
   readonly domain: Uint8Array;
   /** Both called at most once, when the field is missing. */
   readonly fields: { date(): string; messageId(): string } | null;
+  /** Whether there is anything beyond ASCII is to be found out. */
+  readonly watchUtf8?: boolean;
 }
 
 type Field = "other" | "bcc" | "address";
@@ -42,7 +46,13 @@ export class HeaderSection {
   settled: number;
   #field: Field = "other";
   #first = true;
+  /** With `watchUtf8`: a line of it is not ASCII. */
+  utf8 = false;
+  #octets = 0;
   #hops = 0;
+  /** Fields `TLS-Required`, and those that say `No`. */
+  #tlsFields = 0;
+  #tlsNo = 0;
   #hasDate = false;
   #hasMessageId = false;
   readonly #to: Assembly;
@@ -54,11 +64,21 @@ export class HeaderSection {
     this.settled = to.length;
   }
 
+  /** RFC 8689 §3: the field stands once, and its value is `No`. */
+  get tlsOptional(): boolean {
+    return this.#tlsFields === 1 && this.#tlsNo === 1;
+  }
+
   /** A line was appended at `start`; it ends with the LF before `to.length`. May shorten or lengthen what is in the buffer. */
   line(start: number): void {
     const to = this.#to;
     const end = to.length - 1;
     if (end === start) return this.#blank(start);
+    this.#octets += to.length - start;
+    if (this.#octets > MAX_HEADER) return this.#fail("header");
+    if (this.#completion.watchUtf8 && !this.utf8) {
+      this.utf8 = to.buffer.subarray(start, end).some((byte) => byte > 0x7f);
+    }
     const first = to.buffer[start]!;
     if (first === 0x20 || first === 0x09) {
       if (this.#first) return this.#fail("malformed");
@@ -135,9 +155,20 @@ export class HeaderSection {
       case 10:
         this.#hasMessageId ||= is(buffer, start, "message-id");
         return "other";
+      case 12:
+        if (is(buffer, start, "tls-required")) this.#readTlsRequired(colon);
+        return "other";
       default:
         return "other";
     }
+  }
+
+  #readTlsRequired(colon: number): void {
+    this.#tlsFields++;
+    const { buffer, length } = this.#to;
+    // No value that is longer means anything.
+    const value = buffer.subarray(colon + 1, Math.min(length, colon + 100));
+    if (/^[ \t]*no[ \t]*\n/i.test(String.fromCharCode(...value))) this.#tlsNo++;
   }
 
   /** The current field ends at `end`: completes its addresses. Returns by how much what stands behind `end` has moved. */

@@ -1,13 +1,13 @@
 /** One message between 354 and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
 
-import type { EnvelopeId, Mailbox, MessageId } from "../envelope/mod.ts";
+import { type EnvelopeId, type Handling, isAscii, type Mailbox, type MessageId } from "../envelope/mod.ts";
 import { Body } from "./body.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "./envelopes.ts";
 import { append } from "./header.ts";
 import type { Intake } from "./intake.ts";
 import { receivedField } from "./received.ts";
-import type { Facts, Input, Session } from "./state.ts";
+import type { Facts, Input, Session, Transaction } from "./state.ts";
 
 /** What a message needs of the isolate that receives it. */
 export interface Supplies {
@@ -38,6 +38,8 @@ export class IncomingMessage {
   readonly #body: Body;
   readonly #reader: DataReader;
   readonly #supplies: Supplies;
+  /** Our own trace field tells an address beyond ASCII. */
+  readonly #traceUtf8: boolean;
   /** The queue gave up while the message was still coming in: told at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;
 
@@ -55,20 +57,21 @@ export class IncomingMessage {
     const { origin, esmtp, ciphers, transaction } = session;
     const at = supplies.now();
     this.#body = new Body(message, supplies.intake);
-    append(
-      this.#body,
-      receivedField({
-        origin: origin!,
-        esmtp,
-        ciphers,
-        verified,
-        maskSource: manner.maskSource,
-        receivedAuth: manner.receivedAuth,
-        message,
-        rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
-        date: supplies.date(at),
-      }),
-    );
+    const { smtpUtf8 } = transaction!;
+    const received = receivedField({
+      origin: origin!,
+      esmtp,
+      smtpUtf8,
+      ciphers,
+      verified,
+      maskSource: manner.maskSource,
+      receivedAuth: manner.receivedAuth,
+      message,
+      rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
+      date: supplies.date(at),
+    });
+    append(this.#body, received);
+    this.#traceUtf8 = smtpUtf8 && !isAscii(received);
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
       completion: {
@@ -76,6 +79,7 @@ export class IncomingMessage {
         fields: manner.submission
           ? { date: () => supplies.date(at), messageId: () => `<${supplies.newToken()}@${facts.hostname}>` }
           : null,
+        watchUtf8: smtpUtf8,
       },
     });
   }
@@ -122,10 +126,24 @@ export class IncomingMessage {
       origin: session.origin!,
       accepted: recipients(transaction),
       createdAt: this.#supplies.now(),
+      handling: this.#handling(transaction),
       newId: this.#supplies.newEnvelopeId,
     });
     this.named = envelopes.last;
     this.#body.commit(envelopes.all);
+  }
+
+  #handling({ smtpUtf8, requireTls }: Transaction): Handling | null {
+    const utf8Header = smtpUtf8 && (this.#traceUtf8 || this.#reader.utf8Header);
+    // RFC 8689 §4.1: the parameter outranks the field.
+    const tlsOptional = !requireTls && this.#reader.tlsOptional;
+    if (!smtpUtf8 && !requireTls && !tlsOptional) return null;
+    return {
+      ...(smtpUtf8 ? { smtpUtf8 } : {}),
+      ...(utf8Header ? { utf8Header } : {}),
+      ...(requireTls ? { requireTls } : {}),
+      ...(tlsOptional ? { tlsOptional } : {}),
+    };
   }
 
   /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */

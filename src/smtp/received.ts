@@ -6,6 +6,8 @@ import { formatMailbox, type Mailbox, type MessageId, type Origin } from "../env
 export interface Trace {
   readonly origin: Origin;
   readonly esmtp: boolean;
+  /** MAIL was given with SMTPUTF8. */
+  readonly smtpUtf8: boolean;
   /** `VERSION:CIPHER:BITS` under TLS, else null. */
   readonly ciphers: string | null;
   /** The client showed a certificate that was verified. */
@@ -24,7 +26,9 @@ export interface Trace {
 export function receivedField(trace: Trace): string {
   const { origin, ciphers, rcpt } = trace;
   const from = trace.maskSource ? "" : `from ${origin.helo} (${origin.hostname} ${bracketed(origin.address)})`;
-  const protocol = `${trace.esmtp ? "E" : ""}SMTP${ciphers === null ? "" : "S"}${origin.authenticated ? "A" : ""}`;
+  // RFC 3848, RFC 6531 §4.3: UTF8SMTP, UTF8SMTPS, UTF8SMTPA, UTF8SMTPSA have no E of their own.
+  const kind = trace.smtpUtf8 ? "UTF8SMTP" : trace.esmtp ? "ESMTP" : "SMTP";
+  const protocol = `${kind}${ciphers === null ? "" : "S"}${origin.authenticated ? "A" : ""}`;
   const tls = ciphers === null ? "" : ` (${ciphers}:${trace.verified ? "YES" : "NO"})`;
   const auth = trace.receivedAuth && ciphers !== null ? authClause(origin.username) : "";
   const recipient = rcpt === null ? "" : `\n\tfor <${formatMailbox(rcpt)}>`;

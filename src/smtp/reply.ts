@@ -45,11 +45,20 @@ export const REPLY = {
   badSender: "553 5.1.0 Sender address syntax error",
   badRecipient: "501 5.1.3 Recipient address syntax error",
   badSize: "501 5.5.4 Invalid command arguments: Bad SIZE value",
+  badRet: "501 5.5.4 Invalid command arguments: Bad RET value",
+  badAuthParameter: "501 5.5.4 Invalid command arguments: Bad AUTH value",
+  noValue: "501 5.5.4 Invalid command arguments: Option takes no value",
   badEnvid: "501 5.5.4 Invalid command arguments: Bad ENVID value",
   longEnvid: "503 5.5.4 Invalid command arguments: option too large: ENVID",
   mixedNever: "553 5.5.4 NOTIFY option NEVER cannot be combined with other options",
   badNotify: "501 5.5.4 Invalid command arguments: Bad NOTIFY value",
   badOrcpt: "553 5.5.4 ORCPT address syntax error",
+
+  // RFC 6531 §3.5: an address beyond ASCII in a transaction that was begun without SMTPUTF8
+  needUtf8: "553 5.6.7 Non-ASCII addresses not permitted: MAIL FROM has no SMTPUTF8",
+  verifyNeedsUtf8: "553 5.6.7 Non-ASCII addresses not permitted: VRFY has no SMTPUTF8",
+  requireTlsInClear: "530 5.7.10 Encryption needed: REQUIRETLS is for sessions under TLS",
+  verifyWhom: "501 5.5.4 Invalid command arguments: VRFY needs an address",
 
   // AUTH
   authOk: "235 2.0.0 Authentication succeeded",
@@ -73,6 +82,7 @@ export const REPLY = {
   nulInData: "550 5.6.0 NUL in message data",
   malformed: "550 5.7.1 Delivery not authorized, message refused: Message is not RFC 2822 compliant",
   loop: "500 5.4.6 Routing loop detected: Loop detected",
+  headerTooBig: "552 5.3.4 Message too big for system: Header section too big",
   tooBig: "554 5.3.4 Message too big for system: Transaction failed, message too big",
 
   temporaryMail: "451 4.3.0 Other/Undefined mail system status: Temporary failure",
@@ -99,6 +109,10 @@ export function printable(text: string): string {
 
 export function unsupportedOption(option: string): string {
   return printable(`503 5.5.4 Invalid command arguments: Unsupported option ${option.slice(0, 100)}`);
+}
+
+export function duplicateOption(keyword: string): string {
+  return printable(`501 5.5.4 Invalid command arguments: Option given twice: ${keyword.slice(0, 100)}`);
 }
 
 /** Reply to an accepted message; only to be sent when it is on stable storage. */

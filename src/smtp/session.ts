@@ -134,6 +134,7 @@ const FAULT_REPLY: Record<Exclude<Fault, "line">, string> = {
   nul: REPLY.nulInData,
   malformed: REPLY.malformed,
   loop: REPLY.loop,
+  header: REPLY.headerTooBig,
   size: REPLY.tooBig,
 };
 

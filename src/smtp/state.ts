@@ -52,6 +52,9 @@ export interface Transaction {
   readonly sender: ReversePath;
   readonly ret: Dsn["ret"];
   readonly envid: string;
+  /** MAIL was given with SMTPUTF8, and with REQUIRETLS. */
+  readonly smtpUtf8: boolean;
+  readonly requireTls: boolean;
   readonly accepted: Accepted | null;
   readonly count: number;
   readonly pending: readonly Pending[];

@@ -1,6 +1,6 @@
 /** Values of alias and virtual tables, and lines of include files: lists of targets. Knows nothing of what is done with them. */
 
-import type { Mailbox } from "../envelope/mod.ts";
+import { asciiDomain, type Mailbox } from "../envelope/mod.ts";
 
 /** What one item of a list names. */
 export type ListTarget =
@@ -83,7 +83,10 @@ function parseTarget(item: string): ListTarget | null {
   if (item.startsWith("|")) return item.length > 1 ? { type: "pipe", command: item.slice(1) } : null;
   if (item.startsWith("/")) return { type: "file", path: item };
   const address = ADDRESS.exec(item);
-  if (address !== null) return { type: "address", mailbox: { local: address[1]!, domain: address[2]! } };
+  if (address !== null) {
+    const domain = asciiDomain(address[2]!);
+    return domain === null ? null : { type: "address", mailbox: { local: address[1]!, domain } };
+  }
   return USER.test(item) ? { type: "user", name: item } : null;
 }
 

@@ -3,7 +3,7 @@
 import type { RelayAction, RelayLimits } from "../../src/config/mod.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
-import { type Dsn, type EnvelopeId, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import { type Dsn, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
 import type {
   AgentToQueue,
@@ -39,6 +39,7 @@ export interface TestMessage {
   readonly body?: string;
   readonly bytes?: number;
   readonly dsn?: Dsn;
+  readonly handling?: Handling;
   readonly action?: string;
 }
 
@@ -161,6 +162,7 @@ export function relayWorld(options: WorldOptions = {}): World {
       agent: "mta" as const,
       internal: false,
       createdAt: 0,
+      ...stored.message.handling === undefined ? {} : { handling: stored.message.handling },
       tries: 0,
       lastTryAt: 0,
       lastBounceAt: 0,

@@ -17,6 +17,7 @@ const TABLES = [
   list("withlocal", "local"),
   list("patterns", "^203\\.0\\.113\\.", "^mx[0-9]*\\.", "^carol$", "@EXAMPLE\\.(net|com)$".toLowerCase(), "(broken"),
   list("empty"),
+  list("idn", "b\u00fccher.example", "*.b\u00fccher.example", "xn--r8jz45g.example", "@stra\u00dfe.example"),
 ];
 
 function decide(rules: readonly Rule[], what: Subject): string {
@@ -67,6 +68,36 @@ const rows: {
     because: "for domain, negated",
     rule: { for: test("doms", true) },
     subject: { dest: mailbox("b@x.test") },
+    want: true,
+  },
+  {
+    because: "for domain in A-labels, the table in U-labels (RFC 5890 \u00a72.3.2.1)",
+    rule: { for: test("idn") },
+    subject: { dest: mailbox("b@XN--bcher-kva.example") },
+    want: true,
+  },
+  {
+    because: "the same by a wildcard",
+    rule: { for: test("idn") },
+    subject: { dest: mailbox("b@a.xn--bcher-kva.example") },
+    want: true,
+  },
+  {
+    because: "for domain in A-labels, as is the table",
+    rule: { for: test("idn") },
+    subject: { dest: mailbox("b@xn--r8jz45g.example") },
+    want: true,
+  },
+  {
+    because: "for another domain in A-labels",
+    rule: { for: test("idn") },
+    subject: { dest: mailbox("b@xn--strae-oqa.example") },
+    want: false,
+  },
+  {
+    because: "mail-from in A-labels, the table in U-labels",
+    rule: { for: forAny, mailFrom: test("idn") },
+    subject: { sender: mailbox("jos\u00e9@xn--strae-oqa.example"), dest: mailbox("b@x.test") },
     want: true,
   },
   { because: "for any", rule: { for: forAny }, subject: { dest: mailbox("b@x.test") }, want: true },

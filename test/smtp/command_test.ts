@@ -104,26 +104,61 @@ for (const { input, want, because } of streams) {
   });
 }
 
-const parameters: readonly { rest: string; of: "MAIL" | "RCPT"; want: string; because: string }[] = [
+const parameters: readonly { rest: string; of: "MAIL" | "RCPT"; utf8?: true; want: string; because: string }[] = [
   { of: "MAIL", rest: `ENVID=${"x".repeat(100)}`, want: "ok", because: "100 octets of ENVID" },
   { of: "MAIL", rest: `ENVID=${"x".repeat(101)}`, want: "503", because: "101 are too many" },
   { of: "MAIL", rest: "ENVID=a+2Bb", want: "ok", because: "xtext" },
   { of: "MAIL", rest: "ENVID=a+2", want: "501", because: "half of a hex pair" },
   { of: "MAIL", rest: "ENVID=\x1b[2J", want: "501", because: "a control character" },
-  { of: "MAIL", rest: "RET=NONE", want: "ok", because: "an unknown RET is ignored, as upstream does" },
+  { of: "MAIL", rest: "RET=NONE", want: "501", because: "RFC 3461 §4.3: RET is FULL or HDRS" },
+  { of: "MAIL", rest: "RET=FULL ret=FULL", want: "501", because: "RFC 3461 §4: no parameter comes twice" },
+  { of: "MAIL", rest: "SIZE=1 BODY=7BIT SIZE=1", want: "501", because: "RFC 1870 §3: nor does SIZE" },
+  { of: "MAIL", rest: "BODY=BINARYMIME", want: "503", because: "RFC 3030 §3: BINARYMIME is not offered" },
+  { of: "MAIL", rest: "AUTH=<>", want: "ok", because: "RFC 4954 §5: nobody in particular" },
+  { of: "MAIL", rest: "AUTH=e+3Dmc2@example.com", want: "ok", because: "RFC 4954 §5: an address in xtext" },
+  { of: "MAIL", rest: "AUTH=", want: "501", because: "RFC 4954 §5: neither" },
+  { of: "MAIL", rest: "AUTH=a+4", want: "501", because: "RFC 4954 §5: half of a hex pair" },
   { of: "MAIL", rest: "SIZE=", want: "501", because: "no digits" },
   { of: "MAIL", rest: "SIZE=000000000000000000001", want: "501", because: "more than 20 digits" },
-  { of: "MAIL", rest: "SMTPUTF8", want: "503", because: "not offered" },
+  { of: "MAIL", rest: "smtputf8", want: "ok", because: "RFC 6531 §3.4: in any case" },
+  { of: "MAIL", rest: "SMTPUTF8=yes", want: "501", because: "RFC 6531 §3.4: it has no value" },
+  { of: "MAIL", rest: "REQUIRETLS", want: "ok", because: "RFC 8689 §2: under TLS" },
+  { of: "MAIL", rest: "REQUIRETLS=1", want: "501", because: "RFC 8689 §2: it has no value" },
   { of: "RCPT", rest: `ORCPT=rfc822;${"x".repeat(493)}`, want: "ok", because: "500 octets of ORCPT" },
   { of: "RCPT", rest: `ORCPT=rfc822;${"x".repeat(494)}`, want: "553", because: "501 are too many" },
   { of: "RCPT", rest: "ORCPT=;a", want: "553", because: "no type" },
   { of: "RCPT", rest: "ORCPT=rf:c;a", want: "553", because: "the type is an atom" },
+  { of: "RCPT", rest: "ORCPT=rfc822;a ORCPT=rfc822;a", want: "501", because: "RFC 3461 §4: no parameter comes twice" },
+  { of: "RCPT", rest: "ORCPT=rfc822;j\u00f6rg", want: "553", because: "RFC 3461 §4: xtext is ASCII" },
+  { of: "RCPT", rest: "ORCPT=utf-8;j\\x{F6}rg@example.org", want: "ok", because: "RFC 6533 §3: utf-8-addr-xtext" },
+  { of: "RCPT", rest: "ORCPT=utf-8;j\\x{G6}rg@example.org", want: "553", because: "RFC 6533 §3: no hex digit" },
+  {
+    of: "RCPT",
+    rest: "ORCPT=utf-8;j\u00f6rg@example.org",
+    want: "553",
+    because: "RFC 6533 §3: unitext needs SMTPUTF8",
+  },
+  {
+    of: "RCPT",
+    utf8: true,
+    rest: "ORCPT=UTF-8;j\u00f6rg@example.org",
+    want: "ok",
+    because: "RFC 6533 §3: utf-8-addr-unitext",
+  },
+  { of: "RCPT", utf8: true, rest: "ORCPT=utf-8;j\ufffdrg@example.org", want: "553", because: "no UTF-8" },
   { of: "RCPT", rest: "NOTIFY=", want: "501", because: "an empty list" },
   { of: "RCPT", rest: "NOTIFY=delay,SUCCESS", want: "ok", because: "any case" },
 ];
-for (const { rest, of, want, because } of parameters) {
+for (const { rest, of, utf8, want, because } of parameters) {
   Deno.test(`parameters of ${of}, ${rest.slice(0, 30)}: ${because}`, () => {
-    const parsed = of === "MAIL" ? mailParameters(rest, true, 1000) : rcptParameters(rest, true);
+    const parsed = of === "MAIL"
+      ? mailParameters(rest, { dsn: true, maxBytes: 1000, tls: true })
+      : rcptParameters(rest, { dsn: true, smtpUtf8: utf8 ?? false });
     assert.equal(parsed.ok ? "ok" : parsed.reply.slice(0, 3), want);
   });
 }
+
+Deno.test("parameters of MAIL, REQUIRETLS in clear is refused with 530 5.7.10 (RFC 8689 §2)", () => {
+  const parsed = mailParameters("REQUIRETLS", { dsn: true, maxBytes: 1000, tls: false });
+  assert.match(parsed.ok ? "" : parsed.reply, /^530 5\.7\.10 /);
+});

@@ -12,6 +12,7 @@
  *     CLOSED       the server has closed
  *     OPEN         it has not, and has said nothing more
  *     M: text      the next line of the message that was stored last
+ *     U: text      the same, in UTF-8
  *     E: text      one envelope of it: `sender -> recipient NOTIFY=n ORCPT=… RET=… ENVID=…`
  *     NOTHING      nothing has been stored
  *     L: text      an event since the last L: its type and the reply or reason
@@ -21,7 +22,7 @@ import assert from "node:assert/strict";
 import { formatPath } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
 import type { Listener, SmtpSettings } from "../../src/isolate/mod.ts";
-import { type Client, settle, World } from "./support.ts";
+import { bytesOf, type Client, settle, World } from "./support.ts";
 
 const folder = new URL("../golden/", import.meta.url);
 
@@ -34,7 +35,7 @@ interface Line {
 function linesOf(file: string): readonly Line[] {
   return file.split("\n").flatMap((line, index) => {
     if (line === "" || line.startsWith("#")) return [];
-    const match = /^(@|[CRSMEL]:|TLS|END|WAIT|CLOSED|OPEN|NOTHING)(?: (.*))?$/.exec(line);
+    const match = /^(@|[CRSMUEL]:|TLS|END|WAIT|CLOSED|OPEN|NOTHING)(?: (.*))?$/.exec(line);
     assert.ok(match, `line ${index + 1} is no line of a dialogue: ${line}`);
     return [{ number: index + 1, kind: match[1]!, text: match[2] ?? "" }];
   });
@@ -113,6 +114,9 @@ class Player {
       case "M:":
         assert.equal(this.#message().shift(), text);
         break;
+      case "U:":
+        assert.equal(new TextDecoder().decode(bytesOf(this.#message().shift() ?? "")), text);
+        break;
       case "E:":
         this.#message();
         assert.equal(this.#envelopes.shift(), text);
@@ -150,10 +154,12 @@ class Player {
       this.#seen = stored.length;
       const { text, commit } = stored[stored.length - 1]!;
       this.#stored = text.replace(/<[0-9a-f]{16}@/g, "<TOKEN@").split("\n");
-      this.#envelopes = commit.envelopes.map(({ sender, rcpt, dsn }) =>
+      this.#envelopes = commit.envelopes.map(({ sender, rcpt, dsn, handling = {} }) =>
         `${formatPath(sender)} -> ${formatPath(rcpt)}` + (dsn.notify === 0 ? "" : ` NOTIFY=${dsn.notify}`) +
         (dsn.orcpt === "" ? "" : ` ORCPT=${dsn.orcpt}`) + (dsn.ret === "" ? "" : ` RET=${dsn.ret}`) +
-        (dsn.envid === "" ? "" : ` ENVID=${dsn.envid}`)
+        (dsn.envid === "" ? "" : ` ENVID=${dsn.envid}`) + (handling.smtpUtf8 ? " SMTPUTF8" : "") +
+        (handling.utf8Header ? " UTF8-HEADER" : "") + (handling.requireTls ? " REQUIRETLS" : "") +
+        (handling.tlsOptional ? " TLS-OPTIONAL" : "")
       );
     }
     return this.#stored;

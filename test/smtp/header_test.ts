@@ -4,7 +4,7 @@ import { missingDomains } from "../../src/smtp/complete.ts";
 import { DataReader, type Fault } from "../../src/smtp/data.ts";
 import { Body } from "../../src/smtp/body.ts";
 import { Intake } from "../../src/smtp/intake.ts";
-import { MAX_FIELD_NAME } from "../../src/smtp/header.ts";
+import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/header.ts";
 import { dateWriter, receivedField, type Trace } from "../../src/smtp/received.ts";
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
 
@@ -158,6 +158,7 @@ const trace: Trace = {
     authenticated: false,
   },
   esmtp: true,
+  smtpUtf8: false,
   ciphers: null,
   verified: false,
   maskSource: false,
@@ -222,3 +223,39 @@ Deno.test("dateWriter() remembers no second longer than it lasts", () => {
   assert.notEqual(write(EPOCH), write(EPOCH + 1000));
   assert.equal(write(EPOCH + 999), write(EPOCH));
 });
+
+for (const lines of [MAX_HEADER / 64, MAX_HEADER / 64 + 1]) {
+  Deno.test(`header section of ${lines} lines of 64 octets: 256 KiB is the longest`, () => {
+    const body = new Body("00000001", new Intake(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const completion = { domain: bytesOf("host.example"), fields: null };
+    const reader = new DataReader(body, { maxBytes: 10_000_000, completion });
+    const input = bytesOf(`${`A: ${"x".repeat(60)}\r\n`.repeat(lines)}\r\n.\r\n`);
+    for (let at = 0; at < input.length;) {
+      const room = body.room(reader, input.length - at);
+      if (room === 0) body.credited();
+      else at = reader.push(input, at, at + room);
+    }
+    assert.equal(reader.fault, lines * 64 > MAX_HEADER ? "header" : null);
+  });
+}
+
+const watched: readonly { lines: string; utf8?: true; optional?: true; because: string }[] = [
+  { lines: "Subject: x\n\ngr\xc3\xbc\xc3\x9fe\n", because: "RFC 6532: the body is not the header" },
+  { lines: "A: b\nSubject: gr\xc3\xbc\xc3\x9fe\n\n", utf8: true, because: "RFC 6532: a header beyond ASCII" },
+  { lines: "Subject: a\n gr\xc3\xbc\xc3\x9fe\n", utf8: true, because: "in a folded line" },
+  { lines: "TLS-Required: No\n\n", optional: true, because: "RFC 8689 §3: TLS-Required: No" },
+  { lines: "tls-required:no \n\n", optional: true, because: "in any case" },
+  { lines: "TLS-Required: Yes\n\n", because: "RFC 8689 §3: there is no other value" },
+  { lines: "TLS-Required: No\nTLS-Required: No\n\n", because: "RFC 8689 §3: the field stands once" },
+  { lines: "A: b\n\nTLS-Required: No\n", because: "a field is in the header section" },
+];
+for (const { lines, utf8 = false, optional = false, because } of watched) {
+  Deno.test(`header section: ${because}`, () => {
+    const body = new Body("00000001", new Intake(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const completion = { domain: bytesOf("host.example"), fields: null, watchUtf8: true };
+    const reader = new DataReader(body, { maxBytes: 10_000_000, completion });
+    const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
+    reader.push(input, 0, input.length);
+    assert.deepEqual([reader.fault, reader.utf8Header, reader.tlsOptional], [null, utf8, optional]);
+  });
+}

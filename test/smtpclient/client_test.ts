@@ -1,8 +1,10 @@
 /** Whole dialogues of the client against a scripted server on loopback. */
 
 import assert from "node:assert/strict";
+import type { Handling } from "../../src/envelope/mod.ts";
 import { bodyOf, ClientError, connectClient } from "../../src/smtp/client/mod.ts";
 import { fakeServer, type Script, until } from "./fake_server.ts";
+import { bytesOf } from "../smtp/support.ts";
 import { message, text, withClient } from "./with_client.ts";
 
 for (const keywords of [["PIPELINING"], []]) {
@@ -178,6 +180,7 @@ Deno.test("a message larger than SIZE is refused here, without a word to the ser
       verdict: "permfail",
       text: "message too large for peer",
       reply: null,
+      enhanced: "5.3.4",
       stage: "MAIL",
     }]);
     assert.deepEqual(server.lines(), ["EHLO me"]);
@@ -219,6 +222,78 @@ Deno.test("an address beyond ASCII needs SMTPUTF8", async () => {
     assert.equal(server.lines().length, 1);
   });
 });
+
+const utf8Cases: {
+  because: string;
+  offered: boolean;
+  sender?: string;
+  rcpt?: string;
+  orcpt?: string;
+  handling: Handling;
+  want: string;
+}[] = [
+  {
+    because: "RFC 6531 §3.5: a header beyond ASCII needs SMTPUTF8",
+    offered: false,
+    handling: { smtpUtf8: true, utf8Header: true },
+    want: "5.6.7",
+  },
+  {
+    because: "RFC 6531 §3.5: so does a sender beyond ASCII",
+    offered: false,
+    sender: "jos\u00e9@y.net",
+    handling: { smtpUtf8: true },
+    want: "5.6.7",
+  },
+  {
+    because: "RFC 6531 §3.4: what was given with SMTPUTF8 and is all ASCII goes without it",
+    offered: false,
+    handling: { smtpUtf8: true },
+    want: "MAIL FROM:<s@example.org>|RCPT TO:<a@x.net>",
+  },
+  {
+    because: "RFC 6531 §3.4: what was given with SMTPUTF8 goes on with it",
+    offered: true,
+    handling: { smtpUtf8: true },
+    want: "MAIL FROM:<s@example.org> BODY=8BITMIME SMTPUTF8|RCPT TO:<a@x.net>",
+  },
+  {
+    because: "RFC 6533 §3: the original recipient in UTF-8",
+    offered: true,
+    rcpt: "j\u00f6rg@x.net",
+    orcpt: "utf-8;j\u00f6rg@x.net",
+    handling: { smtpUtf8: true },
+    want: "MAIL FROM:<s@example.org> BODY=8BITMIME SMTPUTF8|RCPT TO:<j\u00f6rg@x.net> ORCPT=utf-8;j\u00f6rg@x.net",
+  },
+  {
+    because: "RFC 6533 §3: and in ASCII to a server that knows no other",
+    offered: false,
+    orcpt: "utf-8;j\u00f6rg@x.net",
+    handling: { smtpUtf8: true },
+    want: "MAIL FROM:<s@example.org>|RCPT TO:<a@x.net> ORCPT=utf-8;j\\x{F6}rg@x.net",
+  },
+];
+for (const { because, offered, sender, rcpt = "a@x.net", orcpt = "", handling, want } of utf8Cases) {
+  Deno.test(`transaction: ${because}`, () =>
+    withClient({ keywords: offered ? ["SMTPUTF8", "8BITMIME", "DSN"] : ["DSN"] }, async (client, server) => {
+      await client.hello("me");
+      const plain = message([rcpt]);
+      const recipients = [{ address: rcpt, orcpt }];
+      const result = await client.transaction({ ...plain, sender: sender ?? plain.sender, recipients, handling });
+      const [first] = result.recipients;
+      const said = new TextDecoder().decode(bytesOf(server.lines().slice(1, 3).join("|")));
+      assert.equal(first!.enhanced ?? said, want);
+      assert.equal(first!.verdict, want.startsWith("5.") ? "permfail" : "ok");
+    }));
+}
+
+Deno.test("transaction: REQUIRETLS in clear is refused here with 5.7.30 (RFC 8689 §4.2.1)", () =>
+  withClient({ keywords: ["REQUIRETLS"] }, async (client, server) => {
+    await client.hello("me");
+    const result = await client.transaction({ ...message(["a@x.net"]), handling: { requireTls: true } });
+    assert.equal(result.recipients[0]!.enhanced, "5.7.30");
+    assert.equal(server.lines().length, 1);
+  }));
 
 Deno.test("an address that would end its line is refused and the others go", () =>
   withClient({}, async (client, server) => {

@@ -67,6 +67,37 @@ for (const { name, options, want } of checks) {
     }));
 }
 
+const requireTls = [
+  { because: "all is well", name: "mx.example.net", ca: tlsFiles.cert, offered: true, want: "ok" },
+  {
+    because: "the server does not offer it",
+    name: "mx.example.net",
+    ca: tlsFiles.cert,
+    offered: false,
+    want: "5.7.30",
+  },
+  {
+    because: "the certificate is of another name",
+    name: "other.test",
+    ca: tlsFiles.cert,
+    offered: true,
+    want: "5.7.30",
+  },
+  { because: "nobody vouches for the certificate", name: "mx.example.net", ca: null, offered: true, want: "5.7.30" },
+];
+for (const { because, name, ca, offered, want } of requireTls) {
+  Deno.test(`REQUIRETLS over TLS that was not to be verified: ${because} (RFC 8689 §4.2.1)`, () =>
+    withClient({ keywords: ["STARTTLS", ...offered ? ["REQUIRETLS"] : []], tls: tlsFiles }, async (client, server) => {
+      await client.hello("me");
+      await client.startTls({ serverName: name, verify: false, ca });
+      await client.hello("me");
+      const result = await client.transaction({ ...message(["a@x.net"]), handling: { requireTls: true } });
+      const { verdict, enhanced } = result.recipients[0]!;
+      assert.equal(enhanced ?? verdict, want);
+      assert.equal(server.lines().includes("MAIL FROM:<s@example.org> REQUIRETLS"), want === "ok");
+    }));
+}
+
 for (const sni of [true, false]) {
   Deno.test(`STARTTLS verifies against the given CA ${sni ? "with" : "without"} SNI`, () =>
     withClient({ keywords: ["STARTTLS"], tls: tlsFiles }, async (client) => {

@@ -64,7 +64,8 @@ Deno.test("ReplyReader is not idle in the middle of a reply", () => {
 
 Deno.test("parseCapabilities reads keywords in any case and ignores those it does not know", () => {
   const { replies } = read(
-    "250-mx.example.net\r\n250-starttls\r\n250-SIZE 1000\r\n250-Auth PLAIN login\r\n250-AUTH=CRAM-MD5\r\n250 XNEW\r\n",
+    "250-mx.example.net\r\n250-starttls\r\n250-SIZE 1000\r\n250-Auth PLAIN login\r\n250-AUTH=CRAM-MD5\r\n250-requiretls\r\n" +
+      "250-limits mailmax=5 RCPTMAX=1000000 X=1\r\n250 XNEW\r\n",
   );
   const found = parseCapabilities(replies[0]!);
   assert.deepEqual(found, {
@@ -74,7 +75,11 @@ Deno.test("parseCapabilities reads keywords in any case and ignores those it doe
     eightBitMime: false,
     smtpUtf8: false,
     auth: ["PLAIN", "LOGIN", "CRAM-MD5"],
+    requireTls: true,
     size: 1000,
+    mailMax: 5,
+    // RFC 9422 §4: seven digits are no limit.
+    rcptMax: null,
   });
 });
 

@@ -8,10 +8,15 @@ export interface Capabilities {
   readonly dsn: boolean;
   readonly eightBitMime: boolean;
   readonly smtpUtf8: boolean;
+  /** RFC 8689. */
+  readonly requireTls: boolean;
   /** Mechanisms of AUTH, upper-case; null when AUTH is not offered. */
   readonly auth: readonly string[] | null;
   /** RFC 1870 §4: null when SIZE is not offered, 0 when it is without a limit; octets. */
   readonly size: number | null;
+  /** RFC 9422: transactions in one session and recipients in one transaction; null for no word of it. */
+  readonly mailMax: number | null;
+  readonly rcptMax: number | null;
 }
 
 /** Of a server that only knows HELO, or that has not been asked yet. */
@@ -21,8 +26,11 @@ export const NO_CAPABILITIES: Capabilities = {
   dsn: false,
   eightBitMime: false,
   smtpUtf8: false,
+  requireTls: false,
   auth: null,
   size: null,
+  mailMax: null,
+  rcptMax: null,
 };
 
 /** Reads the reply to EHLO; its first line is the server's name. Keywords are case-insensitive (RFC 5321 §2.4), unknown ones ignored. */
@@ -47,6 +55,13 @@ export function parseCapabilities(reply: Reply): Capabilities {
       case "SMTPUTF8":
         found.smtpUtf8 = true;
         break;
+      case "REQUIRETLS":
+        found.requireTls = true;
+        break;
+      case "LIMITS":
+        found.mailMax = limitOf("MAILMAX", words);
+        found.rcptMax = limitOf("RCPTMAX", words);
+        break;
       case "AUTH":
         found.auth = [...(found.auth ?? []), ...words.slice(1)];
         break;
@@ -56,4 +71,10 @@ export function parseCapabilities(reply: Reply): Capabilities {
     }
   }
   return found;
+}
+
+/** RFC 9422 §4: a limit that is no number of up to six digits, or none, says nothing. */
+function limitOf(name: string, words: readonly string[]): number | null {
+  const value = words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
+  return /^\d{1,6}$/.test(value) && Number(value) > 0 ? Number(value) : null;
 }

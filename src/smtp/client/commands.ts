@@ -1,6 +1,6 @@
 /** Command lines of a transaction, built from envelope values. Pure; nothing that could end a line early gets into one. */
 
-import { NOTIFY } from "../../envelope/mod.ts";
+import { isAscii, NOTIFY } from "../../envelope/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 
 /** One recipient of a transaction, with its own DSN parameters (RFC 3461 §4). */
@@ -22,12 +22,11 @@ export interface Sender {
   readonly envid?: string;
 }
 
+const UTF8_PARAMETER = /^[\x21-\x7e\u00a0-\u{10ffff}]{1,500}$/u;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
 /** xtext and `type;xtext` of RFC 3461 §4: printable ASCII without a space. */
 const PARAMETER = /^[\x21-\x7e]{1,500}$/;
-// deno-lint-ignore no-control-regex
-const ASCII = /^[\x00-\x7f]*$/;
 
 /** False for an address that would end the command line or the path early. */
 export function isSendable(address: string): boolean {
@@ -36,34 +35,41 @@ export function isSendable(address: string): boolean {
   return !/[<> ]/.test(address.replace(/^"(?:[^"\\]|\\.)*"@/, ""));
 }
 
-/** False for an address that only the SMTPUTF8 extension can tell, RFC 6531 §3.4. */
-export function isAscii(address: string): boolean {
-  return ASCII.test(address);
-}
-
 /** `MAIL FROM:<…>` with the parameters that the server offers. `bytes` is the size for SIZE=, RFC 1870 §6. */
 export function mailCommand(
   sender: Sender,
   capabilities: Capabilities,
-  message: { bytes: number; eightBit: boolean; utf8: boolean },
+  message: { bytes: number; eightBit: boolean; utf8: boolean; requireTls: boolean },
 ): string {
   let line = `MAIL FROM:<${sender.sender}>`;
   if (capabilities.size !== null && message.bytes > 0) line += ` SIZE=${message.bytes}`;
   if (capabilities.eightBitMime && (message.eightBit || message.utf8)) line += " BODY=8BITMIME";
   if (capabilities.smtpUtf8 && message.utf8) line += " SMTPUTF8";
+  if (message.requireTls) line += " REQUIRETLS";
   if (!capabilities.dsn) return line + "\r\n";
   if (sender.ret) line += ` RET=${sender.ret}`;
   if (sender.envid && PARAMETER.test(sender.envid)) line += ` ENVID=${sender.envid}`;
   return line + "\r\n";
 }
 
-/** `RCPT TO:<…>` with NOTIFY and ORCPT when the server offers DSN. */
-export function rcptCommand(recipient: Recipient, capabilities: Capabilities): string {
+/** `RCPT TO:<…>` with NOTIFY and ORCPT when the server offers DSN. `utf8`: MAIL was given with SMTPUTF8. */
+export function rcptCommand(recipient: Recipient, capabilities: Capabilities, utf8 = false): string {
   let line = `RCPT TO:<${recipient.address}>`;
   if (!capabilities.dsn) return line + "\r\n";
   if (recipient.notify) line += ` NOTIFY=${notifyWords(recipient.notify)}`;
-  if (recipient.orcpt && PARAMETER.test(recipient.orcpt)) line += ` ORCPT=${recipient.orcpt}`;
+  const orcpt = originalRecipient(recipient.orcpt ?? "", utf8);
+  if (orcpt !== null) line += ` ORCPT=${orcpt}`;
   return line + "\r\n";
+}
+
+/** RFC 6533 §3: an original recipient in UTF-8 is told as it is, or in ASCII with `\x{…}` where SMTPUTF8 was not given. */
+function originalRecipient(orcpt: string, utf8: boolean): string | null {
+  if (orcpt === "") return null;
+  if (isAscii(orcpt)) return PARAMETER.test(orcpt) ? orcpt : null;
+  if (!/^utf-8;/i.test(orcpt) || !UTF8_PARAMETER.test(orcpt)) return null;
+  const ascii = orcpt.replace(/[^\x21-\x7e]/gu, (char) => `\\x{${char.codePointAt(0)!.toString(16).toUpperCase()}}`);
+  if (utf8) return orcpt;
+  return PARAMETER.test(ascii) ? ascii : null;
 }
 
 /** RFC 3461 §4.1: NEVER stands alone. */

@@ -1,8 +1,9 @@
 /** One mail transaction, RFC 5321 §3.3: MAIL, RCPT, DATA, with or without PIPELINING (RFC 2920), SMTP or LMTP (RFC 2033). */
 
+import { type Handling, isAscii } from "../../envelope/mod.ts";
 import { type Body, DataEncoder } from "./body.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { isAscii, isSendable, mailCommand, rcptCommand, type Recipient, type Sender } from "./commands.ts";
+import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
@@ -10,6 +11,8 @@ import { formatReply, type Reply } from "./reply.ts";
 export interface Transaction extends Sender {
   readonly recipients: readonly Recipient[];
   readonly body: Body;
+  /** What the message asks of the server. */
+  readonly handling?: Handling;
 }
 
 /** What became of one recipient. `text` is the server's whole reply, or the reason found here. */
@@ -18,6 +21,8 @@ export interface RecipientResult {
   readonly text: string;
   /** null when the reason was found here. */
   readonly reply: Reply | null;
+  /** Where the reason was found here: an enhanced code for it, as in `5.6.7`. */
+  readonly enhanced?: string;
   /** The last step that this recipient took; EOM is the end of the data. */
   readonly stage: Stage;
 }
@@ -51,7 +56,11 @@ export interface Session {
 /** RCPT commands that are sent before their replies are read. */
 const RCPT_BATCH = 50;
 const TOO_MANY = "Too many recipients refused in this session";
+/** RFC 6531 §3.5. */
 const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
+const NO_UTF8_CODE = "5.6.7";
+/** RFC 8689 §4.2.1. */
+const NO_REQUIRETLS_CODE = "5.7.30";
 /** No code of a server. */
 const NO_REPLY = 0;
 
@@ -86,6 +95,7 @@ class Run {
   /** How far the dialogue got, for those who did not hear about themselves. */
   #stage: Stage = "MAIL";
   #mailLine = "";
+  #utf8 = false;
 
   constructor(session: Session, transaction: Transaction) {
     this.#session = session;
@@ -119,35 +129,46 @@ class Run {
   /** What can be refused without asking the server. False when nothing is left to send. */
   checkLocally(first: Uint8Array): boolean {
     const { capabilities } = this.#session;
-    const { recipients, body } = this.#transaction;
-    const { sender } = this.#transaction;
+    const { recipients, body, sender } = this.#transaction;
+    const { smtpUtf8 = false, utf8Header = false, requireTls = false } = this.#transaction.handling ?? {};
     if (!isSendable(sender)) return this.#refuseAll("Invalid sender address");
-    // RFC 6531 §3.5: without the extension such an address cannot be told.
-    if (!isAscii(sender) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8);
+    const unsafe = requireTls ? this.#unsafe() : null;
+    if (unsafe !== null) return this.#refuseAll(unsafe, NO_REQUIRETLS_CODE);
+    // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be told.
+    if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
     if (capabilities.size !== null && capabilities.size > 0 && body.bytes > capabilities.size) {
-      return this.#refuseAll("message too large for peer");
+      return this.#refuseAll("message too large for peer", "5.3.4");
     }
     recipients.forEach(({ address }, index) => {
-      const problem = !isSendable(address)
-        ? "Invalid recipient address"
-        : !capabilities.smtpUtf8 && !isAscii(address)
-        ? NO_UTF8
-        : null;
-      if (problem === null) this.#todo.push(index);
-      else this.#results[index] = { verdict: "permfail", text: problem, reply: null, stage: "RCPT" };
+      const no = { verdict: "permfail", reply: null, stage: "RCPT" } as const;
+      if (!isSendable(address)) this.#results[index] = { ...no, text: "Invalid recipient address", enhanced: "5.1.3" };
+      else if (!capabilities.smtpUtf8 && !isAscii(address)) {
+        this.#results[index] = { ...no, text: NO_UTF8, enhanced: NO_UTF8_CODE };
+      } else this.#todo.push(index);
     });
     this.#heard = this.#todo.length === 0;
-    const utf8 = !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address));
+    this.#utf8 = capabilities.smtpUtf8 &&
+      (smtpUtf8 || !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address)));
     this.#mailLine = mailCommand(this.#transaction, capabilities, {
       bytes: body.bytes,
       eightBit: isEightBit(first),
-      utf8,
+      utf8: this.#utf8,
+      requireTls,
     });
     return this.#todo.length > 0;
   }
 
-  #refuseAll(text: string): false {
-    this.#results.fill({ verdict: "permfail", text, reply: null, stage: "MAIL" });
+  /** RFC 8689 §4.2.1: why a message with REQUIRETLS must not go by this connection; null when it may. */
+  #unsafe(): string | null {
+    const { tls } = this.#connection;
+    if (tls === null) return "REQUIRETLS: the connection to the next host is not under TLS";
+    if (!tls.verified) return "REQUIRETLS: the certificate of the next host is not valid for it";
+    return this.#session.capabilities.requireTls ? null : "REQUIRETLS: the next host does not offer it";
+  }
+
+  #refuseAll(text: string, enhanced?: string): false {
+    const result: RecipientResult = { verdict: "permfail", text, reply: null, stage: "MAIL" };
+    this.#results.fill(enhanced === undefined ? result : { ...result, enhanced });
     this.#heard = true;
     return false;
   }
@@ -173,7 +194,7 @@ class Run {
       next += batch.length;
       const withData = capabilities.pipelining && next === this.#todo.length;
       let lines = mail;
-      for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities);
+      for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities, this.#utf8);
       if (withData) lines += "DATA\r\n";
       const replies = await this.#ask(lines, batch.length + (mail === "" ? 0 : 1) + (withData ? 1 : 0));
       const welcome = mail === "" || this.#mail(replies.shift()!);
