@@ -110,6 +110,7 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "ca": { parse: () => void (spec.ca = knownCa(context)) },
     "auth": auth,
     "auth-optional": auth,
+    "proxy-v2": { parse: () => void (spec.proxyV2 = true) },
     "received-auth": { parse: () => void (spec.receivedAuth = true) },
     ...unsupportedOptions(context),
   };
@@ -117,7 +118,6 @@ function interfaceOptions(context: Context, spec: Spec): Options {
 
 /** Options that are read as the grammar says and then refused. */
 function unsupportedOptions({ cursor, draft }: Context): Options {
-  const flag = { parse: (at: SourceLine, word: string) => cursor.unsupported(at, `listen option "${word}"`) };
   const mapping = {
     parse: (at: SourceLine, word: string) => {
       parseTable(cursor, draft, { option: word, kinds: ["map"] });
@@ -136,7 +136,6 @@ function unsupportedOptions({ cursor, draft }: Context): Options {
     "ciphers": ciphers,
     "hostnames": mapping,
     "senders": mapping,
-    "proxy-v2": flag,
   };
 }
 
@@ -198,7 +197,7 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
   if (spec.tls === "none" && spec.pki.length > 0) {
     cursor.fail(spec.at, `"pki" needs one of "tls", "tls-require" and "smtps"`);
   }
-  if (spec.auth !== null && spec.tls === "none" && !LOOPBACK.has(spec.on)) {
+  if (spec.auth !== null && spec.tls === "none" && (spec.proxyV2 || !LOOPBACK.has(spec.on))) {
     const word = spec.auth.required ? "auth" : "auth-optional";
     cursor.fail(
       spec.at,

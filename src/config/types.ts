@@ -188,7 +188,7 @@ export interface Config {
     /** Of one client address; 0 is no limit. */
     readonly maxSessionsPerSource: number;
     readonly maxConnectionsPerMinute: number;
-    /** Commands of one session that are refused; 0 is no limit. */
+    /** Commands of one session that are refused without a message between them; 0 is no limit. */
     readonly maxErrors: number;
     /** Networks that the limits of one client address do not hold for. */
     readonly trusted: readonly string[];

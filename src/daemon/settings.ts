@@ -70,6 +70,9 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxMails: config.smtp.maxMails,
       maxRcpt: config.smtp.maxRcpt,
       maxErrors: config.smtp.maxErrors,
+      maxSessionsPerSource: config.smtp.maxSessionsPerSource,
+      maxConnectionsPerMinute: config.smtp.maxConnectionsPerMinute,
+      trusted: config.smtp.trusted,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
     },
     lookup: {

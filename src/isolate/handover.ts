@@ -28,9 +28,12 @@ export function listenerDescriptor(server: net.Server): number | null {
   return descriptor === undefined || descriptor < 0 ? null : descriptor;
 }
 
-/** Reads into one buffer again and again; `callback` gets how much was read, and says whether to go on. It must take the bytes at once. */
+/**
+ * Reads into one buffer again and again, or into what a function gives for the next read: no more is read than fits. `callback` gets how
+ * much was read, and says whether to go on. It must take the bytes at once.
+ */
 export interface ReadInto {
-  readonly buffer: Uint8Array;
+  readonly buffer: Uint8Array | (() => Uint8Array);
   callback(count: number, buffer: Uint8Array): boolean;
 }
 

@@ -65,8 +65,13 @@ export interface SmtpSettings {
   readonly maxMessageBytes: number;
   readonly maxMails: number;
   readonly maxRcpt: number;
-  /** Refused commands of a session; 0 is no limit. */
+  /** Refused commands between two accepted messages; 0 is no limit. */
   readonly maxErrors: number;
+  /** Of one client that comes through a proxy, for which main cannot count it; 0 is no limit. */
+  readonly maxSessionsPerSource: number;
+  readonly maxConnectionsPerMinute: number;
+  /** Networks that these limits do not hold for. */
+  readonly trusted: readonly string[];
   readonly idleTimeoutMs: number;
 }
 

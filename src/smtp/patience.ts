@@ -2,20 +2,18 @@
 
 import type { Command, Verb } from "./command.ts";
 import { REPLY } from "./reply.ts";
-import type { Input, Session, Step } from "./state.ts";
+import type { Facts, Input, Session, Step } from "./state.ts";
 
 /** Commands and refused recipients between two accepted messages, after which a session that brings none ends. */
 export const MAX_IDLE_COMMANDS = 1000;
-/** Refused commands between two accepted messages. */
-export const MAX_BAD_COMMANDS = 100;
 
 /** What moves no mail by itself. MAIL is among them: addresses are probed with MAIL, RCPT, RSET. */
 const IDLE: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "MAIL", "RSET", "NOOP", "HELP", "VRFY", "EXPN"]);
 
 /** The 421 that a command gets instead of its answer (RFC 5321 §3.8, §4.3.2), null while there is patience left. QUIT is always served. */
-export function exhausted(session: Session, command: Command): string | null {
+export function exhausted({ maxErrors }: Facts, session: Session, command: Command): string | null {
   if (session.phase === "command" && command.verb === "QUIT") return null;
-  if (session.badCommands >= MAX_BAD_COMMANDS) return REPLY.tooManyBad;
+  if (maxErrors > 0 && session.badCommands >= maxErrors) return REPLY.tooManyBad;
   return session.idleCommands >= MAX_IDLE_COMMANDS ? REPLY.tooManyIdle : null;
 }
 

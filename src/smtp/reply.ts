@@ -90,7 +90,6 @@ export const REPLY = {
   // 421 always closes
   temporary: "421 4.3.0 Temporary Error",
   authTooMany: "421 4.7.0 Too many failed authentications",
-  tooManyErrors: "421 4.7.0 Too many errors, closing the connection",
   stopping: "421 4.3.2 Service shutting down, try again later",
   tooManyIdle: "421 4.7.0 Too many commands without a message, closing the connection",
   tooManyBad: "421 4.7.0 Too many refused commands, closing the connection",

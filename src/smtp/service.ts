@@ -17,6 +17,7 @@ import { parseProtocols, ServerTls } from "../tls/mod.ts";
 import { Connection, type Office, type Wire } from "./connection.ts";
 import { Directory } from "./directory.ts";
 import type { Manner } from "./incoming.ts";
+import { Gates } from "./gate.ts";
 import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
@@ -55,6 +56,12 @@ const FAILURE_DELAY_MS = 1000;
 /** RFC 6409: messages are submitted to this port. */
 const SUBMISSION_PORT = 587;
 
+/** Who is to hear of the end of a session: main by the ticket, the gates by the source; null for who came directly. */
+interface Seat {
+  readonly ticket: number;
+  readonly source: string | null;
+}
+
 /** A listener with what its sessions share. */
 interface Desk {
   readonly listener: Listener;
@@ -69,8 +76,8 @@ export class SmtpService {
   readonly #directory: Directory;
   readonly #guard: Guard;
   readonly #office: Office;
-  /** With their tickets. */
-  readonly #connections = new Map<Connection, number>();
+  readonly #connections = new Map<Connection, Seat>();
+  readonly #gates: Gates;
   readonly #busy = new Set<Connection>();
   readonly #patient = new Set<Connection>();
   #turnDue = false;
@@ -85,6 +92,7 @@ export class SmtpService {
     this.#intake = new Intake(options.queue);
     this.#directory = new Directory(options.lookup, () => clock.now());
     this.#guard = new Guard(() => clock.now());
+    this.#gates = new Gates(settings, clock, report);
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#office = {
@@ -118,6 +126,17 @@ export class SmtpService {
       this.#options.report({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
       return this.#options.ended(ticket);
     }
+    if (!desk.listener.proxyV2) return this.#seat(descriptor, desk, peer, { ticket, source: null });
+    this.#gates.enter({
+      descriptor,
+      peer,
+      tlsFirst: desk.listener.tls === "smtps",
+      passed: (passed, client, source) => this.#seat(passed, desk, client, { ticket, source }),
+      refused: () => this.#options.ended(ticket),
+    });
+  }
+
+  #seat(descriptor: number, desk: Desk, peer: Peer, seat: Seat): void {
     let wire: SocketWire;
     try {
       wire = new SocketWire(descriptor, desk.tls, desk.listener.tls === "smtps", (reason) => {
@@ -126,9 +145,9 @@ export class SmtpService {
       });
     } catch {
       // The client has left between main and here.
-      return this.#options.ended(ticket);
+      return this.#ended(seat);
     }
-    const connection = this.#open(desk, peer, wire, ticket);
+    const connection = this.#open(desk, peer, wire, seat);
     wire.listen(connection);
     this.#welcome(connection, desk, peer);
   }
@@ -136,7 +155,7 @@ export class SmtpService {
   /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
   connect(listener: number, peer: Peer, wire: Wire): Connection {
     const desk = this.#desks[listener]!;
-    const connection = this.#open(desk, peer, wire, 0);
+    const connection = this.#open(desk, peer, wire, { ticket: 0, source: null });
     this.#welcome(connection, desk, peer);
     return connection;
   }
@@ -150,6 +169,7 @@ export class SmtpService {
   /** Ends idle sessions at once and the others when their transaction is over, or after a few seconds. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#gates.stop();
     const deadline = this.#options.clock.now() + STOP_MS;
     this.#forEach((one) => one.stop(false));
     await new Promise<void>((resolve) => {
@@ -165,9 +185,9 @@ export class SmtpService {
     this.#stopTicking = null;
   }
 
-  #open(desk: Desk, peer: Peer, wire: Wire, ticket: number): Connection {
+  #open(desk: Desk, peer: Peer, wire: Wire, seat: Seat): Connection {
     const connection = new Connection(factsOf(this.#options.settings, desk, peer), desk.manner, this.#office, wire);
-    this.#connections.set(connection, ticket);
+    this.#connections.set(connection, seat);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
     return connection;
   }
@@ -200,8 +220,8 @@ export class SmtpService {
   }
 
   #remove(connection: Connection): void {
-    const ticket = this.#connections.get(connection);
-    if (ticket === undefined) return;
+    const seat = this.#connections.get(connection);
+    if (seat === undefined) return;
     this.#connections.delete(connection);
     this.#busy.delete(connection);
     this.#patient.delete(connection);
@@ -209,6 +229,11 @@ export class SmtpService {
       this.#stopTicking?.();
       this.#stopTicking = null;
     }
+    this.#ended(seat);
+  }
+
+  #ended({ ticket, source }: Seat): void {
+    if (source !== null) this.#gates.left(source);
     this.#options.ended(ticket);
   }
 
@@ -263,7 +288,7 @@ function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
       maskSource: listener.maskSource,
       receivedAuth: listener.receivedAuth,
       domain: new TextEncoder().encode(listener.hostname),
-      submission: listener.local || listener.port === SUBMISSION_PORT,
+      submission: (listener.local && !listener.proxyV2) || listener.port === SUBMISSION_PORT,
     },
     tls: listener.tls === "none" ? null : serverTls(settings, listener, clock),
   };
@@ -298,13 +323,18 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     tls: listener.tls,
     dsn: !listener.noDsn,
     auth: listener.auth,
-    loopback: listener.local && !listener.socket,
+    // Behind a proxy on this machine may be anyone.
+    loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
     maxMails: settings.maxMails,
     maxRcpt: settings.maxRcpt,
     // Programs of this machine hand in what their users wrote.
     maxErrors: listener.socket ? 0 : settings.maxErrors,
   };
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
 }
 
 /** An IPv4 client of a listener on `::` is an IPv4 client. */

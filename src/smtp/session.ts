@@ -29,21 +29,6 @@ export function takes(facts: Facts, session: Session, command: Command): boolean
 
 export function step(facts: Facts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
-  return withinErrors(facts, react(facts, session, input));
-}
-
-/** Counts the commands that were refused; who goes on after too many is guessing, or broken. */
-function withinErrors(facts: Facts, done: Step): Step {
-  let { errors } = done.session;
-  for (const one of done.effects) if (one.do === "report" && one.event.type === "smtp-failed-command") errors++;
-  if (errors === done.session.errors) return done;
-  const session = { ...done.session, errors };
-  if (facts.maxErrors === 0 || errors <= facts.maxErrors || session.phase === "closed") return { ...done, session };
-  const last = closeWith(facts, session, REPLY.tooManyErrors, "quit", true);
-  return { session: last.session, effects: [...done.effects, ...last.effects] };
-}
-
-function react(facts: Facts, session: Session, input: Input): Step {
   switch (input.on) {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns) });
@@ -73,7 +58,7 @@ function react(facts: Facts, session: Session, input: Input): Step {
 }
 
 function command(facts: Facts, session: Session, input: Extract<Input, { on: "command" }>): Step {
-  const last = exhausted(session, input.command);
+  const last = exhausted(facts, session, input.command);
   if (last !== null) return closeWith(facts, session, last, "quit", true);
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
   return commandStep(facts, session, input.command, input.more);

@@ -3,7 +3,7 @@
  * counts the clients that it accepts, an smtp isolate those whose address it learns from a PROXY header.
  */
 
-import { NetworkMatcher, parseAddress } from "../tables/mod.ts";
+import { NetworkMatcher, parseAddress } from "../tables/netaddr.ts";
 
 /** What one source may do; 0 is no limit. A source is an IPv4 address or an IPv6 network of 64 bits: a client has as many as that. */
 export interface SourceLimits {

@@ -26,7 +26,7 @@ export interface Facts {
   readonly maxMessageBytes: number;
   readonly maxMails: number;
   readonly maxRcpt: number;
-  /** Refused commands of a session; 0 is no limit. */
+  /** Refused commands between two accepted messages; 0 is no limit. */
   readonly maxErrors: number;
 }
 
@@ -86,8 +86,6 @@ export interface Session {
   readonly rdns: string;
   /** `VERSION:CIPHER:BITS` under TLS. */
   readonly ciphers: string | null;
-  /** Commands refused so far. */
-  readonly errors: number;
   /** Messages accepted so far. */
   readonly mails: number;
   readonly transaction: Transaction | null;
@@ -151,7 +149,6 @@ export function newSession(): Session {
     esmtp: false,
     rdns: "<unknown>",
     ciphers: null,
-    errors: 0,
     mails: 0,
     transaction: null,
     nextSlot: 0,

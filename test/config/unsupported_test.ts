@@ -31,7 +31,6 @@ const rows: readonly Row[] = [
   { text: 'action a relay ciphers "HIGH"', things: ['relay option "ciphers"'] },
   { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
   { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
-  { text: "listen on lo proxy-v2", things: ['listen option "proxy-v2"'] },
 ];
 
 for (const row of rows) {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { MIN_DATA_OCTETS, Pace } from "../../src/smtp/pace.ts";
-import { MAX_BAD_COMMANDS, MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
 import { REPLY } from "../../src/smtp/reply.ts";
-import { settle, World } from "./support.ts";
+import { settings, settle, World } from "./support.ts";
 
+const MAX_BAD_COMMANDS = settings([]).maxErrors;
 const GREETING = "EHLO a.example\r\n";
 const MESSAGE = "MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nA: b\r\n.\r\n";
 

@@ -24,9 +24,12 @@ class Server {
   readonly events: Event[] = [];
   readonly stored: string[] = [];
   port = 0;
+  /** Milliseconds that the server's clock is ahead. */
+  later = 0;
   readonly service: SmtpService;
   readonly #server: net.Server;
   #ended = Promise.withResolvers<void>();
+  readonly #clocked = Promise.withResolvers<void>();
 
   constructor(changes: Partial<Listener> = {}, settingsChanges: Partial<SmtpSettings> = {}, name?: Promise<void>) {
     const lookup: FakeChannel<ToLookup, FromLookup> = new FakeChannel((message, channel) => {
@@ -55,8 +58,9 @@ class Server {
       queue,
       report: (event) => this.events.push(event),
       clock: {
-        now: () => Date.now(),
-        every(ms, run) {
+        now: () => Date.now() + this.later,
+        every: (ms, run) => {
+          this.#clocked.resolve();
           const timer = setInterval(run, ms);
           return () => clearInterval(timer);
         },
@@ -82,6 +86,11 @@ class Server {
   /** Resolves when a client has been handed over. */
   async accepted(): Promise<void> {
     while (this.service.size === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  /** Resolves when the server waits for time to pass. */
+  get clockStarted(): Promise<void> {
+    return this.#clocked.promise;
   }
 
   /** Resolves when a session has ended. */
@@ -364,4 +373,90 @@ Deno.test("a 30 MB message arrives whole", async () => {
   client.say("QUIT\r\n");
   await client.hears(/^221 /);
   await server.ended;
+});
+
+const PROXIED = "PROXY TCP4 192.0.2.77 127.0.0.1 4321 25\r\n";
+const PROXIED_2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x4d\x7f\0\0\x01\x10\xe1\0\x19";
+
+Deno.test("behind a proxy the client is who the header says, and nothing behind the header is lost", async () => {
+  await using server = await new Server({ proxyV2: true }).listen();
+  const session = `EHLO a.example\r\n${"NOOP\r\n".repeat(40)}QUIT\r\n`;
+  for (let round = 0; round < 50; round++) {
+    const client = await dial(server);
+    client.say((round % 2 === 0 ? PROXIED : PROXIED_2) + session);
+    const heard = await client.closed();
+    assert.match(heard, /^220 [^\r]+\r\n250-mx\.example\.org Hello a\.example \[192\.0\.2\.77\], /);
+    assert.equal(heard.match(/250 2\.0\.0 Ok\r\n/g)?.length, 40);
+    assert.match(heard, /\r\n221 2\.0\.0 Bye\r\n$/);
+  }
+  await server.ended;
+  const connected = server.events.filter((event) => event.type === "smtp-connected");
+  assert.ok(connected.every(({ address }) => address === "192.0.2.77"));
+});
+
+Deno.test("a PROXY header comes before the handshake of smtps, in one packet or octet by octet", async () => {
+  await using server = await new Server({ proxyV2: true, tls: "smtps" }).listen();
+  for (const header of [PROXIED, PROXIED_2]) {
+    for (const pieces of [[header], [...header]]) {
+      const client = await dial(server);
+      client.socket.setNoDelay(true);
+      for (const piece of pieces) client.say(piece);
+      // Corked: the hello of TLS leaves together with the header.
+      await client.secure();
+      await client.hears(/^220 /);
+      client.say("EHLO a.example\r\n");
+      await client.hears(/Hello a\.example \[192\.0\.2\.77\]/);
+      client.say("QUIT\r\n");
+      await client.closed();
+    }
+  }
+});
+
+Deno.test("what is no PROXY header is closed without a word, and the log says whose and why", async () => {
+  await using server = await new Server({ proxyV2: true }).listen();
+  const client = await dial(server);
+  client.say("EHLO a.example\r\n");
+  assert.equal(await client.closed(), "");
+  await server.ended;
+  const logged = server.events.map((event) => event.type === "log" ? event.text : event.type);
+  assert.deepEqual(logged, [
+    'smtp: proxy event=closed address=127.0.0.1 reason="it has no signature"',
+  ]);
+  assert.equal(server.service.size, 0);
+});
+
+Deno.test("a proxy that looks whether somebody is there, and goes, leaves no line", async () => {
+  await using server = await new Server({ proxyV2: true }).listen();
+  const client = await dial(server);
+  client.socket.end();
+  await server.ended;
+  assert.deepEqual(server.events, []);
+});
+
+Deno.test("a PROXY header that does not come in time ends the connection", async () => {
+  await using server = await new Server({ proxyV2: true }).listen();
+  const client = await dial(server);
+  client.say("PROXY ");
+  // What is sent has arrived when the server has a timer for it.
+  await server.clockStarted;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  server.later = 31_000;
+  assert.equal(await client.closed(), "");
+  await server.ended;
+  assert.match(JSON.stringify(server.events), /it did not come in time/);
+});
+
+Deno.test("each client behind a proxy has its own limit", async () => {
+  await using server = await new Server({ proxyV2: true }, { maxSessionsPerSource: 1 }).listen();
+  const first = await dial(server);
+  first.say(PROXIED);
+  await first.hears(/^220 /);
+  const second = await dial(server);
+  second.say(PROXIED_2);
+  assert.match(await second.closed(), /^421 4\.7\.0 Too many connections from your address, [^\r]+\r\n$/);
+  const other = await dial(server);
+  other.say(PROXIED.replace("2.77", "2.78"));
+  await other.hears(/^220 /);
+  for (const one of [first, other]) one.say("QUIT\r\n");
+  for (const one of [first, other]) await one.closed();
 });

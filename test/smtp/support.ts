@@ -78,6 +78,9 @@ export function settings(listeners: readonly Listener[], changes: Partial<SmtpSe
     maxMails: 100,
     maxRcpt: 1000,
     maxErrors: 100,
+    maxSessionsPerSource: 50,
+    maxConnectionsPerMinute: 600,
+    trusted: [],
     idleTimeoutMs: 300_000,
     ...changes,
   };

@@ -1,0 +1,167 @@
+/**
+ * Where a connection behind a load balancer waits until its PROXY header was read; what follows stays in the kernel for the session. With
+ * wire.ts the only file of this folder that touches sockets.
+ */
+
+import type net from "node:net";
+import type { Report } from "../events/mod.ts";
+import { adoptSocket, detachDescriptor, type Peer } from "../isolate/mod.ts";
+import { ProxyHeader, type ProxySource } from "./proxy.ts";
+import { type SourceLimits, Sources } from "./sources.ts";
+
+/** How long the header may take, in milliseconds: proxies send it at once. */
+export const HEADER_MS = 30_000;
+const LOOK_MS = 1000;
+const TOO_MANY = "421 4.7.0 Too many connections from your address, try again later\r\n";
+
+/** Octets that are read at a time; what was asked for before is used up at once, so all gates share it. */
+const scratch = new Uint8Array(4096);
+
+interface GateEnd {
+  /** The connection may go on under the descriptor; `source` is null when the proxy speaks for itself. */
+  passed(descriptor: number, source: ProxySource | null): void;
+  /** It is closed. `reason` is for the log; null when nobody said anything, as those do who only look whether somebody is there. */
+  closed(reason: string | null): void;
+}
+
+class Gate {
+  /** When it was opened, ms since the epoch. */
+  readonly since: number;
+  readonly #header = new ProxyHeader();
+  readonly #socket: net.Socket;
+  readonly #end: GateEnd;
+  #over = false;
+
+  /** Adopts a descriptor. Exactly one of `end` is called, later. Throws when the descriptor is no good. */
+  constructor(descriptor: number, since: number, end: GateEnd) {
+    this.since = since;
+    this.#end = end;
+    this.#socket = adoptSocket(descriptor, {
+      // One octet more than the header would be lost for the session, or for its TLS.
+      buffer: () => scratch.subarray(0, this.#header.want),
+      callback: (count, buffer) => this.#read(buffer.subarray(0, count)),
+    });
+    this.#socket.on("error", () => this.close("the connection was lost"));
+    this.#socket.on("end", () => this.close("the connection ended"));
+    this.#socket.on("close", () => this.close("the connection ended"));
+    this.#socket.resume();
+  }
+
+  /** The header did not come in time, or the service stops. */
+  close(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.destroy();
+    this.#end.closed(this.#header.empty ? null : reason);
+  }
+
+  #read(bytes: Uint8Array): boolean {
+    if (this.#over) return false;
+    const state = this.#header.push(bytes);
+    if (state.at === "reading") return true;
+    if (state.at === "refused") this.close(state.reason);
+    else this.#pass(state.source);
+    return false;
+  }
+
+  #pass(source: ProxySource | null): void {
+    this.#over = true;
+    let descriptor: number;
+    try {
+      descriptor = detachDescriptor(this.#socket);
+    } catch {
+      return this.#end.closed(null);
+    }
+    this.#end.passed(descriptor, source);
+  }
+}
+
+/** Where a connection comes from, and what becomes of it. */
+export interface Arrival {
+  readonly descriptor: number;
+  /** The proxy. */
+  readonly peer: Peer;
+  /** Where TLS comes first nothing can be said in clear. */
+  readonly tlsFirst: boolean;
+  /** The client is known and welcome; `source` is to be given back to `left`. */
+  passed(descriptor: number, peer: Peer, source: string | null): void;
+  /** It is closed. */
+  refused(): void;
+}
+
+/** All gates of an isolate, and how many sessions each client has who came through them. */
+export class Gates {
+  readonly #open = new Set<Gate>();
+  readonly #sources: Sources;
+  readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
+  readonly #report: Report;
+  #stopLooking: (() => void) | null = null;
+
+  constructor(
+    limits: SourceLimits,
+    clock: { now(): number; every(ms: number, run: () => void): () => void },
+    report: Report,
+  ) {
+    this.#sources = new Sources(limits, () => clock.now());
+    this.#clock = clock;
+    this.#report = report;
+  }
+
+  /** Waits for the header of a connection; one of the functions of `arrival` is called, later. */
+  enter(arrival: Arrival): void {
+    const { peer } = arrival;
+    try {
+      const gate: Gate = new Gate(arrival.descriptor, this.#clock.now(), {
+        passed: (descriptor, source) => {
+          this.#leave(gate);
+          this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
+        },
+        closed: (reason) => {
+          this.#leave(gate);
+          if (reason !== null) this.#tell(`proxy event=closed address=${peer.address} reason="${reason}"`);
+          arrival.refused();
+        },
+      });
+      this.#open.add(gate);
+      this.#stopLooking ??= this.#clock.every(LOOK_MS, () => this.#look());
+    } catch {
+      // The client has left between main and here.
+      arrival.refused();
+    }
+  }
+
+  left(source: string): void {
+    this.#sources.left(source);
+  }
+
+  stop(): void {
+    for (const gate of [...this.#open]) gate.close("the service stops");
+  }
+
+  #admit(arrival: Arrival, descriptor: number, peer: Peer): void {
+    const admission = this.#sources.enter(peer.address);
+    if (admission.ok) return arrival.passed(descriptor, peer, admission.source);
+    if (admission.news !== null) this.#tell(admission.news);
+    const socket = adoptSocket(descriptor);
+    socket.on("error", () => {});
+    if (arrival.tlsFirst) socket.destroy();
+    else socket.end(TOO_MANY, () => socket.destroy());
+    arrival.refused();
+  }
+
+  #look(): void {
+    const now = this.#clock.now();
+    for (const gate of [...this.#open]) if (now - gate.since >= HEADER_MS) gate.close("it did not come in time");
+  }
+
+  #leave(gate: Gate): void {
+    this.#open.delete(gate);
+    if (this.#open.size > 0) return;
+    this.#stopLooking?.();
+    this.#stopLooking = null;
+  }
+
+  #tell(text: string): void {
+    this.#report({ type: "log", level: "info", text: `smtp: ${text}` });
+  }
+}
