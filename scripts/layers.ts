@@ -12,7 +12,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/events"],
   ["src/config"],
   ["src/isolate"],
-  ["src/smtp/client"],
+  ["src/smtp/client", "src/sasl"],
   ["src/tables", "src/dns", "src/tls", "src/smtp"],
   [
     "src/rules",

@@ -1,6 +1,7 @@
 /** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
 
 import type { ControlRequest, Subsystem } from "../control/mod.ts";
+import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../events/mod.ts";
 import type { Target } from "../isolate/mod.ts";
 import type { Command } from "./words.ts";
@@ -13,8 +14,7 @@ export type Asked =
     /** What was done to the envelopes that the answer counts. */
     readonly done?: string;
   }
-  /** Print the hash of this password; null: of each line of standard input. */
-  | { readonly encrypt: string | null };
+  | { readonly encrypt: EncryptOrder };
 
 const show = (request: ControlRequest): Asked => ({ request, shows: true });
 const act = (request: ControlRequest): Asked => ({ request, shows: false });
@@ -41,11 +41,17 @@ function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {
   }));
 }
 
+const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked => ({
+  encrypt: { scheme, password },
+});
+
 const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
 export const COMMANDS: readonly Command<Asked>[] = [
-  { pattern: "encrypt", make: () => ({ encrypt: null }) },
-  { pattern: "encrypt <str>", make: (password) => ({ encrypt: password! }) },
+  { pattern: "encrypt", make: () => encrypt("crypt", null) },
+  { pattern: "encrypt <str>", make: (password) => encrypt("crypt", password!) },
+  { pattern: "encrypt --scram", make: () => encrypt("scram", null) },
+  { pattern: "encrypt --scram <str>", make: (password) => encrypt("scram", password!) },
   { pattern: "log brief", make: () => act({ do: "log", verbose: false }) },
   { pattern: "log verbose", make: () => act({ do: "log", verbose: true }) },
   { pattern: "monitor", make: () => show({ do: "monitor" }) },

@@ -55,7 +55,7 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
 }
 
 async function print(
-  asked: Exclude<Asked, { encrypt: string | null }>,
+  asked: Exclude<Asked, { encrypt: unknown }>,
   answers: AsyncIterable<ControlAnswer>,
   terminal: Terminal,
 ): Promise<number> {
@@ -83,7 +83,7 @@ async function print(
 
 /** The last words: what was done, or why not. */
 function conclude(
-  asked: Exclude<Asked, { encrypt: string | null }>,
+  asked: Exclude<Asked, { encrypt: unknown }>,
   answer: Extract<ControlAnswer, { ok: boolean }>,
   terminal: Terminal,
 ): number {

@@ -20,7 +20,7 @@ const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<str>": /^[^]+$/,
 };
 
-/** Each word may be cut to a prefix that only one command has at its place; a whole word wins over a prefix. */
+/** Each word may be cut to a prefix that only one command has at its place; a whole word wins over a prefix. Options are never cut. */
 export function resolveCommand<T>(commands: readonly Command<T>[], args: readonly string[]): Resolved<T> {
   let left = commands.map((command) => ({ command, tokens: command.pattern.split(" ") }));
   for (const [place, arg] of args.entries()) {
@@ -40,7 +40,7 @@ export function resolveCommand<T>(commands: readonly Command<T>[], args: readonl
 function matches(token: string | undefined, arg: string): boolean {
   if (token === undefined || arg === "") return false;
   const parameter = PARAMETERS[token];
-  return parameter === undefined ? token.startsWith(arg) : parameter.test(arg);
+  return parameter === undefined ? token.startsWith(arg) && !token.startsWith("-") : parameter.test(arg);
 }
 
 function patterns(list: readonly { readonly command: { readonly pattern: string } }[]): string[] {

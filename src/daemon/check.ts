@@ -33,6 +33,8 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     // Nothing is started: what it would be encrypted with is nobody's business.
     queueKeys: null,
     listeners,
+    // Nothing is started: the secret is not needed.
+    saltKey: new Uint8Array(),
     serverName,
     resolver,
     log: "stderr",

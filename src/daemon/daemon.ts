@@ -23,6 +23,7 @@ import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
+import { readSaltKey } from "./saltkey.ts";
 import { SessionDesk } from "./sessions.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
@@ -98,12 +99,14 @@ class Daemon {
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
     checkProtocols(config);
+    const saltKey = listeners.some(({ auth }) => auth !== null) ? readSaltKey(spoolPath(env)) : new Uint8Array();
     const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
     const settings = cutSettings(config, {
       env,
       certificates,
       queueKeys,
       listeners,
+      saltKey,
       serverName,
       resolver,
       log,

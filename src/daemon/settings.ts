@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly listeners: readonly Listener[];
   /** Null when stored mail is not encrypted. */
   readonly queueKeys: QueueKeys | null;
+  /** See saltkey.ts. */
+  readonly saltKey: Uint8Array;
   readonly serverName: string;
   readonly resolver: ResolverSettings;
   readonly log: "stderr" | "syslog";
@@ -81,6 +83,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       tableFiles: config.tableFiles,
       programTables: Object.keys(config.programs),
       authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
+      saltKey: around.saltKey,
       rules: config.rules,
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,

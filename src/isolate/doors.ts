@@ -111,6 +111,19 @@ export type ToLookup =
     readonly table: string | null;
     readonly user: string;
     readonly password: string;
+  }
+  /** Can everybody in the listener's table log in by SCRAM? */
+  | { readonly type: "mechanisms"; readonly call: number; readonly table: string | null }
+  /** What the user's password is hashed with. */
+  | { readonly type: "challenge"; readonly call: number; readonly table: string; readonly user: string }
+  /** Does the client's proof (base64) fit the user's password and what was said? RFC 5802 §3: `message` is the AuthMessage. */
+  | {
+    readonly type: "prove";
+    readonly call: number;
+    readonly table: string;
+    readonly user: string;
+    readonly message: string;
+    readonly proof: string;
   };
 
 /** Secret: no log and no trace shows it. */
@@ -143,6 +156,14 @@ export type FromLookup =
     readonly url: string | null;
   }
   | { readonly type: "authenticated"; readonly call: number; readonly result: AuthResult }
+  | { readonly type: "mechanisms"; readonly call: number; readonly scram: boolean }
+  | { readonly type: "challenge"; readonly call: number; readonly challenge: Challenge | null }
+  | {
+    readonly type: "proved";
+    readonly call: number;
+    readonly result: AuthResult; /** In base64; "" unless `ok`. */
+    readonly signature: string;
+  }
   | { readonly type: "sources"; readonly call: number; readonly sources: readonly RelaySource[] }
   | {
     readonly type: "credentials";
@@ -152,6 +173,13 @@ export type FromLookup =
 
 /** `permfail`: wrong password or no such user, which nobody outside is told apart. */
 export type AuthResult = "ok" | "permfail" | "tempfail";
+
+/** Null in its place: it cannot be had now. Whoever does not exist has one too. */
+export interface Challenge {
+  /** In base64. */
+  readonly salt: string;
+  readonly iterations: number;
+}
 
 export type Expansion =
   | {
@@ -217,15 +245,21 @@ export type FromFilter = { readonly type: "table"; readonly call: number; readon
 
 // ── lookup → login ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export type ToLogin = {
-  readonly type: "verify";
-  readonly call: number;
-  readonly hash: string;
-  readonly password: string;
-};
+export type ToLogin =
+  | { readonly type: "verify"; readonly call: number; readonly hash: string; readonly password: string }
+  /** As the question to lookup, with the user's SCRAM verifier. */
+  | {
+    readonly type: "prove";
+    readonly call: number;
+    readonly verifier: string;
+    readonly message: string;
+    readonly proof: string;
+  };
 /** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
 export type Verdict = "match" | "mismatch" | "unknown";
-export type FromLogin = { readonly type: "verified"; readonly call: number; readonly verdict: Verdict };
+export type FromLogin =
+  | { readonly type: "verified"; readonly call: number; readonly verdict: Verdict }
+  | { readonly type: "proved"; readonly call: number; readonly verdict: Verdict; readonly signature: string };
 
 // ── smtp ⇄ queue ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -84,6 +84,8 @@ export interface LookupSettings {
   readonly programTables: readonly string[];
   /** Tables that listeners ask for AUTH, null for the accounts of the system: passwords are verified against no others. */
   readonly authTables: readonly (string | null)[];
+  /** Secret and lasting: what the salts of users who do not exist are made from (RFC 5802 §9). */
+  readonly saltKey: Uint8Array;
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
   readonly subAddressDelimiter: string;

@@ -1,3 +1,3 @@
 /** Front door of the login folder. */
 export { serveLogin } from "./serve.ts";
-export { verify } from "./verify.ts";
+export { prove, verify } from "./verify.ts";

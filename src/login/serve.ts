@@ -4,7 +4,7 @@
  */
 
 import type { Channel, FromLogin, Isolate, ToLogin } from "../isolate/mod.ts";
-import { verify } from "./verify.ts";
+import { prove, verify } from "./verify.ts";
 
 /** Passwords that wait for their turn; more get `unknown` at once. */
 const WAITING_LIMIT = 1000;
@@ -12,15 +12,30 @@ const WAITING_LIMIT = 1000;
 export function serveLogin(isolate: Isolate<"login">): void {
   let waiting = 0;
   let last: Promise<void> = Promise.resolve();
-  const take = (channel: Channel<FromLogin, ToLogin>, { call, hash, password }: ToLogin): void => {
-    if (waiting >= WAITING_LIMIT) return channel.send({ type: "verified", call, verdict: "unknown" });
+  const take = (channel: Channel<FromLogin, ToLogin>, question: ToLogin): void => {
+    if (waiting >= WAITING_LIMIT) return channel.send(undecided(question));
     waiting++;
     last = last.then(async () => {
-      channel.send({ type: "verified", call, verdict: await verify(String(password), String(hash)) });
+      channel.send(await answer(question));
       waiting--;
     });
   };
   isolate.serve("lookup-login", (channel) => {
     channel.onmessage = (question) => take(channel, question);
   });
+}
+
+async function answer(question: ToLogin): Promise<FromLogin> {
+  const { call } = question;
+  if (question.type === "prove") {
+    const { verifier, message, proof } = question;
+    return { type: "proved", call, ...prove(String(verifier), String(message), String(proof)) };
+  }
+  const { hash, password } = question;
+  return { type: "verified", call, verdict: await verify(String(password), String(hash)) };
+}
+
+function undecided({ type, call }: ToLogin): FromLogin {
+  if (type === "verify") return { type: "verified", call, verdict: "unknown" };
+  return { type: "proved", call, verdict: "unknown", signature: "" };
 }

@@ -1,10 +1,11 @@
-/** Does a password belong to a hash? The schemes that need no C library; crypt(3) of the others is main's business. Keeps nothing. */
+/** Does a password, or the proof of one, belong to a hash? The schemes that need no C library; crypt(3) of the others is main's business. Keeps nothing. */
 
 import { timingSafeEqual } from "node:crypto";
 import bcrypt from "bcryptjs";
 import { argon2id } from "hash-wasm";
 import { encrypt } from "unixcrypt";
 import type { Verdict } from "../isolate/mod.ts";
+import { checkProof, isPasswordOf, parseVerifier } from "../sasl/mod.ts";
 
 const ARGON2ID =
   /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,4}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,128})$/;
@@ -17,11 +18,23 @@ const SHA_CRYPT = /^(\$[56]\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16})\$[./A-Za-z0-9]+
  */
 export async function verify(password: string, hash: string): Promise<Verdict> {
   try {
+    if (hash.startsWith("SCRAM-")) {
+      const verifier = parseVerifier(hash);
+      return verifier === null ? "unknown" : await isPasswordOf(password, verifier) ? "match" : "mismatch";
+    }
     const made = await computed(password, hash);
     return made === null ? "unknown" : same(made, hash) ? "match" : "mismatch";
   } catch {
     return "unknown";
   }
+}
+
+/** Does the proof of a SCRAM exchange, whose AuthMessage (RFC 5802 §3) is `message`, fit the verifier? `unknown`: that is damaged. */
+export function prove(text: string, message: string, proof: string): { verdict: Verdict; signature: string } {
+  const verifier = parseVerifier(text);
+  if (verifier === null) return { verdict: "unknown", signature: "" };
+  const { ok, signature } = checkProof(verifier, message, proof);
+  return { verdict: ok ? "match" : "mismatch", signature };
 }
 
 async function computed(password: string, hash: string): Promise<string | null> {

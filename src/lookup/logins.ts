@@ -1,9 +1,20 @@
 /**
  * Who may log in: finds the hash of a user's password and has it compared, by the login isolate or by main. Says only ok, permfail or
- * tempfail; a user who does not exist takes as long as a wrong password. No password and no hash is logged or kept.
+ * tempfail, and of a SCRAM verifier its salt; a user who does not exist takes as long as a wrong password. No password and no hash is logged
+ * or kept.
  */
 
-import { type AuthResult, Caller, type FromLogin, type Isolate, type ToLogin, type Verdict } from "../isolate/mod.ts";
+import {
+  type AuthResult,
+  Caller,
+  type Challenge,
+  type FromLogin,
+  type Isolate,
+  type ToLogin,
+  type Verdict,
+} from "../isolate/mod.ts";
+import { tableKey } from "../config/mod.ts";
+import { fakeSalt, nobodysVerifier, parseVerifier, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import type { House } from "./house.ts";
 import type { LookupWorld } from "./world.ts";
@@ -15,20 +26,37 @@ export interface Login {
   readonly password: string;
 }
 
+/** The proof of a SCRAM exchange, as doors.ts has it. */
+export interface Proof {
+  readonly table: string;
+  readonly user: string;
+  readonly message: string;
+  readonly proof: string;
+}
+
+export interface Proved {
+  readonly result: AuthResult;
+  readonly signature: string;
+}
+
+type Known = Pick<LookupWorld, "passwordOf" | "somePassword" | "scramOf">;
+
 /** Logins that wait for an answer; more are temporary failures. */
 const WAITING_LIMIT = 1000;
-const MAX_USER = 255, MAX_PASSWORD = 1023;
+const MAX_USER = 255, MAX_PASSWORD = 1023, MAX_MESSAGE = 4096;
 /** What is compared for a user who does not exist when the table has no hash to take for a pattern. */
 export const NOBODYS = "$2b$10$qNp6gRmDk0yvLZ1SxWbAeusPtoPzO8/nGl0FQPbM3IGZ176ho1G9W";
 /** Schemes of the login isolate; the others are of the C library. */
-const OURS = /^\$(?:[56]|2[aby]|argon2id)\$/;
+const OURS = /^(?:\$(?:[56]|2[aby]|argon2id)|SCRAM-SHA-256)\$/;
+const REFUSED: Proved = { result: "permfail", signature: "" }, FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
-  readonly #world: Pick<LookupWorld, "passwordOf" | "somePassword">;
+  readonly #world: Known;
   readonly #house: Pick<House, "login" | "crypt"> | null;
   readonly #warn: (text: string) => void;
   readonly #allowed: ReadonlySet<string | null>;
   readonly #login: Caller<ToLogin, FromLogin> | null;
+  readonly #saltKey: Uint8Array;
   /** For each table the hash that was found last: what a hash of it costs. */
   readonly #patterns = new Map<string, string>();
   #waiting = 0;
@@ -36,7 +64,7 @@ export class Logins {
   /** `house`: main, for system accounts and for crypt(3). */
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
-    world: Pick<LookupWorld, "passwordOf" | "somePassword">,
+    world: Known,
     house: Pick<House, "login" | "crypt"> | null,
     warn: (text: string) => void,
   ) {
@@ -44,6 +72,7 @@ export class Logins {
     this.#house = house;
     this.#warn = warn;
     this.#allowed = new Set(isolate.settings.authTables);
+    this.#saltKey = isolate.settings.saltKey;
     this.#login = this.#allowed.size === 0 ? null : new Caller(isolate.ask("lookup-login"));
   }
 
@@ -56,6 +85,67 @@ export class Logins {
     } finally {
       this.#waiting--;
     }
+  }
+
+  /** Can every user of the listener's table log in by SCRAM? Only of tables that can be read through this can be told. */
+  offersScram(table: string | null): boolean {
+    return table !== null && this.#allowed.has(table) && this.#world.scramOf(table) !== null;
+  }
+
+  /** What a client needs for its proof. Who does not exist has a salt too, always the same. Null: it cannot be told now. */
+  async challenge(table: string, user: string): Promise<Challenge | null> {
+    const shape = this.#shapeOf(table, user);
+    if (shape === null) return null;
+    const found = await this.#verifierOf(table, user, shape);
+    if (found === null) return null;
+    const verifier = parseVerifier(found.text);
+    if (verifier === null) this.#warnOf(table, user);
+    return verifier === null ? null : { salt: verifier.salt, iterations: verifier.iterations };
+  }
+
+  /** Does the proof show that the client has the user's password? */
+  async prove({ table, user, message, proof }: Proof): Promise<Proved> {
+    const shape = this.#shapeOf(table, user);
+    if (shape === null || !isText(message, MAX_MESSAGE) || !isText(proof, MAX_USER)) return FAILED;
+    if (this.#waiting >= WAITING_LIMIT) return FAILED;
+    this.#waiting++;
+    try {
+      const found = await this.#verifierOf(table, user, shape);
+      if (found === null) return FAILED;
+      const { verdict, signature } = await this.#login!.ask<"proved">(
+        { type: "prove", verifier: found.text, message, proof },
+      );
+      if (verdict === "unknown") this.#warnOf(table, user);
+      if (verdict === "unknown") return FAILED;
+      return verdict === "match" && found.exists ? { result: "ok", signature } : REFUSED;
+    } catch {
+      // The login isolate was replaced.
+      return FAILED;
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  #shapeOf(table: string, user: string): ScramShape | null {
+    if (!this.#allowed.has(table) || typeof table !== "string" || !isText(user, MAX_USER)) return null;
+    return this.#world.scramOf(table);
+  }
+
+  /** The user's verifier, or one that nobody knows the password of. Null when the table cannot be read. */
+  async #verifierOf(table: string, user: string, shape: ScramShape): Promise<{ text: string; exists: boolean } | null> {
+    const found = await this.#world.passwordOf(table, user);
+    if (found instanceof LookupError) {
+      this.#warn(`Credentials in table "${table}": ${found.reason}`);
+      return null;
+    }
+    const text = found === null ? null : verifierIn(found);
+    if (text !== null) return { text, exists: true };
+    const salt = fakeSalt(this.#saltKey, `${table}\0${tableKey(user)}`, shape.saltBytes);
+    return { text: nobodysVerifier(salt, shape.iterations), exists: false };
+  }
+
+  #warnOf(table: string, user: string): void {
+    this.#warn(`Credentials in table "${table}": the hash of "${user}" cannot be verified`);
   }
 
   async #system(user: string, password: string): Promise<AuthResult> {
@@ -77,7 +167,7 @@ export class Logins {
     const hash = hashIn(found);
     if (hash !== null) this.#patterns.set(table, hash);
     const verdict = hash === null ? "unknown" : await this.#verify(hash, password);
-    if (verdict === "unknown") this.#warn(`Credentials in table "${table}": the hash of "${user}" cannot be verified`);
+    if (verdict === "unknown") this.#warnOf(table, user);
     return resultOf(verdict);
   }
 
@@ -101,6 +191,8 @@ export class Logins {
 
 /** The hash in the value of a table, `hash` or `user:hash`. Null when it is none: a password in clear is never one. */
 function hashIn(value: string): string | null {
+  const verifier = verifierIn(value);
+  if (verifier !== null) return verifier;
   const hash = value.slice(value.lastIndexOf(":") + 1).trim();
   return /^[$]/.test(hash) ? hash : null;
 }

@@ -178,6 +178,14 @@ class Answerer {
         return this.#logins.authenticate(question).then((result) =>
           channel.send({ type: "authenticated", call, result })
         );
+      case "mechanisms":
+        return channel.send({ type: "mechanisms", call, scram: this.#logins.offersScram(question.table) });
+      case "challenge":
+        return this.#logins.challenge(question.table, question.user).then((challenge) =>
+          channel.send({ type: "challenge", call, challenge })
+        );
+      case "prove":
+        return this.#logins.prove(question).then((proved) => channel.send({ type: "proved", call, ...proved }));
       case "sources":
         return soon(
           this.#world.sources(question.action),
@@ -307,6 +315,12 @@ function failureOf(question: ToLookup): FromLookup | null {
       return { type: "credentials", call, credentials: null };
     case "authenticate":
       return { type: "authenticated", call, result: "tempfail" };
+    case "mechanisms":
+      return { type: "mechanisms", call, scram: false };
+    case "challenge":
+      return { type: "challenge", call, challenge: null };
+    case "prove":
+      return { type: "proved", call, result: "tempfail", signature: "" };
     default:
       return null;
   }

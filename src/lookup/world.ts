@@ -25,6 +25,7 @@ import {
   TableSet,
   type UserInfo,
 } from "../tables/mod.ts";
+import type { ScramShape } from "../sasl/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
 import type { House } from "./house.ts";
 import { openTableFile, type TableDisk } from "./tablefiles.ts";
@@ -187,6 +188,11 @@ export class LookupWorld {
     const key = found.fetch();
     const value = typeof key === "string" ? found.lookup(key, "credentials") : null;
     return typeof value === "string" ? value : null;
+  }
+
+  /** What the SCRAM verifiers of a table have in common; null when not every entry is known to be one. */
+  scramOf(table: string): ScramShape | null {
+    return this.#tables.get(table).scram?.() ?? null;
   }
 
   /** Reads a table's file again. Null on success, else why the old content stays. */

@@ -1,28 +1,23 @@
 /**
- * AUTH, RFC 4954: PLAIN (RFC 4616) and LOGIN, as part of the pure session. What the client proves goes to lookup and is never kept; a log line
- * has the mechanism and no more.
+ * AUTH, RFC 4954: PLAIN (RFC 4616) and LOGIN, as part of the pure session; SCRAM is in scram.ts. What the client proves goes to lookup and is
+ * never kept; a log line has the mechanism and no more.
  */
 
-import type { AuthResult } from "../isolate/mod.ts";
 import { refusal, reply } from "./answers.ts";
 import { type Command, lineText } from "./command.ts";
+import { isUser, MASKED, offersAuth, offersBinding } from "./login.ts";
 import { REPLY } from "./reply.ts";
-import type { AuthDialog, Effect, Facts, Session, Step } from "./state.ts";
+import { scramLine } from "./scram.ts";
+import type { AuthDialog, Facts, Session, Step } from "./state.ts";
 
-/** Failed attempts after which a session ends. */
-export const MAX_AUTH_FAILURES = 3;
-/** Octets of a decoded response, and characters of a user name. */
+/** Octets of a decoded response. */
 const MAX_RESPONSE = 1023;
-const MAX_USER = 255;
-
-/** Passwords are asked for under TLS, and in clear on loopback only; tls-require means what it says there too. */
-export function offersAuth(facts: Facts, session: Session): boolean {
-  if (facts.auth === null || session.username !== "") return false;
-  return session.ciphers !== null || (facts.loopback && facts.tls !== "tls-require");
-}
 
 export function authCommand(facts: Facts, session: Session, command: Command): Step {
-  const no = (text: string): Step => ({ session, effects: refusal(facts, command.line, text) });
+  const no = (text: string): Step => ({
+    session: { ...session, wary: true },
+    effects: refusal(facts, command.line, text),
+  });
   if (session.origin === null || session.transaction !== null) return no(REPLY.notNow);
   if (session.username !== "") return no(REPLY.authAlready);
   if (!offersAuth(facts, session)) return no(REPLY.notSupported);
@@ -36,24 +31,32 @@ export function authCommand(facts: Facts, session: Session, command: Command): S
       return start(facts, session, { step: "plain" }, first);
     case "LOGIN":
       return start(facts, session, { step: "user" }, first);
+    case "SCRAM-SHA-256":
+      if (!session.scram) return no(REPLY.unknownMechanism);
+      return start(facts, session, { step: "scram", plus: false }, first);
+    case "SCRAM-SHA-256-PLUS":
+      if (!offersBinding(session)) return no(REPLY.unknownMechanism);
+      return start(facts, session, { step: "scram", plus: true }, first);
     default:
       return no(REPLY.unknownMechanism);
   }
 }
 
 /** RFC 4954 §4: "=" is an initial response of no octets. */
-function start(facts: Facts, session: Session, dialog: AuthDialog, first: string | undefined): Step {
+function start(facts: Facts, session: Session, dialog: Prompted, first: string | undefined): Step {
   if (first !== undefined) return respond(facts, session, dialog, first === "=" ? "" : first);
   return prompt(session, dialog);
 }
 
-const PROMPT: Record<AuthDialog["step"], string> = {
+const PROMPT = {
   plain: "334 ",
+  scram: "334 ",
   user: "334 VXNlcm5hbWU6",
   password: "334 UGFzc3dvcmQ6",
 };
+type Prompted = Extract<AuthDialog, { step: keyof typeof PROMPT }>;
 
-function prompt(session: Session, dialog: AuthDialog): Step {
+function prompt(session: Session, dialog: Prompted): Step {
   return { session: { ...session, phase: "auth", dialog }, effects: [reply(PROMPT[dialog.step])] };
 }
 
@@ -63,7 +66,7 @@ export function authLine(facts: Facts, session: Session, line: string): Step {
 }
 
 function respond(facts: Facts, session: Session, dialog: AuthDialog, response: string): Step {
-  const ended: Session = { ...session, phase: "command", dialog: null };
+  const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
   const no = (text: string): Step => ({ session: ended, effects: refusal(facts, MASKED[dialog.step], text) });
   if (response === "*") return no(REPLY.authCancelled);
   const text = decoded(response);
@@ -74,19 +77,21 @@ function respond(facts: Facts, session: Session, dialog: AuthDialog, response: s
     if (user === undefined || password === undefined || more.length > 0) return no(REPLY.badResponse);
     return isUser(user) && password !== "" ? ask(session, dialog, user, password) : no(REPLY.badResponse);
   }
+  if (dialog.step !== "user" && dialog.step !== "password") {
+    return scramLine(facts, session, dialog, text) ?? no(REPLY.badResponse);
+  }
   if (dialog.step === "user") {
     return isUser(text) ? prompt(session, { step: "password", user: text }) : no(REPLY.badResponse);
   }
   return text === "" || text.includes("\0") ? no(REPLY.badResponse) : ask(session, dialog, dialog.user, text);
 }
 
-const MASKED: Record<AuthDialog["step"], string> = {
-  plain: "AUTH PLAIN (...)",
-  user: "AUTH LOGIN (username)",
-  password: "AUTH LOGIN (password)",
-};
-
-function ask(session: Session, dialog: AuthDialog, user: string, password: string): Step {
+function ask(
+  session: Session,
+  dialog: Extract<AuthDialog, { step: "plain" | "user" | "password" }>,
+  user: string,
+  password: string,
+): Step {
   const waiting: AuthDialog = dialog.step === "plain" ? dialog : { step: "password", user };
   return {
     session: { ...session, phase: "verify", dialog: waiting },
@@ -100,43 +105,4 @@ function decoded(response: string): string | null {
   const binary = atob(response);
   if (binary.length > MAX_RESPONSE || /[\r\n]/.test(binary)) return null;
   return lineText(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)), 0, binary.length);
-}
-
-/** It goes into envelopes, logs and headers. */
-function isUser(user: string): boolean {
-  // deno-lint-ignore no-control-regex
-  return user !== "" && user.length <= MAX_USER && !/[\x00-\x1f\x7f]/.test(user);
-}
-
-/** Lookup has answered, or the address has failed too often (`blocked`). */
-export function authenticated(
-  facts: Facts,
-  session: Session,
-  user: string,
-  result: AuthResult | "blocked",
-): Step {
-  if (session.phase !== "verify") return { session, effects: [] };
-  const masked = MASKED[session.dialog!.step];
-  const ended: Session = { ...session, phase: "command", dialog: null };
-  const logged = result === "blocked" ? "tempfail" : result;
-  const event: Effect = {
-    do: "report",
-    event: { type: "smtp-authentication", session: facts.session, user, result: logged },
-  };
-  if (result === "ok") {
-    const origin = { ...session.origin!, username: user, authenticated: true };
-    return { session: { ...ended, username: user, origin }, effects: [event, reply(REPLY.authOk)] };
-  }
-  const no = (next: Session, text: string): Step => ({
-    session: next,
-    effects: [event, ...refusal(facts, masked, text)],
-  });
-  if (result === "blocked") return no(ended, REPLY.authBlocked);
-  if (result === "tempfail") return no(ended, REPLY.authTemporary);
-  const failures = session.authFailures + 1;
-  if (failures < MAX_AUTH_FAILURES) return no({ ...ended, authFailures: failures }, REPLY.authFailed);
-  return {
-    session: { ...ended, phase: "closed" },
-    effects: [event, ...refusal(facts, masked, REPLY.authTooMany), { do: "close", reason: "quit" }],
-  };
 }

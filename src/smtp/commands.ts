@@ -2,9 +2,10 @@
 
 import { type Dsn, isAscii } from "../envelope/mod.ts";
 import { hello, refusal, reply, settle } from "./answers.ts";
-import { authCommand, offersAuth } from "./auth.ts";
+import { authCommand } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
 import type { Command } from "./command.ts";
+import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
 import type { Effect, Facts, Pending, Session, Step } from "./state.ts";
@@ -90,11 +91,12 @@ function helo(facts: Facts, session: Session, command: Command): Step {
 }
 
 function capabilities(facts: Facts, session: Session, name: string): string {
+  const auth = mechanisms(facts, session);
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
     `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
     `250-SMTPUTF8\r\n${limits(facts)}` +
-    `${startTls ? "250-STARTTLS\r\n" : ""}${offersAuth(facts, session) ? "250-AUTH PLAIN LOGIN\r\n" : ""}250 HELP`;
+    `${startTls ? "250-STARTTLS\r\n" : ""}${auth === null ? "" : `250-AUTH ${auth}\r\n`}250 HELP`;
 }
 
 /** RFC 9422 §4: values have up to six digits; a larger limit goes without saying. */

@@ -4,37 +4,32 @@
  */
 
 import { type Observer, tell } from "../events/mod.ts";
-import type { AuthResult, Expansion } from "../isolate/mod.ts";
+import type { Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { ExpandQuestion } from "./directory.ts";
 import { IncomingMessage, type Manner, type Supplies } from "./incoming.ts";
 import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
-import { step, takes } from "./session.ts";
-import { type Effect, type Facts, type Input, newSession, type Session } from "./state.ts";
-
-/** The connection to the client, as far as a session needs it. */
-export interface Wire {
-  /** Begins to read. Until then the client's bytes stay in the kernel. */
-  start(): void;
-  /** False: the client does not read; `drained` is called when it does again. */
-  write(text: string): boolean;
-  pause(): void;
-  resume(): void;
-  /** Writes `text` in clear and begins the handshake; `secured` is called at its end. */
-  secure(text: string): void;
-  /** Sends what was written, then closes. `linger`: the client may be sending still, what comes is thrown away. */
-  end(linger: boolean): void;
-  /** Closes at once. */
-  destroy(): void;
-}
+import { maybeSecret, step, takes } from "./session.ts";
+import {
+  type Effect,
+  type Facts,
+  type Input,
+  type LoginAnswer,
+  newSession,
+  type ScramQuestion,
+  type Session,
+} from "./state.ts";
+import type { Wire } from "./wire.ts";
 
 /** What all connections of an isolate share. */
 export interface Office extends Supplies, Observer {
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
-  /** Has a password verified; the answer comes to `authenticated`, a failure after a while. */
+  /** Has a password verified; the answer comes to `loginAnswered`, a failure after a while. */
   authenticate(connection: Connection, user: string, password: string): void;
+  /** Asks lookup for a step of SCRAM; the answer comes to `loginAnswered`, a failure after a while. */
+  scram(connection: Connection, question: ScramQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
   /** Calls `run` when others had their turn. */
@@ -80,9 +75,9 @@ export class Connection {
     this.#pace = new Pace(office.now());
   }
 
-  /** The client's name is known: the session begins. */
-  begin(rdns: string): void {
-    this.#apply({ on: "connected", rdns });
+  /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
+  begin(rdns: string, scram = false): void {
+    this.#apply({ on: "connected", rdns, scram });
     if (this.session.phase === "command") this.#wire?.start();
     this.run();
   }
@@ -130,9 +125,10 @@ export class Connection {
     this.#wire = null;
   }
 
-  secured(ciphers: string, verified: boolean, fingerprint: string | null): void {
+  /** `fingerprint`: of the client's certificate; `binding`: of ours, see endPointBinding(). */
+  secured(ciphers: string, verified: boolean, fingerprint: string | null, binding: string | null = null): void {
     this.#verified = verified;
-    this.#apply({ on: "secured", ciphers });
+    this.#apply({ on: "secured", ciphers, binding });
     if (fingerprint !== null) {
       const result = verified ? "verified" : "unchecked";
       this.#office.report({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
@@ -145,8 +141,8 @@ export class Connection {
     this.#office.later(this);
   }
 
-  authenticated(user: string, result: AuthResult | "blocked"): void {
-    this.#apply({ on: "authenticated", user, result });
+  loginAnswered(answer: LoginAnswer): void {
+    this.#apply(answer);
     this.#office.later(this);
   }
 
@@ -254,7 +250,7 @@ export class Connection {
     this.#held = null;
     if (this.#office.traces("smtp")) {
       // What follows a 334 is a secret.
-      const line = this.session.phase === "auth" ? "********" : command.line;
+      const line = maybeSecret(this.session, command) ? "********" : command.line;
       tell(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
     }
     this.#apply({ on: "command", command, more: this.#position < this.#input.length });
@@ -315,6 +311,9 @@ export class Connection {
         });
       case "authenticate":
         return this.#office.authenticate(this, effect.user, effect.password);
+      case "challenge":
+      case "prove":
+        return this.#office.scram(this, effect);
       case "receive":
         return;
       case "commit":

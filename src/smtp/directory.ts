@@ -1,10 +1,12 @@
 /** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
 
-import type { AuthResult, Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
+import type { AuthResult, Challenge, Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
 
 export type LoginQuestion = Omit<Extract<ToLookup, { type: "authenticate" }>, "type" | "call">;
+
+export type ProofQuestion = Omit<Extract<ToLookup, { type: "prove" }>, "type" | "call">;
 
 /** Names kept at most, and for how long, in milliseconds; shorter when DNS failed. */
 const MAX_NAMES = 4096;
@@ -24,7 +26,10 @@ export class Directory {
   #nextCall = 1;
   readonly #expansions = new Map<number, (result: Expansion) => void>();
   readonly #logins = new Map<number, (result: AuthResult) => void>();
+  readonly #challenges = new Map<number, (challenge: Challenge | null) => void>();
+  readonly #proofs = new Map<number, (result: AuthResult, signature: string) => void>();
   readonly #names = new Map<string, CachedName>();
+  readonly #mechanisms = new Map<number, (scram: boolean | null) => void>();
   /** Who waits for the name of an address; one question serves all. */
   readonly #asking = new Map<string, ((name: string | null) => void)[]>();
   readonly #addresses = new Map<number, string>();
@@ -48,6 +53,30 @@ export class Directory {
     const call = this.#nextCall++;
     this.#logins.set(call, answer);
     this.#channel.send({ type: "authenticate", call, ...question });
+  }
+
+  /** As `expand`. */
+  challenge(
+    question: { readonly table: string; readonly user: string },
+    answer: (result: Challenge | null) => void,
+  ): void {
+    const call = this.#nextCall++;
+    this.#challenges.set(call, answer);
+    this.#channel.send({ type: "challenge", call, ...question });
+  }
+
+  /** As `expand`. */
+  prove(question: ProofQuestion, answer: (result: AuthResult, signature: string) => void): void {
+    const call = this.#nextCall++;
+    this.#proofs.set(call, answer);
+    this.#channel.send({ type: "prove", call, ...question });
+  }
+
+  /** Can everybody in the table log in by SCRAM? `answer` is called with null when lookup was replaced. */
+  mechanisms(table: string, answer: (scram: boolean | null) => void): void {
+    const call = this.#nextCall++;
+    this.#mechanisms.set(call, answer);
+    this.#channel.send({ type: "mechanisms", call, table });
   }
 
   /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
@@ -74,6 +103,18 @@ export class Directory {
       const answer = this.#logins.get(message.call);
       this.#logins.delete(message.call);
       answer?.(message.result);
+    } else if (message.type === "challenge") {
+      const answer = this.#challenges.get(message.call);
+      this.#challenges.delete(message.call);
+      answer?.(message.challenge);
+    } else if (message.type === "proved") {
+      const answer = this.#proofs.get(message.call);
+      this.#proofs.delete(message.call);
+      answer?.(message.result, message.signature);
+    } else if (message.type === "mechanisms") {
+      const answer = this.#mechanisms.get(message.call);
+      this.#mechanisms.delete(message.call);
+      answer?.(message.scram);
     } else if (message.type === "client-name") {
       const address = this.#addresses.get(message.call);
       if (address === undefined) return;
@@ -99,6 +140,11 @@ export class Directory {
   #reset(): void {
     this.#expansions.clear();
     this.#logins.clear();
+    this.#challenges.clear();
+    this.#proofs.clear();
+    const mechanisms = [...this.#mechanisms.values()];
+    this.#mechanisms.clear();
+    for (const answer of mechanisms) answer(null);
     this.#addresses.clear();
     const addresses = [...this.#asking.keys()];
     for (const address of addresses) this.#answerName(address, null);

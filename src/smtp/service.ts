@@ -3,6 +3,7 @@
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
   type AuthResult,
+  type Challenge,
   type Channel,
   type FromLookup,
   type Listener,
@@ -14,15 +15,15 @@ import {
 } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { parseProtocols, ServerTls } from "../tls/mod.ts";
-import { Connection, type Office, type Wire } from "./connection.ts";
+import { Connection, type Office } from "./connection.ts";
 import { Directory } from "./directory.ts";
 import type { Manner } from "./incoming.ts";
 import { Gates } from "./gate.ts";
 import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
-import type { Facts } from "./state.ts";
-import { SocketWire } from "./wire.ts";
+import type { Facts, ScramQuestion } from "./state.ts";
+import { SocketWire, type Wire } from "./wire.ts";
 
 /** Time, as an argument. */
 export interface Clock {
@@ -41,6 +42,8 @@ export interface ServiceOptions {
   readonly report: Report;
   /** From 0 to 1. */
   readonly random?: () => number;
+  /** For the server's part of a SCRAM exchange; random without it. */
+  readonly nonce?: () => string;
   /** Which traces are wanted; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: Clock;
@@ -109,6 +112,7 @@ export class SmtpService {
       expand: (connection, slot, question) =>
         this.#directory.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
+      scram: (connection, question) => this.#scram(connection, question),
       later: (connection) => this.#later(connection),
       yield: (connection) => this.#yield(connection),
     };
@@ -198,8 +202,13 @@ export class SmtpService {
     if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName);
     this.#directory.clientName(plainAddress(peer.address), (name) => {
       // A session that waited for its name was in nobody's list of those to be told.
-      if (name === null) connection.peerGone();
-      else connection.begin(name);
+      if (name === null) return connection.peerGone();
+      const table = desk.listener.auth?.table ?? null;
+      if (table === null) return connection.begin(name);
+      this.#directory.mechanisms(table, (scram) => {
+        if (scram === null) connection.peerGone();
+        else connection.begin(name, scram);
+      });
     });
   }
 
@@ -207,15 +216,42 @@ export class SmtpService {
   #authenticate(connection: Connection, user: string, password: string): void {
     const { facts } = connection;
     const table = facts.auth!.table;
-    if (!facts.loopback && this.#guard.blocked(facts.address)) return connection.authenticated(user, "blocked");
+    const answer = (result: AuthResult | "blocked") => connection.loginAnswered({ on: "authenticated", user, result });
+    if (!facts.loopback && this.#guard.blocked(facts.address)) return answer("blocked");
     this.#directory.authenticate({ table, user, password }, (result: AuthResult) => {
-      if (result !== "permfail") return connection.authenticated(user, result);
-      if (!facts.loopback) this.#guard.failed(facts.address);
-      const { clock, random = Math.random } = this.#options;
-      const cancel = clock.every(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), () => {
-        cancel();
-        connection.authenticated(user, result);
-      });
+      if (result === "permfail") this.#failed(facts, () => answer(result));
+      else answer(result);
+    });
+  }
+
+  #failed(facts: Facts, tell: () => void): void {
+    if (!facts.loopback) this.#guard.failed(facts.address);
+    const { clock, random = Math.random } = this.#options;
+    const cancel = clock.every(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), () => {
+      cancel();
+      tell();
+    });
+  }
+
+  #scram(connection: Connection, question: ScramQuestion): void {
+    const { facts } = connection;
+    const { user } = question;
+    const table = facts.auth!.table!;
+    const blocked = !facts.loopback && this.#guard.blocked(facts.address);
+    if (question.do === "challenge") {
+      const nonce = this.#options.nonce?.() ?? newNonce();
+      const answer = (challenge: Challenge | "blocked" | null) =>
+        connection.loginAnswered({ on: "challenged", challenge, nonce });
+      return blocked ? answer("blocked") : this.#directory.challenge({ table, user }, answer);
+    }
+    const answer = (result: AuthResult | "blocked", signature = "") =>
+      connection.loginAnswered({ on: "proved", result, signature });
+    const refuse = () => this.#failed(facts, () => answer("permfail"));
+    if (blocked) return answer("blocked");
+    if (question.proof === null) return refuse();
+    this.#directory.prove({ table, user, ...question.proof }, (result, signature) => {
+      if (result === "permfail") refuse();
+      else answer(result, signature);
     });
   }
 
@@ -274,6 +310,11 @@ export class SmtpService {
       if (another !== undefined) this.#yield(another);
     });
   }
+}
+
+/** 144 bits that nobody can guess, printable and without a comma (RFC 5802 §7). */
+function newNonce(): string {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))));
 }
 
 /** How often silence is looked for: often enough that a session ends at most a fifth late. */

@@ -6,12 +6,14 @@
 import type { MessageId } from "../envelope/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
 import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./answers.ts";
-import { authenticated, authLine } from "./auth.ts";
+import { authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { commandStep } from "./commands.ts";
 import type { Fault } from "./data.ts";
+import { authenticated } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
 import { accepted, REPLY } from "./reply.ts";
+import { challenged, proved } from "./scram.ts";
 import type { Effect, Facts, Input, Session, Step } from "./state.ts";
 
 /** RCPTs of one session that lookup is asked about at the same time. */
@@ -31,11 +33,15 @@ export function step(facts: Facts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
   switch (input.on) {
     case "connected":
-      return connected(facts, { ...session, rdns: printableName(input.rdns) });
+      return connected(facts, { ...session, rdns: printableName(input.rdns), scram: input.scram ?? false });
     case "command":
       return whenStopping(facts, counted(session.phase, input, command(facts, session, input)));
     case "authenticated":
       return whenStopping(facts, authenticated(facts, session, input.user, input.result));
+    case "challenged":
+      return whenStopping(facts, challenged(facts, session, input.challenge, input.nonce));
+    case "proved":
+      return whenStopping(facts, proved(facts, session, input.result, input.signature));
     case "expanded":
       return whenStopping(facts, counted(session.phase, input, expanded(facts, session, input.slot, input.result)));
     case "received":
@@ -45,7 +51,7 @@ export function step(facts: Facts, session: Session, input: Input): Step {
     case "refused":
       return whenStopping(facts, refused(facts, session, input.code, input.text));
     case "secured":
-      return secured(facts, session, input.ciphers);
+      return secured(facts, { ...session, binding: input.binding }, input.ciphers);
     case "bad-input":
       return closeWith(facts, session, input.reply, "quit", true);
     case "idle":
@@ -61,7 +67,18 @@ function command(facts: Facts, session: Session, input: Extract<Input, { on: "co
   const last = exhausted(facts, session, input.command);
   if (last !== null) return closeWith(facts, session, last, "quit", true);
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
-  return commandStep(facts, session, input.command, input.more);
+  return commanded(facts, session, input.command, input.more);
+}
+
+/** Behind a refused AUTH, what is no command may be the secret of a client that did not wait, and is not for the log. */
+function commanded(facts: Facts, session: Session, command: Command, more: boolean): Step {
+  const shown = maybeSecret(session, command) ? { ...command, line: "********" } : command;
+  const wary = session.wary && command.verb === "unknown";
+  return commandStep(facts, wary === session.wary ? session : { ...session, wary }, shown, more);
+}
+
+export function maybeSecret(session: Session, command: Command): boolean {
+  return session.phase === "auth" || (session.wary && command.verb === "unknown");
 }
 
 /** A name from elsewhere that goes into headers and logs: anything but a plain name counts as none. */

@@ -2,7 +2,8 @@
 
 import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
 import type { SmtpEvent } from "../events/mod.ts";
-import type { AuthResult, Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Challenge, Expansion } from "../isolate/mod.ts";
+import type { ClientFirst } from "../sasl/mod.ts";
 import type { Command } from "./command.ts";
 import type { Fault } from "./data.ts";
 
@@ -64,7 +65,21 @@ export interface Transaction {
 export type AuthDialog =
   | { readonly step: "plain" }
   | { readonly step: "user" }
-  | { readonly step: "password"; readonly user: string };
+  | { readonly step: "password"; readonly user: string }
+  /** SCRAM: the client's first message; `plus`: with channel binding. */
+  | { readonly step: "scram"; readonly plus: boolean }
+  /** What lookup is asked about its user. */
+  | { readonly step: "scram-salt"; readonly plus: boolean; readonly first: ClientFirst }
+  /** Its last message; `said` is our first one. */
+  | {
+    readonly step: "scram-final";
+    readonly plus: boolean;
+    readonly first: ClientFirst;
+    readonly nonce: string;
+    readonly said: string;
+  }
+  /** Whether its proof is right, or that it has seen ours. */
+  | { readonly step: "scram-proof" | "scram-end"; readonly user: string };
 
 export interface Session {
   /**
@@ -73,6 +88,12 @@ export interface Session {
    */
   readonly phase: "greeting" | "command" | "data" | "queue" | "auth" | "verify" | "handshake" | "closed";
   readonly dialog: AuthDialog | null;
+  /** Everybody in the listener's table can log in by SCRAM. */
+  readonly scram: boolean;
+  /** Data of the channel binding `tls-server-end-point` in base64; null where there is none. */
+  readonly binding: string | null;
+  /** An AUTH was refused just now: what looks like a command may be the secret of a client that did not wait. */
+  readonly wary: boolean;
   /** Who has logged in; "" for nobody. */
   readonly username: string;
   readonly authFailures: number;
@@ -96,17 +117,20 @@ export interface Session {
 
 export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
-  | { readonly on: "connected"; readonly rdns: string }
+  | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean }
   /** `more`: bytes after this line have arrived already. */
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
   /** Lookup's answer to the RCPT with this slot. */
   | { readonly on: "expanded"; readonly slot: number; readonly result: Expansion }
   /** Whether `user` is who the client says. `blocked`: it has failed too often to be asked. */
   | { readonly on: "authenticated"; readonly user: string; readonly result: AuthResult | "blocked" }
+  /** SCRAM, RFC 5802: what the user's password is hashed with, null when that cannot be told now. `nonce`: our part, for this exchange only. */
+  | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
+  | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
   | { readonly on: "received"; readonly fault: Fault | null }
   | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
   | { readonly on: "refused"; readonly code: number; readonly text: string }
-  | { readonly on: "secured"; readonly ciphers: string }
+  | { readonly on: "secured"; readonly ciphers: string; readonly binding: string | null }
   /** Input that no session survives: the reply to it. */
   | { readonly on: "bad-input"; readonly reply: string }
   | { readonly on: "idle" }
@@ -122,6 +146,10 @@ export type Effect =
   | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
   /** Ask lookup; the password is not to be kept or shown. */
   | { readonly do: "authenticate"; readonly user: string; readonly password: string }
+  /** Ask lookup what the user's password is hashed with, */
+  | { readonly do: "challenge"; readonly user: string }
+  /** and whether the proof fits. Null: it is known not to, and that is told as late as if it had been asked. */
+  | { readonly do: "prove"; readonly user: string; readonly proof: { message: string; proof: string } | null }
   /** 354 was said: what comes now is the message. */
   | { readonly do: "receive" }
   /** The message is whole: give it to the queue. */
@@ -132,6 +160,10 @@ export type Effect =
   /** After all replies; a message on its way is forgotten. `calm`: the client knows and sends no more. `reason` as in the log. */
   | { readonly do: "close"; readonly reason: string; readonly calm?: boolean };
 
+/** What others are asked about a login, and what they answer. */
+export type ScramQuestion = Extract<Effect, { do: "challenge" | "prove" }>;
+export type LoginAnswer = Extract<Input, { on: "authenticated" | "challenged" | "proved" }>;
+
 export interface Step {
   readonly session: Session;
   readonly effects: readonly Effect[];
@@ -141,6 +173,9 @@ export function newSession(): Session {
   return {
     phase: "greeting",
     dialog: null,
+    scram: false,
+    binding: null,
+    wary: false,
     username: "",
     authFailures: 0,
     idleCommands: 0,

@@ -5,15 +5,30 @@ import type net from "node:net";
 import { READ_BYTES } from "./body.ts";
 import { adoptSocket, detachDescriptor } from "../isolate/mod.ts";
 import type { ServerTls, TlsSocket } from "../tls/mod.ts";
-import type { Wire } from "./connection.ts";
+
+/** The connection to the client, as far as a session needs it. */
+export interface Wire {
+  /** Begins to read. Until then the client's bytes stay in the kernel. */
+  start(): void;
+  /** False: the client does not read; `drained` is called when it does again. */
+  write(text: string): boolean;
+  pause(): void;
+  resume(): void;
+  /** Writes `text` in clear and begins the handshake; `secured` is called at its end. */
+  secure(text: string): void;
+  /** Sends what was written, then closes. `linger`: the client may be sending still, what comes is thrown away. */
+  end(linger: boolean): void;
+  /** Closes at once. */
+  destroy(): void;
+}
 
 /** Who hears what happens on the wire. Connection is one. */
 export interface Listener {
   data(bytes: Uint8Array): void;
   drained(): void;
   ended(): void;
-  /** `fingerprint`: of the client's certificate, null for none. */
-  secured(ciphers: string, verified: boolean, fingerprint: string | null): void;
+  /** `fingerprint`: of the client's certificate, null for none; `binding`: of the one that it was shown. */
+  secured(ciphers: string, verified: boolean, fingerprint: string | null, binding: string | null): void;
 }
 
 /** Octets that a client may send before its session begins. RFC 5321 §4.3.1 has it wait for the greeting; a few commands do no harm. */
@@ -134,7 +149,7 @@ export class SocketWire implements Wire {
       return this.destroy();
     }
     this.start();
-    this.#listener?.secured(result.ciphers, result.verified, result.fingerprint);
+    this.#listener?.secured(result.ciphers, result.verified, result.fingerprint, result.binding);
   }
 
   end(linger: boolean): void {

@@ -1,5 +1,6 @@
 /** A table that is read from a file: when it is opened, when it is read again, what holds while it cannot be read. Knows no format. */
 
+import type { ScramShape } from "../sasl/mod.ts";
 import { LookupError } from "./error.ts";
 import type { LookupTable, Service, UpdatableTable, ValueService } from "./table.ts";
 
@@ -74,6 +75,11 @@ export class FileTable implements UpdatableTable {
   fetch(service?: "relayhost" | "source"): string | null | LookupError {
     const content = this.#current();
     return content instanceof LookupError ? content : content.fetch(service);
+  }
+
+  scram(): ScramShape | null {
+    const content = this.#current();
+    return content instanceof LookupError ? null : content.scram?.() ?? null;
   }
 
   /** Reads the file again. Null on success, else why the old content stays. */

@@ -8,6 +8,7 @@ import { mailboxKeys, MailboxMatcher } from "./mailaddr.ts";
 import { addressKeys, isPlainAddress, NetworkMatcher } from "./netaddr.ts";
 import { PackedEntries } from "./packed.ts";
 import { RegexMatcher } from "./regex.ts";
+import { type ScramShape, scramShape } from "../sasl/mod.ts";
 import { LookupError } from "./error.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 
@@ -26,6 +27,8 @@ export interface LookupTable {
   lookup(key: string, service?: ValueService): string | null | LookupError;
   /** The keys one after the other, again and again; null when there are none. */
   fetch(service?: "relayhost" | "source"): string | null | LookupError;
+  /** What the values have in common when each is a SCRAM verifier; null when one is not, or there is none. Absent: that cannot be told. */
+  scram?(): ScramShape | null;
 }
 
 /** A table whose content can change while the daemon runs. */
@@ -60,6 +63,8 @@ export class Table implements LookupTable {
   readonly #entries: Entries;
   readonly #matchers = new Map<Service, Matcher>();
   #next = 0;
+  /** What `scram` found out: the content does not change. */
+  #scram: ScramShape | null | undefined;
 
   /** `delimiter` splits `user+tag` where addresses are compared. */
   constructor({ name, kind, entries }: TableContent, delimiter: string, observer: Observer = NO_OBSERVER) {
@@ -147,6 +152,24 @@ export class Table implements LookupTable {
     }
     if (this.#observer.traces("tables")) this.#tell("fetch", resultText(key));
     return key;
+  }
+
+  scram(): ScramShape | null {
+    if (this.#scram === undefined) this.#scram = scramShape(this.#values());
+    return this.#scram;
+  }
+
+  /** Null for a value that cannot be read. */
+  *#values(): Generator<string | null> {
+    try {
+      for (const key of this.#entries.keys()) {
+        const value = this.#entries.get(key);
+        yield value instanceof LookupError ? null : value;
+      }
+    } catch (error) {
+      lookupError(error);
+      yield null;
+    }
   }
 
   #tell(question: string, answer: string): void {

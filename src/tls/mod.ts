@@ -1,4 +1,5 @@
 /** Front door of the tls folder. */
+export * from "./binding.ts";
 export * from "./certificate.ts";
 export * from "./ciphers.ts";
 export * from "./protocols.ts";

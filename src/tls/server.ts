@@ -3,6 +3,7 @@
 import type net from "node:net";
 import { X509Certificate } from "node:crypto";
 import tls from "node:tls";
+import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
 import { ALL_VERSIONS, type VersionRange } from "./protocols.ts";
@@ -23,8 +24,15 @@ export interface ServerTlsOptions {
 }
 
 export type Inspection =
-  /** `fingerprint`: of the client's certificate, null when it showed none. */
-  | { readonly ok: true; readonly ciphers: string; readonly verified: boolean; readonly fingerprint: string | null }
+  | {
+    readonly ok: true;
+    readonly ciphers: string;
+    readonly verified: boolean;
+    /** Of the client's certificate, null when it showed none. */
+    readonly fingerprint: string | null;
+    /** Channel binding of the certificate that was shown, see endPointBinding(). */
+    readonly binding: string | null;
+  }
   | { readonly ok: false; readonly reason: string };
 
 /** node:tls leaves `secureContext` out of the options of its socket's type. */
@@ -33,12 +41,15 @@ type SocketOptions = tls.TLSSocketOptions & { readonly secureContext: tls.Secure
 interface Named {
   readonly names: readonly string[];
   readonly context: tls.SecureContext;
+  readonly binding: string | null;
 }
 
 export class ServerTls {
   readonly #contexts: readonly Named[];
   readonly #trusted: readonly X509Certificate[] | null;
   readonly #now: () => number;
+  /** The certificate that a connection is shown. */
+  readonly #shown = new WeakMap<TlsSocket, Named>();
 
   /** Throws when a certificate or key cannot be read: that is a mistake in the configuration. */
   constructor(options: ServerTlsOptions) {
@@ -46,6 +57,7 @@ export class ServerTls {
     this.#contexts = options.pairs.map(({ cert, key }) => ({
       names: certificateNames(cert),
       context: tls.createSecureContext({ cert, key, minVersion: min, maxVersion: max }),
+      binding: endPointBinding(cert),
     }));
     if (this.#contexts.length === 0) throw new Error("A listener with TLS has no certificate");
     this.#now = options.now;
@@ -59,16 +71,20 @@ export class ServerTls {
     const options: SocketOptions = {
       isServer: true,
       secureContext: this.#contexts[0]!.context,
-      SNICallback: (name, callback) => callback(null, this.#contextFor(name)),
+      SNICallback: (name, callback) => {
+        const chosen = this.#namedFor(name);
+        this.#shown.set(secured, chosen);
+        callback(null, chosen.context);
+      },
       requestCert: this.#trusted !== null,
       rejectUnauthorized: this.#trusted !== null,
     };
-    return new tls.TLSSocket(socket, options);
+    const secured: TlsSocket = new tls.TLSSocket(socket, options);
+    return secured;
   }
 
-  #contextFor(name: string): tls.SecureContext {
-    const found = this.#contexts.find(({ names }) => matchesName(names, name));
-    return (found ?? this.#contexts[0]!).context;
+  #namedFor(name: string): Named {
+    return this.#contexts.find(({ names }) => matchesName(names, name)) ?? this.#contexts[0]!;
   }
 
   /**
@@ -78,11 +94,12 @@ export class ServerTls {
   inspect(socket: TlsSocket): Inspection {
     const ciphers = cipherText(socket.getProtocol(), socket.getCipher()?.name);
     // Certificates are asked for only where they are verified.
-    if (this.#trusted === null) return { ok: true, ciphers, verified: false, fingerprint: null };
+    const { binding } = this.#shown.get(socket) ?? this.#contexts[0]!;
+    if (this.#trusted === null) return { ok: true, ciphers, verified: false, fingerprint: null, binding };
     const chain = peerChain(socket);
     const fault = chainFault(chain, this.#trusted, this.#now());
     if (fault !== null) return { ok: false, reason: fault };
-    return { ok: true, ciphers, verified: true, fingerprint: fingerprintOf(chain[0]) };
+    return { ok: true, ciphers, verified: true, fingerprint: fingerprintOf(chain[0]), binding };
   }
 }
 

@@ -24,6 +24,7 @@ function settingsOf(folder: string, path: string): LookupSettings {
     tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],
     authTables: [],
+    saltKey: new Uint8Array(32),
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",

@@ -235,6 +235,9 @@ Deno.test("smtpctl encrypt prints a hash that the daemon verifies, each with a s
     const [args, input, passwords] of [
       [["encrypt", "se same"], "", ["se same"]],
       [["encrypt"], "one\ntwo\ntwo\n", ["one", "two", "two"]],
+      [["encrypt", "--s"], "", ["--s"]],
+      [["encrypt", "--scram", "se same"], "", ["se same"]],
+      [["encrypt", "--scram"], "one\ncaf\u00e9\ncaf\u00e9\n", ["one", "cafe\u0301", "caf\u00e9"]],
     ] as [string[], string, string[]][]
   ) {
     const terminal = new FakeTerminal(input);
@@ -245,6 +248,16 @@ Deno.test("smtpctl encrypt prints a hash that the daemon verifies, each with a s
     for (const [index, hash] of hashes.entries()) equal(await verify(passwords[index]!, hash), "match");
     for (const hash of hashes) equal(await verify("another", hash), "mismatch");
   }
+});
+
+Deno.test("smtpctl encrypt --scram writes SCRAM verifiers, and none that no client could use", async () => {
+  const env = environment({ SMTPD_SOCKET: "/nonexistent/c.sock" });
+  const terminal = new FakeTerminal();
+  equal(await smtpctlMain(["encrypt", "--scram", "sesame"], env, terminal), 0);
+  match(terminal.stdout, /^SCRAM-SHA-256\$50000:[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=\n$/);
+  const refused = new FakeTerminal("bell\u0007\n");
+  equal(await smtpctlMain(["encrypt", "--scram"], env, refused), 1);
+  match(refused.stderr, /SASLprep/);
 });
 
 const zero: MonitorSample = {

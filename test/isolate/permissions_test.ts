@@ -92,6 +92,7 @@ async function probe(
     env: { get: (name) => name === "SMTPD_SPOOL" ? spool : undefined },
     certificates: { pki: {}, ca: {} },
     queueKeys: null,
+    saltKey: new Uint8Array(32),
     listeners: [],
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.1", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Channel, FromLogin, LookupSettings, ToLogin, Verdict } from "../../src/isolate/mod.ts";
 import { Logins, NOBODYS } from "../../src/lookup/logins.ts";
-import { verify } from "../../src/login/mod.ts";
+import { prove, verify } from "../../src/login/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 
 const TABLE: Readonly<Record<string, string>> = {
@@ -12,7 +12,13 @@ const TABLE: Readonly<Record<string, string>> = {
   yves: "$y$j9T$salt$right",
   clear: "sesame",
   odd: "$6$salt$odd",
+  // RFC 7677 §3: the password is "pencil".
+  user:
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+  weak:
+    "SCRAM-SHA-256$1000:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
 };
+const SALT_KEY = new Uint8Array(32).fill(7);
 
 /** Hashes whose password is "sesame" end in `right`. */
 function logins(authTables: readonly (string | null)[] = ["logins"]) {
@@ -26,21 +32,30 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
   const channel: Channel<ToLogin, FromLogin> = {
     onmessage: () => {},
     onreset: () => {},
-    send({ call, hash, password }) {
-      const verdict = judge("login", hash, password);
-      queueMicrotask(() => channel.onmessage({ type: "verified", call, verdict }));
+    send(question) {
+      const { call } = question;
+      if (question.type === "verify") {
+        const verdict = judge("login", question.hash, question.password);
+        return queueMicrotask(() => channel.onmessage({ type: "verified", call, verdict }));
+      }
+      const { verifier, message, proof } = question;
+      queueMicrotask(() => channel.onmessage({ type: "proved", call, ...prove(verifier, message, proof) }));
     },
   };
   const world = {
     passwordOf: (table: string, user: string) => table === "broken" ? new LookupError("no disk") : TABLE[user] ?? null,
     somePassword: () => "$6$salt$pattern",
+    scramOf: (table: string) => table === "scram" || table === "broken" ? { iterations: 4096, saltBytes: 16 } : null,
   };
   const house = {
     login: (user: string, password: string) =>
       Promise.resolve(user === "root" ? "unknown" as const : judge("system", `${user} right`, password)),
     crypt: (hash: string, password: string) => Promise.resolve(judge("crypt", hash, password)),
   };
-  const isolate = { settings: { authTables } as unknown as LookupSettings, ask: () => channel as never };
+  const isolate = {
+    settings: { authTables, saltKey: SALT_KEY } as unknown as LookupSettings,
+    ask: () => channel as never,
+  };
   return { logins: new Logins(isolate, world, house, (text) => warnings.push(text)), asked, warnings };
 }
 
@@ -92,4 +107,60 @@ Deno.test("authenticate() asks main for system accounts, and root is needed for 
 
 Deno.test("the hash that stands in for an unknown user's is a real one, which no password fits", async () => {
   assert.equal(await verify("sesame", NOBODYS), "mismatch");
+});
+
+// The exchange of RFC 7677 §3.
+const MESSAGE = "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0," +
+  "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+const PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+const SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+
+Deno.test("challenge() tells a user's salt, and a stranger one that does not change", async () => {
+  const { logins: first, warnings } = logins(["scram", "logins"]);
+  assert.deepEqual(await first.challenge("scram", "user"), { salt: "W22ZaJ0SNY7soEsUEjb6gQ==", iterations: 4096 });
+  const fake = await first.challenge("scram", "stranger");
+  assert.equal(atob(fake!.salt).length, 16);
+  assert.equal(fake!.iterations, 4096);
+  assert.deepEqual(await first.challenge("scram", "Stranger"), fake, "names are the same in any case");
+  assert.notDeepEqual(await first.challenge("scram", "another"), fake);
+  assert.deepEqual(await logins(["scram"]).logins.challenge("scram", "stranger"), fake, "after a restart too");
+  assert.equal(await first.challenge("logins", "carol"), null, "of a table with other hashes nothing is told");
+  assert.equal(await first.challenge("secrets", "user"), null, "nor of one that no listener has");
+  assert.deepEqual(warnings, []);
+  assert.equal(await first.challenge("scram", "weak"), null, "nor of a verifier that is no good");
+  assert.equal(warnings.length, 1);
+});
+
+const proofs = [
+  { name: "the right proof", want: "ok" },
+  { name: "a wrong proof", proof: PROOF.replace("dHzb", "dHzc"), want: "permfail" },
+  { name: "the proof for another exchange", message: `${MESSAGE}x`, want: "permfail" },
+  { name: "a proof of no length", proof: "", want: "tempfail" },
+  { name: "a proof that is too short", proof: "AAAA", want: "permfail" },
+  { name: "a user who does not exist", user: "stranger", want: "permfail" },
+  { name: "a user with another hash", user: "carol", want: "permfail" },
+  { name: "a verifier that is no good", user: "weak", want: "tempfail" },
+  { name: "a table that cannot be read", table: "broken", want: "tempfail" },
+  { name: "a table with other hashes", table: "logins", want: "tempfail" },
+  { name: "a message that is too long", message: "x".repeat(5000), want: "tempfail" },
+] as const;
+
+for (const row of proofs) {
+  Deno.test(`prove(): ${row.name}: ${row.want}`, async () => {
+    const world = logins(["scram", "broken", "logins"]);
+    const { want, name: _, ...changes } = row;
+    const question = { table: "scram", user: "user", message: MESSAGE, proof: PROOF, ...changes };
+    const { result, signature } = await world.logins.prove(question);
+    assert.equal(result, want);
+    assert.equal(signature, want === "ok" ? SIGNATURE : "");
+    assert.ok(!JSON.stringify(world.warnings).match(/SCRAM|WG5d/), "no secret is told");
+  });
+}
+
+Deno.test("authenticate() takes the password of a SCRAM verifier to the login isolate", async () => {
+  const world = logins(["scram"]);
+  assert.equal(await world.logins.authenticate({ table: "scram", user: "user", password: "pencil" }), "permfail");
+  assert.deepEqual(world.asked, [`login ${TABLE.user}`]);
+  assert.equal(await verify("pencil", TABLE.user!), "match");
+  assert.equal(await verify("Pencil", TABLE.user!), "mismatch");
 });

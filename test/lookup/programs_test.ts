@@ -27,6 +27,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
       tableFiles: {},
       programTables: ["t"],
       authTables: [],
+      saltKey: new Uint8Array(32),
       rules: [
         rule({ from: fromAny, for: test("t"), mailFrom: { ...test("t"), regex: true }, action: "aliased" }),
         rule({ from: { kind: "source", ...test("t") }, for: test("t"), rcptTo: test("t"), action: "based" }),

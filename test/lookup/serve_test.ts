@@ -31,6 +31,7 @@ const SETTINGS: LookupSettings = {
   },
   programTables: [],
   authTables: [],
+  saltKey: new Uint8Array(32),
   rules: [rule({ for: forAny, from: fromAny })],
   actions: {
     a: local("a", { alias: "al" }),

@@ -6,7 +6,7 @@
  *     C: text      the client sends text and CRLF; lines that follow each other go out in one packet
  *     R: text      the client sends exactly this: \r \n \0 \t \\ and \xNN
  *     S: text      the server's next line
- *     TLS          the handshake is done
+ *     TLS data     the handshake is done; data of the channel binding in base64, if there are any
  *     END          the client ends its side
  *     WAIT n       n seconds pass
  *     CLOSED       the server has closed
@@ -95,7 +95,7 @@ class Player {
       case "S:":
         return this.#expectReply(text);
       case "TLS":
-        this.#client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
+        this.#client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null, text === "" ? null : text);
         break;
       case "END":
         this.#client.connection.ended();

@@ -13,7 +13,9 @@ import type {
   SmtpToQueue,
   ToLookup,
 } from "../../src/isolate/mod.ts";
-import type { Connection, Wire } from "../../src/smtp/connection.ts";
+import type { Connection } from "../../src/smtp/connection.ts";
+import type { Wire } from "../../src/smtp/wire.ts";
+import { checkProof, parseVerifier } from "../../src/sasl/mod.ts";
 import { SmtpService } from "../../src/smtp/service.ts";
 
 /** 2026-01-02T03:04:05Z */
@@ -190,6 +192,11 @@ export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansi
   }
 }
 
+/** RFC 7677 §3: user "user", password "pencil". */
+const VERIFIER = parseVerifier(
+  "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+)!;
+
 /** Only carol's password is right; "later" stands for a table that does not answer. */
 function byPassword({ user, password }: Extract<ToLookup, { type: "authenticate" }>): AuthResult {
   if (password === "later") return "tempfail";
@@ -226,6 +233,16 @@ export class World {
         if (result !== null) channel.onmessage({ type: "expanded", call: message.call, result });
       } else if (message.type === "authenticate" && message.password !== "silent") {
         channel.onmessage({ type: "authenticated", call: message.call, result: byPassword(message) });
+      } else if (message.type === "mechanisms") {
+        channel.onmessage({ type: "mechanisms", call: message.call, scram: message.table === "scram" });
+      } else if (message.type === "challenge" && message.user !== "silent") {
+        const { salt, iterations } = VERIFIER;
+        const challenge = message.user === "later" ? null : { salt, iterations };
+        channel.onmessage({ type: "challenge", call: message.call, challenge });
+      } else if (message.type === "prove") {
+        const { ok, signature } = checkProof(VERIFIER, message.message, message.proof);
+        const result = ok && message.user === "user" ? "ok" : "permfail";
+        channel.onmessage({ type: "proved", call: message.call, result, signature: result === "ok" ? signature : "" });
       }
     });
     this.queue = new FakeChannel((message, channel) => this.#stored(message, channel, options));
@@ -235,6 +252,7 @@ export class World {
       queue: this.queue,
       report: (event) => this.events.push(event),
       random: () => 0.5,
+      nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
       clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run), soon: options.soon ?? queueMicrotask },
       ended: () => this.ended++,
     });

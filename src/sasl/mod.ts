@@ -1,0 +1,4 @@
+/** Front door of the sasl folder. */
+export * from "./exchange.ts";
+export * from "./prepare.ts";
+export * from "./verifier.ts";
