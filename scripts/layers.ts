@@ -38,6 +38,8 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
 const OPEN_ROOMS: readonly string[] = [
   "src/config/types.ts",
   "src/config/paths.ts",
+  "src/config/defaults.ts",
+  "src/config/protocols.ts",
   "src/dns/names.ts",
   "src/tables/netaddr.ts",
 ];

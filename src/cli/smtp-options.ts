@@ -1,5 +1,6 @@
 /** Options and server URLs of smtp(1). Pure. */
 
+import { ALL_VERSIONS, cipherFault, parseProtocols } from "../config/mod.ts";
 import { getopt } from "./getopt.ts";
 
 export interface ServerUrl {
@@ -23,7 +24,6 @@ export interface SmtpOptions {
   /** Name to verify and to send; null: the server's. */
   readonly serverName: string | null;
   readonly caFile: string | null;
-  readonly ciphers: string | null;
   readonly protocols: string | null;
   readonly authFile: string | null;
   /** Only connect, greet and quit. */
@@ -90,7 +90,6 @@ export function readSmtpOptions(args: readonly string[]): SmtpCommand {
       sni: !params.has("nosni"),
       serverName: given.get("S") ?? params.get("servername") ?? null,
       caFile: params.get("cafile") ?? null,
-      ciphers: params.get("ciphers") ?? null,
       protocols: params.get("protocols") ?? null,
       dry: given.has("n"),
       verbose: list.filter(([letter]) => letter === "v").length,
@@ -112,5 +111,12 @@ function readTlsParams(values: readonly string[]): ReadonlyMap<string, string> |
     if (flag && equals >= 0) return `TLS parameter ${JSON.stringify(key)} takes no value`;
     params.set(key, equals < 0 ? "" : word.slice(equals + 1));
   }
-  return params;
+  return versionsFault(params.get("protocols"), params.get("ciphers")) ?? params;
+}
+
+/** What is wrong with these lists; null when TLS keeps to them. */
+function versionsFault(protocols: string | undefined, ciphers: string | undefined): string | null {
+  const versions = protocols === undefined ? ALL_VERSIONS : parseProtocols(protocols);
+  if (versions === null) return `protocols ${JSON.stringify(protocols)} names no TLS version that is offered`;
+  return ciphers === undefined ? null : cipherFault(ciphers, versions);
 }

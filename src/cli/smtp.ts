@@ -108,7 +108,6 @@ async function prepare(options: SmtpOptions, world: SmtpWorld): Promise<Job> {
     sni: options.sni,
     verify: options.verify,
     ca: options.caFile === null ? null : read(options.caFile),
-    ciphers: options.ciphers,
     protocols: options.protocols,
   };
   const message = options.dry ? new Uint8Array() : await readMessage(world.terminal);

@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { BUILTIN_TABLES } from "./defaults.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
+import { tlsOptions } from "./tls_options.ts";
 import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
 import { isLmtpDestination, parseDelay, shown } from "./values.ts";
 import { suggestion } from "./words.ts";
@@ -159,7 +160,6 @@ function parseRelay(context: Context, name: string): RelayAction {
     heloSrc: null,
     pki: null,
     ca: null,
-    ciphers: null,
     protocols: null,
     src: null,
     mailFrom: null,
@@ -172,14 +172,16 @@ function parseRelay(context: Context, name: string): RelayAction {
     srs: false,
     ttlSeconds: null,
   };
-  const options = { ...relayOptions(context, action), ...unsupportedRelayOptions(context) };
+  const tls = tlsOptions(context, action);
+  const options = { ...relayOptions(context, action), ...tls.options, ...unsupportedRelayOptions(context) };
   parseOptions(context.cursor, "relay option", options, ["ttl"]);
+  tls.finish();
   action.ttlSeconds = parseTtl(context);
   return action;
 }
 
 function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
-  const text = (key: "helo" | "protocols" | "mailFrom", what: string) => ({
+  const text = (key: "helo" | "mailFrom", what: string) => ({
     parse: () => void (action[key] = cursor.expectString(what)),
   });
   const smarthost = (key: "host" | "domain", kind: StaticTable["kind"]) => ({
@@ -201,7 +203,6 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
   });
   return {
     "helo": text("helo", "a host name"),
-    "protocols": text("protocols", "a list of protocols"),
     "mail-from": text("mailFrom", "an address"),
     "pki": later("pki"),
     "ca": later("ca"),
@@ -237,10 +238,7 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
 
 /** Options that are read as the grammar says and then refused. */
 function unsupportedRelayOptions({ cursor, draft }: Context): Options {
-  const refuse = (at: SourceLine, word: string) => cursor.unsupported(at, `relay option "${word}"`);
   return {
-    // The runtime's TLS library takes no list: its own holds safe ciphers only.
-    "ciphers": { parse: (at, word) => void (cursor.expectString("a list of ciphers"), refuse(at, word)) },
     "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
   };
 }

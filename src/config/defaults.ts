@@ -38,7 +38,6 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
     maxConnectionsPerMinute: 600,
     maxErrors: 100,
     trusted: [],
-    ciphers: null,
     subAddressDelimiter: "+",
   },
   queue: { ttlSeconds: 4 * 86_400, compression: false, encryption: null, oldKeys: [] },

@@ -6,6 +6,7 @@ import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
 import { parseTable } from "./references.ts";
+import { parseCiphers } from "./tls_options.ts";
 import type { SourceLine } from "./types.ts";
 import { isDomainName, isNetwork, parseSize, shown } from "./values.ts";
 
@@ -64,10 +65,10 @@ export function parseCa({ cursor, draft }: Context): void {
 export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
   const name = expectDomain({ cursor });
   if (name === null) return;
-  const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null, dhe: "none" };
+  const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null };
   // Known even if the rest of the line is wrong: what names it is then not a mistake too.
   draft.pki.set(name, pki);
-  parsePkiOptions({ cursor }, pki);
+  parsePkiOptions({ cursor, draft }, pki);
   // What a broken line lacks cannot be told.
   if (cursor.failed) {
     pki.cert ??= "";
@@ -75,7 +76,7 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
   }
 }
 
-function parsePkiOptions({ cursor }: Pick<Context, "cursor">, pki: PkiDraft): void {
+function parsePkiOptions({ cursor, draft }: Pick<Context, "cursor" | "draft">, pki: PkiDraft): void {
   while (!cursor.atEnd()) {
     if (cursor.acceptKeyword("cert")) pki.cert = cursor.expectString("the path of a file");
     else if (cursor.acceptKeyword("key")) pki.key = cursor.expectString("the path of a file");
@@ -87,8 +88,10 @@ function parsePkiOptions({ cursor }: Pick<Context, "cursor">, pki: PkiDraft): vo
       if (dhe === undefined) {
         return cursor.fail(at, `invalid dhe keyword: ${shown(word)} (none, auto or legacy is needed)`);
       }
-      if (dhe !== "none") cursor.unsupported(at, `dhe mode "${dhe}"`);
-      pki.dhe = dhe;
+      // It would be offered beside what every client of TLS 1.2 has; no client needs it.
+      const known =
+        `${at.file}:${at.line}: warning: dhe ${dhe}: only elliptic curves (ECDHE) are offered, as by "dhe none"`;
+      if (dhe !== "none") draft.warnings.push(known);
     } else return cursor.unknownWord("pki option", ["cert", "key", "dhe"]);
   }
 }
@@ -140,9 +143,7 @@ export function parseSmtp(context: Context): void {
     if (bytes === null) return cursor.fail(token.at, `invalid size: ${shown(text)}`);
     draft.smtp.maxMessageBytes = bytes;
   } else if (cursor.acceptKeyword("ciphers")) {
-    const { at } = cursor.peek();
-    cursor.expectString("a list of ciphers");
-    cursor.unsupported(at, `"smtp ciphers"`);
+    parseCiphers(context);
   } else if (cursor.acceptKeyword("sub-addr-delim")) {
     const { at } = cursor.peek();
     const text = cursor.expectString("a character");

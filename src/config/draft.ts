@@ -19,7 +19,6 @@ export interface PkiDraft {
   readonly at: SourceLine;
   cert: string | null;
   key: string | null;
-  dhe: "none" | "auto" | "legacy";
 }
 
 export interface FilterDraft {
@@ -108,8 +107,8 @@ export function finishDraft(file: string, draft: Draft): Config {
   for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
   for (const [name, file] of draft.tableFiles) setOwn(tableFiles, name, file);
   for (const [name, program] of draft.programs) setOwn(programs, name, program);
-  for (const [name, { cert, key, dhe }] of draft.pki) {
-    if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key, dhe });
+  for (const [name, { cert, key }] of draft.pki) {
+    if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key });
   }
   return {
     file,

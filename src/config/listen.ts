@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { atTable, parseFilterOption, parseTable } from "./references.ts";
+import { tlsOptions } from "./tls_options.ts";
 import type { ListenSpec, SourceLine } from "./types.ts";
 import { isPort, servicePort, shown } from "./values.ts";
 import { suggestion } from "./words.ts";
@@ -26,7 +27,10 @@ export function parseListen(context: Context, at: SourceLine): void {
   }
   const spec = emptySpec(at, on, socket);
   const common = socketOptions(context, spec);
-  parseOptions(cursor, "listen option", socket ? common : { ...common, ...interfaceOptions(context, spec) });
+  const tls = tlsOptions(context, spec);
+  const all = socket ? common : { ...common, ...tls.options, ...interfaceOptions(context, spec) };
+  parseOptions(cursor, "listen option", all);
+  tls.finish();
   if (!socket) finishInterface(context, spec);
   if (!cursor.failed) draft.listen.push(spec);
 }
@@ -47,7 +51,6 @@ function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
     verify: false,
     pki: [],
     ca: null,
-    ciphers: null,
     protocols: null,
     auth: null,
     hostname: null,
@@ -79,9 +82,6 @@ function socketOptions({ cursor, draft }: Context, spec: Spec): Options {
 
 function interfaceOptions(context: Context, spec: Spec): Options {
   const { cursor } = context;
-  const text = (key: "protocols" | "hostname", what: string) => ({
-    parse: () => void (spec[key] = cursor.expectString(what)),
-  });
   const family = (value: 4 | 6) => ({ group: "inet", parse: () => void (spec.family = value) });
   const tls = {
     group: "tls",
@@ -104,8 +104,7 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "tls": tls,
     "tls-require": tls,
     "smtps": tls,
-    "protocols": text("protocols", "a list of protocols"),
-    "hostname": text("hostname", "a host name"),
+    "hostname": { parse: () => void (spec.hostname = cursor.expectString("a host name")) },
     "pki": { repeats: true, parse: () => addPki(context, spec) },
     "ca": { parse: () => void (spec.ca = knownCa(context)) },
     "auth": auth,
@@ -125,15 +124,7 @@ function unsupportedOptions({ cursor, draft }: Context): Options {
       cursor.unsupported(at, `listen option "${word}"`);
     },
   };
-  const ciphers = {
-    parse: (at: SourceLine, word: string) => {
-      cursor.expectString("a list of ciphers");
-      cursor.unsupported(at, `listen option "${word}"`);
-    },
-  };
   return {
-    // The runtime's TLS library takes no list: its own holds safe ciphers only.
-    "ciphers": ciphers,
     "hostnames": mapping,
     "senders": mapping,
   };

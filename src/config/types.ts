@@ -93,7 +93,6 @@ export interface RelayAction {
   readonly heloSrc: string | null;
   readonly pki: string | null;
   readonly ca: string | null;
-  readonly ciphers: string | null;
   readonly protocols: string | null;
   readonly src: string | null;
   readonly mailFrom: string | null;
@@ -121,7 +120,6 @@ export interface ListenSpec {
   readonly verify: boolean;
   readonly pki: readonly string[];
   readonly ca: string | null;
-  readonly ciphers: string | null;
   readonly protocols: string | null;
   /** `table` null means system accounts. */
   readonly auth: { readonly required: boolean; readonly table: string | null } | null;
@@ -140,7 +138,6 @@ export interface Pki {
   readonly name: string;
   readonly certFile: string;
   readonly keyFile: string;
-  readonly dhe: "none" | "auto" | "legacy";
 }
 
 /** `mta limit` block; see limits-defaults in smtpd.conf(5). Seconds and counts. */
@@ -192,7 +189,6 @@ export interface Config {
     readonly maxErrors: number;
     /** Networks that the limits of one client address do not hold for. */
     readonly trusted: readonly string[];
-    readonly ciphers: string | null;
     readonly subAddressDelimiter: string;
   };
   readonly queue: {

@@ -9,7 +9,7 @@ import {
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
-import { checkProtocols, loadCertificates } from "./files.ts";
+import { loadCertificates } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
 import { checkQueueKeys } from "./queue_keys.ts";
@@ -21,7 +21,6 @@ import { cutSettings, readResolver, readServerName } from "./settings.ts";
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
   const certificates = loadCertificates(config);
-  checkProtocols(config);
   checkQueueKeys(config);
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);

@@ -18,7 +18,7 @@ import {
 import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
 import { Clerk } from "./clerk.ts";
 import { Fatal } from "./fatal.ts";
-import { checkProtocols, loadCertificates, reasonOf } from "./files.ts";
+import { loadCertificates, reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
@@ -98,7 +98,6 @@ class Daemon {
     const serverName = readServerName(resolver.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     const certificates = loadCertificates(config);
-    checkProtocols(config);
     const saltKey = listeners.some(({ auth }) => auth !== null) ? readSaltKey(spoolPath(env)) : new Uint8Array();
     const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
     const settings = cutSettings(config, {

@@ -3,7 +3,7 @@
 import { Fatal } from "./fatal.ts";
 import type { Config } from "../config/mod.ts";
 import type { KeyPair } from "../isolate/mod.ts";
-import { pairFault, parseProtocols } from "../tls/mod.ts";
+import { pairFault } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
@@ -53,23 +53,6 @@ export function loadCertificates(config: Config): { pki: Record<string, KeyPair>
   const ca: Record<string, string> = {};
   for (const [name, file] of Object.entries(config.ca)) ca[name] = readPem(file, "CA file", CERT_MODE_MASK);
   return { pki, ca };
-}
-
-/** Every `protocols` list of the config is one that TLS understands. Throws Fatal. */
-export function checkProtocols(config: Config): void {
-  const lists = [
-    ...config.listen.map(({ at, protocols }) => ({ where: `${at.file}:${at.line}`, protocols })),
-    ...Object.values(config.actions).map((action) => ({
-      where: `action "${action.name}"`,
-      protocols: action.kind === "relay" ? action.protocols : null,
-    })),
-  ];
-  for (const { where, protocols } of lists) {
-    if (protocols === null || parseProtocols(protocols) !== null) continue;
-    throw new Fatal(
-      `${where}: protocols "${protocols}" names no TLS version that is offered: use tlsv1.2, tlsv1.3 or all`,
-    );
-  }
 }
 
 /** The text of a file, or null when there is none to read. */

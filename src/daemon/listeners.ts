@@ -60,7 +60,6 @@ export async function resolveListeners(
       verify: spec.verify,
       pki: spec.pki,
       ca: spec.ca,
-      ciphers: spec.ciphers ?? config.smtp.ciphers,
       protocols: spec.protocols,
       maskSource: spec.maskSource,
       noDsn: spec.noDsn,

@@ -115,7 +115,6 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       actions: ofKind<RelayAction>("relay"),
       pki: only(pki, actions.flatMap((action) => action.kind === "relay" ? action.pki ?? [] : [])),
       ca: only(ca, actions.flatMap((action) => action.kind === "relay" ? action.ca ?? [] : [])),
-      ciphers: config.smtp.ciphers,
       limits: config.mta.limits,
       domainLimits: config.mta.domainLimits,
       ...srs,

@@ -31,7 +31,6 @@ export interface Listener {
   /** Names into SmtpSettings.pki; the first is the default, others by SNI. */
   readonly pki: readonly string[];
   readonly ca: string | null;
-  readonly ciphers: string | null;
   readonly protocols: string | null;
   readonly maskSource: boolean;
   readonly noDsn: boolean;
@@ -147,7 +146,6 @@ export interface RelaySettings {
   readonly actions: Readonly<Record<string, RelayAction>>;
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;
-  readonly ciphers: string | null;
   readonly limits: RelayLimits;
   readonly domainLimits: Readonly<Record<string, RelayLimits>>;
   /** Absent: no address is rewritten. */

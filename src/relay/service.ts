@@ -286,13 +286,12 @@ class RelayService {
   }
 
   #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {
-    const { pki, ca, ciphers } = this.#isolate.settings;
+    const { pki, ca } = this.#isolate.settings;
     const pair = action.pki === null ? undefined : pki[action.pki];
     return {
       ca: action.ca === null ? null : ca[action.ca] ?? null,
       cert: pair?.cert ?? null,
       key: pair?.key ?? null,
-      ciphers: action.ciphers ?? ciphers,
       protocols: action.protocols,
     };
   }

@@ -22,7 +22,7 @@ export interface SessionTools {
   readonly courier: Courier;
   /** Limit for connecting, for each reply and each write, in ms. */
   readonly timeoutMs: number;
-  /** What TLS needs besides a name and whether to verify: keys, roots, ciphers of the action. */
+  /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
   /** The secret of the target's label, null when it cannot be had now. Asked for each connection: it may change, and nobody keeps it. */
   credentials(target: Target): Promise<Credentials | null>;

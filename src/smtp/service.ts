@@ -14,7 +14,8 @@ import {
   type ToLookup,
 } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
-import { parseProtocols, ServerTls } from "../tls/mod.ts";
+import { parseProtocols } from "../config/protocols.ts";
+import { ServerTls } from "../tls/mod.ts";
 import { Connection, type Office } from "./connection.ts";
 import { Directory } from "./directory.ts";
 import type { Manner } from "./incoming.ts";

@@ -2,5 +2,4 @@
 export * from "./binding.ts";
 export * from "./certificate.ts";
 export * from "./ciphers.ts";
-export * from "./protocols.ts";
 export * from "./server.ts";

@@ -6,7 +6,7 @@ import tls from "node:tls";
 import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
-import { ALL_VERSIONS, type VersionRange } from "./protocols.ts";
+import { ALL_VERSIONS, type VersionRange } from "../config/protocols.ts";
 
 export type TlsSocket = tls.TLSSocket;
 

@@ -168,7 +168,7 @@ const localAction = {
   ttlSeconds: null,
 };
 const relayAction = {
-  ...{ kind: "relay", name: "a", helo: null, heloSrc: null, pki: null, ca: null, ciphers: null, protocols: null },
+  ...{ kind: "relay", name: "a", helo: null, heloSrc: null, pki: null, ca: null, protocols: null },
   ...{ src: null, mailFrom: null, backup: null, host: null, domain: null, tls: null, auth: null, filter: null },
   ...{ srs: false, ttlSeconds: null },
 };
@@ -213,8 +213,8 @@ const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { ...relayAction, tls: "no-verify", helo: "b", mailFrom: "@c", ttlSeconds: 172_800 },
   },
   {
-    text: "relay domain { b = c } protocols e",
-    want: { ...relayAction, domain: "<dynamic:0>", protocols: "e" },
+    text: 'relay domain { b = c } protocols "TLSv1.3"',
+    want: { ...relayAction, domain: "<dynamic:0>", protocols: "TLSv1.3" },
   },
   { text: 'relay pki B ca C\npki b cert "/x" key "/y"\nca c cert "/z"', want: { ...relayAction, pki: "b", ca: "c" } },
 ];
@@ -238,7 +238,7 @@ const listener = {
     verify: false,
     pki: [],
   },
-  ...{ ca: null, ciphers: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
+  ...{ ca: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
   ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, senders: null },
 };
 const OPTIONAL = { required: false, table: null };
@@ -258,8 +258,8 @@ const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "listen on lo no-dsn mask-src inet6", want: { ...listener, family: 6, noDsn: true, maskSource: true } },
   { text: `listen on lo tag ${"t".repeat(32)}`, want: { ...listener, tag: "t".repeat(32) } },
   {
-    text: "listen on lo hostname b protocols d",
-    want: { ...listener, hostname: "b", protocols: "d" },
+    text: 'listen on lo hostname b protocols "tlsv1.2"',
+    want: { ...listener, hostname: "b", protocols: "tlsv1.2" },
   },
   {
     text: "listen on lo auth received-auth",
@@ -304,11 +304,11 @@ for (const { text, want } of secure) {
 const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   {
     text: 'pki A.b cert "/x"\npki a.B key "/y" dhe NONE',
-    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y", dhe: "none" } } },
+    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y" } } },
   },
   {
     text: 'pki a cert "/x" key "/y"\npki a cert "/z"',
-    want: { pki: { a: { name: "a", certFile: "/z", keyFile: "/y", dhe: "none" } } },
+    want: { pki: { a: { name: "a", certFile: "/z", keyFile: "/y" } } },
   },
   { text: 'ca "*" cert "/x"', want: { ca: { "*": "/x" } } },
   { text: "smtp max-message-size 10M", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 10_485_760 } } },
@@ -403,6 +403,10 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     verbose: true,
     defines: [["e", "f"]],
     want: ['warning: macro "e" is not used', 'warning: macro "a" is not used'],
+  },
+  {
+    text: 'pki a cert "/x" key "/y" dhe Auto',
+    want: ['c:1: warning: dhe auto: only elliptic curves (ECDHE) are offered, as by "dhe none"'],
   },
   {
     text: "\nbounce warn-interval 1h, 2h, 3h, 4h, 5h",

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_RELAY_LIMITS, DEFAULTS } from "../../src/config/defaults.ts";
 import { RESERVED } from "../../src/config/words.ts";
 import { regexWarnings } from "../../src/daemon/mod.ts";
-import { parseProtocols } from "../../src/tls/protocols.ts";
+import { parseProtocols } from "../../src/config/mod.ts";
 import { complaints, configOf, parse, RULE } from "./helper.ts";
 import { literalBlocks } from "./mdoc.ts";
 
@@ -58,7 +58,7 @@ const SOCKET = /^listen on socket/, TABLE = /^table/, ANY = /^/;
 const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** Known to the defaults, but not taken in a configuration yet, or not a word of its own. */
 const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxMessageBytes"];
-const NO_SMTP = [...NO_LIMIT, "ciphers", "subAddressDelimiter", "trusted"];
+const NO_SMTP = [...NO_LIMIT, "subAddressDelimiter", "trusted"];
 const limits = (keys: object, without: readonly string[] = NO_LIMIT) =>
   Object.keys(keys).filter((key) => !without.includes(key)).map(kebab);
 
@@ -67,14 +67,15 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [LOCAL, ['"" mbox', '"" maildir', 'maildir ""', "junk", 'lmtp ""', "rcpt-to", 'mda ""', "expand-only"]],
   [LOCAL, ["forward-only", "user", "alias", "virtual", "userbase", "wrapper", "ttl"]],
   [RELAY, ["host", "domain", "auth", "srs", "backup", "backup mx", "tls", "tls no-verify", "helo", "src", "helo-src"]],
-  [RELAY, ["mail-from", "pki", "ca", "protocols", "ttl"]],
+  [RELAY, ["mail-from", "pki", "ca", "protocols", "ciphers", "ttl"]],
   [MATCH, ["from any", "from local", "from socket", "from src", "from rdns", "from rdns regex", 'from rdns ""']],
   [MATCH, ["from auth", "from auth <staff>", "from mail-from", "for any", "for local", "for domain", "for rcpt-to"]],
   [MATCH, ["tag", "helo", "auth", "auth <staff>", "tls", "mail-from", "rcpt-to", "regex", "action", "reject"]],
   [MATCH, ["! from", "! for", "! tag", "! helo", "! auth", "! tls", "! mail-from", "! rcpt-to"]],
   [MATCH, ["src", "rdns", "domain", "tag", "helo", "auth", "mail-from", "rcpt-to"].map((word) => `${word} regex`)],
   [LISTEN, ["inet4", "inet6", "port", "tls", "tls-require", "tls-require verify", "smtps", "smtps verify", "pki"]],
-  [LISTEN, ["ca", "protocols", "hostname", "tag", "auth", "auth <users>", "auth-optional", "auth-optional <users>"]],
+  [LISTEN, ["ca", "protocols", "ciphers", "hostname", "tag"]],
+  [LISTEN, ["auth", "auth <users>", "auth-optional", "auth-optional <users>"]],
   [LISTEN, ["received-auth", "mask-src", "no-dsn", "proxy-v2"]],
   [SOCKET, ["mask-src", "no-dsn", "tag"]],
   [/^admin listen on/, ["port"]],
@@ -82,7 +83,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^ca/, ["cert"]],
   [/^bounce/, ["warn-interval"]],
   [/^queue/, ["ttl"]],
-  [/^smtp/, ["max-message-size", "sub-addr-delim", "trusted"]],
+  [/^smtp/, ["ciphers", "max-message-size", "sub-addr-delim", "trusted"]],
   [/^smtp limit/, limits(DEFAULTS.smtp, NO_SMTP)],
   [/^mda/, ["wrapper"]],
   [/^mda limit/, limits(DEFAULTS.mda)],
@@ -113,7 +114,6 @@ const UNSUPPORTED = `
   bypass
   chain
   chroot
-  ciphers
   commit
   connect
   data

@@ -568,6 +568,30 @@ const rows: readonly Row[] = [
   { name: "a pki without a key", text: `\npki a cert "/x"${RULE}`, want: ['c:2: pki "a" has no key'] },
   { name: "a pki without a cert", text: `pki a key "/x"${RULE}`, want: ['c:1: pki "a" has no cert'] },
   {
+    name: "a list of ciphers that does not hold",
+    text: 'action "a" relay helo x ciphers "HIGH:!CHACHA20" protocols "tlsv1.3" tls',
+    want: [
+      "c:1: ciphers leave out TLS_CHACHA20_POLY1305_SHA256, which cannot be switched off: add them, " +
+      'or write "HIGH:!aNULL", or no list',
+    ],
+  },
+  {
+    name: "words of ciphers that do not exist, and what else is wrong",
+    text: 'smtp ciphers "HIGH:!aNUL"\nlisten on lo smtps pki x ciphers "HIGH:foo"',
+    want: [
+      'c:1: unknown word "aNUL" in the list of ciphers, did you mean "aNULL"?',
+      'c:2: pki "x" is not defined',
+    ],
+  },
+  {
+    name: "protocols that are not offered",
+    text: 'listen on lo protocols "sslv3"\naction "a" relay protocols "tlsv1.4"',
+    want: [
+      'c:1: protocols "sslv3" names no TLS version that is offered: use tlsv1.2, tlsv1.3 or all',
+      'c:2: protocols "tlsv1.4" names no TLS version that is offered: use tlsv1.2, tlsv1.3 or all',
+    ],
+  },
+  {
     name: "an unknown dhe",
     text: "pki a dhe strong",
     want: ["c:1: invalid dhe keyword: strong (none, auto or legacy is needed)"],

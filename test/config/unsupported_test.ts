@@ -25,10 +25,6 @@ const rows: readonly Row[] = [
   { text: "mta limit task-lowat 1 task-release 2", things: ['mta limit "task-lowat"', 'mta limit "task-release"'] },
   { text: "mta limit for domain a task-hiwat 1", things: ['mta limit "task-hiwat"'] },
   { text: "mta max-deferred 0", things: ['"mta max-deferred"'] },
-  { text: 'pki a cert "/x" key "/y" dhe Auto', things: ['dhe mode "auto"'] },
-  { text: 'smtp ciphers "HIGH"', things: ['"smtp ciphers"'] },
-  { text: 'listen on lo ciphers "HIGH"', things: ['listen option "ciphers"'] },
-  { text: 'action a relay ciphers "HIGH"', things: ['relay option "ciphers"'] },
   { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
   { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
 ];

@@ -78,7 +78,7 @@ const ROWS: readonly Row[] = [
     config: `action "r" relay protocols "sslv3"\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: [/^smtpd: action "r": protocols "sslv3" names no TLS version/],
+    says: [/^FILE:1: protocols "sslv3" names no TLS version/],
   },
   {
     name: "a config that is not there",

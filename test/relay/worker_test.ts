@@ -49,7 +49,6 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
       actions: { out: { ...ACTION, host: "hosts", tls: "verify", ca: "own" } },
       pki: {},
       ca: { own: tlsFiles.cert },
-      ciphers: null,
       limits: DEFAULT_RELAY_LIMITS,
       domainLimits: {},
       resolver: { servers: [{ address: "127.0.0.1", port: dns.port }], timeoutMs: 2_000, attempts: 1, hosts: [] },

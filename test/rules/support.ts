@@ -63,7 +63,6 @@ export function relay(name: string, parts: Partial<RelayAction> = {}): RelayActi
     heloSrc: null,
     pki: null,
     ca: null,
-    ciphers: null,
     protocols: null,
     src: null,
     mailFrom: null,

@@ -59,7 +59,6 @@ export function listener(changes: Partial<Listener> = {}): Listener {
     verify: false,
     pki: ["mx", "other"],
     ca: null,
-    ciphers: null,
     protocols: null,
     maskSource: false,
     noDsn: false,

@@ -2,6 +2,7 @@
 
 import type net from "node:net";
 import tls from "node:tls";
+import { ALL_VERSIONS, parseProtocols } from "../../config/protocols.ts";
 import { ClientError } from "./error.ts";
 
 export interface TlsOptions {
@@ -16,8 +17,7 @@ export interface TlsOptions {
   /** Client certificate, PEM. */
   readonly cert?: string | null;
   readonly key?: string | null;
-  readonly ciphers?: string | null;
-  /** "tlsv1.2", "tlsv1.3" or both, comma separated; null for both. */
+  /** A list as smtpd.conf(5) has it; null for all that are offered. */
   readonly protocols?: string | null;
 }
 
@@ -64,34 +64,25 @@ export function secure(
 
 function connectOptions(socket: net.Socket, options: TlsOptions): tls.ConnectionOptions {
   const literal = options.serverName === "" || /^[\d.]+$|:/.test(options.serverName);
-  const versions = protocolRange(options.protocols ?? null);
+  const versions = options.protocols ? parseProtocols(options.protocols) : ALL_VERSIONS;
+  if (versions === null) throw new Error(`Bad TLS protocols "${options.protocols}"`);
   return {
     socket,
     host: options.serverName,
     rejectUnauthorized: options.verify,
-    ...versions,
+    minVersion: versions.min,
+    maxVersion: versions.max,
     ...(literal || options.sni === false ? {} : { servername: options.serverName }),
     ...(options.sni === false ? { checkServerIdentity: checkName(options.serverName) } : {}),
     ...(options.ca ? { ca: options.ca } : {}),
     ...(options.cert ? { cert: options.cert } : {}),
     ...(options.key ? { key: options.key } : {}),
-    ...(options.ciphers ? { ciphers: options.ciphers } : {}),
   };
 }
 
 /** Without SNI the name must still be the one that is verified. */
 function checkName(name: string) {
   return (_host: string, certificate: tls.PeerCertificate) => tls.checkServerIdentity(name, certificate);
-}
-
-/** TLS 1.0 and 1.1 are never spoken (RFC 8996). */
-function protocolRange(
-  protocols: string | null,
-): { minVersion: "TLSv1.2" | "TLSv1.3"; maxVersion: "TLSv1.2" | "TLSv1.3" } {
-  const wanted = protocols === null ? [] : protocols.toLowerCase().split(/[,:\s]+/);
-  const old = wanted.length === 0 || wanted.includes("tlsv1.2");
-  const recent = wanted.length === 0 || wanted.includes("tlsv1.3");
-  return { minVersion: old || !recent ? "TLSv1.2" : "TLSv1.3", maxVersion: recent || !old ? "TLSv1.3" : "TLSv1.2" };
 }
 
 function describe(socket: tls.TLSSocket): TlsInfo {
