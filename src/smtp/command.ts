@@ -6,6 +6,7 @@ export type Verb =
   | "MAIL"
   | "RCPT"
   | "DATA"
+  | "BDAT"
   | "RSET"
   | "NOOP"
   | "QUIT"
@@ -36,7 +37,7 @@ function word(letters: string): number {
 }
 const HELO = word("helo"), EHLO = word("ehlo"), MAIL = word("mail"), RCPT = word("rcpt"), DATA = word("data");
 const RSET = word("rset"), NOOP = word("noop"), QUIT = word("quit"), HELP = word("help"), VRFY = word("vrfy");
-const EXPN = word("expn"), STAR = word("star"), AUTH = word("auth");
+const EXPN = word("expn"), STAR = word("star"), AUTH = word("auth"), BDAT = word("bdat");
 
 const utf8 = new TextDecoder();
 
@@ -70,6 +71,8 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Com
       return plain("EHLO", line, 4, length);
     case DATA:
       return plain("DATA", line, 4, length);
+    case BDAT:
+      return plain("BDAT", line, 4, length);
     case RSET:
       return plain("RSET", line, 4, length);
     case NOOP:

@@ -1,7 +1,7 @@
 /** What each command does to a session. Checks stand in the order in which they answer: the first that fails does. */
 
 import { type Dsn, isAscii } from "../envelope/mod.ts";
-import { hello, refusal, reply, settle } from "./answers.ts";
+import { closeWith, hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
 import type { Command } from "./command.ts";
@@ -21,10 +21,12 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
       return rcpt(facts, session, command);
     case "DATA":
       return data(facts, session, command);
+    case "BDAT":
+      return bdat(facts, session, command);
     case "RSET":
       if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
       // RFC 5321 §4.1.4: RSET is served at any time, before EHLO too.
-      return say({ ...session, transaction: null }, REPLY.reset);
+      return forget(session, say({ ...session, transaction: null }, REPLY.reset));
     case "NOOP":
       return say(session, REPLY.ok);
     case "QUIT":
@@ -87,7 +89,12 @@ function helo(facts: Facts, session: Session, command: Command): Step {
       authenticated: facts.socket || session.username !== "",
     },
   };
-  return say(next, esmtp ? capabilities(facts, session, name) : `250 ${hello(facts, name)}`);
+  return forget(session, say(next, esmtp ? capabilities(facts, session, name) : `250 ${hello(facts, name)}`));
+}
+
+/** Chunks of a message that were read are let go of when its transaction ends without them. */
+function forget(before: Session, done: Step): Step {
+  return before.transaction?.chunked ? { ...done, effects: [{ do: "discard" }, ...done.effects] } : done;
 }
 
 function capabilities(facts: Facts, session: Session, name: string): string {
@@ -95,7 +102,7 @@ function capabilities(facts: Facts, session: Session, name: string): string {
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
     `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
-    `250-SMTPUTF8\r\n${limits(facts)}` +
+    `250-SMTPUTF8\r\n250-CHUNKING\r\n${limits(facts)}${session.ciphers === null ? "" : "250-REQUIRETLS\r\n"}` +
     `${startTls ? "250-STARTTLS\r\n" : ""}${auth === null ? "" : `250-AUTH ${auth}\r\n`}250 HELP`;
 }
 
@@ -118,13 +125,23 @@ function mail(facts: Facts, session: Session, command: Command): Step {
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
   const { ret, envid, smtpUtf8, requireTls } = parameters.value;
   if (path.utf8 && !smtpUtf8) return refuse(facts, session, command, REPLY.needUtf8);
-  const begun = { sender: path.path, ret, envid, smtpUtf8, requireTls, accepted: null, count: 0, pending: [] };
+  const begun = {
+    sender: path.path,
+    ret,
+    envid,
+    smtpUtf8,
+    requireTls,
+    chunked: false,
+    accepted: null,
+    count: 0,
+    pending: [],
+  };
   return say({ ...session, transaction: begun }, REPLY.ok);
 }
 
 function rcpt(facts: Facts, session: Session, command: Command): Step {
   const { transaction } = session;
-  if (transaction === null) return refuse(facts, session, command, REPLY.notNow);
+  if (transaction === null || transaction.chunked) return refuse(facts, session, command, REPLY.notNow);
   const { sender, ret, envid } = transaction;
   const slot = session.nextSlot;
   const dsnOf = (notify: number, orcpt: string): Dsn => ({ notify, ret, envid, orcpt });
@@ -150,9 +167,24 @@ function rcpt(facts: Facts, session: Session, command: Command): Step {
 
 function data(facts: Facts, session: Session, command: Command): Step {
   if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
-  if (session.transaction === null) return refuse(facts, session, command, REPLY.notNow);
+  // RFC 3030 §2: a transaction has DATA or BDAT, not both.
+  if (session.transaction === null || session.transaction.chunked) return refuse(facts, session, command, REPLY.notNow);
   if (session.transaction.count === 0) return refuse(facts, session, command, REPLY.noRecipient);
   return { session: { ...session, phase: "data" }, effects: [reply(REPLY.sendData), { do: "receive" }] };
+}
+
+/**
+ * RFC 3030 §2. Whether it may stand here or not, its octets come: they are read, and then it is answered. When their number cannot be read,
+ * nobody knows where the next command begins.
+ */
+function bdat(facts: Facts, session: Session, command: Command): Step {
+  const [, digits, last] = /^([0-9]{1,15})(?: +(LAST))?$/i.exec(command.argument) ?? [];
+  if (digits === undefined) return closeWith(facts, session, REPLY.badChunk, "quit", true);
+  const { transaction } = session;
+  const refusal = transaction === null ? REPLY.notNow : transaction.count === 0 ? REPLY.noRecipient : null;
+  const octets = Number(digits);
+  const chunk = { line: command.line, octets, last: last !== undefined, refusal };
+  return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };
 }
 
 function startTls(facts: Facts, session: Session, command: Command, more: boolean): Step {

@@ -12,6 +12,7 @@ import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { maybeSecret, step, takes } from "./session.ts";
 import {
+  type Chunk,
   type Effect,
   type Facts,
   type Input,
@@ -63,6 +64,8 @@ export class Connection {
   /** The client has said that it will send no more. */
   #inputEnded = false;
   #incoming: IncomingMessage | null = null;
+  /** Octets of the chunk that are still to come. */
+  #chunkLeft = 0;
   #closedAt: number | null = null;
   #reported = false;
   #verified = false;
@@ -84,7 +87,7 @@ export class Connection {
 
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
-    if (this.session.phase === "data") this.#pace.data(this.#office.now(), bytes.length);
+    if (this.#receiving) this.#pace.data(this.#office.now(), bytes.length);
     if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     if (this.session.phase === "closed") return;
     if (this.#position === this.#input.length) this.#input = bytes;
@@ -162,9 +165,13 @@ export class Connection {
     return this.session.phase === "verify" || (this.session.transaction?.pending.length ?? 0) > 0;
   }
 
-  /** True from 354 until the message is stored or refused. */
+  /** True from 354 or the first chunk until the message is stored or refused. */
   get waitsForQueue(): boolean {
-    return this.session.phase === "data" || this.session.phase === "queue";
+    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null;
+  }
+
+  get #receiving(): boolean {
+    return this.session.phase === "data" || this.session.phase === "chunk";
   }
 
   /** To be called now and then: ends a session that has got nowhere for `limitMs`. */
@@ -205,7 +212,8 @@ export class Connection {
   }
 
   refused(code: number, text: string): void {
-    if (this.session.phase === "data") this.#incoming?.refuse(code, text);
+    // Told at the end of the data, or of the chunk that comes next.
+    if (this.session.phase !== "queue") this.#incoming?.refuse(code, text);
     else {
       this.#incoming = null;
       this.#apply({ on: "refused", code, text });
@@ -240,6 +248,7 @@ export class Connection {
   /** One command or one piece of data. False: something has to happen first. */
   #advance(): boolean {
     if (this.session.phase === "data") return this.#receive();
+    if (this.session.phase === "chunk") return this.#receiveChunk(this.session.chunk!);
     if (this.session.phase !== "command" && this.session.phase !== "auth") return false;
     const command = this.#held ?? this.#nextCommand();
     if (command === null) return false;
@@ -276,6 +285,22 @@ export class Connection {
     const verdict = this.#incoming.verdict();
     if (verdict !== null) this.#apply(verdict);
     return this.#position > from;
+  }
+
+  /** Octets of a chunk, RFC 3030 §2; a command follows them. False: as above. */
+  #receiveChunk({ last, refusal }: Chunk): boolean {
+    const from = this.#position;
+    const end = Math.min(this.#input.length, from + this.#chunkLeft);
+    if (refusal === null) {
+      if (this.#chunkLeft > 0 && from === end) return false;
+      this.#incoming ??= this.#beginMessage();
+      if (this.#incoming === null) return false;
+    }
+    this.#position = refusal !== null || from === end ? end : this.#incoming!.push(this.#input, from, end);
+    this.#chunkLeft -= this.#position - from;
+    if (this.#chunkLeft > 0 && !this.#incoming?.lineTooLong) return this.#position > from;
+    this.#apply(refusal !== null ? { on: "chunk-read", fault: null } : this.#incoming!.chunkVerdict(last));
+    return true;
   }
 
   #beginMessage(): IncomingMessage | null {
@@ -315,6 +340,9 @@ export class Connection {
       case "prove":
         return this.#office.scram(this, effect);
       case "receive":
+        return;
+      case "chunk":
+        this.#chunkLeft = effect.octets;
         return;
       case "commit":
         return this.#incoming?.commit(this.session);
@@ -384,7 +412,7 @@ export class Connection {
     }
     if (wire === null) return;
     const full = this.#position < this.#input.length || this.#held !== null ||
-      (this.session.phase === "data" && this.#incoming?.ready() === false);
+      (this.#receiving && this.#incoming?.ready() === false);
     if (full !== this.#paused) {
       this.#paused = full;
       if (full) wire.pause();

@@ -28,6 +28,8 @@ const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 
 export interface DataOptions {
   readonly maxBytes: number;
+  /** BDAT, RFC 3030 §2: no dots are doubled and none ends the data; `finish` does. */
+  readonly chunked?: boolean;
   readonly completion: Completion;
 }
 
@@ -38,6 +40,7 @@ export class DataReader {
   readonly #to: Assembly;
   readonly #header: HeaderSection;
   readonly #maxBytes: number;
+  readonly #chunked: boolean;
   #at = START;
   /** Where in the buffer the current line starts; of use in the header section only. */
   #lineStart: number;
@@ -47,6 +50,7 @@ export class DataReader {
   constructor(to: Assembly, options: DataOptions) {
     this.#to = to;
     this.#maxBytes = options.maxBytes;
+    this.#chunked = options.chunked ?? false;
     this.#header = new HeaderSection(to, options.completion);
     this.#lineStart = to.length;
   }
@@ -139,7 +143,7 @@ export class DataReader {
         continue;
       }
       if (state === AFTER_CR || state === AFTER_DOT_CR) this.#fail("bare");
-      else if (state === START && code === DOT) {
+      else if (state === START && code === DOT && !this.#chunked) {
         state = AFTER_DOT;
         continue;
       }
@@ -154,6 +158,21 @@ export class DataReader {
     this.#limits();
     if (state === END) this.#finish();
     return position;
+  }
+
+  /** The last chunk has been read. A last line without its end gets one; half an end is none. */
+  finish(): void {
+    if (this.#at === AFTER_CR) this.#fail("bare");
+    if (this.#at === INSIDE && this.fault === null) {
+      const to = this.#to;
+      to.reserve(1);
+      to.buffer[to.length++] = LF;
+      this.received++;
+      this.#lineEnd();
+    }
+    this.#at = END;
+    this.#limits();
+    this.#finish();
   }
 
   #lineEnd(): void {

@@ -1,4 +1,4 @@
-/** One message between 354 and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
+/** One message between 354, or its first chunk, and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
 
 import { type EnvelopeId, type Handling, isAscii, type Mailbox, type MessageId } from "../envelope/mod.ts";
 import { Body } from "./body.ts";
@@ -43,7 +43,7 @@ export class IncomingMessage {
   /** The queue gave up while the message was still coming in: told at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;
 
-  /** `session` is in its data phase; `verified` tells of the client's certificate. */
+  /** `session` is in its data or chunk phase; `verified` tells of the client's certificate. */
   constructor(
     message: MessageId,
     session: Session,
@@ -74,6 +74,7 @@ export class IncomingMessage {
     this.#traceUtf8 = smtpUtf8 && !isAscii(received);
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
+      chunked: session.phase === "chunk",
       completion: {
         domain: manner.domain,
         fields: manner.submission
@@ -89,9 +90,9 @@ export class IncomingMessage {
     return this.#body.sent;
   }
 
-  /** Reads on in `input`. Returns where it stopped; `from` when the queue has to give credit first. */
-  push(input: Uint8Array, from: number): number {
-    const room = this.#body.room(this.#reader, input.length - from);
+  /** Reads on in `input` up to `end`. Returns where it stopped; `from` when the queue has to give credit first. */
+  push(input: Uint8Array, from: number, end = input.length): number {
+    const room = this.#body.room(this.#reader, end - from);
     return room === 0 ? from : this.#reader.push(input, from, from + room);
   }
 
@@ -104,8 +105,22 @@ export class IncomingMessage {
   verdict(): Input | null {
     const { done, fault } = this.#reader;
     if (!done && fault !== "line") return null;
-    if (fault === "refused" && this.#refusal !== null) return { on: "refused", ...this.#refusal };
-    return { on: "received", fault };
+    return this.#refused() ?? { on: "received", fault };
+  }
+
+  /** A chunk has been read: what the session is to be told. */
+  chunkVerdict(last: boolean): Input {
+    if (last) this.#reader.finish();
+    return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
+  }
+
+  /** True for a line that no session survives, wherever it ends. */
+  get lineTooLong(): boolean {
+    return this.#reader.fault === "line";
+  }
+
+  #refused(): Input | null {
+    return this.#reader.fault === "refused" && this.#refusal !== null ? { on: "refused", ...this.#refusal } : null;
   }
 
   credited(): void {

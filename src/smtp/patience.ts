@@ -7,6 +7,9 @@ import type { Facts, Input, Session, Step } from "./state.ts";
 /** Commands and refused recipients between two accepted messages, after which a session that brings none ends. */
 export const MAX_IDLE_COMMANDS = 1000;
 
+/** Octets of a chunk below which it counts as bringing no mail. */
+const CRUMB = 1024;
+
 /** What moves no mail by itself. MAIL is among them: addresses are probed with MAIL, RCPT, RSET. */
 const IDLE: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "MAIL", "RSET", "NOOP", "HELP", "VRFY", "EXPN"]);
 
@@ -17,11 +20,16 @@ export function exhausted({ maxErrors }: Facts, session: Session, command: Comma
   return session.idleCommands >= MAX_IDLE_COMMANDS ? REPLY.tooManyIdle : null;
 }
 
+/** A chunk of a message that brings hardly anything, RFC 3030 §2. */
+function isCrumb({ session, effects }: Step): boolean {
+  return effects.some((one) => one.do === "chunk" && one.octets < CRUMB && session.chunk?.last === false);
+}
+
 /** Adds what came of `input`, which was dealt with in `phase`, to the counts of the session. */
 export function counted(phase: Session["phase"], input: Input, done: Step): Step {
   if (done.session.phase === "closed") return done;
   const verb = input.on === "command" && phase === "command" ? input.command.verb : null;
-  let idle = verb !== null && IDLE.has(verb) ? 1 : 0;
+  let idle = verb !== null && IDLE.has(verb) || isCrumb(done) ? 1 : 0;
   let bad = 0;
   for (const effect of done.effects) {
     if (effect.do !== "report" || effect.event.type !== "smtp-failed-command") continue;

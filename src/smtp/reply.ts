@@ -74,6 +74,7 @@ export const REPLY = {
   // Input that ends the session
   bareLineEnd: "500 5.5.2 Syntax error: Bare CR or LF, lines end with CRLF",
   nulInCommand: "500 5.5.2 Syntax error: NUL in command",
+  badChunk: "501 5.5.4 Invalid command arguments: BDAT needs a number of octets, then LAST or nothing",
   lineTooLong: "500 5.0.0 Line too long",
   commandTooLong: "500 5.0.0 Command line too long",
 
@@ -108,6 +109,11 @@ export function printable(text: string): string {
 
 export function unsupportedOption(option: string): string {
   return printable(`503 5.5.4 Invalid command arguments: Unsupported option ${option.slice(0, 100)}`);
+}
+
+/** Reply to a chunk that is not the last, RFC 3030 §4.1. */
+export function chunkAccepted(octets: number): string {
+  return `250 2.0.0 ${octets} octets received`;
 }
 
 export function duplicateOption(keyword: string): string {

@@ -12,7 +12,7 @@ import { commandStep } from "./commands.ts";
 import type { Fault } from "./data.ts";
 import { authenticated } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
-import { accepted, REPLY } from "./reply.ts";
+import { accepted, chunkAccepted, REPLY } from "./reply.ts";
 import { challenged, proved } from "./scram.ts";
 import type { Effect, Facts, Input, Session, Step } from "./state.ts";
 
@@ -46,6 +46,8 @@ export function step(facts: Facts, session: Session, input: Input): Step {
       return whenStopping(facts, counted(session.phase, input, expanded(facts, session, input.slot, input.result)));
     case "received":
       return whenStopping(facts, received(facts, session, input.fault));
+    case "chunk-read":
+      return whenStopping(facts, counted(session.phase, input, chunkRead(facts, session, input.fault)));
     case "committed":
       return whenStopping(facts, committed(facts, session, input.message, input.bytes));
     case "refused":
@@ -151,6 +153,26 @@ function received(facts: Facts, session: Session, fault: Fault | null): Step {
   };
 }
 
+/** RFC 3030 §2: each chunk has its reply; after one that failed nothing is left of the transaction, and those that follow fail too. */
+function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
+  const { chunk, transaction } = before;
+  if (before.phase !== "chunk" || chunk === null) return { session: before, effects: [] };
+  const session: Session = { ...before, phase: "command", chunk: null };
+  if (fault === "line") return closeWith(facts, session, REPLY.lineTooLong, "quit", true);
+  if (chunk.refusal !== null || transaction === null) {
+    return { session, effects: refusal(facts, chunk.line, chunk.refusal ?? REPLY.notNow) };
+  }
+  if (fault !== null) {
+    const effects: Effect[] = [{ do: "discard" }, ...refusal(facts, chunk.line, FAULT_REPLY[fault])];
+    return { session: { ...session, transaction: null }, effects };
+  }
+  if (chunk.last) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
+  return {
+    session: { ...session, transaction: { ...transaction, chunked: true } },
+    effects: [reply(chunkAccepted(chunk.octets))],
+  };
+}
+
 function committed(facts: Facts, session: Session, message: MessageId, bytes: number): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {
@@ -178,12 +200,14 @@ function committed(facts: Facts, session: Session, message: MessageId, bytes: nu
 
 /** The queue does not take the message. Told at the end of the data, RFC 5321 §4.1.1.4. */
 function refused(facts: Facts, session: Session, code: number, text: string): Step {
-  if (session.phase !== "queue" && session.phase !== "data") return { session, effects: [] };
+  if (session.phase !== "queue" && session.phase !== "data" && session.phase !== "chunk") {
+    return { session, effects: [] };
+  }
   const said = foreignReply(code, text);
   if (said.startsWith("421")) return closeWith(facts, session, said, "quit");
   return {
-    session: { ...session, phase: "command", transaction: null },
-    effects: [{ do: "discard" }, ...refusal(facts, "DATA", said)],
+    session: { ...session, phase: "command", transaction: null, chunk: null },
+    effects: [{ do: "discard" }, ...refusal(facts, session.chunk?.line ?? "DATA", said)],
   };
 }
 

@@ -56,6 +56,8 @@ export interface Transaction {
   /** MAIL was given with SMTPUTF8, and with REQUIRETLS. */
   readonly smtpUtf8: boolean;
   readonly requireTls: boolean;
+  /** A chunk of the message was read: what may follow are others, or RSET. */
+  readonly chunked: boolean;
   readonly accepted: Accepted | null;
   readonly count: number;
   readonly pending: readonly Pending[];
@@ -81,12 +83,21 @@ export type AuthDialog =
   /** Whether its proof is right, or that it has seen ours. */
   | { readonly step: "scram-proof" | "scram-end"; readonly user: string };
 
+/** One BDAT whose octets are being read, RFC 3030 §2. */
+export interface Chunk {
+  readonly line: string;
+  readonly octets: number;
+  readonly last: boolean;
+  /** Its octets are thrown away, and this is said behind them. */
+  readonly refusal: string | null;
+}
+
 export interface Session {
   /**
-   * `greeting`: no banner yet; `data`: after 354; `queue`: waits for `committed`; `auth`: after 334; `verify`: waits for lookup; `handshake`:
+   * `greeting`: no banner yet; `data`: after 354; `chunk`: after BDAT; `queue`: waits for `committed`; `auth`: after 334; `verify`: waits for lookup; `handshake`:
    * TLS begins; `closed`: said all.
    */
-  readonly phase: "greeting" | "command" | "data" | "queue" | "auth" | "verify" | "handshake" | "closed";
+  readonly phase: "greeting" | "command" | "data" | "chunk" | "queue" | "auth" | "verify" | "handshake" | "closed";
   readonly dialog: AuthDialog | null;
   /** Everybody in the listener's table can log in by SCRAM. */
   readonly scram: boolean;
@@ -110,6 +121,8 @@ export interface Session {
   /** Messages accepted so far. */
   readonly mails: number;
   readonly transaction: Transaction | null;
+  /** In its phase. */
+  readonly chunk: Chunk | null;
   readonly nextSlot: number;
   /** The isolate stops: the session ends as soon as no transaction is open. */
   readonly stopping: boolean;
@@ -128,6 +141,8 @@ export type Input =
   | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
   | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
   | { readonly on: "received"; readonly fault: Fault | null }
+  /** All octets of the chunk were read. */
+  | { readonly on: "chunk-read"; readonly fault: Fault | null }
   | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
   | { readonly on: "refused"; readonly code: number; readonly text: string }
   | { readonly on: "secured"; readonly ciphers: string; readonly binding: string | null }
@@ -152,6 +167,8 @@ export type Effect =
   | { readonly do: "prove"; readonly user: string; readonly proof: { message: string; proof: string } | null }
   /** 354 was said: what comes now is the message. */
   | { readonly do: "receive" }
+  /** So many octets of it come now, and behind them a command. */
+  | { readonly do: "chunk"; readonly octets: number }
   /** The message is whole: give it to the queue. */
   | { readonly do: "commit" }
   /** Forget the message that was being received. */
@@ -186,6 +203,7 @@ export function newSession(): Session {
     ciphers: null,
     mails: 0,
     transaction: null,
+    chunk: null,
     nextSlot: 0,
     stopping: false,
   };
