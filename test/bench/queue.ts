@@ -1,0 +1,240 @@
+/**
+ * What a queue costs as it grows: `scripts/bench queue [--quick] [--sizes N,N…] [--svg FILE]`. Fills spools of 1e3 to 1e6 envelopes and asks a
+ * real daemon for what a large queue must answer. Ends with a table; the plot goes into FILE.
+ */
+
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { Scheduler } from "../../src/schedule/mod.ts";
+import { plot } from "./queue_plot.ts";
+import { addDueMessage, domainOf, fillQueue } from "./queue_fill.ts";
+import { Prober } from "./queue_probe.ts";
+import { freePort, LOCAL_DOMAIN, type Place, startDaemon } from "./server.ts";
+import { memoryBytes } from "./processes.ts";
+
+const PROJECT = new URL("../..", import.meta.url).pathname;
+const ACCEPTED_MESSAGES = 4000;
+const WAIT_MS = 120_000;
+
+/** One row: milliseconds unless the name says otherwise. */
+export interface QueueCost {
+  readonly size: number;
+  readonly connectedMs: number;
+  readonly firstDeliveryMs: number;
+  readonly lastIdDeliveryMs: number;
+  readonly acceptedPerSecond: number;
+  readonly schedulerBytes: number;
+  readonly daemonMegabytes: number;
+  readonly firstLineMs: number;
+  readonly allLinesMs: number;
+  readonly scheduleMs: number;
+  readonly removeMs: number;
+  /** The longest that a client waited for a 250 while the queue was shown, scheduled and removed from. */
+  readonly slowestReplyMs: number;
+}
+
+async function until(done: () => boolean, what: string): Promise<void> {
+  for (const end = performance.now() + WAIT_MS; !done();) {
+    if (performance.now() > end) throw new Error(`Waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function hasMail(folder: string): boolean {
+  try {
+    return !Deno.readDirSync(join(folder, "new"))[Symbol.iterator]().next().done;
+  } catch {
+    return false;
+  }
+}
+
+/** The daemon under test, with everything below one folder. */
+class House {
+  readonly place: Place;
+  readonly mail: string;
+  readonly env: Record<string, string>;
+  /** Whom local mail is delivered as. */
+  readonly user = Deno.uid() === 0 ? "nobody" : userInfo().username;
+
+  constructor(folder: string) {
+    this.place = { folder, port: freePort(), sinkPort: 0, tools: "" };
+    this.mail = join(folder, "mail");
+    this.env = { SMTPD_SPOOL: join(folder, "spool"), SMTPD_SOCKET: join(folder, "smtpd.sock") };
+  }
+
+  async prepare(): Promise<void> {
+    const { user } = this;
+    await Deno.mkdir(this.mail, { recursive: true });
+    if (Deno.uid() === 0) await Deno.chown(this.mail, 65534, 65534);
+    const deadEnd = freePort();
+    await Deno.writeTextFile(
+      join(this.place.folder, "smtpd.conf"),
+      `smtp limit max-mails 100000
+listen on 127.0.0.1 port ${this.place.port} hostname bench.example.org
+action "in" maildir "${this.mail}/%{rcpt.user}" virtual { "@" = "${user}" } user ${user}
+action "out" relay host "smtp://127.0.0.1:${deadEnd}"
+match from any for domain "${LOCAL_DOMAIN}" action "in"
+match from any for any action "out"
+`,
+    );
+  }
+
+  start() {
+    const args = ["-d", "-f", join(this.place.folder, "smtpd.conf")];
+    return startDaemon(this.place, join(PROJECT, "scripts/smtpd"), args, this.env);
+  }
+
+  /** Runs smtpctl; `firstMs` is when its first output came. */
+  async smtpctl(...args: string[]): Promise<{ readonly firstMs: number; readonly ms: number; readonly lines: number }> {
+    const started = performance.now();
+    const child = new Deno.Command(join(PROJECT, "scripts/smtpctl"), { args, env: this.env, stdout: "piped" }).spawn();
+    let firstMs = -1, lines = 0;
+    for await (const piece of child.stdout) {
+      if (firstMs < 0) firstMs = performance.now() - started;
+      for (const byte of piece) if (byte === 10) lines++;
+    }
+    const { success } = await child.status;
+    if (!success) throw new Error(`smtpctl ${args.join(" ")} failed`);
+    return { firstMs, ms: performance.now() - started, lines };
+  }
+}
+
+/** Messages a second that 20 sessions get rid of. What they send waits: delivery is paused. */
+async function acceptRate(house: House): Promise<number> {
+  await house.smtpctl("pause", "mda");
+  const started = performance.now();
+  const { success } = await new Deno.Command("smtp-source", {
+    args: [
+      ...["-d", "-s", "20", "-m", `${ACCEPTED_MESSAGES}`, "-l", "1024", "-f", "sender@example.com"],
+      ...["-t", `accepted@${LOCAL_DOMAIN}`, `127.0.0.1:${house.place.port}`],
+    ],
+  }).spawn().status;
+  if (!success) throw new Error("smtp-source failed");
+  const rate = ACCEPTED_MESSAGES / (performance.now() - started) * 1000;
+  return rate;
+}
+
+/** Bytes that the scheduler takes for an envelope, its columns and lanes and all that the heap holds for it. */
+function schedulerBytes(size: number): number {
+  const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
+  collect();
+  const heapBefore = Deno.memoryUsage().heapUsed;
+  const scheduler = new Scheduler({ maxInflight: 5000, maxPerUser: 50, maxPerDestination: 50 }, {
+    mda: false,
+    mta: false,
+  });
+  const hex = (value: number) => value.toString(16).padStart(8, "0");
+  for (let index = 1; index <= size; index++) {
+    scheduler.add({
+      id: hex(index) + hex(index),
+      agent: "mta",
+      action: "out",
+      key: domainOf(index),
+      createdAt: 0,
+      expiresAt: 345_600_000,
+      tries: 8,
+      suspended: false,
+    }, 0);
+  }
+  collect();
+  const heap = Math.max(0, Deno.memoryUsage().heapUsed - heapBefore);
+  return (scheduler.bytes + heap) / scheduler.size;
+}
+
+async function measure(folder: string, size: number): Promise<QueueCost> {
+  const house = new House(folder);
+  await house.prepare();
+  console.error(`${size}: filling`);
+  fillQueue(house.env.SMTPD_SPOOL!, size);
+  addDueMessage(house.env.SMTPD_SPOOL!, "last", house.user);
+  console.error(`${size}: starting`);
+  const started = performance.now();
+  const daemon = await house.start();
+  try {
+    const connectedMs = performance.now() - started;
+    const prober = await Prober.connect(house.place.port);
+    await prober.send("first");
+    await until(() => hasMail(join(house.mail, "first")), "the first delivery");
+    const firstDeliveryMs = performance.now() - started;
+    await until(() => hasMail(join(house.mail, "last")), "the delivery of the highest id");
+    const lastIdDeliveryMs = performance.now() - started;
+    console.error(`${size}: accepting`);
+    const acceptedPerSecond = await acceptRate(house);
+    const daemonMegabytes = memoryBytes(daemon.pid) / 1e6;
+    console.error(`${size}: showing, scheduling, removing`);
+    const probing = prober.keepOn();
+    const shown = await house.smtpctl("show", "queue");
+    const scheduled = await house.smtpctl("schedule", "domain", domainOf(1));
+    const removed = await house.smtpctl("remove", "domain", domainOf(0));
+    const slowestReplyMs = await probing.stop();
+    return {
+      size,
+      connectedMs,
+      firstDeliveryMs,
+      lastIdDeliveryMs,
+      acceptedPerSecond,
+      schedulerBytes: schedulerBytes(size),
+      daemonMegabytes,
+      firstLineMs: shown.firstMs,
+      allLinesMs: shown.ms,
+      scheduleMs: scheduled.ms,
+      removeMs: removed.ms,
+      slowestReplyMs,
+    };
+  } finally {
+    await daemon.stop();
+  }
+}
+
+const COLUMNS: readonly (readonly [string, (cost: QueueCost) => string])[] = [
+  ["queued", ({ size }) => `${size}`],
+  ["first connection ms", ({ connectedMs }) => connectedMs.toFixed(0)],
+  ["first delivery ms", ({ firstDeliveryMs }) => firstDeliveryMs.toFixed(0)],
+  ["delivery of the last loaded ms", ({ lastIdDeliveryMs }) => lastIdDeliveryMs.toFixed(0)],
+  ["accepted/s", ({ acceptedPerSecond }) => acceptedPerSecond.toFixed(0)],
+  ["scheduler B/envelope", ({ schedulerBytes }) => Number.isFinite(schedulerBytes) ? schedulerBytes.toFixed(0) : "-"],
+  ["daemon MB", ({ daemonMegabytes }) => daemonMegabytes.toFixed(0)],
+  ["show queue: first line ms", ({ firstLineMs }) => firstLineMs.toFixed(0)],
+  ["whole s", ({ allLinesMs }) => (allLinesMs / 1000).toFixed(1)],
+  ["schedule domain (10 %) s", ({ scheduleMs }) => (scheduleMs / 1000).toFixed(1)],
+  ["remove domain (10 %) s", ({ removeMs }) => (removeMs / 1000).toFixed(1)],
+  ["slowest 250 meanwhile ms", ({ slowestReplyMs }) => slowestReplyMs.toFixed(0)],
+];
+
+function table(costs: readonly QueueCost[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    line(COLUMNS.map(([head]) => head)),
+    line(COLUMNS.map(() => "---:")),
+    ...costs.map((cost) => line(COLUMNS.map(([, cell]) => cell(cost)))),
+  ].join("\n");
+}
+
+function option(name: string): string | undefined {
+  const at = Deno.args.indexOf(name);
+  return at < 0 ? undefined : Deno.args[at + 1];
+}
+
+const quick = Deno.args.includes("--quick");
+const sizes = (option("--sizes") ?? (quick ? "0,1000,10000,100000" : "0,1000,10000,100000,1000000"))
+  .split(",").map(Number);
+if (sizes.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+  console.error("usage: scripts/bench queue [--quick] [--sizes N,N...] [--svg FILE]");
+  Deno.exit(1);
+}
+const costs: QueueCost[] = [];
+for (const size of sizes) {
+  const folder = await Deno.makeTempDir({ prefix: "vaultpost-queue-" });
+  await Deno.chmod(folder, 0o755);
+  try {
+    costs.push(await measure(folder, size));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+console.log(table(costs));
+const svg = option("--svg");
+if (svg !== undefined) {
+  await Deno.writeTextFile(svg, plot(costs));
+  console.log(`\nPlot: ${svg}`);
+}
