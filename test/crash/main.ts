@@ -1,0 +1,65 @@
+/**
+ * `scripts/crash [N] [--seed S] [--state FILE]`: N kills (1,000) in batches. With a state file a run that was interrupted goes on where it
+ * was. Ends with one line of figures, and status 1 when a promise was broken.
+ */
+
+import { runBatch } from "./batch.ts";
+import { add, describe, NOTHING, type Totals } from "./ledger.ts";
+
+const BATCH = 25;
+
+interface State {
+  readonly seed: number;
+  kills: number;
+  missed: number;
+  seconds: number;
+  totals: Totals;
+  kinds: Record<string, number>;
+}
+
+function option(name: string): string | undefined {
+  const at = Deno.args.indexOf(name);
+  return at < 0 ? undefined : Deno.args[at + 1];
+}
+
+const file = option("--state");
+const wanted = Number(/^\d+$/.test(Deno.args[0] ?? "") ? Deno.args[0] : 1000);
+const state = readState() ?? {
+  seed: Number(option("--seed") ?? Math.floor(Math.random() * 2 ** 32)),
+  kills: 0,
+  missed: 0,
+  seconds: 0,
+  totals: NOTHING,
+  kinds: {},
+};
+
+function readState(): State | null {
+  try {
+    return file === undefined ? null : JSON.parse(Deno.readTextFileSync(file)) as State;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+console.log(`Seed ${state.seed}, ${state.kills} kills done of ${wanted}`);
+while (state.kills < wanted) {
+  const kills = Math.min(BATCH, wanted - state.kills), began = performance.now();
+  const result = await runBatch(state.seed, state.kills, kills);
+  state.kills += result.kills;
+  state.missed += result.missed;
+  state.seconds += (performance.now() - began) / 1000;
+  state.totals = add(state.totals, result.totals);
+  for (const [kind, count] of Object.entries(result.kinds)) state.kinds[kind] = (state.kinds[kind] ?? 0) + count;
+  if (file !== undefined) Deno.writeTextFileSync(file, JSON.stringify(state));
+  console.log(`${state.kills} kills: ${describe(state.totals)}`);
+}
+for (const [kind, count] of Object.entries(state.kinds).sort()) {
+  console.log(`  ${String(count).padStart(5)} at ${kind}`);
+}
+console.log(
+  `${state.kills} kills in ${
+    Math.round(state.seconds)
+  } s (${state.missed} came late: the load did not reach the place): ` +
+    describe(state.totals),
+);
