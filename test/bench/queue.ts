@@ -119,7 +119,7 @@ function schedulerBytes(size: number): number {
   const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
   collect();
   const heapBefore = Deno.memoryUsage().heapUsed;
-  const scheduler = new Scheduler({ maxInflight: 5000, maxPerUser: 50, maxPerDestination: 50 }, {
+  const scheduler = new Scheduler({ maxInflight: 5000, maxPerUser: 50, maxPerDestination: 50, maxSchedule: null }, {
     mda: false,
     mta: false,
   });
