@@ -1,9 +1,10 @@
 /**
- * The text of a notice to the sender: a multipart/report of RFC 3462 with a delivery status of RFC 3464. Pure: facts in, bytes out; lines end
- * with LF, as all stored bodies do.
+ * The text of a notice to the sender: a multipart/report of RFC 3462 with a delivery status of RFC 3464, of RFC 6533 where the original was
+ * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
  */
 
-import { type BounceFacts, type Dsn, formatMailbox, type Mailbox } from "../envelope/mod.ts";
+import { type BounceFacts, type Dsn, formatMailbox, type Handling, isAscii, type Mailbox } from "../envelope/mod.ts";
+import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./report.ts";
 
 export interface NoticeRecipient {
   readonly dest: Mailbox;
@@ -31,26 +32,33 @@ export interface Notice {
   /** The original, or its header section only. */
   readonly original: Uint8Array;
   readonly complete: boolean;
+  /** Of the original. */
+  readonly handling?: Handling;
 }
 
-/** Text lines are cut here: RFC 5322 §2.1.1 allows 998 octets. */
-const MAX_LINE = 900;
-
 export function composeNotice(notice: Notice): Uint8Array<ArrayBuffer> {
-  const eightBit = notice.original.some((byte) => byte > 0x7f);
+  const eightBit = isEightBit(notice.original);
+  const words = explanation(notice).join("\n");
+  const status = deliveryStatus(notice).join("\n");
+  const plainWords = isAscii(words), plainStatus = isAscii(status);
   const head = [
-    ...headers(notice, eightBit),
+    ...headers(notice, eightBit || !plainWords || !plainStatus),
     "",
     "This is a report about the delivery of a message, in MIME format.",
     "",
-    ...part(notice.boundary, "text/plain; charset=us-ascii", "Notification"),
-    ...explanation(notice),
+    ...part(notice.boundary, `text/plain; charset=${plainWords ? "us-ascii" : "utf-8"}`, "Notification", !plainWords),
+    words,
     "",
-    ...part(notice.boundary, "message/delivery-status", "Delivery Report"),
-    ...deliveryStatus(notice),
     ...part(
       notice.boundary,
-      notice.complete ? "message/rfc822" : "text/rfc822-headers",
+      plainStatus ? "message/delivery-status" : "message/global-delivery-status",
+      "Delivery Report",
+      !plainStatus,
+    ),
+    status,
+    ...part(
+      notice.boundary,
+      returnedType(notice),
       notice.complete ? "Message" : "Message headers",
       eightBit,
     ),
@@ -58,6 +66,17 @@ export function composeNotice(notice: Notice): Uint8Array<ArrayBuffer> {
   ].join("\n");
   const original = endLine(notice.original);
   return join([new TextEncoder().encode(head), original, new TextEncoder().encode(`\n--${notice.boundary}--\n`)]);
+}
+
+/** RFC 6533 §6: what has more than ASCII in its header section is returned as `global`, to those who sent it with SMTPUTF8. */
+function returnedType({ original, complete, handling }: Notice): string {
+  const global = handling?.smtpUtf8 && isEightBit(headerSection(original));
+  if (complete) return global ? "message/global" : "message/rfc822";
+  return global ? "message/global-headers" : "text/rfc822-headers";
+}
+
+function isEightBit(bytes: Uint8Array): boolean {
+  return bytes.some((byte) => byte > 0x7f);
 }
 
 /** The header section with its last line's LF, without the empty line; all of it when there is no empty line. */
@@ -95,6 +114,8 @@ function headers(notice: Notice, eightBit: boolean): string[] {
     `Message-ID: <${notice.messageId}@${notice.smtpname}>`,
     // RFC 3834 §5: keeps vacation programs quiet.
     "Auto-Submitted: auto-replied",
+    // RFC 8689 §5: what was said of the original holds for what is said about it.
+    ...(notice.handling?.tlsOptional ? ["TLS-Required: No"] : []),
     "MIME-Version: 1.0",
     "Content-Type: multipart/report; report-type=delivery-status;",
     `\tboundary="${notice.boundary}"`,
@@ -113,6 +134,7 @@ function part(boundary: string, type: string, description: string, eightBit = fa
 }
 
 function explanation(notice: Notice): string[] {
+  const utf8 = notice.handling?.smtpUtf8 ?? false;
   return [
     "Hi!",
     "",
@@ -120,7 +142,7 @@ function explanation(notice: Notice): string[] {
     "",
     ...REASON[notice.kind](notice),
     "",
-    ...notice.recipients.map(({ dest, text }) => ascii(`${formatMailbox(dest)}: ${withoutCode(text)}`)),
+    ...notice.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, utf8)),
     "",
     ...(notice.kind === "delayed"
       ? [
@@ -148,17 +170,18 @@ const REASON: Readonly<Record<Notice["kind"], (notice: Notice) => string[]>> = {
 
 /** RFC 3464 §2: fields of the message, then a block for each recipient. */
 function deliveryStatus(notice: Notice): string[] {
+  const utf8 = notice.handling?.smtpUtf8 ?? false;
   const lines = [`Reporting-MTA: dns; ${notice.smtpname}`];
-  if (notice.envid !== "") lines.push(ascii(`Original-Envelope-Id: ${decodeXtext(notice.envid)}`));
+  if (notice.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(notice.envid)}`));
   for (const { dest, orcpt, text, status } of notice.recipients) {
     lines.push("");
-    if (orcpt !== "") lines.push(ascii(`Original-Recipient: ${decodeXtext(orcpt).replace(";", "; ")}`));
+    if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, utf8)}`);
     lines.push(
-      ascii(`Final-Recipient: rfc822; ${formatMailbox(dest)}`),
+      `Final-Recipient: ${finalRecipient(dest, utf8)}`,
       `Action: ${notice.kind}`,
       `Status: ${status.class}.${status.code}`,
     );
-    if (/^[245]\d\d[ -]/.test(text)) lines.push(ascii(`Diagnostic-Code: smtp; ${text}`));
+    if (/^[245]\d\d[ -]/.test(text)) lines.push(oneLine(`Diagnostic-Code: smtp; ${text}`));
   }
   lines.push("");
   return lines;
@@ -167,16 +190,6 @@ function deliveryStatus(notice: Notice): string[] {
 /** Texts of our own that begin with a code 1xx or 6xx lose it: no server said it. */
 function withoutCode(text: string): string {
   return text.replace(/^[16]\d\d /, "");
-}
-
-/** RFC 3461 §4: "+" and two hex digits stand for an octet. */
-function decodeXtext(text: string): string {
-  return text.replace(/\+([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
-}
-
-/** One line of printable ASCII: what other servers said must not become a header or a part of its own. */
-function ascii(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, "?").slice(0, MAX_LINE);
 }
 
 function endLine(bytes: Uint8Array): Uint8Array {

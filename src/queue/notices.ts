@@ -3,8 +3,8 @@
  * the transaction that takes the bounce envelopes away, so that no crash loses or doubles it.
  */
 
-import type { Deliverable, Envelope, EnvelopeFacts, EnvelopeId, MessageId, Origin } from "../envelope/mod.ts";
-import { formatPath, hex8, messageOf, newEnvelopeId, NO_DSN, random32 } from "../envelope/mod.ts";
+import type { Deliverable, Envelope, EnvelopeFacts, EnvelopeId, Handling, MessageId, Origin } from "../envelope/mod.ts";
+import { formatPath, hex8, isAscii, messageOf, newEnvelopeId, NO_DSN, random32 } from "../envelope/mod.ts";
 import { tell } from "../events/mod.ts";
 import { type Caller, CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../isolate/mod.ts";
 import { composeNotice, headerSection } from "./bounce.ts";
@@ -78,7 +78,8 @@ export class Notices {
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
     const body = this.#compose(group, id);
     const rcpt = group[0]!.sender!;
-    const envelopes = makeEnvelopes(id, origin, rcpt, targets, vault.clock());
+    const handling = noticeHandling(group[0]!);
+    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
     let written = false, erase = false;
     vault.commits.now({
@@ -118,10 +119,11 @@ export class Notices {
   }
 
   #compose(group: readonly Envelope[], id: MessageId): Uint8Array<ArrayBuffer> {
-    const { bounce, sender, origin, dsn } = group[0]!;
+    const { bounce, sender, origin, dsn, handling } = group[0]!;
     const { kind, delaySeconds = 0, ttlSeconds } = bounce!;
     const number = messageNumber(group[0]!.id);
-    const complete = kind === "failed" && dsn.ret === "FULL" &&
+    // RFC 8689 §5: what was to go by TLS alone is not sent back whole.
+    const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
       (this.#vault.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
     return composeNotice({
       kind,
@@ -141,6 +143,7 @@ export class Notices {
       messageId: `${id}${hex8(random32())}`,
       original: complete ? this.#original(number, MAX_RETURNED) : headerSection(this.#original(number, MAX_HEADERS)),
       complete,
+      ...(handling === undefined ? {} : { handling }),
     });
   }
 
@@ -254,16 +257,27 @@ function localOrigin(smtpname: string): Origin {
   };
 }
 
+/** RFC 8689 §5: the notice goes as the original had to. RFC 6533 §4: its `To` may be beyond ASCII. */
+function noticeHandling({ handling, sender }: Envelope): Handling | undefined {
+  if (handling === undefined) return undefined;
+  const { utf8Header: _, ...others } = handling;
+  return isAscii(formatPath(sender)) ? others : { ...others, smtpUtf8: true, utf8Header: true };
+}
+
 function makeEnvelopes(
-  message: MessageId,
-  origin: Origin,
-  rcpt: EnvelopeFacts["rcpt"],
+  { message, origin, rcpt, handling }: {
+    readonly message: MessageId;
+    readonly origin: Origin;
+    readonly rcpt: EnvelopeFacts["rcpt"];
+    readonly handling: Handling | undefined;
+  },
   targets: readonly Deliverable[],
   createdAt: number,
 ): EnvelopeFacts[] {
   const ids = new Set<EnvelopeId>();
   while (ids.size < targets.length) ids.add(newEnvelopeId(message));
-  const common = { sender: null, rcpt, origin, dsn: NO_DSN, internal: true, createdAt };
+  const asked = handling === undefined ? {} : { handling };
+  const common = { sender: null, rcpt, origin, dsn: NO_DSN, internal: true, createdAt, ...asked };
   return [...ids].map((id, i) => {
     const target = targets[i]!;
     const { agent, action, dest } = target;

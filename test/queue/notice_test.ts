@@ -90,6 +90,42 @@ const golden: { file: string; notice: Notice }[] = [
       recipients: [{ ...common.recipients[0]!, text: "250 2.0.0 Ok", status: { class: 2, code: "0.0" } }],
     },
   },
+  {
+    file: "failed-utf8",
+    notice: {
+      ...common,
+      handling: { smtpUtf8: true, tlsOptional: true },
+      recipients: [
+        {
+          ...common.recipients[0]!,
+          dest: { local: "jörg", domain: "xn--bcher-kva.example" },
+          orcpt: "utf-8;J\\x{F6}rg@x.net",
+        },
+        { ...common.recipients[0]!, orcpt: "rfc822;Bob@example.org" },
+      ],
+      original: utf8("Subject: grüße\n"),
+    },
+  },
+  {
+    file: "failed-escaped",
+    notice: {
+      ...common,
+      recipients: [{
+        ...common.recipients[0]!,
+        dest: { local: "jörg+x", domain: "example.org" },
+        orcpt: "utf-8;J\\x{F6}rg@x.net",
+      }],
+    },
+  },
+  {
+    file: "failed-utf8-full",
+    notice: {
+      ...common,
+      handling: { smtpUtf8: true },
+      original: utf8("Subject: grüße\n\nbody\n"),
+      complete: true,
+    },
+  },
 ];
 for (const { file, notice } of golden) {
   Deno.test(`composeNotice() writes test/queue/golden/${file}.txt`, async () => {
@@ -105,9 +141,14 @@ for (const { file, notice } of golden) {
     assert.deepEqual(parsed.to?.map(({ address }) => address), ["alice@example.net"]);
     const type = parsed.headers.find(({ key }) => key === "content-type")?.value ?? "";
     assert.match(type, /multipart\/report; *report-type=delivery-status/);
+    const global = notice.handling?.smtpUtf8 ? "global" : null;
     assert.deepEqual(parsed.attachments.map(({ mimeType }) => mimeType), [
-      "message/delivery-status",
-      notice.complete ? "message/rfc822" : "text/rfc822-headers",
+      file === "failed-utf8" ? "message/global-delivery-status" : "message/delivery-status",
+      notice.complete
+        ? `message/${global ?? "rfc822"}`
+        : global === null
+        ? "text/rfc822-headers"
+        : "message/global-headers",
     ]);
   });
 }
@@ -174,6 +215,31 @@ Deno.test("RET=FULL returns the whole message", async () => {
     await ticketsOf(house);
     const opened = await open(house, await list(house));
     assert.ok(text(opened.first).includes(`Content-Type: message/rfc822\n\n${original}`));
+  });
+});
+
+Deno.test("the notice of a message with REQUIRETLS asks for it too and has no body in it (RFC 8689 §5)", async () => {
+  await withQueue(async (house) => {
+    const handling = { smtpUtf8: true, utf8Header: true, requireTls: true } as const;
+    const envelopes = await enqueue(house, original, { dsn: { ...NO_DSN, ret: "FULL" }, handling });
+    await bounce(house, envelopes, toAlice);
+    await ticketsOf(house);
+    const [notice] = await list(house);
+    assert.deepEqual(notice!.handling, { smtpUtf8: true, requireTls: true });
+    const opened = await open(house, [notice!]);
+    assert.doesNotMatch(text(opened.first), /\nbody\n/);
+  });
+});
+
+Deno.test("the notice to a sender beyond ASCII needs SMTPUTF8 itself (RFC 6533 §4)", async () => {
+  await withQueue(async (house) => {
+    const sender = { local: "josé", domain: "example.net" };
+    const envelopes = await enqueue(house, original, { sender, handling: { smtpUtf8: true } });
+    await bounce(house, envelopes, toAlice);
+    await ticketsOf(house);
+    const [notice] = await list(house);
+    assert.deepEqual(notice!.handling, { smtpUtf8: true, utf8Header: true });
+    assert.match(text((await open(house, [notice!])).first), /^To: josé@example\.net$/m);
   });
 });
 
