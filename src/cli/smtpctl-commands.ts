@@ -77,5 +77,6 @@ export const COMMANDS: readonly Command<Asked>[] = [
   { pattern: "stop", make: () => act({ do: "stop" }) },
   { pattern: "trace <str>", make: (what) => act({ do: "trace", what: what as Trace }) },
   { pattern: "untrace <str>", make: (what) => act({ do: "untrace", what: what as Trace }) },
+  { pattern: "update pki", make: () => act({ do: "update-pki" }) },
   { pattern: "update table <str>", make: (table) => act({ do: "update-table", table: table! }) },
 ];

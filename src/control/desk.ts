@@ -5,6 +5,7 @@ import {
   Caller,
   type ControlToQueue,
   type Isolate,
+  type MainAnswer,
   type MainRequest,
   type QueueTarget,
   type QueueToControl,
@@ -40,7 +41,7 @@ export class Desk {
   readonly #lookup;
   readonly #paused: Record<Subsystem, boolean>;
   readonly #traces: Set<Trace>;
-  readonly #mainWaits = new Map<number, (changed: boolean) => void>();
+  readonly #mainWaits = new Map<number, (answer: Pick<MainAnswer, "changed" | "error">) => void>();
   #call = 1;
 
   constructor(isolate: Isolate<"control">, stats: Stats, log: (level: LogLevel, text: string) => void) {
@@ -54,8 +55,8 @@ export class Desk {
     this.#paused = { ...isolate.settings.paused };
     this.#traces = new Set(TRACES.filter((trace) => isolate.traces(trace)));
     this.#scheduler.onreset = () => this.#pauseAgain();
-    isolate.onanswer = ({ call, changed }) => {
-      this.#mainWaits.get(call)?.(changed);
+    isolate.onanswer = ({ call, ...answer }) => {
+      this.#mainWaits.get(call)?.(answer);
       this.#mainWaits.delete(call);
     };
   }
@@ -113,6 +114,10 @@ export class Desk {
       case "stop":
         await this.#askMain({ type: "stop" });
         return yield { ok: true };
+      case "update-pki": {
+        const { error } = await this.#askMain({ type: "update-pki" });
+        return yield error === null ? { ok: true } : failed(error);
+      }
     }
   }
 
@@ -236,7 +241,7 @@ export class Desk {
 
   async #pause(what: Subsystem, paused: boolean): Promise<ControlAnswer> {
     const changed = what === "smtp"
-      ? await this.#askMain({ type: "pause-smtp", paused })
+      ? (await this.#askMain({ type: "pause-smtp", paused })).changed
       : (await this.#scheduler.ask<"paused">({ type: "pause", agent: what, paused })).changed;
     this.#paused[what] = paused;
     if (!changed) return failed("");
@@ -270,7 +275,7 @@ export class Desk {
     return `${what.toUpperCase()} ${this.#paused[what] ? "paused" : "running"}`;
   }
 
-  #askMain(request: MainRequest): Promise<boolean> {
+  #askMain(request: MainRequest): Promise<Pick<MainAnswer, "changed" | "error">> {
     const call = this.#call++;
     return new Promise((resolve) => {
       this.#mainWaits.set(call, resolve);

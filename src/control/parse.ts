@@ -33,6 +33,7 @@ function readRequest(given: Record<string, unknown>): ControlRequest | null {
     case "show-damaged":
     case "monitor":
     case "stop":
+    case "update-pki":
       return { do: verb };
     case "show-relay":
       return isOneOf(given.what, ["hosts", "hoststats", "relays", "routes"]) ? { do: verb, what: given.what } : null;

@@ -26,7 +26,7 @@ export type ControlRequest =
   | { readonly do: "show-queue"; readonly message: MessageId | null }
   | { readonly do: "show-message"; readonly message: MessageId }
   | { readonly do: "show-envelope"; readonly envelope: EnvelopeId }
-  | { readonly do: "show-stats" | "show-status" | "show-damaged" | "monitor" | "stop" }
+  | { readonly do: "show-stats" | "show-status" | "show-damaged" | "monitor" | "stop" | "update-pki" }
   | { readonly do: "show-relay"; readonly what: "hosts" | "hoststats" | "relays" | "routes" }
   | {
     readonly do: "schedule" | "remove" | "pause-envelope" | "resume-envelope";

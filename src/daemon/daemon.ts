@@ -16,16 +16,17 @@ import {
   type ToMain,
 } from "../isolate/mod.ts";
 import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
+import { CertificateKeeper, LOOK_MS } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { Fatal } from "./fatal.ts";
-import { loadCertificates, reasonOf } from "./files.ts";
+import { reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionDesk } from "./sessions.ts";
-import { cutSettings, readResolver, readServerName } from "./settings.ts";
+import { cutCertificates, cutSettings, readResolver, readServerName } from "./settings.ts";
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -67,6 +68,8 @@ class Daemon {
   );
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
+  #certificates!: CertificateKeeper;
+  #lookAtCertificates: ReturnType<typeof setInterval> | undefined;
   #deafAt = -Infinity;
   readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
 
@@ -97,12 +100,19 @@ class Daemon {
     const resolver = readResolver(env);
     const serverName = readServerName(resolver.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
-    const certificates = loadCertificates(config);
+    this.#certificates = new CertificateKeeper(config, {
+      onchange: (certificates) => {
+        const cut = cutCertificates(config, { certificates, listeners });
+        this.#supervisor.setCertificates("smtp", cut.smtp);
+        this.#supervisor.setCertificates("relay", cut.relay);
+      },
+      log: (level, text) => this.#log(level, text),
+    });
     const saltKey = listeners.some(({ auth }) => auth !== null) ? readSaltKey(spoolPath(env)) : new Uint8Array();
     const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
     const settings = cutSettings(config, {
       env,
-      certificates,
+      certificates: this.#certificates.certificates,
       queueKeys,
       listeners,
       saltKey,
@@ -138,6 +148,7 @@ class Daemon {
     } catch (error) {
       throw new Fatal(reasonOf(error));
     }
+    this.#lookAtCertificates = setInterval(() => this.#certificates.look(), LOOK_MS);
     return listeners;
   }
 
@@ -201,16 +212,19 @@ class Daemon {
 
   #answer(call: number, request: MainRequest): void {
     let changed = true;
+    let error: string | null = null;
     if (request.type === "pause-smtp") {
       changed = this.#desk.paused !== request.paused;
       this.#desk.paused = request.paused;
     } else if (request.type === "verbosity") {
       this.#verbose = request.verbose;
       this.#supervisor.setVerbosity(request.verbose, request.traces);
+    } else if (request.type === "update-pki") {
+      error = this.#certificates.reload();
     } else {
       this.#end.resolve();
     }
-    this.#supervisor.post("control", 0, { type: "answer", call, changed });
+    this.#supervisor.post("control", 0, { type: "answer", call, changed, error });
   }
 
   #mourn(role: Role, index: number, reason: string, delayMs: number): void {
@@ -239,6 +253,7 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
+    clearInterval(this.#lookAtCertificates);
     for (const server of this.#servers) server.close();
     await this.#supervisor?.stop();
     for (const path of this.#files) removeIfPresent(path);

@@ -2,8 +2,8 @@
 
 import { Fatal } from "./fatal.ts";
 import type { Config } from "../config/mod.ts";
-import type { KeyPair } from "../isolate/mod.ts";
-import { pairFault } from "../tls/mod.ts";
+import type { Certificates, KeyPair } from "../isolate/mod.ts";
+import { pairFault, readBundle } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
@@ -39,20 +39,30 @@ export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK
   return text;
 }
 
-/** All key pairs and CA bundles of the config, by name; each pair is one that TLS can use. Throws Fatal. */
-export function loadCertificates(config: Config): { pki: Record<string, KeyPair>; ca: Record<string, string> } {
-  const pki: Record<string, KeyPair> = {};
-  for (const [name, { certFile, keyFile }] of Object.entries(config.pki)) {
-    pki[name] = {
-      cert: readPem(certFile, "certificate", CERT_MODE_MASK),
-      key: readPem(keyFile, "key", KEY_MODE_MASK),
-    };
-    const fault = pairFault(pki[name]);
-    if (fault !== null) throw new Fatal(`failed to load pki "${name}" (${certFile}, ${keyFile}): ${fault}`);
-  }
-  const ca: Record<string, string> = {};
-  for (const [name, file] of Object.entries(config.ca)) ca[name] = readPem(file, "CA file", CERT_MODE_MASK);
-  return { pki, ca };
+/** A certificate and its key that TLS can use. Throws Fatal. */
+export function loadPair(name: string, { certFile, keyFile }: Config["pki"][string]): KeyPair {
+  const pair = {
+    cert: readPem(certFile, "certificate", CERT_MODE_MASK),
+    key: readPem(keyFile, "key", KEY_MODE_MASK),
+  };
+  const fault = pairFault(pair);
+  if (fault !== null) throw new Fatal(`failed to load pki "${name}" (${certFile}, ${keyFile}): ${fault}`);
+  return pair;
+}
+
+/** A bundle of CA certificates. Throws Fatal. */
+export function loadAuthority(file: string): string {
+  const text = readPem(file, "CA file", CERT_MODE_MASK);
+  if (readBundle(text).length === 0) throw new Fatal(`failed to load CA file ${file}: it holds no certificate`);
+  return text;
+}
+
+/** All key pairs and CA bundles of the config, by name. Throws Fatal. */
+export function loadCertificates(config: Config): Certificates {
+  return {
+    pki: Object.fromEntries(Object.entries(config.pki).map(([name, files]) => [name, loadPair(name, files)])),
+    ca: Object.fromEntries(Object.entries(config.ca).map(([name, file]) => [name, loadAuthority(file)])),
+  };
 }
 
 /** The text of a file, or null when there is none to read. */

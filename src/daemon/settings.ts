@@ -16,7 +16,7 @@ import {
 } from "../config/mod.ts";
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
-import type { HouseSettings, KeyPair, Listener, QueueKeys, ResolverSettings, Settings } from "../isolate/mod.ts";
+import type { Certificates, HouseSettings, Listener, QueueKeys, ResolverSettings, Settings } from "../isolate/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
@@ -24,10 +24,7 @@ import { readIfPresent } from "./files.ts";
 /** What the machine and the command line add to the configuration. */
 export interface Surroundings {
   readonly env: Environment;
-  readonly certificates: {
-    readonly pki: Readonly<Record<string, KeyPair>>;
-    readonly ca: Readonly<Record<string, string>>;
-  };
+  readonly certificates: Certificates;
   readonly listeners: readonly Listener[];
   /** Null when stored mail is not encrypted. */
   readonly queueKeys: QueueKeys | null;
@@ -59,15 +56,14 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   const actions = Object.values(config.actions);
   const ofKind = <A extends Action>(kind: A["kind"]) =>
     Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
-  const { pki, ca } = around.certificates;
+  const { smtp: smtpCertificates, relay: relayCertificates } = cutCertificates(config, around);
   const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
   const srs = config.srs === null ? {} : { srs: config.srs };
   return {
     smtp: {
       house,
       listeners: around.listeners,
-      pki: only(pki, around.listeners.flatMap((listener) => listener.pki)),
-      ca: only(ca, around.listeners.flatMap((listener) => listener.ca ?? [])),
+      ...smtpCertificates,
       maxMessageBytes: config.smtp.maxMessageBytes,
       maxMails: config.smtp.maxMails,
       maxRcpt: config.smtp.maxRcpt,
@@ -113,8 +109,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     relay: {
       house,
       actions: ofKind<RelayAction>("relay"),
-      pki: only(pki, actions.flatMap((action) => action.kind === "relay" ? action.pki ?? [] : [])),
-      ca: only(ca, actions.flatMap((action) => action.kind === "relay" ? action.ca ?? [] : [])),
+      ...relayCertificates,
       limits: config.mta.limits,
       domainLimits: config.mta.domainLimits,
       ...srs,
@@ -161,6 +156,24 @@ function programIdentity(root: boolean, needed: boolean): Settings["filter"]["id
     if (account !== undefined && account.uid !== 0) return { uid: account.uid, gid: account.gid };
   }
   throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USERS[0]}`);
+}
+
+/** The certificates of listeners go to smtp, those of relay actions to relay. */
+export function cutCertificates(
+  config: Pick<Config, "actions">,
+  { certificates: { pki, ca }, listeners }: Pick<Surroundings, "certificates" | "listeners">,
+): { smtp: Certificates; relay: Certificates } {
+  const relays = Object.values(config.actions).filter((action) => action.kind === "relay");
+  return {
+    smtp: {
+      pki: only(pki, listeners.flatMap((listener) => listener.pki)),
+      ca: only(ca, listeners.flatMap((listener) => listener.ca ?? [])),
+    },
+    relay: {
+      pki: only(pki, relays.flatMap((action) => action.pki ?? [])),
+      ca: only(ca, relays.flatMap((action) => action.ca ?? [])),
+    },
+  };
 }
 
 function only<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> {

@@ -16,6 +16,7 @@ import type {
   ReversePath,
 } from "../envelope/mod.ts";
 import type { Event, Trace } from "../events/mod.ts";
+import type { Certificates } from "./settings.ts";
 
 /** The roles. There may be several smtp isolates, and filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
 export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "login" | "control";
@@ -492,6 +493,8 @@ export type FromMain<Settings = unknown> =
     readonly ticket: number;
   }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
+  /** smtp and relay only: in the place of those in the settings, for connections that begin from now on. */
+  | { readonly type: "certificates"; readonly certificates: Certificates }
   /** control only: main's answer to a request. */
   | MainAnswer
   /** lookup only: what main knows of what it was asked, in no order. */
@@ -518,12 +521,16 @@ export type ToMain =
 export type MainRequest =
   | { readonly type: "stop" }
   | { readonly type: "pause-smtp"; readonly paused: boolean }
+  /** Load all certificates, keys and CA files again. */
+  | { readonly type: "update-pki" }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] };
 /** Main's answer to control. `changed` is false when it was so already. */
 export interface MainAnswer {
   readonly type: "answer";
   readonly call: number;
   readonly changed: boolean;
+  /** Why it could not be done, or not all of it. */
+  readonly error: string | null;
 }
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */

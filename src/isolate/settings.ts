@@ -47,6 +47,13 @@ export interface KeyPair {
   readonly key: string;
 }
 
+/** By the names of smtpd.conf. */
+export interface Certificates {
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  /** PEM bundles. */
+  readonly ca: Readonly<Record<string, string>>;
+}
+
 /** Common to all: workers cannot read the environment, the host name or the time zone. */
 export interface HouseSettings {
   readonly serverName: string;

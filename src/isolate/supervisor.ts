@@ -4,7 +4,7 @@
  */
 
 import { type DoorName, DOORS, type FromMain, type Role, type ToMain } from "./doors.ts";
-import type { Settings } from "./settings.ts";
+import type { Certificates, Settings } from "./settings.ts";
 import type { Trace } from "../events/mod.ts";
 
 /** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
@@ -141,6 +141,17 @@ export class Supervisor {
     if (resident?.worker == null || !resident.ready) return false;
     resident.worker.postMessage(message);
     return true;
+  }
+
+  /** Gives them to the isolates of the role, and to those that will replace them. */
+  setCertificates(role: "smtp" | "relay", certificates: Certificates): void {
+    const { settings } = this.#plan;
+    if (role === "smtp") settings.smtp = { ...settings.smtp, ...certificates };
+    else settings.relay = { ...settings.relay, ...certificates };
+    for (const resident of this.#residents) {
+      if (resident.role !== role) continue;
+      resident.worker?.postMessage({ type: "certificates", certificates } satisfies FromMain);
+    }
   }
 
   /** Indexes of the isolates of a role that can take work. */

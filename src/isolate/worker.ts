@@ -25,7 +25,9 @@ export interface Isolate<R extends Role> extends Observer {
   onevent?: (event: Event) => void;
   onsession: (descriptor: number, listener: number, peer: Peer, ticket: number) => void;
   /** Main's answers to control's requests. */
-  onanswer: (message: { readonly call: number; readonly changed: boolean }) => void;
+  onanswer: (message: { readonly call: number; readonly changed: boolean; readonly error: string | null }) => void;
+  /** smtp and relay only: the settings have other certificates. */
+  oncertificates?: () => void;
   /** lookup only: main's answers to its questions. */
   ontold?: (answers: readonly HouseAnswer[]) => void;
   /** Called once; main waits a few seconds for the promise. */
@@ -85,14 +87,18 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     welcomed.delete(`${name} ${peer}`);
   };
 
+  let settings: Settings[R];
   const start = async (message: Extract<FromMain, { type: "start" }>) => {
     verbose = message.verbose;
     traces = new Set(message.traces);
+    settings = message.settings as Settings[R];
     const events = role === "control" ? null : askDoor(`${role}-control` as DoorName);
     isolate = {
       role,
       index: message.index,
-      settings: message.settings as Settings[R],
+      get settings() {
+        return settings;
+      },
       report: (event) => events === null ? isolate?.onevent?.(event) : events.send(event),
       ask: (name) => askDoor(name) as never,
       serve(name, handler) {
@@ -148,6 +154,9 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         verbose = message.verbose;
         traces = new Set(message.traces);
         return watchAll();
+      case "certificates":
+        settings = { ...settings, ...message.certificates };
+        return isolate?.oncertificates?.();
       case "answer":
         return isolate?.onanswer(message);
       case "told":

@@ -58,6 +58,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     ended: collected((tickets) => isolate.tell({ type: "sessions-ended", tickets })),
   });
   isolate.onsession = (...session) => service.session(...session);
+  isolate.oncertificates = () => service.renew(isolate.settings);
   isolate.onstop = async () => {
     await service.stop();
     events.flush();

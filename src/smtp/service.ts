@@ -3,6 +3,7 @@
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
   type AuthResult,
+  type Certificates,
   type Challenge,
   type Channel,
   type FromLookup,
@@ -75,7 +76,7 @@ interface Desk {
 
 export class SmtpService {
   readonly #options: ServiceOptions;
-  readonly #desks: readonly Desk[];
+  #desks: readonly Desk[];
   readonly #intake: Intake;
   readonly #directory: Directory;
   readonly #guard: Guard;
@@ -117,6 +118,20 @@ export class SmtpService {
       later: (connection) => this.#later(connection),
       yield: (connection) => this.#yield(connection),
     };
+  }
+
+  /**
+   * Shows these certificates to those who connect from now on; sessions that began before go on with what they had. What cannot be used
+   * changes nothing, and is told.
+   */
+  renew(certificates: Certificates): void {
+    const settings = { ...this.#options.settings, ...certificates };
+    try {
+      this.#desks = this.#desks.map((one) => ({ ...one, tls: tlsOf(settings, one.listener, this.#options.clock) }));
+    } catch (error) {
+      const text = `warn: smtp: The certificates stay as they were: ${(error as Error).message}`;
+      this.#options.report({ type: "log", level: "warn", text });
+    }
   }
 
   /** Sessions that are open. */
@@ -332,8 +347,12 @@ function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
       domain: new TextEncoder().encode(listener.hostname),
       submission: (listener.local && !listener.proxyV2) || listener.port === SUBMISSION_PORT,
     },
-    tls: listener.tls === "none" ? null : serverTls(settings, listener, clock),
+    tls: tlsOf(settings, listener, clock),
   };
+}
+
+function tlsOf(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls | null {
+  return listener.tls === "none" ? null : serverTls(settings, listener, clock);
 }
 
 function serverTls(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls {

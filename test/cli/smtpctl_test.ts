@@ -60,7 +60,7 @@ const wrong = [
   },
   {
     line: "update",
-    stderr: "possibilities are:\n  update table <str>\n",
+    stderr: "possibilities are:\n  update pki\n  update table <str>\n",
     because: "something is missing",
   },
   {

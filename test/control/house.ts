@@ -108,7 +108,7 @@ export class FakeHouse {
     this.told.push(message);
     if (message.type !== "request") return;
     this.requests.push(message.request);
-    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed }));
+    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed, error: null }));
   }
 
   #fake(door: string, answers: Answers): Channel<unknown, unknown> {

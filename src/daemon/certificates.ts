@@ -1,0 +1,113 @@
+/**
+ * Certificates, keys and CA files while the daemon runs: looked at now and then, and loaded anew when they have changed. What cannot be used is
+ * told, and what was loaded before stays in use. Knows no isolates and no clock.
+ */
+
+import type { Config } from "../config/mod.ts";
+import type { Certificates, KeyPair } from "../isolate/mod.ts";
+import { Fatal } from "./fatal.ts";
+import { loadAuthority, loadPair } from "./files.ts";
+
+/** Time between two looks at the files, in milliseconds. */
+export const LOOK_MS = 60_000;
+
+export interface KeeperHooks {
+  /** Others are in use from now on. */
+  readonly onchange: (certificates: Certificates) => void;
+  readonly log: (level: "info" | "warn", text: string) => void;
+}
+
+/** What a name of the config stands for. */
+interface Item {
+  /** As in `pki "mx.example.org"`. */
+  readonly what: string;
+  readonly files: readonly string[];
+  /** Loads it and answers whether it is another than before. Throws Fatal. */
+  readonly load: () => boolean;
+  stamp: string;
+}
+
+export class CertificateKeeper {
+  readonly #hooks: KeeperHooks;
+  readonly #items: Item[] = [];
+  readonly #pki: Record<string, KeyPair> = {};
+  readonly #ca: Record<string, string> = {};
+
+  /** Loads all. Throws Fatal. */
+  constructor(config: Pick<Config, "pki" | "ca">, hooks: KeeperHooks) {
+    this.#hooks = hooks;
+    for (const [name, files] of Object.entries(config.pki)) {
+      this.#add(`pki "${name}"`, [files.certFile, files.keyFile], () => this.#loadPair(name, files));
+    }
+    for (const [name, file] of Object.entries(config.ca)) {
+      this.#add(`ca "${name}"`, [file], () => this.#loadAuthority(name, file));
+    }
+  }
+
+  /** What is in use. */
+  get certificates(): Certificates {
+    return { pki: { ...this.#pki }, ca: { ...this.#ca } };
+  }
+
+  /** Loads what has changed on disk since it was last tried. */
+  look(): void {
+    this.#renew(this.#items.filter((item) => stampOf(item.files) !== item.stamp));
+  }
+
+  /** Loads everything. Null on success, else what could not be loaded. */
+  reload(): string | null {
+    const faults = this.#renew(this.#items);
+    return faults.length === 0 ? null : faults.join("; ");
+  }
+
+  #add(what: string, files: readonly string[], load: () => boolean): void {
+    // The stamp is taken first: a file that changes while it is read is read again.
+    const stamp = stampOf(files);
+    load();
+    this.#items.push({ what, files, load, stamp });
+  }
+
+  /** Each stands by itself: one that is broken keeps no other from being renewed. */
+  #renew(items: readonly Item[]): string[] {
+    const faults: string[] = [];
+    let changed = false;
+    for (const item of items) {
+      item.stamp = stampOf(item.files);
+      try {
+        if (!item.load()) continue;
+        changed = true;
+        this.#hooks.log("info", `info: ${item.what} was loaded again from ${item.files.join(" and ")}`);
+      } catch (error) {
+        if (!(error instanceof Fatal)) throw error;
+        faults.push(error.message);
+        this.#hooks.log("warn", `warn: ${item.what} stays as it was: ${error.message}`);
+      }
+    }
+    if (changed) this.#hooks.onchange(this.certificates);
+    return faults;
+  }
+
+  #loadPair(name: string, files: Config["pki"][string]): boolean {
+    const pair = loadPair(name, files), old = this.#pki[name];
+    this.#pki[name] = pair;
+    return pair.cert !== old?.cert || pair.key !== old.key;
+  }
+
+  #loadAuthority(name: string, file: string): boolean {
+    const text = loadAuthority(file), old = this.#ca[name];
+    this.#ca[name] = text;
+    return text !== old;
+  }
+}
+
+/** Changes with the content, owner or mode of the files, wherever their links lead. */
+function stampOf(files: readonly string[]): string {
+  return files.map((path) => {
+    try {
+      const { dev, ino, size, mtime, ctime, mode, uid } = Deno.statSync(path);
+      return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), mode, uid].join(" ");
+    } catch {
+      return "missing";
+    }
+  }).join("\n");
+}

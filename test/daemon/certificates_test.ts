@@ -1,0 +1,143 @@
+/** Certificates that change while the daemon runs: what is noticed, what is used, what is refused and told. */
+
+import assert from "node:assert/strict";
+import { CertificateKeeper } from "../../src/daemon/certificates.ts";
+import type { Certificates } from "../../src/isolate/mod.ts";
+
+const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certificates/${file}`, import.meta.url));
+
+interface World {
+  readonly folder: string;
+  readonly keeper: CertificateKeeper;
+  /** What isolates were told, and lines of the log, since the last call. */
+  news(): { changes: Certificates[]; log: string[] };
+  put(file: string, text: string, mode?: number): void;
+}
+
+/** `mx` and `other` stand in `live/`, which is a link to `one/`, as certbot has it; the CA in a plain file. */
+function withKeeper(body: (world: World) => void): void {
+  const folder = Deno.makeTempDirSync();
+  const put = (file: string, text: string, mode = 0o600) => {
+    Deno.writeTextFileSync(`${folder}/${file}`, text, { mode });
+    Deno.chmodSync(`${folder}/${file}`, mode);
+  };
+  try {
+    for (const version of ["one", "two"]) Deno.mkdirSync(`${folder}/${version}`);
+    const [first, second] = [["mx", "other"], ["other", "mx"]] as const;
+    for (const [at, name] of first.entries()) {
+      put(`one/${name}.pem`, stored(`${name}.pem`));
+      put(`one/${name}.key`, stored(`${name}.key`));
+      put(`two/${name}.pem`, stored(`${second[at]}.pem`));
+      put(`two/${name}.key`, stored(`${second[at]}.key`));
+    }
+    Deno.symlinkSync("one", `${folder}/live`);
+    put("ca.pem", stored("authority.pem"));
+    let changes: Certificates[] = [], log: string[] = [];
+    const pair = (name: string) => ({
+      name,
+      certFile: `${folder}/live/${name}.pem`,
+      keyFile: `${folder}/live/${name}.key`,
+      dhe: "none" as const,
+    });
+    const keeper = new CertificateKeeper(
+      { pki: { mx: pair("mx"), other: pair("other") }, ca: { authority: `${folder}/ca.pem` } },
+      { onchange: (certificates) => changes.push(certificates), log: (level, text) => log.push(`${level} ${text}`) },
+    );
+    const news = () => {
+      const said = { changes, log };
+      changes = [];
+      log = [];
+      return said;
+    };
+    body({ folder, keeper, news, put });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+Deno.test("nothing is said of certificates that did not change", () =>
+  withKeeper(({ keeper, news }) => {
+    keeper.look();
+    assert.equal(keeper.reload(), null);
+    assert.deepEqual(news(), { changes: [], log: [] });
+    assert.equal(keeper.certificates.pki.mx!.cert, stored("mx.pem"));
+  }));
+
+Deno.test("a link that leads elsewhere is a change", () =>
+  withKeeper(({ folder, keeper, news }) => {
+    Deno.symlinkSync("two", `${folder}/live.new`);
+    Deno.renameSync(`${folder}/live.new`, `${folder}/live`);
+    keeper.look();
+    const { changes, log } = news();
+    assert.equal(changes.length, 1, "all that changed is told at once");
+    assert.deepEqual(changes[0], keeper.certificates);
+    assert.equal(changes[0]!.pki.mx!.cert, stored("other.pem"));
+    assert.equal(changes[0]!.pki.other!.key, stored("mx.key"));
+    assert.equal(log.length, 2);
+    assert.match(log[0]!, /^info info: pki "mx" was loaded again from .*live\/mx\.pem and .*live\/mx\.key$/);
+    keeper.look();
+    assert.deepEqual(news(), { changes: [], log: [] });
+  }));
+
+const broken: readonly { name: string; breakIt: (world: World) => void; why: RegExp }[] = [
+  {
+    name: "a key that belongs to another certificate",
+    breakIt: ({ put }) => put("one/mx.key", stored("other.key")),
+    why: /pki "mx" \(.*live\/mx\.pem, .*live\/mx\.key\): the key does not belong to the certificate/,
+  },
+  {
+    name: "a certificate that is cut short",
+    breakIt: ({ put }) => put("one/mx.pem", stored("mx.pem").slice(0, 300)),
+    why: /mx\.pem.*the certificate cannot be read/,
+  },
+  { name: "an empty file", breakIt: ({ put }) => put("one/mx.pem", ""), why: /mx\.pem: it is not in PEM format/ },
+  {
+    name: "a key that others may read",
+    breakIt: ({ put }) => put("one/mx.key", stored("mx.key"), 0o644),
+    why: /mx\.key: mode 0644 is too open, use chmod 0600/,
+  },
+  {
+    name: "a key that is gone",
+    breakIt: ({ folder }) => Deno.removeSync(`${folder}/one/mx.key`),
+    why: /mx\.key: No such file or directory/,
+  },
+];
+
+for (const { name, breakIt, why } of broken) {
+  Deno.test(`${name} is refused, told once, and the others are renewed all the same`, () =>
+    withKeeper((world) => {
+      const { keeper, news, put } = world;
+      breakIt(world);
+      put("one/other.pem", stored("mx.pem"));
+      put("one/other.key", stored("mx.key"));
+      keeper.look();
+      const { changes, log } = news();
+      assert.equal(changes.length, 1);
+      assert.equal(changes[0]!.pki.mx!.cert, stored("mx.pem"), "the old pair stays");
+      assert.equal(changes[0]!.pki.mx!.key, stored("mx.key"));
+      assert.equal(changes[0]!.pki.other!.cert, stored("mx.pem"));
+      assert.equal(log.length, 2);
+      assert.match(log[0]!, /^warn warn: pki "mx" stays as it was: /);
+      assert.match(log[0]!, why);
+      keeper.look();
+      assert.deepEqual(news().log, [], "it is not told again before it changes again");
+      assert.match(keeper.reload()!, why, "but whoever asks is told");
+      news();
+      put("one/mx.pem", stored("other.pem"));
+      put("one/mx.key", stored("other.key"));
+      keeper.look();
+      assert.equal(news().changes[0]!.pki.mx!.cert, stored("other.pem"), "mended, it is used");
+    }));
+}
+
+Deno.test("a CA file is renewed, and one without a certificate is refused", () =>
+  withKeeper(({ keeper, news, put }) => {
+    put("ca.pem", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n");
+    keeper.look();
+    const { changes, log } = news();
+    assert.deepEqual(changes, []);
+    assert.match(log[0]!, /^warn warn: ca "authority" stays as it was: .*ca\.pem: it holds no certificate$/);
+    put("ca.pem", stored("mx.pem"));
+    keeper.look();
+    assert.equal(news().changes[0]!.ca.authority, stored("mx.pem"));
+  }));
