@@ -173,7 +173,7 @@ function parseRelay(context: Context, name: string): RelayAction {
     ttlSeconds: null,
   };
   const tls = tlsOptions(context, action);
-  const options = { ...relayOptions(context, action), ...tls.options, ...unsupportedRelayOptions(context) };
+  const options = { ...relayOptions(context, action), ...tls.options };
   parseOptions(context.cursor, "relay option", options, ["ttl"]);
   tls.finish();
   action.ttlSeconds = parseTtl(context);
@@ -219,6 +219,12 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
         action.auth = parseTable(cursor, draft, { option: word, kinds: ["map"] });
       },
     },
+    "filter": {
+      parse: (at, word) => {
+        action.filter = parseFilterOption(cursor, draft);
+        cursor.unsupported(at, `relay option "${word}"`);
+      },
+    },
     "srs": {
       parse: (at) => {
         if (draft.srs.key === null) return cursor.fail(at, `"srs" needs "srs key" before it`);
@@ -233,12 +239,5 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
         action.backup = { mx: cursor.acceptKeyword("mx") ? cursor.expectString("the name of a mail exchanger") : null };
       },
     },
-  };
-}
-
-/** Options that are read as the grammar says and then refused. */
-function unsupportedRelayOptions({ cursor, draft }: Context): Options {
-  return {
-    "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
   };
 }

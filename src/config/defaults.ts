@@ -70,6 +70,7 @@ export const LANGUAGE_LIMITS = {
   /** Characters of a key of the queue, and how many replaced ones may be named. */
   queueKey: 32,
   queueOldKeys: 8,
+  filtersPerChain: 32,
 } as const;
 
 /** Tables that exist without being declared. `main` and the lookup isolate fill them in; they cannot be redeclared. */

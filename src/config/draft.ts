@@ -1,7 +1,18 @@
 /** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
 
 import { BUILTIN_TABLES, DEFAULTS } from "./defaults.ts";
-import type { Action, Config, ListenSpec, Rule, SourceLine, StaticTable, TableFile, TableProgram } from "./types.ts";
+import type {
+  Action,
+  Config,
+  FilterProcess,
+  FilterStep,
+  ListenSpec,
+  Rule,
+  SourceLine,
+  StaticTable,
+  TableFile,
+  TableProgram,
+} from "./types.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -23,8 +34,8 @@ export interface PkiDraft {
 
 export interface FilterDraft {
   readonly chain: boolean;
-  /** Process behind it, which two filters of one chain must not share; null for built-in filters. */
-  readonly process: string | null;
+  /** What it consists of: one step, or those of a chain. */
+  readonly steps: readonly FilterStep[];
 }
 
 export interface Draft {
@@ -38,10 +49,11 @@ export interface Draft {
   readonly ca: Map<string, string>;
   /** Relay actions may name a pki or ca that comes later: checked at the end, at these lines. */
   readonly relayNames: { readonly at: SourceLine; readonly kind: "pki" | "ca"; readonly name: string }[];
-  readonly processes: Set<string>;
+  readonly processes: Map<string, FilterProcess>;
   /** Commands by name. */
   readonly wrappers: Map<string, string>;
   readonly filters: Map<string, FilterDraft>;
+  admd: string | null;
   readonly srs: {
     key: string | null;
     backupKey: string | null;
@@ -81,9 +93,10 @@ export function emptyDraft(): Draft {
     pki: new Map(),
     ca: new Map(),
     relayNames: [],
-    processes: new Set(),
+    processes: new Map(),
     wrappers: new Map(),
     filters: new Map(),
+    admd: null,
     srs: { key: null, backupKey: null, ttlDays: SRS_TTL_DAYS, extra: null },
     smtp: { ...DEFAULTS.smtp },
     queue: { ...DEFAULTS.queue },
@@ -103,7 +116,11 @@ export function finishDraft(file: string, draft: Draft): Config {
   const tables: Record<string, StaticTable> = {};
   const tableFiles: Record<string, TableFile> = {};
   const programs: Record<string, TableProgram> = {};
+  const processes: Record<string, FilterProcess> = {};
+  const filters: Record<string, readonly FilterStep[]> = {};
   const pki: Record<string, Config["pki"][string]> = {};
+  for (const [name, process] of draft.processes) setOwn(processes, name, process);
+  for (const [name, { steps }] of draft.filters) setOwn(filters, name, steps);
   for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
   for (const [name, file] of draft.tableFiles) setOwn(tableFiles, name, file);
   for (const [name, program] of draft.programs) setOwn(programs, name, program);
@@ -116,6 +133,9 @@ export function finishDraft(file: string, draft: Draft): Config {
     tables,
     tableFiles,
     programs,
+    processes,
+    filters,
+    admd: draft.admd,
     actions: Object.fromEntries(draft.actions),
     rules: draft.rules,
     pki,

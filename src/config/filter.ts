@@ -1,17 +1,16 @@
-/** `proc`, `filter` and `admd` of smtpd.conf(5). The grammar is complete; none of them is supported yet. */
+/** `proc`, `filter` and `admd` of smtpd.conf(5). What a filter does to a session is not known here. */
 
 import type { Context } from "./context.ts";
 import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
-import type { SourceLine } from "./types.ts";
+import type { FilterCondition, FilterPhase, FilterProcess, FilterStep, FilterVerdict, SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
 const KINDS = ["proc", "proc-exec", "chain", "phase"] as const;
 const PHASES = ["connect", "helo", "ehlo", "auth", "mail-from", "rcpt-to", "data", "commit"] as const;
-type Phase = typeof PHASES[number];
 /** Conditions that look at what the client says only later, and the phases from which they may be asked. */
-const CONDITIONS: Readonly<Record<string, readonly Phase[]>> = {
+const CONDITIONS: Readonly<Record<FilterCondition["kind"], readonly FilterPhase[]>> = {
   "fcrdns": PHASES,
   "rdns": PHASES,
   "src": PHASES,
@@ -20,31 +19,46 @@ const CONDITIONS: Readonly<Record<string, readonly Phase[]>> = {
   "mail-from": ["mail-from", "rcpt-to", "data", "commit"],
   "rcpt-to": ["rcpt-to"],
 };
-const WITH_TEXT = ["reject", "disconnect", "rewrite", "report"];
-const WITHOUT_TEXT = ["junk", "bypass"];
+const CONDITION_WORDS = Object.keys(CONDITIONS) as FilterCondition["kind"][];
+const WITH_TEXT = ["reject", "disconnect", "rewrite", "report"] as const;
+const WITHOUT_TEXT = ["junk", "bypass"] as const;
 
 /** After `admd`: the name of this server in the filters' handshake. */
-export function parseAdmd({ cursor }: Context, at: SourceLine): void {
+export function parseAdmd({ cursor, draft }: Context): void {
   const textAt = cursor.peek().at;
   const text = cursor.expectString("a name");
-  if (text !== null && !/^[\x20-\x7e]+$/.test(text)) cursor.fail(textAt, `invalid admd: ${shown(text)}`);
-  cursor.unsupported(at, `"admd"`);
+  if (text === null) return;
+  if (!/^[\x20-\x7e]+$/.test(text)) return cursor.fail(textAt, `invalid admd: ${shown(text)}`);
+  draft.admd = text;
 }
 
 /** After `proc`. */
 export function parseProc(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const name = cursor.expectString("the name of a process");
-  if (name === null || cursor.expectString("a command") === null) return;
-  parseProcessOptions(context);
+  if (name === null) return;
   if (draft.processes.has(name)) return cursor.fail(at, `process "${shown(name)}" is already declared`);
-  draft.processes.add(name);
-  cursor.unsupported(at, `"proc"`);
+  const process = parseProcess(context, at, name);
+  if (process !== null) draft.processes.set(name, process);
 }
 
-function parseProcessOptions({ cursor }: Context): void {
-  const text = { parse: (_at: SourceLine, word: string) => void cursor.expectString(`a ${word}`) };
-  parseOptions(cursor, "process option", { "user": text, "group": text, "chroot": text });
+/** The command and the options behind it. Null after a mistake. */
+function parseProcess({ cursor }: Context, at: SourceLine, name: string): FilterProcess | null {
+  const commandAt = cursor.peek().at;
+  const command = cursor.expectString("a command");
+  if (command === null) return null;
+  if (!/\S/.test(command)) cursor.fail(commandAt, "the command is empty");
+  const process = { at, name, command, user: null, group: null, chroot: null } as {
+    -readonly [Key in keyof FilterProcess]: FilterProcess[Key];
+  };
+  const text = (key: "user" | "group" | "chroot") => ({
+    parse: (_at: SourceLine, word: string) => void (process[key] = cursor.expectString(`a ${word}`)),
+  });
+  parseOptions(cursor, "process option", { "user": text("user"), "group": text("group"), "chroot": text("chroot") });
+  if (process.chroot !== null && !process.chroot.startsWith("/")) {
+    cursor.fail(at, `chroot "${shown(process.chroot)}" does not start with a slash`);
+  }
+  return cursor.failed ? null : process;
 }
 
 /** After `filter` at the start of a line. */
@@ -53,75 +67,109 @@ export function parseFilter(context: Context, at: SourceLine): void {
   const name = cursor.expectString("the name of a filter");
   if (name === null) return;
   if (draft.filters.has(name)) return cursor.fail(at, `filter "${shown(name)}" is already declared`);
+  // The name stands in what is reported to programs.
+  // deno-lint-ignore no-control-regex
+  if (name === "" || /^<|[|\x00-\x1f\x7f]/.test(name)) {
+    return cursor.fail(at, `invalid name of a filter: "${shown(name)}"`);
+  }
   const token = cursor.peek();
   const kind = KINDS.find((candidate) => token.kind === "keyword" && token.text === candidate);
   if (kind === undefined) return cursor.unknownWord("kind of filter", KINDS);
   cursor.take();
-  const process = parseKind(context, kind, name);
-  if (cursor.failed) return;
-  draft.filters.set(name, { chain: kind === "chain", process });
-  cursor.unsupported(at, `"filter"`);
+  const steps = parseKind(context, at, kind, name);
+  if (steps !== null && !cursor.failed) draft.filters.set(name, { chain: kind === "chain", steps });
 }
 
-/** What follows the kind; gives the process behind the filter. */
-function parseKind(context: Context, kind: typeof KINDS[number], name: string): string | null {
+/** What follows the kind; gives what the filter consists of, null after a mistake. */
+function parseKind(
+  context: Context,
+  at: SourceLine,
+  kind: typeof KINDS[number],
+  name: string,
+): readonly FilterStep[] | null {
   const { cursor, draft } = context;
   switch (kind) {
     case "proc": {
-      const { at } = cursor.peek();
+      const processAt = cursor.peek().at;
       const process = cursor.expectString("the name of a process");
-      if (process !== null && !draft.processes.has(process)) {
-        cursor.fail(at, `process "${shown(process)}" is not defined${suggestion(process, draft.processes)}`);
+      if (process === null) return null;
+      if (!draft.processes.has(process)) {
+        cursor.fail(
+          processAt,
+          `process "${shown(process)}" is not defined${suggestion(process, draft.processes.keys())}`,
+        );
       }
-      return process;
+      return [{ kind: "process", name, process }];
     }
-    case "proc-exec":
-      if (cursor.expectString("a command") !== null) parseProcessOptions(context);
-      // A process of its own, which no declared one can be called.
-      return `proc-exec\n${name}`;
+    case "proc-exec": {
+      const process = parseProcess(context, at, name);
+      if (process === null) return null;
+      // A process of its own: no declared one can have a newline in its name.
+      const key = `proc-exec\n${name}`;
+      draft.processes.set(key, process);
+      return [{ kind: "process", name, process: key }];
+    }
     case "chain":
-      if (cursor.expectMark("{")) parseFilterNames(cursor, draft);
-      return null;
+      return cursor.expectMark("{") ? parseFilterNames(cursor, draft) : null;
     case "phase":
-      parsePhase(context);
-      return null;
+      return parsePhase(context, name);
   }
 }
 
-function parsePhase({ cursor, draft }: Context): void {
+function parsePhase(context: Context, name: string): FilterStep[] | null {
+  const { cursor } = context;
   const token = cursor.peek();
   const phase = PHASES.find((candidate) => token.kind === "keyword" && token.text === candidate);
-  if (phase === undefined) return cursor.unknownWord("filter phase", PHASES);
-  cursor.take();
-  if (!cursor.expectKeyword("match")) return;
-  cursor.acceptMark("!");
-  const condition = cursor.peek();
-  const phases = condition.kind === "keyword" && Object.hasOwn(CONDITIONS, condition.text)
-    ? CONDITIONS[condition.text]!
-    : null;
-  if (phases === null) return cursor.unknownWord("filter condition", Object.keys(CONDITIONS));
-  if (!phases.includes(phase)) {
-    return cursor.fail(condition.at, `syntax error: condition "${condition.text}" is not known in phase "${phase}"`);
+  if (phase === undefined) {
+    cursor.unknownWord("filter phase", PHASES);
+    return null;
   }
   cursor.take();
-  if (condition.text !== "fcrdns") {
-    const regex = cursor.acceptKeyword("regex");
-    const optional = condition.text === "rdns" || condition.text === "auth";
-    if (regex || !optional || atTable(cursor)) parseTable(cursor, draft, { option: condition.text });
-  }
-  parseDecision(cursor, phase);
+  if (!cursor.expectKeyword("match")) return null;
+  const negated = cursor.acceptMark("!");
+  const condition = parseCondition(context, phase);
+  if (condition === null) return null;
+  const verdict = parseVerdict(cursor, phase);
+  return verdict === null ? null : [{ kind: "builtin", name, phase, negated, condition, verdict }];
 }
 
-function parseDecision(cursor: Context["cursor"], phase: Phase): void {
+function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterCondition | null {
+  const token = cursor.peek();
+  const kind = CONDITION_WORDS.find((word) => token.kind === "keyword" && token.text === word);
+  if (kind === undefined) {
+    cursor.unknownWord("filter condition", CONDITION_WORDS);
+    return null;
+  }
+  if (!CONDITIONS[kind].includes(phase)) {
+    cursor.fail(token.at, `syntax error: condition "${kind}" is not known in phase "${phase}"`);
+    return null;
+  }
+  cursor.take();
+  if (kind === "fcrdns") return { kind };
+  const regex = cursor.acceptKeyword("regex");
+  if ((kind === "rdns" || kind === "auth") && !regex && !atTable(cursor)) return { kind, test: null };
+  const table = parseTable(cursor, draft, { option: kind });
+  return table === null ? null : { kind, test: { regex, table } };
+}
+
+function parseVerdict(cursor: Context["cursor"], phase: FilterPhase): FilterVerdict | null {
   const token = cursor.peek();
   const word = token.kind === "keyword" ? token.text : "";
-  if (WITH_TEXT.includes(word)) {
+  const withText = WITH_TEXT.find((known) => known === word);
+  if (withText !== undefined) {
     cursor.take();
-    cursor.expectString(`a text for "${word}"`);
-  } else if (WITHOUT_TEXT.includes(word)) {
-    if (phase === "commit") return cursor.fail(token.at, `syntax error: "${word}" is not allowed in phase "commit"`);
-    cursor.take();
-  } else {
-    cursor.unknownWord("filter decision", [...WITH_TEXT, ...WITHOUT_TEXT]);
+    const text = cursor.expectString(`a text for "${word}"`);
+    return text === null ? null : { kind: withText, text };
   }
+  const kind = WITHOUT_TEXT.find((known) => known === word);
+  if (kind === undefined) {
+    cursor.unknownWord("filter decision", [...WITH_TEXT, ...WITHOUT_TEXT]);
+    return null;
+  }
+  if (phase === "commit") {
+    cursor.fail(token.at, `syntax error: "${word}" is not allowed in phase "commit"`);
+    return null;
+  }
+  cursor.take();
+  return { kind };
 }

@@ -68,7 +68,7 @@ function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
 /** Options of every listener, the local socket included. */
 function socketOptions({ cursor, draft }: Context, spec: Spec): Options {
   return {
-    "filter": { parse: (at) => parseFilterOption(cursor, draft, at) },
+    "filter": { parse: () => void (spec.filter = parseFilterOption(cursor, draft)) },
     "mask-src": { parse: () => void (spec.maskSource = true) },
     "no-dsn": { parse: () => void (spec.noDsn = true) },
     "tag": {

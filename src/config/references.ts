@@ -4,7 +4,7 @@ import type { Cursor } from "./cursor.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { DeclaredTable, Draft } from "./draft.ts";
 import { sortEntries } from "./tablefile.ts";
-import type { SourceLine, StaticTable } from "./types.ts";
+import type { FilterStep, SourceLine, StaticTable } from "./types.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
@@ -111,10 +111,9 @@ function namedTables(draft: Draft): string[] {
   return [...draft.tables.keys()].filter((name) => !name.startsWith("<"));
 }
 
-/** Names in `{ … }`, parted as in lists; none twice. Null after a mistake. */
-export function parseFilterNames(cursor: Cursor, draft: Draft): string[] | null {
-  const names: string[] = [];
-  const processes = new Set<string>();
+/** Names in `{ … }`, parted as in lists; none twice. Gives the filters' steps, null after a mistake. */
+export function parseFilterNames(cursor: Cursor, draft: Draft): FilterStep[] | null {
+  const steps: FilterStep[] = [];
   cursor.skipNewlines();
   do {
     const { at } = cursor.peek();
@@ -123,33 +122,48 @@ export function parseFilterNames(cursor: Cursor, draft: Draft): string[] | null 
     const filter = draft.filters.get(name);
     if (filter === undefined) cursor.fail(at, undefinedFilter(draft, name));
     else if (filter.chain) cursor.fail(at, `filter "${shown(name)}" is a chain and cannot be part of a chain`);
-    else if (names.includes(name)) cursor.fail(at, `filter "${shown(name)}" is already part of this chain`);
-    else if (filter.process !== null && processes.has(filter.process)) {
+    else if (steps.some((step) => step.name === name)) {
+      cursor.fail(at, `filter "${shown(name)}" is already part of this chain`);
+    } else if (filter.steps.some((step) => steps.some((other) => sharesProcess(step, other)))) {
       cursor.fail(at, `filter "${shown(name)}" shares its process with another filter of this chain`);
     }
     if (filter === undefined || cursor.failed) return null;
-    if (filter.process !== null) processes.add(filter.process);
-    names.push(name);
+    steps.push(...filter.steps);
+    if (steps.length > LANGUAGE_LIMITS.filtersPerChain) {
+      cursor.fail(at, `too many filters in one chain: at most ${LANGUAGE_LIMITS.filtersPerChain}`);
+    }
     cursor.skipNewlines();
     cursor.acceptMark(",");
     cursor.skipNewlines();
   } while (!cursor.atMark("}"));
   cursor.take();
-  return names;
+  return steps;
 }
 
-/** `filter NAME` or `filter { … }` on a listener or a relay. Filters do not run yet. */
-export function parseFilterOption(cursor: Cursor, draft: Draft, at: SourceLine): void {
-  if (cursor.acceptMark("{")) {
-    parseFilterNames(cursor, draft);
-  } else {
-    const nameAt = cursor.peek().at;
+/** What a process is asked is told apart by the process alone: it cannot stand in one chain twice. */
+function sharesProcess(one: FilterStep, other: FilterStep): boolean {
+  return one.kind === "process" && other.kind === "process" && one.process === other.process;
+}
+
+/** `filter NAME` or `filter { … }` on a listener or a relay. A list gets a name of its own. Null after a mistake. */
+export function parseFilterOption(cursor: Cursor, draft: Draft): string | null {
+  if (!cursor.acceptMark("{")) {
+    const { at } = cursor.peek();
     const name = cursor.expectString("the name of a filter");
-    if (name !== null && !draft.filters.has(name)) cursor.fail(nameAt, undefinedFilter(draft, name));
+    if (name !== null && !draft.filters.has(name)) cursor.fail(at, undefinedFilter(draft, name));
+    return cursor.failed ? null : name;
   }
-  cursor.unsupported(at, `option "filter"`);
+  const steps = parseFilterNames(cursor, draft);
+  if (steps === null || cursor.failed) return null;
+  const name = `<filters:${draft.filters.size}>`;
+  draft.filters.set(name, { chain: true, steps });
+  return name;
 }
 
 function undefinedFilter(draft: Draft, name: string): string {
-  return `filter "${shown(name)}" is not defined${suggestion(name, draft.filters.keys())}`;
+  return `filter "${shown(name)}" is not defined${suggestion(name, namedFilters(draft))}`;
+}
+
+function namedFilters(draft: Draft): string[] {
+  return [...draft.filters.keys()].filter((name) => !name.startsWith("<"));
 }

@@ -39,6 +39,48 @@ export interface TableProgram {
   readonly argument: string | null;
 }
 
+/** A program that filters mail, `proc NAME "command" …` or the one of a `proc-exec` filter. */
+export interface FilterProcess {
+  readonly at: SourceLine;
+  /** Names it in the log; the filter's name for `proc-exec`. */
+  readonly name: string;
+  /** As written: what does not start with a slash is looked for in the folder of programs. */
+  readonly command: string;
+  /** Null for the user that programs run as. */
+  readonly user: string | null;
+  /** Null for the group of the user. */
+  readonly group: string | null;
+  readonly chroot: string | null;
+}
+
+/** When a built-in filter can act. */
+export type FilterPhase = "connect" | "helo" | "ehlo" | "auth" | "mail-from" | "rcpt-to" | "data" | "commit";
+
+/** What a built-in filter looks at. Without `test`: has the client a name, has it logged in? */
+export type FilterCondition =
+  | { readonly kind: "fcrdns" }
+  | { readonly kind: "rdns" | "auth"; readonly test: { readonly regex: boolean; readonly table: string } | null }
+  | {
+    readonly kind: "src" | "helo" | "mail-from" | "rcpt-to";
+    readonly test: { readonly regex: boolean; readonly table: string };
+  };
+
+export type FilterVerdict =
+  | { readonly kind: "reject" | "disconnect" | "rewrite" | "report"; readonly text: string }
+  | { readonly kind: "junk" | "bypass" };
+
+/** A filter that is a step of its own: one behind a process, or a built-in one. */
+export type FilterStep =
+  | { readonly kind: "process"; readonly name: string; readonly process: string }
+  | {
+    readonly kind: "builtin";
+    readonly name: string;
+    readonly phase: FilterPhase;
+    readonly negated: boolean;
+    readonly condition: FilterCondition;
+    readonly verdict: FilterVerdict;
+  };
+
 /** A test of something against a table. */
 export interface TableTest {
   readonly negated: boolean;
@@ -101,6 +143,7 @@ export interface RelayAction {
   readonly domain: string | null;
   readonly tls: "verify" | "no-verify" | null;
   readonly auth: string | null;
+  /** A name in `filters`. */
   readonly filter: string | null;
   readonly srs: boolean;
   readonly ttlSeconds: number | null;
@@ -126,6 +169,7 @@ export interface ListenSpec {
   readonly hostname: string | null;
   readonly hostnames: string | null;
   readonly tag: string;
+  /** A name in `filters`. */
   readonly filter: string | null;
   readonly maskSource: boolean;
   readonly receivedAuth: boolean;
@@ -172,6 +216,12 @@ export interface Config {
   readonly tables: Readonly<Record<string, StaticTable>>;
   readonly tableFiles: Readonly<Record<string, TableFile>>;
   readonly programs: Readonly<Record<string, TableProgram>>;
+  /** Programs of filters that are used or not. */
+  readonly processes: Readonly<Record<string, FilterProcess>>;
+  /** What each filter, chain or list of filters consists of, in order; lists without a name have one made up. */
+  readonly filters: Readonly<Record<string, readonly FilterStep[]>>;
+  /** Name of this server for filters; null for its host name. */
+  readonly admd: string | null;
   readonly actions: Readonly<Record<string, Action>>;
   readonly rules: readonly Rule[];
   readonly pki: Readonly<Record<string, Pki>>;

@@ -16,7 +16,7 @@ import { checkQueueKeys } from "./queue_keys.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
 /**
- * Loads certificates and keys and looks up what the listeners listen on. With `verbose`, returns the lines that tell what each isolate may do.
+ * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. With `verbose`, returns the lines that tell what each isolate may do.
  * Throws Fatal.
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
@@ -25,7 +25,6 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
-  if (!verbose) return [];
   const settings = cutSettings(config, {
     env,
     certificates,
@@ -39,6 +38,7 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     log: "stderr",
     paused: { smtp: false, mda: false, mta: false },
   });
+  if (!verbose) return [];
   return ["What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
 }
 

@@ -71,11 +71,15 @@ class Daemon {
   #certificates!: CertificateKeeper;
   #lookAtCertificates: ReturnType<typeof setInterval> | undefined;
   #deafAt = -Infinity;
-  readonly #end: { promise: Promise<void>; resolve: () => void } = Promise.withResolvers<void>();
+  readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** Process ids of the programs that the filter isolate has started. */
+  readonly #programs = new Set<number>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#verbose = options.verbose;
+    // What ends the daemon while it still starts is heard of when it has.
+    this.#end.promise.catch(() => {});
   }
 
   async run(): Promise<void> {
@@ -126,7 +130,7 @@ class Daemon {
       settings,
       grants: grantsFor(settings),
       smtpIsolates: navigator.hardwareConcurrency,
-      filterIsolates: settings.filter.tables.length > 0 ? 1 : 0,
+      filterIsolates: settings.filter.tables.length > 0 || settings.filter.filters!.length > 0 ? 1 : 0,
       loginIsolates: settings.lookup.authTables.length > 0 ? 1 : 0,
       entry: this.#options.entry,
       verbose: this.#options.verbose,
@@ -205,9 +209,34 @@ class Daemon {
   #hear(role: Role, index: number, message: ToMain): void {
     if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.tickets);
     if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
+    if (role === "filter") return this.#hearFilter(message);
     if (role !== "control") return;
     if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }
     if (message.type === "request") this.#answer(message.call, message.request);
+  }
+
+  #hearFilter(message: ToMain): void {
+    if (message.type === "lost-program") this.#fail(message.reason);
+    if (message.type !== "program") return;
+    if (message.running) this.#programs.add(message.pid);
+    else this.#programs.delete(message.pid);
+  }
+
+  /** Mail must not pass by its filters: the daemon stops, and sessions hear 421. */
+  #fail(reason: string): void {
+    this.#log("warn", `crit: ${reason}`);
+    this.#end.reject(new Fatal(reason));
+  }
+
+  /** The filter isolate has ended without ending its programs. */
+  #endPrograms(signal: Deno.Signal): void {
+    for (const pid of this.#programs) {
+      try {
+        Deno.kill(pid, signal);
+      } catch {
+        // It has ended already.
+      }
+    }
   }
 
   #answer(call: number, request: MainRequest): void {
@@ -230,6 +259,10 @@ class Daemon {
   #mourn(role: Role, index: number, reason: string, delayMs: number): void {
     if (role === "smtp") this.#desk.lost(index);
     if (role === "lookup") this.#clerk.forget();
+    if (role === "filter") this.#endPrograms("SIGTERM");
+    if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {
+      return this.#fail(`lost the isolate of the filters: ${reason}`);
+    }
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
   }
 
@@ -256,6 +289,7 @@ class Daemon {
     clearInterval(this.#lookAtCertificates);
     for (const server of this.#servers) server.close();
     await this.#supervisor?.stop();
+    this.#endPrograms("SIGKILL");
     for (const path of this.#files) removeIfPresent(path);
     this.#log("info", "Exiting");
   }

@@ -65,6 +65,7 @@ export async function resolveListeners(
       noDsn: spec.noDsn,
       auth: spec.auth,
       receivedAuth: spec.receivedAuth,
+      filter: spec.filter,
       proxyV2: spec.proxyV2,
     });
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();

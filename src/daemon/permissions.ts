@@ -23,7 +23,7 @@ const TABLE: Table = {
   /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */
   delivery: (settings) => deliveryGrants(settings),
   /** Starts the programs that the config names, and no others. It reads no file and reaches no host: what they need is theirs to get. */
-  filter: (settings) => ({ run: settings.tables.map(({ program }) => program) }),
+  filter: ({ tables, filters = [] }) => ({ run: [...new Set([...tables, ...filters].map(({ program }) => program))] }),
   /** Computes hashes of passwords. What gets out of it by a bug in a library finds nothing to hold on to. */
   login: () => ({}),
   /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */

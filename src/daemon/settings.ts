@@ -6,6 +6,7 @@ import {
   type Action,
   type Config,
   type Environment,
+  type FilterStep,
   type LocalAction,
   mailDirectory,
   MAILNAME,
@@ -17,9 +18,8 @@ import {
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
 import type { Certificates, HouseSettings, Listener, QueueKeys, ResolverSettings, Settings } from "../isolate/mod.ts";
-import { parsePasswd } from "../tables/mod.ts";
-import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
+import { filterPrograms, processesOf, programUser } from "./programs.ts";
 
 /** What the machine and the command line add to the configuration. */
 export interface Surroundings {
@@ -38,9 +38,6 @@ export interface Surroundings {
 
 /** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
 const IDLE_TIMEOUT_MS = 300_000;
-
-/** Who programs of the config run as: the first that exists. */
-const PROGRAM_USERS = ["_smtpd", "nobody"];
 
 /** PATH of programs and delivery commands: the system's default, nothing of the daemon's own environment. */
 const COMMAND_PATH = "/usr/bin:/bin";
@@ -72,6 +69,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxConnectionsPerMinute: config.smtp.maxConnectionsPerMinute,
       trusted: config.smtp.trusted,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
+      filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
     },
     lookup: {
       house,
@@ -80,6 +78,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       programTables: Object.keys(config.programs),
       authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
       saltKey: around.saltKey,
+      filterTables: Object.values(config.filters).flat().flatMap(tableOf),
       rules: config.rules,
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
@@ -112,6 +111,11 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ...relayCertificates,
       limits: config.mta.limits,
       domainLimits: config.mta.domainLimits,
+      filters: Object.fromEntries(
+        Object.values(ofKind<RelayAction>("relay")).flatMap(({ name, filter }) =>
+          filter === null ? [] : [[name, processesOf(config, filter)]]
+        ),
+      ),
       ...srs,
       resolver: around.resolver,
     },
@@ -130,7 +134,10 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     filter: {
       house,
       tables: Object.values(config.programs),
-      identity: programIdentity(house.root, Object.keys(config.programs).length > 0),
+      filters: filterPrograms(config, around.env, around.listeners),
+      admd: config.admd ?? around.serverName,
+      sessionTimeoutMs: IDLE_TIMEOUT_MS,
+      identity: house.root && Object.keys(config.programs).length > 0 ? programUser() : null,
       path: COMMAND_PATH,
     },
     login: { house },
@@ -147,15 +154,10 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   };
 }
 
-/** As root, programs run as a user who owns nothing of the house. Throws Fatal when there is no such user. */
-function programIdentity(root: boolean, needed: boolean): Settings["filter"]["identity"] {
-  if (!root || !needed) return null;
-  const accounts = parsePasswd(readIfPresent("/etc/passwd") ?? "");
-  for (const name of PROGRAM_USERS) {
-    const account = accounts.get(name);
-    if (account !== undefined && account.uid !== 0) return { uid: account.uid, gid: account.gid };
-  }
-  throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USERS[0]}`);
+/** The table that a built-in filter looks into. */
+function tableOf(step: FilterStep): string[] {
+  if (step.kind === "process" || step.condition.kind === "fcrdns") return [];
+  return step.condition.test === null ? [] : [step.condition.test.table];
 }
 
 /** The certificates of listeners go to smtp, those of relay actions to relay. */

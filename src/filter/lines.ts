@@ -5,13 +5,14 @@ const LF = 0x0a;
 /** Cuts at LF. A line longer than the limit is given as far as it fits, and told as cut; its rest is dropped. */
 export class LineCutter {
   readonly #limit: number;
-  readonly #decoder = new TextDecoder();
+  readonly #decoder: TextDecoder | null;
   #kept: Uint8Array<ArrayBuffer>[] = [];
   #size = 0;
 
-  /** `limit`: bytes of a line without its LF. */
-  constructor(limit: number) {
+  /** `limit`: bytes of a line without its LF. `binary`: each byte becomes the character with its number. */
+  constructor(limit: number, binary = false) {
     this.#limit = limit;
+    this.#decoder = binary ? null : new TextDecoder();
   }
 
   /** Lines that are complete now. */
@@ -37,6 +38,12 @@ export class LineCutter {
     return this.#size === 0 ? null : this.#take().text;
   }
 
+  #text(): string {
+    const decoder = this.#decoder;
+    if (decoder === null) return this.#kept.map(binaryText).join("");
+    return this.#kept.map((bytes) => decoder.decode(bytes, { stream: true })).join("") + decoder.decode();
+  }
+
   #keep(bytes: Uint8Array): void {
     const room = this.#limit - this.#size;
     this.#size = Math.min(this.#size + bytes.length, this.#limit + 1);
@@ -44,11 +51,26 @@ export class LineCutter {
   }
 
   #take(): { text: string; cut: boolean } {
-    const text = this.#kept.map((bytes) => this.#decoder.decode(bytes, { stream: true })).join("") +
-      this.#decoder.decode();
+    const text = this.#text();
     const cut = this.overflows;
     this.#kept = [];
     this.#size = 0;
     return { text, cut };
   }
+}
+
+/** A character for each byte. */
+export function binaryText(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]);
+  }
+  return text;
+}
+
+/** The bytes of a text that `binaryText` made. */
+export function binaryBytes(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }

@@ -12,6 +12,8 @@ export interface ProcessOptions {
   readonly path: string;
   /** Longest line of its output, in bytes; a longer one ends it. */
   readonly lineLimit: number;
+  /** Its lines are not text: each byte of them is told as the character with its number. */
+  readonly binary?: boolean;
 }
 
 export interface ProcessHooks {
@@ -19,6 +21,8 @@ export interface ProcessHooks {
   onstderr(line: string): void;
   /** Called once, when it has ended. */
   onend(reason: string): void;
+  /** It has taken so many bytes that were written to it. */
+  onwritten?(bytes: number): void;
 }
 
 /** A program as its master sees it. */
@@ -31,6 +35,18 @@ export interface RunningProcess {
 
 export type StartProcess = (options: ProcessOptions, hooks: ProcessHooks) => RunningProcess;
 
+/** A program through which much flows. */
+export interface FlowingProcess extends RunningProcess {
+  /** Null when it could not be started. */
+  readonly pid: number | null;
+  /** Writes to its standard input; `onwritten` is told when it has taken them. */
+  send(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Stops reading its output, or goes on. */
+  hold(on: boolean): void;
+}
+
+export type StartFlowing = (options: ProcessOptions, hooks: ProcessHooks) => FlowingProcess;
+
 /** Longest line of standard error that is logged; the rest is cut off. */
 const STDERR_LIMIT = 1024;
 /** A program that was asked to end has so long before SIGKILL. */
@@ -39,22 +55,25 @@ const KILL_AFTER_MS = 2_000;
 const GRACE_MS = 500;
 
 /** Starts a program. One that cannot be started ends at once, with the reason. */
-export const startProcess: StartProcess = (options, hooks) => {
+export const startProcess: StartFlowing = (options, hooks) => {
   try {
     return new ChildProcess(options, hooks);
   } catch (error) {
     queueMicrotask(() => hooks.onend(`it cannot be started: ${error instanceof Error ? error.message : error}`));
-    return { write: () => {}, end: () => {} };
+    return { pid: null, write: () => {}, send: () => {}, hold: () => {}, end: () => {} };
   }
 };
 
-class ChildProcess implements RunningProcess {
+class ChildProcess implements FlowingProcess {
   readonly #hooks: ProcessHooks;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #reason: string | null = null;
+  /** Not null: its output is not read until this is called. */
+  #release: (() => void) | null = null;
+  #released: Promise<void> | null = null;
 
-  constructor({ program, args, identity, path, lineLimit }: ProcessOptions, hooks: ProcessHooks) {
+  constructor({ program, args, identity, path, lineLimit, binary }: ProcessOptions, hooks: ProcessHooks) {
     this.#hooks = hooks;
     this.#child = new Deno.Command(program, {
       args: [...args],
@@ -69,12 +88,29 @@ class ChildProcess implements RunningProcess {
       ...(identity ?? {}),
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
-    void this.#watch(lineLimit);
+    void this.#watch(new LineCutter(lineLimit, binary));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   write(text: string): void {
+    this.send(new TextEncoder().encode(text));
+  }
+
+  send(bytes: Uint8Array<ArrayBuffer>): void {
     // A program that does not read has ended or will be late; either is noticed elsewhere.
-    this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
+    this.#writer.write(bytes).then(() => this.#hooks.onwritten?.(bytes.length), () => {});
+  }
+
+  hold(on: boolean): void {
+    if (on) this.#released ??= new Promise((resolve) => this.#release = resolve);
+    else {
+      this.#release?.();
+      this.#release = null;
+      this.#released = null;
+    }
   }
 
   end(reason: string): void {
@@ -94,8 +130,8 @@ class ChildProcess implements RunningProcess {
     }
   }
 
-  async #watch(lineLimit: number): Promise<void> {
-    const output = this.#readOutput(lineLimit);
+  async #watch(cutter: LineCutter): Promise<void> {
+    const output = this.#readOutput(cutter);
     const errors = this.#readErrors();
     const { code, signal } = await this.#child.status;
     // What it said last may be a moment behind its end.
@@ -112,15 +148,19 @@ class ChildProcess implements RunningProcess {
     this.#hooks.onend(reason);
   }
 
-  #readOutput(limit: number): Reading {
-    const cutter = new LineCutter(limit);
-    return readAll(this.#child.stdout, (bytes) => {
-      for (const { text, cut } of cutter.push(bytes)) {
-        if (cut) return this.end("a line that is too long");
-        if (this.#reason === null) this.#hooks.online(text);
-      }
-      if (cutter.overflows) this.end("a line that is too long");
-    }, () => this.#reason ?? this.#closed());
+  #readOutput(cutter: LineCutter): Reading {
+    return readAll(
+      this.#child.stdout,
+      (bytes) => {
+        for (const { text, cut } of cutter.push(bytes)) {
+          if (cut) return this.end("a line that is too long");
+          if (this.#reason === null) this.#hooks.online(text);
+        }
+        if (cutter.overflows) this.end("a line that is too long");
+      },
+      () => this.#reason ?? this.#closed(),
+      () => this.#released,
+    );
   }
 
   /** It may be about to exit, which tells more. */
@@ -143,10 +183,17 @@ interface Reading {
   cancel(): void;
 }
 
-function readAll(stream: ReadableStream<Uint8Array>, hear: (bytes: Uint8Array) => void, done: () => void): Reading {
+function readAll(
+  stream: ReadableStream<Uint8Array>,
+  hear: (bytes: Uint8Array) => void,
+  done: () => void,
+  gate: () => Promise<void> | null = () => null,
+): Reading {
   const reader = stream.getReader();
   const read = async () => {
     for (;;) {
+      const closed = gate();
+      if (closed !== null) await closed;
       const { done: over, value } = await reader.read();
       if (over) return done();
       hear(value);

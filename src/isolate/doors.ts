@@ -17,6 +17,7 @@ import type {
 } from "../envelope/mod.ts";
 import type { Event, Trace } from "../events/mod.ts";
 import type { Certificates } from "./settings.ts";
+import type { FilterToSession, SessionToFilter } from "./filters.ts";
 
 /** The roles. There may be several smtp isolates, and filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
 export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "login" | "control";
@@ -36,6 +37,9 @@ export interface Doors {
   "queue-lookup": { asks: ToLookup; answers: FromLookup };
   /** Tables that programs answer for. */
   "lookup-filter": { asks: ToFilter; answers: FromFilter };
+  /** Events of sessions with filters, and what their filters say to them. */
+  "smtp-filter": { asks: SessionToFilter; answers: FilterToSession };
+  "relay-filter": { asks: SessionToFilter; answers: FilterToSession };
   /** Is this the password of that hash? */
   "lookup-login": { asks: ToLogin; answers: FromLogin };
   "control-queue": { asks: ControlToQueue; answers: QueueToControl };
@@ -66,6 +70,8 @@ export const DOORS: readonly DoorName[] = [
   "delivery-lookup",
   "queue-lookup",
   "lookup-filter",
+  "smtp-filter",
+  "relay-filter",
   "lookup-login",
   "control-queue",
   "control-scheduler",
@@ -105,6 +111,14 @@ export type ToLookup =
   | { readonly type: "sources"; readonly call: number; readonly action: string }
   /** What the action's `auth` table holds for the label of a relay URL. Answered to the relay isolate only. */
   | { readonly type: "credentials"; readonly call: number; readonly action: string; readonly label: string }
+  /** Does something that a filter looks at stand in one of the filters' tables? */
+  | {
+    readonly type: "test";
+    readonly call: number;
+    readonly table: string;
+    readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth";
+    readonly key: string;
+  }
   /** Does the password belong to the user? `table` is that of the listener; null for the accounts of the system. */
   | {
     readonly type: "authenticate";
@@ -165,6 +179,8 @@ export type FromLookup =
     readonly result: AuthResult; /** In base64; "" unless `ok`. */
     readonly signature: string;
   }
+  /** False also when it cannot be told. */
+  | { readonly type: "tested"; readonly call: number; readonly found: boolean }
   | { readonly type: "sources"; readonly call: number; readonly sources: readonly RelaySource[] }
   | {
     readonly type: "credentials";
@@ -510,6 +526,10 @@ export type ToMain =
   | { readonly type: "stopped" }
   /** control only: what smtpctl asked of main. */
   | { readonly type: "request"; readonly call: number; readonly request: MainRequest }
+  /** filter only: a program was started, or has ended. */
+  | { readonly type: "program"; readonly pid: number; readonly running: boolean }
+  /** filter only: without this program no mail may pass. */
+  | { readonly type: "lost-program"; readonly reason: string }
   /** lookup only: what only main may find out. Answered by `told`. */
   | { readonly type: "ask"; readonly questions: readonly HouseQuestion[] }
   /** control only, when main logs to syslog: finished lines. */

@@ -3,6 +3,7 @@
 import type { SrsKeys } from "../envelope/mod.ts";
 import type {
   Action,
+  FilterStep,
   LocalAction,
   RelayAction,
   RelayLimits,
@@ -11,8 +12,9 @@ import type {
   TableFile,
   TableProgram,
 } from "../config/types.ts";
+import type { FilterSubsystem } from "./filters.ts";
 
-export type { TableProgram } from "../config/types.ts";
+export type { FilterStep, TableProgram } from "../config/types.ts";
 
 /** A listener with its address resolved; sessions name it by index. */
 export interface Listener {
@@ -39,6 +41,8 @@ export interface Listener {
   readonly receivedAuth: boolean;
   /** Connections begin with a PROXY header that tells whose they are. */
   readonly proxyV2: boolean;
+  /** A name in SmtpSettings.filters; null for a listener without filters. */
+  readonly filter?: string | null;
 }
 
 /** PEM texts. */
@@ -79,6 +83,8 @@ export interface SmtpSettings {
   /** Networks that these limits do not hold for. */
   readonly trusted: readonly string[];
   readonly idleTimeoutMs: number;
+  /** Filters of the listeners: their steps in order. */
+  readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
 }
 
 export interface LookupSettings {
@@ -92,6 +98,8 @@ export interface LookupSettings {
   readonly authTables: readonly (string | null)[];
   /** Secret and lasting: what the salts of users who do not exist are made from (RFC 5802 §9). */
   readonly saltKey: Uint8Array;
+  /** Tables that filters test things against: sessions can ask about no others. */
+  readonly filterTables?: readonly string[];
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
   readonly subAddressDelimiter: string;
@@ -155,6 +163,8 @@ export interface RelaySettings {
   readonly ca: Readonly<Record<string, string>>;
   readonly limits: RelayLimits;
   readonly domainLimits: Readonly<Record<string, RelayLimits>>;
+  /** Processes behind the filter of each action that has one. */
+  readonly filters?: Readonly<Record<string, readonly string[]>>;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
@@ -177,9 +187,29 @@ export interface DeliverySettings {
   readonly gid: number;
 }
 
+/** A program of filters, ready to be started. */
+export interface FilterProgram {
+  /** Key in FilterStep.process. */
+  readonly process: string;
+  /** In the log and in reports. */
+  readonly name: string;
+  /** Absolute path, started through no shell of ours. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** Where it is used. */
+  readonly subsystems: readonly FilterSubsystem[];
+}
+
 export interface FilterSettings {
   readonly house: HouseSettings;
   readonly tables: readonly TableProgram[];
+  readonly filters?: readonly FilterProgram[];
+  /** How this server calls itself to filters. */
+  readonly admd?: string;
+  /** Idle time of SMTP sessions, which filters are told. */
+  readonly sessionTimeoutMs?: number;
   /** Who the programs run as; null for the daemon's own user. */
   readonly identity: { readonly uid: number; readonly gid: number } | null;
   /** PATH of the programs. */

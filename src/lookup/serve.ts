@@ -174,6 +174,8 @@ class Answerer {
           this.#world.smarthost(question.action, question.domain),
           (url) => this.#smarthost(channel, question, url),
         );
+      case "test":
+        return soon(this.#world.test(question), (found) => channel.send({ type: "tested", call, found }));
       case "authenticate":
         return this.#logins.authenticate(question).then((result) =>
           channel.send({ type: "authenticated", call, result })
@@ -313,6 +315,8 @@ function failureOf(question: ToLookup): FromLookup | null {
       return { type: "sources", call, sources: [] };
     case "credentials":
       return { type: "credentials", call, credentials: null };
+    case "test":
+      return { type: "tested", call, found: false };
     case "authenticate":
       return { type: "authenticated", call, result: "tempfail" };
     case "mechanisms":

@@ -12,6 +12,7 @@ import {
   type LookupSettings,
   type RelaySource,
   SOURCE_LIMIT,
+  type ToLookup,
 } from "../isolate/mod.ts";
 import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
@@ -41,6 +42,8 @@ export interface Machine extends TableDisk {
   readonly askProgram?: AskProgram;
 }
 
+type TestQuestion = Extract<ToLookup, { type: "test" }>;
+
 /** How long an expansion may keep others waiting, in milliseconds. */
 const TURN_MS = 2;
 
@@ -50,6 +53,7 @@ export class LookupWorld {
   readonly #rules: RuleSet;
   readonly #machine: Machine;
   readonly #expansion: ExpansionWorld;
+  readonly #filterTables: ReadonlySet<string>;
   /** Answers that others must be asked for. */
   readonly #facts = new Facts();
   /** When the expansion that runs began its turn. */
@@ -60,6 +64,7 @@ export class LookupWorld {
   constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
     const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
+    this.#filterTables = new Set(settings.filterTables);
     const names = { serverName: house.serverName, localAddresses };
     const ask = machine.askProgram ?? noPrograms;
     const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
@@ -174,6 +179,24 @@ export class LookupWorld {
     if (action?.kind !== "relay" || action.auth === null) return null;
     const value = this.#tables.get(action.auth).lookup(tableKey(label), "credentials");
     return typeof value === "string" ? parseRelaySecret(value) : null;
+  }
+
+  /** Does a table of the filters match the key? What cannot be told is told as false, with a warning. */
+  test({ table, service, key }: TestQuestion): boolean | Promise<boolean> {
+    if (!this.#filterTables.has(table)) throw new Error(`No filter looks into table "${table}"`);
+    return this.#facts.settle(() => this.#test(table, service, key));
+  }
+
+  #test(name: string, service: TestQuestion["service"], key: string): boolean {
+    const table = this.#tables.get(name);
+    let found = table.check(service === "auth" ? "string" : service, key);
+    if (service === "auth" && found === false) {
+      const value = table.lookup(tableKey(key), "credentials");
+      found = value instanceof LookupError ? value : value !== null;
+    }
+    if (!(found instanceof LookupError)) return found;
+    this.#expansion.warn(`Table "${name}", asked by a filter: ${found.reason}`);
+    return false;
   }
 
   /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */

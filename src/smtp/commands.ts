@@ -102,7 +102,9 @@ function capabilities(facts: Facts, session: Session, name: string): string {
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
     `250-SIZE ${facts.maxMessageBytes}\r\n${facts.dsn ? "250-DSN\r\n" : ""}` +
-    `250-SMTPUTF8\r\n250-CHUNKING\r\n${limits(facts)}${session.ciphers === null ? "" : "250-REQUIRETLS\r\n"}` +
+    `250-SMTPUTF8\r\n${facts.filtered ? "" : "250-CHUNKING\r\n"}${limits(facts)}${
+      session.ciphers === null ? "" : "250-REQUIRETLS\r\n"
+    }` +
     `${startTls ? "250-STARTTLS\r\n" : ""}${auth === null ? "" : `250-AUTH ${auth}\r\n`}250 HELP`;
 }
 
@@ -181,7 +183,13 @@ function bdat(facts: Facts, session: Session, command: Command): Step {
   const [, digits, last] = /^([0-9]{1,15})(?: +(LAST))?$/i.exec(command.argument) ?? [];
   if (digits === undefined) return closeWith(facts, session, REPLY.badChunk, "quit", true);
   const { transaction } = session;
-  const refusal = transaction === null ? REPLY.notNow : transaction.count === 0 ? REPLY.noRecipient : null;
+  const refusal = facts.filtered
+    ? REPLY.notSupported
+    : transaction === null
+    ? REPLY.notNow
+    : transaction.count === 0
+    ? REPLY.noRecipient
+    : null;
   const octets = Number(digits);
   const chunk = { line: command.line, octets, last: last !== undefined, refusal };
   return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };

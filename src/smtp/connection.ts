@@ -4,10 +4,12 @@
  */
 
 import { type Observer, tell } from "../events/mod.ts";
+import type { MessageId } from "../envelope/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { ExpandQuestion } from "./directory.ts";
-import { IncomingMessage, type Manner, type Supplies } from "./incoming.ts";
+import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./incoming.ts";
+import type { Gate, Host } from "./filter/gate.ts";
 import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { maybeSecret, step, takes } from "./session.ts";
@@ -46,7 +48,7 @@ const LINGER_MS = 10_000;
 
 const NO_INPUT = new Uint8Array(0);
 
-export class Connection {
+export class Connection implements Host {
   readonly facts: Facts;
   session: Session = newSession();
   readonly #pace: Pace;
@@ -63,26 +65,57 @@ export class Connection {
   #paused = false;
   /** The client has said that it will send no more. */
   #inputEnded = false;
-  #incoming: IncomingMessage | null = null;
+  #incoming: Receiver | null = null;
   /** Octets of the chunk that are still to come. */
   #chunkLeft = 0;
+  /** What stands before the session where the listener has filters. */
+  readonly #gate: Gate | null;
   #closedAt: number | null = null;
   #reported = false;
   #verified = false;
 
-  constructor(facts: Facts, manner: Manner, office: Office, wire: Wire) {
+  constructor(
+    facts: Facts,
+    manner: Manner,
+    office: Office,
+    wire: Wire,
+    gate: ((host: Host) => Gate) | null = null,
+  ) {
     this.facts = facts;
     this.#wire = wire;
     this.#manner = manner;
     this.#office = office;
     this.#pace = new Pace(office.now());
+    this.#gate = gate === null ? null : gate(this);
   }
 
   /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
-  begin(rdns: string, scram = false): void {
-    this.#apply({ on: "connected", rdns, scram });
-    if (this.session.phase === "command") this.#wire?.start();
+  begin(rdns: string, scram = false, confirmed: "pass" | "fail" | "error" = "error"): void {
+    if (this.session.phase === "closed") return;
+    if (this.#gate !== null) this.#gate.connected(rdns, scram, confirmed);
+    else this.apply({ on: "connected", rdns, scram });
     this.run();
+  }
+
+  // ── Host of filter/gate.ts ──
+
+  get more(): boolean {
+    return this.#position < this.#input.length;
+  }
+
+  apply(input: Input): void {
+    const greeting = this.session.phase === "greeting";
+    this.#apply(input);
+    if (greeting && this.session.phase === "command") this.#wire?.start();
+  }
+
+  wake(progress: boolean): void {
+    if (progress) this.#pace.progress(this.#office.now());
+    this.#office.later(this);
+  }
+
+  takeId(): MessageId | null {
+    return this.#office.intake.take(this, this);
   }
 
   /** Bytes from the client. They belong to the caller again when this returns. */
@@ -116,6 +149,7 @@ export class Connection {
 
   /** The connection is gone. */
   gone(reason: string): void {
+    this.#gate?.ended();
     // A client that left before it was greeted has no line in the log.
     if (this.session.phase === "greeting") this.#reported = true;
     if (this.session.phase !== "closed") {
@@ -162,12 +196,13 @@ export class Connection {
 
   /** True while lookup owes an answer. */
   get waitsForLookup(): boolean {
-    return this.session.phase === "verify" || (this.session.transaction?.pending.length ?? 0) > 0;
+    return this.session.phase === "verify" || (this.session.transaction?.pending.length ?? 0) > 0 ||
+      this.#gate?.waitsForLookup === true;
   }
 
   /** True from 354 or the first chunk until the message is stored or refused. */
   get waitsForQueue(): boolean {
-    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null;
+    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null || this.#gate?.holdsId === true;
   }
 
   get #receiving(): boolean {
@@ -183,7 +218,8 @@ export class Connection {
     }
     const handshake = this.session.phase === "handshake";
     if (this.#pace.overdue(now, limitMs, handshake)) {
-      this.#apply({ on: "idle" });
+      // A filter that does not answer is no fault of the client's.
+      this.#apply(this.#gate?.waiting ? { on: "peer-gone" } : { on: "idle" });
       this.run();
       if (handshake) this.#wire?.destroy();
     }
@@ -222,6 +258,7 @@ export class Connection {
   }
 
   idsArrived(): void {
+    this.#gate?.resume();
     this.#office.later(this);
   }
 
@@ -247,6 +284,7 @@ export class Connection {
 
   /** One command or one piece of data. False: something has to happen first. */
   #advance(): boolean {
+    if (this.#gate?.frozen) return false;
     if (this.session.phase === "data") return this.#receive();
     if (this.session.phase === "chunk") return this.#receiveChunk(this.session.chunk!);
     if (this.session.phase !== "command" && this.session.phase !== "auth") return false;
@@ -262,7 +300,8 @@ export class Connection {
       const line = maybeSecret(this.session, command) ? "********" : command.line;
       tell(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
     }
-    this.#apply({ on: "command", command, more: this.#position < this.#input.length });
+    if (this.#gate === null) this.#apply({ on: "command", command, more: this.more });
+    else this.#gate.command(command);
     return true;
   }
 
@@ -278,13 +317,20 @@ export class Connection {
   /** Message data. False: no input, no id, or no credit. */
   #receive(): boolean {
     const from = this.#position;
-    if (from === this.#input.length) return false;
+    if (from === this.#input.length) return this.#settle();
     this.#incoming ??= this.#beginMessage();
     if (this.#incoming === null) return false;
     this.#position = this.#incoming.push(this.#input, from);
-    const verdict = this.#incoming.verdict();
-    if (verdict !== null) this.#apply(verdict);
-    return this.#position > from;
+    return this.#settle() || this.#position > from;
+  }
+
+  /** True when it is clear what becomes of the message. Filters may have the last line after the client has said it. */
+  #settle(): boolean {
+    const verdict = this.#incoming?.verdict() ?? null;
+    if (verdict === null) return false;
+    if (this.#gate === null) this.#apply(verdict);
+    else this.#gate.received(verdict);
+    return true;
   }
 
   /** Octets of a chunk, RFC 3030 §2; a command follows them. False: as above. */
@@ -303,7 +349,8 @@ export class Connection {
     return true;
   }
 
-  #beginMessage(): IncomingMessage | null {
+  #beginMessage(): Receiver | null {
+    if (this.#gate !== null) return this.#gate.receiver(this.#verified, this.#manner);
     const id = this.#office.intake.take(this, this);
     if (id === null) return null;
     return new IncomingMessage(id, this.session, this.#verified, this.facts, this.#manner, this.#office);
@@ -316,6 +363,7 @@ export class Connection {
     const before = this.session;
     this.session = session;
     this.#pace.progress(this.#office.now());
+    this.#gate?.stepped(input, before, session, effects);
     for (const effect of effects) this.#perform(effect, before);
   }
 
@@ -372,6 +420,7 @@ export class Connection {
   }
 
   #reportEnd(reason: string): void {
+    this.#gate?.ended();
     if (this.#reported) return;
     this.#reported = true;
     this.#office.report({
@@ -420,7 +469,7 @@ export class Connection {
     }
     const { phase } = this.session;
     if (!this.#inputEnded || full || this.#blocked || phase === "closed" || phase === "queue") return;
-    if (this.waitsForLookup) return;
+    if (this.waitsForLookup || this.#gate?.waiting) return;
     this.#discard();
     this.session = { ...this.session, phase: "closed", transaction: null };
     this.#reportEnd("disconnect");

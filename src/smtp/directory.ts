@@ -4,6 +4,8 @@ import type { AuthResult, Challenge, Channel, Expansion, FromLookup, ToLookup } 
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
 
+export type TestQuestion = Omit<Extract<ToLookup, { type: "test" }>, "type" | "call">;
+
 export type LoginQuestion = Omit<Extract<ToLookup, { type: "authenticate" }>, "type" | "call">;
 
 export type ProofQuestion = Omit<Extract<ToLookup, { type: "prove" }>, "type" | "call">;
@@ -13,8 +15,12 @@ const MAX_NAMES = 4096;
 const NAME_MS = 300_000;
 const FAILED_NAME_MS = 15_000;
 
+type Confirmed = Extract<FromLookup, { type: "client-name" }>["confirmed"];
+type NameAnswer = (name: string | null, confirmed: Confirmed) => void;
+
 interface CachedName {
   readonly name: string;
+  readonly confirmed: Confirmed;
   readonly until: number;
 }
 
@@ -31,7 +37,8 @@ export class Directory {
   readonly #names = new Map<string, CachedName>();
   readonly #mechanisms = new Map<number, (scram: boolean | null) => void>();
   /** Who waits for the name of an address; one question serves all. */
-  readonly #asking = new Map<string, ((name: string | null) => void)[]>();
+  readonly #asking = new Map<string, NameAnswer[]>();
+  readonly #tests = new Map<number, (found: boolean) => void>();
   readonly #addresses = new Map<number, string>();
 
   constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
@@ -79,10 +86,17 @@ export class Directory {
     this.#channel.send({ type: "mechanisms", call, table });
   }
 
+  /** As `expand`. */
+  test(question: TestQuestion, answer: (found: boolean) => void): void {
+    const call = this.#nextCall++;
+    this.#tests.set(call, answer);
+    this.#channel.send({ type: "test", call, ...question });
+  }
+
   /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
-  clientName(address: string, answer: (name: string | null) => void): void {
+  clientName(address: string, answer: NameAnswer): void {
     const known = this.#names.get(address);
-    if (known !== undefined && known.until > this.#now()) return answer(known.name);
+    if (known !== undefined && known.until > this.#now()) return answer(known.name, known.confirmed);
     const waiting = this.#asking.get(address);
     if (waiting !== undefined) {
       waiting.push(answer);
@@ -115,26 +129,31 @@ export class Directory {
       const answer = this.#mechanisms.get(message.call);
       this.#mechanisms.delete(message.call);
       answer?.(message.scram);
+    } else if (message.type === "tested") {
+      const answer = this.#tests.get(message.call);
+      this.#tests.delete(message.call);
+      answer?.(message.found);
     } else if (message.type === "client-name") {
       const address = this.#addresses.get(message.call);
       if (address === undefined) return;
       this.#addresses.delete(message.call);
-      this.#remember(address, message.hostname, message.confirmed === "error" ? FAILED_NAME_MS : NAME_MS);
-      this.#answerName(address, message.hostname);
+      this.#remember(address, message.hostname, message.confirmed);
+      this.#answerName(address, message.hostname, message.confirmed);
     }
   }
 
-  #remember(address: string, name: string, forMs: number): void {
+  #remember(address: string, name: string, confirmed: Confirmed): void {
+    const forMs = confirmed === "error" ? FAILED_NAME_MS : NAME_MS;
     this.#names.delete(address);
     // A Map lists its oldest entry first.
     if (this.#names.size >= MAX_NAMES) this.#names.delete(this.#names.keys().next().value!);
-    this.#names.set(address, { name, until: this.#now() + forMs });
+    this.#names.set(address, { name, confirmed, until: this.#now() + forMs });
   }
 
-  #answerName(address: string, name: string | null): void {
+  #answerName(address: string, name: string | null, confirmed: Confirmed): void {
     const waiting = this.#asking.get(address) ?? [];
     this.#asking.delete(address);
-    for (const answer of waiting) answer(name);
+    for (const answer of waiting) answer(name, confirmed);
   }
 
   #reset(): void {
@@ -145,9 +164,10 @@ export class Directory {
     const mechanisms = [...this.#mechanisms.values()];
     this.#mechanisms.clear();
     for (const answer of mechanisms) answer(null);
+    this.#tests.clear();
     this.#addresses.clear();
     const addresses = [...this.#asking.keys()];
-    for (const address of addresses) this.#answerName(address, null);
+    for (const address of addresses) this.#answerName(address, null, "error");
     this.onreset();
   }
 }

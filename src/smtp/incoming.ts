@@ -31,8 +31,36 @@ export interface Manner {
   readonly submission: boolean;
 }
 
-export class IncomingMessage {
+/** What takes a message from the client's bytes to the queue. */
+export interface Receiver {
   readonly message: MessageId;
+  /** The last envelope of each recipient, once the message has been committed. */
+  readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
+  /** Octets given to the queue. */
+  readonly bytes: number;
+  /** A line came that no session survives. */
+  readonly lineTooLong: boolean;
+  push(input: Uint8Array, from: number, end?: number): number;
+  ready(): boolean;
+  verdict(): Input | null;
+  /** As `verdict`, behind a chunk. */
+  chunkVerdict(last: boolean): Input;
+  credited(): void;
+  refuse(code: number, text: string): void;
+  commit(session: Session): void;
+  discard(committed: boolean): void;
+}
+
+/** How a message begins: `front` stands before the Received field. `bare`: neither is put in front of it here. */
+export interface Beginning {
+  readonly front: string;
+  readonly bare: boolean;
+}
+
+export class IncomingMessage implements Receiver {
+  readonly message: MessageId;
+  /** The lines that stand in front of the message, each with its LF. */
+  readonly front: string;
   /** The last envelope of each recipient, once the message has been committed. */
   named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
   readonly #body: Body;
@@ -51,6 +79,7 @@ export class IncomingMessage {
     facts: Facts,
     manner: Manner,
     supplies: Supplies,
+    { front, bare }: Beginning = { front: "", bare: false },
   ) {
     this.message = message;
     this.#supplies = supplies;
@@ -58,7 +87,7 @@ export class IncomingMessage {
     const at = supplies.now();
     this.#body = new Body(message, supplies.intake);
     const { smtpUtf8 } = transaction!;
-    const received = receivedField({
+    this.front = front + receivedField({
       origin: origin!,
       esmtp,
       smtpUtf8,
@@ -70,8 +99,8 @@ export class IncomingMessage {
       rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
       date: supplies.date(at),
     });
-    append(this.#body, received);
-    this.#traceUtf8 = smtpUtf8 && !isAscii(received);
+    if (!bare) append(this.#body, this.front);
+    this.#traceUtf8 = smtpUtf8 && !isAscii(this.front);
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",

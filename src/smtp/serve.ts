@@ -52,6 +52,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     settings: isolate.settings,
     lookup: isolate.ask("smtp-lookup"),
     queue: isolate.ask("smtp-queue"),
+    filter: isolate.ask("smtp-filter"),
     report: events.report,
     observer: isolate,
     clock: systemClock,

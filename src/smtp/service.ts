@@ -6,10 +6,12 @@ import {
   type Certificates,
   type Challenge,
   type Channel,
+  type FilterToSession,
   type FromLookup,
   type Listener,
   type Peer,
   type QueueToSmtp,
+  type SessionToFilter,
   type SmtpSettings,
   type SmtpToQueue,
   type ToLookup,
@@ -19,6 +21,8 @@ import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
 import { Connection, type Office } from "./connection.ts";
 import { Directory } from "./directory.ts";
+import { FilterDesk } from "./filter/desk.ts";
+import { Gate, type GateKeeper, type Host } from "./filter/gate.ts";
 import type { Manner } from "./incoming.ts";
 import { Gates } from "./gate.ts";
 import { Guard } from "./guard.ts";
@@ -41,6 +45,8 @@ export interface ServiceOptions {
   readonly settings: SmtpSettings;
   readonly lookup: Channel<ToLookup, FromLookup>;
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
+  /** Needed where listeners have filters. */
+  readonly filter?: Channel<SessionToFilter, FilterToSession>;
   readonly report: Report;
   /** From 0 to 1. */
   readonly random?: () => number;
@@ -72,6 +78,8 @@ interface Desk {
   readonly listener: Listener;
   readonly manner: Manner;
   readonly tls: ServerTls | null;
+  /** Null for a listener without filters. */
+  readonly keeper: GateKeeper | null;
 }
 
 export class SmtpService {
@@ -93,11 +101,15 @@ export class SmtpService {
   constructor(options: ServiceOptions) {
     this.#options = options;
     const { settings, clock, report, observer = NO_OBSERVER } = options;
-    this.#desks = settings.listeners.map((listener) => desk(settings, listener, clock));
     this.#intake = new Intake(options.queue);
     this.#directory = new Directory(options.lookup, () => clock.now());
     this.#guard = new Guard(() => clock.now());
     this.#gates = new Gates(settings, clock, report);
+    const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
+    this.#desks = settings.listeners.map((listener) => ({
+      ...desk(settings, listener, clock),
+      keeper: gateKeeper(settings, listener, filters, this.#directory),
+    }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#office = {
@@ -206,7 +218,13 @@ export class SmtpService {
   }
 
   #open(desk: Desk, peer: Peer, wire: Wire, seat: Seat): Connection {
-    const connection = new Connection(factsOf(this.#options.settings, desk, peer), desk.manner, this.#office, wire);
+    const { manner, keeper } = desk;
+    const facts = factsOf(this.#options.settings, desk, peer);
+    const gate = keeper === null
+      ? null
+      : (host: Host) =>
+        new Gate(facts, keeper, this.#office, desk.listener.socket ? keeper.destination : endpoint(peer), host);
+    const connection = new Connection(facts, manner, this.#office, wire, gate);
     this.#connections.set(connection, seat);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
     return connection;
@@ -215,15 +233,15 @@ export class SmtpService {
   /** Finds the client's name, then lets the session begin. */
   #welcome(connection: Connection, desk: Desk, peer: Peer): void {
     if (this.#stopping) connection.stop(false);
-    if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName);
-    this.#directory.clientName(plainAddress(peer.address), (name) => {
+    if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName, false, "pass");
+    this.#directory.clientName(plainAddress(peer.address), (name, confirmed) => {
       // A session that waited for its name was in nobody's list of those to be told.
       if (name === null) return connection.peerGone();
       const table = desk.listener.auth?.table ?? null;
-      if (table === null) return connection.begin(name);
+      if (table === null) return connection.begin(name, false, confirmed);
       this.#directory.mechanisms(table, (scram) => {
         if (scram === null) connection.peerGone();
-        else connection.begin(name, scram);
+        else connection.begin(name, scram, confirmed);
       });
     });
   }
@@ -338,7 +356,7 @@ function tickMs(idleTimeoutMs: number): number {
   return Math.max(10, Math.min(5000, idleTimeoutMs / 5));
 }
 
-function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
+function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Omit<Desk, "keeper"> {
   return {
     listener,
     manner: {
@@ -353,6 +371,29 @@ function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Desk {
 
 function tlsOf(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls | null {
   return listener.tls === "none" ? null : serverTls(settings, listener, clock);
+}
+
+function gateKeeper(
+  settings: SmtpSettings,
+  listener: Listener,
+  desk: FilterDesk | null,
+  directory: Directory,
+): GateKeeper | null {
+  const { filter = null } = listener;
+  if (filter === null) return null;
+  const steps = settings.filters?.[filter];
+  // Mail must not pass by filters that the listener names.
+  if (steps === undefined || desk === null) {
+    throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
+  }
+  const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
+  return { steps, desk, destination, test: (test, answer) => directory.test(test, answer) };
+}
+
+/** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
+function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
+  const plain = plainAddress(address);
+  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
 }
 
 function serverTls(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls {
@@ -381,6 +422,7 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     address: listener.socket ? "local" : address.includes(":") ? `[${address}]` : address,
     tag: listener.tag,
     socket: listener.socket,
+    filtered: desk.keeper !== null,
     tls: listener.tls,
     dsn: !listener.noDsn,
     auth: listener.auth,

@@ -12,7 +12,7 @@ import { commandStep } from "./commands.ts";
 import type { Fault } from "./data.ts";
 import { authenticated } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
-import { accepted, chunkAccepted, REPLY } from "./reply.ts";
+import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
 import { challenged, proved } from "./scram.ts";
 import type { Effect, Facts, Input, Session, Step } from "./state.ts";
 
@@ -34,6 +34,10 @@ export function step(facts: Facts, session: Session, input: Input): Step {
   switch (input.on) {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns), scram: input.scram ?? false });
+    case "turned-away":
+      return turnedAway(facts, { ...session, rdns: printableName(input.rdns) }, input.text, input.close);
+    case "filtered":
+      return whenStopping(facts, counted(session.phase, input, filtered(facts, session, input)));
     case "command":
       return whenStopping(facts, counted(session.phase, input, command(facts, session, input)));
     case "authenticated":
@@ -68,6 +72,9 @@ export function step(facts: Facts, session: Session, input: Input): Step {
 function command(facts: Facts, session: Session, input: Extract<Input, { on: "command" }>): Step {
   const last = exhausted(facts, session, input.command);
   if (last !== null) return closeWith(facts, session, last, "quit", true);
+  if (session.barred && input.command.verb !== "QUIT") {
+    return { session, effects: refusal(facts, input.command.line, REPLY.notNow) };
+  }
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
   return commanded(facts, session, input.command, input.more);
 }
@@ -89,7 +96,19 @@ function printableName(name: string): string {
 }
 
 function connected(facts: Facts, session: Session): Step {
-  const effects: Effect[] = [{
+  const effects = [arrival(facts, session)];
+  if (session.stopping) {
+    const last = stop(facts, session, true);
+    return { session: last.session, effects: [...effects, ...last.effects] };
+  }
+  if (facts.tls === "smtps") {
+    return { session: { ...session, phase: "handshake" }, effects: [...effects, { do: "secure" }] };
+  }
+  return { session: { ...session, phase: "command" }, effects: [...effects, banner(facts)] };
+}
+
+function arrival(facts: Facts, session: Session): Effect {
+  return {
     do: "report",
     event: {
       type: "smtp-connected",
@@ -99,15 +118,25 @@ function connected(facts: Facts, session: Session): Step {
       family: facts.socket ? "local" : facts.address.startsWith("[") ? "inet6" : "inet4",
       smtps: facts.tls === "smtps",
     },
-  }];
-  if (session.stopping) {
-    const last = stop(facts, session, true);
-    return { session: last.session, effects: [...effects, ...last.effects] };
-  }
-  if (facts.tls === "smtps") {
-    return { session: { ...session, phase: "handshake" }, effects: [...effects, { do: "secure" }] };
-  }
-  return { session: { ...session, phase: "command" }, effects: [...effects, banner(facts)] };
+  };
+}
+
+/** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be said. */
+function turnedAway(facts: Facts, session: Session, text: string, close: boolean): Step {
+  const said = printable(text);
+  const last = close || facts.tls === "smtps" || session.stopping
+    ? closeWith(facts, session, said, "quit")
+    : { session: { ...session, phase: "command" as const, barred: true }, effects: [reply(said)] };
+  return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
+}
+
+/** A filter's refusal of a command, or of a message that was read to its end. */
+function filtered(facts: Facts, session: Session, { line, text, close }: Extract<Input, { on: "filtered" }>): Step {
+  const said = printable(text);
+  if (close) return closeWith(facts, session, said, "quit");
+  const effects = refusal(facts, line, said);
+  if (session.phase !== "data") return { session, effects };
+  return { session: { ...session, phase: "command", transaction: null }, effects: [{ do: "discard" }, ...effects] };
 }
 
 function banner(facts: Facts): Effect {

@@ -20,6 +20,8 @@ export interface Facts {
   readonly socket: boolean;
   readonly tls: "none" | "tls" | "tls-require" | "smtps";
   readonly dsn: boolean;
+  /** What comes goes through filters, which know lines and no chunks: BDAT is not offered. */
+  readonly filtered?: boolean;
   /** Null: the listener does not offer AUTH. */
   readonly auth: { readonly required: boolean; readonly table: string | null } | null;
   /** The listener can be reached from this machine only. */
@@ -111,6 +113,8 @@ export interface Session {
   /** Since the last accepted message; see patience.ts. */
   readonly idleCommands: number;
   readonly badCommands: number;
+  /** Turned away instead of greeted. */
+  readonly barred: boolean;
   /** Set by HELO and EHLO. */
   readonly origin: Origin | null;
   readonly esmtp: boolean;
@@ -131,6 +135,10 @@ export interface Session {
 export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
   | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean }
+  /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
+  | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
+  /** A filter refuses the command `line`, or the message whose data was read. */
+  | { readonly on: "filtered"; readonly line: string; readonly text: string; readonly close: boolean }
   /** `more`: bytes after this line have arrived already. */
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
   /** Lookup's answer to the RCPT with this slot. */
@@ -195,6 +203,7 @@ export function newSession(): Session {
     wary: false,
     username: "",
     authFailures: 0,
+    barred: false,
     idleCommands: 0,
     badCommands: 0,
     origin: null,

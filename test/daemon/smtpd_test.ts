@@ -39,7 +39,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: "-n refuses a feature that is not built yet instead of ignoring it",
-    config: `filter "f" phase connect match !rdns reject "550 no"\n${VALID}`,
+    config: `mta max-deferred 5\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
     says: [/^FILE:1: .* is not supported yet/],

@@ -1,0 +1,122 @@
+/** From what smtpd.conf says of filter programs to what can be started: the path, who it runs as, the folder it is locked in. Starts nothing. */
+
+import { type Config, type Environment, type FilterProcess, libexecDirectory, shown } from "../config/mod.ts";
+import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../isolate/mod.ts";
+import { parsePasswd } from "../tables/mod.ts";
+import { Fatal } from "./fatal.ts";
+import { readIfPresent, reasonOf } from "./files.ts";
+
+type Identity = NonNullable<Settings["filter"]["identity"]>;
+
+const SHELL = "/bin/sh";
+/** chroot(8), where systems have it. */
+const CHROOT = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"];
+/** A command of plain words needs no shell. */
+const PLAIN_WORDS = /^[\w@%+=:,./ -]+$/;
+/** Who programs of the config run as: the first that exists. */
+const PROGRAM_USERS = ["_smtpd", "nobody"];
+
+/** Every process of the config, used or not. Throws Fatal when one cannot be started as the config wants it. */
+export function filterPrograms(config: Config, env: Environment, listeners: readonly Listener[]): FilterProgram[] {
+  const inbound = listeners.flatMap(({ filter }) => filter == null ? [] : processesOf(config, filter));
+  const outbound = Object.values(config.actions).flatMap((action) =>
+    action.kind === "relay" && action.filter !== null ? processesOf(config, action.filter) : []
+  );
+  return Object.entries(config.processes).map(([process, declared]) => {
+    const subsystems: FilterSubsystem[] = [];
+    if (inbound.includes(process)) subsystems.push("smtp-in");
+    if (outbound.includes(process)) subsystems.push("smtp-out");
+    return { process, name: declared.name, subsystems, ...start(declared, env) };
+  });
+}
+
+/** Processes behind a filter, a chain or a list. */
+export function processesOf(config: Config, filter: string): string[] {
+  const steps = config.filters[filter] ?? [];
+  return [...new Set(steps.flatMap((step) => step.kind === "process" ? [step.process] : []))];
+}
+
+function start(process: FilterProcess, env: Environment): Pick<FilterProgram, "program" | "args" | "identity"> {
+  const { command, chroot } = process;
+  const absolute = command.startsWith("/") ? command : `${libexecDirectory(env)}/${command}`;
+  const plain = PLAIN_WORDS.test(absolute);
+  const [program, ...args] = plain
+    ? absolute.split(" ").filter((word) => word !== "") as [string, ...string[]]
+    : [SHELL, "-c", `exec ${absolute}`] as const;
+  const identity = identityOf(process);
+  if (chroot === null) {
+    checkProgram(process, program);
+    return { program, args, identity };
+  }
+  if (Deno.uid() !== 0) throw fatal(process, "chroot needs a daemon that is started by root");
+  const locked = CHROOT.find((path) => reasonAgainst(path) === null);
+  if (locked === undefined) throw fatal(process, "chroot(8) is not installed");
+  checkFolder(process, chroot);
+  const { uid, gid } = identity!;
+  return { program: locked, args: [`--userspec=${uid}:${gid}`, "--groups=", chroot, program, ...args], identity: null };
+}
+
+/** Null for the daemon's own user. */
+function identityOf(process: FilterProcess): Identity | null {
+  const user = process.user === null ? null : findUser(process.user);
+  if (process.user !== null && user === null) throw fatal(process, `there is no user "${shown(process.user)}"`);
+  const gid = process.group === null ? null : findGroup(process.group);
+  if (process.group !== null && gid === null) throw fatal(process, `there is no group "${shown(process.group)}"`);
+  if (Deno.uid() === 0) {
+    const { uid, gid: own } = user ?? programUser();
+    return { uid, gid: gid ?? own };
+  }
+  if ((user !== null && user.uid !== Deno.uid()) || (gid !== null && gid !== Deno.gid())) {
+    throw fatal(process, '"user" and "group" need a daemon that is started by root');
+  }
+  return null;
+}
+
+/** Whom programs run as when root starts the daemon: somebody who owns nothing of the house. Throws Fatal when there is no such user. */
+export function programUser(): Identity {
+  for (const name of PROGRAM_USERS) {
+    const account = findUser(name);
+    if (account !== null && account.uid !== 0) return account;
+  }
+  throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USERS[0]}`);
+}
+
+function findUser(name: string): Identity | null {
+  const account = parsePasswd(readIfPresent("/etc/passwd") ?? "").get(name);
+  return account === undefined ? null : { uid: account.uid, gid: account.gid };
+}
+
+function findGroup(name: string): number | null {
+  for (const line of (readIfPresent("/etc/group") ?? "").split("\n")) {
+    const [group, , gid] = line.split(":");
+    if (group === name && /^\d+$/.test(gid ?? "")) return Number(gid);
+  }
+  return null;
+}
+
+function checkProgram(process: FilterProcess, program: string): void {
+  const reason = reasonAgainst(program);
+  if (reason !== null) throw fatal(process, `cannot run ${shown(program)}: ${reason}`);
+}
+
+function reasonAgainst(program: string): string | null {
+  try {
+    const info = Deno.statSync(program);
+    if (!info.isFile) return "It is not a file";
+    return info.mode !== null && (info.mode & 0o111) === 0 ? "It is not executable" : null;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+function checkFolder(process: FilterProcess, folder: string): void {
+  try {
+    if (!Deno.statSync(folder).isDirectory) throw new Error("It is not a folder");
+  } catch (error) {
+    throw fatal(process, `cannot chroot to ${shown(folder)}: ${reasonOf(error)}`);
+  }
+}
+
+function fatal({ at, name }: FilterProcess, text: string): Fatal {
+  return new Fatal(`${at.file}:${at.line}: filter program "${shown(name)}": ${text}`);
+}

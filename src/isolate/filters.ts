@@ -1,0 +1,123 @@
+/** What is said at the doors of the filter isolate about sessions: events, questions to filters, their answers. Types and limits only. */
+
+/** Phases that a program can register for; `help` and `wiz` are never asked. */
+export const FILTER_PHASES = [
+  "connect",
+  "helo",
+  "ehlo",
+  "starttls",
+  "auth",
+  "mail-from",
+  "rcpt-to",
+  "data",
+  "data-line",
+  "rset",
+  "quit",
+  "noop",
+  "help",
+  "wiz",
+  "commit",
+] as const;
+export type FilterPhaseName = typeof FILTER_PHASES[number];
+
+export const FILTER_EVENTS = [
+  "link-connect",
+  "link-disconnect",
+  "link-greeting",
+  "link-identify",
+  "link-tls",
+  "link-auth",
+  "tx-reset",
+  "tx-begin",
+  "tx-mail",
+  "tx-rcpt",
+  "tx-envelope",
+  "tx-data",
+  "tx-commit",
+  "tx-rollback",
+  "protocol-client",
+  "protocol-server",
+  "filter-report",
+  "filter-response",
+  "timeout",
+] as const;
+export type FilterEvent = typeof FILTER_EVENTS[number];
+
+export type FilterSubsystem = "smtp-in" | "smtp-out";
+
+/** What a program has registered for; an event that it named twice stands twice. */
+export interface FilterRegistration {
+  readonly process: string;
+  readonly phases: readonly FilterPhaseName[];
+  readonly events: Readonly<Record<FilterSubsystem, readonly FilterEvent[]>>;
+}
+
+export type FilterDecision =
+  | { readonly kind: "proceed" | "junk" }
+  | { readonly kind: "reject" | "disconnect" | "rewrite" | "report"; readonly text: string };
+
+/** Octets of message lines that a session may have on the way to one program, and a program's output to the sessions of one isolate. */
+export const FILTER_WINDOW = 256 * 1024;
+
+/** smtp, relay → filter. `session` is 16 hex digits, `at` milliseconds since the epoch. */
+export type SessionToFilter =
+  /** `params`: fields with `|` between them, "" for none. To every process of the list that has registered for it. */
+  | {
+    readonly type: "event";
+    readonly session: string;
+    readonly processes: readonly string[];
+    readonly subsystem: FilterSubsystem;
+    readonly event: FilterEvent;
+    readonly params: string;
+    readonly at: number;
+  }
+  /** One at a time for each session, but for `data-line`, which ends with the line `.` of the process. */
+  | {
+    readonly type: "request";
+    readonly session: string;
+    readonly process: string;
+    readonly phase: Exclude<FilterPhaseName, "data-line">;
+    readonly token: string;
+    readonly param: string;
+    readonly at: number;
+  }
+  /** Whole lines of the message, dot-stuffed, each with its LF; the last is `.`. */
+  | {
+    readonly type: "lines";
+    readonly session: string;
+    readonly process: string;
+    readonly token: string;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    readonly at: number;
+  }
+  /** So many octets of `lines` were used: as many more may come. */
+  | { readonly type: "taken"; readonly process: string; readonly bytes: number }
+  /** The session is over: what is still said about it counts for nothing. */
+  | { readonly type: "gone"; readonly session: string };
+
+/** filter → smtp, relay. */
+export type FilterToSession =
+  /** First of all, and once: all programs are ready. */
+  | { readonly type: "registered"; readonly registrations: readonly FilterRegistration[] }
+  /** A program does not read: nothing new is to be begun while this is on. */
+  | { readonly type: "hold"; readonly on: boolean }
+  /** A program is lost and the daemon about to stop: no session goes on. */
+  | { readonly type: "lost" }
+  | {
+    readonly type: "answer";
+    readonly session: string;
+    readonly token: string;
+    readonly decision: FilterDecision;
+  }
+  /** Lines of a message as the process wants them, each with its LF. */
+  | {
+    readonly type: "lines";
+    readonly session: string;
+    readonly process: string;
+    readonly token: string;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+  }
+  /** The process has read so many octets of the session's lines. */
+  | { readonly type: "taken"; readonly session: string; readonly process: string; readonly bytes: number }
+  /** A process reports something of its own; `name` is the process in words. */
+  | { readonly type: "reported"; readonly session: string; readonly name: string; readonly message: string };

@@ -1,0 +1,170 @@
+/**
+ * A chain of filters as pure logic: a phase begins and goes from filter to filter until one decides or all have let it pass. Knows no session,
+ * no process and no table; gate.ts asks what is to be asked.
+ */
+
+import type { FilterDecision, FilterPhaseName, FilterRegistration, FilterStep } from "../../isolate/mod.ts";
+
+/** What built-in filters look at. */
+export interface View {
+  /** `<unknown>` for a client without a name. */
+  readonly rdns: string;
+  readonly confirmed: "pass" | "fail" | "error";
+  /** IPv4, `[IPv6]` or "local". */
+  readonly address: string;
+  readonly helo: string;
+  /** "" for nobody. */
+  readonly username: string;
+  /** Addresses without brackets; the null sender is "". */
+  readonly sender: string;
+  readonly rcpt: string;
+}
+
+/** A phase of one session. `param`: what the client said, as filters get it. */
+export interface Query {
+  readonly phase: FilterPhaseName;
+  readonly param: string;
+  readonly view: View;
+}
+
+/** How a phase ends. */
+export type Verdict =
+  | { readonly kind: "proceed" | "junk" }
+  /** `text` is a whole reply; `close`: the session ends with it. */
+  | { readonly kind: "refuse"; readonly text: string; readonly close: boolean }
+  | { readonly kind: "rewrite"; readonly value: string };
+
+/** A question to a table. */
+export interface Test {
+  readonly table: string;
+  readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth";
+  readonly key: string;
+}
+
+/** What is to be done next, and what built-in filters report before it. `at` is the place in the chain to go on from. */
+export type Next =
+  & { readonly reports: readonly { readonly name: string; readonly text: string }[] }
+  & (
+    | { readonly do: "ask"; readonly at: number; readonly process: string }
+    | { readonly do: "test"; readonly at: number; readonly test: Test }
+    /** `response`: what is reported of the phase, `response[|param]`. */
+    | { readonly do: "end"; readonly verdict: Verdict; readonly response: string }
+  );
+
+export type Registrations = ReadonlyMap<string, FilterRegistration>;
+
+/** Begins a phase, or goes on with it at the filter number `at`. */
+export function next(
+  steps: readonly FilterStep[],
+  registered: Registrations,
+  query: Query,
+  at = 0,
+  reports: Next["reports"] = [],
+): Next {
+  for (; at < steps.length; at++) {
+    const step = steps[at]!;
+    if (step.kind === "process") {
+      if (registered.get(step.process)?.phases.includes(query.phase)) {
+        return { reports, do: "ask", at, process: step.process };
+      }
+      continue;
+    }
+    if (step.phase !== query.phase) continue;
+    const truth = evaluate(step.condition, query.view);
+    if (typeof truth !== "boolean") return { reports, do: "test", at, test: truth };
+    if (truth === step.negated) continue;
+    const { verdict } = step;
+    if (verdict.kind !== "report") return ended(reports, builtin(verdict));
+    reports = [...reports, { name: step.name, text: verdict.text }];
+  }
+  return ended(reports, { kind: "proceed" });
+}
+
+/** The process that was asked at the place `at` has answered. */
+export function answered(
+  steps: readonly FilterStep[],
+  registered: Registrations,
+  query: Query,
+  at: number,
+  decision: FilterDecision,
+): Next {
+  return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision);
+}
+
+/** Lookup has answered the test at the place `at`. */
+export function tested(
+  steps: readonly FilterStep[],
+  registered: Registrations,
+  query: Query,
+  at: number,
+  found: boolean,
+): Next {
+  const step = steps[at]!;
+  if (step.kind !== "builtin" || found === step.negated) return next(steps, registered, query, at + 1);
+  const { verdict } = step;
+  if (verdict.kind !== "report") return ended([], builtin(verdict));
+  return next(steps, registered, query, at + 1, [{ name: step.name, text: verdict.text }]);
+}
+
+type Builtin = Extract<FilterStep, { kind: "builtin" }>;
+
+/** `bypass` lets the phase pass by the filters behind it. */
+function builtin(verdict: Exclude<Builtin["verdict"], { kind: "report" }>): FilterDecision {
+  return verdict.kind === "bypass" ? { kind: "proceed" } : verdict as FilterDecision;
+}
+
+/** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
+function ended(reports: Next["reports"], decision: FilterDecision): Next {
+  const end = (verdict: Verdict, response: string): Next => ({ reports, do: "end", verdict, response });
+  switch (decision.kind) {
+    case "proceed":
+    case "junk":
+      return end({ kind: decision.kind }, decision.kind);
+    case "report":
+      return end({ kind: "proceed" }, `report|${decision.text}`);
+    case "rewrite":
+      return end({ kind: "rewrite", value: decision.text }, `rewrite|${decision.text}`);
+    case "reject":
+    case "disconnect":
+      return end(refusal(decision.text, decision.kind === "disconnect"), `${decision.kind}|${decision.text}`);
+  }
+}
+
+/** RFC 5321 §4.2: a reply that is none, or one that is no refusal, must not reach the client. */
+function refusal(text: string, close: boolean): Verdict {
+  // deno-lint-ignore no-control-regex
+  if (!/^[45]\d\d(?: [^\x00-\x1f\x7f]*)?$/.test(text)) {
+    return { kind: "refuse", text: "421 4.3.0 Internal server error", close: true };
+  }
+  return { kind: "refuse", text, close: close || text.startsWith("421") };
+}
+
+/** True or false where that can be told here, else what to ask lookup. */
+function evaluate(condition: Builtin["condition"], view: View): boolean | Test {
+  switch (condition.kind) {
+    case "fcrdns":
+      return view.confirmed === "pass";
+    case "rdns":
+      if (condition.test === null) return view.rdns !== "<unknown>" && !isAddress(view.rdns);
+      return test(condition.test, "domain", view.rdns);
+    case "auth":
+      if (condition.test === null) return view.username !== "";
+      return view.username !== "" && test(condition.test, "auth", view.username);
+    case "src":
+      return test(condition.test, "netaddr", view.address);
+    case "helo":
+      return test(condition.test, "domain", view.helo);
+    case "mail-from":
+      return test(condition.test, "mailaddr", view.sender);
+    case "rcpt-to":
+      return test(condition.test, "mailaddr", view.rcpt);
+  }
+}
+
+function test({ table, regex }: { table: string; regex: boolean }, service: Test["service"], key: string): Test {
+  return { table, service: regex ? "regex" : service, key };
+}
+
+function isAddress(name: string): boolean {
+  return /^\d+\.\d+\.\d+\.\d+$/.test(name) || name.includes(":");
+}

@@ -1,0 +1,126 @@
+/** The smtp side of the door to the filters: which programs are registered for what, and which session each answer is for. */
+
+import {
+  type Channel,
+  type FilterDecision,
+  type FilterEvent,
+  type FilterPhaseName,
+  type FilterRegistration,
+  type FilterToSession,
+  type SessionToFilter,
+} from "../../isolate/mod.ts";
+
+/** A session that has filters. */
+export interface Filtered {
+  readonly id: string;
+  answered(token: string, decision: FilterDecision): void;
+  /** Lines of its message as the process wants them. They count as used when the desk is told. */
+  lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void;
+  /** The process has read so many octets of its message. */
+  taken(process: string, bytes: number): void;
+  reported(name: string, message: string): void;
+  /** What the session was waiting for has changed. */
+  resume(): void;
+  /** Without its filters it cannot go on. */
+  lost(): void;
+}
+
+export class FilterDesk {
+  readonly #channel: Channel<SessionToFilter, FilterToSession>;
+  readonly #now: () => number;
+  readonly #sessions = new Map<string, Filtered>();
+  #registered: ReadonlyMap<string, FilterRegistration> | null = null;
+  #holding = false;
+  #lost = false;
+
+  constructor(channel: Channel<SessionToFilter, FilterToSession>, now: () => number) {
+    this.#channel = channel;
+    this.#now = now;
+    channel.onmessage = (message) => this.#receive(message);
+    channel.onreset = () => this.#lose();
+  }
+
+  /** What the programs have registered for; null until they are ready. */
+  get registered(): ReadonlyMap<string, FilterRegistration> | null {
+    return this.#registered;
+  }
+
+  /** A program does not keep up: sessions with filters read no further. */
+  get holding(): boolean {
+    return this.#holding;
+  }
+
+  /** No filter answers any more. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  enter(session: Filtered): void {
+    this.#sessions.set(session.id, session);
+  }
+
+  leave(session: Filtered): void {
+    if (this.#sessions.delete(session.id)) this.#channel.send({ type: "gone", session: session.id });
+  }
+
+  event(session: Filtered, processes: readonly string[], event: FilterEvent, params: string): void {
+    const { id } = session;
+    this.#channel.send({ type: "event", session: id, processes, subsystem: "smtp-in", event, params, at: this.#now() });
+  }
+
+  request(
+    session: Filtered,
+    process: string,
+    phase: Exclude<FilterPhaseName, "data-line">,
+    token: string,
+    param: string,
+  ): void {
+    this.#channel.send({ type: "request", session: session.id, process, phase, token, param, at: this.#now() });
+  }
+
+  /** `bytes` are given away. */
+  lines(session: Filtered, process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
+    const message = { type: "lines", session: session.id, process, token, bytes, at: this.#now() } as const;
+    this.#channel.send(message, [bytes.buffer]);
+  }
+
+  /** So many octets of a process's lines were used. */
+  used(process: string, bytes: number): void {
+    this.#channel.send({ type: "taken", process, bytes });
+  }
+
+  #receive(message: FilterToSession): void {
+    switch (message.type) {
+      case "registered":
+        this.#registered = new Map(message.registrations.map((one) => [one.process, one]));
+        return this.#resumeAll();
+      case "hold":
+        this.#holding = message.on;
+        return message.on ? undefined : this.#resumeAll();
+      case "lost":
+        return this.#lose();
+      case "answer":
+        return this.#sessions.get(message.session)?.answered(message.token, message.decision);
+      case "lines": {
+        const session = this.#sessions.get(message.session);
+        if (session === undefined) return this.used(message.process, message.bytes.length);
+        return session.lines(message.process, message.token, message.bytes);
+      }
+      case "taken":
+        return this.#sessions.get(message.session)?.taken(message.process, message.bytes);
+      case "reported":
+        return this.#sessions.get(message.session)?.reported(message.name, message.message);
+    }
+  }
+
+  #resumeAll(): void {
+    for (const session of [...this.#sessions.values()]) session.resume();
+  }
+
+  /** The daemon is about to stop, or the filters were restarted and know nothing of these sessions. */
+  #lose(): void {
+    this.#lost = true;
+    this.#registered = null;
+    for (const session of [...this.#sessions.values()]) session.lost();
+  }
+}

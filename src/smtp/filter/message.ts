@@ -1,0 +1,216 @@
+/**
+ * A message that goes through the data-line filters of its session on its way to the queue: the client's lines to the first filter, what each
+ * makes of them to the next, and from the last on as if the client had sent it. Bounded in both directions by credit.
+ */
+
+import { FILTER_WINDOW } from "../../isolate/mod.ts";
+import type { IncomingMessage, Receiver } from "../incoming.ts";
+import type { Input, Session } from "../state.ts";
+import type { FilterDesk, Filtered } from "./desk.ts";
+import { RawLines } from "./rawlines.ts";
+
+/** Octets that are read from the client at once. */
+const STEP = 32 * 1024;
+/** What filters may add to a message of the largest size. */
+export const ADDED_LIMIT = 1024 * 1024;
+
+/** One filter on the way of the message. */
+interface Stage {
+  readonly process: string;
+  readonly token: string;
+  /** Octets that it may be sent. */
+  credit: number;
+  /** What waits to be sent to it, and how many octets have been used of the first. */
+  readonly waiting: Piece[];
+}
+
+interface Piece {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Whom to tell that they were used; null for what came from the client. */
+  readonly from: string | null;
+}
+
+const LF = 0x0a, CR = 0x0d;
+
+export class FilteredMessage implements Receiver {
+  readonly #inner: IncomingMessage;
+  readonly #raw: RawLines;
+  readonly #stages: readonly Stage[];
+  readonly #desk: FilterDesk;
+  readonly #session: Filtered;
+  /** Of the last filter: what the message is made of. */
+  readonly #out: Piece[] = [];
+  /** The first of `#out` with CRLF for its LF, and how much of it was read. */
+  #wire: Uint8Array<ArrayBuffer> | null = null;
+  #read = 0;
+  /** The last filter has said the last line. */
+  #ended = false;
+  #discarded = false;
+
+  /** `front`: lines of the header that are the daemon's own, each ending with LF. */
+  constructor(
+    inner: IncomingMessage,
+    processes: readonly string[],
+    maxBytes: number,
+    front: Uint8Array<ArrayBuffer>,
+    desk: FilterDesk,
+    session: Filtered,
+    newToken: () => string,
+  ) {
+    this.#inner = inner;
+    this.#raw = new RawLines(maxBytes);
+    this.#desk = desk;
+    this.#session = session;
+    this.#stages = processes.map((process) => ({ process, token: newToken(), credit: FILTER_WINDOW, waiting: [] }));
+    this.#offer(0, { bytes: front, from: null });
+  }
+
+  get message() {
+    return this.#inner.message;
+  }
+  get named() {
+    return this.#inner.named;
+  }
+  get bytes(): number {
+    return this.#inner.bytes;
+  }
+  /** The client has sent all. */
+  get complete(): boolean {
+    return this.#raw.done;
+  }
+
+  push(input: Uint8Array, from: number): number {
+    if (!this.ready()) return from;
+    const end = this.#raw.push(input, from, Math.min(input.length, from + STEP));
+    const lines = this.#raw.take();
+    if (lines.length > 0) this.#offer(0, { bytes: lines, from: null });
+    return end;
+  }
+
+  /** The first filter has to take what it was sent before it gets more. */
+  ready(): boolean {
+    const first = this.#stages[0]!;
+    return !this.#raw.done && first.waiting.length === 0 && first.credit > 0;
+  }
+
+  verdict(): Input | null {
+    if (this.#raw.fault === "line") return { on: "received", fault: "line" };
+    const inner = this.#inner.verdict();
+    if (inner?.on === "received" && inner.fault === "line") return inner;
+    if (!this.#raw.done || !this.#ended || this.#out.length > 0) return null;
+    if (this.#raw.fault !== null) return { on: "received", fault: this.#raw.fault };
+    return inner;
+  }
+
+  get lineTooLong(): boolean {
+    return this.#raw.fault === "line";
+  }
+
+  /** Sessions with filters take no chunks. */
+  chunkVerdict(): Input {
+    return { on: "chunk-read", fault: "refused" };
+  }
+
+  credited(): void {
+    this.#inner.credited();
+    this.#drain();
+  }
+
+  refuse(code: number, text: string): void {
+    this.#inner.refuse(code, text);
+    this.#drain();
+  }
+
+  commit(session: Session): void {
+    this.#inner.commit(session);
+  }
+
+  discard(committed: boolean): void {
+    this.#discarded = true;
+    for (const piece of [...this.#stages.flatMap(({ waiting }) => waiting), ...this.#out]) this.#used(piece);
+    this.#inner.discard(committed);
+  }
+
+  // ── Filtered of desk.ts, as far as it is about lines ──
+
+  /** What a filter makes of the message. False: they are none of this message. */
+  lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
+    const at = this.#stages.findIndex((stage) => stage.process === process && stage.token === token);
+    const piece = { bytes, from: process };
+    if (at < 0 || this.#discarded) return this.#used(piece);
+    if (at + 1 < this.#stages.length) return this.#offer(at + 1, piece);
+    if (endsWithDot(bytes)) this.#ended = true;
+    this.#out.push(piece);
+    this.#drain();
+  }
+
+  taken(process: string, bytes: number): void {
+    const at = this.#stages.findIndex((stage) => stage.process === process);
+    if (at < 0) return;
+    this.#stages[at]!.credit += bytes;
+    this.#send(at);
+  }
+
+  #offer(at: number, piece: Piece): void {
+    this.#stages[at]!.waiting.push(piece);
+    this.#send(at);
+  }
+
+  /** A piece goes as a whole: credit may fall below nothing by one piece. */
+  #send(at: number): void {
+    const stage = this.#stages[at]!;
+    while (stage.credit > 0) {
+      const piece = stage.waiting.shift();
+      if (piece === undefined) return;
+      stage.credit -= piece.bytes.length;
+      this.#used(piece);
+      this.#desk.lines(this.#session, stage.process, stage.token, piece.bytes);
+    }
+  }
+
+  #used({ bytes, from }: Piece): void {
+    if (from !== null) this.#desk.used(from, bytes.length);
+  }
+
+  /** As far as the queue gives credit. */
+  #drain(): void {
+    for (;;) {
+      const piece = this.#out[0];
+      if (piece === undefined) return;
+      this.#wire ??= withCrLf(piece.bytes);
+      const before = this.#read;
+      const finished = this.#inner.verdict() !== null;
+      if (!finished && before < this.#wire.length) this.#read = this.#inner.push(this.#wire, before);
+      const over = finished || this.#read === this.#wire.length;
+      if (!over && this.#read === before) return;
+      if (!over) continue;
+      this.#out.shift();
+      this.#used(piece);
+      this.#wire = null;
+      this.#read = 0;
+    }
+  }
+}
+
+/** Are the last line's octets just a dot? */
+function endsWithDot(bytes: Uint8Array): boolean {
+  const { length } = bytes;
+  return length >= 2 && bytes[length - 1] === LF && bytes[length - 2] === 0x2e &&
+    (length === 2 || bytes[length - 3] === LF);
+}
+
+function withCrLf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  let count = 0;
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) count++;
+  const whole = new Uint8Array(bytes.length + count);
+  let to = 0, from = 0;
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, from)) {
+    whole.set(bytes.subarray(from, at), to);
+    to += at - from;
+    whole[to++] = CR;
+    whole[to++] = LF;
+    from = at + 1;
+  }
+  whole.set(bytes.subarray(from), to);
+  return whole;
+}

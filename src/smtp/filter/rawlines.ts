@@ -1,0 +1,112 @@
+/**
+ * Message data as filters get it: from the bytes of the connection to whole lines, dot-stuffed as they came, each with LF for its CRLF. Finds the
+ * end and what no filter may see: line ends that could smuggle, NUL, lines and messages that are too long.
+ */
+
+import { type Fault, MAX_LINE } from "../data.ts";
+
+const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
+
+export class RawLines {
+  fault: Fault | null = null;
+  /** CRLF.CRLF was read. */
+  done = false;
+  /** Octets of the message as it was sent, each line counted with one octet for its end. */
+  received = 0;
+  readonly #maxBytes: number;
+  #out: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  /** Where in `#out` the line that is not whole yet begins. */
+  #lineStart = 0;
+  #afterCr = false;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#out = new Uint8Array(4096);
+  }
+
+  /** Reads `input` from `start` to `end` and returns where it stopped: `end`, or behind the final CRLF.CRLF. */
+  push(input: Uint8Array, start: number, end: number): number {
+    // Each CRLF becomes one octet, each line end that is none at most one more.
+    this.#reserve(end - start);
+    let position = start;
+    while (position < end && !this.done) {
+      const code = input[position++]!;
+      if (this.#afterCr) {
+        this.#afterCr = false;
+        if (code === LF) {
+          this.#lineEnd();
+          continue;
+        }
+        this.#spoil("bare");
+      }
+      if (code === CR) {
+        this.#afterCr = true;
+        continue;
+      }
+      if (code === LF) {
+        this.#spoil("bare");
+        continue;
+      }
+      if (code === 0) this.#fail("nul");
+      this.#out[this.#length++] = code;
+    }
+    if (this.#length - this.#lineStart > MAX_LINE) this.#fail("line");
+    // What will not be passed on need not be kept, but for a line that may be the last.
+    if (this.fault !== null) this.#compact();
+    return position;
+  }
+
+  /** The whole lines since the last call. After a fault there are none but the last one, `.`. */
+  take(): Uint8Array<ArrayBuffer> {
+    const lines = this.#out.slice(0, this.#lineStart);
+    this.#out.copyWithin(0, this.#lineStart, this.#length);
+    this.#length -= this.#lineStart;
+    this.#lineStart = 0;
+    return lines;
+  }
+
+  #lineEnd(): void {
+    const { length } = this;
+    if (length === 1 && this.#out[this.#lineStart] === DOT) this.done = true;
+    else this.received += length + (this.#out[this.#lineStart] === DOT ? 0 : 1);
+    if (length > MAX_LINE) this.#fail("line");
+    if (this.received > this.#maxBytes) this.#fail("size");
+    if (this.fault !== null && !this.done) {
+      this.#length = this.#lineStart;
+      return;
+    }
+    this.#out[this.#length++] = LF;
+    this.#lineStart = this.#length;
+  }
+
+  get length(): number {
+    return this.#length - this.#lineStart;
+  }
+
+  #compact(): void {
+    if (this.done || this.length <= 2) return;
+    // Longer than the last line can be: its beginning is enough to tell that it is none.
+    this.#length = this.#lineStart + 2;
+  }
+
+  #reserve(extra: number): void {
+    const need = this.#length + extra + 2;
+    if (need <= this.#out.length) return;
+    const bigger = new Uint8Array(Math.max(need, 2 * this.#out.length));
+    bigger.set(this.#out.subarray(0, this.#length));
+    this.#out = bigger;
+  }
+
+  /** A line with such an end inside must never be taken for the last one. */
+  #spoil(fault: Fault): void {
+    this.#fail(fault);
+    this.#out[this.#length++] = 0x3f;
+  }
+
+  /** The first fault counts; line ends that could smuggle are worse than all but a line without end. */
+  #fail(fault: Fault): void {
+    if (this.fault === "line") return;
+    if (this.fault === null || fault === "bare" || fault === "line") this.fault = fault;
+  }
+}

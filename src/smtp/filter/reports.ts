@@ -1,0 +1,101 @@
+/** What filters are told of a step of a session: the events in their order, derived from the state before and after. Pure. */
+
+import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
+import type { FilterEvent } from "../../isolate/mod.ts";
+import type { Accepted, Effect, Input, Session } from "../state.ts";
+
+/** An event with its parameters, parted by `|`; "" for none. */
+export type Report = readonly [event: FilterEvent, params: string];
+
+/** A transaction as its filters know it. */
+export interface Told {
+  readonly message: MessageId;
+  /** A name for each delivery of a recipient that was accepted. */
+  name(accepted: Accepted): readonly EnvelopeId[];
+}
+
+/** What the client has said that this step answers. */
+export interface Said {
+  readonly verb: string;
+  /** Of MAIL and RCPT: what stands between the brackets. */
+  readonly address: string;
+}
+
+/** Whether a step ends the transaction that filters know: it does not when the filters were not told of one. */
+export interface StepReports {
+  readonly reports: readonly Report[];
+  readonly over: boolean;
+}
+
+/** `told` is null outside of transactions; a MAIL that begins one has it already. */
+export function reportsOf(
+  hostname: string,
+  input: Input,
+  before: Session,
+  after: Session,
+  effects: readonly Effect[],
+  said: Said,
+  told: Told | null,
+): StepReports {
+  const replies = effects.flatMap((effect) => effect.do === "reply" ? effect.text.trimEnd().split("\r\n") : []);
+  const code = replies.at(-1)?.slice(0, 3) ?? "";
+  const ended = before.transaction !== null && after.transaction === null;
+  const early = ended && input.on === "command" && told !== null;
+  const reports: Report[] = [...linkReports(input, before, after, effects), ...envelopeReports(before, after, told)];
+  if (early) reports.push(...rollback(told.message));
+  for (const line of replies) reports.push(["protocol-server", line]);
+  if ((input.on === "connected" || input.on === "secured") && code === "220") reports.push(["link-greeting", hostname]);
+  if (told !== null) {
+    const begins = before.transaction === null && after.transaction !== null;
+    reports.push(...mailReports(input, begins, code, said, told.message));
+    if (input.on === "committed") {
+      reports.push(["tx-commit", `${told.message}|${input.bytes}`], ["tx-reset", told.message]);
+    } else if (ended && !early) reports.push(...rollback(told.message));
+  }
+  return { reports, over: ended };
+}
+
+/** A transaction that comes to nothing. */
+export function rollback(message: MessageId): Report[] {
+  return [["tx-rollback", message], ["tx-reset", message]];
+}
+
+const AUTH_RESULT = { ok: "pass", permfail: "fail", tempfail: "error" } as const;
+
+function linkReports(input: Input, before: Session, after: Session, effects: readonly Effect[]): Report[] {
+  if (input.on === "secured") return [["link-tls", input.ciphers]];
+  if (input.on === "idle") return [["timeout", ""]];
+  for (const effect of effects) {
+    if (effect.do !== "report" || effect.event.type !== "smtp-authentication") continue;
+    return [["link-auth", `${AUTH_RESULT[effect.event.result]}|${effect.event.user}`]];
+  }
+  const { origin } = after;
+  if (input.on !== "command" || origin === null || origin === before.origin) return [];
+  return [["link-identify", `${after.esmtp ? "EHLO" : "HELO"}|${origin.helo}`]];
+}
+
+function envelopeReports(before: Session, after: Session, told: Told | null): Report[] {
+  const reports: Report[] = [];
+  const known = before.transaction?.accepted ?? null;
+  for (let one = after.transaction?.accepted ?? null; one !== null && one !== known; one = one.before) {
+    for (const id of told?.name(one) ?? []) reports.push(["tx-envelope", `${told!.message}|${id}`]);
+  }
+  return reports;
+}
+
+function mailReports(input: Input, begins: boolean, code: string, said: Said, message: MessageId): Report[] {
+  if (code === "") return [];
+  const result = /^[23]/.test(code) ? "ok" : code.startsWith("5") ? "permfail" : "tempfail";
+  if (begins) return [["tx-begin", message], ["tx-mail", `${message}|${result}|${said.address}`]];
+  if (input.on === "expanded" || said.verb === "RCPT") return [["tx-rcpt", `${message}|${result}|${said.address}`]];
+  if (input.on === "refused" || (input.on === "received" && input.fault !== null) || said.verb === "DATA") {
+    return input.on === "committed" ? [] : [["tx-data", `${message}|${result}`]];
+  }
+  return [];
+}
+
+/** The key of a sender for tables; the null sender is "". */
+export function senderKey(session: Session): string {
+  const sender = session.transaction?.sender ?? null;
+  return sender === null ? "" : formatMailbox(sender);
+}

@@ -1,0 +1,92 @@
+/** A daemon with filters that tests script: programs, what they were told, the config lines that name them. */
+
+import { join } from "node:path";
+import { type Daemon, DOMAIN, OWNER, PROJECT } from "./harness.ts";
+
+const PROGRAM = join(PROJECT, "test/filter/libexec/filter-scripted");
+
+/** What filter-scripted reads; see there. */
+export interface Script {
+  readonly register?: readonly string[];
+  readonly record?: true;
+  readonly rules?: readonly (readonly [phase: string, part: string, decision: string])[];
+  readonly line?: "echo" | "edit" | "late";
+  readonly say?: readonly string[];
+  readonly never?: true;
+  readonly deaf?: true;
+}
+
+/** All phases that a filter can be asked about. */
+export const ALL_PHASES = [
+  "connect",
+  "helo",
+  "ehlo",
+  "starttls",
+  "auth",
+  "mail-from",
+  "rcpt-to",
+  "data",
+  "data-line",
+  "rset",
+  "quit",
+  "noop",
+  "commit",
+].map((phase) => `filter|smtp-in|${phase}`);
+
+/** Where mail for example.org goes, and nothing else. */
+export function inbox(mail: string): string {
+  return `action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
+match from any for domain "${DOMAIN}" action "inbox"
+`;
+}
+
+/** Installs the programs; gives the word of the config that starts each. */
+export function install(folder: string, scripts: Readonly<Record<string, Script>>): Record<string, string> {
+  const libexec = join(folder, "libexec");
+  Deno.mkdirSync(libexec, { recursive: true });
+  const program = join(libexec, "filter-scripted");
+  Deno.copyFileSync(PROGRAM, program);
+  Deno.chmodSync(program, 0o755);
+  return Object.fromEntries(
+    Object.entries(scripts).map(([name, script]) => {
+      const file = join(folder, `${name}.json`);
+      const record = recordOf(folder, name);
+      Deno.writeTextFileSync(file, JSON.stringify(script.record ? { ...script, record } : script));
+      Deno.writeTextFileSync(record, "");
+      // It runs as somebody else when root starts the daemon.
+      Deno.chmodSync(record, 0o666);
+      return [name, `proc-exec "filter-scripted ${file}"`];
+    }),
+  );
+}
+
+function recordOf(folder: string, name: string): string {
+  return join(folder, `${name}.record`);
+}
+
+/** What a program was told so far. */
+export function recorded(daemon: Daemon, name: string): string[] {
+  return Deno.readTextFileSync(recordOf(daemon.folder, name)).split("\n").slice(0, -1);
+}
+
+/** Waits until a program was told a line like this; gives all lines so far. */
+export async function told(daemon: Daemon, name: string, pattern: RegExp): Promise<string[]> {
+  using watcher = Deno.watchFs(recordOf(daemon.folder, name));
+  const timer = setTimeout(() => watcher.close(), 30_000);
+  try {
+    for (let lines = recorded(daemon, name);; lines = recorded(daemon, name)) {
+      if (lines.some((line) => pattern.test(line))) return lines;
+      const { done } = await watcher[Symbol.asyncIterator]().next();
+      if (done) throw new Error(`${name} was not told ${pattern}:\n${lines.join("\n")}`);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a config is made for. */
+export interface House {
+  readonly port: number;
+  readonly mail: string;
+  readonly folder: string;
+}
