@@ -41,10 +41,15 @@ export class TableDialogue {
     return `config|smtpd-version|${version}\nconfig|protocol|${PROTOCOL}\nconfig|tablename|${this.#table}\nconfig|ready\n`;
   }
 
+  /** Did the program register the service of this request? */
+  serves(request: TableRequest): boolean {
+    return request.op === "update" || this.#services.has(request.service);
+  }
+
   /** Why a request cannot be put to this program; null when it can. */
   refusal(request: TableRequest): string | null {
     if (request.op === "update") return null;
-    if (!this.#services.has(request.service)) return `The program does not serve "${request.service}"`;
+    if (!this.serves(request)) return `The program does not serve "${request.service}"`;
     // A line end would let whoever chose the key, a stranger, speak to the program.
     if (request.op !== "fetch" && /[\r\n\0]/.test(request.key)) return "The key holds a line end";
     return null;

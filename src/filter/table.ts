@@ -153,7 +153,8 @@ export class TableKeeper {
       }
       this.#waiting.shift();
       first.cancelLimit();
-      first.answer(failure(refusal));
+      const unserved = life.dialogue.serves(first.request) ? {} : { unserved: true as const };
+      first.answer({ result: "error", reason: refusal, ...unserved });
     }
   }
 

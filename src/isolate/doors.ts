@@ -249,8 +249,8 @@ export type TableAnswer =
   /** `value` is "" for a check. */
   | { readonly result: "found"; readonly value: string }
   | { readonly result: "not-found" }
-  /** The mail operation that needed it fails temporarily; `reason` is for the operator. */
-  | { readonly result: "error"; readonly reason: string };
+  /** The mail operation that needed it fails temporarily; `reason` is for the operator. `unserved`: the program has no such service. */
+  | { readonly result: "error"; readonly reason: string; readonly unserved?: true };
 
 export type ToFilter = {
   readonly type: "table";

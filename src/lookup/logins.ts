@@ -39,7 +39,7 @@ export interface Proved {
   readonly signature: string;
 }
 
-type Known = Pick<LookupWorld, "passwordOf" | "somePassword" | "scramOf">;
+type Known = Pick<LookupWorld, "authenticate" | "passwordOf" | "somePassword" | "scramOf">;
 
 /** Logins that wait for an answer; more are temporary failures. */
 const WAITING_LIMIT = 1000;
@@ -155,7 +155,9 @@ export class Logins {
   }
 
   async #byTable(table: string, user: string, password: string): Promise<AuthResult> {
-    const found = await this.#world.passwordOf(table, user);
+    const known = await this.#world.authenticate(table, user, password);
+    if (typeof known === "boolean") return known ? "ok" : "permfail";
+    const found = known ?? await this.#world.passwordOf(table, user);
     if (found instanceof LookupError) {
       this.#warn(`Credentials in table "${table}": ${found.reason}`);
       return "tempfail";

@@ -213,6 +213,12 @@ export class LookupWorld {
     return typeof value === "string" ? value : null;
   }
 
+  /** Asks a table's program whether this is the user's password; null when the table is none, or the program does not do that. */
+  authenticate(table: string, user: string, password: string): Promise<boolean | null | LookupError> {
+    const found = this.#tables.get(table);
+    return found instanceof ProgramTable ? found.authenticate(user, password) : Promise.resolve(null);
+  }
+
   /** What the SCRAM verifiers of a table have in common; null when not every entry is known to be one. */
   scramOf(table: string): ScramShape | null {
     return this.#tables.get(table).scram?.() ?? null;

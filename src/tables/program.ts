@@ -42,6 +42,23 @@ export class ProgramTable implements UpdatableTable {
     return answer.result === "error" ? answer.reason : null;
   }
 
+  /**
+   * Does the program know this user by this password? Null when it has no service `auth`. The user is in lower case as in other questions, the
+   * password is as it was given: OpenSMTPD folds both. Nothing of it is kept.
+   */
+  async authenticate(user: string, password: string): Promise<boolean | null | LookupError> {
+    // The program parts the two at the first colon.
+    if (user.includes(":") || /[\r\n\0]/.test(user + password)) return false;
+    const answer = await this.#ask(this.name, { op: "check", service: "auth", key: `${tableKey(user)}:${password}` });
+    const unserved = answer.result === "error" && answer.unserved === true;
+    if (this.#observer.traces("tables") && !unserved) {
+      const text = answer.result === "error" ? `error: ${answer.reason}` : answer.result;
+      tell(this.#observer, "tables", `${this.name}: check auth "${user}" -> ${text}`);
+    }
+    if (answer.result === "error") return unserved ? null : this.#error(answer.reason);
+    return answer.result === "found";
+  }
+
   #valueOf(answer: TableAnswer): string | null | LookupError {
     if (answer.result === "error") return this.#error(answer.reason);
     return answer.result === "found" ? answer.value : null;

@@ -107,3 +107,52 @@ Deno.test("AUTH in clear where others can listen is refused by the check", async
     await Deno.remove(file);
   }
 });
+
+const GATE = `#!/bin/sh
+while read -r line; do [ "$line" = "config|ready" ] && break; done
+echo "register|auth"
+echo "register|ready"
+while IFS='|' read -r word version time table op service id key; do
+  case "$op $service $key" in
+    "check auth carol:Se|Same") echo "check-result|$id|found" ;;
+    "check auth away:"*) echo "check-result|$id|error|the directory is away" ;;
+    "check auth "*) echo "check-result|$id|not-found" ;;
+    *) echo "$op-result|$id|error|not asked for" ;;
+  esac
+done
+`;
+
+Deno.test("the service auth of a table program decides who logs in", async () => {
+  const submission = freePort();
+  const config = ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
+    Deno.mkdirSync(`${folder}/libexec`);
+    Deno.writeTextFileSync(`${folder}/libexec/table-gate`, GATE, { mode: 0o755 });
+    return `
+table gate gate
+listen on 127.0.0.1 port ${port}
+listen on 127.0.0.1 port ${submission} auth <gate>
+action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
+match from auth for any action "inbox"
+`;
+  };
+  await withDaemon({ config, args: ["-v", "-T", "all"] }, async (daemon) => {
+    const curl = (user: string, options: string) =>
+      run("curl", [
+        ...["-sS", "--url", `smtp://127.0.0.1:${submission}/a.example`, "--user", user, "--login-options", options],
+        ...["--mail-from", "a@example.net", "--mail-rcpt", `b@${DOMAIN}`, "--upload-file", "-"],
+      ], { input: "Subject: hello\r\n\r\nhello\r\n" });
+    for (const method of ["AUTH=PLAIN", "AUTH=LOGIN"]) {
+      assert.equal((await curl("Carol:Se|Same", method)).code, 0);
+      assert.equal((await curl("carol:se|same", method)).code, 67, "another case is another password");
+      assert.match((await curl("away:x", method)).stderr, /454|67/);
+    }
+    await daemon.mailbox("b").arrived(2);
+    const log = daemon.log.join("\n");
+    assert.match(log, /tables: gate: check auth "carol" -> found/i);
+    assert.match(log, /smtp authentication user=Carol result=ok/);
+    assert.match(log, /smtp authentication user=away result=tempfail/);
+    for (const secret of ["Se|Same", "se|same", btoa("Se|Same"), btoa("\0Carol\0Se|Same")]) {
+      assert.ok(!log.includes(secret), `${secret} is in the log`);
+    }
+  });
+});

@@ -100,6 +100,8 @@ Deno.test("refusal() keeps line ends and services that were not registered from 
   assert.match(dialogue.refusal({ op: "check", service: "domain", key: "a\nb" })!, /line end/);
   assert.match(dialogue.refusal({ op: "lookup", service: "alias", key: "a\r" })!, /line end/);
   assert.match(dialogue.refusal({ op: "lookup", service: "userinfo", key: "a" })!, /does not serve "userinfo"/);
+  assert.equal(dialogue.serves({ op: "lookup", service: "userinfo", key: "a" }), false);
+  assert.equal(dialogue.serves(LOOKUP), true);
 });
 
 Deno.test("hear() is total: any line at any time has a meaning", () => {

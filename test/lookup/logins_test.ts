@@ -44,6 +44,8 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
   };
   const world = {
     passwordOf: (table: string, user: string) => table === "broken" ? new LookupError("no disk") : TABLE[user] ?? null,
+    authenticate: (table: string, user: string, password: string) =>
+      Promise.resolve(table !== "program" ? null : user === "away" ? new LookupError("away") : password === "sesame"),
     somePassword: () => "$6$salt$pattern",
     scramOf: (table: string) => table === "scram" || table === "broken" ? { iterations: 4096, saltBytes: 16 } : null,
   };
@@ -82,6 +84,9 @@ const rows: readonly Row[] = [
   { name: "a password in clear in the table lets nobody in", user: "clear", want: "tempfail", asked: [] },
   { name: "a hash that cannot be verified", user: "odd", want: "tempfail", asked: ["login $6$salt$odd"] },
   { name: "a table that cannot be read", table: "broken", want: "tempfail", asked: [] },
+  { name: "a program that has the service auth is asked alone", table: "program", want: "ok", asked: [] },
+  { name: "a password that the program does not take", table: "program", password: "x", want: "permfail", asked: [] },
+  { name: "a program that cannot tell", table: "program", user: "away", want: "tempfail", asked: [] },
   { name: "a table of no listener is not asked", table: "secrets", want: "tempfail", asked: [] },
   { name: "system accounts where no listener asks for them", table: null, want: "tempfail", asked: [] },
   { name: "an empty password", password: "", want: "tempfail", asked: [] },
@@ -90,7 +95,7 @@ const rows: readonly Row[] = [
 
 for (const { name, table = "logins", user = "carol", password = "sesame", want, asked } of rows) {
   Deno.test(`authenticate(): ${name}: ${want}`, async () => {
-    const world = logins(["logins", "broken"]);
+    const world = logins(["logins", "broken", "program"]);
     assert.equal(await world.logins.authenticate({ table, user, password }), want);
     assert.deepEqual(world.asked, asked);
     assert.ok(!JSON.stringify(world.warnings).match(/sesame|\$6|\$y/), "no secret is told");

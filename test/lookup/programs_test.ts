@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { NO_OBSERVER } from "../../src/events/mod.ts";
 import type { TableAnswer, TableRequest } from "../../src/isolate/mod.ts";
 import { LookupWorld, SystemAccounts } from "../../src/lookup/mod.ts";
+import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, fromAny, local, mailbox, relay, rule, test } from "../rules/support.ts";
 
 const PASSWD = "bob:x:1000:1001::/home/bob:/bin/sh\n";
@@ -18,6 +19,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
     asked.push(question);
     const value = known[question];
     if (value === undefined) return { result: "not-found" };
+    if (value === "unserved") return { result: "error", reason: "no such service", unserved: true };
     return value.startsWith("!") ? { result: "error", reason: value.slice(1) } : { result: "found", value };
   };
   const world = new LookupWorld(
@@ -152,4 +154,20 @@ Deno.test("smarthost() fetches the next host, or looks a domain up; an error is 
 Deno.test("updateTable() tells the program, and why it cannot", async () => {
   assert.equal(await worldWith({}).world.updateTable("t"), null);
   assert.equal(await worldWith({ update: "!locked" }).world.updateTable("t"), "locked");
+});
+
+Deno.test("authenticate() asks a program for the password as it was given, and hears when it has no such service", async () => {
+  const { world, asked } = worldWith({
+    "check auth carol:Se|same": "",
+    "check auth broken:x": "!away",
+    "check auth other:x": "unserved",
+  });
+  assert.equal(await world.authenticate("t", "Carol", "Se|same"), true);
+  assert.equal(await world.authenticate("t", "Carol", "se|same"), false);
+  assert.ok(await world.authenticate("t", "broken", "x") instanceof LookupError);
+  assert.equal(await world.authenticate("t", "other", "x"), null);
+  const before = asked.length;
+  assert.equal(await world.authenticate("t", "carol:Se", "same"), false, "the program would part it elsewhere");
+  assert.equal(await world.authenticate("t", "carol", "a\nb"), false, "a stranger would speak to the program");
+  assert.equal(asked.length, before);
 });
