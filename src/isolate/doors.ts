@@ -292,10 +292,12 @@ export type SmtpToQueue =
     readonly tail: Uint8Array<ArrayBuffer>;
     readonly envelopes: readonly EnvelopeFacts[];
   }
-  | { readonly type: "abort"; readonly message: MessageId };
+  | { readonly type: "abort"; readonly message: MessageId }
+  /** All ids are with sessions whose messages are still coming in: more are wanted. */
+  | { readonly type: "ids-wanted" };
 
 export type QueueToSmtp =
-  /** Message ids that are free and reserved for this isolate. Sent at start and before they run out. */
+  /** Message ids that are free and reserved for this isolate. Sent at start, before they are used up, and when wanted. */
   | { readonly type: "ids"; readonly ids: readonly MessageId[] }
   /**
    * One more `chunk` of this message may be sent. A session starts with CHUNK_CREDIT of them. `spent` is the buffer of the chunk that was

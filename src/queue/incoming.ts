@@ -17,6 +17,8 @@ const MAX_ENVELOPES = 100_000;
 const MAX_OPEN = 10_000;
 /** With fewer unused ids than this, more are sent. */
 const LOW_IDS = BLOCK_IDS / 2;
+/** Unused ids that one isolate may have: many slow clients hold one each. */
+const MAX_UNUSED_IDS = 65_536;
 
 type Reply = { readonly code: number; readonly text: string };
 const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored, try again later" };
@@ -56,6 +58,10 @@ class Incoming {
   }
 
   hear(message: SmtpToQueue): void {
+    if (message.type === "ids-wanted") {
+      if (this.#unused + BLOCK_IDS <= MAX_UNUSED_IDS) this.sendIds();
+      return;
+    }
     if (!isMessageId(message.message)) return this.#vault.warn("queue: an smtp isolate named a message that cannot be");
     switch (message.type) {
       case "chunk":

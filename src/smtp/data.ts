@@ -8,11 +8,14 @@ import { type Assembly, type Completion, HeaderSection } from "./header.ts";
 /** Octets of a line, CRLF not included. A longer one ends the session. */
 export const MAX_LINE = 65534;
 
+/** Of a message that is refused, this many times the maximum is read; who sends on does not mean to end. */
+const ENDLESS = 2;
+
 /**
- * Why a message is refused; `refused` is the queue's word. `line` must end the session at once; all others are told after the data has been read to its end:
- * RFC 5321 §4.1.1.4 has no reply before that.
+ * Why a message is refused; `refused` is the queue's word. `line` and `endless` must end the session at once; all others are told after the
+ * data has been read to its end: RFC 5321 §4.1.1.4 has no reply before that.
  */
-export type Fault = "bare" | "nul" | "malformed" | "loop" | "header" | "size" | "refused" | "line";
+export type Fault = "bare" | "nul" | "malformed" | "loop" | "header" | "size" | "refused" | "line" | "endless";
 
 /** Where in a line the next byte stands. Only CRLF ends a line and only CRLF.CRLF ends the data (RFC 5321 §2.3.8, §4.1.1.4). */
 const START = 0;
@@ -53,6 +56,11 @@ export class DataReader {
     this.#chunked = options.chunked ?? false;
     this.#header = new HeaderSection(to, options.completion);
     this.#lineStart = to.length;
+  }
+
+  /** What comes next is not to be read. */
+  get hopeless(): boolean {
+    return this.fault === "line" || this.fault === "endless";
   }
 
   /** The final CRLF.CRLF has been read. */
@@ -188,6 +196,7 @@ export class DataReader {
   #limits(): void {
     if (this.#column > MAX_LINE) this.fault = "line";
     if (this.received > this.#maxBytes) this.#fail("size");
+    if (this.received > ENDLESS * this.#maxBytes + MAX_LINE && this.fault !== "line") this.fault = "endless";
     if (this.fault !== null) this.#to.length = 0;
   }
 
@@ -199,7 +208,7 @@ export class DataReader {
 
   /** Remembers the first fault; line ends that could smuggle are worse than all others. */
   #fail(fault: Fault): void {
-    if (this.fault === "line") return;
+    if (this.fault === "line" || this.fault === "endless") return;
     if (this.fault === null || fault === "bare") this.fault = fault;
     this.#header.open = false;
   }

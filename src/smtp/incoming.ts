@@ -132,8 +132,8 @@ export class IncomingMessage implements Receiver {
 
   /** What the session is to be told: null while the end of the data has not been read. */
   verdict(): Input | null {
-    const { done, fault } = this.#reader;
-    if (!done && fault !== "line") return null;
+    const { done, fault, hopeless } = this.#reader;
+    if (!done && !hopeless) return null;
     return this.#refused() ?? { on: "received", fault };
   }
 

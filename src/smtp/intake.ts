@@ -30,6 +30,8 @@ export class Intake {
   /** Octets in the assembly buffers of all sessions. */
   held = 0;
   #ids: MessageId[] = [];
+  /** The queue was told that there are none, and has not sent any. */
+  #wanted = false;
   readonly #waiting = new Set<Waiter>();
   readonly #submitters = new Map<MessageId, Submitter>();
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
@@ -39,6 +41,7 @@ export class Intake {
     channel.onmessage = (message) => this.#receive(message);
     channel.onreset = () => {
       this.#ids = [];
+      this.#wanted = false;
       this.#submitters.clear();
       this.onreset();
     };
@@ -49,6 +52,8 @@ export class Intake {
     const id = this.#ids.pop();
     if (id === undefined) {
       this.#waiting.add(waiter);
+      if (!this.#wanted) this.#channel.send({ type: "ids-wanted" });
+      this.#wanted = true;
       return null;
     }
     this.#submitters.set(id, submitter);
@@ -95,6 +100,7 @@ export class Intake {
   }
 
   #stock(ids: readonly MessageId[]): void {
+    this.#wanted = false;
     for (const id of ids) if (this.#ids.length < MAX_IDS) this.#ids.push(id);
     const waiting = [...this.#waiting];
     this.#waiting.clear();

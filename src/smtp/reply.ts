@@ -76,6 +76,7 @@ export const REPLY = {
   nulInCommand: "500 5.5.2 Syntax error: NUL in command",
   badChunk: "501 5.5.4 Invalid command arguments: BDAT needs a number of octets, then LAST or nothing",
   lineTooLong: "500 5.0.0 Line too long",
+  endless: "552 5.3.4 Message too big for system: Message without an end, closing the connection",
   commandTooLong: "500 5.0.0 Command line too long",
 
   // End of data

@@ -161,7 +161,7 @@ function expanded(facts: Facts, session: Session, slot: number, result: Expansio
   return settle(facts, { ...session, transaction: { ...transaction, pending } });
 }
 
-const FAULT_REPLY: Record<Exclude<Fault, "line">, string> = {
+const FAULT_REPLY: Record<Fault, string> = {
   refused: REPLY.temporaryMail,
   bare: REPLY.bareLineEndInData,
   nul: REPLY.nulInData,
@@ -169,13 +169,15 @@ const FAULT_REPLY: Record<Exclude<Fault, "line">, string> = {
   loop: REPLY.loop,
   header: REPLY.headerTooBig,
   size: REPLY.tooBig,
+  line: REPLY.lineTooLong,
+  endless: REPLY.endless,
 };
 
 /** The end of the data was read, or a line that no session survives. */
 function received(facts: Facts, session: Session, fault: Fault | null): Step {
   if (session.phase !== "data") return { session, effects: [] };
   if (fault === null) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
-  if (fault === "line") return closeWith(facts, session, REPLY.lineTooLong, "quit", true);
+  if (fault === "line" || fault === "endless") return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
   return {
     session: { ...session, phase: "command", transaction: null },
     effects: [{ do: "discard" }, ...refusal(facts, "DATA", FAULT_REPLY[fault])],

@@ -8,17 +8,24 @@ import { LOCAL_DOMAIN, type Place, RELAY_DOMAIN, type Server, startDaemon } from
 const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const NOBODY = 65534;
 
-/** Starts the daemon of this working tree. */
-export async function startVaultpost(place: Place): Promise<Server> {
+/** Starts the daemon of this working tree, offering STARTTLS where it gets a certificate. */
+export async function startVaultpost(place: Place, pair?: { cert: string; key: string }): Promise<Server> {
   const user = Deno.uid() === 0 ? "nobody" : userInfo().username;
   const mail = join(place.folder, "mail"), maildir = join(mail, "box");
   await Deno.mkdir(mail, { recursive: true });
   if (Deno.uid() === 0) await Deno.chown(mail, NOBODY, NOBODY);
   const config = join(place.folder, "smtpd.conf");
+  let tls = "", pki = "";
+  if (pair !== undefined) {
+    // A key that others may read would be refused.
+    await Deno.writeTextFile(join(place.folder, "key.pem"), await Deno.readTextFile(pair.key), { mode: 0o600 });
+    pki = `pki bench cert "${pair.cert}"\npki bench key "${place.folder}/key.pem"\n`;
+    tls = " tls pki bench";
+  }
   await Deno.writeTextFile(
     config,
-    `smtp limit max-mails 100000
-listen on 127.0.0.1 port ${place.port} hostname bench.example.org
+    `${pki}smtp limit max-mails 100000
+listen on 127.0.0.1 port ${place.port}${tls} hostname bench.example.org
 action "in" maildir "${maildir}" virtual { "@" = "${user}" } user ${user}
 action "out" relay host "smtp://127.0.0.1:${place.sinkPort}"
 match from any for domain "${LOCAL_DOMAIN}" action "in"

@@ -128,6 +128,21 @@ for (const how of ["abort", "death of its isolate"]) {
   });
 }
 
+Deno.test("an isolate whose sessions hold all ids gets more when it asks, but not for ever", async () => {
+  await withQueue(async (house) => {
+    for (let blocks = 1; blocks < 256; blocks++) {
+      house.smtp.send({ type: "ids-wanted" });
+      assert.equal((await house.smtp.next(typed("ids"))).ids.length, 256);
+    }
+    house.smtp.send({ type: "ids-wanted" });
+    // What is asked later is answered; that was not.
+    const message = house.ids.pop()!;
+    house.smtp.send({ type: "commit", message, tail: new Uint8Array(0), envelopes: [] });
+    await house.smtp.next(typed("refused"));
+    assert.deepEqual(house.smtp.heard.filter(({ type }) => type === "ids"), []);
+  });
+});
+
 Deno.test("ids are sent again before they run out, and none comes twice", async () => {
   await withQueue(async (house) => {
     const seen = new Set(house.ids);

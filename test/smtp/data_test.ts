@@ -39,6 +39,13 @@ function read(parts: readonly Uint8Array[], maxBytes = 1_000_000): Read {
 
 const H = "A: b\r\n\r\n";
 
+Deno.test("DataReader: of a message that is too big twice the maximum is read, then no more", () => {
+  const parts = (count: number) => Array.from({ length: count }, () => bytesOf(`${"x".repeat(998)}\r\n`));
+  assert.equal(read([bytesOf(H), ...parts(100)], 20_000).fault, "size");
+  assert.equal(read([bytesOf(H), ...parts(110)], 20_000).fault, "endless");
+  assert.equal(read([bytesOf(`${H}\n`), ...parts(110)], 20_000).fault, "endless", "whatever else is wrong with it");
+});
+
 const rows: readonly { input: string; text?: string; fault?: Fault; done?: false; left?: string; because: string }[] = [
   { input: ".\r\n", text: "", because: "an empty message" },
   { input: `${H}.\r\n`, text: "A: b\n\n", because: "an empty body" },

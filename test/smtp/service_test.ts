@@ -232,6 +232,19 @@ Deno.test("a refusal in the middle of the data is told at its end, the rest is t
   assert.equal(world.aborted.length, 0, "the queue has forgotten it already");
 });
 
+Deno.test("a message that goes on and on is not read for ever: its reply comes before its end, and closes", async () => {
+  const world = new World({ settings: { maxMessageBytes: 1000 } });
+  const client = await inData(world);
+  let said = await client.say("Subject: long\r\n\r\n");
+  for (let count = 0; count < 10; count++) {
+    assert.equal(said, "");
+    said = await client.say(`${"x".repeat(7400)}\r\n`);
+  }
+  assert.match(said, /^552 5\.3\.4 [^\r]*\r\n$/);
+  assert.ok(client.wire.closed && client.wire.lingers);
+  assert.equal(world.stored.length, 0);
+});
+
 Deno.test("a message of which the queue has a part is aborted when the client leaves", async () => {
   const world = new World();
   const client = await inData(world);
@@ -259,6 +272,7 @@ Deno.test("without an id the message waits in the socket until one comes", async
   world.giveIds(1, 7);
   await settle();
   assert.match(client.wire.take(), /^250 2\.0\.0 00000007 /);
+  assert.equal(world.idsWanted, 1, "the queue was asked for it, once");
   assert.equal(client.wire.paused, false);
 });
 
@@ -280,7 +294,8 @@ Deno.test("when the queue is replaced, sessions with a message get 421, others g
   await idle.say(OPENING);
   await idle.say("A: b\r\n.\r\n");
   assert.equal(world.queue.sent.length, sent + 1);
-  assert.equal(world.queue.sent.at(-1)!.message, "00000099");
+  assert.equal(world.stored.length, 0);
+  assert.deepEqual(world.queue.sent.slice(-1).map((sent) => "message" in sent && sent.message), ["00000099"]);
 });
 
 Deno.test("when lookup is replaced, sessions that wait for it get 421", async () => {

@@ -44,7 +44,7 @@ class Server {
     });
     const parts: string[] = [];
     const queue: FakeChannel<SmtpToQueue, QueueToSmtp> = new FakeChannel((message, channel) => {
-      if (message.type === "abort") return;
+      if (message.type === "abort" || message.type === "ids-wanted") return;
       if (message.type === "chunk") {
         parts.push(textOf(message.bytes));
         return channel.onmessage({ type: "credit", message: message.message });

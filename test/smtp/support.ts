@@ -211,6 +211,8 @@ export class World {
   /** Messages that were committed, in order. */
   readonly stored: Stored[] = [];
   readonly aborted: string[] = [];
+  /** How often the queue was asked for more ids. */
+  idsWanted = 0;
   ended = 0;
   readonly #chunks = new Map<string, string>();
   readonly #timers = new Set<{ readonly every: number; next: number; run(): void }>();
@@ -268,6 +270,10 @@ export class World {
     channel: FakeChannel<SmtpToQueue, QueueToSmtp>,
     { commit, credit }: WorldOptions,
   ): void {
+    if (message.type === "ids-wanted") {
+      this.idsWanted++;
+      return;
+    }
     const before = this.#chunks.get(message.message) ?? "";
     if (message.type === "chunk") {
       this.#chunks.set(message.message, before + textOf(message.bytes));
