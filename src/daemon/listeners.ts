@@ -8,8 +8,8 @@ import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
 
-/** Connections that may wait in the kernel. OpenSMTPD has 5, which drops bursts. */
-const BACKLOG = 511;
+/** Connections that may wait in the kernel, which has a limit of its own. OpenSMTPD has 5, which drops bursts. */
+const BACKLOG = 4096;
 
 /** The addresses that `listen on` stands for: of an interface, a literal, or a host name. Throws Fatal when there are none. */
 async function addressesOf(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {

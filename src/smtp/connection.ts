@@ -35,7 +35,7 @@ export interface Office extends Supplies, Observer {
   scram(connection: Connection, question: ScramQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
-  /** Calls `run` when others had their turn. */
+  /** Calls `turn` when others had theirs. */
   yield(connection: Connection): void;
 }
 
@@ -45,6 +45,10 @@ const REPLY_BATCH = 4096;
 const TURN_COMMANDS = 64;
 /** How long a connection that was closed may go on sending, in milliseconds. */
 const LINGER_MS = 10_000;
+/** Octets that are read and thrown away meanwhile. */
+const LINGER_OCTETS = 1024 * 1024;
+/** A read of as many octets says that there is more where it came from: others have their turn first. */
+const LARGE_READ = 32 * 1024;
 
 const NO_INPUT = new Uint8Array(0);
 
@@ -63,6 +67,9 @@ export class Connection implements Host {
   #out = "";
   #blocked = false;
   #paused = false;
+  #resting = false;
+  /** Octets that came after the end. */
+  #wasted = 0;
   /** The client has said that it will send no more. */
   #inputEnded = false;
   #incoming: Receiver | null = null;
@@ -122,7 +129,8 @@ export class Connection implements Host {
   data(bytes: Uint8Array): void {
     if (this.#receiving) this.#pace.data(this.#office.now(), bytes.length);
     if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
-    if (this.session.phase === "closed") return;
+    if (this.session.phase === "closed") return this.#waste(bytes.length);
+    if (bytes.length >= LARGE_READ) this.#rest();
     if (this.#position === this.#input.length) this.#input = bytes;
     else this.#input = joined(this.#input.subarray(this.#position), bytes);
     this.#position = 0;
@@ -132,6 +140,23 @@ export class Connection implements Host {
       this.#input = new Uint8Array(bytes.subarray(this.#position));
       this.#position = 0;
     }
+  }
+
+  #waste(octets: number): void {
+    this.#wasted += octets;
+    if (this.#wasted > LINGER_OCTETS) this.#wire?.destroy();
+  }
+
+  /** Nothing more is read until the others had their turn. */
+  #rest(): void {
+    this.#resting = true;
+    this.#office.yield(this);
+  }
+
+  /** It is this session's turn again. */
+  turn(): void {
+    this.#resting = false;
+    this.run();
   }
 
   /** The client reads again. */
@@ -270,7 +295,7 @@ export class Connection implements Host {
     for (let turns = TURN_COMMANDS; !this.#blocked && this.#advance();) {
       if (this.#out.length >= REPLY_BATCH) this.#flush();
       if (--turns > 0) continue;
-      this.#office.yield(this);
+      this.#rest();
       break;
     }
     if (this.session.phase === "closed") {
@@ -344,7 +369,7 @@ export class Connection implements Host {
     }
     this.#position = refusal !== null || from === end ? end : this.#incoming!.push(this.#input, from, end);
     this.#chunkLeft -= this.#position - from;
-    if (this.#chunkLeft > 0 && !this.#incoming?.lineTooLong) return this.#position > from;
+    if (this.#chunkLeft > 0 && !this.#incoming?.hopeless) return this.#position > from;
     this.#apply(refusal !== null ? { on: "chunk-read", fault: null } : this.#incoming!.chunkVerdict(last));
     return true;
   }
@@ -460,7 +485,7 @@ export class Connection implements Host {
       this.#position = 0;
     }
     if (wire === null) return;
-    const full = this.#position < this.#input.length || this.#held !== null ||
+    const full = this.#resting || this.#position < this.#input.length || this.#held !== null ||
       (this.#receiving && this.#incoming?.ready() === false);
     if (full !== this.#paused) {
       this.#paused = full;

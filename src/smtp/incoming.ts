@@ -143,9 +143,9 @@ export class IncomingMessage implements Receiver {
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
   }
 
-  /** True for a line that no session survives, wherever it ends. */
-  get lineTooLong(): boolean {
-    return this.#reader.fault === "line";
+  /** True for a fault that no session survives, wherever the data ends. */
+  get hopeless(): boolean {
+    return this.#reader.hopeless;
   }
 
   #refused(): Input | null {

@@ -339,7 +339,7 @@ export class SmtpService {
       const [next] = this.#patient;
       if (next === undefined) return;
       this.#patient.delete(next);
-      next.run();
+      next.turn();
       const [another] = this.#patient;
       if (another !== undefined) this.#yield(another);
     });

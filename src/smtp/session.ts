@@ -189,7 +189,7 @@ function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
   const { chunk, transaction } = before;
   if (before.phase !== "chunk" || chunk === null) return { session: before, effects: [] };
   const session: Session = { ...before, phase: "command", chunk: null };
-  if (fault === "line") return closeWith(facts, session, REPLY.lineTooLong, "quit", true);
+  if (fault === "line" || fault === "endless") return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
   if (chunk.refusal !== null || transaction === null) {
     return { session, effects: refusal(facts, chunk.line, chunk.refusal ?? REPLY.notNow) };
   }

@@ -3,7 +3,7 @@
  * attacker.ts.
  */
 
-import { connect, type Line, openMany, patter, shut, startTls } from "./line.ts";
+import { connect, type Line, openMany, rest, shut, startTls } from "./line.ts";
 
 export interface Attack {
   readonly name: string;
@@ -20,7 +20,10 @@ function tally(codes: ReadonlyMap<string, number>): string {
   return [...codes].sort().map(([code, count]) => `${code} ×${count}`).join(", ");
 }
 
-/** `count` clients that run `once` again and again: a client that was thrown out comes back. */
+/** When a client that was thrown out comes back. Floods of connections are another attack. */
+const RETURN_MS = 500;
+
+/** `count` clients that run `once` again and again. */
 async function swarm(
   count: number,
   port: number,
@@ -34,7 +37,7 @@ async function swarm(
     while (!signal.aborted) {
       const line = await connect(port).catch(() => null);
       if (line === null) {
-        await patter(50, signal);
+        await rest(50, signal);
         continue;
       }
       const stop = () => shut(line);
@@ -44,6 +47,7 @@ async function swarm(
       signal.removeEventListener("abort", stop);
       shut(line);
       if (!signal.aborted) ends.set(line.last, (ends.get(line.last) ?? 0) + 1);
+      await rest(RETURN_MS, signal);
     }
   };
   await Promise.all(Array.from({ length: count }, client));
@@ -74,7 +78,7 @@ async function hold(
 ): Promise<string> {
   const { lines, codes, slowestMs, failed } = await openMany(port, count, each);
   ready();
-  await patter(Infinity, signal);
+  await rest(Infinity, signal);
   for (const line of lines) shut(line);
   const slow = `the last answer after ${(slowestMs / 1000).toFixed(1)} s`;
   return `${tally(codes)}, ${slow}${failed > 0 ? `, ${failed} did not connect` : ""}`;
@@ -85,7 +89,7 @@ async function trickle(lines: readonly Line[], text: string, signal: AbortSignal
   for (let at = 0; !signal.aborted; at++) {
     const octet = new TextEncoder().encode(text[at % text.length]);
     for (const line of lines) line.write(octet).catch(() => {});
-    await patter(1000, signal);
+    await rest(1000, signal);
   }
 }
 
@@ -143,9 +147,9 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: "resets",
-    because: "10 clients that pipeline 100,000 RSETs each, again and again",
+    because: "50 clients that pipeline 100,000 RSETs each, again and again",
     run: (port, signal, ready) =>
-      swarm(10, port, signal, ready, async (line) => {
+      swarm(50, port, signal, ready, async (line) => {
         const reading = line.drain();
         await Promise.race([reading, line.write(new TextEncoder().encode("RSET\r\n".repeat(100_000)))]);
         await reading;
@@ -168,7 +172,7 @@ export const ATTACKS: readonly Attack[] = [
       swarm(500, port, signal, ready, async (line) => {
         const block = new TextEncoder().encode("EHLO evil.example\r\n".repeat(900));
         for (let count = 0; count < 100; count++) await line.write(block);
-        await patter(Infinity, signal);
+        await rest(Infinity, signal);
       }),
   },
   {

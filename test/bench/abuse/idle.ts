@@ -15,8 +15,11 @@ const BOUND_KB = 15;
 const SERVERS: readonly { start(place: Place): Promise<Server>; sessions: number }[] = [
   { start: startVaultpost, sessions: 4000 },
   { start: startPostfix, sessions: 80 },
-  { start: startOpenSmtpd, sessions: 400 },
+  { start: startOpenSmtpd, sessions: 300 },
 ];
+
+/** OpenSMTPD listens with a backlog of 5. */
+const AT_ONCE = 4;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -26,11 +29,11 @@ async function costOf(server: Server, sessions: number): Promise<{ kilobytes: nu
     await line.write(new TextEncoder().encode("EHLO idle.example\r\n"));
     await line.reply();
   };
-  const warm = await openMany(server.port, Math.ceil(sessions / 10), greet);
+  const warm = await openMany(server.port, Math.ceil(sessions / 10), greet, 1);
   for (const line of warm.lines) shut(line);
   await pause(2000);
   const before = memoryBytes(server.pid);
-  const { lines, codes } = await openMany(server.port, sessions, greet);
+  const { lines, codes } = await openMany(server.port, sessions, greet, AT_ONCE);
   await pause(2000);
   const after = memoryBytes(server.pid);
   for (const line of lines) shut(line);

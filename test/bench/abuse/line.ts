@@ -57,7 +57,7 @@ export function shut(line: Line): void {
 }
 
 /** Waits `ms`, or until the attack is over. */
-export function patter(ms: number, signal: AbortSignal): Promise<void> {
+export function rest(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const timer = ms === Infinity ? undefined : setTimeout(done, ms);
@@ -70,8 +70,8 @@ export function patter(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Opens `count` lines as fast as they come, reads their banners and does `each` with them. */
-export async function openMany(port: number, count: number, each: (line: Line) => Promise<void>) {
+/** Opens `count` lines, `atOnce` at a time, reads their banners and does `each` with them. */
+export async function openMany(port: number, count: number, each: (line: Line) => Promise<void>, atOnce = count) {
   const lines: Line[] = [];
   const codes = new Map<string, number>();
   let slowestMs = 0;
@@ -89,7 +89,10 @@ export async function openMany(port: number, count: number, each: (line: Line) =
       failed++;
     }
   };
-  await Promise.all(Array.from({ length: count }, one));
+  let begun = 0;
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (begun++ < count) await one();
+  }));
   return { lines, codes, slowestMs, failed };
 }
 
@@ -110,11 +113,12 @@ export async function startTls(count: number, port: number, signal: AbortSignal,
       const end = child.status.then(() => ended = true);
       while (!signal.aborted && !ended) {
         await writer.write(new TextEncoder().encode("R\n")).then(() => asked++, () => ended = true);
-        await patter(50, signal);
+        await rest(50, signal);
       }
       await writer.close().catch(() => {});
       if (!ended) child.kill("SIGTERM");
       await end;
+      await rest(500, signal);
     }
   };
   await Promise.all(Array.from({ length: count }, client));
