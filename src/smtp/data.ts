@@ -11,6 +11,15 @@ export const MAX_LINE = 65534;
 /** Of a message that is refused, this many times the maximum is read; who sends on does not mean to end. */
 const ENDLESS = 2;
 
+export function isEndless(octets: number, maxBytes: number): boolean {
+  return octets > ENDLESS * maxBytes + MAX_LINE;
+}
+
+/** True for what ends the session before the data ends. */
+export function isHopeless(fault: Fault | null): boolean {
+  return fault === "line" || fault === "endless";
+}
+
 /**
  * Why a message is refused; `refused` is the queue's word. `line` and `endless` must end the session at once; all others are told after the
  * data has been read to its end: RFC 5321 §4.1.1.4 has no reply before that.
@@ -60,7 +69,7 @@ export class DataReader {
 
   /** What comes next is not to be read. */
   get hopeless(): boolean {
-    return this.fault === "line" || this.fault === "endless";
+    return isHopeless(this.fault);
   }
 
   /** The final CRLF.CRLF has been read. */
@@ -196,7 +205,7 @@ export class DataReader {
   #limits(): void {
     if (this.#column > MAX_LINE) this.fault = "line";
     if (this.received > this.#maxBytes) this.#fail("size");
-    if (this.received > ENDLESS * this.#maxBytes + MAX_LINE && this.fault !== "line") this.fault = "endless";
+    if (isEndless(this.received, this.#maxBytes) && this.fault !== "line") this.fault = "endless";
     if (this.fault !== null) this.#to.length = 0;
   }
 
@@ -208,7 +217,7 @@ export class DataReader {
 
   /** Remembers the first fault; line ends that could smuggle are worse than all others. */
   #fail(fault: Fault): void {
-    if (this.fault === "line" || this.fault === "endless") return;
+    if (isHopeless(this.fault)) return;
     if (this.fault === null || fault === "bare") this.fault = fault;
     this.#header.open = false;
   }

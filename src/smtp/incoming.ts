@@ -38,8 +38,8 @@ export interface Receiver {
   readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
   /** Octets given to the queue. */
   readonly bytes: number;
-  /** A line came that no session survives. */
-  readonly lineTooLong: boolean;
+  /** What came no session survives. */
+  readonly hopeless: boolean;
   push(input: Uint8Array, from: number, end?: number): number;
   ready(): boolean;
   verdict(): Input | null;

@@ -4,6 +4,7 @@
  */
 
 import { FILTER_WINDOW } from "../../isolate/mod.ts";
+import { isHopeless } from "../data.ts";
 import type { IncomingMessage, Receiver } from "../incoming.ts";
 import type { Input, Session } from "../state.ts";
 import type { FilterDesk, Filtered } from "./desk.ts";
@@ -94,16 +95,16 @@ export class FilteredMessage implements Receiver {
   }
 
   verdict(): Input | null {
-    if (this.#raw.fault === "line") return { on: "received", fault: "line" };
+    if (isHopeless(this.#raw.fault)) return { on: "received", fault: this.#raw.fault };
     const inner = this.#inner.verdict();
-    if (inner?.on === "received" && inner.fault === "line") return inner;
+    if (inner?.on === "received" && isHopeless(inner.fault)) return inner;
     if (!this.#raw.done || !this.#ended || this.#out.length > 0) return null;
     if (this.#raw.fault !== null) return { on: "received", fault: this.#raw.fault };
     return inner;
   }
 
-  get lineTooLong(): boolean {
-    return this.#raw.fault === "line";
+  get hopeless(): boolean {
+    return isHopeless(this.#raw.fault);
   }
 
   /** Sessions with filters take no chunks. */

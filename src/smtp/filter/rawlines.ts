@@ -3,7 +3,7 @@
  * end and what no filter may see: line ends that could smuggle, NUL, lines and messages that are too long.
  */
 
-import { type Fault, MAX_LINE } from "../data.ts";
+import { type Fault, isEndless, isHopeless, MAX_LINE } from "../data.ts";
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 
@@ -13,6 +13,8 @@ export class RawLines {
   done = false;
   /** Octets of the message as it was sent, each line counted with one octet for its end. */
   received = 0;
+  /** Octets that were read. */
+  #octets = 0;
   readonly #maxBytes: number;
   #out: Uint8Array<ArrayBuffer>;
   #length = 0;
@@ -52,6 +54,8 @@ export class RawLines {
       this.#out[this.#length++] = code;
     }
     if (this.#length - this.#lineStart > MAX_LINE) this.#fail("line");
+    this.#octets += position - start;
+    if (isEndless(this.#octets, this.#maxBytes)) this.#fail("endless");
     // What will not be passed on need not be kept, but for a line that may be the last.
     if (this.fault !== null) this.#compact();
     return position;
@@ -106,7 +110,7 @@ export class RawLines {
 
   /** The first fault counts; line ends that could smuggle are worse than all but a line without end. */
   #fail(fault: Fault): void {
-    if (this.fault === "line") return;
-    if (this.fault === null || fault === "bare" || fault === "line") this.fault = fault;
+    if (isHopeless(this.fault)) return;
+    if (this.fault === null || fault === "bare" || isHopeless(fault)) this.fault = fault;
   }
 }
