@@ -16,9 +16,14 @@ export class Client {
 
   /** Connects and takes the greeting. */
   static async connect(port: number): Promise<Client> {
-    const client = new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const client = await Client.open(port);
     await client.reply("220");
     return client;
+  }
+
+  /** Connects; the greeting, or what comes for it, has not been read. */
+  static async open(port: number): Promise<Client> {
+    return new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
   /** Writes octets; resolves when the system took them all. */
