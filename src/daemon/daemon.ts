@@ -23,6 +23,8 @@ import { reasonOf } from "./files.ts";
 import { openServer, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
+import { NameService } from "./name_service.ts";
+import { Passwords } from "./passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionDesk } from "./sessions.ts";
@@ -40,6 +42,8 @@ export interface DaemonOptions {
   readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
   /** Called once the daemon serves; `log` writes to where its other lines go. */
   readonly onready: (log: (level: "info" | "warn", text: string) => void) => void;
+  /** Stands for the system's shadow file. For tests. */
+  readonly shadow?: string;
   /** Entry file of a role's isolate. */
   readonly entry: (role: Role) => URL;
 }
@@ -62,10 +66,7 @@ class Daemon {
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
   /** Answers lookup. */
-  readonly #clerk = new Clerk(
-    Deno.uid() === 0 ? actAsRoot() : actAsSelf,
-    (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
-  );
+  readonly #clerk: Clerk;
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
   #certificates!: CertificateKeeper;
@@ -78,6 +79,12 @@ class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#verbose = options.verbose;
+    this.#clerk = new Clerk(
+      Deno.uid() === 0 ? actAsRoot() : actAsSelf,
+      (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
+      new NameService(),
+      new Passwords(options.shadow),
+    );
     // What ends the daemon while it still starts is heard of when it has.
     this.#end.promise.catch(() => {});
   }

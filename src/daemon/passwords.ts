@@ -14,9 +14,16 @@ const SHADOW = {
   getspnam_r: { parameters: ["buffer", "buffer", "buffer", "usize", "buffer"], result: "i32", nonblocking: true },
 } as const;
 
-/** struct crypt_data of libxcrypt, and struct spwd of the C library on 64-bit Linux with two of its fields. */
+/** What reads a file of the form of shadow(5) that is not the system's. */
+const SHADOW_FILE = {
+  fopen: { parameters: ["buffer", "buffer"], result: "pointer" },
+  fgetspent_r: { parameters: ["pointer", "buffer", "buffer", "usize", "buffer"], result: "i32" },
+  fclose: { parameters: ["pointer"], result: "i32" },
+} as const;
+
+/** struct crypt_data of libxcrypt, and struct spwd of the C library on 64-bit Linux with three of its fields. */
 const CRYPT_DATA = 32_768;
-const SPWD = 72, HASH = 8, EXPIRE = 56;
+const SPWD = 72, NAME = 0, HASH = 8, EXPIRE = 56;
 const TEXT_BYTES = 65_536;
 const DAY_MS = 86_400_000;
 /** Hashed when there is no such account, or none with a password: it must take as long as a wrong password does. */
@@ -25,9 +32,21 @@ const NOBODYS = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43
 /** The hash of an account; `null`: nobody can log in to it; `unknown`: it cannot be told. */
 export type ShadowHash = string | null | "unknown";
 
+/** An entry as the C library writes it: the structure, and the text that it points into. */
+interface Entry {
+  readonly structure: Uint8Array<ArrayBuffer>;
+  readonly text: Uint8Array<ArrayBuffer>;
+}
+
 export class Passwords {
+  readonly #file: string | null;
   #crypt: Deno.DynamicLibrary<typeof CRYPT> | null | undefined;
   #shadow: Deno.DynamicLibrary<typeof SHADOW> | null | undefined;
+
+  /** `file`: stands for the system's accounts, for tests; it needs no root. */
+  constructor(file: string | null = null) {
+    this.#file = file;
+  }
 
   /** Verifies the password of a system account. */
   async ofAccount(user: string, password: string): Promise<Verdict> {
@@ -58,21 +77,55 @@ export class Passwords {
   }
 
   async #shadowHash(user: string): Promise<ShadowHash> {
+    if (user === "" || user.includes("\0")) return null;
+    const entry = { structure: new Uint8Array(SPWD), text: new Uint8Array(TEXT_BYTES) };
+    const found = this.#file === null ? await this.#find(user, entry) : findIn(this.#file, user, entry);
+    return found === true ? hashOf(entry) : found;
+  }
+
+  /** Asks the name service. */
+  async #find(user: string, { structure, text }: Entry): Promise<true | null | "unknown"> {
     this.#shadow ??= Deno.build.os === "linux" && Deno.uid() === 0 ? open(libcPath(), SHADOW) : null;
     if (this.#shadow === null) return "unknown";
-    if (user === "" || user.includes("\0")) return null;
-    const entry = new Uint8Array(SPWD), text = new Uint8Array(TEXT_BYTES), found = new BigUint64Array(1);
-    const code = await this.#shadow.symbols.getspnam_r(cString(user), entry, text, BigInt(TEXT_BYTES), found);
-    if (found[0] === 0n) return code === 0 ? null : "unknown";
-    const view = new DataView(entry.buffer);
-    const expire = view.getBigInt64(EXPIRE, true);
-    if (expire > 0n && expire <= BigInt(Math.floor(Date.now() / DAY_MS))) return null;
-    const start = Number(view.getBigUint64(HASH, true) - BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(text))));
-    const end = start >= 0 && start < TEXT_BYTES ? text.indexOf(0, start) : -1;
-    if (end < 0) return "unknown";
-    const hash = new TextDecoder().decode(text.subarray(start, end));
-    // shadow(5): what is locked, or has no password, lets nobody in by one.
-    return hash === "" || /^[!*]/.test(hash) ? null : hash;
+    const found = new BigUint64Array(1);
+    const code = await this.#shadow.symbols.getspnam_r(cString(user), structure, text, BigInt(TEXT_BYTES), found);
+    return found[0] !== 0n ? true : code === 0 ? null : "unknown";
+  }
+}
+
+/** The hash of an entry that may log in with it. */
+function hashOf(entry: Entry): ShadowHash {
+  const expire = new DataView(entry.structure.buffer).getBigInt64(EXPIRE, true);
+  if (expire > 0n && expire <= BigInt(Math.floor(Date.now() / DAY_MS))) return null;
+  const hash = textAt(entry, HASH);
+  // shadow(5): what is locked, or has no password, lets nobody in by one.
+  return hash === null ? "unknown" : hash === "" || /^[!*]/.test(hash) ? null : hash;
+}
+
+/** The text that the pointer at `offset` of the structure leads to. */
+function textAt({ structure, text }: Entry, offset: number): string | null {
+  const pointer = new DataView(structure.buffer).getBigUint64(offset, true);
+  const start = Number(pointer - BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(text))));
+  const end = start >= 0 && start < TEXT_BYTES ? text.indexOf(0, start) : -1;
+  return end < 0 ? null : new TextDecoder().decode(text.subarray(start, end));
+}
+
+/** Looks through a file for the user. */
+function findIn(file: string, user: string, entry: Entry): true | null | "unknown" {
+  const libc = open(libcPath(), SHADOW_FILE);
+  if (libc === null) return "unknown";
+  const stream = libc.symbols.fopen(cString(file), cString("re"));
+  try {
+    const found = new BigUint64Array(1);
+    for (;;) {
+      if (stream === null) return "unknown";
+      const code = libc.symbols.fgetspent_r(stream, entry.structure, entry.text, BigInt(TEXT_BYTES), found);
+      if (code !== 0 || found[0] === 0n) return null;
+      if (textAt(entry, NAME) === user) return true;
+    }
+  } finally {
+    if (stream !== null) libc.symbols.fclose(stream);
+    libc.close();
   }
 }
 

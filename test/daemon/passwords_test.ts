@@ -34,6 +34,50 @@ Deno.test("ofAccount() verifies nobody without root, and as root no account that
   passwords.close();
 });
 
+const SHA512 = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
+const today = Math.floor(Date.now() / 86_400_000);
+/** As shadow(5) has it: name, hash, last change, three ages, inactivity, expiry in days since 1970. */
+const ACCOUNTS = [
+  { name: "carol", hash: SHA512, want: "match" },
+  { name: "yves", hash: YESCRYPT, want: "match" },
+  { name: "bob", hash: SHA512.slice(0, -1), want: "mismatch" },
+  { name: "locked", hash: `!${SHA512}`, want: "mismatch" },
+  { name: "never", hash: "*", want: "mismatch" },
+  { name: "unset", hash: "!!", want: "mismatch" },
+  { name: "empty", hash: "", want: "mismatch" },
+  { name: "expired", hash: SHA512, expire: today, want: "mismatch" },
+  { name: "expires", hash: SHA512, expire: today + 2, want: "match" },
+  { name: "strange", hash: "$nothing$x", want: "unknown" },
+];
+const SHADOW = ACCOUNTS.map(({ name, hash, expire }) => `${name}:${hash}:19000:0:99999:7::${expire ?? ""}:\n`).join("");
+
+Deno.test({
+  name: "ofAccount() heeds what a shadow file says of an account",
+  ignore: Deno.build.os !== "linux",
+  async fn(test) {
+    const file = await Deno.makeTempFile();
+    await Deno.writeTextFile(file, SHADOW);
+    const passwords = new Passwords(file);
+    for (const { name, want } of ACCOUNTS) {
+      await test.step(`${name}: ${want}`, async () => assert.equal(await passwords.ofAccount(name, "sesame"), want));
+    }
+    await test.step("a wrong password", async () => {
+      assert.equal(await passwords.ofAccount("carol", "Sesame"), "mismatch");
+      assert.equal(await passwords.ofAccount("yves", ""), "mismatch");
+    });
+    await test.step("who does not stand there", async () => {
+      for (const name of ["root", "caro", "carol:", "", "carol\0"]) {
+        assert.equal(await passwords.ofAccount(name, "sesame"), "mismatch", name);
+      }
+    });
+    await test.step("a file that is gone", async () => {
+      await Deno.remove(file);
+      assert.equal(await passwords.ofAccount("carol", "sesame"), "unknown");
+    });
+    passwords.close();
+  },
+});
+
 Deno.test("main tries no system account unless a listener asks for them", async () => {
   const heard: HouseAnswer[] = [];
   const heardAll = Promise.withResolvers<void>();

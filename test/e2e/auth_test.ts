@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { DOMAIN, freePort, OWNER, run, withDaemon } from "./harness.ts";
+import { DOMAIN, freePort, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
 const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";
@@ -155,4 +155,65 @@ match from auth for any action "inbox"
       assert.ok(!log.includes(secret), `${secret} is in the log`);
     }
   });
+});
+
+const SYSTEM_CLIENT = `
+import smtplib, sys
+for user, password in [("carol", "sesame"), ("yves", "sesame"), ("carol", "Sesame"), ("locked", "sesame"), ("never", "*"),
+                       ("expired", "sesame"), ("root", "sesame"), ("nobody", "")]:
+    client = smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=30)
+    client.ehlo("a.example")
+    try:
+        client.user, client.password = user, password or "x"
+        print(client.esmtp_features["auth"].strip(), user, client.auth("PLAIN", client.auth_plain)[0])
+    except smtplib.SMTPAuthenticationError as error:
+        print(user, error.smtp_code)
+    client.close()
+`;
+
+Deno.test({
+  name: "accounts of the system log in by their password, as a made-up shadow file has it",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const submission = freePort();
+    const shadow = await Deno.makeTempFile();
+    await Deno.writeTextFile(
+      shadow,
+      [
+        `carol:${HASH}:19000:0:99999:7:::`,
+        `yves:${YESCRYPT}:19000:0:99999:7:::`,
+        `locked:!${HASH}:19000:0:99999:7:::`,
+        "never:*:19000:0:99999:7:::",
+        `expired:${HASH}:19000:0:99999:7::19001:`,
+        "",
+      ].join("\n"),
+    );
+    const script = fileURLToPath(new URL("./shadow_daemon.ts", import.meta.url));
+    const program = [
+      ...[Deno.execPath(), "run", "--allow-all", "--no-check", "--config", `${PROJECT}/deno.json`, script, shadow],
+    ] as unknown as readonly [string, ...string[]];
+    const config = () => `listen on 127.0.0.1 port ${submission} auth\nmatch from any for any reject\n`;
+    try {
+      await withDaemon({ program, config }, async (daemon) => {
+        const python = await run("python3", ["-c", SYSTEM_CLIENT, String(submission)]);
+        assert.deepEqual(python.stdout.trim().split("\n"), [
+          "PLAIN LOGIN carol 235",
+          "PLAIN LOGIN yves 235",
+          "carol 535",
+          "locked 535",
+          "never 535",
+          "expired 535",
+          "root 535",
+          "nobody 535",
+        ], python.stderr);
+        const log = daemon.log.join("\n");
+        assert.match(log, /smtp authentication user=yves result=ok/);
+        for (const secret of ["sesame", btoa("\0carol\0sesame"), "$6$", "$y$"]) {
+          assert.ok(!log.includes(secret), `${secret} is in the log`);
+        }
+      });
+    } finally {
+      await Deno.remove(shadow);
+    }
+  },
 });
