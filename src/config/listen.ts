@@ -82,6 +82,7 @@ function socketOptions({ cursor, draft }: Context, spec: Spec): Options {
 
 function interfaceOptions(context: Context, spec: Spec): Options {
   const { cursor } = context;
+  const mapping = (option: string) => parseTable(cursor, context.draft, { option, kinds: ["map"] });
   const family = (value: 4 | 6) => ({ group: "inet", parse: () => void (spec.family = value) });
   const tls = {
     group: "tls",
@@ -109,24 +110,15 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "ca": { parse: () => void (spec.ca = knownCa(context)) },
     "auth": auth,
     "auth-optional": auth,
+    "hostnames": { parse: (_at, option) => void (spec.hostnames = mapping(option)) },
+    "senders": {
+      parse: (_at, option) => {
+        const table = mapping(option);
+        if (table !== null) spec.senders = { table, masquerade: cursor.acceptKeyword("masquerade") };
+      },
+    },
     "proxy-v2": { parse: () => void (spec.proxyV2 = true) },
     "received-auth": { parse: () => void (spec.receivedAuth = true) },
-    ...unsupportedOptions(context),
-  };
-}
-
-/** Options that are read as the grammar says and then refused. */
-function unsupportedOptions({ cursor, draft }: Context): Options {
-  const mapping = {
-    parse: (at: SourceLine, word: string) => {
-      parseTable(cursor, draft, { option: word, kinds: ["map"] });
-      if (word === "senders") cursor.acceptKeyword("masquerade");
-      cursor.unsupported(at, `listen option "${word}"`);
-    },
-  };
-  return {
-    "hostnames": mapping,
-    "senders": mapping,
   };
 }
 
@@ -194,6 +186,9 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
       spec.at,
       `"${word}" needs one of "tls", "tls-require" and "smtps": passwords are not asked for in clear`,
     );
+  }
+  if (spec.senders !== null && spec.auth === null) {
+    cursor.fail(spec.at, `"senders" needs "auth" or "auth-optional": it is about who has logged in`);
   }
   if (spec.ca !== null && !spec.verify) {
     const { file, line } = spec.at;

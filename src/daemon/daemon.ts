@@ -199,7 +199,8 @@ class Daemon {
     const address = listener.socket ? "local" : socket.remoteAddress;
     const port = socket.remotePort ?? 0;
     if (address === undefined) return void socket.destroy();
-    this.#desk.admit(socket, listener, { address, port, uid: null });
+    const local = listener.hostnames === null ? undefined : socket.localAddress;
+    this.#desk.admit(socket, listener, { address, port, uid: null, ...(local === undefined ? {} : { local }) });
   }
 
   #acceptControl(socket: net.Socket): void {

@@ -66,6 +66,8 @@ export async function resolveListeners(
       auth: spec.auth,
       receivedAuth: spec.receivedAuth,
       filter: spec.filter,
+      hostnames: spec.hostnames,
+      senders: spec.senders,
       proxyV2: spec.proxyV2,
     });
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();

@@ -79,6 +79,8 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
       saltKey: around.saltKey,
       filterTables: Object.values(config.filters).flat().flatMap(tableOf),
+      senderTables: around.listeners.flatMap(({ senders }) => senders === null ? [] : [senders.table]),
+      hostnameTables: around.listeners.flatMap(({ hostnames }) => hostnames ?? []),
       rules: config.rules,
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,

@@ -119,6 +119,16 @@ export type ToLookup =
     readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth";
     readonly key: string;
   }
+  /** May this user send as that? `table` is the `senders` of a listener. */
+  | {
+    readonly type: "may-send";
+    readonly call: number;
+    readonly table: string;
+    readonly user: string;
+    readonly sender: ReversePath;
+  }
+  /** What a listener is called at one of its addresses (IPv6 in brackets). `table` is its `hostnames`. */
+  | { readonly type: "listener-name"; readonly call: number; readonly table: string; readonly address: string }
   /** Does the password belong to the user? `table` is that of the listener; null for the accounts of the system. */
   | {
     readonly type: "authenticate";
@@ -181,6 +191,13 @@ export type FromLookup =
   }
   /** False also when it cannot be told. */
   | { readonly type: "tested"; readonly call: number; readonly found: boolean }
+  /** `permfail`: the sender is not this user's. */
+  | { readonly type: "may-send"; readonly call: number; readonly result: AuthResult }
+  | {
+    readonly type: "listener-name";
+    readonly call: number; /** null: the usual name */
+    readonly name: string | null;
+  }
   | { readonly type: "sources"; readonly call: number; readonly sources: readonly RelaySource[] }
   | {
     readonly type: "credentials";
@@ -486,6 +503,8 @@ export interface Peer {
   readonly port: number;
   /** Who is on the other end of a unix socket; null when unknown. */
   readonly uid: number | null;
+  /** The address that the client connected to, for listeners whose name depends on it. */
+  readonly local?: string;
 }
 
 export type FromMain<Settings = unknown> =

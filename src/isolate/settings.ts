@@ -39,6 +39,10 @@ export interface Listener {
   /** `table` null means the accounts of the system. */
   readonly auth: { readonly required: boolean; readonly table: string | null } | null;
   readonly receivedAuth: boolean;
+  /** Table of names by local address. */
+  readonly hostnames: string | null;
+  /** Who has logged in may send as his `table` says; `masquerade`: and is who From names. */
+  readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
   /** Connections begin with a PROXY header that tells whose they are. */
   readonly proxyV2: boolean;
   /** A name in SmtpSettings.filters; null for a listener without filters. */
@@ -100,6 +104,9 @@ export interface LookupSettings {
   readonly saltKey: Uint8Array;
   /** Tables that filters test things against: sessions can ask about no others. */
   readonly filterTables?: readonly string[];
+  /** Tables of the listeners' `senders` and `hostnames`: an smtp isolate learns nothing of others. */
+  readonly senderTables: readonly string[];
+  readonly hostnameTables: readonly string[];
   readonly rules: readonly Rule[];
   readonly actions: Readonly<Record<string, Action>>;
   readonly subAddressDelimiter: string;

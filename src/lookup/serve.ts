@@ -188,6 +188,18 @@ class Answerer {
         );
       case "prove":
         return this.#logins.prove(question).then((proved) => channel.send({ type: "proved", call, ...proved }));
+      case "may-send":
+        if (!this.#isolate.settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
+        return soon(
+          this.#world.maySend(question.table, question.user, question.sender),
+          (result) => channel.send({ type: "may-send", call, result }),
+        );
+      case "listener-name":
+        if (!this.#isolate.settings.hostnameTables.includes(question.table)) throw new Error("Not a table of names");
+        return soon(
+          this.#world.listenerName(question.table, question.address),
+          (name) => channel.send({ type: "listener-name", call, name }),
+        );
       case "sources":
         return soon(
           this.#world.sources(question.action),
@@ -325,6 +337,10 @@ function failureOf(question: ToLookup): FromLookup | null {
       return { type: "challenge", call, challenge: null };
     case "prove":
       return { type: "proved", call, result: "tempfail", signature: "" };
+    case "may-send":
+      return { type: "may-send", call, result: "tempfail" };
+    case "listener-name":
+      return { type: "listener-name", call, name: null };
     default:
       return null;
   }

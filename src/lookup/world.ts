@@ -3,9 +3,17 @@
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
-import { decodeSrs, formatMailbox, type Mailbox, type SrsKeys, unicodeDomain } from "../envelope/mod.ts";
+import {
+  decodeSrs,
+  formatMailbox,
+  type Mailbox,
+  type ReversePath,
+  type SrsKeys,
+  unicodeDomain,
+} from "../envelope/mod.ts";
 import {
   type AccountResult,
+  type AuthResult,
   type Credentials,
   type Expansion,
   type Forward,
@@ -19,6 +27,7 @@ import {
   type AskProgram,
   Facts,
   LookupError,
+  MailboxMatcher,
   parseIncludeFile,
   parseRelaySecret,
   parseUserInfo,
@@ -202,6 +211,32 @@ export class LookupWorld {
   /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */
   passwordOf(table: string, user: string): string | null | LookupError | Promise<string | null | LookupError> {
     return this.#facts.settle(() => this.#tables.get(table).lookup(tableKey(user), "credentials"));
+  }
+
+  /** Is the sender one of the addresses that the table has for this user? */
+  maySend(table: string, user: string, sender: ReversePath): AuthResult | Promise<AuthResult> {
+    return this.#facts.settle(() => {
+      const value = this.#tables.get(table).lookup(tableKey(user), "mailaddrmap");
+      if (value instanceof LookupError) {
+        this.#expansion.warn(`Senders in table "${table}": ${value.reason}`);
+        return "tempfail";
+      }
+      if (value === null) return "permfail";
+      const addresses = new MailboxMatcher(this.#expansion.delimiter);
+      // A comma too many must not stand for the pattern that fits everything.
+      for (const one of value.split(",").map((text) => text.trim())) if (one !== "") addresses.add(one.toLowerCase());
+      const address = sender === null ? "@" : formatMailbox(sender).toLowerCase();
+      return addresses.matches(address) ? "ok" : "permfail";
+    });
+  }
+
+  /** The name that the table has for a local address (IPv6 in brackets); null for none. */
+  listenerName(table: string, address: string): string | null | Promise<string | null> {
+    return this.#facts.settle(() => {
+      const name = this.#tables.get(table).lookup(tableKey(address), "addrname");
+      if (name instanceof LookupError) this.#expansion.warn(`Names in table "${table}": ${name.reason}`);
+      return typeof name === "string" ? name.trim() : null;
+    });
   }
 
   /** Some value of the table, as a pattern of the others; null when it does not tell its keys. */

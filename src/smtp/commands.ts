@@ -1,6 +1,7 @@
 /** What each command does to a session. Checks stand in the order in which they answer: the first that fails does. */
 
 import { type Dsn, isAscii } from "../envelope/mod.ts";
+import type { AuthResult } from "../isolate/mod.ts";
 import { closeWith, hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
@@ -138,7 +139,21 @@ function mail(facts: Facts, session: Session, command: Command): Step {
     count: 0,
     pending: [],
   };
-  return say({ ...session, transaction: begun }, REPLY.ok);
+  if (facts.senders === null || session.username === "") return say({ ...session, transaction: begun }, REPLY.ok);
+  return {
+    session: { ...session, phase: "sender", asked: { transaction: begun, line: command.line } },
+    effects: [{ do: "judge-sender", table: facts.senders, user: session.username, sender: path.path }],
+  };
+}
+
+/** Lookup has said whether who has logged in may send as this sender. */
+export function senderJudged(facts: Facts, session: Session, result: AuthResult): Step {
+  const { phase, asked } = session;
+  if (phase !== "sender" || asked === null) return { session, effects: [] };
+  const next: Session = { ...session, phase: "command", asked: null };
+  if (result === "ok") return say({ ...next, transaction: asked.transaction }, REPLY.ok);
+  const text = result === "permfail" ? REPLY.notYourSender : REPLY.temporaryMail;
+  return { session: next, effects: refusal(facts, asked.line, text) };
 }
 
 function rcpt(facts: Facts, session: Session, command: Command): Step {

@@ -5,9 +5,9 @@
 
 import { type Observer, tell } from "../events/mod.ts";
 import type { MessageId } from "../envelope/mod.ts";
-import type { Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
-import type { ExpandQuestion } from "./directory.ts";
+import type { ExpandQuestion, SenderQuestion } from "./directory.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./incoming.ts";
 import type { Gate, Host } from "./filter/gate.ts";
 import { CommandLines, joined } from "./lines.ts";
@@ -33,6 +33,8 @@ export interface Office extends Supplies, Observer {
   authenticate(connection: Connection, user: string, password: string): void;
   /** Asks lookup for a step of SCRAM; the answer comes to `loginAnswered`, a failure after a while. */
   scram(connection: Connection, question: ScramQuestion): void;
+  /** Asks lookup; the answer comes to `senderJudged`. */
+  judgeSender(connection: Connection, question: SenderQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
   /** Calls `turn` when others had theirs. */
@@ -53,11 +55,11 @@ const LARGE_READ = 32 * 1024;
 const NO_INPUT = new Uint8Array(0);
 
 export class Connection implements Host {
-  readonly facts: Facts;
+  facts: Facts;
   session: Session = newSession();
   readonly #pace: Pace;
   readonly #office: Office;
-  readonly #manner: Manner;
+  #manner: Manner;
   #wire: Wire | null;
   #input: Uint8Array = NO_INPUT;
   #position = 0;
@@ -94,6 +96,13 @@ export class Connection implements Host {
     this.#office = office;
     this.#pace = new Pace(office.now());
     this.#gate = gate === null ? null : gate(this);
+  }
+
+  /** What this server is called by who has connected to this address; before `begin`. */
+  rename(hostname: string): void {
+    this.facts = { ...this.facts, hostname };
+    this.#manner = { ...this.#manner, domain: new TextEncoder().encode(hostname) };
+    this.#gate?.renamed(this.facts);
   }
 
   /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
@@ -208,6 +217,11 @@ export class Connection implements Host {
     this.#office.later(this);
   }
 
+  senderJudged(result: AuthResult): void {
+    this.#apply({ on: "sender-judged", result });
+    this.#office.later(this);
+  }
+
   /** An isolate that this session may wait for was replaced. */
   peerGone(): void {
     this.#apply({ on: "peer-gone" });
@@ -221,7 +235,8 @@ export class Connection implements Host {
 
   /** True while lookup owes an answer. */
   get waitsForLookup(): boolean {
-    return this.session.phase === "verify" || (this.session.transaction?.pending.length ?? 0) > 0 ||
+    const { phase, transaction } = this.session;
+    return phase === "verify" || phase === "sender" || (transaction?.pending.length ?? 0) > 0 ||
       this.#gate?.waitsForLookup === true;
   }
 
@@ -412,6 +427,8 @@ export class Connection implements Host {
       case "challenge":
       case "prove":
         return this.#office.scram(this, effect);
+      case "judge-sender":
+        return this.#office.judgeSender(this, effect);
       case "receive":
         return;
       case "chunk":

@@ -10,6 +10,8 @@ export type LoginQuestion = Omit<Extract<ToLookup, { type: "authenticate" }>, "t
 
 export type ProofQuestion = Omit<Extract<ToLookup, { type: "prove" }>, "type" | "call">;
 
+export type SenderQuestion = Omit<Extract<ToLookup, { type: "may-send" }>, "type" | "call">;
+
 /** Names kept at most, and for how long, in milliseconds; shorter when DNS failed. */
 const MAX_NAMES = 4096;
 const NAME_MS = 300_000;
@@ -17,6 +19,12 @@ const FAILED_NAME_MS = 15_000;
 
 type Confirmed = Extract<FromLookup, { type: "client-name" }>["confirmed"];
 type NameAnswer = (name: string | null, confirmed: Confirmed) => void;
+
+/** `none`: the listener's usual name; `lost`: lookup was replaced. */
+export type OwnName =
+  | { readonly known: "name"; readonly name: string }
+  | { readonly known: "none" }
+  | { readonly known: "lost" };
 
 interface CachedName {
   readonly name: string;
@@ -34,6 +42,8 @@ export class Directory {
   readonly #logins = new Map<number, (result: AuthResult) => void>();
   readonly #challenges = new Map<number, (challenge: Challenge | null) => void>();
   readonly #proofs = new Map<number, (result: AuthResult, signature: string) => void>();
+  readonly #senders = new Map<number, (result: AuthResult) => void>();
+  readonly #ownNames = new Map<number, (name: OwnName) => void>();
   readonly #names = new Map<string, CachedName>();
   readonly #mechanisms = new Map<number, (scram: boolean | null) => void>();
   /** Who waits for the name of an address; one question serves all. */
@@ -93,6 +103,20 @@ export class Directory {
     this.#channel.send({ type: "test", call, ...question });
   }
 
+  /** As `expand`. */
+  judgeSender({ table, user, sender }: SenderQuestion, answer: (result: AuthResult) => void): void {
+    const call = this.#nextCall++;
+    this.#senders.set(call, answer);
+    this.#channel.send({ type: "may-send", call, table, user, sender });
+  }
+
+  /** What this server is called at one of its addresses. */
+  ownName(table: string, address: string, answer: (name: OwnName) => void): void {
+    const call = this.#nextCall++;
+    this.#ownNames.set(call, answer);
+    this.#channel.send({ type: "listener-name", call, table, address });
+  }
+
   /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
   clientName(address: string, answer: NameAnswer): void {
     const known = this.#names.get(address);
@@ -133,6 +157,14 @@ export class Directory {
       const answer = this.#tests.get(message.call);
       this.#tests.delete(message.call);
       answer?.(message.found);
+    } else if (message.type === "may-send") {
+      const answer = this.#senders.get(message.call);
+      this.#senders.delete(message.call);
+      answer?.(message.result);
+    } else if (message.type === "listener-name") {
+      const answer = this.#ownNames.get(message.call);
+      this.#ownNames.delete(message.call);
+      answer?.(message.name === null ? { known: "none" } : { known: "name", name: message.name });
     } else if (message.type === "client-name") {
       const address = this.#addresses.get(message.call);
       if (address === undefined) return;
@@ -165,7 +197,11 @@ export class Directory {
     this.#mechanisms.clear();
     for (const answer of mechanisms) answer(null);
     this.#tests.clear();
+    this.#senders.clear();
     this.#addresses.clear();
+    const unnamed = [...this.#ownNames.values()];
+    this.#ownNames.clear();
+    for (const answer of unnamed) answer({ known: "lost" });
     const addresses = [...this.#asking.keys()];
     for (const address of addresses) this.#answerName(address, null, "error");
     this.onreset();

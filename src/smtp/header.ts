@@ -1,9 +1,10 @@
 /**
- * The header section of a message on its way in, line by line, in the buffer where it is being assembled: drops Bcc, completes addresses,
- * counts Received, adds what a submission lacks. Touches nothing behind the header section. RFC 5322 §2.2, read lightly.
+ * The header section of a message on its way in, line by line, in the buffer where it is being assembled: drops Bcc, completes
+ * or replaces addresses, counts Received, adds what a submission lacks. Touches nothing behind the header section. RFC 5322 §2.2, read lightly.
  */
 
 import { missingDomains } from "./complete.ts";
+import { masqueraded } from "./masquerade.ts";
 
 /** The n-th Received field is one too many. */
 export const MAX_HOPS = 100;
@@ -27,13 +28,15 @@ export type HeaderFault = "malformed" | "loop" | "header";
 export interface Completion {
   /** Name for addresses without a domain. */
   readonly domain: Uint8Array;
-  /** Both called at most once, when the field is missing. */
-  readonly fields: { date(): string; messageId(): string } | null;
+  /** Each called at most once, when the field is missing. `from` gives null for a bounce, which nobody signs. */
+  readonly fields: { date(): string; messageId(): string; from(): string | null } | null;
+  /** Stands for every address in From; null: they stay. */
+  readonly masquerade?: Uint8Array | null;
   /** Whether there is anything beyond ASCII is to be found out. */
   readonly watchUtf8?: boolean;
 }
 
-type Field = "other" | "bcc" | "address";
+type Field = "other" | "bcc" | "address" | "from";
 
 const encoder = new TextEncoder();
 const LF = 0x0a, COLON = 0x3a;
@@ -55,6 +58,7 @@ export class HeaderSection {
   #tlsNo = 0;
   #hasDate = false;
   #hasMessageId = false;
+  #hasFrom = false;
   readonly #to: Assembly;
   readonly #completion: Completion;
 
@@ -127,7 +131,7 @@ export class HeaderSection {
   /** After a line of the current field: drops it, keeps it changeable, or lets it go. */
   #drain(start: number): void {
     const to = this.#to;
-    if (this.#field === "address") {
+    if (this.#field === "address" || this.#field === "from") {
       if (to.length - this.settled > MAX_ADDRESS_FIELD) this.#fail("malformed");
       return;
     }
@@ -146,7 +150,10 @@ export class HeaderSection {
       case 3:
         return is(buffer, start, "bcc") ? "bcc" : "other";
       case 4:
-        if (is(buffer, start, "from")) return "address";
+        if (is(buffer, start, "from")) {
+          this.#hasFrom = true;
+          return "from";
+        }
         this.#hasDate ||= is(buffer, start, "date");
         return "other";
       case 8:
@@ -173,10 +180,12 @@ export class HeaderSection {
 
   /** The current field ends at `end`: completes its addresses. Returns by how much what stands behind `end` has moved. */
   #finish(end: number): number {
-    if (this.#field !== "address") return 0;
+    const field = this.#field;
+    if (field !== "address" && field !== "from") return 0;
     this.#field = "other";
     const to = this.#to;
     const start = this.settled;
+    if (field === "from" && this.#completion.masquerade) return this.#masquerade(this.#completion.masquerade, end);
     this.settled = end;
     const colon = to.buffer.indexOf(COLON, start);
     const places = missingDomains(to.buffer, colon + 1, end);
@@ -190,9 +199,25 @@ export class HeaderSection {
     return grown;
   }
 
+  /** The same for a From field whose addresses are not the sender's to choose. */
+  #masquerade(address: Uint8Array, end: number): number {
+    const to = this.#to;
+    const from = to.buffer.indexOf(COLON, this.settled) + 1;
+    const body = masqueraded(to.buffer.subarray(from, end - 1), address, MAX_ADDRESS_FIELD);
+    const shift = body.length - (end - 1 - from);
+    if (shift > 0) to.reserve(shift);
+    to.buffer.copyWithin(end - 1 + shift, end - 1, to.length);
+    to.buffer.set(body, from);
+    to.length += shift;
+    this.settled = end + shift;
+    return shift;
+  }
+
   #add(): void {
     const fields = this.#completion.fields;
     if (fields === null) return;
+    const from = this.#hasFrom ? null : fields.from();
+    if (from !== null) append(this.#to, `From: <${from}>\n`);
     if (!this.#hasDate) append(this.#to, `Date: ${fields.date()}\n`);
     if (!this.#hasMessageId) append(this.#to, `Message-ID: ${fields.messageId()}\n`);
   }

@@ -1,6 +1,13 @@
 /** One message between 354, or its first chunk, and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
 
-import { type EnvelopeId, type Handling, isAscii, type Mailbox, type MessageId } from "../envelope/mod.ts";
+import {
+  type EnvelopeId,
+  formatMailbox,
+  type Handling,
+  isAscii,
+  type Mailbox,
+  type MessageId,
+} from "../envelope/mod.ts";
 import { Body } from "./body.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "./envelopes.ts";
@@ -27,8 +34,10 @@ export interface Manner {
   readonly receivedAuth: boolean;
   /** The listener's host name, for addresses without a domain. */
   readonly domain: Uint8Array;
-  /** Mail is submitted here: a missing Date and Message-ID are added. */
+  /** Mail is submitted here, by everybody: a missing Date, Message-ID and From are added, as to that of who has logged in. */
   readonly submission: boolean;
+  /** From names the sender of the envelope, for who has logged in. */
+  readonly masquerade: boolean;
 }
 
 /** What takes a message from the client's bytes to the queue. */
@@ -86,7 +95,7 @@ export class IncomingMessage implements Receiver {
     const { origin, esmtp, ciphers, transaction } = session;
     const at = supplies.now();
     this.#body = new Body(message, supplies.intake);
-    const { smtpUtf8 } = transaction!;
+    const { smtpUtf8, sender } = transaction!;
     this.front = front + receivedField({
       origin: origin!,
       esmtp,
@@ -106,8 +115,15 @@ export class IncomingMessage implements Receiver {
       chunked: session.phase === "chunk",
       completion: {
         domain: manner.domain,
-        fields: manner.submission
-          ? { date: () => supplies.date(at), messageId: () => `<${supplies.newToken()}@${facts.hostname}>` }
+        fields: manner.submission || session.username !== ""
+          ? {
+            date: () => supplies.date(at),
+            messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
+            from: () => sender === null ? null : formatMailbox(sender),
+          }
+          : null,
+        masquerade: manner.masquerade && session.username !== "" && sender !== null
+          ? new TextEncoder().encode(formatMailbox(sender))
           : null,
         watchUtf8: smtpUtf8,
       },

@@ -61,6 +61,7 @@ export const REPLY = {
   verifyWhom: "501 5.5.4 Invalid command arguments: VRFY needs an address",
 
   // AUTH
+  notYourSender: "530 5.7.1 Sender rejected: not an address of yours",
   authOk: "235 2.0.0 Authentication succeeded",
   authFailed: "535 5.7.8 Authentication failed",
   authTemporary: "454 4.7.0 Temporary authentication failure",

@@ -19,6 +19,7 @@ import {
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
+import { isDomain } from "./address.ts";
 import { Connection, type Office } from "./connection.ts";
 import { Directory } from "./directory.ts";
 import { FilterDesk } from "./filter/desk.ts";
@@ -127,6 +128,8 @@ export class SmtpService {
         this.#directory.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
       scram: (connection, question) => this.#scram(connection, question),
+      judgeSender: (connection, question) =>
+        this.#directory.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
       yield: (connection) => this.#yield(connection),
     };
@@ -238,11 +241,21 @@ export class SmtpService {
       // A session that waited for its name was in nobody's list of those to be told.
       if (name === null) return connection.peerGone();
       const table = desk.listener.auth?.table ?? null;
-      if (table === null) return connection.begin(name, false, confirmed);
+      if (table === null) return this.#begin(connection, desk, peer, () => connection.begin(name, false, confirmed));
       this.#directory.mechanisms(table, (scram) => {
         if (scram === null) connection.peerGone();
-        else connection.begin(name, scram, confirmed);
+        else this.#begin(connection, desk, peer, () => connection.begin(name, scram, confirmed));
       });
+    });
+  }
+
+  /** Finds the name of this server first, where that depends on the address that the client has connected to. */
+  #begin(connection: Connection, { listener }: Desk, { local }: Peer, begin: () => void): void {
+    if (listener.hostnames === null || local === undefined) return begin();
+    this.#directory.ownName(listener.hostnames, bracketed6(plainAddress(local)), (own) => {
+      if (own.known === "lost") return connection.peerGone();
+      if (own.known === "name" && isDomain(own.name)) connection.rename(own.name);
+      begin();
     });
   }
 
@@ -363,6 +376,7 @@ function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Omit<De
       maskSource: listener.maskSource,
       receivedAuth: listener.receivedAuth,
       domain: new TextEncoder().encode(listener.hostname),
+      masquerade: listener.senders?.masquerade ?? false,
       submission: (listener.local && !listener.proxyV2) || listener.port === SUBMISSION_PORT,
     },
     tls: tlsOf(settings, listener, clock),
@@ -419,13 +433,14 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
   return {
     session: newSessionId(),
     hostname: listener.hostname,
-    address: listener.socket ? "local" : address.includes(":") ? `[${address}]` : address,
+    address: listener.socket ? "local" : bracketed6(address),
     tag: listener.tag,
     socket: listener.socket,
     filtered: desk.keeper !== null,
     tls: listener.tls,
     dsn: !listener.noDsn,
     auth: listener.auth,
+    senders: listener.senders?.table ?? null,
     // Behind a proxy on this machine may be anyone.
     loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
@@ -434,6 +449,11 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     // Programs of this machine hand in what their users wrote.
     maxErrors: listener.socket ? 0 : settings.maxErrors,
   };
+}
+
+/** IPv6 in brackets. */
+function bracketed6(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 function isLoopback(address: string): boolean {

@@ -8,7 +8,7 @@ import type { Expansion } from "../isolate/mod.ts";
 import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./answers.ts";
 import { authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
-import { commandStep } from "./commands.ts";
+import { commandStep, senderJudged } from "./commands.ts";
 import type { Fault } from "./data.ts";
 import { authenticated } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
@@ -48,6 +48,8 @@ export function step(facts: Facts, session: Session, input: Input): Step {
       return whenStopping(facts, proved(facts, session, input.result, input.signature));
     case "expanded":
       return whenStopping(facts, counted(session.phase, input, expanded(facts, session, input.slot, input.result)));
+    case "sender-judged":
+      return whenStopping(facts, counted(session.phase, input, senderJudged(facts, session, input.result)));
     case "received":
       return whenStopping(facts, received(facts, session, input.fault));
     case "chunk-read":
@@ -245,6 +247,7 @@ function refused(facts: Facts, session: Session, code: number, text: string): St
 /** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
 function idle(facts: Facts, session: Session): Step {
   const ours = session.phase === "queue" || session.phase === "greeting" || session.phase === "verify" ||
+    session.phase === "sender" ||
     (session.transaction?.pending.length ?? 0) > 0;
   return closeWith(facts, session, ours ? REPLY.temporary : REPLY.idle, "timeout");
 }

@@ -24,6 +24,8 @@ export interface Facts {
   readonly filtered?: boolean;
   /** Null: the listener does not offer AUTH. */
   readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  /** Who has logged in may send only as this table says. */
+  readonly senders: string | null;
   /** The listener can be reached from this machine only. */
   readonly loopback: boolean;
   readonly maxMessageBytes: number;
@@ -96,10 +98,20 @@ export interface Chunk {
 
 export interface Session {
   /**
-   * `greeting`: no banner yet; `data`: after 354; `chunk`: after BDAT; `queue`: waits for `committed`; `auth`: after 334; `verify`: waits for lookup; `handshake`:
-   * TLS begins; `closed`: said all.
+   * `greeting`: no banner yet; `data`: after 354; `chunk`: after BDAT; `queue`: waits for `committed`; `auth`: after 334; `verify`, `sender`:
+   * waits for lookup, after AUTH and after MAIL; `handshake`: TLS begins; `closed`: said all.
    */
-  readonly phase: "greeting" | "command" | "data" | "chunk" | "queue" | "auth" | "verify" | "handshake" | "closed";
+  readonly phase:
+    | "greeting"
+    | "command"
+    | "data"
+    | "chunk"
+    | "queue"
+    | "auth"
+    | "verify"
+    | "sender"
+    | "handshake"
+    | "closed";
   readonly dialog: AuthDialog | null;
   /** Everybody in the listener's table can log in by SCRAM. */
   readonly scram: boolean;
@@ -115,6 +127,8 @@ export interface Session {
   readonly badCommands: number;
   /** Turned away instead of greeted. */
   readonly barred: boolean;
+  /** The transaction of a MAIL that waits for lookup, and its line for the log. */
+  readonly asked: { readonly transaction: Transaction; readonly line: string } | null;
   /** Set by HELO and EHLO. */
   readonly origin: Origin | null;
   readonly esmtp: boolean;
@@ -148,6 +162,8 @@ export type Input =
   /** SCRAM, RFC 5802: what the user's password is hashed with, null when that cannot be told now. `nonce`: our part, for this exchange only. */
   | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
   | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
+  /** May who has logged in send as the sender of the transaction? */
+  | { readonly on: "sender-judged"; readonly result: AuthResult }
   | { readonly on: "received"; readonly fault: Fault | null }
   /** All octets of the chunk were read. */
   | { readonly on: "chunk-read"; readonly fault: Fault | null }
@@ -173,6 +189,7 @@ export type Effect =
   | { readonly do: "challenge"; readonly user: string }
   /** and whether the proof fits. Null: it is known not to, and that is told as late as if it had been asked. */
   | { readonly do: "prove"; readonly user: string; readonly proof: { message: string; proof: string } | null }
+  | { readonly do: "judge-sender"; readonly table: string; readonly user: string; readonly sender: ReversePath }
   /** 354 was said: what comes now is the message. */
   | { readonly do: "receive" }
   /** So many octets of it come now, and behind them a command. */
@@ -201,6 +218,7 @@ export function newSession(): Session {
     scram: false,
     binding: null,
     wary: false,
+    asked: null,
     username: "",
     authFailures: 0,
     barred: false,

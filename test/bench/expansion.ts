@@ -25,6 +25,8 @@ function settingsOf(folder: string, path: string): LookupSettings {
     programTables: [],
     authTables: [],
     saltKey: new Uint8Array(32),
+    senderTables: [],
+    hostnameTables: [],
     rules: [rule(), rule({ from: fromAny, for: forAny, action: "out" })],
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",

@@ -76,7 +76,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [LISTEN, ["inet4", "inet6", "port", "tls", "tls-require", "tls-require verify", "smtps", "smtps verify", "pki"]],
   [LISTEN, ["ca", "protocols", "ciphers", "hostname", "tag"]],
   [LISTEN, ["auth", "auth <users>", "auth-optional", "auth-optional <users>"]],
-  [LISTEN, ["received-auth", "mask-src", "no-dsn", "proxy-v2"]],
+  [LISTEN, ["received-auth", "mask-src", "no-dsn", "proxy-v2", "hostnames <names>", "senders <allowed>", "masquerade"]],
   [SOCKET, ["mask-src", "no-dsn", "tag"]],
   [/^admin listen on/, ["port"]],
   [/^pki/, ["cert", "key", "dhe none"]],
@@ -123,8 +123,6 @@ const UNSUPPORTED = `
   fcrdns
   filter
   group
-  hostnames
-  masquerade
   max-deferred
   noop
   phase
@@ -135,7 +133,6 @@ const UNSUPPORTED = `
   report
   rewrite
   rset
-  senders
   smtp-in
   smtp-out
   tagged

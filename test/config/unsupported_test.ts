@@ -9,7 +9,6 @@ interface Row extends Input {
   readonly things: readonly string[];
 }
 
-const MAP = "{ a = b }";
 const FILTER = `proc p "/x"\nfilter f proc p\n`;
 
 const rows: readonly Row[] = [
@@ -17,8 +16,6 @@ const rows: readonly Row[] = [
   { text: "mta limit task-lowat 1 task-release 2", things: ['mta limit "task-lowat"', 'mta limit "task-release"'] },
   { text: "mta limit for domain a task-hiwat 1", things: ['mta limit "task-hiwat"'] },
   { text: "mta max-deferred 0", things: ['"mta max-deferred"'] },
-  { text: `listen on lo hostnames ${MAP}`, things: ['listen option "hostnames"'] },
-  { text: `listen on lo senders ${MAP} masquerade`, things: ['listen option "senders"'] },
 ];
 
 for (const row of rows) {

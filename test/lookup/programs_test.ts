@@ -30,6 +30,8 @@ function worldWith(known: Readonly<Record<string, string>>) {
       programTables: ["t"],
       authTables: [],
       saltKey: new Uint8Array(32),
+      senderTables: [],
+      hostnameTables: [],
       rules: [
         rule({ from: fromAny, for: test("t"), mailFrom: { ...test("t"), regex: true }, action: "aliased" }),
         rule({ from: { kind: "source", ...test("t") }, for: test("t"), rcptTo: test("t"), action: "based" }),

@@ -15,6 +15,12 @@ const SETTINGS: LookupSettings = {
     base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
     addresses: list("addresses", "192.0.2.1", "192.0.2.9", "[2001:db8::1]", "nonsense"),
     names: map("names", { "192.0.2.1": "a.example.org", "[2001:db8::1]": "b.example.org" }),
+    senders: map("senders", {
+      carol: "carol@example.org, @carol.example.org,",
+      dave: "@*.example.net, list+admin@example.org",
+      root: "@",
+      eve: "",
+    }),
     secrets: map("secrets", { label: "user:pa:ss", odd: "nonsense", half: "user:", other: ":x" }),
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
@@ -32,6 +38,8 @@ const SETTINGS: LookupSettings = {
   programTables: [],
   authTables: [],
   saltKey: new Uint8Array(32),
+  senderTables: ["senders"],
+  hostnameTables: ["names"],
   rules: [rule({ for: forAny, from: fromAny })],
   actions: {
     a: local("a", { alias: "al" }),
@@ -387,4 +395,52 @@ Deno.test("serveLookup() traces questions, rules and tables, but no secret of a 
     'lookup: smarthost of action "routed" for elsewhere.example: none',
     "lookup: name of local: mail.example.org, forward-confirmed: pass",
   ]);
+});
+
+const sendings: readonly { user: string; sender: string; want: "ok" | "permfail"; because: string }[] = [
+  { user: "carol", sender: "carol@example.org", want: "ok", because: "her address" },
+  { user: "CAROL", sender: "Carol@Example.ORG", want: "ok", because: "in any case" },
+  { user: "carol", sender: "carol+tag@example.org", want: "ok", because: "with a tag of hers" },
+  { user: "carol", sender: "x@carol.example.org", want: "ok", because: "anybody at her domain" },
+  {
+    user: "carol",
+    sender: "joe@example.org",
+    want: "permfail",
+    because: "somebody else: the last comma stands for nobody",
+  },
+  { user: "carol", sender: "", want: "permfail", because: "nobody" },
+  { user: "dave", sender: "x@a.example.net", want: "ok", because: "a wildcard" },
+  { user: "dave", sender: "x@example.net", want: "permfail", because: "not the domain itself" },
+  { user: "dave", sender: "list+admin@example.org", want: "ok", because: "a tag that is written" },
+  { user: "dave", sender: "list@example.org", want: "permfail", because: "nothing but that tag" },
+  { user: "root", sender: "x@anywhere.example", want: "ok", because: "@ is everybody" },
+  { user: "root", sender: "", want: "ok", because: "and nobody" },
+  { user: "eve", sender: "eve@example.org", want: "permfail", because: "no address at all" },
+  { user: "mallory", sender: "mallory@example.org", want: "permfail", because: "a user who is not in the table" },
+];
+for (const { user, sender, want, because } of sendings) {
+  Deno.test(`may ${user} send as <${sender}>? ${want}: ${because}`, () => {
+    const { ask } = house();
+    const [local = "", domain = ""] = sender.split("@");
+    const answers = ask({
+      type: "may-send",
+      call: 3,
+      table: "senders",
+      user,
+      sender: sender === "" ? null : { local, domain },
+    });
+    assert.deepEqual(answers, [{ type: "may-send", call: 3, result: want }]);
+  });
+}
+
+Deno.test("a listener has the name of its address, and smtp isolates cannot ask other tables", () => {
+  const { ask } = house();
+  const name = (table: string, address: string) => ask({ type: "listener-name", call: 5, table, address });
+  assert.deepEqual(name("names", "192.0.2.1"), [{ type: "listener-name", call: 5, name: "a.example.org" }]);
+  assert.deepEqual(name("names", "[2001:db8::1]"), [{ type: "listener-name", call: 5, name: "b.example.org" }]);
+  assert.deepEqual(name("names", "192.0.2.2"), [{ type: "listener-name", call: 5, name: null }]);
+  assert.deepEqual(name("secrets", "label"), [{ type: "listener-name", call: 5, name: null }]);
+  const sender = { local: "user", domain: "x" };
+  const guess = ask({ type: "may-send", call: 6, table: "secrets", user: "label", sender });
+  assert.deepEqual(guess, [{ type: "may-send", call: 6, result: "tempfail" }]);
 });

@@ -2,7 +2,8 @@
  * Plays the dialogues of test/golden. In them:
  *
  *     # text       a comment
- *     @ {…}        JSON, before all else: options of the listener, and of the settings under "settings"
+ *     @ {…}        JSON, before all else: options of the listener, of the settings under "settings", and the addresses of the client
+ *                  (`address`) and of the server (`connectedTo`)
  *     C: text      the client sends text and CRLF; lines that follow each other go out in one packet
  *     R: text      the client sends exactly this: \r \n \0 \t \\ and \xNN
  *     S: text      the server's next line
@@ -173,13 +174,20 @@ class Player {
 async function play(file: string): Promise<void> {
   const lines = linesOf(file);
   const options = lines[0]?.kind === "@"
-    ? JSON.parse(lines[0].text) as Partial<Listener> & { settings?: Partial<SmtpSettings>; address?: string }
+    ? JSON.parse(lines[0].text) as Partial<Listener> & {
+      settings?: Partial<SmtpSettings>;
+      address?: string;
+      connectedTo?: string;
+    }
     : {};
-  const { settings, address, ...listener } = options;
+  const { settings, address, connectedTo, ...listener } = options;
   const world = new World({
     listener,
     ...(settings === undefined ? {} : { settings }),
-    ...(address === undefined ? {} : { peer: { address } }),
+    peer: {
+      ...(address === undefined ? {} : { address }),
+      ...(connectedTo === undefined ? {} : { local: connectedTo }),
+    },
   });
   const client = await world.connect();
   const player = new Player(world, client);

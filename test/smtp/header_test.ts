@@ -9,13 +9,13 @@ import { dateWriter, receivedField, type Trace } from "../../src/smtp/received.t
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
 
 /** What becomes of a message with these lines. */
-function fixed(lines: string, submission = false): { text: string; fault: Fault | null } {
+function fixed(lines: string, submission = false, masquerade = ""): { text: string; fault: Fault | null } {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
   const body = new Body("00000001", new Intake(channel));
-  const fields = submission ? { date: () => "DATE", messageId: () => "<ID>" } : null;
+  const fields = submission ? { date: () => "DATE", messageId: () => "<ID>", from: () => "me@x.example" } : null;
   const reader = new DataReader(body, {
     maxBytes: 10_000_000,
-    completion: { domain: bytesOf("host.example"), fields },
+    completion: { domain: bytesOf("host.example"), fields, masquerade: masquerade === "" ? null : bytesOf(masquerade) },
   });
   const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
   for (let at = 0; at < input.length;) {
@@ -80,18 +80,33 @@ const messages: readonly { in: string; out?: string; fault?: Fault; submission?:
   {
     in: "A: b\n\nx\n",
     submission: true,
-    out: "A: b\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
-    because: "a submission gets both",
+    out: "A: b\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
+    because: "a submission gets all three",
   },
-  { in: "A: b\n", submission: true, out: "A: b\nDate: DATE\nMessage-ID: <ID>\n", because: "without a blank line too" },
-  { in: "", submission: true, out: "Date: DATE\nMessage-ID: <ID>\n", because: "and an empty one" },
+  {
+    in: "A: b\n",
+    submission: true,
+    out: "A: b\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n",
+    because: "without a blank line too",
+  },
+  {
+    in: "",
+    submission: true,
+    out: "From: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n",
+    because: "and an empty one",
+  },
   {
     in: "DATE: x\nA: b\n\n",
     submission: true,
-    out: "DATE: x\nA: b\nMessage-ID: <ID>\n\n",
+    out: "DATE: x\nA: b\nFrom: <me@x.example>\nMessage-ID: <ID>\n\n",
     because: "but not what it has",
   },
-  { in: "message-id: x\n\n", submission: true, out: "message-id: x\nDate: DATE\n\n", because: "in any case" },
+  {
+    in: "message-id: x\n\n",
+    submission: true,
+    out: "message-id: x\nFrom: <me@x.example>\nDate: DATE\n\n",
+    because: "in any case",
+  },
   {
     in: "From: root\n\nx\n",
     submission: true,
@@ -257,5 +272,22 @@ for (const { lines, utf8 = false, optional = false, because } of watched) {
     const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
     reader.push(input, 0, input.length);
     assert.deepEqual([reader.fault, reader.utf8Header, reader.tlsOptional], [null, utf8, optional]);
+  });
+}
+
+const masqueraded: readonly { in: string; out: string; because: string }[] = [
+  { in: "From: Joe <joe@x>\nA: b\n\nx\n", out: "From: Joe <c@d.example>\nA: b\n\nx\n", because: "longer than before" },
+  {
+    in: "To: joe\nfrom : Joe\n <joe@some.long.name.example>,\n jim\nCc: jim\n\nFrom: joe\n",
+    out: "To: joe@host.example\nfrom : Joe\n <c@d.example>,\n c@d.example\nCc: jim@host.example\n\nFrom: joe\n",
+    because: "folded, shorter, among others, and not in the body",
+  },
+  { in: "From: a@b\nFrom: b@c\n", out: "From: c@d.example\nFrom: c@d.example\n", because: "each of several" },
+  { in: "From:\n\nx\n", out: "From: <c@d.example>\n\nx\n", because: "an empty one" },
+  { in: "Reply-To: joe@x\nSender: joe@x\n\n", out: "Reply-To: joe@x\nSender: joe@x\n\n", because: "no other field" },
+];
+for (const row of masqueraded) {
+  Deno.test(`a masquerade replaces the addresses of From: ${row.because}`, () => {
+    assert.deepEqual(fixed(row.in, false, "c@d.example"), { text: row.out, fault: null });
   });
 }

@@ -64,6 +64,8 @@ export function listener(changes: Partial<Listener> = {}): Listener {
     noDsn: false,
     auth: null,
     receivedAuth: false,
+    hostnames: null,
+    senders: null,
     proxyV2: false,
     ...changes,
   };
@@ -195,6 +197,8 @@ export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansi
 const VERIFIER = parseVerifier(
   "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
 )!;
+/** What the server is called at its addresses; the second name is none. */
+const OWN_NAMES: Record<string, string> = { "192.0.2.25": "in.example.org", "[2001:db8::25]": "no name" };
 
 /** Only carol's password is right; "later" stands for a table that does not answer. */
 function byPassword({ user, password }: Extract<ToLookup, { type: "authenticate" }>): AuthResult {
@@ -244,6 +248,13 @@ export class World {
         const { ok, signature } = checkProof(VERIFIER, message.message, message.proof);
         const result = ok && message.user === "user" ? "ok" : "permfail";
         channel.onmessage({ type: "proved", call: message.call, result, signature: result === "ok" ? signature : "" });
+      } else if (message.type === "may-send" && message.sender?.local !== "silent") {
+        const { call, user, sender } = message;
+        const result = sender?.local === user ? "ok" : sender?.local === "later" ? "tempfail" : "permfail";
+        channel.onmessage({ type: "may-send", call, result });
+      } else if (message.type === "listener-name") {
+        const { call, address } = message;
+        channel.onmessage({ type: "listener-name", call, name: OWN_NAMES[address] ?? null });
       }
     });
     this.queue = new FakeChannel((message, channel) => this.#stored(message, channel, options));

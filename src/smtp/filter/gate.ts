@@ -54,7 +54,14 @@ const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth"
 /** How a phase is called in filter-response. */
 const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "connected", starttls: "tls" };
 const NOTHING_SAID: Said = { verb: "", address: "" };
-const ANSWERS: ReadonlySet<Input["on"]> = new Set(["command", "expanded", "filtered", "received", "refused"]);
+const ANSWERS: ReadonlySet<Input["on"]> = new Set([
+  "command",
+  "expanded",
+  "sender-judged",
+  "filtered",
+  "received",
+  "refused",
+]);
 
 /** A phase on its way through the chain. */
 interface Running {
@@ -75,7 +82,7 @@ interface Transaction extends Told {
 
 export class Gate implements Filtered {
   readonly id: string;
-  readonly #facts: Facts;
+  #facts: Facts;
   readonly #keeper: GateKeeper;
   readonly #supplies: Supplies;
   readonly #host: Host;
@@ -108,6 +115,11 @@ export class Gate implements Filtered {
     this.#processes = [
       ...new Set(keeper.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
     ];
+  }
+
+  /** The server has another name here. */
+  renamed(facts: Facts): void {
+    this.#facts = facts;
   }
 
   /** The session goes on only when this is false: each command waits for the one before. */

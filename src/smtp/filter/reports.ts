@@ -52,7 +52,8 @@ export function reportsOf(
       reports.push(["tx-commit", `${told.message}|${input.bytes}`], ["tx-reset", told.message]);
     } else if (ended && !early) reports.push(...rollback(told.message));
   }
-  return { reports, over: ended };
+  // A MAIL that lookup has refused was told to nobody.
+  return { reports, over: ended || (input.on === "sender-judged" && after.transaction === null) };
 }
 
 /** A transaction that comes to nothing. */
