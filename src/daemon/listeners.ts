@@ -36,7 +36,7 @@ async function resolveName(spec: ListenSpec): Promise<{ address: string; family:
     const all = await lookup(spec.on, { all: true });
     return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   } catch {
-    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name`);
+    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name; groups of interfaces are not known here`);
   }
 }
 
@@ -114,6 +114,7 @@ export async function openServer(
 function explain(error: Error & { code?: string }): string {
   if (error.code === "EADDRINUSE") return "the address is in use by another program";
   if (error.code === "EACCES") return "permission denied (ports below 1024 need root)";
-  if (error.code === "EADDRNOTAVAIL") return "this machine does not have that address";
+  // The runtime has no name of its own for EADDRNOTAVAIL.
+  if (error.code === "EADDRNOTAVAIL" || error.code === "EINVAL") return "this machine does not have that address";
   return reasonOf(error);
 }
