@@ -36,7 +36,9 @@ async function resolveName(spec: ListenSpec): Promise<{ address: string; family:
     const all = await lookup(spec.on, { all: true });
     return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   } catch {
-    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name; groups of interfaces are not known here`);
+    throw new Fatal(
+      `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name; groups of interfaces are not known here`,
+    );
   }
 }
 
