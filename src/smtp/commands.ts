@@ -6,6 +6,7 @@ import { closeWith, hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
 import type { Command } from "./command.ts";
+import { isEndless } from "./data.ts";
 import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
@@ -206,6 +207,8 @@ function bdat(facts: Facts, session: Session, command: Command): Step {
     ? REPLY.noRecipient
     : null;
   const octets = Number(digits);
+  // Nobody waits for the end of what is not wanted and cannot be mail.
+  if (isEndless(octets, facts.maxMessageBytes)) return closeWith(facts, session, REPLY.endless, "quit", true);
   const chunk = { line: command.line, octets, last: last !== undefined, refusal };
   return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };
 }
