@@ -86,4 +86,8 @@ refresh_lists_and() {
 ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
+  # Next hops of a test, which says so when it has to do without.
+  for package in postfix opensmtpd; do
+    ensure_unpacked $package || refresh_lists_and ensure_unpacked $package || say "Debian's $package could not be had"
+  done
 }

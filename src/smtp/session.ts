@@ -9,7 +9,7 @@ import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./ans
 import { authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { commandStep, senderJudged } from "./commands.ts";
-import type { Fault } from "./data.ts";
+import { type Fault, isHopeless } from "./data.ts";
 import { authenticated } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
 import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
@@ -179,7 +179,8 @@ const FAULT_REPLY: Record<Fault, string> = {
 function received(facts: Facts, session: Session, fault: Fault | null): Step {
   if (session.phase !== "data") return { session, effects: [] };
   if (fault === null) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
-  if (fault === "line" || fault === "endless") return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
+  // Where line ends are in doubt, so is where the data ended: what comes behind is not taken for commands.
+  if (fault === "bare" || isHopeless(fault)) return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
   return {
     session: { ...session, phase: "command", transaction: null },
     effects: [{ do: "discard" }, ...refusal(facts, "DATA", FAULT_REPLY[fault])],
@@ -191,7 +192,7 @@ function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
   const { chunk, transaction } = before;
   if (before.phase !== "chunk" || chunk === null) return { session: before, effects: [] };
   const session: Session = { ...before, phase: "command", chunk: null };
-  if (fault === "line" || fault === "endless") return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
+  if (fault !== null && isHopeless(fault)) return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
   if (chunk.refusal !== null || transaction === null) {
     return { session, effects: refusal(facts, chunk.line, chunk.refusal ?? REPLY.notNow) };
   }
