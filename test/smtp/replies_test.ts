@@ -93,6 +93,15 @@ const rows: readonly Row[] = [
   { reply: "verifyNeedsUtf8", section: "6531 §3.7.4.2", say: ["VRFY \xc3\xb6\r\n"] },
   { reply: "verifyWhom", section: "5321 §4.1.1.6", say: ["VRFY\r\n"] },
   { reply: "requireTlsInClear", section: "8689 §2", say: [`${HELO}MAIL FROM:<> REQUIRETLS\r\n`] },
+  {
+    reply: "notYourSender",
+    section: "6409 §6.1",
+    options: {
+      ...AUTH,
+      listener: { ...AUTH.listener, senders: { table: "senders", masquerade: false } },
+    },
+    say: [HELO, "AUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n", "MAIL FROM:<dave@example.org>\r\n"],
+  },
   { reply: "authOk", section: "4954 §4", options: AUTH, say: [HELO, "AUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n"] },
   { reply: "authFailed", section: "4954 §6", options: AUTH, say: [HELO, WRONG, wait(1)] },
   {
@@ -117,7 +126,7 @@ const rows: readonly Row[] = [
   { reply: "lineTooLong", section: "5321 §4.5.3.1.6", say: [DATA, "x".repeat(MAX_LINE + 1)], closes: true },
   { reply: "endless", section: "3030 §2", say: [`${RCPT}BDAT 999999999999999\r\n`], closes: true },
   { reply: "commandTooLong", section: "5321 §4.5.3.1.4", say: ["x".repeat(MAX_COMMAND + 2)], closes: true },
-  { reply: "bareLineEndInData", section: "5321 §4.1.1.4", say: [`${DATA}A: b\n.\r\n\r\n.\r\n`] },
+  { reply: "bareLineEndInData", section: "5321 §4.1.1.4", say: [`${DATA}A: b\n.\r\n\r\n.\r\n`], closes: true },
   { reply: "nulInData", section: "5321 §4.5.2", say: [`${DATA}A: \0\r\n.\r\n`] },
   { reply: "malformed", section: "5322 §2.2", say: [`${DATA}no header\r\n.\r\n`] },
   { reply: "loop", section: "5321 §6.3", say: [`${DATA}${"Received: x\r\n".repeat(MAX_HOPS)}.\r\n`] },
