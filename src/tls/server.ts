@@ -30,7 +30,7 @@ export type Inspection =
     readonly verified: boolean;
     /** Of the client's certificate, null when it showed none. */
     readonly fingerprint: string | null;
-    /** Channel binding of the certificate that was shown, see endPointBinding(). */
+    /** Channel binding of the certificate that was shown, see endPointBinding(); null where none was, since the session was resumed. */
     readonly binding: string | null;
   }
   | { readonly ok: false; readonly reason: string };
@@ -94,7 +94,8 @@ export class ServerTls {
   inspect(socket: TlsSocket): Inspection {
     const ciphers = cipherText(socket.getProtocol(), socket.getCipher()?.name);
     // Certificates are asked for only where they are verified.
-    const { binding } = this.#shown.get(socket) ?? this.#contexts[0]!;
+    // A resumed session is bound to the certificate of the first one, which may have been another.
+    const binding = socket.isSessionReused() ? null : (this.#shown.get(socket) ?? this.#contexts[0]!).binding;
     if (this.#trusted === null) return { ok: true, ciphers, verified: false, fingerprint: null, binding };
     const chain = peerChain(socket);
     const fault = chainFault(chain, this.#trusted, this.#now());
