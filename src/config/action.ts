@@ -219,12 +219,7 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
         action.auth = parseTable(cursor, draft, { option: word, kinds: ["map"] });
       },
     },
-    "filter": {
-      parse: (at, word) => {
-        action.filter = parseFilterOption(cursor, draft);
-        cursor.unsupported(at, `relay option "${word}"`);
-      },
-    },
+    "filter": { parse: () => void (action.filter = parseFilterOption(cursor, draft)) },
     "srs": {
       parse: (at) => {
         if (draft.srs.key === null) return cursor.fail(at, `"srs" needs "srs key" before it`);

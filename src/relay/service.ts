@@ -18,6 +18,7 @@ import {
 import type { TlsOptions } from "../smtp/client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
+import { RelayFilters } from "./filters.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
@@ -282,7 +283,15 @@ class RelayService {
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),
       hostName: (host) => this.#hostName(host),
+      ...this.#filters(),
     };
+  }
+
+  /** Where an action has filters. */
+  #filters(): Pick<SessionTools, "filters"> {
+    const { filters = {} } = this.#isolate.settings;
+    if (Object.keys(filters).length === 0) return {};
+    return { filters: new RelayFilters(this.#isolate.ask("relay-filter"), filters, () => this.#tools.clock.now()) };
   }
 
   #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {

@@ -7,8 +7,10 @@ import type { Credentials, HouseSettings } from "../isolate/mod.ts";
 import { type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
+import type { RelayFilters } from "./filters.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
+import type { SessionReports } from "./reports.ts";
 import type { Host, Route } from "./routes.ts";
 import type { Target } from "./target.ts";
 import type { Task } from "./tasks.ts";
@@ -28,6 +30,8 @@ export interface SessionTools {
   credentials(target: Target): Promise<Credentials | null>;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(host: Host): Promise<string>;
+  /** What filters of the action are told; without it there are none. */
+  readonly filters?: RelayFilters;
 }
 
 /** Its relay, as a session sees it. */
@@ -73,6 +77,7 @@ export class Session {
   readonly #owner: SessionOwner;
   readonly #tools: SessionTools;
   #client: Client | null = null;
+  #reports: SessionReports | null = null;
   #ready = false;
   #stopping = false;
   /** Transactions tried, and messages that went to someone. */
@@ -104,6 +109,7 @@ export class Session {
       this.#client?.close();
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
+    this.#reports?.closed();
     const fullTerm = this.#tried >= this.#mailMax() && this.#failures === 0;
     this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects });
   }
@@ -134,6 +140,7 @@ export class Session {
       if (!(error instanceof TlsFailure) || target.tls !== "opportunistic") throw error;
       // Better in clear than not at all, where nobody asked for more: once more to the same host.
       this.#log("closing reason=tls-failure");
+      this.#reports?.closed();
       return await this.#establish(false);
     }
   }
@@ -152,7 +159,9 @@ export class Session {
       address: `${target.scheme}://${shown}:${target.port}`,
       host,
     });
+    const reports = this.#tools.filters?.session(target.action.name, this.id, target.lmtp) ?? null;
     const client = await connectClient({
+      witness: reports ?? undefined,
       to: { host: address, port: target.port },
       ...(target.source === null ? {} : { localAddress: target.source.address }),
       timeoutMs,
@@ -169,6 +178,8 @@ export class Session {
     this.#client = client;
     if (this.#stopping) throw new ClientError("closed", "Shutting down");
     observer.report({ type: "mta-connected", session: this.id });
+    this.#reports = reports;
+    reports?.connected(host, endpoint(client.localAddress, client.localPort), endpoint(address, target.port));
     try {
       if (client.tls !== null) this.#reportTls(client);
       await this.#hello(client, target.source?.helo ?? target.action.helo ?? house.serverName, mayTls);
@@ -191,6 +202,7 @@ export class Session {
   async #authenticate(client: Client): Promise<void> {
     const credentials = await this.#tools.credentials(this.#owner.target);
     if (credentials === null) throw new ClientError("refused", NO_CREDENTIALS);
+    this.#reports?.user(credentials.user);
     await client.authenticate(credentials.user, credentials.password);
   }
 
@@ -217,6 +229,7 @@ export class Session {
   async #serve(client: Client): Promise<void> {
     for (;;) {
       if (!client.usable) return this.#reportGone();
+      if (this.#reports !== null) await this.#tools.filters?.held;
       const task = this.#stopping ? null : this.#owner.next() ?? await this.#wait(client);
       if (task === null) break;
       if (!client.usable) {
@@ -275,7 +288,13 @@ export class Session {
       const rcpts = `${message.envelopes.length} envelope${message.envelopes.length === 1 ? "" : "s"}`;
       debug(observer, `mta: ${this.id}: attempt for message ${task.message}, ${rcpts}, ${message.body.bytes} bytes`);
     }
-    const result = await client.transaction(courier.transaction(message, this.#owner.target.action));
+    const transaction = courier.transaction(message, this.#owner.target.action);
+    this.#reports?.begin({
+      message: task.message,
+      bytes: message.body.bytes,
+      envelopes: message.envelopes.map(({ id }, at) => ({ id, address: transaction.recipients[at]!.address })),
+    });
+    const result = await client.transaction(transaction);
     this.#tried++;
     if (result.error !== null && !result.heard && this.#tried > 1 && !task.second) {
       // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
@@ -333,6 +352,7 @@ export class Session {
 
   #reportTls(client: Client): void {
     const { ciphers, verified, fingerprint } = client.tls!;
+    this.#reports?.secured(ciphers);
     this.#tools.observer.report({ type: "mta-tls", session: this.id, ciphers });
     if (fingerprint === "") return;
     const result = verified ? "valid" : "unverified";
@@ -354,6 +374,11 @@ export class Session {
     const reason = "closed by remote host";
     this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
+}
+
+/** `ip:port`, `[ip6]:port`. */
+function endpoint(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** STARTTLS was agreed on and then failed. */

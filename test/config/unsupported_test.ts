@@ -24,11 +24,6 @@ for (const row of rows) {
   });
 }
 
-Deno.test("parseConfig() says that it does not do, but knows the filter of: a relay's filter", () => {
-  const said = complaints(FILTER + 'action "a" relay filter f' + RULE);
-  assert.deepEqual(said, ['c:3: relay option "filter" is not supported yet']);
-});
-
 const chains = [
   {
     name: "a chain in a chain",

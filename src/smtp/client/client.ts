@@ -55,6 +55,9 @@ export class Client {
   get localAddress(): string {
     return this.#connection.localAddress;
   }
+  get localPort(): number {
+    return this.#connection.localPort;
+  }
   /** False once the connection has ended. */
   get usable(): boolean {
     return this.#connection.failure === null;

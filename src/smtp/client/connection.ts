@@ -20,6 +20,16 @@ export interface ConnectOptions {
   readonly trace?: Trace | undefined;
   /** Hears how many bytes came and went. Looked at each time. */
   readonly count?: ByteCount | undefined;
+  /** Hears what is said, for those who report it. */
+  readonly witness?: Witness | undefined;
+}
+
+/** Secrets are masked, and mail is left out. */
+export interface Witness {
+  /** One command line was sent. */
+  said(line: string): void;
+  /** One whole reply came. */
+  answered(reply: Reply): void;
 }
 
 export type Trace = (direction: ">>>" | "<<<", line: string) => void;
@@ -97,7 +107,7 @@ export class Connection {
   tls: TlsInfo | null;
   #socket: net.Socket;
   readonly #timeoutMs: number;
-  readonly #observers: Pick<ConnectOptions, "trace" | "count">;
+  readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness">;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
   #failure: ClientError | null = null;
@@ -127,15 +137,22 @@ export class Connection {
   get localAddress(): string {
     return this.#socket.localAddress ?? "";
   }
+  /** 0 when it is not known. */
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
 
   /**
    * Sends `bytes` (nothing for null) and waits for `wanted` replies. Only one group may be waited for at a time. `shown` is what a trace
    * sees instead of a secret.
    */
   exchange(bytes: Uint8Array | string | null, wanted: number, shown?: string): Promise<Reply[]> {
-    const { trace } = this.#observers;
-    if (trace !== undefined && typeof bytes === "string") {
-      for (const line of (shown ?? bytes).trimEnd().split("\r\n")) trace(">>>", line);
+    const { trace, witness } = this.#observers;
+    if ((trace !== undefined || witness !== undefined) && typeof bytes === "string") {
+      for (const line of (shown ?? bytes).trimEnd().split("\r\n")) {
+        trace?.(">>>", line);
+        witness?.said(line);
+      }
     }
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
@@ -217,7 +234,8 @@ export class Connection {
     const replies = group?.replies ?? [];
     const before = replies.length;
     const error = this.#replies.push(bytes, replies);
-    const { trace } = this.#observers;
+    const { trace, witness } = this.#observers;
+    if (witness !== undefined) { for (const reply of replies.slice(before)) witness.answered(reply); }
     if (trace !== undefined) {
       for (const reply of replies.slice(before)) {
         for (const line of reply.lines) trace("<<<", `${reply.code} ${line}`);
