@@ -23,7 +23,7 @@ become() {
       # Small nurseries: every isolate has its own, and what lives short dies in the processor's cache.
       set -- --v8-flags=--max-semi-space-size=4 \
         --allow-read --allow-write --allow-net --allow-run --allow-ffi \
-        --allow-sys=uid,gid,hostname,networkInterfaces,cpus \
+        --allow-sys=uid,gid,hostname,networkInterfaces,cpus,statfs \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT "$@"
       ;;
     smtpctl | mailq)

@@ -30,8 +30,12 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
   });
   app.get("/", async (c) => {
-    const [page, health] = await Promise.all([takePage(source, c.req.query("after"), PAGE), source.health()]);
-    return c.html(await renderPage(source, { ...page, health, now: now() }));
+    const [page, health, troubles] = await Promise.all([
+      takePage(source, c.req.query("after"), PAGE),
+      source.health(),
+      source.troubles(),
+    ]);
+    return c.html(await renderPage(source, { ...page, health, troubles, now: now() }));
   });
   app.get("/style.css", (c) => c.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
   app.get("/health", async (c) => {

@@ -21,6 +21,7 @@ export interface PageView {
   /** Id to ask for the next page with, null on the last page. */
   readonly next: string | null;
   readonly health: Readonly<Record<string, boolean>>;
+  readonly troubles: readonly string[];
   /** ms since the epoch. */
   readonly now: number;
 }
@@ -44,7 +45,12 @@ export function renderPage(source: AdminSource, view: PageView) {
     <p class="quiet">Version ${source.version}, up ${formatDuration(
       source.uptimeSeconds(),
     )}. This page is read-only and renews itself every 10 seconds.</p>
-    <p>${ill.length === 0 ? "All is well." : html`<span class="bad">Not answering: ${ill.join(", ")}</span>`}
+    ${view.troubles.map((line) => html`<p class="bad">${line}</p>`)}
+    <p>${ill.length + view.troubles.length === 0
+      ? "All is well."
+      : ill.length === 0
+      ? ""
+      : html`<span class="bad">Not answering: ${ill.join(", ")}</span>`}
     ${paused.length === 0 ? "" : html`<span class="bad">Paused: ${paused.join(", ")}</span>`}</p>
     <h2>Queue</h2>
     ${renderQueue(view)}

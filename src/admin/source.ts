@@ -19,5 +19,7 @@ export interface AdminSource {
   queuePage(after: string, limit: number): Promise<readonly AdminRow[]>;
   /** Which of the isolates that mail cannot do without answer. */
   health(): Promise<Readonly<Record<string, boolean>>>;
+  /** What is wrong with the spool, a line each. */
+  troubles(): Promise<readonly string[]>;
   paused(): Readonly<Record<string, boolean>>;
 }

@@ -4,6 +4,7 @@ import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { KeySource, SourceLine } from "./types.ts";
+import { parseSize, shown } from "./values.ts";
 
 const FILE = "file:";
 
@@ -12,13 +13,31 @@ export function parseQueue(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("ttl")) {
     draft.queue.ttlSeconds = expectDelay({ cursor }, "ttl") ?? draft.queue.ttlSeconds;
+  } else if (cursor.peek().kind === "string" && cursor.peek().text === "reserve") {
+    cursor.take();
+    parseReserve(context);
   } else if (cursor.acceptKeyword("compression")) {
     draft.queue.compression = true;
   } else if (cursor.acceptKeyword("encryption")) {
     parseEncryption(context);
   } else {
-    cursor.unknownWord("queue directive", ["ttl", "compression", "encryption"]);
+    cursor.unknownWord("queue directive", ["ttl", "reserve", "compression", "encryption"]);
   }
+}
+
+/** `5%` or `200M`: our addition to the language. */
+function parseReserve({ cursor, draft }: Context): void {
+  const token = cursor.peek();
+  const text = token.kind === "number"
+    ? cursor.take().text
+    : cursor.expectString("a size such as 200M, or a share: 5%");
+  if (text === null) return;
+  const share = /^(\d{1,2}(?:\.\d{1,4})?)%$/.exec(text);
+  const bytes = share === null ? parseSize(text) : Infinity;
+  if (bytes === null) {
+    return cursor.fail(token.at, `invalid reserve: ${shown(text)} (a size such as 200M, or a share: 5%)`);
+  }
+  draft.queue.reserve = { share: share === null ? null : Number(share[1]) / 100, bytes };
 }
 
 function parseEncryption({ cursor, draft }: Context): void {

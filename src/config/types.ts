@@ -243,6 +243,7 @@ export interface Config {
   };
   readonly queue: {
     readonly ttlSeconds: number;
+    readonly reserve: SpoolReserve;
     readonly compression: boolean;
     /** Null: stored mail is not encrypted. */
     readonly encryption: KeySource | null;
@@ -267,6 +268,12 @@ export interface Config {
   };
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
+}
+
+/** What the queue leaves free on its disk: this share of it, of inodes as well, but at most `bytes`; just `bytes` when `share` is null. */
+export interface SpoolReserve {
+  readonly share: number | null;
+  readonly bytes: number;
 }
 
 /** Where a key of the queue comes from. `input`: the terminal, or standard input where there is none. */

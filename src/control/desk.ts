@@ -80,9 +80,12 @@ export class Desk {
       case "show-stats":
         return yield* shown(formatStats(this.#stats, this.uptimeSeconds));
       case "show-status":
-        return yield* shown((["mda", "mta", "smtp"] as const).map((one) => this.#status(one)));
+        return yield* shown([
+          ...(["mda", "mta", "smtp"] as const).map((one) => this.#status(one)),
+          ...await this.troubles(),
+        ]);
       case "show-damaged":
-        return yield* shown((await this.#queue.ask<"damaged">({ type: "damaged" })).lines);
+        return yield* shown((await this.#queue.ask<"damaged" | "troubles">({ type: "damaged" })).lines);
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":
@@ -145,6 +148,13 @@ export class Desk {
       inTime(this.#scheduler.ask<"states">({ type: "states", ids: [] })),
     ]);
     return { queue, scheduler };
+  }
+
+  /** What is wrong with the spool, a line each. */
+  async troubles(): Promise<readonly string[]> {
+    let lines: readonly string[] = ["QUEUE not answering"];
+    await inTime(this.#queue.ask<"damaged" | "troubles">({ type: "troubles" }).then((answer) => lines = answer.lines));
+    return lines;
   }
 
   paused(what: Subsystem): boolean {

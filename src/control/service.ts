@@ -93,6 +93,7 @@ function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): Admin
     stats: () => stats.entries(),
     queuePage: (after, limit) => desk.queuePage(after, limit),
     health: () => desk.health(),
+    troubles: () => desk.troubles(),
     paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
   });
 }

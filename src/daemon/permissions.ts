@@ -14,8 +14,8 @@ const TABLE: Table = {
   smtp: () => ({}),
   /** Reads the table files that the config names and the accounts; asks the resolvers. */
   lookup: (settings) => ({ read: lookupFiles(settings), net: resolverAddresses(settings.resolver) }),
-  /** The vault: reads and writes the spool only. No net: what is in it cannot be sent anywhere from here. */
-  queue: (settings) => ({ read: [settings.spool], write: [settings.spool] }),
+  /** The vault: reads and writes the spool only, and sees how full its disk is. No net: what is in it cannot be sent anywhere from here. */
+  queue: (settings) => ({ read: [settings.spool], write: [settings.spool], sys: ["statfs"] }),
   /** Decides when; touches nothing. */
   scheduler: () => ({}),
   /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */

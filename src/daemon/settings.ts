@@ -92,6 +92,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     queue: {
       house,
       spool: spoolPath(around.env),
+      reserve: config.queue.reserve,
       compression: config.queue.compression,
       keys: around.queueKeys,
       ttlSeconds: config.queue.ttlSeconds,

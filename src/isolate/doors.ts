@@ -323,6 +323,8 @@ export type QueueToSmtp =
   | { readonly type: "credit"; readonly message: MessageId; readonly spent?: ArrayBuffer }
   /** It is on stable storage. Only now may the client see 250. */
   | { readonly type: "committed"; readonly message: MessageId }
+  /** So large a message can be stored now; 0 is none, Infinity more than anybody asks for, which holds until something else is said. */
+  | { readonly type: "room"; readonly bytes: number }
   /** Nothing of it is kept. `code` and `text` make the reply, as in 452 "4.3.1 …". */
   | { readonly type: "refused"; readonly message: MessageId; readonly code: number; readonly text: string };
 
@@ -415,6 +417,8 @@ export type ControlToQueue =
   | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
   /** What cannot be read and is set aside, as lines of text. */
   | { readonly type: "damaged"; readonly call: number }
+  /** What is wrong with the spool now, a line each; none when all is well. */
+  | { readonly type: "troubles"; readonly call: number }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
   /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
   | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
@@ -433,7 +437,7 @@ export type QueueToControl =
     readonly call: number;
     readonly envelopes: readonly (Envelope & { readonly expiresAt: number })[];
   }
-  | { readonly type: "damaged"; readonly call: number; readonly lines: readonly string[] }
+  | { readonly type: "damaged" | "troubles"; readonly call: number; readonly lines: readonly string[] }
   /** `text`: the envelope as key/value lines, null when there is none. */
   | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
   | {

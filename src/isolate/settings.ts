@@ -8,13 +8,14 @@ import type {
   RelayAction,
   RelayLimits,
   Rule,
+  SpoolReserve,
   StaticTable,
   TableFile,
   TableProgram,
 } from "../config/types.ts";
 import type { FilterSubsystem } from "./filters.ts";
 
-export type { FilterStep, TableProgram } from "../config/types.ts";
+export type { FilterStep, SpoolReserve, TableProgram } from "../config/types.ts";
 
 /** A listener with its address resolved; sessions name it by index. */
 export interface Listener {
@@ -138,6 +139,7 @@ export interface QueueKeys {
 
 export interface QueueSettings {
   readonly house: HouseSettings;
+  readonly reserve: SpoolReserve;
   /** Bodies are compressed. */
   readonly compression: boolean;
   /** Null: nothing is encrypted. */

@@ -14,6 +14,8 @@ export interface Grants {
   readonly net?: readonly string[] | true;
   readonly run?: readonly string[] | true;
   readonly ffi?: readonly string[] | true;
+  /** Facts about the machine, by the names that Deno gives them. */
+  readonly sys?: readonly string[];
 }
 
 export interface HousePlan {
@@ -83,7 +85,7 @@ function spawn(entry: URL, name: string, grants: Grants): Worker {
     run: list(grants.run),
     ffi: list(grants.ffi),
     env: false,
-    sys: false,
+    sys: list(grants.sys),
     import: false,
   };
   return new Worker(entry, { type: "module", name, deno: { permissions } } as WorkerOptions);

@@ -26,6 +26,10 @@ export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, Contro
         return sendBody(vault, channel, message);
       case "damaged":
         return channel.send({ type: "damaged", call: message.call, lines: damagedLines(vault) });
+      case "troubles": {
+        const lines = vault.troubles.lines(vault.space.room, vault.aside.size);
+        return channel.send({ type: "troubles", call: message.call, lines });
+      }
       case "remove":
         return removeSlice(vault, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":

@@ -100,6 +100,7 @@ function complain(vault: Vault, message: string, error: unknown, ids: readonly E
     vault.aside.message(messageNumber(message), error.message, ids);
     return "The message is damaged";
   }
+  vault.troubles.note(error, vault.clock());
   const text = error instanceof Error ? error.message : String(error);
   vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";

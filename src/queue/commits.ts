@@ -6,6 +6,7 @@
 import { setImmediate } from "node:timers";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import type { Store } from "./store.ts";
+import { databaseFault } from "./troubles.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
 const LINGER_MS = 4;
@@ -155,17 +156,16 @@ export class Commits {
   }
 }
 
-/** SQLITE_IOERR and SQLITE_FULL, without their extensions. */
 function isDiskError(error: unknown): boolean {
-  const code = (error as { errcode?: number } | null)?.errcode;
-  return code !== undefined && [10, 13].includes(code & 0xff);
+  const fault = databaseFault(error);
+  return fault === "full" || fault === "io";
 }
+
+export const NO_ROOM = { code: 452, text: "4.3.1 Insufficient system storage, try again later" } as const;
 
 /** What an SMTP client hears when nothing could be stored. */
 export function refusal(error: unknown): { readonly code: number; readonly text: string } {
-  // SQLITE_FULL: no space left on the device, a quota, or the database's own limit.
-  if ((error as { errcode?: number } | null)?.errcode === 13) {
-    return { code: 452, text: "4.3.1 Insufficient system storage, try again later" };
-  }
+  // No space left on the device, a quota, or the database's own limit.
+  if (databaseFault(error) === "full") return NO_ROOM;
   return { code: 451, text: "4.3.0 The message could not be stored, try again later" };
 }

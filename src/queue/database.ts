@@ -5,6 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 /** Written into the file. An older one is brought up to this, a newer one is not touched. */
 const VERSION = 2;
 
+export const PAGE_BYTES = 16_384;
+
 const TABLES = `
 -- A message that was acknowledged. Its chunks are in place, its envelopes exist.
 CREATE TABLE messages (
@@ -82,7 +84,7 @@ export function openDatabase(spool: string): DatabaseSync {
   const database = new DatabaseSync(path);
   // An isolate that was replaced may need a moment to let go of the file.
   database.exec("PRAGMA busy_timeout = 10000");
-  database.exec("PRAGMA page_size = 16384");
+  database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
   // VACUUM would attach a second database, which the runtime refuses an isolate; free pages can be given back without it.
   database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   // One daemon at a time, and no shared-memory file.

@@ -5,7 +5,7 @@
 
 import type { Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
 import { type Channel, CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
-import { refusal } from "./commits.ts";
+import { NO_ROOM, refusal } from "./commits.ts";
 import { copyFacts, freshEnvelope } from "./facts.ts";
 import { BLOCK_IDS } from "./ids.ts";
 import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
@@ -40,6 +40,7 @@ interface Open {
 
 /** Serves one smtp isolate until the channel is reset. */
 export function serveIncoming(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>): void {
+  if (vault.space.room !== Infinity) channel.send({ type: "room", bytes: vault.space.room });
   const incoming = new Incoming(vault, channel);
   channel.onmessage = (message) => incoming.hear(message);
   channel.onreset = () => incoming.end();
@@ -92,6 +93,8 @@ class Incoming {
       this.#open.set(id, open = newOpen(id));
     }
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
+    // The client was told at MAIL, if it could be known then.
+    if (this.#vault.space.room === 0) return this.#fail(id, open, NO_ROOM);
     if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
     const index = open.chunks++;
     open.bytes += bytes.length;
@@ -104,6 +107,7 @@ class Incoming {
         this.#vault.store.addChunk(open.number, index, bytes);
       },
       done: () => {
+        this.#vault.stored(bytes.length);
         if (open.ended) return;
         open.stored = true;
         open.waiting--;

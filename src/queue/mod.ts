@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
-import { Caller, type Isolate, Tally } from "../isolate/mod.ts";
+import { Caller, type Channel, type Isolate, type QueueToSmtp, type SmtpToQueue, Tally } from "../isolate/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { serveAgent } from "./agents.ts";
 import { serveIncoming } from "./incoming.ts";
@@ -16,6 +16,8 @@ import { Vault } from "./vault.ts";
 
 /** Envelopes told to the scheduler in one turn at start. */
 const LOAD_ROWS = 250;
+/** How often the free room on the disk is looked at. */
+const MEASURE_MS = 1000;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
@@ -63,18 +65,53 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
     doors.push(channel);
     serve(channel);
   };
-  isolate.serve("smtp-queue", served((channel) => serveIncoming(vault, channel)));
+  const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
+  isolate.serve(
+    "smtp-queue",
+    served((channel: Channel<QueueToSmtp, SmtpToQueue>) => {
+      clients.add(channel);
+      serveIncoming(vault, channel);
+      const { onreset } = channel;
+      channel.onreset = () => {
+        clients.delete(channel);
+        onreset();
+      };
+    }),
+  );
+  const stopMeasuring = measureRoom(vault, clients);
   isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
   isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
   isolate.serve("control-queue", served((channel) => serveAdmin(vault, channel)));
   isolate.onstop = () => {
     loading.stopped = true;
+    stopMeasuring();
     // What comes now finds the vault closed: nothing is promised any more.
     for (const door of doors) door.onmessage = () => {};
     vault.commits.close();
     tally.flush();
     store.close();
   };
+}
+
+/** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
+function measureRoom(vault: Vault, clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>): () => void {
+  const { space } = vault;
+  let full = false;
+  space.onchange = (bytes) => {
+    for (const client of clients) client.send({ type: "room", bytes });
+    if (full === (bytes === 0)) return;
+    full = bytes === 0;
+    vault.report({
+      type: "log",
+      level: full ? "crit" : "info",
+      text: full
+        ? "queue: the disk of the spool is full, mail is refused with 452 until there is room"
+        : "queue: there is room on the disk of the spool again, mail is accepted",
+    });
+  };
+  vault.measure();
+  const timer = setInterval(() => vault.measure(), MEASURE_MS);
+  return () => clearInterval(timer);
 }
 
 /** Tells the scheduler of every envelope, a slice a turn, while mail comes in. It ignores those it knows already. */

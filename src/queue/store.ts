@@ -5,7 +5,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Envelope, EnvelopeFacts, EnvelopeState } from "../envelope/mod.ts";
-import { openDatabase } from "./database.ts";
+import { openDatabase, PAGE_BYTES } from "./database.ts";
 import { chunkKey, envelopeId, envelopeNumber, MAX_CHUNKS, messageNumber } from "./keys.ts";
 import { Records, rowSum, type StoredChunk } from "./records.ts";
 import {
@@ -23,6 +23,8 @@ import {
   type Unreadable,
 } from "./rows.ts";
 
+/** Free pages given back in one go: 16 MiB. */
+const SHRINK_PAGES = 1024;
 /** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
 const ERASE_CHUNKS = 8;
 
@@ -73,6 +75,7 @@ function statements(database: DatabaseSync) {
     setAside: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
     damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
     forgetDamage: prepare("DELETE FROM damaged WHERE message = ?1 AND (id = ?2 OR ?2 = 0)"),
+    unused: prepare("PRAGMA freelist_count"),
     keys: prepare("SELECT id FROM keys"),
     addKey: prepare("INSERT OR IGNORE INTO keys (id) VALUES (?)"),
     removeKey: prepare("DELETE FROM keys WHERE id = ?"),
@@ -143,6 +146,25 @@ export class Store {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** Bytes of the database file that hold nothing. */
+  unused(): number {
+    return Number((this.#sql.unused.get() as { freelist_count: number }).freelist_count) * PAGE_BYTES;
+  }
+
+  /**
+   * Gives back what the disk can spare: free pages first, which need not be moved then, and the log, whose pages go to the database. Fails
+   * quietly: there may be no room to make room.
+   */
+  makeRoom(): void {
+    for (const step of [`incremental_vacuum(${SHRINK_PAGES})`, "wal_checkpoint(TRUNCATE)"]) {
+      try {
+        this.#database.prepare(`PRAGMA ${step}`).all();
+      } catch {
+        // The next commit tells what is wrong.
+      }
+    }
   }
 
   /** Limits the size of the database file, in pages; for tests of a full disk. */

@@ -10,6 +10,8 @@ import { Ids } from "./ids.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Recent } from "./recent.ts";
 import { Damaged } from "./records.ts";
+import { readDisk, Space } from "./space.ts";
+import { databaseFault, Troubles } from "./troubles.ts";
 import { laneOf, type TicketRow } from "./rows.ts";
 import type { Store } from "./store.ts";
 
@@ -23,6 +25,8 @@ export interface VaultParts {
   readonly clock: () => number;
 }
 
+/** The disk is looked at whenever so much was stored, besides once a second. */
+const MEASURE_BYTES = 16 * 1024 * 1024;
 /** At most one alarm about failed writes in this time. */
 const ALARM_MS = 1000;
 
@@ -36,12 +40,15 @@ export class Vault {
   readonly commits: Commits;
   readonly recent = new Recent();
   readonly aside: Aside;
+  readonly troubles = new Troubles();
+  readonly space: Space;
   readonly ids: Ids;
   readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
   #tickets: Ticket[] = [];
   /** Messages whose chunks are to be erased bit by bit. */
   readonly #erasing: number[] = [];
   #alarmAt = 0;
+  #unmeasured = 0;
 
   constructor(parts: VaultParts) {
     this.store = parts.store;
@@ -53,6 +60,7 @@ export class Vault {
     this.#scheduler = parts.scheduler;
     this.commits = new Commits(parts.store, parts.observer);
     this.aside = new Aside(this);
+    this.space = new Space(parts.settings.reserve, () => readDisk(parts.settings.spool), () => this.store.unused());
     this.ids = new Ids((first, last) => this.store.taken(first, last));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
@@ -131,6 +139,19 @@ export class Vault {
     if (tickets.length > 0) this.#scheduler.send({ type: "enqueued", tickets });
   }
 
+  /** Looks how full the disk is. Where it is tight, the log is emptied before it is large, and free pages are given back. */
+  measure(): void {
+    this.#unmeasured = 0;
+    if (this.space.room !== Infinity) this.store.makeRoom();
+    this.space.measure(this.clock());
+  }
+
+  /** So many bytes were stored: a disk that is nearly full is looked at more often. */
+  stored(bytes: number): void {
+    this.#unmeasured += bytes;
+    if (this.#unmeasured > Math.min(MEASURE_BYTES, this.space.room / 4)) this.measure();
+  }
+
   allLoaded(): void {
     this.#scheduler.send({ type: "loaded" });
   }
@@ -182,8 +203,14 @@ export class Vault {
     this.#tickets = [];
   }
 
+  /** Every lasting failure of the disk is here: in the log, and in `smtpctl show status`. */
   #alarm(error: unknown): void {
     const now = this.clock();
+    this.troubles.note(error, now);
+    if (databaseFault(error) === "full") {
+      this.space.full(now);
+      this.store.makeRoom();
+    }
     if (now - this.#alarmAt < ALARM_MS) return;
     this.#alarmAt = now;
     const text = error instanceof Error ? error.message : String(error);

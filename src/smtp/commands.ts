@@ -127,7 +127,9 @@ function mail(facts: Facts, session: Session, command: Command): Step {
   const rules = { dsn: facts.dsn, maxBytes: facts.maxMessageBytes, tls: session.ciphers !== null };
   const parameters = mailParameters(path.rest, rules);
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
-  const { ret, envid, smtpUtf8, requireTls } = parameters.value;
+  const { ret, envid, smtpUtf8, requireTls, size } = parameters.value;
+  // RFC 1870 §6.1 (4): before the client sends what cannot be stored. Not the client's fault.
+  if (facts.room.bytes === 0 || size > facts.room.bytes) return say(session, REPLY.noRoom);
   if (path.utf8 && !smtpUtf8) return refuse(facts, session, command, REPLY.needUtf8);
   const begun = {
     sender: path.path,

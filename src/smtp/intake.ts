@@ -27,6 +27,8 @@ export class Intake {
   onreset: () => void = () => {};
   /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps dead ones from piling up until the collector comes. */
   readonly buffers: Uint8Array<ArrayBuffer>[] = [];
+  /** Size of the largest message that the queue can store now. */
+  readonly room = { bytes: Infinity };
   /** Octets in the assembly buffers of all sessions. */
   held = 0;
   #ids: MessageId[] = [];
@@ -42,6 +44,7 @@ export class Intake {
     channel.onreset = () => {
       this.#ids = [];
       this.#wanted = false;
+      this.room.bytes = Infinity;
       this.#submitters.clear();
       this.onreset();
     };
@@ -85,6 +88,10 @@ export class Intake {
 
   #receive(message: QueueToSmtp): void {
     if (message.type === "ids") return this.#stock(message.ids);
+    if (message.type === "room") {
+      this.room.bytes = message.bytes;
+      return;
+    }
     if (message.type === "credit") this.#recycle(message.spent);
     const submitter = this.#submitters.get(message.message);
     if (submitter === undefined) return;

@@ -44,6 +44,7 @@ export const REPLY = {
   badDomain: "501 5.5.4 Invalid command arguments: Invalid domain name",
   badSender: "553 5.1.0 Sender address syntax error",
   badRecipient: "501 5.1.3 Recipient address syntax error",
+  noRoom: "452 4.3.1 Insufficient system storage, try again later",
   badSize: "501 5.5.4 Invalid command arguments: Bad SIZE value",
   badRet: "501 5.5.4 Invalid command arguments: Bad RET value",
   badAuthParameter: "501 5.5.4 Invalid command arguments: Bad AUTH value",

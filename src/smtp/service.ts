@@ -222,7 +222,7 @@ export class SmtpService {
 
   #open(desk: Desk, peer: Peer, wire: Wire, seat: Seat): Connection {
     const { manner, keeper } = desk;
-    const facts = factsOf(this.#options.settings, desk, peer);
+    const facts = factsOf(this.#options.settings, desk, peer, this.#intake.room);
     const gate = keeper === null
       ? null
       : (host: Host) =>
@@ -427,7 +427,7 @@ function serverTls(settings: SmtpSettings, listener: Listener, clock: Clock): Se
   });
 }
 
-function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
+function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer, room: Facts["room"]): Facts {
   const { listener } = desk;
   const address = plainAddress(peer.address);
   return {
@@ -444,6 +444,7 @@ function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer): Facts {
     // Behind a proxy on this machine may be anyone.
     loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
+    room,
     maxMails: settings.maxMails,
     maxRcpt: settings.maxRcpt,
     // Programs of this machine hand in what their users wrote.

@@ -29,6 +29,8 @@ export interface Facts {
   /** The listener can be reached from this machine only. */
   readonly loopback: boolean;
   readonly maxMessageBytes: number;
+  /** Size of the largest message that there is room for now, 0 for none; changes while the session lasts. */
+  readonly room: { readonly bytes: number };
   readonly maxMails: number;
   readonly maxRcpt: number;
   /** Refused commands between two accepted messages; 0 is no limit. */

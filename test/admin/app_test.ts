@@ -24,6 +24,7 @@ function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
         })),
       ),
     health: () => Promise.resolve({ queue: true, scheduler: true }),
+    troubles: () => Promise.resolve([]),
     paused: () => ({ mda: false, mta: true, smtp: false }),
     ...changes,
   };

@@ -321,6 +321,9 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { smtp: { ...DEFAULTS.smtp, subAddressDelimiter: "-" } },
   },
   { text: "queue ttl 90s", want: { queue: { ...DEFAULTS.queue, ttlSeconds: 90 } } },
+  { text: "queue reserve 5%", want: { queue: { ...DEFAULTS.queue, reserve: { share: 0.05, bytes: Infinity } } } },
+  { text: "queue reserve 1G", want: { queue: { ...DEFAULTS.queue, reserve: { share: null, bytes: 1024 ** 3 } } } },
+  { text: "queue reserve 0", want: { queue: { ...DEFAULTS.queue, reserve: { share: null, bytes: 0 } } } },
   { text: "queue compression", want: { queue: { ...DEFAULTS.queue, compression: true } } },
   {
     text: "queue encryption 0123456789abcdef0123456789abcdef",

@@ -60,6 +60,11 @@ const rows: readonly Row[] = [
     want: ["c:1: queue encryption: the key must be exactly 32 characters long, this one has 8"],
   },
   {
+    name: "a reserve is a size or a share",
+    text: "queue reserve 500%",
+    want: ["c:1: invalid reserve: 500% (a size such as 200M, or a share: 5%)"],
+  },
+  {
     name: "the queue has one key",
     text: 'queue encryption stdin\nqueue encryption "-"',
     want: ["c:2: queue encryption is already specified"],

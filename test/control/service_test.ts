@@ -13,6 +13,7 @@ import { type Answers, DAEMON_UID, envelope, FakeHouse } from "./house.ts";
 
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
 const queueAnswers: Answers = {
+  troubles: () => ({ type: "troubles", lines: [] }),
   list: ({ after, limit, message }) => ({
     type: "listed",
     envelopes: ids

@@ -93,6 +93,7 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
   return {
     house: HOUSE,
     spool,
+    reserve: { share: null, bytes: 0 },
     compression: false,
     keys: null,
     ttlSeconds: 345_600,
