@@ -52,6 +52,11 @@ const rows: readonly Row[] = [
     options: TLS,
     say: [HELO, "STARTTLS\r\n", tls, `${HELO}STARTTLS\r\n`],
   },
+  {
+    reply: "noRoom",
+    section: "1870 §6.1",
+    say: [HELO, ({ world }) => world.queue.onmessage({ type: "room", bytes: 5000 }), "MAIL FROM:<> SIZE=5001\r\n"],
+  },
   { reply: "needTls", section: "3207 §4", options: { listener: { tls: "tls-require" } }, say: [MAIL] },
   {
     reply: "needAuth",
