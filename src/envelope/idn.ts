@@ -31,3 +31,9 @@ export function unicodeDomain(domain: string): string {
   const unicode = domainToUnicode(domain);
   return unicode === "" || unicode.includes("\ufffd") ? domain : unicode;
 }
+
+/** An address, or a pattern of addresses, with what stands behind its last `@` in A-labels, where that can be done. */
+export function asciiAddress(text: string): string {
+  const at = text.lastIndexOf("@") + 1;
+  return at === 0 ? text : text.slice(0, at) + (asciiDomain(text.slice(at)) ?? text.slice(at));
+}

@@ -4,6 +4,7 @@ import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../conf
 import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
 import {
+  asciiAddress,
   decodeSrs,
   formatMailbox,
   type Mailbox,
@@ -224,7 +225,9 @@ export class LookupWorld {
       if (value === null) return "permfail";
       const addresses = new MailboxMatcher(this.#expansion.delimiter);
       // A comma too many must not stand for the pattern that fits everything.
-      for (const one of value.split(",").map((text) => text.trim())) if (one !== "") addresses.add(one.toLowerCase());
+      for (const one of value.split(",").map((text) => text.trim())) {
+        if (one !== "") addresses.add(asciiAddress(one.toLowerCase()));
+      }
       const address = sender === null ? "@" : formatMailbox(sender).toLowerCase();
       return addresses.matches(address) ? "ok" : "permfail";
     });

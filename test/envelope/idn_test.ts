@@ -1,7 +1,7 @@
 /** Domain names beyond ASCII. */
 
 import assert from "node:assert/strict";
-import { asciiDomain, unicodeDomain } from "../../src/envelope/mod.ts";
+import { asciiAddress, asciiDomain, unicodeDomain } from "../../src/envelope/mod.ts";
 
 const rows: readonly [text: string, want: string | null, because: string][] = [
   ["Example.org", "Example.org", "ASCII stays as it is"],
@@ -18,6 +18,13 @@ const rows: readonly [text: string, want: string | null, because: string][] = [
 for (const [text, want, because] of rows) {
   Deno.test(`asciiDomain(${text}): ${because}`, () => assert.equal(asciiDomain(text), want));
 }
+
+Deno.test("asciiAddress() changes the domain alone, and leaves what is none", () => {
+  assert.equal(asciiAddress("jörg@bücher.example"), "jörg@xn--bcher-kva.example");
+  assert.equal(asciiAddress("@*.bücher.example"), "@*.xn--bcher-kva.example");
+  assert.equal(asciiAddress("jörg"), "jörg");
+  assert.equal(asciiAddress("a@ü b"), "a@ü b");
+});
 
 Deno.test("unicodeDomain() goes back, and leaves alone what cannot be read", () => {
   assert.equal(unicodeDomain("a.xn--bcher-kva.example"), "a.bücher.example");

@@ -17,6 +17,7 @@ const SETTINGS: LookupSettings = {
     names: map("names", { "192.0.2.1": "a.example.org", "[2001:db8::1]": "b.example.org" }),
     senders: map("senders", {
       carol: "carol@example.org, @carol.example.org,",
+      josé: "josé@bücher.example",
       dave: "@*.example.net, list+admin@example.org",
       root: "@",
       eve: "",
@@ -401,6 +402,7 @@ const sendings: readonly { user: string; sender: string; want: "ok" | "permfail"
   { user: "carol", sender: "carol@example.org", want: "ok", because: "her address" },
   { user: "CAROL", sender: "Carol@Example.ORG", want: "ok", because: "in any case" },
   { user: "carol", sender: "carol+tag@example.org", want: "ok", because: "with a tag of hers" },
+  { user: "josé", sender: "josé@xn--bcher-kva.example", want: "ok", because: "his domain is in U-labels there" },
   { user: "carol", sender: "x@carol.example.org", want: "ok", because: "anybody at her domain" },
   {
     user: "carol",

@@ -70,6 +70,19 @@ const rows: readonly Row[] = [
     options: AUTH,
     say: [HELO, "AUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n", "AUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n"],
   },
+  {
+    reply: "notYourSender",
+    section: "6409 §6.1",
+    options: {
+      ...AUTH,
+      listener: {
+        local: true,
+        auth: { required: true, table: "logins" },
+        senders: { table: "allowed", masquerade: false },
+      },
+    },
+    say: [HELO, "AUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n", "MAIL FROM:<joe@example.org>\r\n"],
+  },
   { reply: "aheadOfTls", section: "3207 §5", options: TLS, say: [HELO, "STARTTLS\r\nNOOP\r\n"], closes: true },
   { reply: "unrecognized", section: "5321 §4.2.4", say: ["BURL x\r\n"] },
   { reply: "wiz", section: "5321 §4.2.4", say: ["WIZ\r\n"] },
@@ -218,7 +231,7 @@ Deno.test(`RFC 4954 §9: ${REPLY.authBlocked} (authBlocked)`, async () => {
   assert.equal(await client.say(WRONG), `${REPLY.authBlocked}\r\n`);
 });
 
-Deno.test("every reply has its row", () => {
+Deno.test("every reply of reply.ts has its row here, with the section of the RFC that it answers to", () => {
   const seen = new Set<string>(rows.map(({ reply }) => reply));
   assert.deepEqual(Object.keys(REPLY).filter((key) => !seen.has(key) && !ELSEWHERE.has(key)), []);
 });
