@@ -28,7 +28,17 @@ become() {
       ;;
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.
-      set -- --allow-read="$(item "$socket"),$(item "$spool")" --allow-write="$(item "$socket")" \
+      # What is imported is laid into the spool; folders (and a key) are named on the command line: program is $4, its words come behind.
+      reads=$(item "$socket"),$(item "$spool")
+      writes=$(item "$socket")
+      case ${5:-} in
+        ex*) for path in ${6:+"$6"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
+        i* | d*)
+          for path in ${6:+"$6"} ${7:+"$7"}; do reads=$reads,$(item "$path"); done
+          writes=$writes,$(item "$spool/import")
+          ;;
+      esac
+      set -- --allow-read="$reads" --allow-write="$writes" \
         --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
       ;;
     sendmail)

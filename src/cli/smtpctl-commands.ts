@@ -14,6 +14,8 @@ export type Asked =
     /** What was done to the envelopes that the answer counts. */
     readonly done?: string;
   }
+  /** Move messages between the queue and a folder. */
+  | { readonly transfer: "export" | "import" | "discover"; readonly folder: string; readonly key: string | null }
   | { readonly encrypt: EncryptOrder };
 
 const show = (request: ControlRequest): Asked => ({ request, shows: true });
@@ -41,6 +43,7 @@ function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {
   }));
 }
 
+const discover = (request: ControlRequest): Asked => ({ request, shows: false, done: "discovered" });
 const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked => ({
   encrypt: { scheme, password },
 });
@@ -48,10 +51,19 @@ const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked
 const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
 export const COMMANDS: readonly Command<Asked>[] = [
+  { pattern: "discover <evpid>", make: (id) => discover({ do: "discover", envelope: id!.toLowerCase() }) },
+  { pattern: "discover <msgid>", make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }) },
+  { pattern: "discover <folder>", make: (folder) => ({ transfer: "discover", folder: folder!, key: null }) },
+  {
+    pattern: "discover <folder> <keyfile>",
+    make: (folder, key) => ({ transfer: "discover", folder: folder!, key: key! }),
+  },
   { pattern: "encrypt", make: () => encrypt("crypt", null) },
   { pattern: "encrypt <str>", make: (password) => encrypt("crypt", password!) },
   { pattern: "encrypt --scram", make: () => encrypt("scram", null) },
   { pattern: "encrypt --scram <str>", make: (password) => encrypt("scram", password!) },
+  { pattern: "export <folder>", make: (folder) => ({ transfer: "export", folder: folder!, key: null }) },
+  { pattern: "import <folder>", make: (folder) => ({ transfer: "import", folder: folder!, key: null }) },
   { pattern: "log brief", make: () => act({ do: "log", verbose: false }) },
   { pattern: "log verbose", make: () => act({ do: "log", verbose: true }) },
   { pattern: "monitor", make: () => show({ do: "monitor" }) },

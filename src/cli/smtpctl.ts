@@ -41,6 +41,7 @@ export async function smtpctlMain(
 
 async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
   if ("encrypt" in asked) return await encryptMain(asked.encrypt, terminal);
+  if ("transfer" in asked) return await transfer(asked, env, terminal);
   const { request } = asked;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
     return complain(terminal, `invalid trace keyword: ${request.what}`);
@@ -54,8 +55,22 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
   }
 }
 
+async function transfer(
+  { transfer: what, folder, key }: Extract<Asked, { transfer: unknown }>,
+  env: Environment,
+  terminal: Terminal,
+): Promise<number> {
+  const socket = controlSocketPath(env), spool = spoolPath(env);
+  if (what === "export") return await (await import("./export.ts")).exportQueue(socket, folder, terminal);
+  const { exportedMessages, readKey, spooledMessages } = await import("./foreign-queue.ts");
+  const messages = what === "import"
+    ? exportedMessages(folder)
+    : spooledMessages(folder, key === null ? null : readKey(key));
+  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, terminal);
+}
+
 async function print(
-  asked: Exclude<Asked, { encrypt: unknown }>,
+  asked: Extract<Asked, { request: unknown }>,
   answers: AsyncIterable<ControlAnswer>,
   terminal: Terminal,
 ): Promise<number> {
@@ -73,7 +88,7 @@ async function print(
       if (waiting.length > OUTPUT_PIECE) flush();
     } else if ("bytes" in answer) terminal.outBytes(Uint8Array.fromBase64(answer.bytes));
     else if ("sample" in answer) terminal.out(monitor.next(answer.sample));
-    else {
+    else if ("ok" in answer) {
       flush();
       return conclude(asked, answer, terminal);
     }
@@ -83,7 +98,7 @@ async function print(
 
 /** The last words: what was done, or why not. */
 function conclude(
-  asked: Exclude<Asked, { encrypt: unknown }>,
+  asked: Extract<Asked, { request: unknown }>,
   answer: Extract<ControlAnswer, { ok: boolean }>,
   terminal: Terminal,
 ): number {
@@ -93,7 +108,9 @@ function conclude(
     return 1;
   }
   if (answer.count !== undefined) {
-    terminal.out(`${answer.count} envelope${answer.count > 1 ? "s" : ""} ${asked.done ?? "changed"}\n`);
+    // `discover` has always counted "0 envelopes", the others "0 envelope".
+    const plural = answer.count > 1 || (answer.count === 0 && asked.done === "discovered");
+    terminal.out(`${answer.count} envelope${plural ? "s" : ""} ${asked.done ?? "changed"}\n`);
   } else if (!asked.shows) terminal.out("command succeeded\n");
   return 0;
 }

@@ -16,6 +16,9 @@ const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<msgid>": /^(?!0{8})[0-9a-fA-F]{8}$/,
   "<evpid>": /^(?!0{8})[0-9a-fA-F]{16}$/,
   "<domain>": /^[^\s@/]{1,255}$/,
+  // What could be an id is one: `./` before it makes it a folder.
+  "<folder>": /^(?!(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{16})$)[^]+$/,
+  "<keyfile>": /^[^]+$/,
   "<routeid>": /^\d{1,15}$/,
   "<str>": /^[^]+$/,
 };

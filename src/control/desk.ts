@@ -90,6 +90,10 @@ export class Desk {
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":
         return yield* this.#monitor();
+      case "export":
+        return yield* this.#export();
+      case "discover":
+        return yield* this.#discover(request);
       case "schedule":
         return yield { ok: true, count: await this.#scheduleAll(request.target) };
       case "remove":
@@ -181,6 +185,44 @@ export class Desk {
       yield { bytes: base64(piece.bytes) };
     }
     yield { ok: true };
+  }
+
+  /** Every message: its body, then its envelopes. */
+  async *#export(): AsyncGenerator<ControlAnswer> {
+    let current = "", whole = false, count = 0;
+    for (let after = "";;) {
+      const { envelopes } = await this.#queue.ask<"exported">({ type: "export", after });
+      if (envelopes.length === 0) return yield { ok: true, count };
+      for (const { id, text } of envelopes) {
+        after = id;
+        const message = id.slice(0, 8);
+        if (message !== current) {
+          current = message;
+          whole = true;
+          for await (const answer of this.#showMessage(message)) {
+            if ("bytes" in answer) yield answer;
+            else if ("ok" in answer) whole = answer.ok;
+          }
+          yield { message, whole };
+        }
+        if (!whole) continue;
+        if (text === null) yield { line: `envelope ${id} is damaged and is left out` };
+        else yield { envelope: id, text };
+        if (text !== null) count++;
+      }
+    }
+  }
+
+  async *#discover(request: Extract<ControlRequest, { do: "discover" }>): AsyncGenerator<ControlAnswer> {
+    const wanted = "envelope" in request
+      ? [{ name: request.envelope, message: request.envelope.slice(0, 8), envelope: request.envelope }]
+      : request.messages.map((message) => ({ name: message, message, envelope: null }));
+    const found = await Promise.all(wanted.map(async ({ name, message, envelope }) => {
+      const { count, error } = await this.#queue.ask<"discovered">({ type: "discover", message, envelope });
+      return { name, count, error };
+    }));
+    for (const { name, error } of found) if (error !== null) yield { line: `${name}: ${error}` };
+    yield { ok: true, count: found.reduce((sum, { count }) => sum + count, 0) };
   }
 
   /** Endless: ends when its reader does. */

@@ -2,7 +2,7 @@
 
 import { TRACES } from "../events/mod.ts";
 import type { Target } from "../isolate/mod.ts";
-import type { ControlRequest } from "./protocol.ts";
+import { type ControlRequest, MAX_DISCOVER } from "./protocol.ts";
 
 const MESSAGE_ID = /^(?!0{8})[0-9a-f]{8}$/;
 const DOMAIN = /^[^\s@/]{1,255}$/;
@@ -37,6 +37,14 @@ function readRequest(given: Record<string, unknown>): ControlRequest | null {
       return { do: verb };
     case "show-relay":
       return isOneOf(given.what, ["hosts", "hoststats", "relays", "routes"]) ? { do: verb, what: given.what } : null;
+    case "export":
+      return { do: verb };
+    case "discover": {
+      const { messages, envelope } = given;
+      if (isEnvelopeId(envelope)) return { do: verb, envelope };
+      const sound = Array.isArray(messages) && messages.length <= MAX_DISCOVER && messages.every(isMessageId);
+      return sound ? { do: verb, messages } : null;
+    }
     case "schedule":
     case "remove":
     case "pause-envelope":

@@ -19,6 +19,8 @@ export const MAX_CONNECTIONS = 128;
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Time between two samples of `monitor`. */
 export const MONITOR_PERIOD_MS = 1000;
+/** Messages that one `discover` names at most. */
+export const MAX_DISCOVER = 50;
 
 export type Subsystem = "mda" | "mta" | "smtp";
 
@@ -32,6 +34,10 @@ export type ControlRequest =
     readonly do: "schedule" | "remove" | "pause-envelope" | "resume-envelope";
     readonly target: Target;
   }
+  | { readonly do: "export" }
+  /** Takes in what lies in the spool's folder `import`: messages, or one envelope. */
+  | { readonly do: "discover"; readonly messages: readonly MessageId[] }
+  | { readonly do: "discover"; readonly envelope: EnvelopeId }
   | { readonly do: "pause" | "resume"; readonly what: Subsystem }
   | { readonly do: "resume-route"; readonly route: number }
   | { readonly do: "log"; readonly verbose: boolean }
@@ -44,6 +50,10 @@ export type ControlAnswer =
   /** A piece of a message, in base64. */
   | { readonly bytes: string }
   | { readonly sample: MonitorSample }
+  /** An envelope of an export, as the text of its file. */
+  | { readonly envelope: EnvelopeId; readonly text: string }
+  /** The body that came before belongs to this message, whose envelopes follow; without `whole` it is no longer queued. */
+  | { readonly message: MessageId; readonly whole: boolean }
   /** The end. `count`: envelopes that were changed. */
   | { readonly ok: true; readonly count?: number }
   /** The end. Refused for lack of rights when `denied`; `error` may be empty. */

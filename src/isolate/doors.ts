@@ -420,6 +420,15 @@ export type ControlToQueue =
   /** What is wrong with the spool now, a line each; none when all is well. */
   | { readonly type: "troubles"; readonly call: number }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
+  /** Texts of envelopes after `after` in order of id, for an import elsewhere: an export is a loop of these until nothing comes. */
+  | { readonly type: "export"; readonly call: number; readonly after: EnvelopeId }
+  /** Takes in a message, or one envelope of it, that lies in the spool's folder `import`. */
+  | {
+    readonly type: "discover";
+    readonly call: number;
+    readonly message: MessageId;
+    readonly envelope: EnvelopeId | null;
+  }
   /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
   | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
   /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
@@ -446,6 +455,14 @@ export type QueueToControl =
     readonly chunks: number;
     readonly bytes: Uint8Array<ArrayBuffer> | null;
   }
+  /** `text` is null when the envelope is damaged. */
+  | {
+    readonly type: "exported";
+    readonly call: number;
+    readonly envelopes: readonly { readonly id: EnvelopeId; readonly text: string | null }[];
+  }
+  /** `count`: envelopes; `error`: why nothing of the message was taken in. */
+  | { readonly type: "discovered"; readonly call: number; readonly count: number; readonly error: string | null }
   /** Those of the slice that changed. `next`: where the next slice begins, null when this was the last. */
   | {
     readonly type: "removed" | "suspended";

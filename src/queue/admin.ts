@@ -2,6 +2,8 @@
 
 import { type Envelope, type EnvelopeId, hex8 } from "../envelope/mod.ts";
 import type { Channel, ControlToQueue, QueueTarget, QueueToControl } from "../isolate/mod.ts";
+import type { Discovery } from "./discover.ts";
+import { exportEnvelope } from "./envelope_parse.ts";
 import { formatEnvelope } from "./envelope_text.ts";
 import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
 import { reportGone, tellRemoved } from "./outcomes.ts";
@@ -15,7 +17,7 @@ const SLICE = 500;
 const LAST_NUMBER = 0xffffffff;
 const NOWHERE: EnvelopeId = "0000000000000000";
 
-export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, ControlToQueue>): void {
+export function serveAdmin(vault: Vault, discovery: Discovery, channel: Channel<QueueToControl, ControlToQueue>): void {
   channel.onmessage = (message) => {
     switch (message.type) {
       case "list":
@@ -30,6 +32,12 @@ export function serveAdmin(vault: Vault, channel: Channel<QueueToControl, Contro
         const lines = vault.troubles.lines(vault.space.room, vault.aside.size);
         return channel.send({ type: "troubles", call: message.call, lines });
       }
+      case "export":
+        return channel.send({ type: "exported", call: message.call, envelopes: exportSlice(vault, message.after) });
+      case "discover":
+        // It never rejects.
+        return void discovery.take(message.message, message.envelope)
+          .then((found) => channel.send({ type: "discovered", call: message.call, ...found }));
       case "remove":
         return removeSlice(vault, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":
@@ -121,6 +129,16 @@ function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit
   const message = messageNumber(target.message);
   const within = messageNumber(cursor) === message;
   return store.list(message, within ? envelopeNumber(cursor) : 0, message, limit);
+}
+
+/** Text forms of the envelopes after this one. */
+function exportSlice(vault: Vault, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
+  return sliceAfter(vault, "all", isEnvelopeId(after) ? after : NOWHERE, SLICE)
+    .map((each) =>
+      "unreadable" in each
+        ? { id: each.id, text: null }
+        : { id: each.id, text: exportEnvelope(each, vault.ttlOf(each)) }
+    );
 }
 
 interface Slice {

@@ -51,6 +51,15 @@ export class Ids {
     return true;
   }
 
+  /** Takes an id that was given elsewhere. False when it is another owner's to give, or taken. */
+  claim(owner: object, id: MessageId): boolean {
+    const number = messageNumber(id), block = this.#blocks.get(number >>> 8);
+    if (number >>> 8 === 0 || this.#taken(number, number)) return false;
+    if (block !== undefined) return this.take(owner, id);
+    this.#blocks.set(number >>> 8, { owner, used: new Uint8Array(BLOCK_IDS), count: 0 });
+    return this.take(owner, id);
+  }
+
   /** The owner is gone: what it did not use is free again. */
   release(owner: object): void {
     for (const [number, block] of this.#blocks) if (block.owner === owner) this.#blocks.delete(number);

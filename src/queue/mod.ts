@@ -5,6 +5,7 @@ import type { EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Caller, type Channel, type Isolate, type QueueToSmtp, type SmtpToQueue, Tally } from "../isolate/mod.ts";
 import { serveAdmin } from "./admin.ts";
+import { Discovery } from "./discover.ts";
 import { serveAgent } from "./agents.ts";
 import { serveIncoming } from "./incoming.ts";
 import { isEnvelopeId } from "./keys.ts";
@@ -21,6 +22,7 @@ const MEASURE_MS = 1000;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
+export { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 export { listOffline } from "./offline.ts";
 
 /** Runs the queue isolate. `clock` gives ms since the epoch. */
@@ -31,8 +33,10 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   const tally = new Tally(report);
   const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
+  const discovery = new Discovery(vault);
   let loading = { stopped: false };
 
+  discovery.recover();
   store.shrink();
   vault.eraseLoose();
   const load = () => {
@@ -60,6 +64,7 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   // A new scheduler knows nothing.
   scheduler.onreset = load;
   load();
+  discovery.all().catch((error) => vault.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: { onmessage: (message: never) => void }[] = [scheduler];
   const served = <C extends typeof doors[number]>(serve: (channel: C) => void) => (channel: C) => {
     doors.push(channel);
@@ -81,7 +86,7 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   const stopMeasuring = measureRoom(vault, clients);
   isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
   isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
-  isolate.serve("control-queue", served((channel) => serveAdmin(vault, channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(vault, discovery, channel)));
   isolate.onstop = () => {
     loading.stopped = true;
     stopMeasuring();

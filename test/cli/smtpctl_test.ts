@@ -31,6 +31,8 @@ const words: readonly { readonly line: string; readonly asks: Record<string, unk
   { line: "remove domain Example.ORG", asks: { do: "remove", target: { domain: "example.org" } } },
   { line: "sch dom example.org", asks: { do: "schedule", target: { domain: "example.org" } } },
   { line: "pause env domain example.org", asks: { do: "pause-envelope", target: { domain: "example.org" } } },
+  { line: `discover ${evpid}`, asks: { do: "discover", envelope: evpid } },
+  { line: `disc ${msgid.toUpperCase()}`, asks: { do: "discover", messages: [msgid] } },
   { line: "pause envelope a", asks: { do: "pause-envelope", target: "all" } },
   { line: `resume env ${evpid}`, asks: { do: "resume-envelope", target: { envelope: evpid } } },
   { line: "pause mta", asks: { do: "pause", what: "mta" } },
@@ -48,6 +50,21 @@ for (const { line, asks } of words) {
   Deno.test(`"smtpctl ${line}" asks for ${asks.do}`, () => {
     const resolved = resolveCommand(COMMANDS, line.split(" "));
     deepEqual(resolved.ok && "request" in resolved.value && resolved.value.request, asks);
+  });
+}
+
+for (
+  const { line, asks } of [
+    { line: "discover /spool", asks: { transfer: "discover", folder: "/spool", key: null } },
+    { line: "discover /spool /key", asks: { transfer: "discover", folder: "/spool", key: "/key" } },
+    { line: `discover ./${msgid}`, asks: { transfer: "discover", folder: `./${msgid}`, key: null } },
+    { line: "export there", asks: { transfer: "export", folder: "there", key: null } },
+    { line: "im there", asks: { transfer: "import", folder: "there", key: null } },
+  ]
+) {
+  Deno.test(`"smtpctl ${line}" moves messages`, () => {
+    const resolved = resolveCommand(COMMANDS, line.split(" "));
+    deepEqual(resolved.ok && resolved.value, asks);
   });
 }
 

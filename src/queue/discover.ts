@@ -1,0 +1,243 @@
+/**
+ * Takes in messages that lie as files in the spool: `import/MSGID/message` and, beside it, one file an envelope, as `smtpctl import` leaves
+ * them there or a person does by hand. A message comes in whole or not at all, and once, whenever the process dies: it is renamed to the id
+ * under which it is queued before the commit, and removed before the scheduler hears of it.
+ */
+
+import { type Envelope, type EnvelopeId, hex8, type MessageId } from "../envelope/mod.ts";
+import { CHUNK_BYTES } from "../isolate/mod.ts";
+import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
+import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import { laneOf } from "./rows.ts";
+import type { Vault } from "./vault.ts";
+
+/** Envelopes of one message at most. */
+const MAX_ENVELOPES = 100_000;
+const BODY = "message";
+/** What is being committed. */
+const WORKING = ".importing";
+
+export type Discovered = { readonly count: number; readonly error: null } | {
+  readonly count: 0;
+  readonly error: string;
+};
+
+export class Discovery {
+  readonly #vault: Vault;
+  readonly #folder: string;
+  readonly #busy = new Set<string>();
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+    this.#folder = `${vault.settings.spool}/import`;
+  }
+
+  /** Ends what a crash cut short. To be called before anything else can be queued. */
+  recover(): void {
+    for (const name of this.#names()) {
+      if (!name.endsWith(WORKING)) continue;
+      const message = name.slice(0, -WORKING.length), path = `${this.#folder}/${name}`;
+      if (!isMessageId(message)) continue;
+      if (this.#vault.store.message(messageNumber(message)) !== null) Deno.removeSync(path, { recursive: true });
+      else Deno.renameSync(path, `${this.#folder}/${message}`);
+    }
+  }
+
+  /** Takes in all that lies there; what cannot be taken in stays, and the log tells why. */
+  async all(): Promise<void> {
+    for (const name of this.#names()) {
+      if (!isMessageId(name)) continue;
+      const { error } = await this.take(name, null);
+      if (error !== null) this.#vault.warn(`queue: message ${name} is not imported: ${error}`);
+    }
+  }
+
+  /** Takes in one message, or with `only` one of its envelopes. */
+  async take(message: MessageId, only: EnvelopeId | null): Promise<Discovered> {
+    if (!isMessageId(message) || (only !== null && (!isEnvelopeId(only) || !only.startsWith(message)))) {
+      return failed("That is not an id");
+    }
+    if (this.#busy.has(message)) return failed("It is being taken in already");
+    this.#busy.add(message);
+    try {
+      return { count: await this.#take(message, only), error: null };
+    } catch (error) {
+      return failed(error instanceof Deno.errors.NotFound ? "It is not there" : (error as Error).message);
+    } finally {
+      this.#busy.delete(message);
+      if (this.#busy.size === 0) this.#vault.ids.release(this);
+    }
+  }
+
+  async #take(message: MessageId, only: EnvelopeId | null): Promise<number> {
+    const source = `${this.#folder}/${message}`;
+    const found = this.#read(source, only);
+    const number = this.#claim(message);
+    const envelopes = found.map((envelope) => ({ ...envelope, id: envelopeId(number, envelopeNumber(envelope.id)) }));
+    const working = `${this.#folder}/${hex8(number)}${WORKING}`;
+    if (only === null) Deno.renameSync(source, working);
+    else this.#split(source, working, only);
+    try {
+      await this.#store(number, working, envelopes);
+    } catch (error) {
+      Deno.renameSync(working, only === null ? source : `${this.#folder}/${hex8(number)}`);
+      throw error;
+    }
+    return envelopes.length;
+  }
+
+  /** The envelopes of a folder. Throws when one of them cannot be queued: then none is. */
+  #read(folder: string, only: EnvelopeId | null): Envelope[] {
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter(isEnvelopeId);
+    const wanted = only === null ? names : names.filter((name) => name === only);
+    if (wanted.length === 0) throw new Error("There is no envelope");
+    if (wanted.length > MAX_ENVELOPES) throw new Error(`There are more than ${MAX_ENVELOPES} envelopes`);
+    if (!Deno.statSync(`${folder}/${BODY}`).isFile) throw new Error(`"${BODY}" is not a file`);
+    return wanted.sort().map((name) => {
+      try {
+        return this.#envelope(name, `${folder}/${name}`);
+      } catch (error) {
+        if (error instanceof NotAnEnvelope) throw new NotAnEnvelope(`Envelope ${name}: ${error.message}`);
+        throw error;
+      }
+    });
+  }
+
+  #envelope(id: EnvelopeId, path: string): Envelope {
+    if (Deno.statSync(path).size > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope("It is too large");
+    const envelope = parseEnvelope(id, Deno.readTextFileSync(path));
+    if (this.#vault.ttlSeconds(envelope.action) !== null) return envelope;
+    throw new NotAnEnvelope(
+      `There is no action "${envelope.action}" in the configuration: add one, or name another one in the line "dispatcher" of its file`,
+    );
+  }
+
+  /** The message's own number, or another when that is taken. */
+  #claim(message: MessageId): number {
+    const { ids } = this.#vault;
+    if (ids.claim(this, message)) return messageNumber(message);
+    const [other] = ids.reserve(this);
+    ids.take(this, other!);
+    return messageNumber(other!);
+  }
+
+  /** Makes a message of its own of one envelope. The envelope is in one place only at all times. */
+  #split(source: string, working: string, only: EnvelopeId): void {
+    const half = `${working}.part`;
+    Deno.mkdirSync(half, { mode: 0o700 });
+    Deno.copyFileSync(`${source}/${BODY}`, `${half}/${BODY}`);
+    Deno.renameSync(half, working);
+    Deno.renameSync(`${source}/${only}`, `${working}/${only}`);
+    if (![...Deno.readDirSync(source)].some(({ name }) => isEnvelopeId(name))) {
+      Deno.removeSync(source, { recursive: true });
+    }
+  }
+
+  async #store(number: number, working: string, envelopes: readonly Envelope[]): Promise<void> {
+    using file = Deno.openSync(`${working}/${BODY}`, { read: true });
+    const { size } = file.statSync();
+    const chunks = Math.ceil(size / CHUNK_BYTES);
+    if (chunks >= MAX_CHUNKS) throw new Error("The message is too large");
+    let stored = false;
+    try {
+      for (let index = 0; index < chunks - 1; index++) {
+        await this.#storeChunk(number, index, readChunk(file, CHUNK_BYTES));
+        stored = true;
+      }
+      const tail = readChunk(file, size - Math.max(0, chunks - 1) * CHUNK_BYTES);
+      await this.#commit(number, { size, chunks, tail, working, envelopes });
+    } catch (error) {
+      if (stored) this.#vault.erase(number);
+      throw error;
+    }
+  }
+
+  #storeChunk(number: number, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { store, commits } = this.#vault;
+    return new Promise((resolve, reject) => {
+      commits.unsynced({
+        bytes: bytes.length,
+        apply: () => {
+          if (index === 0) store.addLoose(number);
+          store.addChunk(number, index, bytes);
+        },
+        done: resolve,
+        failed: reject,
+      });
+    });
+  }
+
+  #commit(number: number, { size, chunks, tail, working, envelopes }: {
+    readonly size: number;
+    readonly chunks: number;
+    readonly tail: Uint8Array<ArrayBuffer>;
+    readonly working: string;
+    readonly envelopes: readonly Envelope[];
+  }): Promise<void> {
+    const { store, commits } = this.#vault;
+    return new Promise((resolve, reject) => {
+      commits.now({
+        bytes: tail.length,
+        apply: () => {
+          store.addMessage(number, size, chunks);
+          if (chunks > 1) store.removeLoose(number);
+          if (chunks > 0) store.addChunk(number, chunks - 1, tail);
+          for (const envelope of envelopes) this.#add(number, envelope);
+        },
+        done: () => {
+          // Before anybody may deliver it: what lies here at the next start is taken in then.
+          Deno.removeSync(working, { recursive: true });
+          this.#tell(number, envelopes);
+          resolve();
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  #add(message: number, envelope: Envelope): void {
+    const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended, ...facts } = envelope;
+    const { store } = this.#vault, number = envelopeNumber(envelope.id);
+    store.addEnvelope(facts);
+    store.setState(message, number, { tries, lastTryAt, lastBounceAt, errorLine, status });
+    if (suspended) store.setSuspended(message, number, true);
+  }
+
+  #tell(message: number, envelopes: readonly Envelope[]): void {
+    const rows = envelopes.map((envelope) => ({
+      message,
+      id: envelopeNumber(envelope.id),
+      agent: envelope.agent,
+      action: envelope.action,
+      lane: laneOf(envelope),
+      created_at: envelope.createdAt,
+      tries: envelope.tries,
+      suspended: envelope.suspended ? 1 : 0,
+    }));
+    this.#vault.loaded(rows, () => {});
+  }
+
+  #names(): string[] {
+    try {
+      return [...Deno.readDirSync(this.#folder)].map(({ name }) => name).sort();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+}
+
+function failed(error: string): Discovered {
+  return { count: 0, error };
+}
+
+/** The next `size` octets. */
+function readChunk(file: Deno.FsFile, size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size;) {
+    const read = file.readSync(bytes.subarray(at));
+    if (read === null) throw new Error("The message became shorter while it was read");
+    at += read;
+  }
+  return bytes;
+}

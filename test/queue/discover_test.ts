@@ -1,0 +1,158 @@
+/** Messages that lie as files in the spool. */
+
+import assert from "node:assert/strict";
+import type { QueueHouse } from "./house.ts";
+import { enqueue, list, logged, openQueue, text, ticketsOf, typed, withQueue } from "./house.ts";
+
+const ENVELOPE = `version: 3
+dispatcher: out
+type: mta
+smtpname: mx.example.org
+helo: client.example.net
+hostname: client.example.net
+errorline: 450 4.2.1 try later
+sockaddr: 192.0.2.7
+sender: a@example.net
+rcpt: b@example.org
+dest: b@other.example
+ctime: 1795300000
+last-try: 1795340000
+last-bounce: 0
+ttl: 0
+retry: 3
+dsn-notify: 0
+esc-class: 4
+esc-code: 21
+`;
+
+function lay(spool: string, name: string, envelopes: readonly string[], body = "Subject: x\n\nHello\n"): string {
+  const folder = `${spool}/import/${name}`;
+  Deno.mkdirSync(folder, { recursive: true });
+  Deno.writeTextFileSync(`${folder}/message`, body);
+  const message = name.slice(0, 8);
+  for (const [index, each] of envelopes.entries()) {
+    Deno.writeTextFileSync(`${folder}/${message}0000000${index + 1}`, each);
+  }
+  return folder;
+}
+
+async function discover(house: QueueHouse, message: string, envelope: string | null = null) {
+  house.control.send({ type: "discover", call: 1, message, envelope });
+  const { count, error } = await house.control.next(typed("discovered"));
+  return { count, error };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("discover takes in a message with its retries, tells the scheduler, and removes the files", async () => {
+  await withQueue(async (house, spool) => {
+    const folder = lay(spool, "0badcafe", [ENVELOPE, ENVELOPE.replace("b@other", "c@other")]);
+    assert.deepEqual(await discover(house, "0badcafe"), { count: 2, error: null });
+    const tickets = await ticketsOf(house, 2);
+    assert.deepEqual(tickets.map(({ id, key, tries }) => [id, key, tries]), [
+      ["0badcafe00000001", "other.example", 3],
+      ["0badcafe00000002", "other.example", 3],
+    ]);
+    const [one] = await list(house);
+    assert.deepEqual([one!.tries, one!.lastTryAt, one!.errorLine, one!.status, one!.createdAt], [
+      3,
+      1_795_340_000_000,
+      "450 4.2.1 try later",
+      { class: 4, code: "2.1" },
+      1_795_300_000_000,
+    ]);
+    assert.ok(!exists(folder));
+    assert.deepEqual(await discover(house, "0badcafe"), { count: 0, error: "It is not there" });
+  });
+});
+
+Deno.test("discover of a long message brings every octet", async () => {
+  await withQueue(async (house, spool) => {
+    const body = `Subject: x\n\n${"0123456789abcdef\n".repeat(60_000)}`;
+    lay(spool, "0badcafe", [ENVELOPE], body);
+    assert.deepEqual(await discover(house, "0badcafe"), { count: 1, error: null });
+    let read = "";
+    for (let index = 0, chunks = 1; index < chunks; index++) {
+      house.control.send({ type: "body", call: 1, message: "0badcafe", index });
+      const piece = await house.control.next(typed("body"));
+      chunks = piece.chunks;
+      read += text(piece.bytes!);
+    }
+    assert.equal(read, body);
+  });
+});
+
+Deno.test("discover makes a new id where the old one is taken, and several at once do not meet", async () => {
+  await withQueue(async (house, spool) => {
+    const [queued] = await enqueue(house);
+    const taken = queued!.id.slice(0, 8);
+    const names = [taken, house.ids.at(-1)!, "0badca01", "0badca02", "0badca03"];
+    for (const name of names) lay(spool, name, [ENVELOPE]);
+    for (const [call, message] of names.entries()) {
+      house.control.send({ type: "discover", call, message, envelope: null });
+    }
+    for (const _ of names) assert.equal((await house.control.next(typed("discovered"))).count, 1);
+    const ids = (await list(house)).map(({ id }) => id.slice(0, 8));
+    assert.equal(new Set(ids).size, 6);
+    for (const name of ["0badca01", "0badca02", "0badca03"]) assert.ok(ids.includes(name), "a free id is kept");
+    assert.ok(!ids.includes(names[1]!), "an id that an smtp isolate holds is not free");
+  });
+});
+
+const refusals = [
+  {
+    envelopes: [ENVELOPE, ENVELOPE.replace("out", "gone")],
+    says: /^Envelope 0badcafe00000002: There is no action "gone"/,
+  },
+  { envelopes: [ENVELOPE, "version: 3\n"], says: /^Envelope 0badcafe00000002: "type" is unknown$/ },
+  { envelopes: [], says: /^There is no envelope$/ },
+] as const;
+for (const { envelopes, says } of refusals) {
+  Deno.test(`discover refuses a message whole when ${says.source}`, async () => {
+    await withQueue(async (house, spool) => {
+      const folder = lay(spool, "0badcafe", envelopes);
+      assert.match((await discover(house, "0badcafe")).error!, says);
+      assert.deepEqual(await list(house), []);
+      assert.equal([...Deno.readDirSync(folder)].length, envelopes.length + 1, "the files stay");
+    });
+  });
+}
+
+Deno.test("a start takes in what lies there, and warns of what it cannot", async () => {
+  const spool = await Deno.makeTempDir();
+  lay(spool, "0badca01", [ENVELOPE]);
+  lay(spool, "0badca02", [ENVELOPE.replace("out", "gone")]);
+  const house = await openQueue(spool);
+  assert.deepEqual((await ticketsOf(house)).map(({ id }) => id), ["0badca0100000001"]);
+  while (logged(house).length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.match(
+    logged(house).join("\n"),
+    /message 0badca02 is not imported: Envelope 0badca0200000001: There is no action/,
+  );
+  house.stop();
+  await Deno.remove(spool, { recursive: true });
+});
+
+Deno.test("a crash before the commit imports at the next start; one after it does not import again", async () => {
+  const spool = await Deno.makeTempDir();
+  const first = await openQueue(spool);
+  lay(spool, "0badca01", [ENVELOPE]);
+  assert.equal((await discover(first, "0badca01")).count, 1);
+  first.stop();
+  // As the process leaves it that dies between the commit and the removal, and before the commit.
+  lay(spool, "0badca01.importing", [ENVELOPE]);
+  lay(spool, "0badca02.importing", [ENVELOPE]);
+  const second = await openQueue(spool);
+  await ticketsOf(second, 2);
+  assert.deepEqual((await list(second)).map(({ id }) => id), ["0badca0100000001", "0badca0200000001"]);
+  assert.deepEqual([...Deno.readDirSync(`${spool}/import`)], []);
+  second.stop();
+  await Deno.remove(spool, { recursive: true });
+});
