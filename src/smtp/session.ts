@@ -75,19 +75,20 @@ function command(facts: Facts, session: Session, input: Extract<Input, { on: "co
   const last = exhausted(facts, session, input.command);
   if (last !== null) return closeWith(facts, session, last, "quit", true);
   if (session.barred && input.command.verb !== "QUIT") {
-    return { session, effects: refusal(facts, input.command.line, REPLY.notNow) };
+    return { session, effects: refusal(facts, shown(session, input.command).line, REPLY.notNow) };
   }
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
-  return commanded(facts, session, input.command, input.more);
+  const wary = session.wary && input.command.verb === "unknown";
+  const next = wary === session.wary ? session : { ...session, wary };
+  return commandStep(facts, next, shown(session, input.command), input.more);
 }
 
-/** Behind a refused AUTH, what is no command may be the secret of a client that did not wait, and is not for the log. */
-function commanded(facts: Facts, session: Session, command: Command, more: boolean): Step {
-  const shown = maybeSecret(session, command) ? { ...command, line: "********" } : command;
-  const wary = session.wary && command.verb === "unknown";
-  return commandStep(facts, wary === session.wary ? session : { ...session, wary }, shown, more);
+/** The command as the log may have it. */
+function shown(session: Session, command: Command): Command {
+  return maybeSecret(session, command) ? { ...command, line: "********" } : command;
 }
 
+/** What follows a 334; and behind a refused AUTH, what is no command may be the secret of a client that did not wait. */
 export function maybeSecret(session: Session, command: Command): boolean {
   return session.phase === "auth" || (session.wary && command.verb === "unknown");
 }

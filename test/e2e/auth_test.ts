@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { Client } from "./client.ts";
 import { DOMAIN, freePort, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
@@ -84,6 +85,7 @@ match from any for any reject
       assert.equal(sent.code, 0, sent.stdout);
       await daemon.mailbox("c").arrived(1);
 
+      await misspeak(daemon.port);
       const log = daemon.log.join("\n");
       assert.match(log, /smtp authentication user=carol result=ok$/m);
       assert.match(log, /smtp authentication user=nobody result=permfail$/m);
@@ -94,6 +96,26 @@ match from any for any reject
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Says AUTH in many wrong ways, the password in each. */
+async function misspeak(port: number): Promise<void> {
+  const secret = btoa("sesame"), all = btoa("\0carol\0sesame");
+  const dialogues: readonly (readonly [line: string, code: string])[][] = [
+    [[`AUTH PLAIN ${all}`, "503"], [all, "500"]],
+    [["EHLO a.example", "250"], [`AUTH PLAIN ${all} ${all}`, "501"], [`AUTH PLAIN sesame`, "501"], ["sesame", "500"]],
+    [["EHLO a.example", "250"], [`AUTH CRAM-MD5 ${secret}`, "504"], [secret, "500"]],
+    [["EHLO a.example", "250"], ["AUTH LOGIN", "334"], ["sesame!", "501"], [secret, "500"], ["sesame", "500"]],
+    [["EHLO a.example", "250"], ["AUTH LOGIN", "334"], [btoa("carol"), "334"], [`${secret}=`, "501"], [secret, "500"]],
+    [["EHLO a.example", "250"], [`AUTH SCRAM-SHA-256 ${all}`, "504"], [all, "500"]],
+    [["EHLO a.example", "250"], [`AUTHPLAIN ${all} ${all}`, "500"], [`auth\tPLAIN ${all}`, "500"]],
+    [["EHLO a.example", "250"], ["MAIL FROM:<a@example.net>", "250"], ["AUTH LOGIN", "503"], [secret, "500"]],
+  ];
+  for (const dialogue of dialogues) {
+    const client = await Client.connect(port);
+    for (const [line, code] of dialogue) await client.say(line, code);
+    client.close();
+  }
+}
 
 Deno.test("AUTH in clear where others can listen is refused by the check", async () => {
   const file = await Deno.makeTempFile();

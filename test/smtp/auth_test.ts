@@ -52,6 +52,48 @@ Deno.test("an address that failed too often is told to come later, and lookup is
   assert.match(await later.say(plain("carol", "sesame")), /^235 /);
 });
 
+/** The exchange of RFC 7677 §3 up to the proof, with a wrong one unless `proof` is given. */
+async function scram(client: Client, proof = btoa("x".repeat(32))): Promise<string> {
+  const first = await client.say(`AUTH SCRAM-SHA-256 ${btoa("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")}\r\n`);
+  if (!first.startsWith("334 ")) return first;
+  return await client.say(`${btoa(`c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=${proof}`)}\r\n`);
+}
+const RIGHT = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+
+Deno.test("wrong proofs of SCRAM are delayed, end the session and shut out the address as wrong passwords do", async () => {
+  const world = new World({ listener: { tls: "smtps", auth: { required: true, table: "scram" } } });
+  const asked = () => world.lookup.sent.filter(({ type }) => type === "prove").length;
+  let failures = 0;
+  for (; failures < 20;) {
+    const client = await secured(world);
+    for (let attempt = 1; attempt <= 3 && failures < 20; attempt++, failures++) {
+      assert.equal(await scram(client), "", "nothing is said at once");
+      await world.pass(1000);
+      const said = client.wire.take();
+      if (attempt < 3) assert.match(said, /^535 5\.7\.8 /);
+      else assert.match(said, /^421 4\.7\.0 Too many failed authentications/);
+      assert.equal(client.wire.closed, attempt === 3);
+    }
+    client.leave();
+  }
+  assert.equal(asked(), 20);
+  const client = await secured(world);
+  assert.match(await scram(client, RIGHT), /^454 4\.7\.0 Too many failed authentications/, "before a salt is told");
+  assert.equal(asked(), 20);
+  await world.pass(600_000);
+  const later = await secured(world);
+  assert.match(await scram(later, RIGHT), /^334 /);
+  assert.match(await later.say("\r\n"), /^235 /);
+});
+
+Deno.test("a client that waits for its salt when lookup is replaced is told so", async () => {
+  const world = new World({ listener: { tls: "smtps", auth: { required: true, table: "scram" } } });
+  const client = await secured(world);
+  assert.equal(await client.say(`AUTH SCRAM-SHA-256 ${btoa("n,,n=silent,r=x")}\r\n`), "");
+  world.lookup.onreset();
+  assert.match(await client.say(""), /^421 4\.3\.0 /);
+});
+
 Deno.test("a client that waits for a login when lookup is replaced is told so", async () => {
   const world = new World(SMTPS);
   const client = await secured(world);
