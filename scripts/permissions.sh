@@ -24,7 +24,8 @@ become() {
       set -- --v8-flags=--max-semi-space-size=4 \
         --allow-read --allow-write --allow-net --allow-run --allow-ffi \
         --allow-sys=uid,gid,hostname,networkInterfaces,cpus,statfs \
-        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT "$@"
+        --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT \
+        --allow-env=LISTEN_FDS,LISTEN_PID,NOTIFY_SOCKET "$@"
       ;;
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.

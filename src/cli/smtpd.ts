@@ -13,7 +13,7 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
-import { checkConfig, Fatal, readQueueInput, regexWarnings, runDaemon } from "../daemon/mod.ts";
+import { checkConfig, Fatal, inheritedDescriptors, readQueueInput, regexWarnings, runDaemon } from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts";
@@ -65,6 +65,9 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       return 0;
     }
     const queueInput = await readQueueInput(parsed.config);
+    if (!options.foreground && inheritedDescriptors(env, Deno.pid).length > 0) {
+      throw new Fatal("sockets of a service manager stay with this process: start it with -d or -F");
+    }
     if (!options.foreground) return await startInBackground(args, env, queueInput);
     await runDaemon({
       config: parsed.config,

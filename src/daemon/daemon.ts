@@ -20,7 +20,8 @@ import { CertificateKeeper, LOOK_MS } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
-import { openServer, resolveListeners } from "./listeners.ts";
+import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
+import { openServer, type Place, placeText, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
 import { NameService } from "./name_service.ts";
@@ -92,13 +93,17 @@ class Daemon {
   async run(): Promise<void> {
     const { env, config } = this.#options;
     const controlSocket = controlSocketPath(env);
-    await claimSocket(controlSocket);
+    const inherited = this.#inherit(env);
+    // Where the service manager listens, nobody else does.
+    const ownControl = !inherited.some(({ name }) => "path" in name && name.path === controlSocket);
+    if (ownControl) await claimSocket(controlSocket);
     makeFolder(spoolPath(env), 0o711);
     try {
       const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
-      await this.#listen(listeners, controlSocket);
+      await this.#listen(listeners, controlSocket, inherited);
       this.#watchSignals();
       this.#writePid(controlSocket);
+      this.#notify("READY=1");
       this.#options.onready((level, text) => this.#log(level, text));
       await this.#end.promise;
     } finally {
@@ -163,35 +168,72 @@ class Daemon {
     return listeners;
   }
 
-  async #listen(listeners: readonly Listener[], controlSocket: string): Promise<void> {
-    const control = { path: controlSocket, mode: CONTROL_MODE };
-    await this.#open(control, (socket) => this.#acceptControl(socket));
-    this.#files.push(controlSocket);
+  async #listen(
+    listeners: readonly Listener[],
+    controlSocket: string,
+    inherited: readonly Inherited[],
+  ): Promise<void> {
+    const given = assign(inherited, listeners, controlSocket);
+    const places = (descriptors: readonly number[]): Place[] =>
+      descriptors.map((fd) => ({ fd, name: textOf(inherited.find(({ descriptor }) => descriptor === fd)!.name) }));
+    await this.#openAll(places(given.control), { path: controlSocket, mode: CONTROL_MODE }, (socket) => {
+      this.#acceptControl(socket);
+    });
     for (const listener of listeners) {
-      if (listener.socket) removeIfPresent(listener.address);
-      const where = listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
-      await this.#open(where, (socket) => this.#acceptSmtp(socket, listener));
-      if (listener.socket) this.#files.push(listener.address);
+      const own = listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
+      await this.#openAll(places(given.listeners.get(listener.id) ?? []), own, (socket) => {
+        this.#acceptSmtp(socket, listener);
+      });
     }
     if (this.#options.paused.smtp) this.#desk.paused = true;
   }
 
-  async #open(where: Parameters<typeof openServer>[0], accept: (socket: net.Socket) => void): Promise<void> {
+  /** Listens on the sockets that were inherited for a place, or on the place itself. */
+  async #openAll(inherited: readonly Place[], own: Place, accept: (socket: net.Socket) => void): Promise<void> {
+    for (const place of inherited) await this.#open(place, accept);
+    if (inherited.length > 0) return;
+    if ("path" in own) removeIfPresent(own.path);
+    await this.#open(own, accept);
+    if ("path" in own) this.#files.push(own.path);
+  }
+
+  /** Sockets that the service manager has opened. Programs that this process starts must not have them. */
+  #inherit(env: Environment): readonly Inherited[] {
+    return inheritedDescriptors(env, Deno.pid).map((descriptor) => {
+      const bytes = this.#native.listeningAt(descriptor);
+      const name = bytes === null ? null : parseSocketName(bytes);
+      if (name === null) {
+        throw new Fatal(
+          `the inherited descriptor ${descriptor} is no stream socket that listens: use ListenStream= with Accept=no`,
+        );
+      }
+      this.#native.closeOnExec(descriptor);
+      return { descriptor, name };
+    });
+  }
+
+  /** Tells the service manager, if it wants to know. */
+  #notify(state: string): void {
+    const path = this.#options.env.get("NOTIFY_SOCKET");
+    if (path === undefined || path === "") return;
+    if (!this.#native.notify(path, state)) this.#log("warn", `warn: the service manager does not hear ${state}`);
+  }
+
+  async #open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
     const server = await openServer(where, accept, (error) => this.#deaf(where, error));
     this.#servers.push(server);
     // A delivery command must not inherit a door of the house.
     const descriptor = listenerDescriptor(server);
     if (descriptor !== null) this.#native.closeOnExec(descriptor);
-    this.#debug(() => `listening on ${"path" in where ? where.path : `${where.address} port ${where.port}`}`);
+    this.#debug(() => `listening on ${"address" in where ? `${where.address} port ${where.port}` : placeText(where)}`);
   }
 
   /** A connection could not be accepted. Told once a minute: the next one may fail in the same moment. */
-  #deaf(where: Parameters<typeof openServer>[0], error: Error): void {
+  #deaf(where: Place, error: Error): void {
     const now = Date.now();
     if (now - this.#deafAt < 60_000) return;
     this.#deafAt = now;
-    const name = "path" in where ? where.path : `${where.address} port ${where.port}`;
-    this.#log("warn", `warn: a connection to ${name} cannot be accepted: ${reasonOf(error)}`);
+    this.#log("warn", `warn: a connection to ${placeText(where)} cannot be accepted: ${reasonOf(error)}`);
   }
 
   #acceptSmtp(socket: net.Socket, listener: Listener): void {
@@ -294,6 +336,7 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
+    this.#notify("STOPPING=1");
     clearInterval(this.#lookAtCertificates);
     for (const server of this.#servers) server.close();
     await this.#supervisor?.stop();

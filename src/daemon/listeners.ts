@@ -37,7 +37,7 @@ async function resolveName(spec: ListenSpec): Promise<{ address: string; family:
     return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   } catch {
     throw new Fatal(
-      `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name; groups of interfaces are not known here`,
+      `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name`,
     );
   }
 }
@@ -81,31 +81,41 @@ export async function resolveListeners(
   return listeners;
 }
 
+/** What a server listens on: an address, the path of a socket with its mode, or a socket that was bound by others. */
+export type Place =
+  | { readonly path: string; readonly mode: number }
+  | { readonly address: string; readonly port: number }
+  | { readonly fd: number; readonly name: string };
+
+/** A place as it stands in messages. */
+export function placeText(where: Place): string {
+  if ("path" in where) return where.path;
+  if ("fd" in where) return `the inherited socket ${where.name}`;
+  return where.address.includes(":") ? `[${where.address}]:${where.port}` : `${where.address}:${where.port}`;
+}
+
 /**
  * Binds one address or socket path. `accept` gets every connection, paused; `fail` hears why the system gives none, which it tries again to
  * do. Throws Fatal when the address cannot be bound.
  */
 export async function openServer(
-  where: { path: string; mode: number } | { address: string; port: number },
+  where: Place,
   accept: (socket: net.Socket) => void,
   fail: (error: Error) => void,
 ): Promise<net.Server> {
   const server = net.createServer({ pauseOnConnect: true }, accept);
-  const name = "path" in where
-    ? where.path
-    : where.address.includes(":")
-    ? `[${where.address}]:${where.port}`
-    : `${where.address}:${where.port}`;
   await new Promise<void>((resolve, reject) => {
     let listening = false;
     server.on("listening", () => listening = true);
     // No descriptor is left, perhaps: without a listener of the event the process would end.
     server.on("error", (error) => {
       if (listening) fail(error);
-      else reject(new Fatal(`cannot listen on ${name}: ${explain(error)}`));
+      else reject(new Fatal(`cannot listen on ${placeText(where)}: ${explain(error)}`));
     });
     const options = "path" in where
       ? { path: where.path }
+      : "fd" in where
+      ? { fd: where.fd }
       : { host: where.address, port: where.port, ipv6Only: where.address.includes(":") };
     server.listen({ ...options, backlog: BACKLOG }, resolve);
   });

@@ -2,6 +2,7 @@
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
 export { checkConfig, regexWarnings } from "./check.ts";
 export { Fatal } from "./fatal.ts";
+export { inheritedDescriptors } from "./inherited.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";
 export { cutSettings, type Surroundings } from "./settings.ts";
 export { readQueueInput } from "./queue_keys.ts";

@@ -1,6 +1,6 @@
 /**
- * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, how many files it may
- * open (/proc would ask for all permissions), and syslog(3). Without the FFI permission, or where libc is not known, all say "unknown".
+ * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, where inherited sockets are
+ * bound, how many files it may open (/proc would ask for all permissions), syslog(3), and a word to the service manager. Without the FFI permission, or where libc is not known, all say "unknown".
  */
 
 import type { LogLevel } from "../events/mod.ts";
@@ -9,6 +9,10 @@ const LIBC = { linux: "libc.so.6", darwin: "libSystem.dylib", freebsd: "libc.so.
 
 const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
@@ -18,6 +22,10 @@ const SYMBOLS = {
 /** ioctl(2) request: close the descriptor in programs that this process starts. */
 const FIOCLEX: Record<string, bigint> = { linux: 0x5451n, darwin: 0x20006601n, freebsd: 0x20006601n };
 const SOL_SOCKET = 1, SO_PEERCRED = 17;
+const SO_TYPE = 3, SO_ACCEPTCONN = 30, SOCK_STREAM = 1;
+const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
+/** Octets of the longest address. */
+const MAX_SOCKADDR = 128;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
 const LOG_PID = 1, LOG_MAIL = 2 << 3;
 const PRIORITY: Record<LogLevel, number> = { crit: 2, warn: 4, info: 6, debug: 7 };
@@ -46,6 +54,39 @@ export class Native {
     const length = new Uint32Array([credentials.byteLength]);
     const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, credentials, length);
     return failed === 0 ? credentials[1]! : null;
+  }
+
+  /** Address of a stream socket that listens, as `getsockname` has it; null when the descriptor is none. Linux only. */
+  listeningAt(descriptor: number): Uint8Array | null {
+    if (this.#option(descriptor, SO_TYPE) !== SOCK_STREAM || this.#option(descriptor, SO_ACCEPTCONN) !== 1) return null;
+    const address = new Uint8Array(MAX_SOCKADDR);
+    const length = new Uint32Array([MAX_SOCKADDR]);
+    if (this.#libc!.symbols.getsockname(descriptor, address, length) !== 0) return null;
+    return address.subarray(0, Math.min(length[0]!, MAX_SOCKADDR));
+  }
+
+  #option(descriptor: number, option: number): number | null {
+    if (this.#libc === null || Deno.build.os !== "linux") return null;
+    const value = new Uint32Array(1);
+    const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, option, value, new Uint32Array([4]));
+    return failed === 0 ? value[0]! : null;
+  }
+
+  /** Sends a datagram to a unix socket, as sd_notify(3) does; `path` may begin with `@`. False when it did not go. Linux only. */
+  notify(path: string, message: string): boolean {
+    if (this.#libc === null || Deno.build.os !== "linux") return false;
+    const name = new TextEncoder().encode(path.replace(/^@/, "\0"));
+    if (name.length === 0 || name.length > 107) return false;
+    const address = new Uint8Array(2 + name.length);
+    address[0] = AF_UNIX;
+    address.set(name, 2);
+    const descriptor = this.#libc.symbols.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+    if (descriptor < 0) return false;
+    const bytes = new TextEncoder().encode(message);
+    const { sendto, close } = this.#libc.symbols;
+    const sent = sendto(descriptor, bytes, BigInt(bytes.length), MSG_NOSIGNAL, address, address.length);
+    close(descriptor);
+    return Number(sent) === bytes.length;
   }
 
   /** How many descriptors this process may have open; null when it cannot be told. */

@@ -105,6 +105,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** What is started instead of scripts/smtpd; it gets the same arguments. */
   readonly program?: readonly [string, ...string[]];
+  /** Variables of the environment, beside or instead of the usual ones. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One daemon in one folder; it can be killed and started again in the same place. */
@@ -115,11 +117,16 @@ export class Daemon {
   #log = new Log();
   readonly #args: readonly string[];
   readonly #program: readonly [string, ...string[]];
+  readonly #env: Readonly<Record<string, string>>;
 
-  private constructor(folder: string, { args = [], program = [join(PROJECT, "scripts/smtpd")] }: DaemonOptions) {
+  private constructor(
+    folder: string,
+    { args = [], program = [join(PROJECT, "scripts/smtpd")], env = {} }: DaemonOptions,
+  ) {
     this.folder = folder;
     this.#args = args;
     this.#program = program;
+    this.#env = env;
   }
 
   /** Makes the folder and starts the daemon in it. By default mail for example.org goes to Maildirs by user name. */
@@ -161,6 +168,7 @@ export class Daemon {
       SMTPD_SPOOL: join(this.folder, "spool"),
       SMTPD_SOCKET: join(this.folder, "smtpd.sock"),
       SMTPD_LIBEXEC: join(this.folder, "libexec"),
+      ...this.#env,
     };
   }
 
