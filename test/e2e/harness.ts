@@ -206,6 +206,11 @@ export class Daemon {
     return (await within(this.#child!.status, "the daemon's end")).code;
   }
 
+  /** The exit status, when it stops by itself. */
+  async ended(): Promise<number> {
+    return (await within(this.#child!.status, "the daemon's end")).code;
+  }
+
   /** As a power cut would, for the process. */
   async kill(): Promise<void> {
     this.#child!.kill("SIGKILL");

@@ -1,4 +1,4 @@
-/** smtpd with a queue isolate that dies on demand: when a file named `die` appears in its spool. */
+/** smtpd with isolates that die on demand: the queue when a file named `die` appears in its spool, filter when the log's verbosity changes. */
 
 import { parseConfig } from "../../src/config/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
@@ -15,8 +15,8 @@ await runDaemon({
   traces: [],
   paused,
   entry: (role) =>
-    role === "queue"
-      ? new URL("./mortal_queue.ts", import.meta.url)
+    role === "queue" || role === "filter"
+      ? new URL(`./mortal_${role}.ts`, import.meta.url)
       : new URL(`../../workers/${role}.ts`, import.meta.url),
   onready: () => console.error("info: Vaultpost (mortal) starting"),
 });

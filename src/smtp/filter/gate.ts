@@ -6,6 +6,7 @@
 import type { EnvelopeId, MessageId } from "../../envelope/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
 import type { Command, Verb } from "../command.ts";
+import { isHopeless } from "../data.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
 import { maybeSecret, step } from "../session.ts";
 import type { Accepted, Effect, Facts, Input, Session } from "../state.ts";
@@ -263,7 +264,7 @@ export class Gate implements Filtered {
 
   /** The message is whole, or cannot be taken. */
   received(verdict: Input): void {
-    if (verdict.on !== "received" || verdict.fault !== "line") this.#event("protocol-client", ".");
+    if (verdict.on !== "received" || !isHopeless(verdict.fault)) this.#event("protocol-client", ".");
     if (verdict.on !== "received" || verdict.fault !== null) return this.#host.apply(verdict);
     this.#ask("commit", "", ({ kind, ...rest }) => {
       // The queue may have given the message up meanwhile.
