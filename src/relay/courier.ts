@@ -117,12 +117,18 @@ export class Courier {
     this.#done(task.ids);
   }
 
-  /** All of a task for a reason found here. */
-  async fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string): Promise<void> {
+  /** All of a task for a reason found here; `enhanced` is a code for it, as in `5.7.30`. */
+  async fail(
+    task: Task,
+    result: "tempfail" | "permfail",
+    text: string,
+    domain: string,
+    enhanced?: string,
+  ): Promise<void> {
     const message = await this.open(task);
     if (message === null) return;
     const way: Way = { session: "0000000000000000", source: "-", relay: domain, relaysDsn: false, domain };
-    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, text), way);
+    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, text, enhanced), way);
     this.#done(task.ids);
   }
 

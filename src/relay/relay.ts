@@ -3,6 +3,7 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { debug, type Observer } from "../events/mod.ts";
 import { chooseRoute, type Standing } from "./choose.ts";
+import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
 import type { Route, RouteTable } from "./routes.ts";
@@ -22,7 +23,9 @@ export interface RelayTools {
   find(target: Target): Promise<Exchangers>;
   /** A new session; it is not running yet. */
   session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
-  fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string): Promise<void>;
+  fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string, enhanced?: string): Promise<void>;
+  /** A task with REQUIRETLS, for the relay of such tasks; `exchanger` was tried. */
+  elsewhere(task: Task, target: Target, exchanger: Exchanger, reason: string): void;
   /** No route is left from the local address of the target: by another, or not now. */
   detour(task: Task, target: Target, text: string): Promise<void>;
   /** The relay has neither tasks nor sessions: forget it. */
@@ -51,6 +54,8 @@ export class Relay implements SessionOwner {
   readonly #idle = new Set<Session>();
   /** null until they are known. */
   #exchangers: readonly Exchanger[] | null = null;
+  /** With REQUIRETLS: addresses of exchangers that are not used, and why. */
+  readonly #unsuited = new Map<string, string>();
   #foundAt = 0;
   #finding = false;
   #failing = 0;
@@ -138,6 +143,16 @@ export class Relay implements SessionOwner {
     this.#idle.delete(session);
   }
 
+  unsuited({ address }: Exchanger, reason: string): void {
+    this.#unsuited.set(address, reason);
+  }
+
+  elsewhere(task: Task, exchanger: Exchanger, reason: string): void {
+    // Here it would come back for ever.
+    if (this.target.requireTls) this.#refuse([task], reason);
+    else this.#tools.elsewhere(task, this.target, exchanger, reason);
+  }
+
   crowded(): boolean {
     return this.#sessions.size > 1;
   }
@@ -187,7 +202,10 @@ export class Relay implements SessionOwner {
   #connect(exchangers: readonly Exchanger[]): boolean {
     const { clock, table } = this.#tools;
     const now = clock.now();
-    const choice = chooseRoute(this.#standing(exchangers), table, now);
+    const suited = exchangers.filter(({ address }) => !this.#unsuited.has(address));
+    // RFC 8689 §4.2.1: after the last exchanger the message is returned.
+    if (suited.length === 0) return this.#refuse(this.#tasks.clear(), this.#unsuited.get(exchangers[0]!.address)!);
+    const choice = chooseRoute(this.#standing(suited), table, now);
     switch (choice.kind) {
       case "enough":
         return false;
@@ -201,6 +219,14 @@ export class Relay implements SessionOwner {
         this.#open(choice.route, choice.exchanger, now);
         return true;
     }
+  }
+
+  /** Messages with REQUIRETLS that no host is to be given. */
+  #refuse(tasks: readonly Task[], reason: string): false {
+    this.#setTimer(Infinity);
+    const { domain } = this.target;
+    this.#end(tasks, (task) => this.#tools.fail(task, "permfail", reason, domain, NO_REQUIRETLS_CODE));
+    return false;
   }
 
   #standing(exchangers: readonly Exchanger[]): Standing {
@@ -270,8 +296,12 @@ export class Relay implements SessionOwner {
 
   /** All waiting tasks, one after another: each opens its message. */
   async #giveUp(end: (task: Task) => Promise<void>): Promise<void> {
+    await this.#end(this.#tasks.clear(), end);
+  }
+
+  async #end(tasks: readonly Task[], end: (task: Task) => Promise<void>): Promise<void> {
     this.#failing++;
-    for (const task of this.#tasks.clear()) await end(task);
+    for (const task of tasks) await end(task);
     this.#failing--;
     this.#drain();
     this.#settleDown();

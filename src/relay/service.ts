@@ -25,7 +25,7 @@ import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
 import { type Host, RouteTable } from "./routes.ts";
 import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
-import { fromSource, mxTarget, smarthostTarget, type Target } from "./target.ts";
+import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
 import { splitTask, type Task } from "./tasks.ts";
 
 /** What tests put in place of the real thing. */
@@ -110,7 +110,12 @@ class RelayService {
       observer: isolate,
       find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
-      fail: (task, result, text, domain) => this.#courier.fail(task, result, text, domain),
+      fail: (task, result, text, domain, enhanced) => this.#courier.fail(task, result, text, domain, enhanced),
+      elsewhere: (task, target, exchanger, reason) => {
+        const relay = this.#relay(requiringTls(target));
+        relay.unsuited(exchanger, reason);
+        relay.accept(task);
+      },
       detour: (task, target, text) => this.#detour(task, target, text),
       empty: (relay) => this.#forget(relay),
     };
@@ -183,6 +188,11 @@ class RelayService {
   }
 
   #place(task: Task, target: Target): void {
+    this.#relay(target).accept(task);
+    this.#touchGauges();
+  }
+
+  #relay(target: Target): Relay {
     let relay = this.#relays.get(target.key);
     if (relay === undefined) {
       const { limits: usual, domainLimits } = this.#isolate.settings;
@@ -191,8 +201,7 @@ class RelayService {
       relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayTools);
       this.#relays.set(target.key, relay);
     }
-    relay.accept(task);
-    this.#touchGauges();
+    return relay;
   }
 
   /** Counts one more relay in. */

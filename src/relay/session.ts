@@ -45,6 +45,10 @@ export interface SessionOwner {
   /** It has nothing to do: `assign` it a task, or it will leave and say so. */
   idle(session: Session): void;
   leaving(session: Session): void;
+  /** The exchanger cannot be given messages with REQUIRETLS, for this reason. */
+  unsuited(exchanger: Exchanger, reason: string): void;
+  /** A task with REQUIRETLS that this exchanger cannot be given: others may. */
+  elsewhere(task: Task, exchanger: Exchanger, reason: string): void;
   /** A task that was never begun. */
   putBack(task: Task): void;
   /** Are there other sessions of this relay? */
@@ -104,7 +108,12 @@ export class Session {
       this.#client = await this.#connect();
       this.#ready = true;
       this.#owner.ready(this);
-      await this.#serve(this.#client);
+      const obstacle = this.#owner.target.requireTls ? this.#client.requireTlsObstacle : null;
+      if (obstacle === null) await this.#serve(this.#client);
+      else {
+        this.#owner.unsuited(this.#exchanger, obstacle);
+        await this.#quit(this.#client);
+      }
     } catch (error) {
       this.#client?.close();
       this.#reportError(error instanceof ClientError ? error.message : String(error));
@@ -274,7 +283,11 @@ export class Session {
     const task = this.#part(client, whole);
     try {
       const message = await courier.open(task);
-      return message === null || await this.#transact(client, task, message);
+      if (message === null) return true;
+      const obstacle = message.envelopes[0]!.handling?.requireTls ? client.requireTlsObstacle : null;
+      if (obstacle === null) return await this.#transact(client, task, message);
+      this.#owner.elsewhere(task, this.#exchanger, obstacle);
+      return true;
     } catch (error) {
       // A mistake of ours must not leave the message here for ever, nor end the sessions of others.
       courier.abandon(task, "Internal error", error);
@@ -304,7 +317,9 @@ export class Session {
     }
     const good = result.recipients.some(({ verdict }) => verdict === "ok");
     if (good) this.#sent++;
-    this.#failures = good ? 0 : this.#failures + 1;
+    // What the host was not asked about says nothing of it.
+    const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
+    if (asked) this.#failures = good ? 0 : this.#failures + 1;
     this.#settle(client, task, message, result.recipients);
     if (result.error === null && !result.exhausted) return true;
     if (client.usable) await this.#quit(client);

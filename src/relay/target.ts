@@ -22,6 +22,8 @@ export interface Target {
   readonly tls: TlsMode;
   /** Certificates must verify. */
   readonly verify: boolean;
+  /** For messages with REQUIRETLS that a host could not be given: only by hosts that can (RFC 8689 §4.2.1). */
+  readonly requireTls: boolean;
   readonly lmtp: boolean;
   readonly port: number;
   /** Whose credentials of the action's `auth` table to authenticate with; "" for none. */
@@ -81,7 +83,14 @@ export function fromSource(target: Target, source: RelaySource): Target {
   return { ...target, source, key: JSON.stringify([target.key, source.address, source.helo]) };
 }
 
-function finish(action: RelayAction, parts: Omit<Target, "key" | "relayKey" | "name" | "action" | "source">): Target {
+/** The same for messages with REQUIRETLS alone. */
+export function requiringTls(target: Target): Target {
+  return { ...target, requireTls: true, key: JSON.stringify([target.key, "REQUIRETLS"]) };
+}
+
+type Parts = Omit<Target, "key" | "relayKey" | "name" | "action" | "source" | "requireTls">;
+
+function finish(action: RelayAction, parts: Parts): Target {
   const { domain, scheme, port, mx, literal, label } = parts;
   const usual = scheme === "smtps" ? 465 : 25;
   const auth = label === "" ? "" : `,auth=${action.auth}:${label}`;
@@ -93,6 +102,7 @@ function finish(action: RelayAction, parts: Omit<Target, "key" | "relayKey" | "n
     action,
     name,
     source: null,
+    requireTls: false,
     key,
     relayKey: key,
   };

@@ -63,3 +63,33 @@ Deno.test("RFC 9422 §4: no more recipients in a transaction than RCPTMAX, no mo
       "EHLO MAIL RCPT DATA",
     ]);
   }));
+
+Deno.test("RFC 8689 §4.2.1: REQUIRETLS goes by the next exchanger when the first cannot, other mail by the first", () =>
+  viaMx([
+    { preference: 10, script: { keywords: ["REQUIRETLS"] } },
+    { preference: 20, script: { keywords: ["STARTTLS", "REQUIRETLS"], tls: tlsFiles } },
+  ], async (world, [first, second]) => {
+    const plain = world.send({ rcpts: ["b@x.test"] });
+    assert.deepEqual(await world.settled(plain), ["ok 250 2.0.0 queued"]);
+    const safe = world.send({ rcpts: ["a@x.test"], handling: { requireTls: true } });
+    assert.deepEqual(await world.settled(safe), ["ok 250 2.0.0 queued"]);
+    assert.equal(first!.messages().length, 1);
+    assert.ok(second!.lines().includes("MAIL FROM:<s@example.org> REQUIRETLS"));
+    assert.ok(!world.log().some((line) => line.includes("Disabling")), "no host is blamed");
+  }, {
+    actions: { out: { ca: "own" } },
+    ca: { own: tlsFiles.cert },
+    // The name of its certificate.
+    mx: { "x.test": [[10, "mx1.test"], [20, "mx.example.net"]] },
+    addresses: { "mx1.test": ["127.0.0.1"], "mx.example.net": ["127.0.0.2"] },
+    limits: { connDelayRoute: 0, connDelayRelay: 0 },
+  }));
+
+Deno.test("RFC 6531 §3.5: a host that cannot be told many messages is not blamed for it", () =>
+  viaMx([{ preference: 10, script: {} }], async (world) => {
+    const handling = { smtpUtf8: true, utf8Header: true } as const;
+    const ids = Array.from({ length: 12 }, () => world.send({ rcpts: ["a@x.test"], handling })).flat();
+    const texts = await world.settled(ids);
+    assert.deepEqual(new Set(texts), new Set(["permfail SMTPUTF8 is required but the server does not offer it"]));
+    assert.ok(!world.log().some((line) => line.includes("rejects-all")), "it was not asked");
+  }));

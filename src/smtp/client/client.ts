@@ -6,7 +6,14 @@ import { type Connection, type ConnectOptions, openConnection } from "./connecti
 import { ClientError, refusedBy } from "./error.ts";
 import type { Reply } from "./reply.ts";
 import type { TlsInfo, TlsOptions } from "./tls.ts";
-import { runTransaction, type Session, type Transaction, type TransactionResult, verdictOf } from "./transaction.ts";
+import {
+  requireTlsObstacle,
+  runTransaction,
+  type Session,
+  type Transaction,
+  type TransactionResult,
+  verdictOf,
+} from "./transaction.ts";
 
 export interface ClientOptions extends ConnectOptions {
   /** LHLO instead of EHLO, and one reply for each recipient after the data (RFC 2033). */
@@ -51,6 +58,10 @@ export class Client {
   /** null without TLS. */
   get tls(): TlsInfo | null {
     return this.#connection.tls;
+  }
+  /** Why a message with REQUIRETLS must not go by this session (RFC 8689 §4.2.1); null when it may. */
+  get requireTlsObstacle(): string | null {
+    return requireTlsObstacle(this.tls, this.#capabilities);
   }
   get localAddress(): string {
     return this.#connection.localAddress;

@@ -7,4 +7,10 @@ export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
 export { ClientError, type ClientErrorKind } from "./error.ts";
 export { formatReply, type Reply, ReplyReader } from "./reply.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
-export { type RecipientResult, type Transaction, type TransactionResult, verdictOf } from "./transaction.ts";
+export {
+  NO_REQUIRETLS_CODE,
+  type RecipientResult,
+  type Transaction,
+  type TransactionResult,
+  verdictOf,
+} from "./transaction.ts";

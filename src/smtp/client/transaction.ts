@@ -7,6 +7,7 @@ import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } fro
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
+import type { TlsInfo } from "./tls.ts";
 
 export interface Transaction extends Sender {
   readonly recipients: readonly Recipient[];
@@ -60,9 +61,16 @@ const TOO_MANY = "Too many recipients refused in this session";
 const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
 const NO_UTF8_CODE = "5.6.7";
 /** RFC 8689 §4.2.1. */
-const NO_REQUIRETLS_CODE = "5.7.30";
+export const NO_REQUIRETLS_CODE = "5.7.30";
 /** No code of a server. */
 const NO_REPLY = 0;
+
+/** RFC 8689 §4.2.1: why a message with REQUIRETLS must not go by a connection; null when it may. */
+export function requireTlsObstacle(tls: TlsInfo | null, { requireTls }: Capabilities): string | null {
+  if (tls === null) return "REQUIRETLS: the connection to the next host is not under TLS";
+  if (!tls.verified) return "REQUIRETLS: the certificate of the next host is not valid for it";
+  return requireTls ? null : "REQUIRETLS: the next host does not offer it";
+}
 
 /** 2xx is done, 5xx is final, everything else (4xx, and what makes no sense here) is worth another try. */
 export function verdictOf(reply: Reply): RecipientResult["verdict"] {
@@ -132,7 +140,7 @@ class Run {
     const { recipients, body, sender } = this.#transaction;
     const { smtpUtf8 = false, utf8Header = false, requireTls = false } = this.#transaction.handling ?? {};
     if (!isSendable(sender)) return this.#refuseAll("Invalid sender address");
-    const unsafe = requireTls ? this.#unsafe() : null;
+    const unsafe = requireTls ? requireTlsObstacle(this.#connection.tls, capabilities) : null;
     if (unsafe !== null) return this.#refuseAll(unsafe, NO_REQUIRETLS_CODE);
     // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be told.
     if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
@@ -156,14 +164,6 @@ class Run {
       requireTls,
     });
     return this.#todo.length > 0;
-  }
-
-  /** RFC 8689 §4.2.1: why a message with REQUIRETLS must not go by this connection; null when it may. */
-  #unsafe(): string | null {
-    const { tls } = this.#connection;
-    if (tls === null) return "REQUIRETLS: the connection to the next host is not under TLS";
-    if (!tls.verified) return "REQUIRETLS: the certificate of the next host is not valid for it";
-    return this.#session.capabilities.requireTls ? null : "REQUIRETLS: the next host does not offer it";
   }
 
   #refuseAll(text: string, enhanced?: string): false {
