@@ -29,6 +29,7 @@ function factsOf({ tls, auth }: House): Facts {
     maxMails: MAX_MAILS,
     maxRcpt: MAX_RCPT,
     maxErrors: 0,
+    room: { bytes: Infinity },
   };
 }
 
