@@ -129,3 +129,34 @@ Deno.test("chunks that bring hardly anything end the session when there are too 
   assert.match(said, /\r\n421 4\.7\.0 [^\r]*\r\n$/);
   assert.ok(client.wire.closed);
 });
+
+Deno.test("what DATA stores, BDAT stores, however it is cut into chunks and packets", async () => {
+  // Park and Miller's numbers, so that a failure can be repeated.
+  let seed = 20_260_102;
+  const below = (limit: number) => (seed = seed * 48_271 % 0x7fff_ffff) % limit;
+  const pieces = ["A: b", "\r\n", "\r\n", ".", "..", "x", " y", "From: root", "Bcc: c@d", "\xc3\xbc", "\0", "\r", "\n"];
+  for (let turn = 0; turn < 400; turn++) {
+    // Most messages are sound.
+    const kinds = turn % 4 === 0 ? pieces.length : pieces.length - 3;
+    const message = Array.from({ length: below(12) }, () => pieces[below(kinds)]!).join("") + "\r\n";
+    const [dataWorld, dataClient] = await begun();
+    await dataClient.say("DATA\r\n");
+    const byData = await dataClient.say(`${message.replace(/(^|\r\n)\./g, "$1..")}.\r\n`);
+    const [world, client] = await begun();
+    let stream = "";
+    for (let at = 0; at < message.length;) {
+      const size = 1 + below(message.length - at);
+      at += size;
+      stream += `BDAT ${size}${at === message.length ? " LAST" : ""}\r\n${message.slice(at - size, at)}`;
+    }
+    let byChunks = "";
+    for (let at = 0; at < stream.length;) {
+      const size = 1 + below(stream.length - at);
+      byChunks += await client.say(stream.slice(at, at += size));
+    }
+    assert.deepEqual(bodies(world), bodies(dataWorld), JSON.stringify(stream));
+    const failures = byChunks.split("\r\n").filter((line) => /^[45]/.test(line) && !line.startsWith("503"));
+    // Which of two faults is told depends on the chunk that it stands in.
+    assert.equal(failures.length, /^[45]/.test(byData) ? 1 : 0, JSON.stringify(stream));
+  }
+});
