@@ -1,6 +1,6 @@
 /**
  * Certificates, keys and CA files while the daemon runs: looked at now and then, and loaded anew when they have changed. What cannot be used is
- * told, and what was loaded before stays in use. Knows no isolates and no clock.
+ * told, and what was loaded before stays in use. Knows no isolates.
  */
 
 import type { Config } from "../config/mod.ts";
@@ -9,7 +9,9 @@ import { Fatal } from "./fatal.ts";
 import { loadAuthority, loadPair } from "./files.ts";
 
 /** Time between two looks at the files, in milliseconds. */
-export const LOOK_MS = 60_000;
+const LOOK_MS = 60_000;
+/** Calls `run` every `ms` milliseconds until the returned function is called. */
+export type Every = (ms: number, run: () => void) => () => void;
 
 export interface KeeperHooks {
   /** Others are in use from now on. */
@@ -47,6 +49,11 @@ export class CertificateKeeper {
   /** What is in use. */
   get certificates(): Certificates {
     return { pki: { ...this.#pki }, ca: { ...this.#ca } };
+  }
+
+  /** Looks at the files now and then until the returned function is called. */
+  watch(every: Every): () => void {
+    return every(LOOK_MS, () => this.look());
   }
 
   /** Loads what has changed on disk since it was last tried. */

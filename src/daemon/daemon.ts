@@ -16,7 +16,7 @@ import {
   type ToMain,
 } from "../isolate/mod.ts";
 import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
-import { CertificateKeeper, LOOK_MS } from "./certificates.ts";
+import { CertificateKeeper } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
@@ -71,7 +71,7 @@ class Daemon {
   #supervisor!: Supervisor;
   #desk!: SessionDesk;
   #certificates!: CertificateKeeper;
-  #lookAtCertificates: ReturnType<typeof setInterval> | undefined;
+  #stopWatching = () => {};
   #deafAt = -Infinity;
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   /** Process ids of the programs that the filter isolate has started. */
@@ -164,7 +164,10 @@ class Daemon {
     } catch (error) {
       throw new Fatal(reasonOf(error));
     }
-    this.#lookAtCertificates = setInterval(() => this.#certificates.look(), LOOK_MS);
+    this.#stopWatching = this.#certificates.watch((ms, run) => {
+      const timer = setInterval(run, ms);
+      return () => clearInterval(timer);
+    });
     return listeners;
   }
 
@@ -337,7 +340,7 @@ class Daemon {
 
   async #close(): Promise<void> {
     this.#notify("STOPPING=1");
-    clearInterval(this.#lookAtCertificates);
+    this.#stopWatching();
     for (const server of this.#servers) server.close();
     await this.#supervisor?.stop();
     this.#endPrograms("SIGKILL");

@@ -141,3 +141,22 @@ Deno.test("a CA file is renewed, and one without a certificate is refused", () =
     keeper.look();
     assert.equal(news().changes[0]!.ca.authority, stored("mx.pem"));
   }));
+
+Deno.test("watch() looks once a minute until it is told to stop", () =>
+  withKeeper(({ folder, keeper, news }) => {
+    let look = () => assert.fail("nothing is looked at yet"), stopped = false;
+    const stop = keeper.watch((ms, run) => {
+      assert.equal(ms, 60_000);
+      look = run as () => never;
+      return () => void (stopped = true);
+    });
+    look();
+    assert.equal(news().changes.length, 0);
+    Deno.symlinkSync("two", `${folder}/live.new`);
+    Deno.renameSync(`${folder}/live.new`, `${folder}/live`);
+    assert.equal(news().changes.length, 0, "between two looks nothing happens");
+    look();
+    assert.equal(news().changes.length, 1);
+    stop();
+    assert.ok(stopped);
+  }));

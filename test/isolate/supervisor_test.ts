@@ -11,6 +11,8 @@ const SESSION: FromMain = {
   ticket: 1,
 };
 
+const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
+
 /** A house of toy isolates; `until` resolves when the line was heard from the role. */
 function toyHouse() {
   const waiting: { line: string; resolve: () => void }[] = [];
@@ -21,7 +23,7 @@ function toyHouse() {
   const until = (line: string) => new Promise<void>((resolve) => waiting.push({ line, resolve }));
   const deaths: { role: Role; reason: string; delayMs: number }[] = [];
   const supervisor = new Supervisor({
-    settings: {} as Settings,
+    settings: { smtp: { pki: {} } } as unknown as Settings,
     grants: {
       smtp: {},
       lookup: {},
@@ -36,8 +38,7 @@ function toyHouse() {
     smtpIsolates: 1,
     filterIsolates: 0,
     loginIsolates: 0,
-    entry: (role) =>
-      new URL(`./${role === "scheduler" ? "mortal" : role === "queue" ? "queue" : "idle"}_worker.ts`, import.meta.url),
+    entry: (role) => new URL(`./${TOYS[role] ?? "idle"}_worker.ts`, import.meta.url),
     verbose: false,
     traces: [],
   }, {
@@ -66,5 +67,20 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
     // `welcome` is said before `ready`; posts are refused until then.
     while (!supervisor.living("scheduler").includes(0)) await new Promise((resolve) => setImmediate(resolve));
   }
+  await supervisor.stop();
+});
+
+Deno.test("setCertificates() reaches an isolate that runs and the one that replaces it", async () => {
+  const { supervisor, until } = toyHouse();
+  const none = until("smtp: has ");
+  await supervisor.start();
+  await none;
+  const fresh = until("smtp: has mx");
+  supervisor.setCertificates("relay", { pki: { client: { cert: "", key: "" } }, ca: {} });
+  supervisor.setCertificates("smtp", { pki: { mx: { cert: "", key: "" } }, ca: {} });
+  await fresh;
+  const replaced = until("smtp: has mx");
+  assert.ok(supervisor.post("smtp", 0, SESSION));
+  await replaced;
   await supervisor.stop();
 });
