@@ -37,6 +37,7 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
     maxSessionsPerSource: 50,
     maxConnectionsPerMinute: 600,
     maxErrors: 100,
+    bannerDelaySeconds: 0,
     trusted: [],
     subAddressDelimiter: "+",
   },
@@ -73,6 +74,8 @@ export const LANGUAGE_LIMITS = {
   tag: 32,
   pkiPerListener: 32,
   warnIntervals: 4,
+  /** Clients wait 5 minutes for a banner at least (RFC 5321 §4.5.3.2.1); those that wait are sessions meanwhile. */
+  bannerDelaySeconds: 60,
   /** Characters of a key of the queue, and how many replaced ones may be named. */
   queueKey: 32,
   queueOldKeys: 8,

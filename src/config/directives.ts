@@ -152,10 +152,24 @@ export function parseSmtp(context: Context): void {
       return cursor.fail(at, `sub-addr-delim must be one printable character other than "@": ${shown(text)}`);
     }
     draft.smtp.subAddressDelimiter = text;
+  } else if (cursor.acceptWord("banner-delay")) {
+    const { at } = cursor.peek();
+    const seconds = expectDelay({ cursor }, "banner");
+    if (seconds === null) return;
+    const most = LANGUAGE_LIMITS.bannerDelaySeconds;
+    if (seconds > most) return cursor.fail(at, `the banner-delay is too long: at most ${most}s`);
+    draft.smtp.bannerDelaySeconds = seconds;
   } else if (cursor.acceptWord("trusted")) {
     parseTrusted(context);
   } else {
-    cursor.unknownWord("smtp directive", ["limit", "max-message-size", "ciphers", "sub-addr-delim", "trusted"]);
+    cursor.unknownWord("smtp directive", [
+      "limit",
+      "max-message-size",
+      "ciphers",
+      "sub-addr-delim",
+      "banner-delay",
+      "trusted",
+    ]);
   }
 }
 

@@ -237,6 +237,8 @@ export interface Config {
     readonly maxConnectionsPerMinute: number;
     /** Commands of one session that are refused without a message between them; 0 is no limit. */
     readonly maxErrors: number;
+    /** How long the banner waits; 0: not at all. */
+    readonly bannerDelaySeconds: number;
     /** Networks that the limits of one client address do not hold for. */
     readonly trusted: readonly string[];
     readonly subAddressDelimiter: string;

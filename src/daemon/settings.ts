@@ -67,6 +67,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxErrors: config.smtp.maxErrors,
       maxSessionsPerSource: config.smtp.maxSessionsPerSource,
       maxConnectionsPerMinute: config.smtp.maxConnectionsPerMinute,
+      bannerDelayMs: config.smtp.bannerDelaySeconds * 1000,
       trusted: config.smtp.trusted,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),

@@ -85,7 +85,9 @@ export interface SmtpSettings {
   /** Of one client that comes through a proxy, for which main cannot count it; 0 is no limit. */
   readonly maxSessionsPerSource: number;
   readonly maxConnectionsPerMinute: number;
-  /** Networks that these limits do not hold for. */
+  /** How long the banner is held back to see who speaks before it; 0: not at all. */
+  readonly bannerDelayMs: number;
+  /** Networks that neither these limits nor the delay are for. */
   readonly trusted: readonly string[];
   readonly idleTimeoutMs: number;
   /** Filters of the listeners: their steps in order. */

@@ -113,6 +113,19 @@ export class Connection implements Host {
     this.run();
   }
 
+  /** The client has sent something already, though the session has not begun. */
+  get early(): boolean {
+    return this.#wire?.early === true;
+  }
+
+  /** Turned away: nobody speaks before the banner. */
+  tooEarly(rdns: string): void {
+    this.apply({ on: "early", rdns });
+    // What is said still is thrown away: unread, it would make the kernel throw our word away.
+    this.#wire?.start();
+    this.run();
+  }
+
   // ── Host of filter/gate.ts ──
 
   get more(): boolean {

@@ -130,6 +130,11 @@ export class Gates {
     }
   }
 
+  /** True for a client that is in a trusted network, or on this machine. */
+  trusts(address: string): boolean {
+    return this.#sources.trusts(address);
+  }
+
   left(source: string): void {
     this.#sources.left(source);
   }

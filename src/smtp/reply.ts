@@ -74,6 +74,7 @@ export const REPLY = {
   tooBigAnnounced: "552 5.3.4 Message too big for system: Message size exceeds fixed maximum message size",
 
   // Input that ends the session
+  early: "554 5.7.1 Delivery not authorized, message refused: Wait for the banner",
   bareLineEnd: "500 5.5.2 Syntax error: Bare CR or LF, lines end with CRLF",
   nulInCommand: "500 5.5.2 Syntax error: NUL in command",
   badChunk: "501 5.5.4 Invalid command arguments: BDAT needs a number of octets, then LAST or nothing",

@@ -241,21 +241,37 @@ export class SmtpService {
       // A session that waited for its name was in nobody's list of those to be told.
       if (name === null) return connection.peerGone();
       const table = desk.listener.auth?.table ?? null;
-      if (table === null) return this.#begin(connection, desk, peer, () => connection.begin(name, false, confirmed));
+      if (table === null) {
+        return this.#begin(connection, desk, peer, name, () => connection.begin(name, false, confirmed));
+      }
       this.#directory.mechanisms(table, (scram) => {
         if (scram === null) connection.peerGone();
-        else this.#begin(connection, desk, peer, () => connection.begin(name, scram, confirmed));
+        else this.#begin(connection, desk, peer, name, () => connection.begin(name, scram, confirmed));
       });
     });
   }
 
   /** Finds the name of this server first, where that depends on the address that the client has connected to. */
-  #begin(connection: Connection, { listener }: Desk, { local }: Peer, begin: () => void): void {
-    if (listener.hostnames === null || local === undefined) return begin();
-    this.#directory.ownName(listener.hostnames, bracketed6(plainAddress(local)), (own) => {
+  #begin(connection: Connection, desk: Desk, peer: Peer, rdns: string, begin: () => void): void {
+    const greet = () => this.#greet(connection, desk, peer, rdns, begin);
+    const { hostnames } = desk.listener;
+    const { local } = peer;
+    if (hostnames === null || local === undefined) return greet();
+    this.#directory.ownName(hostnames, bracketed6(plainAddress(local)), (own) => {
       if (own.known === "lost") return connection.peerGone();
       if (own.known === "name" && isDomain(own.name)) connection.rename(own.name);
-      begin();
+      greet();
+    });
+  }
+
+  /** Holds the banner back, where that is wanted, to see who speaks before it: only those who do not listen to answers do. */
+  #greet(connection: Connection, { listener }: Desk, { address }: Peer, rdns: string, begin: () => void): void {
+    const { clock, settings: { bannerDelayMs } } = this.#options;
+    if (bannerDelayMs === 0 || listener.tls === "smtps" || this.#gates.trusts(address)) return begin();
+    const cancel = clock.every(bannerDelayMs, () => {
+      cancel();
+      if (connection.early) connection.tooEarly(rdns);
+      else begin();
     });
   }
 

@@ -34,6 +34,8 @@ export function step(facts: Facts, session: Session, input: Input): Step {
   switch (input.on) {
     case "connected":
       return connected(facts, { ...session, rdns: printableName(input.rdns), scram: input.scram ?? false });
+    case "early":
+      return early(facts, { ...session, rdns: printableName(input.rdns) });
     case "turned-away":
       return turnedAway(facts, { ...session, rdns: printableName(input.rdns) }, input.text, input.close);
     case "filtered":
@@ -122,6 +124,12 @@ function arrival(facts: Facts, session: Session): Effect {
       smtps: facts.tls === "smtps",
     },
   };
+}
+
+/** Who speaks before the banner does not wait for answers: RFC 5321 §3.1 has 554 in its place. */
+function early(facts: Facts, session: Session): Step {
+  const last = closeWith(facts, session, REPLY.early, "quit", true);
+  return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
 /** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be said. */

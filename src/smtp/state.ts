@@ -152,6 +152,8 @@ export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
   | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean }
   /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
+  /** The client has spoken before its banner, which was delayed to see that. */
+  | { readonly on: "early"; readonly rdns: string }
   | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
   /** A filter refuses the command `line`, or the message whose data was read. */
   | { readonly on: "filtered"; readonly line: string; readonly text: string; readonly close: boolean }

@@ -8,8 +8,10 @@ import type { ServerTls, TlsSocket } from "../tls/mod.ts";
 
 /** The connection to the client, as far as a session needs it. */
 export interface Wire {
-  /** Begins to read. Until then the client's bytes stay in the kernel. */
+  /** Begins to read. Until then the client's bytes stay in the kernel, but for the first few. */
   start(): void;
+  /** Something came before `start`. */
+  readonly early: boolean;
   /** False: the client does not read; `drained` is called when it does again. */
   write(text: string): boolean;
   pause(): void;
@@ -71,6 +73,10 @@ export class SocketWire implements Wire {
   /** To be called before anything else. */
   listen(listener: Listener): void {
     this.#listener = listener;
+  }
+
+  get early(): boolean {
+    return this.#early !== null;
   }
 
   start(): void {

@@ -58,7 +58,7 @@ const SOCKET = /^listen on socket/, TABLE = /^table/, ANY = /^/;
 const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** Known to the defaults, but not taken in a configuration yet, or not a word of its own. */
 const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxMessageBytes"];
-const NO_SMTP = [...NO_LIMIT, "subAddressDelimiter", "trusted"];
+const NO_SMTP = [...NO_LIMIT, "subAddressDelimiter", "bannerDelaySeconds", "trusted"];
 const limits = (keys: object, without: readonly string[] = NO_LIMIT) =>
   Object.keys(keys).filter((key) => !without.includes(key)).map(kebab);
 
@@ -83,7 +83,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^ca/, ["cert"]],
   [/^bounce/, ["warn-interval"]],
   [/^queue/, ["ttl"]],
-  [/^smtp/, ["ciphers", "max-message-size", "sub-addr-delim", "trusted"]],
+  [/^smtp/, ["ciphers", "max-message-size", "sub-addr-delim", "banner-delay", "trusted"]],
   [/^smtp limit/, limits(DEFAULTS.smtp, NO_SMTP)],
   [/^mda/, ["wrapper"]],
   [/^mda limit/, limits(DEFAULTS.mda)],

@@ -189,6 +189,16 @@ const rows: readonly Row[] = [
     closes: true,
   },
   { reply: "idle", section: "5321 §4.5.3.2.7", say: [wait(400)], closes: true },
+  {
+    reply: "early",
+    section: "5321 §3.1",
+    options: { settings: { bannerDelayMs: 3000 } },
+    say: [async (client) => {
+      client.wire.early = true;
+      await wait(3)(client);
+    }],
+    closes: true,
+  },
 ];
 for (const { reply, section, options, say, closes } of rows) {
   Deno.test(`RFC ${section}: ${REPLY[reply].slice(0, 60).replace(/\r\n[^]*/, "")} (${reply})`, async () => {

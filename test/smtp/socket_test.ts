@@ -460,3 +460,18 @@ Deno.test("each client behind a proxy has its own limit", async () => {
   for (const one of [first, other]) one.say("QUIT\r\n");
   for (const one of [first, other]) await one.closed();
 });
+
+Deno.test("a client that speaks before a delayed banner hears 554, one that waits is greeted", async () => {
+  // Who it is comes from the header: the delay is not for this machine.
+  await using server = await new Server({ proxyV2: true }, { bannerDelayMs: 200 }).listen();
+  const hasty = await dial(server);
+  hasty.say(`${PROXIED}EHLO a.example\r\n`);
+  const patient = await dial(server);
+  patient.say(PROXIED_2);
+  assert.match(await hasty.closed(), /^554 5\.7\.1 [^\r]+\r\n$/);
+  await patient.hears(/^220 /);
+  patient.say("EHLO a.example\r\n");
+  await patient.hears(/^250-[^]*\r\n250 HELP\r\n$/);
+  patient.say("QUIT\r\n");
+  await patient.closed();
+});

@@ -81,6 +81,7 @@ export function settings(listeners: readonly Listener[], changes: Partial<SmtpSe
     maxMails: 100,
     maxRcpt: 1000,
     maxErrors: 100,
+    bannerDelayMs: 0,
     maxSessionsPerSource: 50,
     maxConnectionsPerMinute: 600,
     trusted: [],
@@ -110,6 +111,7 @@ export class FakeChannel<Out, In> implements Channel<Out, In> {
 export class MemoryWire implements Wire {
   output = "";
   started = false;
+  early = false;
   paused = false;
   handshakes = 0;
   closed = false;

@@ -221,6 +221,7 @@ export class Gate implements Filtered {
 
   /** To be called after each step, before its effects. */
   stepped(input: Input, before: Session, after: Session, effects: readonly Effect[]): void {
+    if (!this.#told) return;
     const said = ANSWERS.has(input.on) ? this.#said : NOTHING_SAID;
     const { hostname } = this.#facts;
     const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
