@@ -1,7 +1,9 @@
 /** `action NAME …` of smtpd.conf(5): the local methods and `relay`. */
 
+import { asciiAddress } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
 import { BUILTIN_TABLES } from "./defaults.ts";
+import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
 import { tlsOptions } from "./tls_options.ts";
@@ -181,9 +183,6 @@ function parseRelay(context: Context, name: string): RelayAction {
 }
 
 function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
-  const text = (key: "helo" | "mailFrom", what: string) => ({
-    parse: () => void (action[key] = cursor.expectString(what)),
-  });
   const smarthost = (key: "host" | "domain", kind: StaticTable["kind"]) => ({
     group: "host",
     parse: (at: SourceLine) => {
@@ -202,8 +201,13 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
     },
   });
   return {
-    "helo": text("helo", "a host name"),
-    "mail-from": text("mailFrom", "an address"),
+    "helo": { parse: () => void (action.helo = expectHostName(cursor)) },
+    "mail-from": {
+      parse: () => {
+        const address = cursor.expectString("an address");
+        action.mailFrom = address === null ? null : asciiAddress(address);
+      },
+    },
     "pki": later("pki"),
     "ca": later("ca"),
     "host": smarthost("host", "list"),

@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { atTable, parseFilterOption, parseTable } from "./references.ts";
 import { tlsOptions } from "./tls_options.ts";
@@ -105,7 +106,7 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     "tls": tls,
     "tls-require": tls,
     "smtps": tls,
-    "hostname": { parse: () => void (spec.hostname = cursor.expectString("a host name")) },
+    "hostname": { parse: () => void (spec.hostname = expectHostName(cursor)) },
     "pki": { repeats: true, parse: () => addPki(context, spec) },
     "ca": { parse: () => void (spec.ca = knownCa(context)) },
     "auth": auth,

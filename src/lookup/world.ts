@@ -5,6 +5,7 @@ import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
 import {
   asciiAddress,
+  asciiDomain,
   decodeSrs,
   formatMailbox,
   type Mailbox,
@@ -175,8 +176,9 @@ export class LookupWorld {
 
   #heloOf(table: string, address: string): string | null {
     const key = address.includes(":") ? `[${address}]` : address;
-    const name = this.#tables.get(table).lookup(key, "addrname");
-    return typeof name === "string" && /^[!-~]{1,255}$/.test(name) ? name : null;
+    const found = this.#tables.get(table).lookup(key, "addrname");
+    const name = typeof found === "string" ? asciiDomain(found) : null;
+    return name !== null && /^[!-~]{1,255}$/.test(name) ? name : null;
   }
 
   /** Of the action's `auth` table; null when there are none, or they cannot be had now. */
@@ -238,7 +240,7 @@ export class LookupWorld {
     return this.#facts.settle(() => {
       const name = this.#tables.get(table).lookup(tableKey(address), "addrname");
       if (name instanceof LookupError) this.#expansion.warn(`Names in table "${table}": ${name.reason}`);
-      return typeof name === "string" ? name.trim() : null;
+      return typeof name === "string" ? asciiDomain(name.trim()) : null;
     });
   }
 

@@ -1,5 +1,7 @@
 /** Relay URLs, `[proto://][label@]host[:port]`, as in `relay host`. Pure. */
 
+import { asciiDomain } from "../envelope/mod.ts";
+
 /** opportunistic: STARTTLS when offered. mandatory: STARTTLS or nothing. never: in clear. implicit: TLS before the greeting (smtps). */
 export type TlsMode = "opportunistic" | "mandatory" | "never" | "implicit";
 
@@ -45,14 +47,17 @@ export function parseRelayUrl(text: string): RelayUrl | null {
 }
 
 function parsePlace(text: string): { host: string; literal: boolean; port: number | null } | null {
-  const [, inside, name, behind] = /^(?:\[([^\]]+)\]|([A-Za-z0-9._-]+))(.*)$/s.exec(text) ?? [];
+  const [, inside, name, behind] = /^(?:\[([^\]]+)\]|([A-Za-z0-9._\-\u0080-\u{10ffff}]+))(.*)$/su.exec(text) ?? [];
   if (behind === undefined) return null;
   const colon = behind.startsWith(":") ? behind.slice(1) : null;
   // Behind a literal anything but a port is ignored, as upstream does; behind a name it is an error.
   if (colon === null && behind !== "" && inside === undefined) return null;
   const port = colon === null ? null : parsePort(colon);
   if (port === undefined) return null;
-  if (inside === undefined) return { host: name!.toLowerCase(), literal: false, port };
+  if (inside === undefined) {
+    const host = asciiDomain(name!.toLowerCase());
+    return host === null ? null : { host, literal: false, port };
+  }
   const address = inside.replace(/^ipv6:/i, "");
   return { host: address.toLowerCase(), literal: true, port };
 }

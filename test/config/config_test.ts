@@ -209,6 +209,10 @@ const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "relay", want: relayAction },
   { text: "relay host smtp://b:26 tls", want: { ...relayAction, host: "<dynamic:0>", tls: "verify" } },
   {
+    text: 'relay helo "bücher.example" mail-from "josé@bücher.example"',
+    want: { ...relayAction, helo: "xn--bcher-kva.example", mailFrom: "josé@xn--bcher-kva.example" },
+  },
+  {
     text: 'relay tls no-verify helo b mail-from "@c" ttl 2d',
     want: { ...relayAction, tls: "no-verify", helo: "b", mailFrom: "@c", ttlSeconds: 172_800 },
   },
@@ -257,6 +261,7 @@ const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "listen on lo inet4", want: { ...listener, family: 4 } },
   { text: "listen on lo no-dsn mask-src inet6", want: { ...listener, family: 6, noDsn: true, maskSource: true } },
   { text: `listen on lo tag ${"t".repeat(32)}`, want: { ...listener, tag: "t".repeat(32) } },
+  { text: 'listen on lo hostname "bücher.example"', want: { ...listener, hostname: "xn--bcher-kva.example" } },
   {
     text: 'listen on lo hostname b protocols "tlsv1.2"',
     want: { ...listener, hostname: "b", protocols: "tlsv1.2" },

@@ -567,6 +567,11 @@ const rows: readonly Row[] = [
     text: "admin page",
     want: ['c:1: syntax error: expected "listen", found "page"'],
   },
+  {
+    name: "a host name beyond ASCII that is none",
+    text: `listen on lo hostname "ü/x"${RULE}`,
+    want: ["c:1: not a valid domain name: ü/x"],
+  },
   // Certificates
   { name: "a pki's name that is none", text: `pki "a b" cert "/x"`, want: ["c:1: not a valid domain name: a b"] },
   { name: "a ca's name that is none", text: `ca "-" cert "/x"`, want: ["c:1: not a valid domain name: -"] },

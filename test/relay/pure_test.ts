@@ -22,6 +22,8 @@ const urls = [
   { url: "[2001:db8::1]", want: "smtp opportunistic 2001:db8::1 25 " },
   { url: "smtp://[IPv6:2001:db8::1]:26", want: "smtp opportunistic 2001:db8::1 26 " },
   { url: "[192.0.2.1]foo", want: "smtp opportunistic 192.0.2.1 25 " },
+  { url: "smtp://mail.Bücher.example:26", want: "smtp opportunistic mail.xn--bcher-kva.example 26 " },
+  { url: "smtp://ü/x", want: null },
   { url: "lmtp://localhost", want: null },
   { url: "http://mx.example.net", want: null },
   { url: "smtp://label@mx.example.net", want: null },
