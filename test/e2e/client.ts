@@ -69,6 +69,11 @@ export class Client {
     return await this.say(".", "250");
   }
 
+  /** Says that nothing more will be sent. */
+  closeWrite(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
   close(): void {
     try {
       this.#connection.close();
