@@ -61,11 +61,6 @@ export class Cursor {
     this.#diagnostics.push({ file: at.file, line: at.line, message });
   }
 
-  /** For what the grammar knows and this version does not do. */
-  unsupported(at: SourceLine, thing: string): void {
-    this.note(at, `${thing} is not supported yet`);
-  }
-
   /** Fails at the next token, which is not what was expected. */
   unexpected(expected: string): void {
     const token = this.peek();

@@ -49,7 +49,7 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
     oldKeys: [],
   },
   bounce: { warnIntervalsSeconds: [4 * 3600] },
-  mda: { maxSession: 50, maxSessionPerUser: 7, taskHiwat: 50 },
+  mda: { maxSession: 50, maxSessionPerUser: 7, taskHiwat: 50, taskLowat: 30, taskRelease: 10 },
   mta: { maxDeferred: 100, limits: DEFAULT_RELAY_LIMITS, domainLimits: {} },
   scheduler: { maxInflight: 5000, maxSchedule: null, maxEvpBatchSize: 256, maxMsgBatchSize: 1024 },
   admin: null,

@@ -118,12 +118,11 @@ export function parseMda(context: Context, at: SourceLine): void {
 }
 
 /** After `mta`. */
-export function parseMta(context: Context, at: SourceLine): void {
+export function parseMta(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseMtaLimits(context);
   if (!cursor.acceptKeyword("max-deferred")) return cursor.unknownWord("mta directive", ["limit", "max-deferred"]);
   draft.mta.maxDeferred = expectCount(context, "max-deferred", 0) ?? draft.mta.maxDeferred;
-  cursor.unsupported(at, `"mta max-deferred"`);
 }
 
 /** After `scheduler`. */

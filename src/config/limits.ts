@@ -12,14 +12,14 @@ interface Limit<Key> {
   readonly least: 0 | 1;
 }
 
-type LimitWords<Key> = Readonly<Record<string, Limit<Key> | "unsupported">>;
+type LimitWords<Key> = Readonly<Record<string, Limit<Key>>>;
 
-const MDA: LimitWords<"maxSession" | "maxSessionPerUser" | "taskHiwat"> = {
+const MDA: LimitWords<"maxSession" | "maxSessionPerUser" | "taskHiwat" | "taskLowat" | "taskRelease"> = {
   "max-session": { key: "maxSession", least: 1 },
   "max-session-per-user": { key: "maxSessionPerUser", least: 1 },
   "task-hiwat": { key: "taskHiwat", least: 1 },
-  "task-lowat": "unsupported",
-  "task-release": "unsupported",
+  "task-lowat": { key: "taskLowat", least: 0 },
+  "task-release": { key: "taskRelease", least: 0 },
 };
 
 const SCHEDULER: LimitWords<"maxInflight" | "maxSchedule" | "maxEvpBatchSize" | "maxMsgBatchSize"> = {
@@ -60,12 +60,9 @@ const MTA: LimitWords<Exclude<keyof RelayLimits, "family">> = {
   "session-keepalive": { key: "sessionKeepalive", least: 0 },
   "max-failures-per-session": { key: "maxFailuresPerSession", least: 0 },
   "task-hiwat": { key: "taskHiwat", least: 1 },
-  "task-lowat": "unsupported",
-  "task-release": "unsupported",
+  "task-lowat": { key: "taskLowat", least: 0 },
+  "task-release": { key: "taskRelease", least: 0 },
 };
-
-/** The scheduler holds back by one mark for all destinations. */
-const MTA_OF_DOMAIN: typeof MTA = { ...MTA, "task-hiwat": "unsupported" };
 
 export function parseMdaLimits(context: Context): void {
   parseLimits(context, "mda", MDA, (key, value) => context.draft.mda[key] = value);
@@ -96,7 +93,7 @@ export function parseMtaLimits(context: Context): void {
     else return false;
     return true;
   };
-  parseLimits(context, "mta", domain === null ? MTA : MTA_OF_DOMAIN, (key, value) => limits[key] = value, family);
+  parseLimits(context, "mta", MTA, (key, value) => limits[key] = value, family);
   if (cursor.failed) return;
   if (domain === null) draft.mta.limits = limits;
   else draft.domainLimits.set(domain, limits);
@@ -130,8 +127,7 @@ function parseLimits<Key>(
     const limit = token.kind === "string" && Object.hasOwn(words, token.text) ? words[token.text]! : null;
     if (limit === null) return cursor.unknownWord(`${what} limit keyword`, Object.keys(words));
     cursor.take();
-    const value = expectCount(context, `${what} limit ${token.text}`, limit === "unsupported" ? 0 : limit.least);
-    if (limit === "unsupported") cursor.unsupported(token.at, `${what} limit "${token.text}"`);
-    else if (value !== null) set(limit.key, value);
+    const value = expectCount(context, `${what} limit ${token.text}`, limit.least);
+    if (value !== null) set(limit.key, value);
   }
 }

@@ -255,7 +255,13 @@ export interface Config {
   /** null without `srs key`. */
   readonly srs: SrsKeys | null;
   readonly bounce: { readonly warnIntervalsSeconds: readonly number[] };
-  readonly mda: { readonly maxSession: number; readonly maxSessionPerUser: number; readonly taskHiwat: number };
+  readonly mda: {
+    readonly maxSession: number;
+    readonly maxSessionPerUser: number;
+    readonly taskHiwat: number;
+    readonly taskLowat: number;
+    readonly taskRelease: number;
+  };
   readonly mta: {
     readonly maxDeferred: number;
     readonly limits: RelayLimits;

@@ -106,11 +106,22 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       maxInflight: config.scheduler.maxInflight,
       maxPerUser: config.mda.taskHiwat,
       maxPerDestination: config.mta.limits.taskHiwat,
+      marks: {
+        mda: { lowat: config.mda.taskLowat, release: config.mda.taskRelease },
+        mta: { lowat: config.mta.limits.taskLowat, release: config.mta.limits.taskRelease },
+        domains: Object.fromEntries(
+          Object.entries(config.mta.domainLimits).map(([domain, { taskHiwat, taskLowat, taskRelease }]) => [
+            domain,
+            { hiwat: taskHiwat, lowat: taskLowat, release: taskRelease },
+          ]),
+        ),
+      },
       maxSchedule: config.scheduler.maxSchedule,
       paused: around.paused,
     },
     relay: {
       house,
+      maxDeferred: config.mta.maxDeferred,
       actions: ofKind<RelayAction>("relay"),
       ...relayCertificates,
       limits: config.mta.limits,

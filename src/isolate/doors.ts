@@ -27,7 +27,7 @@ export interface Doors {
   "smtp-lookup": { asks: ToLookup; answers: FromLookup };
   "smtp-queue": { asks: SmtpToQueue; answers: QueueToSmtp };
   "queue-scheduler": { asks: QueueToScheduler; answers: SchedulerToQueue };
-  "scheduler-relay": { asks: Job; answers: never };
+  "scheduler-relay": { asks: Job; answers: RelayToScheduler };
   "scheduler-delivery": { asks: Job; answers: never };
   "relay-queue": { asks: AgentToQueue; answers: QueueToAgent };
   "delivery-queue": { asks: AgentToQueue; answers: QueueToAgent };
@@ -372,6 +372,9 @@ export interface Job {
   readonly key: string;
   readonly ids: readonly EnvelopeId[];
 }
+
+/** A destination that could not be reached takes mail again: these envelopes, which failed for that, need not wait for their time. */
+export type RelayToScheduler = { readonly type: "reschedule"; readonly ids: readonly EnvelopeId[] };
 
 export type AgentToQueue =
   /** The envelopes of a job and the start of the body. */

@@ -156,12 +156,27 @@ export interface QueueSettings {
   readonly sealKey: Uint8Array;
 }
 
+/** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */
+export interface TaskMarks {
+  readonly hiwat: number;
+  readonly lowat: number;
+  readonly release: number;
+}
+
+/** Without them, a job goes whenever another one has ended. `domains`: destinations with marks of their own. */
+export interface SchedulerMarks {
+  readonly mda: Omit<TaskMarks, "hiwat">;
+  readonly mta: Omit<TaskMarks, "hiwat">;
+  readonly domains: Readonly<Record<string, TaskMarks>>;
+}
+
 export interface SchedulerSettings {
   readonly house: HouseSettings;
   readonly maxInflight: number;
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
+  readonly marks?: SchedulerMarks;
   /** Envelopes handed out in one pass; null for all that may go. */
   readonly maxSchedule: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean };
@@ -169,6 +184,8 @@ export interface SchedulerSettings {
 
 export interface RelaySettings {
   readonly house: HouseSettings;
+  /** Envelopes of one domain that are remembered because no route to it was left. */
+  readonly maxDeferred: number;
   readonly actions: Readonly<Record<string, RelayAction>>;
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;

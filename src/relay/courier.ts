@@ -41,6 +41,8 @@ const STATUS_LIMIT = 10_000;
 export class Courier {
   /** Last status of each destination domain, the latest last. */
   readonly statuses: Map<string, HostStatus> = new Map();
+  /** A recipient of this domain was accepted. */
+  onaccepted: (domain: string) => void = () => {};
   readonly #messages: Messages;
   readonly #report: Report;
   readonly #clock: Clock;
@@ -113,7 +115,9 @@ export class Courier {
   }
 
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {
-    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomeOf(results[index]!, way.relaysDsn), way));
+    const outcomes = results.map((result) => outcomeOf(result, way.relaysDsn));
+    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, way));
+    if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(way.domain);
     this.#done(task.ids);
   }
 

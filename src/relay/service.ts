@@ -18,6 +18,7 @@ import {
 import type { TlsOptions } from "../smtp/client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
+import { Deferred } from "./deferred.ts";
 import { RelayFilters } from "./filters.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
@@ -63,6 +64,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
   isolate.serve("scheduler-relay", (channel) => {
     // A new scheduler hands out everything again, in its own order.
     service.forgetWaiting();
+    service.onreachable = (ids) => channel.send({ type: "reschedule", ids });
     channel.onmessage = (job) => service.accept(job);
   });
   isolate.serve("control-relay", (channel) => {
@@ -73,6 +75,9 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
 }
 
 class RelayService {
+  /** Called with envelopes that failed because their domain could not be reached, which takes mail again. */
+  onreachable: (ids: readonly EnvelopeId[]) => void = () => {};
+  readonly #deferred: Deferred;
   readonly #isolate: Isolate<"relay">;
   readonly #tools: RelayServiceTools;
   readonly #lookup: Caller<ToLookup, FromLookup>;
@@ -100,6 +105,11 @@ class RelayService {
       (ids) => this.#done(ids),
       isolate.settings.srs,
     );
+    this.#deferred = new Deferred(isolate.settings.maxDeferred);
+    this.#courier.onaccepted = (domain) => {
+      const ids = this.#deferred.release(domain, tools.clock.now());
+      if (ids.length > 0) this.onreachable(ids);
+    };
     this.#tally = new Tally(isolate.report);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
     const sessionTools = this.#sessionTools();
@@ -160,11 +170,17 @@ class RelayService {
     const source = await this.#source(target.action, task.avoid ?? []);
     if (source !== null) return this.#place(task, fromSource(target, source));
     const text = task.reason ?? "could not retrieve source address";
+    return await this.#noRoute(task, target, text);
+  }
+
+  /** It is remembered: when the domain takes mail again it need not wait for its time. */
+  async #noRoute(task: Task, target: Target, text: string): Promise<void> {
+    this.#deferred.remember(target.domain, task.ids, this.#tools.clock.now());
     return await this.#courier.fail(task, "tempfail", text, target.domain);
   }
 
   async #detour(task: Task, target: Target, text: string): Promise<void> {
-    if (target.source === null) return await this.#courier.fail(task, "tempfail", text, target.domain);
+    if (target.source === null) return await this.#noRoute(task, target, text);
     const avoid = [...task.avoid ?? [], target.source.address];
     // That an address is of the wrong family says less than what befell the others.
     const reason = task.reason === undefined || task.reason.includes("family") ? text : task.reason;

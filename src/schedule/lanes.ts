@@ -4,9 +4,17 @@
  */
 
 import type { Agent } from "../envelope/mod.ts";
+import type { TaskMarks } from "../isolate/mod.ts";
 import { type EnvelopeTable, NONE } from "./table.ts";
 
 const MIN_LANES = 64;
+
+export interface LaneLimits {
+  /** How many jobs of a lane may run, asked once for each lane. */
+  readonly marks: (agent: Agent, key: string) => TaskMarks;
+  /** Envelopes in the jobs of one lane. */
+  readonly maxInflight: number;
+}
 
 /** Lanes of one agent and action, by key. */
 interface Group {
@@ -17,8 +25,7 @@ interface Group {
 
 export class Lanes {
   readonly #table: EnvelopeTable;
-  readonly #limits: Readonly<Record<Agent, number>>;
-  readonly #maxInflight: number;
+  readonly #limits: LaneLimits;
   readonly #groups: Group[] = [];
   #key: string[] = [];
   #group = new Uint32Array(MIN_LANES);
@@ -30,16 +37,21 @@ export class Lanes {
   #inflight = new Uint32Array(MIN_LANES);
   #jobs = new Uint32Array(MIN_LANES);
   #inRing = new Uint8Array(MIN_LANES);
+  /** Jobs that may run; a held lane waits until there are `lowat` and gets `release` more, see TaskMarks. */
+  #hiwat = new Uint32Array(MIN_LANES);
+  #lowat = new Uint32Array(MIN_LANES);
+  #release = new Uint32Array(MIN_LANES);
+  #held = new Uint8Array(MIN_LANES);
+  /** Jobs that a held lane may still start. */
+  #credit = new Uint32Array(MIN_LANES);
   #free: number[] = [];
   #end = 0;
   /** Lanes that may send now, in turn. */
   readonly #rings: Readonly<Record<Agent, Ring>> = { bounce: new Ring(), mda: new Ring(), mta: new Ring() };
 
-  /** `limits`: jobs of one lane that may run at once; `maxInflight`: envelopes in those jobs. */
-  constructor(table: EnvelopeTable, limits: Readonly<Record<Agent, number>>, maxInflight: number) {
+  constructor(table: EnvelopeTable, limits: LaneLimits) {
     this.#table = table;
     this.#limits = limits;
-    this.#maxInflight = maxInflight;
   }
 
   /** The lane's number, made when it is new. The caller counts itself in with `enter`. */
@@ -76,7 +88,8 @@ export class Lanes {
 
   /** Envelopes that it may send now, in one more job. */
   room(lane: number): number {
-    return this.#jobs[lane]! >= this.#limits[this.agent(lane)] ? 0 : this.#maxInflight - this.#inflight[lane]!;
+    if (this.#jobs[lane]! >= this.#hiwat[lane]! || (this.#held[lane] === 1 && this.#credit[lane] === 0)) return 0;
+    return this.#limits.maxInflight - this.#inflight[lane]!;
   }
 
   head(lane: number): number {
@@ -110,6 +123,7 @@ export class Lanes {
     if (tail === NONE) this.#head[lane] = slot;
     else table.next[tail] = slot;
     this.#tail[lane] = slot;
+    if (this.#jobs[lane]! >= this.#hiwat[lane]!) this.#hold(lane);
     this.#offer(lane);
   }
 
@@ -128,12 +142,29 @@ export class Lanes {
   started(lane: number, envelopes: number): void {
     this.#jobs[lane]!++;
     this.#inflight[lane]! += envelopes;
+    if (this.#head[lane] === NONE) this.#held[lane] = 0;
+    else if (this.#jobs[lane]! >= this.#hiwat[lane]!) this.#hold(lane);
+    else if (this.#held[lane] === 1 && --this.#credit[lane]! === 0) this.#relax(lane);
+  }
+
+  #hold(lane: number): void {
+    this.#held[lane] = 1;
+    this.#credit[lane] = 0;
+  }
+
+  /** With few jobs left a held lane gets more, with none it is free. */
+  #relax(lane: number): void {
+    const jobs = this.#jobs[lane]!, release = this.#release[lane]!;
+    if (jobs > this.#lowat[lane]!) return;
+    if (jobs === 0 || release === 0) this.#held[lane] = 0;
+    else if (this.#credit[lane] === 0) this.#credit[lane] = release;
   }
 
   /** One envelope of a job came back; `last` of its job. */
   returned(lane: number, last: boolean): void {
     this.#inflight[lane]!--;
     if (last) this.#jobs[lane]!--;
+    if (last && this.#held[lane] === 1) this.#relax(lane);
     this.#offer(lane);
   }
 
@@ -168,7 +199,13 @@ export class Lanes {
       this.#inflight[lane] =
       this.#jobs[lane] =
       this.#inRing[lane] =
+      this.#held[lane] =
+      this.#credit[lane] =
         0;
+    const { hiwat, lowat, release } = this.#limits.marks(this.#groups[group]!.agent, key);
+    this.#hiwat[lane] = Math.max(1, hiwat);
+    this.#lowat[lane] = Math.min(lowat, this.#hiwat[lane]! - 1);
+    this.#release[lane] = release;
     return lane;
   }
 
@@ -183,6 +220,11 @@ export class Lanes {
       this.#inflight = wider(this.#inflight, new Uint32Array(length));
       this.#jobs = wider(this.#jobs, new Uint32Array(length));
       this.#inRing = wider(this.#inRing, new Uint8Array(length));
+      this.#hiwat = wider(this.#hiwat, new Uint32Array(length));
+      this.#lowat = wider(this.#lowat, new Uint32Array(length));
+      this.#release = wider(this.#release, new Uint32Array(length));
+      this.#held = wider(this.#held, new Uint8Array(length));
+      this.#credit = wider(this.#credit, new Uint32Array(length));
     }
     return this.#end++;
   }

@@ -17,6 +17,8 @@ import { type Observer, tell } from "../events/mod.ts";
 export { firstDue, nextDue } from "./backoff.ts";
 export { type Effects, type Limits, Scheduler } from "./scheduler.ts";
 
+/** Envelopes that relay may name in one message. */
+const MAX_RESCHEDULED = 100_000;
 /** setTimeout takes 31 bits of milliseconds; an hour is often enough to look. */
 const MAX_SLEEP_MS = 3_600_000;
 
@@ -27,7 +29,7 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
   const tally = new Tally(isolate.report);
   const agents = {
     mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
-    mta: isolate.ask("scheduler-relay") as Channel<Job, never>,
+    mta: isolate.ask("scheduler-relay"),
   };
   let queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -85,6 +87,11 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
       plan();
     };
   });
+  agents.mta.onmessage = ({ ids }) => {
+    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED), clock());
+    if (count > 0) tally.add("scheduler.envelope.rescheduled", count);
+    plan();
+  };
   agents.mda.onreset = () => (scheduler.lost("mda", clock()), plan());
   agents.mta.onreset = () => (scheduler.lost("mta", clock()), plan());
   isolate.onstop = () => {

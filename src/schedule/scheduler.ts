@@ -5,7 +5,7 @@
 
 import type { Agent, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
-import type { Job, RunState, Target, Ticket } from "../isolate/mod.ts";
+import type { Job, RunState, SchedulerMarks, Target, TaskMarks, Ticket } from "../isolate/mod.ts";
 import { firstDue, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
@@ -31,6 +31,7 @@ export interface Limits {
   /** Jobs of one local user or destination domain that run at once. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
+  readonly marks?: SchedulerMarks;
   /** Envelopes after which a pass ends, so that what came in meanwhile is heard before the next; null for no such end. */
   readonly maxSchedule: number | null;
 }
@@ -70,11 +71,10 @@ export class Scheduler {
     this.#table = new EnvelopeTable();
     this.#heap = new WakeHeap(this.#table);
     this.#lanes = new Lanes(this.#table, {
-      mda: Math.max(1, this.#limits.maxPerUser),
-      mta: Math.max(1, this.#limits.maxPerDestination),
-      bounce: MAX_BOUNCES,
+      marks: (agent, key) => marksOf(this.#limits, agent, key),
       // One slow destination must not fill the house, however many recipients its messages have.
-    }, Math.max(1, Math.floor(this.#limits.maxInflight / 4)));
+      maxInflight: Math.max(1, Math.floor(this.#limits.maxInflight / 4)),
+    });
     this.#inflight = 0;
     this.#jobs = [];
     this.#freeJobs = [];
@@ -168,6 +168,20 @@ export class Scheduler {
     const ids: EnvelopeId[] = [];
     const next = this.#each({ domain }, from, (slot) => ids.push(this.#table.id(slot)));
     return { ids, next };
+  }
+
+  /** Relay knows a reason to try these now: those that wait for their time are due. How many were. */
+  reschedule(ids: readonly EnvelopeId[], now: number): number {
+    let count = 0;
+    for (const id of ids) {
+      const slot = this.#find(id);
+      if (slot === NONE || this.#table.at[slot] !== AT.PENDING) continue;
+      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta") continue;
+      this.#detach(slot);
+      this.#ready(slot, now);
+      count++;
+    }
+    return count;
   }
 
   /** `smtpctl pause envelope` and `resume envelope`. How many changed. */
@@ -387,6 +401,15 @@ export class Scheduler {
     }
     return end < table.end ? end : null;
   }
+}
+
+/** How many jobs of a lane may run, and when one that had so many gets more. */
+function marksOf({ maxPerUser, maxPerDestination, marks }: Limits, agent: Agent, key: string): TaskMarks {
+  if (agent === "bounce") return { hiwat: MAX_BOUNCES, lowat: MAX_BOUNCES, release: 0 };
+  const hiwat = agent === "mda" ? maxPerUser : maxPerDestination;
+  if (marks === undefined) return { hiwat, lowat: hiwat, release: 0 };
+  const own = agent === "mta" && Object.hasOwn(marks.domains, key) ? marks.domains[key] : undefined;
+  return own ?? { hiwat, ...marks[agent] };
 }
 
 function highOf(id: EnvelopeId): number {

@@ -355,8 +355,8 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "bounce warn-interval 1m, 2h, 3d", want: { bounce: { warnIntervalsSeconds: [60, 7200, 259_200] } } },
   { text: "bounce warn-interval 1m\nbounce warn-interval 2m", want: { bounce: { warnIntervalsSeconds: [120] } } },
   {
-    text: "mda limit max-session 1 max-session-per-user 2 task-hiwat 3",
-    want: { mda: { maxSession: 1, maxSessionPerUser: 2, taskHiwat: 3 } },
+    text: "mda limit max-session 1 max-session-per-user 2 task-hiwat 3 task-lowat 0 task-release 4",
+    want: { mda: { maxSession: 1, maxSessionPerUser: 2, taskHiwat: 3, taskLowat: 0, taskRelease: 4 } },
   },
   { text: "scheduler limit max-inflight 1", want: { scheduler: { ...DEFAULTS.scheduler, maxInflight: 1 } } },
   {

@@ -10,7 +10,7 @@ import {
 import type { Origin } from "../../src/envelope/mod.ts";
 
 const CORPUS = new URL("corpus/", import.meta.url);
-export const KINDS = ["valid", "invalid", "unsupported"] as const;
+export const KINDS = ["valid", "invalid"] as const;
 
 /** One configuration of the corpus. */
 export interface Entry {

@@ -12,7 +12,6 @@ function agrees(line: string, expected: string): boolean {
 Deno.test("the corpus holds at least 50 right and 100 wrong configurations", () => {
   assert.ok(entries("valid").length >= 50);
   assert.ok(entries("invalid").length >= 100);
-  assert.ok(entries("unsupported").length >= 1);
 });
 
 for (const entry of entries("valid")) {
@@ -25,14 +24,5 @@ for (const entry of entries("invalid")) {
     assert.ok(entry.notes.length > 0, "nothing is expected");
     const wrong = lines.length !== entry.notes.length || lines.some((line, at) => !agrees(line, entry.notes[at]!));
     if (wrong) assert.deepEqual(lines, entry.notes);
-  });
-}
-
-for (const entry of entries("unsupported")) {
-  Deno.test(`corpus/unsupported/${entry.name}.conf is refused by what is not built yet`, () => {
-    const lines = said(entry);
-    assert.ok(entry.notes.length > 0, "nothing is expected");
-    const expected = entry.notes.map((note) => `${note} is not supported yet`);
-    assert.deepEqual(lines, expected, "when a feature was built: correct the comments, or move the file to valid/");
   });
 }

@@ -57,7 +57,7 @@ const SOCKET = /^listen on socket/, TABLE = /^table/, ANY = /^/;
 
 const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** Known to the defaults, but not taken in a configuration yet, or not a word of its own. */
-const NO_LIMIT = ["family", "taskLowat", "taskRelease", "maxMessageBytes"];
+const NO_LIMIT = ["family", "maxMessageBytes"];
 const NO_SMTP = [...NO_LIMIT, "subAddressDelimiter", "bannerDelaySeconds", "trusted"];
 const limits = (keys: object, without: readonly string[] = NO_LIMIT) =>
   Object.keys(keys).filter((key) => !without.includes(key)).map(kebab);
@@ -119,10 +119,9 @@ Deno.test("smtpd.conf(5) shows every kind of table", () => {
   }
 });
 
-/** Reserved words that nothing in the grammar takes, or that are not supported yet. */
+/** Reserved words that nothing in the grammar takes. */
 const UNSUPPORTED = `
   data-line
-  max-deferred
   noop
   quit
   recipient

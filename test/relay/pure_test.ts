@@ -1,6 +1,7 @@
 /** The decisions of relaying: URLs, exchangers, results, routes and when to connect. No sockets, no time. */
 
 import assert from "node:assert/strict";
+import { Deferred } from "../../src/relay/deferred.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import { chooseRoute, type Standing } from "../../src/relay/choose.ts";
 import { findExchangers } from "../../src/relay/mx.ts";
@@ -445,4 +446,18 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
   assert.equal(queue.length, 1000);
   assert.equal(queue.clear().length, 1000);
   assert.equal(queue.shift(), undefined);
+});
+
+Deno.test("Deferred remembers some envelopes of a domain for four hours, and tells them once", () => {
+  const deferred = new Deferred(2);
+  deferred.remember("a.example", ["01", "02", "03"], 0);
+  deferred.remember("b.example", ["04"], 0);
+  assert.deepEqual(deferred.release("a.example", 1000), ["01", "02"]);
+  assert.deepEqual(deferred.release("a.example", 1000), []);
+  assert.deepEqual(deferred.release("b.example", 4 * 3_600_000), [], "its time is over");
+  deferred.remember("b.example", ["05"], 5 * 3_600_000);
+  assert.deepEqual(deferred.release("b.example", 5 * 3_600_000), ["05"]);
+  const none = new Deferred(0);
+  none.remember("a.example", ["01"], 0);
+  assert.deepEqual(none.release("a.example", 0), []);
 });

@@ -149,3 +149,18 @@ Deno.test("backup: a server that the domain does not list gives mail to all, and
       world.log().join("\n"),
     );
   }, { actions: { out: { backup: { mx: null } } } }));
+
+Deno.test("mail that found no route is tried again at once when its domain takes other mail", () => {
+  let down = true;
+  const reply = (line: string) => down && line.startsWith("EHLO") ? null : undefined;
+  return viaMx([{ preference: 10, script: { reply } }], async (world) => {
+    const lost = world.send({ rcpts: ["a@x.test"] });
+    assert.match((await world.settled(lost))[0]!, /^tempfail /);
+    assert.ok(world.log().some((line) => line.includes("No valid route")), world.log().join("\n"));
+    assert.deepEqual(world.rescheduled, []);
+    down = false;
+    await world.resume(1);
+    await world.settled(world.send({ rcpts: ["b@x.test"] }));
+    assert.deepEqual(world.rescheduled, lost);
+  }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } });
+});

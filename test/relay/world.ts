@@ -13,6 +13,7 @@ import type {
   QueueToAgent,
   RelaySettings,
   RelaySource,
+  RelayToScheduler,
   ToLookup,
 } from "../../src/isolate/mod.ts";
 import { type RelayServiceTools, serveRelay } from "../../src/relay/mod.ts";
@@ -63,6 +64,8 @@ export interface WorldOptions {
 
 export interface World {
   readonly events: Event[];
+  /** What the scheduler was told to try at once. */
+  readonly rescheduled: readonly EnvelopeId[];
   readonly outcomes: Map<EnvelopeId, Outcome>;
   /** Queues a message and sends its job; the ids are in order of the recipients. */
   send(message: TestMessage): EnvelopeId[];
@@ -129,6 +132,8 @@ export function relayWorld(options: WorldOptions = {}): World {
     lookup = new TestChannel(),
     scheduler = new TestChannel(),
     control = new TestChannel();
+  const rescheduled: EnvelopeId[] = [];
+  scheduler.sent = (message: RelayToScheduler) => rescheduled.push(...message.ids);
   let welcomeScheduler: (channel: TestChannel) => void = () => {};
   let nextMessage = 1;
 
@@ -195,6 +200,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     Object.entries(options.domainLimits ?? {}).map(([domain, own]) => [domain, { ...limits, ...own }]),
   );
   const settings: RelaySettings = {
+    maxDeferred: 100,
     house: { serverName: "relay.example.org", version: "1", timeZone: "UTC", root: false },
     actions,
     pki: {},
@@ -233,6 +239,7 @@ export function relayWorld(options: WorldOptions = {}): World {
   return {
     events,
     outcomes,
+    rescheduled,
     job,
     send(message) {
       const id = (nextMessage++).toString(16).padStart(8, "0");

@@ -269,3 +269,76 @@ Deno.test("a million envelopes of a hundred thousand domains take at most 200 by
   assert.equal(scheduler.size, count);
   assert.ok(scheduler.bytes / count < 120, `${scheduler.bytes / count} bytes in columns`);
 });
+
+Deno.test("run() holds a key that had all the jobs it may have until few are left, then lets some go, and all when none is left", () => {
+  const marks = { mda: { lowat: 2, release: 1 }, mta: { lowat: 0, release: 0 }, domains: {} };
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 4, marks }, RUNNING);
+  for (let i = 1; i <= 12; i++) scheduler.add(ticket(id(i)), 0);
+  const next = () => jobIds(scheduler.run(0)).flat();
+  assert.deepEqual(next(), [id(1), id(2), id(3), id(4)]);
+  scheduler.settle(id(1), false, 0);
+  assert.deepEqual(next(), [], "three are left");
+  assert.equal(scheduler.states([id(5)])[0]!.state, "held");
+  scheduler.settle(id(2), false, 0);
+  assert.deepEqual(next(), [id(5)], "two are left: one more");
+  scheduler.settle(id(3), false, 0);
+  assert.deepEqual(next(), [id(6)]);
+  scheduler.settle(id(4), false, 0);
+  scheduler.settle(id(5), false, 0);
+  scheduler.settle(id(6), false, 0);
+  assert.deepEqual(next(), [id(7), id(8), id(9), id(10)], "none is left: as at first");
+});
+
+Deno.test("run() lets all go at the low mark when the release is 0, and the low mark is below the high one", () => {
+  const marks = { mda: { lowat: 9, release: 0 }, mta: { lowat: 0, release: 0 }, domains: {} };
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2, marks }, RUNNING);
+  for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i)), 0);
+  assert.equal(scheduler.run(0).jobs.length, 2);
+  scheduler.settle(id(1), false, 0);
+  assert.deepEqual(jobIds(scheduler.run(0)), [[id(3)]]);
+});
+
+Deno.test("run() holds by the marks of the domain where it has some", () => {
+  const common = { lowat: 0, release: 0 };
+  const marks = { mda: common, mta: common, domains: { "slow.example": { hiwat: 1, ...common } } };
+  const scheduler = new Scheduler({ ...LIMITS, maxPerDestination: 3, marks }, RUNNING);
+  for (let i = 1; i <= 4; i++) {
+    scheduler.add(ticket(id(i), { agent: "mta", key: "slow.example" }), 0);
+    scheduler.add(ticket(id(i, 2), { agent: "mta", key: "constructor" }), 0);
+  }
+  const keys = scheduler.run(0).jobs.map(({ job }) => job.key).sort();
+  assert.deepEqual(keys, ["constructor", "constructor", "constructor", "slow.example"]);
+});
+
+Deno.test("run() counts no longer held what an administrator removed", () => {
+  const marks = { mda: { lowat: 1, release: 1 }, mta: { lowat: 0, release: 0 }, domains: {} };
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2, marks }, RUNNING);
+  for (let i = 1; i <= 3; i++) scheduler.add(ticket(id(i)), 0);
+  scheduler.run(0);
+  scheduler.drop([id(3)]);
+  scheduler.settle(id(1), false, 0);
+  scheduler.settle(id(2), false, 0);
+  scheduler.add(ticket(id(4)), 0);
+  scheduler.add(ticket(id(5)), 0);
+  assert.equal(scheduler.run(0).jobs.length, 2);
+});
+
+Deno.test("reschedule() makes due what relay names and waits for its time, and nothing else", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const mta = { agent: "mta", key: "a.example", tries: 5 } as const;
+  scheduler.add(ticket(id(1), mta), 0);
+  scheduler.add(ticket(id(2), { ...mta, suspended: true }), 0);
+  scheduler.add(ticket(id(3), { tries: 5 }), 0);
+  assert.deepEqual(scheduler.run(1000).jobs, []);
+  assert.equal(scheduler.reschedule([id(1), id(2), id(3), id(4)], 1000), 1);
+  assert.deepEqual(jobIds(scheduler.run(1000)), [[id(1)]]);
+  assert.equal(scheduler.reschedule([id(1)], 1000), 0, "it is in flight");
+});
+
+Deno.test("a suspended envelope does not expire until it is resumed", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { suspended: true, expiresAt: 1000 }), 0);
+  assert.deepEqual(scheduler.run(5000).expired, []);
+  scheduler.suspend([id(1)], false, 5000);
+  assert.deepEqual(scheduler.run(5000).expired, [id(1)]);
+});

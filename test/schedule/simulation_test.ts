@@ -131,13 +131,20 @@ class World {
       assert.ok(envelope.expiresAt > this.now, "none outlives its time");
       if (envelope.due > this.now) continue;
       const lane = `${envelope.agent} ${envelope.key}`;
-      const held = (this.#busy.get(lane)?.size ?? 0) >= this.#perKey(envelope.agent);
+      const held = (this.#busy.get(lane)?.size ?? 0) > this.#low(envelope.agent);
       const sent = [...this.known.values()].filter((each) =>
         each.state === "inflight" && `${each.agent} ${each.key}` === lane
       ).length;
       const room = this.#inflight < Math.floor(maxInflight * (envelope.agent === "mta" ? 0.8 : 1));
       assert.ok(held || !room || sent >= Math.floor(maxInflight / 4), `${envelope.id} waits while there is room`);
     }
+  }
+
+  /** With no more jobs than this, a key gets another one. */
+  #low(agent: Agent): number {
+    const { marks } = this.#plan.limits;
+    const most = this.#perKey(agent) - 1;
+    return marks === undefined || agent === "bounce" ? most : Math.min(most, marks[agent].lowat);
   }
 
   #perKey(agent: Agent): number {
@@ -158,9 +165,16 @@ Deno.test("none is lost, none is in flight twice, none waits past its time while
       fc.integer({ min: 4, max: 20 }),
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 1, max: 100 }),
-      (arrivals, maxInflight, perKey, failures) => {
+      fc.record({ lowat: fc.integer({ min: 0, max: 4 }), release: fc.integer({ min: 0, max: 2 }) }),
+      (arrivals, maxInflight, perKey, failures, marks) => {
         const world = new World({
-          limits: { maxInflight, maxPerUser: perKey, maxPerDestination: perKey, maxSchedule: null },
+          limits: {
+            maxInflight,
+            maxPerUser: perKey,
+            maxPerDestination: perKey,
+            maxSchedule: null,
+            marks: { mda: marks, mta: marks, domains: {} },
+          },
           arrivals,
           ttl: 8_000_000,
           attempt: (draw) => ({ ms: draw % 600_000, ok: (draw >>> 8) % 100 >= failures }),
