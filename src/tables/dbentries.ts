@@ -32,6 +32,10 @@ export class DbEntries implements Entries {
     for (const { key } of this.#file.records()) yield textOf(key);
   }
 
+  *values(): Generator<string> {
+    for (const { value } of this.#file.records()) yield textOf(value);
+  }
+
   keyAt(index: number): string | null | LookupError {
     try {
       this.#ordered ??= [...this.keys()];

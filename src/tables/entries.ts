@@ -10,6 +10,8 @@ export interface Entries {
   get(key: string): string | null | LookupError;
   /** All keys. Throws DbDamaged when they are of a damaged file. */
   keys(): Iterable<string>;
+  /** All values, in no order. Throws as keys() does. */
+  values(): Iterable<string>;
   /** Key number `index` of an order that stays; null behind the last one. */
   keyAt(index: number): string | null | LookupError;
   /** The keys that may stand for more than themselves: see mayBePattern(). Throws DbDamaged as keys() does. */

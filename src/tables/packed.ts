@@ -94,6 +94,10 @@ export class PackedEntries implements Entries {
     for (const place of this.#sorted) yield this.#key(place);
   }
 
+  *values(): Generator<string> {
+    for (const place of this.#slots) if (place !== 0) yield this.#value(place);
+  }
+
   /** Key number `index` in the order of their bytes. */
   keyAt(index: number): string | null {
     this.#sorted ??= this.#sort();

@@ -155,21 +155,15 @@ export class Table implements LookupTable {
   }
 
   scram(): ScramShape | null {
-    if (this.#scram === undefined) this.#scram = scramShape(this.#values());
-    return this.#scram;
-  }
-
-  /** Null for a value that cannot be read. */
-  *#values(): Generator<string | null> {
-    try {
-      for (const key of this.#entries.keys()) {
-        const value = this.#entries.get(key);
-        yield value instanceof LookupError ? null : value;
+    if (this.#scram === undefined) {
+      try {
+        this.#scram = scramShape(this.#entries.values());
+      } catch (error) {
+        lookupError(error);
+        this.#scram = null;
       }
-    } catch (error) {
-      lookupError(error);
-      yield null;
     }
+    return this.#scram;
   }
 
   #tell(question: string, answer: string): void {

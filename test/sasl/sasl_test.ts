@@ -145,7 +145,7 @@ Deno.test("scramShape() is the most common shape, and none where one value is no
   const strong = VERIFIER.replace("4096", "50000");
   assert.deepEqual(scramShape([VERIFIER, strong, `u:${strong}`]), { iterations: 50000, saltBytes: 16 });
   assert.equal(scramShape([VERIFIER, "$6$salt$hash"]), null);
-  assert.equal(scramShape([VERIFIER, null]), null);
   assert.equal(scramShape([]), null);
+  assert.equal(scramShape(Array<string>(100_001).fill(VERIFIER)), null, "too many to look at");
   assert.equal(scramShape([VERIFIER.replace("4096", "1")]), null);
 });

@@ -2,7 +2,8 @@
 
 import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { CdbReader, DbDamaged, type DbFile, openDb, writeCdb } from "../../src/tables/mod.ts";
+import { CdbReader, DbDamaged, type DbFile, openDb, Table, writeCdb } from "../../src/tables/mod.ts";
+import { DbEntries } from "../../src/tables/dbentries.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (octets: Uint8Array | null) => octets === null ? null : new TextDecoder().decode(octets);
@@ -209,3 +210,20 @@ async function load(path: string, type: string, pageSize: number, list: [Uint8Ar
   await writer.close();
   equal((await process.status).code, 0);
 }
+
+Deno.test("a database tells whether all its values are SCRAM verifiers; a damaged one says no", () => {
+  const verifier = bytes(`SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$${"A".repeat(43)}=:${"A".repeat(43)}=\0`);
+  const shape = (file: Uint8Array) =>
+    new Table({ name: "t", kind: "map", entries: new DbEntries(openDb(file)) }, "+").scram();
+  const good = writeCdb([{ key: bytes("a\0"), value: verifier }, { key: bytes("b\0"), value: verifier }]);
+  deepEqual(shape(good), { iterations: 4096, saltBytes: 16 });
+  equal(
+    shape(writeCdb([{ key: bytes("a\0"), value: verifier }, { key: bytes("b\0"), value: bytes("$6$x$y\0") }])),
+    null,
+  );
+  equal(shape(writeCdb([])), null);
+  const damaged = good.slice();
+  // The length of the first value.
+  damaged.fill(0xff, 2052, 2056);
+  equal(shape(damaged), null);
+});

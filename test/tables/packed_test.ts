@@ -18,6 +18,7 @@ Deno.test("PackedEntries is a map whose keys are in lower case and sorted by the
     assert.deepEqual(keys, [...want.keys()].sort(compareKeys));
     assert.deepEqual(keys.map((_, index) => packed.keyAt(index)), keys);
     assert.equal(packed.keyAt(keys.length), null);
+    assert.deepEqual([...packed.values()].sort(), [...want.values()].map((value) => value.toWellFormed()).sort());
     assert.equal(packed.has("no such key"), false);
     for (const key of want.keys()) {
       const special = /[*/:[]/.test(key) || /^[0-9.]*$/.test(key);
