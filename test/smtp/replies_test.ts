@@ -258,3 +258,19 @@ for (const { say, want, section } of made) {
     assert.ok((await client.say(say)).endsWith(`${want}\r\n`));
   });
 }
+
+/** `code enhanced` of a reply, the code alone where it has no other. */
+function codesOf(reply: string): string {
+  return /^\d{3}(?=[ -])(?:[ -]\d\.\d+\.\d+)?/.exec(reply)![0].replace("-", " ");
+}
+
+Deno.test("smtpd(8) lists the codes that the server has, no more and no fewer", () => {
+  const page = Deno.readTextFileSync(new URL("../../conf/man/smtpd.8", import.meta.url));
+  const section = /^\.Sh REPLIES\n([^]*?)^\.Sh /m.exec(page)![1]!;
+  const listed = [...section.matchAll(/^\.It Li (.*)$/gm)].map(([, codes]) => codes!);
+  assert.deepEqual(listed, [...listed].sort(), "in order");
+  const others = [accepted("00000001"), chunkAccepted(1), unsupportedOption("X"), duplicateOption("X")];
+  // The greeting, the answer to EHLO, and what AUTH goes on with; all are in the dialogues of test/golden.
+  const had = new Set([...Object.values(REPLY), ...others].map(codesOf).concat("220", "250", "334"));
+  assert.deepEqual(listed, [...had].sort());
+});

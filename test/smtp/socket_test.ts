@@ -200,6 +200,17 @@ Deno.test("what a client says before the banner waits for it", async () => {
   await server.ended;
 });
 
+Deno.test("who says much before the banner is not kept waiting with it: the connection is closed", async () => {
+  const name = Promise.withResolvers<void>();
+  await using server = await new Server({}, {}, name.promise).listen();
+  const client = await dial(server);
+  client.say("NOOP\r\n".repeat(1000));
+  assert.equal(await client.closed(), "");
+  await server.ended;
+  name.resolve();
+  assert.equal(server.stored.length, 0);
+});
+
 Deno.test("a session over a unix socket", async () => {
   const folder = await Deno.makeTempDir();
   try {
