@@ -25,7 +25,7 @@ const rows: { value: string; want: string[] | null; because: string }[] = [
   },
   {
     value: "j\u00FCrgen@b\u00FCcher.example",
-    want: ["address j\u00FCrgen@b\u00FCcher.example"],
+    want: ["address j\u00FCrgen@xn--bcher-kva.example"],
     because: "UTF-8 may, RFC 6531",
   },
   { value: "a@b@c", want: null, because: "the first @ splits, the second is no part of a domain" },
