@@ -8,6 +8,8 @@ import type { TaskMarks } from "../isolate/mod.ts";
 import { type EnvelopeTable, NONE } from "./table.ts";
 
 const MIN_LANES = 64;
+/** The rings, as bits. */
+const IDLE = 1, BUSY = 2;
 
 export interface LaneLimits {
   /** How many jobs of a lane may run, asked once for each lane. */
@@ -36,7 +38,9 @@ export class Lanes {
   #size = new Uint32Array(MIN_LANES);
   #inflight = new Uint32Array(MIN_LANES);
   #jobs = new Uint32Array(MIN_LANES);
+  /** The ring in which it counts, and those that hold its number: a number that counts no more stays until its turn. */
   #inRing = new Uint8Array(MIN_LANES);
+  #places = new Uint8Array(MIN_LANES);
   /** Jobs that may run; a held lane waits until there are `lowat` and gets `release` more, see TaskMarks. */
   #hiwat = new Uint32Array(MIN_LANES);
   #lowat = new Uint32Array(MIN_LANES);
@@ -46,8 +50,12 @@ export class Lanes {
   #credit = new Uint32Array(MIN_LANES);
   #free: number[] = [];
   #end = 0;
-  /** Lanes that may send now, in turn. */
-  readonly #rings: Readonly<Record<Agent, Ring>> = { bounce: new Ring(), mda: new Ring(), mta: new Ring() };
+  /** Lanes that may send now, in turn: those of which nothing runs, and the others. */
+  readonly #rings: Readonly<Record<Agent, Readonly<Record<typeof IDLE | typeof BUSY, Ring>>>> = {
+    bounce: { [IDLE]: new Ring(), [BUSY]: new Ring() },
+    mda: { [IDLE]: new Ring(), [BUSY]: new Ring() },
+    mta: { [IDLE]: new Ring(), [BUSY]: new Ring() },
+  };
 
   constructor(table: EnvelopeTable, limits: LaneLimits) {
     this.#table = table;
@@ -111,7 +119,8 @@ export class Lanes {
     this.#groups[this.#group[lane]!]!.lanes.delete(this.#key[lane]!);
     this.#key[lane] = "";
     // While its number is still in a ring it cannot be given to another lane: `turn` frees it then.
-    if (this.#inRing[lane] === 0) this.#free.push(lane);
+    this.#inRing[lane] = 0;
+    if (this.#places[lane] === 0) this.#free.push(lane);
   }
 
   /** At the end of the line. */
@@ -168,13 +177,26 @@ export class Lanes {
     this.#offer(lane);
   }
 
-  /** The next lane of this agent that may send; NONE when there is none. Put it back with `requeue`. */
-  turn(agent: Agent): number {
-    const ring = this.#rings[agent];
+  /**
+   * The next lane of this agent that may send; NONE when there is none. Those of which nothing runs go first, and without `busy` alone: a
+   * new destination does not wait behind many that are slow. Put it back with `requeue`.
+   */
+  turn(agent: Agent, busy: boolean): number {
+    const lane = this.#turnIn(agent, IDLE);
+    return lane === NONE && busy ? this.#turnIn(agent, BUSY) : lane;
+  }
+
+  #turnIn(agent: Agent, which: typeof IDLE | typeof BUSY): number {
+    const ring = this.#rings[agent][which];
     for (let lane = ring.shift(); lane !== NONE; lane = ring.shift()) {
+      this.#places[lane]! &= ~which;
+      if (this.#size[lane] === 0) {
+        if (this.#places[lane] === 0) this.#free.push(lane);
+        continue;
+      }
+      if (this.#inRing[lane] !== which) continue;
       this.#inRing[lane] = 0;
-      if (this.#size[lane] === 0) this.#free.push(lane);
-      else if (this.#head[lane] !== NONE && !this.full(lane)) return lane;
+      if (this.#head[lane] !== NONE && !this.full(lane)) return lane;
     }
     return NONE;
   }
@@ -185,9 +207,12 @@ export class Lanes {
   }
 
   #offer(lane: number): void {
-    if (this.#inRing[lane] === 1 || this.#head[lane] === NONE || this.full(lane)) return;
-    this.#inRing[lane] = 1;
-    this.#rings[this.agent(lane)].push(lane);
+    if (this.#head[lane] === NONE || this.full(lane)) return;
+    const which = this.#jobs[lane] === 0 ? IDLE : BUSY;
+    this.#inRing[lane] = which;
+    if ((this.#places[lane]! & which) !== 0) return;
+    this.#places[lane]! |= which;
+    this.#rings[this.agent(lane)][which].push(lane);
   }
 
   #make(group: number, key: string): number {
@@ -201,6 +226,7 @@ export class Lanes {
       this.#inRing[lane] =
       this.#held[lane] =
       this.#credit[lane] =
+      this.#places[lane] =
         0;
     const { hiwat, lowat, release } = this.#limits.marks(this.#groups[group]!.agent, key);
     this.#hiwat[lane] = Math.max(1, hiwat);
@@ -225,6 +251,7 @@ export class Lanes {
       this.#release = wider(this.#release, new Uint32Array(length));
       this.#held = wider(this.#held, new Uint8Array(length));
       this.#credit = wider(this.#credit, new Uint32Array(length));
+      this.#places = wider(this.#places, new Uint8Array(length));
     }
     return this.#end++;
   }

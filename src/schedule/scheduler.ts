@@ -21,6 +21,12 @@ const MAX_BOUNCES = 20;
 const BOUNCE_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
+/**
+ * Shares of the room. Other people's machines may be slow, all of them: a fifth stays for what is local. And some stays for users and
+ * destinations of which nothing runs yet, however many messages others have.
+ */
+const IDLE_SHARE: Readonly<Record<Agent, number>> = { bounce: 1, mda: 1, mta: 0.8 };
+const BUSY_SHARE: Readonly<Record<Agent, number>> = { bounce: 1, mda: 0.7, mta: 0.7 };
 /** What one call does of an administrator's request: slots looked at, and slots that are meant. */
 const SLICE_SCAN = 200_000;
 const SLICE_VISITS = 2000;
@@ -155,6 +161,8 @@ export class Scheduler {
     const next = this.#each(target, from, (slot) => {
       const at = this.#table.at[slot];
       if (at !== AT.PENDING && at !== AT.READY) return;
+      // Its time is over: the next run tells so.
+      if (this.#table.expiresAt[slot]! <= now) return;
       count++;
       if (at === AT.READY) return;
       this.#detach(slot);
@@ -176,7 +184,7 @@ export class Scheduler {
     for (const id of ids) {
       const slot = this.#find(id);
       if (slot === NONE || this.#table.at[slot] !== AT.PENDING) continue;
-      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta") continue;
+      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta" || this.#table.expiresAt[slot]! <= now) continue;
       this.#detach(slot);
       this.#ready(slot, now);
       count++;
@@ -254,8 +262,8 @@ export class Scheduler {
       for (const agent of AGENTS) {
         this.#interrupted = this.#inflight >= end;
         if (this.#interrupted) return;
-        if (this.#paused[agent] || !this.#roomFor(agent)) continue;
-        const lane = this.#lanes.turn(agent);
+        if (this.#paused[agent] || !this.#roomFor(agent, IDLE_SHARE)) continue;
+        const lane = this.#lanes.turn(agent, this.#roomFor(agent, BUSY_SHARE));
         if (lane === NONE) continue;
         idle = false;
         this.#start(lane, agent, effects, now);
@@ -263,10 +271,8 @@ export class Scheduler {
     }
   }
 
-  /** Other people's machines may be slow, all of them: a fifth of the room stays for what is local. */
-  #roomFor(agent: Agent): boolean {
-    const { maxInflight } = this.#limits;
-    return this.#inflight < (agent === "mta" ? Math.max(1, Math.floor(maxInflight * 0.8)) : Math.max(1, maxInflight));
+  #roomFor(agent: Agent, share: Readonly<Record<Agent, number>>): boolean {
+    return this.#inflight < Math.max(1, Math.floor(this.#limits.maxInflight * share[agent]));
   }
 
   #start(lane: number, agent: Agent, effects: Effects, now: number): void {
