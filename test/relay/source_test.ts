@@ -39,7 +39,7 @@ Deno.test("max-conn-per-relay counts the connections from all local addresses", 
   const silent = { preference: 10, script: { reply: () => "" } };
   const planned: number[] = [];
   const clock: Clock = {
-    now: Date.now,
+    now: () => 1_000_000_000,
     after: (ms) => (planned.push(ms), () => {}),
   };
   await viaMx([silent], async (world, [server]) => {
