@@ -14,7 +14,9 @@ const EVENT_DOORS = [
   "scheduler-control",
   "relay-control",
   "delivery-control",
+  "errand-control",
   "filter-control",
+  "login-control",
 ] as const satisfies readonly DoorName[];
 
 /** Starts everything; returns when the admin address listens. Throws when it cannot be bound. */

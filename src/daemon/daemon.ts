@@ -142,6 +142,7 @@ class Daemon {
       settings,
       grants: grantsFor(settings),
       smtpIsolates: navigator.hardwareConcurrency,
+      errandIsolates: Object.keys(settings.errand.actions).length > 0 ? 1 : 0,
       filterIsolates: settings.filter.tables.length > 0 || settings.filter.filters!.length > 0 ? 1 : 0,
       loginIsolates: settings.lookup.authTables.length > 0 ? 1 : 0,
       entry: this.#options.entry,

@@ -5,7 +5,7 @@
 
 import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
-import { deliveryNeeds, libcPath } from "../delivery/mod.ts";
+import { type DeliveryNeeds, deliveryNeeds, errandNeeds, libcPath } from "../delivery/mod.ts";
 
 type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };
 
@@ -20,8 +20,10 @@ const TABLE: Table = {
   scheduler: () => ({}),
   /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */
   relay: () => ({ net: true }),
+  /** Writes the mail folders and reaches the LMTP servers that the actions name. It runs nothing. */
+  delivery: (settings) => deliveryGrants(deliveryNeeds(settings)),
   /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */
-  delivery: (settings) => deliveryGrants(settings),
+  errand: (settings) => deliveryGrants(errandNeeds(settings)),
   /** Starts the programs that the config names, and no others. It reads no file and reaches no host: what they need is theirs to get. */
   filter: ({ tables, filters = [] }) => ({ run: [...new Set([...tables, ...filters].map(({ program }) => program))] }),
   /** Computes hashes of passwords. What gets out of it by a bug in a library finds nothing to hold on to. */
@@ -49,8 +51,7 @@ export function describeGrants(grants: Readonly<Record<Role, Grants>>): string[]
   });
 }
 
-function deliveryGrants(settings: Settings["delivery"]): Grants {
-  const needs = deliveryNeeds(settings);
+function deliveryGrants(needs: DeliveryNeeds): Grants {
   // As root it acts as the recipient: setfsuid(2) and its kin are calls of the C library.
   return { ...needs, ffi: needs.ffi ? [libcPath()] : [] };
 }

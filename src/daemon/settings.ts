@@ -56,6 +56,18 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   const { smtp: smtpCertificates, relay: relayCertificates } = cutCertificates(config, around);
   const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
   const srs = config.srs === null ? {} : { srs: config.srs };
+  const delivery = {
+    house,
+    actions: ofKind<LocalAction>("local"),
+    maxSessions: config.mda.maxSession,
+    maxSessionsPerUser: config.mda.maxSessionPerUser,
+    subAddressDelimiter: config.smtp.subAddressDelimiter,
+    mailDirectory: mailDirectory(around.env),
+    path: COMMAND_PATH,
+    helpers: fileURLToPath(new URL("../../scripts", import.meta.url)),
+    uid: Deno.uid() ?? 0,
+    gid: Deno.gid() ?? 0,
+  };
   return {
     smtp: {
       house,
@@ -134,18 +146,8 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ...srs,
       resolver: around.resolver,
     },
-    delivery: {
-      house,
-      actions: ofKind<LocalAction>("local"),
-      maxSessions: config.mda.maxSession,
-      maxSessionsPerUser: config.mda.maxSessionPerUser,
-      subAddressDelimiter: config.smtp.subAddressDelimiter,
-      mailDirectory: mailDirectory(around.env),
-      path: COMMAND_PATH,
-      helpers: fileURLToPath(new URL("../../scripts", import.meta.url)),
-      uid: Deno.uid() ?? 0,
-      gid: Deno.gid() ?? 0,
-    },
+    delivery,
+    errand: delivery,
     filter: {
       house,
       tables: Object.values(config.programs),

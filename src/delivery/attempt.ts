@@ -1,13 +1,13 @@
 /** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see service.ts. */
 
 import type { LocalAction } from "../config/types.ts";
-import type { Envelope } from "../envelope/mod.ts";
+import { type Envelope, random32 } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../isolate/mod.ts";
 import type { Accounts } from "./accounts.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { CommandRunner } from "./command.ts";
 import { HEADER_SCAN_LIMIT, HeaderScan, traceLines } from "./headers.ts";
-import type { ActAs } from "./identity.ts";
+import { type ActAs, actAsRoot, actAsSelf } from "./identity.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import { MaildirWriter } from "./maildir.ts";
 import { MboxWriter } from "./mbox.ts";
@@ -21,6 +21,11 @@ export interface DeliveryTools {
   readonly actAs: ActAs;
   /** 1 … 2³²−1. */
   readonly random: () => number;
+}
+
+/** What isolates with these settings have unless they are given something else. */
+export function toolsFor({ house }: DeliverySettings): DeliveryTools {
+  return { clock: systemClock, actAs: house.root ? actAsRoot() : actAsSelf, random: random32 };
 }
 
 /** How an attempt ended, and for whom. */

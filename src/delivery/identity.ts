@@ -24,7 +24,23 @@ export function libcPath(): string {
   return `/lib/${Deno.build.arch}-linux-gnu/libc.so.6`;
 }
 
-/** For a daemon that runs as root. FFI is loaded when somebody is acted as for the first time: an isolate that only runs commands has none. */
+/**
+ * For an isolate of its own, of a daemon that runs as root: loads the calls and gives the permission up for good. What runs here can change
+ * between users, and can have nothing else of the C library.
+ */
+export function actAsRootConfined(): ActAs {
+  try {
+    return loadActAs();
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  } finally {
+    Deno.permissions.revokeSync({ name: "ffi" });
+  }
+}
+
+/** For a daemon that runs as root. FFI is loaded when somebody is acted as for the first time. */
 export function actAsRoot(): ActAs {
   let loaded: ActAs | null = null;
   return (who, work) => (loaded ??= loadActAs())(who, work);
@@ -39,13 +55,13 @@ function loadActAs(): ActAs {
     setfsgid: { parameters: ["u32"], result: "i32" },
     syscall: { parameters: ["i64", "i64", "buffer"], result: "i64" },
   }).symbols;
-  const one = new Uint32Array(1);
+  const groups = new Uint32Array(1);
   /** The only group of this thread; null while it has the daemon's. */
   let group: number | null = null;
-  const setGroups = (count: number, groups: Uint32Array<ArrayBuffer>) => {
-    if (libc.syscall(BigInt(setgroups), BigInt(count), groups) !== 0n) {
-      throw new Error("Cannot set supplementary groups");
-    }
+  // Nothing that could be replaced later decides which call this is.
+  const setgroupsNumber = BigInt(setgroups), one = 1n;
+  const setGroup = () => {
+    if (libc.syscall(setgroupsNumber, one, groups) !== 0n) throw new Error("Cannot set supplementary groups");
   };
   /** Both calls answer with the id before the call, whether or not they worked: a second call tells. */
   const setIds = ({ uid, gid }: Identity) => {
@@ -60,8 +76,8 @@ function loadActAs(): ActAs {
     try {
       // The group of the last one stays: root needs none of its own, and next time it is often the same.
       if (group !== who.gid) {
-        one[0] = who.gid;
-        setGroups(1, one);
+        groups[0] = who.gid;
+        setGroup();
         group = who.gid;
       }
       setIds(who);

@@ -1,7 +1,7 @@
 /** Front door of the delivery folder: local delivery to Maildirs, mailboxes, LMTP servers and commands. */
 export { expandFormat, expandPath, type FormatValues } from "./format.ts";
-export { type ActAs, actAsRoot, actAsSelf, libcPath } from "./identity.ts";
-export { type DeliveryNeeds, deliveryNeeds } from "./permissions.ts";
+export { type ActAs, actAsRoot, actAsRootConfined, actAsSelf, libcPath } from "./identity.ts";
+export { type DeliveryNeeds, deliveryNeeds, errandNeeds } from "./permissions.ts";
 export { systemClock } from "./clock.ts";
 export { HeaderScan } from "./headers.ts";
 export { deliverLmtp } from "./lmtp.ts";
@@ -11,4 +11,5 @@ export { folderName, parseLmtpDestination } from "./plan.ts";
 export type { Delivered } from "./source.ts";
 export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export { serveDelivery } from "./service.ts";
+export { serveErrand } from "./errand.ts";
 export type { DeliveryTools } from "./attempt.ts";

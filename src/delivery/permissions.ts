@@ -1,38 +1,76 @@
-/** Which permissions the delivery isolate needs, derived from its settings. Pure data: main turns it into Deno's permissions. */
+/** Which permissions the delivery and errand isolates need, derived from their settings. Pure data: main turns it into Deno's permissions. */
 
+import type { LocalMethod } from "../config/types.ts";
 import type { DeliverySettings } from "../isolate/mod.ts";
 import { SHELL } from "./command.ts";
-import { parseLmtpDestination } from "./plan.ts";
+import { isErrand, parseLmtpDestination } from "./plan.ts";
 
 export interface DeliveryNeeds {
-  readonly read: true | [];
-  readonly write: true | [];
+  /** Folders and files; `true` when the place is known only once an account is (`~/…`). */
+  readonly read: string[] | true;
+  readonly write: string[] | true;
   readonly run: string[];
   /** `host:port` and `unix:/path`; `true` when a destination holds a specifier. */
   readonly net: string[] | true;
-  /** Only as root, and only the C library: see libcPath(). It must be said plainly that FFI is a power without bounds. */
+  /** Only as root, and only the C library: see libcPath(). It is given up as soon as the calls are loaded. */
   readonly ffi: boolean;
 }
 
-/**
- * The least that these settings get along with. Every local action reads the `.forward` of its users, who may name any file and any command
- * there: what keeps those in bounds is that they run as the user.
- */
-export function deliveryNeeds({ actions, house }: DeliverySettings): DeliveryNeeds {
-  const methods = Object.values(actions).map(({ method }) => method);
-  if (methods.length === 0) return { read: [], write: [], run: [], net: [], ffi: false };
-  const net = methods.flatMap((method) => method.type === "lmtp" ? [lmtpPermission(method.destination)] : []);
-  return {
-    read: true,
-    write: true,
-    run: [SHELL],
-    net: net.includes(true) ? true : [...new Set(net as string[])].sort(),
-    ffi: house.root,
-  };
+const NOTHING: DeliveryNeeds = { read: [], write: [], run: [], net: [], ffi: false };
+
+/** The least that the actions themselves get along with: their mail folders, their LMTP servers. */
+export function deliveryNeeds({ actions, house, mailDirectory }: DeliverySettings): DeliveryNeeds {
+  const folders: (string | true)[] = [];
+  const net: (string | true)[] = [];
+  /** The runtime takes connecting to a socket for reading and writing it, too. */
+  const sockets: (string | true)[] = [];
+  for (const action of Object.values(actions)) {
+    if (isErrand(action, "")) continue;
+    const { method } = action;
+    if (method.type === "maildir") folders.push(maildirFolder(method));
+    else if (method.type === "mbox") folders.push(mailDirectory);
+    else if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
+  }
+  const places = unique([...folders, ...sockets]);
+  return { read: places, write: places, run: [], net: unique(net), ffi: house.root && folders.length > 0 };
 }
 
-function lmtpPermission(destination: string): string | true {
-  const to = destination.includes("%") ? null : parseLmtpDestination(destination);
+/**
+ * Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
+ * run as the user.
+ */
+export function errandNeeds({ actions, house }: DeliverySettings): DeliveryNeeds {
+  if (Object.keys(actions).length === 0) return NOTHING;
+  return { read: true, write: true, run: [SHELL], net: [], ffi: house.root };
+}
+
+function unique(places: readonly (string | true)[]): string[] | true {
+  return places.includes(true) ? true : [...new Set(places as string[])].sort();
+}
+
+function maildirFolder({ path }: Extract<LocalMethod, { type: "maildir" }>): string | true {
+  return path === null ? true : literalFolder(path);
+}
+
+/** The deepest folder that is certain: up to the last slash before the first specifier; `true` when there is none. */
+function literalFolder(path: string): string | true {
+  if (!path.startsWith("/")) return true;
+  const specifier = path.indexOf("%");
+  const literal = specifier < 0 ? path : path.slice(0, path.lastIndexOf("/", specifier));
+  const folder = literal.replace(/\/+$/, "");
+  return folder === "" ? true : folder;
+}
+
+function lmtpPermission(destination: string, sockets: (string | true)[]): string | true {
+  if (destination.includes("%")) {
+    if (destination.startsWith("/")) sockets.push(literalFolder(destination));
+    return true;
+  }
+  const to = parseLmtpDestination(destination);
   if (to === null) return true;
-  return "path" in to ? `unix:${to.path}` : `${to.host.includes(":") ? `[${to.host}]` : to.host}:${to.port}`;
+  if ("path" in to) {
+    sockets.push(to.path);
+    return `unix:${to.path}`;
+  }
+  return `${to.host.includes(":") ? `[${to.host}]` : to.host}:${to.port}`;
 }

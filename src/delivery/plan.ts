@@ -34,6 +34,12 @@ export type Plan =
 const FILE_TARGET = ">";
 const LMTP_PORT = 25;
 
+/** Whether a delivery takes a command, or a file that a user named: what the delivery isolate itself has no right to. */
+export function isErrand(action: LocalAction | undefined, exec: string | undefined): boolean {
+  if ((exec ?? "") !== "") return true;
+  return action !== undefined && (action.wrapper !== null || action.method.type === "mda");
+}
+
 export function planDelivery(
   settings: DeliverySettings,
   action: LocalAction,

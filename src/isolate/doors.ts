@@ -20,7 +20,17 @@ import type { Certificates } from "./settings.ts";
 import type { FilterToSession, SessionToFilter } from "./filters.ts";
 
 /** The roles. There may be several smtp isolates, and filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
-export type Role = "smtp" | "lookup" | "queue" | "scheduler" | "relay" | "delivery" | "filter" | "login" | "control";
+export type Role =
+  | "smtp"
+  | "lookup"
+  | "queue"
+  | "scheduler"
+  | "relay"
+  | "delivery"
+  | "errand"
+  | "filter"
+  | "login"
+  | "control";
 
 /** Each door as "caller-callee"; both sides may send. The value tells what each side says. */
 export interface Doors {
@@ -31,6 +41,10 @@ export interface Doors {
   "scheduler-delivery": { asks: Job; answers: never };
   "relay-queue": { asks: AgentToQueue; answers: QueueToAgent };
   "delivery-queue": { asks: AgentToQueue; answers: QueueToAgent };
+  /** Commands, and files that users name: delivery may not touch them. */
+  "delivery-errand": { asks: ToErrand; answers: FromErrand };
+  "errand-queue": { asks: AgentToQueue; answers: QueueToAgent };
+  "errand-lookup": { asks: ToLookup; answers: FromLookup };
   "relay-lookup": { asks: ToLookup; answers: FromLookup };
   "delivery-lookup": { asks: ToLookup; answers: FromLookup };
   /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
@@ -53,6 +67,7 @@ export interface Doors {
   "scheduler-control": { asks: Event; answers: never };
   "relay-control": { asks: Event; answers: never };
   "delivery-control": { asks: Event; answers: never };
+  "errand-control": { asks: Event; answers: never };
   "filter-control": { asks: Event; answers: never };
   "login-control": { asks: Event; answers: never };
 }
@@ -66,8 +81,11 @@ export const DOORS: readonly DoorName[] = [
   "scheduler-delivery",
   "relay-queue",
   "delivery-queue",
+  "delivery-errand",
+  "errand-queue",
   "relay-lookup",
   "delivery-lookup",
+  "errand-lookup",
   "queue-lookup",
   "lookup-filter",
   "smtp-filter",
@@ -83,6 +101,7 @@ export const DOORS: readonly DoorName[] = [
   "scheduler-control",
   "relay-control",
   "delivery-control",
+  "errand-control",
   "filter-control",
   "login-control",
 ];
@@ -395,6 +414,13 @@ export type QueueToAgent =
   }
   | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: "unreadable"; readonly call: number; readonly text: string };
+
+// ── delivery → errand ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Envelopes that take a command, or a file that a user named. The errand isolate asks the queue what they hold and tells it what became of them. */
+export type ToErrand = Omit<Job, "type"> & { readonly type: "errand"; readonly call: number };
+/** All of it is done, or was done before. */
+export type FromErrand = { readonly type: "errand-done"; readonly call: number };
 
 // ── control → the others ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

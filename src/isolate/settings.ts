@@ -271,6 +271,7 @@ export interface Settings {
   scheduler: SchedulerSettings;
   relay: RelaySettings;
   delivery: DeliverySettings;
+  errand: DeliverySettings;
   filter: FilterSettings;
   login: LoginSettings;
   control: ControlSettings;

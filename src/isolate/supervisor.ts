@@ -23,6 +23,8 @@ export interface HousePlan {
   readonly grants: Readonly<Record<Role, Grants>>;
   /** Number of smtp isolates, at least 1. */
   readonly smtpIsolates: number;
+  /** 1 when there is local delivery: users name commands and files. */
+  readonly errandIsolates: 0 | 1;
   /** 1 when the config names programs. */
   readonly filterIsolates: 0 | 1;
   /** 1 when a listener asks for AUTH. */
@@ -61,6 +63,7 @@ const ROLES: readonly Role[] = [
   "scheduler",
   "relay",
   "delivery",
+  "errand",
   "filter",
   "login",
   "smtp",
@@ -133,6 +136,7 @@ export class Supervisor {
 
   #countOf(role: Role): number {
     if (role === "smtp") return this.#plan.smtpIsolates;
+    if (role === "errand") return this.#plan.errandIsolates;
     if (role === "filter") return this.#plan.filterIsolates;
     return role === "login" ? this.#plan.loginIsolates : 1;
   }
@@ -174,7 +178,7 @@ export class Supervisor {
     this.#stopping = true;
     clearInterval(this.#timer);
     for (
-      const roles of [["smtp"], ["scheduler", "relay", "delivery"], ["queue"], ["lookup"], [
+      const roles of [["smtp"], ["scheduler", "relay", "delivery", "errand"], ["queue"], ["lookup"], [
         "filter",
         "login",
         "control",

@@ -86,6 +86,7 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   const stopMeasuring = measureRoom(vault, clients);
   isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
   isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
+  isolate.serve("errand-queue", served((channel) => serveAgent(vault, "mda", channel)));
   isolate.serve("control-queue", served((channel) => serveAdmin(vault, discovery, channel)));
   isolate.onstop = () => {
     loading.stopped = true;

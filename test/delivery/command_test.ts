@@ -233,7 +233,9 @@ Deno.test("A body that cannot be read to its end stops the command", () =>
   withWorld(mda("cat >/dev/null; exit 0"), async (world) => {
     world.onqueue = (message) => {
       if (message.type !== "read") return true;
-      queueMicrotask(() => world.queue.onmessage({ type: "unreadable", call: message.call, text: "Disk on fire" }));
+      queueMicrotask(() =>
+        world.errandQueue.onmessage({ type: "unreadable", call: message.call, text: "Disk on fire" })
+      );
       return false;
     };
     const { outcome, event } = await world.send(envelopeOf(), LARGE);

@@ -1,6 +1,6 @@
-/** A delivery isolate without a worker: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
+/** The delivery and errand isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
 
-import { type DeliveryTools, serveDelivery } from "../../src/delivery/mod.ts";
+import { type DeliveryTools, serveDelivery, serveErrand } from "../../src/delivery/mod.ts";
 import type { LocalAction } from "../../src/config/types.ts";
 import { type Envelope, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
@@ -10,9 +10,11 @@ import type {
   AgentToQueue,
   Channel,
   DeliverySettings,
+  FromErrand,
   Isolate,
   Job,
   QueueToAgent,
+  ToErrand,
   ToLookup,
 } from "../../src/isolate/mod.ts";
 
@@ -101,7 +103,7 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
 class FakeChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
-  constructor(readonly peer: (message: Out) => void) {}
+  constructor(public peer: (message: Out) => void) {}
   send(message: Out): void {
     this.peer(structuredClone(message));
   }
@@ -125,14 +127,55 @@ export class World {
   lookups = 0;
   readonly #job: Channel<never, Job>;
   readonly #waiting = new Map<string, (result: Result) => void>();
-  readonly #isolate: Isolate<"delivery">;
+  readonly #delivery: Isolate<"delivery">;
+  #errand: Isolate<"errand">;
+  /** The queue's door to delivery, and the one to errand. */
   readonly queue: FakeChannel<AgentToQueue, QueueToAgent>;
+  readonly errandQueue: FakeChannel<AgentToQueue, QueueToAgent>;
+  /** Delivery's side of its door to errand. */
+  readonly errands: FakeChannel<ToErrand, FromErrand>;
+  /** Errands that were sent. */
+  readonly sentAway: ToErrand[] = [];
+  #errandPeer: FakeChannel<FromErrand, ToErrand>;
 
   constructor(settings: DeliverySettings, account: Account, tools: Partial<DeliveryTools> = {}) {
     this.account = account;
     this.accounts = () => ({ ok: true, account, identity: account });
-    let job: Channel<never, Job> | null = null;
-    this.queue = new FakeChannel((message) => this.#queueHears(message));
+    this.#job = new FakeChannel<never, Job>(() => {});
+    this.queue = new FakeChannel((message) => this.#queueHears(this.queue, message));
+    this.errandQueue = new FakeChannel((message) => this.#queueHears(this.errandQueue, message));
+    this.errands = new FakeChannel((message) => {
+      this.sentAway.push(message);
+      this.#errandPeer.onmessage(message);
+    });
+    this.#errandPeer = this.#newErrandPeer();
+    const doors = { "delivery-queue": this.queue, "delivery-errand": this.errands };
+    this.#delivery = this.#isolate("delivery", settings, doors, () => this.#job);
+    serveDelivery(this.#delivery, tools);
+    this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
+    serveErrand(this.#errand, tools);
+  }
+
+  #newErrandPeer(): FakeChannel<FromErrand, ToErrand> {
+    return new FakeChannel((message) => queueMicrotask(() => this.errands.onmessage(message)));
+  }
+
+  /** The errand isolate dies, and another comes. */
+  replaceErrand(tools: Partial<DeliveryTools> = {}): void {
+    this.#errandPeer.peer = () => {};
+    this.#errandPeer = this.#newErrandPeer();
+    const { settings } = this.#errand;
+    this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
+    serveErrand(this.#errand, tools);
+    this.errands.onreset();
+  }
+
+  #isolate<R extends "delivery" | "errand">(
+    role: R,
+    settings: DeliverySettings,
+    doors: Record<string, unknown>,
+    served: () => unknown,
+  ): Isolate<R> {
     const lookup: FakeChannel<ToLookup, unknown> = new FakeChannel((message) => {
       this.lookups++;
       if (message.type !== "account") throw new Error("Unexpected question");
@@ -140,16 +183,13 @@ export class World {
         lookup.onmessage({ type: "account", call: message.call, result: this.accounts(message.user) })
       );
     });
-    this.#isolate = {
-      role: "delivery",
+    return {
+      role,
       index: 0,
-      settings,
+      settings: settings as Isolate<R>["settings"],
       report: (event) => this.#report(event),
-      ask: (name) => (name === "delivery-queue" ? this.queue : lookup) as never,
-      serve: (_name, welcome) => {
-        job = new FakeChannel<never, Job>(() => {});
-        welcome(job as never, 0);
-      },
+      ask: (name) => (doors[name] ?? lookup) as never,
+      serve: (_name, welcome) => welcome(served() as never, 0),
       tell: () => {},
       traces: () => false,
       verbose: false,
@@ -157,8 +197,6 @@ export class World {
       onanswer: () => {},
       onstop: () => {},
     };
-    serveDelivery(this.#isolate, tools);
-    this.#job = job!;
   }
 
   /** The scheduler sends this envelope's job. */
@@ -179,7 +217,7 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    await this.#isolate.onstop();
+    await Promise.all([this.#delivery.onstop(), this.#errand.onstop()]);
   }
 
   #report(event: Event): void {
@@ -189,7 +227,7 @@ export class World {
     this.#waiting.get(event.envelope)?.({ outcome, event });
   }
 
-  #queueHears(message: AgentToQueue): void {
+  #queueHears(door: FakeChannel<AgentToQueue, QueueToAgent>, message: AgentToQueue): void {
     if (!this.onqueue(message)) return;
     if (message.type === "outcome") {
       this.outcomes.push(message);
@@ -198,11 +236,11 @@ export class World {
     const chunks = this.bodies.get(message.message)!;
     queueMicrotask(() => {
       if (message.type === "read") {
-        this.queue.onmessage({ type: "chunk", call: message.call, bytes: chunks[message.index]!.slice() });
+        door.onmessage({ type: "chunk", call: message.call, bytes: chunks[message.index]!.slice() });
         return;
       }
       const envelopes = message.ids.flatMap((id) => this.envelopes.get(id) ?? []);
-      this.queue.onmessage({
+      door.onmessage({
         type: "opened",
         call: message.call,
         envelopes,

@@ -2,55 +2,86 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
-import type { LocalMethod } from "../../src/config/types.ts";
-import { deliveryNeeds, libcPath } from "../../src/delivery/mod.ts";
+import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
+import { deliveryNeeds, errandNeeds, libcPath } from "../../src/delivery/mod.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
 import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, ToLookup } from "../../src/isolate/mod.ts";
-import { envelopeOf, localAction, makeHome, settingsOf, tester } from "./harness.ts";
+import { envelopeOf, localAction, makeHome, ROOT, settingsOf, tester } from "./harness.ts";
 
 const maildir = (path: string | null): LocalMethod => ({ type: "maildir", path, junk: false });
 const lmtp = (destination: string): LocalMethod => ({ type: "lmtp", destination, rcptTo: false });
 const NONE = { read: [], write: [], run: [], net: [], ffi: false };
-const FORWARDS = { read: true, write: true, run: ["/bin/sh"], net: [], ffi: false } as const;
-const plain = (methods: readonly LocalMethod[], root = false): DeliverySettings =>
+const both = (places: string[] | true) => ({ ...NONE, read: places, write: places });
+const plain = (methods: readonly LocalMethod[], root = false, fields: Partial<LocalAction> = {}): DeliverySettings =>
   settingsOf({
-    actions: Object.fromEntries(methods.map((method, index) => [`${index}`, localAction({ method })])),
+    actions: Object.fromEntries(methods.map((method, index) => [`${index}`, localAction({ method, ...fields })])),
     mailDirectory: "/var/mail",
     house: { ...settingsOf().house, root },
   });
 
 const rows = [
   { methods: [], want: NONE, because: "nothing is delivered" },
-  { methods: [maildir("/m/x")], want: FORWARDS, because: "a .forward may name any file and any command" },
-  { methods: [{ type: "expand-only" }], want: FORWARDS, because: "it expands to files and commands" },
+  { methods: [maildir("/m/%{rcpt.domain}/%{rcpt.user}")], want: both(["/m"]), because: "a path names its folder" },
+  { methods: [maildir("/m/all/")], want: both(["/m/all"]), because: "a whole path is a folder" },
+  { methods: [maildir("/m/x%{rcpt.user}/y")], want: both(["/m"]), because: "half a name is no folder" },
+  { methods: [maildir("/%{rcpt.user}")], want: both(true), because: "nothing certain is left" },
+  { methods: [maildir("~/mail")], want: both(true), because: "homes are known later" },
+  { methods: [maildir(null)], want: both(true), because: "homes are known later" },
+  { methods: [{ type: "mbox" }], want: both(["/var/mail"]), because: "mailboxes lie there" },
+  { methods: [{ type: "mbox" }, maildir("/m/x")], want: both(["/m/x", "/var/mail"]), because: "both are used" },
   {
     methods: [lmtp("localhost:24"), lmtp("[::1]:24"), lmtp("localhost:24")],
-    want: { ...FORWARDS, net: ["[::1]:24", "localhost:24"] },
+    want: { ...NONE, net: ["[::1]:24", "localhost:24"] },
     because: "servers are named",
   },
-  { methods: [lmtp("/run/lmtp")], want: { ...FORWARDS, net: ["unix:/run/lmtp"] }, because: "a socket is a path" },
-  { methods: [lmtp("%{rcpt.domain}:24")], want: { ...FORWARDS, net: true }, because: "the server is known later" },
+  {
+    methods: [lmtp("/run/lmtp")],
+    want: { ...both(["/run/lmtp"]), net: ["unix:/run/lmtp"] },
+    because: "a socket is a path",
+  },
+  { methods: [lmtp("%{rcpt.domain}:24")], want: { ...NONE, net: true }, because: "the server is known later" },
+  { methods: [{ type: "mda", command: "x" }], want: NONE, because: "commands are errands" },
+  { methods: [{ type: "expand-only" }], want: NONE, because: "nothing is delivered" },
 ] as const;
 for (const { methods, want, because } of rows) {
   Deno.test(`deliveryNeeds() of ${JSON.stringify(methods)} is ${JSON.stringify(want)}: ${because}`, () => {
     assert.deepEqual(deliveryNeeds(plain(methods)), want);
   });
 }
-Deno.test("deliveryNeeds() wants FFI as root only, to act as the user", () => {
+Deno.test("deliveryNeeds() of an action with a wrapper is nothing: the wrapper does it", () => {
+  assert.deepEqual(deliveryNeeds(plain([maildir("/m/x")], true, { wrapper: "nice %{mda}" })), NONE);
+});
+Deno.test("deliveryNeeds() wants FFI as root only, to write files as the user", () => {
   assert.equal(deliveryNeeds(plain([{ type: "mbox" }], true)).ffi, true);
   assert.equal(deliveryNeeds(plain([{ type: "mbox" }])).ffi, false);
+  assert.equal(deliveryNeeds(plain([lmtp("localhost:24"), { type: "mda", command: "x" }], true)).ffi, false);
+});
+Deno.test("errandNeeds() is the shell and any file as soon as there is a local action, and reaches no host", () => {
+  const errands = { read: true, write: true, run: ["/bin/sh"], net: [], ffi: false };
+  assert.deepEqual(errandNeeds(plain([])), NONE);
+  assert.deepEqual(errandNeeds(plain([lmtp("localhost:24")])), errands);
+  assert.deepEqual(errandNeeds(plain([{ type: "expand-only" }], true)), { ...errands, ffi: true });
 });
 
-/** The real isolate in a worker that has the derived permissions and no others. */
+/** A real isolate in a worker that has the derived permissions and no others. */
 class RealDelivery {
+  readonly #role: "delivery" | "errand";
   readonly #worker: Worker;
   #scheduler: MessagePort;
   #outcome: (stat: string) => void = () => {};
   readonly #queue: MessagePort;
   #envelope: Envelope | null = null;
 
-  constructor(settings: DeliverySettings, account: Account, needs = deliveryNeeds(settings)) {
-    this.#worker = new Worker(import.meta.resolve("../../workers/delivery.ts"), {
+  constructor(
+    settings: DeliverySettings,
+    account: Account,
+    { role = "delivery", needs = (role === "delivery" ? deliveryNeeds : errandNeeds)(settings) }: {
+      role?: "delivery" | "errand";
+      needs?: ReturnType<typeof deliveryNeeds>;
+    } = {},
+  ) {
+    this.#role = role;
+    this.#worker = new Worker(import.meta.resolve(`../../workers/${role}.ts`), {
       type: "module",
       deno: {
         permissions: {
@@ -65,9 +96,9 @@ class RealDelivery {
         } as Deno.PermissionOptionsObject,
       },
     });
-    this.#worker.postMessage({ type: "start", role: "delivery", index: 0, settings, verbose: false, traces: [] });
-    this.#scheduler = this.#door("scheduler-delivery", () => {});
-    this.#queue = this.#door("delivery-queue", (message) => {
+    this.#worker.postMessage({ type: "start", role, index: 0, settings, verbose: false, traces: [] });
+    this.#scheduler = this.#door(role === "delivery" ? "scheduler-delivery" : "delivery-errand", () => {});
+    this.#queue = this.#door(`${role}-queue`, (message) => {
       if (message.type !== "open") return;
       const first = new TextEncoder().encode("A: b\n\nx\n");
       const answer: QueueToAgent = {
@@ -80,11 +111,11 @@ class RealDelivery {
       };
       this.#queue.postMessage([answer]);
     });
-    const lookup = this.#door("delivery-lookup", (message) => {
+    const lookup = this.#door(`${role}-lookup`, (message) => {
       const { call } = message as unknown as ToLookup;
       lookup.postMessage([{ type: "account", call, result: { ok: true, account, identity: account } }]);
     });
-    this.#door("delivery-control", (event) => {
+    this.#door(`${role}-control`, (event) => {
       if (event.type === "delivery") this.#outcome(event.stat as string);
     });
   }
@@ -93,10 +124,12 @@ class RealDelivery {
   deliver(envelope: Envelope): Promise<string> {
     this.#envelope = envelope;
     const { id, action } = envelope;
-    const job: Job = { type: "job", message: id.slice(0, 8), action, key: "bob", ids: [id] };
+    const job: Omit<Job, "type"> = { message: id.slice(0, 8), action, key: "bob", ids: [id] };
     return new Promise((resolve) => {
       this.#outcome = resolve;
-      this.#scheduler.postMessage([job]);
+      this.#scheduler.postMessage([
+        this.#role === "delivery" ? { type: "job", ...job } : { type: "errand", call: 1, ...job },
+      ]);
     });
   }
 
@@ -115,14 +148,39 @@ class RealDelivery {
   }
 }
 
-const kinds: { name: string; method: (home: string) => LocalMethod; want: RegExp }[] = [
+const kinds: {
+  name: string;
+  method: (home: string) => LocalMethod;
+  role?: "errand";
+  exec?: (home: string) => string;
+  want: RegExp;
+}[] = [
   { name: "a Maildir", method: (home) => maildir(`${home}/mail/%{rcpt.user}`), want: /^Delivered$/ },
   { name: "a Maildir of a home", method: () => maildir(null), want: /^Delivered$/ },
   { name: "a mailbox", method: () => ({ type: "mbox" }), want: /^Delivered$/ },
-  { name: "a command", method: (home) => ({ type: "mda", command: `cat > ${home}/out` }), want: /^Delivered$/ },
+  {
+    name: "a command",
+    method: (home) => ({ type: "mda", command: `cat > ${home}/out` }),
+    role: "errand",
+    want: /^Delivered$/,
+  },
+  {
+    name: "a command of a .forward",
+    method: () => maildir("/nonexistent"),
+    role: "errand",
+    exec: (home) => `cat > ${home}/out`,
+    want: /^Delivered$/,
+  },
+  {
+    name: "a file of a .forward",
+    method: () => maildir("/nonexistent"),
+    role: "errand",
+    exec: (home) => `>${home}/box`,
+    want: /^Delivered$/,
+  },
   { name: "an LMTP server on a socket", method: (home) => lmtp(`${home}/sock`), want: /220 that is all/ },
 ];
-for (const { name, method, want } of kinds) {
+for (const { name, method, role, exec, want } of kinds) {
   Deno.test(`The permissions for ${name} are enough`, async () => {
     const home = makeHome();
     const server = net.createServer((socket) => {
@@ -131,9 +189,9 @@ for (const { name, method, want } of kinds) {
     });
     await new Promise<void>((resolve) => server.listen(`${home}/sock`, resolve));
     const settings = settingsOf({ actions: { test: localAction({ method: method(home) }) }, mailDirectory: home });
-    const delivery = new RealDelivery(settings, tester(home));
+    const delivery = new RealDelivery(settings, tester(home), { role: role ?? "delivery" });
     try {
-      assert.match(await delivery.deliver(envelopeOf()), want);
+      assert.match(await delivery.deliver(envelopeOf({ exec: exec?.(home) ?? "" })), want);
     } finally {
       delivery.close();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -164,22 +222,75 @@ for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
   });
 }
 
-Deno.test("What the settings do not ask for is refused by the runtime: servers that no action names", async () => {
+/** What the delivery isolate may not, with the needs of one action: a Maildir in `HOME/mail`. */
+const refused: readonly { name: string; action: (home: string) => Partial<LocalAction>; want: RegExp }[] = [
+  {
+    name: "servers that no action names",
+    action: () => ({ method: lmtp("127.0.0.1:9") }),
+    want: /Requires net access/,
+  },
+  {
+    name: "sockets that no action names",
+    action: (home) => ({ method: lmtp(`${home}/s`) }),
+    want: /Requires .* access/,
+  },
+  {
+    name: "a Maildir in another folder",
+    action: (home) => ({ method: maildir(`${home}/other`) }),
+    want: /Requires (read|write) access/,
+  },
+  {
+    name: "mailboxes where none are",
+    action: () => ({ method: { type: "mbox" } }),
+    want: /Requires (read|write) access/,
+  },
+];
+for (const { name, action, want } of refused) {
+  Deno.test(`What the settings do not ask for is refused by the runtime: ${name}`, async () => {
+    const home = makeHome();
+    const test = localAction({ method: maildir(`${home}/mail`) });
+    const other = localAction({ name: "other", method: test.method, ...action(home) });
+    const delivery = new RealDelivery(settingsOf({ actions: { test, other }, mailDirectory: home }), tester(home), {
+      needs: deliveryNeeds(settingsOf({ actions: { test } })),
+    });
+    try {
+      assert.match(await delivery.deliver(envelopeOf({ action: "other" })), want);
+      assert.equal(await delivery.deliver(envelopeOf()), "Delivered");
+    } finally {
+      delivery.close();
+      Deno.removeSync(home, { recursive: true });
+    }
+  });
+}
+
+Deno.test("The errand isolate does not write Maildirs, whoever asks", async () => {
   const home = makeHome();
-  const actions = {
-    test: localAction({ method: maildir(`${home}/mail`) }),
-    other: localAction({ name: "other", method: lmtp("127.0.0.1:9") }),
-  };
-  const delivery = new RealDelivery(
-    settingsOf({ actions }),
-    tester(home),
-    deliveryNeeds(settingsOf({ actions: { test: actions.test } })),
-  );
+  const actions = { test: localAction({ method: maildir(`${home}/mail`) }) };
+  const errand = new RealDelivery(settingsOf({ actions }), tester(home), { role: "errand" });
   try {
-    assert.match(await delivery.deliver(envelopeOf({ action: "other" })), /^Error \(.*Requires net access/);
-    assert.equal(await delivery.deliver(envelopeOf()), "Delivered");
+    assert.equal(await errand.deliver(envelopeOf()), "Error (temporary failure: Not an errand)");
   } finally {
-    delivery.close();
+    errand.close();
     Deno.removeSync(home, { recursive: true });
   }
+});
+
+Deno.test({
+  name: "As root, who has loaded the calls to act as a user can load nothing else",
+  ignore: !ROOT,
+  fn: async () => {
+    const worker = new Worker(import.meta.resolve("./confined_worker.ts"), {
+      type: "module",
+      deno: { permissions: { ...NONE, ffi: [libcPath()], env: false, sys: false, import: false } },
+    } as WorkerOptions);
+    const said = await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    worker.terminate();
+    assert.deepEqual(said, {
+      actsAsNobody: true,
+      dlopen: "NotCapable",
+      pointer: "NotCapable",
+      worker: "NotCapable",
+      asksForMore: "denied",
+    });
+  },
 });

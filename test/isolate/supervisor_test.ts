@@ -25,6 +25,7 @@ function toyHouse() {
   const supervisor = new Supervisor({
     settings: { smtp: { pki: {} } } as unknown as Settings,
     grants: {
+      errand: {},
       smtp: {},
       lookup: {},
       queue: {},
@@ -36,6 +37,7 @@ function toyHouse() {
       control: {},
     },
     smtpIsolates: 1,
+    errandIsolates: 0,
     filterIsolates: 0,
     loginIsolates: 0,
     entry: (role) => new URL(`./${TOYS[role] ?? "idle"}_worker.ts`, import.meta.url),
