@@ -120,7 +120,7 @@ function ends(input: string): number {
 }
 
 const BATCHES = 100, SESSIONS_A_BATCH = 1000;
-const ALLOWED_GROWTH_BYTES = 300 << 20;
+const ALLOWED_GROWTH_BYTES = 64 << 20;
 
 function newWorld(): World {
   return new World({
@@ -158,7 +158,8 @@ async function play(world: World, seed: number): Promise<void> {
 
 Deno.test("100,000 seeded sessions: none throws or hangs, all are told something, nothing odd is stored", async () => {
   let stored = 0;
-  let settled = 0;
+  // This isolate's heap after each batch: the process' memory is shared with the tests that run beside this one.
+  const heap: number[] = [];
   for (let batch = 0; batch < BATCHES; batch++) {
     const world = newWorld();
     for (let number = 0; number < SESSIONS_A_BATCH; number++) await play(world, batch * SESSIONS_A_BATCH + number);
@@ -169,9 +170,10 @@ Deno.test("100,000 seeded sessions: none throws or hangs, all are told something
       assert.ok(commit.envelopes.length > 0);
     }
     stored += world.stored.length;
-    if (batch === BATCHES / 10) settled = Deno.memoryUsage().rss;
+    heap.push(Deno.memoryUsage().heapUsed);
   }
   assert.ok(stored > 5000, `only ${stored} messages got through: the sessions are too broken to find anything`);
-  const growth = Deno.memoryUsage().rss - settled;
-  assert.ok(growth < ALLOWED_GROWTH_BYTES, `grew by ${growth >> 20} MB since the first tenth`);
+  // The least of ten batches is what is left when garbage has been collected.
+  const growth = Math.min(...heap.slice(-10)) - Math.min(...heap.slice(0, 10));
+  assert.ok(growth < ALLOWED_GROWTH_BYTES, `grew by ${growth >> 20} MB from the first tenth to the last`);
 });
