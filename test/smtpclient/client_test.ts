@@ -210,6 +210,15 @@ Deno.test("parameters are sent only when the server offers their extension", asy
   });
 });
 
+Deno.test("RFC 6152 §2: of a body in several chunks only the first is known when MAIL is said", () =>
+  withClient({ keywords: ["8BITMIME"] }, async (client, server) => {
+    await client.hello("me");
+    const chunks = [text("Subject: x\n\n"), text("\xe4\n")];
+    const body = { bytes: 15, chunks: 2, chunk: (index: number) => chunks[index]! };
+    await client.transaction({ ...message(["a@x.net"]), body });
+    assert.equal(server.lines()[1], "MAIL FROM:<s@example.org> BODY=8BITMIME");
+  }));
+
 Deno.test("an address beyond ASCII needs SMTPUTF8", async () => {
   await withClient({ keywords: ["SMTPUTF8", "8BITMIME"] }, async (client, server) => {
     await client.hello("me");

@@ -159,7 +159,8 @@ class Run {
       (smtpUtf8 || !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address)));
     this.#mailLine = mailCommand(this.#transaction, capabilities, {
       bytes: body.bytes,
-      eightBit: isEightBit(first),
+      // What was not looked at may hold anything (RFC 6152 §2).
+      eightBit: body.chunks > 1 || isEightBit(first),
       utf8: this.#utf8,
       requireTls,
     });
