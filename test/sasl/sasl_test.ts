@@ -1,6 +1,7 @@
 /** SCRAM and SASLprep by themselves: the examples of the RFCs, and what is malformed. */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import {
   checkProof,
   expectedBinding,
@@ -148,4 +149,48 @@ Deno.test("scramShape() is the most common shape, and none where one value is no
   assert.equal(scramShape([]), null);
   assert.equal(scramShape(Array<string>(100_001).fill(VERIFIER)), null, "too many to look at");
   assert.equal(scramShape([VERIFIER.replace("4096", "1")]), null);
+});
+
+Deno.test("no input makes the readers of messages and verifiers throw", () => {
+  const piece = fc.constantFrom(
+    "n,,",
+    "y,,",
+    "p=x,,",
+    "n=",
+    "r=",
+    "c=",
+    "p=",
+    "m=",
+    "=2C",
+    ",",
+    "a",
+    "biws",
+    PROOF,
+    "\u00ad",
+    "\ufffd",
+  );
+  fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.array(piece).map((all) => all.join(""))), (text) => {
+    const first = parseClientFirst(text), final = parseClientFinal(text);
+    if (first !== null) assert.equal(first.header + first.bare, text);
+    if (final !== null) assert.equal(`${final.withoutProof},p=${final.proof}`, text);
+    const verifier = verifierIn(text);
+    if (verifier !== null) parseVerifier(verifier);
+    prepare(text, "query");
+  }));
+});
+
+Deno.test("an exchange in which one octet is another is not proved", () => {
+  const verifier = parseVerifier(VERIFIER)!;
+  const message = `n=user,r=rOprNGfwEbeRWgbNEkqO,r=${NONCE},s=${SALT},i=4096,c=biws,r=${NONCE}`;
+  const proof = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+  assert.ok(checkProof(verifier, message, proof).ok);
+  for (let at = 0; at < message.length; at++) {
+    const other = message.slice(0, at) + (message[at] === "x" ? "y" : "x") + message.slice(at + 1);
+    assert.equal(checkProof(verifier, other, proof).ok, false, other);
+  }
+  for (let at = 0; at < 32; at++) {
+    const octets = Uint8Array.fromBase64(proof);
+    octets[at]! ^= 1;
+    assert.deepEqual(checkProof(verifier, message, octets.toBase64()), { ok: false, signature: "" });
+  }
 });
