@@ -13,7 +13,7 @@ import type { Exchanger } from "./mx.ts";
 import type { SessionReports } from "./reports.ts";
 import type { Host, Route } from "./routes.ts";
 import type { Target } from "./target.ts";
-import type { Task } from "./tasks.ts";
+import { partOf, type Task } from "./tasks.ts";
 
 /** What a session needs of the house. */
 export interface SessionTools {
@@ -269,18 +269,11 @@ export class Session {
     return Math.min(this.#owner.limits.sessionMailMax, this.#client?.capabilities.mailMax ?? Infinity);
   }
 
-  /** What one transaction may carry of a task (RFC 9422 §4.2); the rest is the next task. */
-  #part(client: Client, task: Task): Task {
-    const most = client.capabilities.rcptMax ?? Infinity;
-    if (task.ids.length <= most) return task;
-    this.#owner.putBack({ ...task, ids: task.ids.slice(most) });
-    return { ...task, ids: task.ids.slice(0, most) };
-  }
-
   /** True when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
     const { courier } = this.#tools;
-    const task = this.#part(client, whole);
+    const { part: task, rest } = partOf(whole, client.capabilities.rcptMax);
+    if (rest !== null) this.#owner.putBack(rest);
     try {
       const message = await courier.open(task);
       if (message === null) return true;

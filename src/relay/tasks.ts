@@ -25,6 +25,12 @@ export function splitTask(message: MessageId, ids: readonly EnvelopeId[]): Task[
   return tasks;
 }
 
+/** What one transaction may carry of a task, and the rest: `most` is RCPTMAX of RFC 9422 §4, null for any number. */
+export function partOf(task: Task, most: number | null): { readonly part: Task; readonly rest: Task | null } {
+  if (most === null || task.ids.length <= most) return { part: task, rest: null };
+  return { part: { ...task, ids: task.ids.slice(0, most) }, rest: { ...task, ids: task.ids.slice(most) } };
+}
+
 /** First in, first out, without moving what is behind. */
 export class TaskQueue {
   #tasks: Task[] = [];
