@@ -7,7 +7,15 @@ export { formatDiagnostic, parseConfig, type ParseOptions } from "./parser.ts";
 export * from "./paths.ts";
 export * from "./protocols.ts";
 export { mayInclude } from "./table.ts";
-export { compareKeys, scanTableFile, sortEntries, splitTableLine, tableKey, type TableScan } from "./tablefile.ts";
+export {
+  compareKeys,
+  scanTableFile,
+  scanTableSteps,
+  sortEntries,
+  splitTableLine,
+  tableKey,
+  type TableScan,
+} from "./tablefile.ts";
 export { queueKeyFault } from "./queue.ts";
 export * from "./types.ts";
 export { parseDelay, parseSize, shown } from "./values.ts";

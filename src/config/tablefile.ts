@@ -84,13 +84,24 @@ function splitBytes(bytes: Uint8Array, start: number, end: number): Split | null
  * Reads a table file: one entry a line, `#` comments on lines of their own. `entry` gets the places of each key and value in `bytes`, as
  * written; of two with one key the last is to stand. The first entry decides between list and map, unless `# @list` stands before it.
  */
-export function scanTableFile(
-  bytes: Uint8Array,
-  entry: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
-): TableScan {
+export function scanTableFile(bytes: Uint8Array, entry: EntryHandler): TableScan {
+  const steps = scanTableSteps(bytes, entry);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+type EntryHandler = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void;
+/** Lines of one step: some tens of microseconds. */
+const STEP_LINES = 256;
+
+/** The same in steps, for who has other things to do meanwhile. */
+export function* scanTableSteps(bytes: Uint8Array, entry: EntryHandler): Generator<undefined, TableScan> {
   if (bytes.length > LANGUAGE_LIMITS.tableFileBytes) return { ok: false, line: null, message: "file is too large" };
   let kind: StaticTable["kind"] | null = null;
   for (let line = 1, next = 0; next <= bytes.length; line++) {
+    if (line % STEP_LINES === 0) yield;
     const newline: number = bytes.indexOf(NEWLINE, next);
     const stop: number = newline < 0 ? bytes.length : newline;
     const start = skipBlanks(bytes, next, stop);

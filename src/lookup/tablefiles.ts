@@ -1,9 +1,9 @@
 /** Makes tables of the files that the configuration names. Reads nothing itself: the machine does. */
 
-import { mayInclude, scanTableFile, type TableFile } from "../config/mod.ts";
+import { mayInclude, scanTableSteps, type TableFile } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import {
-  countLines,
+  countLineSteps,
   DbEntries,
   type DbFile,
   FileTable,
@@ -41,7 +41,15 @@ export function openTableFile({ name, backend, kind, path }: TableFile, around: 
   const { disk, warn, now } = around;
   const open = (bytes: Uint8Array) => openContent(name, backend, path, bytes, around);
   // Maps are replaced by makemap whenever it likes, and nobody tells the daemon.
-  return new FileTable({ name, path, kind, file: disk.file(path), open, follow: backend === "db", now, warn });
+  const openSlowly = async (bytes: Uint8Array) => {
+    const { kind, entries } = await readEntriesSlowly(path, bytes, now);
+    return new Table({ name, kind, entries }, around.delimiter, around.observer);
+  };
+  const slowly = backend === "file" ? { openSlowly } : {};
+  return new FileTable({
+    ...{ name, path, kind, file: disk.file(path), open, follow: backend === "db", now, warn },
+    ...slowly,
+  });
 }
 
 function openContent(
@@ -68,9 +76,33 @@ function openContent(
 }
 
 /** The entries of a static table's file. Throws an Error that names the line of the first mistake. */
-function readEntries(path: string, bytes: Uint8Array): { kind: "list" | "map"; entries: PackedEntries } {
-  const entries = new PackedEntries(countLines(bytes), bytes.length);
-  const scan = scanTableFile(bytes, (keyStart, keyEnd, valueStart, valueEnd) => {
+function readEntries(path: string, bytes: Uint8Array): Read {
+  const steps = readSteps(path, bytes);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same, with a turn for others every few milliseconds. `now` in ms. */
+async function readEntriesSlowly(path: string, bytes: Uint8Array, now: () => number): Promise<Read> {
+  let since = now();
+  const steps = readSteps(path, bytes);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (now() - since < TURN_MS) continue;
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    since = now();
+  }
+}
+
+type Read = { readonly kind: "list" | "map"; readonly entries: PackedEntries };
+const TURN_MS = 4;
+
+function* readSteps(path: string, bytes: Uint8Array): Generator<undefined, Read> {
+  const entries = new PackedEntries(yield* countLineSteps(bytes), bytes.length);
+  const scan = yield* scanTableSteps(bytes, (keyStart, keyEnd, valueStart, valueEnd) => {
     entries.set(bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd));
   });
   if (!scan.ok) throw new Error(`${scan.line === null ? path : `${path}:${scan.line}`} ${scan.message}`);

@@ -28,6 +28,8 @@ export interface FileTableParts {
   readonly file: WatchedFile;
   /** Makes a table of what was read, or throws an Error whose message says why not. */
   readonly open: (bytes: Uint8Array) => OpenTable;
+  /** The same while others have their turns; for what may be large. */
+  readonly openSlowly?: (bytes: Uint8Array) => Promise<OpenTable>;
   /** Is a changed file opened again without an order? */
   readonly follow: boolean;
   /** Milliseconds of a clock that does not go back. */
@@ -39,6 +41,9 @@ export interface FileTableParts {
 /** Time between two looks at a file that is followed, in milliseconds. */
 const CHECK_INTERVAL_MS = 1000;
 
+/** What is smaller is read in one go, in a millisecond or two. */
+const LARGE_BYTES = 128 * 1024;
+
 /** The content is exchanged as a whole or stays as it was, so those who hold the table need not hear of it. */
 export class FileTable implements UpdatableTable {
   readonly name: string;
@@ -47,6 +52,8 @@ export class FileTable implements UpdatableTable {
   #content: OpenTable | LookupError;
   #stamp = "";
   #checkedAt: number;
+  /** An update that still runs; the next one waits for it. */
+  #updating: Promise<string | null> | null = null;
 
   constructor(parts: FileTableParts) {
     this.#parts = parts;
@@ -82,9 +89,31 @@ export class FileTable implements UpdatableTable {
     return content instanceof LookupError ? null : content.scram?.() ?? null;
   }
 
-  /** Reads the file again. Null on success, else why the old content stays. */
-  update(): string | null {
-    return this.#read();
+  /** Reads the file again. Null on success, else why the old content stays. While it is read the old content answers. */
+  update(): string | null | Promise<string | null> {
+    if (this.#updating !== null) return this.#later(this.#updating.then(() => this.#reread()));
+    const result = this.#reread();
+    return result instanceof Promise ? this.#later(result) : result;
+  }
+
+  #later(result: Promise<string | null>): Promise<string | null> {
+    const updating: Promise<string | null> = result.finally(() => {
+      if (this.#updating === updating) this.#updating = null;
+    });
+    return this.#updating = updating;
+  }
+
+  #reread(): string | null | Promise<string | null> {
+    const { file, openSlowly } = this.#parts;
+    if (openSlowly === undefined) return this.#read();
+    try {
+      const stamp = file.stamp();
+      const bytes = file.read();
+      if (bytes.length < LARGE_BYTES) return this.#exchange(this.#parts.open(bytes), stamp);
+      return openSlowly(bytes).then((fresh) => this.#exchange(fresh, stamp)).catch((error) => this.#reason(error));
+    } catch (error) {
+      return this.#reason(error);
+    }
   }
 
   #current(): OpenTable | LookupError {
@@ -107,22 +136,31 @@ export class FileTable implements UpdatableTable {
   }
 
   #read(): string | null {
-    const { file, open, path, kind } = this.#parts;
+    const { file, open } = this.#parts;
     try {
       const stamp = file.stamp();
-      const fresh = open(file.read());
-      // The configuration was checked for the kind that the file had: a map where domains are listed would match nobody.
-      if (fresh.kind !== null && kind !== "dynamic" && fresh.kind !== kind && fresh.size !== 0) {
-        fresh.close?.();
-        return `${path}: The file was a ${kind} and is a ${fresh.kind} now`;
-      }
-      if (!(this.#content instanceof LookupError)) this.#content.close?.();
-      this.#content = fresh;
-      this.#stamp = stamp;
-      return null;
+      return this.#exchange(open(file.read()), stamp);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return reason.startsWith(path) ? reason : `${path}: ${reason}`;
+      return this.#reason(error);
     }
+  }
+
+  #exchange(fresh: OpenTable, stamp: string): string | null {
+    const { path, kind } = this.#parts;
+    // The configuration was checked for the kind that the file had: a map where domains are listed would match nobody.
+    if (fresh.kind !== null && kind !== "dynamic" && fresh.kind !== kind && fresh.size !== 0) {
+      fresh.close?.();
+      return `${path}: The file was a ${kind} and is a ${fresh.kind} now`;
+    }
+    if (!(this.#content instanceof LookupError)) this.#content.close?.();
+    this.#content = fresh;
+    this.#stamp = stamp;
+    return null;
+  }
+
+  #reason(error: unknown): string {
+    const { path } = this.#parts;
+    const reason = error instanceof Error ? error.message : String(error);
+    return reason.startsWith(path) ? reason : `${path}: ${reason}`;
   }
 }

@@ -28,9 +28,20 @@ export function readPasswd(path: string, bytes: Uint8Array): PackedEntries {
 }
 
 /** How many lines there are at most: what memory is reserved for. */
-export function countLines(bytes: Uint8Array): number {
+function countLines(bytes: Uint8Array): number {
+  const steps = countLineSteps(bytes);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same in steps of less than a millisecond. */
+export function* countLineSteps(bytes: Uint8Array): Generator<undefined, number> {
   let lines = 1;
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
+    if (++lines % 2048 === 0) yield;
+  }
   return lines;
 }
 

@@ -150,7 +150,7 @@ const expansion = (rcpt: string): ToLookup => ({
 });
 
 Deno.test("serveLookup() serves every door that leads to it", () => {
-  const doors = ["smtp-lookup", "relay-lookup", "delivery-lookup", "queue-lookup", "control-lookup"];
+  const doors = ["smtp-lookup", "relay-lookup", "delivery-lookup", "errand-lookup", "queue-lookup", "control-lookup"];
   assert.deepEqual(house().doors, doors);
 });
 

@@ -18,7 +18,12 @@ async function withFolder(test: (folder: string) => void | Promise<void>): Promi
   }
 }
 
-function open(backend: TableFile["backend"], path: string, kind: TableFile["kind"] = "dynamic") {
+function open(
+  backend: TableFile["backend"],
+  path: string,
+  kind: TableFile["kind"] = "dynamic",
+  clock?: () => number,
+) {
   const warnings: string[] = [];
   let now = 0;
   const table = openTableFile({ name: "t", backend, kind, path, files: [path], includes: [] }, {
@@ -26,7 +31,7 @@ function open(backend: TableFile["backend"], path: string, kind: TableFile["kind
     delimiter: "+",
     observer: NO_OBSERVER,
     warn: (text) => void warnings.push(text),
-    now: () => now,
+    now: clock ?? (() => now),
   });
   return { table, warnings, wait: (ms: number) => now += ms };
 }
@@ -55,6 +60,32 @@ Deno.test("a file: table is read with its line ends, and a mistake of it is told
     Deno.writeTextFileSync(path, "eve: max\n");
     assert.equal(table.update(), null);
     assert.deepEqual([table.lookup("bob"), table.lookup("eve")], [null, "max"]);
+  }));
+
+Deno.test("a large file: table is read again in turns with others, the old content answering until all of it is there", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/t`;
+    const lines = (value: string) => Array.from({ length: 40_000 }, (_, at) => `user${at}: ${value}\n`).join("");
+    Deno.writeTextFileSync(path, lines("old"));
+    // Each look at the clock is a slice's time, so that every step gives way.
+    let now = 0;
+    const { table } = open("file", path, "map", () => now += 5);
+    assert.equal(table.lookup("user39999"), "old");
+    Deno.writeTextFileSync(path, lines("new"));
+    let ended = false, turns = 0;
+    const update = Promise.all([table.update(), table.update()]).finally(() => ended = true);
+    while (!ended) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      const values = [table.lookup("user0"), table.lookup("user39999")];
+      assert.ok(values[0] === values[1], "whole or not at all");
+      if (values[0] === "old") turns++;
+    }
+    assert.deepEqual(await update, [null, null]);
+    assert.ok(turns > 20, `${turns} turns of others`);
+    assert.equal(table.lookup("user0"), "new");
+    Deno.writeTextFileSync(path, `${lines("newer")}bob\n`);
+    assert.equal(await table.update(), `${path}:40001 invalid map entry`);
+    assert.equal(table.lookup("user39999"), "new");
   }));
 
 for (const name of ["many.hash.db", "many.btree.db"]) {
@@ -166,7 +197,7 @@ Deno.test("a sqlite: table whose description changed is opened again on order, o
     const { table } = open("sqlite", path);
     const text = Deno.readTextFileSync(path);
     Deno.writeTextFileSync(path, text.replace("SELECT value", "SELECT valeu"));
-    assert.match(table.update() ?? "", /query_alias: no such column: valeu/);
+    assert.match(String(table.update()), /query_alias: no such column: valeu/);
     assert.equal(table.lookup("team", "alias"), "bob, eve@example.org");
     Deno.writeTextFileSync(path, text.replace("SELECT value", "SELECT 'x' || value"));
     assert.equal(table.update(), null);
