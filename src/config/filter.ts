@@ -112,11 +112,11 @@ function parseKind(
     case "chain":
       return cursor.expectMark("{") ? parseFilterNames(cursor, draft) : null;
     case "phase":
-      return parsePhase(context, name);
+      return parsePhase(context, at, name);
   }
 }
 
-function parsePhase(context: Context, name: string): FilterStep[] | null {
+function parsePhase(context: Context, at: SourceLine, name: string): FilterStep[] | null {
   const { cursor } = context;
   const token = cursor.peek();
   const phase = PHASES.find((candidate) => token.kind === "keyword" && token.text === candidate);
@@ -130,7 +130,7 @@ function parsePhase(context: Context, name: string): FilterStep[] | null {
   const condition = parseCondition(context, phase);
   if (condition === null) return null;
   const verdict = parseVerdict(cursor, phase);
-  return verdict === null ? null : [{ kind: "builtin", name, phase, negated, condition, verdict }];
+  return verdict === null ? null : [{ kind: "builtin", at, name, phase, negated, condition, verdict }];
 }
 
 function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterCondition | null {

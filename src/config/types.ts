@@ -74,6 +74,7 @@ export type FilterStep =
   | { readonly kind: "process"; readonly name: string; readonly process: string }
   | {
     readonly kind: "builtin";
+    readonly at: SourceLine;
     readonly name: string;
     readonly phase: FilterPhase;
     readonly negated: boolean;

@@ -4,8 +4,10 @@ import {
   type Config,
   controlSocketPath,
   type Environment,
+  type FilterStep,
   type Rule,
   shown,
+  type SourceLine,
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
@@ -49,25 +51,36 @@ const MAX_EXPRESSIONS = 1000;
 export function regexWarnings(config: Config): string[] {
   const warnings: string[] = [];
   const seen = new Set<string>();
-  for (const rule of config.rules) {
-    for (const name of regexTables(rule)) {
-      if (seen.has(name)) continue;
-      seen.add(name);
-      for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_EXPRESSIONS)) {
-        const fault = regexFault(pattern);
-        if (fault === null) continue;
-        const { file, line } = rule.at;
-        warnings.push(
-          `${file}:${line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
-        );
-      }
+  for (
+    const { at, name } of [...config.rules.flatMap(regexTables), ...Object.values(config.filters).flatMap(filterTables)]
+  ) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_EXPRESSIONS)) {
+      const fault = regexFault(pattern);
+      if (fault === null) continue;
+      warnings.push(
+        `${at.file}:${at.line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
+      );
     }
   }
   return warnings;
 }
 
-function regexTables({ tag, from, helo, auth, mailFrom, rcptTo, for: destination }: Rule): string[] {
+interface Use {
+  readonly at: SourceLine;
+  readonly name: string;
+}
+
+function filterTables(steps: readonly FilterStep[]): Use[] {
+  return steps.flatMap((step) => {
+    if (step.kind === "process" || step.condition.kind === "fcrdns" || !step.condition.test?.regex) return [];
+    return [{ at: step.at, name: step.condition.test.table }];
+  });
+}
+
+function regexTables({ at, tag, from, helo, auth, mailFrom, rcptTo, for: destination }: Rule): Use[] {
   const source = from.kind === "source" ? from : from.kind === "rdns" ? from.test : null;
   const tests = [tag, source, destination, helo, auth?.test ?? null, mailFrom, rcptTo];
-  return tests.filter((test) => test !== null && test.regex).map((test) => test!.table);
+  return tests.flatMap((test) => test?.regex ? [{ at, name: test.table }] : []);
 }

@@ -59,6 +59,48 @@ const ROWS: readonly Row[] = [
     says: ['FILE:1: warning: the regular expression "(bad" finds nothing: a "(" is not closed', "configuration OK"],
   },
   {
+    name: "-n warns of a filter's regular expression that is not valid",
+    config: `filter f phase connect match rdns regex "(bad" junk\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 0,
+    says: ['FILE:1: warning: the regular expression "(bad" finds nothing: a "(" is not closed', "configuration OK"],
+  },
+  {
+    name: "-n finds a filter program that is not there",
+    config: `filter f proc-exec "/nonexistent/filter -v"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ['smtpd: FILE:1: filter program "f": cannot run /nonexistent/filter: No such file or directory'],
+  },
+  {
+    name: "-n finds a filter program that is not executable",
+    config: `proc p "/etc/passwd"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ['smtpd: FILE:1: filter program "p": cannot run /etc/passwd: It is not executable'],
+  },
+  {
+    name: "-n finds that a filter's user does not exist",
+    config: `filter f proc-exec "/bin/cat" user nosuchuser\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ['smtpd: FILE:1: filter program "f": there is no user "nosuchuser"'],
+  },
+  {
+    name: "-n finds that a filter's group does not exist",
+    config: `filter f proc-exec "/bin/cat" group nosuchgroup\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ['smtpd: FILE:1: filter program "f": there is no group "nosuchgroup"'],
+  },
+  {
+    name: "-n says what is needed to lock a filter into a folder",
+    config: `filter f proc-exec "/bin/cat" chroot "/nonexistent"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^smtpd: FILE:1: filter program "f": (cannot chroot to \/nonexistent: No such|chroot needs a daemon)/],
+  },
+  {
     name: "-D overrides a macro of the file",
     config: 'who = "a"\naction "a" maildir "/nonexistent/x"\nmatch for local action $who\n',
     args: ["-n", "-D", "who=missing", "-f", "FILE"],
@@ -140,4 +182,17 @@ Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   assert.ok(text.includes(`queue      read=${folder}/spool write=${folder}/spool`), text);
   assert.match(text, /^ {2}delivery {3}read=any write=any run=\/bin\/sh/m);
   assert.match(text, /^configuration OK$/m);
+});
+
+Deno.test("smtpd -n -v prints the programs of filters, and the shell where a command needs one", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/smtpd.conf`;
+  await Deno.writeTextFile(file, `proc a "/bin/cat -u"\nproc b "/bin/cat > /dev/null"\nproc c "/bin/cat"\n${VALID}`);
+  const { stderr } = await new Deno.Command(SMTPD, {
+    args: ["-n", "-v", "-f", file],
+    env: { SMTPD_SPOOL: `${folder}/spool` },
+    stderr: "piped",
+  }).output();
+  await Deno.remove(folder, { recursive: true });
+  assert.match(new TextDecoder().decode(stderr), /^ {2}filter +run=\/bin\/cat,\/bin\/sh$/m);
 });

@@ -21,7 +21,7 @@ function query(view: Partial<View> = {}, phase: Query["phase"] = "rcpt-to"): Que
 type Builtin = Extract<FilterStep, { kind: "builtin" }>;
 
 function builtin(condition: Builtin["condition"], verdict: Builtin["verdict"], negated = false): Builtin {
-  return { kind: "builtin", name: "built", phase: "rcpt-to", negated, condition, verdict };
+  return { kind: "builtin", at: { file: "c", line: 1 }, name: "built", phase: "rcpt-to", negated, condition, verdict };
 }
 
 const process = (name: string): FilterStep => ({ kind: "process", name, process: name });
