@@ -38,13 +38,6 @@ const ROWS: readonly Row[] = [
     says: [/^FILE:1: .*listen/, /^FILE:4: .*"?b"?/],
   },
   {
-    name: "-n refuses a feature that is not built yet instead of ignoring it",
-    config: `mta max-deferred 5\n${VALID}`,
-    args: ["-n", "-f", "FILE"],
-    status: 1,
-    says: [/^FILE:1: .* is not supported yet/],
-  },
-  {
     name: "-n refuses a listener on what is not there",
     config: `listen on nosuch0.invalid port 2525\n${VALID}`,
     args: ["-n", "-f", "FILE"],
@@ -180,7 +173,7 @@ Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   assert.match(text, /^ {2}smtp {7}nothing$/m);
   assert.match(text, /^ {2}scheduler {2}nothing$/m);
   assert.ok(text.includes(`queue      read=${folder}/spool write=${folder}/spool`), text);
-  assert.match(text, /^ {2}delivery {3}read=any write=any run=\/bin\/sh/m);
+  assert.match(text, /^ {2}errand {5}read=any write=any run=\/bin\/sh/m);
   assert.match(text, /^configuration OK$/m);
 });
 
