@@ -37,6 +37,7 @@ export const REPLY = {
   noParameters: "501 5.5.4 Invalid command arguments: No parameters allowed",
   noMechanism: "501 5.5.4 Invalid command arguments: No parameters given to AUTH",
   unknownMechanism: "504 5.7.4 Security features not supported: AUTH method not supported",
+  unknownBinding: "504 5.7.4 Security features not supported: Only tls-server-end-point is known",
   badResponse: "501 5.5.2 Syntax error: Authentication response not valid",
   authCancelled: "501 5.5.2 Syntax error: Authentication cancelled",
   heloDomain: "501 5.5.1 Invalid command: HELO requires domain name",

@@ -5,8 +5,9 @@
 
 import type { AuthResult, Challenge } from "../isolate/mod.ts";
 import { END_POINT, expectedBinding, parseClientFinal, parseClientFirst, serverFirst } from "../sasl/mod.ts";
-import { reply } from "./answers.ts";
-import { authenticated, isUser, offersBinding } from "./login.ts";
+import { refusal, reply } from "./answers.ts";
+import { authenticated, isUser, MASKED, offersBinding } from "./login.ts";
+import { REPLY } from "./reply.ts";
 import type { AuthDialog, Facts, Session, Step } from "./state.ts";
 
 type ScramDialog = Exclude<AuthDialog, { step: "plain" | "user" | "password" }>;
@@ -15,7 +16,7 @@ type ScramDialog = Exclude<AuthDialog, { step: "plain" | "user" | "password" }>;
 export function scramLine(facts: Facts, session: Session, dialog: ScramDialog, text: string): Step | null {
   switch (dialog.step) {
     case "scram":
-      return first(session, dialog.plus, text);
+      return first(facts, session, dialog.plus, text);
     case "scram-final":
       return final(session, dialog, text);
     case "scram-end":
@@ -26,15 +27,18 @@ export function scramLine(facts: Facts, session: Session, dialog: ScramDialog, t
   }
 }
 
-function first(session: Session, plus: boolean, text: string): Step | null {
+function first(facts: Facts, session: Session, plus: boolean, text: string): Step | null {
   const message = parseClientFirst(text);
   if (message === null || !isUser(message.user)) return null;
   const { binding, user } = message;
   if (plus ? binding.kind !== "used" : binding.kind === "used") return null;
+  // No guess, and no failure that is counted: the client may have another mechanism.
+  if (binding.kind === "used" && binding.name !== END_POINT) {
+    const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
+    return { session: ended, effects: refusal(facts, MASKED.scram, REPLY.unknownBinding) };
+  }
   // A client that could have bound, and was kept from seeing that we can: somebody stands between us (RFC 5802 §6).
-  const cheated = binding.kind === "unoffered" && offersBinding(session);
-  const foreign = binding.kind === "used" && binding.name !== END_POINT;
-  if (cheated || foreign) return deny(session, user);
+  if (binding.kind === "unoffered" && offersBinding(session)) return deny(session, user);
   const dialog: AuthDialog = { step: "scram-salt", plus, first: message };
   return { session: { ...session, phase: "verify", dialog }, effects: [{ do: "challenge", user }] };
 }

@@ -91,6 +91,16 @@ const rows: readonly Row[] = [
   { reply: "noParameters", section: "3207 §4", options: TLS, say: [HELO, "STARTTLS now\r\n"] },
   { reply: "noMechanism", section: "4954 §4", options: AUTH, say: [HELO, "AUTH\r\n"] },
   { reply: "unknownMechanism", section: "4954 §4", options: AUTH, say: [HELO, "AUTH CRAM-MD5\r\n"] },
+  {
+    reply: "unknownBinding",
+    section: "5802 §6",
+    options: { listener: { tls: "tls", auth: { required: false, table: "scram" } } },
+    say: [
+      `${HELO}STARTTLS\r\n`,
+      ({ connection }) => connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null, btoa("x".repeat(32))),
+      `${HELO}AUTH SCRAM-SHA-256-PLUS ${btoa("p=tls-exporter,,n=a,r=x")}\r\n`,
+    ],
+  },
   { reply: "badResponse", section: "4954 §4", options: AUTH, say: [HELO, "AUTH PLAIN !\r\n"] },
   { reply: "authCancelled", section: "4954 §4", options: AUTH, say: [HELO, "AUTH PLAIN\r\n", "*\r\n"] },
   { reply: "heloDomain", section: "5321 §4.1.1.1", say: ["HELO\r\n"] },
