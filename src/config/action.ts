@@ -2,7 +2,7 @@
 
 import { asciiAddress } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
-import { BUILTIN_TABLES } from "./defaults.ts";
+import { BUILTIN_TABLES, plainRelay } from "./defaults.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
@@ -155,25 +155,7 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
 }
 
 function parseRelay(context: Context, name: string): RelayAction {
-  const action: Mutable<RelayAction> = {
-    kind: "relay",
-    name,
-    helo: null,
-    heloSrc: null,
-    pki: null,
-    ca: null,
-    protocols: null,
-    src: null,
-    mailFrom: null,
-    backup: null,
-    host: null,
-    domain: null,
-    tls: null,
-    auth: null,
-    filter: null,
-    srs: false,
-    ttlSeconds: null,
-  };
+  const action: Mutable<RelayAction> = plainRelay(name);
   const tls = tlsOptions(context, action);
   const options = { ...relayOptions(context, action), ...tls.options };
   parseOptions(context.cursor, "relay option", options, ["ttl"]);

@@ -1,6 +1,6 @@
 /** What holds when smtpd.conf says nothing, and the limits of the language itself. Seconds, bytes and counts. */
 
-import type { Config, RelayLimits } from "./types.ts";
+import type { Config, RelayAction, RelayLimits } from "./types.ts";
 
 /** `mta limit` when nothing is written. */
 export const DEFAULT_RELAY_LIMITS: RelayLimits = {
@@ -26,6 +26,29 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   taskRelease: 10,
   family: null,
 };
+
+/** `action NAME relay` and no more. */
+export function plainRelay(name: string): RelayAction {
+  return {
+    kind: "relay",
+    name,
+    helo: null,
+    heloSrc: null,
+    pki: null,
+    ca: null,
+    protocols: null,
+    src: null,
+    mailFrom: null,
+    backup: null,
+    host: null,
+    domain: null,
+    tls: null,
+    auth: null,
+    filter: null,
+    srs: false,
+    ttlSeconds: null,
+  };
+}
 
 /** The settings of a config that has none of its own. */
 export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" | "scheduler" | "admin"> = {

@@ -1,7 +1,7 @@
 /** Front door of the config folder: what a configuration is, how it is read, and what holds by default. */
 export { cipherFault } from "./ciphers.ts";
 export { type ConfigFiles } from "./context.ts";
-export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, LANGUAGE_LIMITS } from "./defaults.ts";
+export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, LANGUAGE_LIMITS, plainRelay } from "./defaults.ts";
 export { splitDefine } from "./macros.ts";
 export { formatDiagnostic, parseConfig, type ParseOptions } from "./parser.ts";
 export * from "./paths.ts";

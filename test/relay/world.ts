@@ -1,7 +1,7 @@
 /** A house for the relay isolate without workers: plain objects at its doors, a queue of messages, a resolver of names. */
 
 import type { RelayAction, RelayLimits } from "../../src/config/mod.ts";
-import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS, plainRelay } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
 import { type Dsn, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
@@ -82,25 +82,7 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export const ACTION: RelayAction = {
-  kind: "relay",
-  name: "out",
-  helo: null,
-  heloSrc: null,
-  pki: null,
-  ca: null,
-  protocols: null,
-  src: null,
-  mailFrom: null,
-  backup: null,
-  host: null,
-  domain: null,
-  tls: null,
-  auth: null,
-  filter: null,
-  srs: false,
-  ttlSeconds: null,
-};
+export const ACTION: RelayAction = plainRelay("out");
 
 const encoder = new TextEncoder();
 

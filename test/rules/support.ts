@@ -1,13 +1,14 @@
 /** Rules, actions and worlds for tests of the rules folder, written short. */
 
-import type {
-  Action,
-  LocalAction,
-  LocalMethod,
-  RelayAction,
-  Rule,
-  StaticTable,
-  TableTest,
+import {
+  type Action,
+  type LocalAction,
+  type LocalMethod,
+  plainRelay,
+  type RelayAction,
+  type Rule,
+  type StaticTable,
+  type TableTest,
 } from "../../src/config/mod.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
 import type { Forward } from "../../src/isolate/mod.ts";
@@ -56,26 +57,7 @@ export function local(name: string, parts: Partial<LocalAction> | { method: Loca
 }
 
 export function relay(name: string, parts: Partial<RelayAction> = {}): RelayAction {
-  return {
-    kind: "relay",
-    name,
-    helo: null,
-    heloSrc: null,
-    pki: null,
-    ca: null,
-    protocols: null,
-    src: null,
-    mailFrom: null,
-    backup: null,
-    host: null,
-    domain: null,
-    tls: null,
-    auth: null,
-    filter: null,
-    srs: false,
-    ttlSeconds: null,
-    ...parts,
-  };
+  return { ...plainRelay(name), ...parts };
 }
 
 /** `list("t", "a", "b")`. */
