@@ -39,6 +39,8 @@ export interface Office extends Supplies, Observer {
   later(connection: Connection): void;
   /** Calls `turn` when others had theirs. */
   yield(connection: Connection): void;
+  /** Others wait for their turn. */
+  crowded(): boolean;
 }
 
 /** Characters of replies that are collected before they are written. */
@@ -51,6 +53,8 @@ const LINGER_MS = 10_000;
 const LINGER_OCTETS = 1024 * 1024;
 /** A read of as many octets says that there is more where it came from: others have their turn first. */
 const LARGE_READ = 32 * 1024;
+/** And as many octets of commands wait for their turn where others have one: a burst of them is not for one round of the event loop. */
+const MANY_COMMANDS = 1024;
 
 const NO_INPUT = new Uint8Array(0);
 
@@ -151,12 +155,15 @@ export class Connection implements Host {
   data(bytes: Uint8Array): void {
     if (this.#receiving) this.#pace.data(this.#office.now(), bytes.length);
     if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
-    if (this.session.phase === "closed") return this.#waste(bytes.length);
-    if (bytes.length >= LARGE_READ) this.#rest();
+    const large = bytes.length >= LARGE_READ;
+    if (this.session.phase === "closed") return this.#waste(bytes.length, large);
+    const waits = (large || !this.#receiving && bytes.length >= MANY_COMMANDS) && this.#office.crowded();
+    if (large || waits) this.#rest();
     if (this.#position === this.#input.length) this.#input = bytes;
     else this.#input = joined(this.#input.subarray(this.#position), bytes);
     this.#position = 0;
-    this.run();
+    if (waits) this.#regulate();
+    else this.run();
     // What had to wait is kept as a copy.
     if (this.#input === bytes) {
       this.#input = new Uint8Array(bytes.subarray(this.#position));
@@ -164,9 +171,12 @@ export class Connection implements Host {
     }
   }
 
-  #waste(octets: number): void {
+  #waste(octets: number, large: boolean): void {
     this.#wasted += octets;
-    if (this.#wasted > LINGER_OCTETS) this.#wire?.destroy();
+    if (this.#wasted > LINGER_OCTETS) return this.#wire?.destroy();
+    if (!large) return;
+    this.#rest();
+    this.#regulate();
   }
 
   /** Nothing more is read until the others had their turn. */

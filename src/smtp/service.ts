@@ -60,6 +60,8 @@ export interface ServiceOptions {
   ended(ticket: number): void;
 }
 
+/** Sessions that wait for their turn with what was read, at most: 64 MB. More have it at once. */
+const MAX_PATIENT = 1024;
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
 const STOP_MS = 3000;
 const STOP_LOOK_MS = 50;
@@ -132,6 +134,7 @@ export class SmtpService {
         this.#directory.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
       yield: (connection) => this.#yield(connection),
+      crowded: () => this.#patient.size > 0 && this.#patient.size < MAX_PATIENT,
     };
   }
 

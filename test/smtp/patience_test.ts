@@ -117,7 +117,8 @@ Deno.test("of several who have much to do each has its turn", async () => {
     assert.equal(turns.length, 1, "one turn at a time");
     turns.shift()!();
   }
-  assert.equal(new Set(lengths()).size, 1, "all have come as far");
+  const [first = 0, ...others] = lengths();
+  assert.ok(others.every((length) => length > 0 && length >= first / 2), "all get on");
   clients[0]!.leave();
   while (turns.length > 0) turns.shift()!();
   assert.equal(clients[2]!.wire.take().match(/250 /g)?.length, 500);
