@@ -85,7 +85,8 @@ export function fromSource(target: Target, source: RelaySource): Target {
 
 /** The same for messages with REQUIRETLS alone. */
 export function requiringTls(target: Target): Target {
-  return { ...target, requireTls: true, key: JSON.stringify([target.key, "REQUIRETLS"]) };
+  const name = target.name.replace(/\]$/, ",requiretls]");
+  return { ...target, requireTls: true, name, key: JSON.stringify([target.key, "REQUIRETLS"]) };
 }
 
 type Parts = Omit<Target, "key" | "relayKey" | "name" | "action" | "source" | "requireTls">;

@@ -73,6 +73,7 @@ Deno.test("RFC 8689 §4.2.1: REQUIRETLS goes by the next exchanger when the firs
     assert.deepEqual(await world.settled(plain), ["ok 250 2.0.0 queued"]);
     const safe = world.send({ rcpts: ["a@x.test"], handling: { requireTls: true } });
     assert.deepEqual(await world.settled(safe), ["ok 250 2.0.0 queued"]);
+    assert.ok((await world.show("relays")).some((line) => line.includes("[relay:x.test,smtp,mx,requiretls]")));
     assert.equal(first!.messages().length, 1);
     assert.ok(second!.lines().includes("MAIL FROM:<s@example.org> REQUIRETLS"));
     assert.ok(!world.log().some((line) => line.includes("Disabling")), "no host is blamed");
