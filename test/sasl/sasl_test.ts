@@ -75,8 +75,9 @@ for (const { text, want, because } of prepared) {
 }
 
 Deno.test("prepare() takes code points that are not assigned only where they are compared", () => {
-  assert.equal(prepare("\u{1f600}", "query"), "\u{1f600}");
-  assert.equal(prepare("\u{1f600}", "stored"), null);
+  assert.equal(prepare("\u0378", "query"), "\u0378");
+  assert.equal(prepare("\u0378", "stored"), null);
+  assert.equal(prepare("\u{1f600}", "stored"), "\u{1f600}", "assigned after RFC 3454");
 });
 
 const firsts = [
