@@ -64,7 +64,10 @@ function list(vault: Vault, question: Extract<ControlToQueue, { type: "list" }>)
     const slice = sliceAfter(vault, target, cursor, wanted);
     for (const envelope of slice) {
       // Those have a list of their own.
-      if ("unreadable" in envelope) continue;
+      if ("unreadable" in envelope) {
+        vault.aside.envelope(envelope.id, envelope.unreadable);
+        continue;
+      }
       const ttlSeconds = vault.ttlSeconds(envelope.action);
       // An envelope of an action that is no longer configured stands still and is not listed.
       if (ttlSeconds === null) continue;
@@ -107,7 +110,8 @@ function isAside(vault: Vault, { id }: { readonly id: EnvelopeId }): boolean {
 }
 
 function damagedLines(vault: Vault): string[] {
-  return vault.aside.rows().map(({ message, id, reason, found_at }) => {
+  const rows = vault.aside.rows().sort((a, b) => a.message - b.message || a.id - b.id);
+  return rows.map(({ message, id, reason, found_at }) => {
     const what = id === 0 ? `message ${hex8(message)}` : `envelope ${envelopeId(message, id)}`;
     return `${what}|${new Date(found_at).toISOString()}|${reason}`;
   });
@@ -158,12 +162,20 @@ function cut(
   return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
 }
 
+/** A message that is set aside as a whole goes with its last slice, if it is named: it may have no envelopes. */
+function wholeDamaged(vault: Vault, target: QueueTarget, next: EnvelopeId | null): number | null {
+  if (target === "all" || !("message" in target) || next !== null || !isMessageId(target.message)) return null;
+  const message = messageNumber(target.message);
+  return vault.aside.has(message, 0) ? message : null;
+}
+
 function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
   const { slice, next } = cut(vault, target, after);
   // What is damaged goes only when it is named.
   const wanted = target === "all" ? slice.filter((each) => !isAside(vault, each)) : slice;
   let gone: (Envelope | Unreadable)[] = [];
   let erase: number[] = [];
+  const whole = wholeDamaged(vault, target, next);
   vault.commits.now({
     apply: () => {
       gone = wanted.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
@@ -172,6 +184,7 @@ function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (
       }
       const messages = new Set(gone.map(({ id }) => messageNumber(id)));
       erase = [...messages].filter((message) => vault.store.sweep(message));
+      if (whole !== null && vault.store.discard(whole)) erase.push(whole);
     },
     done: () => {
       for (const envelope of gone) {
@@ -182,6 +195,7 @@ function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (
         tellRemoved(vault, envelope.id);
       }
       const ids = gone.map(({ id }) => id);
+      if (whole !== null) vault.aside.forget(whole, 0);
       vault.dropped(ids);
       for (const message of erase) vault.erase(message);
       answer({ ids, next });

@@ -5,6 +5,7 @@ import type { AgentToQueue, Channel, QueueToAgent } from "../isolate/mod.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { Damaged } from "./records.ts";
+import { databaseFault } from "./troubles.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one job at most. */
@@ -101,6 +102,7 @@ function complain(vault: Vault, message: string, error: unknown, ids: readonly E
     return "The message is damaged";
   }
   vault.troubles.note(error, vault.clock());
+  if (databaseFault(error) === "corrupt") vault.malformed(error);
   const text = error instanceof Error ? error.message : String(error);
   vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";

@@ -15,9 +15,9 @@ const MAX_ROWS = 100_000;
 
 export class Aside {
   readonly #vault: Vault;
-  /** Whole messages, and envelopes by id. */
-  readonly #messages = new Set<number>();
-  readonly #envelopes = new Set<EnvelopeId>();
+  /** By message, and in it by number of the envelope, 0 for all of it. */
+  readonly #rows = new Map<number, Map<number, DamagedRow>>();
+  #size = 0;
   #alarms = 0;
 
   constructor(vault: Vault) {
@@ -27,16 +27,17 @@ export class Aside {
   }
 
   get size(): number {
-    return this.#messages.size + this.#envelopes.size;
+    return this.#size;
   }
 
   has(message: number, number: number): boolean {
-    if (this.size === 0) return false;
-    return this.#messages.has(message) || this.#envelopes.has(envelopeId(message, number));
+    const rows = this.#rows.get(message);
+    return rows !== undefined && (rows.has(0) || rows.has(number));
   }
 
+  /** In no order. */
   rows(): DamagedRow[] {
-    return this.#vault.store.damaged(MAX_ROWS);
+    return [...this.#rows.values()].flatMap((rows) => [...rows.values()]);
   }
 
   /** One envelope cannot be read. */
@@ -55,10 +56,10 @@ export class Aside {
 
   /** The administrator removed it, with `number` 0 all of the message: memory follows the database. */
   forget(message: number, number: number): void {
-    if (number === 0) this.#messages.delete(message);
-    for (const id of this.#envelopes) {
-      if (messageNumber(id) === message && (number === 0 || envelopeNumber(id) === number)) this.#envelopes.delete(id);
-    }
+    const rows = this.#rows.get(message);
+    if (rows === undefined) return;
+    this.#size -= number === 0 ? rows.size : rows.delete(number) ? 1 : 0;
+    if (number === 0 || rows.size === 0) this.#rows.delete(message);
     this.#count();
   }
 
@@ -77,15 +78,16 @@ export class Aside {
   }
 
   /** False when it was known. */
-  #keep({ message, id }: DamagedRow): boolean {
-    const before = this.size;
-    if (before >= MAX_ROWS) return false;
-    if (id === 0) this.#messages.add(message);
-    else this.#envelopes.add(envelopeId(message, id));
-    return this.size > before;
+  #keep(row: DamagedRow): boolean {
+    if (this.#size >= MAX_ROWS) return false;
+    const rows = this.#rows.get(row.message) ?? new Map<number, DamagedRow>();
+    if (rows.has(row.id)) return false;
+    this.#rows.set(row.message, rows.set(row.id, row));
+    this.#size++;
+    return true;
   }
 
   #count(): void {
-    if (this.size > 0 || this.#alarms > 0) this.#vault.tally.set("queue.damaged", this.size);
+    if (this.#size > 0 || this.#alarms > 0) this.#vault.tally.set("queue.damaged", this.#size);
   }
 }

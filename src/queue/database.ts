@@ -77,8 +77,12 @@ ${MORE_TABLES}`,
 
 /** Opens `queue.db` in `spool`, and makes both when they are missing. Throws when another daemon holds it. */
 export function openDatabase(spool: string): DatabaseSync {
-  const path = `${spool}/queue.db`;
   Deno.mkdirSync(spool, { recursive: true, mode: 0o711 });
+  return openFile(`${spool}/queue.db`);
+}
+
+/** As openDatabase, for a file in a folder that exists. */
+export function openFile(path: string): DatabaseSync {
   Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   Deno.chmodSync(path, 0o600);
   const database = new DatabaseSync(path);

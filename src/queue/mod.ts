@@ -2,8 +2,16 @@
 
 import { setImmediate } from "node:timers";
 import type { EnvelopeId } from "../envelope/mod.ts";
-import { debug } from "../events/mod.ts";
-import { Caller, type Channel, type Isolate, type QueueToSmtp, type SmtpToQueue, Tally } from "../isolate/mod.ts";
+import { debug, type Report } from "../events/mod.ts";
+import {
+  Caller,
+  type Channel,
+  type Isolate,
+  type QueueSettings,
+  type QueueToSmtp,
+  type SmtpToQueue,
+  Tally,
+} from "../isolate/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./discover.ts";
 import { serveAgent } from "./agents.ts";
@@ -12,7 +20,10 @@ import { isEnvelopeId } from "./keys.ts";
 import { Notices } from "./notices.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./records.ts";
+import { isSuspect, repair, type Repaired } from "./repair.ts";
+import type { TicketRow } from "./rows.ts";
 import { Store } from "./store.ts";
+import { databaseFault } from "./troubles.ts";
 import { Vault } from "./vault.ts";
 
 /** Envelopes told to the scheduler in one turn at start. */
@@ -25,13 +36,63 @@ const MAX_WARNINGS = 100;
 export { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 export { listOffline } from "./offline.ts";
 
-/** Runs the queue isolate. `clock` gives ms since the epoch. */
-export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date.now): void {
+/**
+ * Runs the queue isolate. `clock` gives ms since the epoch; `end` ends the isolate for an error, so that another takes its place. Returns a
+ * promise when the database has to be repaired first.
+ */
+export function serveQueue(
+  isolate: Isolate<"queue">,
+  clock: () => number = Date.now,
+  end: (error: unknown) => void = endWith,
+): void | Promise<void> {
+  const { settings } = isolate;
+  const store = isSuspect(settings.spool) ? null : openStore(settings);
+  if (store !== null) return serve(isolate, store, clock, end);
+  return repair(settings.spool, clock()).then((repaired) => {
+    tellRepaired(isolate.report, repaired);
+    serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
+  });
+}
+
+function endWith(error: unknown): void {
+  setTimeout(() => {
+    throw error;
+  });
+}
+
+function recordsOf({ compression, keys }: QueueSettings): Records {
+  return new Records(compression, keys);
+}
+
+/** Null when the database is damaged. */
+function openStore(settings: QueueSettings): Store | null {
+  let store: Store | null = null;
+  try {
+    store = new Store(settings.spool, recordsOf(settings));
+    store.touch();
+    return store;
+  } catch (error) {
+    store?.close();
+    if (databaseFault(error) !== "corrupt") throw error;
+    return null;
+  }
+}
+
+function tellRepaired(report: Report, { kept, rows, gaps, damaged }: Repaired): void {
+  const { envelopes = 0, messages = 0 } = rows;
+  const lost = Object.values(gaps).reduce((sum, count) => sum + count, 0);
+  const text =
+    `queue: the database was damaged: ${messages} messages and ${envelopes} envelopes could be read, with ${lost} gaps; ` +
+    `${damaged} messages are set aside, see "smtpctl show damaged"; the old file is kept as ${kept}`;
+  report({ type: "log", level: "crit", text });
+}
+
+function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end: (error: unknown) => void): void {
   const { settings, report } = isolate;
-  const store = new Store(settings.spool, new Records(settings.compression, settings.keys));
   const scheduler = isolate.ask("queue-scheduler");
   const tally = new Tally(report);
   const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });
+  vault.onmalformed = end;
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
   const discovery = new Discovery(vault);
   let loading = { stopped: false };
@@ -69,6 +130,15 @@ export function serveQueue(isolate: Isolate<"queue">, clock: () => number = Date
   const served = <C extends typeof doors[number]>(serve: (channel: C) => void) => (channel: C) => {
     doors.push(channel);
     serve(channel);
+    const { onmessage } = channel;
+    channel.onmessage = (message) => {
+      try {
+        onmessage(message);
+      } catch (error) {
+        if (databaseFault(error) !== "corrupt") throw error;
+        vault.malformed(error);
+      }
+    };
   };
   const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
   isolate.serve(
@@ -129,7 +199,13 @@ function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): vo
   };
   const step = () => {
     if (loading.stopped) return;
-    const rows = vault.store.tickets(message, number, LOAD_ROWS);
+    let rows: TicketRow[];
+    try {
+      rows = vault.store.tickets(message, number, LOAD_ROWS);
+    } catch (error) {
+      if (databaseFault(error) !== "corrupt") throw error;
+      return vault.malformed(error);
+    }
     vault.loaded(rows, unknown);
     count += rows.length;
     const last = rows[rows.length - 1];

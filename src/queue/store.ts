@@ -148,6 +148,24 @@ export class Store {
     this.#database.close();
   }
 
+  /** Reads a little of every table, to find damage before the doors open. Throws what the database throws. */
+  touch(): void {
+    this.tickets(0, 0, 1);
+    this.damaged(1);
+    this.looseMessages();
+    this.taken(0, 0);
+    this.#sql.anyMessage.get();
+  }
+
+  /** What is left of a damaged message without envelopes: its text is loose now. False when it has envelopes. */
+  discard(message: number): boolean {
+    this.forgetDamage(message, 0);
+    if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
+    this.#sql.removeMessage.get(message);
+    this.addLoose(message);
+    return true;
+  }
+
   /** Bytes of the database file that hold nothing. */
   unused(): number {
     return Number((this.#sql.unused.get() as { freelist_count: number }).freelist_count) * PAGE_BYTES;

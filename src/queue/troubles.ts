@@ -5,8 +5,9 @@ const IO_ERROR = 10, CORRUPT = 11, FULL = 13, NOT_A_DATABASE = 26;
 
 /** What an error of the database tells, and null for an error of another kind. */
 export function databaseFault(error: unknown): "full" | "io" | "corrupt" | "other" | null {
-  const code = (error as { errcode?: number } | null)?.errcode;
-  if (typeof code !== "number") return null;
+  const { errcode, message = "" } = (error ?? {}) as { errcode?: number; message?: string };
+  const code = errcode ?? byMessage(message);
+  if (code === null) return null;
   switch (code & 0xff) {
     case IO_ERROR:
       return "io";
@@ -18,6 +19,17 @@ export function databaseFault(error: unknown): "full" | "io" | "corrupt" | "othe
     default:
       return "other";
   }
+}
+
+/** Errors of `exec` have no code. These are SQLite's own texts. */
+function byMessage(message: string): number | null {
+  const texts: Readonly<Record<string, number>> = {
+    "disk I/O error": IO_ERROR,
+    "database disk image is malformed": CORRUPT,
+    "database or disk is full": FULL,
+    "file is not a database": NOT_A_DATABASE,
+  };
+  return Object.hasOwn(texts, message) ? texts[message]! : null;
 }
 
 interface Trouble {

@@ -10,6 +10,7 @@ import { Ids } from "./ids.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Recent } from "./recent.ts";
 import { Damaged } from "./records.ts";
+import { markSuspect } from "./repair.ts";
 import { readDisk, Space } from "./space.ts";
 import { databaseFault, Troubles } from "./troubles.ts";
 import { laneOf, type TicketRow } from "./rows.ts";
@@ -47,6 +48,9 @@ export class Vault {
   #tickets: Ticket[] = [];
   /** Messages whose chunks are to be erased bit by bit. */
   readonly #erasing: number[] = [];
+  /** Ends this isolate. */
+  onmalformed: (error: unknown) => void = () => {};
+  #malformed = false;
   #alarmAt = 0;
   #unmeasured = 0;
 
@@ -61,9 +65,30 @@ export class Vault {
     this.commits = new Commits(parts.store, parts.observer);
     this.aside = new Aside(this);
     this.space = new Space(parts.settings.reserve, () => readDisk(parts.settings.spool), () => this.store.unused());
-    this.ids = new Ids((first, last) => this.store.taken(first, last));
+    this.ids = new Ids((first, last) => this.#taken(first, last));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
+  }
+
+  /** The database itself is damaged: this isolate ends, and the next one repairs it. */
+  malformed(error: unknown): void {
+    if (this.#malformed) return;
+    this.#malformed = true;
+    markSuspect(this.settings.spool);
+    const text = error instanceof Error ? error.message : String(error);
+    this.report({ type: "log", level: "crit", text: `queue: the database is damaged and will be repaired: ${text}` });
+    this.onmalformed(error);
+  }
+
+  #taken(first: number, last: number): boolean {
+    try {
+      return this.store.taken(first, last);
+    } catch (error) {
+      // Nothing is put where nothing can be read.
+      if (databaseFault(error) !== "corrupt") throw error;
+      this.malformed(error);
+      return true;
+    }
   }
 
   /** Seconds that an envelope of this action is kept; null when the configuration has no such action. */
@@ -207,6 +232,7 @@ export class Vault {
   #alarm(error: unknown): void {
     const now = this.clock();
     this.troubles.note(error, now);
+    if (databaseFault(error) === "corrupt") this.malformed(error);
     if (databaseFault(error) === "full") {
       this.space.full(now);
       this.store.makeRoom();

@@ -143,3 +143,40 @@ Deno.test("a disk that fails refuses mail with 451 and raises an alarm, and mail
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a torn database: the daemon repairs it, delivers what can be read, and tells what is set aside", async () => {
+  const daemon = await Daemon.start({ args: ["-P", "mda"] });
+  try {
+    const client = await Client.connect(daemon.port);
+    await client.say("EHLO client.example.net", "250");
+    const count = 40;
+    for (let i = 0; i < count; i++) {
+      const text = `Subject: number ${i}\r\n\r\n${`${i} bottles\r\n`.repeat(200)}`;
+      await client.send("a@example.net", `user${i}@${DOMAIN}`, text);
+    }
+    client.close();
+    await daemon.stop();
+    const path = join(daemon.env.SMTPD_SPOOL!, "queue.db");
+    const found = new TextDecoder("latin1").decode(await Deno.readFile(path)).indexOf("17 bottles\n");
+    using file = await Deno.open(path, { write: true });
+    // The page in which a message lies among others.
+    await file.seek(Math.floor(found / 16_384) * 16_384, Deno.SeekMode.Start);
+    await file.write(new Uint8Array(16_384));
+    await daemon.launch();
+    await daemon.tool("smtpctl", ["resume", "mda"]);
+    await daemon.logged(/^crit: queue: the database was damaged: .* the old file is kept as /);
+    const damaged = (await daemon.tool("smtpctl", ["show", "damaged"])).stdout.trim().split("\n");
+    assert.ok(damaged.length >= 1 && damaged.length < 10, damaged.join("\n"));
+    assert.match(damaged[0]!, /^message [0-9a-f]{8}\|\d{4}-\d\d-\d\dT.*\|a part of its text is lost$/);
+    assert.match((await daemon.tool("smtpctl", ["show", "status"])).stdout, /^QUEUE damaged: \d+ set aside, /m);
+    await daemon.logged(/ mda delivery .* result=Ok /, 0, count - damaged.length);
+    for (const line of damaged) {
+      const { code } = await daemon.tool("smtpctl", ["remove", line.slice(8, 16)]);
+      assert.equal(code, 0);
+    }
+    assert.equal((await daemon.tool("smtpctl", ["show", "damaged"])).stdout, "");
+    assert.equal(await daemon.stop(), 0);
+  } finally {
+    await daemon.remove();
+  }
+});

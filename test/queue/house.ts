@@ -80,6 +80,8 @@ export interface QueueHouse {
   /** ms since the epoch, moved by the test. */
   clock: { now: number };
   settings: QueueSettings;
+  /** Kept when the queue wants to be replaced, with the reason. */
+  ended: Promise<unknown>;
   /** Replaces the smtp isolate: the old one's sessions are gone. */
   replaceSmtp(): void;
   stop(): void;
@@ -126,7 +128,8 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     onanswer: () => {},
     onstop: () => {},
   };
-  serveQueue(isolate, () => clock.now);
+  const ended = Promise.withResolvers<unknown>();
+  await serveQueue(isolate, () => clock.now, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
     served.get(name)!(end.other as never, 0);
@@ -144,6 +147,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     ids: [] as MessageId[],
     clock,
     settings,
+    ended: ended.promise,
     replaceSmtp() {
       const old = house.smtp;
       house.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");

@@ -1,0 +1,196 @@
+/** A database that is torn: pages zeroed or altered, the file cut short, its head lost. What can be read goes on, nothing is deleted. */
+
+import assert from "node:assert/strict";
+import type { QueueToAgent } from "../../src/isolate/mod.ts";
+import { copySync } from "./copy.ts";
+import { enqueue, list, logged, MTA, open, openQueue, type QueueHouse, text, typed } from "./house.ts";
+
+const PAGE = 16_384;
+const MESSAGES = 120;
+
+interface Spool {
+  readonly folder: string;
+  /** Bodies by id of the envelope. */
+  readonly bodies: ReadonlyMap<string, string>;
+}
+
+/** A spool with some mail, small and large. */
+async function fill(folder: string): Promise<Spool> {
+  const bodies = new Map<string, string>();
+  const house = await openQueue(folder);
+  for (let i = 0; i < MESSAGES; i++) {
+    const body = `Subject: ${i}\n\n${`line ${i}\n`.repeat(i % 10 === 0 ? 4000 : 100)}`;
+    for (const facts of await enqueue(house, body, MTA, {})) bodies.set(facts.id, body);
+  }
+  house.stop();
+  return { folder, bodies };
+}
+
+/** Opens a damaged spool as the daemon does: a queue that finds its database damaged is replaced. */
+async function revive(folder: string): Promise<{ house: QueueHouse; log: string[] }> {
+  const log: string[] = [];
+  for (let life = 0; life < 3; life++) {
+    const house = await openQueue(folder);
+    const loaded = house.scheduler.next(typed("loaded")).then(() => null);
+    if (await Promise.race([loaded, house.ended.then(() => "ended")]) === null) {
+      log.push(...logged(house));
+      return { house, log };
+    }
+    log.push(...logged(house));
+    house.stop();
+  }
+  throw new Error("It is never well again");
+}
+
+async function damagedLines(house: QueueHouse): Promise<readonly string[]> {
+  house.control.send({ type: "damaged", call: 7 });
+  return (await house.control.next(typed("damaged"))).lines;
+}
+
+/** What is listed is what was queued; what can be opened is whole; the rest is accounted for; new mail is taken. */
+async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: string[] }> {
+  const log: string[] = [];
+  for (let life = 0; life < 3; life++) {
+    const revived = await revive(folder);
+    log.push(...revived.log);
+    const { house } = revived;
+    let ended = false;
+    house.ended.then(() => ended = true);
+    try {
+      const kept = await openAll(house, bodies);
+      // It finds damage when it reads there: the next one repairs it.
+      if (ended) continue;
+      const [fresh] = await enqueue(house, "fresh\n");
+      assert.equal(text((await open(house, [fresh!])).first), "fresh\n");
+      const aside = (await damagedLines(house)).join("\n");
+      const old = [...Deno.readDirSync(folder)].some(({ name }) => name.startsWith("queue.db.damaged-"));
+      for (const id of bodies.keys()) {
+        const told = kept.has(id) || aside.includes(id) || aside.includes(`message ${id.slice(0, 8)}`);
+        assert.ok(told || old, `${id} is read, set aside, or in the file that is kept`);
+      }
+      return { opened: kept.size, log };
+    } finally {
+      house.stop();
+    }
+  }
+  throw new Error("It is never well again");
+}
+
+/** Opens each envelope as its agent does: those that can be read. */
+async function openAll(house: QueueHouse, bodies: Spool["bodies"]): Promise<Set<string>> {
+  const kept = new Set<string>();
+  for (const envelope of await list(house)) {
+    assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);
+    const door = envelope.agent === "mta" ? house.relay : house.delivery;
+    door.send({ type: "open", call: 1, message: envelope.id.slice(0, 8), ids: [envelope.id] });
+    const answer = await door.next((heard): heard is Exclude<QueueToAgent, { type: "chunk" }> =>
+      heard.type !== "chunk"
+    );
+    if (answer.type === "unreadable" || answer.envelopes.length === 0) continue;
+    assert.equal(text(answer.first), bodies.get(envelope.id), "no message is altered");
+    kept.add(envelope.id);
+  }
+  return kept;
+}
+
+async function withDamage(
+  spool: Spool,
+  damage: (path: string) => void | Promise<void>,
+): Promise<ReturnType<typeof check>> {
+  const folder = await Deno.makeTempDir();
+  try {
+    copySync(spool.folder, folder);
+    await damage(`${folder}/queue.db`);
+    return await check({ ...spool, folder });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function overwrite(path: string, at: number, bytes: Uint8Array): void {
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(at, Deno.SeekMode.Start);
+  file.writeSync(bytes);
+}
+
+Deno.test("a damaged database is repaired, with everything that can be read", async (test) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const spool = await fill(folder);
+    const all = spool.bodies.size;
+    const pages = Deno.statSync(`${folder}/queue.db`).size / PAGE;
+    await test.step("undamaged, nothing is said", async () => {
+      const { opened, log } = await withDamage(spool, () => {});
+      assert.deepEqual([opened, log], [all, []]);
+    });
+    for (let page = 2; page < pages; page += Math.ceil(pages / 16)) {
+      await test.step(`page ${page} of ${pages} is zeroed`, async () => {
+        await withDamage(spool, (path) => overwrite(path, page * PAGE, new Uint8Array(PAGE)));
+      });
+      await test.step(`a bit of page ${page} is flipped`, async () => {
+        const { opened } = await withDamage(spool, (path) => {
+          const at = page * PAGE + PAGE - 700;
+          const byte = Deno.readFileSync(path)[at]!;
+          overwrite(path, at, new Uint8Array([byte ^ 4]));
+        });
+        assert.ok(opened >= all - 150, `${opened} of ${all}`);
+      });
+    }
+    await test.step("the second half of the file is lost", async () => {
+      const { log } = await withDamage(spool, (path) => Deno.truncate(path, Math.floor(pages / 2) * PAGE));
+      assert.ok(log.some((line) => line.includes("the old file is kept as ")), log.join("\n"));
+    });
+    await test.step("the head of the file is lost: the file is kept, and an empty queue goes on", async () => {
+      const { opened, log } = await withDamage(spool, (path) => overwrite(path, 0, new Uint8Array(PAGE)));
+      assert.equal(opened, 0);
+      assert.ok(log.some((line) => line.includes("0 messages and 0 envelopes could be read")), log.join("\n"));
+    });
+    await test.step("the log is torn", async () => {
+      await withDamage(spool, (path) => Deno.writeFile(`${path}-wal`, crypto.getRandomValues(new Uint8Array(40_000))));
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("what is set aside is not tried, is listed, survives a restart, and goes when it is named", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const first = await openQueue(folder);
+    const [one, two] = [(await enqueue(first, "one\n"))[0]!, (await enqueue(first, "two\n"))[0]!];
+    first.stop();
+    const bytes = Deno.readFileSync(`${folder}/queue.db`);
+    const at = new TextDecoder("latin1").decode(bytes).indexOf("one\n");
+    overwrite(`${folder}/queue.db`, at, new TextEncoder().encode("0"));
+    for (let life = 0; life < 2; life++) {
+      const { house } = await revive(folder);
+      if (life === 0) {
+        house.delivery.send({ type: "open", call: 1, message: one.id.slice(0, 8), ids: [one.id] });
+        assert.equal((await house.delivery.next(typed("unreadable"))).text, "The message is damaged");
+        assert.deepEqual((await house.scheduler.next(typed("dropped"))).ids, [one.id]);
+        assert.ok(
+          logged(house).some((line) => line.includes(`message ${one.id.slice(0, 8)} is damaged and set aside`)),
+        );
+      }
+      const lines = await damagedLines(house);
+      assert.match(
+        lines.join("\n"),
+        new RegExp(`^message ${one.id.slice(0, 8)}\\|.*\\|a part of its text is altered$`),
+      );
+      if (life === 1) {
+        const tickets = (await house.scheduler.next(typed("enqueued"))).tickets.map(({ id }) => id);
+        assert.deepEqual(tickets, [two.id]);
+        const remove = async (target: "all" | { message: string }) => {
+          house.control.send({ type: "remove", call: 2, target, after: "0000000000000000" });
+          return (await house.control.next(typed("removed"))).ids;
+        };
+        assert.deepEqual(await remove("all"), [two.id], "not what is damaged");
+        assert.deepEqual(await remove({ message: one.id.slice(0, 8) }), [one.id]);
+        assert.deepEqual(await damagedLines(house), []);
+      }
+      house.stop();
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
