@@ -97,6 +97,23 @@ Deno.test(`${STALLS.length * STALLS_OF_A_KIND} clients that stall in every way h
   });
 });
 
+Deno.test("of 200 connections at once where 20 are allowed, 180 hear 421, the others are served", async () => {
+  const config = (daemon: { port: number; mail: string }) => `smtp limit max-sessions 20\n${maildirConfig(daemon)}`;
+  await withDaemon({ config }, async (daemon) => {
+    const clients = await Promise.all(Array.from({ length: 200 }, () => Client.open(daemon.port)));
+    const greetings = await Promise.all(clients.map((client) => client.reply()));
+    const served = clients.filter((_, index) => greetings[index]!.startsWith("220 "));
+    assert.equal(served.length, 20);
+    assert.equal(greetings.filter((text) => text.startsWith("421 4.3.2 ")).length, 180);
+    for (const client of served) {
+      await client.say("EHLO a.example", "250");
+      await client.send("a@example.net", `crowd@${DOMAIN}`, "Subject: x\r\n\r\n");
+    }
+    for (const client of clients) client.close();
+    await daemon.mailbox("crowd").arrived(20);
+  });
+});
+
 Deno.test("a million pipelined RSETs: most are never looked at, and others are served meanwhile", async () => {
   await withDaemon({}, async (daemon) => {
     const client = await Client.connect(daemon.port);
