@@ -17,7 +17,7 @@ import { formatListing, type ListedEnvelope } from "./listing.ts";
 import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsystem } from "./protocol.ts";
 
 /** Envelopes that the queue is told of at once, to change them. */
-const PAGE = 500;
+const PAGE = 100;
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
 

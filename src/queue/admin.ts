@@ -11,9 +11,10 @@ import { Damaged } from "./records.ts";
 import type { Unreadable } from "./rows.ts";
 import type { Vault } from "./vault.ts";
 
-/** Envelopes of one listing at most, and of one slice of a removal, which is one transaction. */
+/** Envelopes of one listing at most. */
 const MAX_LIST = 10_000;
-const SLICE = 500;
+/** Envelopes of one slice of a removal: one transaction, which may write three pages for each. Not less than control names at once. */
+const SLICE = 100;
 const LAST_NUMBER = 0xffffffff;
 const NOWHERE: EnvelopeId = "0000000000000000";
 

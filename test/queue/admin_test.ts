@@ -114,7 +114,7 @@ Deno.test("remove of all takes more than one slice", async () => {
       count += removed.ids.length;
       after = removed.next;
     }
-    assert.deepEqual([count, slices], [1203, 3]);
+    assert.deepEqual([count, slices], [1203, 13]);
     assert.deepEqual(await list(house), []);
   });
 });
