@@ -5,10 +5,12 @@ import type {
   AuthResult,
   Channel,
   Expansion,
+  FilterToSession,
   FromLookup,
   Listener,
   Peer,
   QueueToSmtp,
+  SessionToFilter,
   SmtpSettings,
   SmtpToQueue,
   ToLookup,
@@ -168,6 +170,8 @@ export interface WorldOptions {
   /** False: credit is given by hand. */
   readonly credit?: boolean;
   readonly ids?: number;
+  /** What the filter isolate is told. */
+  readonly filter?: (message: SessionToFilter, channel: FakeChannel<SessionToFilter, FilterToSession>) => void;
   /** Whose turn it is next: at once, in a microtask, unless told otherwise. */
   readonly soon?: (run: () => void) => void;
 }
@@ -213,6 +217,7 @@ export class World {
   readonly events: Event[] = [];
   readonly lookup: FakeChannel<ToLookup, FromLookup>;
   readonly queue: FakeChannel<SmtpToQueue, QueueToSmtp>;
+  readonly filter: FakeChannel<SessionToFilter, FilterToSession>;
   readonly service: SmtpService;
   /** Messages that were committed, in order. */
   readonly stored: Stored[] = [];
@@ -260,10 +265,12 @@ export class World {
       }
     });
     this.queue = new FakeChannel((message, channel) => this.#stored(message, channel, options));
+    this.filter = new FakeChannel((message, channel) => options.filter?.(message, channel));
     this.service = new SmtpService({
       settings: settings([listener(options.listener)], options.settings),
       lookup: this.lookup,
       queue: this.queue,
+      filter: this.filter,
       report: (event) => this.events.push(event),
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",

@@ -226,7 +226,9 @@ export class Gate implements Filtered {
     const { hostname } = this.#facts;
     const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
     for (const [event, params] of reports) this.#event(event, params);
-    if (over) this.#end();
+    // A MAIL that was begun may still be refused, at once or when lookup has answered.
+    const waits = after.transaction !== null || after.phase === "sender";
+    if (over || !waits) this.#end();
   }
 
   /** 354 was said: what takes the message. Call when the session is in its data phase. */
@@ -345,7 +347,7 @@ export class Gate implements Filtered {
   }
 
   #event(event: FilterEvent, params: string): void {
-    if (this.#processes.length > 0) this.#keeper.desk.event(this, this.#processes, event, params);
+    if (this.#told && this.#processes.length > 0) this.#keeper.desk.event(this, this.#processes, event, params);
   }
 
   // ── Filtered of desk.ts ──

@@ -1,0 +1,239 @@
+/** Sessions with filters over memory: what happens when filters are slow, late, lost, or answer what was not asked. */
+
+import assert from "node:assert/strict";
+import type { FilterDecision, FilterToSession, SessionToFilter } from "../../src/isolate/mod.ts";
+import { FILTER_WINDOW } from "../../src/isolate/mod.ts";
+import { settle, World, type WorldOptions } from "./support.ts";
+
+type Request = Extract<SessionToFilter, { type: "request" }>;
+type Lines = Extract<SessionToFilter, { type: "lines" }>;
+
+const PHASES = ["connect", "ehlo", "mail-from", "rcpt-to", "data", "commit"] as const;
+const REGISTERED: FilterToSession = {
+  type: "registered",
+  registrations: [{ process: "p", phases: PHASES, events: { "smtp-in": ["tx-rollback"], "smtp-out": [] } }],
+};
+
+/** A world whose listener has a filter; `decide` gives its answers, null for none. */
+function filtered(decide: (request: Request) => FilterDecision | null, options: WorldOptions = {}): World {
+  const world = new World({
+    filter: (message, channel) => {
+      if (message.type !== "request") return;
+      const decision = decide(message);
+      if (decision === null) return;
+      channel.onmessage({ type: "answer", session: message.session, token: message.token, decision });
+    },
+    ...options,
+    listener: { filter: "f", ...options.listener },
+    settings: { filters: { f: [{ kind: "process", name: "f", process: "p" }] }, ...options.settings },
+  });
+  return world;
+}
+
+const proceed = (): FilterDecision => ({ kind: "proceed" });
+const silentAt = (phase: string) => (request: Request) => request.phase === phase ? null : proceed();
+
+async function begun(world: World) {
+  world.filter.onmessage(REGISTERED);
+  const client = await world.connect();
+  assert.match(client.wire.take(), /^220 /);
+  assert.match(await client.say("EHLO a.example\r\n"), /^250-/);
+  return client;
+}
+
+Deno.test("a session waits for its banner until the programs are ready", async () => {
+  const world = filtered(proceed);
+  const client = await world.connect();
+  assert.equal(client.wire.take(), "");
+  assert.equal(world.filter.sent.length, 0);
+  world.filter.onmessage(REGISTERED);
+  await settle();
+  assert.match(client.wire.take(), /^220 /);
+});
+
+Deno.test("a session waits for the answer, and what was pipelined behind is served then", async () => {
+  const world = filtered(silentAt("mail-from"));
+  const client = await begun(world);
+  assert.equal(await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"), "");
+  assert.ok(client.wire.paused);
+  const request = world.filter.sent.findLast(({ type }) => type === "request") as Request;
+  world.filter.onmessage({ type: "answer", session: request.session, token: "wrong", decision: proceed() });
+  await settle();
+  assert.equal(client.wire.take(), "", "an answer to another question is none");
+  world.filter.onmessage({ type: "answer", session: request.session, token: request.token, decision: proceed() });
+  await settle();
+  assert.match(client.wire.take(), /^250 [^]*\r\n250 [^]*\r\n354 /);
+});
+
+Deno.test("a filter that does not answer for as long as a session may be idle ends it with 421, not the client's fault", async () => {
+  const world = filtered(silentAt("mail-from"));
+  const client = await begun(world);
+  await client.say("MAIL FROM:<a@example.net>\r\n");
+  await world.pass(299_000);
+  assert.equal(client.wire.take(), "");
+  await world.pass(61_000);
+  assert.equal(client.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  assert.ok(client.wire.closed);
+  client.leave();
+  await settle();
+  assert.equal(world.filter.sent.at(-1)?.type, "gone");
+});
+
+for (const how of ["lost", "replaced"] as const) {
+  Deno.test(`when the filters are ${how} every session that has some hears 421, and so do new ones`, async () => {
+    const world = filtered(silentAt("rcpt-to"));
+    const client = await begun(world);
+    await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n");
+    const idle = await begun(world);
+    if (how === "lost") world.filter.onmessage({ type: "lost" });
+    else world.filter.onreset();
+    await settle();
+    assert.match(client.wire.take(), /^421 4\.3\.0/);
+    assert.match(idle.wire.take(), /^421 4\.3\.0/);
+    const late = await world.connect();
+    assert.match(late.wire.take(), /^421 4\.3\.0/);
+    assert.deepEqual(world.stored, []);
+  });
+}
+
+Deno.test("lookup that is replaced while a built-in filter waits for it ends the session", async () => {
+  const condition = { kind: "src", test: { regex: false, table: "t" } } as const;
+  const at = { file: "c", line: 1 };
+  const builtin = {
+    kind: "builtin",
+    at,
+    name: "f",
+    phase: "ehlo",
+    negated: false,
+    condition,
+    verdict: { kind: "junk" },
+  };
+  const world = filtered(proceed, { settings: { filters: { f: [builtin as never] } } });
+  const client = await world.connect();
+  client.wire.take();
+  assert.equal(await client.say("EHLO a.example\r\n"), "");
+  assert.deepEqual(world.lookup.sent.findLast(({ type }) => type === "test"), {
+    type: "test",
+    call: 2,
+    table: "t",
+    service: "netaddr",
+    key: "192.0.2.7",
+  });
+  world.lookup.onreset();
+  await settle();
+  assert.match(client.wire.take(), /^421 4\.3\.0/);
+});
+
+Deno.test("sessions with filters begin nothing while a program does not keep up", async () => {
+  const world = filtered(proceed);
+  const client = await begun(world);
+  world.filter.onmessage({ type: "hold", on: true });
+  assert.equal(await client.say("NOOP\r\n"), "");
+  world.filter.onmessage({ type: "hold", on: false });
+  await settle();
+  assert.match(client.wire.take(), /^250 /);
+});
+
+Deno.test("a transaction that comes to nothing gives its message id back, and is told of as rolled back", async () => {
+  const world = filtered((request) => request.phase === "rcpt-to" ? { kind: "reject", text: "550 No" } : proceed(), {
+    ids: 1,
+  });
+  const client = await begun(world);
+  for (let count = 0; count < 3; count++) {
+    const said = await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nRSET\r\n");
+    assert.match(said, /^250 [^]*\r\n550 No\r\n250 /);
+  }
+  await client.say("MAIL FROM:<a@example.net>\r\n");
+  client.leave();
+  await settle();
+  const events = world.filter.sent.flatMap((message) => message.type === "event" ? [message.event] : []);
+  assert.equal(events.filter((event) => event === "tx-rollback").length, 4);
+  assert.deepEqual(events.slice(-3), ["tx-rollback", "tx-reset", "link-disconnect"]);
+  assert.equal(world.filter.sent.at(-1)?.type, "gone");
+});
+
+Deno.test("MAIL waits while the queue has no message id", async () => {
+  const world = filtered(proceed, { ids: 0 });
+  const client = await begun(world);
+  assert.equal(await client.say("MAIL FROM:<a@example.net>\r\n"), "");
+  world.giveIds(1);
+  await settle();
+  assert.match(client.wire.take(), /^250 /);
+});
+
+Deno.test("a message goes to a filter as far as it has read, and the client waits for the rest", async () => {
+  const lines: FilterToSession = {
+    type: "registered",
+    registrations: [{ process: "p", phases: ["data-line"], events: { "smtp-in": [], "smtp-out": [] } }],
+  };
+  const world = filtered(proceed);
+  world.filter.onmessage(lines);
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n");
+  const sent = () => world.filter.sent.filter(({ type }) => type === "lines") as Lines[];
+  const bytes = () => sent().reduce((sum, message) => sum + message.bytes.length, 0);
+  const line = `${"x".repeat(998)}\r\n`;
+  await client.say(`Subject: x\r\n\r\n${line.repeat(400)}`);
+  assert.ok(client.wire.paused);
+  const first = bytes();
+  assert.ok(first >= FILTER_WINDOW && first < FILTER_WINDOW + 70_000, `${first}`);
+  const { session, token } = sent()[0]!;
+  world.filter.onmessage({ type: "taken", session, process: "p", bytes: first });
+  await settle();
+  assert.ok(!client.wire.paused);
+  await client.say(".\r\n");
+  for (const { bytes } of sent()) world.filter.onmessage({ type: "lines", session, process: "p", token, bytes });
+  await settle();
+  assert.match(client.wire.take(), /^250 2\.0\.0 \w+ Message accepted for delivery\r\n$/);
+  assert.equal(world.stored.length, 1);
+  assert.ok(world.stored[0]!.text.endsWith("x\n"));
+  const used = world.filter.sent.flatMap((message) => message.type === "taken" ? [message.bytes] : []);
+  assert.equal(used.reduce((sum, one) => sum + one, 0), bytes(), "all that the filter said was used");
+});
+
+Deno.test("a message is not taken into the queue before the filter has said its last line", async () => {
+  const world = filtered(proceed);
+  world.filter.onmessage({
+    type: "registered",
+    registrations: [{ process: "p", phases: ["data-line"], events: { "smtp-in": [], "smtp-out": [] } }],
+  });
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n");
+  client.wire.take();
+  assert.equal(await client.say("Subject: x\r\n\r\nbody\r\n.\r\n"), "");
+  // The client that has sent all may close its side.
+  client.connection.ended();
+  await settle();
+  assert.ok(!client.wire.closed);
+  assert.deepEqual(world.stored, []);
+  await world.pass(361_000);
+  assert.match(client.wire.take(), /^421 4\.3\.0/);
+  assert.deepEqual(world.stored, []);
+});
+
+Deno.test("BDAT is neither offered nor taken where filters are", async () => {
+  const world = filtered(proceed);
+  const client = await begun(world);
+  const offered = await client.say("EHLO a.example\r\n");
+  assert.doesNotMatch(offered, /CHUNKING/);
+  await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n");
+  assert.match(await client.say("BDAT 4 LAST\r\nabc\n"), /^503 /);
+});
+
+Deno.test("a sender that lookup refuses gives the message id back", async () => {
+  const listener = {
+    local: true,
+    address: "127.0.0.1",
+    auth: { required: false, table: "users" },
+    senders: { table: "allowed", masquerade: false },
+  };
+  const world = filtered(proceed, { ids: 1, listener });
+  const client = await begun(world);
+  assert.match(await client.say(`AUTH PLAIN ${btoa("\0carol\0sesame")}\r\n`), /^235 /);
+  for (let count = 0; count < 3; count++) {
+    assert.match(await client.say("MAIL FROM:<eve@example.org>\r\n"), /^5\d\d /);
+  }
+  assert.match(await client.say("MAIL FROM:<carol@example.org>\r\n"), /^250 /);
+  const events = world.filter.sent.flatMap((message) => message.type === "event" ? [message.event] : []);
+  assert.deepEqual(events.filter((event) => event.startsWith("tx-")), ["tx-begin", "tx-mail"]);
+});
