@@ -5,10 +5,16 @@ import { formatDiagnostic, parseConfig, type ParseResult } from "../../src/confi
 
 const conf = new URL("../../conf/", import.meta.url);
 
+const FILES: Readonly<Record<string, string>> = {
+  "/etc/aliases": "root: alice\n",
+  "/etc/vaultpost/logins":
+    "alice SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n",
+};
+
 function check(path: URL, defines: ReadonlyArray<readonly [string, string]> = []): ParseResult {
   const files = {
-    // Examples name an alias file that the machine of the test need not have.
-    readText: (name: string) => name === "/etc/aliases" ? "root: alice\n" : Deno.readTextFileSync(name),
+    // Examples name files that the machine of the test need not have.
+    readText: (name: string) => FILES[name] ?? Deno.readTextFileSync(name),
   };
   return parseConfig(path.pathname, { defines, files, verbose: true });
 }
