@@ -1,6 +1,7 @@
 /** Every reply that the server gives of its own accord, produced once, with the section that it answers to. */
 
 import assert from "node:assert/strict";
+import { refusals } from "../../src/rules/replies.ts";
 import { MAX_COMMAND } from "../../src/smtp/command.ts";
 import { MAX_LINE } from "../../src/smtp/data.ts";
 import { MAX_HEADER, MAX_HOPS } from "../../src/smtp/header.ts";
@@ -281,6 +282,12 @@ Deno.test("smtpd(8) lists the codes that the server has, no more and no fewer", 
   assert.deepEqual(listed, [...listed].sort(), "in order");
   const others = [accepted("00000001"), chunkAccepted(1), unsupportedOption("X"), duplicateOption("X")];
   // The greeting, the answer to EHLO, and what AUTH goes on with; all are in the dialogues of test/golden.
-  const had = new Set([...Object.values(REPLY), ...others].map(codesOf).concat("220", "250", "334"));
+  const rcpt = { local: "a", domain: "example.org" };
+  // Their tests are in test/rules.
+  const aboutRecipients = Object.values(refusals).map((refuse) => refuse(rcpt)).map(({ code, text }) =>
+    `${code} ${text}`
+  );
+  const all = [...Object.values(REPLY), ...others, ...aboutRecipients];
+  const had = new Set(all.map(codesOf).concat("220", "250", "334"));
   assert.deepEqual(listed, [...had].sort());
 });
