@@ -8,7 +8,6 @@ import {
   detachDescriptor,
   type FromMain,
   type Listener,
-  listenerDescriptor,
   type MainRequest,
   type Peer,
   type Role,
@@ -18,10 +17,11 @@ import {
 import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
+import { backlogFor, Doorways } from "./doorways.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
-import { openServer, type Place, placeText, resolveListeners } from "./listeners.ts";
+import { type Place, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
 import { NameService } from "./name_service.ts";
@@ -62,7 +62,7 @@ const CONTROL_MODE = 0o666;
 class Daemon {
   readonly #options: DaemonOptions;
   readonly #native = new Native();
-  readonly #servers: net.Server[] = [];
+  #doorways: Doorways | null = null;
   readonly #files: string[] = [];
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
@@ -72,7 +72,6 @@ class Daemon {
   #desk!: SessionDesk;
   #certificates!: CertificateKeeper;
   #stopWatching = () => {};
-  #deafAt = -Infinity;
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   /** Process ids of the programs that the filter isolate has started. */
   readonly #programs = new Set<number>();
@@ -177,6 +176,16 @@ class Daemon {
     controlSocket: string,
     inherited: readonly Inherited[],
   ): Promise<void> {
+    this.#doorways = new Doorways({
+      native: this.#native,
+      backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 1),
+      warn: (text) => this.#log("warn", text),
+      debug: (text) => this.#debug(text),
+      every: (ms, run) => {
+        const timer = setInterval(run, ms);
+        return () => clearInterval(timer);
+      },
+    });
     const given = assign(inherited, listeners, controlSocket);
     const places = (descriptors: readonly number[]): Place[] =>
       descriptors.map((fd) => ({ fd, name: textOf(inherited.find(({ descriptor }) => descriptor === fd)!.name) }));
@@ -194,10 +203,10 @@ class Daemon {
 
   /** Listens on the sockets that were inherited for a place, or on the place itself. */
   async #openAll(inherited: readonly Place[], own: Place, accept: (socket: net.Socket) => void): Promise<void> {
-    for (const place of inherited) await this.#open(place, accept);
+    for (const place of inherited) await this.#doorways!.open(place, accept);
     if (inherited.length > 0) return;
     if ("path" in own) removeIfPresent(own.path);
-    await this.#open(own, accept);
+    await this.#doorways!.open(own, accept);
     if ("path" in own) this.#files.push(own.path);
   }
 
@@ -221,23 +230,6 @@ class Daemon {
     const path = this.#options.env.get("NOTIFY_SOCKET");
     if (path === undefined || path === "") return;
     if (!this.#native.notify(path, state)) this.#log("warn", `warn: the service manager does not hear ${state}`);
-  }
-
-  async #open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
-    const server = await openServer(where, accept, (error) => this.#deaf(where, error));
-    this.#servers.push(server);
-    // A delivery command must not inherit a door of the house.
-    const descriptor = listenerDescriptor(server);
-    if (descriptor !== null) this.#native.closeOnExec(descriptor);
-    this.#debug(() => `listening on ${"address" in where ? `${where.address} port ${where.port}` : placeText(where)}`);
-  }
-
-  /** A connection could not be accepted. Told once a minute: the next one may fail in the same moment. */
-  #deaf(where: Place, error: Error): void {
-    const now = Date.now();
-    if (now - this.#deafAt < 60_000) return;
-    this.#deafAt = now;
-    this.#log("warn", `warn: a connection to ${placeText(where)} cannot be accepted: ${reasonOf(error)}`);
   }
 
   #acceptSmtp(socket: net.Socket, listener: Listener): void {
@@ -342,7 +334,7 @@ class Daemon {
   async #close(): Promise<void> {
     this.#notify("STOPPING=1");
     this.#stopWatching();
-    for (const server of this.#servers) server.close();
+    this.#doorways?.close();
     await this.#supervisor?.stop();
     this.#endPrograms("SIGKILL");
     for (const path of this.#files) removeIfPresent(path);

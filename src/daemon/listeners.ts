@@ -8,9 +8,6 @@ import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
 
-/** Connections that may wait in the kernel, which has a limit of its own. OpenSMTPD has 5, which drops bursts. */
-const BACKLOG = 4096;
-
 /** The addresses that `listen on` stands for: of an interface, a literal, or a host name. Throws Fatal when there are none. */
 async function addressesOf(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {
   const found: { address: string; family: 4 | 6 }[] = [];
@@ -100,6 +97,7 @@ export function placeText(where: Place): string {
  */
 export async function openServer(
   where: Place,
+  backlog: number,
   accept: (socket: net.Socket) => void,
   fail: (error: Error) => void,
 ): Promise<net.Server> {
@@ -117,7 +115,7 @@ export async function openServer(
       : "fd" in where
       ? { fd: where.fd }
       : { host: where.address, port: where.port, ipv6Only: where.address.includes(":") };
-    server.listen({ ...options, backlog: BACKLOG }, resolve);
+    server.listen({ ...options, backlog }, resolve);
   });
   if ("path" in where) Deno.chmodSync(where.path, where.mode);
   return server;

@@ -13,6 +13,8 @@ const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  dup: { parameters: ["i32"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
@@ -23,6 +25,7 @@ const SYMBOLS = {
 const FIOCLEX: Record<string, bigint> = { linux: 0x5451n, darwin: 0x20006601n, freebsd: 0x20006601n };
 const SOL_SOCKET = 1, SO_PEERCRED = 17;
 const SO_TYPE = 3, SO_ACCEPTCONN = 30, SOCK_STREAM = 1;
+const POLLIN = 1;
 const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
 /** Octets of the longest address. */
 const MAX_SOCKADDR = 128;
@@ -63,6 +66,24 @@ export class Native {
     const length = new Uint32Array([MAX_SOCKADDR]);
     if (this.#libc!.symbols.getsockname(descriptor, address, length) !== 0) return null;
     return address.subarray(0, Math.min(length[0]!, MAX_SOCKADDR));
+  }
+
+  /** True when a connection waits to be accepted at a listening socket. Linux only. */
+  someoneWaits(descriptor: number): boolean {
+    if (this.#libc === null || Deno.build.os !== "linux") return false;
+    const asked = new DataView(new ArrayBuffer(8)); // struct pollfd: fd, events, revents
+    asked.setInt32(0, descriptor, true);
+    asked.setInt16(4, POLLIN, true);
+    const ready = this.#libc.symbols.poll(new Uint8Array(asked.buffer), 1n, 0);
+    return ready === 1 && asked.getInt16(6, true) === POLLIN;
+  }
+
+  /** Another descriptor for the same socket, kept from the programs that this process starts. Null when there is none left. */
+  duplicate(descriptor: number): number | null {
+    const copy = this.#libc?.symbols.dup(descriptor) ?? -1;
+    if (copy < 0) return null;
+    this.closeOnExec(copy);
+    return copy;
   }
 
   #option(descriptor: number, option: number): number | null {

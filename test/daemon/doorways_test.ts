@@ -1,0 +1,83 @@
+/** The watch over listening sockets: one that stands still is opened anew, in its place; the kernel's word is made up. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { backlogFor, Doorways } from "../../src/daemon/doorways.ts";
+import { Native } from "../../src/daemon/native.ts";
+import { freePort } from "../e2e/harness.ts";
+
+const backlogs = [
+  { descriptors: null, sessions: 507, sockets: 3, want: 4096 },
+  { descriptors: 1_048_576, sessions: 524_283, sockets: 3, want: 4096 },
+  { descriptors: 4096, sessions: 2043, sockets: 3, want: 320 },
+  { descriptors: 256, sessions: 123, sockets: 3, want: 16 },
+  { descriptors: 1024, sessions: 960, sockets: 0, want: 16 },
+];
+for (const { descriptors, sessions, sockets, want } of backlogs) {
+  Deno.test(`backlogFor(${descriptors}, ${sessions}, ${sockets}) is ${want}`, () => {
+    assert.equal(backlogFor(descriptors, sessions, sockets), want);
+  });
+}
+
+/** Says hello to who connects; `waits` is what the kernel says. */
+function house() {
+  const native = new Native();
+  const state = { waits: false, served: 0, warnings: [] as string[] };
+  const doorways = new Doorways({
+    native: {
+      closeOnExec: (descriptor) => native.closeOnExec(descriptor),
+      duplicate: (descriptor) => native.duplicate(descriptor),
+      listeningAt: (descriptor) => native.listeningAt(descriptor),
+      someoneWaits: () => state.waits,
+    },
+    backlog: 16,
+    warn: (text) => void state.warnings.push(text),
+    debug: () => {},
+    every: () => () => {},
+  });
+  const accept = (socket: net.Socket) => {
+    state.served++;
+    socket.end("hello", () => socket.destroy());
+  };
+  return { doorways, state, accept };
+}
+
+async function hello(where: net.NetConnectOpts): Promise<void> {
+  const socket = net.connect(where);
+  const [bytes] = await once(socket, "data");
+  assert.equal(String(bytes), "hello");
+  socket.destroy();
+  await once(socket, "close");
+}
+
+Deno.test("a socket at which somebody waits in vain is opened anew at its second look, on its port and on its path", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/s`, port = freePort();
+  const { doorways, state, accept } = house();
+  try {
+    await doorways.open({ address: "127.0.0.1", port }, accept);
+    await doorways.open({ path, mode: 0o600 }, accept);
+    const everywhere = async () => {
+      await hello({ host: "127.0.0.1", port });
+      await hello({ path });
+    };
+    state.waits = true;
+    await doorways.look();
+    await everywhere();
+    await doorways.look();
+    assert.deepEqual(state.warnings, [], "those that accept are let alone");
+    await doorways.look();
+    assert.equal(state.warnings.length, 2);
+    assert.match(state.warnings[0]!, /^warn: 127\.0\.0\.1:\d+ did not accept connections and was opened anew/);
+    await everywhere();
+    state.waits = false;
+    await doorways.look();
+    await doorways.look();
+    assert.equal(state.warnings.length, 2);
+    assert.equal(state.served, 4);
+  } finally {
+    doorways.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
