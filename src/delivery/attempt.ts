@@ -2,6 +2,7 @@
 
 import type { LocalAction } from "../config/types.ts";
 import { type Envelope, random32 } from "../envelope/mod.ts";
+import type { Observer } from "../events/mod.ts";
 import type { Account, DeliverySettings } from "../isolate/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -39,11 +40,18 @@ export class Attempts {
   readonly #settings: DeliverySettings;
   readonly #accounts: Accounts;
   readonly #clock: Clock;
+  readonly #observer: Observer;
   readonly #maildir: MaildirWriter;
   readonly #mbox: MboxWriter;
   readonly #commands: CommandRunner;
 
-  constructor(settings: DeliverySettings, accounts: Accounts, { clock, actAs, random }: DeliveryTools) {
+  constructor(
+    settings: DeliverySettings,
+    accounts: Accounts,
+    { clock, actAs, random }: DeliveryTools,
+    observer: Observer,
+  ) {
+    this.#observer = observer;
     const { root, serverName, timeZone } = settings.house;
     this.#settings = settings;
     this.#accounts = accounts;
@@ -111,7 +119,7 @@ export class Attempts {
         await this.#mbox.deliver(identity, plan, message);
         return DELIVERED;
       case "lmtp":
-        return await deliverLmtp(plan, envelope, message, this.#clock);
+        return await deliverLmtp(plan, envelope, message, this.#clock, this.#observer);
       case "command":
         return await this.#commands.deliver(identity, plan, message);
     }

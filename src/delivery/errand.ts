@@ -45,7 +45,7 @@ class ErrandService {
     this.#queue = new QueueClient(isolate.ask("errand-queue"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.now);
-    this.#attempts = new Attempts(isolate.settings, accounts, tools);
+    this.#attempts = new Attempts(isolate.settings, accounts, tools, isolate);
     this.#limit = 2 * isolate.settings.maxSessions;
   }
 

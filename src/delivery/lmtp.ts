@@ -1,6 +1,7 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
 
-import { type EnvelopeFacts, formatMailbox, type Handling } from "../envelope/mod.ts";
+import { type EnvelopeFacts, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
+import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import { type Body, type Client, ClientError, connectClient } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { LmtpEndpoint } from "./plan.ts";
@@ -19,13 +20,17 @@ export interface LmtpTarget {
   readonly lhlo?: string | null;
 }
 
-/** Runs the delivery to its end. Never rejects. A 5xx is final, everything else is worth another try. */
+/** Runs the delivery to its end, and lets who traces `mta` and `io` listen. Never rejects. A 5xx is final, everything else is worth another try. */
 export async function deliverLmtp(
   target: LmtpTarget,
   envelope: Pick<EnvelopeFacts, "sender" | "handling">,
   message: Delivered,
   clock: Clock,
+  observer: Observer = NO_OBSERVER,
 ): Promise<DeliveryEnd> {
+  const session = newSessionId();
+  const trace = (way: string, line: string) => tell(observer, "mta", `${session}: ${way} ${line}`);
+  const count = (what: string, bytes: number) => tell(observer, "io", `${session}: ${what} ${bytes} bytes`);
   let client: Client | null = null;
   let timedOut = false;
   const cancel = clock.after(RUN_LIMIT_MS, () => {
@@ -33,7 +38,17 @@ export async function deliverLmtp(
     client?.close();
   });
   try {
-    client = await connectClient({ to: target.to, timeoutMs: RUN_LIMIT_MS, lmtp: true });
+    client = await connectClient({
+      to: target.to,
+      timeoutMs: RUN_LIMIT_MS,
+      lmtp: true,
+      get trace() {
+        return observer.traces("mta") ? trace : undefined;
+      },
+      get count() {
+        return observer.traces("io") ? count : undefined;
+      },
+    });
     await client.hello(target.lhlo ?? LHLO_NAME);
     const result = await client.transaction({
       sender: envelope.sender === null ? "" : formatMailbox(envelope.sender),

@@ -44,7 +44,7 @@ class DeliveryService {
     this.#errands = new Caller(isolate.ask("delivery-errand"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.now);
-    this.#attempts = new Attempts(settings, accounts, tools);
+    this.#attempts = new Attempts(settings, accounts, tools, isolate);
     this.#slots = new Slots(settings.maxSessions);
   }
 

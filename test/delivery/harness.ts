@@ -3,7 +3,7 @@
 import { type DeliveryTools, serveDelivery, serveErrand } from "../../src/delivery/mod.ts";
 import type { LocalAction } from "../../src/config/types.ts";
 import { type Envelope, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
-import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
+import type { DeliveryEvent, Event, Trace } from "../../src/events/mod.ts";
 import type {
   Account,
   AccountResult,
@@ -125,6 +125,8 @@ export class World {
   /** Called for each question to the queue: answers false to stay silent. */
   onqueue: (message: AgentToQueue) => boolean = () => true;
   lookups = 0;
+  /** What is traced. */
+  readonly traced = new Set<Trace>();
   readonly #job: Channel<never, Job>;
   readonly #waiting = new Map<string, (result: Result) => void>();
   readonly #delivery: Isolate<"delivery">;
@@ -191,7 +193,7 @@ export class World {
       ask: (name) => (doors[name] ?? lookup) as never,
       serve: (_name, welcome) => welcome(served() as never, 0),
       tell: () => {},
-      traces: () => false,
+      traces: (trace) => this.traced.has(trace),
       verbose: false,
       onsession: () => {},
       onanswer: () => {},

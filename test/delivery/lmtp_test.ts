@@ -9,6 +9,7 @@ const BODY = "Subject: hello\n\n.dot\nHi\n";
 /** A server that answers by the verb; DATA's content is answered by `END`. Records what it hears. */
 class LmtpServer {
   readonly heard: string[] = [];
+  #awaited = new Map<string, () => void>();
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
 
@@ -38,6 +39,7 @@ class LmtpServer {
         rest = lines.pop()!;
         for (const line of lines) {
           this.heard.push(line);
+          this.#awaited.get(line)?.();
           const verb = data ? (line === "." ? "END" : "") : line.slice(0, 4).toUpperCase();
           if (verb === "") continue;
           if (verb === "END") data = false;
@@ -46,6 +48,11 @@ class LmtpServer {
         }
       });
     });
+  }
+
+  /** Resolves when it hears this line. */
+  hears(line: string): Promise<void> {
+    return new Promise((resolve) => this.heard.includes(line) ? resolve() : this.#awaited.set(line, resolve));
   }
 
   listen(where: { port: number; host: string } | { path: string }): Promise<string> {
@@ -189,12 +196,28 @@ Deno.test("LMTP to a socket that is not there is tried again later", () =>
     assert.match(event.stat, /^Error \(temporary failure: /);
   }));
 
+Deno.test("Who traces mta sees the dialogue of LMTP, who traces nothing sees nothing", () =>
+  withServer({}, TCP, false, async (world) => {
+    const traces = () => world.events.flatMap((event) => event.type === "trace" ? [event.text] : []);
+    await world.send(envelopeOf(), BODY);
+    assert.deepEqual(traces(), []);
+    world.traced.add("mta");
+    await world.send(envelopeOf(), BODY);
+    for (const said of ["LHLO localhost", "MAIL FROM:<alice@example.net>", "RCPT TO:<bob>", "250 2.0.0 kept"]) {
+      assert.ok(
+        traces().some((line) => /^mta: [0-9a-f]{16}: /.test(line) && line.endsWith(` ${said}`)),
+        traces().join("\n"),
+      );
+    }
+    assert.ok(!traces().some((line) => line.includes("Hi")), "no content");
+  }));
+
 Deno.test("LMTP that takes 300 seconds is given up", async () => {
   const clock = new HandClock();
   await withServer({ END: "" }, TCP, false, async (world, server) => {
     // An empty reply line is none: the client waits.
     const sent = world.send(envelopeOf(), BODY);
-    while (!server.heard.includes(".")) await new Promise((resolve) => setTimeout(resolve, 5));
+    await server.hears(".");
     clock.advance(300_000);
     assert.equal((await sent).event.outcome, "tempfail");
   }, clock);
