@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Scheduler } from "../../src/schedule/mod.ts";
 import { plot } from "./queue_plot.ts";
 import { addDueMessage, domainOf, fillQueue } from "./queue_fill.ts";
-import { Prober } from "./queue_probe.ts";
+import { HEALTHY_DOMAIN, Hosts, Prober, SILENT_ADDRESS } from "./queue_probe.ts";
 import { freePort, LOCAL_DOMAIN, type Place, startDaemon } from "./server.ts";
 import { memoryBytes } from "./processes.ts";
 
@@ -29,6 +29,8 @@ export interface QueueCost {
   readonly allLinesMs: number;
   readonly scheduleMs: number;
   readonly removeMs: number;
+  /** From MAIL to the next host, for a fresh message to another destination while a tenth waits for one that is silent. */
+  readonly freshMs: number;
   /** The longest that a client waited for a 250 while the queue was shown, scheduled and removed from. */
   readonly slowestReplyMs: number;
 }
@@ -56,7 +58,7 @@ class House {
   /** Whom local mail is delivered as. */
   readonly user = Deno.uid() === 0 ? "nobody" : userInfo().username;
 
-  constructor(folder: string) {
+  constructor(folder: string, readonly hosts: Hosts) {
     this.place = { folder, port: freePort(), sinkPort: 0, tools: "" };
     this.mail = join(folder, "mail");
     this.env = { SMTPD_SPOOL: join(folder, "spool"), SMTPD_SOCKET: join(folder, "smtpd.sock") };
@@ -66,14 +68,15 @@ class House {
     const { user } = this;
     await Deno.mkdir(this.mail, { recursive: true });
     if (Deno.uid() === 0) await Deno.chown(this.mail, 65534, 65534);
-    const deadEnd = freePort();
     await Deno.writeTextFile(
       join(this.place.folder, "smtpd.conf"),
       `smtp limit max-mails 100000
 listen on 127.0.0.1 port ${this.place.port} hostname bench.example.org
 action "in" maildir "${this.mail}/%{rcpt.user}" virtual { "@" = "${user}" } user ${user}
-action "out" relay host "smtp://127.0.0.1:${deadEnd}"
+action "out" relay host "smtp://${SILENT_ADDRESS}:${this.hosts.silentPort}"
+action "healthy" relay host "smtp://127.0.0.1:${this.hosts.port}"
 match from any for domain "${LOCAL_DOMAIN}" action "in"
+match from any for domain "${HEALTHY_DOMAIN}" action "healthy"
 match from any for any action "out"
 `,
     );
@@ -141,8 +144,8 @@ function schedulerBytes(size: number): number {
   return (scheduler.bytes + heap) / scheduler.size;
 }
 
-async function measure(folder: string, size: number): Promise<QueueCost> {
-  const house = new House(folder);
+async function measure(folder: string, size: number, hosts: Hosts): Promise<QueueCost> {
+  const house = new House(folder, hosts);
   await house.prepare();
   console.error(`${size}: filling`);
   fillQueue(house.env.SMTPD_SPOOL!, size);
@@ -166,6 +169,7 @@ async function measure(folder: string, size: number): Promise<QueueCost> {
     const probing = prober.keepOn();
     const shown = await house.smtpctl("show", "queue");
     const scheduled = await house.smtpctl("schedule", "domain", domainOf(1));
+    const freshMs = await house.hosts.timeFresh(house.place.port);
     const removed = await house.smtpctl("remove", "domain", domainOf(0));
     const slowestReplyMs = await probing.stop();
     return {
@@ -180,6 +184,7 @@ async function measure(folder: string, size: number): Promise<QueueCost> {
       allLinesMs: shown.ms,
       scheduleMs: scheduled.ms,
       removeMs: removed.ms,
+      freshMs,
       slowestReplyMs,
     };
   } finally {
@@ -199,6 +204,7 @@ const COLUMNS: readonly (readonly [string, (cost: QueueCost) => string])[] = [
   ["whole s", ({ allLinesMs }) => (allLinesMs / 1000).toFixed(1)],
   ["schedule domain (10 %) s", ({ scheduleMs }) => (scheduleMs / 1000).toFixed(1)],
   ["remove domain (10 %) s", ({ removeMs }) => (removeMs / 1000).toFixed(1)],
+  ["fresh message to another host ms", ({ freshMs }) => freshMs.toFixed(0)],
   ["slowest 250 meanwhile ms", ({ slowestReplyMs }) => slowestReplyMs.toFixed(0)],
 ];
 
@@ -224,15 +230,17 @@ if (sizes.some((size) => !Number.isSafeInteger(size) || size < 0)) {
   Deno.exit(1);
 }
 const costs: QueueCost[] = [];
+const hosts = await Hosts.open();
 for (const size of sizes) {
   const folder = await Deno.makeTempDir({ prefix: "vaultpost-queue-" });
   await Deno.chmod(folder, 0o755);
   try {
-    costs.push(await measure(folder, size));
+    costs.push(await measure(folder, size, hosts));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
+await hosts.close();
 console.log(table(costs));
 const svg = option("--svg");
 if (svg !== undefined) {

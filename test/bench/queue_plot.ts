@@ -11,6 +11,7 @@ const CHARTS: readonly { readonly title: string; readonly of: (cost: QueueCost) 
   { title: "show queue, whole, ms", of: (cost) => cost.allLinesMs },
   { title: "schedule a tenth, ms", of: (cost) => cost.scheduleMs },
   { title: "remove a tenth, ms", of: (cost) => cost.removeMs },
+  { title: "fresh message to another host, ms", of: (cost) => cost.freshMs },
   { title: "slowest 250 meanwhile, ms", of: (cost) => cost.slowestReplyMs },
 ];
 const WIDTH = 320, HEIGHT = 200, MARGIN = 40, COLUMNS = 3;
