@@ -20,7 +20,7 @@ import { isEnvelopeId } from "./keys.ts";
 import { Notices } from "./notices.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./records.ts";
-import { isSuspect, repair, type Repaired } from "./repair.ts";
+import { isSuspect, keepTornLog, repair, type Repaired } from "./repair.ts";
 import type { TicketRow } from "./rows.ts";
 import { Store } from "./store.ts";
 import { databaseFault } from "./troubles.ts";
@@ -46,6 +46,12 @@ export function serveQueue(
   end: (error: unknown) => void = endWith,
 ): void | Promise<void> {
   const { settings } = isolate;
+  const log = keepTornLog(settings.spool, clock());
+  if (log !== null) {
+    const text =
+      `queue: the log of the database is torn, acknowledged mail behind the gap may be lost; it is kept as ${log}`;
+    isolate.report({ type: "log", level: "crit", text });
+  }
   const store = isSuspect(settings.spool) ? null : openStore(settings);
   if (store !== null) return serve(isolate, store, clock, end);
   return repair(settings.spool, clock()).then((repaired) => {

@@ -7,11 +7,13 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { openDatabase, openFile } from "./database.ts";
 import { type Place, Reader, TABLES } from "./salvage.ts";
+import { isTorn } from "./torn_log.ts";
 import { databaseFault } from "./troubles.ts";
 
 /** Written when a running queue finds that its database is damaged: the next start repairs it. */
 const MARK = "queue.db.suspect";
 const DAMAGED = "queue.db.damaged-";
+const TORN_LOG = "queue.db-wal.damaged-";
 /** So many damaged files are kept before somebody has to look: a disk that fails again and again must not fill up with them. */
 const MAX_KEPT = 8;
 /** SQLITE_CONSTRAINT. */
@@ -45,6 +47,19 @@ export function markSuspect(spool: string): void {
   } catch {
     // The next start finds the damage as this one did.
   }
+}
+
+/** Keeps a copy of a log that is torn in its middle, before SQLite cuts it. Its path; null when all is well. */
+export function keepTornLog(spool: string, now: number): string | null {
+  const log = `${spool}/queue.db-wal`;
+  if (!isTorn(log)) return null;
+  const kept = [...Deno.readDirSync(spool)].filter(({ name }) => name.startsWith(TORN_LOG));
+  const last = kept[kept.length - 1];
+  // More of them would tell no more, and fill the disk.
+  if (last !== undefined && kept.length >= MAX_KEPT) return `${spool}/${last.name}`;
+  const copy = `${spool}/${TORN_LOG}${now}`;
+  Deno.copyFileSync(log, copy);
+  return copy;
 }
 
 /** `now` in ms since the epoch. Throws when too many damaged files lie there, or there is no room for the copy. */

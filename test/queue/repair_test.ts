@@ -194,3 +194,37 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a log that is torn in its middle is told of and kept; one that ends early is what a crash leaves", async () => {
+  const folder = await Deno.makeTempDir(), copy = await Deno.makeTempDir();
+  const count = 60;
+  const house = await openQueue(folder);
+  const revived = async (damage: (log: string) => void) => {
+    copySync(folder, copy);
+    damage(`${copy}/queue.db-wal`);
+    const { house, log } = await revive(copy);
+    const left = (await list(house)).length;
+    house.stop();
+    return { left, log };
+  };
+  try {
+    // Each commit waits for its answer: they are in the log one after another.
+    for (let i = 0; i < count; i++) await enqueue(house, `Subject: ${i}\n\n${"text\n".repeat(500)}`);
+    assert.deepEqual(await revived(() => {}), { left: count, log: [] });
+    const size = Deno.statSync(`${folder}/queue.db-wal`).size;
+    const short = await revived((path) => Deno.truncateSync(path, Math.floor(size / 2)));
+    assert.ok(short.left > 0 && short.left < count);
+    assert.deepEqual(short.log, []);
+    const torn = await revived((path) => overwrite(path, Math.floor(size / 2), new Uint8Array(64).fill(0x55)));
+    assert.ok(torn.left > 0 && torn.left < count, `${torn.left}`);
+    assert.match(
+      torn.log.join("\n"),
+      /the log of the database is torn, .* it is kept as .*queue\.db-wal\.damaged-\d+$/,
+    );
+    assert.ok([...Deno.readDirSync(copy)].some(({ name }) => name.startsWith("queue.db-wal.damaged-")));
+  } finally {
+    house.stop();
+    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(copy, { recursive: true });
+  }
+});
