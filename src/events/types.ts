@@ -22,6 +22,7 @@ export const TRACES = [
   "expand",
   "tables",
   "queue",
+  "filters",
 ] as const;
 export type Trace = typeof TRACES[number];
 

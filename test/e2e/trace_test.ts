@@ -12,8 +12,9 @@ const TRACE_LINE = new RegExp(`^(${TRACES.join("|")}): `);
 /** Mail for the domain stays, all other goes on to a second listener of the same daemon, which takes mail for example.net alone. */
 const config = (next: number) => ({ port, mail }: { port: number; mail: string }) =>
   `table others { "example.net" }
+filter easy phase ehlo match !fcrdns bypass
 listen on socket
-listen on 127.0.0.1 port ${port}
+listen on 127.0.0.1 port ${port} filter easy
 listen on 127.0.0.1 port ${next} tag NEXT
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
 action "out" relay host "smtp://127.0.0.1:${next}"
@@ -80,12 +81,13 @@ Deno.test("Trace and debug lines come when they are asked for, and only then", a
       [/^scheduler: mta job of action "out"/, "jobs"],
       [/^lookup: name of 127\.0\.0\.1: /, "names of clients"],
       [/^lookup: smarthost of action "out" for /, "smarthosts"],
-      [/^rules: from .* to one@example\.org: rule .*smtpd\.conf:7 does not match$/, "rules that do not fit"],
-      [/^rules: from .* to one@example\.org: rule .*smtpd\.conf:9 matches: action "inbox"$/, "the one that does"],
+      [/^rules: from .* to one@example\.org: rule .*smtpd\.conf:8 does not match$/, "rules that do not fit"],
+      [/^rules: from .* to one@example\.org: rule .*smtpd\.conf:10 matches: action "inbox"$/, "the one that does"],
       [/^expand: one@example\.org: 1 envelopes$/, "what became of a recipient"],
       [/^tables: others: check domain "example\.net" -> found$/, "tables"],
       [/^queue: committed \d+ writes?, \d+ bytes, synced, in /, "group commits"],
       [/^queue: removed envelope [0-9a-f]{16}/, "what leaves the queue"],
+      [/^filters: [0-9a-f]{16}: ehlo: proceed$/, "what filters decide"],
       [/^stat: smtp\.\S+|^stat: scheduler\.envelope/, "statistics"],
     ];
     for (const [pattern, because] of said) {

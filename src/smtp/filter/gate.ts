@@ -4,6 +4,7 @@
  */
 
 import type { EnvelopeId, MessageId } from "../../envelope/mod.ts";
+import { type Observer, tell } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
 import type { Command, Verb } from "../command.ts";
 import { isHopeless } from "../data.ts";
@@ -85,7 +86,7 @@ export class Gate implements Filtered {
   readonly id: string;
   #facts: Facts;
   readonly #keeper: GateKeeper;
-  readonly #supplies: Supplies;
+  readonly #supplies: Supplies & Observer;
   readonly #host: Host;
   /** Processes of the chain. */
   readonly #processes: readonly string[];
@@ -106,7 +107,7 @@ export class Gate implements Filtered {
   /** Filters know of the session. */
   #told = false;
 
-  constructor(facts: Facts, keeper: GateKeeper, supplies: Supplies, source: string, host: Host) {
+  constructor(facts: Facts, keeper: GateKeeper, supplies: Supplies & Observer, source: string, host: Host) {
     this.id = facts.session;
     this.#facts = facts;
     this.#keeper = keeper;
@@ -328,6 +329,7 @@ export class Gate implements Filtered {
     for (const { name, text } of what.reports) this.#event("filter-report", `builtin|${name}|${text}`);
     if (what.do === "end") {
       this.#running = null;
+      if (this.#supplies.traces("filters")) tell(this.#supplies, "filters", `${this.id}: ${phase}: ${what.response}`);
       this.#event("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.verdict);
       return this.#host.wake(true);
@@ -343,6 +345,10 @@ export class Gate implements Filtered {
       });
     }
     running.token = this.#supplies.newToken();
+    // The parameter of AUTH is a secret: none is shown.
+    if (this.#supplies.traces("filters")) {
+      tell(this.#supplies, "filters", `${this.id}: ${phase}: asks ${steps[what.at]!.name}`);
+    }
     desk.request(this, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
   }
 
