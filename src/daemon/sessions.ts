@@ -8,7 +8,9 @@ import { type SourceLimits, Sources } from "../smtp/mod.ts";
 const USUAL_DESCRIPTORS = 1024;
 /** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
 const RESERVED_DESCRIPTORS = 5;
-/** The same where `max-sessions` asks for more than half of them. */
+/** More sessions than this are not admitted unasked: an idle one costs some 15 KB of memory. */
+const MOST_SESSIONS = 20_000;
+/** Descriptors that stay free where `max-sessions` asks for more than half of them. */
 const LEAST_FREE = 64;
 /** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
 const PACKED = 64;
@@ -64,7 +66,7 @@ export class SessionDesk {
     const most = Math.max(10, descriptors - LEAST_FREE);
     // (descriptors − reserve) / 2: a session may need one more for its delivery.
     this.limit = maxSessions === null
-      ? Math.max(10, Math.floor(descriptors / 2) - RESERVED_DESCRIPTORS)
+      ? Math.min(MOST_SESSIONS, Math.max(10, Math.floor(descriptors / 2) - RESERVED_DESCRIPTORS))
       : Math.min(maxSessions, most);
     if (maxSessions !== null && maxSessions > most) {
       options.log("warn", `warn: smtp: max-sessions is ${most}: the process may open ${descriptors} files`);

@@ -120,6 +120,7 @@ Deno.test("above max-sessions everybody gets 421, and the log is told once a min
 const sizes = [
   { maxSessions: null, descriptors: 1024, want: 507, warned: false },
   { maxSessions: null, descriptors: null, want: 507, warned: false },
+  { maxSessions: null, descriptors: 1_048_576, want: 20_000, warned: false },
   { maxSessions: 900, descriptors: 1024, want: 900, warned: false },
   { maxSessions: 10_000, descriptors: 1024, want: 960, warned: true },
   { maxSessions: 10_000, descriptors: 65_536, want: 10_000, warned: false },
