@@ -8,7 +8,6 @@ import {
   type Channel,
   type FilterToSession,
   type FromLookup,
-  type Listener,
   type Peer,
   type QueueToSmtp,
   type SessionToFilter,
@@ -17,14 +16,12 @@ import {
   type ToLookup,
 } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
-import { parseProtocols } from "../config/protocols.ts";
-import { ServerTls } from "../tls/mod.ts";
 import { isDomain } from "./address.ts";
 import { Connection, type Office } from "./connection.ts";
+import { bracketed6, type Desk, deskOf, endpoint, factsOf, gateKeeper, plainAddress, tlsOf } from "./desk.ts";
 import { Directory } from "./directory.ts";
 import { FilterDesk } from "./filter/desk.ts";
-import { Gate, type GateKeeper, type Host } from "./filter/gate.ts";
-import type { Manner } from "./incoming.ts";
+import { Gate, type Host } from "./filter/gate.ts";
 import { Gates } from "./gate.ts";
 import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
@@ -67,22 +64,11 @@ const STOP_MS = 3000;
 const STOP_LOOK_MS = 50;
 /** A failed login is told after up to this time, in milliseconds. */
 const FAILURE_DELAY_MS = 1000;
-/** RFC 6409: messages are submitted to this port. */
-const SUBMISSION_PORT = 587;
 
 /** Who is to hear of the end of a session: main by the ticket, the gates by the source; null for who came directly. */
 interface Seat {
   readonly ticket: number;
   readonly source: string | null;
-}
-
-/** A listener with what its sessions share. */
-interface Desk {
-  readonly listener: Listener;
-  readonly manner: Manner;
-  readonly tls: ServerTls | null;
-  /** Null for a listener without filters. */
-  readonly keeper: GateKeeper | null;
 }
 
 export class SmtpService {
@@ -110,7 +96,7 @@ export class SmtpService {
     this.#gates = new Gates(settings, clock, report);
     const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
-      ...desk(settings, listener, clock),
+      ...deskOf(settings, listener, clock),
       keeper: gateKeeper(settings, listener, filters, this.#directory),
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
@@ -386,101 +372,4 @@ function newNonce(): string {
 /** How often silence is looked for: often enough that a session ends at most a fifth late. */
 function tickMs(idleTimeoutMs: number): number {
   return Math.max(10, Math.min(5000, idleTimeoutMs / 5));
-}
-
-function desk(settings: SmtpSettings, listener: Listener, clock: Clock): Omit<Desk, "keeper"> {
-  return {
-    listener,
-    manner: {
-      maskSource: listener.maskSource,
-      receivedAuth: listener.receivedAuth,
-      domain: new TextEncoder().encode(listener.hostname),
-      masquerade: listener.senders?.masquerade ?? false,
-      submission: (listener.local && !listener.proxyV2) || listener.port === SUBMISSION_PORT,
-    },
-    tls: tlsOf(settings, listener, clock),
-  };
-}
-
-function tlsOf(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls | null {
-  return listener.tls === "none" ? null : serverTls(settings, listener, clock);
-}
-
-function gateKeeper(
-  settings: SmtpSettings,
-  listener: Listener,
-  desk: FilterDesk | null,
-  directory: Directory,
-): GateKeeper | null {
-  const { filter = null } = listener;
-  if (filter === null) return null;
-  const steps = settings.filters?.[filter];
-  // Mail must not pass by filters that the listener names.
-  if (steps === undefined || desk === null) {
-    throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
-  }
-  const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
-  return { steps, desk, destination, test: (test, answer) => directory.test(test, answer) };
-}
-
-/** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
-function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
-  const plain = plainAddress(address);
-  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
-}
-
-function serverTls(settings: SmtpSettings, listener: Listener, clock: Clock): ServerTls {
-  const versions = listener.protocols === null ? null : parseProtocols(listener.protocols);
-  if (listener.protocols !== null && versions === null) {
-    throw new Error(`Bad TLS protocols "${listener.protocols}" of the listener on ${listener.address}`);
-  }
-  return new ServerTls({
-    pairs: listener.pki.map((name) => {
-      const pair = settings.pki[name];
-      if (pair === undefined) throw new Error(`No certificate "${name}" for the listener on ${listener.address}`);
-      return pair;
-    }),
-    ...(versions === null ? {} : { versions }),
-    ...(listener.verify ? { verify: { ca: listener.ca === null ? null : settings.ca[listener.ca] ?? "" } } : {}),
-    now: () => clock.now(),
-  });
-}
-
-function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer, room: Facts["room"]): Facts {
-  const { listener } = desk;
-  const address = plainAddress(peer.address);
-  return {
-    session: newSessionId(),
-    hostname: listener.hostname,
-    address: listener.socket ? "local" : bracketed6(address),
-    tag: listener.tag,
-    socket: listener.socket,
-    filtered: desk.keeper !== null,
-    tls: listener.tls,
-    dsn: !listener.noDsn,
-    auth: listener.auth,
-    senders: listener.senders?.table ?? null,
-    // Behind a proxy on this machine may be anyone.
-    loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
-    maxMessageBytes: settings.maxMessageBytes,
-    room,
-    maxMails: settings.maxMails,
-    maxRcpt: settings.maxRcpt,
-    // Programs of this machine hand in what their users wrote.
-    maxErrors: listener.socket ? 0 : settings.maxErrors,
-  };
-}
-
-/** IPv6 in brackets. */
-function bracketed6(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
-}
-
-/** An IPv4 client of a listener on `::` is an IPv4 client. */
-function plainAddress(address: string): string {
-  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
 }
