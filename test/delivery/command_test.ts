@@ -174,29 +174,32 @@ Deno.test("A command that leaves something in the background ends when it ends i
 
 Deno.test("A command that runs for 300 seconds is ended, with all that it started", async () => {
   const clock = new HandClock();
-  await withWorld(mda("cat >/dev/null; sleep 1000 & echo $! > pid; wait"), async (world, home) => {
+  await withWorld(mda("cat >/dev/null; exec 3>life; sleep 1000 & echo $! >&3; wait"), async (world, home) => {
+    const life = new Life(home);
     const sent = world.send(envelopeOf(), BODY);
-    const pid = await numberIn(`${home}/pid`);
+    const pid = Number(await life.line());
     clock.advance(299_999);
     assert.ok(alive(pid));
     clock.advance(1);
     const { outcome, event } = await sent;
     assert.equal(outcome.result, "tempfail");
     assert.equal(event.stat, "Error (terminated; timeout)");
-    await gone(pid);
+    await life.ended();
   }, { tools: { clock } });
 });
 
 Deno.test("A command that does not care about SIGTERM is killed", async () => {
   const clock = new HandClock();
   await withWorld(
-    mda("trap '' TERM; cat >/dev/null; echo $$ > pid; while :; do sleep 0.05; done"),
+    mda("trap '' TERM; cat >/dev/null; exec 3>life; echo ready >&3; while :; do sleep 0.05; done"),
     async (world, home) => {
+      const life = new Life(home);
       const sent = world.send(envelopeOf(), BODY);
-      await numberIn(`${home}/pid`);
+      await life.line();
       clock.advance(300_000);
       clock.advance(5_000);
       assert.equal((await sent).event.stat, "Error (terminated; timeout)");
+      await life.ended();
     },
     { tools: { clock } },
   );
@@ -204,28 +207,29 @@ Deno.test("A command that does not care about SIGTERM is killed", async () => {
 
 Deno.test("What a command started in the background ends with it, even if it does not care about SIGTERM", async () => {
   const clock = new HandClock();
-  const stubborn = "(trap '' TERM; echo started > ready; while :; do sleep 0.05; done) & echo $! > pid; wait";
+  const stubborn = "exec 3>life; (trap '' TERM; echo ready >&3; while :; do sleep 0.05; done) & wait";
   await withWorld(mda(`cat >/dev/null; ${stubborn}`), async (world, home) => {
+    const life = new Life(home);
     const sent = world.send(envelopeOf(), BODY);
-    const pid = await numberIn(`${home}/pid`);
-    await numberIn(`${home}/ready`);
+    await life.line();
     clock.advance(300_000);
     assert.equal((await sent).event.stat, "Error (terminated; timeout)");
-    await gone(pid);
+    await life.ended();
   }, { tools: { clock } });
 });
 
 Deno.test("When the isolate stops its commands are ended and their mail is kept", async () => {
   const clock = new HandClock();
-  await withWorld(mda("cat >/dev/null; echo $$ > pid; exec sleep 1000"), async (world, home) => {
+  await withWorld(mda("cat >/dev/null; exec 3>life; echo ready >&3; exec sleep 1000"), async (world, home) => {
+    const life = new Life(home);
     const sent = world.send(envelopeOf(), BODY);
-    const pid = await numberIn(`${home}/pid`);
+    await life.line();
     const stopped = world.stop();
     clock.advance(2_000);
     await stopped;
     const { outcome } = await sent;
     assert.deepEqual(outcome, { result: "tempfail", text: "shutting down", status: { class: 4, code: "3.0" } });
-    assert.ok(!alive(pid));
+    await life.ended();
   }, { tools: { clock } });
 });
 
@@ -324,15 +328,27 @@ function inheritable(): string[] {
   });
 }
 
-async function numberIn(path: string): Promise<number> {
-  for (;;) {
-    try {
-      const text = Deno.readTextFileSync(path);
-      if (text.endsWith("\n")) return Number(text);
-    } catch {
-      // Not written yet.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+/** The FIFO `life` of a home: what a command writes there is heard, and so is that it and all that it started are gone. */
+class Life {
+  readonly #reader: Promise<ReadableStreamDefaultReader<Uint8Array>>;
+
+  constructor(home: string) {
+    const path = `${home}/life`;
+    new Deno.Command("mkfifo", { args: [path] }).outputSync();
+    Deno.chmodSync(path, 0o666);
+    // Opening waits for the one who writes.
+    this.#reader = Deno.open(path, { read: true }).then((file) => file.readable.getReader());
+  }
+
+  /** The first line, short enough to come in one piece. */
+  async line(): Promise<string> {
+    const { value } = await (await this.#reader).read();
+    return new TextDecoder().decode(value).trim();
+  }
+
+  /** Resolves when nobody holds the other end any more. */
+  async ended(): Promise<void> {
+    assert.equal((await (await this.#reader).read()).done, true);
   }
 }
 function alive(pid: number): boolean {
@@ -341,9 +357,6 @@ function alive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-async function gone(pid: number): Promise<void> {
-  while (alive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 function end(pid: number): void {
   Deno.kill(pid, "SIGKILL");
