@@ -71,6 +71,8 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [MATCH, ["from any", "from local", "from socket", "from src", "from rdns", "from rdns regex", 'from rdns ""']],
   [MATCH, ["from auth", "from auth <staff>", "from mail-from", "for any", "for local", "for domain", "for rcpt-to"]],
   [MATCH, ["tag", "helo", "auth", "auth <staff>", "tls", "mail-from", "rcpt-to", "regex", "action", "reject"]],
+  [MATCH, ["! from local", "! from socket", "! from src", "! from rdns", "! from auth", "! from auth <staff>"]],
+  [MATCH, ["! from mail-from", "! for local", "! for domain", "! for rcpt-to"]],
   [MATCH, ["! from", "! for", "! tag", "! helo", "! auth", "! tls", "! mail-from", "! rcpt-to"]],
   [MATCH, ["src", "rdns", "domain", "tag", "helo", "auth", "mail-from", "rcpt-to"].map((word) => `${word} regex`)],
   [LISTEN, ["inet4", "inet6", "port", "tls", "tls-require", "tls-require verify", "smtps", "smtps verify", "pki"]],
