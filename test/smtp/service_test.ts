@@ -140,6 +140,36 @@ Deno.test("replies that the client does not read are not piled up", async () => 
   assert.equal(client.wire.paused, false);
 });
 
+Deno.test("a client that never reads its replies is closed after the idle time, and cut off soon after", async () => {
+  const world = new World();
+  const client = await world.connect();
+  client.wire.reads = false;
+  await client.say("EHLO a.example\r\n".repeat(500));
+  assert.ok(client.wire.paused);
+  await world.pass(299_000);
+  assert.ok(!client.wire.closed);
+  await world.pass(6_000);
+  assert.match(client.wire.take(), /421 4\.4\.2 [^\r]*\r\n$/);
+  assert.ok(client.wire.closed && !client.wire.destroyed);
+  await world.pass(15_000);
+  assert.ok(client.wire.destroyed);
+});
+
+Deno.test("one that reads a little now and then lasts as long as it has commands, and they are counted", async () => {
+  const world = new World();
+  const client = await world.connect();
+  client.wire.reads = false;
+  let said = await client.say("NOOP\r\n".repeat(3000));
+  for (let turn = 0; !client.wire.closed; turn++) {
+    assert.ok(turn < 100, "it lasts for ever");
+    await world.pass(200_000);
+    client.connection.drained();
+    await settle();
+    said += client.wire.take();
+  }
+  assert.ok(said.match(/\r\n/g)!.length <= MAX_IDLE_COMMANDS + 2, "no more is answered than is allowed");
+});
+
 Deno.test("replies to one packet leave in one write", async () => {
   const world = new World();
   const client = await world.connect();

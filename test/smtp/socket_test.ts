@@ -42,14 +42,14 @@ class Server {
         else name.then(answer);
       }
     });
-    const parts: string[] = [];
+    const parts = new Map<string, string[]>();
     const queue: FakeChannel<SmtpToQueue, QueueToSmtp> = new FakeChannel((message, channel) => {
       if (message.type === "abort" || message.type === "ids-wanted") return;
       if (message.type === "chunk") {
-        parts.push(textOf(message.bytes));
+        parts.set(message.message, [...parts.get(message.message) ?? [], textOf(message.bytes)]);
         return channel.onmessage({ type: "credit", message: message.message });
       }
-      this.stored.push(parts.splice(0).join("") + textOf(message.tail));
+      this.stored.push((parts.get(message.message) ?? []).join("") + textOf(message.tail));
       channel.onmessage({ type: "committed", message: message.message });
     });
     this.service = new SmtpService({
@@ -365,26 +365,33 @@ Deno.test("the last words arrive although the client goes on sending", async () 
   await server.ended;
 });
 
-Deno.test("a 30 MB message arrives whole", async () => {
-  await using server = await new Server().listen();
-  const client = await dial(server);
-  await client.hears(/^220 /);
-  client.say(`EHLO a.example\r\n${MESSAGE}`);
-  await client.hears(/354 .*\r\n$/);
-  const line = "0123456789".repeat(7) + "\r\n";
-  const block = bytesOf(line.repeat(4096));
-  client.say("Subject: big\r\n\r\n");
-  const blocks = Math.floor(30_000_000 / block.length);
-  for (let sent = 0; sent < blocks; sent++) {
-    if (!client.socket.write(block)) await once(client.socket, "drain");
-  }
-  client.say(".\r\n");
-  await client.hears(/^250 /);
-  assert.ok(server.stored[0]!.endsWith(`\nSubject: big\n\n${line.replace("\r", "").repeat(4096 * blocks)}`));
-  client.say("QUIT\r\n");
-  await client.hears(/^221 /);
-  await server.ended;
-});
+for (const [megabytes, secure] of [[30, false], [10, true]] as const) {
+  Deno.test(`a ${megabytes} MB message arrives whole${secure ? " under TLS" : ""}, from two clients at once`, async () => {
+    await using server = await new Server({ tls: secure ? "smtps" : "none" }).listen();
+    const line = "0123456789".repeat(7) + "\r\n";
+    const block = bytesOf(line.repeat(4096));
+    const blocks = Math.floor(megabytes * 1_000_000 / block.length);
+    const send = async () => {
+      const client = await dial(server);
+      if (secure) await client.secure();
+      await client.hears(/^220 /);
+      client.say(`EHLO a.example\r\n${MESSAGE}`);
+      await client.hears(/354 .*\r\n$/);
+      client.say("Subject: big\r\n\r\n");
+      for (let sent = 0; sent < blocks; sent++) {
+        if (!client.socket.write(block)) await once(client.socket, "drain");
+      }
+      client.say(".\r\n");
+      await client.hears(/^250 /);
+      client.say("QUIT\r\n");
+      await client.hears(/^221 /);
+    };
+    await Promise.all([send(), send()]);
+    assert.equal(server.stored.length, 2);
+    const end = `\nSubject: big\n\n${line.replace("\r", "").repeat(4096 * blocks)}`;
+    for (const text of server.stored) assert.ok(text.endsWith(end));
+  });
+}
 
 const PROXIED = "PROXY TCP4 192.0.2.77 127.0.0.1 4321 25\r\n";
 const PROXIED_2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x4d\x7f\0\0\x01\x10\xe1\0\x19";
