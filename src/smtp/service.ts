@@ -27,6 +27,7 @@ import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
 import type { Facts, ScramQuestion } from "./state.ts";
+import { Turns } from "./turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 
 /** Time, as an argument. */
@@ -57,8 +58,6 @@ export interface ServiceOptions {
   ended(ticket: number): void;
 }
 
-/** Sessions that wait for their turn with what was read, at most: 64 MB. More have it at once. */
-const MAX_PATIENT = 1024;
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
 const STOP_MS = 3000;
 const STOP_LOOK_MS = 50;
@@ -81,8 +80,7 @@ export class SmtpService {
   readonly #connections = new Map<Connection, Seat>();
   readonly #gates: Gates;
   readonly #busy = new Set<Connection>();
-  readonly #patient = new Set<Connection>();
-  #turnDue = false;
+  readonly #turns: Turns;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
@@ -101,6 +99,7 @@ export class SmtpService {
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
+    this.#turns = new Turns((run) => clock.soon(run));
     this.#office = {
       intake: this.#intake,
       report,
@@ -119,8 +118,8 @@ export class SmtpService {
       judgeSender: (connection, question) =>
         this.#directory.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
-      yield: (connection) => this.#yield(connection),
-      crowded: () => this.#patient.size > 0 && this.#patient.size < MAX_PATIENT,
+      yield: (connection) => this.#turns.add(connection),
+      crowded: () => this.#turns.crowded,
     };
   }
 
@@ -312,7 +311,7 @@ export class SmtpService {
     if (seat === undefined) return;
     this.#connections.delete(connection);
     this.#busy.delete(connection);
-    this.#patient.delete(connection);
+    this.#turns.delete(connection);
     if (this.#connections.size === 0) {
       this.#stopTicking?.();
       this.#stopTicking = null;
@@ -345,22 +344,6 @@ export class SmtpService {
       });
     }
     this.#busy.add(connection);
-  }
-
-  /** Those with much to do take turns, one a round of the event loop: everybody else waits for one of them at most. */
-  #yield(connection: Connection): void {
-    this.#patient.add(connection);
-    if (this.#turnDue) return;
-    this.#turnDue = true;
-    this.#options.clock.soon(() => {
-      this.#turnDue = false;
-      const [next] = this.#patient;
-      if (next === undefined) return;
-      this.#patient.delete(next);
-      next.turn();
-      const [another] = this.#patient;
-      if (another !== undefined) this.#yield(another);
-    });
   }
 }
 
