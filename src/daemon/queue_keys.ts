@@ -30,10 +30,11 @@ export async function readQueueInput({ queue }: Config): Promise<string | null> 
   if (queue.encryption?.kind !== "input") return null;
   const terminal = queue.encryption.prompt && Deno.stdin.isTerminal();
   if (!terminal) return await readLine();
-  await Deno.stderr.write(new TextEncoder().encode("queue key: "));
+  // Before the question: what is typed at once is not shown either.
   Deno.stdin.setRaw(true, { cbreak: true });
   try {
-    return await readLine();
+    await Deno.stderr.write(new TextEncoder().encode("queue key: "));
+    return edited(await readLine());
   } finally {
     Deno.stdin.setRaw(false);
     await Deno.stderr.write(new TextEncoder().encode("\n"));
@@ -43,12 +44,30 @@ export async function readQueueInput({ queue }: Config): Promise<string | null> 
 async function readLine(): Promise<string> {
   const buffer = new Uint8Array(MAX_INPUT);
   let length = 0;
-  while (length < buffer.length && buffer.indexOf(0x0a) < 0) {
+  while (length < buffer.length && !buffer.subarray(0, length).some(endsLine)) {
     const count = await Deno.stdin.read(buffer.subarray(length));
     if (count === null) break;
     length += count;
   }
   return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+/** A terminal in raw mode sends CR, or EOT for the end of input. */
+function endsLine(byte: number): boolean {
+  return byte === 0x0a || byte === 0x0d || byte === 0x04;
+}
+
+/** What is left of a line when its corrections are done: the terminal does not do it. */
+function edited(line: string): string {
+  let text = "";
+  for (const character of line) {
+    if (endsLine(character.charCodeAt(0))) break;
+    // Backspace and delete take a character back, ^U all.
+    if (character === "\b" || character === "\x7f") text = text.slice(0, -1);
+    else if (character === "\x15") text = "";
+    else text += character;
+  }
+  return text;
 }
 
 function keyOf(source: KeySource, input: string | null): Uint8Array<ArrayBuffer> {

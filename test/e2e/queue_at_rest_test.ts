@@ -78,3 +78,47 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Runs a command on a terminal, answers its question, prints what the terminal showed, and ends with its status. */
+const ON_TERMINAL = `
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+shown, asked = b"", False
+while True:
+    try:
+        piece = os.read(terminal, 1000)
+    except OSError:
+        break
+    if not piece:
+        break
+    shown += piece
+    if b"queue key: " in shown and not asked:
+        asked = True
+        os.write(terminal, sys.argv[1].encode() + b"\\r")
+_, status = os.waitpid(pid, 0)
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(status))
+`;
+
+Deno.test("a key that is asked for at the terminal is not shown, can be corrected, and reaches the daemon in the background", async () => {
+  const daemon = await Daemon.start({ config: (daemon) => maildirConfig(daemon) });
+  try {
+    await daemon.stop();
+    await Deno.writeTextFile(daemon.configFile, `queue encryption\n${maildirConfig(daemon)}`);
+    const start = (key: string) =>
+      run("python3", ["-c", ON_TERMINAL, key, join(PROJECT, "scripts/smtpd"), "-f", daemon.configFile], {
+        env: daemon.env,
+      });
+    const short = await start("short");
+    assert.deepEqual([short.code, short.stdout.includes("short")], [1, false]);
+    assert.match(short.stdout, /this one has 5/);
+    const ran = await start(`${KEY.slice(0, -1)}x\x7f${KEY.slice(-1)}`);
+    assert.deepEqual([ran.code, ran.stdout.trim()], [0, "queue key:"]);
+    assert.match((await daemon.tool("smtpctl", ["show", "status"])).stdout, /^SMTP running$/m);
+    assert.equal((await daemon.tool("smtpctl", ["stop"])).code, 0);
+  } finally {
+    await daemon.remove();
+  }
+});
