@@ -268,3 +268,18 @@ Deno.test("the sessions of an isolate that has ended are forgotten", async () =>
   house.say(`filter-result|${SID}|${TOKEN}|proceed`);
   assert.equal(house.told.length, before);
 });
+
+Deno.test("an isolate that comes later is told of registrations, and of a program that does not keep up or is lost", async () => {
+  const house = new House(false);
+  await house.open("filter|smtp-in|data-line");
+  house.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
+  const welcome = () => {
+    const told: string[] = [];
+    const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void told.push(type) };
+    house.desk.welcome(door);
+    return told;
+  };
+  assert.deepEqual(welcome(), ["registered", "hold"]);
+  house.programs[0]!.hooks.onend("it exited with status 1");
+  assert.deepEqual(welcome(), ["registered", "hold", "lost"]);
+});
