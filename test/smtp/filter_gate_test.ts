@@ -237,3 +237,27 @@ Deno.test("a sender that lookup refuses gives the message id back", async () => 
   const events = world.filter.sent.flatMap((message) => message.type === "event" ? [message.event] : []);
   assert.deepEqual(events.filter((event) => event.startsWith("tx-")), ["tx-begin", "tx-mail"]);
 });
+
+Deno.test("filters hear of a transaction when the sender is known to be one's own, and of none that is refused", async () => {
+  const world = filtered(proceed, {
+    ids: 1,
+    listener: {
+      local: true,
+      auth: { required: true, table: "logins" },
+      senders: { table: "allowed", masquerade: false },
+    },
+  });
+  world.filter.onmessage(REGISTERED);
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nAUTH PLAIN AGNhcm9sAHNlc2FtZQ==\r\n");
+  const events = () =>
+    world.filter.sent.flatMap((message) =>
+      message.type === "event" && message.event.startsWith("tx-") ? [message.event] : []
+    );
+  for (let count = 0; count < 3; count++) {
+    assert.match(await client.say("MAIL FROM:<joe@example.org>\r\n"), /^530 5\.7\.1 /);
+  }
+  assert.deepEqual(events(), [], "and the only message id is free again");
+  assert.match(await client.say("MAIL FROM:<carol@example.org>\r\n"), /^250 /);
+  assert.deepEqual(events(), ["tx-begin", "tx-mail"]);
+});
