@@ -88,8 +88,7 @@ class DeliveryService {
     } catch {
       // The queue was replaced: it and the scheduler start over, and send the job again.
     } finally {
-      const gone = new Set(away);
-      this.#ledger.release(ids.filter((id) => !gone.has(id)));
+      this.#ledger.release(away.length === 0 ? ids : without(ids, away));
       // Whatever the action says, a command has to wait for a turn with the user's limit.
       if (away.length > 0) this.#sendAway({ ...job, ids: away });
     }
@@ -146,4 +145,10 @@ class DeliveryService {
       this.#isolate.report({ type: "gauge", key: keys[name], to: now[name] });
     }
   }
+}
+
+function without(ids: readonly EnvelopeId[], others: readonly EnvelopeId[]): EnvelopeId[] {
+  const left = new Set(ids);
+  for (const id of others) left.delete(id);
+  return [...left];
 }
