@@ -4,7 +4,7 @@
  * under which it is queued before the commit, and removed before the scheduler hears of it.
  */
 
-import { type Envelope, type EnvelopeId, hex8, type MessageId } from "../envelope/mod.ts";
+import { type Envelope, type EnvelopeId, hex8, type MessageId, random32 } from "../envelope/mod.ts";
 import { CHUNK_BYTES } from "../isolate/mod.ts";
 import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
@@ -16,6 +16,8 @@ const MAX_ENVELOPES = 100_000;
 const BODY = "message";
 /** What is being committed. */
 const WORKING = ".importing";
+const PART = `${WORKING}.part`;
+const OLD_MS = 86_400_000;
 
 export type Discovered = { readonly count: number; readonly error: null } | {
   readonly count: 0;
@@ -35,12 +37,28 @@ export class Discovery {
   /** Ends what a crash cut short. To be called before anything else can be queued. */
   recover(): void {
     for (const name of this.#names()) {
-      if (!name.endsWith(WORKING)) continue;
-      const message = name.slice(0, -WORKING.length), path = `${this.#folder}/${name}`;
-      if (!isMessageId(message)) continue;
-      if (this.#vault.store.message(messageNumber(message)) !== null) Deno.removeSync(path, { recursive: true });
-      else Deno.renameSync(path, `${this.#folder}/${message}`);
+      try {
+        this.#recover(name, `${this.#folder}/${name}`);
+      } catch (error) {
+        this.#vault.warn(
+          `queue: "${name}" in the folder "import" of the spool stays as it is: ${(error as Error).message}`,
+        );
+      }
     }
+  }
+
+  #recover(name: string, path: string): void {
+    // A copy of a body without envelopes, and what a smtpctl that was cut short was still writing.
+    if (name.endsWith(PART) || (name.startsWith(".") && this.#isOld(path))) {
+      return Deno.removeSync(path, { recursive: true });
+    }
+    const message = name.slice(0, -WORKING.length);
+    if (!name.endsWith(WORKING) || !isMessageId(message)) return;
+    if (this.#vault.store.message(messageNumber(message)) !== null) return Deno.removeSync(path, { recursive: true });
+    // Somebody may have laid another message there under this name: it is the queue that gives ids.
+    let free = message;
+    while (this.#names().includes(free)) free = hex8(random32());
+    Deno.renameSync(path, `${this.#folder}/${free}`);
   }
 
   /** Takes in all that lies there; what cannot be taken in stays, and the log tells why. */
@@ -123,7 +141,7 @@ export class Discovery {
 
   /** Makes a message of its own of one envelope. The envelope is in one place only at all times. */
   #split(source: string, working: string, only: EnvelopeId): void {
-    const half = `${working}.part`;
+    const half = working.slice(0, -WORKING.length) + PART;
     Deno.mkdirSync(half, { mode: 0o700 });
     Deno.copyFileSync(`${source}/${BODY}`, `${half}/${BODY}`);
     Deno.renameSync(half, working);
@@ -215,6 +233,11 @@ export class Discovery {
       suspended: envelope.suspended ? 1 : 0,
     }));
     this.#vault.loaded(rows, () => {});
+  }
+
+  #isOld(path: string): boolean {
+    const { mtime } = Deno.statSync(path);
+    return mtime !== null && mtime.getTime() < this.#vault.clock() - OLD_MS;
   }
 
   #names(): string[] {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { QueueHouse } from "./house.ts";
-import { enqueue, list, logged, openQueue, text, ticketsOf, typed, withQueue } from "./house.ts";
+import { enqueue, list, logged, NOON, openQueue, text, ticketsOf, typed, withQueue } from "./house.ts";
 
 const ENVELOPE = `version: 3
 dispatcher: out
@@ -149,9 +149,15 @@ Deno.test("a crash before the commit imports at the next start; one after it doe
   // As the process leaves it that dies between the commit and the removal, and before the commit.
   lay(spool, "0badca01.importing", [ENVELOPE]);
   lay(spool, "0badca02.importing", [ENVELOPE]);
+  lay(spool, "0badca02", [ENVELOPE]);
+  lay(spool, "0badca03.importing.part", []);
+  const stale = lay(spool, ".0badca04.x", [ENVELOPE]);
+  Deno.utimeSync(stale, new Date(NOON - 90_000_000), new Date(NOON - 90_000_000));
   const second = await openQueue(spool);
-  await ticketsOf(second, 2);
-  assert.deepEqual((await list(second)).map(({ id }) => id), ["0badca0100000001", "0badca0200000001"]);
+  await ticketsOf(second, 3);
+  const ids = (await list(second)).map(({ id }) => id);
+  assert.deepEqual(ids.filter((id) => id.startsWith("0badca0")), ["0badca0100000001", "0badca0200000001"]);
+  assert.equal(ids.length, 3, "another message of the same name comes under another id");
   assert.deepEqual([...Deno.readDirSync(`${spool}/import`)], []);
   second.stop();
   await Deno.remove(spool, { recursive: true });
