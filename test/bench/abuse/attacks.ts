@@ -7,7 +7,7 @@ import { connect, type Line, openMany, rest, shut, startTls } from "./line.ts";
 
 export interface Attack {
   readonly name: string;
-  /** What is measured beside the good clients' times is what stands in the table. */
+  /** As the table has it. */
   readonly because: string;
   /** Goes on until `signal`; calls `ready` when the attack is in full swing. Answers what became of it, for the table. */
   run(port: number, signal: AbortSignal, ready: () => void): Promise<string>;
