@@ -1,6 +1,7 @@
 /**
  * Drives one session: bytes from the wire become lines and message data, the session's effects become replies, questions to lookup and
- * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts.
+ * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts. Long, because the order in
+ * which all that happens to a session is dealt with is one thing to read.
  */
 
 import { type Observer, tell } from "../events/mod.ts";
