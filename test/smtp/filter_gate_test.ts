@@ -220,24 +220,6 @@ Deno.test("BDAT is neither offered nor taken where filters are", async () => {
   assert.match(await client.say("BDAT 4 LAST\r\nabc\n"), /^503 /);
 });
 
-Deno.test("a sender that lookup refuses gives the message id back", async () => {
-  const listener = {
-    local: true,
-    address: "127.0.0.1",
-    auth: { required: false, table: "users" },
-    senders: { table: "allowed", masquerade: false },
-  };
-  const world = filtered(proceed, { ids: 1, listener });
-  const client = await begun(world);
-  assert.match(await client.say(`AUTH PLAIN ${btoa("\0carol\0sesame")}\r\n`), /^235 /);
-  for (let count = 0; count < 3; count++) {
-    assert.match(await client.say("MAIL FROM:<eve@example.org>\r\n"), /^5\d\d /);
-  }
-  assert.match(await client.say("MAIL FROM:<carol@example.org>\r\n"), /^250 /);
-  const events = world.filter.sent.flatMap((message) => message.type === "event" ? [message.event] : []);
-  assert.deepEqual(events.filter((event) => event.startsWith("tx-")), ["tx-begin", "tx-mail"]);
-});
-
 Deno.test("filters hear of a transaction when the sender is known to be one's own, and of none that is refused", async () => {
   const world = filtered(proceed, {
     ids: 1,
@@ -260,4 +242,39 @@ Deno.test("filters hear of a transaction when the sender is known to be one's ow
   assert.deepEqual(events(), [], "and the only message id is free again");
   assert.match(await client.say("MAIL FROM:<carol@example.org>\r\n"), /^250 /);
   assert.deepEqual(events(), ["tx-begin", "tx-mail"]);
+});
+
+Deno.test("a client that is turned away before TLS hears nothing in clear", async () => {
+  const world = filtered(() => ({ kind: "reject", text: "554 No" }), { listener: { tls: "smtps" } });
+  world.filter.onmessage(REGISTERED);
+  const client = await world.connect();
+  assert.equal(client.wire.take(), "");
+  assert.equal(client.wire.handshakes, 0);
+  assert.ok(client.wire.closed);
+});
+
+const CLIENTS = [
+  { peer: { address: "2001:db8::7", port: 25 }, address: "[2001:db8::7]", source: "[2001:db8::7]:25" },
+  { peer: { address: "::ffff:192.0.2.9", port: 26 }, address: "192.0.2.9", source: "192.0.2.9:26" },
+] as const;
+for (const { peer, address, source } of CLIENTS) {
+  Deno.test(`filters are told where a client comes from: ${source}`, async () => {
+    const asked: Request[] = [];
+    const world = filtered((request) => (asked.push(request), proceed()), { peer });
+    await begun(world);
+    assert.equal(asked[0]?.param, `client.example.net|${address}`);
+    const event = world.filter.sent.find(({ type }) => type === "event");
+    assert.equal(event?.type === "event" && event.params, `client.example.net|pass|${source}|0.0.0.0:25`);
+  });
+}
+
+Deno.test("a client on the local socket is local, and has not logged in", async () => {
+  const asked: Request[] = [];
+  const world = filtered((request) => (asked.push(request), proceed()), {
+    listener: { socket: true, local: true, address: "/run/s.sock" },
+  });
+  await begun(world);
+  assert.equal(asked[0]?.param, "mx.example.org|local");
+  const event = world.filter.sent.find(({ type }) => type === "event");
+  assert.equal(event?.type === "event" && event.params, "mx.example.org|pass|unix:/run/s.sock|unix:/run/s.sock");
 });
