@@ -73,10 +73,20 @@ export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
     tries: row.tries,
     lastTryAt: row.last_try_at,
     lastBounceAt: row.last_bounce_at,
-    errorLine: records.openText(errorName(message, id), row.error_line),
+    errorLine: errorOf(row, records),
     status: parseStatus(row.status),
     suspended: row.suspended === 1,
   };
+}
+
+/** Written anew after each attempt, maybe under a later key than the envelope: mail does not wait for an old error. */
+function errorOf({ message, id, error_line }: EnvelopeRow, records: Records): string {
+  try {
+    return records.openText(errorName(message, id), error_line);
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error;
+    return `(the last error cannot be read: ${error.message})`;
+  }
 }
 
 function parseFacts(id: EnvelopeId, text: string): EnvelopeFacts {

@@ -79,8 +79,12 @@ function statements(database: DatabaseSync) {
     keys: prepare("SELECT id FROM keys"),
     addKey: prepare("INSERT OR IGNORE INTO keys (id) VALUES (?)"),
     removeKey: prepare("DELETE FROM keys WHERE id = ?"),
+    // A bounce that was added later may be all that is left of a message, and be of another key than the text.
     sealedWith: prepare(
-      "SELECT count(DISTINCT message) AS messages FROM envelopes WHERE hex(substr(sealed, 1, 6)) = ?",
+      `SELECT count(*) AS messages FROM (
+         SELECT message FROM envelopes WHERE hex(substr(sealed, 1, 6)) = ?1
+         UNION SELECT key / 1048576 FROM chunks WHERE form >= 2 AND hex(substr(bytes, 1, 6)) = ?1
+           AND NOT EXISTS (SELECT 1 FROM loose WHERE loose.message = key / 1048576))`,
     ),
   };
 }

@@ -88,6 +88,13 @@ for (const limit of ["0", "1001", "many", "-1", "1.5"]) {
   });
 }
 
+Deno.test("GET / tells what is wrong with the spool", async () => {
+  const troubles = () => Promise.resolve(["QUEUE disk full: mail is refused with 452"]);
+  const page = await (await ask("/", {}, sourceOf({ troubles }))).text();
+  match(page, /<p class="bad">QUEUE disk full: mail is refused with 452<\/p>/);
+  ok(!page.includes("All is well"));
+});
+
 Deno.test("GET / shows the queue and the counters, and text from outside stays text", async () => {
   const response = await ask("/");
   equal(response.status, 200);

@@ -171,3 +171,31 @@ Deno.test("a spool of version 1 opens, with all its mail; one of a newer version
     await assert.rejects(openQueue(spool), /has format 99, this program knows formats up to 2: use the newer program/);
   });
 });
+
+Deno.test("an error that was noted under a key that is gone harms no mail; a text under it still asks for the key", async () => {
+  await withSpool(async (spool) => {
+    const error = { result: "tempfail", text: "450 later", status: { class: 4, code: "2.1" } } as const;
+    let id = "";
+    await withHouse(spool, {}, async (house) => void (id = (await enqueue(house, "plain\n"))[0]!.id));
+    await withHouse(spool, keys(NEW), async (house) => {
+      house.delivery.send({ type: "outcome", id, outcome: error });
+      await house.scheduler.next(typed("settled"));
+    });
+    await withHouse(spool, {}, async (house) => {
+      const [envelope] = await list(house);
+      assert.equal(
+        envelope!.errorLine,
+        "(the last error cannot be read: it is encrypted with a key that is not known)",
+      );
+      assert.equal(text((await open(house, [envelope!])).first), "plain\n");
+    });
+    let sealed = "";
+    await withHouse(spool, keys(OLD), async (house) => void (sealed = (await enqueue(house, "sealed\n"))[0]!.id));
+    await withHouse(spool, keys(NEW, OLD), async (house) => {
+      house.delivery.send({ type: "outcome", id: sealed, outcome: { ...error, result: "permfail" } });
+      await house.scheduler.next(typed("settled"));
+    });
+    // Its bounce is of the new key, its text of the old one.
+    await assert.rejects(openQueue(spool, keys(NEW)), /^Error: 1 queued message is encrypted with another key/);
+  });
+});
