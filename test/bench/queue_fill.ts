@@ -14,11 +14,14 @@ export const domainOf = (index: number) => `d${index % DOMAINS}.test`;
 /** The id that start-up comes to last. */
 const LAST_MESSAGE: MessageId = "fffffffe";
 
+/** Due in two hours; one more failure is too early for a notice of the delay. */
+const WAITING_TRIES = 4;
+
 const body = new TextEncoder().encode(
   `From: sender@example.com\nSubject: waits\n\n${"x".repeat(70)}\n`.padEnd(BODY_BYTES - 1, "y") + "\n",
 );
 
-/** Adds `count` messages to the queue in `spool`, of one envelope each, that are due hours from now. */
+/** Adds `count` messages to the queue in `spool`, of one envelope each, that are due in two hours. */
 export function fillQueue(spool: string, count: number): void {
   const store = new Store(spool);
   const ids = new Ids((first, last) => store.taken(first, last));
@@ -35,7 +38,7 @@ export function fillQueue(spool: string, count: number): void {
           ...common(message, local, domain, now),
           action: "out",
           agent: "mta",
-        }, 8);
+        }, WAITING_TRIES);
       }
     }
     store.commit();
