@@ -38,8 +38,8 @@ export interface Office extends Supplies, Observer {
   judgeSender(connection: Connection, question: SenderQuestion): void;
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
-  /** Calls `turn` when others had theirs. */
-  yield(connection: Connection): void;
+  /** Calls `turn` when others had theirs; a little later when what the client sends is thrown away. */
+  yield(connection: Connection, wasted: boolean): void;
   /** Others wait for their turn. */
   crowded(): boolean;
 }
@@ -183,7 +183,8 @@ export class Connection implements Host {
   /** Nothing more is read until the others had their turn. */
   #rest(): void {
     this.#resting = true;
-    this.#office.yield(this);
+    const refused = this.#incoming?.refused === true || (this.session.chunk?.refusal ?? null) !== null;
+    this.#office.yield(this, refused || this.session.phase === "closed");
   }
 
   /** It is this session's turn again. */

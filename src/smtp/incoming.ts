@@ -47,6 +47,8 @@ export interface Receiver {
   readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
   /** Octets given to the queue. */
   readonly bytes: number;
+  /** What comes is thrown away. */
+  readonly refused: boolean;
   /** What came no session survives. */
   readonly hopeless: boolean;
   push(input: Uint8Array, from: number, end?: number): number;
@@ -157,6 +159,10 @@ export class IncomingMessage implements Receiver {
   chunkVerdict(last: boolean): Input {
     if (last) this.#reader.finish();
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
+  }
+
+  get refused(): boolean {
+    return this.#reader.fault !== null;
   }
 
   /** True for a fault that no session survives, wherever the data ends. */

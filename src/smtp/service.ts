@@ -99,7 +99,7 @@ export class SmtpService {
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
-    this.#turns = new Turns((run) => clock.soon(run));
+    this.#turns = new Turns(clock);
     this.#office = {
       intake: this.#intake,
       report,
@@ -118,7 +118,7 @@ export class SmtpService {
       judgeSender: (connection, question) =>
         this.#directory.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
-      yield: (connection) => this.#turns.add(connection),
+      yield: (connection, wasted) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
       crowded: () => this.#turns.crowded,
     };
   }

@@ -103,6 +103,10 @@ export class FilteredMessage implements Receiver {
     return inner;
   }
 
+  get refused(): boolean {
+    return this.#raw.fault !== null;
+  }
+
   get hopeless(): boolean {
     return isHopeless(this.#raw.fault);
   }
