@@ -10,6 +10,8 @@ import type { SpoolReserve } from "../isolate/mod.ts";
 const PLENTY = 1024 ** 3;
 /** A change below this is not worth telling. */
 const STEP = 1024 ** 2;
+/** A full disk is full until there is room for this: mail that comes and goes at its edge would open and close the door all the time. */
+const AGAIN = 4 * STEP;
 /** A body is in the log before it is in the database; the log has this size at most before it is emptied. */
 const LOG_BYTES = 64 * 1024 ** 2;
 /** Inodes that are left free when no share is asked for. The queue itself needs a handful. */
@@ -83,7 +85,7 @@ export class Space {
 
   #set(room: number): void {
     const before = this.#room;
-    if (room === before) return;
+    if (room === before || (before === 0 && room < AGAIN)) return;
     if (room > 0 && before > 0 && Math.abs(room - before) < STEP) return;
     this.#room = room;
     this.onchange(room);

@@ -70,6 +70,11 @@ Deno.test("Space tells of changes that matter, and believes the database for a w
   space.full(3000);
   space.measure(3500);
   assert.deepEqual(told.splice(0), [0]);
+  const before = free;
+  free = 2 * MIB;
+  space.measure(5000);
+  assert.deepEqual(told.splice(0), [], "a little room is none yet");
+  free = before;
   space.measure(5000);
   assert.deepEqual(told.splice(0), [200 * MIB - MIB / 2]);
 });
