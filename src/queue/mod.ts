@@ -20,7 +20,7 @@ import { isEnvelopeId } from "./keys.ts";
 import { Notices } from "./notices.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./records.ts";
-import { isSuspect, keepTornLog, repair, type Repaired } from "./repair.ts";
+import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair.ts";
 import type { TicketRow } from "./rows.ts";
 import { Store } from "./store.ts";
 import { databaseFault } from "./troubles.ts";
@@ -46,6 +46,11 @@ export function serveQueue(
   end: (error: unknown) => void = endWith,
 ): void | Promise<void> {
   const { settings } = isolate;
+  const kept = finishRepair(settings.spool);
+  if (kept !== null) {
+    const text = `queue: the repair of the database, which was interrupted, is ended; the old file is kept as ${kept}`;
+    isolate.report({ type: "log", level: "crit", text });
+  }
   const log = keepTornLog(settings.spool, clock());
   if (log !== null) {
     const text =

@@ -5,7 +5,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
-import { openDatabase, openFile } from "./database.ts";
+import { openFile } from "./database.ts";
 import { type Place, Reader, TABLES } from "./salvage.ts";
 import { isTorn } from "./torn_log.ts";
 import { databaseFault } from "./troubles.ts";
@@ -13,6 +13,8 @@ import { databaseFault } from "./troubles.ts";
 /** Written when a running queue finds that its database is damaged: the next start repairs it. */
 const MARK = "queue.db.suspect";
 const DAMAGED = "queue.db.damaged-";
+/** A complete copy that is to take the place of the database; behind it the number of the damaged one. */
+const READY = "queue.db.repaired-";
 const TORN_LOG = "queue.db-wal.damaged-";
 /** So many damaged files are kept before somebody has to look: a disk that fails again and again must not fill up with them. */
 const MAX_KEPT = 8;
@@ -58,13 +60,20 @@ export function keepTornLog(spool: string, now: number): string | null {
   // More of them would tell no more, and fill the disk.
   if (last !== undefined && kept.length >= MAX_KEPT) return `${spool}/${last.name}`;
   const copy = `${spool}/${TORN_LOG}${now}`;
-  Deno.copyFileSync(log, copy);
+  try {
+    Deno.copyFileSync(log, copy);
+    sync(copy);
+  } catch (error) {
+    // Half of it would count as one that is kept.
+    removeFiles(copy);
+    throw error;
+  }
   return copy;
 }
 
 /** `now` in ms since the epoch. Throws when too many damaged files lie there, or there is no room for the copy. */
 export async function repair(spool: string, now: number): Promise<Repaired> {
-  const kept = [...Deno.readDirSync(spool)].filter(({ name }) => name.startsWith(DAMAGED) && !name.endsWith("-wal"));
+  const kept = namesIn(spool).filter((name) => name.startsWith(DAMAGED) && !/-(wal|shm)$/.test(name));
   if (kept.length >= MAX_KEPT) {
     throw new Error(
       `The queue in "${spool}" is damaged for the ${
@@ -74,11 +83,10 @@ export async function repair(spool: string, now: number): Promise<Repaired> {
   }
   const copy = `${spool}/queue.db.repair`;
   removeFiles(copy);
-  const path = `${spool}/queue.db`, aside = `${spool}/${DAMAGED}${now}`;
   const target = openFile(copy);
   let result: Omit<Repaired, "kept">;
   try {
-    const found = await copyTables(path, target);
+    const found = await copyTables(`${spool}/queue.db`, target);
     if (found.gaps.chunks === 0 && found.gaps.loose === 0) restoreMessages(target);
     result = { ...found, damaged: noteDamage(target, now) };
   } catch (error) {
@@ -86,13 +94,45 @@ export async function repair(spool: string, now: number): Promise<Repaired> {
     removeFiles(copy);
     throw error;
   }
+  // A log that was left behind would belong to a file that has another name then.
+  target.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
   target.close();
-  for (const end of ["-wal", "-shm", ""]) rename(path + end, aside + end);
-  rename(copy, path);
-  Deno.openSync(path).syncSync();
+  sync(copy);
+  // From here on it is the copy that counts, whenever the process dies.
+  Deno.renameSync(copy, `${spool}/${READY}${now}`);
+  sync(spool);
+  return { kept: finishRepair(spool)!, ...result };
+}
+
+/**
+ * Puts the copy of a repair in the place of the damaged database, which is kept: also what was left of that when the process died. Its path;
+ * null when there is no such copy. To be called before anything looks at the database.
+ */
+export function finishRepair(spool: string): string | null {
+  const ready = namesIn(spool).find((name) => name.startsWith(READY));
+  if (ready === undefined) return null;
+  const path = `${spool}/queue.db`, aside = `${spool}/${DAMAGED}${ready.slice(READY.length)}`;
   removeFiles(`${spool}/${MARK}`);
-  openDatabase(spool).close();
-  return { kept: aside, ...result };
+  // The old log belongs to the old file, and must be gone before the new one stands there.
+  for (const end of ["-wal", "-shm", ""]) rename(path + end, aside + end);
+  Deno.renameSync(`${spool}/${ready}`, path);
+  sync(spool);
+  return aside;
+}
+
+function namesIn(spool: string): string[] {
+  try {
+    return [...Deno.readDirSync(spool)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Of a file or a folder. */
+function sync(path: string): void {
+  using file = Deno.openSync(path);
+  file.syncSync();
 }
 
 async function copyTables(path: string, target: DatabaseSync): Promise<Omit<Repaired, "kept" | "damaged">> {

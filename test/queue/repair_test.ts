@@ -153,6 +153,48 @@ Deno.test("a damaged database is repaired, with everything that can be read", as
   }
 });
 
+Deno.test("a repair that is killed while it puts the copy in its place is ended at the next start", async (test) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const spool = await fill(folder);
+    const junk = new Uint8Array(PAGE * 8);
+    const states = {
+      "nothing is moved yet": (path: string) => {
+        Deno.writeFileSync(path, junk);
+        Deno.writeFileSync(`${path}-wal`, junk);
+        Deno.writeTextFileSync(`${path}.suspect`, "x");
+      },
+      "the log is moved": (path: string) => {
+        Deno.writeFileSync(path, junk);
+        Deno.writeFileSync(`${path}.damaged-7-wal`, junk);
+      },
+      "the damaged file is moved": (path: string) => Deno.writeFileSync(`${path}.damaged-7`, junk),
+    };
+    for (const [state, lay] of Object.entries(states)) {
+      await test.step(state, async () => {
+        const copy = await Deno.makeTempDir();
+        try {
+          copySync(folder, copy);
+          const path = `${copy}/queue.db`;
+          Deno.renameSync(path, `${path}.repaired-7`);
+          lay(path);
+          const { house, log } = await revive(copy);
+          assert.equal((await openAll(house, spool.bodies)).size, spool.bodies.size, "all mail is there");
+          house.stop();
+          assert.match(log.join("\n"), /the repair of the database, which was interrupted, is ended/);
+          assert.deepEqual(Deno.readFileSync(`${path}.damaged-7`), junk, "the damaged file is kept");
+          const names = [...Deno.readDirSync(copy)].map(({ name }) => name);
+          assert.ok(!names.some((name) => /repaired|suspect/.test(name)), names.join(" "));
+        } finally {
+          await Deno.remove(copy, { recursive: true });
+        }
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("what is set aside is not tried, is listed, survives a restart, and goes when it is named", async () => {
   const folder = await Deno.makeTempDir();
   try {
