@@ -45,9 +45,8 @@ class Writer {
   message(id: string, whole: boolean): void {
     if (this.#message !== null) this.finish();
     this.#body ??= this.#create(PARTIAL);
-    if (whole) return void (this.#message = id);
-    this.#body.close();
-    this.#body = null;
+    if (whole) this.#message = id;
+    else this.finish();
   }
 
   envelope(id: string, text: string): void {
@@ -64,7 +63,8 @@ class Writer {
   }
 
   #create(name: string): Deno.FsFile {
-    return Deno.openSync(`${this.#folder}/${name}`, { create: true, write: true, truncate: true, mode: 0o600 });
+    // Never through a link that somebody has laid there.
+    return Deno.openSync(`${this.#folder}/${name}`, { createNew: true, write: true, mode: 0o600 });
   }
 }
 

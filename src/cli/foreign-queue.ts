@@ -1,5 +1,6 @@
 /**
- * Messages that lie in files: the folder of an export, and the spool of OpenSMTPD, whose files may be compressed and encrypted. Reads only.
+ * Messages that lie in files: the folder of an export, and the spool of OpenSMTPD, whose files may be compressed and encrypted. Reads only, and
+ * plain files only: who filled the folder may be somebody else than who runs this, and a link in it may lead anywhere.
  */
 
 import { gunzipSync } from "node:zlib";
@@ -31,8 +32,8 @@ export function exportedMessages(folder: string): ForeignMessage[] {
   return bodies.sort().map((id) => ({
     id,
     envelopes: (envelopes.get(id) ?? []).sort(),
-    text: (envelope) => Deno.readTextFile(`${folder}/${envelope}.envelope`),
-    copyBody: (path) => Deno.copyFile(`${folder}/${id}.eml`, path),
+    text: (envelope) => Promise.resolve(toText(readFile(`${folder}/${envelope}.envelope`, MAX_ENVELOPE))),
+    copyBody: (path) => copyFile(`${folder}/${id}.eml`, path),
   }));
 }
 
@@ -40,16 +41,17 @@ export function exportedMessages(folder: string): ForeignMessage[] {
 export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | null): ForeignMessage[] {
   const queue = isFolder(`${folder}/queue`) ? `${folder}/queue` : folder;
   const messages: ForeignMessage[] = [];
-  for (const bucket of namesIn(queue, /^[0-9a-f]{2}$/)) {
-    for (const id of namesIn(`${queue}/${bucket}`, MESSAGE)) {
+  for (const bucket of foldersIn(queue, /^[0-9a-f]{2}$/)) {
+    for (const id of foldersIn(`${queue}/${bucket}`, MESSAGE)) {
       const place = `${queue}/${bucket}/${id}`;
       messages.push({
         id,
         envelopes: namesIn(place, ENVELOPE),
         text: async (envelope) =>
-          new TextDecoder().decode(await decode(Deno.readFileSync(`${place}/${envelope}`), key)),
+          toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE), key, MAX_ENVELOPE)),
         copyBody: async (path) => {
-          const body = await decode(Deno.readFileSync(`${place}/message`), key);
+          if (isPlain(`${place}/message`)) return await copyFile(`${place}/message`, path);
+          const body = await decode(readFile(`${place}/message`, MAX_DECODED), key, MAX_DECODED);
           Deno.writeFileSync(path, body, { createNew: true, mode: 0o600 });
         },
       });
@@ -58,6 +60,8 @@ export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | n
   return messages;
 }
 
+/** Octets of an envelope, and of a body that has to be decoded in memory. */
+const MAX_ENVELOPE = 64 * 1024, MAX_DECODED = 256 * 1024 * 1024;
 const SEALED = 1, IV_BYTES = 12, KEY_BYTES = 32;
 
 /** The key in a file: its 32 characters themselves. */
@@ -67,8 +71,15 @@ export function readKey(path: string): Uint8Array<ArrayBuffer> {
   throw new Error(`${path} holds no key: that has ${KEY_BYTES} characters, this ${key.length}`);
 }
 
-/** OpenSMTPD compresses first and encrypts then: octet 1, 12 octets of IV, AES-256-GCM with its tag at the end. */
-async function decode(bytes: Uint8Array<ArrayBuffer>, key: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array> {
+/**
+ * OpenSMTPD compresses first and encrypts then: octet 1, 12 octets of IV, AES-256-GCM with its tag at the end. Throws when there is more than
+ * `limit` in it: a few octets may stand for gigabytes.
+ */
+async function decode(
+  bytes: Uint8Array<ArrayBuffer>,
+  key: Uint8Array<ArrayBuffer> | null,
+  limit: number,
+): Promise<Uint8Array> {
   if (bytes[0] === SEALED) {
     if (key === null) throw new Error("It is encrypted: name the file of the key behind the folder");
     const imported = await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["decrypt"]);
@@ -81,16 +92,78 @@ async function decode(bytes: Uint8Array<ArrayBuffer>, key: Uint8Array<ArrayBuffe
       throw new Error("It is encrypted with another key");
     }
   }
-  return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
+  if (!isGzip(bytes)) return bytes;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: limit });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") throw new Error("It cannot be decompressed");
+    throw new Error(`It is larger than ${limit} octets when it is decompressed`);
+  }
+}
+
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+/** Neither compressed nor encrypted. */
+function isPlain(path: string): boolean {
+  using file = openFile(path);
+  const start = new Uint8Array(2);
+  file.readSync(start);
+  return start[0] !== SEALED && !isGzip(start);
+}
+
+function toText(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** Throws when it is not a file, or is a link. */
+function openFile(path: string): Deno.FsFile {
+  const seen = Deno.lstatSync(path);
+  if (!seen.isFile) throw new Error(`${path} is not a file`);
+  const file = Deno.openSync(path);
+  const { dev, ino } = file.statSync();
+  if (dev === seen.dev && ino === seen.ino) return file;
+  file.close();
+  throw new Error(`${path} was exchanged while it was opened`);
+}
+
+function readFile(path: string, limit: number): Uint8Array<ArrayBuffer> {
+  using file = openFile(path);
+  const { size } = file.statSync();
+  if (size > limit) throw new Error(`${path} is larger than ${limit} octets`);
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size;) {
+    const count = file.readSync(bytes.subarray(at));
+    if (count === null) return bytes.subarray(0, at);
+    at += count;
+  }
+  return bytes;
+}
+
+/** To a new file that is ours alone. */
+async function copyFile(from: string, to: string): Promise<void> {
+  const source = openFile(from);
+  try {
+    // Both are closed when they end.
+    await source.readable.pipeTo(Deno.openSync(to, { createNew: true, write: true, mode: 0o600 }).writable);
+  } catch (error) {
+    throw new Error(`${from} cannot be copied: ${(error as Error).message}`);
+  }
 }
 
 function namesIn(folder: string, wanted: RegExp): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => wanted.test(name)).sort();
 }
 
+/** Those that are folders and no links. */
+function foldersIn(folder: string, wanted: RegExp): string[] {
+  return namesIn(folder, wanted).filter((name) => isFolder(`${folder}/${name}`));
+}
+
 function isFolder(path: string): boolean {
   try {
-    return Deno.statSync(path).isDirectory;
+    return Deno.lstatSync(path).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

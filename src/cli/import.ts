@@ -3,6 +3,7 @@
  * each whole or not at all; when no daemon runs, the next one does at its start. The source is left as it is.
  */
 
+import { lchownSync } from "node:fs";
 import { askControl, MAX_DISCOVER, NotRunning } from "../control/mod.ts";
 import type { ForeignMessage } from "./foreign-queue.ts";
 import type { Terminal } from "./terminal.ts";
@@ -96,6 +97,7 @@ class Staging {
   constructor(folder: string, spool: string) {
     this.folder = folder;
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!Deno.lstatSync(folder).isDirectory) throw new Error(`${folder} is not a folder`);
     const { uid, gid } = Deno.statSync(spool);
     // The daemon may run as another user than root.
     this.#owner = Deno.uid() === 0 && uid !== null && uid !== 0 ? { uid, gid: gid ?? 0 } : null;
@@ -144,6 +146,7 @@ class Staging {
   }
 
   #own(path: string): void {
-    if (this.#owner !== null) Deno.chownSync(path, this.#owner.uid, this.#owner.gid);
+    // Of the file itself: the folder is the daemon's, who might lay a link there.
+    if (this.#owner !== null) lchownSync(path, this.#owner.uid, this.#owner.gid);
   }
 }

@@ -17,6 +17,8 @@ const BODY = "message";
 /** What is being committed. */
 const WORKING = ".importing";
 const PART = `${WORKING}.part`;
+/** What is queued, and only has to go. */
+const DONE = ".imported";
 const OLD_MS = 86_400_000;
 
 export type Discovered = { readonly count: number; readonly error: null } | {
@@ -52,9 +54,10 @@ export class Discovery {
     if (name.endsWith(PART) || (name.startsWith(".") && this.#isOld(path))) {
       return Deno.removeSync(path, { recursive: true });
     }
+    if (name.endsWith(DONE)) return this.#remove(path);
     const message = name.slice(0, -WORKING.length);
     if (!name.endsWith(WORKING) || !isMessageId(message)) return;
-    if (this.#vault.store.message(messageNumber(message)) !== null) return Deno.removeSync(path, { recursive: true });
+    if (this.#vault.store.message(messageNumber(message)) !== null) return this.#dispose(path);
     // Somebody may have laid another message there under this name: it is the queue that gives ids.
     let free = message;
     while (this.#names().includes(free)) free = hex8(random32());
@@ -101,7 +104,26 @@ export class Discovery {
       Deno.renameSync(working, only === null ? source : `${this.#folder}/${hex8(number)}`);
       throw error;
     }
+    // Before anybody may deliver it: what lies here at the next start under its old name is taken in then.
+    this.#dispose(working);
+    this.#tell(number, envelopes);
     return envelopes.length;
+  }
+
+  /** Removes what is queued. The name goes first: files of another owner may not be ours to remove, and must not come in again. */
+  #dispose(working: string): void {
+    const done = `${this.#folder}/${crypto.randomUUID()}${DONE}`;
+    Deno.renameSync(working, done);
+    this.#remove(done);
+  }
+
+  #remove(done: string): void {
+    try {
+      Deno.removeSync(done, { recursive: true });
+    } catch (error) {
+      const { message } = error as Error;
+      this.#vault.warn(`queue: ${done} is imported and may be removed, which does not work from here: ${message}`);
+    }
   }
 
   /** The envelopes of a folder. Throws when one of them cannot be queued: then none is. */
@@ -110,7 +132,12 @@ export class Discovery {
     const wanted = only === null ? names : names.filter((name) => name === only);
     if (wanted.length === 0) throw new Error("There is no envelope");
     if (wanted.length > MAX_ENVELOPES) throw new Error(`There are more than ${MAX_ENVELOPES} envelopes`);
-    if (!Deno.statSync(`${folder}/${BODY}`).isFile) throw new Error(`"${BODY}" is not a file`);
+    // No link: it might lead to a file that was not meant for anybody.
+    if (!Deno.lstatSync(`${folder}/${BODY}`).isFile) throw new Error(`"${BODY}" is not a file`);
+    const numbers = new Set(wanted.map(envelopeNumber));
+    if (numbers.size < wanted.length || numbers.has(0)) {
+      throw new Error("Two envelopes have one number, or one has none");
+    }
     return wanted.sort().map((name) => {
       try {
         return this.#envelope(name, `${folder}/${name}`);
@@ -122,7 +149,9 @@ export class Discovery {
   }
 
   #envelope(id: EnvelopeId, path: string): Envelope {
-    if (Deno.statSync(path).size > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope("It is too large");
+    const { isFile, size } = Deno.lstatSync(path);
+    if (!isFile) throw new NotAnEnvelope("It is not a file");
+    if (size > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope("It is too large");
     const envelope = parseEnvelope(id, Deno.readTextFileSync(path));
     if (this.#vault.ttlSeconds(envelope.action) !== null) return envelope;
     throw new NotAnEnvelope(
@@ -163,7 +192,7 @@ export class Discovery {
         stored = true;
       }
       const tail = readChunk(file, size - Math.max(0, chunks - 1) * CHUNK_BYTES);
-      await this.#commit(number, { size, chunks, tail, working, envelopes });
+      await this.#commit(number, { size, chunks, tail, envelopes });
     } catch (error) {
       if (stored) this.#vault.erase(number);
       throw error;
@@ -185,11 +214,10 @@ export class Discovery {
     });
   }
 
-  #commit(number: number, { size, chunks, tail, working, envelopes }: {
+  #commit(number: number, { size, chunks, tail, envelopes }: {
     readonly size: number;
     readonly chunks: number;
     readonly tail: Uint8Array<ArrayBuffer>;
-    readonly working: string;
     readonly envelopes: readonly Envelope[];
   }): Promise<void> {
     const { store, commits } = this.#vault;
@@ -202,12 +230,7 @@ export class Discovery {
           if (chunks > 0) store.addChunk(number, chunks - 1, tail);
           for (const envelope of envelopes) this.#add(number, envelope);
         },
-        done: () => {
-          // Before anybody may deliver it: what lies here at the next start is taken in then.
-          Deno.removeSync(working, { recursive: true });
-          this.#tell(number, envelopes);
-          resolve();
-        },
+        done: resolve,
         failed: reject,
       });
     });

@@ -14,6 +14,7 @@ import {
   type Status,
 } from "../envelope/mod.ts";
 import { formatEnvelope } from "./envelope_text.ts";
+import { copyEnvelope } from "./facts.ts";
 
 /** What files of other programs do not have: fields that the text form cannot tell, as JSON. */
 const MORE = "vaultpost";
@@ -82,7 +83,9 @@ export function parseEnvelope(id: EnvelopeId, text: string): Envelope {
     status: agent === "bounce" ? null : status,
     suspended: false,
   };
-  return { ...envelope, ...fields.more(), id };
+  const sound = copyEnvelope({ ...envelope, ...fields.more(), id });
+  if (sound === null) throw new NotAnEnvelope("A value in it cannot be");
+  return sound;
 }
 
 function handlingOf(flags: ReadonlySet<string>): { handling?: Handling } {

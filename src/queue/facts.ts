@@ -1,14 +1,17 @@
-/** Checks envelopes that come from the isolate that talks to the public, and copies what is known of them and nothing else. Pure. */
+/** Checks envelopes that come from the isolate that talks to the public, or from files, and copies what is known of them and nothing else. Pure. */
 
 import {
+  type BounceFacts,
   type Dsn,
   type Envelope,
   type EnvelopeFacts,
+  type EnvelopeState,
   type Handling,
   type Mailbox,
   type MessageId,
   type Origin,
   sealHolds,
+  type Status,
 } from "../envelope/mod.ts";
 import { isEnvelopeId } from "./keys.ts";
 
@@ -20,14 +23,54 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uin
   const sound = typeof facts === "object" && facts !== null &&
     isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
     // Only the queue makes bounces.
-    (facts.agent === "mda" || facts.agent === "mta") &&
-    Number.isSafeInteger(facts.createdAt) && facts.createdAt >= 0 &&
-    isText(facts.action) && typeof facts.internal === "boolean" &&
+    (facts.agent === "mda" || facts.agent === "mta") && areCommon(facts);
+  if (!sound) return null;
+  const common = copyCommon(facts);
+  if (facts.agent === "mta") return common;
+  const { action, user, subAddress = "", exec = "" } = facts;
+  if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
+  // Only lookup may name a command: what talks to the public may not.
+  if (exec !== "" && !(isText(facts.seal) && sealHolds(sealKey, { action, user, subAddress, exec }, facts.seal))) {
+    return null;
+  }
+  return { ...common, user, subAddress, exec };
+}
+
+/** A copy of a sound envelope that a file told of; null when it is not sound. Whoever may lay files there may name commands. */
+export function copyEnvelope(envelope: Envelope): Envelope | null {
+  if (!areCommon(envelope) || !isState(envelope)) return null;
+  const { agent, user, subAddress = "", exec = "", bounce } = envelope;
+  const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended } = envelope;
+  const copy: Envelope = {
+    ...copyCommon(envelope),
+    tries,
+    lastTryAt,
+    lastBounceAt,
+    errorLine,
+    status: status === null ? null : { class: status.class, code: status.code },
+    suspended,
+  };
+  switch (agent) {
+    case "mta":
+      return copy;
+    case "mda":
+      return isText(user) && isText(subAddress) && isText(exec) ? { ...copy, user, subAddress, exec } : null;
+    case "bounce":
+      return isBounce(bounce) ? { ...copy, bounce: copyBounce(bounce) } : null;
+    default:
+      return null;
+  }
+}
+
+function areCommon(facts: EnvelopeFacts): boolean {
+  return isWhen(facts.createdAt) && isText(facts.action) && typeof facts.internal === "boolean" &&
     (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
     isOrigin(facts.origin) && isDsn(facts.dsn) && isHandling(facts.handling);
-  if (!sound) return null;
+}
+
+function copyCommon(facts: EnvelopeFacts): EnvelopeFacts {
   const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = facts;
-  const common: EnvelopeFacts = {
+  return {
     id,
     sender: sender === null ? null : mailbox(sender),
     rcpt: mailbox(rcpt),
@@ -40,19 +83,42 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uin
     createdAt,
     ...(handling === undefined ? {} : { handling: copyHandling(handling) }),
   };
-  if (agent === "mta") return common;
-  const { user, subAddress = "", exec = "" } = facts;
-  if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
-  // Only lookup may name a command: what talks to the public may not.
-  if (exec !== "" && !(isText(facts.seal) && sealHolds(sealKey, { action, user, subAddress, exec }, facts.seal))) {
-    return null;
-  }
-  return { ...common, user, subAddress, exec };
 }
 
 /** An envelope that was never tried. */
 export function freshEnvelope(facts: EnvelopeFacts): Envelope {
   return { ...facts, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
+}
+
+function isState(state: EnvelopeState): boolean {
+  return isWhen(state.tries) && isWhen(state.lastTryAt) && isWhen(state.lastBounceAt) &&
+    isReply(state.errorLine) && (state.status === null || isStatus(state.status)) &&
+    typeof state.suspended === "boolean";
+}
+
+function isBounce(bounce: BounceFacts | undefined): bounce is BounceFacts {
+  return typeof bounce === "object" && bounce !== null &&
+    ["failed", "delayed", "delivered", "relayed"].includes(bounce.kind) && isReply(bounce.text) &&
+    isStatus(bounce.status) && isWhen(bounce.ttlSeconds) && isWhen(bounce.delaySeconds ?? 0);
+}
+
+function copyBounce({ kind, text, status, delaySeconds, ttlSeconds }: BounceFacts): BounceFacts {
+  const delay = delaySeconds === undefined ? {} : { delaySeconds };
+  return { kind, text, status: { class: status.class, code: status.code }, ...delay, ttlSeconds };
+}
+
+function isStatus(status: Status): boolean {
+  return typeof status === "object" && status !== null && [2, 4, 5].includes(status.class) &&
+    typeof status.code === "string" && /^\d{1,3}\.\d{1,3}$/.test(status.code);
+}
+
+function isWhen(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What another server said is made one line where it is shown. */
+function isReply(value: unknown): boolean {
+  return typeof value === "string" && value.length <= 16 * MAX_TEXT;
 }
 
 function isText(value: unknown): value is string {

@@ -113,6 +113,14 @@ const refusals = [
   },
   { envelopes: [ENVELOPE, "version: 3\n"], says: /^Envelope 0badcafe00000002: "type" is unknown$/ },
   { envelopes: [], says: /^There is no envelope$/ },
+  { envelopes: [`${ENVELOPE}vaultpost: {"dest":7}\n`], says: /^Envelope 0badcafe00000001: A value in it cannot be$/ },
+  {
+    envelopes: [`${ENVELOPE}vaultpost: {"rcpt":{"local":"a>\\r\\nDATA\\r\\n","domain":"b"}}\n`],
+    says: /^Envelope 0badcafe00000001: A value in it cannot be$/,
+  },
+  { envelopes: [ENVELOPE.replace("b@example", "b\0@example")], says: /: A value in it cannot be$/ },
+  { envelopes: [`${ENVELOPE}vaultpost: {"tries":"many"}\n`], says: /: A value in it cannot be$/ },
+  { envelopes: [`${ENVELOPE}vaultpost: {"status":{"class":9,"code":"x"}}\n`], says: /: A value in it cannot be$/ },
 ] as const;
 for (const { envelopes, says } of refusals) {
   Deno.test(`discover refuses a message whole when ${says.source}`, async () => {
@@ -124,6 +132,56 @@ for (const { envelopes, says } of refusals) {
     });
   });
 }
+
+Deno.test("discover follows no link, and takes no two envelopes for one", async () => {
+  await withQueue(async (house, spool) => {
+    const secret = `${spool}/secret`;
+    Deno.writeTextFileSync(secret, ENVELOPE);
+    const body = lay(spool, "0badca01", [ENVELOPE]), envelope = lay(spool, "0badca02", [ENVELOPE]);
+    Deno.removeSync(`${body}/message`);
+    Deno.symlinkSync(secret, `${body}/message`);
+    Deno.removeSync(`${envelope}/0badca0200000001`);
+    Deno.symlinkSync(secret, `${envelope}/0badca0200000001`);
+    const twice = lay(spool, "0badca03", [ENVELOPE]);
+    Deno.writeTextFileSync(`${twice}/0badca0900000001`, ENVELOPE);
+    const errors = [];
+    for (const name of ["0badca01", "0badca02", "0badca03"]) errors.push((await discover(house, name)).error);
+    assert.deepEqual(errors, [
+      '"message" is not a file',
+      "Envelope 0badca0200000001: It is not a file",
+      "Two envelopes have one number, or one has none",
+    ]);
+    assert.deepEqual(await list(house), []);
+  });
+});
+
+Deno.test("files that the daemon may not remove are imported once", async () => {
+  const spool = await Deno.makeTempDir();
+  const { removeSync } = Deno;
+  try {
+    const first = await openQueue(spool);
+    lay(spool, "0badca01", [ENVELOPE]);
+    // As it is with a folder that root has laid there for a daemon of another user.
+    Deno.removeSync = (path, options) => {
+      if (String(path).includes("/import/")) throw new Deno.errors.PermissionDenied("Permission denied");
+      removeSync(path, options);
+    };
+    assert.deepEqual(await discover(first, "0badca01"), { count: 1, error: null });
+    const [ticket] = await ticketsOf(first);
+    assert.match(logged(first).join("\n"), /is imported and may be removed, which does not work from here/);
+    first.control.send({ type: "remove", call: 2, target: "all", after: "" });
+    assert.deepEqual((await first.control.next(typed("removed"))).ids, [ticket!.id]);
+    first.stop();
+    const second = await openQueue(spool);
+    await second.scheduler.next(typed("loaded"));
+    const [fresh] = await enqueue(second);
+    assert.deepEqual((await list(second)).map(({ id }) => id), [fresh!.id], "it is gone for good");
+    second.stop();
+  } finally {
+    Deno.removeSync = removeSync;
+    await Deno.remove(spool, { recursive: true });
+  }
+});
 
 Deno.test("a start takes in what lies there, and warns of what it cannot", async () => {
   const spool = await Deno.makeTempDir();

@@ -1,0 +1,109 @@
+/** Folders of messages that somebody else made: links, pipes and bombs in them. */
+
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { exportedMessages, spooledMessages } from "../../src/cli/foreign-queue.ts";
+import { importMessages } from "../../src/cli/import.ts";
+import { FakeTerminal, withFolder } from "./fakes.ts";
+
+const ID = "0badcafe", ENVELOPE = "0badcafe00000001";
+
+/** What an import does with the one message of the folder: its envelope and its body. */
+async function take(folder: string, kind: "export" | "spool"): Promise<string[]> {
+  const [message] = kind === "export" ? exportedMessages(folder) : spooledMessages(folder, null);
+  const told: string[] = [];
+  for (const part of [() => message!.text(ENVELOPE), () => message!.copyBody(`${folder}/copy`)]) {
+    try {
+      const text = await part();
+      told.push(text ?? Deno.readTextFileSync(`${folder}/copy`));
+    } catch (error) {
+      told.push((error as Error).message.replaceAll(folder, ""));
+    }
+  }
+  return told;
+}
+
+function layExport(folder: string): { body: string; envelope: string } {
+  const body = `${folder}/${ID}.eml`, envelope = `${folder}/${ENVELOPE}.envelope`;
+  Deno.writeTextFileSync(body, "body", { mode: 0o444 });
+  Deno.writeTextFileSync(envelope, "envelope");
+  return { body, envelope };
+}
+
+function laySpool(folder: string): { body: string; envelope: string } {
+  const place = `${folder}/queue/0b/${ID}`;
+  Deno.mkdirSync(place, { recursive: true });
+  Deno.writeTextFileSync(`${place}/message`, "body");
+  Deno.writeTextFileSync(`${place}/${ENVELOPE}`, "envelope");
+  return { body: `${place}/message`, envelope: `${place}/${ENVELOPE}` };
+}
+
+function link(path: string, secret: string): void {
+  Deno.removeSync(path);
+  Deno.symlinkSync(secret, path);
+}
+
+for (const [kind, lay] of [["export", layExport], ["spool", laySpool]] as const) {
+  Deno.test(`of the folder of ${kind}, plain files are read and copied`, async () => {
+    await withFolder(async (folder) => {
+      lay(folder);
+      assert.deepEqual(await take(folder, kind), ["envelope", "body"]);
+      assert.equal(Deno.statSync(`${folder}/copy`).mode! & 0o777, 0o600, "the copy is the daemon's to read");
+    });
+  });
+
+  Deno.test(`of the folder of ${kind}, no link is followed and no pipe is waited for`, async () => {
+    await withFolder(async (folder) => {
+      const { body, envelope } = lay(folder), secret = `${folder}/secret`;
+      Deno.writeTextFileSync(secret, "secret");
+      link(body, secret);
+      link(envelope, secret);
+      for (const told of await take(folder, kind)) assert.match(told, /is not a file$/);
+      Deno.removeSync(body);
+      assert.ok((await new Deno.Command("mkfifo", { args: [body] }).output()).success);
+      assert.match((await take(folder, kind))[1]!, /is not a file$/);
+    });
+  });
+
+  Deno.test(`of the folder of ${kind}, an envelope that is too large is not read`, async () => {
+    await withFolder(async (folder) => {
+      const { envelope } = lay(folder);
+      Deno.truncateSync(envelope, 65_537);
+      assert.match((await take(folder, kind))[0]!, /is larger than 65536 octets$/);
+    });
+  });
+}
+
+Deno.test("of a spool, folders that are links are left out", async () => {
+  await withFolder((folder) => {
+    laySpool(folder);
+    Deno.renameSync(`${folder}/queue/0b/${ID}`, `${folder}/elsewhere`);
+    Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/queue/0b/${ID}`);
+    Deno.symlinkSync(`${folder}/queue/0b`, `${folder}/queue/0c`);
+    assert.deepEqual(spooledMessages(folder, null), []);
+    return Promise.resolve();
+  });
+});
+
+Deno.test("of a spool, what would be too large when it is decompressed is refused", async () => {
+  await withFolder(async (folder) => {
+    const { body, envelope } = laySpool(folder);
+    Deno.writeFileSync(envelope, gzipSync(new Uint8Array(65_537)));
+    Deno.writeFileSync(body, gzipSync("body"));
+    assert.deepEqual(await take(folder, "spool"), ["It is larger than 65536 octets when it is decompressed", "body"]);
+    Deno.writeFileSync(body, new Uint8Array([0x1f, 0x8b, 1, 2, 3]));
+    assert.equal((await take(folder, "spool"))[1], "It cannot be decompressed");
+    Deno.truncateSync(body, 256 * 1024 * 1024 + 1);
+    assert.match((await take(folder, "spool"))[1]!, /is larger than 268435456 octets$/);
+  });
+});
+
+Deno.test("import goes into no folder that is a link", async () => {
+  await withFolder(async (folder) => {
+    Deno.mkdirSync(`${folder}/spool`);
+    Deno.mkdirSync(`${folder}/elsewhere`);
+    Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/spool/import`);
+    const places = { socket: `${folder}/none`, spool: `${folder}/spool` };
+    await assert.rejects(importMessages([], places, new FakeTerminal()), /spool\/import is not a folder$/);
+  });
+});
