@@ -13,10 +13,12 @@ import {
   type FilterSubsystem,
   type FilterToSession,
   type SessionToFilter,
+  weightOf,
 } from "../isolate/mod.ts";
 import { eventLine, type FilterHeard, requestHead, requestLine } from "./filter_dialogue.ts";
 import { binaryBytes } from "./lines.ts";
 import { Processor, type ProcessorSurroundings } from "./processor.ts";
+import { isSound } from "./sound.ts";
 
 type Door = Channel<FilterToSession, SessionToFilter>;
 type Spoken = Exclude<FilterHeard, { type: "nothing" | "ready" | "broken" }>;
@@ -37,9 +39,9 @@ interface Known {
 interface Mark {
   /** Counts all bytes ever sent to the program. */
   readonly until: number;
+  readonly door: Door;
   readonly session: string;
-  /** Octets of the session's lines; 0 for anything else. */
-  readonly bytes: number;
+  readonly weight: number;
 }
 
 /** A program with what is on its way in and out. */
@@ -128,7 +130,7 @@ export class FilterDesk {
   }
 
   #take(door: Door, message: SessionToFilter): void {
-    if (this.#lost) return;
+    if (this.#lost || !isSound(message)) return;
     switch (message.type) {
       case "event":
         return this.#event(door, message);
@@ -156,7 +158,7 @@ export class FilterDesk {
       this.#know(door, session, process);
       for (let count = this.#eventCount(desk, subsystem, event); count > 0; count--) {
         line ??= encoder.encode(eventLine(at, subsystem, event, session, params));
-        this.#send(desk, line, session, 0);
+        this.#send(desk, line);
       }
     }
   }
@@ -169,7 +171,7 @@ export class FilterDesk {
     const { session, process, phase, token, param, at } = message;
     const desk = this.#desks.get(process);
     if (desk === undefined || !this.#ask(door, session, process, { token, phase })) return;
-    this.#send(desk, encoder.encode(requestLine(at, phase, session, token, param)), session, 0);
+    this.#send(desk, encoder.encode(requestLine(at, phase, session, token, param)));
   }
 
   /** Each line with the words before it that the protocol wants. */
@@ -177,7 +179,8 @@ export class FilterDesk {
     const { session, process, token, bytes, at } = message;
     const desk = this.#desks.get(process);
     if (desk === undefined || !this.#ask(door, session, process, { token, phase: "data-line" })) return;
-    this.#send(desk, withHead(bytes, requestHead(at, "data-line", session, token)), session, bytes.length);
+    this.#send(desk, withHead(bytes, requestHead(at, "data-line", session, token)));
+    desk.marks.push({ until: desk.sent, door, session, weight: weightOf(bytes) });
   }
 
   #know(door: Door, session: string, process: string): Known | null {
@@ -197,9 +200,8 @@ export class FilterDesk {
     return known !== null;
   }
 
-  #send(desk: Desk, bytes: Uint8Array<ArrayBuffer>, session: string, lineBytes: number): void {
+  #send(desk: Desk, bytes: Uint8Array<ArrayBuffer>): void {
     desk.sent += bytes.length;
-    if (lineBytes > 0) desk.marks.push({ until: desk.sent, session, bytes: lineBytes });
     desk.processor.send(bytes);
   }
 
@@ -207,8 +209,9 @@ export class FilterDesk {
     const desk = this.#desks.get(process)!;
     desk.written += bytes;
     while (desk.marks.length > 0 && desk.marks[0]!.until <= desk.written) {
-      const { session, bytes } = desk.marks.shift()!;
-      this.#sessions.get(session)?.door.send({ type: "taken", session, process, bytes });
+      const { door, session, weight } = desk.marks.shift()!;
+      // The isolate counts what all its sessions have sent, gone ones too.
+      if (this.#doors.has(door)) door.send({ type: "taken", session, process, bytes: weight });
     }
   }
 

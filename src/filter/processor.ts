@@ -18,8 +18,11 @@ import type { Clock } from "./table.ts";
 export const READY_MS = 30_000;
 /** Bytes that wait for a program: above the first nothing new is begun until they are below the second. */
 export const HOLD_ABOVE = 1024 * 1024, HOLD_BELOW = 128 * 1024;
-/** With so many it is given up: it takes what sessions had on the way when they were held back, and no more. */
-export const QUEUE_LIMIT = 64 * 1024 * 1024;
+/**
+ * With so many it is given up. Sessions cannot get there, however many they are: those of one isolate have little more than 1 MB of lines on
+ * the way, and events only until they are held back.
+ */
+export const QUEUE_LIMIT = 256 * 1024 * 1024;
 /** It takes something in this time, or it is given up. */
 export const STUCK_MS = 300_000;
 

@@ -1,4 +1,4 @@
-/** What is said at the doors of the filter isolate about sessions: events, questions to filters, their answers. Types and limits only. */
+/** What is said at the doors of the filter isolate about sessions: events, questions to filters, their answers. Types, limits and measures only. */
 
 /** Phases that a program can register for; `help` and `wiz` are never asked. */
 export const FILTER_PHASES = [
@@ -56,8 +56,18 @@ export type FilterDecision =
   | { readonly kind: "proceed" | "junk" }
   | { readonly kind: "reject" | "disconnect" | "rewrite" | "report"; readonly text: string };
 
-/** Octets of message lines that a session may have on the way to one program, and a program's output to the sessions of one isolate. */
+/** Weight of message lines that a session may have on the way to one program, and octets of a program's output to the sessions of one isolate. */
 export const FILTER_WINDOW = 256 * 1024;
+
+/** Octets that stand before each line of a message on its way to a program, about. */
+const HEAD_OCTETS = 80;
+
+/** What lines of a message are for the program that has to read them: a thousand empty ones are no small thing. Each ends with LF. */
+export function weightOf(lines: Uint8Array): number {
+  let weight = lines.length;
+  for (let at = lines.indexOf(0x0a); at >= 0; at = lines.indexOf(0x0a, at + 1)) weight += HEAD_OCTETS;
+  return weight;
+}
 
 /** smtp, relay → filter. `session` is 16 hex digits, `at` milliseconds since the epoch. */
 export type SessionToFilter =
@@ -117,7 +127,7 @@ export type FilterToSession =
     readonly token: string;
     readonly bytes: Uint8Array<ArrayBuffer>;
   }
-  /** The process has read so many octets of the session's lines. */
+  /** The process has read lines of the session's that weigh so much; the session may be gone. */
   | { readonly type: "taken"; readonly session: string; readonly process: string; readonly bytes: number }
   /** A process reports something of its own; `name` is the process in words. */
   | { readonly type: "reported"; readonly session: string; readonly name: string; readonly message: string };

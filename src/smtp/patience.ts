@@ -25,6 +25,11 @@ function isCrumb({ session, effects }: Step): boolean {
   return effects.some((one) => one.do === "chunk" && one.octets < CRUMB && session.chunk?.last === false);
 }
 
+/** An RCPT that a filter has refused. */
+function isRcpt(input: Input): boolean {
+  return input.on === "filtered" && /^RCPT /i.test(input.line);
+}
+
 /** Adds what came of `input`, which was dealt with in `phase`, to the counts of the session. */
 export function counted(phase: Session["phase"], input: Input, done: Step): Step {
   if (done.session.phase === "closed") return done;
@@ -34,7 +39,7 @@ export function counted(phase: Session["phase"], input: Input, done: Step): Step
   for (const effect of done.effects) {
     if (effect.do !== "report" || effect.event.type !== "smtp-failed-command") continue;
     // A list with many dead addresses is no attack by itself, a search for living ones is.
-    if (input.on === "expanded" || verb === "RCPT") idle++;
+    if (input.on === "expanded" || verb === "RCPT" || isRcpt(input)) idle++;
     else if (effect.event.reply.startsWith("5")) bad++;
   }
   if (idle === 0 && bad === 0) return done;

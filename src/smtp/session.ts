@@ -77,7 +77,11 @@ function command(facts: Facts, session: Session, input: Extract<Input, { on: "co
   const last = exhausted(facts, session, input.command);
   if (last !== null) return closeWith(facts, session, last, "quit", true);
   if (session.barred && input.command.verb !== "QUIT") {
-    return { session, effects: refusal(facts, shown(session, input.command).line, REPLY.notNow) };
+    const { line, verb } = shown(session, input.command);
+    return {
+      session: { ...session, wary: session.wary || verb === "AUTH" },
+      effects: refusal(facts, line, REPLY.notNow),
+    };
   }
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
   const wary = session.wary && input.command.verb === "unknown";
@@ -146,8 +150,13 @@ function filtered(facts: Facts, session: Session, { line, text, close }: Extract
   const said = printable(text);
   if (close) return closeWith(facts, session, said, "quit");
   const effects = refusal(facts, line, said);
-  if (session.phase !== "data") return { session, effects };
+  if (session.phase !== "data") return { session: { ...session, wary: session.wary || isAuth(line) }, effects };
   return { session: { ...session, phase: "command", transaction: null }, effects: [{ do: "discard" }, ...effects] };
+}
+
+/** Behind a refused AUTH may stand what a client that did not wait wanted to prove. */
+function isAuth(line: string): boolean {
+  return /^AUTH(?: |$)/i.test(line);
 }
 
 function banner(facts: Facts): Effect {

@@ -210,7 +210,7 @@ Deno.test("lines go to the program with their heads, are counted when it has tak
   assert.ok(house.programs[0]!.text.endsWith(`${head}one\n${head}.\n`), house.programs[0]!.text);
   assert.ok(!house.told.some(({ type }) => type === "taken"));
   house.programs[0]!.take();
-  assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 6 });
+  assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 166 });
   for (const line of ["a", "\xff", "."]) house.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
   await settle();
   const back = house.told.at(-1);
@@ -282,4 +282,46 @@ Deno.test("an isolate that comes later is told of registrations, and of a progra
   assert.deepEqual(welcome(), ["registered", "hold"]);
   house.programs[0]!.hooks.onend("it exited with status 1");
   assert.deepEqual(welcome(), ["registered", "hold", "lost"]);
+});
+
+Deno.test("what an isolate that has fallen says is not passed on, and a program does not fall with it", async () => {
+  const house = new House();
+  await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from", "filter|smtp-in|data-line");
+  await settle();
+  const before = house.programs[0]!.text;
+  const forged = `${SID}|x\nreport|0.7|0.000000|smtp-in|tx-mail|${SID}|forged`;
+  const about = { subsystem: "smtp-in", event: "tx-mail", processes: ["f"], at: 0 };
+  const request = { type: "request", session: SID, process: "f", phase: "mail-from", token: TOKEN, param: "", at: 0 };
+  const lines = { type: "lines", session: SID, process: "f", token: TOKEN, bytes: new Uint8Array([0x61, 10]), at: 0 };
+  const messages: unknown[] = [
+    { type: "event", session: forged, params: "", ...about },
+    { type: "event", session: SID, params: null, ...about },
+    { type: "event", session: SID, params: "", ...about, processes: null },
+    { ...request, token: forged },
+    { ...request, phase: "mail-from|x" },
+    { ...request, param: undefined },
+    { ...lines, token: forged },
+    { ...lines, bytes: "a\n" },
+    { ...lines, bytes: new Uint8Array([0x61]) },
+    { ...lines, bytes: new Uint8Array() },
+    { type: "taken", process: "f", bytes: -(2 ** 40) },
+    { type: "taken", process: "f", bytes: NaN },
+    { type: "unheard of" },
+  ];
+  for (const message of messages) house.door.onmessage(message as SessionToFilter);
+  await settle();
+  assert.equal(house.programs[0]!.text, before);
+  house.say(`filter-dataline|${SID}|${TOKEN}|x`);
+  assert.deepEqual(house.lost, []);
+  assert.ok(!house.programs[0]!.held);
+});
+
+Deno.test("lines of sessions that are gone count as read when the program has read them", async () => {
+  const house = new House(false);
+  await house.open("filter|smtp-in|data-line");
+  house.lines("a\n");
+  house.door.onmessage({ type: "gone", session: SID });
+  await settle();
+  house.programs[0]!.take();
+  assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
 });

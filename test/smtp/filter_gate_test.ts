@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { FilterDecision, FilterToSession, SessionToFilter } from "../../src/isolate/mod.ts";
-import { FILTER_WINDOW } from "../../src/isolate/mod.ts";
+import { FILTER_WINDOW, weightOf } from "../../src/isolate/mod.ts";
 import { settle, World, type WorldOptions } from "./support.ts";
 
 type Request = Extract<SessionToFilter, { type: "request" }>;
@@ -175,10 +175,10 @@ Deno.test("a message goes to a filter as far as it has read, and the client wait
   const line = `${"x".repeat(998)}\r\n`;
   await client.say(`Subject: x\r\n\r\n${line.repeat(400)}`);
   assert.ok(client.wire.paused);
-  const first = bytes();
-  assert.ok(first >= FILTER_WINDOW && first < FILTER_WINDOW + 70_000, `${first}`);
+  const weight = sent().reduce((sum, message) => sum + weightOf(message.bytes), 0);
+  assert.ok(weight >= FILTER_WINDOW && weight < FILTER_WINDOW + 70_000, `${weight}`);
   const { session, token } = sent()[0]!;
-  world.filter.onmessage({ type: "taken", session, process: "p", bytes: first });
+  world.filter.onmessage({ type: "taken", session, process: "p", bytes: weight });
   await settle();
   assert.ok(!client.wire.paused);
   await client.say(".\r\n");
@@ -277,4 +277,118 @@ Deno.test("a client on the local socket is local, and has not logged in", async 
   assert.equal(asked[0]?.param, "mx.example.org|local");
   const event = world.filter.sent.find(({ type }) => type === "event");
   assert.equal(event?.type === "event" && event.params, "mx.example.org|pass|unix:/run/s.sock|unix:/run/s.sock");
+});
+
+const DATA_LINES: FilterToSession = {
+  type: "registered",
+  registrations: [{ process: "p", phases: ["data-line"], events: { "smtp-in": [], "smtp-out": [] } }],
+};
+const UP_TO_DATA = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
+
+Deno.test("what is on its way to a program is bounded, however many clients send however short lines", async () => {
+  const world = filtered(proceed);
+  world.filter.onmessage(DATA_LINES);
+  const clients = [];
+  for (let count = 0; count < 60; count++) {
+    const client = await world.connect();
+    assert.match(await client.say(UP_TO_DATA), /\r\n354 /);
+    clients.push(client);
+  }
+  const empty = `Subject: x\r\n\r\n${"\r\n".repeat(15_000)}`;
+  for (const client of clients) await client.say(empty);
+  let ahead = 0, read = 0, most = 0;
+  // Octets with the words before each line: what the program has to read.
+  const look = () => {
+    for (const message of world.filter.sent.splice(0)) {
+      if (message.type !== "lines") continue;
+      waiting.push(message);
+      ahead += weightOf(message.bytes);
+    }
+    most = Math.max(most, ahead);
+  };
+  const waiting: Lines[] = [];
+  look();
+  for (let message = waiting.shift(); message !== undefined; message = waiting.shift()) {
+    const bytes = weightOf(message.bytes);
+    ahead -= bytes;
+    read += message.bytes.length;
+    world.filter.onmessage({ type: "taken", session: message.session, process: "p", bytes });
+    await settle();
+    look();
+  }
+  assert.ok(most < 4 << 20, `${most} octets`);
+  assert.ok(read >= 60 * 15_000, `all of it gets there in the end: ${read}`);
+});
+
+Deno.test("a client that sends a line now and then gets no more time by the filter that reads it", async () => {
+  const world = filtered(proceed, {
+    filter: (message, channel) => {
+      if (message.type !== "lines") return;
+      const { session, process, token, bytes } = message;
+      channel.onmessage({ type: "taken", session, process, bytes: weightOf(bytes) });
+      channel.onmessage({ type: "lines", session, process, token, bytes });
+    },
+  });
+  world.filter.onmessage(DATA_LINES);
+  const client = await world.connect();
+  await client.say(UP_TO_DATA);
+  client.wire.take();
+  for (let minute = 0; minute < 7 && !client.wire.closed; minute++) {
+    await client.say("x: y\r\n");
+    await world.pass(60_000);
+  }
+  assert.equal(client.wire.take(), "421 4.4.2 Timeout, closing the connection\r\n");
+});
+
+Deno.test("what follows an AUTH that a filter refuses may be its secret: no log has it", async () => {
+  const world = filtered((request) => request.phase === "auth" ? { kind: "reject", text: "535 No" } : proceed(), {
+    listener: { local: true, address: "127.0.0.1", auth: { required: false, table: "users" } },
+  });
+  world.filter.onmessage({
+    type: "registered",
+    registrations: [{ process: "p", phases: ["auth"], events: { "smtp-in": [], "smtp-out": [] } }],
+  });
+  const client = await world.connect();
+  const secret = btoa("\0carol\0sesame");
+  assert.match(await client.say(`EHLO a.example\r\nAUTH PLAIN\r\n${secret}\r\n`), /535 No\r\n500 /);
+  assert.ok(!JSON.stringify([world.events, world.filter.sent]).includes(secret));
+});
+
+Deno.test("what follows an AUTH of a client that was turned away may be its secret, too", async () => {
+  const world = filtered((request) => request.phase === "connect" ? { kind: "reject", text: "554 No" } : proceed());
+  world.filter.onmessage(REGISTERED);
+  const client = await world.connect();
+  assert.match(client.wire.take(), /^554 /);
+  const secret = btoa("sesame");
+  await client.say(`EHLO a.example\r\nAUTH LOGIN\r\n${secret}\r\n`);
+  assert.ok(!JSON.stringify([world.events, world.filter.sent]).includes(secret));
+});
+
+Deno.test("recipients that a filter refuses count as those that lookup refuses: a list with dead ones is no attack", async () => {
+  const world = filtered(
+    (request) => request.phase === "rcpt-to" ? { kind: "reject", text: "550 No" } : proceed(),
+    { settings: { maxErrors: 3 } },
+  );
+  const client = await begun(world);
+  await client.say("MAIL FROM:<a@example.net>\r\n");
+  for (let count = 0; count < 6; count++) assert.equal(await client.say("RCPT TO:<b@example.org>\r\n"), "550 No\r\n");
+});
+
+Deno.test("the trace of filters has no secret, whatever a filter makes of an AUTH", async () => {
+  const secret = btoa("\0carol\0sesame");
+  const world = filtered(
+    (request) => request.phase === "auth" ? { kind: "rewrite", text: `PLAIN ${secret}` } : proceed(),
+    {
+      listener: { local: true, address: "127.0.0.1", auth: { required: false, table: "users" } },
+      traces: ["filters"],
+    },
+  );
+  world.filter.onmessage({
+    type: "registered",
+    registrations: [{ process: "p", phases: ["auth"], events: { "smtp-in": [], "smtp-out": [] } }],
+  });
+  const client = await world.connect();
+  assert.match(await client.say(`EHLO a.example\r\nAUTH PLAIN ${btoa("\0x\0y")}\r\n`), /235 /);
+  assert.ok(JSON.stringify(world.events).includes("auth: "), "it is traced");
+  assert.ok(!JSON.stringify(world.events).includes(secret));
 });

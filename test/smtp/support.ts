@@ -1,6 +1,6 @@
 /** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as told, a clock that is moved by hand. */
 
-import type { Event } from "../../src/events/mod.ts";
+import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,
   Channel,
@@ -174,6 +174,7 @@ export interface WorldOptions {
   readonly filter?: (message: SessionToFilter, channel: FakeChannel<SessionToFilter, FilterToSession>) => void;
   /** Whose turn it is next: at once, in a microtask, unless told otherwise. */
   readonly soon?: (run: () => void) => void;
+  readonly traces?: readonly Trace[];
 }
 
 export function delivered(question: { readonly rcpt: { readonly local: string; readonly domain: string } }): Expansion {
@@ -272,6 +273,7 @@ export class World {
       queue: this.queue,
       filter: this.filter,
       report: (event) => this.events.push(event),
+      observer: { traces: (trace) => options.traces?.includes(trace) ?? false, verbose: false },
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
       clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run), soon: options.soon ?? queueMicrotask },

@@ -8,6 +8,7 @@ import {
   type FilterRegistration,
   type FilterToSession,
   type SessionToFilter,
+  weightOf,
 } from "../../isolate/mod.ts";
 
 /** A session that has filters. */
@@ -16,8 +17,8 @@ export interface Filtered {
   answered(token: string, decision: FilterDecision): void;
   /** Lines of its message as the process wants them. They count as used when the desk is told. */
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void;
-  /** The process has read so many octets of its message. */
-  taken(process: string, bytes: number): void;
+  /** The process has read lines of its message that weigh so much. */
+  taken(process: string, weight: number): void;
   reported(name: string, message: string): void;
   /** What the session was waiting for has changed. */
   resume(): void;
@@ -25,12 +26,22 @@ export interface Filtered {
   lost(): void;
 }
 
+/**
+ * Weight of lines on their way to one program from all sessions: above, they begin nothing new until half of it was read. The filter isolate
+ * would say so too late when many send at once.
+ */
+const AHEAD_LIMIT = 1024 * 1024;
+
 export class FilterDesk {
   readonly #channel: Channel<SessionToFilter, FilterToSession>;
   readonly #now: () => number;
   readonly #sessions = new Map<string, Filtered>();
   #registered: ReadonlyMap<string, FilterRegistration> | null = null;
   #holding = false;
+  /** Weight of the lines that each process was sent and has not read. */
+  readonly #ahead = new Map<string, number>();
+  /** Processes that have too much before them. */
+  readonly #burdened = new Set<string>();
   #lost = false;
 
   constructor(channel: Channel<SessionToFilter, FilterToSession>, now: () => number) {
@@ -47,7 +58,7 @@ export class FilterDesk {
 
   /** A program does not keep up: sessions with filters read no further. */
   get holding(): boolean {
-    return this.#holding;
+    return this.#holding || this.#burdened.size > 0;
   }
 
   /** No filter answers any more. */
@@ -81,7 +92,17 @@ export class FilterDesk {
   /** `bytes` are given away. */
   lines(session: Filtered, process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
     const message = { type: "lines", session: session.id, process, token, bytes, at: this.#now() } as const;
+    const ahead = (this.#ahead.get(process) ?? 0) + weightOf(bytes);
+    this.#ahead.set(process, ahead);
+    if (ahead > AHEAD_LIMIT) this.#burdened.add(process);
     this.#channel.send(message, [bytes.buffer]);
+  }
+
+  #read(process: string, weight: number): void {
+    const ahead = Math.max(0, (this.#ahead.get(process) ?? 0) - weight);
+    this.#ahead.set(process, ahead);
+    if (ahead > AHEAD_LIMIT / 2 || !this.#burdened.delete(process)) return;
+    if (!this.holding) this.#resumeAll();
   }
 
   /** So many octets of a process's lines were used. */
@@ -96,7 +117,7 @@ export class FilterDesk {
         return this.#resumeAll();
       case "hold":
         this.#holding = message.on;
-        return message.on ? undefined : this.#resumeAll();
+        return this.holding ? undefined : this.#resumeAll();
       case "lost":
         return this.#lose();
       case "answer":
@@ -107,6 +128,7 @@ export class FilterDesk {
         return session.lines(message.process, message.token, message.bytes);
       }
       case "taken":
+        this.#read(message.process, message.bytes);
         return this.#sessions.get(message.session)?.taken(message.process, message.bytes);
       case "reported":
         return this.#sessions.get(message.session)?.reported(message.name, message.message);

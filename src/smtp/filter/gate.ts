@@ -222,7 +222,7 @@ export class Gate implements Filtered {
 
   /** To be called after each step, before its effects. */
   stepped(input: Input, before: Session, after: Session, effects: readonly Effect[]): void {
-    if (!this.#told) return;
+    if (!this.#told || this.#over) return;
     const said = ANSWERS.has(input.on) ? this.#said : NOTHING_SAID;
     const { hostname } = this.#facts;
     const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
@@ -329,7 +329,11 @@ export class Gate implements Filtered {
     for (const { name, text } of what.reports) this.#event("filter-report", `builtin|${name}|${text}`);
     if (what.do === "end") {
       this.#running = null;
-      if (this.#supplies.traces("filters")) tell(this.#supplies, "filters", `${this.id}: ${phase}: ${what.response}`);
+      if (this.#supplies.traces("filters")) {
+        // What a filter puts in the place of the parameter of AUTH is a secret as that is.
+        const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
+        tell(this.#supplies, "filters", `${this.id}: ${phase}: ${response}`);
+      }
       this.#event("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.verdict);
       return this.#host.wake(true);
@@ -366,14 +370,21 @@ export class Gate implements Filtered {
   }
 
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
+    const heldUp = this.#heldUp;
     if (this.#message === null) this.#keeper.desk.used(process, bytes.length);
     else this.#message.lines(process, token, bytes);
-    this.#host.wake(true);
+    this.#host.wake(heldUp);
   }
 
-  taken(process: string, bytes: number): void {
-    this.#message?.taken(process, bytes);
-    this.#host.wake(true);
+  taken(process: string, weight: number): void {
+    const heldUp = this.#heldUp;
+    this.#message?.taken(process, weight);
+    this.#host.wake(heldUp);
+  }
+
+  /** The client waits for the filters of its message: only then is what they do its progress. */
+  get #heldUp(): boolean {
+    return this.#message?.ready() === false;
   }
 
   reported(name: string, message: string): void {

@@ -3,7 +3,7 @@
  * makes of them to the next, and from the last on as if the client had sent it. Bounded in both directions by credit.
  */
 
-import { FILTER_WINDOW } from "../../isolate/mod.ts";
+import { FILTER_WINDOW, weightOf } from "../../isolate/mod.ts";
 import { isHopeless } from "../data.ts";
 import type { IncomingMessage, Receiver } from "../incoming.ts";
 import type { Input, Session } from "../state.ts";
@@ -19,7 +19,7 @@ export const ADDED_LIMIT = 1024 * 1024;
 interface Stage {
   readonly process: string;
   readonly token: string;
-  /** Octets that it may be sent. */
+  /** Weight of what it may be sent. */
   credit: number;
   /** What waits to be sent to it, and how many octets have been used of the first. */
   readonly waiting: Piece[];
@@ -149,10 +149,10 @@ export class FilteredMessage implements Receiver {
     this.#drain();
   }
 
-  taken(process: string, bytes: number): void {
+  taken(process: string, weight: number): void {
     const at = this.#stages.findIndex((stage) => stage.process === process);
     if (at < 0) return;
-    this.#stages[at]!.credit += bytes;
+    this.#stages[at]!.credit += weight;
     this.#send(at);
   }
 
@@ -167,7 +167,7 @@ export class FilteredMessage implements Receiver {
     while (stage.credit > 0) {
       const piece = stage.waiting.shift();
       if (piece === undefined) return;
-      stage.credit -= piece.bytes.length;
+      stage.credit -= weightOf(piece.bytes);
       this.#used(piece);
       this.#desk.lines(this.#session, stage.process, stage.token, piece.bytes);
     }
