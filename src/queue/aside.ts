@@ -66,7 +66,8 @@ export class Aside {
   #note(row: DamagedRow): void {
     if (!this.#keep(row)) return;
     this.#count();
-    this.#vault.commits.later({
+    // Not later: an administrator who removes it at once must not be overtaken.
+    this.#vault.commits.now({
       apply: () => void this.#vault.store.setAside(row.message, row.id, row.reason, row.found_at),
       done: () => {},
       failed: null,

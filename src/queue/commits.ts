@@ -12,6 +12,8 @@ import { databaseFault } from "./troubles.ts";
 const LINGER_MS = 4;
 /** So many of them wait no longer. */
 const LINGER_WRITES = 32;
+/** So many of them go in one transaction: when ten thousand envelopes expire at once, nobody waits for all of them. */
+const LINGER_GROUP = 256;
 /** Pause before a write that must not be given up is tried again. */
 const RETRY_MS = 1000;
 
@@ -31,6 +33,8 @@ export class Commits {
   readonly #store: Store;
   readonly #observer: Observer;
   #writes: Write[] = [];
+  /** Those that nobody waits for. */
+  #later: Write[] = [];
   #synced = false;
   #soon = false;
   #linger: ReturnType<typeof setTimeout> | null = null;
@@ -54,12 +58,11 @@ export class Commits {
     this.#schedule();
   }
 
-  /** May wait a few milliseconds for others. */
+  /** May wait a few milliseconds for others, and what somebody waits for may overtake it. */
   later(write: Write): void {
-    this.#writes.push(write);
-    this.#synced = true;
+    this.#later.push(write);
     if (this.#soon) return;
-    if (this.#writes.length >= LINGER_WRITES) return this.#schedule();
+    if (this.#later.length >= LINGER_WRITES) return this.#schedule();
     this.#linger ??= setTimeout(() => this.flush(), LINGER_MS);
   }
 
@@ -69,16 +72,19 @@ export class Commits {
     this.#schedule();
   }
 
-  /** One transaction for all that has gathered. */
+  /** One transaction for what has gathered. */
   flush(): void {
     this.#soon = false;
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#linger = null;
-    const writes = this.#writes;
-    if (writes.length === 0 || this.#closed) return;
-    const synced = this.#synced;
+    if (this.#closed) return;
+    const later = this.#later.splice(0, LINGER_GROUP);
+    const writes = [...this.#writes, ...later];
+    if (writes.length === 0) return;
+    const synced = this.#synced || later.length > 0;
     this.#writes = [];
     this.#synced = false;
+    if (this.#later.length > 0) this.#schedule();
     const traced = this.#observer.traces("queue");
     const began = traced ? performance.now() : 0;
     try {
@@ -105,7 +111,8 @@ export class Commits {
 
   /** Stores what has gathered and accepts no more. */
   close(): void {
-    this.#writes.push(...this.#failed);
+    this.#writes = [...this.#writes, ...this.#later, ...this.#failed];
+    this.#later = [];
     this.#failed = [];
     this.#synced = true;
     this.flush();
