@@ -23,11 +23,18 @@ const HEALTH_TIMEOUT_MS = 2_000;
 
 type Changed = Extract<QueueToControl, { ids: unknown }>;
 type Scheduled = Extract<SchedulerToControl, { type: "scheduled" }>;
+type Listed = Extract<QueueToControl, { type: "listed" }>;
 type Found = Extract<SchedulerToControl, { type: "found" }>;
 
 export interface QueueRow {
   readonly envelope: ListedEnvelope;
   readonly state: RunState | null;
+}
+
+interface QueuePage {
+  readonly rows: QueueRow[];
+  /** Where to go on; null at the end. */
+  readonly next: string | null;
 }
 
 /** The counter at which requests are answered. */
@@ -129,20 +136,27 @@ export class Desk {
   }
 
   /** At most `limit` envelopes after the id `after`, with where each stands. */
-  queuePage(after: string, limit: number): Promise<QueueRow[]> {
-    return this.#page({ message: null, after, limit });
+  async queuePage(after: string, limit: number): Promise<QueueRow[]> {
+    const all: QueueRow[] = [];
+    for (let from: string | null = after; from !== null && all.length < limit;) {
+      const page: QueuePage = await this.#page({ message: null, after: from, limit: limit - all.length });
+      all.push(...page.rows);
+      from = page.next;
+    }
+    return all;
   }
 
-  async #page(which: Omit<Extract<ControlToQueue, { type: "list" }>, "type" | "call">): Promise<QueueRow[]> {
-    const { envelopes } = await this.#queue.ask<"listed">({ type: "list", ...which });
-    if (envelopes.length === 0) return [];
+  async #page(which: Omit<Extract<ControlToQueue, { type: "list" }>, "type" | "call">): Promise<QueuePage> {
+    const { envelopes, next }: Listed = await this.#queue.ask<"listed">({ type: "list", ...which });
+    if (envelopes.length === 0) return { rows: [], next };
     const ids = envelopes.map(({ id }) => id);
     const { states } = await this.#scheduler.ask<"states">({ type: "states", ids });
     const byId = new Map(states.map((state) => [state.id, state]));
-    return envelopes.map((envelope) => ({
+    const rows = envelopes.map((envelope) => ({
       envelope,
-      state: byId.get(envelope.id) ?? { id: envelope.id, state: "unknown", at: 0 },
+      state: byId.get(envelope.id) ?? { id: envelope.id, state: "unknown", at: 0 } as const,
     }));
+    return { rows, next };
   }
 
   /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */
@@ -167,14 +181,13 @@ export class Desk {
 
   async *#showQueue(message: string | null): AsyncGenerator<ControlAnswer> {
     const { envelopes: limit, messages } = this.#isolate.settings.listing;
-    for (let after = "";;) {
-      const rows = await this.#page({ message, after, limit, messages });
-      const last = rows.at(-1);
-      if (last === undefined) return yield { ok: true };
+    for (let after: string | null = ""; after !== null;) {
+      const page: QueuePage = await this.#page({ message, after, limit, messages });
       const now = Date.now();
-      for (const { envelope, state } of rows) yield { line: formatListing(envelope, state, now) };
-      after = last.envelope.id;
+      for (const { envelope, state } of page.rows) yield { line: formatListing(envelope, state, now) };
+      after = page.next;
     }
+    yield { ok: true };
   }
 
   async *#showMessage(message: string): AsyncGenerator<ControlAnswer> {

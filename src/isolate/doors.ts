@@ -434,7 +434,7 @@ export type Target =
 export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
 
 export type ControlToQueue =
-  /** Envelopes after `after` in order of id, at most `limit` and of at most so many messages: a listing is a loop of these until nothing comes. */
+  /** Envelopes after `after` in order of id, at most `limit` and of at most so many messages: a listing is a loop of these until there is no `next`. */
   | {
     readonly type: "list";
     readonly call: number;
@@ -474,6 +474,8 @@ export type QueueToControl =
     readonly type: "listed";
     readonly call: number;
     readonly envelopes: readonly (Envelope & { readonly expiresAt: number })[];
+    /** Where to go on: there may be more behind it, even if there are no envelopes here. Null at the end. */
+    readonly next: EnvelopeId | null;
   }
   | { readonly type: "damaged" | "troubles"; readonly call: number; readonly lines: readonly string[] }
   /** `text`: the envelope as key/value lines, null when there is none. */

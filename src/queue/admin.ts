@@ -22,7 +22,7 @@ export function serveAdmin(vault: Vault, discovery: Discovery, channel: Channel<
   channel.onmessage = (message) => {
     switch (message.type) {
       case "list":
-        return channel.send({ type: "listed", call: message.call, envelopes: list(vault, message) });
+        return channel.send({ type: "listed", call: message.call, ...list(vault, message) });
       case "envelope":
         return channel.send({ type: "envelope", call: message.call, text: textOf(vault, message.id) });
       case "body":
@@ -53,15 +53,20 @@ export function serveAdmin(vault: Vault, discovery: Discovery, channel: Channel<
 
 type Listed = Envelope & { readonly expiresAt: number };
 
-function list(vault: Vault, question: Extract<ControlToQueue, { type: "list" }>): Listed[] {
+function list(
+  vault: Vault,
+  question: Extract<ControlToQueue, { type: "list" }>,
+): { envelopes: Listed[]; next: EnvelopeId | null } {
   const { message, after, limit } = question;
-  if (message !== null && !isMessageId(message)) return [];
+  if (message !== null && !isMessageId(message)) return { envelopes: [], next: null };
   const target: QueueTarget = message === null ? "all" : { message };
   const wanted = Math.max(1, Math.min(limit, MAX_LIST));
   const listed: Listed[] = [];
   let messages = Math.max(1, question.messages ?? Infinity);
   let current: string | null = null;
-  for (let cursor = isEnvelopeId(after) ? after : NOWHERE;;) {
+  let cursor = isEnvelopeId(after) ? after : NOWHERE;
+  // A million of an action that is gone are not worth a line, nor that anybody waits for the end of them.
+  for (let scanned = 0; scanned < MAX_LIST; scanned += wanted) {
     const slice = sliceAfter(vault, target, cursor, wanted);
     for (const envelope of slice) {
       // Those have a list of their own.
@@ -73,14 +78,15 @@ function list(vault: Vault, question: Extract<ControlToQueue, { type: "list" }>)
       // An envelope of an action that is no longer configured stands still and is not listed.
       if (ttlSeconds === null) continue;
       const of = envelope.id.slice(0, 8);
-      if (of !== current && messages-- === 0) return listed;
+      if (of !== current && messages-- === 0) return { envelopes: listed, next: listed.at(-1)!.id };
       current = of;
       listed.push({ ...envelope, expiresAt: envelope.createdAt + ttlSeconds * 1000 });
-      if (listed.length === wanted) return listed;
+      if (listed.length === wanted) return { envelopes: listed, next: envelope.id };
     }
-    if (slice.length < wanted) return listed;
+    if (slice.length < wanted) return { envelopes: listed, next: null };
     cursor = slice[slice.length - 1]!.id;
   }
+  return { envelopes: listed, next: cursor };
 }
 
 function textOf(vault: Vault, id: EnvelopeId): string | null {

@@ -14,13 +14,18 @@ import { type Answers, DAEMON_UID, envelope, FakeHouse } from "./house.ts";
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
 const queueAnswers: Answers = {
   troubles: () => ({ type: "troubles", lines: [] }),
-  list: ({ after, limit, message }) => ({
-    type: "listed",
-    envelopes: ids
-      .filter((id) => id > (after as string) && (message === null || id.startsWith(message as string)))
+  list: ({ after, limit, message }) => {
+    // Before each envelope there are many of an action that is gone.
+    if (message === null && !(after as string).endsWith("-")) {
+      return { type: "listed", envelopes: [], next: `${after}-` };
+    }
+    const from = (after as string).replace("-", "");
+    const found = ids
+      .filter((id) => id > from && (message === null || id.startsWith(message as string)))
       .slice(0, limit as number)
-      .map((id) => envelope(id)),
-  }),
+      .map((id) => envelope(id));
+    return { type: "listed", envelopes: found, next: found.at(-1)?.id ?? null };
+  },
   states: ({ ids }) => ({
     type: "states",
     states: (ids as string[]).map((id) => ({ id, state: "inflight", at: Date.now() - 2500 })),
@@ -139,7 +144,7 @@ Deno.test("Desk asks for as much of the queue at once as the config says", async
       question.limit,
       question.messages,
     ]),
-    [["", 2, 7], [ids[1], 2, 7], [ids[2], 2, 7]],
+    ["", "-", ids[1], `${ids[1]}-`, ids[2], `${ids[2]}-`].map((after) => [after, 2, 7]),
   );
 });
 

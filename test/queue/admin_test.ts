@@ -14,6 +14,7 @@ import {
   open,
   openQueue,
   ticketsOf,
+  type Typed,
   typed,
   utf8,
   withQueue,
@@ -79,6 +80,27 @@ Deno.test("envelopes of an action that is gone stay untouched, unlisted, and are
   const third = await openQueue(spool);
   assert.equal((await ticketsOf(third, 2)).length, 2);
   third.stop();
+  await Deno.remove(spool, { recursive: true });
+});
+
+Deno.test("list goes over envelopes of an action that is gone in parts, so that nothing waits for the end of them", async () => {
+  const spool = await Deno.makeTempDir();
+  const first = await openQueue(spool);
+  for (let i = 0; i < 12; i++) await enqueue(first, "x\n", ...Array.from({ length: 1000 }, () => MTA));
+  const [kept] = await enqueue(first);
+  first.stop();
+  const second = await openQueue(spool, { actionTtlSeconds: { inbox: null } });
+  const found: string[] = [];
+  let parts = 0;
+  for (let after: string | null = ""; after !== null; parts++) {
+    second.control.send({ type: "list", call: 1, message: null, after, limit: 250 });
+    const { envelopes, next }: Typed<QueueToControl, "listed"> = await second.control.next(typed("listed"));
+    found.push(...envelopes.map(({ id }) => id));
+    after = next;
+  }
+  assert.deepEqual(found, [kept!.id]);
+  assert.equal(parts, 2);
+  second.stop();
   await Deno.remove(spool, { recursive: true });
 });
 
