@@ -12,6 +12,11 @@ export function checkDraft(draft: Draft): Diagnostic[] {
     if (cert === null) found.push({ ...at, message: `pki "${shown(name)}" has no cert` });
     if (key === null) found.push({ ...at, message: `pki "${shown(name)}" has no key` });
   }
+  // A listener that names no certificate has those of the file (listeners.ts of the daemon).
+  for (const { at, tls, pki } of draft.listen) {
+    if (tls === "none" || pki.length > 0 || draft.pki.size > 0) continue;
+    found.push({ ...at, message: `"${tls}" needs a certificate: add "pki"` });
+  }
   for (const { at, kind, name } of draft.relayNames) {
     const names = kind === "pki" ? draft.pki : draft.ca;
     if (names.has(name)) continue;

@@ -175,9 +175,6 @@ function knownCa({ cursor, draft }: Context): string | null {
 /** What options mean together. */
 function finishInterface({ cursor, draft }: Context, spec: Spec): void {
   if (spec.port === 0) spec.port = spec.tls === "smtps" ? 465 : 25;
-  if (spec.tls !== "none" && spec.pki.length === 0) {
-    cursor.fail(spec.at, `"${spec.tls}" needs a certificate: add "pki"`);
-  }
   if (spec.tls === "none" && spec.pki.length > 0) {
     cursor.fail(spec.at, `"pki" needs one of "tls", "tls-require" and "smtps"`);
   }
@@ -188,13 +185,12 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
       `"${word}" needs one of "tls", "tls-require" and "smtps": passwords are not asked for in clear`,
     );
   }
+  const warn = (text: string) => draft.warnings.push(`${spec.at.file}:${spec.at.line}: warning: ${text}`);
+  // OpenSMTPD takes both lines without a word.
   if (spec.senders !== null && spec.auth === null) {
-    cursor.fail(spec.at, `"senders" needs "auth" or "auth-optional": it is about who has logged in`);
+    warn(`"senders" has no effect without "auth" or "auth-optional": it is about who has logged in`);
   }
-  if (spec.ca !== null && !spec.verify) {
-    const { file, line } = spec.at;
-    draft.warnings.push(`${file}:${line}: warning: "ca" has no effect without "tls-require verify" or "smtps verify"`);
-  }
+  if (spec.ca !== null && !spec.verify) warn(`"ca" has no effect without "tls-require verify" or "smtps verify"`);
 }
 
 /** After `admin`, with `listen` ahead: the address of the admin page, an extension of ours. */

@@ -2,25 +2,18 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { networkInterfaces } from "node:os";
 import { type Config, implicitSocket, type ListenSpec } from "../config/mod.ts";
 import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { reasonOf } from "./files.ts";
+import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
 
-/** The addresses that `listen on` stands for: of an interface, a literal, or a host name. Throws Fatal when there are none. */
-async function addressesOf(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {
-  const found: { address: string; family: 4 | 6 }[] = [];
+/** The addresses that `listen on` stands for: a literal, or those of an interface, a group or a host name. Throws Fatal when there are none. */
+async function addressesOf(spec: ListenSpec): Promise<Address[]> {
   const literal = net.isIP(spec.on);
-  const device = networkInterfaces()[spec.on];
-  if (literal !== 0) found.push({ address: spec.on, family: literal as 4 | 6 });
-  else if (device !== undefined) {
-    for (const { address, family, scopeid } of device) {
-      // A link-local address only binds with its zone.
-      const zone = family === "IPv6" && scopeid !== 0 ? `%${spec.on}` : "";
-      found.push({ address: address + zone, family: family === "IPv6" ? 6 : 4 });
-    }
-  } else found.push(...await resolveName(spec));
+  const found = literal !== 0
+    ? [{ address: spec.on, family: literal as 4 | 6 }]
+    : interfaceAddresses(spec.on, ourNetwork()) ?? await resolveName(spec);
   const wanted = found.filter(({ family }) => spec.family === null || spec.family === family);
   if (wanted.length === 0) {
     throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" has no address to listen on`);
@@ -28,7 +21,7 @@ async function addressesOf(spec: ListenSpec): Promise<{ address: string; family:
   return wanted;
 }
 
-async function resolveName(spec: ListenSpec): Promise<{ address: string; family: 4 | 6 }[]> {
+async function resolveName(spec: ListenSpec): Promise<Address[]> {
   try {
     const all = await lookup(spec.on, { all: true });
     return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
@@ -37,6 +30,17 @@ async function resolveName(spec: ListenSpec): Promise<{ address: string; family:
       `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name`,
     );
   }
+}
+
+/**
+ * The certificates of a listener, the default first. A TLS listener that names none has all, as up to OpenSMTPD 6.8: by default the one that
+ * is called like it, else the one for any name.
+ */
+function certificatesOf(spec: ListenSpec, config: Config, serverName: string): readonly string[] {
+  if (spec.pki.length > 0 || spec.tls === "none") return spec.pki;
+  const own = (spec.hostname ?? serverName).toLowerCase();
+  const rank = (name: string) => name === own ? 0 : name === "*" ? 1 : 2;
+  return Object.keys(config.pki).toSorted((one, other) => rank(one) - rank(other));
 }
 
 /** Every listener of the config with its address; the local socket is always among them (smtpd.conf(5)). */
@@ -57,7 +61,7 @@ export async function resolveListeners(
       tag: spec.tag,
       tls: spec.tls,
       verify: spec.verify,
-      pki: spec.pki,
+      pki: certificatesOf(spec, config, serverName),
       ca: spec.ca,
       protocols: spec.protocols,
       maskSource: spec.maskSource,

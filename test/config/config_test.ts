@@ -432,6 +432,10 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     text: 'pki a cert "/x" key "/y"\nca a cert "/z"\nlisten on lo tls pki a ca a',
     want: ['c:3: warning: "ca" has no effect without "tls-require verify" or "smtps verify"'],
   },
+  {
+    text: "table s { a = b }\nlisten on lo senders <s>",
+    want: ['c:2: warning: "senders" has no effect without "auth" or "auth-optional": it is about who has logged in'],
+  },
 ];
 
 for (const { text, want, ...input } of warned) {
