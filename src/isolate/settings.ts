@@ -13,7 +13,7 @@ import type {
   TableFile,
   TableProgram,
 } from "../config/types.ts";
-import type { FilterSubsystem } from "./filters.ts";
+import type { FilterSubsystem } from "./doors/filters.ts";
 
 export type { FilterStep, SpoolReserve, TableProgram } from "../config/types.ts";
 

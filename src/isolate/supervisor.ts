@@ -3,7 +3,8 @@
  * do not. Knows roles and doors, not what they do.
  */
 
-import { type DoorName, DOORS, type FromMain, type Role, type ToMain } from "./doors.ts";
+import { type DoorName, DOORS, type Role } from "./doors.ts";
+import type { FromMain, ToMain } from "./doors/main.ts";
 import type { Certificates, Settings } from "./settings.ts";
 import type { Trace } from "../events/mod.ts";
 

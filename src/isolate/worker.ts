@@ -1,7 +1,8 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, reports events. */
 
 import { type Channel, DoorChannel } from "./channel.ts";
-import type { DoorName, Doors, FromMain, HouseAnswer, Peer, Role, ToMain } from "./doors.ts";
+import type { DoorName, Doors, Role } from "./doors.ts";
+import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
 import type { Settings } from "./settings.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, type Observer, type Trace } from "../events/mod.ts";

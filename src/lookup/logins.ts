@@ -26,7 +26,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** The proof of a SCRAM exchange, as doors.ts has it. */
+/** The proof of a SCRAM exchange, as doors/lookup.ts has it. */
 export interface Proof {
   readonly table: string;
   readonly user: string;

@@ -1,0 +1,17 @@
+/** What lookup says to the login isolate. Types only. */
+
+export type ToLogin =
+  | { readonly type: "verify"; readonly call: number; readonly hash: string; readonly password: string }
+  /** As the question to lookup, with the user's SCRAM verifier. */
+  | {
+    readonly type: "prove";
+    readonly call: number;
+    readonly verifier: string;
+    readonly message: string;
+    readonly proof: string;
+  };
+/** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
+export type Verdict = "match" | "mismatch" | "unknown";
+export type FromLogin =
+  | { readonly type: "verified"; readonly call: number; readonly verdict: Verdict }
+  | { readonly type: "proved"; readonly call: number; readonly verdict: Verdict; readonly signature: string };

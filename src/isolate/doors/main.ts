@@ -1,0 +1,109 @@
+/** What main and the isolates say to each other over the port of each worker. Types and limits only. */
+
+import type { Trace } from "../../events/mod.ts";
+import type { Certificates } from "../settings.ts";
+import type { DoorName, Role } from "../doors.ts";
+import type { Verdict } from "./login.ts";
+import type { Account } from "./lookup.ts";
+
+export interface Peer {
+  /** IPv4, bare IPv6, or "local". */
+  readonly address: string;
+  readonly port: number;
+  /** Who is on the other end of a unix socket; null when unknown. */
+  readonly uid: number | null;
+  /** The address that the client connected to, for listeners whose name depends on it. */
+  readonly local?: string;
+}
+
+export type FromMain<Settings = unknown> =
+  | {
+    readonly type: "start";
+    readonly role: Role;
+    readonly index: number;
+    readonly settings: Settings;
+    readonly verbose: boolean;
+    readonly traces: readonly Trace[];
+  }
+  /** The other side of a door, at start and again whenever that side was replaced. `peer` tells several smtp isolates apart. */
+  | { readonly type: "door"; readonly name: DoorName; readonly peer: number; readonly port: MessagePort }
+  /** The other side has ended; another will follow. */
+  | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
+  | { readonly type: "ping"; readonly count: number }
+  /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). `ticket` comes back in `sessions-ended`. */
+  | {
+    readonly type: "session";
+    readonly descriptor: number;
+    readonly listener: number;
+    readonly peer: Peer;
+    readonly ticket: number;
+  }
+  | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
+  /** smtp and relay only: in the place of those in the settings, for connections that begin from now on. */
+  | { readonly type: "certificates"; readonly certificates: Certificates }
+  /** control only: main's answer to a request. */
+  | MainAnswer
+  /** lookup only: what main knows of what it was asked, in no order. */
+  | { readonly type: "told"; readonly answers: readonly HouseAnswer[] }
+  /** Finish what can be finished and say `stopped`. */
+  | { readonly type: "stop" };
+
+export type ToMain =
+  | { readonly type: "ready" }
+  | { readonly type: "pong"; readonly count: number }
+  /** smtp: these sessions ended, main may accept others. */
+  | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
+  | { readonly type: "stopped" }
+  /** control only: what smtpctl asked of main. */
+  | { readonly type: "request"; readonly call: number; readonly request: MainRequest }
+  /** filter only: a program was started, or has ended. */
+  | { readonly type: "program"; readonly pid: number; readonly running: boolean }
+  /** filter only: without this program no mail may pass. */
+  | { readonly type: "lost-program"; readonly reason: string }
+  /** lookup only: what only main may find out. Answered by `told`. */
+  | { readonly type: "ask"; readonly questions: readonly HouseQuestion[] }
+  /** control only, when main logs to syslog: finished lines. */
+  | {
+    readonly type: "syslog";
+    readonly lines: readonly { readonly level: "debug" | "info" | "warn" | "crit"; readonly text: string }[];
+  };
+
+export type MainRequest =
+  | { readonly type: "stop" }
+  | { readonly type: "pause-smtp"; readonly paused: boolean }
+  /** Load all certificates, keys and CA files again. */
+  | { readonly type: "update-pki" }
+  | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] };
+/** Main's answer to control. `changed` is false when it was so already. */
+export interface MainAnswer {
+  readonly type: "answer";
+  readonly call: number;
+  readonly changed: boolean;
+  /** Why it could not be done, or not all of it. */
+  readonly error: string | null;
+}
+
+/** What lookup asks of main, which has the rights of the user, and the C library. */
+export type HouseQuestion =
+  /** The user's `.forward`; with a suffix, as in `+tag`, the file `.forward+tag` before it. */
+  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string }
+  /** getpwnam(3): accounts of whatever the name service knows. */
+  | { readonly type: "account"; readonly call: number; readonly name: string }
+  /** The password of a system account, */
+  | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
+  /** or of a hash that only crypt(3) knows. */
+  | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string };
+export type HouseAnswer =
+  | { readonly type: "forward"; readonly call: number; readonly result: Forward }
+  | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
+  | { readonly type: "login"; readonly call: number; readonly result: Verdict }
+  | { readonly type: "crypt"; readonly call: number; readonly result: Verdict };
+
+/** What was found in a home; `refused` says why nothing of the file is used. */
+export type Forward =
+  | { readonly kind: "none" }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "refused"; readonly temporary: boolean; readonly reason: string };
+
+/** A `.forward` is smaller than this, in bytes. */
+export const FORWARD_LIMIT = 4096;
