@@ -2,7 +2,7 @@
 
 import { networkInterfaces } from "node:os";
 
-/** An address of this machine, with the zone that it needs to be bound. */
+/** An address of this machine. */
 export interface Address {
   readonly address: string;
   readonly family: 4 | 6;
@@ -12,7 +12,7 @@ export interface Address {
 export interface Network {
   readonly interfaces: ReturnType<typeof networkInterfaces>;
   /** Interfaces that a default route goes out by. */
-  readonly egress: () => ReadonlySet<string>;
+  readonly egress: () => Promise<ReadonlySet<string>>;
 }
 
 /** This machine's. */
@@ -22,43 +22,43 @@ export const ourNetwork = (): Network => ({ interfaces: networkInterfaces(), egr
  * The addresses of the interface `name`, or of those of a group: `all`, or `egress`, where the default routes point. `lo0`, as loopback is
  * called on BSD, is the first loopback interface where there is none of that name. Null when it is neither.
  */
-export function interfaceAddresses(name: string, network: Network): Address[] | null {
+export async function interfaceAddresses(name: string, network: Network): Promise<Address[] | null> {
   const { interfaces } = network;
   const own = interfaces[name];
-  if (own !== undefined) return own.map((info) => bindable(name, info));
-  const members = group(name, network);
-  if (members === null) return null;
-  return members.flatMap((member) => (interfaces[member] ?? []).map((info) => bindable(member, info)));
+  const members = own !== undefined ? [name] : await group(name, network);
+  return members?.flatMap((member) => bindable(interfaces[member] ?? [])) ?? null;
 }
 
-function group(name: string, { interfaces, egress }: Network): string[] | null {
+async function group(name: string, { interfaces, egress }: Network): Promise<string[] | null> {
   const names = Object.keys(interfaces);
   if (name === "all") return names;
-  if (name === "egress") return names.filter((member) => egress().has(member));
+  if (name === "egress") {
+    const members = await egress();
+    return names.filter((member) => members.has(member));
+  }
   if (name !== "lo0") return null;
   const loopback = names.find((member) => interfaces[member]!.some(({ internal }) => internal));
   return loopback === undefined ? null : [loopback];
 }
 
-/** A link-local address only binds with its zone. */
-function bindable(
-  name: string,
-  { address, family, scopeid }: NonNullable<ReturnType<typeof networkInterfaces>[string]>[number],
-): Address {
-  const six = family === "IPv6";
-  return { address: six && scopeid !== 0 ? `${address}%${name}` : address, family: six ? 6 : 4 };
+/** All but link-local addresses: the runtime cannot bind an address that needs a zone. */
+function bindable(infos: NonNullable<Network["interfaces"][string]>): Address[] {
+  const global = infos.filter(({ family, scopeid }) => family === "IPv4" || !scopeid);
+  return global.map(({ address, family }) => ({ address, family: family === "IPv6" ? 6 : 4 }));
 }
 
-function egressInterfaces(): ReadonlySet<string> {
-  const read = (path: string) => {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch {
-      // Without the file there are no routes of that family, or the system is none that has it.
-      return "";
-    }
+/** The runtime opens nothing under /proc without every permission: cat(1) reads it. */
+async function egressInterfaces(): Promise<ReadonlySet<string>> {
+  const read = async (path: string) => {
+    const { stdout } = await new Deno.Command("/bin/cat", { args: [path], stdin: "null", stderr: "null" }).output();
+    return new TextDecoder().decode(stdout);
   };
-  return defaultRoutes(read("/proc/net/route"), read("/proc/net/ipv6_route"));
+  try {
+    return defaultRoutes(await read("/proc/net/route"), await read("/proc/net/ipv6_route"));
+  } catch {
+    // No such program: no route is known, and whoever asks is told that there is no address.
+    return new Set();
+  }
 }
 
 /** Interfaces of the default routes in the kernel's tables of IPv4 and of IPv6 routes (proc(5)). */

@@ -13,7 +13,7 @@ async function addressesOf(spec: ListenSpec): Promise<Address[]> {
   const literal = net.isIP(spec.on);
   const found = literal !== 0
     ? [{ address: spec.on, family: literal as 4 | 6 }]
-    : interfaceAddresses(spec.on, ourNetwork()) ?? await resolveName(spec);
+    : await interfaceAddresses(spec.on, ourNetwork()) ?? await resolveName(spec);
   const wanted = found.filter(({ family }) => spec.family === null || spec.family === family);
   if (wanted.length === 0) {
     throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" has no address to listen on`);

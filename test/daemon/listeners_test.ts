@@ -18,13 +18,14 @@ const info = (address: string, scopeid: number | null = null, internal = false) 
 const network: Network = {
   interfaces: {
     lo: [info("127.0.0.1", null, true), info("::1", 0, true)],
-    eth0: [info("192.0.2.1"), info("fe80::1", 2)],
+    eth0: [info("192.0.2.1"), info("2001:db8::1", 0), info("fe80::1", 2)],
     wg0: [info("198.51.100.1")],
   } as Network["interfaces"],
-  egress: () => new Set(["eth0"]),
+  egress: () => Promise.resolve(new Set(["eth0"])),
 };
 
-const OWN = ["192.0.2.1", "fe80::1%eth0"];
+/** Not the link-local one. */
+const OWN = ["192.0.2.1", "2001:db8::1"];
 const groups: { name: string; want: string[] | null; interfaces?: Network["interfaces"] }[] = [
   { name: "eth0", want: OWN },
   { name: "egress", want: OWN },
@@ -37,8 +38,8 @@ const groups: { name: string; want: string[] | null; interfaces?: Network["inter
   { name: "egress", want: [], interfaces: {} },
 ];
 for (const { name, want, interfaces = network.interfaces } of groups) {
-  Deno.test(`"${name}" among the interfaces ${Object.keys(interfaces)} stands for ${want}`, () => {
-    const found = interfaceAddresses(name, { ...network, interfaces });
+  Deno.test(`"${name}" among the interfaces ${Object.keys(interfaces)} stands for ${want}`, async () => {
+    const found = await interfaceAddresses(name, { ...network, interfaces });
     assert.deepEqual(found?.map(({ address }) => address) ?? null, want);
     for (const { address, family } of found ?? []) assert.equal(family, address.includes(":") ? 6 : 4);
   });
