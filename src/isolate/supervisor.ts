@@ -77,6 +77,16 @@ const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 const STOP_MS = 5_000;
 /** Time for all isolates to become ready at start. */
 const READY_MS = 60_000;
+/** The vault may have a large database to repair, and does not lose what it has done of it as long as it answers. */
+const PATIENT: Role = "queue";
+
+/** Calls `expire` when the time to become ready is over. Returns what cancels it. */
+export type ReadyLimit = (expire: () => void) => () => void;
+
+const readyLimit: ReadyLimit = (expire) => {
+  const timer = setTimeout(expire, READY_MS);
+  return () => clearTimeout(timer);
+};
 
 /** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */
 function spawn(entry: URL, name: string, grants: Grants): Worker {
@@ -98,15 +108,17 @@ function spawn(entry: URL, name: string, grants: Grants): Worker {
 export class Supervisor {
   readonly #plan: HousePlan;
   readonly #hooks: HouseHooks;
+  readonly #limit: ReadyLimit;
   readonly #residents: Resident[] = [];
   #stopping = false;
   #timer: ReturnType<typeof setInterval> | undefined;
   #onready: (() => void) | null = null;
   #onfailed: ((error: Error) => void) | null = null;
 
-  constructor(plan: HousePlan, hooks: HouseHooks) {
+  constructor(plan: HousePlan, hooks: HouseHooks, limit: ReadyLimit = readyLimit) {
     this.#plan = plan;
     this.#hooks = hooks;
+    this.#limit = limit;
   }
 
   /** Starts every isolate. Rejects when one fails before all were ready. */
@@ -123,16 +135,33 @@ export class Supervisor {
       this.#onready = resolve;
       this.#onfailed = reject;
     });
-    const limit = setTimeout(() => this.#onfailed?.(new Error("Not every isolate became ready")), READY_MS);
     for (const resident of this.#residents) this.#launch(resident);
     for (const name of DOORS) this.#openDoors(name, () => true);
+    this.#timer = setInterval(() => this.#ping(), PING_MS);
+    const cancel = this.#limitStart();
     try {
       await ready;
+    } catch (error) {
+      clearInterval(this.#timer);
+      throw error;
     } finally {
-      clearTimeout(limit);
+      cancel();
       this.#onfailed = null;
     }
-    this.#timer = setInterval(() => this.#ping(), PING_MS);
+  }
+
+  /** Ends the start when it takes too long. Returns what cancels that. */
+  #limitStart(): () => void {
+    let cancel = () => {};
+    const arm = () => {
+      cancel = this.#limit(() => {
+        const late = this.#residents.filter(({ ready }) => !ready).map(({ role }) => role);
+        if (late.every((role) => role === PATIENT)) return arm();
+        this.#onfailed?.(new Error(`Not every isolate became ready: ${late.join(", ")}`));
+      });
+    };
+    arm();
+    return () => cancel();
   }
 
   #countOf(role: Role): number {

@@ -1,7 +1,7 @@
 /** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
 
 import assert from "node:assert/strict";
-import { type FromMain, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
+import { type FromMain, type ReadyLimit, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
 
 const SESSION: FromMain = {
   type: "session",
@@ -14,7 +14,7 @@ const SESSION: FromMain = {
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
 
 /** A house of toy isolates; `until` resolves when the line was heard from the role. */
-function toyHouse() {
+function toyHouse(toys = TOYS, limit?: ReadyLimit) {
   const waiting: { line: string; resolve: () => void }[] = [];
   const hear = (line: string) => {
     const index = waiting.findIndex((one) => one.line === line);
@@ -40,7 +40,7 @@ function toyHouse() {
     errandIsolates: 0,
     filterIsolates: 0,
     loginIsolates: 0,
-    entry: (role) => new URL(`./${TOYS[role] ?? "idle"}_worker.ts`, import.meta.url),
+    entry: (role) => new URL(`./${toys[role] ?? "idle"}_worker.ts`, import.meta.url),
     verbose: false,
     traces: [],
   }, {
@@ -48,7 +48,7 @@ function toyHouse() {
       if (message.type === "syslog") { for (const { text } of message.lines) hear(`${role}: ${text}`); }
     },
     ondeath: (role, _index, reason, delayMs) => deaths.push({ role, reason, delayMs }),
-  });
+  }, limit);
   return { supervisor, until, deaths };
 }
 
@@ -84,5 +84,29 @@ Deno.test("setCertificates() reaches an isolate that runs and the one that repla
   const replaced = until("smtp: has mx");
   assert.ok(supervisor.post("smtp", 0, SESSION));
   await replaced;
+  await supervisor.stop();
+});
+
+Deno.test("a queue that has a database to repair is waited for at start, as long as it answers", async () => {
+  const expire: (() => void)[] = [];
+  const { supervisor, until } = toyHouse({ queue: "slow" }, (each) => (expire.push(each), () => {}));
+  const asked = until("queue: wait");
+  const start = supervisor.start();
+  await asked;
+  while (!supervisor.living("smtp").includes(0) || !supervisor.living("control").includes(0)) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  for (let times = 0; times < 3; times++) expire.shift()?.();
+  await start;
+  assert.deepEqual(supervisor.living("queue"), [0]);
+  await supervisor.stop();
+});
+
+Deno.test("a start fails when another isolate is not ready in time, and says which", async () => {
+  const expire: (() => void)[] = [];
+  const { supervisor } = toyHouse({ lookup: "stuck" }, (each) => (expire.push(each), () => {}));
+  const failed = assert.rejects(supervisor.start(), /Not every isolate became ready: .*lookup/);
+  expire.shift()!();
+  await failed;
   await supervisor.stop();
 });
