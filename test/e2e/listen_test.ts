@@ -122,7 +122,7 @@ match from any for any reject
 });
 
 const wrong = [
-  { on: "egress", want: /:1: "egress" is no interface, address or known host name/ },
+  { on: "nosuchthing0", want: /:1: "nosuchthing0" is no interface, address or known host name/ },
   { on: "127.0.0.1 inet6", want: /:1: "127\.0\.0\.1" has no address to listen on/ },
   {
     on: "192.0.2.222 port 2525",
