@@ -20,6 +20,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import { Deferred } from "./deferred.ts";
 import { RelayFilters } from "./filters.ts";
+import { Gauges } from "./gauges.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
@@ -49,8 +50,6 @@ const NAME_MS = 500;
 const STOP_GRACE_MS = 3_000;
 /** So often a table that tells one local address at a time is asked for another one than those that failed. */
 const SOURCE_ATTEMPTS = 10;
-/** Gauges are counted at most so often, in ms. */
-const GAUGE_PERIOD_MS = 250;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
 export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
@@ -87,10 +86,9 @@ class RelayService {
   readonly #relays = new Map<string, Relay>();
   readonly #siblings = new Map<string, Siblings>();
   readonly #relayTools: RelayTools;
-  readonly #tally: Tally;
+  readonly #gauges: Gauges;
   /** Envelopes that are waiting or being sent here: after a restart of its own the scheduler may send them again. */
   readonly #busy = new Set<EnvelopeId>();
-  #cancelGauges: (() => void) | null = null;
   #stopped: (() => void) | null = null;
 
   constructor(isolate: Isolate<"relay">, tools: RelayServiceTools) {
@@ -110,7 +108,8 @@ class RelayService {
       const ids = this.#deferred.release(domain, tools.clock.now());
       if (ids.length > 0) this.onreachable(ids);
     };
-    this.#tally = new Tally(isolate.report);
+    const view = { busy: this.#busy, relays: this.#relays, table: this.#table };
+    this.#gauges = new Gauges(view, new Tally(isolate.report), tools.clock);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
     const sessionTools = this.#sessionTools();
     this.#relayTools = {
@@ -205,7 +204,7 @@ class RelayService {
 
   #place(task: Task, target: Target): void {
     this.#relay(target).accept(task);
-    this.#touchGauges();
+    this.#gauges.touch();
   }
 
   #relay(target: Target): Relay {
@@ -234,7 +233,7 @@ class RelayService {
 
   #done(ids: readonly EnvelopeId[]): void {
     for (const id of ids) this.#busy.delete(id);
-    this.#touchGauges();
+    this.#gauges.touch();
   }
 
   #forget(relay: Relay): void {
@@ -244,7 +243,7 @@ class RelayService {
       const siblings = this.#siblings.get(relayKey);
       if (siblings !== undefined && --siblings.relays === 0) this.#siblings.delete(relayKey);
     }
-    this.#touchGauges();
+    this.#gauges.touch();
     if (this.#relays.size === 0) this.#stopped?.();
   }
 
@@ -266,8 +265,7 @@ class RelayService {
     const patience = new Promise<void>((resolve) => cancel = this.#tools.clock.after(STOP_GRACE_MS, resolve));
     if (this.#relays.size > 0) await Promise.race([ended, patience]);
     cancel();
-    this.#cancelGauges?.();
-    this.#tally.flush();
+    this.#gauges.close();
   }
 
   async #find(target: Target): Promise<Exchangers> {
@@ -381,24 +379,5 @@ class RelayService {
 
   #warn(text: string): void {
     this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: ${text}` });
-  }
-
-  #touchGauges(): void {
-    this.#cancelGauges ??= this.#tools.clock.after(GAUGE_PERIOD_MS, () => {
-      this.#cancelGauges = null;
-      this.#tellGauges();
-    });
-  }
-
-  #tellGauges(): void {
-    let tasks = 0;
-    for (const relay of this.#relays.values()) tasks += relay.tasks;
-    this.#tally.set("mta.envelope", this.#busy.size);
-    this.#tally.set("mta.task", tasks);
-    this.#tally.set("mta.session", this.#table.connections);
-    this.#tally.set("mta.relay", this.#relays.size);
-    this.#tally.set("mta.connector", this.#relays.size);
-    this.#tally.set("mta.route", this.#table.size);
-    this.#tally.set("mta.host", this.#table.size);
   }
 }

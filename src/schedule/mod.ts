@@ -15,7 +15,8 @@ import { type Effects, Scheduler } from "./scheduler.ts";
 import { type Observer, tell } from "../events/mod.ts";
 
 export { firstDue, nextDue } from "./backoff.ts";
-export { type Effects, type Limits, Scheduler } from "./scheduler.ts";
+export type { Limits } from "./limits.ts";
+export { type Effects, Scheduler } from "./scheduler.ts";
 
 /** Envelopes that relay may name in one message. */
 const MAX_RESCHEDULED = 100_000;

@@ -5,43 +5,22 @@
 
 import type { Agent, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
-import type { Job, RunState, SchedulerMarks, Target, TaskMarks, Ticket } from "../isolate/mod.ts";
+import type { Job, RunState, Target, Ticket } from "../isolate/mod.ts";
 import { firstDue, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
+import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
+import { eachSlot, find, highOf, lowOf } from "./scan.ts";
 import { AT, EnvelopeTable, NONE } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
 const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
 /** Envelopes in one job at most. */
 const MAX_JOB = 1000;
-/** Notices that may be written at once. */
-const MAX_BOUNCES = 20;
 /** A notice waits this long after the first bounce of its message, so that others can join it. */
 const BOUNCE_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
-/**
- * Shares of the room. Other people's machines may be slow, all of them: a fifth stays for what is local. And some stays for users and
- * destinations of which nothing runs yet, however many messages others have.
- */
-const IDLE_SHARE: Readonly<Record<Agent, number>> = { bounce: 1, mda: 1, mta: 0.8 };
-const BUSY_SHARE: Readonly<Record<Agent, number>> = { bounce: 1, mda: 0.7, mta: 0.7 };
-/** What one call does of an administrator's request: slots looked at, and slots that are meant. */
-const SLICE_SCAN = 200_000;
-const SLICE_VISITS = 2000;
-
-export interface Limits {
-  /** Envelopes in flight, all agents together. */
-  readonly maxInflight: number;
-  /** Jobs of one local user or destination domain that run at once. */
-  readonly maxPerUser: number;
-  readonly maxPerDestination: number;
-  readonly marks?: SchedulerMarks;
-  /** Envelopes after which a pass ends, so that what came in meanwhile is heard before the next; null for no such end. */
-  readonly maxSchedule: number | null;
-}
-
 /** What is to be sent, in order. */
 export interface Effects {
   readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
@@ -104,10 +83,9 @@ export class Scheduler {
 
   /** A queued envelope; known ones are ignored. True when it was new. */
   add(ticket: Ticket, now: number): boolean {
-    const hi = highOf(ticket.id), lo = lowOf(ticket.id);
     const table = this.#table;
-    if (table.find(hi, lo) !== NONE) return false;
-    const slot = table.insert(hi, lo);
+    if (find(table, ticket.id) !== NONE) return false;
+    const slot = table.insert(highOf(ticket.id), lowOf(ticket.id));
     const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.key);
     this.#lanes.enter(lane);
     table.lane[slot] = lane;
@@ -125,7 +103,7 @@ export class Scheduler {
 
   /** An attempt is over: forgotten, or to be tried again. */
   settle(id: EnvelopeId, again: boolean, now: number): void {
-    const slot = this.#find(id);
+    const slot = find(this.#table, id);
     if (slot === NONE) return;
     if (!again) return this.#forget(slot);
     const table = this.#table;
@@ -137,7 +115,7 @@ export class Scheduler {
   /** Gone from the queue. */
   drop(ids: readonly EnvelopeId[]): void {
     for (const id of ids) {
-      const slot = this.#find(id);
+      const slot = find(this.#table, id);
       if (slot !== NONE) this.#forget(slot);
     }
   }
@@ -158,7 +136,7 @@ export class Scheduler {
    */
   schedule(target: Target, now: number, from = 0): { count: number; next: number | null } {
     let count = 0;
-    const next = this.#each(target, from, (slot) => {
+    const next = eachSlot(this.#table, this.#lanes, target, from, (slot) => {
       const at = this.#table.at[slot];
       if (at !== AT.PENDING && at !== AT.READY) return;
       // Its time is over: the next run tells so.
@@ -174,7 +152,7 @@ export class Scheduler {
   /** A slice of the envelopes that are to be relayed to a domain, in any state; `from` and `next` as in `schedule`. */
   find(domain: string, from = 0): { ids: EnvelopeId[]; next: number | null } {
     const ids: EnvelopeId[] = [];
-    const next = this.#each({ domain }, from, (slot) => ids.push(this.#table.id(slot)));
+    const next = eachSlot(this.#table, this.#lanes, { domain }, from, (slot) => ids.push(this.#table.id(slot)));
     return { ids, next };
   }
 
@@ -182,7 +160,7 @@ export class Scheduler {
   reschedule(ids: readonly EnvelopeId[], now: number): number {
     let count = 0;
     for (const id of ids) {
-      const slot = this.#find(id);
+      const slot = find(this.#table, id);
       if (slot === NONE || this.#table.at[slot] !== AT.PENDING) continue;
       if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta" || this.#table.expiresAt[slot]! <= now) continue;
       this.#detach(slot);
@@ -197,7 +175,7 @@ export class Scheduler {
     const table = this.#table;
     let count = 0;
     for (const id of ids) {
-      const slot = this.#find(id);
+      const slot = find(this.#table, id);
       if (slot === NONE || table.suspended[slot] === (suspended ? 1 : 0)) continue;
       table.suspended[slot] = suspended ? 1 : 0;
       count++;
@@ -369,7 +347,7 @@ export class Scheduler {
 
   #stateOf(id: EnvelopeId): RunState {
     const table = this.#table;
-    const slot = this.#find(id);
+    const slot = find(this.#table, id);
     if (slot === NONE) return { id, state: "unknown", at: 0 };
     const at = table.due[slot]!;
     switch (table.at[slot]) {
@@ -383,45 +361,4 @@ export class Scheduler {
         return { id, state: "pending", at };
     }
   }
-
-  #find(id: EnvelopeId): number {
-    return this.#table.find(highOf(id), lowOf(id));
-  }
-
-  /** A slice of the target's slots from `from` on, found by a scan: a million take milliseconds. Answers where the next slice begins. */
-  #each(target: Target, from: number, visit: (slot: number) => void): number | null {
-    const table = this.#table;
-    if (target !== "all" && "envelope" in target) {
-      const slot = this.#find(target.envelope);
-      if (slot !== NONE) visit(slot);
-      return null;
-    }
-    const hi = target !== "all" && "message" in target ? parseInt(target.message, 16) : NONE;
-    const lanes = target !== "all" && "domain" in target ? this.#lanes.named("mta", target.domain) : null;
-    const end = Math.min(table.end, from + SLICE_SCAN);
-    for (let slot = from, visited = 0; slot < end; slot++) {
-      if (table.at[slot] === AT.FREE || (hi !== NONE && table.hi[slot] !== hi)) continue;
-      if (lanes !== null && !lanes.has(table.lane[slot]!)) continue;
-      visit(slot);
-      if (++visited === SLICE_VISITS) return slot + 1;
-    }
-    return end < table.end ? end : null;
-  }
-}
-
-/** How many jobs of a lane may run, and when one that had so many gets more. */
-function marksOf({ maxPerUser, maxPerDestination, marks }: Limits, agent: Agent, key: string): TaskMarks {
-  if (agent === "bounce") return { hiwat: MAX_BOUNCES, lowat: MAX_BOUNCES, release: 0 };
-  const hiwat = agent === "mda" ? maxPerUser : maxPerDestination;
-  if (marks === undefined) return { hiwat, lowat: hiwat, release: 0 };
-  const own = agent === "mta" && Object.hasOwn(marks.domains, key) ? marks.domains[key] : undefined;
-  return own ?? { hiwat, ...marks[agent] };
-}
-
-function highOf(id: EnvelopeId): number {
-  return parseInt(id.slice(0, 8), 16);
-}
-
-function lowOf(id: EnvelopeId): number {
-  return parseInt(id.slice(8), 16);
 }

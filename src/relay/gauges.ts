@@ -1,0 +1,57 @@
+/** How much the relay isolate has in hand, told to the statistics now and then. */
+
+import type { EnvelopeId } from "../envelope/mod.ts";
+import type { Tally } from "../isolate/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { Relay } from "./relay.ts";
+import type { RouteTable } from "./routes.ts";
+
+/** Gauges are counted at most so often, in ms. */
+const PERIOD_MS = 250;
+
+/** What is counted. */
+export interface InHand {
+  readonly busy: ReadonlySet<EnvelopeId>;
+  readonly relays: ReadonlyMap<string, Relay>;
+  readonly table: RouteTable;
+}
+
+export class Gauges {
+  readonly #of: InHand;
+  readonly #tally: Tally;
+  readonly #clock: Clock;
+  #cancel: (() => void) | null = null;
+
+  constructor(of: InHand, tally: Tally, clock: Clock) {
+    this.#of = of;
+    this.#tally = tally;
+    this.#clock = clock;
+  }
+
+  /** Something has changed: it is counted in a moment. */
+  touch(): void {
+    this.#cancel ??= this.#clock.after(PERIOD_MS, () => {
+      this.#cancel = null;
+      this.#tell();
+    });
+  }
+
+  /** Tells what was counted, and counts no more. */
+  close(): void {
+    this.#cancel?.();
+    this.#tally.flush();
+  }
+
+  #tell(): void {
+    const { busy, relays, table } = this.#of;
+    let tasks = 0;
+    for (const relay of relays.values()) tasks += relay.tasks;
+    this.#tally.set("mta.envelope", busy.size);
+    this.#tally.set("mta.task", tasks);
+    this.#tally.set("mta.session", table.connections);
+    this.#tally.set("mta.relay", relays.size);
+    this.#tally.set("mta.connector", relays.size);
+    this.#tally.set("mta.route", table.size);
+    this.#tally.set("mta.host", table.size);
+  }
+}

@@ -1,0 +1,50 @@
+/** The slots that an administrator's request means, a slice at a time. */
+
+import type { EnvelopeId } from "../envelope/mod.ts";
+import type { Target } from "../isolate/mod.ts";
+import type { Lanes } from "./lanes.ts";
+import { AT, type EnvelopeTable, NONE } from "./table.ts";
+
+/** What one call does of an administrator's request: slots looked at, and slots that are meant. */
+const SLICE_SCAN = 200_000;
+const SLICE_VISITS = 2000;
+
+/** A slice of the target's slots from `from` on, found by a scan: a million take milliseconds. Answers where the next slice begins. */
+export function eachSlot(
+  table: EnvelopeTable,
+  lanesOf: Lanes,
+  target: Target,
+  from: number,
+  visit: (slot: number) => void,
+): number | null {
+  if (target !== "all" && "envelope" in target) {
+    const slot = find(table, target.envelope);
+    if (slot !== NONE) visit(slot);
+    return null;
+  }
+  const hi = target !== "all" && "message" in target ? parseInt(target.message, 16) : NONE;
+  const lanes = target !== "all" && "domain" in target ? lanesOf.named("mta", target.domain) : null;
+  const end = Math.min(table.end, from + SLICE_SCAN);
+  for (let slot = from, visited = 0; slot < end; slot++) {
+    if (table.at[slot] === AT.FREE || (hi !== NONE && table.hi[slot] !== hi)) continue;
+    if (lanes !== null && !lanes.has(table.lane[slot]!)) continue;
+    visit(slot);
+    if (++visited === SLICE_VISITS) return slot + 1;
+  }
+  return end < table.end ? end : null;
+}
+
+/** The slot of an envelope, NONE when it is not known. */
+export function find(table: EnvelopeTable, id: EnvelopeId): number {
+  return table.find(highOf(id), lowOf(id));
+}
+
+/** The message's half of an id. */
+export function highOf(id: EnvelopeId): number {
+  return parseInt(id.slice(0, 8), 16);
+}
+
+/** The envelope's own half. */
+export function lowOf(id: EnvelopeId): number {
+  return parseInt(id.slice(8), 16);
+}
