@@ -40,6 +40,8 @@ export class Commits {
   #linger: ReturnType<typeof setTimeout> | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
   #failed: Write[] = [];
+  /** Of those that have failed, what is being tried now. */
+  #again: Write[] = [];
   #closed = false;
   /** Called after each group's answers. */
   onflushed: () => void = () => {};
@@ -111,8 +113,9 @@ export class Commits {
 
   /** Stores what has gathered and accepts no more. */
   close(): void {
-    this.#writes = [...this.#writes, ...this.#later, ...this.#failed];
+    this.#writes = [...this.#writes, ...this.#later, ...this.#again, ...this.#failed];
     this.#later = [];
+    this.#again = [];
     this.#failed = [];
     this.#synced = true;
     this.flush();
@@ -122,38 +125,54 @@ export class Commits {
   }
 
   #giveUp(writes: readonly Write[], error: unknown): void {
+    const again: Write[] = [];
     for (const write of writes) {
-      if (write.failed === null) this.#failed.push(write);
+      if (write.failed === null) again.push(write);
       else write.failed(error);
     }
+    this.#tryLater(again);
+  }
+
+  #tryLater(writes: readonly Write[]): void {
+    for (const write of writes) this.#failed.push(write);
     if (this.#failed.length === 0 || this.#closed) return;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
+      this.#again = this.#again.concat(this.#failed);
+      this.#failed = [];
       this.#tryAgain();
     }, RETRY_MS);
   }
 
-  /** One transaction each: a write that can never work, say about a damaged row, holds back no other. */
+  /** A group of what has failed, and then the next: when a full disk has room again there may be thousands, and others wait meanwhile. */
   #tryAgain(): void {
-    const writes = this.#failed;
-    this.#failed = [];
-    for (const [index, write] of writes.entries()) {
-      try {
-        this.#store.begin(true);
-        write.apply();
-        this.#store.commit();
-      } catch (error) {
-        this.#store.rollback();
-        this.onerror(error);
-        // The disk is still full, or worse: no need to ask it about each.
-        const rest = isDiskError(error) ? writes.slice(index) : [write];
-        this.#giveUp(rest, error);
-        if (rest.length > 1) break;
-        continue;
-      }
-      write.done();
+    const group = this.#again.splice(0, LINGER_GROUP);
+    if (group.length === 0 || this.#closed) return;
+    const error = this.#transact(group);
+    if (error !== null && isDiskError(error)) {
+      // The disk is still full, or worse: no need to ask it about each.
+      this.#tryLater([...group, ...this.#again.splice(0)]);
+    } else if (error !== null) {
+      // One transaction each: a write that can never work, say about a damaged row, holds back no other.
+      this.#tryLater(group.filter((write) => this.#transact([write]) !== null));
     }
     this.onflushed();
+    if (this.#again.length > 0) setImmediate(() => this.#tryAgain());
+  }
+
+  /** The error; null when they are stored. */
+  #transact(writes: readonly Write[]): unknown {
+    try {
+      this.#store.begin(true);
+      for (const write of writes) write.apply();
+      this.#store.commit();
+    } catch (error) {
+      this.#store.rollback();
+      this.onerror(error);
+      return error;
+    }
+    for (const write of writes) write.done();
+    return null;
   }
 
   #schedule(): void {

@@ -9,11 +9,16 @@ class Groups {
   readonly all: string[][] = [];
   readonly commits: Commits;
   #group: string[] = [];
+  /** What the next commits say. */
+  error: Error | null = null;
 
   constructor() {
     const store: Pick<Store, "begin" | "commit" | "rollback"> = {
       begin: (synced) => void (this.#group = [synced ? "synced" : "not synced"]),
-      commit: () => void this.all.push(this.#group),
+      commit: () => {
+        if (this.error !== null) throw this.error;
+        this.all.push(this.#group);
+      },
       rollback: () => {},
     };
     this.commits = new Commits(store as Store);
@@ -55,5 +60,35 @@ Deno.test("outcomes that did not fit into a group go with the next, without anyb
     ["synced", 256],
     ["synced", 232],
   ]);
+  commits.close();
+});
+
+Deno.test("when a full disk has room again, what has failed is stored in groups, and nobody waits for all of it", async () => {
+  const groups = new Groups();
+  const { commits } = groups;
+  groups.error = Object.assign(new Error("database or disk is full"), { errcode: 13 });
+  const heard: unknown[] = [];
+  commits.onerror = (error) => heard.push(error);
+  const last = Promise.withResolvers<void>();
+  for (let i = 0; i < 999; i++) commits.later(groups.write("outcome"));
+  commits.later({ ...groups.write("last"), done: last.resolve });
+  while (heard.length < 4) await new Promise((resolve) => setTimeout(resolve, 1));
+  groups.error = null;
+  await last.promise;
+  assert.deepEqual(groups.all.map((group) => group.length - 1), [256, 256, 256, 232]);
+  commits.close();
+});
+
+Deno.test("a write that can never work holds back no other", async () => {
+  const groups = new Groups();
+  const { commits } = groups;
+  const done: string[] = [], last = Promise.withResolvers<void>();
+  const never = { apply: () => void assert.fail("constraint failed"), done: () => {}, failed: null };
+  const good = (name: string) => ({ ...groups.write(name), done: () => void done.push(name) });
+  commits.later(good("one"));
+  commits.later(never);
+  commits.later({ ...good("two"), done: last.resolve });
+  await last.promise;
+  assert.deepEqual(done, ["one"]);
   commits.close();
 });
