@@ -1,6 +1,7 @@
 /** makemap(8): builds a map file from text, or shows what is in one. What it writes are constant databases, see writeCdb(). */
 
 import type { Environment } from "../config/mod.ts";
+import { systemReasonAt } from "../events/mod.ts";
 import { type DbRecord, openDb, writeCdb } from "../tables/mod.ts";
 import { getopt } from "./getopt.ts";
 import { type MapEntry, type MapType, parseMapSource } from "./map-source.ts";
@@ -32,7 +33,7 @@ export async function makemapMain(
     return 0;
   } catch (error) {
     if (error instanceof OutputClosed) return 0;
-    return complain(terminal, `makemap: ${(error as Error).message}`);
+    return complain(terminal, `makemap: ${systemReasonAt(error)}`);
   }
 }
 

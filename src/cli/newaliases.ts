@@ -10,6 +10,7 @@ import {
   splitDefine,
 } from "../config/mod.ts";
 import { askControl, NotRunning } from "../control/mod.ts";
+import { systemReasonAt } from "../events/mod.ts";
 import { getopt } from "./getopt.ts";
 import { replaceMap } from "./makemap.ts";
 import { parseMapSource } from "./map-source.ts";
@@ -49,7 +50,7 @@ export async function newaliasesMain(
     terminal.out(`${path}: ${source.entries.length} aliases\n`);
     return await updateTable(env, terminal);
   } catch (error) {
-    terminal.err(`newaliases: ${(error as Error).message}\n`);
+    terminal.err(`newaliases: ${systemReasonAt(error)}\n`);
     return 1;
   }
 }

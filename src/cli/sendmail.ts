@@ -1,6 +1,7 @@
 /** sendmail(8): takes a message from standard input and submits it to the daemon as its user, or keeps it until the daemon runs. */
 
 import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSocketPath } from "../config/mod.ts";
+import { systemReasonAt } from "../events/mod.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
 import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
@@ -116,7 +117,10 @@ async function handOver(
     } catch (error) {
       saveDeadLetter(mail.message, person, world);
       const status = args === null ? EX_SOFTWARE : EX_UNAVAILABLE;
-      return complain(terminal, `smtpd doesn't seem to be running, and: ${(error as Error).message}`, status);
+      const reason = error instanceof Deno.errors.NotFound
+        ? `${spoolPath(env)} has no folder for it before the first start of smtpd`
+        : systemReasonAt(error);
+      return complain(terminal, `smtpd doesn't seem to be running, and the message cannot be kept: ${reason}`, status);
     }
   }
   saveDeadLetter(mail.message, person, world);

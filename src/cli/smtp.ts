@@ -2,6 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import { PRODUCT, VERSION } from "../config/mod.ts";
+import { systemReason } from "../events/mod.ts";
 import { bodyOf, type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
 import { readSmtpOptions, type SmtpOptions } from "./smtp-options.ts";
 import { whoIs } from "./identity.ts";
@@ -93,7 +94,7 @@ async function prepare(options: SmtpOptions, world: SmtpWorld): Promise<Job> {
     try {
       return world.readText(path);
     } catch (error) {
-      throw new Fatal(`${path}: ${(error as Error).message}`);
+      throw new Fatal(`${path}: ${systemReason(error)}`);
     }
   };
   let { user, password } = server;

@@ -2,7 +2,7 @@
 
 import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
-import { TRACES } from "../events/mod.ts";
+import { systemReasonAt, TRACES } from "../events/mod.ts";
 import { encryptMain } from "./encrypt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
@@ -21,13 +21,16 @@ export async function smtpctlMain(
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
   if (args.length === 0) {
-    terminal.err("usage: smtpctl command [argument ...]\n");
+    const commands = COMMANDS.map(({ pattern }) => `  ${pattern}\n`);
+    terminal.err(
+      `usage: smtpctl command [argument ...]\nThe commands, whose words may be cut short:\n${commands.join("")}`,
+    );
     return 1;
   }
   const resolved = resolveCommand(COMMANDS, args);
   if (!resolved.ok) {
     const { possibilities } = resolved;
-    if (possibilities.length === 0) terminal.err("invalid command\n");
+    if (possibilities.length === 0) terminal.err(`invalid command "${args[0]}": smtpctl alone lists them\n`);
     else terminal.err(`possibilities are:\n${possibilities.map((one) => `  ${one}\n`).join("")}`);
     return EX_INVALID;
   }
@@ -44,7 +47,7 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
   if ("transfer" in asked) return await transfer(asked, env, terminal);
   const { request } = asked;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
-    return complain(terminal, `invalid trace keyword: ${request.what}`);
+    return complain(terminal, `invalid trace keyword: ${request.what}, known are: all ${TRACES.join(" ")}`);
   }
   const answers = askControl(controlSocketPath(env), request);
   try {
@@ -140,8 +143,8 @@ function complain(terminal: Terminal, text: string): number {
 }
 
 function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code } = error as NodeJS.ErrnoException;
   // The socket, or the folder it is in, is closed to us.
   if (code === "EACCES" || code === "EPERM") return "need root privileges";
-  return message;
+  return systemReasonAt(error);
 }

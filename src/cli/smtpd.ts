@@ -45,9 +45,9 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   const parsed = parseConfig(options.file, {
     defines: options.defines,
     files: {
-      readText,
-      readBytes: (path) => plainly(() => readTableBytes(path)),
-      inspectTable: (backend, path) => plainly(() => inspectTableFile(backend, path, openMachine())),
+      readText: (path) => Deno.readTextFileSync(path),
+      readBytes: readTableBytes,
+      inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),
       programPath: (name) => findProgram(libexecDirectory(env), name),
     },
     verbose: options.verbose,
@@ -111,21 +111,6 @@ async function sendWaiting(env: Environment, log: (level: "info" | "warn", text:
   }
 }
 
-function readText(path: string): string {
-  return plainly(() => Deno.readTextFileSync(path));
-}
-
-/** The operating system's reasons in its own words. */
-function plainly<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new Error("No such file or directory");
-    if (error instanceof Deno.errors.PermissionDenied) throw new Error("Permission denied");
-    throw error;
-  }
-}
-
 /** The options, or the text to print before exit status 1. */
 function readOptions(args: string[]): Options | string {
   let parsed;
@@ -146,11 +131,12 @@ function readOptions(args: string[]): Options | string {
       },
     });
   } catch (error) {
-    return `smtpd: ${(error as Error).message}\n${USAGE}`;
+    // Behind its first sentence the parser tells how to write positional arguments, which there are none of.
+    return `smtpd: ${(error as Error).message.replace(/\. To specify a positional argument.*/s, "")}\n${USAGE}`;
   }
   const { values, positionals } = parsed;
   if (values.h) return `version: ${PRODUCT} ${VERSION}\n${USAGE}`;
-  if (positionals.length > 0) return USAGE;
+  if (positionals.length > 0) return `smtpd: "${positionals[0]}" is no option\n${USAGE}`;
   const defines: [string, string][] = [];
   for (const define of values.D ?? []) {
     const split = define.lastIndexOf("=");
@@ -182,6 +168,12 @@ function readTraces(names: string[]): Trace[] {
 
 const ALIASES: Readonly<Record<string, Trace>> = { transfer: "mta", bounces: "bounce", stats: "stat", table: "tables" };
 
+/** Subsystems of -P; unknown names are warned of, as for -T. */
 function readPaused(names: string[]): Options["paused"] {
+  for (const name of names) {
+    if (!["smtp", "mda", "mta"].includes(name)) {
+      console.error(`warn: unknown subsystem "${name}", those that can be paused are: smtp mda mta`);
+    }
+  }
   return { smtp: names.includes("smtp"), mda: names.includes("mda"), mta: names.includes("mta") };
 }

@@ -25,8 +25,3 @@ export interface Context {
   readonly draft: Draft;
   readonly files: ConfigFiles;
 }
-
-/** The message of what `readText` threw. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,7 +1,8 @@
 /** The directives of smtpd.conf(5) that fit in a few lines each; the big ones have files of their own. */
 
+import { systemReason } from "../events/mod.ts";
 import { expectDelay } from "./action.ts";
-import { type Context, reasonOf } from "./context.ts";
+import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
@@ -21,7 +22,7 @@ export function parseInclude({ cursor, lexer, files }: Context, at: SourceLine):
   try {
     text = files.readText(path);
   } catch (error) {
-    return cursor.fail(at, `failed to include file ${shown(path)}: ${shown(reasonOf(error))}`);
+    return cursor.fail(at, `failed to include file ${shown(path)}: ${shown(systemReason(error))}`);
   }
   // The newline of this line was looked at already: it comes first, then the other file.
   lexer.include(path, text);

@@ -1,8 +1,9 @@
 /** smtpd.conf(5) from text to a checked Config. Pure but for the injected `ConfigFiles`; never throws. */
 
+import { systemReason } from "../events/mod.ts";
 import { parseAction } from "./action.ts";
 import { checkDraft, checkWhole } from "./check.ts";
-import { type ConfigFiles, type Context, reasonOf } from "./context.ts";
+import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
 import { emptyDraft, finishDraft } from "./draft.ts";
@@ -54,7 +55,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   try {
     text = options.files.readText(file);
   } catch (error) {
-    return { ok: false, diagnostics: [], fatal: `cannot open ${shown(file)}: ${shown(reasonOf(error))}` };
+    return { ok: false, diagnostics: [], fatal: `cannot open ${shown(file)}: ${shown(systemReason(error))}` };
   }
   const macros = new Macros(options.defines);
   const lexer = new Lexer(file, text, macros);

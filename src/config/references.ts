@@ -68,17 +68,24 @@ export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string 
     return checkTable(cursor, draft, at, name, use) ? name : null;
   }
   let list: InlineList | null;
+  let forgotten = "";
   if (cursor.acceptMark("{")) {
     list = parseList(cursor);
   } else {
     const text = cursor.expectString(`a table for "${use.option}"`);
     if (text !== null && text.length > LANGUAGE_LIMITS.tableKey) cursor.fail(at, "key is too long for a table");
     list = text === null ? null : { kind: "list", entries: sortEntries([[text, ""]]) };
+    if (text !== null && draft.tables.has(text)) forgotten = `; the table of that name is written <${shown(text)}>`;
   }
   if (list === null || cursor.failed) return null;
   const name = `<dynamic:${draft.anonymousTables}>`;
   const table: DeclaredTable = { kind: list.kind, table: { name, ...list } };
-  if (!checkKind(cursor, at, "this table", table, use)) return null;
+  if (!checkKind(cursor, at, "this table", table, use, forgotten)) return null;
+  if (forgotten !== "") {
+    draft.warnings.push(
+      `${at.file}:${at.line}: warning: "${use.option}" has the one entry "${list.entries[0]![0]}"${forgotten}`,
+    );
+  }
   draft.anonymousTables++;
   draft.tables.set(name, table);
   return name;
@@ -93,7 +100,14 @@ function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, 
   return checkKind(cursor, at, `table <${shown(name)}>`, table, use);
 }
 
-function checkKind(cursor: Cursor, at: SourceLine, which: string, table: DeclaredTable, use: TableUse): boolean {
+function checkKind(
+  cursor: Cursor,
+  at: SourceLine,
+  which: string,
+  table: DeclaredTable,
+  use: TableUse,
+  hint = "",
+): boolean {
   const { kind } = table;
   if (kind === "accounts") {
     if (use.kinds?.includes(kind)) return true;
@@ -103,7 +117,7 @@ function checkKind(cursor: Cursor, at: SourceLine, which: string, table: Declare
   if (kind === "dynamic" || use.kinds === undefined || use.kinds.includes(kind)) return true;
   const wanted = use.kinds.includes("map") ? "pairs of key and value are" : "a list of keys is";
   const got = kind === "map" ? "pairs of key and value" : "keys only";
-  cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds ${got}, ${wanted} needed`);
+  cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds ${got}, ${wanted} needed${hint}`);
   return false;
 }
 

@@ -1,6 +1,7 @@
 /** `table NAME …` of smtpd.conf(5): inline tables, files of every kind, programs, the accounts of the system. */
 
-import { type Context, reasonOf } from "./context.ts";
+import { systemReason } from "../events/mod.ts";
+import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import { parseList } from "./references.ts";
 import { scanTableFile } from "./tablefile.ts";
@@ -40,6 +41,8 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
     : colon < 0
     ? [source, null]
     : [source.slice(0, colon), source.slice(colon + 1)];
+  // Declared whatever is wrong with it: its uses are not mistakes of their own.
+  draft.tables.set(name, { kind: "dynamic", table: null });
   if (path !== null && !path.startsWith("/")) {
     return cursor.fail(at, `invalid path for table <${shown(name)}>: "${shown(path)}" does not start with a slash`);
   }
@@ -58,8 +61,6 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
     return;
   }
   if (!/^[A-Za-z0-9_.-]+$/.test(backend)) return cursor.fail(at, `invalid table back-end "${shown(backend)}"`);
-  // Declared all the same, so that its uses are not called undefined.
-  draft.tables.set(name, { kind: "dynamic", table: null });
   declareProgram(context, at, name, backend, path);
 }
 
@@ -86,7 +87,7 @@ function declareProgram(
     const guess = suggestion(backend, BACKENDS);
     cursor.fail(
       at,
-      `table <${shown(name)}>: no program for back-end "${shown(backend)}": ${shown(reasonOf(error))}${guess}`,
+      `table <${shown(name)}>: no program for back-end "${shown(backend)}": ${shown(systemReason(error))}${guess}`,
     );
   }
 }
@@ -99,24 +100,21 @@ function openTable(
   backend: "db" | "passwd" | "sqlite",
   path: string,
 ): void {
-  draft.tables.set(name, { kind: "dynamic", table: null });
   try {
     const found = files.inspectTable?.(backend, path) ?? { files: [path], includes: [] };
     draft.tableFiles.set(name, { name, backend, kind: "dynamic", path, ...found });
   } catch (error) {
-    cursor.fail(at, `table <${shown(name)}>: cannot open ${shown(path)}: ${shown(reasonOf(error))}`);
+    cursor.fail(at, `table <${shown(name)}>: cannot open ${shown(path)}: ${shown(systemReason(error))}`);
   }
 }
 
 /** Only checked here: a large table would cost its memory twice. */
 function readFileTable({ cursor, draft, files }: Context, at: SourceLine, name: string, path: string): void {
-  // Declared before it is read: a file that cannot be read must not make every use of the table a mistake of its own.
-  draft.tables.set(name, { kind: "dynamic", table: null });
   let bytes: Uint8Array;
   try {
     bytes = files.readBytes?.(path) ?? new TextEncoder().encode(files.readText(path));
   } catch (error) {
-    return cursor.fail(at, `table <${shown(name)}>: cannot read ${shown(path)}: ${shown(reasonOf(error))}`);
+    return cursor.fail(at, `table <${shown(name)}>: cannot read ${shown(path)}: ${shown(systemReason(error))}`);
   }
   const includes: string[] = [];
   const result = scanTableFile(bytes, (_keyStart, _keyEnd, start, end) => {

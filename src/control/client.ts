@@ -5,8 +5,8 @@ import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./pro
 
 /** Why there is no daemon to talk to. */
 export class NotRunning extends Error {
-  constructor(readonly code: string) {
-    super("smtpd doesn't seem to be running");
+  constructor(readonly code: string, path: string) {
+    super(`smtpd doesn't seem to be running: nobody answers at ${path}`);
   }
 }
 
@@ -16,7 +16,7 @@ export function connectControl(path: string): Promise<net.Socket> {
     const socket = net.connect({ path });
     socket.once("error", (error: NodeJS.ErrnoException) => {
       const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTSOCK";
-      reject(absent ? new NotRunning(error.code!) : error);
+      reject(absent ? new NotRunning(error.code!, path) : error);
     });
     socket.once("connect", () => {
       socket.removeAllListeners("error");

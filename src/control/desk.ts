@@ -309,7 +309,7 @@ export class Desk {
       ? (await this.#askMain({ type: "pause-smtp", paused })).changed
       : (await this.#scheduler.ask<"paused">({ type: "pause", agent: what, paused })).changed;
     this.#paused[what] = paused;
-    if (!changed) return failed("");
+    if (!changed) return failed(`${what} is ${paused ? "paused" : "running"} already`);
     this.#log("info", `info: ${what} ${paused ? "paused" : "resumed"}`);
     return { ok: true };
   }

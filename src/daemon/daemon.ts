@@ -19,7 +19,7 @@ import { CertificateKeeper } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { backlogFor, Doorways } from "./doorways.ts";
 import { Fatal } from "./fatal.ts";
-import { reasonOf } from "./files.ts";
+import { systemReason } from "../events/mod.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
 import { type Place, resolveListeners } from "./listeners.ts";
 import { Native } from "./native.ts";
@@ -64,6 +64,8 @@ class Daemon {
   readonly #native = new Native();
   #doorways: Doorways | null = null;
   readonly #files: string[] = [];
+  /** It serves, or has served. */
+  #serving = false;
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
   /** Answers lookup. */
@@ -96,12 +98,13 @@ class Daemon {
     // Where the service manager listens, nobody else does.
     const ownControl = !inherited.some(({ name }) => "path" in name && name.path === controlSocket);
     if (ownControl) await claimSocket(controlSocket);
-    makeFolder(spoolPath(env), 0o711);
+    claimSpool(spoolPath(env));
     try {
       const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
       await this.#listen(listeners, controlSocket, inherited);
       this.#watchSignals();
       this.#writePid(controlSocket);
+      this.#serving = true;
       this.#notify("READY=1");
       this.#options.onready((level, text) => this.#log(level, text));
       await this.#end.promise;
@@ -162,7 +165,7 @@ class Daemon {
     try {
       await this.#supervisor.start();
     } catch (error) {
-      throw new Fatal(reasonOf(error));
+      throw new Fatal(systemReason(error));
     }
     this.#stopWatching = this.#certificates.watch((ms, run) => {
       const timer = setInterval(run, ms);
@@ -338,7 +341,7 @@ class Daemon {
     await this.#supervisor?.stop();
     this.#endPrograms("SIGKILL");
     for (const path of this.#files) removeIfPresent(path);
-    this.#log("info", "Exiting");
+    if (this.#serving) this.#log("info", "Exiting");
   }
 }
 
@@ -354,11 +357,26 @@ async function claimSocket(path: string): Promise<void> {
   removeIfPresent(path);
 }
 
+/** Makes sure that the vault is there, and not somebody else's. Throws Fatal. */
+function claimSpool(path: string): void {
+  makeFolder(path, 0o711);
+  try {
+    Deno.readDirSync(path)[Symbol.iterator]().next();
+    Deno.openSync(`${path}/queue.db`, { read: true, write: true }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) return;
+    throw new Fatal(
+      `the spool ${path} is closed to this user: start smtpd as the one it belongs to, or set SMTPD_SPOOL to another folder`,
+    );
+  }
+}
+
 function makeFolder(path: string, mode: number): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode });
   } catch (error) {
-    throw new Fatal(`cannot make the folder ${path}: ${reasonOf(error)}`);
+    const reason = error instanceof Deno.errors.AlreadyExists ? "It is a file" : systemReason(error);
+    throw new Fatal(`cannot make the folder ${path}: ${reason}`);
   }
 }
 

@@ -6,7 +6,7 @@
 import type net from "node:net";
 import { normalAddress } from "../dns/mod.ts";
 import { listenerDescriptor } from "../isolate/mod.ts";
-import { reasonOf } from "./files.ts";
+import { systemReason } from "../events/mod.ts";
 import { parseSocketName, type SocketName } from "./inherited.ts";
 import { openServer, type Place, placeText } from "./listeners.ts";
 import type { Native } from "./native.ts";
@@ -83,7 +83,7 @@ export class Doorways {
     const server = await openServer(where, backlog, (socket) => {
       doorway.accepted++;
       doorway.accept(socket);
-    }, (error) => warn(`warn: a connection to ${placeText(where)} cannot be accepted: ${reasonOf(error)}`));
+    }, (error) => warn(`warn: a connection to ${placeText(where)} cannot be accepted: ${systemReason(error)}`));
     doorway.server = server;
     doorway.descriptor = "fd" in where ? where.fd : listenerDescriptor(server) ?? this.#find(where);
     doorway.waitedAt = -1;
@@ -139,7 +139,7 @@ export class Doorways {
         `warn: ${placeText(where)} did not accept connections and was opened anew: were there descriptors left?`,
       );
     } catch (error) {
-      this.#options.warn(`warn: ${reasonOf(error)}: it is tried again`);
+      this.#options.warn(`warn: ${systemReason(error)}: it is tried again`);
     }
   }
 

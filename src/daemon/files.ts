@@ -2,6 +2,7 @@
 
 import { Fatal } from "./fatal.ts";
 import type { Config } from "../config/mod.ts";
+import { systemReason } from "../events/mod.ts";
 import type { Certificates, KeyPair } from "../isolate/mod.ts";
 import { pairFault, readBundle } from "../tls/mod.ts";
 
@@ -22,7 +23,7 @@ export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK
     info = Deno.statSync(path);
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    throw new Fatal(`failed to load ${what} ${path}: ${reasonOf(error)}`);
+    throw new Fatal(`failed to load ${what} ${path}: ${systemReason(error)}`);
   }
   const owners = new Set([0, Deno.uid()]);
   if (info.uid !== null && !owners.has(info.uid)) {
@@ -72,11 +73,4 @@ export function readIfPresent(path: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** What went wrong, in the words of the operating system, without a stack. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "No such file or directory";
-  if (error instanceof Deno.errors.PermissionDenied) return "Permission denied";
-  return error instanceof Error ? error.message : String(error);
 }

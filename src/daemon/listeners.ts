@@ -5,8 +5,8 @@ import net from "node:net";
 import { type Config, implicitSocket, type ListenSpec } from "../config/mod.ts";
 import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { reasonOf } from "./files.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
+import { systemReason } from "../events/mod.ts";
 
 /** The addresses that `listen on` stands for: a literal, or those of an interface, a group or a host name. Throws Fatal when there are none. */
 async function addressesOf(spec: ListenSpec): Promise<Address[]> {
@@ -88,6 +88,9 @@ export type Place =
   | { readonly address: string; readonly port: number }
   | { readonly fd: number; readonly name: string };
 
+/** unix(7): 108 bytes with the NUL behind it. */
+const MAX_SOCKET_PATH = 107;
+
 /** A place as it stands in messages. */
 export function placeText(where: Place): string {
   if ("path" in where) return where.path;
@@ -112,7 +115,7 @@ export async function openServer(
     // No descriptor is left, perhaps: without a listener of the event the process would end.
     server.on("error", (error) => {
       if (listening) fail(error);
-      else reject(new Fatal(`cannot listen on ${placeText(where)}: ${explain(error)}`));
+      else reject(new Fatal(`cannot listen on ${placeText(where)}: ${explain(error, where)}`));
     });
     const options = "path" in where
       ? { path: where.path }
@@ -125,10 +128,13 @@ export async function openServer(
   return server;
 }
 
-function explain(error: Error & { code?: string }): string {
-  if (error.code === "EADDRINUSE") return "the address is in use by another program";
+function explain(error: Error & { code?: string }, where: Place): string {
+  if (error.code === "EADDRINUSE") return 'the address is in use by another program ("ss -ltnp" shows which)';
+  if ("path" in where && new TextEncoder().encode(where.path).length > MAX_SOCKET_PATH) {
+    return `the path of a socket has at most ${MAX_SOCKET_PATH} bytes (SMTPD_SOCKET names another)`;
+  }
   if (error.code === "EACCES") return "permission denied (ports below 1024 need root)";
   // The runtime has no name of its own for EADDRNOTAVAIL.
   if (error.code === "EADDRNOTAVAIL" || error.code === "EINVAL") return "this machine does not have that address";
-  return reasonOf(error);
+  return systemReason(error);
 }

@@ -4,7 +4,8 @@ import { type Config, type Environment, type FilterProcess, libexecDirectory, sh
 import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../isolate/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { readIfPresent, reasonOf } from "./files.ts";
+import { systemReason } from "../events/mod.ts";
+import { readIfPresent } from "./files.ts";
 
 type Identity = NonNullable<Settings["filter"]["identity"]>;
 
@@ -105,7 +106,7 @@ function reasonAgainst(program: string): string | null {
     if (!info.isFile) return "It is not a file";
     return info.mode !== null && (info.mode & 0o111) === 0 ? "It is not executable" : null;
   } catch (error) {
-    return reasonOf(error);
+    return systemReason(error);
   }
 }
 
@@ -113,7 +114,7 @@ function checkFolder(process: FilterProcess, folder: string): void {
   try {
     if (!Deno.statSync(folder).isDirectory) throw new Error("It is not a folder");
   } catch (error) {
-    throw fatal(process, `cannot chroot to ${shown(folder)}: ${reasonOf(error)}`);
+    throw fatal(process, `cannot chroot to ${shown(folder)}: ${systemReason(error)}`);
   }
 }
 

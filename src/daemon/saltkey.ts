@@ -1,7 +1,7 @@
 /** The secret behind the salts of users who do not exist (RFC 5802 §9). It outlives a restart: a salt that changed would tell who exists. */
 
 import { Fatal } from "./fatal.ts";
-import { reasonOf } from "./files.ts";
+import { systemReason } from "../events/mod.ts";
 
 const KEY_BYTES = 32;
 
@@ -12,13 +12,13 @@ export function readSaltKey(spool: string): Uint8Array {
     const known = Deno.readFileSync(path);
     if (known.length === KEY_BYTES) return known;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw new Fatal(`cannot read ${path}: ${reasonOf(error)}`);
+    if (!(error instanceof Deno.errors.NotFound)) throw new Fatal(`cannot read ${path}: ${systemReason(error)}`);
   }
   const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
   try {
     Deno.writeFileSync(path, key, { mode: 0o600 });
   } catch (error) {
-    throw new Fatal(`cannot write ${path}: ${reasonOf(error)}`);
+    throw new Fatal(`cannot write ${path}: ${systemReason(error)}`);
   }
   return key;
 }

@@ -287,6 +287,8 @@ export class Supervisor {
         resident.ready = true;
         if (this.#residents.every((one) => one.ready)) this.#onready?.();
         return;
+      case "failed":
+        return this.#lost(resident, message.reason);
       case "pong":
         resident.ponged = message.count;
         return;

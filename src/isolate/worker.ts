@@ -5,7 +5,7 @@ import type { DoorName, Doors, Role } from "./doors.ts";
 import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
 import type { Settings } from "./settings.ts";
 import { watchDoor } from "./watch.ts";
-import { debug, type Event, type Observer, type Trace } from "../events/mod.ts";
+import { debug, type Event, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
 
 /** The isolate's view of the house. */
 export interface Isolate<R extends Role> extends Observer {
@@ -137,6 +137,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     switch (message.type) {
       case "start":
         start(message).catch((error) => {
+          if (!isDefect(error)) return tell({ type: "failed", reason: systemReasonAt(error) });
           // Reaches main's onerror, which restarts this isolate.
           queueMicrotask(() => {
             throw error;
@@ -167,4 +168,9 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         return;
     }
   };
+}
+
+/** A fault of the program, whose stack somebody must see; other errors tell what is wrong with the machine or its files. */
+function isDefect(error: unknown): boolean {
+  return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
 }

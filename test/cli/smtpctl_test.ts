@@ -69,7 +69,11 @@ for (
 }
 
 const wrong = [
-  { line: "explode", stderr: "invalid command\n", because: "there is no such word" },
+  {
+    line: "explode",
+    stderr: 'invalid command "explode": smtpctl alone lists them\n',
+    because: "there is no such word",
+  },
   {
     line: "show host",
     stderr: "possibilities are:\n  show hosts\n  show hoststats\n",
@@ -190,9 +194,9 @@ const talks: {
   { line: "pause mda", answers: [{ ok: true }], status: 0, stdout: "command succeeded\n", because: "it was done" },
   {
     line: "pause mda",
-    answers: [{ ok: false, error: "" }],
+    answers: [{ ok: false, error: "mda is paused already" }],
     status: 1,
-    stdout: "command failed\n",
+    stdout: "command failed: mda is paused already\n",
     because: "it was paused already",
   },
   {
@@ -231,14 +235,14 @@ Deno.test("smtpctl without a daemon says so and exits 1", async () => {
   await withFolder(async (folder) => {
     const terminal = new FakeTerminal();
     equal(await smtpctlMain(["show", "stats"], environment({ SMTPD_SOCKET: `${folder}/none` }), terminal), 1);
-    equal(terminal.stderr, "smtpctl: smtpd doesn't seem to be running\n");
+    equal(terminal.stderr, `smtpctl: smtpd doesn't seem to be running: nobody answers at ${folder}/none\n`);
   });
 });
 
 Deno.test("smtpctl refuses what needs no daemon: unknown traces, no command at all", async () => {
   const rows: [string[], RegExp][] = [
-    [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense\n$/],
-    [[], /^usage: smtpctl command/],
+    [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense, known are: all imsg .*\n$/],
+    [[], /^usage: smtpctl command[^]*\n  show queue\n/],
   ];
   for (const [args, stderr] of rows) {
     const terminal = new FakeTerminal();

@@ -436,6 +436,10 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     text: "table s { a = b }\nlisten on lo senders <s>",
     want: ['c:2: warning: "senders" has no effect without "auth" or "auth-optional": it is about who has logged in'],
   },
+  {
+    text: "table ours { example.org }\nmatch from any for domain ours reject",
+    want: ['c:2: warning: "for domain" has the one entry "ours"; the table of that name is written <ours>'],
+  },
 ];
 
 for (const { text, want, ...input } of warned) {

@@ -266,6 +266,18 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    name: "the name of a table for the table",
+    text: 'table names { a = b }\naction "a" mbox alias names',
+    want: [
+      'c:2: this table may not be used for "alias" lookups: it holds keys only, pairs of key and value are needed; the table of that name is written <names>',
+    ],
+  },
+  {
+    name: "a table from a relative path, which is one mistake however often it is used",
+    text: 'table names file:names\naction "a" mbox alias <names>',
+    want: ['c:1: invalid path for table <names>: "names" does not start with a slash'],
+  },
+  {
     name: "a list for the relay's domains",
     text: 'action "a" relay domain "b"',
     want: [

@@ -111,7 +111,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   {
     name: "a pause that changes nothing fails",
     request: { do: "pause", what: "mta" },
-    answers: [{ ok: false, error: "" }],
+    answers: [{ ok: false, error: "mta is paused already" }],
   },
   {
     name: "what started paused shows so",
@@ -155,7 +155,7 @@ Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async 
   deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: true }]);
   deepEqual(house.requests, [{ type: "pause-smtp", paused: true }]);
   house.changed = false;
-  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: false, error: "" }]);
+  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: false, error: "smtp is paused already" }]);
   deepEqual(log, ["info: smtp paused"]);
   deepEqual((await answersOf(desk, { do: "show-status" }))[2], { line: "SMTP paused" });
 });

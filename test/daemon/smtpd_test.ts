@@ -121,8 +121,31 @@ const ROWS: readonly Row[] = [
     status: 1,
     says: [/\/nonexistent\/smtpd.conf.*No such file/],
   },
-  { name: "an unknown flag prints the usage", args: ["-z"], status: 1, says: [/^smtpd: .*-z/, /^usage: smtpd/] },
-  { name: "an argument that is no option prints the usage", args: ["start"], status: 1, says: [/^usage: smtpd/] },
+  {
+    name: "an unknown flag prints the usage",
+    args: ["-z"],
+    status: 1,
+    says: ["smtpd: Unknown option '-z'", /^usage: smtpd/],
+  },
+  {
+    name: "an argument that is no option prints the usage",
+    args: ["start"],
+    status: 1,
+    says: ['smtpd: "start" is no option', /^usage: smtpd/],
+  },
+  {
+    name: "-P warns of what cannot be paused",
+    config: VALID,
+    args: ["-n", "-P", "mail", "-f", "FILE"],
+    status: 0,
+    says: ['warn: unknown subsystem "mail", those that can be paused are: smtp mda mta', "configuration OK"],
+  },
+  {
+    name: "a config that is a folder",
+    args: ["-n", "-f", "/tmp"],
+    status: 1,
+    says: ["smtpd: cannot open /tmp: Is a directory"],
+  },
   { name: "-h prints version and usage", args: ["-h"], status: 1, says: [/^version: Vaultpost \d/, /^usage: smtpd/] },
   {
     name: "-D without a value",
@@ -189,3 +212,43 @@ Deno.test("smtpd -n -v prints the programs of filters, and the shell where a com
   await Deno.remove(folder, { recursive: true });
   assert.match(new TextDecoder().decode(stderr), /^ {2}filter +run=\/bin\/cat,\/bin\/sh$/m);
 });
+
+/** What keeps the daemon from starting, in one line that says what to do: no stack, and no "Exiting" of what never ran. */
+const OBSTACLES: ReadonlyArray<{ name: string; env: (folder: string) => Record<string, string>; says: RegExp }> = [
+  {
+    name: "a spool that is a file",
+    env: (folder) => ({ SMTPD_SPOOL: `${folder}/smtpd.conf`, SMTPD_SOCKET: `${folder}/c.sock` }),
+    says: /^smtpd: cannot make the folder FOLDER\/smtpd.conf: It is a file\n$/,
+  },
+  {
+    name: "a database that cannot be opened",
+    env: (folder) => ({ SMTPD_SPOOL: `${folder}/odd`, SMTPD_SOCKET: `${folder}/c.sock` }),
+    says: /^smtpd: queue: FOLDER\/odd\/queue.db: Is a directory\n$/,
+  },
+  {
+    name: "a socket whose path is too long",
+    env: (folder) => ({ SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/${"a".repeat(107)}.sock` }),
+    says: /^smtpd: cannot listen on .*: the path of a socket has at most 107 bytes/,
+  },
+];
+for (const { name, env, says } of OBSTACLES) {
+  Deno.test(`smtpd -d tells in one line of ${name}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/smtpd.conf`, VALID);
+      await Deno.mkdir(`${folder}/odd/queue.db`, { recursive: true });
+      const command = new Deno.Command(SMTPD, {
+        args: ["-d", "-f", `${folder}/smtpd.conf`],
+        env: env(folder),
+        stderr: "piped",
+      });
+      const { code, stderr } = await command.output();
+      const text = new TextDecoder().decode(stderr).replaceAll(folder, "FOLDER");
+      assert.match(text, says);
+      assert.equal(text.trimEnd().split("\n").length, 1, text);
+      assert.equal(code, 1);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

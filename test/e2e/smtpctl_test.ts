@@ -94,7 +94,7 @@ match from any for any action "out"
       });
       await test.step("show status, pause and resume of the subsystems", async () => {
         await says("show status", /^MDA paused\nMTA paused\nSMTP running\n/);
-        await says("pause mta", "command failed\n", 1);
+        await says("pause mta", "command failed: mta is paused already\n", 1);
         await says("pause smtp", "command succeeded\n");
         await says("show status", /^MDA paused\nMTA paused\nSMTP paused\n/);
         await says("resume smtp", "command succeeded\n");

@@ -50,6 +50,8 @@ export type FromMain<Settings = unknown> =
 
 export type ToMain =
   | { readonly type: "ready" }
+  /** It cannot start, for a reason of the house and not of the program: main ends it as if it had died. */
+  | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "pong"; readonly count: number }
   /** smtp: these sessions ended, main may accept others. */
   | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
