@@ -242,7 +242,7 @@ Deno.test("smtpctl without a daemon says so and exits 1", async () => {
 Deno.test("smtpctl refuses what needs no daemon: unknown traces, no command at all", async () => {
   const rows: [string[], RegExp][] = [
     [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense, known are: all imsg .*\n$/],
-    [[], /^usage: smtpctl command[^]*\n  show queue\n/],
+    [[], /^usage: smtpctl command[^]*\n +show queue\n/],
   ];
   for (const [args, stderr] of rows) {
     const terminal = new FakeTerminal();
