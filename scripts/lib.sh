@@ -17,6 +17,15 @@ fail() {
   exit 1
 }
 
+# Prints the usage $1 and ends when one of the arguments behind it asks for help.
+help_or_go_on() {
+  usage=$1
+  shift
+  for argument; do
+    case $argument in -h | --help) printf '%s\n' "$usage" && exit 0 ;; esac
+  done
+}
+
 # True when the program $1 is Deno of the wanted version.
 fits() {
   case $("$1" --version 2>/dev/null) in

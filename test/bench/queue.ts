@@ -222,10 +222,13 @@ function option(name: string): string | undefined {
   return at < 0 ? undefined : Deno.args[at + 1];
 }
 
+const misplaced = Deno.args.filter((argument, at) =>
+  !["--quick", "--sizes", "--svg"].includes(argument) && !["--sizes", "--svg"].includes(Deno.args[at - 1] ?? "")
+);
 const quick = Deno.args.includes("--quick");
 const sizes = (option("--sizes") ?? (quick ? "0,1000,10000,100000" : "0,1000,10000,100000,1000000"))
   .split(",").map(Number);
-if (sizes.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+if (misplaced.length > 0 || sizes.some((size) => !Number.isSafeInteger(size) || size < 0)) {
   console.error("usage: scripts/bench queue [--quick] [--sizes N,N...] [--svg FILE]");
   Deno.exit(1);
 }

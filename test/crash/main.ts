@@ -3,6 +3,7 @@
  * was. Ends with one line of figures, and status 1 when a promise was broken.
  */
 
+import { parseArgs } from "node:util";
 import { runBatch } from "./batch.ts";
 import { add, describe, NOTHING, type Totals } from "./ledger.ts";
 
@@ -17,15 +18,29 @@ interface State {
   kinds: Record<string, number>;
 }
 
-function option(name: string): string | undefined {
-  const at = Deno.args.indexOf(name);
-  return at < 0 ? undefined : Deno.args[at + 1];
+/** What the command line says; ends the program when that makes no sense. */
+function readArguments(): { readonly wanted: number; readonly seed: number | null; readonly file: string | undefined } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { seed: { type: "string" }, state: { type: "string" } },
+    });
+    if (positionals.length > 1) throw new Error(`One number of kills, please, not "${positionals.join(" ")}"`);
+    for (const number of [...positionals, values.seed ?? "0"]) {
+      if (!/^\d+$/.test(number)) throw new Error(`"${number}" is no number`);
+    }
+    const seed = values.seed === undefined ? null : Number(values.seed);
+    return { wanted: Number(positionals[0] ?? 1000), seed, file: values.state };
+  } catch (error) {
+    const [reason] = (error as Error).message.split(". To specify");
+    console.error(`${reason}\nusage: scripts/crash [N] [--seed S] [--state FILE]`);
+    Deno.exit(1);
+  }
 }
 
-const file = option("--state");
-const wanted = Number(/^\d+$/.test(Deno.args[0] ?? "") ? Deno.args[0] : 1000);
+const { wanted, seed, file } = readArguments();
 const state = readState() ?? {
-  seed: Number(option("--seed") ?? Math.floor(Math.random() * 2 ** 32)),
+  seed: seed ?? Math.floor(Math.random() * 2 ** 32),
   kills: 0,
   missed: 0,
   seconds: 0,
