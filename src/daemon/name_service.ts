@@ -47,6 +47,8 @@ export class NameService {
     const entry = new Uint8Array(SIZE), text = new Uint8Array(bytes), found = new BigUint64Array(1);
     const key = new TextEncoder().encode(`${name}\0`);
     const code = await libc.symbols.getpwnam_r(key, entry, text, BigInt(bytes), found);
+    // The runtime does not keep what a call on another thread reads: whoever calls has to.
+    key.fill(0);
     if (code === ERANGE) return ERANGE;
     if (found[0] === 0n) {
       return NO_SUCH.has(code) ? null : { error: `getpwnam: ${name}: error ${code}` };

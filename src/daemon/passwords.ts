@@ -59,8 +59,11 @@ export class Passwords {
   async ofHash(hash: string, password: string): Promise<Verdict> {
     this.#crypt ??= open("libcrypt.so.1", CRYPT) ?? open("libcrypt.so.2", CRYPT);
     if (this.#crypt === null || password.includes("\0") || hash.includes("\0")) return "unknown";
-    const data = new Uint8Array(CRYPT_DATA);
-    const found = await this.#crypt.symbols.crypt_r(cString(password), cString(hash), data);
+    const data = new Uint8Array(CRYPT_DATA), key = cString(password), setting = cString(hash);
+    const found = await this.#crypt.symbols.crypt_r(key, setting, data);
+    // Named here so that they live as long as the call, for which the runtime does not care; and nobody else is to find them.
+    key.fill(0);
+    setting.fill(0);
     if (found === null) return "unknown";
     const made = new TextEncoder().encode(Deno.UnsafePointerView.getCString(found));
     data.fill(0);
@@ -87,8 +90,10 @@ export class Passwords {
   async #find(user: string, { structure, text }: Entry): Promise<true | null | "unknown"> {
     this.#shadow ??= Deno.build.os === "linux" && Deno.uid() === 0 ? open(libcPath(), SHADOW) : null;
     if (this.#shadow === null) return "unknown";
-    const found = new BigUint64Array(1);
-    const code = await this.#shadow.symbols.getspnam_r(cString(user), structure, text, BigInt(TEXT_BYTES), found);
+    const found = new BigUint64Array(1), name = cString(user);
+    const code = await this.#shadow.symbols.getspnam_r(name, structure, text, BigInt(TEXT_BYTES), found);
+    // As in `ofHash`: it lives as long as the call.
+    name.fill(0);
     return found[0] !== 0n ? true : code === 0 ? null : "unknown";
   }
 }

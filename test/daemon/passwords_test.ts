@@ -1,6 +1,8 @@
 /** Passwords that the C library verifies: in the real one, with hashes that it made. */
 
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Clerk } from "../../src/daemon/clerk.ts";
 import { Passwords } from "../../src/daemon/passwords.ts";
 import type { HouseAnswer } from "../../src/isolate/mod.ts";
@@ -98,4 +100,36 @@ Deno.test("main tries no system account unless a listener asks for them", async 
     { type: "login", call: 1, result: "unknown" },
     { type: "login", call: 2, result: "match" },
   ]);
+});
+
+Deno.test({
+  name: "what the C library reads on another thread lives until it is done, and no password stays behind",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const encode = TextEncoder.prototype.encode;
+    const made: WeakRef<Uint8Array>[] = [];
+    TextEncoder.prototype.encode = function (text) {
+      const bytes = encode.call(this, text);
+      made.push(new WeakRef(bytes));
+      return bytes;
+    };
+    const passwords = new Passwords();
+    try {
+      let over = false;
+      const verdict = passwords.ofHash("$6$rounds=1000000$abcdefgh$x", "secret").finally(() => over = true);
+      // A weak reference holds until this turn of the event loop ends.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      collect();
+      const living = made.map((one) => one.deref()).filter((one) => one !== undefined);
+      assert.equal(over, false, "a hash takes longer than that");
+      assert.equal(living.length, 2, "the password and the hash");
+      assert.equal(await verdict, "mismatch");
+      assert.ok(living.every((bytes) => bytes.every((octet) => octet === 0)));
+    } finally {
+      TextEncoder.prototype.encode = encode;
+      passwords.close();
+    }
+  },
 });
