@@ -3,6 +3,7 @@
  * or replaces addresses, counts Received, adds what a submission lacks. Touches nothing behind the header section. RFC 5322 §2.2, read lightly.
  */
 
+import { isAscii } from "../envelope/mod.ts";
 import { missingDomains } from "./complete.ts";
 import { masqueraded } from "./masquerade.ts";
 
@@ -204,6 +205,7 @@ export class HeaderSection {
     const to = this.#to;
     const from = to.buffer.indexOf(COLON, this.settled) + 1;
     const body = masqueraded(to.buffer.subarray(from, end - 1), address, MAX_ADDRESS_FIELD);
+    if (this.#completion.watchUtf8) this.utf8 ||= address.some((octet) => octet > 0x7f);
     const shift = body.length - (end - 1 - from);
     if (shift > 0) to.reserve(shift);
     to.buffer.copyWithin(end - 1 + shift, end - 1, to.length);
@@ -217,7 +219,10 @@ export class HeaderSection {
     const fields = this.#completion.fields;
     if (fields === null) return;
     const from = this.#hasFrom ? null : fields.from();
-    if (from !== null) append(this.#to, `From: <${from}>\n`);
+    if (from !== null) {
+      if (this.#completion.watchUtf8) this.utf8 ||= !isAscii(from);
+      append(this.#to, `From: <${from}>\n`);
+    }
     if (!this.#hasDate) append(this.#to, `Date: ${fields.date()}\n`);
     if (!this.#hasMessageId) append(this.#to, `Message-ID: ${fields.messageId()}\n`);
   }

@@ -291,3 +291,28 @@ for (const row of masqueraded) {
     assert.deepEqual(fixed(row.in, false, "c@d.example"), { text: row.out, fault: null });
   });
 }
+
+for (
+  const [how, lines] of [["a masquerade puts into From", "From: joe@x\n\nx\n"], [
+    "is added as From",
+    "A: b\n\nx\n",
+  ]] as const
+) {
+  Deno.test(`a sender beyond ASCII that ${how} makes the header one beyond ASCII`, () => {
+    const body = new Body("00000001", new Intake(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const sender = "j\u00f6@x.example";
+    const reader = new DataReader(body, {
+      maxBytes: 1000,
+      completion: {
+        domain: bytesOf("host.example"),
+        fields: { date: () => "DATE", messageId: () => "<ID>", from: () => sender },
+        masquerade: new TextEncoder().encode(sender),
+        watchUtf8: true,
+      },
+    });
+    const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
+    body.room(reader, input.length);
+    reader.push(input, 0, input.length);
+    assert.deepEqual([reader.fault, reader.utf8Header], [null, true]);
+  });
+}
