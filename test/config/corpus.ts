@@ -37,6 +37,11 @@ export function entries(kind: typeof KINDS[number]): Entry[] {
 export const FILES = new URL("files/", CORPUS);
 
 const files: ConfigFiles = {
+  /** The only program of a table that there is. */
+  programPath(name) {
+    if (name === "table-directory") return `/libexec/${name}`;
+    throw new Error("programs are not looked for here");
+  },
   readText(path) {
     try {
       return Deno.readTextFileSync(new URL(`.${path}`, FILES));

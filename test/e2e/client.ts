@@ -5,13 +5,19 @@ import { within } from "./harness.ts";
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 
 export class Client {
-  readonly #connection: Deno.TcpConn;
+  readonly #connection: Deno.Conn;
   readonly #buffer = new Uint8Array(64 * 1024);
   #text = "";
 
-  private constructor(connection: Deno.TcpConn) {
+  private constructor(connection: Deno.Conn) {
     this.#connection = connection;
-    connection.setNoDelay(true);
+  }
+
+  /** Takes the greeting of a connection that was made elsewhere. */
+  static async over(connection: Deno.Conn): Promise<Client> {
+    const client = new Client(connection);
+    await client.reply("220");
+    return client;
   }
 
   /** Connects and takes the greeting. */
@@ -23,7 +29,9 @@ export class Client {
 
   /** Connects; the greeting, or what comes for it, has not been read. */
   static async open(port: number): Promise<Client> {
-    return new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    connection.setNoDelay(true);
+    return new Client(connection);
   }
 
   /** Writes octets; resolves when the system took them all. */
