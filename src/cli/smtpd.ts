@@ -13,7 +13,15 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
-import { checkConfig, Fatal, inheritedDescriptors, readQueueInput, regexWarnings, runDaemon } from "../daemon/mod.ts";
+import {
+  checkConfig,
+  Fatal,
+  inheritedDescriptors,
+  readQueueInput,
+  regexWarnings,
+  runDaemon,
+  userWarnings,
+} from "../daemon/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Role } from "../isolate/mod.ts";
 import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts";
@@ -58,6 +66,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     return 1;
   }
   for (const warning of [...parsed.warnings, ...regexWarnings(parsed.config)]) console.error(warning);
+  for (const warning of await userWarnings(parsed.config)) console.error(`${options.file}: ${warning}`);
   try {
     if (options.check) {
       for (const line of await checkConfig(parsed.config, env, options.verbose)) console.error(line);

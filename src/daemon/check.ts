@@ -11,8 +11,9 @@ import {
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
-import { loadCertificates } from "./files.ts";
+import { loadCertificates, readIfPresent } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
+import { NameService } from "./name_service.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
 import { checkQueueKeys } from "./queue_keys.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
@@ -63,6 +64,26 @@ export function regexWarnings(config: Config): string[] {
         `${at.file}:${at.line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
       );
     }
+  }
+  return warnings;
+}
+
+/** `warning: …` for each local action as a user whom this machine does not know: its mail would be refused. */
+export async function userWarnings(config: Config): Promise<string[]> {
+  const warnings: string[] = [];
+  const passwd = `\n${readIfPresent("/etc/passwd") ?? ""}`;
+  const names = new NameService();
+  try {
+    for (const action of Object.values(config.actions)) {
+      if (action.kind !== "local" || action.user === null || passwd.includes(`\n${action.user}:`)) continue;
+      // A name service that fails may know the user.
+      if (await names.find(action.user) !== null) continue;
+      warnings.push(
+        `warning: action "${shown(action.name)}": there is no user "${shown(action.user)}", its mail will be refused`,
+      );
+    }
+  } finally {
+    names.close();
   }
   return warnings;
 }

@@ -9,7 +9,17 @@ const pages = new Map(
 );
 
 /** Pages of other packages. */
-const ELSEWHERE = ["chroot.8", "ciphers.1", "crypt.3", "getpwnam.3", "passwd.5", "services.5", "shadow.5", "syslog.3"];
+const ELSEWHERE = [
+  "chroot.8",
+  "ciphers.1",
+  "crypt.3",
+  "getpwnam.3",
+  "passwd.5",
+  "services.5",
+  "shadow.5",
+  "syslog.3",
+  "useradd.8",
+];
 
 Deno.test("manual pages refer to pages that exist", () => {
   const known = new Set([...pages.keys(), ...ELSEWHERE, "vis.3"]);

@@ -141,6 +141,16 @@ const ROWS: readonly Row[] = [
     says: ['warn: unknown subsystem "mail", those that can be paused are: smtp mda mta', "configuration OK"],
   },
   {
+    name: "-n warns of an action as a user who does not exist",
+    config: 'action "a" maildir user nobody-here\naction "b" maildir user root\nmatch for local action "a"\n',
+    args: ["-n", "-f", "FILE"],
+    status: 0,
+    says: [
+      'FILE: warning: action "a": there is no user "nobody-here", its mail will be refused',
+      "configuration OK",
+    ],
+  },
+  {
     name: "a config that is a folder",
     args: ["-n", "-f", "/tmp"],
     status: 1,

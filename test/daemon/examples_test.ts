@@ -1,0 +1,45 @@
+/** The configurations of conf/examples pass `smtpd -n` where the files, programs and interfaces that they name are there. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const SMTPD = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
+const EXAMPLES = new URL("../../conf/examples/", import.meta.url);
+
+const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
+
+/** The text with its files in `folder`, where they are laid, a program that is everywhere, and the interface that every machine has. */
+function settled(text: string, folder: string): string {
+  Deno.copyFileSync(new URL("mx.pem", CERTIFICATES), `${folder}/cert.pem`);
+  Deno.copyFileSync(new URL("mx.key", CERTIFICATES), `${folder}/key.pem`);
+  Deno.chmodSync(`${folder}/cert.pem`, 0o644);
+  Deno.chmodSync(`${folder}/key.pem`, 0o600);
+  Deno.writeTextFileSync(`${folder}/aliases`, "postmaster: root\n");
+  Deno.writeTextFileSync(`${folder}/logins`, "alice $6$salt$hash\n");
+  return text.replace(/"[^"]*(\.crt|fullchain\.pem)"/g, `"${folder}/cert.pem"`)
+    .replace(/key "[^"]*"/g, `key "${folder}/key.pem"`)
+    .replaceAll("/etc/aliases", `${folder}/aliases`).replaceAll("/etc/vaultpost/logins", `${folder}/logins`)
+    .replace(/proc-exec "[^\s"]+/g, 'proc-exec "/bin/cat').replace(' \\\n\tgroup "ssl-cert"', "")
+    .replace(/^listen on eth[01]/gm, "listen on lo");
+}
+
+for (const { name } of Deno.readDirSync(EXAMPLES)) {
+  Deno.test(`conf/examples/${name} passes smtpd -n`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const text = settled(await Deno.readTextFile(new URL(name, EXAMPLES)), folder);
+      await Deno.writeTextFile(`${folder}/smtpd.conf`, text);
+      const ran = await new Deno.Command(SMTPD, {
+        args: ["-n", "-f", `${folder}/smtpd.conf`],
+        env: { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/control.sock` },
+        stderr: "piped",
+      }).output();
+      const said = new TextDecoder().decode(ran.stderr).trimEnd().split("\n");
+      // Users such as vmail are not those of every machine.
+      assert.deepEqual(said.filter((line) => !line.includes(": there is no user ")), ["configuration OK"]);
+      assert.equal(ran.code, 0);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
