@@ -24,7 +24,7 @@ import {
   SOURCE_LIMIT,
   type ToLookup,
 } from "../isolate/mod.ts";
-import { Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
+import { checkDomain, Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
   Facts,
@@ -201,7 +201,7 @@ export class LookupWorld {
 
   #test(name: string, service: TestQuestion["service"], key: string): boolean {
     const table = this.#tables.get(name);
-    let found = table.check(service === "auth" ? "string" : service, key);
+    let found = service === "auth" ? table.check("string", key) : checkDomain(table, service, key);
     if (service === "auth" && found === false) {
       const value = table.lookup(tableKey(key), "credentials");
       found = value instanceof LookupError ? value : value !== null;

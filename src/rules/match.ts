@@ -122,7 +122,7 @@ function compileTest(
 }
 
 /** A domain, or what stands behind the `@`. RFC 5890 §2.3.2.1: A-labels and U-labels are the same name, and a table may have either. */
-function checkDomain(table: LookupTable, service: Service, key: string): Truth {
+export function checkDomain(table: LookupTable, service: Service, key: string): Truth {
   const found = table.check(service, key);
   if (found !== false || !/xn--/i.test(key)) return found;
   const at = key.lastIndexOf("@") + 1;

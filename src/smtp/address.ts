@@ -151,6 +151,12 @@ export function parsePath(text: string, defaultDomain: string): ParsedPath {
   return path === null ? NOT_A_PATH : { ok: true, path, rest, utf8: !isAscii(inside) };
 }
 
+/** What stands between the brackets of a path, as it was written; null where there are none. */
+export function writtenPath(text: string): string | null {
+  const end = text.charCodeAt(0) === 0x3c ? closingBracket(text) : -1;
+  return end === -1 ? null : text.slice(1, end);
+}
+
 /** Index of the first `>` that does not stand in a quoted string. */
 function closingBracket(text: string): number {
   let quoted = false;

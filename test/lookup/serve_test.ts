@@ -23,6 +23,16 @@ const SETTINGS: LookupSettings = {
       eve: "",
     }),
     secrets: map("secrets", { label: "user:pa:ss", odd: "nonsense", half: "user:", other: ":x" }),
+    unwanted: list(
+      "unwanted",
+      "eve@example.net",
+      "@bücher.example",
+      "*.spam.example",
+      "192.0.2.0/24",
+      "bücher.example",
+    ),
+    patterns: list("patterns", "^x.*@bücher\\.example$"),
+    users: map("users", { carol: "$6$x" }),
     hosts: list("hosts", "smtp://a.example.net", "smtp://b.example.net"),
     routes: map("routes", { "example.com": "smtps://mx.example.com" }),
   },
@@ -41,6 +51,7 @@ const SETTINGS: LookupSettings = {
   saltKey: new Uint8Array(32),
   senderTables: ["senders"],
   hostnameTables: ["names"],
+  filterTables: ["unwanted", "patterns", "users"],
   rules: [rule({ for: forAny, from: fromAny })],
   actions: {
     a: local("a", { alias: "al" }),
@@ -446,3 +457,27 @@ Deno.test("a listener has the name of its address, and smtp isolates cannot ask 
   const guess = ask({ type: "may-send", call: 6, table: "secrets", user: "label", sender });
   assert.deepEqual(guess, [{ type: "may-send", call: 6, result: "tempfail" }]);
 });
+
+const filterTests = [
+  { table: "unwanted", service: "mailaddr", key: "Eve@Example.net", found: true },
+  { table: "unwanted", service: "mailaddr", key: "eve+tag@example.net", found: true },
+  { table: "unwanted", service: "mailaddr", key: "adam@example.net", found: false },
+  { table: "unwanted", service: "mailaddr", key: "", found: false },
+  { table: "unwanted", service: "mailaddr", key: "x@xn--bcher-kva.example", found: true },
+  { table: "unwanted", service: "domain", key: "xn--bcher-kva.example", found: true },
+  { table: "unwanted", service: "domain", key: "a.spam.example", found: true },
+  { table: "unwanted", service: "netaddr", key: "192.0.2.7", found: true },
+  { table: "unwanted", service: "netaddr", key: "[2001:db8::1]", found: false },
+  { table: "unwanted", service: "netaddr", key: "local", found: false },
+  { table: "patterns", service: "regex", key: "xyz@xn--bcher-kva.example", found: true },
+  { table: "patterns", service: "regex", key: "yxz@xn--bcher-kva.example", found: false },
+  { table: "users", service: "auth", key: "Carol", found: true },
+  { table: "users", service: "auth", key: "dave", found: false },
+  { table: "secrets", service: "domain", key: "label", found: false },
+] as const;
+for (const { table, service, key, found } of filterTests) {
+  Deno.test(`filters ask: is "${key}" in the ${service} table "${table}"? ${found}`, () => {
+    const { ask } = house();
+    assert.deepEqual(ask({ type: "test", call: 4, table, service, key }), [{ type: "tested", call: 4, found }]);
+  });
+}

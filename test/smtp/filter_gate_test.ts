@@ -392,3 +392,35 @@ Deno.test("the trace of filters has no secret, whatever a filter makes of an AUT
   assert.ok(JSON.stringify(world.events).includes("auth: "), "it is traced");
   assert.ok(!JSON.stringify(world.events).includes(secret));
 });
+
+const spellings = [
+  { said: "<Eve@example.net>", key: "Eve@example.net" },
+  { said: '<"Eve"@example.net>', key: "Eve@example.net" },
+  { said: "<@relay.example,@other.example:Eve@example.net> SIZE=1", key: "Eve@example.net" },
+  { said: "<Eve>", key: "Eve@mx.example.org" },
+  { said: "<eve@b\u00fccher.example> SMTPUTF8", key: "eve@xn--bcher-kva.example" },
+  { said: '<"a>b"@example.net>', key: '"a>b"@example.net' },
+  { said: "<>", key: "" },
+] as const;
+for (const { said, key } of spellings) {
+  Deno.test(`a built-in filter looks for the sender that is meant, however it is written: ${said}`, async () => {
+    const at = { file: "c", line: 1 };
+    const condition = { kind: "mail-from", test: { regex: false, table: "t" } } as const;
+    const verdict = { kind: "reject", text: "550 No" } as const;
+    const builtin = { kind: "builtin", at, name: "f", phase: "mail-from", negated: false, condition, verdict } as const;
+    const world = filtered(proceed, { settings: { filters: { f: [builtin] } } });
+    const client = await world.connect();
+    await client.say("EHLO a.example\r\n");
+    await client.say(new TextDecoder("latin1").decode(new TextEncoder().encode(`MAIL FROM:${said}\r\n`)));
+    const test = world.lookup.sent.findLast(({ type }) => type === "test");
+    assert.equal(test?.type === "test" && test.key, key);
+  });
+}
+
+Deno.test("a program is told the whole of a quoted address", async () => {
+  const asked: Request[] = [];
+  const world = filtered((request) => (asked.push(request), proceed()));
+  const client = await begun(world);
+  await client.say('MAIL FROM:<"a>b"@example.net>\r\n');
+  assert.equal(asked.at(-1)?.param, '"a>b"@example.net');
+});

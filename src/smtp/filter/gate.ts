@@ -3,9 +3,10 @@
  * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see chain.ts.
  */
 
-import type { EnvelopeId, MessageId } from "../../envelope/mod.ts";
+import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
 import { type Observer, tell } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
+import { parsePath, writtenPath } from "../address.ts";
 import type { Command, Verb } from "../command.ts";
 import { isHopeless } from "../data.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
@@ -174,13 +175,14 @@ export class Gate implements Filtered {
     const { session } = this.#host;
     const secret = session.phase === "auth";
     this.#event("protocol-client", maybeSecret(session, command) ? "********" : command.line);
-    const address = command.verb === "MAIL" || command.verb === "RCPT" ? bare(command.argument) : "";
+    const path = command.verb === "MAIL" || command.verb === "RCPT";
+    const address = path ? writtenPath(command.argument) ?? command.argument.split(" ", 1)[0]! : "";
     this.#said = { verb: secret ? "" : command.verb, address };
     const phase = secret ? undefined : PHASE_OF[command.verb];
     const run = (now: Command) => this.#host.apply({ on: "command", command: now, more: this.#host.more });
     if (phase === undefined || this.#fails(command)) return run(command);
-    const param = command.verb === "MAIL" || command.verb === "RCPT" ? address : command.argument;
-    this.#ask(phase, param, (verdict) => {
+    const key = path ? keyOf(command.argument, this.#facts.hostname) : "";
+    this.#ask(phase, path ? address : command.argument, (verdict) => {
       switch (verdict.kind) {
         case "refuse":
           return this.#host.apply({ on: "filtered", line: command.line, text: verdict.text, close: verdict.close });
@@ -193,7 +195,7 @@ export class Gate implements Filtered {
         case "proceed":
           return this.#begin(command, run);
       }
-    });
+    }, key);
   }
 
   /** True when the session refuses the command anyway: filters see none that is wrong here. */
@@ -303,13 +305,14 @@ export class Gate implements Filtered {
 
   // ── a phase goes through the chain ──
 
-  #ask(phase: Exclude<FilterPhaseName, "data-line">, param: string, done: (verdict: Verdict) => void): void {
-    const query: Query = { phase, param, view: this.#view(phase, param) };
+  /** `key`: of the address in MAIL and RCPT, as tables have it. */
+  #ask(phase: Exclude<FilterPhaseName, "data-line">, param: string, done: (verdict: Verdict) => void, key = ""): void {
+    const query: Query = { phase, param, view: this.#view(phase, param, key) };
     this.#running = { query, done, at: 0, token: null };
     this.#follow(next(this.#keeper.steps, this.#keeper.desk.registered ?? new Map(), query));
   }
 
-  #view(phase: FilterPhaseName, param: string): View {
+  #view(phase: FilterPhaseName, param: string, key: string): View {
     const { session } = this.#host;
     return {
       rdns: this.#rdns,
@@ -317,8 +320,8 @@ export class Gate implements Filtered {
       address: this.#facts.address,
       helo: phase === "helo" || phase === "ehlo" ? param : session.origin?.helo ?? "",
       username: session.username,
-      sender: phase === "mail-from" ? param : senderKey(session),
-      rcpt: phase === "rcpt-to" ? param : "",
+      sender: phase === "mail-from" ? key : senderKey(session),
+      rcpt: phase === "rcpt-to" ? key : "",
     };
   }
 
@@ -405,7 +408,8 @@ export class Gate implements Filtered {
   }
 }
 
-/** What stands between the first brackets of a path; the whole word where there are none. */
-function bare(argument: string): string {
-  return /^<([^>]*)>/.exec(argument)?.[1] ?? argument.split(" ", 1)[0]!;
+/** The one form that the address of a path has in tables, however it was quoted, routed or spelled; "" for the null path. */
+function keyOf(argument: string, hostname: string): string {
+  const path = parsePath(argument, hostname);
+  return path.ok && path.path !== null ? formatMailbox(path.path) : "";
 }
