@@ -102,14 +102,19 @@ function sendBody(
   const number = isMessageId(message) ? messageNumber(message) : 0;
   const found = vault.store.message(number);
   if (found === null) return channel.send({ type: "body", call, chunks: 0, bytes: null });
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
-  } catch (error) {
+  const answer = (bytes: Uint8Array<ArrayBuffer>) =>
+    channel.send({ type: "body", call, chunks: found.chunks, bytes }, [bytes.buffer]);
+  const complain = (error: unknown) => {
     if (!(error instanceof Damaged)) throw error;
-    bytes = new TextEncoder().encode(`\n[This part of the message is damaged: ${error.message}]\n`);
+    answer(new TextEncoder().encode(`\n[This part of the message is damaged: ${error.message}]\n`));
+  };
+  try {
+    const bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
+    if (bytes instanceof Promise) bytes.then(answer, complain);
+    else answer(bytes);
+  } catch (error) {
+    complain(error);
   }
-  channel.send({ type: "body", call, chunks: found.chunks, bytes }, [bytes.buffer]);
 }
 
 function isAside(vault: Vault, { id }: { readonly id: EnvelopeId }): boolean {

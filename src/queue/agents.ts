@@ -56,6 +56,8 @@ function open(
     tellMissing(envelopes);
     return channel.send({ type: "opened", call, envelopes, bytes, chunks, first });
   }
+  const refuse = (error: unknown) =>
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error, ids.filter(isEnvelopeId)) });
   try {
     const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
       .map((id) => vault.envelope(id)).filter((each) => each !== null);
@@ -65,9 +67,12 @@ function open(
     if (stored === null && envelopes.length > 0) throw new Damaged("its text is missing");
     const { bytes, chunks } = stored ?? { bytes: 0, chunks: 0 };
     const first = chunks === 0 ? EMPTY.slice() : chunkOf(vault, number, 0);
-    channel.send({ type: "opened", call, envelopes, bytes, chunks, first }, [first.buffer]);
+    const answer = (first: Uint8Array<ArrayBuffer>) =>
+      channel.send({ type: "opened", call, envelopes, bytes, chunks, first }, [first.buffer]);
+    if (first instanceof Promise) first.then(answer, (error) => vault.guard(() => refuse(error)));
+    else answer(first);
   } catch (error) {
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error, ids.filter(isEnvelopeId)) });
+    refuse(error);
   }
 }
 
@@ -79,18 +84,27 @@ function read(
   if (!isMessageId(message) || !Number.isInteger(index) || index < 0 || index >= MAX_CHUNKS) {
     return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
   }
+  const answer = (bytes: Uint8Array<ArrayBuffer>) => channel.send({ type: "chunk", call, bytes }, [bytes.buffer]);
+  const refuse = (error: unknown) =>
+    channel.send({ type: "unreadable", call, text: complain(vault, message, error, []) });
   try {
     if (vault.store.message(messageNumber(message)) === null) {
       return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
     }
     const bytes = chunkOf(vault, messageNumber(message), index);
-    channel.send({ type: "chunk", call, bytes }, [bytes.buffer]);
+    if (bytes instanceof Promise) bytes.then(answer, (error) => vault.guard(() => refuse(error)));
+    else answer(bytes);
   } catch (error) {
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error, []) });
+    refuse(error);
   }
 }
 
-function chunkOf(vault: Vault, message: number, index: number): Uint8Array<ArrayBuffer> {
+/** A promise when it is opened off the thread. Answers name their call, so that they may overtake each other. */
+function chunkOf(
+  vault: Vault,
+  message: number,
+  index: number,
+): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
   const bytes = vault.store.chunk(message, index);
   if (bytes === null) throw new Damaged(`part ${index + 1} of its text is missing`);
   return bytes;

@@ -199,14 +199,15 @@ export class Discovery {
     }
   }
 
-  #storeChunk(number: number, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #storeChunk(number: number, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const { store, commits } = this.#vault;
-    return new Promise((resolve, reject) => {
+    const chunk = await store.makeChunk(number, index, bytes);
+    await new Promise<void>((resolve, reject) => {
       commits.unsynced({
         bytes: bytes.length,
         apply: () => {
           if (index === 0) store.addLoose(number);
-          store.addChunk(number, index, bytes);
+          store.putChunk(number, index, chunk);
         },
         done: resolve,
         failed: reject,
@@ -214,20 +215,21 @@ export class Discovery {
     });
   }
 
-  #commit(number: number, { size, chunks, tail, envelopes }: {
+  async #commit(number: number, { size, chunks, tail, envelopes }: {
     readonly size: number;
     readonly chunks: number;
     readonly tail: Uint8Array<ArrayBuffer>;
     readonly envelopes: readonly Envelope[];
   }): Promise<void> {
     const { store, commits } = this.#vault;
-    return new Promise((resolve, reject) => {
+    const last = chunks === 0 ? null : await store.makeChunk(number, chunks - 1, tail);
+    await new Promise<void>((resolve, reject) => {
       commits.now({
         bytes: tail.length,
         apply: () => {
           store.addMessage(number, size, chunks);
           if (chunks > 1) store.removeLoose(number);
-          if (chunks > 0) store.addChunk(number, chunks - 1, tail);
+          if (last !== null) store.putChunk(number, chunks - 1, last);
           for (const envelope of envelopes) this.#add(number, envelope);
         },
         done: resolve,

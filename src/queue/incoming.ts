@@ -9,6 +9,8 @@ import { NO_ROOM, refusal } from "./commits.ts";
 import { copyFacts, freshEnvelope } from "./facts.ts";
 import { BLOCK_IDS } from "./ids.ts";
 import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import type { StoredChunk } from "./records.ts";
+import type { NewEnvelope } from "./rows.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. */
@@ -36,6 +38,19 @@ interface Open {
   ended: boolean;
   /** All of it has arrived: the last write answers for the others. */
   complete: boolean;
+  /** Kept when all chunks that are being sealed are on their way to the disk; null when there are none. */
+  making: Promise<void> | null;
+  /** Why a part of it could not be stored: the last write is not made then. */
+  failure: Reply | null;
+}
+
+/** What arrives with the commit. */
+interface LastPart {
+  readonly tail: Uint8Array<ArrayBuffer>;
+  /** The tail as it is stored; null when it is empty. */
+  readonly chunk: StoredChunk | null;
+  readonly rows: readonly NewEnvelope[];
+  readonly envelopes: readonly EnvelopeFacts[];
 }
 
 /** Serves one smtp isolate until the channel is reset. */
@@ -99,12 +114,41 @@ class Incoming {
     const index = open.chunks++;
     open.bytes += bytes.length;
     open.waiting++;
+    const made = this.#vault.store.makeChunk(open.number, index, bytes);
+    this.#inOrder(id, open, made, (chunk) => this.#writeChunk(id, open, { index, bytes, chunk }));
+  }
+
+  /**
+   * Goes on when this chunk and those before it are made, which is at once unless one of them is made off the thread: what is stored first of
+   * a message marks the rest as loose, and the last write comes last.
+   */
+  #inOrder<T>(id: MessageId, open: Open, made: T | Promise<T>, goOn: (chunk: T) => void): void {
+    if (open.making === null && !(made instanceof Promise)) return goOn(made);
+    const step = Promise.all([made, open.making]).then(([chunk]) => goOn(chunk), (error) => {
+      this.#vault.troubles.note(error, this.#vault.clock());
+      this.#failLate(id, open, refusal(error));
+    }).then(() => {
+      if (open.making === step) open.making = null;
+    });
+    open.making = step;
+  }
+
+  #writeChunk(
+    id: MessageId,
+    open: Open,
+    { index, bytes, chunk }: {
+      readonly index: number;
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly chunk: StoredChunk;
+    },
+  ): void {
+    if (open.ended) return;
     this.#vault.commits.unsynced({
       bytes: bytes.length,
       apply: () => {
         if (open.ended) return;
         if (index === 0) this.#vault.store.addLoose(open.number);
-        this.#vault.store.addChunk(open.number, index, bytes);
+        this.#vault.store.putChunk(open.number, index, chunk);
       },
       done: () => {
         this.#vault.stored(bytes.length);
@@ -115,10 +159,15 @@ class Incoming {
         // The buffer goes back to be filled again.
         this.#channel.send({ type: "credit", message: id, spent: bytes.buffer }, [bytes.buffer]);
       },
-      failed: (error) => {
-        if (!open.ended && !open.complete) this.#fail(id, open, refusal(error));
-      },
+      failed: (error) => this.#failLate(id, open, refusal(error)),
     });
+  }
+
+  /** A part could not be stored; the end may have arrived meanwhile. */
+  #failLate(id: MessageId, open: Open, reply: Reply): void {
+    if (open.ended) return;
+    if (open.complete) open.failure ??= reply;
+    else this.#fail(id, open, reply);
   }
 
   #commit({ message: id, tail, envelopes }: Extract<SmtpToQueue, { type: "commit" }>): void {
@@ -134,10 +183,14 @@ class Incoming {
     }
     this.#open.delete(id);
     body.complete = true;
-    this.#store(id, body, tail, facts);
+    const { store } = this.#vault;
+    const made = tail.length === 0 ? null : store.makeChunk(body.number, body.chunks, tail);
+    const rows = facts.map((each) => store.makeEnvelope(each));
+    this.#inOrder(id, body, made, (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: facts }));
   }
 
-  #store(id: MessageId, body: Open, tail: Uint8Array<ArrayBuffer>, envelopes: readonly EnvelopeFacts[]): void {
+  #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes }: LastPart): void {
+    if (body.failure !== null) return this.#fail(id, body, body.failure);
     const { store, commits } = this.#vault;
     const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
     const bytes = body.bytes + tail.length;
@@ -146,8 +199,8 @@ class Incoming {
       apply: () => {
         store.addMessage(body.number, bytes, chunks);
         if (body.chunks > 0) store.removeLoose(body.number);
-        if (tail.length > 0) store.addChunk(body.number, body.chunks, tail);
-        for (const facts of envelopes) store.addEnvelope(facts);
+        if (chunk !== null) store.putChunk(body.number, body.chunks, chunk);
+        for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
         this.#channel.send({ type: "committed", message: id });
@@ -207,7 +260,17 @@ class Incoming {
 }
 
 function newOpen(id: MessageId): Open {
-  return { number: messageNumber(id), chunks: 0, bytes: 0, waiting: 0, stored: false, ended: false, complete: false };
+  return {
+    number: messageNumber(id),
+    chunks: 0,
+    bytes: 0,
+    waiting: 0,
+    stored: false,
+    ended: false,
+    complete: false,
+    making: null,
+    failure: null,
+  };
 }
 
 /** Copies of sound envelopes; null when one is not. */

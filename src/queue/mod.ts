@@ -142,14 +142,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
     doors.push(channel);
     serve(channel);
     const { onmessage } = channel;
-    channel.onmessage = (message) => {
-      try {
-        onmessage(message);
-      } catch (error) {
-        if (databaseFault(error) !== "corrupt") throw error;
-        vault.malformed(error);
-      }
-    };
+    channel.onmessage = (message) => vault.guard(() => onmessage(message));
   };
   const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
   isolate.serve(

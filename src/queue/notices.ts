@@ -58,7 +58,7 @@ export class Notices {
       if (!expansion.ok && expansion.code >= 500) return this.#drop(group, `${expansion.code} ${expansion.text}`);
       if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
       if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
-      this.#enqueue(group, localOrigin(origin.smtpname), expansion.targets);
+      await this.#enqueue(group, localOrigin(origin.smtpname), expansion.targets);
     } catch (error) {
       this.#again(group, error instanceof Error ? error.message : String(error));
     }
@@ -71,16 +71,23 @@ export class Notices {
     return answer.result;
   }
 
-  #enqueue(group: readonly Envelope[], origin: Origin, targets: readonly Deliverable[]): void {
+  async #enqueue(group: readonly Envelope[], origin: Origin, targets: readonly Deliverable[]): Promise<void> {
     const vault = this.#vault;
     const { store } = vault;
     const id = this.#newMessageId();
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
-    const body = this.#compose(group, id);
+    const body = await this.#compose(group, id);
     const rcpt = group[0]!.sender!;
     const handling = noticeHandling(group[0]!);
     const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
+    const parts = await Promise.all(
+      Array.from(
+        { length: chunks },
+        (_, i) => store.makeChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)),
+      ),
+    );
+    const rows = envelopes.map((facts) => store.makeEnvelope(facts));
     let written = false, erase = false;
     vault.commits.now({
       bytes: body.length,
@@ -90,10 +97,8 @@ export class Notices {
         if (!written) return;
         erase = store.sweep(original);
         store.addMessage(number, body.length, chunks);
-        for (let i = 0; i < chunks; i++) {
-          store.addChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES));
-        }
-        for (const facts of envelopes) store.addEnvelope(facts);
+        for (const [i, part] of parts.entries()) store.putChunk(number, i, part);
+        for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
         for (const each of group) {
@@ -118,13 +123,14 @@ export class Notices {
     });
   }
 
-  #compose(group: readonly Envelope[], id: MessageId): Uint8Array<ArrayBuffer> {
+  async #compose(group: readonly Envelope[], id: MessageId): Promise<Uint8Array<ArrayBuffer>> {
     const { bounce, sender, origin, dsn, handling } = group[0]!;
     const { kind, delaySeconds = 0, ttlSeconds } = bounce!;
     const number = messageNumber(group[0]!.id);
     // RFC 8689 §5: what was to go by TLS alone is not sent back whole.
     const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
       (this.#vault.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
+    const original = await this.#original(number, complete ? MAX_RETURNED : MAX_HEADERS);
     return composeNotice({
       kind,
       smtpname: origin.smtpname,
@@ -141,20 +147,20 @@ export class Notices {
       now: this.#vault.clock(),
       boundary: `${id}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
       messageId: `${id}${hex8(random32())}`,
-      original: complete ? this.#original(number, MAX_RETURNED) : headerSection(this.#original(number, MAX_HEADERS)),
+      original: complete ? original : headerSection(original),
       complete,
       ...(handling === undefined ? {} : { handling }),
     });
   }
 
   /** The first `limit` bytes of a message, of whole chunks; what cannot be read is left out. */
-  #original(message: number, limit: number): Uint8Array {
+  async #original(message: number, limit: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let index = 0; length < limit; index++) {
       let bytes: Uint8Array | null;
       try {
-        bytes = this.#vault.store.chunk(message, index);
+        bytes = await this.#vault.store.chunk(message, index);
       } catch (error) {
         // The sender hears of the failure, if not in his own words.
         if (!(error instanceof Damaged)) throw error;

@@ -1,7 +1,7 @@
 /** Rows of the envelopes table and the envelopes that they hold: how one becomes the other, and how damage is noticed. Pure. */
 
 import type { Agent, Envelope, EnvelopeFacts, EnvelopeId, Status } from "../envelope/mod.ts";
-import { envelopeId } from "./keys.ts";
+import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Damaged, type Records, rowSum } from "./records.ts";
 
 /** A row as start-up reads it: what the scheduler needs. */
@@ -36,6 +36,12 @@ export interface EnvelopeRow {
   readonly suspended: number;
 }
 
+/** What a new envelope puts into its row: what never changes. */
+export type NewEnvelope = Pick<
+  EnvelopeRow,
+  "message" | "id" | "agent" | "action" | "lane" | "created_at" | "facts" | "sealed" | "sum"
+>;
+
 const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
 /** Columns of an EnvelopeRow. */
 export const ENVELOPE = `message, id, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
@@ -58,6 +64,25 @@ export interface DamagedRow {
 export interface Unreadable {
   readonly id: EnvelopeId;
   readonly unreadable: string;
+}
+
+/** The row of a new envelope. */
+export function makeRow(facts: EnvelopeFacts, records: Records): NewEnvelope {
+  const { id, agent, action, createdAt } = facts;
+  const json = JSON.stringify(facts);
+  const sealed = records.sealFacts(factsName(id, agent, action, createdAt), json);
+  const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
+  return {
+    message: messageNumber(id),
+    id: envelopeNumber(id),
+    agent,
+    action,
+    lane,
+    created_at: createdAt,
+    facts: text,
+    sealed,
+    sum: rowSum(sumText(agent, action, lane, createdAt, text), sealed),
+  };
 }
 
 /** The envelope of a row. Throws Damaged. */
@@ -109,7 +134,7 @@ export function errorName(message: number, number: number): string {
   return `error ${envelopeId(message, number)}`;
 }
 
-export function sumText(agent: Agent, action: string, lane: string, createdAt: number, facts: string): string {
+function sumText(agent: Agent, action: string, lane: string, createdAt: number, facts: string): string {
   return `${agent}\n${action}\n${lane}\n${createdAt}\n${facts}`;
 }
 

@@ -6,8 +6,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Envelope, EnvelopeFacts, EnvelopeState } from "../envelope/mod.ts";
 import { openDatabase, PAGE_BYTES } from "./database.ts";
-import { chunkKey, envelopeId, envelopeNumber, MAX_CHUNKS, messageNumber } from "./keys.ts";
-import { Records, rowSum, type StoredChunk } from "./records.ts";
+import { chunkKey, envelopeId, MAX_CHUNKS } from "./keys.ts";
+import { Records, type StoredChunk } from "./records.ts";
 import {
   type DamagedRow,
   ENVELOPE,
@@ -17,7 +17,8 @@ import {
   formatStatus,
   hexOfKey,
   laneOf,
-  sumText,
+  makeRow,
+  type NewEnvelope,
   type TicketRow,
   toEnvelope,
   type Unreadable,
@@ -198,22 +199,33 @@ export class Store {
     this.#sql.addMessage.run(message, bytes, chunks);
   }
 
+  /** The row of a new envelope, sealed if that is wanted: made before the transaction that `putEnvelope` is part of. */
+  makeEnvelope(facts: EnvelopeFacts): NewEnvelope {
+    return makeRow(facts, this.#records);
+  }
+
   /** False when the message has an envelope of that id already. */
-  addEnvelope(facts: EnvelopeFacts): boolean {
-    const { id, agent, action, createdAt } = facts;
-    const json = JSON.stringify(facts);
-    const sealed = this.#records.sealFacts(factsName(id, agent, action, createdAt), json);
-    const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
-    const sum = rowSum(sumText(agent, action, lane, createdAt, text), sealed);
-    const message = messageNumber(id), number = envelopeNumber(id);
-    const done = this.#sql.addEnvelope.run(message, number, agent, action, lane, createdAt, text, sealed, sum);
+  putEnvelope(row: NewEnvelope): boolean {
+    const { message, id, agent, action, lane, created_at, facts, sealed, sum } = row;
+    const done = this.#sql.addEnvelope.run(message, id, agent, action, lane, created_at, facts, sealed, sum);
     return Number(done.changes) === 1;
   }
 
-  addChunk(message: number, index: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const key = chunkKey(message, index);
-    const chunk = this.#records.encodeChunk(key, bytes);
-    this.#sql.addChunk.run(key, chunk.bytes, chunk.form, chunk.sum);
+  /** As putEnvelope, where the transaction decides whether there is one. */
+  addEnvelope(facts: EnvelopeFacts): boolean {
+    return this.putEnvelope(this.makeEnvelope(facts));
+  }
+
+  /**
+   * The form in which a chunk is stored, made before the transaction that `putChunk` is part of: of a large one that is sealed off this thread.
+   * `bytes` must not change until that is done.
+   */
+  makeChunk(message: number, index: number, bytes: Uint8Array<ArrayBuffer>): StoredChunk | Promise<StoredChunk> {
+    return this.#records.encodeChunk(chunkKey(message, index), bytes);
+  }
+
+  putChunk(message: number, index: number, { bytes, form, sum }: StoredChunk): void {
+    this.#sql.addChunk.run(chunkKey(message, index), bytes, form, sum);
   }
 
   /** Notes that the message's chunks belong to nobody yet, or no more. */
@@ -300,8 +312,8 @@ export class Store {
     return (this.#sql.message.get(message) as { bytes: number; chunks: number } | undefined) ?? null;
   }
 
-  /** Throws Damaged. */
-  chunk(message: number, index: number): Uint8Array<ArrayBuffer> | null {
+  /** A large one that is sealed is opened off this thread. Throws Damaged, or the promise is rejected with it. */
+  chunk(message: number, index: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
     const key = chunkKey(message, index);
     const row = this.#sql.chunk.get(key) as StoredChunk | undefined;
     return row === undefined ? null : this.#records.decodeChunk(key, row);

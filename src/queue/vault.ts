@@ -80,6 +80,16 @@ export class Vault {
     this.onmalformed(error);
   }
 
+  /** Runs what a door hears, or what is left of it after a pause: damage of the database itself ends this isolate. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (databaseFault(error) !== "corrupt") throw error;
+      this.malformed(error);
+    }
+  }
+
   #taken(first: number, last: number): boolean {
     try {
       return this.store.taken(first, last);

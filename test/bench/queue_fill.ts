@@ -65,7 +65,9 @@ export function addDueMessage(spool: string, recipient: string, user: string): v
 function add(store: Store, facts: EnvelopeFacts, tries: number): void {
   const message = parseInt(facts.id.slice(0, 8), 16);
   store.addMessage(message, body.length, 1);
-  store.addChunk(message, 0, body);
+  const chunk = store.makeChunk(message, 0, body);
+  if (chunk instanceof Promise) throw new Error("The body of a bench is not large");
+  store.putChunk(message, 0, chunk);
   store.addEnvelope(facts);
   if (tries === 0) return;
   const state = { tries, lastTryAt: facts.createdAt, lastBounceAt: 0, errorLine: "450 4.2.1 Try again later" };

@@ -51,10 +51,10 @@ Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and t
 
 Deno.test("a full disk in the middle of a large message refuses it at once, and nothing of it stays", async () => {
   const spool = await Deno.makeTempDir();
-  const addChunk = Store.prototype.addChunk;
-  Store.prototype.addChunk = function (this: Store, message, index, bytes) {
+  const putChunk = Store.prototype.putChunk;
+  Store.prototype.putChunk = function (this: Store, message, index, chunk) {
     this.limitPages(60);
-    return addChunk.call(this, message, index, bytes);
+    return putChunk.call(this, message, index, chunk);
   };
   const house = await openQueue(spool);
   try {
@@ -69,13 +69,13 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
       assert.ok(answer.type === "refused" && answer.code === 452);
       break;
     }
-    Store.prototype.addChunk = addChunk;
+    Store.prototype.putChunk = putChunk;
     house.smtp.send({ type: "commit", message, tail: new Uint8Array(1), envelopes: [factsFor(message)] });
     await house.smtp.next(typed("refused"));
     await enqueue(house);
     assert.equal((await list(house)).length, 1);
   } finally {
-    Store.prototype.addChunk = addChunk;
+    Store.prototype.putChunk = putChunk;
     house.stop();
     await Deno.remove(spool, { recursive: true });
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { QueueSettings } from "../../src/isolate/mod.ts";
-import { Damaged, Records } from "../../src/queue/records.ts";
+import { Damaged, Records, type StoredChunk } from "../../src/queue/records.ts";
 import { Store } from "../../src/queue/store.ts";
 import { enqueue, factsFor, list, logged, MTA, NOON, open, openQueue, text, ticketsOf, typed, utf8 } from "./house.ts";
 
@@ -104,23 +104,31 @@ Deno.test("encryption and compression can be switched on and off: what lies ther
   });
 });
 
-Deno.test("compression makes bodies small, leaves alone what cannot become smaller, and keeps every octet", () => {
+Deno.test("compression makes bodies small, leaves alone what cannot become smaller, and keeps every octet", async () => {
   const records = new Records(true), plain = new Records();
   const noise = crypto.getRandomValues(new Uint8Array(60_000));
   for (const [bytes, smaller] of [[utf8(LONG), true], [noise, false], [utf8("short\n"), false]] as const) {
-    const chunk = records.encodeChunk(1, bytes);
+    const chunk = await records.encodeChunk(1, bytes);
     assert.equal(chunk.bytes.length < bytes.length / 2, smaller);
-    assert.deepEqual(plain.decodeChunk(1, chunk), bytes);
+    assert.deepEqual(await plain.decodeChunk(1, chunk), bytes);
   }
 });
 
-Deno.test("a sealed record is read at its own place only, and not when a bit of it is altered", () => {
+Deno.test("a sealed record is read at its own place only, and not when a bit of it is altered", async () => {
   const records = new Records(true, { current: NEW, old: [OLD] });
-  const body = utf8(LONG);
-  const chunk = records.encodeChunk(7, body);
-  assert.deepEqual(records.decodeChunk(7, chunk), body);
-  assert.throws(() => records.decodeChunk(8, chunk), Damaged);
-  assert.throws(() => records.decodeChunk(7, { ...chunk, form: 2 }), Damaged);
+  for (const body of [utf8(LONG), crypto.getRandomValues(new Uint8Array(60_000))]) {
+    const chunk = await records.encodeChunk(7, body);
+    const decode = async (key: number, { bytes, form }: StoredChunk) =>
+      await records.decodeChunk(key, { bytes, form, sum: null });
+    assert.deepEqual(await records.decodeChunk(7, chunk), body);
+    await assert.rejects(decode(8, chunk), Damaged);
+    await assert.rejects(decode(7, { ...chunk, form: chunk.form ^ 1 }), Damaged);
+    for (const at of [0, 6, 17, 18, chunk.bytes.length - 17, chunk.bytes.length - 1]) {
+      const altered = chunk.bytes.slice();
+      altered[at]! ^= 1;
+      await assert.rejects(decode(7, { ...chunk, bytes: altered }), Damaged);
+    }
+  }
   const sealed = records.sealFacts("envelope a", "{}")!;
   assert.equal(records.openFacts("envelope a", sealed), "{}");
   assert.throws(() => records.openFacts("envelope b", sealed), Damaged);

@@ -1,0 +1,177 @@
+/** Large chunks of an encrypted queue are sealed and opened beside the isolate's thread: order, credit, failures and neighbours. */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { MessageId } from "../../src/envelope/mod.ts";
+import type { QueueSettings, QueueToSmtp } from "../../src/isolate/mod.ts";
+import { Store } from "../../src/queue/store.ts";
+import { factsFor, list, logged, open, openQueue, type QueueHouse, typed, utf8 } from "./house.ts";
+
+const KEYS = { keys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
+const CHUNK = 256 * 1024;
+
+async function withHouse(
+  more: Partial<QueueSettings>,
+  test: (house: QueueHouse, spool: string) => Promise<void>,
+): Promise<void> {
+  const spool = await Deno.makeTempDir();
+  const house = await openQueue(spool, more);
+  try {
+    await test(house, spool);
+  } finally {
+    house.stop();
+    await Deno.remove(spool, { recursive: true });
+  }
+}
+
+/** Half of it can be compressed. */
+function bodyOf(length: number): Uint8Array<ArrayBuffer> {
+  const body = new Uint8Array(length).fill(120);
+  for (let at = 0; at < length; at += 2 * 65_536) crypto.getRandomValues(body.subarray(at, at + 65_536));
+  return body;
+}
+
+type Answer = Extract<QueueToSmtp, { type: "committed" | "refused" }>;
+
+const answerTo = (message: MessageId) => (heard: QueueToSmtp): heard is Answer =>
+  (heard.type === "committed" || heard.type === "refused") && heard.message === message;
+
+/** Sends all but the last chunk as credit allows, two at once. */
+async function sendChunks(house: QueueHouse, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {
+  let at = 0, credit = 2;
+  for (; body.length - at > CHUNK; at += CHUNK) {
+    if (credit === 0) {
+      await house.smtp.next(typed("credit"));
+      credit++;
+    }
+    credit--;
+    house.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK) });
+  }
+  return at;
+}
+
+async function bodyIn(house: QueueHouse): Promise<Uint8Array> {
+  const [envelope] = await list(house);
+  const { bytes, chunks, first } = await open(house, [envelope!]);
+  const body = new Uint8Array(bytes);
+  body.set(first);
+  // All at once: each answer belongs to its question, whichever comes first.
+  for (let index = 1; index < chunks; index++) {
+    house.delivery.send({ type: "read", call: 1000 + index, message: envelope!.id.slice(0, 8), index });
+  }
+  for (let left = chunks - 1; left > 0; left--) {
+    const { call, bytes } = await house.delivery.next(typed("chunk"));
+    body.set(bytes, (call - 1000) * CHUNK);
+  }
+  return body;
+}
+
+for (
+  const { settings, name } of [
+    { name: "encrypted", settings: KEYS },
+    { name: "compressed and encrypted", settings: { ...KEYS, compression: true } },
+    { name: "compressed", settings: { compression: true } },
+  ]
+) {
+  Deno.test(`a large message that is ${name} comes back octet by octet, its last part small or large`, async () => {
+    for (const length of [CHUNK - 1, 5 * CHUNK + 10, 6 * CHUNK]) {
+      await withHouse(settings, async (house) => {
+        const message = house.ids.pop()!;
+        const body = bodyOf(length);
+        const at = await sendChunks(house, message, body);
+        // The last chunks are not answered yet.
+        house.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes: [factsFor(message)] });
+        assert.equal((await house.smtp.next(answerTo(message))).type, "committed");
+        assert.deepEqual(await bodyIn(house), body);
+      });
+    }
+  });
+}
+
+Deno.test("a small message does not wait for a large one that is being sealed", async () => {
+  await withHouse(KEYS, async (house) => {
+    const large = house.ids.pop()!, small = house.ids.pop()!;
+    house.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [factsFor(large)] });
+    house.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [factsFor(small)] });
+    const order: MessageId[] = [];
+    for (let i = 0; i < 2; i++) order.push((await house.smtp.next(typed("committed"))).message);
+    assert.deepEqual(order, [small, large]);
+  });
+});
+
+Deno.test("a chunk more than there is credit for is refused while the others are being sealed", async () => {
+  await withHouse(KEYS, async (house) => {
+    const message = house.ids.pop()!;
+    for (let i = 0; i < 3; i++) house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+    assert.equal((await house.smtp.next(answerTo(message))).type, "refused");
+    house.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [factsFor(message)] });
+    assert.equal((await house.smtp.next(answerTo(message))).type, "refused");
+    assert.deepEqual(await list(house), []);
+  });
+});
+
+Deno.test("a chunk that cannot be sealed refuses its message, also when the end has arrived: nothing of it stays", async () => {
+  const makeChunk = Store.prototype.makeChunk;
+  try {
+    await withHouse(KEYS, async (house, spool) => {
+      const message = house.ids.pop()!;
+      Store.prototype.makeChunk = function (this: Store, number, index, bytes) {
+        return index === 1 ? Promise.reject(new Error("no memory")) : makeChunk.call(this, number, index, bytes);
+      };
+      for (let i = 0; i < 2; i++) house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+      house.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [factsFor(message)] });
+      const answer = await house.smtp.next(answerTo(message));
+      assert.ok(answer.type === "refused" && answer.code === 451);
+      assert.deepEqual(await list(house), []);
+      house.stop();
+      const database = new DatabaseSync(`${spool}/queue.db`);
+      assert.deepEqual(database.prepare("SELECT id FROM messages").all(), []);
+      const { odd } = database.prepare(
+        "SELECT count(*) AS odd FROM chunks WHERE key / 1048576 NOT IN (SELECT message FROM loose)",
+      ).get() as { odd: number };
+      assert.equal(odd, 0, "what was stored of it is erased, or will be");
+      database.close();
+    });
+  } finally {
+    Store.prototype.makeChunk = makeChunk;
+  }
+});
+
+Deno.test("a message that is given up while it is being sealed leaves nothing", async () => {
+  await withHouse(KEYS, async (house, spool) => {
+    const message = house.ids.pop()!, later = house.ids.pop()!;
+    house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+    house.smtp.send({ type: "abort", message });
+    house.smtp.send({ type: "commit", message: later, tail: bodyOf(CHUNK), envelopes: [factsFor(later)] });
+    await house.smtp.next(answerTo(later));
+    house.stop();
+    const database = new DatabaseSync(`${spool}/queue.db`);
+    assert.deepEqual(database.prepare("SELECT count(*) AS chunks FROM chunks").get(), { __proto__: null, chunks: 1 });
+    assert.deepEqual(database.prepare("SELECT message FROM loose").all(), []);
+    database.close();
+  });
+});
+
+Deno.test("a large sealed chunk that was altered sets its message aside when it is read", async () => {
+  await withHouse(KEYS, async (house, spool) => {
+    const message = house.ids.pop()!;
+    const facts = factsFor(message);
+    house.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [facts] });
+    await house.smtp.next(answerTo(message));
+    house.stop();
+    const database = new DatabaseSync(`${spool}/queue.db`);
+    const { bytes } = database.prepare("SELECT bytes FROM chunks").get() as { bytes: Uint8Array };
+    bytes[100_000]! ^= 1;
+    database.prepare("UPDATE chunks SET sum = NULL, bytes = ?").run(bytes);
+    database.close();
+    const again = await openQueue(spool, KEYS);
+    try {
+      again.delivery.send({ type: "open", call: 1, message, ids: [facts.id] });
+      assert.equal((await again.delivery.next(typed("unreadable"))).text, "The message is damaged");
+      await again.scheduler.next(typed("dropped"));
+      assert.ok(logged(again).some((line) => line.includes("is damaged and set aside")));
+    } finally {
+      again.stop();
+    }
+  });
+});
