@@ -1,5 +1,6 @@
 /** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
 
+import { asciiDomain } from "../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../control/mod.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../events/mod.ts";
@@ -32,8 +33,13 @@ function onEnvelopes(
     { pattern: `${words} <evpid>`, make: (id) => ask({ envelope: id!.toLowerCase() }) },
     { pattern: `${words} <msgid>`, make: (id) => ask({ message: id!.toLowerCase() }) },
     { pattern: `${words} all`, make: () => ask("all") },
-    { pattern: `${words} domain <domain>`, make: (domain) => ask({ domain: domain!.toLowerCase() }) },
+    { pattern: `${words} domain <domain>`, make: (domain) => ask({ domain: queuedDomain(domain!) }) },
   ];
+}
+
+/** As the queue keeps it: in lower-case A-labels. */
+function queuedDomain(domain: string): string {
+  return (asciiDomain(domain) ?? domain).toLowerCase();
 }
 
 function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {

@@ -29,6 +29,10 @@ const words: readonly { readonly line: string; readonly asks: Record<string, unk
   { line: `sc ${msgid}`, asks: { do: "schedule", target: { message: msgid } } },
   { line: "remove all", asks: { do: "remove", target: "all" } },
   { line: "remove domain Example.ORG", asks: { do: "remove", target: { domain: "example.org" } } },
+  {
+    line: "remove domain Bücher.example",
+    asks: { do: "remove", target: { domain: "xn--bcher-kva.example" } },
+  },
   { line: "sch dom example.org", asks: { do: "schedule", target: { domain: "example.org" } } },
   { line: "pause env domain example.org", asks: { do: "pause-envelope", target: { domain: "example.org" } } },
   { line: `discover ${evpid}`, asks: { do: "discover", envelope: evpid } },
