@@ -42,6 +42,8 @@ export interface Office extends Supplies, Observer {
   yield(connection: Connection, wasted: boolean): void;
   /** Others wait for their turn. */
   crowded(): boolean;
+  /** Runs a small job that may come from many at once; in order, a little later when it does. */
+  admit(job: () => void): void;
 }
 
 /** Characters of replies that are collected before they are written. */
@@ -202,8 +204,10 @@ export class Connection implements Host {
 
   /** The client sends no more; it may still read. */
   ended(): void {
-    this.#inputEnded = true;
-    this.run();
+    this.#office.admit(() => {
+      this.#inputEnded = true;
+      this.run();
+    });
   }
 
   /** The connection is gone. */

@@ -19,6 +19,7 @@ import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { isDomain } from "./address.ts";
 import { Connection, type Office } from "./connection.ts";
 import { bracketed6, type Desk, deskOf, endpoint, factsOf, gateKeeper, plainAddress, tlsOf } from "./desk.ts";
+import { Crowd } from "./crowd.ts";
 import { Directory } from "./directory.ts";
 import { FilterDesk } from "./filter/desk.ts";
 import { Gate, type Host } from "./filter/gate.ts";
@@ -81,6 +82,7 @@ export class SmtpService {
   readonly #gates: Gates;
   readonly #busy = new Set<Connection>();
   readonly #turns: Turns;
+  readonly #crowd: Crowd;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
@@ -100,6 +102,7 @@ export class SmtpService {
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#turns = new Turns(clock);
+    this.#crowd = new Crowd(clock);
     this.#office = {
       intake: this.#intake,
       report,
@@ -120,6 +123,7 @@ export class SmtpService {
       later: (connection) => this.#later(connection),
       yield: (connection, wasted) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
       crowded: () => this.#turns.crowded,
+      admit: (job) => this.#crowd.admit(job),
     };
   }
 
@@ -142,8 +146,12 @@ export class SmtpService {
     return this.#connections.size;
   }
 
-  /** Takes over an accepted connection. */
+  /** Takes over an accepted connection; a little later when many come at once. */
   session(descriptor: number, listener: number, peer: Peer, ticket = 0): void {
+    this.#crowd.admit(() => this.#accept(descriptor, listener, peer, ticket));
+  }
+
+  #accept(descriptor: number, listener: number, peer: Peer, ticket: number): void {
     const desk = this.#desks[listener];
     if (desk === undefined) {
       this.#options.report({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
@@ -192,6 +200,7 @@ export class SmtpService {
   /** Ends idle sessions at once and the others when their transaction is over, or after a few seconds. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#crowd.flush();
     this.#gates.stop();
     const deadline = this.#options.clock.now() + STOP_MS;
     this.#forEach((one) => one.stop(false));
