@@ -44,7 +44,8 @@ installed() {
 # Makes Deno and the packages ready; silent and quick, and without the network, when they are.
 ensure_deno() {
   installed && return
-  mkdir -p "$state" || fail "Cannot create $state"
+  { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null ||
+    fail "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd -h once"
   # The lock keeps two first runs from loading everything twice; each step is also safe without it (built aside, then renamed).
   (
     command -v flock >/dev/null && flock 9
