@@ -22,6 +22,7 @@ import { Fatal } from "./fatal.ts";
 import { systemReason } from "../events/mod.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
 import { type Place, resolveListeners } from "./listeners.ts";
+import { LocalSockets } from "./local_sockets.ts";
 import { Native } from "./native.ts";
 import { grantsFor } from "./permissions.ts";
 import { NameService } from "./name_service.ts";
@@ -62,6 +63,10 @@ const CONTROL_MODE = 0o666;
 class Daemon {
   readonly #options: DaemonOptions;
   readonly #native = new Native();
+  readonly #localSockets = new LocalSockets({
+    native: this.#native,
+    after: (ms, run) => Deno.unrefTimer(setTimeout(run, ms)),
+  });
   #doorways: Doorways | null = null;
   readonly #files: string[] = [];
   /** It serves, or has served. */
@@ -158,6 +163,7 @@ class Daemon {
       supervisor: this.#supervisor,
       limits: config.smtp,
       descriptors: this.#native.openFileLimit(),
+      onlocal: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
       now: () => Date.now(),
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
@@ -248,6 +254,7 @@ class Daemon {
     try {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid: this.#native.peerUid(descriptor) };
+      this.#localSockets.give("control-0", descriptor);
       const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 };
       if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
     } catch {
@@ -306,6 +313,7 @@ class Daemon {
   }
 
   #mourn(role: Role, index: number, reason: string, delayMs: number): void {
+    this.#localSockets.lost(`${role}-${index}`);
     if (role === "smtp") this.#desk.lost(index);
     if (role === "lookup") this.#clerk.forget();
     if (role === "filter") this.#endPrograms("SIGTERM");

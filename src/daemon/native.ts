@@ -13,6 +13,7 @@ const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
@@ -25,6 +26,9 @@ const SYMBOLS = {
 const FIOCLEX: Record<string, bigint> = { linux: 0x5451n, darwin: 0x20006601n, freebsd: 0x20006601n };
 const SOL_SOCKET = 1, SO_PEERCRED = 17;
 const SO_TYPE = 3, SO_ACCEPTCONN = 30, SOCK_STREAM = 1;
+/** A number that no other socket has for as long as the machine runs. */
+const SO_COOKIE = 57;
+const SHUT_RDWR = 2;
 const POLLIN = 1;
 const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
 /** Octets of the longest address. */
@@ -84,6 +88,24 @@ export class Native {
     if (copy < 0) return null;
     this.closeOnExec(copy);
     return copy;
+  }
+
+  /** A mark of the socket, by which it is known when its descriptor may be another's. Null when it is none. Linux only. */
+  socketCookie(descriptor: number): bigint | null {
+    if (this.#libc === null || Deno.build.os !== "linux") return null;
+    const value = new BigUint64Array(1);
+    const length = new Uint32Array([value.byteLength]);
+    const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, value, length);
+    return failed === 0 ? value[0]! : null;
+  }
+
+  /** Ends a connection, both ways, and leaves the descriptor open. */
+  shutDown(descriptor: number): void {
+    this.#libc?.symbols.shutdown(descriptor, SHUT_RDWR);
+  }
+
+  close(descriptor: number): void {
+    this.#libc?.symbols.close(descriptor);
   }
 
   #option(descriptor: number, option: number): number | null {

@@ -32,6 +32,8 @@ export interface SessionDeskOptions {
   readonly limits: SessionLimits;
   /** Limit of open files, null when unknown. */
   readonly descriptors: number | null;
+  /** A connection over a unix socket goes to this smtp isolate. */
+  onlocal(isolate: number, descriptor: number): void;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Who is turned away, where that is worth a line. */
@@ -105,6 +107,7 @@ export class SessionDesk {
     this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
     try {
       const descriptor = detachDescriptor(socket);
+      if (listener.socket) this.#options.onlocal(seat.isolate, descriptor);
       const message: FromMain = { type: "session", descriptor, listener: listener.id, peer, ticket };
       this.#options.supervisor.post("smtp", seat.isolate, message);
     } catch {

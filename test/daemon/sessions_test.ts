@@ -33,6 +33,7 @@ class House {
       },
       limits: { ...LIMITS, ...limits },
       descriptors,
+      onlocal: () => {},
       now: () => 0,
       log: (_level, text) => void this.log.push(text),
       debug: () => {},
