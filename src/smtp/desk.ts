@@ -6,7 +6,7 @@ import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { Directory } from "./directory.ts";
 import type { FilterDesk } from "./filter/desk.ts";
-import type { GateKeeper } from "./filter/gate.ts";
+import type { GateKeeper } from "./filter/phases.ts";
 import type { Manner } from "./incoming.ts";
 import type { Facts } from "./state.ts";
 

@@ -1,20 +1,21 @@
 /**
  * What stands between a session and its filters: holds the session while a phase goes through the chain, tells the programs what happens, and
- * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see chain.ts.
+ * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see phases.ts.
  */
 
 import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
-import { type Observer, tell } from "../../events/mod.ts";
-import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
+import type { Observer } from "../../events/mod.ts";
+import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../isolate/mod.ts";
 import { parsePath, writtenPath } from "../address.ts";
 import type { Command, Verb } from "../command.ts";
 import { isHopeless } from "../data.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
 import { maybeSecret, step } from "../session.ts";
 import type { Accepted, Effect, Facts, Input, Session } from "../state.ts";
-import { answered, type Next, next, type Query, type Test, tested, type Verdict, type View } from "./chain.ts";
-import type { FilterDesk, Filtered } from "./desk.ts";
+import type { Verdict, View } from "./chain.ts";
+import type { Filtered } from "./desk.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
+import { type GateKeeper, Phases } from "./phases.ts";
 import { reportsOf, rollback, type Said, senderKey, type Told } from "./reports.ts";
 
 /** The session's driver, as the gate sees it. */
@@ -27,16 +28,6 @@ export interface Host {
   wake(progress: boolean): void;
   /** A message id, or null when there is none; the gate is told later by `resume`. */
   takeId(): MessageId | null;
-}
-
-/** What the gates of a listener share. */
-export interface GateKeeper {
-  readonly steps: readonly FilterStep[];
-  readonly desk: FilterDesk;
-  /** `ip:port` or `unix:path`. */
-  readonly destination: string;
-  /** Asks lookup. */
-  test(test: Test, answer: (found: boolean) => void): void;
 }
 
 /** The phase that each command goes through; others go through none. */
@@ -54,8 +45,6 @@ const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
 };
 /** Phases whose argument a filter can replace. */
 const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
-/** How a phase is called in filter-response. */
-const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "connected", starttls: "tls" };
 const NOTHING_SAID: Said = { verb: "", address: "" };
 const ANSWERS: ReadonlySet<Input["on"]> = new Set([
   "command",
@@ -65,15 +54,6 @@ const ANSWERS: ReadonlySet<Input["on"]> = new Set([
   "received",
   "refused",
 ]);
-
-/** A phase on its way through the chain. */
-interface Running {
-  readonly query: Query;
-  readonly done: (verdict: Verdict) => void;
-  at: number;
-  /** Not null: a process was asked. */
-  token: string | null;
-}
 
 /** A transaction that filters know of. */
 interface Transaction extends Told {
@@ -95,7 +75,7 @@ export class Gate implements Filtered {
   readonly #source: string;
   #rdns = "<unknown>";
   #confirmed: View["confirmed"] = "error";
-  #running: Running | null = null;
+  readonly #phases: Phases;
   /** What waits for the programs to be ready, or for a message id. */
   #pending: (() => void) | null = null;
   #said: Said = NOTHING_SAID;
@@ -115,6 +95,10 @@ export class Gate implements Filtered {
     this.#supplies = supplies;
     this.#source = source;
     this.#host = host;
+    this.#phases = new Phases(keeper, this, supplies, {
+      tell: (event, params) => this.#event(event, params),
+      progress: () => host.wake(true),
+    });
     this.#processes = [
       ...new Set(keeper.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
     ];
@@ -127,18 +111,18 @@ export class Gate implements Filtered {
 
   /** The session goes on only when this is false: each command waits for the one before. */
   get frozen(): boolean {
-    return this.#running !== null || this.#pending !== null || this.#keeper.desk.holding ||
+    return this.#phases.running || this.#pending !== null || this.#keeper.desk.holding ||
       (this.#host.session.transaction?.pending.length ?? 0) > 0;
   }
 
   /** A filter, or lookup for a built-in one, owes an answer. */
   get waiting(): boolean {
-    return this.#running !== null || this.#pending !== null || this.#message?.complete === true;
+    return this.#phases.running || this.#pending !== null || this.#message?.complete === true;
   }
 
   /** Lookup owes an answer. */
   get waitsForLookup(): boolean {
-    return this.#running !== null && this.#running.token === null;
+    return this.#phases.waitsForLookup;
   }
 
   /** An id of the queue's is kept for the transaction. */
@@ -284,7 +268,7 @@ export class Gate implements Filtered {
   ended(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#running = null;
+    this.#phases.stop();
     this.#pending = null;
     if (this.#transaction !== null) {
       for (const [event, params] of rollback(this.#transaction.message)) this.#event(event, params);
@@ -307,9 +291,7 @@ export class Gate implements Filtered {
 
   /** `key`: of the address in MAIL and RCPT, as tables have it. */
   #ask(phase: Exclude<FilterPhaseName, "data-line">, param: string, done: (verdict: Verdict) => void, key = ""): void {
-    const query: Query = { phase, param, view: this.#view(phase, param, key) };
-    this.#running = { query, done, at: 0, token: null };
-    this.#follow(next(this.#keeper.steps, this.#keeper.desk.registered ?? new Map(), query));
+    this.#phases.begin({ phase, param, view: this.#view(phase, param, key) }, done);
   }
 
   #view(phase: FilterPhaseName, param: string, key: string): View {
@@ -325,40 +307,6 @@ export class Gate implements Filtered {
     };
   }
 
-  #follow(what: Next): void {
-    const running = this.#running;
-    if (running === null || this.#over) return;
-    const { phase, param } = running.query;
-    for (const { name, text } of what.reports) this.#event("filter-report", `builtin|${name}|${text}`);
-    if (what.do === "end") {
-      this.#running = null;
-      if (this.#supplies.traces("filters")) {
-        // What a filter puts in the place of the parameter of AUTH is a secret as that is.
-        const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
-        tell(this.#supplies, "filters", `${this.id}: ${phase}: ${response}`);
-      }
-      this.#event("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
-      running.done(what.verdict);
-      return this.#host.wake(true);
-    }
-    running.at = what.at;
-    running.token = null;
-    const { desk, test, steps } = this.#keeper;
-    if (what.do === "test") {
-      const { at } = what;
-      return test(what.test, (found) => {
-        if (this.#running !== running || running.at !== at) return;
-        this.#follow(tested(steps, desk.registered ?? new Map(), running.query, at, found));
-      });
-    }
-    running.token = this.#supplies.newToken();
-    // The parameter of AUTH is a secret: none is shown.
-    if (this.#supplies.traces("filters")) {
-      tell(this.#supplies, "filters", `${this.id}: ${phase}: asks ${steps[what.at]!.name}`);
-    }
-    desk.request(this, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
-  }
-
   #event(event: FilterEvent, params: string): void {
     if (this.#told && this.#processes.length > 0) this.#keeper.desk.event(this, this.#processes, event, params);
   }
@@ -366,10 +314,7 @@ export class Gate implements Filtered {
   // ── Filtered of desk.ts ──
 
   answered(token: string, decision: FilterDecision): void {
-    const running = this.#running;
-    if (running === null || running.token !== token) return;
-    const { desk, steps } = this.#keeper;
-    this.#follow(answered(steps, desk.registered ?? new Map(), running.query, running.at, decision));
+    this.#phases.answered(token, decision);
   }
 
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {

@@ -1,0 +1,122 @@
+/**
+ * A phase of one session on its way through the chain: asks programs and tables one after the other until it is clear how the phase ends. What
+ * that means for the session is not known here; see gate.ts. Who is asked next is decided in chain.ts.
+ */
+
+import { type Observer, tell } from "../../events/mod.ts";
+import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
+import type { Supplies } from "../incoming.ts";
+import { answered, type Next, next, type Query, type Test, tested, type Verdict } from "./chain.ts";
+import type { FilterDesk, Filtered } from "./desk.ts";
+
+/** What the gates of a listener share. */
+export interface GateKeeper {
+  readonly steps: readonly FilterStep[];
+  readonly desk: FilterDesk;
+  /** `ip:port` or `unix:path`. */
+  readonly destination: string;
+  /** Asks lookup. */
+  test(test: Test, answer: (found: boolean) => void): void;
+}
+
+/** Who hears of a phase. */
+export interface PhaseHooks {
+  tell(event: FilterEvent, params: string): void;
+  /** Something was done for the session. */
+  progress(): void;
+}
+
+/** How a phase is called in filter-response. */
+const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "connected", starttls: "tls" };
+
+/** A phase on its way through the chain. */
+interface Running {
+  readonly query: Query;
+  readonly done: (verdict: Verdict) => void;
+  at: number;
+  /** Not null: a process was asked. */
+  token: string | null;
+}
+
+/** The phases of one session, of which one runs at a time. */
+export class Phases {
+  readonly #keeper: GateKeeper;
+  readonly #session: Filtered;
+  readonly #supplies: Pick<Supplies, "newToken"> & Observer;
+  readonly #hooks: PhaseHooks;
+  #running: Running | null = null;
+
+  constructor(
+    keeper: GateKeeper,
+    session: Filtered,
+    supplies: Pick<Supplies, "newToken"> & Observer,
+    hooks: PhaseHooks,
+  ) {
+    this.#keeper = keeper;
+    this.#session = session;
+    this.#supplies = supplies;
+    this.#hooks = hooks;
+  }
+
+  get running(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Lookup owes an answer. */
+  get waitsForLookup(): boolean {
+    return this.#running !== null && this.#running.token === null;
+  }
+
+  /** Begins a phase; `done` is called once, at once or later, unless `stop` comes first. */
+  begin(query: Query, done: (verdict: Verdict) => void): void {
+    this.#running = { query, done, at: 0, token: null };
+    this.#follow(next(this.#keeper.steps, this.#keeper.desk.registered ?? new Map(), query));
+  }
+
+  /** A program has answered. What was not asked is no answer. */
+  answered(token: string, decision: FilterDecision): void {
+    const running = this.#running;
+    if (running === null || running.token !== token) return;
+    const { desk, steps } = this.#keeper;
+    this.#follow(answered(steps, desk.registered ?? new Map(), running.query, running.at, decision));
+  }
+
+  /** The session is over. */
+  stop(): void {
+    this.#running = null;
+  }
+
+  #follow(what: Next): void {
+    const running = this.#running;
+    if (running === null) return;
+    const { phase, param } = running.query;
+    for (const { name, text } of what.reports) this.#hooks.tell("filter-report", `builtin|${name}|${text}`);
+    if (what.do === "end") {
+      this.#running = null;
+      if (this.#supplies.traces("filters")) {
+        // What a filter puts in the place of the parameter of AUTH is a secret as that is.
+        const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
+        tell(this.#supplies, "filters", `${this.#session.id}: ${phase}: ${response}`);
+      }
+      this.#hooks.tell("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
+      running.done(what.verdict);
+      return this.#hooks.progress();
+    }
+    running.at = what.at;
+    running.token = null;
+    const { desk, test, steps } = this.#keeper;
+    if (what.do === "test") {
+      const { at } = what;
+      return test(what.test, (found) => {
+        if (this.#running !== running || running.at !== at) return;
+        this.#follow(tested(steps, desk.registered ?? new Map(), running.query, at, found));
+      });
+    }
+    running.token = this.#supplies.newToken();
+    // The parameter of AUTH is a secret: none is shown.
+    if (this.#supplies.traces("filters")) {
+      tell(this.#supplies, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
+    }
+    desk.request(this.#session, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
+  }
+}
