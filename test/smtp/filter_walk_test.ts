@@ -148,7 +148,7 @@ async function wander(walk: Walk): Promise<void> {
       if (cut < said.length) await client.say(said.slice(cut));
     } else if (walk.chance(0.3)) clients.splice(clients.indexOf(client), 1)[0]!.leave();
     else if (walk.chance(0.1)) client.connection.ended();
-    else if (walk.chance(0.1)) world.filter.onmessage({ type: "hold", on: hold = !hold });
+    else if (walk.chance(0.12)) world.filter.onmessage({ type: "hold", on: hold = !hold });
     else if (walk.chance(0.05)) await world.pass(70_000);
     else await walk.late(1);
   }
