@@ -16,6 +16,7 @@ import {
 import {
   checkConfig,
   Fatal,
+  hostWarnings,
   inheritedDescriptors,
   readQueueInput,
   regexWarnings,
@@ -66,7 +67,9 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     return 1;
   }
   for (const warning of [...parsed.warnings, ...regexWarnings(parsed.config)]) console.error(warning);
-  for (const warning of await userWarnings(parsed.config)) console.error(`${options.file}: ${warning}`);
+  for (const warning of [...await userWarnings(parsed.config), ...await hostWarnings(parsed.config)]) {
+    console.error(`${options.file}: ${warning}`);
+  }
   try {
     if (options.check) {
       for (const line of await checkConfig(parsed.config, env, options.verbose)) console.error(line);

@@ -140,7 +140,12 @@ export function parseSmtp(context: Context): void {
     const text = token.kind === "number" ? cursor.take().text : cursor.expectString("a size such as 35M");
     if (text === null) return;
     const bytes = parseSize(text);
-    if (bytes === null) return cursor.fail(token.at, `invalid size: ${shown(text)}`);
+    if (bytes === null) {
+      return cursor.fail(
+        token.at,
+        `invalid size: ${shown(text)} (a number, or one with B, K, M, G, T, P or E behind it)`,
+      );
+    }
     draft.smtp.maxMessageBytes = bytes;
   } else if (cursor.acceptKeyword("ciphers")) {
     parseCiphers(context);

@@ -145,7 +145,9 @@ function parsePort({ cursor, files }: Context): number | null {
       return "";
     }
   });
-  if (port === null) cursor.fail(token.at, `invalid port: ${shown(token.text)}`);
+  if (port === null) {
+    cursor.fail(token.at, `invalid port: ${shown(token.text)} (a number, or a service of /etc/services)`);
+  }
   return port;
 }
 

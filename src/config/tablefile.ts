@@ -23,6 +23,8 @@ interface Split {
 
 const TAB = 0x09, NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20, HASH = 0x23, COLON = 0x3a, OPEN = 0x5b, CLOSE = 0x5d;
 
+const MAP_ENTRY = 'an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)';
+
 /** A key as it is stored and looked up: ASCII letters in lower case, all else as it is (RFC 6531 says nothing of folding more). */
 export function tableKey(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -115,11 +117,11 @@ export function* scanTableSteps(bytes: Uint8Array, entry: EntryHandler): Generat
     const split: Split | null = kind === "list"
       ? { keyEnd: end, valueStart: end, valueEnd: end }
       : splitBytes(bytes, start, end);
-    if (split === null) return { ok: false, line, message: "invalid map entry" };
+    if (split === null) return { ok: false, line, message: MAP_ENTRY };
     const { keyEnd, valueStart, valueEnd }: Split = split;
     // A list entry may hold blanks or colons only when the first one made it a list.
     kind ??= keyEnd === end ? "list" : "map";
-    if (kind === "map" && valueStart === valueEnd) return { ok: false, line, message: "invalid map entry" };
+    if (kind === "map" && valueStart === valueEnd) return { ok: false, line, message: MAP_ENTRY };
     if (keyEnd - start > LANGUAGE_LIMITS.tableKey) return { ok: false, line, message: "key is too long" };
     entry(start, keyEnd, valueStart, valueEnd);
   }

@@ -45,8 +45,8 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   return ["What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
 }
 
-/** Regular expressions of one table that are looked at before the daemon starts; those of files are told of in the log. */
-const MAX_EXPRESSIONS = 1000;
+/** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */
+const MAX_LOOKED_AT = 1000;
 
 /** `file:line: warning: …` for each regular expression in smtpd.conf that is not valid: it would match nothing. */
 export function regexWarnings(config: Config): string[] {
@@ -57,12 +57,33 @@ export function regexWarnings(config: Config): string[] {
   ) {
     if (seen.has(name)) continue;
     seen.add(name);
-    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_EXPRESSIONS)) {
+    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_LOOKED_AT)) {
       const fault = regexFault(pattern);
       if (fault === null) continue;
       warnings.push(
         `${at.file}:${at.line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
       );
+    }
+  }
+  return warnings;
+}
+
+/** `warning: …` for each smarthost in smtpd.conf that is none: mail for it would wait. */
+export async function hostWarnings(config: Config): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const action of Object.values(config.actions)) {
+    if (action.kind !== "relay" || (action.host ?? action.domain) === null) continue;
+    // Loaded by those who relay to a smarthost only.
+    const { parseRelayUrl } = await import("../relay/mod.ts");
+    for (const [key, value] of (config.tables[action.host ?? action.domain!]?.entries ?? []).slice(0, MAX_LOOKED_AT)) {
+      const text = action.host === null ? value : key, url = parseRelayUrl(text);
+      const fault = url === null
+        ? "is no [scheme://][label@]host[:port] with one of smtp, smtp+tls, smtp+notls, smtps and lmtp"
+        : url.label !== "" && action.auth === null
+        ? `has a label, which needs "auth"`
+        : null;
+      if (fault === null) continue;
+      warnings.push(`warning: action "${shown(action.name)}": the host "${shown(text)}" ${fault}: its mail will wait`);
     }
   }
   return warnings;

@@ -50,7 +50,17 @@ export async function resolveListeners(
   submissionSocket: string,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
-  const add = (spec: ListenSpec, address: string) =>
+  const specs = new Map<string, ListenSpec>();
+  const add = (spec: ListenSpec, address: string) => {
+    const place = placeText(spec.socket ? { path: address, mode: 0 } : { address, port: spec.port });
+    const other = specs.get(place);
+    // A host name may lead to an address twice.
+    if (other === spec) return;
+    if (other !== undefined) {
+      const { file, line } = spec.at;
+      throw new Fatal(`${file}:${line}: ${place} is listened on already, by ${other.at.file}:${other.at.line}`);
+    }
+    specs.set(place, spec);
     listeners.push({
       id: listeners.length,
       address,
@@ -73,6 +83,7 @@ export async function resolveListeners(
       senders: spec.senders,
       proxyV2: spec.proxyV2,
     });
+  };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
   for (const spec of config.listen) {

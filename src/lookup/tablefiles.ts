@@ -105,7 +105,7 @@ function* readSteps(path: string, bytes: Uint8Array): Generator<undefined, Read>
   const scan = yield* scanTableSteps(bytes, (keyStart, keyEnd, valueStart, valueEnd) => {
     entries.set(bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd));
   });
-  if (!scan.ok) throw new Error(`${scan.line === null ? path : `${path}:${scan.line}`} ${scan.message}`);
+  if (!scan.ok) throw new Error(`${scan.line === null ? path : `${path}:${scan.line}`}: ${scan.message}`);
   entries.trim();
   return { kind: scan.kind, entries };
 }

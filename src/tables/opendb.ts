@@ -8,5 +8,7 @@ import { DbDamaged, type DbFile } from "./dbfile.ts";
 export function openDb(file: Uint8Array): DbFile {
   if (looksLikeBdb(file)) return openBdb(file);
   if (looksLikeCdb(file)) return new CdbReader(file);
-  throw new DbDamaged("neither a constant database nor a Berkeley DB file, or a damaged one");
+  throw new DbDamaged(
+    "neither a constant database nor a Berkeley DB file, or a damaged one: makemap makes one of a text file",
+  );
 }

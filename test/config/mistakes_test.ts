@@ -214,7 +214,9 @@ const rows: readonly Row[] = [
     name: "a table file that is malformed",
     text: `table t "/x"${RULE}`,
     files: { "/x": "a b\nc\n" },
-    want: ["c:1: table <t>: /x:2: invalid map entry"],
+    want: [
+      'c:1: table <t>: /x:2: an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)',
+    ],
   },
   {
     name: "a relative path",
@@ -488,8 +490,16 @@ const rows: readonly Row[] = [
   { name: "listen without on", text: "listen lo", want: ['c:1: syntax error: expected "on", found "lo"'] },
   { name: "a port out of range", text: "listen on lo port 65536", want: ["c:1: invalid port: 65536"] },
   { name: "a negative port", text: "listen on lo port -1", want: ["c:1: invalid port: -1"] },
-  { name: "an unknown service", text: "listen on lo port foo", want: ["c:1: invalid port: foo"] },
-  { name: "a port that is a quoted number", text: 'listen on lo port "25"', want: ["c:1: invalid port: 25"] },
+  {
+    name: "an unknown service",
+    text: "listen on lo port foo",
+    want: ["c:1: invalid port: foo (a number, or a service of /etc/services)"],
+  },
+  {
+    name: "a port that is a quoted number",
+    text: 'listen on lo port "25"',
+    want: ["c:1: invalid port: 25 (a number, or a service of /etc/services)"],
+  },
   {
     name: "port without a port",
     text: "listen on lo port tag a",
@@ -624,9 +634,21 @@ const rows: readonly Row[] = [
     want: ['c:1: syntax error: unknown pki option "crt", did you mean "cert"?'],
   },
   // Numbers and delays
-  { name: "a size that is none", text: "smtp max-message-size 10Q", want: ["c:1: invalid size: 10Q"] },
-  { name: "a negative size", text: "smtp max-message-size -1", want: ["c:1: invalid size: -1"] },
-  { name: "a size beyond all bounds", text: "smtp max-message-size 16E", want: ["c:1: invalid size: 16E"] },
+  {
+    name: "a size that is none",
+    text: "smtp max-message-size 10Q",
+    want: ["c:1: invalid size: 10Q (a number, or one with B, K, M, G, T, P or E behind it)"],
+  },
+  {
+    name: "a negative size",
+    text: "smtp max-message-size -1",
+    want: ["c:1: invalid size: -1 (a number, or one with B, K, M, G, T, P or E behind it)"],
+  },
+  {
+    name: "a size beyond all bounds",
+    text: "smtp max-message-size 16E",
+    want: ["c:1: invalid size: 16E (a number, or one with B, K, M, G, T, P or E behind it)"],
+  },
   {
     name: "two characters as a delimiter",
     text: 'smtp sub-addr-delim "++"',

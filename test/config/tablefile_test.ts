@@ -11,6 +11,8 @@ interface Row {
   readonly want: readonly [StaticTable["kind"], ...[string, string][]];
 }
 
+const MAP_ENTRY = 'an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)';
+
 const rows: readonly Row[] = [
   { name: "an empty file is a map", text: "", want: ["map"] },
   { name: "comments alone are a map", text: "# a\n\n  # b\n", want: ["map"] },
@@ -67,11 +69,11 @@ for (const { name, text, want: [kind, ...entries] } of rows) {
 }
 
 const wrong = [
-  { name: "a map's line without a value", text: "a b\n\nc\n", line: 3, message: "invalid map entry" },
-  { name: "a map's line with a separator and no value", text: "a:\n", line: 1, message: "invalid map entry" },
-  { name: "a line without a key", text: ": b\n", line: 1, message: "invalid map entry" },
-  { name: "a bracket that is not closed", text: "[::1 a\n", line: 1, message: "invalid map entry" },
-  { name: "a bracket that is followed by a word", text: "[::1]x a\n", line: 1, message: "invalid map entry" },
+  { name: "a map's line without a value", text: "a b\n\nc\n", line: 3, message: MAP_ENTRY },
+  { name: "a map's line with a separator and no value", text: "a:\n", line: 1, message: MAP_ENTRY },
+  { name: "a line without a key", text: ": b\n", line: 1, message: MAP_ENTRY },
+  { name: "a bracket that is not closed", text: "[::1 a\n", line: 1, message: MAP_ENTRY },
+  { name: "a bracket that is followed by a word", text: "[::1]x a\n", line: 1, message: MAP_ENTRY },
   { name: "a key that is too long", text: "a\n" + "k".repeat(1024), line: 2, message: "key is too long" },
 ];
 

@@ -8,7 +8,7 @@ const EXAMPLES = new URL("../../conf/examples/", import.meta.url);
 
 const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
 
-/** The text with its files in `folder`, where they are laid, a program that is everywhere, and the interface that every machine has. */
+/** The text with its files in `folder`, where they are laid, a program that is everywhere, and addresses for its interfaces. */
 function settled(text: string, folder: string): string {
   Deno.copyFileSync(new URL("mx.pem", CERTIFICATES), `${folder}/cert.pem`);
   Deno.copyFileSync(new URL("mx.key", CERTIFICATES), `${folder}/key.pem`);
@@ -20,7 +20,7 @@ function settled(text: string, folder: string): string {
     .replace(/key "[^"]*"/g, `key "${folder}/key.pem"`)
     .replaceAll("/etc/aliases", `${folder}/aliases`).replaceAll("/etc/vaultpost/logins", `${folder}/logins`)
     .replace(/proc-exec "[^\s"]+/g, 'proc-exec "/bin/cat').replace(' \\\n\tgroup "ssl-cert"', "")
-    .replace(/^listen on eth[01]/gm, "listen on lo");
+    .replace(/^listen on eth/gm, "listen on 192.0.2.");
 }
 
 for (const { name } of Deno.readDirSync(EXAMPLES)) {

@@ -151,6 +151,29 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: "-n warns of smarthosts that are none",
+    config:
+      `action "a" relay host { "tls://mx.example", "smtp+tls://me@mx.example" }\naction "b" relay domain { "example.net" = "lmtp://mx.example" }\n${
+        VALID.replaceAll('"a"', '"c"')
+      }`,
+    args: ["-n", "-f", "FILE"],
+    status: 0,
+    says: [
+      'FILE: warning: action "a": the host "smtp+tls://me@mx.example" has a label, which needs "auth": its mail will wait',
+      /^FILE: warning: action "a": the host "tls:\/\/mx.example" is no .*: its mail will wait$/,
+      /^FILE: warning: action "b": the host "lmtp:\/\/mx.example" is no .*: its mail will wait$/,
+      "configuration OK",
+    ],
+  },
+  {
+    name: "-n finds an address that is listened on twice",
+    config:
+      `listen on 127.0.0.1 port 2525\nlisten on 127.0.0.1 port 2526\nlisten on 127.0.0.1 port 2525 tag A\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: ["smtpd: FILE:3: 127.0.0.1:2525 is listened on already, by FILE:1"],
+  },
+  {
     name: "a config that is a folder",
     args: ["-n", "-f", "/tmp"],
     status: 1,

@@ -379,8 +379,15 @@ Deno.test("serveLookup() keeps a table whose file cannot be read, and says why",
   let text = "team: bob\n";
   const { ask, order, events } = house({ aliases: () => text });
   text = "\nteam: eve\nbad\n";
-  assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: "/etc/aliases:3 invalid map entry" }]);
-  assert.deepEqual(logged(events, "info"), ['info: Failed to update table "al": /etc/aliases:3 invalid map entry']);
+  assert.deepEqual(order("al"), [{
+    type: "updated",
+    call: 7,
+    error:
+      '/etc/aliases:3: an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)',
+  }]);
+  assert.deepEqual(logged(events, "info"), [
+    'info: Failed to update table "al": /etc/aliases:3: an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)',
+  ]);
   const [answer] = ask(expansion("team@x"));
   assert.ok(answer?.type === "expanded" && answer.result.ok);
 });

@@ -55,7 +55,10 @@ Deno.test("a file: table is read with its line ends, and a mistake of it is told
     assert.equal(table.lookup("BOB", "alias"), "Roberta");
     assert.equal(table.lookup("team", "alias"), "bob, eve");
     Deno.writeTextFileSync(path, "bob: robert\neve\n");
-    assert.equal(table.update(), `${path}:2 invalid map entry`);
+    assert.equal(
+      table.update(),
+      `${path}:2: an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)`,
+    );
     assert.equal(table.lookup("bob", "alias"), "Roberta");
     Deno.writeTextFileSync(path, "eve: max\n");
     assert.equal(table.update(), null);
@@ -84,7 +87,10 @@ Deno.test("a large file: table is read again in turns with others, the old conte
     assert.ok(turns > 20, `${turns} turns of others`);
     assert.equal(table.lookup("user0"), "new");
     Deno.writeTextFileSync(path, `${lines("newer")}bob\n`);
-    assert.equal(await table.update(), `${path}:40001 invalid map entry`);
+    assert.equal(
+      await table.update(),
+      `${path}:40001: an entry of a map needs a key and a value ("# @list" as the first line makes the file a list)`,
+    );
     assert.equal(table.lookup("user39999"), "new");
   }));
 
