@@ -38,6 +38,8 @@ export class FilterDesk {
   readonly #sessions = new Map<string, Filtered>();
   #registered: ReadonlyMap<string, FilterRegistration> | null = null;
   #holding = false;
+  /** Sessions that have asked meanwhile. The others need not be told, and there may be thousands. */
+  readonly #held = new Set<Filtered>();
   /** Weight of the lines that each process was sent and has not read. */
   readonly #ahead = new Map<string, number>();
   /** Processes that have too much before them. */
@@ -56,8 +58,14 @@ export class FilterDesk {
     return this.#registered;
   }
 
-  /** A program does not keep up: sessions with filters read no further. */
-  get holding(): boolean {
+  /** True while a program does not keep up: the session begins nothing new, and is told by `resume` when it may. */
+  holds(session: Filtered): boolean {
+    if (!this.#holds) return false;
+    this.#held.add(session);
+    return true;
+  }
+
+  get #holds(): boolean {
     return this.#holding || this.#burdened.size > 0;
   }
 
@@ -71,6 +79,7 @@ export class FilterDesk {
   }
 
   leave(session: Filtered): void {
+    this.#held.delete(session);
     if (this.#sessions.delete(session.id)) this.#channel.send({ type: "gone", session: session.id });
   }
 
@@ -102,7 +111,14 @@ export class FilterDesk {
     const ahead = Math.max(0, (this.#ahead.get(process) ?? 0) - weight);
     this.#ahead.set(process, ahead);
     if (ahead > AHEAD_LIMIT / 2 || !this.#burdened.delete(process)) return;
-    if (!this.holding) this.#resumeAll();
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#holds) return;
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const session of held) session.resume();
   }
 
   /** So many octets of a process's lines were used. */
@@ -114,10 +130,11 @@ export class FilterDesk {
     switch (message.type) {
       case "registered":
         this.#registered = new Map(message.registrations.map((one) => [one.process, one]));
-        return this.#resumeAll();
+        for (const session of [...this.#sessions.values()]) session.resume();
+        return;
       case "hold":
         this.#holding = message.on;
-        return this.holding ? undefined : this.#resumeAll();
+        return this.#release();
       case "lost":
         return this.#lose();
       case "answer":
@@ -133,10 +150,6 @@ export class FilterDesk {
       case "reported":
         return this.#sessions.get(message.session)?.reported(message.name, message.message);
     }
-  }
-
-  #resumeAll(): void {
-    for (const session of [...this.#sessions.values()]) session.resume();
   }
 
   /** The daemon is about to stop, or the filters were restarted and know nothing of these sessions. */

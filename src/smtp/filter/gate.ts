@@ -111,7 +111,7 @@ export class Gate implements Filtered {
 
   /** The session goes on only when this is false: each command waits for the one before. */
   get frozen(): boolean {
-    return this.#phases.running || this.#pending !== null || this.#keeper.desk.holding ||
+    return this.#phases.running || this.#pending !== null || this.#keeper.desk.holds(this) ||
       (this.#host.session.transaction?.pending.length ?? 0) > 0;
   }
 
