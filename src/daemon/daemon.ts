@@ -3,7 +3,7 @@
 import net from "node:net";
 import { dirname } from "node:path";
 import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
-import type { Trace } from "../events/mod.ts";
+import { systemReason, type Trace } from "../events/mod.ts";
 import {
   detachDescriptor,
   type FromMain,
@@ -19,7 +19,6 @@ import { CertificateKeeper } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { backlogFor, Doorways } from "./doorways.ts";
 import { Fatal } from "./fatal.ts";
-import { systemReason } from "../events/mod.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
 import { type Place, resolveListeners } from "./listeners.ts";
 import { LocalSockets } from "./local_sockets.ts";

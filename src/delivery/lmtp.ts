@@ -56,7 +56,7 @@ export async function deliverLmtp(
       handling: withoutTls(envelope.handling),
       body: withTrace(message),
     });
-    const { verdict, text } = result.recipients[0]!;
+    const { verdict, text, reply, enhanced } = result.recipients[0]!;
     if (verdict === "ok") {
       // The answer is there: the goodbye may take its time.
       void client.quit();
@@ -64,12 +64,13 @@ export async function deliverLmtp(
     }
     client.close();
     if (timedOut) return interrupted("terminated; timeout");
-    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text);
+    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text, reply?.text ?? enhanced);
   } catch (error) {
     client?.close();
     if (timedOut) return interrupted("terminated; timeout");
-    const final = error instanceof ClientError && (error.reply?.code ?? 0) >= 500;
-    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, reasonOf(error));
+    const reply = error instanceof ClientError ? error.reply : null;
+    const final = (reply?.code ?? 0) >= 500;
+    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, reasonOf(error), reply?.text);
   } finally {
     cancel();
   }

@@ -1,6 +1,7 @@
 /** How a local delivery ends: exit codes of sysexits(3), what they mean for the envelope, and the text of `stat=`. Pure. */
 
-import type { Outcome } from "../envelope/mod.ts";
+import type { Outcome, Status } from "../envelope/mod.ts";
+import { enhancedCode } from "../smtp/client/mod.ts";
 
 export const EX = {
   USAGE: 64,
@@ -67,15 +68,14 @@ export function lookupFailed(temporary: boolean, text: string): DeliveryEnd {
   return { outcome, stat: words };
 }
 
-/** An exit code that is not 0: 71 and 75 are worth another try, all others are final. */
-export function exited(code: number, text: string): DeliveryEnd {
+/** An exit code that is not 0: 71 and 75 are worth another try, all others are final. `replyText`: what a server said, of which the enhanced code is told on. */
+export function exited(code: number, text: string, replyText = ""): DeliveryEnd {
   const phrase = PHRASES[code];
   const stat = `Error (${phrase === undefined ? "" : `${phrase}: `}${text})`;
   const temporary = code === EX.OSERR || code === EX.TEMPFAIL;
-  const outcome: Outcome = temporary
-    ? { result: "tempfail", text, status: { class: 4, code: "3.0" } }
-    : { result: "permfail", text, status: { class: 5, code: "3.0" } };
-  return { outcome, stat };
+  const severity = temporary ? 4 : 5;
+  const status: Status = { class: severity, code: enhancedCode(replyText, severity) ?? "3.0" };
+  return { outcome: { result: temporary ? "tempfail" : "permfail", text, status }, stat };
 }
 
 /** It did not come to an exit code: a signal, the time limit, a pipe closed too early. Worth another try. */

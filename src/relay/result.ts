@@ -1,7 +1,7 @@
 /** What the replies of a transaction mean for envelopes, and how a failed relay is told. Pure. */
 
-import type { Outcome, Status } from "../envelope/mod.ts";
-import type { RecipientResult } from "../smtp/client/mod.ts";
+import type { Outcome } from "../envelope/mod.ts";
+import { enhancedCode, type RecipientResult } from "../smtp/client/mod.ts";
 
 /** The outcome of one recipient. `relaysDsn`: the server offered DSN and so takes over what the sender asked for. */
 export function outcomeOf(result: RecipientResult, relaysDsn: boolean): Outcome {
@@ -13,11 +13,6 @@ export function outcomeOf(result: RecipientResult, relaysDsn: boolean): Outcome 
 
 /** A failure with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4), else "other" (x.0.0). */
 export function failureOutcome(result: "tempfail" | "permfail", text: string, replyText = ""): Outcome {
-  const wanted: Status["class"] = result === "permfail" ? 5 : 4;
-  const [, group, code] = /^([245])\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(replyText) ?? [];
-  return {
-    result,
-    text,
-    status: { class: wanted, code: code !== undefined && Number(group) === wanted ? code : "0.0" },
-  };
+  const severity = result === "permfail" ? 5 : 4;
+  return { result, text, status: { class: severity, code: enhancedCode(replyText, severity) ?? "0.0" } };
 }

@@ -140,32 +140,51 @@ Deno.test("LMTP over a unix socket, a body of several chunks", async () => {
   }
 });
 
-const failures: { answers: Record<string, string | null>; result: string; stat: RegExp; because: string }[] = [
+interface Failure {
+  readonly answers: Record<string, string | null>;
+  readonly result: string;
+  /** Of the notice; 4.3.0 where nothing is said. */
+  readonly status?: string;
+  readonly stat: RegExp;
+  readonly because: string;
+}
+
+const failures: Failure[] = [
   {
     answers: { RCPT: "550 5.1.1 no such user" },
     result: "permfail",
+    status: "5.1.1",
     stat: /^Error \(service unavailable: 550 5\.1\.1 no such user\)$/,
     because: "a 5xx for the recipient is final",
   },
   {
     answers: { RCPT: "452 4.2.2 over quota" },
     result: "tempfail",
+    status: "4.2.2",
     stat: /^Error \(temporary failure: 452 4\.2\.2 over quota\)$/,
     because: "a 4xx for the recipient is temporary",
   },
   {
     answers: { END: "554 5.7.1 spam" },
     result: "permfail",
+    status: "5.7.1",
     stat: /^Error \(service unavailable: 554 5\.7\.1 spam\)$/,
     because: "a 5xx after the data is final",
   },
   {
     answers: { END: "450 4.2.0 later" },
     result: "tempfail",
+    status: "4.2.0",
     stat: /450 4\.2\.0 later/,
     because: "a 4xx after the data is temporary",
   },
-  { answers: { LHLO: "500 what" }, result: "permfail", stat: /500 what/, because: "it is no LMTP server" },
+  {
+    answers: { LHLO: "500 what" },
+    result: "permfail",
+    status: "5.3.0",
+    stat: /500 what/,
+    because: "it is no LMTP server",
+  },
   { answers: { greeting: "421 busy" }, result: "tempfail", stat: /421 busy/, because: "it is too busy to talk" },
   { answers: { MAIL: "451 no" }, result: "tempfail", stat: /451 no/, because: "the sender is refused for now" },
   {
@@ -181,14 +200,26 @@ const failures: { answers: Record<string, string | null>; result: string; stat: 
     because: "it hung up at once",
   },
 ];
-for (const { answers, result, stat, because } of failures) {
+for (const { answers, result, status = "4.3.0", stat, because } of failures) {
   Deno.test(`LMTP with ${JSON.stringify(answers)} ends as ${result}: ${because}`, () =>
     withServer(answers, TCP, false, async (world) => {
       const { outcome, event } = await world.send(envelopeOf(), BODY);
       assert.equal(outcome.result, result);
+      assert.ok("status" in outcome);
+      assert.equal(`${outcome.status.class}.${outcome.status.code}`, status);
       assert.match(event.stat, stat);
     }));
 }
+
+Deno.test("RFC 6531 §3.5: LMTP to a server that does not know SMTPUTF8 ends as 5.6.7", () =>
+  withServer({}, TCP, false, async (world) => {
+    const { outcome } = await world.send(
+      envelopeOf({ handling: { smtpUtf8: true }, sender: { local: "josé", domain: "example.net" } }),
+      BODY,
+    );
+    assert.ok(outcome.result === "permfail");
+    assert.deepEqual(outcome.status, { class: 5, code: "6.7" });
+  }));
 
 Deno.test("LMTP to a socket that is not there is tried again later", () =>
   withWorld((home) => ({ method: { type: "lmtp", destination: `${home}/none`, rcptTo: false } }), async (world) => {

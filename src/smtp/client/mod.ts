@@ -5,7 +5,7 @@ export { Client, type ClientOptions, connectClient } from "./client.ts";
 export type { Recipient, Sender } from "./commands.ts";
 export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
 export { ClientError, type ClientErrorKind } from "./error.ts";
-export { formatReply, type Reply, ReplyReader } from "./reply.ts";
+export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
 export {
   NO_REQUIRETLS_CODE,

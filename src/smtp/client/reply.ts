@@ -95,6 +95,12 @@ function replyCode(input: Uint8Array, start: number, end: number): number {
   return hundreds * 100 + tens * 10 + ones;
 }
 
+/** Subject and detail, as in `1.1`, of the enhanced code that the text of a reply begins with; null when it has none of this class (RFC 3464 §2.3.4). */
+export function enhancedCode(text: string, wanted: 4 | 5): string | null {
+  const [, group, code] = /^([245])\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(text) ?? [];
+  return code !== undefined && Number(group) === wanted ? code : null;
+}
+
 /** One line of several. The enhanced code is repeated on each (RFC 2034 §4): it is kept once. */
 function joinLines(lines: readonly string[]): string {
   let joined = lines[0]!;
