@@ -145,3 +145,19 @@ Deno.test("expandFormat() hands the shell nothing but harmless characters, whate
     if (expanded.ok) assert.ok(!/[ \t\r\n"$'`\\;&|<>(){}*?!#~\0]/.test(expanded.text), expanded.text);
   }));
 });
+
+/** `.It Li %{…}` and the value below it, under "Format specifiers". */
+const told = Deno.readTextFileSync(new URL("../../conf/man/smtpd.conf.5", import.meta.url))
+  .matchAll(/^\.It Li (%\{.*\})\n\.Li (\S+)/gm).toArray();
+
+Deno.test("smtpd.conf(5) says what format specifiers stand for", () => {
+  assert.ok(told.length >= 14, `${told.length}`);
+  const values: FormatValues = {
+    sender: { local: "alice", domain: "example.net" },
+    rcpt: { local: "Bob+tag", domain: "example.org" },
+    dest: { local: "bob", domain: "example.org" },
+    username: "bob",
+    directory: "/home/bob",
+  };
+  for (const [, template, text] of told) assert.deepEqual(expandFormat(template!, values, "+"), { ok: true, text });
+});
