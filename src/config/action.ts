@@ -1,14 +1,14 @@
 /** `action NAME …` of smtpd.conf(5): the local methods and `relay`. */
 
 import { asciiAddress } from "../envelope/mod.ts";
-import type { Context } from "./context.ts";
+import { type Context, servicesText } from "./context.ts";
 import { BUILTIN_TABLES, plainRelay } from "./defaults.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
 import { tlsOptions } from "./tls_options.ts";
 import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
-import { isLmtpDestination, parseDelay, shown } from "./values.ts";
+import { lmtpDestination, parseDelay, shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -88,7 +88,7 @@ function emptyLocal(name: string, method: LocalMethod): Mutable<LocalAction> {
   };
 }
 
-function parseMethod({ cursor }: Context, word: LocalMethod["type"]): LocalMethod | null {
+function parseMethod({ cursor, files }: Context, word: LocalMethod["type"]): LocalMethod | null {
   switch (word) {
     case "maildir": {
       const path = cursor.atString() ? cursor.take().text : null;
@@ -96,10 +96,11 @@ function parseMethod({ cursor }: Context, word: LocalMethod["type"]): LocalMetho
     }
     case "lmtp": {
       const { at } = cursor.peek();
-      const destination = cursor.expectString("host:port or the path of a socket");
-      if (destination === null) return null;
-      if (!isLmtpDestination(destination)) {
-        cursor.fail(at, `invalid lmtp destination: ${shown(destination)} (host:port, [ipv6]:port or /path is needed)`);
+      const text = cursor.expectString("host:port or the path of a socket");
+      if (text === null) return null;
+      const destination = lmtpDestination(text, () => servicesText(files)) ?? "";
+      if (destination === "") {
+        cursor.fail(at, `invalid lmtp destination: ${shown(text)} (host:port, [ipv6]:port or /path is needed)`);
       }
       return { type: word, destination, rcptTo: cursor.acceptKeyword("rcpt-to") };
     }

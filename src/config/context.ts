@@ -25,3 +25,12 @@ export interface Context {
   readonly draft: Draft;
   readonly files: ConfigFiles;
 }
+
+/** The text of services(5). Without the file only the well-known names are known, and a message says which was not. */
+export function servicesText(files: ConfigFiles): string {
+  try {
+    return files.readText("/etc/services");
+  } catch {
+    return "";
+  }
+}

@@ -1,7 +1,7 @@
 /** `listen on …` of smtpd.conf(5), and our `admin listen on …`. Interfaces are resolved by main, not here. */
 
 import { isIP } from "node:net";
-import type { Context } from "./context.ts";
+import { type Context, servicesText } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
@@ -137,14 +137,7 @@ function parsePort({ cursor, files }: Context): number | null {
     return null;
   }
   cursor.take();
-  const port = servicePort(token.text, () => {
-    try {
-      return files.readText("/etc/services");
-    } catch {
-      // Without the file only the well-known names are known, and the message below says which was not.
-      return "";
-    }
-  });
+  const port = servicePort(token.text, () => servicesText(files));
   if (port === null) {
     cursor.fail(token.at, `invalid port: ${shown(token.text)} (a number, or a service of /etc/services)`);
   }

@@ -55,11 +55,16 @@ export function isNetwork(text: string): boolean {
   return found[3] === undefined || Number(found[3]) <= (family === 4 ? 32 : 128);
 }
 
-/** `host:port`, `[ipv6]:port` or the absolute path of a socket; what holds a `%{…}` is known only at delivery. */
-export function isLmtpDestination(text: string): boolean {
-  if (text.includes("%{") || text.startsWith("/")) return true;
-  const found = /^(\[[0-9a-f:.]+\]|[^\[\]:\s/]+):([0-9]{1,5})$/i.exec(text);
-  return found !== null && isPort(Number(found[2]));
+/**
+ * `host:port`, `[ipv6]:port` or the absolute path of a socket, a service's name made a number; null for what is none of these. What holds a
+ * `%{…}` is known only at delivery.
+ */
+export function lmtpDestination(text: string, services: () => string): string | null {
+  if (text.includes("%{") || text.startsWith("/")) return text;
+  const [, host, port = ""] = /^(\[[0-9a-f:.]+\]|[^\[\]:\s/]+):([\w-]{1,63})$/i.exec(text) ?? [];
+  if (host === undefined) return null;
+  const number = /^\d+$/.test(port) ? Number(port) : servicePort(port, services);
+  return number !== null && isPort(number) ? `${host}:${number}` : null;
 }
 
 /** Printable text for a message: control characters as `?`, and not too much of it. */

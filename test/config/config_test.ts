@@ -183,6 +183,10 @@ const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { ...localAction, user: "u", method: { type: "maildir", path: "/x/%{rcpt.user}", junk: false } },
   },
   {
+    text: "lmtp localhost:submission",
+    want: { ...localAction, method: { type: "lmtp", destination: "localhost:587", rcptTo: false } },
+  },
+  {
     text: "lmtp localhost:24",
     want: { ...localAction, method: { type: "lmtp", destination: "localhost:24", rcptTo: false } },
   },
