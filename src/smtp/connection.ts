@@ -13,6 +13,7 @@ import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./in
 import type { Gate, Host } from "./filter/gate.ts";
 import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
+import { Saying } from "./saying.ts";
 import { maybeSecret, step, takes } from "./session.ts";
 import {
   type Chunk,
@@ -73,7 +74,7 @@ export class Connection implements Host {
   readonly #lines = new CommandLines();
   /** A command that must wait for the answers to earlier ones. */
   #held: Command | null = null;
-  #out = "";
+  readonly #saying: Saying;
   #blocked = false;
   #paused = false;
   #resting = false;
@@ -102,6 +103,7 @@ export class Connection implements Host {
     this.#manner = manner;
     this.#office = office;
     this.#pace = new Pace(office.now());
+    this.#saying = new Saying(facts.session, office);
     this.#gate = gate === null ? null : gate(this);
   }
 
@@ -337,7 +339,7 @@ export class Connection implements Host {
   run(): void {
     if (this.#wire === null) return;
     for (let turns = TURN_COMMANDS; !this.#blocked && this.#advance();) {
-      if (this.#out.length >= REPLY_BATCH) this.#flush();
+      if (this.#saying.length >= REPLY_BATCH) this.#flush();
       if (--turns > 0) continue;
       this.#rest();
       break;
@@ -439,9 +441,7 @@ export class Connection implements Host {
   #perform(effect: Effect, before: Session): void {
     switch (effect.do) {
       case "reply":
-        this.#out += effect.text;
-        if (this.#office.traces("smtp")) this.#tellReply(effect.text);
-        return;
+        return this.#saying.add(effect.text);
       case "report":
         return this.#office.report(effect.event);
       case "expand":
@@ -467,12 +467,8 @@ export class Connection implements Host {
         return this.#incoming?.commit(this.session);
       case "discard":
         return this.#discard(before);
-      case "secure": {
-        const text = this.#out;
-        this.#out = "";
-        if (text !== "" && this.#office.traces("io")) this.#tellWrite(text);
-        return this.#wire?.secure(text);
-      }
+      case "secure":
+        return this.#wire?.secure(this.#saying.take());
       case "close":
         this.#discard(before);
         this.#flush();
@@ -507,19 +503,8 @@ export class Connection implements Host {
   // ── output ──
 
   #flush(): void {
-    if (this.#out === "" || this.#wire === null) return;
-    const text = this.#out;
-    this.#out = "";
-    if (this.#office.traces("io")) this.#tellWrite(text);
-    if (!this.#wire.write(text)) this.#blocked = true;
-  }
-
-  #tellWrite(text: string): void {
-    tell(this.#office, "io", `${this.facts.session}: wrote ${text.length} bytes`);
-  }
-
-  #tellReply(text: string): void {
-    for (const line of text.trimEnd().split("\r\n")) tell(this.#office, "smtp", `${this.facts.session}: >>> ${line}`);
+    if (this.#saying.length === 0 || this.#wire === null) return;
+    if (!this.#wire.write(this.#saying.take())) this.#blocked = true;
   }
 
   /** Holds the client back while there is input that cannot be dealt with; ends the session of one that has left. */
