@@ -4,7 +4,14 @@
  */
 
 import { type Action, type LocalAction, tableKey } from "../config/mod.ts";
-import { type Deliverable, isSrs, type Mailbox, type Origin, type ReversePath } from "../envelope/mod.ts";
+import {
+  type Deliverable,
+  formatMailbox,
+  isSrs,
+  type Mailbox,
+  type Origin,
+  type ReversePath,
+} from "../envelope/mod.ts";
 import type { Account, Expansion, Forward } from "../isolate/mod.ts";
 import {
   type ListTarget,
@@ -107,19 +114,27 @@ export class Expander {
       this.#breathe();
       if (this.#at === this.#nodes.length) break;
       const node = this.#nodes[this.#at]!;
-      const refused = node.depth >= MAX_DEPTH ? this.#refuse("expansionPermanent") : this.#expandNode(node);
+      const refused = node.depth >= MAX_DEPTH
+        ? this.#lost(`go on for more than ${MAX_DEPTH} steps`)
+        : this.#expandNode(node);
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
         this.#world.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
         return this.#refuse("expansionTemporary");
       }
     }
-    if (this.#targets.length === 0) return this.#refuse("expansionPermanent");
+    if (this.#targets.length === 0) return this.#lost("lead to nobody, or back to themselves");
     return { ok: true, targets: this.#targets, internal: this.#internal };
   }
 
   #refuse(why: keyof typeof refusals): Refusal {
     return refusals[why](this.#request.rcpt);
+  }
+
+  /** The client hears that its recipient is a list that does not work; the operator, what is wrong with it. */
+  #lost(fault: string): Refusal {
+    this.#world.warn(`The aliases of ${formatMailbox(this.#request.rcpt)} ${fault}`);
+    return this.#refuse("expansionPermanent");
   }
 
   #fail(error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {

@@ -384,6 +384,18 @@ Deno.test("expand() follows a chain of eight aliases and refuses one of nine, wh
   assert.equal(outcome(chain(11), "u0@localhost"), "524 5.2.4 Mailing list expansion problem: <u0@localhost>");
 });
 
+Deno.test("expand() tells the log what is wrong with aliases that lead nowhere", () => {
+  const warnings = (scene: Scene, rcpt: string) => {
+    const world = worldOf(scene);
+    expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox(rcpt) });
+    return world.warnings;
+  };
+  assert.deepEqual(warnings(chain(9), "u0@localhost"), ["The aliases of u0@localhost go on for more than 10 steps"]);
+  assert.deepEqual(warnings(aliased({ a: "b", b: "a" }), "a@localhost"), [
+    "The aliases of a@localhost lead to nobody, or back to themselves",
+  ]);
+});
+
 Deno.test("expand() delivers a list of 5,000 from an include file", () => {
   const includes = { "/l": Array.from({ length: 5000 }, (_, index) => `user${index}@r.org\n`).join("") };
   assert.equal(outcome(aliased({ t: ":include:/l" }, { includes }), "t@localhost").length, 5000);
