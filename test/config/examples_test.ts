@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { formatDiagnostic, parseConfig, type ParseResult } from "../../src/config/mod.ts";
+import { RuleSet } from "../../src/rules/mod.ts";
+import { TableSet } from "../../src/tables/mod.ts";
+import { HERE, mailbox, subject } from "../rules/support.ts";
 
 const conf = new URL("../../conf/", import.meta.url);
 
@@ -30,6 +33,11 @@ for (const name of examples) {
     const result = check(new URL(`examples/${name}`, conf));
     assert.ok(result.ok, result.ok ? "" : result.diagnostics.map(formatDiagnostic).join("\n"));
     assert.deepEqual(result.warnings, []);
+    const { rules, tables } = result.config;
+    // What is taken and cannot be delivered must come back to its sender.
+    const notice = subject({ sender: null, dest: mailbox("someone@elsewhere.example"), origin: { address: "local" } });
+    const decision = new RuleSet(rules, new TableSet(tables, HERE, "+")).match(notice);
+    assert.equal(decision.kind, "action", "no rule for the notices that it writes");
   });
 }
 
