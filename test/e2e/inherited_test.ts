@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, DOMAIN, freePort, maildirConfig, PROJECT, run, withDaemon } from "./harness.ts";
+import { Daemon, DOMAIN, freePort, maildirConfig, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
 /** Binds what it is told, becomes scripts/smtpd with the sockets from descriptor 3 on; tells a file what comes to NOTIFY_SOCKET. */
 const MANAGER = `
-import os, socket, sys
+import fcntl, os, socket, sys
 control, submission, port, ready = sys.argv[1:5]
 places = [int(p) for p in port.split(",")]
 made = []
@@ -19,7 +19,7 @@ for path in (control, submission):
 for s in made: s.listen(10)
 kept = [os.dup(s.fileno()) for s in made]
 # Above all that will be overwritten.
-kept = [__import__("fcntl").fcntl(fd, 0, 100) for fd in kept]
+kept = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in kept]
 if ready != "-":
     hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); hears.bind(ready); hears.settimeout(60)
     if os.fork() == 0:
@@ -32,13 +32,17 @@ os.environ["LISTEN_FDS"] = str(len(kept)); os.environ["LISTEN_PID"] = str(os.get
 os.execv(sys.argv[5], sys.argv[5:])
 `;
 
+/** What a program has inherited, beside its pipes: a line each. */
+const DESCRIPTORS = "ls -l /proc/self/fd | grep -v -e pipe: -e /dev/null -e /proc/ -e ^total";
 const SMTPD = join(PROJECT, "scripts/smtpd");
 
 Deno.test("the daemon serves the sockets that it inherits, unix sockets too, and says when it is ready", async () => {
   const given = freePort(), folder = await Deno.makeTempDir();
   const [control, submission, ready] = ["smtpd.sock", "smtpd.smtp.sock", "notify"].map((name) => join(folder, name));
   const config = (daemon: { port: number; mail: string }) =>
-    `${maildirConfig(daemon)}listen on 127.0.0.1 port ${given} hostname given.${DOMAIN}\n`;
+    `action "fds" mda "${DESCRIPTORS} > ${daemon.mail}/fds; cat > /dev/null" virtual { "@" = ${OWNER} }
+match from any for rcpt-to "fds@${DOMAIN}" action "fds"
+${maildirConfig(daemon)}listen on 127.0.0.1 port ${given} hostname given.${DOMAIN}\n`;
   const program = ["python3", "-c", MANAGER, control!, submission!, String(given), ready!, SMTPD] as const;
   const env = { SMTPD_SOCKET: control! };
   try {
@@ -50,6 +54,13 @@ Deno.test("the daemon serves the sockets that it inherits, unix sockets too, and
         await daemon.mailbox(`p${port}`).arrived(1);
         client.close();
       }
+      const client = await Client.connect(given);
+      await client.say("EHLO a.example", "250");
+      await client.send("a@example.net", `fds@${DOMAIN}`, "Subject: x\r\n\r\nx\r\n");
+      client.close();
+      await daemon.logged(new RegExp(`to=<fds@${DOMAIN}> .*result=Ok`));
+      const fds = Deno.readTextFileSync(`${daemon.mail}/fds`).split("\n").filter((line) => !line.includes("/fds"));
+      assert.deepEqual(fds, [""], "no program inherits a socket of the house");
       await daemon.logged(new RegExp(`debug: listening on the inherited socket 127\\.0\\.0\\.1:${given}$`));
       const sent = await run(join(PROJECT, "scripts/sendmail"), [`local@${DOMAIN}`], {
         input: "Subject: x\n\nx\n",
