@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import type { Environment } from "./config/mod.ts";
+import { isDefect, systemReasonAt } from "./events/mod.ts";
 
 type Tool = (args: string[], env: Environment) => Promise<number>;
 
@@ -31,4 +32,10 @@ if (load === undefined) {
   Deno.exit(1);
 }
 const tool = await load();
-Deno.exit(await tool([...args], Deno.env));
+try {
+  Deno.exit(await tool([...args], Deno.env));
+} catch (error) {
+  if (isDefect(error)) throw error;
+  console.error(`${name}: ${systemReasonAt(error)}`);
+  Deno.exit(1);
+}

@@ -11,6 +11,11 @@ export function systemReasonAt(error: unknown): string {
   return path === null ? reason : `${path}: ${reason}`;
 }
 
+/** A fault of the program, whose stack somebody must see; other errors tell what is wrong with the machine or its files. */
+export function isDefect(error: unknown): boolean {
+  return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
+}
+
 function parts(error: unknown): { reason: string; path: string | null } {
   const message = error instanceof Error ? error.message : String(error);
   const system = /^(.*?) \(os error \d+\)(?:: \w+ '([^']*)')?/.exec(message);

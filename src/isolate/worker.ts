@@ -5,7 +5,7 @@ import type { DoorName, Doors, Role } from "./doors.ts";
 import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
 import type { Settings } from "./settings.ts";
 import { watchDoor } from "./watch.ts";
-import { debug, type Event, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
+import { debug, type Event, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
 
 /** The isolate's view of the house. */
 export interface Isolate<R extends Role> extends Observer {
@@ -168,9 +168,4 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         return;
     }
   };
-}
-
-/** A fault of the program, whose stack somebody must see; other errors tell what is wrong with the machine or its files. */
-function isDefect(error: unknown): boolean {
-  return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
 }

@@ -259,6 +259,11 @@ const OBSTACLES: ReadonlyArray<{ name: string; env: (folder: string) => Record<s
     says: /^smtpd: queue: FOLDER\/odd\/queue.db: Is a directory\n$/,
   },
   {
+    name: "a folder in the place of the control socket",
+    env: (folder) => ({ SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/odd` }),
+    says: /^smtpd: FOLDER\/odd: Directory not empty\n$/,
+  },
+  {
     name: "a socket whose path is too long",
     env: (folder) => ({ SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/${"a".repeat(107)}.sock` }),
     says: /^smtpd: cannot listen on .*: the path of a socket has at most 107 bytes/,

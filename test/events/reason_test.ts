@@ -1,7 +1,7 @@
 /** What the operating system said, without what the runtime adds: shown to people who start programs. */
 
 import assert from "node:assert/strict";
-import { systemReason, systemReasonAt } from "../../src/events/mod.ts";
+import { isDefect, systemReason, systemReasonAt } from "../../src/events/mod.ts";
 
 const rows = [
   {
@@ -45,4 +45,9 @@ Deno.test("systemReasonAt() names the file that the real runtime could not read"
   } catch (error) {
     assert.equal(systemReasonAt(error), "/nonexistent/file: No such file or directory");
   }
+});
+
+Deno.test("isDefect() tells our bugs, whose stack matters, from what the machine says", () => {
+  for (const error of [new TypeError(), new RangeError(), new ReferenceError()]) assert.ok(isDefect(error));
+  for (const error of [new Deno.errors.NotFound(), new Error("full"), "text"]) assert.ok(!isDefect(error));
 });
