@@ -144,7 +144,7 @@ export class FilterDesk {
         return;
       }
       case "gone":
-        this.#sessions.delete(message.session);
+        if (this.#sessions.get(message.session)?.door === door) this.#sessions.delete(message.session);
         return;
     }
   }
@@ -154,8 +154,7 @@ export class FilterDesk {
     let line: Uint8Array<ArrayBuffer> | null = null;
     for (const process of processes) {
       const desk = this.#desks.get(process);
-      if (desk === undefined) continue;
-      this.#know(door, session, process);
+      if (desk === undefined || this.#know(door, session, process) === null) continue;
       for (let count = this.#eventCount(desk, subsystem, event); count > 0; count--) {
         line ??= encoder.encode(eventLine(at, subsystem, event, session, params));
         this.#send(desk, line);

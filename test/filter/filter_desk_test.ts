@@ -325,3 +325,21 @@ Deno.test("lines of sessions that are gone count as read when the program has re
   house.programs[0]!.take();
   assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
 });
+
+Deno.test("an isolate speaks of its own sessions only", async () => {
+  const house = new House();
+  await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
+  house.ask();
+  const other = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };
+  house.desk.welcome(other);
+  await settle();
+  const before = house.programs[0]!.text;
+  const about = { session: SID, subsystem: "smtp-in", event: "tx-mail", params: "", at: 0 } as const;
+  other.onmessage({ type: "event", processes: ["f"], ...about });
+  other.onmessage({ type: "request", session: SID, process: "f", phase: "commit", token: TOKEN, param: "", at: 0 });
+  other.onmessage({ type: "gone", session: SID });
+  await settle();
+  assert.equal(house.programs[0]!.text, before);
+  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  assert.equal(house.told.at(-1)?.type, "answer", "the session is known still");
+});
