@@ -1,7 +1,7 @@
 /** sendmail(8): takes a message from standard input and submits it to the daemon as its user, or keeps it until the daemon runs. */
 
 import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSocketPath } from "../config/mod.ts";
-import { systemReasonAt } from "../events/mod.ts";
+import { systemReason, systemReasonAt } from "../events/mod.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
 import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
@@ -115,22 +115,24 @@ async function handOver(
       await saveOffline(spoolPath(env), args, message);
       return EX_TEMPFAIL;
     } catch (error) {
-      saveDeadLetter(mail.message, person, world);
       const status = args === null ? EX_SOFTWARE : EX_UNAVAILABLE;
       const reason = error instanceof Deno.errors.NotFound
         ? `${spoolPath(env)} has no folder for it before the first start of smtpd`
         : systemReasonAt(error);
-      return complain(terminal, `smtpd doesn't seem to be running, and the message cannot be kept: ${reason}`, status);
+      complain(terminal, `smtpd doesn't seem to be running, and the message cannot be kept: ${reason}`, status);
+      saveDeadLetter(mail.message, person, world);
+      return status;
     }
   }
+  const [reason, status] = submitted.result === "unavailable"
+    ? [`smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE]
+    : [`command failed: ${submitted.text}`, EX_SOFTWARE];
+  complain(terminal, reason, status);
   saveDeadLetter(mail.message, person, world);
-  if (submitted.result === "unavailable") {
-    return complain(terminal, `smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE);
-  }
-  return complain(terminal, `command failed: ${submitted.text}`, EX_SOFTWARE);
+  return status;
 }
 
-/** Adds the message to `dead.letter` in the home folder: nothing that a user wrote is lost. */
+/** Adds the message to `dead.letter` in the home folder, and says so: nothing that a user wrote is lost. */
 function saveDeadLetter(message: Uint8Array, person: Person, { env, terminal }: SendmailWorld): void {
   const home = env.get("HOME") || person.home;
   try {
@@ -142,8 +144,9 @@ function saveDeadLetter(message: Uint8Array, person: Person, { env, terminal }: 
     } finally {
       file.close();
     }
+    complain(terminal, `the message was added to ${home}/dead.letter`, 1);
   } catch (error) {
-    complain(terminal, `cannot save ${home}/dead.letter: ${(error as Error).message}`, 1);
+    complain(terminal, `cannot save ${home}/dead.letter: ${systemReason(error)}`, 1);
   }
 }
 
