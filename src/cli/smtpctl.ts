@@ -69,6 +69,9 @@ async function transfer(
   const messages = what === "import"
     ? exportedMessages(folder)
     : spooledMessages(folder, key === null ? null : readKey(key));
+  if (what === "import" && messages.length === 0 && !Deno.readDirSync(folder)[Symbol.iterator]().next().done) {
+    return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
+  }
   return await (await import("./import.ts")).importMessages(messages, { socket, spool }, terminal);
 }
 

@@ -255,6 +255,16 @@ Deno.test("smtpctl refuses what needs no daemon: unknown traces, no command at a
   }
 });
 
+Deno.test("smtpctl import says that a folder is none that export wrote", async () => {
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/smtpd.conf`, "");
+    const env = environment({ SMTPD_SOCKET: `${folder}/none`, SMTPD_SPOOL: `${folder}/spool` });
+    const terminal = new FakeTerminal();
+    equal(await smtpctlMain(["import", folder], env, terminal), 1);
+    match(terminal.stderr, /^smtpctl: \S+ holds nothing that export wrote/);
+  });
+});
+
 Deno.test("smtpctl encrypt prints a hash that the daemon verifies, each with a salt of its own", async () => {
   for (
     const [args, input, passwords] of [
