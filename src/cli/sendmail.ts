@@ -6,13 +6,15 @@ import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDr
 import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
 import { readSendmailOptions, type SendmailOptions } from "./sendmail-options.ts";
-import { type Submission, submit } from "./submission.ts";
+import { type Submission, submit, type Submitted } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "./terminal.ts";
 
 /** Exit statuses of sysexits(3). */
 const EX_USAGE = 1, EX_DATAERR = 65, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
 /** Largest message, in octets: it is held in memory. The server's own limit is far below. */
 const MAX_INPUT = 256 * 1024 * 1024;
+/** How long to wait before the next try when the connection was lost, in ms: what has died in the daemon is back after 100 ms or more. */
+const TRY_AGAIN_MS = [200, 400, 800, 1600];
 /** Longest address, in characters, as upstream's. */
 const MAX_ADDRESS = 1000;
 const USAGE = "usage: sendmail [-tv] [-f from] [-F name] to ...\n";
@@ -26,6 +28,7 @@ export interface SendmailWorld {
   readonly passwd: string;
   readonly mailname: string;
   readonly now: () => Date;
+  readonly wait: (ms: number) => Promise<void>;
 }
 
 /** Runs sendmail(8) and returns its exit status. */
@@ -36,6 +39,7 @@ export async function sendmailMain(args: string[], env: Environment): Promise<nu
     uid: Deno.uid() ?? 0,
     ...localNames(),
     now: () => new Date(),
+    wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   });
 }
 
@@ -105,8 +109,14 @@ async function handOver(
 ): Promise<number> {
   const { terminal, env } = world;
   const socket = submissionSocketPath(controlSocketPath(env));
-  const submitted = await submit(socket, mail, verbose ? (line) => terminal.out(`${line}\n`) : () => {})
-    .catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
+  const show = verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
+  let submitted: Submitted = { result: "not-running" };
+  for (const ms of [0, ...TRY_AGAIN_MS]) {
+    if (ms > 0) await world.wait(ms);
+    submitted = await submit(socket, mail, show)
+      .catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
+    if (submitted.result !== "lost") break;
+  }
   if (submitted.result === "accepted") return 0;
   if (submitted.result === "not-running") {
     const { args, message } = keep();
@@ -124,7 +134,7 @@ async function handOver(
       return status;
     }
   }
-  const [reason, status] = submitted.result === "unavailable"
+  const [reason, status] = submitted.result === "unavailable" || submitted.result === "lost"
     ? [`smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE]
     : [`command failed: ${submitted.text}`, EX_SOFTWARE];
   complain(terminal, reason, status);

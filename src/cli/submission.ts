@@ -18,12 +18,15 @@ export type Submitted =
   | { readonly result: "accepted" }
   /** Nobody listens on the socket. */
   | { readonly result: "not-running" }
+  /** The connection ended before it was decided, or is about to (421): part of the daemon has died, and is back in a moment. */
+  | { readonly result: "lost"; readonly text: string }
   /** It listens, but takes no mail now. */
   | { readonly result: "unavailable"; readonly text: string }
   | { readonly result: "refused"; readonly text: string };
 
 /** How long a reply may take, in ms: accepting a large message includes writing it to disk. */
 const REPLY_TIMEOUT_MS = 300_000;
+const CLOSING = 421;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
 export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
@@ -32,10 +35,12 @@ export async function submit(path: string, mail: Submission, show: (line: string
   const dialogue = new Dialogue(socket, show);
   try {
     const greeting = await dialogue.reply();
-    if (greeting.code !== 220) return { result: "unavailable", text: formatReply(greeting) };
+    if (greeting.code !== 220) {
+      return { result: greeting.code === CLOSING ? "lost" : "unavailable", text: formatReply(greeting) };
+    }
     return await converse(dialogue, mail);
   } catch (error) {
-    return { result: "refused", text: (error as Error).message };
+    return { result: error instanceof Lost ? "lost" : "refused", text: (error as Error).message };
   } finally {
     socket.destroy();
   }
@@ -43,6 +48,8 @@ export async function submit(path: string, mail: Submission, show: (line: string
 
 /** A step was answered by something else than 2xx or 3xx. */
 class Refused extends Error {}
+/** The connection is gone, or 421 says that it will be (RFC 5321 §3.8). */
+class Lost extends Error {}
 
 async function converse(dialogue: Dialogue, mail: Submission): Promise<Submitted> {
   try {
@@ -92,15 +99,15 @@ class Dialogue {
   constructor(socket: net.Socket, show: (line: string) => void) {
     this.#socket = socket;
     this.#show = show;
-    const fail = (text: string) => {
-      this.#failure ??= new Error(text);
+    const fail = (error: Error) => {
+      this.#failure ??= error;
       this.#wake();
     };
-    socket.on("error", (error) => fail(error.message));
-    socket.on("close", () => fail("the server closed the connection"));
+    socket.on("error", (error) => fail(new Lost(error.message)));
+    socket.on("close", () => fail(new Lost("the server closed the connection")));
     socket.on("data", (bytes: Uint8Array) => {
       const wrong = this.#reader.push(bytes, this.#replies);
-      if (wrong !== null) fail(wrong);
+      if (wrong !== null) fail(new Error(wrong));
       this.#wake();
     });
   }
@@ -125,7 +132,10 @@ class Dialogue {
   }
 
   async reply(): Promise<Reply> {
-    const limit = setTimeout(() => this.#socket.destroy(new Error("no reply in time")), REPLY_TIMEOUT_MS);
+    const limit = setTimeout(() => {
+      this.#failure ??= new Error("no reply in time");
+      this.#socket.destroy();
+    }, REPLY_TIMEOUT_MS);
     try {
       while (this.#replies.length === 0) {
         if (this.#failure !== null) throw this.#failure;
@@ -141,6 +151,7 @@ class Dialogue {
 
   async #agreed(): Promise<Reply> {
     const reply = await this.reply();
+    if (reply.code === CLOSING) throw new Lost(formatReply(reply));
     if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
     return reply;
   }

@@ -20,11 +20,17 @@ interface Ran extends Heard {
   readonly deadLetter: string;
   /** Files in the offline folder, by content. */
   readonly offline: string[];
+  /** How long it waited before each new try, in ms. */
+  readonly waits: number[];
 }
 
 interface Setting {
   readonly refusals?: Record<string, string>;
   readonly down?: boolean;
+  /** So many connections end before a word is said. */
+  readonly hangUps?: number;
+  /** What refuses stops doing so while sendmail waits. */
+  readonly passing?: boolean;
   readonly uid?: number;
   readonly env?: Record<string, string>;
 }
@@ -33,6 +39,9 @@ interface Setting {
 async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuffer>, setting: Setting = {}) {
   const heard: Heard = { commands: [], messages: [] };
   const terminal = new FakeTerminal(stdin);
+  const refusals = { ...setting.refusals };
+  const waits: number[] = [];
+  let hangUps = setting.hangUps ?? 0;
   let ran!: Ran;
   await withFolder(async (folder) => {
     await Deno.mkdir(`${folder}/offline`);
@@ -50,11 +59,19 @@ async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuff
       passwd: PASSWD,
       mailname: "mx.example.org",
       now: () => NOW,
+      wait: (ms: number) => {
+        waits.push(ms);
+        if (setting.passing) { for (const at of Object.keys(refusals)) delete refusals[at]; }
+        return Promise.resolve();
+      },
     };
+    const serve = smtpServer(heard, refusals);
     let status = -1;
     const send = async () => void (status = await runSendmail(args, world));
     if (setting.down) await send();
-    else await withServer(`${folder}/c.smtp.sock`, smtpServer(heard, setting.refusals), send);
+    else {
+      await withServer(`${folder}/c.smtp.sock`, (socket) => hangUps-- > 0 ? socket.destroy() : serve(socket), send);
+    }
     const offline: string[] = [];
     for await (const { name } of Deno.readDir(`${folder}/offline`)) {
       equal((await Deno.stat(`${folder}/offline/${name}`)).mode! & 0o777, 0o600);
@@ -69,6 +86,7 @@ async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuff
       stderr: terminal.stderr.replaceAll(folder, "HOME"),
       deadLetter,
       offline,
+      waits,
     };
   });
   return ran;
@@ -271,6 +289,27 @@ for (const { at, setting, status, stderr } of refusals) {
     ok(!ran.commands.includes("DATA") || at === "the message");
   });
 }
+
+const passing: { what: string; setting: Setting; waits: number[] }[] = [
+  { what: "the connection ends", setting: { hangUps: 3 }, waits: [200, 400, 800] },
+  { what: "the greeting is 421", setting: { refusals: { GREETING: "421 4.3.0 Service restarting" } }, waits: [200] },
+  { what: "a recipient gets 421", setting: { refusals: { RCPT: "421 4.3.0 Temporary Error" } }, waits: [200] },
+  { what: "the message gets 421", setting: { refusals: { END: "421 4.3.0 Temporary Error" } }, waits: [200] },
+];
+for (const { what, setting, waits } of passing) {
+  Deno.test(`sendmail tries again when ${what}`, async () => {
+    const ran = await run(["a@y"], "From: a@b\nDate: d\n\nbody\n", { ...setting, passing: true });
+    deepEqual([ran.status, ran.stderr, ran.deadLetter, ran.waits], [0, "", "", waits]);
+    equal(ran.messages.at(-1), "From: a@b\r\nDate: d\r\n\r\nbody\r\n");
+  });
+}
+
+Deno.test("sendmail gives up when every connection is lost, and keeps a dead letter", async () => {
+  const ran = await run(["a@y"], "From: a@b\nDate: d\n\nbody\n", { hangUps: 10 });
+  deepEqual([ran.status, ran.waits], [69, [200, 400, 800, 1600]]);
+  match(ran.stderr, /^sendmail: smtpd takes no mail: \S/);
+  equal(ran.deadLetter, "\nFrom: a@b\nDate: d\n\nbody\n\n");
+});
 
 Deno.test("sendmail -v shows the dialogue", async () => {
   const ran = await run(["-v", "-f", "a@b", "x@y"], "Subject: x\n\n");
