@@ -66,9 +66,15 @@ function open(
     // Without envelopes there is nothing to deliver, and nothing to wonder about.
     if (stored === null && envelopes.length > 0) throw new Damaged("its text is missing");
     const { bytes, chunks } = stored ?? { bytes: 0, chunks: 0 };
+    // The row of a message has no checksum: a smaller number in it would cut the text short, and nobody would know.
+    if (stored !== null && chunks !== vault.store.chunksOf(number)) {
+      throw new Damaged("the number of its parts is altered");
+    }
     const first = chunks === 0 ? EMPTY.slice() : chunkOf(vault, number, 0);
-    const answer = (first: Uint8Array<ArrayBuffer>) =>
+    const answer = (first: Uint8Array<ArrayBuffer>) => {
+      if (chunks < 2 && first.length !== bytes) return refuse(new Damaged("its size is altered"));
       channel.send({ type: "opened", call, envelopes, bytes, chunks, first }, [first.buffer]);
+    };
     if (first instanceof Promise) first.then(answer, (error) => vault.guard(() => refuse(error)));
     else answer(first);
   } catch (error) {

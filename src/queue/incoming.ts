@@ -115,18 +115,28 @@ class Incoming {
     open.bytes += bytes.length;
     open.waiting++;
     const made = this.#vault.store.makeChunk(open.number, index, bytes);
-    this.#inOrder(id, open, made, (chunk) => this.#writeChunk(id, open, { index, bytes, chunk }));
+    this.#inOrder(
+      open,
+      made,
+      (chunk) => this.#writeChunk(id, open, { index, bytes, chunk }),
+      (reply) => this.#failLate(id, open, reply),
+    );
   }
 
   /**
    * Goes on when this chunk and those before it are made, which is at once unless one of them is made off the thread: what is stored first of
    * a message marks the rest as loose, and the last write comes last.
    */
-  #inOrder<T>(id: MessageId, open: Open, made: T | Promise<T>, goOn: (chunk: T) => void): void {
+  #inOrder<T>(
+    open: Open,
+    made: T | Promise<T>,
+    goOn: (chunk: T) => void,
+    fail: (reply: Reply) => void,
+  ): void {
     if (open.making === null && !(made instanceof Promise)) return goOn(made);
     const step = Promise.all([made, open.making]).then(([chunk]) => goOn(chunk), (error) => {
       this.#vault.troubles.note(error, this.#vault.clock());
-      this.#failLate(id, open, refusal(error));
+      fail(refusal(error));
     }).then(() => {
       if (open.making === step) open.making = null;
     });
@@ -186,7 +196,12 @@ class Incoming {
     const { store } = this.#vault;
     const made = tail.length === 0 ? null : store.makeChunk(body.number, body.chunks, tail);
     const rows = facts.map((each) => store.makeEnvelope(each));
-    this.#inOrder(id, body, made, (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: facts }));
+    this.#inOrder(
+      body,
+      made,
+      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: facts }),
+      (reply) => this.#fail(id, body, reply),
+    );
   }
 
   #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes }: LastPart): void {

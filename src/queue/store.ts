@@ -59,6 +59,7 @@ function statements(database: DatabaseSync) {
     envelope: prepare(`SELECT ${ENVELOPE} FROM envelopes WHERE message = ? AND id = ?`),
     message: prepare("SELECT bytes, chunks FROM messages WHERE id = ?"),
     chunk: prepare("SELECT form, sum, bytes FROM chunks WHERE key = ?"),
+    lastChunk: prepare("SELECT key FROM chunks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"),
     tickets: prepare(
       `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
        WHERE (message, id) > (?, ?) ORDER BY message, id LIMIT ?`,
@@ -310,6 +311,13 @@ export class Store {
 
   message(message: number): { readonly bytes: number; readonly chunks: number } | null {
     return (this.#sql.message.get(message) as { bytes: number; chunks: number } | undefined) ?? null;
+  }
+
+  /** How many chunks are in place, whatever the message's row says. */
+  chunksOf(message: number): number {
+    const first = chunkKey(message, 0);
+    const row = this.#sql.lastChunk.get(first, chunkKey(message, MAX_CHUNKS - 1)) as { key: number } | undefined;
+    return row === undefined ? 0 : row.key - first + 1;
   }
 
   /** A large one that is sealed is opened off this thread. Throws Damaged, or the promise is rejected with it. */

@@ -1,9 +1,10 @@
 /** A database that is torn: pages zeroed or altered, the file cut short, its head lost. What can be read goes on, nothing is deleted. */
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import type { QueueToAgent } from "../../src/isolate/mod.ts";
 import { copySync } from "./copy.ts";
-import { enqueue, list, logged, MTA, open, openQueue, type QueueHouse, text, typed } from "./house.ts";
+import { enqueue, factsFor, list, logged, MTA, open, openQueue, type QueueHouse, text, typed, utf8 } from "./house.ts";
 
 const PAGE = 16_384;
 const MESSAGES = 120;
@@ -232,6 +233,40 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
       }
       house.stop();
     }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a message whose row says another size or another number of parts is set aside, not cut short", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const first = await openQueue(folder);
+    const enqueueLong = async () => {
+      const message = first.ids.pop()!, envelope = factsFor(message);
+      first.smtp.send({ type: "chunk", message, bytes: new Uint8Array(1000).fill(65) });
+      first.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
+      await first.smtp.next(typed("committed"));
+      return envelope;
+    };
+    const parts = await enqueueLong(), good = await enqueueLong();
+    const [size] = await enqueue(first, "short\n");
+    first.stop();
+    const database = new DatabaseSync(`${folder}/queue.db`);
+    database.prepare("UPDATE messages SET chunks = chunks - 1 WHERE id = ?").run(parseInt(parts.id.slice(0, 8), 16));
+    database.prepare("UPDATE messages SET bytes = bytes - 1 WHERE id = ?").run(parseInt(size!.id.slice(0, 8), 16));
+    database.close();
+    const { house, log } = await revive(folder);
+    assert.deepEqual(log, []);
+    for (const { id } of [parts, size!]) {
+      house.delivery.send({ type: "open", call: 1, message: id.slice(0, 8), ids: [id] });
+      assert.equal((await house.delivery.next(typed("unreadable"))).text, "The message is damaged");
+    }
+    assert.equal((await open(house, [good])).bytes, 1004);
+    const lines = (await damagedLines(house)).join("\n");
+    assert.match(lines, new RegExp(`^message ${parts.id.slice(0, 8)}\\|.*\\|the number of its parts is altered$`, "m"));
+    assert.match(lines, new RegExp(`^message ${size!.id.slice(0, 8)}\\|.*\\|its size is altered$`, "m"));
+    house.stop();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
