@@ -1,8 +1,6 @@
 /** Front door of the queue folder, and the queue isolate itself: opens the store, serves the doors, loads the scheduler. */
 
-import { setImmediate } from "node:timers";
-import type { EnvelopeId } from "../envelope/mod.ts";
-import { debug, type Report } from "../events/mod.ts";
+import type { Report } from "../events/mod.ts";
 import {
   Caller,
   type Channel,
@@ -17,21 +15,17 @@ import { Discovery } from "./discover.ts";
 import { serveAgent } from "./agents.ts";
 import { serveIncoming } from "./incoming.ts";
 import { isEnvelopeId } from "./keys.ts";
+import { loadScheduler } from "./loading.ts";
 import { Notices } from "./notices.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./records.ts";
 import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair.ts";
-import type { TicketRow } from "./rows.ts";
 import { Store } from "./store.ts";
 import { databaseFault } from "./troubles.ts";
 import { Vault } from "./vault.ts";
 
-/** Envelopes told to the scheduler in one turn at start. */
-const LOAD_ROWS = 250;
 /** How often the free room on the disk is looked at. */
 const MEASURE_MS = 1000;
-/** Warnings about envelopes of unknown actions at one start; the rest is counted. */
-const MAX_WARNINGS = 100;
 
 export { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 export { listOffline } from "./offline.ts";
@@ -106,15 +100,14 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
   vault.onmalformed = end;
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
   const discovery = new Discovery(vault);
-  let loading = { stopped: false };
+  let stopLoading = () => {};
 
   discovery.recover();
   store.shrink();
   vault.eraseLoose();
   const load = () => {
-    loading.stopped = true;
-    loading = { stopped: false };
-    loadScheduler(vault, loading);
+    stopLoading();
+    stopLoading = loadScheduler(vault);
   };
   scheduler.onmessage = (message) => {
     switch (message.type) {
@@ -163,7 +156,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
   isolate.serve("errand-queue", served((channel) => serveAgent(vault, "mda", channel)));
   isolate.serve("control-queue", served((channel) => serveAdmin(vault, discovery, channel)));
   isolate.onstop = () => {
-    loading.stopped = true;
+    stopLoading();
     stopMeasuring();
     // What comes now finds the vault closed: nothing is promised any more.
     for (const door of doors) door.onmessage = () => {};
@@ -192,38 +185,4 @@ function measureRoom(vault: Vault, clients: ReadonlySet<Channel<QueueToSmtp, Smt
   vault.measure();
   const timer = setInterval(() => vault.measure(), MEASURE_MS);
   return () => clearInterval(timer);
-}
-
-/** Tells the scheduler of every envelope, a slice a turn, while mail comes in. It ignores those it knows already. */
-function loadScheduler(vault: Vault, loading: { readonly stopped: boolean }): void {
-  let message = 0, number = 0, strange = 0, count = 0;
-  const began = performance.now();
-  const unknown = (id: EnvelopeId, action: string) => {
-    if (++strange <= MAX_WARNINGS) vault.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
-  };
-  const step = () => {
-    if (loading.stopped) return;
-    let rows: TicketRow[];
-    try {
-      rows = vault.store.tickets(message, number, LOAD_ROWS);
-    } catch (error) {
-      if (databaseFault(error) !== "corrupt") throw error;
-      return vault.malformed(error);
-    }
-    vault.loaded(rows, unknown);
-    count += rows.length;
-    const last = rows[rows.length - 1];
-    if (last !== undefined) {
-      message = last.message;
-      number = last.id;
-    }
-    if (rows.length === LOAD_ROWS) return void setImmediate(step);
-    if (strange > MAX_WARNINGS) {
-      vault.warn(`queue: ${strange - MAX_WARNINGS} more invalid envelopes of unknown actions`);
-    }
-    vault.allLoaded();
-    if (!vault.observer.verbose) return;
-    debug(vault.observer, `queue: ${count} envelopes loaded in ${Math.round(performance.now() - began)} ms`);
-  };
-  step();
 }

@@ -26,8 +26,22 @@ import {
 
 /** Free pages given back in one go: 16 MiB. */
 const SHRINK_PAGES = 1024;
+const LAST_MESSAGE = 2 ** 32 - 1;
 /** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
 const ERASE_CHUNKS = 8;
+
+function ticketsWhere(tries: string): string {
+  return `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
+          WHERE (message, id) > (?, ?) AND message <= ? AND ${tries} ORDER BY message, id LIMIT ?`;
+}
+
+/** Where start-up reads: behind an envelope, up to message `end`, of those that were never tried or of the others. */
+export interface TicketPlace {
+  readonly message: number;
+  readonly number: number;
+  readonly end: number;
+  readonly fresh: boolean;
+}
 
 /** Every statement, prepared once. */
 function statements(database: DatabaseSync) {
@@ -60,10 +74,8 @@ function statements(database: DatabaseSync) {
     message: prepare("SELECT bytes, chunks FROM messages WHERE id = ?"),
     chunk: prepare("SELECT form, sum, bytes FROM chunks WHERE key = ?"),
     lastChunk: prepare("SELECT key FROM chunks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"),
-    tickets: prepare(
-      `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
-       WHERE (message, id) > (?, ?) ORDER BY message, id LIMIT ?`,
-    ),
+    freshTickets: prepare(ticketsWhere("tries = 0")),
+    triedTickets: prepare(ticketsWhere("tries > 0")),
     list: prepare(
       `SELECT ${ENVELOPE} FROM envelopes
        WHERE (message, id) > (?, ?) AND message <= ? ORDER BY message, id LIMIT ?`,
@@ -73,6 +85,7 @@ function statements(database: DatabaseSync) {
       `SELECT EXISTS (SELECT 1 FROM messages WHERE id BETWEEN ?1 AND ?2) OR
               EXISTS (SELECT 1 FROM chunks WHERE key BETWEEN ?3 AND ?4) AS taken`,
     ),
+    envelopes: prepare("SELECT count(*) AS count FROM (SELECT 1 FROM envelopes LIMIT ?)"),
     anyMessage: prepare("SELECT 1 FROM messages LIMIT 1"),
     setAside: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
     damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
@@ -156,7 +169,7 @@ export class Store {
 
   /** Reads a little of every table, to find damage before the doors open. Throws what the database throws. */
   touch(): void {
-    this.tickets(0, 0, 1);
+    this.#sql.list.all(0, 0, LAST_MESSAGE, 1);
     this.damaged(1);
     this.looseMessages();
     this.taken(0, 0);
@@ -327,13 +340,15 @@ export class Store {
     return row === undefined ? null : this.#records.decodeChunk(key, row);
   }
 
-  /** Rows after this envelope, in order of id. A row that cannot be read has an empty lane and is `damaged`. */
-  tickets(message: number, number: number, limit: number): TicketRow[] {
-    const rows = this.#sql.tickets.all(
-      message,
-      number,
-      limit,
-    ) as unknown as (TicketRow & Pick<EnvelopeRow, "sealed">)[];
+  /** There are so many envelopes or more. */
+  holds(count: number): boolean {
+    return (this.#sql.envelopes.get(count) as { count: number }).count === count;
+  }
+
+  /** Rows in order of id. A row that cannot be read has an empty lane and is `damaged`. */
+  tickets({ message, number, end, fresh }: TicketPlace, limit: number): TicketRow[] {
+    const statement = fresh ? this.#sql.freshTickets : this.#sql.triedTickets;
+    const rows = statement.all(message, number, end, limit) as unknown as (TicketRow & Pick<EnvelopeRow, "sealed">)[];
     return rows.map((row) => row.sealed === null ? row : this.#openTicket(row, row.sealed));
   }
 

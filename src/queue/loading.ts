@@ -1,0 +1,103 @@
+/** Tells a new scheduler of every queued envelope, bit by bit while mail comes and goes: first of what was never tried. Decides nothing else. */
+
+import { setImmediate } from "node:timers";
+import type { EnvelopeId } from "../envelope/mod.ts";
+import { debug } from "../events/mod.ts";
+import type { Vault } from "./vault.ts";
+
+/** Envelopes told at once. */
+const ROWS = 100;
+/** Time that is taken at once: sessions and deliveries wait so long. */
+const TURN_MS = 4;
+/** A queue of fewer envelopes is told in one turn. */
+const SMALL = 250;
+const LAST = 2 ** 32 - 1;
+/** Ids are drawn evenly: of a large queue a thousandth at most is passed over at once. */
+const RANGE = 2 ** 32 / 1024;
+/** Warnings about envelopes of unknown actions at one start; the rest is counted. */
+const MAX_WARNINGS = 100;
+
+/** Begins to load; the function that is returned ends it early. The scheduler ignores what it knows already. */
+export function loadScheduler(vault: Vault): () => void {
+  let loading: Loading | null = null;
+  vault.guard(() => {
+    loading = new Loading(vault);
+    loading.turn();
+  });
+  return () => loading?.stop();
+}
+
+class Loading {
+  readonly #vault: Vault;
+  readonly #began = performance.now();
+  /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
+  #fresh = true;
+  /** The envelope that was told last, and the last message of this range. */
+  #message = 0;
+  #number = 0;
+  #end: number;
+  readonly #range: number;
+  #count = 0;
+  #strange = 0;
+  #stopped = false;
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+    this.#range = vault.store.holds(SMALL) ? RANGE : LAST + 1;
+    this.#end = this.#range - 1;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  turn(): void {
+    if (!this.#stopped) this.#vault.guard(() => this.#run());
+  }
+
+  #run(): void {
+    const until = this.#range > LAST ? Infinity : performance.now() + TURN_MS;
+    do {
+      this.#tell();
+      if (this.#end > LAST) {
+        if (!this.#fresh) return this.#finish();
+        this.#fresh = false;
+        [this.#message, this.#number, this.#end] = [0, 0, this.#range - 1];
+      }
+    } while (performance.now() < until);
+    setImmediate(() => this.turn());
+  }
+
+  /** The next envelopes of this range; behind the last of them stands the next range. */
+  #tell(): void {
+    const rows = this.#vault.store.tickets(
+      { message: this.#message, number: this.#number, end: this.#end, fresh: this.#fresh },
+      ROWS,
+    );
+    this.#vault.loaded(rows, (id, action) => this.#unknown(id, action));
+    this.#count += rows.length;
+    const last = rows[ROWS - 1];
+    if (last !== undefined) {
+      this.#message = last.message;
+      this.#number = last.id;
+      return;
+    }
+    this.#message = this.#end;
+    this.#number = LAST;
+    this.#end += this.#range;
+  }
+
+  #unknown(id: EnvelopeId, action: string): void {
+    if (++this.#strange > MAX_WARNINGS) return;
+    this.#vault.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
+  }
+
+  #finish(): void {
+    const more = this.#strange - MAX_WARNINGS;
+    if (more > 0) this.#vault.warn(`queue: ${more} more invalid envelopes of unknown actions`);
+    this.#vault.allLoaded();
+    if (!this.#vault.observer.verbose) return;
+    const ms = Math.round(performance.now() - this.#began);
+    debug(this.#vault.observer, `queue: ${this.#count} envelopes loaded in ${ms} ms`);
+  }
+}
