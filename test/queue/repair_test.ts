@@ -272,6 +272,24 @@ Deno.test("a message whose row says another size or another number of parts is s
   }
 });
 
+Deno.test("an envelope whose count of tries is altered is still told to the scheduler", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const first = await openQueue(folder);
+    const [envelope] = await enqueue(first);
+    first.stop();
+    const database = new DatabaseSync(`${folder}/queue.db`);
+    database.exec("UPDATE envelopes SET tries = -1");
+    database.close();
+    const { house } = await revive(folder);
+    const { tickets } = await house.scheduler.next(typed("enqueued"));
+    assert.deepEqual(tickets.map(({ id }) => id), [envelope!.id]);
+    house.stop();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a log that is torn in its middle is told of and kept; one that ends early is what a crash leaves", async () => {
   const folder = await Deno.makeTempDir(), copy = await Deno.makeTempDir();
   const count = 60;
