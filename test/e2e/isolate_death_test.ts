@@ -1,4 +1,7 @@
-/** The queue isolate dies in the middle of a message: its session hears 421, nothing acknowledged is lost, and mail flows again. */
+/**
+ * Isolates die: the queue in the middle of a message, whose session hears 421; those that local clients speak to. Nothing acknowledged is
+ * lost, and mail flows again.
+ */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -44,6 +47,32 @@ Deno.test("when the queue isolate dies, open transactions end with 421 and ackno
       new Set(messages.map((bytes) => /^Subject: (\d)$/m.exec(new TextDecoder().decode(bytes))![1])).size,
       4,
     );
+    assert.deepEqual(daemon.mailbox("lost").names(), []);
+  });
+});
+
+Deno.test("when smtp and control die, who speaks to them over a unix socket hears the end, and both are back", async () => {
+  await withDaemon({ program: MORTAL }, async (daemon) => {
+    const local = await Client.over(
+      await Deno.connect({ transport: "unix", path: `${daemon.folder}/smtpd.smtp.sock` }),
+    );
+    await local.say("EHLO localhost", "250");
+    await local.begin("a@example.com", `lost@${DOMAIN}`);
+    assert.equal((await daemon.tool("smtpctl", ["trace", "smtp"])).code, 0);
+    await daemon.logged(/isolate smtp ended and starts again in 100 ms: .*told to die/);
+    await assert.rejects(local.reply(), /The server closed|reset/);
+    local.close();
+    // What is tried again meets the new isolate.
+    const sent = await daemon.tool("sendmail", ["-f", "a@example.com", `kept@${DOMAIN}`], "Subject: kept\n\nkept\n");
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(await daemon.mailbox("kept").text(), /^Subject: kept$/m);
+
+    const asked = await daemon.tool("smtpctl", ["trace", "stat"]);
+    assert.deepEqual([asked.code, asked.stderr], [1, "smtpctl: The daemon closed the connection before it answered\n"]);
+    await daemon.logged(/isolate control ended and starts again in 100 ms: .*told to die/);
+    for (let tries = 0; (await daemon.tool("smtpctl", ["show", "status"])).code !== 0; tries++) {
+      assert.ok(tries < 50, "control is back");
+    }
     assert.deepEqual(daemon.mailbox("lost").names(), []);
   });
 });

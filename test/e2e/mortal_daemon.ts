@@ -1,4 +1,7 @@
-/** smtpd with isolates that die on demand: the queue when a file named `die` appears in its spool, filter when the log's verbosity changes. */
+/**
+ * smtpd with isolates that die on demand: the queue when a file named `die` appears in its spool, filter when the log's verbosity changes,
+ * smtp and control when `smtp` and `stat` are traced.
+ */
 
 import { parseConfig } from "../../src/config/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
@@ -15,7 +18,7 @@ await runDaemon({
   traces: [],
   paused,
   entry: (role) =>
-    role === "queue" || role === "filter"
+    ["queue", "filter", "smtp", "control"].includes(role)
       ? new URL(`./mortal_${role}.ts`, import.meta.url)
       : new URL(`../../workers/${role}.ts`, import.meta.url),
   onready: () => console.error("info: Vaultpost (mortal) starting"),
