@@ -26,6 +26,8 @@ export type SendmailCommand =
   | { readonly kind: "send"; readonly options: SendmailOptions }
   /** `-bi`: rebuild the aliases. */
   | { readonly kind: "newaliases" }
+  /** `-bp`: print the queue, as mailq(8) does. */
+  | { readonly kind: "mailq" }
   /** `-q`: there is no queue run here. */
   | { readonly kind: "queue-run" }
   | { readonly kind: "usage"; readonly text: string };
@@ -36,6 +38,7 @@ const WITH_ARGUMENT = "ABbeFfLNoprRV", WITH_OPTIONAL = "EJ", PLAIN = "imqStvx";
 /** Reads the words behind the program's name. */
 export function readSendmailOptions(args: readonly string[]): SendmailCommand {
   if (args.some((arg) => arg.startsWith("-bi"))) return { kind: "newaliases" };
+  if (args.includes("-bp")) return { kind: "mailq" };
   const options = getopt(args, PLAIN, WITH_ARGUMENT, WITH_OPTIONAL);
   if (!options.ok) return { kind: "usage", text: options.text };
   const { given, operands } = options;

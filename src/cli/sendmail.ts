@@ -60,6 +60,10 @@ export async function runSendmail(args: readonly string[], world: SendmailWorld)
       const { newaliasesMain } = await import("./newaliases.ts");
       return await newaliasesMain([], env, terminal);
     }
+    case "mailq": {
+      const { smtpctlMain } = await import("./smtpctl.ts");
+      return await smtpctlMain(["show", "queue"], env);
+    }
     case "queue-run":
       return complain(terminal, "there is no queue run: the daemon does it by itself", EX_SOFTWARE);
     case "usage":

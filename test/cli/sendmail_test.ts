@@ -401,8 +401,9 @@ Deno.test("replayOffline without an offline folder has nothing to do", async () 
   });
 });
 
-Deno.test("sendmail -bi in any place means newaliases", () => {
+Deno.test("sendmail -bi in any place means newaliases, -bp means mailq", () => {
   deepEqual(readSendmailOptions(["-v", "-bi"]), { kind: "newaliases" });
+  deepEqual(readSendmailOptions(["-v", "-bp"]), { kind: "mailq" });
 });
 
 const lists: [string, string[]][] = [

@@ -74,8 +74,9 @@ Deno.test("smtpctl shows and changes the queue", async (test) => {
         ["one", "three", "two"].map((user) => `${user}@${DOMAIN}`),
       );
     });
-    await test.step("mailq is show queue", async () => {
+    await test.step("mailq and sendmail -bp are show queue", async () => {
       assert.equal((await daemon.tool("mailq", [])).stdout.split("\n").length, 4);
+      assert.equal((await daemon.tool("sendmail", ["-bp"])).stdout.split("\n").length, 4);
     });
     await test.step("words may be cut short", async () =>
       assert.equal((await smtpctl("sh", "q")).split("\n").length, 4));
