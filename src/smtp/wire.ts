@@ -133,7 +133,15 @@ export class SocketWire implements Wire {
     this.#socket = socket;
     socket.on("error", this.#failed);
     socket.on("close", this.#gone);
-    socket.on("secure", () => this.#handshakeDone(socket));
+    // Half a connection is no good to a handshake, and TLS itself does not say when the client has left before it.
+    const left = () => this.destroy();
+    plain.once("end", left);
+    socket.once("end", left);
+    socket.once("secure", () => {
+      plain.removeListener("end", left);
+      socket.removeListener("end", left);
+      this.#handshakeDone(socket);
+    });
   }
 
   /** STARTTLS: TLS cannot read through the shared buffer, so the descriptor moves to a new socket. Null when the client does not read. */

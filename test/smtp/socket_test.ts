@@ -355,6 +355,25 @@ Deno.test("a client that resets, and one that leaves without QUIT, end their ses
   }
 });
 
+for (const leave of ["destroy", "end"] as const) {
+  for (const tls of ["smtps", "tls"] as const) {
+    Deno.test(`a client that leaves before its handshake ends its session (${tls}, ${leave})`, async () => {
+      await using server = await new Server({ tls }).listen();
+      const client = await dial(server);
+      if (tls === "tls") {
+        await client.hears(/^220 /);
+        client.say("EHLO a.example\r\n");
+        await client.hears(/ HELP\r\n$/);
+        client.say("STARTTLS\r\n");
+        await client.hears(/220 [^\r]*\r\n$/);
+      } else await server.accepted();
+      client.socket[leave]();
+      await server.ended;
+      assert.equal((server.events.at(-1) as { reason: string }).reason, "disconnect");
+    });
+  }
+}
+
 Deno.test("the last words arrive although the client goes on sending", async () => {
   await using server = await new Server().listen();
   const client = await dial(server);
