@@ -22,6 +22,8 @@ export interface QueueCost {
   readonly connectedMs: number;
   readonly firstDeliveryMs: number;
   readonly lastIdDeliveryMs: number;
+  /** Until the scheduler knows every envelope; mail comes and goes meanwhile. */
+  readonly loadedMs: number;
   readonly acceptedPerSecond: number;
   readonly schedulerBytes: number;
   readonly daemonMegabytes: number;
@@ -100,6 +102,15 @@ match from any for any action "out"
     if (!success) throw new Error(`smtpctl ${args.join(" ")} failed`);
     return { firstMs, ms: performance.now() - started, lines };
   }
+
+  /** Envelopes that the scheduler knows. */
+  async known(): Promise<number> {
+    const { stdout } = await new Deno.Command(join(PROJECT, "scripts/smtpctl"), {
+      args: ["show", "stats"],
+      env: this.env,
+    }).output();
+    return Number(/^scheduler\.envelope=(\d+)$/m.exec(new TextDecoder().decode(stdout))?.[1] ?? 0);
+  }
 }
 
 /** Messages a second that 20 sessions get rid of. What they send waits: delivery is paused. */
@@ -162,6 +173,8 @@ async function measure(folder: string, size: number, hosts: Hosts): Promise<Queu
     const firstDeliveryMs = performance.now() - started;
     await until(() => hasMail(join(house.mail, "last")), "the delivery of the highest id");
     const lastIdDeliveryMs = performance.now() - started;
+    while (await house.known() < size) await new Promise((resolve) => setTimeout(resolve, 100));
+    const loadedMs = performance.now() - started;
     console.error(`${size}: accepting`);
     const acceptedPerSecond = await acceptRate(house);
     const daemonMegabytes = memoryBytes(daemon.pid) / 1e6;
@@ -177,6 +190,7 @@ async function measure(folder: string, size: number, hosts: Hosts): Promise<Queu
       connectedMs,
       firstDeliveryMs,
       lastIdDeliveryMs,
+      loadedMs,
       acceptedPerSecond,
       schedulerBytes: schedulerBytes(size),
       daemonMegabytes,
@@ -196,7 +210,8 @@ const COLUMNS: readonly (readonly [string, (cost: QueueCost) => string])[] = [
   ["queued", ({ size }) => `${size}`],
   ["first connection ms", ({ connectedMs }) => connectedMs.toFixed(0)],
   ["first delivery ms", ({ firstDeliveryMs }) => firstDeliveryMs.toFixed(0)],
-  ["delivery of the last loaded ms", ({ lastIdDeliveryMs }) => lastIdDeliveryMs.toFixed(0)],
+  ["delivery of the highest id ms", ({ lastIdDeliveryMs }) => lastIdDeliveryMs.toFixed(0)],
+  ["all loaded s", ({ loadedMs }) => (loadedMs / 1000).toFixed(1)],
   ["accepted/s", ({ acceptedPerSecond }) => acceptedPerSecond.toFixed(0)],
   ["scheduler B/envelope", ({ schedulerBytes }) => Number.isFinite(schedulerBytes) ? schedulerBytes.toFixed(0) : "-"],
   ["daemon MB", ({ daemonMegabytes }) => daemonMegabytes.toFixed(0)],
