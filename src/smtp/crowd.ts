@@ -2,8 +2,8 @@
 
 import type { TurnClock } from "./turns.ts";
 
-/** Jobs of one round. One takes some 50 µs with what the runtime does for it: who has a session already waits for a millisecond at most. */
-const A_ROUND = 16;
+/** Jobs of one round. One takes some 50 µs with what the runtime does for it: who has a session already waits for half a millisecond. */
+const A_ROUND = 8;
 
 export class Crowd {
   readonly #waiting: (() => void)[] = [];

@@ -5,7 +5,7 @@ const MAX_WAITING = 1024;
 /** One whose octets are thrown away waits for once to twice this long after each read: 6 MB a second are enough to come to an end. */
 const WASTE_MS = 5;
 /** And as many of them have their turn at a time: 64 KB are read of each, which takes about 0.1 ms. */
-const WASTE_AT_ONCE = 8;
+const WASTE_AT_ONCE = 4;
 
 export interface Guest {
   turn(): void;
