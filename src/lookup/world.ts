@@ -303,7 +303,7 @@ export class LookupWorld {
       return parseIncludeFile(this.#machine.readText(path));
     } catch (error) {
       warn(`Cannot read the include file ${path}: ${error instanceof Error ? error.message : error}`);
-      return [];
+      return null;
     }
   }
 }

@@ -46,8 +46,8 @@ export interface ExpansionWorld {
   account(action: LocalAction, user: string): Account | null | LookupError;
   /** The user's `.forward`, or the one for this sub-address, "" for none. */
   forward(account: Account, subAddress: string): Forward;
-  /** Targets of an include file, in file order; none when it cannot be read. */
-  include(path: string): Iterable<ListTarget>;
+  /** Targets of an include file, in file order; null when it cannot be read. */
+  include(path: string): Iterable<ListTarget> | null;
   /** What a rewritten address stands for; null when it is none of ours. */
   decodeSrs(address: Mailbox): Mailbox | null;
   /** For the operator's log. */
@@ -99,6 +99,8 @@ export class Expander {
   #at = 0;
   /** What is still to become nodes of the list that was found last. */
   #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node } | null = null;
+  /** Of the list that was found last something could be read, if only that there is nothing in it. */
+  #listRead = false;
   #sinceBreath = 0;
 
   constructor(world: ExpansionWorld, request: ExpansionRequest) {
@@ -309,7 +311,8 @@ export class Expander {
       if (!list.valid) return new LookupError(`The value of "${key}" is not a list of recipients`);
       const targets = this.#includedTargets(sortTargets(list.targets));
       const first = targets.next();
-      if (first.done) return false;
+      // Lists that are there and empty are an alias of nobody; without any there is no alias.
+      if (first.done) return this.#listRead;
       this.#insert(first.value, parent);
       this.#rest = { targets, parent };
       return true;
@@ -318,9 +321,12 @@ export class Expander {
   }
 
   *#includedTargets(targets: readonly ListTarget[]): Generator<ListTarget, void, undefined> {
+    this.#listRead = false;
     for (const target of targets) {
-      if (target.type === "include") yield* this.#world.include(target.path);
-      else yield target;
+      const list = target.type === "include" ? this.#world.include(target.path) : [target];
+      if (list === null) continue;
+      this.#listRead = true;
+      yield* list;
     }
   }
 

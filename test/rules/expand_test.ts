@@ -185,6 +185,12 @@ const deliveries: Row[] = [
     want: ["mda bob for bob@localhost"],
   },
   {
+    because: "an alias of an empty include file is an alias of nobody",
+    scene: aliased({ bob: ":include:/l" }, { includes: { "/l": "# nobody left\n" } }),
+    rcpt: "bob@localhost",
+    want: "524 5.2.4 Mailing list expansion problem: <bob@localhost>",
+  },
+  {
     because: "an alias to an address of a local domain goes through the rules again",
     scene: aliased({ t: "Bob@localhost" }),
     rcpt: "t@localhost",

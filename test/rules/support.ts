@@ -138,7 +138,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
     include(path) {
       const text = includes[path];
       if (text === undefined) warnings.push(`Cannot read ${path}`);
-      return text === undefined ? [] : parseIncludeFile(text);
+      return text === undefined ? null : parseIncludeFile(text);
     },
     decodeSrs: ({ local }) => local === "SRS0=good" ? mailbox(scene.bouncesTo ?? "alice@example.net") : null,
     warn: (text) => warnings.push(text),
