@@ -1,4 +1,7 @@
-/** The service over real loopback sockets: adopted descriptors, STARTTLS, smtps, SNI, client certificates, clients that behave badly. */
+/**
+ * The service over real loopback sockets: adopted descriptors, STARTTLS, smtps, SNI, client certificates, clients that behave badly. Long,
+ * because all of them speak to the one server at its head by the one client below it.
+ */
 
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
