@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, DOMAIN, OWNER, PROJECT, type Ran, withDaemon } from "./harness.ts";
+import { copySpool, envelopeText, SPOOL_KEY } from "./foreign_spool.ts";
+import { Daemon, DOMAIN, OWNER, type Ran, withDaemon } from "./harness.ts";
 
-const FIXTURES = join(PROJECT, "test/cli/fixtures/opensmtpd");
-const KEY = "0123456789abcdef0123456789abcdef";
 /** Nothing leaves: what is queued can be looked at. */
 const HELD = ["-P", "mda", "-P", "mta"];
 
@@ -108,15 +107,13 @@ Deno.test("a queue moves to another daemon, with everything that is known of it"
   }
 });
 
-for (
-  const { name, key } of [{ name: "plain", key: false }, { name: "gzip", key: false }, { name: "sealed", key: true }]
-) {
+for (const name of ["plain", "gzip", "sealed"] as const) {
   Deno.test(`discover takes in a spool of OpenSMTPD: ${name}`, async () => {
     await withDaemon({ args: HELD, config }, async (daemon) => {
       const keyFile = join(daemon.folder, "key");
-      await Deno.writeTextFile(keyFile, `${KEY}\n`);
-      const spool = join(FIXTURES, name);
-      const ran = await smtpctl(daemon, "discover", spool, ...(key ? [keyFile] : []));
+      await Deno.writeTextFile(keyFile, `${SPOOL_KEY}\n`);
+      const spool = copySpool(name, join(daemon.folder, "opensmtpd"));
+      const ran = await smtpctl(daemon, "discover", spool, ...(name === "sealed" ? [keyFile] : []));
       assert.deepEqual([ran.stdout, ran.stderr, ran.code], ["5 envelopes imported\n", "", 0]);
       const rows = await listing(daemon);
       const known = new Map(rows.map((row) => [row[5]!, row]));
@@ -149,7 +146,7 @@ match from any for any action "out"
 `;
   await withDaemon({ args: HELD, config: named }, async (daemon) => {
     await test.step("an action that is not configured", async () => {
-      const ran = await smtpctl(daemon, "discover", join(FIXTURES, "plain"));
+      const ran = await smtpctl(daemon, "discover", copySpool("plain", join(daemon.folder, "plain")));
       assert.equal(ran.stdout, "3 envelopes imported\n");
       assert.equal(
         ran.stderr,
@@ -160,12 +157,12 @@ match from any for any action "out"
       assert.deepEqual([...Deno.readDirSync(join(daemon.folder, "spool/import"))], []);
     });
     await test.step("an encrypted spool without its key, or with another", async () => {
-      const sealed = join(FIXTURES, "sealed");
+      const sealed = copySpool("sealed", join(daemon.folder, "sealed"));
       const without = await smtpctl(daemon, "discover", sealed);
       assert.equal(without.code, 1);
       assert.match(without.stderr, /It is encrypted: name the file of the key behind the folder\n$/);
       const other = join(daemon.folder, "key");
-      await Deno.writeTextFile(other, KEY.replaceAll("0", "1"));
+      await Deno.writeTextFile(other, SPOOL_KEY.replaceAll("0", "1"));
       assert.match((await smtpctl(daemon, "discover", sealed, other)).stderr, /It is encrypted with another key\n$/);
       await Deno.writeTextFile(other, "short");
       assert.match((await smtpctl(daemon, "discover", sealed, other)).stderr, /holds no key: that has 32 characters/);
@@ -178,7 +175,7 @@ match from any for any action "out"
     await test.step("an id takes in what was laid into the spool by hand", async () => {
       const place = join(daemon.folder, "spool/import/0badcafe");
       await Deno.mkdir(place);
-      const text = await Deno.readTextFile(join(FIXTURES, "plain/queue/b4/b477de04/b477de041b0dcb20"));
+      const text = envelopeText("b477de041b0dcb20");
       await Deno.writeTextFile(join(place, "message"), "Subject: by hand\n\nHello\n");
       await Deno.writeTextFile(join(place, "0badcafe00000001"), text);
       await Deno.writeTextFile(join(place, "0badcafe00000002"), text);
