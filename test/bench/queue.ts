@@ -9,7 +9,8 @@ import { Scheduler } from "../../src/schedule/mod.ts";
 import { plot } from "./queue_plot.ts";
 import { addDueMessage, domainOf, fillQueue } from "./queue_fill.ts";
 import { HEALTHY_DOMAIN, Hosts, Prober, SILENT_ADDRESS } from "./queue_probe.ts";
-import { freePort, LOCAL_DOMAIN, type Place, startDaemon } from "./server.ts";
+import { LOCAL_DOMAIN, type Place, startDaemon } from "./server.ts";
+import { freePort } from "../ports.ts";
 import { memoryBytes } from "./processes.ts";
 
 const PROJECT = new URL("../..", import.meta.url).pathname;

@@ -84,11 +84,3 @@ export async function answers(port: number, ended: () => boolean): Promise<void>
   }
   throw new Error("It does not answer");
 }
-
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}

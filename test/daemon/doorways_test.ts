@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { backlogFor, Doorways } from "../../src/daemon/doorways.ts";
 import { Native } from "../../src/daemon/native.ts";
-import { freePort } from "../e2e/harness.ts";
+import { freePort } from "../ports.ts";
 
 const backlogs = [
   { descriptors: null, sessions: 507, sockets: 3, want: 4096 },

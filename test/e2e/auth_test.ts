@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { DOMAIN, freePort, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { DOMAIN, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
 const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";

@@ -6,7 +6,8 @@ import { once } from "node:events";
 import type net from "node:net";
 import tls from "node:tls";
 import { fileURLToPath } from "node:url";
-import { DOMAIN, freePort, OWNER, run, withDaemon, within } from "./harness.ts";
+import { DOMAIN, OWNER, run, withDaemon, within } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const certificate = (file: string) => fileURLToPath(new URL(`../smtp/certificates/${file}`, import.meta.url));
 const stored = (file: string) => Deno.readTextFileSync(certificate(file));

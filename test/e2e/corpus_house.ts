@@ -4,7 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { type Entry, FILES, type Route } from "../config/corpus.ts";
-import { freePort, PROJECT } from "./harness.ts";
+import { PROJECT } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
 /** What of a certificate the configurations name, and what stands for it. */

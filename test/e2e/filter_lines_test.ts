@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { type House, inbox, install, recorded, told } from "./filter_house.ts";
-import { type Daemon, DOMAIN, freePort, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const LINES = ["filter|smtp-in|data-line"];
 const [EDIT, LATE, BOTH] = [0, 1, 2].map(() => freePort());

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { ALL_PHASES, type House, inbox, install, told } from "./filter_house.ts";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, freePort, run, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
 const SECRET = "sesame-sesame";

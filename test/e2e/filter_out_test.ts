@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { type House, inbox, install, normal, told } from "./filter_house.ts";
-import { DOMAIN, freePort, withDaemon } from "./harness.ts";
+import { DOMAIN, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const GOLDEN = new URL("golden/filter-out-record.txt", import.meta.url);
 

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { ALL_PHASES, type House, inbox, install, normal, type Script, told } from "./filter_house.ts";
-import { type Daemon, DOMAIN, freePort, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const GOLDEN = new URL("golden/filter-record.txt", import.meta.url);
 

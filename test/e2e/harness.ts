@@ -6,6 +6,7 @@
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../ports.ts";
 
 export const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const DOMAIN = "example.org";
@@ -57,14 +58,6 @@ export async function run(
   );
   const { code, stdout, stderr } = await within(child.output(), `the end of ${command}`, 2 * LIMIT_MS);
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
-}
-
-/** A port that was free a moment ago: smtpd.conf cannot ask for "any". */
-export function freePort(hostname = "127.0.0.1"): number {
-  const listener = Deno.listen({ hostname, port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** Lines as they come, and waiting for one. */

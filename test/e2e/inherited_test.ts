@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, DOMAIN, freePort, maildirConfig, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { Daemon, DOMAIN, maildirConfig, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 /** Binds what it is told, becomes scripts/smtpd with the sockets from descriptor 3 on; tells a file what comes to NOTIFY_SOCKET. */
 const MANAGER = `

@@ -5,7 +5,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
-import { DOMAIN, freePort, OWNER, run, withDaemon, within } from "./harness.ts";
+import { DOMAIN, OWNER, run, withDaemon, within } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 Deno.test("behind a proxy, rules, the log and the Received header have the client that swaks names", async () => {
   const proxied = freePort();

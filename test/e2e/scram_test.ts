@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type Daemon, DOMAIN, freePort, OWNER, run, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, OWNER, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const certificate = (file: string) => fileURLToPath(new URL(`../smtp/certificates/${file}`, import.meta.url));
 const CRYPT = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { freePort, Mailbox, PROJECT, run, within } from "./harness.ts";
+import { Mailbox, PROJECT, run, within } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 /** What of the project the demo needs; the installed Deno and packages are shared by a link. */
 const PARTS = ["src", "workers", "scripts", "conf", "deno.json", "deno.lock"];

@@ -9,7 +9,8 @@ import net from "node:net";
 import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 import nodemailer from "nodemailer";
-import { Daemon, DOMAIN, freePort, OWNER, run, within } from "./harness.ts";
+import { Daemon, DOMAIN, OWNER, run, within } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
 const USER = "carol", PASSWORD = "sesame";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, freePort, PROJECT, run, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, PROJECT, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certificates/${file}`, import.meta.url));
 const smtps = freePort(), verified = freePort(), starttls = freePort();

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { TRACES } from "../../src/events/mod.ts";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, freePort, OWNER, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const BODY = "a body that no log may have";
 const SECRET = "AHVzZXIAc2VjcmV0";

@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startOpenSmtpd } from "../bench/opensmtpd.ts";
 import { startPostfix } from "../bench/postfix.ts";
-import { freePort, type Place, type Server } from "../bench/server.ts";
+import { type Place, type Server } from "../bench/server.ts";
+import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
 import { DOMAIN, Mailbox, OWNER, PROJECT, withDaemon } from "./harness.ts";
 

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { memoryBytes } from "../processes.ts";
 import { startOpenSmtpd } from "../opensmtpd.ts";
 import { startPostfix } from "../postfix.ts";
-import { CannotRun, freePort, type Place, type Server } from "../server.ts";
+import { CannotRun, type Place, type Server } from "../server.ts";
+import { freePort } from "../../ports.ts";
 import { startVaultpost } from "../vaultpost.ts";
 import { openMany, shut } from "./line.ts";
 
