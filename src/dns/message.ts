@@ -59,8 +59,29 @@ export function encodeQuery(id: number, name: string, type: RecordType, edns: bo
   return packet.encode(query as never) as Uint8Array;
 }
 
-/** Reads a response; null for anything that is not the response to this question: it may be forged, so go on waiting. */
+/**
+ * Reads a response; null for anything that is not the response to this question: it may be forged, so go on waiting. A server that cannot
+ * make sense of a question may leave it out of its error (RFC 6891 §7): then the id alone says what is answered, as RFC 1035 §7.3 has it.
+ */
 export function decodeResponse(bytes: Uint8Array, id: number, name: string, type: RecordType): Response | null {
+  return withoutQuestion(bytes, id) ?? withQuestion(bytes, id, name, type);
+}
+
+/** Octets of a DNS header, RFC 1035 §4.1.1. */
+const HEADER_OCTETS = 12;
+/** What a server answers that does not understand the question, or does not want it: FORMERR, SERVFAIL, NOTIMP, REFUSED. */
+const ERROR_CODES: Readonly<Record<number, string>> = { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED" };
+
+/** An error that is a header and nothing else, or says that it repeats no question. */
+function withoutQuestion(bytes: Uint8Array, id: number): Response | null {
+  if (bytes.length < HEADER_OCTETS || bytes[0]! * 256 + bytes[1]! !== id || (bytes[2]! & 0x80) === 0) return null;
+  const error = ERROR_CODES[bytes[3]! & 0x0f];
+  const questions = bytes[4]! * 256 + bytes[5]!;
+  if (error === undefined || (questions > 0 && bytes.length > HEADER_OCTETS)) return null;
+  return { code: responseCode(error), truncated: false, records: [], alias: null, ttl: 0 };
+}
+
+function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordType): Response | null {
   let raw: RawPacket;
   try {
     raw = packet.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as unknown as RawPacket;

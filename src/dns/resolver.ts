@@ -168,7 +168,8 @@ export class Resolver {
     let notImplemented = false;
     for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
       for (const server of this.#settings.servers) {
-        const response = await this.#askServer(server, name, type);
+        // Some that do not know EDNS, or stand behind a firewall that does not, are silent instead of answering FORMERR.
+        const response = await this.#askServer(server, name, type, attempt === 0);
         if (this.#observer.verbose) {
           const answer = response === null ? "no answer" : `${response.code}, ${response.records.length} records`;
           debug(this.#observer, `dns: ${type} ${name} from ${server.address} port ${server.port}: ${answer}`);
@@ -182,16 +183,17 @@ export class Resolver {
     return { ok: false, reason: notImplemented ? "nodata" : "temporary" };
   }
 
-  async #askServer(server: Server, name: string, type: RecordType): Promise<Response | null> {
+  async #askServer(server: Server, name: string, type: RecordType, edns: boolean): Promise<Response | null> {
     const { timeoutMs } = this.#settings;
     const ask = (over: "udp" | "tcp", edns: boolean) => {
       const id = crypto.getRandomValues(new Uint16Array(1))[0]!;
       const query = encodeQuery(id, name, type, edns);
       return this.#exchange(over, server, query, timeoutMs, (bytes) => decodeResponse(bytes, id, name, type));
     };
-    const first = await ask("udp", true);
-    // RFC 6891 §7: a server that does not know EDNS is asked without it.
-    const second = first?.code === "badquery" ? await ask("udp", false) : first;
+    const first = await ask("udp", edns);
+    // RFC 6891 §7: a server that does not know EDNS answers FORMERR or NOTIMP, and is asked without it.
+    const unknown = first?.code === "badquery" || first?.code === "notimplemented";
+    const second = edns && unknown ? await ask("udp", false) : first;
     return second?.truncated ? await ask("tcp", false) : second;
   }
 

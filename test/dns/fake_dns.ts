@@ -24,8 +24,8 @@ export interface FakeDns {
 
 export interface FakeDnsOptions {
   readonly truncate?: boolean;
-  /** Answers FORMERR to any query with EDNS. */
-  readonly noEdns?: boolean;
+  /** How it answers a query with EDNS, which it does not know: an error with the question, or of the header's 12 octets alone, or not. */
+  readonly noEdns?: "FORMERR" | "NOTIMP" | "SERVFAIL" | "FORMERR header" | "NOTIMP header" | "FORMERR torn" | "silent";
   /** Sends these before the real answer: what a forger would try. */
   readonly forge?: (query: { id: number }) => Uint8Array[];
   /** Seconds that a negative answer may be kept; none without it. */
@@ -89,7 +89,16 @@ function answer(zone: Zone, options: FakeDnsOptions, over: "udp" | "tcp", query:
         authorities: options.negativeTtl === undefined || answers.length > 0 ? [] : [soa(options.negativeTtl)],
       } as never,
     ) as Uint8Array;
-  if (options.noEdns && query.additionals.some((record) => record.type === "OPT")) return respond("FORMERR");
+  if (options.noEdns !== undefined && query.additionals.some((record) => record.type === "OPT")) {
+    const [rcode, part] = options.noEdns.split(" ");
+    if (rcode === "silent") return null;
+    const error = respond(rcode!);
+    if (part === undefined) return error;
+    const header = error.slice(0, 12);
+    // The header of the query, with its counts, or one that counts nothing.
+    header.set(part === "torn" ? [0, 1, 0, 0, 0, 0, 0, 1] : new Uint8Array(8), 4);
+    return header;
+  }
   const entry = zone[name.toLowerCase()];
   if (entry === "silent") return null;
   if (typeof entry === "string") return respond(entry);

@@ -178,11 +178,31 @@ Deno.test("a truncated answer is asked for again over TCP", () =>
     assert.deepEqual(dns.queries, ["udp A x.test", "tcp A x.test"]);
   }, { truncate: true }));
 
-Deno.test("a server that does not know EDNS is asked without it", () =>
-  withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver, dns }) => {
+const ednsRows = [
+  { noEdns: "FORMERR", because: "FORMERR with the question" },
+  { noEdns: "FORMERR header", because: "FORMERR that is a header alone" },
+  { noEdns: "FORMERR torn", because: "FORMERR that counts a question and has none" },
+  { noEdns: "NOTIMP", because: "NOTIMP with the question" },
+  { noEdns: "NOTIMP header", because: "NOTIMP that is a header alone" },
+  { noEdns: "SERVFAIL", because: "SERVFAIL, at the second attempt" },
+  { noEdns: "silent", because: "no answer, at the second attempt" },
+] as const;
+
+for (const { noEdns, because } of ednsRows) {
+  Deno.test(`a server that does not know EDNS is asked without it: ${because}`, () =>
+    withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver, dns }) => {
+      assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
+      assert.equal(dns.queries.length, 2);
+    }, { noEdns }));
+}
+
+Deno.test("a header alone of another id is not believed", () => {
+  const header = (id: number) => Uint8Array.from([id >> 8, id & 255, 0x81, 0x85, 0, 0, 0, 0, 0, 0, 0, 0]);
+  return withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver, dns }) => {
     assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
-    assert.equal(dns.queries.length, 2);
-  }, { noEdns: true }));
+    assert.equal(dns.queries.length, 1);
+  }, { forge: ({ id }) => [header(id ^ 1)] });
+});
 
 Deno.test("a dead server is passed over for the next", async () => {
   const dead = await fakeDns({});
