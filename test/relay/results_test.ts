@@ -131,7 +131,7 @@ const results: { name: string; script: Script; want: string }[] = [
     script: { reply: (line) => /^(RCPT|DATA)/.test(line) ? "" : undefined },
     want: "tempfail Connection timeout",
   },
-  { name: "nonsense at RCPT", script: on("RCPT", "hello"), want: "tempfail Invalid reply code" },
+  { name: "nonsense at RCPT", script: on("RCPT", "hello"), want: 'tempfail Invalid reply code: "hello"' },
 ];
 for (const { name, script, want } of results) {
   for (const keywords of [[], ["PIPELINING"]]) {

@@ -332,7 +332,9 @@ for (
   const [name, script, want] of [
     ["more replies than commands", { reply: () => "250 a\r\n250 b" }, "Remote host sent too much data"],
     ["half a reply too much", { reply: () => "250 a\r\n250-b" }, "Remote host sent too much data"],
-    ["a malformed code", { reply: () => "abc" }, "Invalid reply code"],
+    ["a malformed code", { reply: () => "abc" }, 'Invalid reply code: "abc"'],
+    ["a refusal with words behind it", { reply: () => "550 a\r\nabc" }, "550 a"],
+    ["an answer with words behind it", { reply: () => "250 a\r\nabc" }, 'Invalid reply code: "abc"'],
     ["silence", { reply: () => "" }, "Connection timeout"],
     ["a hang-up", { reply: () => null }, "Connection closed unexpectedly"],
   ] as const

@@ -82,7 +82,7 @@ export class Client {
   async greeting(): Promise<void> {
     if (this.#greeted) return;
     this.#greeted = true;
-    const reply = (await this.#connection.exchange(null, 1))[0]!;
+    const reply = await this.#reply(null);
     if (verdictOf(reply) !== "ok") throw refusedBy(reply);
   }
 
@@ -129,7 +129,18 @@ export class Client {
   async command(line: string, shown?: string): Promise<Reply> {
     // deno-lint-ignore no-control-regex
     if (/[\x00-\x1f\x7f]/.test(line)) throw new ClientError("protocol", "Control character in a command");
-    return (await this.#connection.exchange(line + "\r\n", 1, shown))[0]!;
+    return await this.#reply(line + "\r\n", shown);
+  }
+
+  /** One reply. A refusal counts though what follows it makes no sense; of anything else that is an error. */
+  async #reply(bytes: string | null, shown?: string): Promise<Reply> {
+    try {
+      return (await this.#connection.exchange(bytes, 1, shown))[0]!;
+    } catch (error) {
+      const [reply] = error instanceof ClientError ? error.partial : [];
+      if (reply !== undefined && reply.code >= 400) return reply;
+      throw error;
+    }
   }
 
   /** Says goodbye and closes. Waits a few seconds for the server's answer at most; never rejects. */
