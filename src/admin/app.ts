@@ -40,9 +40,15 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
   app.get("/style.css", (c) => c.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
   app.get("/health", async (c) => {
     const answers = await source.health();
-    const well = Object.values(answers).every(Boolean);
+    const paused = source.paused();
+    const reasons = [
+      ...named(answers, false).map((name) => `${name} does not answer`),
+      ...named(paused, true).map((name) => `${name} is paused`),
+      ...await source.refusals(),
+    ];
     const uptime = Math.floor(source.uptimeSeconds());
-    return c.json({ status: well ? "ok" : "unavailable", uptime, paused: source.paused(), answers }, well ? 200 : 503);
+    const status = reasons.length === 0 ? "ok" : "unavailable";
+    return c.json({ status, uptime, paused, answers, reasons }, status === "ok" ? 200 : 503);
   });
   app.get("/metrics", async (c) => {
     const { text, type } = await prometheusText(source);
@@ -69,6 +75,10 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
 function isOwnHost(host: string, address: string): boolean {
   const name = host.replace(/:\d*$/, "").replace(/^\[|\]$/g, "").toLowerCase();
   return name === "localhost" || name === "127.0.0.1" || name === "::1" || name === address.toLowerCase();
+}
+
+function named(facts: Readonly<Record<string, boolean>>, value: boolean): string[] {
+  return Object.keys(facts).filter((name) => facts[name] === value);
 }
 
 async function takePage(source: AdminSource, after: string | undefined, limit: number) {

@@ -175,6 +175,18 @@ export class Desk {
     return lines;
   }
 
+  /** Why mail is refused though all who were asked answer, a sentence each. */
+  async refusals(): Promise<readonly string[]> {
+    const full = (await this.troubles()).filter((line) => line.startsWith("QUEUE disk full"));
+    let missing: string | null = "main does not answer";
+    await inTime(
+      this.#askMain({ type: "isolates" }).then(({ error }) => {
+        missing = error === null ? null : `isolates that do not run: ${error}`;
+      }),
+    );
+    return [...full.map((line) => line.replace(/^QUEUE /, "")), ...missing === null ? [] : [missing]];
+  }
+
   paused(what: Subsystem): boolean {
     return this.#paused[what];
   }

@@ -96,6 +96,7 @@ function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): Admin
     queuePage: (after, limit) => desk.queuePage(after, limit),
     health: () => desk.health(),
     troubles: () => desk.troubles(),
+    refusals: () => desk.refusals(),
     paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
   });
 }

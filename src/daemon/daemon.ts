@@ -305,6 +305,9 @@ class Daemon {
       this.#supervisor.setVerbosity(request.verbose, request.traces);
     } else if (request.type === "update-pki") {
       error = this.#certificates.reload();
+    } else if (request.type === "isolates") {
+      const missing = this.#supervisor.missing;
+      if (missing.length > 0) error = missing.join(", ");
     } else {
       this.#end.resolve();
     }

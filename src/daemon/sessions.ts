@@ -2,7 +2,7 @@
 
 import type net from "node:net";
 import { detachDescriptor, type FromMain, type Listener, type Peer, type Supervisor } from "../isolate/mod.ts";
-import { type SourceLimits, Sources } from "../smtp/mod.ts";
+import { RefusalLog, type SourceLimits, Sources } from "../smtp/mod.ts";
 
 /** Descriptors that a process has at least, where the real limit cannot be told. */
 const USUAL_DESCRIPTORS = 1024;
@@ -53,6 +53,7 @@ export class SessionDesk {
   readonly limit: number;
   readonly #options: SessionDeskOptions;
   readonly #sources: Sources;
+  readonly #refusals: RefusalLog;
   /** By the number that the isolate gives back at the end of a session. */
   readonly #seats = new Map<number, Seat>();
   readonly #counts = new Map<number, number>();
@@ -63,6 +64,7 @@ export class SessionDesk {
   constructor(options: SessionDeskOptions) {
     this.#options = options;
     this.#sources = new Sources(options.limits, options.now);
+    this.#refusals = new RefusalLog(options.now, (line) => options.log("info", line));
     const descriptors = options.descriptors ?? USUAL_DESCRIPTORS;
     const { maxSessions } = options.limits;
     const most = Math.max(10, descriptors - LEAST_FREE);
@@ -120,6 +122,7 @@ export class SessionDesk {
     this.#options.debug(() =>
       `${peer.address} is turned away, ${this.size} of ${this.limit} sessions: ${reply.trim()}`
     );
+    this.#refusals.tell(peer.address, reply);
     socket.on("error", () => {});
     // Where TLS comes first nothing can be said in clear.
     if (tls === "smtps") socket.destroy();

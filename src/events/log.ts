@@ -66,9 +66,11 @@ function formatSmtp(event: SmtpEvent): string {
     case "smtp-envelope":
       return `envelope evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)}`;
     case "smtp-failed-command":
-      return `failed-command command="${vis(event.command)}" result="${vis(event.reply)}"`;
+      return `failed-command command="${vis(event.command)}" result="${vis(event.reply)}" address=${
+        vis(event.address)
+      }`;
     case "smtp-bad-input":
-      return `bad-input result="${vis(event.reply)}"`;
+      return `bad-input result="${vis(event.reply)}" address=${vis(event.address)}`;
     case "smtp-disconnected":
       return `disconnected reason=${word(event.reason)}`;
   }

@@ -64,8 +64,20 @@ export type SmtpEvent =
     readonly from: ReversePath;
     readonly to: Mailbox;
   }
-  | { readonly type: "smtp-failed-command"; readonly session: string; readonly command: string; readonly reply: string }
-  | { readonly type: "smtp-bad-input"; readonly session: string; readonly reply: string }
+  | {
+    readonly type: "smtp-failed-command";
+    readonly session:
+      string; /** What was refused, without secrets; "" for a connection, or where nothing had been asked. */
+    readonly command: string;
+    readonly reply: string; /** Of the client, as in `smtp-connected`. */
+    readonly address: string;
+  }
+  | {
+    readonly type: "smtp-bad-input";
+    readonly session: string;
+    readonly reply: string;
+    readonly address: string;
+  }
   | {
     readonly type: "smtp-disconnected";
     readonly session: string;

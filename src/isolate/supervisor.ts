@@ -191,6 +191,11 @@ export class Supervisor {
   }
 
   /** Indexes of the isolates of a role that can take work. */
+  /** Roles of which an isolate does not run now, each once. */
+  get missing(): Role[] {
+    return [...new Set(this.#residents.filter((one) => !one.ready).map(({ role }) => role))];
+  }
+
   living(role: Role): number[] {
     return this.#residents.filter((one) => one.role === role && one.ready).map((one) => one.index);
   }

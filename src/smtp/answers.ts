@@ -12,7 +12,13 @@ export function reply(text: string): Effect {
 export function refusal(facts: Facts, line: string, text: string): readonly Effect[] {
   return [reply(text), {
     do: "report",
-    event: { type: "smtp-failed-command", session: facts.session, command: line, reply: text },
+    event: {
+      type: "smtp-failed-command",
+      session: facts.session,
+      command: line,
+      reply: text,
+      address: facts.address,
+    },
   }];
 }
 
@@ -21,13 +27,32 @@ export function canSpeak(facts: Facts, session: Session): boolean {
   return session.phase !== "handshake" && (facts.tls !== "smtps" || session.ciphers !== null);
 }
 
-/** Says the last word. 421 and all replies to bad input come this way. */
-export function closeWith(facts: Facts, session: Session, text: string, reason: string, badInput = false): Step {
-  const effects: Effect[] = [];
-  if (canSpeak(facts, session)) effects.push(reply(text));
-  if (badInput) effects.push({ do: "report", event: { type: "smtp-bad-input", session: facts.session, reply: text } });
+/** How a last word is logged: `command` is the line that it answers, "" where there is none; `bad-input` is for what is no command. */
+export interface LastWord {
+  /** As in the log. */
+  readonly reason: string;
+  readonly log: "bad-input" | { readonly command: string };
+}
+
+/**
+ * Says the last reply, 4xx or 5xx, and closes the session. 421 and all replies to bad input come this way. Nothing is said, and no reply
+ * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be told.
+ */
+export function closeWith(facts: Facts, session: Session, text: string, { reason, log }: LastWord): Step {
+  const said = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
+  const effects: Effect[] = said.filter((effect) =>
+    effect.do === "reply" ? canSpeak(facts, session) : session.phase !== "handshake"
+  );
   effects.push({ do: "close", reason });
   return { session: { ...session, phase: "closed", transaction: null }, effects };
+}
+
+/** The log line of a reply to what is no command. */
+export function badInput(facts: Facts, text: string): Effect {
+  return {
+    do: "report",
+    event: { type: "smtp-bad-input", session: facts.session, reply: text, address: facts.address },
+  };
 }
 
 /** Says the replies at the head of `pending` that are known. */
@@ -49,7 +74,7 @@ export function settle(facts: Facts, session: Session): Step {
     } else {
       const text = foreignReply(result.code, result.text);
       if (text.startsWith("421")) {
-        const last = closeWith(facts, session, text, "quit");
+        const last = closeWith(facts, session, text, { reason: "quit", log: { command: line } });
         return { session: last.session, effects: [...effects, ...last.effects] };
       }
       effects.push(...refusal(facts, line, text));

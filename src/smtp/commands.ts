@@ -10,7 +10,7 @@ import { isEndless } from "./data.ts";
 import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
-import type { Effect, Facts, Pending, Session, Step } from "./state.ts";
+import type { Facts, Pending, Session, Step } from "./state.ts";
 
 export function commandStep(facts: Facts, session: Session, command: Command, more: boolean): Step {
   switch (command.verb) {
@@ -128,8 +128,8 @@ function mail(facts: Facts, session: Session, command: Command): Step {
   const parameters = mailParameters(path.rest, rules);
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
   const { ret, envid, smtpUtf8, requireTls, size } = parameters.value;
-  // RFC 1870 §6.1 (4): before the client sends what cannot be stored. Not the client's fault.
-  if (facts.room.bytes === 0 || size > facts.room.bytes) return say(session, REPLY.noRoom);
+  // RFC 1870 §6.1 (4): before the client sends what cannot be stored.
+  if (facts.room.bytes === 0 || size > facts.room.bytes) return refuse(facts, session, command, REPLY.noRoom);
   if (path.utf8 && !smtpUtf8) return refuse(facts, session, command, REPLY.needUtf8);
   const begun = {
     sender: path.path,
@@ -199,7 +199,7 @@ function data(facts: Facts, session: Session, command: Command): Step {
  */
 function bdat(facts: Facts, session: Session, command: Command): Step {
   const [, digits, last] = /^([0-9]{1,15})(?: +(LAST))?$/i.exec(command.argument) ?? [];
-  if (digits === undefined) return closeWith(facts, session, REPLY.badChunk, "quit", true);
+  if (digits === undefined) return closeWith(facts, session, REPLY.badChunk, { reason: "quit", log: "bad-input" });
   const { transaction } = session;
   const refusal = facts.filtered
     ? REPLY.notSupported
@@ -210,7 +210,9 @@ function bdat(facts: Facts, session: Session, command: Command): Step {
     : null;
   const octets = Number(digits);
   // Nobody waits for the end of what is not wanted and cannot be mail.
-  if (isEndless(octets, facts.maxMessageBytes)) return closeWith(facts, session, REPLY.endless, "quit", true);
+  if (isEndless(octets, facts.maxMessageBytes)) {
+    return closeWith(facts, session, REPLY.endless, { reason: "quit", log: "bad-input" });
+  }
   const chunk = { line: command.line, octets, last: last !== undefined, refusal };
   return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };
 }
@@ -222,11 +224,7 @@ function startTls(facts: Facts, session: Session, command: Command, more: boolea
   if (command.argument !== "") return refuse(facts, session, command, REPLY.noParameters);
   // Commands that were put behind STARTTLS in clear must never be run as if they had come under TLS.
   if (more) {
-    const effects: Effect[] = [reply(REPLY.aheadOfTls), {
-      do: "report",
-      event: { type: "smtp-bad-input", session: facts.session, reply: REPLY.aheadOfTls },
-    }, { do: "close", reason: "quit" }];
-    return { session: { ...session, phase: "closed", transaction: null }, effects };
+    return closeWith(facts, session, REPLY.aheadOfTls, { reason: "quit", log: "bad-input" });
   }
   return { session: { ...session, phase: "handshake" }, effects: [reply(REPLY.startTls), { do: "secure" }] };
 }

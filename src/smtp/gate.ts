@@ -6,6 +6,7 @@
 import type net from "node:net";
 import type { Report } from "../events/mod.ts";
 import { adoptSocket, detachDescriptor, type Peer } from "../isolate/mod.ts";
+import { RefusalLog } from "./refusals.ts";
 import { ProxyHeader, type ProxySource } from "./proxy.ts";
 import { type SourceLimits, Sources } from "./sources.ts";
 
@@ -95,6 +96,7 @@ export class Gates {
   readonly #sources: Sources;
   readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
   readonly #report: Report;
+  readonly #refusals: RefusalLog;
   #stopLooking: (() => void) | null = null;
 
   constructor(
@@ -105,6 +107,7 @@ export class Gates {
     this.#sources = new Sources(limits, () => clock.now());
     this.#clock = clock;
     this.#report = report;
+    this.#refusals = new RefusalLog(() => clock.now(), (text) => report({ type: "log", level: "info", text }));
   }
 
   /** Waits for the header of a connection; one of the functions of `arrival` is called, later. */
@@ -147,6 +150,7 @@ export class Gates {
     const admission = this.#sources.enter(peer.address);
     if (admission.ok) return arrival.passed(descriptor, peer, admission.source);
     if (admission.news !== null) this.#tell(admission.news);
+    this.#refusals.tell(peer.address, TOO_MANY);
     const socket = adoptSocket(descriptor);
     socket.on("error", () => {});
     if (arrival.tlsFirst) socket.destroy();

@@ -10,7 +10,7 @@ import { authLine } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { commandStep, senderJudged } from "./commands.ts";
 import { type Fault, isHopeless } from "./data.ts";
-import { authenticated } from "./login.ts";
+import { authenticated, MASKED } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
 import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
 import { challenged, proved } from "./scram.ts";
@@ -63,11 +63,11 @@ export function step(facts: Facts, session: Session, input: Input): Step {
     case "secured":
       return secured(facts, { ...session, binding: input.binding }, input.ciphers);
     case "bad-input":
-      return closeWith(facts, session, input.reply, "quit", true);
+      return closeWith(facts, session, input.reply, { reason: "quit", log: "bad-input" });
     case "idle":
       return idle(facts, session);
     case "peer-gone":
-      return closeWith(facts, session, REPLY.temporary, "quit");
+      return closeWith(facts, session, REPLY.temporary, { reason: "quit", log: { command: answering(session) } });
     case "stop":
       return stop(facts, { ...session, stopping: true }, input.now);
   }
@@ -75,7 +75,9 @@ export function step(facts: Facts, session: Session, input: Input): Step {
 
 function command(facts: Facts, session: Session, input: Extract<Input, { on: "command" }>): Step {
   const last = exhausted(facts, session, input.command);
-  if (last !== null) return closeWith(facts, session, last, "quit", true);
+  if (last !== null) {
+    return closeWith(facts, session, last, { reason: "quit", log: { command: shown(session, input.command).line } });
+  }
   if (session.barred && input.command.verb !== "QUIT") {
     const { line, verb } = shown(session, input.command);
     return {
@@ -132,7 +134,7 @@ function arrival(facts: Facts, session: Session): Effect {
 
 /** Who speaks before the banner does not wait for answers: RFC 5321 §3.1 has 554 in its place. */
 function early(facts: Facts, session: Session): Step {
-  const last = closeWith(facts, session, REPLY.early, "quit", true);
+  const last = closeWith(facts, session, REPLY.early, { reason: "quit", log: "bad-input" });
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
@@ -140,15 +142,15 @@ function early(facts: Facts, session: Session): Step {
 function turnedAway(facts: Facts, session: Session, text: string, close: boolean): Step {
   const said = printable(text);
   const last = close || facts.tls === "smtps" || session.stopping
-    ? closeWith(facts, session, said, "quit")
-    : { session: { ...session, phase: "command" as const, barred: true }, effects: [reply(said)] };
+    ? closeWith(facts, session, said, { reason: "quit", log: { command: "" } })
+    : { session: { ...session, phase: "command" as const, barred: true }, effects: refusal(facts, "", said) };
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
 /** A filter's refusal of a command, or of a message that was read to its end. */
 function filtered(facts: Facts, session: Session, { line, text, close }: Extract<Input, { on: "filtered" }>): Step {
   const said = printable(text);
-  if (close) return closeWith(facts, session, said, "quit");
+  if (close) return closeWith(facts, session, said, { reason: "quit", log: { command: line } });
   const effects = refusal(facts, line, said);
   if (session.phase !== "data") return { session: { ...session, wary: session.wary || isAuth(line) }, effects };
   return { session: { ...session, phase: "command", transaction: null }, effects: [{ do: "discard" }, ...effects] };
@@ -198,7 +200,9 @@ function received(facts: Facts, session: Session, fault: Fault | null): Step {
   if (session.phase !== "data") return { session, effects: [] };
   if (fault === null) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
   // Where line ends are in doubt, so is where the data ended: what comes behind is not taken for commands.
-  if (fault === "bare" || isHopeless(fault)) return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
+  if (fault === "bare" || isHopeless(fault)) {
+    return closeWith(facts, session, FAULT_REPLY[fault], { reason: "quit", log: "bad-input" });
+  }
   return {
     session: { ...session, phase: "command", transaction: null },
     effects: [{ do: "discard" }, ...refusal(facts, "DATA", FAULT_REPLY[fault])],
@@ -210,7 +214,9 @@ function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
   const { chunk, transaction } = before;
   if (before.phase !== "chunk" || chunk === null) return { session: before, effects: [] };
   const session: Session = { ...before, phase: "command", chunk: null };
-  if (fault !== null && isHopeless(fault)) return closeWith(facts, session, FAULT_REPLY[fault], "quit", true);
+  if (fault !== null && isHopeless(fault)) {
+    return closeWith(facts, session, FAULT_REPLY[fault], { reason: "quit", log: "bad-input" });
+  }
   if (chunk.refusal !== null || transaction === null) {
     return { session, effects: refusal(facts, chunk.line, chunk.refusal ?? REPLY.notNow) };
   }
@@ -256,11 +262,31 @@ function refused(facts: Facts, session: Session, code: number, text: string): St
     return { session, effects: [] };
   }
   const said = foreignReply(code, text);
-  if (said.startsWith("421")) return closeWith(facts, session, said, "quit");
+  if (said.startsWith("421")) {
+    return closeWith(facts, session, said, { reason: "quit", log: { command: answering(session) } });
+  }
   return {
     session: { ...session, phase: "command", transaction: null, chunk: null },
     effects: [{ do: "discard" }, ...refusal(facts, session.chunk?.line ?? "DATA", said)],
   };
+}
+
+/** The command that the session is at, as the log may have it; "" between two of them. */
+function answering({ phase, dialog, chunk, asked, transaction }: Session): string {
+  switch (phase) {
+    case "data":
+    case "queue":
+      return "DATA";
+    case "chunk":
+      return chunk?.line ?? "";
+    case "auth":
+    case "verify":
+      return dialog === null ? "" : MASKED[dialog.step];
+    case "sender":
+      return asked?.line ?? "";
+    default:
+      return transaction?.pending[0]?.line ?? "";
+  }
 }
 
 /** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
@@ -268,7 +294,8 @@ function idle(facts: Facts, session: Session): Step {
   const ours = session.phase === "queue" || session.phase === "greeting" || session.phase === "verify" ||
     session.phase === "sender" ||
     (session.transaction?.pending.length ?? 0) > 0;
-  return closeWith(facts, session, ours ? REPLY.temporary : REPLY.idle, "timeout");
+  const text = ours ? REPLY.temporary : REPLY.idle;
+  return closeWith(facts, session, text, { reason: "timeout", log: { command: answering(session) } });
 }
 
 /** RFC 5321 §3.8: a server that must stop says 421; a transaction may end first unless there is no time. */
@@ -277,7 +304,7 @@ function stop(facts: Facts, session: Session, now: boolean): Step {
   if (busy && !now) return { session, effects: [] };
   if (session.phase === "greeting" && !now) return { session, effects: [] };
   const effects: Effect[] = [];
-  if (canSpeak(facts, session)) effects.push(reply(REPLY.stopping));
+  if (canSpeak(facts, session)) effects.push(...refusal(facts, answering(session), REPLY.stopping));
   effects.push({ do: "close", reason: "quit" });
   return { session: { ...session, phase: "closed", transaction: null }, effects };
 }

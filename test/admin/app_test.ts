@@ -25,7 +25,8 @@ function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
       ),
     health: () => Promise.resolve({ queue: true, scheduler: true }),
     troubles: () => Promise.resolve([]),
-    paused: () => ({ mda: false, mta: true, smtp: false }),
+    refusals: () => Promise.resolve([]),
+    paused: () => ({ mda: false, mta: false, smtp: false }),
     ...changes,
   };
 }
@@ -39,9 +40,32 @@ Deno.test("GET /health is 200 and says that all answer", async () => {
   deepEqual(await response.json(), {
     status: "ok",
     uptime: 61,
-    paused: { mda: false, mta: true, smtp: false },
+    paused: { mda: false, mta: false, smtp: false },
     answers: { queue: true, scheduler: true },
+    reasons: [],
   });
+});
+
+Deno.test("GET /health is 503 with the reasons while mail is paused, the disk is full or an isolate is missing", async () => {
+  const response = await ask(
+    "/health",
+    {},
+    sourceOf({
+      paused: () => ({ mda: true, mta: false, smtp: true }),
+      health: () => Promise.resolve({ queue: true, scheduler: false }),
+      refusals: () => Promise.resolve(["disk full: mail is refused with 452", "isolates that do not run: relay"]),
+    }),
+  );
+  equal(response.status, 503);
+  const { status, reasons } = await response.json();
+  equal(status, "unavailable");
+  deepEqual(reasons, [
+    "scheduler does not answer",
+    "mda is paused",
+    "smtp is paused",
+    "disk full: mail is refused with 452",
+    "isolates that do not run: relay",
+  ]);
 });
 
 Deno.test("GET /health is 503 when the queue does not answer", async () => {
@@ -96,7 +120,8 @@ Deno.test("GET / tells what is wrong with the spool", async () => {
 });
 
 Deno.test("GET / shows the queue and the counters, and text from outside stays text", async () => {
-  const response = await ask("/");
+  const paused = () => ({ mda: false, mta: true, smtp: false });
+  const response = await ask("/", {}, sourceOf({ paused }));
   equal(response.status, 200);
   const page = await response.text();
   match(page, /00000002cccccccc/);

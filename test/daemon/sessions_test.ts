@@ -84,7 +84,11 @@ Deno.test("a source over its limit gets 421 and one line in the log; the end of 
   assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
   assert.deepEqual([await house.connect(), await house.connect()], [OF_YOURS, OF_YOURS]);
   assert.equal(await house.connect("192.0.2.2"), null, "others are served");
-  assert.deepEqual(house.log, ["smtp: 192.0.2.1 is turned away: it has 2 sessions"]);
+  const refused =
+    `failed-command command="" result="421 4.7.0 Too many connections from your address, try again later" address=192.0.2.1`;
+  const [news, ...lines] = house.log;
+  assert.equal(news, "smtp: 192.0.2.1 is turned away: it has 2 sessions");
+  assert.deepEqual(lines.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [refused, refused]);
   const [first] = house.handed;
   house.desk.ended(1, [first!.message.ticket]);
   assert.equal(await house.connect(), OF_YOURS, "an isolate ends its own sessions only");
@@ -115,7 +119,25 @@ Deno.test("above max-sessions everybody gets 421, and the log is told once a min
   for (const last of [1, 2, 3, 4]) {
     assert.equal(await house.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
   }
-  assert.deepEqual(house.log, ["warn: smtp: all 2 sessions are taken: clients are turned away"]);
+  const [news, ...lines] = house.log;
+  assert.equal(news, "warn: smtp: all 2 sessions are taken: clients are turned away");
+  assert.deepEqual(lines.map((line) => line.slice(line.indexOf("421 4.3.2"))), [
+    '421 4.3.2 Too many connections, try again later" address=192.0.2.3',
+    '421 4.3.2 Too many connections, try again later" address=192.0.2.4',
+  ]);
+});
+
+Deno.test("a pause and a missing isolate turn clients away with a line each", async () => {
+  await using house = await new House().listen();
+  house.desk.paused = true;
+  assert.equal(await house.connect(), "421 4.3.2 Service paused, try again later\r\n");
+  house.desk.paused = false;
+  house.isolates.length = 0;
+  assert.equal(await house.connect("2001:db8::1"), "421 4.3.0 Service restarting, try again later\r\n");
+  assert.deepEqual(house.log.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [
+    'failed-command command="" result="421 4.3.2 Service paused, try again later" address=192.0.2.1',
+    'failed-command command="" result="421 4.3.0 Service restarting, try again later" address=[2001:db8::1]',
+  ]);
 });
 
 const sizes = [

@@ -48,6 +48,9 @@ Deno.test("a full disk refuses mail at MAIL with 452, and mail is taken again wh
     }
     assert.ok(accepted > 2, `${accepted} messages fit`);
     assert.match((await daemon.tool("smtpctl", ["show", "status"])).stdout, /^QUEUE disk full: /m);
+    await daemon.logged(
+      / smtp failed-command command="MAIL FROM:<a@example\.net>" result="452 4\.3\.1 .*" address=127/,
+    );
     await daemon.tool("smtpctl", ["resume", "mda"]);
     await daemon.logged(/there is room on the disk of the spool again/);
     await daemon.logged(/ mda delivery .* result=Ok /, 0, accepted);

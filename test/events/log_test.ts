@@ -79,13 +79,15 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
       session,
       command: 'RCPT TO:<"x"@y>',
       reply: "550 5.1.1 Invalid recipient",
+      address: "[2001:db8::1]",
     },
-    line: '00112233aabbccdd smtp failed-command command="RCPT TO:<\\"x\\"@y>" result="550 5.1.1 Invalid recipient"',
+    line:
+      '00112233aabbccdd smtp failed-command command="RCPT TO:<\\"x\\"@y>" result="550 5.1.1 Invalid recipient" address=[2001:db8::1]',
   },
   {
     name: "input that is no command",
-    event: { type: "smtp-bad-input", session, reply: "500 5.5.2 Line too long" },
-    line: '00112233aabbccdd smtp bad-input result="500 5.5.2 Line too long"',
+    event: { type: "smtp-bad-input", session, reply: "500 5.5.2 Line too long", address: "192.0.2.1" },
+    line: '00112233aabbccdd smtp bad-input result="500 5.5.2 Line too long" address=192.0.2.1',
   },
   {
     name: "a client says QUIT",

@@ -1,5 +1,6 @@
 /** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as told, a clock that is moved by hand. */
 
+import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,
@@ -112,6 +113,8 @@ export class FakeChannel<Out, In> implements Channel<Out, In> {
 
 export class MemoryWire implements Wire {
   output = "";
+  /** All that was ever written. */
+  written = "";
   started = false;
   early = false;
   paused = false;
@@ -126,6 +129,7 @@ export class MemoryWire implements Wire {
   }
   write(text: string): boolean {
     this.output += text;
+    this.written += text;
     return this.reads;
   }
   pause(): void {
@@ -136,6 +140,7 @@ export class MemoryWire implements Wire {
   }
   secure(text: string): void {
     this.output += text;
+    this.written += text;
     this.handshakes++;
   }
   end(linger: boolean): void {
@@ -362,11 +367,21 @@ export class Client {
     return this.wire.take();
   }
 
-  /** As the kernel does when the client closes. */
+  /** As the kernel does when the client closes. Each 4xx and 5xx of the session must be in the log by then: smtpd(8) promises it. */
   leave(reason = "disconnect"): void {
     if (this.#gone) return;
     this.#gone = true;
     this.world.service.closed(this.connection, reason);
+    const said = this.wire.written.split("\r\n").filter((line) => /^[45][0-9]{2} /.test(line));
+    assert.deepEqual(this.refusals.map(({ reply }) => reply), said, "the log has each refusal, and no other");
+  }
+
+  /** What the log has of refusals of this session. */
+  get refusals(): Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }>[] {
+    return this.world.events.filter((event) =>
+      (event.type === "smtp-failed-command" || event.type === "smtp-bad-input") &&
+      event.session === this.connection.facts.session
+    ) as Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }>[];
   }
 }
 

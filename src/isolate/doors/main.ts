@@ -75,6 +75,8 @@ export type MainRequest =
   | { readonly type: "pause-smtp"; readonly paused: boolean }
   /** Load all certificates, keys and CA files again. */
   | { readonly type: "update-pki" }
+  /** Do all isolates run? `error` of the answer names those that do not. */
+  | { readonly type: "isolates" }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] };
 /** Main's answer to control. `changed` is false when it was so already. */
 export interface MainAnswer {
