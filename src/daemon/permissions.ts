@@ -18,8 +18,8 @@ const TABLE: Table = {
   queue: (settings) => ({ read: [settings.spool], write: [settings.spool], sys: ["statfs"] }),
   /** Decides when; touches nothing. */
   scheduler: () => ({}),
-  /** Must reach any host that mail is for. Sees no disk: bodies come from the queue. */
-  relay: () => ({ net: true }),
+  /** Must reach any host that mail is for but this one, whose addresses it may know. Sees no disk: bodies come from the queue. */
+  relay: () => ({ net: true, sys: ["networkInterfaces"] }),
   /** Writes the mail folders and reaches the LMTP servers that the actions name. It runs nothing. */
   delivery: (settings) => deliveryGrants(deliveryNeeds(settings)),
   /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */

@@ -145,6 +145,10 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ),
       ...srs,
       resolver: around.resolver,
+      own: {
+        names: [...new Set([around.serverName, hostname(), ...around.listeners.map((listener) => listener.hostname)])],
+        listeners: around.listeners.flatMap(({ socket, address, port }) => socket ? [] : [{ address, port }]),
+      },
     },
     delivery,
     errand: delivery,

@@ -14,6 +14,8 @@ export interface MxRecord {
 /** What a response says. `alias` is the end of a chain of CNAMEs that the response did not follow to records. */
 export interface Response {
   readonly code: "ok" | "nxdomain" | "notimplemented" | "badquery" | "failed";
+  /** The same in the words of RFC 1035 §4.1.1 and its successors, such as SERVFAIL. */
+  readonly rcode: string;
   readonly truncated: boolean;
   /** A, AAAA: addresses; PTR: names; MX: "preference name". */
   readonly records: readonly string[];
@@ -78,7 +80,7 @@ function withoutQuestion(bytes: Uint8Array, id: number): Response | null {
   const error = ERROR_CODES[bytes[3]! & 0x0f];
   const questions = bytes[4]! * 256 + bytes[5]!;
   if (error === undefined || (questions > 0 && bytes.length > HEADER_OCTETS)) return null;
-  return { code: responseCode(error), truncated: false, records: [], alias: null, ttl: 0 };
+  return { code: responseCode(error), rcode: error, truncated: false, records: [], alias: null, ttl: 0 };
 }
 
 function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordType): Response | null {
@@ -94,6 +96,7 @@ function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordT
   const { records, alias, ttl } = follow(raw.answers, name, type);
   return {
     code: responseCode(raw.rcode),
+    rcode: raw.rcode ?? "UNKNOWN",
     truncated: raw.flag_tc === true,
     records,
     alias,

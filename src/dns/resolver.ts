@@ -21,6 +21,8 @@ export type DnsFailure = "nxdomain" | "nodata" | "temporary" | "invalid";
 export type DnsResult<T> = { readonly ok: true; readonly records: readonly T[] } | {
   readonly ok: false;
   readonly reason: DnsFailure;
+  /** Of `temporary`: what became of the last question, as in `SERVFAIL from 192.0.2.53`. */
+  readonly detail?: string;
 };
 
 /** Name of an address. pass: the name leads back to the address; fail: it does not; error: it could not be found out. */
@@ -135,7 +137,7 @@ export class Resolver {
       if (!result.ok || !result.records[0]?.startsWith(ALIAS)) return result;
       name = normalName(result.records[0].slice(ALIAS.length));
     }
-    return { ok: false, reason: "temporary" };
+    return { ok: false, reason: "temporary", detail: "too many aliases" };
   }
 
   #cached(name: string, type: RecordType): Promise<DnsResult<string>> {
@@ -152,7 +154,9 @@ export class Resolver {
 
   async #limited(act: () => Promise<DnsResult<string>>): Promise<DnsResult<string>> {
     if (this.#running >= MAX_RUNNING) {
-      if (this.#waiting.length >= MAX_WAITING) return { ok: false, reason: "temporary" };
+      if (this.#waiting.length >= MAX_WAITING) {
+        return { ok: false, reason: "temporary", detail: "too many questions wait" };
+      }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#running++;
@@ -166,6 +170,7 @@ export class Resolver {
 
   async #ask(name: string, type: RecordType, key: string): Promise<DnsResult<string>> {
     let notImplemented = false;
+    let detail = "no name server is known";
     for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
       for (const server of this.#settings.servers) {
         // Some that do not know EDNS, or stand behind a firewall that does not, are silent instead of answering FORMERR.
@@ -175,12 +180,13 @@ export class Resolver {
           debug(this.#observer, `dns: ${type} ${name} from ${server.address} port ${server.port}: ${answer}`);
         }
         if (response?.code === "notimplemented") notImplemented = true;
+        detail = `${response === null ? "no answer" : response.rcode} from ${server.address}`;
         if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
         return this.#keep(key, resultOf(response), response.ttl);
       }
     }
     // RFC 5321 §5.1 knows no such answer; a server that has no idea of MX leaves us with the domain's addresses.
-    return { ok: false, reason: notImplemented ? "nodata" : "temporary" };
+    return notImplemented ? { ok: false, reason: "nodata" } : { ok: false, reason: "temporary", detail };
   }
 
   async #askServer(server: Server, name: string, type: RecordType, edns: boolean): Promise<Response | null> {

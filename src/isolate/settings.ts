@@ -196,6 +196,14 @@ export interface RelaySettings {
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
+  readonly own: OwnSettings;
+}
+
+/** What this host is called and where it listens, besides the addresses of its interfaces. */
+export interface OwnSettings {
+  readonly names: readonly string[];
+  /** IPv4 or bare IPv6 addresses. */
+  readonly listeners: readonly { readonly address: string; readonly port: number }[];
 }
 
 export interface DeliverySettings {

@@ -289,7 +289,8 @@ export class Relay implements SessionOwner {
       this.#drain();
     } else if (this.#exchangers === null) {
       this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
-      this.#giveUp((task) => this.#tools.fail(task, found.result, found.text, this.target.domain));
+      const { result, text, enhanced } = found;
+      this.#giveUp((task) => this.#tools.fail(task, result, text, this.target.domain, enhanced));
     }
     this.#settleDown();
   }

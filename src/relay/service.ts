@@ -23,6 +23,7 @@ import { RelayFilters } from "./filters.ts";
 import { Gauges } from "./gauges.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
+import { type OwnHost, ownHost } from "./own.ts";
 import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
 import { type Host, RouteTable } from "./routes.ts";
 import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
@@ -38,6 +39,7 @@ export interface RelayServiceTools {
   readonly timeoutMs: number;
   /** Port of MX hosts. */
   readonly mxPort: number;
+  readonly own: OwnHost;
 }
 
 /** RFC 5321 §4.5.3.2 asks for 5 minutes where it matters. */
@@ -58,6 +60,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
     names: new Resolver(isolate.settings.resolver, { observer: isolate }),
     timeoutMs: TIMEOUT_MS,
     mxPort: 25,
+    own: ownHost(isolate.settings.own, () => performance.now()),
     ...tools,
   });
   isolate.serve("scheduler-relay", (channel) => {
@@ -269,18 +272,18 @@ class RelayService {
   }
 
   async #find(target: Target): Promise<Exchangers> {
-    const ownName = this.#ownName(target.action);
+    const backupName = this.#backupName(target.action);
     // Known to be missing before a host is bothered and blamed.
     if (target.label !== "" && await this.#credentials(target) === null) {
-      return { ok: false, result: "tempfail", text: NO_CREDENTIALS };
+      return { ok: false, result: "tempfail", text: NO_CREDENTIALS, enhanced: "4.7.0" };
     }
     try {
-      const found = await findExchangers(target, this.#tools.names, ownName);
-      if (found.ok && found.unlisted) this.#warn(`${ownName} is not among the mail exchangers of ${target.domain}`);
+      const found = await findExchangers(target, this.#tools.names, { own: this.#tools.own, backupName });
+      if (found.ok && found.unlisted) this.#warn(`${backupName} is not among the mail exchangers of ${target.domain}`);
       return found;
     } catch (error) {
       this.#warn(`Lookup of ${target.domain}: ${error}`);
-      return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup" };
+      return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup", enhanced: "4.4.3" };
     }
   }
 
@@ -341,7 +344,7 @@ class RelayService {
   }
 
   /** Of a backup exchanger: the name under which the domain's MX records know this server. */
-  #ownName(action: RelayAction): string | null {
+  #backupName(action: RelayAction): string | null {
     return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.house.serverName;
   }
 

@@ -5,6 +5,7 @@ import { Deferred } from "../../src/relay/deferred.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import { chooseRoute, type Standing } from "../../src/relay/choose.ts";
 import { findExchangers } from "../../src/relay/mx.ts";
+import { ownHost } from "../../src/relay/own.ts";
 import { outcomeOf } from "../../src/relay/result.ts";
 import { RouteTable } from "../../src/relay/routes.ts";
 import { mxTarget, rewriteSender, smarthostTarget } from "../../src/relay/target.ts";
@@ -95,6 +96,10 @@ const zone = names({
     "local.test": [[10, "localhost"]],
     "partly.test": [[0, "localhost"], [10, "a.test"]],
     "dead.test": [[10, "gone.test"]],
+    "brokenhost.test": [[10, "gone.test"], [20, "fail.test"]],
+    "equal.test": [[10, "a.test"], [10, "b.test"], [20, "c.test"]],
+    "behind.test": [[10, "gone.test"], [20, "b.test"]],
+    "behind2.test": [[10, "fail.test"], [20, "b.test"]],
     "plain.test": "nodata",
     "empty.test": "nodata",
     "broken.test": "temporary",
@@ -108,46 +113,140 @@ const zone = names({
     "plain.test": ["192.0.2.9"],
   },
 });
-const exchangers = [
+const all = "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2, 30 192.0.2.3";
+const looped = (domain: string, what: string) =>
+  `permfail 5.4.6 Mail for ${domain} loops back to this host: ${what} is this host itself`;
+const exchangers: readonly {
+  readonly domain: string;
+  readonly want: string;
+  /** Of a backup: its name. */
+  readonly backup?: string;
+  /** Addresses and names of this host. */
+  readonly own?: readonly string[];
+}[] = [
   { domain: "two.test", want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2" },
   { domain: "plain.test", want: "0 192.0.2.9" },
   { domain: "partly.test", want: "10 192.0.2.1, 10 2001:db8::1" },
-  { domain: "null.test", want: "permfail Domain does not accept mail" },
-  { domain: "local.test", want: "permfail Domain does not accept mail" },
-  { domain: "nowhere.test", want: "permfail Domain does not exist" },
-  { domain: "broken.test", want: "tempfail Temporary failure in MX lookup" },
-  { domain: "bad.test", want: "permfail Invalid domain name" },
-  { domain: "dead.test", want: "tempfail No MX found for domain" },
-  { domain: "empty.test", want: "tempfail No MX found for domain" },
+  { domain: "null.test", want: "permfail 5.1.10 Domain does not accept mail" },
+  { domain: "local.test", want: "permfail 5.1.10 Domain does not accept mail" },
+  { domain: "nowhere.test", want: "permfail 5.1.2 Domain does not exist" },
+  {
+    domain: "broken.test",
+    want: "tempfail 4.4.3 Temporary failure in MX lookup of broken.test: SERVFAIL from 192.0.2.53",
+  },
+  {
+    domain: "brokenhost.test",
+    want: "tempfail 4.4.3 Temporary failure in MX lookup of fail.test: SERVFAIL from 192.0.2.53",
+  },
+  { domain: "bad.test", want: "permfail 5.1.2 Invalid domain name" },
+  {
+    domain: "dead.test",
+    want: "tempfail 4.4.4 No MX found for domain dead.test: none of its mail hosts has an address",
+  },
+  {
+    domain: "empty.test",
+    want: "tempfail 4.4.4 No MX found for domain empty.test: it has neither a mail exchanger nor an address",
+  },
   { domain: "[192.0.2.7]", want: "0 192.0.2.7" },
   { domain: "[IPv6:2001:DB8::7]", want: "0 2001:db8::7" },
-  { domain: "[nonsense]", want: "permfail Invalid domain name" },
-  { domain: "three.test", own: "b.test", want: "10 192.0.2.1, 10 2001:db8::1" },
-  { domain: "three.test", own: "other.test", want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2, 30 192.0.2.3" },
-  { domain: "three.test", own: "A.test", want: "tempfail No MX found for destination" },
+  { domain: "[nonsense]", want: "permfail 5.1.2 Invalid domain name" },
+  { domain: "three.test", backup: "b.test", want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "three.test", backup: "other.test", want: `unlisted: ${all}` },
+  { domain: "three.test", backup: "A.test", want: looped("three.test", "its mail exchanger a.test") },
+  // RFC 5321 §5.1, by address and by name; as a backup or not.
+  { domain: "three.test", own: ["192.0.2.3"], want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2" },
+  { domain: "three.test", own: ["c.test"], want: "10 192.0.2.1, 10 2001:db8::1, 20 192.0.2.2" },
+  { domain: "three.test", own: ["192.0.2.2"], want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "three.test", own: ["2001:db8::1"], want: looped("three.test", "its mail exchanger a.test") },
+  { domain: "three.test", own: ["192.0.2.2"], backup: "other.test", want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "three.test", own: ["192.0.2.2"], backup: "c.test", want: "10 192.0.2.1, 10 2001:db8::1" },
+  { domain: "equal.test", own: ["192.0.2.2"], want: looped("equal.test", "its mail exchanger b.test") },
+  {
+    domain: "behind.test",
+    own: ["b.test"],
+    want: "tempfail 4.4.4 No MX found for domain behind.test: none of its mail hosts has an address",
+  },
+  {
+    domain: "behind2.test",
+    own: ["b.test"],
+    want: "tempfail 4.4.3 Temporary failure in MX lookup of fail.test: SERVFAIL from 192.0.2.53",
+  },
+  { domain: "plain.test", own: ["192.0.2.9"], want: looped("plain.test", "it") },
+  { domain: "plain.test", own: ["plain.test"], want: looped("plain.test", "it") },
+  { domain: "[192.0.2.7]", own: ["192.0.2.7"], want: looped("192.0.2.7", "it") },
+  { domain: "[IPv6:::ffff:192.0.2.7]", own: ["192.0.2.7"], want: looped("::ffff:192.0.2.7", "it") },
 ];
-for (const { domain, want, own } of exchangers as { domain: string; want: string; own?: string }[]) {
-  Deno.test(`findExchangers: ${domain}${own === undefined ? "" : ` as backup ${own}`} is ${want}`, async () => {
-    const found = await findExchangers(mxTarget(ACTION, domain), zone, own ?? null);
+for (const { domain, want, backup, own = [] } of exchangers) {
+  const as = `${backup === undefined ? "" : ` as backup ${backup}`}${own.length === 0 ? "" : ` on ${own}`}`;
+  Deno.test(`findExchangers: ${domain}${as} is ${want}`, async () => {
+    const is = (text: string) => own.includes(text);
+    const self = { own: { name: is, address: is }, backupName: backup ?? null };
+    const found = await findExchangers(mxTarget(ACTION, domain), zone, self);
     const shown = found.ok
-      ? found.list.map(({ preference, address }) => `${preference} ${address}`).join(", ")
-      : `${found.result} ${found.text}`;
+      ? `${found.unlisted ? "unlisted: " : ""}${
+        found.list.map(({ preference, address }) => `${preference} ${address}`).join(", ")
+      }`
+      : `${found.result} ${found.enhanced} ${found.text}`;
     assert.equal(shown, want);
   });
 }
 
-Deno.test("findExchangers: a smarthost is never looked up by MX", async () => {
+Deno.test("findExchangers: a smarthost is never looked up by MX, and may be this host", async () => {
+  const own = { name: () => true, address: () => true };
   const of = (url: string) => {
-    const result = smarthostTarget(ACTION, url);
+    const action = { ...ACTION, host: "hosts" };
+    const result = smarthostTarget(action, url);
     assert.ok(result.ok);
-    return findExchangers(result.target, zone, null);
+    return findExchangers(result.target, zone, { own, backupName: null });
   };
   assert.deepEqual((await of("smtp://b.test")).ok, true);
-  assert.deepEqual(await of("smtp://192.0.2.7:2525"), {
+  assert.deepEqual(await of("smtp://127.0.0.1:2525"), {
     ok: true,
-    list: [{ host: "192.0.2.7", address: "192.0.2.7", preference: 0 }],
+    list: [{ host: "127.0.0.1", address: "127.0.0.1", preference: 0 }],
   });
-  assert.deepEqual(await of("smtp://two.test"), { ok: false, result: "tempfail", text: "Host not found" });
+  assert.deepEqual((await of("smtp://[127.0.0.1]:2525")).ok, true);
+  const { result, enhanced, text } = await of("smtp://two.test") as { result: string; enhanced: string; text: string };
+  assert.equal(`${result} ${enhanced} ${text}`, "tempfail 4.4.4 Host not found: two.test does not exist");
+});
+
+const PUBLIC = [{ address: "192.0.2.1", port: 25 }], ALL = [{ address: "0.0.0.0", port: 25 }];
+const ownRows = [
+  { address: "192.0.2.1", own: true, because: "an interface has it" },
+  { address: "::ffff:192.0.2.1", own: true, because: "the same as IPv4-mapped IPv6" },
+  { address: "2001:DB8:0::1", own: true, because: "an interface has it, in another spelling" },
+  { address: "fe80::1", own: true, because: "of an interface with a scope" },
+  { address: "192.0.2.2", own: false, because: "of another host" },
+  { address: "0.0.0.0", own: true, because: "leads here" },
+  { address: "::", own: true, because: "leads here" },
+  { address: "127.0.0.1", own: true, because: "loopback" },
+  { address: "::1", own: true, because: "loopback" },
+  { address: "127.0.0.9", own: false, because: "on loopback, where nothing of ours answers" },
+  { address: "127.0.0.9", listeners: [{ address: "127.0.0.9", port: 25 }], own: true, because: "a listener is there" },
+  { address: "127.0.0.9", listeners: [{ address: "127.0.0.9", port: 587 }], own: false, because: "at another port" },
+  { address: "127.0.0.9", listeners: ALL, own: true, because: "a listener on all addresses answers" },
+  { address: "127.0.0.9", listeners: [{ address: "::", port: 25 }], own: true, because: "as above, by IPv6" },
+  { address: "192.0.2.7", listeners: ALL, own: false, because: "of another host, whatever answers here" },
+  { address: "192.0.2.8", listeners: [{ address: "192.0.2.8", port: 25 }], own: true, because: "a listener is there" },
+] as const;
+for (const { address, own, because, ...rest } of ownRows) {
+  const listeners = "listeners" in rest ? rest.listeners : PUBLIC;
+  Deno.test(`ownHost: ${address} is ${own ? "" : "not "}own with ${listeners[0].address}: ${because}`, () => {
+    const interfaces = () => ["127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "fe80::1"];
+    const host = ownHost({ names: [], listeners }, () => 0, interfaces);
+    assert.equal(host.address(address, 25), own);
+  });
+}
+
+Deno.test("ownHost: an address that an interface gets later is own then", () => {
+  let now = 0;
+  const addresses: string[] = [];
+  const host = ownHost({ names: ["MX.example.org", "mx2.example.org."], listeners: [] }, () => now, () => addresses);
+  assert.equal(host.address("192.0.2.1", 25), false);
+  addresses.push("192.0.2.1");
+  now = 1_000;
+  assert.equal(host.address("192.0.2.1", 25), true);
+  const names = ["mx.example.org", "mx2.example.org", "localhost", "example.org"];
+  assert.deepEqual(names.map((name) => host.name(name)), [true, true, true, false]);
 });
 
 const replies = [

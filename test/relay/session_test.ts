@@ -160,7 +160,7 @@ for (
     [null, "cannot retrieve smarthost"],
     ["nonsense://x", "cannot retrieve smarthost"],
     ["smtps://label@x", "No auth table"],
-    ["smtp://nowhere.test", "Host not found"],
+    ["smtp://nowhere.test", "Host not found: nowhere.test does not exist"],
   ] as const
 ) {
   Deno.test(`the smarthost ${url}: tempfail ${want}`, async () => {

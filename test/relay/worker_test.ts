@@ -31,7 +31,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
         read: false,
         write: false,
         env: false,
-        sys: false,
+        sys: ["networkInterfaces"],
         run: false,
         ffi: false,
         import: false,
@@ -52,6 +52,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
       limits: DEFAULT_RELAY_LIMITS,
       domainLimits: {},
       resolver: { servers: [{ address: "127.0.0.1", port: dns.port }], timeoutMs: 2_000, attempts: 1, hosts: [] },
+      own: { names: [], listeners: [] },
     };
     const outcome = await new Promise<Sent["outcome"]>((resolve, reject) => {
       worker.onerror = (event) => {

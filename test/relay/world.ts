@@ -84,6 +84,9 @@ export interface World {
 
 export const ACTION: RelayAction = plainRelay("out");
 
+/** A host that is none of those that mail goes to. */
+export const NOT_OWN: RelayServiceTools["own"] = { name: () => false, address: () => false };
+
 const encoder = new TextEncoder();
 
 function mailbox(text: string) {
@@ -91,14 +94,18 @@ function mailbox(text: string) {
   return { local: text.slice(0, at), domain: text.slice(at + 1) };
 }
 
+const SERVFAIL = { ok: false, reason: "temporary", detail: "SERVFAIL from 192.0.2.53" } as const;
+
 export function names(options: Pick<WorldOptions, "mx" | "addresses">): RelayServiceTools["names"] {
   const mx = (domain: string): Promise<DnsResult<MxRecord>> => {
     const found = options.mx?.[domain] ?? "nxdomain";
+    if (found === "temporary") return Promise.resolve(SERVFAIL);
     if (typeof found === "string") return Promise.resolve({ ok: false, reason: found });
     const records = found.map(([preference, exchange]) => ({ preference, exchange }));
     return Promise.resolve({ ok: true, records });
   };
   const addresses = (name: string): Promise<DnsResult<string>> => {
+    if (name === "fail.test") return Promise.resolve(SERVFAIL);
     const found = options.addresses?.[name];
     return Promise.resolve(found === undefined ? { ok: false, reason: "nxdomain" } : { ok: true, records: found });
   };
@@ -191,6 +198,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     domainLimits,
     ...options.srs === undefined ? {} : { srs: options.srs },
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
+    own: { names: [], listeners: [] },
   };
   const isolate = {
     role: "relay",
@@ -209,7 +217,13 @@ export function relayWorld(options: WorldOptions = {}): World {
     onanswer: () => {},
     onstop: () => {},
   };
-  serveRelay(isolate as unknown as Isolate<"relay">, { names: names(options), timeoutMs: 2_000, ...options.tools });
+  serveRelay(isolate as unknown as Isolate<"relay">, {
+    names: names(options),
+    timeoutMs: 2_000,
+    // The hosts of the tests are on loopback.
+    own: NOT_OWN,
+    ...options.tools,
+  });
 
   let nextCall = 1;
   const ask = (message: object) =>
