@@ -5,6 +5,9 @@ set -eu
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
 # Handing a connection to an isolate rests on one version's internals (src/isolate/handover.ts): other versions do not fit.
 deno_version=2.9.6
+# SHA-256 of the file `deno` in that version's npm packages @deno/linux-x64-glibc and @deno/linux-arm64-glibc.
+deno_sha256_x64=bceb5b6a6239b0b010418406d8c77a508f67cf4337d94288f1c19fe71304aab0
+deno_sha256_arm64=d08d392418df53f4e6e88a08909c0e1bccbf9adcead7232df72b6ad6075ec416
 state=$root/.deno
 deno=$state/deno-$deno_version
 
@@ -17,14 +20,56 @@ fail() {
   exit 1
 }
 
-# Prints the usage $1 and ends when one of the arguments behind it asks for help.
+# Prints the usage $1 and ends when one of the arguments behind it asks for help; the same for the version.
 help_or_go_on() {
   usage=$1
   shift
   for argument; do
-    case $argument in -h | --help) printf '%s\n' "$usage" && exit 0 ;; esac
+    case $argument in
+      -h | --help) printf '%s\n' "$usage" && exit 0 ;;
+      --version) printf '%s (Vaultpost) %s\n' "${0##*/}" "$(sed -n 's/^export const VERSION = "\(.*\)";$/\1/p' "$root/src/config/paths.ts")" && exit 0 ;;
+    esac
   done
 }
+
+# Prints the first of the files and folders named, or of what is in them, that others than root may change.
+find_writable_by_others() {
+  find "$@" ! -type l \( ! -user 0 -o -perm -0002 -o -perm -0020 ! -group 0 \) -print 2>/dev/null | head -n 1
+}
+
+# Warns root of files that somebody else may change: who may change them may do what root may. `-O` (the effective user owns it) needs no
+# other program, so that ordinary users pay nothing and root's tools little; what runs for long or loads much is looked at file by file.
+warn_root() {
+  [ -O / ] && [ -z "${VAULTPOST_OWNER_TOLD:-}" ] || return 0
+  suspect=
+  above=$root
+  while [ -n "$above" ]; do
+    [ -O "$above" ] || suspect=$above
+    above=${above%/*}
+  done
+  for part in scripts scripts/lib.sh src src/main.ts workers deno.json .deno; do
+    [ -n "$suspect" ] || [ ! -e "$root/$part" ] || [ -O "$root/$part" ] || suspect=$root/$part
+  done
+  case ${0##*/} in
+    smtpd | start | test | bench | crash | deno)
+      above=$root
+      while [ -n "$above" ]; do
+        # In a folder with the sticky bit only the owner may rename what is his.
+        [ -n "$suspect" ] || suspect=$(find_writable_by_others "$above" -prune ! -perm -1000)
+        above=${above%/*}
+      done
+      for part in deno.json deno.lock scripts src workers conf .deno; do
+        [ -n "$suspect" ] || suspect=$(find_writable_by_others "$root/$part")
+      done
+      ;;
+  esac
+  [ -n "$suspect" ] && [ "$(id -u)" = 0 ] || return 0
+  # What this script starts need not say it again.
+  export VAULTPOST_OWNER_TOLD=1
+  say "warning: root runs files that others may change: $suspect is of $(stat -c '%U, mode %a' "$suspect"). Make them root's (chown -R root:root and chmod -R go-w $root), or run this as their owner"
+}
+
+warn_root
 
 # True when the program $1 is Deno of the wanted version.
 fits() {
@@ -73,32 +118,56 @@ link_deno() {
   mv -f "$deno.$$" "$deno"
 }
 
-npm_deno() {
-  place=$state/npm-$deno_version
-  if [ ! -d "$place" ]; then
-    command -v npm >/dev/null || fail "Deno $deno_version is not on the PATH, and there is no npm to install it: install Node.js with npm, or Deno $deno_version"
-    say "Installing Deno $deno_version from npm into $place (once)"
-    mkdir -p "$place.$$"
-    printf '{ "private": true }\n' >"$place.$$/package.json"
-    # The platform's binary is inside a package of its own: no install script needs to run.
-    npm install --prefix "$place.$$" --ignore-scripts --no-save --no-audit --no-fund --no-package-lock "deno@$deno_version" >&2 ||
-      { rm -rf "$place.$$"; fail "npm could not install deno@$deno_version, see above"; }
-    mv "$place.$$" "$place" 2>/dev/null || rm -rf "$place.$$"
-  fi
-  for binary in "$place"/node_modules/@deno/*/deno; do
-    if [ -x "$binary" ] && fits "$binary"; then
-      printf '%s\n' "$binary"
-      return
-    fi
-  done
-  fail "The deno package of npm holds no binary that runs on this machine ($(uname -sm)): put Deno $deno_version on the PATH"
-}
-
 # Value of npm's setting $1; empty when npm has none.
 npm_setting() {
   command -v npm >/dev/null || return 0
   value=$(npm config get "$1" 2>/dev/null || true)
   case $value in null | undefined | false) ;; *) printf '%s' "$value" ;; esac
+}
+
+sha256() {
+  if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -d ' ' -f 1
+}
+
+# Prints the path of Deno from npm, installed if need be; before it runs for the first time it is compared with the checksum above.
+npm_deno() {
+  case $(uname -sm) in
+    'Linux x86_64') platform=linux-x64-glibc expected=$deno_sha256_x64 ;;
+    'Linux aarch64' | 'Linux arm64') platform=linux-arm64-glibc expected=$deno_sha256_arm64 ;;
+    *) fail "Deno $deno_version is not on the PATH, and no checksum of npm's is known for this machine ($(uname -sm)): put Deno $deno_version on the PATH" ;;
+  esac
+  place=$state/npm-$deno_version
+  binary=$place/node_modules/@deno/$platform/deno
+  [ -d "$place" ] || install_npm_deno
+  [ -f "$binary" ] || fail "npm's package deno@$deno_version came without @deno/$platform: delete $place and try again, or put Deno $deno_version on the PATH"
+  actual=$(sha256 "$binary")
+  if [ "$actual" != "$expected" ]; then
+    rm -rf "$place"
+    fail "What npm installed is not Deno $deno_version: the SHA-256 of @deno/$platform is $actual, not $expected.
+It was not run, and is deleted. Look at npm's registry setting ($(npm_setting registry)), or put Deno $deno_version on the PATH"
+  fi
+  fits "$binary" || fail "Deno from npm does not run on this machine ($(uname -sm)): put Deno $deno_version on the PATH"
+  printf '%s\n' "$binary"
+}
+
+# How npm is told not to try for minutes what does not work: one more try after a second, 10 seconds for an answer.
+npm_impatience='--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000 --fetch-timeout=10000'
+
+# Installs into $place. The platform's binary is inside a package of its own: no install script needs to run.
+install_npm_deno() {
+  command -v npm >/dev/null || fail "Deno $deno_version is not on the PATH, and there is no npm to install it: install Node.js with npm, or Deno $deno_version"
+  say "Installing Deno $deno_version from npm into $place (once)"
+  # A registry that is not there is found out with a small question: the download itself may take its time.
+  # shellcheck disable=SC2086 # the options are words
+  npm view "deno@$deno_version" version --prefer-offline $npm_impatience >/dev/null || fail "npm could not ask its registry for deno@$deno_version, see above.
+Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"
+  mkdir -p "$place.$$"
+  printf '{ "private": true }\n' >"$place.$$/package.json"
+  npm install --prefix "$place.$$" --ignore-scripts --no-save --no-audit --no-fund --no-package-lock --prefer-offline --fetch-retries=1 "deno@$deno_version" >&2 || {
+    rm -rf "$place.$$"
+    fail "npm could not install deno@$deno_version, see above"
+  }
+  mv "$place.$$" "$place" 2>/dev/null || rm -rf "$place.$$"
 }
 
 # Loads the packages of deno.lock. What npm was told about its registry, proxy and authorities holds for Deno too.
@@ -116,5 +185,14 @@ install_packages() {
     HTTPS_PROXY=$(npm_setting https-proxy)
     export HTTPS_PROXY
   fi
-  (cd "$root" && "$deno" install --frozen --quiet >&2) || fail "Deno could not install the locked packages, see above"
+  cd "$root"
+  # Nothing is asked of the network when all is here.
+  "$deno" install --frozen --quiet --cached-only >/dev/null 2>&1 && return
+  # A registry that accepts and says nothing would be waited for without end.
+  "$deno" eval --no-config 'await fetch(Deno.args[0], { method: "HEAD", signal: AbortSignal.timeout(10_000) }).catch((error) => {
+    console.error(error.cause?.message ?? error.message);
+    Deno.exit(1);
+  })' "${NPM_CONFIG_REGISTRY:-https://registry.npmjs.org/}" >&2 ||
+    fail "The registry of npm packages cannot be reached, see above. Look at the network and at npm's settings (registry, proxy), and run this again"
+  "$deno" install --frozen --quiet >&2 || fail "Deno could not install the locked packages, see above"
 }

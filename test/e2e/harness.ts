@@ -14,6 +14,8 @@ const ROOT = Deno.uid() === 0;
 const NOBODY = 65534;
 /** Whom local mail is delivered as. */
 export const OWNER = ROOT ? "nobody" : userInfo().username;
+/** Whose this checkout is says nothing of the programs: root's warning of it has a test of its own. */
+const QUIET = { VAULTPOST_OWNER_TOLD: "1" };
 /** A wait that takes longer has failed. */
 const LIMIT_MS = 60_000;
 
@@ -44,7 +46,7 @@ export async function run(
 ): Promise<Ran> {
   const child = new Deno.Command(command, {
     args: [...args],
-    env: { PATH: `${PROJECT}/.deno/tools/bin:${Deno.env.get("PATH")}`, NO_COLOR: "1", ...options.env },
+    env: { PATH: `${PROJECT}/.deno/tools/bin:${Deno.env.get("PATH")}`, NO_COLOR: "1", ...QUIET, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdin: "piped",
     stdout: "piped",
@@ -171,7 +173,7 @@ export class Daemon {
     const [command, ...first] = this.#program;
     const child = this.#child = new Deno.Command(command, {
       args: [...first, "-d", "-f", this.configFile, ...this.#args],
-      env: { ...this.env, NO_COLOR: "1" },
+      env: { ...QUIET, ...this.env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

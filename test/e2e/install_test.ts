@@ -1,0 +1,182 @@
+/** What scripts/lib.sh does before anything runs: Deno from npm with its checksum, no network, and root in somebody else's checkout. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { PROJECT, type Ran, run } from "./harness.ts";
+
+const ROOT = Deno.uid() === 0;
+const PLATFORM = Deno.build.arch === "aarch64" ? "linux-arm64-glibc" : "linux-x64-glibc";
+/** What npm brings here instead of Deno: it leaves a trace when it is run. */
+const BINARY = '#!/bin/sh\n: >"${RAN:?}"\necho "deno 2.9.6 (of a test)"\n';
+/** An npm that knows one package, which holds what is in $BINARY. */
+const NPM = `#!/bin/sh
+[ "$1" = install ] || exit 0
+place=$3/node_modules/@deno/${PLATFORM}
+mkdir -p "$place"
+cp "$BINARY" "$place/deno"
+chmod 755 "$place/deno"
+`;
+
+interface Checkout {
+  readonly folder: string;
+  readonly root: string;
+  /** Runs a script with nothing but the system's programs on the PATH. */
+  script(name: string, args?: readonly string[], env?: Record<string, string>): Promise<Ran>;
+  /** The same with a registry of packages that cannot be reached. */
+  offline(name: string): Promise<Ran>;
+}
+
+/** A checkout without Deno and packages, in a folder whose name has a blank. */
+async function withCheckout(body: (checkout: Checkout) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
+  const root = join(folder, "a checkout");
+  await Deno.mkdir(join(root, "src/config"), { recursive: true });
+  const parts = ["scripts", "deno.json", "deno.lock"].map((part) => join(PROJECT, part));
+  assert.equal((await run("cp", ["-R", ...parts, root])).code, 0);
+  assert.equal((await run("cp", [join(PROJECT, "src/config/paths.ts"), join(root, "src/config")])).code, 0);
+  const environment = { PATH: `${folder}/bin:/usr/bin:/bin`, HOME: folder, VAULTPOST_OWNER_TOLD: "" };
+  const script = (name: string, args: readonly string[] = [], env: Record<string, string> = {}) =>
+    run(join(root, "scripts", name), args, { env: { ...environment, ...env } });
+  // Nobody listens on port 1.
+  const offline = (name: string) => script(name, [], { NPM_CONFIG_REGISTRY: "http://127.0.0.1:1/" });
+  try {
+    await body({ folder, root, script, offline });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function writeProgram(path: string, text: string): Promise<void> {
+  await Deno.writeTextFile(path, text, { mode: 0o755 });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+Deno.test("Deno from npm runs only when it has the checksum that is pinned", async (test) => {
+  await withCheckout(async ({ folder, root, script }) => {
+    const ran = join(folder, "ran"), binary = join(folder, "binary");
+    await Deno.mkdir(join(folder, "bin"));
+    await writeProgram(join(folder, "bin/npm"), NPM);
+    await Deno.writeTextFile(binary, BINARY);
+    const env = { RAN: ran, BINARY: binary };
+    await test.step("another one is deleted without being run, with words", async () => {
+      const { code, stderr } = await script("deno", ["--version"], env);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /What npm installed is not Deno 2\.9\.6: the SHA-256 of @deno\/\S+ is [0-9a-f]{64}, not [0-9a-f]{64}/,
+      );
+      assert.match(stderr, /put Deno 2\.9\.6 on the PATH/);
+      assert.ok(!await exists(ran), "it must not run");
+      assert.deepEqual([...Deno.readDirSync(join(root, ".deno"))].map(({ name }) => name), ["lock"]);
+    });
+    await test.step("the right one is used", async () => {
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(BINARY))).toHex();
+      const lib = join(root, "scripts/lib.sh");
+      await Deno.writeTextFile(lib, (await Deno.readTextFile(lib)).replace(/^(deno_sha256_\w+)=.*$/gm, `$1=${digest}`));
+      const { code, stdout, stderr } = await script("deno", ["--version"], env);
+      assert.deepEqual([code, stdout], [0, "deno 2.9.6 (of a test)\n"], stderr);
+    });
+  });
+});
+
+/** npm alone takes more than a minute. */
+const SECONDS = 30;
+
+Deno.test("Without network the first start fails in seconds, and says what to do", async (test) => {
+  await withCheckout(async ({ root, offline }) => {
+    await test.step({
+      name: "when Deno is missing",
+      ignore: !await exists("/usr/bin/npm"),
+      fn: async () => {
+        const began = performance.now();
+        const { code, stderr } = await offline("smtpd");
+        assert.equal(code, 1);
+        assert.match(
+          stderr,
+          /npm could not ask its registry for deno@2\.9\.6, see above\.\nLook at the network.*put Deno 2\.9\.6 on the PATH\n$/,
+        );
+        assert.ok(performance.now() - began < SECONDS * 1000);
+        assert.deepEqual([...Deno.readDirSync(join(root, ".deno"))].map(({ name }) => name), ["lock"]);
+      },
+    });
+    await test.step("when only the packages are missing", async () => {
+      await Deno.mkdir(join(root, ".deno"), { recursive: true });
+      await Deno.symlink(Deno.execPath(), join(root, ".deno/deno-2.9.6"));
+      const began = performance.now();
+      const { code, stderr } = await offline("smtpd");
+      assert.equal(code, 1);
+      assert.match(stderr, /The registry of npm packages cannot be reached, see above\. Look at the network/);
+      assert.ok(performance.now() - began < SECONDS * 1000);
+    });
+  });
+});
+
+Deno.test("Root is warned of a checkout that somebody else may change", { ignore: !ROOT }, async (test) => {
+  await withCheckout(async ({ folder, root, script }) => {
+    const warning = async (name: string, env: Record<string, string> = {}) => {
+      const { stderr } = await script(name, ["--version"], { SMTPD_SPOOL: folder, ...env });
+      return /^warning: root runs files that others may change: (.*)$/m.exec(stderr)?.[1] ?? "";
+    };
+    await Deno.mkdir(join(root, ".deno"));
+    // Says what it is and installs what it is asked to: it is the shell that warns.
+    await writeProgram(join(root, ".deno/deno-2.9.6"), '#!/bin/sh\necho "deno 2.9.6 (of a test)"\n');
+    const lib = join(root, "scripts/lib.sh");
+
+    await test.step("not of one that is root's, nor of a shared folder above it where only owners may rename", async () => {
+      for (const name of ["smtpd", "sendmail", "test"]) assert.equal(await warning(name), "");
+    });
+    await test.step("that is another's, by all scripts, with what to do, once for all that they start", async () => {
+      await Deno.chown(root, 1234, 1234);
+      for (const name of ["smtpd", "sendmail", "mailq", "start", "test", "deno"]) {
+        const text = await warning(name);
+        assert.ok(text.startsWith(`${root} is of `), text);
+        assert.match(text, /chown -R root:root and chmod -R go-w /);
+        assert.equal(await warning(name, { VAULTPOST_OWNER_TOLD: "1" }), "");
+      }
+      await Deno.chown(root, 0, 0);
+    });
+    await test.step("in a folder of which all may write, by what runs long", async () => {
+      await Deno.chmod(folder, 0o777);
+      for (const name of ["smtpd", "test"]) {
+        assert.ok((await warning(name)).startsWith(`${folder} is of root, mode 777.`));
+      }
+      await Deno.chmod(folder, 0o1777);
+      assert.equal(await warning("smtpd"), "");
+      await Deno.chmod(folder, 0o700);
+    });
+    await test.step("in a folder of which another is the owner", async () => {
+      await Deno.chown(folder, 1234, 1234);
+      assert.ok((await warning("sendmail")).startsWith(`${folder} is of `));
+      await Deno.chown(folder, 0, 0);
+    });
+    const part = join(root, "src/config/paths.ts");
+    for (
+      const [what, change] of [
+        ["a file of which is another's", () => Deno.chown(part, 1234, 1234)],
+        ["a file of which all may write", () => Deno.chmod(part, 0o666)],
+        ["a file of which a group may write", () => Deno.chmod(part, 0o664).then(() => Deno.chown(part, 0, 1234))],
+      ] as const
+    ) {
+      await test.step(`${what}, by what runs long`, async () => {
+        await change();
+        for (const name of ["smtpd", "test"]) assert.ok((await warning(name)).startsWith(`${part} is of `), name);
+        await Deno.chown(part, 0, 0);
+        await Deno.chmod(part, 0o644);
+      });
+    }
+    await test.step("but nobody else is", async () => {
+      await Deno.chmod(folder, 0o755);
+      await Deno.chown(lib, 1234, 1234);
+      const { stderr } = await run("setpriv", [
+        "--reuid=1234",
+        "--clear-groups",
+        join(root, "scripts/test"),
+        "--version",
+      ], { env: { VAULTPOST_OWNER_TOLD: "" } });
+      assert.equal(stderr, "");
+    });
+  });
+});
