@@ -1,14 +1,14 @@
 /** Does a password, or the proof of one, belong to a hash? The schemes that need no C library; crypt(3) of the others is main's business. Keeps nothing. */
 
-import { timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import bcrypt from "bcryptjs";
-import { argon2id } from "hash-wasm";
+import { argon2i, argon2id } from "hash-wasm";
 import { encrypt } from "unixcrypt";
 import type { Verdict } from "../isolate/mod.ts";
-import { checkProof, isPasswordOf, parseVerifier } from "../sasl/mod.ts";
+import { checkProof, isPasswordOf, parseVerifier, PLAIN_MARK } from "../sasl/mod.ts";
 
 const ARGON2ID =
-  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,4}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,128})$/;
+  /^\$(argon2id?)\$v=19\$m=(\d{1,7}),t=(\d{1,4}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,128})$/;
 const BCRYPT = /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/;
 const SHA_CRYPT = /^(\$[56]\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16})\$[./A-Za-z0-9]+$/;
 
@@ -22,6 +22,7 @@ export async function verify(password: string, hash: string): Promise<Verdict> {
       const verifier = parseVerifier(hash);
       return verifier === null ? "unknown" : await isPasswordOf(password, verifier) ? "match" : "mismatch";
     }
+    if (hash.startsWith(PLAIN_MARK)) return isSame(password, hash.slice(PLAIN_MARK.length)) ? "match" : "mismatch";
     const made = await computed(password, hash);
     return made === null ? "unknown" : same(made, hash) ? "match" : "mismatch";
   } catch {
@@ -43,8 +44,8 @@ async function computed(password: string, hash: string): Promise<string | null> 
   if (BCRYPT.test(hash)) return await bcrypt.hash(password, hash.slice(0, 29));
   const argon = ARGON2ID.exec(hash);
   if (argon === null) return null;
-  const [, memorySize, iterations, parallelism, salt, sum] = argon;
-  return await argon2id({
+  const [, variant, memorySize, iterations, parallelism, salt, sum] = argon;
+  return await (variant === "argon2i" ? argon2i : argon2id)({
     password,
     salt: bytesOf(salt!),
     memorySize: Number(memorySize),
@@ -53,6 +54,13 @@ async function computed(password: string, hash: string): Promise<string | null> 
     hashLength: bytesOf(sum!).length,
     outputType: "encoded",
   });
+}
+
+/** Compares passwords of any length in a time that does not tell how much of them is right. */
+function isSame(one: string, other: string): boolean {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  const sum = (text: string) => createHmac("sha256", key).update(text).digest();
+  return timingSafeEqual(sum(one), sum(other));
 }
 
 function bytesOf(base64: string): Uint8Array {

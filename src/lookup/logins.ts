@@ -14,7 +14,7 @@ import {
   type Verdict,
 } from "../isolate/mod.ts";
 import { tableKey } from "../config/mod.ts";
-import { fakeSalt, nobodysVerifier, parseVerifier, type ScramShape, verifierIn } from "../sasl/mod.ts";
+import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import type { House } from "./house.ts";
 import type { LookupWorld } from "./world.ts";
@@ -47,7 +47,7 @@ const MAX_USER = 255, MAX_PASSWORD = 1023, MAX_MESSAGE = 4096;
 /** What is compared for a user who does not exist when the table has no hash to take for a pattern. */
 export const NOBODYS = "$2b$10$qNp6gRmDk0yvLZ1SxWbAeusPtoPzO8/nGl0FQPbM3IGZ176ho1G9W";
 /** Schemes of the login isolate; the others are of the C library. */
-const OURS = /^(?:\$(?:[56]|2[aby]|argon2id)|SCRAM-SHA-256)\$/;
+const OURS = /^(?:(?:\$(?:[56]|2[aby]|argon2id?)|SCRAM-SHA-256)\$|\{PLAIN\})/;
 const REFUSED: Proved = { result: "permfail", signature: "" }, FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
@@ -167,6 +167,10 @@ export class Logins {
       return "permfail";
     }
     const hash = hashIn(found);
+    if (readStored(found).kind === "locked") {
+      await this.#verify(this.#patternOf(table), password);
+      return "permfail";
+    }
     if (hash !== null) this.#patterns.set(table, hash);
     const verdict = hash === null ? "unknown" : await this.#verify(hash, password);
     if (verdict === "unknown") this.#warnOf(table, user);
@@ -191,12 +195,10 @@ export class Logins {
   }
 }
 
-/** The hash in the value of a table, `hash` or `user:hash`. Null when it is none: a password in clear is never one. */
+/** What a password is compared with; null when the value of the table holds nothing of the kind. */
 function hashIn(value: string): string | null {
-  const verifier = verifierIn(value);
-  if (verifier !== null) return verifier;
-  const hash = value.slice(value.lastIndexOf(":") + 1).trim();
-  return /^[$]/.test(hash) ? hash : null;
+  const stored = readStored(value);
+  return stored.kind === "hash" || stored.kind === "clear" ? stored.hash : null;
 }
 
 function resultOf(verdict: Verdict): AuthResult {

@@ -27,8 +27,18 @@ const MAX_VALUES = 100_000;
 const SCHEME = "SCRAM-SHA-256$";
 const FORM = /^SCRAM-SHA-256\$(\d{1,8}):([A-Za-z0-9+/]{11,172}={0,2})\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;
 
-/** The verifier in the value of a table, `verifier` or `user:verifier`; null when the value is something else. Does not look at its keys. */
+/** dovecot's form of the same: the parts between commas, behind the name of the scheme. */
+const BRACED = /^(?:[^{]*:)?\{SCRAM-SHA-256\}(\d{1,8}),([^,]+),([^,]+),([^,]+)$/i;
+
+/**
+ * The verifier in the value of a table, `verifier` or `user:verifier`, that of dovecot written as ours; null when the value is something else.
+ * Does not look at its keys.
+ */
 export function verifierIn(value: string): string | null {
+  if (value.includes("{")) {
+    const [, iterations, salt, storedKey, serverKey] = BRACED.exec(value.trim()) ?? [];
+    if (iterations !== undefined) return `${SCHEME}${iterations}:${salt}$${storedKey}:${serverKey}`;
+  }
   const start = value.startsWith(SCHEME) ? 0 : value.indexOf(`:${SCHEME}`) + 1;
   return start === 0 && !value.startsWith(SCHEME) ? null : value.slice(start).trim();
 }

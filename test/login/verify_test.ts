@@ -8,6 +8,7 @@ const SHA256 = "$5$abcdefgh$4PbtPZdUc33o7LmNsM4HTsjYbIhyCeh4aCe.rEbHkq1";
 const ROUNDS = "$5$rounds=1000$abcdefgh$ErG1rn0GpODYQsD0nq3v3MbXT2boicTUhjw4zQRk1//";
 const BCRYPT = "$2b$04$abcdefghijklmnopqrstuuinwY/tkBVrn3xrxQI/TgnMHhkvl85RW";
 const ARGON2 = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$/R9hXoGbAiwKP+ntM3ojEFnB6i6+iZ89I2MLejgbnBI";
+const ARGON2I = "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$GU5xmiKGuMpead+UMrzbfmH8kfw5x6ejrO3LTHrq8NQ";
 
 const rows: readonly { name: string; hash: string; password?: string; want: string }[] = [
   { name: "SHA-512", hash: SHA512, want: "match" },
@@ -16,6 +17,10 @@ const rows: readonly { name: string; hash: string; password?: string; want: stri
   { name: "bcrypt", hash: BCRYPT, want: "match" },
   { name: "bcrypt as $2y$ is the same", hash: BCRYPT.replace("$2b$", "$2y$"), want: "match" },
   { name: "argon2id", hash: ARGON2, want: "match" },
+  { name: "argon2i", hash: ARGON2I, want: "match" },
+  { name: "a wrong password of argon2i", hash: ARGON2I, password: "open", want: "mismatch" },
+  { name: "a password that is said to be in clear", hash: "{PLAIN}sesame", want: "match" },
+  { name: "a wrong one", hash: "{PLAIN}sesame", password: "sesam", want: "mismatch" },
   { name: "a wrong password of SHA-512", hash: SHA512, password: "Sesame", want: "mismatch" },
   { name: "a wrong password of SHA-256", hash: SHA256, password: "sesame ", want: "mismatch" },
   { name: "a wrong password of bcrypt", hash: BCRYPT, password: "sesam", want: "mismatch" },

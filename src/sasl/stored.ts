@@ -1,0 +1,50 @@
+/**
+ * What a table of credentials holds for a user: a hash as crypt(5) writes it, a SCRAM verifier, or either behind a scheme in braces, as
+ * dovecot's `doveadm pw` prints it. Reads text; verifies nothing, keeps nothing.
+ */
+
+import { verifierIn } from "./verifier.ts";
+
+export type StoredPassword =
+  /** What the login isolate or crypt(3) can be asked about. */
+  | { readonly kind: "hash"; readonly hash: string }
+  /** The password itself. `hash` is what the login isolate takes, when the scheme says so; null when it may be anything and matches nothing. */
+  | { readonly kind: "clear"; readonly hash: string | null }
+  /** `!…` or `*`, as shadow(5) has it: nobody can log in with it. */
+  | { readonly kind: "locked" }
+  /** The name of a scheme that is not known here, without its braces. */
+  | { readonly kind: "unknown"; readonly scheme: string };
+
+/** Schemes whose text is a hash that begins with its own mark. Some of them only the C library can verify. */
+const MARKED: ReadonlySet<string> = new Set([
+  "CRYPT",
+  "SHA512-CRYPT",
+  "SHA256-CRYPT",
+  "BLF-CRYPT",
+  "MD5-CRYPT",
+  "ARGON2ID",
+  "ARGON2I",
+]);
+const IN_CLEAR: ReadonlySet<string> = new Set(["PLAIN", "CLEARTEXT", "CLEAR"]);
+/** What stands before a password that is compared as it is; see login/verify.ts. */
+export const PLAIN_MARK = "{PLAIN}";
+
+const SCHEME = /^(?:[^{]*:)?\{([A-Za-z0-9][A-Za-z0-9.-]{0,31})\}(.*)$/s;
+
+/** Reads `hash` or `user:hash`. Schemes are known in any case; those with a suffix such as `.b64` are not. Never throws. */
+export function readStored(value: string): StoredPassword {
+  const verifier = verifierIn(value);
+  if (verifier !== null) return { kind: "hash", hash: verifier };
+  const [, word, text = ""] = SCHEME.exec(value.trim()) ?? [];
+  if (word === undefined) return unmarked(value);
+  const scheme = word.toUpperCase();
+  if (IN_CLEAR.has(scheme)) return { kind: "clear", hash: text === "" ? null : PLAIN_MARK + text };
+  if (/^[!*]/.test(text)) return { kind: "locked" };
+  return MARKED.has(scheme) && text.startsWith("$") ? { kind: "hash", hash: text } : { kind: "unknown", scheme: word };
+}
+
+function unmarked(value: string): StoredPassword {
+  const hash = value.slice(value.lastIndexOf(":") + 1).trim();
+  if (hash.startsWith("$")) return { kind: "hash", hash };
+  return /^[!*]/.test(hash) ? { kind: "locked" } : { kind: "clear", hash: null };
+}
