@@ -20,6 +20,7 @@ import {
   systemClock,
 } from "../delivery/mod.ts";
 import { type Mailbox, random32 } from "../envelope/mod.ts";
+import { TIMEOUTS } from "../smtp/client/mod.ts";
 import { getopt } from "./getopt.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
@@ -110,7 +111,7 @@ export function lmtpMain(args: string[], env: Environment, terminal = processTer
     for (const recipient of recipients) {
       if (recipient === undefined) throw new DeliveryError(EX.TEMPFAIL, "The recipient is not set");
       const target = { to, recipient, lhlo: given.get("l") ?? null };
-      const { outcome } = await deliverLmtp(target, { sender }, message, systemClock);
+      const { outcome } = await deliverLmtp(target, { sender }, message, TIMEOUTS);
       if (outcome.result === "ok") continue;
       terminal.err(`${outcome.text}\n`);
       return outcome.result === "tempfail" ? EX.TEMPFAIL : EX.UNAVAILABLE;

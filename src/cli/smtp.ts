@@ -3,13 +3,22 @@
 import { lookup } from "node:dns/promises";
 import { PRODUCT, VERSION } from "../config/mod.ts";
 import { systemReason } from "../events/mod.ts";
-import { bodyOf, type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
+import {
+  bodyOf,
+  type Client,
+  ClientError,
+  connectClient,
+  TIMEOUTS,
+  type Timeouts,
+  type TlsOptions,
+  uniformTimeouts,
+} from "../smtp/client/mod.ts";
 import { readSmtpOptions, type SmtpOptions } from "./smtp-options.ts";
 import { whoIs } from "./identity.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "./terminal.ts";
 
 const USAGE = "usage: smtp [-Chnv] [-a authfile] [-F from] [-H helo] [-s server] [-S name] [-T params] rcpt ...\n";
-/** Limit for connecting, each reply and each write. */
+/** Limit for connecting, each reply and each write; only the reply to the message may take as long as it does for a relay. */
 const TIMEOUT_MS = 100_000;
 /** Largest message, in octets: it is held in memory, for the next address may need it again. */
 const MAX_INPUT = 256 * 1024 * 1024;
@@ -22,7 +31,7 @@ export interface SmtpWorld {
   /** All addresses of a host; rejects when it has none. */
   readonly addresses: (host: string) => Promise<string[]>;
   readonly readText: (path: string) => string;
-  readonly timeoutMs: number;
+  readonly timeouts: Timeouts;
 }
 
 /** A reason to end with status 1 at once. */
@@ -46,7 +55,7 @@ export async function smtpMain(args: string[]): Promise<number> {
     hostName: () => Deno.hostname(),
     addresses: addressesOf,
     readText: (path) => Deno.readTextFileSync(path),
-    timeoutMs: TIMEOUT_MS,
+    timeouts: { ...uniformTimeouts(TIMEOUT_MS), endOfDataMs: TIMEOUTS.endOfDataMs },
   });
 }
 
@@ -150,7 +159,7 @@ async function attempt(job: Job, address: string): Promise<boolean> {
   try {
     client = await connectClient({
       to: { host: address, port: options.server.port },
-      timeoutMs: world.timeoutMs,
+      timeouts: world.timeouts,
       lmtp: options.server.lmtp,
       ...(options.server.tls === "implicit" ? { tls } : {}),
       ...(options.verbose > 1 ? { trace: (way, line) => say(job, 2, `${way} ${line}`) } : {}),

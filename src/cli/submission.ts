@@ -1,7 +1,7 @@
 /** One message through the local submission socket: a plain SMTP dialogue, all recipients or none. */
 
 import net from "node:net";
-import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader } from "../smtp/client/mod.ts";
+import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader, TIMEOUTS } from "../smtp/client/mod.ts";
 
 export interface Submission {
   /** "" for the null reverse-path. */
@@ -24,8 +24,6 @@ export type Submitted =
   | { readonly result: "unavailable"; readonly text: string }
   | { readonly result: "refused"; readonly text: string };
 
-/** How long a reply may take, in ms: accepting a large message includes writing it to disk. */
-const REPLY_TIMEOUT_MS = 300_000;
 const CLOSING = 421;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
@@ -123,7 +121,7 @@ class Dialogue {
   async askData(message: Uint8Array<ArrayBuffer>): Promise<Reply> {
     this.#socket.write(new DataEncoder().encode(message, true));
     this.#show(">>> .");
-    return await this.#agreed();
+    return await this.#agreed(TIMEOUTS.endOfDataMs);
   }
 
   /** What was decided stands: how the server says goodbye, or that it is gone already, changes nothing. */
@@ -131,11 +129,12 @@ class Dialogue {
     await this.ask("QUIT").catch(() => {});
   }
 
-  async reply(): Promise<Reply> {
+  /** The next reply. `limitMs` is how long it may take. */
+  async reply(limitMs: number = TIMEOUTS.commandMs): Promise<Reply> {
     const limit = setTimeout(() => {
       this.#failure ??= new Error("no reply in time");
       this.#socket.destroy();
-    }, REPLY_TIMEOUT_MS);
+    }, limitMs);
     try {
       while (this.#replies.length === 0) {
         if (this.#failure !== null) throw this.#failure;
@@ -149,8 +148,8 @@ class Dialogue {
     return reply;
   }
 
-  async #agreed(): Promise<Reply> {
-    const reply = await this.reply();
+  async #agreed(limitMs?: number): Promise<Reply> {
+    const reply = await this.reply(limitMs);
     if (reply.code === CLOSING) throw new Lost(formatReply(reply));
     if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
     return reply;

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { CommandRunner } from "./command.ts";
 import { HEADER_SCAN_LIMIT, HeaderScan, traceLines } from "./headers.ts";
 import { type ActAs, actAsRoot, actAsSelf } from "./identity.ts";
+import { TIMEOUTS, type Timeouts } from "../smtp/client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import { MaildirWriter } from "./maildir.ts";
 import { MboxWriter } from "./mbox.ts";
@@ -20,13 +21,15 @@ import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown 
 export interface DeliveryTools {
   readonly clock: Clock;
   readonly actAs: ActAs;
+  /** How long an LMTP server may take. */
+  readonly timeouts: Timeouts;
   /** 1 … 2³²−1. */
   readonly random: () => number;
 }
 
 /** What isolates with these settings have unless they are given something else. */
 export function toolsFor({ house }: DeliverySettings): DeliveryTools {
-  return { clock: systemClock, actAs: house.root ? actAsRoot() : actAsSelf, random: random32 };
+  return { clock: systemClock, timeouts: TIMEOUTS, actAs: house.root ? actAsRoot() : actAsSelf, random: random32 };
 }
 
 /** How an attempt ended, and for whom. */
@@ -39,7 +42,7 @@ const encoder = new TextEncoder();
 export class Attempts {
   readonly #settings: DeliverySettings;
   readonly #accounts: Accounts;
-  readonly #clock: Clock;
+  readonly #timeouts: Timeouts;
   readonly #observer: Observer;
   readonly #maildir: MaildirWriter;
   readonly #mbox: MboxWriter;
@@ -48,14 +51,14 @@ export class Attempts {
   constructor(
     settings: DeliverySettings,
     accounts: Accounts,
-    { clock, actAs, random }: DeliveryTools,
+    { clock, timeouts, actAs, random }: DeliveryTools,
     observer: Observer,
   ) {
     this.#observer = observer;
     const { root, serverName, timeZone } = settings.house;
     this.#settings = settings;
     this.#accounts = accounts;
-    this.#clock = clock;
+    this.#timeouts = timeouts;
     this.#maildir = new MaildirWriter({ actAs, hostname: serverName });
     this.#mbox = new MboxWriter({ actAs, root, clock, timeZone, random });
     this.#commands = new CommandRunner({ root, clock });
@@ -119,7 +122,7 @@ export class Attempts {
         await this.#mbox.deliver(identity, plan, message);
         return DELIVERED;
       case "lmtp":
-        return await deliverLmtp(plan, envelope, message, this.#clock, this.#observer);
+        return await deliverLmtp(plan, envelope, message, this.#timeouts, this.#observer);
       case "command":
         return await this.#commands.deliver(identity, plan, message);
     }

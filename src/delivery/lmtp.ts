@@ -2,14 +2,11 @@
 
 import { type EnvelopeFacts, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
-import { type Body, type Client, ClientError, connectClient } from "../smtp/client/mod.ts";
-import type { Clock } from "./clock.ts";
+import { type Body, type Client, ClientError, connectClient, type Timeouts } from "../smtp/client/mod.ts";
 import type { LmtpEndpoint } from "./plan.ts";
 import type { Delivered } from "./source.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, reasonOf } from "./sysexits.ts";
 
-/** The whole run, as for a command. */
-const RUN_LIMIT_MS = 300_000;
 const LHLO_NAME = "localhost";
 
 export interface LmtpTarget {
@@ -20,27 +17,25 @@ export interface LmtpTarget {
   readonly lhlo?: string | null;
 }
 
-/** Runs the delivery to its end, and lets who traces `mta` and `io` listen. Never rejects. A 5xx is final, everything else is worth another try. */
+/**
+ * Runs the delivery to its end, and lets who traces `mta` and `io` listen. Each step has its own time, and there is no limit for the whole that
+ * would cut off a server that is still filing the message. Never rejects. A 5xx is final, everything else is worth another try.
+ */
 export async function deliverLmtp(
   target: LmtpTarget,
   envelope: Pick<EnvelopeFacts, "sender" | "handling">,
   message: Delivered,
-  clock: Clock,
+  timeouts: Timeouts,
   observer: Observer = NO_OBSERVER,
 ): Promise<DeliveryEnd> {
   const session = newSessionId();
   const trace = (way: string, line: string) => tell(observer, "mta", `${session}: ${way} ${line}`);
   const count = (what: string, bytes: number) => tell(observer, "io", `${session}: ${what} ${bytes} bytes`);
   let client: Client | null = null;
-  let timedOut = false;
-  const cancel = clock.after(RUN_LIMIT_MS, () => {
-    timedOut = true;
-    client?.close();
-  });
   try {
     client = await connectClient({
       to: target.to,
-      timeoutMs: RUN_LIMIT_MS,
+      timeouts,
       lmtp: true,
       get trace() {
         return observer.traces("mta") ? trace : undefined;
@@ -63,16 +58,14 @@ export async function deliverLmtp(
       return DELIVERED;
     }
     client.close();
-    if (timedOut) return interrupted("terminated; timeout");
+    if (result.error?.kind === "timeout") return interrupted("terminated; timeout");
     return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text, reply?.text ?? enhanced);
   } catch (error) {
     client?.close();
-    if (timedOut) return interrupted("terminated; timeout");
+    if (error instanceof ClientError && error.kind === "timeout") return interrupted("terminated; timeout");
     const reply = error instanceof ClientError ? error.reply : null;
     const final = (reply?.code ?? 0) >= 500;
     return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, reasonOf(error), reply?.text);
-  } finally {
-    cancel();
   }
 }
 

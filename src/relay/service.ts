@@ -15,7 +15,7 @@ import {
   Tally,
   type ToLookup,
 } from "../isolate/mod.ts";
-import type { TlsOptions } from "../smtp/client/mod.ts";
+import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp/client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import { Deferred } from "./deferred.ts";
@@ -35,15 +35,13 @@ import { splitTask, type Task } from "./tasks.ts";
 export interface RelayServiceTools {
   readonly clock: Clock;
   readonly names: Names & Pick<Resolver, "reverse">;
-  /** Connect, read and write timeout, ms. */
-  readonly timeoutMs: number;
+  /** How long hosts may take. */
+  readonly timeouts: Timeouts;
   /** Port of MX hosts. */
   readonly mxPort: number;
   readonly own: OwnHost;
 }
 
-/** RFC 5321 §4.5.3.2 asks for 5 minutes where it matters. */
-const TIMEOUT_MS = 300_000;
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
 const BUSY_LIMIT = 50_000;
 /** How long connecting waits for the name of a host, which only the log needs, in ms. */
@@ -58,7 +56,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
   const service = new RelayService(isolate, {
     clock: systemClock,
     names: new Resolver(isolate.settings.resolver, { observer: isolate }),
-    timeoutMs: TIMEOUT_MS,
+    timeouts: TIMEOUTS,
     mxPort: 25,
     own: ownHost(isolate.settings.own, () => performance.now()),
     ...tools,
@@ -305,7 +303,7 @@ class RelayService {
       clock: this.#tools.clock,
       observer: this.#isolate,
       courier: this.#courier,
-      timeoutMs: this.#tools.timeoutMs,
+      timeouts: this.#tools.timeouts,
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),
       hostName: (host) => this.#hostName(host),

@@ -4,7 +4,7 @@ import type { RelayLimits } from "../config/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
 import type { Credentials, HouseSettings } from "../isolate/mod.ts";
-import { type Client, ClientError, connectClient, type TlsOptions } from "../smtp/client/mod.ts";
+import { type Client, ClientError, connectClient, type Timeouts, type TlsOptions } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import type { RelayFilters } from "./filters.ts";
@@ -22,8 +22,7 @@ export interface SessionTools {
   /** The log, and who wants to know more than it tells. */
   readonly observer: Observer;
   readonly courier: Courier;
-  /** Limit for connecting, for each reply and each write, in ms. */
-  readonly timeoutMs: number;
+  readonly timeouts: Timeouts;
   /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
   /** The secret of the target's label, null when it cannot be had now. Asked for each connection: it may change, and nobody keeps it. */
@@ -156,7 +155,7 @@ export class Session {
 
   async #establish(mayTls: boolean): Promise<Client> {
     const { target, limits } = this.#owner;
-    const { timeoutMs, house, observer } = this.#tools;
+    const { timeouts, house, observer } = this.#tools;
     const trace = (way: string, line: string) => tell(observer, "mta", `${this.id}: ${way} ${line}`);
     const count = (what: string, bytes: number) => tell(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
@@ -173,7 +172,7 @@ export class Session {
       witness: reports ?? undefined,
       to: { host: address, port: target.port },
       ...(target.source === null ? {} : { localAddress: target.source.address }),
-      timeoutMs,
+      timeouts,
       lmtp: target.lmtp,
       maxRefusals: limits.maxFailuresPerSession,
       ...(target.tls === "implicit" ? { tls: this.#tlsOptions() } : {}),

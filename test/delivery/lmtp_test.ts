@@ -2,19 +2,22 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
-import { envelopeOf, HandClock, withWorld, type World } from "./harness.ts";
+import { type DeliveryTools, toolsFor } from "../../src/delivery/attempt.ts";
+import type { DeliverySettings } from "../../src/isolate/mod.ts";
+import { TIMEOUTS, uniformTimeouts } from "../../src/smtp/client/mod.ts";
+import { envelopeOf, withWorld, type World } from "./harness.ts";
 
 const BODY = "Subject: hello\n\n.dot\nHi\n";
 
-/** A server that answers by the verb; DATA's content is answered by `END`. Records what it hears. */
+/** A server that answers by the verb, null for hanging up and undefined for silence; DATA's content is answered by `END`. Records what it hears. */
 class LmtpServer {
   readonly heard: string[] = [];
   #awaited = new Map<string, () => void>();
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
 
-  constructor(answers: Record<string, string | null>) {
-    const replies: Record<string, string | null> = {
+  constructor(answers: Record<string, string | null | undefined>) {
+    const replies: Record<string, string | null | undefined> = {
       greeting: "220 ready",
       LHLO: "250-here\r\n250 8BITMIME",
       MAIL: "250 2.1.0 ok",
@@ -29,8 +32,10 @@ class LmtpServer {
       this.#sockets.add(socket);
       socket.on("error", () => {});
       // null: hangs up.
-      const say = (reply: string | null | undefined) =>
-        reply === null ? socket.destroy() : socket.write(`${reply}\r\n`);
+      const say = (reply: string | null | undefined) => {
+        if (reply === null) socket.destroy();
+        else if (reply !== undefined) socket.write(`${reply}\r\n`);
+      };
       say(replies["greeting"]);
       let rest = "";
       let data = false;
@@ -74,11 +79,11 @@ function where_host(where: { host: string } | { path: string }): string {
 }
 
 async function withServer(
-  answers: Record<string, string | null>,
+  answers: Record<string, string | null | undefined>,
   where: { port: number; host: string } | { path: string },
   rcptTo: boolean,
   work: (world: World, server: LmtpServer) => Promise<void>,
-  clock?: HandClock,
+  tools?: Partial<DeliveryTools>,
 ): Promise<void> {
   const server = new LmtpServer(answers);
   const destination = await server.listen(where);
@@ -86,7 +91,7 @@ async function withServer(
     await withWorld(
       { method: { type: "lmtp", destination, rcptTo } },
       (world) => work(world, server),
-      clock === undefined ? {} : { tools: { clock } },
+      tools === undefined ? {} : { tools },
     );
   } finally {
     await server.close();
@@ -141,7 +146,7 @@ Deno.test("LMTP over a unix socket, a body of several chunks", async () => {
 });
 
 interface Failure {
-  readonly answers: Record<string, string | null>;
+  readonly answers: Record<string, string | null | undefined>;
   readonly result: string;
   /** Of the notice; 4.3.0 where nothing is said. */
   readonly status?: string;
@@ -243,15 +248,17 @@ Deno.test("Who traces mta sees the dialogue of LMTP, who traces nothing sees not
     assert.ok(!traces().some((line) => line.includes("Hi")), "no content");
   }));
 
-Deno.test("LMTP that takes 300 seconds is given up", async () => {
-  const clock = new HandClock();
-  await withServer({ END: "" }, TCP, false, async (world, server) => {
-    // An empty reply line is none: the client waits.
-    const sent = world.send(envelopeOf(), BODY);
-    await server.hears(".");
-    clock.advance(300_000);
-    assert.equal((await sent).event.outcome, "tempfail");
-  }, clock);
+for (const [verb, step] of [["LHLO", "commandMs"], ["RCPT", "rcptMs"], ["END", "endOfDataMs"]] as const) {
+  Deno.test(`LMTP that does not answer ${verb} is given up after ${step}, whatever the other steps may take`, () =>
+    withServer({ [verb]: undefined }, TCP, false, async (world) => {
+      const { event } = await world.send(envelopeOf(), BODY);
+      assert.equal(event.outcome, "tempfail");
+      assert.equal(event.stat, "Error (terminated; timeout)");
+    }, { timeouts: { ...uniformTimeouts(3_600_000), [step]: 20 } }));
+}
+
+Deno.test("LMTP may take all the time of RFC 5321 for each step: no limit for the whole cuts it short", () => {
+  assert.equal(toolsFor({ house: {} } as DeliverySettings).timeouts, TIMEOUTS);
 });
 
 for (const destination of ["localhost", "/run/x", "host:0", "host:99999", "[::1]:24", "[IPv6:::1]:24", "a b:24", ""]) {

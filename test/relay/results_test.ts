@@ -138,7 +138,7 @@ for (const { name, script, want } of results) {
     Deno.test(`${name}${keywords.length > 0 ? " with PIPELINING" : ""}: ${want}`, () =>
       viaSmarthost({ ...script, keywords }, async (world) => {
         assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [want]);
-      }, { tools: { timeoutMs: 300 } }));
+      }, { timeoutMs: 300 }));
   }
 }
 

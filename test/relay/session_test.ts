@@ -242,7 +242,7 @@ Deno.test("show hosts, relays, routes and hoststats while a message is on its wa
     );
     assert.match(connector!, /^ {2}connector \[\] refcount=1 nconn=1 lastconn=\d+s timeout=(-|\ds) flags=-$/);
     finish = null;
-  }, { tools: { timeoutMs: 500 } });
+  }, { timeoutMs: 500 });
 });
 
 Deno.test("show hoststats tells the last status of each destination", () =>
@@ -265,6 +265,6 @@ Deno.test("stop lets the transaction that runs come to its end and drops what wa
       assert.equal(world.outcomes.has(ids[1]!), false);
       assert.equal(server.sessions.length, 1);
     },
-    { tools: { timeoutMs: 300 } },
+    { timeoutMs: 300 },
   );
 });

@@ -17,6 +17,7 @@ import type {
   ToLookup,
 } from "../../src/isolate/mod.ts";
 import { type RelayServiceTools, serveRelay } from "../../src/relay/mod.ts";
+import { uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { until } from "../smtpclient/fake_server.ts";
 
 /** Channel of the isolate's side; `inject` plays the other side. */
@@ -58,6 +59,8 @@ export interface WorldOptions {
   readonly mx?: Readonly<Record<string, readonly [number, string][] | "nxdomain" | "nodata" | "temporary" | "invalid">>;
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   readonly tools?: Partial<RelayServiceTools>;
+  /** One limit for every step of a host, in ms. */
+  readonly timeoutMs?: number;
   readonly ca?: Record<string, string>;
   readonly srs?: RelaySettings["srs"];
 }
@@ -219,7 +222,7 @@ export function relayWorld(options: WorldOptions = {}): World {
   };
   serveRelay(isolate as unknown as Isolate<"relay">, {
     names: names(options),
-    timeoutMs: 2_000,
+    timeouts: uniformTimeouts(options.timeoutMs ?? 2_000),
     // The hosts of the tests are on loopback.
     own: NOT_OWN,
     ...options.tools,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Handling } from "../../src/envelope/mod.ts";
-import { bodyOf, ClientError, connectClient } from "../../src/smtp/client/mod.ts";
+import { bodyOf, ClientError, connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { fakeServer, type Script, until } from "./fake_server.ts";
 import { bytesOf } from "../smtp/support.ts";
 import { message, text, withClient } from "./with_client.ts";
@@ -359,11 +359,16 @@ Deno.test("a server that leaves while nothing is asked of it is noticed", () =>
 Deno.test("a refused connection and a missing unix socket are errors of kind connect", async () => {
   const server = await fakeServer();
   await server.close();
-  await assert.rejects(connectClient({ to: { host: "127.0.0.1", port: server.port }, timeoutMs: 1_000 }), {
+  await assert.rejects(
+    connectClient({ to: { host: "127.0.0.1", port: server.port }, timeouts: uniformTimeouts(1_000) }),
+    {
+      kind: "connect",
+      message: "Connection refused",
+    },
+  );
+  await assert.rejects(connectClient({ to: { path: "/nonexistent/lmtp" }, timeouts: uniformTimeouts(1_000) }), {
     kind: "connect",
-    message: "Connection refused",
   });
-  await assert.rejects(connectClient({ to: { path: "/nonexistent/lmtp" }, timeoutMs: 1_000 }), { kind: "connect" });
 });
 
 Deno.test("refused recipients in a row end the session after maxRefusals, and no more are asked about", () =>

@@ -1,7 +1,7 @@
 /** STARTTLS, smtps and AUTH of the client against a scripted server on loopback. */
 
 import assert from "node:assert/strict";
-import { type ClientError, connectClient } from "../../src/smtp/client/mod.ts";
+import { type ClientError, connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { fakeServer } from "./fake_server.ts";
 import { message, noVerify, tlsFiles, withClient } from "./with_client.ts";
 
@@ -136,7 +136,11 @@ Deno.test("input sent along with the 220 of STARTTLS is not taken for input unde
 
 Deno.test("smtps: TLS before the greeting", async () => {
   const server = await fakeServer({ smtps: true, tls: tlsFiles });
-  const client = await connectClient({ to: { host: "127.0.0.1", port: server.port }, timeoutMs: 5_000, tls: noVerify });
+  const client = await connectClient({
+    to: { host: "127.0.0.1", port: server.port },
+    timeouts: uniformTimeouts(5_000),
+    tls: noVerify,
+  });
   await client.hello("me");
   assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
   await client.quit();

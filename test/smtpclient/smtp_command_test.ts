@@ -1,6 +1,7 @@
 /** smtp(1) against a scripted server. */
 
 import assert from "node:assert/strict";
+import { uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { runSmtp } from "../../src/cli/smtp.ts";
 import { parseServerUrl } from "../../src/cli/smtp-options.ts";
 import { type FakeServer, fakeServer, type Script } from "./fake_server.ts";
@@ -72,7 +73,7 @@ async function run(
       if (options.files?.[path] === undefined) throw new Error("No such file");
       return options.files[path];
     },
-    timeoutMs: 2_000,
+    timeouts: uniformTimeouts(2_000),
   });
   if (!options.close) await server.close();
   return { status, err, server };

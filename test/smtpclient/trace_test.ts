@@ -1,7 +1,7 @@
 /** What a connection tells of itself while somebody wants to know, and that this may begin and end at any time. */
 
 import assert from "node:assert/strict";
-import { connectClient } from "../../src/smtp/client/mod.ts";
+import { connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { fakeServer } from "./fake_server.ts";
 import { message } from "./with_client.ts";
 
@@ -12,7 +12,7 @@ Deno.test("connectClient(): trace and count begin and end in the middle of a ses
   let wanted = false;
   const client = await connectClient({
     to: { host: "127.0.0.1", port: server.port },
-    timeoutMs: 5_000,
+    timeouts: uniformTimeouts(5_000),
     get trace() {
       return wanted ? (way: string, line: string) => void lines.push(`${way} ${line}`) : undefined;
     },

@@ -1,6 +1,15 @@
 /** A client with a scripted server on loopback, and messages for it. */
 
-import { bodyOf, type Client, connectClient, type Transaction } from "../../src/smtp/client/mod.ts";
+import {
+  bodyOf,
+  type Client,
+  connectClient,
+  type Timeouts,
+  type Timers,
+  type Trace,
+  type Transaction,
+  uniformTimeouts,
+} from "../../src/smtp/client/mod.ts";
 import { type FakeServer, fakeServer, type Script } from "./fake_server.ts";
 
 export const tlsFiles = {
@@ -13,13 +22,15 @@ export const text = (value: string): Uint8Array => new TextEncoder().encode(valu
 export async function withClient(
   script: Script,
   act: (client: Client, server: FakeServer) => Promise<void>,
-  options: { timeoutMs?: number; maxRefusals?: number } = {},
+  options: { timeoutMs?: number; timeouts?: Timeouts; timers?: Timers; maxRefusals?: number; trace?: Trace } = {},
 ): Promise<void> {
   const server = await fakeServer(script);
   const to = script.path === undefined ? { host: "127.0.0.1", port: server.port } : { path: script.path };
   const client = await connectClient({
     to,
-    timeoutMs: options.timeoutMs ?? 5_000,
+    timeouts: options.timeouts ?? uniformTimeouts(options.timeoutMs ?? 5_000),
+    trace: options.trace,
+    ...(options.timers === undefined ? {} : { timers: options.timers }),
     lmtp: script.lmtp ?? false,
     ...(options.maxRefusals === undefined ? {} : { maxRefusals: options.maxRefusals }),
   });

@@ -5,6 +5,7 @@ import { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabil
 import { type Connection, type ConnectOptions, openConnection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import type { Reply } from "./reply.ts";
+import type { Timeouts } from "./timeouts.ts";
 import type { TlsInfo, TlsOptions } from "./tls.ts";
 import {
   requireTlsObstacle,
@@ -22,26 +23,26 @@ export interface ClientOptions extends ConnectOptions {
   readonly maxRefusals?: number;
 }
 
-/** How long quit waits for the 221, in ms. */
-const QUIT_MS = 5_000;
-
 /** Connects, with TLS when asked for. The greeting is read by `greeting` or `hello`. Rejects with a ClientError. */
 export async function connectClient(options: ClientOptions): Promise<Client> {
-  return new Client(await openConnection(options), options.lmtp ?? false, options.maxRefusals ?? 0);
+  return new Client(await openConnection(options), options);
 }
 
 /** Every method but `transaction`, `quit` and `close` rejects with a ClientError when it cannot do what it says. */
 export class Client {
   readonly #connection: Connection;
   readonly #session: Session;
+  readonly #timeouts: Timeouts;
   #capabilities: Capabilities = NO_CAPABILITIES;
   #greeted = false;
 
-  constructor(connection: Connection, lmtp: boolean, maxRefusals: number) {
+  constructor(connection: Connection, { timeouts, lmtp = false, maxRefusals = 0 }: ClientOptions) {
     this.#connection = connection;
+    this.#timeouts = timeouts;
     const capabilities = () => this.#capabilities;
     this.#session = {
       connection,
+      timeouts,
       lmtp,
       maxRefusals,
       refusals: 0,
@@ -82,7 +83,7 @@ export class Client {
   async greeting(): Promise<void> {
     if (this.#greeted) return;
     this.#greeted = true;
-    const reply = await this.#reply(null);
+    const reply = await this.#reply(null, this.#timeouts.greetingMs);
     if (verdictOf(reply) !== "ok") throw refusedBy(reply);
   }
 
@@ -129,13 +130,13 @@ export class Client {
   async command(line: string, shown?: string): Promise<Reply> {
     // deno-lint-ignore no-control-regex
     if (/[\x00-\x1f\x7f]/.test(line)) throw new ClientError("protocol", "Control character in a command");
-    return await this.#reply(line + "\r\n", shown);
+    return await this.#reply(line + "\r\n", this.#timeouts.commandMs, shown);
   }
 
   /** One reply. A refusal counts though what follows it makes no sense; of anything else that is an error. */
-  async #reply(bytes: string | null, shown?: string): Promise<Reply> {
+  async #reply(bytes: string | null, limitMs: number, shown?: string): Promise<Reply> {
     try {
-      return (await this.#connection.exchange(bytes, 1, shown))[0]!;
+      return (await this.#connection.exchange(bytes, [limitMs], shown))[0]!;
     } catch (error) {
       const [reply] = error instanceof ClientError ? error.partial : [];
       if (reply !== undefined && reply.code >= 400) return reply;
@@ -146,9 +147,7 @@ export class Client {
   /** Says goodbye and closes. Waits a few seconds for the server's answer at most; never rejects. */
   async quit(): Promise<void> {
     if (this.#connection.failure !== null) return;
-    const impatience = setTimeout(() => this.#connection.close(), QUIT_MS);
-    await this.command("QUIT").catch(() => {});
-    clearTimeout(impatience);
+    await this.#reply("QUIT\r\n", this.#timeouts.quitMs).catch(() => {});
     this.#connection.close();
   }
 

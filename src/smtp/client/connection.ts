@@ -4,6 +4,7 @@ import net from "node:net";
 import { Buffer } from "node:buffer";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply, ReplyReader } from "./reply.ts";
+import { systemTimers, type Timeouts, type Timers } from "./timeouts.ts";
 import { secure, type TlsInfo, type TlsOptions } from "./tls.ts";
 
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -12,8 +13,10 @@ export interface ConnectOptions {
   readonly to: Endpoint;
   /** Local address to connect from. */
   readonly localAddress?: string;
-  /** Limit for the connect, for each reply and for each write that the peer must take, in ms (300 s is the house's default). */
-  readonly timeoutMs: number;
+  /** How long each step may take. */
+  readonly timeouts: Timeouts;
+  /** What the waiting is measured with; the system's unless a test has its own. */
+  readonly timers?: Timers;
   /** TLS before the first byte (smtps). */
   readonly tls?: TlsOptions;
   /** Sees each command and reply, without secrets and without mail. Looked at each time: it may come and go. */
@@ -38,6 +41,8 @@ export type ByteCount = (what: "read" | "wrote", bytes: number) => void;
 /** Replies that are waited for. */
 interface Group {
   readonly wanted: number;
+  /** How long each of them may take, in ms. */
+  readonly limitsMs: readonly number[];
   readonly replies: Reply[];
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: ClientError) => void;
@@ -47,7 +52,7 @@ interface Group {
 export async function openConnection(options: ConnectOptions): Promise<Connection> {
   const socket = await connectSocket(options);
   if (options.tls === undefined) return new Connection(socket, options, null);
-  const secured = await secure(socket, options.tls, options.timeoutMs);
+  const secured = await secure(socket, options.tls, options.timeouts.tlsMs);
   return new Connection(secured.socket, options, secured.info);
 }
 
@@ -60,16 +65,17 @@ function connectSocket(options: ConnectOptions): Promise<net.Socket> {
     };
     const socket = net.connect(where as net.NetConnectOpts);
     const fail = (reason: string, kind: "connect" | "timeout" = "connect") => {
-      clearTimeout(timer);
+      cancel();
       socket.on("error", () => {});
       socket.destroy();
       reject(new ClientError(kind, reason));
     };
     const failed = (error: NodeJS.ErrnoException) => fail(connectError(error));
-    const timer = setTimeout(() => fail("Connection timeout", "timeout"), options.timeoutMs);
+    const { after } = options.timers ?? systemTimers;
+    const cancel = after(options.timeouts.connectMs, () => fail("Connection timeout", "timeout"));
     socket.once("error", failed);
     socket.once("connect", () => {
-      clearTimeout(timer);
+      cancel();
       socket.off("error", failed);
       socket.setNoDelay(true);
       resolve(socket);
@@ -106,7 +112,8 @@ export class Connection {
   onclosed: (error: ClientError) => void = () => {};
   tls: TlsInfo | null;
   #socket: net.Socket;
-  readonly #timeoutMs: number;
+  readonly #timeouts: Timeouts;
+  readonly #timers: Timers;
   readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness">;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
@@ -114,13 +121,16 @@ export class Connection {
   #writing = 0;
   /** When the peer last did something that was waited for. */
   #activeAt = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** The one timer for all waits, and when it looks. */
+  #cancelTimer: (() => void) | null = null;
+  #timerAt = 0;
   #drained: (() => void) | null = null;
 
   constructor(socket: net.Socket, options: ConnectOptions, tls: TlsInfo | null) {
     this.#observers = options;
     this.#socket = socket;
-    this.#timeoutMs = options.timeoutMs;
+    this.#timeouts = options.timeouts;
+    this.#timers = options.timers ?? systemTimers;
     this.tls = tls;
     this.#listen();
   }
@@ -143,10 +153,10 @@ export class Connection {
   }
 
   /**
-   * Sends `bytes` (nothing for null) and waits for `wanted` replies. Only one group may be waited for at a time. `shown` is what a trace
-   * sees instead of a secret.
+   * Sends `bytes` (nothing for null) and waits for as many replies as there are `limitsMs`: each is how long that reply may take, in ms, from
+   * the one before. Only one group may be waited for at a time. `shown` is what a trace sees instead of a secret.
    */
-  exchange(bytes: Uint8Array | string | null, wanted: number, shown?: string): Promise<Reply[]> {
+  exchange(bytes: Uint8Array | string | null, limitsMs: readonly number[], shown?: string): Promise<Reply[]> {
     const { trace, witness } = this.#observers;
     if ((trace !== undefined || witness !== undefined) && typeof bytes === "string") {
       for (const line of (shown ?? bytes).trimEnd().split("\r\n")) {
@@ -156,9 +166,9 @@ export class Connection {
     }
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
-      this.#group = { wanted, replies: [], resolve, reject };
-      this.#watch();
+      this.#group = { wanted: limitsMs.length, limitsMs, replies: [], resolve, reject };
       if (bytes !== null) this.#write(bytes);
+      this.#watch();
     });
   }
 
@@ -170,8 +180,9 @@ export class Connection {
   /** Writes and resolves once there is room for more, or when the connection ended. */
   send(bytes: Uint8Array): Promise<void> | void {
     if (this.#failure !== null) return;
+    const room = this.#write(bytes);
     this.#watch();
-    if (this.#write(bytes)) return;
+    if (room) return;
     return new Promise((resolve) => this.#drained = resolve);
   }
 
@@ -181,7 +192,7 @@ export class Connection {
     this.#mute(socket);
     socket.pause();
     try {
-      const secured = await secure(socket, options, this.#timeoutMs);
+      const secured = await secure(socket, options, this.#timeouts.tlsMs);
       this.#socket = secured.socket;
       this.tls = secured.info;
       this.#listen();
@@ -224,7 +235,8 @@ export class Connection {
     const data = typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#socket.write(data as Uint8Array, () => {
       this.#writing--;
-      this.#activeAt = performance.now();
+      this.#activeAt = this.#timers.now();
+      this.#setTimer();
     });
   }
 
@@ -242,10 +254,10 @@ export class Connection {
       }
     }
     if (group === null) return this.#unasked(replies);
-    if (replies.length > before) this.#activeAt = performance.now();
+    if (replies.length > before) this.#activeAt = this.#timers.now();
     if (replies.length > group.wanted) return this.#fail("protocol", "Remote host sent too much data");
     if (error !== null) return this.#fail("protocol", error);
-    if (replies.length < group.wanted) return;
+    if (replies.length < group.wanted) return this.#setTimer();
     // Whatever follows the last reply answers nothing that was asked: after STARTTLS it would even be taken for part of the TLS session.
     if (!this.#replies.idle) return this.#fail("protocol", "Remote host sent too much data");
     this.#group = null;
@@ -277,8 +289,8 @@ export class Connection {
   }
 
   #stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     this.#drain();
   }
 
@@ -288,18 +300,34 @@ export class Connection {
     drained?.();
   }
 
-  /** One timer for all waits: it is set once and moves itself on while things happen. */
   #watch(): void {
-    this.#activeAt = performance.now();
-    this.#timer ??= setTimeout(() => this.#check(), this.#timeoutMs);
+    this.#activeAt = this.#timers.now();
+    this.#setTimer();
+  }
+
+  /** How long the peer may take for what is waited for now, in ms; null when nothing is. */
+  #limitMs(): number | null {
+    if (this.#writing > 0) return this.#timeouts.blockMs;
+    return this.#group?.limitsMs[this.#group.replies.length] ?? null;
+  }
+
+  /** One timer for all waits: what happens in the meantime moves it on when it comes, and only a shorter wait makes it look earlier. */
+  #setTimer(): void {
+    const limit = this.#limitMs();
+    if (limit === null || this.#failure !== null) return;
+    const at = this.#activeAt + limit;
+    if (this.#cancelTimer !== null && this.#timerAt <= at) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer = this.#timers.after(Math.max(0, at - this.#timers.now()), () => this.#check());
   }
 
   #check(): void {
-    this.#timer = null;
-    if (this.#group === null && this.#writing === 0) return;
-    const left = this.#activeAt + this.#timeoutMs - performance.now();
-    if (left <= 0) return this.#fail("timeout", "Connection timeout");
-    this.#timer = setTimeout(() => this.#check(), left);
+    this.#cancelTimer = null;
+    const limit = this.#limitMs();
+    if (limit === null) return;
+    if (this.#activeAt + limit <= this.#timers.now()) return this.#fail("timeout", "Connection timeout");
+    this.#setTimer();
   }
 }
 

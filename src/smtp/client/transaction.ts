@@ -7,6 +7,7 @@ import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } fro
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
+import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
 import type { TlsInfo } from "./tls.ts";
 
 export interface Transaction extends Sender {
@@ -46,6 +47,7 @@ export interface TransactionResult {
 /** What a transaction needs of its session. */
 export interface Session {
   readonly connection: Connection;
+  readonly timeouts: Timeouts;
   readonly capabilities: Capabilities;
   readonly lmtp: boolean;
   /** Refused recipients in a row that end the session, 0 for any number. */
@@ -175,11 +177,11 @@ class Run {
   }
 
   async envelope(first: Uint8Array): Promise<void> {
-    const { capabilities, maxRefusals } = this.#session;
+    const { capabilities, maxRefusals, timeouts } = this.#session;
     const { recipients } = this.#transaction;
     let mail = this.#mailLine;
     if (!capabilities.pipelining) {
-      if (!this.#mail((await this.#ask(mail, 1))[0]!)) return this.#reset();
+      if (!this.#mail((await this.#ask(mail, [timeouts.mailMs]))[0]!)) return this.#reset();
       mail = "";
     }
     this.#stage = "RCPT";
@@ -196,8 +198,13 @@ class Run {
       const withData = capabilities.pipelining && next === this.#todo.length;
       let lines = mail;
       for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities, this.#utf8);
-      if (withData) lines += "DATA\r\n";
-      const replies = await this.#ask(lines, batch.length + (mail === "" ? 0 : 1) + (withData ? 1 : 0));
+      const limits = batch.map(() => timeouts.rcptMs);
+      if (mail !== "") limits.unshift(timeouts.mailMs);
+      if (withData) {
+        lines += "DATA\r\n";
+        limits.push(timeouts.dataMs);
+      }
+      const replies = await this.#ask(lines, limits);
       const welcome = mail === "" || this.#mail(replies.shift()!);
       mail = "";
       if (welcome) this.#rcpt(batch, replies);
@@ -207,21 +214,21 @@ class Run {
       if (!welcome) return this.#reset();
     }
     if (this.#accepted.length === 0) return this.#reset();
-    await this.#data(first, (await this.#ask("DATA\r\n", 1))[0]!);
+    await this.#data(first, (await this.#ask("DATA\r\n", [timeouts.dataMs]))[0]!);
   }
 
   /** Asks for replies. When the connection breaks in between, those that came still count; `lost` stands for the others. */
-  async #ask(lines: string | Uint8Array, wanted: number): Promise<Reply[]> {
+  async #ask(lines: string | Uint8Array, limitsMs: readonly number[]): Promise<Reply[]> {
     let replies: Reply[];
     try {
-      replies = await this.#connection.exchange(lines, wanted);
+      replies = await this.#connection.exchange(lines, limitsMs);
       this.#heard = true;
     } catch (error) {
       this.broken(error);
       const reason = asClientError(error);
       replies = [...reason.partial];
       if (replies.length > 0) this.#heard = true;
-      while (replies.length < wanted) replies.push(lost(reason));
+      while (replies.length < limitsMs.length) replies.push(lost(reason));
     }
     // RFC 5321 §3.8: the server is about to close. Its 421 is a refusal like any 4xx, but nothing new should be started here.
     const closing = replies.find((reply) => reply.code === 421);
@@ -278,22 +285,27 @@ class Run {
 
   /** RFC 2920 §3.1: DATA was pipelined and accepted though no recipient was: an empty message, which the server must not deliver. */
   async #nothing(): Promise<void> {
-    await this.#ask(".\r\n", this.#session.lmtp ? 0 : 1);
+    // RFC 2033 §4.2: no reply for no recipient. Whether the server knows that is not worth finding out.
+    if (this.#session.lmtp) return this.broken(new ClientError("protocol", "DATA accepted without a recipient"));
+    await this.#ask(".\r\n", [this.#session.timeouts.endOfDataMs]);
     await this.#reset();
   }
 
-  /** Sends the body and waits for the replies to it. */
+  /** Sends the body, block by block, and waits for the replies to it. */
   async #stream(first: Uint8Array, wanted: number): Promise<Reply[]> {
     const { body } = this.#transaction;
     const encoder = new DataEncoder();
+    const limitsMs = new Array<number>(wanted).fill(this.#session.timeouts.endOfDataMs);
     const start = encoder.encode(first, body.chunks <= 1);
-    if (body.chunks <= 1) return await this.#ask(start, wanted);
+    if (body.chunks <= 1 && start.length <= BLOCK_OCTETS) return await this.#ask(start, limitsMs);
     let answered = false;
-    const answer = this.#ask(start, wanted).finally(() => answered = true);
-    for (let index = 1; index < body.chunks; index++) {
-      const chunk = await body.chunk(index);
-      if (answered || this.#connection.early) return await this.#interrupted(answer);
-      await this.#connection.send(encoder.encode(chunk, index === body.chunks - 1));
+    const answer = this.#ask(start.subarray(0, BLOCK_OCTETS), limitsMs).finally(() => answered = true);
+    for (let index = 0, from = BLOCK_OCTETS; index < Math.max(body.chunks, 1); index++, from = 0) {
+      const octets = index === 0 ? start : encoder.encode(await body.chunk(index), index === body.chunks - 1);
+      for (; from < octets.length; from += BLOCK_OCTETS) {
+        if (answered || this.#connection.early) return await this.#interrupted(answer);
+        await this.#connection.send(octets.subarray(from, from + BLOCK_OCTETS));
+      }
     }
     return await answer;
   }
@@ -309,7 +321,7 @@ class Run {
   /** Leaves nothing of this transaction behind, RFC 5321 §4.1.1.5. */
   async #reset(): Promise<void> {
     if (this.#error !== null) return;
-    const reply = (await this.#ask("RSET\r\n", 1))[0]!;
+    const reply = (await this.#ask("RSET\r\n", [this.#session.timeouts.commandMs]))[0]!;
     if (verdictOf(reply) !== "ok") this.#error ??= refusedBy(reply);
   }
 }
