@@ -25,6 +25,8 @@ export type Submitted =
   | { readonly result: "refused"; readonly text: string };
 
 const CLOSING = 421;
+/** Tries, and the pause before each, while more connect than the daemon has accepted yet: 10 s. */
+const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
 export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
@@ -72,7 +74,19 @@ async function converse(dialogue: Dialogue, mail: Submission): Promise<Submitted
   return { result: "accepted" };
 }
 
-function connect(path: string): Promise<net.Socket | null> {
+/** Null when nobody listens. A line in front of the socket that is full (EAGAIN) moves on: it is waited for. */
+async function connect(path: string): Promise<net.Socket | null> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await connectOnce(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
+    }
+  }
+}
+
+function connectOnce(path: string): Promise<net.Socket | null> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ path });
     socket.once("connect", () => {

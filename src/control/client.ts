@@ -10,8 +10,23 @@ export class NotRunning extends Error {
   }
 }
 
+/** Tries, and the pause before each, while more connect than the daemon has accepted yet: 10 s. */
+const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
+
 /** Connects to the control socket at `path`. Rejects with NotRunning when nobody listens, with the system's error otherwise. */
-export function connectControl(path: string): Promise<net.Socket> {
+export async function connectControl(path: string): Promise<net.Socket> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await connectOnce(path);
+    } catch (error) {
+      // The line in front of the socket is full: it moves.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
+    }
+  }
+}
+
+function connectOnce(path: string): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ path });
     socket.once("error", (error: NodeJS.ErrnoException) => {

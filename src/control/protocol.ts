@@ -11,10 +11,8 @@ import type { Target } from "../isolate/mod.ts";
 export const MAX_REQUEST_BYTES = 4096;
 /** Octets of an answer line: one chunk of a message in base64, and some room. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
-/** Open control connections of one uid. */
-export const MAX_CONNECTIONS_PER_UID = 32;
-/** Open control connections of all together. */
-export const MAX_CONNECTIONS = 128;
+/** A client that has its last answer, or was refused, and does not hang up is cut off after so long. */
+export const LINGER_MS = 2_000;
 /** A client that sends no whole request in this time is closed. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Time between two samples of `monitor`. */

@@ -1,8 +1,8 @@
 /** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
 
-import { type AdminServer, startAdmin } from "../admin/mod.ts";
+import { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
-import { adoptSocket, type DoorName, type Isolate } from "../isolate/mod.ts";
+import { ADMIN_LISTENER, adoptSocket, type DoorName, type Isolate } from "../isolate/mod.ts";
 import { Desk } from "./desk.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { ControlSessions } from "./sessions.ts";
@@ -19,7 +19,7 @@ const EVENT_DOORS = [
   "login-control",
 ] as const satisfies readonly DoorName[];
 
-/** Starts everything; returns when the admin address listens. Throws when it cannot be bound. */
+/** Starts everything. Connections of the control socket and of the admin address are handed over by main. */
 export function startControl(isolate: Isolate<"control">): void {
   const stats = new Stats();
   const logbook = new Logbook(sinkOf(isolate));
@@ -27,6 +27,7 @@ export function startControl(isolate: Isolate<"control">): void {
   const desk = new Desk(isolate, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
+    maxConnections: isolate.settings.maxConnections.control,
     answer: (request) => desk.answer(request),
     oncount: (open) => stats.set("control.session", open),
   });
@@ -38,13 +39,17 @@ export function startControl(isolate: Isolate<"control">): void {
       if (door === "smtp-control") channel.onreset = () => stats.forgetSessions(peer);
     });
   }
-  isolate.onsession = (descriptor, _listener, peer) => {
-    sessions.serve(adoptSocket(descriptor), peer).catch((error) => log("warn", `warn: control: ${error.message}`));
-  };
   const admin = openAdmin(isolate, desk, stats);
-  isolate.onstop = async () => {
+  isolate.onsession = (descriptor, listener, peer) => {
+    const socket = adoptSocket(descriptor);
+    if (listener !== ADMIN_LISTENER) {
+      sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
+    } else if (admin === null) socket.destroy();
+    else admin.serve(socket, peer.address);
+  };
+  isolate.onstop = () => {
     sessions.close();
-    await admin?.close();
+    admin?.close();
     logbook.flush();
   };
 }
@@ -86,17 +91,18 @@ function sinkOf(isolate: Isolate<"control">): LogbookOptions {
 }
 
 function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): AdminServer | null {
-  const { admin, house } = isolate.settings;
+  const { admin, house, maxConnections } = isolate.settings;
   if (admin === null) return null;
-  return startAdmin(admin, {
+  const source = {
     serverName: house.serverName,
     version: house.version,
     uptimeSeconds: () => desk.uptimeSeconds,
     stats: () => stats.entries(),
-    queuePage: (after, limit) => desk.queuePage(after, limit),
+    queuePage: (after: string, limit: number) => desk.queuePage(after, limit),
     health: () => desk.health(),
     troubles: () => desk.troubles(),
     refusals: () => desk.refusals(),
     paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
-  });
+  };
+  return new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
 }

@@ -7,8 +7,7 @@ import { parseRequest } from "./parse.ts";
 import {
   type ControlAnswer,
   type ControlRequest,
-  MAX_CONNECTIONS,
-  MAX_CONNECTIONS_PER_UID,
+  LINGER_MS,
   MAX_REQUEST_BYTES,
   REQUEST_TIMEOUT_MS,
 } from "./protocol.ts";
@@ -16,6 +15,8 @@ import {
 export interface SessionOptions {
   /** Uid of the daemon: it and root may ask. */
   readonly uid: number;
+  /** Open connections of all together; of one uid half of them. */
+  readonly maxConnections: number;
   readonly answer: (request: ControlRequest) => AsyncGenerator<ControlAnswer>;
   /** The number of open connections changed. */
   readonly oncount?: (open: number) => void;
@@ -25,6 +26,8 @@ export interface SessionOptions {
 export class ControlSessions {
   readonly #options: SessionOptions;
   readonly #open = new Map<net.Socket, number>();
+  /** Connections that are over for us, while their clients read the last words. */
+  readonly #ending = new Set<net.Socket>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -37,13 +40,14 @@ export class ControlSessions {
     });
     const refusal = this.#refuse(peer);
     if (refusal !== null) {
-      socket.resume();
-      return void socket.end(JSON.stringify(refusal) + "\n");
+      socket.write(JSON.stringify(refusal) + "\n");
+      return await this.#finish(socket);
     }
     this.#open.set(socket, peer.uid!);
     this.#options.oncount?.(this.#open.size);
     try {
       await this.#converse(socket);
+      await this.#finish(socket);
     } finally {
       this.#open.delete(socket);
       this.#options.oncount?.(this.#open.size);
@@ -52,7 +56,23 @@ export class ControlSessions {
 
   /** Closes all of them. */
   close(): void {
-    for (const socket of this.#open.keys()) socket.destroy();
+    for (const socket of [...this.#open.keys(), ...this.#ending]) socket.destroy();
+  }
+
+  /** Ends the connection. Resolves when it is closed: soon, whatever the client does. */
+  async #finish(socket: net.Socket): Promise<void> {
+    if (socket.destroyed) return;
+    // Many who stay are not waited for.
+    if (this.#ending.size >= this.#options.maxConnections) return void socket.end(() => socket.destroy());
+    this.#ending.add(socket);
+    socket.resume();
+    const limit = setTimeout(() => socket.destroy(), LINGER_MS);
+    await new Promise<void>((resolve) => {
+      socket.once("close", () => resolve());
+      socket.end();
+    });
+    clearTimeout(limit);
+    this.#ending.delete(socket);
   }
 
   #refuse({ uid }: Peer): ControlAnswer | null {
@@ -60,7 +80,8 @@ export class ControlSessions {
       return { ok: false, error: "need root privileges", denied: true };
     }
     const own = [...this.#open.values()].filter((one) => one === uid).length;
-    if (own < MAX_CONNECTIONS_PER_UID && this.#open.size < MAX_CONNECTIONS) return null;
+    const { maxConnections } = this.#options;
+    if (own < Math.ceil(maxConnections / 2) && this.#open.size < maxConnections) return null;
     return { ok: false, error: "too many connections" };
   }
 
@@ -68,7 +89,7 @@ export class ControlSessions {
     const line = await readLine(socket);
     if (line === null) return void socket.destroy();
     const request = parseRequest(line);
-    if (request === null) return void socket.end(JSON.stringify({ ok: false, error: "invalid request" }) + "\n");
+    if (request === null) return void socket.write(JSON.stringify({ ok: false, error: "invalid request" }) + "\n");
     const answers = this.#options.answer(request);
     try {
       for await (const answer of answers) {
@@ -78,7 +99,6 @@ export class ControlSessions {
     } catch (error) {
       if (!socket.destroyed) socket.write(JSON.stringify({ ok: false, error: (error as Error).message }) + "\n");
     }
-    socket.end();
   }
 }
 

@@ -39,6 +39,7 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     serverName,
     resolver,
     log: "stderr",
+    descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
   if (!verbose) return [];

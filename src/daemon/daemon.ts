@@ -5,6 +5,8 @@ import { dirname } from "node:path";
 import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
 import {
+  ADMIN_LISTENER,
+  CONTROL_LISTENER,
   detachDescriptor,
   type FromMain,
   type Listener,
@@ -13,6 +15,7 @@ import {
   type Role,
   Supervisor,
   type ToMain,
+  unixDescriptor,
 } from "../isolate/mod.ts";
 import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
@@ -55,9 +58,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await daemon.run();
 }
 
-/** Control sessions are handed to the control isolate under this listener number. */
-const CONTROL_LISTENER = -1;
 const CONTROL_MODE = 0o666;
+/** What smtpctl prints for whoever is neither root nor the daemon's own user. */
+const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
+/** Who is turned away has so long to read why, in milliseconds, and so many at one time have it. */
+const LINGER_MS = 1000, MAX_LINGERING = 16;
+/** A process that may open fewer files is told of. */
+const FEW_DESCRIPTORS = 512;
 
 class Daemon {
   readonly #options: DaemonOptions;
@@ -67,6 +74,8 @@ class Daemon {
     after: (ms, run) => Deno.unrefTimer(setTimeout(run, ms)),
   });
   #doorways: Doorways | null = null;
+  /** Connections of the control socket that were refused and are not closed yet. */
+  #lingering = 0;
   readonly #files: string[] = [];
   /** It serves, or has served. */
   #serving = false;
@@ -141,6 +150,7 @@ class Daemon {
       serverName,
       resolver,
       log,
+      descriptors: this.#native.openFileLimit(),
       paused,
     });
     this.#clerk.systemLogins = settings.lookup.authTables.includes(null);
@@ -162,6 +172,7 @@ class Daemon {
       supervisor: this.#supervisor,
       limits: config.smtp,
       descriptors: this.#native.openFileLimit(),
+      uid: Deno.uid() ?? 0,
       onlocal: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
       now: () => Date.now(),
       log: (level, text) => this.#log(level, text),
@@ -186,7 +197,7 @@ class Daemon {
   ): Promise<void> {
     this.#doorways = new Doorways({
       native: this.#native,
-      backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 1),
+      backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 2),
       warn: (text) => this.#log("warn", text),
       debug: (text) => this.#debug(text),
       every: (ms, run) => {
@@ -206,7 +217,19 @@ class Daemon {
         this.#acceptSmtp(socket, listener);
       });
     }
+    const { admin } = this.#options.config;
+    if (admin !== null) await this.#openAll([], admin, (socket) => this.#acceptAdmin(socket));
+    this.#warnOfFewDescriptors();
     if (this.#options.paused.smtp) this.#desk.paused = true;
+  }
+
+  #warnOfFewDescriptors(): void {
+    const descriptors = this.#native.openFileLimit();
+    if (descriptors === null || descriptors >= FEW_DESCRIPTORS) return;
+    this.#log(
+      "warn",
+      `warn: the process may open ${descriptors} files, which is room for ${this.#desk.limit} sessions: raise the limit (ulimit -n, LimitNOFILE=)`,
+    );
   }
 
   /** Listens on the sockets that were inherited for a place, or on the place itself. */
@@ -246,19 +269,54 @@ class Daemon {
     const port = socket.remotePort ?? 0;
     if (address === undefined) return void socket.destroy();
     const local = listener.hostnames === null ? undefined : socket.localAddress;
-    this.#desk.admit(socket, listener, { address, port, uid: null, ...(local === undefined ? {} : { local }) });
+    const uid = listener.socket ? this.#peerUid(socket) : null;
+    this.#desk.admit(socket, listener, { address, port, uid, ...(local === undefined ? {} : { local }) });
   }
 
-  #acceptControl(socket: net.Socket): void {
+  /** Who is on the other end of a connection over a unix socket. */
+  #peerUid(socket: net.Socket): number | null {
+    const descriptor = unixDescriptor(socket);
+    return descriptor === null ? null : this.#native.peerUid(descriptor);
+  }
+
+  #acceptAdmin(socket: net.Socket): void {
+    const peer: Peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, uid: null };
     try {
       const descriptor = detachDescriptor(socket);
-      const peer: Peer = { address: "local", port: 0, uid: this.#native.peerUid(descriptor) };
+      const message: FromMain = { type: "session", descriptor, listener: ADMIN_LISTENER, peer, ticket: 0 };
+      if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
+    } catch {
+      // The client hung up before it was served.
+    }
+  }
+
+  /** Those who may not ask are turned away here, at once: no connection of theirs takes a descriptor for long. */
+  #acceptControl(socket: net.Socket): void {
+    const uid = this.#peerUid(socket);
+    if (uid !== 0 && uid !== Deno.uid()) return this.#deny(socket);
+    try {
+      const descriptor = detachDescriptor(socket);
+      const peer: Peer = { address: "local", port: 0, uid };
       this.#localSockets.give("control-0", descriptor);
       const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 };
       if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
     } catch {
       // The client hung up before it was served.
     }
+  }
+
+  #deny(socket: net.Socket): void {
+    socket.on("error", () => {});
+    if (this.#lingering >= MAX_LINGERING) return void socket.end(DENIED, () => socket.destroy());
+    this.#lingering++;
+    const limit = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.on("close", () => {
+      clearTimeout(limit);
+      this.#lingering--;
+    });
+    // What the client asks may come a moment later: it must not find the connection closed before it has read the answer.
+    socket.resume();
+    socket.end(DENIED);
   }
 
   #hear(role: Role, index: number, message: ToMain): void {

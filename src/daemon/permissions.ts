@@ -28,8 +28,8 @@ const TABLE: Table = {
   filter: ({ tables, filters = [] }) => ({ run: [...new Set([...tables, ...filters].map(({ program }) => program))] }),
   /** Computes hashes of passwords. What gets out of it by a bug in a library finds nothing to hold on to. */
   login: () => ({}),
-  /** Listens on the admin address, if there is one. smtpctl's connections are handed over by main. */
-  control: (settings) => settings.admin === null ? {} : { net: [hostPort(settings.admin)] },
+  /** Keeps the log and answers smtpctl and the admin page, whose connections are handed over by main. */
+  control: () => ({}),
 };
 
 /** Grants of every role. */

@@ -3,9 +3,8 @@
 import type net from "node:net";
 import { detachDescriptor, type FromMain, type Listener, type Peer, type Supervisor } from "../isolate/mod.ts";
 import { RefusalLog, type SourceLimits, Sources } from "../smtp/mod.ts";
+import { isPrivileged, ROOT_RESERVE, type Share, shareOf, Shares, USUAL_DESCRIPTORS } from "./shares.ts";
 
-/** Descriptors that a process has at least, where the real limit cannot be told. */
-const USUAL_DESCRIPTORS = 1024;
 /** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
 const RESERVED_DESCRIPTORS = 5;
 /** More sessions than this are not admitted unasked: an idle one costs some 15 KB of memory. */
@@ -19,6 +18,7 @@ const TELL_MS = 60_000;
 
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 const TOO_MANY_OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
+const TOO_MANY_LOCAL = "421 4.7.0 Too many local connections, try again later\r\n";
 const PAUSED = "421 4.3.2 Service paused, try again later\r\n";
 const NO_ISOLATE = "421 4.3.0 Service restarting, try again later\r\n";
 
@@ -32,6 +32,8 @@ export interface SessionDeskOptions {
   readonly limits: SessionLimits;
   /** Limit of open files, null when unknown. */
   readonly descriptors: number | null;
+  /** Uid of the daemon. */
+  readonly uid: number;
   /** A connection over a unix socket goes to this smtp isolate. */
   onlocal(isolate: number, descriptor: number): void;
   /** Milliseconds since the epoch. */
@@ -44,6 +46,7 @@ export interface SessionDeskOptions {
 interface Seat {
   readonly isolate: number;
   readonly source: string | null;
+  readonly share: Share | null;
 }
 
 export class SessionDesk {
@@ -54,6 +57,7 @@ export class SessionDesk {
   readonly #options: SessionDeskOptions;
   readonly #sources: Sources;
   readonly #refusals: RefusalLog;
+  readonly #shares: Shares;
   /** By the number that the isolate gives back at the end of a session. */
   readonly #seats = new Map<number, Seat>();
   readonly #counts = new Map<number, number>();
@@ -65,6 +69,7 @@ export class SessionDesk {
     this.#options = options;
     this.#sources = new Sources(options.limits, options.now);
     this.#refusals = new RefusalLog(options.now, (line) => options.log("info", line));
+    this.#shares = new Shares(options.now);
     const descriptors = options.descriptors ?? USUAL_DESCRIPTORS;
     const { maxSessions } = options.limits;
     const most = Math.max(10, descriptors - LEAST_FREE);
@@ -85,9 +90,11 @@ export class SessionDesk {
   /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
   admit(socket: net.Socket, listener: Listener, peer: Peer): void {
     const isolates = this.#options.supervisor.living("smtp");
+    const asker = { socket: listener.socket, uid: peer.uid, address: peer.address };
+    const room = this.limit + (isPrivileged(asker, this.#options.uid) ? ROOT_RESERVE : 0);
     const refusal = this.paused
       ? PAUSED
-      : this.#seats.size >= this.limit
+      : this.#seats.size >= room
       ? this.#full()
       : isolates.length === 0
       ? NO_ISOLATE
@@ -100,7 +107,21 @@ export class SessionDesk {
       if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
       return this.#turnAway(socket, listener, peer, TOO_MANY_OF_YOURS);
     }
-    this.#seat(socket, listener, peer, { isolate: this.#choose(isolates), source: admission.source });
+    const share = shareOf(asker, this.limit, this.#options.uid);
+    const taken = this.#shares.take(share);
+    if (!taken.ok) {
+      if (admission.source !== null) this.#sources.left(admission.source);
+      if (this.#shares.worthTelling(taken.name)) {
+        this.#options.log(
+          "warn",
+          `warn: smtp: ${taken.name} ${
+            taken.name.startsWith("uid") ? "has" : "have"
+          } ${taken.most} sessions: more are turned away, others are served`,
+        );
+      }
+      return this.#turnAway(socket, listener, peer, TOO_MANY_LOCAL);
+    }
+    this.#seat(socket, listener, peer, { isolate: this.#choose(isolates), source: admission.source, share });
   }
 
   #seat(socket: net.Socket, listener: Listener, peer: Peer, seat: Seat): void {
@@ -162,7 +183,8 @@ export class SessionDesk {
     for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate) this.#leave(ticket, seat);
   }
 
-  #leave(ticket: number, { isolate, source }: Seat): void {
+  #leave(ticket: number, { isolate, source, share }: Seat): void {
+    this.#shares.give(share);
     this.#seats.delete(ticket);
     this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
     if (source !== null) this.#sources.left(source);

@@ -1,5 +1,6 @@
 /** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
 
+import { connectionLimits } from "./shares.ts";
 import { hostname, networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import {
@@ -33,6 +34,8 @@ export interface Surroundings {
   readonly serverName: string;
   readonly resolver: ResolverSettings;
   readonly log: "stderr" | "syslog";
+  /** How many files the process may open; null when it cannot be told. */
+  readonly descriptors: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
 }
 
@@ -165,6 +168,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     control: {
       house,
       admin: config.admin,
+      maxConnections: connectionLimits(around.descriptors),
       log: around.log,
       startedAt: Date.now(),
       pid: Deno.pid,

@@ -22,6 +22,12 @@ export function detachDescriptor(socket: net.Socket): number {
   return descriptor;
 }
 
+/** The descriptor of an accepted connection over a unix socket, which stays the socket's. Null when it is gone, or no such connection. */
+export function unixDescriptor(socket: net.Socket): number | null {
+  const descriptor = (socket as unknown as PrivateHandle)._handle?.fd;
+  return descriptor === undefined || descriptor < 0 ? null : descriptor;
+}
+
 /** The descriptor of a listening socket, which stays the server's. Null when it has none. */
 export function listenerDescriptor(server: net.Server): number | null {
   const descriptor = (server as unknown as PrivateHandle)._handle?.fd;

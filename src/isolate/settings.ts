@@ -259,6 +259,8 @@ export interface LoginSettings {
 export interface ControlSettings {
   readonly house: HouseSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Connections of the control socket and of the admin address that may be open at one time. */
+  readonly maxConnections: { readonly control: number; readonly admin: number };
   /** Where log lines go: written to stderr by control, or posted to main for syslog. */
   readonly log: "stderr" | "syslog";
   /** ms since the epoch. */

@@ -1,7 +1,7 @@
 /** The admin pages, asked without a socket. */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { type AdminSource, createAdmin, startAdmin } from "../../src/admin/mod.ts";
+import { type AdminSource, createAdmin } from "../../src/admin/mod.ts";
 import { envelope } from "../control/house.ts";
 
 const NOW = 1_700_000_100_000;
@@ -180,12 +180,4 @@ Deno.test("an error is 503 and does not tell its text", async () => {
   equal(response.status, 503);
   equal(await response.text(), "Service unavailable\n");
   equal(response.headers.get("x-frame-options"), "DENY");
-});
-
-Deno.test("startAdmin serves on its address and stops", async () => {
-  const server = startAdmin({ address: "127.0.0.1", port: 0 }, sourceOf());
-  const response = await fetch(`http://127.0.0.1:${server.port}/health`);
-  equal(response.status, 200);
-  await response.body?.cancel();
-  await server.close();
 });

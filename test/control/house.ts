@@ -71,6 +71,7 @@ export class FakeHouse {
       settings: {
         house: { serverName: "mx.example.org", version: "0.0.0", timeZone: "UTC", root: false },
         admin,
+        maxConnections: { control: 64, admin: 32 },
         log: "syslog",
         startedAt: Date.now() - 5000,
         listing,

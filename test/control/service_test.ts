@@ -202,7 +202,7 @@ async function withSocket(
   use: (path: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
-  const sessions = new ControlSessions({ uid: DAEMON_UID, answer });
+  const sessions = new ControlSessions({ uid: DAEMON_UID, maxConnections: 64, answer });
   const served: Promise<void>[] = [];
   const server = net.createServer((socket) => {
     served.push(sessions.serve(socket, { address: "local", port: 0, uid: peerUid }));

@@ -18,6 +18,7 @@ class House {
   readonly desk: SessionDesk;
   /** Whose connection comes next. */
   address = "192.0.2.1";
+  uid: number | null = null;
   desked = listener();
   readonly #server: net.Server;
   #port = 0;
@@ -33,13 +34,14 @@ class House {
       },
       limits: { ...LIMITS, ...limits },
       descriptors,
+      uid: 4711,
       onlocal: () => {},
       now: () => 0,
       log: (_level, text) => void this.log.push(text),
       debug: () => {},
     });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
-      this.desk.admit(socket, this.desked, { address: this.address, port: 1, uid: null });
+      this.desk.admit(socket, this.desked, { address: this.address, port: 1, uid: this.uid });
     });
   }
 
@@ -108,6 +110,7 @@ Deno.test("nothing is said in clear where TLS comes first", async () => {
 
 Deno.test("behind a proxy, and on the local socket, main counts no addresses", async () => {
   await using house = await new House({ maxSessionsPerSource: 1 }).listen();
+  house.uid = 0;
   for (const desked of [listener({ proxyV2: true }), listener({ socket: true })]) {
     house.desked = desked;
     assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
@@ -137,6 +140,51 @@ Deno.test("a pause and a missing isolate turn clients away with a line each", as
   assert.deepEqual(house.log.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [
     'failed-command command="" result="421 4.3.2 Service paused, try again later" address=192.0.2.1',
     'failed-command command="" result="421 4.3.0 Service restarting, try again later" address=[2001:db8::1]',
+  ]);
+});
+
+/** Beside the line that each refusal has. */
+const warnings = ({ log }: House) => log.filter((line) => line.startsWith("warn: "));
+
+const LOCAL = "421 4.7.0 Too many local connections, try again later\r\n";
+
+Deno.test("a local user has a quarter of the sessions, all local users half, and root comes in when all are taken", async () => {
+  await using house = await new House({ maxSessions: 8 }).listen();
+  house.desked = listener({ socket: true });
+  const as = async (uid: number | null) => {
+    house.uid = uid;
+    return await house.connect("local");
+  };
+  assert.deepEqual([await as(1000), await as(1000), await as(1000)], [null, null, LOCAL]);
+  assert.deepEqual([await as(1001), await as(1001), await as(1001)], [null, null, LOCAL]);
+  assert.deepEqual([await as(1002), await as(null)], [LOCAL, LOCAL], "half of all are theirs");
+  assert.deepEqual(warnings(house), [
+    "warn: smtp: uid 1000 has 2 sessions: more are turned away, others are served",
+    "warn: smtp: uid 1001 has 2 sessions: more are turned away, others are served",
+    "warn: smtp: all local users have 4 sessions: more are turned away, others are served",
+  ]);
+  house.desked = listener();
+  house.uid = null;
+  for (const last of [1, 2, 3, 4]) assert.equal(await house.connect(`192.0.2.${last}`), null);
+  assert.equal(await house.connect("192.0.2.5"), TOO_MANY);
+  house.desked = listener({ socket: true });
+  assert.equal(await as(1000), TOO_MANY);
+  for (let count = 0; count < 8; count++) assert.equal(await as(count % 2 === 0 ? 0 : 4711), null);
+  for (let count = 8; count < 16; count++) assert.equal(await as(0), null);
+  assert.equal(await as(0), TOO_MANY, "there is an end to root's as well");
+  for (const isolate of [0, 1]) house.desk.lost(isolate);
+  assert.deepEqual([await as(1000), await as(1000), await as(1000)], [null, null, LOCAL], "what ended is given back");
+});
+
+Deno.test("clients on loopback leave an eighth of the sessions to other machines", async () => {
+  await using house = await new House({ maxSessions: 104 }).listen();
+  for (let count = 0; count < 91; count++) {
+    assert.equal(await house.connect(count % 2 === 0 ? "127.0.0.1" : "::1"), null);
+  }
+  assert.equal(await house.connect("127.8.0.1"), LOCAL);
+  assert.equal(await house.connect("192.0.2.1"), null);
+  assert.deepEqual(warnings(house), [
+    "warn: smtp: all clients on this machine have 91 sessions: more are turned away, others are served",
   ]);
 });
 

@@ -100,6 +100,7 @@ async function probe(
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.1", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },
     log: "syslog",
+    descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
   const heard = new Map<Role, string[]>();

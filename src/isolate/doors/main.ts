@@ -16,6 +16,9 @@ export interface Peer {
   readonly local?: string;
 }
 
+/** Under these numbers, which no listener of smtpd.conf has, control gets the connections of its socket and of the admin address. */
+export const CONTROL_LISTENER = -1, ADMIN_LISTENER = -2;
+
 export type FromMain<Settings = unknown> =
   | {
     readonly type: "start";
@@ -30,7 +33,7 @@ export type FromMain<Settings = unknown> =
   /** The other side has ended; another will follow. */
   | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }
-  /** An accepted connection (smtp: of `listener`; control: of the control socket, listener -1). `ticket` comes back in `sessions-ended`. */
+  /** An accepted connection (smtp: of `listener`; control: CONTROL_LISTENER or ADMIN_LISTENER). `ticket` comes back in `sessions-ended`. */
   | {
     readonly type: "session";
     readonly descriptor: number;
