@@ -108,10 +108,14 @@ export class Cursor {
     return true;
   }
 
-  /** A word of ours that is not reserved, so that macros of that name keep working. */
-  acceptWord(word: string): boolean {
+  /** At a word of ours that is not reserved, so that macros of that name keep working. */
+  atWord(word: string): boolean {
     const { kind, text } = this.peek();
-    if (kind !== "string" || text !== word) return false;
+    return kind === "string" && text === word;
+  }
+
+  acceptWord(word: string): boolean {
+    if (!this.atWord(word)) return false;
     this.take();
     return true;
   }

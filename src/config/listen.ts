@@ -62,6 +62,7 @@ function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
     receivedAuth: false,
     noDsn: false,
     proxyV2: false,
+    submission: false,
     senders: null,
   };
 }
@@ -95,7 +96,9 @@ function interfaceOptions(context: Context, spec: Spec): Options {
   const auth = {
     group: "auth",
     parse: (_at: SourceLine, word: string) => {
-      const table = atTable(cursor) ? parseTable(cursor, context.draft, { option: word, kinds: ["map"] }) : null;
+      // A lone word is no table of pairs, but may be the option of that name.
+      const named = atTable(cursor) && !cursor.atWord("submission");
+      const table = named ? parseTable(cursor, context.draft, { option: word, kinds: ["map"] }) : null;
       spec.auth = { required: word === "auth", table };
     },
   };
@@ -120,6 +123,7 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     },
     "proxy-v2": { parse: () => void (spec.proxyV2 = true) },
     "received-auth": { parse: () => void (spec.receivedAuth = true) },
+    "submission": { ours: true, parse: () => void (spec.submission = true) },
   };
 }
 

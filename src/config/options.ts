@@ -7,6 +7,8 @@ export interface Option {
   /** Options of one group exclude each other; an option without one is its own group. */
   readonly group?: string;
   readonly repeats?: true;
+  /** A word of ours that is not reserved, so that names of macros and tags keep working. */
+  readonly ours?: true;
   /** Reads what follows the word. */
   parse(at: SourceLine, word: string): void;
 }
@@ -19,8 +21,10 @@ export function parseOptions(cursor: Cursor, what: string, options: Options, unt
   while (!cursor.atEnd()) {
     const token = cursor.peek();
     if (token.kind === "keyword" && until.includes(token.text)) return;
-    const option = token.kind === "keyword" && Object.hasOwn(options, token.text) ? options[token.text]! : null;
-    if (option === null) return cursor.unknownWord(what, [...Object.keys(options), ...until]);
+    const option = Object.hasOwn(options, token.text) ? options[token.text]! : null;
+    if (option === null || token.kind !== (option.ours ? "string" : "keyword")) {
+      return cursor.unknownWord(what, [...Object.keys(options), ...until]);
+    }
     cursor.take();
     const group = option.group ?? token.text;
     if (!option.repeats && !firstOf(cursor, seen, token.at, group, token.text)) return;

@@ -176,6 +176,8 @@ export interface ListenSpec {
   readonly receivedAuth: boolean;
   readonly noDsn: boolean;
   readonly proxyV2: boolean;
+  /** What comes here is submitted, whatever the port: its header is completed. */
+  readonly submission: boolean;
   readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
 }
 

@@ -82,6 +82,7 @@ export async function resolveListeners(
       hostnames: spec.hostnames,
       senders: spec.senders,
       proxyV2: spec.proxyV2,
+      submission: spec.submission,
     });
   };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();

@@ -46,6 +46,8 @@ export interface Listener {
   readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
   /** Connections begin with a PROXY header that tells whose they are. */
   readonly proxyV2: boolean;
+  /** What comes here is submitted, whatever the port: its header is completed. */
+  readonly submission: boolean;
   /** A name in SmtpSettings.filters; null for a listener without filters. */
   readonly filter?: string | null;
 }

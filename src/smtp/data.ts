@@ -3,7 +3,7 @@
  * CRLF into LF, watches size and line ends. Keeps the bytes in one growing buffer that the owner empties; see body.ts. Knows no queue.
  */
 
-import { type Assembly, type Completion, HeaderSection } from "./header.ts";
+import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
 
 /** Octets of a line, CRLF not included. A longer one ends the session. */
 export const MAX_LINE = 65534;
@@ -24,7 +24,7 @@ export function isHopeless(fault: Fault | null): boolean {
  * Why a message is refused; `refused` is the queue's word. `line` and `endless` must end the session at once; all others are told after the
  * data has been read to its end: RFC 5321 §4.1.1.4 has no reply before that.
  */
-export type Fault = "bare" | "nul" | "malformed" | "loop" | "header" | "size" | "refused" | "line" | "endless";
+export type Fault = "bare" | "malformed" | "loop" | "header" | "size" | "refused" | "line" | "endless";
 
 /** Where in a line the next byte stands. Only CRLF ends a line and only CRLF.CRLF ends the data (RFC 5321 §2.3.8, §4.1.1.4). */
 const START = 0;
@@ -38,11 +38,10 @@ const END = 5;
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 
-export interface DataOptions {
+export interface DataOptions extends HeaderOptions {
   readonly maxBytes: number;
   /** BDAT, RFC 3030 §2: no dots are doubled and none ends the data; `finish` does. */
   readonly chunked?: boolean;
-  readonly completion: Completion;
 }
 
 export class DataReader {
@@ -63,7 +62,7 @@ export class DataReader {
     this.#to = to;
     this.#maxBytes = options.maxBytes;
     this.#chunked = options.chunked ?? false;
-    this.#header = new HeaderSection(to, options.completion);
+    this.#header = new HeaderSection(to, options);
     this.#lineStart = to.length;
   }
 
@@ -122,7 +121,7 @@ export class DataReader {
         // The loop that a message spends its time in.
         let code = 0;
         const from = position;
-        while (position < end && ((code = input[position]!) > CR || (code !== CR && code !== LF && code !== 0))) {
+        while (position < end && ((code = input[position]!) > CR || (code !== CR && code !== LF))) {
           buffer[length++] = code;
           position++;
         }
@@ -164,7 +163,6 @@ export class DataReader {
         state = AFTER_DOT;
         continue;
       }
-      if (code === 0) this.#fail("nul");
       buffer[length++] = code;
       this.#column++;
       state = INSIDE;

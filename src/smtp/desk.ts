@@ -10,8 +10,8 @@ import type { GateKeeper } from "./filter/phases.ts";
 import type { Manner } from "./incoming.ts";
 import type { Facts } from "./state.ts";
 
-/** RFC 6409: messages are submitted to this port. */
-const SUBMISSION_PORT = 587;
+/** Ports to which messages are submitted: RFC 6409 §3.1, RFC 8314 §3.3. */
+const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
 
 /** A listener with what its sessions share. */
 export interface Desk {
@@ -31,7 +31,7 @@ export function deskOf(settings: SmtpSettings, listener: Listener, clock: { now(
       receivedAuth: listener.receivedAuth,
       domain: new TextEncoder().encode(listener.hostname),
       masquerade: listener.senders?.masquerade ?? false,
-      submission: (listener.local && !listener.proxyV2) || listener.port === SUBMISSION_PORT,
+      submission: listener.socket || listener.submission || SUBMISSION_PORTS.has(listener.port),
     },
     tls: tlsOf(settings, listener, clock),
   };

@@ -34,7 +34,7 @@ export interface Manner {
   readonly receivedAuth: boolean;
   /** The listener's host name, for addresses without a domain. */
   readonly domain: Uint8Array;
-  /** Mail is submitted here, by everybody: a missing Date, Message-ID and From are added, as to that of who has logged in. */
+  /** Mail is submitted here, by everybody: its header is completed, as that of who has logged in. Other mail is in transit. */
   readonly submission: boolean;
   /** From names the sender of the envelope, for who has logged in. */
   readonly masquerade: boolean;
@@ -115,20 +115,20 @@ export class IncomingMessage implements Receiver {
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",
-      completion: {
-        domain: manner.domain,
-        fields: manner.submission || session.username !== ""
-          ? {
+      completion: manner.submission || session.username !== ""
+        ? {
+          domain: manner.domain,
+          fields: {
             date: () => supplies.date(at),
             messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
             from: () => sender === null ? null : formatMailbox(sender),
-          }
-          : null,
-        masquerade: manner.masquerade && session.username !== "" && sender !== null
-          ? new TextEncoder().encode(formatMailbox(sender))
-          : null,
-        watchUtf8: smtpUtf8,
-      },
+          },
+          masquerade: manner.masquerade && session.username !== "" && sender !== null
+            ? new TextEncoder().encode(formatMailbox(sender))
+            : null,
+        }
+        : null,
+      watchUtf8: smtpUtf8,
     });
   }
 

@@ -85,7 +85,6 @@ export const REPLY = {
 
   // End of data
   bareLineEndInData: "550 5.6.0 Bare CR or LF in message data, lines end with CRLF",
-  nulInData: "550 5.6.0 NUL in message data",
   malformed: "550 5.7.1 Delivery not authorized, message refused: Message is not RFC 2822 compliant",
   loop: "500 5.4.6 Routing loop detected: Loop detected",
   headerTooBig: "552 5.3.4 Message too big for system: Header section too big",

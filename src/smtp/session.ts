@@ -186,7 +186,6 @@ function expanded(facts: Facts, session: Session, slot: number, result: Expansio
 const FAULT_REPLY: Record<Fault, string> = {
   refused: REPLY.temporaryMail,
   bare: REPLY.bareLineEndInData,
-  nul: REPLY.nulInData,
   malformed: REPLY.malformed,
   loop: REPLY.loop,
   header: REPLY.headerTooBig,

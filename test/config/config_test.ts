@@ -247,7 +247,7 @@ const listener = {
     pki: [],
   },
   ...{ ca: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
-  ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, senders: null },
+  ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, submission: false, senders: null },
 };
 const OPTIONAL = { required: false, table: null };
 const services = { "/etc/services": "# comment\ntcpmux 1/tcp\nmyport 4025/udp\nmyport\t4026/tcp mine # mine too\n" };
@@ -260,6 +260,8 @@ const listeners: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   { text: "listen on lo port smtp", want: listener },
   { text: "listen on lo port smtps", want: { ...listener, port: 465 } },
   { text: "listen on lo port submission", want: { ...listener, port: 587 } },
+  { text: "listen on lo submission tag submission", want: { ...listener, submission: true, tag: "submission" } },
+  { text: "listen on lo auth-optional submission", want: { ...listener, submission: true, auth: OPTIONAL } },
   { text: "listen on lo port myport", files: services, want: { ...listener, port: 4026 } },
   { text: "listen on lo port mine", files: services, want: { ...listener, port: 4026 } },
   { text: "listen on lo inet4", want: { ...listener, family: 4 } },

@@ -45,7 +45,7 @@ const streams: readonly { input: string; want: string; stored: readonly string[]
     because: "a last line without its end gets one",
   },
   { input: "BDAT 0 LAST\r\nNOOP\r\n", want: "250 250", stored: [""], because: "an empty message" },
-  { input: "BDAT 4 LAST\r\nA\0:bNOOP\r\n", want: "550 250", stored: [], because: "NUL" },
+  { input: "BDAT 4 LAST\r\nA\0:bNOOP\r\n", want: "250 250", stored: ["A\0:b\n"], because: "NUL is data" },
 ];
 for (const { input, want, stored, because } of streams) {
   Deno.test(`BDAT, split at every octet: ${because}`, async () => {

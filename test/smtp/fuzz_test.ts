@@ -176,7 +176,7 @@ Deno.test("100,000 seeded sessions: none throws or hangs, all are told something
     assert.equal(world.service.size, 0);
     assert.equal(world.ended, SESSIONS_A_BATCH);
     for (const { text, commit } of world.stored) {
-      assert.ok(!/[\0\r]/.test(text), "neither CR nor NUL is ever stored");
+      assert.ok(!text.includes("\r"), "no CR is ever stored");
       assert.ok(commit.envelopes.length > 0);
     }
     stored += world.stored.length;

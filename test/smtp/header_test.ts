@@ -8,14 +8,24 @@ import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/header.ts";
 import { dateWriter, receivedField, type Trace } from "../../src/smtp/received.ts";
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
 
-/** What becomes of a message with these lines. */
+const OTHERS = "front\n";
+
+/** What becomes of a message with these lines, in transit or submitted. */
 function fixed(lines: string, submission = false, masquerade = ""): { text: string; fault: Fault | null } {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
   const body = new Body("00000001", new Intake(channel));
-  const fields = submission ? { date: () => "DATE", messageId: () => "<ID>", from: () => "me@x.example" } : null;
+  body.reserve(OTHERS.length);
+  body.buffer.set(bytesOf(OTHERS));
+  body.length = OTHERS.length;
   const reader = new DataReader(body, {
     maxBytes: 10_000_000,
-    completion: { domain: bytesOf("host.example"), fields, masquerade: masquerade === "" ? null : bytesOf(masquerade) },
+    completion: submission
+      ? {
+        domain: bytesOf("host.example"),
+        fields: { date: () => "DATE", messageId: () => "<ID>", from: () => "me@x.example" },
+        masquerade: masquerade === "" ? null : bytesOf(masquerade),
+      }
+      : null,
   });
   const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
   for (let at = 0; at < input.length;) {
@@ -24,18 +34,55 @@ function fixed(lines: string, submission = false, masquerade = ""): { text: stri
     at = reader.push(input, at, at + room);
   }
   const sent = channel.sent.map((message) => message.type === "chunk" ? textOf(message.bytes) : "").join("");
-  return { text: sent + textOf(body.buffer.subarray(0, body.length)), fault: reader.fault };
+  const text = sent + textOf(body.buffer.subarray(0, body.length));
+  if (reader.fault !== null) return { text, fault: reader.fault };
+  assert.ok(text.startsWith(OTHERS), "what stands in front stays there");
+  return { text: text.slice(OTHERS.length), fault: null };
 }
 
-const messages: readonly { in: string; out?: string; fault?: Fault; submission?: true; because: string }[] = [
-  { in: "A: b\n\nx\n", out: "A: b\n\nx\n", because: "a plain message is not touched" },
-  { in: "\nx\n", out: "\nx\n", because: "no header at all" },
-  { in: " A: b\n\n", fault: "malformed", because: "the first line is folded" },
-  { in: "A b\n\n", fault: "malformed", because: "no colon in the first line" },
-  { in: "A: b\nfoo\n\n", fault: "malformed", because: "no colon in a later one" },
+const LONG_TO = `To: a,\n${" b@c,\n".repeat(11000)} d\n`;
+const LONG_NAME = `${"N".repeat(MAX_FIELD_NAME + 1)}: b\n`;
+
+const transit: readonly { in: string; out?: string; fault?: Fault; because: string }[] = [
+  { in: "A: b\n\nx\n", because: "a plain message" },
+  { in: "", because: "an empty one" },
+  { in: "\nx\n", because: "no header at all" },
+  { in: "A: b\n", because: "no body" },
+  {
+    in: "To: Friends\nCc: undisclosed recipients\nFrom: Doe, John <a@b>\nBcc: c@d,\n e\nTo: root\nBCC : f\n\nx\n",
+    because: "addresses without a domain, Bcc, and fields that stand twice",
+  },
+  { in: "Resent-Bcc: a\nResent-To: b\nReturn-Path: <c@d>\nX: y\n\nx\n", because: "resent and trace fields" },
+  { in: "DKIM-Signature: a=b;\n\th=To:\n  Cc ; \n\nx\n", because: "folding and blanks at the ends of lines" },
+  { in: "Subject: gr\xfc\xdfe \xe2\x82\xac\0\n\nx\n", because: "octets beyond ASCII, and NUL" },
+  { in: LONG_TO + "X: y\n\nx\n", because: "a To of more than 65535 octets" },
+  { in: LONG_NAME + "\nx\n", because: "a long name of a field" },
+  { in: `X: ${"a".repeat(60000)}\n\nx\n`, because: "a long line" },
+  { in: "From a@b Fri Jan  2 03:04:05 2026\nA: b\n\nx\n", because: "a From_ line with a time in front" },
+  { in: "From somebody\nBcc: b\n\nx\n", because: "one without" },
+  { in: "hello\nworld\n", because: "a body that begins at once" },
+  { in: "A: b\nfoo\nBcc: c\n\nx\n", because: "a line that is no field, and what stands behind it" },
+  { in: " A: b\nB: c\n\n", out: "\n A: b\nB: c\n\n", because: "what would fold our own field gets a line in front" },
+  { in: "\tx\n", out: "\n\tx\n", because: "whatever blank it begins with" },
+  { in: `x\n${"y z\n".repeat(80_000)}`, because: "a large body that begins at once is no header" },
+  { in: "Received: x\n".repeat(99) + "\n", because: "99 hops" },
+  { in: "RECEIVED: x\n".repeat(100) + "\n", fault: "loop", because: "100 hops are a loop" },
+  { in: "A: b\n\n" + "Received: x\n".repeat(200), because: "not the body" },
+];
+for (const { in: given, out = given, fault, because } of transit) {
+  Deno.test(`header section in transit, ${JSON.stringify(given.slice(0, 30))}: ${because}`, () => {
+    assert.deepEqual(fixed(given), { text: fault === undefined ? out : "", fault: fault ?? null });
+  });
+}
+
+/** What a submission that lacks nothing begins with. */
+const COMPLETE = "Date: d\nMessage-ID: i\nFrom: f@g\n";
+const submitted: readonly { in: string; out?: string; fault?: Fault; because: string }[] = [
+  { in: "A: b\n\nx\n", out: "A: b\n\nx\n", because: "nothing is added to what is complete" },
+  { in: "foo\n\n", fault: "malformed", because: "no colon" },
   { in: "A: b\n foo\n\tbar\n\nx\n", out: "A: b\n foo\n\tbar\n\nx\n", because: "folding is kept" },
   { in: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, out: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, because: "the longest name" },
-  { in: `${"N".repeat(MAX_FIELD_NAME + 1)}: b\n`, fault: "malformed", because: "a longer name" },
+  { in: LONG_NAME, fault: "malformed", because: "a longer name" },
   {
     in: "To: a@b\nBCC: x\n y\n\tz\nA: b\n\nBcc: k\n",
     out: "To: a@b\nA: b\n\nBcc: k\n",
@@ -44,13 +91,6 @@ const messages: readonly { in: string; out?: string; fault?: Fault; submission?:
   { in: "Bcc : x\nbcc: y\n\n", out: "\n", because: "in all its spellings" },
   { in: "Bcc: x\n", out: "", because: "even if nothing is left" },
   { in: "X-Bcc: x\nBccs: y\n\n", out: "X-Bcc: x\nBccs: y\n\n", because: "but not what only looks like it" },
-  { in: "Received: x\n".repeat(99) + "\n", out: "Received: x\n".repeat(99) + "\n", because: "99 hops" },
-  { in: "RECEIVED: x\n".repeat(100) + "\n", fault: "loop", because: "100 hops" },
-  {
-    in: "A: b\n\n" + "Received: x\n".repeat(200),
-    out: "A: b\n\n" + "Received: x\n".repeat(200),
-    because: "not the body",
-  },
   { in: "From: root\n\n", out: "From: root@host.example\n\n", because: "an address without a domain" },
   { in: "From: root\n", out: "From: root@host.example\n", because: "at the end of the data" },
   { in: "To: a, b@c,\n d\nX: y\n\n", out: "To: a@host.example, b@c,\n d@host.example\nX: y\n\n", because: "in a list" },
@@ -66,7 +106,11 @@ const messages: readonly { in: string; out?: string; fault?: Fault; submission?:
     out: `To: a@host.example,\n${" b@c,\n".repeat(5000)} d@host.example\n\n`,
     because: "a long field",
   },
-  { in: `To: a,\n${" b@c,\n".repeat(11000)} d\n\n`, fault: "malformed", because: "a field of more than 65535 octets" },
+  {
+    in: `${LONG_TO}Cc: a\n\nx\n`,
+    out: `${LONG_TO}Cc: a@host.example\n\nx\n`,
+    because: "one of more than 65535 octets stays",
+  },
   {
     in: `To: ${"a,\n ".repeat(5000)}a\n\n`,
     out: `To: ${"a,\n ".repeat(5000)}a\n\n`,
@@ -77,46 +121,72 @@ const messages: readonly { in: string; out?: string; fault?: Fault; submission?:
     out: `X: a\n${" b\n".repeat(30000)}\n`,
     because: "another long field is no matter",
   },
+  { in: "From somebody\nTo: a\n\n", out: "From somebody\nTo: a@host.example\n\n", because: "a From_ line is no fault" },
+  {
+    in:
+      "Resent-From: a\nResent-To: b, c@d\nResent-Bcc: e\n f\nResent-Cc: g\nResent-Date: x\nResent-Message-ID: y\nTo: h\n\nx\n",
+    out:
+      "Resent-From: a@host.example\nResent-To: b@host.example, c@d\nResent-Cc: g@host.example\nResent-Date: x\nResent-Message-ID: y\n" +
+      "To: h@host.example\n\nx\n",
+    because: "Resent fields are completed, and Resent-Bcc goes",
+  },
+  {
+    in: "Resent-To: b@c\nSubject: s\n\nx\n",
+    out: "Resent-To: b@c\nResent-From: <me@x.example>\nResent-Date: DATE\nResent-Message-ID: <ID>\nSubject: s\n\nx\n",
+    because: "a resent block gets what it lacks, RFC 5322 §3.6.6",
+  },
+  {
+    in: "Resent-To: b\n",
+    out: "Resent-To: b@host.example\nResent-From: <me@x.example>\nResent-Date: DATE\nResent-Message-ID: <ID>\n",
+    because: "at the end of the data too",
+  },
+  {
+    in: "Resent-From: a@b\nResent-Date: x\nResent-Message-ID: y\nResent-From: c@d\nResent-To: e@f\n\nx\n",
+    out: "Resent-From: a@b\nResent-Date: x\nResent-Message-ID: y\nResent-From: c@d\nResent-To: e@f\n\nx\n",
+    because: "an older block stays as it is",
+  },
+  {
+    in: "Resent-Date: x\nresent-from : a@b\nReceived: y\nResent-From: c@d\n\nx\n",
+    out: "Resent-Date: x\nresent-from : a@b\nResent-Message-ID: <ID>\nReceived: y\nResent-From: c@d\n\nx\n",
+    because: "only the newest is completed",
+  },
+];
+for (const { in: given, out, fault, because } of submitted) {
+  Deno.test(`header section of a submission, ${JSON.stringify(given.slice(0, 30))}: ${because}`, () => {
+    const text = fault === undefined ? COMPLETE + out : "";
+    assert.deepEqual(fixed(COMPLETE + given, true), { text, fault: fault ?? null });
+  });
+}
+
+const incomplete: readonly { in: string; out?: string; fault?: Fault; because: string }[] = [
+  { in: " A: b\n\n", fault: "malformed", because: "the first line is folded" },
+  { in: "A b\n\n", fault: "malformed", because: "no colon in the first line" },
   {
     in: "A: b\n\nx\n",
-    submission: true,
     out: "A: b\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
     because: "a submission gets all three",
   },
   {
     in: "A: b\n",
-    submission: true,
     out: "A: b\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n",
     because: "without a blank line too",
   },
-  {
-    in: "",
-    submission: true,
-    out: "From: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n",
-    because: "and an empty one",
-  },
+  { in: "", out: "From: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n", because: "and an empty one" },
   {
     in: "DATE: x\nA: b\n\n",
-    submission: true,
     out: "DATE: x\nA: b\nFrom: <me@x.example>\nMessage-ID: <ID>\n\n",
     because: "but not what it has",
   },
-  {
-    in: "message-id: x\n\n",
-    submission: true,
-    out: "message-id: x\nFrom: <me@x.example>\nDate: DATE\n\n",
-    because: "in any case",
-  },
+  { in: "message-id: x\n\n", out: "message-id: x\nFrom: <me@x.example>\nDate: DATE\n\n", because: "in any case" },
   {
     in: "From: root\n\nx\n",
-    submission: true,
     out: "From: root@host.example\nDate: DATE\nMessage-ID: <ID>\n\nx\n",
     because: "behind what was completed",
   },
 ];
-for (const { in: given, out, fault, submission, because } of messages) {
-  Deno.test(`header section, ${JSON.stringify(given.slice(0, 30))}: ${because}`, () => {
-    assert.deepEqual(fixed(given, submission), { text: fault === undefined ? out : "", fault: fault ?? null });
+for (const { in: given, out, fault, because } of incomplete) {
+  Deno.test(`header section of a submission, ${JSON.stringify(given.slice(0, 30))}: ${because}`, () => {
+    assert.deepEqual(fixed(given, true), { text: fault === undefined ? out : "", fault: fault ?? null });
   });
 }
 
@@ -242,8 +312,7 @@ Deno.test("dateWriter() remembers no second longer than it lasts", () => {
 for (const lines of [MAX_HEADER / 64, MAX_HEADER / 64 + 1]) {
   Deno.test(`header section of ${lines} lines of 64 octets: 256 KiB is the longest`, () => {
     const body = new Body("00000001", new Intake(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
-    const completion = { domain: bytesOf("host.example"), fields: null };
-    const reader = new DataReader(body, { maxBytes: 10_000_000, completion });
+    const reader = new DataReader(body, { maxBytes: 10_000_000, completion: null });
     const input = bytesOf(`${`A: ${"x".repeat(60)}\r\n`.repeat(lines)}\r\n.\r\n`);
     for (let at = 0; at < input.length;) {
       const room = body.room(reader, input.length - at);
@@ -267,8 +336,7 @@ const watched: readonly { lines: string; utf8?: true; optional?: true; because: 
 for (const { lines, utf8 = false, optional = false, because } of watched) {
   Deno.test(`header section: ${because}`, () => {
     const body = new Body("00000001", new Intake(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
-    const completion = { domain: bytesOf("host.example"), fields: null, watchUtf8: true };
-    const reader = new DataReader(body, { maxBytes: 10_000_000, completion });
+    const reader = new DataReader(body, { maxBytes: 10_000_000, completion: null, watchUtf8: true });
     const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
     reader.push(input, 0, input.length);
     assert.deepEqual([reader.fault, reader.utf8Header, reader.tlsOptional], [null, utf8, optional]);
@@ -284,11 +352,19 @@ const masqueraded: readonly { in: string; out: string; because: string }[] = [
   },
   { in: "From: a@b\nFrom: b@c\n", out: "From: c@d.example\nFrom: c@d.example\n", because: "each of several" },
   { in: "From:\n\nx\n", out: "From: <c@d.example>\n\nx\n", because: "an empty one" },
+  {
+    in: `FROM: a@b,\n${" b@c,\n".repeat(30_000)} d\nTo: e@f\n\nx\n`,
+    out: "FROM: <c@d.example>\nTo: e@f\n\nx\n",
+    because: "one that is too long to be read",
+  },
   { in: "Reply-To: joe@x\nSender: joe@x\n\n", out: "Reply-To: joe@x\nSender: joe@x\n\n", because: "no other field" },
 ];
 for (const row of masqueraded) {
   Deno.test(`a masquerade replaces the addresses of From: ${row.because}`, () => {
-    assert.deepEqual(fixed(row.in, false, "c@d.example"), { text: row.out, fault: null });
+    assert.deepEqual(fixed(COMPLETE + row.in, true, "c@d.example"), {
+      text: COMPLETE.replace("f@g", "c@d.example") + row.out,
+      fault: null,
+    });
   });
 }
 
@@ -307,8 +383,8 @@ for (
         domain: bytesOf("host.example"),
         fields: { date: () => "DATE", messageId: () => "<ID>", from: () => sender },
         masquerade: new TextEncoder().encode(sender),
-        watchUtf8: true,
       },
+      watchUtf8: true,
     });
     const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
     body.room(reader, input.length);

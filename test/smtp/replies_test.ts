@@ -156,8 +156,12 @@ const rows: readonly Row[] = [
   { reply: "endless", section: "3030 §2", say: [`${RCPT}BDAT 999999999999999\r\n`], closes: true },
   { reply: "commandTooLong", section: "5321 §4.5.3.1.4", say: ["x".repeat(MAX_COMMAND + 2)], closes: true },
   { reply: "bareLineEndInData", section: "5321 §4.1.1.4", say: [`${DATA}A: b\n.\r\n\r\n.\r\n`], closes: true },
-  { reply: "nulInData", section: "5321 §4.5.2", say: [`${DATA}A: \0\r\n.\r\n`] },
-  { reply: "malformed", section: "5322 §2.2", say: [`${DATA}no header\r\n.\r\n`] },
+  {
+    reply: "malformed",
+    section: "5322 §2.2",
+    options: { listener: { submission: true } },
+    say: [`${DATA}no header\r\n.\r\n`],
+  },
   { reply: "loop", section: "5321 §6.3", say: [`${DATA}${"Received: x\r\n".repeat(MAX_HOPS)}.\r\n`] },
   {
     reply: "headerTooBig",

@@ -70,6 +70,7 @@ export function listener(changes: Partial<Listener> = {}): Listener {
     hostnames: null,
     senders: null,
     proxyV2: false,
+    submission: false,
     ...changes,
   };
 }

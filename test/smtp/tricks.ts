@@ -4,7 +4,7 @@ export interface Trick {
   /** Stands behind a line without its end and before the hidden commands. */
   readonly end: string;
   /** What our server makes of the message; `whole`: takes it, as one, with `stored` in place of `end`. */
-  readonly fate: "bare" | "nul" | "whole";
+  readonly fate: "bare" | "whole";
   readonly stored?: string;
   readonly because: string;
 }
@@ -26,9 +26,9 @@ export const TRICKS: readonly Trick[] = [
   { end: "\r\n\n.\n", fate: "bare", because: "a blank line, then LF.LF" },
   { end: "\r\n.\n\r\n", fate: "bare", because: "CRLF.LF and a blank line" },
   { end: "\n.\n\r\n", fate: "bare", because: "LF.LF and a blank line" },
-  { end: "\r\n\0.\r\n", fate: "nul", because: "NUL before the dot" },
-  { end: "\r\n.\0\r\n", fate: "nul", because: "NUL behind the dot" },
-  { end: "\r\n\0\r\n.\0\r\n", fate: "nul", because: "NUL alone in a line" },
+  { end: "\r\n\0.\r\n", fate: "whole", stored: "\n\0.\n", because: "NUL before the dot is data" },
+  { end: "\r\n.\0\r\n", fate: "whole", stored: "\n\0\n", because: "and behind it" },
+  { end: "\r\n\0\r\n.\0\r\n", fate: "whole", stored: "\n\0\n\0\n", because: "and alone in a line" },
   { end: "\r\0\n.\r\0\n", fate: "bare", because: "NUL in the middle of the line end" },
   { end: "\n\0.\n", fate: "bare", because: "NUL behind a bare LF" },
   { end: "\r\n..\r\n", fate: "whole", stored: "\n.\n", because: "two dots are one dot of text" },

@@ -46,6 +46,8 @@ export class FilteredMessage implements Receiver {
   #read = 0;
   /** The last filter has said the last line. */
   #ended = false;
+  /** A line of the client's was offered. */
+  #begun = false;
   #discarded = false;
 
   /** `front`: lines of the header that are the daemon's own, each ending with LF. */
@@ -84,7 +86,8 @@ export class FilteredMessage implements Receiver {
     if (!this.ready()) return from;
     const end = this.#raw.push(input, from, Math.min(input.length, from + STEP));
     const lines = this.#raw.take();
-    if (lines.length > 0) this.#offer(0, { bytes: lines, from: null });
+    if (lines.length > 0) this.#offer(0, { bytes: this.#begun ? lines : apart(lines), from: null });
+    this.#begun ||= lines.length > 0;
     return end;
   }
 
@@ -195,6 +198,15 @@ export class FilteredMessage implements Receiver {
       this.#read = 0;
     }
   }
+}
+
+/** What begins with a blank would fold the last of the daemon's own lines (RFC 5322 §2.2.3): a blank line keeps it apart, as in header.ts. */
+function apart(lines: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (lines[0] !== 0x20 && lines[0] !== 0x09) return lines;
+  const both = new Uint8Array(lines.length + 1);
+  both[0] = LF;
+  both.set(lines, 1);
+  return both;
 }
 
 /** Are the last line's octets just a dot? */

@@ -1,6 +1,6 @@
 /**
  * Message data as filters get it: from the bytes of the connection to whole lines, dot-stuffed as they came, each with LF for its CRLF. Finds the
- * end and what no filter may see: line ends that could smuggle, NUL, lines and messages that are too long.
+ * end and what no filter may see: line ends that could smuggle, lines and messages that are too long.
  */
 
 import { type Fault, isEndless, isHopeless, MAX_LINE } from "../data.ts";
@@ -50,7 +50,6 @@ export class RawLines {
         this.#spoil("bare");
         continue;
       }
-      if (code === 0) this.#fail("nul");
       this.#out[this.#length++] = code;
     }
     if (this.#length - this.#lineStart > MAX_LINE) this.#fail("line");
