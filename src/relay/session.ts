@@ -4,7 +4,14 @@ import type { RelayLimits } from "../config/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
 import type { Credentials, HouseSettings } from "../isolate/mod.ts";
-import { type Client, ClientError, connectClient, type Timeouts, type TlsOptions } from "../smtp/client/mod.ts";
+import {
+  type Client,
+  ClientError,
+  connectClient,
+  type RecipientResult,
+  type Timeouts,
+  type TlsOptions,
+} from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import type { RelayFilters } from "./filters.ts";
@@ -81,6 +88,8 @@ export class Session {
   readonly #tools: SessionTools;
   #client: Client | null = null;
   #reports: SessionReports | null = null;
+  /** Why the session is in clear though the host offered TLS. */
+  #tlsFailure: TlsFailure | null = null;
   #ready = false;
   #stopping = false;
   /** Transactions tried, and messages that went to someone. */
@@ -147,8 +156,9 @@ export class Session {
     } catch (error) {
       if (!(error instanceof TlsFailure) || target.tls !== "opportunistic") throw error;
       // Better in clear than not at all, where nobody asked for more: once more to the same host.
-      this.#log("closing reason=tls-failure");
+      this.#log(`closing reason=tls-failure: ${error.message}`);
       this.#reports?.closed();
+      this.#tlsFailure = error;
       return await this.#establish(false);
     }
   }
@@ -218,13 +228,24 @@ export class Session {
     try {
       await client.startTls(this.#tlsOptions());
     } catch (error) {
-      // Refused before it began: an opportunist goes on in clear.
-      const refused = error instanceof ClientError && error.kind === "refused";
-      if (refused && this.#owner.target.tls === "opportunistic") return;
-      throw new TlsFailure((error as Error).message);
+      const failure = new TlsFailure((error as Error).message);
+      const { reply = null } = error instanceof ClientError ? error : {};
+      if (reply === null || reply.code === 421 || this.#owner.target.tls !== "opportunistic") throw failure;
+      // Refused before it began: an opportunist goes on in clear, where the host still listens.
+      this.#tlsFailure = failure;
+      await client.hello(name).catch(() => {
+        throw failure;
+      });
+      return;
     }
     this.#reportTls(client);
-    await client.hello(name);
+    try {
+      await client.hello(name);
+    } catch (error) {
+      // With TLS 1.3 a server finds out only now that it does not like the client (RFC 8446 §4.4.2.4).
+      if (error instanceof ClientError && error.kind !== "refused") throw new TlsFailure(error.message);
+      throw error;
+    }
   }
 
   #tlsOptions(): TlsOptions {
@@ -312,11 +333,18 @@ export class Session {
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
     if (asked) this.#failures = good ? 0 : this.#failures + 1;
-    this.#settle(client, task, message, result.recipients);
+    this.#settle(client, task, message, result.recipients.map((one) => this.#worthTls(one)));
     if (result.error === null && !result.exhausted) return true;
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
     return false;
+  }
+
+  /** A host that takes no mail in clear may take it when TLS works again: its 530 (RFC 3207 §4) is final only where TLS did not fail. */
+  #worthTls(result: RecipientResult): RecipientResult {
+    if (this.#tlsFailure === null || result.reply?.code !== 530) return result;
+    const text = `${result.text} (TLS failed: ${this.#tlsFailure.message})`;
+    return { ...result, verdict: "tempfail", text, reply: null, enhanced: "4.7.10" };
   }
 
   #settle(client: Client, task: Task, message: Message, results: Parameters<Courier["settle"]>[2]): void {
