@@ -1,9 +1,10 @@
 /**
  * The Sender Rewriting Scheme: a forwarder puts its own domain into the reverse-path, so that SPF holds, and knows what bounces come back to.
- * Pure: keys and the time are arguments. What is rewritten when is decided elsewhere.
+ * Pure: keys and the time are arguments. What is rewritten when is decided elsewhere. Some hosts change the case of local parts: no letter of
+ * such an address counts by its case.
  */
 
-import { createHash } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Mailbox } from "./address.ts";
 
 /** Secrets that hashes are made with, and how long an address is good. */
@@ -63,7 +64,9 @@ export function decodeSrs(address: Mailbox, keys: SrsKeys, now: number): SrsResu
   if (body === undefined || given!.length !== HASH_LENGTH) return { ok: false, reason: "malformed" };
   const signed = `${body}@${address.domain}`;
   const known = [keys.key, ...keys.backupKey === null ? [] : [keys.backupKey]];
-  if (!known.some((key) => hash(key, signed) === given)) return { ok: false, reason: "wrong hash" };
+  // What was made before case stopped to count, here and by OpenSMTPD, has a hash of the text as it was written.
+  const hashes = known.flatMap((key) => [hash(key, signed), exactHash(key, signed)]);
+  if (!hashes.some((right) => sameHash(right, given!))) return { ok: false, reason: "wrong hash" };
   return kind === "0" ? decodeFirst(body, keys, now) : decodeNext(body, keys, now);
 }
 
@@ -97,13 +100,30 @@ function stamp(now: number): string {
 
 /** Not older than the limit; the clock of another host of ours may be a day ahead. */
 function isFresh(text: string, ttlDays: number, now: number): boolean {
-  const high = DIGITS.indexOf(text[0] ?? "?"), low = DIGITS.indexOf(text[1] ?? "?");
+  const [first = "?", second = "?"] = text.toUpperCase();
+  const high = DIGITS.indexOf(first), low = DIGITS.indexOf(second);
   if (text.length !== 2 || high < 0 || low < 0) return false;
   const age = (dayOf(now) - (high * 32 + low) + CYCLE_DAYS) % CYCLE_DAYS;
   return age <= ttlDays || age === CYCLE_DAYS - 1;
 }
 
+/** Hash of the text whatever its case: in small letters, but for the time in front of SRS0, which is as OpenSMTPD has it. */
 function hash(key: string, text: string): string {
+  return exactHash(key, lower(text).replace(/^[a-z2-7]{2}=/, (time) => time.toUpperCase()));
+}
+
+/** Only ASCII letters: that is what hosts agree on. */
+function lower(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** Compares without regard to case, in a time that does not tell how much is right. */
+function sameHash(right: string, given: string): boolean {
+  const [one, other] = [right, given].map((text) => new TextEncoder().encode(lower(text)));
+  return one!.length === other!.length && timingSafeEqual(one!, other!);
+}
+
+function exactHash(key: string, text: string): string {
   const digest = createHash("sha1").update(key + text, "utf8").digest("base64");
   return digest.slice(0, HASH_LENGTH).replaceAll("+", "-").replaceAll("/", "_");
 }

@@ -76,12 +76,13 @@ Deno.test("decodeSrs: over two hops back to the first forwarder, and from there 
 
 const refused = [
   { name: "another user", change: (text: string) => text.replace("alice", "mallory"), want: "wrong hash" },
-  { name: "another domain", change: (text: string) => text.replace("fwd.example", "FWD.example"), want: "wrong hash" },
+  { name: "another domain", change: (text: string) => text.replace("fwd.example", "fwd2.example"), want: "wrong hash" },
   {
-    name: "a hash in lower case",
-    change: (text: string) => text.replace(/=..../, (hash) => swapped(hash)),
+    name: "another hash",
+    change: (text: string) => text.replace(/=..../, (hash) => hash.startsWith("=a") ? "=bbbb" : "=aaaa"),
     want: "wrong hash",
   },
+  { name: "a hash that is longer than one", change: (text: string) => text.replace("=", "=a"), want: "malformed" },
   { name: "no hash", change: (text: string) => text.replace(/=[^=]*=/, "=="), want: "malformed" },
   { name: "half an address", change: () => "SRS0=abcd@fwd.example", want: "malformed" },
   { name: "nothing", change: () => "SRS0=@fwd.example", want: "malformed" },
@@ -94,8 +95,35 @@ for (const { name, change, want } of refused) {
   });
 }
 
-function swapped(text: string): string {
-  return [...text].map((letter) => letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()).join(
-    "",
-  );
+const cases: readonly { name: string; change(text: string): string }[] = [
+  { name: "small", change: (text) => text.toLowerCase() },
+  { name: "large", change: (text) => text.toUpperCase() },
+  { name: "each another", change: (text) => text.replace(/[a-z]/gi, (letter) => OTHER_CASE[letter]!) },
+];
+const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
+const OTHER_CASE: Record<string, string> = Object.fromEntries(
+  LETTERS.flatMap((letter) => [[letter, letter.toUpperCase()], [letter.toUpperCase(), letter]]),
+);
+for (const { name, change } of cases) {
+  Deno.test(`decodeSrs: an address whose letters came back ${name} is taken back, one hop or two`, () => {
+    for (const sender of ["Alice@Example.net", "al.ICE+tag=x@example.net", "m\u00fcller@example.net"]) {
+      for (const now of [NOW, NOW + 17 * DAY, NOW + 400 * DAY]) {
+        const one = encode(sender, "fwd.example", KEYS, now);
+        const same = (text: string) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+        // What is no letter of ASCII stays as it is.
+        const back = decode(change(one).replace("\u00dc", "\u00fc"), KEYS, now);
+        assert.equal(same(back), same(sender));
+        const two = encode(one, "two.example", KEYS, now);
+        assert.equal(same(decode(change(two).replace("\u00dc", "\u00fc"), KEYS, now)), same(one));
+        assert.equal(decode(one, KEYS, now), sender, "and what nobody changed comes back as it went");
+      }
+    }
+  });
 }
+
+Deno.test("decodeSrs: a hash over the text as it was written is taken too", () => {
+  const now = Date.UTC(1970, 0, 34);
+  // printf '%s' "secretBB=Example.net=Alice@fwd.example" | openssl sha1 -binary | base64
+  const made = "SRS0=0iSG=BB=Example.net=Alice@fwd.example";
+  assert.equal(decode(made, KEYS, now), "Alice@Example.net");
+});
