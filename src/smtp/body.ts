@@ -116,7 +116,7 @@ export class Body implements Assembly {
   abort(): void {
     this.#drop();
     if (this.#chunks > 0) this.#intake.abort(this.message);
-    else this.#intake.giveBack(this.message);
+    else this.#intake.drop(this.message);
   }
 
   /** Lets the buffer go, to the next small message where it fits. */

@@ -298,6 +298,10 @@ export class Connection implements Host {
 
   // ── Submitter and Waiter of intake.ts ──
 
+  get tellsIds(): boolean {
+    return this.#gate !== null;
+  }
+
   credited(): void {
     this.#pace.progress(this.#office.now());
     this.#incoming?.credited();

@@ -5,6 +5,8 @@ import { type Channel, CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from ".
 
 /** The session of a message on its way. */
 export interface Submitter {
+  /** Filters are told the ids of its messages: none may serve twice. */
+  readonly tellsIds: boolean;
   /** One more chunk may be sent. */
   credited(): void;
   /** It is on stable storage. */
@@ -50,7 +52,7 @@ export class Intake {
     };
   }
 
-  /** An id of which the caller must make a message: by `commit`, `abort` or `giveBack`. Null when there is none; the waiter is told later. */
+  /** An id of which the caller must make a message: by `commit`, `abort`, `drop` or `giveBack`. Null when there is none; the waiter is told later. */
   take(submitter: Submitter, waiter: Waiter): MessageId | null {
     const id = this.#ids.pop();
     if (id === undefined) {
@@ -63,9 +65,15 @@ export class Intake {
     return id;
   }
 
-  /** Nothing was said to the queue about this id: it can serve for another message. */
+  /** Nothing was said to anybody about this id: it can serve for another message. */
   giveBack(id: MessageId): void {
     if (this.#submitters.delete(id)) this.#ids.push(id);
+  }
+
+  /** No message came of it, and the queue has heard nothing of it; filters may have. */
+  drop(id: MessageId): void {
+    if (this.#submitters.get(id)?.tellsIds) this.abort(id);
+    else this.giveBack(id);
   }
 
   stopWaiting(waiter: Waiter): void {

@@ -60,6 +60,8 @@ interface Transaction extends Told {
   readonly ids: EnvelopeId[];
   /** A message was begun with its id. */
   begun: boolean;
+  /** Filters were told its id. */
+  told: boolean;
   junk: boolean;
 }
 
@@ -202,7 +204,7 @@ export class Gate implements Filtered {
       ids.push(...own);
       return own;
     };
-    this.#transaction = { message, ids, name, begun: false, junk: false };
+    this.#transaction = { message, ids, name, begun: false, told: false, junk: false };
     run(command);
   }
 
@@ -213,6 +215,7 @@ export class Gate implements Filtered {
     const { hostname } = this.#facts;
     const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
     for (const [event, params] of reports) this.#event(event, params);
+    if (this.#transaction !== null) this.#transaction.told ||= reports.some(([event]) => event === "tx-begin");
     // A MAIL that was begun may still be refused, at once or when lookup has answered.
     const waits = after.transaction !== null || after.phase === "sender";
     if (over || !waits) this.#end();
@@ -278,10 +281,14 @@ export class Gate implements Filtered {
     this.#keeper.desk.leave(this);
   }
 
-  /** The transaction that filters know of is over; its id is given back unless a message came of it. */
+  /** The transaction is over; unless a message came of it, its id is given back, or if filters were told of it, not used again. */
   #end(): void {
     const transaction = this.#transaction;
-    if (transaction !== null && !transaction.begun) this.#supplies.intake.giveBack(transaction.message);
+    const { intake } = this.#supplies;
+    if (transaction !== null && !transaction.begun) {
+      if (transaction.told) intake.drop(transaction.message);
+      else intake.giveBack(transaction.message);
+    }
     this.#transaction = null;
     this.#receiver = null;
     this.#message = null;
