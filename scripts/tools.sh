@@ -78,6 +78,13 @@ ensure_postfix_tools() {
   link_tool postfix usr/sbin/smtp-sink
 }
 
+# Prints where libfaketime is: it shows programs another time than the machine has. Empty when it could not be had.
+faketime_library() {
+  for library in "$tools"/libfaketime/usr/lib/*/faketime/libfaketimeMT.so.1; do
+    if [ -e "$library" ]; then printf '%s' "$library"; fi
+  done
+}
+
 refresh_lists_and() {
   as_root apt-get update -qq >&2 || return 1
   "$@"
@@ -86,8 +93,8 @@ refresh_lists_and() {
 ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
-  # Next hops of a test, which says so when it has to do without.
-  for package in postfix opensmtpd; do
+  # Next hops of a test, and another clock for some; those who have to do without say so.
+  for package in postfix opensmtpd libfaketime; do
     ensure_unpacked $package || refresh_lists_and ensure_unpacked $package || say "Debian's $package could not be had"
   done
 }
