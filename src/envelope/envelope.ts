@@ -107,6 +107,10 @@ export interface BounceFacts {
   /** Text shown for the recipient, usually the server's last reply. */
   readonly text: string;
   readonly status: Status;
+  /** Name of the host that it failed at, for Remote-MTA. */
+  readonly remote?: string;
+  /** The time of the envelope is over; `text` and `status` are of the last attempt. */
+  readonly expired?: true;
   /** Age at which a delayed notice is sent, and how long the message is kept, in seconds. */
   readonly delaySeconds?: number;
   readonly ttlSeconds: number;
@@ -132,7 +136,13 @@ export type Outcome =
     readonly text: string; /** The next hop takes over DSN duties. */
     readonly dsnRelayed?: boolean;
   }
-  | { readonly result: "tempfail" | "permfail" | "loop"; readonly text: string; readonly status: Status };
+  | {
+    readonly result: "tempfail" | "permfail" | "loop";
+    readonly text: string;
+    readonly status: Status;
+    /** Name of the host that it failed at. */
+    readonly remote?: string;
+  };
 
 /** The message an envelope belongs to. */
 export function messageOf(id: EnvelopeId): MessageId {

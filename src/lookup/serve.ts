@@ -171,8 +171,8 @@ class Answerer {
         );
       case "smarthost":
         return soon(
-          this.#world.smarthost(question.action, question.domain),
-          (url) => this.#smarthost(channel, question, url),
+          this.#world.smarthosts(question.action, question.domain),
+          (urls) => this.#smarthosts(channel, question, urls),
         );
       case "test":
         return soon(this.#world.test(question), (found) => channel.send({ type: "tested", call, found }));
@@ -227,17 +227,18 @@ class Answerer {
     channel.send({ type: "account", call, result });
   }
 
-  #smarthost(
+  #smarthosts(
     channel: Answers,
     { call, action, domain }: Extract<ToLookup, { type: "smarthost" }>,
-    url: string | null,
+    urls: readonly string[],
   ): void {
+    const url = urls[0] ?? null;
     if (this.#isolate.traces("lookup")) {
       // A URL may name whom to authenticate as.
       const ending = url === null ? "none" : url.replace(/\/\/.*@/, "//********@");
       tell(this.#isolate, "lookup", `smarthost of action "${action}" for ${domain}: ${ending}`);
     }
-    channel.send({ type: "smarthost", call, url });
+    channel.send({ type: "smarthost", call, url, others: urls.slice(1) });
   }
 
   #credentials(

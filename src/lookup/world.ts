@@ -29,6 +29,7 @@ import {
   type AskProgram,
   Facts,
   LookupError,
+  type LookupTable,
   MailboxMatcher,
   parseIncludeFile,
   parseRelaySecret,
@@ -134,17 +135,32 @@ export class LookupWorld {
     return { ok: true, account, identity };
   }
 
-  /** The next URL of the action's `host` list, or the one of `domain` in its `domain` mapping; null when there is none. */
-  smarthost(actionName: string, domain: string): string | null | Promise<string | null> {
-    return this.#facts.settle(() => this.#smarthost(actionName, domain));
+  /** The URLs of the action's `host` list, the next in turn first, or the one of `domain` in its `domain` mapping; none when there is none. */
+  smarthosts(actionName: string, domain: string): string[] | Promise<string[]> {
+    return this.#facts.settle(() => this.#smarthosts(actionName, domain));
   }
 
-  #smarthost(actionName: string, domain: string): string | null {
+  #smarthosts(actionName: string, domain: string): string[] {
     const action = this.#actions.get(actionName);
-    if (action?.kind !== "relay") return null;
-    if (action.host !== null) return urlOf(this.#tables.get(action.host).fetch("relayhost"));
-    if (action.domain === null) return null;
-    const table = this.#tables.get(action.domain);
+    if (action?.kind !== "relay") return [];
+    if (action.host !== null) return this.#listed(this.#tables.get(action.host));
+    const url = action.domain === null ? null : this.#mapped(action.domain, domain);
+    return url === null ? [] : [url];
+  }
+
+  /** One turn of a list: each call begins one further. */
+  #listed(table: LookupTable): string[] {
+    const urls = new Set<string>();
+    while (urls.size < SOURCE_LIMIT) {
+      const url = urlOf(table.fetch("relayhost"));
+      if (url === null || urls.has(url)) break;
+      urls.add(url);
+    }
+    return [...urls];
+  }
+
+  #mapped(name: string, domain: string): string | null {
+    const table = this.#tables.get(name);
     const found = table.lookup(domain, "relayhost");
     const unicode = unicodeDomain(domain);
     return urlOf(found === null && unicode !== domain ? table.lookup(unicode, "relayhost") : found);

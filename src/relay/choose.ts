@@ -5,6 +5,7 @@ import type { RelayLimits } from "../config/mod.ts";
 import { familyOf } from "../dns/mod.ts";
 import type { Exchanger } from "./mx.ts";
 import { ofFamily } from "./mx.ts";
+import { better, type Reason } from "./reason.ts";
 import type { Route, RouteTable, Traffic } from "./routes.ts";
 
 /** How a relay stands. Times in ms. */
@@ -29,6 +30,10 @@ export interface Standing {
   readonly smarthost: boolean;
   /** A session that went well has just ended as agreed: its successor grows nothing and need not wait. */
   readonly successor: boolean;
+  /** The last host could not be used: the next one is tried at once (RFC 5321 §5.1). */
+  readonly moved: boolean;
+  /** Draws among equals: at least 0, less than 1. */
+  readonly random: () => number;
 }
 
 export type Choice =
@@ -38,7 +43,7 @@ export type Choice =
   /** Enough connections. */
   | { readonly kind: "enough" }
   /** No way out. */
-  | { readonly kind: "none"; readonly text: string };
+  | { readonly kind: "none"; readonly reason: Reason };
 
 /** When a limit is reached; a session that ends asks again at once. */
 const LIMIT_RETRY_MS = 5_000;
@@ -47,13 +52,18 @@ const PILE = 10;
 /** A task that nobody has taken for so long gets a connection of its own. */
 const STALL_MS = 2_000;
 
+/** No exchanger has an address of the wanted family. */
+export const FAMILY_MISMATCH: Reason = { text: "Address family mismatch on destination MXs", enhanced: "4.4.4" };
+
 export function chooseRoute(standing: Standing, table: RouteTable, now: number): Choice {
   const wanted = connectionWanted(standing, now);
   if (wanted !== null) return wanted;
   const { limits, exchangers } = standing;
   const usable = fromSource(ofFamily(exchangers, limits.family), standing.source);
-  if (exchangers.length === 0) return { kind: "none", text: "No MX found for destination" };
-  if (usable.length === 0) return { kind: "none", text: "Address family mismatch on destination MXs" };
+  if (exchangers.length === 0) {
+    return { kind: "none", reason: { text: "No MX found for destination", enhanced: "4.4.4" } };
+  }
+  if (usable.length === 0) return { kind: "none", reason: FAMILY_MISMATCH };
   const hurried = isPile(standing);
   const blocked = relayBlockedUntil(standing, table, now, hurried);
   if (blocked > now && !allDisabled(usable, standing.source, table, now)) return { kind: "wait", until: blocked };
@@ -87,7 +97,7 @@ function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, h
   const full = relay.connections >= limits.maxConnPerRelay || connections >= limits.maxConnPerConnector ||
     domain.connections >= limits.maxConnPerDomain || source.connections >= limits.maxConnPerSource;
   if (full) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(standing, hurried);
+  const delayed = delaysOf(standing, hurried || standing.moved);
   return Math.max(
     now,
     relay.lastConnectAt + delayed("connDelayRelay"),
@@ -112,6 +122,11 @@ function allDisabled(list: readonly Exchanger[], source: string | null, table: R
   return list.every(({ address }) => table.route(address, now, source).disabled !== null);
 }
 
+interface Candidate {
+  readonly exchanger: Exchanger;
+  readonly route: Route;
+}
+
 /** By ascending preference; a worse one only when all better ones are in error, not when they only have to wait. */
 function walk(
   list: readonly Exchanger[],
@@ -121,27 +136,44 @@ function walk(
   hurried: boolean,
 ): Choice {
   let rejects = false;
+  let reason: Reason | null = null;
   for (let start = 0; start < list.length;) {
     const { preference } = list[start]!;
     let end = start;
-    let best: { exchanger: Exchanger; route: Route } | null = null;
+    const free: Candidate[] = [];
     let until = Infinity;
     for (; end < list.length && list[end]!.preference === preference; end++) {
       const exchanger = list[end]!;
       const route = table.route(exchanger.address, now, standing.source);
       if (route.disabled !== null) {
         rejects ||= route.disabled === "rejects";
+        if (route.failure !== null) reason = better(reason, route.failure);
         continue;
       }
-      const free = routeBlockedUntil(route, standing, now, hurried);
-      if (free > now) until = Math.min(until, free);
-      else if (best === null || route.connections < best.route.connections) best = { exchanger, route };
+      const freeAt = routeBlockedUntil(route, standing, now, hurried);
+      if (freeAt > now) until = Math.min(until, freeAt);
+      else free.push({ exchanger, route });
     }
-    if (best !== null) return { kind: "connect", ...best };
+    if (free.length > 0) return { kind: "connect", ...draw(free, standing.random) };
     if (until < Infinity) return { kind: "wait", until };
     start = end;
   }
-  return { kind: "none", text: rejects ? "Destination seems to reject all mails" : "Network error on destination MXs" };
+  const text = rejects ? "Destination seems to reject all mails" : "Network error on destination MXs";
+  return { kind: "none", reason: reason ?? { text, enhanced: rejects ? "4.0.0" : "4.4.1" } };
+}
+
+/**
+ * RFC 5321 §5.1: one of equal hosts at random, so that each bears its share; those with the fewest connections first. Of a host's addresses
+ * one at random too, IPv4 before IPv6.
+ */
+function draw(free: readonly Candidate[], random: () => number): Candidate {
+  const fewest = Math.min(...free.map(({ route }) => route.connections));
+  const equal = free.filter(({ route }) => route.connections === fewest);
+  const one = <T>(list: readonly T[]): T => list[Math.min(list.length - 1, Math.floor(random() * list.length))]!;
+  const host = one([...new Set(equal.map(({ exchanger }) => exchanger.host))]);
+  const own = equal.filter(({ exchanger }) => exchanger.host === host);
+  const four = own.filter(({ exchanger }) => familyOf(exchanger.address) === 4);
+  return one(four.length > 0 ? four : own);
 }
 
 function routeBlockedUntil(route: Route, standing: Standing, now: number, hurried: boolean): number {

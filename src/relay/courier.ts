@@ -13,6 +13,7 @@ import type { Report } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Message, Messages } from "./messages.ts";
+import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./result.ts";
 import { rewriteSender } from "./target.ts";
 import type { Task } from "./tasks.ts";
@@ -24,6 +25,8 @@ export interface Way {
   readonly source: string;
   /** `IP (PTR)`, or the domain when it never came to a connection. */
   readonly relay: string;
+  /** Its name, for notices; absent when it never came to a connection. */
+  readonly remote?: string;
   readonly relaysDsn: boolean;
   readonly domain: string;
 }
@@ -83,7 +86,7 @@ export class Courier {
   abandon(task: Task, text: string, cause?: unknown): void {
     const detail = cause === undefined ? "" : ` (${cause})`;
     this.#report({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
-    for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", text));
+    for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", { text, enhanced: "4.3.0" }));
     this.#done(task.ids);
   }
 
@@ -115,24 +118,20 @@ export class Courier {
   }
 
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {
-    const outcomes = results.map((result) => outcomeOf(result, way.relaysDsn));
+    const outcomes = results.map((result) => outcomeOf(result, way.relaysDsn, way.remote));
     envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, way));
     if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(way.domain);
     this.#done(task.ids);
   }
 
-  /** All of a task for a reason found here; `enhanced` is a code for it, as in `5.7.30`. */
-  async fail(
-    task: Task,
-    result: "tempfail" | "permfail",
-    text: string,
-    domain: string,
-    enhanced?: string,
-  ): Promise<void> {
+  /** All of a task for one reason. */
+  async fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void> {
     const message = await this.open(task);
     if (message === null) return;
-    const way: Way = { session: "0000000000000000", source: "-", relay: domain, relaysDsn: false, domain };
-    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, text, enhanced), way);
+    const { remote } = reason;
+    const relay = remote === undefined ? domain : `${remote.address} (${remote.host})`;
+    const way: Way = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
+    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, reason), way);
     this.#done(task.ids);
   }
 

@@ -6,6 +6,7 @@ import { chooseRoute, type Standing } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
+import type { Reason } from "./reason.ts";
 import type { Route, RouteTable } from "./routes.ts";
 import type { Ending, Session, SessionOwner } from "./session.ts";
 import type { Target } from "./target.ts";
@@ -23,11 +24,15 @@ export interface RelayTools {
   find(target: Target): Promise<Exchangers>;
   /** A new session; it is not running yet. */
   session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
-  fail(task: Task, result: "tempfail" | "permfail", text: string, domain: string, enhanced?: string): Promise<void>;
+  /** At least 0, less than 1. */
+  random(): number;
+  fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void>;
   /** A task with REQUIRETLS, for the relay of such tasks; `exchanger` was tried. */
   elsewhere(task: Task, target: Target, exchanger: Exchanger, reason: string): void;
-  /** No route is left from the local address of the target: by another, or not now. */
-  detour(task: Task, target: Target, text: string): Promise<void>;
+  /** No route is left from the local address of the target: by another, to another smarthost, or not now. */
+  detour(task: Task, target: Target, reason: Reason): Promise<void>;
+  /** The smarthost cannot be used at all: to another, or not now. */
+  nextHost(task: Task, target: Target, reason: Reason): Promise<void>;
   /** The relay has neither tasks nor sessions: forget it. */
   empty(relay: Relay): void;
 }
@@ -60,6 +65,7 @@ export class Relay implements SessionOwner {
   #finding = false;
   #failing = 0;
   #successor = false;
+  #moved = false;
   #stopped = false;
   #readyCount = 0;
   #lastTakenAt = 0;
@@ -168,17 +174,18 @@ export class Relay implements SessionOwner {
     this.#siblings.connections--;
     if (ending.ready) this.#readyCount--;
     table.disconnected(session.route, this.target.domain, clock.now());
-    if (ending.rejects) this.#disable(session.route, 2, "rejects");
+    if (ending.rejects) this.#disable(session.route, 2, "rejects", ending.failure);
     else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
-      this.#disable(session.route, 1, "network");
+      this.#disable(session.route, 1, "network", ending.failure);
     }
     this.#successor ||= ending.fullTerm;
     this.#drain();
     this.#settleDown();
   }
 
-  #disable(route: Route, penalty: number, why: "network" | "rejects"): void {
-    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now());
+  #disable(route: Route, penalty: number, why: "network" | "rejects", failure: Reason | null): void {
+    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now(), failure);
+    this.#moved = true;
     this.#tools.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
   }
 
@@ -214,7 +221,7 @@ export class Relay implements SessionOwner {
         this.#setTimer(choice.until);
         return false;
       case "none":
-        return this.#noWay(choice.text);
+        return this.#noWay(choice.reason);
       case "connect":
         this.#open(choice.route, choice.exchanger, now);
         return true;
@@ -225,7 +232,10 @@ export class Relay implements SessionOwner {
   #refuse(tasks: readonly Task[], reason: string): false {
     this.#setTimer(Infinity);
     const { domain } = this.target;
-    this.#end(tasks, (task) => this.#tools.fail(task, "permfail", reason, domain, NO_REQUIRETLS_CODE));
+    this.#end(
+      tasks,
+      (task) => this.#tools.fail(task, "permfail", { text: reason, enhanced: NO_REQUIRETLS_CODE }, domain),
+    );
     return false;
   }
 
@@ -244,6 +254,8 @@ export class Relay implements SessionOwner {
       source: this.target.source?.address ?? null,
       smarthost: !this.target.mx,
       successor: this.#successor,
+      moved: this.#moved,
+      random: this.#tools.random,
     };
   }
 
@@ -252,6 +264,7 @@ export class Relay implements SessionOwner {
       `connection ${this.#sessions.size + 1} by route ${routeName(route)} for ${this.#tasks.length} tasks`
     );
     this.#successor = false;
+    this.#moved = false;
     this.#lastConnectAt = now;
     this.#siblings.connections++;
     this.#siblings.lastConnectAt = now;
@@ -267,13 +280,15 @@ export class Relay implements SessionOwner {
   }
 
   /** Sessions that still work will see to the tasks; without any there is nothing to wait for. */
-  #noWay(text: string): false {
+  #noWay(reason: Reason): false {
     this.#setTimer(Infinity);
     if (this.#sessions.size > 0) return false;
     this.#tools.log(
-      `smtp-out: No valid route for [connector:[${this.target.source?.address ?? ""}]->${this.target.name}]: ${text}`,
+      `smtp-out: No valid route for [connector:[${
+        this.target.source?.address ?? ""
+      }]->${this.target.name}]: ${reason.text}`,
     );
-    this.#giveUp((task) => this.#tools.detour(task, this.target, text));
+    this.#giveUp((task) => this.#tools.detour(task, this.target, reason));
     return false;
   }
 
@@ -290,7 +305,12 @@ export class Relay implements SessionOwner {
     } else if (this.#exchangers === null) {
       this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
       const { result, text, enhanced } = found;
-      this.#giveUp((task) => this.#tools.fail(task, result, text, this.target.domain, enhanced));
+      const reason = { text, enhanced };
+      this.#giveUp((task) =>
+        result === "permfail"
+          ? this.#tools.fail(task, result, reason, this.target.domain)
+          : this.#tools.nextHost(task, this.target, reason)
+      );
     }
     this.#settleDown();
   }

@@ -3,6 +3,8 @@
  * penalty of those that failed. Pure state with the clock as an argument (ms); timers are the caller's.
  */
 
+import type { Reason } from "./reason.ts";
+
 /** A remote address. */
 export interface Host {
   readonly address: string;
@@ -29,6 +31,8 @@ export interface Route {
   penalty: number;
   /** Why it must not be used; null when it may. */
   disabled: "network" | "rejects" | null;
+  /** What the last session failed for; null when one got ready since. */
+  failure: Reason | null;
   enabledAt: number;
   lastConnectAt: number;
   lastDisconnectAt: number;
@@ -92,6 +96,7 @@ export class RouteTable {
       errors: 0,
       penalty: 0,
       disabled: null,
+      failure: null,
       enabledAt: 0,
       lastConnectAt: -Infinity,
       lastDisconnectAt: -Infinity,
@@ -136,6 +141,7 @@ export class RouteTable {
   ready(route: Route): void {
     route.fresh = false;
     route.penalty = 0;
+    route.failure = null;
   }
 
   /** A connection has ended, whatever became of it. */
@@ -152,7 +158,14 @@ export class RouteTable {
   }
 
   /** Takes the route out of use for a while, longer each time. The answer is for how long, in ms. */
-  disable(route: Route, penalty: number, why: "network" | "rejects", now: number): number {
+  disable(
+    route: Route,
+    penalty: number,
+    why: "network" | "rejects",
+    now: number,
+    failure: Reason | null = null,
+  ): number {
+    route.failure = failure;
     route.penalty += penalty;
     const delay = Math.min(PENALTY_BASE_MS * route.penalty ** 2, PENALTY_MAX_MS);
     route.errors++;

@@ -17,6 +17,7 @@ import {
 } from "../isolate/mod.ts";
 import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp/client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { FAMILY_MISMATCH } from "./choose.ts";
 import { Courier } from "./courier.ts";
 import { Deferred } from "./deferred.ts";
 import { RelayFilters } from "./filters.ts";
@@ -24,6 +25,7 @@ import { Gauges } from "./gauges.ts";
 import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { type OwnHost, ownHost } from "./own.ts";
+import { better, type Reason } from "./reason.ts";
 import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
 import { type Host, RouteTable } from "./routes.ts";
 import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
@@ -40,6 +42,8 @@ export interface RelayServiceTools {
   /** Port of MX hosts. */
   readonly mxPort: number;
   readonly own: OwnHost;
+  /** Draws among equal hosts: at least 0, less than 1. */
+  readonly random: () => number;
 }
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
@@ -58,6 +62,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
     names: new Resolver(isolate.settings.resolver, { observer: isolate }),
     timeouts: TIMEOUTS,
     mxPort: 25,
+    random: Math.random,
     own: ownHost(isolate.settings.own, () => performance.now()),
     ...tools,
   });
@@ -120,13 +125,15 @@ class RelayService {
       observer: isolate,
       find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
-      fail: (task, result, text, domain, enhanced) => this.#courier.fail(task, result, text, domain, enhanced),
+      random: tools.random,
+      fail: (task, result, reason, domain) => this.#courier.fail(task, result, reason, domain),
       elsewhere: (task, target, exchanger, reason) => {
         const relay = this.#relay(requiringTls(target));
         relay.unsuited(exchanger, reason);
         relay.accept(task);
       },
-      detour: (task, target, text) => this.#detour(task, target, text),
+      detour: (task, target, reason) => this.#detour(task, target, reason),
+      nextHost: (task, target, reason) => this.#nextHost(task, target, reason),
       empty: (relay) => this.#forget(relay),
     };
   }
@@ -139,51 +146,73 @@ class RelayService {
     for (const id of ids) this.#busy.add(id);
     const work = { ...job, ids };
     const action = this.#isolate.settings.actions[job.action];
-    if (this.#busy.size > BUSY_LIMIT) return this.#refuse(work, "Too many messages are waiting");
-    if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`);
+    if (this.#busy.size > BUSY_LIMIT) return this.#refuse(work, "Too many messages are waiting", "4.3.2");
+    if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
     if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
     this.#hand(work, { ...mxTarget(action, job.key), port: this.#tools.mxPort });
   }
 
   async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
-    let url: string | null = null;
+    let url: string | null = null, others: readonly string[] = [];
     try {
       const question = { type: "smarthost", action: action.name, domain: job.key } as const;
-      ({ url } = await this.#lookup.ask<"smarthost">(question));
+      ({ url, others = [] } = await this.#lookup.ask<"smarthost">(question));
     } catch (error) {
       if (!(error instanceof PeerGone)) throw error;
     }
     const result = smarthostTarget(action, url);
-    if (result.ok) this.#hand(job, result.target);
-    else this.#refuse(job, result.text);
+    if (result.ok) return this.#hand(job, result.target, others);
+    // One mistake in a list does not keep mail from the others.
+    const [next, ...rest] = others.flatMap((other) => {
+      const result = smarthostTarget(action, other);
+      return result.ok ? [{ url: other, target: result.target }] : [];
+    });
+    if (next !== undefined) this.#hand(job, next.target, rest.map(({ url }) => url));
+    else this.#refuse(job, result.text, "4.3.5");
   }
 
-  #hand(job: Job, target: Target): void {
-    for (const task of splitTask(job.message, job.ids)) {
-      if (target.action.src === null) this.#place(task, target);
-      else this.#viaSource(task, target);
+  /** `others`: smarthosts that may be tried after this one. */
+  #hand(job: Job, target: Target, others: readonly string[] = []): void {
+    for (const task of splitTask(job.message, job.ids, others)) this.#handTask(task, target);
+  }
+
+  #handTask(task: Task, target: Target): void {
+    if (target.action.src === null) this.#place(task, target);
+    else this.#viaSource(task, target);
+  }
+
+  /** To the next smarthost of the action's list, or not now. */
+  async #nextHost(task: Task, target: Target, reason: Reason): Promise<void> {
+    const { avoid: _, others = [], ...kept } = task;
+    const best = better(task.reason, reason);
+    for (const [at, url] of others.entries()) {
+      const next = smarthostTarget(target.action, url);
+      if (!next.ok) continue;
+      return this.#handTask({ ...kept, others: others.slice(at + 1), reason: best }, next.target);
     }
+    return await this.#noRoute(task, target, best);
   }
 
   /** By the next of the action's local addresses that the task was not yet sent from in vain. */
   async #viaSource(task: Task, target: Target): Promise<void> {
     const source = await this.#source(target.action, task.avoid ?? []);
     if (source !== null) return this.#place(task, fromSource(target, source));
-    const text = task.reason ?? "could not retrieve source address";
-    return await this.#noRoute(task, target, text);
+    const reason = task.reason ?? { text: "could not retrieve source address", enhanced: "4.3.5" };
+    return await this.#nextHost(task, target, reason);
   }
 
   /** It is remembered: when the domain takes mail again it need not wait for its time. */
-  async #noRoute(task: Task, target: Target, text: string): Promise<void> {
+  async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
     this.#deferred.remember(target.domain, task.ids, this.#tools.clock.now());
-    return await this.#courier.fail(task, "tempfail", text, target.domain);
+    return await this.#courier.fail(task, "tempfail", reason, target.domain);
   }
 
-  async #detour(task: Task, target: Target, text: string): Promise<void> {
-    if (target.source === null) return await this.#noRoute(task, target, text);
+  async #detour(task: Task, target: Target, found: Reason): Promise<void> {
+    if (target.source === null) return await this.#nextHost(task, target, found);
     const avoid = [...task.avoid ?? [], target.source.address];
     // That an address is of the wrong family says less than what befell the others.
-    const reason = task.reason === undefined || task.reason.includes("family") ? text : task.reason;
+    const { reason: old = FAMILY_MISMATCH } = task;
+    const reason = old === FAMILY_MISMATCH ? found : found === FAMILY_MISMATCH ? old : better(old, found);
     return await this.#viaSource({ ...task, avoid, reason }, target);
   }
 
@@ -228,8 +257,10 @@ class RelayService {
     return siblings;
   }
 
-  #refuse(job: Job, text: string): void {
-    for (const task of splitTask(job.message, job.ids)) this.#courier.fail(task, "tempfail", text, job.key);
+  #refuse(job: Job, text: string, enhanced: string): void {
+    for (const task of splitTask(job.message, job.ids)) {
+      this.#courier.fail(task, "tempfail", { text, enhanced }, job.key);
+    }
   }
 
   #done(ids: readonly EnvelopeId[]): void {
@@ -273,7 +304,7 @@ class RelayService {
     const backupName = this.#backupName(target.action);
     // Known to be missing before a host is bothered and blamed.
     if (target.label !== "" && await this.#credentials(target) === null) {
-      return { ok: false, result: "tempfail", text: NO_CREDENTIALS, enhanced: "4.7.0" };
+      return { ok: false, result: "tempfail", text: NO_CREDENTIALS, enhanced: "4.3.5" };
     }
     try {
       const found = await findExchangers(target, this.#tools.names, { own: this.#tools.own, backupName });

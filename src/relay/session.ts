@@ -18,6 +18,7 @@ import type { RelayFilters } from "./filters.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
 import type { SessionReports } from "./reports.ts";
+import { type Reason, reasonOfError, reasonOfReply, type Remote } from "./reason.ts";
 import type { Host, Route } from "./routes.ts";
 import type { Target } from "./target.ts";
 import { partOf, type Task } from "./tasks.ts";
@@ -70,6 +71,8 @@ export interface Ending {
   readonly fullTerm: boolean;
   /** The host refused everything for so long that it should be left alone. */
   readonly rejects: boolean;
+  /** Why it did not get ready, or what the host refuses with; null when it did not fail. */
+  readonly failure: Reason | null;
 }
 
 /** Transactions in a row without success after which the host is left alone. */
@@ -97,6 +100,7 @@ export class Session {
   #sent = 0;
   #failures = 0;
   #rejects = false;
+  #failure: Reason | null = null;
   #wake: ((task: Task | null) => void) | null = null;
 
   constructor(owner: SessionOwner, route: Route, exchanger: Exchanger, tools: SessionTools) {
@@ -104,6 +108,11 @@ export class Session {
     this.route = route;
     this.#exchanger = exchanger;
     this.#tools = tools;
+  }
+
+  get #remote(): Remote {
+    const { host, address } = this.#exchanger;
+    return { host, address };
   }
 
   get isReady(): boolean {
@@ -124,11 +133,12 @@ export class Session {
       }
     } catch (error) {
       this.#client?.close();
+      this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port);
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
     this.#reports?.closed();
     const fullTerm = this.#tried >= this.#mailMax() && this.#failures === 0;
-    this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects });
+    this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects, failure: this.#failure });
   }
 
   /** Gives an idle session work. */
@@ -213,7 +223,9 @@ export class Session {
     const starts = mayTls && target.tls !== "implicit";
     const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
     if (starts && startTls) await this.#startTls(client, name);
-    else if (target.tls === "mandatory") throw new ClientError("tls", "TLS required but not supported by remote host");
+    else if (target.tls === "mandatory") {
+      throw new ClientError("refused", "TLS required but not supported by remote host");
+    }
     if (target.label !== "") await this.#authenticate(client);
   }
 
@@ -333,6 +345,8 @@ export class Session {
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
     if (asked) this.#failures = good ? 0 : this.#failures + 1;
+    const refusal = result.recipients.findLast(({ reply }) => reply !== null);
+    if (!good && refusal !== undefined) this.#failure = reasonOfReply(refusal.reply!, refusal.text, this.#remote);
     this.#settle(client, task, message, result.recipients.map((one) => this.#worthTls(one)));
     if (result.error === null && !result.exhausted) return true;
     if (client.usable) await this.#quit(client);
@@ -353,6 +367,7 @@ export class Session {
       session: this.id,
       source: client.localAddress || "-",
       relay: `${address} (${this.route.host.name || address})`,
+      remote: this.#exchanger.host,
       relaysDsn: client.capabilities.dsn,
       domain: this.#owner.target.domain,
     });

@@ -1,5 +1,6 @@
 /** Tasks of a relay: messages that wait for a session, first come first served. Pure. */
 
+import type { Reason } from "./reason.ts";
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 
 /** One message to some recipients of one relay: one transaction. */
@@ -8,19 +9,23 @@ export interface Task {
   readonly ids: readonly EnvelopeId[];
   /** It was given to a connection that turned out to be dead before the first word. */
   readonly second: boolean;
-  /** Local addresses that it could not be sent from, and the best reason why. */
+  /** Local addresses that it could not be sent from to this host. */
   readonly avoid?: readonly string[];
-  readonly reason?: string;
+  /** Smarthosts of the action's list that are left to try, as URLs. */
+  readonly others?: readonly string[];
+  /** The best reason why it could not be sent so far. */
+  readonly reason?: Reason;
 }
 
 /** RFC 5321 §4.5.3.1.8: every server takes so many recipients in one transaction. */
 export const TASK_RECIPIENTS = 100;
 
 /** The ids of a job as tasks. */
-export function splitTask(message: MessageId, ids: readonly EnvelopeId[]): Task[] {
+export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others: readonly string[] = []): Task[] {
   const tasks: Task[] = [];
+  const left = others.length === 0 ? {} : { others };
   for (let start = 0; start < ids.length; start += TASK_RECIPIENTS) {
-    tasks.push({ message, ids: ids.slice(start, start + TASK_RECIPIENTS), second: false });
+    tasks.push({ message, ids: ids.slice(start, start + TASK_RECIPIENTS), second: false, ...left });
   }
   return tasks;
 }

@@ -141,11 +141,11 @@ Deno.test("account() asks a program for the account of a delivery", async () => 
 Deno.test("smarthost() fetches the next host, or looks a domain up; an error is no URL", async () => {
   const known = { "fetch relayhost": "smtp://a.example.net", "lookup relayhost example.com": "smtps://b.example.net" };
   const { world, asked } = worldWith({ ...known, "lookup relayhost broken.example": "!away" });
-  assert.equal(await world.smarthost("smart", "example.com"), "smtp://a.example.net");
-  assert.equal(await world.smarthost("smart", "example.com"), "smtp://a.example.net");
-  assert.equal(await world.smarthost("routed", "Example.com"), "smtps://b.example.net");
-  assert.equal(await world.smarthost("routed", "broken.example"), null);
-  assert.equal(await world.smarthost("routed", "other.example"), null);
+  assert.deepEqual(await world.smarthosts("smart", "example.com"), ["smtp://a.example.net"]);
+  assert.deepEqual(await world.smarthosts("smart", "example.com"), ["smtp://a.example.net"]);
+  assert.deepEqual(await world.smarthosts("routed", "Example.com"), ["smtps://b.example.net"]);
+  assert.deepEqual(await world.smarthosts("routed", "broken.example"), []);
+  assert.deepEqual(await world.smarthosts("routed", "other.example"), []);
   assert.equal(
     asked.filter((question) => question === "fetch relayhost").length,
     2,

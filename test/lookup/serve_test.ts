@@ -234,6 +234,13 @@ Deno.test("serveLookup() hands out smarthosts in turn, by domain, or none", () =
     "smtp://b.example.net",
     "smtp://a.example.net",
   ]);
+  const [answer] = ask({ type: "smarthost", call: 1, action: "smart", domain: "any.example" });
+  assert.deepEqual(answer, {
+    type: "smarthost",
+    call: 1,
+    url: "smtp://b.example.net",
+    others: ["smtp://a.example.net"],
+  });
   assert.equal(url("routed", "Example.com"), "smtps://mx.example.com");
   assert.equal(url("routed", "a.example.com"), null);
   assert.equal(url("out", "example.com"), null);
@@ -408,6 +415,7 @@ Deno.test("serveLookup() traces questions, rules and tables, but no secret of a 
     'tables: base: lookup "joe" -> found',
     'lookup: account "joe" of action "virtual": uid 2000, home /home/virtual/joe',
     'lookup: account "nobody-here" of action "a": Permanent failure in user lookup',
+    "tables: hosts: fetch -> found",
     "tables: hosts: fetch -> found",
     'lookup: smarthost of action "smart" for example.com: smtps://********@a.example.net',
     'tables: routes: lookup "elsewhere.example" -> not found',

@@ -60,25 +60,33 @@ for (const { mechanisms, scheme, says } of accepted) {
 }
 
 const refused = [
-  { name: "does not offer AUTH", script: guarded(null), reason: "AUTH not advertised" },
-  { name: "offers no mechanism we have", script: guarded("CRAM-MD5"), reason: "no supported AUTH method" },
+  { name: "does not offer AUTH", script: guarded(null), reason: "AUTH not advertised", code: "7.4" },
+  { name: "offers no mechanism we have", script: guarded("CRAM-MD5"), reason: "no supported AUTH method", code: "7.4" },
   {
     name: "refuses the secret",
     script: guarded("PLAIN", { reply: (line) => line.startsWith("AUTH") ? "535 5.7.8 no" : undefined }),
     reason: "535 5.7.8 no",
+    code: "7.8",
   },
   {
     name: "has no TLS",
     script: { keywords: ["AUTH PLAIN"] },
     reason: "TLS required but not supported by remote host",
+    code: "7.4",
   },
 ];
-for (const { name, script, reason } of refused) {
-  Deno.test(`a host that ${name}: no mail is sent, the route rests, the log says ${reason}`, () =>
+for (const { name, script, reason, code } of refused) {
+  Deno.test(`a host that ${name}: no mail is sent, the route rests, the reason is ${reason}`, () =>
     viaLogin(script, async (world, server) => {
-      assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [
-        "tempfail Network error on destination MXs",
-      ]);
+      const ids = world.send({ rcpts: ["a@x.test"] });
+      const where = `mx.example.net (127.0.0.1) port ${server.port}: `;
+      const text = `${reason.startsWith("535") ? "" : where}${reason}`;
+      assert.deepEqual(await world.settled(ids), [`tempfail ${text}`]);
+      const status = { class: 4, code };
+      assert.deepEqual(world.outcomes.get(ids[0]!), { result: "tempfail", text, status, remote: "mx.example.net" });
+      assert.equal(world.deliveries()[0]!.relay, "127.0.0.1 (mx.example.net)");
+      assert.match((await world.show("hoststats"))[0]!, /^mx\.example\.net\|\d+\|/);
+      assert.ok((await world.show("hoststats"))[0]!.endsWith(`|${text}`));
       assert.deepEqual(server.lines().filter((line) => line.startsWith("MAIL")), []);
       const reasons = world.events.flatMap((event) => event.type === "mta-error" ? [event.reason] : []);
       assert.deepEqual(reasons, [reason]);

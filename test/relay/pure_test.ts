@@ -290,6 +290,8 @@ function standing(change: Partial<Standing> = {}): Standing {
     source: null,
     smarthost: false,
     successor: false,
+    moved: false,
+    random: () => 0,
     // Of one local address, unless a case says otherwise.
     relay: { connections: change.connections ?? 0, lastConnectAt: change.lastConnectAt ?? -Infinity },
     ...change,
@@ -306,7 +308,7 @@ function choose(state: Standing, table = new RouteTable(), now = NOW): string {
     case "enough":
       return "enough";
     case "none":
-      return choice.text;
+      return choice.reason.text;
   }
 }
 
@@ -324,6 +326,45 @@ Deno.test("chooseRoute takes the route with the fewest connections among equals"
     choose(standing({ pending: 5, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
     "192.0.2.2",
   );
+});
+
+Deno.test("chooseRoute draws among equal hosts, and among a host's addresses with IPv4 first", () => {
+  const exchangers = [
+    { host: "a", address: "192.0.2.1", preference: 10 },
+    { host: "a", address: "192.0.2.2", preference: 10 },
+    { host: "a", address: "2001:db8::1", preference: 10 },
+    { host: "b", address: "2001:db8::2", preference: 10 },
+    { host: "c", address: "192.0.2.3", preference: 20 },
+  ];
+  const drawn = (...numbers: number[]) => choose(standing({ exchangers, random: () => numbers.shift()! }));
+  assert.deepEqual([drawn(0, 0), drawn(0.49, 0.5), drawn(0.5, 0), drawn(0.999, 0.999)], [
+    "192.0.2.1",
+    "192.0.2.2",
+    "2001:db8::2",
+    "2001:db8::2",
+  ]);
+});
+
+Deno.test("chooseRoute tries the next host at once when one could not be used, unless the administrator wrote a delay", () => {
+  const moved = { lastConnectAt: NOW - 100 };
+  assert.equal(choose(standing(moved)), "wait 1900");
+  assert.equal(choose(standing({ ...moved, moved: true })), "192.0.2.1");
+  const limits = { ...DEFAULT_RELAY_LIMITS, connDelayRelay: 10 };
+  assert.equal(choose(standing({ ...moved, moved: true, limits })), "wait 9900");
+});
+
+Deno.test("chooseRoute tells what the hosts said, rather than what befell connections", () => {
+  const table = new RouteTable();
+  const failures = [
+    { text: "a (192.0.2.1) port 25: Connection refused", enhanced: "4.4.1" },
+    { text: "554 5.7.1 listed", enhanced: "5.7.1" },
+    { text: "c (2001:db8::3) port 25: No route to host", enhanced: "4.4.1" },
+  ];
+  for (const [at, { address }] of standing().exchangers.entries()) {
+    table.disable(table.route(address, NOW), 1, "network", NOW, failures[at]!);
+  }
+  const choice = chooseRoute(standing(), table, NOW);
+  assert.deepEqual(choice, { kind: "none", reason: failures[1] });
 });
 
 Deno.test("chooseRoute goes to a worse preference only when all better routes are in error", () => {

@@ -21,6 +21,7 @@ Deno.test("a message to three recipients goes in one transaction; 450 on one kee
         result: "tempfail",
         text: "450 4.2.1 mailbox busy",
         status: { class: 4, code: "2.1" },
+        remote: "mx.example.net",
       });
     },
   ));
@@ -80,6 +81,21 @@ Deno.test("two equal exchangers, one refuses connections: mail goes by the other
     assert.ok(world.log().some((line) => line.endsWith("per admin request")));
   }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));
 
+Deno.test("equal exchangers are drawn, and the other is tried at once when one cannot be used", () => {
+  // One number for each drawing: of the host, then of its address.
+  const numbers = [0.9, 0, 0, 0];
+  return viaMx(
+    [{ preference: 10, script: {} }, { preference: 10, script: { banner: "554 5.7.1 no" } }],
+    async (world, servers) => {
+      const started = performance.now();
+      assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), ["ok 250 2.0.0 queued"]);
+      assert.deepEqual(servers.map((server) => server!.sessions.length), [1, 1]);
+      assert.ok(performance.now() - started < 1_900, "the delay of 2 s between connections is not for this");
+    },
+    { tools: { random: () => numbers.shift() ?? 0 } },
+  );
+});
+
 Deno.test("the preferred exchanger is tried before the other", () =>
   viaMx([{ preference: 20, script: {} }, { preference: 10, script: {} }], async (world, [other, preferred]) => {
     // Names come sorted from the resolver.
@@ -88,17 +104,17 @@ Deno.test("the preferred exchanger is tried before the other", () =>
     assert.equal(other!.sessions.length, 0);
   }, { mx: { "x.test": [[10, "mx2.test"], [20, "mx1.test"]] } }));
 
-Deno.test("no exchanger can be reached: all tasks fail for now, with one text", () =>
+Deno.test("no exchanger can be used: all tasks fail for now, with what a host said", () =>
   viaMx(
     [{ preference: 10, script: null }, { preference: 20, script: { banner: "554 5.7.1 go away" } }],
     async (world) => {
       const ids = [...world.send({ rcpts: ["a@x.test"] }), ...world.send({ rcpts: ["b@x.test"] })];
       assert.deepEqual(await world.settled(ids), [
-        "tempfail Network error on destination MXs",
-        "tempfail Network error on destination MXs",
+        "tempfail 554 5.7.1 go away",
+        "tempfail 554 5.7.1 go away",
       ]);
       assert.ok(world.events.some((event) => event.type === "mta-error" && event.reason === "554 5.7.1 go away"));
-      assert.equal(world.deliveries()[0]!.relay, "x.test");
+      assert.equal(world.deliveries()[0]!.relay, "127.0.0.2 (mx2.test)");
       assert.deepEqual(await world.show("relays"), []);
     },
     { limits: { connDelayRelay: 0 } },
@@ -147,7 +163,9 @@ Deno.test("backup mx: mail goes to the preferred exchangers alone, and waits whi
     servers,
   ) => {
     const ids = world.send({ rcpts: ["a@x.test"] });
-    assert.deepEqual(await world.settled(ids), ["tempfail Network error on destination MXs"]);
+    assert.deepEqual(await world.settled(ids), [
+      `tempfail mx1.test (127.0.0.1) port ${servers[1]!.port}: Connection refused`,
+    ]);
     assert.deepEqual(servers.map((server) => server?.sessions.length), [undefined, 0, 0]);
   }, { actions: { out: { backup: { mx: "MX2.test" } } } }));
 

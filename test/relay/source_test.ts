@@ -68,6 +68,7 @@ for (
     }, { actions, sources: inTurn(bad, "127.0.0.12"), limits: { connDelayRelay: 0 } }));
 }
 
+const REFUSED = "mx1.test (127.0.0.1) port P: Can't assign requested address";
 const failures = [
   { name: "no address at all", sources: [], want: "could not retrieve source address" },
   {
@@ -75,13 +76,14 @@ const failures = [
     sources: ["2001:db8::1"],
     want: "Address family mismatch on destination MXs",
   },
-  { name: "no way from any", sources: ["192.0.2.1", "2001:db8::1"], want: "Network error on destination MXs" },
-  { name: "no way from any", sources: ["2001:db8::1", "192.0.2.1"], want: "Network error on destination MXs" },
+  { name: "no way from any", sources: ["192.0.2.1", "2001:db8::1"], want: REFUSED },
+  { name: "no way from any", sources: ["2001:db8::1", "192.0.2.1"], want: REFUSED },
 ];
 for (const { name, sources, want } of failures) {
   Deno.test(`a message waits when there is ${name}: ${sources}`, () =>
     viaMx([{ preference: 10, script: {} }], async (world, [server]) => {
-      assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [`tempfail ${want}`]);
+      const [text] = await world.settled(world.send({ rcpts: ["a@x.test"] }));
+      assert.equal(text!.replace(/port \d+/, "port P"), `tempfail ${want}`);
       assert.equal(server!.sessions.length, 0);
     }, { actions, sources: inTurn(...sources) }));
 }

@@ -52,6 +52,8 @@ export interface WorldOptions {
   readonly domainLimits?: Readonly<Record<string, Partial<RelayLimits>>>;
   /** Answers of lookup's `smarthost`, by action; a function may rotate. */
   readonly smarthost?: (action: string, domain: string) => string | null;
+  /** What stands behind that one in the action's list. */
+  readonly otherSmarthosts?: readonly string[];
   /** Answers of lookup's `sources`. */
   readonly sources?: () => readonly RelaySource[];
   /** Answers of lookup's `credentials`, by action and label. */
@@ -180,7 +182,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     }
     if (question.type !== "smarthost") throw new Error(`Unexpected question ${question.type}`);
     const url = options.smarthost?.(question.action, question.domain) ?? null;
-    lookup.inject({ type: "smarthost", call: question.call, url });
+    lookup.inject({ type: "smarthost", call: question.call, url, others: options.otherSmarthosts ?? [] });
   };
 
   const actions: Record<string, RelayAction> = {};
@@ -225,6 +227,8 @@ export function relayWorld(options: WorldOptions = {}): World {
     timeouts: uniformTimeouts(options.timeoutMs ?? 2_000),
     // The hosts of the tests are on loopback.
     own: NOT_OWN,
+    // The first of equals.
+    random: () => 0,
     ...options.tools,
   });
 

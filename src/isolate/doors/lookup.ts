@@ -90,6 +90,8 @@ export type FromLookup =
     readonly type: "smarthost";
     readonly call: number; /** null: cannot retrieve smarthost */
     readonly url: string | null;
+    /** The others of the action's list, in the order in which they may be tried after it. */
+    readonly others?: readonly string[];
   }
   | { readonly type: "authenticated"; readonly call: number; readonly result: AuthResult }
   | { readonly type: "mechanisms"; readonly call: number; readonly scram: boolean }

@@ -1,0 +1,80 @@
+/** Why mail could not be sent: the words and codes that queue, log and notices pass on. Pure. */
+
+import { ClientError, type Reply } from "../smtp/client/mod.ts";
+
+/** Host that a failure is about. */
+export interface Remote {
+  /** Name, or the address for a literal. */
+  readonly host: string;
+  readonly address: string;
+}
+
+export interface Reason {
+  /** What the host said, code in front, or what happened in words of our own. */
+  readonly text: string;
+  /** Code of RFC 3463, as in `4.4.1` or `5.7.1`: the class of the outcome takes the place of its own. Absent: none is known. */
+  readonly enhanced?: string;
+  readonly remote?: Remote;
+}
+
+/** Longest text that is kept with a route. */
+const MAX_TEXT = 512;
+
+/** Codes for replies without one, RFC 4954 §6. */
+const REPLY_CODES: Readonly<Record<number, string>> = {
+  454: "4.7.0",
+  530: "5.7.0",
+  534: "5.7.9",
+  535: "5.7.8",
+  538: "5.7.11",
+};
+
+/** Takes why a session with this host failed before any mail was sent. */
+export function reasonOfError(error: unknown, remote: Remote, port: number): Reason {
+  if (error instanceof ClientError && error.reply !== null) return reasonOfReply(error.reply, error.message, remote);
+  const { host, address } = remote;
+  const where = `${host === address ? address : `${host} (${address})`} port ${port}`;
+  const text = cut(`${where}: ${error instanceof Error ? error.message : String(error)}`);
+  return { text, enhanced: error instanceof ClientError ? codeOf(error) : "4.3.0", remote };
+}
+
+/** Takes what a host said that refused all. `text`: the whole reply as it is shown. */
+export function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
+  const own = /^[245](\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply.text)?.[1];
+  const enhanced = own === undefined ? REPLY_CODES[reply.code] : `${reply.code < 500 ? 4 : 5}${own}`;
+  return { text: cut(text), ...(enhanced === undefined ? {} : { enhanced }), remote };
+}
+
+/** The one of two reasons that says more: a host's own words, else the later one. */
+export function better(earlier: Reason | null | undefined, later: Reason): Reason {
+  return earlier != null && isReply(earlier) && !isReply(later) ? earlier : later;
+}
+
+/** True for the words of a host. */
+function isReply({ text }: Reason): boolean {
+  return /^[245]\d\d(?: |$)/.test(text);
+}
+
+/** RFC 3463 §3.5 to §3.8. */
+function codeOf({ kind }: ClientError): string {
+  switch (kind) {
+    case "connect":
+    case "timeout":
+      return "4.4.1";
+    case "closed":
+      return "4.4.2";
+    case "protocol":
+      return "4.5.0";
+    case "tls":
+      return "4.7.5";
+    case "refused":
+      // We refuse: the host lacks what the configuration asks for.
+      return "4.7.4";
+    default:
+      return kind satisfies never;
+  }
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 3)}...`;
+}
