@@ -43,8 +43,19 @@ const RECOGNISED = new Set([
   "content-disposition",
   "content-transfer-encoding",
   "user-agent",
+  "resent-from",
+  "resent-sender",
+  "resent-to",
+  "resent-cc",
+  "resent-bcc",
+  "resent-date",
+  "resent-message-id",
 ]);
-const LF = 10, CR = 13;
+/** Never sent: who gets a blind copy is nobody's business. */
+const BLIND = new Set(["bcc", "resent-bcc"]);
+/** Written by each host on the way: what stands below was there before. */
+const TRACE = new Set(["received", "return-path", "delivered-to"]);
+const NUL = 0, LF = 10, CR = 13, SPACE = 32;
 /** Octets as characters and back, unaltered. */
 const latin1 = {
   decode(bytes: Uint8Array): string {
@@ -55,13 +66,23 @@ const latin1 = {
   encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
 };
 
-/** CRLF and a CR alone become LF, as local programs mean them; a last line without an end gets one. */
+/**
+ * CRLF becomes LF, however many CR it has; a last line without an end gets one. A CR elsewhere is no line end here, where lines end with LF
+ * (what stands behind it must not become a field), and may not be sent (RFC 5321 §2.3.8): it becomes a blank, as does NUL (RFC 5322 §4).
+ */
 export function normalizeLines(input: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(input.length + 1);
   let size = 0;
   for (let at = 0; at < input.length; at++) {
-    if (input[at] === CR && input[at + 1] === LF) continue;
-    out[size++] = input[at] === CR ? LF : input[at]!;
+    const octet = input[at]!;
+    if (octet !== CR) {
+      out[size++] = octet === NUL ? SPACE : octet;
+      continue;
+    }
+    let behind = at + 1;
+    while (input[behind] === CR) behind++;
+    if (behind < input.length && input[behind] !== LF) out.fill(SPACE, size, size += behind - at);
+    at = behind - 1;
   }
   if (size > 0 && out[size - 1] !== LF) out[size++] = LF;
   return out.subarray(0, size);
@@ -93,22 +114,47 @@ export function parseDraft(input: Uint8Array<ArrayBuffer>): Draft {
   return { fields, body: input.subarray(at) };
 }
 
-/** Addresses of To, Cc and Bcc. */
+/**
+ * Addresses of Resent-To, Resent-Cc and Resent-Bcc in the newest resent block (RFC 5322 §3.6.6) if it has one of these fields, else of To, Cc
+ * and Bcc.
+ */
 export function headerRecipients(draft: Draft): string[] {
-  return draft.fields
-    .filter(({ name }) => name === "to" || name === "cc" || name === "bcc")
-    .flatMap(({ text }) => parseAddressList(valueOf(text)));
+  const resent = recipientFields(newestResent(draft), "resent-");
+  const fields = resent.length > 0 ? resent : recipientFields(draft.fields, "");
+  return fields.flatMap(({ text }) => parseAddressList(valueOf(text)));
 }
 
-/** First address of From, null when there is none. */
+function recipientFields(fields: readonly Field[], prefix: "" | "resent-"): Field[] {
+  return fields.filter(({ name }) => [`${prefix}to`, `${prefix}cc`, `${prefix}bcc`].includes(name));
+}
+
+/** First address of From, or of Resent-From where somebody sends on what somebody else has written. Null when there is none. */
 export function headerSender(draft: Draft): string | null {
-  const from = draft.fields.find(({ name }) => name === "from");
+  const resent = newestResent(draft);
+  const from = resent.length > 0
+    ? resent.find(({ name }) => name === "resent-from")
+    : draft.fields.find(({ name }) => name === "from");
   return from === undefined ? null : parseAddressList(valueOf(from.text))[0] ?? null;
 }
 
-/** The message as it is submitted: without Bcc, with From and Date, with long lines encoded. */
+/**
+ * The Resent- fields of who has resent the message last. Each block is put in front of those before it and has a field of a name once; a list of
+ * recipients may go on in a second field right behind the first. Other fields between them are forgiven, but for those of hosts on the way.
+ */
+function newestResent({ fields }: Draft): readonly Field[] {
+  const block: Field[] = [];
+  for (const field of fields) {
+    if (TRACE.has(field.name) && block.length > 0) break;
+    if (!field.name.startsWith("resent-")) continue;
+    if (block.some(({ name }) => name === field.name) && block.at(-1)!.name !== field.name) break;
+    block.push(field);
+  }
+  return block;
+}
+
+/** The message as it is submitted: without Bcc and Resent-Bcc, with From and Date, with long lines encoded. */
 export function composeMessage(draft: Draft, completion: Completion): Uint8Array<ArrayBuffer> {
-  const kept = draft.fields.filter(({ name }) => name !== "bcc" && name !== "from " && name !== "return-path");
+  const kept = draft.fields.filter(({ name }) => !BLIND.has(name) && name !== "from " && name !== "return-path");
   const has = (name: string) => kept.some((field) => field.name === name);
   let head = kept.map(({ text }) => text).join("");
   if (!has("from")) head += `From: ${toOctets(completion.from)}\n`;
@@ -128,9 +174,11 @@ export function composeMessage(draft: Draft, completion: Completion): Uint8Array
   return message;
 }
 
-/** The draft without its Bcc, as it is kept for later. */
+/** The draft without its Bcc and Resent-Bcc, as it is kept for later. */
 export function withoutBcc(draft: Draft): Uint8Array<ArrayBuffer> {
-  const head = latin1.encode(draft.fields.filter(({ name }) => name !== "bcc").map(({ text }) => text).join("") + "\n");
+  const head = latin1.encode(
+    draft.fields.filter(({ name }) => !BLIND.has(name)).map(({ text }) => text).join("") + "\n",
+  );
   const kept = new Uint8Array(head.length + draft.body.length);
   kept.set(head);
   kept.set(draft.body, head.length);

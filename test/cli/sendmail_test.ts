@@ -138,9 +138,19 @@ const messages: { name: string; args?: string[]; stdin: string; message: string 
     message: "From: a@b\r\nDate: d\r\nTo: c@d\r\n\r\nbody\r\n",
   },
   {
-    name: "CRLF, a CR alone and a missing line end are made one kind of line end",
-    stdin: "From: a@b\r\nDate: d\r\n\r\n10%\r20%\rend",
-    message: "From: a@b\r\nDate: d\r\n\r\n10%\r\n20%\r\nend\r\n",
+    name: "CRLF, CR CR LF and a missing line end are made one kind of line end",
+    stdin: "From: a@b\r\nDate: d\r\r\n\r\nx\r\r\r\nend\r",
+    message: "From: a@b\r\nDate: d\r\n\r\nx\r\nend\r\n",
+  },
+  {
+    name: "a CR alone and NUL are blanks, in the body and in the header",
+    stdin: "From: a@b\nDate: d\nSubject: x\rBcc: y@z\n\rTo: w@z\n\0Cc: v@z\n\n10%\r20%\r\rend\n\0\0a\0b\n",
+    message: "From: a@b\r\nDate: d\r\nSubject: x Bcc: y@z\r\n To: w@z\r\n Cc: v@z\r\n\r\n10% 20%  end\r\n  a b\r\n",
+  },
+  {
+    name: "Resent-Bcc is dropped from every block",
+    stdin: "Resent-To: a@b\nResent-Bcc: c@d,\n e@f\nReceived: x\nresent-bcc : g@h\nFrom: a@b\nDate: d\n\nbody\n",
+    message: "Resent-To: a@b\r\nReceived: x\r\nFrom: a@b\r\nDate: d\r\n\r\nbody\r\n",
   },
   {
     name: "a dot alone ends nothing, and dots are stuffed on the wire",
@@ -209,6 +219,42 @@ const dialogues: { name: string; args: string[]; stdin?: string; setting?: Setti
       "MAIL FROM:<a@b>",
       ...["first@x", "t@x", "u@x", "v@x", "w@x", "hidden@x"].map((address) => `RCPT TO:<${address}>`),
     ],
+  },
+  {
+    name: "-t does not take what stands behind a CR for a field",
+    args: ["-t"],
+    stdin: "From: a@b\nTo: t@x\nSubject: x\rBcc: y@x\n\rCc: u@x\n\0Bcc: v@x\n\nbody\n",
+    commands: ["MAIL FROM:<a@b>", "RCPT TO:<t@x>"],
+  },
+  {
+    name: "-t of a message that is sent on reads the Resent- fields, RFC 5322 §3.6.6",
+    args: ["-t", "first@x"],
+    stdin: "From: a@b\nTo: old@x\nCc: old@x\nBcc: old@x\nResent-From: me@b\nResent-To: new@x,\n n@x\nResent-Cc: c@x\n" +
+      "Resent-Bcc: b@x\n\nbody\n",
+    commands: [
+      "MAIL FROM:<me@b>",
+      ...["first@x", "new@x", "n@x", "c@x", "b@x"].map((address) => `RCPT TO:<${address}>`),
+    ],
+  },
+  {
+    name: "-t reads the newest of several Resent- blocks",
+    args: ["-t"],
+    stdin:
+      "Resent-To: new@x\nResent-To: n@x\nResent-From: me@b\nResent-To: old@x\nResent-From: a@b\nTo: older@x\n\nbody\n",
+    commands: ["MAIL FROM:<me@b>", "RCPT TO:<new@x>", "RCPT TO:<n@x>"],
+  },
+  {
+    name: "-t sees where the next host took over",
+    args: ["-t"],
+    stdin: "Resent-To: new@x\nReceived: x\nResent-From: a@b\nResent-Cc: old@x\nFrom: b@c\nTo: older@x\n\nbody\n",
+    // Who calls is who sends on.
+    commands: ["MAIL FROM:<alice@mx.example.org>", "RCPT TO:<new@x>"],
+  },
+  {
+    name: "-t of a resent message without Resent- recipients reads To",
+    args: ["-t"],
+    stdin: "Resent-From: me@b\nFrom: a@b\nTo: t@x\n\nbody\n",
+    commands: ["MAIL FROM:<me@b>", "RCPT TO:<t@x>"],
   },
   {
     name: "without -t the header names no recipients",
@@ -336,11 +382,11 @@ for (const { args, stdin = "Subject: x\n\n", status, stderr } of mistakes) {
 }
 
 Deno.test("sendmail keeps the mail while the daemon is down, recipients of -t and Bcc spelled out, and exits 75", async () => {
-  const stdin = "From: a@b\r\nTo: t@x\r\nBcc: hidden@x\r\n\r\nbody";
+  const stdin = "From: a@b\r\nTo: t@x\r\nBcc: hidden@x\r\n\r\nbo\rdy";
   const ran = await run(["-t", "-F", "Me"], stdin, { down: true });
   equal(ran.stderr, "");
   equal(ran.status, 75);
-  deepEqual(ran.offline, ["-F|Me|--|t@x|hidden@x\nFrom: a@b\nTo: t@x\n\nbody\n"]);
+  deepEqual(ran.offline, ["-F|Me|--|t@x|hidden@x\nFrom: a@b\nTo: t@x\n\nbo dy\n"]);
 });
 
 Deno.test("sendmail cannot keep an argument with a bar: dead letter, exit 70", async () => {
