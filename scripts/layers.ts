@@ -40,6 +40,7 @@ const OPEN_ROOMS: readonly string[] = [
   "src/config/paths.ts",
   "src/config/defaults.ts",
   "src/config/protocols.ts",
+  "src/config/refusal.ts",
   "src/dns/names.ts",
   "src/tables/netaddr.ts",
 ];

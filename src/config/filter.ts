@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
 import type { FilterCondition, FilterPhase, FilterProcess, FilterStep, FilterVerdict, SourceLine } from "./types.ts";
+import { refusalReply } from "./refusal.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
 
@@ -129,7 +130,7 @@ function parsePhase(context: Context, at: SourceLine, name: string): FilterStep[
   const negated = cursor.acceptMark("!");
   const condition = parseCondition(context, phase);
   if (condition === null) return null;
-  const verdict = parseVerdict(cursor, phase);
+  const verdict = parseVerdict(context, phase);
   return verdict === null ? null : [{ kind: "builtin", at, name, phase, negated, condition, verdict }];
 }
 
@@ -152,14 +153,32 @@ function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterC
   return table === null ? null : { kind, test: { regex, table } };
 }
 
-function parseVerdict(cursor: Context["cursor"], phase: FilterPhase): FilterVerdict | null {
+function refuses(word: typeof WITH_TEXT[number]): boolean {
+  return word === "reject" || word === "disconnect";
+}
+
+/** The text of a refusal; one without a reply code gets one, and a warning. */
+function replyOf({ draft }: Context, at: SourceLine, text: string): string {
+  const reply = refusalReply(text);
+  if (reply !== text) {
+    draft.warnings.push(
+      `${at.file}:${at.line}: warning: "${shown(text)}" has no reply code: write one from 400 to 599 before it; ` +
+        `until then clients hear "${shown(reply)}"`,
+    );
+  }
+  return reply;
+}
+
+function parseVerdict(context: Context, phase: FilterPhase): FilterVerdict | null {
+  const { cursor } = context;
   const token = cursor.peek();
   const word = token.kind === "keyword" ? token.text : "";
   const withText = WITH_TEXT.find((known) => known === word);
   if (withText !== undefined) {
     cursor.take();
     const text = cursor.expectString(`a text for "${word}"`);
-    return text === null ? null : { kind: withText, text };
+    if (text === null) return null;
+    return { kind: withText, text: refuses(withText) ? replyOf(context, token.at, text) : text };
   }
   const kind = WITHOUT_TEXT.find((known) => known === word);
   if (kind === undefined) {

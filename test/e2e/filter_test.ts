@@ -79,10 +79,9 @@ const DECISIONS: readonly Row[] = [
     closes: true,
   },
   {
-    because: "a reject that is no refusal is an internal error",
+    because: "a reject without the code of a refusal refuses all the same",
     rules: [["rcpt-to", "", "reject|250 Fine"]],
-    steps: [HELLO, ["MAIL FROM:<>", "250"], [`RCPT TO:<bob@${DOMAIN}>`, "421 4.3.0 Internal server error"]],
-    closes: true,
+    steps: [HELLO, ["MAIL FROM:<>", "250"], [`RCPT TO:<bob@${DOMAIN}>`, "550 5.7.1 Fine"]],
   },
   {
     because: "disconnect ends the session with the filter's words",

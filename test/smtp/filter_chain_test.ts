@@ -137,11 +137,15 @@ const REPLIES: readonly (readonly [text: string, disconnect: boolean, said: stri
   ["550", false, "550", false],
   ["421 4.7.0 Later", false, "421 4.7.0 Later", true],
   ["550 No", true, "550 No", true],
-  ["250 Fine", false, "421 4.3.0 Internal server error", true],
-  ["55 No", false, "421 4.3.0 Internal server error", true],
-  ["550-No", false, "421 4.3.0 Internal server error", true],
-  ["550 No\r\n250 Yes", false, "421 4.3.0 Internal server error", true],
-  ["", true, "421 4.3.0 Internal server error", true],
+  ["no rDNS", true, "550 5.7.1 no rDNS", true],
+  ["No", false, "550 5.7.1 No", false],
+  ["250 Fine", false, "550 5.7.1 Fine", false],
+  ["55 No", false, "550 5.7.1 No", false],
+  ["550-No", false, "550 5.7.1 No", false],
+  ["5500 times no", false, "550 5.7.1 5500 times no", false],
+  ["550 No\r\n250 Yes", false, "550 No", false],
+  ["550 a\tb", false, "550 a?b", false],
+  ["", true, "550 5.7.1 Refused", true],
 ];
 for (const [text, disconnect, said, close] of REPLIES) {
   Deno.test(`${disconnect ? "disconnect" : "reject"} ${JSON.stringify(text)} says ${said}`, () => {

@@ -3,6 +3,7 @@
  * no process and no table; gate.ts asks what is to be asked.
  */
 
+import { refusalReply } from "../../config/refusal.ts";
 import type { FilterDecision, FilterPhaseName, FilterRegistration, FilterStep } from "../../isolate/mod.ts";
 
 /** What built-in filters look at. */
@@ -48,7 +49,13 @@ export type Next =
     | { readonly do: "ask"; readonly at: number; readonly process: string }
     | { readonly do: "test"; readonly at: number; readonly test: Test }
     /** `response`: what is reported of the phase, `response[|param]`. */
-    | { readonly do: "end"; readonly verdict: Verdict; readonly response: string }
+    | {
+      readonly do: "end";
+      readonly verdict: Verdict;
+      readonly response: string;
+      /** What a filter has said in the place of a reply. */
+      readonly noReply?: string;
+    }
   );
 
 export type Registrations = ReadonlyMap<string, FilterRegistration>;
@@ -125,18 +132,18 @@ function ended(reports: Next["reports"], decision: FilterDecision): Next {
     case "rewrite":
       return end({ kind: "rewrite", value: decision.text }, `rewrite|${decision.text}`);
     case "reject":
-    case "disconnect":
-      return end(refusal(decision.text, decision.kind === "disconnect"), `${decision.kind}|${decision.text}`);
+    case "disconnect": {
+      const text = refusalReply(decision.text);
+      const close = decision.kind === "disconnect" || text.startsWith("421");
+      return {
+        reports,
+        do: "end",
+        verdict: { kind: "refuse", text, close },
+        response: `${decision.kind}|${decision.text}`,
+        ...(text === decision.text ? {} : { noReply: decision.text }),
+      };
+    }
   }
-}
-
-/** RFC 5321 §4.2: a reply that is none, or one that is no refusal, must not reach the client. */
-function refusal(text: string, close: boolean): Verdict {
-  // deno-lint-ignore no-control-regex
-  if (!/^[45]\d\d(?: [^\x00-\x1f\x7f]*)?$/.test(text)) {
-    return { kind: "refuse", text: "421 4.3.0 Internal server error", close: true };
-  }
-  return { kind: "refuse", text, close: close || text.startsWith("421") };
 }
 
 /** True or false where that can be told here, else what to ask lookup. */

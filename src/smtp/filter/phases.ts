@@ -86,6 +86,17 @@ export class Phases {
     this.#running = null;
   }
 
+  /** A program refuses without a reply code. */
+  #warnOf(text: string, phase: FilterPhaseName, at: number): void {
+    const name = this.#keeper.steps[at]?.name ?? "?";
+    const words = JSON.stringify(text.slice(0, 80));
+    this.#supplies.report({
+      type: "log",
+      level: "warn",
+      text: `warn: smtp: Filter "${name}" refuses in ${phase} with ${words}, which begins with no code from 400 to 599`,
+    });
+  }
+
   #follow(what: Next): void {
     const running = this.#running;
     if (running === null) return;
@@ -98,6 +109,7 @@ export class Phases {
         const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
         tell(this.#supplies, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
+      if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
       this.#hooks.tell("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.verdict);
       return this.#hooks.progress();
