@@ -3,13 +3,13 @@
 import { asciiAddress } from "../envelope/mod.ts";
 import { type Context, servicesText } from "./context.ts";
 import { BUILTIN_TABLES, plainRelay } from "./defaults.ts";
+import { declare } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
 import { tlsOptions } from "./tls_options.ts";
 import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "./types.ts";
 import { lmtpDestination, parseDelay, shown } from "./values.ts";
-import { suggestion } from "./words.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -24,6 +24,7 @@ export function parseAction(context: Context, at: SourceLine): void {
   if (name === null) return;
   if (draft.actions.has(name)) return cursor.fail(at, `action "${shown(name)}" is already declared`);
   // Declared even if the rest of the line is wrong: the rules that name it are then not mistakes too.
+  declare(draft, { kind: "action", name }, at);
   draft.actions.set(name, parseMethodOf(context, name) ?? emptyLocal(name, { type: "expand-only" }));
 }
 
@@ -144,8 +145,7 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
         if (name === null) return;
         const command = draft.wrappers.get(name);
         if (command === undefined) {
-          const guess = suggestion(name, draft.wrappers.keys());
-          return cursor.fail(nameAt, `wrapper "${shown(name)}" is not defined${guess}`);
+          return cursor.failUndefined(nameAt, { kind: "wrapper", name }, () => draft.wrappers.keys());
         }
         // OpenSMTPD accepts it, and its delivery process then crashes.
         if (action.method.type === "mbox") return cursor.fail(at, `"wrapper" may not be specified for mbox`);

@@ -12,15 +12,21 @@ import { DIRECTIVES, RESERVED, suggestion } from "./words.ts";
  */
 export class Cursor {
   readonly #lexer: Lexer;
+  readonly #placeOf: (name: Named) => SourceLine | undefined;
   readonly #diagnostics: Diagnostic[] = [];
   #lookahead: Token | null = null;
   #failed = false;
-  #braces = 0;
+  /** Where the braces that are open stand, the innermost last. */
+  readonly #braces: SourceLine[] = [];
+  /** Diagnostics about names that may be defined further down. */
+  readonly #undefined: { readonly index: number; readonly name: Named; readonly known: () => Iterable<string> }[] = [];
   /** The token that was consumed last was a newline. */
   #lineBegins = true;
 
-  constructor(lexer: Lexer) {
+  /** `placeOf`: where a thing of this name has been declared so far, right or wrong. */
+  constructor(lexer: Lexer, placeOf: (name: Named) => SourceLine | undefined = () => undefined) {
     this.#lexer = lexer;
+    this.#placeOf = placeOf;
   }
 
   get diagnostics(): readonly Diagnostic[] {
@@ -58,13 +64,54 @@ export class Cursor {
   /** Says what is wrong and goes on with the directive: for what is right by the grammar. */
   note(at: SourceLine, message: string): void {
     if (this.#failed || this.tooMany) return;
-    this.#diagnostics.push({ file: at.file, line: at.line, message });
+    this.#diagnostics.push({ file: at.file, line: at.line, message: message + this.#suspicion(at) });
+  }
+
+  /** Fails at a name that nothing was called so far. What it is to be is said by `explain`, when the whole file is read. */
+  failUndefined(at: SourceLine, name: Named, known: () => Iterable<string>): void {
+    // It was declared by a line that is wrong: that was told.
+    if (this.#placeOf(name) !== undefined) {
+      this.#failed = true;
+      return;
+    }
+    if (!this.#failed && !this.tooMany) this.#undefined.push({ index: this.#diagnostics.length, name, known });
+    this.fail(at, `${nounOf(name)} is not defined`);
+  }
+
+  /** Adds to the diagnostics of `failUndefined` where the name is defined after all, or what it was probably meant to be. */
+  explain(): void {
+    for (const { index, name, known } of this.#undefined) {
+      const one = this.#diagnostics[index]!;
+      const place = this.#placeOf(name);
+      const line = place === undefined ? "" : place.file === one.file ? `line ${place.line}` : placeText(place);
+      const hint = place === undefined ? suggestion(name.name, known()) : `: it stands in ${line}: move it up`;
+      this.#diagnostics[index] = { ...one, message: one.message + hint };
+    }
+  }
+
+  /** What may be the cause of a mistake: a brace or a quote that was forgotten lines before. */
+  #suspicion(at: SourceLine): string {
+    const brace = this.#braces.at(-1);
+    const token = this.#current();
+    const lost = token.kind === "end" ||
+      (this.#lineBegins && token.kind === "keyword" && DIRECTIVES.includes(token.text));
+    const unclosed = brace !== undefined && lost && !sameLine(brace, at) ? brace : null;
+    const { spanned } = this.#lexer;
+    const behind = unclosed ?? at;
+    if (spanned !== null && spanned.end.file === at.file && spanned.end.line >= behind.line) {
+      const { start, end } = spanned;
+      return `; a quoted string goes from line ${start.line} to line ${end.line}: is a quote missing?`;
+    }
+    return unclosed === null ? "" : `; the "{" of line ${unclosed.line} is not closed`;
   }
 
   /** Fails at the next token, which is not what was expected. */
   unexpected(expected: string): void {
     const token = this.peek();
     if (token.kind === "bad" && token.text === "") this.#failed = true;
+    if (token.macro !== undefined) {
+      return this.failUndefined(token.at, { kind: "macro", name: token.macro }, () => this.#lexer.macroNames());
+    }
     this.fail(
       token.at,
       token.kind === "bad" ? token.text : `syntax error: expected ${expected}, found ${named(token)}`,
@@ -164,7 +211,7 @@ export class Cursor {
     if (this.#failed) this.#resynchronise();
     else if (this.atNewline()) this.take();
     this.#failed = false;
-    this.#braces = 0;
+    this.#braces.length = 0;
   }
 
   /**
@@ -175,9 +222,11 @@ export class Cursor {
     for (;;) {
       const token = this.#current();
       if (token.kind === "end") return;
-      if (this.#lineBegins && this.#braces > 0 && token.kind === "keyword" && DIRECTIVES.includes(token.text)) return;
+      if (this.#lineBegins && this.#braces.length > 0 && token.kind === "keyword" && DIRECTIVES.includes(token.text)) {
+        return;
+      }
       this.#consume();
-      if (token.kind === "newline" && this.#braces === 0) return;
+      if (token.kind === "newline" && this.#braces.length === 0) return;
     }
   }
 
@@ -189,12 +238,31 @@ export class Cursor {
     const token = this.#current();
     this.#lineBegins = token.kind === "newline";
     if (token.kind === "mark") {
-      if (token.text === "{") this.#braces++;
-      if (token.text === "}" && this.#braces > 0) this.#braces--;
+      if (token.text === "{") this.#braces.push(token.at);
+      if (token.text === "}") this.#braces.pop();
     }
     // The end stays; all else must be read only when asked for: a macro may be defined or a file included before.
     if (token.kind !== "end") this.#lookahead = null;
   }
+}
+
+/** Something that smtpd.conf defines by a name. */
+export interface Named {
+  readonly kind: "table" | "action" | "filter" | "process" | "pki" | "ca" | "wrapper" | "macro";
+  readonly name: string;
+}
+
+function nounOf({ kind, name }: Named): string {
+  return kind === "table" ? `table <${shown(name)}>` : `${kind} "${shown(name)}"`;
+}
+
+function sameLine(one: SourceLine, other: SourceLine): boolean {
+  return one.file === other.file && one.line === other.line;
+}
+
+/** `file:line`. */
+function placeText({ file, line }: SourceLine): string {
+  return `${file}:${line}`;
 }
 
 /** What a word that is none of `words` was probably meant to be. */

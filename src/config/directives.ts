@@ -4,7 +4,7 @@ import { systemReason } from "../events/mod.ts";
 import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
-import type { PkiDraft } from "./draft.ts";
+import { declare, type PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
 import { parseTable } from "./references.ts";
 import { parseCiphers } from "./tls_options.ts";
@@ -33,7 +33,7 @@ export function parseMacro({ cursor, macros }: Context, at: SourceLine, name: st
   const value = cursor.expectString(`a value for the macro "${shown(name)}"`);
   if (value === null) return macros.defineBroken(name);
   if (/\s/.test(name)) return cursor.fail(at, `macro name cannot contain whitespace: "${shown(name)}"`);
-  macros.define(name, value);
+  macros.define(name, value, at);
 }
 
 /** After `bounce`. The list is set anew; four delays are kept. */
@@ -53,11 +53,12 @@ export function parseBounce({ cursor, draft }: Context, at: SourceLine): void {
 }
 
 /** After `ca`. */
-export function parseCa({ cursor, draft }: Context): void {
+export function parseCa({ cursor, draft }: Context, at: SourceLine): void {
   const name = expectDomain({ cursor });
   if (name === null) return;
   // Known even if the rest of the line is wrong: what names it is then not a mistake too.
   draft.ca.set(name, "");
+  declare(draft, { kind: "ca", name }, at);
   if (!cursor.expectKeyword("cert")) return;
   draft.ca.set(name, cursor.expectString("the path of a file") ?? "");
 }
@@ -69,6 +70,7 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
   const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null };
   // Known even if the rest of the line is wrong: what names it is then not a mistake too.
   draft.pki.set(name, pki);
+  declare(draft, { kind: "pki", name }, pki.at);
   parsePkiOptions({ cursor, draft }, pki);
   // What a broken line lacks cannot be told.
   if (cursor.failed) {
@@ -116,6 +118,7 @@ export function parseMda(context: Context, at: SourceLine): void {
   if (name === null || command === null) return;
   if (draft.wrappers.has(name)) return cursor.fail(at, `wrapper "${shown(name)}" is already declared`);
   draft.wrappers.set(name, command);
+  declare(draft, { kind: "wrapper", name }, at);
 }
 
 /** After `mta`. */

@@ -1,5 +1,6 @@
 /** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
 
+import type { Named } from "./cursor.ts";
 import { BUILTIN_TABLES, DEFAULTS } from "./defaults.ts";
 import type {
   Action,
@@ -69,9 +70,25 @@ export interface Draft {
   readonly domainLimits: Map<string, Config["mta"]["limits"]>;
   readonly scheduler: Mutable<Config["scheduler"]>;
   admin: Config["admin"];
+  /** Where things that have names were declared first, by `declaredKey`. */
+  readonly declared: Map<string, SourceLine>;
   readonly warnings: string[];
   /** Counts the tables that have no name of their own. */
   anonymousTables: number;
+}
+
+/** Remembers where a thing was declared, for messages. */
+export function declare(draft: Draft, name: Named, at: SourceLine): void {
+  const key = declaredKey(name);
+  if (!draft.declared.has(key)) draft.declared.set(key, at);
+}
+
+/** What `declared` knows the line of the admin page by. */
+export const ADMIN_PLACE = "admin listen";
+
+/** What `declared` knows a thing by. */
+export function declaredKey({ kind, name }: Named): string {
+  return `${kind} ${name}`;
 }
 
 /** Bounces come within days. */
@@ -106,6 +123,7 @@ export function emptyDraft(): Draft {
     domainLimits: new Map(),
     scheduler: { ...DEFAULTS.scheduler },
     admin: DEFAULTS.admin,
+    declared: new Map(),
     warnings: [],
     anonymousTables: 0,
   };
@@ -148,6 +166,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     mta: { ...draft.mta, domainLimits: Object.fromEntries(draft.domainLimits) },
     scheduler: draft.scheduler,
     admin: draft.admin,
+    declared: Object.fromEntries(draft.declared),
   };
 }
 

@@ -1,12 +1,12 @@
 /** `proc`, `filter` and `admd` of smtpd.conf(5). What a filter does to a session is not known here. */
 
 import type { Context } from "./context.ts";
+import { declare } from "./draft.ts";
 import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
 import type { FilterCondition, FilterPhase, FilterProcess, FilterStep, FilterVerdict, SourceLine } from "./types.ts";
 import { refusalReply } from "./refusal.ts";
 import { shown } from "./values.ts";
-import { suggestion } from "./words.ts";
 
 const KINDS = ["proc", "proc-exec", "chain", "phase"] as const;
 const PHASES = ["connect", "helo", "ehlo", "auth", "mail-from", "rcpt-to", "data", "commit"] as const;
@@ -39,6 +39,7 @@ export function parseProc(context: Context, at: SourceLine): void {
   const name = cursor.expectString("the name of a process");
   if (name === null) return;
   if (draft.processes.has(name)) return cursor.fail(at, `process "${shown(name)}" is already declared`);
+  declare(draft, { kind: "process", name }, at);
   const process = parseProcess(context, at, name);
   if (process !== null) draft.processes.set(name, process);
 }
@@ -73,6 +74,7 @@ export function parseFilter(context: Context, at: SourceLine): void {
   if (name === "" || /^<|[|\x00-\x1f\x7f]/.test(name)) {
     return cursor.fail(at, `invalid name of a filter: "${shown(name)}"`);
   }
+  declare(draft, { kind: "filter", name }, at);
   const token = cursor.peek();
   const kind = KINDS.find((candidate) => token.kind === "keyword" && token.text === candidate);
   if (kind === undefined) return cursor.unknownWord("kind of filter", KINDS);
@@ -95,10 +97,7 @@ function parseKind(
       const process = cursor.expectString("the name of a process");
       if (process === null) return null;
       if (!draft.processes.has(process)) {
-        cursor.fail(
-          processAt,
-          `process "${shown(process)}" is not defined${suggestion(process, draft.processes.keys())}`,
-        );
+        cursor.failUndefined(processAt, { kind: "process", name: process }, () => draft.processes.keys());
       }
       return [{ kind: "process", name, process }];
     }

@@ -4,7 +4,7 @@ import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { Macros } from "./macros.ts";
 import type { SourceLine } from "./types.ts";
 import { shown } from "./values.ts";
-import { RESERVED, suggestion } from "./words.ts";
+import { RESERVED } from "./words.ts";
 
 /**
  * `string` is a quoted string or a word that is not reserved; `mark` is a single character or `=>`;
@@ -14,6 +14,8 @@ export interface Token {
   readonly kind: "string" | "keyword" | "number" | "mark" | "newline" | "end" | "bad";
   readonly text: string;
   readonly at: SourceLine;
+  /** `bad` only: a macro of this name is not defined. */
+  readonly macro?: string;
 }
 
 interface Source {
@@ -41,6 +43,13 @@ interface Bookmark {
 const WORD_START = /^[A-Za-z0-9:_]$/;
 /** Letters, digits and ASCII punctuation but `( ) { } < > ! = # ,`. */
 const WORD_BODY = /^[A-Za-z0-9"$%&'*+\-./:;?@[\\\]^_`|~]$/;
+/** What word processors and web pages put in the place of plain characters. */
+const STRANGE: readonly (readonly [RegExp, string])[] = [
+  [/^[\u2018-\u201f\u2039\u203a\u00ab\u00bb\u00b4`]$/, "% is a typographic quote: write straight quotes, \"…\" or '…'"],
+  [/^[\u00a0\u2000-\u200b\u202f\u3000]$/, "a special blank that looks like an ordinary one: write an ordinary one"],
+  [/^[\u2010-\u2015\u2212]$/, '% is a typographic dash: write "-"'],
+  [/^\ufeff$/, "a byte order mark: save the file without it"],
+];
 const DIGIT = /^[0-9]$/;
 /** What must follow the digits of a number; after anything else they are a word. "" is the end of the file. */
 const NUMBER_END: ReadonlySet<string> = new Set(["", " ", "\t", "\n", "\r", "\v", "\f", ")", ",", "/", "}", "="]);
@@ -54,10 +63,20 @@ export class Lexer {
   /** Line of the character that was read last. */
   #line = 1;
   #included = 0;
+  #spanned: { readonly start: SourceLine; readonly end: SourceLine } | null = null;
 
   constructor(file: string, text: string, macros: Macros) {
     this.#macros = macros;
     this.#sources.push({ file, text, position: 0, line: 1, finished: false });
+  }
+
+  /** The quoted string that was read last of those with a newline inside, which is allowed and seldom meant. */
+  get spanned(): { readonly start: SourceLine; readonly end: SourceLine } | null {
+    return this.#spanned;
+  }
+
+  macroNames(): Iterable<string> {
+    return this.#macros.names();
   }
 
   /** Why `file` cannot be included here, or null when it can. */
@@ -100,6 +119,8 @@ export class Lexer {
       const number = this.#number(char, at);
       if (number !== null) return number;
     }
+    const strange = STRANGE.find(([pattern]) => pattern.test(char));
+    if (strange !== undefined) return this.#bad(`syntax error: ${strange[1].replace("%", char)}`, at);
     if (WORD_START.test(char)) return this.#word(char, at);
     if (char === "=") {
       const mark = this.#bookmark();
@@ -153,19 +174,25 @@ export class Lexer {
     const value = this.#macros.use(name);
     if (value === undefined) {
       if (this.#macros.isBroken(name)) return this.#bad("", at);
-      return this.#bad(`macro "${shown(name)}" is not defined${suggestion(name, this.#macros.names())}`, at);
+      return { ...this.#bad(`macro "${shown(name)}" is not defined`, at), macro: name };
     }
     this.#expansion = { text: value, position: 0 };
     return null;
   }
 
   #quoted(quote: string, at: SourceLine): Token {
-    let text = "";
+    let text = "", lines = false;
     for (;;) {
       let char = this.#raw();
       if (char === "") return this.#bad("syntax error: quoted string is not closed before the end of the file", at);
-      if (char === quote) return { kind: "string", text, at };
-      if (char === "\n") continue;
+      if (char === quote) {
+        if (lines) this.#spanned = { start: at, end: this.#here() };
+        return { kind: "string", text, at };
+      }
+      if (char === "\n") {
+        lines = true;
+        continue;
+      }
       if (char === "\0") return this.#bad("syntax error: NUL character in a quoted string", at);
       if (char === "\\") {
         const mark = this.#bookmark();

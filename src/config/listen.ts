@@ -3,13 +3,13 @@
 import { isIP } from "node:net";
 import { type Context, servicesText } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { ADMIN_PLACE } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { atTable, parseFilterOption, parseTable } from "./references.ts";
 import { tlsOptions } from "./tls_options.ts";
 import type { ListenSpec, SourceLine } from "./types.ts";
 import { isPort, servicePort, shown } from "./values.ts";
-import { suggestion } from "./words.ts";
 
 /** What can be reached from this machine only. */
 const LOOPBACK: ReadonlySet<string> = new Set(["lo", "lo0", "localhost", "127.0.0.1", "::1"]);
@@ -153,7 +153,7 @@ function addPki({ cursor, draft }: Context, spec: Spec): void {
   const name = cursor.expectString("the name of a pki")?.toLowerCase();
   if (name === undefined) return;
   if (!draft.pki.has(name)) {
-    return cursor.fail(at, `pki "${shown(name)}" is not defined${suggestion(name, draft.pki.keys())}`);
+    return cursor.failUndefined(at, { kind: "pki", name }, () => draft.pki.keys());
   }
   if (spec.pki.includes(name)) return cursor.fail(at, `pki "${name}" is already specified`);
   spec.pki = [...spec.pki, name];
@@ -166,7 +166,7 @@ function knownCa({ cursor, draft }: Context): string | null {
   const name = cursor.expectString("the name of a ca")?.toLowerCase();
   if (name === undefined) return null;
   if (!draft.ca.has(name)) {
-    cursor.fail(at, `ca "${shown(name)}" is not defined${suggestion(name, draft.ca.keys())}`);
+    cursor.failUndefined(at, { kind: "ca", name }, () => draft.ca.keys());
   }
   return name;
 }
@@ -206,6 +206,7 @@ export function parseAdmin({ cursor, draft }: Context, at: SourceLine): void {
   if (!isPort(port)) return cursor.fail(portAt, `invalid port: ${port}`);
   if (draft.admin !== null) return cursor.fail(at, "admin listener is already specified");
   draft.admin = { address, port };
+  draft.declared.set(ADMIN_PLACE, at);
   if (!/^127\.|^::1$/.test(address)) {
     draft.warnings.push(
       `${at.file}:${at.line}: warning: the admin page asks for no password: ${address} is not loopback`,

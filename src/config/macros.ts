@@ -1,5 +1,7 @@
 /** Macros of smtpd.conf: `name = value` and `-D name=value`. Expansion is the lexer's work. */
 
+import type { SourceLine } from "./types.ts";
+
 interface Macro {
   readonly value: string;
   /** Given on the command line: wins over the file. */
@@ -11,6 +13,8 @@ interface Macro {
 export class Macros {
   readonly #macros = new Map<string, Macro>();
   readonly #broken = new Set<string>();
+  /** Where each was defined last. */
+  readonly #places = new Map<string, SourceLine>();
 
   constructor(defines: ReadonlyArray<readonly [string, string]>) {
     for (const [name, value] of defines) this.#macros.set(name, { value, persistent: true, used: false });
@@ -34,10 +38,15 @@ export class Macros {
   }
 
   /** Defines or replaces; a macro of the command line stays as it is. */
-  define(name: string, value: string): void {
+  define(name: string, value: string, at: SourceLine): void {
+    this.#places.set(name, at);
     const known = this.#macros.get(name);
     if (known?.persistent) return;
     this.#macros.set(name, { value, persistent: false, used: known?.used ?? false });
+  }
+
+  placeOf(name: string): SourceLine | undefined {
+    return this.#places.get(name);
   }
 
   names(): Iterable<string> {

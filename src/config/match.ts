@@ -5,8 +5,6 @@ import { BUILTIN_TABLES } from "./defaults.ts";
 import { firstOf } from "./options.ts";
 import { atTable, parseTable } from "./references.ts";
 import type { Rule, RuleFrom, SourceLine, StaticTable, TableTest } from "./types.ts";
-import { shown } from "./values.ts";
-import { suggestion } from "./words.ts";
 
 interface RuleDraft {
   tag: TableTest | null;
@@ -54,7 +52,7 @@ export function parseMatch(context: Context, at: SourceLine): void {
     const name = cursor.expectString("the name of an action");
     if (name === null) return;
     if (!draft.actions.has(name)) {
-      return cursor.fail(nameAt, `action "${shown(name)}" is not defined${suggestion(name, draft.actions.keys())}`);
+      return cursor.failUndefined(nameAt, { kind: "action", name }, () => draft.actions.keys());
     }
     draft.rules.push({ at, ...rule, outcome: { kind: "action", name } });
   } else {

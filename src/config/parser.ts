@@ -6,7 +6,7 @@ import { checkDraft, checkWhole } from "./check.ts";
 import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
-import { emptyDraft, finishDraft } from "./draft.ts";
+import { declaredKey, emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import { parseAdmin, parseListen } from "./listen.ts";
@@ -59,13 +59,16 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   }
   const macros = new Macros(options.defines);
   const lexer = new Lexer(file, text, macros);
-  const cursor = new Cursor(lexer);
   const draft = emptyDraft();
+  const cursor = new Cursor(lexer, (name) => {
+    return name.kind === "macro" ? macros.placeOf(name.name) : draft.declared.get(declaredKey(name));
+  });
   const context: Context = { cursor, lexer, macros, draft, files: options.files };
   while (cursor.peek().kind !== "end" && !cursor.tooMany) {
     parseLine(context);
     cursor.finishLine();
   }
+  cursor.explain();
   const diagnostics = [...cursor.diagnostics];
   if (!cursor.tooMany) diagnostics.push(...checkDraft(draft));
   const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;

@@ -6,7 +6,6 @@ import type { DeclaredTable, Draft } from "./draft.ts";
 import { sortEntries } from "./tablefile.ts";
 import type { FilterStep, SourceLine, StaticTable } from "./types.ts";
 import { shown } from "./values.ts";
-import { suggestion } from "./words.ts";
 
 /** What an option wants of its table. Without `kinds` any will do. */
 export interface TableUse {
@@ -94,7 +93,7 @@ export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string 
 function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, use: TableUse): boolean {
   const table = draft.tables.get(name);
   if (table === undefined) {
-    cursor.fail(at, `table <${shown(name)}> is not defined${suggestion(name, namedTables(draft))}`);
+    cursor.failUndefined(at, { kind: "table", name }, () => namedTables(draft));
     return false;
   }
   return checkKind(cursor, at, `table <${shown(name)}>`, table, use);
@@ -134,7 +133,7 @@ export function parseFilterNames(cursor: Cursor, draft: Draft): FilterStep[] | n
     const name = cursor.expectString("the name of a filter");
     if (name === null) return null;
     const filter = draft.filters.get(name);
-    if (filter === undefined) cursor.fail(at, undefinedFilter(draft, name));
+    if (filter === undefined) failFilter(cursor, draft, at, name);
     else if (filter.chain) cursor.fail(at, `filter "${shown(name)}" is a chain and cannot be part of a chain`);
     else if (steps.some((step) => step.name === name)) {
       cursor.fail(at, `filter "${shown(name)}" is already part of this chain`);
@@ -164,7 +163,7 @@ export function parseFilterOption(cursor: Cursor, draft: Draft): string | null {
   if (!cursor.acceptMark("{")) {
     const { at } = cursor.peek();
     const name = cursor.expectString("the name of a filter");
-    if (name !== null && !draft.filters.has(name)) cursor.fail(at, undefinedFilter(draft, name));
+    if (name !== null && !draft.filters.has(name)) failFilter(cursor, draft, at, name);
     return cursor.failed ? null : name;
   }
   const steps = parseFilterNames(cursor, draft);
@@ -174,8 +173,8 @@ export function parseFilterOption(cursor: Cursor, draft: Draft): string | null {
   return name;
 }
 
-function undefinedFilter(draft: Draft, name: string): string {
-  return `filter "${shown(name)}" is not defined${suggestion(name, namedFilters(draft))}`;
+function failFilter(cursor: Cursor, draft: Draft, at: SourceLine, name: string): void {
+  cursor.failUndefined(at, { kind: "filter", name }, () => namedFilters(draft));
 }
 
 function namedFilters(draft: Draft): string[] {

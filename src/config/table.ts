@@ -3,6 +3,7 @@
 import { systemReason } from "../events/mod.ts";
 import type { Context } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { declare } from "./draft.ts";
 import { parseList } from "./references.ts";
 import { scanTableFile } from "./tablefile.ts";
 import type { SourceLine, TableFile } from "./types.ts";
@@ -21,6 +22,7 @@ export function parseTableDirective(context: Context, at: SourceLine): void {
   if (name === "" || name.length > LANGUAGE_LIMITS.tableName || /^<|>$/.test(name)) {
     return cursor.fail(at, `invalid name of a table: "${shown(name)}"`);
   }
+  declare(draft, { kind: "table", name }, at);
   if (cursor.acceptMark("{")) {
     // Declared before it is read: a mistake in the list must not make every use of the table a mistake of its own.
     draft.tables.set(name, { kind: "dynamic", table: null });
@@ -43,6 +45,7 @@ function declareFrom(context: Context, at: SourceLine, name: string, source: str
     : [source.slice(0, colon), source.slice(colon + 1)];
   // Declared whatever is wrong with it: its uses are not mistakes of their own.
   draft.tables.set(name, { kind: "dynamic", table: null });
+  if (path === "") return cursor.fail(at, `table <${shown(name)}> needs a path right behind "${shown(backend)}:"`);
   if (path !== null && !path.startsWith("/")) {
     return cursor.fail(at, `invalid path for table <${shown(name)}>: "${shown(path)}" does not start with a slash`);
   }

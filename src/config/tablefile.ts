@@ -1,5 +1,6 @@
 /** Static tables: the file format of table(5), keys and their order. Works on bytes and reads no file itself; also used to reload a table. */
 
+import { isIP } from "node:net";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
 import type { StaticTable } from "./types.ts";
 
@@ -50,7 +51,10 @@ export function sortEntries(entries: Iterable<readonly [string, string]>): Stati
   return [...unique].sort(([left], [right]) => compareKeys(left, right));
 }
 
-/** One line `key value`, `key: value` or `key`; a key that starts with `[` goes to its `]`. Null when malformed. */
+/**
+ * One line `key value`, `key: value` or `key`; a key that starts with `[` goes to its `]`, and an IPv6 address keeps its colons. Null when
+ * malformed.
+ */
 export function splitTableLine(line: string): TableLine | null {
   const bytes = new TextEncoder().encode(line);
   const split = splitBytes(bytes, 0, bytes.length);
@@ -68,6 +72,7 @@ function splitBytes(bytes: Uint8Array, start: number, end: number): Split | null
     at++;
     if (at < end && !isBlank(bytes[at]!) && bytes[at] !== COLON) return null;
   } else {
+    at = ipv6End(bytes, start, end);
     while (at < end && bytes[at] !== SPACE && bytes[at] !== TAB && bytes[at] !== COLON) at++;
   }
   if (at === start) return null;
@@ -80,6 +85,28 @@ function splitBytes(bytes: Uint8Array, start: number, end: number): Split | null
     valueStart = skipBlanks(bytes, valueStart + 1, valueEnd);
   }
   return { keyEnd: at, valueStart, valueEnd };
+}
+
+/** The end of an IPv6 address or network without brackets that a line begins with, of which its colons are part; `start` when there is none. */
+function ipv6End(bytes: Uint8Array, start: number, end: number): number {
+  let at = start, colons = 0;
+  for (; at < end && isIpv6Byte(bytes[at]!); at++) if (bytes[at] === COLON) colons++;
+  if (colons < 2 || (at < end && !isBlank(bytes[at]!))) return start;
+  const text = new TextDecoder().decode(bytes.subarray(start, at));
+  if (isIpv6(text)) return at;
+  // `2001:db8::1: value`
+  return text.endsWith(":") && isIpv6(text.slice(0, -1)) ? at - 1 : start;
+}
+
+/** Hexadecimal digits, `:`, `.` and `/`. */
+function isIpv6Byte(byte: number): boolean {
+  const letter = byte | 0x20;
+  return (byte >= 0x2e && byte <= 0x3a) || (letter >= 0x61 && letter <= 0x66);
+}
+
+function isIpv6(text: string): boolean {
+  const [, address = "", mask] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  return isIP(address) === 6 && (mask === undefined || Number(mask) <= 128);
 }
 
 /**

@@ -279,6 +279,8 @@ export interface Config {
   };
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Where actions, tables, filters and the like were declared, by kind and name: `table users`, `admin listen`. For messages. */
+  readonly declared: Readonly<Record<string, SourceLine>>;
 }
 
 /** What the queue leaves free on its disk: this share of it, of inodes as well, but at most `bytes`; just `bytes` when `share` is null. */

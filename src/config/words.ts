@@ -49,14 +49,49 @@ export const BEFORE_6_4: ReadonlyMap<string, string> = new Map([
   ["subaddressing-delimiter", `"smtp sub-addr-delim"`],
 ]);
 
+/** Words of other servers, of older versions and of everyday speech, and the words here that say the same. */
+const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["starttls", ["tls"]],
+  ["ssl", ["smtps", "tls"]],
+  ["secure", ["tls-require", "tls"]],
+  ["tls-optional", ["tls"]],
+  ["tls-required", ["tls-require"]],
+  ["auth-require", ["auth"]],
+  ["auth-required", ["auth"]],
+  ["certificate", ["cert", "pki"]],
+  ["via", ["host"]],
+  ["as", ["mail-from"]],
+  ["sender", ["mail-from", "senders"]],
+  ["recipient", ["rcpt-to"]],
+  ["recipients", ["rcpt-to"]],
+  ["source", ["src"]],
+  ["all", ["any"]],
+  ["anyone", ["any"]],
+  ["everyone", ["any"]],
+  ["deliver", ["action"]],
+  ["relay", ["action"]],
+  ["deny", ["reject"]],
+  ["drop", ["reject"]],
+  ["block", ["reject"]],
+  ["domain", ["for"]],
+  ["any", ["from"]],
+  ["local", ["from"]],
+  ["aliases", ["alias"]],
+  ["users", ["userbase"]],
+  ["hostname", ["helo"]],
+  ["tagged", ["tag"]],
+]);
+
 /** The candidate that `word` was probably meant to be, or null when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   // A config word longer than this is no misspelt keyword, and comparing it would cost time.
   if (word.length > 32) return null;
   const lower = word.toLowerCase();
+  const known = [...candidates];
+  const same = SYNONYMS.get(lower)?.find((synonym) => known.includes(synonym));
+  if (same !== undefined) return same;
   let best: string | null = null;
   // Three characters say enough to be taken for a word that was not written to its end.
-  const known = [...candidates];
   if (word.length >= 3) best = known.find((candidate) => candidate.startsWith(lower)) ?? null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {

@@ -191,8 +191,7 @@ export class LookupWorld {
   }
 
   #heloOf(table: string, address: string): string | null {
-    const key = address.includes(":") ? `[${address}]` : address;
-    const found = this.#tables.get(table).lookup(key, "addrname");
+    const found = this.#nameOf(table, address.includes(":") ? `[${address}]` : address);
     const name = typeof found === "string" ? asciiDomain(found) : null;
     return name !== null && /^[!-~]{1,255}$/.test(name) ? name : null;
   }
@@ -254,10 +253,17 @@ export class LookupWorld {
   /** The name that the table has for a local address (IPv6 in brackets); null for none. */
   listenerName(table: string, address: string): string | null | Promise<string | null> {
     return this.#facts.settle(() => {
-      const name = this.#tables.get(table).lookup(tableKey(address), "addrname");
+      const name = this.#nameOf(table, address);
       if (name instanceof LookupError) this.#expansion.warn(`Names in table "${table}": ${name.reason}`);
       return typeof name === "string" ? asciiDomain(name.trim()) : null;
     });
+  }
+
+  /** The value for an address, IPv6 in brackets; the key may stand without them. */
+  #nameOf(table: string, address: string): string | null | LookupError {
+    const found = this.#tables.get(table).lookup(tableKey(address), "addrname");
+    if (found !== null || !address.startsWith("[")) return found;
+    return this.#tables.get(table).lookup(tableKey(address.slice(1, -1)), "addrname");
   }
 
   /** Some value of the table, as a pattern of the others; null when it does not tell its keys. */

@@ -100,7 +100,7 @@ const rows: readonly Row[] = [
     name: "a forgotten brace ends where a directive begins",
     text: `table t { a,\n b\nlisten on lo\nlisen on lo${RULE}`,
     want: [
-      `c:3: syntax error: expected an entry of the list or "}", found the reserved word "listen" ${RESERVED}`,
+      `c:3: syntax error: expected an entry of the list or "}", found the reserved word "listen" ${RESERVED}; the "{" of line 1 is not closed`,
       'c:4: syntax error: unknown directive "lisen", did you mean "listen"?',
     ],
   },
@@ -135,7 +135,7 @@ const rows: readonly Row[] = [
   {
     name: "a macro that is defined only later",
     text: `listen on $lan\nlan = lo${RULE}`,
-    want: ['c:1: macro "lan" is not defined'],
+    want: ['c:1: macro "lan" is not defined: it stands in line 2: move it up'],
   },
   { name: "a macro's value is one word", text: "a = b c", want: [`c:1: syntax error: ${END} "c"`] },
   {
@@ -234,7 +234,7 @@ const rows: readonly Row[] = [
   {
     name: "a table that comes later",
     text: "match from src <t> reject\ntable t { a }",
-    want: ["c:1: table <t> is not defined"],
+    want: ["c:1: table <t> is not defined: it stands in line 2: move it up"],
   },
   {
     name: "an unclosed table name",
@@ -434,7 +434,82 @@ const rows: readonly Row[] = [
   {
     name: "an action that comes later",
     text: 'match for any action "a"\naction "a" mbox',
-    want: ['c:1: action "a" is not defined'],
+    want: ['c:1: action "a" is not defined: it stands in line 2: move it up'],
+  },
+  {
+    name: "what is used before the file that defines it is included",
+    text: `match for any action "a"\ninclude "/x"`,
+    files: { "/x": '\naction "a" mbox' },
+    want: ['c:1: action "a" is not defined: it stands in /x:2: move it up'],
+  },
+  {
+    name: "a filter, its process, a pki and a wrapper that come later",
+    text: `listen on lo filter f tls pki p\nfilter f proc q\nproc q "x"\npki p cert "/x" key "/y"
+action "a" maildir wrapper w\nmda wrapper w "x"\nlisten on lo tls pki p${RULE}`,
+    want: [
+      'c:1: filter "f" is not defined: it stands in line 2: move it up',
+      'c:2: process "q" is not defined: it stands in line 3: move it up',
+      'c:5: wrapper "w" is not defined: it stands in line 6: move it up',
+    ],
+  },
+  {
+    name: "a filter whose line is wrong, which is one mistake however often it is used",
+    text: `filter f phase conect match fcrdns junk\nlisten on lo filter f${RULE}`,
+    want: ['c:1: syntax error: unknown filter phase "conect", did you mean "connect"?'],
+  },
+  ...([
+    ["listen on lo starttls", "listen option", "starttls", "tls"],
+    ["listen on lo TLS", "listen option", "TLS", "tls"],
+    ["listen on lo tsl", "listen option", "tsl", "tls"],
+    ["listen on lo ssl", "listen option", "ssl", "smtps"],
+    ["match from all reject", "source of a match", "all", "any"],
+    ["match from any for any relay", "match option", "relay", "action"],
+    ['action "a" relay via x', "relay option", "via", "host"],
+    ["pki a certificate x", "pki option", "certificate", "cert"],
+  ] as const).map(([text, what, word, meant]) => ({
+    name: `"${word}", which is "${meant}" here`,
+    text: text + RULE,
+    want: [`c:1: syntax error: unknown ${what} "${word}", did you mean "${meant}"?`],
+  })),
+  {
+    name: "typographic quotes",
+    text: `table t { a, \u201cb\u201d }${RULE}`,
+    want: [`c:1: syntax error: \u201c is a typographic quote: write straight quotes, "…" or '…'`],
+  },
+  {
+    name: "a typographic dash",
+    text: `smtp max-message-size \u20131${RULE}`,
+    want: ['c:1: syntax error: \u2013 is a typographic dash: write "-"'],
+  },
+  {
+    name: "a no-break space",
+    text: `listen on\u00a0lo${RULE}`,
+    want: ["c:1: syntax error: a special blank that looks like an ordinary one: write an ordinary one"],
+  },
+  {
+    name: "a brace that is not closed before the end of the file",
+    text: "match reject\ntable t {\n a,\n b",
+    want: [
+      'c:4: syntax error: expected an entry of the list or "}", found the end of the file; the "{" of line 2 is not closed',
+    ],
+  },
+  {
+    name: "a quote that is not closed in its line",
+    text: `table t { "a, b }\nlisten on "lo"\nmatch for domain <t> reject${RULE}`,
+    want: [
+      `c:3: syntax error: expected an entry of the list or "}", found the reserved word "match" ${RESERVED}; ` +
+      "a quoted string goes from line 1 to line 2: is a quote missing?",
+    ],
+  },
+  {
+    name: "a quote that is not closed before the end of the file",
+    text: "match reject\nlisten on 'lo\n",
+    want: ["c:2: syntax error: quoted string is not closed before the end of the file"],
+  },
+  {
+    name: "a blank before the path of a table",
+    text: `table t file: "/x"${RULE}`,
+    want: ['c:1: table <t> needs a path right behind "file:"'],
   },
   {
     name: "a rule without an outcome",

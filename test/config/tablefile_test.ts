@@ -48,6 +48,29 @@ const rows: readonly Row[] = [
     text: "[2001:db8::1] mx\n[::1]: lo\n",
     want: ["map", ["[2001:db8::1]", "mx"], ["[::1]", "lo"]],
   },
+  {
+    name: "an IPv6 address keeps its colons without brackets too",
+    text: "192.0.2.1 v4\n2001:db8::1  v6\n2001:DB8::2: v6b\n::1 lo\n::ffff:192.0.2.7 m\n1:2:3:4:5:6:7:8 x\n",
+    want: [
+      "map",
+      ["192.0.2.1", "v4"],
+      ["1:2:3:4:5:6:7:8", "x"],
+      ["2001:db8::1", "v6"],
+      ["2001:db8::2", "v6b"],
+      ["::1", "lo"],
+      ["::ffff:192.0.2.7", "m"],
+    ],
+  },
+  {
+    name: "what only looks like one does not",
+    text: "dad:bee:fee\nabba: a::b\ncafe: x\n",
+    want: ["map", ["abba", "a::b"], ["cafe", "x"], ["dad", "bee:fee"]],
+  },
+  {
+    name: "IPv6 addresses and networks alone are a list",
+    text: "2001:db8::/32\n192.0.2.1\n::1\n",
+    want: ["list", ["192.0.2.1", ""], ["2001:db8::/32", ""], ["::1", ""]],
+  },
   { name: "bracketed keys alone are a list", text: "[2001:db8::/32]\n", want: ["list", ["[2001:db8::/32]", ""]] },
   {
     name: "@list makes a list of what looks like a map",

@@ -101,7 +101,7 @@ Deno.test("listeners on interfaces, families, names of hosts and services; the b
   const [onLo, onName, only4, wild] = [freePort(), freePort(), freePort(), freePort()];
   const v6 = networkInterfaces().lo?.some(({ address }) => address === "::1") ?? false;
   const config = ({ port }: { port: number }) => `
-table names { 127.0.0.1 = a.example.org, "127.0.0.2" = b.example.org, "[::1]" = c.example.org }
+table names { 127.0.0.1 = a.example.org, "127.0.0.2" = b.example.org, "::1" = c.example.org }
 listen on 127.0.0.1 port ${port} hostname plain.example.org tag T mask-src no-dsn
 listen on lo port ${onLo} hostname lo.example.org hostnames <names>
 listen on localhost port ${onName} hostname name.example.org inet4
