@@ -59,7 +59,7 @@ export async function deliverLmtp(
     }
     client.close();
     if (result.error?.kind === "timeout") return interrupted("terminated; timeout");
-    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text, reply?.text ?? enhanced);
+    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text, enhanced ?? reply?.text);
   } catch (error) {
     client?.close();
     if (error instanceof ClientError && error.kind === "timeout") return interrupted("terminated; timeout");

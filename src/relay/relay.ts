@@ -164,6 +164,8 @@ export class Relay implements SessionOwner {
   }
 
   putBack(task: Task): void {
+    // Nobody would take it: it comes again after the next start.
+    if (this.#stopped) return;
     this.#tasks.putBack(task);
   }
 

@@ -13,7 +13,7 @@ export function outcomeOf(result: RecipientResult, relaysDsn: boolean, remote?: 
     return relaysDsn ? { result: "ok", text: result.text, dsnRelayed: true } : { result: "ok", text: result.text };
   }
   const severity = result.verdict === "permfail" ? 5 : 4;
-  const code = enhancedCode(result.reply?.text ?? result.enhanced ?? "", severity) ?? "0.0";
+  const code = enhancedCode(result.enhanced ?? result.reply?.text ?? "", severity) ?? "0.0";
   const told = remote === undefined || result.reply === null ? {} : { remote };
   return { result: result.verdict, text: result.text, status: { class: severity, code }, ...told };
 }

@@ -15,6 +15,8 @@ export interface Host {
   connections: number;
   /** When a connection to it was last begun; −Infinity for never. */
   lastConnectAt: number;
+  /** How many recipients it takes in one transaction, as its refusals told, and until when that is believed; null for any number. */
+  rcptMax: { readonly most: number; readonly until: number } | null;
 }
 
 /** From a local address to one host. */
@@ -51,6 +53,18 @@ const PENALTY_BASE_MS = 15_000;
 const PENALTY_MAX_MS = 3_600_000;
 /** Hosts that are remembered. Those without connection and penalty are forgotten first. */
 const MAX_HOSTS = 10_000;
+/** A host is asked again after so long whether it takes more recipients in one transaction. */
+const RCPT_MAX_MS = 3_600_000;
+
+/** A host has refused recipients for being more than `most` in one transaction. */
+export function learnRcptMax(host: Host, most: number, now: number): void {
+  host.rcptMax = { most, until: now + RCPT_MAX_MS };
+}
+
+/** Recipients that a host is known to take in one transaction; null for any number. */
+export function knownRcptMax({ rcptMax }: Host, now: number): number | null {
+  return rcptMax !== null && now < rcptMax.until ? rcptMax.most : null;
+}
 
 export class RouteTable {
   readonly #routes = new Map<string, Route>();
@@ -107,7 +121,8 @@ export class RouteTable {
 
   /** The host of one more route. */
   #host(address: string): Host {
-    const host = this.#hosts.get(address) ?? { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity };
+    const host = this.#hosts.get(address) ??
+      { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity, rcptMax: null };
     host.routes++;
     this.#hosts.set(address, host);
     return host;

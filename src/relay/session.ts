@@ -11,6 +11,7 @@ import {
   type RecipientResult,
   type Timeouts,
   type TlsOptions,
+  type TransactionResult,
 } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
@@ -19,9 +20,9 @@ import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
 import type { SessionReports } from "./reports.ts";
 import { type Reason, reasonOfError, reasonOfReply, type Remote } from "./reason.ts";
-import type { Host, Route } from "./routes.ts";
+import { type Host, knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
 import type { Target } from "./target.ts";
-import { partOf, type Task } from "./tasks.ts";
+import { partOf, type Task, without } from "./tasks.ts";
 
 /** What a session needs of the house. */
 export interface SessionTools {
@@ -301,10 +302,16 @@ export class Session {
     return Math.min(this.#owner.limits.sessionMailMax, this.#client?.capabilities.mailMax ?? Infinity);
   }
 
+  /** Recipients of one transaction: what the host says (RFC 9422 §4.2), or what it took when it was asked for more. */
+  #rcptMax({ capabilities }: Client): number | null {
+    const learnt = knownRcptMax(this.route.host, this.#tools.clock.now());
+    return learnt === null ? capabilities.rcptMax : Math.min(learnt, capabilities.rcptMax ?? Infinity);
+  }
+
   /** True when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
     const { courier } = this.#tools;
-    const { part: task, rest } = partOf(whole, client.capabilities.rcptMax);
+    const { part: task, rest } = partOf(whole, this.#rcptMax(client));
     if (rest !== null) this.#owner.putBack(rest);
     try {
       const message = await courier.open(task);
@@ -344,10 +351,10 @@ export class Session {
     if (good) this.#sent++;
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
-    if (asked) this.#failures = good ? 0 : this.#failures + 1;
+    if (asked && !(task.further && !good)) this.#failures = good ? 0 : this.#failures + 1;
     const refusal = result.recipients.findLast(({ reply }) => reply !== null);
     if (!good && refusal !== undefined) this.#failure = reasonOfReply(refusal.reply!, refusal.text, this.#remote);
-    this.#settle(client, task, message, result.recipients.map((one) => this.#worthTls(one)));
+    this.#settle(client, task, message, result);
     if (result.error === null && !result.exhausted) return true;
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
@@ -358,12 +365,18 @@ export class Session {
   #worthTls(result: RecipientResult): RecipientResult {
     if (this.#tlsFailure === null || result.reply?.code !== 530) return result;
     const text = `${result.text} (TLS failed: ${this.#tlsFailure.message})`;
-    return { ...result, verdict: "tempfail", text, reply: null, enhanced: "4.7.10" };
+    return { ...result, verdict: "tempfail", text, enhanced: "4.7.10" };
   }
 
-  #settle(client: Client, task: Task, message: Message, results: Parameters<Courier["settle"]>[2]): void {
+  #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
     const { address } = this.#exchanger;
-    this.#tools.courier.settle(task, message, results, {
+    const again = new Set(envelopes.filter((_, at) => result.recipients[at]!.again === "here").map(({ id }) => id));
+    if (result.rcptMax !== null) learnRcptMax(this.route.host, result.rcptMax, this.#tools.clock.now());
+    if (again.size > 0) this.#owner.putBack({ ...whole, ids: [...again], second: false, further: true });
+    const task = without(whole, again);
+    const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };
+    const settled = result.recipients.filter((_, at) => !again.has(envelopes[at]!.id));
+    this.#tools.courier.settle(task, message, settled.map((one) => this.#worthTls(one)), {
       session: this.id,
       source: client.localAddress || "-",
       relay: `${address} (${this.route.host.name || address})`,

@@ -9,6 +9,8 @@ export interface Task {
   readonly ids: readonly EnvelopeId[];
   /** It was given to a connection that turned out to be dead before the first word. */
   readonly second: boolean;
+  /** The rest of a message of which other recipients have had their transaction: that says nothing new of the host. */
+  readonly further?: true;
   /** Local addresses that it could not be sent from to this host. */
   readonly avoid?: readonly string[];
   /** Smarthosts of the action's list that are left to try, as URLs. */
@@ -30,10 +32,15 @@ export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others
   return tasks;
 }
 
-/** What one transaction may carry of a task, and the rest: `most` is RCPTMAX of RFC 9422 §4, null for any number. */
+/** What one transaction may carry of a task, and the rest: `most` is what the host takes, by its word (RCPTMAX, RFC 9422 §4) or its refusals; null for any number. */
 export function partOf(task: Task, most: number | null): { readonly part: Task; readonly rest: Task | null } {
   if (most === null || task.ids.length <= most) return { part: task, rest: null };
   return { part: { ...task, ids: task.ids.slice(0, most) }, rest: { ...task, ids: task.ids.slice(most) } };
+}
+
+/** The task without those of `ids`. */
+export function without(task: Task, ids: ReadonlySet<EnvelopeId>): Task {
+  return ids.size === 0 ? task : { ...task, ids: task.ids.filter((id) => !ids.has(id)) };
 }
 
 /** First in, first out, without moving what is behind. */

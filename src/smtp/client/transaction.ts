@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
 import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
+import { RecipientLimit, TOO_MANY_CODE, tooManyRecipients } from "./too_many.ts";
 import type { TlsInfo } from "./tls.ts";
 
 export interface Transaction extends Sender {
@@ -23,10 +24,12 @@ export interface RecipientResult {
   readonly text: string;
   /** null when the reason was found here. */
   readonly reply: Reply | null;
-  /** Where the reason was found here: an enhanced code for it, as in `5.6.7`. */
+  /** An enhanced code for a reason that was found here, as in `5.6.7`, or in place of the reply's. */
   readonly enhanced?: string;
   /** The last step that this recipient took; EOM is the end of the data. */
   readonly stage: Stage;
+  /** It may be tried once more without waiting, in another transaction with this server: the verdict is for those who do not. */
+  readonly again?: "here";
 }
 
 export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
@@ -40,6 +43,8 @@ export interface TransactionResult {
   readonly exhausted: boolean;
   /** Recipients that RCPT accepted, whatever came of the data. */
   readonly accepted: number;
+  /** How many recipients the server takes in one transaction, where its replies told; else null. */
+  readonly rcptMax: number | null;
   /** False when the connection broke before the first reply: nothing was tried, another connection may do better at once. */
   readonly heard: boolean;
 }
@@ -99,8 +104,11 @@ class Run {
   /** Indexes of recipients still to be offered, and of those that were accepted. */
   #todo: number[] = [];
   #accepted: number[] = [];
+  readonly #limit = new RecipientLimit();
   #error: ClientError | null = null;
   #exhausted = false;
+  /** Set when the server has said that no more recipients go into this transaction. */
+  #full: RecipientResult | null = null;
   #heard = false;
   /** How far the dialogue got, for those who did not hear about themselves. */
   #stage: Stage = "MAIL";
@@ -122,12 +130,25 @@ class Run {
       stage: this.#stage,
     };
     return {
-      recipients: this.#results.map((result) => result ?? fallback),
+      recipients: this.#results.map((result) => this.#afterData(result ?? fallback)),
+      rcptMax: this.#limit.most,
       error: this.#error,
       exhausted: this.#exhausted,
       accepted: this.#accepted.length,
       heard: this.#heard,
     };
+  }
+
+  /** Those who were too many try at once again only where those who were not came to something final: else it would be all in vain again. */
+  #afterData(result: RecipientResult): RecipientResult {
+    if (result.again !== "here" || result.stage !== "RCPT") return result;
+    const went = this.#accepted.some((index) => {
+      const other = this.#results[index];
+      return other !== null && other !== undefined && (other.verdict !== "tempfail" || other.again !== undefined);
+    });
+    if (went) return result;
+    const { again: _, ...later } = result;
+    return later;
   }
 
   /** Whatever went wrong, the dialogue is out of step now: the rest is tried again later, on another connection. */
@@ -212,6 +233,11 @@ class Run {
       if (this.#connection.failure !== null) return;
       if (withData) return await this.#data(first, replies[batch.length]!);
       if (!welcome) return this.#reset();
+      if (this.#full !== null) {
+        // What it said of one holds for those behind it.
+        for (const index of this.#todo.slice(next)) this.#results[index] = this.#full;
+        break;
+      }
     }
     if (this.#accepted.length === 0) return this.#reset();
     await this.#data(first, (await this.#ask("DATA\r\n", [timeouts.dataMs]))[0]!);
@@ -247,12 +273,24 @@ class Run {
       const reply = replies[at]!;
       if (verdictOf(reply) === "ok") {
         this.#accepted.push(index);
+        this.#limit.accepted();
         this.#session.refusals = 0;
         return;
       }
-      this.#session.refusals++;
-      this.#results[index] = failure(reply, "RCPT");
+      const many = tooManyRecipients(reply);
+      if (many === null) this.#session.refusals++;
+      this.#results[index] = many === null ? failure(reply, "RCPT") : this.#tooMany(reply, many);
     });
+  }
+
+  /** RFC 5321 §4.5.3.1.10: nobody is given up because there were others; the first of all is refused for a reason of its own. */
+  #tooMany(reply: Reply, many: "said" | "perhaps"): RecipientResult {
+    const result = many === "said" ? tooManyFailure(reply, "RCPT") : failure(reply, "RCPT");
+    if (this.#accepted.length === 0) return result;
+    this.#limit.refused(many);
+    const excess = { ...result, verdict: "tempfail", again: "here" } as const;
+    if (many === "said") this.#full = excess;
+    return excess;
   }
 
   #giveUp(rest: readonly number[]): void {
@@ -265,14 +303,23 @@ class Run {
   #settle(indexes: readonly number[], reply: Reply, stage: Stage): void {
     const result = verdictOf(reply) === "ok"
       ? { verdict: "ok", text: formatReply(reply), reply, stage } as const
-      : failure(reply, stage);
+      : this.#refusedData(reply, stage);
     for (const index of indexes) this.#results[index] = result;
+  }
+
+  /** A refusal of the whole message. One that is about the number of its recipients is worth another try with half of them. */
+  #refusedData(reply: Reply, stage: Stage): RecipientResult {
+    if (stage === "MAIL" || tooManyRecipients(reply) !== "said") return failure(reply, stage);
+    if (this.#accepted.length < 2 || (this.#session.lmtp && stage === "EOM")) return tooManyFailure(reply, stage);
+    this.#limit.halve();
+    return { ...tooManyFailure(reply, stage), again: "here" };
   }
 
   /** `reply` is that of DATA; 354 invites the data. */
   async #data(first: Uint8Array, reply: Reply): Promise<void> {
     if (reply.code < 300 || reply.code >= 400) {
-      for (const index of this.#accepted) this.#results[index] = failure(reply, "DATA");
+      const refused = this.#refusedData(reply, "DATA");
+      for (const index of this.#accepted) this.#results[index] = refused;
       return this.#reset();
     }
     if (this.#accepted.length === 0) return this.#nothing();
@@ -330,6 +377,11 @@ function failure(reply: Reply, stage: Stage): RecipientResult {
   const verdict = verdictOf(reply);
   if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null, stage };
   return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply, stage };
+}
+
+/** A refusal for the number of recipients is never final, whatever its code. */
+function tooManyFailure(reply: Reply, stage: Stage): RecipientResult {
+  return { ...failure(reply, stage), verdict: "tempfail", enhanced: TOO_MANY_CODE };
 }
 
 function asClientError(error: unknown): ClientError {

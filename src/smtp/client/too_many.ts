@@ -1,0 +1,54 @@
+/** Whether a refusal is about the number of recipients, RFC 5321 §4.5.3.1.10: then others may be taken in another transaction. Pure. */
+
+import type { Reply } from "./reply.ts";
+
+/** RFC 3463 §3.6: "too many recipients". */
+export const TOO_MANY_CODE = "4.5.3";
+
+/**
+ * Returns "said" for a reply that names the number of recipients: an enhanced code x.5.3, or those words in a 4xx or 552. Returns "perhaps"
+ * for 452, and for 552 without an enhanced code: behind an accepted recipient that is what they mean (§4.5.3.1.10), but they are also said of
+ * a full mailbox or disk. Returns null for all others.
+ */
+export function tooManyRecipients({ code, text }: Reply): "said" | "perhaps" | null {
+  if (code < 400 || code === 421) return null;
+  const enhanced = /^[245]\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(text)?.[1];
+  if (enhanced === "5.3") return "said";
+  if (code > 500 && code !== 552) return null;
+  if (code === 552 && enhanced !== undefined) return null;
+  if (/\btoo many (?:\S+ )?(?:recipients|rcpts?\b|addresses)/i.test(text)) return "said";
+  return code === 452 || code === 552 ? "perhaps" : null;
+}
+
+/** How many recipients a server takes in one transaction, learnt from its answers to RCPT in their order. */
+export class RecipientLimit {
+  #accepted = 0;
+  /** Recipients that were accepted when the first was too many; null when none was, or others were accepted behind it. */
+  #at: number | null = null;
+  #refused = 0;
+  #said = false;
+
+  accepted(): void {
+    this.#accepted++;
+    this.#at = null;
+    this.#refused = 0;
+    this.#said = false;
+  }
+
+  refused(how: "said" | "perhaps"): void {
+    this.#at ??= this.#accepted;
+    this.#refused++;
+    this.#said ||= how === "said";
+  }
+
+  /** The message as a whole had too many of them. */
+  halve(): void {
+    this.#at = Math.floor(this.#accepted / 2);
+    this.#said = true;
+  }
+
+  /** null when nothing is sure: a single 452 may be about one full mailbox. */
+  get most(): number | null {
+    return this.#at !== null && this.#at > 0 && (this.#said || this.#refused > 1) ? this.#at : null;
+  }
+}

@@ -1,0 +1,230 @@
+/** Hosts that take so many recipients in one transaction: the others follow at once, and nobody is given up (RFC 5321 §4.5.3.1.10). */
+
+import assert from "node:assert/strict";
+import { type Reply, ReplyReader } from "../../src/smtp/client/mod.ts";
+import { RecipientLimit, tooManyRecipients } from "../../src/smtp/client/too_many.ts";
+import type { FakeServer, Script } from "../smtpclient/fake_server.ts";
+import { viaSmarthost } from "./via.ts";
+
+const meanings = [
+  ["452 4.5.3 too many", "said"],
+  ["452 4.3.1 no room", "perhaps"],
+  ["452 4.2.2 full", "perhaps"],
+  ["452 slow down", "perhaps"],
+  ["452", "perhaps"],
+  ["452 Too many recipients", "said"],
+  ["450 4.5.3 later", "said"],
+  ["451 Error: too many recipients", "said"],
+  ["450 4.2.0 greylisted", null],
+  ["421 4.5.3 too many", null],
+  ["552 5.5.3 no", "said"],
+  ["552", "perhaps"],
+  ["552 Requested mail action aborted", "perhaps"],
+  ["552 Too many envelope recipients", "said"],
+  ["552 5.2.2 mailbox full", null],
+  ["552 5.3.4 too big", null],
+  ["550 5.5.3 no", "said"],
+  ["550 5.7.1 too many recipients", null],
+  ["554 too many recipients", null],
+  ["550 5.1.1 unknown", null],
+  ["250 2.5.3 fine", null],
+] as const;
+for (const [line, want] of meanings) {
+  Deno.test(`tooManyRecipients() takes "${line}" for ${want}`, () => {
+    const replies: Reply[] = [];
+    new ReplyReader().push(new TextEncoder().encode(line + "\r\n"), replies);
+    assert.equal(tooManyRecipients(replies[0]!), want);
+  });
+}
+
+const sequences = [
+  { said: "aaSSS", want: 2, because: "it said so" },
+  { said: "aaP", want: null, because: "one 452 may be about a full mailbox" },
+  { said: "aaPP", want: 2, because: "two in a row, and none accepted behind them" },
+  { said: "aPPa", want: null, because: "one was accepted behind them" },
+  { said: "aSaS", want: 2, because: "the last word counts" },
+  { said: "S", want: null, because: "none was accepted" },
+  { said: "aaa", want: null, because: "all were accepted" },
+];
+for (const { said, want, because } of sequences) {
+  Deno.test(`RecipientLimit learns ${want} of ${said}: ${because}`, () => {
+    const limit = new RecipientLimit();
+    for (const one of said) {
+      if (one === "a") limit.accepted();
+      else limit.refused(one === "S" ? "said" : "perhaps");
+    }
+    assert.equal(limit.most, want);
+  });
+}
+
+/** Takes `most` recipients in a transaction, and answers the others like this. */
+const limited = (most: number, reply: string, script: Script = {}): Script => ({
+  ...script,
+  reply: (line, session) => {
+    if (line.startsWith("RCPT") && session.accepted >= most) return reply;
+    return script.reply?.(line, session);
+  },
+});
+const people = (count: number) => Array.from({ length: count }, (_, at) => `u${at}@x.test`);
+/** Recipients of each transaction that were offered. */
+function offered(server: FakeServer): number[] {
+  const counts: number[] = [];
+  for (const line of server.lines()) {
+    if (line.startsWith("MAIL")) counts.push(0);
+    if (line.startsWith("RCPT")) counts[counts.length - 1]!++;
+  }
+  return counts;
+}
+const NO_WAIT = { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0, connDelayHost: 0 };
+
+for (
+  const { count, reply } of [
+    { count: 100, reply: "452 4.5.3 too many" },
+    { count: 10, reply: "452 no" },
+    { count: 10, reply: "552 5.5.3 too many" },
+    { count: 10, reply: "552 no" },
+    { count: 10, reply: "550 5.5.3 no" },
+    { count: 10, reply: "450 4.5.3 no" },
+  ]
+) {
+  for (
+    const [how, keywords, lmtp] of [["", [], false], [" with PIPELINING", ["PIPELINING"], false], [
+      " over LMTP",
+      [],
+      true,
+    ]] as const
+  ) {
+    Deno.test(`${count} recipients at 3 a transaction, the others answered "${reply}"${how}: all are sent to, in one session`, () =>
+      viaSmarthost(limited(3, reply, { keywords, lmtp }), async (world, server) => {
+        const texts = await world.settled(world.send({ rcpts: people(count) }));
+        assert.ok(texts.every((text) => text.startsWith("ok ")), texts.find((text) => !text.startsWith("ok ")));
+        const transactions = Math.ceil(count / 3);
+        assert.equal(server.messages().length, transactions);
+        assert.equal(server.sessions.length, 1);
+        // Only the first transaction had to find out.
+        assert.deepEqual(offered(server).slice(1), [...Array(transactions - 2).fill(3), 1]);
+        assert.equal(world.deliveries().length, count);
+        // Nor does the next message.
+        await world.settled(world.send({ rcpts: people(4) }));
+        assert.deepEqual(offered(server).slice(transactions), [3, 1]);
+      }, lmtp ? { scheme: "lmtp" } : {}));
+  }
+}
+
+Deno.test("the limit of a host is found out again after an hour", () => {
+  let ahead = 0;
+  const clock = {
+    now: () => Date.now() + ahead,
+    after: (ms: number, act: () => void) => {
+      const timer = setTimeout(act, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+  return viaSmarthost(limited(3, "452 4.5.3 too many"), async (world, server) => {
+    await world.settled(world.send({ rcpts: people(5) }));
+    ahead = 3_600_001;
+    await world.settled(world.send({ rcpts: people(5) }));
+    assert.deepEqual(offered(server), [4, 2, 4, 2]);
+  }, { tools: { clock } });
+});
+
+Deno.test("where a session takes few messages the rest follows on the next connection", () =>
+  viaSmarthost(limited(3, "452 4.5.3 too many"), async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(20) }));
+    assert.ok(texts.every((text) => text === "ok 250 2.0.0 queued"));
+    assert.deepEqual(server.sessions.map((session) => session.messages.length), [2, 2, 2, 1]);
+  }, { limits: { ...NO_WAIT, sessionMailMax: 2 } }));
+
+Deno.test("recipients that are too many do not count as failures of the session", () =>
+  viaSmarthost(limited(3, "452 no", { keywords: ["PIPELINING"] }), async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(40) }));
+    assert.ok(texts.every((text) => text === "ok 250 2.0.0 queued"));
+    assert.equal(server.sessions.length, 1);
+  }, { limits: { maxFailuresPerSession: 5 } }));
+
+const firsts = [
+  { reply: "452 4.5.3 too many", want: "tempfail", status: { class: 4, code: "5.3" } },
+  { reply: "452 4.3.1 no room", want: "tempfail", status: { class: 4, code: "3.1" } },
+  { reply: "552 5.5.3 too many", want: "tempfail", status: { class: 4, code: "5.3" } },
+  { reply: "552 5.2.2 full", want: "permfail", status: { class: 5, code: "2.2" } },
+  { reply: "552 full", want: "permfail", status: { class: 5, code: "0.0" } },
+];
+for (const { reply, want, status } of firsts) {
+  Deno.test(`"${reply}" for the first recipient of all: ${want}, without another transaction`, () =>
+    viaSmarthost(limited(0, reply), async (world, server) => {
+      const ids = world.send({ rcpts: people(3) });
+      assert.deepEqual(await world.settled(ids), Array(3).fill(`${want} ${reply}`));
+      assert.deepEqual((world.outcomes.get(ids[0]!) as { status?: unknown }).status, status);
+      assert.equal(offered(server).length, 1);
+    }));
+}
+
+Deno.test("552 5.2.2 behind accepted recipients is about a mailbox: it stays final", () =>
+  viaSmarthost(limited(1, "552 5.2.2 full"), async (world, server) => {
+    assert.deepEqual(await world.settled(world.send({ rcpts: people(2) })), [
+      "ok 250 2.0.0 queued",
+      "permfail 552 5.2.2 full",
+    ]);
+    assert.equal(offered(server).length, 1);
+  }));
+
+Deno.test("452 for one full mailbox among others: its own transaction tells, and others are still sent to together", () =>
+  viaSmarthost({
+    keywords: ["PIPELINING"],
+    reply: (line) => line.includes("<u2@") ? "452 4.2.2 full" : undefined,
+  }, async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(5) }));
+    assert.equal(texts[2], "tempfail 452 4.2.2 full");
+    assert.equal(texts.filter((text) => text.startsWith("ok")).length, 4);
+    await world.settled(world.send({ rcpts: people(2) }));
+    assert.deepEqual(offered(server), [5, 1, 2]);
+  }));
+
+for (const keywords of [[], ["PIPELINING"]]) {
+  Deno.test(`DATA refused for now behind such answers${keywords.length > 0 ? ", with PIPELINING" : ""}: nobody is tried again at once`, () =>
+    viaSmarthost(
+      limited(3, "452 4.5.3 too many", {
+        keywords,
+        reply: (line) => line === "DATA" ? "452 4.3.1 no room" : undefined,
+      }),
+      async (world, server) => {
+        const texts = await world.settled(world.send({ rcpts: people(5) }));
+        assert.deepEqual(texts, [
+          ...Array(3).fill("tempfail 452 4.3.1 no room"),
+          ...Array(2).fill("tempfail 452 4.5.3 too many"),
+        ]);
+        assert.equal(offered(server).length, 1);
+      },
+    ));
+}
+
+Deno.test("the message refused for good: so it is for those who were too many, and the host is not blamed", () =>
+  viaSmarthost(limited(1, "452 4.5.3 too many", { dataReply: () => "554 5.7.1 no" }), async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(14) }));
+    assert.deepEqual(texts, Array(14).fill("permfail 554 5.7.1 no"));
+    assert.equal(server.sessions.length, 1);
+  }));
+
+for (const at of ["DATA", "."]) {
+  Deno.test(`552 5.5.3 to ${at}: half of the recipients at a time, as often as it takes`, () => {
+    const refuse = (accepted: number) => accepted > 2 ? "552 5.5.3 too many" : undefined;
+    return viaSmarthost({
+      keywords: ["PIPELINING"],
+      reply: (line, session) => line === "DATA" && at === "DATA" ? refuse(session.accepted) : undefined,
+      ...(at === "." ? { dataReply: (session) => refuse(session.accepted) ?? "250 2.0.0 queued" } : {}),
+    }, async (world, server) => {
+      const texts = await world.settled(world.send({ rcpts: people(10) }));
+      assert.deepEqual(texts, Array(10).fill("ok 250 2.0.0 queued"));
+      assert.deepEqual(offered(server), [10, 5, 2, 2, 1, 2, 2, 1]);
+    });
+  });
+}
+
+Deno.test("552 5.5.3 to the data of a single recipient is not final, and not tried again at once", () =>
+  viaSmarthost({ dataReply: () => "552 5.5.3 too many" }, async (world, server) => {
+    assert.deepEqual(
+      await world.settled(world.send({ rcpts: people(2) })),
+      Array(2).fill("tempfail 552 5.5.3 too many"),
+    );
+    assert.deepEqual(offered(server), [2, 1, 1]);
+  }));
