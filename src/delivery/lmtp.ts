@@ -65,8 +65,13 @@ export async function deliverLmtp(
     if (error instanceof ClientError && error.kind === "timeout") return interrupted("terminated; timeout");
     const reply = error instanceof ClientError ? error.reply : null;
     const final = (reply?.code ?? 0) >= 500;
-    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, reasonOf(error), reply?.text);
+    const text = reply === null ? `${placeOf(target.to)}: ${reasonOf(error)}` : reasonOf(error);
+    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, text, reply?.text);
   }
+}
+
+function placeOf(to: LmtpEndpoint): string {
+  return "path" in to ? to.path : `${to.host} port ${to.port}`;
 }
 
 /** The body with our lines in front of it. */

@@ -124,6 +124,8 @@ export interface EnvelopeState {
   lastBounceAt: number;
   errorLine: string;
   status: Status | null;
+  /** Name of the host that the last attempt failed at; "" or absent when it is not known. */
+  remote?: string;
   suspended: boolean;
 }
 

@@ -131,6 +131,7 @@ function complain(vault: Vault, message: string, error: unknown, ids: readonly E
 function isOutcome(outcome: Outcome): boolean {
   if (typeof outcome !== "object" || outcome === null || typeof outcome.text !== "string") return false;
   if (outcome.result === "ok") return true;
+  if (outcome.remote !== undefined && typeof outcome.remote !== "string") return false;
   if (outcome.result !== "tempfail" && outcome.result !== "permfail" && outcome.result !== "loop") return false;
   return typeof outcome.status === "object" && /^\d{1,3}\.\d{1,3}$/.test(outcome.status.code);
 }

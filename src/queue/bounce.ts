@@ -3,6 +3,7 @@
  * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
  */
 
+import { isIP } from "node:net";
 import { type BounceFacts, type Dsn, formatMailbox, type Handling, isAscii, type Mailbox } from "../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./report.ts";
 
@@ -12,10 +13,14 @@ export interface NoticeRecipient {
   readonly orcpt: string;
   readonly text: string;
   readonly status: BounceFacts["status"];
+  /** Name of the host that said so, or that it failed at; "" or absent when there is none. */
+  readonly remote?: string;
 }
 
 export interface Notice {
   readonly kind: BounceFacts["kind"];
+  /** Failed because the time of the message is over. */
+  readonly expired?: boolean;
   /** Name of this server to the outside. */
   readonly smtpname: string;
   /** Who sent the original, who gets this. */
@@ -156,7 +161,14 @@ function explanation(notice: Notice): string[] {
 }
 
 const REASON: Readonly<Record<Notice["kind"], (notice: Notice) => string[]>> = {
-  failed: () => ["Your message could not be delivered to these recipients:"],
+  failed: ({ expired = false, ttlSeconds }) =>
+    expired
+      ? [
+        `Your message could not be delivered within ${formatDuration(ttlSeconds)}. The time for it is`,
+        "over (the envelope is expired), and it is not tried again. This is what was",
+        "said last about these recipients:",
+      ]
+      : ["Your message could not be delivered to these recipients:"],
   delayed: (notice) => [
     `Your message has been waiting for more than ${formatDuration(notice.delaySeconds)} to be`,
     "delivered to these recipients:",
@@ -173,7 +185,7 @@ function deliveryStatus(notice: Notice): string[] {
   const utf8 = notice.handling?.smtpUtf8 ?? false;
   const lines = [`Reporting-MTA: dns; ${notice.smtpname}`];
   if (notice.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(notice.envid)}`));
-  for (const { dest, orcpt, text, status } of notice.recipients) {
+  for (const { dest, orcpt, text, status, remote = "" } of notice.recipients) {
     lines.push("");
     if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, utf8)}`);
     lines.push(
@@ -181,6 +193,7 @@ function deliveryStatus(notice: Notice): string[] {
       `Action: ${notice.kind}`,
       `Status: ${status.class}.${status.code}`,
     );
+    if (remote !== "") lines.push(oneLine(`Remote-MTA: dns; ${isIP(remote) === 0 ? remote : `[${remote}]`}`));
     if (/^[245]\d\d[ -]/.test(text)) lines.push(oneLine(`Diagnostic-Code: smtp; ${text}`));
   }
   lines.push("");

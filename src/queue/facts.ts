@@ -99,12 +99,20 @@ function isState(state: EnvelopeState): boolean {
 function isBounce(bounce: BounceFacts | undefined): bounce is BounceFacts {
   return typeof bounce === "object" && bounce !== null &&
     ["failed", "delayed", "delivered", "relayed"].includes(bounce.kind) && isReply(bounce.text) &&
-    isStatus(bounce.status) && isWhen(bounce.ttlSeconds) && isWhen(bounce.delaySeconds ?? 0);
+    isStatus(bounce.status) && isText(bounce.remote ?? "") && isWhen(bounce.ttlSeconds) &&
+    isWhen(bounce.delaySeconds ?? 0);
 }
 
-function copyBounce({ kind, text, status, delaySeconds, ttlSeconds }: BounceFacts): BounceFacts {
-  const delay = delaySeconds === undefined ? {} : { delaySeconds };
-  return { kind, text, status: { class: status.class, code: status.code }, ...delay, ttlSeconds };
+function copyBounce({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: BounceFacts): BounceFacts {
+  return {
+    kind,
+    text,
+    status: { class: status.class, code: status.code },
+    ...(remote === undefined ? {} : { remote }),
+    ...(expired === true ? { expired } : {}),
+    ...(delaySeconds === undefined ? {} : { delaySeconds }),
+    ttlSeconds,
+  };
 }
 
 function isStatus(status: Status): boolean {

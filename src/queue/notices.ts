@@ -41,7 +41,8 @@ export class Notices {
         this.#vault.dropped([id]);
         continue;
       }
-      const key = `${envelope.bounce.kind} ${envelope.bounce.delaySeconds ?? ""} ${envelope.origin.smtpname}`;
+      const { kind, expired = false, delaySeconds = "" } = envelope.bounce;
+      const key = `${kind} ${expired} ${delaySeconds} ${envelope.origin.smtpname}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [envelope]);
       else group.push(envelope);
@@ -140,7 +141,9 @@ export class Notices {
         orcpt: dsn.orcpt,
         text: bounce!.text,
         status: bounce!.status,
+        remote: bounce!.remote ?? "",
       })),
+      expired: bounce!.expired ?? false,
       envid: dsn.envid,
       delaySeconds,
       ttlSeconds,

@@ -6,7 +6,7 @@ import { tell } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./keys.ts";
 import { freshEnvelope } from "./facts.ts";
 import type { Vault } from "./vault.ts";
-import { bounceEnvelope, judge, judgeExpired, type Verdict } from "./verdict.ts";
+import { bounceEnvelope, expiredText, judge, judgeExpired, type Verdict } from "./verdict.ts";
 
 /** Draws of an envelope id that its message does not have yet. */
 const MAX_DRAWS = 20;
@@ -51,7 +51,7 @@ export function recordExpired(vault: Vault, id: EnvelopeId): void {
     done: () => {
       if (applied !== null) {
         finish(vault, applied);
-        reportGone(vault, "queue-expire", applied.envelope, "Envelope expired");
+        reportGone(vault, "queue-expire", applied.envelope, expiredText(applied.envelope));
       }
       vault.dropped([id]);
     },

@@ -1,6 +1,6 @@
 /** Rows of the envelopes table and the envelopes that they hold: how one becomes the other, and how damage is noticed. Pure. */
 
-import type { Agent, Envelope, EnvelopeFacts, EnvelopeId, Status } from "../envelope/mod.ts";
+import type { Agent, Envelope, EnvelopeFacts, EnvelopeId, EnvelopeState, Status } from "../envelope/mod.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Damaged, type Records, rowSum } from "./records.ts";
 
@@ -98,20 +98,29 @@ export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
     tries: row.tries,
     lastTryAt: row.last_try_at,
     lastBounceAt: row.last_bounce_at,
-    errorLine: errorOf(row, records),
+    ...errorOf(row, records),
     status: parseStatus(row.status),
     suspended: row.suspended === 1,
   };
 }
 
 /** Written anew after each attempt, maybe under a later key than the envelope: mail does not wait for an old error. */
-function errorOf({ message, id, error_line }: EnvelopeRow, records: Records): string {
+function errorOf({ message, id, error_line }: EnvelopeRow, records: Records): Pick<Envelope, "errorLine" | "remote"> {
   try {
-    return records.openText(errorName(message, id), error_line);
+    const [errorLine = "", remote] = records.openText(errorName(message, id), error_line).split(REMOTE);
+    return remote === undefined ? { errorLine } : { errorLine, remote };
   } catch (error) {
     if (!(error instanceof Damaged)) throw error;
-    return `(the last error cannot be read: ${error.message})`;
+    return { errorLine: `(the last error cannot be read: ${error.message})` };
   }
+}
+
+/** Stands between the error and the host that it is about; neither holds control characters. */
+const REMOTE = "\u0002";
+
+/** The text of the column `error_line`, before it is sealed. */
+export function errorColumn({ errorLine, remote = "" }: Pick<EnvelopeState, "errorLine" | "remote">): string {
+  return remote === "" ? errorLine : `${errorLine}${REMOTE}${remote}`;
 }
 
 function parseFacts(id: EnvelopeId, text: string): EnvelopeFacts {

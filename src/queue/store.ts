@@ -12,6 +12,7 @@ import {
   type DamagedRow,
   ENVELOPE,
   type EnvelopeRow,
+  errorColumn,
   errorName,
   factsName,
   formatStatus,
@@ -299,12 +300,12 @@ export class Store {
 
   /** False when there is no such envelope. */
   setState(message: number, number: number, state: Omit<EnvelopeState, "suspended">): boolean {
-    const { tries, lastTryAt, lastBounceAt, errorLine, status } = state;
+    const { tries, lastTryAt, lastBounceAt, status } = state;
     const done = this.#sql.setState.run(
       tries,
       lastTryAt,
       lastBounceAt,
-      this.#records.sealText(errorName(message, number), errorLine),
+      this.#records.sealText(errorName(message, number), errorColumn(state)),
       formatStatus(status),
       message,
       number,

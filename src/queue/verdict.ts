@@ -34,16 +34,28 @@ export function judge(envelope: Envelope, outcome: Outcome, now: number, policy:
     case "tempfail":
       return delayed(envelope, outcome, now, policy);
     case "permfail":
-      return failed(envelope, { text: outcome.text, status: { class: 5, code: outcome.status.code } }, policy);
+      return failed(envelope, { ...outcome, status: { class: 5, code: outcome.status.code } }, policy);
     case "loop":
       // RFC 3463 §3.5: routing loop detected.
-      return failed(envelope, { text: outcome.text, status: { class: 5, code: "4.6" } }, policy);
+      return failed(envelope, { ...outcome, status: { class: 5, code: "4.6" } }, policy);
   }
 }
 
-/** Its time is over. */
+/**
+ * Decides what becomes of an envelope whose time is over: it fails for what the last attempt failed for, whose status stays as it is. RFC 3463
+ * §2 has class 4 for what is given up because it failed for so long. What was never tried has 4.4.7 (§3.5: delivery time expired).
+ */
 export function judgeExpired(envelope: Envelope, policy: Policy): Verdict {
-  return failed(envelope, { text: "Envelope expired", status: { class: 5, code: "4.7" } }, policy);
+  const { errorLine, status, remote = "" } = envelope;
+  const text = errorLine === "" ? EXPIRED : errorLine;
+  return failed(envelope, { text, status: status ?? { class: 4, code: "4.7" }, remote, expired: true }, policy);
+}
+
+const EXPIRED = "Envelope expired";
+
+/** What the log says of an envelope whose time is over. */
+export function expiredText({ errorLine }: Pick<Envelope, "errorLine">): string {
+  return errorLine === "" ? EXPIRED : `${EXPIRED} (last failure: ${errorLine})`;
 }
 
 /** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
@@ -60,14 +72,25 @@ export function errorLine(text: string): string {
   return line.length <= MAX_ERROR_LINE ? line : `${line.slice(0, MAX_ERROR_LINE - 3)}...`;
 }
 
-function failed(envelope: Envelope, error: Pick<BounceFacts, "text" | "status">, policy: Policy): Verdict {
+function failed(
+  envelope: Envelope,
+  error: Pick<BounceFacts, "text" | "status" | "remote" | "expired">,
+  policy: Policy,
+): Verdict {
   const removed = { remove: true, state: null };
   if (envelope.agent === "bounce") return { ...removed, bounce: null, silent: "double bounce" };
   // RFC 5321 §4.5.5: nothing is ever sent about a message with a null reverse-path.
   if (envelope.sender === null) return { ...removed, bounce: null, silent: "no return path" };
   if (!wants(envelope, NOTIFY.FAILURE)) return { ...removed, bounce: null, silent: null };
-  const { text, status } = error;
-  const bounce: BounceFacts = { kind: "failed", text: errorLine(text), status, ttlSeconds: policy.ttlSeconds };
+  const { text, status, expired } = error;
+  const bounce: BounceFacts = {
+    kind: "failed",
+    text: errorLine(text),
+    status,
+    ...remoteOf(error),
+    ...(expired === undefined ? {} : { expired }),
+    ttlSeconds: policy.ttlSeconds,
+  };
   return { ...removed, bounce, silent: null };
 }
 
@@ -83,16 +106,32 @@ function delayed(
   const nextAt = nextDue(envelope.agent, envelope.createdAt, tries, now);
   let lastBounceAt = envelope.lastBounceAt;
   let bounce: BounceFacts | null = null;
-  const heard = envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
+  // What is over now gets its last notice next: a server that was off for long would send both.
+  const over = envelope.createdAt + policy.ttlSeconds * 1000 <= now;
+  const heard = !over && envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
   for (const delaySeconds of heard ? policy.warnIntervalsSeconds : []) {
     const at = envelope.createdAt + delaySeconds * 1000;
     if (nextAt < at || lastBounceAt >= at) continue;
     lastBounceAt = at;
-    bounce = { kind: "delayed", text, status, delaySeconds, ttlSeconds: policy.ttlSeconds };
+    bounce = { kind: "delayed", text, status, ...remoteOf(outcome), delaySeconds, ttlSeconds: policy.ttlSeconds };
     break;
   }
-  const state = { tries, lastTryAt: now, lastBounceAt, errorLine: text, status };
+  const state = {
+    tries,
+    lastTryAt: now,
+    lastBounceAt,
+    errorLine: text,
+    status,
+    remote: remoteOf(outcome).remote ?? "",
+  };
   return { remove: false, state, bounce, silent: null };
+}
+
+/** Longest name of a host, RFC 1035 §2.3.4, as a notice has room for it. */
+const MAX_REMOTE = 255;
+
+function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly remote?: string } {
+  return remote === "" ? {} : { remote: errorLine(remote).slice(0, MAX_REMOTE) };
 }
 
 /** RFC 3461 §5.2: who asked to hear of success does so from the last server that knows of the wish. */

@@ -54,12 +54,34 @@ const golden: { file: string; notice: Notice }[] = [
         {
           dest: { local: "eve", domain: "example.com" },
           orcpt: "",
-          text: "Envelope expired",
-          status: { class: 5, code: "4.7" },
+          text: "mx.example.com (192.0.2.1) port 25: Connection refused",
+          status: { class: 5, code: "4.1" },
+          remote: "192.0.2.1",
         },
       ],
       original: utf8(original.replace("body", "bödy without a last line end").trimEnd()),
       complete: true,
+    },
+  },
+  {
+    file: "expired",
+    notice: {
+      ...common,
+      expired: true,
+      recipients: [
+        {
+          ...common.recipients[0]!,
+          text: "450 4.7.1 greylisted",
+          status: { class: 4, code: "7.1" },
+          remote: "mx.example.com",
+        },
+        {
+          dest: { local: "eve", domain: "example.com" },
+          orcpt: "",
+          text: "Envelope expired",
+          status: { class: 4, code: "4.7" },
+        },
+      ],
     },
   },
   {

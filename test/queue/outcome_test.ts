@@ -166,7 +166,42 @@ Deno.test("a delay notice is made once, at the try whose next one is past the wa
   });
 });
 
-Deno.test("expired envelopes bounce with 5.4.7, leave a line in the log, and are dropped", async () => {
+Deno.test("an envelope that expires bounces with what its last attempt failed for", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house, "x\n", { ...MTA, action: "short" });
+    const outcome = failure("tempfail", "450 4.7.1 greylisted", "7.1");
+    await report(house, facts!, { ...outcome, remote: "mx.example.com" } as typeof outcome);
+    // Also from the disk.
+    const [stored] = await list(house);
+    assert.deepEqual([stored!.errorLine, stored!.remote], ["450 4.7.1 greylisted", "mx.example.com"]);
+    house.clock.now = NOON + 60_000;
+    house.scheduler.send({ type: "expired", ids: [facts!.id] });
+    await house.scheduler.next(typed("dropped"));
+    const event = house.events.find(({ type }) => type === "queue-expire");
+    assert.ok(event?.type === "queue-expire");
+    assert.equal(event.stat, "Envelope expired (last failure: 450 4.7.1 greylisted)");
+    const [bounce] = await list(house);
+    assert.deepEqual(bounce!.bounce, {
+      kind: "failed",
+      text: "450 4.7.1 greylisted",
+      status: { class: 4, code: "7.1" },
+      remote: "mx.example.com",
+      expired: true,
+      ttlSeconds: 60,
+    });
+  });
+});
+
+Deno.test("an attempt that fails after the time is over warns of no delay: the last notice comes next", async () => {
+  await withQueue(async (house) => {
+    const [facts] = await enqueue(house, "x\n", MTA);
+    house.clock.now = NOON + 10 * 86_400_000;
+    await report(house, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
+    assert.deepEqual((await list(house)).filter(({ agent }) => agent === "bounce"), []);
+  });
+});
+
+Deno.test("expired envelopes that were never tried bounce with 4.4.7, leave a line in the log, and are dropped", async () => {
   await withQueue(async (house) => {
     const [facts] = await enqueue(house, "x\n", { ...MTA, action: "short" });
     house.clock.now = NOON + 60_000;
@@ -180,7 +215,8 @@ Deno.test("expired envelopes bounce with 5.4.7, leave a line in the log, and are
     assert.deepEqual(bounce!.bounce, {
       kind: "failed",
       text: "Envelope expired",
-      status: { class: 5, code: "4.7" },
+      status: { class: 4, code: "4.7" },
+      expired: true,
       ttlSeconds: 60,
     });
   });
