@@ -6,10 +6,10 @@ import { chooseRoute, type Standing } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
-import type { Reason } from "./reason.ts";
+import { better, type Reason } from "./reason.ts";
 import type { Route, RouteTable } from "./routes.ts";
 import type { Ending, Session, SessionOwner } from "./session.ts";
-import type { Target } from "./target.ts";
+import { avoiding, type Target } from "./target.ts";
 import { type Task, TaskQueue } from "./tasks.ts";
 
 /** What a relay needs of the house. */
@@ -31,6 +31,8 @@ export interface RelayTools {
   elsewhere(task: Task, target: Target, exchanger: Exchanger, reason: string): void;
   /** No route is left from the local address of the target: by another, to another smarthost, or not now. */
   detour(task: Task, target: Target, reason: Reason): Promise<void>;
+  /** A task that an exchanger has not decided about, by the relay of those that it is not asked about. */
+  moveOn(task: Task, target: Target): void;
   /** The smarthost cannot be used at all: to another, or not now. */
   nextHost(task: Task, target: Target, reason: Reason): Promise<void>;
   /** The relay has neither tasks nor sessions: forget it. */
@@ -48,6 +50,12 @@ export interface Siblings {
 
 /** After so long exchangers are looked up again, in ms; the resolver knows whether that takes a question. */
 const REFRESH_MS = 300_000;
+/** Exchangers that one attempt goes to when each ends the session over it. */
+const MAX_TURNS = 5;
+/** Sessions in a row that a host ended over their first message after which it is left alone for a while. */
+const MAX_BROKEN = 5;
+
+const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
 
 export class Relay implements SessionOwner {
   readonly target: Target;
@@ -65,7 +73,7 @@ export class Relay implements SessionOwner {
   #finding = false;
   #failing = 0;
   #successor = false;
-  #moved = false;
+  #moved: boolean;
   #stopped = false;
   #readyCount = 0;
   #lastTakenAt = 0;
@@ -78,6 +86,7 @@ export class Relay implements SessionOwner {
     this.limits = limits;
     this.#siblings = siblings;
     this.#tools = tools;
+    this.#moved = target.avoids.length > 0;
   }
 
   // ── for the service ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,6 +168,28 @@ export class Relay implements SessionOwner {
     else this.#tools.elsewhere(task, this.target, exchanger, reason);
   }
 
+  moveOn(task: Task, exchanger: Exchanger, reason: Reason): boolean {
+    if (this.#stopped) return false;
+    const moved = { ...task, reason: better(task.reason, reason) };
+    if (this.target.avoids.length + 1 < MAX_TURNS && this.#leftWithout(exchanger)) {
+      this.#tools.moveOn(moved, avoiding(this.target, exchanger.address));
+      return true;
+    }
+    if ((task.others ?? []).length === 0) return false;
+    void this.#tools.nextHost(moved, this.target, reason);
+    return true;
+  }
+
+  /** Is there another exchanger that might be up? */
+  #leftWithout({ address: tried }: Exchanger): boolean {
+    const { clock, table } = this.#tools;
+    const source = this.target.source?.address ?? null;
+    return (this.#exchangers ?? []).some(({ address }) =>
+      address !== tried && !this.target.avoids.includes(address) && !this.#unsuited.has(address) &&
+      table.route(address, clock.now(), source).disabled === null
+    );
+  }
+
   crowded(): boolean {
     return this.#sessions.size > 1;
   }
@@ -178,6 +209,11 @@ export class Relay implements SessionOwner {
     table.disconnected(session.route, this.target.domain, clock.now());
     if (ending.rejects) this.#disable(session.route, 2, "rejects", ending.failure);
     else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
+      this.#disable(session.route, 1, "network", ending.failure);
+    }
+    if (ending.sent > 0) session.route.broken = 0;
+    else if (ending.broke && ++session.route.broken >= MAX_BROKEN) {
+      session.route.broken = 0;
       this.#disable(session.route, 1, "network", ending.failure);
     }
     this.#successor ||= ending.fullTerm;
@@ -211,7 +247,10 @@ export class Relay implements SessionOwner {
   #connect(exchangers: readonly Exchanger[]): boolean {
     const { clock, table } = this.#tools;
     const now = clock.now();
-    const suited = exchangers.filter(({ address }) => !this.#unsuited.has(address));
+    const { avoids } = this.target;
+    const suited = exchangers.filter(({ address }) => !this.#unsuited.has(address) && !avoids.includes(address));
+    // Those that are avoided may do another time.
+    if (suited.length === 0 && avoids.length > 0) return this.#noWay(NOTHING_LEFT);
     // RFC 8689 §4.2.1: after the last exchanger the message is returned.
     if (suited.length === 0) return this.#refuse(this.#tasks.clear(), this.#unsuited.get(exchangers[0]!.address)!);
     const choice = chooseRoute(this.#standing(suited), table, now);

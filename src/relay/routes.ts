@@ -30,6 +30,8 @@ export interface Route {
   fresh: boolean;
   /** Failed sessions in all. */
   errors: number;
+  /** Sessions in a row that the host ended over their first message. */
+  broken: number;
   penalty: number;
   /** Why it must not be used; null when it may. */
   disabled: "network" | "rejects" | null;
@@ -108,6 +110,7 @@ export class RouteTable {
       connections: 0,
       fresh: true,
       errors: 0,
+      broken: 0,
       penalty: 0,
       disabled: null,
       failure: null,

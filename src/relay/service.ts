@@ -132,6 +132,7 @@ class RelayService {
         relay.unsuited(exchanger, reason);
         relay.accept(task);
       },
+      moveOn: (task, target) => this.#place(task, target),
       detour: (task, target, reason) => this.#detour(task, target, reason),
       nextHost: (task, target, reason) => this.#nextHost(task, target, reason),
       empty: (relay) => this.#forget(relay),

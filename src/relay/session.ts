@@ -1,7 +1,7 @@
 /** One connection to one host, from connect to quit: gets ready, takes task after task from its relay, waits a while, leaves. */
 
 import type { RelayLimits } from "../config/mod.ts";
-import { newSessionId } from "../envelope/mod.ts";
+import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
 import type { Credentials, HouseSettings } from "../isolate/mod.ts";
 import {
@@ -57,6 +57,8 @@ export interface SessionOwner {
   unsuited(exchanger: Exchanger, reason: string): void;
   /** A task with REQUIRETLS that this exchanger cannot be given: others may. */
   elsewhere(task: Task, exchanger: Exchanger, reason: string): void;
+  /** A task about which this exchanger ended the session, for this reason: to the next one, or false when there is none. */
+  moveOn(task: Task, exchanger: Exchanger, reason: Reason): boolean;
   /** A task that was never begun. */
   putBack(task: Task): void;
   /** Are there other sessions of this relay? */
@@ -70,6 +72,10 @@ export interface Ending {
   readonly ready: boolean;
   /** Full term: it sent as many messages as one session may, and went well. */
   readonly fullTerm: boolean;
+  /** Messages that went to someone. */
+  readonly sent: number;
+  /** The host ended it in the middle of a transaction. */
+  readonly broke: boolean;
   /** The host refused everything for so long that it should be left alone. */
   readonly rejects: boolean;
   /** Why it did not get ready, or what the host refuses with; null when it did not fail. */
@@ -101,6 +107,7 @@ export class Session {
   #sent = 0;
   #failures = 0;
   #rejects = false;
+  #broke = false;
   #failure: Reason | null = null;
   #wake: ((task: Task | null) => void) | null = null;
 
@@ -139,7 +146,14 @@ export class Session {
     }
     this.#reports?.closed();
     const fullTerm = this.#tried >= this.#mailMax() && this.#failures === 0;
-    this.#owner.ended(this, { ready: this.#ready, fullTerm, rejects: this.#rejects, failure: this.#failure });
+    this.#owner.ended(this, {
+      ready: this.#ready,
+      fullTerm,
+      sent: this.#sent,
+      broke: this.#broke,
+      rejects: this.#rejects,
+      failure: this.#failure,
+    });
   }
 
   /** Gives an idle session work. */
@@ -356,6 +370,7 @@ export class Session {
     if (!good && refusal !== undefined) this.#failure = reasonOfReply(refusal.reply!, refusal.text, this.#remote);
     this.#settle(client, task, message, result);
     if (result.error === null && !result.exhausted) return true;
+    this.#broke = result.error !== null;
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
     return false;
@@ -368,11 +383,28 @@ export class Session {
     return { ...result, verdict: "tempfail", text, enhanced: "4.7.10" };
   }
 
+  /** Those who need not wait go on at once, here or by the next exchanger. Returns who they are; the others are to be settled. */
+  #goOn(task: Task, envelopes: Message["envelopes"], { recipients, error }: TransactionResult): Set<EnvelopeId> {
+    const those = (where: RecipientResult["again"]) =>
+      envelopes.filter((_, at) => recipients[at]!.again === where).map(({ id }) => id);
+    const here = those("here"), away = those("elsewhere");
+    if (here.length > 0) this.#owner.putBack({ ...task, ids: here, second: false, further: true });
+    if (away.length === 0) return new Set(here);
+    const all = new Set([...here, ...away]);
+    if (this.#sent > 0 && !task.second) {
+      // Some hosts end a session after so many messages: another one will do.
+      this.#owner.putBack({ ...task, ids: away, second: true });
+      return all;
+    }
+    const reason = reasonOfError(error, this.#remote, this.#owner.target.port);
+    const moved = this.#owner.moveOn({ ...task, ids: away, second: false }, this.#exchanger, reason);
+    return moved ? all : new Set(here);
+  }
+
   #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
     const { address } = this.#exchanger;
-    const again = new Set(envelopes.filter((_, at) => result.recipients[at]!.again === "here").map(({ id }) => id));
     if (result.rcptMax !== null) learnRcptMax(this.route.host, result.rcptMax, this.#tools.clock.now());
-    if (again.size > 0) this.#owner.putBack({ ...whole, ids: [...again], second: false, further: true });
+    const again = this.#goOn(whole, envelopes, result);
     const task = without(whole, again);
     const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };
     const settled = result.recipients.filter((_, at) => !again.has(envelopes[at]!.id));

@@ -24,6 +24,8 @@ export interface Target {
   readonly verify: boolean;
   /** For messages with REQUIRETLS that a host could not be given: only by hosts that can (RFC 8689 §4.2.1). */
   readonly requireTls: boolean;
+  /** Addresses of exchangers that have ended a session over the messages that go this way. */
+  readonly avoids: readonly string[];
   readonly lmtp: boolean;
   readonly port: number;
   /** Whose credentials of the action's `auth` table to authenticate with; "" for none. */
@@ -89,7 +91,13 @@ export function requiringTls(target: Target): Target {
   return { ...target, requireTls: true, name, key: JSON.stringify([target.key, "REQUIRETLS"]) };
 }
 
-type Parts = Omit<Target, "key" | "relayKey" | "name" | "action" | "source" | "requireTls">;
+/** The same without this exchanger. */
+export function avoiding(target: Target, address: string): Target {
+  const name = target.name.replace(/\]$/, `,not=${address}]`);
+  return { ...target, avoids: [...target.avoids, address], name, key: JSON.stringify([target.key, "NOT", address]) };
+}
+
+type Parts = Omit<Target, "key" | "relayKey" | "name" | "action" | "source" | "requireTls" | "avoids">;
 
 function finish(action: RelayAction, parts: Parts): Target {
   const { domain, scheme, port, mx, literal, label } = parts;
@@ -104,6 +112,7 @@ function finish(action: RelayAction, parts: Parts): Target {
     name,
     source: null,
     requireTls: false,
+    avoids: [],
     key,
     relayKey: key,
   };

@@ -28,8 +28,11 @@ export interface RecipientResult {
   readonly enhanced?: string;
   /** The last step that this recipient took; EOM is the end of the data. */
   readonly stage: Stage;
-  /** It may be tried once more without waiting, in another transaction with this server: the verdict is for those who do not. */
-  readonly again?: "here";
+  /**
+   * It may be tried once more without waiting: in another transaction with this server, or, where this server ended the session before it
+   * decided, with another one. The verdict is for those who do not.
+   */
+  readonly again?: "here" | "elsewhere";
 }
 
 export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
@@ -69,6 +72,7 @@ const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
 const NO_UTF8_CODE = "5.6.7";
 /** RFC 8689 §4.2.1. */
 export const NO_REQUIRETLS_CODE = "5.7.30";
+const ELSEWHERE = { again: "elsewhere" } as const;
 /** No code of a server. */
 const NO_REPLY = 0;
 
@@ -110,6 +114,10 @@ class Run {
   /** Set when the server has said that no more recipients go into this transaction. */
   #full: RecipientResult | null = null;
   #heard = false;
+  /** Whatever the server says no more: it may have the message. */
+  #dotSent = false;
+  /** What broke the connection is no fault of the server. */
+  #ownFault = false;
   /** How far the dialogue got, for those who did not hear about themselves. */
   #stage: Stage = "MAIL";
   #mailLine = "";
@@ -128,9 +136,10 @@ class Run {
       text: this.#error?.message ?? "Not tried",
       reply: null,
       stage: this.#stage,
+      ...(this.#error !== null && !this.#dotSent && !this.#ownFault ? ELSEWHERE : {}),
     };
     return {
-      recipients: this.#results.map((result) => this.#afterData(result ?? fallback)),
+      recipients: this.#results.map((result) => this.#afterData(result ?? fallback, fallback)),
       rcptMax: this.#limit.most,
       error: this.#error,
       exhausted: this.#exhausted,
@@ -139,20 +148,21 @@ class Run {
     };
   }
 
-  /** Those who were too many try at once again only where those who were not came to something final: else it would be all in vain again. */
-  #afterData(result: RecipientResult): RecipientResult {
+  /**
+   * Those who were too many try at once again only where those who were not came to something final, else it would be all in vain again; where
+   * these go to another server they go with them.
+   */
+  #afterData(result: RecipientResult, fallback: RecipientResult): RecipientResult {
     if (result.again !== "here" || result.stage !== "RCPT") return result;
-    const went = this.#accepted.some((index) => {
-      const other = this.#results[index];
-      return other !== null && other !== undefined && (other.verdict !== "tempfail" || other.again !== undefined);
-    });
-    if (went) return result;
+    const others = this.#accepted.map((index) => this.#results[index] ?? fallback);
+    if (others.some(({ verdict, again }) => verdict !== "tempfail" || again === "here")) return result;
     const { again: _, ...later } = result;
-    return later;
+    return others.some(({ again }) => again === "elsewhere") ? { ...later, ...ELSEWHERE } : later;
   }
 
   /** Whatever went wrong, the dialogue is out of step now: the rest is tried again later, on another connection. */
   broken(error: unknown): void {
+    this.#ownFault ||= this.#error === null && !(error instanceof ClientError);
     this.#error ??= asClientError(error);
     this.#connection.close();
   }
@@ -279,7 +289,7 @@ class Run {
       }
       const many = tooManyRecipients(reply);
       if (many === null) this.#session.refusals++;
-      this.#results[index] = many === null ? failure(reply, "RCPT") : this.#tooMany(reply, many);
+      this.#results[index] = many === null ? this.#failure(reply, "RCPT") : this.#tooMany(reply, many);
     });
   }
 
@@ -307,9 +317,15 @@ class Run {
     for (const index of indexes) this.#results[index] = result;
   }
 
+  /** RFC 5321 §3.8: with 421, and without a reply, a server decides nothing; but behind the end of the data silence may be consent. */
+  #failure(reply: Reply, stage: Stage): RecipientResult {
+    const undecided = reply.code === 421 || (reply.code === NO_REPLY && !this.#dotSent && !this.#ownFault);
+    return undecided ? { ...failure(reply, stage), ...ELSEWHERE } : failure(reply, stage);
+  }
+
   /** A refusal of the whole message. One that is about the number of its recipients is worth another try with half of them. */
   #refusedData(reply: Reply, stage: Stage): RecipientResult {
-    if (stage === "MAIL" || tooManyRecipients(reply) !== "said") return failure(reply, stage);
+    if (stage === "MAIL" || tooManyRecipients(reply) !== "said") return this.#failure(reply, stage);
     if (this.#accepted.length < 2 || (this.#session.lmtp && stage === "EOM")) return tooManyFailure(reply, stage);
     this.#limit.halve();
     return { ...tooManyFailure(reply, stage), again: "here" };
@@ -344,13 +360,15 @@ class Run {
     const encoder = new DataEncoder();
     const limitsMs = new Array<number>(wanted).fill(this.#session.timeouts.endOfDataMs);
     const start = encoder.encode(first, body.chunks <= 1);
-    if (body.chunks <= 1 && start.length <= BLOCK_OCTETS) return await this.#ask(start, limitsMs);
+    this.#dotSent = body.chunks <= 1 && start.length <= BLOCK_OCTETS;
+    if (this.#dotSent) return await this.#ask(start, limitsMs);
     let answered = false;
     const answer = this.#ask(start.subarray(0, BLOCK_OCTETS), limitsMs).finally(() => answered = true);
     for (let index = 0, from = BLOCK_OCTETS; index < Math.max(body.chunks, 1); index++, from = 0) {
       const octets = index === 0 ? start : encoder.encode(await body.chunk(index), index === body.chunks - 1);
       for (; from < octets.length; from += BLOCK_OCTETS) {
         if (answered || this.#connection.early) return await this.#interrupted(answer);
+        this.#dotSent = index >= body.chunks - 1 && from + BLOCK_OCTETS >= octets.length;
         await this.#connection.send(octets.subarray(from, from + BLOCK_OCTETS));
       }
     }
