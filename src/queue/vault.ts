@@ -169,6 +169,7 @@ export class Vault {
         expiresAt,
         tries,
         suspended: suspended === 1,
+        restored: true,
       });
     }
     if (tickets.length > 0) this.#scheduler.send({ type: "enqueued", tickets });

@@ -5,6 +5,12 @@ import type { Agent } from "../envelope/mod.ts";
 /** Milliseconds of the quadratic back-off's base: a relay waits for other people's machines, a local delivery for ours. */
 const BASE_MS: Readonly<Record<Agent, number>> = { mta: 400_000, mda: 10_000, bounce: 10_000 };
 
+/** Longest time between two attempts of an envelope that is kept for `ttl` ms: the last step of its back-off. */
+export function longestWait(agent: Agent, ttl: number): number {
+  const base = BASE_MS[agent];
+  return base * (2 * Math.ceil(Math.sqrt(Math.max(0, ttl) / base)) + 1);
+}
+
 /** When an envelope is due that was queued or loaded with `tries` failed attempts: createdAt + base · tries². */
 export function firstDue(agent: Agent, createdAt: number, tries: number): number {
   return createdAt + BASE_MS[agent] * tries * tries;

@@ -27,7 +27,7 @@ export class WakeHeap {
   /** When the slot wants attention: a due one only to expire, a waiting one at whichever comes first. */
   wakeAt(slot: number): number {
     const table = this.#table;
-    const expires = table.expiresAt[slot]!;
+    const expires = table.deadline(slot);
     return table.at[slot] === AT.READY ? expires : Math.min(table.due[slot]!, expires);
   }
 
@@ -38,6 +38,13 @@ export class WakeHeap {
       this.#slots = slots;
     }
     this.#up(this.#size++, slot);
+  }
+
+  /** Puts all in order again after times have changed. */
+  rebuild(): void {
+    const slots = this.#slots.slice(0, this.#size);
+    this.#size = 0;
+    for (const slot of slots) this.push(slot);
   }
 
   remove(slot: number): void {

@@ -12,7 +12,7 @@ import type {
 import type { SchedulerToQueue } from "../isolate/mod.ts";
 import { Tally } from "../isolate/mod.ts";
 import { type Effects, Scheduler } from "./scheduler.ts";
-import { type Observer, tell } from "../events/mod.ts";
+import { formatDuration, type Observer, tell } from "../events/mod.ts";
 
 export { firstDue, nextDue } from "./backoff.ts";
 export type { Limits } from "./limits.ts";
@@ -23,8 +23,15 @@ const MAX_RESCHEDULED = 100_000;
 /** setTimeout takes 31 bits of milliseconds; an hour is often enough to look. */
 const MAX_SLEEP_MS = 3_600_000;
 
-/** Runs the scheduler isolate. `clock` gives ms since the epoch. */
-export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => number = Date.now): void {
+/** The clock was set when it differs so much from what has passed since it was last read; less is drift. In ms. */
+const STEP_MS = 5_000;
+
+/** Runs the scheduler isolate. `clock` gives ms since the epoch, `steady` ms that pass whatever is done to the clock. */
+export function serveScheduler(
+  isolate: Isolate<"scheduler">,
+  clock: () => number = Date.now,
+  steady: () => number = () => performance.now(),
+): void {
   const { settings } = isolate;
   const scheduler = new Scheduler(settings, settings.paused);
   const tally = new Tally(isolate.report);
@@ -37,9 +44,24 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
   let armedAt = Infinity;
   let planned = false;
 
+  let offset = clock() - steady();
+  /** The time; all that is known is brought in line when the clock was set. */
+  const look = (): number => {
+    const now = clock(), step = now - steady() - offset;
+    offset += step;
+    if (Math.abs(step) < STEP_MS) return now;
+    scheduler.stepped(step);
+    clearTimeout(timer);
+    armedAt = Infinity;
+    const words = `${formatDuration(Math.round(Math.abs(step) / 1000))} ${step > 0 ? "ahead" : "back"}`;
+    isolate.report({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
+    plan();
+    return now;
+  };
+
   const run = () => {
     planned = false;
-    const now = clock();
+    const now = look();
     const effects = scheduler.run(now);
     const { jobs, bounces, expired } = effects;
     if (isolate.traces("scheduler")) tellEffects(isolate, effects);
@@ -74,7 +96,7 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
     queue = channel;
     scheduler.reset();
     channel.onmessage = (message) => {
-      hear(scheduler, tally, message, clock());
+      hear(scheduler, tally, message, look());
       if (message.type === "settled" && message.again && isolate.traces("scheduler")) {
         tellRetry(isolate, scheduler, message.id, clock());
       }
@@ -84,17 +106,17 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: () => numbe
   });
   isolate.serve("control-scheduler", (channel) => {
     channel.onmessage = (message) => {
-      channel.send(answer(scheduler, message, clock()));
+      channel.send(answer(scheduler, message, look()));
       plan();
     };
   });
   agents.mta.onmessage = ({ ids }) => {
-    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED), clock());
+    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED), look());
     if (count > 0) tally.add("scheduler.envelope.rescheduled", count);
     plan();
   };
-  agents.mda.onreset = () => (scheduler.lost("mda", clock()), plan());
-  agents.mta.onreset = () => (scheduler.lost("mta", clock()), plan());
+  agents.mda.onreset = () => (scheduler.lost("mda", look()), plan());
+  agents.mta.onreset = () => (scheduler.lost("mta", look()), plan());
   isolate.onstop = () => {
     clearTimeout(timer);
     tally.flush();

@@ -6,7 +6,7 @@
 import type { Agent, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
 import type { Job, RunState, Target, Ticket } from "../isolate/mod.ts";
-import { firstDue, nextDue } from "./backoff.ts";
+import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
@@ -89,15 +89,16 @@ export class Scheduler {
     const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.key);
     this.#lanes.enter(lane);
     table.lane[slot] = lane;
-    table.createdAt[slot] = ticket.createdAt;
-    table.expiresAt[slot] = ticket.expiresAt;
+    // A clock that was ahead when it was queued makes it no younger than new.
+    const createdAt = Math.min(ticket.createdAt, now);
+    const ttl = ticket.expiresAt - ticket.createdAt;
+    table.createdAt[slot] = createdAt;
+    table.expiresAt[slot] = createdAt + ttl;
+    table.owed[slot] = ticket.restored === true ? 1 : 0;
     table.tries[slot] = Math.min(ticket.tries, 0xffff);
     table.suspended[slot] = ticket.suspended ? 1 : 0;
-    // New mail goes now, whatever a stepped clock says about its birth.
-    const due = ticket.tries === 0
-      ? Math.min(ticket.createdAt, now)
-      : firstDue(ticket.agent, ticket.createdAt, ticket.tries);
-    this.#wait(slot, due, now);
+    const due = ticket.tries === 0 ? createdAt : firstDue(ticket.agent, createdAt, ticket.tries);
+    this.#wait(slot, Math.min(due, now + longestWait(ticket.agent, ttl)), now);
     return true;
   }
 
@@ -108,8 +109,20 @@ export class Scheduler {
     if (!again) return this.#forget(slot);
     const table = this.#table;
     if (table.tries[slot]! < 0xffff) table.tries[slot]!++;
+    table.owed[slot] = 0;
     this.#detach(slot);
     this.#wait(slot, this.#nextDue(slot, now), now);
+  }
+
+  /**
+   * The clock was set by `step` ms, negative for back: envelopes stay as old as they are, none expires because of it, and none waits longer.
+   * Those that are due by the new clock are tried.
+   */
+  stepped(step: number): void {
+    this.#table.shift(step);
+    // As the times at which envelopes are due: those that come earlier do no harm.
+    if (step < 0) { for (const [message, at] of this.#notices) this.#notices.set(message, at + step); }
+    this.#heap.rebuild();
   }
 
   /** Gone from the queue. */
@@ -140,7 +153,7 @@ export class Scheduler {
       const at = this.#table.at[slot];
       if (at !== AT.PENDING && at !== AT.READY) return;
       // Its time is over: the next run tells so.
-      if (this.#table.expiresAt[slot]! <= now) return;
+      if (this.#table.deadline(slot) <= now) return;
       count++;
       if (at === AT.READY) return;
       this.#detach(slot);
@@ -162,7 +175,7 @@ export class Scheduler {
     for (const id of ids) {
       const slot = find(this.#table, id);
       if (slot === NONE || this.#table.at[slot] !== AT.PENDING) continue;
-      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta" || this.#table.expiresAt[slot]! <= now) continue;
+      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta" || this.#table.deadline(slot) <= now) continue;
       this.#detach(slot);
       this.#ready(slot, now);
       count++;
@@ -212,7 +225,7 @@ export class Scheduler {
     for (let moves = 0; moves < MAX_MOVES; moves++) {
       const slot = heap.top;
       if (slot === NONE || heap.wakeAt(slot) > now) break;
-      if (this.#table.expiresAt[slot]! <= now) {
+      if (this.#table.deadline(slot) <= now) {
         this.#detach(slot);
         this.#table.at[slot] = AT.EXPIRING;
         effects.expired.push(this.#table.id(slot));
@@ -292,7 +305,7 @@ export class Scheduler {
       return;
     }
     if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#noticeAt(table.hi[slot]!, due, now);
-    if (due <= now && table.expiresAt[slot]! > now) return this.#ready(slot, due);
+    if (due <= now && table.deadline(slot) > now) return this.#ready(slot, due);
     table.due[slot] = due;
     table.at[slot] = AT.PENDING;
     this.#heap.push(slot);
@@ -342,7 +355,10 @@ export class Scheduler {
 
   #nextDue(slot: number, now: number): number {
     const table = this.#table;
-    return nextDue(this.#lanes.agent(table.lane[slot]!), table.createdAt[slot]!, table.tries[slot]!, now);
+    const agent = this.#lanes.agent(table.lane[slot]!);
+    const createdAt = table.createdAt[slot]!;
+    const latest = now + longestWait(agent, table.expiresAt[slot]! - createdAt);
+    return Math.min(nextDue(agent, createdAt, table.tries[slot]!, now), latest);
   }
 
   #stateOf(id: EnvelopeId): RunState {

@@ -35,6 +35,8 @@ export class EnvelopeTable {
   createdAt = new Float64Array(MIN_SLOTS);
   expiresAt = new Float64Array(MIN_SLOTS);
   tries = new Uint16Array(MIN_SLOTS);
+  /** 1: it does not expire before it was tried once. */
+  owed = new Uint8Array(MIN_SLOTS);
   /** One of AT. */
   at = new Uint8Array(MIN_SLOTS);
   /** 1: to be suspended; an envelope in flight is so when it comes back. */
@@ -55,7 +57,7 @@ export class EnvelopeTable {
 
   /** Bytes of all columns and the index. */
   get bytes(): number {
-    return this.hi.length * (4 + 4 + 8 * 3 + 2 + 1 + 1 + 4 * 5) + this.#index.byteLength;
+    return this.hi.length * (4 + 4 + 8 * 3 + 2 + 1 + 1 + 1 + 4 * 5) + this.#index.byteLength;
   }
 
   find(hi: number, lo: number): number {
@@ -74,6 +76,7 @@ export class EnvelopeTable {
     this.lo[slot] = lo;
     this.at[slot] = AT.PENDING;
     this.suspended[slot] = 0;
+    this.owed[slot] = 0;
     this.job[slot] = NONE;
     this.next[slot] = NONE;
     this.previous[slot] = NONE;
@@ -90,6 +93,20 @@ export class EnvelopeTable {
     this.next[slot] = this.#free;
     this.#free = slot;
     this.size--;
+  }
+
+  /** When its time is over; never while an attempt is owed. */
+  deadline(slot: number): number {
+    return this.owed[slot] === 1 ? Infinity : this.expiresAt[slot]!;
+  }
+
+  /** The clock was set by `step` ms: what is known keeps its age, and waits no longer for it. */
+  shift(step: number): void {
+    for (let slot = 0; slot < this.end; slot++) {
+      this.createdAt[slot]! += step;
+      this.expiresAt[slot]! += step;
+      if (step < 0) this.due[slot]! += step;
+    }
   }
 
   id(slot: number): EnvelopeId {
@@ -113,6 +130,7 @@ export class EnvelopeTable {
     this.createdAt = grown(this.createdAt, new Float64Array(slots));
     this.expiresAt = grown(this.expiresAt, new Float64Array(slots));
     this.tries = grown(this.tries, new Uint16Array(slots));
+    this.owed = grown(this.owed, new Uint8Array(slots));
     this.at = grown(this.at, new Uint8Array(slots));
     this.suspended = grown(this.suspended, new Uint8Array(slots));
     this.lane = grown(this.lane, new Int32Array(slots));

@@ -342,3 +342,86 @@ Deno.test("a suspended envelope does not expire until it is resumed", () => {
   scheduler.suspend([id(1)], false, 5000);
   assert.deepEqual(scheduler.run(5000).expired, [id(1)]);
 });
+
+const YEAR = 400 * DAY;
+const MTA = { agent: "mta", key: "a.example" } as const;
+
+Deno.test("add() keeps no envelope longer because the clock was 400 days ahead when it was queued", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { ...MTA, createdAt: YEAR, expiresAt: YEAR + 4 * DAY, tries: 2, restored: true }), 0);
+  const [state] = scheduler.states([id(1)]);
+  assert.equal(state!.at, 1_600_000, "it is as old as new, with its back-off");
+  assert.equal(scheduler.run(1_600_000).jobs.length, 1);
+  scheduler.settle(id(1), true, 1_600_000);
+  assert.equal(scheduler.states([id(1)])[0]!.at, 3_600_000);
+  scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 1_000, restored: true }), 0);
+  scheduler.run(0);
+  scheduler.settle(id(2), true, 0);
+  assert.deepEqual(scheduler.run(1_000).expired, [id(2)], "its time is its ttl");
+});
+
+Deno.test("add() and settle() let no number of tries make an envelope wait longer than its back-off ever does", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { ...MTA, tries: 65_000 }), 0);
+  const wait = scheduler.states([id(1)])[0]!.at;
+  assert.ok(wait > 6 * 3_600_000 && wait < 7 * 3_600_000, `${wait} ms`);
+  assert.equal(scheduler.run(wait).jobs.length, 1);
+  scheduler.settle(id(1), true, wait);
+  assert.equal(scheduler.states([id(1)])[0]!.at, 2 * wait);
+});
+
+for (const agent of ["mta", "mda", "bounce"] as const) {
+  Deno.test(`an envelope of ${agent} whose time passed while the daemon was off is tried once before it expires`, () => {
+    const scheduler = new Scheduler(LIMITS, RUNNING);
+    const now = 10 * DAY;
+    scheduler.add(ticket(id(1), { agent, key: "", tries: 3, restored: true }), now);
+    const { jobs, bounces, expired } = scheduler.run(now + 2_000);
+    assert.deepEqual([...jobs.map(({ job }) => job.ids), ...bounces.map(({ ids }) => ids)], [[id(1)]]);
+    assert.deepEqual(expired, []);
+    scheduler.settle(id(1), true, now + 3_000);
+    assert.deepEqual(scheduler.run(now + 3_000).expired, [id(1)]);
+  });
+}
+
+Deno.test("an attempt is owed while the line is full, paused, or its isolate dies; what is new expires all the same", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 1 }, { mda: true, mta: false });
+  const now = 10 * DAY;
+  scheduler.add(ticket(id(1), { restored: true }), now);
+  scheduler.add(ticket(id(2), { restored: true }), now);
+  scheduler.add(ticket(id(3), { expiresAt: now + 1_000 }), now);
+  assert.deepEqual(scheduler.run(now).jobs, []);
+  assert.equal(scheduler.nextAt(), now + 1_000);
+  assert.deepEqual(scheduler.run(now + 1_000).expired, [id(3)]);
+  scheduler.drop([id(3)]);
+  scheduler.pause("mda", false);
+  assert.deepEqual(jobIds(scheduler.run(now + 2_000)), [[id(1)]]);
+  scheduler.lost("mda", now + 3_000);
+  assert.deepEqual(scheduler.run(now + 3_000).expired, []);
+  assert.equal(scheduler.schedule("all", now + 3_000).count, 1, "the one that waits");
+});
+
+Deno.test("stepped() back: nothing waits for the time that the clock had shown", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { ...MTA, createdAt: YEAR, expiresAt: YEAR + 4 * DAY }), YEAR);
+  scheduler.run(YEAR);
+  scheduler.settle(id(1), true, YEAR + 1_000);
+  scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 60_000, agent: "bounce", key: "" }), YEAR + 1_000);
+  scheduler.stepped(-YEAR);
+  assert.equal(scheduler.states([id(1)])[0]!.at, 400_000);
+  assert.equal(scheduler.run(2_000).bounces.length, 1);
+  assert.equal(scheduler.run(400_000).jobs.length, 1);
+  scheduler.settle(id(1), true, 400_000);
+  assert.deepEqual(scheduler.run(4 * DAY).expired, [id(1)]);
+});
+
+Deno.test("stepped() ahead: what waits is tried, and nothing expires for it", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { ...MTA, tries: 1 }), 0);
+  scheduler.add(ticket(id(2), { ...MTA, tries: 1, suspended: true }), 0);
+  scheduler.stepped(YEAR);
+  const { jobs, expired } = scheduler.run(YEAR);
+  assert.deepEqual([jobs.length, expired], [1, []]);
+  scheduler.settle(id(1), true, YEAR);
+  assert.equal(scheduler.states([id(1)])[0]!.at, YEAR + 1_600_000);
+  assert.deepEqual(scheduler.run(YEAR + 4 * DAY).expired, [id(1)]);
+});

@@ -13,6 +13,8 @@ export interface Ticket {
   readonly expiresAt: number;
   readonly tries: number;
   readonly suspended: boolean;
+  /** Found at start: the daemon may have been off while its time passed, so it is tried once before it expires. */
+  readonly restored?: true;
 }
 
 export type QueueToScheduler =
