@@ -7,7 +7,7 @@ import type { Account, DeliverySettings } from "../isolate/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { CommandRunner } from "./command.ts";
-import { HEADER_SCAN_LIMIT, HeaderScan, traceLines } from "./headers.ts";
+import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./headers.ts";
 import { type ActAs, actAsRoot, actAsSelf } from "./identity.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp/client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
@@ -100,7 +100,7 @@ export class Attempts {
     const plan = planDelivery(this.#settings, action, envelope, account, identity);
     return await this.#write(plan, envelope, identity, scan.junk, {
       trace: encoder.encode(traceLines(envelope)),
-      body,
+      body: withoutCuts(body, scan.returnPaths),
     });
   }
 

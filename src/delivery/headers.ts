@@ -1,14 +1,26 @@
 /** The header of a stored message as delivery sees it: what it must be asked before, and what is written in front of it. Pure. */
 
-import { type EnvelopeFacts, formatMailbox, type Mailbox } from "../envelope/mod.ts";
+import { type EnvelopeFacts, formatMailbox, formatPath, type Mailbox } from "../envelope/mod.ts";
+import type { StoredBody } from "./source.ts";
 
-const LF = 10, CR = 13;
+const LF = 10, CR = 13, COLON = 58;
 /** Of a line only so much matters here. */
 const LINE_LIMIT = 1024;
 /** A header that is still not over after so many octets is not read further. */
 export const HEADER_SCAN_LIMIT = 8 << 20;
 
-/** Reads a header, chunk by chunk, until its end. */
+/** Octets of one chunk of a body: from the first of them to behind the last. */
+export interface Cut {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Part of a line that goes on in the next chunk, or a line. */
+interface Piece extends Cut {
+  readonly chunk: number;
+}
+
+/** Reads a header, chunk by chunk from the first on, until its end. */
 export class HeaderScan {
   /** The message carries `Delivered-To: dest`: it was here before. */
   loop = false;
@@ -16,46 +28,77 @@ export class HeaderScan {
   junk = false;
   /** The empty line was seen. */
   ended = false;
+  /** Where Return-Path fields stand, by chunk and in order: who delivers for good writes the only one (RFC 5321 §4.4). */
+  readonly returnPaths = new Map<number, Cut[]>();
   readonly #dest: string;
-  /** Start of a line that goes on in the next chunk. */
+  #chunk = -1;
+  /** Start of a line that goes on in the next chunk, and where it stands. */
   #rest: Uint8Array = new Uint8Array(0);
+  #begun: Piece[] = [];
+  /** The current field is a Return-Path. */
+  #inReturnPath = false;
+  /** Up to here there were fields only: behind something else may stand what is not meant as one. */
+  #fieldsOnly = true;
 
   constructor(dest: Mailbox) {
     this.#dest = formatMailbox(dest).toLowerCase();
   }
 
   feed(chunk: Uint8Array): void {
+    this.#chunk++;
     let start = 0;
     while (!this.ended) {
       const end = chunk.indexOf(LF, start);
-      if (end < 0) return this.#keep(chunk.subarray(start));
+      if (end < 0) return this.#keep(chunk, start, chunk.length);
       let line = chunk.subarray(start, end);
+      const piece = { chunk: this.#chunk, from: start, to: end + 1 };
       if (this.#rest.length > 0) {
-        this.#keep(line);
+        this.#keep(chunk, start, end);
         line = this.#rest;
         this.#rest = new Uint8Array(0);
       }
       this.#line(line);
+      if (this.#inReturnPath) { for (const part of [...this.#begun, piece]) this.#cut(part); }
+      if (this.#begun.length > 0) this.#begun = [];
       start = end + 1;
     }
   }
 
-  #keep(part: Uint8Array): void {
+  #keep(chunk: Uint8Array, from: number, to: number): void {
+    const part = chunk.subarray(from, to);
     const joined = new Uint8Array(Math.min(this.#rest.length + part.length, LINE_LIMIT));
     joined.set(this.#rest);
     joined.set(part.subarray(0, joined.length - this.#rest.length), this.#rest.length);
     this.#rest = joined;
+    if (to === chunk.length && from < to) this.#begun.push({ chunk: this.#chunk, from, to });
+  }
+
+  #cut({ chunk, from, to }: Piece): void {
+    const cuts = this.returnPaths.get(chunk);
+    if (cuts === undefined) this.returnPaths.set(chunk, [{ from, to }]);
+    else cuts.push({ from, to });
   }
 
   #line(line: Uint8Array): void {
+    this.#watchReturnPath(line);
     if (line.length === 0 || (line.length === 1 && line[0] === CR)) {
       this.ended = true;
       return;
     }
-    // Only `Delivered-To` and `X-Spam` matter: most lines are told by their first octet.
+    // Beside it only `Delivered-To` and `X-Spam` matter: most lines are told by their first octet.
     const first = line[0]! | 0x20;
     if (first === 0x64 && line.length < LINE_LIMIT) this.#deliveredTo(decode(line));
     else if (first === 0x78 && line.length < 32) this.junk ||= /^x-spam(?:-flag)?: yes\r?$/i.test(decode(line));
+  }
+
+  #watchReturnPath(line: Uint8Array): void {
+    if (!this.#fieldsOnly || line[0] === 0x20 || line[0] === 0x09) return;
+    this.#inReturnPath = line.length > 0 && (line[0]! | 0x20) === 0x72 &&
+      /^return-path[ \t]*:/i.test(decode(line.subarray(0, 64)));
+    // The line in front of a message in an mbox file is none of it.
+    if (line.length < LINE_LIMIT && !line.includes(COLON) && !/^>?From /.test(decode(line.subarray(0, 8)))) {
+      this.#fieldsOnly = false;
+    }
   }
 
   #deliveredTo(line: string): void {
@@ -64,15 +107,43 @@ export class HeaderScan {
   }
 }
 
+/** The body without the cuts that `HeaderScan` found in it; the same one when there are none. */
+export function withoutCuts(body: StoredBody, cuts: ReadonlyMap<number, readonly Cut[]>): StoredBody {
+  if (cuts.size === 0) return body;
+  const left = (index: number, bytes: Uint8Array): Uint8Array => {
+    const here = cuts.get(index);
+    return here === undefined ? bytes : leftOf(bytes, here);
+  };
+  const gone = [...cuts.values()].flat().reduce((sum, { from, to }) => sum + to - from, 0);
+  return {
+    bytes: body.bytes - gone,
+    chunks: body.chunks,
+    first: left(0, body.first),
+    chunk: async (index) => left(index, await body.chunk(index)),
+  };
+}
+
+function leftOf(bytes: Uint8Array, cuts: readonly Cut[]): Uint8Array {
+  const left = new Uint8Array(bytes.length - cuts.reduce((sum, { from, to }) => sum + to - from, 0));
+  let read = 0, written = 0;
+  for (const { from, to } of [...cuts, { from: bytes.length, to: bytes.length }]) {
+    left.set(bytes.subarray(read, from), written);
+    written += from - read;
+    read = to;
+  }
+  return left;
+}
+
 const decoder = new TextDecoder();
 function decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** `Return-Path` (not for the null reverse-path) and `Delivered-To` with the recipient of the RCPT command; lines end with LF. */
+/** `Return-Path` (RFC 5321 §4.4, `<>` for the null sender) and `Delivered-To` with the recipient of the RCPT command; lines end with LF. */
 export function traceLines(envelope: Pick<EnvelopeFacts, "sender" | "rcpt">): string {
-  const path = envelope.sender === null ? "" : `Return-Path: <${oneLine(formatMailbox(envelope.sender))}>\n`;
-  return `${path}Delivered-To: ${oneLine(formatMailbox(envelope.rcpt))}\n`;
+  return `Return-Path: ${oneLine(formatPath(envelope.sender))}\nDelivered-To: ${
+    oneLine(formatMailbox(envelope.rcpt))
+  }\n`;
 }
 
 /** Addresses cannot hold control characters; whoever hands one over all the same shall not write headers with it. */

@@ -23,7 +23,7 @@ Deno.test("A large message is fed as fast as the command reads it", () =>
   withWorld((home) => mda(`wc -c > ${home}/out`), async (world, home) => {
     const chunks = [LARGE[0]!, ...Array.from({ length: 20 }, () => new Uint8Array(256 << 10))];
     await world.send(envelopeOf({ sender: null }), chunks);
-    const size = "Delivered-To: Bob@Example.org\nA: b\n\n".length + 20 * (256 << 10);
+    const size = "Return-Path: <>\nDelivered-To: Bob@Example.org\nA: b\n\n".length + 20 * (256 << 10);
     assert.equal(Number(Deno.readTextFileSync(`${home}/out`)), size);
   }));
 

@@ -102,7 +102,7 @@ Deno.test("A large message is streamed: the queue is asked for one chunk at a ti
     await world.send(envelopeOf({ sender: null }), chunks);
     const [name] = list(`${home}/Maildir/new`) as [string];
     const stored = Deno.readFileSync(`${home}/Maildir/new/${name}`);
-    const start = "Delivered-To: Bob@Example.org\n".length;
+    const start = "Return-Path: <>\nDelivered-To: Bob@Example.org\n".length;
     assert.equal(stored.length, start + 20 * (256 << 10));
     for (let index = 1; index < 20; index++) assert.equal(stored[start + index * (256 << 10)], 97 + index);
   }));
@@ -117,7 +117,7 @@ Deno.test("A header that is longer than a chunk is looked through all the same",
 Deno.test("An empty body is delivered", () =>
   withWorld(maildir(), async (world, home) => {
     assert.equal((await world.send(envelopeOf({ sender: null }), [])).outcome.result, "ok");
-    assert.deepEqual(read(`${home}/Maildir/new`), ["Delivered-To: Bob@Example.org\n"]);
+    assert.deepEqual(read(`${home}/Maildir/new`), ["Return-Path: <>\nDelivered-To: Bob@Example.org\n"]);
   }));
 
 Deno.test("A hundred messages at once arrive each in its own file", () =>

@@ -23,7 +23,7 @@ Deno.test("A mailbox is made with mode 0600 for its user, and messages are appen
     assert.equal(
       Deno.readTextFileSync(`${home}/bob`),
       `From alice@example.net Mon Jan  5 23:04:05 2026\n${TRACE}${BODY}\n` +
-        "From MAILER-DAEMON Mon Jan  5 23:04:05 2026\nDelivered-To: Bob@Example.org\nA: b\n\n" +
+        "From MAILER-DAEMON Mon Jan  5 23:04:05 2026\nReturn-Path: <>\nDelivered-To: Bob@Example.org\nA: b\n\n" +
         ">From here\nand\nFrom there\n\n",
     );
     const info = Deno.statSync(`${home}/bob`);
@@ -42,7 +42,7 @@ Deno.test("Two deliveries of large messages to one mailbox do not mix", () =>
     const messages = Deno.readTextFileSync(`${home}/bob`).split(/^From MAILER-DAEMON .*\n/m).slice(1);
     assert.equal(messages.length, 3);
     for (const message of messages) {
-      const lines = message.split("\n").slice(1, -2);
+      const lines = message.split("\n").slice(2, -2);
       assert.equal(lines.length, 6_000);
       assert.equal(new Set(lines).size, 1);
     }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fromLine, FromQuoter } from "../../src/delivery/from_line.ts";
-import { HeaderScan, traceLines } from "../../src/delivery/headers.ts";
+import { HeaderScan, traceLines, withoutCuts } from "../../src/delivery/headers.ts";
 import { LastLine } from "../../src/delivery/last_line.ts";
 import { exited, interrupted, lookupFailed, quoted, reasonOf, thrown } from "../../src/delivery/sysexits.ts";
 
@@ -88,9 +88,55 @@ for (const { header, loop, junk, because } of headers) {
   });
 }
 
-Deno.test("traceLines() names the original recipient, and no Return-Path for the null sender", () => {
+const forged: { body: string; left?: string; because: string }[] = [
+  { body: "A: b\n\nReturn-Path: <x@y>\n", because: "the body is not the header" },
+  { body: "Return-Path: <x@y>\nA: b\n\nx\n", left: "A: b\n\nx\n", because: "in front" },
+  {
+    body: "A: b\nRETURN-path : <x@y>\n (z)\n\tz\n B: c\nC: d\nreturn-path:\n\nx\n",
+    left: "A: b\nC: d\n\nx\n",
+    because: "in any spelling, with its folding, at any place",
+  },
+  { body: "Return-Path: a\nReturn-Path: b\n", left: "", because: "nothing else" },
+  { body: "Return-Path: a\r\nA: b\r\n\r\nx", left: "A: b\r\n\r\nx", because: "with CRLF" },
+  { body: "X-Return-Path: a\nReturn-Path-X: b\nReturn: c\n\n", because: "other names" },
+  { body: "From a b\nReturn-Path: a\nA: b\n\n", left: "From a b\nA: b\n\n", because: "behind a From_ line" },
+  { body: "hello\nReturn-Path: a\n\nx\n", because: "what has no header has none" },
+  { body: " x\nA: b\n\nx\n", because: "folded for no reason" },
+  {
+    body: `Return-Path: ${"x".repeat(3000)}\n ${"y".repeat(3000)}\nA: ${"z".repeat(3000)}\n\nx\n`,
+    left: `A: ${"z".repeat(3000)}\n\nx\n`,
+    because: "lines that are longer than what is looked at",
+  },
+  { body: "", because: "no message at all" },
+];
+for (const { body, left = body, because } of forged) {
+  Deno.test(`Return-Path fields of others are left out, however the body is cut: ${because}`, async () => {
+    for (const size of body.length > 1000 ? [700, 100_000] : [1, 2, 3, 7, 1000]) {
+      const all = bytes(body);
+      const chunks = Array.from(
+        { length: Math.max(1, Math.ceil(all.length / size)) },
+        (_, at) => all.subarray(at * size, (at + 1) * size),
+      );
+      const scan = new HeaderScan({ local: "bob", domain: "example.org" });
+      for (const chunk of chunks) scan.feed(chunk);
+      const stored = {
+        bytes: all.length,
+        chunks: chunks.length,
+        first: chunks[0]!,
+        chunk: (index: number) => Promise.resolve(chunks[index]!),
+      };
+      const clean = withoutCuts(stored, scan.returnPaths);
+      const parts = [clean.first];
+      for (let index = 1; index < clean.chunks; index++) parts.push(await clean.chunk(index));
+      assert.equal(text(parts), left, `chunks of ${size}`);
+      assert.equal(clean.bytes, bytes(left).length);
+    }
+  });
+}
+
+Deno.test("traceLines() names the original recipient, and <> for the null sender", () => {
   const rcpt = { local: "Bob", domain: "Example.org" };
-  assert.equal(traceLines({ sender: null, rcpt }), "Delivered-To: Bob@Example.org\n");
+  assert.equal(traceLines({ sender: null, rcpt }), "Return-Path: <>\nDelivered-To: Bob@Example.org\n");
   assert.equal(
     traceLines({ sender: { local: "a", domain: "b.c" }, rcpt }),
     "Return-Path: <a@b.c>\nDelivered-To: Bob@Example.org\n",
