@@ -48,6 +48,12 @@ export interface Origin {
   readonly authenticated: boolean;
 }
 
+/**
+ * What tells apart deliveries of one message that have action, user and command in common; those that nothing tells apart are one. `address`: the
+ * addresses, whatever their case; `spelling`: each octet of them.
+ */
+export type OncePer = "sub-address" | "address" | "spelling";
+
 /** Where one expanded recipient goes. The rules decide it once, during RCPT. */
 export type Deliverable =
   | {
@@ -65,6 +71,8 @@ export type Deliverable =
     readonly exec: string;
     /** Lookup's seal on `exec`, where there is one; see seal.ts. */
     readonly seal?: string;
+    /** Absent: nothing tells it apart. Known until the envelopes are made only. */
+    readonly oncePer?: OncePer;
   }
   | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };
 

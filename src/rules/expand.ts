@@ -21,6 +21,7 @@ import {
   sortTargets,
   targetText,
 } from "../tables/mod.ts";
+import { oncePer } from "./copies.ts";
 import { aliasKeys, splitTag, virtualKeys } from "./keys.ts";
 import type { Decision, Subject } from "./match.ts";
 import { errorRefusal, type Refusal, refusals } from "./replies.ts";
@@ -251,7 +252,7 @@ export class Expander {
     // A user in his own `.forward` wants a mailbox that the action does not have; that file is what is wrong.
     if (type === "forward-only") return this.#refuse("expansionTemporary");
     if (type === "expand-only") return this.#refuse("expansionPermanent");
-    this.#submit(mailbox, node);
+    this.#submitLocal(mailbox, action, node);
     return null;
   }
 
@@ -268,8 +269,14 @@ export class Expander {
     }
     const exec = target.type === "pipe" ? target.command : `>${target.path}`;
     const user = account === null ? DAEMON_USER : tableKey(account.name);
-    this.#submit({ agent: "mda", action: action.name, dest: destOf(node), user, subAddress: "", exec }, node);
+    const dest = destOf(node);
+    this.#submitLocal({ agent: "mda", action: action.name, dest, user, subAddress: "", exec }, action, node);
     return null;
+  }
+
+  #submitLocal(deliverable: LocalDeliverable, action: LocalAction, node: Node): void {
+    const per = oncePer(action, deliverable.exec);
+    this.#submit(per === null ? deliverable : { ...deliverable, oncePer: per }, node);
   }
 
   #submit(deliverable: Deliverable, node: Node): void {

@@ -167,8 +167,8 @@ Deno.test("serveLookup() serves every door that leads to it", () => {
 
 Deno.test("serveLookup() expands a recipient in the turn of the question, and logs a missing include", () => {
   const { ask, events } = house();
-  const target = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
-  const result = { ok: true, targets: [target], internal: [false] };
+  const bob = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
+  const result = { ok: true, targets: [{ ...bob, oncePer: "sub-address" }], internal: [false] };
   assert.deepEqual(ask(expansion("team@x")), [{ type: "expanded", call: 5, result }]);
   assert.deepEqual(logged(events, "warn"), ["Cannot read the include file /l: No such file"]);
   assert.deepEqual(events.filter(({ type }) => type === "trace"), [

@@ -184,7 +184,8 @@ export interface WorldOptions {
 }
 
 export function delivered(question: { readonly rcpt: { readonly local: string; readonly domain: string } }): Expansion {
-  const target = { agent: "mda", action: "inbox", dest: question.rcpt, user: "joe", subAddress: "", exec: "" } as const;
+  const user = question.rcpt.local;
+  const target = { agent: "mda", action: "inbox", dest: question.rcpt, user, subAddress: "", exec: "" } as const;
   return { ok: true, targets: [target], internal: [false] };
 }
 
