@@ -1,8 +1,8 @@
 /** Messages as the queue hands them out, and their outcomes on the way back. Remembers what it said until the queue must have heard it. */
 
-import type { Envelope, EnvelopeId, Outcome } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import { type AgentToQueue, Caller, type Channel, PeerGone, type QueueToAgent } from "../isolate/mod.ts";
-import type { Body } from "../smtp/client/mod.ts";
+import { type Body, wireOctets } from "../smtp/client/mod.ts";
 import type { Task } from "./tasks.ts";
 
 /** A message that has been opened. */
@@ -14,10 +14,13 @@ export interface Message {
 
 /** Final outcomes that are remembered: the queue may have died before it heard of them, and would then send the mail again. */
 const FINAL_LIMIT = 4_096;
+/** Large messages whose size as they are sent is remembered. */
+const SIZES_LIMIT = 1_024;
 const GONE = "The queue is not available";
 
 export class Messages {
   readonly #queue: Caller<AgentToQueue, QueueToAgent>;
+  readonly #sizes = new Map<MessageId, number>();
   readonly #final = new Map<EnvelopeId, Outcome>();
 
   constructor(channel: Channel<AgentToQueue, QueueToAgent>) {
@@ -32,11 +35,22 @@ export class Messages {
       if (opened.type === "unreadable") return opened.text;
       const { envelopes, bytes, chunks, first } = opened;
       const chunk = (index: number) => index === 0 ? first : this.#read(message, index);
-      return { envelopes, body: { bytes, chunks, chunk } };
+      const plain = { bytes, chunks, chunk };
+      return { envelopes, body: chunks < 2 ? plain : { ...plain, wireOctets: () => this.#octets(message, plain) } };
     } catch (error) {
       if (error instanceof PeerGone) return GONE;
       throw error;
     }
+  }
+
+  /** A message of several chunks is read once to count it, for all its transactions. */
+  async #octets(message: MessageId, body: Body): Promise<number> {
+    const known = this.#sizes.get(message);
+    if (known !== undefined) return known;
+    const octets = await wireOctets(body);
+    this.#sizes.set(message, octets);
+    if (this.#sizes.size > SIZES_LIMIT) this.#sizes.delete(this.#sizes.keys().next().value!);
+    return octets;
   }
 
   async #read(message: string, index: number): Promise<Uint8Array> {

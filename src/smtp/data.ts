@@ -46,7 +46,7 @@ export interface DataOptions extends HeaderOptions {
 
 export class DataReader {
   fault: Fault | null = null;
-  /** Octets of the message as it was sent, each line counted with one octet for its end. */
+  /** Octets of the message as it was sent, RFC 1870 §5: CRLF as two, without doubled dots and the final one. */
   received = 0;
   readonly #to: Assembly;
   readonly #header: HeaderSection;
@@ -141,7 +141,7 @@ export class DataReader {
         }
         if (state === AFTER_CR) {
           buffer[length++] = LF;
-          this.received += length - counted;
+          this.received += length - counted + 1;
           to.length = length;
           this.#lineEnd();
           ({ buffer, length } = to);
@@ -182,7 +182,6 @@ export class DataReader {
       const to = this.#to;
       to.reserve(1);
       to.buffer[to.length++] = LF;
-      this.received++;
       this.#lineEnd();
     }
     this.#at = END;

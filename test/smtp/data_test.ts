@@ -103,9 +103,9 @@ Deno.test("DataReader takes a line of 65534 octets and refuses a longer one at o
   }
 });
 
-Deno.test("DataReader counts line ends once and refuses what is over the limit, keeping nothing", () => {
+Deno.test("DataReader counts CRLF as two, as EHLO's SIZE does (RFC 1870 §5), and refuses what is over the limit, keeping nothing", () => {
   const message = bytesOf(`${H}${"..345678\r\n".repeat(10)}.\r\n`);
-  const size = 6 + 8 * 10;
+  const size = 8 + 10 * 10 - 10;
   assert.deepEqual(read([message], size), {
     text: `A: b\n\n${".345678\n".repeat(10)}`,
     fault: null,

@@ -65,6 +65,12 @@ Deno.test("RawLines says that a message is too large, and keeps nothing of the r
   assert.ok(lines.length < 1100 && lines.endsWith("\n.\n"));
 });
 
+Deno.test("RawLines counts CRLF as two and doubled dots as one, as EHLO's SIZE does (RFC 1870 §5)", () => {
+  const message = "A: b\r\n\r\n..c\r\n.\r\n";
+  assert.equal(read(message, [], 12).fault, null);
+  assert.equal(read(message, [], 11).fault, "size");
+});
+
 Deno.test("RawLines says that a line never ends", () => {
   const raw = new RawLines(1 << 30);
   raw.push(bytesOf("x".repeat(70_000)), 0, 70_000);

@@ -1,7 +1,7 @@
 /** Dot-stuffing and line ends of outgoing data. */
 
 import assert from "node:assert/strict";
-import { DataEncoder } from "../../src/smtp/client/mod.ts";
+import { DataEncoder, wireOctets } from "../../src/smtp/client/mod.ts";
 
 const latin1 = new TextDecoder("latin1");
 
@@ -37,7 +37,7 @@ for (const { name, body, want } of rows) {
   });
 }
 
-Deno.test("DataEncoder: no input makes a bare CR, a bare LF or an early end of data", () => {
+Deno.test("DataEncoder: no input makes a bare CR, a bare LF or an early end of data, and all are counted as RFC 1870 does", async () => {
   const alphabet = [10, 13, 46, 97, 0, 32];
   let seed = 1;
   for (let round = 0; round < 2000; round++) {
@@ -48,5 +48,11 @@ Deno.test("DataEncoder: no input makes a bare CR, a bare LF or an early end of d
     const text = encode([bytes]);
     assert.equal(("\r\n" + text).indexOf("\r\n.\r\n"), text.length - 3, JSON.stringify(text));
     assert.doesNotMatch(text.replaceAll("\r\n", ""), /[\r\n]/);
+    const cut = round % 5;
+    const chunks = [bytes.subarray(0, cut), bytes.subarray(cut)];
+    const body = { bytes: bytes.length, chunks: 2, chunk: (index: number) => chunks[index]! };
+    // RFC 1870 §5: without doubled dots and the final one.
+    const sent = text.slice(0, -3).replaceAll(/^\./gm, "").length;
+    assert.equal(await wireOctets(body), sent, JSON.stringify(text));
   }
 });

@@ -186,6 +186,24 @@ Deno.test("a message larger than SIZE is refused here, without a word to the ser
     assert.deepEqual(server.lines(), ["EHLO me"]);
   }));
 
+// `Subject: x`, an empty line, `hello` and a dot: 10 + 0 + 5 + 1 octets and four times CRLF.
+for (const { limit, want } of [{ limit: 24, want: "ok" }, { limit: 23, want: "permfail" }, { limit: 0, want: "ok" }]) {
+  for (const chunks of [1, 2]) {
+    Deno.test(`RFC 1870 §5: SIZE ${limit} for a message of 24 octets on the wire, in ${chunks} chunks: ${want}`, () =>
+      withClient({ keywords: [`SIZE ${limit}`] }, async (client, server) => {
+        await client.hello("me");
+        const plain = message(["a@x.net"]);
+        const parts = [text("Subject: x\n"), text("\nhello\n.\n")];
+        const body = { bytes: 20, chunks: 2, chunk: (index: number) => parts[index]! };
+        const result = await client.transaction(chunks === 1 ? plain : { ...plain, body });
+        assert.equal(result.recipients[0]!.verdict, want);
+        assert.equal(server.lines()[1], want === "ok" ? "MAIL FROM:<s@example.org> SIZE=24" : undefined);
+        // The doubled dot is not counted.
+        if (want === "ok") assert.equal(server.messages()[0]!.length, 25);
+      }));
+  }
+}
+
 Deno.test("parameters are sent only when the server offers their extension", async () => {
   const transaction = {
     sender: "s@example.org",
@@ -198,7 +216,7 @@ Deno.test("parameters are sent only when the server offers their extension", asy
     await client.hello("me");
     await client.transaction(transaction);
     assert.deepEqual(server.lines().slice(1, 4), [
-      "MAIL FROM:<s@example.org> SIZE=3 BODY=8BITMIME RET=HDRS ENVID=id+3D1",
+      "MAIL FROM:<s@example.org> SIZE=4 BODY=8BITMIME RET=HDRS ENVID=id+3D1",
       "RCPT TO:<a@x.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@y.net",
       "RCPT TO:<c@x.net> NOTIFY=NEVER",
     ]);

@@ -1,20 +1,48 @@
 /** A stored body made ready for DATA: LF becomes CRLF and leading dots are doubled, in one pass over the bytes. Pure. */
 
+const LF = 10, CR = 13, SPACE = 32, DOT = 46;
+
 /** A stored body: chunks of lines that end with LF, without dot-stuffing. What `opened` of the queue tells, as an interface. */
 export interface Body {
-  /** Size of the whole as stored, in octets. */
+  /** Size of the whole as stored, in octets: what is sent is longer, see `wireOctets`. */
   readonly bytes: number;
   readonly chunks: number;
-  /** Chunk `index`, 0 … chunks − 1. Asked for in order, each once a transaction. */
+  /** Chunk `index`, 0 … chunks − 1. Asked for in order, each once or, where the size must be found out first, twice a transaction. */
   chunk(index: number): Uint8Array | Promise<Uint8Array>;
+  /** What `wireOctets` counts, where it is known without. */
+  wireOctets?(): number | Promise<number>;
+}
+
+/** Returns the size of a body as RFC 1870 §5 has it: octets as they are sent, CRLF as two, without doubled dots and the final one. */
+export async function wireOctets(body: Body): Promise<number> {
+  if (body.wireOctets !== undefined) return await body.wireOctets();
+  const counter = new WireCounter();
+  for (let index = 0; index < Math.max(body.chunks, 1); index++) counter.add(await body.chunk(index));
+  return counter.octets;
+}
+
+/** Counts what a DataEncoder makes of the same chunks. */
+class WireCounter {
+  #octets = 0;
+  #last = LF;
+
+  add(chunk: Uint8Array): void {
+    this.#octets += chunk.length;
+    for (let at = chunk.indexOf(LF); at >= 0; at = chunk.indexOf(LF, at + 1)) {
+      if ((at > 0 ? chunk[at - 1] : this.#last) !== CR) this.#octets++;
+    }
+    if (chunk.length > 0) this.#last = chunk[chunk.length - 1]!;
+  }
+
+  get octets(): number {
+    return this.#octets + (this.#octets > 0 && this.#last !== LF ? 2 : 0);
+  }
 }
 
 /** A body that is all in memory. */
 export function bodyOf(bytes: Uint8Array): Body {
   return { bytes: bytes.length, chunks: 1, chunk: () => bytes };
 }
-
-const LF = 10, CR = 13, SPACE = 32, DOT = 46;
 
 /** Encoder of one message's data; feed it every chunk, then take the end. */
 export class DataEncoder {

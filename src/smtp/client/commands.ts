@@ -35,7 +35,7 @@ export function isSendable(address: string): boolean {
   return !/[<> ]/.test(address.replace(/^"(?:[^"\\]|\\.)*"@/, ""));
 }
 
-/** `MAIL FROM:<…>` with the parameters that the server offers. `bytes` is the size for SIZE=, RFC 1870 §6. */
+/** `MAIL FROM:<…>` with the parameters that the server offers. `bytes` is the size for SIZE=, RFC 1870 §6: octets as they are sent. */
 export function mailCommand(
   sender: Sender,
   capabilities: Capabilities,

@@ -1,5 +1,5 @@
 /** Front door of the SMTP and LMTP client: one outgoing dialogue. Used by relay, by `action lmtp` and by smtp(1). */
-export { type Body, bodyOf, DataEncoder } from "./body.ts";
+export { type Body, bodyOf, DataEncoder, wireOctets } from "./body.ts";
 export { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
 export { Client, type ClientOptions, connectClient } from "./client.ts";
 export type { Recipient, Sender } from "./commands.ts";

@@ -1,7 +1,7 @@
 /** One mail transaction, RFC 5321 §3.3: MAIL, RCPT, DATA, with or without PIPELINING (RFC 2920), SMTP or LMTP (RFC 2033). */
 
 import { type Handling, isAscii } from "../../envelope/mod.ts";
-import { type Body, DataEncoder } from "./body.ts";
+import { type Body, DataEncoder, wireOctets } from "./body.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } from "./commands.ts";
 import type { Connection } from "./connection.ts";
@@ -93,7 +93,7 @@ export async function runTransaction(session: Session, transaction: Transaction)
   const run = new Run(session, transaction);
   try {
     const first = await transaction.body.chunk(0);
-    if (run.checkLocally(first)) await run.envelope(first);
+    if (await run.checkLocally(first)) await run.envelope(first);
   } catch (error) {
     run.broken(error);
   }
@@ -168,7 +168,7 @@ class Run {
   }
 
   /** What can be refused without asking the server. False when nothing is left to send. */
-  checkLocally(first: Uint8Array): boolean {
+  async checkLocally(first: Uint8Array): Promise<boolean> {
     const { capabilities } = this.#session;
     const { recipients, body, sender } = this.#transaction;
     const { smtpUtf8 = false, utf8Header = false, requireTls = false } = this.#transaction.handling ?? {};
@@ -177,7 +177,10 @@ class Run {
     if (unsafe !== null) return this.#refuseAll(unsafe, NO_REQUIRETLS_CODE);
     // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be told.
     if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
-    if (capabilities.size !== null && capabilities.size > 0 && body.bytes > capabilities.size) {
+    // RFC 1870 §5: octets as they are sent. What is too big as it is stored need not be counted.
+    const known = capabilities.size === null || isOver(body.bytes, capabilities.size);
+    const octets = known ? body.bytes : await wireOctets(body);
+    if (isOver(octets, capabilities.size)) {
       return this.#refuseAll("message too large for peer", "5.3.4");
     }
     recipients.forEach(({ address }, index) => {
@@ -191,7 +194,7 @@ class Run {
     this.#utf8 = capabilities.smtpUtf8 &&
       (smtpUtf8 || !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address)));
     this.#mailLine = mailCommand(this.#transaction, capabilities, {
-      bytes: body.bytes,
+      bytes: octets,
       // What was not looked at may hold anything (RFC 6152 §2).
       eightBit: body.chunks > 1 || isEightBit(first),
       utf8: this.#utf8,
@@ -389,6 +392,11 @@ class Run {
     const reply = (await this.#ask("RSET\r\n", [this.#session.timeouts.commandMs]))[0]!;
     if (verdictOf(reply) !== "ok") this.#error ??= refusedBy(reply);
   }
+}
+
+/** RFC 1870 §4: 0 is no limit. */
+function isOver(octets: number, limit: number | null): boolean {
+  return limit !== null && limit > 0 && octets > limit;
 }
 
 function failure(reply: Reply, stage: Stage): RecipientResult {

@@ -11,7 +11,7 @@ export class RawLines {
   fault: Fault | null = null;
   /** CRLF.CRLF was read. */
   done = false;
-  /** Octets of the message as it was sent, each line counted with one octet for its end. */
+  /** Octets of the message as it was sent, RFC 1870 §5: CRLF as two, without doubled dots and the final one. */
   received = 0;
   /** Octets that were read. */
   #octets = 0;
@@ -72,7 +72,7 @@ export class RawLines {
   #lineEnd(): void {
     const { length } = this;
     if (length === 1 && this.#out[this.#lineStart] === DOT) this.done = true;
-    else this.received += length + (this.#out[this.#lineStart] === DOT ? 0 : 1);
+    else this.received += length + (this.#out[this.#lineStart] === DOT ? 1 : 2);
     if (length > MAX_LINE) this.#fail("line");
     if (this.received > this.#maxBytes) this.#fail("size");
     if (this.fault !== null && !this.done) {
