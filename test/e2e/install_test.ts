@@ -180,3 +180,42 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
     });
   });
 });
+
+const DIVERT = "/usr/bin/dpkg-divert";
+
+Deno.test("README's link for sendmail works where another's stands, and is undone", {
+  ignore: !await exists(DIVERT),
+}, async (test) => {
+  const readme = await Deno.readTextFile(join(PROJECT, "README.md"));
+  const [link, back] = [...readme.matchAll(/```sh\n([^`]*)```/g)].map(([, block]) => block!)
+    .filter((block) => block.includes("dpkg-divert"));
+  const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
+  const sendmail = `${folder}/usr/sbin/sendmail`;
+  // In a root of its own, for which nobody needs to be root.
+  const commands = (block: string) =>
+    block.replaceAll("sudo ", "").replaceAll("dpkg-divert ", `${DIVERT} --root=${folder} `)
+      .replaceAll(/(ln .*|rm )\/usr\/sbin/g, `$1${folder}/usr/sbin`);
+  const shell = async (block: string) => {
+    const { code, stderr } = await run("sh", ["-e", "-c", commands(block)], { cwd: PROJECT });
+    assert.equal(code, 0, stderr);
+  };
+  try {
+    await Deno.mkdir(`${folder}/usr/sbin`, { recursive: true });
+    await Deno.mkdir(`${folder}/var/lib/dpkg`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/var/lib/dpkg/status`, "");
+    for (const other of ["exim's", null]) {
+      await test.step(other === null ? "none" : `${other}`, async () => {
+        if (other !== null) await Deno.writeTextFile(sendmail, other);
+        await shell(link!);
+        assert.equal(await Deno.readLink(sendmail), join(PROJECT, "scripts/sendmail"));
+        if (other !== null) assert.equal(await Deno.readTextFile(`${sendmail}.distrib`), other);
+        await shell(back!);
+        assert.equal(await exists(sendmail), other !== null);
+        if (other !== null) assert.equal(await Deno.readTextFile(sendmail), other);
+        if (other !== null) await Deno.remove(sendmail);
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

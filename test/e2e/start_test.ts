@@ -1,4 +1,4 @@
-/** scripts/start as a newcomer runs it: from a folder with blanks in its name, twice, with the port taken, stopped by Ctrl-C. */
+/** scripts/start as a newcomer runs it: from a folder with blanks and quotes in its name, twice, with the port taken, stopped by Ctrl-C. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ interface Copy {
 
 /** The project in another place, its demo on free ports. */
 async function copyProject(parent: string): Promise<Copy> {
-  const root = join(parent, "my mail server");
+  const root = join(parent, `it's "my" \\ mail server`);
   await Deno.mkdir(root);
   const copied = await run("cp", ["-R", ...PARTS.map((part) => join(PROJECT, part)), root]);
   assert.equal(copied.code, 0, copied.stderr);
@@ -71,20 +71,21 @@ Deno.test("scripts/start gives a newcomer a mail server", async (test) => {
   const parent = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
   const copy = await copyProject(parent);
   try {
-    for (const time of ["first", "second"]) {
+    for (const [time, shell] of [["first", "sh"], ["second", "bash"]] as const) {
       await test.step(`the ${time} time, it says where it is and delivers a message, and Ctrl-C ends it`, async () => {
         const demo = new Demo(copy);
         const welcome = await demo.says(/Ctrl-C/);
         assert.match(welcome, new RegExp(`listens on +127\\.0\\.0\\.1:${copy.port} `));
         assert.match(welcome, /Mail lands in/);
-        const ran = await run(
-          join(copy.root, "scripts/smtp"),
-          ["-s", `smtp://127.0.0.1:${copy.port}`, `${time}@example.org`],
-          { input: "Subject: First light\n\nHello.\n" },
-        );
+        const commands = welcome.split("\n").filter((line) => /you@example\.org|example\.org\/you/.test(line));
+        assert.equal(commands.length, 2);
+        // Both in one paste, as a terminal hands them to a shell.
+        const pasted = commands.join("\n").replaceAll(/\byou([@/])/g, `${time}$1`) + "\n";
+        const ran = await run(shell, [], { input: pasted });
         assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+        assert.match(ran.stdout, /^Subject: First light$[^]*\n\nHello\.\n$/m);
         const mailbox = new Mailbox(join(copy.root, "var/mail/example.org", time));
-        assert.match(await mailbox.text(), /^Subject: First light$[^]*\n\nHello\.\n$/m);
+        assert.equal(ran.stdout, await mailbox.text());
         demo.child.kill("SIGINT");
         assert.equal((await demo.ends()).code, 0);
       });
