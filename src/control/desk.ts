@@ -14,7 +14,13 @@ import {
   type Target,
 } from "../isolate/mod.ts";
 import { formatListing, type ListedEnvelope } from "./listing.ts";
-import { type ControlAnswer, type ControlRequest, MONITOR_PERIOD_MS, type Subsystem } from "./protocol.ts";
+import {
+  type ControlAnswer,
+  type ControlRequest,
+  MONITOR_PERIOD_MS,
+  type Subsystem,
+  type Unchanged,
+} from "./protocol.ts";
 
 /** Envelopes that the queue is told of at once, to change them. */
 const PAGE = 100;
@@ -102,18 +108,23 @@ export class Desk {
       case "discover":
         return yield* this.#discover(request);
       case "schedule":
-        return yield { ok: true, count: await this.#scheduleAll(request.target) };
-      case "remove":
-        return yield { ok: true, count: await this.#remove(request.target) };
+        return yield await this.#counted(request, await this.#scheduleAll(request.target));
+      case "remove": {
+        const { count, whole } = await this.#remove(request.target);
+        return yield whole ? { ok: true, count } : await this.#counted(request, count);
+      }
       case "pause-envelope":
-      case "resume-envelope":
-        return yield { ok: true, count: await this.#suspend(request.target, request.do === "pause-envelope") };
+      case "resume-envelope": {
+        const count = await this.#suspend(request.target, request.do === "pause-envelope");
+        return yield await this.#counted(request, count);
+      }
       case "pause":
       case "resume":
         return yield await this.#pause(request.what, request.do === "pause");
-      case "resume-route":
-        await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
-        return yield { ok: true };
+      case "resume-route": {
+        const { lines: [error] } = await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
+        return yield error === undefined ? { ok: true } : failed(error);
+      }
       case "log":
         if (!request.verbose) this.#traces.clear();
         return yield await this.#setVerbosity(request.verbose);
@@ -193,13 +204,15 @@ export class Desk {
 
   async *#showQueue(message: string | null): AsyncGenerator<ControlAnswer> {
     const { envelopes: limit, messages } = this.#isolate.settings.listing;
+    let found = false;
     for (let after: string | null = ""; after !== null;) {
       const page: QueuePage = await this.#page({ message, after, limit, messages });
       const now = Date.now();
+      found ||= page.rows.length > 0;
       for (const { envelope, state } of page.rows) yield { line: formatListing(envelope, state, now) };
       after = page.next;
     }
-    yield { ok: true };
+    yield message === null || found ? { ok: true } : failed(notQueued({ message }));
   }
 
   async *#showMessage(message: string): AsyncGenerator<ControlAnswer> {
@@ -247,7 +260,10 @@ export class Desk {
       return { name, count, error };
     }));
     for (const { name, error } of found) if (error !== null) yield { line: `${name}: ${error}` };
-    yield { ok: true, count: found.reduce((sum, { count }) => sum + count, 0) };
+    const count = found.reduce((sum, { count }) => sum + count, 0);
+    yield found.length === 1 && count === 0
+      ? { ok: true, count, unchanged: { reason: "nothing was taken in", failed: true } }
+      : { ok: true, count };
   }
 
   /** Endless: ends when its reader does. */
@@ -268,16 +284,42 @@ export class Desk {
     return total;
   }
 
-  async #remove(target: Target): Promise<number> {
-    let count = 0;
+  /** How many, and whether a damaged message went that has no envelopes. */
+  async #remove(target: Target): Promise<{ readonly count: number; readonly whole: boolean }> {
+    let count = 0, whole = false;
     for (const part of await this.#parts(target)) {
       for (let after: string | null = ""; after !== null;) {
-        const { ids, next }: Changed = await this.#queue.ask<Changed["type"]>({ type: "remove", target: part, after });
-        count += ids.length;
-        after = next;
+        const cut: Changed = await this.#queue.ask<Changed["type"]>({ type: "remove", target: part, after });
+        count += cut.ids.length;
+        whole ||= cut.whole === true;
+        after = cut.next;
       }
     }
-    return count;
+    return { count, whole };
+  }
+
+  /** The answer to a command that changed so many envelopes of its target: it tells why when that was named and there were none. */
+  async #counted(
+    { do: verb, target }: Extract<ControlRequest, { target: Target }>,
+    count: number,
+  ): Promise<ControlAnswer> {
+    if (count > 0 || target === "all") return { ok: true, count };
+    const known = await this.#isQueued(target);
+    return { ok: true, count, unchanged: known ? UNCHANGED[verb] : { reason: notQueued(target), failed: true } };
+  }
+
+  async #isQueued(target: Exclude<Target, "all">): Promise<boolean> {
+    if ("envelope" in target) {
+      return (await this.#queue.ask<"envelope">({ type: "envelope", id: target.envelope })).text !== null;
+    }
+    if ("domain" in target) return (await this.#parts(target)).length > 0;
+    const { envelopes } = await this.#queue.ask<"listed">({
+      type: "list",
+      message: target.message,
+      after: "",
+      limit: 1,
+    });
+    return envelopes.length > 0;
   }
 
   /** The mark is durable before the scheduler hears of it. */
@@ -359,6 +401,20 @@ export class Desk {
       this.#isolate.tell({ type: "request", call, request });
     });
   }
+}
+
+/** Why nothing changed of what is in the queue. */
+const UNCHANGED: Readonly<Record<Extract<ControlRequest, { target: Target }>["do"], Unchanged>> = {
+  schedule: { reason: "nothing to schedule: it is suspended, or under way", failed: false },
+  remove: { reason: "nothing could be removed: the log tells why", failed: true },
+  "pause-envelope": { reason: "it is suspended already", failed: true },
+  "resume-envelope": { reason: "it is not suspended", failed: true },
+};
+
+function notQueued(target: Exclude<Target, "all">): string {
+  if ("domain" in target) return `nothing in the queue is to be relayed to ${target.domain}`;
+  const what = "message" in target ? `message ${target.message}` : `envelope ${target.envelope}`;
+  return `${what} is not in the queue`;
 }
 
 function failed(error: string): ControlAnswer {

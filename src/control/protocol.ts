@@ -42,6 +42,12 @@ export type ControlRequest =
   | { readonly do: "trace" | "untrace"; readonly what: Trace | "all" }
   | { readonly do: "update-table"; readonly table: string };
 
+/** Why nothing became of a command. Without `failed` there was nothing to do. */
+export interface Unchanged {
+  readonly reason: string;
+  readonly failed: boolean;
+}
+
 export type ControlAnswer =
   /** One line of output. */
   | { readonly line: string }
@@ -52,7 +58,7 @@ export type ControlAnswer =
   | { readonly envelope: EnvelopeId; readonly text: string }
   /** The body that came before belongs to this message, whose envelopes follow; without `whole` it is no longer queued. */
   | { readonly message: MessageId; readonly whole: boolean }
-  /** The end. `count`: envelopes that were changed. */
-  | { readonly ok: true; readonly count?: number }
+  /** The end. `count`: envelopes that were changed; `unchanged`: why there are none where some were named. */
+  | { readonly ok: true; readonly count?: number; readonly unchanged?: Unchanged }
   /** The end. Refused for lack of rights when `denied`; `error` may be empty. */
   | { readonly ok: false; readonly error: string; readonly denied?: boolean };

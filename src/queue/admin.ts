@@ -160,6 +160,7 @@ function exportSlice(vault: Vault, after: EnvelopeId): { id: EnvelopeId; text: s
 interface Slice {
   readonly ids: EnvelopeId[];
   readonly next: EnvelopeId | null;
+  readonly whole?: true;
 }
 type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
 
@@ -210,7 +211,7 @@ function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (
       if (whole !== null) vault.aside.forget(whole, 0);
       vault.dropped(ids);
       for (const message of erase) vault.erase(message);
-      answer({ ids, next });
+      answer(whole === null ? { ids, next } : { ids, next, whole: true });
     },
     failed: () => answer({ ids: [], next: null }),
   });

@@ -382,10 +382,7 @@ class RelayService {
 
   answer(message: ControlToRelay): string[] {
     const now = this.#tools.clock.now();
-    if (message.type === "resume-route") {
-      this.#resume(message.route);
-      return [];
-    }
+    if (message.type === "resume-route") return this.#resume(message.route, now);
     switch (message.what) {
       case "hosts":
         return showHosts(this.#table.hosts(), now);
@@ -398,12 +395,18 @@ class RelayService {
     }
   }
 
-  #resume(id: number): void {
-    const route = this.#table.byId(id);
-    if (route === undefined) return;
-    this.#table.forgive(route);
-    this.#log(`smtp-out: Enabling route ${routeName(route)} per admin request`);
+  /** Enables a route, or with 0 all that are disabled. Answers why it did not, or nothing. */
+  #resume(id: number, now: number): string[] {
+    const routes = id === 0 ? [...this.#table.routes()] : [this.#table.byId(id)].filter((route) => route !== undefined);
+    if (id !== 0 && routes.length === 0) return [`there is no route ${id}: show routes lists them`];
+    const disabled = routes.filter((route) => route.disabled !== null && route.enabledAt > now);
+    if (disabled.length === 0) return [id === 0 ? "no route is disabled" : `route ${id} is not disabled`];
+    for (const route of disabled) {
+      this.#table.forgive(route);
+      this.#log(`smtp-out: Enabling route ${routeName(route)} per admin request`);
+    }
     for (const relay of [...this.#relays.values()]) relay.wake();
+    return [];
   }
 
   #log(text: string): void {

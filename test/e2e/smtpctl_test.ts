@@ -57,6 +57,11 @@ match from any for any action "out"
         } else assert.match(ran.stdout, stdout, `smtpctl ${words}: ${ran.stdout} ${ran.stderr}`);
         assert.equal(ran.code, code, `smtpctl ${words}: ${ran.stdout} ${ran.stderr}`);
       };
+      const fails = async (words: string, stderr: RegExp, stdout = "") => {
+        const ran = await daemon.tool("smtpctl", words.split(" "));
+        assert.deepEqual([ran.code, ran.stdout], [1, stdout], `smtpctl ${words}: ${ran.stderr}`);
+        assert.match(ran.stderr, stderr);
+      };
       const rows = async () =>
         (await daemon.tool("smtpctl", ["show", "queue"])).stdout.split("\n").filter((line) => line !== "");
       const idOf = async (rcpt: string) => (await rows()).find((row) => row.includes(`|${rcpt}|`))!.slice(0, 16);
@@ -71,14 +76,14 @@ match from any for any action "out"
         assert.deepEqual(all, all.toSorted());
         await says(`show queue ${later}`, new RegExp(`^${later}.*\\n$`));
         await says(`show queue ${many}`, new RegExp(`^(${many}.*\\n){4}$`));
-        await says("show queue 00000001", "");
+        await fails("show queue 00000001", /^smtpctl: message 00000001 is not in the queue\n$/);
       });
       await test.step("show envelope and show message", async () => {
         await says(
           `show envelope ${one}`,
           /^version: 3\ndispatcher: out\ntype: mta\n(.+\n)+rcpt: one@a\.test\n(.+\n)+$/,
         );
-        await says(`show message ${one}`, /^Received: [^]*Subject: held\n[^]*\n\nHello\n$/);
+        await says(`show message ${one}`, /^Received: [^]*Subject: held\n(?:[^]*\n)?\nHello\n$/);
         await says(`show message ${many}`, /\n\nHello\n$/);
         await says("show envelope 0000000100000001", "", 1);
         await says("show message 00000001", "", 1);
@@ -87,10 +92,12 @@ match from any for any action "out"
         await says(`pause envelope ${one}`, "1 envelope paused\n");
         await says(`pause envelope ${many}`, "3 envelopes paused\n");
         assert.equal((await rows()).filter((row) => row.split("|")[3] === "suspend").length, 4);
-        await says(`pause envelope ${one}`, "0 envelope paused\n");
+        await fails(`pause envelope ${one}`, /^smtpctl: it is suspended already\n$/, "0 envelope paused\n");
         await says("resume envelope domain A.test", "2 envelopes resumed\n");
         await says("resume envelope all", "2 envelopes resumed\n");
-        await says("pause envelope domain nowhere.test", "0 envelope paused\n");
+        await fails(`resume envelope ${one}`, /^smtpctl: it is not suspended\n$/, "0 envelope resumed\n");
+        const nowhere = /^smtpctl: nothing in the queue is to be relayed to nowhere\.test\n$/;
+        await fails("pause envelope domain nowhere.test", nowhere, "0 envelope paused\n");
       });
       await test.step("show status, pause and resume of the subsystems", async () => {
         await says("show status", /^MDA paused\nMTA paused\nSMTP running\n/);
@@ -104,11 +111,11 @@ match from any for any action "out"
         await says(`schedule ${many}`, "4 envelopes scheduled\n");
         await says("schedule domain a.test", "2 envelopes scheduled\n");
         await says("schedule all", "5 envelopes scheduled\n");
-        await says("schedule 00000001", "0 envelope scheduled\n");
+        await fails("schedule 00000001", /message 00000001 is not in the queue/, "0 envelope scheduled\n");
       });
       await test.step("remove", async () => {
         await says(`remove ${four}`, "1 envelope removed\n");
-        await says(`remove ${four}`, "0 envelope removed\n");
+        await fails(`remove ${four}`, new RegExp(`envelope ${four} is not in the queue`), "0 envelope removed\n");
         await says("remove domain a.test", "2 envelopes removed\n");
         await says(`remove ${many}`, "1 envelope removed\n");
         assert.equal((await rows()).length, 1);
@@ -134,6 +141,21 @@ match from any for any action "out"
           "show routes",
           /^\d+\. \S+ <-> 127\.0\.0\.1 \(\S+\) [ND-][D-]?[Q-]?[K-]? nconn=\d+ nerror=\d+ penalty=\d+ timeout=\S+\n$/,
         );
+      });
+      await test.step("what does not exist is an error", async () => {
+        await says("resume route 99", "command failed: there is no route 99: show routes lists them\n", 1);
+        const [route] = (await daemon.tool("smtpctl", ["show", "routes"])).stdout.split(".");
+        await says(`resume route ${route}`, `command failed: route ${route} is not disabled\n`, 1);
+        await says("resume route 0", "command failed: no route is disabled\n", 1);
+        await says("update table nosuch", 'command failed: There is no table "nosuch"\n', 1);
+        await says("resume smtp", "command failed: smtp is running already\n", 1);
+        await fails("trace nosuch", /invalid trace keyword: nosuch/);
+        await fails("discover 00000001", /nothing was taken in/, "00000001: It is not there\n0 envelopes discovered\n");
+      });
+      await test.step("mailq is show queue", async () => {
+        const mailq = (...args: string[]) => daemon.tool("mailq", args);
+        assert.match((await mailq(later)).stdout, new RegExp(`^${later}`));
+        assert.equal((await mailq("00000001")).code, 1);
       });
       await test.step("remove all", () => says("remove all", "1 envelope removed\n"));
     });

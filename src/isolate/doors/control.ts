@@ -72,12 +72,16 @@ export type QueueToControl =
   }
   /** `count`: envelopes; `error`: why nothing of the message was taken in. */
   | { readonly type: "discovered"; readonly call: number; readonly count: number; readonly error: string | null }
-  /** Those of the slice that changed. `next`: where the next slice begins, null when this was the last. */
+  /**
+   * Those of the slice that changed. `next`: where the next slice begins, null when this was the last; `whole`: a damaged message was removed
+   * that may have no envelopes.
+   */
   | {
     readonly type: "removed" | "suspended";
     readonly call: number;
     readonly ids: readonly EnvelopeId[];
     readonly next: EnvelopeId | null;
+    readonly whole?: boolean;
   };
 
 export type ControlToScheduler =
@@ -120,6 +124,7 @@ export type ControlToRelay = {
   readonly call: number;
   readonly what: "hosts" | "hoststats" | "relays" | "routes";
 } | { readonly type: "resume-route"; readonly call: number; readonly route: number };
+/** To `show`, what is to be printed; to `resume-route`, why it was not resumed, or nothing. */
 export type RelayToControl = { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] };
 
 export type ControlToLookup = { readonly type: "update-table"; readonly call: number; readonly table: string };
