@@ -32,7 +32,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
 ];
 
 /**
- * What may be imported past a folder's mod.ts: isolates need these words, and must not load with them the parser, the databases and the
+ * What may be imported past a folder's mod.ts: isolates and tools need these words, and must not load with them the parser, the databases and the
  * regular expressions of all tables, or the resolver.
  */
 const OPEN_ROOMS: readonly string[] = [
@@ -41,6 +41,7 @@ const OPEN_ROOMS: readonly string[] = [
   "src/config/defaults.ts",
   "src/config/protocols.ts",
   "src/config/refusal.ts",
+  "src/config/words.ts",
   "src/dns/names.ts",
   "src/tables/netaddr.ts",
 ];

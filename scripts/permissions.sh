@@ -8,6 +8,19 @@ submission=${socket%.sock}.smtp.sock
 # A path as an item of a comma-separated permission list.
 item() { printf '%s' "$1" | sed 's/,/,,/g'; }
 
+# Sets verb, first and second to the words behind the program (`--config FILE main.ts PROGRAM` stand before) that are no options.
+find_words() {
+  shift 4
+  verb= first= second= ended=
+  for word; do
+    case $ended$word in
+      --) ended=1 && continue ;;
+      -?*) continue ;;
+    esac
+    if [ -z "$verb" ]; then verb=$word; elif [ -z "$first" ]; then first=$word; elif [ -z "$second" ]; then second=$word; fi
+  done
+}
+
 # Becomes the program $1 with the arguments that follow.
 become() {
   program=$1
@@ -29,13 +42,14 @@ become() {
       ;;
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.
-      # What is imported is laid into the spool; folders (and a key) are named on the command line: program is $4, its words come behind.
+      # What is imported is laid into the spool; folders (and a key) are named on the command line.
       reads=$(item "$socket"),$(item "$spool")
       writes=$(item "$socket")
-      case ${5:-} in
-        ex*) for path in ${6:+"$6"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
+      find_words "$@"
+      case $verb in
+        ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
         i* | d*)
-          for path in ${6:+"$6"} ${7:+"$7"}; do reads=$reads,$(item "$path"); done
+          for path in ${first:+"$first"} ${second:+"$second"}; do reads=$reads,$(item "$path"); done
           writes=$writes,$(item "$spool/import")
           ;;
       esac

@@ -10,10 +10,7 @@ type Tool = (args: string[], env: Environment) => Promise<number>;
 const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   smtpd: async () => (await import("./cli/smtpd.ts")).smtpdMain,
   smtpctl: async () => (await import("./cli/smtpctl.ts")).smtpctlMain,
-  mailq: async () => {
-    const { smtpctlMain } = await import("./cli/smtpctl.ts");
-    return (args, env) => smtpctlMain(["show", "queue", ...args], env);
-  },
+  mailq: async () => (await import("./cli/smtpctl.ts")).mailqMain,
   sendmail: async () => (await import("./cli/sendmail.ts")).sendmailMain,
   "send-mail": async () => (await import("./cli/sendmail.ts")).sendmailMain,
   newaliases: async () => (await import("./cli/newaliases.ts")).newaliasesMain,

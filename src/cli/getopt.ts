@@ -1,4 +1,6 @@
-/** getopt(3): one-letter options in front of the operands, which may share a word. Pure. */
+/** getopt(3): one-letter options in front of the operands, which may share a word, and the two long ones that every tool has. Pure. */
+
+import { suggestion } from "../config/words.ts";
 
 export type Options =
   | {
@@ -8,17 +10,51 @@ export type Options =
     /** Every option as it was given. */
     readonly list: ReadonlyArray<readonly [letter: string, value: string]>;
     readonly operands: readonly string[];
+    /** The operands stood behind `--`: none of them is a misplaced option. */
+    readonly literal: boolean;
   }
-  | { readonly ok: false; readonly text: string };
+  | { readonly ok: false; readonly asked: Asked }
+  /** `text` says what is wrong. */
+  | { readonly ok: false; readonly asked: null; readonly text: string };
 
-/** `plain` letters take no argument, those of `valued` take one, those of `optional` only in the same word. */
-export function getopt(args: readonly string[], plain: string, valued: string, optional = ""): Options {
+/** `--help` and `--version`, which need nothing else. */
+export type Asked = "help" | "version";
+
+/** The letters of a program's options. */
+export interface Letters {
+  /** Options that take no argument. */
+  readonly plain: string;
+  /** Options that take one, in the same word or in the next. */
+  readonly valued: string;
+  /** Options that may have one in the same word. */
+  readonly optional: string;
+}
+
+const LONG: readonly string[] = ["--help", "--version"];
+
+/**
+ * Reads the options at the start of `args`, up to the first operand or `--`. `-h` asks for help where it is no option of the program's own.
+ * Never throws: what is no option is an answer with `text`, which names the one that was probably meant.
+ */
+export function getopt(args: readonly string[], letters: Letters): Options {
+  const { plain, valued, optional } = letters;
   const list: [string, string][] = [];
-  const done = (operands: readonly string[]): Options => ({ ok: true, given: new Map(list), list, operands });
+  const done = (operands: readonly string[], literal = false): Options => ({
+    ok: true,
+    given: new Map(list),
+    list,
+    operands,
+    literal,
+  });
+  const wrong = (text: string): Options => ({ ok: false, asked: null, text });
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
-    if (arg === "--") return done(args.slice(at + 1));
+    if (arg === "--") return done(args.slice(at + 1), true);
     if (!arg.startsWith("-") || arg === "-") return done(args.slice(at));
+    if (arg.startsWith("--")) {
+      if (LONG.includes(arg)) return { ok: false, asked: arg.slice(2) as Asked };
+      return wrong(`unknown option ${arg}${guessOption(arg, "", "")}`);
+    }
     for (let place = 1; place < arg.length; place++) {
       const letter = arg[place]!;
       if (plain.includes(letter)) {
@@ -30,11 +66,24 @@ export function getopt(args: readonly string[], plain: string, valued: string, o
         list.push([letter, rest]);
         break;
       }
-      if (!valued.includes(letter)) return { ok: false, text: `unknown option -- ${letter}` };
-      if (rest === "" && at + 1 === args.length) return { ok: false, text: `option requires an argument -- ${letter}` };
+      if (!valued.includes(letter)) {
+        if (letter === "h") return { ok: false, asked: "help" };
+        return wrong(`unknown option -- ${letter}${guessOption(arg, letter, plain + valued + optional)}`);
+      }
+      if (rest === "" && at + 1 === args.length) return wrong(`option requires an argument -- ${letter}`);
       list.push([letter, rest === "" ? args[++at]! : rest]);
       break;
     }
   }
   return done([]);
+}
+
+/**
+ * `, did you mean …?` for a word that holds an unknown option: a long option, with one dash or two, or its letter in the other case, if that is
+ * among `letters`; "" when there is no guess.
+ */
+export function guessOption(word: string, letter: string, letters: string): string {
+  if (word.startsWith("--") || word.length > 3) return suggestion(word.replace(/^-*/, "--"), LONG);
+  const other = letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
+  return other !== letter && letters.includes(other) ? `, did you mean "-${other}"?` : "";
 }

@@ -21,8 +21,9 @@ import {
 } from "../delivery/mod.ts";
 import { type Mailbox, random32 } from "../envelope/mod.ts";
 import { TIMEOUTS } from "../smtp/client/mod.ts";
-import { getopt } from "./getopt.ts";
+import { getopt, type Options } from "./getopt.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
+import { answerAsked, lettersOf, type Tool, usageOf } from "./usage.ts";
 
 /** Largest message, in octets: it is held in memory. */
 const MAX_BYTES = 1 << 30;
@@ -39,7 +40,7 @@ async function readMessage(terminal: Terminal): Promise<Delivered> {
 }
 
 /** Runs `work`; its failure is an exit status and a line. */
-async function ending(terminal: Terminal, name: string, work: () => Promise<number>): Promise<number> {
+async function ending(terminal: Terminal, name: Tool, work: () => Promise<number>): Promise<number> {
   try {
     return await work();
   } catch (error) {
@@ -48,16 +49,24 @@ async function ending(terminal: Terminal, name: string, work: () => Promise<numb
   }
 }
 
-function usage(terminal: Terminal, text: string): number {
-  terminal.err(`usage: ${text}\n`);
+/** The usage, and as the last line what is wrong, if that is known: it stands in the log of who called. */
+function usage(terminal: Terminal, name: Tool, text = ""): number {
+  terminal.err(usageOf(name));
+  if (text !== "") terminal.err(`${name}: ${text}\n`);
   return EX_FATAL;
+}
+
+/** Help, the version, or what is wrong with the options. */
+function answerOptions(options: Extract<Options, { ok: false }>, name: Tool, terminal: Terminal): number {
+  return options.asked === null ? usage(terminal, name, options.text) : answerAsked(name, options.asked, terminal);
 }
 
 /** `mail.maildir [-j] [dir]`. */
 export function maildirMain(args: string[], env: Environment, terminal = processTerminal()): Promise<number> {
   return ending(terminal, "mail.maildir", async () => {
-    const options = getopt(args, "j", "");
-    if (!options.ok || options.operands.length > 1) return usage(terminal, "mail.maildir [-j] [dir]");
+    const options = getopt(args, lettersOf("mail.maildir"));
+    if (!options.ok) return answerOptions(options, "mail.maildir", terminal);
+    if (options.operands.length > 1) return usage(terminal, "mail.maildir");
     if (Deno.uid() === 0) throw new DeliveryError(EX_FATAL, "Not for root");
     const directory = (options.operands[0] ?? `${env.get("HOME")}/Maildir`).replace(/(?!^)\/+$/, "");
     if (!directory.startsWith("/")) throw new DeliveryError(EX_FATAL, `${directory}: Not an absolute path`);
@@ -79,11 +88,10 @@ export function maildirMain(args: string[], env: Environment, terminal = process
 /** `mail.mboxfile [-f from] file`. */
 export function mboxfileMain(args: string[], _env: Environment, terminal = processTerminal()): Promise<number> {
   return ending(terminal, "mail.mboxfile", async () => {
-    const options = getopt(args, "", "f");
-    const path = options.ok ? options.operands[0] : undefined;
-    if (!options.ok || path === undefined || options.operands.length > 1) {
-      return usage(terminal, "mail.mboxfile [-f from] file");
-    }
+    const options = getopt(args, lettersOf("mail.mboxfile"));
+    if (!options.ok) return answerOptions(options, "mail.mboxfile", terminal);
+    const [path] = options.operands;
+    if (path === undefined || options.operands.length > 1) return usage(terminal, "mail.mboxfile");
     if (Deno.uid() === 0) throw new DeliveryError(EX_FATAL, "Not for root");
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
     const writer = new MboxWriter({ actAs: actAsSelf, root: false, clock: systemClock, timeZone, random: random32 });
@@ -96,11 +104,11 @@ export function mboxfileMain(args: string[], _env: Environment, terminal = proce
 /** `mail.lmtp -d dest [-f from] [-l lhlo] -r | -u | rcpt ...`. */
 export function lmtpMain(args: string[], env: Environment, terminal = processTerminal()): Promise<number> {
   return ending(terminal, "mail.lmtp", async () => {
-    const options = getopt(args, "ru", "dfl");
-    if (!options.ok) return usage(terminal, LMTP_USAGE);
+    const options = getopt(args, lettersOf("mail.lmtp"));
+    if (!options.ok) return answerOptions(options, "mail.lmtp", terminal);
     const { given, operands } = options;
     const recipients = given.has("r") ? [env.get("RECIPIENT")] : given.has("u") ? [env.get("USER")] : operands;
-    if (!given.has("d") || recipients.length === 0) return usage(terminal, LMTP_USAGE);
+    if (!given.has("d") || recipients.length === 0) return usage(terminal, "mail.lmtp");
     const to = parseLmtpDestination(given.get("d")!);
     if (to === null) throw new DeliveryError(EX_FATAL, `${given.get("d")}: Not a host:port or a socket`);
     const from = given.get("f") ?? env.get("SENDER");
@@ -119,8 +127,6 @@ export function lmtpMain(args: string[], env: Environment, terminal = processTer
     return 0;
   });
 }
-
-const LMTP_USAGE = "mail.lmtp -d dest [-f from] [-l lhlo] -r | -u | rcpt ...";
 
 function hex(number: number): string {
   return number.toString(16).padStart(8, "0");

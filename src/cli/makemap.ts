@@ -3,11 +3,12 @@
 import type { Environment } from "../config/mod.ts";
 import { systemReasonAt } from "../events/mod.ts";
 import { type DbRecord, openDb, writeCdb } from "../tables/mod.ts";
-import { getopt } from "./getopt.ts";
+import { getopt, type Options } from "./getopt.ts";
 import { type MapEntry, type MapType, parseMapSource } from "./map-source.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
+import { answerAsked, lettersOf, usageOf } from "./usage.ts";
 
-const USAGE = "usage: makemap [-U] [-d dbtype] [-o dbfile] [-t type] file";
+const USAGE = usageOf("makemap").trimEnd();
 /** Largest source and largest map that are read, in octets: they are held in memory. */
 const MAX_BYTES = 512 * 1024 * 1024;
 
@@ -25,7 +26,12 @@ export async function makemapMain(
   _env: Environment,
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
-  const job = readJob(args);
+  const options = getopt(args, lettersOf("makemap"));
+  if (!options.ok) {
+    if (options.asked !== null) return answerAsked("makemap", options.asked, terminal);
+    return complain(terminal, `makemap: ${options.text}\n${USAGE}`);
+  }
+  const job = readJob(options);
   if (typeof job === "string") return complain(terminal, job);
   try {
     if (job.dump) dump(job.source, terminal);
@@ -38,10 +44,7 @@ export async function makemapMain(
 }
 
 /** What is to be done, or the text to print before exit status 1. */
-function readJob(args: readonly string[]): Job | string {
-  const options = getopt(args, "U", "bCdoOt");
-  if (!options.ok) return `makemap: ${options.text}\n${USAGE}`;
-  const { given, operands } = options;
+function readJob({ given, operands }: Extract<Options, { ok: true }>): Job | string {
   // As sendmail's makemap is called: `makemap type map < text`.
   const foreign = operands.length === 2;
   const database = foreign ? operands[0]! : given.get("d") ?? "cdb";

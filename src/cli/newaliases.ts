@@ -15,6 +15,7 @@ import { getopt } from "./getopt.ts";
 import { replaceMap } from "./makemap.ts";
 import { parseMapSource } from "./map-source.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
+import { answerAsked, lettersOf, usageOf } from "./usage.ts";
 
 /** Name of the table that holds the aliases. */
 const TABLE = "aliases";
@@ -25,12 +26,15 @@ export async function newaliasesMain(
   env: Environment,
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
-  const options = getopt(args, "", "fD");
-  const defines = options.ok
-    ? options.list.filter(([letter]) => letter === "D").map(([, text]) => splitDefine(text))
-    : [];
-  if (!options.ok || options.operands.length > 0 || defines.includes(null)) {
-    terminal.err("usage: newaliases [-D macro=value] [-f file]\n");
+  const options = getopt(args, lettersOf("newaliases"));
+  if (!options.ok) {
+    if (options.asked !== null) return answerAsked("newaliases", options.asked, terminal);
+    terminal.err(`newaliases: ${options.text}\n${usageOf("newaliases")}`);
+    return 1;
+  }
+  const defines = options.list.filter(([letter]) => letter === "D").map(([, text]) => splitDefine(text));
+  if (options.operands.length > 0 || defines.includes(null)) {
+    terminal.err(usageOf("newaliases"));
     return 1;
   }
   try {

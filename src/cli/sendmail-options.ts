@@ -1,6 +1,7 @@
 /** The command line of sendmail(8), with the many options that other mailers had. Pure. */
 
-import { getopt } from "./getopt.ts";
+import { type Asked, getopt, guessOption } from "./getopt.ts";
+import { lettersOf } from "./usage.ts";
 
 export interface SendmailOptions {
   /** `-f`: envelope sender, "" for the null reverse-path; null when not given. */
@@ -23,8 +24,13 @@ export interface SendmailOptions {
 }
 
 export type SendmailCommand =
-  | { readonly kind: "send"; readonly options: SendmailOptions }
-  /** `-bi`: rebuild the aliases. */
+  /** `-bv`: only tell of each recipient whether it would be taken. */
+  | { readonly kind: "send" | "verify"; readonly options: SendmailOptions }
+  /** `-bs`: SMTP on standard input and output. */
+  | { readonly kind: "session" }
+  /** `--help`, `--version`. */
+  | { readonly kind: "asked"; readonly asked: Asked }
+  /** `-bi`, `-I`: rebuild the aliases. */
   | { readonly kind: "newaliases" }
   /** `-bp`: print the queue, as mailq(8) does. */
   | { readonly kind: "mailq" }
@@ -32,20 +38,49 @@ export type SendmailCommand =
   | { readonly kind: "queue-run" }
   | { readonly kind: "usage"; readonly text: string };
 
-/** Options that take an argument, that may take one in the same word, and that take none. */
-const WITH_ARGUMENT = "ABbeFfLNoprRV", WITH_OPTIONAL = "EJ", PLAIN = "imqStvx";
+/** Modes of -b that other mailers have, and what does that here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  d: "the daemon is smtpd(8)",
+  D: "the daemon is smtpd(8)",
+  l: "the daemon is smtpd(8)",
+  t: "which rules an address meets, smtpctl trace rules tells",
+};
 
-/** Reads the words behind the program's name. */
+/** Reads the words behind the program's name. Options end at the first recipient or at `--`. */
 export function readSendmailOptions(args: readonly string[]): SendmailCommand {
-  if (args.some((arg) => arg.startsWith("-bi"))) return { kind: "newaliases" };
-  if (args.includes("-bp")) return { kind: "mailq" };
-  const options = getopt(args, PLAIN, WITH_ARGUMENT, WITH_OPTIONAL);
-  if (!options.ok) return { kind: "usage", text: options.text };
-  const { given, operands } = options;
-  return given.has("q") ? { kind: "queue-run" } : judge(given, operands);
+  const options = getopt(args, lettersOf("sendmail"));
+  if (!options.ok) {
+    return options.asked === null ? { kind: "usage", text: options.text } : { kind: "asked", asked: options.asked };
+  }
+  const { given, list, operands, literal } = options;
+  const mode = given.get("b") ?? (given.has("I") ? "i" : "m");
+  if (mode.startsWith("i")) return { kind: "newaliases" };
+  if (mode === "p") return { kind: "mailq" };
+  if (mode === "s") return { kind: "session" };
+  if (mode !== "m" && mode !== "v") {
+    const hint = ELSEWHERE[mode] ?? "known are -bi, -bm, -bp, -bs and -bv";
+    return { kind: "usage", text: `there is no mode -b${mode}: ${hint}` };
+  }
+  if (given.has("q")) return { kind: "queue-run" };
+  const hops = given.get("h") ?? "0";
+  if (!/^\d+$/.test(hops)) {
+    return { kind: "usage", text: `invalid value of -h: ${hops}${guessOption(`--h${hops}`, "", "")}` };
+  }
+  // Exim's, of which some have an argument in the next word: it must not be taken for a recipient.
+  const foreign = list.find(([letter, value]) => letter === "o" && /^[MPX]/.test(value));
+  if (foreign !== undefined) return { kind: "usage", text: `unknown option -o${foreign[1]}` };
+  const misplaced = literal ? undefined : operands.find((operand) => operand.startsWith("-"));
+  if (misplaced !== undefined) {
+    return { kind: "usage", text: `${misplaced} stands behind a recipient: options come first, and -- ends them` };
+  }
+  return judge(given, operands, mode === "v" ? "verify" : "send");
 }
 
-function judge(given: ReadonlyMap<string, string>, recipients: readonly string[]): SendmailCommand {
+function judge(
+  given: ReadonlyMap<string, string>,
+  recipients: readonly string[],
+  kind: "send" | "verify",
+): SendmailCommand {
   const notify = (given.get("N") ?? "").toUpperCase();
   if (notify !== "" && !/^(NEVER|(SUCCESS|FAILURE|DELAY)(,(SUCCESS|FAILURE|DELAY))*)$/.test(notify)) {
     return { kind: "usage", text: `invalid value of -N: ${notify}` };
@@ -54,7 +89,7 @@ function judge(given: ReadonlyMap<string, string>, recipients: readonly string[]
   if (ret !== "" && ret !== "FULL" && ret !== "HDRS") return { kind: "usage", text: `invalid value of -R: ${ret}` };
   const sender = given.get("f") ?? given.get("r");
   return {
-    kind: "send",
+    kind,
     options: {
       sender: sender === undefined ? null : sender.trim().replace(/^<(.*)>$/, "$1"),
       fullName: given.get("F") ?? null,

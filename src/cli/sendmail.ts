@@ -5,19 +5,19 @@ import { systemReason, systemReasonAt } from "../events/mod.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
 import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
-import { readSendmailOptions, type SendmailOptions } from "./sendmail-options.ts";
-import { type Submission, submit, type Submitted } from "./submission.ts";
+import { readSendmailOptions, type SendmailCommand } from "./sendmail-options.ts";
+import { type Submission, submit, type Submitted, verify } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "./terminal.ts";
+import { answerAsked, usageOf } from "./usage.ts";
 
 /** Exit statuses of sysexits(3). */
-const EX_USAGE = 1, EX_DATAERR = 65, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
+const EX_USAGE = 64, EX_DATAERR = 65, EX_NOUSER = 67, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
 /** Largest message, in octets: it is held in memory. The server's own limit is far below. */
 const MAX_INPUT = 256 * 1024 * 1024;
 /** How long to wait before the next try when the connection was lost, in ms: what has died in the daemon is back after 100 ms or more. */
 const TRY_AGAIN_MS = [200, 400, 800, 1600];
 /** Longest address, in characters, as upstream's. */
 const MAX_ADDRESS = 1000;
-const USAGE = "usage: sendmail [-tv] [-f from] [-F name] to ...\n";
 
 /** What sendmail needs to know of the machine. */
 export interface SendmailWorld {
@@ -64,22 +64,37 @@ export async function runSendmail(args: readonly string[], world: SendmailWorld)
       const { smtpctlMain } = await import("./smtpctl.ts");
       return await smtpctlMain(["show", "queue"], env);
     }
+    case "session": {
+      const { carrySession } = await import("./stdio_session.ts");
+      return await carrySession(submissionSocketPath(controlSocketPath(env)), terminal);
+    }
     case "queue-run":
-      return complain(terminal, "there is no queue run: the daemon does it by itself", EX_SOFTWARE);
+      return complain(
+        terminal,
+        "there is no queue run: the daemon does it by itself, and smtpctl schedule all makes everything due",
+        EX_SOFTWARE,
+      );
+    case "asked":
+      return answerAsked("sendmail", command.asked, terminal);
     case "usage":
-      return complain(terminal, `${command.text}\n${USAGE.trimEnd()}`, EX_USAGE);
+      return complain(terminal, `${command.text}\n${usageOf("sendmail").trimEnd()}`, EX_USAGE);
     case "send":
-      return await send(command.options, world);
+    case "verify":
+      return await send(command, world);
   }
 }
 
-async function send(options: SendmailOptions, world: SendmailWorld): Promise<number> {
+async function send(
+  { kind, options }: Extract<SendmailCommand, { options: unknown }>,
+  world: SendmailWorld,
+): Promise<number> {
   const { terminal } = world;
   const login = options.realUser ? undefined : world.env.get("LOGNAME") ?? world.env.get("USER");
   const person = whoIs(world.passwd, world.uid, login);
-  let input: Uint8Array;
+  let input: Uint8Array = new Uint8Array();
   try {
-    input = await terminal.input(MAX_INPUT);
+    // There is no message to verify: only -t wants its header.
+    if (kind === "send" || options.fromHeader) input = await terminal.input(MAX_INPUT);
   } catch (error) {
     if (error instanceof InputTooLarge) return complain(terminal, error.message, EX_DATAERR);
     throw error;
@@ -92,11 +107,34 @@ async function send(options: SendmailOptions, world: SendmailWorld): Promise<num
   const sender = named === "" ? "" : qualify(named, world.mailname);
   const bad = [sender, ...recipients].find(isMalformed);
   if (bad !== undefined) return complain(terminal, `malformed address: ${JSON.stringify(bad)}`, EX_SOFTWARE);
+  if (kind === "verify") return await verifyAll({ sender, recipients }, options.verbose, world);
   const name = options.fullName ?? (options.sender === null ? fullNameOf(person) : "");
   const from = formatFrom(name, sender || qualify(person.name, world.mailname));
   const message = composeMessage(draft, { from, date: formatDate(world.now()) });
   const keep = () => ({ args: offlineArguments(options, recipients), message: withoutBcc(draft) });
   return await handOver({ ...options, sender, recipients, message }, options.verbose, person, keep, world);
+}
+
+/** `-bv`: prints a line for each recipient. 67 (EX_NOUSER) when one is refused, 75 when one cannot be told of now. */
+async function verifyAll(
+  mail: Pick<Submission, "sender" | "recipients">,
+  verbose: boolean,
+  { terminal, env }: SendmailWorld,
+): Promise<number> {
+  let status = 0;
+  const show = verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
+  const asked = await verify(submissionSocketPath(controlSocketPath(env)), mail, show, ({ recipient, code, text }) => {
+    const word = code < 300 ? "deliverable" : code < 500 ? "deferred" : "undeliverable";
+    if (word === "undeliverable") status = EX_NOUSER;
+    else if (word === "deferred" && status === 0) status = EX_TEMPFAIL;
+    terminal.out(`${recipient}... ${word}: ${text}\n`);
+  }).catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
+  if (asked.result === "accepted") return status;
+  if (asked.result === "not-running") return complain(terminal, "smtpd doesn't seem to be running", EX_TEMPFAIL);
+  if (asked.result === "refused") {
+    return complain(terminal, `command failed: ${asked.text}`, asked.text.startsWith("4") ? EX_TEMPFAIL : EX_SOFTWARE);
+  }
+  return complain(terminal, `smtpd takes no mail: ${asked.text}`, EX_TEMPFAIL);
 }
 
 /** A line of the dialogue holds one address: no control characters, which could start another command. */

@@ -1,7 +1,8 @@
 /** Options and server URLs of smtp(1). Pure. */
 
 import { ALL_VERSIONS, cipherFault, parseProtocols } from "../config/mod.ts";
-import { getopt } from "./getopt.ts";
+import { type Asked, getopt } from "./getopt.ts";
+import { lettersOf } from "./usage.ts";
 
 export interface ServerUrl {
   readonly lmtp: boolean;
@@ -34,7 +35,10 @@ export interface SmtpOptions {
 
 export type SmtpCommand =
   | { readonly kind: "run"; readonly options: SmtpOptions }
+  /** `-h`. */
   | { readonly kind: "help" }
+  /** `--help`, `--version`. */
+  | { readonly kind: "asked"; readonly asked: Asked }
   /** `text` for stderr; with `usage` the usage follows. */
   | { readonly kind: "error"; readonly text: string; readonly usage: boolean };
 
@@ -67,8 +71,11 @@ export function parseServerUrl(text: string): ServerUrl | string {
 
 /** Reads the command line. */
 export function readSmtpOptions(args: readonly string[]): SmtpCommand {
-  const options = getopt(args, "Chnv", "aFHsST");
-  if (!options.ok) return { kind: "error", text: options.text, usage: true };
+  const options = getopt(args, lettersOf("smtp"));
+  if (!options.ok) {
+    if (options.asked !== null) return { kind: "asked", asked: options.asked };
+    return { kind: "error", text: options.text, usage: true };
+  }
   const { given, list, operands } = options;
   if (given.has("h")) return { kind: "help" };
   const server = parseServerUrl(given.get("s") ?? "smtp://localhost:25");

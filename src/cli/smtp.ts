@@ -16,8 +16,9 @@ import {
 import { readSmtpOptions, type SmtpOptions } from "./smtp-options.ts";
 import { whoIs } from "./identity.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "./terminal.ts";
+import { answerAsked, usageOf } from "./usage.ts";
 
-const USAGE = "usage: smtp [-Chnv] [-a authfile] [-F from] [-H helo] [-s server] [-S name] [-T params] rcpt ...\n";
+const USAGE = usageOf("smtp");
 /** Limit for connecting, each reply and each write; only the reply to the message may take as long as it does for a relay. */
 const TIMEOUT_MS = 100_000;
 /** Largest message, in octets: it is held in memory, for the next address may need it again. */
@@ -80,6 +81,7 @@ function readPasswd(): string {
 export async function runSmtp(args: readonly string[], world: SmtpWorld): Promise<number> {
   const { terminal } = world;
   const command = readSmtpOptions(args);
+  if (command.kind === "asked") return answerAsked("smtp", command.asked, terminal);
   if (command.kind === "help") {
     terminal.err(`${PRODUCT} ${VERSION}\n${USAGE}`);
     return 0;

@@ -27,13 +27,14 @@ function onEnvelopes(
   words: string,
   verb: "schedule" | "remove" | "pause-envelope" | "resume-envelope",
   done: string,
+  about: string,
 ): Command<Asked>[] {
   const ask = (target: Target): Asked => ({ request: { do: verb, target }, shows: false, done });
   return [
-    { pattern: `${words} <evpid>`, make: (id) => ask({ envelope: id!.toLowerCase() }) },
-    { pattern: `${words} <msgid>`, make: (id) => ask({ message: id!.toLowerCase() }) },
-    { pattern: `${words} all`, make: () => ask("all") },
-    { pattern: `${words} domain <domain>`, make: (domain) => ask({ domain: queuedDomain(domain!) }) },
+    { pattern: `${words} <evpid>`, about, make: (id) => ask({ envelope: id!.toLowerCase() }) },
+    { pattern: `${words} <msgid>`, about, make: (id) => ask({ message: id!.toLowerCase() }) },
+    { pattern: `${words} all`, about, make: () => ask("all") },
+    { pattern: `${words} domain <domain>`, about, make: (domain) => ask({ domain: queuedDomain(domain!) }) },
   ];
 }
 
@@ -42,9 +43,10 @@ function queuedDomain(domain: string): string {
   return (asciiDomain(domain) ?? domain).toLowerCase();
 }
 
-function onSubsystems(verb: "pause" | "resume"): Command<Asked>[] {
+function onSubsystems(verb: "pause" | "resume", about: string): Command<Asked>[] {
   return (["mda", "mta", "smtp"] as const).map((what: Subsystem) => ({
     pattern: `${verb} ${what}`,
+    about,
     make: () => act({ do: verb, what }),
   }));
 }
@@ -56,45 +58,126 @@ const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked
 
 const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
+/** Sentences that several forms share. */
+const DISCOVER = "Takes in what was laid into the folder import of the spool.";
+const SPOOL = "Takes the messages of a spool of OpenSMTPD into the queue.";
+const HASH = "Prints a hash of a password, or of each line of standard input; -- ends options.";
+const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standard input.";
+const BODY = "Prints a message as it is stored.";
+const QUEUE = "Lists the envelopes in the queue, or those of one message.";
+
 export const COMMANDS: readonly Command<Asked>[] = [
-  { pattern: "discover <evpid>", make: (id) => discover({ do: "discover", envelope: id!.toLowerCase() }) },
-  { pattern: "discover <msgid>", make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }) },
-  { pattern: "discover <folder>", make: (folder) => ({ transfer: "discover", folder: folder!, key: null }) },
+  {
+    pattern: "discover <evpid>",
+    about: DISCOVER,
+    make: (id) => discover({ do: "discover", envelope: id!.toLowerCase() }),
+  },
+  {
+    pattern: "discover <msgid>",
+    about: DISCOVER,
+    make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }),
+  },
+  {
+    pattern: "discover <folder>",
+    about: SPOOL,
+    make: (folder) => ({ transfer: "discover", folder: folder!, key: null }),
+  },
   {
     pattern: "discover <folder> <keyfile>",
+    about: SPOOL,
     make: (folder, key) => ({ transfer: "discover", folder: folder!, key: key! }),
   },
-  { pattern: "encrypt", make: () => encrypt("crypt", null) },
-  { pattern: "encrypt <str>", make: (password) => encrypt("crypt", password!) },
-  { pattern: "encrypt --scram", make: () => encrypt("scram", null) },
-  { pattern: "encrypt --scram <str>", make: (password) => encrypt("scram", password!) },
-  { pattern: "export <folder>", make: (folder) => ({ transfer: "export", folder: folder!, key: null }) },
-  { pattern: "import <folder>", make: (folder) => ({ transfer: "import", folder: folder!, key: null }) },
-  { pattern: "log brief", make: () => act({ do: "log", verbose: false }) },
-  { pattern: "log verbose", make: () => act({ do: "log", verbose: true }) },
-  { pattern: "monitor", make: () => show({ do: "monitor" }) },
-  ...onEnvelopes("pause envelope", "pause-envelope", "paused"),
-  ...onSubsystems("pause"),
-  ...onEnvelopes("remove", "remove", "removed"),
-  ...onEnvelopes("resume envelope", "resume-envelope", "resumed"),
-  ...onSubsystems("resume"),
-  { pattern: "resume route <routeid>", make: (id) => act({ do: "resume-route", route: Number(id) }) },
-  ...onEnvelopes("schedule", "schedule", "scheduled"),
-  { pattern: "show damaged", make: () => show({ do: "show-damaged" }) },
-  { pattern: "show envelope <evpid>", make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }) },
-  { pattern: "show hosts", make: () => show({ do: "show-relay", what: "hosts" }) },
-  { pattern: "show hoststats", make: () => show({ do: "show-relay", what: "hoststats" }) },
-  { pattern: "show message <msgid>", make: (id) => message(id!) },
-  { pattern: "show message <evpid>", make: (id) => message(id!) },
-  { pattern: "show queue", make: () => show({ do: "show-queue", message: null }) },
-  { pattern: "show queue <msgid>", make: (id) => show({ do: "show-queue", message: id!.toLowerCase() }) },
-  { pattern: "show relays", make: () => show({ do: "show-relay", what: "relays" }) },
-  { pattern: "show routes", make: () => show({ do: "show-relay", what: "routes" }) },
-  { pattern: "show stats", make: () => show({ do: "show-stats" }) },
-  { pattern: "show status", make: () => show({ do: "show-status" }) },
-  { pattern: "stop", make: () => act({ do: "stop" }) },
-  { pattern: "trace <str>", make: (what) => act({ do: "trace", what: what as Trace }) },
-  { pattern: "untrace <str>", make: (what) => act({ do: "untrace", what: what as Trace }) },
-  { pattern: "update pki", make: () => act({ do: "update-pki" }) },
-  { pattern: "update table <str>", make: (table) => act({ do: "update-table", table: table! }) },
+  { pattern: "encrypt", about: HASH, make: () => encrypt("crypt", null) },
+  { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
+  { pattern: "encrypt --scram", about: SCRAM, make: () => encrypt("scram", null) },
+  { pattern: "encrypt --scram <str>", about: SCRAM, make: (password) => encrypt("scram", password!) },
+  {
+    pattern: "export <folder>",
+    about: "Writes the queue into a folder of files, and keeps it.",
+    make: (folder) => ({ transfer: "export", folder: folder!, key: null }),
+  },
+  {
+    pattern: "import <folder>",
+    about: "Takes in what export wrote.",
+    make: (folder) => ({ transfer: "import", folder: folder!, key: null }),
+  },
+  {
+    pattern: "log brief",
+    about: "Ends debug logging and all tracing.",
+    make: () => act({ do: "log", verbose: false }),
+  },
+  { pattern: "log verbose", about: "Starts debug logging.", make: () => act({ do: "log", verbose: true }) },
+  {
+    pattern: "monitor",
+    about: "Prints a line of counters every second until it is interrupted.",
+    make: () => show({ do: "monitor" }),
+  },
+  ...onEnvelopes("pause envelope", "pause-envelope", "paused", "Suspends delivery of envelopes."),
+  ...onSubsystems("pause", "Stops local deliveries, relaying, or accepting of sessions."),
+  ...onEnvelopes("remove", "remove", "removed", "Removes envelopes from the queue; nobody is told."),
+  ...onEnvelopes("resume envelope", "resume-envelope", "resumed", "Ends the suspension of envelopes."),
+  ...onSubsystems("resume", "Ends a pause of deliveries, relaying, or sessions."),
+  {
+    pattern: "resume route <routeid>",
+    about: "Enables a route that was disabled after errors; 0 is all of them.",
+    make: (id) => act({ do: "resume-route", route: Number(id) }),
+  },
+  ...onEnvelopes("schedule", "schedule", "scheduled", "Makes envelopes due at once."),
+  {
+    pattern: "show damaged",
+    about: "Lists what could not be read in the spool and is set aside.",
+    make: () => show({ do: "show-damaged" }),
+  },
+  {
+    pattern: "show envelope <evpid>",
+    about: "Prints what is known of an envelope.",
+    make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }),
+  },
+  {
+    pattern: "show hosts",
+    about: "Lists the hosts that mail is relayed to.",
+    make: () => show({ do: "show-relay", what: "hosts" }),
+  },
+  {
+    pattern: "show hoststats",
+    about: "Lists the last answer of each domain that mail is relayed to.",
+    make: () => show({ do: "show-relay", what: "hoststats" }),
+  },
+  { pattern: "show message <msgid>", about: BODY, make: (id) => message(id!) },
+  { pattern: "show message <evpid>", about: BODY, make: (id) => message(id!) },
+  { pattern: "show queue", about: QUEUE, make: () => show({ do: "show-queue", message: null }) },
+  { pattern: "show queue <msgid>", about: QUEUE, make: (id) => show({ do: "show-queue", message: id!.toLowerCase() }) },
+  {
+    pattern: "show relays",
+    about: "Lists the relays that mail waits for, with their connectors.",
+    make: () => show({ do: "show-relay", what: "relays" }),
+  },
+  {
+    pattern: "show routes",
+    about: "Lists the routes to hosts, with their numbers and penalties.",
+    make: () => show({ do: "show-relay", what: "routes" }),
+  },
+  { pattern: "show stats", about: "Prints all counters.", make: () => show({ do: "show-stats" }) },
+  {
+    pattern: "show status",
+    about: "Tells what is paused and what is wrong with the spool.",
+    make: () => show({ do: "show-status" }),
+  },
+  { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
+  {
+    pattern: "trace <str>",
+    about: "Starts the trace lines of a subsystem, or of all, in the log.",
+    make: (what) => act({ do: "trace", what: what as Trace }),
+  },
+  {
+    pattern: "untrace <str>",
+    about: "Ends the trace lines of a subsystem, or of all.",
+    make: (what) => act({ do: "untrace", what: what as Trace }),
+  },
+  { pattern: "update pki", about: "Loads certificates and keys again at once.", make: () => act({ do: "update-pki" }) },
+  {
+    pattern: "update table <str>",
+    about: "Reads the file of a table again.",
+    make: (table) => act({ do: "update-table", table: table! }),
+  },
 ];

@@ -1,13 +1,15 @@
 /** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
 
 import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
+import { suggestion } from "../config/words.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
 import { systemReasonAt, TRACES } from "../events/mod.ts";
-import { encryptMain } from "./encrypt.ts";
+import { getopt } from "./getopt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
-import { resolveCommand } from "./words.ts";
+import { answerAsked, helpOf, lettersOf, table, usageOf } from "./usage.ts";
+import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
 
 /** A command line that means nothing exits with this status. */
 const EX_INVALID = 255;
@@ -20,20 +22,19 @@ export async function smtpctlMain(
   env: Environment,
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
-  if (args.length === 0) {
-    const commands = COMMANDS.map(({ pattern }) => `  ${pattern}\n`);
+  const line = readLine(args);
+  if ("wrong" in line) return invalid(terminal, `${line.wrong}\n`);
+  if (line.asked === "version") return answerAsked("smtpctl", "version", terminal);
+  if (line.asked === "help") return help(line.words, terminal);
+  if (line.words.length === 0) {
+    const commands = COMMANDS.map(({ pattern }) => `  ${pattern}\n`).join("");
     terminal.err(
-      `usage: smtpctl command [argument ...]\nThe commands, whose words may be cut short:\n${commands.join("")}`,
+      `${usageOf("smtpctl")}The commands, whose words may be cut short (--help tells what they do):\n${commands}`,
     );
     return 1;
   }
-  const resolved = resolveCommand(COMMANDS, args);
-  if (!resolved.ok) {
-    const { possibilities } = resolved;
-    if (possibilities.length === 0) terminal.err(`invalid command "${args[0]}": smtpctl alone lists them\n`);
-    else terminal.err(`possibilities are:\n${possibilities.map((one) => `  ${one}\n`).join("")}`);
-    return EX_INVALID;
-  }
+  const resolved = resolveCommand(COMMANDS, line.words, line.literal);
+  if (!resolved.ok) return unknown(line.words, resolved, terminal);
   try {
     return await run(resolved.value, env, terminal);
   } catch (error) {
@@ -42,12 +43,85 @@ export async function smtpctlMain(
   }
 }
 
+/** Runs mailq(8), which is `smtpctl show queue`, and returns its exit status. */
+export async function mailqMain(args: string[], env: Environment, terminal = processTerminal()): Promise<number> {
+  const options = getopt(args, lettersOf("mailq"));
+  if (options.ok) return await smtpctlMain(["show", "queue", "--", ...options.operands], env, terminal);
+  if (options.asked !== null) return answerAsked("mailq", options.asked, terminal);
+  terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
+  return 1;
+}
+
+/** The words of a command line. Options may stand among them, up to `--`. */
+interface Line {
+  readonly words: string[];
+  /** Words from this place on stood behind `--`. */
+  readonly literal: number;
+  readonly asked: "help" | "version" | null;
+}
+
+function readLine(args: readonly string[]): Line | { readonly wrong: string } {
+  const end = args.indexOf("--");
+  const before = end < 0 ? args : args.slice(0, end);
+  const words: string[] = [];
+  let asked: Line["asked"] = null;
+  for (const arg of before) {
+    if (arg === "--help" || arg === "-h") asked ??= "help";
+    else if (arg === "--version") asked ??= "version";
+    else if (!arg.startsWith("-") || arg === "-" || OPTIONS.has(arg)) words.push(arg);
+    else if (asked === null) {
+      const guess = suggestion(arg, ["--help", "--version", ...OPTIONS]);
+      return { wrong: `unknown option ${arg}${guess}: what is no option stands behind --` };
+    }
+  }
+  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, asked };
+}
+
+/** Words of commands that are options. */
+const OPTIONS: ReadonlySet<string> = new Set(
+  COMMANDS.flatMap(({ pattern }) => pattern.split(" ").filter((word) => word.startsWith("-"))),
+);
+
+/** Help for the commands that begin with these words: all of them, for none. */
+function help(words: readonly string[], terminal: Terminal): number {
+  if (words.length === 0) {
+    terminal.out(
+      helpOf("smtpctl", `\nThe commands, whose words may be cut short:\n${table(describeCommands(COMMANDS))}`),
+    );
+    return 0;
+  }
+  const found = commandsWith(COMMANDS, words);
+  if (!found.ok) return unknown(words, found, terminal);
+  const rows = describeCommands(found.value);
+  terminal.out(rows.map(([term, about]) => `usage: smtpctl ${term}\n${about}\n`).join("\n"));
+  return 0;
+}
+
+function unknown(
+  [word]: readonly string[],
+  { possibilities, guess }: { readonly possibilities: readonly string[]; readonly guess: string },
+  terminal: Terminal,
+): number {
+  if (possibilities.length === 0) {
+    return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
+  }
+  const list = possibilities.map((one) => `  ${one}\n`).join("");
+  return invalid(terminal, `${guess === "" ? "" : `unknown word${guess}\n`}possibilities are:\n${list}`);
+}
+
+function invalid(terminal: Terminal, text: string): number {
+  terminal.err(text);
+  return EX_INVALID;
+}
+
 async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
-  if ("encrypt" in asked) return await encryptMain(asked.encrypt, terminal);
+  // The library that hashes is loaded for nobody else.
+  if ("encrypt" in asked) return await (await import("./encrypt.ts")).encryptMain(asked.encrypt, terminal);
   if ("transfer" in asked) return await transfer(asked, env, terminal);
   const { request } = asked;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
-    return complain(terminal, `invalid trace keyword: ${request.what}, known are: all ${TRACES.join(" ")}`);
+    const guess = suggestion(request.what, ["all", ...TRACES]);
+    return complain(terminal, `invalid trace keyword: ${request.what}${guess}, known are: all ${TRACES.join(" ")}`);
   }
   const answers = askControl(controlSocketPath(env), request);
   try {
@@ -118,22 +192,26 @@ function conclude(
     const plural = answer.count > 1 || (answer.count === 0 && asked.done === "discovered");
     terminal.out(`${answer.count} envelope${plural ? "s" : ""} ${asked.done ?? "changed"}\n`);
   } else if (!asked.shows) terminal.out("command succeeded\n");
-  return 0;
+  if (answer.unchanged === undefined) return 0;
+  complain(terminal, answer.unchanged.reason);
+  return answer.unchanged.failed ? 1 : 0;
 }
 
 /** `show queue` while the daemon is down: reads the spool. Actions and their time to live are not known here: the default is shown. */
 async function listOffline(spool: string, message: string | null, terminal: Terminal): Promise<number> {
   const { listOffline } = await import("../queue/mod.ts");
   try {
+    let found = message === null;
     for (const envelope of listOffline(spool, DEFAULTS.queue.ttlSeconds)) {
       if (message !== null && !envelope.id.startsWith(message)) continue;
+      found = true;
       if ("unreadable" in envelope) {
         terminal.err(`smtpctl: envelope ${envelope.id}: ${envelope.unreadable}\n`);
         continue;
       }
       terminal.out(formatListing(envelope, null, Date.now()) + "\n");
     }
-    return 0;
+    return found ? 0 : complain(terminal, `message ${message} is not in the queue`);
   } catch (error) {
     if (error instanceof OutputClosed) throw error;
     return complain(terminal, `smtpd doesn't seem to be running, and ${spool} cannot be read: ${reasonOf(error)}`);

@@ -13,6 +13,7 @@ import {
   submissionSocketPath,
   VERSION,
 } from "../config/mod.ts";
+import { suggestion } from "../config/words.ts";
 import {
   checkConfig,
   Fatal,
@@ -29,9 +30,12 @@ import { inspectTableFile, openMachine, readTableBytes } from "../lookup/mod.ts"
 import { startInBackground } from "./background.ts";
 import { openOfflineFolder, replayOffline } from "./offline.ts";
 import { findProgram } from "./programs.ts";
+import { type Asked, guessOption } from "./getopt.ts";
 import { localNames } from "./sendmail.ts";
+import { processTerminal } from "./terminal.ts";
+import { answerAsked, TOOLS, usageOf } from "./usage.ts";
 
-const USAGE = "usage: smtpd [-dFhnv] [-D macro=value] [-f file] [-P system] [-T trace]";
+const USAGE = usageOf("smtpd").trimEnd();
 
 interface Options {
   foreground: boolean;
@@ -51,6 +55,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     console.error(options);
     return 1;
   }
+  if ("asked" in options) return answerAsked("smtpd", options.asked, processTerminal());
   const parsed = parseConfig(options.file, {
     defines: options.defines,
     files: {
@@ -123,8 +128,10 @@ async function sendWaiting(env: Environment, log: (level: "info" | "warn", text:
   }
 }
 
-/** The options, or the text to print before exit status 1. */
-function readOptions(args: string[]): Options | string {
+const LETTERS = TOOLS.smtpd.options.map(({ letter }) => letter).join("");
+
+/** The options, what was asked instead, or the text to print before exit status 1. */
+function readOptions(args: string[]): Options | { readonly asked: Asked } | string {
   let parsed;
   try {
     parsed = parseArgs({
@@ -140,13 +147,19 @@ function readOptions(args: string[]): Options | string {
         f: { type: "string", short: "f" },
         P: { type: "string", short: "P", multiple: true },
         T: { type: "string", short: "T", multiple: true },
+        help: { type: "boolean" },
+        version: { type: "boolean" },
       },
     });
   } catch (error) {
     // Behind its first sentence the parser tells how to write positional arguments, which there are none of.
-    return `smtpd: ${(error as Error).message.replace(/\. To specify a positional argument.*/s, "")}\n${USAGE}`;
+    const text = (error as Error).message.replace(/\. To specify a positional argument.*/s, "");
+    const word = /^Unknown option '(-.*)'$/.exec(text)?.[1];
+    return `smtpd: ${text}${word === undefined ? "" : guessOption(word, word.slice(1), LETTERS)}\n${USAGE}`;
   }
   const { values, positionals } = parsed;
+  if (values.help) return { asked: "help" };
+  if (values.version) return { asked: "version" };
   if (values.h) return `version: ${PRODUCT} ${VERSION}\n${USAGE}`;
   if (positionals.length > 0) return `smtpd: "${positionals[0]}" is no option\n${USAGE}`;
   const defines: [string, string][] = [];
@@ -172,7 +185,11 @@ function readTraces(names: string[]): Trace[] {
   const traces = new Set<Trace>();
   for (const name of names) {
     const wanted = TRACES.filter((trace) => name === "all" || name === trace || ALIASES[name] === trace);
-    if (wanted.length === 0) console.error(`warn: unknown trace flag "${name}", known are: all ${TRACES.join(" ")}`);
+    if (wanted.length === 0) {
+      console.error(
+        `warn: unknown trace flag "${name}"${suggestion(name, TRACES)}, known are: all ${TRACES.join(" ")}`,
+      );
+    }
     for (const trace of wanted) traces.add(trace);
   }
   return [...traces];

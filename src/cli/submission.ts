@@ -1,7 +1,15 @@
 /** One message through the local submission socket: a plain SMTP dialogue, all recipients or none. */
 
 import net from "node:net";
-import { DataEncoder, formatReply, parseCapabilities, type Reply, ReplyReader, TIMEOUTS } from "../smtp/client/mod.ts";
+import {
+  type Capabilities,
+  DataEncoder,
+  formatReply,
+  parseCapabilities,
+  type Reply,
+  ReplyReader,
+  TIMEOUTS,
+} from "../smtp/client/mod.ts";
 
 export interface Submission {
   /** "" for the null reverse-path. */
@@ -30,7 +38,16 @@ const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
 export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
-  const socket = await connect(path);
+  return await converseWith(path, show, (dialogue) => hand(dialogue, mail));
+}
+
+/** One session: `talk` between the greeting and QUIT. What it rejects with tells how it ended. */
+async function converseWith(
+  path: string,
+  show: (line: string) => void,
+  talk: (dialogue: Dialogue) => Promise<void>,
+): Promise<Submitted> {
+  const socket = await connectSubmission(path);
   if (socket === null) return { result: "not-running" };
   const dialogue = new Dialogue(socket, show);
   try {
@@ -38,8 +55,11 @@ export async function submit(path: string, mail: Submission, show: (line: string
     if (greeting.code !== 220) {
       return { result: greeting.code === CLOSING ? "lost" : "unavailable", text: formatReply(greeting) };
     }
-    return await converse(dialogue, mail);
+    await talk(dialogue);
+    await dialogue.quit();
+    return { result: "accepted" };
   } catch (error) {
+    if (error instanceof Refused) await dialogue.quit();
     return { result: error instanceof Lost ? "lost" : "refused", text: (error as Error).message };
   } finally {
     socket.destroy();
@@ -51,31 +71,30 @@ class Refused extends Error {}
 /** The connection is gone, or 421 says that it will be (RFC 5321 §3.8). */
 class Lost extends Error {}
 
-async function converse(dialogue: Dialogue, mail: Submission): Promise<Submitted> {
-  try {
-    const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
-    const eightBit = offers.eightBitMime && mail.message.some((octet) => octet > 127) ? " BODY=8BITMIME" : "";
-    // deno-lint-ignore no-control-regex
-    const international = /[^\x00-\x7f]/.test(mail.sender + mail.recipients.join(""));
-    const utf8 = offers.smtpUtf8 && international ? " SMTPUTF8" : "";
-    const ret = offers.dsn && mail.ret !== "" ? ` RET=${mail.ret}` : "";
-    const envid = offers.dsn && mail.envid !== "" ? ` ENVID=${mail.envid}` : "";
-    const notify = offers.dsn && mail.notify !== "" ? ` NOTIFY=${mail.notify}` : "";
-    await dialogue.ask(`MAIL FROM:<${mail.sender}>${eightBit}${utf8}${ret}${envid}`);
-    for (const recipient of mail.recipients) await dialogue.ask(`RCPT TO:<${recipient}>${notify}`);
-    await dialogue.ask("DATA");
-    await dialogue.askData(mail.message);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    await dialogue.quit();
-    return { result: "refused", text: error.message };
-  }
-  await dialogue.quit();
-  return { result: "accepted" };
+async function hand(dialogue: Dialogue, mail: Submission): Promise<void> {
+  const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
+  const eightBit = offers.eightBitMime && mail.message.some((octet) => octet > 127) ? " BODY=8BITMIME" : "";
+  const utf8 = international(offers, [mail.sender, ...mail.recipients]);
+  const ret = offers.dsn && mail.ret !== "" ? ` RET=${mail.ret}` : "";
+  const envid = offers.dsn && mail.envid !== "" ? ` ENVID=${mail.envid}` : "";
+  const notify = offers.dsn && mail.notify !== "" ? ` NOTIFY=${mail.notify}` : "";
+  await dialogue.ask(`MAIL FROM:<${mail.sender}>${eightBit}${utf8}${ret}${envid}`);
+  for (const recipient of mail.recipients) await dialogue.ask(`RCPT TO:<${recipient}>${notify}`);
+  await dialogue.ask("DATA");
+  await dialogue.askData(mail.message);
 }
 
-/** Null when nobody listens. A line in front of the socket that is full (EAGAIN) moves on: it is waited for. */
-async function connect(path: string): Promise<net.Socket | null> {
+/** The parameter of MAIL that addresses beyond ASCII take (RFC 6531 §3.4). */
+function international(offers: Capabilities, addresses: readonly string[]): string {
+  // deno-lint-ignore no-control-regex
+  return offers.smtpUtf8 && /[^\x00-\x7f]/.test(addresses.join("")) ? " SMTPUTF8" : "";
+}
+
+/**
+ * Connects to the submission socket. Null when nobody listens; rejects with the system's error otherwise. A line in front of the socket that is full
+ * (EAGAIN) moves on: it is waited for.
+ */
+export async function connectSubmission(path: string): Promise<net.Socket | null> {
   for (let tries = 0;; tries++) {
     try {
       return await connectOnce(path);
@@ -124,18 +143,23 @@ class Dialogue {
     });
   }
 
-  /** Sends one command and waits for its reply. Rejects with Refused when that is neither 2xx nor 3xx. */
+  /** Sends one command and waits for its reply. Rejects with Refused when that is neither 2xx nor 3xx, with Lost when it is 421. */
   async ask(command: string): Promise<Reply> {
+    return agreed(await this.say(command));
+  }
+
+  /** Sends one command and answers its reply, whatever it is. */
+  async say(command: string): Promise<Reply> {
     this.#show(`>>> ${command}`);
     this.#socket.write(`${command}\r\n`);
-    return await this.#agreed();
+    return await this.reply();
   }
 
   /** Sends the message in the form of the wire, and waits for the reply. */
   async askData(message: Uint8Array<ArrayBuffer>): Promise<Reply> {
     this.#socket.write(new DataEncoder().encode(message, true));
     this.#show(">>> .");
-    return await this.#agreed(TIMEOUTS.endOfDataMs);
+    return agreed(await this.reply(TIMEOUTS.endOfDataMs));
   }
 
   /** What was decided stands: how the server says goodbye, or that it is gone already, changes nothing. */
@@ -161,11 +185,47 @@ class Dialogue {
     for (const line of reply.lines) this.#show(`<<< ${reply.code} ${line}`);
     return reply;
   }
+}
 
-  async #agreed(limitMs?: number): Promise<Reply> {
-    const reply = await this.reply(limitMs);
-    if (reply.code === CLOSING) throw new Lost(formatReply(reply));
-    if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
-    return reply;
+/** What the daemon would do with one recipient: its reply to RCPT. */
+export interface Verified {
+  readonly recipient: string;
+  readonly code: number;
+  readonly text: string;
+}
+
+/** Recipients that one session is asked about: fewer than any limit of a message. */
+const VERIFIED_AT_ONCE = 100;
+
+/**
+ * Asks through the socket at `path` whether mail from `sender` to each recipient would be taken, and sends none. `onverified` gets each answer as it
+ * comes. The result is "accepted" when all were asked about.
+ */
+export async function verify(
+  path: string,
+  { sender, recipients }: Pick<Submission, "sender" | "recipients">,
+  show: (line: string) => void,
+  onverified: (verified: Verified) => void,
+): Promise<Submitted> {
+  for (let from = 0; from < recipients.length; from += VERIFIED_AT_ONCE) {
+    const some = recipients.slice(from, from + VERIFIED_AT_ONCE);
+    const asked = await converseWith(path, show, async (dialogue) => {
+      const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
+      await dialogue.ask(`MAIL FROM:<${sender}>${international(offers, [sender, ...some])}`);
+      for (const recipient of some) {
+        const reply = await dialogue.say(`RCPT TO:<${recipient}>`);
+        if (reply.code === CLOSING) throw new Lost(formatReply(reply));
+        onverified({ recipient, code: reply.code, text: formatReply(reply) });
+      }
+      await dialogue.ask("RSET");
+    });
+    if (asked.result !== "accepted") return asked;
   }
+  return { result: "accepted" };
+}
+
+function agreed(reply: Reply): Reply {
+  if (reply.code === CLOSING) throw new Lost(formatReply(reply));
+  if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
+  return reply;
 }

@@ -1,16 +1,20 @@
 /** Finds the command that abbreviated words mean, as `sh ro` means `show routes`. Knows no command itself. */
 
+import { suggestion } from "../config/words.ts";
+
 /** Words and parameters separated by blanks, as in "show queue <msgid>". */
 export interface Command<T> {
   readonly pattern: string;
+  /** What it does, as a sentence; neighbours with the same one are told of together. */
+  readonly about: string;
   /** Makes the value of the parameters, in order. */
   readonly make: (...parameters: string[]) => T;
 }
 
 export type Resolved<T> =
   | { readonly ok: true; readonly value: T }
-  /** The commands that could have been meant; none when the first word is unknown. */
-  | { readonly ok: false; readonly possibilities: readonly string[] };
+  /** The commands that could have been meant; none when the first word is unknown. `guess` is `, did you mean …?` or "". */
+  | { readonly ok: false; readonly possibilities: readonly string[]; readonly guess: string };
 
 const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<msgid>": /^(?!0{8})[0-9a-fA-F]{8}$/,
@@ -23,21 +27,53 @@ const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<str>": /^[^]+$/,
 };
 
-/** Each word may be cut to a prefix that only one command has at its place; a whole word wins over a prefix. Options are never cut. */
-export function resolveCommand<T>(commands: readonly Command<T>[], args: readonly string[]): Resolved<T> {
-  let left = commands.map((command) => ({ command, tokens: command.pattern.split(" ") }));
-  for (const [place, arg] of args.entries()) {
-    const exact = left.filter(({ tokens }) => tokens[place] === arg);
-    const meant = exact.length > 0 ? exact : left.filter(({ tokens }) => matches(tokens[place], arg));
-    const words = new Set(meant.map(({ tokens }) => tokens[place]));
-    if (meant.length === 0) return { ok: false, possibilities: place === 0 ? [] : patterns(left) };
-    if (words.size > 1) return { ok: false, possibilities: patterns(meant) };
-    left = meant;
-  }
-  const found = left.find(({ tokens }) => tokens.length === args.length);
-  if (found === undefined) return { ok: false, possibilities: patterns(left) };
+/**
+ * Finds the command that `args` mean. Each word may be cut to a prefix that only one command has at its place; a whole word wins over a
+ * prefix. Options are never cut, and words from place `literal` on, which stood behind `--`, are none.
+ */
+export function resolveCommand<T>(
+  commands: readonly Command<T>[],
+  args: readonly string[],
+  literal: number = args.length,
+): Resolved<T> {
+  const narrowed = narrow(commands, args, literal);
+  if (!narrowed.ok) return narrowed;
+  const found = narrowed.left.find(({ tokens }) => tokens.length === args.length);
+  if (found === undefined) return { ok: false, possibilities: patterns(narrowed.left), guess: "" };
   const parameters = args.filter((_, place) => found.tokens[place]! in PARAMETERS);
   return { ok: true, value: found.command.make(...parameters) };
+}
+
+/** The commands that begin with `args`, read as resolveCommand() does. */
+export function commandsWith<T>(commands: readonly Command<T>[], args: readonly string[]): Resolved<Command<T>[]> {
+  const narrowed = narrow(commands, args, args.length);
+  return narrowed.ok ? { ok: true, value: narrowed.left.map(({ command }) => command) } : narrowed;
+}
+
+interface Candidate<T> {
+  readonly command: Command<T>;
+  readonly tokens: readonly string[];
+}
+
+function narrow<T>(
+  commands: readonly Command<T>[],
+  args: readonly string[],
+  literal: number,
+): { readonly ok: true; readonly left: readonly Candidate<T>[] } | Extract<Resolved<T>, { ok: false }> {
+  let left: readonly Candidate<T>[] = commands.map((command) => ({ command, tokens: command.pattern.split(" ") }));
+  for (const [place, arg] of args.entries()) {
+    const open = left.filter(({ tokens }) => place < literal || !tokens[place]?.startsWith("-"));
+    const exact = open.filter(({ tokens }) => tokens[place] === arg);
+    const meant = exact.length > 0 ? exact : open.filter(({ tokens }) => matches(tokens[place], arg));
+    const words = new Set(meant.map(({ tokens }) => tokens[place]));
+    if (meant.length === 0) {
+      const known = new Set(left.map(({ tokens }) => tokens[place] ?? "").filter((word) => /^[a-z]/.test(word)));
+      return { ok: false, possibilities: place === 0 ? [] : patterns(left), guess: suggestion(arg, known) };
+    }
+    if (words.size > 1) return { ok: false, possibilities: patterns(meant), guess: "" };
+    left = meant;
+  }
+  return { ok: true, left };
 }
 
 function matches(token: string | undefined, arg: string): boolean {
@@ -48,4 +84,20 @@ function matches(token: string | undefined, arg: string): boolean {
 
 function patterns(list: readonly { readonly command: { readonly pattern: string } }[]): string[] {
   return list.map(({ command }) => command.pattern);
+}
+
+/** A term and a sentence for each sentence of the commands: those that share one are written as alternatives. */
+export function describeCommands<T>(commands: readonly Command<T>[]): [term: string, about: string][] {
+  const groups = Map.groupBy(commands, ({ about }) => about);
+  return [...groups].map(([about, group]) => [alternatives(group.map(({ pattern }) => pattern.split(" "))), about]);
+}
+
+/** `show queue [<msgid>]`, `remove <evpid> | <msgid> | all`: what all begin with, then what differs. */
+function alternatives(list: readonly (readonly string[])[]): string {
+  const [first] = list;
+  const shared = first!.findIndex((word, place) => list.some((tokens) => tokens[place] !== word));
+  const start = first!.slice(0, shared < 0 ? undefined : shared).join(" ");
+  const ends = list.map((tokens) => tokens.slice(start.split(" ").length).join(" ")).filter((end) => end !== "");
+  if (ends.length === 0) return start;
+  return ends.length < list.length ? `${start} [${ends.join(" | ")}]` : `${start} ${ends.join(" | ")}`;
 }

@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { suggestion } from "../../src/config/words.ts";
 import { measureLatency } from "./latency.ts";
 import { drain, measure, type Scenario } from "./load.ts";
 import { startOpenSmtpd } from "./opensmtpd.ts";
@@ -81,7 +82,8 @@ const quick = Deno.args.includes("--quick");
 const wanted = Deno.args.filter((argument) => argument !== "--quick");
 const unknown = wanted.find((name) => !(name in STARTERS));
 if (unknown !== undefined) {
-  console.error(`Unknown server "${unknown}"; known are ${Object.keys(STARTERS).join(", ")}`);
+  const guess = suggestion(unknown, [...Object.keys(STARTERS), "tables", "queue", "abuse", "--quick", "--help"]);
+  console.error(`Unknown server "${unknown}"${guess}; known are ${Object.keys(STARTERS).join(", ")}`);
   Deno.exit(1);
 }
 const folder = await Deno.makeTempDir({ prefix: "vaultpost-bench-" });

@@ -1,11 +1,13 @@
 /** sendmail: what becomes of the text on standard input, and where it goes. */
 
+import type net from "node:net";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { parseAddressList } from "../../src/cli/addresses.ts";
 import { formatDate, formatFrom, whoIs } from "../../src/cli/identity.ts";
 import { replayOffline } from "../../src/cli/offline.ts";
 import { encodeQuotedPrintable } from "../../src/cli/quoted-printable.ts";
 import { runSendmail } from "../../src/cli/sendmail.ts";
+import { carrySession } from "../../src/cli/stdio_session.ts";
 import { readSendmailOptions } from "../../src/cli/sendmail-options.ts";
 import { environment, FakeTerminal, type Heard, smtpServer, withFolder, withServer } from "./fakes.ts";
 
@@ -291,6 +293,21 @@ const dialogues: { name: string; args: string[]; stdin?: string; setting?: Setti
     commands: ["MAIL FROM:<a@b>", "RCPT TO:<x@y>"],
   },
 ];
+/** What other mailers take, attached or in the next word; each must leave the recipient alone. */
+const FOREIGN: readonly (readonly string[])[] = [
+  ...[["-G"], ["-n"], ["-U"], ["-i"], ["-m"], ["-c"], ["-x"], ["-GinU"], ["-bm"], ["-b", "m"]],
+  ...[["-O", "DeliveryMode=b"], ["-OTimeout.queuereturn=5d"], ["-o", "i"], ["-oi"], ["-oem"], ["-odq"], ["-o7"]],
+  ...[["-X", "/tmp/log"], ["-X/tmp/log"], ["-h", "3"], ["-h3"], ["-B", "8BITMIME"], ["-B7BIT"], ["-C", "/etc/x.cf"]],
+  ...[["-D", "/tmp/log"], ["-d"], ["-d0.1"], ["-d8.4,27.3"], ["-e", "m"], ["-em"], ["-L", "tag"], ["-Ltag"]],
+  ...[["-p", "SMTP:host"], ["-Am"], ["-A", "c"], ["-E"], ["-J"], ["-J2"], ["-oA/etc/aliases"]],
+];
+for (const options of FOREIGN) {
+  dialogues.push({
+    name: `${options.join(" ")} means nothing here`,
+    args: [...options, "-f", "a@b", "x@y"],
+    commands: ["MAIL FROM:<a@b>", "RCPT TO:<x@y>"],
+  });
+}
 for (const { name, args, stdin = "Subject: x\n\nbody\n", setting, commands } of dialogues) {
   Deno.test(`sendmail: ${name}`, async () => {
     const ran = await run(args, stdin, setting);
@@ -366,10 +383,20 @@ Deno.test("sendmail -v shows the dialogue", async () => {
 const mistakes: { args: string[]; stdin?: string; status: number; stderr: RegExp }[] = [
   { args: [], status: 70, stderr: /no recipients/ },
   { args: ["-t"], stdin: "Subject: nobody\n\n", status: 70, stderr: /no recipients/ },
-  { args: ["-Z", "x@y"], status: 1, stderr: /unknown option -- Z\nusage: sendmail/ },
-  { args: ["-f"], status: 1, stderr: /requires an argument -- f/ },
-  { args: ["-q"], status: 70, stderr: /no queue run/ },
-  { args: ["-N", "always", "x@y"], status: 1, stderr: /invalid value of -N/ },
+  { args: ["-Z", "x@y"], status: 64, stderr: /unknown option -- Z\nusage: sendmail/ },
+  { args: ["-f"], status: 64, stderr: /requires an argument -- f/ },
+  { args: ["-q"], status: 70, stderr: /no queue run.*smtpctl schedule all/ },
+  { args: ["-q30m"], status: 70, stderr: /no queue run/ },
+  { args: ["-T", "x@y"], status: 64, stderr: /unknown option -- T, did you mean "-t"\?\nusage: sendmail/ },
+  { args: ["--hlep"], status: 64, stderr: /unknown option --hlep, did you mean "--help"\?\nusage: sendmail/ },
+  { args: ["-help"], status: 64, stderr: /invalid value of -h: elp, did you mean "--help"\?/ },
+  { args: ["-bd", "-q30m"], status: 64, stderr: /there is no mode -bd: the daemon is smtpd\(8\)/ },
+  { args: ["-bt"], status: 64, stderr: /there is no mode -bt: .*smtpctl trace rules/ },
+  { args: ["-bx", "x@y"], status: 64, stderr: /there is no mode -bx: known are / },
+  { args: ["-M", "id"], status: 64, stderr: /unknown option -- M/ },
+  { args: ["-oMa", "127.0.0.1", "x@y"], status: 64, stderr: /unknown option -oMa/ },
+  { args: ["x@y", "-f", "a@b"], status: 64, stderr: /-f stands behind a recipient: options come first/ },
+  { args: ["-N", "always", "x@y"], status: 64, stderr: /invalid value of -N/ },
   { args: ["-f", "a@b\r\nRCPT TO:<evil@x>", "x@y"], status: 70, stderr: /malformed address/ },
 ];
 for (const { args, stdin = "Subject: x\n\n", status, stderr } of mistakes) {
@@ -447,9 +474,134 @@ Deno.test("replayOffline without an offline folder has nothing to do", async () 
   });
 });
 
-Deno.test("sendmail -bi in any place means newaliases, -bp means mailq", () => {
-  deepEqual(readSendmailOptions(["-v", "-bi"]), { kind: "newaliases" });
-  deepEqual(readSendmailOptions(["-v", "-bp"]), { kind: "mailq" });
+const modes: { args: string[]; kind: string }[] = [
+  { args: ["-v", "-bi"], kind: "newaliases" },
+  { args: ["-I"], kind: "newaliases" },
+  { args: ["-v", "-bp"], kind: "mailq" },
+  { args: ["-vb", "p"], kind: "mailq" },
+  { args: ["-bs", "-i"], kind: "session" },
+  { args: ["-t", "-bv"], kind: "verify" },
+  { args: ["-F", "-bp", "x@y"], kind: "send" },
+  { args: ["--", "-bp"], kind: "send" },
+  { args: ["-i", "--help"], kind: "asked" },
+];
+for (const { args, kind } of modes) {
+  Deno.test(`sendmail ${args.join(" ")} is for ${kind}`, () => equal(readSendmailOptions(args).kind, kind));
+}
+
+const verified: { name: string; args: string[]; stdin?: string; setting?: Setting; status: number; out: string }[] = [
+  { name: "a recipient that is taken", args: ["x@y"], status: 0, out: "x@y... deliverable: 250 ok\n" },
+  {
+    name: "one of two that is refused",
+    args: ["a@y,bob"],
+    setting: { refusals: { "RCPT TO:<bob@": "550 5.1.1 No such user" } },
+    status: 67,
+    out: "a@y... deliverable: 250 ok\nbob@mx.example.org... undeliverable: 550 5.1.1 No such user\n",
+  },
+  {
+    name: "one that cannot be told of now",
+    args: ["a@y"],
+    setting: { refusals: { RCPT: "451 4.3.0 Later" } },
+    status: 75,
+    out: "a@y... deferred: 451 4.3.0 Later\n",
+  },
+  {
+    name: "those of the header, with -t",
+    args: ["-t"],
+    stdin: "To: t@x\n\n",
+    status: 0,
+    out: "t@x... deliverable: 250 ok\n",
+  },
+  { name: "none", args: [], status: 70, out: "" },
+  { name: "the sender is refused", args: ["a@y"], setting: { refusals: { MAIL: "550 No" } }, status: 70, out: "" },
+  { name: "no daemon", args: ["a@y"], setting: { down: true }, status: 75, out: "" },
+  {
+    name: "a daemon that is paused",
+    args: ["a@y"],
+    setting: { refusals: { GREETING: "421 No" } },
+    status: 75,
+    out: "",
+  },
+];
+for (const { name, args, stdin = "", setting, status, out } of verified) {
+  Deno.test(`sendmail -bv sends nothing: ${name}`, async () => {
+    const ran = await run(["-bv", "-f", "s@x", ...args], stdin, setting);
+    deepEqual([ran.status, ran.stdout, ran.messages, ran.offline, ran.deadLetter], [status, out, [], [], ""]);
+    ok(!ran.commands.includes("DATA"));
+    equal(ran.stderr === "", out !== "");
+  });
+}
+
+Deno.test("sendmail -bv asks about any number of recipients, a hundred a session", async () => {
+  const many = Array.from({ length: 250 }, (_, number) => `u${number}@y`);
+  const ran = await run(["-bv", ...many], "");
+  equal(ran.stdout, many.map((address) => `${address}... deliverable: 250 ok\n`).join(""));
+  equal(ran.commands.filter((command) => command === "RSET").length, 3);
+});
+
+const sessions: { name: string; stdin: string; setting?: Setting; status: number; out: string | RegExp }[] = [
+  {
+    name: "carries the dialogue both ways",
+    stdin: "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<x@y>\r\nDATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
+    status: 0,
+    out: "220 test ESMTP\r\n250-test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 DSN\r\n250 ok\r\n250 ok\r\n354 go\r\n" +
+      "250 2.0.0 queued\r\n221 bye\r\n",
+  },
+  { name: "ends with its input", stdin: "", status: 0, out: /^220 / },
+  {
+    name: "without a daemon is 421",
+    stdin: "",
+    setting: { down: true },
+    status: 75,
+    out: /^421 4\.3\.2 .*not running.*\r\n$/,
+  },
+  {
+    name: "passes on the daemon's 421",
+    stdin: "NOOP\r\n",
+    setting: { refusals: { NOOP: "421 4.3.0 Enough" } },
+    status: 75,
+    out: /421 4\.3\.0 Enough\r\n$/,
+  },
+];
+/** In pieces, so that lines do not come whole. */
+async function* pieces(text: string): AsyncGenerator<Uint8Array> {
+  const octets = new TextEncoder().encode(text);
+  for (let at = 0; at < octets.length; at += 7) yield await Promise.resolve(octets.subarray(at, at + 7));
+}
+
+for (const { name, stdin, setting, status, out } of sessions) {
+  Deno.test(`sendmail -bs ${name}`, async () => {
+    const heard: Heard = { commands: [], messages: [] };
+    const terminal = new FakeTerminal();
+    await withFolder(async (folder) => {
+      const path = `${folder}/s.sock`;
+      const carry = async () => equal(await carrySession(path, terminal, () => pieces(stdin)), status);
+      if (setting?.down) await carry();
+      else await withServer(path, smtpServer(heard, setting?.refusals), carry);
+    });
+    if (typeof out === "string") equal(terminal.stdout, out);
+    else match(terminal.stdout, out);
+    equal(terminal.stderr, "");
+    if (name.startsWith("carries")) deepEqual(heard.messages, ["Subject: x\r\n\r\n..dot\r\n"]);
+  });
+}
+
+Deno.test("sendmail -bs tells a client that waits when the daemon is lost", async () => {
+  const terminal = new FakeTerminal();
+  await withFolder(async (folder) => {
+    const lost = (socket: net.Socket) => void socket.end("220 test ESMTP\r\n");
+    let leave = () => {};
+    const waiting = new Promise<void>((resolve) => leave = resolve);
+    const input = async function* () {
+      yield new Uint8Array();
+      await waiting;
+    };
+    await withServer(`${folder}/s.sock`, lost, async () => {
+      equal(await carrySession(`${folder}/s.sock`, terminal, input), 75);
+    });
+    leave();
+  });
+  equal(terminal.stdout, "220 test ESMTP\r\n421 4.3.0 The connection to the mail daemon is lost\r\n");
 });
 
 const lists: [string, string[]][] = [

@@ -104,6 +104,28 @@ const wrong = [
     stderr: "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n  remove domain <domain>\n",
     because: "no id is all zero",
   },
+  {
+    line: "shwo queue",
+    stderr: 'invalid command "shwo", did you mean "show"? smtpctl alone lists them\n',
+    because: "the first word is misspelt",
+  },
+  {
+    line: "resume rotue 1",
+    stderr: 'unknown word, did you mean "route"?\npossibilities are:\n' +
+      "  resume envelope <evpid>\n  resume envelope <msgid>\n  resume envelope all\n  resume envelope domain <domain>\n" +
+      "  resume mda\n  resume mta\n  resume smtp\n  resume route <routeid>\n",
+    because: "the second word is misspelt",
+  },
+  {
+    line: "encrypt --scarm",
+    stderr: 'unknown option --scarm, did you mean "--scram"?: what is no option stands behind --\n',
+    because: "an option is no password",
+  },
+  {
+    line: "encrypt -x",
+    stderr: "unknown option -x: what is no option stands behind --\n",
+    because: "what begins like an option is no password",
+  },
   { line: "log brief now", stderr: "possibilities are:\n  log brief\n", because: "there is a word too many" },
 ];
 for (const { line, stderr, because } of wrong) {
@@ -182,6 +204,22 @@ const talks: {
     because: "one is singular",
   },
   {
+    line: `remove ${evpid}`,
+    answers: [{ ok: true, count: 0, unchanged: { reason: "it is not in the queue", failed: true } }],
+    status: 1,
+    stdout: "0 envelope removed\n",
+    stderr: "smtpctl: it is not in the queue\n",
+    because: "what was named is not there",
+  },
+  {
+    line: "schedule domain x",
+    answers: [{ ok: true, count: 0, unchanged: { reason: "they are suspended", failed: false } }],
+    status: 0,
+    stdout: "0 envelope scheduled\n",
+    stderr: "smtpctl: they are suspended\n",
+    because: "there is nothing to do",
+  },
+  {
     line: "pause envelope all",
     answers: [{ ok: true, count: 2 }],
     status: 0,
@@ -245,6 +283,7 @@ Deno.test("smtpctl without a daemon says so and exits 1", async () => {
 
 Deno.test("smtpctl refuses what needs no daemon: unknown traces, no command at all", async () => {
   const rows: [string[], RegExp][] = [
+    [["trace", "filtres"], /^smtpctl: invalid trace keyword: filtres, did you mean "filters"\?, known are: /],
     [["trace", "nonsense"], /^smtpctl: invalid trace keyword: nonsense, known are: all imsg .*\n$/],
     [[], /^usage: smtpctl command[^]*\n +show queue\n/],
   ];
@@ -270,7 +309,8 @@ Deno.test("smtpctl encrypt prints a hash that the daemon verifies, each with a s
     const [args, input, passwords] of [
       [["encrypt", "se same"], "", ["se same"]],
       [["encrypt"], "one\ntwo\ntwo\n", ["one", "two", "two"]],
-      [["encrypt", "--s"], "", ["--s"]],
+      [["encrypt", "--", "--help"], "", ["--help"]],
+      [["encrypt", "--", "--scram"], "", ["--scram"]],
       [["encrypt", "--scram", "se same"], "", ["se same"]],
       [["encrypt", "--scram"], "one\ncaf\u00e9\ncaf\u00e9\n", ["one", "cafe\u0301", "caf\u00e9"]],
     ] as [string[], string, string[]][]

@@ -3,6 +3,7 @@
  * was. Ends with one line of figures, and status 1 when a promise was broken.
  */
 
+import { suggestion } from "../../src/config/words.ts";
 import { parseArgs } from "node:util";
 import { runBatch } from "./batch.ts";
 import { add, describe, NOTHING, type Totals } from "./ledger.ts";
@@ -32,8 +33,10 @@ function readArguments(): { readonly wanted: number; readonly seed: number | nul
     const seed = values.seed === undefined ? null : Number(values.seed);
     return { wanted: Number(positionals[0] ?? 1000), seed, file: values.state };
   } catch (error) {
-    const [reason] = (error as Error).message.split(". To specify");
-    console.error(`${reason}\nusage: scripts/crash [N] [--seed S] [--state FILE]`);
+    const reason = (error as Error).message.split(". To specify")[0]!;
+    const word = /^Unknown option '(.*)'$/.exec(reason)?.[1];
+    const guess = word === undefined ? "" : suggestion(word, ["--seed", "--state", "--help", "--version"]);
+    console.error(`${reason}${guess}\nusage: scripts/crash [N] [--seed S] [--state FILE]`);
     Deno.exit(1);
   }
 }

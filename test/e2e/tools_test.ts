@@ -2,9 +2,65 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
+import { join } from "node:path";
+import { Daemon, DOMAIN, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
 const MESSAGE = "From: sender@example.com\nSubject: by hand\n\nHello\n";
+
+const SENDMAIL = join(PROJECT, "scripts/sendmail");
+
+/** Python's smtplib over `sendmail -bs`: a refused recipient, a small and a large message. Prints the codes and the exit status. */
+const SESSION = `
+import smtplib, socket, subprocess, sys
+way, program, to = sys.argv[1:]
+class Pipes:
+    def __init__(self):
+        self.child = subprocess.Popen([program, "-bs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def sendall(self, data):
+        self.child.stdin.write(data)
+        self.child.stdin.flush()
+    def makefile(self, mode):
+        return self.child.stdout
+    def close(self):
+        self.child.stdin.close()
+class Client(smtplib.SMTP):
+    def _get_socket(self, host, port, timeout):
+        if way == "pipe":
+            pipes = Pipes()
+            self.child = pipes.child
+            return pipes
+        ours, theirs = socket.socketpair()
+        self.child = subprocess.Popen([program, "-bs"], stdin=theirs, stdout=theirs)
+        theirs.close()
+        return ours
+client = Client("localhost", 25)
+client.ehlo()
+client.mail("me@example.com")
+codes = [client.rcpt("user@elsewhere.example")[0]]
+client.rset()
+codes += [250 if client.sendmail("me@example.com", [to], "Subject: small\\r\\n\\r\\n.dot\\r\\n") == {} else 0]
+codes += [250 if client.sendmail("me@example.com", [to], "Subject: large\\r\\n\\r\\n" + 100000 * (80 * "x" + "\\r\\n")) == {} else 0]
+codes += [client.quit()[0], client.child.wait()]
+print(*codes)
+`;
+
+/** The same program on a terminal. */
+const TYPED = `
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "-bs"])
+os.write(terminal, b"NOOP\\nQUIT\\n")
+while True:
+    try:
+        said = os.read(terminal, 1000)
+    except OSError:
+        break
+    if not said:
+        break
+    os.write(1, said)
+os.waitpid(child, 0)
+`;
 
 Deno.test("sendmail submits a message", async (test) => {
   await withDaemon({}, async (daemon) => {
@@ -29,10 +85,58 @@ Deno.test("sendmail submits a message", async (test) => {
       assert.equal(ran.code, 0, ran.stderr);
       for (const user of ["three", "four"]) assert.ok(!/^Bcc:/im.test(await daemon.mailbox(user).text()));
     });
+    await test.step("-bv verifies and sends nothing", async () => {
+      const verify = (...addresses: string[]) => daemon.tool("sendmail", ["-bv", ...addresses]);
+      const good = await verify(`five@${DOMAIN}`);
+      assert.deepEqual([good.code, good.stderr], [0, ""]);
+      assert.match(good.stdout, new RegExp(`^five@${DOMAIN}\\.\\.\\. deliverable: 250 .*\\n$`));
+      const both = await verify("user@elsewhere.example", `five@${DOMAIN}`);
+      assert.equal(both.code, 67);
+      assert.match(
+        both.stdout,
+        /^user@elsewhere\.example\.\.\. undeliverable: 550 .*\nfive@\S+ deliverable: 250 .*\n$/,
+      );
+    });
+    for (const way of ["pipe", "socket"]) {
+      await test.step(`-bs speaks SMTP on a ${way}, as mail libraries do, with a large message`, async () => {
+        const ran = await run("python3", ["-c", SESSION, way, SENDMAIL, `six-${way}@${DOMAIN}`], { env: daemon.env });
+        assert.deepEqual(ran, { code: 0, stdout: "550 250 250 221 0\n", stderr: "" });
+        const sizes = (await daemon.mailbox(`six-${way}`).messages(2)).map(({ length }) => length).sort((a, b) =>
+          a - b
+        );
+        assert.ok(sizes[0]! < 1000 && sizes[1]! > 8_000_000, String(sizes));
+      });
+    }
+    await test.step("-bs takes pipelined commands, and the end of its input for the end", async () => {
+      const commands = ["EHLO me", "MAIL FROM:<a@example.com>", `RCPT TO:<x@${DOMAIN}>`, "RSET", ""].join("\r\n");
+      const ran = await daemon.tool("sendmail", ["-bs"], commands);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+      assert.match(ran.stdout, /^220 [^]*\r\n250 2\.0\.0 [^]*\r\n250 2\.1\.5 [^]*\r\n250 2\.0\.0 .*\r\n$/);
+    });
+    await test.step("-bs on a terminal takes lines as they are typed", async () => {
+      const ran = await run("python3", ["-c", TYPED, SENDMAIL], { env: daemon.env });
+      assert.match(ran.stdout, /221 2\.0\.0 Bye/);
+    });
+    await test.step("the program is chosen by options, not by what follows them", async () => {
+      const sent = await daemon.tool("sendmail", ["-F", "-bp", "-f", "a@example.com", `seven@${DOMAIN}`], MESSAGE);
+      assert.deepEqual([sent.code, sent.stdout, sent.stderr], [0, "", ""]);
+      await daemon.mailbox("seven").message();
+      for (const args of [["-bp"], ["-vb", "p"], ["-oi", "-q1h", "-bp"]]) {
+        assert.deepEqual(await daemon.tool("sendmail", args), { code: 0, stdout: "", stderr: "" }, args.join(" "));
+      }
+      assert.match((await daemon.tool("sendmail", ["-bp", "--help"])).stdout, /^usage: sendmail/);
+    });
     await test.step("a refused recipient is status 70 and a word on stderr", async () => {
       const ran = await daemon.tool("sendmail", ["-f", "sender@example.com", "user@elsewhere.example"], MESSAGE);
       assert.equal(ran.code, 70);
       assert.match(ran.stderr, /command failed: 550 /);
+    });
+    await test.step("a paused daemon is 421 for -bs, and nothing that -bv could tell", async () => {
+      await daemon.tool("smtpctl", ["pause", "smtp"]);
+      const session = await daemon.tool("sendmail", ["-bs"]);
+      assert.equal(session.code, 75);
+      assert.match(session.stdout, /^421 .*\r\n$/);
+      assert.equal((await daemon.tool("sendmail", ["-bv", `five@${DOMAIN}`])).code, 75);
     });
   });
 });

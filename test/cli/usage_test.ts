@@ -1,0 +1,136 @@
+/** What the tools say of themselves: `--help` and `--version`, in the programs, in the scripts and in the manual pages. */
+
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
+import { smtpctlMain } from "../../src/cli/smtpctl.ts";
+import { getopt } from "../../src/cli/getopt.ts";
+import { helpOf, lettersOf, type OptionUsage, type Tool, TOOLS } from "../../src/cli/usage.ts";
+import { environment, FakeTerminal } from "./fakes.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The page that describes each tool's options; those of the mail.* helpers are told in one paragraph. */
+const PAGES: Partial<Record<Tool, string>> = {
+  smtpd: "smtpd.8",
+  sendmail: "sendmail.8",
+  newaliases: "newaliases.8",
+  makemap: "makemap.8",
+  smtp: "smtp.1",
+};
+
+for (const [tool, page] of Object.entries(PAGES) as [Tool, string][]) {
+  Deno.test(`${page} has every option of ${tool}, and --help and --version`, () => {
+    const text = Deno.readTextFileSync(new URL(`conf/man/${page}`, ROOT));
+    const options: readonly OptionUsage[] = TOOLS[tool].options;
+    const flags = new Set([...text.matchAll(/\bFl ([^\n]*)/g)].flatMap(([, words]) => words!.split(/[ ,]+/)));
+    const known = [...flags].flatMap((flag) => flag === "Fl" ? [] : [...flag]);
+    for (const { letter } of options) assert.ok(known.includes(letter), `-${letter}`);
+    for (const long of ["help", "version"]) assert.match(text, new RegExp(`^\\.It Fl Fl ${long}( , Fl h)?$`, "m"));
+  });
+}
+
+Deno.test("every command of smtpctl has a sentence, and smtpctl COMMAND --help tells it", async () => {
+  for (const { pattern, about } of COMMANDS) {
+    assert.match(about, /^[A-Z].*\.$/, pattern);
+    const words = pattern.split(" ").filter((word) => !word.startsWith("<"));
+    const terminal = new FakeTerminal("a secret\n");
+    assert.equal(await smtpctlMain([...words, "--help"], environment({}), terminal), 0);
+    assert.equal(terminal.stderr, "");
+    assert.ok(terminal.stdout.startsWith("usage: smtpctl ") && terminal.stdout.includes(about), terminal.stdout);
+  }
+});
+
+const asked: { args: string[]; stdout: RegExp }[] = [
+  {
+    args: ["--help"],
+    stdout: /^usage: smtpctl command[^]*\n {2}show queue \[<msgid>\]\n +Lists the envelopes/,
+  },
+  { args: ["-h"], stdout: /^usage: smtpctl command/ },
+  { args: ["--version"], stdout: /^smtpctl \(Vaultpost\) \d/ },
+  { args: ["show", "--help"], stdout: /^usage: smtpctl show damaged\n[^]*\nusage: smtpctl show status\n/ },
+  { args: ["sh", "q", "-h"], stdout: /^usage: smtpctl show queue \[<msgid>\]\n[^\n]+\n$/ },
+  { args: ["--help", "encrypt"], stdout: /^usage: smtpctl encrypt \[<str>\]\n/ },
+  { args: ["encrypt", "--scram", "--help"], stdout: /^usage: smtpctl encrypt --scram \[<str>\]\n/ },
+  { args: ["show", "message", "--help"], stdout: /^usage: smtpctl show message <msgid> \| <evpid>\n/ },
+  { args: ["remove", "7b23f1c8", "--help"], stdout: /^usage: smtpctl remove <msgid>\n/ },
+];
+for (const { args, stdout } of asked) {
+  Deno.test(`smtpctl ${args.join(" ")} tells and does nothing`, async () => {
+    const terminal = new FakeTerminal("a secret\n");
+    assert.equal(await smtpctlMain(args, environment({ SMTPD_SOCKET: "/nonexistent/c.sock" }), terminal), 0);
+    assert.match(terminal.stdout, stdout);
+    assert.equal(terminal.stderr, "");
+  });
+}
+
+Deno.test("smtpctl NONSENSE --help is a mistake", async () => {
+  const terminal = new FakeTerminal();
+  assert.equal(await smtpctlMain(["explode", "--help"], environment({}), terminal), 255);
+  assert.match(terminal.stderr, /^invalid command "explode"/);
+});
+
+Deno.test("getopt: --help, --version, and -h where it is no option, up to the first operand or --", () => {
+  const makemap = lettersOf("makemap");
+  const rows: [string[], unknown][] = [
+    [["--help"], "help"],
+    [["-U", "--version", "x"], "version"],
+    [["-h"], "help"],
+    [["-Uh"], "help"],
+    [["--", "--help"], ["--help"]],
+    [["file", "--help"], ["file", "--help"]],
+    [["-o", "--help", "x"], ["x"]],
+    [["-"], ["-"]],
+    [["-u"], 'unknown option -- u, did you mean "-U"?'],
+    [["-Z"], "unknown option -- Z"],
+    [["--vresion"], 'unknown option --vresion, did you mean "--version"?'],
+    [["-version"], 'unknown option -- v, did you mean "--version"?'],
+    [["--nothing"], "unknown option --nothing"],
+    [["-t"], "option requires an argument -- t"],
+  ];
+  for (const [args, want] of rows) {
+    const options = getopt(args, makemap);
+    assert.deepEqual(options.ok ? options.operands : options.asked ?? options.text, want, args.join(" "));
+  }
+  const smtp = getopt(["-h"], lettersOf("smtp"));
+  assert.ok(smtp.ok && smtp.given.has("h"), "smtp has an -h of its own");
+});
+
+for (const tool of Object.keys(TOOLS) as Tool[]) {
+  Deno.test(`scripts/${tool} --help and --version are told on standard output, with nothing there to work with`, async () => {
+    const run = async (...args: string[]) => {
+      const command = new Deno.Command(new URL(`scripts/${tool}`, ROOT).pathname, {
+        args,
+        env: { SMTPD_SOCKET: "/nonexistent/c.sock", SMTPD_SPOOL: "/nonexistent", NO_COLOR: "1" },
+        stdin: "null",
+      });
+      const { code, stdout, stderr } = await command.output();
+      const decoder = new TextDecoder();
+      return [code, decoder.decode(stdout), decoder.decode(stderr)] as const;
+    };
+    const [help, version, wrong] = await Promise.all([run("--help"), run("--version"), run("--hlep")]);
+    assert.equal(help[0], 0, help[2]);
+    assert.ok(help[1].startsWith(`usage: ${tool}`) && help[1].includes(TOOLS[tool].about), help[1]);
+    if (tool !== "smtpctl") assert.equal(help[1], helpOf(tool));
+    assert.match(version[1], new RegExp(`^${tool.replace(".", "\\.")} \\(Vaultpost\\) \\d+\\.\\d+\\.\\d+\n$`));
+    assert.deepEqual([version[0], help[2].replace(/^warning: root .*\n/, "")], [0, ""]);
+    assert.notEqual(wrong[0], 0);
+    assert.match(wrong[2], /--hlep'?, did you mean "--help"\?/);
+    assert.equal(wrong[1], "");
+  });
+}
+
+for (const script of ["start", "test", "bench", "crash"]) {
+  Deno.test(`scripts/${script} --help and --version are told on standard output`, async () => {
+    for (
+      const [flag, want] of [["--help", /^usage: scripts\//], ["-h", /^usage: scripts\//], [
+        "--version",
+        /\(Vaultpost\) \d/,
+      ]] as const
+    ) {
+      const { code, stdout } = await new Deno.Command(new URL(`scripts/${script}`, ROOT).pathname, { args: [flag] })
+        .output();
+      assert.match(new TextDecoder().decode(stdout), want);
+      assert.equal(code, 0);
+    }
+  });
+}
