@@ -19,7 +19,7 @@ export type Plan =
   }
   /** The system mailbox of an account. `from` stands in its From_ line. */
   | { readonly kind: "mbox"; readonly path: string; readonly from: string }
-  /** A file target of an alias. */
+  /** A file target of an alias; one with a slash at its end is a Maildir. */
   | { readonly kind: "file"; readonly path: string; readonly from: string }
   | { readonly kind: "lmtp"; readonly to: LmtpEndpoint; readonly recipient: string }
   | {
@@ -144,6 +144,9 @@ class Planner {
     const path = this.#path(template);
     if (!path.ok) return unexpanded(path.error);
     if (!path.text.startsWith("/")) return fatal(`mail.mboxfile: ${path.text}: Not an absolute path`);
+    if (path.text.endsWith("/")) {
+      return { kind: "maildir", directory: trimSlashes(path.text), junk: false, extension: "" };
+    }
     return { kind: "file", path: path.text, from: this.#from() };
   }
 

@@ -66,7 +66,7 @@ export type Deliverable =
     readonly subAddress: string;
     /**
      * What an alias names instead of a mailbox: a shell command, or with `>` in front the absolute path of a file to append to in mbox
-     * format. "" for the action's own method.
+     * format, of a Maildir if a slash ends it. "" for the action's own method.
      */
     readonly exec: string;
     /** Lookup's seal on `exec`, where there is one; see seal.ts. */

@@ -5,6 +5,7 @@ import { asciiDomain, type Mailbox } from "../envelope/mod.ts";
 /** What one item of a list names. */
 export type ListTarget =
   | { readonly type: "user"; readonly name: string }
+  /** An mbox file, or with one slash at its end a Maildir. */
   | { readonly type: "file"; readonly path: string }
   | { readonly type: "pipe"; readonly command: string }
   | { readonly type: "include"; readonly path: string }
@@ -81,13 +82,28 @@ function parseTarget(item: string): ListTarget | null {
     return item.length > 3 && item.endsWith('"') ? { type: "pipe", command: item.slice(2, -1) } : null;
   }
   if (item.startsWith("|")) return item.length > 1 ? { type: "pipe", command: item.slice(1) } : null;
-  if (item.startsWith("/")) return { type: "file", path: item };
+  const file = fileTarget(item);
+  if (file !== undefined) return file;
   const address = ADDRESS.exec(item);
   if (address !== null) {
     const domain = asciiDomain(address[2]!);
     return domain === null ? null : { type: "address", mailbox: { local: address[1]!, domain } };
   }
   return USER.test(item) ? { type: "user", name: item } : null;
+}
+
+/** `/file`, `/Maildir/`, `maildir:/Maildir` or `maildir:~/Maildir`, in double quotes or not; undefined for what is none of these. */
+function fileTarget(item: string): ListTarget | null | undefined {
+  const [, quoted] = /^"((?:\/|maildir:).*)"$/i.exec(item) ?? [];
+  const text = quoted ?? item;
+  const [, folder] = /^maildir:(.*)$/i.exec(text) ?? [];
+  const path = folder ?? text;
+  if (folder === undefined ? !path.startsWith("/") : !/^~?\//.test(path)) {
+    return folder === undefined ? undefined : null;
+  }
+  const end = path.replace(/\/+$/, "");
+  if (end === "" || end === "~") return null;
+  return { type: "file", path: folder === undefined && end === path ? path : `${end}/` };
 }
 
 const ORDER = { user: 0, file: 1, pipe: 2, include: 3, address: 4, error: 5 } as const;

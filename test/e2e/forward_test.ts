@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, maildirConfig, withDaemon } from "./harness.ts";
+import { Daemon, Mailbox, maildirConfig, withDaemon } from "./harness.ts";
 
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
-const USERS = ["bob", "eve", "pipe", "file", "away", "both", "lax", "big"];
+const USERS = ["bob", "eve", "pipe", "file", "dir", "away", "both", "lax", "big"];
 /** The account that has uid 0. */
 const CHIEF = "chief";
 
@@ -104,6 +104,20 @@ Deno.test("Users' .forward files decide where their mail goes", async (test) => 
         await daemon.logged(/ mda delivery .* user=file .*result="?Ok"?/);
         assert.match(Deno.readTextFileSync(box), /^From sender@example\.com /);
         assert.equal(Deno.statSync(box).uid, uid);
+      });
+
+      await test.step("to Maildirs of the user's, with a slash or by the word", async () => {
+        const at = join(folder, "homes", "dir");
+        writeForward(folder, "dir", `${at}/Mail/, "maildir:~/My, mail"\n`);
+        await deliver("dir", "to a folder");
+        for (const name of ["Mail", "My, mail"]) {
+          const box = new Mailbox(join(at, name));
+          assert.match(
+            await box.text(),
+            /^Return-Path: <sender@example\.com>\nDelivered-To: dir@[^]*Subject: to a folder/,
+          );
+          assert.equal(Deno.statSync(join(box.path, "new", box.names()[0]!)).uid, uid);
+        }
       });
 
       await test.step("to a remote address: internal mail, which a rule for local mail relays", async () => {

@@ -23,6 +23,7 @@ const forwards: readonly string[][] = [
   [
     'mda bob "/usr/bin/procmail -t, -a $EXTENSION" for bob@localhost',
     'mda bob ">/home/bob/all-mail" for bob@localhost',
+    'mda bob ">~/Archive/" for bob@localhost',
   ],
   ["mta alice@example.org by out*", "mta carol@example.org by out*", "mda dave for bob@localhost"],
   ["550 5.1.0 Bob has moved to bob@example.org: <bob@localhost>"],
@@ -45,6 +46,7 @@ const aliases: Readonly<Record<string, string | string[]>> = {
     "mta carol@example.com by out*",
   ],
   archive: ['mda _smtpd ">/var/mail/archive" for archive@localhost'],
+  backup: ['mda _smtpd ">/srv/mail/backup/" for backup@localhost'],
   tickets: ['mda _smtpd "/usr/local/bin/tickets --queue=a,b" for tickets@localhost'],
   list: ["mda dave for list@localhost", "mta erin@example.com by out*"],
   gone: "550 5.1.6 Gone to carol@example.com: <gone@localhost>",
