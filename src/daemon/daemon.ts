@@ -174,7 +174,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       uid: Deno.uid() ?? 0,
       onlocal: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
-      now: () => Date.now(),
+      now: () => performance.now(),
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
     });

@@ -7,6 +7,7 @@ import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import type { Isolate, ToErrand } from "../isolate/mod.ts";
 import { Accounts } from "./accounts.ts";
+import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, toolsFor } from "./attempt.ts";
 import { Ledger } from "./ledger.ts";
 import { isErrand } from "./plan.ts";
@@ -44,7 +45,7 @@ class ErrandService {
     this.#tools = tools;
     this.#queue = new QueueClient(isolate.ask("errand-queue"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.now);
+    const accounts = new Accounts(isolate.ask("errand-lookup"), () => steady(tools.clock));
     this.#attempts = new Attempts(isolate.settings, accounts, tools, isolate);
     this.#limit = 2 * isolate.settings.maxSessions;
   }

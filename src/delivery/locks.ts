@@ -1,6 +1,6 @@
 /** Locks of a mailbox: the dotlock that mail readers honour, flock(2) on the file, and a queue for the deliveries of this isolate. */
 
-import type { Clock } from "./clock.ts";
+import { type Clock, steady } from "./clock.ts";
 import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
 
 /** A dotlock that is older was left behind by something that died. Our own are held for seconds. */
@@ -36,14 +36,14 @@ export class Mutexes {
  */
 export async function takeDotlock(path: string, clock: Clock, unique: () => number): Promise<(() => void) | null> {
   const lock = `${path}.lock`;
-  const deadline = clock.now() + LOCK_LIMIT_MS;
+  const deadline = steady(clock) + LOCK_LIMIT_MS;
   for (let tries = 0; tries <= DOTLOCK_TRIES; tries++) {
     const taken = tryDotlock(lock);
     if (taken === "taken") return () => giveBack(lock);
     if (taken === "impossible") return null;
     if (breakStale(lock, clock.now(), unique())) continue;
     const wait = 1000 * 2 ** tries;
-    if (clock.now() + wait > deadline) break;
+    if (steady(clock) + wait > deadline) break;
     await clock.sleep(wait);
   }
   throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
@@ -85,9 +85,9 @@ function breakStale(lock: string, now: number, unique: number): boolean {
 
 /** Waits for flock(2). It goes with the descriptor. Rejects with EX_TEMPFAIL when somebody else holds it for too long. */
 export async function takeFlock(file: Deno.FsFile, path: string, clock: Clock): Promise<void> {
-  const deadline = clock.now() + LOCK_LIMIT_MS;
+  const deadline = steady(clock) + LOCK_LIMIT_MS;
   while (!file.tryLockSync(true)) {
-    if (clock.now() + FLOCK_PAUSE_MS > deadline) {
+    if (steady(clock) + FLOCK_PAUSE_MS > deadline) {
       throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
     }
     await clock.sleep(FLOCK_PAUSE_MS);

@@ -4,6 +4,7 @@ import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Caller, type FromErrand, type Isolate, type Job, type ToErrand } from "../isolate/mod.ts";
 import { Accounts } from "./accounts.ts";
+import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, toolsFor } from "./attempt.ts";
 import { Ledger } from "./ledger.ts";
 import { isErrand } from "./plan.ts";
@@ -43,7 +44,7 @@ class DeliveryService {
     this.#queue = new QueueClient(isolate.ask("delivery-queue"));
     this.#errands = new Caller(isolate.ask("delivery-errand"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.now);
+    const accounts = new Accounts(isolate.ask("delivery-lookup"), () => steady(tools.clock));
     this.#attempts = new Attempts(settings, accounts, tools, isolate);
     this.#slots = new Slots(settings.maxSessions);
   }

@@ -34,7 +34,7 @@ export interface ReverseResult {
 
 export interface ResolverOptions {
   readonly exchange?: Exchange;
-  /** ms. */
+  /** ms of a clock that nobody sets. */
   readonly now?: () => number;
   /** Hears which server was asked what. */
   readonly observer?: Observer;
@@ -69,7 +69,7 @@ export class Resolver {
   constructor(settings: ResolverSettings, options: ResolverOptions = {}) {
     this.#settings = settings;
     this.#exchange = options.exchange ?? exchange;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#observer = options.observer ?? NO_OBSERVER;
     for (const { address, names } of settings.hosts) this.#addHost(address, names);
   }

@@ -243,7 +243,7 @@ export class Supervisor {
     const { role, index } = resident;
     const worker = spawn(this.#plan.entry(role), role === "smtp" ? `smtp-${index}` : role, this.#plan.grants[role]);
     resident.worker = worker;
-    resident.startedAt = Date.now();
+    resident.startedAt = performance.now();
     resident.pinged = resident.ponged = 0;
     worker.onmessage = (event) => this.#hear(resident, event.data as ToMain);
     worker.onerror = (event) => {
@@ -312,7 +312,7 @@ export class Supervisor {
         continue;
       }
       resident.worker.postMessage({ type: "ping", count: ++resident.pinged } satisfies FromMain);
-      if (resident.failures > 0 && Date.now() - resident.startedAt > QUIET_MS) resident.failures = 0;
+      if (resident.failures > 0 && performance.now() - resident.startedAt > QUIET_MS) resident.failures = 0;
     }
   }
 

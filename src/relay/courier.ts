@@ -11,7 +11,6 @@ import {
 } from "../envelope/mod.ts";
 import type { Report } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp/client/mod.ts";
-import type { Clock } from "./clock.ts";
 import type { Message, Messages } from "./messages.ts";
 import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./result.ts";
@@ -48,24 +47,24 @@ export class Courier {
   onaccepted: (domain: string) => void = () => {};
   readonly #messages: Messages;
   readonly #report: Report;
-  readonly #clock: Clock;
+  readonly #date: () => number;
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
 
   readonly #srs: SrsKeys | null;
 
-  /** `srs` is for actions that rewrite senders. */
+  /** `date`: ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
     messages: Messages,
     report: Report,
-    clock: Clock,
+    date: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
   ) {
     this.#srs = srs;
     this.#messages = messages;
     this.#report = report;
-    this.#clock = clock;
+    this.#date = date;
     this.#done = done;
   }
 
@@ -114,7 +113,7 @@ export class Courier {
     if (!action.srs || this.#srs === null || !forwarded || text === "") return text;
     const at = text.lastIndexOf("@");
     const mailbox = { local: text.slice(0, at), domain: text.slice(at + 1) };
-    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#clock.now()));
+    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#date()));
   }
 
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {
@@ -146,7 +145,7 @@ export class Courier {
       from: envelope.sender,
       to: envelope.dest,
       rcpt: envelope.rcpt,
-      delayMs: this.#clock.now() - envelope.createdAt,
+      delayMs: Math.max(0, this.#date() - envelope.createdAt),
       outcome: outcome.result,
       stat: outcome.text,
       source: way.source,
@@ -156,7 +155,7 @@ export class Courier {
 
   #remember(domain: string, status: string): void {
     this.statuses.delete(domain);
-    this.statuses.set(domain, { at: this.#clock.now(), status });
+    this.statuses.set(domain, { at: this.#date(), status });
     if (this.statuses.size > STATUS_LIMIT) this.statuses.delete(this.statuses.keys().next().value!);
   }
 }

@@ -36,6 +36,8 @@ import { splitTask, type Task } from "./tasks.ts";
 /** What tests put in place of the real thing. */
 export interface RelayServiceTools {
   readonly clock: Clock;
+  /** The time of day, ms since the epoch: for what others are told. */
+  readonly date: () => number;
   readonly names: Names & Pick<Resolver, "reverse">;
   /** How long hosts may take. */
   readonly timeouts: Timeouts;
@@ -59,6 +61,7 @@ const SOURCE_ATTEMPTS = 10;
 export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
   const service = new RelayService(isolate, {
     clock: systemClock,
+    date: Date.now,
     names: new Resolver(isolate.settings.resolver, { observer: isolate }),
     timeouts: TIMEOUTS,
     mxPort: 25,
@@ -105,7 +108,7 @@ class RelayService {
     this.#courier = new Courier(
       this.#messages,
       isolate.report,
-      tools.clock,
+      tools.date,
       (ids) => this.#done(ids),
       isolate.settings.srs,
     );
@@ -347,7 +350,7 @@ class RelayService {
   #filters(): Pick<SessionTools, "filters"> {
     const { filters = {} } = this.#isolate.settings;
     if (Object.keys(filters).length === 0) return {};
-    return { filters: new RelayFilters(this.#isolate.ask("relay-filter"), filters, () => this.#tools.clock.now()) };
+    return { filters: new RelayFilters(this.#isolate.ask("relay-filter"), filters, this.#tools.date) };
   }
 
   #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {
@@ -391,7 +394,7 @@ class RelayService {
       case "relays":
         return showRelays(this.#relays.values(), now);
       case "hoststats":
-        return showHostStats(this.#courier.statuses, now);
+        return showHostStats(this.#courier.statuses, this.#tools.date());
     }
   }
 

@@ -29,6 +29,8 @@ import type { Wire } from "./wire.ts";
 
 /** What all connections of an isolate share. */
 export interface Office extends Supplies, Observer {
+  /** Milliseconds of a clock that nobody sets. */
+  steady(): number;
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
   /** Has a password verified; the answer comes to `loginAnswered`, a failure after a while. */
@@ -102,7 +104,7 @@ export class Connection implements Host {
     this.#wire = wire;
     this.#manner = manner;
     this.#office = office;
-    this.#pace = new Pace(office.now());
+    this.#pace = new Pace(office.steady());
     this.#saying = new Saying(facts.session, office);
     this.#gate = gate === null ? null : gate(this);
   }
@@ -148,7 +150,7 @@ export class Connection implements Host {
   }
 
   wake(progress: boolean): void {
-    if (progress) this.#pace.progress(this.#office.now());
+    if (progress) this.#pace.progress(this.#office.steady());
     this.#office.later(this);
   }
 
@@ -158,7 +160,7 @@ export class Connection implements Host {
 
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
-    if (this.#receiving) this.#pace.data(this.#office.now(), bytes.length);
+    if (this.#receiving) this.#pace.data(this.#office.steady(), bytes.length);
     if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     const large = bytes.length >= LARGE_READ;
     if (this.session.phase === "closed") return this.#waste(bytes.length, large);
@@ -199,7 +201,7 @@ export class Connection implements Host {
 
   /** The client reads again. */
   drained(): void {
-    this.#pace.progress(this.#office.now());
+    this.#pace.progress(this.#office.steady());
     this.#blocked = false;
     this.run();
   }
@@ -303,7 +305,7 @@ export class Connection implements Host {
   }
 
   credited(): void {
-    this.#pace.progress(this.#office.now());
+    this.#pace.progress(this.#office.steady());
     this.#incoming?.credited();
     this.#office.later(this);
   }
@@ -437,7 +439,7 @@ export class Connection implements Host {
     const { session, effects } = step(this.facts, this.session, input);
     const before = this.session;
     this.session = session;
-    this.#pace.progress(this.#office.now());
+    this.#pace.progress(this.#office.steady());
     this.#gate?.stepped(input, before, session, effects);
     for (const effect of effects) this.#perform(effect, before);
   }

@@ -7,6 +7,7 @@ import { type Clock, SmtpService } from "./service.ts";
 
 const systemClock: Clock = {
   now: () => Date.now(),
+  steady: () => performance.now(),
   every(ms, run) {
     const timer = setInterval(run, ms);
     return () => clearInterval(timer);

@@ -35,6 +35,8 @@ import { SocketWire, type Wire } from "./wire.ts";
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets, for limits and waits; `now` where there is none. */
+  steady?(): number;
   /** Calls `run` every `ms` milliseconds until the returned function is called. */
   every(ms: number, run: () => void): () => void;
   /** Calls `run` once, after what the sockets bring in the meantime. */
@@ -77,6 +79,7 @@ export class SmtpService {
   readonly #intake: Intake;
   readonly #directory: Directory;
   readonly #guard: Guard;
+  readonly #steady: () => number;
   readonly #office: Office;
   readonly #connections = new Map<Connection, Seat>();
   readonly #gates: Gates;
@@ -91,9 +94,10 @@ export class SmtpService {
     this.#options = options;
     const { settings, clock, report, observer = NO_OBSERVER } = options;
     this.#intake = new Intake(options.queue);
-    this.#directory = new Directory(options.lookup, () => clock.now());
-    this.#guard = new Guard(() => clock.now());
-    this.#gates = new Gates(settings, clock, report);
+    const steady = this.#steady = () => clock.steady?.() ?? clock.now();
+    this.#directory = new Directory(options.lookup, steady);
+    this.#guard = new Guard(steady);
+    this.#gates = new Gates(settings, { now: steady, every: (ms, run) => clock.every(ms, run) }, report);
     const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
       ...deskOf(settings, listener, clock),
@@ -111,6 +115,7 @@ export class SmtpService {
         return observer.verbose;
       },
       now: () => clock.now(),
+      steady,
       date: dateWriter(settings.house.timeZone),
       newEnvelopeId,
       newToken: newSessionId,
@@ -202,12 +207,12 @@ export class SmtpService {
     this.#stopping = true;
     this.#crowd.flush();
     this.#gates.stop();
-    const deadline = this.#options.clock.now() + STOP_MS;
+    const deadline = this.#steady() + STOP_MS;
     this.#forEach((one) => one.stop(false));
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.every(STOP_LOOK_MS, () => {
         const open = [...this.#connections.keys()].some((one) => one.session.phase !== "closed");
-        if (open && this.#options.clock.now() < deadline) return;
+        if (open && this.#steady() < deadline) return;
         cancel();
         resolve();
       });
@@ -334,7 +339,7 @@ export class SmtpService {
   }
 
   #tick(): void {
-    const now = this.#options.clock.now();
+    const now = this.#steady();
     const limit = this.#options.settings.idleTimeoutMs;
     this.#forEach((one) => one.tick(now, limit));
   }
