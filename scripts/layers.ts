@@ -25,7 +25,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "src/filter",
     "src/login",
   ],
-  ["src/lookup"],
+  ["src/lookup", "src/advice"],
   ["src/daemon"],
   ["src/cli", "workers"],
   ["src/main.ts"],

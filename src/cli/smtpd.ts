@@ -15,9 +15,9 @@ import {
 } from "../config/mod.ts";
 import { suggestion } from "../config/words.ts";
 import {
+  advice,
   checkConfig,
   Fatal,
-  hostWarnings,
   inheritedDescriptors,
   readQueueInput,
   regexWarnings,
@@ -71,10 +71,14 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
     return 1;
   }
-  for (const warning of [...parsed.warnings, ...regexWarnings(parsed.config)]) console.error(warning);
-  for (const warning of [...await userWarnings(parsed.config), ...await hostWarnings(parsed.config)]) {
-    console.error(`${options.file}: ${warning}`);
-  }
+  const warnings = [
+    ...parsed.warnings,
+    ...options.check ? parsed.notes : [],
+    ...regexWarnings(parsed.config),
+    ...await userWarnings(parsed.config),
+    ...await advice(parsed.config, env, options.check ? "check" : "start"),
+  ];
+  for (const warning of warnings) console.error(warning);
   try {
     if (options.check) {
       for (const line of await checkConfig(parsed.config, env, options.verbose)) console.error(line);

@@ -3,7 +3,7 @@
 import { asciiAddress } from "../envelope/mod.ts";
 import { type Context, servicesText } from "./context.ts";
 import { BUILTIN_TABLES, plainRelay } from "./defaults.ts";
-import { declare } from "./draft.ts";
+import { declare, use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { parseFilterOption, parseTable } from "./references.ts";
@@ -143,6 +143,7 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
         const nameAt = cursor.peek().at;
         const name = cursor.expectString("the name of an mda wrapper");
         if (name === null) return;
+        use(draft, { kind: "wrapper", name });
         const command = draft.wrappers.get(name);
         if (command === undefined) {
           return cursor.failUndefined(nameAt, { kind: "wrapper", name }, () => draft.wrappers.keys());
@@ -181,6 +182,7 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
       if (name === undefined) return;
       action[kind] = name;
       draft.relayNames.push({ at, kind, name });
+      use(draft, { kind, name });
     },
   });
   return {

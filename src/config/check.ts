@@ -1,6 +1,6 @@
 /** What can be told only when the whole file was read: names that may come late, certificates without a key, no rules. */
 
-import type { Draft } from "./draft.ts";
+import { ADMIN_PLACE, type Draft } from "./draft.ts";
 import type { Diagnostic } from "./types.ts";
 import { shown } from "./values.ts";
 import { suggestion } from "./words.ts";
@@ -23,6 +23,21 @@ export function checkDraft(draft: Draft): Diagnostic[] {
     found.push({ ...at, message: `${kind} "${shown(name)}" is not defined${suggestion(name, names.keys())}` });
   }
   return found;
+}
+
+/** `file:line: warning: …` for each thing that has a name and that nothing names. */
+export function unusedWarnings(draft: Draft): string[] {
+  // TLS listeners without a name of their own have every certificate.
+  const all = draft.listen.some(({ tls, pki }) => tls !== "none" && pki.length === 0);
+  const warnings: string[] = [];
+  for (const [key, { file, line }] of draft.declared) {
+    const kind = key.slice(0, key.indexOf(" ")), name = shown(key.slice(kind.length + 1));
+    if (key === ADMIN_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
+    warnings.push(
+      `${file}:${line}: warning: ${kind === "table" ? `table <${name}>` : `${kind} "${name}"`} is never used`,
+    );
+  }
+  return warnings;
 }
 
 /** What is wrong with the file as a whole, or null. */

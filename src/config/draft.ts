@@ -72,6 +72,8 @@ export interface Draft {
   admin: Config["admin"];
   /** Where things that have names were declared first, by `declaredKey`. */
   readonly declared: Map<string, SourceLine>;
+  /** What of it was named by something that is used, by the same keys. */
+  readonly used: Set<string>;
   readonly warnings: string[];
   /** Counts the tables that have no name of their own. */
   anonymousTables: number;
@@ -81,6 +83,11 @@ export interface Draft {
 export function declare(draft: Draft, name: Named, at: SourceLine): void {
   const key = declaredKey(name);
   if (!draft.declared.has(key)) draft.declared.set(key, at);
+}
+
+/** Remembers that something names a thing. */
+export function use(draft: Draft, name: Named): void {
+  draft.used.add(declaredKey(name));
 }
 
 /** What `declared` knows the line of the admin page by. */
@@ -124,6 +131,7 @@ export function emptyDraft(): Draft {
     scheduler: { ...DEFAULTS.scheduler },
     admin: DEFAULTS.admin,
     declared: new Map(),
+    used: new Set(),
     warnings: [],
     anonymousTables: 0,
   };

@@ -1,7 +1,7 @@
 /** `proc`, `filter` and `admd` of smtpd.conf(5). What a filter does to a session is not known here. */
 
 import type { Context } from "./context.ts";
-import { declare } from "./draft.ts";
+import { declare, use } from "./draft.ts";
 import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
 import type { FilterCondition, FilterPhase, FilterProcess, FilterStep, FilterVerdict, SourceLine } from "./types.ts";
@@ -96,6 +96,7 @@ function parseKind(
       const processAt = cursor.peek().at;
       const process = cursor.expectString("the name of a process");
       if (process === null) return null;
+      use(draft, { kind: "process", name: process });
       if (!draft.processes.has(process)) {
         cursor.failUndefined(processAt, { kind: "process", name: process }, () => draft.processes.keys());
       }

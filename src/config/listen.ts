@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { type Context, servicesText } from "./context.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
-import { ADMIN_PLACE } from "./draft.ts";
+import { ADMIN_PLACE, use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { atTable, parseFilterOption, parseTable } from "./references.ts";
@@ -155,6 +155,7 @@ function addPki({ cursor, draft }: Context, spec: Spec): void {
   if (!draft.pki.has(name)) {
     return cursor.failUndefined(at, { kind: "pki", name }, () => draft.pki.keys());
   }
+  use(draft, { kind: "pki", name });
   if (spec.pki.includes(name)) return cursor.fail(at, `pki "${name}" is already specified`);
   spec.pki = [...spec.pki, name];
   const { pkiPerListener } = LANGUAGE_LIMITS;
@@ -165,6 +166,7 @@ function knownCa({ cursor, draft }: Context): string | null {
   const { at } = cursor.peek();
   const name = cursor.expectString("the name of a ca")?.toLowerCase();
   if (name === undefined) return null;
+  use(draft, { kind: "ca", name });
   if (!draft.ca.has(name)) {
     cursor.failUndefined(at, { kind: "ca", name }, () => draft.ca.keys());
   }

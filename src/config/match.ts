@@ -2,6 +2,7 @@
 
 import type { Context } from "./context.ts";
 import { BUILTIN_TABLES } from "./defaults.ts";
+import { use } from "./draft.ts";
 import { firstOf } from "./options.ts";
 import { atTable, parseTable } from "./references.ts";
 import type { Rule, RuleFrom, SourceLine, StaticTable, TableTest } from "./types.ts";
@@ -51,6 +52,7 @@ export function parseMatch(context: Context, at: SourceLine): void {
     const nameAt = cursor.peek().at;
     const name = cursor.expectString("the name of an action");
     if (name === null) return;
+    use(draft, { kind: "action", name });
     if (!draft.actions.has(name)) {
       return cursor.failUndefined(nameAt, { kind: "action", name }, () => draft.actions.keys());
     }

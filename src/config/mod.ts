@@ -18,5 +18,5 @@ export {
 } from "./tablefile.ts";
 export { queueKeyFault } from "./queue.ts";
 export * from "./types.ts";
-export { parseDelay, parseSize, shown } from "./values.ts";
+export { isNetwork, parseDelay, parseSize, shown } from "./values.ts";
 export { implicitSocket } from "./listen.ts";

@@ -2,7 +2,7 @@
 
 import { systemReason } from "../events/mod.ts";
 import { parseAction } from "./action.ts";
-import { checkDraft, checkWhole } from "./check.ts";
+import { checkDraft, checkWhole, unusedWarnings } from "./check.ts";
 import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
@@ -80,7 +80,12 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
     );
   }
   const unused = options.verbose ? macros.unused().map((name) => `warning: macro "${shown(name)}" is not used`) : [];
-  return { ok: true, config: finishDraft(file, draft), warnings: [...draft.warnings, ...unused] };
+  return {
+    ok: true,
+    config: finishDraft(file, draft),
+    warnings: [...draft.warnings, ...unused],
+    notes: unusedWarnings(draft),
+  };
 }
 
 /** One line: nothing, a macro or a directive. */

@@ -2,7 +2,7 @@
 
 import type { Cursor } from "./cursor.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
-import type { DeclaredTable, Draft } from "./draft.ts";
+import { type DeclaredTable, type Draft, use } from "./draft.ts";
 import { sortEntries } from "./tablefile.ts";
 import type { FilterStep, SourceLine, StaticTable } from "./types.ts";
 import { shown } from "./values.ts";
@@ -59,19 +59,19 @@ export function atTable(cursor: Cursor): boolean {
 }
 
 /** `<name>`, or a string or list that becomes a table of its own. Null after a mistake. */
-export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string | null {
+export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): string | null {
   const { at } = cursor.peek();
   if (cursor.acceptMark("<")) {
     const name = cursor.expectString("the name of a table");
     if (name === null || !cursor.expectMark(">")) return null;
-    return checkTable(cursor, draft, at, name, use) ? name : null;
+    return checkTable(cursor, draft, at, name, wanted) ? name : null;
   }
   let list: InlineList | null;
   let forgotten = "";
   if (cursor.acceptMark("{")) {
     list = parseList(cursor);
   } else {
-    const text = cursor.expectString(`a table for "${use.option}"`);
+    const text = cursor.expectString(`a table for "${wanted.option}"`);
     if (text !== null && text.length > LANGUAGE_LIMITS.tableKey) cursor.fail(at, "key is too long for a table");
     list = text === null ? null : { kind: "list", entries: sortEntries([[text, ""]]) };
     if (text !== null && draft.tables.has(text)) forgotten = `; the table of that name is written <${shown(text)}>`;
@@ -79,10 +79,10 @@ export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string 
   if (list === null || cursor.failed) return null;
   const name = `<dynamic:${draft.anonymousTables}>`;
   const table: DeclaredTable = { kind: list.kind, table: { name, ...list } };
-  if (!checkKind(cursor, at, "this table", table, use, forgotten)) return null;
+  if (!checkKind(cursor, at, "this table", table, wanted, forgotten)) return null;
   if (forgotten !== "") {
     draft.warnings.push(
-      `${at.file}:${at.line}: warning: "${use.option}" has the one entry "${list.entries[0]![0]}"${forgotten}`,
+      `${at.file}:${at.line}: warning: "${wanted.option}" has the one entry "${list.entries[0]![0]}"${forgotten}`,
     );
   }
   draft.anonymousTables++;
@@ -90,13 +90,14 @@ export function parseTable(cursor: Cursor, draft: Draft, use: TableUse): string 
   return name;
 }
 
-function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, use: TableUse): boolean {
+function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, wanted: TableUse): boolean {
   const table = draft.tables.get(name);
   if (table === undefined) {
     cursor.failUndefined(at, { kind: "table", name }, () => namedTables(draft));
     return false;
   }
-  return checkKind(cursor, at, `table <${shown(name)}>`, table, use);
+  use(draft, { kind: "table", name });
+  return checkKind(cursor, at, `table <${shown(name)}>`, table, wanted);
 }
 
 function checkKind(
@@ -104,19 +105,19 @@ function checkKind(
   at: SourceLine,
   which: string,
   table: DeclaredTable,
-  use: TableUse,
+  wanted: TableUse,
   hint = "",
 ): boolean {
   const { kind } = table;
   if (kind === "accounts") {
-    if (use.kinds?.includes(kind)) return true;
-    cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds accounts, for a userbase only`);
+    if (wanted.kinds?.includes(kind)) return true;
+    cursor.fail(at, `${which} may not be used for "${wanted.option}" lookups: it holds accounts, for a userbase only`);
     return false;
   }
-  if (kind === "dynamic" || use.kinds === undefined || use.kinds.includes(kind)) return true;
-  const wanted = use.kinds.includes("map") ? "pairs of key and value are" : "a list of keys is";
+  if (kind === "dynamic" || wanted.kinds === undefined || wanted.kinds.includes(kind)) return true;
+  const needed = wanted.kinds.includes("map") ? "pairs of key and value are" : "a list of keys is";
   const got = kind === "map" ? "pairs of key and value" : "keys only";
-  cursor.fail(at, `${which} may not be used for "${use.option}" lookups: it holds ${got}, ${wanted} needed${hint}`);
+  cursor.fail(at, `${which} may not be used for "${wanted.option}" lookups: it holds ${got}, ${needed} needed${hint}`);
   return false;
 }
 
@@ -133,6 +134,7 @@ export function parseFilterNames(cursor: Cursor, draft: Draft): FilterStep[] | n
     const name = cursor.expectString("the name of a filter");
     if (name === null) return null;
     const filter = draft.filters.get(name);
+    use(draft, { kind: "filter", name });
     if (filter === undefined) failFilter(cursor, draft, at, name);
     else if (filter.chain) cursor.fail(at, `filter "${shown(name)}" is a chain and cannot be part of a chain`);
     else if (steps.some((step) => step.name === name)) {
@@ -163,6 +165,7 @@ export function parseFilterOption(cursor: Cursor, draft: Draft): string | null {
   if (!cursor.acceptMark("{")) {
     const { at } = cursor.peek();
     const name = cursor.expectString("the name of a filter");
+    if (name !== null) use(draft, { kind: "filter", name });
     if (name !== null && !draft.filters.has(name)) failFilter(cursor, draft, at, name);
     return cursor.failed ? null : name;
   }

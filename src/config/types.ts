@@ -301,5 +301,11 @@ export interface Diagnostic extends SourceLine {
 }
 
 export type ParseResult =
-  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | {
+    readonly ok: true;
+    readonly config: Config;
+    readonly warnings: readonly string[];
+    /** Warnings that are for a check of the configuration, not for each start. */
+    readonly notes: readonly string[];
+  }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[]; readonly fatal: string | null };

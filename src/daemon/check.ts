@@ -11,6 +11,7 @@ import {
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
+import { listenWarnings } from "./advise.ts";
 import { loadCertificates, readIfPresent } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { NameService } from "./name_service.ts";
@@ -19,7 +20,8 @@ import { checkQueueKeys } from "./queue_keys.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
 /**
- * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. With `verbose`, returns the lines that tell what each isolate may do.
+ * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. Returns warnings of listeners that could
+ * not listen now and, with `verbose`, the lines that tell what each isolate may do.
  * Throws Fatal.
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
@@ -28,6 +30,7 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
+  const warnings = await listenWarnings(config, env, listeners);
   const settings = cutSettings(config, {
     env,
     certificates,
@@ -42,8 +45,8 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
-  if (!verbose) return [];
-  return ["What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
+  if (!verbose) return warnings;
+  return [...warnings, "What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
 }
 
 /** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */
@@ -69,28 +72,7 @@ export function regexWarnings(config: Config): string[] {
   return warnings;
 }
 
-/** `warning: …` for each smarthost in smtpd.conf that is none: mail for it would wait. */
-export async function hostWarnings(config: Config): Promise<string[]> {
-  const warnings: string[] = [];
-  for (const action of Object.values(config.actions)) {
-    if (action.kind !== "relay" || (action.host ?? action.domain) === null) continue;
-    // Loaded by those who relay to a smarthost only.
-    const { parseRelayUrl } = await import("../relay/mod.ts");
-    for (const [key, value] of (config.tables[action.host ?? action.domain!]?.entries ?? []).slice(0, MAX_LOOKED_AT)) {
-      const text = action.host === null ? value : key, url = parseRelayUrl(text);
-      const fault = url === null
-        ? "is no [scheme://][label@]host[:port] with one of smtp, smtp+tls, smtp+notls, smtps and lmtp"
-        : url.label !== "" && action.auth === null
-        ? `has a label, which needs "auth"`
-        : null;
-      if (fault === null) continue;
-      warnings.push(`warning: action "${shown(action.name)}": the host "${shown(text)}" ${fault}: its mail will wait`);
-    }
-  }
-  return warnings;
-}
-
-/** `warning: …` for each local action as a user whom this machine does not know: its mail would be refused. */
+/** `file:line: warning: …` for each local action as a user whom this machine does not know: its mail would be refused. */
 export async function userWarnings(config: Config): Promise<string[]> {
   const warnings: string[] = [];
   const passwd = `\n${readIfPresent("/etc/passwd") ?? ""}`;
@@ -100,8 +82,11 @@ export async function userWarnings(config: Config): Promise<string[]> {
       if (action.kind !== "local" || action.user === null || passwd.includes(`\n${action.user}:`)) continue;
       // A name service that fails may know the user.
       if (await names.find(action.user) !== null) continue;
+      const { file, line } = config.declared[`action ${action.name}`] ?? { file: config.file, line: 0 };
       warnings.push(
-        `warning: action "${shown(action.name)}": there is no user "${shown(action.user)}", its mail will be refused`,
+        `${file}:${line}: warning: action "${shown(action.name)}": there is no user "${
+          shown(action.user)
+        }", its mail will be refused`,
       );
     }
   } finally {

@@ -217,8 +217,11 @@ class Daemon {
         this.#acceptSmtp(socket, listener);
       });
     }
-    const { admin } = this.#options.config;
-    if (admin !== null) await this.#openAll([], admin, (socket) => this.#acceptAdmin(socket));
+    const { admin, declared } = this.#options.config;
+    if (admin !== null) {
+      const place = { ...admin, at: declared["admin listen"] };
+      await this.#openAll([], place, (socket) => this.#acceptAdmin(socket));
+    }
     this.#warnOfFewDescriptors();
     if (this.#options.paused.smtp) this.#desk.paused = true;
   }

@@ -2,7 +2,8 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { type Config, implicitSocket, type ListenSpec } from "../config/mod.ts";
+import { networkInterfaces } from "node:os";
+import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
 import type { Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
@@ -27,9 +28,17 @@ async function resolveName(spec: ListenSpec): Promise<Address[]> {
     return all.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   } catch {
     throw new Fatal(
-      `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name`,
+      `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name${interfaceList()}`,
     );
   }
+}
+
+/** `; interfaces: lo (127.0.0.1, ::1), eth0 (192.0.2.1)`. */
+function interfaceList(): string {
+  const all = Object.entries(networkInterfaces()).map(([name, addresses = []]) =>
+    `${name} (${addresses.map(({ address }) => address).join(", ")})`
+  );
+  return all.length === 0 ? "" : `; interfaces: ${all.join(", ")}`;
 }
 
 /**
@@ -63,6 +72,7 @@ export async function resolveListeners(
     specs.set(place, spec);
     listeners.push({
       id: listeners.length,
+      ...(spec.at.line > 0 ? { at: spec.at } : {}),
       address,
       port: spec.socket ? 0 : spec.port,
       socket: spec.socket,
@@ -97,7 +107,8 @@ export async function resolveListeners(
 /** What a server listens on: an address, the path of a socket with its mode, or a socket that was bound by others. */
 export type Place =
   | { readonly path: string; readonly mode: number }
-  | { readonly address: string; readonly port: number }
+  /** `at`: where smtpd.conf has it. */
+  | { readonly address: string; readonly port: number; readonly at?: SourceLine | undefined }
   | { readonly fd: number; readonly name: string };
 
 /** unix(7): 108 bytes with the NUL behind it. */
@@ -127,7 +138,7 @@ export async function openServer(
     // No descriptor is left, perhaps: without a listener of the event the process would end.
     server.on("error", (error) => {
       if (listening) fail(error);
-      else reject(new Fatal(`cannot listen on ${placeText(where)}: ${explain(error, where)}`));
+      else reject(new Fatal(`${placeOf(where)}cannot listen on ${placeText(where)}: ${explain(error, where)}`));
     });
     const options = "path" in where
       ? { path: where.path }
@@ -138,6 +149,11 @@ export async function openServer(
   });
   if ("path" in where) Deno.chmodSync(where.path, where.mode);
   return server;
+}
+
+/** `file:line: `, where that is known. */
+function placeOf(where: Place): string {
+  return "at" in where && where.at !== undefined ? `${where.at.file}:${where.at.line}: ` : "";
 }
 
 function explain(error: Error & { code?: string }, where: Place): string {

@@ -1,6 +1,7 @@
 /** Front door of the daemon folder: the main isolate. */
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
-export { checkConfig, hostWarnings, regexWarnings, userWarnings } from "./check.ts";
+export { checkConfig, regexWarnings, userWarnings } from "./check.ts";
+export { advice } from "./advise.ts";
 export { Fatal } from "./fatal.ts";
 export { inheritedDescriptors } from "./inherited.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";

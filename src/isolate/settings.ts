@@ -8,6 +8,7 @@ import type {
   RelayAction,
   RelayLimits,
   Rule,
+  SourceLine,
   SpoolReserve,
   StaticTable,
   TableFile,
@@ -20,6 +21,8 @@ export type { FilterStep, SpoolReserve, TableProgram } from "../config/types.ts"
 /** A listener with its address resolved; sessions name it by index. */
 export interface Listener {
   readonly id: number;
+  /** Where smtpd.conf has it; absent for what is not written there. */
+  readonly at?: SourceLine;
   /** IPv4, bare IPv6, or the path of the socket. */
   readonly address: string;
   readonly port: number;

@@ -19,6 +19,7 @@ import {
   parseForwardFile,
   parseTargets,
   sortTargets,
+  targetFault,
   targetText,
 } from "../tables/mod.ts";
 import { oncePer } from "./copies.ts";
@@ -186,6 +187,7 @@ export class Expander {
     if (action.virtual !== null) {
       const found = this.#insertList(action.virtual, virtualKeys(dest, this.#world.delimiter), node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
+      if (typeof found !== "boolean") return found;
       return found ? null : this.#refuse("expansionPermanent");
     }
     this.#insert({ type: "user", name: tableKey(dest.local) }, node);
@@ -201,6 +203,7 @@ export class Expander {
         : virtualKeys({ local: name, domain: "" }, this.#world.delimiter);
       const found = this.#insertList(mapping, keys, node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${mapping}"`, "expansionTemporary");
+      if (typeof found !== "boolean") return found;
       if (found) return null;
     }
     const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
@@ -308,14 +311,21 @@ export class Expander {
     }
   }
 
-  /** Inserts the targets of the first key that the table has, the first of them at once. False when there are none. */
-  #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError {
+  /**
+   * Inserts the targets of the first key that the table has, the first of them at once. False when there are none. A value that is no list is
+   * refused for good: only a person can mend it, and the sender should hear of it at once.
+   */
+  #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError | Refusal {
     for (const key of keys) {
       const value = this.#world.lookup(table, key);
       if (value instanceof LookupError) return value;
       if (value === null) continue;
       const list = parseTargets(value);
-      if (!list.valid) return new LookupError(`The value of "${key}" is not a list of recipients`);
+      if (!list.valid) {
+        const fault = targetFault(value) ?? "it is not a list of recipients";
+        this.#world.warn(`Table "${table}": The value of "${key}" cannot work: ${fault}`);
+        return this.#refuse("expansionPermanent");
+      }
       const targets = this.#includedTargets(sortTargets(list.targets));
       const first = targets.next();
       // Lists that are there and empty are an alias of nobody; without any there is no alias.

@@ -1,5 +1,6 @@
 /** Values of alias and virtual tables, and lines of include files: lists of targets. Knows nothing of what is done with them. */
 
+import { shown } from "../config/mod.ts";
 import { asciiDomain, type Mailbox } from "../envelope/mod.ts";
 
 /** What one item of a list names. */
@@ -13,8 +14,8 @@ export type ListTarget =
   /** `code` 4dd or 5dd. */
   | { readonly type: "error"; readonly code: number; readonly text: string };
 
-/** Longest line and longest item, in characters. */
-const MAX_LINE = 2047;
+/** Longest line and longest item, in characters. A list of 10,000 addresses has some 300,000. */
+const MAX_LINE = 1_048_576;
 const MAX_ITEM = 1023;
 
 /**
@@ -37,6 +38,27 @@ export function parseTargets(line: string): { readonly valid: boolean; readonly 
     if (target !== undefined) targets.push(target);
   }
   return { valid: true, targets };
+}
+
+/** Why the value of an alias cannot work, in the words of a message; null when it can. Shows at most the item that is wrong. */
+export function targetFault(value: string): string | null {
+  if (value.length > MAX_LINE) return `it has more than ${MAX_LINE} characters`;
+  const items = [...splitList(value)];
+  for (const item of items) {
+    if (item === null) return 'a quote is not closed, or "\\" stands at the end';
+    if (item === "" || parseTarget(item) !== null) continue;
+    const quoted = `"${shown(item)}"`;
+    if (item.length > MAX_ITEM) return `${quoted} has more than ${MAX_ITEM} characters`;
+    if (/(?:^|\s)#/.test(item)) return `${quoted}: a comment stands on a line of its own`;
+    if (/^:?include:/i.test(item)) return `${quoted}: the path of an include file begins with a slash`;
+    if (/^:?error:/i.test(item)) return `${quoted}: write error:550 and a text in ASCII behind it`;
+    if (/^"?\|/.test(item)) return `${quoted}: a command is |command or "|command with arguments"`;
+    if (/^[^\s@]+(?:\s+[^\s@]+)+$/.test(item) || /@.*\s.*@/.test(item)) {
+      return `${quoted}: targets are parted by commas`;
+    }
+    return `${quoted} is no user, address, /file, |command, :include:/file or error:CODE TEXT`;
+  }
+  return items.every((item) => item === "") ? "it names nobody" : null;
 }
 
 /** Items between commas that stand outside quotes, trimmed. `\c` is the character c. The last item is null when a quote or `\` hangs. */

@@ -456,6 +456,38 @@ for (const { text, want, ...input } of warned) {
   });
 }
 
+Deno.test("parseConfig() notes what is never used, once and at its line", () => {
+  const text = `table t { a }
+table u { a }
+action "x" mbox
+filter f phase connect match src <t> junk
+filter g phase connect match src <u> junk
+proc p "/x"
+pki a cert "/x" key "/y"
+pki b cert "/x" key "/y"
+ca c cert "/x"
+mda wrapper w "z"
+mda wrapper v "z"
+action "y" maildir wrapper v
+table s { b }
+listen on lo tls pki b filter g
+match from any for any action "x"
+`;
+  const result = parse(text);
+  assert.ok(result.ok, complaints(text).join("\n"));
+  assert.deepEqual(result.notes, [
+    'c:4: warning: filter "f" is never used',
+    'c:6: warning: process "p" is never used',
+    'c:7: warning: pki "a" is never used',
+    'c:9: warning: ca "c" is never used',
+    'c:10: warning: wrapper "w" is never used',
+    'c:12: warning: action "y" is never used',
+    "c:13: warning: table <s> is never used",
+  ]);
+  const all = parse('pki a cert "/x" key "/y"\nlisten on lo tls\nmatch reject\n');
+  assert.deepEqual(all.ok && all.notes, [], "a TLS listener without a pki has all of them");
+});
+
 Deno.test("parseConfig() says why the file itself cannot be opened", () => {
   const result = parseConfig("/nowhere", { defines: [], files: memoryFiles({}) });
   assert.deepEqual(result, { ok: false, diagnostics: [], fatal: "cannot open /nowhere: No such file" });

@@ -35,8 +35,10 @@ for (const { name } of Deno.readDirSync(EXAMPLES)) {
         stderr: "piped",
       }).output();
       const said = new TextDecoder().decode(ran.stderr).trimEnd().split("\n");
-      // Users such as vmail are not those of every machine.
-      assert.deepEqual(said.filter((line) => !line.includes(": there is no user ")), ["configuration OK"]);
+      // Users such as vmail, the addresses of documentation and a full name are not those of every machine.
+      const ofTheMachine =
+        /there is no user|has no user|this server is called|: cannot listen on 192\.0\.2\.\d:\d+: this machine does not/;
+      assert.deepEqual(said.filter((line) => !ofTheMachine.test(line)), ["configuration OK"]);
       assert.equal(ran.code, 0);
     } finally {
       await Deno.remove(folder, { recursive: true });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../ports.ts";
 
 const SMTPD = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
 const VALID = 'action "a" maildir "/nonexistent/%{rcpt.user}"\nmatch for local action "a"\n';
@@ -42,7 +43,9 @@ const ROWS: readonly Row[] = [
     config: `listen on nosuch0.invalid port 2525\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: [/^smtpd: FILE:1: "nosuch0.invalid" is no interface, address or known host name$/],
+    says: [
+      /^smtpd: FILE:1: "nosuch0.invalid" is no interface, address or known host name; interfaces: .*\blo \(127\.0\.0\.1/,
+    ],
   },
   {
     name: "-n warns of a regular expression that is not valid",
@@ -146,7 +149,7 @@ const ROWS: readonly Row[] = [
     args: ["-n", "-f", "FILE"],
     status: 0,
     says: [
-      'FILE: warning: action "a": there is no user "nobody-here", its mail will be refused',
+      'FILE:1: warning: action "a": there is no user "nobody-here", its mail will be refused',
       "configuration OK",
     ],
   },
@@ -159,9 +162,9 @@ const ROWS: readonly Row[] = [
     args: ["-n", "-f", "FILE"],
     status: 0,
     says: [
-      'FILE: warning: action "a": the host "smtp+tls://me@mx.example" has a label, which needs "auth": its mail will wait',
-      /^FILE: warning: action "a": the host "tls:\/\/mx.example" is no .*: its mail will wait$/,
-      /^FILE: warning: action "b": the host "lmtp:\/\/mx.example" is no .*: its mail will wait$/,
+      'FILE:1: warning: action "a": the host "smtp+tls://me@mx.example" has a label, which needs "auth": its mail will wait',
+      /^FILE:1: warning: action "a": the host "tls:\/\/mx.example" is no .*: its mail will wait$/,
+      /^FILE:2: warning: action "b": the host "lmtp:\/\/mx.example" is no .*: its mail will wait$/,
       "configuration OK",
     ],
   },
@@ -188,6 +191,9 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** What machines are told that have no full name, or no user for programs; and what most rows leave unused. */
+const OF_THE_MACHINE = /warning: (?:this server is called|this machine has no user)|is never used$/;
+
 for (const row of ROWS) {
   Deno.test(`smtpd ${row.args.join(" ")}: ${row.name}`, async () => {
     const folder = await Deno.makeTempDir();
@@ -203,7 +209,8 @@ for (const row of ROWS) {
         stderr: "piped",
       });
       const { code, stderr } = await command.output();
-      const lines = new TextDecoder().decode(stderr).replaceAll(file, "FILE").trimEnd().split("\n");
+      const lines = new TextDecoder().decode(stderr).replaceAll(file, "FILE").trimEnd().split("\n")
+        .filter((line) => !OF_THE_MACHINE.test(line));
       assert.equal(lines.length, row.says.length, lines.join("\n"));
       row.says.forEach((expected, index) =>
         typeof expected === "string" ? assert.equal(lines[index], expected) : assert.match(lines[index]!, expected)
@@ -214,6 +221,78 @@ for (const row of ROWS) {
     }
   });
 }
+
+Deno.test("addresses that cannot be listened on are told with their lines, the admin page's too, by -n and at start", async () => {
+  const folder = await Deno.makeTempDir();
+  const taken = [Deno.listen({ hostname: "127.0.0.1", port: 0 }), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
+  try {
+    const [mail, admin] = taken.map(({ addr }) => addr.port);
+    const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/smtpd.sock` };
+    const said = async (args: string[], text: string) => {
+      await Deno.writeTextFile(`${folder}/c`, text);
+      const { stderr } = await new Deno.Command(SMTPD, { args: [...args, "-f", `${folder}/c`], env, stderr: "piped" })
+        .output();
+      return new TextDecoder().decode(stderr).replaceAll(`${folder}/c`, "FILE").trimEnd().split("\n")
+        .filter((line) => !OF_THE_MACHINE.test(line));
+    };
+    const onMail = `listen on 127.0.0.1 port ${mail} hostname a.example\n`;
+    const onAdmin = `admin listen on 127.0.0.1 port ${admin}\n`;
+    const foreign = "listen on 192.0.2.222 port 2525 hostname a.example\n";
+    const inUse = (port: number | undefined) =>
+      `cannot listen on 127.0.0.1:${port}: the address is in use by another program`;
+    const lines = await said(["-n"], onAdmin + onMail + foreign + VALID);
+    assert.equal(lines.length, 4, lines.join("\n"));
+    assert.ok(lines[0]!.startsWith(`FILE:2: warning: ${inUse(mail)}`), lines[0]);
+    assert.equal(
+      lines[1],
+      "FILE:3: warning: cannot listen on 192.0.2.222:2525: this machine does not have that address",
+    );
+    assert.ok(lines[2]!.startsWith(`FILE:1: warning: ${inUse(admin)}`), lines[2]);
+    assert.equal(lines[3], "configuration OK");
+    assert.ok((await said(["-d"], onMail + VALID)).at(-1)!.startsWith(`smtpd: FILE:1: ${inUse(mail)}`));
+    assert.ok((await said(["-d"], `\n${onAdmin}${VALID}`)).at(-1)!.startsWith(`smtpd: FILE:2: ${inUse(admin)}`));
+  } finally {
+    for (const one of taken) one.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("smtpd -n of a daemon that runs says nothing of its own ports; both say what is wrong with aliases", async () => {
+  const folder = await Deno.makeTempDir();
+  const port = freePort();
+  try {
+    const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/smtpd.sock` };
+    await Deno.writeTextFile(`${folder}/aliases`, "root: alice\nhash: alice # the boss\n");
+    await Deno.writeTextFile(
+      `${folder}/c`,
+      `table a file:${folder}/aliases\nlisten on 127.0.0.1 port ${port} hostname a.example\naction "a" mbox alias <a>\nmatch for local action "a"\n`,
+    );
+    const fault = `${folder}/aliases:2: warning: the alias "hash" cannot work`;
+    const child = new Deno.Command(SMTPD, { args: ["-d", "-f", `${folder}/c`], env, stderr: "piped", stdout: "null" })
+      .spawn();
+    const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    let log = "";
+    try {
+      while (!/^info: Vaultpost .* starting$/m.test(log)) {
+        const { value, done } = await reader.read();
+        assert.ok(!done, log);
+        log += value;
+      }
+      assert.ok(log.includes(fault), log);
+      const { stderr } = await new Deno.Command(SMTPD, { args: ["-n", "-f", `${folder}/c`], env, stderr: "piped" })
+        .output();
+      const said = new TextDecoder().decode(stderr);
+      assert.ok(said.includes(fault), said);
+      assert.ok(!said.includes("cannot listen"), said);
+    } finally {
+      child.kill("SIGTERM");
+      await reader.cancel();
+      await child.status;
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   const folder = await Deno.makeTempDir();

@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ListTarget, parseIncludeFile, parseTargets, sortTargets, targetText } from "../../src/tables/mod.ts";
+import {
+  type ListTarget,
+  parseIncludeFile,
+  parseTargets,
+  sortTargets,
+  targetFault,
+  targetText,
+} from "../../src/tables/mod.ts";
 
 function brief(targets: readonly ListTarget[]): string[] {
   return targets.map((target) => `${target.type} ${targetText(target)}`);
@@ -73,7 +80,8 @@ const rows: { value: string; want: string[] | null; because: string }[] = [
   { value: "b\u00F6b", want: null, because: "users are ASCII" },
   { value: "x".repeat(256), want: null, because: "a user has at most 255 characters" },
   { value: "/" + "x".repeat(1023), want: null, because: "an item has at most 1023 characters" },
-  { value: "abc,".repeat(512), want: null, because: "a line has at most 2047 characters" },
+  { value: "abc,".repeat(262_145), want: null, because: "a list has at most 1048576 characters" },
+  { value: Array(600).fill("abc").join(), want: Array(600).fill("user abc"), because: "a long list is a list" },
 ];
 for (const { value, want, because } of rows) {
   const shown = value.length > 60 ? `${value.slice(0, 20)}… (${value.length})` : value;
@@ -81,6 +89,29 @@ for (const { value, want, because } of rows) {
     const list = parseTargets(value);
     assert.equal(list.valid, want !== null);
     if (want !== null) assert.deepEqual(brief(list.targets), want);
+  });
+}
+
+const faults: readonly (readonly [value: string, want: string | null])[] = [
+  ["bob, carol@example.org", null],
+  ["alice # the boss", '"alice # the boss": a comment stands on a line of its own'],
+  ["alice bob", '"alice bob": targets are parted by commas'],
+  ['"alice', 'a quote is not closed, or "\\" stands at the end'],
+  ["alice\\", 'a quote is not closed, or "\\" stands at the end'],
+  [" , ,", "it names nobody"],
+  ["a@b c@d", '"a@b c@d": targets are parted by commas'],
+  ["a@@b", '"a@@b" is no user, address, /file, |command, :include:/file or error:CODE TEXT'],
+  [":include:list", '":include:list": the path of an include file begins with a slash'],
+  ["error:550", '"error:550": write error:550 and a text in ASCII behind it'],
+  ['"|', 'a quote is not closed, or "\\" stands at the end'],
+  ["|", '"|": a command is |command or "|command with arguments"'],
+  [`/${"x".repeat(1023)}`, `"/${"x".repeat(76)}..." has more than 1023 characters`],
+];
+for (const [value, want] of faults) {
+  Deno.test(`targetFault("${value.slice(0, 20)}") says ${want?.slice(0, 60) ?? "nothing"}`, () => {
+    assert.equal(targetFault(value), want);
+    const { valid, targets } = parseTargets(value);
+    assert.equal(want === null, valid && targets.length > 0, "it is what the expansion goes by");
   });
 }
 

@@ -1,0 +1,197 @@
+/**
+ * Keys and values of tables that cannot work, by what the tables are used for: told with their lines, before mail or a login finds out. No value of a
+ * table of credentials is shown.
+ */
+
+import { isIP } from "node:net";
+import { type Config, isNetwork, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
+import { normalAddress } from "../dns/mod.ts";
+import { asciiDomain } from "../envelope/mod.ts";
+import { parseRelayUrl } from "../relay/mod.ts";
+import { parseVerifier, readStored } from "../sasl/mod.ts";
+import { parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
+import type { Contents, Entry } from "./entries.ts";
+
+/** Warnings about one table; what is beyond is counted. */
+const MAX_TOLD = 20;
+
+/** What is looked at on the machine. */
+export interface MachineFacts {
+  /** Why the file cannot be read, null when it can. */
+  fileFault(path: string): string | null;
+  /** Is there such an account? Null when commands of tables do not need one: root has not started this. */
+  hasUser(name: string): boolean | null;
+}
+
+type Judge = (entry: Entry) => string | null;
+
+/** `file:line: warning: …` for each entry that cannot work. */
+export function valueWarnings(config: Config, contents: Contents, machine: MachineFacts): string[] {
+  const seen = new Set<string>();
+  const warnings: string[] = [];
+  const look = (what: string, name: string | null, at: SourceLine, judge: Judge) => {
+    if (name === null || seen.has(`${what} ${name}`)) return;
+    seen.add(`${what} ${name}`);
+    const entries = contents.of(name, at)?.entries ?? [];
+    const found = entries.flatMap((entry) => {
+      const fault = judge(entry);
+      return fault === null ? [] : [`${entry.at}: warning: ${fault}`];
+    });
+    warnings.push(...found.slice(0, MAX_TOLD));
+    if (found.length > MAX_TOLD) warnings.push(`warning: and ${found.length - MAX_TOLD} more of table <${name}>`);
+  };
+  const own = { file: config.file, line: 0 };
+  for (const action of Object.values(config.actions)) {
+    const at = config.declared[`action ${action.name}`] ?? own;
+    if (action.kind === "relay") {
+      lookAtRelay(action, at, contents, look);
+      continue;
+    }
+    look("alias", action.alias ?? action.virtual, at, (entry) => aliasFault(entry, machine));
+    warnings.push(...commandWarnings(action.alias ?? action.virtual, at, contents, machine, seen));
+    look(
+      "userbase",
+      action.userbase,
+      at,
+      ({ key, value }) =>
+        parseUserInfo(key, accountOf(value)) === null
+          ? `the value of "${shown(key)}" is no account, uid:gid:home: its mail will be refused for now`
+          : null,
+    );
+  }
+  for (const spec of config.listen) {
+    look("credentials", spec.auth?.table ?? null, spec.at, passwordFault);
+    look("names", spec.hostnames, spec.at, nameFault);
+  }
+  for (const { at, from } of config.rules) {
+    if (from.kind === "source" && !from.regex && !from.table.startsWith("<local") && !from.table.startsWith("<any")) {
+      look(
+        "source",
+        from.table,
+        at,
+        ({ key }) =>
+          isNetwork(key) || /^(?:local|\d+(?:\.\d+){0,2}(?:\/\d+)?|\[?ipv6:.*)$/i.test(key)
+            ? null
+            : `"${shown(key)}" is no address or network: no client comes from it`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** A line of passwd(5) behind the name, or the value of a map. */
+function accountOf(value: string): string {
+  const parts = value.split(":");
+  return parts.length >= 6 ? `${parts[1]}:${parts[2]}:${parts[4]}` : value;
+}
+
+function aliasFault({ key, value }: Entry, machine: MachineFacts): string | null {
+  const fault = targetFault(value);
+  if (fault !== null) return `the alias "${shown(key)}" cannot work: ${fault}: its mail will be refused`;
+  for (const target of parseTargets(value).targets) {
+    if (target.type !== "include") continue;
+    const reason = machine.fileFault(target.path);
+    if (reason !== null) {
+      return `the alias "${shown(key)}" includes ${shown(target.path)}, which cannot be read: ${reason}`;
+    }
+  }
+  return null;
+}
+
+/** Commands and files of aliases run as a user that must be there. */
+function commandWarnings(
+  name: string | null,
+  at: SourceLine,
+  contents: Contents,
+  machine: MachineFacts,
+  seen: Set<string>,
+): string[] {
+  if (name === null || seen.has(`commands ${name}`) || machine.hasUser(COMMAND_USER) !== false) return [];
+  seen.add(`commands ${name}`);
+  const entry = contents.of(name, at)?.entries.find(({ value }) =>
+    parseTargets(value).targets.some(({ type }) => type === "pipe" || type === "file")
+  );
+  if (entry === undefined) return [];
+  return [
+    `${entry.at}: warning: commands and files of aliases need the user ${COMMAND_USER}, which this machine does not have: ` +
+    `the mail of "${shown(entry.key)}" will come back`,
+  ];
+}
+
+const COMMAND_USER = "_smtpd";
+
+function passwordFault({ key, value }: Entry): string | null {
+  const user = `"${shown(key)}"`;
+  // Of a line of passwd(5) only the second field is one.
+  const stored = readStored(value.split(":").length >= 5 ? value.split(":", 1)[0]! : value);
+  switch (stored.kind) {
+    case "locked":
+      return null;
+    case "hash":
+      return stored.hash.startsWith("SCRAM-") && parseVerifier(stored.hash) === null
+        ? `the SCRAM verifier of ${user} is damaged: logins will fail`
+        : null;
+    case "clear":
+      return stored.hash === null
+        ? `the password of ${user} is in clear, which lets nobody in: write what "smtpctl encrypt" makes of it`
+        : `the password of ${user} is in clear for all who can read the file: write what "smtpctl encrypt" makes of it`;
+    case "unknown":
+      return `the scheme {${shown(stored.scheme)}} of ${user} cannot be verified: logins will fail`;
+  }
+}
+
+/** An address and the name that belongs to it. */
+function nameFault({ key, value }: Entry): string | null {
+  const bare = key.replace(/^\[(.*)\]$/, "$1");
+  const normal = isIP(bare) === 0 ? null : normalAddress(bare.toLowerCase());
+  if (normal === null) return `"${shown(key)}" is no address: it is never looked up`;
+  if (normal !== bare.toLowerCase()) return `"${shown(key)}" is never looked up: write it as ${normal}`;
+  const name = asciiDomain(value.trim());
+  if (name !== null && /^[!-~]{1,255}$/.test(name)) return null;
+  return `"${shown(value)}", the name of ${shown(key)}, is no host name`;
+}
+
+function lookAtRelay(
+  action: RelayAction,
+  at: SourceLine,
+  contents: Contents,
+  look: (what: string, name: string | null, at: SourceLine, judge: Judge) => void,
+): void {
+  const labels = action.auth === null ? null : contents.table(action.auth);
+  const hosts = action.host ?? action.domain;
+  look(`hosts of ${action.name}`, hosts, at, ({ key, value }) => {
+    const text = action.host === null ? value : key;
+    const fault = hostFault(text, action.auth, (label) => labels === null || labels.check("string", label) !== false);
+    return fault === null ? null : `action "${shown(action.name)}": the host "${shown(text)}" ${fault}`;
+  });
+  look(
+    "secrets",
+    action.auth,
+    at,
+    ({ key, value }) =>
+      parseRelaySecret(value) === null ? `the value of the label "${shown(key)}" is no user:password` : null,
+  );
+  look("names", action.heloSrc, at, nameFault);
+  look(
+    "addresses",
+    action.src,
+    at,
+    ({ key }) =>
+      isIP(key.replace(/^\[(.*)\]$/, "$1")) === 0 ? `"${shown(key)}" is no address: no mail leaves from it` : null,
+  );
+}
+
+function hostFault(text: string, auth: string | null, hasLabel: (label: string) => boolean): string | null {
+  const url = parseRelayUrl(text);
+  if (url === null) {
+    return "is no [scheme://][label@]host[:port] with one of smtp, smtp+tls, smtp+notls, smtps and lmtp: its mail will wait";
+  }
+  if (url.label !== "" && auth === null) return `has a label, which needs "auth": its mail will wait`;
+  if (url.label !== "" && !hasLabel(url.label)) {
+    return `has the label "${shown(url.label)}", which table <${shown(auth!)}> does not have: its mail will wait`;
+  }
+  if (url.label === "" && auth !== null) {
+    return `has no label, so that "auth" has no effect: write smtps://LABEL@${shown(url.host)} or smtp+tls://LABEL@…`;
+  }
+  return null;
+}

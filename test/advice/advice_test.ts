@@ -1,0 +1,385 @@
+/**
+ * What `smtpd -n` advises on configurations that are right by the grammar: each row a text and every warning about it. Long on purpose: one row
+ * a case, read as a table.
+ */
+
+import assert from "node:assert/strict";
+import { adviseOn } from "../../src/advice/mod.ts";
+import { configOf, type Input } from "../config/helper.ts";
+import { entries, FILES, parseEntry } from "../config/corpus.ts";
+
+interface Row extends Input {
+  readonly name: string;
+  readonly text: string;
+  /** Without `warning: `. */
+  readonly want: readonly string[];
+  /** Is there a user _smtpd? */
+  readonly user?: boolean;
+}
+
+function told({ text, user = true, ...input }: Row): string[] {
+  const config = configOf(text, input);
+  const encoder = new TextEncoder();
+  const read = (path: string) => encoder.encode(input.files?.[path] ?? "");
+  const fileFault = (path: string) => Object.hasOwn(input.files ?? {}, path) ? null : "No such file";
+  return adviseOn(config, read, { fileFault, hasUser: () => user });
+}
+
+const ON = 'listen on eth0\naction "out" relay\naction "in" mbox\n';
+const OPEN = "open relay: this rule relays mail of anybody to anywhere";
+const CURE = ': write "auth" into it, or name the clients ("from src") or the domains ("for domain")';
+const open = (line: number, but = ""): string => `c:${line}: warning: ${OPEN}${but}${CURE}`;
+
+const relays: readonly Row[] = [
+  { name: "from any for any", text: `${ON}match from any for any action "out"`, want: [open(4)] },
+  {
+    name: "a network that is all of them",
+    text: `${ON}match from src { "10.0.0.0/8", "0.0.0.0/0" } for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "such a network in a file",
+    text: `table lan file:/lan\n${ON}match from src <lan> for any action "out"`,
+    files: { "/lan": "# @list\n127.0.0.1\n0.0.0.0/0\n" },
+    want: [open(5)],
+  },
+  { name: "whoever is not local", text: `${ON}match !from local for any action "out"`, want: [open(4)] },
+  {
+    name: "whoever is not in the LAN",
+    text: `${ON}match !from src "10.0.0.0/8" for any action "out"`,
+    want: [open(4)],
+  },
+  { name: "whoever is not on the socket", text: `${ON}match !from socket for any action "out"`, want: [open(4)] },
+  { name: "an address like any", text: `${ON}match from src regex ".*" for any action "out"`, want: [open(4)] },
+  {
+    name: "whatever is not ours",
+    text: `${ON}match from any !for domain "example.org" action "out"`,
+    want: [open(4)],
+  },
+  { name: "every domain, by a pattern", text: `${ON}match from any for domain "*" action "out"`, want: [open(4)] },
+  {
+    name: "every domain, by an expression",
+    text: `${ON}match from any for domain regex "." action "out"`,
+    want: [open(4)],
+  },
+  { name: "whoever has not logged in", text: `${ON}match !auth from any for any action "out"`, want: [open(4)] },
+  {
+    name: "a sender, which anybody can write",
+    text: `${ON}match from any mail-from "@example.org" for any action "out"`,
+    want: [open(4, ': a sender ("mail-from") keeps nobody out')],
+  },
+  {
+    name: "the same, as a source",
+    text: `${ON}match from mail-from "@example.org" for any action "out"`,
+    want: [open(4, ': a sender ("mail-from") keeps nobody out')],
+  },
+  {
+    name: "a name in HELO",
+    text: `${ON}match from any helo "pc.example.org" for any action "out"`,
+    want: [open(4, ': a name in HELO ("helo") keeps nobody out')],
+  },
+  {
+    name: "a client that has some name",
+    text: `${ON}match from rdns for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  { name: "TLS, which anybody has", text: `${ON}match tls from any for any action "out"`, want: [open(4)] },
+  {
+    name: "one listener of two",
+    text: `pki p cert "/x" key "/y"\nlisten on eth0 tls-require pki p auth\n${ON}match from any for any action "out"`,
+    want: [open(6)],
+  },
+  {
+    name: "a listener where a login is optional",
+    text:
+      `pki p cert "/x" key "/y"\nlisten on eth0 tls pki p auth-optional\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "loopback behind a proxy",
+    text: 'listen on 127.0.0.1 proxy-v2\naction "out" relay\nmatch from any for any action "out"',
+    want: [open(3)],
+  },
+  {
+    name: "a rule behind one that takes only a part",
+    text: `${ON}match from any for domain "example.org" action "in"\nmatch from any for any action "out"`,
+    want: [open(5)],
+  },
+  { name: "the sources by name", text: `${ON}match from src "192.0.2.0/24" for any action "out"`, want: [] },
+  {
+    name: "half a list that excludes",
+    text: `${ON}match from src { "10/8", "!10.1.2.3" } for any action "out"`,
+    want: [],
+  },
+  { name: "the local ones", text: `${ON}match for any action "out"`, want: [] },
+  { name: "who has logged in", text: `${ON}match auth from any for any action "out"`, want: [] },
+  { name: "who has logged in, as a source", text: `${ON}match from auth for any action "out"`, want: [] },
+  { name: "a name that is ours", text: `${ON}match from rdns ".example.org" for any action "out"`, want: [] },
+  {
+    name: "a backup for some domains",
+    text: `${ON}match from any for domain { "a.example", "b.example" } action "out"`,
+    want: [],
+  },
+  { name: "some recipients", text: `${ON}match from any for rcpt-to "joe@a.example" action "out"`, want: [] },
+  { name: "local delivery of everything", text: `${ON}match from any for any action "in"`, want: [] },
+  {
+    name: "a rule that turns strangers away before",
+    text: `${ON}match !auth from any for any reject\nmatch from any for any action "out"`,
+    want: [],
+  },
+  {
+    name: "the same by their address",
+    text: `${ON}match !from src "10.0.0.0/8" for any reject\nmatch from any for any action "out"`,
+    want: [],
+  },
+  {
+    name: "listeners that ask for a login",
+    text:
+      'pki p cert "/x" key "/y"\nlisten on eth0 smtps pki p auth\nlisten on lo\naction "out" relay\nmatch from any for any action "out"',
+    want: [],
+  },
+  {
+    name: "a listener for clients with certificates",
+    text:
+      'pki p cert "/x" key "/y"\nlisten on eth0 smtps verify pki p\naction "out" relay\nmatch from any for any action "out"',
+    want: [],
+  },
+  {
+    name: "the tag of a listener that asks for a login",
+    text:
+      'pki p cert "/x" key "/y"\nlisten on eth0 port 587 tls-require pki p auth tag S\nlisten on eth0\naction "out" relay\nmatch tag S from any for any action "out"',
+    want: [],
+  },
+  {
+    name: "a filter that refuses who has not logged in",
+    text:
+      'filter f phase mail-from match !auth reject "530 5.7.0 Log in"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"',
+    want: [],
+  },
+];
+
+const TAKEN = "takes all of it; the first rule that fits counts";
+const rules: readonly Row[] = [
+  {
+    name: "a rule behind one for everything",
+    text:
+      `${ON}match from any for any action "in"\nmatch from local for local action "in"\nmatch for domain "x" reject`,
+    want: [
+      `c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+      `c:6: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+    ],
+  },
+  {
+    name: "a rule twice",
+    text: `${ON}match for domain "a.example" action "in"\nmatch for domain "a.example" reject`,
+    want: [`c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`],
+  },
+  {
+    name: "domains of which all are in a list before, one by its pattern",
+    text:
+      `table t { "a.example", "*.b.example" }\n${ON}match for domain <t> action "in"\nmatch for domain { "x.b.example", "a.example" } reject`,
+    want: [`c:6: warning: no mail reaches this rule: the one in line 5 ${TAKEN}`],
+  },
+  {
+    name: "logins behind those of anybody",
+    text: `${ON}match auth for any action "in"\nmatch auth <u> for any reject`.replace(
+      "listen",
+      "table u { a }\nlisten",
+    ),
+    want: [`c:6: warning: no mail reaches this rule: the one in line 5 ${TAKEN}`],
+  },
+  {
+    name: "the socket behind all that is local",
+    text: `${ON}match from local for any action "in"\nmatch from socket for any action "out"`,
+    want: [`c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`],
+  },
+  {
+    name: "a tag that no listener has",
+    text: `${ON}match tag SUB for any action "in"`,
+    want: ['c:4: warning: no mail reaches this rule: no listener has the tag "sub"'],
+  },
+  {
+    name: "a rule of an included file",
+    text: `${ON}include "/r"\nmatch for local action "in"`,
+    files: { "/r": "\nmatch for local reject\n" },
+    want: [`c:5: warning: no mail reaches this rule: the one in /r:2 ${TAKEN}`],
+  },
+  {
+    name: "rules that part the mail among them",
+    text:
+      `${ON}match for local action "in"\nmatch from any for local action "in"\nmatch tls for any action "out"\nmatch for any action "out"\nmatch from any !for local reject`,
+    want: [],
+  },
+  {
+    name: "a table that may change while the daemon runs",
+    text: `table t file:/t\n${ON}match for domain <t> action "in"\nmatch for domain "a.example" reject`,
+    files: { "/t": "a.example\n" },
+    want: [],
+  },
+  {
+    name: "other criteria",
+    text:
+      `${ON}match mail-from "a@example.org" for any action "in"\nmatch mail-from "@example.org" for any action "out"\nmatch helo x for any reject\nmatch for any reject`,
+    want: [],
+  },
+  {
+    name: "the tag of a listener, in any case",
+    text: 'listen on lo tag Sub\naction "in" mbox\nmatch tag SUB for any action "in"',
+    want: [],
+  },
+];
+
+const LOCAL = 'action "in" mbox alias <t>\nmatch for local action "in"';
+const aliases = (text: string, more: Partial<Row> = {}) => ({
+  text: `table t file:/aliases\n${LOCAL}`,
+  files: { "/aliases": text, "/list": "" },
+  ...more,
+});
+const listener = (values: string, more: string): Pick<Row, "text" | "files"> => ({
+  text: `pki p cert "/x" key "/y"\ntable t ${more}\nlisten on eth0 smtps pki p auth <t>\nmatch for local reject`,
+  files: { "/t": values },
+});
+
+const values: readonly Row[] = [
+  {
+    name: "aliases that cannot work",
+    ...aliases(
+      '# ours\nroot: alice\n\nhash: alice # the boss\ntwo alice bob\nquote: "alice\nnone: ,\nlist: :include:/gone\nfine: :include:/list, |cmd, "| cmd x", /f, error:550 x\n',
+    ),
+    want: [
+      '/aliases:4: warning: the alias "hash" cannot work: "alice # the boss": a comment stands on a line of its own: its mail will be refused',
+      '/aliases:5: warning: the alias "two" cannot work: "alice bob": targets are parted by commas: its mail will be refused',
+      '/aliases:6: warning: the alias "quote" cannot work: a quote is not closed, or "\\" stands at the end: its mail will be refused',
+      '/aliases:7: warning: the alias "none" cannot work: it names nobody: its mail will be refused',
+      '/aliases:8: warning: the alias "list" includes /gone, which cannot be read: No such file',
+    ],
+  },
+  {
+    name: "an alias with more than 2047 characters, which is one",
+    ...aliases(`all: ${Array.from({ length: 200 }, (_, at) => `user${at}@example.net`).join(", ")}\n`),
+    want: [],
+  },
+  {
+    name: "aliases that are written in smtpd.conf",
+    text: 'action "in" mbox virtual { "a@b" = "x y" }\nmatch for local action "in"',
+    want: ['c:1: warning: the alias "a@b" cannot work: "x y": targets are parted by commas: its mail will be refused'],
+  },
+  {
+    name: "more mistakes than anyone reads",
+    ...aliases(Array.from({ length: 30 }, (_, at) => `a${at}: x y\n`).join("")),
+    want: [
+      ...Array.from(
+        { length: 20 },
+        (_, at) =>
+          `/aliases:${
+            at + 1
+          }: warning: the alias "a${at}" cannot work: "x y": targets are parted by commas: its mail will be refused`,
+      ),
+      "warning: and 10 more of table <t>",
+    ],
+  },
+  {
+    name: "a command without the user that it needs",
+    ...aliases("a: b\nlist: |/usr/bin/list, c\nmore: |x\n", { user: false }),
+    want: [
+      '/aliases:2: warning: commands and files of aliases need the user _smtpd, which this machine does not have: the mail of "list" will come back',
+    ],
+  },
+  { name: "no command, and no such user", ...aliases("a: b\n", { user: false }), want: [] },
+  {
+    name: "passwords in clear, schemes that are not known",
+    ...listener(
+      "bob secret\neve: eve:{SSHA}abc\ncarol {PLAIN}open\ndan $6$a$b\nfay {SHA512-CRYPT}$6$a$b\ngus SCRAM-SHA-256$1:a$b:c\nhal *\n",
+      "file:/t",
+    ),
+    want: [
+      '/t:1: warning: the password of "bob" is in clear, which lets nobody in: write what "smtpctl encrypt" makes of it',
+      '/t:2: warning: the scheme {SSHA} of "eve" cannot be verified: logins will fail',
+      '/t:3: warning: the password of "carol" is in clear for all who can read the file: write what "smtpctl encrypt" makes of it',
+      '/t:6: warning: the SCRAM verifier of "gus" is damaged: logins will fail',
+    ],
+  },
+  {
+    name: "the same in a file of passwd(5)",
+    ...listener("# users\nbob:{SHA512-CRYPT}$6$a$b:1:1::/x:\neve:{sha512.hex}00:1:1::/x:\nmax:secret\n", "passwd:/t"),
+    want: [
+      '/t:3: warning: the scheme {sha512.hex} of "eve" cannot be verified: logins will fail',
+      '/t:4: warning: the password of "max" is in clear, which lets nobody in: write what "smtpctl encrypt" makes of it',
+    ],
+  },
+  {
+    name: "smarthosts and their labels",
+    text: `table s { gmail = "me:secret", odd = "secret" }
+action "a" relay host "smtp+tls://gmail@mx.example" auth <s>
+action "b" relay host "smtp+tls://gmial@mx.example" auth <s>
+action "c" relay host "smtp://mx.example" auth <s>
+action "d" relay host "smtp+tls://gmail@mx.example"
+action "e" relay host "smtps://gmail@mx example" auth <s>
+match for any action "a"`,
+    want: [
+      'c:1: warning: the value of the label "odd" is no user:password',
+      'c:3: warning: action "b": the host "smtp+tls://gmial@mx.example" has the label "gmial", which table <s> does not have: its mail will wait',
+      'c:4: warning: action "c": the host "smtp://mx.example" has no label, so that "auth" has no effect: write smtps://LABEL@mx.example or smtp+tls://LABEL@…',
+      'c:5: warning: action "d": the host "smtp+tls://gmail@mx.example" has a label, which needs "auth": its mail will wait',
+      'c:6: warning: action "e": the host "smtps://gmail@mx example" is no [scheme://][label@]host[:port] with one of smtp, smtp+tls, smtp+notls, smtps and lmtp: its mail will wait',
+    ],
+  },
+  {
+    name: "addresses and their names",
+    text:
+      `table n file:/n\nlisten on lo hostnames <n>\naction "a" relay src { "192.0.2.1", eth0 } helo-src <n>\nmatch for any action "a"`,
+    files: {
+      "/n":
+        "192.0.2.1 a.example\n2001:db8::1 b.example\n[2001:db8::2]: c.example\n2001:DB8:0::3 d.example\neth0 e.example\n192.0.2.9 f..example\n",
+    },
+    want: [
+      '/n:4: warning: "2001:DB8:0::3" is never looked up: write it as 2001:db8::3',
+      '/n:5: warning: "eth0" is no address: it is never looked up',
+      'c:3: warning: "eth0" is no address: no mail leaves from it',
+    ],
+  },
+  {
+    name: "sources that are no addresses",
+    text:
+      `table lan { "10.0.0.0/8", "192.168", "[2001:db8::/32]", "host.example" }\nmatch from src <lan> for local reject`,
+    want: ['c:1: warning: "host.example" is no address or network: no client comes from it'],
+  },
+  {
+    name: "accounts that are none",
+    text:
+      `table u { bob = "1000:1000:/home/bob", eve = "1000:/home/eve" }\naction "in" maildir userbase <u>\nmatch for local action "in"`,
+    want: ['c:1: warning: the value of "eve" is no account, uid:gid:home: its mail will be refused for now'],
+  },
+];
+
+for (const row of [...relays, ...rules, ...values]) {
+  Deno.test(`adviseOn(): ${row.name}: ${row.want.length === 0 ? "silence" : "warned of"}`, () => {
+    const lines = told(row);
+    // Rows about rules let anybody relay now and then.
+    const mine = (relays as readonly Row[]).includes(row)
+      ? lines.filter((line) => line.includes(OPEN))
+      : lines.filter((line) => !line.includes(OPEN));
+    assert.deepEqual(mine.toSorted(), row.want.toSorted());
+    assert.ok(!lines.some((line) => /secret/.test(line)), "no secret is told");
+  });
+}
+
+/** What is said of right configurations of the corpus: of no other. */
+const CORPUS: Readonly<Record<string, readonly RegExp[]>> = {
+  "a-provider-for-each-sender": [/:11: warning: action "two": the host "two@smtp\.two\.test:587" is no /],
+  "first-match": [/:8: warning: no mail reaches this rule: the one in line 7 takes all of it/],
+  "match-all-criteria": [/:9: warning: no mail reaches this rule: no listener has the tag "sub"/],
+};
+
+for (const entry of entries("valid")) {
+  Deno.test(`adviseOn(): corpus/valid/${entry.name}.conf`, () => {
+    const result = parseEntry(entry);
+    assert.ok(result.ok);
+    const read = (path: string) => Deno.readFileSync(new URL(`.${path}`, FILES));
+    const lines = adviseOn(result.config, read, { fileFault: () => null, hasUser: () => true });
+    const own = lines.filter((line) => !line.startsWith("/etc/people:"));
+    const want = CORPUS[entry.name] ?? [];
+    assert.equal(own.length, want.length, own.join("\n"));
+    want.forEach((pattern, at) => assert.match(own[at]!, pattern));
+  });
+}
