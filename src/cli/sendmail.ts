@@ -153,11 +153,13 @@ async function handOver(
   const socket = submissionSocketPath(controlSocketPath(env));
   const show = verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
   let submitted: Submitted = { result: "not-running" };
+  let rest = mail.recipients;
   for (const ms of [0, ...TRY_AGAIN_MS]) {
     if (ms > 0) await world.wait(ms);
-    submitted = await submit(socket, mail, show)
+    submitted = await submit(socket, { ...mail, recipients: rest }, show)
       .catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
     if (submitted.result !== "lost") break;
+    rest = submitted.rest ?? rest;
   }
   if (submitted.result === "accepted") return 0;
   if (submitted.result === "not-running") {

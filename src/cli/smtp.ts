@@ -202,12 +202,24 @@ async function getReady(job: Job, client: Client): Promise<void> {
 
 async function transact(job: Job, client: Client): Promise<void> {
   const { options, world } = job;
-  const result = await client.transaction({
-    sender: options.from ?? world.loginName(),
-    recipients: options.recipients.map((address) => ({ address })),
-    body: bodyOf(job.message),
-  });
-  result.recipients.forEach(({ stage, text }, index) => say(job, 0, `${options.recipients[index]}: ${stage}: ${text}`));
+  // RFC 5321 §4.5.3.1.10: who was too many for one transaction follows in the next.
+  let rest: readonly string[] = options.recipients;
+  let most = Infinity;
+  while (rest.length > 0) {
+    const part = rest.slice(0, most);
+    const { recipients, rcptMax } = await client.transaction({
+      sender: options.from ?? world.loginName(),
+      recipients: part.map((address) => ({ address })),
+      body: bodyOf(job.message),
+    });
+    const isAgain = (index: number) => recipients[index]!.again === "here";
+    part.forEach((address, index) => {
+      const { stage, text } = recipients[index]!;
+      if (!isAgain(index)) say(job, 0, `${address}: ${stage}: ${text}`);
+    });
+    most = rcptMax ?? most;
+    rest = [...part.filter((_, index) => isAgain(index)), ...rest.slice(part.length)];
+  }
   say(job, 1, "mail done...");
 }
 

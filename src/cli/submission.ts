@@ -1,4 +1,7 @@
-/** One message through the local submission socket: a plain SMTP dialogue, all recipients or none. */
+/**
+ * One message through the local submission socket: a plain SMTP dialogue, all recipients or none, as long as they are no more than the daemon
+ * takes in one transaction.
+ */
 
 import net from "node:net";
 import {
@@ -9,6 +12,7 @@ import {
   type Reply,
   ReplyReader,
   TIMEOUTS,
+  tooManyRecipients,
 } from "../smtp/client/mod.ts";
 
 export interface Submission {
@@ -26,8 +30,11 @@ export type Submitted =
   | { readonly result: "accepted" }
   /** Nobody listens on the socket. */
   | { readonly result: "not-running" }
-  /** The connection ended before it was decided, or is about to (421): part of the daemon has died, and is back in a moment. */
-  | { readonly result: "lost"; readonly text: string }
+  /**
+   * The connection ended before it was decided, or is about to (421): part of the daemon has died, and is back in a moment. `rest` are the
+   * recipients of a message that it has not taken.
+   */
+  | { readonly result: "lost"; readonly text: string; readonly rest?: readonly string[] }
   /** It listens, but takes no mail now. */
   | { readonly result: "unavailable"; readonly text: string }
   | { readonly result: "refused"; readonly text: string };
@@ -38,7 +45,15 @@ const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
 export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
-  return await converseWith(path, show, (dialogue) => hand(dialogue, mail));
+  let rest = mail.recipients;
+  const submitted = await converseWith(path, show, async (dialogue) => {
+    const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
+    while (rest.length > 0) rest = await transact(dialogue, offers, { ...mail, recipients: rest });
+  });
+  if (submitted.result === "lost") return { ...submitted, rest };
+  const done = mail.recipients.length - rest.length;
+  if (submitted.result !== "refused" || done === 0) return submitted;
+  return { ...submitted, text: `${submitted.text} (the first ${done} recipients have the message)` };
 }
 
 /** One session: `talk` between the greeting and QUIT. What it rejects with tells how it ended. */
@@ -71,17 +86,23 @@ class Refused extends Error {}
 /** The connection is gone, or 421 says that it will be (RFC 5321 §3.8). */
 class Lost extends Error {}
 
-async function hand(dialogue: Dialogue, mail: Submission): Promise<void> {
-  const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
+/** One transaction. Returns the recipients that the server wants in another one (RFC 5321 §4.5.3.1.10). */
+async function transact(dialogue: Dialogue, offers: Capabilities, mail: Submission): Promise<readonly string[]> {
   const eightBit = offers.eightBitMime && mail.message.some((octet) => octet > 127) ? " BODY=8BITMIME" : "";
   const utf8 = international(offers, [mail.sender, ...mail.recipients]);
   const ret = offers.dsn && mail.ret !== "" ? ` RET=${mail.ret}` : "";
   const envid = offers.dsn && mail.envid !== "" ? ` ENVID=${mail.envid}` : "";
   const notify = offers.dsn && mail.notify !== "" ? ` NOTIFY=${mail.notify}` : "";
   await dialogue.ask(`MAIL FROM:<${mail.sender}>${eightBit}${utf8}${ret}${envid}`);
-  for (const recipient of mail.recipients) await dialogue.ask(`RCPT TO:<${recipient}>${notify}`);
+  let taken = 0;
+  for (; taken < mail.recipients.length; taken++) {
+    const reply = await dialogue.say(`RCPT TO:<${mail.recipients[taken]}>${notify}`);
+    if (taken > 0 && tooManyRecipients(reply) === "said") break;
+    agreed(reply);
+  }
   await dialogue.ask("DATA");
   await dialogue.askData(mail.message);
+  return mail.recipients.slice(taken);
 }
 
 /** The parameter of MAIL that addresses beyond ASCII take (RFC 6531 §3.4). */

@@ -115,6 +115,17 @@ Deno.test("smtp over lmtp tells one reply for each recipient", async () => {
   assert.equal(err, "a@x.net: EOM: 250 one\nb@x.net: EOM: 452 two\n");
 });
 
+Deno.test("smtp sends to those who are too many for one transaction in further ones", async () => {
+  const { err, server } = await run({
+    reply: (line, session) => line.startsWith("RCPT") && session.accepted >= 2 ? "552 5.5.3 too many" : undefined,
+  }, ["a@x.net", "b@x.net", "c@x.net", "d@x.net", "e@x.net"]);
+  assert.deepEqual(
+    err.split("\n").slice(0, 5),
+    ["a", "b", "c", "d", "e"].map((who) => `${who}@x.net: EOM: 250 2.0.0 queued`),
+  );
+  assert.equal(server.messages().length, 3);
+});
+
 Deno.test("smtp -n connects to every address and quits; no message is read", async () => {
   const { status, err, server } = await run({ host: "0.0.0.0" }, ["-nv"], { addresses: ["127.0.0.1", "127.0.0.2"] });
   assert.equal(status, 0);

@@ -8,6 +8,7 @@ export { ClientError, type ClientErrorKind } from "./error.ts";
 export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export { TIMEOUTS, type Timeouts, type Timers, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
+export { tooManyRecipients } from "./too_many.ts";
 export {
   NO_REQUIRETLS_CODE,
   type RecipientResult,
