@@ -40,7 +40,7 @@ async function bodyOf(daemon: Daemon, id: string): Promise<string> {
 async function fill(daemon: Daemon): Promise<void> {
   const client = await Client.connect(daemon.port);
   await client.say("EHLO client.example.com", "250");
-  await client.send("sender@example.com", `one@${DOMAIN}`, "Subject: one\r\n\r\nHello\r\n", " RET=HDRS ENVID=QQ");
+  await client.send("sender@example.com", `one@${DOMAIN}`, "Subject: one\r\n\r\nHel\0lo\r\n", " RET=HDRS ENVID=QQ");
   await client.send("", "two@remote.test", `Subject: two\r\n\r\n${"long line\r\n".repeat(90_000)}`);
   await client.say("MAIL FROM:<sender@example.com>", "250");
   for (const user of ["three", "four", "five"]) await client.say(`RCPT TO:<${user}@remote.test> NOTIFY=DELAY`, "250");
