@@ -26,13 +26,14 @@ import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf }
 import { type Place, resolveListeners } from "./listeners.ts";
 import { LocalSockets } from "./local_sockets.ts";
 import { Native } from "./native.ts";
-import { grantsFor } from "./permissions.ts";
+import { grantsFor, resolverGrants } from "./permissions.ts";
+import { ResolverKeeper } from "./resolver_keeper.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionDesk } from "./sessions.ts";
-import { cutCertificates, cutSettings, readResolver, readServerName } from "./settings.ts";
+import { cutCertificates, cutSettings, readResolver, readServerName, resolverFiles } from "./settings.ts";
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -128,8 +129,12 @@ class Daemon {
 
   async #startHouse(config: Config, submissionSocket: string): Promise<Listener[]> {
     const { env, log, paused } = this.#options;
-    const resolver = readResolver(env);
-    const serverName = readServerName(resolver.hosts);
+    const resolver = new ResolverKeeper(resolverFiles(env), {
+      read: () => readResolver(env),
+      onchange: (settings) => this.#supervisor.setResolver(settings, resolverGrants(settings)),
+      log: (level, text) => this.#log(level, text),
+    });
+    const serverName = readServerName(resolver.settings.hosts);
     const listeners = await resolveListeners(config, serverName, submissionSocket);
     this.#certificates = new CertificateKeeper(config, {
       onchange: (certificates) => {
@@ -148,7 +153,7 @@ class Daemon {
       listeners,
       saltKey,
       serverName,
-      resolver,
+      resolver: resolver.settings,
       log,
       descriptors: this.#native.openFileLimit(),
       paused,
@@ -183,10 +188,12 @@ class Daemon {
     } catch (error) {
       throw new Fatal(systemReason(error));
     }
-    this.#stopWatching = this.#certificates.watch((ms, run) => {
+    const every = (ms: number, run: () => void) => {
       const timer = setInterval(run, ms);
       return () => clearInterval(timer);
-    });
+    };
+    const stops = [this.#certificates.watch(every), resolver.watch(every)];
+    this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
   }
 

@@ -13,7 +13,7 @@ const TABLE: Table = {
   /** Talks to the public with the sockets that were handed to it. It can reach nothing else, so a parser bug here opens no door. */
   smtp: () => ({}),
   /** Reads the table files that the config names and the accounts; asks the resolvers. */
-  lookup: (settings) => ({ read: lookupFiles(settings), net: resolverAddresses(settings.resolver) }),
+  lookup: (settings) => ({ read: lookupFiles(settings), net: resolverGrants(settings.resolver) }),
   /** The vault: reads and writes the spool only, and sees how full its disk is. No net: what is in it cannot be sent anywhere from here. */
   queue: (settings) => ({ read: [settings.spool], write: [settings.spool], sys: ["statfs"] }),
   /** Decides when; touches nothing. */
@@ -56,7 +56,8 @@ function deliveryGrants(needs: DeliveryNeeds): Grants {
   return { ...needs, ffi: needs.ffi ? [libcPath()] : [] };
 }
 
-function resolverAddresses({ servers }: ResolverSettings): string[] {
+/** What lookup may reach: the name servers. */
+export function resolverGrants({ servers }: ResolverSettings): string[] {
   // node:dgram binds the wildcard address before it sends; it asks for that by name.
   return servers.length === 0 ? [] : ["0.0.0.0:0", "[::]:0", ...servers.map(hostPort)];
 }

@@ -207,10 +207,17 @@ function only<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Re
   return Object.fromEntries(names.flatMap((name) => all[name] === undefined ? [] : [[name, all[name]]]));
 }
 
+const HOSTS = "/etc/hosts";
+
+/** Files that `readResolver` reads. */
+export function resolverFiles(env: Environment): string[] {
+  return [resolvConfPath(env), HOSTS];
+}
+
 /** Resolver settings of this machine: resolv.conf(5) and hosts(5). */
 export function readResolver(env: Environment): ResolverSettings {
   const { servers, timeoutMs, attempts } = parseResolvConf(readIfPresent(resolvConfPath(env)) ?? "");
-  return { servers, timeoutMs, attempts, hosts: parseHosts(readIfPresent("/etc/hosts") ?? "") };
+  return { servers, timeoutMs, attempts, hosts: parseHosts(readIfPresent(HOSTS) ?? "") };
 }
 
 /** First line of the mail name file, else the host name, with its domain when the hosts file knows it. */

@@ -55,7 +55,7 @@ const MAX_WAITING = 5_000;
 const LOCALHOST = ["127.0.0.1", "::1"];
 
 export class Resolver {
-  readonly #settings: ResolverSettings;
+  #settings: ResolverSettings;
   readonly #exchange: Exchange;
   readonly #now: () => number;
   readonly #observer: Observer;
@@ -71,7 +71,21 @@ export class Resolver {
     this.#exchange = options.exchange ?? exchange;
     this.#now = options.now ?? (() => performance.now());
     this.#observer = options.observer ?? NO_OBSERVER;
-    for (const { address, names } of settings.hosts) this.#addHost(address, names);
+    this.#readHosts();
+  }
+
+  /** Other files hold from now on: answers that are kept came from other servers, and are forgotten. */
+  configure(settings: ResolverSettings): void {
+    this.#settings = settings;
+    this.#cache.clear();
+    this.#asking.clear();
+    this.#readHosts();
+  }
+
+  #readHosts(): void {
+    this.#hosts.clear();
+    this.#hostNames.clear();
+    for (const { address, names } of this.#settings.hosts) this.#addHost(address, names);
   }
 
   #addHost(text: string, names: readonly string[]): void {
@@ -146,7 +160,9 @@ export class Resolver {
     if (kept !== undefined && kept.until > this.#now()) return Promise.resolve(kept.result);
     let asking = this.#asking.get(key);
     if (asking === undefined) {
-      asking = this.#limited(() => this.#ask(name, type, key)).finally(() => this.#asking.delete(key));
+      asking = this.#limited(() => this.#ask(name, type, key)).finally(() => {
+        if (this.#asking.get(key) === asking) this.#asking.delete(key);
+      });
       this.#asking.set(key, asking);
     }
     return asking;
@@ -169,10 +185,11 @@ export class Resolver {
   }
 
   async #ask(name: string, type: RecordType, key: string): Promise<DnsResult<string>> {
+    const settings = this.#settings;
     let notImplemented = false;
     let detail = "no name server is known";
-    for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
-      for (const server of this.#settings.servers) {
+    for (let attempt = 0; attempt < settings.attempts; attempt++) {
+      for (const server of settings.servers) {
         // Some that do not know EDNS, or stand behind a firewall that does not, are silent instead of answering FORMERR.
         const response = await this.#askServer(server, name, type, attempt === 0);
         if (this.#observer.verbose) {
@@ -182,7 +199,8 @@ export class Resolver {
         if (response?.code === "notimplemented") notImplemented = true;
         detail = `${response === null ? "no answer" : response.rcode} from ${server.address}`;
         if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
-        return this.#keep(key, resultOf(response), response.ttl);
+        // An answer of a server that is no longer ours is good for who asked, and for nobody else.
+        return this.#keep(key, resultOf(response), settings === this.#settings ? response.ttl : 0);
       }
     }
     // RFC 5321 §5.1 knows no such answer; a server that has no idea of MX leaves us with the domain's addresses.

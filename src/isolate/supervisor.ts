@@ -5,7 +5,7 @@
 
 import { type DoorName, DOORS, type Role } from "./doors.ts";
 import type { FromMain, ToMain } from "./doors/main.ts";
-import type { Certificates, Settings } from "./settings.ts";
+import type { Certificates, ResolverSettings, Settings } from "./settings.ts";
 import type { Trace } from "../events/mod.ts";
 
 /** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
@@ -107,6 +107,7 @@ function spawn(entry: URL, name: string, grants: Grants): Worker {
 
 export class Supervisor {
   readonly #plan: HousePlan;
+  readonly #grants: Record<Role, Grants>;
   readonly #hooks: HouseHooks;
   readonly #limit: ReadyLimit;
   readonly #residents: Resident[] = [];
@@ -117,6 +118,7 @@ export class Supervisor {
 
   constructor(plan: HousePlan, hooks: HouseHooks, limit: ReadyLimit = readyLimit) {
     this.#plan = plan;
+    this.#grants = { ...plan.grants };
     this.#hooks = hooks;
     this.#limit = limit;
   }
@@ -190,6 +192,25 @@ export class Supervisor {
     }
   }
 
+  /**
+   * Gives other name servers to lookup and relay, and to those that will replace them. What lookup may reach is settled when it starts: unless
+   * it may reach all of `reachable` it is replaced by one that may.
+   */
+  setResolver(resolver: ResolverSettings, reachable: readonly string[]): void {
+    const { settings } = this.#plan;
+    settings.lookup = { ...settings.lookup, resolver };
+    settings.relay = { ...settings.relay, resolver };
+    const { net = [] } = this.#grants.lookup;
+    const covered = net === true || reachable.every((host) => net.includes(host));
+    if (!covered) this.#grants.lookup = { ...this.#grants.lookup, net: reachable };
+    for (const resident of this.#residents) {
+      const { role, worker } = resident;
+      if (worker === null || (role !== "lookup" && role !== "relay")) continue;
+      if (role === "lookup" && !covered) this.#lost(resident, "it may reach other name servers then");
+      else worker.postMessage({ type: "resolver", resolver } satisfies FromMain);
+    }
+  }
+
   /** Indexes of the isolates of a role that can take work. */
   /** Roles of which an isolate does not run now, each once. */
   get missing(): Role[] {
@@ -241,7 +262,7 @@ export class Supervisor {
 
   #launch(resident: Resident): void {
     const { role, index } = resident;
-    const worker = spawn(this.#plan.entry(role), role === "smtp" ? `smtp-${index}` : role, this.#plan.grants[role]);
+    const worker = spawn(this.#plan.entry(role), role === "smtp" ? `smtp-${index}` : role, this.#grants[role]);
     resident.worker = worker;
     resident.startedAt = performance.now();
     resident.pinged = resident.ponged = 0;

@@ -3,7 +3,7 @@
 import { type Channel, DoorChannel } from "./channel.ts";
 import type { DoorName, Doors, Role } from "./doors.ts";
 import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
-import type { Settings } from "./settings.ts";
+import type { ResolverSettings, Settings } from "./settings.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
 
@@ -29,6 +29,8 @@ export interface Isolate<R extends Role> extends Observer {
   onanswer: (message: { readonly call: number; readonly changed: boolean; readonly error: string | null }) => void;
   /** smtp and relay only: the settings have other certificates. */
   oncertificates?: () => void;
+  /** lookup and relay only: the name servers or the hosts file have changed. */
+  onresolver?: (resolver: ResolverSettings) => void;
   /** lookup only: main's answers to its questions. */
   ontold?: (answers: readonly HouseAnswer[]) => void;
   /** Called once; main waits a few seconds for the promise. */
@@ -159,6 +161,9 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       case "certificates":
         settings = { ...settings, ...message.certificates };
         return isolate?.oncertificates?.();
+      case "resolver":
+        settings = { ...settings, resolver: message.resolver };
+        return isolate?.onresolver?.(message.resolver);
       case "answer":
         return isolate?.onanswer(message);
       case "told":

@@ -67,7 +67,9 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
   const machine = { ...openMachine(), house: House.of(isolate), askProgram: programsBehind(isolate) };
-  return { machine, namer: new Resolver(isolate.settings.resolver, { observer: isolate }) };
+  const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
+  isolate.onresolver = (resolver) => namer.configure(resolver);
+  return { machine, namer };
 }
 
 /** Table programs run in the filter isolate. When that dies, what was asked of it is an error and mail waits. */

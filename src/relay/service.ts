@@ -59,10 +59,12 @@ const SOURCE_ATTEMPTS = 10;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
 export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
+  const resolver = new Resolver(isolate.settings.resolver, { observer: isolate });
+  isolate.onresolver = (settings) => resolver.configure(settings);
   const service = new RelayService(isolate, {
     clock: systemClock,
     date: Date.now,
-    names: new Resolver(isolate.settings.resolver, { observer: isolate }),
+    names: resolver,
     timeouts: TIMEOUTS,
     mxPort: 25,
     random: Math.random,

@@ -244,3 +244,41 @@ Deno.test("records of names that were not asked for are not believed", () =>
   withZone({ "x.test": [{ type: "A", data: "203.0.113.66", name: "z.test" }] }, async ({ resolver }) => {
     assert.equal(show(await resolver.addresses("x.test", 4)), "nodata");
   }));
+
+Deno.test("configure() asks other servers, reads other hosts, and forgets what it was told", async () => {
+  const later = await fakeDns({ "x.test": [a("192.0.2.2")] });
+  try {
+    await withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver }) => {
+      assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.1");
+      assert.equal(show(await resolver.addresses("old.test", 4)), "192.0.2.8");
+      const servers = [{ address: "127.0.0.1", port: later.port }];
+      resolver.configure({
+        servers,
+        timeoutMs: 100,
+        attempts: 1,
+        hosts: [{ address: "192.0.2.9", names: ["new.test"] }],
+      });
+      assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.2");
+      assert.equal(show(await resolver.addresses("new.test", 4)), "192.0.2.9");
+      assert.equal(show(await resolver.addresses("old.test", 4)), "nxdomain");
+      assert.equal((await resolver.reverse("192.0.2.9")).hostname, "new.test");
+    }, { hosts: [{ address: "192.0.2.8", names: ["old.test"] }] });
+  } finally {
+    await later.close();
+  }
+});
+
+Deno.test("an answer of a server that is no longer asked is not kept", async () => {
+  const later = await fakeDns({ "x.test": [a("192.0.2.2")] });
+  try {
+    await withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver }) => {
+      const early = resolver.addresses("x.test", 4);
+      const servers = [{ address: "127.0.0.1", port: later.port }];
+      resolver.configure({ servers, timeoutMs: 100, attempts: 1, hosts: [] });
+      assert.equal(show(await early), "192.0.2.1");
+      assert.equal(show(await resolver.addresses("x.test", 4)), "192.0.2.2");
+    });
+  } finally {
+    await later.close();
+  }
+});

@@ -1,7 +1,7 @@
 /** What main and the isolates say to each other over the port of each worker. Types and limits only. */
 
 import type { Trace } from "../../events/mod.ts";
-import type { Certificates } from "../settings.ts";
+import type { Certificates, ResolverSettings } from "../settings.ts";
 import type { DoorName, Role } from "../doors.ts";
 import type { Verdict } from "./login.ts";
 import type { Account } from "./lookup.ts";
@@ -44,6 +44,8 @@ export type FromMain<Settings = unknown> =
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
   /** smtp and relay only: in the place of those in the settings, for connections that begin from now on. */
   | { readonly type: "certificates"; readonly certificates: Certificates }
+  /** lookup and relay only: in the place of those in the settings. */
+  | { readonly type: "resolver"; readonly resolver: ResolverSettings }
   /** control only: main's answer to a request. */
   | MainAnswer
   /** lookup only: what main knows of what it was asked, in no order. */
