@@ -11,6 +11,7 @@ import {
   type RecipientResult,
   type Timeouts,
   type TlsOptions,
+  tooManyRecipients,
   type TransactionResult,
 } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
@@ -108,6 +109,8 @@ export class Session {
   #failures = 0;
   #rejects = false;
   #broke = false;
+  /** The host takes no more in this session. */
+  #full = false;
   #failure: Reason | null = null;
   #wake: ((task: Task | null) => void) | null = null;
 
@@ -145,7 +148,7 @@ export class Session {
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
     this.#reports?.closed();
-    const fullTerm = this.#tried >= this.#mailMax() && this.#failures === 0;
+    const fullTerm = this.#full || (this.#tried >= this.#mailMax() && this.#failures === 0);
     this.#owner.ended(this, {
       ready: this.#ready,
       fullTerm,
@@ -369,7 +372,7 @@ export class Session {
     const refusal = result.recipients.findLast(({ reply }) => reply !== null);
     if (!good && refusal !== undefined) this.#failure = reasonOfReply(refusal.reply!, refusal.text, this.#remote);
     this.#settle(client, task, message, result);
-    if (result.error === null && !result.exhausted) return true;
+    if (result.error === null && !result.exhausted && !this.#full) return true;
     this.#broke = result.error !== null;
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
@@ -387,15 +390,17 @@ export class Session {
   #goOn(task: Task, envelopes: Message["envelopes"], { recipients, error }: TransactionResult): Set<EnvelopeId> {
     const those = (where: RecipientResult["again"]) =>
       envelopes.filter((_, at) => recipients[at]!.again === where).map(({ id }) => id);
-    const here = those("here"), away = those("elsewhere");
+    const here = those("here"), away = those("elsewhere"), behind = those("reconnect");
     if (here.length > 0) this.#owner.putBack({ ...task, ids: here, second: false, further: true });
+    if (this.#sent > 0 && !task.second) {
+      // Some hosts take so many messages or recipients in a session, or end it then: another one will do.
+      this.#full = behind.length > 0 && (task.further === true || recipients.some(isTooMany));
+      const others = this.#full ? [...behind, ...away] : away;
+      if (others.length > 0) this.#owner.putBack({ ...task, ids: others, second: true });
+      return new Set([...here, ...others]);
+    }
     if (away.length === 0) return new Set(here);
     const all = new Set([...here, ...away]);
-    if (this.#sent > 0 && !task.second) {
-      // Some hosts end a session after so many messages: another one will do.
-      this.#owner.putBack({ ...task, ids: away, second: true });
-      return all;
-    }
     const reason = reasonOfError(error, this.#remote, this.#owner.target.port);
     const moved = this.#owner.moveOn({ ...task, ids: away, second: false }, this.#exchanger, reason);
     return moved ? all : new Set(here);
@@ -469,6 +474,11 @@ export class Session {
     const reason = "closed by remote host";
     this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
+}
+
+/** The host has said that there were too many, not only refused. */
+function isTooMany({ reply }: RecipientResult): boolean {
+  return reply !== null && tooManyRecipients(reply) === "said";
 }
 
 /** `ip:port`, `[ip6]:port`. */

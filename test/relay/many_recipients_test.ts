@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type Reply, ReplyReader } from "../../src/smtp/client/mod.ts";
 import { RecipientLimit, tooManyRecipients } from "../../src/smtp/client/too_many.ts";
-import type { FakeServer, Script } from "../smtpclient/fake_server.ts";
+import type { FakeServer, Script, ServerSession } from "../smtpclient/fake_server.ts";
 import { viaSmarthost } from "./via.ts";
 
 const meanings = [
@@ -141,6 +141,45 @@ Deno.test("recipients that are too many do not count as failures of the session"
     assert.ok(texts.every((text) => text === "ok 250 2.0.0 queued"));
     assert.equal(server.sessions.length, 1);
   }, { limits: { maxFailuresPerSession: 5 } }));
+
+for (
+  const { name, further } of [
+    { name: "452 4.5.3 too many", further: false },
+    { name: "452 no", further: true },
+    { name: "552 5.5.3 too many", further: true },
+  ]
+) {
+  Deno.test(`a host that takes 4 recipients a session, and says "${name}" to others: by further connections`, () => {
+    const reply = (line: string, session: ServerSession) => {
+      const all = session.lines.filter((before) => before.startsWith("RCPT")).length;
+      return line.startsWith("RCPT") && all > 4 ? name : undefined;
+    };
+    return viaSmarthost({ reply }, async (world, server) => {
+      const ids = further
+        ? world.send({ rcpts: people(10) })
+        : people(10).flatMap((one) => world.send({ rcpts: [one] }));
+      assert.deepEqual(await world.settled(ids), Array(10).fill("ok 250 2.0.0 queued"));
+      assert.equal(server.sessions.length, 3);
+    }, { limits: { maxConnPerRoute: 1 } });
+  });
+}
+
+Deno.test("a host that takes 2 messages a session, and refuses MAIL then with 452 4.5.3: by further connections", () =>
+  viaSmarthost({
+    reply: (line, { messages }) =>
+      line.startsWith("MAIL") && messages.length >= 2 ? "452 4.5.3 too many messages" : undefined,
+  }, async (world, server) => {
+    const ids = people(5).flatMap((one) => world.send({ rcpts: [one] }));
+    assert.deepEqual(await world.settled(ids), Array(5).fill("ok 250 2.0.0 queued"));
+    assert.deepEqual(server.sessions.map(({ messages }) => messages.length), [2, 2, 1]);
+  }, { limits: { maxConnPerRoute: 1 } }));
+
+Deno.test("452 for a full mailbox does not end a session that carried others", () =>
+  viaSmarthost({ reply: (line) => line.includes("<u1@") ? "452 4.2.2 full" : undefined }, async (world, server) => {
+    const ids = people(3).flatMap((one) => world.send({ rcpts: [one] }));
+    assert.deepEqual((await world.settled(ids)).map((text) => text.slice(0, 8)), ["ok 250 2", "tempfail", "ok 250 2"]);
+    assert.equal(server.sessions.length, 1);
+  }, { limits: { maxConnPerRoute: 1 } }));
 
 const firsts = [
   { reply: "452 4.5.3 too many", want: "tempfail", status: { class: 4, code: "5.3" } },

@@ -29,10 +29,10 @@ export interface RecipientResult {
   /** The last step that this recipient took; EOM is the end of the data. */
   readonly stage: Stage;
   /**
-   * It may be tried once more without waiting: in another transaction with this server, or, where this server ended the session before it
-   * decided, with another one. The verdict is for those who do not.
+   * It may be tried once more without waiting: in another transaction with this server; in another session with it, when this session has had
+   * its share; or, where this server ended the session before it decided, with another one. The verdict is for those who do not.
    */
-  readonly again?: "here" | "elsewhere";
+  readonly again?: "here" | "reconnect" | "elsewhere";
 }
 
 export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
@@ -153,10 +153,11 @@ class Run {
    * these go to another server they go with them.
    */
   #afterData(result: RecipientResult, fallback: RecipientResult): RecipientResult {
+    const { again: _, ...later } = result;
+    if (result.again === "reconnect" && this.#accepted.length > 0) return later;
     if (result.again !== "here" || result.stage !== "RCPT") return result;
     const others = this.#accepted.map((index) => this.#results[index] ?? fallback);
     if (others.some(({ verdict, again }) => verdict !== "tempfail" || again === "here")) return result;
-    const { again: _, ...later } = result;
     return others.some(({ again }) => again === "elsewhere") ? { ...later, ...ELSEWHERE } : later;
   }
 
@@ -299,7 +300,11 @@ class Run {
   /** RFC 5321 §4.5.3.1.10: nobody is given up because there were others; the first of all is refused for a reason of its own. */
   #tooMany(reply: Reply, many: "said" | "perhaps"): RecipientResult {
     const result = many === "said" ? tooManyFailure(reply, "RCPT") : failure(reply, "RCPT");
-    if (this.#accepted.length === 0) return result;
+    if (this.#accepted.length === 0) {
+      // x.2.x is about the mailbox (RFC 3463 §3.3), and it will be the same in any session.
+      const later = result.verdict === "tempfail" && !/^[45]\.2\./.test(reply.text);
+      return later ? { ...result, again: "reconnect" } : result;
+    }
     this.#limit.refused(many);
     const excess = { ...result, verdict: "tempfail", again: "here" } as const;
     if (many === "said") this.#full = excess;
@@ -328,7 +333,9 @@ class Run {
 
   /** A refusal of the whole message. One that is about the number of its recipients is worth another try with half of them. */
   #refusedData(reply: Reply, stage: Stage): RecipientResult {
-    if (stage === "MAIL" || tooManyRecipients(reply) !== "said") return this.#failure(reply, stage);
+    if (tooManyRecipients(reply) !== "said") return this.#failure(reply, stage);
+    // What is too much before the first recipient is the messages of the session, whatever the words.
+    if (stage === "MAIL") return { ...tooManyFailure(reply, stage), again: "reconnect" };
     if (this.#accepted.length < 2 || (this.#session.lmtp && stage === "EOM")) return tooManyFailure(reply, stage);
     this.#limit.halve();
     return { ...tooManyFailure(reply, stage), again: "here" };
