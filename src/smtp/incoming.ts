@@ -11,7 +11,7 @@ import {
 import { Body } from "./body.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "./envelopes.ts";
-import { append } from "./header.ts";
+import { append, type Completion } from "./header.ts";
 import type { Intake } from "./intake.ts";
 import { receivedField } from "./received.ts";
 import type { Facts, Input, Session, Transaction } from "./state.ts";
@@ -62,7 +62,27 @@ export interface Receiver {
   discard(committed: boolean): void;
 }
 
-/** How a message begins: `front` stands before the Received field. `bare`: neither is put in front of it here. */
+/** How the message of a session in its data phase is completed; null for one in transit. */
+export function completionOf(session: Session, facts: Facts, manner: Manner, supplies: Supplies): Completion | null {
+  if (!manner.submission && session.username === "") return null;
+  const { sender } = session.transaction!;
+  const at = supplies.now();
+  const own = manner.masquerade && session.username !== "" && sender !== null;
+  return {
+    domain: manner.domain,
+    fields: {
+      date: () => supplies.date(at),
+      messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
+      from: () => sender === null ? null : formatMailbox(sender),
+    },
+    masquerade: own ? new TextEncoder().encode(formatMailbox(sender)) : null,
+  };
+}
+
+/**
+ * How a message begins: `front` stands before the Received field. `bare`: neither is put in front of it here, nor is its header completed; that was
+ * done before filters saw it.
+ */
 export interface Beginning {
   readonly front: string;
   readonly bare: boolean;
@@ -97,7 +117,7 @@ export class IncomingMessage implements Receiver {
     const { origin, esmtp, ciphers, transaction } = session;
     const at = supplies.now();
     this.#body = new Body(message, supplies.intake);
-    const { smtpUtf8, sender } = transaction!;
+    const { smtpUtf8 } = transaction!;
     this.front = front + receivedField({
       origin: origin!,
       esmtp,
@@ -115,19 +135,7 @@ export class IncomingMessage implements Receiver {
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",
-      completion: manner.submission || session.username !== ""
-        ? {
-          domain: manner.domain,
-          fields: {
-            date: () => supplies.date(at),
-            messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
-            from: () => sender === null ? null : formatMailbox(sender),
-          },
-          masquerade: manner.masquerade && session.username !== "" && sender !== null
-            ? new TextEncoder().encode(formatMailbox(sender))
-            : null,
-        }
-        : null,
+      completion: bare ? null : completionOf(session, facts, manner, supplies),
       watchUtf8: smtpUtf8,
     });
   }

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { freePort } from "../ports.ts";
 import { type FakeServer, fakeServer } from "../smtpclient/fake_server.ts";
 import { Client } from "./client.ts";
-import { inbox, install } from "./filter_house.ts";
+import { inbox, install, recorded } from "./filter_house.ts";
 import { type Daemon, withDaemon } from "./harness.ts";
 
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
-const FILTERED = freePort(), SUBMISSION = freePort();
+const FILTERED = freePort(), SUBMISSION = freePort(), SIGNED = freePort();
 
 /** Nothing of it is completed, dropped or refused in transit; lines end with LF here. */
 const HEAD = "DKIM-Signature: v=1; h=to:cc:bcc;\n\tb=AAAA  \n" +
@@ -36,13 +36,18 @@ function configOf(lmtp: FakeServer, hop: FakeServer) {
   return ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
     Deno.mkdirSync(join(folder, "home"));
     if (ROOT) Deno.chownSync(join(folder, "home"), uid, gid);
-    const programs = install(folder, { echo: { register: ["filter|smtp-in|data-line"], line: "echo" } });
+    const programs = install(folder, {
+      echo: { register: ["filter|smtp-in|data-line"], line: "echo" },
+      sign: { register: ["filter|smtp-in|data-line"], line: "echo", record: true },
+    });
     const users = USERS.map((user) => `${user} = "${uid}:${gid}:${folder}/home"`).join(", ");
     return `table users { ${users} }
 filter echo ${programs.echo}
+filter sign ${programs.sign}
 listen on 127.0.0.1 port ${port} hostname mx.example.net
 listen on 127.0.0.1 port ${FILTERED} hostname mx.example.net filter echo
 listen on 127.0.0.1 port ${SUBMISSION} hostname mx.example.net submission
+listen on 127.0.0.1 port ${SIGNED} hostname mx.example.net submission filter sign
 mta limit conn-delay-route 0 conn-delay-host 0 conn-delay-relay 0
 action "dir" maildir "${mail}/%{user.username}" userbase <users>
 action "box" mbox userbase <users>
@@ -146,19 +151,26 @@ Deno.test("a message in transit arrives as it was sent, whatever way it goes", a
           assert.match(text, /;\n\t[^\n]+\n\n folded\nSubject: x\n$/);
         }
       });
-      await test.step("while what is submitted is completed", async () => {
-        const client = await Client.connect(SUBMISSION);
-        await client.say("EHLO client.example.com", "250");
-        const data = "From: joe\r\nBcc: hidden@example.org\r\nResent-To: a\r\nSubject: x\r\n\r\nx\r\n";
-        await client.send("sender@example.com", "submitted@example.org", data);
-        client.close();
-        const text = await daemon.mailbox("submitted").text();
-        assert.match(text, /^From: joe@mx\.example\.net$/m);
-        assert.match(
-          text,
-          /^Resent-To: a@mx\.example\.net\nResent-From: <sender@example\.com>\nResent-Date: .*\nResent-Message-ID: <.*>\nSubject: x\nDate: .*\nMessage-ID: <.*>\n\nx\n$/m,
+      await test.step("while what is submitted is completed, before a filter may sign it", async () => {
+        for (const port of [SUBMISSION, SIGNED]) {
+          const client = await Client.connect(port);
+          await client.say("EHLO client.example.com", "250");
+          const data = "From: joe\r\nBcc: hidden@example.org\r\nResent-To: a\r\nSubject: x\r\n\r\nx\r\n";
+          await client.send("sender@example.com", `submitted${port}@example.org`, data);
+          client.close();
+          const text = await daemon.mailbox(`submitted${port}`).text();
+          assert.match(text, /^From: joe@mx\.example\.net$/m);
+          assert.match(
+            text,
+            /^Resent-To: a@mx\.example\.net\nResent-From: <sender@example\.com>\nResent-Date: .*\nResent-Message-ID: <.*>\nSubject: x\nDate: .*\nMessage-ID: <.*>\n\nx\n/m,
+          );
+          assert.doesNotMatch(text, /hidden/);
+        }
+        const seen = recorded(daemon, "sign").flatMap((line) =>
+          /\|data-line\|(?:[^|]*\|){2}(.*)$/.exec(line)?.[1] ?? []
         );
-        assert.doesNotMatch(text, /hidden/);
+        assert.ok(seen.includes("From: joe@mx.example.net") && seen.includes("Subject: x"), seen.join("\n"));
+        assert.ok(seen.some((line) => line.startsWith("Message-ID: ")) && !seen.some((line) => line.startsWith("Bcc")));
       });
       await test.step("and a mailbox that is named three times gets one copy", async () => {
         const client = await Client.connect(daemon.port);

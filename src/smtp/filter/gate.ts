@@ -9,7 +9,7 @@ import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../isolate
 import { parsePath, writtenPath } from "../address.ts";
 import type { Command, Verb } from "../command.ts";
 import { isHopeless } from "../data.ts";
-import { IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
+import { completionOf, IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
 import { maybeSecret, step } from "../session.ts";
 import type { Accepted, Effect, Facts, Input, Session } from "../state.ts";
 import type { Verdict, View } from "./chain.ts";
@@ -248,9 +248,12 @@ export class Gate implements Filtered {
     const { maxMessageBytes } = this.#facts;
     const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT };
     const inner = new IncomingMessage(message, session, verified, facts, manner, supplies, { front, bare: true });
-    const lines = new TextEncoder().encode(inner.front);
+    const start = {
+      front: new TextEncoder().encode(inner.front),
+      completion: completionOf(session, facts, manner, supplies),
+    };
     const { desk } = this.#keeper;
-    this.#message = new FilteredMessage(inner, processes, maxMessageBytes, lines, desk, this, () => newToken());
+    this.#message = new FilteredMessage(inner, processes, maxMessageBytes, start, desk, this, () => newToken());
     this.#receiver = this.#message;
     return this.#receiver;
   }

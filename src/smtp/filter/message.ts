@@ -7,6 +7,8 @@ import { FILTER_WINDOW, weightOf } from "../../isolate/mod.ts";
 import { isHopeless } from "../data.ts";
 import type { IncomingMessage, Receiver } from "../incoming.ts";
 import type { Input, Session } from "../state.ts";
+import type { Completion } from "../header.ts";
+import { CompletedLines } from "./completed_lines.ts";
 import type { FilterDesk, Filtered } from "./desk.ts";
 import { RawLines } from "./rawlines.ts";
 
@@ -36,6 +38,7 @@ const LF = 0x0a, CR = 0x0d;
 export class FilteredMessage implements Receiver {
   readonly #inner: IncomingMessage;
   readonly #raw: RawLines;
+  readonly #completed: CompletedLines | null;
   readonly #stages: readonly Stage[];
   readonly #desk: FilterDesk;
   readonly #session: Filtered;
@@ -50,18 +53,19 @@ export class FilteredMessage implements Receiver {
   #begun = false;
   #discarded = false;
 
-  /** `front`: lines of the header that are the daemon's own, each ending with LF. */
+  /** `front`: lines of the header that are the daemon's own, each ending with LF; `completion`: of those of the client. */
   constructor(
     inner: IncomingMessage,
     processes: readonly string[],
     maxBytes: number,
-    front: Uint8Array<ArrayBuffer>,
+    { front, completion }: { readonly front: Uint8Array<ArrayBuffer>; readonly completion: Completion | null },
     desk: FilterDesk,
     session: Filtered,
     newToken: () => string,
   ) {
     this.#inner = inner;
     this.#raw = new RawLines(maxBytes);
+    this.#completed = completion === null ? null : new CompletedLines(completion);
     this.#desk = desk;
     this.#session = session;
     this.#stages = processes.map((process) => ({ process, token: newToken(), credit: FILTER_WINDOW, waiting: [] }));
@@ -86,8 +90,11 @@ export class FilteredMessage implements Receiver {
     if (!this.ready()) return from;
     const end = this.#raw.push(input, from, Math.min(input.length, from + STEP));
     const lines = this.#raw.take();
-    if (lines.length > 0) this.#offer(0, { bytes: this.#begun ? lines : apart(lines), from: null });
-    this.#begun ||= lines.length > 0;
+    if (lines.length === 0) return end;
+    const bytes = this.#completed?.push(lines) ?? (this.#begun ? lines : apart(lines));
+    this.#raw.fault ??= this.#completed?.fault ?? null;
+    this.#begun = true;
+    if (bytes.length > 0) this.#offer(0, { bytes, from: null });
     return end;
   }
 
