@@ -7,23 +7,25 @@ import { isIP } from "node:net";
 import { type Config, isNetwork, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
+import { systemReason } from "../events/mod.ts";
 import { parseRelayUrl } from "../relay/mod.ts";
 import { parseVerifier, readStored } from "../sasl/mod.ts";
-import { parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
-import type { Contents, Entry } from "./entries.ts";
+import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
+import { type Contents, type Entry, placeText } from "./entries.ts";
 
 /** Warnings about one table; what is beyond is counted. */
 const MAX_TOLD = 20;
 
 /** What is looked at on the machine. */
 export interface MachineFacts {
-  /** Why the file cannot be read, null when it can. */
-  fileFault(path: string): string | null;
+  /** Text of an include file; null for one that is not to be looked into. Throws an Error that says why it cannot be read. */
+  readText(path: string): string | null;
   /** Is there such an account? Null when commands of tables do not need one: root has not started this. */
   hasUser(name: string): boolean | null;
 }
 
-type Judge = (entry: Entry) => string | null;
+/** What is wrong with an entry; an array where that stands elsewhere. */
+type Judge = (entry: Entry) => string | null | readonly string[];
 
 /** `file:line: warning: …` for each entry that cannot work. */
 export function valueWarnings(config: Config, contents: Contents, machine: MachineFacts): string[] {
@@ -34,8 +36,8 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
     seen.add(`${what} ${name}`);
     const entries = contents.of(name, at)?.entries ?? [];
     const found = entries.flatMap((entry) => {
-      const fault = judge(entry);
-      return fault === null ? [] : [`${entry.at}: warning: ${fault}`];
+      const fault = judge(entry) ?? [];
+      return typeof fault === "string" ? [`${entry.at}: warning: ${fault}`] : fault;
     });
     warnings.push(...found.slice(0, MAX_TOLD));
     if (found.length > MAX_TOLD) warnings.push(`warning: and ${found.length - MAX_TOLD} more of table <${name}>`);
@@ -60,7 +62,11 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
     );
   }
   for (const spec of config.listen) {
-    look("credentials", spec.auth?.table ?? null, spec.at, passwordFault);
+    const logins = spec.auth?.table ?? null;
+    if (logins !== null && !seen.has(`credentials ${logins}`) && contents.of(logins, spec.at)?.entries.length === 0) {
+      warnings.push(`${placeText(spec.at)}: warning: table <${shown(logins)}> is empty: nobody can log in`);
+    }
+    look("credentials", logins, spec.at, passwordFault);
     look("names", spec.hostnames, spec.at, nameFault);
   }
   for (const { at, from } of config.rules) {
@@ -85,17 +91,22 @@ function accountOf(value: string): string {
   return parts.length >= 6 ? `${parts[1]}:${parts[2]}:${parts[4]}` : value;
 }
 
-function aliasFault({ key, value }: Entry, machine: MachineFacts): string | null {
+function aliasFault({ key, value, at }: Entry, machine: MachineFacts): string | readonly string[] | null {
   const fault = targetFault(value);
   if (fault !== null) return `the alias "${shown(key)}" cannot work: ${fault}: its mail will be refused`;
-  for (const target of parseTargets(value).targets) {
-    if (target.type !== "include") continue;
-    const reason = machine.fileFault(target.path);
-    if (reason !== null) {
-      return `the alias "${shown(key)}" includes ${shown(target.path)}, which cannot be read: ${reason}`;
+  return parseTargets(value).targets.flatMap((target) => {
+    if (target.type !== "include") return [];
+    const path = shown(target.path);
+    try {
+      const text = machine.readText(target.path) ?? "";
+      return [...includeFaults(text)].map(({ line, fault }) =>
+        `${path}:${line}: warning: of this line of the alias "${shown(key)}" the rest is left out: ${fault}`
+      );
+    } catch (error) {
+      const reason = shown(systemReason(error));
+      return [`${at}: warning: the alias "${shown(key)}" includes ${path}, which cannot be read: ${reason}`];
     }
-  }
-  return null;
+  });
 }
 
 /** Commands and files of aliases run as a user that must be there. */

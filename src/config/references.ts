@@ -22,6 +22,7 @@ export interface InlineList {
 export function parseList(cursor: Cursor): InlineList | null {
   const entries: [string, string][] = [];
   let kind: StaticTable["kind"] | null = null;
+  const opened = cursor.peek().at;
   cursor.skipNewlines();
   while (!cursor.atMark("}")) {
     const at = cursor.peek().at;
@@ -32,7 +33,8 @@ export function parseList(cursor: Cursor): InlineList | null {
     if (value === null) return null;
     const entryKind = pair ? "map" : "list";
     if (kind !== null && kind !== entryKind) {
-      cursor.fail(at, "syntax error: a table holds either keys or pairs of key and value, not both");
+      const open = opened.line === at.line ? "" : `; is the "{" of line ${opened.line} closed?`;
+      cursor.fail(at, `syntax error: a table holds either keys or pairs of key and value, not both${open}`);
       return null;
     }
     if (key.length > LANGUAGE_LIMITS.tableKey) {

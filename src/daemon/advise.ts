@@ -4,7 +4,6 @@ import { isIP } from "node:net";
 import net from "node:net";
 import { adviseOn, type MachineFacts } from "../advice/mod.ts";
 import { type Config, controlSocketPath, type Environment, MAILNAME, shown, type SourceLine } from "../config/mod.ts";
-import { systemReason } from "../events/mod.ts";
 import type { Listener } from "../isolate/mod.ts";
 import { readTableBytes } from "../lookup/mod.ts";
 import { Fatal } from "./fatal.ts";
@@ -26,14 +25,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
   const limit = occasion === "check" ? CHECK_BYTES : START_BYTES;
   const commandUser = await hasUser(COMMAND_USER);
   const machine: MachineFacts = {
-    fileFault: (path) => {
-      try {
-        Deno.openSync(path).close();
-        return null;
-      } catch (error) {
-        return systemReason(error);
-      }
-    },
+    readText: (path) => Deno.statSync(path).size > limit ? null : Deno.readTextFileSync(path),
     hasUser: () => commandUser,
   };
   const read = (path: string) => Deno.statSync(path).size > limit ? null : readTableBytes(path);

@@ -160,6 +160,20 @@ export function* parseIncludeFile(text: string): Generator<ListTarget, void, und
   for (const line of logicalLines(text)) yield* parseTargets(stripComment(line)).targets.filter(isNoInclude);
 }
 
+/** What of an include file is left out, with the number of its line (from 1) and why: the first item of a line that is no target ends that line. */
+export function* includeFaults(text: string): Generator<{ readonly line: number; readonly fault: string }> {
+  let number = 1;
+  for (const raw of text.split(/(?<!\\)\r?\n/)) {
+    const line = stripComment(raw.replace(/\\\r?\n/g, ""));
+    const fault = line.trim() === "" ? null : targetFault(line);
+    if (fault !== null) yield { line: number, fault };
+    else if (parseTargets(line).targets.some(({ type }) => type === "include")) {
+      yield { line: number, fault: "an include file includes no other" };
+    }
+    number += raw.split("\n").length;
+  }
+}
+
 /**
  * Targets of a `.forward` file, in its order, comments and continued lines as in an include file; includes are skipped. Null when any line
  * is invalid: what the user meant cannot be told.

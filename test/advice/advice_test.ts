@@ -21,8 +21,11 @@ function told({ text, user = true, ...input }: Row): string[] {
   const config = configOf(text, input);
   const encoder = new TextEncoder();
   const read = (path: string) => encoder.encode(input.files?.[path] ?? "");
-  const fileFault = (path: string) => Object.hasOwn(input.files ?? {}, path) ? null : "No such file";
-  return adviseOn(config, read, { fileFault, hasUser: () => user });
+  const readText = (path: string) => {
+    if (Object.hasOwn(input.files ?? {}, path)) return input.files![path]!;
+    throw new Error("No such file");
+  };
+  return adviseOn(config, read, { readText, hasUser: () => user });
 }
 
 const ON = 'listen on eth0\naction "out" relay\naction "in" mbox\n';
@@ -255,6 +258,19 @@ const values: readonly Row[] = [
     ],
   },
   {
+    name: "an include file of which a part is left out",
+    ...aliases("list: :include:/list\n", {
+      files: {
+        "/aliases": "list: :include:/list\n",
+        "/list": "# ours\nbob, carol # and a comment\n\ndan eve\nfay \\\n, gus\n:include:/other\nhal,\n",
+      },
+    }),
+    want: [
+      '/list:4: warning: of this line of the alias "list" the rest is left out: "dan eve": targets are parted by commas',
+      '/list:7: warning: of this line of the alias "list" the rest is left out: an include file includes no other',
+    ],
+  },
+  {
     name: "an alias with more than 2047 characters, which is one",
     ...aliases(`all: ${Array.from({ length: 200 }, (_, at) => `user${at}@example.net`).join(", ")}\n`),
     want: [],
@@ -298,6 +314,11 @@ const values: readonly Row[] = [
       '/t:3: warning: the password of "carol" is in clear for all who can read the file: write what "smtpctl encrypt" makes of it',
       '/t:6: warning: the SCRAM verifier of "gus" is damaged: logins will fail',
     ],
+  },
+  {
+    name: "a table of logins without anybody",
+    ...listener("# nobody yet\n", "file:/t"),
+    want: ["c:3: warning: table <t> is empty: nobody can log in"],
   },
   {
     name: "the same in a file of passwd(5)",
@@ -376,7 +397,7 @@ for (const entry of entries("valid")) {
     const result = parseEntry(entry);
     assert.ok(result.ok);
     const read = (path: string) => Deno.readFileSync(new URL(`.${path}`, FILES));
-    const lines = adviseOn(result.config, read, { fileFault: () => null, hasUser: () => true });
+    const lines = adviseOn(result.config, read, { readText: () => null, hasUser: () => true });
     const own = lines.filter((line) => !line.startsWith("/etc/people:"));
     const want = CORPUS[entry.name] ?? [];
     assert.equal(own.length, want.length, own.join("\n"));

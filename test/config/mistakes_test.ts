@@ -185,6 +185,13 @@ const rows: readonly Row[] = [
     want: ["c:1: syntax error: a table holds either keys or pairs of key and value, not both"],
   },
   {
+    name: "a brace that is not closed before a macro",
+    text: 'table t { a,\n b\nlan = "c"\nmatch reject',
+    want: [
+      'c:3: syntax error: a table holds either keys or pairs of key and value, not both; is the "{" of line 1 closed?',
+    ],
+  },
+  {
     name: "a number in a table",
     text: "table t { 1 }",
     want: [`c:1: syntax error: expected an entry of the list or "}", found the number 1 ${NUMBER}`],
