@@ -189,13 +189,15 @@ export class Desk {
   /** Why mail is refused though all who were asked answer, a sentence each. */
   async refusals(): Promise<readonly string[]> {
     const full = (await this.troubles()).filter((line) => line.startsWith("QUEUE disk full"));
+    let tables: readonly string[] = ["lookup does not answer"];
+    await inTime(this.#lookup.ask<"table-faults">({ type: "table-faults" }).then(({ faults }) => tables = faults));
     let missing: string | null = "main does not answer";
     await inTime(
       this.#askMain({ type: "isolates" }).then(({ error }) => {
         missing = error === null ? null : `isolates that do not run: ${error}`;
       }),
     );
-    return [...full.map((line) => line.replace(/^QUEUE /, "")), ...missing === null ? [] : [missing]];
+    return [...full.map((line) => line.replace(/^QUEUE /, "")), ...tables, ...missing === null ? [] : [missing]];
   }
 
   paused(what: Subsystem): boolean {

@@ -61,7 +61,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
     });
   }
   isolate.serve("control-lookup", (channel) => {
-    channel.onmessage = (order) => updateTable(isolate, world, channel, order);
+    channel.onmessage = (order) => answerControl(isolate, world, channel, order);
   });
 }
 
@@ -98,12 +98,17 @@ function describeTables(isolate: Isolate<"lookup">): void {
   }
 }
 
-function updateTable(
+/** Answers control: reads a table again, or tells which ones cannot answer. */
+function answerControl(
   isolate: Isolate<"lookup">,
   world: LookupWorld,
   channel: Channel<LookupToControl, ControlToLookup>,
-  { call, table }: ControlToLookup,
+  question: ControlToLookup,
 ): void | Promise<void> {
+  if (question.type === "table-faults") {
+    return channel.send({ type: "table-faults", call: question.call, faults: world.tableFaults() });
+  }
+  const { call, table } = question;
   return soon(world.updateTable(table), (error) => {
     const text = error === null
       ? `info: Table "${table}" successfully updated`

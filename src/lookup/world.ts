@@ -286,6 +286,11 @@ export class LookupWorld {
     return this.#tables.get(table).scram?.() ?? null;
   }
 
+  /** The tables that have no answer to any question now, each with the reason. */
+  tableFaults(): string[] {
+    return this.#tables.faults();
+  }
+
   /** Reads a table's file again. Null on success, else why the old content stays. */
   updateTable(name: string): string | null | Promise<string | null> {
     return this.#tables.update(name);

@@ -89,6 +89,10 @@ export class FileTable implements UpdatableTable {
     return content instanceof LookupError ? null : content.scram?.() ?? null;
   }
 
+  get fault(): string | null {
+    return this.#content instanceof LookupError ? this.#content.reason : null;
+  }
+
   /** Reads the file again. Null on success, else why the old content stays. While it is read the old content answers. */
   update(): string | null | Promise<string | null> {
     if (this.#updating !== null) return this.#later(this.#updating.then(() => this.#reread()));

@@ -55,6 +55,11 @@ export class TableSet {
     return table;
   }
 
+  /** The tables that have no answer to any question now, each with the reason. */
+  faults(): string[] {
+    return [...this.#others.values()].flatMap(({ name, fault }) => fault == null ? [] : [`table <${name}>: ${fault}`]);
+  }
+
   /**
    * Has a table's content read again: all of it, or nothing changes and the reason is returned. Null is success, also for a table that was
    * written in smtpd.conf and cannot change.

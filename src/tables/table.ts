@@ -35,6 +35,8 @@ export interface LookupTable {
 export interface UpdatableTable extends LookupTable {
   /** Has the content read again. Null on success, else why the old one stays. */
   update(): string | null | Promise<string | null>;
+  /** Why no question has an answer now, null when they have; absent where that is not known. */
+  readonly fault?: string | null;
 }
 
 interface Matcher {

@@ -53,6 +53,8 @@ export class FakeHouse {
   readonly traces = new Set<Trace>();
   /** What main answers as `changed`. */
   changed = true;
+  /** What main answers as `error`. */
+  error: string | null = null;
   readonly isolate: Isolate<"control">;
 
   constructor(
@@ -109,7 +111,7 @@ export class FakeHouse {
     this.told.push(message);
     if (message.type !== "request") return;
     this.requests.push(message.request);
-    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed, error: null }));
+    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed, error: this.error }));
   }
 
   #fake(door: string, answers: Answers): Channel<unknown, unknown> {

@@ -49,6 +49,7 @@ const queueAnswers: Answers = {
   pause: ({ agent }) => ({ type: "paused", changed: agent === "mda" }),
   show: ({ what }) => ({ type: "shown", lines: [`${what} line`] }),
   "resume-route": () => ({ type: "shown", lines: [] }),
+  "table-faults": () => ({ type: "table-faults", faults: ["table <t>: gone"] }),
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
 
@@ -124,6 +125,21 @@ for (const { name, request, answers } of requests) {
     deepEqual(await answersOf(deskOf(new FakeHouse(queueAnswers)), request), answers);
   });
 }
+
+Deno.test("what refuses mail is named: a full disk, tables without answers, isolates that do not run", async () => {
+  const troubles = () => ({
+    type: "troubles",
+    lines: ["QUEUE disk full: mail is refused with 452", "QUEUE damaged: 2"],
+  });
+  const house = new FakeHouse({ ...queueAnswers, troubles });
+  house.error = "relay, smtp";
+  deepEqual(await deskOf(house).refusals(), [
+    "disk full: mail is refused with 452",
+    "table <t>: gone",
+    "isolates that do not run: relay, smtp",
+  ]);
+  deepEqual(house.requests, [{ type: "isolates" }]);
+});
 
 Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
   const desk = deskOf(new FakeHouse(queueAnswers));

@@ -1,7 +1,7 @@
 /** Tables that are read from files: when they are read again, and what holds meanwhile. */
 
 import assert from "node:assert/strict";
-import { FileTable, LookupError, Table } from "../../src/tables/mod.ts";
+import { FileTable, LookupError, Table, TableSet } from "../../src/tables/mod.ts";
 
 /** A file in memory: its text is a value for every key, "!" cannot be opened. */
 function make(parts: { text?: string | null; follow?: boolean; kind?: "list" | "map" | "dynamic" } = {}) {
@@ -87,6 +87,10 @@ Deno.test("FileTable whose file cannot be read at first answers with errors unti
   assert.ok(house.value() instanceof LookupError);
   assert.ok(house.table.check("string", "a") instanceof LookupError);
   assert.ok(house.table.fetch() instanceof LookupError);
+  assert.equal(house.table.fault, "/f: No such file");
+  const local = { serverName: "mx.example.org", localAddresses: [] };
+  const set = new TableSet({}, local, "+", undefined, [house.table]);
+  assert.deepEqual(set.faults(), ["table <t>: /f: No such file"]);
   house.text = "two";
   house.now = 1000;
   assert.equal(house.value(), "two");

@@ -127,5 +127,10 @@ export type ControlToRelay = {
 /** To `show`, what is to be printed; to `resume-route`, why it was not resumed, or nothing. */
 export type RelayToControl = { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] };
 
-export type ControlToLookup = { readonly type: "update-table"; readonly call: number; readonly table: string };
-export type LookupToControl = { readonly type: "updated"; readonly call: number; readonly error: string | null };
+export type ControlToLookup =
+  | { readonly type: "update-table"; readonly call: number; readonly table: string }
+  /** Which tables have no answer to any question now? */
+  | { readonly type: "table-faults"; readonly call: number };
+export type LookupToControl =
+  | { readonly type: "updated"; readonly call: number; readonly error: string | null }
+  | { readonly type: "table-faults"; readonly call: number; readonly faults: readonly string[] };
