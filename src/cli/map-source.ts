@@ -1,7 +1,7 @@
 /** The text that makemap(8) and newaliases(8) read: keys and values by line, checked by the type of the map. Pure. */
 
 import { LANGUAGE_LIMITS, splitTableLine, tableKey } from "../config/mod.ts";
-import { parseTargets } from "../tables/mod.ts";
+import { targetFault } from "../tables/mod.ts";
 
 export type MapType = "plain" | "aliases" | "set";
 
@@ -26,7 +26,7 @@ export function parseMapSource(text: string, type: MapType): MapSource {
     if (line === "" || line.startsWith("#")) continue;
     const wrong = (message: string) => ({ ok: false, line: index + 1, message } as const);
     const entry = readLine(line, type);
-    if (entry === null) return wrong("invalid entry");
+    if (typeof entry === "string") return wrong(entry);
     if (entry.key.length > LANGUAGE_LIMITS.tableKey) return wrong("key is too long");
     if (entries.has(entry.key)) return wrong(`duplicate entry for ${entry.key}`);
     entries.set(entry.key, entry.value);
@@ -34,10 +34,12 @@ export function parseMapSource(text: string, type: MapType): MapSource {
   return { ok: true, entries: [...entries].map(([key, value]) => ({ key, value })) };
 }
 
-function readLine(line: string, type: MapType): MapEntry | null {
+/** What the line says, or why it says nothing. */
+function readLine(line: string, type: MapType): MapEntry | string {
   if (type === "set") return { key: tableKey(line), value: SET_VALUE };
   const split = splitTableLine(line);
-  if (split === null || split.value === null) return null;
-  if (type === "aliases" && !parseTargets(split.value).valid) return null;
+  if (split === null || split.value === null) return "invalid entry";
+  const fault = type === "aliases" ? targetFault(split.value) : null;
+  if (fault !== null) return `invalid entry: ${fault}`;
   return { key: tableKey(split.key), value: split.value };
 }

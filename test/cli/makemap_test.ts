@@ -67,7 +67,12 @@ Deno.test("makemap TYPE MAP reads standard input, as sendmail's does", async () 
 const mistakes: { name: string; args: string[]; source: string; stderr: RegExp }[] = [
   { name: "a key that stands twice", args: [], source: "a 1\nb 2\nA 3\n", stderr: /map:3: duplicate entry for a\n$/ },
   { name: "a key without value", args: [], source: "# x\nlonely\n", stderr: /map:2: invalid entry\n$/ },
-  { name: "a value that is no target", args: ["-t", "aliases"], source: "a: b c\n", stderr: /map:1: invalid entry\n$/ },
+  {
+    name: "a value that is no target",
+    args: ["-t", "aliases"],
+    source: "a: b c\n",
+    stderr: /map:1: invalid entry: "b c": targets are parted by commas\n$/,
+  },
   {
     name: "a key that is too long",
     args: ["-t", "set"],
@@ -153,7 +158,7 @@ Deno.test("newaliases says where an alias is wrong and does not bother the daemo
   const { status, heard, stderr } = await rebuild("root: alice\nbad: two words\n", '{"ok":true}');
   equal(status, 1);
   equal(heard, "");
-  equal(stderr, "/aliases:2: invalid entry\n");
+  equal(stderr, '/aliases:2: invalid entry: "two words": targets are parted by commas\n');
 });
 
 Deno.test("newaliases fails when the daemon cannot read the table", async () => {
