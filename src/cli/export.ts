@@ -1,5 +1,6 @@
 /** `smtpctl export FOLDER`: writes the queue of the running daemon as `MSGID.eml` and `EVPID.envelope` files. The queue keeps what it has. */
 
+import { safeLine } from "../events/mod.ts";
 import { askControl } from "../control/mod.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,7 +17,7 @@ export async function exportQueue(socket: string, folder: string, terminal: Term
     if ("bytes" in answer) writer.bytes(Uint8Array.fromBase64(answer.bytes));
     else if ("message" in answer) writer.message(answer.message, answer.whole);
     else if ("envelope" in answer) writer.envelope(answer.envelope, answer.text);
-    else if ("line" in answer) terminal.err(`smtpctl: ${answer.line}\n`);
+    else if ("line" in answer) terminal.err(`smtpctl: ${safeLine(answer.line)}\n`);
     else if ("ok" in answer) {
       writer.finish();
       if (!answer.ok) throw new Error(answer.error);

@@ -3,7 +3,7 @@
 import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
 import { suggestion } from "../config/words.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
-import { systemReasonAt, TRACES } from "../events/mod.ts";
+import { safeLine, systemReasonAt, TRACES } from "../events/mod.ts";
 import { getopt } from "./getopt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
@@ -163,7 +163,7 @@ async function print(
   };
   for await (const answer of answers) {
     if ("line" in answer) {
-      waiting += answer.line + "\n";
+      waiting += safeLine(answer.line) + "\n";
       printed++;
       if (waiting.length > OUTPUT_PIECE) flush();
     } else if ("bytes" in answer) terminal.outBytes(Uint8Array.fromBase64(answer.bytes));
@@ -184,7 +184,7 @@ function conclude(
 ): number {
   if (!answer.ok) {
     if (answer.denied || asked.shows) return complain(terminal, answer.error);
-    terminal.out(answer.error === "" ? "command failed\n" : `command failed: ${answer.error}\n`);
+    terminal.out(answer.error === "" ? "command failed\n" : `command failed: ${safeLine(answer.error)}\n`);
     return 1;
   }
   if (answer.count !== undefined) {
@@ -206,7 +206,7 @@ async function listOffline(spool: string, message: string | null, terminal: Term
       if (message !== null && !envelope.id.startsWith(message)) continue;
       found = true;
       if ("unreadable" in envelope) {
-        terminal.err(`smtpctl: envelope ${envelope.id}: ${envelope.unreadable}\n`);
+        complain(terminal, `envelope ${envelope.id}: ${envelope.unreadable}`);
         continue;
       }
       terminal.out(formatListing(envelope, null, Date.now()) + "\n");
@@ -219,7 +219,7 @@ async function listOffline(spool: string, message: string | null, terminal: Term
 }
 
 function complain(terminal: Terminal, text: string): number {
-  terminal.err(`smtpctl: ${text}\n`);
+  terminal.err(`smtpctl: ${safeLine(text)}\n`);
   return 1;
 }
 

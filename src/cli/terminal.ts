@@ -1,8 +1,10 @@
 /** What a command-line tool needs of the terminal, so that tests can be one. */
 
+import { safeText } from "../events/mod.ts";
+
 export interface Terminal {
   out(text: string): void;
-  /** Octets to standard output, unaltered. */
+  /** Octets to standard output: unaltered, unless that is a screen, which the controls in a stranger's message could act on. */
   outBytes(bytes: Uint8Array): void;
   err(text: string): void;
   /** All of standard input; rejects when it is longer than `limit` octets. */
@@ -16,7 +18,7 @@ export class InputTooLarge extends Error {}
 
 /** The process's own terminal. */
 export function processTerminal(): Terminal {
-  const encoder = new TextEncoder();
+  const encoder = new TextEncoder(), decoder = new TextDecoder();
   const write = (file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array) => {
     try {
       while (bytes.length > 0) bytes = bytes.subarray(file.writeSync(bytes));
@@ -27,7 +29,9 @@ export function processTerminal(): Terminal {
   };
   return {
     out: (text) => write(Deno.stdout, encoder.encode(text)),
-    outBytes: (bytes) => write(Deno.stdout, bytes),
+    outBytes: Deno.stdout.isTerminal()
+      ? (bytes) => write(Deno.stdout, encoder.encode(safeText(decoder.decode(bytes, { stream: true }))))
+      : (bytes) => write(Deno.stdout, bytes),
     err: (text) => write(Deno.stderr, encoder.encode(text)),
     input: (limit) => readAll(Deno.stdin.readable, limit),
   };

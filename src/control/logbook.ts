@@ -4,7 +4,7 @@
  */
 
 import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
-import type { LogLevel } from "../events/mod.ts";
+import { type LogLevel, safeLine } from "../events/mod.ts";
 
 /** Takes finished lines, in order, all of one level. */
 export type WriteLines = (level: LogLevel, lines: readonly string[]) => void;
@@ -51,11 +51,11 @@ export class Logbook {
     this.#logger = getLogger(CATEGORY);
   }
 
-  /** Adds one line (without its end). It is written within GATHER_MS, at once when it is critical. */
+  /** Adds one line (without its end), with whatever could act on a terminal or begin another line encoded. It is written within GATHER_MS, at once when it is critical. */
   line(level: LogLevel, text: string): void {
     if (level !== this.#level) this.#hand();
     this.#level = level;
-    this.#lines.push(text);
+    this.#lines.push(safeLine(text));
     if (level === "crit" || this.#lines.length >= MAX_WAITING) return this.flush();
     this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
   }

@@ -2,22 +2,10 @@
 
 import { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
-import { ADMIN_LISTENER, adoptSocket, type DoorName, type Isolate } from "../isolate/mod.ts";
+import { ADMIN_LISTENER, adoptSocket, attributed, EVENT_DOORS, type Isolate, type Reporter } from "../isolate/mod.ts";
 import { Desk } from "./desk.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { ControlSessions } from "./sessions.ts";
-
-const EVENT_DOORS = [
-  "smtp-control",
-  "lookup-control",
-  "queue-control",
-  "scheduler-control",
-  "relay-control",
-  "delivery-control",
-  "errand-control",
-  "filter-control",
-  "login-control",
-] as const satisfies readonly DoorName[];
 
 /** Starts everything. Connections of the control socket and of the admin address are handed over by main. */
 export function startControl(isolate: Isolate<"control">): void {
@@ -34,8 +22,9 @@ export function startControl(isolate: Isolate<"control">): void {
   // What this isolate tells of itself goes no way round.
   isolate.onevent = (event) => take(isolate, stats, log, event, 0);
   for (const door of EVENT_DOORS) {
+    const role = door.slice(0, -"-control".length) as Reporter;
     isolate.serve(door, (channel, peer) => {
-      channel.onmessage = (event) => take(isolate, stats, log, event, peer);
+      channel.onmessage = (event) => take(isolate, stats, log, attributed(role, event), peer);
       if (door === "smtp-control") channel.onreset = () => stats.forgetSessions(peer);
     });
   }

@@ -3,7 +3,7 @@
 import net from "node:net";
 import { dirname } from "node:path";
 import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
-import { systemReason, type Trace } from "../events/mod.ts";
+import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import {
   ADMIN_LISTENER,
   CONTROL_LISTENER,
@@ -167,10 +167,13 @@ class Daemon {
       filterIsolates: settings.filter.tables.length > 0 || settings.filter.filters!.length > 0 ? 1 : 0,
       loginIsolates: settings.lookup.authTables.length > 0 ? 1 : 0,
       entry: this.#options.entry,
+      // Mail must not pass by its filters.
+      vital: Object.keys(config.processes).length > 0 ? ["filter"] : [],
       verbose: this.#options.verbose,
       traces: this.#options.traces,
     }, {
       onmessage: (role, index, message) => this.#hear(role, index, message),
+      onrefused: (text) => this.#log("warn", `warn: ${text}`),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
     this.#desk = new SessionDesk({
@@ -334,7 +337,9 @@ class Daemon {
     if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
     if (role === "filter") return this.#hearFilter(message);
     if (role !== "control") return;
-    if (message.type === "syslog") { for (const { level, text } of message.lines) this.#native.syslog(level, text); }
+    if (message.type === "syslog") {
+      for (const { level, text } of message.lines) this.#native.syslog(level, safeLine(text));
+    }
     if (message.type === "request") this.#answer(message.call, message.request);
   }
 
@@ -398,8 +403,9 @@ class Daemon {
   }
 
   #log(level: "debug" | "info" | "warn", text: string): void {
-    if (this.#options.log === "syslog") this.#native.syslog(level, text);
-    else console.error(text);
+    const line = safeLine(text);
+    if (this.#options.log === "syslog") this.#native.syslog(level, line);
+    else console.error(line);
   }
 
   #watchSignals(): void {

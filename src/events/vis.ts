@@ -44,3 +44,27 @@ function visOctet(octet: number, next: number | undefined): string {
   if (low < 32) return `\\${meta}^${String.fromCharCode(low + 64)}`;
   return `\\M-${String.fromCharCode(low)}`;
 }
+
+/**
+ * What a terminal, a log or a reader may take for something else than text: C0 and C1 controls, DEL, line and paragraph separators, marks that
+ * turn the direction of text, characters without a width, halves of characters.
+ */
+const UNSAFE =
+  // deno-lint-ignore no-control-regex
+  /[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\p{Surrogate}/gu;
+
+/**
+ * Makes one harmless line of `text`, whatever is in it: what could act on a terminal or begin a new line is encoded as vis(3) does, everything
+ * that can be read stays. It is the last station of every line of the log, and of what the tools print of others' words.
+ */
+export function safeLine(text: string): string {
+  return text.replace(
+    UNSAFE,
+    (character) => Array.from(utf8.encode(character), (octet) => visOctet(octet, 48)).join(""),
+  );
+}
+
+/** The same for text of many lines: their ends and tabs stay. */
+export function safeText(text: string): string {
+  return text.split(/([\n\t])/).map((part, index) => index % 2 === 1 ? part : safeLine(part)).join("");
+}

@@ -1,13 +1,29 @@
 /**
  * One side of a door. Messages sent in one turn of the event loop travel as one post: a post wakes a thread and that costs more than the
- * message. Knows nothing of what is said; hides whether the other side is a worker.
+ * message. Checks what arrives before anybody sees it, by tables that it is given; hides whether the other side is a worker.
  */
+
+import { type Check, isPlain, kindOf, shownWord } from "./check.ts";
 
 /** What a channel needs of a port; MessagePort, Worker and the worker's own scope have it. */
 export interface PostPort {
   postMessage(message: unknown, transfer: Transferable[]): void;
   onmessage: ((event: MessageEvent) => void) | null;
+  onmessageerror?: ((event: MessageEvent) => void) | null;
 }
+
+/** What may arrive, and who hears of what may not. Without it a channel believes everything, as tests do. */
+export interface Inspection {
+  /** By type of message. */
+  readonly arriving: ReadonlyMap<string, Check<unknown>>;
+  /** Answers that a question may get, by the type of the question; empty where this side asks none. */
+  readonly replies: ReadonlyMap<string, readonly string[]>;
+  /** Called once for each port: nothing more is taken from it. `fault` says what was wrong, without the content. */
+  onfault(fault: string): void;
+}
+
+/** Messages in one post at most. */
+export const MAX_POST_MESSAGES = 100_000;
 
 export interface Channel<Out, In> {
   /** Queues `message` for this turn's post. `transfer` moves buffers instead of copying them. */
@@ -29,38 +45,100 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   #transfer: Transferable[] = [];
   #scheduled = false;
   readonly #limit: number;
+  readonly #inspection: Inspection | null;
+  /** Something malformed has come: nothing more is taken from this port. */
+  #closed = false;
+  /** Questions without an answer yet, and which they may get. */
+  readonly #asked = new Map<number, readonly string[]>();
 
-  constructor(limit = 100_000) {
+  constructor(inspection: Inspection | null = null, limit = MAX_POST_MESSAGES) {
+    this.#inspection = inspection;
     this.#limit = limit;
   }
 
   attach(port: PostPort): void {
     this.detach();
     this.#port = port;
-    port.onmessage = (event) => {
-      for (const message of event.data as In[]) this.onmessage(message);
-    };
+    this.#closed = false;
+    port.onmessage = (event) => this.#take(port, event);
+    // What cannot be read was never a message of ours.
+    port.onmessageerror = () => this.#refuse(port, "a post cannot be read");
     if (this.#batch.length > 0) this.#schedule();
+  }
+
+  /** Hands on the messages of one post up to the first that is malformed. */
+  #take(port: PostPort, { data, ports }: MessageEvent): void {
+    if (this.#inspection === null) {
+      for (const message of data as In[]) this.onmessage(message);
+      return;
+    }
+    if (!Array.isArray(data) || data.length > MAX_POST_MESSAGES) {
+      const what = Array.isArray(data) ? `a list of ${data.length}` : kindOf(data);
+      return this.#refuse(port, `a post is ${what}, not a list of up to ${MAX_POST_MESSAGES} messages`);
+    }
+    if (ports?.length > 0) return this.#refuse(port, "a post carries ports");
+    for (const message of data) {
+      // What was handed on before may have closed the door.
+      if (this.#port !== port || this.#closed) return;
+      const fault = this.#faultOf(this.#inspection, message);
+      if (fault !== null) return this.#refuse(port, fault);
+      this.onmessage(message as In);
+    }
+  }
+
+  #faultOf({ arriving, replies }: Inspection, message: unknown): string | null {
+    if (!isPlain(message)) return `a message is ${kindOf(message)}, not an object`;
+    const type = message.type as string;
+    const check = arriving.get(type);
+    if (check === undefined) return `a message of the type ${shownWord(type)} may not come from there`;
+    const fault = check(message);
+    if (fault !== null) return `${type}: ${fault}`;
+    if (replies.size === 0 || message.call === undefined) return null;
+    const call = message.call as number;
+    const wanted = this.#asked.get(call);
+    if (wanted === undefined) return `${type} answers a question that was not asked`;
+    if (!wanted.includes(type)) return `${type} is no answer to what was asked`;
+    this.#asked.delete(call);
+    return null;
+  }
+
+  /** Whoever sends such a thing is not to be listened to. The door stays closed until main opens another. */
+  #refuse(port: PostPort, fault: string): void {
+    if (this.#port !== port || this.#closed) return;
+    this.#closed = true;
+    port.onmessage = null;
+    port.onmessageerror = null;
+    this.#inspection?.onfault(fault);
   }
 
   /** The peer has ended: what was asked of it is lost, what is sent from now on waits for the next one. */
   detach(): void {
     if (this.#port === null) return;
     this.#port.onmessage = null;
+    this.#port.onmessageerror = null;
     this.#port = null;
+    this.#asked.clear();
     this.#batch = [];
     this.#transfer = [];
     this.onreset();
   }
 
   send(message: Out, transfer?: Transferable[]): void {
+    if (this.#inspection !== null && this.#inspection.replies.size > 0) this.#note(this.#inspection, message);
     this.#batch.push(message);
     if (transfer !== undefined) this.#transfer.push(...transfer);
     if (this.#port === null) {
       if (this.#batch.length > this.#limit) this.#batch.shift();
       return;
     }
-    this.#schedule();
+    if (this.#batch.length >= MAX_POST_MESSAGES) this.#flush();
+    else this.#schedule();
+  }
+
+  #note({ replies }: Inspection, message: Out): void {
+    const { type, call } = message as { readonly type: string; readonly call?: number };
+    const wanted = replies.get(type);
+    if (wanted !== undefined && call !== undefined) this.#asked.set(call, wanted);
   }
 
   #schedule(): void {

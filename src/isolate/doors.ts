@@ -4,7 +4,6 @@
  * Every question carries `call`, a number of the asker's choosing; the answer carries the same. Messages without `call` want no answer.
  */
 
-import type { Event } from "../events/mod.ts";
 import type {
   ControlToLookup,
   ControlToQueue,
@@ -15,6 +14,7 @@ import type {
   RelayToControl,
   SchedulerToControl,
 } from "./doors/control.ts";
+import type { EventOf } from "./doors/events.ts";
 import type { QueueToSmtp, SmtpToQueue } from "./doors/intake.ts";
 import type { FromLogin, ToLogin } from "./doors/login.ts";
 import type { FromLookup, ToLookup } from "./doors/lookup.ts";
@@ -72,16 +72,16 @@ export interface Doors {
   "control-scheduler": { asks: ControlToScheduler; answers: SchedulerToControl };
   "control-relay": { asks: ControlToRelay; answers: RelayToControl };
   "control-lookup": { asks: ControlToLookup; answers: LookupToControl };
-  /** Events flow one way, into control, which keeps the log and the counters. */
-  "smtp-control": { asks: Event; answers: never };
-  "lookup-control": { asks: Event; answers: never };
-  "queue-control": { asks: Event; answers: never };
-  "scheduler-control": { asks: Event; answers: never };
-  "relay-control": { asks: Event; answers: never };
-  "delivery-control": { asks: Event; answers: never };
-  "errand-control": { asks: Event; answers: never };
-  "filter-control": { asks: Event; answers: never };
-  "login-control": { asks: Event; answers: never };
+  /** Events flow one way, into control, which keeps the log and the counters; each role has its own, see doors/events.ts. */
+  "smtp-control": { asks: EventOf<"smtp">; answers: never };
+  "lookup-control": { asks: EventOf<"lookup">; answers: never };
+  "queue-control": { asks: EventOf<"queue">; answers: never };
+  "scheduler-control": { asks: EventOf<"scheduler">; answers: never };
+  "relay-control": { asks: EventOf<"relay">; answers: never };
+  "delivery-control": { asks: EventOf<"delivery">; answers: never };
+  "errand-control": { asks: EventOf<"errand">; answers: never };
+  "filter-control": { asks: EventOf<"filter">; answers: never };
+  "login-control": { asks: EventOf<"login">; answers: never };
 }
 export type DoorName = keyof Doors;
 

@@ -2,6 +2,7 @@
 export * from "./channel.ts";
 export * from "./doors.ts";
 export * from "./doors/control.ts";
+export * from "./doors/events.ts";
 export * from "./doors/intake.ts";
 export * from "./doors/login.ts";
 export * from "./doors/lookup.ts";

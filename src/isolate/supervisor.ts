@@ -3,8 +3,10 @@
  * do not. Knows roles and doors, not what they do.
  */
 
+import { Accusations } from "./accusations.ts";
+import { compileTable, isPlain, kindOf, shownWord } from "./check.ts";
 import { type DoorName, DOORS, type Role } from "./doors.ts";
-import type { FromMain, ToMain } from "./doors/main.ts";
+import { type FromMain, SPOKEN_BY, TO_MAIN, type ToMain } from "./doors/main.ts";
 import type { Certificates, ResolverSettings, Settings } from "./settings.ts";
 import type { Trace } from "../events/mod.ts";
 
@@ -32,6 +34,8 @@ export interface HousePlan {
   readonly loginIsolates: 0 | 1;
   /** Entry file of a role. */
   readonly entry: (role: Role) => URL;
+  /** Roles without which the daemon ends. */
+  readonly vital?: readonly Role[];
   verbose: boolean;
   traces: readonly Trace[];
 }
@@ -39,6 +43,8 @@ export interface HousePlan {
 export interface HouseHooks {
   /** Messages of an isolate that are not the supervisor's own business. */
   onmessage(role: Role, index: number, message: ToMain): void;
+  /** A line for the log about what an isolate said that it may not say. */
+  onrefused?(text: string): void;
   /** An isolate ended by itself or did not answer; it is started again after `delayMs`. */
   ondeath(role: Role, index: number, reason: string, delayMs: number): void;
 }
@@ -48,6 +54,8 @@ interface Resident {
   readonly index: number;
   worker: Worker | null;
   ready: boolean;
+  /** How often it was started. */
+  life: number;
   startedAt: number;
   /** Restarts in a row; a minute of quiet clears it. */
   failures: number;
@@ -80,6 +88,12 @@ const READY_MS = 60_000;
 /** The vault may have a large database to repair, and does not lose what it has done of it as long as it answers. */
 const PATIENT: Role = "queue";
 
+/** Roles that talk to strangers, or run what users and the config name. */
+const EXPOSED: readonly Role[] = ["smtp", "relay", "delivery", "errand", "filter"];
+/** Characters of what one isolate says of another that are logged. */
+const MAX_FAULT_CHARS = 300;
+const ARRIVING = compileTable(TO_MAIN);
+
 /** Calls `expire` when the time to become ready is over. Returns what cancels it. */
 export type ReadyLimit = (expire: () => void) => () => void;
 
@@ -111,6 +125,7 @@ export class Supervisor {
   readonly #hooks: HouseHooks;
   readonly #limit: ReadyLimit;
   readonly #residents: Resident[] = [];
+  readonly #accusations = new Accusations(() => performance.now());
   #stopping = false;
   #timer: ReturnType<typeof setInterval> | undefined;
   #onready: (() => void) | null = null;
@@ -129,7 +144,18 @@ export class Supervisor {
       const count = this.#countOf(role);
       for (let index = 0; index < count; index++) {
         this.#residents.push(
-          { role, index, worker: null, ready: false, startedAt: 0, failures: 0, pinged: 0, ponged: 0, stopped: null },
+          {
+            role,
+            index,
+            worker: null,
+            ready: false,
+            life: 0,
+            startedAt: 0,
+            failures: 0,
+            pinged: 0,
+            ponged: 0,
+            stopped: null,
+          },
         );
       }
     }
@@ -262,11 +288,17 @@ export class Supervisor {
 
   #launch(resident: Resident): void {
     const { role, index } = resident;
-    const worker = spawn(this.#plan.entry(role), role === "smtp" ? `smtp-${index}` : role, this.#grants[role]);
+    const worker = spawn(this.#plan.entry(role), nameOf(resident), this.#grants[role]);
     resident.worker = worker;
+    resident.life++;
     resident.startedAt = performance.now();
     resident.pinged = resident.ponged = 0;
-    worker.onmessage = (event) => this.#hear(resident, event.data as ToMain);
+    worker.onmessage = (event) => {
+      if (resident.worker === worker) this.#take(resident, event);
+    };
+    worker.onmessageerror = () => {
+      if (resident.worker === worker) this.#malformed(resident, "it cannot be read");
+    };
     worker.onerror = (event) => {
       event.preventDefault();
       if (resident.worker === worker) this.#lost(resident, event.message);
@@ -290,8 +322,14 @@ export class Supervisor {
       for (const answerer of this.#residents.filter(({ role }) => role === to)) {
         if (asker.worker === null || answerer.worker === null || !concerns(asker, answerer)) continue;
         const { port1, port2 } = new MessageChannel();
-        asker.worker.postMessage({ type: "door", name, peer: answerer.index, port: port1 } satisfies FromMain, [port1]);
-        answerer.worker.postMessage({ type: "door", name, peer: asker.index, port: port2 } satisfies FromMain, [port2]);
+        asker.worker.postMessage(
+          { type: "door", name, peer: answerer.index, life: answerer.life, port: port1 } satisfies FromMain,
+          [port1],
+        );
+        answerer.worker.postMessage(
+          { type: "door", name, peer: asker.index, life: asker.life, port: port2 } satisfies FromMain,
+          [port2],
+        );
       }
     }
   }
@@ -307,6 +345,53 @@ export class Supervisor {
     }
   }
 
+  /** Checks what an isolate says to main: one that says something malformed is replaced. */
+  #take(resident: Resident, { data, ports }: MessageEvent): void {
+    const message: unknown = data;
+    if (ports?.length > 0) return this.#malformed(resident, "it carries ports");
+    if (!isPlain(message)) return this.#malformed(resident, `it is ${kindOf(message)}, not an object`);
+    const { type } = message;
+    const check = ARRIVING.get(type as string);
+    const speaker = SPOKEN_BY[type as keyof typeof SPOKEN_BY];
+    if (check === undefined || (speaker !== undefined && speaker !== resident.role)) {
+      return this.#malformed(resident, `a message of the type ${shownWord(type)} may not come from there`);
+    }
+    const fault = check(message);
+    if (fault !== null) return this.#malformed(resident, `${type}: ${fault}`);
+    this.#hear(resident, message as unknown as ToMain);
+  }
+
+  #malformed(resident: Resident, fault: string): void {
+    this.#hooks.onrefused?.(`main refuses what isolate ${nameOf(resident)} said: ${fault}`);
+    this.#lost(resident, "It said something malformed");
+  }
+
+  /** An isolate has refused what came through a door: who sent it is replaced, unless the word of the one that says so is worth less. */
+  #accused(accuser: Resident, { door, peer, life, fault }: Extract<ToMain, { type: "refused" }>): void {
+    const [from, to] = door.split("-") as [Role, Role];
+    const other = from === accuser.role ? to : from;
+    const accused = this.#residents.find(({ role, index }) => role === other && index === peer);
+    if (!(DOORS as readonly string[]).includes(door) || (from !== accuser.role && to !== accuser.role) || !accused) {
+      return this.#malformed(accuser, "refused: there is no such door");
+    }
+    // Somebody else stands there by now.
+    if (accused.life !== life || accused.worker === null) return;
+    const name = nameOf(accuser), sender = nameOf(accused);
+    this.#hooks.onrefused?.(
+      `isolate ${name} refuses what isolate ${sender} said at the door ${door}: ${fault.slice(0, MAX_FAULT_CHARS)}`,
+    );
+    const vital = this.#plan.vital?.includes(accused.role) ?? false;
+    const judged = this.#accusations.judge({
+      accuser: name,
+      life: accuser.life,
+      accused: sender,
+      exposed: EXPOSED.includes(accuser.role),
+      vital,
+    });
+    if (judged === "accused") return this.#lost(accused, "It said something malformed");
+    this.#lost(accuser, `It accused isolate ${sender}, which is not believed`);
+  }
+
   #hear(resident: Resident, message: ToMain): void {
     switch (message.type) {
       case "ready":
@@ -316,8 +401,11 @@ export class Supervisor {
       case "failed":
         return this.#lost(resident, message.reason);
       case "pong":
+        if (message.count > resident.pinged) return this.#malformed(resident, "pong: it was not asked");
         resident.ponged = message.count;
         return;
+      case "refused":
+        return this.#accused(resident, message);
       case "stopped":
         return resident.stopped?.();
       default:
@@ -355,4 +443,9 @@ export class Supervisor {
     this.#launch(resident);
     for (const name of DOORS) this.#openDoors(name, (asker, answerer) => asker === resident || answerer === resident);
   }
+}
+
+/** Of smtp there may be several. */
+function nameOf({ role, index }: Pick<Resident, "role" | "index">): string {
+  return role === "smtp" ? `smtp-${index}` : role;
 }

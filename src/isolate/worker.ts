@@ -1,6 +1,7 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, reports events. */
 
 import { type Channel, DoorChannel } from "./channel.ts";
+import { checksOf } from "./checks.ts";
 import type { DoorName, Doors, Role } from "./doors.ts";
 import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
 import type { ResolverSettings, Settings } from "./settings.ts";
@@ -37,6 +38,8 @@ export interface Isolate<R extends Role> extends Observer {
   onstop: () => Promise<void> | void;
 }
 
+type OpenDoor = Extract<FromMain, { type: "door" }>;
+
 /** The scope of a dedicated worker, as far as it is used here. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent) => void) | null;
@@ -49,7 +52,9 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
   const scope = self as unknown as WorkerScope;
   const asking = new Map<DoorName, DoorChannel<unknown, unknown>>();
   const serving = new Map<DoorName, (channel: DoorChannel<unknown, unknown>, peer: number) => void>();
-  const early = new Map<DoorName, { port: MessagePort; peer: number }[]>();
+  const early = new Map<DoorName, OpenDoor[]>();
+  /** Which life of the other side stands at the doors that this side asks at. */
+  const lives = new Map<DoorName, number>();
   const welcomed = new Map<string, DoorChannel<unknown, unknown>>();
   let verbose = false;
   let traces = new Set<Trace>();
@@ -67,17 +72,22 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       watch(channel, name, Number(peer));
     }
   };
+  /** Main hears of what was refused, and replaces who said it. */
+  const inspect = (name: DoorName, peer: number, life: () => number) => ({
+    ...checksOf(name, role),
+    onfault: (fault: string) => tell({ type: "refused", door: name, peer, life: life(), fault }),
+  });
   const askDoor = (name: DoorName) => {
     let channel = asking.get(name);
     if (channel === undefined) {
-      asking.set(name, channel = new DoorChannel());
+      asking.set(name, channel = new DoorChannel(inspect(name, 0, () => lives.get(name) ?? 0)));
       watch(channel, name, 0);
     }
     return channel;
   };
-  const welcome = (name: DoorName, port: MessagePort, peer: number) => {
+  const welcome = ({ name, port, peer, life }: OpenDoor) => {
     const key = `${name} ${peer}`;
-    const channel = new DoorChannel<unknown, unknown>();
+    const channel = new DoorChannel<unknown, unknown>(inspect(name, peer, () => life));
     watch(channel, name, peer);
     serving.get(name)!(channel, peer);
     channel.attach(port);
@@ -106,7 +116,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       ask: (name) => askDoor(name) as never,
       serve(name, handler) {
         serving.set(name, handler as never);
-        for (const { port, peer } of early.get(name) ?? []) welcome(name, port, peer);
+        for (const door of early.get(name) ?? []) welcome(door);
         early.delete(name);
       },
       tell,
@@ -126,12 +136,14 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     tell({ type: "ready" });
   };
 
-  const openDoor = ({ name, port, peer }: Extract<FromMain, { type: "door" }>) => {
-    if (name.startsWith(`${role}-`)) return askDoor(name).attach(port);
-    if (serving.has(name)) return welcome(name, port, peer);
-    const waiting = early.get(name) ?? [];
-    waiting.push({ port, peer });
-    early.set(name, waiting);
+  const openDoor = (door: OpenDoor) => {
+    const { name, port, life } = door;
+    if (name.startsWith(`${role}-`)) {
+      lives.set(name, life);
+      return askDoor(name).attach(port);
+    }
+    if (serving.has(name)) return welcome(door);
+    early.set(name, [...early.get(name) ?? [], door]);
   };
 
   scope.onmessage = (event) => {

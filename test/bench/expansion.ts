@@ -68,7 +68,7 @@ export async function measureExpansion(
     await ready;
     const door = (peer: number) => {
       const { port1, port2 } = new MessageChannel();
-      worker.postMessage({ type: "door", name: "smtp-lookup", peer, port: port2 }, [port2]);
+      worker.postMessage({ type: "door", name: "smtp-lookup", peer, life: 1, port: port2 }, [port2]);
       return port1;
     };
     const port = door(0), otherPort = door(1);

@@ -26,11 +26,11 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
   const { settings } = new FakeHouse({}).isolate;
   const events = new MessageChannel();
   post({ type: "start", role: "control", index: 0, settings, verbose: false, traces: [] });
-  post({ type: "door", name: "smtp-control", peer: 0, port: events.port1 }, [events.port1]);
+  post({ type: "door", name: "smtp-control", peer: 0, life: 1, port: events.port1 }, [events.port1]);
   await until("ready");
-  events.port2.postMessage([{ type: "smtp-tls", session: "s1", ciphers: "c" }]);
+  events.port2.postMessage([{ type: "smtp-tls", session: "00000000000000a1", ciphers: "c" }]);
   await until("syslog");
-  deepEqual(heard.at(-1), { type: "syslog", lines: [{ level: "info", text: "s1 smtp tls ciphers=c" }] });
+  deepEqual(heard.at(-1), { type: "syslog", lines: [{ level: "info", text: "00000000000000a1 smtp tls ciphers=c" }] });
 
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     const descriptor = detachDescriptor(socket);

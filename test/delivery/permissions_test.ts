@@ -143,7 +143,7 @@ class RealDelivery {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => data.forEach(hear);
     this.#ports.push(port1);
-    this.#worker.postMessage({ type: "door", name, peer: 0, port: port2 }, [port2]);
+    this.#worker.postMessage({ type: "door", name, peer: 0, life: 1, port: port2 }, [port2]);
     return port1;
   }
 }

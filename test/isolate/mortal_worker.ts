@@ -1,9 +1,10 @@
 /** An isolate for the supervisor's test: tells its door neighbours apart, and dies or hangs when told. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
+import { say } from "./toy.ts";
 
 runIsolate("scheduler", (isolate) => {
-  const heard = (text: string) => isolate.tell({ type: "syslog", lines: [{ level: "info", text }] });
+  const heard = (text: string) => say("scheduler", text);
   isolate.serve("queue-scheduler", (channel) => {
     heard("welcome");
     channel.onreset = () => heard("reset");

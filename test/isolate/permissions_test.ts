@@ -104,6 +104,12 @@ async function probe(
     paused: { smtp: false, mda: false, mta: false },
   });
   const heard = new Map<Role, string[]>();
+  const channel = new BroadcastChannel("probes of the permissions test");
+  const all = new Promise<void>((resolve) => {
+    channel.onmessage = ({ data: { role, lines } }) => {
+      if (heard.set(role, lines).size === ROLES.length) resolve();
+    };
+  });
   const supervisor = new Supervisor({
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
@@ -115,12 +121,12 @@ async function probe(
     verbose: false,
     traces: [],
   }, {
-    onmessage: (role, _index, message) => {
-      if (message.type === "syslog") heard.set(role, message.lines.map(({ text }) => text));
-    },
+    onmessage: () => {},
     ondeath: () => {},
   });
   await supervisor.start();
+  await all;
   await supervisor.stop();
+  channel.close();
   return heard;
 }

@@ -1,7 +1,10 @@
-/** Stands in for an isolate's entry file: tries what an isolate must not do and tells main what was allowed. */
+/** Stands in for an isolate's entry file: tries what an isolate must not do and tells the test what was allowed. */
 
 import net from "node:net";
 import type { FromMain } from "../../src/isolate/mod.ts";
+
+/** Main takes nothing from an isolate that its role may not say. */
+const PROBES_CHANNEL = "probes of the permissions test";
 
 interface Targets {
   readonly outside: string;
@@ -64,8 +67,10 @@ scope.onmessage = async (event) => {
           ? "refused"
           : `failed: ${error}`,
     );
-    lines.push({ level: "info", text: `${name}: ${outcome}` });
+    lines.push(`${name}: ${outcome}`);
   }
-  scope.postMessage({ type: "syslog", lines });
+  const channel = new BroadcastChannel(PROBES_CHANNEL);
+  channel.postMessage({ role: message.role, lines });
+  channel.close();
   scope.postMessage({ type: "ready" });
 };

@@ -1,11 +1,12 @@
 /** An smtp isolate for the supervisor's test: tells which certificates it has, and dies when told. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
+import { say } from "./toy.ts";
 
 runIsolate("smtp", (isolate) => {
   const tell = () => {
     const text = `has ${Object.keys(isolate.settings.pki).join(" ")}`;
-    isolate.tell({ type: "syslog", lines: [{ level: "info", text }] });
+    say("smtp", text);
   };
   tell();
   isolate.oncertificates = tell;

@@ -1,8 +1,9 @@
 /** An isolate that takes its time to become ready, and says so. For tests only. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
+import { say } from "./toy.ts";
 
-runIsolate("queue", async (isolate) => {
-  isolate.tell({ type: "syslog", lines: [{ level: "info", text: "wait" }] });
+runIsolate("queue", async () => {
+  say("queue", "wait");
   await new Promise((resolve) => setTimeout(resolve, 1000));
 });

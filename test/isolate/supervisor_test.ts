@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type FromMain, type ReadyLimit, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
+import { TOYS_CHANNEL } from "./toy.ts";
 
 const SESSION: FromMain = {
   type: "session",
@@ -21,6 +22,9 @@ function toyHouse(toys = TOYS, limit?: ReadyLimit) {
     if (index >= 0) waiting.splice(index, 1)[0]!.resolve();
   };
   const until = (line: string) => new Promise<void>((resolve) => waiting.push({ line, resolve }));
+  const channel = new BroadcastChannel(TOYS_CHANNEL);
+  channel.onmessage = ({ data }) => hear(data);
+  const refusals: string[] = [];
   const deaths: { role: Role; reason: string; delayMs: number }[] = [];
   const supervisor = new Supervisor({
     settings: { smtp: { pki: {} } } as unknown as Settings,
@@ -44,16 +48,19 @@ function toyHouse(toys = TOYS, limit?: ReadyLimit) {
     verbose: false,
     traces: [],
   }, {
-    onmessage: (role, _index, message) => {
-      if (message.type === "syslog") { for (const { text } of message.lines) hear(`${role}: ${text}`); }
-    },
+    onmessage: () => {},
+    onrefused: (text) => refusals.push(text),
     ondeath: (role, _index, reason, delayMs) => deaths.push({ role, reason, delayMs }),
   }, limit);
-  return { supervisor, until, deaths };
+  const stop = async () => {
+    await supervisor.stop();
+    channel.close();
+  };
+  return { supervisor, until, deaths, refusals, stop };
 }
 
 Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, and its neighbours get a new door", async () => {
-  const { supervisor, until, deaths } = toyHouse();
+  const { supervisor, until, deaths, stop } = toyHouse();
   const first = until("scheduler: welcome");
   await supervisor.start();
   await first;
@@ -69,11 +76,11 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
     // `welcome` is said before `ready`; posts are refused until then.
     while (!supervisor.living("scheduler").includes(0)) await new Promise((resolve) => setImmediate(resolve));
   }
-  await supervisor.stop();
+  await stop();
 });
 
 Deno.test("setCertificates() reaches an isolate that runs and the one that replaces it", async () => {
-  const { supervisor, until } = toyHouse();
+  const { supervisor, until, stop } = toyHouse();
   const none = until("smtp: has ");
   await supervisor.start();
   await none;
@@ -84,12 +91,12 @@ Deno.test("setCertificates() reaches an isolate that runs and the one that repla
   const replaced = until("smtp: has mx");
   assert.ok(supervisor.post("smtp", 0, SESSION));
   await replaced;
-  await supervisor.stop();
+  await stop();
 });
 
 Deno.test("a queue that has a database to repair is waited for at start, as long as it answers", async () => {
   const expire: (() => void)[] = [];
-  const { supervisor, until } = toyHouse({ queue: "slow" }, (each) => (expire.push(each), () => {}));
+  const { supervisor, until, stop } = toyHouse({ queue: "slow" }, (each) => (expire.push(each), () => {}));
   const asked = until("queue: wait");
   const start = supervisor.start();
   await asked;
@@ -100,14 +107,14 @@ Deno.test("a queue that has a database to repair is waited for at start, as long
   for (let times = 0; times < 3; times++) expire.shift()?.();
   await start;
   assert.deepEqual(supervisor.living("queue"), [0]);
-  await supervisor.stop();
+  await stop();
 });
 
 Deno.test("a start fails when another isolate is not ready in time, and says which", async () => {
   const expire: (() => void)[] = [];
-  const { supervisor } = toyHouse({ lookup: "stuck" }, (each) => (expire.push(each), () => {}));
+  const { supervisor, stop } = toyHouse({ lookup: "stuck" }, (each) => (expire.push(each), () => {}));
   const failed = assert.rejects(supervisor.start(), /Not every isolate became ready: .*lookup/);
   expire.shift()!();
   await failed;
-  await supervisor.stop();
+  await stop();
 });

@@ -131,7 +131,7 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
   const ask = (name: "smtp-lookup" | "control-lookup", question: unknown) => {
     const { port1, port2 } = new MessageChannel();
     ports.push(port1);
-    send({ type: "door", name, peer: 0, port: port2 }, [port2]);
+    send({ type: "door", name, peer: 0, life: 1, port: port2 }, [port2]);
     return new Promise<FromLookup | LookupToControl>((resolve) => {
       port1.onmessage = ({ data }) => resolve(data[0]);
       port1.postMessage([question]);

@@ -31,7 +31,7 @@ class Role {
 
   /** Gives it its side of a door; the other side is the test's, or another role's. */
   door(name: DoorName, port: MessagePort): void {
-    this.worker.postMessage({ type: "door", name, peer: 0, port }, [port]);
+    this.worker.postMessage({ type: "door", name, peer: 0, life: 1, port }, [port]);
   }
 }
 

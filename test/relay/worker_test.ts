@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
-import { NO_DSN } from "../../src/envelope/mod.ts";
+import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import { a, fakeDns, mx, ptr } from "../dns/fake_dns.ts";
 import { fakeServer } from "../smtpclient/fake_server.ts";
 import { ACTION } from "./world.ts";
@@ -40,7 +40,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
   });
   const door = (name: string) => {
     const { port1, port2 } = new MessageChannel();
-    worker.postMessage({ type: "door", name, peer: 0, port: port2 }, [port2]);
+    worker.postMessage({ type: "door", name, peer: 0, life: 1, port: port2 }, [port2]);
     return port1;
   };
   try {
@@ -96,6 +96,31 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
 function opened({ call, ids }: Sent): unknown {
   const box = { local: "a", domain: "x.test" };
   const first = new TextEncoder().encode("Subject: x\n\nbody\n");
-  const envelopes = ids.map((id) => ({ id, sender: null, rcpt: box, dest: box, dsn: NO_DSN, createdAt: Date.now() }));
+  const envelopes = ids.map((id): Envelope => ({
+    id,
+    sender: null,
+    rcpt: box,
+    dest: box,
+    origin: {
+      address: "192.0.2.1",
+      hostname: "x.test",
+      helo: "x.test",
+      smtpname: "me.example.org",
+      tag: "",
+      username: "",
+      authenticated: false,
+    },
+    dsn: NO_DSN,
+    action: "out",
+    agent: "mta",
+    internal: false,
+    createdAt: Date.now(),
+    tries: 0,
+    lastTryAt: 0,
+    lastBounceAt: 0,
+    errorLine: "",
+    status: null,
+    suspended: false,
+  }));
   return { type: "opened", call, envelopes, bytes: first.length, chunks: 1, first };
 }

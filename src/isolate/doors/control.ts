@@ -1,6 +1,24 @@
-/** What control, which speaks for smtpctl, says to the other isolates. Types only. */
+/** What control, which speaks for smtpctl, says to the other isolates. Types and checks only. */
 
 import type { Envelope, EnvelopeId, MessageId } from "../../envelope/mod.ts";
+import {
+  type Check,
+  either,
+  finite,
+  flag,
+  list,
+  type MessageTable,
+  nullOr,
+  octets,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "../check.ts";
+import { CHUNK_BYTES } from "./intake.ts";
+import { call, cursor, envelopeId, listedEnvelope, longText, messageId } from "./shapes.ts";
 
 /** A message, an envelope, everything, or what is to be relayed to a domain (lower-case). */
 export type Target =
@@ -134,3 +152,110 @@ export type ControlToLookup =
 export type LookupToControl =
   | { readonly type: "updated"; readonly call: number; readonly error: string | null }
   | { readonly type: "table-faults"; readonly call: number; readonly faults: readonly string[] };
+
+const ids = list(envelopeId);
+const next = nullOr(envelopeId);
+const named = either(
+  record<{ readonly message: MessageId }>({ message: messageId }),
+  record<{ readonly envelope: EnvelopeId }>({ envelope: envelopeId }),
+);
+const everything = oneOf("all");
+const queueTarget: Check<QueueTarget> = either(
+  everything,
+  either(record<{ readonly ids: readonly EnvelopeId[] }>({ ids }), named),
+);
+const target: Check<Target> = either(
+  everything,
+  either(record<{ readonly domain: string }>({ domain: text() }), named),
+);
+const lines = list(longText);
+
+export const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
+  list: { call, message: nullOr(messageId), after: cursor, limit: whole(), messages: optional(whole()) },
+  envelope: { call, id: envelopeId },
+  damaged: { call },
+  troubles: { call },
+  body: { call, message: messageId, index: whole() },
+  export: { call, after: cursor },
+  discover: { call, message: messageId, envelope: nullOr(envelopeId) },
+  remove: { call, target: queueTarget, after: cursor },
+  suspend: { call, target: queueTarget, after: cursor, suspended: flag },
+};
+const CHANGED = { call, ids, next, whole: optional(flag) };
+export const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
+  listed: { call, envelopes: list(listedEnvelope), next },
+  damaged: { call, lines },
+  troubles: { call, lines },
+  envelope: { call, text: nullOr(longText) },
+  body: { call, chunks: whole(), bytes: nullOr(octets(CHUNK_BYTES)) },
+  exported: {
+    call,
+    envelopes: list(
+      record<{ readonly id: EnvelopeId; readonly text: string | null }>({ id: envelopeId, text: nullOr(longText) }),
+    ),
+  },
+  discovered: { call, count: whole(), error: nullOr(longText) },
+  removed: CHANGED,
+  suspended: CHANGED,
+};
+export const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
+  list: ["listed"],
+  envelope: ["envelope"],
+  damaged: ["damaged"],
+  troubles: ["troubles"],
+  body: ["body"],
+  export: ["exported"],
+  discover: ["discovered"],
+  remove: ["removed"],
+  suspend: ["suspended"],
+};
+
+export const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
+  schedule: { call, target, from: whole() },
+  find: { call, domain: text(), from: whole() },
+  suspend: { call, ids, suspended: flag },
+  pause: { call, agent: oneOf("mda", "mta"), paused: flag },
+  states: { call, ids },
+};
+const runState: Check<RunState> = record<RunState>({
+  id: envelopeId,
+  state: oneOf("pending", "inflight", "held", "suspended", "unknown"),
+  at: finite,
+});
+export const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
+  suspended: { call, count: whole() },
+  scheduled: { call, count: whole(), next: nullOr(whole()) },
+  found: { call, ids, next: nullOr(whole()) },
+  paused: { call, changed: flag },
+  states: { call, states: list(runState) },
+};
+export const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
+  schedule: ["scheduled"],
+  find: ["found"],
+  suspend: ["suspended"],
+  pause: ["paused"],
+  states: ["states"],
+};
+
+export const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
+  show: { call, what: oneOf("hosts", "hoststats", "relays", "routes") },
+  "resume-route": { call, route: whole(Number.MIN_SAFE_INTEGER) },
+};
+export const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
+export const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {
+  show: ["shown"],
+  "resume-route": ["shown"],
+};
+
+export const CONTROL_TO_LOOKUP: MessageTable<ControlToLookup> = {
+  "update-table": { call, table: text() },
+  "table-faults": { call },
+};
+export const LOOKUP_TO_CONTROL: MessageTable<LookupToControl> = {
+  updated: { call, error: nullOr(longText) },
+  "table-faults": { call, faults: lines },
+};
+export const CONTROL_LOOKUP_REPLIES: Replies<ControlToLookup, LookupToControl> = {
+  "update-table": ["updated"],
+  "table-faults": ["table-faults"],
+};

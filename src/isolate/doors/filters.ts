@@ -1,4 +1,19 @@
-/** What is said at the doors of the filter isolate about sessions: events, questions to filters, their answers. Types, limits and measures only. */
+/** What is said at the doors of the filter isolate about sessions: events, questions to filters, their answers. Types, limits, measures and checks only. */
+
+import {
+  type Check,
+  finite,
+  flag,
+  list,
+  type MessageTable,
+  octets,
+  oneOf,
+  record,
+  tagged,
+  text,
+  whole,
+} from "../check.ts";
+import { longText, sessionId } from "./shapes.ts";
 
 /** Phases that a program can register for; `help` and `wiz` are never asked. */
 export const FILTER_PHASES = [
@@ -131,3 +146,49 @@ export type FilterToSession =
   | { readonly type: "taken"; readonly session: string; readonly process: string; readonly bytes: number }
   /** A process reports something of its own; `name` is the process in words. */
   | { readonly type: "reported"; readonly session: string; readonly name: string; readonly message: string };
+
+const process = text();
+/** Octets of lines that one message may carry: the window, and a line that goes beyond it. */
+const MAX_LINES_OCTETS = 16 * 1024 * 1024;
+const lines = octets(MAX_LINES_OCTETS);
+const phase = oneOf(...FILTER_PHASES);
+const askedPhase = oneOf(...FILTER_PHASES.filter((each) => each !== "data-line"));
+const event = oneOf(...FILTER_EVENTS);
+const registration: Check<FilterRegistration> = record<FilterRegistration>({
+  process,
+  phases: list(phase),
+  events: record<FilterRegistration["events"]>({ "smtp-in": list(event), "smtp-out": list(event) }),
+});
+const WITH_TEXT = { text: longText };
+const decision: Check<FilterDecision> = tagged<FilterDecision, "kind">("kind", {
+  proceed: {},
+  junk: {},
+  reject: WITH_TEXT,
+  disconnect: WITH_TEXT,
+  rewrite: WITH_TEXT,
+  report: WITH_TEXT,
+});
+
+export const SESSION_TO_FILTER: MessageTable<SessionToFilter> = {
+  event: {
+    session: sessionId,
+    processes: list(process),
+    subsystem: oneOf("smtp-in", "smtp-out"),
+    event,
+    params: longText,
+    at: finite,
+  },
+  request: { session: sessionId, process, phase: askedPhase, token: sessionId, param: longText, at: finite },
+  lines: { session: sessionId, process, token: sessionId, bytes: lines, at: finite },
+  taken: { process, bytes: whole() },
+  gone: { session: sessionId },
+};
+export const FILTER_TO_SESSION: MessageTable<FilterToSession> = {
+  registered: { registrations: list(registration) },
+  hold: { on: flag },
+  lost: {},
+  answer: { session: sessionId, token: sessionId, decision },
+  lines: { session: sessionId, process, token: sessionId, bytes: lines },
+  taken: { session: sessionId, process, bytes: whole() },
+  reported: { session: sessionId, name: text(), message: longText },
+};

@@ -1,6 +1,8 @@
-/** What is said between smtp and the queue about a message on its way in. Types and limits only. */
+/** What is said between smtp and the queue about a message on its way in. Types, limits and checks only. */
 
 import type { EnvelopeFacts, MessageId } from "../../envelope/mod.ts";
+import { amount, buffer, list, type MessageTable, octets, optional, text, whole } from "../check.ts";
+import { envelopeFacts, messageId } from "./shapes.ts";
 
 /**
  * A message on its way in. Lines end with LF and are not dot-stuffed. `chunk`s are sent only while there is credit; a small message is
@@ -36,3 +38,21 @@ export type QueueToSmtp =
 /** Bytes of body that fill a chunk, and how many chunks a session may have on the way. */
 export const CHUNK_BYTES = 256 * 1024;
 export const CHUNK_CREDIT = 2;
+
+/** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. */
+const MAX_MESSAGE_ENVELOPES = 100_000;
+
+export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
+  chunk: { message: messageId, bytes: octets(CHUNK_BYTES) },
+  commit: { message: messageId, tail: octets(CHUNK_BYTES), envelopes: list(envelopeFacts, MAX_MESSAGE_ENVELOPES) },
+  abort: { message: messageId },
+  "ids-wanted": {},
+};
+
+export const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
+  ids: { ids: list(messageId) },
+  credit: { message: messageId, spent: optional(buffer(CHUNK_BYTES)) },
+  committed: { message: messageId },
+  room: { bytes: amount },
+  refused: { message: messageId, code: whole(400, 599), text: text() },
+};

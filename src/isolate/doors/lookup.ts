@@ -1,6 +1,21 @@
-/** What is said at the doors of lookup: who gets which mail, who may log in, what tables know. Types and limits only. */
+/** What is said at the doors of lookup: who gets which mail, who may log in, what tables know. Types, limits and checks only. */
 
 import type { Deliverable, Mailbox, Origin, ReversePath } from "../../envelope/mod.ts";
+import {
+  type Check,
+  either,
+  flag,
+  list,
+  type MessageTable,
+  nullOr,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "../check.ts";
+import { call, deliverable, longText, mailbox, origin, reversePath } from "./shapes.ts";
 
 export type ToLookup =
   /** Who gets this recipient? Asked at RCPT. */
@@ -147,3 +162,88 @@ export type AccountResult =
   /** `identity` is who the delivery runs as (the action's `user`, else the account); `account` is the recipient. */
   | { readonly ok: true; readonly account: Account; readonly identity: Account }
   | { readonly ok: false; readonly temporary: boolean; readonly text: string };
+
+const word = text();
+const table = nullOr(word);
+
+export const TO_LOOKUP: MessageTable<ToLookup> = {
+  expand: { call, origin, tls: flag, sender: reversePath, rcpt: mailbox },
+  "client-name": { call, address: word },
+  account: { call, action: word, user: word },
+  smarthost: { call, action: word, domain: word },
+  sources: { call, action: word },
+  credentials: { call, action: word, label: word },
+  test: { call, table: word, service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth"), key: word },
+  "may-send": { call, table: word, user: word, sender: reversePath },
+  "listener-name": { call, table: word, address: word },
+  authenticate: { call, table, user: word, password: word },
+  mechanisms: { call, table },
+  challenge: { call, table: word, user: word },
+  prove: { call, table: word, user: word, message: word, proof: word },
+};
+
+/** What each role asks; nobody is answered what is another's to ask. */
+export const LOOKUP_QUESTIONS = {
+  smtp: [
+    "expand",
+    "client-name",
+    "test",
+    "may-send",
+    "listener-name",
+    "authenticate",
+    "mechanisms",
+    "challenge",
+    "prove",
+  ],
+  relay: ["smarthost", "sources", "credentials"],
+  delivery: ["account"],
+  errand: ["account"],
+  queue: ["expand"],
+} as const satisfies Readonly<Record<string, readonly ToLookup["type"][]>>;
+
+const authResult = oneOf("ok", "permfail", "tempfail");
+const expansion: Check<Expansion> = either(
+  record<Extract<Expansion, { ok: true }>>({ ok: oneOf(true), targets: list(deliverable), internal: list(flag) }),
+  record<Extract<Expansion, { ok: false }>>({ ok: oneOf(false), code: whole(200, 599), text: longText }),
+);
+export const account: Check<Account> = record<Account>({
+  name: word,
+  uid: whole(0, 0xffff_fffe),
+  gid: whole(0, 0xffff_fffe),
+  home: word,
+});
+const accountResult: Check<AccountResult> = either(
+  record<Extract<AccountResult, { ok: true }>>({ ok: oneOf(true), account, identity: account }),
+  record<Extract<AccountResult, { ok: false }>>({ ok: oneOf(false), temporary: flag, text: longText }),
+);
+
+export const FROM_LOOKUP: MessageTable<FromLookup> = {
+  expanded: { call, result: expansion },
+  "client-name": { call, hostname: word, confirmed: oneOf("pass", "fail", "error") },
+  account: { call, result: accountResult },
+  smarthost: { call, url: nullOr(word), others: optional(list(word)) },
+  authenticated: { call, result: authResult },
+  mechanisms: { call, scram: flag },
+  challenge: { call, challenge: nullOr(record<Challenge>({ salt: word, iterations: whole() })) },
+  proved: { call, result: authResult, signature: word },
+  tested: { call, found: flag },
+  "may-send": { call, result: authResult },
+  "listener-name": { call, name: nullOr(word) },
+  sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), SOURCE_LIMIT) },
+  credentials: { call, credentials: nullOr(record<Credentials>({ user: word, password: word })) },
+};
+export const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
+  expand: ["expanded"],
+  "client-name": ["client-name"],
+  account: ["account"],
+  smarthost: ["smarthost"],
+  sources: ["sources"],
+  credentials: ["credentials"],
+  test: ["tested"],
+  "may-send": ["may-send"],
+  "listener-name": ["listener-name"],
+  authenticate: ["authenticated"],
+  mechanisms: ["mechanisms"],
+  challenge: ["challenge"],
+  prove: ["proved"],
+};

@@ -1,6 +1,9 @@
-/** What main and the isolates say to each other over the port of each worker. Types and limits only. */
+/** What main and the isolates say to each other over the port of each worker. Types, limits and checks only. */
 
-import type { Trace } from "../../events/mod.ts";
+import { type Trace, TRACES } from "../../events/mod.ts";
+import { type Check, flag, list, type MessageTable, oneOf, record, tagged, text, whole } from "../check.ts";
+import { account } from "./lookup.ts";
+import { call, longText } from "./shapes.ts";
 import type { Certificates, ResolverSettings } from "../settings.ts";
 import type { DoorName, Role } from "../doors.ts";
 import type { Verdict } from "./login.ts";
@@ -28,8 +31,17 @@ export type FromMain<Settings = unknown> =
     readonly verbose: boolean;
     readonly traces: readonly Trace[];
   }
-  /** The other side of a door, at start and again whenever that side was replaced. `peer` tells several smtp isolates apart. */
-  | { readonly type: "door"; readonly name: DoorName; readonly peer: number; readonly port: MessagePort }
+  /**
+   * The other side of a door, at start and again whenever that side was replaced. `peer` tells several smtp isolates apart, and `life` one from
+   * those that were in its place before: it only grows.
+   */
+  | {
+    readonly type: "door";
+    readonly name: DoorName;
+    readonly peer: number;
+    readonly life: number;
+    readonly port: MessagePort;
+  }
   /** The other side has ended; another will follow. */
   | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }
@@ -61,6 +73,14 @@ export type ToMain =
   /** smtp: these sessions ended, main may accept others. */
   | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
   | { readonly type: "stopped" }
+  /** What came from the other side of a door is not what may come from there; `peer` and `life` tell who that is, as in `door`. */
+  | {
+    readonly type: "refused";
+    readonly door: string;
+    readonly peer: number;
+    readonly life: number;
+    readonly fault: string;
+  }
   /** control only: what smtpctl asked of main. */
   | { readonly type: "request"; readonly call: number; readonly request: MainRequest }
   /** filter only: a program was started, or has ended. */
@@ -116,3 +136,48 @@ export type Forward =
 
 /** A `.forward` is smaller than this, in bytes. */
 export const FORWARD_LIMIT = 4096;
+
+const mainRequest: Check<MainRequest> = tagged<MainRequest, "type">("type", {
+  stop: {},
+  "pause-smtp": { paused: flag },
+  "update-pki": {},
+  isolates: {},
+  verbosity: { verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
+});
+const houseQuestion: Check<HouseQuestion> = tagged<HouseQuestion, "type">("type", {
+  forward: { call, who: account, suffix: text() },
+  account: { call, name: text() },
+  login: { call, user: text(), password: text() },
+  crypt: { call, hash: text(), password: text() },
+});
+const syslogLine = record<Extract<ToMain, { type: "syslog" }>["lines"][number]>({
+  level: oneOf("debug", "info", "warn", "crit"),
+  text: longText,
+});
+/** Process ids of the first processes of a system belong to it. */
+const FIRST_PID = 2;
+
+/** What isolates say to main. */
+export const TO_MAIN: MessageTable<ToMain> = {
+  ready: {},
+  failed: { reason: longText },
+  pong: { count: whole() },
+  "sessions-ended": { tickets: list(whole()) },
+  stopped: {},
+  refused: { door: text(64), peer: whole(), life: whole(), fault: text() },
+  request: { call, request: mainRequest },
+  program: { pid: whole(FIRST_PID, 2 ** 31 - 1), running: flag },
+  "lost-program": { reason: longText },
+  ask: { questions: list(houseQuestion) },
+  syslog: { lines: list(syslogLine) },
+};
+
+/** Which of it only isolates of one role may say. */
+export const SPOKEN_BY: { readonly [T in ToMain["type"]]?: Role } = {
+  "sessions-ended": "smtp",
+  request: "control",
+  program: "filter",
+  "lost-program": "filter",
+  ask: "lookup",
+  syslog: "control",
+};

@@ -1,4 +1,7 @@
-/** What lookup says to the filter isolate, where the programs of tables run. Types and words only. */
+/** What lookup says to the filter isolate, where the programs of tables run. Types, words and checks only. */
+
+import { type Check, type MessageTable, oneOf, optional, type Replies, tagged, text } from "../check.ts";
+import { call, longText } from "./shapes.ts";
 
 /** What a table can be asked for; the names are those of the protocol of table programs. */
 export const TABLE_SERVICES = [
@@ -39,3 +42,22 @@ export type ToFilter = {
   readonly request: TableRequest;
 };
 export type FromFilter = { readonly type: "table"; readonly call: number; readonly answer: TableAnswer };
+
+const service = oneOf(...TABLE_SERVICES);
+const ABOUT_KEY = { service, key: text() };
+const tableRequest: Check<TableRequest> = tagged<TableRequest, "op">("op", {
+  update: {},
+  check: ABOUT_KEY,
+  lookup: ABOUT_KEY,
+  fetch: { service },
+});
+const tableAnswer: Check<TableAnswer> = tagged<TableAnswer, "result">("result", {
+  ok: {},
+  found: { value: longText },
+  "not-found": {},
+  error: { reason: longText, unserved: optional(oneOf(true)) },
+});
+
+export const TO_FILTER: MessageTable<ToFilter> = { table: { call, table: text(), request: tableRequest } };
+export const FROM_FILTER: MessageTable<FromFilter> = { table: { call, answer: tableAnswer } };
+export const FILTER_REPLIES: Replies<ToFilter, FromFilter> = { table: ["table"] };

@@ -1,6 +1,21 @@
-/** What is said between the queue, the scheduler and those who deliver: which mail is due, what it holds, what became of it. Types only. */
+/** What is said between the queue, the scheduler and those who deliver: which mail is due, what it holds, what became of it. Types and checks only. */
 
 import type { Agent, Envelope, EnvelopeId, MessageId, Outcome } from "../../envelope/mod.ts";
+import {
+  finite,
+  flag,
+  list,
+  type MessageTable,
+  octets,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "../check.ts";
+import { CHUNK_BYTES } from "./intake.ts";
+import { call, envelope, envelopeId, longText, messageId, outcome } from "./shapes.ts";
 
 /** What the scheduler keeps of an envelope. */
 export interface Ticket {
@@ -68,3 +83,50 @@ export type QueueToAgent =
 export type ToErrand = Omit<Job, "type"> & { readonly type: "errand"; readonly call: number };
 /** All of it is done, or was done before. */
 export type FromErrand = { readonly type: "errand-done"; readonly call: number };
+
+const ids = list(envelopeId);
+const ticket = record<Ticket>({
+  id: envelopeId,
+  agent: oneOf("mda", "mta", "bounce"),
+  action: text(),
+  key: text(),
+  createdAt: finite,
+  expiresAt: finite,
+  tries: whole(),
+  suspended: flag,
+  restored: optional(oneOf(true)),
+});
+
+export const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
+  enqueued: { tickets: list(ticket) },
+  settled: { id: envelopeId, again: flag },
+  dropped: { ids },
+  loaded: {},
+};
+export const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
+  expired: { ids },
+  bounce: { message: messageId, ids },
+};
+
+const JOB = { message: messageId, action: text(), key: text(), ids };
+export const TO_AGENT: MessageTable<Job> = { job: JOB };
+export const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
+
+export const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
+  open: { call, message: messageId, ids },
+  read: { call, message: messageId, index: whole() },
+  outcome: { id: envelopeId, outcome },
+};
+export const QUEUE_TO_AGENT: MessageTable<QueueToAgent> = {
+  opened: { call, envelopes: list(envelope), bytes: whole(), chunks: whole(), first: octets(CHUNK_BYTES) },
+  chunk: { call, bytes: octets(CHUNK_BYTES) },
+  unreadable: { call, text: longText },
+};
+export const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
+  open: ["opened", "unreadable"],
+  read: ["chunk", "unreadable"],
+};
+
+export const TO_ERRAND: MessageTable<ToErrand> = { errand: { call, ...JOB } };
+export const FROM_ERRAND: MessageTable<FromErrand> = { "errand-done": { call } };
+export const ERRAND_REPLIES: Replies<ToErrand, FromErrand> = { errand: ["errand-done"] };

@@ -1,0 +1,202 @@
+/**
+ * Checks of the shape and the bounds of what arrives at a door, as plain functions that are put together to tables. A check never throws and
+ * costs no more than the fields that it names: octets are measured, never walked through. Knows no message; those are in doors/.
+ */
+
+import { safeLine } from "../events/mod.ts";
+
+/** Takes a value of any kind and returns what is wrong with it, or null. `T` is the type of what passes. */
+export interface Check<out T> {
+  (value: unknown): string | null;
+  /** Never set: it ties the check to the type of what passes. */
+  readonly passes?: T;
+}
+
+/** A check of a field that may be absent. */
+export interface OptionalCheck<out T> extends Check<T | undefined> {
+  readonly optional: true;
+}
+
+/** The members of a union whose `Tag` may be `Name`. */
+export type Of<M, Tag extends PropertyKey, Name> = M extends unknown
+  ? Tag extends keyof M ? Name extends M[Tag] ? M : never : never
+  : never;
+
+/** A check for every field but the tag: a field without one does not compile. */
+export type Fields<M, Tag extends PropertyKey = never> = {
+  readonly [K in Exclude<keyof M, Tag>]: object extends Pick<M, K> ? OptionalCheck<NonNullable<M[K]>> : Check<M[K]>;
+};
+
+/** The fields of every type of message: a type that is left out does not compile. */
+export type MessageTable<M extends { readonly type: string }> = {
+  readonly [T in M["type"]]: Fields<Of<M, "type", T>, "type">;
+};
+
+interface Called {
+  readonly type: string;
+  readonly call: number;
+}
+/** Which answers each type of question may get: a question that is left out does not compile. */
+export type Replies<Ask, Answer> = {
+  readonly [T in Extract<Ask, Called>["type"]]: readonly Extract<Answer, Called>["type"][];
+};
+
+/** Characters of the longest text that no field of its own limits. What strangers say is shorter: a line of SMTP has at most 12 KiB. */
+export const MAX_TEXT_CHARS = 65_536;
+/** Characters of texts that are several lines, or what others have said. */
+export const MAX_LONG_TEXT_CHARS = 4 * 1024 * 1024;
+/** Octets of the buffer that a piece of octets may be a view of. */
+const MAX_BUFFER_OCTETS = 16 * 1024 * 1024;
+/** Entries of the longest list. A message may have a hundred thousand envelopes, and several messages may be told of at once. */
+export const MAX_LIST_ENTRIES = 1_000_000;
+/** Characters of a name that is shown when it is refused. */
+const SHOWN_CHARS = 48;
+
+const PASSED = null;
+
+/** A whole number from `least` to `most`. */
+export function whole(least = 0, most = Number.MAX_SAFE_INTEGER): Check<number> {
+  return (value) =>
+    Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+      ? PASSED
+      : `is ${kindOf(value)}, not a whole number from ${least} to ${most}`;
+}
+
+/** A number that is neither NaN nor infinite: a time, or a span that may be negative after a clock was set. */
+export const finite: Check<number> = (value) => Number.isFinite(value) ? PASSED : `is ${kindOf(value)}, not a number`;
+
+/** A number of octets; Infinity where there is no limit. */
+export const amount: Check<number> = (value) =>
+  typeof value === "number" && value >= 0 ? PASSED : `is ${kindOf(value)}, not an amount`;
+
+export const flag: Check<boolean> = (value) =>
+  typeof value === "boolean" ? PASSED : `is ${kindOf(value)}, not a boolean`;
+
+/** Text of at most so many characters. What is in it is the receiver's to judge: much of it was said by strangers. */
+export function text(most = MAX_TEXT_CHARS): Check<string> {
+  return (value) => {
+    if (typeof value !== "string") return `is ${kindOf(value)}, not text`;
+    return value.length <= most ? PASSED : `has ${value.length} characters, more than ${most}`;
+  };
+}
+
+/** Text of exactly the form of `pattern`, for example an id. `what` names that. */
+export function matching(pattern: RegExp, what: string): Check<string> {
+  return (value) => typeof value === "string" && pattern.test(value) ? PASSED : `is ${kindOf(value)}, not ${what}`;
+}
+
+/** One of these words, numbers or booleans. */
+export function oneOf<const T extends string | number | boolean>(...words: readonly T[]): Check<T> {
+  return (value) =>
+    (words as readonly unknown[]).includes(value) ? PASSED : `is ${shownWord(value)}, which is not known here`;
+}
+
+/** Octets of this isolate alone: a buffer that the sender still shares could change after it was checked. */
+export function octets(most: number): Check<Uint8Array<ArrayBuffer>> {
+  return (value) => {
+    if (!(value instanceof Uint8Array)) return `is ${kindOf(value)}, not octets`;
+    if (value.byteLength > most) return `has ${value.byteLength} octets, more than ${most}`;
+    return isOwn(value.buffer) ? PASSED : "is a view of a buffer that is shared or too large";
+  };
+}
+
+/** A whole buffer of at most so many octets. */
+export function buffer(most: number): Check<ArrayBuffer> {
+  return (value) =>
+    value instanceof ArrayBuffer && value.byteLength <= most ? PASSED : `is ${kindOf(value)}, not such a buffer`;
+}
+
+function isOwn(value: ArrayBufferLike): boolean {
+  return value instanceof ArrayBuffer && value.byteLength <= MAX_BUFFER_OCTETS;
+}
+
+/** A list of at most so many entries, each of which passes `entry`. */
+export function list<T>(entry: Check<T>, most = MAX_LIST_ENTRIES): Check<readonly T[]> {
+  return (value) => {
+    if (!Array.isArray(value)) return `is ${kindOf(value)}, not a list`;
+    if (value.length > most) return `has ${value.length} entries, more than ${most}`;
+    for (let at = 0; at < value.length; at++) {
+      const fault = entry(value[at]);
+      if (fault !== null) return inside(`[${at}]`, fault);
+    }
+    return PASSED;
+  };
+}
+
+export function nullOr<T>(check: Check<T>): Check<T | null> {
+  return (value) => value === null ? PASSED : check(value);
+}
+
+/** For a field that may be absent. */
+export function optional<T>(check: Check<T>): OptionalCheck<T> {
+  const optionalCheck = (value: unknown) => value === undefined ? PASSED : check(value);
+  return Object.assign(optionalCheck, { optional: true as const });
+}
+
+/** What passes one of two checks; the second says what is wrong. */
+export function either<A, B>(one: Check<A>, other: Check<B>): Check<A | B> {
+  return (value) => one(value) === null ? PASSED : other(value);
+}
+
+/** An object with these fields. Others that it may have are read by nobody. */
+export function record<T>(fields: Fields<T>): Check<T> {
+  return compile(fields);
+}
+
+/** One of a union of objects, told apart by the text in the field `tag`. */
+export function tagged<U, Tag extends keyof U & string>(
+  tag: Tag,
+  table: { readonly [Name in U[Tag] & string]: Fields<Of<U, Tag, Name>, Tag> },
+): Check<U> {
+  const checks = compileTable(table as Readonly<Record<string, object>>);
+  return (value) => {
+    if (!isPlain(value)) return `is ${kindOf(value)}, not an object`;
+    const check = checks.get(value[tag] as string);
+    return check === undefined ? inside(tag, `is ${shownWord(value[tag])}, which is not known here`) : check(value);
+  };
+}
+
+/** The checks of a table of messages, by type. A Map: the name of a type comes from the other side, and an object has more names than its own. */
+export function compileTable(table: Readonly<Record<string, object>>): ReadonlyMap<string, Check<unknown>> {
+  return new Map(Object.entries(table).map(([name, fields]) => [name, compile(fields as Fields<unknown>)]));
+}
+
+function compile<T>(fields: Fields<T>): Check<T> {
+  const names = Object.keys(fields);
+  const checks = Object.values(fields) as Check<unknown>[];
+  return (value) => {
+    if (!isPlain(value)) return `is ${kindOf(value)}, not an object`;
+    for (let at = 0; at < names.length; at++) {
+      const fault = checks[at]!(value[names[at]!]);
+      if (fault !== null) return inside(names[at]!, fault);
+    }
+    return PASSED;
+  };
+}
+
+/** An object as a posted one is: of no class of its own. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** Puts the way to a wrong value in front of what is wrong with it: `envelopes[3].rcpt.local is a number, not text`. */
+export function inside(name: string, fault: string): string {
+  if (fault.startsWith("is ") || fault.startsWith("has ")) return `${name} ${fault}`;
+  return fault.startsWith("[") ? `${name}${fault}` : `${name}.${fault}`;
+}
+
+/** What a value is, in words without its content: that may be a password. */
+export function kindOf(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "number") return Number.isFinite(value) ? `the number ${value}` : String(value);
+  if (typeof value === "string") return `text of ${value.length} characters`;
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** A word that should be one of ours, encoded and cut: it is a name, and tells what went wrong. */
+export function shownWord(value: unknown): string {
+  if (typeof value !== "string") return kindOf(value);
+  return `"${safeLine(value.slice(0, SHOWN_CHARS))}${value.length > SHOWN_CHARS ? "…" : ""}"`;
+}

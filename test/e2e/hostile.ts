@@ -1,0 +1,75 @@
+/** Turns the isolate that it is loaded into against its neighbours: what a BroadcastChannel of the process names goes out through a door of it. */
+
+import type { FromMain } from "../../src/isolate/mod.ts";
+
+interface Order {
+  readonly who: string;
+  readonly door: string;
+  readonly payload: string;
+}
+
+const ID = "00000000";
+/** What is said, as it is posted: a door takes lists. */
+const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
+  null: () => ({ message: null }),
+  number: () => ({ message: 7 }),
+  text: () => ({ message: "x".repeat(100_000) }),
+  "list of null": () => ({ message: [null] }),
+  "endless list": () => ({ message: Object.assign([], { length: 2 ** 32 - 1 }) }),
+  "no type": () => ({ message: [{}] }),
+  prototype: () => ({ message: [{ type: "__proto__" }] }),
+  inherited: () => ({ message: [{ type: "hasOwnProperty" }] }),
+  "strange type": () => ({ message: [{ type: "\x1b[2J\ncrit: queue: forged" }] }),
+  port: () => {
+    const { port1 } = new MessageChannel();
+    return { message: [{ type: "log", level: "info", text: "x", port: port1 }], transfer: [port1] };
+  },
+  "no octets": () => ({ message: [{ type: "chunk", message: ID, bytes: "text" }] }),
+  "too many octets": () => ({ message: [{ type: "chunk", message: ID, bytes: new Uint8Array(1 << 20) }] }),
+  "wrong inside": () => ({
+    message: [{ type: "commit", message: ID, tail: new Uint8Array(1), envelopes: [{ id: 7 }] }],
+  }),
+  "not asked": () => ({ message: [{ type: "chunk", call: 123_456_789, bytes: new Uint8Array(1) }] }),
+  "not asked of lookup": () => ({ message: [{ type: "tested", call: 123_456_789, found: true }] }),
+  "not asked of scheduler": () => ({ message: [{ type: "paused", call: 123_456_789, changed: true }] }),
+  "not a number": () => ({ message: [{ type: "reschedule", ids: [Number.NaN] }] }),
+  fraction: () => ({ message: [{ type: "read", call: 1, message: ID, index: 0.5 }] }),
+  negative: () => ({ message: [{ type: "open", call: -1, message: ID, ids: [] }] }),
+  "bad id": () => ({ message: [{ type: "settled", id: `${ID}\n1234567`, again: true }] }),
+  "bad job": () => ({ message: [{ type: "job", message: ID, action: {}, key: "", ids: [] }] }),
+  "another's question": () => ({ message: [{ type: "credentials", call: 1, action: "out", label: "x" }] }),
+  "another's event": () => ({
+    message: [{ type: "queue-bounce", kind: "failed", message: ID }],
+  }),
+  "another's statistic": () => ({ message: [{ type: "count", key: "mta.session", by: 1 }] }),
+  "a session with escapes": () => ({ message: [{ type: "mta-connected", session: "\x1b[31m\nforged" }] }),
+  forged: () => ({
+    message: [{ type: "log", level: "info", text: `${ID}${ID} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
+  }),
+  // To main: no lists.
+  "another's message": () => ({ message: { type: "request", call: 1, request: { type: "stop" } } }),
+  "pong of no ping": () => ({ message: { type: "pong", count: 1e9 } }),
+  "a false word": () => ({ message: { type: "refused", door: "smtp-queue", peer: 77, life: 1, fault: "x" } }),
+};
+
+const scope = self as unknown as {
+  readonly name: string;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+};
+const doors = new Map<string, MessagePort>();
+self.addEventListener("message", (event) => {
+  const door = (event as MessageEvent).data as FromMain;
+  // The other smtp isolates behave.
+  if (door.type !== "door" || door.peer !== 0) return;
+  doors.set(door.name, door.port);
+  console.error(`up: ${scope.name} ${door.name} ${door.life}`);
+});
+
+const orders = new BroadcastChannel("hostile");
+orders.onmessage = ({ data }) => {
+  const { who, door, payload } = data as Order;
+  if (who !== scope.name) return;
+  const { message, transfer = [] } = PAYLOADS[payload]!();
+  if (door === "main") scope.postMessage(message, transfer);
+  else doors.get(door)!.postMessage(message, transfer);
+};

@@ -1,0 +1,442 @@
+/** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
+
+import assert from "node:assert/strict";
+import { type Check, compileTable, whole } from "../../src/isolate/check.ts";
+import { DOOR_TABLES } from "../../src/isolate/checks.ts";
+import { EVENT_DOORS, EVENTS } from "../../src/isolate/doors/events.ts";
+import { SPOKEN_BY, TO_MAIN } from "../../src/isolate/doors/main.ts";
+import { attributed, type DoorName, DOORS, type Doors, type ToMain } from "../../src/isolate/mod.ts";
+import type { Envelope, EnvelopeFacts } from "../../src/envelope/mod.ts";
+import type { Event } from "../../src/events/mod.ts";
+
+const MESSAGE = "0a0b0c0d", ID = "0a0b0c0d00000001", SESSION = "00000000000000ff";
+const box = { local: "a", domain: "x.test" };
+const facts: EnvelopeFacts = {
+  id: ID,
+  sender: null,
+  rcpt: box,
+  dest: box,
+  origin: { address: "[::1]", hostname: "h", helo: "h", smtpname: "s", tag: "", username: "", authenticated: false },
+  dsn: { notify: 3, ret: "HDRS", envid: "", orcpt: "" },
+  action: "a",
+  agent: "mda",
+  internal: false,
+  createdAt: 1,
+  user: "u",
+  subAddress: "",
+  exec: "",
+  handling: { smtpUtf8: true, requireTls: true },
+};
+const envelope: Envelope = {
+  ...facts,
+  tries: 1,
+  lastTryAt: 0,
+  lastBounceAt: 0,
+  errorLine: "x",
+  status: { class: 4, code: "4.7" },
+  suspended: false,
+  bounce: { kind: "delayed", text: "t", status: { class: 4, code: "4.7" }, delaySeconds: 1, ttlSeconds: 2 },
+};
+const bytes = new Uint8Array([1]);
+const account = { name: "u", uid: 0, gid: 0, home: "/" };
+const at = 0.5;
+
+/** Messages of each kind, at least one: a kind that is left out does not compile. */
+type Samples<M extends { readonly type: string }> = {
+  readonly [T in M["type"]]: readonly (M extends unknown ? T extends M["type"] ? Omit<M, "type"> : never : never)[];
+};
+const agent: Samples<Doors["relay-queue"]["asks"]> = {
+  open: [{ call: 1, message: MESSAGE, ids: [ID] }],
+  read: [{ call: 1, message: MESSAGE, index: 0 }],
+  outcome: [
+    { id: ID, outcome: { result: "ok", text: "t", dsnRelayed: true } },
+    { id: ID, outcome: { result: "loop", text: "t", status: { class: 5, code: "4.6" } } },
+  ],
+};
+const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
+  opened: [{ call: 1, envelopes: [envelope], bytes: 1, chunks: 1, first: bytes }],
+  chunk: [{ call: 1, bytes }],
+  unreadable: [{ call: 1, text: "t" }],
+};
+const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
+  expand: [{ call: 1, origin: facts.origin, tls: true, sender: box, rcpt: box }],
+  "client-name": [{ call: 1, address: "::1" }],
+  account: [{ call: 1, action: "a", user: "u" }],
+  smarthost: [{ call: 1, action: "a", domain: "x.test" }],
+  sources: [{ call: 1, action: "a" }],
+  credentials: [{ call: 1, action: "a", label: "l" }],
+  test: [{ call: 1, table: "t", service: "regex", key: "k" }],
+  "may-send": [{ call: 1, table: "t", user: "u", sender: null }],
+  "listener-name": [{ call: 1, table: "t", address: "::1" }],
+  authenticate: [{ call: 1, table: null, user: "u", password: "p" }],
+  mechanisms: [{ call: 1, table: null }],
+  challenge: [{ call: 1, table: "t", user: "u" }],
+  prove: [{ call: 1, table: "t", user: "u", message: "m", proof: "p" }],
+};
+const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
+  expanded: [
+    { call: 1, result: { ok: false, code: 550, text: "5.1.1 no" } },
+    {
+      call: 1,
+      result: {
+        ok: true,
+        targets: [
+          { agent: "mta", action: "a", dest: box },
+          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", seal: "s" },
+        ],
+        internal: [true, false],
+      },
+    },
+  ],
+  "client-name": [{ call: 1, hostname: "<unknown>", confirmed: "error" }],
+  account: [
+    { call: 1, result: { ok: true, account, identity: account } },
+    { call: 1, result: { ok: false, temporary: true, text: "t" } },
+  ],
+  smarthost: [{ call: 1, url: null }, { call: 1, url: "smtp://x", others: ["smtp://y"] }],
+  authenticated: [{ call: 1, result: "permfail" }],
+  mechanisms: [{ call: 1, scram: true }],
+  challenge: [{ call: 1, challenge: null }, { call: 1, challenge: { salt: "s", iterations: 4096 } }],
+  proved: [{ call: 1, result: "ok", signature: "" }],
+  tested: [{ call: 1, found: true }],
+  "may-send": [{ call: 1, result: "tempfail" }],
+  "listener-name": [{ call: 1, name: null }],
+  sources: [{ call: 1, sources: [{ address: "::1", helo: null }] }],
+  credentials: [{ call: 1, credentials: null }, { call: 1, credentials: { user: "u", password: "p" } }],
+};
+const toFilter: Samples<Doors["smtp-filter"]["asks"]> = {
+  event: [{ session: SESSION, processes: ["p"], subsystem: "smtp-in", event: "tx-mail", params: "", at }],
+  request: [{ session: SESSION, process: "p", phase: "connect", token: SESSION, param: "x", at }],
+  lines: [{ session: SESSION, process: "p", token: SESSION, bytes, at }],
+  taken: [{ process: "p", bytes: 1 }],
+  gone: [{ session: SESSION }],
+};
+const fromFilter: Samples<Doors["smtp-filter"]["answers"]> = {
+  registered: [{
+    registrations: [{ process: "p", phases: ["data-line"], events: { "smtp-in": ["timeout"], "smtp-out": [] } }],
+  }],
+  hold: [{ on: true }],
+  lost: [{}],
+  answer: [
+    { session: SESSION, token: SESSION, decision: { kind: "junk" } },
+    { session: SESSION, token: SESSION, decision: { kind: "reject", text: "550 no" } },
+  ],
+  lines: [{ session: SESSION, process: "p", token: SESSION, bytes }],
+  taken: [{ session: SESSION, process: "p", bytes: 1 }],
+  reported: [{ session: SESSION, name: "n", message: "m" }],
+};
+const job = { message: MESSAGE, action: "a", key: "k", ids: [ID] };
+const listed = { ...envelope, expiresAt: 2 };
+
+const path = { from: null, to: box, rcpt: box };
+const attempt = {
+  ...path,
+  session: SESSION,
+  envelope: ID,
+  delayMs: -1,
+  outcome: "ok",
+  stat: "s",
+} as const;
+const gone = { ...path, agent: "bounce", envelope: ID, delayMs: 1, stat: "s" } as const;
+const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text: "io: t" }] } as const;
+const statistic = (key: string) => ({ count: [{ key, by: -1 }], gauge: [{ key, to: 1 }] });
+
+const SAMPLES: {
+  readonly [N in DoorName]: { asks: Samples<Doors[N]["asks"]>; answers: Samples<Doors[N]["answers"]> };
+} = {
+  "smtp-lookup": { asks: toLookup, answers: fromLookup },
+  "relay-lookup": { asks: toLookup, answers: fromLookup },
+  "delivery-lookup": { asks: toLookup, answers: fromLookup },
+  "errand-lookup": { asks: toLookup, answers: fromLookup },
+  "queue-lookup": { asks: toLookup, answers: fromLookup },
+  "smtp-queue": {
+    asks: {
+      chunk: [{ message: MESSAGE, bytes }],
+      commit: [{ message: MESSAGE, tail: bytes, envelopes: [facts] }],
+      abort: [{ message: MESSAGE }],
+      "ids-wanted": [{}],
+    },
+    answers: {
+      ids: [{ ids: [MESSAGE] }],
+      credit: [{ message: MESSAGE }, { message: MESSAGE, spent: bytes.buffer }],
+      committed: [{ message: MESSAGE }],
+      room: [{ bytes: Infinity }, { bytes: 0 }],
+      refused: [{ message: MESSAGE, code: 452, text: "4.3.1 full" }],
+    },
+  },
+  "queue-scheduler": {
+    asks: {
+      enqueued: [{
+        tickets: [{
+          id: ID,
+          agent: "mta",
+          action: "a",
+          key: "",
+          createdAt: 1,
+          expiresAt: 2,
+          tries: 0,
+          suspended: false,
+        }],
+      }],
+      settled: [{ id: ID, again: true }],
+      dropped: [{ ids: [ID] }],
+      loaded: [{}],
+    },
+    answers: { expired: [{ ids: [ID] }], bounce: [{ message: MESSAGE, ids: [ID] }] },
+  },
+  "scheduler-relay": { asks: { job: [job] }, answers: { reschedule: [{ ids: [ID] }] } },
+  "scheduler-delivery": { asks: { job: [job] }, answers: {} },
+  "relay-queue": { asks: agent, answers: toAgent },
+  "delivery-queue": { asks: agent, answers: toAgent },
+  "errand-queue": { asks: agent, answers: toAgent },
+  "delivery-errand": { asks: { errand: [{ call: 1, ...job }] }, answers: { "errand-done": [{ call: 1 }] } },
+  "lookup-filter": {
+    asks: {
+      table: [
+        { call: 1, table: "t", request: { op: "update" } },
+        { call: 1, table: "t", request: { op: "lookup", service: "auth", key: "k" } },
+        { call: 1, table: "t", request: { op: "fetch", service: "source" } },
+      ],
+    },
+    answers: {
+      table: [
+        { call: 1, answer: { result: "ok" } },
+        { call: 1, answer: { result: "found", value: "" } },
+        { call: 1, answer: { result: "error", reason: "r", unserved: true } },
+      ],
+    },
+  },
+  "smtp-filter": { asks: toFilter, answers: fromFilter },
+  "relay-filter": { asks: toFilter, answers: fromFilter },
+  "lookup-login": {
+    asks: {
+      verify: [{ call: 1, hash: "h", password: "p" }],
+      prove: [{ call: 1, verifier: "v", message: "m", proof: "p" }],
+    },
+    answers: {
+      verified: [{ call: 1, verdict: "unknown" }],
+      proved: [{ call: 1, verdict: "match", signature: "s" }],
+    },
+  },
+  "control-queue": {
+    asks: {
+      list: [{ call: 1, message: null, after: "", limit: 1 }, {
+        call: 1,
+        message: MESSAGE,
+        after: ID,
+        limit: 1,
+        messages: 1,
+      }],
+      envelope: [{ call: 1, id: ID }],
+      damaged: [{ call: 1 }],
+      troubles: [{ call: 1 }],
+      body: [{ call: 1, message: MESSAGE, index: 0 }],
+      export: [{ call: 1, after: "" }],
+      discover: [{ call: 1, message: MESSAGE, envelope: null }],
+      remove: [{ call: 1, target: "all", after: "" }, { call: 1, target: { ids: [ID] }, after: ID }],
+      suspend: [{ call: 1, target: { message: MESSAGE }, after: "", suspended: true }],
+    },
+    answers: {
+      listed: [{ call: 1, envelopes: [listed], next: null }],
+      damaged: [{ call: 1, lines: ["l"] }],
+      troubles: [{ call: 1, lines: [] }],
+      envelope: [{ call: 1, text: null }],
+      body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
+      exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],
+      discovered: [{ call: 1, count: 0, error: "e" }],
+      removed: [{ call: 1, ids: [ID], next: ID }],
+      suspended: [{ call: 1, ids: [], next: null }],
+    },
+  },
+  "control-scheduler": {
+    asks: {
+      schedule: [{ call: 1, target: { domain: "x.test" }, from: 0 }],
+      find: [{ call: 1, domain: "x.test", from: 0 }],
+      suspend: [{ call: 1, ids: [ID], suspended: false }],
+      pause: [{ call: 1, agent: "mda", paused: true }],
+      states: [{ call: 1, ids: [] }],
+    },
+    answers: {
+      suspended: [{ call: 1, count: 1 }],
+      scheduled: [{ call: 1, count: 1, next: null }],
+      found: [{ call: 1, ids: [ID], next: 7 }],
+      paused: [{ call: 1, changed: true }],
+      states: [{ call: 1, states: [{ id: ID, state: "held", at }] }],
+    },
+  },
+  "control-relay": {
+    asks: { show: [{ call: 1, what: "routes" }], "resume-route": [{ call: 1, route: 99 }] },
+    answers: { shown: [{ call: 1, lines: ["l"] }] },
+  },
+  "control-lookup": {
+    asks: { "update-table": [{ call: 1, table: "t" }], "table-faults": [{ call: 1 }] },
+    answers: { updated: [{ call: 1, error: null }], "table-faults": [{ call: 1, faults: ["f"] }] },
+  },
+  "smtp-control": {
+    asks: {
+      ...text,
+      ...statistic("smtp.kick"),
+      "smtp-connected": [{ session: SESSION, address: "a", host: "h", family: "inet6", smtps: true }],
+      "smtp-tls": [{ session: SESSION, ciphers: "c" }],
+      "smtp-cert-check": [{ session: SESSION, result: "verified", fingerprint: "f" }],
+      "smtp-authentication": [{ session: SESSION, user: "u", result: "ok" }],
+      "smtp-message": [{ session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" }],
+      "smtp-envelope": [{ session: SESSION, envelope: ID, from: null, to: box }],
+      "smtp-failed-command": [{ session: SESSION, command: "c\r\n", reply: "r", address: "a" }],
+      "smtp-bad-input": [{ session: SESSION, reply: "r", address: "" }],
+      "smtp-disconnected": [{ session: SESSION, reason: "quit", tls: true, smtps: false, local: false }],
+    },
+    answers: {},
+  },
+  "lookup-control": { asks: { ...text, ...statistic("lookup.x") }, answers: {} },
+  "queue-control": {
+    asks: {
+      ...text,
+      ...statistic("scheduler.delivery.ok"),
+      "queue-expire": [gone],
+      "queue-remove": [gone],
+      "queue-bounce": [{ kind: "failed", message: MESSAGE }],
+    },
+    answers: {},
+  },
+  "scheduler-control": { asks: { ...text, ...statistic("scheduler.envelope") }, answers: {} },
+  "relay-control": {
+    asks: {
+      ...text,
+      ...statistic("mta.session"),
+      "mta-connecting": [{ session: SESSION, address: "a", host: "h" }],
+      "mta-connected": [{ session: SESSION }],
+      "mta-tls": [{ session: SESSION, ciphers: "c" }],
+      "mta-cert-check": [{ session: SESSION, result: "valid", fingerprint: "f" }],
+      "mta-error": [{ session: SESSION, reason: "r" }],
+      "mta-disconnected": [{ session: SESSION, reason: "r", messages: 0 }],
+      delivery: [{ ...attempt, agent: "mta", source: "-", relay: "r" }],
+    },
+    answers: {},
+  },
+  "delivery-control": {
+    asks: { ...text, ...statistic("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    answers: {},
+  },
+  "errand-control": {
+    asks: { ...text, ...statistic("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    answers: {},
+  },
+  "filter-control": { asks: { ...text, ...statistic("filter.x") }, answers: {} },
+  "login-control": { asks: { ...text, ...statistic("login.x") }, answers: {} },
+};
+
+const MAIN: Samples<ToMain> = {
+  ready: [{}],
+  failed: [{ reason: "r" }],
+  pong: [{ count: 1 }],
+  "sessions-ended": [{ tickets: [1] }],
+  stopped: [{}],
+  refused: [{ door: "smtp-queue", peer: 0, life: 1, fault: "f" }],
+  request: [{ call: 1, request: { type: "stop" } }, {
+    call: 1,
+    request: { type: "verbosity", verbose: true, traces: ["io"] },
+  }],
+  program: [{ pid: 2, running: true }],
+  "lost-program": [{ reason: "r" }],
+  ask: [{
+    questions: [
+      { type: "forward", call: 1, who: account, suffix: "" },
+      { type: "account", call: 1, name: "n" },
+      { type: "login", call: 1, user: "u", password: "p" },
+      { type: "crypt", call: 1, hash: "h", password: "p" },
+    ],
+  }],
+  syslog: [{ lines: [{ level: "info", text: "t" }] }],
+};
+
+const WRONG: readonly unknown[] = [
+  undefined,
+  null,
+  Number.NaN,
+  -1,
+  0.5,
+  "\n",
+  [],
+  {},
+  new Map(),
+  1n,
+  [null],
+  "x".repeat(5_000_000),
+];
+
+/** Every field of a sample, and what becomes of the sample with each wrong value in its place. */
+function tryAll(check: Check<unknown>, sample: Record<string, unknown>, what: string): void {
+  assert.equal(check(structuredClone(sample)), null, what);
+  for (const name of Object.keys(sample)) {
+    if (name === "type") continue;
+    const refused = WRONG.filter((wrong) => check({ ...sample, [name]: wrong }) !== null);
+    // A symbol of the worst: no field takes more than a few of them.
+    assert.ok(refused.length >= WRONG.length - 5, `${what}.${name} is believed too much`);
+    const fault = check({ ...sample, [name]: new Map() });
+    assert.ok(fault?.startsWith(name), `${what}: ${fault}`);
+  }
+}
+
+for (const door of DOORS) {
+  for (const side of ["asks", "answers"] as const) {
+    const samples = Object.entries(SAMPLES[door][side] as Record<string, readonly object[]>);
+    if (samples.length === 0) continue;
+    Deno.test(`what passes the door ${door} (${side}): ${samples.map(([type]) => type).join(", ")}`, () => {
+      const checks = compileTable(DOOR_TABLES[door][side]);
+      assert.deepEqual(samples.map(([type]) => type).sort(), [...checks.keys()].sort());
+      for (const [type, list] of samples) {
+        for (const sample of list) tryAll(checks.get(type)!, { type, ...sample }, `${door} ${type}`);
+      }
+    });
+  }
+}
+
+Deno.test("what main takes, and from whom", () => {
+  const checks = compileTable(TO_MAIN);
+  for (const [type, list] of Object.entries(MAIN)) {
+    for (const sample of list) tryAll(checks.get(type)!, { type, ...sample }, `main ${type}`);
+  }
+  assert.deepEqual(Object.keys(SPOKEN_BY).sort(), [
+    "ask",
+    "lost-program",
+    "program",
+    "request",
+    "sessions-ended",
+    "syslog",
+  ]);
+});
+
+Deno.test("a door of events stands for every role but control, which keeps the log itself", () => {
+  assert.deepEqual([...EVENT_DOORS].sort(), DOORS.filter((name) => name.endsWith("-control")).sort());
+  assert.ok("delivery" in EVENTS.relay && !("delivery" in EVENTS.smtp));
+});
+
+Deno.test("octets are measured and not walked through; a buffer that is shared is refused", () => {
+  const { chunk } = DOOR_TABLES["smtp-queue"].asks;
+  assert.equal(chunk.bytes(new Uint8Array(262_144)), null);
+  assert.equal(chunk.bytes(new Uint8Array(262_145)), "has 262145 octets, more than 262144");
+  assert.match(chunk.bytes(new Uint8Array(new SharedArrayBuffer(4)))!, /shared/);
+  assert.match(chunk.bytes(new Uint8Array(new ArrayBuffer(32 * 1024 * 1024), 0, 1))!, /too large/);
+  assert.match(chunk.bytes(new DataView(new ArrayBuffer(1)))!, /not octets/);
+  assert.equal(whole(1, 2)(3), "is the number 3, not a whole number from 1 to 2");
+});
+
+const LINES: readonly [role: Parameters<typeof attributed>[0], given: string, said: string][] = [
+  ["smtp", "smtp: 192.0.2.1 is turned away", "smtp: 192.0.2.1 is turned away"],
+  ["smtp", "queue: the disk is full", "smtp: queue: the disk is full"],
+  ["smtp", `${SESSION} mda delivery result=Ok`, `smtp: ${SESSION} mda delivery result=Ok`],
+  ["smtp", "Exiting", "smtp: Exiting"],
+  ["relay", `${SESSION} mta host-rejects-all-mails`, `${SESSION} mta host-rejects-all-mails`],
+  ["relay", `${SESSION} smtp connected`, `relay: ${SESSION} smtp connected`],
+  ["relay", "smtp-out: Enabling route", "smtp-out: Enabling route"],
+  ["lookup", 'info: Table "t" successfully updated', 'info: Table "t" successfully updated'],
+  ["lookup", "isolate queue ended", "lookup: isolate queue ended"],
+  ["filter", "spam: a line of its program", "spam: a line of its program"],
+];
+for (const [role, given, said] of LINES) {
+  Deno.test(`attributed(): ${role} says "${given}"`, () => {
+    const event: Event = { type: "log", level: "info", text: given };
+    assert.equal((attributed(role, event) as { text: string }).text, said);
+  });
+}
