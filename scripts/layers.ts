@@ -43,6 +43,7 @@ const OPEN_ROOMS: readonly string[] = [
   "src/config/refusal.ts",
   "src/config/words.ts",
   "src/dns/names.ts",
+  "src/isolate/sockets.ts",
   "src/tables/netaddr.ts",
 ];
 

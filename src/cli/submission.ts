@@ -3,7 +3,8 @@
  * takes in one transaction.
  */
 
-import net from "node:net";
+import type net from "node:net";
+import { connectSocket, firstError } from "../isolate/sockets.ts";
 import {
   type Capabilities,
   DataEncoder,
@@ -128,11 +129,8 @@ export async function connectSubmission(path: string): Promise<net.Socket | null
 
 function connectOnce(path: string): Promise<net.Socket | null> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ path });
-    socket.once("connect", () => {
-      socket.removeAllListeners("error");
-      resolve(socket);
-    });
+    const socket = connectSocket({ path });
+    socket.once("connect", () => resolve(socket));
     socket.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(null);
       else reject(error);
@@ -155,6 +153,8 @@ class Dialogue {
       this.#failure ??= error;
       this.#wake();
     };
+    // Neither event comes again for a connection that ended before this.
+    if (socket.destroyed) fail(new Lost(firstError(socket)?.message ?? "the server closed the connection"));
     socket.on("error", (error) => fail(new Lost(error.message)));
     socket.on("close", () => fail(new Lost("the server closed the connection")));
     socket.on("data", (bytes: Uint8Array) => {

@@ -1,6 +1,7 @@
 /** smtpctl's side of the control socket: sends one request, yields the answers. */
 
-import net from "node:net";
+import type net from "node:net";
+import { connectSocket } from "../isolate/sockets.ts";
 import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./protocol.ts";
 
 /** Why there is no daemon to talk to. */
@@ -28,15 +29,12 @@ export async function connectControl(path: string): Promise<net.Socket> {
 
 function connectOnce(path: string): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ path });
+    const socket = connectSocket({ path });
     socket.once("error", (error: NodeJS.ErrnoException) => {
       const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTSOCK";
       reject(absent ? new NotRunning(error.code!, path) : error);
     });
-    socket.once("connect", () => {
-      socket.removeAllListeners("error");
-      resolve(socket);
-    });
+    socket.once("connect", () => resolve(socket));
   });
 }
 

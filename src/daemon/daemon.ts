@@ -1,11 +1,13 @@
 /** The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. */
 
-import net from "node:net";
+import type net from "node:net";
 import { dirname } from "node:path";
 import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
 import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import {
   ADMIN_LISTENER,
+  adoptSocket,
+  connectSocket,
   CONTROL_LISTENER,
   detachDescriptor,
   type FromMain,
@@ -433,7 +435,7 @@ class Daemon {
 async function claimSocket(path: string): Promise<void> {
   makeFolder(dirname(path), 0o755);
   const alive = await new Promise<boolean>((resolve) => {
-    const probe = net.connect({ path });
+    const probe = connectSocket({ path });
     probe.once("connect", () => (probe.destroy(), resolve(true)));
     probe.once("error", () => resolve(false));
   });
@@ -473,5 +475,5 @@ function removeIfPresent(path: string): void {
 }
 
 function closeDescriptor(descriptor: number): void {
-  new net.Socket({ fd: descriptor }).destroy();
+  adoptSocket(descriptor).destroy();
 }

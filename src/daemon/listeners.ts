@@ -4,7 +4,7 @@ import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { networkInterfaces } from "node:os";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
-import type { Listener } from "../isolate/mod.ts";
+import { createServer, type Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
@@ -131,7 +131,7 @@ export async function openServer(
   accept: (socket: net.Socket) => void,
   fail: (error: Error) => void,
 ): Promise<net.Server> {
-  const server = net.createServer({ pauseOnConnect: true }, accept);
+  const server = createServer(accept);
   await new Promise<void>((resolve, reject) => {
     let listening = false;
     server.on("listening", () => listening = true);

@@ -144,7 +144,6 @@ export class SessionDesk {
       `${peer.address} is turned away, ${this.size} of ${this.limit} sessions: ${reply.trim()}`
     );
     this.#refusals.tell(peer.address, reply);
-    socket.on("error", () => {});
     // Where TLS comes first nothing can be said in clear.
     if (tls === "smtps") socket.destroy();
     else socket.end(reply, () => socket.destroy());

@@ -1,7 +1,7 @@
 /** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Knows nothing of DNS but its framing. */
 
 import { createSocket } from "node:dgram";
-import net from "node:net";
+import { connectSocket, withErrorListener } from "../isolate/sockets.ts";
 import { familyOf, normalAddress } from "./names.ts";
 
 export interface Server {
@@ -41,7 +41,7 @@ function overUdp<T>(
   accept: (bytes: Uint8Array) => T | null,
 ): Promise<T | null> {
   return new Promise((resolve) => {
-    const socket = createSocket(familyOf(server.address) === 6 ? "udp6" : "udp4");
+    const socket = withErrorListener(createSocket(familyOf(server.address) === 6 ? "udp6" : "udp4"));
     let open = true;
     const finish = (result: T | null) => {
       if (!open) return;
@@ -71,7 +71,7 @@ function overTcp<T>(
   accept: (bytes: Uint8Array) => T | null,
 ): Promise<T | null> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: server.address, port: server.port });
+    const socket = connectSocket({ host: server.address, port: server.port });
     let held: Uint8Array = new Uint8Array(0);
     const finish = (result: T | null) => {
       clearTimeout(timer);

@@ -4,6 +4,7 @@
  */
 
 import net from "node:net";
+import { withErrorListener } from "./sockets.ts";
 
 /** The part of node's socket that has no public name. */
 interface PrivateHandle {
@@ -49,5 +50,5 @@ export interface ReadInto {
  */
 export function adoptSocket(descriptor: number, onread?: ReadInto): net.Socket {
   const options: net.SocketConstructorOpts = { fd: descriptor, readable: true, writable: true };
-  return new net.Socket(onread === undefined ? options : { ...options, onread });
+  return withErrorListener(new net.Socket(onread === undefined ? options : { ...options, onread }));
 }

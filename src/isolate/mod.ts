@@ -12,6 +12,7 @@ export * from "./doors/work.ts";
 export * from "./doors/filters.ts";
 export * from "./handover.ts";
 export * from "./settings.ts";
+export * from "./sockets.ts";
 export * from "./supervisor.ts";
 export * from "./worker.ts";
 export * from "./tally.ts";

@@ -182,7 +182,7 @@ export class Session {
     try {
       return await this.#establish(target.tls !== "never");
     } catch (error) {
-      if (!(error instanceof TlsFailure) || target.tls !== "opportunistic") throw error;
+      if (!(error instanceof ClientError && error.kind === "tls") || target.tls !== "opportunistic") throw error;
       // Better in clear than not at all, where nobody asked for more: once more to the same host.
       this.#log(`closing reason=tls-failure: ${error.message}`);
       this.#reports?.closed();

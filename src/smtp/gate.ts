@@ -152,7 +152,6 @@ export class Gates {
     if (admission.news !== null) this.#tell(admission.news);
     this.#refusals.tell(peer.address, TOO_MANY);
     const socket = adoptSocket(descriptor);
-    socket.on("error", () => {});
     if (arrival.tlsFirst) socket.destroy();
     else socket.end(TOO_MANY, () => socket.destroy());
     arrival.refused();

@@ -1,6 +1,7 @@
 /** STARTTLS, smtps and AUTH of the client against a scripted server on loopback. */
 
 import assert from "node:assert/strict";
+import net from "node:net";
 import { type ClientError, connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { fakeServer } from "./fake_server.ts";
 import { message, noVerify, tlsFiles, withClient } from "./with_client.ts";
@@ -123,6 +124,34 @@ Deno.test("STARTTLS that fails in the handshake, and one that is refused", async
       assert.equal(client.usable, true);
     },
   );
+});
+
+Deno.test("STARTTLS: a fatal alert right behind the handshake fails this session and ends nothing else", async () => {
+  const socket = net.Socket.prototype;
+  const emit = socket.emit;
+  const listeners: number[] = [];
+  // The moment at which the runtime says that the handshake is done is the last at which the old listeners hear.
+  socket.emit = function (this: net.Socket, event: string, ...rest: unknown[]) {
+    const result = emit.apply(this, [event, ...rest] as Parameters<typeof emit>);
+    if (event === "secureConnect") listeners.push(this.listenerCount("error"));
+    return result;
+  } as typeof emit;
+  try {
+    await withClient({ keywords: ["STARTTLS"], tls: tlsFiles, wantsCertificate: true }, async (client) => {
+      await client.hello("me");
+      await assert.rejects(
+        async () => {
+          await client.startTls(noVerify);
+          await client.hello("me");
+        },
+        (error: ClientError) => error.kind === "tls" && /CertificateRequired/.test(error.message),
+      );
+      assert.equal(client.usable, false);
+    });
+  } finally {
+    socket.emit = emit;
+  }
+  assert.ok(listeners.length > 0 && listeners.every((count) => count > 0), `listeners of errors: ${listeners}`);
 });
 
 Deno.test("input sent along with the 220 of STARTTLS is not taken for input under TLS", () =>

@@ -17,6 +17,8 @@ export interface Script {
   readonly lmtp?: boolean;
   readonly tls?: { readonly key: string; readonly cert: string };
   readonly smtps?: boolean;
+  /** A client without a certificate is refused, by TLS 1.3 when it believes that the handshake is done. */
+  readonly wantsCertificate?: boolean;
   /** After the 220 of STARTTLS: talk nonsense instead of TLS. */
   readonly breakTls?: boolean;
   /** Listen on this unix socket instead of loopback. */
@@ -105,7 +107,12 @@ function serve(first: net.Socket, session: ServerSession, script: Script, socket
     socket.pause();
     socket.write("220 go ahead\r\n");
     if (script.breakTls) return void socket.write("this is not TLS at all, sorry\r\n");
-    const secured = new tls.TLSSocket(socket, { isServer: true, key: script.tls!.key, cert: script.tls!.cert });
+    const secured = new tls.TLSSocket(socket, {
+      isServer: true,
+      key: script.tls!.key,
+      cert: script.tls!.cert,
+      ...(script.wantsCertificate ? { requestCert: true, rejectUnauthorized: true, ca: script.tls!.cert } : {}),
+    });
     secured.on("error", () => {});
     secured.on("secure", () => session.serverName = String((secured as unknown as { servername?: string }).servername));
     sockets.add(secured);

@@ -1,7 +1,8 @@
 /** One TCP, TLS or unix connection to a server: bytes out, groups of replies in, timeouts. Knows no command. */
 
-import net from "node:net";
+import type net from "node:net";
 import { Buffer } from "node:buffer";
+import { connectSocket, firstError } from "../../isolate/sockets.ts";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply, ReplyReader } from "./reply.ts";
 import { systemTimers, type Timeouts, type Timers } from "./timeouts.ts";
@@ -50,23 +51,22 @@ interface Group {
 
 /** Opens the connection; the greeting has not been read. Rejects with a ClientError. */
 export async function openConnection(options: ConnectOptions): Promise<Connection> {
-  const socket = await connectSocket(options);
+  const socket = await connected(options);
   if (options.tls === undefined) return new Connection(socket, options, null);
   const secured = await secure(socket, options.tls, options.timeouts.tlsMs);
   return new Connection(secured.socket, options, secured.info);
 }
 
-function connectSocket(options: ConnectOptions): Promise<net.Socket> {
+function connected(options: ConnectOptions): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const where = "path" in options.to ? { path: options.to.path } : {
       host: options.to.host,
       port: options.to.port,
       ...(options.localAddress ? { localAddress: options.localAddress } : {}),
     };
-    const socket = net.connect(where as net.NetConnectOpts);
+    const socket = connectSocket(where as net.NetConnectOpts);
     const fail = (reason: string, kind: "connect" | "timeout" = "connect") => {
       cancel();
-      socket.on("error", () => {});
       socket.destroy();
       reject(new ClientError(kind, reason));
     };
@@ -125,6 +125,15 @@ export class Connection {
   #cancelTimer: (() => void) | null = null;
   #timerAt = 0;
   #drained: (() => void) | null = null;
+  /** Nothing has come over this socket yet. */
+  #unheard = true;
+  readonly #listeners: ReadonlyArray<readonly [string, (argument: Uint8Array & Error) => void]> = [
+    ["data", (bytes: Uint8Array) => this.#read(bytes)],
+    ["error", (error: Error) => this.#broken(error)],
+    ["end", () => this.#hangup()],
+    ["close", () => this.#hangup()],
+    ["drain", () => this.#drain()],
+  ];
 
   constructor(socket: net.Socket, options: ConnectOptions, tls: TlsInfo | null) {
     this.#observers = options;
@@ -196,6 +205,7 @@ export class Connection {
       this.#socket = secured.socket;
       this.tls = secured.info;
       this.#listen();
+      if (this.#failure !== null) throw this.#failure;
       return secured.info;
     } catch (error) {
       this.#failure = error as ClientError;
@@ -212,20 +222,27 @@ export class Connection {
     group?.reject(this.#failure);
     this.#stop();
     this.#mute(this.#socket);
-    this.#socket.on("error", () => {});
     this.#socket.destroy();
   }
 
   #listen(): void {
-    this.#socket.on("data", (bytes: Uint8Array) => this.#read(bytes));
-    this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#fail("closed", ioError(error)));
-    this.#socket.on("end", () => this.#hangup());
-    this.#socket.on("close", () => this.#hangup());
-    this.#socket.on("drain", () => this.#drain());
+    this.#unheard = true;
+    for (const [event, listener] of this.#listeners) this.#socket.on(event, listener);
+    // The other side may have ended it before anybody listened: neither event comes again.
+    const error = firstError(this.#socket);
+    if (error !== null) this.#broken(error);
+    else if (this.#socket.destroyed) this.#hangup();
   }
 
+  /** Removes no listeners but those of `#listen`: by its own the runtime gives the memory of TLS back. */
   #mute(socket: net.Socket): void {
-    for (const event of ["data", "error", "end", "close", "drain"]) socket.removeAllListeners(event);
+    for (const [event, listener] of this.#listeners) socket.off(event, listener);
+  }
+
+  /** TLS 1.3: a server that does not like the client's certificate says so when the client believes that the handshake is done. */
+  #broken(error: NodeJS.ErrnoException): void {
+    if (this.tls !== null && this.#unheard) this.#fail("tls", `TLS failed: ${error.message}`);
+    else this.#fail("closed", ioError(error));
   }
 
   #write(bytes: Uint8Array | string): boolean {
@@ -241,6 +258,7 @@ export class Connection {
   }
 
   #read(bytes: Uint8Array): void {
+    this.#unheard = false;
     this.#observers.count?.("read", bytes.length);
     const group = this.#group;
     const replies = group?.replies ?? [];
@@ -277,7 +295,7 @@ export class Connection {
     this.#fail("closed", last?.code === 421 ? formatReply(last) : "Connection closed unexpectedly");
   }
 
-  #fail(kind: "closed" | "protocol" | "timeout", message: string): void {
+  #fail(kind: "closed" | "protocol" | "timeout" | "tls", message: string): void {
     if (this.#failure !== null) return;
     const group = this.#group;
     const error = new ClientError(kind, message, null, group?.replies.slice(0, group.wanted) ?? []);

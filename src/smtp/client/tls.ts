@@ -3,6 +3,7 @@
 import type net from "node:net";
 import tls from "node:tls";
 import { ALL_VERSIONS, parseProtocols } from "../../config/protocols.ts";
+import { withErrorListener } from "../../isolate/sockets.ts";
 import { ClientError } from "./error.ts";
 
 export interface TlsOptions {
@@ -30,7 +31,10 @@ export interface TlsInfo {
   readonly fingerprint: string;
 }
 
-/** Does the handshake on a connected socket. Rejects with a ClientError of kind "tls"; the socket is then useless. */
+/**
+ * Does the handshake on a connected socket. Rejects with a ClientError of kind "tls"; the socket is then useless. An error of the new socket
+ * may come before the caller listens for it: `firstError` has it.
+ */
 export function secure(
   socket: net.Socket,
   options: TlsOptions,
@@ -47,7 +51,7 @@ export function secure(
     const raw = (error: Error) => fail(error.message);
     const closed = () => fail("connection closed by remote host");
     try {
-      secured = tls.connect(connectOptions(socket, options));
+      secured = withErrorListener(tls.connect(connectOptions(socket, options)));
     } catch (error) {
       return fail((error as Error).message);
     }
