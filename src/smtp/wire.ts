@@ -47,6 +47,8 @@ export class SocketWire implements Wire {
   #early: Uint8Array | null = null;
   #failure: string | null = null;
   #closed = false;
+  /** From the client's first octets under TLS until the handshake is done. */
+  #handshake = false;
   #listener: Listener | null = null;
   readonly #tls: ServerTls | null;
   readonly #onclose: (reason: string) => void;
@@ -111,6 +113,8 @@ export class SocketWire implements Wire {
   }
 
   write(text: string): boolean {
+    // Between the two nothing can be said: in clear it would be taken for TLS.
+    if (this.#handshake) return true;
     return this.#socket.write(text, "latin1");
   }
 
@@ -126,21 +130,19 @@ export class SocketWire implements Wire {
     if (this.#tls === null) return this.destroy();
     const plain = this.#started ? this.#renewed(text) : this.#socket;
     if (plain === null) return this.destroy();
-    plain.removeListener("close", this.#gone);
-    // Without the pause the ClientHello would be read as plain text.
-    plain.pause();
-    const socket = this.#tls.accept(plain);
-    this.#socket = socket;
-    socket.on("error", this.#failed);
-    socket.on("close", this.#gone);
+    this.#handshake = true;
     // Half a connection is no good to a handshake, and TLS itself does not say when the client has left before it.
     const left = () => this.destroy();
     plain.once("end", left);
-    socket.once("end", left);
-    socket.once("secure", () => {
-      plain.removeListener("end", left);
-      socket.removeListener("end", left);
-      this.#handshakeDone(socket);
+    this.#tls.accept(plain, (socket) => {
+      plain.off("close", this.#gone);
+      this.#socket = socket;
+      socket.on("error", this.#failed).on("close", this.#gone).once("end", left);
+      socket.once("secure", () => {
+        plain.off("end", left);
+        socket.off("end", left);
+        this.#handshakeDone(socket);
+      });
     });
   }
 
@@ -149,11 +151,10 @@ export class SocketWire implements Wire {
     const old = this.#socket;
     old.write(text, "latin1");
     if (old.writableLength > 0) return null;
-    old.removeAllListeners();
-    old.on("error", () => {});
+    old.off("error", this.#failed).off("close", this.#gone).off("drain", this.#drained).off("end", this.#ended);
     const socket = adoptSocket(detachDescriptor(old));
-    socket.on("error", this.#failed);
-    return socket;
+    this.#socket = socket;
+    return socket.on("error", this.#failed).on("close", this.#gone);
   }
 
   #handshakeDone(socket: TlsSocket): void {
@@ -162,6 +163,7 @@ export class SocketWire implements Wire {
       this.#failure = `io-error: ${result.reason}`;
       return this.destroy();
     }
+    this.#handshake = false;
     this.start();
     this.#listener?.secured(result.ciphers, result.verified, result.fingerprint, result.binding);
   }

@@ -7,8 +7,12 @@ import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
 import { ALL_VERSIONS, type VersionRange } from "../config/protocols.ts";
+import { withErrorListener } from "../isolate/sockets.ts";
+import { readHello } from "./hello.ts";
 
 export type TlsSocket = tls.TLSSocket;
+
+const NOTHING = new Uint8Array(0);
 
 export interface ServerTlsOptions {
   /** PEM texts. The first is for clients that ask for no name or an unknown one. */
@@ -66,25 +70,42 @@ export class ServerTls {
       : readBundle(options.verify.ca ?? tls.rootCertificates.join("\n"));
   }
 
-  /** Begins the handshake on a socket that is paused. The new socket tells `secure` when it is done. */
-  accept(socket: net.Socket): TlsSocket {
+  /**
+   * Waits for the ClientHello on a socket that has not been read from, chooses the certificate by its name and begins the handshake: `begun` is
+   * called with the new socket, which tells `secure` when the handshake is done. It is never called for a connection that ends before.
+   *
+   * The name is read here and not by an SNICallback: the runtime would keep for ever each socket whose handshake ends before that is called.
+   */
+  accept(socket: net.Socket, begun: (secured: TlsSocket) => void): void {
+    let sent: Uint8Array = NOTHING;
+    const data = (bytes: Uint8Array) => {
+      sent = sent.length === 0 ? bytes : concat(sent, bytes);
+      const hello = readHello(sent);
+      if (hello.at === "reading") return;
+      // TLS reads it again, from the start.
+      socket.pause().off("data", data).unshift(sent);
+      begun(this.#begin(socket, this.#namedFor(hello.name)));
+    };
+    socket.on("data", data).resume();
+  }
+
+  #begin(socket: net.Socket, chosen: Named): TlsSocket {
     const options: SocketOptions = {
       isServer: true,
-      secureContext: this.#contexts[0]!.context,
-      SNICallback: (name, callback) => {
-        const chosen = this.#namedFor(name);
-        this.#shown.set(secured, chosen);
-        callback(null, chosen.context);
-      },
+      secureContext: chosen.context,
       requestCert: this.#trusted !== null,
       rejectUnauthorized: this.#trusted !== null,
     };
-    const secured: TlsSocket = new tls.TLSSocket(socket, options);
+    const secured: TlsSocket = withErrorListener(new tls.TLSSocket(socket, options));
+    // Of what breaks the session after the handshake the runtime tells by this event alone, and leaves the socket open.
+    secured.on("_tlsError", (error: Error) => secured.destroy(error));
+    this.#shown.set(secured, chosen);
     return secured;
   }
 
-  #namedFor(name: string): Named {
-    return this.#contexts.find(({ names }) => matchesName(names, name)) ?? this.#contexts[0]!;
+  #namedFor(name: string | null): Named {
+    const first = this.#contexts[0]!;
+    return name === null ? first : this.#contexts.find(({ names }) => matchesName(names, name)) ?? first;
   }
 
   /**
@@ -95,13 +116,20 @@ export class ServerTls {
     const ciphers = cipherText(socket.getProtocol(), socket.getCipher()?.name);
     // Certificates are asked for only where they are verified.
     // A resumed session is bound to the certificate of the first one, which may have been another.
-    const binding = socket.isSessionReused() ? null : (this.#shown.get(socket) ?? this.#contexts[0]!).binding;
+    const binding = socket.isSessionReused() ? null : this.#shown.get(socket)!.binding;
     if (this.#trusted === null) return { ok: true, ciphers, verified: false, fingerprint: null, binding };
     const chain = peerChain(socket);
     const fault = chainFault(chain, this.#trusted, this.#now());
     if (fault !== null) return { ok: false, reason: fault };
     return { ok: true, ciphers, verified: true, fingerprint: fingerprintOf(chain[0]), binding };
   }
+}
+
+function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 /** The client's certificate and those it sent along. */

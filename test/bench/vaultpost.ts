@@ -8,8 +8,12 @@ import { LOCAL_DOMAIN, type Place, RELAY_DOMAIN, type Server, startDaemon } from
 const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const NOBODY = 65534;
 
-/** Starts the daemon of this working tree, offering STARTTLS where it gets a certificate. */
-export async function startVaultpost(place: Place, pair?: { cert: string; key: string }): Promise<Server> {
+/** Starts the daemon of this working tree, offering STARTTLS where it gets a certificate; `limits` are further lines of its config. */
+export async function startVaultpost(
+  place: Place,
+  pair?: { cert: string; key: string },
+  limits = "",
+): Promise<Server> {
   const user = Deno.uid() === 0 ? "nobody" : userInfo().username;
   const mail = join(place.folder, "mail"), maildir = join(mail, "box");
   await Deno.mkdir(mail, { recursive: true });
@@ -24,7 +28,7 @@ export async function startVaultpost(place: Place, pair?: { cert: string; key: s
   }
   await Deno.writeTextFile(
     config,
-    `${pki}smtp limit max-mails 100000
+    `${pki}${limits}smtp limit max-mails 100000
 listen on 127.0.0.1 port ${place.port}${tls} hostname bench.example.org
 action "in" maildir "${maildir}" virtual { "@" = "${user}" } user ${user}
 action "out" relay host "smtp://127.0.0.1:${place.sinkPort}"

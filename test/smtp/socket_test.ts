@@ -329,6 +329,18 @@ Deno.test("plain text to an smtps port ends the session, nothing else", async ()
   await server.ended;
 });
 
+Deno.test("octets that are no TLS, behind the handshake, end the session at once", async () => {
+  await using server = await new Server({ tls: "smtps" }).listen();
+  const client = await dial(server);
+  const plain = client.socket;
+  await client.secure();
+  await client.hears(/^220 /);
+  plain.write("HELO in.clear.example\r\n");
+  await client.closed();
+  await server.ended;
+  assert.match((server.events.at(-1) as { reason: string }).reason, /^io-error: /);
+});
+
 Deno.test("commands put behind STARTTLS are not run, neither in clear nor under TLS", async () => {
   await using server = await new Server({ tls: "tls" }).listen();
   const client = await dial(server);

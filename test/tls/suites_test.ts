@@ -35,7 +35,7 @@ for (
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
       sockets.push(socket);
       socket.on("error", () => {});
-      served.accept(socket).on("error", () => {});
+      served.accept(socket, () => {});
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     const to = ["s_client", "-connect", `127.0.0.1:${(server.address() as AddressInfo).port}`];

@@ -13,6 +13,7 @@ import { startVaultpost } from "../vaultpost.ts";
 import { ATTACKS } from "./attacks.ts";
 import { idleCosts } from "./idle.ts";
 import { GoodClients, type Probe } from "./probe.ts";
+import { failedHandshakes } from "./soak.ts";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 const ATTACKER = join(FOLDER, "attacker.ts");
@@ -125,32 +126,42 @@ function table(quiet: Probe, rows: readonly Row[]): string {
   ].join("\n");
 }
 
+/** Beside the attacks: what is measured without good clients. */
+const SOAK = "handshakes";
+const KNOWN = [...ATTACKS.map(({ name }) => name), SOAK];
 const wanted = Deno.args;
-const unknown = wanted.find((name) => !ATTACKS.some((attack) => attack.name === name));
+const unknown = wanted.find((name) => !KNOWN.includes(name));
 if (unknown !== undefined) {
-  console.error(`Unknown attack "${unknown}"; known are ${ATTACKS.map(({ name }) => name).join(", ")}`);
+  console.error(`Unknown attack "${unknown}"; known are ${KNOWN.join(", ")}`);
   Deno.exit(1);
 }
 const attacks = ATTACKS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 const folder = await Deno.makeTempDir({ prefix: "vaultpost-abuse-" });
 await Deno.chmod(folder, 0o755);
-const place = { folder: join(folder, "vaultpost"), port: freePort(), sinkPort: 1, tools: "" };
-await Deno.mkdir(place.folder, { mode: 0o755 });
-const server = await startVaultpost(place, { cert: join(CERTIFICATES, "mx.pem"), key: join(CERTIFICATES, "mx.key") });
-const rows: Row[] = [];
-try {
-  console.error("quiet");
-  const clients = await GoodClients.connect(server.port);
-  await clients.measure(2000); // What is loaded once is loaded.
-  const quiet = (await measured(server, clients))!;
-  clients.close();
-  for (const attack of attacks) rows.push(await suffer(server, attack));
-  console.log(
-    `\n${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}; bound of p99: ${BOUND}×.\n`,
-  );
-  console.log(table(quiet, rows));
-} finally {
-  await server.stop();
+const pair = { cert: join(CERTIFICATES, "mx.pem"), key: join(CERTIFICATES, "mx.key") };
+
+async function sufferAll(): Promise<void> {
+  const place = { folder: join(folder, "vaultpost"), port: freePort(), sinkPort: 1, tools: "" };
+  await Deno.mkdir(place.folder, { mode: 0o755 });
+  const server = await startVaultpost(place, pair);
+  const rows: Row[] = [];
+  try {
+    console.error("quiet");
+    const clients = await GoodClients.connect(server.port);
+    await clients.measure(2000); // What is loaded once is loaded.
+    const quiet = (await measured(server, clients))!;
+    clients.close();
+    for (const attack of attacks) rows.push(await suffer(server, attack));
+    console.log(
+      `\n${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}; bound of p99: ${BOUND}×.\n`,
+    );
+    console.log(table(quiet, rows));
+  } finally {
+    await server.stop();
+  }
 }
+
+if (attacks.length > 0) await sufferAll();
 if (wanted.length === 0) console.log(`\n${await idleCosts(folder)}`);
+if (wanted.length === 0 || wanted.includes(SOAK)) console.log(`\n${await failedHandshakes(folder, pair)}`);
 await Deno.remove(folder, { recursive: true });
