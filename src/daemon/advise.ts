@@ -1,10 +1,9 @@
 /** What an operator should know of a configuration that is right by the grammar: the machine's side of src/advice, and listeners that cannot listen. */
 
 import { isIP } from "node:net";
-import net from "node:net";
 import { adviseOn, type MachineFacts } from "../advice/mod.ts";
 import { type Config, controlSocketPath, type Environment, MAILNAME, shown, type SourceLine } from "../config/mod.ts";
-import type { Listener } from "../isolate/mod.ts";
+import { connectSocket, type Listener } from "../isolate/mod.ts";
 import { readTableBytes } from "../lookup/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
@@ -101,7 +100,7 @@ export async function listenWarnings(
 
 function isRunning(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = net.connect({ path });
+    const probe = connectSocket({ path });
     probe.once("connect", () => (probe.destroy(), resolve(true)));
     probe.once("error", () => resolve(false));
   });

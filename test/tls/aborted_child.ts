@@ -5,7 +5,7 @@
 
 import net, { type AddressInfo } from "node:net";
 import { adoptSocket, detachDescriptor } from "../../src/isolate/mod.ts";
-import { connectClient } from "../../src/smtp/client/mod.ts";
+import { connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { SocketWire } from "../../src/smtp/wire.ts";
 import { ServerTls } from "../../src/tls/mod.ts";
 
@@ -29,7 +29,7 @@ async function hello(): Promise<Uint8Array> {
   const port = await listen((socket) => socket.once("data", (bytes) => (heard(bytes), socket.destroy())), false);
   await connectClient({
     to: { host: "127.0.0.1", port },
-    timeoutMs: 5000,
+    timeouts: uniformTimeouts(5000),
     tls: { serverName: "a.example", verify: false },
   })
     .catch(() => {});
@@ -97,7 +97,9 @@ async function fromUs(starttls: boolean, act: (socket: net.Socket) => void): Pro
   const to = { host: "127.0.0.1", port };
   const tls = { serverName: "mx.example.net", verify: false };
   return async () => {
-    const client = await connectClient({ to, timeoutMs: 50, ...(starttls ? {} : { tls }) }).catch(() => null);
+    const client = await connectClient({ to, timeouts: uniformTimeouts(50), ...(starttls ? {} : { tls }) }).catch(() =>
+      null
+    );
     if (client === null) return;
     await client.hello("me").catch(() => {});
     await client.startTls(tls).catch(() => {});
