@@ -506,6 +506,11 @@ Deno.test("each client behind a proxy has its own limit", async () => {
   const second = await dial(server);
   second.say(PROXIED_2);
   assert.match(await second.closed(), /^421 4\.7\.0 Too many connections from your address, [^\r]+\r\n$/);
+  const refused = server.events.filter((event) =>
+    event.type === "log" &&
+    / smtp failed-command command="" result="421 4\.7\.0 [^"]+" address=192\.0\.2\.77$/.test(event.text)
+  );
+  assert.equal(refused.length, 1, "the log has who was turned away");
   const other = await dial(server);
   other.say(PROXIED.replace("2.77", "2.78"));
   await other.hears(/^220 /);
