@@ -25,11 +25,14 @@ export type DnsResult<T> = { readonly ok: true; readonly records: readonly T[] }
   readonly detail?: string;
 };
 
-/** Name of an address. pass: the name leads back to the address; fail: it does not; error: it could not be found out. */
+/**
+ * Name of an address. pass: the name leads back to the address; fail: it does not; error: there is no name; temporary: name servers failed, so
+ * that it cannot be told now (whether it leads back, or without a name, whether there is one).
+ */
 export interface ReverseResult {
   /** `<unknown>` for none. */
   readonly hostname: string;
-  readonly confirmed: "pass" | "fail" | "error";
+  readonly confirmed: "pass" | "fail" | "error" | "temporary";
 }
 
 export interface ResolverOptions {
@@ -133,12 +136,14 @@ export class Resolver {
     const found: DnsResult<string> = own === undefined
       ? await this.#lookup(reverseName(address)!, "PTR")
       : { ok: true, records: [own] };
-    if (!found.ok) return { hostname: "<unknown>", confirmed: "error" };
+    if (!found.ok) {
+      return { hostname: "<unknown>", confirmed: found.reason === "temporary" ? "temporary" : "error" };
+    }
     // Whoever owns the address writes the PTR: only what is a name goes on into rules and logs.
     const hostname = normalName(found.records[0]!);
     if (hostname === null) return { hostname: "<unknown>", confirmed: "error" };
     const forward = await this.addresses(hostname, familyOf(address));
-    if (!forward.ok && forward.reason === "temporary") return { hostname, confirmed: "error" };
+    if (!forward.ok && forward.reason === "temporary") return { hostname, confirmed: "temporary" };
     const leadsBack = forward.ok && forward.records.some((one) => normalAddress(one) === address);
     return { hostname, confirmed: leadsBack ? "pass" : "fail" };
   }

@@ -38,6 +38,8 @@ export interface Origin {
   readonly address: string;
   /** Reverse DNS name of the client, `<unknown>` when it has none. */
   readonly hostname: string;
+  /** Whether it has a name could not be told: name servers failed. Asked of lookup, and not stored. */
+  readonly hostnameUnsure?: true;
   readonly helo: string;
   /** Name this server used in its banner. */
   readonly smtpname: string;

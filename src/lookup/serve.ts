@@ -4,6 +4,7 @@ import {
   type AccountResult,
   Caller,
   type Channel,
+  type Confirmed,
   type ControlToLookup,
   type Credentials,
   type Expansion,
@@ -26,7 +27,7 @@ import { LookupWorld, type Machine } from "./world.ts";
 
 interface ClientName {
   readonly hostname: string;
-  readonly confirmed: "pass" | "fail" | "error";
+  readonly confirmed: Confirmed;
 }
 
 /** Gives clients their names. `address`: IPv4 or bare IPv6. */
@@ -308,7 +309,7 @@ function soon<T>(value: T | Promise<T>, use: (value: T) => void): void | Promise
 }
 
 function nameless(call: number): FromLookup {
-  return { type: "client-name", call, hostname: "<unknown>", confirmed: "error" };
+  return { type: "client-name", call, hostname: "<unknown>", confirmed: "temporary" };
 }
 
 /** The temporary answer to a question that failed; null when nobody can be waiting for one. */
@@ -336,7 +337,7 @@ function failureOf(question: ToLookup): FromLookup | null {
     case "credentials":
       return { type: "credentials", call, credentials: null };
     case "test":
-      return { type: "tested", call, found: false };
+      return { type: "tested", call, found: null };
     case "authenticate":
       return { type: "authenticated", call, result: "tempfail" };
     case "mechanisms":

@@ -208,13 +208,13 @@ export class LookupWorld {
     return typeof value === "string" ? parseRelaySecret(value) : null;
   }
 
-  /** Does a table of the filters match the key? What cannot be told is told as false, with a warning. */
-  test({ table, service, key }: TestQuestion): boolean | Promise<boolean> {
+  /** Does a table of the filters match the key? Null, with a warning, when it cannot be told. */
+  test({ table, service, key }: TestQuestion): boolean | null | Promise<boolean | null> {
     if (!this.#filterTables.has(table)) throw new Error(`No filter looks into table "${table}"`);
     return this.#facts.settle(() => this.#test(table, service, key));
   }
 
-  #test(name: string, service: TestQuestion["service"], key: string): boolean {
+  #test(name: string, service: TestQuestion["service"], key: string): boolean | null {
     const table = this.#tables.get(name);
     let found = service === "auth" ? table.check("string", key) : checkDomain(table, service, key);
     if (service === "auth" && found === false) {
@@ -223,7 +223,7 @@ export class LookupWorld {
     }
     if (!(found instanceof LookupError)) return found;
     this.#expansion.warn(`Table "${name}", asked by a filter: ${found.reason}`);
-    return false;
+    return null;
   }
 
   /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */

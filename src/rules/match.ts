@@ -144,12 +144,19 @@ function compileFrom(from: RuleFrom, tables: TableSource): Criterion | null {
   }
 }
 
+/** Name servers failed: mail that a rule asks the client's name of waits. */
+const UNSURE_NAME = new LookupError("The name of the client cannot be looked up now");
+
 /** Without a table: has the client a name? With one: is it in there? A client without a name is in no table and in no table's negation. */
 function compileRdns(from: Extract<RuleFrom, { kind: "rdns" }>, tables: TableSource): Criterion {
   const { test } = from;
   const negated = from.negated || (test?.negated ?? false);
+  const unsure = ({ internal, origin }: Subject) => !internal && origin.hostnameUnsure === true;
   if (test === null) {
-    return ({ internal, origin }) => !internal && (origin.hostname !== UNKNOWN_HOST) !== negated;
+    return (subject) => {
+      if (unsure(subject)) return UNSURE_NAME;
+      return !subject.internal && (subject.origin.hostname !== UNKNOWN_HOST) !== negated;
+    };
   }
   const inTable = compileTest(
     { ...test, negated },
@@ -157,7 +164,10 @@ function compileRdns(from: Extract<RuleFrom, { kind: "rdns" }>, tables: TableSou
     tables,
     ({ internal, origin }) => internal ? SOURCE_LOCAL : origin.hostname,
   );
-  return (subject) => !subject.internal && subject.origin.hostname === UNKNOWN_HOST ? false : inTable(subject);
+  return (subject) => {
+    if (unsure(subject)) return UNSURE_NAME;
+    return !subject.internal && subject.origin.hostname === UNKNOWN_HOST ? false : inTable(subject);
+  };
 }
 
 function compileFor(test: TableTest, tables: TableSource): Criterion | null {

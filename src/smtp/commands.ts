@@ -84,6 +84,7 @@ function helo(facts: Facts, session: Session, command: Command): Step {
     origin: {
       address: facts.address,
       hostname: session.rdns,
+      ...(session.rdnsUnsure ? { hostnameUnsure: true } as const : {}),
       helo: name,
       smtpname: facts.hostname,
       tag: facts.tag,

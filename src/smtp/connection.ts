@@ -6,7 +6,7 @@
 
 import { type Observer, tell } from "../events/mod.ts";
 import type { MessageId } from "../envelope/mod.ts";
-import type { AuthResult, Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Confirmed, Expansion } from "../isolate/mod.ts";
 import type { Command } from "./command.ts";
 import type { ExpandQuestion, SenderQuestion } from "./directory.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./incoming.ts";
@@ -21,6 +21,7 @@ import {
   type Facts,
   type Input,
   type LoginAnswer,
+  nameless,
   newSession,
   type ScramQuestion,
   type Session,
@@ -117,10 +118,10 @@ export class Connection implements Host {
   }
 
   /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
-  begin(rdns: string, scram = false, confirmed: "pass" | "fail" | "error" = "error"): void {
+  begin(rdns: string, scram = false, confirmed: Confirmed = "error"): void {
     if (this.session.phase === "closed") return;
     if (this.#gate !== null) this.#gate.connected(rdns, scram, confirmed);
-    else this.apply({ on: "connected", rdns, scram });
+    else this.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
     this.run();
   }
 

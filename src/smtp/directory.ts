@@ -1,6 +1,6 @@
 /** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
 
-import type { AuthResult, Challenge, Channel, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
+import type { AuthResult, Challenge, Channel, Confirmed, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
 
@@ -17,7 +17,6 @@ const MAX_NAMES = 4096;
 const NAME_MS = 300_000;
 const FAILED_NAME_MS = 15_000;
 
-type Confirmed = Extract<FromLookup, { type: "client-name" }>["confirmed"];
 type NameAnswer = (name: string | null, confirmed: Confirmed) => void;
 
 /** `none`: the listener's usual name; `lost`: lookup was replaced. */
@@ -48,7 +47,7 @@ export class Directory {
   readonly #mechanisms = new Map<number, (scram: boolean | null) => void>();
   /** Who waits for the name of an address; one question serves all. */
   readonly #asking = new Map<string, NameAnswer[]>();
-  readonly #tests = new Map<number, (found: boolean) => void>();
+  readonly #tests = new Map<number, (found: boolean | null) => void>();
   readonly #addresses = new Map<number, string>();
 
   constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
@@ -97,7 +96,7 @@ export class Directory {
   }
 
   /** As `expand`. */
-  test(question: TestQuestion, answer: (found: boolean) => void): void {
+  test(question: TestQuestion, answer: (found: boolean | null) => void): void {
     const call = this.#nextCall++;
     this.#tests.set(call, answer);
     this.#channel.send({ type: "test", call, ...question });
@@ -175,7 +174,7 @@ export class Directory {
   }
 
   #remember(address: string, name: string, confirmed: Confirmed): void {
-    const forMs = confirmed === "error" ? FAILED_NAME_MS : NAME_MS;
+    const forMs = confirmed === "error" || confirmed === "temporary" ? FAILED_NAME_MS : NAME_MS;
     this.#names.delete(address);
     // A Map lists its oldest entry first.
     if (this.#names.size >= MAX_NAMES) this.#names.delete(this.#names.keys().next().value!);

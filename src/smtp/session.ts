@@ -33,7 +33,12 @@ export function step(facts: Facts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
   switch (input.on) {
     case "connected":
-      return connected(facts, { ...session, rdns: printableName(input.rdns), scram: input.scram ?? false });
+      return connected(facts, {
+        ...session,
+        rdns: printableName(input.rdns),
+        scram: input.scram ?? false,
+        rdnsUnsure: input.rdnsUnsure ?? false,
+      });
     case "early":
       return early(facts, { ...session, rdns: printableName(input.rdns) });
     case "turned-away":

@@ -2,7 +2,7 @@
 
 import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
 import type { SmtpEvent } from "../events/mod.ts";
-import type { AuthResult, Challenge, Expansion } from "../isolate/mod.ts";
+import type { AuthResult, Challenge, Confirmed, Expansion } from "../isolate/mod.ts";
 import type { ClientFirst } from "../sasl/mod.ts";
 import type { Command } from "./command.ts";
 import type { Fault } from "./data.ts";
@@ -136,6 +136,8 @@ export interface Session {
   readonly esmtp: boolean;
   /** Reverse DNS name of the client. */
   readonly rdns: string;
+  /** Whether it has a name cannot be told now: name servers failed. */
+  readonly rdnsUnsure: boolean;
   /** `VERSION:CIPHER:BITS` under TLS. */
   readonly ciphers: string | null;
   /** Messages accepted so far. */
@@ -150,7 +152,7 @@ export interface Session {
 
 export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
-  | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean }
+  | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean; readonly rdnsUnsure?: true }
   /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
   /** The client has spoken before its banner, which was delayed to see that. */
   | { readonly on: "early"; readonly rdns: string }
@@ -231,6 +233,7 @@ export function newSession(): Session {
     origin: null,
     esmtp: false,
     rdns: "<unknown>",
+    rdnsUnsure: false,
     ciphers: null,
     mails: 0,
     transaction: null,
@@ -238,4 +241,9 @@ export function newSession(): Session {
     nextSlot: 0,
     stopping: false,
   };
+}
+
+/** What `connected` adds for a client whose name could not be looked up: whether it has one cannot be told now. */
+export function nameless(rdns: string, confirmed: Confirmed): { readonly rdnsUnsure?: true } {
+  return confirmed === "temporary" && rdns === "<unknown>" ? { rdnsUnsure: true } : {};
 }

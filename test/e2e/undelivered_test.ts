@@ -1,6 +1,8 @@
 /** Mail that cannot be relayed: what its sender is told and why, name servers that come later, and clocks that were wrong. */
 
 import assert from "node:assert/strict";
+import net from "node:net";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { a, fakeDns, mx } from "../dns/fake_dns.ts";
 import { freePort } from "../ports.ts";
@@ -9,6 +11,24 @@ import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
 
 const DAY_MS = 86_400_000;
+
+/** Replies to the banner and to commands, for a client on another loopback address: its name is asked of DNS. */
+async function dialogue(port: number, from: string, lines: readonly string[]): Promise<string[]> {
+  const socket = net.connect({ host: "127.0.0.1", port, localAddress: from });
+  const replies: string[] = [];
+  try {
+    for await (const line of createInterface({ input: socket })) {
+      if (line[3] === "-") continue;
+      replies.push(line);
+      const next = lines[replies.length - 1];
+      if (next === undefined) break;
+      socket.write(`${next}\r\n`);
+    }
+  } finally {
+    socket.destroy();
+  }
+  return replies;
+}
 
 const own = [
   { user: "gone", to: "x@gone.test", status: "5.1.2", text: "Domain does not exist" },
@@ -68,17 +88,26 @@ Deno.test("mail that cannot be relayed goes back with the reason, also after res
   const nameServer = (port: number) =>
     Deno.writeTextFile(resolvConf, `nameserver [127.0.0.1]:${port}\noptions timeout:1 attempts:1\n`);
   await nameServer(freePort());
+  const named = freePort();
   const config = ({ port, mail }: { port: number; mail: string }) => `
+filter "named" phase connect match !rdns disconnect "550 5.7.1 You have no name"
+listen on 127.0.0.1 port ${named} hostname mx.${DOMAIN} filter "named"
 listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
 action "listed" relay host "smtp://127.0.0.1:${listed.port}"
 action "out" relay
+match ! from rdns for domain "picky.test" reject
 match from any for domain "${DOMAIN}" action "inbox"
 match from any for domain "listed.test" action "listed"
 match from any for any action "out"
 `;
   try {
     await withDaemon({ config, env: { ASR_CONFIG: resolvConf } }, async (daemon) => {
+      const rcpt = ["EHLO x.test", "MAIL FROM:<a@x.test>", "RCPT TO:<b@picky.test>"];
+      await t.step("while no name server answers, nobody is refused for good for want of a name", async () => {
+        assert.match((await dialogue(named, "127.0.0.9", []))[0]!, /^421 4\.4\.3 The name of your address /);
+        assert.match((await dialogue(daemon.port, "127.0.0.9", rcpt))[3]!, /^451 /);
+      });
       await t.step("resolv.conf that is written later holds for relay and lookup", async () => {
         await nameServer(dns.port);
         await daemon.logged(new RegExp(`^info: ${resolvConf} .*; name servers: 127\\.0\\.0\\.1 port ${dns.port}$`));
@@ -86,6 +115,10 @@ match from any for any action "out"
         await Promise.all(own.map(({ user, to }) => send(daemon, user, to)));
         await daemon.logged(/ mta delivery .* to=<x@gone\.test> .*result="PermFail"/);
         assert.ok(dns.queries.some((query) => query.endsWith("MX gone.test")));
+      });
+      await t.step("who has no name is refused for good when name servers say so", async () => {
+        assert.deepEqual(await dialogue(named, "127.0.0.8", []), ["550 5.7.1 You have no name"]);
+        assert.match((await dialogue(daemon.port, "127.0.0.8", rcpt))[3]!, /^550 /);
       });
       for (const { user, to, status, text } of own) {
         await t.step(`${to} comes back with ${status}`, async () => {

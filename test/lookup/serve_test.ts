@@ -325,7 +325,7 @@ Deno.test("serveLookup() calls a client <unknown> when the resolver breaks", asy
   const { ask, answers, events } = house({ namer: { reverse: () => Promise.reject(new Error("No sockets")) } });
   ask({ type: "client-name", call: 2, address: "192.0.2.1" });
   await new Promise((resolve) => setTimeout(resolve));
-  assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "<unknown>", confirmed: "error" }]);
+  assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "<unknown>", confirmed: "temporary" }]);
   assert.deepEqual(logged(events, "warn"), ["No name for the client 192.0.2.1: No sockets"]);
 });
 
@@ -344,7 +344,7 @@ const malformed: { question: unknown; want: unknown[]; because: string }[] = [
   },
   {
     question: { type: "client-name", call: 1, address: 7 },
-    want: [{ type: "client-name", call: 1, hostname: "<unknown>", confirmed: "error" }],
+    want: [{ type: "client-name", call: 1, hostname: "<unknown>", confirmed: "temporary" }],
     because: "an address that is none",
   },
   {
@@ -488,7 +488,8 @@ const filterTests = [
   { table: "patterns", service: "regex", key: "yxz@xn--bcher-kva.example", found: false },
   { table: "users", service: "auth", key: "Carol", found: true },
   { table: "users", service: "auth", key: "dave", found: false },
-  { table: "secrets", service: "domain", key: "label", found: false },
+  // Of pairs: it cannot tell.
+  { table: "secrets", service: "domain", key: "label", found: null },
 ] as const;
 for (const { table, service, key, found } of filterTests) {
   Deno.test(`filters ask: is "${key}" in the ${service} table "${table}"? ${found}`, () => {

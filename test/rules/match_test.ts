@@ -392,3 +392,23 @@ for (const { because, rules, want } of errors) {
 Deno.test("RuleSet refuses rules that name a table which is not there", () => {
   assert.throws(() => decide([rule({ for: test("nosuch") })], subject()), /no table "nosuch"/);
 });
+
+const unsure = { ...nameless, hostnameUnsure: true } as const;
+const unsureRules: { because: string; rules: Rule[]; want: string }[] = [
+  { because: "from rdns", rules: [rule({ ...anyway, from: rdns(null) })], want: "error" },
+  { because: "!from rdns", rules: [rule({ ...anyway, from: rdns(null, true), reject: true })], want: "error" },
+  { because: "from rdns <names>", rules: [rule({ ...anyway, from: rdns("names") })], want: "error" },
+  {
+    because: "!from rdns <names>",
+    rules: [rule({ ...anyway, from: rdns("names", true), reject: true })],
+    want: "error",
+  },
+  { because: "no rule asks", rules: [rule(anyway)], want: "a" },
+];
+for (const { because, rules, want } of unsureRules) {
+  Deno.test(`RuleSet.match() while name servers fail, for a client whose name is not known: ${because} is ${want}`, () => {
+    assert.equal(decide(rules, subject({ origin: unsure })), want);
+    const internal = decide(rules, subject({ origin: unsure, internal: true }));
+    assert.notEqual(internal, "error", "made here: it has no client");
+  });
+}

@@ -63,7 +63,8 @@ const CONDITIONS: readonly {
 }[] = [
   { condition: { kind: "fcrdns" }, view: {}, want: true, because: "the name leads back" },
   { condition: { kind: "fcrdns" }, view: { confirmed: "fail" }, want: false, because: "the name leads elsewhere" },
-  { condition: { kind: "fcrdns" }, view: { confirmed: "error" }, want: false, because: "the name cannot be looked up" },
+  { condition: { kind: "fcrdns" }, view: { confirmed: "error" }, want: false, because: "there is no name" },
+  { condition: { kind: "rdns", test: null }, view: { confirmed: "temporary" }, want: true, because: "it has a name" },
   { condition: { kind: "rdns", test: null }, view: {}, want: true, because: "it has a name" },
   { condition: { kind: "rdns", test: null }, view: { rdns: "<unknown>" }, want: false, because: "it has none" },
   {
@@ -153,3 +154,79 @@ for (const [text, disconnect, said, close] of REPLIES) {
     assert.deepEqual(end.do === "end" && end.verdict, { kind: "refuse", text: said, close });
   });
 }
+
+const NAMELESS = { rdns: "<unknown>", confirmed: "temporary" } as const;
+const NOT_NOW = "4.4.3 The name of your address cannot be looked up now, try again later";
+const UNDECIDED: readonly {
+  readonly condition: Builtin["condition"];
+  readonly view: Partial<View>;
+}[] = [
+  { condition: { kind: "rdns", test: null }, view: NAMELESS },
+  { condition: { kind: "rdns", test: TABLE }, view: NAMELESS },
+  { condition: { kind: "fcrdns" }, view: NAMELESS },
+  { condition: { kind: "fcrdns" }, view: { confirmed: "temporary" } },
+];
+const ends: readonly {
+  readonly verdict: Builtin["verdict"];
+  readonly phase?: Builtin["phase"];
+  readonly want: string;
+}[] = [
+  { verdict: NO, want: `451 ${NOT_NOW}` },
+  { verdict: { kind: "reject", text: "451 Later" }, want: `451 ${NOT_NOW}` },
+  { verdict: { kind: "disconnect", text: "550 No" }, want: `421 ${NOT_NOW} and closes` },
+  { verdict: NO, phase: "connect", want: `421 ${NOT_NOW} and closes` },
+  { verdict: NO, phase: "auth", want: `454 ${NOT_NOW}` },
+  { verdict: { kind: "junk" }, want: "proceed" },
+  { verdict: { kind: "rewrite", text: "x@example.net" }, want: "proceed" },
+  { verdict: { kind: "report", text: "x" }, want: "proceed" },
+  { verdict: { kind: "bypass" }, want: "proceed" },
+];
+const shown = (got: ReturnType<typeof next>) =>
+  got.do !== "end"
+    ? got.do
+    : got.verdict.kind === "refuse"
+    ? `${got.verdict.text}${got.verdict.close ? " and closes" : ""}`
+    : got.verdict.kind;
+for (const { verdict, phase = "rcpt-to", want } of ends) {
+  const text = "text" in verdict ? ` ${verdict.text}` : "";
+  Deno.test(`while name servers fail, ${verdict.kind}${text} in ${phase} ends with: ${want}`, () => {
+    for (const { condition, view } of UNDECIDED) {
+      for (const negated of [false, true]) {
+        const got = next([{ ...builtin(condition, verdict, negated), phase }], registered, query(view, phase));
+        assert.equal(shown(got), want, `${negated ? "!" : ""}${condition.kind}`);
+        assert.deepEqual(got.reports, []);
+      }
+    }
+  });
+}
+
+Deno.test("a table that cannot tell makes a refusal temporary, with ! or without", () => {
+  const condition = { kind: "rcpt-to", test: TABLE } as const;
+  for (const negated of [false, true]) {
+    const got = tested([builtin(condition, NO, negated)], registered, query(), 0, null);
+    assert.equal(shown(got), "451 4.3.0 Temporary lookup failure, try again later");
+  }
+  assert.equal(shown(tested([builtin(condition, { kind: "junk" })], registered, query(), 0, null)), "proceed");
+});
+
+Deno.test("who might have passed by the filters behind is not refused by them for good", () => {
+  const friend = builtin({ kind: "fcrdns" }, { kind: "bypass" });
+  const all = builtin({ kind: "auth", test: null }, NO, true);
+  const later = builtin({ kind: "auth", test: null }, { kind: "reject", text: "450 Later" }, true);
+  const unsure = query(NAMELESS);
+  assert.equal(shown(next([friend, all], registered, unsure)), `451 ${NOT_NOW}`);
+  assert.equal(shown(next([friend, later], registered, unsure)), "450 Later");
+  assert.equal(shown(next([all, friend], registered, unsure)), "550 No", "that one stands before it");
+  const asked = next([friend, process("p"), all], registered, unsure);
+  assert.deepEqual(asked, { reports: [], do: "ask", at: 1, process: "p", unsure: "name" });
+  const carried = { ...unsure, unsure: "name" } as const;
+  const refusal = answered([friend, process("p")], registered, carried, 1, { kind: "reject", text: "550 No" });
+  assert.equal(shown(refusal), `451 ${NOT_NOW}`);
+  const table = builtin({ kind: "src", test: TABLE }, { kind: "bypass" });
+  const test = next([table, all], registered, query());
+  assert.equal(test.do, "test");
+  assert.equal(
+    shown(tested([table, all], registered, query(), 0, null)),
+    "451 4.3.0 Temporary lookup failure, try again later",
+  );
+});

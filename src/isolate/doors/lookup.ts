@@ -92,13 +92,17 @@ export interface RelaySource {
 /** Addresses that one answer tells. */
 export const SOURCE_LIMIT = 64;
 
+/** Does the name of an address lead back to it? `error`: there is no name; `temporary`: it cannot be told now. */
+export type Confirmed = "pass" | "fail" | "error" | "temporary";
+
 export type FromLookup =
   | { readonly type: "expanded"; readonly call: number; readonly result: Expansion }
   | {
     readonly type: "client-name";
     readonly call: number; /** `<unknown>` for none */
     readonly hostname: string;
-    readonly confirmed: "pass" | "fail" | "error";
+    /** `temporary`: it cannot be told now. */
+    readonly confirmed: Confirmed;
   }
   | { readonly type: "account"; readonly call: number; readonly result: AccountResult }
   | {
@@ -117,8 +121,8 @@ export type FromLookup =
     readonly result: AuthResult; /** In base64; "" unless `ok`. */
     readonly signature: string;
   }
-  /** False also when it cannot be told. */
-  | { readonly type: "tested"; readonly call: number; readonly found: boolean }
+  /** Null: it cannot be told now. */
+  | { readonly type: "tested"; readonly call: number; readonly found: boolean | null }
   /** `permfail`: the sender is not this user's. */
   | { readonly type: "may-send"; readonly call: number; readonly result: AuthResult }
   | {
@@ -219,14 +223,14 @@ const accountResult: Check<AccountResult> = either(
 
 export const FROM_LOOKUP: MessageTable<FromLookup> = {
   expanded: { call, result: expansion },
-  "client-name": { call, hostname: word, confirmed: oneOf("pass", "fail", "error") },
+  "client-name": { call, hostname: word, confirmed: oneOf("pass", "fail", "error", "temporary") },
   account: { call, result: accountResult },
   smarthost: { call, url: nullOr(word), others: optional(list(word)) },
   authenticated: { call, result: authResult },
   mechanisms: { call, scram: flag },
   challenge: { call, challenge: nullOr(record<Challenge>({ salt: word, iterations: whole() })) },
   proved: { call, result: authResult, signature: word },
-  tested: { call, found: flag },
+  tested: { call, found: nullOr(flag) },
   "may-send": { call, result: authResult },
   "listener-name": { call, name: nullOr(word) },
   sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), SOURCE_LIMIT) },

@@ -44,11 +44,13 @@ export const call: Check<number> = whole();
 export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);
 
 const word = text();
+const yes = oneOf(true);
 export const mailbox: Check<Mailbox> = record<Mailbox>({ local: word, domain: word });
 export const reversePath: Check<ReversePath> = nullOr(mailbox);
 export const origin: Check<Origin> = record<Origin>({
   address: word,
   hostname: word,
+  hostnameUnsure: optional(yes),
   helo: word,
   smtpname: word,
   tag: word,
@@ -58,7 +60,6 @@ export const origin: Check<Origin> = record<Origin>({
 const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
 const dsn: Check<Dsn> = record<Dsn>({ notify: whole(0, 15), ret: oneOf("FULL", "HDRS", ""), envid: word, orcpt: word });
 const status: Check<Status> = record<Status>({ class: oneOf(2, 4, 5), code: word });
-const yes = oneOf(true);
 const handling: Check<Handling> = record<Handling>({
   smtpUtf8: optional(yes),
   utf8Header: optional(yes),

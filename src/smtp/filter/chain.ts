@@ -4,13 +4,13 @@
  */
 
 import { refusalReply } from "../../config/refusal.ts";
-import type { FilterDecision, FilterPhaseName, FilterRegistration, FilterStep } from "../../isolate/mod.ts";
+import type { Confirmed, FilterDecision, FilterPhaseName, FilterRegistration, FilterStep } from "../../isolate/mod.ts";
 
 /** What built-in filters look at. */
 export interface View {
   /** `<unknown>` for a client without a name. */
   readonly rdns: string;
-  readonly confirmed: "pass" | "fail" | "error";
+  readonly confirmed: Confirmed;
   /** IPv4, `[IPv6]` or "local". */
   readonly address: string;
   readonly helo: string;
@@ -26,7 +26,14 @@ export interface Query {
   readonly phase: FilterPhaseName;
   readonly param: string;
   readonly view: View;
+  /** A filter that would have let the client pass by could not be decided, for this reason. */
+  readonly unsure?: Undecided;
 }
+
+/** Why a condition cannot be told now: name servers failed, or a table did. */
+export type Undecided = "name" | "table";
+
+const UNKNOWN = "<unknown>";
 
 /** How a phase ends. */
 export type Verdict =
@@ -44,7 +51,11 @@ export interface Test {
 
 /** What is to be done next, and what built-in filters report before it. `at` is the place in the chain to go on from. */
 export type Next =
-  & { readonly reports: readonly { readonly name: string; readonly text: string }[] }
+  & {
+    readonly reports: readonly { readonly name: string; readonly text: string }[];
+    /** As in Query, for what comes next in this phase. */
+    readonly unsure?: Undecided;
+  }
   & (
     | { readonly do: "ask"; readonly at: number; readonly process: string }
     | { readonly do: "test"; readonly at: number; readonly test: Test }
@@ -72,19 +83,49 @@ export function next(
     const step = steps[at]!;
     if (step.kind === "process") {
       if (registered.get(step.process)?.phases.includes(query.phase)) {
-        return { reports, do: "ask", at, process: step.process };
+        return { reports, do: "ask", at, process: step.process, ...carried(query) };
       }
       continue;
     }
     if (step.phase !== query.phase) continue;
     const truth = evaluate(step.condition, query.view);
-    if (typeof truth !== "boolean") return { reports, do: "test", at, test: truth };
+    if (truth === "name") {
+      const end = undecided(step, query, truth, reports);
+      if (end !== null) return end;
+      if (step.verdict.kind === "bypass") query = { ...query, unsure: truth };
+      continue;
+    }
+    if (typeof truth !== "boolean") return { reports, do: "test", at, test: truth, ...carried(query) };
     if (truth === step.negated) continue;
     const { verdict } = step;
-    if (verdict.kind !== "report") return ended(reports, builtin(verdict));
+    if (verdict.kind !== "report") return ended(reports, builtin(verdict), query);
     reports = [...reports, { name: step.name, text: verdict.text }];
   }
-  return ended(reports, { kind: "proceed" });
+  return ended(reports, { kind: "proceed" }, query);
+}
+
+function carried({ unsure }: Query): Pick<Query, "unsure"> {
+  return unsure === undefined ? {} : { unsure };
+}
+
+/**
+ * A condition that cannot be told now, with `!` or without: a refusal is temporary then, and anything else is left undone. Null: the phase goes
+ * on behind the filter.
+ */
+function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): Next | null {
+  const { kind } = step.verdict;
+  return kind === "reject" || kind === "disconnect" ? notNow(phase, kind === "disconnect", why, reports) : null;
+}
+
+/** RFC 5321 §3.1 has 421 for who is not let in now, RFC 4954 §4 454 for AUTH. */
+function notNow(phase: FilterPhaseName, disconnect: boolean, why: Undecided, reports: Next["reports"]): Next {
+  const close = disconnect || phase === "connect";
+  const words = why === "name"
+    ? "4.4.3 The name of your address cannot be looked up now, try again later"
+    : "4.3.0 Temporary lookup failure, try again later";
+  const text = `${close ? 421 : phase === "auth" ? 454 : 451} ${words}`;
+  const response = `${close ? "disconnect" : "reject"}|${text}`;
+  return { reports, do: "end", verdict: { kind: "refuse", text, close }, response };
 }
 
 /** The process that was asked at the place `at` has answered. */
@@ -95,21 +136,27 @@ export function answered(
   at: number,
   decision: FilterDecision,
 ): Next {
-  return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision);
+  return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision, query);
 }
 
-/** Lookup has answered the test at the place `at`. */
+/** Lookup has answered the test at the place `at`; null: it cannot be told now. */
 export function tested(
   steps: readonly FilterStep[],
   registered: Registrations,
   query: Query,
   at: number,
-  found: boolean,
+  found: boolean | null,
 ): Next {
   const step = steps[at]!;
+  if (step.kind === "builtin" && found === null) {
+    const end = undecided(step, query, "table", []);
+    if (end !== null) return end;
+    if (step.verdict.kind === "bypass") query = { ...query, unsure: "table" };
+    return next(steps, registered, query, at + 1);
+  }
   if (step.kind !== "builtin" || found === step.negated) return next(steps, registered, query, at + 1);
   const { verdict } = step;
-  if (verdict.kind !== "report") return ended([], builtin(verdict));
+  if (verdict.kind !== "report") return ended([], builtin(verdict), query);
   return next(steps, registered, query, at + 1, [{ name: step.name, text: verdict.text }]);
 }
 
@@ -121,7 +168,7 @@ function builtin(verdict: Exclude<Builtin["verdict"], { kind: "report" }>): Filt
 }
 
 /** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
-function ended(reports: Next["reports"], decision: FilterDecision): Next {
+function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsure }: Query): Next {
   const end = (verdict: Verdict, response: string): Next => ({ reports, do: "end", verdict, response });
   switch (decision.kind) {
     case "proceed":
@@ -135,6 +182,8 @@ function ended(reports: Next["reports"], decision: FilterDecision): Next {
     case "disconnect": {
       const text = refusalReply(decision.text);
       const close = decision.kind === "disconnect" || text.startsWith("421");
+      // Who might have passed by this filter is not refused for good.
+      if (unsure !== undefined && text.startsWith("5")) return notNow(phase, close, unsure, reports);
       return {
         reports,
         do: "end",
@@ -146,13 +195,14 @@ function ended(reports: Next["reports"], decision: FilterDecision): Next {
   }
 }
 
-/** True or false where that can be told here, else what to ask lookup. */
-function evaluate(condition: Builtin["condition"], view: View): boolean | Test {
+/** True or false where that can be told here, `name` where it cannot be told now, else what to ask lookup. */
+function evaluate(condition: Builtin["condition"], view: View): boolean | "name" | Test {
   switch (condition.kind) {
     case "fcrdns":
-      return view.confirmed === "pass";
+      return view.confirmed === "temporary" ? "name" : view.confirmed === "pass";
     case "rdns":
-      if (condition.test === null) return view.rdns !== "<unknown>" && !isAddress(view.rdns);
+      if (view.confirmed === "temporary" && view.rdns === UNKNOWN) return "name";
+      if (condition.test === null) return view.rdns !== UNKNOWN && !isAddress(view.rdns);
       return test(condition.test, "domain", view.rdns);
     case "auth":
       if (condition.test === null) return view.username !== "";

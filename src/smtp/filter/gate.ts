@@ -11,7 +11,7 @@ import type { Command, Verb } from "../command.ts";
 import { isHopeless } from "../data.ts";
 import { completionOf, IncomingMessage, type Manner, type Receiver, type Supplies } from "../incoming.ts";
 import { maybeSecret, step } from "../session.ts";
-import type { Accepted, Effect, Facts, Input, Session } from "../state.ts";
+import { type Accepted, type Effect, type Facts, type Input, nameless, type Session } from "../state.ts";
 import type { Verdict, View } from "./chain.ts";
 import type { Filtered } from "./desk.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
@@ -146,12 +146,14 @@ export class Gate implements Filtered {
     this.#rdns = rdns;
     this.#confirmed = confirmed;
     this.#told = true;
-    this.#event("link-connect", `${rdns}|${confirmed}|${this.#source}|${this.#keeper.destination}`);
+    // The protocol has no word of its own for what cannot be told now.
+    const told = confirmed === "temporary" ? "error" : confirmed;
+    this.#event("link-connect", `${rdns}|${told}|${this.#source}|${this.#keeper.destination}`);
     this.#ask("connect", `${rdns}|${this.#facts.address}`, (verdict) => {
       if (verdict.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...verdict });
       else {
         if (verdict.kind === "junk") this.#junk = true;
-        this.#host.apply({ on: "connected", rdns, scram });
+        this.#host.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
       }
     });
   }

@@ -16,7 +16,7 @@ export interface GateKeeper {
   /** `ip:port` or `unix:path`. */
   readonly destination: string;
   /** Asks lookup. */
-  test(test: Test, answer: (found: boolean) => void): void;
+  test(test: Test, answer: (found: boolean | null) => void): void;
 }
 
 /** Who hears of a phase. */
@@ -31,7 +31,7 @@ const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "conn
 
 /** A phase on its way through the chain. */
 interface Running {
-  readonly query: Query;
+  query: Query;
   readonly done: (verdict: Verdict) => void;
   at: number;
   /** Not null: a process was asked. */
@@ -115,6 +115,7 @@ export class Phases {
       return this.#hooks.progress();
     }
     running.at = what.at;
+    if (what.unsure !== undefined) running.query = { ...running.query, unsure: what.unsure };
     running.token = null;
     const { desk, test, steps } = this.#keeper;
     if (what.do === "test") {
