@@ -1,4 +1,7 @@
-/** One connection to one host, from connect to quit: gets ready, takes task after task from its relay, waits a while, leaves. */
+/**
+ * One connection to one host, from connect to quit: gets ready, takes task after task from its relay, waits a while, leaves. Longer than other
+ * files, because its steps share the state of the connection.
+ */
 
 import type { RelayLimits } from "../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
@@ -11,9 +14,9 @@ import {
   type RecipientResult,
   type Timeouts,
   type TlsOptions,
-  tooManyRecipients,
   type TransactionResult,
 } from "../smtp/client/mod.ts";
+import { triedAgain } from "./again.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";
 import type { RelayFilters } from "./filters.ts";
@@ -388,22 +391,15 @@ export class Session {
 
   /** Those who need not wait go on at once, here or by the next exchanger. Returns who they are; the others are to be settled. */
   #goOn(task: Task, envelopes: Message["envelopes"], { recipients, error }: TransactionResult): Set<EnvelopeId> {
-    const those = (where: RecipientResult["again"]) =>
-      envelopes.filter((_, at) => recipients[at]!.again === where).map(({ id }) => id);
-    const here = those("here"), away = those("elsewhere"), behind = those("reconnect");
-    if (here.length > 0) this.#owner.putBack({ ...task, ids: here, second: false, further: true });
-    if (this.#sent > 0 && !task.second) {
-      // Some hosts take so many messages or recipients in a session, or end it then: another one will do.
-      this.#full = behind.length > 0 && (task.further === true || recipients.some(isTooMany));
-      const others = this.#full ? [...behind, ...away] : away;
-      if (others.length > 0) this.#owner.putBack({ ...task, ids: others, second: true });
-      return new Set([...here, ...others]);
+    const { putBack, elsewhere, full } = triedAgain(task, envelopes, recipients, this.#sent);
+    this.#full = full;
+    for (const one of putBack) this.#owner.putBack(one);
+    const gone = putBack.flatMap(({ ids }) => ids);
+    if (elsewhere !== null) {
+      const reason = reasonOfError(error, this.#remote, this.#owner.target.port);
+      if (this.#owner.moveOn(elsewhere, this.#exchanger, reason)) gone.push(...elsewhere.ids);
     }
-    if (away.length === 0) return new Set(here);
-    const all = new Set([...here, ...away]);
-    const reason = reasonOfError(error, this.#remote, this.#owner.target.port);
-    const moved = this.#owner.moveOn({ ...task, ids: away, second: false }, this.#exchanger, reason);
-    return moved ? all : new Set(here);
+    return new Set(gone);
   }
 
   #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
@@ -474,11 +470,6 @@ export class Session {
     const reason = "closed by remote host";
     this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
-}
-
-/** The host has said that there were too many, not only refused. */
-function isTooMany({ reply }: RecipientResult): boolean {
-  return reply !== null && tooManyRecipients(reply) === "said";
 }
 
 /** `ip:port`, `[ip6]:port`. */

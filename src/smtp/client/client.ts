@@ -7,14 +7,8 @@ import { ClientError, refusedBy } from "./error.ts";
 import type { Reply } from "./reply.ts";
 import type { Timeouts } from "./timeouts.ts";
 import type { TlsInfo, TlsOptions } from "./tls.ts";
-import {
-  requireTlsObstacle,
-  runTransaction,
-  type Session,
-  type Transaction,
-  type TransactionResult,
-  verdictOf,
-} from "./transaction.ts";
+import { type TransactionResult, verdictOf } from "./results.ts";
+import { requireTlsObstacle, runTransaction, type Session, type Transaction } from "./transaction.ts";
 
 export interface ClientOptions extends ConnectOptions {
   /** LHLO instead of EHLO, and one reply for each recipient after the data (RFC 2033). */

@@ -9,10 +9,5 @@ export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export { TIMEOUTS, type Timeouts, type Timers, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
 export { tooManyRecipients } from "./too_many.ts";
-export {
-  NO_REQUIRETLS_CODE,
-  type RecipientResult,
-  type Transaction,
-  type TransactionResult,
-  verdictOf,
-} from "./transaction.ts";
+export { type RecipientResult, type TransactionResult, verdictOf } from "./results.ts";
+export { NO_REQUIRETLS_CODE, type Transaction } from "./transaction.ts";

@@ -7,8 +7,20 @@ import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } fro
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
+import {
+  asClientError,
+  ELSEWHERE,
+  failure,
+  lost,
+  NO_REPLY,
+  type RecipientResult,
+  type Stage,
+  tooManyFailure,
+  type TransactionResult,
+  verdictOf,
+} from "./results.ts";
 import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
-import { RecipientLimit, TOO_MANY_CODE, tooManyRecipients } from "./too_many.ts";
+import { RecipientLimit, tooManyRecipients } from "./too_many.ts";
 import type { TlsInfo } from "./tls.ts";
 
 export interface Transaction extends Sender {
@@ -16,40 +28,6 @@ export interface Transaction extends Sender {
   readonly body: Body;
   /** What the message asks of the server. */
   readonly handling?: Handling;
-}
-
-/** What became of one recipient. `text` is the server's whole reply, or the reason found here. */
-export interface RecipientResult {
-  readonly verdict: "ok" | "tempfail" | "permfail";
-  readonly text: string;
-  /** null when the reason was found here. */
-  readonly reply: Reply | null;
-  /** An enhanced code for a reason that was found here, as in `5.6.7`, or in place of the reply's. */
-  readonly enhanced?: string;
-  /** The last step that this recipient took; EOM is the end of the data. */
-  readonly stage: Stage;
-  /**
-   * It may be tried once more without waiting: in another transaction with this server; in another session with it, when this session has had
-   * its share; or, where this server ended the session before it decided, with another one. The verdict is for those who do not.
-   */
-  readonly again?: "here" | "reconnect" | "elsewhere";
-}
-
-export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
-
-export interface TransactionResult {
-  /** One for each recipient, at the same index. */
-  readonly recipients: readonly RecipientResult[];
-  /** Not null: the connection is closed, or the server said that it will close it (421). */
-  readonly error: ClientError | null;
-  /** The server refused so many recipients in a row that the session should end. */
-  readonly exhausted: boolean;
-  /** Recipients that RCPT accepted, whatever came of the data. */
-  readonly accepted: number;
-  /** How many recipients the server takes in one transaction, where its replies told; else null. */
-  readonly rcptMax: number | null;
-  /** False when the connection broke before the first reply: nothing was tried, another connection may do better at once. */
-  readonly heard: boolean;
 }
 
 /** What a transaction needs of its session. */
@@ -72,20 +50,12 @@ const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
 const NO_UTF8_CODE = "5.6.7";
 /** RFC 8689 §4.2.1. */
 export const NO_REQUIRETLS_CODE = "5.7.30";
-const ELSEWHERE = { again: "elsewhere" } as const;
-/** No code of a server. */
-const NO_REPLY = 0;
 
 /** RFC 8689 §4.2.1: why a message with REQUIRETLS must not go by a connection; null when it may. */
 export function requireTlsObstacle(tls: TlsInfo | null, { requireTls }: Capabilities): string | null {
   if (tls === null) return "REQUIRETLS: the connection to the next host is not under TLS";
   if (!tls.verified) return "REQUIRETLS: the certificate of the next host is not valid for it";
   return requireTls ? null : "REQUIRETLS: the next host does not offer it";
-}
-
-/** 2xx is done, 5xx is final, everything else (4xx, and what makes no sense here) is worth another try. */
-export function verdictOf(reply: Reply): RecipientResult["verdict"] {
-  return reply.code >= 200 && reply.code < 300 ? "ok" : reply.code >= 500 ? "permfail" : "tempfail";
 }
 
 /** Runs it to the end. Never rejects: what breaks the connection is in the result, and closes it. */
@@ -404,27 +374,6 @@ class Run {
 /** RFC 1870 §4: 0 is no limit. */
 function isOver(octets: number, limit: number | null): boolean {
   return limit !== null && limit > 0 && octets > limit;
-}
-
-function failure(reply: Reply, stage: Stage): RecipientResult {
-  const verdict = verdictOf(reply);
-  if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null, stage };
-  return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply, stage };
-}
-
-/** A refusal for the number of recipients is never final, whatever its code. */
-function tooManyFailure(reply: Reply, stage: Stage): RecipientResult {
-  return { ...failure(reply, stage), verdict: "tempfail", enhanced: TOO_MANY_CODE };
-}
-
-function asClientError(error: unknown): ClientError {
-  if (error instanceof ClientError) return error;
-  return new ClientError("closed", error instanceof Error ? error.message : String(error));
-}
-
-/** Stands for a reply that did not come. */
-function lost(error: ClientError): Reply {
-  return { code: NO_REPLY, text: error.message, lines: [] };
 }
 
 function isEightBit(bytes: Uint8Array): boolean {
