@@ -62,6 +62,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 const CONTROL_MODE = 0o666;
+/** What whoever sends a signal that is ignored may want. */
+const HINTS: Readonly<Record<string, string>> = {
+  SIGHUP: ": to read smtpd.conf again, start the daemon again; certificates and tables are updated by smtpctl",
+};
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
 /** Who is turned away has so long to read why, in milliseconds, and so many at one time have it. */
@@ -115,10 +119,13 @@ class Daemon {
     const ownControl = !inherited.some(({ name }) => "path" in name && name.path === controlSocket);
     if (ownControl) await claimSocket(controlSocket);
     claimSpool(spoolPath(env));
+    this.#watchSignals();
     try {
-      const listeners = await this.#startHouse(config, submissionSocketPath(controlSocket));
-      await this.#listen(listeners, controlSocket, inherited);
-      this.#watchSignals();
+      const started = this.#startHouse(config, submissionSocketPath(controlSocket))
+        .then((listeners) => this.#listen(listeners, controlSocket, inherited));
+      started.catch(() => {});
+      // A signal may end it before it serves.
+      if (await Promise.race([started.then(() => false), this.#end.promise.then(() => true)])) return;
       this.#writePid(controlSocket);
       this.#serving = true;
       this.#notify("READY=1");
@@ -412,6 +419,10 @@ class Daemon {
 
   #watchSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
+    // Nobody who sends one of these wants the mail to stop: a terminal that is closed, scripts that rotate logs.
+    for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
+      Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored${HINTS[signal] ?? ""}`));
+    }
   }
 
   #writePid(controlSocket: string): void {

@@ -1,0 +1,68 @@
+/** Signals, in every phase of the daemon's life: those that should end it do so in good order, the others end nothing. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Client } from "./client.ts";
+import { Daemon, PROJECT } from "./harness.ts";
+
+const HARMLESS = ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"] as const;
+
+Deno.test("a daemon that serves survives the signals that do not mean its end, and stops by SIGINT", async () => {
+  const daemon = await Daemon.start();
+  try {
+    for (const signal of HARMLESS) Deno.kill(daemon.pid, signal);
+    await daemon.logged(/^info: SIGHUP is ignored: to read smtpd\.conf again, /);
+    await daemon.logged(/^info: SIGUSR1 is ignored$/);
+    await daemon.logged(/^info: SIGUSR2 is ignored$/);
+    const client = await Client.connect(daemon.port);
+    await client.say("EHLO client.example.com", "250");
+    Deno.kill(daemon.pid, "SIGINT");
+    // It stops: that is no other state.
+    Deno.kill(daemon.pid, "SIGHUP");
+    Deno.kill(daemon.pid, "SIGTERM");
+    assert.equal(await daemon.ended(), 0);
+    assert.equal(daemon.log.at(-1), "Exiting");
+    client.close();
+  } finally {
+    await daemon.remove();
+  }
+});
+
+Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the background too", async () => {
+  const daemon = await Daemon.start();
+  assert.equal(await daemon.stop(), 0);
+  try {
+    const start = (...args: string[]) =>
+      new Deno.Command(join(PROJECT, "scripts/smtpd"), {
+        args: [...args, "-f", daemon.configFile],
+        env: { ...daemon.env, NO_COLOR: "1" },
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+    const child = start("-d");
+    // The shell needs a moment to read its script: from then on.
+    while (!(await Deno.readTextFile(`/proc/${child.pid}/status`)).match(/^SigIgn:.*[13579bdf]$/m)) { /* not yet */ }
+    const pidFile = `${daemon.folder}/smtpd.pid`;
+    for (let up = false; !up; up = await exists(pidFile)) {
+      child.kill("SIGHUP");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 0);
+
+    assert.equal((await start().status).code, 0);
+    const pid = Number(await Deno.readTextFile(pidFile));
+    Deno.kill(pid, "SIGHUP");
+    Deno.kill(pid, "SIGUSR1");
+    assert.equal((await daemon.tool("smtpctl", ["show", "status"])).code, 0);
+    Deno.kill(pid, "SIGTERM");
+    while (await exists(pidFile)) await new Promise((resolve) => setTimeout(resolve, 10));
+  } finally {
+    await daemon.remove();
+  }
+});
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
