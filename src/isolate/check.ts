@@ -46,7 +46,7 @@ export const MAX_TEXT_CHARS = 65_536;
 /** Characters of texts that are several lines, or what others have said. */
 export const MAX_LONG_TEXT_CHARS = 4 * 1024 * 1024;
 /** Octets of the buffer that a piece of octets may be a view of. */
-const MAX_BUFFER_OCTETS = 16 * 1024 * 1024;
+export const MAX_BUFFER_OCTETS = 64 * 1024 * 1024;
 /** Entries of the longest list. A message may have a hundred thousand envelopes, and several messages may be told of at once. */
 export const MAX_LIST_ENTRIES = 1_000_000;
 /** Characters of a name that is shown when it is refused. */
@@ -192,6 +192,7 @@ export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "number") return Number.isFinite(value) ? `the number ${value}` : String(value);
   if (typeof value === "string") return `text of ${value.length} characters`;
+  if (value instanceof ArrayBuffer) return `a buffer of ${value.byteLength} octets`;
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 

@@ -158,7 +158,10 @@ const SAMPLES: {
     },
     answers: {
       ids: [{ ids: [MESSAGE] }],
-      credit: [{ message: MESSAGE }, { message: MESSAGE, spent: bytes.buffer }],
+      credit: [{ message: MESSAGE }, { message: MESSAGE, spent: bytes.buffer }, {
+        message: MESSAGE,
+        spent: new ArrayBuffer(300_000),
+      }],
       committed: [{ message: MESSAGE }],
       room: [{ bytes: Infinity }, { bytes: 0 }],
       refused: [{ message: MESSAGE, code: 452, text: "4.3.1 full" }],
@@ -417,7 +420,7 @@ Deno.test("octets are measured and not walked through; a buffer that is shared i
   assert.equal(chunk.bytes(new Uint8Array(262_144)), null);
   assert.equal(chunk.bytes(new Uint8Array(262_145)), "has 262145 octets, more than 262144");
   assert.match(chunk.bytes(new Uint8Array(new SharedArrayBuffer(4)))!, /shared/);
-  assert.match(chunk.bytes(new Uint8Array(new ArrayBuffer(32 * 1024 * 1024), 0, 1))!, /too large/);
+  assert.match(chunk.bytes(new Uint8Array(new ArrayBuffer(65 * 1024 * 1024), 0, 1))!, /too large/);
   assert.match(chunk.bytes(new DataView(new ArrayBuffer(1)))!, /not octets/);
   assert.equal(whole(1, 2)(3), "is the number 3, not a whole number from 1 to 2");
 });

@@ -1,7 +1,7 @@
 /** What is said between smtp and the queue about a message on its way in. Types, limits and checks only. */
 
 import type { EnvelopeFacts, MessageId } from "../../envelope/mod.ts";
-import { amount, buffer, list, type MessageTable, octets, optional, text, whole } from "../check.ts";
+import { amount, buffer, list, MAX_BUFFER_OCTETS, type MessageTable, octets, optional, text, whole } from "../check.ts";
 import { envelopeFacts, messageId } from "./shapes.ts";
 
 /**
@@ -49,9 +49,10 @@ export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
   "ids-wanted": {},
 };
 
+// What comes back as spent is what the chunk was a view of, perhaps of what a filter has said.
 export const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
   ids: { ids: list(messageId) },
-  credit: { message: messageId, spent: optional(buffer(CHUNK_BYTES)) },
+  credit: { message: messageId, spent: optional(buffer(MAX_BUFFER_OCTETS)) },
   committed: { message: messageId },
   room: { bytes: amount },
   refused: { message: messageId, code: whole(400, 599), text: text() },
