@@ -25,13 +25,17 @@ const called = Deno.build.standalone ? basename(Deno.execPath()) : "";
 const [name, args] = called in TOOLS ? [called, Deno.args] : [Deno.args[0] ?? "", Deno.args.slice(1)];
 const load = TOOLS[name];
 if (load === undefined) {
-  console.error(`usage: vaultpost ${Object.keys(TOOLS).join("|")} [arguments]`);
-  Deno.exit(1);
+  const asked = name === "--help" || name === "-h";
+  (asked ? console.log : console.error)(`usage: vaultpost ${Object.keys(TOOLS).join("|")} [arguments]`);
+  Deno.exit(asked ? 0 : 1);
 }
 const tool = await load();
 try {
   Deno.exit(await tool([...args], Deno.env));
 } catch (error) {
+  const { OutputClosed } = await import("./cli/terminal.ts");
+  // As in `smtpctl --help | head -n 1`.
+  if (error instanceof OutputClosed) Deno.exit(0);
   if (isDefect(error)) throw error;
   console.error(`${name}: ${systemReasonAt(error)}`);
   Deno.exit(1);

@@ -1,6 +1,7 @@
 /** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
 
-import { controlSocketPath, DEFAULTS, type Environment, spoolPath } from "../config/mod.ts";
+import { DEFAULTS } from "../config/defaults.ts";
+import { controlSocketPath, type Environment, spoolPath } from "../config/paths.ts";
 import { suggestion } from "../config/words.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
 import { safeLine, systemReasonAt, TRACES } from "../events/mod.ts";
@@ -103,6 +104,7 @@ function unknown(
   terminal: Terminal,
 ): number {
   if (possibilities.length === 0) {
+    if (word === "help" || word === "version") guess = `, did you mean "--${word}"?`;
     return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
   }
   const list = possibilities.map((one) => `  ${one}\n`).join("");

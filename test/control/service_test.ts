@@ -37,18 +37,32 @@ const queueAnswers: Answers = {
       : { type: "body", chunks: 0, bytes: null },
   remove: ({ target, after }) =>
     target !== "all"
-      ? { type: "removed", ids: (target as { ids: string[] }).ids, next: null }
+      ? {
+        type: "removed",
+        ids: (target as { ids?: string[] }).ids ?? [],
+        next: null,
+        whole: (target as { message?: string }).message === "0000000d",
+      }
       : after === ""
       ? { type: "removed", ids: ids.slice(0, 2), next: ids[1] }
       : { type: "removed", ids: ids.slice(2), next: null },
-  suspend: ({ ids: some }) =>
-    some === undefined ? { type: "suspended", ids: ids.slice(0, 1), next: null } : { type: "suspended", count: 1 },
-  schedule: ({ from }) => ({ type: "scheduled", count: 3, next: from === 0 ? 7 : null }),
-  find: ({ from }) =>
-    from === 0 ? { type: "found", ids: [ids[1]], next: 7 } : { type: "found", ids: [ids[0]], next: null },
+  suspend: ({ ids: some, target }) =>
+    some !== undefined
+      ? { type: "suspended", count: 1 }
+      : { type: "suspended", ids: (target as { message?: string }).message === "00000001" ? [ids[0]] : [], next: null },
+  schedule: ({ from, target }) =>
+    target === "all"
+      ? { type: "scheduled", count: 3, next: from === 0 ? 7 : null }
+      : { type: "scheduled", count: 0, next: null },
+  find: ({ from, domain }) =>
+    domain === "nowhere.test"
+      ? { type: "found", ids: [], next: null }
+      : from === 0
+      ? { type: "found", ids: [ids[1]], next: 7 }
+      : { type: "found", ids: [ids[0]], next: null },
   pause: ({ agent }) => ({ type: "paused", changed: agent === "mda" }),
   show: ({ what }) => ({ type: "shown", lines: [`${what} line`] }),
-  "resume-route": () => ({ type: "shown", lines: [] }),
+  "resume-route": ({ route }) => ({ type: "shown", lines: route === 3 ? [] : ["there is no route 99"] }),
   "table-faults": () => ({ type: "table-faults", faults: ["table <t>: gone"] }),
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
@@ -61,6 +75,10 @@ async function answersOf(desk: Desk, request: ControlRequest): Promise<ControlAn
   const answers: ControlAnswer[] = [];
   for await (const answer of desk.answer(request)) answers.push(answer);
   return answers;
+}
+
+function unchanged(reason: string): ControlAnswer {
+  return { ok: true, count: 0, unchanged: { reason, failed: true } };
 }
 
 const requests: { name: string; request: ControlRequest; answers: ControlAnswer[] }[] = [
@@ -102,6 +120,43 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
     answers: [{ line: "hosts line" }, { ok: true }],
   },
   { name: "a route resumes", request: { do: "resume-route", route: 3 }, answers: [{ ok: true }] },
+  {
+    name: "a route that is not there",
+    request: { do: "resume-route", route: 99 },
+    answers: [{ ok: false, error: "there is no route 99" }],
+  },
+  ...(["schedule", "remove", "pause-envelope", "resume-envelope"] as const).flatMap((verb) => [
+    {
+      name: "an envelope that is not there",
+      request: { do: verb, target: { envelope: "0000000900000001" } },
+      answers: [unchanged("envelope 0000000900000001 is not in the queue")],
+    },
+    {
+      name: "a message that is not there",
+      request: { do: verb, target: { message: "00000009" } },
+      answers: [unchanged("message 00000009 is not in the queue")],
+    },
+    {
+      name: "a domain that nothing goes to",
+      request: { do: verb, target: { domain: "nowhere.test" } },
+      answers: [unchanged("nothing in the queue is to be relayed to nowhere.test")],
+    },
+  ]),
+  {
+    name: "an envelope that is paused already",
+    request: { do: "pause-envelope", target: { envelope: ids[0]! } },
+    answers: [unchanged("it is suspended already")],
+  },
+  {
+    name: "a damaged message without envelopes is removed",
+    request: { do: "remove", target: { message: "0000000d" } },
+    answers: [{ ok: true, count: 0 }],
+  },
+  {
+    name: "a message that is not in the queue",
+    request: { do: "show-queue", message: "00000009" },
+    answers: [{ ok: false, error: "message 00000009 is not in the queue" }],
+  },
   { name: "a table is read again", request: { do: "update-table", table: "aliases" }, answers: [{ ok: true }] },
   {
     name: "a table that is not there",
