@@ -98,8 +98,9 @@ export class HeaderSection {
     const folded = isBlank(to.buffer[start]!);
     const colon = folded ? -1 : to.buffer.indexOf(COLON, start);
     const isField = colon !== -1 && colon < end;
-    if (this.#first && folded || !folded && !isField && !isFromLine(to.buffer, start)) return this.#noField(start);
+    const first = this.#first;
     this.#first = false;
+    if (folded ? first : !isField && !(first && isFromLine(to.buffer, start))) return this.#noField(start);
     if (folded) return this.#drain(start);
     if (!isField) return this.#begin(start, "other");
     // A name that no line could hold (RFC 5322 §2.1.1) is a fault of the program that submits it.

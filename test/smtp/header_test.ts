@@ -60,6 +60,7 @@ const transit: readonly { in: string; out?: string; fault?: Fault; because: stri
   { in: `X: ${"a".repeat(60000)}\n\nx\n`, because: "a long line" },
   { in: "From a@b Fri Jan  2 03:04:05 2026\nA: b\n\nx\n", because: "a From_ line with a time in front" },
   { in: "From somebody\nBcc: b\n\nx\n", because: "one without" },
+  { in: `${"From x\n".repeat(60_000)}\n\nx\n`, because: "behind the first line it is no part of a header" },
   { in: "hello\nworld\n", because: "a body that begins at once" },
   { in: "A: b\nfoo\nBcc: c\n\nx\n", because: "a line that is no field, and what stands behind it" },
   { in: " A: b\nB: c\n\n", out: "\n A: b\nB: c\n\n", because: "what would fold our own field gets a line in front" },
@@ -121,7 +122,6 @@ const submitted: readonly { in: string; out?: string; fault?: Fault; because: st
     out: `X: a\n${" b\n".repeat(30000)}\n`,
     because: "another long field is no matter",
   },
-  { in: "From somebody\nTo: a\n\n", out: "From somebody\nTo: a@host.example\n\n", because: "a From_ line is no fault" },
   {
     in:
       "Resent-From: a\nResent-To: b, c@d\nResent-Bcc: e\n f\nResent-Cc: g\nResent-Date: x\nResent-Message-ID: y\nTo: h\n\nx\n",
@@ -170,6 +170,11 @@ const incomplete: readonly { in: string; out?: string; fault?: Fault; because: s
     in: "A: b\n",
     out: "A: b\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n",
     because: "without a blank line too",
+  },
+  {
+    in: "From somebody\nTo: a\n\n",
+    out: "From somebody\nTo: a@host.example\nFrom: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n\n",
+    because: "a From_ line in front is no fault, and no From",
   },
   { in: "", out: "From: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n", because: "and an empty one" },
   {
