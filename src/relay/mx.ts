@@ -2,7 +2,7 @@
 
 import { type DnsResult, familyOf, isAddress, type MxRecord, normalAddress } from "../dns/mod.ts";
 import type { OwnHost } from "./own.ts";
-import type { Target } from "./target.ts";
+import { isNamed, type Target } from "./target.ts";
 
 /** One address of a mail exchanger. */
 export interface Exchanger {
@@ -79,11 +79,6 @@ export async function findExchangers(target: Target, names: Names, self: Self): 
     }
   }
   return await ofRecords(target, found.records, names, self);
-}
-
-/** The administrator named the host. */
-function isNamed({ action }: Target): boolean {
-  return action.host !== null || action.domain !== null;
 }
 
 function ofLiteral(text: string): Exchangers {

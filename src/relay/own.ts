@@ -9,6 +9,10 @@ export interface OwnHost {
   name(name: string): boolean;
   /** True for an address at which mail for this port would come to this host. */
   address(address: string, port: number): boolean;
+  /** True for a name that no other host answers EHLO with: who does is this host, behind a translated address. */
+  greets(name: string): boolean;
+  /** This address leads here, though no interface has it. Remembered for an hour. */
+  learn(address: string): void;
 }
 
 /** Own for any host: none of them is the way to another one. */
@@ -16,11 +20,13 @@ const UNSPECIFIED = ["0.0.0.0", "::"];
 const LOOPBACK = ["127.0.0.1", "::1"];
 /** Addresses of interfaces come and go; they are read at most so often, in ms. */
 const READ_MS = 1_000;
+/** Learnt addresses: how long, and how many at most. */
+const LEARNT_MS = 3_600_000, MAX_LEARNT = 1_000;
 
 /**
  * Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
  * and `::`. Any other address, such as the rest of 127.0.0.0/8, is own where a listener answers there at the same port, by its address or
- * because it listens on all addresses.
+ * because it listens on all addresses. What a session has learnt to lead here is own for an hour.
  */
 export function ownHost(
   { names, listeners }: OwnSettings,
@@ -30,12 +36,23 @@ export function ownHost(
   const own = new Set(["localhost", ...names.flatMap((name) => normalName(name) ?? [])]);
   const places = new Set(listeners.map(({ address, port }) => `${normalAddress(address)} ${port}`));
   const always = new Set([...UNSPECIFIED, ...LOOPBACK]);
+  const learnt = new Map<string, number>();
   let addresses = new Set<string>(), readAt = -Infinity;
   return {
     name: (name) => own.has(name),
+    // Many hosts that nobody has named are called localhost.
+    greets: (name) => own.has(name) && name.includes(".") && !name.startsWith("localhost"),
+    learn: (text) => {
+      const address = normalAddress(text);
+      if (address === null) return;
+      learnt.delete(address);
+      if (learnt.size >= MAX_LEARNT) learnt.delete(learnt.keys().next().value!);
+      learnt.set(address, now() + LEARNT_MS);
+    },
     address: (text, port) => {
       const address = normalAddress(text);
       if (address === null) return false;
+      if ((learnt.get(address) ?? -Infinity) > now()) return true;
       if (always.has(address) || places.has(`${address} ${port}`)) return true;
       if (now() >= readAt + READ_MS) {
         addresses = new Set(interfaces().flatMap((one) => normalAddress(one) ?? []));

@@ -34,7 +34,8 @@ export function reasonOfError(error: unknown, remote: Remote, port: number): Rea
   if (error instanceof ClientError && error.reply !== null) return reasonOfReply(error.reply, error.message, remote);
   const { host, address } = remote;
   const where = `${host === address ? address : `${host} (${address})`} port ${port}`;
-  const text = cut(`${where}: ${error instanceof Error ? error.message : String(error)}`);
+  // A mistake of ours is told in the log, not to strangers.
+  const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);
   return { text, enhanced: error instanceof ClientError ? codeOf(error) : "4.3.0", remote };
 }
 

@@ -24,6 +24,8 @@ export interface RelayTools {
   find(target: Target): Promise<Exchangers>;
   /** A new session; it is not running yet. */
   session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
+  /** The address turned out to lead to this host. */
+  learnOwn(address: string): void;
   /** At least 0, less than 1. */
   random(): number;
   fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void>;
@@ -217,6 +219,11 @@ export class Relay implements SessionOwner {
       this.#disable(session.route, 1, "network", ending.failure);
     }
     this.#successor ||= ending.fullTerm;
+    if (ending.loops) {
+      this.#tools.learnOwn(session.route.host.address);
+      // Looked up again, without what leads here.
+      this.#exchangers = null;
+    }
     this.#drain();
     this.#settleDown();
   }

@@ -131,6 +131,7 @@ class RelayService {
       find: (target) => this.#find(target),
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
       random: tools.random,
+      learnOwn: (address) => tools.own.learn(address),
       fail: (task, result, reason, domain) => this.#courier.fail(task, result, reason, domain),
       elsewhere: (task, target, exchanger, reason) => {
         const relay = this.#relay(requiringTls(target));
@@ -344,6 +345,7 @@ class RelayService {
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),
       hostName: (host) => this.#hostName(host),
+      isSelf: (name) => this.#tools.own.greets(name),
       ...this.#filters(),
     };
   }

@@ -25,7 +25,7 @@ import type { Exchanger } from "./mx.ts";
 import type { SessionReports } from "./reports.ts";
 import { type Reason, reasonOfError, reasonOfReply, type Remote } from "./reason.ts";
 import { type Host, knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
-import type { Target } from "./target.ts";
+import { isNamed, type Target } from "./target.ts";
 import { partOf, type Task, without } from "./tasks.ts";
 
 /** What a session needs of the house. */
@@ -42,6 +42,8 @@ export interface SessionTools {
   credentials(target: Target): Promise<Credentials | null>;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(host: Host): Promise<string>;
+  /** True for a name that only this host answers EHLO with. */
+  isSelf(name: string): boolean;
   /** What filters of the action are told; without it there are none. */
   readonly filters?: RelayFilters;
 }
@@ -82,6 +84,8 @@ export interface Ending {
   readonly broke: boolean;
   /** The host refused everything for so long that it should be left alone. */
   readonly rejects: boolean;
+  /** The host is this one, by its answer to EHLO. */
+  readonly loops: boolean;
   /** Why it did not get ready, or what the host refuses with; null when it did not fail. */
   readonly failure: Reason | null;
 }
@@ -111,6 +115,7 @@ export class Session {
   #sent = 0;
   #failures = 0;
   #rejects = false;
+  #loops = false;
   #broke = false;
   /** The host takes no more in this session. */
   #full = false;
@@ -158,6 +163,7 @@ export class Session {
       sent: this.#sent,
       broke: this.#broke,
       rejects: this.#rejects,
+      loops: this.#loops,
       failure: this.#failure,
     });
   }
@@ -243,6 +249,11 @@ export class Session {
     const { target } = this.#owner;
     const starts = mayTls && target.tls !== "implicit";
     const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
+    // RFC 5321 §6.3 leaves it to us how loops are found. A host that the administrator named may be this one.
+    if (!isNamed(target) && this.#tools.isSelf(client.peerName)) {
+      this.#loops = true;
+      throw new ClientError("refused", "It answers EHLO with a name of this host");
+    }
     if (starts && startTls) await this.#startTls(client, name);
     else if (target.tls === "mandatory") {
       throw new ClientError("refused", "TLS required but not supported by remote host");

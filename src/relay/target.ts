@@ -80,6 +80,11 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
   return { ok: true, target };
 }
 
+/** True where the administrator named the host, and false where the recipient's domain did. */
+export function isNamed({ action }: Target): boolean {
+  return action.host !== null || action.domain !== null;
+}
+
 /** The same from a local address. */
 export function fromSource(target: Target, source: RelaySource): Target {
   return { ...target, source, key: JSON.stringify([target.key, source.address, source.helo]) };

@@ -107,7 +107,7 @@ const failures = [
   },
   {
     known: { "check domain example.org": "", "check regex a@example.com": "", "lookup alias bob": 'a@b@c, "' },
-    code: 424,
+    code: 524,
     because: "an alias is malformed",
   },
   {

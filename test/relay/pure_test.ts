@@ -11,7 +11,7 @@ import { RouteTable } from "../../src/relay/routes.ts";
 import { mxTarget, rewriteSender, smarthostTarget } from "../../src/relay/target.ts";
 import { splitTask, TaskQueue } from "../../src/relay/tasks.ts";
 import { parseRelayUrl } from "../../src/relay/url.ts";
-import { ACTION, names } from "./world.ts";
+import { ACTION, names, NOT_OWN } from "./world.ts";
 
 const urls = [
   { url: "mx.example.net", want: "smtp opportunistic mx.example.net 25 " },
@@ -180,7 +180,7 @@ for (const { domain, want, backup, own = [] } of exchangers) {
   const as = `${backup === undefined ? "" : ` as backup ${backup}`}${own.length === 0 ? "" : ` on ${own}`}`;
   Deno.test(`findExchangers: ${domain}${as} is ${want}`, async () => {
     const is = (text: string) => own.includes(text);
-    const self = { own: { name: is, address: is }, backupName: backup ?? null };
+    const self = { own: { ...NOT_OWN, name: is, address: is }, backupName: backup ?? null };
     const found = await findExchangers(mxTarget(ACTION, domain), zone, self);
     const shown = found.ok
       ? `${found.unlisted ? "unlisted: " : ""}${
@@ -192,7 +192,7 @@ for (const { domain, want, backup, own = [] } of exchangers) {
 }
 
 Deno.test("findExchangers: a smarthost is never looked up by MX, and may be this host", async () => {
-  const own = { name: () => true, address: () => true };
+  const own = { ...NOT_OWN, name: () => true, address: () => true };
   const of = (url: string) => {
     const action = { ...ACTION, host: "hosts" };
     const result = smarthostTarget(action, url);
@@ -236,6 +236,21 @@ for (const { address, own, because, ...rest } of ownRows) {
     assert.equal(host.address(address, 25), own);
   });
 }
+
+Deno.test("ownHost: an address that is learnt is own for an hour; who is called localhost may be anybody", () => {
+  let now = 0;
+  const host = ownHost(
+    { names: ["mx.example.org", "localhost.localdomain", "plain"], listeners: [] },
+    () => now,
+    () => [],
+  );
+  host.learn("::ffff:192.0.2.1");
+  assert.equal(host.address("192.0.2.1", 25), true);
+  now = 3_600_000;
+  assert.equal(host.address("192.0.2.1", 25), false);
+  const names = ["mx.example.org", "localhost", "localhost.localdomain", "plain", "mx.example.net"];
+  assert.deepEqual(names.map((name) => host.greets(name)), [true, false, false, false, false]);
+});
 
 Deno.test("ownHost: an address that an interface gets later is own then", () => {
   let now = 0;

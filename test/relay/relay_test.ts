@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { fakeServer } from "../smtpclient/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
-import { relayWorld } from "./world.ts";
+import { NOT_OWN, relayWorld } from "./world.ts";
+import { ownHost } from "../../src/relay/own.ts";
 
 Deno.test("a message to three recipients goes in one transaction; 450 on one keeps that one alone", () =>
   viaSmarthost(
@@ -155,6 +156,58 @@ Deno.test("an address literal is used as it is", async () => {
   assert.equal(server.lines()[2], "RCPT TO:<a@[127.0.0.1]>");
   await world.stop();
   await server.close();
+});
+
+const selves = [
+  {
+    because: "mail for a domain that leads here goes back",
+    preferences: [10, 20],
+    want: "permfail 5.4.6",
+    sessions: [1, 0],
+  },
+  { because: "mail goes to what is preferred to this host", preferences: [20, 10], want: "ok", sessions: [0, 1] },
+];
+for (const { because, preferences, want, sessions } of selves) {
+  Deno.test(`a host that answers EHLO with our name is this one, behind a translated address: ${because}`, () => {
+    const own = ownHost({ names: ["relay.example.org"], listeners: [] }, () => 0, () => []);
+    // Loopback is known to be own: here it plays the address that is translated.
+    const address = (text: string) => text !== "127.0.0.1" && text !== "127.0.0.2" ? own.address(text, 25) : false;
+    let learnt = "";
+    const ours = {
+      ...own,
+      address: (text: string) => text === learnt || address(text),
+      learn: (text: string) => void (learnt = text),
+    };
+    const script = { reply: (line: string) => line.startsWith("EHLO") ? "250 relay.example.org Hello" : undefined };
+    return viaMx(
+      [{ preference: preferences[0]!, script }, { preference: preferences[1]!, script: {} }],
+      async (world, servers) => {
+        const ids = world.send({ rcpts: ["a@x.test"] });
+        await world.settled(ids);
+        const outcome = world.outcomes.get(ids[0]!)!;
+        const shown = outcome.result === "ok"
+          ? "ok"
+          : `${outcome.result} ${outcome.status.class}.${outcome.status.code}`;
+        assert.equal(shown, want);
+        assert.deepEqual(servers.map((server) => server!.sessions.length), sessions);
+      },
+      {
+        tools: { own: ours },
+        mx: {
+          "x.test": preferences.map((each, at): [number, string] => [each, `mx${at + 1}.test`]).sort((a, b) =>
+            a[0] - b[0]
+          ),
+        },
+      },
+    );
+  });
+}
+
+Deno.test("a smarthost may answer EHLO with our name", () => {
+  const script = { reply: (line: string) => line.startsWith("EHLO") ? "250 relay.example.org Hello" : undefined };
+  return viaSmarthost(script, async (world) => {
+    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), ["ok 250 2.0.0 queued"]);
+  }, { tools: { own: { ...NOT_OWN, greets: (name) => name === "relay.example.org" } } });
 });
 
 Deno.test("backup mx: mail goes to the preferred exchangers alone, and waits while they are down", () =>

@@ -90,7 +90,12 @@ export interface World {
 export const ACTION: RelayAction = plainRelay("out");
 
 /** A host that is none of those that mail goes to. */
-export const NOT_OWN: RelayServiceTools["own"] = { name: () => false, address: () => false };
+export const NOT_OWN: RelayServiceTools["own"] = {
+  name: () => false,
+  address: () => false,
+  greets: () => false,
+  learn: () => {},
+};
 
 const encoder = new TextEncoder();
 

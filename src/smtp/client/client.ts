@@ -29,6 +29,7 @@ export class Client {
   readonly #timeouts: Timeouts;
   #capabilities: Capabilities = NO_CAPABILITIES;
   #greeted = false;
+  #peerName = "";
 
   constructor(connection: Connection, { timeouts, lmtp = false, maxRefusals = 0 }: ClientOptions) {
     this.#connection = connection;
@@ -64,6 +65,10 @@ export class Client {
   get localPort(): number {
     return this.#connection.localPort;
   }
+  /** What the server calls itself in its answer to EHLO, LHLO or HELO (RFC 5321 §4.1.1.1), in lower case; "" before that. */
+  get peerName(): string {
+    return this.#peerName;
+  }
   /** False once the connection has ended. */
   get usable(): boolean {
     return this.#connection.failure === null;
@@ -85,10 +90,12 @@ export class Client {
   async hello(name: string, fallback = false): Promise<Capabilities> {
     await this.greeting();
     const reply = await this.command(`${this.#session.lmtp ? "LHLO" : "EHLO"} ${name}`);
+    this.#peerName = firstWord(reply);
     if (verdictOf(reply) === "ok") return this.#capabilities = parseCapabilities(reply);
     if (!fallback || this.#session.lmtp || reply.code === 421) throw refusedBy(reply);
     const second = await this.command(`HELO ${name}`);
     if (verdictOf(second) !== "ok") throw refusedBy(second);
+    this.#peerName = firstWord(second);
     return this.#capabilities = NO_CAPABILITIES;
   }
 
@@ -157,4 +164,8 @@ function expect(reply: Reply, code: number): void {
 
 function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
+}
+
+function firstWord({ lines }: Reply): string {
+  return (lines[0] ?? "").split(" ", 1)[0]!.toLowerCase();
 }
