@@ -90,7 +90,7 @@ installed() {
 ensure_deno() {
   installed && return
   { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null ||
-    fail "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd -h once"
+    fail "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd --version once"
   # The lock keeps two first runs from loading everything twice; each step is also safe without it (built aside, then renamed).
   (
     command -v flock >/dev/null && flock 9

@@ -126,6 +126,20 @@ Deno.test("sendmail submits a message", async (test) => {
       }
       assert.match((await daemon.tool("sendmail", ["-bp", "--help"])).stdout, /^usage: sendmail/);
     });
+    await test.step("links to it with the names mailq and newaliases are those programs", async () => {
+      for (const name of ["mailq", "newaliases"]) {
+        const link = join(daemon.folder, name);
+        await Deno.symlink(SENDMAIL, link);
+        assert.match((await run(link, ["--help"], { env: daemon.env })).stdout, new RegExp(`^usage: ${name} `));
+      }
+    });
+    await test.step("smtpctl may use the folder that stands behind --", async () => {
+      for (const args of [["export", "--"], ["ex"]]) {
+        const folder = join(daemon.folder, args.join(""));
+        const ran = await daemon.tool("smtpctl", [...args, folder]);
+        assert.deepEqual(ran, { code: 0, stdout: "0 envelopes exported\n", stderr: "" });
+      }
+    });
     await test.step("a refused recipient is status 70 and a word on stderr", async () => {
       const ran = await daemon.tool("sendmail", ["-f", "sender@example.com", "user@elsewhere.example"], MESSAGE);
       assert.equal(ran.code, 70);
