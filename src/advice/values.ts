@@ -11,6 +11,7 @@ import { systemReason } from "../events/mod.ts";
 import { parseRelayUrl } from "../relay/mod.ts";
 import { parseVerifier, readStored } from "../sasl/mod.ts";
 import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
+import { loopingAliases } from "./alias_loops.ts";
 import { type Contents, type Entry, placeText } from "./entries.ts";
 
 /** Warnings about one table; what is beyond is counted. */
@@ -50,6 +51,7 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
       continue;
     }
     look("alias", action.alias ?? action.virtual, at, (entry) => aliasFault(entry, machine));
+    warnings.push(...loopWarnings(action.alias ?? action.virtual, at, contents, config.smtp.subAddressDelimiter, seen));
     warnings.push(...commandWarnings(action.alias ?? action.virtual, at, contents, machine, seen));
     look(
       "userbase",
@@ -107,6 +109,20 @@ function aliasFault({ key, value, at }: Entry, machine: MachineFacts): string | 
       return [`${at}: warning: the alias "${shown(key)}" includes ${path}, which cannot be read: ${reason}`];
     }
   });
+}
+
+function loopWarnings(
+  name: string | null,
+  at: SourceLine,
+  contents: Contents,
+  delimiter: string,
+  seen: Set<string>,
+): string[] {
+  if (name === null || seen.has(`loops ${name}`)) return [];
+  seen.add(`loops ${name}`);
+  return loopingAliases(contents.of(name, at)?.entries ?? [], delimiter).slice(0, MAX_TOLD).map(({ key, at }) =>
+    `${at}: warning: the alias "${shown(key)}" leads back to itself and nowhere else: its mail will be refused`
+  );
 }
 
 /** Commands and files of aliases run as a user that must be there. */

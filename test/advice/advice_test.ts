@@ -258,6 +258,19 @@ const values: readonly Row[] = [
     ],
   },
   {
+    name: "aliases that lead in a circle",
+    ...aliases(
+      "a: b\nb: A\nc: a, b\nme: me\nmy: me, a\nout: a, x@example.net\nd: e\ne: bob\nf: f+tag\ng: h+x\nh: g\n",
+    ),
+    want: [
+      '/aliases:10: warning: the alias "g" leads back to itself and nowhere else: its mail will be refused',
+      '/aliases:11: warning: the alias "h" leads back to itself and nowhere else: its mail will be refused',
+      '/aliases:1: warning: the alias "a" leads back to itself and nowhere else: its mail will be refused',
+      '/aliases:2: warning: the alias "b" leads back to itself and nowhere else: its mail will be refused',
+      '/aliases:3: warning: the alias "c" leads back to itself and nowhere else: its mail will be refused',
+    ],
+  },
+  {
     name: "an include file of which a part is left out",
     ...aliases("list: :include:/list\n", {
       files: {
