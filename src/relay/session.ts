@@ -413,9 +413,17 @@ export class Session {
     return new Set(gone);
   }
 
+  /** A smaller number than is known may be what was left of a limit of the session; only a refusal of the data says that it is too large. */
+  #learn({ rcptMax, recipients }: TransactionResult): void {
+    const { host } = this.route;
+    const now = this.#tools.clock.now();
+    const refused = recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
+    if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) learnRcptMax(host, rcptMax, now);
+  }
+
   #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
     const { address } = this.#exchanger;
-    if (result.rcptMax !== null) learnRcptMax(this.route.host, result.rcptMax, this.#tools.clock.now());
+    this.#learn(result);
     const again = this.#goOn(whole, envelopes, result);
     const task = without(whole, again);
     const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };

@@ -164,6 +164,19 @@ for (
   });
 }
 
+Deno.test("what is left of a limit of the session is not taken for that of a transaction", () => {
+  const reply = (line: string, session: ServerSession) => {
+    const all = session.lines.filter((before) => before.startsWith("RCPT")).length;
+    return line.startsWith("RCPT") && (session.accepted >= 3 || all > 5) ? "452 4.5.3 too many" : undefined;
+  };
+  return viaSmarthost({ reply }, async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(12) }));
+    assert.deepEqual(texts, Array(12).fill("ok 250 2.0.0 queued"));
+    // 3 and 1, 3 and 2, 3: the refused ones count too.
+    assert.deepEqual(server.sessions.map(({ lines }) => lines.filter((line) => line === "DATA").length), [2, 2, 1]);
+  }, { limits: { maxConnPerRoute: 1 } });
+});
+
 Deno.test("a host that takes 2 messages a session, and refuses MAIL then with 452 4.5.3: by further connections", () =>
   viaSmarthost({
     reply: (line, { messages }) =>
