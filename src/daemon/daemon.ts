@@ -190,7 +190,11 @@ class Daemon {
       limits: config.smtp,
       descriptors: this.#native.openFileLimit(),
       uid: Deno.uid() ?? 0,
-      onlocal: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
+      after: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+      onhanded: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
       now: () => performance.now(),
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),

@@ -1,6 +1,6 @@
 /**
- * The connections over unix sockets that isolates have: the runtime leaves them open when a worker ends, so that whoever is at the other end
- * would wait for ever. Connections over TCP it closes itself.
+ * The connections that isolates have: those over unix sockets the runtime leaves open when a worker ends, and those of any kind that a stuck one
+ * was sent and has not taken, so that whoever is at the other end would wait for ever.
  */
 
 import type { Native } from "./native.ts";

@@ -28,14 +28,16 @@ export interface SessionLimits extends SourceLimits {
 }
 
 export interface SessionDeskOptions {
-  readonly supervisor: Pick<Supervisor, "living" | "post">;
+  readonly supervisor: Pick<Supervisor, "answering" | "whenAnswering" | "post">;
   readonly limits: SessionLimits;
   /** Limit of open files, null when unknown. */
   readonly descriptors: number | null;
   /** Uid of the daemon. */
   readonly uid: number;
-  /** A connection over a unix socket goes to this smtp isolate. */
-  onlocal(isolate: number, descriptor: number): void;
+  /** A connection goes to this smtp isolate. */
+  onhanded(isolate: number, descriptor: number): void;
+  /** Calls `run` once, later; what it returns keeps that from happening. */
+  after(ms: number, run: () => void): () => void;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Who is turned away, where that is worth a line. */
@@ -47,7 +49,19 @@ interface Seat {
   readonly isolate: number;
   readonly source: string | null;
   readonly share: Share | null;
+  /** False while main has the connection. */
+  handed: boolean;
 }
+
+/** An accepted connection that has not been handed over. */
+interface Arrival {
+  readonly socket: net.Socket;
+  readonly listener: Listener;
+  readonly peer: Peer;
+}
+
+/** How long an isolate may take to show that it is there before another is asked, in milliseconds. */
+const ASK_MS = 1000;
 
 export class SessionDesk {
   /** `pause smtp`: new connections are turned away with 421. */
@@ -89,7 +103,7 @@ export class SessionDesk {
 
   /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
   admit(socket: net.Socket, listener: Listener, peer: Peer): void {
-    const isolates = this.#options.supervisor.living("smtp");
+    const isolates = this.#options.supervisor.answering("smtp");
     const asker = { socket: listener.socket, uid: peer.uid, address: peer.address };
     const room = this.limit + (isPrivileged(asker, this.#options.uid) ? ROOT_RESERVE : 0);
     const refusal = this.paused
@@ -121,16 +135,45 @@ export class SessionDesk {
       }
       return this.#turnAway(socket, listener, peer, TOO_MANY_LOCAL);
     }
-    this.#seat(socket, listener, peer, { isolate: this.#choose(isolates), source: admission.source, share });
+    this.#seat({ socket, listener, peer }, {
+      isolate: this.#choose(isolates),
+      source: admission.source,
+      share,
+      handed: false,
+    });
   }
 
-  #seat(socket: net.Socket, listener: Listener, peer: Peer, seat: Seat): void {
+  /** The connection is handed over when its isolate shows that it takes it; one that does not, because it is stuck, loses it to another. */
+  #seat(arrival: Arrival, seat: Seat): void {
     const ticket = this.#nextTicket++;
     this.#seats.set(ticket, seat);
     this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
+    let waiting = true;
+    let cancel = () => {};
+    this.#options.supervisor.whenAnswering("smtp", seat.isolate, () => {
+      if (!waiting) return;
+      waiting = false;
+      cancel();
+      this.#hand(arrival, ticket, seat);
+    });
+    if (!waiting) return;
+    arrival.socket.on("error", () => {});
+    cancel = this.#options.after(ASK_MS, () => {
+      waiting = false;
+      const others = this.#options.supervisor.answering("smtp").filter((index) => index !== seat.isolate);
+      // Where there is no other it waits on, for an answer or for the next isolate in this place.
+      const isolate = others.length > 0 ? this.#choose(others) : seat.isolate;
+      this.#forget(ticket, seat);
+      if (!arrival.socket.destroyed) return this.#seat(arrival, { ...seat, isolate });
+      this.#release(seat);
+    });
+  }
+
+  #hand({ socket, listener, peer }: Arrival, ticket: number, seat: Seat): void {
+    seat.handed = true;
     try {
       const descriptor = detachDescriptor(socket);
-      if (listener.socket) this.#options.onlocal(seat.isolate, descriptor);
+      this.#options.onhanded(seat.isolate, descriptor);
       const message: FromMain = { type: "session", descriptor, listener: listener.id, peer, ticket };
       this.#options.supervisor.post("smtp", seat.isolate, message);
     } catch {
@@ -177,15 +220,23 @@ export class SessionDesk {
     }
   }
 
-  /** The isolate died, its sessions with it. */
+  /** The isolate died, its sessions with it; those that were not handed over yet go to another. */
   lost(isolate: number): void {
-    for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate) this.#leave(ticket, seat);
+    for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate && seat.handed) this.#leave(ticket, seat);
   }
 
-  #leave(ticket: number, { isolate, source, share }: Seat): void {
-    this.#shares.give(share);
+  #leave(ticket: number, seat: Seat): void {
+    this.#forget(ticket, seat);
+    this.#release(seat);
+  }
+
+  #forget(ticket: number, { isolate }: Seat): void {
     this.#seats.delete(ticket);
     this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
+  }
+
+  #release({ source, share }: Seat): void {
+    this.#shares.give(share);
     if (source !== null) this.#sources.left(source);
   }
 }

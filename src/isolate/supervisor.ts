@@ -38,6 +38,8 @@ export interface HousePlan {
   readonly vital?: readonly Role[];
   verbose: boolean;
   traces: readonly Trace[];
+  /** How often it is looked whether they answer, in milliseconds; once a second unless a test is in a hurry. */
+  readonly pingMs?: number;
 }
 
 export interface HouseHooks {
@@ -61,6 +63,12 @@ interface Resident {
   failures: number;
   pinged: number;
   ponged: number;
+  /** Looks since its last answer that found it silent. */
+  silent: number;
+  /** When it last said anything, by performance.now(). */
+  heardAt: number;
+  /** Called when the ping of this number, or a later one, is answered. */
+  readonly probes: { readonly ping: number; readonly run: () => void }[];
   /** Resolves when the isolate says `stopped`. */
   stopped: (() => void) | null;
 }
@@ -77,9 +85,16 @@ const ROLES: readonly Role[] = [
   "login",
   "smtp",
 ];
-const PING_MS = 5_000;
-/** Unanswered pings after which an isolate is replaced: 60 s, longer than any synchronous work of ours. */
-const PING_LIMIT = 12;
+const PING_MS = 1_000;
+/** Looks at an isolate, one a second, that find its last ping unanswered, after which it is replaced: longer than any work that it does in one turn. They are counted, so that a machine that slept ends nothing. */
+const SILENT_LIMIT = 60;
+/** The same for roles that work in short turns whatever they are given: so long those who come to them may have to wait. */
+const SHORT_TURNS: readonly Role[] = ["smtp", "relay", "scheduler"];
+const SHORT_SILENT_LIMIT = 15;
+/** An isolate that is silent for so many looks gets no new work as long as another answers. */
+const AVOID_LIMIT = 2;
+/** An isolate that was heard of in this time is given work without being asked whether it is there. */
+const FRESH_MS = 100;
 const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 /** Time for an isolate to finish on stop. */
 const STOP_MS = 5_000;
@@ -154,6 +169,9 @@ export class Supervisor {
             failures: 0,
             pinged: 0,
             ponged: 0,
+            silent: 0,
+            heardAt: 0,
+            probes: [],
             stopped: null,
           },
         );
@@ -165,7 +183,7 @@ export class Supervisor {
     });
     for (const resident of this.#residents) this.#launch(resident);
     for (const name of DOORS) this.#openDoors(name, () => true);
-    this.#timer = setInterval(() => this.#ping(), PING_MS);
+    this.#timer = setInterval(() => this.#ping(), this.#plan.pingMs ?? PING_MS);
     const cancel = this.#limitStart();
     try {
       await ready;
@@ -237,14 +255,35 @@ export class Supervisor {
     }
   }
 
-  /** Indexes of the isolates of a role that can take work. */
   /** Roles of which an isolate does not run now, each once. */
   get missing(): Role[] {
     return [...new Set(this.#residents.filter((one) => !one.ready).map(({ role }) => role))];
   }
 
+  /** Indexes of the isolates of a role that can take work. */
   living(role: Role): number[] {
     return this.#residents.filter((one) => one.role === role && one.ready).map((one) => one.index);
+  }
+
+  /** Of those that can take work the ones that answer; where none does, the one that answered last. */
+  answering(role: Role): number[] {
+    const ready = this.#residents.filter((one) => one.role === role && one.ready);
+    const answering = ready.filter(({ silent }) => silent < AVOID_LIMIT);
+    if (answering.length > 0 || ready.length === 0) return answering.map(({ index }) => index);
+    return [ready.reduce((last, one) => one.heardAt > last.heardAt ? one : last).index];
+  }
+
+  /**
+   * Calls `run` when the isolate shows that it takes what it is sent: at once if it was heard of just now, else when it has answered. Never, when
+   * it ends before.
+   */
+  whenAnswering(role: Role, index: number, run: () => void): void {
+    const resident = this.#residents.find((one) => one.role === role && one.index === index);
+    if (resident?.worker == null || !resident.ready) return;
+    if (resident.probes.length === 0 && performance.now() - resident.heardAt < FRESH_MS) return run();
+    // One question serves all who wait for its answer.
+    if (resident.probes.length === 0) this.#pingOne(resident);
+    resident.probes.push({ ping: resident.pinged, run });
   }
 
   setVerbosity(verbose: boolean, traces: readonly Trace[]): void {
@@ -292,7 +331,8 @@ export class Supervisor {
     resident.worker = worker;
     resident.life++;
     resident.startedAt = performance.now();
-    resident.pinged = resident.ponged = 0;
+    resident.pinged = resident.ponged = resident.silent = 0;
+    resident.probes.length = 0;
     worker.onmessage = (event) => {
       if (resident.worker === worker) this.#take(resident, event);
     };
@@ -348,6 +388,7 @@ export class Supervisor {
   /** Checks what an isolate says to main: one that says something malformed is replaced. */
   #take(resident: Resident, { data, ports }: MessageEvent): void {
     const message: unknown = data;
+    resident.heardAt = performance.now();
     if (ports?.length > 0) return this.#malformed(resident, "it carries ports");
     if (!isPlain(message)) return this.#malformed(resident, `it is ${kindOf(message)}, not an object`);
     const { type } = message;
@@ -403,6 +444,8 @@ export class Supervisor {
       case "pong":
         if (message.count > resident.pinged) return this.#malformed(resident, "pong: it was not asked");
         resident.ponged = message.count;
+        resident.silent = 0;
+        while (resident.probes.length > 0 && resident.probes[0]!.ping <= message.count) resident.probes.shift()!.run();
         return;
       case "refused":
         return this.#accused(resident, message);
@@ -416,13 +459,19 @@ export class Supervisor {
   #ping(): void {
     for (const resident of this.#residents) {
       if (resident.worker === null) continue;
-      if (resident.pinged - resident.ponged > PING_LIMIT) {
+      if (resident.pinged > resident.ponged) resident.silent++;
+      else this.#pingOne(resident);
+      const short = resident.ready && SHORT_TURNS.includes(resident.role);
+      if (resident.silent > (short ? SHORT_SILENT_LIMIT : SILENT_LIMIT)) {
         this.#lost(resident, "It does not answer");
         continue;
       }
-      resident.worker.postMessage({ type: "ping", count: ++resident.pinged } satisfies FromMain);
       if (resident.failures > 0 && performance.now() - resident.startedAt > QUIET_MS) resident.failures = 0;
     }
+  }
+
+  #pingOne(resident: Resident): void {
+    resident.worker?.postMessage({ type: "ping", count: ++resident.pinged } satisfies FromMain);
   }
 
   #lost(resident: Resident, reason: string): void {

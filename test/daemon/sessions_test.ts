@@ -15,6 +15,10 @@ class House {
   readonly log: string[] = [];
   readonly handed: { readonly isolate: number; readonly message: Handed }[] = [];
   isolates = [0, 1];
+  /** Those that do not answer. */
+  readonly silent = new Set<number>();
+  /** What is to happen later. */
+  readonly later: (() => void)[] = [];
   readonly desk: SessionDesk;
   /** Whose connection comes next. */
   address = "192.0.2.1";
@@ -26,7 +30,8 @@ class House {
   constructor(limits: Partial<SessionLimits> = {}, descriptors: number | null = 1024) {
     this.desk = new SessionDesk({
       supervisor: {
-        living: () => this.isolates,
+        answering: () => this.isolates,
+        whenAnswering: (_role, index, run) => void (this.silent.has(index) || run()),
         post: (_role: Role, isolate: number, message: FromMain) => {
           this.handed.push({ isolate, message: message as Handed });
           return true;
@@ -35,7 +40,11 @@ class House {
       limits: { ...LIMITS, ...limits },
       descriptors,
       uid: 4711,
-      onlocal: () => {},
+      onhanded: () => {},
+      after: (_ms, run) => {
+        this.later.push(run);
+        return () => {};
+      },
       now: () => 0,
       log: (_level, text) => void this.log.push(text),
       debug: () => {},
@@ -204,3 +213,19 @@ for (const { maxSessions, descriptors, want, warned } of sizes) {
     assert.equal(house.log.length, warned ? 1 : 0);
   });
 }
+
+Deno.test("a connection whose isolate does not show that it is there goes to another, once", async () => {
+  await using house = await new House().listen();
+  house.silent.add(0);
+  const answer = house.connect();
+  while (house.later.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([house.handed.length, house.desk.size], [0, 1]);
+  house.desk.lost(0);
+  assert.equal(house.desk.size, 1, "it is main's: the end of the isolate is not its end");
+  house.later.shift()!();
+  assert.equal(await answer, null);
+  assert.deepEqual(house.handed.map(({ isolate }) => isolate), [1]);
+  assert.equal(house.desk.size, 1);
+  house.desk.ended(1, [house.handed[0]!.message.ticket]);
+  assert.equal(house.desk.size, 0);
+});

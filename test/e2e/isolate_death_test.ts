@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { DOMAIN, PROJECT, withDaemon } from "./harness.ts";
+import { DOMAIN, PROJECT, withDaemon, within } from "./harness.ts";
 
 const MORTAL: readonly [string, ...string[]] = [
   Deno.execPath(),
@@ -74,6 +74,24 @@ Deno.test("when smtp and control die, who speaks to them over a unix socket hear
       assert.ok(tries < 50, "control is back");
     }
     assert.deepEqual(daemon.mailbox("lost").names(), []);
+  });
+});
+
+Deno.test("an smtp isolate that loops takes no new clients with it", async () => {
+  await withDaemon({ program: MORTAL }, async (daemon) => {
+    assert.equal((await daemon.tool("smtpctl", ["trace", "io"])).code, 0);
+    // At once, before anybody can have noticed: those that it would have got go to another, or to the one in its place.
+    await Promise.all(Array.from({ length: 8 }, async (_, number) => {
+      const client = await within(
+        Client.connect(daemon.port),
+        "a banner",
+        navigator.hardwareConcurrency > 1 ? 8_000 : 60_000,
+      );
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.com", `kept@${DOMAIN}`, `Subject: ${number}\r\n\r\nkept\r\n`);
+      await client.say("QUIT", "221");
+    }));
+    await daemon.mailbox("kept").arrived(8);
   });
 });
 

@@ -15,7 +15,7 @@ const SESSION: FromMain = {
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
 
 /** A house of toy isolates; `until` resolves when the line was heard from the role. */
-function toyHouse(toys = TOYS, limit?: ReadyLimit) {
+function toyHouse(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number; pingMs?: number } = {}) {
   const waiting: { line: string; resolve: () => void }[] = [];
   const hear = (line: string) => {
     const index = waiting.findIndex((one) => one.line === line);
@@ -47,6 +47,7 @@ function toyHouse(toys = TOYS, limit?: ReadyLimit) {
     entry: (role) => new URL(`./${toys[role] ?? "idle"}_worker.ts`, import.meta.url),
     verbose: false,
     traces: [],
+    ...plan,
   }, {
     onmessage: () => {},
     onrefused: (text) => refusals.push(text),
@@ -116,5 +117,24 @@ Deno.test("a start fails when another isolate is not ready in time, and says whi
   const failed = assert.rejects(supervisor.start(), /Not every isolate became ready: .*lookup/);
   expire.shift()!();
   await failed;
+  await stop();
+});
+
+Deno.test("an isolate that loops gets no new work while another answers, and is replaced", async () => {
+  const { supervisor, deaths, stop } = toyHouse({ smtp: "looping" }, undefined, { smtpIsolates: 2, pingMs: 50 });
+  await supervisor.start();
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));
+  supervisor.post("smtp", 0, SESSION);
+  while (supervisor.answering("smtp").includes(0)) await turn();
+  assert.deepEqual(supervisor.answering("smtp"), [1]);
+  assert.deepEqual(supervisor.living("smtp"), [0, 1]);
+  let called = false;
+  supervisor.whenAnswering("smtp", 0, () => called = true);
+  while (deaths.length === 0) await turn();
+  assert.deepEqual(deaths, [{ role: "smtp", reason: "It does not answer", delayMs: 100 }]);
+  while (supervisor.living("smtp").length < 2) await turn();
+  assert.equal(called, false);
+  await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));
   await stop();
 });

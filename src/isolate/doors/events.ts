@@ -149,7 +149,8 @@ export function attributed(role: Reporter, event: Event): Event {
   if (event.type !== "log") return event;
   const said = event.text.startsWith(`${event.level}: `) ? event.text.slice(event.level.length + 2) : event.text;
   const owners = OWNERS.find(([pattern]) => pattern.test(said))?.[1];
-  const credible = owners === undefined ? !EXPOSED.includes(role) || event.level === "debug" : owners.includes(role);
+  // A debug line says so itself.
+  const credible = event.level === "debug" || (owners === undefined ? !EXPOSED.includes(role) : owners.includes(role));
   if (credible) return event;
   const prefix = event.text === said ? "" : `${event.level}: `;
   return { ...event, text: `${prefix}${role}: ${said}` };

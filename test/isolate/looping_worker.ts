@@ -1,0 +1,9 @@
+/** An smtp isolate that does nothing but loop once it got a session. For tests only. */
+
+import { runIsolate } from "../../src/isolate/mod.ts";
+
+runIsolate("smtp", (isolate) => {
+  isolate.onsession = () => {
+    for (;;);
+  };
+});
