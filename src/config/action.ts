@@ -139,7 +139,7 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
       },
     },
     "wrapper": {
-      parse: (at) => {
+      parse: () => {
         const nameAt = cursor.peek().at;
         const name = cursor.expectString("the name of an mda wrapper");
         if (name === null) return;
@@ -148,8 +148,6 @@ function localOptions({ cursor, draft }: Context, action: Mutable<LocalAction>):
         if (command === undefined) {
           return cursor.failUndefined(nameAt, { kind: "wrapper", name }, () => draft.wrappers.keys());
         }
-        // OpenSMTPD accepts it, and its delivery process then crashes.
-        if (action.method.type === "mbox") return cursor.fail(at, `"wrapper" may not be specified for mbox`);
         action.wrapper = command;
       },
     },

@@ -12,7 +12,7 @@ import { type ActAs, actAsRoot, actAsSelf } from "./identity.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp/client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import { MaildirWriter } from "./maildir.ts";
-import { MboxWriter } from "./mbox.ts";
+import { MboxWriter, prepareMailbox } from "./mbox.ts";
 import { type Plan, planDelivery } from "./plan.ts";
 import type { Delivered, StoredBody } from "./source.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
@@ -124,6 +124,7 @@ export class Attempts {
       case "lmtp":
         return await deliverLmtp(plan, envelope, message, this.#timeouts, this.#observer);
       case "command":
+        if (plan.mailbox !== "") prepareMailbox(plan.mailbox, this.#settings.house.root ? identity : null);
         return await this.#commands.deliver(identity, plan, message);
     }
   }

@@ -152,6 +152,18 @@ function openAppend(path: string, create: boolean): Deno.FsFile {
   return Deno.openSync(path, { read: true, append: true, create, mode: 0o600 });
 }
 
+/**
+ * Makes the system mailbox at `path` for a command that will append to it, if it is missing: as root for `owner`, who may not write to its folder;
+ * null makes one of our own. Throws a DeliveryError.
+ */
+export function prepareMailbox(path: string, owner: Identity | null): void {
+  try {
+    if (statOrNull(() => Deno.lstatSync(path)) === null) createMailbox(path, owner);
+  } catch (error) {
+    throw helperError({ kind: "mbox", path, from: "" }, error);
+  }
+}
+
 /** Makes an empty mailbox of `owner` (null: ours). Fails rather than follow what appeared there meanwhile. */
 function createMailbox(path: string, owner: Identity | null): void {
   let descriptor: number;

@@ -27,6 +27,8 @@ export type Plan =
     readonly command: string;
     readonly environment: Readonly<Record<string, string>>;
     readonly directory: string;
+    /** The system mailbox that the command may write to, "" for none. */
+    readonly mailbox: string;
   }
   | { readonly kind: "refused"; readonly end: DeliveryEnd };
 
@@ -96,7 +98,7 @@ function refuse(
   const { type } = action.method;
   // A mailbox of root's is written by us alone. A Maildir lies where the configuration says: it must say `user root` as well.
   const allowed = (envelope.exec ?? "") === "" &&
-    (type === "mbox" || (type === "maildir" && action.user === "root" && action.wrapper === null));
+    action.wrapper === null && (type === "mbox" || (type === "maildir" && action.user === "root"));
   return allowed ? null : exited(EX.NOPERM, `MDA not allowed to deliver to: ${identity.name}`);
 }
 
@@ -170,15 +172,17 @@ class Planner {
       command: command.text,
       environment: commandEnvironment(this.#settings.path, this.#envelope, this.#account, this.#identity),
       directory: this.#identity.home || "/",
+      mailbox: "",
     };
   }
 
   /** The wrapper's command, with the command that would do `inner` as `%{mda}`. */
   wrapped(template: string, inner: Plan, { method }: LocalAction): Plan {
     const mda = helperCommand(this.#settings.helpers, inner, method);
-    if (mda === null) return fatal("mbox deliveries cannot be wrapped");
+    if (mda === null) return inner;
     const { subAddressDelimiter } = this.#settings;
-    return this.#run(expandFormat(template, { ...this.#values, mda }, subAddressDelimiter));
+    const plan = this.#run(expandFormat(template, { ...this.#values, mda }, subAddressDelimiter));
+    return plan.kind === "command" && inner.kind === "mbox" ? { ...plan, mailbox: inner.path } : plan;
   }
 
   #text(template: string): Expanded {

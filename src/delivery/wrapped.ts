@@ -23,6 +23,8 @@ export function helperCommand(helpers: string, plan: Plan, method: LocalMethod):
     case "command":
       return SIMPLE_COMMAND.test(plan.command) ? plan.command : `/bin/sh -c ${word(plan.command)}`;
     case "mbox":
+      // The mailbox is there by then: its folder may be closed to the user.
+      return helper("mail.mboxfile", "-f", plan.from, plan.path);
     case "refused":
       return null;
   }

@@ -378,11 +378,6 @@ const rows: readonly Row[] = [
   },
   { name: "accounts with a path", text: "table t getpwnam:/x", want: ["c:1: table <t>: getpwnam has no path"] },
   {
-    name: "a wrapper of an mbox",
-    text: 'mda wrapper b "x"\naction "a" mbox wrapper b',
-    want: ['c:2: "wrapper" may not be specified for mbox'],
-  },
-  {
     name: "a wrapper that is declared twice",
     text: 'mda wrapper b "x"\nmda wrapper b "y"',
     want: ['c:2: wrapper "b" is already declared'],

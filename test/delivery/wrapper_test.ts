@@ -24,6 +24,11 @@ const rows: { method: LocalMethod; envelope?: Partial<Envelope>; want: string; b
   { method: lmtp("localhost:24"), want: "/libexec/mail.lmtp -d localhost:24 -u", because: "by the user's name" },
   { method: lmtp("[::1]:24", true), want: "/libexec/mail.lmtp -d '[::1]:24' -r", because: "by the address" },
   { method: lmtp("/run/lmtp"), want: "/libexec/mail.lmtp -d /run/lmtp -u", because: "a socket" },
+  {
+    method: { type: "mbox" },
+    want: `/libexec/mail.mboxfile -f alice@example.net ${settingsOf().mailDirectory}/bob`,
+    because: "the system mailbox is a file",
+  },
   { method: { type: "mda", command: "cat -v" }, want: "cat -v", because: "plain words stay" },
   {
     method: { type: "mda", command: "a | b 'c'" },
@@ -72,10 +77,11 @@ Deno.test("planDelivery() knows %{mda} in wrappers only", () => {
 
 Deno.test("planDelivery() does not hide in a wrapper what it would refuse", () => {
   assert.match(plan(maildir("relative")), /Not an absolute path/);
-  assert.match(plan({ type: "mbox" }), /cannot be wrapped/);
   const root = { name: "root", uid: 0, gid: 0, home: "/root" };
-  const action = localAction({ method: maildir(null), user: "root", wrapper: "%{mda}" });
   const settings = settingsOf({ house: { ...settingsOf().house, root: true } });
-  const found = planDelivery(settings, action, envelopeOf({ user: "root" }), root, root);
-  assert.ok(found.kind === "refused" && /not allowed/.test(found.end.stat));
+  for (const method of [maildir(null), { type: "mbox" } as const]) {
+    const action = localAction({ method, user: "root", wrapper: "%{mda}" });
+    const found = planDelivery(settings, action, envelopeOf({ user: "root" }), root, root);
+    assert.ok(found.kind === "refused" && /not allowed/.test(found.end.stat));
+  }
 });
