@@ -11,6 +11,7 @@ export async function startInBackground(
   args: readonly string[],
   env: Environment,
   input: string | null,
+  told: readonly string[] = [],
 ): Promise<number> {
   const [program, ...first] = ownCommand(env);
   const child = new Deno.Command(program, {
@@ -26,15 +27,26 @@ export async function startInBackground(
     // It may have failed already: then it says so itself.
     await new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
   }
-  const complaints = forward(child.stderr);
+  const complaints = forward(child.stderr, new Set(told));
   // It prints one line once it serves; when it fails, its output ends without one.
   const { done } = await child.stdout.getReader().read();
   if (done) await complaints;
   return done ? 1 : 0;
 }
 
-async function forward(stream: ReadableStream<Uint8Array>): Promise<void> {
-  for await (const bytes of stream) await Deno.stderr.write(bytes);
+/** Passes on whole lines, but for those in `told`: this process has found them out as well, and said so. */
+async function forward(stream: ReadableStream<Uint8Array<ArrayBuffer>>, told: ReadonlySet<string>): Promise<void> {
+  let rest = "";
+  const write = async (lines: readonly string[]) => {
+    const text = lines.filter((line) => !told.has(line)).map((line) => `${line}\n`).join("");
+    if (text !== "") await Deno.stderr.write(new TextEncoder().encode(text));
+  };
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    await write(lines);
+  }
+  if (rest !== "") await write([rest]);
 }
 
 /** What starts this program with the same permissions: a compiled binary does, and the script that named itself in the environment. */

@@ -89,7 +89,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     if (!options.foreground && inheritedDescriptors(env, Deno.pid).length > 0) {
       throw new Fatal("sockets of a service manager stay with this process: start it with -d or -F");
     }
-    if (!options.foreground) return await startInBackground(args, env, queueInput);
+    if (!options.foreground) return await startInBackground(args, env, queueInput, warnings);
     await runDaemon({
       config: parsed.config,
       queueInput,

@@ -282,11 +282,15 @@ Deno.test("smtpd without -d goes into the background once it serves, and only on
   const daemon = await Daemon.start();
   try {
     assert.equal(await daemon.stop(), 0);
-    assert.equal((await daemon.tool("smtpd", ["-f", daemon.configFile])).code, 0);
+    await Deno.writeTextFile(daemon.configFile, "match tag NOBODY reject\n", { append: true });
+    const first = await daemon.tool("smtpd", ["-f", daemon.configFile]);
+    assert.equal(first.code, 0);
+    assert.equal(first.stderr.match(/warning: no mail reaches this rule/g)?.length, 1, first.stderr);
     assert.equal((await daemon.tool("smtpctl", ["show", "status"])).stdout, "MDA running\nMTA running\nSMTP running\n");
     const second = await daemon.tool("smtpd", ["-f", daemon.configFile]);
     assert.equal(second.code, 1);
     assert.match(second.stderr, /control socket already listening/);
+    assert.equal(second.stderr.match(/warning: no mail reaches this rule/g)?.length, 1, second.stderr);
   } finally {
     // Nobody else would: it is no child of this test.
     assert.equal((await daemon.tool("smtpctl", ["stop"])).code, 0);
