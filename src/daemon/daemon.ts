@@ -10,6 +10,7 @@ import {
   connectSocket,
   CONTROL_LISTENER,
   detachDescriptor,
+  type FileRole,
   type FromMain,
   type Listener,
   type MainRequest,
@@ -19,7 +20,6 @@ import {
   type ToMain,
   unixDescriptor,
 } from "../isolate/mod.ts";
-import { actAsRoot, actAsSelf } from "../delivery/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { Clerk } from "./clerk.ts";
 import { backlogFor, Doorways } from "./doorways.ts";
@@ -102,7 +102,6 @@ class Daemon {
     this.#options = options;
     this.#verbose = options.verbose;
     this.#clerk = new Clerk(
-      Deno.uid() === 0 ? actAsRoot() : actAsSelf,
       (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
       new NameService(),
       new Passwords(options.shadow),
@@ -348,12 +347,19 @@ class Daemon {
   #hear(role: Role, index: number, message: ToMain): void {
     if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.tickets);
     if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
+    if (message.type === "grow") return this.#grow(role, message.role);
     if (role === "filter") return this.#hearFilter(message);
     if (role !== "control") return;
     if (message.type === "syslog") {
       for (const { level, text } of message.lines) this.#native.syslog(level, safeLine(text));
     }
     if (message.type === "request") this.#answer(message.call, message.request);
+  }
+
+  /** An isolate may ask for more of those that work for it, and of no others. */
+  #grow(asker: Role, role: FileRole): void {
+    const own: Partial<Record<Role, FileRole>> = { delivery: "mailbox", errand: "file", lookup: "forward" };
+    if (own[asker] === role) this.#supervisor.grow(role);
   }
 
   #hearFilter(message: ToMain): void {

@@ -5,7 +5,15 @@
 
 import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
-import { type DeliveryNeeds, deliveryNeeds, errandNeeds, libcPath } from "../delivery/mod.ts";
+import {
+  type DeliveryNeeds,
+  deliveryNeeds,
+  errandNeeds,
+  fileNeeds,
+  forwardNeeds,
+  libcPath,
+  mailboxNeeds,
+} from "../delivery/mod.ts";
 
 type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };
 
@@ -20,10 +28,16 @@ const TABLE: Table = {
   scheduler: () => ({}),
   /** Must reach any host that mail is for but this one, whose addresses it may know. Sees no disk: bodies come from the queue. */
   relay: () => ({ net: true, sys: ["networkInterfaces"] }),
-  /** Writes the mail folders and reaches the LMTP servers that the actions name. It runs nothing. */
+  /** Reaches the LMTP servers that the actions name. It runs nothing and writes nothing. */
   delivery: (settings) => deliveryGrants(deliveryNeeds(settings)),
-  /** What users may name in their `.forward` is not known before it is read: any file, any command. It acts as the user then. */
+  /** What users may name in their `.forward` is not known before it is read: any command, as the user. */
   errand: (settings) => deliveryGrants(errandNeeds(settings)),
+  /** Writes the mail folders that the actions name, as the recipient. */
+  mailbox: (_settings, { delivery }) => deliveryGrants(mailboxNeeds(delivery)),
+  /** Any file that a user names, as the user. */
+  file: (_settings, { delivery }) => deliveryGrants(fileNeeds(delivery)),
+  /** The `.forward` of any home, as the user. */
+  forward: (_settings, { delivery }) => deliveryGrants(forwardNeeds(delivery)),
   /** Starts the programs that the config names, and no others. It reads no file and reaches no host: what they need is theirs to get. */
   filter: ({ tables, filters = [] }) => ({ run: [...new Set([...tables, ...filters].map(({ program }) => program))] }),
   /** Computes hashes of passwords. What gets out of it by a bug in a library finds nothing to hold on to. */

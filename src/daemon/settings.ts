@@ -155,6 +155,9 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     },
     delivery,
     errand: delivery,
+    mailbox: { house },
+    file: { house },
+    forward: { house },
     filter: {
       house,
       tables: Object.values(config.programs),

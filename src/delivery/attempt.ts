@@ -1,18 +1,16 @@
 /** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see service.ts. */
 
 import type { LocalAction } from "../config/types.ts";
-import { type Envelope, random32 } from "../envelope/mod.ts";
+import type { Envelope } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import type { Account, DeliverySettings } from "../isolate/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { CommandRunner } from "./command.ts";
 import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./headers.ts";
-import { type ActAs, actAsRoot, actAsSelf } from "./identity.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp/client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
-import { MaildirWriter } from "./maildir.ts";
-import { MboxWriter, prepareMailbox } from "./mbox.ts";
+import type { FileWriter } from "./file_writer.ts";
 import { type Plan, planDelivery } from "./plan.ts";
 import type { Delivered, StoredBody } from "./source.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
@@ -20,17 +18,14 @@ import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown 
 /** What the daemon has and tests replace. */
 export interface DeliveryTools {
   readonly clock: Clock;
-  readonly actAs: ActAs;
   /** How long an LMTP server may take. */
   readonly timeouts: Timeouts;
-  /** 1 … 2³²−1. */
-  readonly random: () => number;
+  /** Null: the isolates for it. */
+  readonly files: FileWriter | null;
 }
 
-/** What isolates with these settings have unless they are given something else. */
-export function toolsFor({ house }: DeliverySettings): DeliveryTools {
-  return { clock: systemClock, timeouts: TIMEOUTS, actAs: house.root ? actAsRoot() : actAsSelf, random: random32 };
-}
+/** What isolates have unless they are given something else. */
+export const TOOLS: DeliveryTools = { clock: systemClock, timeouts: TIMEOUTS, files: null };
 
 /** How an attempt ended, and for whom. */
 export interface AttemptResult extends DeliveryEnd {
@@ -44,24 +39,22 @@ export class Attempts {
   readonly #accounts: Accounts;
   readonly #timeouts: Timeouts;
   readonly #observer: Observer;
-  readonly #maildir: MaildirWriter;
-  readonly #mbox: MboxWriter;
+  readonly #files: FileWriter;
   readonly #commands: CommandRunner;
 
   constructor(
     settings: DeliverySettings,
     accounts: Accounts,
-    { clock, timeouts, actAs, random }: DeliveryTools,
+    { clock, timeouts }: Pick<DeliveryTools, "clock" | "timeouts">,
+    files: FileWriter,
     observer: Observer,
   ) {
     this.#observer = observer;
-    const { root, serverName, timeZone } = settings.house;
     this.#settings = settings;
     this.#accounts = accounts;
     this.#timeouts = timeouts;
-    this.#maildir = new MaildirWriter({ actAs, hostname: serverName });
-    this.#mbox = new MboxWriter({ actAs, root, clock, timeZone, random });
-    this.#commands = new CommandRunner({ root, clock });
+    this.#files = files;
+    this.#commands = new CommandRunner({ root: settings.house.root, clock });
   }
 
   /** Never rejects. */
@@ -115,16 +108,16 @@ export class Attempts {
       case "refused":
         return plan.end;
       case "maildir":
-        await this.#maildir.deliver(identity, { ...plan, spam, envelope }, message);
+        await this.#files.write(identity, { ...plan, spam, envelope }, message);
         return DELIVERED;
       case "mbox":
       case "file":
-        await this.#mbox.deliver(identity, plan, message);
+        await this.#files.write(identity, plan, message);
         return DELIVERED;
       case "lmtp":
         return await deliverLmtp(plan, envelope, message, this.#timeouts, this.#observer);
       case "command":
-        if (plan.mailbox !== "") prepareMailbox(plan.mailbox, this.#settings.house.root ? identity : null);
+        if (plan.mailbox !== "") await this.#files.prepare(identity, plan.mailbox);
         return await this.#commands.deliver(identity, plan, message);
     }
   }

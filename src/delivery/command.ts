@@ -11,6 +11,11 @@ import type { Delivered } from "./source.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, quoted, reasonOf } from "./sysexits.ts";
 
 export const SHELL = "/bin/sh";
+/**
+ * Enters the folder and becomes the command. A home that is not there, or not for us, is no reason to keep the mail; one on a server that is
+ * dead holds up this process, and not the isolate, which waits until it has started.
+ */
+const ENTER_AND_RUN = `cd -- "$1" 2>/dev/null; unset OLDPWD; exec ${SHELL} -c "$2"`;
 /** A command may run so long. */
 const RUN_LIMIT_MS = 300_000;
 /** After SIGTERM a command has so long before SIGKILL. */
@@ -87,18 +92,13 @@ class RunningCommand {
   constructor(options: CommandOptions, who: Identity, target: CommandTarget) {
     this.#options = options;
     this.#who = who;
-    try {
-      this.#child = this.#spawn(target, target.directory);
-    } catch {
-      // A home that is not there, or not for us, is no reason to keep the mail.
-      this.#child = this.#spawn(target, "/");
-    }
+    this.#child = this.#spawn(target);
   }
 
-  #spawn({ command, environment }: CommandTarget, directory: string): Deno.ChildProcess {
+  #spawn({ command, environment, directory }: CommandTarget): Deno.ChildProcess {
     return new Deno.Command(SHELL, {
-      args: ["-c", command],
-      cwd: directory,
+      args: ["-c", ENTER_AND_RUN, SHELL, directory, command],
+      cwd: "/",
       clearEnv: true,
       env: { ...environment },
       stdin: "piped",

@@ -5,10 +5,11 @@
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
-import type { Isolate, ToErrand } from "../isolate/mod.ts";
+import { type Isolate, serveFilePool, type ToErrand } from "../isolate/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { steady } from "./clock.ts";
-import { Attempts, type DeliveryTools, toolsFor } from "./attempt.ts";
+import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { Ledger } from "./ledger.ts";
 import { isErrand } from "./plan.ts";
 import { QueueClient } from "./source.ts";
@@ -19,7 +20,7 @@ const STOP_GRACE_MS = 2_000;
 
 /** Sets the isolate up. Returns when it is ready for errands. `tools` are replaced by tests. */
 export function serveErrand(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
-  const service = new ErrandService(isolate, { ...toolsFor(isolate.settings), ...tools });
+  const service = new ErrandService(isolate, { ...TOOLS, ...tools });
   isolate.serve("delivery-errand", (channel) => {
     channel.onmessage = async (errand) => {
       await service.run(errand);
@@ -35,6 +36,7 @@ class ErrandService {
   readonly #queue: QueueClient;
   readonly #ledger: Ledger;
   readonly #attempts: Attempts;
+  readonly #files: FileWriter;
   readonly #running = new Set<Promise<void>>();
   /** Delivery keeps to `max-session`; a new one may send while errands of the last one run. This is for one gone mad. */
   readonly #limit: number;
@@ -46,7 +48,10 @@ class ErrandService {
     this.#queue = new QueueClient(isolate.ask("errand-queue"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), () => steady(tools.clock));
-    this.#attempts = new Attempts(isolate.settings, accounts, tools, isolate);
+    // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
+    const contended = () => 2 * this.#running.size >= isolate.settings.maxSessions;
+    this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);
+    this.#attempts = new Attempts(isolate.settings, accounts, tools, this.#files, isolate);
     this.#limit = 2 * isolate.settings.maxSessions;
   }
 
@@ -91,7 +96,10 @@ class ErrandService {
   /** Commands that still run after a while are ended; their mail is tried again. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => this.#attempts.stop("shutting down"));
+    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+      this.#attempts.stop("shutting down");
+      this.#files.close();
+    });
     await Promise.all(this.#running);
     cancel();
   }

@@ -7,9 +7,23 @@ import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
 const STALE_MS = 300_000;
 /** Waits of 1, 2, 4 … seconds, ten at most, and never longer than a delivery may last. */
 const DOTLOCK_TRIES = 10;
-const LOCK_LIMIT_MS = 300_000;
+export const LOCK_LIMIT_MS = 300_000;
 /** How often a file that another program holds is tried again. */
 const FLOCK_PAUSE_MS = 250;
+
+/** Somebody else holds the mailbox. */
+export class MailboxLocked extends DeliveryError {
+  constructor(path: string) {
+    super(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
+  }
+}
+
+/** How long a lock is waited for, and what the file calls run in. */
+export interface LockOptions {
+  readonly clock: Clock;
+  readonly limitMs: number;
+  readonly watched: <T>(work: () => T) => T;
+}
 
 /** One at a time for each name; the others wait in order. */
 export class Mutexes {
@@ -32,21 +46,25 @@ export class Mutexes {
 
 /**
  * Takes `path`.lock. The answer gives it back; null when the folder does not let us make it, which leaves flock alone to guard the file.
- * Rejects with EX_TEMPFAIL when somebody else holds it for too long.
+ * Rejects with MailboxLocked when somebody else holds it for too long.
  */
-export async function takeDotlock(path: string, clock: Clock, unique: () => number): Promise<(() => void) | null> {
+export async function takeDotlock(
+  path: string,
+  unique: () => number,
+  { clock, limitMs, watched }: LockOptions,
+): Promise<(() => void) | null> {
   const lock = `${path}.lock`;
-  const deadline = steady(clock) + LOCK_LIMIT_MS;
+  const deadline = steady(clock) + limitMs;
   for (let tries = 0; tries <= DOTLOCK_TRIES; tries++) {
-    const taken = tryDotlock(lock);
+    const taken = watched(() => tryDotlock(lock));
     if (taken === "taken") return () => giveBack(lock);
     if (taken === "impossible") return null;
-    if (breakStale(lock, clock.now(), unique())) continue;
+    if (watched(() => breakStale(lock, clock.now(), unique()))) continue;
     const wait = 1000 * 2 ** tries;
     if (steady(clock) + wait > deadline) break;
     await clock.sleep(wait);
   }
-  throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
+  throw new MailboxLocked(path);
 }
 
 function giveBack(lock: string): void {
@@ -83,13 +101,15 @@ function breakStale(lock: string, now: number, unique: number): boolean {
   }
 }
 
-/** Waits for flock(2). It goes with the descriptor. Rejects with EX_TEMPFAIL when somebody else holds it for too long. */
-export async function takeFlock(file: Deno.FsFile, path: string, clock: Clock): Promise<void> {
-  const deadline = steady(clock) + LOCK_LIMIT_MS;
-  while (!file.tryLockSync(true)) {
-    if (steady(clock) + FLOCK_PAUSE_MS > deadline) {
-      throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
-    }
+/** Waits for flock(2). It goes with the descriptor. Rejects with MailboxLocked when somebody else holds it for too long. */
+export async function takeFlock(
+  file: Deno.FsFile,
+  path: string,
+  { clock, limitMs, watched }: LockOptions,
+): Promise<void> {
+  const deadline = steady(clock) + limitMs;
+  while (!watched(() => file.tryLockSync(true))) {
+    if (steady(clock) + FLOCK_PAUSE_MS > deadline) throw new MailboxLocked(path);
     await clock.sleep(FLOCK_PAUSE_MS);
   }
 }

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import type { Clock } from "./clock.ts";
 import { fromLine, FromQuoter } from "./from_line.ts";
 import type { ActAs, Identity } from "./identity.ts";
-import { Mutexes, takeDotlock, takeFlock } from "./locks.ts";
+import { LOCK_LIMIT_MS, type LockOptions, Mutexes, takeDotlock, takeFlock } from "./locks.ts";
 import type { Delivered } from "./source.ts";
 import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
 
@@ -22,6 +22,10 @@ export interface MboxOptions {
   readonly clock: Clock;
   readonly timeZone: string;
   readonly random: () => number;
+  /** What file calls that need nobody's rights run in; all others run in `actAs`. */
+  readonly watched?: <T>(work: () => T) => T;
+  /** How long a lock is waited for, in milliseconds. */
+  readonly lockLimitMs?: number;
 }
 
 /** Pieces are gathered to writes of about this size. */
@@ -32,9 +36,12 @@ const NOWHERE = "/dev/null";
 export class MboxWriter {
   readonly #options: MboxOptions;
   readonly #mutexes = new Mutexes();
+  readonly #locks: LockOptions;
 
   constructor(options: MboxOptions) {
     this.#options = options;
+    const { clock, watched = (work) => work(), lockLimitMs = LOCK_LIMIT_MS } = options;
+    this.#locks = { clock, watched, limitMs: lockLimitMs };
   }
 
   /** Resolves when the message is appended for good. Rejects with a DeliveryError; the file is as it was before then. */
@@ -48,12 +55,11 @@ export class MboxWriter {
   }
 
   async #locked(who: Identity, target: MboxTarget, message: Delivered): Promise<void> {
-    const { clock, random } = this.#options;
-    const release = target.kind === "mbox" ? await takeDotlock(target.path, clock, random) : null;
+    const release = target.kind === "mbox" ? await takeDotlock(target.path, this.#options.random, this.#locks) : null;
     let file: Deno.FsFile | null = null;
     try {
-      file = this.#open(who, target);
-      await takeFlock(file, target.path, clock);
+      file = this.#locks.watched(() => this.#open(who, target));
+      await takeFlock(file, target.path, this.#locks);
       await this.#append(who, file, target, message);
     } finally {
       file?.close();

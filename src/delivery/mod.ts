@@ -1,7 +1,14 @@
 /** Front door of the delivery folder: local delivery to Maildirs, mailboxes, LMTP servers and commands. */
 export { expandFormat, expandPath, type FormatValues } from "./format.ts";
 export { type ActAs, actAsRoot, actAsRootConfined, actAsSelf, libcPath } from "./identity.ts";
-export { type DeliveryNeeds, deliveryNeeds, errandNeeds } from "./permissions.ts";
+export {
+  type DeliveryNeeds,
+  deliveryNeeds,
+  errandNeeds,
+  fileNeeds,
+  forwardNeeds,
+  mailboxNeeds,
+} from "./permissions.ts";
 export { systemClock } from "./clock.ts";
 export { HeaderScan } from "./headers.ts";
 export { deliverLmtp } from "./lmtp.ts";
@@ -10,6 +17,9 @@ export { MboxWriter } from "./mbox.ts";
 export { folderName, parseLmtpDestination } from "./plan.ts";
 export type { Delivered } from "./source.ts";
 export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
+export { serveFiles } from "./files.ts";
+export { readForward } from "./forward.ts";
+export { DirectWriter, type FileWriter } from "./file_writer.ts";
 export { serveDelivery } from "./service.ts";
 export { serveErrand } from "./errand.ts";
 export type { DeliveryTools } from "./attempt.ts";

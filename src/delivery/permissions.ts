@@ -18,30 +18,50 @@ export interface DeliveryNeeds {
 
 const NOTHING: DeliveryNeeds = { read: [], write: [], run: [], net: [], ffi: false };
 
-/** The least that the actions themselves get along with: their mail folders, their LMTP servers. */
-export function deliveryNeeds({ actions, house, mailDirectory }: DeliverySettings): DeliveryNeeds {
-  const folders: (string | true)[] = [];
+/** The LMTP servers that the actions name: what is written to files is written elsewhere. */
+export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   const net: (string | true)[] = [];
   /** The runtime takes connecting to a socket for reading and writing it, too. */
   const sockets: (string | true)[] = [];
   for (const action of Object.values(actions)) {
     if (isErrand(action, "")) continue;
     const { method } = action;
+    if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
+  }
+  const places = unique(sockets);
+  return { ...NOTHING, read: places, write: places, net: unique(net) };
+}
+
+/** The mail folders that the actions name, as the recipient. */
+export function mailboxNeeds({ actions, house, mailDirectory }: DeliverySettings): DeliveryNeeds {
+  const folders: (string | true)[] = [];
+  for (const action of Object.values(actions)) {
+    if (isErrand(action, "")) continue;
+    const { method } = action;
     if (method.type === "maildir") folders.push(maildirFolder(method));
     else if (method.type === "mbox") folders.push(mailDirectory);
-    else if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
   }
-  const places = unique([...folders, ...sockets]);
-  return { read: places, write: places, run: [], net: unique(net), ffi: house.root && folders.length > 0 };
+  const places = unique(folders);
+  return { ...NOTHING, read: places, write: places, ffi: house.root && folders.length > 0 };
 }
 
 /**
  * Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
  * run as the user.
  */
-export function errandNeeds({ actions, house }: DeliverySettings): DeliveryNeeds {
+export function errandNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   if (Object.keys(actions).length === 0) return NOTHING;
-  return { read: true, write: true, run: [SHELL], net: [], ffi: house.root };
+  return { ...NOTHING, run: [SHELL] };
+}
+
+/** Files that users name, as the user. */
+export function fileNeeds({ house }: DeliverySettings): DeliveryNeeds {
+  return { ...NOTHING, read: true, write: true, ffi: house.root };
+}
+
+/** Reads `.forward` in any home, as the user. */
+export function forwardNeeds({ house }: DeliverySettings): DeliveryNeeds {
+  return { ...NOTHING, read: true, ffi: house.root };
 }
 
 function unique(places: readonly (string | true)[]): string[] | true {

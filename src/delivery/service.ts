@@ -2,10 +2,11 @@
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
-import { Caller, type FromErrand, type Isolate, type Job, type ToErrand } from "../isolate/mod.ts";
+import { Caller, type FromErrand, type Isolate, type Job, serveFilePool, type ToErrand } from "../isolate/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { steady } from "./clock.ts";
-import { Attempts, type DeliveryTools, toolsFor } from "./attempt.ts";
+import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { Ledger } from "./ledger.ts";
 import { isErrand } from "./plan.ts";
 import { Slots } from "./slots.ts";
@@ -20,7 +21,7 @@ const GAUGE_PERIOD_MS = 250;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
 export function serveDelivery(isolate: Isolate<"delivery">, tools: Partial<DeliveryTools> = {}): void {
-  const service = new DeliveryService(isolate, { ...toolsFor(isolate.settings), ...tools });
+  const service = new DeliveryService(isolate, { ...TOOLS, ...tools });
   isolate.serve("scheduler-delivery", (channel) => channel.onmessage = (job) => service.accept(job));
   isolate.onstop = () => service.stop();
 }
@@ -33,6 +34,7 @@ class DeliveryService {
   readonly #ledger: Ledger;
   readonly #attempts: Attempts;
   readonly #slots: Slots;
+  readonly #files: FileWriter;
   readonly #gauges = { running: 0, pending: 0, users: 0, envelopes: 0 };
   #cancelGauges: (() => void) | null = null;
   #stopping = false;
@@ -45,8 +47,10 @@ class DeliveryService {
     this.#errands = new Caller(isolate.ask("delivery-errand"));
     this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), () => steady(tools.clock));
-    this.#attempts = new Attempts(settings, accounts, tools, isolate);
     this.#slots = new Slots(settings.maxSessions);
+    this.#files = tools.files ??
+      new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), tools.clock);
+    this.#attempts = new Attempts(settings, accounts, tools, this.#files, isolate);
   }
 
   accept(job: Job): void {
@@ -61,7 +65,10 @@ class DeliveryService {
   async stop(): Promise<void> {
     this.#stopping = true;
     const ended = this.#slots.close();
-    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => this.#attempts.stop("shutting down"));
+    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+      this.#attempts.stop("shutting down");
+      this.#files.close();
+    });
     await ended;
     cancel();
     this.#cancelGauges?.();

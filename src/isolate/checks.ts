@@ -1,5 +1,6 @@
 /** The checks of every door: what each side may say, and which answers a question may get. A door or a message without its checks does not compile. */
 
+import { FROM_FILES, TO_FILES } from "./doors/files.ts";
 import { type Check, compileTable, type MessageTable, type Replies } from "./check.ts";
 import type { DoorName, Doors, Role } from "./doors.ts";
 import {
@@ -42,6 +43,7 @@ interface DoorTables<Asks extends { readonly type: string }, Answers extends { r
 }
 
 const AGENT_QUEUE = { asks: AGENT_TO_QUEUE, answers: QUEUE_TO_AGENT, replies: AGENT_REPLIES };
+const FILES = { asks: FROM_FILES, answers: TO_FILES, replies: {} };
 const ASKS_LOOKUP = { asks: TO_LOOKUP, answers: FROM_LOOKUP, replies: LOOKUP_REPLIES };
 const ASKS_FILTER = { asks: SESSION_TO_FILTER, answers: FILTER_TO_SESSION, replies: {} };
 
@@ -56,6 +58,9 @@ export const DOOR_TABLES: { readonly [N in DoorName]: DoorTables<Doors[N]["asks"
   "delivery-errand": { asks: TO_ERRAND, answers: FROM_ERRAND, replies: ERRAND_REPLIES },
   "errand-queue": AGENT_QUEUE,
   "errand-lookup": ASKS_LOOKUP,
+  "mailbox-delivery": FILES,
+  "file-errand": FILES,
+  "forward-lookup": FILES,
   "relay-lookup": ASKS_LOOKUP,
   "delivery-lookup": ASKS_LOOKUP,
   "queue-lookup": ASKS_LOOKUP,

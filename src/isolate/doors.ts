@@ -29,9 +29,10 @@ import type {
   SchedulerToQueue,
   ToErrand,
 } from "./doors/work.ts";
+import type { FromFiles, ToFiles } from "./doors/files.ts";
 import type { FilterToSession, SessionToFilter } from "./doors/filters.ts";
 
-/** The roles. There may be several smtp isolates, and filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
+/** The roles. There may be several smtp isolates, and of the three that touch users' files (see file_pool.ts); filter only stands where the config names programs, login where a listener asks for AUTH; the others have one isolate. */
 export type Role =
   | "smtp"
   | "lookup"
@@ -40,6 +41,9 @@ export type Role =
   | "relay"
   | "delivery"
   | "errand"
+  | "mailbox"
+  | "file"
+  | "forward"
   | "filter"
   | "login"
   | "control";
@@ -57,6 +61,10 @@ export interface Doors {
   "delivery-errand": { asks: ToErrand; answers: FromErrand };
   "errand-queue": { asks: AgentToQueue; answers: QueueToAgent };
   "errand-lookup": { asks: ToLookup; answers: FromLookup };
+  /** Users' files: who asks for a task has the isolates come to him. */
+  "mailbox-delivery": { asks: FromFiles; answers: ToFiles };
+  "file-errand": { asks: FromFiles; answers: ToFiles };
+  "forward-lookup": { asks: FromFiles; answers: ToFiles };
   "relay-lookup": { asks: ToLookup; answers: FromLookup };
   "delivery-lookup": { asks: ToLookup; answers: FromLookup };
   /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
@@ -95,6 +103,9 @@ export const DOORS: readonly DoorName[] = [
   "delivery-queue",
   "delivery-errand",
   "errand-queue",
+  "mailbox-delivery",
+  "file-errand",
+  "forward-lookup",
   "relay-lookup",
   "delivery-lookup",
   "errand-lookup",

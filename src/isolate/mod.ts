@@ -10,6 +10,8 @@ export * from "./doors/main.ts";
 export * from "./doors/tables.ts";
 export * from "./doors/work.ts";
 export * from "./doors/filters.ts";
+export * from "./doors/files.ts";
+export * from "./file_pool.ts";
 export * from "./handover.ts";
 export * from "./settings.ts";
 export * from "./sockets.ts";

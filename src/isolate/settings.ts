@@ -257,6 +257,11 @@ export interface FilterSettings {
   readonly path: string;
 }
 
+/** Of the isolates that touch users' files: what is to be done comes with each task. */
+export interface FileSettings {
+  readonly house: HouseSettings;
+}
+
 export interface LoginSettings {
   readonly house: HouseSettings;
 }
@@ -287,6 +292,9 @@ export interface Settings {
   relay: RelaySettings;
   delivery: DeliverySettings;
   errand: DeliverySettings;
+  mailbox: FileSettings;
+  file: FileSettings;
+  forward: FileSettings;
   filter: FilterSettings;
   login: LoginSettings;
   control: ControlSettings;

@@ -6,6 +6,7 @@
 import { Accusations } from "./accusations.ts";
 import { compileTable, isPlain, kindOf, shownWord } from "./check.ts";
 import { type DoorName, DOORS, type Role } from "./doors.ts";
+import { FILE_ROLES, type FileRole, MAX_FILE_ISOLATES, MAX_STUCK_ISOLATES } from "./doors/files.ts";
 import { type FromMain, SPOKEN_BY, TO_MAIN, type ToMain } from "./doors/main.ts";
 import type { Certificates, ResolverSettings, Settings } from "./settings.ts";
 import type { Trace } from "../events/mod.ts";
@@ -73,6 +74,27 @@ interface Resident {
   stopped: (() => void) | null;
 }
 
+function newResident(role: Role, index: number): Resident {
+  return {
+    role,
+    index,
+    worker: null,
+    ready: false,
+    life: 0,
+    startedAt: 0,
+    failures: 0,
+    pinged: 0,
+    ponged: 0,
+    silent: 0,
+    heardAt: 0,
+    probes: [],
+    stopped: null,
+  };
+}
+
+/** They stand still when a file of a user does; whoever gave them the task knows what to do then. */
+const maySleep = (role: Role) => (FILE_ROLES as readonly Role[]).includes(role);
+
 const ROLES: readonly Role[] = [
   "control",
   "lookup",
@@ -81,6 +103,9 @@ const ROLES: readonly Role[] = [
   "relay",
   "delivery",
   "errand",
+  "mailbox",
+  "file",
+  "forward",
   "filter",
   "login",
   "smtp",
@@ -158,23 +183,7 @@ export class Supervisor {
     for (const role of ROLES) {
       const count = this.#countOf(role);
       for (let index = 0; index < count; index++) {
-        this.#residents.push(
-          {
-            role,
-            index,
-            worker: null,
-            ready: false,
-            life: 0,
-            startedAt: 0,
-            failures: 0,
-            pinged: 0,
-            ponged: 0,
-            silent: 0,
-            heardAt: 0,
-            probes: [],
-            stopped: null,
-          },
-        );
+        this.#residents.push(newResident(role, index));
       }
     }
     const ready = new Promise<void>((resolve, reject) => {
@@ -212,9 +221,20 @@ export class Supervisor {
 
   #countOf(role: Role): number {
     if (role === "smtp") return this.#plan.smtpIsolates;
-    if (role === "errand") return this.#plan.errandIsolates;
+    // Files that users name are few; the first isolate comes with the first of them.
+    if (role === "file") return 0;
+    if (role === "errand" || role === "mailbox" || role === "forward") return this.#plan.errandIsolates;
     if (role === "filter") return this.#plan.filterIsolates;
     return role === "login" ? this.#plan.loginIsolates : 1;
+  }
+
+  /** Starts one isolate more of a role that touches users' files, unless there are as many as may be. */
+  grow(role: FileRole): void {
+    const count = this.#residents.filter((one) => one.role === role).length;
+    if (this.#stopping || count >= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES) return;
+    const resident = newResident(role, count);
+    this.#residents.push(resident);
+    this.#restart(resident);
   }
 
   /** Posts to one isolate; false when it is down just now. */
@@ -257,7 +277,10 @@ export class Supervisor {
 
   /** Roles of which an isolate does not run now, each once. */
   get missing(): Role[] {
-    return [...new Set(this.#residents.filter((one) => !one.ready).map(({ role }) => role))];
+    const missing = new Set(this.#residents.filter((one) => !one.ready).map(({ role }) => role));
+    // Of these one more may just be coming.
+    for (const role of FILE_ROLES) if (this.living(role).length > 0) missing.delete(role);
+    return [...missing];
   }
 
   /** Indexes of the isolates of a role that can take work. */
@@ -299,7 +322,7 @@ export class Supervisor {
     this.#stopping = true;
     clearInterval(this.#timer);
     for (
-      const roles of [["smtp"], ["scheduler", "relay", "delivery", "errand"], ["queue"], ["lookup"], [
+      const roles of [["smtp"], ["scheduler", "relay", "delivery", "errand"], [...FILE_ROLES], ["queue"], ["lookup"], [
         "filter",
         "login",
         "control",
@@ -313,6 +336,7 @@ export class Supervisor {
   async #stopOne(resident: Resident): Promise<void> {
     const { worker } = resident;
     if (worker === null) return;
+    if (maySleep(resident.role)) return void worker.terminate();
     let limit: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       resident.stopped = resolve;
@@ -458,7 +482,7 @@ export class Supervisor {
 
   #ping(): void {
     for (const resident of this.#residents) {
-      if (resident.worker === null) continue;
+      if (resident.worker === null || maySleep(resident.role)) continue;
       if (resident.pinged > resident.ponged) resident.silent++;
       else this.#pingOne(resident);
       const short = resident.ready && SHORT_TURNS.includes(resident.role);

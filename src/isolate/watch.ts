@@ -2,6 +2,7 @@
 
 import { type Observer, tell } from "../events/mod.ts";
 import type { DoorName, Role } from "./doors.ts";
+import { FILE_ROLES } from "./doors/files.ts";
 
 /** Who speaks, and at which door. */
 export interface Doorway {
@@ -36,7 +37,7 @@ function otherSide({ role, name }: Doorway): Role {
   return from === role ? to : from;
 }
 
-/** Of smtp there may be several. */
+/** Of some there may be several. */
 function nameOf(role: Role, index: number): string {
-  return role === "smtp" ? `smtp-${index}` : role;
+  return role === "smtp" || (FILE_ROLES as readonly Role[]).includes(role) ? `smtp-${index}` : role;
 }

@@ -5,6 +5,7 @@ import { checksOf } from "./checks.ts";
 import type { DoorName, Doors, Role } from "./doors.ts";
 import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
 import type { ResolverSettings, Settings } from "./settings.ts";
+import { FILE_ROLES } from "./doors/files.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
 
@@ -105,7 +106,8 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     verbose = message.verbose;
     traces = new Set(message.traces);
     settings = message.settings as Settings[R];
-    const events = role === "control" ? null : askDoor(`${role}-control` as DoorName);
+    const silent = role === "control" || (FILE_ROLES as readonly Role[]).includes(role);
+    const events = silent ? null : askDoor(`${role}-control` as DoorName);
     isolate = {
       role,
       index: message.index,

@@ -1,9 +1,17 @@
 /**
- * What lookup asks of main, and remembers for a moment: `.forward` files, read with the rights of their users, and the accounts that only the
- * name service knows. Reads nothing itself.
+ * What lookup asks of others, and remembers for a moment: `.forward` files, which isolates of their own read with the rights of their users,
+ * and of main the accounts that only the name service knows. Reads nothing itself.
  */
 
-import type { Account, Forward, HouseAnswer, HouseQuestion, Isolate, Verdict } from "../isolate/mod.ts";
+import {
+  type Account,
+  type Forward,
+  type HouseAnswer,
+  type HouseQuestion,
+  type Isolate,
+  serveFilePool,
+  type Verdict,
+} from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 
 /** A changed `.forward` may stay unseen for so long, in milliseconds. */
@@ -19,10 +27,10 @@ const VERIFYING_LIMIT = 1000;
 /** A name service that does not answer is an error after so long. */
 const ACCOUNT_LIMIT_MS = 30_000;
 
-type Question =
-  | Omit<Extract<HouseQuestion, { type: "forward" }>, "call">
-  | Omit<Extract<HouseQuestion, { type: "account" }>, "call">;
-type Result = Forward | Account | null | LookupError;
+type Question = Omit<Extract<HouseQuestion, { type: "account" }>, "call">;
+type Result = Account | null | LookupError;
+/** Reads a `.forward` as its user. Rejects when it cannot be had now. */
+export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 
 /** Answers that are as fresh as `keepMs`. The oldest go first. */
 class Memory<T> {
@@ -55,19 +63,30 @@ export class House {
   readonly #verifying = new Map<number, (verdict: Verdict) => void>();
   /** One question serves all who ask it meanwhile. */
   readonly #asked = new Map<string, Promise<Result>>();
+  readonly #readForward: ReadForward;
+  /** Files that are being read. */
+  readonly #reading = new Map<string, Promise<Forward>>();
   #batch: HouseQuestion[] = [];
   #nextCall = 1;
 
   /** `tell` posts to main; `now`: milliseconds of a clock that does not go back. */
-  constructor(tell: (questions: readonly HouseQuestion[]) => void, now: () => number) {
+  constructor(tell: (questions: readonly HouseQuestion[]) => void, now: () => number, readForward: ReadForward) {
     this.#tell = tell;
+    this.#readForward = readForward;
     this.#forwards = new Memory(FORWARD_MS, now);
     this.#accounts = new Memory(ACCOUNT_MS, now);
   }
 
   /** The house as an isolate sees it. */
   static of(isolate: Isolate<"lookup">): House {
-    const house = new House((questions) => isolate.tell({ type: "ask", questions }), () => performance.now());
+    const pool = serveFilePool(isolate, "forward", () => false);
+    const readForward: ReadForward = async (who, suffix) => {
+      const result = await pool.run(`uid ${who.uid}`, { kind: "forward", who, suffix });
+      if (result.kind === "forward") return result.forward;
+      throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
+    };
+    const tell = (questions: readonly HouseQuestion[]) => isolate.tell({ type: "ask", questions });
+    const house = new House(tell, () => performance.now(), readForward);
     isolate.ontold = (answers) => house.hear(answers);
     return house;
   }
@@ -79,10 +98,22 @@ export class House {
 
   async forward(who: Account, suffix: string): Promise<Forward> {
     const key = forwardKey(who, suffix);
-    const result = await this.#ask(key, { type: "forward", who, suffix });
-    if (result === null || !("kind" in result)) return unanswered(result);
-    this.#forwards.set(key, result);
-    return result;
+    const reading = this.#reading.get(key);
+    if (reading !== undefined) return await reading;
+    if (this.#reading.size >= WAITING_LIMIT) return unread("Too many questions wait for an answer");
+    const read = this.#read(who, suffix, key).finally(() => this.#reading.delete(key));
+    this.#reading.set(key, read);
+    return await read;
+  }
+
+  async #read(who: Account, suffix: string, key: string): Promise<Forward> {
+    try {
+      const forward = await this.#readForward(who, suffix);
+      this.#forwards.set(key, forward);
+      return forward;
+    } catch (error) {
+      return unread(`${who.home}/.forward: ${(error as Error).message}`);
+    }
   }
 
   /** The account of this name if the name service was asked just now; null when it does not know it. */
@@ -93,7 +124,6 @@ export class House {
   async account(name: string): Promise<Account | null | LookupError> {
     const result = await this.#ask(`account ${name}`, { type: "account", name });
     if (result instanceof LookupError) return result;
-    if (result !== null && "kind" in result) return new LookupError("The answer fits no question");
     this.#accounts.set(name, result);
     return result;
   }
@@ -143,9 +173,10 @@ export class House {
     }
     const call = this.#nextCall++;
     const answer = new Promise<Result>((resolve) => {
-      const limit = question.type === "account"
-        ? setTimeout(() => resolve(new LookupError("The name service does not answer")), ACCOUNT_LIMIT_MS)
-        : undefined;
+      const limit = setTimeout(
+        () => resolve(new LookupError("The name service does not answer")),
+        ACCOUNT_LIMIT_MS,
+      );
       this.#waiting.set(call, (result) => {
         clearTimeout(limit);
         resolve(result);
@@ -172,8 +203,7 @@ function forwardKey({ name, uid, gid, home }: Account, suffix: string): string {
   return `${uid} ${gid} ${name}\0${home}\0${suffix}`;
 }
 
-/** An answer that is none: the mail has to wait. */
-function unanswered(result: unknown): Forward {
-  const reason = result instanceof LookupError ? result.reason : "The answer fits no question";
+/** The mail has to wait. */
+function unread(reason: string): Forward {
   return { kind: "refused", temporary: true, reason };
 }

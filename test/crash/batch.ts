@@ -30,7 +30,7 @@ const RECIPIENT: Readonly<Record<Kind, string>> = {
 type Kill =
   | { readonly at: "moment"; readonly ms: number }
   | { readonly at: "acknowledgement"; readonly count: number }
-  | { readonly at: "point"; readonly role: "queue" | "delivery"; readonly point: string; readonly count: number }
+  | { readonly at: "point"; readonly role: "queue" | "mailbox"; readonly point: string; readonly count: number }
   /** When the next host has the data: before it answers, or after. */
   | { readonly at: "relay"; readonly answered: boolean; readonly count: number };
 
@@ -39,7 +39,7 @@ function drawKill(random: () => number): Kill {
   if (draw < 0.15) return { at: "moment", ms: Math.floor(random() * 600) };
   if (draw < 0.3) return { at: "acknowledgement", count };
   if (draw < 0.55) return { at: "point", role: "queue", point: pick(random, POINTS.queue), count };
-  if (draw < 0.8) return { at: "point", role: "delivery", point: pick(random, POINTS.delivery), count };
+  if (draw < 0.8) return { at: "point", role: "mailbox", point: pick(random, POINTS.mailbox), count };
   return { at: "relay", answered: random() < 0.5, count: 1 + Math.floor(count / 4) };
 }
 

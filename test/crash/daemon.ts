@@ -1,4 +1,4 @@
-/** smtpd whose queue or delivery isolate stops at a chosen place: the file `crash-point` beside its config has "ROLE POINT COUNT", or nothing. */
+/** smtpd whose queue or mailbox isolate stops at a chosen place: the file `crash-point` beside its config has "ROLE POINT COUNT", or nothing. */
 
 import { dirname } from "node:path";
 import { parseConfig } from "../../src/config/mod.ts";

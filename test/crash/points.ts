@@ -6,7 +6,7 @@
 /** The places, before and after each step that makes something durable. */
 export const POINTS = {
   queue: ["commit-before", "commit-after"],
-  delivery: ["sync-before", "sync-after", "rename-before", "rename-after"],
+  mailbox: ["sync-before", "sync-after", "rename-before", "rename-after"],
 } as const;
 
 /** What an isolate says when it stands still. */

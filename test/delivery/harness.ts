@@ -1,8 +1,17 @@
 /** The delivery and errand isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
 
-import { type DeliveryTools, serveDelivery, serveErrand } from "../../src/delivery/mod.ts";
+import {
+  type ActAs,
+  actAsRoot,
+  actAsSelf,
+  type DeliveryTools,
+  DirectWriter,
+  serveDelivery,
+  serveErrand,
+  systemClock,
+} from "../../src/delivery/mod.ts";
 import type { LocalAction } from "../../src/config/types.ts";
-import { type Envelope, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import { type Envelope, messageOf, NO_DSN, type Outcome, random32 } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event, Trace } from "../../src/events/mod.ts";
 import type {
   Account,
@@ -99,6 +108,15 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
   };
 }
 
+/** What tests replace. Files are written in the thread of the test, with `actAs` and `random`. */
+export type TestTools = Partial<DeliveryTools> & { readonly actAs?: ActAs; readonly random?: () => number };
+
+function toolsOf({ house }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
+  const { clock = systemClock, actAs = house.root ? actAsRoot() : actAsSelf, random = random32 } = tools;
+  const { root, timeZone, serverName: hostname } = house;
+  return { files: new DirectWriter({ actAs, root, clock, timeZone, random, hostname }), ...tools };
+}
+
 /** One end of a door whose other end is a function. Messages of one turn arrive together, as in the house. */
 class FakeChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
@@ -140,7 +158,8 @@ export class World {
   readonly sentAway: ToErrand[] = [];
   #errandPeer: FakeChannel<FromErrand, ToErrand>;
 
-  constructor(settings: DeliverySettings, account: Account, tools: Partial<DeliveryTools> = {}) {
+  constructor(settings: DeliverySettings, account: Account, given: TestTools = {}) {
+    const tools = toolsOf(settings, given);
     this.account = account;
     this.accounts = () => ({ ok: true, account, identity: account });
     this.#job = new FakeChannel<never, Job>(() => {});
@@ -163,7 +182,8 @@ export class World {
   }
 
   /** The errand isolate dies, and another comes. */
-  replaceErrand(tools: Partial<DeliveryTools> = {}): void {
+  replaceErrand(given: TestTools = {}): void {
+    const tools = toolsOf(this.#errand.settings, given);
     this.#errandPeer.peer = () => {};
     this.#errandPeer = this.#newErrandPeer();
     const { settings } = this.#errand;
@@ -262,7 +282,7 @@ export async function withWorld(
   work: (world: World, home: string) => Promise<void>,
   options: {
     settings?: (home: string) => Partial<DeliverySettings>;
-    tools?: Partial<DeliveryTools>;
+    tools?: TestTools;
     account?: (home: string) => Account;
   } = {},
 ): Promise<void> {

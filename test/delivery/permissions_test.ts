@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
-import { deliveryNeeds, errandNeeds, libcPath } from "../../src/delivery/mod.ts";
+import { deliveryNeeds, errandNeeds, fileNeeds, forwardNeeds, libcPath, mailboxNeeds } from "../../src/delivery/mod.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
-import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, ToLookup } from "../../src/isolate/mod.ts";
+import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, Role, ToLookup } from "../../src/isolate/mod.ts";
 import { envelopeOf, localAction, makeHome, ROOT, settingsOf, tester } from "./harness.ts";
 
 const maildir = (path: string | null): LocalMethod => ({ type: "maildir", path, junk: false });
@@ -44,29 +44,61 @@ const rows = [
   { methods: [{ type: "expand-only" }], want: NONE, because: "nothing is delivered" },
 ] as const;
 for (const { methods, want, because } of rows) {
-  Deno.test(`deliveryNeeds() of ${JSON.stringify(methods)} is ${JSON.stringify(want)}: ${because}`, () => {
-    assert.deepEqual(deliveryNeeds(plain(methods)), want);
+  Deno.test(`delivery and mailbox need for ${JSON.stringify(methods)} ${JSON.stringify(want)}: ${because}`, () => {
+    const files = mailboxNeeds(plain(methods)), servers = deliveryNeeds(plain(methods));
+    const isServer = methods.some(({ type }) => type === "lmtp");
+    assert.deepEqual(isServer ? servers : files, want);
+    assert.deepEqual(isServer ? files : servers, NONE, "and the other one nothing");
   });
 }
-Deno.test("deliveryNeeds() of an action with a wrapper is nothing: the wrapper does it", () => {
-  assert.deepEqual(deliveryNeeds(plain([maildir("/m/x")], true, { wrapper: "nice %{mda}" })), NONE);
+Deno.test("an action with a wrapper needs no folder: the wrapper does it", () => {
+  assert.deepEqual(mailboxNeeds(plain([maildir("/m/x")], true, { wrapper: "nice %{mda}" })), NONE);
 });
-Deno.test("deliveryNeeds() wants FFI as root only, to write files as the user", () => {
-  assert.equal(deliveryNeeds(plain([{ type: "mbox" }], true)).ffi, true);
-  assert.equal(deliveryNeeds(plain([{ type: "mbox" }])).ffi, false);
-  assert.equal(deliveryNeeds(plain([lmtp("localhost:24"), { type: "mda", command: "x" }], true)).ffi, false);
+Deno.test("FFI is for root only, and for those who touch files as the user", () => {
+  assert.equal(mailboxNeeds(plain([{ type: "mbox" }], true)).ffi, true);
+  assert.equal(mailboxNeeds(plain([{ type: "mbox" }])).ffi, false);
+  assert.equal(mailboxNeeds(plain([lmtp("localhost:24"), { type: "mda", command: "x" }], true)).ffi, false);
+  assert.equal(deliveryNeeds(plain([{ type: "mbox" }, lmtp("localhost:24")], true)).ffi, false);
+  assert.equal(errandNeeds(plain([{ type: "mbox" }], true)).ffi, false);
 });
-Deno.test("errandNeeds() is the shell and any file as soon as there is a local action, and reaches no host", () => {
-  const errands = { read: true, write: true, run: ["/bin/sh"], net: [], ffi: false };
+Deno.test("errandNeeds() is the shell as soon as there is a local action, and touches no file", () => {
   assert.deepEqual(errandNeeds(plain([])), NONE);
-  assert.deepEqual(errandNeeds(plain([lmtp("localhost:24")])), errands);
-  assert.deepEqual(errandNeeds(plain([{ type: "expand-only" }], true)), { ...errands, ffi: true });
+  assert.deepEqual(errandNeeds(plain([lmtp("localhost:24")])), { ...NONE, run: ["/bin/sh"] });
 });
+Deno.test("files that users name may be any, and .forward is read only", () => {
+  assert.deepEqual(fileNeeds(plain([], true)), { ...both(true), ffi: true });
+  assert.deepEqual(forwardNeeds(plain([], true)), { ...NONE, read: true, ffi: true });
+});
+
+type Needs = ReturnType<typeof deliveryNeeds>;
+
+/** A real isolate with these permissions and no others. */
+function startWorker(role: Role, settings: unknown, needs: Needs): Worker {
+  const worker = new Worker(import.meta.resolve(`../../workers/${role}.ts`), {
+    type: "module",
+    deno: {
+      permissions: {
+        read: needs.read,
+        write: needs.write,
+        run: needs.run,
+        net: needs.net,
+        ffi: needs.ffi ? [libcPath()] : false,
+        env: false,
+        sys: false,
+        import: false,
+      } as Deno.PermissionOptionsObject,
+    },
+  } as WorkerOptions);
+  worker.postMessage({ type: "start", role, index: 0, settings, verbose: false, traces: [] });
+  return worker;
+}
 
 /** A real isolate in a worker that has the derived permissions and no others. */
 class RealDelivery {
   readonly #role: "delivery" | "errand";
   readonly #worker: Worker;
+  /** Writes its files. */
+  readonly #files: Worker;
   #scheduler: MessagePort;
   #outcome: (stat: string) => void = () => {};
   readonly #queue: MessagePort;
@@ -75,28 +107,24 @@ class RealDelivery {
   constructor(
     settings: DeliverySettings,
     account: Account,
-    { role = "delivery", needs = (role === "delivery" ? deliveryNeeds : errandNeeds)(settings) }: {
+    { role = "delivery", granted = settings }: {
       role?: "delivery" | "errand";
-      needs?: ReturnType<typeof deliveryNeeds>;
+      /** The settings from which the permissions follow. */
+      granted?: DeliverySettings;
     } = {},
   ) {
     this.#role = role;
-    this.#worker = new Worker(import.meta.resolve(`../../workers/${role}.ts`), {
-      type: "module",
-      deno: {
-        permissions: {
-          read: needs.read,
-          write: needs.write,
-          run: needs.run,
-          net: needs.net,
-          ffi: needs.ffi ? [libcPath()] : false,
-          env: false,
-          sys: false,
-          import: false,
-        } as Deno.PermissionOptionsObject,
-      },
-    });
-    this.#worker.postMessage({ type: "start", role, index: 0, settings, verbose: false, traces: [] });
+    const files = role === "delivery" ? "mailbox" : "file";
+    this.#worker = startWorker(role, settings, (role === "delivery" ? deliveryNeeds : errandNeeds)(granted));
+    this.#files = startWorker(
+      files,
+      { house: settings.house },
+      (role === "delivery" ? mailboxNeeds : fileNeeds)(granted),
+    );
+    const { port1, port2 } = new MessageChannel();
+    const name = `${files}-${role}`;
+    this.#worker.postMessage({ type: "door", name, peer: 0, port: port1 }, [port1]);
+    this.#files.postMessage({ type: "door", name, peer: 0, port: port2 }, [port2]);
     this.#scheduler = this.#door(role === "delivery" ? "scheduler-delivery" : "delivery-errand", () => {});
     this.#queue = this.#door(`${role}-queue`, (message) => {
       if (message.type !== "open") return;
@@ -135,6 +163,7 @@ class RealDelivery {
 
   close(): void {
     this.#worker.terminate();
+    this.#files.terminate();
     for (const port of this.#ports) port.close();
   }
 
@@ -251,7 +280,7 @@ for (const { name, action, want } of refused) {
     const test = localAction({ method: maildir(`${home}/mail`) });
     const other = localAction({ name: "other", method: test.method, ...action(home) });
     const delivery = new RealDelivery(settingsOf({ actions: { test, other }, mailDirectory: home }), tester(home), {
-      needs: deliveryNeeds(settingsOf({ actions: { test } })),
+      granted: settingsOf({ actions: { test } }),
     });
     try {
       assert.match(await delivery.deliver(envelopeOf({ action: "other" })), want);

@@ -68,8 +68,11 @@ ${["box", "dir", "peer", "pipe"].map(to).join("\n")}
         env: { SMTPD_MAIL: boxes },
       });
       await t.step("smtpd -n -v tells them", () => {
-        assert.match(stderr, /^ {2}delivery +read=\S*\/lmtp,\S+ write=\S+ net=unix:\S+\/lmtp( ffi=\S+)?$/m);
-        assert.match(stderr, /^ {2}errand +read=any write=any run=\/bin\/sh( ffi=\S+)?$/m);
+        assert.match(stderr, /^ {2}delivery +read=\S*\/lmtp write=\S+\/lmtp net=unix:\S+\/lmtp$/m);
+        assert.match(stderr, /^ {2}errand +run=\/bin\/sh$/m);
+        assert.match(stderr, /^ {2}mailbox +read=\S+,\S+ write=\S+( ffi=\S+)?$/m);
+        assert.match(stderr, /^ {2}file +read=any write=any( ffi=\S+)?$/m);
+        assert.match(stderr, /^ {2}forward +read=any( ffi=\S+)?$/m);
       });
       await t.step("a Maildir in a folder of the config", async () => {
         await send(daemon, "dir");

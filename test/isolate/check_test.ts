@@ -5,7 +5,15 @@ import { type Check, compileTable, whole } from "../../src/isolate/check.ts";
 import { DOOR_TABLES } from "../../src/isolate/checks.ts";
 import { EVENT_DOORS, EVENTS } from "../../src/isolate/doors/events.ts";
 import { SPOKEN_BY, TO_MAIN } from "../../src/isolate/doors/main.ts";
-import { attributed, type DoorName, DOORS, type Doors, type ToMain } from "../../src/isolate/mod.ts";
+import {
+  attributed,
+  type DoorName,
+  DOORS,
+  type Doors,
+  type FromFiles,
+  type ToFiles,
+  type ToMain,
+} from "../../src/isolate/mod.ts";
 import type { Envelope, EnvelopeFacts } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
 
@@ -141,9 +149,46 @@ const gone = { ...path, agent: "bounce", envelope: ID, delayMs: 1, stat: "s" } a
 const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text: "io: t" }] } as const;
 const statistic = (key: string) => ({ count: [{ key, by: -1 }], gauge: [{ key, to: 1 }] });
 
+const written = { trace: bytes, first: bytes, bytes: 6, chunks: 1 };
+const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
+  asks: {
+    done: [
+      { number: 1, result: { kind: "written" } },
+      { number: 1, result: { kind: "locked", text: "why" } },
+      { number: 1, result: { kind: "failed", code: 75, text: "why" } },
+      { number: 1, result: { kind: "forward", forward: { kind: "text", text: "bob" } } },
+    ],
+    read: [{ number: 1, index: 2 }],
+  },
+  answers: {
+    flags: [{ flags: new SharedArrayBuffer(12) }],
+    task: [
+      { number: 1, task: { kind: "forward", who: account, suffix: "+x" } },
+      { number: 1, task: { kind: "mbox", who: account, path: "/b", from: "a@b", message: written } },
+      {
+        number: 1,
+        task: {
+          kind: "maildir",
+          who: account,
+          directory: "/m",
+          junk: false,
+          extension: "",
+          spam: false,
+          envelope: { id: "0".repeat(15) + "1", createdAt: 1 },
+          message: written,
+        },
+      },
+    ],
+    chunk: [{ number: 1, bytes: bytes, text: "" }, { number: 1, bytes: null, text: "no" }],
+  },
+};
+
 const SAMPLES: {
   readonly [N in DoorName]: { asks: Samples<Doors[N]["asks"]>; answers: Samples<Doors[N]["answers"]> };
 } = {
+  "mailbox-delivery": files,
+  "file-errand": files,
+  "forward-lookup": files,
   "smtp-lookup": { asks: toLookup, answers: fromLookup },
   "relay-lookup": { asks: toLookup, answers: fromLookup },
   "delivery-lookup": { asks: toLookup, answers: fromLookup },
@@ -342,9 +387,9 @@ const MAIN: Samples<ToMain> = {
   }],
   program: [{ pid: 2, running: true }],
   "lost-program": [{ reason: "r" }],
+  grow: [{ role: "mailbox" }, { role: "forward" }],
   ask: [{
     questions: [
-      { type: "forward", call: 1, who: account, suffix: "" },
       { type: "account", call: 1, name: "n" },
       { type: "login", call: 1, user: "u", password: "p" },
       { type: "crypt", call: 1, hash: "h", password: "p" },

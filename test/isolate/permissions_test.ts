@@ -16,6 +16,9 @@ const ROLES: readonly Role[] = [
   "relay",
   "delivery",
   "errand",
+  "mailbox",
+  "file",
+  "forward",
   "filter",
   "login",
   "control",
@@ -28,10 +31,14 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   queue: ["read the spool", "write the spool"],
   scheduler: [],
   relay: ["connect", "connect by node", "listen"],
-  // Its mail folder and nothing else: no probe lies there.
   delivery: [],
-  // Users' .forward files name files and commands; it acts as the user then. It reaches no host and sees no environment.
-  errand: ["read /etc/passwd", "read /etc/shadow", "write outside", "read the spool", "write the spool", "spawn"],
+  // Users' .forward files name commands, which run as the user. It touches no file, reaches no host and sees no environment.
+  errand: ["spawn"],
+  // Its mail folder and nothing else: no probe lies there.
+  mailbox: [],
+  // Users name files; it acts as the user then.
+  file: ["read /etc/passwd", "read /etc/shadow", "write outside", "read the spool", "write the spool"],
+  forward: ["read /etc/passwd", "read /etc/shadow", "read the spool"],
   filter: ["start the program of the config"],
   login: [],
   control: [],
@@ -70,7 +77,7 @@ Deno.test("each isolate is refused everything that the permission table does not
         line.replace(/: (allowed|failed: PermissionDenied.*)$/, "")
       );
       // Root's daemon acts as the recipient through the C library: that grant is in the table, with its reason. It is given up at start.
-      const ofRoot = (role === "delivery" || role === "errand") && Deno.uid() === 0 ? ["use the C library"] : [];
+      const ofRoot = ["mailbox", "file", "forward"].includes(role) && Deno.uid() === 0 ? ["use the C library"] : [];
       const expected = [...ALLOWED[role], ...ofRoot];
       assert.deepEqual(allowed, expected, `what ${role} was allowed`);
       assert.ok(heard.get(role)!.length > 10, "the probe made all its attempts");
@@ -125,6 +132,8 @@ async function probe(
     ondeath: () => {},
   });
   await supervisor.start();
+  // This one comes when it is asked for.
+  supervisor.grow("file");
   await all;
   await supervisor.stop();
   channel.close();

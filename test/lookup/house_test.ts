@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { House } from "../../src/lookup/mod.ts";
-import type { Account, HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
+import type { Account, Forward, HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
@@ -12,30 +12,57 @@ const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 function houseOf() {
   const posts: (readonly HouseQuestion[])[] = [];
   const clock = { now: 0 };
-  const house = new House((questions) => posts.push(questions), () => clock.now);
+  /** Files that are being read. */
+  const reading: { who: Account; suffix: string; done: PromiseWithResolvers<Forward> }[] = [];
+  const readForward = (who: Account, suffix: string) => {
+    const done = Promise.withResolvers<Forward>();
+    reading.push({ who, suffix, done });
+    return done.promise;
+  };
+  const house = new House((questions) => posts.push(questions), () => clock.now, readForward);
+  const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
   const answer = (result: HouseAnswer["result"]) => {
     house.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as HouseAnswer));
   };
-  return { house, posts, clock, answer };
+  return { house, posts, clock, answer, reading, found };
 }
 const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 const text = { kind: "text", text: "eve\n" } as const;
 
 Deno.test("House posts what is asked in one turn at once, and the same question once", async () => {
   const { house, posts, answer } = houseOf();
-  const asked = [house.forward(bob, ""), house.forward(bob, ""), house.forward(eve, ""), house.forward(bob, "+x")];
+  const asked = [house.account("bob"), house.account("bob"), house.account("eve")];
   await turn();
-  assert.deepEqual(posts.map((post) => post.length), [3]);
-  answer(text);
+  assert.deepEqual(posts.map((post) => post.length), [2]);
+  answer(null);
+  assert.deepEqual(await Promise.all(asked), [null, null, null]);
+});
+
+Deno.test("House has the same file read once for all who ask for it meanwhile", async () => {
+  const { house, reading, found } = houseOf();
+  const asked = [house.forward(bob, ""), house.forward(bob, ""), house.forward(eve, ""), house.forward(bob, "+x")];
+  assert.deepEqual(reading.map(({ who, suffix }) => who.name + suffix), ["bob", "eve", "bob+x"]);
+  found(text);
   assert.deepEqual(await Promise.all(asked), [text, text, text, text]);
 });
 
+Deno.test("House takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
+  const { house, reading } = houseOf();
+  const asked = house.forward(bob, "");
+  reading[0]!.done.reject(new Error("The files of this user do not answer"));
+  assert.deepEqual(await asked, {
+    kind: "refused",
+    temporary: true,
+    reason: "/home/bob/.forward: The files of this user do not answer",
+  });
+  assert.equal(house.knownForward(bob, ""), undefined);
+});
+
 Deno.test("House remembers a .forward for a second, by user, home and suffix", async () => {
-  const { house, clock, answer } = houseOf();
+  const { house, clock, found } = houseOf();
   assert.equal(house.knownForward(bob, ""), undefined);
   const asked = house.forward(bob, "");
-  await turn();
-  answer({ kind: "none" });
+  found({ kind: "none" });
   await asked;
   clock.now = 999;
   assert.deepEqual(house.knownForward(bob, ""), { kind: "none" });
@@ -61,33 +88,20 @@ Deno.test("House remembers who there is and who there is not, but no failure", a
   assert.equal(house.knownAccount("eve"), undefined);
 });
 
-Deno.test("House takes an answer of the wrong kind for a failure that passes", async () => {
-  const { house, answer } = houseOf();
-  const forward = house.forward(bob, "");
-  const account = house.account("bob");
-  await turn();
-  // One answer for both: an account where a file was asked for, and a file where an account was.
-  answer(null);
-  assert.equal((await forward).kind, "refused");
-  assert.equal(await account, null);
-  const again = house.account("eve");
-  await turn();
-  answer(text);
-  assert.ok(await again instanceof LookupError);
-});
-
 Deno.test("House passes over answers to no question", () => {
   const { house } = houseOf();
-  house.hear([{ type: "forward", call: 99, result: text }]);
+  house.hear([{ type: "account", call: 99, result: bob }]);
 });
 
 Deno.test("House asks no more when too many questions wait", async () => {
-  const { house, answer } = houseOf();
+  const { house, answer, found } = houseOf();
   const waiting = Array.from({ length: 20_000 }, (_, index) => house.forward({ ...bob, uid: index }, ""));
+  const names = Array.from({ length: 20_000 }, (_, index) => house.account(`${index}`));
   const refused = await house.forward(eve, "");
   assert.ok(refused.kind === "refused" && refused.temporary);
   assert.ok(await house.account("eve") instanceof LookupError);
   await turn();
-  answer({ kind: "none" });
-  await Promise.all(waiting);
+  answer(null);
+  found({ kind: "none" });
+  await Promise.all([...waiting, ...names]);
 });

@@ -116,9 +116,7 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
       if (data.type === "ready") resolve();
       if (data.type !== "ask") return;
       // A house without homes and without a name service.
-      const answers = data.questions.map(({ type, call }) =>
-        (type === "forward" ? { type, call, result: { kind: "none" } } : { type, call, result: null }) as HouseAnswer
-      );
+      const answers = data.questions.map(({ type, call }) => ({ type, call, result: null }) as HouseAnswer);
       send({ type: "told", answers });
     };
     worker.onerror = (event) => {

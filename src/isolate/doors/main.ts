@@ -6,6 +6,7 @@ import { account } from "./lookup.ts";
 import { call, longText } from "./shapes.ts";
 import type { Certificates, ResolverSettings } from "../settings.ts";
 import type { DoorName, Role } from "../doors.ts";
+import type { FileRole } from "./files.ts";
 import type { Verdict } from "./login.ts";
 import type { Account } from "./lookup.ts";
 
@@ -87,6 +88,8 @@ export type ToMain =
   | { readonly type: "program"; readonly pid: number; readonly running: boolean }
   /** filter only: without this program no mail may pass. */
   | { readonly type: "lost-program"; readonly reason: string }
+  /** delivery, errand and lookup: one isolate more of the file role that works for them. */
+  | { readonly type: "grow"; readonly role: FileRole }
   /** lookup only: what only main may find out. Answered by `told`. */
   | { readonly type: "ask"; readonly questions: readonly HouseQuestion[] }
   /** control only, when main logs to syslog: finished lines. */
@@ -114,8 +117,6 @@ export interface MainAnswer {
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
 export type HouseQuestion =
-  /** The user's `.forward`; with a suffix, as in `+tag`, the file `.forward+tag` before it. */
-  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string }
   /** getpwnam(3): accounts of whatever the name service knows. */
   | { readonly type: "account"; readonly call: number; readonly name: string }
   /** The password of a system account, */
@@ -123,7 +124,6 @@ export type HouseQuestion =
   /** or of a hash that only crypt(3) knows. */
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string };
 export type HouseAnswer =
-  | { readonly type: "forward"; readonly call: number; readonly result: Forward }
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
   | { readonly type: "login"; readonly call: number; readonly result: Verdict }
   | { readonly type: "crypt"; readonly call: number; readonly result: Verdict };
@@ -145,7 +145,6 @@ const mainRequest: Check<MainRequest> = tagged<MainRequest, "type">("type", {
   verbosity: { verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
 });
 const houseQuestion: Check<HouseQuestion> = tagged<HouseQuestion, "type">("type", {
-  forward: { call, who: account, suffix: text() },
   account: { call, name: text() },
   login: { call, user: text(), password: text() },
   crypt: { call, hash: text(), password: text() },
@@ -168,6 +167,7 @@ export const TO_MAIN: MessageTable<ToMain> = {
   request: { call, request: mainRequest },
   program: { pid: whole(FIRST_PID, 2 ** 31 - 1), running: flag },
   "lost-program": { reason: longText },
+  grow: { role: oneOf("mailbox", "file", "forward") },
   ask: { questions: list(houseQuestion) },
   syslog: { lines: list(syslogLine) },
 };

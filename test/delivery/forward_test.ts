@@ -1,11 +1,8 @@
-/** What main reads of homes for lookup: each check of a `.forward`, in real folders. */
+/** What is read of homes for lookup: each check of a `.forward`, in real folders. */
 
 import assert from "node:assert/strict";
-import { actAsRoot, actAsSelf } from "../../src/delivery/mod.ts";
-import type { Account, HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
-import { Clerk } from "../../src/daemon/clerk.ts";
-import { readForward } from "../../src/daemon/forward.ts";
-import { NameService } from "../../src/daemon/name_service.ts";
+import { actAsRoot, actAsSelf, readForward } from "../../src/delivery/mod.ts";
+import type { Account } from "../../src/isolate/mod.ts";
 
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
@@ -202,78 +199,3 @@ for (const home of ["", "relative", "/nonexistent", "/dev/null", "/a\0b", "/" + 
     assert.deepEqual(readForward(actAs, who(home), ""), { kind: "none" });
   });
 }
-
-/** A clerk and what it answered; `done` resolves when `count` answers are there. */
-function office(names: Pick<NameService, "find">) {
-  const batches: (readonly HouseAnswer[])[] = [];
-  let wake = () => {};
-  const clerk = new Clerk(actAs, (answers) => (batches.push(answers), wake()), names);
-  const done = async (count: number) => {
-    while (batches.flat().length < count) await new Promise<void>((resolve) => wake = resolve);
-    return batches.flat();
-  };
-  return { clerk, batches, done };
-}
-const unknown = { find: () => Promise.resolve(null) };
-const forward = (call: number, home = "/nonexistent"): HouseQuestion => ({
-  type: "forward",
-  call,
-  who: who(home),
-  suffix: "",
-});
-
-Deno.test("Clerk answers a long list in slices, each in a turn of its own", async () => {
-  const { clerk, batches, done } = office(unknown);
-  clerk.take(Array.from({ length: 100 }, (_, call) => forward(call)));
-  assert.equal(batches.flat().length, 32);
-  assert.deepEqual((await done(100)).map(({ call }) => call), Array.from({ length: 100 }, (_, call) => call));
-  assert.equal(batches.length, 4);
-});
-
-Deno.test("Clerk gives the successor of a lookup isolate no answer to what the old one asked", async () => {
-  const asked = Promise.withResolvers<null>();
-  const { clerk, batches, done } = office({ find: (name) => name === "slow" ? asked.promise : Promise.resolve(null) });
-  clerk.take([{ type: "account", call: 1, name: "slow" }]);
-  clerk.forget();
-  clerk.take([{ type: "account", call: 1, name: "quick" }]);
-  await done(1);
-  asked.resolve(null);
-  await asked.promise;
-  await Promise.resolve();
-  assert.equal(batches.flat().length, 1);
-});
-
-Deno.test("Clerk passes over what is no question", () => {
-  const { clerk, batches } = office({ find: () => assert.fail("nobody is looked for") });
-  const odd = [
-    null,
-    {},
-    { type: "forward", call: 1 },
-    { type: "account", call: 1, name: 7 },
-    { ...forward(1), suffix: null },
-    { ...forward(1), who: { ...who("/"), uid: -1 } },
-    { type: "account", call: 1, name: "x".repeat(300) },
-  ];
-  clerk.take(odd as unknown as HouseQuestion[]);
-  clerk.take(null as unknown as HouseQuestion[]);
-  assert.deepEqual(batches, []);
-});
-
-Deno.test("Clerk answers with the reason when the name service breaks", async () => {
-  const { clerk, done } = office({ find: () => Promise.reject(new Error("No directory")) });
-  clerk.take([{ type: "account", call: 3, name: "bob" }]);
-  assert.deepEqual(await done(1), [{ type: "account", call: 3, result: { error: "Error: No directory" } }]);
-});
-
-Deno.test({
-  name: "NameService knows root, and nobody of a name that there is not",
-  ignore: Deno.build.os !== "linux",
-  async fn() {
-    const names = new NameService();
-    assert.deepEqual(await names.find("root"), { name: "root", uid: 0, gid: 0, home: "/root" });
-    assert.equal(await names.find("no-such-user-here"), null);
-    assert.equal(await names.find("a\0b"), null);
-    assert.equal(await names.find(""), null);
-    names.close();
-  },
-});

@@ -1,11 +1,11 @@
 /**
- * Reads `.forward` files for lookup, as main alone may. That there is none is found out as the daemon, by looking only; a file that is there
+ * Reads `.forward` files for lookup, in an isolate of their own. That there is none is found out as the daemon, by looking only; a file that is there
  * is opened as its user, so that the kernel refuses what the user may not read, whatever stands behind the path by then. Knows nothing of
  * what the file says.
  */
 
 import fs from "node:fs";
-import type { ActAs } from "../delivery/mod.ts";
+import type { ActAs } from "./identity.ts";
 import { type Account, type Forward, FORWARD_LIMIT } from "../isolate/mod.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;

@@ -1,7 +1,7 @@
-/** The real delivery isolate, with places before and after each sync and rename of a Maildir at which it can be stopped. */
+/** The real mailbox isolate, with places before and after each sync and rename of a Maildir at which it can be stopped. */
 
 import { pointsOf } from "./points.ts";
-import "../../workers/delivery.ts";
+import "../../workers/mailbox.ts";
 
 const reach = pointsOf(import.meta.url);
 const { sync } = Deno.FsFile.prototype;

@@ -1,0 +1,111 @@
+/** Files of some users do not answer: mail of others, banners and smtpctl do not wait for them, and the daemon ends when it is told to. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Client } from "./client.ts";
+import { Daemon, Mailbox, within } from "./harness.ts";
+import { lease, mountDead } from "./hanging_files.ts";
+
+/** What others may have to wait, in milliseconds: the words of a banner, and a mail. */
+const BANNER_MS = 1000, MAIL_MS = 5000;
+const NAMES = ["dead", "leased", "filer", "bob"] as const;
+const uidOf = (name: typeof NAMES[number]) => 47_100 + NAMES.indexOf(name);
+
+Deno.test("who has hanging files keeps nobody else from his mail", { ignore: Deno.uid() !== 0 }, async (t) => {
+  const boxes = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
+  await Deno.chmod(boxes, 0o755);
+  const config = ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
+    for (const name of NAMES) {
+      Deno.mkdirSync(`${folder}/${name}`);
+      Deno.chownSync(`${folder}/${name}`, uidOf(name), uidOf(name));
+    }
+    Deno.chmodSync(mail, 0o777);
+    const users = NAMES.map((name) => `${name} = "${uidOf(name)}:${uidOf(name)}:${folder}/${name}"`);
+    return `table users { ${users.join(", ")} }
+listen on 127.0.0.1 port ${port} hostname mx.example.org
+action "box" mbox userbase <users>
+action "dir" maildir "${mail}/%{user.username}" userbase <users>
+match from any for rcpt-to "leased@example.org" action "box"
+match from any for domain "example.org" action "dir"
+`;
+  };
+  const daemon = await Daemon.start({ config, env: { SMTPD_MAIL: boxes } });
+  let undo: (() => void) | null = null;
+  try {
+    const own = (path: string, name: typeof NAMES[number], content = "") => {
+      Deno.writeTextFileSync(path, content, { mode: 0o600 });
+      Deno.chownSync(path, uidOf(name), uidOf(name));
+    };
+    let mails = 0;
+    /** The daemon serves somebody else. */
+    const others = async () => {
+      const began = performance.now();
+      const client = await Client.connect(daemon.port);
+      assert.ok(performance.now() - began < BANNER_MS, "the banner comes at once");
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.com", "bob@example.org", `Subject: ${++mails}\r\n\r\nx\r\n`);
+      await new Mailbox(join(daemon.mail, "bob")).arrived(mails, MAIL_MS);
+      client.close();
+      assert.ok(performance.now() - began < MAIL_MS, `the mail came after ${performance.now() - began} ms`);
+    };
+    const sendTo = async (user: string) => {
+      const client = await Client.connect(daemon.port);
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.com", `${user}@example.org`, "Subject: held up\r\n\r\nx\r\n");
+      client.close();
+    };
+    await others();
+
+    await t.step("a mailbox with a lease", async () => {
+      own(join(boxes, "leased"), "leased");
+      const unlock = lease(join(boxes, "leased"));
+      await sendTo("leased");
+      await others();
+      unlock();
+      await daemon.logged(/ mda delivery .*to=<leased@example\.org> .*result="?Ok"?/);
+      assert.match(Deno.readTextFileSync(join(boxes, "leased")), /^From a@example\.com .*\nReturn-Path: /);
+    });
+
+    await t.step("a file of a .forward with a lease", async () => {
+      const file = join(daemon.folder, "filer/box");
+      own(file, "filer");
+      own(join(daemon.folder, "filer/.forward"), "filer", `${file}\n`);
+      const unlock = lease(file);
+      await sendTo("filer");
+      await others();
+      unlock();
+      await daemon.logged(/ mda delivery .*to=<filer@example\.org> .*result="?Ok"?/);
+      assert.match(Deno.readTextFileSync(file), /^From a@example\.com /);
+    });
+
+    await t.step("a home whose file server is dead", async () => {
+      undo = mountDead(join(daemon.folder, "dead"));
+      if (undo === null) return console.log("skipped: no file system can be mounted here");
+      const held = await Client.connect(daemon.port);
+      await held.say("EHLO client.example.com", "250");
+      await held.say("MAIL FROM:<a@example.com>", "250");
+      const answer = held.say("RCPT TO:<dead@example.org>", "424");
+      await others();
+      const status = await within(daemon.tool("smtpctl", ["show", "status"]), "smtpctl", MAIL_MS);
+      assert.equal(status.code, 0);
+      await answer;
+      // From now on that user's mail is put off at once.
+      const began = performance.now();
+      await held.say("RCPT TO:<dead@example.org>", "424");
+      assert.ok(performance.now() - began < BANNER_MS);
+      await daemon.logged(/^warn: forward: the files of uid 47100 do not answer/);
+      await others();
+      held.close();
+    });
+    await t.step("the daemon ends though one of its threads stands still", async () => {
+      const began = performance.now();
+      assert.equal(await daemon.stop(), 0);
+      assert.ok(performance.now() - began < MAIL_MS);
+    });
+  } finally {
+    await daemon.kill().catch(() => {});
+    (undo as (() => void) | null)?.();
+    await daemon.remove();
+    await Deno.remove(boxes, { recursive: true });
+  }
+});

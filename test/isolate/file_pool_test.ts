@@ -1,0 +1,246 @@
+/** The isolates that touch users' files, as those see them who have tasks for them: whose turn it is, and what becomes of who hangs. */
+
+import assert from "node:assert/strict";
+import {
+  type Channel,
+  FilePool,
+  type FileResult,
+  FilesHang,
+  type FileTask,
+  FLAG_ABANDONED,
+  FLAG_CALLS,
+  FLAG_IN_CALL,
+  type FromFiles,
+  MAX_FILE_ISOLATES,
+  MAX_STUCK_ISOLATES,
+  type ToFiles,
+} from "../../src/isolate/mod.ts";
+
+const WRITTEN: FileResult = { kind: "written" };
+const task: FileTask = { kind: "forward", who: { name: "bob", uid: 1, gid: 1, home: "/home/bob" }, suffix: "" };
+
+/** An isolate that does nothing by itself. */
+class Member implements Channel<ToFiles, FromFiles> {
+  onmessage: (message: FromFiles) => void = () => {};
+  onreset: () => void = () => {};
+  flags = new Int32Array(3);
+  readonly calls: number[] = [];
+  readonly chunks: (string | null)[] = [];
+
+  send(message: ToFiles): void {
+    if (message.type === "flags") this.flags = new Int32Array(message.flags) as never;
+    else if (message.type === "task") this.calls.push(message.number);
+    else this.chunks.push(message.bytes === null ? null : new TextDecoder().decode(message.bytes));
+  }
+
+  /** Does the oldest task. */
+  done(result: FileResult = WRITTEN): void {
+    this.onmessage({ type: "done", number: this.calls.shift()!, result });
+  }
+
+  /** The thread goes into a file call, and does not come back. */
+  hang(): void {
+    Atomics.add(this.flags, FLAG_CALLS, 1);
+    Atomics.store(this.flags, FLAG_IN_CALL, 1);
+  }
+
+  return(): void {
+    Atomics.store(this.flags, FLAG_IN_CALL, 0);
+  }
+}
+
+class House {
+  now = 0;
+  contended = false;
+  readonly members: Member[] = [];
+  readonly warned: string[] = [];
+  /** What each task has come to, in order of their ends. */
+  readonly ends: string[] = [];
+  #look: (() => void) | null = null;
+  readonly pool = new FilePool({
+    grow: () => this.grow(),
+    contended: () => this.contended,
+    now: () => this.now,
+    every: (_ms, run) => {
+      this.#look = run;
+      return () => this.#look = null;
+    },
+    warn: (text) => void this.warned.push(text),
+  });
+
+  grow(): Member {
+    const member = new Member();
+    this.members.push(member);
+    this.pool.add(member, this.members.length - 1);
+    return member;
+  }
+
+  run(key: string, name = key): void {
+    this.pool.run(key, task).then(
+      () => this.ends.push(`${name} ok`),
+      (error) => this.ends.push(`${name} ${error instanceof FilesHang ? "hangs" : error}`),
+    );
+  }
+
+  /** Time passes. */
+  async pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 250) {
+      this.now += 250;
+      this.#look?.();
+    }
+    await this.turn();
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve));
+  }
+
+  get looks(): boolean {
+    return this.#look !== null;
+  }
+}
+
+Deno.test("the first isolate comes with the first task, and one user has one isolate at a time", async () => {
+  const house = new House();
+  house.run("a", "a1");
+  house.run("a", "a2");
+  assert.equal(house.members.length, 1);
+  const [first] = house.members;
+  assert.equal(first!.calls.length, 2, "his tasks run together");
+  house.run("b");
+  await house.pass(250);
+  assert.equal(house.members.length, 2, "who waits gets another isolate");
+  assert.equal(house.members[1]!.calls.length, 1);
+  house.run("a", "a3");
+  assert.equal(first!.calls.length, 3);
+  for (const member of [first!, first!, first!, house.members[1]!]) member.done();
+  await house.turn();
+  assert.deepEqual(house.ends, ["a1 ok", "a2 ok", "a3 ok", "b ok"]);
+  assert.equal(house.looks, false, "nobody looks when nothing runs");
+});
+
+Deno.test("who has an isolate gets nothing more into it while others wait for one", async () => {
+  const house = new House();
+  for (let count = 0; count < MAX_FILE_ISOLATES; count++) house.grow();
+  for (let user = 0; user < MAX_FILE_ISOLATES; user++) house.run(`busy ${user}`);
+  house.run("other");
+  house.run("busy 0", "again");
+  const [member] = house.members;
+  assert.equal(member!.calls.length, 1);
+  await house.pass(1000);
+  assert.equal(house.members.length, MAX_FILE_ISOLATES, "load alone gets no more than so many");
+  member!.done();
+  await house.turn();
+  member!.done();
+  member!.done();
+  await house.turn();
+  assert.deepEqual(house.ends, ["busy 0 ok", "other ok", "again ok"]);
+});
+
+for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: true, ms: 3000 }]) {
+  Deno.test(`who hangs ${ms} ms in one call${contended ? ", where others want the room," : ""} is given up with what he has`, async () => {
+    const house = new House();
+    house.contended = contended;
+    for (const name of ["a1", "a2"]) house.run("a", name);
+    const [first] = house.members;
+    first!.hang();
+    house.run("b");
+    await house.pass(500);
+    house.members[1]!.done();
+    await house.pass(ms - 500);
+    assert.deepEqual(house.ends, ["b ok"], "others wait for nothing");
+    await house.pass(500);
+    assert.deepEqual(house.ends, ["b ok", "a1 hangs", "a2 hangs"]);
+    assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 1, "the isolate is to do nothing more for him");
+    assert.deepEqual(house.warned, ["the files of a do not answer: what is to be done with them has to wait"]);
+    house.run("a", "a3");
+    await house.turn();
+    assert.equal(house.ends.at(-1), "a3 hangs", "at once");
+    // It comes back, from both tasks.
+    first!.return();
+    first!.done();
+    house.run("a", "a4");
+    await house.turn();
+    assert.equal(house.ends.at(-1), "a4 hangs");
+    first!.done();
+    assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 0);
+    house.run("a", "a5");
+    first!.done();
+    await house.turn();
+    assert.equal(house.ends.at(-1), "a5 ok");
+  });
+}
+
+Deno.test("a thread that is slow and goes on from call to call is given its time, up to a minute without a word", async () => {
+  const house = new House();
+  house.run("a");
+  const [member] = house.members;
+  for (let second = 0; second < 50; second++) {
+    member!.hang();
+    await house.pass(1000);
+  }
+  assert.deepEqual(house.ends, []);
+  member!.onmessage({ type: "read", number: member!.calls[0]!, index: 1 });
+  await house.turn();
+  assert.deepEqual(member!.chunks, [null], "there is no such chunk");
+  for (let second = 0; second < 59; second++) {
+    member!.hang();
+    await house.pass(1000);
+  }
+  assert.deepEqual(house.ends, []);
+  member!.hang();
+  await house.pass(1000);
+  assert.deepEqual(house.ends, ["a hangs"]);
+});
+
+Deno.test("when as many hang as may, those are served whose files answered before, and others wait for better times", async () => {
+  const house = new House();
+  house.run("known");
+  house.members[0]!.done();
+  for (let user = 0; user < MAX_STUCK_ISOLATES + 4; user++) house.run(`dead ${user}`);
+  const hangAll = () => {
+    for (const member of house.members) {
+      if (member.calls.length > 0 && Atomics.load(member.flags, FLAG_IN_CALL) === 0) member.hang();
+    }
+  };
+  for (let second = 0; second < 120; second++) {
+    hangAll();
+    await house.pass(1000);
+  }
+  assert.ok(house.pool.stuck >= MAX_STUCK_ISOLATES);
+  assert.ok(house.pool.size <= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES);
+  house.run("unknown");
+  await house.turn();
+  assert.equal(house.ends.at(-1), "unknown hangs");
+  house.run("known");
+  await house.pass(500);
+  const free = house.members.find((member) =>
+    Atomics.load(member.flags, FLAG_ABANDONED) === 0 && member.calls.length > 0
+  );
+  free!.done();
+  await house.turn();
+  assert.equal(house.ends.at(-1), "known ok");
+});
+
+Deno.test("tasks of an isolate that ends have failed, its successor takes others", async () => {
+  const house = new House();
+  house.run("a", "a1");
+  house.members[0]!.onreset();
+  await house.turn();
+  assert.deepEqual(house.ends, ["a1 hangs"]);
+  const successor = new Member();
+  house.pool.add(successor, 0);
+  house.run("a", "a2");
+  successor.done();
+  await house.turn();
+  assert.deepEqual(house.ends, ["a1 hangs", "a2 ok"]);
+});
+
+Deno.test("close() gives up what runs and what waits", async () => {
+  const house = new House();
+  for (let user = 0; user < 3; user++) house.run(`${user}`);
+  house.pool.close();
+  await house.turn();
+  assert.deepEqual(house.ends.toSorted(), ["0 hangs", "1 hangs", "2 hangs"]);
+  assert.equal(house.looks, false);
+});
