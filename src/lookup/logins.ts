@@ -48,7 +48,8 @@ const MAX_USER = 255, MAX_PASSWORD = 1023, MAX_MESSAGE = 4096;
 export const NOBODYS = "$2b$10$qNp6gRmDk0yvLZ1SxWbAeusPtoPzO8/nGl0FQPbM3IGZ176ho1G9W";
 /** Schemes of the login isolate; the others are of the C library. */
 const OURS = /^(?:(?:\$(?:[56]|2[aby]|argon2id?)|SCRAM-SHA-256)\$|\{PLAIN\})/;
-const REFUSED: Proved = { result: "permfail", signature: "" }, FAILED: Proved = { result: "tempfail", signature: "" };
+export const REFUSED: Proved = { result: "permfail", signature: "" };
+const FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
   readonly #world: Known;

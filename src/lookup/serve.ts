@@ -21,7 +21,8 @@ import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { House } from "./house.ts";
-import { Logins } from "./logins.ts";
+import { Guard } from "./login_guard.ts";
+import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { LookupWorld, type Machine } from "./world.ts";
 
@@ -126,6 +127,8 @@ class Answerer {
   readonly #world: LookupWorld;
   readonly #namer: ClientNamer;
   readonly #logins: Logins;
+  /** For the whole daemon: whatever smtp isolate a client comes to. */
+  readonly #guard = new Guard(() => performance.now());
   readonly #warn: (text: string) => void;
   #namings = 0;
 
@@ -185,17 +188,26 @@ class Answerer {
       case "test":
         return soon(this.#world.test(question), (found) => channel.send({ type: "tested", call, found }));
       case "authenticate":
-        return this.#logins.authenticate(question).then((result) =>
-          channel.send({ type: "authenticated", call, result })
-        );
+        return this.#guard.attempt(
+          question.client,
+          () => this.#logins.authenticate(question),
+          (result) => result === "permfail",
+        ).then((result) => channel.send({ type: "authenticated", call, result: result ?? "blocked" }));
       case "mechanisms":
         return channel.send({ type: "mechanisms", call, scram: this.#logins.offersScram(question.table) });
       case "challenge":
+        if (question.client !== null && this.#guard.blocked(question.client)) {
+          return channel.send({ type: "challenge", call, challenge: "blocked" });
+        }
         return this.#logins.challenge(question.table, question.user).then((challenge) =>
           channel.send({ type: "challenge", call, challenge })
         );
       case "prove":
-        return this.#logins.prove(question).then((proved) => channel.send({ type: "proved", call, ...proved }));
+        return this.#guard.attempt(
+          question.client,
+          () => question.proof === "" ? Promise.resolve(REFUSED) : this.#logins.prove(question),
+          ({ result }) => result === "permfail",
+        ).then((proved) => channel.send({ type: "proved", call, ...proved ?? { result: "blocked", signature: "" } }));
       case "may-send":
         if (!this.#isolate.settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
         return soon(

@@ -1,6 +1,15 @@
 /** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
 
-import type { AuthResult, Challenge, Channel, Confirmed, Expansion, FromLookup, ToLookup } from "../isolate/mod.ts";
+import type {
+  AuthResult,
+  Challenge,
+  Channel,
+  Confirmed,
+  Expansion,
+  FromLookup,
+  LoginResult,
+  ToLookup,
+} from "../isolate/mod.ts";
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
 
@@ -38,9 +47,9 @@ export class Directory {
   readonly #now: () => number;
   #nextCall = 1;
   readonly #expansions = new Map<number, (result: Expansion) => void>();
-  readonly #logins = new Map<number, (result: AuthResult) => void>();
-  readonly #challenges = new Map<number, (challenge: Challenge | null) => void>();
-  readonly #proofs = new Map<number, (result: AuthResult, signature: string) => void>();
+  readonly #logins = new Map<number, (result: LoginResult) => void>();
+  readonly #challenges = new Map<number, (challenge: Challenge | "blocked" | null) => void>();
+  readonly #proofs = new Map<number, (result: LoginResult, signature: string) => void>();
   readonly #senders = new Map<number, (result: AuthResult) => void>();
   readonly #ownNames = new Map<number, (name: OwnName) => void>();
   readonly #names = new Map<string, CachedName>();
@@ -65,7 +74,7 @@ export class Directory {
   }
 
   /** As `expand`. */
-  authenticate(question: LoginQuestion, answer: (result: AuthResult) => void): void {
+  authenticate(question: LoginQuestion, answer: (result: LoginResult) => void): void {
     const call = this.#nextCall++;
     this.#logins.set(call, answer);
     this.#channel.send({ type: "authenticate", call, ...question });
@@ -73,8 +82,8 @@ export class Directory {
 
   /** As `expand`. */
   challenge(
-    question: { readonly table: string; readonly user: string },
-    answer: (result: Challenge | null) => void,
+    question: { readonly table: string; readonly user: string; readonly client: string | null },
+    answer: (result: Challenge | "blocked" | null) => void,
   ): void {
     const call = this.#nextCall++;
     this.#challenges.set(call, answer);
@@ -82,7 +91,7 @@ export class Directory {
   }
 
   /** As `expand`. */
-  prove(question: ProofQuestion, answer: (result: AuthResult, signature: string) => void): void {
+  prove(question: ProofQuestion, answer: (result: LoginResult, signature: string) => void): void {
     const call = this.#nextCall++;
     this.#proofs.set(call, answer);
     this.#channel.send({ type: "prove", call, ...question });

@@ -2,12 +2,11 @@
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
-  type AuthResult,
   type Certificates,
-  type Challenge,
   type Channel,
   type FilterToSession,
   type FromLookup,
+  type LoginResult,
   type Peer,
   type QueueToSmtp,
   type SessionToFilter,
@@ -24,7 +23,6 @@ import { Directory } from "./directory.ts";
 import { FilterDesk } from "./filter/desk.ts";
 import { Gate, type Host } from "./filter/gate.ts";
 import { Gates } from "./gate.ts";
-import { Guard } from "./guard.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
 import type { Facts, ScramQuestion } from "./state.ts";
@@ -78,7 +76,6 @@ export class SmtpService {
   #desks: readonly Desk[];
   readonly #intake: Intake;
   readonly #directory: Directory;
-  readonly #guard: Guard;
   readonly #steady: () => number;
   readonly #office: Office;
   readonly #connections = new Map<Connection, Seat>();
@@ -96,7 +93,6 @@ export class SmtpService {
     this.#intake = new Intake(options.queue);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
     this.#directory = new Directory(options.lookup, steady);
-    this.#guard = new Guard(steady);
     this.#gates = new Gates(settings, { now: steady, every: (ms, run) => clock.every(ms, run) }, report);
     const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
@@ -281,16 +277,14 @@ export class SmtpService {
   #authenticate(connection: Connection, user: string, password: string): void {
     const { facts } = connection;
     const table = facts.auth!.table;
-    const answer = (result: AuthResult | "blocked") => connection.loginAnswered({ on: "authenticated", user, result });
-    if (!facts.loopback && this.#guard.blocked(facts.address)) return answer("blocked");
-    this.#directory.authenticate({ table, user, password }, (result: AuthResult) => {
-      if (result === "permfail") this.#failed(facts, () => answer(result));
+    const answer = (result: LoginResult) => connection.loginAnswered({ on: "authenticated", user, result });
+    this.#directory.authenticate({ table, user, password, client: countedAs(facts) }, (result) => {
+      if (result === "permfail") this.#late(() => answer(result));
       else answer(result);
     });
   }
 
-  #failed(facts: Facts, tell: () => void): void {
-    if (!facts.loopback) this.#guard.failed(facts.address);
+  #late(tell: () => void): void {
     const { clock, random = Math.random } = this.#options;
     const cancel = clock.every(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), () => {
       cancel();
@@ -302,20 +296,18 @@ export class SmtpService {
     const { facts } = connection;
     const { user } = question;
     const table = facts.auth!.table!;
-    const blocked = !facts.loopback && this.#guard.blocked(facts.address);
+    const client = countedAs(facts);
     if (question.do === "challenge") {
       const nonce = this.#options.nonce?.() ?? newNonce();
-      const answer = (challenge: Challenge | "blocked" | null) =>
+      return this.#directory.challenge({ table, user, client }, (challenge) => {
         connection.loginAnswered({ on: "challenged", challenge, nonce });
-      return blocked ? answer("blocked") : this.#directory.challenge({ table, user }, answer);
+      });
     }
-    const answer = (result: AuthResult | "blocked", signature = "") =>
+    const answer = (result: LoginResult, signature = "") =>
       connection.loginAnswered({ on: "proved", result, signature });
-    const refuse = () => this.#failed(facts, () => answer("permfail"));
-    if (blocked) return answer("blocked");
-    if (question.proof === null) return refuse();
-    this.#directory.prove({ table, user, ...question.proof }, (result, signature) => {
-      if (result === "permfail") refuse();
+    const proof = question.proof ?? { message: "", proof: "" };
+    this.#directory.prove({ table, user, client, ...proof }, (result, signature) => {
+      if (result === "permfail") this.#late(() => answer("permfail"));
       else answer(result, signature);
     });
   }
@@ -359,6 +351,11 @@ export class SmtpService {
     }
     this.#busy.add(connection);
   }
+}
+
+/** The address that failed logins are counted for; null for clients on this machine, whose users share one. */
+function countedAs({ loopback, address }: Facts): string | null {
+  return loopback ? null : address;
 }
 
 /** 144 bits that nobody can guess, printable and without a comma (RFC 5802 §7). */

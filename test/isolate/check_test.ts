@@ -76,10 +76,10 @@ const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
   test: [{ call: 1, table: "t", service: "regex", key: "k" }],
   "may-send": [{ call: 1, table: "t", user: "u", sender: null }],
   "listener-name": [{ call: 1, table: "t", address: "::1" }],
-  authenticate: [{ call: 1, table: null, user: "u", password: "p" }],
+  authenticate: [{ call: 1, table: null, user: "u", password: "p", client: null }],
   mechanisms: [{ call: 1, table: null }],
-  challenge: [{ call: 1, table: "t", user: "u" }],
-  prove: [{ call: 1, table: "t", user: "u", message: "m", proof: "p" }],
+  challenge: [{ call: 1, table: "t", user: "u", client: "[::1]" }],
+  prove: [{ call: 1, table: "t", user: "u", message: "m", proof: "p", client: null }],
 };
 const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
   expanded: [

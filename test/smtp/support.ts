@@ -233,9 +233,22 @@ export class World {
   /** How often the queue was asked for more ids. */
   idsWanted = 0;
   ended = 0;
+  /** As lookup does: when logins from the client's address have failed. */
+  #failures: number[] = [];
   readonly #chunks = new Map<string, string>();
   readonly #timers = new Set<{ readonly every: number; next: number; run(): void }>();
   readonly #peer: Peer;
+
+  #blocked(client: string | null): boolean {
+    return client !== null && this.#failures.filter((at) => this.now - at < 600_000).length >= 20;
+  }
+
+  #counted(client: string | null, login: () => AuthResult): AuthResult | "blocked" {
+    if (this.#blocked(client)) return "blocked";
+    const result = login();
+    if (result === "permfail") this.#failures.push(this.now);
+    return result;
+  }
 
   constructor(options: WorldOptions = {}) {
     this.#peer = { address: "192.0.2.7", port: 4321, uid: null, ...options.peer };
@@ -252,16 +265,21 @@ export class World {
         const result = expand(message);
         if (result !== null) channel.onmessage({ type: "expanded", call: message.call, result });
       } else if (message.type === "authenticate" && message.password !== "silent") {
-        channel.onmessage({ type: "authenticated", call: message.call, result: byPassword(message) });
+        const result = this.#counted(message.client, () => byPassword(message));
+        channel.onmessage({ type: "authenticated", call: message.call, result });
       } else if (message.type === "mechanisms") {
         channel.onmessage({ type: "mechanisms", call: message.call, scram: message.table === "scram" });
       } else if (message.type === "challenge" && message.user !== "silent") {
         const { salt, iterations } = VERIFIER;
-        const challenge = message.user === "later" ? null : { salt, iterations };
+        const challenge = this.#blocked(message.client)
+          ? "blocked"
+          : message.user === "later"
+          ? null
+          : { salt, iterations };
         channel.onmessage({ type: "challenge", call: message.call, challenge });
       } else if (message.type === "prove") {
         const { ok, signature } = checkProof(VERIFIER, message.message, message.proof);
-        const result = ok && message.user === "user" ? "ok" : "permfail";
+        const result = this.#counted(message.client, () => ok && message.user === "user" ? "ok" : "permfail");
         channel.onmessage({ type: "proved", call: message.call, result, signature: result === "ok" ? signature : "" });
       } else if (message.type === "may-send" && message.sender?.local !== "silent") {
         const { call, user, sender } = message;

@@ -62,12 +62,20 @@ export type ToLookup =
     readonly table: string | null;
     readonly user: string;
     readonly password: string;
+    /** Address of the client, for which failures are counted; null where none are. */
+    readonly client: string | null;
   }
   /** Can everybody in the listener's table log in by SCRAM? */
   | { readonly type: "mechanisms"; readonly call: number; readonly table: string | null }
   /** What the user's password is hashed with. */
-  | { readonly type: "challenge"; readonly call: number; readonly table: string; readonly user: string }
-  /** Does the client's proof (base64) fit the user's password and what was said? RFC 5802 §3: `message` is the AuthMessage. */
+  | {
+    readonly type: "challenge";
+    readonly call: number;
+    readonly table: string;
+    readonly user: string;
+    readonly client: string | null;
+  }
+  /** Does the client's proof (base64) fit the user's password and what was said? RFC 5802 §3: `message` is the AuthMessage. A proof of "" is one that could not be read: a failed login. */
   | {
     readonly type: "prove";
     readonly call: number;
@@ -75,6 +83,7 @@ export type ToLookup =
     readonly user: string;
     readonly message: string;
     readonly proof: string;
+    readonly client: string | null;
   };
 
 /** Secret: no log and no trace shows it. */
@@ -112,13 +121,13 @@ export type FromLookup =
     /** The others of the action's list, in the order in which they may be tried after it. */
     readonly others?: readonly string[];
   }
-  | { readonly type: "authenticated"; readonly call: number; readonly result: AuthResult }
+  | { readonly type: "authenticated"; readonly call: number; readonly result: LoginResult }
   | { readonly type: "mechanisms"; readonly call: number; readonly scram: boolean }
-  | { readonly type: "challenge"; readonly call: number; readonly challenge: Challenge | null }
+  | { readonly type: "challenge"; readonly call: number; readonly challenge: Challenge | "blocked" | null }
   | {
     readonly type: "proved";
     readonly call: number;
-    readonly result: AuthResult; /** In base64; "" unless `ok`. */
+    readonly result: LoginResult; /** In base64; "" unless `ok`. */
     readonly signature: string;
   }
   /** Null: it cannot be told now. */
@@ -139,6 +148,9 @@ export type FromLookup =
 
 /** `permfail`: wrong password or no such user, which nobody outside is told apart. */
 export type AuthResult = "ok" | "permfail" | "tempfail";
+
+/** `blocked`: too many logins from the client's address have failed. */
+export type LoginResult = AuthResult | "blocked";
 
 /** Null in its place: it cannot be had now. Whoever does not exist has one too. */
 export interface Challenge {
@@ -168,7 +180,7 @@ export type AccountResult =
   | { readonly ok: false; readonly temporary: boolean; readonly text: string };
 
 const word = text();
-const table = nullOr(word);
+const table = nullOr(word), client = nullOr(word);
 
 export const TO_LOOKUP: MessageTable<ToLookup> = {
   expand: { call, origin, tls: flag, sender: reversePath, rcpt: mailbox },
@@ -180,10 +192,10 @@ export const TO_LOOKUP: MessageTable<ToLookup> = {
   test: { call, table: word, service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth"), key: word },
   "may-send": { call, table: word, user: word, sender: reversePath },
   "listener-name": { call, table: word, address: word },
-  authenticate: { call, table, user: word, password: word },
+  authenticate: { call, table, user: word, password: word, client },
   mechanisms: { call, table },
-  challenge: { call, table: word, user: word },
-  prove: { call, table: word, user: word, message: word, proof: word },
+  challenge: { call, table: word, user: word, client },
+  prove: { call, table: word, user: word, message: word, proof: word, client },
 };
 
 /** What each role asks; nobody is answered what is another's to ask. */
@@ -206,6 +218,7 @@ export const LOOKUP_QUESTIONS = {
 } as const satisfies Readonly<Record<string, readonly ToLookup["type"][]>>;
 
 const authResult = oneOf("ok", "permfail", "tempfail");
+const loginResult = oneOf("ok", "permfail", "tempfail", "blocked");
 const expansion: Check<Expansion> = either(
   record<Extract<Expansion, { ok: true }>>({ ok: oneOf(true), targets: list(deliverable), internal: list(flag) }),
   record<Extract<Expansion, { ok: false }>>({ ok: oneOf(false), code: whole(200, 599), text: longText }),
@@ -226,10 +239,13 @@ export const FROM_LOOKUP: MessageTable<FromLookup> = {
   "client-name": { call, hostname: word, confirmed: oneOf("pass", "fail", "error", "temporary") },
   account: { call, result: accountResult },
   smarthost: { call, url: nullOr(word), others: optional(list(word)) },
-  authenticated: { call, result: authResult },
+  authenticated: { call, result: loginResult },
   mechanisms: { call, scram: flag },
-  challenge: { call, challenge: nullOr(record<Challenge>({ salt: word, iterations: whole() })) },
-  proved: { call, result: authResult, signature: word },
+  challenge: {
+    call,
+    challenge: nullOr(either(oneOf("blocked"), record<Challenge>({ salt: word, iterations: whole() }))),
+  },
+  proved: { call, result: loginResult, signature: word },
   tested: { call, found: nullOr(flag) },
   "may-send": { call, result: authResult },
   "listener-name": { call, name: nullOr(word) },

@@ -1,4 +1,7 @@
-/** Failed logins of one client address, remembered for a while. Asks nobody; bounded. */
+/**
+ * Failed logins of each client address, over all smtp isolates, remembered for a while. Who has failed too often is not listened to; attempts
+ * that run at the same time count as failures until it is known, and those beyond wait for them. Asks nobody; bounded.
+ */
 
 /** Failures of one address within FORGET_MS after which it is not listened to; loopback is exempt: all its users share it. */
 const MAX_FAILURES = 20;
@@ -13,9 +16,44 @@ interface Failures {
 export class Guard {
   readonly #now: () => number;
   readonly #failures = new Map<string, Failures>();
+  /** Attempts whose result is not known yet. */
+  readonly #trying = new Map<string, { count: number; readonly waiting: (() => void)[] }>();
 
   constructor(now: () => number) {
     this.#now = now;
+  }
+
+  /**
+   * Makes an attempt to log in from an address, as in Origin; null is not counted. Returns what `attempt` does, or null when the address may try no
+   * more. `failed` tells failures.
+   */
+  async attempt<T>(
+    address: string | null,
+    attempt: () => Promise<T>,
+    failed: (result: T) => boolean,
+  ): Promise<T | null> {
+    if (address === null) return await attempt();
+    const key = keyOf(address);
+    for (;;) {
+      const trying = this.#trying.get(key) ?? { count: 0, waiting: [] };
+      const count = this.#known(key)?.count ?? 0;
+      if (count >= MAX_FAILURES) return null;
+      if (count + trying.count < MAX_FAILURES) {
+        trying.count++;
+        this.#trying.set(key, trying);
+        break;
+      }
+      await new Promise<void>((resolve) => trying.waiting.push(resolve));
+    }
+    try {
+      const result = await attempt();
+      if (failed(result)) this.failed(address);
+      return result;
+    } finally {
+      const trying = this.#trying.get(key)!;
+      if (--trying.count === 0) this.#trying.delete(key);
+      for (const wake of trying.waiting.splice(0)) wake();
+    }
   }
 
   /** `address` as in Origin. */
