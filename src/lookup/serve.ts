@@ -190,7 +190,7 @@ class Answerer {
       case "authenticate":
         return this.#guard.attempt(
           question.client,
-          () => this.#logins.authenticate(question),
+          () => question.password === "" ? Promise.resolve("permfail" as const) : this.#logins.authenticate(question),
           (result) => result === "permfail",
         ).then((result) => channel.send({ type: "authenticated", call, result: result ?? "blocked" }));
       case "mechanisms":

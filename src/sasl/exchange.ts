@@ -16,6 +16,8 @@ export interface ClientFirst {
   readonly binding: ChannelBinding;
   /** Prepared by SASLprep. */
   readonly user: string;
+  /** Wants to act as somebody else (`a=`, RFC 5802 §5.1), whether there is such a user or not. */
+  readonly actsAsOther: boolean;
   readonly nonce: string;
   readonly bare: string;
 }
@@ -37,22 +39,21 @@ const BARE = /^n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,]+)*$/;
 const FINAL = /^c=([A-Za-z0-9+/]+={0,2}),r=([\x21-\x2b\x2d-\x7e]+)(?:,(?!m=)[A-Za-z]=[^,]+)*$/;
 const PROOF = /^(.*),p=([A-Za-z0-9+/]{43}=)$/s;
 
-/**
- * Null: malformed, of a user name that SASLprep refuses, with an extension that must be understood (`m=`), or of somebody who wants to act as
- * somebody else.
- */
+/** Null: malformed, of a user name that SASLprep refuses, or with an extension that must be understood (`m=`). */
 export function parseClientFirst(text: string): ClientFirst | null {
   const header = HEADER.exec(text);
   if (header === null || /[\0\ufffd]/.test(text)) return null;
   const bare = text.slice(header[0].length);
   const [, name, nonce] = BARE.exec(bare) ?? [];
   if (name === undefined || nonce === undefined) return null;
-  const user = saslName(name), actAs = header[2] === undefined ? user : saslName(header[2]);
-  if (user === null || actAs !== user) return null;
+  const user = saslName(name);
+  if (user === null) return null;
+  // An empty one is as good as none, as in PLAIN.
+  const actsAsOther = (header[2] ?? "") !== "" && saslName(header[2]!) !== user;
   const binding: ChannelBinding = header[1] !== undefined
     ? { kind: "used", name: header[1] }
     : { kind: text.startsWith("y") ? "unoffered" : "none" };
-  return { header: header[0], binding, user, nonce, bare };
+  return { header: header[0], binding, user, actsAsOther, nonce, bare };
 }
 
 /** `nonce`: the client's with the server's behind it; `salt` in base64. */

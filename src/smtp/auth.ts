@@ -7,6 +7,7 @@ import { refusal, reply } from "./answers.ts";
 import { type Command, lineText } from "./command.ts";
 import { isUser, MASKED, offersAuth, offersBinding } from "./login.ts";
 import { REPLY } from "./reply.ts";
+import { prepare } from "../sasl/mod.ts";
 import { scramLine } from "./scram.ts";
 import type { AuthDialog, Facts, Session, Step } from "./state.ts";
 
@@ -72,10 +73,11 @@ function respond(facts: Facts, session: Session, dialog: AuthDialog, response: s
   const text = decoded(response);
   if (text === null) return no(REPLY.badResponse);
   if (dialog.step === "plain") {
-    // RFC 4616 §2: whom to act as, who it is, what proves it. Nobody acts as another here.
-    const [, user, password, ...more] = text.split("\0");
-    if (user === undefined || password === undefined || more.length > 0) return no(REPLY.badResponse);
-    return isUser(user) && password !== "" ? ask(session, dialog, user, password) : no(REPLY.badResponse);
+    // RFC 4616 §2: whom to act as, who it is, what proves it.
+    const [actAs, user, password, ...more] = text.split("\0");
+    if (actAs === undefined || user === undefined || password === undefined) return no(REPLY.badResponse);
+    if (more.length > 0 || !isUser(user) || password === "") return no(REPLY.badResponse);
+    return ask(session, dialog, user, isSameUser(actAs, user) ? password : null);
   }
   if (dialog.step !== "user" && dialog.step !== "password") {
     return scramLine(facts, session, dialog, text) ?? no(REPLY.badResponse);
@@ -90,13 +92,18 @@ function ask(
   session: Session,
   dialog: Extract<AuthDialog, { step: "plain" | "user" | "password" }>,
   user: string,
-  password: string,
+  password: string | null,
 ): Step {
   const waiting: AuthDialog = dialog.step === "plain" ? dialog : { step: "password", user };
   return {
     session: { ...session, phase: "verify", dialog: waiting },
     effects: [{ do: "authenticate", user, password }],
   };
+}
+
+/** RFC 4422 §3.4.1: who names nobody to act as acts as the one who logs in, and so does who names that one. Nobody acts as another here. */
+function isSameUser(actAs: string, user: string): boolean {
+  return actAs === "" || actAs === user || prepare(actAs, "query") === (prepare(user, "query") ?? user);
 }
 
 /** Text of a response in base64 (RFC 4648 §4, padded); null when it is none, is too long, or has line ends. */

@@ -35,7 +35,7 @@ export interface Office extends Supplies, Observer {
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
   /** Has a password verified; the answer comes to `loginAnswered`, a failure after a while. */
-  authenticate(connection: Connection, user: string, password: string): void;
+  authenticate(connection: Connection, user: string, password: string | null): void;
   /** Asks lookup for a step of SCRAM; the answer comes to `loginAnswered`, a failure after a while. */
   scram(connection: Connection, question: ScramQuestion): void;
   /** Asks lookup; the answer comes to `senderJudged`. */

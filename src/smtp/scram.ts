@@ -39,6 +39,8 @@ function first(facts: Facts, session: Session, plus: boolean, text: string): Ste
   }
   // A client that could have bound, and was kept from seeing that we can: somebody stands between us (RFC 5802 §6).
   if (binding.kind === "unoffered" && offersBinding(session)) return deny(session, user);
+  // RFC 4422 §3.6: it fails, as with a wrong password.
+  if (message.actsAsOther) return deny(session, user);
   const dialog: AuthDialog = { step: "scram-salt", plus, first: message };
   return { session: { ...session, phase: "verify", dialog }, effects: [{ do: "challenge", user }] };
 }

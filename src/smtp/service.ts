@@ -274,11 +274,11 @@ export class SmtpService {
   }
 
   /** Failures are told late, which slows down those who guess and tells them nothing by its time. */
-  #authenticate(connection: Connection, user: string, password: string): void {
+  #authenticate(connection: Connection, user: string, password: string | null): void {
     const { facts } = connection;
     const table = facts.auth!.table;
     const answer = (result: LoginResult) => connection.loginAnswered({ on: "authenticated", user, result });
-    this.#directory.authenticate({ table, user, password, client: countedAs(facts) }, (result) => {
+    this.#directory.authenticate({ table, user, password: password ?? "", client: countedAs(facts) }, (result) => {
       if (result === "permfail") this.#late(() => answer(result));
       else answer(result);
     });

@@ -189,8 +189,8 @@ export type Effect =
   | { readonly do: "reply"; readonly text: string }
   | { readonly do: "report"; readonly event: SmtpEvent }
   | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
-  /** Ask lookup; the password is not to be kept or shown. */
-  | { readonly do: "authenticate"; readonly user: string; readonly password: string }
+  /** Ask lookup; the password is not to be kept or shown. Null: it is refused whatever it is, as late as if it had been asked. */
+  | { readonly do: "authenticate"; readonly user: string; readonly password: string | null }
   /** Ask lookup what the user's password is hashed with, */
   | { readonly do: "challenge"; readonly user: string }
   /** and whether the proof fits. Null: it is known not to, and that is told as late as if it had been asked. */

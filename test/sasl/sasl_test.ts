@@ -88,7 +88,6 @@ const firsts = [
   { text: "n,,n=a=2Cb=3Dc,r=x", user: "a,b=c" },
   { text: "n,,n=\u00aa,r=x", user: "a" },
   { text: "n,,n=a,r=x,e=later", user: "a" },
-  { text: "n,a=b,n=a,r=x", user: null, because: "nobody acts as another" },
   { text: "n,,m=x,n=a,r=x", user: null, because: "an extension that must be understood" },
   { text: "n,,n=a=2cb,r=x", user: null, because: "an escape that is none" },
   { text: "n,,n=a=b,r=x", user: null, because: "a bare equals sign" },
@@ -108,6 +107,14 @@ for (const { text, user, because } of firsts) {
     assert.equal(parseClientFirst(text)?.user ?? null, user);
   });
 }
+
+Deno.test("parseClientFirst() tells who wants to act as somebody else (RFC 5802 §5.1)", () => {
+  const wants = (text: string) => parseClientFirst(text)?.actsAsOther;
+  for (const text of ["n,,n=a,r=x", "n,a=,n=a,r=x", "n,a=a,n=a,r=x", "n,a=\u00aa,n=a,r=x"]) {
+    assert.equal(wants(text), false, text);
+  }
+  for (const text of ["n,a=b,n=a,r=x", "n,a=A,n=a,r=x", "n,a==,n=a,r=x"]) assert.equal(wants(text), true, text);
+});
 
 const PROOF = btoa("\x01".repeat(32));
 for (

@@ -33,6 +33,38 @@ Deno.test("an address that failed too often is told to come later; others may lo
   assert.match(await later.say(plain("carol", "sesame")), /^235 /);
 });
 
+for (
+  const [actAs, code, because] of [
+    ["", 235, "nobody to act as"],
+    ["carol", 235, "the one who logs in"],
+    ["dave", 535, "somebody else"],
+    ["Carol", 535, "names are compared with their case"],
+    ["carol@example.org", 535, "another name of the same person, perhaps"],
+  ] as const
+) {
+  Deno.test(`AUTH PLAIN to act as "${actAs}" is answered with ${code} (RFC 4616 §2): ${because}`, async () => {
+    const world = new World(SMTPS);
+    const client = await secured(world);
+    let said = await client.say(`AUTH PLAIN ${btoa(`${actAs}\0carol\0sesame`)}\r\n`);
+    if (code !== 235) assert.equal(said, "", "it is told as late as a wrong password");
+    await world.pass(1000);
+    said += client.wire.take();
+    assert.equal(said.slice(0, 3), `${code}`);
+    const asked = world.lookup.sent.flatMap((one) => one.type === "authenticate" ? [one.password] : []);
+    assert.deepEqual(asked, [code === 235 ? "sesame" : ""], "whether the password is right is not found out");
+  });
+}
+
+Deno.test("SCRAM to act as somebody else fails with 535, and counts as a wrong password (RFC 5802 §5.1)", async () => {
+  const world = new World({ listener: { tls: "smtps", auth: { required: true, table: "scram" } } });
+  const client = await secured(world);
+  for (const [attempt, last] of [[1, false], [2, false], [3, true]] as const) {
+    assert.equal(await client.say(`AUTH SCRAM-SHA-256 ${btoa(`n,a=other${attempt},n=user,r=x`)}\r\n`), "");
+    await world.pass(1000);
+    assert.match(client.wire.take(), last ? /^421 4\.7\.0 / : /^535 5\.7\.8 /);
+  }
+});
+
 /** The exchange of RFC 7677 §3 up to the proof, with a wrong one unless `proof` is given. */
 async function scram(client: Client, proof = btoa("x".repeat(32))): Promise<string> {
   const first = await client.say(`AUTH SCRAM-SHA-256 ${btoa("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")}\r\n`);

@@ -55,7 +55,10 @@ export type ToLookup =
   }
   /** What a listener is called at one of its addresses (IPv6 in brackets). `table` is its `hostnames`. */
   | { readonly type: "listener-name"; readonly call: number; readonly table: string; readonly address: string }
-  /** Does the password belong to the user? `table` is that of the listener; null for the accounts of the system. */
+  /**
+   * Does the password belong to the user? `table` is that of the listener; null for the accounts of the system. A password of "" is a failed login,
+   * whoever the user is.
+   */
   | {
     readonly type: "authenticate";
     readonly call: number;
