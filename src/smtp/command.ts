@@ -16,6 +16,8 @@ export type Verb =
   | "STARTTLS"
   | "AUTH"
   | "WIZ"
+  /** A request of HTTP. */
+  | "HTTP"
   | "unknown";
 
 export interface Command {
@@ -104,7 +106,17 @@ function withoutSecret(line: string): string {
 
 /** WIZ is the one verb with three letters. */
 function other(line: string, length: number): Command {
-  return /^wiz(?: |$)/i.test(line.slice(0, length)) ? plain("WIZ", line, 3, length) : unknown(line);
+  if (/^wiz(?: |$)/i.test(line.slice(0, length))) return plain("WIZ", line, 3, length);
+  return isHttp(line.slice(0, length)) ? { verb: "HTTP", argument: "", line: withoutSecret(line) } : unknown(line);
+}
+
+/**
+ * RFC 9110 §9.1, and the preface of HTTP/2 (RFC 9113 §3.4): a browser, or a server that can be made to send requests, was pointed at this port. Its
+ * body may hold commands, which must not be obeyed. Other methods are known by the version at the end of the line.
+ */
+function isHttp(line: string): boolean {
+  return /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)(?:[ \t]|$)/i.test(line) ||
+    /[ \t](?:HTTP|RTSP|SIP)\/[0-9]+(?:\.[0-9]+)?$/i.test(line);
 }
 
 /** A verb that must be followed by a blank or nothing. */

@@ -50,6 +50,8 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
       return authCommand(facts, session, command);
     case "WIZ":
       return refuse(facts, session, command, command.argument !== "" ? REPLY.noArguments : REPLY.wiz);
+    case "HTTP":
+      return closeWith(facts, session, REPLY.otherProtocol, { reason: "quit", log: { command: command.line } });
     case "unknown":
       return refuse(facts, session, command, REPLY.unrecognized);
   }

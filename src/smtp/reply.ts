@@ -75,6 +75,7 @@ export const REPLY = {
   tooBigAnnounced: "552 5.3.4 Message too big for system: Message size exceeds fixed maximum message size",
 
   // Input that ends the session
+  otherProtocol: "500 5.5.1 Invalid command: This is SMTP and not HTTP, closing the connection",
   early: "554 5.7.1 Delivery not authorized, message refused: Wait for the banner",
   bareLineEnd: "500 5.5.2 Syntax error: Bare CR or LF, lines end with CRLF",
   nulInCommand: "500 5.5.2 Syntax error: NUL in command",

@@ -86,6 +86,7 @@ const rows: readonly Row[] = [
   },
   { reply: "aheadOfTls", section: "3207 §5", options: TLS, say: [HELO, "STARTTLS\r\nNOOP\r\n"], closes: true },
   { reply: "unrecognized", section: "5321 §4.2.4", say: ["BURL x\r\n"] },
+  { reply: "otherProtocol", section: "9110 §9.1", say: ["POST / HTTP/1.1\r\n"], closes: true },
   { reply: "wiz", section: "5321 §4.2.4", say: ["WIZ\r\n"] },
   { reply: "expn", section: "5321 §3.5.3", say: ["EXPN list\r\n"] },
   { reply: "noArguments", section: "5321 §4.1.1.5", say: ["RSET now\r\n"] },
