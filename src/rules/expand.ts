@@ -175,7 +175,7 @@ export class Expander {
     }
     const decision = this.#world.match({ origin, tls, sender, dest, internal: node.parent !== null });
     if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
-    if (decision.kind !== "action") return this.#refuse("notAllowed");
+    if (decision.kind !== "action") return this.#refuse(decision.kind === "reject" ? "rejected" : "relayingDenied");
     const action = node.action = this.#world.action(decision.name);
     if (action === null) {
       return this.#fail(new LookupError(`There is no action "${decision.name}"`), "Rules", "temporary");
@@ -188,7 +188,7 @@ export class Expander {
       const found = this.#insertList(action.virtual, virtualKeys(dest, this.#world.delimiter), node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
       if (typeof found !== "boolean") return found;
-      return found ? null : this.#refuse("expansionPermanent");
+      return found ? null : this.#refuse("unknownUser");
     }
     this.#insert({ type: "user", name: tableKey(dest.local) }, node);
     return null;
@@ -254,7 +254,8 @@ export class Expander {
     const { type } = action.method;
     // A user in his own `.forward` wants a mailbox that the action does not have; that file is what is wrong.
     if (type === "forward-only") return this.#refuse("expansionTemporary");
-    if (type === "expand-only") return this.#refuse("expansionPermanent");
+    // The recipient itself has no alias: to the sender there is no such mailbox.
+    if (type === "expand-only") return this.#refuse(node.depth === 1 ? "unknownUser" : "expansionPermanent");
     this.#submitLocal(mailbox, action, node);
     return null;
   }

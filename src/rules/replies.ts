@@ -1,4 +1,7 @@
-/** What a client hears when a recipient is refused. OpenSMTPD's codes and words, with an enhanced code in each (RFC 2034 §4). */
+/**
+ * What a client hears when a recipient is refused: codes of RFC 5321 §4.3.2, where OpenSMTPD has 424 and 524 of its own, with an enhanced code in
+ * each (RFC 2034 §4).
+ */
 
 import { formatMailbox, type Mailbox } from "../envelope/mod.ts";
 import type { Expansion } from "../isolate/mod.ts";
@@ -10,14 +13,16 @@ function refusal(code: number, text: string): (rcpt: Mailbox) => Refusal {
 }
 
 export const refusals = {
-  /** RFC 3463 §3.8: X.7.1, delivery not authorized. No rule fits, or a rule says `reject`. */
-  notAllowed: refusal(550, "5.7.1 Invalid recipient"),
+  /** RFC 3463 §3.8: X.7.1, delivery not authorized. No rule lets this client send mail to that domain. */
+  relayingDenied: refusal(550, "5.7.1 Relaying denied"),
+  /** The same code, of a rule that says `reject`. */
+  rejected: refusal(550, "5.7.1 Recipient rejected"),
   /** RFC 3463 §3.2: X.1.1, bad destination mailbox. */
-  unknownUser: refusal(550, "5.1.1 Invalid recipient"),
+  unknownUser: refusal(550, "5.1.1 User unknown"),
   temporary: refusal(451, "4.3.0 Temporary failure"),
   /** RFC 3463 §3.3: X.2.4, mailing list expansion problem. */
-  expansionTemporary: refusal(424, "4.2.4 Mailing list expansion problem"),
-  expansionPermanent: refusal(524, "5.2.4 Mailing list expansion problem"),
+  expansionTemporary: refusal(451, "4.2.4 Mailing list expansion problem"),
+  expansionPermanent: refusal(550, "5.2.4 Mailing list expansion problem"),
 } as const;
 
 /**

@@ -9,6 +9,8 @@ import { asciiDomain, isAscii, type Mailbox, type ReversePath } from "../envelop
 /** Octets of a local part and of a domain. RFC 5321 §4.5.3.1 asks for at least 64 and 255. */
 export const MAX_LOCAL = 255;
 export const MAX_DOMAIN = 255;
+/** Octets of a label of a domain, RFC 1035 §2.3.4: with more of them no name server can be asked. */
+const MAX_LABEL = 63;
 
 const ATEXT = 1;
 const ALPHANUMERIC = 2;
@@ -26,20 +28,24 @@ function isA(kind: number, code: number): boolean {
   return code < 128 && (classes[code]! & kind) !== 0;
 }
 
-/** True for a host name (letters, digits, `-` and `_` inside labels, no dot at the end; one label will do) or an address literal. */
+/**
+ * True for a host name (labels of 1 to 63 letters, digits, `-` and `_`, the last two inside of them only; no dot at the end; one label will do) or
+ * an address literal.
+ */
 export function isDomain(text: string): boolean {
   const length = text.length;
   if (length === 0 || length > MAX_DOMAIN) return false;
   if (text.charCodeAt(0) === 0x5b) return isAddressLiteral(text);
-  let before = 0x2e;
-  for (let at = 0; at < length; at++) {
+  let before = 0x2e, label = 0;
+  for (let at = 0; at < length; at++, label++) {
     const code = text.charCodeAt(at);
     if (code === 0x2e) {
-      if (!isA(ALPHANUMERIC, before)) return false;
+      if (!isA(ALPHANUMERIC, before) || label > MAX_LABEL) return false;
+      label = -1;
     } else if (!isA(before === 0x2e ? ALPHANUMERIC : DOMAIN_INNER, code)) return false;
     before = code;
   }
-  return isA(ALPHANUMERIC, before);
+  return isA(ALPHANUMERIC, before) && label <= MAX_LABEL;
 }
 
 /** `[192.0.2.1]`, `[IPv6:2001:db8::1]` of RFC 5321 §4.1.3; the tag may be missing, as OpenSMTPD has it. */

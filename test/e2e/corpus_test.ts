@@ -16,7 +16,7 @@ function codeOf(entry: Entry, { want, origin, tls, rcpt }: Route): string | null
   // Logins and TLS are tested elsewhere, and the local name is the machine's.
   if (origin.authenticated || tls || /mail\.example\.org$/i.test(rcpt)) return null;
   // That there is no such account is told before that it has nobody to forward to.
-  if (want === "524" && entry.text.includes("expand-only")) return null;
+  if (want === "550" && entry.text.includes("expand-only")) return null;
   if (/^\d{3}$/.test(want)) return want;
   const ownAccounts = Object.values(configOf(entry).actions).some((action) =>
     action.kind === "local" && action.userbase

@@ -103,7 +103,7 @@ Deno.test("messages flow through filters", async (test) => {
       await client.say("EHLO client.example.com", "250");
       await client.begin("a@example.com", `edit@${DOMAIN}`);
       await client.write(new TextEncoder().encode("Subject: x\r\n\r\n" + `${"y".repeat(998)}\r\n`.repeat(22_000)));
-      await client.say(".", "554 5.3.4");
+      await client.say(".", "552 5.3.4");
       client.close();
     });
     await test.step("commands may come behind the message at once", async () => {

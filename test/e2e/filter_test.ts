@@ -135,7 +135,7 @@ const DECISIONS: readonly Row[] = [
   {
     because: "what a filter writes is checked as what the client says",
     rules: [["mail-from", "", "rewrite|<not an address"]],
-    steps: [HELLO, ["MAIL FROM:<s@example.com>", "553 5.1.0"], ["NOOP", "250"]],
+    steps: [HELLO, ["MAIL FROM:<s@example.com>", "553 5.1.7"], ["NOOP", "250"]],
   },
   {
     because: "rewrite gives the client another name",
@@ -172,7 +172,7 @@ const DECISIONS: readonly Row[] = [
   {
     because: "commands that are wrong do not reach filters",
     rules: [["mail-from", "", "reject|550 Never"]],
-    steps: [["MAIL FROM:<s@example.com>", "503"], HELLO, ["MAIL FROM:<@>", "553"], ["BDAT 3 LAST\r\nabc", "503"]],
+    steps: [["MAIL FROM:<s@example.com>", "503"], HELLO, ["MAIL FROM:<@>", "553"], ["BDAT 3 LAST\r\nabc", "502"]],
   },
   {
     because: "NOOP, RSET, QUIT have phases",

@@ -135,10 +135,10 @@ Deno.test("Users' .forward files decide where their mail goes", async (test) => 
 
       await test.step("not at all when others may write the file, it is too big, or it is root's command", async () => {
         writeForward(folder, "lax", "eve\n", 0o666);
-        await refused("lax", /^524 5\.2\.4 /);
+        await refused("lax", /^550 5\.2\.4 /);
         await daemon.logged(/insecure file: .*homes\/lax\/\.forward: others may write it/);
         writeForward(folder, "big", "#".repeat(5000));
-        await refused("big", /^424 4\.2\.4 /);
+        await refused("big", /^451 4\.2\.4 /);
         if (ROOT) {
           await refused(CHIEF, /^451 4\.3\.0 /);
           await daemon.logged(/a pipe may not run with the privileges of root/);

@@ -169,7 +169,7 @@ Deno.test("The lookup isolate answers in the real runtime, reads its own files, 
     try {
       await worker.ready;
       assert.deepEqual(await relayed(worker, "team@localhost"), ["eve@r.org", "bob@r.org"]);
-      const refused = { ok: false, code: 550, text: "5.1.1 Invalid recipient: <secret@localhost>" };
+      const refused = { ok: false, code: 550, text: "5.1.1 User unknown: <secret@localhost>" };
       assert.deepEqual(await relayed(worker, "secret@localhost"), refused, "the include that it may not read is empty");
       Deno.writeTextFileSync(`${folder}/aliases`, "team: max@r.org\n");
       const update = { type: "update-table", call: 2, table: "al" };

@@ -102,12 +102,12 @@ const failures = [
   { known: { "check domain example.org": "!away" }, code: 451, because: "a rule cannot be decided" },
   {
     known: { "check domain example.org": "", "check regex a@example.com": "", "lookup alias bob": "!away" },
-    code: 424,
+    code: 451,
     because: "an alias cannot be looked up",
   },
   {
     known: { "check domain example.org": "", "check regex a@example.com": "", "lookup alias bob": 'a@b@c, "' },
-    code: 524,
+    code: 550,
     because: "an alias is malformed",
   },
   {

@@ -188,7 +188,7 @@ const deliveries: Row[] = [
     because: "an alias of an empty include file is an alias of nobody",
     scene: aliased({ bob: ":include:/l" }, { includes: { "/l": "# nobody left\n" } }),
     rcpt: "bob@localhost",
-    want: "524 5.2.4 Mailing list expansion problem: <bob@localhost>",
+    want: "550 5.2.4 Mailing list expansion problem: <bob@localhost>",
   },
   {
     because: "an alias to an address of a local domain goes through the rules again",
@@ -239,30 +239,30 @@ Deno.test("expand() asks for a user of the mapping by user@ and user", () => {
 });
 
 const refused: Row[] = [
-  { because: "no rule", scene: plain, rcpt: "bob@else.where", want: "550 5.7.1 Invalid recipient: <bob@else.where>" },
+  { because: "no rule", scene: plain, rcpt: "bob@else.where", want: "550 5.7.1 Relaying denied: <bob@else.where>" },
   {
     because: "a rule that rejects",
     scene: { ...plain, rules: [rule({ reject: true })] },
     rcpt: "bob@localhost",
-    want: "550 5.7.1 Invalid recipient: <bob@localhost>",
+    want: "550 5.7.1 Recipient rejected: <bob@localhost>",
   },
   {
     because: "no such user",
     scene: plain,
     rcpt: "Nobody@localhost",
-    want: "550 5.1.1 Invalid recipient: <Nobody@localhost>",
+    want: "550 5.1.1 User unknown: <Nobody@localhost>",
   },
   {
     because: "no user at all",
     scene: plain,
     rcpt: "+x@localhost",
-    want: "550 5.1.1 Invalid recipient: <+x@localhost>",
+    want: "550 5.1.1 User unknown: <+x@localhost>",
   },
   {
     because: "one of several is no user",
     scene: aliased({ t: "bob, nobody" }),
     rcpt: "t@localhost",
-    want: "550 5.1.1 Invalid recipient: <t@localhost>",
+    want: "550 5.1.1 User unknown: <t@localhost>",
   },
   {
     because: "accounts cannot be read",
@@ -287,43 +287,43 @@ const refused: Row[] = [
     because: "the alias table cannot be asked",
     scene: aliased({}, { broken: ["al"] }),
     rcpt: "bob@localhost",
-    want: "424 4.2.4 Mailing list expansion problem: <bob@localhost>",
+    want: "451 4.2.4 Mailing list expansion problem: <bob@localhost>",
   },
   {
     because: "the virtual table cannot be asked",
     scene: virtual({}, { broken: ["vt"] }),
     rcpt: "bob@d",
-    want: "424 4.2.4 Mailing list expansion problem: <bob@d>",
+    want: "451 4.2.4 Mailing list expansion problem: <bob@d>",
   },
   {
     because: "a value is no list",
     scene: aliased({ t: "bob, and more" }),
     rcpt: "t@localhost",
-    want: "524 5.2.4 Mailing list expansion problem: <t@localhost>",
+    want: "550 5.2.4 Mailing list expansion problem: <t@localhost>",
   },
   {
     because: "the virtual table has no key for it",
     scene: virtual({ "bob@d": "bob" }),
     rcpt: "x@d",
-    want: "524 5.2.4 Mailing list expansion problem: <x@d>",
+    want: "550 5.1.1 User unknown: <x@d>",
   },
   {
     because: "a virtual list is empty",
     scene: virtual({ "x@d": ", ," }),
     rcpt: "x@d",
-    want: "524 5.2.4 Mailing list expansion problem: <x@d>",
+    want: "550 5.1.1 User unknown: <x@d>",
   },
   {
     because: "aliases of each other lead nowhere",
     scene: aliased({ u: "v", v: "u" }),
     rcpt: "u@localhost",
-    want: "524 5.2.4 Mailing list expansion problem: <u@localhost>",
+    want: "550 5.2.4 Mailing list expansion problem: <u@localhost>",
   },
   {
     because: "addresses of each other end at the depth limit",
     scene: virtual({ "a@d": "b@d", "b@d": "a@d" }),
     rcpt: "a@d",
-    want: "524 5.2.4 Mailing list expansion problem: <a@d>",
+    want: "550 5.2.4 Mailing list expansion problem: <a@d>",
   },
   {
     because: "an error target speaks for itself",
@@ -359,13 +359,13 @@ const refused: Row[] = [
     because: "forward-only would end locally",
     scene: withMethod("forward-only", {}),
     rcpt: "bob@localhost",
-    want: "424 4.2.4 Mailing list expansion problem: <bob@localhost>",
+    want: "451 4.2.4 Mailing list expansion problem: <bob@localhost>",
   },
   {
-    because: "expand-only would end locally",
+    because: "expand-only has no mailbox for who is no alias",
     scene: withMethod("expand-only", {}),
     rcpt: "bob@localhost",
-    want: "524 5.2.4 Mailing list expansion problem: <bob@localhost>",
+    want: "550 5.1.1 User unknown: <bob@localhost>",
   },
   ...["|cmd", "/file", "error:550 no"].map((target) => ({
     because: `forward-only does not take ${target}`,
@@ -386,8 +386,8 @@ function chain(length: number): Scene {
 
 Deno.test("expand() follows a chain of eight aliases and refuses one of nine, whose end has depth 10", () => {
   assert.deepEqual(outcome(chain(8), "u0@localhost"), ["mda bob for u0@localhost"]);
-  assert.equal(outcome(chain(9), "u0@localhost"), "524 5.2.4 Mailing list expansion problem: <u0@localhost>");
-  assert.equal(outcome(chain(11), "u0@localhost"), "524 5.2.4 Mailing list expansion problem: <u0@localhost>");
+  assert.equal(outcome(chain(9), "u0@localhost"), "550 5.2.4 Mailing list expansion problem: <u0@localhost>");
+  assert.equal(outcome(chain(11), "u0@localhost"), "550 5.2.4 Mailing list expansion problem: <u0@localhost>");
 });
 
 Deno.test("expand() tells the log what is wrong with aliases that lead nowhere", () => {
@@ -411,7 +411,7 @@ Deno.test(`expand() refuses for now what has more than ${MAX_NODES} nodes, and l
   const names = Array.from({ length: 20 }, (_, index) => `u${index}@d`);
   const world = worldOf(virtual(Object.fromEntries(names.map((name) => [name, names.join(",")]))));
   const result = expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox("u0@d") });
-  assert.ok(!result.ok && result.code === 424);
+  assert.ok(!result.ok && result.code === 451);
   assert.deepEqual(world.warnings, [`Expansion of a recipient has more than ${MAX_NODES} nodes`]);
 });
 
@@ -483,7 +483,7 @@ const forwarder: Scene = { rules: [rule({ for: forAny, action: "out" })], action
 
 Deno.test("expand() sends a bounce to a rewritten sender on to the original one, as mail from here", () => {
   assert.deepEqual(outcome(forwarder, "SRS0=good@d", REMOTE), ["mta alice@example.net by out*"]);
-  assert.equal(outcome(forwarder, "SRS0=bad@d", REMOTE), "550 5.7.1 Invalid recipient: <SRS0=bad@d>");
+  assert.equal(outcome(forwarder, "SRS0=bad@d", REMOTE), "550 5.7.1 Relaying denied: <SRS0=bad@d>");
   assert.deepEqual(outcome(forwarder, "SRS0=bad@d"), ["mta SRS0=bad@d by out"]);
 });
 

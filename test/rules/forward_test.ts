@@ -45,8 +45,9 @@ const refused = (temporary: boolean): Forward => ({ kind: "refused", temporary, 
 const BOB = "mda bob for bob@localhost";
 const EVE = "mda eve for bob@localhost";
 const OUT = "mta x@r.org by out*";
-const LATER = "424 4.2.4 Mailing list expansion problem: <bob@localhost>";
-const NEVER = "524 5.2.4 Mailing list expansion problem: <bob@localhost>";
+const UNKNOWN = "550 5.1.1 User unknown: <bob@localhost>";
+const LATER = "451 4.2.4 Mailing list expansion problem: <bob@localhost>";
+const NEVER = "550 5.2.4 Mailing list expansion problem: <bob@localhost>";
 const FAILED = "451 4.3.0 Temporary failure: <bob@localhost>";
 const many = (count: number) => Array.from({ length: count }, (_, index) => `u${index}@r.org`).join("\n");
 
@@ -122,7 +123,7 @@ const rows: { because: string; scene: Scene; rcpt?: string; origin?: typeof CLIE
   {
     because: "a user who is none",
     scene: home({ bob: "nobody" }),
-    want: "550 5.1.1 Invalid recipient: <bob@localhost>",
+    want: "550 5.1.1 User unknown: <bob@localhost>",
   },
   {
     because: "with a sub-address its own file",
@@ -184,8 +185,8 @@ const rows: { because: string; scene: Scene; rcpt?: string; origin?: typeof CLIE
     scene: home({ bob: "|c" }, { method: expandOnly }),
     want: ['mda bob "c" for bob@localhost'],
   },
-  { because: "expand-only without a file", scene: home({}, { method: expandOnly }), want: NEVER },
-  { because: "expand-only with an empty list", scene: home({ bob: "#\n" }, { method: expandOnly }), want: NEVER },
+  { because: "expand-only without a file", scene: home({}, { method: expandOnly }), want: UNKNOWN },
+  { because: "expand-only with an empty list", scene: home({ bob: "#\n" }, { method: expandOnly }), want: UNKNOWN },
 ];
 for (const { because, scene, rcpt = "bob@localhost", origin, want } of rows) {
   const said = typeof want === "string" ? `refuses with ${want.slice(0, 3)}` : "delivers";

@@ -107,8 +107,11 @@ const domains: readonly [string, boolean, string][] = [
   ["[fe80::1%eth0]", false, "a zone"],
   ["[127.0.0.1", false, "an open literal"],
   ["[]", false, "an empty literal"],
-  [long(255), true, "255 octets"],
-  [long(256), false, "256 octets"],
+  [`${long(63)}.${long(63)}`, true, "labels of 63 octets"],
+  [`${long(64)}.example`, false, "a label of 64 octets (RFC 1035 §2.3.4)"],
+  [`mx.${long(64)}`, false, "also at the end"],
+  [[long(63), long(63), long(63), long(63)].join("."), true, "255 octets"],
+  [[long(63), long(63), long(63), long(62), "a"].join("."), false, "256 octets"],
 ];
 for (const [text, want, because] of domains) {
   Deno.test(`isDomain(${text.slice(0, 30)}) is ${want}: ${because}`, () => assert.equal(isDomain(text), want));

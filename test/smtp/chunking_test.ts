@@ -118,7 +118,10 @@ Deno.test("a chunk waits for an id of the queue, also when it is empty", async (
 
 Deno.test("a line that is too long ends the session in the middle of its chunk", async () => {
   const [, client] = await begun();
-  assert.equal(await client.say(`BDAT 1000000\r\n${"x".repeat(MAX_LINE + 1)}`), "500 5.0.0 Line too long\r\n");
+  assert.equal(
+    await client.say(`BDAT 1000000\r\n${"x".repeat(MAX_LINE + 1)}`),
+    "500 5.5.2 Syntax error: Line too long\r\n",
+  );
   assert.ok(client.wire.closed);
 });
 

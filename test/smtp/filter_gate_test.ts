@@ -240,7 +240,7 @@ Deno.test("BDAT is neither offered nor taken where filters are", async () => {
   const offered = await client.say("EHLO a.example\r\n");
   assert.doesNotMatch(offered, /CHUNKING/);
   await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n");
-  assert.match(await client.say("BDAT 4 LAST\r\nabc\n"), /^503 /);
+  assert.match(await client.say("BDAT 4 LAST\r\nabc\n"), /^502 /);
 });
 
 Deno.test("filters hear of a transaction when the sender is known to be one's own, and of none that is refused", async () => {
@@ -260,7 +260,7 @@ Deno.test("filters hear of a transaction when the sender is known to be one's ow
       message.type === "event" && message.event.startsWith("tx-") ? [message.event] : []
     );
   for (let count = 0; count < 3; count++) {
-    assert.match(await client.say("MAIL FROM:<joe@example.org>\r\n"), /^530 5\.7\.1 /);
+    assert.match(await client.say("MAIL FROM:<joe@example.org>\r\n"), /^550 5\.7\.1 /);
   }
   assert.deepEqual(events(), [], "and the only message id is free again");
   assert.match(await client.say("MAIL FROM:<carol@example.org>\r\n"), /^250 /);

@@ -82,21 +82,22 @@ export function answer(house: House, now: Model, { line, more }: Said): Answer {
   switch (verb) {
     case "EHLO":
     case "HELO":
-      if (rest === "") return say("501 5.5.1");
+      if (rest === "") return say("501 5.5.4");
       if (rest.includes("..")) return say("501 5.5.4");
       return say("250", { helo: true, ...NOTHING });
     case "NOOP":
       return say("250 2.0.0");
     case "VRFY":
-      return say("252 2.5.2");
+      return say("252 2.0.0");
     case "EXPN":
+    case "WIZ":
       return say("502 5.5.1");
     case "HELP":
-      return say(rest === "" ? "214 2.0.0" : "500 5.5.4");
+      return say(rest === "" ? "214 2.0.0" : "501 5.5.4");
     case "RSET":
-      return rest === "" ? say("250 2.0.0", NOTHING) : say("500 5.5.4");
+      return rest === "" ? say("250 2.0.0", NOTHING) : say("501 5.5.4");
     case "QUIT":
-      return rest === "" ? say("221 2.0.0", { open: false }) : say("500 5.5.4");
+      return rest === "" ? say("221 2.0.0", { open: false }) : say("501 5.5.4");
     case "STARTTLS":
       return startTls(house, now, rest, more === true, say);
     case "AUTH":
@@ -107,7 +108,7 @@ export function answer(house: House, now: Model, { line, more }: Said): Answer {
     case "BDAT":
       return transaction(house, now, verb, rest, say);
     default:
-      return say("500 5.5.1");
+      return say("500 5.5.2");
   }
 }
 
@@ -122,44 +123,46 @@ function transaction(
 ): Answer {
   const taken = () => say("250 2.0.0", { ...NOTHING, mails: now.mails + 1 });
   if (verb === "MAIL") {
-    if (!rest.startsWith("FROM:")) return say("500 5.5.1");
+    if (!rest.startsWith("FROM:")) return say("500 5.5.2");
     if (!now.helo || now.mail) return say("503 5.5.1");
-    if (house.tls === "tls-require" && !now.tls) return say("530 5.5.1");
-    if (house.auth === "required" && !now.login) return say("530 5.5.1");
+    if (house.tls === "tls-require" && !now.tls) return say("530 5.7.0");
+    if (house.auth === "required" && !now.login) return say("530 5.7.0");
     if (now.mails >= MAX_MAILS) return say("452 4.5.3");
-    if (rest.includes("@>")) return say("553 5.1.0");
-    return rest.includes("X=1") ? say("503 5.5.4") : say("250 2.0.0", { mail: true });
+    if (rest.includes("@>")) return say("553 5.1.7");
+    return rest.includes("X=1") ? say("555 5.5.4") : say("250 2.0.0", { mail: true });
   }
-  if (verb === "DATA" && rest !== "") return say("500 5.5.4");
+  if (verb === "DATA" && rest !== "") return say("501 5.5.4");
   if (!now.mail) return say("503 5.5.1");
   if (verb === "BDAT") {
-    if (now.rcpts === 0) return say("503 5.5.4");
+    if (now.rcpts === 0) return say("503 5.5.1");
     return rest.endsWith("LAST") ? taken() : say("250 2.0.0", { chunked: true });
   }
   if (now.chunked) return say("503 5.5.1");
   if (verb === "DATA") {
-    if (now.rcpts === 0) return say("503 5.5.4");
+    if (now.rcpts === 0) return say("503 5.5.1");
     const { next, replies } = taken();
     return { replies: ["354", ...replies], next };
   }
-  if (now.rcpts >= MAX_RCPT) return say("451 4.5.3");
+  if (now.rcpts >= MAX_RCPT) return say("452 4.5.3");
   if (rest === "TO:<>") return say("501 5.1.3");
-  if (rest.includes("X=1")) return say("503 5.5.4");
+  if (rest.includes("X=1")) return say("555 5.5.4");
   return rest.includes("nobody") ? say("550 5.1.1") : say("250 2.1.5", { rcpts: now.rcpts + 1 });
 }
 
 function startTls(house: House, now: Model, rest: string, more: boolean, say: Say): Answer {
-  if (!now.helo || now.mail || now.tls || house.tls === "none") return say("503 5.5.1");
+  if (!now.helo || now.mail || now.tls) return say("503 5.5.1");
+  if (house.tls === "none") return say("502 5.5.1");
   if (rest !== "") return say("501 5.5.4");
   if (more) return say("500 5.5.1", { open: false });
   return say("220 2.0.0", { tls: true, helo: false, login: false, ...NOTHING });
 }
 
 function auth(house: House, now: Model, rest: string, say: Say): Answer {
-  if (!now.helo || now.mail || now.login || house.auth === "none" || !now.tls) return say("503 5.5.1");
+  if (!now.helo || now.mail || now.login) return say("503 5.5.1");
+  if (house.auth === "none" || !now.tls) return say("502 5.5.1");
   const [mechanism, first] = rest.split(" ");
   if (rest === "") return say("501 5.5.4");
-  if (mechanism !== "PLAIN" && mechanism !== "LOGIN") return say("504 5.7.4");
+  if (mechanism !== "PLAIN" && mechanism !== "LOGIN") return say("504 5.5.4");
   const asked = mechanism === "PLAIN" ? "plain" : "user";
   return first === undefined ? say("334", { asked }) : proof({ ...now, asked }, first, say);
 }
@@ -175,7 +178,7 @@ function proof(now: Model, line: string, say: Say): Answer {
   const text = decoded(line);
   if (line === "*" || text === null) return say("501 5.5.2", done);
   const judged = (right: boolean): Answer => {
-    if (right) return say("235 2.0.0", { ...done, login: true });
+    if (right) return say("235 2.7.0", { ...done, login: true });
     const failures = now.failures + 1;
     return failures < MAX_FAILURES ? say("535 5.7.8", { ...done, failures }) : say("421 4.7.0", { open: false });
   };

@@ -193,7 +193,7 @@ export function delivered(question: { readonly rcpt: { readonly local: string; r
 export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansion | null {
   switch (question.rcpt.local) {
     case "nobody":
-      return { ok: false, code: 550, text: "5.1.1 Invalid recipient: <nobody@example.org>" };
+      return { ok: false, code: 550, text: "5.1.1 User unknown: <nobody@example.org>" };
     case "later":
       return { ok: false, code: 451, text: "4.3.0 Temporary failure: <later@example.org>" };
     case "broken":
