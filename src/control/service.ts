@@ -5,6 +5,7 @@ import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Sta
 import { ADMIN_LISTENER, adoptSocket, attributed, EVENT_DOORS, type Isolate, type Reporter } from "../isolate/mod.ts";
 import { Desk } from "./desk.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
+import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
 
 /** Starts everything. Connections of the control socket and of the admin address are handed over by main. */
@@ -21,11 +22,22 @@ export function startControl(isolate: Isolate<"control">): void {
   });
   // What this isolate tells of itself goes no way round.
   isolate.onevent = (event) => take(isolate, stats, log, event, 0);
+  const ordering = new Ordering(() => performance.now());
   for (const door of EVENT_DOORS) {
     const role = door.slice(0, -"-control".length) as Reporter;
-    isolate.serve(door, (channel, peer) => {
-      channel.onmessage = (event) => take(isolate, stats, log, attributed(role, event), peer);
-      if (door === "smtp-control") channel.onreset = () => stats.forgetSessions(peer);
+    isolate.serve(door, (channel, peer, life) => {
+      const report = (event: Event) => take(isolate, stats, log, event, peer);
+      channel.onmessage = (event) => {
+        if (event.type === "smtp-committed") ordering.told(peer, event.number);
+        else if (event.type === "delivery") ordering.after(event.accepted, () => report(event));
+        else report(attributed(role, event));
+      };
+      if (door !== "smtp-control") return;
+      ordering.welcome(peer, life, (isolate.life ?? 1) === 1);
+      channel.onreset = () => {
+        ordering.lost(peer);
+        stats.forgetSessions(peer);
+      };
     });
   }
   const admin = openAdmin(isolate, desk, stats);
@@ -39,6 +51,7 @@ export function startControl(isolate: Isolate<"control">): void {
   isolate.onstop = () => {
     sessions.close();
     admin?.close();
+    ordering.flush();
     logbook.flush();
   };
 }

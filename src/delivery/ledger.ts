@@ -56,6 +56,7 @@ export class Ledger {
       outcome: outcome.result,
       stat,
       user,
+      ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
     });
   }
 

@@ -139,7 +139,18 @@ export interface EnvelopeState {
   suspended: boolean;
 }
 
-export interface Envelope extends EnvelopeFacts, EnvelopeState {}
+/** How the log knows that an smtp isolate has told of a message: by the number that the queue gave it when it was committed. */
+export interface Acceptance {
+  readonly isolate: number;
+  /** Which of those that stood in its place, one after the other. */
+  readonly life: number;
+  readonly number: number;
+}
+
+export interface Envelope extends EnvelopeFacts, EnvelopeState {
+  /** Of a message that was accepted in this run of the daemon, on its way to those who deliver it. */
+  readonly accepted?: Acceptance;
+}
 
 /** How one attempt to deliver one envelope ended. */
 export type Outcome =

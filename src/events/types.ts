@@ -3,7 +3,7 @@
  * one stream; see log.ts for the line of each event. No event carries a secret or message content.
  */
 
-import type { EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
+import type { Acceptance, EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
 
@@ -123,6 +123,8 @@ export interface DeliveryEvent {
   readonly relay?: string;
   /** mda only. */
   readonly user?: string;
+  /** Its line comes behind that of the message. */
+  readonly accepted?: Acceptance;
 }
 
 export type QueueEvent =
@@ -151,7 +153,13 @@ export type TextEvent =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
   | { readonly type: "trace"; readonly trace: Trace; readonly text: string };
 
-export type Event = SmtpEvent | MtaEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
+/** Has no line: all events of messages that were committed under this number or a smaller one have been reported. */
+export interface CommittedEvent {
+  readonly type: "smtp-committed";
+  readonly number: number;
+}
+
+export type Event = SmtpEvent | CommittedEvent | MtaEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
 
 /** Where an isolate reports events; src/isolate gives every isolate one. */
 export type Report = (event: Event) => void;

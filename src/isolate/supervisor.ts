@@ -372,6 +372,7 @@ export class Supervisor {
         type: "start",
         role,
         index,
+        life: resident.life,
         settings: this.#plan.settings[role],
         verbose: this.#plan.verbose,
         traces: this.#plan.traces,

@@ -14,13 +14,15 @@ export interface Isolate<R extends Role> extends Observer {
   readonly role: R;
   /** 0, 1, … for the smtp isolates; 0 for the others. */
   readonly index: number;
+  /** How often an isolate has stood in this place. */
+  readonly life?: number;
   readonly settings: Settings[R];
   /** The asking side of a door. The channel survives a restart of the other side: `onreset` is called. */
   ask<N extends DoorName>(name: N): Channel<Doors[N]["asks"], Doors[N]["answers"]>;
   /** The answering side: `welcome` is called with a fresh channel for each peer, and again when that peer was replaced. */
   serve<N extends DoorName>(
     name: N,
-    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, peer: number) => void,
+    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, peer: number, life: number) => void,
   ): void;
   /** Sends to main. */
   tell(message: ToMain): void;
@@ -52,7 +54,7 @@ interface WorkerScope {
 export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) => Promise<void> | void): void {
   const scope = self as unknown as WorkerScope;
   const asking = new Map<DoorName, DoorChannel<unknown, unknown>>();
-  const serving = new Map<DoorName, (channel: DoorChannel<unknown, unknown>, peer: number) => void>();
+  const serving = new Map<DoorName, (channel: DoorChannel<unknown, unknown>, peer: number, life: number) => void>();
   const early = new Map<DoorName, OpenDoor[]>();
   /** Which life of the other side stands at the doors that this side asks at. */
   const lives = new Map<DoorName, number>();
@@ -90,7 +92,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     const key = `${name} ${peer}`;
     const channel = new DoorChannel<unknown, unknown>(inspect(name, peer, () => life));
     watch(channel, name, peer);
-    serving.get(name)!(channel, peer);
+    serving.get(name)!(channel, peer, life);
     channel.attach(port);
     welcomed.get(key)?.detach();
     welcomed.set(key, channel);
@@ -111,6 +113,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     isolate = {
       role,
       index: message.index,
+      life: message.life ?? 1,
       get settings() {
         return settings;
       },

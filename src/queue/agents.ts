@@ -43,6 +43,7 @@ function open(
     const there = new Set(found.map(({ id }) => id));
     vault.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
   };
+  const accepted = vault.acceptanceOf(number);
   const recent = vault.recent.get(number);
   vault.tally.add(recent === undefined ? "queue.evpcache.load.missed" : "queue.evpcache.load.hit");
   vault.tally.set("queue.evpcache.size", vault.recent.size);
@@ -50,7 +51,7 @@ function open(
     const envelopes: Envelope[] = [];
     for (const id of ids) {
       const envelope = recent.envelopes.get(envelopeNumber(id));
-      if (envelope !== undefined) envelopes.push(envelope);
+      if (envelope !== undefined) envelopes.push(accepted === undefined ? envelope : { ...envelope, accepted });
     }
     const { bytes, chunks, first } = recent;
     tellMissing(envelopes);
@@ -60,7 +61,8 @@ function open(
     channel.send({ type: "unreadable", call, text: complain(vault, message, error, ids.filter(isEnvelopeId)) });
   try {
     const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
-      .map((id) => vault.envelope(id)).filter((each) => each !== null);
+      .map((id) => vault.envelope(id)).filter((each) => each !== null)
+      .map((envelope) => accepted === undefined ? envelope : { ...envelope, accepted });
     tellMissing(envelopes);
     const stored = vault.store.message(number);
     // Without envelopes there is nothing to deliver, and nothing to wonder about.

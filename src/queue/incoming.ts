@@ -3,7 +3,7 @@
  * must be well-formed, credit must be kept. 250 is earned here: `committed` goes out after the commit.
  */
 
-import type { Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
+import type { Acceptance, Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
 import { type Channel, CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
 import { NO_ROOM, refusal } from "./commits.ts";
 import { copyFacts, freshEnvelope } from "./facts.ts";
@@ -54,9 +54,13 @@ interface LastPart {
 }
 
 /** Serves one smtp isolate until the channel is reset. */
-export function serveIncoming(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>): void {
+export function serveIncoming(
+  vault: Vault,
+  channel: Channel<QueueToSmtp, SmtpToQueue>,
+  who: Omit<Acceptance, "number">,
+): void {
   if (vault.space.room !== Infinity) channel.send({ type: "room", bytes: vault.space.room });
-  const incoming = new Incoming(vault, channel);
+  const incoming = new Incoming(vault, channel, who);
   channel.onmessage = (message) => incoming.hear(message);
   channel.onreset = () => incoming.end();
   incoming.sendIds();
@@ -66,9 +70,11 @@ class Incoming {
   readonly #vault: Vault;
   readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
   readonly #open = new Map<MessageId, Open>();
+  readonly #who: Omit<Acceptance, "number">;
   #unused = 0;
 
-  constructor(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>) {
+  constructor(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
+    this.#who = who;
     this.#vault = vault;
     this.#channel = channel;
   }
@@ -218,7 +224,8 @@ class Incoming {
         for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
-        this.#channel.send({ type: "committed", message: id });
+        const number = this.#vault.committed(body.number, this.#who);
+        this.#channel.send({ type: "committed", message: id, number });
         if (chunks <= 1) this.#remember(body.number, bytes, chunks, tail, envelopes);
         for (const facts of envelopes) this.#vault.enqueued(facts);
       },

@@ -131,18 +131,20 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
   load();
   discovery.all().catch((error) => vault.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: { onmessage: (message: never) => void }[] = [scheduler];
-  const served = <C extends typeof doors[number]>(serve: (channel: C) => void) => (channel: C) => {
-    doors.push(channel);
-    serve(channel);
-    const { onmessage } = channel;
-    channel.onmessage = (message) => vault.guard(() => onmessage(message));
-  };
+  const served =
+    <C extends typeof doors[number]>(serve: (channel: C, peer: number, life: number) => void) =>
+    (channel: C, peer: number, life: number) => {
+      doors.push(channel);
+      serve(channel, peer, life);
+      const { onmessage } = channel;
+      channel.onmessage = (message) => vault.guard(() => onmessage(message));
+    };
   const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
   isolate.serve(
     "smtp-queue",
-    served((channel: Channel<QueueToSmtp, SmtpToQueue>) => {
+    served((channel: Channel<QueueToSmtp, SmtpToQueue>, isolate, life) => {
       clients.add(channel);
-      serveIncoming(vault, channel);
+      serveIncoming(vault, channel, { isolate, life });
       const { onreset } = channel;
       channel.onreset = () => {
         clients.delete(channel);

@@ -1,6 +1,6 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
-import type { Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
+import type { Acceptance, Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
 import { type Observer, type Report, tell } from "../events/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
 import type { Channel, QueueSettings, QueueToScheduler, SchedulerToQueue, Tally, Ticket } from "../isolate/mod.ts";
@@ -31,6 +31,11 @@ const MEASURE_BYTES = 16 * 1024 * 1024;
 /** At most one alarm about failed writes in this time. */
 const ALARM_MS = 1000;
 
+/** Messages whose numbers are remembered: more than sessions that may wait to hear of theirs. */
+const MAX_ACCEPTED = 65_536;
+/** More than can be committed in a millisecond, and few enough for the numbers of the next two centuries. */
+const NUMBERS_A_MS = 1024;
+
 export class Vault {
   readonly store: Store;
   readonly settings: QueueSettings;
@@ -53,6 +58,9 @@ export class Vault {
   #malformed = false;
   #alarmAt = 0;
   #unmeasured = 0;
+  /** Greater in each life of this isolate than in those before. */
+  #lastNumber: number;
+  readonly #accepted = new Map<number, Acceptance>();
 
   constructor(parts: VaultParts) {
     this.store = parts.store;
@@ -62,6 +70,7 @@ export class Vault {
     this.tally = parts.tally;
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
+    this.#lastNumber = Math.floor(parts.clock()) * NUMBERS_A_MS;
     this.commits = new Commits(parts.store, parts.observer);
     this.aside = new Aside(this);
     this.space = new Space(parts.settings.reserve, () => readDisk(parts.settings.spool), () => this.store.unused());
@@ -186,6 +195,19 @@ export class Vault {
   stored(bytes: number): void {
     this.#unmeasured += bytes;
     if (this.#unmeasured > Math.min(MEASURE_BYTES, this.space.room / 4)) this.measure();
+  }
+
+  /** Numbers a message that was committed for an smtp isolate; those who deliver it are told, and the log keeps to it. */
+  committed(message: number, { isolate, life }: Omit<Acceptance, "number">): number {
+    const number = ++this.#lastNumber;
+    this.#accepted.set(message, { isolate, life, number });
+    if (this.#accepted.size > MAX_ACCEPTED) this.#accepted.delete(this.#accepted.keys().next().value!);
+    return number;
+  }
+
+  /** Undefined for what was accepted long ago, or not by smtp. */
+  acceptanceOf(message: number): Acceptance | undefined {
+    return this.#accepted.get(message);
   }
 
   allLoaded(): void {

@@ -150,6 +150,7 @@ export class Courier {
       stat: outcome.text,
       source: way.source,
       relay: way.relay,
+      ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
     });
   }
 

@@ -1,6 +1,7 @@
 /** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
 
 import type { MessageId } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
 import { type Channel, CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
 
 /** The session of a message on its way. */
@@ -38,9 +39,12 @@ export class Intake {
   #wanted = false;
   readonly #waiting = new Set<Waiter>();
   readonly #submitters = new Map<MessageId, Submitter>();
+  readonly #report: Report;
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
 
-  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>) {
+  /** `report` hears of each number that the queue has committed, when its session has been told. */
+  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, report: Report = () => {}) {
+    this.#report = report;
     this.#channel = channel;
     channel.onmessage = (message) => this.#receive(message);
     channel.onreset = () => {
@@ -102,10 +106,14 @@ export class Intake {
     }
     if (message.type === "credit") this.#recycle(message.spent);
     const submitter = this.#submitters.get(message.message);
+    if (message.type === "committed") {
+      this.#submitters.delete(message.message);
+      submitter?.committed();
+      return this.#report({ type: "smtp-committed", number: message.number });
+    }
     if (submitter === undefined) return;
     if (message.type === "credit") return submitter.credited();
     this.#submitters.delete(message.message);
-    if (message.type === "committed") return submitter.committed();
     submitter.refused(message.code, message.text);
   }
 

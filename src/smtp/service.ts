@@ -90,7 +90,7 @@ export class SmtpService {
   constructor(options: ServiceOptions) {
     this.#options = options;
     const { settings, clock, report, observer = NO_OBSERVER } = options;
-    this.#intake = new Intake(options.queue);
+    this.#intake = new Intake(options.queue, report);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
     this.#directory = new Directory(options.lookup, steady);
     this.#gates = new Gates(settings, { now: steady, every: (ms, run) => clock.every(ms, run) }, report);

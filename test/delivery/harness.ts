@@ -211,7 +211,7 @@ export class World {
       settings: settings as Isolate<R>["settings"],
       report: (event) => this.#report(event),
       ask: (name) => (doors[name] ?? lookup) as never,
-      serve: (_name, welcome) => welcome(served() as never, 0),
+      serve: (_name, welcome) => welcome(served() as never, 0, 1),
       tell: () => {},
       traces: (trace) => this.traced.has(trace),
       verbose: false,

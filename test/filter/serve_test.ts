@@ -38,7 +38,7 @@ function house(tables: FilterSettings["tables"]) {
     },
     report: (event) => void events.push(event),
     ask: () => assert.fail("filter asks nobody"),
-    serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, 0)),
+    serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, 0, 1)),
     tell: () => {},
     traces: () => false,
     verbose: false,

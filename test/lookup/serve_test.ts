@@ -106,9 +106,9 @@ function house(parts: HouseParts = {}) {
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
       doors.push(name);
-      if (name === "smtp-lookup") welcome(questions.served as never, 0);
-      if (name === "relay-lookup") welcome(ofRelay.served as never, 0);
-      if (name === "control-lookup") welcome(orders.served as never, 0);
+      if (name === "smtp-lookup") welcome(questions.served as never, 0, 1);
+      if (name === "relay-lookup") welcome(ofRelay.served as never, 0, 1);
+      if (name === "control-lookup") welcome(orders.served as never, 0, 1);
     },
     tell: () => {},
     traces: (trace) => traces.includes(trace),

@@ -74,7 +74,7 @@ class Walk {
       settings: { filters: { f: ["p", "q"].map((process) => ({ kind: "process", name: process, process })) } },
       commit: ({ message }) =>
         this.calm || this.chance(0.8)
-          ? { type: "committed", message }
+          ? { type: "committed", message, number: 1 }
           : { type: "refused", message, code: 452, text: "4.3.1 Full" },
       filter: (message, { onmessage }) => this.#hear(message, onmessage),
     });

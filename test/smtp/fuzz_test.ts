@@ -141,7 +141,7 @@ function newWorld(): World {
     commit: ({ message }) =>
       parseInt(message, 16) % 7 === 0
         ? { type: "refused", message, code: 452, text: "4.3.1 Full" }
-        : { type: "committed", message },
+        : { type: "committed", message, number: 1 },
   });
 }
 

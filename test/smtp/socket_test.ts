@@ -53,7 +53,7 @@ class Server {
         return channel.onmessage({ type: "credit", message: message.message });
       }
       this.stored.push((parts.get(message.message) ?? []).join("") + textOf(message.tail));
-      channel.onmessage({ type: "committed", message: message.message });
+      channel.onmessage({ type: "committed", message: message.message, number: 1 });
     });
     this.service = new SmtpService({
       settings: settings([listener(changes)], settingsChanges),
@@ -187,6 +187,7 @@ Deno.test("a session over an adopted descriptor, from banner to end", async () =
     "smtp-connected",
     "smtp-message",
     "smtp-envelope",
+    "smtp-committed",
     "smtp-disconnected",
   ]);
 });

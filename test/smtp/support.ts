@@ -327,7 +327,9 @@ export class World {
       if (credit !== false) channel.onmessage({ type: "credit", message: message.message });
     } else if (message.type === "commit") {
       this.#chunks.delete(message.message);
-      const answer = commit === undefined ? { type: "committed", message: message.message } as const : commit(message);
+      const answer = commit === undefined
+        ? { type: "committed", message: message.message, number: 1 } as const
+        : commit(message);
       if (answer?.type === "committed") this.stored.push({ text: before + textOf(message.tail), commit: message });
       if (answer !== null) channel.onmessage(answer);
     } else {

@@ -5,7 +5,7 @@
 
 import { type Event, type LogLevel, type StatEvent, type TextEvent, type Trace, TRACES } from "../../events/mod.ts";
 import { type Check, type Fields, finite, flag, type Of, oneOf, optional, text, whole } from "../check.ts";
-import { envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
+import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
 
 type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
 
@@ -44,6 +44,7 @@ function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delive
     source: optional(text()),
     relay: optional(text()),
     user: optional(text()),
+    accepted: optional(acceptance),
   };
 }
 
@@ -78,6 +79,7 @@ export const EVENTS = {
       rcpts: whole(),
       proto: oneOf("ESMTP", "SMTP"),
     },
+    "smtp-committed": { number: whole() },
     "smtp-envelope": { session: sessionId, envelope: envelopeId, from: reversePath, to: mailbox },
     "smtp-failed-command": { session: sessionId, command: longText, reply: longText, address: text() },
     "smtp-bad-input": { session: sessionId, reply: longText, address: text() },

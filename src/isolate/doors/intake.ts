@@ -29,7 +29,7 @@ export type QueueToSmtp =
    */
   | { readonly type: "credit"; readonly message: MessageId; readonly spent?: ArrayBuffer }
   /** It is on stable storage. Only now may the client see 250. */
-  | { readonly type: "committed"; readonly message: MessageId }
+  | { readonly type: "committed"; readonly message: MessageId; /** It only grows. */ readonly number: number }
   /** So large a message can be stored now; 0 is none, Infinity more than anybody asks for, which holds until something else is said. */
   | { readonly type: "room"; readonly bytes: number }
   /** Nothing of it is kept. `code` and `text` make the reply, as in 452 "4.3.1 …". */
@@ -53,7 +53,7 @@ export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
 export const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
   ids: { ids: list(messageId) },
   credit: { message: messageId, spent: optional(buffer(MAX_BUFFER_OCTETS)) },
-  committed: { message: messageId },
+  committed: { message: messageId, number: whole() },
   room: { bytes: amount },
   refused: { message: messageId, code: whole(400, 599), text: text() },
 };

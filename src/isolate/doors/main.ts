@@ -2,7 +2,6 @@
 
 import { type Trace, TRACES } from "../../events/mod.ts";
 import { type Check, flag, list, type MessageTable, oneOf, record, tagged, text, whole } from "../check.ts";
-import { account } from "./lookup.ts";
 import { call, longText } from "./shapes.ts";
 import type { Certificates, ResolverSettings } from "../settings.ts";
 import type { DoorName, Role } from "../doors.ts";
@@ -28,6 +27,8 @@ export type FromMain<Settings = unknown> =
     readonly type: "start";
     readonly role: Role;
     readonly index: number;
+    /** How often an isolate has stood in this place; 1 when it is left out. */
+    readonly life?: number;
     readonly settings: Settings;
     readonly verbose: boolean;
     readonly traces: readonly Trace[];

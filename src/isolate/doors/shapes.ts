@@ -1,6 +1,7 @@
 /** Checks of what several doors speak of: ids, mailboxes, envelopes and what became of them. Shape and bounds only; what texts mean is judged by who gets them. */
 
 import type {
+  Acceptance,
   Agent,
   BounceFacts,
   Deliverable,
@@ -104,12 +105,14 @@ const STATE: Fields<EnvelopeState> = {
   suspended: flag,
 };
 
+export const acceptance: Check<Acceptance> = record<Acceptance>({ isolate: whole(), life: whole(), number: whole() });
+const ACCEPTED = { accepted: optional(acceptance) };
 export const envelopeFacts: Check<EnvelopeFacts> = record<EnvelopeFacts>(FACTS);
-export const envelope: Check<Envelope> = record<Envelope>({ ...FACTS, ...STATE });
+export const envelope: Check<Envelope> = record<Envelope>({ ...FACTS, ...STATE, ...ACCEPTED });
 /** An envelope of a listing. */
 export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = record<
   Envelope & { readonly expiresAt: number }
->({ ...FACTS, ...STATE, expiresAt: finite });
+>({ ...FACTS, ...STATE, ...ACCEPTED, expiresAt: finite });
 
 const oncePer = optional(oneOf("sub-address", "address", "spelling"));
 export const deliverable: Check<Deliverable> = tagged<Deliverable, "agent">("agent", {
