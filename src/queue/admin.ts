@@ -190,6 +190,7 @@ function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (
   let erase: number[] = [];
   const whole = wholeDamaged(vault, target, next);
   vault.commits.now({
+    frees: true,
     apply: () => {
       gone = wanted.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
       for (const each of gone) {
@@ -225,6 +226,7 @@ function suspendSlice(
   const { slice, next } = cut(vault, target, after);
   let ids: EnvelopeId[] = [];
   vault.commits.now({
+    frees: true,
     apply: () => {
       ids = slice.map(({ id }) => id)
         .filter((id) => vault.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));

@@ -16,11 +16,15 @@ const LINGER_WRITES = 32;
 const LINGER_GROUP = 256;
 /** Pause before a write that must not be given up is tried again. */
 const RETRY_MS = 1000;
+/** SQLite's code for a full disk. */
+const FULL = 13;
 
 /** Something to be stored. */
 export interface Write {
   /** Octets of message text in it, for a trace; none when it is left out. */
   readonly bytes?: number;
+  /** It gives room back, or tells what became of something: it may use what is kept for that when the disk is full. */
+  readonly frees?: true;
   /** Runs the statements, inside the transaction. May run again in a later transaction if this one fails. */
   apply(): void;
   /** It is on stable storage. */
@@ -45,6 +49,10 @@ export class Commits {
   #closed = false;
   /** Called after each group's answers. */
   onflushed: () => void = () => {};
+  /** Called when the disk is full and something would make room: gives what is kept for that. False when there is nothing left. */
+  onfull: () => boolean = () => false;
+  /** While it is true, what somebody waits for and would take room is refused: the room that is there is for others. */
+  sparing: () => boolean = () => false;
   /** Called when a transaction failed. */
   onerror: (error: unknown) => void = () => {};
 
@@ -81,8 +89,11 @@ export class Commits {
     this.#linger = null;
     if (this.#closed) return;
     const later = this.#later.splice(0, LINGER_GROUP);
-    const writes = [...this.#writes, ...later];
-    if (writes.length === 0) return;
+    const writes = this.#spare([...this.#writes, ...later]);
+    if (writes.length === 0) {
+      this.#writes = [];
+      return;
+    }
     const synced = this.#synced || later.length > 0;
     this.#writes = [];
     this.#synced = false;
@@ -96,7 +107,7 @@ export class Commits {
     } catch (error) {
       this.#store.rollback();
       this.onerror(error);
-      this.#giveUp(writes, error);
+      this.#giveUp(this.#makeRoomWith(writes, error), error);
       return this.onflushed();
     }
     if (traced) this.#tell(writes, synced, performance.now() - began);
@@ -122,6 +133,22 @@ export class Commits {
     this.#closed = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#linger !== null) clearTimeout(this.#linger);
+  }
+
+  /** Refuses what would take room that is kept for others; answers the rest. */
+  #spare(writes: readonly Write[]): readonly Write[] {
+    if (!this.sparing()) return writes;
+    const error = Object.assign(new Error("database or disk is full"), { errcode: FULL });
+    for (const { frees, failed } of writes) if (frees !== true) failed?.(error);
+    return writes.filter(({ frees, failed }) => frees === true || failed === null);
+  }
+
+  /** On a full disk, does what makes room with the room that is kept for it. Answers what is left undone. */
+  #makeRoomWith(writes: readonly Write[], error: unknown): readonly Write[] {
+    if (databaseFault(error) !== "full") return writes;
+    const freeing = writes.filter(({ frees }) => frees === true);
+    if (freeing.length === 0 || !this.onfull()) return writes;
+    return this.#transact(freeing) === null ? writes.filter(({ frees }) => frees !== true) : writes;
   }
 
   #giveUp(writes: readonly Write[], error: unknown): void {
@@ -151,7 +178,7 @@ export class Commits {
     const error = this.#transact(group);
     if (error !== null && isDiskError(error)) {
       // The disk is still full, or worse: no need to ask it about each.
-      this.#tryLater([...group, ...this.#again.splice(0)]);
+      this.#tryLater([...this.#makeRoomWith(group, error), ...this.#again.splice(0)]);
     } else if (error !== null) {
       // One transaction each: a write that can never work, say about a damaged row, holds back no other.
       this.#tryLater(group.filter((write) => this.#transact([write]) !== null));

@@ -23,6 +23,7 @@ interface Applied {
 export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
   let applied: Applied | null = null;
   vault.commits.later({
+    frees: true,
     apply: () => {
       applied = applyVerdict(vault, id, (envelope) => {
         if (envelope.agent !== agent) return null;
@@ -45,6 +46,7 @@ export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId
 export function recordExpired(vault: Vault, id: EnvelopeId): void {
   let applied: Applied | null = null;
   vault.commits.later({
+    frees: true,
     apply: () => {
       applied = applyVerdict(vault, id, (envelope) => judgeExpired(envelope, policyOf(vault, envelope)));
     },

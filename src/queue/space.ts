@@ -51,6 +51,11 @@ export function roomFor(disk: Disk | null, unused: number, reserve: SpoolReserve
   return largest > PLENTY ? Infinity : largest;
 }
 
+/** While something is owed, what is unused in the database does not count either: making use of it takes room first. */
+function roomWithout(disk: Disk | null, owed: number, reserve: SpoolReserve): number {
+  return disk === null ? Infinity : roomFor({ ...disk, free: disk.free - 2 * owed }, 0, reserve);
+}
+
 export class Space {
   readonly #reserve: SpoolReserve;
   readonly #disk: () => Disk | null;
@@ -60,8 +65,16 @@ export class Space {
   /** Called when the room has changed so much that the smtp isolates should know. */
   onchange: (bytes: number) => void = () => {};
 
-  /** `unused`: bytes of the database that nothing is stored in. */
-  constructor(reserve: SpoolReserve, disk: () => Disk | null, unused: () => number) {
+  readonly #owed: () => number;
+
+  /** `unused`: bytes of the database that nothing is stored in. `owed`: bytes of the disk that are somebody else's. */
+  constructor(
+    reserve: SpoolReserve,
+    disk: () => Disk | null,
+    unused: () => number,
+    owed: () => number = () => 0,
+  ) {
+    this.#owed = owed;
     this.#reserve = reserve;
     this.#disk = disk;
     this.#unused = unused;
@@ -74,7 +87,8 @@ export class Space {
 
   measure(now: number): void {
     if (now < this.#fullUntil) return;
-    this.#set(roomFor(this.#disk(), this.#unused(), this.#reserve));
+    const disk = this.#disk(), owed = this.#owed();
+    this.#set(owed === 0 ? roomFor(disk, this.#unused(), this.#reserve) : roomWithout(disk, owed, this.#reserve));
   }
 
   /** The database could not store something: whatever statfs says. */

@@ -27,6 +27,8 @@ import {
 
 /** Free pages given back in one go: 16 MiB. */
 const SHRINK_PAGES = 1024;
+/** Where there is no room for so many: pages of a step, and steps at one time. */
+const SHRINK_FEW_PAGES = 16, SHRINK_STEPS = 32;
 const LAST_MESSAGE = 2 ** 32 - 1;
 /** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
 const ERASE_CHUNKS = 8;
@@ -197,12 +199,23 @@ export class Store {
    * quietly: there may be no room to make room.
    */
   makeRoom(): void {
-    for (const step of [`incremental_vacuum(${SHRINK_PAGES})`, "wal_checkpoint(TRUNCATE)"]) {
-      try {
-        this.#database.prepare(`PRAGMA ${step}`).all();
-      } catch {
-        // The next commit tells what is wrong.
-      }
+    let shrunk = this.#pragma(`incremental_vacuum(${SHRINK_PAGES})`);
+    this.#pragma("wal_checkpoint(TRUNCATE)");
+    // Giving pages back takes room in the log first: with little room it goes in little steps.
+    for (let steps = 0; !shrunk && steps < SHRINK_STEPS && this.unused() > 0; steps++) {
+      if (!this.#pragma(`incremental_vacuum(${SHRINK_FEW_PAGES})`)) return;
+      if (!this.#pragma("wal_checkpoint(TRUNCATE)")) return;
+      shrunk = this.unused() < SHRINK_FEW_PAGES * PAGE_BYTES;
+    }
+  }
+
+  /** False when it failed: the next commit tells what is wrong. */
+  #pragma(step: string): boolean {
+    try {
+      this.#database.prepare(`PRAGMA ${step}`).all();
+      return true;
+    } catch {
+      return false;
     }
   }
 

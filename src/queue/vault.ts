@@ -11,6 +11,7 @@ import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Recent } from "./recent.ts";
 import { Damaged } from "./records.ts";
 import { markSuspect } from "./repair.ts";
+import { Ballast } from "./ballast.ts";
 import { readDisk, Space } from "./space.ts";
 import { databaseFault, Troubles } from "./troubles.ts";
 import { laneOf, type TicketRow } from "./rows.ts";
@@ -49,6 +50,7 @@ export class Vault {
   readonly troubles = new Troubles();
   readonly space: Space;
   readonly ids: Ids;
+  readonly #ballast: Ballast;
   readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
   #tickets: Ticket[] = [];
   /** Messages whose chunks are to be erased bit by bit. */
@@ -56,6 +58,8 @@ export class Vault {
   /** Ends this isolate. */
   onmalformed: (error: unknown) => void = () => {};
   #malformed = false;
+  /** What is kept for removals has been given to them. */
+  #released = false;
   #alarmAt = 0;
   #unmeasured = 0;
   /** Greater in each life of this isolate than in those before. */
@@ -73,7 +77,17 @@ export class Vault {
     this.#lastNumber = Math.floor(parts.clock()) * NUMBERS_A_MS;
     this.commits = new Commits(parts.store, parts.observer);
     this.aside = new Aside(this);
-    this.space = new Space(parts.settings.reserve, () => readDisk(parts.settings.spool), () => this.store.unused());
+    const disk = () => readDisk(parts.settings.spool);
+    this.#ballast = new Ballast(parts.settings.spool);
+    this.#ballast.restore(disk());
+    this.space = new Space(
+      parts.settings.reserve,
+      disk,
+      () => this.store.unused(),
+      () => this.#released ? this.#ballast.missing : 0,
+    );
+    this.commits.onfull = () => this.#release();
+    this.commits.sparing = () => this.#released;
     this.ids = new Ids((first, last) => this.#taken(first, last));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
@@ -187,8 +201,22 @@ export class Vault {
   /** Looks how full the disk is. Where it is tight, the log is emptied before it is large, and free pages are given back. */
   measure(): void {
     this.#unmeasured = 0;
-    if (this.space.room !== Infinity) this.store.makeRoom();
+    if (this.space.room !== Infinity || this.#released) this.store.makeRoom();
+    if (this.#ballast.missing > 0) this.#restoreBallast();
     this.space.measure(this.clock());
+  }
+
+  /** What is kept for removals and outcomes is theirs now. */
+  #release(): boolean {
+    if (!this.#ballast.release()) return false;
+    this.#released = true;
+    this.warn("queue: the disk is full: what is kept for removals is used, mail is refused until it can be kept again");
+    return true;
+  }
+
+  #restoreBallast(): void {
+    this.#ballast.restore(readDisk(this.settings.spool));
+    if (this.#ballast.missing === 0) this.#released = false;
   }
 
   /** So many bytes were stored: a disk that is nearly full is looked at more often. */
@@ -243,6 +271,7 @@ export class Vault {
     if (message === undefined) return;
     let finished = false;
     this.commits.unsynced({
+      frees: true,
       apply: () => {
         finished = this.store.eraseSome(message);
       },
