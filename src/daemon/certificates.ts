@@ -3,7 +3,7 @@
  * told, and what was loaded before stays in use. Knows no isolates.
  */
 
-import type { Config } from "../config/mod.ts";
+import type { Config, SourceLine } from "../config/mod.ts";
 import type { Certificates, KeyPair } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { loadAuthority, loadPair } from "./files.ts";
@@ -36,13 +36,17 @@ export class CertificateKeeper {
   readonly #ca: Record<string, string> = {};
 
   /** Loads all. Throws Fatal. */
-  constructor(config: Pick<Config, "pki" | "ca">, hooks: KeeperHooks) {
+  constructor(config: Pick<Config, "pki" | "ca" | "declared">, hooks: KeeperHooks) {
     this.#hooks = hooks;
     for (const [name, files] of Object.entries(config.pki)) {
-      this.#add(`pki "${name}"`, [files.certFile, files.keyFile], () => this.#loadPair(name, files));
+      this.#add(
+        `pki "${name}"`,
+        [files.certFile, files.keyFile],
+        () => this.#loadPair(name, files, config.declared[`pki ${name}`]),
+      );
     }
     for (const [name, file] of Object.entries(config.ca)) {
-      this.#add(`ca "${name}"`, [file], () => this.#loadAuthority(name, file));
+      this.#add(`ca "${name}"`, [file], () => this.#loadAuthority(name, file, config.declared[`ca ${name}`]));
     }
   }
 
@@ -94,14 +98,14 @@ export class CertificateKeeper {
     return faults;
   }
 
-  #loadPair(name: string, files: Config["pki"][string]): boolean {
-    const pair = loadPair(name, files), old = this.#pki[name];
+  #loadPair(name: string, files: Config["pki"][string], at?: SourceLine): boolean {
+    const pair = loadPair(name, files, at), old = this.#pki[name];
     this.#pki[name] = pair;
     return pair.cert !== old?.cert || pair.key !== old.key;
   }
 
-  #loadAuthority(name: string, file: string): boolean {
-    const text = loadAuthority(file), old = this.#ca[name];
+  #loadAuthority(name: string, file: string, at?: SourceLine): boolean {
+    const text = loadAuthority(file, at), old = this.#ca[name];
     this.#ca[name] = text;
     return text !== old;
   }

@@ -1,10 +1,10 @@
 /** Reads the files that only main may read: certificates and keys with their owner and mode, the mail name, hosts, resolv.conf. */
 
 import { Fatal } from "./fatal.ts";
-import type { Config } from "../config/mod.ts";
+import type { Config, SourceLine } from "../config/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Certificates, KeyPair } from "../isolate/mod.ts";
-import { pairFault, readBundle } from "../tls/mod.ts";
+import { readBundle, readPair } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
@@ -40,29 +40,47 @@ export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK
   return text;
 }
 
-/** A certificate and its key that TLS can use. Throws Fatal. */
-export function loadPair(name: string, { certFile, keyFile }: Config["pki"][string]): KeyPair {
-  const pair = {
-    cert: readPem(certFile, "certificate", CERT_MODE_MASK),
-    key: readPem(keyFile, "key", KEY_MODE_MASK),
-  };
-  const fault = pairFault(pair);
-  if (fault !== null) throw new Fatal(`failed to load pki "${name}" (${certFile}, ${keyFile}): ${fault}`);
-  return pair;
+/** A certificate and its key that TLS can use; they may stand in one file. Throws Fatal, which begins with `at`. */
+export function loadPair(name: string, { certFile, keyFile }: Config["pki"][string], at?: SourceLine): KeyPair {
+  return placed(at, () => {
+    const read = readPair({
+      cert: readPem(certFile, "certificate", CERT_MODE_MASK),
+      key: readPem(keyFile, "key", KEY_MODE_MASK),
+    });
+    if (read.ok) return read.pair;
+    const files = certFile === keyFile ? certFile : `${certFile}, ${keyFile}`;
+    throw new Fatal(`failed to load pki "${name}" (${files}): ${read.fault}`);
+  });
 }
 
-/** A bundle of CA certificates. Throws Fatal. */
-export function loadAuthority(file: string): string {
-  const text = readPem(file, "CA file", CERT_MODE_MASK);
-  if (readBundle(text).length === 0) throw new Fatal(`failed to load CA file ${file}: it holds no certificate`);
-  return text;
+/** A bundle of CA certificates. Throws Fatal, which begins with `at`. */
+export function loadAuthority(file: string, at?: SourceLine): string {
+  return placed(at, () => {
+    const text = readPem(file, "CA file", CERT_MODE_MASK);
+    if (readBundle(text).length === 0) throw new Fatal(`failed to load CA file ${file}: it holds no certificate`);
+    return text;
+  });
+}
+
+/** Runs `load`; what it throws as Fatal tells the line of the config. */
+function placed<T>(at: SourceLine | undefined, load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    if (at === undefined || !(error instanceof Fatal)) throw error;
+    throw new Fatal(`${at.file}:${at.line}: ${error.message}`);
+  }
 }
 
 /** All key pairs and CA bundles of the config, by name. Throws Fatal. */
 export function loadCertificates(config: Config): Certificates {
   return {
-    pki: Object.fromEntries(Object.entries(config.pki).map(([name, files]) => [name, loadPair(name, files)])),
-    ca: Object.fromEntries(Object.entries(config.ca).map(([name, file]) => [name, loadAuthority(file)])),
+    pki: Object.fromEntries(
+      Object.entries(config.pki).map(([name, files]) => [name, loadPair(name, files, config.declared[`pki ${name}`])]),
+    ),
+    ca: Object.fromEntries(
+      Object.entries(config.ca).map(([name, file]) => [name, loadAuthority(file, config.declared[`ca ${name}`])]),
+    ),
   };
 }
 

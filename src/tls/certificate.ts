@@ -1,25 +1,9 @@
 /** Certificates: the names one is for, and whether a client's leads to an authority that we trust. */
 
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 
 /** Certificates between a client's and the authority's. */
 const MAX_CHAIN = 8;
-
-/** What keeps a certificate and its key, PEM texts, from being used; null when they can be. An expired certificate can. */
-export function pairFault({ cert, key }: { readonly cert: string; readonly key: string }): string | null {
-  let certificate: X509Certificate, privateKey: KeyObject;
-  try {
-    certificate = new X509Certificate(cert);
-  } catch {
-    return "the certificate cannot be read";
-  }
-  try {
-    privateKey = createPrivateKey(key);
-  } catch {
-    return "the key cannot be read: it must be in PEM format, without a passphrase";
-  }
-  return certificate.checkPrivateKey(privateKey) ? null : "the key does not belong to the certificate";
-}
 
 /** Lower-case DNS names of a PEM certificate: the subject alternative names, or the common name when there are none (RFC 6125 §6.4.4). */
 export function certificateNames(pem: string): readonly string[] {

@@ -40,7 +40,7 @@ function withKeeper(body: (world: World) => void): void {
       dhe: "none" as const,
     });
     const keeper = new CertificateKeeper(
-      { pki: { mx: pair("mx"), other: pair("other") }, ca: { authority: `${folder}/ca.pem` } },
+      { pki: { mx: pair("mx"), other: pair("other") }, ca: { authority: `${folder}/ca.pem` }, declared: {} },
       { onchange: (certificates) => changes.push(certificates), log: (level, text) => log.push(`${level} ${text}`) },
     );
     const news = () => {

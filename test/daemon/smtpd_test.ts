@@ -109,7 +109,7 @@ const ROWS: readonly Row[] = [
       `pki mx.example.org cert "CERT"\npki mx.example.org key "KEY"\nlisten on 127.0.0.1 port 2525 tls pki mx.example.org\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: [/^smtpd: failed to load key .*mode 0666 is too open/],
+    says: [/^smtpd: FILE:1: failed to load key .*mode 0666 is too open/],
   },
   {
     name: "-n refuses a protocols list that leaves no version",
