@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
+import { fileURLToPath } from "node:url";
 import { type ClientError, connectClient, uniformTimeouts } from "../../src/smtp/client/mod.ts";
 import { fakeServer } from "./fake_server.ts";
 import { message, noVerify, tlsFiles, withClient } from "./with_client.ts";
@@ -125,6 +126,50 @@ Deno.test("STARTTLS that fails in the handshake, and one that is refused", async
     },
   );
 });
+
+/** What OpenSSL serves by these options, over TLS at once. */
+async function withOpenssl(args: readonly string[], act: (port: number) => Promise<void>): Promise<void> {
+  const [cert, key] = ["cert", "key"].map((name) =>
+    fileURLToPath(new URL(`fixtures/${name}.pem`, import.meta.url))
+  ) as [string, string];
+  await using server = new Deno.Command("openssl", {
+    args: ["s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let said = "";
+  for await (const text of server.stdout.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (/^ACCEPT .*:\d+$/m.test(said)) break;
+  }
+  await act(Number(/^ACCEPT .*:(\d+)$/m.exec(said)![1]));
+}
+
+for (
+  const [because, args, words] of [
+    [
+      "finite-field Diffie-Hellman only",
+      ["-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384"],
+      /perhaps no cipher suite in common/,
+    ],
+    [
+      "RSA key exchange and CBC only",
+      ["-tls1_2", "-cipher", "AES256-SHA:AES128-SHA"],
+      /perhaps no cipher suite in common/,
+    ],
+    ["TLS 1.1 at most", ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], /no version of TLS in common/],
+  ] as const
+) {
+  Deno.test(`TLS with a host of ${because} fails, and the reason tells what to look for`, () =>
+    withOpenssl(args, async (port) => {
+      const to = { host: "127.0.0.1", port };
+      await assert.rejects(
+        connectClient({ to, timeouts: uniformTimeouts(5_000), tls: noVerify }),
+        (error: ClientError) => error.kind === "tls" && words.test(error.message),
+      );
+    }));
+}
 
 Deno.test("STARTTLS: a fatal alert right behind the handshake fails this session and ends nothing else", async () => {
   const socket = net.Socket.prototype;

@@ -48,7 +48,7 @@ export function secure(
       reject(new ClientError("tls", `TLS failed: ${reason}`));
     };
     const timer = setTimeout(() => fail("handshake timed out"), timeoutMs);
-    const raw = (error: Error) => fail(error.message);
+    const raw = (error: Error) => fail(explained(error.message));
     const closed = () => fail("connection closed by remote host");
     try {
       secured = withErrorListener(tls.connect(connectOptions(socket, options)));
@@ -64,6 +64,18 @@ export function secure(
       resolve({ socket: secured, info: describe(secured) });
     });
   });
+}
+
+/**
+ * The library's words, and where the host ends the handshake at its first message what that most often means. RFC 8446 §6.2: handshake_failure,
+ * insufficient_security and protocol_version.
+ */
+function explained(message: string): string {
+  if (/alert: (?:HandshakeFailure|InsufficientSecurity)/.test(message)) {
+    return `${message} (perhaps no cipher suite in common; smtpd.conf(5) lists ours under "smtp ciphers")`;
+  }
+  if (/alert: ProtocolVersion/.test(message)) return `${message} (no version of TLS in common; ours are 1.2 and 1.3)`;
+  return message;
 }
 
 function connectOptions(socket: net.Socket, options: TlsOptions): tls.ConnectionOptions {
