@@ -345,6 +345,11 @@ class Daemon {
   }
 
   #hear(role: Role, index: number, message: ToMain): void {
+    if (role === "smtp" && message.type === "source") {
+      const { ticket, address } = message;
+      const admitted = this.#desk.source(index, ticket, address);
+      return void this.#supervisor.post("smtp", index, { type: "source-answer", ticket, admitted });
+    }
     if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.tickets);
     if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
     if (message.type === "grow") return this.#grow(role, message.role);

@@ -47,7 +47,8 @@ export interface SessionDeskOptions {
 
 interface Seat {
   readonly isolate: number;
-  readonly source: string | null;
+  /** Null for who is not counted, and as long as a proxy has not told who it is. */
+  source: string | null;
   readonly share: Share | null;
   /** False while main has the connection. */
   handed: boolean;
@@ -210,6 +211,16 @@ export class SessionDesk {
     const countOf = (index: number) => this.#counts.get(index) ?? 0;
     const roomy = isolates.find((index) => countOf(index) < PACKED);
     return roomy ?? isolates.reduce((least, index) => countOf(index) < countOf(least) ? index : least);
+  }
+
+  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of others are not believed. */
+  source(isolate: number, ticket: number, address: string): boolean {
+    const seat = this.#seats.get(ticket);
+    if (seat === undefined || seat.isolate !== isolate || seat.source !== null) return false;
+    const admission = this.#sources.enter(address);
+    if (admission.ok) seat.source = admission.source;
+    else if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
+    return admission.ok;
   }
 
   /** Sessions of an isolate are over. Tickets of others are not believed. */

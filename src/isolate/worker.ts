@@ -29,6 +29,8 @@ export interface Isolate<R extends Role> extends Observer {
   /** control only, which keeps the log itself: hears what this isolate reports. */
   onevent?: (event: Event) => void;
   onsession: (descriptor: number, listener: number, peer: Peer, ticket: number) => void;
+  /** smtp only: main's answer to `source`. */
+  onsource?: (ticket: number, admitted: boolean) => void;
   /** Main's answers to control's requests. */
   onanswer: (message: { readonly call: number; readonly changed: boolean; readonly error: string | null }) => void;
   /** smtp and relay only: the settings have other certificates. */
@@ -171,6 +173,8 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
         return tell({ type: "pong", count: message.count });
       case "session":
         return isolate?.onsession(message.descriptor, message.listener, message.peer, message.ticket);
+      case "source-answer":
+        return isolate?.onsource?.(message.ticket, message.admitted);
       case "verbosity":
         verbose = message.verbose;
         traces = new Set(message.traces);

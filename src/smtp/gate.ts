@@ -79,6 +79,8 @@ class Gate {
 
 /** Where a connection comes from, and what becomes of it. */
 export interface Arrival {
+  /** Main's number of it. */
+  readonly ticket: number;
   readonly descriptor: number;
   /** The proxy. */
   readonly peer: Peer;
@@ -90,10 +92,14 @@ export interface Arrival {
   refused(): void;
 }
 
-/** All gates of an isolate, and how many sessions each client has who came through them. */
+/** Asks main whether a client that came through a proxy is admitted. */
+export type AskSource = (ticket: number, address: string, answer: (admitted: boolean) => void) => void;
+
+/** All gates of an isolate. Main counts the sessions of each client for all isolates; where there is no main, the gates do it. */
 export class Gates {
   readonly #open = new Set<Gate>();
   readonly #sources: Sources;
+  readonly #ask: AskSource | null;
   readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
   readonly #report: Report;
   readonly #refusals: RefusalLog;
@@ -103,7 +109,9 @@ export class Gates {
     limits: SourceLimits,
     clock: { now(): number; every(ms: number, run: () => void): () => void },
     report: Report,
+    ask: AskSource | null = null,
   ) {
+    this.#ask = ask;
     this.#sources = new Sources(limits, () => clock.now());
     this.#clock = clock;
     this.#report = report;
@@ -147,9 +155,19 @@ export class Gates {
   }
 
   #admit(arrival: Arrival, descriptor: number, peer: Peer): void {
+    if (this.#ask !== null) {
+      return this.#ask(arrival.ticket, peer.address, (admitted) => {
+        if (admitted) arrival.passed(descriptor, peer, null);
+        else this.#turnAway(arrival, descriptor, peer);
+      });
+    }
     const admission = this.#sources.enter(peer.address);
     if (admission.ok) return arrival.passed(descriptor, peer, admission.source);
     if (admission.news !== null) this.#tell(admission.news);
+    this.#turnAway(arrival, descriptor, peer);
+  }
+
+  #turnAway(arrival: Arrival, descriptor: number, peer: Peer): void {
     this.#refusals.tell(peer.address, TOO_MANY);
     const socket = adoptSocket(descriptor);
     if (arrival.tlsFirst) socket.destroy();

@@ -49,6 +49,11 @@ function collected(tell: (tickets: readonly number[]) => void): (ticket: number)
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
   const events = grouped(isolate.report);
+  const asked = new Map<number, (admitted: boolean) => void>();
+  isolate.onsource = (ticket, admitted) => {
+    asked.get(ticket)?.(admitted);
+    asked.delete(ticket);
+  };
   const service = new SmtpService({
     settings: isolate.settings,
     lookup: isolate.ask("smtp-lookup"),
@@ -56,6 +61,10 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     filter: isolate.ask("smtp-filter"),
     report: events.report,
     observer: isolate,
+    askSource(ticket, address, answer) {
+      asked.set(ticket, answer);
+      isolate.tell({ type: "source", ticket, address });
+    },
     clock: systemClock,
     ended: collected((tickets) => isolate.tell({ type: "sessions-ended", tickets })),
   });

@@ -22,7 +22,7 @@ import { Crowd } from "./crowd.ts";
 import { Directory } from "./directory.ts";
 import { FilterDesk } from "./filter/desk.ts";
 import { Gate, type Host } from "./filter/gate.ts";
-import { Gates } from "./gate.ts";
+import { type AskSource, Gates } from "./gate.ts";
 import { Intake } from "./intake.ts";
 import { dateWriter } from "./received.ts";
 import type { Facts, ScramQuestion } from "./state.ts";
@@ -55,6 +55,8 @@ export interface ServiceOptions {
   /** Which traces are wanted; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: Clock;
+  /** Without it, clients behind a proxy are counted here. */
+  readonly askSource?: AskSource;
   /** The session with this ticket of main's is over: main may accept another. */
   ended(ticket: number): void;
 }
@@ -93,7 +95,12 @@ export class SmtpService {
     this.#intake = new Intake(options.queue, report);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
     this.#directory = new Directory(options.lookup, steady);
-    this.#gates = new Gates(settings, { now: steady, every: (ms, run) => clock.every(ms, run) }, report);
+    this.#gates = new Gates(
+      settings,
+      { now: steady, every: (ms, run) => clock.every(ms, run) },
+      report,
+      options.askSource,
+    );
     const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
       ...deskOf(settings, listener, clock),
@@ -160,6 +167,7 @@ export class SmtpService {
     }
     if (!desk.listener.proxyV2) return this.#seat(descriptor, desk, peer, { ticket, source: null });
     this.#gates.enter({
+      ticket,
       descriptor,
       peer,
       tlsFirst: desk.listener.tls === "smtps",

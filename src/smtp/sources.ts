@@ -1,6 +1,6 @@
 /**
  * How many connections each client address has and makes: who has too many is turned away. Asks nobody and closes nothing; bounded. Main
- * counts the clients that it accepts, an smtp isolate those whose address it learns from a PROXY header.
+ * counts for all smtp isolates, which tell it of clients whose address they learn from a PROXY header.
  */
 
 import { NetworkMatcher, parseAddress } from "../tables/netaddr.ts";

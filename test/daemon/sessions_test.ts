@@ -229,3 +229,19 @@ Deno.test("a connection whose isolate does not show that it is there goes to ano
   house.desk.ended(1, [house.handed[0]!.message.ticket]);
   assert.equal(house.desk.size, 0);
 });
+
+Deno.test("clients behind a proxy are counted for all isolates, when they have been told", async () => {
+  await using house = await new House({ maxSessionsPerSource: 2 }).listen();
+  house.desked = listener({ proxyV2: true });
+  for (let session = 0; session < 4; session++) assert.equal(await house.connect("192.0.2.100"), null);
+  const tickets = house.handed.map(({ message }) => message.ticket);
+  const [one, two, three, four] = tickets as [number, number, number, number];
+  assert.equal(house.desk.source(1, one, "198.51.100.1"), false, "it is another isolate's");
+  assert.equal(house.desk.source(0, one, "198.51.100.1"), true);
+  assert.equal(house.desk.source(0, one, "198.51.100.9"), false, "a session has one client");
+  assert.equal(house.desk.source(0, two, "198.51.100.1"), true);
+  assert.equal(house.desk.source(0, three, "198.51.100.1"), false);
+  assert.equal(house.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
+  house.desk.ended(0, [one]);
+  assert.equal(house.desk.source(0, four, "198.51.100.1"), true);
+});

@@ -380,6 +380,7 @@ const MAIN: Samples<ToMain> = {
   failed: [{ reason: "r" }],
   pong: [{ count: 1 }],
   "sessions-ended": [{ tickets: [1] }],
+  source: [{ ticket: 1, address: "2001:db8::1" }],
   stopped: [{}],
   refused: [{ door: "smtp-queue", peer: 0, life: 1, fault: "f" }],
   request: [{ call: 1, request: { type: "stop" } }, {
@@ -452,6 +453,7 @@ Deno.test("what main takes, and from whom", () => {
     "program",
     "request",
     "sessions-ended",
+    "source",
     "syslog",
   ]);
 });

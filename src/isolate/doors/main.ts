@@ -55,6 +55,8 @@ export type FromMain<Settings = unknown> =
     readonly peer: Peer;
     readonly ticket: number;
   }
+  /** smtp only: whether the client behind the proxy has a session to spare. */
+  | { readonly type: "source-answer"; readonly ticket: number; readonly admitted: boolean }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
   /** smtp and relay only: in the place of those in the settings, for connections that begin from now on. */
   | { readonly type: "certificates"; readonly certificates: Certificates }
@@ -74,6 +76,8 @@ export type ToMain =
   | { readonly type: "pong"; readonly count: number }
   /** smtp: these sessions ended, main may accept others. */
   | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
+  /** smtp: a session that came through a proxy is of this client. Answered by `source-answer`: main counts for all smtp isolates. */
+  | { readonly type: "source"; readonly ticket: number; readonly address: string }
   | { readonly type: "stopped" }
   /** What came from the other side of a door is not what may come from there; `peer` and `life` tell who that is, as in `door`. */
   | {
@@ -163,6 +167,7 @@ export const TO_MAIN: MessageTable<ToMain> = {
   failed: { reason: longText },
   pong: { count: whole() },
   "sessions-ended": { tickets: list(whole()) },
+  source: { ticket: whole(), address: text(64) },
   stopped: {},
   refused: { door: text(64), peer: whole(), life: whole(), fault: text() },
   request: { call, request: mainRequest },
@@ -176,6 +181,7 @@ export const TO_MAIN: MessageTable<ToMain> = {
 /** Which of it only isolates of one role may say. */
 export const SPOKEN_BY: { readonly [T in ToMain["type"]]?: Role } = {
   "sessions-ended": "smtp",
+  source: "smtp",
   request: "control",
   program: "filter",
   "lost-program": "filter",
