@@ -89,14 +89,32 @@ installed() {
 # Makes Deno and the packages ready; silent and quick, and without the network, when they are.
 ensure_deno() {
   installed && return
-  { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null ||
-    fail "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd --version once"
+  { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null || {
+    not_ready "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd --version once" "$@"
+    return
+  }
   # The lock keeps two first runs from loading everything twice; each step is also safe without it (built aside, then renamed).
   (
     command -v flock >/dev/null && flock 9
     installed || install_all
-  ) 9>"$state/lock"
+  ) 9>"$state/lock" || not_ready "Deno could not be made ready in $state, see above" "$@"
 }
+
+# Where things cannot be made ready, for the reason $1: who has a Deno that fits goes on with the packages that are there, though deno.json or deno.lock may have
+# changed since; else what the program was given is kept, if it keeps anything, and it ends.
+not_ready() {
+  reason=$1
+  shift
+  if [ "$keeps_input" = yes ] || [ ! -w "$state" ]; then
+    if [ -x "$deno" ] && fits "$deno"; then
+      say "warning: $reason"
+      return
+    fi
+  fi
+  [ "$keeps_input" = no ] || keep_input "$@"
+  fail "$reason"
+}
+keeps_input=no
 
 install_all() {
   if ! { [ -x "$deno" ] && fits "$deno"; }; then link_deno; fi

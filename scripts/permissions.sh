@@ -25,10 +25,12 @@ find_words() {
 become() {
   program=$1
   shift
-  ensure_deno
+  ensure_deno "$@"
   set -- --config "$root/deno.json" "$root/src/main.ts" "$program" "$@"
   case $program in
     smtpd)
+      # What it makes, and what its commands make, has the same modes whoever starts it.
+      umask 022
       # How it starts itself again to go into the background.
       export SMTPD_SCRIPT="$root/scripts/smtpd"
       # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands, table programs. ffi: whose the other end of
@@ -51,6 +53,8 @@ become() {
         i* | d*)
           for path in ${first:+"$first"} ${second:+"$second"}; do reads=$reads,$(item "$path"); done
           writes=$writes,$(item "$spool/import")
+          # A spool that the daemon has not made yet, with the modes that it would have.
+          [ -d "$spool" ] || (umask 022 && mkdir -p -- "$spool" && chmod 711 -- "$spool") 2>/dev/null || :
           ;;
       esac
       set -- --allow-read="$reads" --allow-write="$writes" \

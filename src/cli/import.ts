@@ -90,12 +90,24 @@ interface Staged {
   readonly envelopes: number;
 }
 
+function makeSpool(spool: string): void {
+  try {
+    Deno.statSync(spool);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(spool, { recursive: true, mode: 0o711 });
+    Deno.chmodSync(spool, 0o711);
+  }
+}
+
 class Staging {
   readonly folder: string;
   readonly #owner: { readonly uid: number; readonly gid: number } | null;
 
   constructor(folder: string, spool: string) {
     this.folder = folder;
+    // A spool that the daemon has not made yet is made as it would: users reach the folder for mail that waits.
+    makeSpool(spool);
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!Deno.lstatSync(folder).isDirectory) throw new Error(`${folder} is not a folder`);
     const { uid, gid } = Deno.statSync(spool);

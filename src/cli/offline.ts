@@ -4,7 +4,7 @@
  */
 
 import { basename, join } from "node:path";
-import { composeMessage, headerSender, parseDraft } from "./compose.ts";
+import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft } from "./compose.ts";
 import { findPerson, formatDate, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
 import { readSendmailOptions, type SendmailOptions } from "./sendmail-options.ts";
 import { submit } from "./submission.ts";
@@ -102,14 +102,17 @@ async function replay(path: string, options: ReplayOptions): Promise<string | nu
   const command = readSendmailOptions(new TextDecoder().decode(file.bytes.subarray(0, end)).split("|"));
   if (command.kind !== "send") return "its first line is not one of ours";
   const given = command.options;
-  const draft = parseDraft(file.bytes.subarray(end + 1));
+  // What the script kept that had no Deno is as it was given: its recipients may stand in the header.
+  const draft = parseDraft(normalizeLines(file.bytes.subarray(end + 1)));
+  const recipients = given.fromHeader ? [...given.recipients, ...headerRecipients(draft)] : given.recipients;
+  if (recipients.length === 0) return "it has no recipients";
   const sender = given.sender ?? headerSender(draft) ?? person.name;
   const from = sender === "" ? "" : qualify(sender, options.mailname);
   const name = given.fullName ?? (given.sender === null ? fullNameOf(person) : "");
   const submitted = await submit(options.submissionSocket, {
     ...given,
     sender: from,
-    recipients: qualifyAll(given.recipients, options.mailname),
+    recipients: qualifyAll(recipients, options.mailname),
     message: composeMessage(draft, {
       from: formatFrom(name, from || qualify(person.name, options.mailname)),
       date: formatDate(file.savedAt),
