@@ -1,7 +1,7 @@
 /** Puts the daemon in the background. Deno cannot fork, so it starts itself again, detached, and waits until that one serves or fails. */
 
 import type { Environment } from "../config/mod.ts";
-import { Fatal } from "../daemon/mod.ts";
+import { Fatal, Native } from "../daemon/mod.ts";
 
 /**
  * Starts `smtpd -F` with the same arguments, and `input` for it to read where it would have asked for a key. Returns the exit status: 0 once
@@ -14,6 +14,8 @@ export async function startInBackground(
   told: readonly string[] = [],
 ): Promise<number> {
   const [program, ...first] = ownCommand(env);
+  // The daemon must not have what whoever started this has left open.
+  new Native().closeAllOnExec();
   const child = new Deno.Command(program, {
     args: [...first, "-F", ...args],
     detached: true,

@@ -18,6 +18,7 @@ import {
   advice,
   checkConfig,
   Fatal,
+  FileGuard,
   inheritedDescriptors,
   readQueueInput,
   regexWarnings,
@@ -56,11 +57,18 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     return 1;
   }
   if ("asked" in options) return answerAsked("smtpd", options.asked, processTerminal());
+  const guard = new FileGuard(Deno.uid() ?? 0);
   const parsed = parseConfig(options.file, {
     defines: options.defines,
     files: {
-      readText: (path) => Deno.readTextFileSync(path),
-      readBytes: readTableBytes,
+      readText: (path) => {
+        guard.note(path);
+        return Deno.readTextFileSync(path);
+      },
+      readBytes: (path) => {
+        guard.note(path);
+        return readTableBytes(path);
+      },
       inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),
       programPath: (name) => findProgram(libexecDirectory(env), name),
     },
@@ -71,8 +79,14 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
     return 1;
   }
+  const { refused, warnings: fileWarnings } = guard.faults(parsed.config);
+  if (refused.length > 0) {
+    for (const line of refused) console.error(`smtpd: ${line}`);
+    return 1;
+  }
   const warnings = [
     ...parsed.warnings,
+    ...fileWarnings,
     ...options.check ? parsed.notes : [],
     ...regexWarnings(parsed.config),
     ...await userWarnings(parsed.config),

@@ -112,6 +112,7 @@ class Daemon {
 
   async run(): Promise<void> {
     const { env, config } = this.#options;
+    this.#native.closeAllOnExec();
     const controlSocket = controlSocketPath(env);
     const inherited = this.#inherit(env);
     // Where the service manager listens, nobody else does.
@@ -442,8 +443,11 @@ class Daemon {
 
   #writePid(controlSocket: string): void {
     const path = `${dirname(controlSocket)}/smtpd.pid`;
-    Deno.writeTextFileSync(path, `${Deno.pid}\n`);
+    // A file of its own, whatever lies there; its mode is the same under every umask.
+    removeIfPresent(path);
+    Deno.writeTextFileSync(path, `${Deno.pid}\n`, { createNew: true });
     this.#files.push(path);
+    Deno.chmodSync(path, 0o644);
   }
 
   async #close(): Promise<void> {
@@ -472,6 +476,12 @@ async function claimSocket(path: string): Promise<void> {
 /** Makes sure that the vault is there, and not somebody else's. Throws Fatal. */
 function claimSpool(path: string): void {
   makeFolder(path, 0o711);
+  try {
+    // Users reach the folder for mail that waits, and nobody else changes anything.
+    Deno.chmodSync(path, 0o711);
+  } catch {
+    // It is somebody else's: what can be done with it is found out next.
+  }
   try {
     Deno.readDirSync(path)[Symbol.iterator]().next();
     Deno.openSync(`${path}/queue.db`, { read: true, write: true }).close();

@@ -7,3 +7,5 @@ export { inheritedDescriptors } from "./inherited.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";
 export { cutSettings, type Surroundings } from "./settings.ts";
 export { readQueueInput } from "./queue_keys.ts";
+export { Native } from "./native.ts";
+export { FileGuard } from "./file_guard.ts";

@@ -31,6 +31,8 @@ const SO_COOKIE = 57;
 const SHUT_RDWR = 2;
 const POLLIN = 1;
 const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
+/** Descriptors among which those are looked for that were left open. */
+const MAX_INHERITED = 4096;
 /** Octets of the longest address. */
 const MAX_SOCKADDR = 128;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
@@ -143,6 +145,12 @@ export class Native {
   closeOnExec(descriptor: number): void {
     const request = FIOCLEX[Deno.build.os];
     if (request !== undefined) this.#libc?.symbols.ioctl(descriptor, request);
+  }
+
+  /** As closeOnExec, for all that whoever started this process has left open. */
+  closeAllOnExec(): void {
+    const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED);
+    for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);
   }
 
   /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */

@@ -1,0 +1,170 @@
+/** What whoever starts the programs leaves to them changes nothing: the umask, open descriptors, files that others may write, a Deno that is missing. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Client } from "./client.ts";
+import { DOMAIN, maildirConfig, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+
+const SMTPD = join(PROJECT, "scripts/smtpd");
+const modeOf = (path: string) => (Deno.statSync(path).mode! & 0o7777).toString(8);
+
+for (const umask of ["000", "077"]) {
+  Deno.test(`under the umask ${umask} files have their modes, and no descriptor of the starter reaches a command`, async () => {
+    const config = ({ port, folder }: { port: number; folder: string }) =>
+      `listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
+action "run" mda "ls -l /proc/self/fd > ${folder}/mail/fds.tmp; umask > ${folder}/mail/umask; mv ${folder}/mail/fds.tmp ${folder}/mail/fds" virtual { "@" = ${OWNER} } user ${OWNER}
+match from any for domain "${DOMAIN}" action "run"
+`;
+    const program = [
+      "sh",
+      "-c",
+      `umask ${umask}; exec 7</etc/hostname 8</etc/passwd; exec "$0" "$@"`,
+      SMTPD,
+    ] as const;
+    await withDaemon({ config, program }, async (daemon) => {
+      const client = await Client.connect(daemon.port);
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.com", `bob@${DOMAIN}`, "Subject: x\r\n\r\nx\r\n");
+      client.close();
+      await daemon.logged(/ mda delivery .* result=Ok /);
+      const fds = Deno.readTextFileSync(join(daemon.mail, "fds"));
+      assert.ok(!/ [78] -> /.test(fds) && !fds.includes("/etc/"), fds);
+      assert.equal(Deno.readTextFileSync(join(daemon.mail, "umask")).trim(), "0022");
+      const spool = `${daemon.folder}/spool`;
+      assert.deepEqual(
+        [spool, `${spool}/queue.db`, `${spool}/offline`].map(modeOf),
+        ["711", "600", "1733"],
+      );
+    });
+  });
+}
+
+Deno.test("the pid file and the folder of the sockets have the same modes under every umask", async () => {
+  for (const umask of ["000", "077"]) {
+    const program = ["sh", "-c", `umask ${umask}; SMTPD_SOCKET="$SMTPD_SPOOL/../run/smtpd.sock" exec "$0" "$@"`, SMTPD];
+    await withDaemon({ config: maildirConfig, program: program as [string, ...string[]] }, (daemon) => {
+      const places = ["run", "run/smtpd.pid", "run/smtpd.sock", "run/smtpd.smtp.sock"];
+      assert.deepEqual(places.map((name) => modeOf(join(daemon.folder, name))), ["755", "644", "666", "666"], umask);
+      return Promise.resolve();
+    });
+  }
+});
+
+const files: {
+  name: string;
+  file: "smtpd.conf" | "more.conf" | "aliases";
+  mode: number;
+  want: RegExp;
+  code: number;
+}[] = [
+  {
+    name: "smtpd.conf that all may write",
+    file: "smtpd.conf",
+    mode: 0o666,
+    want: /smtpd\.conf: everybody may write it .*chmod o-w/,
+    code: 1,
+  },
+  {
+    name: "an included file that all may write",
+    file: "more.conf",
+    mode: 0o646,
+    want: /more\.conf: everybody may write it/,
+    code: 1,
+  },
+  {
+    name: "a table that all may write",
+    file: "aliases",
+    mode: 0o666,
+    want: /aliases: everybody may write it/,
+    code: 1,
+  },
+  {
+    name: "passwords that all may read",
+    file: "aliases",
+    mode: 0o644,
+    want: /aliases: warning: it holds passwords and everybody may read it/,
+    code: 0,
+  },
+  { name: "files that are closed", file: "aliases", mode: 0o640, want: /^(?![^]*(may write|may read))/, code: 0 },
+];
+for (const { name, file, mode, want, code } of files) {
+  Deno.test(`smtpd -n tells of ${name}`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
+    try {
+      const path = (one: string) => join(folder, one);
+      await Deno.writeTextFile(path("aliases"), "bob secret\n", { mode: 0o600 });
+      await Deno.writeTextFile(path("more.conf"), `table secrets file:${path("aliases")}\n`, { mode: 0o600 });
+      await Deno.writeTextFile(
+        path("smtpd.conf"),
+        `include "${
+          path("more.conf")
+        }"\naction "out" relay host "smtp+tls://bob@mx.example.net" auth <secrets>\nmatch for any action "out"\n`,
+        { mode: 0o600 },
+      );
+      await Deno.chmod(path(file), mode);
+      const { stderr, code: status } = await run(SMTPD, ["-n", "-f", path("smtpd.conf")]);
+      assert.match(stderr, want);
+      assert.equal(status, code, stderr);
+      assert.ok(code === 0 || !stderr.includes("configuration OK"));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("sendmail without a Deno keeps the mail, and the next start submits it", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  await withDaemon({ config: maildirConfig }, async (daemon) => {
+    // A checkout whose owner has not made it ready.
+    const checkout = join(daemon.folder, "checkout");
+    const copied = await run("sh", [
+      "-c",
+      `mkdir -p "${checkout}/.deno" && cp -r "${PROJECT}/scripts" "${PROJECT}/deno.json" "${PROJECT}/deno.lock" "${checkout}"`,
+    ]);
+    assert.equal(copied.code, 0, copied.stderr);
+    const nobody = new Deno.Command(join(checkout, "scripts/sendmail"), {
+      args: ["-t", `carol@${DOMAIN}`],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", ...daemon.env },
+      uid: 65534,
+      gid: 65534,
+      stdin: "piped",
+      stderr: "piped",
+      stdout: "null",
+    }).spawn();
+    const writer = nobody.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`To: bob@${DOMAIN}\r\nSubject: kept\r\n\r\nhi\r\n`));
+    await writer.close();
+    const { code, stderr } = await nobody.output();
+    const said = new TextDecoder().decode(stderr);
+    assert.equal(code, 0, said);
+    assert.match(said, /the message waits in .*\/offline for the next start of smtpd/);
+    await daemon.stop();
+    await daemon.launch();
+    await daemon.logged(/1 offline message submitted/);
+    assert.match(await daemon.mailbox("bob").text(), /^Subject: kept\n[^]*\n\nhi\n$/m);
+    assert.match(await daemon.mailbox("carol").text(), /^Subject: kept$/m);
+  });
+});
+
+Deno.test("an import before the first start leaves a spool with the daemon's modes, which takes it in", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  await withDaemon({ config: maildirConfig, args: ["-P", "mda"] }, async (daemon) => {
+    const sent = await daemon.tool("sendmail", [`bob@${DOMAIN}`], "Subject: moved\n\nhi\n");
+    assert.equal(sent.code, 0, sent.stderr);
+    const exported = join(daemon.folder, "exported"), spool = join(daemon.folder, "new/spool");
+    assert.equal((await daemon.tool("smtpctl", ["export", exported])).code, 0);
+    const env = { ...daemon.env, SMTPD_SPOOL: spool, SMTPD_SOCKET: join(daemon.folder, "new.sock") };
+    const imported = await run("sh", [
+      "-c",
+      'umask 077; exec "$0" "$@"',
+      join(PROJECT, "scripts/smtpctl"),
+      "import",
+      exported,
+    ], { env });
+    assert.equal(imported.code, 0, imported.stderr);
+    assert.deepEqual([join(daemon.folder, "new"), spool, `${spool}/import`].map(modeOf), ["755", "711", "700"]);
+  });
+});
