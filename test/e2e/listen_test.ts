@@ -76,7 +76,7 @@ match from auth for domain "${DOMAIN}" action "inbox"
     };
     const boss = ["--data", "From: The Boss <boss@example.org>\\nSubject: x\\n\\nx\\n"];
     const refused = await swaks("boss@example.org", "a", ...boss);
-    assert.match(refused.stdout, /^<\*\* 530 5\.7\.1 Sender rejected/m);
+    assert.match(refused.stdout, /^<\*\* 550 5\.7\.1 Sender rejected/m);
     await daemon.logged(/smtp failed-command command="MAIL FROM:<boss@example\.org>" result="530 5\.7\.1 /);
     assert.equal((await swaks("carol@example.org", "b", ...boss)).code, 0);
     assert.match(await daemon.mailbox("b").text(), /^From: The Boss <carol@example\.org>$/m);

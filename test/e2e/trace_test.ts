@@ -29,7 +29,7 @@ match from any for any action "out"
 async function sendTo(daemon: Daemon, rcpts: readonly string[]): Promise<void> {
   const client = await Client.connect(daemon.port);
   await client.say("EHLO client.example.com", "250");
-  await client.say(`AUTH PLAIN ${SECRET}`, "503");
+  await client.say(`AUTH PLAIN ${SECRET}`, "502");
   await client.say(`MAIL FROM:<sender@${DOMAIN}>`, "250");
   for (const rcpt of rcpts) await client.say(`RCPT TO:<${rcpt}>`, "250");
   await client.say("DATA", "354");
