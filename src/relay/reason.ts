@@ -1,4 +1,7 @@
-/** Why mail could not be sent: the words and codes that queue, log and notices pass on. Pure. */
+/**
+ * Why mail could not be sent: the words and codes that queue, log and notices pass on. What is kept with a route is told to other messages
+ * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of somebody else. Pure.
+ */
 
 import { ClientError, type Reply } from "../smtp/client/mod.ts";
 
@@ -32,15 +35,34 @@ const REPLY_CODES: Readonly<Record<number, string>> = {
 /** Takes why a session with this host failed before any mail was sent. */
 export function reasonOfError(error: unknown, remote: Remote, port: number): Reason {
   if (error instanceof ClientError && error.reply !== null) return reasonOfReply(error.reply, error.message, remote);
-  const { host, address } = remote;
-  const where = `${host === address ? address : `${host} (${address})`} port ${port}`;
+  const where = `${nameOf(remote)} port ${port}`;
   // A mistake of ours is told in the log, not to strangers.
   const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);
   return { text, enhanced: error instanceof ClientError ? codeOf(error) : "4.3.0", remote };
 }
 
-/** Takes what a host said that refused all. `text`: the whole reply as it is shown. */
-export function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
+/** Takes how many messages in a row a host refused and when it is tried next, in ms since the epoch. What it said is for their senders. */
+export function reasonOfRefusals(remote: Remote, count: number, next: number): Reason {
+  return { text: `${nameOf(remote)} refused the last ${count} messages; ${nextTry(next)}`, enhanced: "4.0.0", remote };
+}
+
+/** Takes how many sessions in a row a host ended over their first message and when it is tried next, in ms since the epoch. */
+export function reasonOfBreaks(remote: Remote, count: number, next: number): Reason {
+  const text = `${nameOf(remote)} ended the last ${count} sessions during their first message; ${nextTry(next)}`;
+  return { text, enhanced: "4.4.2", remote };
+}
+
+/** RFC 3339, in whole seconds: those who read it may be anywhere. */
+function nextTry(at: number): string {
+  return `next try at ${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+function nameOf({ host, address }: Remote): string {
+  return host === address ? address : `${host} (${address})`;
+}
+
+/** Takes what a host said before any mail was sent. `text`: the whole reply as it is shown. */
+function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   const own = /^[245](\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply.text)?.[1];
   const enhanced = own === undefined ? REPLY_CODES[reply.code] : `${reply.code < 500 ? 4 : 5}${own}`;
   return { text: cut(text), ...(enhanced === undefined ? {} : { enhanced }), remote };
@@ -48,11 +70,11 @@ export function reasonOfReply(reply: Reply, text: string, remote: Remote): Reaso
 
 /** The one of two reasons that says more: a host's own words, else the later one. */
 export function better(earlier: Reason | null | undefined, later: Reason): Reason {
-  return earlier != null && isReply(earlier) && !isReply(later) ? earlier : later;
+  return earlier != null && isReply(earlier.text) && !isReply(later.text) ? earlier : later;
 }
 
 /** True for the words of a host. */
-function isReply({ text }: Reason): boolean {
+export function isReply(text: string): boolean {
   return /^[245]\d\d(?: |$)/.test(text);
 }
 

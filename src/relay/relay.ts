@@ -6,7 +6,7 @@ import { chooseRoute, type Standing } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
-import { better, type Reason } from "./reason.ts";
+import { better, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
 import type { Route, RouteTable } from "./routes.ts";
 import type { Ending, Session, SessionOwner } from "./session.ts";
 import { avoiding, type Target } from "./target.ts";
@@ -15,6 +15,8 @@ import { type Task, TaskQueue } from "./tasks.ts";
 /** What a relay needs of the house. */
 export interface RelayTools {
   readonly clock: Clock;
+  /** The time of day, ms since the epoch. */
+  date(): number;
   readonly table: RouteTable;
   /** A line for the log. */
   log(text: string): void;
@@ -209,14 +211,16 @@ export class Relay implements SessionOwner {
     this.#siblings.connections--;
     if (ending.ready) this.#readyCount--;
     table.disconnected(session.route, this.target.domain, clock.now());
-    if (ending.rejects) this.#disable(session.route, 2, "rejects", ending.failure);
-    else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
-      this.#disable(session.route, 1, "network", ending.failure);
+    const { remote, refused } = ending;
+    if (refused > 0) {
+      this.#disable(session.route, 2, "rejects", (next) => reasonOfRefusals(remote, refused, next));
+    } else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
+      this.#disable(session.route, 1, "network", () => ending.failure);
     }
     if (ending.sent > 0) session.route.broken = 0;
     else if (ending.broke && ++session.route.broken >= MAX_BROKEN) {
       session.route.broken = 0;
-      this.#disable(session.route, 1, "network", ending.failure);
+      this.#disable(session.route, 1, "network", (next) => reasonOfBreaks(remote, MAX_BROKEN, next));
     }
     this.#successor ||= ending.fullTerm;
     if (ending.loops) {
@@ -228,8 +232,15 @@ export class Relay implements SessionOwner {
     this.#settleDown();
   }
 
-  #disable(route: Route, penalty: number, why: "network" | "rejects", failure: Reason | null): void {
-    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now(), failure);
+  /** `reason` is given when the host is tried next, in ms since the epoch. */
+  #disable(
+    route: Route,
+    penalty: number,
+    why: "network" | "rejects",
+    reason: (next: number) => Reason | null,
+  ): void {
+    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now());
+    route.failure = reason(this.#tools.date() + delay);
     this.#moved = true;
     this.#tools.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
   }

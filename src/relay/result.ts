@@ -1,8 +1,8 @@
 /** What the replies of a transaction mean for envelopes, and how a failed relay is told. Pure. */
 
 import type { Outcome } from "../envelope/mod.ts";
-import type { Reason } from "./reason.ts";
-import { enhancedCode, type RecipientResult } from "../smtp/client/mod.ts";
+import { isReply, type Reason } from "./reason.ts";
+import { ClientError, enhancedCode, type RecipientResult, type TransactionResult } from "../smtp/client/mod.ts";
 
 /**
  * The outcome of one recipient: with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the
@@ -22,4 +22,15 @@ export function outcomeOf(result: RecipientResult, relaysDsn: boolean, remote?: 
 export function failureOutcome(result: "tempfail" | "permfail", { text, enhanced, remote }: Reason): Outcome {
   const status = { class: result === "permfail" ? 5 : 4, code: enhanced?.slice(2) ?? "0.0" } as const;
   return { result, text, status, ...(remote === undefined ? {} : { remote: remote.host }) };
+}
+
+/**
+ * Takes what became of a transaction that began when the host had left already, in a session that has had others: what the host said before it
+ * left may have been about those, so that it is not passed on.
+ */
+export function unheard(result: TransactionResult): TransactionResult {
+  const told = (text: string) => isReply(text) ? "Connection closed unexpectedly" : text;
+  const { kind, message } = result.error!;
+  const recipients = result.recipients.map((one) => ({ ...one, text: told(one.text) }));
+  return { ...result, error: new ClientError(kind, told(message)), recipients };
 }

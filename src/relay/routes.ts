@@ -35,7 +35,7 @@ export interface Route {
   penalty: number;
   /** Why it must not be used; null when it may. */
   disabled: "network" | "rejects" | null;
-  /** What the last session failed for; null when one got ready since. */
+  /** What it was disabled for, fit to be told to any mail that goes this way; null when a session got ready since. */
   failure: Reason | null;
   enabledAt: number;
   lastConnectAt: number;

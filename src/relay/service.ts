@@ -125,6 +125,7 @@ class RelayService {
     const sessionTools = this.#sessionTools();
     this.#relayTools = {
       clock: tools.clock,
+      date: tools.date,
       table: this.#table,
       log: (text) => this.#log(text),
       observer: isolate,

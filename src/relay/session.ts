@@ -23,7 +23,8 @@ import type { RelayFilters } from "./filters.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
 import type { SessionReports } from "./reports.ts";
-import { type Reason, reasonOfError, reasonOfReply, type Remote } from "./reason.ts";
+import { type Reason, reasonOfError, type Remote } from "./reason.ts";
+import { unheard } from "./result.ts";
 import { type Host, knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
 import { isNamed, type Target } from "./target.ts";
 import { partOf, type Task, without } from "./tasks.ts";
@@ -82,12 +83,13 @@ export interface Ending {
   readonly sent: number;
   /** The host ended it in the middle of a transaction. */
   readonly broke: boolean;
-  /** The host refused everything for so long that it should be left alone. */
-  readonly rejects: boolean;
+  /** Messages in a row that the host refused, when they are so many that it should be left alone; else 0. */
+  readonly refused: number;
   /** The host is this one, by its answer to EHLO. */
   readonly loops: boolean;
-  /** Why it did not get ready, or what the host refuses with; null when it did not fail. */
+  /** Why it did not get ready; null when it did. Other messages are told of it, so that it never has a reply to a transaction. */
   readonly failure: Reason | null;
+  readonly remote: Remote;
 }
 
 /** Transactions in a row without success after which the host is left alone. */
@@ -152,7 +154,7 @@ export class Session {
       }
     } catch (error) {
       this.#client?.close();
-      this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port);
+      if (!this.#ready) this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port);
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
     this.#reports?.closed();
@@ -162,9 +164,10 @@ export class Session {
       fullTerm,
       sent: this.#sent,
       broke: this.#broke,
-      rejects: this.#rejects,
+      refused: this.#rejects ? this.#failures : 0,
       loops: this.#loops,
       failure: this.#failure,
+      remote: this.#remote,
     });
   }
 
@@ -370,21 +373,22 @@ export class Session {
       bytes: message.body.bytes,
       envelopes: message.envelopes.map(({ id }, at) => ({ id, address: transaction.recipients[at]!.address })),
     });
-    const result = await client.transaction(transaction);
+    let result = await client.transaction(transaction);
     this.#tried++;
-    if (result.error !== null && !result.heard && this.#tried > 1 && !task.second) {
-      // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
-      this.#owner.putBack({ ...task, second: true });
-      this.#reportGone();
-      return false;
+    if (result.error !== null && !result.heard && this.#tried > 1) {
+      if (!task.second) {
+        // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
+        this.#owner.putBack({ ...task, second: true });
+        this.#reportGone();
+        return false;
+      }
+      result = unheard(result);
     }
     const good = result.recipients.some(({ verdict }) => verdict === "ok");
     if (good) this.#sent++;
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
     if (asked && !(task.further && !good)) this.#failures = good ? 0 : this.#failures + 1;
-    const refusal = result.recipients.findLast(({ reply }) => reply !== null);
-    if (!good && refusal !== undefined) this.#failure = reasonOfReply(refusal.reply!, refusal.text, this.#remote);
     this.#settle(client, task, message, result);
     if (result.error === null && !result.exhausted && !this.#full) return true;
     this.#broke = result.error !== null;
