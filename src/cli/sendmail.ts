@@ -131,9 +131,8 @@ async function verifyAll(
   }).catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
   if (asked.result === "accepted") return status;
   if (asked.result === "not-running") return complain(terminal, "smtpd doesn't seem to be running", EX_TEMPFAIL);
-  if (asked.result === "refused") {
-    return complain(terminal, `command failed: ${asked.text}`, asked.text.startsWith("4") ? EX_TEMPFAIL : EX_SOFTWARE);
-  }
+  if (asked.result === "deferred") return complain(terminal, `command failed for now: ${asked.text}`, EX_TEMPFAIL);
+  if (asked.result === "refused") return complain(terminal, `command failed: ${asked.text}`, EX_SOFTWARE);
   return complain(terminal, `smtpd takes no mail: ${asked.text}`, EX_TEMPFAIL);
 }
 
@@ -178,9 +177,12 @@ async function handOver(
       return status;
     }
   }
-  const [reason, status] = submitted.result === "unavailable" || submitted.result === "lost"
-    ? [`smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE]
-    : [`command failed: ${submitted.text}`, EX_SOFTWARE];
+  // Not 75 (EX_TEMPFAIL), which says that the message is kept and needs no other try.
+  const [reason, status] = submitted.result === "refused"
+    ? [`command failed: ${submitted.text}`, EX_SOFTWARE]
+    : submitted.result === "deferred"
+    ? [`command failed for now, try again later: ${submitted.text}`, EX_UNAVAILABLE]
+    : [`smtpd takes no mail: ${submitted.text}`, EX_UNAVAILABLE];
   complain(terminal, reason, status);
   saveDeadLetter(mail.message, person, world);
   return status;

@@ -38,6 +38,8 @@ export type Submitted =
   | { readonly result: "lost"; readonly text: string; readonly rest?: readonly string[] }
   /** It listens, but takes no mail now. */
   | { readonly result: "unavailable"; readonly text: string }
+  /** A 4xx reply to some step: another try may do better. */
+  | { readonly result: "deferred"; readonly text: string }
   | { readonly result: "refused"; readonly text: string };
 
 const CLOSING = 421;
@@ -53,7 +55,7 @@ export async function submit(path: string, mail: Submission, show: (line: string
   });
   if (submitted.result === "lost") return { ...submitted, rest };
   const done = mail.recipients.length - rest.length;
-  if (submitted.result !== "refused" || done === 0) return submitted;
+  if ((submitted.result !== "refused" && submitted.result !== "deferred") || done === 0) return submitted;
   return { ...submitted, text: `${submitted.text} (the first ${done} recipients have the message)` };
 }
 
@@ -76,14 +78,22 @@ async function converseWith(
     return { result: "accepted" };
   } catch (error) {
     if (error instanceof Refused) await dialogue.quit();
-    return { result: error instanceof Lost ? "lost" : "refused", text: (error as Error).message };
+    const result = error instanceof Lost ? "lost" : error instanceof Refused && error.passing ? "deferred" : "refused";
+    return { result, text: (error as Error).message };
   } finally {
     socket.destroy();
   }
 }
 
-/** A step was answered by something else than 2xx or 3xx. */
-class Refused extends Error {}
+/** A step was answered by something else than 2xx or 3xx. `passing`: by 4xx, which is not the last word (RFC 5321 §4.2.1). */
+class Refused extends Error {
+  readonly passing: boolean;
+
+  constructor(reply: Reply) {
+    super(formatReply(reply));
+    this.passing = reply.code >= 400 && reply.code < 500;
+  }
+}
 /** The connection is gone, or 421 says that it will be (RFC 5321 §3.8). */
 class Lost extends Error {}
 
@@ -247,6 +257,6 @@ export async function verify(
 
 function agreed(reply: Reply): Reply {
   if (reply.code === CLOSING) throw new Lost(formatReply(reply));
-  if (reply.code < 200 || reply.code >= 400) throw new Refused(formatReply(reply));
+  if (reply.code < 200 || reply.code >= 400) throw new Refused(reply);
   return reply;
 }

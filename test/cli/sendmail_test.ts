@@ -333,8 +333,32 @@ const refusals: { at: string; setting: Setting; status: number; stderr: string }
   {
     at: "the message",
     setting: { refusals: { END: "452 4.3.1 Disk full" } },
+    status: 69,
+    stderr: "sendmail: command failed for now, try again later: 452 4.3.1 Disk full\n",
+  },
+  {
+    at: "the message",
+    setting: { refusals: { END: "554 5.6.0 Malformed" } },
     status: 70,
-    stderr: "sendmail: command failed: 452 4.3.1 Disk full\n",
+    stderr: "sendmail: command failed: 554 5.6.0 Malformed\n",
+  },
+  {
+    at: "the sender, for now,",
+    setting: { refusals: { MAIL: "452 4.3.1 Insufficient system storage" } },
+    status: 69,
+    stderr: "sendmail: command failed for now, try again later: 452 4.3.1 Insufficient system storage\n",
+  },
+  {
+    at: "a recipient, for now,",
+    setting: { refusals: { "RCPT TO:<b@y>": "451 4.2.4 Invalid" } },
+    status: 69,
+    stderr: "sendmail: command failed for now, try again later: 451 4.2.4 Invalid\n",
+  },
+  {
+    at: "EHLO, for now,",
+    setting: { refusals: { EHLO: "450 4.7.0 Later" } },
+    status: 69,
+    stderr: "sendmail: command failed for now, try again later: 450 4.7.0 Later\n",
   },
   {
     at: "the connection",
