@@ -100,15 +100,46 @@ function help(words: readonly string[], terminal: Terminal): number {
 
 function unknown(
   [word]: readonly string[],
-  { possibilities, guess }: { readonly possibilities: readonly string[]; readonly guess: string },
+  { possibilities, guess, fault }: {
+    readonly possibilities: readonly string[];
+    readonly guess: string;
+    readonly fault?: string;
+  },
   terminal: Terminal,
 ): number {
   if (possibilities.length === 0) {
     if (word === "help" || word === "version") guess = `, did you mean "--${word}"?`;
+    else guess = meantBy(word!) ?? guess;
     return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
   }
   const list = possibilities.map((one) => `  ${one}\n`).join("");
-  return invalid(terminal, `${guess === "" ? "" : `unknown word${guess}\n`}possibilities are:\n${list}`);
+  const why = guess !== "" ? `unknown word${guess}\n` : fault === undefined ? "" : `${safeLine(fault)}\n`;
+  return invalid(terminal, `${why}possibilities are:\n${list}`);
+}
+
+/** What people ask for under names that are none of ours. */
+const NEW_START =
+  ": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\n" +
+  "update table NAME and update pki read tables and certificates again while it runs;";
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  reload: NEW_START,
+  refresh: NEW_START,
+  restart: NEW_START,
+  start: ": smtpd itself starts the daemon;",
+  shutdown: ', did you mean "stop"?',
+  quit: ', did you mean "stop"?',
+  kill: ', did you mean "stop"?',
+  flush: ', did you mean "schedule all"?',
+  delete: ', did you mean "remove"?',
+  mailq: ', did you mean "show queue"?',
+};
+
+/** A hint for a first word that is none: another program's word for the same, or the second word of commands here. */
+function meantBy(word: string): string | undefined {
+  if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
+  const starts = COMMANDS.map(({ pattern }) => pattern.split(" ").slice(0, 2)).filter(([, second]) => second === word);
+  const whole = [...new Set(starts.map((words) => `"${words.join(" ")}"`))];
+  return whole.length === 0 ? undefined : `, did you mean ${whole.join(" or ")}?`;
 }
 
 function invalid(terminal: Terminal, text: string): number {

@@ -13,8 +13,11 @@ export interface Command<T> {
 
 export type Resolved<T> =
   | { readonly ok: true; readonly value: T }
-  /** The commands that could have been meant; none when the first word is unknown. `guess` is `, did you mean …?` or "". */
-  | { readonly ok: false; readonly possibilities: readonly string[]; readonly guess: string };
+  /**
+   * The commands that could have been meant; none when the first word is unknown. `guess` is `, did you mean …?` or "", `fault` what is wrong
+   * with a word that stands where a parameter could, or is one too many.
+   */
+  | { readonly ok: false; readonly possibilities: readonly string[]; readonly guess: string; readonly fault?: string };
 
 const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<msgid>": /^(?!0{8})[0-9a-fA-F]{8}$/,
@@ -25,6 +28,15 @@ const PARAMETERS: Readonly<Record<string, RegExp>> = {
   "<keyfile>": /^[^]+$/,
   "<routeid>": /^\d{1,15}$/,
   "<str>": /^[^]+$/,
+};
+
+/** What a word that stands where one of these could is not. */
+const MUST_BE: Readonly<Record<string, string>> = {
+  "<msgid>": "message id: that is 8 hexadecimal digits, which are not all 0",
+  "<evpid>": "envelope id: that is 16 hexadecimal digits, of which the first 8 are not all 0",
+  "<domain>": "domain: that is up to 255 characters without blanks, slashes and @",
+  "<folder>": "folder: write ./ before a name that could be an id",
+  "<routeid>": "route id: that is a number, which show routes prints",
 };
 
 /**
@@ -68,12 +80,24 @@ function narrow<T>(
     const words = new Set(meant.map(({ tokens }) => tokens[place]));
     if (meant.length === 0) {
       const known = new Set(left.map(({ tokens }) => tokens[place] ?? "").filter((word) => /^[a-z]/.test(word)));
-      return { ok: false, possibilities: place === 0 ? [] : patterns(left), guess: suggestion(arg, known) };
+      const guess = suggestion(arg, known);
+      if (place === 0) return { ok: false, possibilities: [], guess };
+      return { ok: false, possibilities: patterns(left), guess, ...guess === "" ? faultOf(arg, left, place) : {} };
     }
     if (words.size > 1) return { ok: false, possibilities: patterns(meant), guess: "" };
     left = meant;
   }
   return { ok: true, left };
+}
+
+/** Why `arg` cannot stand at `place` of any of these; nothing when it is likely to be a word. */
+function faultOf<T>(arg: string, left: readonly Candidate<T>[], place: number): { readonly fault?: string } {
+  const tokens = new Set(left.map(({ tokens }) => tokens[place]));
+  if (tokens.size === 1 && tokens.has(undefined)) return { fault: `"${arg}" is a word too many` };
+  const faults = [...tokens].flatMap((token) => MUST_BE[token ?? ""] ?? []);
+  const onlyParameters = faults.length > 0 && faults.length === tokens.size;
+  if (faults.length === 0 || !(onlyParameters || /^[0-9a-f]*\d[0-9a-f]*$/i.test(arg))) return {};
+  return { fault: `"${arg}" is no ${faults.join("; no ")}` };
 }
 
 function matches(token: string | undefined, arg: string): boolean {

@@ -87,7 +87,7 @@ export class Desk {
         return yield* this.#showMessage(request.message);
       case "show-envelope": {
         const { text } = await this.#queue.ask<"envelope">({ type: "envelope", id: request.envelope });
-        if (text === null) return yield failed("unable to retrieve envelope");
+        if (text === null) return yield failed(notQueued({ envelope: request.envelope }));
         return yield* shown(text.replace(/\n$/, "").split("\n"));
       }
       case "show-stats":
@@ -220,7 +220,7 @@ export class Desk {
   async *#showMessage(message: string): AsyncGenerator<ControlAnswer> {
     for (let index = 0, chunks = 1; index < chunks; index++) {
       const piece = await this.#queue.ask<"body">({ type: "body", message, index });
-      if (piece.bytes === null) return yield failed("unable to retrieve message");
+      if (piece.bytes === null) return yield failed(notQueued({ message }));
       chunks = piece.chunks;
       yield { bytes: base64(piece.bytes) };
     }

@@ -96,12 +96,55 @@ const wrong = [
   },
   {
     line: "show envelope 7b23f1c8",
-    stderr: "possibilities are:\n  show envelope <evpid>\n",
+    stderr:
+      '"7b23f1c8" is no envelope id: that is 16 hexadecimal digits, of which the first 8 are not all 0\npossibilities are:\n  show envelope <evpid>\n',
     because: "a message id is not an envelope id",
   },
   {
+    line: "show envelope 0000000000000000",
+    stderr:
+      '"0000000000000000" is no envelope id: that is 16 hexadecimal digits, of which the first 8 are not all 0\npossibilities are:\n  show envelope <evpid>\n',
+    because: "no envelope has this id",
+  },
+  {
+    line: "show queue 7b23f1c",
+    stderr:
+      '"7b23f1c" is no message id: that is 8 hexadecimal digits, which are not all 0\npossibilities are:\n  show queue\n  show queue <msgid>\n',
+    because: "an id is cut short",
+  },
+  {
+    line: "resume route x",
+    stderr:
+      '"x" is no route id: that is a number, which show routes prints\npossibilities are:\n  resume route <routeid>\n',
+    because: "routes have numbers",
+  },
+  {
+    line: "reload",
+    stderr:
+      'invalid command "reload": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\nupdate table NAME and update pki read tables and certificates again while it runs; smtpctl alone lists them\n',
+    because: "the daemon is started anew",
+  },
+  {
+    line: "status",
+    stderr: 'invalid command "status", did you mean "show status"? smtpctl alone lists them\n',
+    because: "the first word is missing",
+  },
+  {
+    line: "envelope all",
+    stderr:
+      'invalid command "envelope", did you mean "pause envelope" or "resume envelope" or "show envelope"? smtpctl alone lists them\n',
+    because: "several commands have it as their second word",
+  },
+  {
+    line: "flush",
+    stderr: 'invalid command "flush", did you mean "schedule all"? smtpctl alone lists them\n',
+    because: "another program has this word",
+  },
+  {
     line: "remove 0000000000000000",
-    stderr: "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n  remove domain <domain>\n",
+    stderr:
+      '"0000000000000000" is no envelope id: that is 16 hexadecimal digits, of which the first 8 are not all 0; no message id: that is 8 hexadecimal digits, which are not all 0\n' +
+      "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n  remove domain <domain>\n",
     because: "no id is all zero",
   },
   {
@@ -126,7 +169,11 @@ const wrong = [
     stderr: "unknown option -x: what is no option stands behind --\n",
     because: "what begins like an option is no password",
   },
-  { line: "log brief now", stderr: "possibilities are:\n  log brief\n", because: "there is a word too many" },
+  {
+    line: "log brief now",
+    stderr: '"now" is a word too many\npossibilities are:\n  log brief\n',
+    because: "there is a word too many",
+  },
 ];
 for (const { line, stderr, because } of wrong) {
   Deno.test(`"smtpctl ${line}" exits 255: ${because}`, async () => {
@@ -184,9 +231,9 @@ const talks: {
   },
   {
     line: `show message ${msgid}`,
-    answers: [{ ok: false, error: "unable to retrieve message" }],
+    answers: [{ ok: false, error: `message ${msgid} is not in the queue` }],
     status: 1,
-    stderr: "smtpctl: unable to retrieve message\n",
+    stderr: `smtpctl: message ${msgid} is not in the queue\n`,
     because: "there is none",
   },
   {

@@ -90,7 +90,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   {
     name: "no such envelope",
     request: { do: "show-envelope", envelope: ids[1]! },
-    answers: [{ ok: false, error: "unable to retrieve envelope" }],
+    answers: [{ ok: false, error: `envelope ${ids[1]} is not in the queue` }],
   },
   {
     name: "a message in pieces",
@@ -100,7 +100,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   {
     name: "no such message",
     request: { do: "show-message", message: "00000009" },
-    answers: [{ ok: false, error: "unable to retrieve message" }],
+    answers: [{ ok: false, error: "message 00000009 is not in the queue" }],
   },
   { name: "removed envelopes count", request: { do: "remove", target: "all" }, answers: [{ ok: true, count: 3 }] },
   {
