@@ -3,7 +3,7 @@
  * on octets with LF line ends; pure but for the date that it is given.
  */
 
-import { parseAddressList } from "./addresses.ts";
+import { AddressListError, readAddressList } from "./addresses.ts";
 import { encodeQuotedPrintable } from "./quoted-printable.ts";
 
 /** Body lines of this many octets or more need an encoding: a line on the wire may have 998 (RFC 5321 §4.5.3.1.6). */
@@ -14,6 +14,8 @@ interface Field {
   /** Lower-case, "" for a line that is no field. */
   readonly name: string;
   readonly text: string;
+  /** Where in `text` the first octet stands that may not be sent and became a blank; -1 for none. */
+  readonly repairedAt: number;
 }
 
 /** The input, split but not changed. */
@@ -66,75 +68,97 @@ const latin1 = {
   encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
 };
 
-/**
- * CRLF becomes LF, however many CR it has; a last line without an end gets one. A CR elsewhere is no line end here, where lines end with LF
- * (what stands behind it must not become a field), and may not be sent (RFC 5321 §2.3.8): it becomes a blank, as does NUL (RFC 5322 §4).
- */
+/** CRLF becomes LF, however many CR it has; a last line without an end gets one. A CR elsewhere is no line end here, where lines end with LF. */
 export function normalizeLines(input: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(input.length + 1);
   let size = 0;
   for (let at = 0; at < input.length; at++) {
     const octet = input[at]!;
     if (octet !== CR) {
-      out[size++] = octet === NUL ? SPACE : octet;
+      out[size++] = octet;
       continue;
     }
     let behind = at + 1;
     while (input[behind] === CR) behind++;
-    if (behind < input.length && input[behind] !== LF) out.fill(SPACE, size, size += behind - at);
+    if (behind < input.length && input[behind] !== LF) out.fill(CR, size, size += behind - at);
     at = behind - 1;
   }
   if (size > 0 && out[size - 1] !== LF) out[size++] = LF;
   return out.subarray(0, size);
 }
 
-/** Splits normalized input. Text that starts with no recognised field is all body. */
+/** A CR that is no line end may not be sent (RFC 5321 §2.3.8), nor NUL (RFC 5322 §4): they become blanks. What stands behind is no field. */
+function repair(octets: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (!octets.includes(CR) && !octets.includes(NUL)) return octets;
+  return octets.map((octet) => octet === CR || octet === NUL ? SPACE : octet);
+}
+
+/** Splits normalized input and repairs it. Text that starts with no recognised field is all body. */
 export function parseDraft(input: Uint8Array<ArrayBuffer>): Draft {
   const fields: Field[] = [];
   let at = 0;
   while (at < input.length) {
     const end = input.indexOf(LF, at) + 1;
-    const line = latin1.decode(input.subarray(at, end));
+    const octets = input.subarray(at, end);
+    const line = latin1.decode(repair(octets));
+    const repairedAt = octets.findIndex((octet) => octet === CR || octet === NUL);
     if (line === "\n") {
       at = end;
       break;
     }
     const name = /^([!-9;-~]+)[ \t]*:/.exec(line)?.[1]?.toLowerCase();
-    if (name !== undefined) fields.push({ name, text: line });
+    if (name !== undefined) fields.push({ name, text: line, repairedAt });
     else if (/^[ \t]/.test(line) && fields.length > 0) {
       const last = fields.pop()!;
-      fields.push({ name: last.name, text: last.text + line });
-    } else if (line.startsWith("From ")) fields.push({ name: "from ", text: line });
+      const since = last.repairedAt < 0 && repairedAt >= 0 ? last.text.length + repairedAt : last.repairedAt;
+      fields.push({ name: last.name, text: last.text + line, repairedAt: since });
+    } else if (line.startsWith("From ")) fields.push({ name: "from ", text: line, repairedAt });
     // The author forgot the blank line.
     else break;
     at = end;
   }
   // A blank line at the very start is an empty header.
-  if (fields.length > 0 && !fields.some(({ name }) => RECOGNISED.has(name))) return { fields: [], body: input };
-  return { fields, body: input.subarray(at) };
+  if (fields.length > 0 && !fields.some(({ name }) => RECOGNISED.has(name))) return { fields: [], body: repair(input) };
+  return { fields, body: repair(input.subarray(at)) };
 }
 
 /**
  * Addresses of Resent-To, Resent-Cc and Resent-Bcc in the newest resent block (RFC 5322 §3.6.6) if it has one of these fields, else of To, Cc
- * and Bcc.
+ * and Bcc. Throws AddressListError when one of them does not tell who is meant.
  */
 export function headerRecipients(draft: Draft): string[] {
   const resent = recipientFields(newestResent(draft), "resent-");
   const fields = resent.length > 0 ? resent : recipientFields(draft.fields, "");
-  return fields.flatMap(({ text }) => parseAddressList(valueOf(text)));
+  return fields.flatMap(recipientsOf);
+}
+
+/** What stands behind an octet that had to be repaired may be from somebody else than the author, and is nobody who gets mail. */
+function recipientsOf({ text, repairedAt }: Field): string[] {
+  const field = text.slice(0, text.indexOf(":")).trim();
+  if (repairedAt >= 0) throw new AddressListError(`${field}: a carriage return or a NUL stands within a line`);
+  const { addresses, fault } = readAddressList(valueOf(text));
+  if (fault !== null) throw new AddressListError(`${field}: ${fault}`);
+  return addresses;
 }
 
 function recipientFields(fields: readonly Field[], prefix: "" | "resent-"): Field[] {
   return fields.filter(({ name }) => [`${prefix}to`, `${prefix}cc`, `${prefix}bcc`].includes(name));
 }
 
-/** First address of From, or of Resent-From where somebody sends on what somebody else has written. Null when there is none. */
+/**
+ * First address of From, or of Resent-From where somebody sends on what somebody else has written. Null when there is none. Throws AddressListError
+ * when it cannot be told.
+ */
 export function headerSender(draft: Draft): string | null {
   const resent = newestResent(draft);
   const from = resent.length > 0
     ? resent.find(({ name }) => name === "resent-from")
     : draft.fields.find(({ name }) => name === "from");
-  return from === undefined ? null : parseAddressList(valueOf(from.text))[0] ?? null;
+  if (from === undefined) return null;
+  const { text, repairedAt } = from;
+  const { addresses, fault } = readAddressList(valueOf(repairedAt < 0 ? text : text.slice(0, repairedAt)));
+  if (addresses.length === 0 && fault !== null) throw new AddressListError(`From: ${fault}`);
+  return addresses[0] ?? null;
 }
 
 /**

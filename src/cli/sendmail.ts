@@ -2,6 +2,7 @@
 
 import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSocketPath } from "../config/paths.ts";
 import { systemReason, systemReasonAt } from "../events/mod.ts";
+import { AddressListError } from "./addresses.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
 import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
@@ -100,10 +101,20 @@ async function send(
     throw error;
   }
   const draft = parseDraft(normalizeLines(input));
-  const lists = options.fromHeader ? [...options.recipients, ...headerRecipients(draft)] : options.recipients;
-  const recipients = qualifyAll(lists, world.mailname);
+  let recipients: string[], named: string;
+  try {
+    recipients = qualifyAll(
+      [...options.recipients, ...options.fromHeader ? headerRecipients(draft) : []],
+      world.mailname,
+    );
+    named = options.sender ?? headerSender(draft) ?? person.name;
+  } catch (error) {
+    if (error instanceof AddressListError) {
+      return complain(terminal, `malformed address list: ${error.message}`, EX_DATAERR);
+    }
+    throw error;
+  }
   if (recipients.length === 0) return complain(terminal, "no recipients", EX_SOFTWARE);
-  const named = options.sender ?? headerSender(draft) ?? person.name;
   const sender = named === "" ? "" : qualify(named, world.mailname);
   const bad = [sender, ...recipients].find(isMalformed);
   if (bad !== undefined) return complain(terminal, `malformed address: ${JSON.stringify(bad)}`, EX_SOFTWARE);

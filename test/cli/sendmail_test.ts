@@ -2,7 +2,7 @@
 
 import type net from "node:net";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { parseAddressList } from "../../src/cli/addresses.ts";
+import { parseAddressList, readAddressList } from "../../src/cli/addresses.ts";
 import { formatDate, formatFrom, whoIs } from "../../src/cli/identity.ts";
 import { replayOffline } from "../../src/cli/offline.ts";
 import { encodeQuotedPrintable } from "../../src/cli/quoted-printable.ts";
@@ -229,6 +229,12 @@ const dialogues: { name: string; args: string[]; stdin?: string; setting?: Setti
     commands: ["MAIL FROM:<a@b>", "RCPT TO:<t@x>"],
   },
   {
+    name: "-t takes the sender from what stands in front of a CR, and CR at line ends for nothing",
+    args: ["-t"],
+    stdin: "From: me <a@b>\rBcc: <evil@x>\nTo: t@x,\r\r\n u@x\r\nCc: v@x\r",
+    commands: ["MAIL FROM:<a@b>", "RCPT TO:<t@x>", "RCPT TO:<u@x>", "RCPT TO:<v@x>"],
+  },
+  {
     name: "-t of a message that is sent on reads the Resent- fields, RFC 5322 §3.6.6",
     args: ["-t", "first@x"],
     stdin: "From: a@b\nTo: old@x\nCc: old@x\nBcc: old@x\nResent-From: me@b\nResent-To: new@x,\n n@x\nResent-Cc: c@x\n" +
@@ -422,6 +428,24 @@ const mistakes: { args: string[]; stdin?: string; status: number; stderr: RegExp
   { args: ["x@y", "-f", "a@b"], status: 64, stderr: /-f stands behind a recipient: options come first/ },
   { args: ["-N", "always", "x@y"], status: 64, stderr: /invalid value of -N/ },
   { args: ["-f", "a@b\r\nRCPT TO:<evil@x>", "x@y"], status: 70, stderr: /malformed address/ },
+  ...[
+    "To: a@b\rBcc: evil@x",
+    "To: a@b,\rBcc: evil@x",
+    "To: A <a@b>\rBcc: <evil@x>, z@x",
+    "To: a@b\n\rBcc: evil@x",
+    "To: a@b,\n c@d\0evil@x",
+    "TO: q@b\nTo: a@b\r\rBcc: evil@x",
+    "To: a@b\nResent-To: r@b\rResent-Bcc: evil@x",
+  ].map((header) => ({
+    args: ["-t"],
+    stdin: `From: a@b\n${header}\n\n`,
+    status: 65,
+    stderr: /malformed address list: (Resent-)?To: a carriage return or a NUL stands within a line/,
+  })),
+  { args: ["-t"], stdin: "Cc: a@b Bcc: x@y\n\n", status: 65, stderr: /Cc: "a@b Bcc" is not the name of a group/ },
+  { args: ["-t", "-bv"], stdin: "Bcc: a@b Cc: x@y\n\n", status: 65, stderr: /Bcc: "a@b Cc" is not/ },
+  { args: ["-t"], stdin: "To: a@b\nFrom: a@b Bcc: x@y\n\n", status: 65, stderr: /From: "a@b Bcc" is not/ },
+  { args: ["a@b x: y@z"], status: 65, stderr: /malformed address list: "a@b x" is not the name of a group/ },
 ];
 for (const { args, stdin = "Subject: x\n\n", status, stderr } of mistakes) {
   Deno.test(`sendmail ${JSON.stringify(args)} exits ${status} without a word to the server`, async () => {
@@ -642,9 +666,32 @@ const lists: [string, string[]][] = [
   ["A <a@x> , <>", ["a@x"]],
   ["(only a (nested) comment)", []],
   ["jürgen@x", ["jürgen@x"]],
+  ['"a@b Bcc": c@x;, St. John: d@x', ["c@x", "d@x"]],
+  ['"[a" : b@x', ["b@x"]],
+  ["@relay.x:user@y", ["user@y"]],
+  ["joe@x <j@y> (mine)", ["j@y"]],
 ];
 for (const [text, want] of lists) {
   Deno.test(`parseAddressList(${JSON.stringify(text)})`, () => deepEqual(parseAddressList(text), want));
+}
+
+const faults: { text: string; addresses: string[]; fault: RegExp }[] = [
+  { text: "a@b Bcc: x@y", addresses: [], fault: /^"a@b Bcc" is not the name of a group/ },
+  { text: "z@x, a@b: x@y", addresses: ["z@x"], fault: /^"a@b" is not the name/ },
+  { text: "A <a@b> Bcc: <x@y>, z@y", addresses: [], fault: /^"<a@b> Bcc" is not the name/ },
+  { text: "a@[192.0.2.1] Bcc: x@y", addresses: [], fault: /is not the name/ },
+  { text: "@a Bcc: x@y", addresses: [], fault: /is not the name/ },
+  { text: "A <a@b> <c@d>", addresses: [], fault: /^there is no comma between <a@b> and/ },
+  { text: "q@x, <a@b> c@d, e@f", addresses: ["q@x"], fault: /^there is no comma between <a@b> and/ },
+  { text: "a@b (one, c@d", addresses: [], fault: /comment is not closed/ },
+  { text: 'a@b, "C <c@d>, e@f', addresses: ["a@b"], fault: /quote is not closed/ },
+];
+for (const { text, addresses, fault } of faults) {
+  Deno.test(`readAddressList(${JSON.stringify(text)}) does not guess who is meant`, () => {
+    const read = readAddressList(text);
+    deepEqual(read.addresses, addresses);
+    match(read.fault ?? "", fault);
+  });
 }
 
 const froms: [string, string][] = [
