@@ -13,8 +13,9 @@ export interface MxRecord {
 
 /** What a response says. `alias` is the end of a chain of CNAMEs that the response did not follow to records. */
 export interface Response {
-  readonly code: "ok" | "nxdomain" | "notimplemented" | "badquery" | "failed";
-  /** The same in the words of RFC 1035 §4.1.1 and its successors, such as SERVFAIL. */
+  /** badquery: the server does not understand the question, perhaps for its EDNS. failed: it does not know the answer now. */
+  readonly code: "ok" | "nxdomain" | "badquery" | "failed";
+  /** The same in the words of RFC 1035 §4.1.1 and its successors, such as SERVFAIL; `referral` for a server that only names others. */
   readonly rcode: string;
   readonly truncated: boolean;
   /** A, AAAA: addresses; PTR: names; MX: "preference name". */
@@ -27,6 +28,8 @@ export interface Response {
 /** The parts of dns-packet's results that are looked at; the package has no types. */
 interface RawRecord {
   readonly type: string;
+  /** Of an OPT record: the upper eight bits of the response code, RFC 6891 §6.1.3. */
+  readonly extendedRcode?: number;
   readonly name: string;
   readonly ttl?: number;
   readonly data?: unknown;
@@ -35,10 +38,12 @@ interface RawPacket {
   readonly type: string;
   readonly id: number;
   readonly rcode?: string;
+  readonly flag_aa?: boolean;
   readonly flag_tc?: boolean;
   readonly questions: readonly RawRecord[];
   readonly answers: readonly RawRecord[];
   readonly authorities: readonly RawRecord[];
+  readonly additionals: readonly RawRecord[];
 }
 
 /** Octets of a UDP response that we take: fits an Ethernet frame (the DNS flag day's number). */
@@ -80,7 +85,12 @@ function withoutQuestion(bytes: Uint8Array, id: number): Response | null {
   const error = ERROR_CODES[bytes[3]! & 0x0f];
   const questions = bytes[4]! * 256 + bytes[5]!;
   if (error === undefined || (questions > 0 && bytes.length > HEADER_OCTETS)) return null;
-  return { code: responseCode(error), rcode: error, truncated: false, records: [], alias: null, ttl: 0 };
+  return errorResponse(error);
+}
+
+/** What a server says that gives no answer: nothing is known of the name. */
+function errorResponse(rcode: string): Response {
+  return { code: responseCode(rcode), rcode, truncated: false, records: [], alias: null, ttl: 0 };
 }
 
 function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordType): Response | null {
@@ -90,13 +100,19 @@ function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordT
   } catch {
     return null;
   }
-  if (raw.type !== "response" || raw.id !== id || raw.questions.length !== 1) return null;
+  if (raw.type !== "response" || raw.id !== id) return null;
+  const extended = extendedCode(bytes, raw);
+  // As with the errors of RFC 1035, the question may be missing.
+  if (extended !== null && raw.questions.length === 0) return errorResponse(extended);
+  if (raw.questions.length !== 1) return null;
   const question = raw.questions[0]!;
   if (question.type !== type || question.name.toLowerCase() !== name) return null;
+  if (extended !== null) return errorResponse(extended);
   const { records, alias, ttl } = follow(raw.answers, name, type);
+  const rcode = records.length === 0 && alias === null && isReferral(raw) ? "referral" : raw.rcode ?? "UNKNOWN";
   return {
-    code: responseCode(raw.rcode),
-    rcode: raw.rcode ?? "UNKNOWN",
+    code: responseCode(rcode),
+    rcode,
     truncated: raw.flag_tc === true,
     records,
     alias,
@@ -104,15 +120,32 @@ function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordT
   };
 }
 
-function responseCode(code: string | undefined): Response["code"] {
+/** RFC 6891 §9. */
+const BADVERS = "BADVERS";
+
+/** The response code where an OPT record extends that of the header, RFC 6891 §6.1.3: always an error. null for none. */
+function extendedCode(bytes: Uint8Array, { additionals }: RawPacket): string | null {
+  const upper = additionals.find(({ type }) => type === "OPT")?.extendedRcode ?? 0;
+  if (upper === 0) return null;
+  const code = upper * 16 + (bytes[3]! & 0x0f);
+  return code === 16 ? BADVERS : `RCODE_${code}`;
+}
+
+/** A server that does not ask others for us names those to ask instead (RFC 2308 §2.2): that says nothing of the name. */
+function isReferral({ rcode, flag_aa: authoritative, answers, authorities }: RawPacket): boolean {
+  const has = (type: string) => authorities.some((record) => record.type === type);
+  return rcode === "NOERROR" && authoritative !== true && answers.length === 0 && has("NS") && !has("SOA");
+}
+
+function responseCode(code: string): Response["code"] {
   switch (code) {
     case "NOERROR":
       return "ok";
     case "NXDOMAIN":
       return "nxdomain";
-    case "NOTIMP":
-      return "notimplemented";
     case "FORMERR":
+    case "NOTIMP":
+    case BADVERS:
       return "badquery";
     default:
       return "failed";

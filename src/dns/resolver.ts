@@ -191,7 +191,6 @@ export class Resolver {
 
   async #ask(name: string, type: RecordType, key: string): Promise<DnsResult<string>> {
     const settings = this.#settings;
-    let notImplemented = false;
     let detail = "no name server is known";
     for (let attempt = 0; attempt < settings.attempts; attempt++) {
       for (const server of settings.servers) {
@@ -201,15 +200,14 @@ export class Resolver {
           const answer = response === null ? "no answer" : `${response.code}, ${response.records.length} records`;
           debug(this.#observer, `dns: ${type} ${name} from ${server.address} port ${server.port}: ${answer}`);
         }
-        if (response?.code === "notimplemented") notImplemented = true;
         detail = `${response === null ? "no answer" : response.rcode} from ${server.address}`;
         if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
         // An answer of a server that is no longer ours is good for who asked, and for nobody else.
         return this.#keep(key, resultOf(response), settings === this.#settings ? response.ttl : 0);
       }
     }
-    // RFC 5321 §5.1 knows no such answer; a server that has no idea of MX leaves us with the domain's addresses.
-    return notImplemented ? { ok: false, reason: "nodata" } : { ok: false, reason: "temporary", detail };
+    // No error says that there is no such record: RFC 5321 §5.1 has mail go to the domain's address for an empty list alone.
+    return { ok: false, reason: "temporary", detail };
   }
 
   async #askServer(server: Server, name: string, type: RecordType, edns: boolean): Promise<Response | null> {
@@ -220,10 +218,13 @@ export class Resolver {
       return this.#exchange(over, server, query, timeoutMs, (bytes) => decodeResponse(bytes, id, name, type));
     };
     const first = await ask("udp", edns);
-    // RFC 6891 §7: a server that does not know EDNS answers FORMERR or NOTIMP, and is asked without it.
-    const unknown = first?.code === "badquery" || first?.code === "notimplemented";
-    const second = edns && unknown ? await ask("udp", false) : first;
-    return second?.truncated ? await ask("tcp", false) : second;
+    // RFC 6891 §6.1.3 and §7: a server that does not know EDNS, or not ours, answers BADVERS, FORMERR or NOTIMP, and is asked without it.
+    const second = edns && first?.code === "badquery" ? await ask("udp", false) : first;
+    if (!second?.truncated) return second;
+    const whole = await ask("tcp", false);
+    // What is cut even there does not say that there is no more.
+    const empty = whole?.truncated && whole.code === "ok" && whole.records.length === 0;
+    return whole !== null && empty ? { ...whole, code: "failed", rcode: "truncated answer" } : whole;
   }
 
   #keep(key: string, result: DnsResult<string>, ttl: number): DnsResult<string> {

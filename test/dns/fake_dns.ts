@@ -12,8 +12,21 @@ export interface ZoneRecord {
   /** Another owner than the name that was asked for. */
   readonly name?: string;
 }
-/** Records by lower-case name. `fail` names an rcode, `silent` never answers, `truncate` answers in full over TCP only. */
-export type Zone = Record<string, readonly ZoneRecord[] | "SERVFAIL" | "REFUSED" | "NOTIMP" | "silent">;
+/** A name with an error for every question. referral: other servers are named (RFC 2308 §2.2); cut: truncated over TCP too. */
+type Failing =
+  | "SERVFAIL"
+  | "REFUSED"
+  | "NOTIMP"
+  | "FORMERR"
+  | "BADVERS"
+  | "RCODE_19"
+  | "YXDOMAIN"
+  | "NOTAUTH"
+  | "referral"
+  | "cut"
+  | "silent";
+/** Records by lower-case name, or what is answered to every question about it; by `TYPE name` for one type alone. */
+export type Zone = Record<string, readonly ZoneRecord[] | Failing>;
 
 export interface FakeDns {
   readonly port: number;
@@ -23,9 +36,19 @@ export interface FakeDns {
 }
 
 export interface FakeDnsOptions {
+  /** Answers in full over TCP only. */
   readonly truncate?: boolean;
   /** How it answers a query with EDNS, which it does not know: an error with the question, or of the header's 12 octets alone, or not. */
-  readonly noEdns?: "FORMERR" | "NOTIMP" | "SERVFAIL" | "FORMERR header" | "NOTIMP header" | "FORMERR torn" | "silent";
+  readonly noEdns?:
+    | "FORMERR"
+    | "NOTIMP"
+    | "SERVFAIL"
+    | "BADVERS"
+    | "FORMERR header"
+    | "NOTIMP header"
+    | "FORMERR torn"
+    | "BADVERS header"
+    | "silent";
   /** Sends these before the real answer: what a forger would try. */
   readonly forge?: (query: { id: number }) => Uint8Array[];
   /** Seconds that a negative answer may be kept; none without it. */
@@ -74,33 +97,53 @@ export async function fakeDns(zone: Zone, options: FakeDnsOptions = {}): Promise
   };
 }
 
-const RCODES: Record<string, number> = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
+const RCODES: Record<string, number> = {
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  YXDOMAIN: 6,
+  NOTAUTH: 9,
+  // RFC 6891 §6.1.3: the upper bits stand in an OPT record.
+  BADVERS: 16,
+  RCODE_19: 19,
+};
 
 function answer(zone: Zone, options: FakeDnsOptions, over: "udp" | "tcp", query: Query): Uint8Array | null {
   const { name, type } = query.questions[0]!;
-  const respond = (rcode: string, answers: unknown[] = [], truncated = false) =>
-    packet.encode(
+  const respond = (rcode: string, answers: unknown[] = [], truncated = false, authorities: unknown[] = []) => {
+    const code = RCODES[rcode] ?? 0;
+    return packet.encode(
       {
         type: "response",
         id: query.id,
-        flags: (RCODES[rcode] ?? 0) | packet.RECURSION_DESIRED | (truncated ? packet.TRUNCATED_RESPONSE : 0),
+        flags: (code & 15) | packet.RECURSION_DESIRED | (truncated ? packet.TRUNCATED_RESPONSE : 0),
         questions: query.questions,
         answers,
-        authorities: options.negativeTtl === undefined || answers.length > 0 ? [] : [soa(options.negativeTtl)],
+        authorities: options.negativeTtl === undefined || answers.length > 0 ? authorities : [soa(options.negativeTtl)],
+        additionals: code < 16 ? [] : [{ type: "OPT", name: ".", udpPayloadSize: 1232, extendedRcode: code >> 4 }],
       } as never,
     ) as Uint8Array;
+  };
   if (options.noEdns !== undefined && query.additionals.some((record) => record.type === "OPT")) {
     const [rcode, part] = options.noEdns.split(" ");
     if (rcode === "silent") return null;
     const error = respond(rcode!);
     if (part === undefined) return error;
+    if (rcode === "BADVERS") {
+      return Uint8Array.from([...error.slice(0, 4), 0, 0, 0, 0, 0, 0, 0, 1, ...error.slice(-11)]);
+    }
     const header = error.slice(0, 12);
     // The header of the query, with its counts, or one that counts nothing.
     header.set(part === "torn" ? [0, 1, 0, 0, 0, 0, 0, 1] : new Uint8Array(8), 4);
     return header;
   }
-  const entry = zone[name.toLowerCase()];
+  const entry = zone[`${type} ${name.toLowerCase()}`] ?? zone[name.toLowerCase()];
   if (entry === "silent") return null;
+  const ns = { type: "NS", name: "test", ttl: 60, class: "IN", data: "ns.test" };
+  if (entry === "referral") return respond("NOERROR", [], false, [ns]);
+  if (entry === "cut") return respond("NOERROR", [], true);
   if (typeof entry === "string") return respond(entry);
   if (entry === undefined) return respond("NXDOMAIN");
   if (options.truncate && over === "udp") return respond("NOERROR", [], true);
