@@ -55,6 +55,11 @@ export class Contents {
     return new Table({ name, kind: content.kind, entries }, this.#config.smtp.subAddressDelimiter);
   }
 
+  /** The keys as they are looked up; none where only the daemon can ask. */
+  keys(name: string): readonly string[] {
+    return this.of(name, { file: this.#config.file, line: 0 })?.entries.map(({ key }) => tableKey(key)) ?? [];
+  }
+
   /** Is it written in smtpd.conf, so that it stays as it is while the daemon runs? */
   isStatic(name: string): boolean {
     return this.#config.tables[name] !== undefined && this.#config.tableFiles[name] === undefined;

@@ -108,6 +108,250 @@ const relays: readonly Row[] = [
     text: `${ON}match from any for domain "example.org" action "in"\nmatch from any for any action "out"`,
     want: [open(5)],
   },
+  {
+    name: "a listener for clients with certificates of anybody",
+    text:
+      'pki p cert "/x" key "/y"\nlisten on eth0 tls-require verify pki p\naction "out" relay\nmatch from any for any action "out"',
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: '::/0'",
+    text: `${ON}match from src "::/0" for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: { '::/0' }",
+    text: `${ON}match from src { "::/0" } for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: '[::/0]'",
+    text: `${ON}match from src "[::/0]" for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: '2000::/3'",
+    text: `${ON}match from src "2000::/3" for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: '2a00::/8'",
+    text: `${ON}match from src "2a00::/8" for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: { '2000::/4', '3000::/4' }",
+    text: `${ON}match from src { "2000::/4", "3000::/4" } for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: regex '.'",
+    text: `${ON}match from src regex "." for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: { '0.0.0.0/2' }",
+    text: `${ON}match from src { "0.0.0.0/2" } for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "too many addresses: '128.0.0.0/1'",
+    text: `${ON}match from src "128.0.0.0/1" for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "IPv6 by a table in a file",
+    text: `table lan file:/lan\n${ON}match from src <lan> for any action "out"`,
+    files: { "/lan": "10.0.0.0/8\n::/0\n" },
+    want: [open(5)],
+  },
+  {
+    name: "IPv6 at the wildcard address",
+    text: `listen on ::\naction "out" relay\nmatch from src "::/0" for any action "out"`,
+    want: [open(3)],
+  },
+  {
+    name: "IPv6 of a list that takes one network out",
+    text: `${ON}match from src { "::/0", "!2001:db8::/32" } for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "IPv6 behind a rule for all of IPv4",
+    text: `${ON}match from src "0.0.0.0/0" for any reject\nmatch from any for any action "out"`,
+    want: [open(5)],
+  },
+  {
+    name: "all of IPv6 where only IPv4 gets in",
+    text: `listen on 192.0.2.1\naction "out" relay\nmatch from src "::/0" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "the same by the family",
+    text: `listen on eth0 inet4\naction "out" relay\nmatch from src "::/0" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "all of IPv4 at an address of IPv6",
+    text: `listen on "2001:db8::1"\naction "out" relay\nmatch from src "0.0.0.0/0" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "IPv6 networks of one's own",
+    text: `${ON}match from src { "2001:db8::/32", "fc00::/7", "fe80::/10", "::1", "10.0.0.0/8" } for any action "out"`,
+    want: [],
+  },
+  {
+    name: "anybody at link-local and loopback addresses",
+    text:
+      `listen on "::1"\nlisten on "[::1]" port 26\nlisten on fe80::1\nlisten on 127.0.0.2\naction "out" relay\nmatch from any for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names that anybody can have: regex '.'",
+    text: `${ON}match from rdns regex "." for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: regex 'mail'",
+    text: `${ON}match from rdns regex "mail" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: '*'",
+    text: `${ON}match from rdns "*" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: '*.org'",
+    text: `${ON}match from rdns "*.org" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: { '*.com', '*.net' }",
+    text: `${ON}match from rdns { "*.com", "*.net" } for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: 'mail.*'",
+    text: `${ON}match from rdns "mail.*" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: '*.co.uk'",
+    text: `${ON}match from rdns "*.co.uk" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: '*com'",
+    text: `${ON}match from rdns "*com" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names that anybody can have: regex '[.]com$'",
+    text: `${ON}match from rdns regex "[.]com$" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "whoever has no name of ours",
+    text: `${ON}match !from rdns ".example.org" for any action "out"`,
+    want: [open(4, ': a name of the client ("rdns") keeps nobody out')],
+  },
+  {
+    name: "names of ours: '*.example.org'",
+    text: `${ON}match from rdns "*.example.org" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names of ours: '.example.org'",
+    text: `${ON}match from rdns ".example.org" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names of ours: { 'a.example', 'mx.b.example' }",
+    text: `${ON}match from rdns { "a.example", "mx.b.example" } for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names of ours: regex '[.]example[.]org$'",
+    text: `${ON}match from rdns regex "[.]example[.]org$" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names of ours: '*.example.co.uk'",
+    text: `${ON}match from rdns "*.example.co.uk" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "names of ours: '*mx.example.org'",
+    text: `${ON}match from rdns "*mx.example.org" for any action "out"`,
+    want: [],
+  },
+  {
+    name: "a filter: whoever is in no network",
+    text:
+      `filter f phase connect match !src { "0.0.0.0/0", "::/0" } reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: whoever is not in all of IPv4",
+    text:
+      `filter f phase connect match !src "0.0.0.0/0" reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: whoever has no address",
+    text:
+      `filter f phase connect match !src regex "." reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: a client without a name",
+    text:
+      `filter f phase connect match !rdns reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: a client without confirmed name",
+    text:
+      `filter f phase connect match !fcrdns reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: a name that anybody can have",
+    text:
+      `filter f phase connect match !rdns regex "." reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: some senders",
+    text:
+      `filter f phase mail-from match !helo "x.example" reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: some networks",
+    text:
+      `filter f phase connect match src "5.0.0.0/8" reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [open(4)],
+  },
+  {
+    name: "a filter: networks of ours",
+    text:
+      `filter f phase connect match !src { "10.0.0.0/8", "2001:db8::/32" } reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [],
+  },
+  {
+    name: "a filter: names of ours",
+    text:
+      `filter f phase connect match !rdns "*.example.org" reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [],
+  },
+  {
+    name: "a filter: everybody",
+    text:
+      `filter f phase connect match src { "0.0.0.0/0", "::/0" } reject "550 no"\nlisten on eth0 filter f\naction "out" relay\nmatch from any for any action "out"`,
+    want: [],
+  },
   { name: "the sources by name", text: `${ON}match from src "192.0.2.0/24" for any action "out"`, want: [] },
   {
     name: "half a list that excludes",
@@ -142,9 +386,9 @@ const relays: readonly Row[] = [
     want: [],
   },
   {
-    name: "a listener for clients with certificates",
+    name: "a listener for clients with certificates of one's own authority",
     text:
-      'pki p cert "/x" key "/y"\nlisten on eth0 smtps verify pki p\naction "out" relay\nmatch from any for any action "out"',
+      'pki p cert "/x" key "/y"\nca c cert "/z"\nlisten on eth0 smtps verify ca c pki p\naction "out" relay\nmatch from any for any action "out"',
     want: [],
   },
   {
