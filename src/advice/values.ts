@@ -8,7 +8,7 @@ import { type Config, isNetwork, type RelayAction, shown, type SourceLine } from
 import { normalAddress } from "../dns/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
 import { systemReason } from "../events/mod.ts";
-import { parseRelayUrl } from "../relay/mod.ts";
+import { parseRelayUrl, relayUrlFault } from "../relay/mod.ts";
 import { parseVerifier, readStored } from "../sasl/mod.ts";
 import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
 import { loopingAliases } from "./alias_loops.ts";
@@ -210,9 +210,7 @@ function lookAtRelay(
 
 function hostFault(text: string, auth: string | null, hasLabel: (label: string) => boolean): string | null {
   const url = parseRelayUrl(text);
-  if (url === null) {
-    return "is no [scheme://][label@]host[:port] with one of smtp, smtp+tls, smtp+notls, smtps and lmtp: its mail will wait";
-  }
+  if (url === null) return `${relayUrlFault(text)}: its mail will wait`;
   if (url.label !== "" && auth === null) return `has a label, which needs "auth": its mail will wait`;
   if (url.label !== "" && !hasLabel(url.label)) {
     return `has the label "${shown(url.label)}", which table <${shown(auth!)}> does not have: its mail will wait`;

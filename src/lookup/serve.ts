@@ -7,6 +7,7 @@ import {
   type Confirmed,
   type ControlToLookup,
   type Credentials,
+  type CredentialsLack,
   type Expansion,
   type FromFilter,
   type FromLookup,
@@ -264,12 +265,13 @@ class Answerer {
   #credentials(
     channel: Answers,
     { call, action }: Extract<ToLookup, { type: "credentials" }>,
-    credentials: Credentials | null,
+    found: Credentials | CredentialsLack | null,
   ): void {
+    const credentials = typeof found === "string" ? null : found;
     if (this.#isolate.traces("lookup")) {
       tell(this.#isolate, "lookup", `credentials of action "${action}": ${credentials === null ? "none" : "found"}`);
     }
-    channel.send({ type: "credentials", call, credentials });
+    channel.send({ type: "credentials", call, credentials, ...(typeof found === "string" ? { lack: found } : {}) });
   }
 
   #expanded(channel: Answers, question: Extract<ToLookup, { type: "expand" }>, result: Expansion): void {

@@ -17,6 +17,7 @@ import {
   type AccountResult,
   type AuthResult,
   type Credentials,
+  type CredentialsLack,
   type Expansion,
   type Forward,
   type LookupSettings,
@@ -196,16 +197,20 @@ export class LookupWorld {
     return name !== null && /^[!-~]{1,255}$/.test(name) ? name : null;
   }
 
-  /** Of the action's `auth` table; null when there are none, or they cannot be had now. */
-  relayCredentials(actionName: string, label: string): Credentials | null | Promise<Credentials | null> {
+  /** Of the action's `auth` table, or why there are none; null when they cannot be had now. */
+  relayCredentials(
+    actionName: string,
+    label: string,
+  ): Credentials | CredentialsLack | null | Promise<Credentials | CredentialsLack | null> {
     return this.#facts.settle(() => this.#relayCredentials(actionName, label));
   }
 
-  #relayCredentials(actionName: string, label: string): Credentials | null {
+  #relayCredentials(actionName: string, label: string): Credentials | CredentialsLack | null {
     const action = this.#actions.get(actionName);
     if (action?.kind !== "relay" || action.auth === null) return null;
     const value = this.#tables.get(action.auth).lookup(tableKey(label), "credentials");
-    return typeof value === "string" ? parseRelaySecret(value) : null;
+    if (value === null) return "label";
+    return typeof value === "string" ? parseRelaySecret(value) ?? "form" : null;
   }
 
   /** Does a table of the filters match the key? Null, with a warning, when it cannot be told. */

@@ -32,10 +32,16 @@ const REPLY_CODES: Readonly<Record<number, string>> = {
   538: "5.7.11",
 };
 
-/** Takes why a session with this host failed before any mail was sent. */
-export function reasonOfError(error: unknown, remote: Remote, port: number): Reason {
-  if (error instanceof ClientError && error.reply !== null) return reasonOfReply(error.reply, error.message, remote);
+/**
+ * Takes why a session with this host failed before any mail was sent. `step`: what a reply answers to, such as "at EHLO"; without it the reply
+ * stands alone.
+ */
+export function reasonOfError(error: unknown, remote: Remote, port: number, step?: string): Reason {
   const where = `${nameOf(remote)} port ${port}`;
+  if (error instanceof ClientError && error.reply !== null) {
+    const place = step === undefined ? "" : ` (${where}, ${step})`;
+    return reasonOfReply(error.reply, cut(error.message, MAX_TEXT - place.length) + place, remote);
+  }
   // A mistake of ours is told in the log, not to strangers.
   const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);
   return { text, enhanced: error instanceof ClientError ? codeOf(error) : "4.3.0", remote };
@@ -65,7 +71,7 @@ function nameOf({ host, address }: Remote): string {
 function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   const own = /^[245](\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply.text)?.[1];
   const enhanced = own === undefined ? REPLY_CODES[reply.code] : `${reply.code < 500 ? 4 : 5}${own}`;
-  return { text: cut(text), ...(enhanced === undefined ? {} : { enhanced }), remote };
+  return { text, ...(enhanced === undefined ? {} : { enhanced }), remote };
 }
 
 /** The one of two reasons that says more: a host's own words, else the later one. */
@@ -98,6 +104,6 @@ function codeOf({ kind }: ClientError): string {
   }
 }
 
-function cut(text: string): string {
-  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 3)}...`;
+function cut(text: string, length = MAX_TEXT): string {
+  return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 3))}...`;
 }

@@ -362,7 +362,8 @@ export class Relay implements SessionOwner {
       this.#exchangers = found.list;
       this.#drain();
     } else if (this.#exchangers === null) {
-      this.#tools.log(`smtp-out: Failed to resolve MX for ${this.target.name}: ${found.text}`);
+      const what = this.target.mx ? "Failed to resolve MX for" : "Cannot send to";
+      this.#tools.log(`smtp-out: ${what} ${this.target.name}: ${found.text}`);
       const { result, text, enhanced } = found;
       const reason = { text, enhanced };
       this.#giveUp((task) =>

@@ -28,9 +28,9 @@ import { type OwnHost, ownHost } from "./own.ts";
 import { better, type Reason } from "./reason.ts";
 import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
 import { type Host, RouteTable } from "./routes.ts";
-import { NO_CREDENTIALS, Session, type SessionTools } from "./session.ts";
+import { Session, type SessionTools } from "./session.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
-import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
+import { credentialsLack, fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
 import { splitTask, type Task } from "./tasks.ts";
 
 /** What tests put in place of the real thing. */
@@ -311,9 +311,8 @@ class RelayService {
   async #find(target: Target): Promise<Exchangers> {
     const backupName = this.#backupName(target.action);
     // Known to be missing before a host is bothered and blamed.
-    if (target.label !== "" && await this.#credentials(target) === null) {
-      return { ok: false, result: "tempfail", text: NO_CREDENTIALS, enhanced: "4.3.5" };
-    }
+    const login = target.label === "" ? null : await this.#credentials(target);
+    if (typeof login === "string") return { ok: false, result: "tempfail", text: login, enhanced: "4.3.5" };
     try {
       const found = await findExchangers(target, this.#tools.names, { own: this.#tools.own, backupName });
       if (found.ok && found.unlisted) this.#warn(`${backupName} is not among the mail exchangers of ${target.domain}`);
@@ -324,12 +323,14 @@ class RelayService {
     }
   }
 
-  async #credentials({ action, label }: Target): Promise<Credentials | null> {
+  /** Or why there are none. */
+  async #credentials(target: Target): Promise<Credentials | string> {
     try {
-      const question = { type: "credentials", action: action.name, label } as const;
-      return (await this.#lookup.ask<"credentials">(question)).credentials;
+      const question = { type: "credentials", action: target.action.name, label: target.label } as const;
+      const { credentials, lack = null } = await this.#lookup.ask<"credentials">(question);
+      return credentials ?? credentialsLack(target, lack);
     } catch (error) {
-      if (error instanceof PeerGone) return null;
+      if (error instanceof PeerGone) return credentialsLack(target, null);
       throw error;
     }
   }

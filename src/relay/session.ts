@@ -26,7 +26,7 @@ import type { SessionReports } from "./reports.ts";
 import { type Reason, reasonOfError, type Remote } from "./reason.ts";
 import { unheard } from "./result.ts";
 import { type Host, knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
-import { isNamed, type Target } from "./target.ts";
+import { isNamed, shownLabel, type Target } from "./target.ts";
 import { partOf, type Task, without } from "./tasks.ts";
 
 /** What a session needs of the house. */
@@ -39,8 +39,8 @@ export interface SessionTools {
   readonly timeouts: Timeouts;
   /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
-  /** The secret of the target's label, null when it cannot be had now. Asked for each connection: it may change, and nobody keeps it. */
-  credentials(target: Target): Promise<Credentials | null>;
+  /** The secret of the target's label, or why there is none. Asked for each connection: it may change, and nobody keeps it. */
+  credentials(target: Target): Promise<Credentials | string>;
   /** Name of an address for the log, "" when it is not known soon. */
   hostName(host: Host): Promise<string>;
   /** True for a name that only this host answers EHLO with. */
@@ -97,9 +97,6 @@ const HOPELESS = 10;
 /** How long an idle session waits when its relay has others, in ms. */
 const CROWDED_MS = 1_000;
 
-/** What mail is told that cannot be sent for want of them. */
-export const NO_CREDENTIALS = "Could not retrieve credentials";
-
 export class Session {
   readonly id: string = newSessionId();
   readonly route: Route;
@@ -111,6 +108,8 @@ export class Session {
   /** Why the session is in clear though the host offered TLS. */
   #tlsFailure: TlsFailure | null = null;
   #ready = false;
+  /** How far getting ready has come, as a reason tells it. */
+  #step = "";
   #stopping = false;
   /** Transactions tried, and messages that went to someone. */
   #tried = 0;
@@ -154,7 +153,7 @@ export class Session {
       }
     } catch (error) {
       this.#client?.close();
-      if (!this.#ready) this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port);
+      if (!this.#ready) this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port, this.#step);
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
     this.#reports?.closed();
@@ -251,6 +250,9 @@ export class Session {
   async #hello(client: Client, name: string, mayTls: boolean): Promise<void> {
     const { target } = this.#owner;
     const starts = mayTls && target.tls !== "implicit";
+    this.#step = "at the greeting";
+    await client.greeting();
+    this.#step = target.lmtp ? "at LHLO" : "at EHLO";
     const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
     // RFC 5321 §6.3 leaves it to us how loops are found. A host that the administrator named may be this one.
     if (!isNamed(target) && this.#tools.isSelf(client.peerName)) {
@@ -266,14 +268,17 @@ export class Session {
 
   async #authenticate(client: Client): Promise<void> {
     const credentials = await this.#tools.credentials(this.#owner.target);
-    if (credentials === null) throw new ClientError("refused", NO_CREDENTIALS);
+    if (typeof credentials === "string") throw new ClientError("refused", credentials);
     this.#reports?.user(credentials.user);
+    this.#step = `at our login with the label ${shownLabel(this.#owner.target)}`;
     await client.authenticate(credentials.user, credentials.password);
   }
 
   async #startTls(client: Client, name: string): Promise<void> {
     try {
+      this.#step = "at STARTTLS";
       await client.startTls(this.#tlsOptions());
+      this.#step = "at EHLO under TLS";
     } catch (error) {
       const failure = new TlsFailure((error as Error).message);
       const { reply = null } = error instanceof ClientError ? error : {};

@@ -1,8 +1,8 @@
 /** Where mail of one action and destination goes and how it is protected there: the grouping key of relaying. Pure. */
 
 import type { RelayAction } from "../config/mod.ts";
-import type { RelaySource } from "../isolate/mod.ts";
-import { parseRelayUrl, type RelayUrl, type TlsMode } from "./url.ts";
+import type { CredentialsLack, RelaySource } from "../isolate/mod.ts";
+import { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./url.ts";
 
 export interface Target {
   /** Same key, same sessions. */
@@ -59,10 +59,12 @@ export function mxTarget(action: RelayAction, domain: string): Target {
 
 /** Of mail to the smarthost of an action. The reasons for a refusal are temporary: the administrator will see and mend them. */
 export function smarthostTarget(action: RelayAction, text: string | null): TargetResult {
-  const url = text === null ? null : parseRelayUrl(text);
-  if (url === null) return { ok: false, text: "cannot retrieve smarthost" };
-  if (url.label !== "" && action.auth === null) return { ok: false, text: "No auth table" };
-  if (action.tls !== null && url.tls === "never") return { ok: false, text: "TLS required" };
+  if (text === null) return { ok: false, text: "cannot retrieve smarthost" };
+  const url = parseRelayUrl(text);
+  const refused = (why: string): TargetResult => ({ ok: false, text: `relay host ${withoutLabel(text)} ${why}` });
+  if (url === null) return refused(relayUrlFault(text)!);
+  if (url.label !== "" && action.auth === null) return refused("has a label, but its action no auth table");
+  if (action.tls !== null && url.tls === "never") return refused(`never uses TLS, which its action asks for`);
   const tls = action.tls !== null && url.tls === "opportunistic" ? "mandatory" : url.tls;
   // smtp+tls and smtps ask for a certificate that verifies unless the action says otherwise.
   const implied = url.tls === "mandatory" || url.tls === "implicit";
@@ -78,6 +80,24 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
     label: url.label,
   });
   return { ok: true, target };
+}
+
+/** Senders read it, and people write passwords where the label stands. */
+function withoutLabel(url: string): string {
+  return JSON.stringify(url.slice(0, 256).replace(/^([^@/]*:\/\/)?.*@/s, "$1********@"));
+}
+
+/** The label of a target as senders may read it: behind a colon stands a password that somebody put there. */
+export function shownLabel({ label }: Pick<Target, "label">): string {
+  return JSON.stringify(label.split(":", 1)[0]);
+}
+
+/** Takes why there are no credentials for the label of a target, null when they cannot be had now, and returns words for the log and the queue. */
+export function credentialsLack(target: Pick<Target, "label" | "action">, lack: CredentialsLack | null): string {
+  const label = shownLabel(target), table = `table <${target.action.auth}>`;
+  if (lack === "label") return `${table} has no label ${label}`;
+  if (lack === "form") return `${table}: the value of the label ${label} is no user:password`;
+  return `${table} cannot be asked for the label ${label} now`;
 }
 
 /** True where the administrator named the host, and false where the recipient's domain did. */

@@ -110,7 +110,10 @@ const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
   "may-send": [{ call: 1, result: "tempfail" }],
   "listener-name": [{ call: 1, name: null }],
   sources: [{ call: 1, sources: [{ address: "::1", helo: null }] }],
-  credentials: [{ call: 1, credentials: null }, { call: 1, credentials: { user: "u", password: "p" } }],
+  credentials: [{ call: 1, credentials: null }, { call: 1, credentials: null, lack: "form" }, {
+    call: 1,
+    credentials: { user: "u", password: "p" },
+  }],
 };
 const toFilter: Samples<Doors["smtp-filter"]["asks"]> = {
   event: [{ session: SESSION, processes: ["p"], subsystem: "smtp-in", event: "tx-mail", params: "", at }],

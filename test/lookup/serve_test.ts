@@ -274,19 +274,19 @@ for (const { action, want } of sources) {
 const credentials = [
   { action: "login", label: "label", want: { user: "user", password: "pa:ss" } },
   { action: "login", label: "Label", want: { user: "user", password: "pa:ss" } },
-  { action: "login", label: "unknown", want: null },
-  { action: "login", label: "odd", want: null },
-  { action: "login", label: "half", want: null },
-  { action: "login", label: "other", want: null },
+  { action: "login", label: "unknown", want: null, lack: "label" },
+  { action: "login", label: "odd", want: null, lack: "form" },
+  { action: "login", label: "half", want: null, lack: "form" },
+  { action: "login", label: "other", want: null, lack: "form" },
   { action: "smart", label: "label", want: null },
   { action: "a", label: "label", want: null },
   { action: "nosuch", label: "label", want: null },
 ];
-for (const { action, label, want } of credentials) {
+for (const { action, label, want, lack } of credentials) {
   Deno.test(`serveLookup() has ${want === null ? "no" : "the"} credentials of "${label}" for action ${action}`, () => {
     const { askAsRelay, events } = house({ traces: ["lookup", "tables"] });
     assert.deepEqual([...askAsRelay({ type: "credentials", call: 4, action, label })], [
-      { type: "credentials", call: 4, credentials: want },
+      { type: "credentials", call: 4, credentials: want, ...(lack === undefined ? {} : { lack }) },
     ]);
     assert.ok(!JSON.stringify(events).includes("pa:ss"), "no trace shows a secret");
   });

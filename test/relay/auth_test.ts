@@ -79,8 +79,9 @@ for (const { name, script, reason, code } of refused) {
   Deno.test(`a host that ${name}: no mail is sent, the route rests, the reason is ${reason}`, () =>
     viaLogin(script, async (world, server) => {
       const ids = world.send({ rcpts: ["a@x.test"] });
-      const where = `mx.example.net (127.0.0.1) port ${server.port}: `;
-      const text = `${reason.startsWith("535") ? "" : where}${reason}`;
+      const where = `mx.example.net (127.0.0.1) port ${server.port}`;
+      const said = `${where}, at our login with the label "label")`;
+      const text = reason.startsWith("535") ? `${reason} (${said}` : `${where}: ${reason}`;
       assert.deepEqual(await world.settled(ids), [`tempfail ${text}`]);
       const status = { class: 4, code };
       assert.deepEqual(world.outcomes.get(ids[0]!), { result: "tempfail", text, status, remote: "mx.example.net" });
@@ -94,13 +95,29 @@ for (const { name, script, reason, code } of refused) {
     }));
 }
 
-Deno.test("without credentials for the label no host is bothered", () =>
-  viaLogin(guarded("PLAIN"), async (world, server) => {
-    assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [
-      "tempfail Could not retrieve credentials",
-    ]);
-    assert.equal(server.sessions.length, 0);
-  }, { credentials: () => null }));
+const lacks = [
+  { lack: "label", label: "me", text: 'table <secrets> has no label "me"' },
+  { lack: "label", label: "me:secret", text: 'table <secrets> has no label "me"' },
+  { lack: "form", label: "me", text: 'table <secrets>: the value of the label "me" is no user:password' },
+  { lack: null, label: "me", text: 'table <secrets> cannot be asked for the label "me" now' },
+] as const;
+for (const { lack, label, text } of lacks) {
+  Deno.test(`without credentials no host is bothered, and queue and log say: ${text} (${label})`, () =>
+    viaLogin(guarded("PLAIN"), async (world, server) => {
+      assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), [`tempfail ${text}`]);
+      assert.equal(server.sessions.length, 0);
+      const line = world.log().find((line) => line.endsWith(`: ${text}`))!;
+      assert.match(line, /^smtp-out: Cannot send to \[relay:mx\.example\.net,/);
+    }, { credentials: () => lack, label: () => label }));
+}
+
+Deno.test("credentials that are gone when the connection stands: the same words", () => {
+  let asked = 0;
+  return viaLogin(guarded("PLAIN"), async (world) => {
+    const [text] = await world.settled(world.send({ rcpts: ["a@x.test"] }));
+    assert.match(text!, /^tempfail mx\.example\.net \(127\.0\.0\.1\) port \d+: table <secrets> has no label "label"$/);
+  }, { credentials: () => asked++ === 0 ? SECRET : "label" });
+});
 
 Deno.test("two labels of one host never share a session", () => {
   const labels = ["one", "two", "one"];

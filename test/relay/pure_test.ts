@@ -10,7 +10,7 @@ import { outcomeOf } from "../../src/relay/result.ts";
 import { RouteTable } from "../../src/relay/routes.ts";
 import { mxTarget, rewriteSender, smarthostTarget } from "../../src/relay/target.ts";
 import { splitTask, TaskQueue } from "../../src/relay/tasks.ts";
-import { parseRelayUrl } from "../../src/relay/url.ts";
+import { parseRelayUrl, relayUrlFault } from "../../src/relay/url.ts";
 import { ACTION, names, NOT_OWN } from "./world.ts";
 
 const urls = [
@@ -46,6 +46,37 @@ for (const { url, want } of urls) {
   });
 }
 
+const urlFaults = [
+  {
+    url: "smtp://me@relay.example.net:587",
+    want: /^has a label, which needs smtp\+tls or smtps: write smtp\+tls:\/\/LABEL@relay\.example\.net:587$/,
+  },
+  { url: "me@relay.example.net", want: /^has a label, which needs smtp\+tls or smtps/ },
+  { url: "smtp+notls://me@x", want: /^has a label, which needs smtp\+tls or smtps/ },
+  { url: "lmtp://me@x:24", want: /^has a label, which lmtp cannot use/ },
+  { url: "tls+auth://me@x", want: /^has the unknown scheme tls\+auth: write smtp\+tls:\/\/$/ },
+  { url: "smtps+auth://me@x", want: /^has the unknown scheme smtps\+auth: write smtps:\/\/$/ },
+  { url: "SSL://x", want: /^has the unknown scheme ssl: write smtps:\/\/$/ },
+  { url: "http://x", want: /^has the unknown scheme http: write one of smtp, smtp\+tls, smtp\+notls, smtps, lmtp$/ },
+  { url: "smtps://@x", want: /^has no label before the @$/ },
+  { url: "smtp://", want: /^names no host$/ },
+  { url: "smtps://label@mx example", want: /^has " example" behind the name/ },
+  { url: "smtp://x/", want: /^has "\/" behind the name/ },
+  { url: "smtp://x:0", want: /^has "0" for a port, which is a number from 1 to 65535/ },
+  { url: "2001:db8::1", want: /IPv6 addresses stand in brackets/ },
+  { url: "lmtp://x", want: /^has no port, which lmtp needs/ },
+  { url: "x".repeat(1024), want: /^has more than 1023 characters$/ },
+];
+for (const { url, want } of urlFaults) {
+  Deno.test(`relayUrlFault: ${url.slice(0, 40)} ${want.source.slice(0, 50)}`, () => {
+    assert.equal(parseRelayUrl(url), null);
+    assert.match(relayUrlFault(url)!, want);
+  });
+}
+
+Deno.test("relayUrlFault has nothing to say of a URL that can be used", () =>
+  assert.equal(relayUrlFault("smtp+tls://me@relay.example.net:587"), null));
+
 const policies = [
   { url: "smtp://x", tls: null, want: "opportunistic false" },
   { url: "smtp://x", tls: "verify", want: "mandatory true" },
@@ -55,10 +86,23 @@ const policies = [
   { url: "smtps://x", tls: null, want: "implicit true" },
   { url: "smtps://x", tls: "no-verify", want: "implicit false" },
   { url: "smtp+notls://x", tls: null, want: "never false" },
-  { url: "smtp+notls://x", tls: "verify", want: "TLS required" },
-  { url: "lmtp://x:24", tls: "no-verify", want: "TLS required" },
-  { url: "smtps://label@x", tls: null, want: "No auth table" },
-  { url: "gopher://x", tls: null, want: "cannot retrieve smarthost" },
+  {
+    url: "smtp+notls://x",
+    tls: "verify",
+    want: 'relay host "smtp+notls://x" never uses TLS, which its action asks for',
+  },
+  { url: "lmtp://x:24", tls: "no-verify", want: 'relay host "lmtp://x:24" never uses TLS, which its action asks for' },
+  {
+    url: "smtps://label@x",
+    tls: null,
+    want: 'relay host "smtps://********@x" has a label, but its action no auth table',
+  },
+  {
+    url: "gopher://me:secret@x",
+    tls: null,
+    want:
+      'relay host "gopher://********@x" has the unknown scheme gopher: write one of smtp, smtp+tls, smtp+notls, smtps, lmtp',
+  },
   { url: null, tls: null, want: "cannot retrieve smarthost" },
 ] as const;
 for (const { url, tls, want } of policies) {

@@ -149,7 +149,7 @@ const others = [
   { because: "refuses connections", script: null, want: "Connection refused" },
   { because: "greets with 554", script: { banner: "554 5.7.1 not you" }, want: "554 5.7.1 not you" },
   { because: "has no address", url: "smtp://gone.test:2525", want: "Host not found: gone.test does not exist" },
-  { because: "is no URL", url: "nonsense://x", want: "cannot retrieve smarthost" },
+  { because: "is no URL", url: "nonsense://x", want: "has the unknown scheme nonsense" },
 ];
 for (const { because, script = null, url, want } of others) {
   Deno.test(`a smarthost that ${because}: mail goes to the next of the list at once, or says why not`, async () => {
@@ -168,11 +168,13 @@ for (const { because, script = null, url, want } of others) {
       assert.deepEqual(await world.settled(world.send({ rcpts: ["a@x.test"] })), ["ok 250 2.0.0 queued"]);
       others = ["smtp://nowhere.test"];
       const [text] = await world.settled(world.send({ rcpts: ["b@x.test"] }));
-      const last = want.startsWith("554") ? want : "Host not found: nowhere.test does not exist";
+      const last = want.startsWith("554")
+        ? `${want} (127.0.0.1 port ${bad.port}, at the greeting)`
+        : "Host not found: nowhere.test does not exist";
       assert.equal(text, `tempfail ${last}`);
       others = [];
       const [alone] = await world.settled(world.send({ rcpts: ["c@x.test"] }));
-      assert.ok(alone!.endsWith(want), alone);
+      assert.ok(alone!.includes(want), alone);
     } finally {
       await world.stop();
       await good.close();
@@ -197,8 +199,11 @@ Deno.test("smarthosts of a list take turns", async () => {
 for (
   const [url, want] of [
     [null, "cannot retrieve smarthost"],
-    ["nonsense://x", "cannot retrieve smarthost"],
-    ["smtps://label@x", "No auth table"],
+    [
+      "nonsense://x",
+      'relay host "nonsense://x" has the unknown scheme nonsense: write one of smtp, smtp+tls, smtp+notls, smtps, lmtp',
+    ],
+    ["smtps://label@x", 'relay host "smtps://********@x" has a label, but its action no auth table'],
     ["smtp://nowhere.test", "Host not found: nowhere.test does not exist"],
   ] as const
 ) {

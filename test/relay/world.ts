@@ -8,6 +8,7 @@ import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
 import type {
   AgentToQueue,
   Credentials,
+  CredentialsLack,
   Isolate,
   Job,
   QueueToAgent,
@@ -57,7 +58,7 @@ export interface WorldOptions {
   /** Answers of lookup's `sources`. */
   readonly sources?: () => readonly RelaySource[];
   /** Answers of lookup's `credentials`, by action and label. */
-  readonly credentials?: (action: string, label: string) => Credentials | null;
+  readonly credentials?: (action: string, label: string) => Credentials | CredentialsLack | null;
   readonly mx?: Readonly<Record<string, readonly [number, string][] | "nxdomain" | "nodata" | "temporary" | "invalid">>;
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   readonly tools?: Partial<RelayServiceTools>;
@@ -182,8 +183,9 @@ export function relayWorld(options: WorldOptions = {}): World {
       return lookup.inject({ type: "sources", call: question.call, sources: options.sources?.() ?? [] });
     }
     if (question.type === "credentials") {
-      const credentials = options.credentials?.(question.action, question.label) ?? null;
-      return lookup.inject({ type: "credentials", call: question.call, credentials });
+      const found = options.credentials?.(question.action, question.label) ?? null;
+      const answer = typeof found === "string" ? { credentials: null, lack: found } : { credentials: found };
+      return lookup.inject({ type: "credentials", call: question.call, ...answer });
     }
     if (question.type !== "smarthost") throw new Error(`Unexpected question ${question.type}`);
     const url = options.smarthost?.(question.action, question.domain) ?? null;

@@ -147,7 +147,12 @@ export type FromLookup =
     readonly type: "credentials";
     readonly call: number; /** null: there are none, or they cannot be had now */
     readonly credentials: Credentials | null;
+    /** Why they are null; absent: they cannot be had now. */
+    readonly lack?: CredentialsLack;
   };
+
+/** `label`: the table does not have it. `form`: its value is no `user:password`. */
+export type CredentialsLack = "label" | "form";
 
 /** `permfail`: wrong password or no such user, which nobody outside is told apart. */
 export type AuthResult = "ok" | "permfail" | "tempfail";
@@ -253,7 +258,11 @@ export const FROM_LOOKUP: MessageTable<FromLookup> = {
   "may-send": { call, result: authResult },
   "listener-name": { call, name: nullOr(word) },
   sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), SOURCE_LIMIT) },
-  credentials: { call, credentials: nullOr(record<Credentials>({ user: word, password: word })) },
+  credentials: {
+    call,
+    credentials: nullOr(record<Credentials>({ user: word, password: word })),
+    lack: optional(oneOf("label", "form")),
+  },
 };
 export const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
   expand: ["expanded"],
