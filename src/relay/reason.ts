@@ -40,7 +40,10 @@ export function reasonOfError(error: unknown, remote: Remote, port: number, step
   const where = `${nameOf(remote)} port ${port}`;
   if (error instanceof ClientError && error.reply !== null) {
     const place = step === undefined ? "" : ` (${where}, ${step})`;
-    return reasonOfReply(error.reply, cut(error.message, MAX_TEXT - place.length) + place, remote);
+    const reason = reasonOfReply(error.reply, cut(error.message, MAX_TEXT - place.length) + place, remote);
+    // A refusal of TLS is about security, whatever its code; 421 may be about anything.
+    const ofTls = error.kind === "tls" && error.reply.code !== 421;
+    return ofTls && reason.enhanced === undefined ? { ...reason, enhanced: "4.7.0" } : reason;
   }
   // A mistake of ours is told in the log, not to strangers.
   const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);

@@ -12,6 +12,7 @@ import {
   ClientError,
   connectClient,
   type RecipientResult,
+  type Reply,
   type Timeouts,
   type TlsOptions,
   type TransactionResult,
@@ -145,7 +146,7 @@ export class Session {
       this.#client = await this.#connect();
       this.#ready = true;
       this.#owner.ready(this);
-      const obstacle = this.#owner.target.requireTls ? this.#client.requireTlsObstacle : null;
+      const obstacle = this.#owner.target.requireTls ? this.#requireTlsObstacle(this.#client) : null;
       if (obstacle === null) await this.#serve(this.#client);
       else {
         this.#owner.unsuited(this.#exchanger, obstacle);
@@ -280,8 +281,8 @@ export class Session {
       await client.startTls(this.#tlsOptions());
       this.#step = "at EHLO under TLS";
     } catch (error) {
-      const failure = new TlsFailure((error as Error).message);
       const { reply = null } = error instanceof ClientError ? error : {};
+      const failure = new TlsFailure((error as Error).message, reply);
       if (reply === null || reply.code === 421 || this.#owner.target.tls !== "opportunistic") throw failure;
       // Refused before it began: an opportunist goes on in clear, where the host still listens.
       this.#tlsFailure = failure;
@@ -295,7 +296,7 @@ export class Session {
       await client.hello(name);
     } catch (error) {
       // With TLS 1.3 a server finds out only now that it does not like the client (RFC 8446 §4.4.2.4).
-      if (error instanceof ClientError && error.kind !== "refused") throw new TlsFailure(error.message);
+      if (error instanceof ClientError && error.kind !== "refused") throw new TlsFailure(error.message, error.reply);
       throw error;
     }
   }
@@ -355,7 +356,7 @@ export class Session {
     try {
       const message = await courier.open(task);
       if (message === null) return true;
-      const obstacle = message.envelopes[0]!.handling?.requireTls ? client.requireTlsObstacle : null;
+      const obstacle = message.envelopes[0]!.handling?.requireTls ? this.#requireTlsObstacle(client) : null;
       if (obstacle === null) return await this.#transact(client, task, message);
       this.#owner.elsewhere(task, this.#exchanger, obstacle);
       return true;
@@ -400,6 +401,13 @@ export class Session {
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
     return false;
+  }
+
+  /** Why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
+  #requireTlsObstacle({ requireTlsObstacle: obstacle }: Client): string | null {
+    return obstacle === null || this.#tlsFailure === null
+      ? obstacle
+      : `${obstacle} (TLS failed: ${this.#tlsFailure.message})`;
   }
 
   /** A host that takes no mail in clear may take it when TLS works again: its 530 (RFC 3207 §4) is final only where TLS did not fail. */
@@ -505,9 +513,9 @@ function endpoint(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** STARTTLS was agreed on and then failed. */
+/** STARTTLS was offered and then failed, or was refused with this reply. */
 class TlsFailure extends ClientError {
-  constructor(message: string) {
-    super("tls", message);
+  constructor(message: string, reply: Reply | null) {
+    super("tls", message, reply);
   }
 }

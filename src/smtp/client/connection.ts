@@ -174,7 +174,10 @@ export class Connection {
       }
     }
     return new Promise((resolve, reject) => {
-      if (this.#failure !== null) return reject(new ClientError(this.#failure.kind, this.#failure.message));
+      if (this.#failure !== null) {
+        const { kind, message, reply } = this.#failure;
+        return reject(new ClientError(kind, message, reply));
+      }
       this.#group = { wanted: limitsMs.length, limitsMs, replies: [], resolve, reject };
       if (bytes !== null) this.#write(bytes);
       this.#watch();
@@ -273,7 +276,7 @@ export class Connection {
     }
     if (group === null) return this.#unasked(replies);
     if (replies.length > before) this.#activeAt = this.#timers.now();
-    if (replies.length > group.wanted) return this.#fail("protocol", "Remote host sent too much data");
+    if (replies.length > group.wanted) return this.#unasked(replies.slice(group.wanted));
     if (error !== null) return this.#fail("protocol", error);
     if (replies.length < group.wanted) return this.#setTimer();
     // Whatever follows the last reply answers nothing that was asked: after STARTTLS it would even be taken for part of the TLS session.
@@ -282,23 +285,24 @@ export class Connection {
     group.resolve(replies);
   }
 
-  /** Input that nobody asked for. A server that ends an idle session says 421 first (RFC 5321 §3.8). */
+  /** Input that nobody asked for. A server that ends the session of its own accord says 421 first (RFC 5321 §3.8). */
   #unasked(replies: Reply[]): void {
     const reply = replies[0];
-    if (reply?.code === 421) return this.#fail("closed", formatReply(reply));
+    if (reply?.code === 421) return this.#fail("closed", formatReply(reply), reply);
     this.#fail("protocol", "Remote host sent too much data");
   }
 
   #hangup(): void {
     const last = this.#group?.replies.at(-1);
     // The 421 says more than that the connection is closed.
-    this.#fail("closed", last?.code === 421 ? formatReply(last) : "Connection closed unexpectedly");
+    if (last?.code === 421) this.#fail("closed", formatReply(last), last);
+    else this.#fail("closed", "Connection closed unexpectedly");
   }
 
-  #fail(kind: "closed" | "protocol" | "timeout" | "tls", message: string): void {
+  #fail(kind: "closed" | "protocol" | "timeout" | "tls", message: string, reply: Reply | null = null): void {
     if (this.#failure !== null) return;
     const group = this.#group;
-    const error = new ClientError(kind, message, null, group?.replies.slice(0, group.wanted) ?? []);
+    const error = new ClientError(kind, message, reply, group?.replies.slice(0, group.wanted) ?? []);
     this.#failure = error;
     this.#group = null;
     this.close();

@@ -8,6 +8,7 @@ export type ClientErrorKind = "connect" | "timeout" | "closed" | "protocol" | "t
 /** The connection cannot be used any more (all kinds but "refused"), or a step was refused. The message is fit for `stat=`. */
 export class ClientError extends Error {
   readonly kind: ClientErrorKind;
+  /** What the server said that refused the step, or with which it left; null when it said nothing. */
   readonly reply: Reply | null;
   /** Replies of the group that had come before the end. */
   readonly partial: readonly Reply[];
