@@ -55,7 +55,8 @@ function programWarnings(config: Config): string[] {
     ...Object.keys(config.programs).flatMap((name) => config.declared[`table ${name}`] ?? []),
   ];
   return places.map(({ file, line }) =>
-    `${file}:${line}: warning: this machine has no user ${COMMAND_USER}: the program runs as nobody, as others do: make that user`
+    `${file}:${line}: warning: this machine has no user ${COMMAND_USER}: the program will run as nobody, like programs of other ` +
+    `services, which could then read and stop it: make the user: useradd --system --no-create-home --shell /usr/sbin/nologin ${COMMAND_USER}`
   );
 }
 

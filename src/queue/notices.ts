@@ -115,6 +115,7 @@ export class Notices {
         vault.tally.add("bounce.message");
         vault.tally.add("bounce.envelope", group.length);
         if (vault.observer.traces("bounce")) tellWritten(vault, group, id);
+        logWritten(vault, group, envelopes);
         vault.report({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
       },
       failed: () => {
@@ -229,7 +230,12 @@ export class Notices {
         }
         if (erase) vault.erase(message);
         this.#free(group);
-        vault.warn(`queue: the notice for message ${group[0]!.id.slice(0, 8)} is dropped: ${errorLine(reason)}`);
+        for (const { id, bounce, sender, dest } of group) {
+          vault.warn(
+            `queue: the ${bounce!.kind} notice for message ${messageOf(id)}, to ${formatPath(sender)} about ` +
+              `${formatPath(dest)}, is dropped: ${errorLine(reason)}`,
+          );
+        }
       },
       failed: null,
     });
@@ -244,6 +250,14 @@ export class Notices {
     const id = this.#ids.pop()!;
     this.#vault.ids.take(this, id);
     return id;
+  }
+}
+
+/** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
+function logWritten(vault: Vault, group: readonly Envelope[], notices: readonly EnvelopeFacts[]): void {
+  const ids = notices.map(({ id }) => id).join(",");
+  for (const { bounce, sender, dest, id } of group) {
+    vault.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
   }
 }
 

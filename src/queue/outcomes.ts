@@ -1,7 +1,7 @@
 /** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in verdict.ts. */
 
 import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeId, Outcome } from "../envelope/mod.ts";
-import { messageOf, newEnvelopeId } from "../envelope/mod.ts";
+import { formatMailbox, formatPath, messageOf, newEnvelopeId } from "../envelope/mod.ts";
 import { tell } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./keys.ts";
 import { freshEnvelope } from "./facts.ts";
@@ -116,10 +116,24 @@ function finish(vault: Vault, { envelope, verdict, bounce, erase }: Applied): vo
     vault.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));
     vault.enqueued(bounce);
     vault.tally.add("queue.bounce");
+    const { kind } = bounce.bounce!;
+    vault.info(`queue: ${kind} notice ${bounce.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
   }
   if (verdict.remove) vault.recent.removeEnvelope(message, number);
   else vault.recent.setState(message, number, verdict.state!);
   if (verdict.remove) tellRemoved(vault, envelope.id);
   if (erase) vault.erase(message);
-  if (verdict.silent !== null) vault.warn(`queue: ${verdict.silent}!`);
+  if (verdict.silent !== null) vault.warn(silence(envelope, verdict.silent));
+}
+
+/** Why nobody hears of a failure, and of which one. */
+function silence({ id, dest, rcpt, bounce, errorLine }: Envelope, why: "double bounce" | "no return path"): string {
+  if (why === "no return path") {
+    return `queue: no return path: the sender of ${id} to ${
+      formatMailbox(dest)
+    } is <>, so that nobody is told of its failure`;
+  }
+  const cause = bounce === undefined ? "" : ` about <${formatMailbox(rcpt)}> (${bounce.text})`;
+  const last = errorLine === "" ? "" : `, last failure: ${errorLine}`;
+  return `queue: double bounce: the ${bounce?.kind ?? "failed"} notice ${id}${cause} could not be written${last}`;
 }

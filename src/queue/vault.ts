@@ -250,7 +250,12 @@ export class Vault {
     if (ids.length > 0) this.#scheduler.send({ type: "dropped", ids });
   }
 
-  /** A line in the log. */
+  /** A line in the log of what happens. */
+  info(text: string): void {
+    this.report({ type: "log", level: "info", text });
+  }
+
+  /** A line in the log of what should not happen. */
   warn(text: string): void {
     this.report({ type: "log", level: "warn", text });
   }

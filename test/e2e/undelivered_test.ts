@@ -129,13 +129,24 @@ match from any for any action "out"
       }
       await t.step("what a host says is in the log, the queue and the statistics", async () => {
         await send(daemon, "old", "old@listed.test");
-        await daemon.logged(/ to=<old@listed\.test> .*result="TempFail" stat="554 5\.7\.1 listed by bl\.test"/);
+        await daemon.logged(
+          / to=<old@listed\.test> .*result="TempFail" stat="554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1 port \d+, at the greeting\)"/,
+        );
         await send(daemon, "young", "young@listed.test");
-        await daemon.logged(/ to=<young@listed\.test> .*result="TempFail" stat="554 5\.7\.1 listed by bl\.test"/);
+        await daemon.logged(
+          / to=<young@listed\.test> .*result="TempFail" stat="554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1 port \d+, at the greeting\)"/,
+        );
         const { stdout } = await daemon.tool("smtpctl", ["show", "queue"]);
-        assert.equal(stdout.match(/\|554 5\.7\.1 listed by bl\.test$/gm)?.length, 2, stdout);
+        assert.equal(
+          stdout.match(/\|554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1 port \d+, at the greeting\)$/gm)?.length,
+          2,
+          stdout,
+        );
         const { stdout: stats } = await daemon.tool("smtpctl", ["show", "hoststats"]);
-        assert.match(stats, /^127\.0\.0\.1\|\d+\|554 5\.7\.1 listed by bl\.test$/m);
+        assert.match(
+          stats,
+          /^127\.0\.0\.1\|\d+\|554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1 port \d+, at the greeting\)$/m,
+        );
       });
       await t.step("mail whose time passed while the daemon was off is tried once, then goes back", async () => {
         const before = listed.sessions.length;
@@ -146,7 +157,10 @@ match from any for any action "out"
         const notice = await daemon.mailbox("old").text();
         assert.equal(listed.sessions.length, before + 1);
         assert.match(notice, /^Your message could not be delivered within 4 days\./m);
-        assert.match(notice, /^old@listed\.test: 554 5\.7\.1 listed by bl\.test$/m);
+        assert.match(
+          notice,
+          /^old@listed\.test: 554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1\s+port\s+\d+,\s+at\s+the\s+greeting\)$/m,
+        );
         assert.match(
           notice,
           /^Action: failed\nStatus: 4\.7\.1\nRemote-MTA: dns; \[127\.0\.0\.1\]\nDiagnostic-Code: smtp; 554 5\.7\.1 listed/m,

@@ -223,6 +223,15 @@ Deno.test("bounces of one message become one message to its sender, in the commi
     assert.match(notice, /Subject: hi\nFrom: Alice/);
     assert.doesNotMatch(notice, /\nbody\n/);
     assert.ok(house.events.some((event) => event.type === "queue-bounce" && event.kind === "failed"));
+    // From the envelope that failed to the notice's own.
+    const lines = logged(house);
+    for (const [at, { id }] of envelopes.entries()) {
+      const asked = lines.find((line) => line.includes(` for ${id}, to <`))!;
+      const [, bounced] = /^queue: failed notice (\w{16}) /.exec(asked)!;
+      const dest = ["bob@Example.org", "eve@example.org"][at];
+      const written = `queue: failed notice ${bounced} about <${dest}> goes to <alice@example.net> as ${ticket!.id}`;
+      assert.ok(lines.includes(written), lines.join("\n"));
+    }
     house.stop();
     const again = await openQueue(spool);
     assert.deepEqual((await ticketsOf(again)).map(({ id }) => id), [ticket!.id]);
