@@ -6,7 +6,7 @@
 import type { Config, SourceLine } from "../config/mod.ts";
 import type { Certificates, KeyPair } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { loadAuthority, loadPair } from "./files.ts";
+import { authoritiesOf, loadAuthority, loadPair } from "./files.ts";
 
 /** Time between two looks at the files, in milliseconds. */
 const LOOK_MS = 60_000;
@@ -36,7 +36,7 @@ export class CertificateKeeper {
   readonly #ca: Record<string, string> = {};
 
   /** Loads all. Throws Fatal. */
-  constructor(config: Pick<Config, "pki" | "ca" | "declared">, hooks: KeeperHooks) {
+  constructor(config: Pick<Config, "pki" | "ca" | "declared" | "listen">, hooks: KeeperHooks) {
     this.#hooks = hooks;
     for (const [name, files] of Object.entries(config.pki)) {
       this.#add(
@@ -45,8 +45,8 @@ export class CertificateKeeper {
         () => this.#loadPair(name, files, config.declared[`pki ${name}`]),
       );
     }
-    for (const [name, file] of Object.entries(config.ca)) {
-      this.#add(`ca "${name}"`, [file], () => this.#loadAuthority(name, file, config.declared[`ca ${name}`]));
+    for (const { name, file, at } of authoritiesOf(config)) {
+      this.#add(`ca "${name}"`, [file], () => this.#loadAuthority(name, file, at));
     }
   }
 

@@ -62,6 +62,43 @@ export function loadAuthority(file: string, at?: SourceLine): string {
   });
 }
 
+/** Where systems keep the certificates of the public authorities: Debian and Alpine, Red Hat, SUSE, the BSDs. */
+export const SYSTEM_BUNDLES: readonly string[] = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+/** The name of those among the `ca` of the config. Names in smtpd.conf are lower-case. */
+export const SYSTEM_AUTHORITIES = "SYSTEM";
+
+/**
+ * The CA files of the config by name, with the system's own when a listener has `verify` without `ca`, and the line of each. Throws Fatal,
+ * which begins with that listener's line, when none of `bundles` is there.
+ */
+export function authoritiesOf(
+  config: Pick<Config, "ca" | "declared" | "listen">,
+  bundles: readonly string[] = SYSTEM_BUNDLES,
+): { readonly name: string; readonly file: string; readonly at: SourceLine | undefined }[] {
+  const own = Object.entries(config.ca).map(([name, file]) => ({ name, file, at: config.declared[`ca ${name}`] }));
+  const spec = config.listen.find(({ verify, ca }) => verify && ca === null);
+  if (spec === undefined) return own;
+  const file = bundles.find((path) => isFile(path));
+  if (file !== undefined) return [...own, { name: SYSTEM_AUTHORITIES, file, at: spec.at }];
+  throw new Fatal(
+    `${spec.at.file}:${spec.at.line}: "verify" needs "ca NAME" here: this machine has no certificates of public ` +
+      `authorities (looked for ${bundles.join(", ")})`,
+  );
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs `load`; what it throws as Fatal tells the line of the config. */
 function placed<T>(at: SourceLine | undefined, load: () => T): T {
   try {
@@ -79,7 +116,7 @@ export function loadCertificates(config: Config): Certificates {
       Object.entries(config.pki).map(([name, files]) => [name, loadPair(name, files, config.declared[`pki ${name}`])]),
     ),
     ca: Object.fromEntries(
-      Object.entries(config.ca).map(([name, file]) => [name, loadAuthority(file, config.declared[`ca ${name}`])]),
+      authoritiesOf(config).map(({ name, file, at }) => [name, loadAuthority(file, at)]),
     ),
   };
 }

@@ -6,6 +6,7 @@ import { networkInterfaces } from "node:os";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
 import { createServer, type Listener } from "../isolate/mod.ts";
 import { Fatal } from "./fatal.ts";
+import { SYSTEM_AUTHORITIES } from "./files.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
 
@@ -82,7 +83,7 @@ export async function resolveListeners(
       tls: spec.tls,
       verify: spec.verify,
       pki: certificatesOf(spec, config, serverName),
-      ca: spec.ca,
+      ca: spec.ca ?? (spec.verify ? SYSTEM_AUTHORITIES : null),
       protocols: spec.protocols,
       maskSource: spec.maskSource,
       noDsn: spec.noDsn,

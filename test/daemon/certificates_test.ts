@@ -1,7 +1,10 @@
 /** Certificates that change while the daemon runs: what is noticed, what is used, what is refused and told. */
 
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { CertificateKeeper } from "../../src/daemon/certificates.ts";
+import { authoritiesOf, SYSTEM_AUTHORITIES } from "../../src/daemon/files.ts";
+import { configOf } from "../config/helper.ts";
 import type { Certificates } from "../../src/isolate/mod.ts";
 
 const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certificates/${file}`, import.meta.url));
@@ -40,7 +43,12 @@ function withKeeper(body: (world: World) => void): void {
       dhe: "none" as const,
     });
     const keeper = new CertificateKeeper(
-      { pki: { mx: pair("mx"), other: pair("other") }, ca: { authority: `${folder}/ca.pem` }, declared: {} },
+      {
+        pki: { mx: pair("mx"), other: pair("other") },
+        ca: { authority: `${folder}/ca.pem` },
+        declared: {},
+        listen: [],
+      },
       { onchange: (certificates) => changes.push(certificates), log: (level, text) => log.push(`${level} ${text}`) },
     );
     const news = () => {
@@ -54,6 +62,23 @@ function withKeeper(body: (world: World) => void): void {
     Deno.removeSync(folder, { recursive: true });
   }
 }
+
+Deno.test("a listener that verifies without ca has the authorities of the system", () => {
+  const config = configOf(
+    'pki p cert "/x" key "/y"\nca own cert "/own"\nlisten on lo smtps verify pki p ca own\nlisten on lo port 26 tls-require verify pki p\nmatch for any reject',
+  );
+  const bundle = fileURLToPath(new URL("../smtp/certificates/authority.pem", import.meta.url));
+  const own = { name: "own", file: "/own", at: { file: "c", line: 2 } };
+  assert.deepEqual(authoritiesOf(config, ["/nonexistent.pem", bundle]), [
+    own,
+    { name: SYSTEM_AUTHORITIES, file: bundle, at: { file: "c", line: 4 } },
+  ]);
+  assert.throws(
+    () => authoritiesOf(config, ["/nonexistent.pem"]),
+    /c:4: "verify" needs "ca NAME" here: .*nonexistent/,
+  );
+  assert.deepEqual(authoritiesOf({ ...config, listen: config.listen.slice(0, 1) }, []), [own]);
+});
 
 Deno.test("nothing is said of certificates that did not change", () =>
   withKeeper(({ keeper, news }) => {

@@ -1,13 +1,17 @@
 /** TLS of the running daemon, seen with openssl: names and certificates, clients' certificates, resumption, and what breaks. */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { SYSTEM_BUNDLES } from "../../src/daemon/files.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, PROJECT, run, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
 const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certificates/${file}`, import.meta.url));
-const smtps = freePort(), verified = freePort(), starttls = freePort();
+const smtps = freePort(), verified = freePort(), starttls = freePort(), anyAuthority = freePort();
+/** Without any authorities of the system the start is refused: see test/daemon/certificates_test.ts. */
+const PUBLIC = SYSTEM_BUNDLES.some((path) => existsSync(path));
 const VERIFIER =
   "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
@@ -23,6 +27,7 @@ table users { carol = "${VERIFIER}" }
 listen on 127.0.0.1 port ${port}
 listen on 127.0.0.1 port ${smtps} smtps pki "mx.example.org" pki "other.example.net" auth-optional <users>
 listen on 127.0.0.1 port ${verified} smtps verify pki "mx.example.org" ca clients
+${PUBLIC ? `listen on 127.0.0.1 port ${anyAuthority} tls-require verify pki "mx.example.org"` : ""}
 listen on 127.0.0.1 port ${starttls} tls-require pki "mx.example.org"
 match from any for domain "${DOMAIN}" reject
 `;
@@ -65,6 +70,16 @@ Deno.test("TLS of a running daemon", async (test) => {
         assert.ok(!/^2\d\d/m.test(said), said);
       }
       await daemon.logged(/io-error: peer sent no certificates/);
+    });
+    await test.step({
+      name: "verify without ca asks for a certificate of a public authority",
+      ignore: !PUBLIC,
+      fn: async () => {
+        const options = ["-starttls", "smtp", "-cert", file("client.pem"), "-key", file("client.key")];
+        const said = await client(anyAuthority, ...options);
+        assert.equal(shown(said), "mx.example.org");
+        assert.ok(!/^221/m.test(said), said);
+      },
     });
     await test.step("a session without a certificate cannot be resumed where one is needed", async () => {
       const saved = file("session");
