@@ -84,14 +84,14 @@ match from any for domain "example.org" action "dir"
       const held = await Client.connect(daemon.port);
       await held.say("EHLO client.example.com", "250");
       await held.say("MAIL FROM:<a@example.com>", "250");
-      const answer = held.say("RCPT TO:<dead@example.org>", "424");
+      const answer = held.say("RCPT TO:<dead@example.org>", "451");
       await others();
       const status = await within(daemon.tool("smtpctl", ["show", "status"]), "smtpctl", MAIL_MS);
       assert.equal(status.code, 0);
       await answer;
       // From now on that user's mail is put off at once.
       const began = performance.now();
-      await held.say("RCPT TO:<dead@example.org>", "424");
+      await held.say("RCPT TO:<dead@example.org>", "451");
       assert.ok(performance.now() - began < BANNER_MS);
       await daemon.logged(/^warn: forward: the files of uid 47100 do not answer/);
       await others();

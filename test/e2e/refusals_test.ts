@@ -51,7 +51,7 @@ const rows: readonly {
   {
     port: "plain",
     said: [...BEGIN, "MAIL FROM:<@>", "MAIL FROM:<> SIZE=1 SIZE=2", "AUTH PLAIN AGEAYg=="],
-    codes: "553 501 503",
+    codes: "553 501 502",
   },
   {
     port: "plain",
