@@ -52,7 +52,7 @@ become() {
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
         i* | d*)
           for path in ${first:+"$first"} ${second:+"$second"}; do reads=$reads,$(item "$path"); done
-          writes=$writes,$(item "$spool/import")
+          writes=$writes,$(item "$spool/import"),$(item "$spool/imported")
           # A spool that the daemon has not made yet, with the modes that it would have.
           [ -d "$spool" ] || (umask 022 && mkdir -p -- "$spool" && chmod 711 -- "$spool") 2>/dev/null || :
           ;;

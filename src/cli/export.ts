@@ -2,6 +2,7 @@
 
 import { safeLine } from "../events/mod.ts";
 import { askControl } from "../control/mod.ts";
+import { EXPORT_ID } from "./foreign-queue.ts";
 import type { Terminal } from "./terminal.ts";
 
 const PARTIAL = ".partial";
@@ -12,6 +13,7 @@ export async function exportQueue(socket: string, folder: string, terminal: Term
   if (!Deno.readDirSync(folder)[Symbol.iterator]().next().done) {
     throw new Error(`${folder} is not empty: an export wants a folder of its own`);
   }
+  Deno.writeTextFileSync(`${folder}/${EXPORT_ID}`, `${crypto.randomUUID()}\n`, { createNew: true, mode: 0o600 });
   const writer = new Writer(folder);
   for await (const answer of askControl(socket, { do: "export" })) {
     if ("bytes" in answer) writer.bytes(Uint8Array.fromBase64(answer.bytes));

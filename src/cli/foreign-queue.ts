@@ -8,6 +8,8 @@ import { gunzipSync } from "node:zlib";
 /** A message and its envelopes, in clear. */
 export interface ForeignMessage {
   readonly id: string;
+  /** The id of the export that it is from; "" when there is none. */
+  readonly source: string;
   /** Envelope ids; the text of one is read when it is asked for. */
   readonly envelopes: readonly string[];
   readonly text: (envelope: string) => Promise<string>;
@@ -17,8 +19,15 @@ export interface ForeignMessage {
 
 const MESSAGE = /^[0-9a-f]{8}$/, ENVELOPE = /^[0-9a-f]{16}$/;
 
+/** File of an export's folder with an id of its own: the same message may come from the same machine again, by another export. */
+export const EXPORT_ID = "export.id";
+const MAX_EXPORT_ID = 100;
+
 /** Messages of a folder that `smtpctl export` wrote, in order of id. */
 export function exportedMessages(folder: string): ForeignMessage[] {
+  const source = exists(`${folder}/${EXPORT_ID}`)
+    ? toText(readFile(`${folder}/${EXPORT_ID}`, MAX_EXPORT_ID)).trim()
+    : "";
   const bodies: string[] = [], envelopes = new Map<string, string[]>();
   for (const { name } of Deno.readDirSync(folder)) {
     const [, id, kind] = /^([0-9a-f]+)\.(eml|envelope)$/.exec(name) ?? [];
@@ -31,6 +40,7 @@ export function exportedMessages(folder: string): ForeignMessage[] {
   }
   return bodies.sort().map((id) => ({
     id,
+    source,
     envelopes: (envelopes.get(id) ?? []).sort(),
     text: (envelope) => Promise.resolve(toText(readFile(`${folder}/${envelope}.envelope`, MAX_ENVELOPE))),
     copyBody: (path) => copyFile(`${folder}/${id}.eml`, path),
@@ -46,6 +56,7 @@ export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | n
       const place = `${queue}/${bucket}/${id}`;
       messages.push({
         id,
+        source: "",
         envelopes: namesIn(place, ENVELOPE),
         text: async (envelope) =>
           toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE), key, MAX_ENVELOPE)),
@@ -161,11 +172,19 @@ function foldersIn(folder: string, wanted: RegExp): string[] {
   return namesIn(folder, wanted).filter((name) => isFolder(`${folder}/${name}`));
 }
 
+function exists(path: string): boolean {
+  return look(path) !== null;
+}
+
 function isFolder(path: string): boolean {
+  return look(path)?.isDirectory ?? false;
+}
+
+function look(path: string): Deno.FileInfo | null {
   try {
-    return Deno.lstatSync(path).isDirectory;
+    return Deno.lstatSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }

@@ -1,11 +1,13 @@
 /**
  * `smtpctl import FOLDER` and `smtpctl discover FOLDER`: copies messages into the spool's folder `import`, from where the queue takes them in,
- * each whole or not at all; when no daemon runs, the next one does at its start. The source is left as it is.
+ * each whole or not at all; when no daemon runs, the next one does at its start. The source is left as it is, and what was taken from it before is
+ * left out.
  */
 
 import { lchownSync } from "node:fs";
 import { askControl, MAX_DISCOVER, NotRunning } from "../control/mod.ts";
 import type { ForeignMessage } from "./foreign-queue.ts";
+import { importKey, ImportRecord } from "./import-record.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Places {
@@ -13,10 +15,11 @@ interface Places {
   readonly spool: string;
 }
 
-/** Answers the exit status: 0 when everything was taken in. */
+/** Answers the exit status: 0 when everything is taken in, now or, without `again`, by an earlier import of the same. */
 export async function importMessages(
   messages: readonly ForeignMessage[],
   places: Places,
+  again: boolean,
   terminal: Terminal,
 ): Promise<number> {
   const { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } = await import("../queue/mod.ts");
@@ -28,8 +31,8 @@ export async function importMessages(
       throw new Error(`Envelope ${id}: ${(error as Error).message}`);
     }
   };
-  const staging = new Staging(`${places.spool}/import`, places.spool);
-  const totals = { imported: 0, waiting: 0, problems: 0 };
+  using staging = new Staging(places.spool, again);
+  const totals = { imported: 0, waiting: 0, problems: 0, known: 0 };
   const complain = (id: string, text: string) => {
     totals.problems++;
     terminal.err(`smtpctl: message ${id} is not imported: ${text}\n`);
@@ -38,12 +41,23 @@ export async function importMessages(
     const staged: Staged[] = [];
     for (const message of messages.slice(at, at + MAX_DISCOVER)) {
       try {
-        staged.push(await staging.stage(message, check));
+        const one = await staging.stage(message, check);
+        if (one === null) totals.known++;
+        else staged.push(one);
       } catch (error) {
         complain(message.id, (error as Error).message);
       }
     }
+    staging.record.sync();
     await discover(staged, places, staging, totals, complain);
+  }
+  if (totals.known > 0) {
+    const one = totals.known === 1;
+    terminal.err(
+      `smtpctl: ${totals.known} message${one ? " was" : "s were"} imported from there before and ${
+        one ? "is" : "are"
+      } left out: --again takes ${one ? "it" : "them"} once more\n`,
+    );
   }
   if (totals.waiting > 0) {
     const one = totals.waiting === 1;
@@ -88,6 +102,8 @@ interface Staged {
   /** Of the folder; another one when that name was taken. */
   readonly name: string;
   readonly envelopes: number;
+  /** In the record of what was imported. */
+  readonly key: string;
 }
 
 function makeSpool(spool: string): void {
@@ -102,10 +118,13 @@ function makeSpool(spool: string): void {
 
 class Staging {
   readonly folder: string;
+  readonly record: ImportRecord;
+  readonly #again: boolean;
   readonly #owner: { readonly uid: number; readonly gid: number } | null;
 
-  constructor(folder: string, spool: string) {
-    this.folder = folder;
+  constructor(spool: string, again: boolean) {
+    const folder = this.folder = `${spool}/import`;
+    this.#again = again;
     // A spool that the daemon has not made yet is made as it would: users reach the folder for mail that waits.
     makeSpool(spool);
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -114,10 +133,15 @@ class Staging {
     // The daemon may run as another user than root.
     this.#owner = Deno.uid() === 0 && uid !== null && uid !== 0 ? { uid, gid: gid ?? 0 } : null;
     this.#own(folder);
+    this.record = new ImportRecord(`${spool}/imported`, this.#owner);
   }
 
-  /** Copies one message; it appears whole. Throws when it cannot be read, or `check` finds a fault. */
-  async stage(message: ForeignMessage, check: (id: string, text: string) => void): Promise<Staged> {
+  [Symbol.dispose](): void {
+    this.record.close();
+  }
+
+  /** Copies one message; it appears whole. Null when it was imported before. Throws when it cannot be read, or `check` finds a fault. */
+  async stage(message: ForeignMessage, check: (id: string, text: string) => void): Promise<Staged | null> {
     if (message.envelopes.length === 0) throw new Error("It has no envelope");
     const partial = `${this.folder}/.${message.id}.${crypto.randomUUID()}`;
     Deno.mkdirSync(partial, { mode: 0o700 });
@@ -129,20 +153,27 @@ class Staging {
         this.#own(`${partial}/${id}`);
       }
       await message.copyBody(`${partial}/message`);
+      const key = importKey(message.source, message.id, `${partial}/message`);
+      if (!this.#again && this.record.has(key)) {
+        Deno.removeSync(partial, { recursive: true });
+        return null;
+      }
       this.#own(`${partial}/message`);
       this.#own(partial);
       const name = this.#freeName(message.id);
       // Envelopes are looked for under the message's own id.
       if (name !== message.id) this.#rename(partial, message.envelopes, name);
       Deno.renameSync(partial, `${this.folder}/${name}`);
-      return { id: message.id, name, envelopes: message.envelopes.length };
+      this.record.add(key);
+      return { id: message.id, name, envelopes: message.envelopes.length, key };
     } catch (error) {
       Deno.removeSync(partial, { recursive: true });
       throw error;
     }
   }
 
-  remove({ name }: Staged): void {
+  remove({ name, key }: Staged): void {
+    this.record.remove(key);
     Deno.removeSync(`${this.folder}/${name}`, { recursive: true });
   }
 

@@ -16,7 +16,13 @@ export type Asked =
     readonly done?: string;
   }
   /** Move messages between the queue and a folder. */
-  | { readonly transfer: "export" | "import" | "discover"; readonly folder: string; readonly key: string | null }
+  | {
+    readonly transfer: "export" | "import" | "discover";
+    readonly folder: string;
+    readonly key: string | null;
+    /** Also what was imported before. */
+    readonly again: boolean;
+  }
   | { readonly encrypt: EncryptOrder };
 
 const show = (request: ControlRequest): Asked => ({ request, shows: true });
@@ -58,9 +64,18 @@ const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked
 
 const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
+const transfer = (what: "export" | "import" | "discover", again: boolean): Command<Asked>["make"] => (folder, key) => ({
+  transfer: what,
+  folder: folder!,
+  key: key ?? null,
+  again,
+});
+const AGAIN = " --again";
+
 /** Sentences that several forms share. */
 const DISCOVER = "Takes in what was laid into the folder import of the spool.";
-const SPOOL = "Takes the messages of a spool of OpenSMTPD into the queue.";
+const SPOOL = "Takes the messages of a spool of OpenSMTPD into the queue, each once but for --again.";
+const IMPORT = "Takes in what export wrote, each message once but for --again.";
 const HASH = "Prints a hash of a password, or of each line of standard input; -- ends options.";
 const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standard input.";
 const BODY = "Prints a message as it is stored.";
@@ -77,16 +92,10 @@ export const COMMANDS: readonly Command<Asked>[] = [
     about: DISCOVER,
     make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }),
   },
-  {
-    pattern: "discover <folder>",
-    about: SPOOL,
-    make: (folder) => ({ transfer: "discover", folder: folder!, key: null }),
-  },
-  {
-    pattern: "discover <folder> <keyfile>",
-    about: SPOOL,
-    make: (folder, key) => ({ transfer: "discover", folder: folder!, key: key! }),
-  },
+  ...[false, true].flatMap((again): Command<Asked>[] => [
+    { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", again) },
+    { pattern: `discover${again ? AGAIN : ""} <folder> <keyfile>`, about: SPOOL, make: transfer("discover", again) },
+  ]),
   { pattern: "encrypt", about: HASH, make: () => encrypt("crypt", null) },
   { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
   { pattern: "encrypt --scram", about: SCRAM, make: () => encrypt("scram", null) },
@@ -94,13 +103,10 @@ export const COMMANDS: readonly Command<Asked>[] = [
   {
     pattern: "export <folder>",
     about: "Writes the queue into a folder of files, and keeps it.",
-    make: (folder) => ({ transfer: "export", folder: folder!, key: null }),
+    make: transfer("export", false),
   },
-  {
-    pattern: "import <folder>",
-    about: "Takes in what export wrote.",
-    make: (folder) => ({ transfer: "import", folder: folder!, key: null }),
-  },
+  { pattern: "import <folder>", about: IMPORT, make: transfer("import", false) },
+  { pattern: `import${AGAIN} <folder>`, about: IMPORT, make: transfer("import", true) },
   {
     pattern: "log brief",
     about: "Ends debug logging and all tracing.",

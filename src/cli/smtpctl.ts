@@ -69,7 +69,9 @@ function readLine(args: readonly string[]): Line | { readonly wrong: string } {
   for (const arg of before) {
     if (arg === "--help" || arg === "-h") asked ??= "help";
     else if (arg === "--version") asked ??= "version";
-    else if (!arg.startsWith("-") || arg === "-" || OPTIONS.has(arg)) words.push(arg);
+    // An option stands behind the first word, wherever it was written.
+    else if (OPTIONS.has(arg)) words.splice(1, 0, arg);
+    else if (!arg.startsWith("-") || arg === "-") words.push(arg);
     else if (asked === null) {
       const guess = suggestion(arg, ["--help", "--version", ...OPTIONS]);
       return { wrong: `unknown option ${arg}${guess}: what is no option stands behind --` };
@@ -166,20 +168,21 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
 }
 
 async function transfer(
-  { transfer: what, folder, key }: Extract<Asked, { transfer: unknown }>,
+  { transfer: what, folder, key, again }: Extract<Asked, { transfer: unknown }>,
   env: Environment,
   terminal: Terminal,
 ): Promise<number> {
   const socket = controlSocketPath(env), spool = spoolPath(env);
   if (what === "export") return await (await import("./export.ts")).exportQueue(socket, folder, terminal);
-  const { exportedMessages, readKey, spooledMessages } = await import("./foreign-queue.ts");
+  const { EXPORT_ID, exportedMessages, readKey, spooledMessages } = await import("./foreign-queue.ts");
   const messages = what === "import"
     ? exportedMessages(folder)
     : spooledMessages(folder, key === null ? null : readKey(key));
-  if (what === "import" && messages.length === 0 && !Deno.readDirSync(folder)[Symbol.iterator]().next().done) {
+  const names = what === "import" && messages.length === 0 ? [...Deno.readDirSync(folder)].map(({ name }) => name) : [];
+  if (names.length > 0 && !names.includes(EXPORT_ID)) {
     return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
   }
-  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, terminal);
+  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, again, terminal);
 }
 
 async function print(

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { exportedMessages, spooledMessages } from "../../src/cli/foreign-queue.ts";
+import { ImportRecord } from "../../src/cli/import-record.ts";
 import { importMessages } from "../../src/cli/import.ts";
 import { FakeTerminal, withFolder } from "./fakes.ts";
 
@@ -104,6 +105,27 @@ Deno.test("import goes into no folder that is a link", async () => {
     Deno.mkdirSync(`${folder}/elsewhere`);
     Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/spool/import`);
     const places = { socket: `${folder}/none`, spool: `${folder}/spool` };
-    await assert.rejects(importMessages([], places, new FakeTerminal()), /spool\/import is not a folder$/);
+    await assert.rejects(importMessages([], places, false, new FakeTerminal()), /spool\/import is not a folder$/);
   });
+});
+
+Deno.test("the record of what was imported is not written through a link, and knows what was taken back", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/imported`;
+    await Deno.writeTextFile(`${folder}/other`, "");
+    await Deno.symlink(`${folder}/other`, path);
+    assert.throws(() => new ImportRecord(path, null), /ELOOP/);
+    await Deno.remove(path);
+    const first = new ImportRecord(path, null);
+    for (const key of ["a", "b", "a"]) first.add(key);
+    first.remove("b");
+    first.remove("c");
+    first.close();
+    const second = new ImportRecord(path, null);
+    assert.deepEqual(["a", "b", "c"].map((key) => second.has(key)), [true, false, false]);
+    second.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

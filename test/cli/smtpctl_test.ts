@@ -59,11 +59,13 @@ for (const { line, asks } of words) {
 
 for (
   const { line, asks } of [
-    { line: "discover /spool", asks: { transfer: "discover", folder: "/spool", key: null } },
-    { line: "discover /spool /key", asks: { transfer: "discover", folder: "/spool", key: "/key" } },
-    { line: `discover ./${msgid}`, asks: { transfer: "discover", folder: `./${msgid}`, key: null } },
-    { line: "export there", asks: { transfer: "export", folder: "there", key: null } },
-    { line: "im there", asks: { transfer: "import", folder: "there", key: null } },
+    { line: "discover /spool", asks: { transfer: "discover", folder: "/spool", key: null, again: false } },
+    { line: "discover /spool /key", asks: { transfer: "discover", folder: "/spool", key: "/key", again: false } },
+    { line: `discover ./${msgid}`, asks: { transfer: "discover", folder: `./${msgid}`, key: null, again: false } },
+    { line: "export there", asks: { transfer: "export", folder: "there", key: null, again: false } },
+    { line: "im there", asks: { transfer: "import", folder: "there", key: null, again: false } },
+    { line: "im --again there", asks: { transfer: "import", folder: "there", key: null, again: true } },
+    { line: "disc --again /spool /key", asks: { transfer: "discover", folder: "/spool", key: "/key", again: true } },
   ]
 ) {
   Deno.test(`"smtpctl ${line}" moves messages`, () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
 import { copySpool, envelopeText, SPOOL_KEY } from "./foreign_spool.ts";
-import { Daemon, DOMAIN, OWNER, type Ran, withDaemon } from "./harness.ts";
+import { Daemon, DOMAIN, OWNER, type Ran, run, withDaemon } from "./harness.ts";
 
 /** Nothing leaves: what is queued can be looked at. */
 const HELD = ["-P", "mda", "-P", "mta"];
@@ -66,7 +66,8 @@ Deno.test("a queue moves to another daemon, with everything that is known of it"
         const names = [...Deno.readDirSync(moved)].map(({ name }) => name);
         assert.equal(names.filter((name) => name.endsWith(".eml")).length, 3);
         assert.equal(names.filter((name) => name.endsWith(".envelope")).length, 5);
-        assert.equal(names.length, 8);
+        assert.ok(names.includes("export.id"));
+        assert.equal(names.length, 9);
         assert.deepEqual(lasting(await listing(daemon)), lasting(before), "the queue keeps what it has");
       });
       await test.step("export wants a folder of its own", async () => {
@@ -89,7 +90,31 @@ Deno.test("a queue moves to another daemon, with everything that is known of it"
         assert.deepEqual(lasting(after), lasting(before));
         assert.deepEqual(await Promise.all(after.map(([id]) => bodyOf(daemon, id!))), bodies);
         assert.deepEqual([...Deno.readDirSync(join(daemon.folder, "spool/import"))], [], "nothing is left behind");
-        assert.equal([...Deno.readDirSync(moved)].length, 8, "the source is as it was");
+        assert.equal([...Deno.readDirSync(moved)].length, 9, "the source is as it was");
+      });
+      await test.step("a second import of the same takes nothing, also when mail has gone and from another place", async () => {
+        assert.equal((await smtpctl(daemon, "remove", before[0]![0]!)).code, 0);
+        const copy = join(folder, "copy");
+        assert.equal((await run("cp", ["-R", moved, copy])).code, 0);
+        for (const from of [moved, copy]) {
+          const ran = await smtpctl(daemon, "import", from);
+          assert.deepEqual([ran.stdout, ran.stderr, ran.code], [
+            "0 envelopes imported\n",
+            "smtpctl: 3 messages were imported from there before and are left out: --again takes them once more\n",
+            0,
+          ]);
+        }
+        assert.equal((await listing(daemon)).length, 4);
+      });
+      await test.step("import --again takes all once more", async () => {
+        const ran = await smtpctl(daemon, "import", moved, "--again");
+        assert.deepEqual([ran.stdout, ran.stderr, ran.code], ["5 envelopes imported\n", "", 0]);
+        assert.equal((await listing(daemon)).length, 9);
+      });
+      await test.step("another export of the same mail is another", async () => {
+        assert.equal((await smtpctl(daemon, "remove", "all")).code, 0);
+        await Deno.writeTextFile(join(folder, "copy/export.id"), "another\n");
+        assert.equal((await smtpctl(daemon, "import", join(folder, "copy"))).stdout, "5 envelopes imported\n");
       });
     });
     await withDaemon({ args: HELD, config }, async (daemon) => {
@@ -98,8 +123,12 @@ Deno.test("a queue moves to another daemon, with everything that is known of it"
         const ran = await smtpctl(daemon, "import", moved);
         assert.match(ran.stdout, /^5 envelopes wait in .*\/spool\/import until smtpd starts\n$/);
         assert.equal(ran.code, 0);
+        const twice = await smtpctl(daemon, "import", moved);
+        assert.match(twice.stderr, /^smtpctl: 3 messages were imported from there before/);
         await daemon.launch();
         assert.deepEqual(lasting(await listing(daemon)), lasting(before));
+        const mode = (name: string) => Deno.statSync(join(daemon.folder, "spool", name)).mode! & 0o777;
+        assert.equal(mode("imported"), 0o600);
       });
     });
   } finally {
@@ -134,6 +163,9 @@ for (const name of ["plain", "gzip", "sealed"] as const) {
         /^dsn-notify: 3\ndsn-ret: HDRS\ndsn-envid: QQ123\ndsn-orcpt: rfc822;bob@orig\.test$/m,
       );
       assert.match(await bodyOf(daemon, bob), /^Received: [^]*\nSubject: relayed\n[^]*\n\nHello\n\.dot\n$/);
+      const again = await smtpctl(daemon, "discover", spool, ...(name === "sealed" ? [keyFile] : []));
+      assert.deepEqual([again.stdout, again.code], ["0 envelopes imported\n", 0]);
+      assert.match(again.stderr, /^smtpctl: \d+ messages were imported from there before and are left out: --again /);
     });
   });
 }
@@ -154,6 +186,12 @@ match from any for any action "out"
       );
       assert.equal(ran.code, 1);
       assert.equal((await listing(daemon)).length, 3);
+      const again = await smtpctl(daemon, "discover", join(daemon.folder, "plain"));
+      assert.match(
+        again.stderr,
+        /25b7768c is not imported: [^]*\nsmtpctl: \d messages? w[^]* imported from there before/,
+      );
+      assert.deepEqual([again.stdout, again.code], ["0 envelopes imported\n", 1]);
       assert.deepEqual([...Deno.readDirSync(join(daemon.folder, "spool/import"))], []);
     });
     await test.step("an encrypted spool without its key, or with another", async () => {
