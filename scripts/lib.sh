@@ -66,7 +66,18 @@ warn_root() {
   [ -n "$suspect" ] && [ "$(id -u)" = 0 ] || return 0
   # What this script starts need not say it again.
   export VAULTPOST_OWNER_TOLD=1
-  say "warning: root runs files that others may change: $suspect is of $(stat -c '%U, mode %a' "$suspect"). Make them root's (chown -R root:root and chmod -R go-w $root), or run this as their owner"
+  say "warning: root runs files that others may change: $suspect is of $(stat -c '%U, mode %a' "$suspect"). $(remedy_for "$suspect")"
+}
+
+# Prints what ends the warning about the file or folder $1. A folder above the project is often a home: that stays as it is, and the project goes elsewhere.
+remedy_for() {
+  case $1 in
+    "$root" | "$root"/*) printf '%s' "Make them root's (chown -R root:root and chmod -R go-w $root), or run this as their owner" ;;
+    *)
+      printf '%s' "That folder is above the project: move the project to where root alone may write, such as /usr/local/lib/vaultpost"
+      printf '%s' " (mv $root /usr/local/lib/vaultpost && chown -R root:root /usr/local/lib/vaultpost && chmod -R go-w /usr/local/lib/vaultpost), or run this as its owner"
+      ;;
+  esac
 }
 
 warn_root
@@ -123,16 +134,18 @@ install_all() {
   mv -f "$state/installed.$$" "$state/installed"
 }
 
+# What fails ends the installation by `exit`: where the caller asks whether it succeeded, `set -e` ends nothing.
 # Points .deno/deno-VERSION at a fitting Deno: one of the PATH, else one installed from npm into .deno/.
 link_deno() {
   found=$(command -v deno || true)
   if [ -n "$found" ] && fits "$found"; then
     # The deno of an npm installation is a Node program that starts the real one and swallows signals.
-    target=$("$found" eval 'console.log(Deno.execPath())')
+    target=$("$found" eval 'console.log(Deno.execPath())') || exit 1
   else
-    target=$(npm_deno)
+    target=$(npm_deno) || exit 1
   fi
-  ln -s "$target" "$deno.$$"
+  # What is in .deno/ stays right when the project is moved.
+  ln -s "${target#"$state"/}" "$deno.$$"
   mv -f "$deno.$$" "$deno"
 }
 
@@ -177,16 +190,37 @@ install_npm_deno() {
   say "Installing Deno $deno_version from npm into $place (once)"
   # A registry that is not there is found out with a small question: the download itself may take its time.
   # shellcheck disable=SC2086 # the options are words
-  npm view "deno@$deno_version" version --prefer-offline $npm_impatience >/dev/null || fail "npm could not ask its registry for deno@$deno_version, see above.
-Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"
+  run_npm view "deno@$deno_version" version --prefer-offline $npm_impatience >/dev/null || fail "npm could not ask its registry for deno@$deno_version, see above.
+${trust_hint}Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"
   mkdir -p "$place.$$"
   printf '{ "private": true }\n' >"$place.$$/package.json"
-  npm install --prefix "$place.$$" --ignore-scripts --no-save --no-audit --no-fund --no-package-lock --prefer-offline --fetch-retries=1 "deno@$deno_version" >&2 || {
+  run_npm install --prefix "$place.$$" --ignore-scripts --no-save --no-audit --no-fund --no-package-lock --prefer-offline --fetch-retries=1 "deno@$deno_version" >&2 || {
     rm -rf "$place.$$"
-    fail "npm could not install deno@$deno_version, see above"
+    fail "npm could not install deno@$deno_version, see above.
+${trust_hint}Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"
   }
   mv "$place.$$" "$place" 2>/dev/null || rm -rf "$place.$$"
 }
+
+# Runs npm; when it fails for a certificate that it does not trust, trust_hint tells what to do.
+run_npm() {
+  trust_hint=
+  said=$(mktemp "$state/npm.XXXXXX")
+  if npm "$@" 2>"$said"; then failed=no; else failed=yes; fi
+  cat "$said" >&2
+  if [ $failed = yes ]; then hint_at_trust "$said"; fi
+  rm -f "$said"
+  [ $failed = no ]
+}
+
+# Sets trust_hint when the file $1 says that a certificate is not trusted: a proxy that looks into TLS signs with an authority of its own.
+hint_at_trust() {
+  grep -Eq 'SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF)|DEPTH_ZERO_SELF|[Cc]ertificate|UnknownIssuer' "$1" || return 0
+  trust_hint="The certificate of the registry, or of a proxy in front of it, is of an authority that is not trusted here. Name the file of that authority's certificate
+(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt for those of the system), or make it npm's setting: npm config set cafile FILE
+"
+}
+trust_hint=
 
 # Loads the packages of deno.lock. What npm was told about its registry, proxy and authorities holds for Deno too.
 install_packages() {
@@ -195,9 +229,9 @@ install_packages() {
     NPM_CONFIG_REGISTRY=$(npm_setting registry)
     export NPM_CONFIG_REGISTRY
   fi
-  if [ -z "${DENO_CERT:-}" ] && [ -n "$(npm_setting cafile)" ]; then
-    DENO_CERT=$(npm_setting cafile)
-    export DENO_CERT
+  if [ -z "${DENO_CERT:-}" ]; then
+    DENO_CERT=${NODE_EXTRA_CA_CERTS:-$(npm_setting cafile)}
+    if [ -n "$DENO_CERT" ]; then export DENO_CERT; fi
   fi
   if [ -z "${HTTPS_PROXY:-}${https_proxy:-}" ] && [ -n "$(npm_setting https-proxy)" ]; then
     HTTPS_PROXY=$(npm_setting https-proxy)
@@ -207,10 +241,16 @@ install_packages() {
   # Nothing is asked of the network when all is here.
   "$deno" install --frozen --quiet --cached-only >/dev/null 2>&1 && return
   # A registry that accepts and says nothing would be waited for without end.
+  reached=yes
+  said=$(mktemp "$state/registry.XXXXXX")
   "$deno" eval --no-config 'await fetch(Deno.args[0], { method: "HEAD", signal: AbortSignal.timeout(10_000) }).catch((error) => {
     console.error(error.cause?.message ?? error.message);
     Deno.exit(1);
-  })' "${NPM_CONFIG_REGISTRY:-https://registry.npmjs.org/}" >&2 ||
-    fail "The registry of npm packages cannot be reached, see above. Look at the network and at npm's settings (registry, proxy), and run this again"
+  })' "${NPM_CONFIG_REGISTRY:-https://registry.npmjs.org/}" >"$said" 2>&1 || reached=no
+  cat "$said" >&2
+  [ "$reached" = yes ] || hint_at_trust "$said"
+  rm -f "$said"
+  [ "$reached" = yes ] ||
+    fail "The registry of npm packages cannot be reached, see above. ${trust_hint}Look at the network and at npm's settings (registry, proxy), and run this again"
   "$deno" install --frozen --quiet >&2 || fail "Deno could not install the locked packages, see above"
 }

@@ -96,7 +96,7 @@ Deno.test("Without network the first start fails in seconds, and says what to do
         assert.equal(code, 1);
         assert.match(
           stderr,
-          /npm could not ask its registry for deno@2\.9\.6, see above\.\nLook at the network.*put Deno 2\.9\.6 on the PATH\n$/,
+          /npm could not ask its registry for deno@2\.9\.6, see above\.\nLook at the network.*put Deno 2\.9\.6 on the PATH\nDeno could not be made ready in [^\n]*, see above\n$/,
         );
         assert.ok(performance.now() - began < SECONDS * 1000);
         assert.deepEqual([...Deno.readDirSync(join(root, ".deno"))].map(({ name }) => name), ["lock"]);
@@ -111,6 +111,54 @@ Deno.test("Without network the first start fails in seconds, and says what to do
       assert.match(stderr, /The registry of npm packages cannot be reached, see above\. Look at the network/);
       assert.ok(performance.now() - began < SECONDS * 1000);
     });
+  });
+});
+
+Deno.test("Where the registry's certificate is not trusted, the first start says whose certificate to name", async (test) => {
+  await withCheckout(async ({ folder, root, script }) => {
+    const certified = await run("openssl", [
+      ..."req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=127.0.0.1 -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1"
+        .split(
+          " ",
+        ),
+      ...["-keyout", join(folder, "key.pem"), "-out", join(folder, "cert.pem")],
+    ]);
+    assert.equal(certified.code, 0, certified.stderr);
+    const [cert, key] = await Promise.all(["cert.pem", "key.pem"].map((name) => Deno.readTextFile(join(folder, name))));
+    const registry = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, cert: cert!, key: key!, onListen: () => {} },
+      () => new Response("not here", { status: 404 }),
+    );
+    const env = { NPM_CONFIG_REGISTRY: `https://127.0.0.1:${registry.addr.port}/`, NODE_EXTRA_CA_CERTS: "" };
+    const hint =
+      /is of an authority that is not trusted here\. Name the file [^]*NODE_EXTRA_CA_CERTS=[^]*npm config set cafile FILE\n/;
+    try {
+      await test.step({
+        name: "when Deno is missing",
+        ignore: !await exists("/usr/bin/npm"),
+        fn: async () => {
+          const { code, stderr } = await script("smtpd", [], env);
+          assert.equal(code, 1);
+          assert.match(stderr, hint);
+          assert.deepEqual([...Deno.readDirSync(join(root, ".deno"))].map(({ name }) => name), ["lock"]);
+        },
+      });
+      await Deno.mkdir(join(root, ".deno"), { recursive: true });
+      await Deno.symlink(Deno.execPath(), join(root, ".deno/deno-2.9.6"));
+      await test.step("when only the packages are missing", async () => {
+        const { code, stderr } = await script("smtpd", [], env);
+        assert.equal(code, 1);
+        assert.match(stderr, hint);
+      });
+      await test.step("and with it the registry is asked", async () => {
+        const { code, stderr } = await script("smtpd", [], { ...env, NODE_EXTRA_CA_CERTS: join(folder, "cert.pem") });
+        assert.equal(code, 1);
+        assert.doesNotMatch(stderr, hint);
+        assert.match(stderr, /Deno could not install the locked packages/);
+      });
+    } finally {
+      await registry.shutdown();
+    }
   });
 });
 
@@ -141,7 +189,12 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
     await test.step("in a folder of which all may write, by what runs long", async () => {
       await Deno.chmod(folder, 0o777);
       for (const name of ["smtpd", "test"]) {
-        assert.ok((await warning(name)).startsWith(`${folder} is of root, mode 777.`));
+        const text = await warning(name);
+        assert.ok(text.startsWith(`${folder} is of root, mode 777.`));
+        assert.match(
+          text,
+          /above the project: move the project to where root alone may write, such as \/usr\/local\/lib\//,
+        );
       }
       await Deno.chmod(folder, 0o1777);
       assert.equal(await warning("smtpd"), "");
@@ -149,7 +202,9 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
     });
     await test.step("in a folder of which another is the owner", async () => {
       await Deno.chown(folder, 1234, 1234);
-      assert.ok((await warning("sendmail")).startsWith(`${folder} is of `));
+      const text = await warning("sendmail");
+      assert.ok(text.startsWith(`${folder} is of `));
+      assert.match(text, /above the project: move/);
       await Deno.chown(folder, 0, 0);
     });
     const part = join(root, "src/config/paths.ts");
