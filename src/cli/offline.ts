@@ -3,6 +3,7 @@
  * First line: the arguments, joined by bars; then the message.
  */
 
+import { systemReason } from "../events/mod.ts";
 import { basename, join } from "node:path";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft } from "./compose.ts";
 import { findPerson, formatDate, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
@@ -73,7 +74,7 @@ export async function replayOffline(options: ReplayOptions): Promise<number> {
         taken++;
       } else options.log("warn", `warn: offline message ${basename(path)} stays: ${reason}`);
     } catch (error) {
-      options.log("warn", `warn: offline message ${basename(path)} stays: ${(error as Error).message}`);
+      options.log("warn", `warn: offline message ${basename(path)} stays: ${systemReason(error)}`);
     }
   }
   return taken;

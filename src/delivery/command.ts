@@ -4,11 +4,12 @@
  */
 
 import { constants } from "node:os";
+import { systemReason } from "../events/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Identity } from "./identity.ts";
 import { LastLine } from "./last_line.ts";
 import type { Delivered } from "./source.ts";
-import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, quoted, reasonOf } from "./sysexits.ts";
+import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, quoted } from "./sysexits.ts";
 
 export const SHELL = "/bin/sh";
 /**
@@ -53,7 +54,7 @@ export class CommandRunner {
     try {
       running = new RunningCommand(this.#options, who, target);
     } catch (error) {
-      return exited(EX.OSERR, reasonOf(error));
+      return exited(EX.OSERR, systemReason(error));
     }
     this.#running.add(running);
     try {
@@ -180,7 +181,7 @@ class RunningCommand {
         try {
           chunk = await body.chunk(index);
         } catch (error) {
-          this.end(reasonOf(error));
+          this.end(systemReason(error));
           throw error;
         }
         await writer.write(chunk as Uint8Array<ArrayBuffer>);

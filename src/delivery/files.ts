@@ -13,6 +13,7 @@ import {
   type Isolate,
   type ToFiles,
 } from "../isolate/mod.ts";
+import { systemReason } from "../events/mod.ts";
 import { systemClock } from "./clock.ts";
 import { readForward } from "./forward.ts";
 import { type ActAs, actAsSelf } from "./identity.ts";
@@ -20,7 +21,7 @@ import { MailboxLocked } from "./locks.ts";
 import { MaildirWriter } from "./maildir.ts";
 import { MboxWriter, prepareMailbox } from "./mbox.ts";
 import type { Delivered } from "./source.ts";
-import { DeliveryError, EX, reasonOf } from "./sysexits.ts";
+import { DeliveryError, EX } from "./sysexits.ts";
 import { random32 } from "../envelope/mod.ts";
 
 /** What each role may be asked for. */
@@ -89,7 +90,7 @@ class FileService {
         ? { kind: "locked", text: error.message }
         : error instanceof DeliveryError
         ? { kind: "failed", code: error.code, text: error.message }
-        : { kind: "failed", code: EX.TEMPFAIL, text: reasonOf(error) };
+        : { kind: "failed", code: EX.TEMPFAIL, text: systemReason(error) };
     }
     this.#reading.delete(number);
     this.#channel.send({ type: "done", number, result });

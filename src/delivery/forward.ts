@@ -5,6 +5,7 @@
  */
 
 import fs from "node:fs";
+import { systemReason } from "../events/mod.ts";
 import type { ActAs } from "./identity.ts";
 import { type Account, type Forward, FORWARD_LIMIT } from "../isolate/mod.ts";
 
@@ -57,7 +58,7 @@ function readOne(actAs: ActAs, who: Account, path: string): Forward {
   try {
     return actAs(who, () => readAsUser(who, path));
   } catch (error) {
-    return later(`${path}: ${error instanceof Error ? error.message : error}`);
+    return later(`${path}: ${systemReason(error)}`);
   }
 }
 
@@ -118,6 +119,6 @@ function look(path: string, stat: (path: string) => fs.Stats): fs.Stats | string
 }
 
 function codeOf(error: unknown): string {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return typeof code === "string" ? code : String(message);
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : systemReason(error);
 }

@@ -4,7 +4,6 @@ import { type Envelope, type EnvelopeId, newSessionId, type Outcome } from "../e
 import type { Observer } from "../events/mod.ts";
 import type { AttemptResult } from "./attempt.ts";
 import type { QueueClient } from "./source.ts";
-import { EX, exited } from "./sysexits.ts";
 
 /** Final outcomes that are remembered. */
 const FINAL_LIMIT = 4_096;
@@ -62,7 +61,7 @@ export class Ledger {
 
   /** Back to the queue without an attempt: not now. */
   refuse(ids: readonly EnvelopeId[], text: string): void {
-    const { outcome } = exited(EX.TEMPFAIL, text);
+    const outcome: Outcome = { result: "tempfail", text, status: { class: 4, code: "3.0" } };
     for (const id of ids) this.#queue.settle(id, outcome);
     this.release(ids);
     this.#observer.report({

@@ -1,11 +1,21 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
 
 import { type EnvelopeFacts, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
-import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
-import { type Body, type Client, ClientError, connectClient, type Timeouts } from "../smtp/client/mod.ts";
+import { NO_OBSERVER, type Observer, systemReason, tell } from "../events/mod.ts";
+import {
+  type Body,
+  type Client,
+  ClientError,
+  codeOfFailure,
+  connectClient,
+  enhancedCode,
+  type RecipientResult,
+  type Reply,
+  type Timeouts,
+} from "../smtp/client/mod.ts";
 import type { LmtpEndpoint } from "./plan.ts";
 import type { Delivered } from "./source.ts";
-import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, reasonOf } from "./sysexits.ts";
+import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, unaccepted } from "./sysexits.ts";
 
 const LHLO_NAME = "localhost";
 
@@ -51,23 +61,54 @@ export async function deliverLmtp(
       handling: withoutTls(envelope.handling),
       body: withTrace(message),
     });
-    const { verdict, text, reply, enhanced } = result.recipients[0]!;
-    if (verdict === "ok") {
+    const end = result.recipients[0]!;
+    if (end.verdict === "ok") {
       // The answer is there: the goodbye may take its time.
       void client.quit();
       return DELIVERED;
     }
     client.close();
-    if (result.error?.kind === "timeout") return interrupted("terminated; timeout");
-    return exited(verdict === "permfail" ? EX.UNAVAILABLE : EX.TEMPFAIL, text, enhanced ?? reply?.text);
+    if (end.reply === null && result.error !== null) return broken(target.to, result.error);
+    return refused(target.to, { ...end, verdict: end.verdict });
   } catch (error) {
     client?.close();
-    if (error instanceof ClientError && error.kind === "timeout") return interrupted("terminated; timeout");
-    const reply = error instanceof ClientError ? error.reply : null;
-    const final = (reply?.code ?? 0) >= 500;
-    const text = reply === null ? `${placeOf(target.to)}: ${reasonOf(error)}` : reasonOf(error);
-    return exited(final ? EX.UNAVAILABLE : EX.TEMPFAIL, text, reply?.text);
+    if (!(error instanceof ClientError)) return exited(EX.TEMPFAIL, `${placeOf(target.to)}: ${systemReason(error)}`);
+    const { reply, message: text } = error;
+    if (reply === null) return broken(target.to, error);
+    return refused(target.to, { verdict: reply.code >= 500 ? "permfail" : "tempfail", text, reply });
   }
+}
+
+/** There was no reply: the connection did not come about, broke, or was silent for too long. */
+function broken(to: LmtpEndpoint, error: ClientError): DeliveryEnd {
+  const enhanced = codeOfFailure(error);
+  if (error.kind !== "timeout") {
+    return unaccepted("tempfail", { text: `${placeOf(to)}: ${error.message}`, enhanced, ...remoteOf(to) });
+  }
+  const { outcome, stat } = interrupted("terminated; timeout");
+  const text = `${placeOf(to)}: ${outcome.text}`;
+  return {
+    outcome: { result: "tempfail", text, status: { class: 4, code: enhanced.slice(2) }, ...remoteOf(to) },
+    stat,
+  };
+}
+
+/** The server's reply, or a reason found here (what it lacks), is against the mail. */
+function refused(
+  to: LmtpEndpoint,
+  { verdict, text, reply, enhanced }: Pick<RecipientResult, "text" | "enhanced"> & {
+    readonly verdict: "tempfail" | "permfail";
+    readonly reply: Reply | null;
+  },
+): DeliveryEnd {
+  const severity = verdict === "permfail" ? 5 : 4;
+  const code = enhancedCode(enhanced ?? reply?.text ?? "", severity);
+  return unaccepted(verdict, { text, ...(code === null ? {} : { enhanced: `${severity}.${code}` }), ...remoteOf(to) });
+}
+
+/** RFC 3464 §2.3.5: the name of the server, for the notice. A socket of this host has none. */
+function remoteOf(to: LmtpEndpoint): { readonly remote?: string } {
+  return "path" in to ? {} : { remote: to.host };
 }
 
 function placeOf(to: LmtpEndpoint): string {

@@ -1,7 +1,8 @@
 /** Locks of a mailbox: the dotlock that mail readers honour, flock(2) on the file, and a queue for the deliveries of this isolate. */
 
+import { systemReason } from "../events/mod.ts";
 import { type Clock, steady } from "./clock.ts";
-import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
+import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 /** A dotlock that is older was left behind by something that died. Our own are held for seconds. */
 const STALE_MS = 300_000;
@@ -82,7 +83,7 @@ function tryDotlock(lock: string): "taken" | "held" | "impossible" {
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return "held";
     if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) return "impossible";
-    throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${lock}: ${reasonOf(error)}`));
+    throw new DeliveryError(EX.TEMPFAIL, quoted(`mail.local: ${lock}: ${systemReason(error)}`));
   }
 }
 

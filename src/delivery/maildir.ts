@@ -5,9 +5,10 @@
  */
 
 import type { EnvelopeId } from "../envelope/mod.ts";
+import { systemReason } from "../events/mod.ts";
 import type { ActAs, Identity } from "./identity.ts";
 import type { Delivered } from "./source.ts";
-import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
+import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 export interface MaildirTarget {
   /** Absolute, without a slash at the end. */
@@ -255,5 +256,5 @@ function removeQuietly(path: string): void {
 
 function helperError(path: string, error: unknown): DeliveryError {
   if (error instanceof DeliveryError) return error;
-  return new DeliveryError(EX.TEMPFAIL, quoted(`mail.maildir: ${path}: ${reasonOf(error)}`));
+  return new DeliveryError(EX.TEMPFAIL, quoted(`mail.maildir: ${path}: ${systemReason(error)}`));
 }

@@ -1,12 +1,13 @@
 /** Appending to a file in mbox format: system mailboxes (`action … mbox`) and file targets of aliases. Format in from_line.ts. */
 
 import fs from "node:fs";
+import { systemReason } from "../events/mod.ts";
 import type { Clock } from "./clock.ts";
 import { fromLine, FromQuoter } from "./from_line.ts";
 import type { ActAs, Identity } from "./identity.ts";
 import { LOCK_LIMIT_MS, type LockOptions, Mutexes, takeDotlock, takeFlock } from "./locks.ts";
 import type { Delivered } from "./source.ts";
-import { DeliveryError, EX, quoted, reasonOf } from "./sysexits.ts";
+import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 export interface MboxTarget {
   readonly kind: "mbox" | "file";
@@ -225,5 +226,5 @@ function helperOf(kind: MboxTarget["kind"]): string {
 
 function helperError(target: MboxTarget, error: unknown): DeliveryError {
   if (error instanceof DeliveryError) return error;
-  return new DeliveryError(EX.TEMPFAIL, quoted(`${helperOf(target.kind)}: ${target.path}: ${reasonOf(error)}`));
+  return new DeliveryError(EX.TEMPFAIL, quoted(`${helperOf(target.kind)}: ${target.path}: ${systemReason(error)}`));
 }

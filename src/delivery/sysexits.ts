@@ -1,7 +1,7 @@
 /** How a local delivery ends: exit codes of sysexits(3), what they mean for the envelope, and the text of `stat=`. Pure. */
 
 import type { Outcome, Status } from "../envelope/mod.ts";
-import { enhancedCode } from "../smtp/client/mod.ts";
+import { systemReason } from "../events/mod.ts";
 
 export const EX = {
   USAGE: 64,
@@ -16,23 +16,26 @@ export const EX = {
 /** What the built-in writers say for trouble that another try cannot mend, as `errx(1, …)` of the helpers upstream. */
 export const EX_FATAL = 1;
 
-const PHRASES: Readonly<Record<number, string>> = {
-  64: "command line usage error",
-  65: "data format error",
-  66: "cannot open input",
-  67: "user unknown",
-  68: "host name unknown",
-  69: "service unavailable",
-  70: "internal software error",
-  71: "system resource problem",
-  72: "critical OS file missing",
-  73: "can't create user output file",
-  74: "input/output error",
-  75: "temporary failure",
-  76: "remote error in protocol",
-  77: "permission denied",
-  78: "local configuration error",
+/** What the codes of sysexits(3) say, and which subject and detail of RFC 3463 §3 that is. */
+const MEANINGS: Readonly<Record<number, { readonly phrase: string; readonly code: string }>> = {
+  64: { phrase: "command line usage error", code: "3.0" },
+  65: { phrase: "data format error", code: "6.0" },
+  66: { phrase: "cannot open input", code: "3.0" },
+  67: { phrase: "user unknown", code: "1.1" },
+  68: { phrase: "host name unknown", code: "1.2" },
+  69: { phrase: "service unavailable", code: "3.0" },
+  70: { phrase: "internal software error", code: "3.0" },
+  71: { phrase: "system resource problem", code: "3.0" },
+  72: { phrase: "critical OS file missing", code: "3.0" },
+  73: { phrase: "can't create user output file", code: "2.0" },
+  74: { phrase: "input/output error", code: "3.0" },
+  75: { phrase: "temporary failure", code: "3.0" },
+  76: { phrase: "remote error in protocol", code: "5.0" },
+  77: { phrase: "permission denied", code: "7.1" },
+  78: { phrase: "local configuration error", code: "3.5" },
 };
+/** For a code that says nothing: other or undefined mail system status. */
+const NO_MEANING = "3.0";
 
 /** The end of one attempt: what the queue hears, and the text of `stat=`. */
 export interface DeliveryEnd {
@@ -68,14 +71,27 @@ export function lookupFailed(temporary: boolean, text: string): DeliveryEnd {
   return { outcome, stat: words };
 }
 
-/** An exit code that is not 0: 71 and 75 are worth another try, all others are final. `replyText`: what a server said, of which the enhanced code is told on. */
-export function exited(code: number, text: string, replyText = ""): DeliveryEnd {
-  const phrase = PHRASES[code];
-  const stat = `Error (${phrase === undefined ? "" : `${phrase}: `}${text})`;
+/** An exit code that is not 0: 71 and 75 are worth another try, all others are final. The queue, and so a notice, has the words of the log. */
+export function exited(code: number, text: string): DeliveryEnd {
+  const meaning = MEANINGS[code];
+  const words = meaning === undefined ? text : `${meaning.phrase}: ${text}`;
   const temporary = code === EX.OSERR || code === EX.TEMPFAIL;
-  const severity = temporary ? 4 : 5;
-  const status: Status = { class: severity, code: enhancedCode(replyText, severity) ?? "3.0" };
-  return { outcome: { result: temporary ? "tempfail" : "permfail", text, status }, stat };
+  const status: Status = { class: temporary ? 4 : 5, code: meaning?.code ?? NO_MEANING };
+  return { outcome: { result: temporary ? "tempfail" : "permfail", text: words, status }, stat: `Error (${words})` };
+}
+
+/**
+ * A server that has not taken the mail. `text`: its reply, or what happened instead of one. `enhanced`: the code of RFC 3463 for it, `remote`: its
+ * name for the notice. The log has the exit code that a helper program would have ended with, as that of OpenSMTPD.
+ */
+export function unaccepted(
+  result: "tempfail" | "permfail",
+  { text, enhanced, remote }: { readonly text: string; readonly enhanced?: string; readonly remote?: string },
+): DeliveryEnd {
+  const severity = result === "tempfail" ? 4 : 5;
+  const status: Status = { class: severity, code: enhanced?.slice(2) ?? NO_MEANING };
+  const { stat } = exited(result === "tempfail" ? EX.TEMPFAIL : EX.UNAVAILABLE, text);
+  return { outcome: { result, text, status, ...(remote === undefined ? {} : { remote }) }, stat };
 }
 
 /** It did not come to an exit code: a signal, the time limit, a pipe closed too early. Worth another try. */
@@ -86,13 +102,7 @@ export function interrupted(text: string): DeliveryEnd {
 /** What an exception of a writer means. Unknown ones are temporary: losing mail is never the default. */
 export function thrown(error: unknown): DeliveryEnd {
   if (error instanceof DeliveryError) return exited(error.code, error.message);
-  return exited(EX.TEMPFAIL, reasonOf(error));
-}
-
-/** "Permission denied" of "Permission denied (os error 13): open '/x'": the system's words without the runtime's. */
-export function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return /^(.*?) \(os error \d+\)/.exec(message)?.[1] ?? message;
+  return exited(EX.TEMPFAIL, systemReason(error));
 }
 
 /** `text` in double quotes and visibly encoded (vis(3), octal), at most 255 characters of it: for output that others wrote. */

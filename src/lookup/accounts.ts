@@ -1,5 +1,6 @@
 /** System accounts, from passwd(5). The file is read by an injected function; accounts of userbase tables are in world.ts. */
 
+import { systemReason } from "../events/mod.ts";
 import { LookupError, parsePasswd, type UserInfo } from "../tables/mod.ts";
 
 /** What this file needs of the disk. Both throw when the file cannot be read. */
@@ -46,7 +47,7 @@ export class SystemAccounts {
       this.#error = null;
     } catch (error) {
       this.#error = new LookupError(
-        `Cannot read the system accounts: ${error instanceof Error ? error.message : error}`,
+        `Cannot read the system accounts: ${systemReason(error)}`,
       );
     }
   }

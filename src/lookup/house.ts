@@ -3,6 +3,7 @@
  * and of main the accounts that only the name service knows. Reads nothing itself.
  */
 
+import { systemReason } from "../events/mod.ts";
 import {
   type Account,
   type Forward,
@@ -112,7 +113,7 @@ export class House {
       this.#forwards.set(key, forward);
       return forward;
     } catch (error) {
-      return unread(`${who.home}/.forward: ${(error as Error).message}`);
+      return unread(`${who.home}/.forward: ${systemReason(error)}`);
     }
   }
 

@@ -1,5 +1,6 @@
 /** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
 
+import { systemReason } from "../events/mod.ts";
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
@@ -334,7 +335,7 @@ export class LookupWorld {
     try {
       return parseIncludeFile(this.#machine.readText(path));
     } catch (error) {
-      warn(`Cannot read the include file ${path}: ${error instanceof Error ? error.message : error}`);
+      warn(`Cannot read the include file ${path}: ${systemReason(error)}`);
       return null;
     }
   }

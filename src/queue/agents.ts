@@ -1,5 +1,6 @@
 /** Relay and delivery pull messages here and tell how it went. */
 
+import { systemReason } from "../events/mod.ts";
 import type { Envelope, EnvelopeId, Outcome } from "../envelope/mod.ts";
 import type { AgentToQueue, Channel, QueueToAgent } from "../isolate/mod.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
@@ -125,7 +126,7 @@ function complain(vault: Vault, message: string, error: unknown, ids: readonly E
   }
   vault.troubles.note(error, vault.clock());
   if (databaseFault(error) === "corrupt") vault.malformed(error);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = systemReason(error);
   vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";
 }

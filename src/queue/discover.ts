@@ -4,6 +4,7 @@
  * under which it is queued before the commit, and removed before the scheduler hears of it.
  */
 
+import { systemReason } from "../events/mod.ts";
 import { type Envelope, type EnvelopeId, hex8, type MessageId, random32 } from "../envelope/mod.ts";
 import { CHUNK_BYTES } from "../isolate/mod.ts";
 import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
@@ -43,7 +44,7 @@ export class Discovery {
         this.#recover(name, `${this.#folder}/${name}`);
       } catch (error) {
         this.#vault.warn(
-          `queue: "${name}" in the folder "import" of the spool stays as it is: ${(error as Error).message}`,
+          `queue: "${name}" in the folder "import" of the spool stays as it is: ${systemReason(error)}`,
         );
       }
     }
@@ -83,7 +84,7 @@ export class Discovery {
     try {
       return { count: await this.#take(message, only), error: null };
     } catch (error) {
-      return failed(error instanceof Deno.errors.NotFound ? "It is not there" : (error as Error).message);
+      return failed(error instanceof Deno.errors.NotFound ? "It is not there" : systemReason(error));
     } finally {
       this.#busy.delete(message);
       if (this.#busy.size === 0) this.#vault.ids.release(this);

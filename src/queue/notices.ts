@@ -5,7 +5,7 @@
 
 import type { Deliverable, Envelope, EnvelopeFacts, EnvelopeId, Handling, MessageId, Origin } from "../envelope/mod.ts";
 import { formatPath, hex8, isAscii, messageOf, newEnvelopeId, NO_DSN, random32 } from "../envelope/mod.ts";
-import { tell } from "../events/mod.ts";
+import { systemReason, tell } from "../events/mod.ts";
 import { type Caller, CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../isolate/mod.ts";
 import { composeNotice, headerSection } from "./bounce.ts";
 import { freshEnvelope } from "./facts.ts";
@@ -61,7 +61,7 @@ export class Notices {
       if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
       await this.#enqueue(group, localOrigin(origin.smtpname), expansion.targets);
     } catch (error) {
-      this.#again(group, error instanceof Error ? error.message : String(error));
+      this.#again(group, systemReason(error));
     }
   }
 

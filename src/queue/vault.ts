@@ -1,7 +1,7 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
 import type { Acceptance, Envelope, EnvelopeFacts, EnvelopeId } from "../envelope/mod.ts";
-import { type Observer, type Report, tell } from "../events/mod.ts";
+import { type Observer, type Report, systemReason, tell } from "../events/mod.ts";
 import { hex8 } from "../envelope/mod.ts";
 import type { Channel, QueueSettings, QueueToScheduler, SchedulerToQueue, Tally, Ticket } from "../isolate/mod.ts";
 import { Aside } from "./aside.ts";
@@ -98,7 +98,7 @@ export class Vault {
     if (this.#malformed) return;
     this.#malformed = true;
     markSuspect(this.settings.spool);
-    const text = error instanceof Error ? error.message : String(error);
+    const text = systemReason(error);
     this.report({ type: "log", level: "crit", text: `queue: the database is damaged and will be repaired: ${text}` });
     this.onmalformed(error);
   }
@@ -306,7 +306,7 @@ export class Vault {
     }
     if (now - this.#alarmAt < ALARM_MS) return;
     this.#alarmAt = now;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = systemReason(error);
     this.report({ type: "log", level: "crit", text: `queue: cannot write to the spool: ${text}` });
   }
 }

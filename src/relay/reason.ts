@@ -3,7 +3,7 @@
  * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of somebody else. Pure.
  */
 
-import { ClientError, type Reply } from "../smtp/client/mod.ts";
+import { ClientError, codeOfFailure, type Reply } from "../smtp/client/mod.ts";
 
 /** Host that a failure is about. */
 export interface Remote {
@@ -47,7 +47,7 @@ export function reasonOfError(error: unknown, remote: Remote, port: number, step
   }
   // A mistake of ours is told in the log, not to strangers.
   const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);
-  return { text, enhanced: error instanceof ClientError ? codeOf(error) : "4.3.0", remote };
+  return { text, enhanced: error instanceof ClientError ? codeOfFailure(error) : "4.3.0", remote };
 }
 
 /** Takes how many messages in a row a host refused and when it is tried next, in ms since the epoch. What it said is for their senders. */
@@ -85,26 +85,6 @@ export function better(earlier: Reason | null | undefined, later: Reason): Reaso
 /** True for the words of a host. */
 export function isReply(text: string): boolean {
   return /^[245]\d\d(?: |$)/.test(text);
-}
-
-/** RFC 3463 §3.5 to §3.8. */
-function codeOf({ kind }: ClientError): string {
-  switch (kind) {
-    case "connect":
-    case "timeout":
-      return "4.4.1";
-    case "closed":
-      return "4.4.2";
-    case "protocol":
-      return "4.5.0";
-    case "tls":
-      return "4.7.5";
-    case "refused":
-      // We refuse: the host lacks what the configuration asks for.
-      return "4.7.4";
-    default:
-      return kind satisfies never;
-  }
 }
 
 function cut(text: string, length = MAX_TEXT): string {

@@ -1,5 +1,6 @@
 /** A table that is read from a file: when it is opened, when it is read again, what holds while it cannot be read. Knows no format. */
 
+import { systemReason } from "../events/mod.ts";
 import type { ScramShape } from "../sasl/mod.ts";
 import { LookupError } from "./error.ts";
 import type { LookupTable, Service, UpdatableTable, ValueService } from "./table.ts";
@@ -164,7 +165,7 @@ export class FileTable implements UpdatableTable {
 
   #reason(error: unknown): string {
     const { path } = this.#parts;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = systemReason(error);
     return reason.startsWith(path) ? reason : `${path}: ${reason}`;
   }
 }

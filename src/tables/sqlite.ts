@@ -4,7 +4,7 @@
  */
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
-import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
+import { NO_OBSERVER, type Observer, systemReason, tell } from "../events/mod.ts";
 import { LookupError } from "./error.ts";
 import type { OpenTable } from "./filetable.ts";
 import { resultText, type Service, type ValueService } from "./table.ts";
@@ -202,7 +202,7 @@ export class SqliteTable implements OpenTable {
       const rows = query.all(...values);
       return rows.length > MAX_ROWS ? this.#error(`an answer has more than ${MAX_ROWS} rows`) : rows;
     } catch (error) {
-      return this.#error(error instanceof Error ? error.message : String(error));
+      return this.#error(systemReason(error));
     }
   }
 
@@ -220,6 +220,6 @@ function prepare(database: SqliteDatabase, name: string, sql: string): SqliteQue
   try {
     return database.prepare(sql);
   } catch (error) {
-    throw new Error(`${name}: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`${name}: ${systemReason(error)}`);
   }
 }

@@ -79,7 +79,9 @@ for (const { command, result, stat, because } of codes) {
       assert.equal(outcome.result, result);
       assert.equal(event.stat, stat);
       if (outcome.result !== "ok") {
-        assert.deepEqual(outcome.status, { class: result === "tempfail" ? 4 : 5, code: "3.0" });
+        const code = command.endsWith("exit 67") ? "1.1" : "3.0";
+        assert.deepEqual(outcome.status, { class: result === "tempfail" ? 4 : 5, code });
+        assert.equal(`Error (${outcome.text})`, stat, "a notice says what the log says");
       }
     }));
 }
@@ -304,8 +306,8 @@ Deno.test({
       const { outcome, event } = await world.send(envelopeOf(), BODY);
       assert.deepEqual(outcome, {
         result: "permfail",
-        text: "MDA not allowed to deliver to: root",
-        status: { class: 5, code: "3.0" },
+        text: "permission denied: MDA not allowed to deliver to: root",
+        status: { class: 5, code: "7.1" },
       });
       assert.equal(event.stat, "Error (permission denied: MDA not allowed to deliver to: root)");
     }, { account: (home) => ({ name: "root", uid: 0, gid: 0, home }) }),

@@ -194,12 +194,14 @@ const failures: Failure[] = [
   {
     answers: { END: null },
     result: "tempfail",
+    status: "4.4.2",
     stat: /^Error \(temporary failure: /,
     because: "it hung up after the data",
   },
   {
     answers: { greeting: null },
     result: "tempfail",
+    status: "4.4.2",
     stat: /^Error \(temporary failure: /,
     because: "it hung up at once",
   },
@@ -212,6 +214,7 @@ for (const { answers, result, status = "4.3.0", stat, because } of failures) {
       assert.ok("status" in outcome);
       assert.equal(`${outcome.status.class}.${outcome.status.code}`, status);
       assert.match(event.stat, stat);
+      assert.equal(outcome.remote, "127.0.0.1", "RFC 3464 §2.3.5: who said so");
     }));
 }
 
@@ -227,8 +230,21 @@ Deno.test("RFC 6531 §3.5: LMTP to a server that does not know SMTPUTF8 ends as 
 
 Deno.test("LMTP to a socket that is not there is tried again later", () =>
   withWorld((home) => ({ method: { type: "lmtp", destination: `${home}/none`, rcptTo: false } }), async (world) => {
-    const { event } = await world.send(envelopeOf(), BODY);
-    assert.match(event.stat, /^Error \(temporary failure: /);
+    const { outcome, event } = await world.send(envelopeOf(), BODY);
+    assert.match(event.stat, /^Error \(temporary failure: .*none: No such file or directory\)$/);
+    assert.ok(outcome.result === "tempfail");
+    assert.deepEqual([outcome.status, outcome.remote], [{ class: 4, code: "4.1" }, undefined]);
+  }));
+
+Deno.test("LMTP to a port where nobody listens is 4.4.1, as of a relay, and names the server", () =>
+  withWorld({ method: { type: "lmtp", destination: "127.0.0.1:1", rcptTo: false } }, async (world) => {
+    const { outcome } = await world.send(envelopeOf(), BODY);
+    assert.deepEqual(outcome, {
+      result: "tempfail",
+      text: "127.0.0.1 port 1: Connection refused",
+      status: { class: 4, code: "4.1" },
+      remote: "127.0.0.1",
+    });
   }));
 
 Deno.test("Who traces mta sees the dialogue of LMTP, who traces nothing sees nothing", () =>
@@ -250,8 +266,10 @@ Deno.test("Who traces mta sees the dialogue of LMTP, who traces nothing sees not
 for (const [verb, step] of [["LHLO", "commandMs"], ["RCPT", "rcptMs"], ["END", "endOfDataMs"]] as const) {
   Deno.test(`LMTP that does not answer ${verb} is given up after ${step}, whatever the other steps may take`, () =>
     withServer({ [verb]: undefined }, TCP, false, async (world) => {
-      const { event } = await world.send(envelopeOf(), BODY);
-      assert.equal(event.outcome, "tempfail");
+      const { outcome, event } = await world.send(envelopeOf(), BODY);
+      assert.ok(outcome.result === "tempfail");
+      assert.deepEqual([outcome.status, outcome.remote], [{ class: 4, code: "4.1" }, "127.0.0.1"]);
+      assert.match(outcome.text, /^127\.0\.0\.1 port \d+: terminated; timeout$/);
       assert.equal(event.stat, "Error (terminated; timeout)");
     }, { timeouts: { ...uniformTimeouts(3_600_000), [step]: 20 } }));
 }

@@ -166,7 +166,11 @@ Deno.test("A body that cannot be read to its end leaves nothing behind", () =>
       return false;
     };
     const { outcome } = await world.send(envelopeOf(), [HEADER, new Uint8Array(10)]);
-    assert.deepEqual(outcome, { result: "tempfail", text: "Disk on fire", status: { class: 4, code: "3.0" } });
+    assert.deepEqual(outcome, {
+      result: "tempfail",
+      text: "temporary failure: Disk on fire",
+      status: { class: 4, code: "3.0" },
+    });
     assert.deepEqual(list(`${home}/Maildir/tmp`), []);
     assert.deepEqual(list(`${home}/Maildir/new`), []);
   }));

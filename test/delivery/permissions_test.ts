@@ -251,30 +251,55 @@ for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
   });
 }
 
+/** The runtime's advice, to allow it more, is for nobody who reads logs and notices. */
+const NO_PERMISSION = /^Error \(temporary failure: .*: This program has no permission for it"?\)$/;
+
+/** The runtime has places that it opens for none but a program that may do everything. */
+for (const place of ["/proc/nosuch", "/dev/nosuch/x"]) {
+  Deno.test(`What the runtime refuses by itself is told in words of our own: a Maildir ${place}`, async () => {
+    const home = makeHome();
+    const settings = settingsOf({ actions: { test: localAction({ method: maildir(place) }) } });
+    const delivery = new RealDelivery(settings, tester(home));
+    try {
+      assert.match(await delivery.deliver(envelopeOf()), NO_PERMISSION);
+    } finally {
+      delivery.close();
+      Deno.removeSync(home, { recursive: true });
+    }
+  });
+  Deno.test(`What the runtime refuses by itself is told in words of our own: a file ${place}`, async () => {
+    const home = makeHome();
+    const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
+    const errand = new RealDelivery(settings, tester(home), { role: "errand" });
+    try {
+      assert.match(await errand.deliver(envelopeOf({ exec: `>${place}` })), NO_PERMISSION);
+    } finally {
+      errand.close();
+      Deno.removeSync(home, { recursive: true });
+    }
+  });
+}
+
 /** What the delivery isolate may not, with the needs of one action: a Maildir in `HOME/mail`. */
-const refused: readonly { name: string; action: (home: string) => Partial<LocalAction>; want: RegExp }[] = [
+const refused: readonly { name: string; action: (home: string) => Partial<LocalAction> }[] = [
   {
     name: "servers that no action names",
     action: () => ({ method: lmtp("127.0.0.1:9") }),
-    want: /Requires net access/,
   },
   {
     name: "sockets that no action names",
     action: (home) => ({ method: lmtp(`${home}/s`) }),
-    want: /Requires .* access/,
   },
   {
     name: "a Maildir in another folder",
     action: (home) => ({ method: maildir(`${home}/other`) }),
-    want: /Requires (read|write) access/,
   },
   {
     name: "mailboxes where none are",
     action: () => ({ method: { type: "mbox" } }),
-    want: /Requires (read|write) access/,
   },
 ];
-for (const { name, action, want } of refused) {
+for (const { name, action } of refused) {
   Deno.test(`What the settings do not ask for is refused by the runtime: ${name}`, async () => {
     const home = makeHome();
     const test = localAction({ method: maildir(`${home}/mail`) });
@@ -283,7 +308,7 @@ for (const { name, action, want } of refused) {
       granted: settingsOf({ actions: { test } }),
     });
     try {
-      assert.match(await delivery.deliver(envelopeOf({ action: "other" })), want);
+      assert.match(await delivery.deliver(envelopeOf({ action: "other" })), NO_PERMISSION);
       assert.equal(await delivery.deliver(envelopeOf()), "Delivered");
     } finally {
       delivery.close();

@@ -5,32 +5,51 @@ import fc from "fast-check";
 import { fromLine, FromQuoter } from "../../src/delivery/from_line.ts";
 import { HeaderScan, traceLines, withoutCuts } from "../../src/delivery/headers.ts";
 import { LastLine } from "../../src/delivery/last_line.ts";
-import { exited, interrupted, lookupFailed, quoted, reasonOf, thrown } from "../../src/delivery/sysexits.ts";
+import { exited, interrupted, lookupFailed, quoted, thrown, unaccepted } from "../../src/delivery/sysexits.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (parts: Uint8Array[]) => parts.map((part) => new TextDecoder().decode(part)).join("");
 
-const codes: { code: number; result: "tempfail" | "permfail"; stat: string }[] = [
-  { code: 1, result: "permfail", stat: "Error (x)" },
-  { code: 64, result: "permfail", stat: "Error (command line usage error: x)" },
-  { code: 67, result: "permfail", stat: "Error (user unknown: x)" },
-  { code: 69, result: "permfail", stat: "Error (service unavailable: x)" },
-  { code: 71, result: "tempfail", stat: "Error (system resource problem: x)" },
-  { code: 73, result: "permfail", stat: "Error (can't create user output file: x)" },
-  { code: 75, result: "tempfail", stat: "Error (temporary failure: x)" },
-  { code: 77, result: "permfail", stat: "Error (permission denied: x)" },
-  { code: 78, result: "permfail", stat: "Error (local configuration error: x)" },
-  { code: 127, result: "permfail", stat: "Error (x)" },
+const codes: { code: number; status: string; words: string }[] = [
+  { code: 1, status: "5.3.0", words: "x" },
+  { code: 64, status: "5.3.0", words: "command line usage error: x" },
+  { code: 65, status: "5.6.0", words: "data format error: x" },
+  { code: 66, status: "5.3.0", words: "cannot open input: x" },
+  { code: 67, status: "5.1.1", words: "user unknown: x" },
+  { code: 68, status: "5.1.2", words: "host name unknown: x" },
+  { code: 69, status: "5.3.0", words: "service unavailable: x" },
+  { code: 70, status: "5.3.0", words: "internal software error: x" },
+  { code: 71, status: "4.3.0", words: "system resource problem: x" },
+  { code: 72, status: "5.3.0", words: "critical OS file missing: x" },
+  { code: 73, status: "5.2.0", words: "can't create user output file: x" },
+  { code: 74, status: "5.3.0", words: "input/output error: x" },
+  { code: 75, status: "4.3.0", words: "temporary failure: x" },
+  { code: 76, status: "5.5.0", words: "remote error in protocol: x" },
+  { code: 77, status: "5.7.1", words: "permission denied: x" },
+  { code: 78, status: "5.3.5", words: "local configuration error: x" },
+  { code: 127, status: "5.3.0", words: "x" },
 ];
-for (const { code, result, stat } of codes) {
-  Deno.test(`exited() makes ${result} of exit code ${code}, written as ${stat}`, () => {
-    const end = exited(code, "x");
-    assert.deepEqual(end, {
-      outcome: { result, text: "x", status: { class: result === "tempfail" ? 4 : 5, code: "3.0" } },
-      stat,
-    });
+for (const { code, status, words } of codes) {
+  Deno.test(`exited() makes ${status} of exit code ${code}, with "${words}" for log and notice`, () => {
+    const { outcome, stat } = exited(code, "x");
+    assert.ok("status" in outcome);
+    assert.equal(`${outcome.status.class}.${outcome.status.code}`, status);
+    assert.equal(outcome.result, status.startsWith("4") ? "tempfail" : "permfail");
+    assert.equal(outcome.text, words);
+    assert.equal(stat, `Error (${words})`);
   });
 }
+
+Deno.test("unaccepted() gives a notice the server's own words, and the log an exit code's as well", () => {
+  assert.deepEqual(unaccepted("permfail", { text: "550 5.1.1 no", enhanced: "5.1.1", remote: "mx" }), {
+    outcome: { result: "permfail", text: "550 5.1.1 no", status: { class: 5, code: "1.1" }, remote: "mx" },
+    stat: "Error (service unavailable: 550 5.1.1 no)",
+  });
+  assert.deepEqual(unaccepted("tempfail", { text: "421 no" }), {
+    outcome: { result: "tempfail", text: "421 no", status: { class: 4, code: "3.0" } },
+    stat: "Error (temporary failure: 421 no)",
+  });
+});
 
 Deno.test("interrupted() is worth another try and has no phrase", () => {
   assert.deepEqual(interrupted("terminated; signal 9"), {
@@ -51,9 +70,6 @@ Deno.test("lookupFailed() tells a missing account from a lookup that did not wor
 });
 Deno.test("thrown() takes an unknown error for a temporary one", () => {
   assert.equal(thrown(new Error("surprise")).outcome.result, "tempfail");
-});
-Deno.test("reasonOf() leaves out what the runtime adds", () => {
-  assert.equal(reasonOf(new Error("Permission denied (os error 13): open '/x'")), "Permission denied");
 });
 Deno.test("quoted() shows control characters and keeps to 255 characters", () => {
   assert.equal(quoted(bytes('a\\b\t"é\x1b[1m')), '"a\\\\b\\t"\\303\\251\\033[1m"');

@@ -51,6 +51,8 @@ const own = [
     status: "5.4.6",
     text: "Mail for 127.0.0.1 loops back to this host: it is this host itself",
   },
+  // Not relayed at all, but what a command's exit code says is a reason like others.
+  { user: "coded", to: "x@coded.test", status: "5.1.1", text: "user unknown: exited abnormally" },
 ];
 
 async function send(daemon: Daemon, user: string, to: string): Promise<void> {
@@ -95,10 +97,12 @@ listen on 127.0.0.1 port ${named} hostname mx.${DOMAIN} filter "named"
 listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
 action "listed" relay host "smtp://127.0.0.1:${listed.port}"
+action "coded" mda "exit 67" virtual { "@" = ${OWNER} } user ${OWNER}
 action "out" relay
 match ! from rdns for domain "picky.test" reject
 match from any for domain "${DOMAIN}" action "inbox"
 match from any for domain "listed.test" action "listed"
+match from any for domain "coded.test" action "coded"
 match from any for any action "out"
 `;
   try {

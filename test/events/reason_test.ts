@@ -28,6 +28,12 @@ const rows = [
     long: "/etc/x: This program has no permission for it",
     because: "nobody should allow everything",
   },
+  {
+    message: 'Requires all access to "/proc/x", run again with the --allow-all flag',
+    short: "This program has no permission for it",
+    long: "/proc/x: This program has no permission for it",
+    because: "some places have no permission of their own",
+  },
   { message: "there is no file", short: "there is no file", long: "there is no file", because: "it is our own text" },
 ] as const;
 

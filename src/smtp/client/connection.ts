@@ -1,5 +1,6 @@
 /** One TCP, TLS or unix connection to a server: bytes out, groups of replies in, timeouts. Knows no command. */
 
+import { systemReason } from "../../events/mod.ts";
 import type net from "node:net";
 import { Buffer } from "node:buffer";
 import { connectSocket, firstError } from "../../isolate/sockets.ts";
@@ -103,7 +104,7 @@ function connectError(error: NodeJS.ErrnoException): string {
     default:
       // The runtime has EINVAL for all that can be wrong with a local address.
       if (error.syscall === "bind") return "Can't assign requested address";
-      return `Connection failed: ${error.message}`;
+      return `Connection failed: ${systemReason(error)}`;
   }
 }
 
@@ -354,5 +355,5 @@ export class Connection {
 }
 
 function ioError(error: NodeJS.ErrnoException): string {
-  return error.code === "ECONNRESET" ? "Connection reset by peer" : `IO Error: ${error.message}`;
+  return error.code === "ECONNRESET" ? "Connection reset by peer" : `IO Error: ${systemReason(error)}`;
 }

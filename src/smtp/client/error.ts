@@ -26,3 +26,26 @@ export class ClientError extends Error {
 export function refusedBy(reply: Reply): ClientError {
   return new ClientError("refused", formatReply(reply), reply);
 }
+
+/**
+ * Takes how a dialogue ended for which there is no reply, and returns the code of RFC 3463 (§3.5 to §3.8) for it, of class 4: whether it is final the
+ * caller says.
+ */
+export function codeOfFailure({ kind }: ClientError): string {
+  switch (kind) {
+    case "connect":
+    case "timeout":
+      return "4.4.1";
+    case "closed":
+      return "4.4.2";
+    case "protocol":
+      return "4.5.0";
+    case "tls":
+      return "4.7.5";
+    case "refused":
+      // We refuse: the host lacks what the configuration asks for.
+      return "4.7.4";
+    default:
+      return kind satisfies never;
+  }
+}

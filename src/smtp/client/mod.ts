@@ -4,7 +4,7 @@ export { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabil
 export { Client, type ClientOptions, connectClient } from "./client.ts";
 export type { Recipient, Sender } from "./commands.ts";
 export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
-export { ClientError, type ClientErrorKind } from "./error.ts";
+export { ClientError, type ClientErrorKind, codeOfFailure } from "./error.ts";
 export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export { TIMEOUTS, type Timeouts, type Timers, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";

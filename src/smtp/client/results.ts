@@ -1,5 +1,6 @@
 /** What becomes of the recipients of a transaction by the replies of its server. Pure. */
 
+import { systemReason } from "../../events/mod.ts";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
 import { TOO_MANY_CODE } from "./too_many.ts";
@@ -63,7 +64,7 @@ export function tooManyFailure(reply: Reply, stage: Stage): RecipientResult {
 /** What was thrown in the middle of a dialogue, as an error of it. */
 export function asClientError(error: unknown): ClientError {
   if (error instanceof ClientError) return error;
-  return new ClientError("closed", error instanceof Error ? error.message : String(error));
+  return new ClientError("closed", systemReason(error));
 }
 
 /** Stands for a reply that did not come. */
