@@ -9,6 +9,7 @@ import { Fatal } from "./fatal.ts";
 import { SYSTEM_AUTHORITIES } from "./files.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
+import { type AddressWords, parseAddress } from "../tables/mod.ts";
 
 /** The addresses that `listen on` stands for: a literal, or those of an interface, a group or a host name. Throws Fatal when there are none. */
 async function addressesOf(spec: ListenSpec): Promise<Address[]> {
@@ -60,17 +61,9 @@ export async function resolveListeners(
   submissionSocket: string,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
-  const specs = new Map<string, ListenSpec>();
+  const ports = new Ports();
   const add = (spec: ListenSpec, address: string) => {
-    const place = placeText(spec.socket ? { path: address, mode: 0 } : { address, port: spec.port });
-    const other = specs.get(place);
-    // A host name may lead to an address twice.
-    if (other === spec) return;
-    if (other !== undefined) {
-      const { file, line } = spec.at;
-      throw new Fatal(`${file}:${line}: ${place} is listened on already, by ${other.at.file}:${other.at.line}`);
-    }
-    specs.set(place, spec);
+    if (!spec.socket && !ports.take(address, spec.port, spec.at)) return;
     listeners.push({
       id: listeners.length,
       ...(spec.at.line > 0 ? { at: spec.at } : {}),
@@ -102,7 +95,51 @@ export async function resolveListeners(
     if (spec.socket) continue;
     for (const { address } of await addressesOf(spec)) add(spec, address);
   }
+  if (config.admin !== null) {
+    ports.take(
+      config.admin.address,
+      config.admin.port,
+      config.declared["admin listen"] ?? { file: config.file, line: 0 },
+    );
+  }
   return listeners;
+}
+
+/** The addresses and ports that the lines of the config want for themselves. */
+class Ports {
+  readonly #taken: {
+    readonly words: AddressWords;
+    readonly port: number;
+    readonly text: string;
+    readonly at: SourceLine;
+  }[] = [];
+
+  /**
+   * False when the same line has it already: a host name may lead to an address twice. Throws Fatal when another line has, by the wildcard
+   * address of the family too.
+   */
+  take(address: string, port: number, at: SourceLine): boolean {
+    const words = parseAddress(address);
+    // An address with a zone is a matter of the system.
+    if (words === null) return true;
+    const text = placeText({ address, port });
+    for (const other of this.#taken) {
+      if (other.port !== port || other.words.length !== words.length) continue;
+      const same = other.words.join() === words.join();
+      if (same && other.at === at) return false;
+      if (!same && !isWildcard(words) && !isWildcard(other.words)) continue;
+      const what = same ? "" : `: ${isWildcard(words) ? text : other.text} is every address of this machine`;
+      throw new Fatal(
+        `${at.file}:${at.line}: ${text} is listened on already, by ${other.at.file}:${other.at.line}${what}`,
+      );
+    }
+    this.#taken.push({ words, port, text, at });
+    return true;
+  }
+}
+
+function isWildcard(words: AddressWords): boolean {
+  return words.every((word) => word === 0);
 }
 
 /** What a server listens on: an address, the path of a socket with its mode, or a socket that was bound by others. */

@@ -80,3 +80,52 @@ Deno.test("without a name of its own a listener's default certificate is the ser
   const listeners = await resolveListeners(config, "B.example.org", "/run/x.smtp.sock");
   assert.equal(listeners.at(-1)!.pki[0], "b.example.org");
 });
+
+const BY_ONE = "is listened on already, by c:1";
+for (
+  const [name, text, want] of [
+    ["two listeners", "listen on 127.0.0.1 port 2501\nlisten on 127.0.0.1 port 2501", `c:2: 127.0.0.1:2501 ${BY_ONE}`],
+    [
+      "two spellings",
+      'listen on ::1 port 2501\nlisten on "0:0:0:0:0:0:0:1" port 2501',
+      `c:2: [0:0:0:0:0:0:0:1]:2501 ${BY_ONE}`,
+    ],
+    [
+      "the wildcard address behind another",
+      "listen on 127.0.0.1 port 2501\nlisten on 0.0.0.0 port 2501",
+      `c:2: 0.0.0.0:2501 ${BY_ONE}: 0.0.0.0:2501 is every address of this machine`,
+    ],
+    [
+      "the wildcard address before another",
+      "listen on :: port 2501\nlisten on ::1 port 2501",
+      `c:2: [::1]:2501 ${BY_ONE}: [::]:2501 is every address of this machine`,
+    ],
+    [
+      "the admin page",
+      "listen on 127.0.0.1 port 2501\nadmin listen on 127.0.0.1 port 2501",
+      `c:2: 127.0.0.1:2501 ${BY_ONE}`,
+    ],
+    [
+      "the admin page, which stands before",
+      "admin listen on 127.0.0.1 port 2501\nlisten on 127.0.0.1 port 2501",
+      "c:1: 127.0.0.1:2501 is listened on already, by c:2",
+    ],
+    [
+      "the admin page at the wildcard address",
+      "listen on 127.0.0.1 port 2501\nadmin listen on 0.0.0.0 port 2501",
+      `c:2: 0.0.0.0:2501 ${BY_ONE}: 0.0.0.0:2501 is every address of this machine`,
+    ],
+    [
+      "one port of both families",
+      "listen on 0.0.0.0 port 2501\nlisten on :: port 2501\nadmin listen on ::1 port 2502",
+      null,
+    ],
+    ["one port of two addresses", "listen on 127.0.0.1 port 2501\nlisten on 127.0.0.2 port 2501", null],
+  ] as const
+) {
+  Deno.test(`listeners that cannot both have their port: ${name}`, async () => {
+    const resolved = resolveListeners(configOf(`${text}\nmatch for any reject`), "mx.example.org", "/socket");
+    if (want === null) return void await resolved;
+    await assert.rejects(resolved, (error: Error) => (assert.equal(error.message, want), true));
+  });
+}
