@@ -77,7 +77,7 @@ match from auth for domain "${DOMAIN}" action "inbox"
     const boss = ["--data", "From: The Boss <boss@example.org>\\nSubject: x\\n\\nx\\n"];
     const refused = await swaks("boss@example.org", "a", ...boss);
     assert.match(refused.stdout, /^<\*\* 550 5\.7\.1 Sender rejected/m);
-    await daemon.logged(/smtp failed-command command="MAIL FROM:<boss@example\.org>" result="530 5\.7\.1 /);
+    await daemon.logged(/smtp failed-command command="MAIL FROM:<boss@example\.org>" result="550 5\.7\.1 /);
     assert.equal((await swaks("carol@example.org", "b", ...boss)).code, 0);
     assert.match(await daemon.mailbox("b").text(), /^From: The Boss <carol@example\.org>$/m);
     assert.equal((await swaks("x@carol.example.org", "c", "--data", "Subject: x\\n\\nx\\n")).code, 0);
