@@ -91,7 +91,7 @@ fits() {
 }
 
 # Checksum of what decides which packages belong here.
-locked() { cksum "$root/deno.json" "$root/deno.lock" | cut -d ' ' -f 1,2 | tr '\n' ' '; }
+locked() { cksum "$root/deno.json" "$root/deno.lock" 2>/dev/null | cut -d ' ' -f 1,2 | tr '\n' ' '; }
 
 installed() {
   [ -x "$deno" ] && fits "$deno" && [ -f "$state/installed" ] && [ "$(cat "$state/installed")" = "$(locked)" ]
@@ -111,13 +111,13 @@ ensure_deno() {
   ) 9>"$state/lock" || not_ready "Deno could not be made ready in $state, see above" "$@"
 }
 
-# Where things cannot be made ready, for the reason $1: who has a Deno that fits goes on with the packages that are there, though deno.json or deno.lock may have
-# changed since; else what the program was given is kept, if it keeps anything, and it ends.
+# Where things cannot be made ready, for the reason $1: who has a Deno that fits goes on with the packages that are there, if the program starts with them,
+# though deno.json or deno.lock may have changed since; else what the program was given is kept, if it keeps anything, and it ends.
 not_ready() {
   reason=$1
   shift
   if [ "$keeps_input" = yes ] || [ ! -w "$state" ]; then
-    if [ -x "$deno" ] && fits "$deno"; then
+    if [ -x "$deno" ] && fits "$deno" && find_lock; then
       say "warning: $reason"
       return
     fi
@@ -127,9 +127,32 @@ not_ready() {
 }
 keeps_input=no
 
+# How Deno is to take the lock file, in words that have no blanks, and which one instead of deno.lock: what the program starts with when deno.lock is
+# missing, damaged, half merged or newer than the packages that are there.
+lock_words=--frozen
+lock_file=
+find_lock() {
+  [ -n "${program:-}" ] || return 0
+  starts && return
+  lock_file=$state/deno.lock
+  [ -f "$lock_file" ] && starts && return
+  lock_file=
+  lock_words=--no-lock
+  starts
+}
+
+# True when the program can be loaded.
+starts() {
+  "$deno" run --no-prompt --cached-only "$lock_words" ${lock_file:+"--lock=$lock_file"} --quiet --no-check --allow-read --allow-env --allow-sys \
+    --config "$root/deno.json" "$root/src/main.ts" "$program" --version >/dev/null 2>&1 </dev/null
+}
+
 install_all() {
   if ! { [ -x "$deno" ] && fits "$deno"; }; then link_deno; fi
   install_packages
+  cp "$root/deno.lock" "$state/deno.lock.$$"
+  chmod 644 "$state/deno.lock.$$"
+  mv -f "$state/deno.lock.$$" "$state/deno.lock"
   locked >"$state/installed.$$"
   mv -f "$state/installed.$$" "$state/installed"
 }

@@ -85,5 +85,5 @@ become() {
       set -- --allow-net --allow-read --allow-sys=uid,hostname,userInfo --allow-env=USER,LOGNAME "$@"
       ;;
   esac
-  exec "$deno" run --no-prompt --cached-only --frozen --quiet --no-check "$@"
+  exec "$deno" run --no-prompt --cached-only "$lock_words" ${lock_file:+"--lock=$lock_file"} --quiet --no-check "$@"
 }

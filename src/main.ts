@@ -29,7 +29,11 @@ if (load === undefined) {
   (asked ? console.log : console.error)(`usage: vaultpost ${Object.keys(TOOLS).join("|")} [arguments]`);
   Deno.exit(asked ? 0 : 1);
 }
-const tool = await load();
+const tool = await load().catch((error: Error) => {
+  // A file of the program is missing or damaged, as in the middle of an update. Nothing has been read or done: 75 (EX_TEMPFAIL) is "try again".
+  console.error(`${name}: the program cannot be loaded: ${error.message.split("\n", 1)[0]}`);
+  Deno.exit(name === "sendmail" || name === "send-mail" ? 75 : 1);
+});
 try {
   Deno.exit(await tool([...args], Deno.env));
 } catch (error) {

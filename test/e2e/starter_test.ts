@@ -148,6 +148,80 @@ Deno.test("sendmail without a Deno keeps the mail, and the next start submits it
   });
 });
 
+Deno.test("a deno.lock that is damaged, missing or of another version loses no user's mail", {
+  ignore: Deno.uid() !== 0,
+}, async (test) => {
+  await withDaemon({ config: maildirConfig }, async (daemon) => {
+    const checkout = join(daemon.folder, "checkout");
+    const shell = async (script: string) => {
+      const { code, stderr } = await run("sh", ["-ec", script], { env: { HERE: PROJECT, CHECKOUT: checkout } });
+      assert.equal(code, 0, stderr);
+    };
+    // Links of its own, and a state folder that only root may write.
+    await shell(`mkdir -p "$CHECKOUT/.deno"; cd "$HERE"; cp -r scripts src workers deno.json deno.lock "$CHECKOUT"
+      ln -s "$(readlink -f .deno/cache)" "$CHECKOUT/.deno/cache"
+      for deno in .deno/deno-*; do ln -s "$(readlink -f "$deno")" "$CHECKOUT/$deno"; done`);
+    const asNobody = async (args: string[], input: string) => {
+      const child = new Deno.Command(join(checkout, "scripts/sendmail"), {
+        args,
+        clearEnv: true,
+        env: { PATH: "/usr/bin:/bin", ...daemon.env },
+        uid: 65534,
+        gid: 65534,
+        stdin: "piped",
+        stderr: "piped",
+        stdout: "piped",
+      }).spawn();
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
+      const { code, stdout, stderr } = await child.output();
+      return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+    };
+    const damages: [name: string, script: string][] = [
+      ["merge", `sed -i '1s/.*/<<<<<<< HEAD/' "$CHECKOUT/deno.lock"`],
+      ["version", `sed -i 's/"version": "[0-9]*"/"version": "99"/' "$CHECKOUT/deno.lock"`],
+      ["missing", `rm "$CHECKOUT/deno.lock"`],
+      ["kept", `cp "$HERE/deno.lock" "$CHECKOUT/.deno/"; echo "{" >"$CHECKOUT/deno.lock"`],
+    ];
+    for (const [name, script] of damages) {
+      await test.step(name, async () => {
+        await shell(`cp "$HERE/deno.lock" "$CHECKOUT"; ${script}`);
+        const ran = await asNobody([`${name}@${DOMAIN}`], `Subject: ${name}\n\nhi\n`);
+        assert.equal(ran.code, 0, ran.stderr);
+        assert.match(ran.stderr, /^warning: Deno is not ready in [^\n]*\n$/);
+        assert.match(await daemon.mailbox(name).text(), new RegExp(`^Subject: ${name}$`, "m"));
+      });
+    }
+    await test.step("the other modes run, too", async () => {
+      assert.match((await asNobody(["-bs"], "QUIT\r\n")).stdout, /^220 [^]*\r\n221 /);
+      assert.match((await asNobody(["-bv", `x@${DOMAIN}`], "")).stdout, /deliverable/);
+      assert.match((await asNobody(["--version"], "")).stdout, /^sendmail \(/);
+    });
+    await test.step("a file of the program that is damaged is status 75 and one line", async () => {
+      await shell(`cp "$HERE/deno.lock" "$CHECKOUT"; cd "$CHECKOUT"; echo "}{" >>src/cli/sendmail.ts
+        (. scripts/lib.sh; root=$PWD; locked >.deno/installed)`);
+      const ran = await asNobody([`x@${DOMAIN}`], "Subject: x\n\nhi\n");
+      assert.equal(ran.code, 75);
+      assert.match(ran.stderr, /^sendmail: the program cannot be loaded: [^\n]+\n$/);
+    });
+    await test.step("without packages to start with the mail waits, and what is no mail is status 75", async () => {
+      await shell(`rm "$CHECKOUT/deno.lock" "$CHECKOUT/.deno/installed"`);
+      const kept = await asNobody(["--account=x", `late@${DOMAIN}`], "Subject: late\n\nhi\n");
+      assert.deepEqual([kept.code, kept.stdout], [0, ""], kept.stderr);
+      const session = await asNobody(["-bs"], "QUIT\r\n");
+      assert.deepEqual([session.code, session.stdout.slice(0, 4)], [75, "421 "], session.stderr);
+      const others = [["-bv", `x@${DOMAIN}`], ["--version"], ["-F", "a|b", `x@${DOMAIN}`]];
+      for (const ran of await Promise.all(others.map((args) => asNobody(args, "")))) {
+        assert.deepEqual([ran.code, ran.stdout, ran.stderr.split("\n").length], [75, "", 2], ran.stderr);
+      }
+      await daemon.stop();
+      await daemon.launch();
+      await daemon.logged(/1 offline message submitted/);
+      assert.match(await daemon.mailbox("late").text(), /^Subject: late$/m);
+    });
+  });
+});
+
 Deno.test("an import before the first start leaves a spool with the daemon's modes, which takes it in", {
   ignore: Deno.uid() !== 0,
 }, async () => {
