@@ -1,9 +1,11 @@
 /**
  * `sendmail -bs`: SMTP on standard input and output. The words go to the daemon's submission socket and its replies come back, octet for
- * octet, so that the session is the calling user's and its rules are the daemon's. Knows no SMTP but the code of the last reply.
+ * octet but for line ends (crlf.ts), so that the session is the calling user's and its rules are the daemon's. Knows no SMTP but the code of the last
+ * reply.
  */
 
 import type net from "node:net";
+import { LineEnds } from "./crlf.ts";
 import { connectSubmission } from "./submission.ts";
 import { inputPieces, OutputClosed, type Terminal } from "./terminal.ts";
 
@@ -52,9 +54,10 @@ export async function carrySession(
 
 /** All of standard input, no faster than the daemon reads it; then the end. */
 async function carryInput(input: AsyncIterable<Uint8Array>, socket: net.Socket): Promise<void> {
+  const ends = new LineEnds();
   for await (const piece of input) {
     if (socket.destroyed) return;
-    if (!socket.write(piece)) await drained(socket);
+    if (!socket.write(ends.convert(piece))) await drained(socket);
   }
   socket.end();
 }

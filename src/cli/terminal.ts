@@ -37,18 +37,9 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Standard input as it comes; what a person types gets the CRLF that protocols want. */
+/** Standard input as it comes. */
 export function inputPieces(): AsyncIterable<Uint8Array> {
-  return Deno.stdin.isTerminal() ? withCrlf(Deno.stdin.readable) : Deno.stdin.readable;
-}
-
-/** What a person types, whose lines end with LF alone. */
-async function* withCrlf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const piece of stream) {
-    const octets: number[] = [];
-    for (const octet of piece) octets.push(...(octet === 10 ? [13, 10] : [octet]));
-    yield Uint8Array.from(octets);
-  }
+  return Deno.stdin.readable;
 }
 
 async function readAll(stream: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array<ArrayBuffer>> {
