@@ -28,6 +28,10 @@ export interface Letters {
   readonly valued: string;
   /** Options that may have one in the same word. */
   readonly optional: string;
+  /** Long options of other programs, without the dashes, and the letter that each is listed as. One whose letter takes an argument has it behind `=`, or in the next word. */
+  readonly long?: Readonly<Record<string, string>>;
+  /** Has this option, whose argument was this, another argument in the next word? */
+  readonly hasMore?: (letter: string, value: string) => boolean;
 }
 
 const LONG: readonly string[] = ["--help", "--version"];
@@ -53,7 +57,14 @@ export function getopt(args: readonly string[], letters: Letters): Options {
     if (!arg.startsWith("-") || arg === "-") return done(args.slice(at));
     if (arg.startsWith("--")) {
       if (LONG.includes(arg)) return { ok: false, asked: arg.slice(2) as Asked };
-      return wrong(`unknown option ${arg}${guessOption(arg, "", "")}`);
+      const [word, value] = splitLong(arg);
+      const letter = Object.hasOwn(letters.long ?? {}, word) ? letters.long![word]! : null;
+      if (letter === null) return wrong(`unknown option ${arg}${guessOption(arg, "", "")}`);
+      const takes = valued.includes(letter);
+      if (!takes && value !== null) return wrong(`option takes no argument -- ${word}`);
+      if (takes && value === null && at + 1 === args.length) return wrong(`option requires an argument -- ${word}`);
+      list.push([letter, takes ? value ?? args[++at]! : ""]);
+      continue;
     }
     for (let place = 1; place < arg.length; place++) {
       const letter = arg[place]!;
@@ -71,11 +82,19 @@ export function getopt(args: readonly string[], letters: Letters): Options {
         return wrong(`unknown option -- ${letter}${guessOption(arg, letter, plain + valued + optional)}`);
       }
       if (rest === "" && at + 1 === args.length) return wrong(`option requires an argument -- ${letter}`);
-      list.push([letter, rest === "" ? args[++at]! : rest]);
+      const value = rest === "" ? args[++at]! : rest;
+      list.push([letter, value]);
+      if (letters.hasMore?.(letter, value)) at++;
       break;
     }
   }
   return done([]);
+}
+
+/** `--name=value`: its name and its value, null for one without `=`. */
+function splitLong(arg: string): [name: string, value: string | null] {
+  const equals = arg.indexOf("=");
+  return equals < 0 ? [arg.slice(2), null] : [arg.slice(2, equals), arg.slice(equals + 1)];
 }
 
 /**

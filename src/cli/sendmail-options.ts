@@ -48,11 +48,11 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** Reads the words behind the program's name. Options end at the first recipient or at `--`. */
 export function readSendmailOptions(args: readonly string[]): SendmailCommand {
-  const options = getopt(args, lettersOf("sendmail"));
+  const options = getopt(args, { ...lettersOf("sendmail"), hasMore: isEximPair });
   if (!options.ok) {
     return options.asked === null ? { kind: "usage", text: options.text } : { kind: "asked", asked: options.asked };
   }
-  const { given, list, operands, literal } = options;
+  const { given, operands, literal } = options;
   const mode = given.get("b") ?? (given.has("I") ? "i" : "m");
   if (mode.startsWith("i")) return { kind: "newaliases" };
   if (mode === "p") return { kind: "mailq" };
@@ -66,14 +66,16 @@ export function readSendmailOptions(args: readonly string[]): SendmailCommand {
   if (!/^\d+$/.test(hops)) {
     return { kind: "usage", text: `invalid value of -h: ${hops}${guessOption(`--h${hops}`, "", "")}` };
   }
-  // Exim's, of which some have an argument in the next word: it must not be taken for a recipient.
-  const foreign = list.find(([letter, value]) => letter === "o" && /^[MPX]/.test(value));
-  if (foreign !== undefined) return { kind: "usage", text: `unknown option -o${foreign[1]}` };
   const misplaced = literal ? undefined : operands.find((operand) => operand.startsWith("-"));
   if (misplaced !== undefined) {
     return { kind: "usage", text: `${misplaced} stands behind a recipient: options come first, and -- ends them` };
   }
   return judge(given, operands, mode === "v" ? "verify" : "send");
+}
+
+/** Exim's options with an argument in the next word, which must not be taken for a recipient: who hands in the mail, and files of the daemon. */
+function isEximPair(letter: string, value: string): boolean {
+  return letter === "o" && /^(?:M(?:a|aa|ai|as|i|m|r|s|t|M)|[PX])$/.test(value);
 }
 
 function judge(

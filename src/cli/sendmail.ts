@@ -177,7 +177,8 @@ async function handOver(
     try {
       if (args === null) throw new Error("an argument contains a bar, which the offline folder cannot keep");
       await saveOffline(spoolPath(env), args, message);
-      return EX_TEMPFAIL;
+      const kept = "smtpd doesn't seem to be running: the message is kept, and submitted when it starts";
+      return complain(terminal, kept, EX_TEMPFAIL);
     } catch (error) {
       const status = args === null ? EX_SOFTWARE : EX_UNAVAILABLE;
       const reason = error instanceof Deno.errors.NotFound

@@ -13,6 +13,8 @@ export interface OptionUsage {
   readonly value?: string;
   /** The argument may be missing, and stands in the same word. */
   readonly optional?: true;
+  /** The same in long form, as another program has it. */
+  readonly long?: string;
   /** A sentence; absent for an option of other programs that means nothing here. */
   readonly about?: string;
 }
@@ -81,17 +83,27 @@ export const TOOLS = {
     options: [
       { letter: "b", value: "mode", about: "m submits; s speaks SMTP; v verifies; i is newaliases; p is mailq." },
       { letter: "F", value: "name", about: "Full name for a From field that is added." },
-      { letter: "f", value: "from", about: "Address of the sender, <> for none." },
+      { letter: "f", value: "from", about: "Address of the sender, <> for none.", long: "from" },
       { letter: "I", about: "Does what newaliases does, as -bi." },
-      { letter: "N", value: "notify", about: "Asks for notices: never, or success, failure and delay in a list." },
+      {
+        letter: "N",
+        value: "notify",
+        about: "Asks for notices: never, or success, failure and delay in a list.",
+        long: "dsn-notify",
+      },
       { letter: "q", value: "what", optional: true, about: "Refused: the daemon runs the queue by itself." },
-      { letter: "R", value: "ret", about: "What a notice of failure returns: full or hdrs." },
+      { letter: "R", value: "ret", about: "What a notice of failure returns: full or hdrs.", long: "dsn-return" },
       { letter: "r", value: "from", about: "The same as -f." },
       { letter: "S", about: "Takes the account of the calling user, whatever the login name is." },
-      { letter: "t", about: "Takes recipients from the To, Cc and Bcc fields, too." },
+      { letter: "t", about: "Takes recipients from the To, Cc and Bcc fields, too.", long: "read-recipients" },
       { letter: "V", value: "envid", about: "An id that notices repeat." },
       { letter: "v", about: "Shows the dialogue with the daemon." },
-      ...ignored("cGimnUx", "ABCDehLOopX", "dEJ"),
+      ...ignored("cGimnUx", "aABCDehLOopX", "dEJ"),
+      // msmtp's. Without -f the sender is that of the From field anyway.
+      { letter: "m", long: "read-envelope-from" },
+      { letter: "a", value: "account", long: "account" },
+      { letter: "C", value: "file", long: "file" },
+      { letter: "X", value: "file", long: "logfile" },
     ],
     page: "sendmail(8)",
   },
@@ -164,6 +176,7 @@ export function lettersOf(tool: Tool): Letters {
     plain: letters(({ value }) => value === undefined),
     valued: letters(({ value, optional }) => value !== undefined && !optional),
     optional: letters(({ optional }) => optional === true),
+    long: Object.fromEntries(options.flatMap(({ letter, long }) => long === undefined ? [] : [[long, letter]])),
   };
 }
 

@@ -46,13 +46,13 @@ for (const reply of ["452 4.5.3 Too many recipients", "451 4.5.3 no", "552 5.5.3
 
 Deno.test("submit() hands nothing over when a recipient is refused for another reason", async () => {
   const [submitted, heard] = await run(0, {}, "452 4.3.1 no room");
-  deepEqual(submitted, { result: "refused", text: "452 4.3.1 no room" });
+  deepEqual(submitted, { result: "deferred", text: "452 4.3.1 no room" });
   equal(heard.messages.length, 0);
 });
 
 Deno.test("submit() says who has the message when a later transaction is refused", async () => {
   const [submitted] = await run(2, { END: "452 4.3.1 no room" }, "452 4.5.3 no");
-  deepEqual(submitted, { result: "refused", text: "452 4.3.1 no room (the first 3 recipients have the message)" });
+  deepEqual(submitted, { result: "deferred", text: "452 4.3.1 no room (the first 3 recipients have the message)" });
 });
 
 Deno.test("submit() tells who is left when the connection is lost in a later transaction", async () => {

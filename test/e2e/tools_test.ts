@@ -113,6 +113,23 @@ Deno.test("sendmail submits a message", async (test) => {
       assert.deepEqual([ran.code, ran.stderr], [0, ""]);
       assert.match(ran.stdout, /^220 [^]*\r\n250 2\.0\.0 [^]*\r\n250 2\.1\.5 [^]*\r\n250 2\.0\.0 .*\r\n$/);
     });
+    await test.step("-bs takes LF from who begins with it, and refuses it behind CRLF", async () => {
+      const session = (end: string, rest = end) =>
+        daemon.tool(
+          "sendmail",
+          ["-bs"],
+          [
+            "EHLO me",
+            ["MAIL FROM:<a@example.com>", `RCPT TO:<lf@${DOMAIN}>`, "DATA", "Subject: lf", "", "..dot", ".", "QUIT", ""]
+              .join(rest),
+          ].join(end),
+        );
+      const taken = await session("\n");
+      assert.deepEqual([taken.code, taken.stderr], [0, ""]);
+      assert.match(taken.stdout, /\r\n354 [^\r]*\r\n250 2\.0\.0 [^\r]*\r\n221 [^\r]*\r\n$/);
+      assert.match(await daemon.mailbox("lf").text(), /^Subject: lf\n[^]*\n\n\.dot\n$/m);
+      assert.doesNotMatch((await session("\r\n", "\n")).stdout, /\r\n354 /);
+    });
     await test.step("-bs on a terminal takes lines as they are typed", async () => {
       const ran = await run("python3", ["-c", TYPED, SENDMAIL], { env: daemon.env });
       assert.match(ran.stdout, /221 2\.0\.0 Bye/);
@@ -121,7 +138,16 @@ Deno.test("sendmail submits a message", async (test) => {
       const sent = await daemon.tool("sendmail", ["-F", "-bp", "-f", "a@example.com", `seven@${DOMAIN}`], MESSAGE);
       assert.deepEqual([sent.code, sent.stdout, sent.stderr], [0, "", ""]);
       await daemon.mailbox("seven").message();
-      for (const args of [["-bp"], ["-vb", "p"], ["-oi", "-q1h", "-bp"]]) {
+      for (
+        const args of [["-bp"], ["-vb", "p"], ["-oi", "-q1h", "-bp"], [
+          "-ioMr",
+          "-x",
+          "--from",
+          "a@b",
+          "--account=c",
+          "-bp",
+        ]]
+      ) {
         assert.deepEqual(await daemon.tool("sendmail", args), { code: 0, stdout: "", stderr: "" }, args.join(" "));
       }
       assert.match((await daemon.tool("sendmail", ["-bp", "--help"])).stdout, /^usage: sendmail/);
