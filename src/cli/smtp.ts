@@ -207,12 +207,12 @@ async function transact(job: Job, client: Client): Promise<void> {
   let most = Infinity;
   while (rest.length > 0) {
     const part = rest.slice(0, most);
-    const { recipients, rcptMax } = await client.transaction({
+    const { recipients, rcptMax, error } = await client.transaction({
       sender: options.from ?? world.loginName(),
       recipients: part.map((address) => ({ address })),
       body: bodyOf(job.message),
     });
-    const isAgain = (index: number) => recipients[index]!.again === "here";
+    const isAgain = (index: number) => error === null && recipients[index]!.again === "here";
     part.forEach((address, index) => {
       const { stage, text } = recipients[index]!;
       if (!isAgain(index)) say(job, 0, `${address}: ${stage}: ${text}`);

@@ -16,8 +16,8 @@ export interface Again {
 
 /**
  * Takes a task, its envelopes and what became of each in the same order, and how many messages the session has carried, this one among them.
- * It comes to an end: what is put back for a further transaction has had company that was settled, and what is put back for another session is
- * `second` and not put back so again.
+ * It comes to an end: what is put back for a further transaction has had company that was settled, or a limit of the host was learnt that is
+ * smaller than what it was offered; and what is put back for another session has had one in which something was sent.
  */
 export function triedAgain(
   task: Task,
@@ -29,14 +29,15 @@ export function triedAgain(
     envelopes.filter((_, at) => recipients[at]!.again === where).map(({ id }) => id);
   const here = those("here"), away = those("elsewhere"), behind = those("reconnect");
   const putBack: Task[] = here.length === 0 ? [] : [{ ...task, ids: here, second: false, further: true }];
-  if (sent === 0 || task.second) {
-    return { putBack, elsewhere: away.length === 0 ? null : { ...task, ids: away, second: false }, full: false };
-  }
   // Some hosts take so many messages or recipients in a session, or end it then: another one will do.
-  const full = behind.length > 0 && (task.further === true || recipients.some(isTooMany));
-  const others = full ? [...behind, ...away] : away;
+  const left = here.length > 0 && recipients.some((one) => one.reply?.code === 421 && isTooMany(one));
+  if (sent === 0) {
+    return { putBack, elsewhere: away.length === 0 ? null : { ...task, ids: away, second: false }, full: left };
+  }
+  const taken = behind.length > 0 && (task.further === true || recipients.some(isTooMany));
+  const others = taken ? [...behind, ...away] : away;
   if (others.length > 0) putBack.push({ ...task, ids: others, second: true });
-  return { putBack, elsewhere: null, full };
+  return { putBack, elsewhere: null, full: taken || left };
 }
 
 /** The host has said that there were too many, not only refused. */

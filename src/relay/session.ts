@@ -430,11 +430,14 @@ export class Session {
     return new Set(gone);
   }
 
-  /** A smaller number than is known may be what was left of a limit of the session; only a refusal of the data says that it is too large. */
+  /**
+   * A smaller number than is known may be what was left of a limit of the session; that it is too large says only a refusal of the data, or
+   * of a session that has sent nothing.
+   */
   #learn({ rcptMax, recipients }: TransactionResult): void {
     const { host } = this.route;
     const now = this.#tools.clock.now();
-    const refused = recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
+    const refused = this.#sent === 0 || recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
     if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) learnRcptMax(host, rcptMax, now);
   }
 

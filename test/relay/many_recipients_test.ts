@@ -16,7 +16,10 @@ const meanings = [
   ["450 4.5.3 later", "said"],
   ["451 Error: too many recipients", "said"],
   ["450 4.2.0 greylisted", null],
-  ["421 4.5.3 too many", null],
+  ["421 4.5.3 too many", "said"],
+  ["421 Too many recipients", "said"],
+  ["421 4.7.0 too many connections", null],
+  ["421", null],
   ["552 5.5.3 no", "said"],
   ["552", "perhaps"],
   ["552 Requested mail action aborted", "perhaps"],
@@ -163,6 +166,58 @@ for (
     }, { limits: { maxConnPerRoute: 1 } });
   });
 }
+
+/** How a host leaves over the number of recipients. */
+const leaves: { how: string; most: number; reply: string; closes?: true; keywords?: string[]; dataReply?: string }[] = [
+  ...[["421 4.5.3 too many recipients"], ["421 too many recipients"]].flatMap(([reply]) =>
+    [[], ["PIPELINING"]].flatMap((keywords) => [
+      { how: `"${reply}" to the 4th, and stays`, most: 3, reply: reply!, keywords },
+      { how: `"${reply}" to the 4th, and closes`, most: 3, reply: reply!, keywords, closes: true as const },
+      { how: `"${reply}" to the 2nd, and closes`, most: 1, reply: reply!, keywords, closes: true as const },
+    ])
+  ),
+  { how: "421 to the 4th and to DATA", most: 3, reply: "421 4.5.3 no", dataReply: "421 4.5.3 no" },
+  { how: "421 of other words to the 4th, and stays", most: 3, reply: "421 4.7.0 that will do" },
+];
+for (const { how, most, reply, closes, keywords = [], dataReply } of leaves) {
+  const pipelined = keywords.length > 0 ? " with PIPELINING" : "";
+  Deno.test(`a host that takes ${most} recipients a session and says ${how}${pipelined}: by further connections`, () =>
+    viaSmarthost({
+      keywords,
+      reply: (line, session) => {
+        const all = session.lines.filter((before) => before.startsWith("RCPT")).length;
+        if (line === "DATA" && all > most) return closes ? "" : dataReply;
+        if (!line.startsWith("RCPT") || all <= most) return undefined;
+        if (closes) queueMicrotask(() => session.hangUp());
+        return reply;
+      },
+    }, async (world, server) => {
+      const texts = await world.settled(world.send({ rcpts: people(8) }));
+      assert.deepEqual(texts, Array(8).fill("ok 250 2.0.0 queued"));
+      assert.ok(server.messages().length <= 8);
+      assert.equal(world.deliveries().length, 8);
+    }, { limits: { maxConnPerRoute: 1, ...NO_WAIT } }));
+}
+
+Deno.test("a host that takes one message a session, and leaves without a word: all go, by a connection each", () =>
+  viaSmarthost({
+    reply: (line, { messages }) => line.startsWith("MAIL") && messages.length > 0 ? null : undefined,
+  }, async (world, server) => {
+    const ids = people(5).flatMap((one) => world.send({ rcpts: [one] }));
+    assert.deepEqual(await world.settled(ids), Array(5).fill("ok 250 2.0.0 queued"));
+    assert.equal(server.sessions.length, 5);
+  }, { limits: { maxConnPerRoute: 1, ...NO_WAIT } }));
+
+Deno.test("421 4.5.3 to every recipient: they wait after one session", () =>
+  viaSmarthost(
+    { reply: (line) => line.startsWith("RCPT") ? "421 4.5.3 too many" : undefined },
+    async (world, server) => {
+      const texts = await world.settled(world.send({ rcpts: people(3) }));
+      assert.deepEqual(texts, Array(3).fill("tempfail 421 4.5.3 too many"));
+      assert.equal(server.sessions.length, 1);
+    },
+    { limits: { maxConnPerRoute: 1, ...NO_WAIT } },
+  ));
 
 Deno.test("what is left of a limit of the session is not taken for that of a transaction", () => {
   const reply = (line: string, session: ServerSession) => {

@@ -6,12 +6,12 @@ import type { Reply } from "./reply.ts";
 export const TOO_MANY_CODE = "4.5.3";
 
 /**
- * Returns "said" for a reply that names the number of recipients: an enhanced code x.5.3, or those words in a 4xx or 552. Returns "perhaps"
+ * Returns "said" for a reply that names the number of recipients: an enhanced code x.5.3, or those words in a 4xx or 552; with 421 the server leaves over it. Returns "perhaps"
  * for 452, and for 552 without an enhanced code: behind an accepted recipient that is what they mean (§4.5.3.1.10), but they are also said of
  * a full mailbox or disk. Returns null for all others.
  */
 export function tooManyRecipients({ code, text }: Reply): "said" | "perhaps" | null {
-  if (code < 400 || code === 421) return null;
+  if (code < 400) return null;
   const enhanced = /^[245]\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(text)?.[1];
   if (enhanced === "5.3") return "said";
   if (code > 500 && code !== 552) return null;

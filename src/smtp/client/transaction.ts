@@ -123,12 +123,19 @@ class Run {
    * these go to another server they go with them.
    */
   #afterData(result: RecipientResult, fallback: RecipientResult): RecipientResult {
+    if (this.#leftOverNumber && result.again !== undefined) return { ...result, again: "here" };
     const { again: _, ...later } = result;
     if (result.again === "reconnect" && this.#accepted.length > 0) return later;
     if (result.again !== "here" || result.stage !== "RCPT") return result;
     const others = this.#accepted.map((index) => this.#results[index] ?? fallback);
     if (others.some(({ verdict, again }) => verdict !== "tempfail" || again === "here")) return result;
     return others.some(({ again }) => again === "elsewhere") ? { ...later, ...ELSEWHERE } : later;
+  }
+
+  /** The server said 421 to the number of recipients and left before it had the data of those that it had accepted: fewer may do. */
+  get #leftOverNumber(): boolean {
+    const left = this.#full?.reply?.code === 421 && this.#error !== null && !this.#dotSent && this.#limit.most !== null;
+    return left && this.#accepted.every((index) => this.#results[index]?.again !== undefined || !this.#results[index]);
   }
 
   /** Whatever went wrong, the dialogue is out of step now: the rest is tried again later, on another connection. */
@@ -271,6 +278,7 @@ class Run {
   #tooMany(reply: Reply, many: "said" | "perhaps"): RecipientResult {
     const result = many === "said" ? tooManyFailure(reply, "RCPT") : failure(reply, "RCPT");
     if (this.#accepted.length === 0) {
+      if (reply.code === 421) return this.#failure(reply, "RCPT");
       // x.2.x is about the mailbox (RFC 3463 §3.3), and it will be the same in any session.
       const later = result.verdict === "tempfail" && !/^[45]\.2\./.test(reply.text);
       return later ? { ...result, again: "reconnect" } : result;
@@ -304,9 +312,13 @@ class Run {
   /** A refusal of the whole message. One that is about the number of its recipients is worth another try with half of them. */
   #refusedData(reply: Reply, stage: Stage): RecipientResult {
     if (tooManyRecipients(reply) !== "said") return this.#failure(reply, stage);
+    const undecided = reply.code === 421 ? this.#failure(reply, stage) : null;
+    // What was too many is known: those that are left are to be fewer.
+    if (undecided !== null && this.#full !== null) return { ...tooManyFailure(reply, stage), again: "here" };
     // What is too much before the first recipient is the messages of the session, whatever the words.
-    if (stage === "MAIL") return { ...tooManyFailure(reply, stage), again: "reconnect" };
-    if (this.#accepted.length < 2 || (this.#session.lmtp && stage === "EOM")) return tooManyFailure(reply, stage);
+    if (stage === "MAIL") return undecided ?? { ...tooManyFailure(reply, stage), again: "reconnect" };
+    const one = this.#accepted.length < 2 || (this.#session.lmtp && stage === "EOM");
+    if (one) return undecided ?? tooManyFailure(reply, stage);
     this.#limit.halve();
     return { ...tooManyFailure(reply, stage), again: "here" };
   }
