@@ -3,6 +3,8 @@
 import { setImmediate } from "node:timers";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
+import { Damaged } from "./records.ts";
+import type { TicketRow } from "./rows.ts";
 import type { Vault } from "./vault.ts";
 
 /** Envelopes told at once. */
@@ -74,7 +76,7 @@ class Loading {
       { message: this.#message, number: this.#number, end: this.#end, fresh: this.#fresh },
       ROWS,
     );
-    this.#vault.loaded(rows, (id, action) => this.#unknown(id, action));
+    this.#vault.loaded(this.#notAhead(rows), (id, action) => this.#unknown(id, action));
     this.#count += rows.length;
     const last = rows[ROWS - 1];
     if (last !== undefined) {
@@ -85,6 +87,32 @@ class Loading {
     this.#message = this.#end;
     this.#number = LAST;
     this.#end += this.#range;
+  }
+
+  /** What a clock that was ahead has queued is no younger than now, at the next start too: its time to live begins once. */
+  #notAhead(rows: readonly TicketRow[]): readonly TicketRow[] {
+    const { store, clock } = this.#vault;
+    const now = clock();
+    const ahead = rows.filter(({ created_at, damaged }) => created_at > now && damaged === undefined);
+    if (ahead.length === 0) return rows;
+    try {
+      store.begin(false);
+      for (const { message, id } of ahead) this.#setCreation(message, id, now);
+      store.commit();
+    } catch {
+      // Without room for it, it holds until the next start.
+      store.rollback();
+    }
+    return rows.map((row) => ahead.includes(row) ? { ...row, created_at: now } : row);
+  }
+
+  #setCreation(message: number, number: number, now: number): void {
+    try {
+      this.#vault.store.setCreation(message, number, now);
+    } catch (error) {
+      // Told when it is tried.
+      if (!(error instanceof Damaged)) throw error;
+    }
   }
 
   #unknown(id: EnvelopeId, action: string): void {

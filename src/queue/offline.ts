@@ -33,7 +33,7 @@ export function* listOffline(
         continue;
       }
       const ttl = envelope.bounce?.ttlSeconds ?? ttlSeconds;
-      yield { ...envelope, expiresAt: envelope.createdAt + ttl * 1000 };
+      yield { ...envelope, expiresAt: Math.min(envelope.createdAt, Date.now()) + ttl * 1000 };
     }
   } finally {
     database.close();

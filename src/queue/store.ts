@@ -72,6 +72,11 @@ function statements(database: DatabaseSync) {
       `UPDATE envelopes SET tries = ?, last_try_at = ?, last_bounce_at = ?, error_line = ?, status = ?
        WHERE message = ? AND id = ?`,
     ),
+    setCreation: prepare(
+      `UPDATE envelopes SET created_at = ?1, lane = ?2, facts = ?3, sealed = ?4, sum = ?5,
+         last_try_at = min(last_try_at, ?1), last_bounce_at = min(last_bounce_at, ?1)
+       WHERE message = ?6 AND id = ?7`,
+    ),
     setSuspended: prepare("UPDATE envelopes SET suspended = ?1 WHERE message = ?2 AND id = ?3 AND suspended <> ?1"),
     envelope: prepare(`SELECT ${ENVELOPE} FROM envelopes WHERE message = ? AND id = ?`),
     message: prepare("SELECT bytes, chunks FROM messages WHERE id = ?"),
@@ -324,6 +329,27 @@ export class Store {
       number,
     );
     return Number(done.changes) === 1;
+  }
+
+  /**
+   * Queued by a clock that was ahead: from now on it was at this time, in ms since the epoch, as was whatever the row has of later times. Throws
+   * Damaged.
+   */
+  setCreation(message: number, number: number, createdAt: number): void {
+    const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
+    if (row === undefined) return;
+    const {
+      tries: _,
+      lastTryAt: _1,
+      lastBounceAt: _2,
+      errorLine: _3,
+      remote: _4,
+      status: _5,
+      suspended: _6,
+      ...facts
+    } = toEnvelope(row, this.#records);
+    const { lane, facts: text, sealed, sum } = this.makeEnvelope({ ...facts, createdAt });
+    this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, number);
   }
 
   /** True when it changed. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { hex8 } from "../../src/envelope/mod.ts";
 import { Records } from "../../src/queue/records.ts";
 import { Store } from "../../src/queue/store.ts";
-import { factsFor, MTA, openQueue, typed, utf8 } from "./house.ts";
+import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./house.ts";
 
 const KEYS = { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] };
 const COUNT = 3000;
@@ -51,3 +51,40 @@ Deno.test("of a large sealed queue, what was never tried is told first and deliv
     await Deno.remove(spool, { recursive: true });
   }
 });
+
+for (const keys of [null, KEYS]) {
+  Deno.test(`mail of a clock that was ahead is queued at the first start, and stays so${keys ? ", encrypted" : ""}`, async () => {
+    const spool = await Deno.makeTempDir();
+    const facts = { ...factsFor(hex8(7), MTA), createdAt: NOON + 400 * 86_400_000 };
+    const store = new Store(spool, new Records(false, keys));
+    store.begin(true);
+    store.addMessage(7, 0, 0);
+    store.addEnvelope(facts);
+    const later = facts.createdAt + 5000;
+    const state = { tries: 2, lastTryAt: later, lastBounceAt: later, errorLine: "450 no", status: null };
+    store.setState(7, parseInt(facts.id.slice(8), 16), state);
+    store.commit();
+    store.close();
+    try {
+      for (let start = 0; start < 2; start++) {
+        const house = await openQueue(spool, { keys });
+        const { tickets } = await house.scheduler.next(typed("enqueued"));
+        house.stop();
+        assert.equal(tickets.length, 1);
+        assert.equal(tickets[0]!.createdAt, NOON);
+        const again = new Store(spool, new Records(false, keys));
+        const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(
+          7,
+          parseInt(facts.id.slice(8), 16),
+        )!;
+        again.close();
+        assert.deepEqual(
+          { createdAt, lastTryAt, lastBounceAt, tries, errorLine },
+          { createdAt: NOON, lastTryAt: NOON, lastBounceAt: NOON, tries: 2, errorLine: "450 no" },
+        );
+      }
+    } finally {
+      await Deno.remove(spool, { recursive: true });
+    }
+  });
+}
