@@ -8,9 +8,13 @@ import {
   type Rule,
   shown,
   type SourceLine,
+  spoolPath,
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
+import { dirname } from "node:path";
+import { Fatal } from "./fatal.ts";
+import { socketFolderFault, spoolFault } from "./spool_guard.ts";
 import { listenWarnings } from "./advise.ts";
 import { loadCertificates, readIfPresent } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
@@ -27,6 +31,8 @@ import { cutSettings, readResolver, readServerName } from "./settings.ts";
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
   const certificates = loadCertificates(config);
   checkQueueKeys(config);
+  const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0) ?? socketFolderFault(dirname(controlSocketPath(env)));
+  if (fault !== null) throw new Fatal(fault);
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));

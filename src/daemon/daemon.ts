@@ -36,6 +36,7 @@ import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionDesk } from "./sessions.ts";
 import { cutCertificates, cutSettings, readResolver, readServerName, resolverFiles } from "./settings.ts";
+import { socketFolderFault, spoolFault } from "./spool_guard.ts";
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -464,6 +465,7 @@ class Daemon {
 /** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
 async function claimSocket(path: string): Promise<void> {
   makeFolder(dirname(path), 0o755);
+  refuse(socketFolderFault(dirname(path)));
   const alive = await new Promise<boolean>((resolve) => {
     const probe = connectSocket({ path });
     probe.once("connect", () => (probe.destroy(), resolve(true)));
@@ -476,6 +478,7 @@ async function claimSocket(path: string): Promise<void> {
 /** Makes sure that the vault is there, and not somebody else's. Throws Fatal. */
 function claimSpool(path: string): void {
   makeFolder(path, 0o711);
+  refuse(spoolFault(path, Deno.uid() ?? 0));
   try {
     // Users reach the folder for mail that waits, and nobody else changes anything.
     Deno.chmodSync(path, 0o711);
@@ -491,6 +494,10 @@ function claimSpool(path: string): void {
       `the spool ${path} is closed to this user: start smtpd as the one it belongs to, or set SMTPD_SPOOL to another folder`,
     );
   }
+}
+
+function refuse(fault: string | null): void {
+  if (fault !== null) throw new Fatal(fault);
 }
 
 function makeFolder(path: string, mode: number): void {

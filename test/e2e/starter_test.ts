@@ -112,6 +112,73 @@ for (const { name, file, mode, want, code } of files) {
   });
 }
 
+const spools: { name: string; spoil: (spool: string) => Promise<unknown>; want: RegExp }[] = [
+  {
+    name: "that all may write",
+    spoil: (spool) => Deno.chmod(spool, 0o777),
+    want: /everybody may write the spool .*\/spool \(mode 0777\): .*chmod 0711 .*\/spool$/m,
+  },
+  {
+    name: "that a group may write",
+    spoil: (spool) => Deno.chown(spool, 0, 1234).then(() => Deno.chmod(spool, 0o770)),
+    want: /its group may write the spool .* \(mode 0770\)/,
+  },
+  {
+    name: "of another user",
+    spoil: (spool) => Deno.chown(spool, 1234, 1234),
+    want:
+      /\/spool of the spool belongs to another user \(uid 1234\), .* chown root .*\/spool; or start smtpd as that user$/m,
+  },
+  {
+    name: "with a database of another user's",
+    spoil: (spool) => Deno.chown(`${spool}/queue.db`, 1234, 1234),
+    want: /queue\.db of the spool belongs to another user/,
+  },
+  {
+    name: "with a database that all may write",
+    spoil: (spool) => Deno.chmod(`${spool}/queue.db`, 0o606),
+    want: /others may write .*queue\.db of the spool: use chmod go-w /,
+  },
+  {
+    name: "with a folder for imports that all may write",
+    spoil: (spool) => Deno.mkdir(`${spool}/import`).then(() => Deno.chmod(`${spool}/import`, 0o777)),
+    want: /others may write .*import of the spool/,
+  },
+  {
+    name: "beside a folder of sockets that all may write",
+    spoil: (spool) => Deno.chmod(join(spool, ".."), 0o777),
+    want: /everybody may write .* \(mode 0777\), the folder of the control socket: use chmod 0755 /,
+  },
+];
+Deno.test("smtpd refuses a spool that others may change, at the start and with -n", {
+  ignore: Deno.uid() !== 0,
+}, async (test) => {
+  await withDaemon({ config: maildirConfig }, async (daemon) => {
+    await daemon.stop();
+    const spool = join(daemon.folder, "spool");
+    const start = (option: string) =>
+      run(SMTPD, [option, "-f", join(daemon.folder, "smtpd.conf")], { env: daemon.env });
+    for (const { name, spoil, want } of spools) {
+      await test.step(name, async () => {
+        await spoil(spool);
+        for (const option of ["-d", "-n"]) {
+          const { code, stderr } = await start(option);
+          assert.match(stderr, want);
+          assert.equal(code, 1);
+        }
+        for (const path of [spool, `${spool}/queue.db`]) await Deno.chown(path, 0, 0);
+        await Deno.remove(`${spool}/import`, { recursive: true }).catch(() => {});
+        await Deno.chmod(`${spool}/queue.db`, 0o600);
+        await Deno.chmod(join(spool, ".."), 0o711);
+        // What is only wider open than it need be is put right.
+        await Deno.chmod(spool, 0o755);
+      });
+    }
+    await daemon.launch();
+    assert.equal(modeOf(spool), "711");
+  });
+});
+
 Deno.test("sendmail without a Deno keeps the mail, and the next start submits it", {
   ignore: Deno.uid() !== 0,
 }, async () => {
