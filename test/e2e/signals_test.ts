@@ -41,7 +41,7 @@ Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the
         stderr: "null",
       }).spawn();
     const child = start("-d");
-    // The shell needs a moment to read its script: from then on.
+    // The shell needs a moment to read the first line of its script: from then on, before it has read another file.
     while (!(await Deno.readTextFile(`/proc/${child.pid}/status`)).match(/^SigIgn:.*[13579bdf]$/m)) { /* not yet */ }
     const pidFile = `${daemon.folder}/smtpd.pid`;
     for (let up = false; !up; up = await exists(pidFile)) {
@@ -60,6 +60,25 @@ Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the
     while (await exists(pidFile)) await new Promise((resolve) => setTimeout(resolve, 10));
   } finally {
     await daemon.remove();
+  }
+});
+
+Deno.test("the shell that starts smtpd ignores SIGHUP before it runs anything", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    // The first program that the script runs sends the signal to all of its session.
+    const real = (await new Deno.Command("sh", { args: ["-c", "command -v readlink"] }).output()).stdout;
+    const script = `#!/bin/sh\nkill -HUP 0\nexec ${new TextDecoder().decode(real).trim()} "$@"\n`;
+    await Deno.writeTextFile(join(folder, "readlink"), script, { mode: 0o755 });
+    const { code, stdout } = await new Deno.Command("setsid", {
+      args: ["-w", join(PROJECT, "scripts/smtpd"), "--version"],
+      env: { PATH: `${folder}:${Deno.env.get("PATH")}` },
+      stderr: "null",
+    }).output();
+    assert.equal(code, 0);
+    assert.match(new TextDecoder().decode(stdout), /^smtpd \(/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
