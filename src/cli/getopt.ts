@@ -106,3 +106,8 @@ export function guessOption(word: string, letter: string, letters: string): stri
   const other = letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
   return other !== letter && letters.includes(other) ? `, did you mean "-${other}"?` : "";
 }
+
+/** `, did you mean "--help"?` for the operand `help`, the same for `version`; undefined for another. */
+export function guessAsked(operand: string): string | undefined {
+  return LONG.includes(`--${operand}`) ? `, did you mean "--${operand}"?` : undefined;
+}

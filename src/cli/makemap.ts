@@ -3,7 +3,7 @@
 import type { Environment } from "../config/mod.ts";
 import { systemReasonAt } from "../events/mod.ts";
 import { type DbRecord, openDb, writeCdb } from "../tables/mod.ts";
-import { getopt, type Options } from "./getopt.ts";
+import { getopt, guessAsked, type Options } from "./getopt.ts";
 import { type MapEntry, type MapType, parseMapSource } from "./map-source.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
 import { answerAsked, lettersOf, usageOf } from "./usage.ts";
@@ -39,7 +39,8 @@ export async function makemapMain(
     return 0;
   } catch (error) {
     if (error instanceof OutputClosed) return 0;
-    return complain(terminal, `makemap: ${systemReasonAt(error)}`);
+    const guess = error instanceof Deno.errors.NotFound ? guessAsked(job.source) ?? "" : "";
+    return complain(terminal, `makemap: ${systemReasonAt(error)}${guess}`);
   }
 }
 

@@ -10,8 +10,8 @@ import {
   splitDefine,
 } from "../config/mod.ts";
 import { askControl, NotRunning } from "../control/mod.ts";
-import { systemReasonAt } from "../events/mod.ts";
-import { getopt } from "./getopt.ts";
+import { safeLine, systemReasonAt } from "../events/mod.ts";
+import { getopt, guessAsked } from "./getopt.ts";
 import { replaceMap } from "./makemap.ts";
 import { parseMapSource } from "./map-source.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
@@ -34,7 +34,10 @@ export async function newaliasesMain(
   }
   const defines = options.list.filter(([letter]) => letter === "D").map(([, text]) => splitDefine(text));
   if (options.operands.length > 0 || defines.includes(null)) {
-    terminal.err(usageOf("newaliases"));
+    const [extra] = options.operands;
+    const guess = extra === undefined ? "" : guessAsked(extra) ?? "";
+    const wrong = extra === undefined ? "-D wants macro=value" : `no argument is taken: ${safeLine(extra)}${guess}`;
+    terminal.err(`newaliases: ${wrong}\n${usageOf("newaliases")}`);
     return 1;
   }
   try {

@@ -5,7 +5,7 @@ import { controlSocketPath, type Environment, spoolPath } from "../config/paths.
 import { suggestion } from "../config/words.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../control/mod.ts";
 import { safeLine, systemReasonAt, TRACES } from "../events/mod.ts";
-import { getopt } from "./getopt.ts";
+import { getopt, guessAsked } from "./getopt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { type Asked, COMMANDS } from "./smtpctl-commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "./terminal.ts";
@@ -47,7 +47,14 @@ export async function smtpctlMain(
 /** Runs mailq(8), which is `smtpctl show queue`, and returns its exit status. */
 export async function mailqMain(args: string[], env: Environment, terminal = processTerminal()): Promise<number> {
   const options = getopt(args, lettersOf("mailq"));
-  if (options.ok) return await smtpctlMain(["show", "queue", "--", ...options.operands], env, terminal);
+  if (options.ok) {
+    const words = ["show", "queue", ...options.operands];
+    const resolved = resolveCommand(COMMANDS, words, 2);
+    if (resolved.ok) return await smtpctlMain(["show", "queue", "--", ...options.operands], env, terminal);
+    const why = guessAsked(options.operands[0]!) ?? (resolved.fault === undefined ? "" : `: ${resolved.fault}`);
+    terminal.err(`mailq: invalid message id${safeLine(why)}\n${usageOf("mailq")}`);
+    return EX_INVALID;
+  }
   if (options.asked !== null) return answerAsked("mailq", options.asked, terminal);
   terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
   return 1;
@@ -73,8 +80,14 @@ function readLine(args: readonly string[]): Line | { readonly wrong: string } {
     else if (OPTIONS.has(arg)) words.splice(1, 0, arg);
     else if (!arg.startsWith("-") || arg === "-") words.push(arg);
     else if (asked === null) {
-      const guess = suggestion(arg, ["--help", "--version", ...OPTIONS]);
-      return { wrong: `unknown option ${arg}${guess}: what is no option stands behind --` };
+      const guess = /^-v$/i.test(arg)
+        ? ', did you mean "--version"?'
+        : suggestion(arg, ["--help", "--version", ...OPTIONS]);
+      return {
+        wrong: `unknown option ${arg}${guess}${
+          guess === "" ? ":" : ""
+        } a word that begins with "-" and is no option stands behind --`,
+      };
     }
   }
   return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, asked };
@@ -110,12 +123,11 @@ function unknown(
   terminal: Terminal,
 ): number {
   if (possibilities.length === 0) {
-    if (word === "help" || word === "version") guess = `, did you mean "--${word}"?`;
-    else guess = meantBy(word!) ?? guess;
+    guess = guessAsked(word!) ?? meantBy(word!) ?? guess;
     return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
   }
   const list = possibilities.map((one) => `  ${one}\n`).join("");
-  const why = guess !== "" ? `unknown word${guess}\n` : fault === undefined ? "" : `${safeLine(fault)}\n`;
+  const why = fault === undefined ? "" : `${safeLine(fault)}\n`;
   return invalid(terminal, `${why}possibilities are:\n${list}`);
 }
 

@@ -14,8 +14,8 @@ export interface Command<T> {
 export type Resolved<T> =
   | { readonly ok: true; readonly value: T }
   /**
-   * The commands that could have been meant; none when the first word is unknown. `guess` is `, did you mean …?` or "", `fault` what is wrong
-   * with a word that stands where a parameter could, or is one too many.
+   * The commands that could have been meant; none when the first word is unknown. `guess` is `, did you mean …?` or "" for that one, `fault` what is
+   * wrong with which word.
    */
   | { readonly ok: false; readonly possibilities: readonly string[]; readonly guess: string; readonly fault?: string };
 
@@ -51,7 +51,10 @@ export function resolveCommand<T>(
   const narrowed = narrow(commands, args, literal);
   if (!narrowed.ok) return narrowed;
   const found = narrowed.left.find(({ tokens }) => tokens.length === args.length);
-  if (found === undefined) return { ok: false, possibilities: patterns(narrowed.left), guess: "" };
+  if (found === undefined) {
+    const fault = args.length === 0 ? "a command is missing" : `"${args.join(" ")}" is not complete`;
+    return { ok: false, possibilities: patterns(narrowed.left), guess: "", fault };
+  }
   const parameters = args.filter((_, place) => found.tokens[place]! in PARAMETERS);
   return { ok: true, value: found.command.make(...parameters) };
 }
@@ -82,22 +85,26 @@ function narrow<T>(
       const known = new Set(left.map(({ tokens }) => tokens[place] ?? "").filter((word) => /^[a-z]/.test(word)));
       const guess = suggestion(arg, known);
       if (place === 0) return { ok: false, possibilities: [], guess };
-      return { ok: false, possibilities: patterns(left), guess, ...guess === "" ? faultOf(arg, left, place) : {} };
+      const fault = (guess === "" ? faultOf(arg, left, place) : null) ??
+        `unknown word "${arg}" behind "${args.slice(0, place).join(" ")}"${guess}`;
+      return { ok: false, possibilities: patterns(left), guess: "", fault };
     }
-    if (words.size > 1) return { ok: false, possibilities: patterns(meant), guess: "" };
+    if (words.size > 1) {
+      return { ok: false, possibilities: patterns(meant), guess: "", fault: `"${arg}" is short for several words` };
+    }
     left = meant;
   }
   return { ok: true, left };
 }
 
-/** Why `arg` cannot stand at `place` of any of these; nothing when it is likely to be a word. */
-function faultOf<T>(arg: string, left: readonly Candidate<T>[], place: number): { readonly fault?: string } {
+/** Why `arg` cannot stand at `place` of any of these; null when it is likely to be a word. */
+function faultOf<T>(arg: string, left: readonly Candidate<T>[], place: number): string | null {
   const tokens = new Set(left.map(({ tokens }) => tokens[place]));
-  if (tokens.size === 1 && tokens.has(undefined)) return { fault: `"${arg}" is a word too many` };
+  if (tokens.size === 1 && tokens.has(undefined)) return `"${arg}" is a word too many`;
   const faults = [...tokens].flatMap((token) => MUST_BE[token ?? ""] ?? []);
   const onlyParameters = faults.length > 0 && faults.length === tokens.size;
-  if (faults.length === 0 || !(onlyParameters || /^[0-9a-f]*\d[0-9a-f]*$/i.test(arg))) return {};
-  return { fault: `"${arg}" is no ${faults.join("; no ")}` };
+  if (faults.length === 0 || !(onlyParameters || /^[0-9a-f]*\d[0-9a-f]*$/i.test(arg))) return null;
+  return `"${arg}" is no ${faults.join("; no ")}`;
 }
 
 function matches(token: string | undefined, arg: string): boolean {

@@ -82,17 +82,17 @@ const wrong = [
   },
   {
     line: "show host",
-    stderr: "possibilities are:\n  show hosts\n  show hoststats\n",
+    stderr: '"host" is short for several words\n' + "possibilities are:\n  show hosts\n  show hoststats\n",
     because: "two words begin so",
   },
   {
     line: "update",
-    stderr: "possibilities are:\n  update pki\n  update table <str>\n",
+    stderr: '"update" is not complete\n' + "possibilities are:\n  update pki\n  update table <str>\n",
     because: "something is missing",
   },
   {
     line: "pause x",
-    stderr:
+    stderr: 'unknown word "x" behind "pause"\n' +
       "possibilities are:\n  pause envelope <evpid>\n  pause envelope <msgid>\n  pause envelope all\n  pause envelope domain <domain>\n  pause mda\n  pause mta\n  pause smtp\n",
     because: "the second word is none",
   },
@@ -156,20 +156,49 @@ const wrong = [
   },
   {
     line: "resume rotue 1",
-    stderr: 'unknown word, did you mean "route"?\npossibilities are:\n' +
+    stderr: 'unknown word "rotue" behind "resume", did you mean "route"?\npossibilities are:\n' +
       "  resume envelope <evpid>\n  resume envelope <msgid>\n  resume envelope all\n  resume envelope domain <domain>\n" +
       "  resume mda\n  resume mta\n  resume smtp\n  resume route <routeid>\n",
     because: "the second word is misspelt",
   },
   {
     line: "encrypt --scarm",
-    stderr: 'unknown option --scarm, did you mean "--scram"?: what is no option stands behind --\n',
+    stderr:
+      'unknown option --scarm, did you mean "--scram"? a word that begins with "-" and is no option stands behind --\n',
     because: "an option is no password",
   },
   {
     line: "encrypt -x",
-    stderr: "unknown option -x: what is no option stands behind --\n",
+    stderr: 'unknown option -x: a word that begins with "-" and is no option stands behind --\n',
     because: "what begins like an option is no password",
+  },
+  {
+    line: "-V",
+    stderr:
+      'unknown option -V, did you mean "--version"? a word that begins with "-" and is no option stands behind --\n',
+    because: "other programs have it",
+  },
+  {
+    line: "log foo",
+    stderr: 'unknown word "foo" behind "log"\npossibilities are:\n  log brief\n  log verbose\n',
+    because: "there is no such second word",
+  },
+  {
+    line: "remove zzz",
+    stderr: 'unknown word "zzz" behind "remove"\n' +
+      "possibilities are:\n  remove <evpid>\n  remove <msgid>\n  remove all\n  remove domain <domain>\n",
+    because: "it could be meant for an id or for a word",
+  },
+  {
+    line: "restart",
+    stderr:
+      'invalid command "restart": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\nupdate table NAME and update pki read tables and certificates again while it runs; smtpctl alone lists them\n',
+    because: "the daemon is started anew, as by reload",
+  },
+  {
+    line: "queue",
+    stderr: 'invalid command "queue", did you mean "show queue"? smtpctl alone lists them\n',
+    because: "the first word is missing there, too",
   },
   {
     line: "log brief now",

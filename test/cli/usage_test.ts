@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
-import { smtpctlMain } from "../../src/cli/smtpctl.ts";
+import { mailqMain, smtpctlMain } from "../../src/cli/smtpctl.ts";
+import { makemapMain } from "../../src/cli/makemap.ts";
+import { newaliasesMain } from "../../src/cli/newaliases.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { helpOf, lettersOf, type OptionUsage, type Tool, TOOLS } from "../../src/cli/usage.ts";
 import { environment, FakeTerminal } from "./fakes.ts";
@@ -145,5 +147,40 @@ for (const script of ["start", "test", "bench", "crash"]) {
       assert.match(new TextDecoder().decode(stdout), want);
       assert.equal(code, 0);
     }
+  });
+}
+
+const operands: { tool: string; run: (terminal: FakeTerminal) => Promise<number>; stderr: RegExp }[] = [
+  {
+    tool: "mailq help",
+    run: (terminal) => mailqMain(["help"], environment({}), terminal),
+    stderr: /^mailq: invalid message id, did you mean "--help"\?\nusage: mailq/,
+  },
+  {
+    tool: "mailq 12345",
+    run: (terminal) => mailqMain(["12345"], environment({}), terminal),
+    stderr: /^mailq: invalid message id: "12345" is no message id: that is 8 hexadecimal digits[^\n]*\nusage: mailq/,
+  },
+  {
+    tool: "makemap version",
+    run: (terminal) => makemapMain(["version"], environment({}), terminal),
+    stderr: /^makemap: version: No such file[^\n]*, did you mean "--version"\?\n$/,
+  },
+  {
+    tool: "newaliases help",
+    run: (terminal) => newaliasesMain(["help"], environment({}), terminal),
+    stderr: /^newaliases: no argument is taken: help, did you mean "--help"\?\nusage: newaliases/,
+  },
+  {
+    tool: "newaliases -D x",
+    run: (terminal) => newaliasesMain(["-D", "x"], environment({}), terminal),
+    stderr: /^newaliases: -D wants macro=value\nusage: newaliases/,
+  },
+];
+for (const { tool, run, stderr } of operands) {
+  Deno.test(`"${tool}" is told what is wrong with it`, async () => {
+    const terminal = new FakeTerminal();
+    assert.notEqual(await run(terminal), 0);
+    assert.match(terminal.stderr, stderr);
   });
 }
