@@ -74,7 +74,7 @@ function statements(database: DatabaseSync) {
     ),
     setCreation: prepare(
       `UPDATE envelopes SET created_at = ?1, lane = ?2, facts = ?3, sealed = ?4, sum = ?5,
-         last_try_at = min(last_try_at, ?1), last_bounce_at = min(last_bounce_at, ?1)
+         last_try_at = min(last_try_at, ?1), last_bounce_at = max(0, last_bounce_at - (created_at - ?1))
        WHERE message = ?6 AND id = ?7`,
     ),
     setSuspended: prepare("UPDATE envelopes SET suspended = ?1 WHERE message = ?2 AND id = ?3 AND suspended <> ?1"),
@@ -332,8 +332,8 @@ export class Store {
   }
 
   /**
-   * Queued by a clock that was ahead: from now on it was at this time, in ms since the epoch, as was whatever the row has of later times. Throws
-   * Damaged.
+   * Queued by a clock that was ahead: from now on it was at this time, in ms since the epoch. The last attempt was no later, and the notices of delay
+   * that were sent are as long after it as they were. Throws Damaged.
    */
   setCreation(message: number, number: number, createdAt: number): void {
     const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;

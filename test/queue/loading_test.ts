@@ -80,7 +80,7 @@ for (const keys of [null, KEYS]) {
         again.close();
         assert.deepEqual(
           { createdAt, lastTryAt, lastBounceAt, tries, errorLine },
-          { createdAt: NOON, lastTryAt: NOON, lastBounceAt: NOON, tries: 2, errorLine: "450 no" },
+          { createdAt: NOON, lastTryAt: NOON, lastBounceAt: NOON + 5000, tries: 2, errorLine: "450 no" },
         );
       }
     } finally {
