@@ -15,7 +15,7 @@ function settled(text: string, folder: string): string {
   Deno.chmodSync(`${folder}/cert.pem`, 0o644);
   Deno.chmodSync(`${folder}/key.pem`, 0o600);
   Deno.writeTextFileSync(`${folder}/aliases`, "postmaster: root\n");
-  Deno.writeTextFileSync(`${folder}/logins`, "alice $6$salt$hash\n");
+  Deno.writeTextFileSync(`${folder}/logins`, "alice $6$salt$hash\n", { mode: 0o600 });
   return text.replace(/"[^"]*(\.crt|fullchain\.pem)"/g, `"${folder}/cert.pem"`)
     .replace(/key "[^"]*"/g, `key "${folder}/key.pem"`)
     .replaceAll("/etc/aliases", `${folder}/aliases`).replaceAll("/etc/vaultpost/logins", `${folder}/logins`)
