@@ -124,7 +124,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     return 0;
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
-    console.error(`smtpd: ${error.message}`);
+    for (const line of error.message.split("\n")) console.error(`smtpd: ${line}`);
     return 1;
   }
 }

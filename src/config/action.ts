@@ -22,7 +22,11 @@ export function parseAction(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const name = cursor.expectString("the name of an action");
   if (name === null) return;
-  if (draft.actions.has(name)) return cursor.fail(at, `action "${shown(name)}" is already declared`);
+  if (draft.actions.has(name)) {
+    cursor.note(at, `action "${shown(name)}" is already declared`);
+    // For its own mistakes: perhaps it is the other one that is to go.
+    return void parseMethodOf(context, name);
+  }
   // Declared even if the rest of the line is wrong: the rules that name it are then not mistakes too.
   declare(draft, { kind: "action", name }, at);
   draft.actions.set(name, parseMethodOf(context, name) ?? emptyLocal(name, { type: "expand-only" }));
@@ -33,6 +37,13 @@ function parseMethodOf(context: Context, name: string): Action | null {
   const token = cursor.peek();
   const word = METHODS.find((method) => token.kind === "keyword" && token.text === method);
   if (word === undefined) {
+    if (cursor.atWord("deliver") || cursor.atWord("accept")) {
+      cursor.fail(
+        token.at,
+        `syntax error: "${token.text}" is no action method: since OpenSMTPD 6.4 it is one of ${METHODS.join(", ")}`,
+      );
+      return null;
+    }
     cursor.unknownWord("action method", METHODS);
     return null;
   }

@@ -96,7 +96,10 @@ export class Cursor {
     const lost = token.kind === "end" ||
       (this.#lineBegins && token.kind === "keyword" && DIRECTIVES.includes(token.text));
     const unclosed = brace !== undefined && lost && !sameLine(brace, at) ? brace : null;
-    const { spanned } = this.#lexer;
+    const { spanned, unjoined } = this.#lexer;
+    if (unjoined !== null && unjoined.file === at.file && at.line - unjoined.line <= 1 && at.line >= unjoined.line) {
+      return `; the backslash of line ${unjoined.line} joins no lines: there is a blank behind it`;
+    }
     const behind = unclosed ?? at;
     if (spanned !== null && spanned.end.file === at.file && spanned.end.line >= behind.line) {
       const { start, end } = spanned;

@@ -160,6 +160,13 @@ function refuses(word: typeof WITH_TEXT[number]): boolean {
 /** The text of a refusal; one without a reply code gets one, and a warning. */
 function replyOf({ draft }: Context, at: SourceLine, text: string): string {
   const reply = refusalReply(text);
+  const [, code, status] = /^([45])\d\d ([245])\.\d{1,3}\.\d{1,3}(?: |$)/.exec(text) ?? [];
+  if (code !== status) {
+    draft.warnings.push(
+      `${at.file}:${at.line}: warning: in "${shown(text)}" the reply code and the status code behind it are of two ` +
+        `classes: both begin with 4 (try again) or with 5 (never) (RFC 2034)`,
+    );
+  }
   if (reply !== text) {
     draft.warnings.push(
       `${at.file}:${at.line}: warning: "${shown(text)}" has no reply code: write one from 400 to 599 before it; ` +

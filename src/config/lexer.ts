@@ -63,6 +63,7 @@ export class Lexer {
   /** Line of the character that was read last. */
   #line = 1;
   #included = 0;
+  #unjoined: SourceLine | null = null;
   #spanned: { readonly start: SourceLine; readonly end: SourceLine } | null = null;
 
   constructor(file: string, text: string, macros: Macros) {
@@ -73,6 +74,11 @@ export class Lexer {
   /** The quoted string that was read last of those with a newline inside, which is allowed and seldom meant. */
   get spanned(): { readonly start: SourceLine; readonly end: SourceLine } | null {
     return this.#spanned;
+  }
+
+  /** The line that was read last of those with blanks behind a backslash at their end, which joins no lines then. */
+  get unjoined(): SourceLine | null {
+    return this.#unjoined;
   }
 
   macroNames(): Iterable<string> {
@@ -268,8 +274,19 @@ export class Lexer {
       const char = this.#raw();
       if (char !== "\\") return char;
       const next = this.#raw();
-      if (next !== "\n") return next;
+      if (next === "\n") continue;
+      if (next === " " || next === "\t" || next === "\r") this.#noteUnjoined();
+      return next;
     }
+  }
+
+  /** Behind a backslash and a blank. */
+  #noteUnjoined(): void {
+    const { text, position, line, file } = this.#source();
+    if (this.#expansion !== null) return;
+    let at = position;
+    while (text[at] === " " || text[at] === "\t" || text[at] === "\r") at++;
+    if (text[at] === "\n") this.#unjoined = { file, line };
   }
 
   /** Next character as it stands, of the macro first. Counts lines, but not those in macros. */

@@ -6,6 +6,7 @@ import { use } from "./draft.ts";
 import { firstOf } from "./options.ts";
 import { atTable, parseTable } from "./references.ts";
 import type { Rule, RuleFrom, SourceLine, StaticTable, TableTest } from "./types.ts";
+import { OF_THE_ACTION } from "./words.ts";
 
 interface RuleDraft {
   tag: TableTest | null;
@@ -84,6 +85,13 @@ class MatchParser {
     const token = cursor.peek();
     const word = CRITERIA.find((candidate) => token.kind === "keyword" && token.text === candidate);
     if (word === undefined) {
+      if (token.kind !== "mark" && OF_THE_ACTION.has(token.text)) {
+        return cursor.fail(
+          token.at,
+          `syntax error: "${token.text}" is no match option: since OpenSMTPD 6.4 it is a part of ` +
+            `"action NAME …", and the rule ends in "action NAME"`,
+        );
+      }
       return cursor.unknownWord("match option", negated ? CRITERIA : [...CRITERIA, "action", "reject"]);
     }
     cursor.take();

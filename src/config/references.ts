@@ -6,6 +6,7 @@ import { type DeclaredTable, type Draft, use } from "./draft.ts";
 import { sortEntries } from "./tablefile.ts";
 import type { FilterStep, SourceLine, StaticTable } from "./types.ts";
 import { shown } from "./values.ts";
+import { nearest, RESERVED } from "./words.ts";
 
 /** What an option wants of its table. Without `kinds` any will do. */
 export interface TableUse {
@@ -70,6 +71,7 @@ export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): stri
   }
   let list: InlineList | null;
   let forgotten = "";
+  let word: string | null = null;
   if (cursor.acceptMark("{")) {
     list = parseList(cursor);
   } else {
@@ -77,11 +79,14 @@ export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): stri
     if (text !== null && text.length > LANGUAGE_LIMITS.tableKey) cursor.fail(at, "key is too long for a table");
     list = text === null ? null : { kind: "list", entries: sortEntries([[text, ""]]) };
     if (text !== null && draft.tables.has(text)) forgotten = `; the table of that name is written <${shown(text)}>`;
+    else if (text !== null) word = text;
   }
   if (list === null || cursor.failed) return null;
   const name = `<dynamic:${draft.anonymousTables}>`;
   const table: DeclaredTable = { kind: list.kind, table: { name, ...list } };
-  if (!checkKind(cursor, at, "this table", table, wanted, forgotten)) return null;
+  const which = word === null ? "this table" : `"${shown(word)}"`;
+  const hint = word === null ? forgotten : wordHint(word, wanted);
+  if (!checkKind(cursor, at, which, table, wanted, hint)) return null;
   if (forgotten !== "") {
     draft.warnings.push(
       `${at.file}:${at.line}: warning: "${wanted.option}" has the one entry "${list.entries[0]![0]}"${forgotten}`,
@@ -90,6 +95,18 @@ export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): stri
   draft.anonymousTables++;
   draft.tables.set(name, table);
   return name;
+}
+
+/** What to write in the place of a lone word that stands where a table with pairs must. */
+function wordHint(word: string, { option }: TableUse): string {
+  if (/^(?:file|db|passwd|sqlite|proc|proc-exec):./.test(word)) {
+    return `; write "table NAME ${shown(word)}" on a line before, and <NAME> here`;
+  }
+  const meant = word.includes("-") ? nearest(word, RESERVED) : null;
+  if (meant !== null) return `; did you mean the option "${meant}"?`;
+  return /^[a-z0-9_-]+$/i.test(word)
+    ? `; the name of a table is written <${shown(word)}>, and "table ${shown(word)} …" stands on a line before`
+    : `; a table for "${option}" is written { KEY = VALUE } or <NAME>`;
 }
 
 function checkTable(cursor: Cursor, draft: Draft, at: SourceLine, name: string, wanted: TableUse): boolean {

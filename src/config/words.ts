@@ -46,8 +46,28 @@ export const BEFORE_6_4: ReadonlyMap<string, string> = new Map([
   ["bounce-warn", `"bounce warn-interval"`],
   ["max-message-size", `"smtp max-message-size"`],
   ["ciphers", `"smtp ciphers"`],
+  ["map", `"table"`],
+  ["reject", `"match … reject"`],
+  ["enqueuer", `"listen on socket filter"`],
   ["subaddressing-delimiter", `"smtp sub-addr-delim"`],
 ]);
+
+/** Words that said in a rule of OpenSMTPD before 6.4 how mail is delivered: they belong to its action now. */
+export const OF_THE_ACTION: ReadonlySet<string> = new Set(
+  [
+    "alias",
+    "virtual",
+    "userbase",
+    "deliver",
+    "mbox",
+    "maildir",
+    "mda",
+    "lmtp",
+    "forward-only",
+    "backup",
+    "via",
+  ],
+);
 
 /** Words of other servers, of older versions and of everyday speech, and the words here that say the same. */
 const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
@@ -80,6 +100,7 @@ const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ["users", ["userbase"]],
   ["hostname", ["helo"]],
   ["tagged", ["tag"]],
+  ["mask-source", ["mask-src"]],
 ]);
 
 /** The candidate that `word` was probably meant to be, or null when none is near. */

@@ -91,10 +91,17 @@ export async function resolveListeners(
   };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
+  const faults: string[] = [];
   for (const spec of config.listen) {
     if (spec.socket) continue;
-    for (const { address } of await addressesOf(spec)) add(spec, address);
+    try {
+      for (const { address } of await addressesOf(spec)) add(spec, address);
+    } catch (error) {
+      if (!(error instanceof Fatal)) throw error;
+      faults.push(error.message);
+    }
   }
+  if (faults.length > 0) throw new Fatal(faults.join("\n"));
   if (config.admin !== null) {
     ports.take(
       config.admin.address,

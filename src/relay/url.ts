@@ -1,5 +1,6 @@
 /** Relay URLs, `[proto://][label@]host[:port]`, as in `relay host`. Pure. */
 
+import { isIPv6 } from "node:net";
 import { asciiDomain } from "../envelope/mod.ts";
 
 /** opportunistic: STARTTLS when offered. mandatory: STARTTLS or nothing. never: in clear. implicit: TLS before the greeting (smtps). */
@@ -88,6 +89,7 @@ function labelFault(scheme: string, rest: string): string {
 }
 
 function parsePlace(text: string): { host: string; literal: boolean; port: number | null } | string {
+  if (isIPv6(text)) return `is an IPv6 address without brackets: write [${text}]`;
   const [, inside, name, behind] = /^(?:\[([^\]]+)\]|([A-Za-z0-9._\-\u0080-\u{10ffff}]+))(.*)$/su.exec(text) ?? [];
   if (behind === undefined) return text === "" ? "names no host" : `names no host: ${JSON.stringify(text)}`;
   const colon = behind.startsWith(":") ? behind.slice(1) : null;

@@ -1,6 +1,7 @@
 /** `filter`, `proc` and `admd`: what they become, and mistakes that are only theirs. */
 
 import assert from "node:assert/strict";
+import { parseConfig } from "../../src/config/mod.ts";
 import { complaints, configOf, RULE } from "./helper.ts";
 
 const AT = (line: number) => ({ file: "c", line });
@@ -68,3 +69,23 @@ Deno.test("parseConfig() has a bound for the filters of a chain", () => {
     "c:34: too many filters in one chain: at most 32",
   ]);
 });
+
+for (
+  const [reply, warned] of [
+    ["550 4.7.1 no", true],
+    ["450 5.7.1 no", true],
+    ["421 2.0.0 no", true],
+    ["550 5.7.1 no", false],
+    ["451 4.7.1 no", false],
+    ["550 192.0.2.1 is listed", false],
+    ["550 No", false],
+  ] as const
+) {
+  Deno.test(`a reply "${reply}" ${warned ? "is warned of: its codes are of two classes" : "is left alone"}`, () => {
+    const text = `filter f phase connect match !fcrdns reject "${reply}"\nlisten on lo filter f${RULE}`;
+    const parsed = parseConfig("c", { defines: [], files: { readText: () => text } });
+    assert.ok(parsed.ok);
+    const words = "the reply code and the status code behind it are of two classes";
+    assert.equal(parsed.warnings.some((line) => line.startsWith(`c:1: warning: in "${reply}" ${words}`)), warned);
+  });
+}

@@ -290,7 +290,7 @@ const rows: readonly Row[] = [
     name: "a list for the relay's domains",
     text: 'action "a" relay domain "b"',
     want: [
-      'c:1: this table may not be used for "domain" lookups: it holds keys only, pairs of key and value are needed',
+      'c:1: "b" may not be used for "domain" lookups: it holds keys only, pairs of key and value are needed; the name of a table is written <b>, and "table b …" stands on a line before',
     ],
   },
   {
@@ -308,6 +308,64 @@ const rows: readonly Row[] = [
     ],
   },
   // Actions
+  {
+    name: "a file in the place of a table",
+    text: `action "a" mbox alias file:/etc/aliases\n${RULE}`,
+    want: [
+      'c:1: "file:/etc/aliases" may not be used for "alias" lookups: it holds keys only, pairs of key and value are needed; write "table NAME file:/etc/aliases" on a line before, and <NAME> here',
+    ],
+  },
+  {
+    name: "an option of OpenSMTPD 5 in the place of a table",
+    text: `listen on lo auth mask-source\n${RULE}`,
+    want: [
+      'c:1: "mask-source" may not be used for "auth" lookups: it holds keys only, pairs of key and value are needed; did you mean the option "mask-src"?',
+    ],
+  },
+  {
+    name: "a word that is no key in the place of a table",
+    text: `listen on lo auth "a b"\n${RULE}`,
+    want: [
+      'c:1: "a b" may not be used for "auth" lookups: it holds keys only, pairs of key and value are needed; a table for "auth" is written { KEY = VALUE } or <NAME>',
+    ],
+  },
+  ...["alias <x>", "virtual <x>", "userbase <x>", "deliver to mbox", "maildir", "via x"].map((words) => ({
+    name: `"${words}" in a rule, as before OpenSMTPD 6.4`,
+    text: `listen on lo\nmatch for local ${words}`,
+    want: [
+      `c:2: syntax error: "${
+        words.split(" ")[0]
+      }" is no match option: since OpenSMTPD 6.4 it is a part of "action NAME …", and the rule ends in "action NAME"`,
+    ],
+  })),
+  ...([["reject", '"match … reject"'], ["map", '"table"'], ["enqueuer", '"listen on socket filter"']] as const).map((
+    [word, now],
+  ) => ({
+    name: `a line that begins with "${word}"`,
+    text: `${word} x y`,
+    want: [`c:1: syntax error: unknown directive "${word}": since OpenSMTPD 6.4 it is ${now}`],
+  })),
+  {
+    name: "a backslash with a blank behind it",
+    text: `action "a" mbox \\ \t\n  alias { a = b }\n${RULE}`,
+    want: [
+      'c:2: syntax error: unknown directive "alias"; the backslash of line 1 joins no lines: there is a blank behind it',
+    ],
+  },
+  {
+    name: "a mistake far from such a backslash, for itself",
+    text: `action "a" mbox \\ \n\nalias\n${RULE}`,
+    want: ['c:3: syntax error: unknown directive "alias"'],
+  },
+  {
+    name: "an action twice, both wrong, for each mistake",
+    text: 'action "a" mbocks\naction "a" maildirr\nmatch for local action "a"',
+    want: [
+      'c:1: syntax error: unknown action method "mbocks"',
+      'c:2: action "a" is already declared',
+      'c:2: syntax error: unknown action method "maildirr", did you mean "maildir"?',
+    ],
+  },
   { name: "an action twice", text: 'action "a" mbox\naction "a" relay', want: ['c:2: action "a" is already declared'] },
   {
     name: "a reserved word as an action's name",

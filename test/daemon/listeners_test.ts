@@ -129,3 +129,11 @@ for (
     await assert.rejects(resolved, (error: Error) => (assert.equal(error.message, want), true));
   });
 }
+
+Deno.test("all lines that name no address are told of in one run", async () => {
+  const config = configOf("listen on nosuch0\nlisten on lo\nlisten on nosuch1\nmatch for any reject");
+  await assert.rejects(
+    resolveListeners(config, "mx.example.org", "/socket"),
+    /^Error: c:1: "nosuch0" is no interface, .*; interfaces: .*\nc:3: "nosuch1" is no interface, .*$/,
+  );
+});

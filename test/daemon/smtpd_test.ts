@@ -164,7 +164,7 @@ const ROWS: readonly Row[] = [
     says: [
       'FILE:1: warning: action "a": the host "smtp+tls://me@mx.example" has a label, which needs "auth": its mail will wait',
       /^FILE:1: warning: action "a": the host "tls:\/\/mx.example" has the unknown scheme tls: write smtp\+tls:\/\/: its mail will wait$/,
-      /^FILE:2: warning: action "b": the host "lmtp:\/\/mx.example" is no .*: its mail will wait$/,
+      /^FILE:2: warning: action "b": the host "lmtp:\/\/mx.example" has no port, which lmtp needs: .*: its mail will wait$/,
       "configuration OK",
     ],
   },

@@ -56,6 +56,8 @@ const urlFaults = [
   { url: "lmtp://me@x:24", want: /^has a label, which lmtp cannot use/ },
   { url: "tls+auth://me@x", want: /^has the unknown scheme tls\+auth: write smtp\+tls:\/\/$/ },
   { url: "smtps+auth://me@x", want: /^has the unknown scheme smtps\+auth: write smtps:\/\/$/ },
+  { url: "2001:db8::5", want: /^is an IPv6 address without brackets: write \[2001:db8::5\]$/ },
+  { url: "smtp+tls://lab@2001:db8::5", want: /^is an IPv6 address without brackets: write \[2001:db8::5\]$/ },
   { url: "SSL://x", want: /^has the unknown scheme ssl: write smtps:\/\/$/ },
   { url: "http://x", want: /^has the unknown scheme http: write one of smtp, smtp\+tls, smtp\+notls, smtps, lmtp$/ },
   { url: "smtps://@x", want: /^has no label before the @$/ },
@@ -63,7 +65,7 @@ const urlFaults = [
   { url: "smtps://label@mx example", want: /^has " example" behind the name/ },
   { url: "smtp://x/", want: /^has "\/" behind the name/ },
   { url: "smtp://x:0", want: /^has "0" for a port, which is a number from 1 to 65535/ },
-  { url: "2001:db8::1", want: /IPv6 addresses stand in brackets/ },
+  { url: "2001:db8::1", want: /^is an IPv6 address without brackets: write \[2001:db8::1\]$/ },
   { url: "lmtp://x", want: /^has no port, which lmtp needs/ },
   { url: "x".repeat(1024), want: /^has more than 1023 characters$/ },
 ];
