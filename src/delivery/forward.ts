@@ -106,7 +106,7 @@ function readText(descriptor: number, path: string): Forward {
   }
   if (length === 0) return NONE;
   if (length >= FORWARD_LIMIT) return later(`${path} is larger than ${FORWARD_LIMIT - 1} bytes`);
-  return { kind: "text", text: new TextDecoder().decode(bytes.subarray(0, length)) };
+  return { kind: "text", path, text: new TextDecoder().decode(bytes.subarray(0, length)) };
 }
 
 /** What is there, or the code of the error. */

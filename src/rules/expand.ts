@@ -3,7 +3,7 @@
  * is injected, so it knows no tables, files or accounts.
  */
 
-import { type Action, type LocalAction, tableKey } from "../config/mod.ts";
+import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
 import {
   type Deliverable,
   formatMailbox,
@@ -76,6 +76,8 @@ interface Node {
   readonly serial: number;
   /** A user whose parent is the same user: it stands for the mailbox, not for the alias of that name. */
   readonly sameUser: boolean;
+  /** Where it is named, for the log: `FILE:LINE` of a `.forward`, or a value of a table; null for what the client named. */
+  readonly source: string | null;
   /** Address node: what the rules chose for it. */
   action: Action | null;
   /** User node whose account was found and whose `.forward` was looked for: what comes out of that runs as this account. */
@@ -100,7 +102,7 @@ export class Expander {
   /** The node that is looked at. */
   #at = 0;
   /** What is still to become nodes of the list that was found last. */
-  #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node } | null = null;
+  #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node; readonly source: string } | null = null;
   /** Of the list that was found last something could be read, if only that there is nothing in it. */
   #listRead = false;
   #sinceBreath = 0;
@@ -175,7 +177,10 @@ export class Expander {
     }
     const decision = this.#world.match({ origin, tls, sender, dest, internal: node.parent !== null });
     if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
-    if (decision.kind !== "action") return this.#refuse(decision.kind === "reject" ? "rejected" : "relayingDenied");
+    if (decision.kind !== "action") {
+      this.#blame(node, formatMailbox(dest), decision.kind === "reject" ? "a rule rejects it" : "no rule takes it");
+      return this.#refuse(decision.kind === "reject" ? "rejected" : "relayingDenied");
+    }
     const action = node.action = this.#world.action(decision.name);
     if (action === null) {
       return this.#fail(new LookupError(`There is no action "${decision.name}"`), "Rules", "temporary");
@@ -188,6 +193,7 @@ export class Expander {
       const found = this.#insertList(action.virtual, virtualKeys(dest, this.#world.delimiter), node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
       if (typeof found !== "boolean") return found;
+      if (!found) this.#blame(node, formatMailbox(dest), `table <${action.virtual}> does not know it`);
       return found ? null : this.#refuse("unknownUser");
     }
     this.#insert({ type: "user", name: tableKey(dest.local) }, node);
@@ -209,7 +215,10 @@ export class Expander {
     const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
     const account = this.#world.account(action, user);
     if (account instanceof LookupError) return this.#fail(account, "Accounts", "temporary");
-    if (account === null) return this.#refuse("unknownUser");
+    if (account === null) {
+      this.#blame(node, user, "there is no such user");
+      return this.#refuse("unknownUser");
+    }
     const mailbox: LocalDeliverable = {
       agent: "mda",
       action: action.name,
@@ -227,11 +236,16 @@ export class Expander {
     }
     if (home) node.account = account;
     if (forward.kind === "text") {
-      const added = this.#insertForward(forward.text, node);
+      const added = this.#insertForward(forward, node);
       if (typeof added === "string") return this.#failForward(user, added, "expansionTemporary");
       if (added > 0) return null;
     }
     return this.#submitMailbox(mailbox, action, node);
+  }
+
+  /** Tells the log why what a table or a file names cannot be had. What the client named is the client's mistake. */
+  #blame({ source }: Node, named: string, fault: string): void {
+    if (source !== null) this.#world.warn(`${source}: "${shown(named)}": ${fault}`);
   }
 
   #failForward(user: string, reason: string, why: "expansionTemporary" | "expansionPermanent"): Refusal {
@@ -240,20 +254,28 @@ export class Expander {
   }
 
   /** How many nodes came of the file, or why it is not used. */
-  #insertForward(text: string, node: Node): number | string {
-    const targets = parseForwardFile(text);
-    if (targets === null) return "parse error";
+  #insertForward({ path, text }: Extract<Forward, { kind: "text" }>, node: Node): number | string {
+    const file = parseForwardFile(text);
+    if (!file.ok) return `${path}:${file.line}: ${file.fault}`;
     const before = this.#nodes.length;
-    for (const target of targets) this.#insert(target, node);
+    for (const { line, target } of file.targets) {
+      if (target.type !== "include") this.#insert(target, node, `${path}:${line}`);
+      else {this.#world.warn(
+          `${path}:${line}: "${shown(target.path)}": include files are for aliases, this one is ignored`,
+        );}
+    }
     const added = this.#nodes.length - before;
-    return added + node.depth + 1 > MAX_FORWARD_NODES ? "too many recipients" : added;
+    return added + node.depth + 1 > MAX_FORWARD_NODES ? `${path}: it names too many targets` : added;
   }
 
   /** The method of the action takes it, if it delivers anything. */
   #submitMailbox(mailbox: LocalDeliverable, action: LocalAction, node: Node): Refusal | null {
     const { type } = action.method;
     // A user in his own `.forward` wants a mailbox that the action does not have; that file is what is wrong.
-    if (type === "forward-only") return this.#refuse("expansionTemporary");
+    if (type === "forward-only") {
+      this.#blame(node, mailbox.user, `action "${action.name}" has no mailboxes, and delivers to addresses only`);
+      return this.#refuse("expansionTemporary");
+    }
     // The recipient itself has no alias: to the sender there is no such mailbox.
     if (type === "expand-only") return this.#refuse(node.depth === 1 ? "unknownUser" : "expansionPermanent");
     this.#submitLocal(mailbox, action, node);
@@ -267,7 +289,10 @@ export class Expander {
       this.#world.warn(`.forward of user "${account.name}": a ${target.type} may not run with the privileges of root`);
       return this.#refuse("temporary");
     }
-    if (action.method.type === "forward-only") return this.#refuse("temporary");
+    if (action.method.type === "forward-only") {
+      this.#blame(node, targetText(target), `action "${action.name}" delivers to addresses only`);
+      return this.#refuse("temporary");
+    }
     if (target.type === "pipe" && account === null) {
       this.#world.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
     }
@@ -308,7 +333,7 @@ export class Expander {
       this.#breathe();
       const next = this.#rest.targets.next();
       if (next.done) this.#rest = null;
-      else this.#insert(next.value, this.#rest.parent);
+      else this.#insert(next.value, this.#rest.parent, this.#rest.source);
     }
   }
 
@@ -331,8 +356,9 @@ export class Expander {
       const first = targets.next();
       // Lists that are there and empty are an alias of nobody; without any there is no alias.
       if (first.done) return this.#listRead;
-      this.#insert(first.value, parent);
-      this.#rest = { targets, parent };
+      const source = `Table "${table}": The value of "${key}"`;
+      this.#insert(first.value, parent, source);
+      this.#rest = { targets, parent, source };
       return true;
     }
     return false;
@@ -349,14 +375,15 @@ export class Expander {
   }
 
   /** A node that equals an earlier one below the same address is dropped: this also breaks most loops. */
-  #insert(target: ListTarget, parent: Node | null): void {
+  #insert(target: ListTarget, parent: Node | null, source: string | null = parent?.source ?? null): void {
     const above = parent === null ? -1 : addressAbove(parent).serial;
     const sameUser = target.type === "user" && parent?.target.type === "user" && target.name === this.#nameOf(parent);
     const key = `${above} ${target.type} ${sameUser} ${runsAs(target, parent)} ${targetText(target)}`;
     if (this.#seen.has(key) || this.#nodes.length > MAX_NODES) return;
     this.#seen.add(key);
     const depth = parent === null ? 0 : parent.depth + 1;
-    this.#nodes.push({ target, parent, depth, serial: this.#nodes.length, sameUser, action: null, account: null });
+    const serial = this.#nodes.length;
+    this.#nodes.push({ target, parent, depth, serial, sameUser, source, action: null, account: null });
   }
 
   /** The name of a user node: once its account was found, without the sub-address. */

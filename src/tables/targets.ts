@@ -157,41 +157,59 @@ export function sortTargets(targets: readonly ListTarget[]): readonly ListTarget
 
 /** Targets of an include file, in its order: `#` starts a comment, a `\` at the end of a line continues it, includes are not nested. */
 export function* parseIncludeFile(text: string): Generator<ListTarget, void, undefined> {
-  for (const line of logicalLines(text)) yield* parseTargets(stripComment(line)).targets.filter(isNoInclude);
+  for (const { raw } of logicalLines(text)) yield* parseTargets(stripComment(raw)).targets.filter(isNoInclude);
 }
 
 /** What of an include file is left out, with the number of its line (from 1) and why: the first item of a line that is no target ends that line. */
 export function* includeFaults(text: string): Generator<{ readonly line: number; readonly fault: string }> {
-  let number = 1;
-  for (const raw of text.split(/(?<!\\)\r?\n/)) {
-    const line = stripComment(raw.replace(/\\\r?\n/g, ""));
+  for (const { number, raw } of logicalLines(text)) {
+    const line = stripComment(raw);
     const fault = line.trim() === "" ? null : targetFault(line);
     if (fault !== null) yield { line: number, fault };
     else if (parseTargets(line).targets.some(({ type }) => type === "include")) {
       yield { line: number, fault: "an include file includes no other" };
     }
-    number += raw.split("\n").length;
   }
 }
+
+/** What a `.forward` file says: targets with the numbers of their lines, or the first line that is invalid, with the reason. */
+export type ForwardFile =
+  | { readonly ok: true; readonly targets: readonly { readonly line: number; readonly target: ListTarget }[] }
+  | { readonly ok: false; readonly line: number; readonly fault: string };
 
 /**
- * Targets of a `.forward` file, in its order, comments and continued lines as in an include file; includes are skipped. Null when any line
- * is invalid: what the user meant cannot be told.
+ * Targets of a `.forward` file, in its order, comments and continued lines as in an include file; includes are among them, for the caller to leave
+ * out. With any line that is invalid the whole file is: what the user meant cannot be told.
  */
-export function parseForwardFile(text: string): ListTarget[] | null {
-  const targets: ListTarget[] = [];
-  for (const line of logicalLines(text).map(stripComment)) {
+export function parseForwardFile(text: string): ForwardFile {
+  const targets: { readonly line: number; readonly target: ListTarget }[] = [];
+  for (const { number, raw } of logicalLines(text)) {
+    const line = stripComment(raw);
     const list = parseTargets(line);
-    // U+FFFD stands for bytes that are not UTF-8. A NUL would end a command or a path early.
-    if (!list.valid || /[\ufffd\0]/.test(line)) return null;
-    targets.push(...list.targets.filter(isNoInclude));
+    const fault = forwardFault(line) ?? (list.valid ? null : targetFault(line) ?? "it is no list of targets");
+    if (fault !== null) return { ok: false, line: number, fault };
+    for (const target of list.targets) targets.push({ line: number, target });
   }
-  return targets;
+  return { ok: true, targets };
 }
 
-/** Lines joined where the first ends in a `\`. */
-function logicalLines(text: string): string[] {
-  return text.replace(/\\\r?\n/g, "").split(/\r?\n/);
+/** U+FFFD stands for bytes that are not UTF-8. A NUL would end a command or a path early. */
+function forwardFault(line: string): string | null {
+  if (line.includes("\ufffd")) return "it has octets that are not UTF-8";
+  return line.includes("\0") ? "it has a NUL" : null;
+}
+
+/** Lines joined where the first ends in a `\`, with the number of that one, from 1. */
+function logicalLines(text: string): { readonly number: number; readonly raw: string }[] {
+  const lines: { number: number; raw: string }[] = [];
+  const physical = text.split(/\r?\n/);
+  for (let at = 0; at < physical.length; at++) {
+    const number = at + 1;
+    let raw = physical[at]!;
+    while (raw.endsWith("\\") && at + 1 < physical.length) raw = raw.slice(0, -1) + physical[++at]!;
+    lines.push({ number, raw });
+  }
+  return lines;
 }
 
 function isNoInclude({ type }: ListTarget): boolean {

@@ -159,7 +159,7 @@ const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
       { number: 1, result: { kind: "written" } },
       { number: 1, result: { kind: "locked", text: "why" } },
       { number: 1, result: { kind: "failed", code: 75, text: "why" } },
-      { number: 1, result: { kind: "forward", forward: { kind: "text", text: "bob" } } },
+      { number: 1, result: { kind: "forward", forward: { kind: "text", path: "/h/.forward", text: "bob" } } },
     ],
     read: [{ number: 1, index: 2 }],
   },

@@ -27,7 +27,7 @@ function houseOf() {
   return { house, posts, clock, answer, reading, found };
 }
 const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
-const text = { kind: "text", text: "eve\n" } as const;
+const text = { kind: "text", path: "/home/bob/.forward", text: "eve\n" } as const;
 
 Deno.test("House posts what is asked in one turn at once, and the same question once", async () => {
   const { house, posts, answer } = houseOf();

@@ -396,6 +396,14 @@ Deno.test("expand() tells the log what is wrong with aliases that lead nowhere",
     expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox(rcpt) });
     return world.warnings;
   };
+  assert.deepEqual(warnings(aliased({ root: "bob, alcie" }), "root@localhost"), [
+    'Table "al": The value of "root": "alcie": there is no such user',
+  ]);
+  const noRelay = aliased({ root: "x@elsewhere" }, { rules: [rule()] });
+  assert.deepEqual(warnings(noRelay, "root@localhost"), [
+    'Table "al": The value of "root": "x@elsewhere": no rule takes it',
+  ]);
+  assert.deepEqual(warnings(plain, "nosuch@localhost"), [], "the client's mistake");
   assert.deepEqual(warnings(chain(9), "u0@localhost"), ["The aliases of u0@localhost go on for more than 10 steps"]);
   assert.deepEqual(warnings(aliased({ a: "b", b: "a" }), "a@localhost"), [
     "The aliases of a@localhost lead to nobody, or back to themselves",

@@ -218,8 +218,25 @@ Deno.test("expand() tells the log whose .forward is not used and why, and warns 
     return world.warnings;
   };
   assert.deepEqual(said(home({ bob: refused(true) })), ['.forward of user "bob": said the house']);
-  assert.deepEqual(said(home({ bob: "a b" })), ['.forward of user "bob": parse error']);
+  assert.deepEqual(said(home({ bob: "a b" })), [
+    '.forward of user "bob": /home/bob/.forward:1: "a b": targets are parted by commas',
+  ]);
   assert.deepEqual(said(home({ bob: "|c" })), []);
+  const path = "/home/bob/.forward";
+  const rows: readonly [file: string, said: string][] = [
+    ["# me\neve,\\\n joe\r\ncarol@\n", `.forward of user "bob": ${path}:4: "carol@" is no user, address, /file`],
+    ['eve\n"|cat\n', `.forward of user "bob": ${path}:2: a quote is not closed, or "\\" stands at the end`],
+    ["eve, \ufffd", `.forward of user "bob": ${path}:1: it has octets that are not UTF-8`],
+    ["eve\n|a\0b", `.forward of user "bob": ${path}:2: it has a NUL`],
+    ["x@r.org\nnosuch\n", `${path}:2: "nosuch": there is no such user`],
+    ["eve\n\n:include:/l\n", `${path}:3: "/l": include files are for aliases, this one is ignored`],
+    ["nosuch@localhost", `${path}:1: "nosuch": there is no such user`],
+  ];
+  for (const [file, want] of rows) {
+    const lines = said(home({ bob: file }));
+    assert.equal(lines.length, 1, file);
+    assert.ok(lines[0]!.startsWith(want), lines[0]);
+  }
 });
 
 /** The worked examples of the description, with a virtual table where they have one. */

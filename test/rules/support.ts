@@ -133,7 +133,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
     forward({ name }, subAddress) {
       const found = subAddress === "" ? undefined : forwards[`${name}+${subAddress}`];
       const file = found ?? forwards[name] ?? { kind: "none" };
-      return typeof file === "string" ? { kind: "text", text: file } : file;
+      return typeof file === "string" ? { kind: "text", path: `/home/${name}/.forward`, text: file } : file;
     },
     include(path) {
       const text = includes[path];

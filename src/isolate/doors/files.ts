@@ -127,7 +127,7 @@ const fileTask: Check<FileTask> = tagged<FileTask, "kind">("kind", {
 });
 const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
   none: {},
-  text: { text: text(FORWARD_LIMIT) },
+  text: { path: text(), text: text(FORWARD_LIMIT) },
   refused: { temporary: flag, reason: longText },
 });
 const fileResult: Check<FileResult> = tagged<FileResult, "kind">("kind", {

@@ -136,7 +136,7 @@ export type HouseAnswer =
 /** What was found in a home; `refused` says why nothing of the file is used. */
 export type Forward =
   | { readonly kind: "none" }
-  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "text"; readonly path: string; readonly text: string }
   | { readonly kind: "refused"; readonly temporary: boolean; readonly reason: string };
 
 /** A `.forward` is smaller than this, in bytes. */
