@@ -141,15 +141,19 @@ function octets(text: string): number {
 /** A path with what follows its `>`, blanks skipped: the parameters of MAIL and RCPT. `utf8`: it was written with more than ASCII. */
 export type ParsedPath =
   | { readonly ok: true; readonly path: ReversePath; readonly rest: string; readonly utf8: boolean }
-  | { readonly ok: false };
+  /** `bare`: something stands right behind the `>`. */
+  | { readonly ok: false; readonly bare: boolean };
 
-const NOT_A_PATH: ParsedPath = { ok: false };
+const NOT_A_PATH: ParsedPath = { ok: false, bare: false };
+const NO_BLANK: ParsedPath = { ok: false, bare: true };
 
 /** `<…>` and what follows. `<>` gives the null path: the caller says where that may stand. */
 export function parsePath(text: string, defaultDomain: string): ParsedPath {
   if (text.charCodeAt(0) !== 0x3c) return NOT_A_PATH;
   const end = closingBracket(text);
   if (end === -1) return NOT_A_PATH;
+  // RFC 5321 §4.1.1.2: a blank stands in front of the parameters.
+  if (end + 1 < text.length && !/[ \t]/.test(text[end + 1]!)) return NO_BLANK;
   const rest = end + 1 === text.length ? "" : text.slice(end + 1).trimStart();
   if (end === 1) return { ok: true, path: null, rest, utf8: false };
   const inside = text.slice(1, end);

@@ -18,6 +18,8 @@ export type Verb =
   | "WIZ"
   /** A request of HTTP. */
   | "HTTP"
+  /** One of the above, whose syntax is wrong from the verb on: `argument` is the verb. */
+  | "malformed"
   | "unknown";
 
 export interface Command {
@@ -66,7 +68,7 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Com
     case RCPT:
       return path("RCPT", " to:", line, length);
     case STAR:
-      return /^starttls(?: |$)/i.test(line.slice(0, length)) ? plain("STARTTLS", line, 8, length) : unknown(line);
+      return /^starttls(?:[ \t]|$)/i.test(line.slice(0, length)) ? plain("STARTTLS", line, 8, length) : unknown(line);
     case HELO:
       return plain("HELO", line, 4, length);
     case EHLO:
@@ -119,16 +121,24 @@ function isHttp(line: string): boolean {
     /[ \t](?:HTTP|RTSP|SIP)\/[0-9]+(?:\.[0-9]+)?$/i.test(line);
 }
 
+/** RFC 5321 §4.2.2: 500 is for a command that is not known, and 501 for one that is. */
+function malformed(verb: Verb, line: string): Command {
+  return { verb: "malformed", argument: verb, line: withoutSecret(line) };
+}
+
 /** A verb that must be followed by a blank or nothing. */
 function plain(verb: Verb, line: string, verbLength: number, length: number): Command {
   if (length === verbLength) return { verb, argument: "", line };
-  if (line.charCodeAt(verbLength) !== 0x20) return unknown(line);
+  const separator = line.charCodeAt(verbLength);
+  if (separator === 0x09) return malformed(verb, line);
+  if (separator !== 0x20) return unknown(line);
   return { verb, argument: line.slice(verbLength + 1, length).trim(), line };
 }
 
 /** MAIL and RCPT: exactly one blank, no blank before the colon (RFC 5321 §3.3); after it, blanks are tolerated. */
 function path(verb: Verb, keyword: string, line: string, length: number): Command {
   const end = 4 + keyword.length;
-  if (line.slice(4, end).toLowerCase() !== keyword || end > length) return unknown(line);
+  if (length > 4 && !/[ \t]/.test(line[4]!)) return unknown(line);
+  if (line.slice(4, end).toLowerCase() !== keyword || end > length) return malformed(verb, line);
   return { verb, argument: line.slice(end, length).trim(), line };
 }

@@ -52,8 +52,25 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
       return refuse(facts, session, command, command.argument !== "" ? REPLY.noArguments : REPLY.wiz);
     case "HTTP":
       return closeWith(facts, session, REPLY.otherProtocol, { reason: "quit", log: { command: command.line } });
+    case "malformed":
+      return malformed(facts, session, command);
     case "unknown":
       return refuse(facts, session, command, REPLY.unrecognized);
+  }
+}
+
+/** RFC 5321 §4.3.2: MAIL and RCPT without their words in this order, and what has no blank behind its verb. */
+function malformed(facts: Facts, session: Session, command: Command): Step {
+  switch (command.argument) {
+    case "MAIL":
+      return refuse(facts, session, command, REPLY.mailSyntax);
+    case "RCPT":
+      return refuse(facts, session, command, REPLY.rcptSyntax);
+    // The octets that it announces come, and are no commands.
+    case "BDAT":
+      return closeWith(facts, session, REPLY.badChunk, { reason: "quit", log: "bad-input" });
+    default:
+      return refuse(facts, session, command, REPLY.noBlank);
   }
 }
 
@@ -126,7 +143,7 @@ function mail(facts: Facts, session: Session, command: Command): Step {
   if (facts.auth?.required && session.username === "") return refuse(facts, session, command, REPLY.needAuth);
   if (session.mails >= facts.maxMails) return refuse(facts, session, command, REPLY.tooManyMails);
   const path = parsePath(command.argument, facts.hostname);
-  if (!path.ok) return refuse(facts, session, command, REPLY.badSender);
+  if (!path.ok) return refuse(facts, session, command, path.bare ? REPLY.bareOption : REPLY.badSender);
   const rules = { dsn: facts.dsn, maxBytes: facts.maxMessageBytes, tls: session.ciphers !== null };
   const parameters = mailParameters(path.rest, rules);
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
@@ -177,7 +194,8 @@ function rcpt(facts: Facts, session: Session, command: Command): Step {
 
   if (transaction.count >= facts.maxRcpt) return no(REPLY.tooManyRecipients);
   const path = parsePath(command.argument, facts.hostname);
-  if (!path.ok || path.path === null) return no(REPLY.badRecipient);
+  if (!path.ok) return no(path.bare ? REPLY.bareOption : REPLY.badRecipient);
+  if (path.path === null) return no(REPLY.badRecipient);
   if (path.utf8 && !transaction.smtpUtf8) return no(REPLY.needUtf8);
   const parameters = rcptParameters(path.rest, { dsn: facts.dsn, smtpUtf8: transaction.smtpUtf8 });
   if (!parameters.ok) return no(parameters.reply);

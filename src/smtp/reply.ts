@@ -31,6 +31,10 @@ export const REPLY = {
 
   // Syntax
   unrecognized: "500 5.5.2 Syntax error: Command unrecognized",
+  noBlank: "501 5.5.2 Syntax error: A blank is expected behind the command",
+  mailSyntax: "501 5.5.2 Syntax error: MAIL FROM:<address> is expected",
+  rcptSyntax: "501 5.5.2 Syntax error: RCPT TO:<address> is expected",
+  bareOption: "501 5.5.4 Invalid command arguments: A blank is expected behind the address",
   wiz: "502 5.5.1 Invalid command: this feature is not supported yet ;-)",
   expn: "502 5.5.1 Invalid command: Command not implemented",
   noArguments: "501 5.5.4 Invalid command arguments: command does not accept arguments.",

@@ -91,7 +91,7 @@ function command(facts: Facts, session: Session, input: Extract<Input, { on: "co
     };
   }
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
-  const wary = session.wary && input.command.verb === "unknown";
+  const wary = session.wary && isNoCommand(input.command);
   const next = wary === session.wary ? session : { ...session, wary };
   return commandStep(facts, next, shown(session, input.command), input.more);
 }
@@ -103,7 +103,12 @@ function shown(session: Session, command: Command): Command {
 
 /** What follows a 334; and behind a refused AUTH, what is no command may be the secret of a client that did not wait. */
 export function maybeSecret(session: Session, command: Command): boolean {
-  return session.phase === "auth" || (session.wary && command.verb === "unknown");
+  return session.phase === "auth" || (session.wary && isNoCommand(command));
+}
+
+/** A secret may begin with the letters of a verb. */
+function isNoCommand({ verb }: Command): boolean {
+  return verb === "unknown" || verb === "malformed";
 }
 
 /** A name from elsewhere that goes into headers and logs: anything but a plain name counts as none. */

@@ -8,12 +8,6 @@ const paths: readonly { text: string; want: string | null; rest?: string; becaus
   { text: "<a@example.org>", want: "<a@example.org>", because: "a plain path" },
   { text: "<>", want: "<>", because: "the null path" },
   { text: "<a@example.org> SIZE=1", want: "<a@example.org>", rest: "SIZE=1", because: "parameters follow" },
-  {
-    text: "<a@example.org>SIZE=1",
-    want: "<a@example.org>",
-    rest: "SIZE=1",
-    because: "no blank is required before them",
-  },
   { text: "a@example.org", want: null, because: "brackets are required" },
   { text: "<a@example.org", want: null, because: "the bracket is not closed" },
   { text: "", want: null, because: "nothing" },
@@ -76,6 +70,11 @@ const paths: readonly { text: string; want: string | null; rest?: string; becaus
   { text: "<a@[IPv6:2001:db8::1]>", want: "<a@[IPv6:2001:db8::1]>", because: "an IPv6 literal" },
   { text: "<a@[192.0.2.256]>", want: null, because: "not an IPv4 address" },
   { text: `<${long(255)}@example.org>`, want: `<${long(255)}@example.org>`, because: "255 octets of local part" },
+  { text: "<a@example.org>SIZE=10", want: null, because: "a parameter without a blank" },
+  { text: "<>SIZE=10", want: null, because: "the same behind the null path" },
+  { text: "<a@example.org>>X", want: null, because: "a second bracket" },
+  { text: "<a@example.org>\tX", want: "<a@example.org>", rest: "X", because: "a tab is taken for a blank" },
+  { text: "<a@example.org>\u00a0SIZE=10", want: null, because: "a blank of another kind is none" },
   { text: `<${long(256)}@example.org>`, want: null, because: "256 are too many" },
 ];
 
@@ -83,6 +82,7 @@ for (const { text, want, rest, because } of paths) {
   Deno.test(`parsePath(${text.slice(0, 40)}): ${because}`, () => {
     const parsed = parsePath(text, "mx.example.org");
     assert.equal(parsed.ok ? formatPath(parsed.path) : null, want);
+    assert.equal(!parsed.ok && parsed.bare, />[^\s>][^>]*$|>>|>\u00a0/.test(text) && !text.includes('"'));
     if (parsed.ok) assert.equal(parsed.rest, rest ?? "");
   });
 }

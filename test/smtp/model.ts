@@ -123,7 +123,7 @@ function transaction(
 ): Answer {
   const taken = () => say("250 2.0.0", { ...NOTHING, mails: now.mails + 1 });
   if (verb === "MAIL") {
-    if (!rest.startsWith("FROM:")) return say("500 5.5.2");
+    if (!rest.startsWith("FROM:")) return say("501 5.5.2");
     if (!now.helo || now.mail) return say("503 5.5.1");
     if (house.tls === "tls-require" && !now.tls) return say("530 5.7.0");
     if (house.auth === "required" && !now.login) return say("530 5.7.0");
