@@ -105,6 +105,8 @@ export class Expander {
   #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node; readonly source: string } | null = null;
   /** Of the list that was found last something could be read, if only that there is nothing in it. */
   #listRead = false;
+  /** Something was dropped because it leads back to where it came from. */
+  #looped = false;
   #sinceBreath = 0;
 
   constructor(world: ExpansionWorld, request: ExpansionRequest) {
@@ -120,16 +122,18 @@ export class Expander {
       this.#breathe();
       if (this.#at === this.#nodes.length) break;
       const node = this.#nodes[this.#at]!;
-      const refused = node.depth >= MAX_DEPTH
-        ? this.#lost(`go on for more than ${MAX_DEPTH} steps`)
-        : this.#expandNode(node);
+      const refused = node.depth >= MAX_DEPTH ? this.#tooDeep(node) : this.#expandNode(node);
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
         this.#world.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
         return this.#refuse("expansionTemporary");
       }
     }
-    if (this.#targets.length === 0) return this.#lost("lead to nobody, or back to themselves");
+    if (this.#targets.length === 0) {
+      return this.#looped
+        ? this.#lost("lead back to themselves", "expansionLoop")
+        : this.#lost("lead to nobody", "expansionPermanent");
+    }
     return { ok: true, targets: this.#targets, internal: this.#internal };
   }
 
@@ -138,9 +142,17 @@ export class Expander {
   }
 
   /** The client hears that its recipient is a list that does not work; the operator, what is wrong with it. */
-  #lost(fault: string): Refusal {
+  #lost(fault: string, why: "expansionLoop" | "expansionPermanent"): Refusal {
     this.#world.warn(`The aliases of ${formatMailbox(this.#request.rcpt)} ${fault}`);
-    return this.#refuse("expansionPermanent");
+    return this.#refuse(why);
+  }
+
+  /** A chain that is too long is a loop when something stands in it twice. */
+  #tooDeep(node: Node): Refusal {
+    for (let one: Node | null = node; one !== null; one = one.parent) {
+      if (leadsBack(one.target, one.parent)) return this.#lost("lead back to themselves", "expansionLoop");
+    }
+    return this.#lost(`go on for more than ${MAX_DEPTH} steps`, "expansionPermanent");
   }
 
   #fail(error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {
@@ -379,7 +391,11 @@ export class Expander {
     const above = parent === null ? -1 : addressAbove(parent).serial;
     const sameUser = target.type === "user" && parent?.target.type === "user" && target.name === this.#nameOf(parent);
     const key = `${above} ${target.type} ${sameUser} ${runsAs(target, parent)} ${targetText(target)}`;
-    if (this.#seen.has(key) || this.#nodes.length > MAX_NODES) return;
+    if (this.#seen.has(key)) {
+      this.#looped ||= leadsBack(target, parent);
+      return;
+    }
+    if (this.#nodes.length > MAX_NODES) return;
     this.#seen.add(key);
     const depth = parent === null ? 0 : parent.depth + 1;
     const serial = this.#nodes.length;
@@ -391,6 +407,15 @@ export class Expander {
     const name = target.type === "user" ? target.name : "";
     return account === null ? name : splitTag(name, this.#world.delimiter)[0];
   }
+}
+
+/** Whether the target stands above itself already. */
+function leadsBack(target: ListTarget, parent: Node | null): boolean {
+  const text = targetText(target);
+  for (let node = parent; node !== null; node = node.parent) {
+    if (node.target.type === target.type && targetText(node.target) === text) return true;
+  }
+  return false;
 }
 
 /** Files and commands are told apart by the user above them too; -1 for none, and for all other targets. */

@@ -22,6 +22,8 @@ export const refusals = {
   temporary: refusal(451, "4.3.0 Temporary failure"),
   /** RFC 3463 §3.3: X.2.4, mailing list expansion problem. */
   expansionTemporary: refusal(451, "4.2.4 Mailing list expansion problem"),
+  /** RFC 3463 §3.5: X.4.6, routing loop detected. */
+  expansionLoop: refusal(550, "5.4.6 Aliases lead back to themselves"),
   expansionPermanent: refusal(550, "5.2.4 Mailing list expansion problem"),
 } as const;
 

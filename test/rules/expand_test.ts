@@ -317,13 +317,25 @@ const refused: Row[] = [
     because: "aliases of each other lead nowhere",
     scene: aliased({ u: "v", v: "u" }),
     rcpt: "u@localhost",
-    want: "550 5.2.4 Mailing list expansion problem: <u@localhost>",
+    want: "550 5.4.6 Aliases lead back to themselves: <u@localhost>",
   },
   {
     because: "addresses of each other end at the depth limit",
     scene: virtual({ "a@d": "b@d", "b@d": "a@d" }),
     rcpt: "a@d",
-    want: "550 5.2.4 Mailing list expansion problem: <a@d>",
+    want: "550 5.4.6 Aliases lead back to themselves: <a@d>",
+  },
+  {
+    because: "a longer circle, of which one way out is empty",
+    scene: aliased({ t: "u, e", u: "v", v: "u", e: ":include:/l" }, { includes: { "/l": "" } }),
+    rcpt: "t@localhost",
+    want: "550 5.4.6 Aliases lead back to themselves: <t@localhost>",
+  },
+  {
+    because: "who is named twice and is nobody is no circle",
+    scene: aliased({ t: "u, v", u: "e", v: "e", e: ":include:/l" }, { includes: { "/l": "" } }),
+    rcpt: "t@localhost",
+    want: "550 5.2.4 Mailing list expansion problem: <t@localhost>",
   },
   {
     because: "an error target speaks for itself",
@@ -406,8 +418,10 @@ Deno.test("expand() tells the log what is wrong with aliases that lead nowhere",
   assert.deepEqual(warnings(plain, "nosuch@localhost"), [], "the client's mistake");
   assert.deepEqual(warnings(chain(9), "u0@localhost"), ["The aliases of u0@localhost go on for more than 10 steps"]);
   assert.deepEqual(warnings(aliased({ a: "b", b: "a" }), "a@localhost"), [
-    "The aliases of a@localhost lead to nobody, or back to themselves",
+    "The aliases of a@localhost lead back to themselves",
   ]);
+  const nobody = aliased({ a: ":include:/l" }, { includes: { "/l": "" } });
+  assert.deepEqual(warnings(nobody, "a@localhost"), ["The aliases of a@localhost lead to nobody"]);
 });
 
 Deno.test("expand() delivers a list of 5,000 from an include file", () => {
