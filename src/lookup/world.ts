@@ -292,7 +292,7 @@ export class LookupWorld {
     return this.#tables.get(table).scram?.() ?? null;
   }
 
-  /** The tables that have no answer to any question now, each with the reason. */
+  /** The tables that have no answer to any question now, or only old ones, each with the reason. */
   tableFaults(): string[] {
     return this.#tables.faults();
   }

@@ -52,6 +52,8 @@ export class FileTable implements UpdatableTable {
   readonly #parts: FileTableParts;
   #content: OpenTable | LookupError;
   #stamp = "";
+  /** Why the file could not be read when that was tried last. */
+  #failure: string | null = null;
   #checkedAt: number;
   /** An update that still runs; the next one waits for it. */
   #updating: Promise<string | null> | null = null;
@@ -90,8 +92,16 @@ export class FileTable implements UpdatableTable {
     return content instanceof LookupError ? null : content.scram?.() ?? null;
   }
 
+  /** Why there is no answer, or why the answers are those of the file as it was: it is damaged, or gone, or may not be read. */
   get fault(): string | null {
-    return this.#content instanceof LookupError ? this.#content.reason : null;
+    if (this.#content instanceof LookupError) return this.#content.reason;
+    let stale = this.#failure;
+    try {
+      this.#parts.file.stamp();
+    } catch (error) {
+      stale = this.#reason(error);
+    }
+    return stale === null ? null : `${stale} (what it held before is still in use)`;
   }
 
   /** Reads the file again. Null on success, else why the old content stays. While it is read the old content answers. */
@@ -115,9 +125,9 @@ export class FileTable implements UpdatableTable {
       const stamp = file.stamp();
       const bytes = file.read();
       if (bytes.length < LARGE_BYTES) return this.#exchange(this.#parts.open(bytes), stamp);
-      return openSlowly(bytes).then((fresh) => this.#exchange(fresh, stamp)).catch((error) => this.#reason(error));
+      return openSlowly(bytes).then((fresh) => this.#exchange(fresh, stamp)).catch((error) => this.#fail(error));
     } catch (error) {
-      return this.#reason(error);
+      return this.#fail(error);
     }
   }
 
@@ -146,7 +156,7 @@ export class FileTable implements UpdatableTable {
       const stamp = file.stamp();
       return this.#exchange(open(file.read()), stamp);
     } catch (error) {
-      return this.#reason(error);
+      return this.#fail(error);
     }
   }
 
@@ -155,12 +165,17 @@ export class FileTable implements UpdatableTable {
     // The configuration was checked for the kind that the file had: a map where domains are listed would match nobody.
     if (fresh.kind !== null && kind !== "dynamic" && fresh.kind !== kind && fresh.size !== 0) {
       fresh.close?.();
-      return `${path}: The file was a ${kind} and is a ${fresh.kind} now`;
+      return this.#failure = `${path}: The file was a ${kind} and is a ${fresh.kind} now`;
     }
     if (!(this.#content instanceof LookupError)) this.#content.close?.();
     this.#content = fresh;
     this.#stamp = stamp;
+    this.#failure = null;
     return null;
+  }
+
+  #fail(error: unknown): string {
+    return this.#failure = this.#reason(error);
   }
 
   #reason(error: unknown): string {

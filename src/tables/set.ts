@@ -55,7 +55,7 @@ export class TableSet {
     return table;
   }
 
-  /** The tables that have no answer to any question now, each with the reason. */
+  /** The tables that have no answer to any question now, or only old ones, each with the reason. */
   faults(): string[] {
     return [...this.#others.values()].flatMap(({ name, fault }) => fault == null ? [] : [`table <${name}>: ${fault}`]);
   }

@@ -95,3 +95,29 @@ Deno.test("FileTable whose file cannot be read at first answers with errors unti
   house.now = 1000;
   assert.equal(house.value(), "two");
 });
+
+Deno.test("a file that cannot be read again is a fault of its table until it can, though the old content answers", () => {
+  const USED = "(what it held before is still in use)";
+  for (const follow of [true, false]) {
+    const house = make({ follow });
+    const set = new TableSet({}, { serverName: "mx.example.org", localAddresses: [] }, "+", undefined, [house.table]);
+    const fault = () => (set.faults()[0] ?? "").replace("table <t>: ", "");
+    assert.equal(fault(), "");
+    house.text = null;
+    assert.equal(fault(), `/f: No such file ${USED}`, "nobody has asked for an update");
+    assert.equal(set.update("t"), "/f: No such file");
+    assert.equal(fault(), `/f: No such file ${USED}`);
+    house.text = "!";
+    assert.equal(set.update("t"), "/f: damaged");
+    assert.equal(fault(), `/f: damaged ${USED}`);
+    assert.equal(house.value(), "one");
+    house.text = "two";
+    assert.equal(set.update("t"), null);
+    assert.equal(fault(), "");
+    assert.equal(house.value(), "two");
+  }
+  const list = make({ kind: "map" });
+  list.text = "list";
+  assert.equal(list.table.update(), "/f: The file was a map and is a list now");
+  assert.equal(list.table.fault, `/f: The file was a map and is a list now ${USED}`);
+});
