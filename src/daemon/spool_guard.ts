@@ -14,7 +14,8 @@ const PARTS = ["queue.db", "import", "imported", "offline"];
 export function spoolFault(path: string, uid: number): string | null {
   const spool = look(path, Deno.statSync);
   if (spool === null) return null;
-  if (mayBeWritten(spool, uid)) {
+  // A file system that was mounted just now is open to all and empty: it is closed before anything lies there.
+  if (mayBeWritten(spool, uid) && !isEmpty(path)) {
     const who = (spool.mode! & OTHERS_WRITE) !== 0 ? "everybody" : "its group";
     return `${who} may write the spool ${path} (mode ${
       shownMode(spool)
@@ -53,6 +54,15 @@ function mayBeWritten({ mode, gid }: Deno.FileInfo, uid: number): boolean {
 /** Of what a link leads to: a link of another's is in a folder of another's. 0 when it is not there. */
 function ownerOf(path: string): number {
   return look(path, Deno.statSync)?.uid ?? 0;
+}
+
+/** False when it cannot be read. */
+function isEmpty(path: string): boolean {
+  try {
+    return Deno.readDirSync(path)[Symbol.iterator]().next().done === true;
+  } catch {
+    return false;
+  }
 }
 
 function shownMode({ mode }: Deno.FileInfo): string {
