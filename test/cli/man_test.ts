@@ -17,6 +17,7 @@ const ELSEWHERE = [
   "passwd.5",
   "services.5",
   "shadow.5",
+  "sysexits.3",
   "syslog.3",
   "useradd.8",
 ];
