@@ -2,19 +2,26 @@
 
 import { BUILTIN_TABLES, type Config, type Rule, type RuleFrom, shown, type TableTest } from "../config/mod.ts";
 import { type Contents, placeText } from "./entries.ts";
-import type { Service } from "../tables/mod.ts";
+import { EXCEPT, type Network, parseNetwork, type Service, type Table } from "../tables/mod.ts";
+
+/** A list with more entries is not looked through entry by entry. */
+const MAX_PARTS = 200;
+
+/** Criteria of which each entry of a list is a part of the rule's mail. */
+const PARTED = ["for", "from", "rcptTo"] as const;
 
 /** `file:line: warning: …` for each rule that never has its turn. */
 export function unreachableWarnings(config: Config, contents: Contents): string[] {
   const warnings: string[] = [];
+  const known = new Known(contents);
   for (const [index, rule] of config.rules.entries()) {
-    const before = config.rules.slice(0, index).find((one) => covers(one, rule, contents));
+    const takers = takersOf(config.rules.slice(0, index), rule, known);
     const place = placeText(rule.at);
-    if (before !== undefined) {
-      const { file, line } = before.at;
-      const where = file === rule.at.file ? `line ${line}` : placeText(before.at);
+    if (takers.length > 0) {
+      const places = takers.map(({ at }) => at.file === rule.at.file ? `line ${at.line}` : placeText(at));
+      const which = places.length === 1 ? `the one in ${places[0]} takes` : `those in ${places.join(" and ")} take`;
       warnings.push(
-        `${place}: warning: no mail reaches this rule: the one in ${where} takes all of it; the first rule that fits counts`,
+        `${place}: warning: no mail reaches this rule: ${which} all of it; the first rule that fits counts`,
       );
     } else if (hasNoListener(config, rule, contents)) {
       const tags = contents.of(rule.tag!.table, rule.at)!.entries.map(({ key }) => `"${shown(key)}"`).join(", ");
@@ -22,6 +29,58 @@ export function unreachableWarnings(config: Config, contents: Contents): string[
     }
   }
   return warnings;
+}
+
+/** Rules of those before that take together what `rule` would, none when some of it is left. */
+function takersOf(before: readonly Rule[], rule: Rule, known: Known): readonly Rule[] {
+  const whole = before.find((one) => covers(one, rule, known));
+  if (whole !== undefined) return [whole];
+  for (const criterion of PARTED) {
+    const keys = known.keysOf(testOf(rule, criterion));
+    if (keys === null || keys.length < 2 || keys.length > MAX_PARTS) continue;
+    const takers = keys.map((key) => before.find((one) => covers(one, rule, known, { criterion, key })));
+    if (takers.every((one) => one !== undefined)) return before.filter((one) => takers.includes(one));
+  }
+  return [];
+}
+
+function testOf(rule: Rule, criterion: typeof PARTED[number]): TableTest | null {
+  if (criterion === "from") return rule.from.kind === "source" ? rule.from : null;
+  return criterion === "for" ? rule.for : rule.rcptTo;
+}
+
+/** What the tables hold that cannot change while the daemon runs, each looked at once. */
+class Known {
+  readonly #contents: Contents;
+  readonly #tables = new Map<string, { readonly table: Table; readonly keys: ReadonlySet<string> } | null>();
+
+  constructor(contents: Contents) {
+    this.#contents = contents;
+  }
+
+  get(name: string): { readonly table: Table; readonly keys: ReadonlySet<string> } | null {
+    let found = this.#tables.get(name);
+    if (found === undefined) {
+      const table = this.#contents.isStatic(name) ? this.#contents.table(name) : null;
+      found = table === null ? null : { table, keys: new Set(this.#contents.keys(name)) };
+      this.#tables.set(name, found);
+    }
+    return found;
+  }
+
+  /** The entries of which one must match; null when that cannot be told. */
+  keysOf(test: TableTest | null): readonly string[] | null {
+    if (test === null || test.negated || test.regex) return null;
+    const keys = this.get(test.table)?.keys;
+    // What a list of networks takes out only makes less of it.
+    return keys === undefined ? null : [...keys].filter((key) => !key.startsWith(EXCEPT));
+  }
+}
+
+/** One entry of a rule's list, looked at for itself. */
+interface Part {
+  readonly criterion: typeof PARTED[number];
+  readonly key: string;
 }
 
 function hasNoListener({ listen }: Config, { tag }: Rule, contents: Contents): boolean {
@@ -32,39 +91,69 @@ function hasNoListener({ listen }: Config, { tag }: Rule, contents: Contents): b
   return table !== null && !tags.some((one) => table.check("string", one) !== false);
 }
 
-/** Does `first` take every mail that `second` would? */
-function covers(first: Rule, second: Rule, contents: Contents): boolean {
+/** Does `first` take every mail that `second` would, or that it would for one part of it? */
+function covers(first: Rule, second: Rule, known: Known, part: Part | null = null): boolean {
+  const keysOf = (criterion: Part["criterion"]) =>
+    part?.criterion === criterion ? [part.key] : known.keysOf(testOf(second, criterion));
   const within = (one: TableTest | null, other: TableTest | null, service: Service) =>
-    one === null || (other !== null && includes(one, other, service, contents));
-  return within(first.tag, second.tag, "string") && coversFrom(first.from, second.from, contents) &&
-    coversFor(first.for, second.for, contents) && within(first.helo, second.helo, "domain") &&
+    one === null || sameTest(one, other) || includes(one, known.keysOf(other), service, known);
+  return within(first.tag, second.tag, "string") && coversFrom(first.from, second.from, keysOf("from"), known) &&
+    coversFor(first, second, keysOf("for"), keysOf("rcptTo"), known) && within(first.helo, second.helo, "domain") &&
     coversAuth(first.auth, second.auth) &&
     (first.tls === null || (second.tls !== null && first.tls.negated === second.tls.negated)) &&
-    within(first.mailFrom, second.mailFrom, "mailaddr") && within(first.rcptTo, second.rcptTo, "mailaddr");
+    within(first.mailFrom, second.mailFrom, "mailaddr") &&
+    coversRcptTo(first, second, keysOf("for"), keysOf("rcptTo"), known);
 }
 
-function coversFrom(first: RuleFrom, second: RuleFrom, contents: Contents): boolean {
+/** Addresses of this machine, whatever else it has. */
+const ALWAYS_LOCAL: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "[::1]", "local"]);
+
+function coversFrom(first: RuleFrom, second: RuleFrom, keys: readonly string[] | null, known: Known): boolean {
   if (isAny(first)) return true;
-  if (first.kind !== second.kind) {
-    const local = first.kind === "source" && !first.negated && !first.regex && first.table === BUILTIN_TABLES.localHost;
-    return local && second.kind === "socket" && !second.negated;
+  const local = first.kind === "source" && !first.negated && !first.regex && first.table === BUILTIN_TABLES.localHost;
+  if (first.kind !== second.kind) return local && second.kind === "socket" && !second.negated;
+  if (first.kind === "source" && second.kind === "source") {
+    if (sameTest(first, second)) return true;
+    if (local) return keys !== null && keys.length > 0 && keys.every((key) => ALWAYS_LOCAL.has(key));
+    return includes(first, keys, "netaddr", known);
   }
-  if (first.kind === "source" && second.kind === "source") return includes(first, second, "netaddr", contents);
   if (first.kind === "socket" && second.kind === "socket") return first.negated === second.negated;
   if (first.kind !== "rdns" || second.kind !== "rdns") return false;
   if (first.test === null || second.test === null) {
     return first.test === second.test && first.negated === second.negated;
   }
-  return first.negated === second.negated && includes(first.test, second.test, "domain", contents);
+  if (first.negated !== second.negated) return false;
+  if (sameTest(first.test, second.test)) return true;
+  return !first.negated && includes(first.test, known.keysOf(second.test), "domain", known);
 }
 
 function isAny(from: RuleFrom): boolean {
   return from.kind === "source" && from.table === BUILTIN_TABLES.anyHost && !from.negated;
 }
 
-function coversFor(first: TableTest, second: TableTest, contents: Contents): boolean {
-  const any = first.table === BUILTIN_TABLES.anyDestination && !first.negated;
-  return any || includes(first, second, "domain", contents);
+type Keys = readonly string[] | null;
+
+/** By the domains of the second rule, or by those of its recipients. */
+function coversFor(first: Rule, second: Rule, domains: Keys, recipients: Keys, known: Known): boolean {
+  if (first.for.table === BUILTIN_TABLES.anyDestination && !first.for.negated) return true;
+  if (sameTest(first.for, second.for) || includes(first.for, domains, "domain", known)) return true;
+  const theirs = recipients?.map(domainOf) ?? [];
+  return theirs.length > 0 &&
+    theirs.every((domain) => domain !== null && includes(first.for, [domain], "domain", known));
+}
+
+/** By the recipients of the second rule, or by its domains where the first names all of a domain: `@example.org`. */
+function coversRcptTo(first: Rule, second: Rule, domains: Keys, recipients: Keys, known: Known): boolean {
+  if (first.rcptTo === null || sameTest(first.rcptTo, second.rcptTo)) return true;
+  if (includes(first.rcptTo, recipients, "mailaddr", known)) return true;
+  const { negated, regex, table } = first.rcptTo;
+  if (negated || regex || domains === null || domains.length === 0) return false;
+  return domains.every((domain) => known.get(table)?.keys.has(`@${domain}`) === true);
+}
+
+/** The domain of `user@example.org` and of `@example.org`; null for a key that may mean others too. */
+function domainOf(key: string): string | null {
+  return /^[^*@]*@([^*@!]+)$/.exec(key)?.[1] ?? null;
 }
 
 function coversAuth(first: Rule["auth"], second: Rule["auth"]): boolean {
@@ -78,23 +167,34 @@ function sameTest(first: TableTest, second: TableTest | null): boolean {
     first.regex === second.regex;
 }
 
-/** Is all that `second` matches matched by `first`? */
-function includes(first: TableTest, second: TableTest, service: Service, contents: Contents): boolean {
-  if (sameTest(first, second)) return true;
-  if (first.negated || second.negated || first.regex || second.regex) return false;
-  if (!contents.isStatic(first.table) || !contents.isStatic(second.table)) return false;
-  const table = contents.table(first.table);
-  const own = contents.of(first.table, { file: "", line: 0 }), keys = contents.of(second.table, { file: "", line: 0 });
-  if (table === null || own === null || keys === null || keys.entries.length === 0) return false;
-  const known = new Set(own.entries.map(({ key }) => key));
-  return keys.entries.every(({ key }) =>
-    known.has(key) || (isPlain(key, service) && table.check(service, key) === true)
-  );
+/** Does `first` match all that one of the entries `keys` matches? */
+function includes(first: TableTest, keys: Keys, service: Service, known: Known): boolean {
+  if (first.negated || first.regex || keys === null || keys.length === 0) return false;
+  const own = known.get(first.table);
+  if (own === null) return false;
+  if (service === "netaddr") return includesNetworks([...own.keys], keys);
+  return keys.every((key) => own.keys.has(key) || (isPlain(key, service) && own.table.check(service, key) === true));
+}
+
+function includesNetworks(own: readonly string[], keys: readonly string[]): boolean {
+  // What is taken out may be what the other has.
+  if (own.some((key) => key.startsWith(EXCEPT))) return false;
+  const networks = own.flatMap((key) => parseNetwork(key) ?? []);
+  return keys.every((key) => {
+    const inner = parseNetwork(key);
+    return inner === null ? own.includes(key) : networks.some((outer) => contains(outer, inner));
+  });
+}
+
+function contains(outer: Network, inner: Network): boolean {
+  if (outer.words.length !== inner.words.length || outer.bits > inner.bits) return false;
+  return outer.words.every((word, index) => {
+    const kept = Math.min(16, Math.max(0, outer.bits - index * 16));
+    return ((word ^ inner.words[index]!) >> (16 - kept)) === 0;
+  });
 }
 
 /** Does the key stand for itself alone? */
 function isPlain(key: string, service: Service): boolean {
-  if (service === "netaddr") return /^[0-9a-f.:]+$/i.test(key);
-  if (service === "mailaddr") return /^[^*@]+@[^*@]+$/.test(key);
-  return /^[^*!@]+$/.test(key);
+  return service === "mailaddr" ? /^[^*@]+@[^*@]+$/.test(key) : /^[^*!@]+$/.test(key);
 }

@@ -406,6 +406,7 @@ const relays: readonly Row[] = [
 ];
 
 const TAKEN = "takes all of it; the first rule that fits counts";
+const TAKE = "take all of it; the first rule that fits counts";
 const rules: readonly Row[] = [
   {
     name: "a rule behind one for everything",
@@ -439,6 +440,80 @@ const rules: readonly Row[] = [
     name: "the socket behind all that is local",
     text: `${ON}match from local for any action "in"\nmatch from socket for any action "out"`,
     want: [`c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`],
+  },
+  {
+    name: "a network inside another",
+    text:
+      `${ON}match from src "10.0.0.0/8" for any action "in"\nmatch from src "10.1.0.0/16" for any reject\nmatch from src { "10.2.3.4", "10.4/14" } for any reject`,
+    want: [
+      `c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+      `c:6: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+    ],
+  },
+  {
+    name: "a network of IPv6 inside another",
+    text: `${ON}match from src "2001:db8::/32" for any action "in"\nmatch from src "2001:db8:1::/48" for any reject`,
+    want: [`c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`],
+  },
+  {
+    name: "networks that are not inside",
+    text:
+      `${ON}match from src { "10.0.0.0/9", "!10.1.0.0/16" } for any action "in"\nmatch from src "10.1.0.0/16" for any reject\nmatch from src "10.0.0.0/9" for any reject\nmatch from src "10.0.0.0/8" for any reject`,
+    want: [],
+  },
+  {
+    name: "a list behind one that takes a network out",
+    text:
+      `${ON}match from src { "10.0.0.0/8", "!10.1.0.0/16" } for any action "in"\nmatch from src { "10.0.0.0/8" } for any reject`,
+    want: [],
+  },
+  {
+    name: "the loopback behind all that is local",
+    text:
+      `${ON}match from local for any action "in"\nmatch from src "127.0.0.1" for any reject\nmatch from src { "::1", "127.0.0.1" } for any reject\nmatch from src "127.0.0.0/8" for any reject\nmatch from src "192.0.2.1" for any reject`,
+    want: [
+      `c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+      `c:6: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+    ],
+  },
+  {
+    name: "recipients of a domain that is taken",
+    text:
+      `${ON}match from any for domain { "example.org", "*.example.com" } action "in"\nmatch from any for rcpt-to "x@example.org" reject\nmatch from any for rcpt-to "@a.example.com" reject\nmatch from any for rcpt-to { "x@example.org", "y@example.net" } reject\nmatch from any for rcpt-to "x" reject`,
+    want: [
+      `c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+      `c:6: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`,
+    ],
+  },
+  {
+    name: "a domain of which all recipients are taken",
+    text:
+      `${ON}match from any for rcpt-to { "@example.org", "x@example.net" } action "in"\nmatch from any for domain "example.org" reject\nmatch from any for domain "example.net" reject`,
+    want: [`c:5: warning: no mail reaches this rule: the one in line 4 ${TAKEN}`],
+  },
+  {
+    name: "domains that two rules take",
+    text:
+      `${ON}match from any for domain "a.example" action "in"\nmatch from any for domain "b.example" reject\nmatch from any for domain { "a.example", "b.example" } action "out"\nmatch from any for domain { "a.example", "c.example" } action "out"\nmatch for domain { "a.example", "b.example" } action "out"`,
+    want: [
+      `c:6: warning: no mail reaches this rule: those in line 4 and line 5 ${TAKE}`,
+      `c:8: warning: no mail reaches this rule: the one in line 6 ${TAKEN}`,
+    ],
+  },
+  {
+    name: "networks and recipients that two rules take",
+    text:
+      `${ON}match from src "10.0.0.0/8" for any action "in"\nmatch from local for any reject\nmatch from src { "10.1.2.3", "127.0.0.1" } for any reject\nmatch from any for domain "a.example" action "in"\nmatch from any for rcpt-to "x@b.example" reject\nmatch from any for rcpt-to { "y@a.example", "x@b.example" } reject`,
+    want: [
+      `c:6: warning: no mail reaches this rule: those in line 4 and line 5 ${TAKE}`,
+      `c:9: warning: no mail reaches this rule: those in line 7 and line 8 ${TAKE}`,
+    ],
+  },
+  {
+    name: "domains that rules with other criteria take",
+    text:
+      `${ON}match from any for domain "a.example" action "in"\nmatch for domain "b.example" reject\nmatch tls from any for domain "b.example" reject\nmatch from any for domain { "a.example", "b.example" } action "out"`,
+    want: [],
   },
   {
     name: "a tag that no listener has",
