@@ -124,13 +124,13 @@ Deno.test("a start fails when another isolate is not ready in time, and says whi
 });
 
 Deno.test("an isolate that loops gets no new work while another answers, and is replaced", async () => {
-  const { supervisor, deaths, stop } = toyHouse({ smtp: "looping" }, undefined, { smtpIsolates: 2, pingMs: 50 });
+  const { supervisor, deaths, stop } = toyHouse({ smtp: "looping" }, undefined, { smtpIsolates: 2, pingMs: 200 });
   await supervisor.start();
   const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));
   supervisor.post("smtp", 0, SESSION);
-  while (supervisor.answering("smtp").includes(0)) await turn();
-  assert.deepEqual(supervisor.answering("smtp"), [1]);
+  // The other one may be late with an answer on a loaded machine, the looping one never gives one.
+  while (supervisor.answering("smtp").join() !== "1") await turn();
   assert.deepEqual(supervisor.living("smtp"), [0, 1]);
   let called = false;
   supervisor.whenAnswering("smtp", 0, () => called = true);
