@@ -72,7 +72,8 @@ function formatSmtp(event: SmtpEvent): string {
     case "smtp-bad-input":
       return `bad-input result="${vis(event.reply)}" address=${vis(event.address)}`;
     case "smtp-disconnected":
-      return `disconnected reason=${word(event.reason)}`;
+      return `disconnected reason=${word(event.reason)}` +
+        (event.address === undefined ? "" : ` address=${vis(event.address)}`);
   }
 }
 

@@ -81,7 +81,10 @@ export type SmtpEvent =
   | {
     readonly type: "smtp-disconnected";
     readonly session: string;
-    readonly reason: string; /** It had been under TLS. */
+    readonly reason: string;
+    /** The client's, where the connection failed: who counts failed handshakes needs no other line. */
+    readonly address?: string;
+    /** It had been under TLS. */
     readonly tls: boolean;
     readonly smtps: boolean;
     readonly local: boolean;

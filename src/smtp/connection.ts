@@ -501,6 +501,7 @@ export class Connection implements Host {
       type: "smtp-disconnected",
       session: this.facts.session,
       reason,
+      ...(reason.startsWith("io-error") ? { address: this.facts.address } : {}),
       tls: this.session.ciphers !== null,
       smtps: this.facts.tls === "smtps",
       local: this.facts.socket,

@@ -100,11 +100,12 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
       type: "smtp-disconnected",
       session,
       reason: "io-error: Connection reset by peer",
+      address: "192.0.2.7",
       tls: false,
       smtps: false,
       local: false,
     },
-    line: '00112233aabbccdd smtp disconnected reason="io-error: Connection reset by peer"',
+    line: '00112233aabbccdd smtp disconnected reason="io-error: Connection reset by peer" address=192.0.2.7',
   },
   {
     name: "a relay connects",

@@ -83,7 +83,14 @@ export const EVENTS = {
     "smtp-envelope": { session: sessionId, envelope: envelopeId, from: reversePath, to: mailbox },
     "smtp-failed-command": { session: sessionId, command: longText, reply: longText, address: text() },
     "smtp-bad-input": { session: sessionId, reply: longText, address: text() },
-    "smtp-disconnected": { session: sessionId, reason: longText, tls: flag, smtps: flag, local: flag },
+    "smtp-disconnected": {
+      session: sessionId,
+      reason: longText,
+      address: optional(text()),
+      tls: flag,
+      smtps: flag,
+      local: flag,
+    },
   },
   lookup: { ...TEXTS, ...statistics("lookup", "dns") },
   queue: {
