@@ -4,15 +4,17 @@
  */
 
 import { isIP } from "node:net";
-import { type Config, isNetwork, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
+import { type Config, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
 import { normalAddress } from "../dns/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import { parseRelayUrl, relayUrlFault } from "../relay/mod.ts";
-import { parseVerifier, readStored } from "../sasl/mod.ts";
+import { isWholeHash, parseVerifier, readStored } from "../sasl/mod.ts";
 import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFault } from "../tables/mod.ts";
 import { loopingAliases } from "./alias_loops.ts";
 import { type Contents, type Entry, placeText } from "./entries.ts";
+import { templateFault } from "./literals.ts";
+import { lookAtPatterns } from "./patterns.ts";
 
 /** Warnings about one table; what is beyond is counted. */
 const MAX_TOLD = 20;
@@ -41,7 +43,10 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
       return typeof fault === "string" ? [`${entry.at}: warning: ${fault}`] : fault;
     });
     warnings.push(...found.slice(0, MAX_TOLD));
-    if (found.length > MAX_TOLD) warnings.push(`warning: and ${found.length - MAX_TOLD} more of table <${name}>`);
+    if (found.length > MAX_TOLD) {
+      const place = placeText(config.declared[`table ${name}`] ?? at);
+      warnings.push(`${place}: warning: and ${found.length - MAX_TOLD} more of ${tableText(name)}`);
+    }
   };
   const own = { file: config.file, line: 0 };
   for (const action of Object.values(config.actions)) {
@@ -66,25 +71,18 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
   for (const spec of config.listen) {
     const logins = spec.auth?.table ?? null;
     if (logins !== null && !seen.has(`credentials ${logins}`) && contents.of(logins, spec.at)?.entries.length === 0) {
-      warnings.push(`${placeText(spec.at)}: warning: table <${shown(logins)}> is empty: nobody can log in`);
+      warnings.push(`${placeText(spec.at)}: warning: ${tableText(logins)} is empty: nobody can log in`);
     }
     look("credentials", logins, spec.at, passwordFault);
     look("names", spec.hostnames, spec.at, nameFault);
   }
-  for (const { at, from } of config.rules) {
-    if (from.kind === "source" && !from.regex && !from.table.startsWith("<local") && !from.table.startsWith("<any")) {
-      look(
-        "source",
-        from.table,
-        at,
-        ({ key }) =>
-          isNetwork(key) || /^(?:local|\d+(?:\.\d+){0,2}(?:\/\d+)?|\[?ipv6:.*)$/i.test(key)
-            ? null
-            : `"${shown(key)}" is no address or network: no client comes from it`,
-      );
-    }
-  }
+  lookAtPatterns(config, contents, look);
   return warnings;
+}
+
+/** Tables that are written where they are used have no name. */
+function tableText(name: string): string {
+  return name.startsWith("<") ? "this table" : `table <${shown(name)}>`;
 }
 
 /** A line of passwd(5) behind the name, or the value of a map. */
@@ -97,6 +95,12 @@ function aliasFault({ key, value, at }: Entry, machine: MachineFacts): string | 
   const fault = targetFault(value);
   if (fault !== null) return `the alias "${shown(key)}" cannot work: ${fault}: its mail will be refused`;
   return parseTargets(value).targets.flatMap((target) => {
+    if (target.type === "pipe" || target.type === "file") {
+      const fault = templateFault(target.type === "pipe" ? target.command : target.path);
+      return fault === null
+        ? []
+        : [`${at}: warning: the alias "${shown(key)}" cannot work: ${fault}: its mail will come back`];
+    }
     if (target.type !== "include") return [];
     const path = shown(target.path);
     try {
@@ -155,9 +159,14 @@ function passwordFault({ key, value }: Entry): string | null {
     case "locked":
       return null;
     case "hash":
-      return stored.hash.startsWith("SCRAM-") && parseVerifier(stored.hash) === null
-        ? `the SCRAM verifier of ${user} is damaged: logins will fail`
-        : null;
+      if (stored.hash.startsWith("SCRAM-")) {
+        return parseVerifier(stored.hash) === null
+          ? `the SCRAM verifier of ${user} is damaged: logins will fail`
+          : null;
+      }
+      return isWholeHash(stored.hash)
+        ? null
+        : `the hash of ${user} is damaged or of no known scheme: logins will fail: write what "smtpctl encrypt" prints`;
     case "clear":
       return stored.hash === null
         ? `the password of ${user} is in clear, which lets nobody in: write what "smtpctl encrypt" makes of it`
@@ -213,7 +222,7 @@ function hostFault(text: string, auth: string | null, hasLabel: (label: string) 
   if (url === null) return `${relayUrlFault(text)}: its mail will wait`;
   if (url.label !== "" && auth === null) return `has a label, which needs "auth": its mail will wait`;
   if (url.label !== "" && !hasLabel(url.label)) {
-    return `has the label "${shown(url.label)}", which table <${shown(auth!)}> does not have: its mail will wait`;
+    return `has the label "${shown(url.label)}", which ${tableText(auth!)} does not have: its mail will wait`;
   }
   if (url.label === "" && auth !== null) {
     return `has no label, so that "auth" has no effect: write smtps://LABEL@${shown(url.host)} or smtp+tls://LABEL@…`;

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import {
+  type Config,
   controlSocketPath,
   DEFAULT_CONFIG,
   type Environment,
@@ -20,6 +21,7 @@ import {
   Fatal,
   FileGuard,
   inheritedDescriptors,
+  machineFaults,
   readQueueInput,
   regexWarnings,
   runDaemon,
@@ -77,6 +79,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
+    if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env));
     return 1;
   }
   const { refused, warnings: fileWarnings } = guard.faults(parsed.config);
@@ -124,8 +127,19 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     return 0;
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
-    for (const line of error.message.split("\n")) console.error(`smtpd: ${line}`);
+    // The start ends at its first fault: what else is wrong is told as well.
+    complain(parsed.config, [...new Set([...error.faults, ...await machineFaults(parsed.config, env)])]);
     return 1;
+  }
+}
+
+/** Prints what is wrong. What begins with a place of the configuration, as its diagnostics do, needs no name of the program before it. */
+function complain(config: Config, faults: readonly string[]): void {
+  const places = [...Object.values(config.declared), ...config.listen.map(({ at }) => at)];
+  const files = new Set([config.file, ...places.map(({ file }) => file)]);
+  for (const fault of faults) {
+    const file = /^(.*?):\d+: /.exec(fault)?.[1];
+    console.error(file !== undefined && files.has(file) ? fault : `smtpd: ${fault}`);
   }
 }
 

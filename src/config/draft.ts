@@ -137,7 +137,7 @@ export function emptyDraft(): Draft {
   };
 }
 
-/** The finished configuration. Call only when nothing was wrong. */
+/** The finished configuration; when something was wrong, what there is of it. */
 export function finishDraft(file: string, draft: Draft): Config {
   const tables: Record<string, StaticTable> = {};
   const tableFiles: Record<string, TableFile> = {};
@@ -151,7 +151,8 @@ export function finishDraft(file: string, draft: Draft): Config {
   for (const [name, file] of draft.tableFiles) setOwn(tableFiles, name, file);
   for (const [name, program] of draft.programs) setOwn(programs, name, program);
   for (const [name, { cert, key }] of draft.pki) {
-    if (cert !== null && key !== null) setOwn(pki, name, { name, certFile: cert, keyFile: key });
+    // Paths of lines that are wrong are empty.
+    if (cert && key) setOwn(pki, name, { name, certFile: cert, keyFile: key });
   }
   return {
     file,
@@ -165,7 +166,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     actions: Object.fromEntries(draft.actions),
     rules: draft.rules,
     pki,
-    ca: Object.fromEntries(draft.ca),
+    ca: Object.fromEntries([...draft.ca].filter(([, path]) => path !== "")),
     smtp: draft.smtp,
     queue: draft.queue,
     srs: finishSrs(draft.srs),

@@ -55,7 +55,11 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   try {
     text = options.files.readText(file);
   } catch (error) {
-    return { ok: false, diagnostics: [], fatal: `cannot open ${shown(file)}: ${shown(systemReason(error))}` };
+    return {
+      ok: false,
+      diagnostics: [],
+      fatal: `cannot open ${shown(file)}: ${shown(systemReason(error))}`,
+    };
   }
   const macros = new Macros(options.defines);
   const lexer = new Lexer(file, text, macros);
@@ -72,7 +76,9 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   const diagnostics = [...cursor.diagnostics];
   if (!cursor.tooMany) diagnostics.push(...checkDraft(draft));
   const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;
-  if (diagnostics.length > 0 || fatal !== null) return { ok: false, diagnostics, fatal };
+  if (diagnostics.length > 0 || fatal !== null) {
+    return { ok: false, diagnostics, fatal, partial: finishDraft(file, draft) };
+  }
   const { key, extra } = draft.srs;
   if (key === null && extra !== null) {
     draft.warnings.push(

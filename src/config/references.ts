@@ -2,7 +2,7 @@
 
 import type { Cursor } from "./cursor.ts";
 import { LANGUAGE_LIMITS } from "./defaults.ts";
-import { type DeclaredTable, type Draft, use } from "./draft.ts";
+import { declare, type DeclaredTable, type Draft, use } from "./draft.ts";
 import { sortEntries } from "./tablefile.ts";
 import type { FilterStep, SourceLine, StaticTable } from "./types.ts";
 import { shown } from "./values.ts";
@@ -94,6 +94,9 @@ export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): stri
   }
   draft.anonymousTables++;
   draft.tables.set(name, table);
+  // What is wrong with its entries is told with this line.
+  declare(draft, { kind: "table", name }, at);
+  use(draft, { kind: "table", name });
   return name;
 }
 

@@ -308,4 +308,10 @@ export type ParseResult =
     /** Warnings that are for a check of the configuration, not for each start. */
     readonly notes: readonly string[];
   }
-  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[]; readonly fatal: string | null };
+  | {
+    readonly ok: false;
+    readonly diagnostics: readonly Diagnostic[];
+    readonly fatal: string | null;
+    /** What could be read, for checks of the machine: what is wrong with both is told in one run. Absent when nothing could. */
+    readonly partial?: Config;
+  };

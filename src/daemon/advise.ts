@@ -1,10 +1,12 @@
 /** What an operator should know of a configuration that is right by the grammar: the machine's side of src/advice, and listeners that cannot listen. */
 
 import { isIP } from "node:net";
-import { adviseOn, type MachineFacts } from "../advice/mod.ts";
+import { adviseOn, type MachineFacts, type SystemUsers } from "../advice/mod.ts";
 import { type Config, controlSocketPath, type Environment, MAILNAME, shown, type SourceLine } from "../config/mod.ts";
 import { connectSocket, type Listener } from "../isolate/mod.ts";
 import { readTableBytes } from "../lookup/mod.ts";
+import { parsePasswd } from "../tables/mod.ts";
+import { certificateWarnings } from "./certificate_advice.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
 import { openServer } from "./listeners.ts";
@@ -23,16 +25,48 @@ const LOOPBACK = /^(?:lo|lo0|localhost|127\..*|::1)$/;
 export async function advice(config: Config, env: Environment, occasion: "check" | "start"): Promise<string[]> {
   const limit = occasion === "check" ? CHECK_BYTES : START_BYTES;
   const commandUser = await hasUser(COMMAND_USER);
+  const users = new Users();
   const machine: MachineFacts = {
     readText: (path) => Deno.statSync(path).size > limit ? null : Deno.readTextFileSync(path),
     hasUser: () => commandUser,
   };
   const read = (path: string) => Deno.statSync(path).size > limit ? null : readTableBytes(path);
-  return [
-    ...adviseOn(config, read, machine),
-    ...serverNameWarnings(config, readServerName(readResolver(env).hosts)),
-    ...occasion === "check" && commandUser === false ? programWarnings(config) : [],
-  ];
+  const serverName = readServerName(readResolver(env).hosts);
+  try {
+    return [
+      ...await adviseOn(config, read, machine, users),
+      ...serverNameWarnings(config, serverName),
+      ...certificateWarnings(config, serverName, Date.now()),
+      ...occasion === "check" && commandUser === false ? programWarnings(config) : [],
+    ];
+  } finally {
+    users.close();
+  }
+}
+
+/** The accounts of /etc/passwd, and of the name service for names that are not there. */
+class Users implements SystemUsers {
+  readonly #passwd = parsePasswd(readIfPresent("/etc/passwd") ?? "");
+  readonly #service = new NameService();
+  readonly #asked = new Map<string, number | null | "unknown">();
+
+  async uidOf(name: string): Promise<number | null | "unknown"> {
+    const own = this.#passwd.get(name)?.uid ?? this.#asked.get(name);
+    if (own !== undefined) return own;
+    const found = await this.#service.find(name);
+    // A name service that fails may know the user.
+    const uid = found === null ? null : "error" in found ? "unknown" : found.uid;
+    this.#asked.set(name, uid);
+    return uid;
+  }
+
+  names(): readonly string[] {
+    return [...this.#passwd.keys()];
+  }
+
+  close(): void {
+    this.#service.close();
+  }
 }
 
 /** Null where that does not matter: who does not start as root runs all as themselves. */

@@ -13,13 +13,14 @@ import {
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
 import { dirname } from "node:path";
-import { Fatal } from "./fatal.ts";
 import { socketFolderFault, spoolFault } from "./spool_guard.ts";
 import { listenWarnings } from "./advise.ts";
+import { Fatal, gather } from "./fatal.ts";
 import { loadCertificates, readIfPresent } from "./files.ts";
 import { resolveListeners } from "./listeners.ts";
 import { NameService } from "./name_service.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
+import { filterPrograms } from "./programs.ts";
 import { checkQueueKeys } from "./queue_keys.ts";
 import { cutSettings, readResolver, readServerName } from "./settings.ts";
 
@@ -29,10 +30,10 @@ import { cutSettings, readResolver, readServerName } from "./settings.ts";
  * Throws Fatal.
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
+  const faults = await machineFaults(config, env);
+  if (faults.length > 0) throw new Fatal(...faults);
   const certificates = loadCertificates(config);
   checkQueueKeys(config);
-  const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0) ?? socketFolderFault(dirname(controlSocketPath(env)));
-  if (fault !== null) throw new Fatal(fault);
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
@@ -53,6 +54,27 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   });
   if (!verbose) return warnings;
   return [...warnings, "What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
+}
+
+/** All that keeps the daemon from starting with this configuration on this machine, in one go, each with file and line. */
+export async function machineFaults(config: Config, env: Environment): Promise<readonly string[]> {
+  const serverName = readServerName(readResolver(env).hosts);
+  try {
+    await gather([
+      () => loadCertificates(config),
+      () => checkQueueKeys(config),
+      () => {
+        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0) ?? socketFolderFault(dirname(controlSocketPath(env)));
+        if (fault !== null) throw new Fatal(fault);
+      },
+      () => resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env))),
+      () => filterPrograms(config, env, []),
+    ]);
+    return [];
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error;
+    return error.faults;
+  }
 }
 
 /** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */

@@ -1,6 +1,6 @@
 /** Reads the files that only main may read: certificates and keys with their owner and mode, the mail name, hosts, resolv.conf. */
 
-import { Fatal } from "./fatal.ts";
+import { Fatal, gatherNow } from "./fatal.ts";
 import type { Config, SourceLine } from "../config/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Certificates, KeyPair } from "../isolate/mod.ts";
@@ -43,14 +43,35 @@ export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK
 /** A certificate and its key that TLS can use; they may stand in one file. Throws Fatal, which begins with `at`. */
 export function loadPair(name: string, { certFile, keyFile }: Config["pki"][string], at?: SourceLine): KeyPair {
   return placed(at, () => {
-    const read = readPair({
-      cert: readPem(certFile, "certificate", CERT_MODE_MASK),
-      key: readPem(keyFile, "key", KEY_MODE_MASK),
-    });
+    // What is in the files comes first: with the two swapped, the mode of neither is what is wrong.
+    const mistaken = contentFaults(certFile, keyFile);
+    if (mistaken.length > 0) throw new Fatal(...mistaken.map((fault) => `failed to load pki "${name}": ${fault}`));
+    const [cert, key] = gatherNow([
+      () => readPem(certFile, "certificate", CERT_MODE_MASK),
+      () => readPem(keyFile, "key", KEY_MODE_MASK),
+    ]);
+    const read = readPair({ cert: cert!, key: key! });
     if (read.ok) return read.pair;
     const files = certFile === keyFile ? certFile : `${certFile}, ${keyFile}`;
     throw new Fatal(`failed to load pki "${name}" (${files}): ${read.fault}`);
   });
+}
+
+/** What the files hold that is not what they are named for. Nothing of what cannot be read, which is told of later. */
+function contentFaults(certFile: string, keyFile: string): string[] {
+  const cert = readIfPresent(certFile) ?? "", key = readIfPresent(keyFile) ?? "";
+  const isCert = (text: string) => /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text);
+  const isKey = (text: string) => /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/.test(text);
+  const noCert = !isCert(cert) && isKey(cert), noKey = !isKey(key) && isCert(key);
+  if (noCert && noKey) {
+    return [
+      `the files are swapped: ${certFile} is the key and ${keyFile} the certificate: write cert "${keyFile}" key "${certFile}"`,
+    ];
+  }
+  return [
+    ...noCert ? [`${certFile} is a key, and no certificate is in it`] : [],
+    ...noKey ? [`${keyFile} is a certificate, and no key is in it`] : [],
+  ];
 }
 
 /** A bundle of CA certificates. Throws Fatal, which begins with `at`. */
@@ -105,20 +126,22 @@ function placed<T>(at: SourceLine | undefined, load: () => T): T {
     return load();
   } catch (error) {
     if (at === undefined || !(error instanceof Fatal)) throw error;
-    throw new Fatal(`${at.file}:${at.line}: ${error.message}`);
+    throw new Fatal(...error.faults.map((fault) => `${at.file}:${at.line}: ${fault}`));
   }
 }
 
 /** All key pairs and CA bundles of the config, by name. Throws Fatal. */
 export function loadCertificates(config: Config): Certificates {
-  return {
-    pki: Object.fromEntries(
-      Object.entries(config.pki).map(([name, files]) => [name, loadPair(name, files, config.declared[`pki ${name}`])]),
-    ),
-    ca: Object.fromEntries(
-      authoritiesOf(config).map(({ name, file, at }) => [name, loadAuthority(file, at)]),
-    ),
-  };
+  const pki: Record<string, KeyPair> = {}, ca: Record<string, string> = {};
+  gatherNow([
+    ...Object.entries(config.pki).map(([name, files]) => () => {
+      pki[name] = loadPair(name, files, config.declared[`pki ${name}`]);
+    }),
+    ...authoritiesOf(config).map(({ name, file, at }) => () => {
+      ca[name] = loadAuthority(file, at);
+    }),
+  ]);
+  return { pki, ca };
 }
 
 /** The text of a file, or null when there is none to read. */

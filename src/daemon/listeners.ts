@@ -5,7 +5,7 @@ import net from "node:net";
 import { networkInterfaces } from "node:os";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
 import { createServer, type Listener } from "../isolate/mod.ts";
-import { Fatal } from "./fatal.ts";
+import { Fatal, gather } from "./fatal.ts";
 import { SYSTEM_AUTHORITIES } from "./files.ts";
 import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
@@ -54,7 +54,7 @@ function certificatesOf(spec: ListenSpec, config: Config, serverName: string): r
   return Object.keys(config.pki).toSorted((one, other) => rank(one) - rank(other));
 }
 
-/** Every listener of the config with its address; the local socket is always among them (smtpd.conf(5)). */
+/** Every listener of the config with its address; the local socket is always among them (smtpd.conf(5)). Throws one Fatal of all that is wrong. */
 export async function resolveListeners(
   config: Config,
   serverName: string,
@@ -91,24 +91,16 @@ export async function resolveListeners(
   };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
-  const faults: string[] = [];
-  for (const spec of config.listen) {
-    if (spec.socket) continue;
-    try {
+  const admin = config.admin;
+  await gather([
+    ...config.listen.filter((spec) => !spec.socket).map((spec) => async () => {
       for (const { address } of await addressesOf(spec)) add(spec, address);
-    } catch (error) {
-      if (!(error instanceof Fatal)) throw error;
-      faults.push(error.message);
-    }
-  }
-  if (faults.length > 0) throw new Fatal(faults.join("\n"));
-  if (config.admin !== null) {
-    ports.take(
-      config.admin.address,
-      config.admin.port,
-      config.declared["admin listen"] ?? { file: config.file, line: 0 },
-    );
-  }
+    }),
+    () => {
+      if (admin === null) return;
+      ports.take(admin.address, admin.port, config.declared["admin listen"] ?? { file: config.file, line: 0 });
+    },
+  ]);
   return listeners;
 }
 

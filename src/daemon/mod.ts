@@ -1,6 +1,6 @@
 /** Front door of the daemon folder: the main isolate. */
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
-export { checkConfig, regexWarnings, userWarnings } from "./check.ts";
+export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./check.ts";
 export { advice } from "./advise.ts";
 export { Fatal } from "./fatal.ts";
 export { inheritedDescriptors } from "./inherited.ts";

@@ -3,7 +3,7 @@
 import { type Config, type Environment, type FilterProcess, libexecDirectory, shown } from "../config/mod.ts";
 import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../isolate/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
-import { Fatal } from "./fatal.ts";
+import { Fatal, gatherNow } from "./fatal.ts";
 import { systemReason } from "../events/mod.ts";
 import { readIfPresent } from "./files.ts";
 
@@ -23,12 +23,14 @@ export function filterPrograms(config: Config, env: Environment, listeners: read
   const outbound = Object.values(config.actions).flatMap((action) =>
     action.kind === "relay" && action.filter !== null ? processesOf(config, action.filter) : []
   );
-  return Object.entries(config.processes).map(([process, declared]) => {
-    const subsystems: FilterSubsystem[] = [];
-    if (inbound.includes(process)) subsystems.push("smtp-in");
-    if (outbound.includes(process)) subsystems.push("smtp-out");
-    return { process, name: declared.name, subsystems, ...start(declared, env) };
-  });
+  return gatherNow(
+    Object.entries(config.processes).map(([process, declared]) => () => {
+      const subsystems: FilterSubsystem[] = [];
+      if (inbound.includes(process)) subsystems.push("smtp-in");
+      if (outbound.includes(process)) subsystems.push("smtp-out");
+      return { process, name: declared.name, subsystems, ...start(declared, env) };
+    }),
+  );
 }
 
 /** Processes behind a filter, a chain or a list. */

@@ -194,3 +194,30 @@ function cut(value: string, range: string): Expanded {
   if (from < 0 || from >= length || to < from) return bad;
   return { ok: true, text: characters.slice(from, to + 1).join("") };
 }
+
+/** What all tokens stand for in formatFault(): long enough for most ranges. */
+const SAMPLE = { local: "somebody", domain: "example.org" };
+
+/** Why a path or command can never be expanded; null when it can. `wrapper`: `%{mda}` may stand in it. Ranges that only some values have are right. */
+export function formatFault(template: string, { wrapper }: { readonly wrapper: boolean }): string | null {
+  const values = { sender: SAMPLE, rcpt: SAMPLE, dest: SAMPLE, username: "somebody", directory: "/home/somebody" };
+  const expanded = expandFormat(template, wrapper ? { ...values, mda: "true" } : values, "+");
+  if (expanded.ok || expanded.error === "expansion is too long") return null;
+  return /^bad range \[-?\d{0,4}(?::-?\d{0,4})?\]$/.test(expanded.error) ? null : expanded.error;
+}
+
+/** The tokens of paths and commands, for messages. */
+export const FORMAT_TOKENS: readonly string[] = [
+  "sender",
+  "sender.user",
+  "sender.domain",
+  "rcpt",
+  "rcpt.user",
+  "rcpt.domain",
+  "dest",
+  "dest.user",
+  "dest.domain",
+  "user.username",
+  "user.directory",
+  "mbox.from",
+];

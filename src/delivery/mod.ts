@@ -1,5 +1,5 @@
 /** Front door of the delivery folder: local delivery to Maildirs, mailboxes, LMTP servers and commands. */
-export { expandFormat, expandPath, type FormatValues } from "./format.ts";
+export { expandFormat, expandPath, FORMAT_TOKENS, formatFault, type FormatValues } from "./format.ts";
 export { type ActAs, actAsRoot, actAsRootConfined, actAsSelf, libcPath } from "./identity.ts";
 export {
   type DeliveryNeeds,

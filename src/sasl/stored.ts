@@ -48,3 +48,21 @@ function unmarked(value: string): StoredPassword {
   if (hash.startsWith("$")) return { kind: "hash", hash };
   return /^[!*]/.test(hash) ? { kind: "locked" } : { kind: "clear", hash: null };
 }
+
+/** Hashes of crypt(5) by their marks, each of the length that its scheme has. */
+const WHOLE: readonly RegExp[] = [
+  /^\$6\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16}\$[./A-Za-z0-9]{86}$/,
+  /^\$5\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16}\$[./A-Za-z0-9]{43}$/,
+  /^\$1\$[^$:\s]{0,8}\$[./A-Za-z0-9]{22}$/,
+  /^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$/,
+  /^\$argon2(?:i|d|id)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,128}$/,
+  /^\$g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{0,86}\$[./A-Za-z0-9]{43}$/,
+  /^\$7\$[./A-Za-z0-9]{11,97}\$[./A-Za-z0-9]{43}$/,
+  // Old ones that some C libraries know.
+  /^\$(?:3|md5|sha1)[$,].{16,}$/,
+];
+
+/** Can a text that begins with `$` be a hash of crypt(5), or is it cut short, or of no scheme? */
+export function isWholeHash(hash: string): boolean {
+  return WHOLE.some((shape) => shape.test(hash));
+}

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CertificateKeeper } from "../../src/daemon/certificates.ts";
-import { authoritiesOf, SYSTEM_AUTHORITIES } from "../../src/daemon/files.ts";
+import { authoritiesOf, loadPair, SYSTEM_AUTHORITIES } from "../../src/daemon/files.ts";
+import { Fatal } from "../../src/daemon/fatal.ts";
+import { certificateWarnings } from "../../src/daemon/certificate_advice.ts";
 import { configOf } from "../config/helper.ts";
 import type { Certificates } from "../../src/isolate/mod.ts";
 
@@ -87,6 +89,72 @@ Deno.test("nothing is said of certificates that did not change", () =>
     assert.deepEqual(news(), { changes: [], log: [] });
     assert.equal(keeper.certificates.pki.mx!.cert, stored("mx.pem"));
   }));
+
+Deno.test("loadPair(): what the files hold comes before their modes; what is wrong with both is told", () => {
+  withKeeper(({ folder, put }) => {
+    put("open.key", stored("mx.key"), 0o644);
+    const cert = `${folder}/one/mx.pem`, key = `${folder}/one/mx.key`, open = `${folder}/open.key`;
+    const faults = (certFile: string, keyFile: string): readonly string[] => {
+      try {
+        loadPair("mx", { name: "mx", certFile, keyFile }, { file: "c", line: 7 });
+      } catch (error) {
+        if (error instanceof Fatal) return error.faults;
+        throw error;
+      }
+      return [];
+    };
+    assert.deepEqual(faults(cert, key), []);
+    assert.deepEqual(faults(open, cert), [
+      `c:7: failed to load pki "mx": the files are swapped: ${open} is the key and ${cert} the certificate: ` +
+      `write cert "${cert}" key "${open}"`,
+    ]);
+    assert.deepEqual(faults(key, key), [`c:7: failed to load pki "mx": ${key} is a key, and no certificate is in it`]);
+    assert.deepEqual(faults(cert, cert), [
+      `c:7: failed to load pki "mx": ${cert} is a certificate, and no key is in it`,
+    ]);
+    assert.deepEqual(faults("/nonexistent/c", "/nonexistent/k"), [
+      "c:7: failed to load certificate /nonexistent/c: No such file or directory",
+      "c:7: failed to load key /nonexistent/k: No such file or directory",
+    ]);
+    assert.deepEqual(faults(cert, open), [
+      `c:7: failed to load key ${open}: mode 0644 is too open, use chmod 0600`,
+    ]);
+  });
+});
+
+/** What is said of a configuration whose pki has the certificate `mx` or `other`, at a time. */
+function advised(lines: string, pki = "mx.example.org", file = "mx", now = Date.UTC(2027, 0, 1)): string[] {
+  let said: string[] = [];
+  withKeeper(({ folder }) => {
+    const stem = `${folder}/one/${file}`;
+    const config = configOf(`pki ${pki} cert "${stem}.pem" key "${stem}.key"\n${lines}\nmatch reject`);
+    said = certificateWarnings(config, "host.example.org", now);
+  });
+  return said;
+}
+
+Deno.test("certificateWarnings(): times and names that clients refuse", () => {
+  const own = 'listen on eth0 tls pki "mx.example.org"', start = 'c:1: warning: pki "mx.example.org": the certificate ';
+  assert.deepEqual(advised(own), []);
+  assert.deepEqual(advised(own, undefined, "mx", Date.UTC(2127, 0, 1)), [
+    `${start}has expired on 2126-10-29: clients will refuse it: renew it`,
+  ]);
+  assert.deepEqual(advised(own, undefined, "mx", Date.UTC(2126, 9, 25)), [`${start}expires on 2126-10-29: renew it`]);
+  assert.deepEqual(advised(own, undefined, "mx", Date.UTC(2020, 0, 1)), [
+    `${start}is not valid before 2026-11-22: clients will refuse it: is the clock right?`,
+  ]);
+  assert.deepEqual(advised(own, undefined, "other"), [
+    `${start}is for "other.example.net", "*.wild.example", not for "mx.example.org" or "host.example.org": ` +
+    "clients that look at the name will refuse it",
+  ]);
+});
+
+Deno.test("certificateWarnings(): silence where a name fits, is none, or is nobody's business", () => {
+  assert.deepEqual(advised("listen on eth0 tls pki default hostname other.example.net", "default", "other"), []);
+  assert.deepEqual(advised("listen on eth0 tls hostname x.wild.example", '"*"', "other"), []);
+  assert.deepEqual(advised('listen on eth0\naction "a" relay pki mx.example.org', undefined, "other"), []);
+  assert.deepEqual(advised("listen on eth0 tls pki inner hostname inner", "inner", "mx"), []);
+});
 
 Deno.test("a link that leads elsewhere is a change", () =>
   withKeeper(({ folder, keeper, news }) => {

@@ -44,7 +44,7 @@ const ROWS: readonly Row[] = [
     args: ["-n", "-f", "FILE"],
     status: 1,
     says: [
-      /^smtpd: FILE:1: "nosuch0.invalid" is no interface, address or known host name; interfaces: .*\blo \(127\.0\.0\.1/,
+      /^FILE:1: "nosuch0.invalid" is no interface, address or known host name; interfaces: .*\blo \(127\.0\.0\.1/,
     ],
   },
   {
@@ -66,35 +66,35 @@ const ROWS: readonly Row[] = [
     config: `filter f proc-exec "/nonexistent/filter -v"\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: ['smtpd: FILE:1: filter program "f": cannot run /nonexistent/filter: No such file or directory'],
+    says: ['FILE:1: filter program "f": cannot run /nonexistent/filter: No such file or directory'],
   },
   {
     name: "-n finds a filter program that is not executable",
     config: `proc p "/etc/passwd"\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: ['smtpd: FILE:1: filter program "p": cannot run /etc/passwd: It is not executable'],
+    says: ['FILE:1: filter program "p": cannot run /etc/passwd: It is not executable'],
   },
   {
     name: "-n finds that a filter's user does not exist",
     config: `filter f proc-exec "/bin/cat" user nosuchuser\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: ['smtpd: FILE:1: filter program "f": there is no user "nosuchuser"'],
+    says: ['FILE:1: filter program "f": there is no user "nosuchuser"'],
   },
   {
     name: "-n finds that a filter's group does not exist",
     config: `filter f proc-exec "/bin/cat" group nosuchgroup\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: ['smtpd: FILE:1: filter program "f": there is no group "nosuchgroup"'],
+    says: ['FILE:1: filter program "f": there is no group "nosuchgroup"'],
   },
   {
     name: "-n says what is needed to lock a filter into a folder",
     config: `filter f proc-exec "/bin/cat" chroot "/nonexistent"\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: [/^smtpd: FILE:1: filter program "f": (cannot chroot to \/nonexistent: No such|chroot needs a daemon)/],
+    says: [/^FILE:1: filter program "f": (cannot chroot to \/nonexistent: No such|chroot needs a daemon)/],
   },
   {
     name: "-D overrides a macro of the file",
@@ -109,7 +109,7 @@ const ROWS: readonly Row[] = [
       `pki mx.example.org cert "CERT"\npki mx.example.org key "KEY"\nlisten on 127.0.0.1 port 2525 tls pki mx.example.org\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: [/^smtpd: FILE:1: failed to load key .*mode 0666 is too open/],
+    says: [/^FILE:1: failed to load key .*mode 0666 is too open/],
   },
   {
     name: "-n refuses a protocols list that leaves no version",
@@ -174,7 +174,7 @@ const ROWS: readonly Row[] = [
       `listen on 127.0.0.1 port 2525\nlisten on 127.0.0.1 port 2526\nlisten on 127.0.0.1 port 2525 tag A\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
-    says: ["smtpd: FILE:3: 127.0.0.1:2525 is listened on already, by FILE:1"],
+    says: ["FILE:3: 127.0.0.1:2525 is listened on already, by FILE:1"],
   },
   {
     name: "a config that is a folder",
@@ -192,7 +192,8 @@ const ROWS: readonly Row[] = [
 ];
 
 /** What machines are told that have no full name, or no user for programs; and what most rows leave unused. */
-const OF_THE_MACHINE = /warning: (?:this server is called|this machine has no user)|is never used$/;
+const OF_THE_MACHINE =
+  /warning: (?:this server is called|this machine has no user|no mail from other machines)|is never used$/;
 
 for (const row of ROWS) {
   Deno.test(`smtpd ${row.args.join(" ")}: ${row.name}`, async () => {
@@ -201,7 +202,7 @@ for (const row of ROWS) {
       const file = `${folder}/smtpd.conf`, cert = `${folder}/cert.pem`, key = `${folder}/key.pem`;
       const pem = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
       await Deno.writeTextFile(cert, pem, { mode: 0o644 });
-      await Deno.writeTextFile(key, pem);
+      await Deno.writeTextFile(key, pem.replaceAll("CERTIFICATE", "PRIVATE KEY"));
       await Deno.chmod(key, 0o666);
       await Deno.writeTextFile(file, (row.config ?? "").replace("CERT", cert).replace("KEY", key));
       const command = new Deno.Command(SMTPD, {
@@ -220,6 +221,53 @@ for (const row of ROWS) {
       await Deno.remove(folder, { recursive: true });
     }
   });
+}
+
+/** Mistakes of smtpd.conf, and what the machine lacks: interfaces, certificates, a CA file, a filter program. */
+const LACKING: readonly [text: string, want: RegExp[]][] = [
+  ['pki a.example cert "/nonexistent/c" key "/nonexistent/k"', [
+    /^FILE:\d+: failed to load certificate \/nonexistent\/c: No such file or directory$/,
+    /^FILE:\d+: failed to load key \/nonexistent\/k: No such file or directory$/,
+  ]],
+  ['ca own cert "/nonexistent/ca"', [/^FILE:\d+: failed to load CA file \/nonexistent\/ca: No such file/]],
+  ["listen on nosuch0.invalid tls-require verify pki a.example ca own", [
+    /^FILE:\d+: "nosuch0.invalid" is no interface/,
+  ]],
+  ["listen on nosuch1.invalid port 2525", [/^FILE:\d+: "nosuch1.invalid" is no interface/]],
+  ['filter f proc-exec "/nonexistent/filter"', [
+    /^FILE:\d+: filter program "f": cannot run \/nonexistent\/filter: No such/,
+  ]],
+  ['filter g proc-exec "/nonexistent/other"', [
+    /^FILE:\d+: filter program "g": cannot run \/nonexistent\/other: No such/,
+  ]],
+];
+
+for (const args of [["-n"], ["-d"]]) {
+  for (const [kind, first] of [["right", ""], ["wrong", "table t file:/nonexistent/t\n"]] as const) {
+    Deno.test(`smtpd ${args[0]} tells in one run all that the machine lacks for a file that is ${kind}`, async () => {
+      const folder = await Deno.makeTempDir();
+      try {
+        const file = `${folder}/smtpd.conf`;
+        await Deno.writeTextFile(file, `${first}${LACKING.map(([text]) => `${text}\n`).join("")}${VALID}`);
+        const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/smtpd.sock` };
+        const { code, stderr } = await new Deno.Command(SMTPD, { args: [...args, "-f", file], env, stderr: "piped" })
+          .output();
+        const lines = new TextDecoder().decode(stderr).replaceAll(file, "FILE").trimEnd().split("\n")
+          .filter((line) => !/warning: /.test(line));
+        const want = [
+          ...first === "" ? [] : [/^FILE:1: table <t>: cannot read/],
+          ...LACKING.flatMap(([, each]) => each),
+        ];
+        assert.equal(lines.length, want.length, lines.join("\n"));
+        for (const one of want) {
+          assert.equal(lines.filter((line) => one.test(line)).length, 1, `${one}\n${lines.join("\n")}`);
+        }
+        assert.equal(code, 1);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    });
+  }
 }
 
 Deno.test("addresses that cannot be listened on are told with their lines, the admin page's too, by -n and at start", async () => {
@@ -249,8 +297,8 @@ Deno.test("addresses that cannot be listened on are told with their lines, the a
     );
     assert.ok(lines[2]!.startsWith(`FILE:1: warning: ${inUse(admin)}`), lines[2]);
     assert.equal(lines[3], "configuration OK");
-    assert.ok((await said(["-d"], onMail + VALID)).at(-1)!.startsWith(`smtpd: FILE:1: ${inUse(mail)}`));
-    assert.ok((await said(["-d"], `\n${onAdmin}${VALID}`)).at(-1)!.startsWith(`smtpd: FILE:2: ${inUse(admin)}`));
+    assert.ok((await said(["-d"], onMail + VALID)).at(-1)!.startsWith(`FILE:1: ${inUse(mail)}`));
+    assert.ok((await said(["-d"], `\n${onAdmin}${VALID}`)).at(-1)!.startsWith(`FILE:2: ${inUse(admin)}`));
   } finally {
     for (const one of taken) one.close();
     await Deno.remove(folder, { recursive: true });
