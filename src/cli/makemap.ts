@@ -63,7 +63,9 @@ function readJob({ given, operands }: Extract<Options, { ok: true }>): Job | str
 async function build({ type, source, output }: Job, terminal: Terminal): Promise<number> {
   const read = source === "-" ? { bytes: await terminal.input(MAX_BYTES), info: null } : readSource(source);
   const parsed = parseMapSource(new TextDecoder().decode(read.bytes), type);
-  if (!parsed.ok) return complain(terminal, `${source}:${parsed.line}: ${parsed.message}`);
+  if (!parsed.ok) {
+    return complain(terminal, parsed.faults.map(({ line, message }) => `${source}:${line}: ${message}`).join("\n"));
+  }
   if (parsed.entries.length === 0) terminal.err("makemap: warning: empty map\n");
   replaceMap(output, parsed.entries, read.info);
   return 0;

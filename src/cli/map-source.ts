@@ -10,10 +10,13 @@ export interface MapEntry {
   readonly value: string;
 }
 
-/** All is well, or the first mistake: `line` counts from 1. */
+/** All is well, or the mistakes in their order: `line` counts from 1. */
 export type MapSource =
   | { readonly ok: true; readonly entries: readonly MapEntry[] }
-  | { readonly ok: false; readonly line: number; readonly message: string };
+  | { readonly ok: false; readonly faults: readonly { readonly line: number; readonly message: string }[] };
+
+/** Mistakes that are told: more than that nobody reads. */
+const MAX_FAULTS = 50;
 
 /** Value of every key of a set. */
 const SET_VALUE = "<set>";
@@ -21,16 +24,23 @@ const SET_VALUE = "<set>";
 /** Reads the source of a map. Keys come in lower case; a key that stands twice is a mistake. */
 export function parseMapSource(text: string, type: MapType): MapSource {
   const entries = new Map<string, string>();
+  const faults: { line: number; message: string }[] = [];
   for (const [index, raw] of text.split("\n").entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
-    const wrong = (message: string) => ({ ok: false, line: index + 1, message } as const);
     const entry = readLine(line, type);
-    if (typeof entry === "string") return wrong(entry);
-    if (entry.key.length > LANGUAGE_LIMITS.tableKey) return wrong("key is too long");
-    if (entries.has(entry.key)) return wrong(`duplicate entry for ${entry.key}`);
-    entries.set(entry.key, entry.value);
+    const fault = typeof entry === "string"
+      ? entry
+      : entry.key.length > LANGUAGE_LIMITS.tableKey
+      ? "key is too long"
+      : entries.has(entry.key)
+      ? `duplicate entry for ${entry.key}`
+      : null;
+    if (fault !== null) faults.push({ line: index + 1, message: fault });
+    else if (typeof entry !== "string") entries.set(entry.key, entry.value);
+    if (faults.length === MAX_FAULTS) break;
   }
+  if (faults.length > 0) return { ok: false, faults };
   return { ok: true, entries: [...entries].map(([key, value]) => ({ key, value })) };
 }
 

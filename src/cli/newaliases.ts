@@ -50,11 +50,12 @@ export async function newaliasesMain(
     const { path, map } = found;
     const source = parseMapSource(Deno.readTextFileSync(path), "aliases");
     if (!source.ok) {
-      terminal.err(`${path}:${source.line}: ${source.message}\n`);
+      for (const { line, message } of source.faults) terminal.err(`${path}:${line}: ${message}\n`);
       return 1;
     }
     if (map !== null) replaceMap(map, source.entries, Deno.statSync(path));
-    terminal.out(`${path}: ${source.entries.length} aliases\n`);
+    const count = source.entries.length;
+    terminal.out(`${path}: ${count} ${count === 1 ? "alias" : "aliases"}\n`);
     return await updateTable(env, terminal);
   } catch (error) {
     terminal.err(`newaliases: ${systemReasonAt(error)}\n`);

@@ -185,7 +185,8 @@ function readOptions(args: string[]): Options | { readonly asked: Asked } | stri
     });
   } catch (error) {
     // Behind its first sentence the parser tells how to write positional arguments, which there are none of.
-    const text = (error as Error).message.replace(/\. To specify a positional argument.*/s, "");
+    const text = (error as Error).message.replace(/\. To specify a positional argument.*/s, "")
+      .replace(/^Option '(-\w).*' argument missing.*/s, "$1 needs a value");
     const word = /^Unknown option '(-.*)'$/.exec(text)?.[1];
     return `smtpd: ${text}${word === undefined ? "" : guessOption(word, word.slice(1), LETTERS)}\n${USAGE}`;
   }

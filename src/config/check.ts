@@ -42,5 +42,5 @@ export function unusedWarnings(draft: Draft): string[] {
 
 /** What is wrong with the file as a whole, or null. */
 export function checkWhole(draft: Draft): string | null {
-  return draft.rules.length === 0 ? "no rules, nothing to do" : null;
+  return draft.rules.length === 0 ? 'no rules, nothing to do: write one, such as: match for local action "NAME"' : null;
 }

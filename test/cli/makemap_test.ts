@@ -66,6 +66,12 @@ Deno.test("makemap TYPE MAP reads standard input, as sendmail's does", async () 
 
 const mistakes: { name: string; args: string[]; source: string; stderr: RegExp }[] = [
   { name: "a key that stands twice", args: [], source: "a 1\nb 2\nA 3\n", stderr: /map:3: duplicate entry for a\n$/ },
+  {
+    name: "every mistake of the file",
+    args: [],
+    source: "a 1\nlonely\na 2\n",
+    stderr: /map:2: invalid entry\n[^\n]*map:3: duplicate entry for a\n$/,
+  },
   { name: "a key without value", args: [], source: "# x\nlonely\n", stderr: /map:2: invalid entry\n$/ },
   {
     name: "a value that is no target",
@@ -151,7 +157,7 @@ Deno.test("newaliases counts the aliases and has the daemon read them again", as
 Deno.test("newaliases without a daemon only checks a file: table", async () => {
   const { status, stdout } = await rebuild("root: alice\n", null);
   equal(status, 0);
-  equal(stdout, "/aliases: 1 aliases\n");
+  equal(stdout, "/aliases: 1 alias\n");
 });
 
 Deno.test("newaliases says where an alias is wrong and does not bother the daemon", async () => {
@@ -174,7 +180,7 @@ Deno.test("newaliases makes the map of a db: table, which need not be there befo
     const terminal = new FakeTerminal();
     const env = environment({ SMTPD_SOCKET: `${folder}/none.sock` });
     equal(await newaliasesMain(["-f", `${folder}/smtpd.conf`], env, terminal), 0, terminal.stderr);
-    equal(terminal.stdout, `${folder}/aliases: 1 aliases\n`);
+    equal(terminal.stdout, `${folder}/aliases: 1 alias\n`);
     equal((await make(["-U", `${folder}/aliases.db`])).stdout, "root\talice\n");
     equal((await Deno.stat(`${folder}/aliases.db`)).mode! & 0o777, 0o640);
     const berkeley = new URL("../tables/fixtures/three.btree.db", import.meta.url).pathname;

@@ -20,8 +20,16 @@ const END = "expected the end of the line, found";
 
 const rows: readonly Row[] = [
   // Lines and directives
-  { name: "an empty file has no rules", text: "", want: ["no rules, nothing to do"] },
-  { name: "comments alone have no rules", text: "# a\n\n# b", want: ["no rules, nothing to do"] },
+  {
+    name: "an empty file has no rules",
+    text: "",
+    want: ['no rules, nothing to do: write one, such as: match for local action "NAME"'],
+  },
+  {
+    name: "comments alone have no rules",
+    text: "# a\n\n# b",
+    want: ['no rules, nothing to do: write one, such as: match for local action "NAME"'],
+  },
   {
     name: "a misspelt directive",
     text: "\nlisen on lo",

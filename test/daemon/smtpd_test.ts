@@ -131,6 +131,12 @@ const ROWS: readonly Row[] = [
     says: ["smtpd: Unknown option '-z'", /^usage: smtpd/],
   },
   {
+    name: "an option without its value prints the usage",
+    args: ["-n", "-f"],
+    status: 1,
+    says: ["smtpd: -f needs a value", /^usage: smtpd/],
+  },
+  {
     name: "an argument that is no option prints the usage",
     args: ["start"],
     status: 1,
