@@ -108,7 +108,7 @@ async function misspeak(port: number): Promise<void> {
     [["EHLO a.example", "250"], ["AUTH LOGIN", "334"], ["sesame!", "501"], [secret, "500"], ["sesame", "500"]],
     [["EHLO a.example", "250"], ["AUTH LOGIN", "334"], [btoa("carol"), "334"], [`${secret}=`, "501"], [secret, "500"]],
     [["EHLO a.example", "250"], [`AUTH SCRAM-SHA-256 ${all}`, "504"], [all, "500"]],
-    [["EHLO a.example", "250"], [`AUTHPLAIN ${all} ${all}`, "500"], [`auth\tPLAIN ${all}`, "500"]],
+    [["EHLO a.example", "250"], [`AUTHPLAIN ${all} ${all}`, "500"], [`auth\tPLAIN ${all}`, "501"]],
     [["EHLO a.example", "250"], ["MAIL FROM:<a@example.net>", "250"], ["AUTH LOGIN", "503"], [secret, "500"]],
   ];
   for (const dialogue of dialogues) {
