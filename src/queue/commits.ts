@@ -89,15 +89,14 @@ export class Commits {
     this.#linger = null;
     if (this.#closed) return;
     const later = this.#later.splice(0, LINGER_GROUP);
-    const writes = this.#spare([...this.#writes, ...later]);
-    if (writes.length === 0) {
-      this.#writes = [];
-      return;
-    }
+    const gathered = [...this.#writes, ...later];
     const synced = this.#synced || later.length > 0;
     this.#writes = [];
     this.#synced = false;
     if (this.#later.length > 0) this.#schedule();
+    // Whoever is refused may have something to write at once: it goes with the next.
+    const writes = this.#spare(gathered);
+    if (writes.length === 0) return;
     const traced = this.#observer.traces("queue");
     const began = traced ? performance.now() : 0;
     try {

@@ -92,3 +92,17 @@ Deno.test("a write that can never work holds back no other", async () => {
   assert.deepEqual(done, ["one"]);
   commits.close();
 });
+
+Deno.test("what is written because something was refused on a full disk is not lost", () => {
+  const groups = new Groups();
+  const { commits } = groups;
+  commits.sparing = () => true;
+  // As a message of which a part is stored: what is there is erased.
+  const erase = { ...groups.write("erase"), frees: true } as const;
+  commits.unsynced({ ...groups.write("chunk"), failed: () => commits.unsynced(erase) });
+  commits.flush();
+  assert.deepEqual(groups.all, [], "the chunk is refused");
+  commits.flush();
+  assert.deepEqual(groups.all, [["not synced", "erase"]]);
+  commits.close();
+});
