@@ -201,9 +201,16 @@ Deno.test("sendmail without a Deno keeps the mail, and the next start submits it
       stdout: "null",
     }).spawn();
     const writer = nobody.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(`To: bob@${DOMAIN}\r\nSubject: kept\r\n\r\nhi\r\n`));
+    await writer.write(new TextEncoder().encode(`To: bob@${DOMAIN}\r\nSubject: kept\r\n\r\n`));
+    // A daemon that starts while the text still comes must not take a part of it for the mail.
+    const folder = `${daemon.folder}/spool/offline`;
+    const files = () => [...Deno.readDirSync(folder)].map(({ name }) => name);
+    while (files().length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.match(files()[0]!, /^\.\d+\.\w{10}$/);
+    await writer.write(new TextEncoder().encode("hi\r\n"));
     await writer.close();
     const { code, stderr } = await nobody.output();
+    assert.match(files()[0]!, /^\d+\.\w{10}$/);
     const said = new TextDecoder().decode(stderr);
     assert.equal(code, 0, said);
     assert.match(said, /the message waits in .*\/offline for the next start of smtpd/);
