@@ -39,5 +39,5 @@ function otherSide({ role, name }: Doorway): Role {
 
 /** Of some there may be several. */
 function nameOf(role: Role, index: number): string {
-  return role === "smtp" || (FILE_ROLES as readonly Role[]).includes(role) ? `smtp-${index}` : role;
+  return role === "smtp" || (FILE_ROLES as readonly Role[]).includes(role) ? `${role}-${index}` : role;
 }

@@ -32,6 +32,12 @@ const rows: readonly { door: Doorway; traces: readonly Trace[]; want: readonly s
     want: ["mproc: queue -> smtp-1: 2 messages in one post"],
     because: "the other side of the door answers",
   },
+  {
+    door: { role: "delivery", index: 0, name: "mailbox-delivery", peer: 2 },
+    traces: ["imsg"],
+    want: ["imsg: delivery -> mailbox-2: chunk", "imsg: delivery -> mailbox-2: commit"],
+    because: "there are several of a file role",
+  },
 ];
 for (const { door, traces, want, because } of rows) {
   Deno.test(`watchDoor() of ${door.name} in ${door.role} under ${traces}: ${because}`, () => {
