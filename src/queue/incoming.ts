@@ -4,7 +4,14 @@
  */
 
 import type { Acceptance, Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
-import { type Channel, CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../isolate/mod.ts";
+import {
+  type Channel,
+  CHUNK_BYTES,
+  CHUNK_CREDIT,
+  MAX_MESSAGE_ENVELOPES,
+  type QueueToSmtp,
+  type SmtpToQueue,
+} from "../isolate/mod.ts";
 import { NO_ROOM, refusal } from "./commits.ts";
 import { copyFacts, freshEnvelope } from "./facts.ts";
 import { BLOCK_IDS } from "./ids.ts";
@@ -13,8 +20,6 @@ import type { StoredChunk } from "./records.ts";
 import type { NewEnvelope } from "./rows.ts";
 import type { Vault } from "./vault.ts";
 
-/** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. */
-const MAX_ENVELOPES = 100_000;
 /** Messages that one isolate may have in parts at once. */
 const MAX_OPEN = 10_000;
 /** With fewer unused ids than this, more are sent. */
@@ -301,7 +306,7 @@ function copyEnvelopes(
   envelopes: readonly EnvelopeFacts[],
   sealKey: Uint8Array,
 ): EnvelopeFacts[] | null {
-  if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_ENVELOPES) return null;
+  if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
   const copies: EnvelopeFacts[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {

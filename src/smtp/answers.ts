@@ -1,5 +1,6 @@
 /** How a session says things: replies, refusals with their line in the log, last words. Pure, as session.ts. */
 
+import { MAX_MESSAGE_ENVELOPES } from "../isolate/mod.ts";
 import type { Effect, Facts, Session, Step } from "./state.ts";
 import { bracketed } from "./received.ts";
 import { printable, REPLY } from "./reply.ts";
@@ -58,7 +59,7 @@ export function badInput(facts: Facts, text: string): Effect {
 /** Says the replies at the head of `pending` that are known. */
 export function settle(facts: Facts, session: Session): Step {
   const transaction = session.transaction!;
-  let { accepted: list, count } = transaction;
+  let { accepted: list, count, targets } = transaction;
   const effects: Effect[] = [];
   let done = 0;
   for (; done < transaction.pending.length; done++) {
@@ -67,9 +68,13 @@ export function settle(facts: Facts, session: Session): Step {
     if (typeof result === "string") effects.push(...refusal(facts, line, result));
     // Accepting mail that goes nowhere would lose it.
     else if (result.ok && result.targets.length === 0) effects.push(...refusal(facts, line, REPLY.temporaryMail));
-    else if (result.ok) {
+    // Each of them is an envelope, and a message has only so many.
+    else if (result.ok && targets + result.targets.length > MAX_MESSAGE_ENVELOPES) {
+      effects.push(...refusal(facts, line, REPLY.tooManyRecipients));
+    } else if (result.ok) {
       list = { rcpt: rcpt!, dsn, expansion: result, before: list };
       count++;
+      targets += result.targets.length;
       effects.push(reply(REPLY.rcptOk));
     } else {
       const text = foreignReply(result.code, result.text);
@@ -81,7 +86,7 @@ export function settle(facts: Facts, session: Session): Step {
     }
   }
   const pending = transaction.pending.slice(done);
-  return { session: { ...session, transaction: { ...transaction, accepted: list, count, pending } }, effects };
+  return { session: { ...session, transaction: { ...transaction, accepted: list, count, targets, pending } }, effects };
 }
 
 /** A reply that another isolate made, checked: only a failure, only one line. */

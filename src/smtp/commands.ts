@@ -159,6 +159,7 @@ function mail(facts: Facts, session: Session, command: Command): Step {
     requireTls,
     chunked: false,
     accepted: null,
+    targets: 0,
     count: 0,
     pending: [],
   };

@@ -66,6 +66,8 @@ export interface Transaction {
   readonly chunked: boolean;
   readonly accepted: Accepted | null;
   readonly count: number;
+  /** What the accepted recipients stand for, all together. */
+  readonly targets: number;
   readonly pending: readonly Pending[];
 }
 

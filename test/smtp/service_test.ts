@@ -1,7 +1,13 @@
 /** What the service does beyond one dialogue: credit, back-pressure, isolates that are replaced, stopping. */
 
 import assert from "node:assert/strict";
-import { CHUNK_BYTES, CHUNK_CREDIT, type QueueToSmtp, type SmtpToQueue } from "../../src/isolate/mod.ts";
+import {
+  CHUNK_BYTES,
+  CHUNK_CREDIT,
+  MAX_MESSAGE_ENVELOPES,
+  type QueueToSmtp,
+  type SmtpToQueue,
+} from "../../src/isolate/mod.ts";
 import { Body } from "../../src/smtp/body.ts";
 import { Intake } from "../../src/smtp/intake.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
@@ -429,4 +435,22 @@ Deno.test("no timer runs while there is no session", async () => {
   assert.equal(world.ended, 1);
   client.leave();
   assert.equal(world.ended, 1);
+});
+
+Deno.test("recipients whose aliases make more envelopes than the queue takes of one message are refused", async () => {
+  const target = { agent: "mta", action: "out", dest: { local: "joe", domain: "example.com" } } as const;
+  const many = Array<typeof target>(MAX_MESSAGE_ENVELOPES / 2).fill(target);
+  const world = new World({
+    expand: ({ rcpt }) => {
+      const targets = rcpt.local === "list" ? many : [target];
+      return { ok: true, targets, internal: targets.map(() => true) };
+    },
+  });
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nMAIL FROM:<a@example.net>\r\n");
+  const list = "RCPT TO:<list@example.org> NOTIFY=SUCCESS\r\n";
+  const replies = await client.say(`${list}${list}${list}RCPT TO:<joe@example.org>\r\n`);
+  assert.deepEqual(replies.match(/^\d{3} \S+/gm), ["250 2.1.5", "250 2.1.5", "452 4.5.3", "452 4.5.3"]);
+  await client.say("RSET\r\nMAIL FROM:<a@example.net>\r\n");
+  assert.match(await client.say(list), /^250 /, "the next transaction has room again");
 });

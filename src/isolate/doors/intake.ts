@@ -39,8 +39,8 @@ export type QueueToSmtp =
 export const CHUNK_BYTES = 256 * 1024;
 export const CHUNK_CREDIT = 2;
 
-/** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. */
-const MAX_MESSAGE_ENVELOPES = 100_000;
+/** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. More than one recipient can have. */
+export const MAX_MESSAGE_ENVELOPES = 100_000;
 
 export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
   chunk: { message: messageId, bytes: octets(CHUNK_BYTES) },
