@@ -35,7 +35,10 @@ export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others
 /** What one transaction may carry of a task, and the rest: `most` is what the host takes, by its word (RCPTMAX, RFC 9422 §4) or its refusals; null for any number. */
 export function partOf(task: Task, most: number | null): { readonly part: Task; readonly rest: Task | null } {
   if (most === null || task.ids.length <= most) return { part: task, rest: null };
-  return { part: { ...task, ids: task.ids.slice(0, most) }, rest: { ...task, ids: task.ids.slice(most) } };
+  return {
+    part: { ...task, ids: task.ids.slice(0, most) },
+    rest: { ...task, ids: task.ids.slice(most), further: true },
+  };
 }
 
 /** The task without those of `ids`. */

@@ -335,3 +335,22 @@ Deno.test("552 5.5.3 to the data of a single recipient is not final, and not tri
     );
     assert.deepEqual(offered(server), [2, 1, 1]);
   }));
+
+for (const reply of ["451 4.7.1 Too many recipients in the last hour", "450 too many recipients, try later"]) {
+  Deno.test(`"${reply}" to the data is about an hour: the message is sent once`, () =>
+    viaSmarthost({ dataReply: () => reply }, async (world, server) => {
+      const texts = await world.settled(world.send({ rcpts: people(8) }));
+      assert.deepEqual(texts, Array(8).fill(`tempfail ${reply}`));
+      assert.deepEqual(offered(server), [8]);
+    }));
+}
+
+Deno.test("many unknown recipients of one message, sent to one by one, do not have the host left alone", () =>
+  viaSmarthost({
+    keywords: ["LIMITS RCPTMAX=1"],
+    reply: (line) => line.startsWith("RCPT") ? "550 5.1.1 unknown" : undefined,
+  }, async (world, server) => {
+    const texts = await world.settled(world.send({ rcpts: people(20) }));
+    assert.deepEqual(texts, Array(20).fill("permfail 550 5.1.1 unknown"));
+    assert.equal(server.sessions.length, 1);
+  }));

@@ -20,6 +20,15 @@ export function tooManyRecipients({ code, text }: Reply): "said" | "perhaps" | n
   return code === 452 || code === 552 ? "perhaps" : null;
 }
 
+/**
+ * Returns true for a refusal of a whole message that its number of recipients is the reason of: "said", and by its code. In 450 and 451 such words
+ * are about the recipients of an hour, which fewer in a transaction do not change.
+ */
+export function tooManyForMessage(reply: Reply): boolean {
+  const byCode = [421, 452, 552].includes(reply.code) || /^[245]\.5\.3(?: |$)/.test(reply.text);
+  return byCode && tooManyRecipients(reply) === "said";
+}
+
 /** How many recipients a server takes in one transaction, learnt from its answers to RCPT in their order. */
 export class RecipientLimit {
   #accepted = 0;

@@ -20,7 +20,7 @@ import {
   verdictOf,
 } from "./results.ts";
 import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
-import { RecipientLimit, tooManyRecipients } from "./too_many.ts";
+import { RecipientLimit, tooManyForMessage, tooManyRecipients } from "./too_many.ts";
 import type { TlsInfo } from "./tls.ts";
 
 export interface Transaction extends Sender {
@@ -311,7 +311,7 @@ class Run {
 
   /** A refusal of the whole message. One that is about the number of its recipients is worth another try with half of them. */
   #refusedData(reply: Reply, stage: Stage): RecipientResult {
-    if (tooManyRecipients(reply) !== "said") return this.#failure(reply, stage);
+    if (!tooManyForMessage(reply)) return this.#failure(reply, stage);
     const undecided = reply.code === 421 ? this.#failure(reply, stage) : null;
     // What was too many is known: those that are left are to be fewer.
     if (undecided !== null && this.#full !== null) return { ...tooManyFailure(reply, stage), again: "here" };
