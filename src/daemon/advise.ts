@@ -1,6 +1,7 @@
 /** What an operator should know of a configuration that is right by the grammar: the machine's side of src/advice, and listeners that cannot listen. */
 
 import { isIP } from "node:net";
+import { dirname } from "node:path";
 import { adviseOn, type MachineFacts, type SystemUsers } from "../advice/mod.ts";
 import { type Config, controlSocketPath, type Environment, MAILNAME, shown, type SourceLine } from "../config/mod.ts";
 import { connectSocket, type Listener } from "../isolate/mod.ts";
@@ -12,6 +13,7 @@ import { readIfPresent } from "./files.ts";
 import { openServer } from "./listeners.ts";
 import { NameService } from "./name_service.ts";
 import { readResolver, readServerName } from "./settings.ts";
+import { socketFolderWarnings } from "./spool_guard.ts";
 
 /** Table files that are looked into at each start: a large one is looked into by `smtpd -n` only. */
 const START_BYTES = 4 * 1024 * 1024;
@@ -36,6 +38,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
     return [
       ...await adviseOn(config, read, machine, users),
       ...serverNameWarnings(config, serverName),
+      ...socketFolderWarnings(dirname(controlSocketPath(env))),
       ...certificateWarnings(config, serverName, Date.now()),
       ...occasion === "check" && commandUser === false ? programWarnings(config) : [],
     ];

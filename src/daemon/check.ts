@@ -12,8 +12,7 @@ import {
   submissionSocketPath,
 } from "../config/mod.ts";
 import { regexFault } from "../tables/mod.ts";
-import { dirname } from "node:path";
-import { socketFolderFault, spoolFault } from "./spool_guard.ts";
+import { spoolFault } from "./spool_guard.ts";
 import { listenWarnings } from "./advise.ts";
 import { Fatal, gather } from "./fatal.ts";
 import { loadCertificates, readIfPresent } from "./files.ts";
@@ -64,7 +63,7 @@ export async function machineFaults(config: Config, env: Environment): Promise<r
       () => loadCertificates(config),
       () => checkQueueKeys(config),
       () => {
-        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0) ?? socketFolderFault(dirname(controlSocketPath(env)));
+        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0);
         if (fault !== null) throw new Fatal(fault);
       },
       () => resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env))),

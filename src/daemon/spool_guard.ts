@@ -38,13 +38,14 @@ export function spoolFault(path: string, uid: number): string | null {
   return open === undefined ? null : `others may write ${open} of the spool: use chmod go-w ${open}`;
 }
 
-/** Why a control socket in the folder at `path` could be exchanged by anybody, with what to do; null when it could not. */
-export function socketFolderFault(path: string): string | null {
+/** A warning when anybody could exchange a control socket in the folder at `path`, with what to do; none when nobody can. */
+export function socketFolderWarnings(path: string): string[] {
   const folder = look(path, Deno.statSync);
-  if (folder === null || (folder.mode! & OTHERS_WRITE) === 0 || (folder.mode! & STICKY) !== 0) return null;
-  return `everybody may write ${path} (mode ${
-    shownMode(folder)
-  }), the folder of the control socket: use chmod 0755 ${path}`;
+  if (folder === null || (folder.mode! & OTHERS_WRITE) === 0 || (folder.mode! & STICKY) !== 0) return [];
+  return [
+    `warning: everybody may write ${path} (mode ${shownMode(folder)}), the folder of the control socket, and put ` +
+    `another one in its place: use chmod 0755 ${path}`,
+  ];
 }
 
 function mayBeWritten({ mode, gid }: Deno.FileInfo, uid: number): boolean {
