@@ -214,6 +214,11 @@ export class Store {
     }
   }
 
+  /** Moves what is in the log into the database file, which may grow by that, and gives the log's room back. Fails quietly. */
+  emptyLog(): void {
+    this.#pragma("wal_checkpoint(TRUNCATE)");
+  }
+
   /** False when it failed: the next commit tells what is wrong. */
   #pragma(step: string): boolean {
     try {

@@ -210,6 +210,8 @@ export class Vault {
   #release(): boolean {
     if (!this.#ballast.release()) return false;
     this.#released = true;
+    // First of all the log, which takes as much room as its pages do: with the last of the room gone it could never be emptied.
+    this.store.emptyLog();
     this.warn("queue: the disk is full: what is kept for removals is used, mail is refused until it can be kept again");
     return true;
   }
