@@ -75,56 +75,53 @@ Deno.test("a full disk refuses mail at MAIL with 452, and mail is taken again wh
 });
 
 for (const emptied of ["by smtpctl remove all", "by its deliveries"]) {
-  Deno.test(
-    `a spool that is full to its last block can be emptied ${emptied}`,
-    async () => {
-      const missing = await lacks("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt");
-      if (missing !== null) return console.warn(`Skipped: a file system of limited size needs root: ${missing}`);
-      const mount = 'mkdir -p "$SMTPD_SPOOL" && mount -t tmpfs -o size=16m tmpfs "$SMTPD_SPOOL" && exec "$0" "$@"';
-      const daemon = await Daemon.start({
-        config: (daemon) => `queue reserve 0\n${maildirConfig(daemon)}`,
-        program: ["unshare", "-m", "sh", "-c", mount, SMTPD],
-        args: ["-P", "mda"],
-      });
-      try {
-        const body = new TextEncoder().encode(`Subject: large\r\n\r\n${LINE.repeat(30_000)}.\r\n`);
-        let client = await Client.connect(daemon.port), accepted = 0;
-        await client.say("EHLO client.example.net", "250");
-        for (let refused = 0; refused < 3;) {
-          // With what others leave: a message that is refused in the middle has used the last of it.
-          const small = refused > 0;
-          if (!(await client.say("MAIL FROM:<a@example.net>", "")).startsWith("250")) {
-            refused++;
-            continue;
-          }
-          await client.say(`RCPT TO:<bob@${DOMAIN}>`, "250");
-          await client.say("DATA", "354");
-          await client.write(small ? body.subarray(-400_000) : body);
-          if (/^250 /.test(await client.reply())) accepted++;
-          else refused++;
+  Deno.test(`a spool that is full to its last block can be emptied ${emptied}`, async () => {
+    const missing = await lacks("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt");
+    if (missing !== null) return console.warn(`Skipped: a file system of limited size needs root: ${missing}`);
+    const mount = 'mkdir -p "$SMTPD_SPOOL" && mount -t tmpfs -o size=16m tmpfs "$SMTPD_SPOOL" && exec "$0" "$@"';
+    const daemon = await Daemon.start({
+      config: (daemon) => `queue reserve 0\n${maildirConfig(daemon)}`,
+      program: ["unshare", "-m", "sh", "-c", mount, SMTPD],
+      args: ["-P", "mda"],
+    });
+    try {
+      const body = new TextEncoder().encode(`Subject: large\r\n\r\n${LINE.repeat(30_000)}.\r\n`);
+      let client = await Client.connect(daemon.port), accepted = 0;
+      await client.say("EHLO client.example.net", "250");
+      for (let refused = 0; refused < 3;) {
+        // With what others leave: a message that is refused in the middle has used the last of it.
+        const small = refused > 0;
+        if (!(await client.say("MAIL FROM:<a@example.net>", "")).startsWith("250")) {
+          refused++;
+          continue;
         }
-        client.close();
-        assert.ok(accepted > 1, `${accepted} messages fit`);
-        if (emptied === "by its deliveries") await daemon.tool("smtpctl", ["resume", "mda"]);
-        else {
-          const removed = await daemon.tool("smtpctl", ["remove", "all"]);
-          assert.match(removed.stdout, new RegExp(`^${accepted} envelopes removed`), removed.stderr);
-        }
-        client = await Client.connect(daemon.port);
-        await client.say("EHLO client.example.net", "250");
-        for (let tries = 0; !(await client.say("MAIL FROM:<a@example.net>", "")).startsWith("250"); tries++) {
-          assert.ok(tries < 100, `there is room now: ${(await daemon.tool("smtpctl", ["show", "status"])).stdout}`);
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-        client.close();
-        if (emptied === "by its deliveries") await daemon.logged(/ mda delivery .* result=Ok /, 0, accepted);
-        assert.equal((await daemon.tool("smtpctl", ["show", "queue"])).stdout, "");
-        assert.equal(await daemon.stop(), 0);
-      } finally {
-        await daemon.remove();
+        await client.say(`RCPT TO:<bob@${DOMAIN}>`, "250");
+        await client.say("DATA", "354");
+        await client.write(small ? body.subarray(-400_000) : body);
+        if (/^250 /.test(await client.reply())) accepted++;
+        else refused++;
       }
-    },
-  );
+      client.close();
+      assert.ok(accepted > 1, `${accepted} messages fit`);
+      if (emptied === "by its deliveries") await daemon.tool("smtpctl", ["resume", "mda"]);
+      else {
+        const removed = await daemon.tool("smtpctl", ["remove", "all"]);
+        assert.match(removed.stdout, new RegExp(`^${accepted} envelopes removed`), removed.stderr);
+      }
+      client = await Client.connect(daemon.port);
+      await client.say("EHLO client.example.net", "250");
+      for (let tries = 0; !(await client.say("MAIL FROM:<a@example.net>", "")).startsWith("250"); tries++) {
+        assert.ok(tries < 100, `there is room now: ${(await daemon.tool("smtpctl", ["show", "status"])).stdout}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      client.close();
+      if (emptied === "by its deliveries") await daemon.logged(/ mda delivery .* result=Ok /, 0, accepted);
+      assert.equal((await daemon.tool("smtpctl", ["show", "queue"])).stdout, "");
+      assert.equal(await daemon.stop(), 0);
+    } finally {
+      await daemon.remove();
+    }
+  });
 }
 
 /** Writes and syncs of the database end with EIO while the file named by FAULTS exists. */
