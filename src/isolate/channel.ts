@@ -34,7 +34,7 @@ export interface Channel<Out, In> {
   onreset: () => void;
 }
 
-/** A channel whose port may change: messages sent while there is none wait, up to `limit`, then the oldest are dropped. */
+/** A channel whose port may change: messages sent while there is none wait, up to `limit` and one post, then the oldest are dropped. */
 export class DoorChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
@@ -53,7 +53,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
 
   constructor(inspection: Inspection | null = null, limit = MAX_POST_MESSAGES) {
     this.#inspection = inspection;
-    this.#limit = limit;
+    this.#limit = Math.min(limit, MAX_POST_MESSAGES);
   }
 
   attach(port: PostPort): void {
@@ -125,14 +125,15 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
 
   send(message: Out, transfer?: Transferable[]): void {
     if (this.#inspection !== null && this.#inspection.replies.size > 0) this.#note(this.#inspection, message);
+    // What has waited for the peer may fill a post by itself.
+    if (this.#port !== null && this.#batch.length >= MAX_POST_MESSAGES) this.#flush();
     this.#batch.push(message);
     if (transfer !== undefined) this.#transfer.push(...transfer);
     if (this.#port === null) {
       if (this.#batch.length > this.#limit) this.#batch.shift();
       return;
     }
-    if (this.#batch.length >= MAX_POST_MESSAGES) this.#flush();
-    else this.#schedule();
+    this.#schedule();
   }
 
   #note({ replies }: Inspection, message: Out): void {

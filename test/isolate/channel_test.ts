@@ -1,6 +1,7 @@
 /** Doors: messages of one turn travel together, questions find their answers, a dead peer is noticed. */
 
 import assert from "node:assert/strict";
+import { MAX_POST_MESSAGES } from "../../src/isolate/channel.ts";
 import { Caller, DoorChannel, PeerGone, type PostPort } from "../../src/isolate/mod.ts";
 
 type Ask = { type: "ask"; call: number; text: string } | { type: "tell"; call?: never };
@@ -43,6 +44,32 @@ Deno.test("DoorChannel keeps what is sent while the peer is away and posts it to
   channel.attach(next);
   await Promise.resolve();
   assert.deepEqual(next.posts, [[{ type: "tell" }]]);
+});
+
+Deno.test("DoorChannel posts no more messages at once than the other side takes, however many have waited", async () => {
+  const refused: string[] = [];
+  const tell = { type: "tell" } as const;
+  for (const waiting of [0, MAX_POST_MESSAGES - 1, MAX_POST_MESSAGES, MAX_POST_MESSAGES + 7]) {
+    const channel = new DoorChannel<Ask, Answer>();
+    for (let count = 0; count < waiting; count++) channel.send(tell);
+    const receiver = new DoorChannel<Answer, Ask>({
+      arriving: new Map([["tell", () => null]]),
+      replies: new Map(),
+      onfault: (fault) => refused.push(fault),
+    });
+    let heard = 0;
+    receiver.onmessage = () => heard++;
+    const other: PostPort = { postMessage: () => {}, onmessage: null };
+    receiver.attach(other);
+    channel.attach({
+      postMessage: (data) => other.onmessage!({ data, ports: [] } as unknown as MessageEvent),
+      onmessage: null,
+    });
+    for (let count = 0; count < 3; count++) channel.send(tell);
+    await Promise.resolve();
+    assert.deepEqual(refused, []);
+    assert.equal(heard, Math.min(waiting, MAX_POST_MESSAGES) + 3);
+  }
 });
 
 Deno.test("Caller.ask() resolves with the answer of the same call, whatever the order", async () => {
