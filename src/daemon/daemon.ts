@@ -21,6 +21,7 @@ import {
   unixDescriptor,
 } from "../isolate/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
+import { Children } from "./children.ts";
 import { Clerk } from "./clerk.ts";
 import { backlogFor, Doorways } from "./doorways.ts";
 import { Fatal } from "./fatal.ts";
@@ -96,12 +97,16 @@ class Daemon {
   #certificates!: CertificateKeeper;
   #stopWatching = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
-  /** Process ids of the programs that the filter isolate has started. */
-  readonly #programs = new Set<number>();
+  readonly #programs: Children;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#verbose = options.verbose;
+    const { processes, programs } = options.config;
+    this.#programs = new Children(
+      { isChild: (pid) => this.#native.isChild(pid), kill: (pid, signal) => Deno.kill(pid, signal) },
+      Object.keys(processes).length + Object.keys(programs).length,
+    );
     this.#clerk = new Clerk(
       (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
       new NameService(),
@@ -372,25 +377,16 @@ class Daemon {
   #hearFilter(message: ToMain): void {
     if (message.type === "lost-program") this.#fail(message.reason);
     if (message.type !== "program") return;
-    if (message.running) this.#programs.add(message.pid);
-    else this.#programs.delete(message.pid);
+    if (!message.running) return this.#programs.delete(message.pid);
+    if (this.#programs.add(message.pid)) return;
+    // It may have ended just now.
+    this.#debug(() => `the isolate filter names the process ${message.pid}, which is no child that it may have`);
   }
 
   /** Mail must not pass by its filters: the daemon stops, and sessions hear 421. */
   #fail(reason: string): void {
     this.#log("warn", `crit: ${reason}`);
     this.#end.reject(new Fatal(reason));
-  }
-
-  /** The filter isolate has ended without ending its programs. */
-  #endPrograms(signal: Deno.Signal): void {
-    for (const pid of this.#programs) {
-      try {
-        Deno.kill(pid, signal);
-      } catch {
-        // It has ended already.
-      }
-    }
   }
 
   #answer(call: number, request: MainRequest): void {
@@ -417,7 +413,7 @@ class Daemon {
     this.#localSockets.lost(`${role}-${index}`);
     if (role === "smtp") this.#desk.lost(index);
     if (role === "lookup") this.#clerk.forget();
-    if (role === "filter") this.#endPrograms("SIGTERM");
+    if (role === "filter") this.#programs.end("SIGTERM");
     if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
     }
@@ -456,7 +452,7 @@ class Daemon {
     this.#stopWatching();
     this.#doorways?.close();
     await this.#supervisor?.stop();
-    this.#endPrograms("SIGKILL");
+    this.#programs.end("SIGKILL");
     for (const path of this.#files) removeIfPresent(path);
     if (this.#serving) this.#log("info", "Exiting");
   }

@@ -20,6 +20,7 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
   syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
+  waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
 } as const;
 
 /** ioctl(2) request: close the descriptor in programs that this process starts. */
@@ -35,6 +36,8 @@ const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
 const MAX_INHERITED = 4096;
 /** Octets of the longest address. */
 const MAX_SOCKADDR = 128;
+/** waitid(2) that takes nothing away: is there such a child, and may it be waited for? */
+const P_PID = 1, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x01000000, SIGINFO_BYTES = 128;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
 const LOG_PID = 1, LOG_MAIL = 2 << 3;
 const PRIORITY: Record<LogLevel, number> = { crit: 2, warn: 4, info: 6, debug: 7 };
@@ -151,6 +154,14 @@ export class Native {
   closeAllOnExec(): void {
     const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED);
     for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);
+  }
+
+  /** Is `pid` a process that this one has started, and that was not waited for? False where that cannot be told. Linux only. */
+  isChild(pid: number): boolean {
+    if (this.#libc === null || Deno.build.os !== "linux") return false;
+    if (!Number.isSafeInteger(pid) || pid < 1 || pid > 0x7fffffff) return false;
+    const info = new Uint8Array(SIGINFO_BYTES);
+    return this.#libc.symbols.waitid(P_PID, pid, info, WNOHANG | WEXITED | WNOWAIT) === 0;
   }
 
   /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */
