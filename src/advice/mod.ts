@@ -3,11 +3,12 @@
 import type { Config } from "../config/mod.ts";
 import { Contents, type ReadFile } from "./entries.ts";
 import { literalWarnings } from "./literals.ts";
+import type { MachineFacts } from "./machine.ts";
 import { peopleWarnings, type SystemUsers } from "./people.ts";
 import { openRelayWarnings } from "./open_relay.ts";
 import { reachWarnings } from "./reach.ts";
 import { unreachableWarnings } from "./unreachable.ts";
-import { type MachineFacts, valueWarnings } from "./values.ts";
+import { valueWarnings } from "./values.ts";
 
 export type { MachineFacts, ReadFile, SystemUsers };
 

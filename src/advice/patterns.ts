@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { BUILTIN_TABLES, type Config, isNetwork, type Rule, shown, type SourceLine } from "../config/mod.ts";
 import { asciiDomain, unicodeDomain } from "../envelope/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
+import type { MachineFacts } from "./machine.ts";
 
 /** Looks at each entry of a table, once for each `what`. */
 type Look = (
@@ -17,13 +18,18 @@ type Look = (
 const DOMAIN_END = /\.(?:com|org|net|edu|gov|mil|info|biz|dev|app|example|test|invalid|local|lan|home|[a-z]{2})$/i;
 
 /** Has `look` judge the keys that rules, built-in filters and actions compare with. */
-export function lookAtPatterns(config: Config, contents: Contents, look: Look): void {
+export function lookAtPatterns(
+  config: Config,
+  contents: Contents,
+  machine: Pick<MachineFacts, "interfaceList">,
+  look: Look,
+): void {
   const builtin = new Set<string>(Object.values(BUILTIN_TABLES));
   const domains = (name: string, at: SourceLine) =>
     builtin.has(name) || look("domains", name, at, ({ key }) => domainFault(key));
   const addresses = (name: string, at: SourceLine) => look("addresses of", name, at, ({ key }) => addressFault(key));
   const networks = (name: string, at: SourceLine) =>
-    builtin.has(name) || look("source", name, at, ({ key }) => networkFault(key));
+    builtin.has(name) || look("source", name, at, ({ key }) => networkFault(key, machine));
   for (const { at, from, helo, mailFrom, rcptTo, for: destination } of config.rules) {
     if (from.kind === "source" && !from.regex) networks(from.table, at);
     const rdns = from.kind === "rdns" ? from.test : null;
@@ -87,9 +93,11 @@ export function addressFault(key: string): string | null {
   return fault === null ? null : `${quoted} fits no address: ${fault}`;
 }
 
-function networkFault(key: string): string | null {
+function networkFault(key: string, machine: Pick<MachineFacts, "interfaceList">): string | null {
   if (isNetwork(key) || /^(?:local|!?\d+(?:\.\d+){0,2}(?:\/\d+)?|!?\[?ipv6:.*)$/i.test(key)) return null;
-  return `"${shown(key)}" is no address or network: no client comes from it`;
+  // A name may be meant as that of an interface.
+  const list = /^[a-z][a-z0-9_-]*$/i.test(key) ? machine.interfaceList() : "";
+  return `"${shown(key)}" is no address or network: no client comes from it${list}`;
 }
 
 /** Keys of virtual tables whose domain no rule of the actions with that table takes. Says so only when that is sure. */

@@ -14,18 +14,11 @@ import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFau
 import { loopingAliases } from "./alias_loops.ts";
 import { type Contents, type Entry, placeText } from "./entries.ts";
 import { templateFault } from "./literals.ts";
+import type { MachineFacts } from "./machine.ts";
 import { lookAtPatterns } from "./patterns.ts";
 
 /** Warnings about one table; what is beyond is counted. */
 const MAX_TOLD = 20;
-
-/** What is looked at on the machine. */
-export interface MachineFacts {
-  /** Text of an include file; null for one that is not to be looked into. Throws an Error that says why it cannot be read. */
-  readText(path: string): string | null;
-  /** Is there such an account? Null when commands of tables do not need one: root has not started this. */
-  hasUser(name: string): boolean | null;
-}
 
 /** What is wrong with an entry; an array where that stands elsewhere. */
 type Judge = (entry: Entry) => string | null | readonly string[];
@@ -52,7 +45,7 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
   for (const action of Object.values(config.actions)) {
     const at = config.declared[`action ${action.name}`] ?? own;
     if (action.kind === "relay") {
-      lookAtRelay(action, at, contents, look);
+      lookAtRelay(action, at, contents, machine, look);
       continue;
     }
     look("alias", action.alias ?? action.virtual, at, (entry) => aliasFault(entry, machine));
@@ -76,7 +69,7 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
     look("credentials", logins, spec.at, passwordFault);
     look("names", spec.hostnames, spec.at, nameFault);
   }
-  lookAtPatterns(config, contents, look);
+  lookAtPatterns(config, contents, machine, look);
   return warnings;
 }
 
@@ -191,6 +184,7 @@ function lookAtRelay(
   action: RelayAction,
   at: SourceLine,
   contents: Contents,
+  machine: MachineFacts,
   look: (what: string, name: string | null, at: SourceLine, judge: Judge) => void,
 ): void {
   const labels = action.auth === null ? null : contents.table(action.auth);
@@ -213,7 +207,9 @@ function lookAtRelay(
     action.src,
     at,
     ({ key }) =>
-      isIP(key.replace(/^\[(.*)\]$/, "$1")) === 0 ? `"${shown(key)}" is no address: no mail leaves from it` : null,
+      isIP(key.replace(/^\[(.*)\]$/, "$1")) === 0
+        ? `"${shown(key)}" is no address: no mail leaves from it${machine.interfaceList()}`
+        : null,
   );
 }
 

@@ -21,6 +21,7 @@ import {
   Fatal,
   FileGuard,
   inheritedDescriptors,
+  interfaceList,
   machineFaults,
   readQueueInput,
   regexWarnings,
@@ -73,6 +74,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       },
       inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),
       programPath: (name) => findProgram(libexecDirectory(env), name),
+      interfaceList,
     },
     verbose: options.verbose,
   });

@@ -195,13 +195,15 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
 }
 
 /** After `admin`, with `listen` ahead: the address of the admin page, an extension of ours. */
-export function parseAdmin({ cursor, draft }: Context, at: SourceLine): void {
+export function parseAdmin({ cursor, draft, files }: Context, at: SourceLine): void {
   if (!cursor.expectKeyword("listen") || !cursor.expectKeyword("on")) return;
   const addressAt = cursor.peek().at;
   const text = cursor.expectString("the address of the admin page");
   if (text === null || !cursor.expectKeyword("port")) return;
   const address = text.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(address) === 0) return cursor.fail(addressAt, `invalid address: ${shown(text)}`);
+  if (isIP(address) === 0) {
+    return cursor.fail(addressAt, `invalid address: ${shown(text)}${files.interfaceList?.() ?? ""}`);
+  }
   const portAt = cursor.peek().at;
   const port = cursor.expectNumber("a port number");
   if (port === null) return;

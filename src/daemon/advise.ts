@@ -10,6 +10,7 @@ import { parsePasswd } from "../tables/mod.ts";
 import { certificateWarnings } from "./certificate_advice.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
+import { interfaceList } from "./interfaces.ts";
 import { openServer } from "./listeners.ts";
 import { NameService } from "./name_service.ts";
 import { readResolver, readServerName } from "./settings.ts";
@@ -31,6 +32,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
   const machine: MachineFacts = {
     readText: (path) => Deno.statSync(path).size > limit ? null : Deno.readTextFileSync(path),
     hasUser: () => commandUser,
+    interfaceList: () => interfaceList(),
   };
   const read = (path: string) => Deno.statSync(path).size > limit ? null : readTableBytes(path);
   const serverName = readServerName(readResolver(env).hosts);

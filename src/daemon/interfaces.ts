@@ -19,6 +19,17 @@ export interface Network {
 export const ourNetwork = (): Network => ({ interfaces: networkInterfaces(), egress: egressInterfaces });
 
 /**
+ * For the end of messages about an address or an interface that is not there: `; interfaces: lo (127.0.0.1, ::1), eth0 (192.0.2.1)`. Empty
+ * when the machine has none.
+ */
+export function interfaceList(interfaces: Network["interfaces"] = networkInterfaces()): string {
+  const all = Object.entries(interfaces).map(([name, addresses = []]) =>
+    `${name} (${addresses.map(({ address }) => address).join(", ")})`
+  );
+  return all.length === 0 ? "" : `; interfaces: ${all.join(", ")}`;
+}
+
+/**
  * The addresses of the interface `name`, or of those of a group: `all`, or `egress`, where the default routes point. `lo0`, as loopback is
  * called on BSD, is the first loopback interface where there is none of that name. Null when it is neither.
  */

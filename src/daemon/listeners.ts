@@ -2,12 +2,11 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { networkInterfaces } from "node:os";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
 import { createServer, type Listener } from "../isolate/mod.ts";
 import { Fatal, gather } from "./fatal.ts";
 import { SYSTEM_AUTHORITIES } from "./files.ts";
-import { type Address, interfaceAddresses, ourNetwork } from "./interfaces.ts";
+import { type Address, interfaceAddresses, interfaceList, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
 import { type AddressWords, parseAddress } from "../tables/mod.ts";
 
@@ -19,7 +18,8 @@ async function addressesOf(spec: ListenSpec): Promise<Address[]> {
     : await interfaceAddresses(spec.on, ourNetwork()) ?? await resolveName(spec);
   const wanted = found.filter(({ family }) => spec.family === null || spec.family === family);
   if (wanted.length === 0) {
-    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" has no address to listen on`);
+    const what = spec.family === null ? "address" : `IPv${spec.family} address`;
+    throw new Fatal(`${spec.at.file}:${spec.at.line}: "${spec.on}" has no ${what} to listen on${interfaceList()}`);
   }
   return wanted;
 }
@@ -33,14 +33,6 @@ async function resolveName(spec: ListenSpec): Promise<Address[]> {
       `${spec.at.file}:${spec.at.line}: "${spec.on}" is no interface, address or known host name${interfaceList()}`,
     );
   }
-}
-
-/** `; interfaces: lo (127.0.0.1, ::1), eth0 (192.0.2.1)`. */
-function interfaceList(): string {
-  const all = Object.entries(networkInterfaces()).map(([name, addresses = []]) =>
-    `${name} (${addresses.map(({ address }) => address).join(", ")})`
-  );
-  return all.length === 0 ? "" : `; interfaces: ${all.join(", ")}`;
 }
 
 /**
@@ -200,6 +192,8 @@ function explain(error: Error & { code?: string }, where: Place): string {
   }
   if (error.code === "EACCES") return "permission denied (ports below 1024 need root)";
   // The runtime has no name of its own for EADDRNOTAVAIL.
-  if (error.code === "EADDRNOTAVAIL" || error.code === "EINVAL") return "this machine does not have that address";
+  if (error.code === "EADDRNOTAVAIL" || error.code === "EINVAL") {
+    return `this machine does not have that address${interfaceList()}`;
+  }
   return systemReason(error);
 }

@@ -3,6 +3,7 @@ export { type DaemonOptions, runDaemon } from "./daemon.ts";
 export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./check.ts";
 export { advice } from "./advise.ts";
 export { Fatal } from "./fatal.ts";
+export { interfaceList } from "./interfaces.ts";
 export { inheritedDescriptors } from "./inherited.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";
 export { cutSettings, type Surroundings } from "./settings.ts";

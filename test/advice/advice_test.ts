@@ -29,7 +29,12 @@ function told({ text, user = true, users, ...input }: Row): Promise<string[]> {
     if (Object.hasOwn(input.files ?? {}, path)) return input.files![path]!;
     throw new Error("No such file");
   };
-  return adviseOn(config, read, { readText, hasUser: () => user }, users ?? EVERYBODY);
+  return adviseOn(
+    config,
+    read,
+    { readText, hasUser: () => user, interfaceList: () => "; interfaces: lo (127.0.0.1)" },
+    users ?? EVERYBODY,
+  );
 }
 
 const ON = 'listen on eth0\naction "out" relay\naction "in" mbox\n';
@@ -696,7 +701,7 @@ match for any action "a"`,
     want: [
       '/n:4: warning: "2001:DB8:0::3" is never looked up: write it as 2001:db8::3',
       '/n:5: warning: "eth0" is no address: it is never looked up',
-      'c:3: warning: "eth0" is no address: no mail leaves from it',
+      'c:3: warning: "eth0" is no address: no mail leaves from it; interfaces: lo (127.0.0.1)',
     ],
   },
   {
@@ -999,7 +1004,11 @@ for (const entry of entries("valid")) {
     const result = parseEntry(entry);
     assert.ok(result.ok);
     const read = (path: string) => Deno.readFileSync(new URL(`.${path}`, FILES));
-    const lines = await adviseOn(result.config, read, { readText: () => null, hasUser: () => true }, EVERYBODY);
+    const lines = await adviseOn(result.config, read, {
+      readText: () => null,
+      hasUser: () => true,
+      interfaceList: () => "",
+    }, EVERYBODY);
     const own = lines.filter((line) => !line.startsWith("/etc/people:"));
     const want = CORPUS[entry.name] ?? [];
     assert.equal(own.length, want.length, own.join("\n"));

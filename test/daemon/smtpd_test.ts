@@ -48,6 +48,20 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: "-n refuses an admin page on what is no address, and tells the interfaces",
+    config: `admin listen on nosuch0 port 8025\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:1: invalid address: nosuch0; interfaces: .*\blo \(127\.0\.0\.1/],
+  },
+  {
+    name: "-n tells the interfaces when one has no address of the family",
+    config: `listen on 127.0.0.1 inet6 port 2525\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:1: "127\.0\.0\.1" has no IPv6 address to listen on; interfaces: .*\blo \(127\.0\.0\.1/],
+  },
+  {
     name: "-n warns of a regular expression that is not valid",
     config: `match from any mail-from regex { "^ok@", "(bad" } for any reject\n${VALID}`,
     args: ["-n", "-f", "FILE"],
@@ -297,9 +311,9 @@ Deno.test("addresses that cannot be listened on are told with their lines, the a
     const lines = await said(["-n"], onAdmin + onMail + foreign + VALID);
     assert.equal(lines.length, 4, lines.join("\n"));
     assert.ok(lines[0]!.startsWith(`FILE:2: warning: ${inUse(mail)}`), lines[0]);
-    assert.equal(
-      lines[1],
-      "FILE:3: warning: cannot listen on 192.0.2.222:2525: this machine does not have that address",
+    assert.match(
+      lines[1]!,
+      /^FILE:3: warning: cannot listen on 192\.0\.2\.222:2525: this machine does not have that address; interfaces: .*\blo \(127/,
     );
     assert.ok(lines[2]!.startsWith(`FILE:1: warning: ${inUse(admin)}`), lines[2]);
     assert.equal(lines[3], "configuration OK");

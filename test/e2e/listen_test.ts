@@ -124,7 +124,7 @@ match from any for any reject
 
 const wrong = [
   { on: "nosuchthing0", want: /:1: "nosuchthing0" is no interface, address or known host name/ },
-  { on: "127.0.0.1 inet6", want: /:1: "127\.0\.0\.1" has no address to listen on/ },
+  { on: "127.0.0.1 inet6", want: /:1: "127\.0\.0\.1" has no IPv6 address to listen on; interfaces: / },
   {
     on: "192.0.2.222 port 2525",
     want: /cannot listen on 192\.0\.2\.222:2525: this machine does not have that address/,

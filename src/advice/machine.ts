@@ -1,0 +1,11 @@
+/** What advice asks of the machine that the configuration is for. Types only. */
+
+/** What is looked at on the machine. */
+export interface MachineFacts {
+  /** Text of an include file; null for one that is not to be looked into. Throws an Error that says why it cannot be read. */
+  readText(path: string): string | null;
+  /** Is there such an account? Null when commands of tables do not need one: root has not started this. */
+  hasUser(name: string): boolean | null;
+  /** The interfaces of the machine with their addresses, for the end of a message. */
+  interfaceList(): string;
+}
