@@ -34,7 +34,8 @@ const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
   "connect by node": ({ port }) => connects(port),
   listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
   "listen on a socket": ({ inside }) => Deno.listen({ transport: "unix", path: `${inside}/s` }).close(),
-  spawn: () => new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync(),
+  // With an environment of its own: one that has LD_PRELOAD is refused to whom the shell is granted, too.
+  spawn: () => new Deno.Command("/bin/sh", { args: ["-c", "true"], clearEnv: true }).outputSync(),
   "start the program of the config": ({ program }) =>
     new Deno.Command(program, { clearEnv: true, cwd: "/" }).outputSync(),
   "start the program with a library": ({ program }) =>
