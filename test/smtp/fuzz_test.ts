@@ -155,7 +155,7 @@ async function play(world: World, seed: number): Promise<void> {
   assertWellFormed(said, hint);
   const stored = world.stored.length - before;
   assert.equal(said.match(/ Message accepted for delivery\r\n/g)?.length ?? 0, stored, `${hint}: stored and told`);
-  assert.ok(stored <= ends(input), `${hint}: ${stored} messages stored, ${ends(input)} were ended`);
+  if (stored > 0) assert.ok(stored <= ends(input), `${hint}: ${stored} messages stored, ${ends(input)} were ended`);
   if (!client.wire.closed) {
     // Whatever state it is in, it can be brought to an end.
     client.connection.ended();

@@ -1,6 +1,7 @@
 /** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as told, a clock that is moved by hand. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,
@@ -24,19 +25,19 @@ import { SmtpService } from "../../src/smtp/service.ts";
 /** 2026-01-02T03:04:05Z */
 export const EPOCH = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-/** Bytes of a text whose characters are all below 256. */
+const ENCODER = new TextEncoder();
+
+/** Bytes of a text whose characters are all below 256. They share their buffer with nothing, so that it can be transferred. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const ascii = ENCODER.encode(text);
+  if (ascii.length === text.length) return ascii;
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return bytes;
 }
 
 export function textOf(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return text;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /** A file of test/smtp/certificates. */
@@ -220,9 +221,13 @@ function byPassword({ user, password }: Extract<ToLookup, { type: "authenticate"
   return user === "carol" && password === "sesame" ? "ok" : "permfail";
 }
 
+type Refusal = Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }>;
+
 export class World {
   now = EPOCH;
   readonly events: Event[] = [];
+  /** Those that tell of a refusal, by session: a world may have thousands of sessions. */
+  readonly refusals = new Map<string, Refusal[]>();
   readonly lookup: FakeChannel<ToLookup, FromLookup>;
   readonly queue: FakeChannel<SmtpToQueue, QueueToSmtp>;
   readonly filter: FakeChannel<SessionToFilter, FilterToSession>;
@@ -297,7 +302,7 @@ export class World {
       lookup: this.lookup,
       queue: this.queue,
       filter: this.filter,
-      report: (event) => this.events.push(event),
+      report: (event) => this.#report(event),
       observer: { traces: (trace) => options.traces?.includes(trace) ?? false, verbose: false },
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
@@ -305,6 +310,14 @@ export class World {
       ended: () => this.ended++,
     });
     this.giveIds(options.ids ?? 100);
+  }
+
+  #report(event: Event): void {
+    this.events.push(event);
+    if (event.type !== "smtp-failed-command" && event.type !== "smtp-bad-input") return;
+    const before = this.refusals.get(event.session);
+    if (before === undefined) this.refusals.set(event.session, [event]);
+    else before.push(event);
   }
 
   giveIds(count: number, first = 1): void {
@@ -399,11 +412,8 @@ export class Client {
   }
 
   /** What the log has of refusals of this session. */
-  get refusals(): Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }>[] {
-    return this.world.events.filter((event) =>
-      (event.type === "smtp-failed-command" || event.type === "smtp-bad-input") &&
-      event.session === this.connection.facts.session
-    ) as Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }>[];
+  get refusals(): readonly Refusal[] {
+    return this.world.refusals.get(this.connection.facts.session) ?? [];
   }
 }
 
