@@ -103,7 +103,8 @@ function unknown(line: string): Command {
 
 /** RFC 4954 §4: AUTH, the mechanism, and what proves who the client is, which no log may have. */
 function withoutSecret(line: string): string {
-  return line.replace(/^(\s*auth\S*\s+\S+\s+)\S.*$/is, "$1********");
+  // Where a blank is missing, the word behind is no mechanism.
+  return line.replace(/^(\s*auth(?:\s+\S+|\S+)\s+)\S.*$/is, "$1********");
 }
 
 /** WIZ is the one verb with three letters. */

@@ -63,6 +63,8 @@ const secrets: readonly { line: string; shown: string; because: string }[] = [
   { line: "auth plain  AHUAcA== x", shown: "auth plain  ********", because: "whatever follows, in any case" },
   { line: "AUTH\tPLAIN\tAHUAcA==", shown: "AUTH\tPLAIN\t********", because: "though it is no command at all" },
   { line: " AUTH PLAIN AHUAcA==", shown: " AUTH PLAIN ********", because: "nor is one with a blank in front" },
+  { line: "AUTHPLAIN AHUAcA==", shown: "AUTHPLAIN ********", because: "nor one without the blank" },
+  { line: "authplain AHUAcA== AHUAcA==", shown: "authplain ********", because: "the word behind is no mechanism" },
   { line: "AUTH LOGIN", shown: "AUTH LOGIN", because: "a mechanism is no secret" },
   { line: "NOOP AUTH PLAIN x", shown: "NOOP AUTH PLAIN x", because: "other commands have none" },
 ];
