@@ -1,6 +1,6 @@
 /** Front door of the advice folder: what is right by the grammar of smtpd.conf, and cannot be meant. Pure but for the files that it is let read. */
 
-import type { Config } from "../config/mod.ts";
+import { type Config, shown } from "../config/mod.ts";
 import { Contents, type ReadFile } from "./entries.ts";
 import { literalWarnings } from "./literals.ts";
 import type { MachineFacts } from "./machine.ts";
@@ -8,7 +8,7 @@ import { peopleWarnings, type SystemUsers } from "./people.ts";
 import { openRelayWarnings } from "./open_relay.ts";
 import { reachWarnings } from "./reach.ts";
 import { unreachableWarnings } from "./unreachable.ts";
-import { valueWarnings } from "./values.ts";
+import { brokenEntries, valueWarnings } from "./values.ts";
 
 export type { MachineFacts, ReadFile, SystemUsers };
 
@@ -28,4 +28,15 @@ export async function adviseOn(
     ...valueWarnings(config, contents, machine),
     ...await peopleWarnings(config, contents, users, (path) => machine.readText(path)),
   ];
+}
+
+/**
+ * Why a table is not to be read again: what would fail when mail or a login comes to it, each with `file:line`, or that it has no file. Null
+ * when nothing is known against it, or it is none of the configuration.
+ */
+export function tableFault(config: Config, read: ReadFile, machine: MachineFacts, name: string): string | null {
+  const contents = new Contents(config, read);
+  if (contents.isStatic(name)) return `table <${shown(name)}> is written in smtpd.conf: there is no file to read again`;
+  const broken = brokenEntries(config, contents, machine, name);
+  return broken.length === 0 ? null : `${broken.join("; ")}. The table stays as it was`;
 }

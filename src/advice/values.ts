@@ -23,12 +23,29 @@ const MAX_TOLD = 20;
 /** What is wrong with an entry; an array where that stands elsewhere. */
 type Judge = (entry: Entry) => string | null | readonly string[];
 
-/** `file:line: warning: …` for each entry that cannot work. */
-export function valueWarnings(config: Config, contents: Contents, machine: MachineFacts): string[] {
+/** The uses of tables whose entries fail when mail or a login comes to them: what is said of other uses is advice. */
+const FAILING = /^(?:alias|userbase|credentials|hosts of .*|secrets|addresses)$/;
+
+/**
+ * `file:line: …` for the entries of the table `name` that would fail when mail or a login comes to them; what works and is merely unwise is not
+ * told. At most a few; none for a table that only the daemon can ask.
+ */
+export function brokenEntries(config: Config, contents: Contents, machine: MachineFacts, name: string): string[] {
+  return valueWarnings(config, contents, machine, name).map((line) => line.replace(": warning: ", ": "));
+}
+
+/** `file:line: warning: …` for each entry that cannot work. `only`: of that table, and nothing but what fails. */
+export function valueWarnings(
+  config: Config,
+  contents: Contents,
+  machine: MachineFacts,
+  only: string | null = null,
+): string[] {
   const seen = new Set<string>();
   const warnings: string[] = [];
+  const wanted = (what: string, name: string | null) => only === null || (name === only && FAILING.test(what));
   const look = (what: string, name: string | null, at: SourceLine, judge: Judge) => {
-    if (name === null || seen.has(`${what} ${name}`)) return;
+    if (name === null || seen.has(`${what} ${name}`) || !wanted(what, name)) return;
     seen.add(`${what} ${name}`);
     const entries = contents.of(name, at)?.entries ?? [];
     const found = entries.flatMap((entry) => {
@@ -49,8 +66,11 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
       continue;
     }
     look("alias", action.alias ?? action.virtual, at, (entry) => aliasFault(entry, machine));
-    warnings.push(...loopWarnings(action.alias ?? action.virtual, at, contents, config.smtp.subAddressDelimiter, seen));
-    warnings.push(...commandWarnings(action.alias ?? action.virtual, at, contents, machine, seen));
+    const aliases = action.alias ?? action.virtual;
+    if (wanted("alias", aliases)) {
+      warnings.push(...loopWarnings(aliases, at, contents, config.smtp.subAddressDelimiter, seen));
+    }
+    if (only === null) warnings.push(...commandWarnings(aliases, at, contents, machine, seen));
     look(
       "userbase",
       action.userbase,
@@ -63,10 +83,13 @@ export function valueWarnings(config: Config, contents: Contents, machine: Machi
   }
   for (const spec of config.listen) {
     const logins = spec.auth?.table ?? null;
-    if (logins !== null && !seen.has(`credentials ${logins}`) && contents.of(logins, spec.at)?.entries.length === 0) {
+    if (
+      logins !== null && only === null && !seen.has(`credentials ${logins}`) &&
+      contents.of(logins, spec.at)?.entries.length === 0
+    ) {
       warnings.push(`${placeText(spec.at)}: warning: ${tableText(logins)} is empty: nobody can log in`);
     }
-    look("credentials", logins, spec.at, passwordFault);
+    look("credentials", logins, spec.at, (entry) => only === null || !isClear(entry) ? passwordFault(entry) : null);
     look("names", spec.hostnames, spec.at, nameFault);
   }
   lookAtPatterns(config, contents, machine, look);
@@ -144,10 +167,20 @@ function commandWarnings(
 
 const COMMAND_USER = "_smtpd";
 
+/** Of a line of passwd(5) only the second field is a password. */
+function storedPassword(value: string): ReturnType<typeof readStored> {
+  return readStored(value.split(":").length >= 5 ? value.split(":", 1)[0]! : value);
+}
+
+/** A password in clear lets its owner in. */
+function isClear({ value }: Entry): boolean {
+  const stored = storedPassword(value);
+  return stored.kind === "clear" && stored.hash !== null;
+}
+
 function passwordFault({ key, value }: Entry): string | null {
   const user = `"${shown(key)}"`;
-  // Of a line of passwd(5) only the second field is one.
-  const stored = readStored(value.split(":").length >= 5 ? value.split(":", 1)[0]! : value);
+  const stored = storedPassword(value);
   switch (stored.kind) {
     case "locked":
       return null;

@@ -133,6 +133,8 @@ export class Desk {
         this.#mark(request.what, request.do === "trace");
         return yield await this.#setVerbosity(this.#isolate.verbose);
       case "update-table": {
+        const checked = await this.#askMain({ type: "check-table", table: request.table });
+        if (checked.error !== null) return yield failed(checked.error);
         const { error } = await this.#lookup.ask<"updated">({ type: "update-table", table: request.table });
         return yield error === null ? { ok: true } : failed(error);
       }

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { dirname } from "node:path";
-import { adviseOn, type MachineFacts, type SystemUsers } from "../advice/mod.ts";
+import { adviseOn, type MachineFacts, type SystemUsers, tableFault } from "../advice/mod.ts";
 import { type Config, controlSocketPath, type Environment, MAILNAME, shown, type SourceLine } from "../config/mod.ts";
 import { connectSocket, type Listener } from "../isolate/mod.ts";
 import { readTableBytes } from "../lookup/mod.ts";
@@ -47,6 +47,17 @@ export async function advice(config: Config, env: Environment, occasion: "check"
   } finally {
     users.close();
   }
+}
+
+/** Why `smtpctl update table` is not to read a table again; null when nothing is known against it. Does not look into a file of more than a usual size. */
+export function faultOfTable(config: Config, name: string): string | null {
+  const large = (path: string) => Deno.statSync(path).size > START_BYTES;
+  const machine: MachineFacts = {
+    readText: (path) => large(path) ? null : Deno.readTextFileSync(path),
+    hasUser: () => null,
+    interfaceList: () => interfaceList(),
+  };
+  return tableFault(config, (path) => large(path) ? null : readTableBytes(path), machine, name);
 }
 
 /** The accounts of /etc/passwd, and of the name service for names that are not there. */

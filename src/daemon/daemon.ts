@@ -21,6 +21,7 @@ import {
   unixDescriptor,
 } from "../isolate/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
+import { faultOfTable } from "./advise.ts";
 import { Children } from "./children.ts";
 import { Clerk } from "./clerk.ts";
 import { backlogFor, Doorways } from "./doorways.ts";
@@ -400,6 +401,8 @@ class Daemon {
       this.#supervisor.setVerbosity(request.verbose, request.traces);
     } else if (request.type === "update-pki") {
       error = this.#certificates.reload();
+    } else if (request.type === "check-table") {
+      error = faultOfTable(this.#options.config, request.table);
     } else if (request.type === "isolates") {
       const missing = this.#supervisor.missing;
       if (missing.length > 0) error = missing.join(", ");

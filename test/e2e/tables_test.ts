@@ -110,6 +110,56 @@ Deno.test("mail goes where databases and account files say", async (test) => {
   });
 });
 
+Deno.test("smtpctl update table refuses what would fail, with file and line, and the old content stays", async () => {
+  const house = ({ port, mail, folder }: Place) => {
+    Deno.writeTextFileSync(join(folder, "aliases"), `team: ${OWNER}\n`);
+    Deno.writeTextFileSync(join(folder, "hosts"), "far.example smtp://127.0.0.1\n");
+    Deno.writeTextFileSync(join(folder, "domains"), `${DOMAIN}\n`);
+    return `
+table aliases file:${folder}/aliases
+table domains file:${folder}/domains
+table inline { "inline.example" }
+table hosts file:${folder}/hosts
+listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
+action "inbox" maildir "${mail}/%{rcpt.user}" virtual <aliases> user ${OWNER}
+action "far" relay domain <hosts>
+match from any for domain <domains> action "inbox"
+match from any for domain <inline> action "inbox"
+match from any for domain "far.example" action "far"
+`;
+  };
+  await withDaemon({ config: house }, async (daemon) => {
+    const update = async (table: string, text: string | null) => {
+      if (text !== null) Deno.writeTextFileSync(join(daemon.folder, table), text);
+      const { code, stdout } = await daemon.tool("smtpctl", ["update", "table", table]);
+      return `${code} ${stdout.replaceAll(`${daemon.folder}/`, "").trimEnd()}`;
+    };
+    const rows: readonly [table: string, text: string | null, want: RegExp][] = [
+      [
+        "aliases",
+        `team: ${OWNER}\nnew: |\n`,
+        /^1 command failed: aliases:2: the alias "new" cannot work: .* stays as it was$/,
+      ],
+      ["aliases", `new: ${OWNER}\na: b\nb: a\n`, /^1 command failed: aliases:2: the alias "a" leads back to itself/],
+      ["aliases", `new: ${OWNER}\nteam\n`, /^1 command failed: aliases:2: an entry of a map needs a key and a value/],
+      ["hosts", "\n# far\nfar.example ftp://127.0.0.1\n", /^1 command failed: hosts:3: .*"ftp:\/\/127\.0\.0\.1"/],
+      ["inline", null, /^1 command failed: table <inline> is written in smtpd\.conf: there is no file to read again$/],
+      ["nosuch", null, /^1 command failed: There is no table "nosuch"$/],
+      ["domains", "other.example: x\n", /^1 command failed: domains: The file was a list and is a map now$/],
+      // Advice is no reason.
+      ["domains", `${DOMAIN}\n@b.example\n`, /^0 command succeeded$/],
+    ];
+    for (const [table, text, want] of rows) assert.match(await update(table, text), want);
+    const client = await ready(daemon);
+    await client.say(`RCPT TO:<team@${DOMAIN}>`, "250");
+    await client.say(`RCPT TO:<new@${DOMAIN}>`, "550");
+    assert.equal(await update("aliases", `new: ${OWNER}\n`), "0 command succeeded");
+    await client.say(`RCPT TO:<new@${DOMAIN}>`, "250");
+    await client.say(`RCPT TO:<team@${DOMAIN}>`, "550");
+    client.close();
+  });
+});
+
 Deno.test("the daemon starts with a million aliases and finds them", async () => {
   const count = 1_000_000;
   const aliased = (place: Place) => {

@@ -108,6 +108,8 @@ export type MainRequest =
   | { readonly type: "pause-smtp"; readonly paused: boolean }
   /** Load all certificates, keys and CA files again. */
   | { readonly type: "update-pki" }
+  /** Is there anything against reading this table again? `error` of the answer says what. */
+  | { readonly type: "check-table"; readonly table: string }
   /** Do all isolates run? `error` of the answer names those that do not. */
   | { readonly type: "isolates" }
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] };
@@ -146,6 +148,7 @@ const mainRequest: Check<MainRequest> = tagged<MainRequest, "type">("type", {
   stop: {},
   "pause-smtp": { paused: flag },
   "update-pki": {},
+  "check-table": { table: text() },
   isolates: {},
   verbosity: { verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
 });
