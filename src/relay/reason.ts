@@ -77,8 +77,12 @@ function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   return { text, ...(enhanced === undefined ? {} : { enhanced }), remote };
 }
 
-/** The one of two reasons that says more: a host's own words, else the later one. */
+/** All exchangers were tried: the reason of a task that knows none of its own. */
+export const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
+
+/** The one of two reasons that says more: a host's own words, else the later one; NOTHING_LEFT says less than any. */
 export function better(earlier: Reason | null | undefined, later: Reason): Reason {
+  if (earlier != null && later === NOTHING_LEFT) return earlier;
   return earlier != null && isReply(earlier.text) && !isReply(later.text) ? earlier : later;
 }
 

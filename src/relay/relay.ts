@@ -6,7 +6,7 @@ import { chooseRoute, type Standing } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
-import { better, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
+import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
 import type { Route, RouteTable } from "./routes.ts";
 import type { Ending, Session, SessionOwner } from "./session.ts";
 import { avoiding, type Target } from "./target.ts";
@@ -58,8 +58,6 @@ const REFRESH_MS = 300_000;
 const MAX_TURNS = 5;
 /** Sessions in a row that a host ended over their first message after which it is left alone for a while. */
 const MAX_BROKEN = 5;
-
-const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
 
 export class Relay implements SessionOwner {
   readonly target: Target;

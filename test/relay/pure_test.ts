@@ -1,6 +1,7 @@
 /** The decisions of relaying: URLs, exchangers, results, routes and when to connect. No sockets, no time. */
 
 import assert from "node:assert/strict";
+import { better, NOTHING_LEFT } from "../../src/relay/reason.ts";
 import { Deferred } from "../../src/relay/deferred.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import { chooseRoute, type Standing } from "../../src/relay/choose.ts";
@@ -426,6 +427,20 @@ Deno.test("chooseRoute tells what the hosts said, rather than what befell connec
   }
   const choice = chooseRoute(standing(), table, NOW);
   assert.deepEqual(choice, { kind: "none", reason: failures[1] });
+});
+
+Deno.test("better() keeps a host's own words, and any reason when merely nothing is left to try", () => {
+  const refused = { text: "mx1.example.net (192.0.2.1) port 25: Connection refused", enhanced: "4.4.1" };
+  const words = { text: "451 4.7.1 Greylisted", enhanced: "4.7.1" };
+  const rows = [
+    [null, NOTHING_LEFT, NOTHING_LEFT],
+    [refused, NOTHING_LEFT, refused],
+    [words, NOTHING_LEFT, words],
+    [words, refused, words],
+    [refused, words, words],
+    [NOTHING_LEFT, refused, refused],
+  ] as const;
+  for (const [earlier, later, want] of rows) assert.equal(better(earlier, later), want);
 });
 
 Deno.test("chooseRoute goes to a worse preference only when all better routes are in error", () => {
