@@ -10,6 +10,8 @@ import { RefusalLog } from "./refusals.ts";
 import { ProxyHeader, type ProxySource } from "./proxy.ts";
 import { type SourceLimits, Sources } from "./sources.ts";
 
+/** One line per proxy in so long about connections without a word, in milliseconds; and of so many proxies at most. */
+const LOOKS_MS = 600_000, MAX_LOOKERS = 1000;
 /** How long the header may take, in milliseconds: proxies send it at once. */
 export const HEADER_MS = 30_000;
 const LOOK_MS = 1000;
@@ -21,8 +23,8 @@ const scratch = new Uint8Array(4096);
 interface GateEnd {
   /** The connection may go on under the descriptor; `source` is null when the proxy speaks for itself. */
   passed(descriptor: number, source: ProxySource | null): void;
-  /** It is closed. `reason` is for the log; null when nobody said anything, as those do who only look whether somebody is there. */
-  closed(reason: string | null): void;
+  /** It is closed. `empty`: nobody said anything, as those do who only look whether somebody is there. `reason` is for the log. */
+  closed(empty: boolean, reason: string): void;
 }
 
 class Gate {
@@ -53,7 +55,7 @@ class Gate {
     if (this.#over) return;
     this.#over = true;
     this.#socket.destroy();
-    this.#end.closed(this.#header.empty ? null : reason);
+    this.#end.closed(this.#header.empty, this.#header.empty ? `${reason}, without any data` : reason);
   }
 
   #read(bytes: Uint8Array): boolean {
@@ -71,7 +73,7 @@ class Gate {
     try {
       descriptor = detachDescriptor(this.#socket);
     } catch {
-      return this.#end.closed(null);
+      return this.#end.closed(false, "the connection was lost");
     }
     this.#end.passed(descriptor, source);
   }
@@ -104,6 +106,8 @@ export class Gates {
   readonly #report: Report;
   readonly #refusals: RefusalLog;
   #stopLooking: (() => void) | null = null;
+  /** By address of a proxy: when it was last told that it had said nothing, and how often since. */
+  readonly #looks = new Map<string, { readonly at: number; count: number }>();
 
   constructor(
     limits: SourceLimits,
@@ -127,9 +131,9 @@ export class Gates {
           this.#leave(gate);
           this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
         },
-        closed: (reason) => {
+        closed: (empty, reason) => {
           this.#leave(gate);
-          if (reason !== null) this.#tell(`proxy event=closed address=${peer.address} reason="${reason}"`);
+          this.#tellClosed(peer.address, empty, reason);
           arrival.refused();
         },
       });
@@ -185,6 +189,19 @@ export class Gates {
     if (this.#open.size > 0) return;
     this.#stopLooking?.();
     this.#stopLooking = null;
+  }
+
+  /** Load balancers look every few seconds whether somebody is there: that they said nothing is told now and then. */
+  #tellClosed(address: string, empty: boolean, reason: string): void {
+    const now = this.#clock.now(), known = this.#looks.get(address);
+    let more = "";
+    if (empty) {
+      if (known !== undefined && now >= known.at && now - known.at < LOOKS_MS) return void known.count++;
+      if (known === undefined && this.#looks.size >= MAX_LOOKERS) this.#looks.clear();
+      this.#looks.set(address, { at: now, count: 0 });
+      if (known !== undefined && known.count > 0) more = ` more=${known.count}`;
+    }
+    this.#tell(`proxy event=closed address=${address} reason="${reason}"${more}`);
   }
 
   #tell(text: string): void {

@@ -32,6 +32,8 @@ class Server {
   readonly service: SmtpService;
   readonly #server: net.Server;
   #ended = Promise.withResolvers<void>();
+  #endings = 0;
+  #wake: (() => void)[] = [];
   readonly #clocked = Promise.withResolvers<void>();
 
   constructor(changes: Partial<Listener> = {}, settingsChanges: Partial<SmtpSettings> = {}, name?: Promise<void>) {
@@ -69,7 +71,11 @@ class Server {
         },
         soon: (run) => void setImmediate(run),
       },
-      ended: () => this.#ended.resolve(),
+      ended: () => {
+        this.#ended.resolve();
+        this.#endings++;
+        for (const wake of this.#wake.splice(0)) wake();
+      },
     });
     queue.onmessage({ type: "ids", ids: ["00000002", "00000001"] });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
@@ -94,6 +100,11 @@ class Server {
   /** Resolves when the server waits for time to pass. */
   get clockStarted(): Promise<void> {
     return this.#clocked.promise;
+  }
+
+  /** Resolves when so many sessions have ended. */
+  async endings(count: number): Promise<void> {
+    while (this.#endings < count) await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
 
   /** Resolves when a session has ended. */
@@ -478,12 +489,23 @@ Deno.test("what is no PROXY header is closed without a word, and the log says wh
   assert.equal(server.service.size, 0);
 });
 
-Deno.test("a proxy that looks whether somebody is there, and goes, leaves no line", async () => {
+Deno.test("a proxy that looks again and again whether somebody is there leaves one line in ten minutes", async () => {
   await using server = await new Server({ proxyV2: true }).listen();
-  const client = await dial(server);
-  client.socket.end();
-  await server.ended;
-  assert.deepEqual(server.events, []);
+  const texts = () => server.events.map((event) => event.type === "log" ? event.text : event.type);
+  const line = 'smtp: proxy event=closed address=127.0.0.1 reason="the connection ended, without any data"';
+  let looks = 0;
+  const look = async () => {
+    (await dial(server)).socket.end();
+    await server.endings(++looks);
+  };
+  await look();
+  assert.deepEqual(texts(), [line]);
+  await look();
+  await look();
+  assert.deepEqual(texts(), [line]);
+  server.later = 600_000;
+  await look();
+  assert.deepEqual(texts(), [line, `${line} more=2`]);
 });
 
 Deno.test("a PROXY header that does not come in time ends the connection", async () => {
