@@ -53,8 +53,11 @@ export class Macros {
     return this.#macros.keys();
   }
 
-  unused(): string[] {
-    return [...this.#macros].filter(([, macro]) => !macro.used).map(([name]) => name);
+  /** Those that were never used, with the place of the definition; null for one of the command line. */
+  unused(): { readonly name: string; readonly at: SourceLine | null }[] {
+    return [...this.#macros].filter(([, macro]) => !macro.used).map(([name, { persistent }]) => {
+      return { name, at: persistent ? null : this.#places.get(name) ?? null };
+    });
   }
 }
 

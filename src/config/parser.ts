@@ -85,7 +85,11 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
       `${extra.file}:${extra.line}: warning: "srs backup" and "srs ttl" have no effect without "srs key"`,
     );
   }
-  const unused = options.verbose ? macros.unused().map((name) => `warning: macro "${shown(name)}" is not used`) : [];
+  const unused = !options.verbose
+    ? []
+    : macros.unused().map(({ name, at }) =>
+      `${at === null ? "-D: " : `${at.file}:${at.line}: `}warning: macro "${shown(name)}" is not used`
+    );
   return {
     ok: true,
     config: finishDraft(file, draft),

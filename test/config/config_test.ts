@@ -416,7 +416,7 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     text: "a = b\nd = lo\nlisten on $d",
     verbose: true,
     defines: [["e", "f"]],
-    want: ['warning: macro "e" is not used', 'warning: macro "a" is not used'],
+    want: ['-D: warning: macro "e" is not used', 'c:1: warning: macro "a" is not used'],
   },
   {
     text: 'pki a cert "/x" key "/y" dhe Auto',

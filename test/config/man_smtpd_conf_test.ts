@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DEFAULT_RELAY_LIMITS, DEFAULTS } from "../../src/config/defaults.ts";
+import { adviseOn } from "../../src/advice/mod.ts";
 import { RESERVED } from "../../src/config/words.ts";
 import { regexWarnings } from "../../src/daemon/mod.ts";
 import { parseProtocols } from "../../src/config/mod.ts";
@@ -41,6 +42,20 @@ for (const [index, text] of examples.entries()) {
     }
   });
 }
+
+Deno.test("smtpd.conf(5): mail reaches every rule of the examples, as smtpd -n sees it", async () => {
+  const readText = (path: string) => (files as Record<string, string>)[path] ?? "";
+  const machine = { readText, hasUser: () => true, interfaceList: () => "" };
+  const users = { uidOf: () => Promise.resolve(1000), names: () => [] };
+  for (const text of examples) {
+    const read = (path: string) => new TextEncoder().encode(readText(path));
+    const advice = await adviseOn(configOf(text + RULE, { files }), read, machine, users);
+    const unmet = advice.filter((line) => /no mail reaches this rule/.test(line));
+    // A last rule that fits everything leaves nothing to the one that is put behind it here.
+    const own = unmet.filter((line) => Number(line.split(":")[1]) < text.split("\n").length);
+    assert.deepEqual(own, [], text);
+  }
+});
 
 /** Lines as the parser sees them: joined, without comments, quoted strings as `""`, marks apart. */
 const lines = examples.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
