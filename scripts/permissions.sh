@@ -25,6 +25,7 @@ find_words() {
 become() {
   program=$1
   shift
+  given=$#
   ensure_deno "$@"
   set -- --config "$root/deno.json" "$root/src/main.ts" "$program" "$@"
   case $program in
@@ -85,5 +86,40 @@ become() {
       set -- --allow-net --allow-read --allow-sys=uid,hostname,userInfo --allow-env=USER,LOGNAME "$@"
       ;;
   esac
-  exec "$deno" run --no-prompt --cached-only "$lock_words" ${lock_file:+"--lock=$lock_file"} --quiet --no-check "$@"
+  set -- "$deno" run --no-prompt --cached-only "$lock_words" ${lock_file:+"--lock=$lock_file"} --quiet --no-check "$@"
+  [ "$keeps_input" = yes ] || exec "$@"
+  said=$(mktemp "${TMPDIR:-/tmp}/${0##*/}.XXXXXXXXXX" 2>/dev/null) || exec "$@"
+  run_beside "$@"
+  case $code in
+    0 | 6[4-9] | 7[0-46-8]) loaded=yes ;;
+    *) if starts; then loaded=yes; else loaded=no; fi ;;
+  esac
+  if [ $loaded = no ]; then
+    broken="the program cannot be loaded from $root ($(grep -m 1 . "$said" || echo "status $code"))"
+    rm -f "$said"
+    reason=$broken
+    shift $(($# - given))
+    keep_input "$@"
+  fi
+  cat "$said" >&2
+  rm -f "$said"
+  exit "$code"
+}
+
+# Runs a command with this script's input and output, and passes on the signals that would end it; what it says as errors is kept in the file $said: what
+# Deno says of a program that it cannot load is for nobody's eyes. Sets code to its exit status.
+run_beside() {
+  exec 3<&0
+  "$@" <&3 3<&- 2>"$said" &
+  child=$!
+  trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
+  code=0
+  wait "$child" || code=$?
+  # A signal ends the wait and not the program.
+  while kill -0 "$child" 2>/dev/null; do
+    code=0
+    wait "$child" || code=$?
+  done
+  trap - TERM INT HUP
+  exec 3<&-
 }

@@ -275,15 +275,51 @@ Deno.test("a deno.lock that is damaged, missing or of another version loses no u
       assert.match((await asNobody(["-bv", `x@${DOMAIN}`], "")).stdout, /deliverable/);
       assert.match((await asNobody(["--version"], "")).stdout, /^sendmail \(/);
     });
-    await test.step("a file of the program that is damaged is status 75 and one line", async () => {
-      await shell(`cp "$HERE/deno.lock" "$CHECKOUT"; cd "$CHECKOUT"; echo "}{" >>src/cli/sendmail.ts
-        (. scripts/lib.sh; root=$PWD; locked >.deno/installed)`);
-      const ran = await asNobody([`x@${DOMAIN}`], "Subject: x\n\nhi\n");
-      assert.equal(ran.code, 75);
-      assert.match(ran.stderr, /^sendmail: the program cannot be loaded: [^\n]+\n$/);
+    await test.step("a program that cannot be loaded keeps the mail and says so in one line; what is no mail is status 75", async () => {
+      const whole =
+        `cd "$CHECKOUT"; cp "$HERE/deno.lock" .; cp "$HERE/src/main.ts" src/; cp "$HERE/src/cli/sendmail.ts" src/cli/
+        cp "$HERE/src/events/mod.ts" src/events/; (. scripts/lib.sh; root=$PWD; locked >.deno/installed)`;
+      const broken: [name: string, script: string][] = [
+        ["tool", `echo "}{" >>src/cli/sendmail.ts`],
+        ["main", `echo "}{" >>src/main.ts`],
+        ["nomain", `rm src/main.ts`],
+        ["thrown", `echo "throw new Error('x')" >>src/events/mod.ts`],
+        ["module", `rm src/events/mod.ts`],
+      ];
+      for (const [name, script] of broken) {
+        await shell(`${whole}; ${script}`);
+        const ran = await asNobody([`${name}@${DOMAIN}`], `Subject: ${name}\n\nhi\n`);
+        assert.deepEqual([ran.code, ran.stdout], [0, ""], ran.stderr);
+        assert.match(ran.stderr, /^sendmail: the program cannot be loaded from [^\n]+: the message waits in [^\n]+\n$/);
+      }
+      const session = await asNobody(["-bs"], "QUIT\r\n");
+      assert.deepEqual([session.code, session.stdout.slice(0, 4)], [75, "421 "], session.stderr);
+      const verified = await asNobody(["-bv", `x@${DOMAIN}`], "");
+      assert.deepEqual([verified.code, verified.stderr.split("\n").length], [75, 2], verified.stderr);
+      await shell(whole);
+      // Whoever ends the script ends the program: nothing is sent afterwards.
+      const ended = new Deno.Command(join(checkout, "scripts/sendmail"), {
+        args: [`x@${DOMAIN}`],
+        env: daemon.env,
+        stdin: "piped",
+        stderr: "null",
+      }).spawn();
+      await ended.stdin.getWriter().write(new TextEncoder().encode("Subject: x\n"));
+      const below = async () => (await run("pgrep", ["-P", `${ended.pid}`])).stdout.trim();
+      while (await below() === "" || !(await run("ps", ["-o", "comm=", "-p", await below()])).stdout.includes("deno"));
+      const program = await below();
+      ended.kill("SIGTERM");
+      assert.notEqual((await ended.status).code, 0);
+      assert.notEqual((await run("kill", ["-0", program])).code, 0, "the program goes on");
+      await daemon.stop();
+      await daemon.launch();
+      await daemon.logged(new RegExp(`${broken.length} offline messages submitted`));
+      for (const [name] of broken) {
+        assert.match(await daemon.mailbox(name).text(), new RegExp(`^Subject: ${name}$`, "m"));
+      }
     });
     await test.step("without packages to start with the mail waits, and what is no mail is status 75", async () => {
-      await shell(`rm "$CHECKOUT/deno.lock" "$CHECKOUT/.deno/installed"`);
+      await shell(`rm "$CHECKOUT/deno.lock" "$CHECKOUT/.deno/installed"; echo "}{" >>"$CHECKOUT/src/cli/sendmail.ts"`);
       const kept = await asNobody(["--account=x", `late@${DOMAIN}`], "Subject: late\n\nhi\n");
       assert.deepEqual([kept.code, kept.stdout], [0, ""], kept.stderr);
       const session = await asNobody(["-bs"], "QUIT\r\n");
