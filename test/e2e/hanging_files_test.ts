@@ -3,11 +3,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, Mailbox, within } from "./harness.ts";
+import { Daemon, Mailbox } from "./harness.ts";
 import { lease, mountDead } from "./hanging_files.ts";
 
-/** What others may have to wait, in milliseconds: the words of a banner, and a mail. */
-const BANNER_MS = 1000, MAIL_MS = 5000;
+/**
+ * What others may have to wait, in milliseconds: the words of a banner, and a mail. Less than the daemon's own patience with files, so that who waited
+ * for that would be late. On a machine that is so busy that a mail takes long with nothing hanging: that many times as long.
+ */
+const BANNER_MS = 1000, MAIL_MS = 5000, BANNER_TIMES = 2, MAIL_TIMES = 10;
 const NAMES = ["dead", "leased", "filer", "bob"] as const;
 const uidOf = (name: typeof NAMES[number]) => 47_100 + NAMES.indexOf(name);
 
@@ -37,16 +40,27 @@ match from any for domain "example.org" action "dir"
       Deno.chownSync(path, uidOf(name), uidOf(name));
     };
     let mails = 0;
-    /** The daemon serves somebody else. */
-    const others = async () => {
+    /** The daemon serves somebody else: how long the banner, and all, took. */
+    const serve = async (): Promise<[banner: number, all: number]> => {
       const began = performance.now();
       const client = await Client.connect(daemon.port);
-      assert.ok(performance.now() - began < BANNER_MS, "the banner comes at once");
+      const banner = performance.now() - began;
       await client.say("EHLO client.example.com", "250");
       await client.send("a@example.com", "bob@example.org", `Subject: ${++mails}\r\n\r\nx\r\n`);
-      await new Mailbox(join(daemon.mail, "bob")).arrived(mails, MAIL_MS);
+      await new Mailbox(join(daemon.mail, "bob")).arrived(mails);
       client.close();
-      assert.ok(performance.now() - began < MAIL_MS, `the mail came after ${performance.now() - began} ms`);
+      const { code, stderr } = await daemon.tool("smtpctl", ["show", "status"]);
+      assert.equal(code, 0, stderr);
+      return [banner, performance.now() - began];
+    };
+    // The first takes longer: it starts what the second finds.
+    await serve();
+    const [, usual] = await serve();
+    const bannerMs = Math.max(BANNER_MS, BANNER_TIMES * usual), mailMs = Math.max(MAIL_MS, MAIL_TIMES * usual);
+    const others = async () => {
+      const [banner, all] = await serve();
+      assert.ok(banner < bannerMs, `the banner came after ${banner} ms, of ${bannerMs}`);
+      assert.ok(all < mailMs, `the mail came after ${all} ms, without hanging files after ${usual}`);
     };
     const sendTo = async (user: string) => {
       const client = await Client.connect(daemon.port);
@@ -54,7 +68,6 @@ match from any for domain "example.org" action "dir"
       await client.send("a@example.com", `${user}@example.org`, "Subject: held up\r\n\r\nx\r\n");
       client.close();
     };
-    await others();
 
     await t.step("a mailbox with a lease", async () => {
       own(join(boxes, "leased"), "leased");
@@ -86,13 +99,11 @@ match from any for domain "example.org" action "dir"
       await held.say("MAIL FROM:<a@example.com>", "250");
       const answer = held.say("RCPT TO:<dead@example.org>", "451");
       await others();
-      const status = await within(daemon.tool("smtpctl", ["show", "status"]), "smtpctl", MAIL_MS);
-      assert.equal(status.code, 0);
       await answer;
       // From now on that user's mail is put off at once.
       const began = performance.now();
       await held.say("RCPT TO:<dead@example.org>", "451");
-      assert.ok(performance.now() - began < BANNER_MS);
+      assert.ok(performance.now() - began < bannerMs);
       await daemon.logged(/^warn: forward: the files of uid 47100 do not answer/);
       await others();
       held.close();
@@ -100,7 +111,7 @@ match from any for domain "example.org" action "dir"
     await t.step("the daemon ends though one of its threads stands still", async () => {
       const began = performance.now();
       assert.equal(await daemon.stop(), 0);
-      assert.ok(performance.now() - began < MAIL_MS);
+      assert.ok(performance.now() - began < mailMs);
     });
   } finally {
     await daemon.kill().catch(() => {});
