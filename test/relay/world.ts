@@ -231,7 +231,7 @@ export function relayWorld(options: WorldOptions = {}): World {
   };
   serveRelay(isolate as unknown as Isolate<"relay">, {
     names: names(options),
-    timeouts: uniformTimeouts(options.timeoutMs ?? 2_000),
+    timeouts: uniformTimeouts(options.timeoutMs ?? 30_000),
     // The hosts of the tests are on loopback.
     own: NOT_OWN,
     // The first of equals.

@@ -193,9 +193,9 @@ function serve(first: net.Socket, session: ServerSession, script: Script, socket
   socket.on("data", read);
 }
 
-/** Waits until `done` says so; looks again after each turn of the event loop. Fails after 5 s. */
+/** Waits until `done` says so; looks again after each turn of the event loop. Fails after a minute. */
 export async function until(done: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 60_000;
   while (!done()) {
     if (Date.now() > end) throw new Error(`Timed out: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));

@@ -28,7 +28,7 @@ export async function withClient(
   const to = script.path === undefined ? { host: "127.0.0.1", port: server.port } : { path: script.path };
   const client = await connectClient({
     to,
-    timeouts: options.timeouts ?? uniformTimeouts(options.timeoutMs ?? 5_000),
+    timeouts: options.timeouts ?? uniformTimeouts(options.timeoutMs ?? 30_000),
     trace: options.trace,
     ...(options.timers === undefined ? {} : { timers: options.timers }),
     lmtp: script.lmtp ?? false,
