@@ -30,6 +30,64 @@ Deno.test("Clerk gives the successor of a lookup isolate no answer to what the o
   assert.equal(batches.flat().length, 1);
 });
 
+Deno.test("names that hang take no more than their share of the threads, and whoever is known is served", async () => {
+  const hanging = new Map<string, PromiseWithResolvers<null>>();
+  const timers: (() => void)[] = [];
+  const answered = new Map<number, unknown>();
+  let wake = () => {};
+  const clerk = new Clerk(
+    (answers) => {
+      for (const one of answers) answered.set(one.call, one.result);
+      wake();
+    },
+    {
+      find: (name) => {
+        if (!name.startsWith("hang")) return Promise.resolve({ name, uid: 1, gid: 1, home: "/" });
+        assert.ok(!hanging.has(name), "one thread for each name");
+        const asked = Promise.withResolvers<null>();
+        hanging.set(name, asked);
+        return asked.promise;
+      },
+    },
+    undefined,
+    (_ms, run) => {
+      timers.push(run);
+      return () => void timers.splice(timers.indexOf(run), 1);
+    },
+  );
+  let call = 0;
+  const ask = (...names: string[]) => {
+    const first = call + 1;
+    clerk.take(names.map((name) => ({ type: "account", call: ++call, name })));
+    return first;
+  };
+  const heard = async (number: number) => {
+    while (!answered.has(number)) await new Promise<void>((resolve) => wake = resolve);
+  };
+  const late = () => {
+    for (const run of timers.splice(0)) run();
+  };
+  await heard(ask("alice"));
+  ask(...Array.from({ length: 200 }, (_, index) => `hang${index}`));
+  assert.equal(hanging.size, 12);
+  await heard(ask("alice"));
+  const bob = ask("bob");
+  // Bob is new, and waits until those before him are known to hang.
+  for (let turns = 0; turns < 20; turns++) late();
+  assert.equal(hanging.size, 64 + 12, "so many hang at one time, and so many more are being asked for");
+  await heard(ask("alice"));
+  assert.ok(!answered.has(bob));
+  // Whoever asks for one of them again waits with the others.
+  const again = ask("hang0");
+  hanging.get("hang0")!.resolve(null);
+  await heard(again);
+  for (let index = 0; index < 200; index++) {
+    hanging.get(`hang${index}`)?.resolve(null);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await heard(bob);
+});
+
 Deno.test("Clerk passes over what is no question", () => {
   const { clerk, batches } = office({ find: () => assert.fail("nobody is looked for") });
   const odd = [
