@@ -1,7 +1,9 @@
 /** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. Who waits for whom is file_pool.ts's. */
 
 import {
+  ABANDONED,
   type Channel,
+  COMMITTED,
   type FileResult,
   type FileRole,
   type FileTask,
@@ -55,7 +57,7 @@ class FileService {
     this.#root = root;
     this.#channel = channel;
     this.#actAs = (who, work) => this.#watched(() => actAs(who, work));
-    this.#maildir = new MaildirWriter({ actAs: this.#actAs, hostname: serverName });
+    this.#maildir = new MaildirWriter({ actAs: this.#actAs, undo: actAs, hostname: serverName });
     this.#mbox = new MboxWriter({
       actAs: this.#actAs,
       watched: (work) => this.#watched(work),
@@ -81,12 +83,18 @@ class FileService {
 
   async #do(number: number, task: FileTask): Promise<void> {
     let result: FileResult;
+    let done = false;
+    const commit = () => {
+      this.#commit();
+      done = true;
+    };
     try {
-      result = await this.#result(number, task);
-      // What was given up meanwhile has failed for whoever asked.
-      this.#watched(() => {});
+      result = await this.#result(number, task, commit);
+      if (!done) commit();
     } catch (error) {
-      result = error instanceof MailboxLocked
+      result = done
+        ? { kind: "written" }
+        : error instanceof MailboxLocked
         ? { kind: "locked", text: error.message }
         : error instanceof DeliveryError
         ? { kind: "failed", code: error.code, text: error.message }
@@ -96,7 +104,8 @@ class FileService {
     this.#channel.send({ type: "done", number, result });
   }
 
-  async #result(number: number, task: FileTask): Promise<FileResult> {
+  /** `commit` is called when what is done is done for good; when it throws, that is undone. */
+  async #result(number: number, task: FileTask, commit: () => void): Promise<FileResult> {
     if (!this.#kinds.includes(task.kind)) throw new DeliveryError(EX.TEMPFAIL, "Not a task of this isolate");
     if (task.kind === "forward") {
       const forward = this.#watched(() => readForward(this.#actAs, task.who, task.suffix));
@@ -108,8 +117,8 @@ class FileService {
     }
     const { trace, first, bytes, chunks } = task.message;
     const message: Delivered = { trace, body: { bytes, chunks, first, chunk: (index) => this.#read(number, index) } };
-    if (task.kind === "maildir") await this.#maildir.deliver(task.who, task, message);
-    else await this.#mbox.deliver(task.who, { ...task, kind: task.kind }, message);
+    if (task.kind === "maildir") await this.#maildir.deliver(task.who, task, message, commit);
+    else await this.#mbox.deliver(task.who, { ...task, kind: task.kind }, message, commit);
     return { kind: "written" };
   }
 
@@ -120,9 +129,18 @@ class FileService {
     return reading.promise;
   }
 
+  /** Marks a task as done for good, unless the other side has given it up: whoever asked has been told that it failed, and it comes again. */
+  #commit(): void {
+    for (;;) {
+      const state = Atomics.load(this.#flags, FLAG_ABANDONED);
+      if ((state & ABANDONED) !== 0) throw new DeliveryError(EX.TEMPFAIL, "The files did not answer in time");
+      if (Atomics.compareExchange(this.#flags, FLAG_ABANDONED, state, state + COMMITTED) === state) return;
+    }
+  }
+
   /** Does file calls so that the other side sees the thread in them; not at all once it has given the task up. */
   #watched<T>(work: () => T): T {
-    if (Atomics.load(this.#flags, FLAG_ABANDONED) !== 0) {
+    if ((Atomics.load(this.#flags, FLAG_ABANDONED) & ABANDONED) !== 0) {
       throw new DeliveryError(EX.TEMPFAIL, "The files did not answer in time");
     }
     Atomics.add(this.#flags, FLAG_CALLS, 1);

@@ -23,6 +23,8 @@ export interface MaildirTarget {
 
 export interface MaildirOptions {
   readonly actAs: ActAs;
+  /** For what is to be undone when `actAs` does nothing any more; without it that one. */
+  readonly undo?: ActAs;
   /** Name of this host, for file names. */
   readonly hostname: string;
 }
@@ -52,8 +54,11 @@ export class MaildirWriter {
     this.#host = options.hostname.replaceAll("/", "\\057").replaceAll(":", "\\072");
   }
 
-  /** Resolves when the message is in new/ for good. Rejects with a DeliveryError; then nothing but perhaps a file in tmp/ is left. */
-  async deliver(who: Identity, target: MaildirTarget, message: Delivered): Promise<void> {
+  /**
+   * Resolves when the message is in new/ for good. Rejects with a DeliveryError; then nothing but perhaps a file in tmp/ is left. `commit` is called
+   * last: when it throws, the message is taken out again.
+   */
+  async deliver(who: Identity, target: MaildirTarget, message: Delivered, commit = () => {}): Promise<void> {
     const { actAs } = this.#options;
     const name = this.#name(target);
     let folder = "";
@@ -75,6 +80,13 @@ export class MaildirWriter {
       throw helperError(folder || target.directory, error);
     }
     await this.#move(who, folder, name);
+    try {
+      commit();
+    } catch (error) {
+      const { undo = actAs } = this.#options;
+      undo(who, () => removeQuietly(`${folder}/new/${name}`));
+      throw error;
+    }
   }
 
   #name({ envelope }: MaildirTarget): string {

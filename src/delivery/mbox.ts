@@ -45,23 +45,26 @@ export class MboxWriter {
     this.#locks = { clock, watched, limitMs: lockLimitMs };
   }
 
-  /** Resolves when the message is appended for good. Rejects with a DeliveryError; the file is as it was before then. */
-  async deliver(who: Identity, target: MboxTarget, message: Delivered): Promise<void> {
+  /**
+   * Resolves when the message is appended for good. Rejects with a DeliveryError; the file is as it was before then. `commit` is called last, while
+   * the file is still locked: when it throws, the message is taken out again.
+   */
+  async deliver(who: Identity, target: MboxTarget, message: Delivered, commit = () => {}): Promise<void> {
     if (target.kind === "file" && target.path === NOWHERE) return;
     try {
-      await this.#mutexes.run(target.path, () => this.#locked(who, target, message));
+      await this.#mutexes.run(target.path, () => this.#locked(who, target, message, commit));
     } catch (error) {
       throw helperError(target, error);
     }
   }
 
-  async #locked(who: Identity, target: MboxTarget, message: Delivered): Promise<void> {
+  async #locked(who: Identity, target: MboxTarget, message: Delivered, commit: () => void): Promise<void> {
     const release = target.kind === "mbox" ? await takeDotlock(target.path, this.#options.random, this.#locks) : null;
     let file: Deno.FsFile | null = null;
     try {
       file = this.#locks.watched(() => this.#open(who, target));
       await takeFlock(file, target.path, this.#locks);
-      await this.#append(who, file, target, message);
+      await this.#append(who, file, target, message, commit);
     } finally {
       file?.close();
       release?.();
@@ -96,7 +99,13 @@ export class MboxWriter {
     });
   }
 
-  async #append(who: Identity, file: Deno.FsFile, target: MboxTarget, { trace, body }: Delivered): Promise<void> {
+  async #append(
+    who: Identity,
+    file: Deno.FsFile,
+    target: MboxTarget,
+    { trace, body }: Delivered,
+    commit: () => void,
+  ): Promise<void> {
     const { actAs, clock, timeZone } = this.#options;
     const before = file.statSync().size;
     try {
@@ -119,6 +128,7 @@ export class MboxWriter {
         writer.flush();
       });
       await file.sync();
+      commit();
     } catch (error) {
       file.truncateSync(before);
       throw error;

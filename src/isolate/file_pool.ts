@@ -8,6 +8,8 @@ import type { Channel } from "./channel.ts";
 import type { DoorName, Role } from "./doors.ts";
 import type { Isolate } from "./worker.ts";
 import {
+  ABANDONED,
+  COMMITTED,
   type FileResult,
   type FileRole,
   type FileTask,
@@ -102,6 +104,8 @@ interface Member {
   progressAt: number;
   calls: number;
   callSince: number;
+  /** It was to be given up while an answer was on its way. */
+  spared: boolean;
 }
 
 export class FilePool {
@@ -143,6 +147,7 @@ export class FilePool {
       progressAt: 0,
       calls: 0,
       callSince: 0,
+      spared: false,
     };
     this.#members.set(peer, member);
     channel.onmessage = (message) => this.#hear(member, message);
@@ -174,6 +179,7 @@ export class FilePool {
   /** Gives up all that runs or waits. */
   close(): void {
     for (const member of this.#members.values()) {
+      member.spared = true;
       if (member.key !== null && member.lost === 0) this.#abandon(member, false);
     }
     for (const key of [...this.#queues.keys()]) this.#refuse(key, new FilesHang("The daemon stops"));
@@ -227,6 +233,11 @@ export class FilePool {
     if (member.lost > 0 && task === undefined) return this.#back(member);
     if (task === undefined) return;
     member.running.delete(message.number);
+    const { kind } = message.result;
+    if (kind !== "failed" && kind !== "locked" && committed(member) > 0) {
+      Atomics.sub(member.flags, FLAG_ABANDONED, COMMITTED);
+    }
+    member.spared = false;
     this.#progress(member);
     this.#know(task.key, message.result.kind !== "failed");
     task.resolve(message.result);
@@ -323,15 +334,28 @@ export class FilePool {
     this.#options.grow();
   }
 
+  /** From here on none of its tasks can be done any more. */
   #abandon(member: Member, tell: boolean): void {
-    Atomics.store(member.flags, FLAG_ABANDONED, 1);
+    const done = Atomics.or(member.flags, FLAG_ABANDONED, ABANDONED) >> 1;
     const key = member.key!, tasks = [...member.running.values()];
+    if (done > 0 && done < tasks.length && !member.spared) {
+      // Which of them are done is about to be heard.
+      member.spared = true;
+      Atomics.and(member.flags, FLAG_ABANDONED, ~ABANDONED);
+      return;
+    }
+    // All are done, and only the word of it is missing.
+    const all = done > 0 && done >= tasks.length && tasks.every(({ task }) => task.kind !== "forward");
+    member.spared = false;
     member.lost = member.running.size;
     member.running.clear();
     this.#stuck.set(key, member);
     this.#know(key, false);
     if (tell) this.#options.warn(`the files of ${key} do not answer: what is to be done with them has to wait`);
-    for (const { reject } of tasks) reject(new FilesHang());
+    for (const { resolve, reject } of tasks) {
+      if (all) resolve({ kind: "written" });
+      else reject(new FilesHang());
+    }
     this.#refuse(key, new FilesHang());
   }
 
@@ -340,4 +364,9 @@ export class FilePool {
     this.#queues.delete(key);
     for (const { reject } of queue) reject(error);
   }
+}
+
+/** Tasks of the isolate that are done for good and whose answers were not heard yet. */
+function committed({ flags }: Member): number {
+  return Atomics.load(flags, FLAG_ABANDONED) >> 1;
 }

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import {
+  ABANDONED,
   type Channel,
+  COMMITTED,
   FilePool,
   type FileResult,
   FilesHang,
@@ -135,6 +137,38 @@ Deno.test("who has an isolate gets nothing more into it while others wait for on
   member!.done();
   await house.turn();
   assert.deepEqual(house.ends, ["busy 0 ok", "other ok", "again ok"]);
+});
+
+Deno.test("what is done when its isolate is to be given up is not told to have failed", async () => {
+  const house = new House();
+  const mailbox: FileTask = { kind: "prepare", who: { uid: 1, gid: 1 }, path: "/x" };
+  const results: string[] = [];
+  const run = (name: string) => {
+    house.pool.run("a", mailbox).then(
+      ({ kind }) => results.push(`${name} ${kind}`),
+      () => results.push(`${name} hangs`),
+    );
+  };
+  run("a1");
+  run("a2");
+  house.grow();
+  await house.turn();
+  const [first] = house.members;
+  first!.hang();
+  // One of two is done, and its answer is on its way: it is waited for once more.
+  Atomics.add(first!.flags, FLAG_ABANDONED, COMMITTED);
+  await house.pass(5250);
+  assert.deepEqual(results, []);
+  assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), COMMITTED);
+  first!.done();
+  await house.turn();
+  assert.deepEqual(results, ["a1 written"]);
+  assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 0);
+  // The other is done, and the thread hangs behind that: with its lock, perhaps.
+  Atomics.add(first!.flags, FLAG_ABANDONED, COMMITTED);
+  await house.pass(10_000);
+  assert.deepEqual(results, ["a1 written", "a2 written"]);
+  assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED) & ABANDONED, ABANDONED);
 });
 
 for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: true, ms: 3000 }]) {

@@ -71,9 +71,14 @@ export type FileResult =
 
 /** Shared between the two sides: whether what runs is given up, and which file call the thread is in. */
 export type FileFlags = SharedArrayBuffer;
-/** Places in the flags, as 32-bit numbers: given up, how deep in file calls, and how many calls were begun. */
+/** Places in the flags, as 32-bit numbers: given up or done (see below), how deep in file calls, and how many calls were begun. */
 export const FLAG_ABANDONED = 0, FLAG_IN_CALL = 1, FLAG_CALLS = 2;
 export const FLAG_BYTES = 12;
+/**
+ * What the first of them is made of: a bit that the pool sets when it gives up, and behind it a count of tasks that are done for good and whose
+ * answers the pool has not heard yet. One word for both, so that a task is either done or given up, never both.
+ */
+export const ABANDONED = 1, COMMITTED = 2;
 
 export type ToFiles =
   /** First of all. */
