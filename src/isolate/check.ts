@@ -85,6 +85,19 @@ export function matching(pattern: RegExp, what: string): Check<string> {
   return (value) => typeof value === "string" && pattern.test(value) ? PASSED : `is ${kindOf(value)}, not ${what}`;
 }
 
+/** So many digits as of an id, 0 to 9 and a to f. `what` names that. */
+export function hexDigits(digits: number, what: string): Check<string> {
+  return (value) => {
+    if (typeof value !== "string" || value.length !== digits) return `is ${kindOf(value)}, not ${what}`;
+    for (let at = 0; at < digits; at++) {
+      const code = value.charCodeAt(at);
+      const isDigit = code >= 0x30 && code <= 0x39, isLetter = code >= 0x61 && code <= 0x66;
+      if (!isDigit && !isLetter) return `is ${kindOf(value)}, not ${what}`;
+    }
+    return PASSED;
+  };
+}
+
 /** One of these words, numbers or booleans. */
 export function oneOf<const T extends string | number | boolean>(...words: readonly T[]): Check<T> {
   return (value) =>
@@ -161,17 +174,35 @@ export function compileTable(table: Readonly<Record<string, object>>): ReadonlyM
   return new Map(Object.entries(table).map(([name, fields]) => [name, compile(fields as Fields<unknown>)]));
 }
 
+/**
+ * The check of an object, made at its first use: every message of the daemon passes some of these, and most tables are never asked in most
+ * isolates. A function of its own for each table, in which each field stands by its name, takes a seventh of the time of a loop over the
+ * names: the engine learns what is usual at each place. The words of that function are the names in our tables, nothing that was received.
+ */
 function compile<T>(fields: Fields<T>): Check<T> {
-  const names = Object.keys(fields);
+  let flat: Check<T> | null = null;
+  return (value) => (flat ??= flatten(fields))(value);
+}
+
+function flatten<T>(fields: Fields<T>): Check<T> {
   const checks = Object.values(fields) as Check<unknown>[];
-  return (value) => {
-    if (!isPlain(value)) return `is ${kindOf(value)}, not an object`;
-    for (let at = 0; at < names.length; at++) {
-      const fault = checks[at]!(value[names[at]!]);
-      if (fault !== null) return inside(names[at]!, fault);
-    }
-    return PASSED;
-  };
+  const steps = Object.keys(fields).map((name, at) => {
+    const quoted = JSON.stringify(name);
+    return `fault = check${at}(value[${quoted}]); if (fault !== null) return inside(${quoted}, fault);`;
+  });
+  const make = new Function(
+    "isPlain",
+    "kindOf",
+    "inside",
+    ...checks.map((_, at) => `check${at}`),
+    `return (value) => {
+      if (!isPlain(value)) return "is " + kindOf(value) + ", not an object";
+      let fault;
+      ${steps.join("\n      ")}
+      return null;
+    };`,
+  );
+  return make(isPlain, kindOf, inside, ...checks) as Check<T>;
 }
 
 /** An object as a posted one is: of no class of its own. */

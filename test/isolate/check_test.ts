@@ -1,7 +1,7 @@
 /** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
 
 import assert from "node:assert/strict";
-import { type Check, compileTable, whole } from "../../src/isolate/check.ts";
+import { type Check, compileTable, hexDigits, record, whole } from "../../src/isolate/check.ts";
 import { DOOR_TABLES } from "../../src/isolate/checks.ts";
 import { EVENT_DOORS, EVENTS } from "../../src/isolate/doors/events.ts";
 import { SPOKEN_BY, TO_MAIN } from "../../src/isolate/doors/main.ts";
@@ -464,6 +464,28 @@ Deno.test("what main takes, and from whom", () => {
 Deno.test("a door of events stands for every role but control, which keeps the log itself", () => {
   assert.deepEqual([...EVENT_DOORS].sort(), DOORS.filter((name) => name.endsWith("-control")).sort());
   assert.ok("delivery" in EVENTS.relay && !("delivery" in EVENTS.smtp));
+});
+
+Deno.test("hexDigits() takes exactly so many lower-case digits", () => {
+  const check = hexDigits(8, "an id");
+  for (const good of ["00000000", "0a9f0000", "ffffffff"]) assert.equal(check(good), null);
+  for (
+    const bad of ["0a0b0c0", "0a0b0c0d0", "0A0b0c0d", "0g0b0c0d", "0a0b0c0/", "0a0b0c0:", "0a0b0c0`", "0a0b0c0d\n"]
+  ) {
+    assert.equal(check(bad), `is text of ${bad.length} characters, not an id`);
+  }
+  assert.equal(check(12345678), "is the number 12345678, not an id");
+  assert.equal(check(["0a0b0c0d"]), "is a list, not an id");
+});
+
+Deno.test("record() takes names of any spelling, and is the same at every use", () => {
+  const check = record<{ "a-b": number; 'c"]': number }>({ "a-b": whole(), 'c"]': whole(1) });
+  for (let use = 0; use < 2; use++) {
+    assert.equal(check({ "a-b": 0, 'c"]': 1 }), null);
+    assert.equal(check({ 'c"]': 1 }), "a-b is missing, not a whole number from 0 to 9007199254740991");
+    assert.equal(check({ "a-b": 0, 'c"]': 0 }), 'c"] is the number 0, not a whole number from 1 to 9007199254740991');
+    assert.equal(check(Object.create({ "a-b": 0 })), "is an object, not an object");
+  }
 });
 
 Deno.test("octets are measured and not walked through; a buffer that is shared is refused", () => {

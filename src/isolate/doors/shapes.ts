@@ -23,6 +23,7 @@ import {
   type Fields,
   finite,
   flag,
+  hexDigits,
   matching,
   MAX_LONG_TEXT_CHARS,
   nullOr,
@@ -34,12 +35,12 @@ import {
   whole,
 } from "../check.ts";
 
-export const messageId: Check<MessageId> = matching(/^[0-9a-f]{8}$/, "an id of a message");
-export const envelopeId: Check<EnvelopeId> = matching(/^[0-9a-f]{16}$/, "an id of an envelope");
+export const messageId: Check<MessageId> = hexDigits(8, "an id of a message");
+export const envelopeId: Check<EnvelopeId> = hexDigits(16, "an id of an envelope");
 /** A place in the order of envelopes; "" is before all of them. */
 export const cursor: Check<EnvelopeId> = matching(/^(?:[0-9a-f]{16})?$/, "an id of an envelope");
 /** 16 hex digits, which name a session of SMTP or a question of it to a filter. */
-export const sessionId: Check<string> = matching(/^[0-9a-f]{16}$/, "an id of a session");
+export const sessionId: Check<string> = hexDigits(16, "an id of a session");
 /** The number of a question, and of its answer. */
 export const call: Check<number> = whole();
 export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);
