@@ -221,9 +221,10 @@ export class Supervisor {
 
   #countOf(role: Role): number {
     if (role === "smtp") return this.#plan.smtpIsolates;
-    // Files that users name are few; the first isolate comes with the first of them.
-    if (role === "file") return 0;
-    if (role === "errand" || role === "mailbox" || role === "forward") return this.#plan.errandIsolates;
+    // Many a machine has no files that users name and no `.forward`: the first isolate comes when it is asked for. It needs nothing to start
+    // that mailbox does not need, so that a fault is told at start all the same.
+    if (role === "file" || role === "forward") return 0;
+    if (role === "errand" || role === "mailbox") return this.#plan.errandIsolates;
     if (role === "filter") return this.#plan.filterIsolates;
     return role === "login" ? this.#plan.loginIsolates : 1;
   }

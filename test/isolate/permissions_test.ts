@@ -132,8 +132,9 @@ async function probe(
     ondeath: () => {},
   });
   await supervisor.start();
-  // This one comes when it is asked for.
+  // These come when they are asked for.
   supervisor.grow("file");
+  supervisor.grow("forward");
   await all;
   await supervisor.stop();
   channel.close();
