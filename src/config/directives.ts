@@ -182,7 +182,7 @@ export function parseSmtp(context: Context): void {
 }
 
 /** After `smtp trusted`. Main looks at the table for every connection: it must be written in smtpd.conf. */
-function parseTrusted({ cursor, draft }: Context): void {
+function parseTrusted({ cursor, draft, files }: Context): void {
   const { at } = cursor.peek();
   const name = parseTable(cursor, draft, { option: "trusted", kinds: ["list"] });
   if (name === null) return;
@@ -191,7 +191,9 @@ function parseTrusted({ cursor, draft }: Context): void {
     return cursor.fail(at, `"smtp trusted" needs a list that is written in smtpd.conf: <${shown(name)}> is not`);
   }
   const wrong = table.entries.find(([key]) => !isNetwork(key));
-  if (wrong !== undefined) return cursor.fail(at, `not an address or a network: ${shown(wrong[0])}`);
+  if (wrong !== undefined) {
+    return cursor.fail(at, `not an address or a network: ${shown(wrong[0])}${files.interfaceList?.() ?? ""}`);
+  }
   draft.smtp.trusted = table.entries.map(([key]) => key);
 }
 

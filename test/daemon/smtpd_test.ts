@@ -55,6 +55,13 @@ const ROWS: readonly Row[] = [
     says: [/^FILE:1: invalid address: nosuch0; interfaces: .*\blo \(127\.0\.0\.1/],
   },
   {
+    name: "-n tells the interfaces when a trusted proxy is no address",
+    config: `smtp trusted { nosuch0 }\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [/^FILE:1: not an address or a network: nosuch0; interfaces: .*\blo \(127\.0\.0\.1/],
+  },
+  {
     name: "-n tells the interfaces when one has no address of the family",
     config: `listen on 127.0.0.1 inet6 port 2525\n${VALID}`,
     args: ["-n", "-f", "FILE"],
