@@ -88,6 +88,13 @@ become() {
   esac
   set -- "$deno" run --no-prompt --cached-only "$lock_words" ${lock_file:+"--lock=$lock_file"} --quiet --no-check "$@"
   [ "$keeps_input" = yes ] || exec "$@"
+  if ! can_wait; then
+    # Looked at beforehand instead, which takes its time.
+    if starts; then exec "$@"; fi
+    shift $(($# - given))
+    broken="the program cannot be loaded from $root" reason="the program cannot be loaded from $root"
+    keep_input "$@"
+  fi
   said=$(mktemp "${TMPDIR:-/tmp}/${0##*/}.XXXXXXXXXX" 2>/dev/null) || exec "$@"
   run_beside "$@"
   case $code in
@@ -104,6 +111,14 @@ become() {
   cat "$said" >&2
   rm -f "$said"
   exit "$code"
+}
+
+# False when whoever started this has blocked SIGCHLD, as mutt does: `wait` would have no end.
+can_wait() {
+  # It is signal 17, so bit 16 of the mask.
+  case $(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status 2>/dev/null) in
+    *[13579bdf]????) return 1 ;;
+  esac
 }
 
 # Runs a command with this script's input and output, and passes on the signals that would end it; what it says as errors is kept in the file $said: what
