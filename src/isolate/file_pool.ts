@@ -56,7 +56,7 @@ export interface FilePoolOptions {
   warn(text: string): void;
 }
 
-/** Answers a task's question for a chunk of its message. */
+/** Answers a task's question for a chunk of its message. The chunk is given away: its buffer may be moved to another isolate. */
 export type ReadChunk = (index: number) => Promise<Uint8Array>;
 
 /** The pool of an isolate that has file tasks done, at its door. `contended`: others wait for the room that hanging tasks take. */
@@ -254,7 +254,7 @@ export class FilePool {
     } catch (error) {
       text = (error as Error).message;
     }
-    member.channel.send({ type: "chunk", number, bytes, text });
+    member.channel.send({ type: "chunk", number, bytes, text }, bytes === null ? undefined : wholeBuffer(bytes));
     this.#progress(member);
   }
 
@@ -369,4 +369,9 @@ export class FilePool {
 /** Tasks of the isolate that are done for good and whose answers were not heard yet. */
 function committed({ flags }: Member): number {
   return Atomics.load(flags, FLAG_ABANDONED) >> 1;
+}
+
+/** What is to be moved with a chunk instead of being copied: its buffer, unless there is more in that. */
+function wholeBuffer({ buffer, byteLength }: Uint8Array): Transferable[] | undefined {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : undefined;
 }

@@ -28,8 +28,10 @@ class Member implements Channel<ToFiles, FromFiles> {
   flags = new Int32Array(3);
   readonly calls: number[] = [];
   readonly chunks: (string | null)[] = [];
+  readonly moved: Transferable[][] = [];
 
-  send(message: ToFiles): void {
+  send(message: ToFiles, transfer: Transferable[] = []): void {
+    if (message.type === "chunk") this.moved.push(transfer);
     if (message.type === "flags") this.flags = new Int32Array(message.flags) as never;
     else if (message.type === "task") this.calls.push(message.number);
     else this.chunks.push(message.bytes === null ? null : new TextDecoder().decode(message.bytes));
@@ -204,6 +206,18 @@ for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: tr
     assert.equal(house.ends.at(-1), "a5 ok");
   });
 }
+
+Deno.test("a chunk is moved to the isolate that asks for it, unless its buffer holds more", async () => {
+  const house = new House();
+  const member = house.grow();
+  const whole = new Uint8Array(8), part = new Uint8Array(8).subarray(1);
+  void house.pool.run("a", task, (index) => Promise.resolve(index === 1 ? whole : part));
+  for (const index of [1, 2]) member.onmessage({ type: "read", number: member.calls[0]!, index });
+  await house.turn();
+  assert.deepEqual(member.moved, [[whole.buffer], []]);
+  assert.equal(member.moved[0]![0], whole.buffer);
+  member.done();
+});
 
 Deno.test("a thread that is slow and goes on from call to call is given its time, up to a minute without a word", async () => {
   const house = new House();
