@@ -8,17 +8,17 @@ type Tool = (args: string[], env: Environment) => Promise<number>;
 
 /** Tools are loaded when called: `mailq` need not read the daemon. */
 const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
-  smtpd: async () => (await import("./cli/smtpd.ts")).smtpdMain,
-  smtpctl: async () => (await import("./cli/smtpctl.ts")).smtpctlMain,
-  mailq: async () => (await import("./cli/smtpctl.ts")).mailqMain,
-  sendmail: async () => (await import("./cli/sendmail.ts")).sendmailMain,
-  "send-mail": async () => (await import("./cli/sendmail.ts")).sendmailMain,
-  newaliases: async () => (await import("./cli/newaliases.ts")).newaliasesMain,
-  makemap: async () => (await import("./cli/makemap.ts")).makemapMain,
-  smtp: async () => (await import("./cli/smtp.ts")).smtpMain,
-  "mail.maildir": async () => (await import("./cli/mail-helpers.ts")).maildirMain,
-  "mail.mboxfile": async () => (await import("./cli/mail-helpers.ts")).mboxfileMain,
-  "mail.lmtp": async () => (await import("./cli/mail-helpers.ts")).lmtpMain,
+  smtpd: async () => (await import("./cli/smtpd/smtpd.ts")).smtpdMain,
+  smtpctl: async () => (await import("./cli/smtpctl/smtpctl.ts")).smtpctlMain,
+  mailq: async () => (await import("./cli/smtpctl/smtpctl.ts")).mailqMain,
+  sendmail: async () => (await import("./cli/sendmail/sendmail.ts")).sendmailMain,
+  "send-mail": async () => (await import("./cli/sendmail/sendmail.ts")).sendmailMain,
+  newaliases: async () => (await import("./cli/maps/newaliases.ts")).newaliasesMain,
+  makemap: async () => (await import("./cli/maps/makemap.ts")).makemapMain,
+  smtp: async () => (await import("./cli/smtp/smtp.ts")).smtpMain,
+  "mail.maildir": async () => (await import("./cli/mail_helpers.ts")).maildirMain,
+  "mail.mboxfile": async () => (await import("./cli/mail_helpers.ts")).mboxfileMain,
+  "mail.lmtp": async () => (await import("./cli/mail_helpers.ts")).lmtpMain,
 };
 
 const called = Deno.build.standalone ? basename(Deno.execPath()) : "";

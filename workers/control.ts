@@ -1,6 +1,6 @@
 /** Entry of the control isolate: keeps the log and the statistics, answers smtpctl and the admin page. */
 
-import { serveControl } from "../src/control/mod.ts";
+import { serveControl } from "../src/control/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
 
 runIsolate("control", serveControl);

@@ -1,6 +1,6 @@
 /** Entry of the filter isolate; all it does is in src/filter. */
 
-import { serveFilter } from "../src/filter/mod.ts";
+import { serveFilter } from "../src/programs/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
 
 runIsolate("filter", (isolate) => serveFilter(isolate));

@@ -1,6 +1,6 @@
 /** Isolate that speaks SMTP with clients. Runs without any permission. */
 
 import { runIsolate } from "../src/isolate/mod.ts";
-import { serveSmtp } from "../src/smtp/mod.ts";
+import { serveSmtp } from "../src/smtp/serve.ts";
 
 runIsolate("smtp", serveSmtp);

@@ -1,4 +1,4 @@
 /** Front door of the admin folder. */
 export * from "./app.ts";
-export * from "./serve.ts";
+export * from "./http_server.ts";
 export * from "./source.ts";

@@ -1,7 +1,7 @@
 /** What the admin pages need to know of the house: given by src/control, faked by tests. */
 
 import type { Envelope } from "../envelope/mod.ts";
-import type { RunState } from "../isolate/mod.ts";
+import type { RunState } from "../protocol/mod.ts";
 
 /** One envelope and where it stands. */
 export interface AdminRow {

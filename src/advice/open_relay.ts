@@ -12,7 +12,8 @@ import {
   type RuleFrom,
   type TableTest,
 } from "../config/mod.ts";
-import { parseAddress, parseNetwork, type Service } from "../tables/mod.ts";
+import { parseAddress, parseNetwork } from "../net/mod.ts";
+import { type Service } from "../tables/mod.ts";
 import { type Contents, placeText } from "./entries.ts";
 
 /** Clients all over both address spaces. None of them is anybody's customer. */

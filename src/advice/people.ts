@@ -1,7 +1,6 @@
 /** Users to whom aliases lead and who are not there, or for whom the action delivers nothing: told before a sender hears of it. */
 
-import { type Config, type LocalAction, shown, type SourceLine, tableKey } from "../config/mod.ts";
-import { suggestion } from "../config/words.ts";
+import { type Config, type LocalAction, shown, type SourceLine, suggestion, tableKey } from "../config/mod.ts";
 import { parseIncludeFile, parseTargets } from "../tables/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
 

@@ -2,7 +2,8 @@
 
 import { BUILTIN_TABLES, type Config, type Rule, type RuleFrom, shown, type TableTest } from "../config/mod.ts";
 import { type Contents, placeText } from "./entries.ts";
-import { EXCEPT, type Network, parseNetwork, type Service, type Table } from "../tables/mod.ts";
+import { EXCEPT, type Network, parseNetwork } from "../net/mod.ts";
+import { type Service, type Table } from "../tables/mod.ts";
 
 /** A list with more entries is not looked through entry by entry. */
 const MAX_PARTS = 200;

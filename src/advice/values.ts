@@ -5,7 +5,7 @@
 
 import { isIP } from "node:net";
 import { type Config, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
-import { normalAddress } from "../dns/mod.ts";
+import { normalAddress } from "../net/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import { parseRelayUrl, relayUrlFault } from "../relay/mod.ts";

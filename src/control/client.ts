@@ -1,7 +1,7 @@
 /** smtpctl's side of the control socket: sends one request, yields the answers. */
 
 import type net from "node:net";
-import { connectSocket } from "../isolate/sockets.ts";
+import { connectSocket } from "../net/mod.ts";
 import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./protocol.ts";
 
 /** Why there is no daemon to talk to. */

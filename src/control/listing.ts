@@ -2,7 +2,7 @@
 
 import type { Envelope, Mailbox, ReversePath } from "../envelope/mod.ts";
 import { vis } from "../events/mod.ts";
-import type { RunState } from "../isolate/mod.ts";
+import type { RunState } from "../protocol/mod.ts";
 
 /** An envelope as the queue lists it. */
 export type ListedEnvelope = Envelope & { readonly expiresAt: number };

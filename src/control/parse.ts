@@ -1,7 +1,7 @@
 /** From a line of the control socket to a request. Nothing is trusted: the line may come from any program. Pure. */
 
 import { TRACES } from "../events/mod.ts";
-import type { Target } from "../isolate/mod.ts";
+import type { Target } from "../protocol/mod.ts";
 import { type ControlRequest, MAX_DISCOVER } from "./protocol.ts";
 
 const MESSAGE_ID = /^(?!0{8})[0-9a-f]{8}$/;

@@ -5,7 +5,7 @@
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 import type { MonitorSample, Trace } from "../events/mod.ts";
-import type { Target } from "../isolate/mod.ts";
+import type { Target } from "../protocol/mod.ts";
 
 /** Octets of a request line with its end. The longest request names one table or macro. */
 export const MAX_REQUEST_BYTES = 4096;

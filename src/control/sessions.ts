@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type net from "node:net";
-import type { Peer } from "../isolate/mod.ts";
+import type { Peer } from "../protocol/mod.ts";
 import { parseRequest } from "./parse.ts";
 import {
   type ControlAnswer,

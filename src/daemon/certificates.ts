@@ -4,7 +4,7 @@
  */
 
 import type { Config, SourceLine } from "../config/mod.ts";
-import type { Certificates, KeyPair } from "../isolate/mod.ts";
+import type { Certificates, KeyPair } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { authoritiesOf, loadAuthority, loadPair } from "./files.ts";
 

@@ -6,25 +6,23 @@ import { type Config, controlSocketPath, type Environment, spoolPath, submission
 import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import {
   ADMIN_LISTENER,
-  adoptSocket,
-  connectSocket,
   CONTROL_LISTENER,
-  detachDescriptor,
   type FileRole,
   type FromMain,
   type Listener,
   type MainRequest,
   type Peer,
   type Role,
-  Supervisor,
   type ToMain,
-  unixDescriptor,
-} from "../isolate/mod.ts";
+} from "../protocol/mod.ts";
+import { adoptSocket, detachDescriptor, unixDescriptor } from "../isolate/mod.ts";
+import { connectSocket } from "../net/mod.ts";
+import { Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./advise.ts";
 import { Children } from "./children.ts";
-import { Clerk } from "./clerk.ts";
-import { backlogFor, Doorways } from "./doorways.ts";
+import { Clerk } from "./lookup_requests.ts";
+import { backlogFor, Doorways } from "./listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
 import { type Place, resolveListeners } from "./listeners.ts";

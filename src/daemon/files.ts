@@ -3,7 +3,7 @@
 import { Fatal, gatherNow } from "./fatal.ts";
 import type { Config, SourceLine } from "../config/mod.ts";
 import { systemReason } from "../events/mod.ts";
-import type { Certificates, KeyPair } from "../isolate/mod.ts";
+import type { Certificates, KeyPair } from "../protocol/mod.ts";
 import { readBundle, readPair } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */

@@ -4,8 +4,8 @@
  */
 
 import type { Environment } from "../config/mod.ts";
-import { normalAddress } from "../dns/mod.ts";
-import type { Listener } from "../isolate/mod.ts";
+import { normalAddress } from "../net/mod.ts";
+import type { Listener } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";
 
 /** The first descriptor behind standard error. */

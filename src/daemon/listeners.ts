@@ -2,13 +2,14 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
-import { createServer, type Listener } from "../isolate/mod.ts";
+import { type Config, type ListenSpec, type SourceLine } from "../config/mod.ts";
+import { implicitSocket } from "../smtpd_conf/mod.ts";
+import { type AddressWords, createServer, parseAddress } from "../net/mod.ts";
+import { type Listener } from "../protocol/mod.ts";
 import { Fatal, gather } from "./fatal.ts";
 import { SYSTEM_AUTHORITIES } from "./files.ts";
 import { type Address, interfaceAddresses, interfaceList, ourNetwork } from "./interfaces.ts";
 import { systemReason } from "../events/mod.ts";
-import { type AddressWords, parseAddress } from "../tables/mod.ts";
 
 /** The addresses that `listen on` stands for: a literal, or those of an interface, a group or a host name. Throws Fatal when there are none. */
 async function addressesOf(spec: ListenSpec): Promise<Address[]> {

@@ -4,7 +4,7 @@
  */
 
 import { libcPath } from "../delivery/mod.ts";
-import type { Account } from "../isolate/mod.ts";
+import type { Account } from "../protocol/mod.ts";
 
 const SYMBOLS = {
   getpwnam_r: {

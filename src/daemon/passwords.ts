@@ -5,7 +5,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { libcPath } from "../delivery/mod.ts";
-import type { Verdict } from "../isolate/mod.ts";
+import type { Verdict } from "../protocol/mod.ts";
 
 const CRYPT = {
   crypt_r: { parameters: ["buffer", "buffer", "buffer"], result: "pointer", nonblocking: true },

@@ -3,7 +3,8 @@
  * refused by the runtime. `smtpd -n -v` prints it; test/isolate/permissions_test.ts tries the opposite in the real runtime.
  */
 
-import type { Grants, ResolverSettings, Role, Settings } from "../isolate/mod.ts";
+import type { Grants } from "../supervisor/mod.ts";
+import type { ResolverSettings, Role, Settings } from "../protocol/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
 import {
   type DeliveryNeeds,

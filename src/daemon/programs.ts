@@ -1,7 +1,7 @@
 /** From what smtpd.conf says of filter programs to what can be started: the path, who it runs as, the folder it is locked in. Starts nothing. */
 
 import { type Config, type Environment, type FilterProcess, libexecDirectory, shown } from "../config/mod.ts";
-import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../isolate/mod.ts";
+import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../protocol/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
 import { Fatal, gatherNow } from "./fatal.ts";
 import { systemReason } from "../events/mod.ts";

@@ -1,7 +1,8 @@
 /** The keys of `queue encryption`, from smtpd.conf, a file, the terminal or standard input. They go to the queue isolate and nowhere else. */
 
-import { type Config, type KeySource, queueKeyFault } from "../config/mod.ts";
-import type { QueueKeys } from "../isolate/mod.ts";
+import { type Config, type KeySource } from "../config/mod.ts";
+import { queueKeyFault } from "../smtpd_conf/mod.ts";
+import type { QueueKeys } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { readGuarded } from "./files.ts";
 

@@ -3,7 +3,7 @@
  * the network is there learns of its name servers so. Knows no isolates.
  */
 
-import type { ResolverSettings } from "../isolate/mod.ts";
+import type { ResolverSettings } from "../protocol/mod.ts";
 import type { Every } from "./certificates.ts";
 
 /** Time between two looks at the files, in ms: one stat(2) each. */

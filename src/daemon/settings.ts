@@ -18,7 +18,7 @@ import {
 } from "../config/mod.ts";
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
-import type { Certificates, HouseSettings, Listener, QueueKeys, ResolverSettings, Settings } from "../isolate/mod.ts";
+import type { Certificates, HouseSettings, Listener, QueueKeys, ResolverSettings, Settings } from "../protocol/mod.ts";
 import { readIfPresent } from "./files.ts";
 import { filterPrograms, processesOf, programUser } from "./programs.ts";
 

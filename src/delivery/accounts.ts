@@ -1,6 +1,7 @@
 /** Accounts as the lookup isolate knows them, remembered for a few seconds: mail to one user comes in bursts. */
 
-import { type AccountResult, Caller, type Channel, type FromLookup, type ToLookup } from "../isolate/mod.ts";
+import { type AccountResult, type FromLookup, type ToLookup } from "../protocol/mod.ts";
+import { Caller, type Channel } from "../isolate/mod.ts";
 
 const KEEP_MS = 5_000;
 const KEEP_LIMIT = 1_000;

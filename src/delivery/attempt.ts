@@ -1,14 +1,14 @@
 /** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see service.ts. */
 
-import type { LocalAction } from "../config/types.ts";
+import type { LocalAction } from "../config/mod.ts";
 import type { Envelope } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";
-import type { Account, DeliverySettings } from "../isolate/mod.ts";
+import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { CommandRunner } from "./command.ts";
 import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./headers.ts";
-import { TIMEOUTS, type Timeouts } from "../smtp/client/mod.ts";
+import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import type { FileWriter } from "./file_writer.ts";
 import { type Plan, planDelivery } from "./plan.ts";

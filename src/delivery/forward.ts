@@ -7,7 +7,7 @@
 import fs from "node:fs";
 import { systemReason } from "../events/mod.ts";
 import type { ActAs } from "./identity.ts";
-import { type Account, type Forward, FORWARD_LIMIT } from "../isolate/mod.ts";
+import { type Account, type Forward, FORWARD_LIMIT } from "../protocol/mod.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;
 /** Longest path and suffix that are looked at. */

@@ -12,7 +12,7 @@ import {
   type RecipientResult,
   type Reply,
   type Timeouts,
-} from "../smtp/client/mod.ts";
+} from "../smtp_client/mod.ts";
 import type { LmtpEndpoint } from "./plan.ts";
 import type { Delivered } from "./source.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, unaccepted } from "./sysexits.ts";

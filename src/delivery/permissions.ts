@@ -1,7 +1,7 @@
 /** Which permissions the delivery and errand isolates need, derived from their settings. Pure data: main turns it into Deno's permissions. */
 
-import type { LocalMethod } from "../config/types.ts";
-import type { DeliverySettings } from "../isolate/mod.ts";
+import type { LocalMethod } from "../config/mod.ts";
+import type { DeliverySettings } from "../protocol/mod.ts";
 import { SHELL } from "./command.ts";
 import { isErrand, parseLmtpDestination } from "./plan.ts";
 

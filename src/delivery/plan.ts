@@ -1,8 +1,8 @@
 /** What is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
 
-import type { LocalAction } from "../config/types.ts";
+import type { LocalAction } from "../config/mod.ts";
 import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
-import type { Account, DeliverySettings } from "../isolate/mod.ts";
+import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
 import { helperCommand } from "./wrapped.ts";
 import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./sysexits.ts";

@@ -1,7 +1,8 @@
 /** The message that is delivered: its body comes from the queue chunk by chunk and is never whole in memory. */
 
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
-import { type AgentToQueue, Caller, type Channel, type QueueToAgent } from "../isolate/mod.ts";
+import { type AgentToQueue, type QueueToAgent } from "../protocol/mod.ts";
+import { Caller, type Channel } from "../isolate/mod.ts";
 import { DeliveryError, EX } from "./sysexits.ts";
 
 /** A stored body. Chunk 0 is at hand, the others are asked for. */

@@ -1,6 +1,6 @@
 /** The command line that does what a plan says, for `%{mda}` of wrappers. Pure; the programs are mail.maildir and its like. */
 
-import type { LocalMethod } from "../config/types.ts";
+import type { LocalMethod } from "../config/mod.ts";
 import type { Plan } from "./plan.ts";
 
 const SIMPLE = /^[A-Za-z0-9_@%+=:,./-]+$/;

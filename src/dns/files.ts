@@ -1,7 +1,7 @@
 /** resolv.conf(5) and hosts(5) as values. Pure: whoever may read the files passes their text. */
 
-import type { ResolverSettings } from "../isolate/mod.ts";
-import { isAddress } from "./names.ts";
+import type { ResolverSettings } from "../protocol/mod.ts";
+import { isAddress } from "../net/mod.ts";
 
 type Servers = Pick<ResolverSettings, "servers" | "timeoutMs" | "attempts">;
 

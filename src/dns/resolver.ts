@@ -1,7 +1,7 @@
 /** A stub resolver: asks the name servers of resolv.conf(5), knows hosts(5), keeps answers for a while. Clock and transport are injected. */
 
 import { debug, NO_OBSERVER, type Observer } from "../events/mod.ts";
-import type { ResolverSettings } from "../isolate/mod.ts";
+import type { ResolverSettings } from "../protocol/mod.ts";
 import {
   decodeResponse,
   encodeQuery,
@@ -10,7 +10,7 @@ import {
   type RecordType,
   type Response,
 } from "./message.ts";
-import { familyOf, normalAddress, normalName, reverseName } from "./names.ts";
+import { familyOf, normalAddress, normalName, reverseName } from "../net/mod.ts";
 import { type Exchange, exchange, type Server } from "./transport.ts";
 
 /**

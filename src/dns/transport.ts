@@ -1,8 +1,7 @@
 /** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Knows nothing of DNS but its framing. */
 
 import { createSocket } from "node:dgram";
-import { connectSocket, withErrorListener } from "../isolate/sockets.ts";
-import { familyOf, normalAddress } from "./names.ts";
+import { connectSocket, familyOf, normalAddress, withErrorListener } from "../net/mod.ts";
 
 export interface Server {
   readonly address: string;

@@ -3,7 +3,7 @@
  * message. Checks what arrives before anybody sees it, by tables that it is given; hides whether the other side is a worker.
  */
 
-import { type Check, isPlain, kindOf, shownWord } from "./check.ts";
+import { type Check, isPlain, kindOf, shownWord } from "../protocol/mod.ts";
 
 /** What a channel needs of a port; MessagePort, Worker and the worker's own scope have it. */
 export interface PostPort {

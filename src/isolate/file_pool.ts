@@ -5,11 +5,10 @@
  */
 
 import type { Channel } from "./channel.ts";
-import type { DoorName, Role } from "./doors.ts";
-import type { Isolate } from "./worker.ts";
 import {
   ABANDONED,
   COMMITTED,
+  type DoorName,
   type FileResult,
   type FileRole,
   type FileTask,
@@ -20,8 +19,10 @@ import {
   type FromFiles,
   MAX_FILE_ISOLATES,
   MAX_STUCK_ISOLATES,
+  type Role,
   type ToFiles,
-} from "./doors/files.ts";
+} from "../protocol/mod.ts";
+import type { Isolate } from "./worker.ts";
 
 /** How often the isolates are looked at while something runs, in milliseconds. */
 const LOOK_MS = 250;

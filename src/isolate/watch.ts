@@ -1,8 +1,7 @@
 /** Trace lines about what leaves an isolate through its doors: `imsg` tells of each message, `mproc` of each post. Sees types, no content. */
 
 import { type Observer, tell } from "../events/mod.ts";
-import type { DoorName, Role } from "./doors.ts";
-import { FILE_ROLES } from "./doors/files.ts";
+import { type DoorName, FILE_ROLES, type Role } from "../protocol/mod.ts";
 
 /** Who speaks, and at which door. */
 export interface Doorway {

@@ -1,11 +1,19 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, reports events. */
 
 import { type Channel, DoorChannel } from "./channel.ts";
-import { checksOf } from "./checks.ts";
-import type { DoorName, Doors, Role } from "./doors.ts";
-import type { FromMain, HouseAnswer, Peer, ToMain } from "./doors/main.ts";
-import type { ResolverSettings, Settings } from "./settings.ts";
-import { FILE_ROLES } from "./doors/files.ts";
+import {
+  checksOf,
+  type DoorName,
+  type Doors,
+  FILE_ROLES,
+  type FromMain,
+  type HouseAnswer,
+  type Peer,
+  type ResolverSettings,
+  type Role,
+  type Settings,
+  type ToMain,
+} from "../protocol/mod.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
 

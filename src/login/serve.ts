@@ -3,7 +3,8 @@
  * nothing else, and it says nothing but the verdict.
  */
 
-import type { Channel, FromLogin, Isolate, ToLogin } from "../isolate/mod.ts";
+import type { Channel, Isolate } from "../isolate/mod.ts";
+import type { FromLogin, ToLogin } from "../protocol/mod.ts";
 import { prove, verify } from "./verify.ts";
 
 /** Passwords that wait for their turn; more get `unknown` at once. */

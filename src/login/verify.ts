@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import bcrypt from "bcryptjs";
 import { argon2i, argon2id } from "hash-wasm";
 import { encrypt } from "unixcrypt";
-import type { Verdict } from "../isolate/mod.ts";
+import type { Verdict } from "../protocol/mod.ts";
 import { checkProof, isPasswordOf, parseVerifier, PLAIN_MARK } from "../sasl/mod.ts";
 
 const ARGON2ID =

@@ -4,20 +4,13 @@
  * or kept.
  */
 
-import {
-  type AuthResult,
-  Caller,
-  type Challenge,
-  type FromLogin,
-  type Isolate,
-  type ToLogin,
-  type Verdict,
-} from "../isolate/mod.ts";
+import { type AuthResult, type Challenge, type FromLogin, type ToLogin, type Verdict } from "../protocol/mod.ts";
+import { Caller, type Isolate } from "../isolate/mod.ts";
 import { tableKey } from "../config/mod.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
-import type { House } from "./house.ts";
-import type { LookupWorld } from "./world.ts";
+import type { House } from "./main_client.ts";
+import type { LookupWorld } from "./lookup_engine.ts";
 
 export interface Login {
   /** Null for the accounts of the system. */

@@ -1,11 +1,11 @@
 /** The lookup isolate's way to the disk: table files and databases, include files, passwd(5). With sqlite.ts the only file here that reads. */
 
 import { LANGUAGE_LIMITS } from "../config/mod.ts";
-import type { LookupSettings } from "../isolate/mod.ts";
+import type { LookupSettings } from "../protocol/mod.ts";
 import { parseTargets } from "../tables/mod.ts";
 import { SystemAccounts } from "./accounts.ts";
 import { openSqlite } from "./sqlite.ts";
-import type { Machine } from "./world.ts";
+import type { Machine } from "./lookup_engine.ts";
 
 /** System accounts; the isolate may read this file. */
 export const PASSWD = "/etc/passwd";

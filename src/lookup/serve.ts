@@ -2,8 +2,6 @@
 
 import {
   type AccountResult,
-  Caller,
-  type Channel,
   type Confirmed,
   type ControlToLookup,
   type Credentials,
@@ -11,21 +9,21 @@ import {
   type Expansion,
   type FromFilter,
   type FromLookup,
-  type Isolate,
   type LookupToControl,
   type ToFilter,
   type ToLookup,
-} from "../isolate/mod.ts";
+} from "../protocol/mod.ts";
+import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, tell } from "../events/mod.ts";
 import { formatMailbox, seal } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
-import { House } from "./house.ts";
+import { House } from "./main_client.ts";
 import { Guard } from "./login_guard.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
-import { LookupWorld, type Machine } from "./world.ts";
+import { LookupWorld, type Machine } from "./lookup_engine.ts";
 
 interface ClientName {
   readonly hostname: string;

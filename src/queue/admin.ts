@@ -1,15 +1,16 @@
 /** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
 
 import { type Envelope, type EnvelopeId, hex8 } from "../envelope/mod.ts";
-import type { Channel, ControlToQueue, QueueTarget, QueueToControl } from "../isolate/mod.ts";
-import type { Discovery } from "./discover.ts";
-import { exportEnvelope } from "./envelope_parse.ts";
-import { formatEnvelope } from "./envelope_text.ts";
-import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./keys.ts";
+import type { Channel } from "../isolate/mod.ts";
+import type { ControlToQueue, QueueTarget, QueueToControl } from "../protocol/mod.ts";
+import type { Discovery } from "./transfer/discover.ts";
+import { exportEnvelope } from "./transfer/envelope_parse.ts";
+import { formatEnvelope } from "./transfer/envelope_text.ts";
+import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./store/keys.ts";
 import { reportGone, tellRemoved } from "./outcomes.ts";
-import { Damaged } from "./records.ts";
-import type { Unreadable } from "./rows.ts";
-import type { Vault } from "./vault.ts";
+import { Damaged } from "./store/records.ts";
+import type { Unreadable } from "./store/rows.ts";
+import type { Vault } from "./queue_state.ts";
 
 /** Envelopes of one listing at most. */
 const MAX_LIST = 10_000;

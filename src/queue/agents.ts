@@ -2,12 +2,13 @@
 
 import { systemReason } from "../events/mod.ts";
 import type { Envelope, EnvelopeId, Outcome } from "../envelope/mod.ts";
-import type { AgentToQueue, Channel, QueueToAgent } from "../isolate/mod.ts";
-import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
+import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
+import type { Channel } from "../isolate/mod.ts";
+import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
 import { recordOutcome } from "./outcomes.ts";
-import { Damaged } from "./records.ts";
+import { Damaged } from "./store/records.ts";
 import { databaseFault } from "./troubles.ts";
-import type { Vault } from "./vault.ts";
+import type { Vault } from "./queue_state.ts";
 
 /** Envelopes of one job at most. */
 const MAX_IDS = 1000;

@@ -4,7 +4,7 @@
  */
 
 import { hex8, type MessageId, random32 } from "../envelope/mod.ts";
-import { messageNumber } from "./keys.ts";
+import { messageNumber } from "./store/keys.ts";
 
 /** Ids of a block share their upper 24 bits. */
 export const BLOCK_IDS = 256;

@@ -4,21 +4,21 @@
  */
 
 import type { Acceptance, Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
+import { type Channel } from "../isolate/mod.ts";
 import {
-  type Channel,
   CHUNK_BYTES,
   CHUNK_CREDIT,
   MAX_MESSAGE_ENVELOPES,
   type QueueToSmtp,
   type SmtpToQueue,
-} from "../isolate/mod.ts";
+} from "../protocol/mod.ts";
 import { NO_ROOM, refusal } from "./commits.ts";
-import { copyFacts, freshEnvelope } from "./facts.ts";
+import { copyFacts, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
-import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./keys.ts";
-import type { StoredChunk } from "./records.ts";
-import type { NewEnvelope } from "./rows.ts";
-import type { Vault } from "./vault.ts";
+import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
+import type { StoredChunk } from "./store/records.ts";
+import type { NewEnvelope } from "./store/rows.ts";
+import type { Vault } from "./queue_state.ts";
 
 /** Messages that one isolate may have in parts at once. */
 const MAX_OPEN = 10_000;

@@ -3,9 +3,9 @@
 import { setImmediate } from "node:timers";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
-import { Damaged } from "./records.ts";
-import type { TicketRow } from "./rows.ts";
-import type { Vault } from "./vault.ts";
+import { Damaged } from "./store/records.ts";
+import type { TicketRow } from "./store/rows.ts";
+import type { Vault } from "./queue_state.ts";
 
 /** Envelopes told at once. */
 const ROWS = 100;

@@ -2,9 +2,9 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type { Envelope } from "../envelope/mod.ts";
-import { envelopeId } from "./keys.ts";
-import { Records } from "./records.ts";
-import { ENVELOPE, type EnvelopeRow, toEnvelope, type Unreadable } from "./rows.ts";
+import { envelopeId } from "./store/keys.ts";
+import { Records } from "./store/records.ts";
+import { ENVELOPE, type EnvelopeRow, toEnvelope, type Unreadable } from "./store/rows.ts";
 
 /** Columns that a database of version 1 does not have. */
 const VERSION_1 = ENVELOPE.replace("sealed, sum", "NULL AS sealed, NULL AS sum");

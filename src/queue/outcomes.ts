@@ -1,11 +1,20 @@
 /** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in verdict.ts. */
 
-import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeId, Outcome } from "../envelope/mod.ts";
-import { formatMailbox, formatPath, messageOf, newEnvelopeId } from "../envelope/mod.ts";
+import {
+  type BounceFacts,
+  type Envelope,
+  type EnvelopeFacts,
+  type EnvelopeId,
+  formatMailbox,
+  formatPath,
+  messageOf,
+  newEnvelopeId,
+  type Outcome,
+} from "../envelope/mod.ts";
 import { tell } from "../events/mod.ts";
-import { envelopeNumber, messageNumber } from "./keys.ts";
-import { freshEnvelope } from "./facts.ts";
-import type { Vault } from "./vault.ts";
+import { envelopeNumber, messageNumber } from "./store/keys.ts";
+import { freshEnvelope } from "./validate_envelope.ts";
+import type { Vault } from "./queue_state.ts";
 import { bounceEnvelope, expiredText, judge, judgeExpired, type Verdict } from "./verdict.ts";
 
 /** Draws of an envelope id that its message does not have yet. */

@@ -1,7 +1,13 @@
 /** What an outcome does to an envelope: kept or not, who is told. Pure; outcomes.ts stores it. */
 
-import type { BounceFacts, Envelope, EnvelopeFacts, EnvelopeState, Outcome } from "../envelope/mod.ts";
-import { NOTIFY } from "../envelope/mod.ts";
+import {
+  type BounceFacts,
+  type Envelope,
+  type EnvelopeFacts,
+  type EnvelopeState,
+  NOTIFY,
+  type Outcome,
+} from "../envelope/mod.ts";
 import { nextDue } from "../schedule/mod.ts";
 
 /** Longest `errorLine`. */

@@ -1,7 +1,7 @@
 /** Which recipients of a transaction need not wait for the next attempt of the queue, and how they go on. Pure. */
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
-import { type RecipientResult, tooManyRecipients } from "../smtp/client/mod.ts";
+import { type RecipientResult, tooManyRecipients } from "../smtp_client/mod.ts";
 import type { Task } from "./tasks.ts";
 
 /** Tasks that are tried at once. Whoever is in none of them is settled by its own result. */

@@ -1,10 +1,8 @@
 /** Whether a relay opens another connection now, and by which route. Pure: state and clock in, decision out. */
 
-import { DEFAULT_RELAY_LIMITS } from "../config/defaults.ts";
-import type { RelayLimits } from "../config/mod.ts";
-import { familyOf } from "../dns/mod.ts";
-import type { Exchanger } from "./mx.ts";
-import { ofFamily } from "./mx.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../config/mod.ts";
+import { familyOf } from "../net/mod.ts";
+import { type Exchanger, ofFamily } from "./mx.ts";
 import { better, type Reason } from "./reason.ts";
 import type { Route, RouteTable, Traffic } from "./routes.ts";
 

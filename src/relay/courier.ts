@@ -10,7 +10,7 @@ import {
   type SrsKeys,
 } from "../envelope/mod.ts";
 import type { Report } from "../events/mod.ts";
-import type { RecipientResult, Transaction } from "../smtp/client/mod.ts";
+import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { Message, Messages } from "./messages.ts";
 import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./result.ts";

@@ -1,6 +1,7 @@
 /** The relay side of the door to the filters: tells their programs of sessions, and waits when one of them does not keep up. */
 
-import type { Channel, FilterToSession, SessionToFilter } from "../isolate/mod.ts";
+import type { Channel } from "../isolate/mod.ts";
+import type { FilterToSession, SessionToFilter } from "../protocol/mod.ts";
 import { SessionReports } from "./reports.ts";
 
 export class RelayFilters {

@@ -1,8 +1,9 @@
 /** Messages as the queue hands them out, and their outcomes on the way back. Remembers what it said until the queue must have heard it. */
 
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
-import { type AgentToQueue, Caller, type Channel, PeerGone, type QueueToAgent } from "../isolate/mod.ts";
-import { type Body, wireOctets } from "../smtp/client/mod.ts";
+import { type AgentToQueue, type QueueToAgent } from "../protocol/mod.ts";
+import { Caller, type Channel, PeerGone } from "../isolate/mod.ts";
+import { type Body, wireOctets } from "../smtp_client/mod.ts";
 import type { Task } from "./tasks.ts";
 
 /** A message that has been opened. */

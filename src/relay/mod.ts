@@ -1,3 +1,2 @@
 /** Front door of the relay folder: outgoing mail. */
 export { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./url.ts";
-export { type RelayServiceTools, serveRelay } from "./service.ts";

@@ -1,6 +1,7 @@
 /** Which hosts take the mail of a target: RFC 5321 §5.1 as a table of outcomes. Asks a resolver, touches nothing else. */
 
-import { type DnsResult, familyOf, isAddress, type MxRecord, normalAddress } from "../dns/mod.ts";
+import { type DnsResult, type MxRecord } from "../dns/mod.ts";
+import { familyOf, isAddress, normalAddress } from "../net/mod.ts";
 import type { OwnHost } from "./own.ts";
 import { isNamed, type Target } from "./target.ts";
 

@@ -1,8 +1,8 @@
 /** Whether a mail exchanger is this host: by its name, or by an address that this host has or answers at (RFC 5321 §5.1). */
 
 import { networkInterfaces } from "node:os";
-import { normalAddress, normalName } from "../dns/mod.ts";
-import type { OwnSettings } from "../isolate/mod.ts";
+import { normalAddress, normalName } from "../net/mod.ts";
+import type { OwnSettings } from "../protocol/mod.ts";
 
 export interface OwnHost {
   /** True for a name that this host receives mail under, in lower case. */

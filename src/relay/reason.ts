@@ -3,7 +3,7 @@
  * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of somebody else. Pure.
  */
 
-import { ClientError, codeOfFailure, type Reply } from "../smtp/client/mod.ts";
+import { ClientError, codeOfFailure, type Reply } from "../smtp_client/mod.ts";
 
 /** Host that a failure is about. */
 export interface Remote {

@@ -3,7 +3,7 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { debug, type Observer } from "../events/mod.ts";
 import { chooseRoute, type Standing } from "./choose.ts";
-import { NO_REQUIRETLS_CODE } from "../smtp/client/mod.ts";
+import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
 import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";

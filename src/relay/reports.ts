@@ -4,8 +4,8 @@
  */
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
-import type { FilterEvent } from "../isolate/mod.ts";
-import type { Reply } from "../smtp/client/mod.ts";
+import type { FilterEvent } from "../protocol/mod.ts";
+import type { Reply } from "../smtp_client/mod.ts";
 
 export type TellFilters = (event: FilterEvent, params: string) => void;
 

@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../envelope/mod.ts";
 import { isReply, type Reason } from "./reason.ts";
-import { ClientError, enhancedCode, type RecipientResult, type TransactionResult } from "../smtp/client/mod.ts";
+import { ClientError, enhancedCode, type RecipientResult, type TransactionResult } from "../smtp_client/mod.ts";
 
 /**
  * The outcome of one recipient: with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the

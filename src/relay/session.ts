@@ -6,7 +6,7 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
-import type { Credentials, HouseSettings } from "../isolate/mod.ts";
+import type { Credentials, HouseSettings } from "../protocol/mod.ts";
 import {
   type Client,
   ClientError,
@@ -16,7 +16,7 @@ import {
   type Timeouts,
   type TlsOptions,
   type TransactionResult,
-} from "../smtp/client/mod.ts";
+} from "../smtp_client/mod.ts";
 import { triedAgain } from "./again.ts";
 import type { Clock } from "./clock.ts";
 import { Courier } from "./courier.ts";

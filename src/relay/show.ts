@@ -2,8 +2,7 @@
 
 import { formatDuration } from "../events/mod.ts";
 import type { HostStatus } from "./courier.ts";
-import type { Relay } from "./relay.ts";
-import { routeName } from "./relay.ts";
+import { type Relay, routeName } from "./relay.ts";
 import type { Host, Route } from "./routes.ts";
 
 /** How long the status of a domain is shown, in ms. */

@@ -1,7 +1,7 @@
 /** Where mail of one action and destination goes and how it is protected there: the grouping key of relaying. Pure. */
 
 import type { RelayAction } from "../config/mod.ts";
-import type { CredentialsLack, RelaySource } from "../isolate/mod.ts";
+import type { CredentialsLack, RelaySource } from "../protocol/mod.ts";
 import { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./url.ts";
 
 export interface Target {

@@ -12,7 +12,7 @@ import {
   type Origin,
   type ReversePath,
 } from "../envelope/mod.ts";
-import type { Account, Expansion, Forward } from "../isolate/mod.ts";
+import type { Account, Expansion, Forward } from "../protocol/mod.ts";
 import {
   type ListTarget,
   LookupError,

@@ -4,7 +4,7 @@
  */
 
 import { formatMailbox, type Mailbox } from "../envelope/mod.ts";
-import type { Expansion } from "../isolate/mod.ts";
+import type { Expansion } from "../protocol/mod.ts";
 
 export type Refusal = Extract<Expansion, { ok: false }>;
 

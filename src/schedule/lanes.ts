@@ -4,7 +4,7 @@
  */
 
 import type { Agent } from "../envelope/mod.ts";
-import type { TaskMarks } from "../isolate/mod.ts";
+import type { TaskMarks } from "../protocol/mod.ts";
 import { type EnvelopeTable, NONE } from "./table.ts";
 
 const MIN_LANES = 64;

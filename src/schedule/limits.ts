@@ -1,7 +1,7 @@
 /** How much may run at once: in all, of each agent, and of each lane. Pure. */
 
 import type { Agent } from "../envelope/mod.ts";
-import type { SchedulerMarks, TaskMarks } from "../isolate/mod.ts";
+import type { SchedulerMarks, TaskMarks } from "../protocol/mod.ts";
 
 /** Notices that may be written at once. */
 const MAX_BOUNCES = 20;

@@ -1,7 +1,7 @@
 /** The slots that an administrator's request means, a slice at a time. */
 
 import type { EnvelopeId } from "../envelope/mod.ts";
-import type { Target } from "../isolate/mod.ts";
+import type { Target } from "../protocol/mod.ts";
 import type { Lanes } from "./lanes.ts";
 import { AT, type EnvelopeTable, NONE } from "./table.ts";
 

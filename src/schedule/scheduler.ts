@@ -3,9 +3,8 @@
  * timer, no door. See mod.ts for those.
  */
 
-import type { Agent, EnvelopeId, MessageId } from "../envelope/mod.ts";
-import { hex8 } from "../envelope/mod.ts";
-import type { Job, RunState, Target, Ticket } from "../isolate/mod.ts";
+import { type Agent, type EnvelopeId, hex8, type MessageId } from "../envelope/mod.ts";
+import type { Job, RunState, Target, Ticket } from "../protocol/mod.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";

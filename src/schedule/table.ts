@@ -3,8 +3,7 @@
  * Knows where things stand, not what to do about it; see scheduler.ts.
  */
 
-import type { EnvelopeId } from "../envelope/mod.ts";
-import { hex8 } from "../envelope/mod.ts";
+import { type EnvelopeId, hex8 } from "../envelope/mod.ts";
 
 /** Where an envelope stands. */
 export const AT = {

@@ -6,15 +6,15 @@
 
 import { type Observer, tell } from "../events/mod.ts";
 import type { MessageId } from "../envelope/mod.ts";
-import type { AuthResult, Confirmed, Expansion } from "../isolate/mod.ts";
-import type { Command } from "./command.ts";
-import type { ExpandQuestion, SenderQuestion } from "./directory.ts";
-import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./incoming.ts";
-import type { Gate, Host } from "./filter/gate.ts";
+import type { AuthResult, Confirmed, Expansion } from "../protocol/mod.ts";
+import type { Command } from "./session/command.ts";
+import type { ExpandQuestion, SenderQuestion } from "./lookup_client.ts";
+import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./message/incoming.ts";
+import type { Gate, Host } from "./filter/session_filters.ts";
 import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
-import { Saying } from "./saying.ts";
-import { maybeSecret, step, takes } from "./session.ts";
+import { Saying } from "./reply_buffer.ts";
+import { maybeSecret, step, takes } from "./session/session.ts";
 import {
   type Chunk,
   type Effect,
@@ -25,7 +25,7 @@ import {
   newSession,
   type ScramQuestion,
   type Session,
-} from "./state.ts";
+} from "./session/state.ts";
 import type { Wire } from "./wire.ts";
 
 /** What all connections of an isolate share. */

@@ -1,7 +1,7 @@
 /** Command lines out of a stream of bytes. Only CRLF ends a line (RFC 5321 §2.3.8); message data is read by data.ts. */
 
-import { type Command, MAX_COMMAND, parseCommand } from "./command.ts";
-import { REPLY } from "./reply.ts";
+import { type Command, MAX_COMMAND, parseCommand } from "./session/command.ts";
+import { REPLY } from "./session/reply.ts";
 
 export class CommandLines {
   /** Where the last `next` stopped in its input. */

@@ -5,7 +5,7 @@
 
 import { newSessionId } from "../envelope/mod.ts";
 import { formatEvent } from "../events/mod.ts";
-import { bracketed6, plainAddress } from "./desk.ts";
+import { bracketed6, plainAddress } from "./listener.ts";
 
 const MINUTE_MS = 60_000;
 /** Lines of one minute; what is beyond is counted. smtpd(8) promises as many. */

@@ -3,7 +3,6 @@
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {
   type Certificates,
-  type Channel,
   type FilterToSession,
   type FromLookup,
   type LoginResult,
@@ -13,20 +12,21 @@ import {
   type SmtpSettings,
   type SmtpToQueue,
   type ToLookup,
-} from "../isolate/mod.ts";
+} from "../protocol/mod.ts";
+import { type Channel } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
-import { isDomain } from "./address.ts";
+import { isDomain } from "./session/address.ts";
 import { Connection, type Office } from "./connection.ts";
-import { bracketed6, type Desk, deskOf, endpoint, factsOf, gateKeeper, plainAddress, tlsOf } from "./desk.ts";
-import { Crowd } from "./crowd.ts";
-import { Directory } from "./directory.ts";
-import { FilterDesk } from "./filter/desk.ts";
-import { Gate, type Host } from "./filter/gate.ts";
-import { type AskSource, Gates } from "./gate.ts";
-import { Intake } from "./intake.ts";
-import { dateWriter } from "./received.ts";
-import type { Facts, ScramQuestion } from "./state.ts";
-import { Turns } from "./turns.ts";
+import { bracketed6, type Desk, deskOf, endpoint, factsOf, gateKeeper, plainAddress, tlsOf } from "./listener.ts";
+import { Crowd } from "./job_limiter.ts";
+import { Directory } from "./lookup_client.ts";
+import { FilterDesk } from "./filter/filter_client.ts";
+import { Gate, type Host } from "./filter/session_filters.ts";
+import { type AskSource, Gates } from "./proxy/proxy_gate.ts";
+import { Intake } from "./queue_client.ts";
+import { dateWriter } from "./message/received.ts";
+import type { Facts, ScramQuestion } from "./session/state.ts";
+import { Turns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 
 /** Time, as an argument. */

@@ -3,7 +3,7 @@
  * counts for all smtp isolates, which tell it of clients whose address they learn from a PROXY header.
  */
 
-import { NetworkMatcher, parseAddress } from "../tables/netaddr.ts";
+import { NetworkMatcher, parseAddress } from "../net/mod.ts";
 
 /** What one source may do; 0 is no limit. A source is an IPv4 address or an IPv6 network of 64 bits: a client has as many as that. */
 export interface SourceLimits {

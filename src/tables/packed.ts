@@ -3,8 +3,7 @@
  * 50 bytes cost some 65 MB. Knows nothing of what the values mean.
  */
 
-import type { Entries } from "./entries.ts";
-import { mayBePattern } from "./entries.ts";
+import { type Entries, mayBePattern } from "./entries.ts";
 
 /** Bytes in front of each key: its length (2 bytes, of which the highest bit marks a dead record) and that of the value (4 bytes). */
 const HEADER = 6;

@@ -2,9 +2,9 @@
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
 import { type Observer, tell } from "../events/mod.ts";
-import type { TableAnswer, TableRequest } from "../isolate/mod.ts";
+import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import { LookupError } from "./error.ts";
-import type { Facts } from "./facts.ts";
+import type { Facts } from "./resumable.ts";
 import { resultText, type Service, type UpdatableTable, type ValueService } from "./table.ts";
 
 /** Puts a request to the program of a table. Never rejects. */

@@ -5,7 +5,7 @@ import { lookupError } from "./dbentries.ts";
 import { DomainMatcher } from "./domain.ts";
 import type { Entries } from "./entries.ts";
 import { mailboxKeys, MailboxMatcher } from "./mailaddr.ts";
-import { addressKeys, isPlainAddress, NetworkMatcher } from "./netaddr.ts";
+import { addressKeys, isPlainAddress, NetworkMatcher } from "../net/mod.ts";
 import { PackedEntries } from "./packed.ts";
 import { RegexMatcher } from "./regex.ts";
 import { type ScramShape, scramShape } from "../sasl/mod.ts";

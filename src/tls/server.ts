@@ -6,8 +6,8 @@ import tls from "node:tls";
 import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
-import { ALL_VERSIONS, type VersionRange } from "../config/protocols.ts";
-import { withErrorListener } from "../isolate/sockets.ts";
+import { ALL_VERSIONS, type VersionRange } from "../config/mod.ts";
+import { withErrorListener } from "../net/mod.ts";
 import { readHello } from "./hello.ts";
 
 export type TlsSocket = tls.TLSSocket;

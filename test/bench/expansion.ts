@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { ExpansionRequest } from "../../src/rules/mod.ts";
-import type { FromLookup, LookupSettings } from "../../src/isolate/mod.ts";
+import type { FromLookup, LookupSettings } from "../../src/protocol/mod.ts";
 import { lookupFiles } from "../../src/lookup/mod.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
 

@@ -5,7 +5,7 @@
 
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { Scheduler } from "../../src/schedule/mod.ts";
+import { Scheduler } from "../../src/schedule/scheduler.ts";
 import { plot } from "./queue_plot.ts";
 import { addDueMessage, domainOf, fillQueue } from "./queue_fill.ts";
 import { HEALTHY_DOMAIN, Hosts, Prober, SILENT_ADDRESS } from "./queue_probe.ts";

@@ -2,7 +2,7 @@
 
 import { type EnvelopeFacts, type MessageId, newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
 import { Ids } from "../../src/queue/ids.ts";
-import { Store } from "../../src/queue/store.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { LOCAL_DOMAIN } from "./server.ts";
 
 const BLOCK = 256;

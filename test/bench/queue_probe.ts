@@ -1,6 +1,6 @@
 /** A client that keeps sending small messages and notes how long it waits for each 250; a host that answers, and one that is silent. */
 
-import { type FakeServer, fakeServer } from "../smtpclient/fake_server.ts";
+import { type FakeServer, fakeServer } from "../smtp_client/fake_server.ts";
 import { LOCAL_DOMAIN } from "./server.ts";
 
 const encoder = new TextEncoder(), decoder = new TextDecoder();

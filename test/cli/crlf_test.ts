@@ -1,7 +1,7 @@
 /** Line ends of `sendmail -bs`: the first line decides, wherever the pieces are cut. */
 
 import { equal } from "node:assert/strict";
-import { LineEnds } from "../../src/cli/crlf.ts";
+import { LineEnds } from "../../src/cli/sendmail/crlf.ts";
 
 const rows: { what: string; said: string; heard: string }[] = [
   { what: "CRLF stays", said: "EHLO x\r\nQUIT\r\n", heard: "EHLO x\r\nQUIT\r\n" },

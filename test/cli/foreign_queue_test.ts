@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { exportedMessages, spooledMessages } from "../../src/cli/foreign-queue.ts";
-import { ImportRecord } from "../../src/cli/import-record.ts";
-import { importMessages } from "../../src/cli/import.ts";
+import { exportedMessages, spooledMessages } from "../../src/cli/smtpctl/foreign_queue.ts";
+import { ImportRecord } from "../../src/cli/smtpctl/import_record.ts";
+import { importMessages } from "../../src/cli/smtpctl/import.ts";
 import { FakeTerminal, withFolder } from "./fakes.ts";
 
 const ID = "0badcafe", ENVELOPE = "0badcafe00000001";

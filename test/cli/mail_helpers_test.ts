@@ -1,7 +1,7 @@
 /** mail.maildir, mail.mboxfile, mail.lmtp: options, exit statuses, what arrives. Files are written by those who are not root only. */
 
 import { deepEqual, equal, match } from "node:assert/strict";
-import { lmtpMain, maildirMain, mboxfileMain } from "../../src/cli/mail-helpers.ts";
+import { lmtpMain, maildirMain, mboxfileMain } from "../../src/cli/mail_helpers.ts";
 import { environment, FakeTerminal, withFolder, withServer } from "./fakes.ts";
 
 const MESSAGE = "X-Spam: yes\nSubject: hello\n\n.body\n";

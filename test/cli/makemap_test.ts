@@ -2,8 +2,8 @@
 
 import { deepEqual, equal, match } from "node:assert/strict";
 import { CdbReader } from "../../src/tables/mod.ts";
-import { makemapMain } from "../../src/cli/makemap.ts";
-import { newaliasesMain } from "../../src/cli/newaliases.ts";
+import { makemapMain } from "../../src/cli/maps/makemap.ts";
+import { newaliasesMain } from "../../src/cli/maps/newaliases.ts";
 import { environment, FakeTerminal, withFolder, withServer } from "./fakes.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

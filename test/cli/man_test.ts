@@ -1,7 +1,7 @@
 /** The manual pages and the programs know the same commands, and the pages find each other. */
 
 import assert from "node:assert/strict";
-import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
+import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
 
 const folder = new URL("../../conf/man/", import.meta.url);
 const pages = new Map(

@@ -2,13 +2,13 @@
 
 import type net from "node:net";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { parseAddressList, readAddressList } from "../../src/cli/addresses.ts";
-import { formatDate, formatFrom, whoIs } from "../../src/cli/identity.ts";
-import { replayOffline } from "../../src/cli/offline.ts";
-import { encodeQuotedPrintable } from "../../src/cli/quoted-printable.ts";
-import { runSendmail } from "../../src/cli/sendmail.ts";
-import { carrySession } from "../../src/cli/stdio_session.ts";
-import { readSendmailOptions } from "../../src/cli/sendmail-options.ts";
+import { parseAddressList, readAddressList } from "../../src/cli/sendmail/addresses.ts";
+import { formatDate, formatFrom, whoIs } from "../../src/cli/sendmail/identity.ts";
+import { replayOffline } from "../../src/cli/sendmail/offline.ts";
+import { encodeQuotedPrintable } from "../../src/cli/sendmail/quoted_printable.ts";
+import { runSendmail } from "../../src/cli/sendmail/sendmail.ts";
+import { carrySession } from "../../src/cli/sendmail/stdio_session.ts";
+import { readSendmailOptions } from "../../src/cli/sendmail/options.ts";
 import { environment, FakeTerminal, type Heard, smtpServer, withFolder, withServer } from "./fakes.ts";
 
 const PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:& Liddell,Room 1:/home/alice:/bin/sh\n" +

@@ -1,9 +1,9 @@
 /** `smtpctl show queue` while the daemon is down. */
 
 import { equal, match } from "node:assert/strict";
-import { smtpctlMain } from "../../src/cli/smtpctl.ts";
-import { freshEnvelope } from "../../src/queue/facts.ts";
-import { Store } from "../../src/queue/store.ts";
+import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
+import { freshEnvelope } from "../../src/queue/validate_envelope.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { envelope } from "../control/house.ts";
 import { environment, FakeTerminal, withFolder } from "./fakes.ts";
 

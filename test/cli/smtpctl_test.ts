@@ -1,10 +1,10 @@
 /** smtpctl: words, what goes to the daemon, what is printed, exit statuses. */
 
 import { deepEqual, equal, match } from "node:assert/strict";
-import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
-import { smtpctlMain } from "../../src/cli/smtpctl.ts";
-import { MonitorPrinter } from "../../src/cli/monitor.ts";
-import { resolveCommand } from "../../src/cli/words.ts";
+import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
+import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
+import { MonitorPrinter } from "../../src/cli/smtpctl/monitor.ts";
+import { resolveCommand } from "../../src/cli/smtpctl/words.ts";
 import type { ControlAnswer } from "../../src/control/mod.ts";
 import type { MonitorSample } from "../../src/events/mod.ts";
 import { verify } from "../../src/login/mod.ts";

@@ -1,7 +1,7 @@
 /** More recipients than the daemon takes in one transaction: sendmail hands the message over in several (RFC 5321 §4.5.3.1.10). */
 
 import { deepEqual, equal } from "node:assert/strict";
-import { submit, type Submitted } from "../../src/cli/submission.ts";
+import { submit, type Submitted } from "../../src/cli/sendmail/submission.ts";
 import { type Heard, smtpServer, withFolder, withServer } from "./fakes.ts";
 
 const people = ["a@x", "b@x", "c@x", "d@x", "e@x", "f@x", "g@x"];

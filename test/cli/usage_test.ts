@@ -1,10 +1,10 @@
 /** What the tools say of themselves: `--help` and `--version`, in the programs, in the scripts and in the manual pages. */
 
 import assert from "node:assert/strict";
-import { COMMANDS } from "../../src/cli/smtpctl-commands.ts";
-import { mailqMain, smtpctlMain } from "../../src/cli/smtpctl.ts";
-import { makemapMain } from "../../src/cli/makemap.ts";
-import { newaliasesMain } from "../../src/cli/newaliases.ts";
+import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
+import { mailqMain, smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
+import { makemapMain } from "../../src/cli/maps/makemap.ts";
+import { newaliasesMain } from "../../src/cli/maps/newaliases.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { helpOf, lettersOf, type OptionUsage, type Tool, TOOLS } from "../../src/cli/usage.ts";
 import { environment, FakeTerminal } from "./fakes.ts";

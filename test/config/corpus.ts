@@ -1,12 +1,7 @@
 /** The corpus: whole configurations in files, and what their comments say of them. Reads files; judges nothing. */
 
-import {
-  type Config,
-  type ConfigFiles,
-  formatDiagnostic,
-  parseConfig,
-  type ParseResult,
-} from "../../src/config/mod.ts";
+import { type Config, type ParseResult } from "../../src/config/mod.ts";
+import { type ConfigFiles, formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
 import type { Origin } from "../../src/envelope/mod.ts";
 
 const CORPUS = new URL("corpus/", import.meta.url);

@@ -1,7 +1,8 @@
 /** Every configuration that comes with Vaultpost is right, and means what its comments say. */
 
 import assert from "node:assert/strict";
-import { formatDiagnostic, parseConfig, type ParseResult } from "../../src/config/mod.ts";
+import { formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
+import { type ParseResult } from "../../src/config/mod.ts";
 import { RuleSet } from "../../src/rules/mod.ts";
 import { TableSet } from "../../src/tables/mod.ts";
 import { HERE, mailbox, subject } from "../rules/support.ts";

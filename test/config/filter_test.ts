@@ -1,7 +1,7 @@
 /** `filter`, `proc` and `admd`: what they become, and mistakes that are only theirs. */
 
 import assert from "node:assert/strict";
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { complaints, configOf, RULE } from "./helper.ts";
 
 const AT = (line: number) => ({ file: "c", line });

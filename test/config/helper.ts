@@ -1,15 +1,8 @@
 /** Configurations in tests: files are a plain object, results are what a reader would look at. */
 
 import assert from "node:assert/strict";
-import {
-  type Config,
-  type ConfigFiles,
-  formatDiagnostic,
-  parseConfig,
-  type ParseResult,
-  scanTableFile,
-  sortEntries,
-} from "../../src/config/mod.ts";
+import { type Config, type ParseResult, scanTableFile, sortEntries } from "../../src/config/mod.ts";
+import { type ConfigFiles, formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
 
 /** Files that exist only in memory. */
 export function memoryFiles(files: Readonly<Record<string, string>>): ConfigFiles {

@@ -1,8 +1,8 @@
 /** Tokens of smtpd.conf, seen through the lexer alone. */
 
 import assert from "node:assert/strict";
-import { Lexer } from "../../src/config/lexer.ts";
-import { Macros } from "../../src/config/macros.ts";
+import { Lexer } from "../../src/smtpd_conf/lexer.ts";
+import { Macros } from "../../src/smtpd_conf/macros.ts";
 
 /** `kind:text@line`, with s, k, n, m for string, keyword, number and mark; `;` for a newline; `bad:` for an error. */
 function tokens(text: string, macros: Readonly<Record<string, string>> = {}): string {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatDiagnostic, LANGUAGE_LIMITS, parseConfig, type ParseResult } from "../../src/config/mod.ts";
+import { formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
+import { LANGUAGE_LIMITS, type ParseResult } from "../../src/config/mod.ts";
 import { RESERVED } from "../../src/config/words.ts";
 import { entries, KINDS } from "./corpus.ts";
 import { memoryFiles, parse, readTableFile, RULE } from "./helper.ts";

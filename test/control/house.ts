@@ -1,8 +1,8 @@
 /** A house of fakes around the control isolate: doors that answer, a main that listens. */
 
-import type { Envelope } from "../../src/envelope/mod.ts";
-import { NO_DSN } from "../../src/envelope/mod.ts";
-import type { Channel, DoorName, Isolate, MainRequest, ToMain } from "../../src/isolate/mod.ts";
+import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
+import type { Channel, Isolate } from "../../src/isolate/mod.ts";
+import type { DoorName, MainRequest, ToMain } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 
 type Message = Record<string, unknown> & { type: string; call?: number };

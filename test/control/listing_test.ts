@@ -2,7 +2,7 @@
 
 import { equal } from "node:assert/strict";
 import { formatListing } from "../../src/control/mod.ts";
-import type { RunState } from "../../src/isolate/mod.ts";
+import type { RunState } from "../../src/protocol/mod.ts";
 import { envelope } from "./house.ts";
 
 const id = "7b23f1c8a1b2c3d4";

@@ -5,10 +5,10 @@ import { once } from "node:events";
 import net from "node:net";
 import { askControl, type ControlAnswer, type ControlRequest } from "../../src/control/mod.ts";
 import { ControlSessions } from "../../src/control/sessions.ts";
-import { Desk } from "../../src/control/desk.ts";
-import { startControl } from "../../src/control/service.ts";
+import { Desk } from "../../src/control/requests.ts";
+import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
-import type { ToMain } from "../../src/isolate/mod.ts";
+import type { ToMain } from "../../src/protocol/mod.ts";
 import { type Answers, DAEMON_UID, envelope, FakeHouse } from "./house.ts";
 
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
@@ -364,9 +364,9 @@ Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one
   });
 });
 
-Deno.test("startControl logs events in order, counts them, and heeds -v and traces", async () => {
+Deno.test("serveControl logs events in order, counts them, and heeds -v and traces", async () => {
   const house = new FakeHouse(queueAnswers);
-  startControl(house.isolate);
+  serveControl(house.isolate);
   const smtp = house.peer("smtp-control", 1);
   const queue = house.peer("queue-control");
   smtp.onmessage({ type: "smtp-connected", session: "s1", address: "local", host: "localhost", family: "local" });

@@ -4,7 +4,8 @@ import { deepEqual, equal } from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { askControl } from "../../src/control/mod.ts";
-import { detachDescriptor, type FromMain, type ToMain } from "../../src/isolate/mod.ts";
+import { detachDescriptor } from "../../src/isolate/mod.ts";
+import { type FromMain, type ToMain } from "../../src/protocol/mod.ts";
 import { FakeHouse } from "./house.ts";
 
 Deno.test("workers/control.ts logs and answers without any permission", async () => {

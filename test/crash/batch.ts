@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { askControl, type ControlRequest } from "../../src/control/mod.ts";
 import { Client } from "../e2e/client.ts";
 import { Daemon, DOMAIN, Mailbox, OWNER } from "../e2e/harness.ts";
-import { type FakeServer, fakeServer, type ServerSession } from "../smtpclient/fake_server.ts";
+import { type FakeServer, fakeServer, type ServerSession } from "../smtp_client/fake_server.ts";
 import { compose, identify, type Kind, Ledger, originalOf, type Sight, type Totals } from "./ledger.ts";
 import { HALTED, POINTS } from "./points.ts";
 import { pick, seeded } from "./random.ts";

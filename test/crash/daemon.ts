@@ -1,7 +1,7 @@
 /** smtpd whose queue or mailbox isolate stops at a chosen place: the file `crash-point` beside its config has "ROLE POINT COUNT", or nothing. */
 
 import { dirname } from "node:path";
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
 
 const file = Deno.args[Deno.args.indexOf("-f") + 1]!;

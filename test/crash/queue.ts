@@ -1,6 +1,6 @@
 /** The real queue isolate, with places before and after each commit at which it can be stopped. */
 
-import { Store } from "../../src/queue/store.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { pointsOf } from "./points.ts";
 import "../../workers/queue.ts";
 

@@ -7,7 +7,7 @@ import { authoritiesOf, loadPair, SYSTEM_AUTHORITIES } from "../../src/daemon/fi
 import { Fatal } from "../../src/daemon/fatal.ts";
 import { certificateWarnings } from "../../src/daemon/certificate_advice.ts";
 import { configOf } from "../config/helper.ts";
-import type { Certificates } from "../../src/isolate/mod.ts";
+import type { Certificates } from "../../src/protocol/mod.ts";
 
 const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certificates/${file}`, import.meta.url));
 

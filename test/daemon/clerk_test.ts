@@ -1,8 +1,8 @@
 /** What main answers to lookup: accounts of the name service, a few at a time. */
 
 import assert from "node:assert/strict";
-import type { HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
-import { Clerk } from "../../src/daemon/clerk.ts";
+import type { HouseAnswer, HouseQuestion } from "../../src/protocol/mod.ts";
+import { Clerk } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/name_service.ts";
 
 /** A clerk and what it answered; `done` resolves when `count` answers are there. */

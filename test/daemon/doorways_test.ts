@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { backlogFor, Doorways } from "../../src/daemon/doorways.ts";
+import { backlogFor, Doorways } from "../../src/daemon/listening_sockets.ts";
 import { Native } from "../../src/daemon/native.ts";
 import { freePort } from "../ports.ts";
 

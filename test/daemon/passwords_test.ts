@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Clerk } from "../../src/daemon/clerk.ts";
+import { Clerk } from "../../src/daemon/lookup_requests.ts";
 import { Passwords } from "../../src/daemon/passwords.ts";
-import type { HouseAnswer } from "../../src/isolate/mod.ts";
+import type { HouseAnswer } from "../../src/protocol/mod.ts";
 
 const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";
 const rows = [

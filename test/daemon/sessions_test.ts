@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { SessionDesk, type SessionLimits } from "../../src/daemon/sessions.ts";
-import type { FromMain, Role } from "../../src/isolate/mod.ts";
+import type { FromMain, Role } from "../../src/protocol/mod.ts";
 import { listener } from "../smtp/support.ts";
 
 type Handed = Extract<FromMain, { type: "session" }>;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { actAsRoot, actAsSelf, readForward } from "../../src/delivery/mod.ts";
-import type { Account } from "../../src/isolate/mod.ts";
+import type { Account } from "../../src/protocol/mod.ts";
 
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;

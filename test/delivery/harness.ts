@@ -6,10 +6,10 @@ import {
   actAsSelf,
   type DeliveryTools,
   DirectWriter,
-  serveDelivery,
-  serveErrand,
   systemClock,
 } from "../../src/delivery/mod.ts";
+import { serveDelivery } from "../../src/delivery/serve.ts";
+import { serveErrand } from "../../src/delivery/serve_errand.ts";
 import type { LocalAction } from "../../src/config/types.ts";
 import { type Envelope, messageOf, NO_DSN, type Outcome, random32 } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event, Trace } from "../../src/events/mod.ts";
@@ -17,15 +17,14 @@ import type {
   Account,
   AccountResult,
   AgentToQueue,
-  Channel,
   DeliverySettings,
   FromErrand,
-  Isolate,
   Job,
   QueueToAgent,
   ToErrand,
   ToLookup,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
+import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 
 export const ROOT = Deno.uid() === 0;
 export const NOBODY: Account = { name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent" };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { type DeliveryTools, TOOLS } from "../../src/delivery/attempt.ts";
-import { TIMEOUTS, uniformTimeouts } from "../../src/smtp/client/mod.ts";
+import { TIMEOUTS, uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { envelopeOf, withWorld, type World } from "./harness.ts";
 
 const BODY = "Subject: hello\n\n.dot\nHi\n";

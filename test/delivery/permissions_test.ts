@@ -5,7 +5,7 @@ import net from "node:net";
 import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
 import { deliveryNeeds, errandNeeds, fileNeeds, forwardNeeds, libcPath, mailboxNeeds } from "../../src/delivery/mod.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
-import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, Role, ToLookup } from "../../src/isolate/mod.ts";
+import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, Role, ToLookup } from "../../src/protocol/mod.ts";
 import { envelopeOf, localAction, makeHome, ROOT, settingsOf, tester } from "./harness.ts";
 
 const maildir = (path: string | null): LocalMethod => ({ type: "maildir", path, junk: false });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 import { Daemon, DOMAIN, maildirConfig, OWNER, run } from "./harness.ts";
 
 /** Self-signed, for the address that the next hop is reached at. */

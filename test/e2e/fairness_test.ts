@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { DOMAIN, OWNER, withDaemon, within } from "./harness.ts";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 
 const BACKLOG = 3000;
 const CLIENTS = 4;

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { type Daemon, DOMAIN, OWNER, PROJECT } from "./harness.ts";
 
-const PROGRAM = join(PROJECT, "test/filter/libexec/filter-scripted");
+const PROGRAM = join(PROJECT, "test/programs/libexec/filter-scripted");
 
 /** What filter-scripted reads; see there. */
 export interface Script {

@@ -46,7 +46,7 @@ function redate(bytes: Uint8Array): Uint8Array {
   return new TextEncoder().encode(new TextDecoder().decode(bytes).replace(/^ctime: \d+$/m, `ctime: ${hourAgo}`));
 }
 
-/** Octet 1, the IV, AES-256-GCM, its tag: see src/cli/foreign-queue.ts. */
+/** Octet 1, the IV, AES-256-GCM, its tag: see src/cli/smtpctl/foreign_queue.ts. */
 function unseal(bytes: Uint8Array): Uint8Array {
   const opened = createDecipheriv("aes-256-gcm", SPOOL_KEY, bytes.subarray(1, 1 + IV_BYTES));
   opened.setAuthTag(bytes.subarray(-TAG_BYTES));

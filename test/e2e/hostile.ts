@@ -1,6 +1,6 @@
 /** Turns the isolate that it is loaded into against its neighbours: what a BroadcastChannel of the process names goes out through a door of it. */
 
-import type { FromMain } from "../../src/isolate/mod.ts";
+import type { FromMain } from "../../src/protocol/mod.ts";
 
 interface Order {
   readonly who: string;

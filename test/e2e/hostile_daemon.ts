@@ -1,7 +1,7 @@
 /** smtpd whose isolates have fallen, see hostile.ts: they say what the file `say` in the folder of the config names. */
 
 import { dirname } from "node:path";
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
 
 const file = Deno.args[Deno.args.indexOf("-f") + 1]!;

@@ -3,7 +3,7 @@
  * smtp and control when `smtp` and `stat` are traced.
  */
 
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
 
 const file = Deno.args[Deno.args.indexOf("-f") + 1]!;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { freePort } from "../ports.ts";
-import { type FakeServer, fakeServer } from "../smtpclient/fake_server.ts";
+import { type FakeServer, fakeServer } from "../smtp_client/fake_server.ts";
 import { Client } from "./client.ts";
 import { inbox, install, recorded } from "./filter_house.ts";
 import { type Daemon, withDaemon } from "./harness.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
-const PROGRAM = join(PROJECT, "test/filter/libexec/table-scripted");
+const PROGRAM = join(PROJECT, "test/programs/libexec/table-scripted");
 
 /** Copies the program to where its user may reach it. */
 function install(folder: string): void {

@@ -1,6 +1,6 @@
 /** smtpd whose accounts of the system stand in a made-up file: the first argument. */
 
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { runDaemon } from "../../src/daemon/mod.ts";
 import { TRACES } from "../../src/events/mod.ts";
 

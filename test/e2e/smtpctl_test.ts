@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 
 const LISTING = new RegExp(
   [

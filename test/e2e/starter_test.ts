@@ -280,7 +280,7 @@ Deno.test("a deno.lock that is damaged, missing or of another version loses no u
         `cd "$CHECKOUT"; cp "$HERE/deno.lock" .; cp "$HERE/src/main.ts" src/; cp "$HERE/src/cli/sendmail.ts" src/cli/
         cp "$HERE/src/events/mod.ts" src/events/; (. scripts/lib.sh; root=$PWD; locked >.deno/installed)`;
       const broken: [name: string, script: string][] = [
-        ["tool", `echo "}{" >>src/cli/sendmail.ts`],
+        ["tool", `echo "}{" >>src/cli/sendmail/sendmail.ts`],
         ["main", `echo "}{" >>src/main.ts`],
         ["nomain", `rm src/main.ts`],
         ["thrown", `echo "throw new Error('x')" >>src/events/mod.ts`],

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { a, fakeDns, mx } from "../dns/fake_dns.ts";
 import { freePort } from "../ports.ts";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
 

@@ -1,10 +1,10 @@
 /** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
 
 import assert from "node:assert/strict";
-import { type Check, compileTable, hexDigits, record, whole } from "../../src/isolate/check.ts";
-import { DOOR_TABLES } from "../../src/isolate/checks.ts";
-import { EVENT_DOORS, EVENTS } from "../../src/isolate/doors/events.ts";
-import { SPOKEN_BY, TO_MAIN } from "../../src/isolate/doors/main.ts";
+import { type Check, compileTable, hexDigits, record, whole } from "../../src/protocol/check.ts";
+import { DOOR_TABLES } from "../../src/protocol/checks.ts";
+import { EVENT_DOORS, EVENTS } from "../../src/protocol/events.ts";
+import { SPOKEN_BY, TO_MAIN } from "../../src/protocol/main.ts";
 import {
   attributed,
   type DoorName,
@@ -13,7 +13,7 @@ import {
   type FromFiles,
   type ToFiles,
   type ToMain,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
 import type { Envelope, EnvelopeFacts } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
 

@@ -3,11 +3,8 @@
 import assert from "node:assert/strict";
 import {
   ABANDONED,
-  type Channel,
   COMMITTED,
-  FilePool,
   type FileResult,
-  FilesHang,
   type FileTask,
   FLAG_ABANDONED,
   FLAG_CALLS,
@@ -16,7 +13,8 @@ import {
   MAX_FILE_ISOLATES,
   MAX_STUCK_ISOLATES,
   type ToFiles,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
+import { type Channel, FilePool, FilesHang } from "../../src/isolate/mod.ts";
 
 const WRITTEN: FileResult = { kind: "written" };
 const task: FileTask = { kind: "forward", who: { name: "bob", uid: 1, gid: 1, home: "/home/bob" }, suffix: "" };

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import type { AddressInfo } from "node:net";
 import { cutSettings, grantsFor } from "../../src/daemon/mod.ts";
-import { parseConfig } from "../../src/config/mod.ts";
+import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { libcPath } from "../../src/delivery/mod.ts";
-import { type Role, Supervisor } from "../../src/isolate/mod.ts";
+import { type Role } from "../../src/protocol/mod.ts";
+import { Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const ROLES: readonly Role[] = [
   "smtp",

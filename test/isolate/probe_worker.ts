@@ -1,7 +1,7 @@
 /** Stands in for an isolate's entry file: tries what an isolate must not do and tells the test what was allowed. */
 
 import net from "node:net";
-import type { FromMain } from "../../src/isolate/mod.ts";
+import type { FromMain } from "../../src/protocol/mod.ts";
 
 /** Main takes nothing from an isolate that its role may not say. */
 const PROBES_CHANNEL = "probes of the permissions test";

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import net, { type AddressInfo } from "node:net";
 import { walk } from "./walk.ts";
-import { connectSocket, createServer, firstError, withErrorListener } from "../../src/isolate/mod.ts";
+import { connectSocket, createServer, firstError, withErrorListener } from "../../src/net/mod.ts";
 
-const HOME = "src/isolate/sockets.ts";
+const HOME = "src/net/sockets.ts";
 /** What makes a socket: outside of sockets.ts only as the argument of withErrorListener(). */
 const MAKERS =
   /\b(?:net\.(?:connect|createConnection|createServer|Socket|Server)|tls\.(?:connect|createServer|TLSSocket)|createSocket)\(/g;

@@ -1,7 +1,8 @@
 /** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
 
 import assert from "node:assert/strict";
-import { type FromMain, type ReadyLimit, type Role, type Settings, Supervisor } from "../../src/isolate/mod.ts";
+import { type FromMain, type Role, type Settings } from "../../src/protocol/mod.ts";
+import { type ReadyLimit, Supervisor } from "../../src/supervisor/supervisor.ts";
 import { TOYS_CHANNEL } from "./toy.ts";
 
 const SESSION: FromMain = {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { House } from "../../src/lookup/mod.ts";
-import type { Account, Forward, HouseAnswer, HouseQuestion } from "../../src/isolate/mod.ts";
+import type { Account, Forward, HouseAnswer, HouseQuestion } from "../../src/protocol/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };

@@ -1,7 +1,8 @@
 /** Who may log in, as lookup decides it; the login isolate and main are stood in for. */
 
 import assert from "node:assert/strict";
-import type { Channel, FromLogin, LookupSettings, ToLogin, Verdict } from "../../src/isolate/mod.ts";
+import type { Channel } from "../../src/isolate/mod.ts";
+import type { FromLogin, LookupSettings, ToLogin, Verdict } from "../../src/protocol/mod.ts";
 import { Logins, NOBODYS } from "../../src/lookup/logins.ts";
 import { prove, verify } from "../../src/login/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";

@@ -9,7 +9,7 @@ import type {
   LookupSettings,
   LookupToControl,
   ToMain,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
 import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";

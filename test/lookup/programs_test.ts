@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { NO_OBSERVER } from "../../src/events/mod.ts";
-import type { TableAnswer, TableRequest } from "../../src/isolate/mod.ts";
+import type { TableAnswer, TableRequest } from "../../src/protocol/mod.ts";
 import { LookupWorld, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, fromAny, local, mailbox, relay, rule, test } from "../rules/support.ts";

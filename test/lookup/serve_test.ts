@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";
-import type { Channel, ControlToLookup, FromLookup, Isolate, LookupSettings } from "../../src/isolate/mod.ts";
-import type { LookupToControl, ToLookup } from "../../src/isolate/mod.ts";
-import { type ClientNamer, type LookupParts, serveLookup, SystemAccounts } from "../../src/lookup/mod.ts";
+import type { Channel, Isolate } from "../../src/isolate/mod.ts";
+import type { ControlToLookup, FromLookup, LookupSettings, LookupToControl, ToLookup } from "../../src/protocol/mod.ts";
+import { type ClientNamer, type LookupParts, serveLookup } from "../../src/lookup/serve.ts";
+import { SystemAccounts } from "../../src/lookup/mod.ts";
 import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from "../rules/support.ts";
 
 const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nvmail:x:8:8::/var/vmail:/bin/false\n";

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Envelope } from "../../src/envelope/mod.ts";
-import type { QueueToControl } from "../../src/isolate/mod.ts";
-import { formatEnvelope } from "../../src/queue/envelope_text.ts";
+import type { QueueToControl } from "../../src/protocol/mod.ts";
+import { formatEnvelope } from "../../src/queue/transfer/envelope_text.ts";
 import {
   enqueue,
   factsFor,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Commits, type Write } from "../../src/queue/commits.ts";
-import type { Store } from "../../src/queue/store.ts";
+import type { Store } from "../../src/queue/store/store.ts";
 
 /** Notes the writes of each transaction. */
 class Groups {

@@ -4,7 +4,7 @@
  */
 
 import { hex8, random32 } from "../../src/envelope/mod.ts";
-import { CHUNK_BYTES } from "../../src/isolate/mod.ts";
+import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
 import { factsFor, openQueue } from "./house.ts";
 
 const house = await openQueue(Deno.args[0]!);

@@ -1,8 +1,7 @@
 /** Messages that lie as files in the spool. */
 
 import assert from "node:assert/strict";
-import type { QueueHouse } from "./house.ts";
-import { enqueue, list, logged, NOON, openQueue, text, ticketsOf, typed, withQueue } from "./house.ts";
+import { enqueue, list, logged, NOON, openQueue, type QueueHouse, text, ticketsOf, typed, withQueue } from "./house.ts";
 
 const ENVELOPE = `version: 3
 dispatcher: out

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Envelope } from "../../src/envelope/mod.ts";
-import { exportEnvelope, NotAnEnvelope, parseEnvelope } from "../../src/queue/envelope_parse.ts";
-import { formatEnvelope } from "../../src/queue/envelope_text.ts";
+import { exportEnvelope, NotAnEnvelope, parseEnvelope } from "../../src/queue/transfer/envelope_parse.ts";
+import { formatEnvelope } from "../../src/queue/transfer/envelope_text.ts";
 
 const word = fc.stringMatching(/^[a-z0-9.-]{1,12}$/);
 const mailbox = fc.record({ local: fc.stringMatching(/^[a-z@+. ]{1,10}$/).map((text) => `${text}x`), domain: word });

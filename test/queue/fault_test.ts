@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { Commits, refusal, type Write } from "../../src/queue/commits.ts";
 import { Ids } from "../../src/queue/ids.ts";
-import { envelopeNumber } from "../../src/queue/keys.ts";
+import { envelopeNumber } from "../../src/queue/store/keys.ts";
 import { Recent } from "../../src/queue/recent.ts";
-import { Store } from "../../src/queue/store.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { enqueue, factsFor, list, NOON, openQueue, typed } from "./house.ts";
-import type { QueueToSmtp } from "../../src/isolate/mod.ts";
+import type { QueueToSmtp } from "../../src/protocol/mod.ts";
 
 Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and takes mail again when there is room", async () => {
   const spool = await Deno.makeTempDir();

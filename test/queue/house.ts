@@ -1,16 +1,20 @@
 /** A queue isolate without a worker: the test holds the other end of every door. For tests only. */
 
-import type { Envelope, EnvelopeFacts, Mailbox, MessageId } from "../../src/envelope/mod.ts";
-import { newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeFacts,
+  type Mailbox,
+  type MessageId,
+  newEnvelopeId,
+  NO_DSN,
+} from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
 import type {
   AgentToQueue,
-  Channel,
   ControlToQueue,
   DoorName,
   Doors,
   FromLookup,
-  Isolate,
   QueueSettings,
   QueueToAgent,
   QueueToControl,
@@ -20,8 +24,9 @@ import type {
   SmtpToQueue,
   Ticket,
   ToLookup,
-} from "../../src/isolate/mod.ts";
-import { serveQueue } from "../../src/queue/mod.ts";
+} from "../../src/protocol/mod.ts";
+import type { Channel, Isolate } from "../../src/isolate/mod.ts";
+import { serveQueue } from "../../src/queue/serve.ts";
 
 /** The test's end of a door: keeps what it hears and wakes whoever waits for it. */
 export class End<Out, In> {

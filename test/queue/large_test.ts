@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { MessageId } from "../../src/envelope/mod.ts";
-import type { QueueSettings, QueueToSmtp } from "../../src/isolate/mod.ts";
-import { Store } from "../../src/queue/store.ts";
+import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { factsFor, list, logged, open, openQueue, type QueueHouse, typed, utf8 } from "./house.ts";
 
 const KEYS = { keys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };

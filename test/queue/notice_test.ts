@@ -1,11 +1,10 @@
 /** Notices to senders: their text against golden files, and their way back into the queue. */
 
 import assert from "node:assert/strict";
-import type { EnvelopeFacts, Outcome } from "../../src/envelope/mod.ts";
-import { NO_DSN } from "../../src/envelope/mod.ts";
+import { type EnvelopeFacts, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import PostalMime from "postal-mime";
-import type { Expansion } from "../../src/isolate/mod.ts";
-import { composeNotice, headerSection, type Notice } from "../../src/queue/bounce.ts";
+import type { Expansion } from "../../src/protocol/mod.ts";
+import { composeNotice, headerSection, type Notice } from "../../src/queue/notices/bounce.ts";
 import {
   enqueue,
   list,

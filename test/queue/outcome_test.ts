@@ -1,8 +1,7 @@
 /** What outcomes do to the queue: deletes, retries, bounces, and who is told. */
 
 import assert from "node:assert/strict";
-import type { EnvelopeFacts, Outcome } from "../../src/envelope/mod.ts";
-import { NO_DSN, NOTIFY } from "../../src/envelope/mod.ts";
+import { type EnvelopeFacts, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
 import { enqueue, list, logged, MTA, NOON, open, type QueueHouse, ticketsOf, typed, withQueue } from "./house.ts";
 
 const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: string): Outcome => ({

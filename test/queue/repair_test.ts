@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { QueueToAgent } from "../../src/isolate/mod.ts";
+import type { QueueToAgent } from "../../src/protocol/mod.ts";
 import { copySync } from "./copy.ts";
 import { enqueue, factsFor, list, logged, MTA, open, openQueue, type QueueHouse, text, typed, utf8 } from "./house.ts";
 

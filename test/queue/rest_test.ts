@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { QueueSettings } from "../../src/isolate/mod.ts";
-import { Damaged, Records, type StoredChunk } from "../../src/queue/records.ts";
-import { Store } from "../../src/queue/store.ts";
+import type { QueueSettings } from "../../src/protocol/mod.ts";
+import { Damaged, Records, type StoredChunk } from "../../src/queue/store/records.ts";
+import { Store } from "../../src/queue/store/store.ts";
 import { enqueue, factsFor, list, logged, MTA, NOON, open, openQueue, text, ticketsOf, typed, utf8 } from "./house.ts";
 
 const OLD = utf8("0123456789abcdef0123456789abcdef"), NEW = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");

@@ -1,7 +1,7 @@
 /** The queue and the scheduler as workers, with the permissions of their roles: they start, speak, and can be replaced at any moment. */
 
 import assert from "node:assert/strict";
-import type { DoorName, Doors, Job } from "../../src/isolate/mod.ts";
+import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
 import { DoorChannel } from "../../src/isolate/mod.ts";
 import { factsFor, HOUSE, settingsFor, type Typed, utf8 } from "./house.ts";
 

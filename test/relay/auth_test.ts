@@ -1,7 +1,7 @@
 /** Logging in at the next host: what is said, what is not, and what becomes of the mail. */
 
 import assert from "node:assert/strict";
-import type { Script } from "../smtpclient/fake_server.ts";
+import type { Script } from "../smtp_client/fake_server.ts";
 import { tlsFiles, viaSmarthost } from "./via.ts";
 import type { WorldOptions } from "./world.ts";
 

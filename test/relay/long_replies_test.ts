@@ -1,7 +1,7 @@
 /** A reply that is longer than RFC 5321 §4.5.3.1.5 allows counts by its code, at every step of a session. */
 
 import assert from "node:assert/strict";
-import type { FakeServer, Script } from "../smtpclient/fake_server.ts";
+import type { FakeServer, Script } from "../smtp_client/fake_server.ts";
 import { tlsFiles, viaSmarthost } from "./via.ts";
 import type { World } from "./world.ts";
 

@@ -1,9 +1,9 @@
 /** Hosts that take so many recipients in one transaction: the others follow at once, and nobody is given up (RFC 5321 §4.5.3.1.10). */
 
 import assert from "node:assert/strict";
-import { type Reply, ReplyReader } from "../../src/smtp/client/mod.ts";
-import { RecipientLimit, tooManyRecipients } from "../../src/smtp/client/too_many.ts";
-import type { FakeServer, Script, ServerSession } from "../smtpclient/fake_server.ts";
+import { type Reply, ReplyReader } from "../../src/smtp_client/mod.ts";
+import { RecipientLimit, tooManyRecipients } from "../../src/smtp_client/too_many.ts";
+import type { FakeServer, Script, ServerSession } from "../smtp_client/fake_server.ts";
 import { viaSmarthost } from "./via.ts";
 
 const meanings = [

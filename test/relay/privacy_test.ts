@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/relay/clock.ts";
 import { unheard } from "../../src/relay/result.ts";
-import { ClientError } from "../../src/smtp/client/mod.ts";
-import type { Script } from "../smtpclient/fake_server.ts";
+import { ClientError } from "../../src/smtp_client/mod.ts";
+import type { Script } from "../smtp_client/fake_server.ts";
 import { viaMx } from "./via.ts";
 
 const NO_WAIT = { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0, maxConnPerRoute: 1 };

@@ -1,7 +1,7 @@
 /** Where mail goes and by which host: exchangers, smarthosts, what the log tells of it. */
 
 import assert from "node:assert/strict";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { NOT_OWN, relayWorld } from "./world.ts";
 import { ownHost } from "../../src/relay/own.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SessionReports } from "../../src/relay/reports.ts";
-import type { Reply } from "../../src/smtp/client/mod.ts";
+import type { Reply } from "../../src/smtp_client/mod.ts";
 
 const MESSAGE = {
   message: "0000000a",

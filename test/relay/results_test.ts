@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { NOTIFY } from "../../src/envelope/mod.ts";
-import type { Script } from "../smtpclient/fake_server.ts";
+import type { Script } from "../smtp_client/fake_server.ts";
 import { tlsFiles, viaSmarthost } from "./via.ts";
 
 const tlsCases = [

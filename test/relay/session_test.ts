@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../../src/relay/clock.ts";
-import { fakeServer, type Script, until } from "../smtpclient/fake_server.ts";
+import { fakeServer, type Script, until } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { relayWorld } from "./world.ts";
 

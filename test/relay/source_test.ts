@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Clock } from "../../src/relay/clock.ts";
-import { until } from "../smtpclient/fake_server.ts";
+import { until } from "../smtp_client/fake_server.ts";
 import { viaMx } from "./via.ts";
 
 /** One list of addresses for all, the next in turn first. */

@@ -1,7 +1,7 @@
 /** STARTTLS that fails, in every way a host has: an opportunist goes on in clear, once; who must have TLS waits, with the host's words. */
 
 import assert from "node:assert/strict";
-import type { Script, ServerSession } from "../smtpclient/fake_server.ts";
+import type { Script, ServerSession } from "../smtp_client/fake_server.ts";
 import { tlsFiles, viaSmarthost } from "./via.ts";
 
 /** Says it, and hangs up behind it. */

@@ -1,7 +1,7 @@
 /** A host that ends the session before it has decided about a message: the next exchanger is asked at once, and nobody has the message twice. */
 
 import assert from "node:assert/strict";
-import { type FakeServer, fakeServer, type Script, type ServerSession } from "../smtpclient/fake_server.ts";
+import { type FakeServer, fakeServer, type Script, type ServerSession } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { relayWorld, type World } from "./world.ts";
 

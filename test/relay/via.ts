@@ -1,11 +1,11 @@
 /** A relay isolate with scripted servers where its mail goes. */
 
-import { type FakeServer, fakeServer, type Script } from "../smtpclient/fake_server.ts";
+import { type FakeServer, fakeServer, type Script } from "../smtp_client/fake_server.ts";
 import { relayWorld, type World, type WorldOptions } from "./world.ts";
 
 export const tlsFiles = {
-  key: Deno.readTextFileSync(new URL("../smtpclient/fixtures/key.pem", import.meta.url)),
-  cert: Deno.readTextFileSync(new URL("../smtpclient/fixtures/cert.pem", import.meta.url)),
+  key: Deno.readTextFileSync(new URL("../smtp_client/fixtures/key.pem", import.meta.url)),
+  cert: Deno.readTextFileSync(new URL("../smtp_client/fixtures/cert.pem", import.meta.url)),
 };
 
 /** A smarthost with this script, and a house that sends everything there. */

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import { a, fakeDns, mx, ptr } from "../dns/fake_dns.ts";
-import { fakeServer } from "../smtpclient/fake_server.ts";
+import { fakeServer } from "../smtp_client/fake_server.ts";
 import { ACTION } from "./world.ts";
 
 const tlsFiles = {
-  key: Deno.readTextFileSync(new URL("../smtpclient/fixtures/key.pem", import.meta.url)),
-  cert: Deno.readTextFileSync(new URL("../smtpclient/fixtures/cert.pem", import.meta.url)),
+  key: Deno.readTextFileSync(new URL("../smtp_client/fixtures/key.pem", import.meta.url)),
+  cert: Deno.readTextFileSync(new URL("../smtp_client/fixtures/cert.pem", import.meta.url)),
 };
 
 interface Sent {

@@ -1,7 +1,6 @@
 /** A house for the relay isolate without workers: plain objects at its doors, a queue of messages, a resolver of names. */
 
-import type { RelayAction, RelayLimits } from "../../src/config/mod.ts";
-import { DEFAULT_RELAY_LIMITS, plainRelay } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS, plainRelay, type RelayAction, type RelayLimits } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
 import { type Dsn, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
@@ -9,17 +8,17 @@ import type {
   AgentToQueue,
   Credentials,
   CredentialsLack,
-  Isolate,
   Job,
   QueueToAgent,
   RelaySettings,
   RelaySource,
   RelayToScheduler,
   ToLookup,
-} from "../../src/isolate/mod.ts";
-import { type RelayServiceTools, serveRelay } from "../../src/relay/mod.ts";
-import { uniformTimeouts } from "../../src/smtp/client/mod.ts";
-import { until } from "../smtpclient/fake_server.ts";
+} from "../../src/protocol/mod.ts";
+import type { Isolate } from "../../src/isolate/mod.ts";
+import { type RelayServiceTools, serveRelay } from "../../src/relay/serve.ts";
+import { uniformTimeouts } from "../../src/smtp_client/mod.ts";
+import { until } from "../smtp_client/fake_server.ts";
 
 /** Channel of the isolate's side; `inject` plays the other side. */
 class TestChannel {

@@ -15,10 +15,10 @@ import {
   relay,
   REMOTE,
   rule,
+  type Scene,
   test,
   worldOf,
 } from "./support.ts";
-import type { Scene } from "./support.ts";
 
 const forD = { from: fromAny, for: test("d") };
 const domainD = { name: "d", kind: "list", entries: [["d", ""]] } as const;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { LocalMethod } from "../../src/config/mod.ts";
-import type { Forward } from "../../src/isolate/mod.ts";
+import type { Forward } from "../../src/protocol/mod.ts";
 import { expand, MAX_FORWARD_NODES } from "../../src/rules/mod.ts";
 import {
   CLIENT,

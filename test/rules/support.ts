@@ -11,7 +11,7 @@ import {
   type TableTest,
 } from "../../src/config/mod.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
-import type { Forward } from "../../src/isolate/mod.ts";
+import type { Forward } from "../../src/protocol/mod.ts";
 import { expand, type ExpansionWorld, RuleSet, type Subject } from "../../src/rules/mod.ts";
 import { LookupError, parseIncludeFile, TableSet } from "../../src/tables/mod.ts";
 

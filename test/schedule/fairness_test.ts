@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Agent } from "../../src/envelope/mod.ts";
-import { type Limits, Scheduler } from "../../src/schedule/mod.ts";
+import { type Limits } from "../../src/schedule/mod.ts";
+import { Scheduler } from "../../src/schedule/scheduler.ts";
 
 const COUNT = 500_000;
 const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 50, maxSchedule: null };

@@ -1,8 +1,9 @@
 /** The scheduler's behaviour, one sentence a test. Time is a number. */
 
 import assert from "node:assert/strict";
-import type { Ticket } from "../../src/isolate/mod.ts";
-import { type Limits, Scheduler } from "../../src/schedule/mod.ts";
+import type { Ticket } from "../../src/protocol/mod.ts";
+import { type Limits } from "../../src/schedule/mod.ts";
+import { Scheduler } from "../../src/schedule/scheduler.ts";
 
 const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
 const RUNNING = { mda: false, mta: false };

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import type { Event } from "../../src/events/mod.ts";
-import type { Isolate, Ticket } from "../../src/isolate/mod.ts";
-import { serveScheduler } from "../../src/schedule/mod.ts";
-import { until } from "../smtpclient/fake_server.ts";
+import type { Isolate } from "../../src/isolate/mod.ts";
+import type { Ticket } from "../../src/protocol/mod.ts";
+import { serveScheduler } from "../../src/schedule/serve.ts";
+import { until } from "../smtp_client/fake_server.ts";
 
 class Door {
   onmessage: (message: never) => void = () => {};

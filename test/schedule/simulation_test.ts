@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { firstDue, type Limits, nextDue, Scheduler } from "../../src/schedule/mod.ts";
+import { firstDue, type Limits, nextDue } from "../../src/schedule/mod.ts";
+import { Scheduler } from "../../src/schedule/scheduler.ts";
 import type { Agent } from "../../src/envelope/mod.ts";
 
 interface Known {

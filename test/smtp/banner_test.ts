@@ -1,7 +1,7 @@
 /** The banner that is held back: who speaks before it is turned away, who waits is served, and whom it is not for. */
 
 import assert from "node:assert/strict";
-import type { Listener, Peer, SmtpSettings } from "../../src/isolate/mod.ts";
+import type { Listener, Peer, SmtpSettings } from "../../src/protocol/mod.ts";
 import { World } from "./support.ts";
 
 const DELAY: Partial<SmtpSettings> = { bannerDelayMs: 3000 };

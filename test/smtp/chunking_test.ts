@@ -1,8 +1,8 @@
 /** BDAT, RFC 3030, where it meets packets, credit and the queue. Its replies are in test/golden/chunking.txt. */
 
 import assert from "node:assert/strict";
-import { MAX_LINE } from "../../src/smtp/data.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
+import { MAX_LINE } from "../../src/smtp/message/data.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
 import { type Client, World } from "./support.ts";
 
 const ENVELOPE = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { MAX_COMMAND, parseCommand } from "../../src/smtp/command.ts";
+import { MAX_COMMAND, parseCommand } from "../../src/smtp/session/command.ts";
 import { CommandLines } from "../../src/smtp/lines.ts";
-import { mailParameters, rcptParameters } from "../../src/smtp/parameters.ts";
+import { mailParameters, rcptParameters } from "../../src/smtp/session/parameters.ts";
 import { bytesOf } from "./support.ts";
 
 const rows: readonly { line: string; verb: string; argument?: string; because: string }[] = [

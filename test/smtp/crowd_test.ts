@@ -1,8 +1,8 @@
 /** Many at once: connections and ends in portions, and those whose octets are thrown away one portion after the other. */
 
 import { strict as assert } from "node:assert";
-import { Crowd } from "../../src/smtp/crowd.ts";
-import { type Guest, Turns } from "../../src/smtp/turns.ts";
+import { Crowd } from "../../src/smtp/job_limiter.ts";
+import { type Guest, Turns } from "../../src/smtp/fair_turns.ts";
 
 /** Rounds of an event loop, and timers that run when told. */
 class Loop {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { DataReader, type Fault, MAX_LINE } from "../../src/smtp/data.ts";
-import type { Assembly } from "../../src/smtp/header.ts";
+import { DataReader, type Fault, MAX_LINE } from "../../src/smtp/message/data.ts";
+import type { Assembly } from "../../src/smtp/message/header.ts";
 import { bytesOf, textOf } from "./support.ts";
 
 class Buffer implements Assembly {

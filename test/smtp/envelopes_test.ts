@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Deliverable, type Dsn, formatMailbox, type Mailbox, NO_DSN } from "../../src/envelope/mod.ts";
-import { envelopesOf } from "../../src/smtp/envelopes.ts";
-import type { Accepted } from "../../src/smtp/state.ts";
+import { envelopesOf } from "../../src/smtp/session/envelopes.ts";
+import type { Accepted } from "../../src/smtp/session/state.ts";
 
 function box(address: string): Mailbox {
   const at = address.lastIndexOf("@");

@@ -1,7 +1,8 @@
 /** Chains of filters, as pure logic. */
 
 import assert from "node:assert/strict";
-import type { FilterRegistration, FilterStep } from "../../src/isolate/mod.ts";
+import type { FilterRegistration } from "../../src/protocol/mod.ts";
+import type { FilterStep } from "../../src/config/mod.ts";
 import { answered, next, type Query, tested, type View } from "../../src/smtp/filter/chain.ts";
 
 const VIEW: View = {

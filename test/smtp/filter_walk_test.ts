@@ -7,7 +7,7 @@ import {
   type FilterToSession,
   type SessionToFilter,
   weightOf,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
 import { type Client, delivered, settle, World } from "./support.ts";
 
 const SEEDS = 60;

@@ -22,7 +22,7 @@
 import assert from "node:assert/strict";
 import { formatPath } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
-import type { Listener, SmtpSettings } from "../../src/isolate/mod.ts";
+import type { Listener, SmtpSettings } from "../../src/protocol/mod.ts";
 import { bytesOf, type Client, settle, World } from "./support.ts";
 
 const folder = new URL("../golden/", import.meta.url);

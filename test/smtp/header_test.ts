@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import type { QueueToSmtp, SmtpToQueue } from "../../src/isolate/mod.ts";
-import { missingDomains } from "../../src/smtp/complete.ts";
-import { DataReader, type Fault } from "../../src/smtp/data.ts";
-import { Body } from "../../src/smtp/body.ts";
-import { Intake } from "../../src/smtp/intake.ts";
-import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/header.ts";
-import { dateWriter, receivedField, type Trace } from "../../src/smtp/received.ts";
+import type { QueueToSmtp, SmtpToQueue } from "../../src/protocol/mod.ts";
+import { missingDomains } from "../../src/smtp/message/complete.ts";
+import { DataReader, type Fault } from "../../src/smtp/message/data.ts";
+import { Body } from "../../src/smtp/message/body.ts";
+import { Intake } from "../../src/smtp/queue_client.ts";
+import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/message/header.ts";
+import { dateWriter, receivedField, type Trace } from "../../src/smtp/message/received.ts";
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
 
 const OTHERS = "front\n";

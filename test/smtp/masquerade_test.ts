@@ -1,7 +1,7 @@
 /** From fields whose addresses are not the sender's to choose. */
 
 import assert from "node:assert/strict";
-import { masqueraded } from "../../src/smtp/masquerade.ts";
+import { masqueraded } from "../../src/smtp/message/masquerade.ts";
 import { bytesOf, textOf } from "./support.ts";
 
 const ME = "carol@example.org";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MIN_DATA_OCTETS, Pace } from "../../src/smtp/pace.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
-import { REPLY } from "../../src/smtp/reply.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { REPLY } from "../../src/smtp/session/reply.ts";
 import { settings, settle, World } from "./support.ts";
 
 const MAX_BAD_COMMANDS = settings([]).maxErrors;

@@ -1,7 +1,7 @@
 /** PROXY headers, whole and in pieces: whose connection it is, how much is read, and what is refused and why. */
 
 import assert from "node:assert/strict";
-import { ProxyHeader, type ProxySource } from "../../src/smtp/proxy.ts";
+import { ProxyHeader, type ProxySource } from "../../src/smtp/proxy/proxy_header.ts";
 import { bytesOf } from "./support.ts";
 
 const SIGNATURE = "\r\n\r\n\0\r\nQUIT\n";

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { refusals } from "../../src/rules/replies.ts";
-import { MAX_COMMAND } from "../../src/smtp/command.ts";
-import { MAX_LINE } from "../../src/smtp/data.ts";
-import { MAX_HEADER, MAX_HOPS } from "../../src/smtp/header.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
-import { accepted, chunkAccepted, duplicateOption, REPLY, unsupportedOption } from "../../src/smtp/reply.ts";
+import { MAX_COMMAND } from "../../src/smtp/session/command.ts";
+import { MAX_LINE } from "../../src/smtp/message/data.ts";
+import { MAX_HEADER, MAX_HOPS } from "../../src/smtp/message/header.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { accepted, chunkAccepted, duplicateOption, REPLY, unsupportedOption } from "../../src/smtp/session/reply.ts";
 import { type Client, settle, World, type WorldOptions } from "./support.ts";
 
 const HELO = "EHLO a.example\r\n";

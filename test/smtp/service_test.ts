@@ -7,10 +7,10 @@ import {
   MAX_MESSAGE_ENVELOPES,
   type QueueToSmtp,
   type SmtpToQueue,
-} from "../../src/isolate/mod.ts";
-import { Body } from "../../src/smtp/body.ts";
-import { Intake } from "../../src/smtp/intake.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/patience.ts";
+} from "../../src/protocol/mod.ts";
+import { Body } from "../../src/smtp/message/body.ts";
+import { Intake } from "../../src/smtp/queue_client.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
 import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
 
 const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseCommand } from "../../src/smtp/command.ts";
-import { step, takes } from "../../src/smtp/session.ts";
-import { type Effect, type Facts, type Input, newSession, type Session } from "../../src/smtp/state.ts";
+import { parseCommand } from "../../src/smtp/session/command.ts";
+import { step, takes } from "../../src/smtp/session/session.ts";
+import { type Effect, type Facts, type Input, newSession, type Session } from "../../src/smtp/session/state.ts";
 import { answer, type House, MAX_MAILS, MAX_RCPT, type Model, SAID, type Said, start } from "./model.ts";
 import { bytesOf } from "./support.ts";
 

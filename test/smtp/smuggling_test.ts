@@ -1,7 +1,7 @@
 /** One message in is never two messages stored, whatever stands in its middle and however it is cut into packets. The relay: test/e2e. */
 
 import assert from "node:assert/strict";
-import { REPLY } from "../../src/smtp/reply.ts";
+import { REPLY } from "../../src/smtp/session/reply.ts";
 import { hidden, message, shown, type Trick, TRICKS } from "./tricks.ts";
 import { World } from "./support.ts";
 

@@ -10,15 +10,15 @@ import { setImmediate } from "node:timers";
 import net from "node:net";
 import tls from "node:tls";
 import type { Event } from "../../src/events/mod.ts";
+import { detachDescriptor } from "../../src/isolate/mod.ts";
 import {
-  detachDescriptor,
   type FromLookup,
   type Listener,
   type QueueToSmtp,
   type SmtpSettings,
   type SmtpToQueue,
   type ToLookup,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
 import { SmtpService } from "../../src/smtp/service.ts";
 import { bytesOf, certificate, delivered, FakeChannel, listener, settings, textOf } from "./support.ts";
 

@@ -5,7 +5,6 @@ import { Buffer } from "node:buffer";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,
-  Channel,
   Expansion,
   FilterToSession,
   FromLookup,
@@ -16,7 +15,8 @@ import type {
   SmtpSettings,
   SmtpToQueue,
   ToLookup,
-} from "../../src/isolate/mod.ts";
+} from "../../src/protocol/mod.ts";
+import type { Channel } from "../../src/isolate/mod.ts";
 import type { Connection } from "../../src/smtp/connection.ts";
 import type { Wire } from "../../src/smtp/wire.ts";
 import { checkProof, parseVerifier } from "../../src/sasl/mod.ts";

@@ -2,14 +2,8 @@
 
 import assert from "node:assert/strict";
 import { tableKey } from "../../src/config/mod.ts";
-import {
-  DomainMatcher,
-  MailboxMatcher,
-  matchDomain,
-  NetworkMatcher,
-  parseAddress,
-  parseNetwork,
-} from "../../src/tables/mod.ts";
+import { DomainMatcher, MailboxMatcher, matchDomain } from "../../src/tables/mod.ts";
+import { NetworkMatcher, parseAddress, parseNetwork } from "../../src/net/mod.ts";
 
 const domains = [
   { pattern: "example.org", name: "example.org", want: true, because: "a name matches itself" },

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { ALL_VERSIONS, cipherFault } from "../../src/config/mod.ts";
-import { secure } from "../../src/smtp/client/tls.ts";
+import { secure } from "../../src/smtp_client/tls.ts";
 import { ServerTls } from "../../src/tls/mod.ts";
 
 /** Every suite that the judge knows of. */

@@ -3,8 +3,8 @@
  * no process and no table; gate.ts asks what is to be asked.
  */
 
-import { refusalReply } from "../../config/refusal.ts";
-import type { Confirmed, FilterDecision, FilterPhaseName, FilterRegistration, FilterStep } from "../../isolate/mod.ts";
+import { type FilterStep, refusalReply } from "../../config/mod.ts";
+import type { Confirmed, FilterDecision, FilterPhaseName, FilterRegistration } from "../../protocol/mod.ts";
 
 /** What built-in filters look at. */
 export interface View {

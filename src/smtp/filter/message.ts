@@ -3,13 +3,13 @@
  * makes of them to the next, and from the last on as if the client had sent it. Bounded in both directions by credit.
  */
 
-import { FILTER_WINDOW, weightOf } from "../../isolate/mod.ts";
-import { isHopeless } from "../data.ts";
-import type { IncomingMessage, Receiver } from "../incoming.ts";
-import type { Input, Session } from "../state.ts";
-import type { Completion } from "../header.ts";
+import { FILTER_WINDOW, weightOf } from "../../protocol/mod.ts";
+import { isHopeless } from "../message/data.ts";
+import type { IncomingMessage, Receiver } from "../message/incoming.ts";
+import type { Input, Session } from "../session/state.ts";
+import type { Completion } from "../message/header.ts";
 import { CompletedLines } from "./completed_lines.ts";
-import type { FilterDesk, Filtered } from "./desk.ts";
+import type { FilterDesk, Filtered } from "./filter_client.ts";
 import { RawLines } from "./rawlines.ts";
 
 /** Octets that are read from the client at once. */

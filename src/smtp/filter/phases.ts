@@ -4,10 +4,11 @@
  */
 
 import { type Observer, tell } from "../../events/mod.ts";
-import type { FilterDecision, FilterEvent, FilterPhaseName, FilterStep } from "../../isolate/mod.ts";
-import type { Supplies } from "../incoming.ts";
+import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
+import type { FilterStep } from "../../config/mod.ts";
+import type { Supplies } from "../message/incoming.ts";
 import { answered, type Next, next, type Query, type Test, tested, type Verdict } from "./chain.ts";
-import type { FilterDesk, Filtered } from "./desk.ts";
+import type { FilterDesk, Filtered } from "./filter_client.ts";
 
 /** What the gates of a listener share. */
 export interface GateKeeper {

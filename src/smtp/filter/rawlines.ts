@@ -3,7 +3,7 @@
  * end and what no filter may see: line ends that could smuggle, lines and messages that are too long.
  */
 
-import { type Fault, isEndless, isHopeless, MAX_LINE } from "../data.ts";
+import { type Fault, isEndless, isHopeless, MAX_LINE } from "../message/data.ts";
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 

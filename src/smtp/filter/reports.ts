@@ -1,8 +1,8 @@
 /** What filters are told of a step of a session: the events in their order, derived from the state before and after. Pure. */
 
 import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
-import type { FilterEvent } from "../../isolate/mod.ts";
-import type { Accepted, Effect, Input, Session } from "../state.ts";
+import type { FilterEvent } from "../../protocol/mod.ts";
+import type { Accepted, Effect, Input, Session } from "../session/state.ts";
 
 /** An event with its parameters, parted by `|`; "" for none. */
 export type Report = readonly [event: FilterEvent, params: string];

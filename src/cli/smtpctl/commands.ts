@@ -1,0 +1,189 @@
+/** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
+
+import { asciiDomain } from "../../envelope/mod.ts";
+import type { ControlRequest, Subsystem } from "../../control/mod.ts";
+import type { EncryptOrder } from "./encrypt.ts";
+import type { Trace } from "../../events/mod.ts";
+import type { Target } from "../../protocol/mod.ts";
+import type { Command } from "./words.ts";
+
+export type Asked =
+  | {
+    readonly request: ControlRequest;
+    /** It prints lines of its own instead of "command succeeded". */
+    readonly shows: boolean;
+    /** What was done to the envelopes that the answer counts. */
+    readonly done?: string;
+  }
+  /** Move messages between the queue and a folder. */
+  | {
+    readonly transfer: "export" | "import" | "discover";
+    readonly folder: string;
+    readonly key: string | null;
+    /** Also what was imported before. */
+    readonly again: boolean;
+  }
+  | { readonly encrypt: EncryptOrder };
+
+const show = (request: ControlRequest): Asked => ({ request, shows: true });
+const act = (request: ControlRequest): Asked => ({ request, shows: false });
+
+/** `VERB <evpid>`, `VERB <msgid>`, `VERB all`, `VERB domain <domain>`: the four ways to say which envelopes. */
+function onEnvelopes(
+  words: string,
+  verb: "schedule" | "remove" | "pause-envelope" | "resume-envelope",
+  done: string,
+  about: string,
+): Command<Asked>[] {
+  const ask = (target: Target): Asked => ({ request: { do: verb, target }, shows: false, done });
+  return [
+    { pattern: `${words} <evpid>`, about, make: (id) => ask({ envelope: id!.toLowerCase() }) },
+    { pattern: `${words} <msgid>`, about, make: (id) => ask({ message: id!.toLowerCase() }) },
+    { pattern: `${words} all`, about, make: () => ask("all") },
+    { pattern: `${words} domain <domain>`, about, make: (domain) => ask({ domain: queuedDomain(domain!) }) },
+  ];
+}
+
+/** As the queue keeps it: in lower-case A-labels. */
+function queuedDomain(domain: string): string {
+  return (asciiDomain(domain) ?? domain).toLowerCase();
+}
+
+function onSubsystems(verb: "pause" | "resume", about: string): Command<Asked>[] {
+  return (["mda", "mta", "smtp"] as const).map((what: Subsystem) => ({
+    pattern: `${verb} ${what}`,
+    about,
+    make: () => act({ do: verb, what }),
+  }));
+}
+
+const discover = (request: ControlRequest): Asked => ({ request, shows: false, done: "discovered" });
+const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked => ({
+  encrypt: { scheme, password },
+});
+
+const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
+
+const transfer = (what: "export" | "import" | "discover", again: boolean): Command<Asked>["make"] => (folder, key) => ({
+  transfer: what,
+  folder: folder!,
+  key: key ?? null,
+  again,
+});
+const AGAIN = " --again";
+
+/** Sentences that several forms share. */
+const DISCOVER = "Takes in what was laid into the folder import of the spool.";
+const SPOOL = "Takes the messages of a spool of OpenSMTPD into the queue, each once but for --again.";
+const IMPORT = "Takes in what export wrote, each message once but for --again.";
+const HASH = "Prints a hash of a password, or of each line of standard input; -- ends options.";
+const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standard input.";
+const BODY = "Prints a message as it is stored.";
+const QUEUE = "Lists the envelopes in the queue, or those of one message.";
+
+export const COMMANDS: readonly Command<Asked>[] = [
+  {
+    pattern: "discover <evpid>",
+    about: DISCOVER,
+    make: (id) => discover({ do: "discover", envelope: id!.toLowerCase() }),
+  },
+  {
+    pattern: "discover <msgid>",
+    about: DISCOVER,
+    make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }),
+  },
+  ...[false, true].flatMap((again): Command<Asked>[] => [
+    { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", again) },
+    { pattern: `discover${again ? AGAIN : ""} <folder> <keyfile>`, about: SPOOL, make: transfer("discover", again) },
+  ]),
+  { pattern: "encrypt", about: HASH, make: () => encrypt("crypt", null) },
+  { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
+  { pattern: "encrypt --scram", about: SCRAM, make: () => encrypt("scram", null) },
+  { pattern: "encrypt --scram <str>", about: SCRAM, make: (password) => encrypt("scram", password!) },
+  {
+    pattern: "export <folder>",
+    about: "Writes the queue into a folder of files, and keeps it.",
+    make: transfer("export", false),
+  },
+  { pattern: "import <folder>", about: IMPORT, make: transfer("import", false) },
+  { pattern: `import${AGAIN} <folder>`, about: IMPORT, make: transfer("import", true) },
+  {
+    pattern: "log brief",
+    about: "Ends debug logging and all tracing.",
+    make: () => act({ do: "log", verbose: false }),
+  },
+  { pattern: "log verbose", about: "Starts debug logging.", make: () => act({ do: "log", verbose: true }) },
+  {
+    pattern: "monitor",
+    about: "Prints a line of counters every second until it is interrupted.",
+    make: () => show({ do: "monitor" }),
+  },
+  ...onEnvelopes("pause envelope", "pause-envelope", "paused", "Suspends delivery of envelopes."),
+  ...onSubsystems("pause", "Stops local deliveries, relaying, or accepting of sessions."),
+  ...onEnvelopes("remove", "remove", "removed", "Removes envelopes from the queue; nobody is told."),
+  ...onEnvelopes("resume envelope", "resume-envelope", "resumed", "Ends the suspension of envelopes."),
+  ...onSubsystems("resume", "Ends a pause of deliveries, relaying, or sessions."),
+  {
+    pattern: "resume route <routeid>",
+    about: "Enables a route that was disabled after errors; 0 is all of them.",
+    make: (id) => act({ do: "resume-route", route: Number(id) }),
+  },
+  ...onEnvelopes("schedule", "schedule", "scheduled", "Makes envelopes due at once."),
+  {
+    pattern: "show damaged",
+    about: "Lists what could not be read in the spool and is set aside.",
+    make: () => show({ do: "show-damaged" }),
+  },
+  {
+    pattern: "show envelope <evpid>",
+    about: "Prints what is known of an envelope.",
+    make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }),
+  },
+  {
+    pattern: "show hosts",
+    about: "Lists the hosts that mail is relayed to.",
+    make: () => show({ do: "show-relay", what: "hosts" }),
+  },
+  {
+    pattern: "show hoststats",
+    about: "Lists the last answer of each domain that mail is relayed to.",
+    make: () => show({ do: "show-relay", what: "hoststats" }),
+  },
+  { pattern: "show message <msgid>", about: BODY, make: (id) => message(id!) },
+  { pattern: "show message <evpid>", about: BODY, make: (id) => message(id!) },
+  { pattern: "show queue", about: QUEUE, make: () => show({ do: "show-queue", message: null }) },
+  { pattern: "show queue <msgid>", about: QUEUE, make: (id) => show({ do: "show-queue", message: id!.toLowerCase() }) },
+  {
+    pattern: "show relays",
+    about: "Lists the relays that mail waits for, with their connectors.",
+    make: () => show({ do: "show-relay", what: "relays" }),
+  },
+  {
+    pattern: "show routes",
+    about: "Lists the routes to hosts, with their numbers and penalties.",
+    make: () => show({ do: "show-relay", what: "routes" }),
+  },
+  { pattern: "show stats", about: "Prints all counters.", make: () => show({ do: "show-stats" }) },
+  {
+    pattern: "show status",
+    about: "Tells what is paused and what is wrong with the spool.",
+    make: () => show({ do: "show-status" }),
+  },
+  { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
+  {
+    pattern: "trace <str>",
+    about: "Starts the trace lines of a subsystem, or of all, in the log.",
+    make: (what) => act({ do: "trace", what: what as Trace }),
+  },
+  {
+    pattern: "untrace <str>",
+    about: "Ends the trace lines of a subsystem, or of all.",
+    make: (what) => act({ do: "untrace", what: what as Trace }),
+  },
+  { pattern: "update pki", about: "Loads certificates and keys again at once.", make: () => act({ do: "update-pki" }) },
+  {
+    pattern: "update table <str>",
+    about: "Reads the file of a table again.",
+    make: (table) => act({ do: "update-table", table: table! }),
+  },
+];

@@ -1,0 +1,195 @@
+/**
+ * `smtpctl import FOLDER` and `smtpctl discover FOLDER`: copies messages into the spool's folder `import`, from where the queue takes them in,
+ * each whole or not at all; when no daemon runs, the next one does at its start. The source is left as it is, and what was taken from it before is
+ * left out.
+ */
+
+import { lchownSync } from "node:fs";
+import { askControl, MAX_DISCOVER, NotRunning } from "../../control/mod.ts";
+import type { ForeignMessage } from "./foreign_queue.ts";
+import { importKey, ImportRecord } from "./import_record.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface Places {
+  readonly socket: string;
+  readonly spool: string;
+}
+
+/** Answers the exit status: 0 when everything is taken in, now or, without `again`, by an earlier import of the same. */
+export async function importMessages(
+  messages: readonly ForeignMessage[],
+  places: Places,
+  again: boolean,
+  terminal: Terminal,
+): Promise<number> {
+  const { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } = await import("../../queue/mod.ts");
+  const check = (id: string, text: string) => {
+    if (text.length > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope(`Envelope ${id}: It is too large`);
+    try {
+      parseEnvelope(id, text);
+    } catch (error) {
+      throw new Error(`Envelope ${id}: ${(error as Error).message}`);
+    }
+  };
+  using staging = new Staging(places.spool, again);
+  const totals = { imported: 0, waiting: 0, problems: 0, known: 0 };
+  const complain = (id: string, text: string) => {
+    totals.problems++;
+    terminal.err(`smtpctl: message ${id} is not imported: ${text}\n`);
+  };
+  for (let at = 0; at < messages.length; at += MAX_DISCOVER) {
+    const staged: Staged[] = [];
+    for (const message of messages.slice(at, at + MAX_DISCOVER)) {
+      try {
+        const one = await staging.stage(message, check);
+        if (one === null) totals.known++;
+        else staged.push(one);
+      } catch (error) {
+        complain(message.id, (error as Error).message);
+      }
+    }
+    staging.record.sync();
+    await discover(staged, places, staging, totals, complain);
+  }
+  if (totals.known > 0) {
+    const one = totals.known === 1;
+    terminal.err(
+      `smtpctl: ${totals.known} message${one ? " was" : "s were"} imported from there before and ${
+        one ? "is" : "are"
+      } left out: --again takes ${one ? "it" : "them"} once more\n`,
+    );
+  }
+  if (totals.waiting > 0) {
+    const one = totals.waiting === 1;
+    terminal.out(
+      `${totals.waiting} envelope${one ? " waits" : "s wait"} in ${staging.folder} until smtpd starts\n`,
+    );
+  } else terminal.out(`${totals.imported} envelope${totals.imported === 1 ? "" : "s"} imported\n`);
+  return totals.problems === 0 ? 0 : 1;
+}
+
+/** Tells the daemon of what lies there; what it refuses is taken away again. */
+async function discover(
+  staged: readonly Staged[],
+  { socket }: Places,
+  staging: Staging,
+  totals: { imported: number; waiting: number },
+  complain: (id: string, text: string) => void,
+): Promise<void> {
+  if (staged.length === 0) return;
+  try {
+    for await (const answer of askControl(socket, { do: "discover", messages: staged.map(({ name }) => name) })) {
+      if ("line" in answer) {
+        const [, name, text] = /^([0-9a-f]{8}): (.*)$/.exec(answer.line) ?? [];
+        const refused = staged.find((each) => each.name === name);
+        if (refused === undefined) continue;
+        staging.remove(refused);
+        complain(refused.id, text!);
+      } else if ("ok" in answer) {
+        if (!answer.ok) throw new Error(answer.error);
+        totals.imported += answer.count ?? 0;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof NotRunning)) throw error;
+    totals.waiting += staged.reduce((sum, { envelopes }) => sum + envelopes, 0);
+  }
+}
+
+interface Staged {
+  /** Of the source. */
+  readonly id: string;
+  /** Of the folder; another one when that name was taken. */
+  readonly name: string;
+  readonly envelopes: number;
+  /** In the record of what was imported. */
+  readonly key: string;
+}
+
+function makeSpool(spool: string): void {
+  try {
+    Deno.statSync(spool);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(spool, { recursive: true, mode: 0o711 });
+    Deno.chmodSync(spool, 0o711);
+  }
+}
+
+class Staging {
+  readonly folder: string;
+  readonly record: ImportRecord;
+  readonly #again: boolean;
+  readonly #owner: { readonly uid: number; readonly gid: number } | null;
+
+  constructor(spool: string, again: boolean) {
+    const folder = this.folder = `${spool}/import`;
+    this.#again = again;
+    // A spool that the daemon has not made yet is made as it would: users reach the folder for mail that waits.
+    makeSpool(spool);
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!Deno.lstatSync(folder).isDirectory) throw new Error(`${folder} is not a folder`);
+    const { uid, gid } = Deno.statSync(spool);
+    // The daemon may run as another user than root.
+    this.#owner = Deno.uid() === 0 && uid !== null && uid !== 0 ? { uid, gid: gid ?? 0 } : null;
+    this.#own(folder);
+    this.record = new ImportRecord(`${spool}/imported`, this.#owner);
+  }
+
+  [Symbol.dispose](): void {
+    this.record.close();
+  }
+
+  /** Copies one message; it appears whole. Null when it was imported before. Throws when it cannot be read, or `check` finds a fault. */
+  async stage(message: ForeignMessage, check: (id: string, text: string) => void): Promise<Staged | null> {
+    if (message.envelopes.length === 0) throw new Error("It has no envelope");
+    const partial = `${this.folder}/.${message.id}.${crypto.randomUUID()}`;
+    Deno.mkdirSync(partial, { mode: 0o700 });
+    try {
+      for (const id of message.envelopes) {
+        const text = await message.text(id);
+        check(id, text);
+        Deno.writeTextFileSync(`${partial}/${id}`, text, { createNew: true, mode: 0o600 });
+        this.#own(`${partial}/${id}`);
+      }
+      await message.copyBody(`${partial}/message`);
+      const key = importKey(message.source, message.id, `${partial}/message`);
+      if (!this.#again && this.record.has(key)) {
+        Deno.removeSync(partial, { recursive: true });
+        return null;
+      }
+      this.#own(`${partial}/message`);
+      this.#own(partial);
+      const name = this.#freeName(message.id);
+      // Envelopes are looked for under the message's own id.
+      if (name !== message.id) this.#rename(partial, message.envelopes, name);
+      Deno.renameSync(partial, `${this.folder}/${name}`);
+      this.record.add(key);
+      return { id: message.id, name, envelopes: message.envelopes.length, key };
+    } catch (error) {
+      Deno.removeSync(partial, { recursive: true });
+      throw error;
+    }
+  }
+
+  remove({ name, key }: Staged): void {
+    this.record.remove(key);
+    Deno.removeSync(`${this.folder}/${name}`, { recursive: true });
+  }
+
+  #freeName(id: string): string {
+    const names = new Set([...Deno.readDirSync(this.folder)].map(({ name }) => name));
+    for (let name = id;; name = crypto.randomUUID().slice(0, 8)) {
+      if (!names.has(name) && !names.has(`${name}.importing`) && name !== "00000000") return name;
+    }
+  }
+
+  #rename(partial: string, envelopes: readonly string[], name: string): void {
+    for (const id of envelopes) Deno.renameSync(`${partial}/${id}`, `${partial}/${name}${id.slice(8)}`);
+  }
+
+  #own(path: string): void {
+    // Of the file itself: the folder is the daemon's, who might lay a link there.
+    if (this.#owner !== null) lchownSync(path, this.#owner.uid, this.#owner.gid);
+  }
+}

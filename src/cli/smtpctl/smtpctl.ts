@@ -1,0 +1,277 @@
+/** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
+
+import { controlSocketPath, DEFAULTS, type Environment, spoolPath, suggestion } from "../../config/mod.ts";
+import { askControl, type ControlAnswer, formatListing, NotRunning } from "../../control/mod.ts";
+import { safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
+import { getopt, guessAsked } from "../getopt.ts";
+import { MonitorPrinter } from "./monitor.ts";
+import { type Asked, COMMANDS } from "./commands.ts";
+import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
+import { answerAsked, helpOf, lettersOf, table, usageOf } from "../usage.ts";
+import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
+
+/** A command line that means nothing exits with this status. */
+const EX_INVALID = 255;
+/** Output is written in pieces of about this many characters. */
+const OUTPUT_PIECE = 65_536;
+
+/** Runs smtpctl(8) and returns its exit status. */
+export async function smtpctlMain(
+  args: string[],
+  env: Environment,
+  terminal: Terminal = processTerminal(),
+): Promise<number> {
+  const line = readLine(args);
+  if ("wrong" in line) return invalid(terminal, `${line.wrong}\n`);
+  if (line.asked === "version") return answerAsked("smtpctl", "version", terminal);
+  if (line.asked === "help") return help(line.words, terminal);
+  if (line.words.length === 0) {
+    const commands = COMMANDS.map(({ pattern }) => `  ${pattern}\n`).join("");
+    terminal.err(
+      `${usageOf("smtpctl")}The commands, whose words may be cut short (--help tells what they do):\n${commands}`,
+    );
+    return 1;
+  }
+  const resolved = resolveCommand(COMMANDS, line.words, line.literal);
+  if (!resolved.ok) return unknown(line.words, resolved, terminal);
+  try {
+    return await run(resolved.value, env, terminal);
+  } catch (error) {
+    if (error instanceof OutputClosed) return 0;
+    return complain(terminal, reasonOf(error));
+  }
+}
+
+/** Runs mailq(8), which is `smtpctl show queue`, and returns its exit status. */
+export async function mailqMain(args: string[], env: Environment, terminal = processTerminal()): Promise<number> {
+  const options = getopt(args, lettersOf("mailq"));
+  if (options.ok) {
+    const words = ["show", "queue", ...options.operands];
+    const resolved = resolveCommand(COMMANDS, words, 2);
+    if (resolved.ok) return await smtpctlMain(["show", "queue", "--", ...options.operands], env, terminal);
+    const why = guessAsked(options.operands[0]!) ?? (resolved.fault === undefined ? "" : `: ${resolved.fault}`);
+    terminal.err(`mailq: invalid message id${safeLine(why)}\n${usageOf("mailq")}`);
+    return EX_INVALID;
+  }
+  if (options.asked !== null) return answerAsked("mailq", options.asked, terminal);
+  terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
+  return 1;
+}
+
+/** The words of a command line. Options may stand among them, up to `--`. */
+interface Line {
+  readonly words: string[];
+  /** Words from this place on stood behind `--`. */
+  readonly literal: number;
+  readonly asked: "help" | "version" | null;
+}
+
+function readLine(args: readonly string[]): Line | { readonly wrong: string } {
+  const end = args.indexOf("--");
+  const before = end < 0 ? args : args.slice(0, end);
+  const words: string[] = [];
+  let asked: Line["asked"] = null;
+  for (const arg of before) {
+    if (arg === "--help" || arg === "-h") asked ??= "help";
+    else if (arg === "--version") asked ??= "version";
+    // An option stands behind the first word, wherever it was written.
+    else if (OPTIONS.has(arg)) words.splice(1, 0, arg);
+    else if (!arg.startsWith("-") || arg === "-") words.push(arg);
+    else if (asked === null) {
+      const guess = /^-v$/i.test(arg)
+        ? ', did you mean "--version"?'
+        : suggestion(arg, ["--help", "--version", ...OPTIONS]);
+      return {
+        wrong: `unknown option ${arg}${guess}${
+          guess === "" ? ":" : ""
+        } a word that begins with "-" and is no option stands behind --`,
+      };
+    }
+  }
+  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, asked };
+}
+
+/** Words of commands that are options. */
+const OPTIONS: ReadonlySet<string> = new Set(
+  COMMANDS.flatMap(({ pattern }) => pattern.split(" ").filter((word) => word.startsWith("-"))),
+);
+
+/** Help for the commands that begin with these words: all of them, for none. */
+function help(words: readonly string[], terminal: Terminal): number {
+  if (words.length === 0) {
+    terminal.out(
+      helpOf("smtpctl", `\nThe commands, whose words may be cut short:\n${table(describeCommands(COMMANDS))}`),
+    );
+    return 0;
+  }
+  const found = commandsWith(COMMANDS, words);
+  if (!found.ok) return unknown(words, found, terminal);
+  const rows = describeCommands(found.value);
+  terminal.out(rows.map(([term, about]) => `usage: smtpctl ${term}\n${about}\n`).join("\n"));
+  return 0;
+}
+
+function unknown(
+  [word]: readonly string[],
+  { possibilities, guess, fault }: {
+    readonly possibilities: readonly string[];
+    readonly guess: string;
+    readonly fault?: string;
+  },
+  terminal: Terminal,
+): number {
+  if (possibilities.length === 0) {
+    guess = guessAsked(word!) ?? meantBy(word!) ?? guess;
+    return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
+  }
+  const list = possibilities.map((one) => `  ${one}\n`).join("");
+  const why = fault === undefined ? "" : `${safeLine(fault)}\n`;
+  return invalid(terminal, `${why}possibilities are:\n${list}`);
+}
+
+/** What people ask for under names that are none of ours. */
+const NEW_START =
+  ": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\n" +
+  "update table NAME and update pki read tables and certificates again while it runs;";
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  reload: NEW_START,
+  refresh: NEW_START,
+  restart: NEW_START,
+  start: ": smtpd itself starts the daemon;",
+  shutdown: ', did you mean "stop"?',
+  quit: ', did you mean "stop"?',
+  kill: ', did you mean "stop"?',
+  flush: ', did you mean "schedule all"?',
+  delete: ', did you mean "remove"?',
+  mailq: ', did you mean "show queue"?',
+};
+
+/** A hint for a first word that is none: another program's word for the same, or the second word of commands here. */
+function meantBy(word: string): string | undefined {
+  if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
+  const starts = COMMANDS.map(({ pattern }) => pattern.split(" ").slice(0, 2)).filter(([, second]) => second === word);
+  const whole = [...new Set(starts.map((words) => `"${words.join(" ")}"`))];
+  return whole.length === 0 ? undefined : `, did you mean ${whole.join(" or ")}?`;
+}
+
+function invalid(terminal: Terminal, text: string): number {
+  terminal.err(text);
+  return EX_INVALID;
+}
+
+async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
+  // The library that hashes is loaded for nobody else.
+  if ("encrypt" in asked) return await (await import("./encrypt.ts")).encryptMain(asked.encrypt, terminal);
+  if ("transfer" in asked) return await transfer(asked, env, terminal);
+  const { request } = asked;
+  if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
+    const guess = suggestion(request.what, ["all", ...TRACES]);
+    return complain(terminal, `invalid trace keyword: ${request.what}${guess}, known are: all ${TRACES.join(" ")}`);
+  }
+  const answers = askControl(controlSocketPath(env), request);
+  try {
+    return await print(asked, answers, terminal);
+  } catch (error) {
+    if (!(error instanceof NotRunning) || request.do !== "show-queue") throw error;
+    return await listOffline(spoolPath(env), request.message, terminal);
+  }
+}
+
+async function transfer(
+  { transfer: what, folder, key, again }: Extract<Asked, { transfer: unknown }>,
+  env: Environment,
+  terminal: Terminal,
+): Promise<number> {
+  const socket = controlSocketPath(env), spool = spoolPath(env);
+  if (what === "export") return await (await import("./export.ts")).exportQueue(socket, folder, terminal);
+  const { EXPORT_ID, exportedMessages, readKey, spooledMessages } = await import("./foreign_queue.ts");
+  const messages = what === "import"
+    ? exportedMessages(folder)
+    : spooledMessages(folder, key === null ? null : readKey(key));
+  const names = what === "import" && messages.length === 0 ? [...Deno.readDirSync(folder)].map(({ name }) => name) : [];
+  if (names.length > 0 && !names.includes(EXPORT_ID)) {
+    return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
+  }
+  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, again, terminal);
+}
+
+async function print(
+  asked: Extract<Asked, { request: unknown }>,
+  answers: AsyncIterable<ControlAnswer>,
+  terminal: Terminal,
+): Promise<number> {
+  const monitor = new MonitorPrinter();
+  let printed = 0;
+  let waiting = "";
+  const flush = () => {
+    if (waiting !== "") terminal.out(waiting);
+    waiting = "";
+  };
+  for await (const answer of answers) {
+    if ("line" in answer) {
+      waiting += safeLine(answer.line) + "\n";
+      printed++;
+      if (waiting.length > OUTPUT_PIECE) flush();
+    } else if ("bytes" in answer) terminal.outBytes(Uint8Array.fromBase64(answer.bytes));
+    else if ("sample" in answer) terminal.out(monitor.next(answer.sample));
+    else if ("ok" in answer) {
+      flush();
+      return conclude(asked, answer, terminal);
+    }
+  }
+  throw new Error(`The daemon broke off after ${printed} lines`);
+}
+
+/** The last words: what was done, or why not. */
+function conclude(
+  asked: Extract<Asked, { request: unknown }>,
+  answer: Extract<ControlAnswer, { ok: boolean }>,
+  terminal: Terminal,
+): number {
+  if (!answer.ok) {
+    if (answer.denied || asked.shows) return complain(terminal, answer.error);
+    terminal.out(answer.error === "" ? "command failed\n" : `command failed: ${safeLine(answer.error)}\n`);
+    return 1;
+  }
+  if (answer.count !== undefined) {
+    // `discover` has always counted "0 envelopes", the others "0 envelope".
+    const plural = answer.count > 1 || (answer.count === 0 && asked.done === "discovered");
+    terminal.out(`${answer.count} envelope${plural ? "s" : ""} ${asked.done ?? "changed"}\n`);
+  } else if (!asked.shows) terminal.out("command succeeded\n");
+  if (answer.unchanged === undefined) return 0;
+  complain(terminal, answer.unchanged.reason);
+  return answer.unchanged.failed ? 1 : 0;
+}
+
+/** `show queue` while the daemon is down: reads the spool. Actions and their time to live are not known here: the default is shown. */
+async function listOffline(spool: string, message: string | null, terminal: Terminal): Promise<number> {
+  const { listOffline } = await import("../../queue/mod.ts");
+  try {
+    let found = message === null;
+    for (const envelope of listOffline(spool, DEFAULTS.queue.ttlSeconds)) {
+      if (message !== null && !envelope.id.startsWith(message)) continue;
+      found = true;
+      if ("unreadable" in envelope) {
+        complain(terminal, `envelope ${envelope.id}: ${envelope.unreadable}`);
+        continue;
+      }
+      terminal.out(formatListing(envelope, null, Date.now()) + "\n");
+    }
+    return found ? 0 : complain(terminal, `message ${message} is not in the queue`);
+  } catch (error) {
+    if (error instanceof OutputClosed) throw error;
+    return complain(terminal, `smtpd doesn't seem to be running, and ${spool} cannot be read: ${reasonOf(error)}`);
+  }
+}
+
+function complain(terminal: Terminal, text: string): number {
+  terminal.err(`smtpctl: ${safeLine(text)}\n`);
+  return 1;
+}
+
+function reasonOf(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  // The socket, or the folder it is in, is closed to us.
+  if (code === "EACCES" || code === "EPERM") return "need root privileges";
+  return systemReasonAt(error);
+}

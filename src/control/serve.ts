@@ -1,0 +1,111 @@
+/** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
+
+import { AdminServer } from "../admin/mod.ts";
+import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
+import { ADMIN_LISTENER, attributed, EVENT_DOORS, type Reporter } from "../protocol/mod.ts";
+import { adoptSocket, type Isolate } from "../isolate/mod.ts";
+import { Desk } from "./requests.ts";
+import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
+import { Ordering } from "./ordering.ts";
+import { ControlSessions } from "./sessions.ts";
+
+/** Runs the control isolate: log, statistics, control socket, admin page. Connections of the control socket and of the admin address are handed over by main. */
+export function serveControl(isolate: Isolate<"control">): void {
+  const stats = new Stats();
+  const logbook = new Logbook(sinkOf(isolate));
+  const log = (level: LogLevel, text: string) => logbook.line(level, text);
+  const desk = new Desk(isolate, stats, log);
+  const sessions = new ControlSessions({
+    uid: isolate.settings.uid,
+    maxConnections: isolate.settings.maxConnections.control,
+    answer: (request) => desk.answer(request),
+    oncount: (open) => stats.set("control.session", open),
+  });
+  // What this isolate tells of itself goes no way round.
+  isolate.onevent = (event) => take(isolate, stats, log, event, 0);
+  const ordering = new Ordering(() => performance.now());
+  for (const door of EVENT_DOORS) {
+    const role = door.slice(0, -"-control".length) as Reporter;
+    isolate.serve(door, (channel, peer, life) => {
+      const report = (event: Event) => take(isolate, stats, log, event, peer);
+      channel.onmessage = (event) => {
+        if (event.type === "smtp-committed") ordering.told(peer, event.number);
+        else if (event.type === "delivery") ordering.after(event.accepted, () => report(event));
+        else report(attributed(role, event));
+      };
+      if (door !== "smtp-control") return;
+      ordering.welcome(peer, life, (isolate.life ?? 1) === 1);
+      channel.onreset = () => {
+        ordering.lost(peer);
+        stats.forgetSessions(peer);
+      };
+    });
+  }
+  const admin = openAdmin(isolate, desk, stats);
+  isolate.onsession = (descriptor, listener, peer) => {
+    const socket = adoptSocket(descriptor);
+    if (listener !== ADMIN_LISTENER) {
+      sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
+    } else if (admin === null) socket.destroy();
+    else admin.serve(socket, peer.address);
+  };
+  isolate.onstop = () => {
+    sessions.close();
+    admin?.close();
+    ordering.flush();
+    logbook.flush();
+  };
+}
+
+/** One event: counted always, logged when its level is wanted. A malformed one must not take the log down. */
+function take(
+  isolate: Isolate<"control">,
+  stats: Stats,
+  log: (level: LogLevel, text: string) => void,
+  event: Event,
+  peer: number,
+): void {
+  try {
+    stats.observe(event, peer);
+    if (event.type === "count" || event.type === "gauge") {
+      if (isolate.traces("stat")) log("debug", formatEvent(statTrace(event))!);
+      return;
+    }
+    if (event.type === "trace" && !isolate.traces(event.trace)) return;
+    const level = eventLevel(event);
+    if (level === "debug" && event.type !== "trace" && !isolate.verbose) return;
+    const line = formatEvent(event);
+    if (line !== null) log(level, line);
+  } catch (error) {
+    log("warn", `warn: control: cannot log an event: ${(error as Error).message}`);
+  }
+}
+
+function statTrace(event: StatEvent): Event {
+  const change = event.type === "count" ? `${event.key} +${event.by}` : `${event.key} = ${event.to}`;
+  return { type: "trace", trace: "stat", text: `stat: ${change}` };
+}
+
+function sinkOf(isolate: Isolate<"control">): LogbookOptions {
+  if (isolate.settings.log === "stderr") return stderrSink((bytes) => Deno.stderr.writeSync(bytes));
+  return {
+    write: (level, lines) => isolate.tell({ type: "syslog", lines: lines.map((text) => ({ level, text })) }),
+  };
+}
+
+function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): AdminServer | null {
+  const { admin, house, maxConnections } = isolate.settings;
+  if (admin === null) return null;
+  const source = {
+    serverName: house.serverName,
+    version: house.version,
+    uptimeSeconds: () => desk.uptimeSeconds,
+    stats: () => stats.entries(),
+    queuePage: (after: string, limit: number) => desk.queuePage(after, limit),
+    health: () => desk.health(),
+    troubles: () => desk.troubles(),
+    refusals: () => desk.refusals(),
+    paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
+  };
+  return new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
+}

@@ -1,0 +1,157 @@
+/**
+ * The listening sockets, and the watch over them: when the process had no descriptor left for a connection the runtime stops accepting on
+ * that socket for ever, without a word. Such a one is opened anew. Decides nothing about connections.
+ */
+
+import type net from "node:net";
+import { normalAddress } from "../net/mod.ts";
+import { listenerDescriptor } from "../isolate/mod.ts";
+import { systemReason } from "../events/mod.ts";
+import { parseSocketName, type SocketName } from "./inherited.ts";
+import { openServer, type Place, placeText } from "./listeners.ts";
+import type { Native } from "./native.ts";
+
+/** How often the sockets are looked at, in milliseconds. Two looks in a row find one that stands still. */
+const LOOK_MS = 1000;
+/** How long a socket may take to be closed. */
+const CLOSING_MS = 10;
+/** Descriptors among which a listening socket is looked for: they are opened early. */
+const SEARCHED = 4096;
+/** Connections that may wait in the kernel, which has a limit of its own (OpenSMTPD: 5, which drops bursts), and the least. */
+const MAX_BACKLOG = 4096, MIN_BACKLOG = 16;
+/** Descriptors of the house itself, about. */
+const OWN = 128;
+
+export interface DoorwaysOptions {
+  readonly native: Pick<Native, "closeOnExec" | "duplicate" | "listeningAt" | "someoneWaits">;
+  /** As `backlogFor` says. */
+  readonly backlog: number;
+  warn(text: string): void;
+  debug(text: () => string): void;
+  /** Calls `run` every `ms` milliseconds until the returned function is called. */
+  every(ms: number, run: () => void): () => void;
+}
+
+interface Doorway {
+  /** Of an inherited socket: the duplicate that is used when it is opened anew. */
+  where: Place;
+  readonly accept: (socket: net.Socket) => void;
+  server: net.Server | null;
+  /** Null where it cannot be told: then it is not watched. */
+  descriptor: number | null;
+  accepted: number;
+  /** At the last look: connections that had been accepted when somebody waited, -1 when nobody did. */
+  waitedAt: number;
+}
+
+/**
+ * Connections that may wait at each of `sockets`: those that are accepted in one go, before any of them can be closed, must find descriptors
+ * beside those of `sessions`.
+ */
+export function backlogFor(descriptors: number | null, sessions: number, sockets: number): number {
+  if (descriptors === null) return MAX_BACKLOG;
+  const spare = Math.floor((descriptors - sessions - OWN) / (2 * Math.max(1, sockets)));
+  return Math.max(MIN_BACKLOG, Math.min(MAX_BACKLOG, spare));
+}
+
+export class Doorways {
+  readonly #options: DoorwaysOptions;
+  readonly #all: Doorway[] = [];
+  readonly #stopLooking: () => void;
+  #looking = false;
+  #closed = false;
+
+  constructor(options: DoorwaysOptions) {
+    this.#options = options;
+    this.#stopLooking = options.every(LOOK_MS, () => void this.look());
+  }
+
+  /** Listens; `accept` gets every connection, paused. Throws Fatal when the address cannot be bound. */
+  async open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
+    const doorway: Doorway = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
+    await this.#listen(doorway);
+    this.#all.push(doorway);
+    const name = "address" in where ? `${where.address} port ${where.port}` : placeText(where);
+    this.#options.debug(() => `listening on ${name}`);
+  }
+
+  async #listen(doorway: Doorway): Promise<net.Server> {
+    const { native, backlog, warn } = this.#options;
+    const { where } = doorway;
+    // It is gone with its server; its place must not be.
+    const spare = "fd" in where ? native.duplicate(where.fd) : null;
+    const server = await openServer(where, backlog, (socket) => {
+      doorway.accepted++;
+      doorway.accept(socket);
+    }, (error) => warn(`warn: a connection to ${placeText(where)} cannot be accepted: ${systemReason(error)}`));
+    doorway.server = server;
+    doorway.descriptor = "fd" in where ? where.fd : listenerDescriptor(server) ?? this.#find(where);
+    doorway.waitedAt = -1;
+    // A delivery command must not inherit a door of the house.
+    if (doorway.descriptor !== null) native.closeOnExec(doorway.descriptor);
+    if ("fd" in where && spare !== null) doorway.where = { ...where, fd: spare };
+    return server;
+  }
+
+  #find(where: Place): number | null {
+    for (let descriptor = 3; descriptor < SEARCHED; descriptor++) {
+      const bytes = this.#options.native.listeningAt(descriptor);
+      const name = bytes === null ? null : parseSocketName(bytes);
+      if (name !== null && isAt(name, where)) return descriptor;
+    }
+    return null;
+  }
+
+  /** Opens those anew at which somebody waits though none was accepted since the last look. */
+  async look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      for (const doorway of this.#all) {
+        if (this.#closed) return;
+        if (doorway.server === null || this.#standsStill(doorway)) await this.#reopen(doorway);
+      }
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  #standsStill(doorway: Doorway): boolean {
+    const { descriptor, accepted, waitedAt } = doorway;
+    const waits = descriptor !== null && this.#options.native.someoneWaits(descriptor);
+    doorway.waitedAt = waits ? accepted : -1;
+    return waits && waitedAt === accepted;
+  }
+
+  async #reopen(doorway: Doorway): Promise<void> {
+    const { server, where } = doorway;
+    doorway.server = null;
+    doorway.descriptor = null;
+    if (server !== null) {
+      // Its connections may live on, and the callback of `close` would wait for them. Should it be open still, the next look tries again.
+      server.close();
+      await new Promise((resolve) => setTimeout(resolve, CLOSING_MS));
+    }
+    try {
+      const opened = await this.#listen(doorway);
+      if (this.#closed) return void opened.close();
+      this.#options.warn(
+        `warn: ${placeText(where)} did not accept connections and was opened anew: were there descriptors left?`,
+      );
+    } catch (error) {
+      this.#options.warn(`warn: ${systemReason(error)}: it is tried again`);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopLooking();
+    for (const { server } of this.#all) server?.close();
+  }
+}
+
+function isAt(name: SocketName, where: Place): boolean {
+  if ("path" in where) return "path" in name && name.path === where.path;
+  if ("fd" in where || "path" in name) return false;
+  return name.port === where.port && name.address === normalAddress(where.address.replace(/%.*/, ""));
+}

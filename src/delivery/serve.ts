@@ -1,0 +1,163 @@
+/** The delivery isolate at its doors: jobs from the scheduler, messages from the queue, accounts from lookup, outcomes and events out. */
+
+import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
+import { debug } from "../events/mod.ts";
+import { Caller, type Isolate, serveFilePool } from "../isolate/mod.ts";
+import { type FromErrand, type Job, type ToErrand } from "../protocol/mod.ts";
+import { Accounts } from "./accounts.ts";
+import { steady } from "./clock.ts";
+import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { type FileWriter, PooledWriter } from "./file_writer.ts";
+import { Ledger } from "./ledger.ts";
+import { isErrand } from "./plan.ts";
+import { Slots } from "./slots.ts";
+import { QueueClient, type StoredBody } from "./source.ts";
+
+/** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
+const WAITING_LIMIT = 20_000;
+/** How long deliveries may go on after the daemon was told to stop, in ms. */
+const STOP_GRACE_MS = 2_000;
+/** Gauges are told at most so often, in ms. */
+const GAUGE_PERIOD_MS = 250;
+
+/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
+export function serveDelivery(isolate: Isolate<"delivery">, tools: Partial<DeliveryTools> = {}): void {
+  const service = new DeliveryService(isolate, { ...TOOLS, ...tools });
+  isolate.serve("scheduler-delivery", (channel) => channel.onmessage = (job) => service.accept(job));
+  isolate.onstop = () => service.stop();
+}
+
+class DeliveryService {
+  readonly #isolate: Isolate<"delivery">;
+  readonly #tools: DeliveryTools;
+  readonly #queue: QueueClient;
+  readonly #errands: Caller<ToErrand, FromErrand>;
+  readonly #ledger: Ledger;
+  readonly #attempts: Attempts;
+  readonly #slots: Slots;
+  readonly #files: FileWriter;
+  readonly #gauges = { running: 0, pending: 0, users: 0, envelopes: 0 };
+  #cancelGauges: (() => void) | null = null;
+  #stopping = false;
+
+  constructor(isolate: Isolate<"delivery">, tools: DeliveryTools) {
+    const { settings } = isolate;
+    this.#isolate = isolate;
+    this.#tools = tools;
+    this.#queue = new QueueClient(isolate.ask("delivery-queue"));
+    this.#errands = new Caller(isolate.ask("delivery-errand"));
+    this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
+    const accounts = new Accounts(isolate.ask("delivery-lookup"), () => steady(tools.clock));
+    this.#slots = new Slots(settings.maxSessions);
+    this.#files = tools.files ??
+      new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), tools.clock);
+    this.#attempts = new Attempts(settings, accounts, tools, this.#files, isolate);
+  }
+
+  accept(job: Job): void {
+    const ids = this.#ledger.take(job.ids);
+    if (ids.length === 0) return;
+    if (this.#slots.waiting >= WAITING_LIMIT) return this.#ledger.refuse(ids, "Too many deliveries are waiting");
+    const { actions } = this.#isolate.settings;
+    if (isErrand(actions[job.action], "")) this.#sendAway({ ...job, ids });
+    else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const ended = this.#slots.close();
+    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+      this.#attempts.stop("shutting down");
+      this.#files.close();
+    });
+    await ended;
+    cancel();
+    this.#cancelGauges?.();
+    this.#tellGauges();
+  }
+
+  /** A Maildir is written by us, many messages in one go, so only the limit on all counts. Everything else is a session of the user's. */
+  #perUser({ action }: Job): number {
+    const { actions, maxSessions, maxSessionsPerUser } = this.#isolate.settings;
+    return actions[action]?.method.type === "maildir" ? maxSessions : maxSessionsPerUser;
+  }
+
+  #schedule(job: Job, perUser: number, work: () => Promise<void>): void {
+    this.#slots.run(job.key, perUser, () => work().finally(() => this.#touchGauges()));
+    this.#touchGauges();
+  }
+
+  async #work(job: Job, ids: readonly EnvelopeId[]): Promise<void> {
+    const away: EnvelopeId[] = [];
+    try {
+      const opened = await this.#queue.open(job.message, ids);
+      if (typeof opened === "string") return this.#ledger.refuse(ids, opened);
+      const own = opened.envelopes.filter(({ id, exec }) => !isErrand(undefined, exec) || void away.push(id));
+      await this.#deliverAll(own, opened.body);
+    } catch {
+      // The queue was replaced: it and the scheduler start over, and send the job again.
+    } finally {
+      this.#ledger.release(away.length === 0 ? ids : without(ids, away));
+      // Whatever the action says, a command has to wait for a turn with the user's limit.
+      if (away.length > 0) this.#sendAway({ ...job, ids: away });
+    }
+  }
+
+  async #deliverAll(envelopes: readonly Envelope[], body: StoredBody): Promise<void> {
+    for (const envelope of envelopes) {
+      if (this.#isolate.verbose) {
+        debug(
+          this.#isolate,
+          `mda: attempt for ${envelope.id}: action "${envelope.action}", user "${envelope.user ?? ""}"`,
+        );
+      }
+      this.#ledger.settle(envelope, await this.#attempts.run(envelope, body));
+    }
+  }
+
+  /** Envelopes in hand, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
+  #sendAway(job: Job): void {
+    this.#schedule(job, this.#isolate.settings.maxSessionsPerUser, async () => {
+      const { message, action, key, ids } = job;
+      for (let done = false; !done && !this.#stopping;) {
+        // An errand isolate that died is replaced, and the queue tells the new one what is left to do.
+        done = await this.#errands.ask<"errand-done">({ type: "errand", message, action, key, ids })
+          .then(() => true, () => false);
+      }
+      this.#ledger.release(ids);
+    });
+  }
+
+  #touchGauges(): void {
+    this.#cancelGauges ??= this.#tools.clock.after(GAUGE_PERIOD_MS, () => {
+      this.#cancelGauges = null;
+      this.#tellGauges();
+    });
+  }
+
+  #tellGauges(): void {
+    const now = {
+      running: this.#slots.running,
+      pending: this.#slots.waiting,
+      users: this.#slots.users,
+      envelopes: this.#ledger.size,
+    };
+    const keys = {
+      running: "mda.running",
+      pending: "mda.pending",
+      users: "mda.user",
+      envelopes: "mda.envelope",
+    } as const;
+    for (const name of ["running", "pending", "users", "envelopes"] as const) {
+      if (now[name] === this.#gauges[name]) continue;
+      this.#gauges[name] = now[name];
+      this.#isolate.report({ type: "gauge", key: keys[name], to: now[name] });
+    }
+  }
+}
+
+function without(ids: readonly EnvelopeId[], others: readonly EnvelopeId[]): EnvelopeId[] {
+  const left = new Set(ids);
+  for (const id of others) left.delete(id);
+  return [...left];
+}

@@ -1,0 +1,107 @@
+/**
+ * The errand isolate: commands, and files that users name. What it may do is next to anything, so it takes nothing but numbers of envelopes,
+ * and asks the queue and lookup itself what to do for whom. When and how many is delivery's business; see service.ts.
+ */
+
+import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
+import { debug } from "../events/mod.ts";
+import { type Isolate, serveFilePool } from "../isolate/mod.ts";
+import { type ToErrand } from "../protocol/mod.ts";
+import { Accounts } from "./accounts.ts";
+import { steady } from "./clock.ts";
+import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { type FileWriter, PooledWriter } from "./file_writer.ts";
+import { Ledger } from "./ledger.ts";
+import { isErrand } from "./plan.ts";
+import { QueueClient } from "./source.ts";
+import { EX, exited } from "./sysexits.ts";
+
+/** How long errands may go on after the daemon was told to stop, in ms. */
+const STOP_GRACE_MS = 2_000;
+
+/** Sets the isolate up. Returns when it is ready for errands. `tools` are replaced by tests. */
+export function serveErrand(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
+  const service = new ErrandService(isolate, { ...TOOLS, ...tools });
+  isolate.serve("delivery-errand", (channel) => {
+    channel.onmessage = async (errand) => {
+      await service.run(errand);
+      channel.send({ type: "errand-done", call: errand.call });
+    };
+  });
+  isolate.onstop = () => service.stop();
+}
+
+class ErrandService {
+  readonly #isolate: Isolate<"errand">;
+  readonly #tools: DeliveryTools;
+  readonly #queue: QueueClient;
+  readonly #ledger: Ledger;
+  readonly #attempts: Attempts;
+  readonly #files: FileWriter;
+  readonly #running = new Set<Promise<void>>();
+  /** Delivery keeps to `max-session`; a new one may send while errands of the last one run. This is for one gone mad. */
+  readonly #limit: number;
+  #stopping = false;
+
+  constructor(isolate: Isolate<"errand">, tools: DeliveryTools) {
+    this.#isolate = isolate;
+    this.#tools = tools;
+    this.#queue = new QueueClient(isolate.ask("errand-queue"));
+    this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
+    const accounts = new Accounts(isolate.ask("errand-lookup"), () => steady(tools.clock));
+    // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
+    const contended = () => 2 * this.#running.size >= isolate.settings.maxSessions;
+    this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);
+    this.#attempts = new Attempts(isolate.settings, accounts, tools, this.#files, isolate);
+    this.#limit = 2 * isolate.settings.maxSessions;
+  }
+
+  /** Never rejects. */
+  async run(errand: ToErrand): Promise<void> {
+    const ids = this.#ledger.take(errand.ids);
+    if (ids.length === 0 || this.#stopping) return this.#ledger.release(ids);
+    if (this.#running.size >= this.#limit) return this.#ledger.refuse(ids, "Too many commands are running");
+    const work = this.#work(errand, ids);
+    this.#running.add(work);
+    await work;
+    this.#running.delete(work);
+  }
+
+  async #work({ message }: ToErrand, ids: readonly EnvelopeId[]): Promise<void> {
+    try {
+      const opened = await this.#queue.open(message, ids);
+      if (typeof opened === "string") return this.#ledger.refuse(ids, opened);
+      for (const envelope of opened.envelopes) {
+        if (this.#stopping) return;
+        this.#ledger.settle(envelope, await this.#attempt(envelope, opened.body));
+      }
+    } catch {
+      // The queue was replaced: it and the scheduler start over, and send the job again.
+    } finally {
+      this.#ledger.release(ids);
+    }
+  }
+
+  async #attempt(envelope: Envelope, body: Parameters<Attempts["run"]>[1]) {
+    const user = envelope.user ?? "";
+    if (this.#isolate.verbose) {
+      debug(this.#isolate, `mda: errand for ${envelope.id}: action "${envelope.action}", user "${user}"`);
+    }
+    // A Maildir has no business here: its writer is the other isolate, and only that.
+    if (isErrand(this.#isolate.settings.actions[envelope.action], envelope.exec)) {
+      return await this.#attempts.run(envelope, body);
+    }
+    return { ...exited(EX.TEMPFAIL, "Not an errand"), user };
+  }
+
+  /** Commands that still run after a while are ended; their mail is tried again. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+      this.#attempts.stop("shutting down");
+      this.#files.close();
+    });
+    await Promise.all(this.#running);
+    cancel();
+  }
+}

@@ -1,0 +1,355 @@
+/** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
+
+import { type Observer, systemReason } from "../events/mod.ts";
+import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
+import { normalAddress } from "../net/mod.ts";
+import {
+  asciiAddress,
+  asciiDomain,
+  decodeSrs,
+  formatMailbox,
+  type Mailbox,
+  type ReversePath,
+  type SrsKeys,
+  unicodeDomain,
+} from "../envelope/mod.ts";
+import {
+  type AccountResult,
+  type AuthResult,
+  type Credentials,
+  type CredentialsLack,
+  type Expansion,
+  type Forward,
+  type LookupSettings,
+  type RelaySource,
+  SOURCE_LIMIT,
+  type ToLookup,
+} from "../protocol/mod.ts";
+import { checkDomain, Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
+import {
+  type AskProgram,
+  Facts,
+  LookupError,
+  type LookupTable,
+  MailboxMatcher,
+  parseIncludeFile,
+  parseRelaySecret,
+  parseUserInfo,
+  ProgramTable,
+  TableSet,
+  type UserInfo,
+} from "../tables/mod.ts";
+import type { ScramShape } from "../sasl/mod.ts";
+import type { SystemAccounts } from "./accounts.ts";
+import type { House } from "./main_client.ts";
+import { openTableFile, type TableDisk } from "./tablefiles.ts";
+
+/** What the lookup isolate asks of the machine. */
+export interface Machine extends TableDisk {
+  readonly accounts: SystemAccounts;
+  /** Text of an include file of aliases. Throws when it cannot be read. */
+  readText(path: string): string;
+  /** Main, for `.forward` files and the name service. Without it there are none. */
+  readonly house?: House;
+  /** The filter isolate, for tables that programs answer for. Without it they are errors. */
+  readonly askProgram?: AskProgram;
+}
+
+type TestQuestion = Extract<ToLookup, { type: "test" }>;
+
+/** How long an expansion may keep others waiting, in milliseconds. */
+const TURN_MS = 2;
+
+export class LookupWorld {
+  readonly #actions: ReadonlyMap<string, Action>;
+  readonly #tables: TableSet;
+  readonly #rules: RuleSet;
+  readonly #machine: Machine;
+  readonly #expansion: ExpansionWorld;
+  readonly #filterTables: ReadonlySet<string>;
+  /** Answers that others must be asked for. */
+  readonly #facts = new Facts();
+  /** When the expansion that runs began its turn. */
+  #turnStart = 0;
+  #breaths = 0;
+
+  /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
+  constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
+    const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
+    this.#actions = new Map(Object.entries(settings.actions));
+    this.#filterTables = new Set(settings.filterTables);
+    const names = { serverName: house.serverName, localAddresses };
+    const ask = machine.askProgram ?? noPrograms;
+    const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
+    const around = { disk: machine, delimiter, observer, warn, now: () => performance.now() };
+    const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
+    this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
+    this.#rules = new RuleSet(settings.rules, this.#tables, observer);
+    this.#machine = machine;
+    this.#expansion = {
+      delimiter,
+      match: (subject) => this.#rules.match(subject),
+      action: (name) => this.#actions.get(name) ?? null,
+      lookup: (table, key) => this.#tables.get(table).lookup(key, "alias"),
+      account: (action, user) => this.#findUser(action, user),
+      forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
+      include: (path) => this.#readInclude(path, warn),
+      decodeSrs: (address) => settings.srs === undefined ? null : decodeOwn(address, settings.srs, warn),
+      warn,
+      breathe: () => this.#breathe(),
+    };
+  }
+
+  /** Who gets the mail for this recipient; at once when nobody else must be asked. */
+  expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
+    const expander = new Expander(this.#expansion, request);
+    return this.#facts.settle(() => {
+      this.#turnStart = performance.now();
+      return expander.run();
+    });
+  }
+
+  /** Ends a turn that was long enough: other questions that have come meanwhile are answered before it goes on. */
+  #breathe(): void {
+    if (performance.now() - this.#turnStart < TURN_MS) return;
+    this.#facts.need(`breath ${this.#breaths++}`, () => new Promise((resolve) => setTimeout(resolve, 0)));
+  }
+
+  /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */
+  account(actionName: string, user: string): AccountResult | Promise<AccountResult> {
+    return this.#facts.settle(() => this.#account(actionName, user));
+  }
+
+  #account(actionName: string, user: string): AccountResult {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "local") {
+      return { ok: false, temporary: true, text: `There is no local action "${actionName}"` };
+    }
+    const account = this.#findUser(action, tableKey(user));
+    const identity = action.user === null ? account : this.#systemUser(action.user);
+    if (account instanceof LookupError || identity instanceof LookupError) {
+      return { ok: false, temporary: true, text: "Temporary failure in user lookup" };
+    }
+    if (account === null || identity === null) {
+      return { ok: false, temporary: false, text: "Permanent failure in user lookup" };
+    }
+    return { ok: true, account, identity };
+  }
+
+  /** The URLs of the action's `host` list, the next in turn first, or the one of `domain` in its `domain` mapping; none when there is none. */
+  smarthosts(actionName: string, domain: string): string[] | Promise<string[]> {
+    return this.#facts.settle(() => this.#smarthosts(actionName, domain));
+  }
+
+  #smarthosts(actionName: string, domain: string): string[] {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay") return [];
+    if (action.host !== null) return this.#listed(this.#tables.get(action.host));
+    const url = action.domain === null ? null : this.#mapped(action.domain, domain);
+    return url === null ? [] : [url];
+  }
+
+  /** One turn of a list: each call begins one further. */
+  #listed(table: LookupTable): string[] {
+    const urls = new Set<string>();
+    while (urls.size < SOURCE_LIMIT) {
+      const url = urlOf(table.fetch("relayhost"));
+      if (url === null || urls.has(url)) break;
+      urls.add(url);
+    }
+    return [...urls];
+  }
+
+  #mapped(name: string, domain: string): string | null {
+    const table = this.#tables.get(name);
+    const found = table.lookup(domain, "relayhost");
+    const unicode = unicodeDomain(domain);
+    return urlOf(found === null && unicode !== domain ? table.lookup(unicode, "relayhost") : found);
+  }
+
+  /** Local addresses of the action's `src` table, the next in turn first, with their names. What cannot be used is left out, with a warning. */
+  sources(actionName: string): RelaySource[] | Promise<RelaySource[]> {
+    return this.#facts.settle(() => this.#sources(actionName));
+  }
+
+  #sources(actionName: string): RelaySource[] {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay" || action.src === null) return [];
+    const table = this.#tables.get(action.src);
+    const keys = new Set<string>(), found: RelaySource[] = [];
+    while (keys.size < SOURCE_LIMIT) {
+      const key = table.fetch("source");
+      if (typeof key !== "string" || keys.has(key)) break;
+      keys.add(key);
+      const address = normalAddress(key.replace(/^\[(.*)\]$/, "$1"));
+      const helo = address === null || action.heloSrc === null ? null : this.#heloOf(action.heloSrc, address);
+      if (address === null) this.#expansion.warn(`Table "${action.src}": ${JSON.stringify(key)} is no address`);
+      else if (helo === null && action.heloSrc !== null) {
+        this.#expansion.warn(`Table "${action.heloSrc}" has no name for ${address}`);
+      } else found.push({ address, helo });
+    }
+    return found;
+  }
+
+  #heloOf(table: string, address: string): string | null {
+    const found = this.#nameOf(table, address.includes(":") ? `[${address}]` : address);
+    const name = typeof found === "string" ? asciiDomain(found) : null;
+    return name !== null && /^[!-~]{1,255}$/.test(name) ? name : null;
+  }
+
+  /** Of the action's `auth` table, or why there are none; null when they cannot be had now. */
+  relayCredentials(
+    actionName: string,
+    label: string,
+  ): Credentials | CredentialsLack | null | Promise<Credentials | CredentialsLack | null> {
+    return this.#facts.settle(() => this.#relayCredentials(actionName, label));
+  }
+
+  #relayCredentials(actionName: string, label: string): Credentials | CredentialsLack | null {
+    const action = this.#actions.get(actionName);
+    if (action?.kind !== "relay" || action.auth === null) return null;
+    const value = this.#tables.get(action.auth).lookup(tableKey(label), "credentials");
+    if (value === null) return "label";
+    return typeof value === "string" ? parseRelaySecret(value) ?? "form" : null;
+  }
+
+  /** Does a table of the filters match the key? Null, with a warning, when it cannot be told. */
+  test({ table, service, key }: TestQuestion): boolean | null | Promise<boolean | null> {
+    if (!this.#filterTables.has(table)) throw new Error(`No filter looks into table "${table}"`);
+    return this.#facts.settle(() => this.#test(table, service, key));
+  }
+
+  #test(name: string, service: TestQuestion["service"], key: string): boolean | null {
+    const table = this.#tables.get(name);
+    let found = service === "auth" ? table.check("string", key) : checkDomain(table, service, key);
+    if (service === "auth" && found === false) {
+      const value = table.lookup(tableKey(key), "credentials");
+      found = value instanceof LookupError ? value : value !== null;
+    }
+    if (!(found instanceof LookupError)) return found;
+    this.#expansion.warn(`Table "${name}", asked by a filter: ${found.reason}`);
+    return null;
+  }
+
+  /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */
+  passwordOf(table: string, user: string): string | null | LookupError | Promise<string | null | LookupError> {
+    return this.#facts.settle(() => this.#tables.get(table).lookup(tableKey(user), "credentials"));
+  }
+
+  /** Is the sender one of the addresses that the table has for this user? */
+  maySend(table: string, user: string, sender: ReversePath): AuthResult | Promise<AuthResult> {
+    return this.#facts.settle(() => {
+      const value = this.#tables.get(table).lookup(tableKey(user), "mailaddrmap");
+      if (value instanceof LookupError) {
+        this.#expansion.warn(`Senders in table "${table}": ${value.reason}`);
+        return "tempfail";
+      }
+      if (value === null) return "permfail";
+      const addresses = new MailboxMatcher(this.#expansion.delimiter);
+      // A comma too many must not stand for the pattern that fits everything.
+      for (const one of value.split(",").map((text) => text.trim())) {
+        if (one !== "") addresses.add(asciiAddress(one.toLowerCase()));
+      }
+      const address = sender === null ? "@" : formatMailbox(sender).toLowerCase();
+      return addresses.matches(address) ? "ok" : "permfail";
+    });
+  }
+
+  /** The name that the table has for a local address (IPv6 in brackets); null for none. */
+  listenerName(table: string, address: string): string | null | Promise<string | null> {
+    return this.#facts.settle(() => {
+      const name = this.#nameOf(table, address);
+      if (name instanceof LookupError) this.#expansion.warn(`Names in table "${table}": ${name.reason}`);
+      return typeof name === "string" ? asciiDomain(name.trim()) : null;
+    });
+  }
+
+  /** The value for an address, IPv6 in brackets; the key may stand without them. */
+  #nameOf(table: string, address: string): string | null | LookupError {
+    const found = this.#tables.get(table).lookup(tableKey(address), "addrname");
+    if (found !== null || !address.startsWith("[")) return found;
+    return this.#tables.get(table).lookup(tableKey(address.slice(1, -1)), "addrname");
+  }
+
+  /** Some value of the table, as a pattern of the others; null when it does not tell its keys. */
+  somePassword(table: string): string | null {
+    const found = this.#tables.get(table);
+    if (found instanceof ProgramTable) return null;
+    const key = found.fetch();
+    const value = typeof key === "string" ? found.lookup(key, "credentials") : null;
+    return typeof value === "string" ? value : null;
+  }
+
+  /** Asks a table's program whether this is the user's password; null when the table is none, or the program does not do that. */
+  authenticate(table: string, user: string, password: string): Promise<boolean | null | LookupError> {
+    const found = this.#tables.get(table);
+    return found instanceof ProgramTable ? found.authenticate(user, password) : Promise.resolve(null);
+  }
+
+  /** What the SCRAM verifiers of a table have in common; null when not every entry is known to be one. */
+  scramOf(table: string): ScramShape | null {
+    return this.#tables.get(table).scram?.() ?? null;
+  }
+
+  /** The tables that have no answer to any question now, or only old ones, each with the reason. */
+  tableFaults(): string[] {
+    return this.#tables.faults();
+  }
+
+  /** Reads a table's file again. Null on success, else why the old content stays. */
+  updateTable(name: string): string | null | Promise<string | null> {
+    return this.#tables.update(name);
+  }
+
+  /** `user` is lower-case, as all keys of lookups are. */
+  #findUser(action: LocalAction, user: string): UserInfo | null | LookupError {
+    if (action.userbase === null || action.userbase === BUILTIN_TABLES.accounts) {
+      return this.#systemUser(user);
+    }
+    const value = this.#tables.get(action.userbase).lookup(user, "userinfo");
+    if (value === null || value instanceof LookupError) return value;
+    return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);
+  }
+
+  /** An account of the machine: of passwd(5), or else of what the name service knows besides. */
+  #systemUser(name: string): UserInfo | null | LookupError {
+    const { accounts, house } = this.#machine;
+    const found = accounts.find(name);
+    if (found !== null || house === undefined) return found;
+    const known = house.knownAccount(name);
+    return known === undefined ? this.#facts.need(`account ${name}`, () => house.account(name)) : known;
+  }
+
+  #forward(account: UserInfo, suffix: string): Forward {
+    const { house } = this.#machine;
+    if (house === undefined) return { kind: "none" };
+    const known = house.knownForward(account, suffix);
+    if (known !== undefined) return known;
+    const key = `forward ${account.uid} ${account.gid} ${account.name}\0${account.home}\0${suffix}`;
+    return this.#facts.need(key, () => house.forward(account, suffix));
+  }
+
+  /** A missing include file yields nothing: the rest of the list still gets its mail. */
+  #readInclude(path: string, warn: (text: string) => void) {
+    try {
+      return parseIncludeFile(this.#machine.readText(path));
+    } catch (error) {
+      warn(`Cannot read the include file ${path}: ${systemReason(error)}`);
+      return null;
+    }
+  }
+}
+
+function decodeOwn(address: Mailbox, keys: SrsKeys, warn: (text: string) => void): Mailbox | null {
+  const result = decodeSrs(address, keys, Date.now());
+  if (result.ok) return result.mailbox;
+  warn(`SRS: ${formatMailbox(address)} is not taken back: ${result.reason}`);
+  return null;
+}
+
+/** No URL and a failed lookup are one to the relay: it tries again later. */
+function urlOf(found: string | null | LookupError): string | null {
+  return found instanceof LookupError || found === "" ? null : found;
+}
+
+const noPrograms: AskProgram = () => Promise.resolve({ result: "error", reason: "No program runs" });

@@ -1,0 +1,308 @@
+/**
+ * Sessions and the filter programs that they talk to: brings events and questions to the programs and answers to the sessions, and checks that
+ * a program answers what it was asked and nothing else. Decides nothing about mail; that is done where the sessions are.
+ */
+
+import { type Channel } from "../isolate/mod.ts";
+import {
+  FILTER_WINDOW,
+  type FilterEvent,
+  type FilterPhaseName,
+  type FilterProgram,
+  type FilterRegistration,
+  type FilterSubsystem,
+  type FilterToSession,
+  type SessionToFilter,
+  weightOf,
+} from "../protocol/mod.ts";
+import { eventLine, type FilterHeard, requestHead, requestLine } from "./filter_protocol.ts";
+import { binaryBytes } from "./lines.ts";
+import { Processor, type ProcessorSurroundings } from "./filter_program.ts";
+import { isSound } from "./validate_message.ts";
+
+type Door = Channel<FilterToSession, SessionToFilter>;
+type Spoken = Exclude<FilterHeard, { type: "nothing" | "ready" | "broken" }>;
+
+/** What a session waits for from one process. */
+interface Asked {
+  readonly token: string;
+  readonly phase: FilterPhaseName;
+}
+
+interface Known {
+  readonly door: Door;
+  /** By process; null where nothing is asked. */
+  readonly asked: Map<string, Asked | null>;
+}
+
+/** Lines of messages on their way into a program, in the order in which they were sent. */
+interface Mark {
+  /** Counts all bytes ever sent to the program. */
+  readonly until: number;
+  readonly door: Door;
+  readonly session: string;
+  readonly weight: number;
+}
+
+/** A program with what is on its way in and out. */
+interface Desk {
+  readonly processor: Processor;
+  readonly events: ReadonlyMap<string, number>;
+  sent: number;
+  written: number;
+  readonly marks: Mark[];
+  /** Octets of lines that sessions have not used yet. */
+  unused: number;
+  held: boolean;
+  /** Lines of this turn, for each session. */
+  readonly lines: Map<string, { token: string; texts: string[] }>;
+}
+
+/** Output of a program that sessions have not used: above, it is not read. */
+const UNUSED_LIMIT = 8 * FILTER_WINDOW;
+/** Sessions that are known at one time; the smtp isolates have far fewer. */
+const MAX_SESSIONS = 1_000_000;
+const encoder = new TextEncoder();
+
+export class FilterDesk {
+  readonly #desks = new Map<string, Desk>();
+  readonly #sessions = new Map<string, Known>();
+  readonly #doors = new Set<Door>();
+  readonly #onlost: (reason: string) => void;
+  #registrations: readonly FilterRegistration[] | null = null;
+  #holding = 0;
+  #lost = false;
+
+  /** `onlost` is called once: no mail may pass from then on. */
+  constructor(programs: readonly FilterProgram[], around: ProcessorSurroundings, onlost: (reason: string) => void) {
+    this.#onlost = onlost;
+    for (const program of programs) {
+      const { process, name } = program;
+      const processor = new Processor(program, around, {
+        onheard: (heard) => this.#hear(process, heard),
+        onhold: (on) => this.#hold(on),
+        onwritten: (bytes) => this.#written(process, bytes),
+        onlost: (reason) => this.#lose(name, reason),
+      });
+      const desk = { processor, events: new Map(), sent: 0, written: 0, marks: [], unused: 0, held: false };
+      this.#desks.set(process, { ...desk, lines: new Map() });
+    }
+  }
+
+  /** Starts all programs. Rejects when one does not get ready. */
+  async open(): Promise<void> {
+    const desks = [...this.#desks.values()];
+    const registrations = await Promise.all(desks.map(({ processor }) => processor.open()));
+    for (const { process, events } of registrations) this.#count(process, events);
+    this.#registrations = registrations;
+    for (const door of this.#doors) door.send({ type: "registered", registrations });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#desks.values()].map(({ processor }) => processor.stop()));
+  }
+
+  /** An isolate with sessions, or one that took its place. */
+  welcome(door: Door): void {
+    this.#doors.add(door);
+    door.onmessage = (message) => this.#take(door, message);
+    door.onreset = () => this.#forget(door);
+    if (this.#registrations !== null) door.send({ type: "registered", registrations: this.#registrations });
+    if (this.#holding > 0) door.send({ type: "hold", on: true });
+    if (this.#lost) door.send({ type: "lost" });
+  }
+
+  #count(process: string, events: FilterRegistration["events"]): void {
+    const counts = this.#desks.get(process)!.events as Map<string, number>;
+    for (const subsystem of ["smtp-in", "smtp-out"] as const) {
+      for (const event of events[subsystem]) {
+        const key = `${subsystem} ${event}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+    }
+  }
+
+  #forget(door: Door): void {
+    this.#doors.delete(door);
+    for (const [session, known] of this.#sessions) if (known.door === door) this.#sessions.delete(session);
+    // What it had been sent will not be told as used any more.
+    for (const desk of this.#desks.values()) this.#used(desk, desk.unused);
+  }
+
+  #take(door: Door, message: SessionToFilter): void {
+    if (this.#lost || !isSound(message)) return;
+    switch (message.type) {
+      case "event":
+        return this.#event(door, message);
+      case "request":
+        return this.#request(door, message);
+      case "lines":
+        return this.#linesIn(door, message);
+      case "taken": {
+        const desk = this.#desks.get(message.process);
+        if (desk !== undefined) this.#used(desk, message.bytes);
+        return;
+      }
+      case "gone":
+        if (this.#sessions.get(message.session)?.door === door) this.#sessions.delete(message.session);
+        return;
+    }
+  }
+
+  #event(door: Door, message: Extract<SessionToFilter, { type: "event" }>): void {
+    const { session, processes, subsystem, event, params, at } = message;
+    let line: Uint8Array<ArrayBuffer> | null = null;
+    for (const process of processes) {
+      const desk = this.#desks.get(process);
+      if (desk === undefined || this.#know(door, session, process) === null) continue;
+      for (let count = this.#eventCount(desk, subsystem, event); count > 0; count--) {
+        line ??= encoder.encode(eventLine(at, subsystem, event, session, params));
+        this.#send(desk, line);
+      }
+    }
+  }
+
+  #eventCount(desk: Desk, subsystem: FilterSubsystem, event: FilterEvent): number {
+    return desk.events.get(`${subsystem} ${event}`) ?? 0;
+  }
+
+  #request(door: Door, message: Extract<SessionToFilter, { type: "request" }>): void {
+    const { session, process, phase, token, param, at } = message;
+    const desk = this.#desks.get(process);
+    if (desk === undefined || !this.#ask(door, session, process, { token, phase })) return;
+    this.#send(desk, encoder.encode(requestLine(at, phase, session, token, param)));
+  }
+
+  /** Each line with the words before it that the protocol wants. */
+  #linesIn(door: Door, message: Extract<SessionToFilter, { type: "lines" }>): void {
+    const { session, process, token, bytes, at } = message;
+    const desk = this.#desks.get(process);
+    if (desk === undefined || !this.#ask(door, session, process, { token, phase: "data-line" })) return;
+    this.#send(desk, withHead(bytes, requestHead(at, "data-line", session, token)));
+    desk.marks.push({ until: desk.sent, door, session, weight: weightOf(bytes) });
+  }
+
+  #know(door: Door, session: string, process: string): Known | null {
+    let known = this.#sessions.get(session);
+    if (known === undefined) {
+      if (this.#sessions.size >= MAX_SESSIONS) return null;
+      this.#sessions.set(session, known = { door, asked: new Map() });
+    }
+    if (known.door !== door) return null;
+    if (!known.asked.has(process)) known.asked.set(process, null);
+    return known;
+  }
+
+  #ask(door: Door, session: string, process: string, asked: Asked): boolean {
+    const known = this.#know(door, session, process);
+    known?.asked.set(process, asked);
+    return known !== null;
+  }
+
+  #send(desk: Desk, bytes: Uint8Array<ArrayBuffer>): void {
+    desk.sent += bytes.length;
+    desk.processor.send(bytes);
+  }
+
+  #written(process: string, bytes: number): void {
+    const desk = this.#desks.get(process)!;
+    desk.written += bytes;
+    while (desk.marks.length > 0 && desk.marks[0]!.until <= desk.written) {
+      const { door, session, weight } = desk.marks.shift()!;
+      // The isolate counts what all its sessions have sent, gone ones too.
+      if (this.#doors.has(door)) door.send({ type: "taken", session, process, bytes: weight });
+    }
+  }
+
+  // ── what programs say ──
+
+  #hear(process: string, heard: Spoken): void {
+    const desk = this.#desks.get(process)!;
+    const known = this.#sessions.get(heard.session);
+    // The session may have gone while the program thought about it.
+    if (known === undefined || !known.asked.has(process)) return;
+    if (heard.type === "report") {
+      const { name } = desk.processor.program;
+      return known.door.send({ type: "reported", session: heard.session, name, message: heard.message });
+    }
+    const asked = known.asked.get(process) ?? null;
+    const fault = faultOf(heard, asked);
+    if (fault !== null) return desk.processor.lose(`it breaks the protocol: ${fault}`);
+    if (heard.type === "line") return this.#lineOut(desk, known, process, heard);
+    known.asked.set(process, null);
+    const { session, token, decision } = heard;
+    known.door.send({ type: "answer", session, token, decision });
+  }
+
+  #lineOut(desk: Desk, known: Known, process: string, { session, token, line }: Extract<Spoken, { type: "line" }>) {
+    if (line === ".") known.asked.set(process, null);
+    let waiting = desk.lines.get(session);
+    if (waiting === undefined) {
+      if (desk.lines.size === 0) queueMicrotask(() => this.#flush(desk, process));
+      desk.lines.set(session, waiting = { token, texts: [] });
+    }
+    waiting.texts.push(line, "\n");
+  }
+
+  #flush(desk: Desk, process: string): void {
+    for (const [session, { token, texts }] of desk.lines) {
+      const known = this.#sessions.get(session);
+      if (known === undefined) continue;
+      const bytes = binaryBytes(texts.join(""));
+      desk.unused += bytes.length;
+      known.door.send({ type: "lines", session, process, token, bytes }, [bytes.buffer]);
+    }
+    desk.lines.clear();
+    if (desk.unused > UNUSED_LIMIT && !desk.held) {
+      desk.held = true;
+      desk.processor.hold(true);
+    }
+  }
+
+  #used(desk: Desk, bytes: number): void {
+    desk.unused = Math.max(0, desk.unused - bytes);
+    if (!desk.held || desk.unused > UNUSED_LIMIT / 2) return;
+    desk.held = false;
+    desk.processor.hold(false);
+  }
+
+  #hold(on: boolean): void {
+    this.#holding += on ? 1 : -1;
+    if (this.#holding !== (on ? 1 : 0)) return;
+    for (const door of this.#doors) door.send({ type: "hold", on });
+  }
+
+  #lose(name: string, reason: string): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    for (const door of this.#doors) door.send({ type: "lost" });
+    this.#onlost(`lost processor: ${name}: ${reason}`);
+  }
+}
+
+/** Why an answer is none to what was asked; null when it is. */
+function faultOf(heard: Exclude<Spoken, { type: "report" }>, asked: Asked | null): string | null {
+  if (asked === null || asked.token !== heard.token) return "an answer with an unknown token";
+  const lines = asked.phase === "data-line";
+  if (heard.type === "line") return lines ? null : "filter-dataline outside of the phase data-line";
+  if (lines) return "filter-result in the phase data-line";
+  return asked.phase === "commit" && heard.decision.kind === "junk" ? '"junk" in the phase commit' : null;
+}
+
+const LF = 0x0a;
+
+/** `head` before each line of `bytes`, which ends with LF. */
+function withHead(bytes: Uint8Array, head: string): Uint8Array<ArrayBuffer> {
+  const prefix = encoder.encode(head);
+  let count = 0;
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) count++;
+  const whole = new Uint8Array(bytes.length + count * prefix.length);
+  let to = 0, from = 0;
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, from)) {
+    whole.set(prefix, to);
+    whole.set(bytes.subarray(from, at + 1), to += prefix.length);
+    to += at + 1 - from;
+    from = at + 1;
+  }
+  return whole;
+}

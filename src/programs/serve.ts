@@ -1,0 +1,111 @@
+/** The filter isolate at its doors: starts the programs that the config names and passes on what is asked of them. */
+
+import type { Channel, Isolate } from "../isolate/mod.ts";
+import type { FromFilter, ToFilter } from "../protocol/mod.ts";
+import { FilterDesk } from "./filter_sessions.ts";
+import {
+  type ProcessHooks,
+  type ProcessOptions,
+  type StartFlowing,
+  type StartProcess,
+  startProcess,
+} from "./child_process.ts";
+import { type Clock, type Surroundings, TableKeeper } from "./table_program.ts";
+
+/** What a test replaces. */
+export interface FilterParts {
+  readonly start: StartProcess;
+  /** For the programs of filters. */
+  readonly flow?: StartFlowing;
+  readonly clock: Clock;
+}
+
+const PARTS = {
+  start: startProcess,
+  flow: startProcess,
+  clock: {
+    now: Date.now,
+    after(ms, action) {
+      const timer = setTimeout(action, ms);
+      return () => clearTimeout(timer);
+    },
+  },
+} satisfies FilterParts;
+
+/** Serves once every program has registered; throws when one does not, since mail would wait for it in vain. */
+export async function serveFilter(
+  isolate: Isolate<"filter">,
+  { start, clock, flow = startProcess }: FilterParts = PARTS,
+): Promise<void> {
+  const { house, tables, identity, path } = isolate.settings;
+  const log: Surroundings["log"] = (level, text) => isolate.report({ type: "log", level, text });
+  const around: Surroundings = {
+    start: announced(isolate, start),
+    clock,
+    identity,
+    path,
+    id: () => crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, "0"),
+    log,
+    version: house.version,
+  };
+  const keepers = new Map(tables.map((program) => [program.name, new TableKeeper(program, around)]));
+  const filters = filterDesk(isolate, announced(isolate, flow), clock, log);
+  isolate.onstop = async () => {
+    await Promise.all([...[...keepers.values()].map((keeper) => keeper.stop()), filters?.stop()]);
+  };
+  isolate.serve("lookup-filter", (channel) => {
+    channel.onmessage = (question) => void answer(keepers, channel, question);
+  });
+  await Promise.all([...[...keepers.values()].map((keeper) => keeper.open()), filters?.open()]);
+}
+
+/** Null when the config has no filter programs. */
+function filterDesk(
+  isolate: Isolate<"filter">,
+  start: StartFlowing,
+  clock: Clock,
+  log: Surroundings["log"],
+): FilterDesk | null {
+  const { filters = [], house, path, admd = house.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
+  if (filters.length === 0) return null;
+  const introduction = { version: house.version, sessionTimeoutMs, admd };
+  const desk = new FilterDesk(
+    filters,
+    { start, clock, path, introduction, log },
+    (reason) => isolate.tell({ type: "lost-program", reason }),
+  );
+  for (const door of ["smtp-filter", "relay-filter"] as const) isolate.serve(door, (channel) => desk.welcome(channel));
+  return desk;
+}
+
+/** Main hears of each process: should this isolate end before them, it ends them. */
+function announced<P>(
+  isolate: Isolate<"filter">,
+  start: (options: ProcessOptions, hooks: ProcessHooks) => P,
+): (options: ProcessOptions, hooks: ProcessHooks) => P {
+  return (options, hooks) => {
+    let pid: number | null = null;
+    const process = start(options, {
+      ...hooks,
+      onend: (reason) => {
+        if (pid !== null) isolate.tell({ type: "program", pid, running: false });
+        hooks.onend(reason);
+      },
+    });
+    pid = (process as { pid?: number | null }).pid ?? null;
+    if (pid !== null) isolate.tell({ type: "program", pid, running: true });
+    return process;
+  };
+}
+
+async function answer(
+  keepers: ReadonlyMap<string, TableKeeper>,
+  channel: Channel<FromFilter, ToFilter>,
+  { call, table, request }: ToFilter,
+): Promise<void> {
+  const keeper = keepers.get(table);
+  const answer = keeper === undefined
+    ? { result: "error" as const, reason: `There is no program for table "${table}"` }
+    : await keeper.ask(request);
+  channel.send({ type: "table", call, answer });
+}

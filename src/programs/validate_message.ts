@@ -1,0 +1,33 @@
+/**
+ * What the isolates with sessions say at the door of the filters, checked: they talk to the public, and what they say goes into the lines of a
+ * protocol. Pure.
+ */
+
+import { FILTER_PHASES, type SessionToFilter } from "../protocol/mod.ts";
+
+const ID = /^[0-9a-f]{16}$/;
+const LF = 0x0a;
+
+/** True for a message that can be told to a program and means what it seems to; any other comes from an isolate that has fallen. */
+export function isSound(message: SessionToFilter): boolean {
+  switch (message.type) {
+    case "event":
+      return isId(message.session) && Array.isArray(message.processes) && typeof message.params === "string";
+    case "request":
+      return isId(message.session) && isId(message.token) && FILTER_PHASES.includes(message.phase) &&
+        typeof message.param === "string";
+    case "lines":
+      return isId(message.session) && isId(message.token) && message.bytes instanceof Uint8Array &&
+        message.bytes.at(-1) === LF;
+    case "taken":
+      return message.bytes >= 0;
+    case "gone":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isId(text: unknown): boolean {
+  return typeof text === "string" && ID.test(text);
+}

@@ -1,0 +1,261 @@
+/** What control, which speaks for smtpctl, says to the other isolates. Types and checks only. */
+
+import type { Envelope, EnvelopeId, MessageId } from "../envelope/mod.ts";
+import {
+  type Check,
+  either,
+  finite,
+  flag,
+  list,
+  type MessageTable,
+  nullOr,
+  octets,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "./check.ts";
+import { CHUNK_BYTES } from "./smtp_queue.ts";
+import { call, cursor, envelopeId, listedEnvelope, longText, messageId } from "./shapes.ts";
+
+/** A message, an envelope, everything, or what is to be relayed to a domain (lower-case). */
+export type Target =
+  | { readonly message: MessageId }
+  | { readonly envelope: EnvelopeId }
+  | { readonly domain: string }
+  | "all";
+/** The queue knows no domains: the scheduler finds their envelopes. */
+export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
+
+export type ControlToQueue =
+  /** Envelopes after `after` in order of id, at most `limit` and of at most so many messages: a listing is a loop of these until there is no `next`. */
+  | {
+    readonly type: "list";
+    readonly call: number;
+    readonly message: MessageId | null;
+    readonly after: EnvelopeId;
+    readonly limit: number;
+    readonly messages?: number;
+  }
+  | { readonly type: "envelope"; readonly call: number; readonly id: EnvelopeId }
+  /** What cannot be read and is set aside, as lines of text. */
+  | { readonly type: "damaged"; readonly call: number }
+  /** What is wrong with the spool now, a line each; none when all is well. */
+  | { readonly type: "troubles"; readonly call: number }
+  | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
+  /** Texts of envelopes after `after` in order of id, for an import elsewhere: an export is a loop of these until nothing comes. */
+  | { readonly type: "export"; readonly call: number; readonly after: EnvelopeId }
+  /** Takes in a message, or one envelope of it, that lies in the spool's folder `import`. */
+  | {
+    readonly type: "discover";
+    readonly call: number;
+    readonly message: MessageId;
+    readonly envelope: EnvelopeId | null;
+  }
+  /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
+  | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
+  /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
+  | {
+    readonly type: "suspend";
+    readonly call: number;
+    readonly target: QueueTarget;
+    readonly after: EnvelopeId;
+    readonly suspended: boolean;
+  };
+
+export type QueueToControl =
+  | {
+    readonly type: "listed";
+    readonly call: number;
+    readonly envelopes: readonly (Envelope & { readonly expiresAt: number })[];
+    /** Where to go on: there may be more behind it, even if there are no envelopes here. Null at the end. */
+    readonly next: EnvelopeId | null;
+  }
+  | { readonly type: "damaged" | "troubles"; readonly call: number; readonly lines: readonly string[] }
+  /** `text`: the envelope as key/value lines, null when there is none. */
+  | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
+  | {
+    readonly type: "body";
+    readonly call: number;
+    readonly chunks: number;
+    readonly bytes: Uint8Array<ArrayBuffer> | null;
+  }
+  /** `text` is null when the envelope is damaged. */
+  | {
+    readonly type: "exported";
+    readonly call: number;
+    readonly envelopes: readonly { readonly id: EnvelopeId; readonly text: string | null }[];
+  }
+  /** `count`: envelopes; `error`: why nothing of the message was taken in. */
+  | { readonly type: "discovered"; readonly call: number; readonly count: number; readonly error: string | null }
+  /**
+   * Those of the slice that changed. `next`: where the next slice begins, null when this was the last; `whole`: a damaged message was removed
+   * that may have no envelopes.
+   */
+  | {
+    readonly type: "removed" | "suspended";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly next: EnvelopeId | null;
+    readonly whole?: boolean;
+  };
+
+export type ControlToScheduler =
+  /** Makes a slice of the target due; `from` is 0 at first, then `next` of the answer before. */
+  | { readonly type: "schedule"; readonly call: number; readonly target: Target; readonly from: number }
+  /** A slice of the envelopes that are to be relayed to a domain. */
+  | { readonly type: "find"; readonly call: number; readonly domain: string; readonly from: number }
+  | {
+    readonly type: "suspend";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly suspended: boolean;
+  }
+  /** `pause mta`, `resume mda`: `changed` in the answer is false when it was so already. */
+  | { readonly type: "pause"; readonly call: number; readonly agent: "mda" | "mta"; readonly paused: boolean }
+  /** Where each of these envelopes stands, for a listing. */
+  | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+
+/** `at`: ms since the epoch; when it is due (pending, held) or since when it runs (inflight). */
+export interface RunState {
+  readonly id: EnvelopeId;
+  readonly state: "pending" | "inflight" | "held" | "suspended" | "unknown";
+  readonly at: number;
+}
+export type SchedulerToControl =
+  | { readonly type: "suspended"; readonly call: number; readonly count: number }
+  /** `next` is null after the last slice. */
+  | { readonly type: "scheduled"; readonly call: number; readonly count: number; readonly next: number | null }
+  | {
+    readonly type: "found";
+    readonly call: number;
+    readonly ids: readonly EnvelopeId[];
+    readonly next: number | null;
+  }
+  | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
+  | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
+
+export type ControlToRelay = {
+  readonly type: "show";
+  readonly call: number;
+  readonly what: "hosts" | "hoststats" | "relays" | "routes";
+} | { readonly type: "resume-route"; readonly call: number; readonly route: number };
+/** To `show`, what is to be printed; to `resume-route`, why it was not resumed, or nothing. */
+export type RelayToControl = { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] };
+
+export type ControlToLookup =
+  | { readonly type: "update-table"; readonly call: number; readonly table: string }
+  /** Which tables have no answer to any question now? */
+  | { readonly type: "table-faults"; readonly call: number };
+export type LookupToControl =
+  | { readonly type: "updated"; readonly call: number; readonly error: string | null }
+  | { readonly type: "table-faults"; readonly call: number; readonly faults: readonly string[] };
+
+const ids = list(envelopeId);
+const next = nullOr(envelopeId);
+const named = either(
+  record<{ readonly message: MessageId }>({ message: messageId }),
+  record<{ readonly envelope: EnvelopeId }>({ envelope: envelopeId }),
+);
+const everything = oneOf("all");
+const queueTarget: Check<QueueTarget> = either(
+  everything,
+  either(record<{ readonly ids: readonly EnvelopeId[] }>({ ids }), named),
+);
+const target: Check<Target> = either(
+  everything,
+  either(record<{ readonly domain: string }>({ domain: text() }), named),
+);
+const lines = list(longText);
+
+export const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
+  list: { call, message: nullOr(messageId), after: cursor, limit: whole(), messages: optional(whole()) },
+  envelope: { call, id: envelopeId },
+  damaged: { call },
+  troubles: { call },
+  body: { call, message: messageId, index: whole() },
+  export: { call, after: cursor },
+  discover: { call, message: messageId, envelope: nullOr(envelopeId) },
+  remove: { call, target: queueTarget, after: cursor },
+  suspend: { call, target: queueTarget, after: cursor, suspended: flag },
+};
+const CHANGED = { call, ids, next, whole: optional(flag) };
+export const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
+  listed: { call, envelopes: list(listedEnvelope), next },
+  damaged: { call, lines },
+  troubles: { call, lines },
+  envelope: { call, text: nullOr(longText) },
+  body: { call, chunks: whole(), bytes: nullOr(octets(CHUNK_BYTES)) },
+  exported: {
+    call,
+    envelopes: list(
+      record<{ readonly id: EnvelopeId; readonly text: string | null }>({ id: envelopeId, text: nullOr(longText) }),
+    ),
+  },
+  discovered: { call, count: whole(), error: nullOr(longText) },
+  removed: CHANGED,
+  suspended: CHANGED,
+};
+export const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
+  list: ["listed"],
+  envelope: ["envelope"],
+  damaged: ["damaged"],
+  troubles: ["troubles"],
+  body: ["body"],
+  export: ["exported"],
+  discover: ["discovered"],
+  remove: ["removed"],
+  suspend: ["suspended"],
+};
+
+export const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
+  schedule: { call, target, from: whole() },
+  find: { call, domain: text(), from: whole() },
+  suspend: { call, ids, suspended: flag },
+  pause: { call, agent: oneOf("mda", "mta"), paused: flag },
+  states: { call, ids },
+};
+const runState: Check<RunState> = record<RunState>({
+  id: envelopeId,
+  state: oneOf("pending", "inflight", "held", "suspended", "unknown"),
+  at: finite,
+});
+export const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
+  suspended: { call, count: whole() },
+  scheduled: { call, count: whole(), next: nullOr(whole()) },
+  found: { call, ids, next: nullOr(whole()) },
+  paused: { call, changed: flag },
+  states: { call, states: list(runState) },
+};
+export const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
+  schedule: ["scheduled"],
+  find: ["found"],
+  suspend: ["suspended"],
+  pause: ["paused"],
+  states: ["states"],
+};
+
+export const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
+  show: { call, what: oneOf("hosts", "hoststats", "relays", "routes") },
+  "resume-route": { call, route: whole(Number.MIN_SAFE_INTEGER) },
+};
+export const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
+export const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {
+  show: ["shown"],
+  "resume-route": ["shown"],
+};
+
+export const CONTROL_TO_LOOKUP: MessageTable<ControlToLookup> = {
+  "update-table": { call, table: text() },
+  "table-faults": { call },
+};
+export const LOOKUP_TO_CONTROL: MessageTable<LookupToControl> = {
+  updated: { call, error: nullOr(longText) },
+  "table-faults": { call, faults: lines },
+};
+export const CONTROL_LOOKUP_REPLIES: Replies<ControlToLookup, LookupToControl> = {
+  "update-table": ["updated"],
+  "table-faults": ["table-faults"],
+};

@@ -1,0 +1,166 @@
+/**
+ * Which events each role may report, and what they look like: the one table from which the types of the event doors, their list and the checks
+ * at control follow. An event of somebody else is refused like one of a wrong shape.
+ */
+
+import { type Event, type LogLevel, type StatEvent, type TextEvent, type Trace, TRACES } from "../events/mod.ts";
+import { type Check, type Fields, finite, flag, type Of, oneOf, optional, text, whole } from "./check.ts";
+import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
+
+type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
+
+const level: Check<LogLevel> = oneOf("debug", "info", "warn", "crit");
+const trace: Check<Trace> = oneOf(...TRACES);
+
+/** Lines of text: every role has some. */
+const TEXTS: { readonly [T in TextEvent["type"]]: EventFields<T> } = {
+  log: { level, text: longText },
+  trace: { trace, text: longText },
+};
+
+/** Statistics whose keys begin with one of these words. */
+function statistics(...words: readonly string[]): { readonly [T in StatEvent["type"]]: EventFields<T> } {
+  const key: Check<string> = (value) => {
+    const fault = text(64)(value);
+    if (fault !== null) return fault;
+    const own = words.some((word) => (value as string).startsWith(`${word}.`));
+    return own ? null : "is a statistic of somebody else";
+  };
+  return { count: { key, by: finite }, gauge: { key, to: finite } };
+}
+
+/** An attempt of one kind of delivery. */
+function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delivery"> {
+  return {
+    agent: oneOf(agent),
+    session: sessionId,
+    envelope: envelopeId,
+    from: reversePath,
+    to: mailbox,
+    rcpt: mailbox,
+    delayMs: finite,
+    outcome: oneOf("ok", "tempfail", "permfail", "loop"),
+    stat: longText,
+    source: optional(text()),
+    relay: optional(text()),
+    user: optional(text()),
+    accepted: optional(acceptance),
+  };
+}
+
+const GONE: EventFields<"queue-expire"> = {
+  agent: oneOf("mta", "mda", "bounce"),
+  envelope: envelopeId,
+  from: reversePath,
+  to: mailbox,
+  rcpt: mailbox,
+  delayMs: finite,
+  stat: longText,
+};
+
+export const EVENTS = {
+  smtp: {
+    ...TEXTS,
+    ...statistics("smtp"),
+    "smtp-connected": {
+      session: sessionId,
+      address: text(),
+      host: text(),
+      family: oneOf("inet4", "inet6", "local"),
+      smtps: flag,
+    },
+    "smtp-tls": { session: sessionId, ciphers: text() },
+    "smtp-cert-check": { session: sessionId, result: oneOf("verified", "unchecked"), fingerprint: text() },
+    "smtp-authentication": { session: sessionId, user: text(), result: oneOf("ok", "permfail", "tempfail") },
+    "smtp-message": {
+      session: sessionId,
+      message: messageId,
+      bytes: whole(),
+      rcpts: whole(),
+      proto: oneOf("ESMTP", "SMTP"),
+    },
+    "smtp-committed": { number: whole() },
+    "smtp-envelope": { session: sessionId, envelope: envelopeId, from: reversePath, to: mailbox },
+    "smtp-failed-command": { session: sessionId, command: longText, reply: longText, address: text() },
+    "smtp-bad-input": { session: sessionId, reply: longText, address: text() },
+    "smtp-disconnected": {
+      session: sessionId,
+      reason: longText,
+      address: optional(text()),
+      tls: flag,
+      smtps: flag,
+      local: flag,
+    },
+  },
+  lookup: { ...TEXTS, ...statistics("lookup", "dns") },
+  queue: {
+    ...TEXTS,
+    ...statistics("queue", "bounce", "scheduler.delivery"),
+    "queue-expire": GONE,
+    "queue-remove": GONE,
+    "queue-bounce": { kind: oneOf("failed", "delayed", "delivered", "relayed"), message: messageId },
+  },
+  scheduler: { ...TEXTS, ...statistics("scheduler") },
+  relay: {
+    ...TEXTS,
+    ...statistics("mta"),
+    "mta-connecting": { session: sessionId, address: text(), host: text() },
+    "mta-connected": { session: sessionId },
+    "mta-tls": { session: sessionId, ciphers: text() },
+    "mta-cert-check": { session: sessionId, result: oneOf("valid", "unverified"), fingerprint: text() },
+    "mta-error": { session: sessionId, reason: longText },
+    "mta-disconnected": { session: sessionId, reason: longText, messages: whole() },
+    delivery: attempt("mta"),
+  },
+  delivery: { ...TEXTS, ...statistics("mda"), delivery: attempt("mda") },
+  errand: { ...TEXTS, ...statistics("mda"), delivery: attempt("mda") },
+  filter: { ...TEXTS, ...statistics("filter") },
+  login: { ...TEXTS, ...statistics("login") },
+} as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
+
+/** Roles that report to control. */
+export type Reporter = keyof typeof EVENTS;
+/** What a role may report. */
+export type EventOf<R extends Reporter> = Of<Event, "type", keyof typeof EVENTS[R]>;
+
+/** Every event is somebody's: one that stands in no row does not compile. */
+type Reported = { [R in Reporter]: keyof typeof EVENTS[R] }[Reporter];
+export type NobodysEvent = Exclude<Event["type"], Reported>;
+const complete: [NobodysEvent] extends [never] ? true : never = true;
+void complete;
+
+/** Doors of events, by who reports there. */
+export const EVENT_DOORS = (Object.keys(EVENTS) as Reporter[]).map((role) => `${role}-control` as const);
+
+/** What lines of text begin with that belong to one role, or to two that do one work. */
+const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
+  [/^[0-9a-f]{16} mta /, ["relay"]],
+  [/^[0-9a-f]{16} smtp /, ["smtp"]],
+  [/^[0-9a-f]{16} mda /, []],
+  [/^(?:relay|delivery|bounce): (?:Expire|Remove) /, []],
+  [/^smtp: /, ["smtp"]],
+  [/^(?:smtp-out|relay|mta): /, ["relay"]],
+  [/^(?:mda|delivery|errand): /, ["delivery", "errand"]],
+  [/^queue: /, ["queue"]],
+  [/^scheduler: /, ["scheduler"]],
+  [/^filters?: /, ["filter"]],
+  [/^lookup: /, ["lookup"]],
+  [/^(?:control|admin|isolate)[: ]/, []],
+];
+/** Roles that meet strangers: a line of theirs that does not say so begins with their name. */
+const EXPOSED: readonly Reporter[] = ["smtp", "relay", "delivery", "errand", "login"];
+
+/** The event with a text that cannot be taken for a line of another role: where it could, the name of its sender stands in front. */
+export function attributed(role: Reporter, event: Event): Event {
+  if (event.type === "trace") {
+    return event.text.startsWith(`${event.trace}: `) ? event : { ...event, text: `${event.trace}: ${event.text}` };
+  }
+  if (event.type !== "log") return event;
+  const said = event.text.startsWith(`${event.level}: `) ? event.text.slice(event.level.length + 2) : event.text;
+  const owners = OWNERS.find(([pattern]) => pattern.test(said))?.[1];
+  // A debug line says so itself.
+  const credible = event.level === "debug" || (owners === undefined ? !EXPOSED.includes(role) : owners.includes(role));
+  if (credible) return event;
+  const prefix = event.text === said ? "" : `${event.level}: `;
+  return { ...event, text: `${prefix}${role}: ${said}` };
+}

@@ -1,0 +1,155 @@
+/**
+ * What is said at the doors of the isolates that touch users' files: `mailbox` (Maildirs and mailboxes, for delivery), `file` (file targets,
+ * for errand) and `forward` (`.forward`, for lookup). Types, and their checks.
+ */
+
+import type { EnvelopeId } from "../envelope/mod.ts";
+import {
+  type Check,
+  finite,
+  flag,
+  kindOf,
+  type MessageTable,
+  nullOr,
+  octets,
+  record,
+  tagged,
+  text,
+  whole,
+} from "./check.ts";
+import { CHUNK_BYTES } from "./smtp_queue.ts";
+import { type Account, account } from "./lookup.ts";
+import { type Forward, FORWARD_LIMIT } from "./main.ts";
+import { envelopeId, longText } from "./shapes.ts";
+
+/** A message to be written: its first chunk is at hand, the others are asked for. */
+export interface WrittenMessage {
+  /** `Return-Path` and `Delivered-To`, encoded. */
+  readonly trace: Uint8Array;
+  readonly first: Uint8Array;
+  readonly bytes: number;
+  readonly chunks: number;
+}
+
+/** The part of an account that the kernel knows. */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type FileTask =
+  | {
+    readonly kind: "maildir";
+    readonly who: FileOwner;
+    readonly directory: string;
+    readonly junk: boolean;
+    readonly extension: string;
+    readonly spam: boolean;
+    readonly envelope: { readonly id: EnvelopeId; readonly createdAt: number };
+    readonly message: WrittenMessage;
+  }
+  | {
+    readonly kind: "mbox" | "file";
+    readonly who: FileOwner;
+    readonly path: string;
+    /** Sender of the From_ line. */
+    readonly from: string;
+    readonly message: WrittenMessage;
+  }
+  /** Make a mailbox, for a command that will append to it. */
+  | { readonly kind: "prepare"; readonly who: FileOwner; readonly path: string }
+  /** Read `.forward`, or the file with a suffix before it. */
+  | { readonly kind: "forward"; readonly who: Account; readonly suffix: string };
+
+/** How a task ended. `code` as of sysexits(3). */
+export type FileResult =
+  | { readonly kind: "written" }
+  /** Somebody else holds the mailbox: try again in a while. */
+  | { readonly kind: "locked"; readonly text: string }
+  | { readonly kind: "failed"; readonly code: number; readonly text: string }
+  | { readonly kind: "forward"; readonly forward: Forward };
+
+/** Shared between the two sides: whether what runs is given up, and which file call the thread is in. */
+export type FileFlags = SharedArrayBuffer;
+/** Places in the flags, as 32-bit numbers: given up or done (see below), how deep in file calls, and how many calls were begun. */
+export const FLAG_ABANDONED = 0, FLAG_IN_CALL = 1, FLAG_CALLS = 2;
+export const FLAG_BYTES = 12;
+/**
+ * What the first of them is made of: a bit that the pool sets when it gives up, and behind it a count of tasks that are done for good and whose
+ * answers the pool has not heard yet. One word for both, so that a task is either done or given up, never both.
+ */
+export const ABANDONED = 1, COMMITTED = 2;
+
+export type ToFiles =
+  /** First of all. */
+  | { readonly type: "flags"; readonly flags: FileFlags }
+  | { readonly type: "task"; readonly number: number; readonly task: FileTask }
+  /** The chunk that the task of that number asked for; null with the reason when it cannot be had. */
+  | {
+    readonly type: "chunk";
+    readonly number: number;
+    readonly bytes: Uint8Array | null;
+    readonly text: string;
+  };
+
+export type FromFiles =
+  | { readonly type: "done"; readonly number: number; readonly result: FileResult }
+  /** The task `call` wants a chunk of its message. */
+  | { readonly type: "read"; readonly number: number; readonly index: number };
+
+/** The roles that touch users' files: several isolates each, one user's tasks at a time in each. */
+export const FILE_ROLES = ["mailbox", "file", "forward"] as const;
+export type FileRole = typeof FILE_ROLES[number];
+
+/** Isolates of one file role that there may be: for load, and beside them those that stand still in a file call. */
+export const MAX_FILE_ISOLATES = 8, MAX_STUCK_ISOLATES = 16;
+
+/** Lines in front of the body of one delivery, in octets: some addresses, and the words around them. */
+const TRACE_BYTES = 16_384;
+const id = whole(0, 0xffff_fffe);
+const who = record<FileOwner>({ uid: id, gid: id });
+const message = record<WrittenMessage>({
+  trace: octets(TRACE_BYTES),
+  first: octets(CHUNK_BYTES),
+  bytes: whole(),
+  chunks: whole(),
+});
+const append = { who, path: text(), from: text(), message };
+const fileTask: Check<FileTask> = tagged<FileTask, "kind">("kind", {
+  maildir: {
+    who,
+    directory: text(),
+    junk: flag,
+    extension: text(),
+    spam: flag,
+    envelope: record<{ readonly id: EnvelopeId; readonly createdAt: number }>({ id: envelopeId, createdAt: finite }),
+    message,
+  },
+  mbox: append,
+  file: append,
+  prepare: { who, path: text() },
+  forward: { who: account, suffix: text() },
+});
+const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
+  none: {},
+  text: { path: text(), text: text(FORWARD_LIMIT) },
+  refused: { temporary: flag, reason: longText },
+});
+const fileResult: Check<FileResult> = tagged<FileResult, "kind">("kind", {
+  written: {},
+  locked: { text: longText },
+  failed: { code: whole(0, 255), text: longText },
+  forward: { forward },
+});
+const flags: Check<FileFlags> = (value) =>
+  value instanceof SharedArrayBuffer && value.byteLength === FLAG_BYTES ? null : `is ${kindOf(value)}, not the flags`;
+
+export const TO_FILES: MessageTable<ToFiles> = {
+  flags: { flags },
+  task: { number: whole(), task: fileTask },
+  chunk: { number: whole(), bytes: nullOr(octets(CHUNK_BYTES)), text: longText },
+};
+export const FROM_FILES: MessageTable<FromFiles> = {
+  done: { number: whole(), result: fileResult },
+  read: { number: whole(), index: whole() },
+};

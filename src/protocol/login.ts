@@ -1,0 +1,31 @@
+/** What lookup says to the login isolate. Types and checks only. */
+
+import { type MessageTable, oneOf, type Replies, text } from "./check.ts";
+import { call } from "./shapes.ts";
+
+export type ToLogin =
+  | { readonly type: "verify"; readonly call: number; readonly hash: string; readonly password: string }
+  /** As the question to lookup, with the user's SCRAM verifier. */
+  | {
+    readonly type: "prove";
+    readonly call: number;
+    readonly verifier: string;
+    readonly message: string;
+    readonly proof: string;
+  };
+/** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
+export type Verdict = "match" | "mismatch" | "unknown";
+export type FromLogin =
+  | { readonly type: "verified"; readonly call: number; readonly verdict: Verdict }
+  | { readonly type: "proved"; readonly call: number; readonly verdict: Verdict; readonly signature: string };
+
+export const TO_LOGIN: MessageTable<ToLogin> = {
+  verify: { call, hash: text(), password: text() },
+  prove: { call, verifier: text(), message: text(), proof: text() },
+};
+export const verdict = oneOf("match", "mismatch", "unknown");
+export const FROM_LOGIN: MessageTable<FromLogin> = {
+  verified: { call, verdict },
+  proved: { call, verdict, signature: text() },
+};
+export const LOGIN_REPLIES: Replies<ToLogin, FromLogin> = { verify: ["verified"], prove: ["proved"] };

@@ -1,0 +1,132 @@
+/** What is said between the queue, the scheduler and those who deliver: which mail is due, what it holds, what became of it. Types and checks only. */
+
+import type { Agent, Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
+import {
+  finite,
+  flag,
+  list,
+  type MessageTable,
+  octets,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "./check.ts";
+import { CHUNK_BYTES } from "./smtp_queue.ts";
+import { call, envelope, envelopeId, longText, messageId, outcome } from "./shapes.ts";
+
+/** What the scheduler keeps of an envelope. */
+export interface Ticket {
+  readonly id: EnvelopeId;
+  readonly agent: Agent;
+  readonly action: string;
+  /** What shares a fate: the local user for mda, the lower-case destination domain for mta, "" for bounces. */
+  readonly key: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly tries: number;
+  readonly suspended: boolean;
+  /** Found at start: the daemon may have been off while its time passed, so it is tried once before it expires. */
+  readonly restored?: true;
+}
+
+export type QueueToScheduler =
+  | { readonly type: "enqueued"; readonly tickets: readonly Ticket[] }
+  /** The outcome of an attempt is durable: forget it, or try again later. */
+  | { readonly type: "settled"; readonly id: EnvelopeId; readonly again: boolean }
+  /** Removed by the administrator, or gone for another reason. */
+  | { readonly type: "dropped"; readonly ids: readonly EnvelopeId[] }
+  /** Start-up: all tickets have been sent. */
+  | { readonly type: "loaded" };
+
+export type SchedulerToQueue =
+  /** Its time is over: the queue writes the bounce, deletes it, and answers `dropped`. */
+  | { readonly type: "expired"; readonly ids: readonly EnvelopeId[] }
+  /** Bounce envelopes of one message that are due: the queue writes the notice and settles them. */
+  | { readonly type: "bounce"; readonly message: MessageId; readonly ids: readonly EnvelopeId[] };
+
+/** Envelopes of one message that go the same way. */
+export interface Job {
+  readonly type: "job";
+  readonly message: MessageId;
+  readonly action: string;
+  readonly key: string;
+  readonly ids: readonly EnvelopeId[];
+}
+
+/** A destination that could not be reached takes mail again: these envelopes, which failed for that, need not wait for their time. */
+export type RelayToScheduler = { readonly type: "reschedule"; readonly ids: readonly EnvelopeId[] };
+
+export type AgentToQueue =
+  /** The envelopes of a job and the start of the body. */
+  | { readonly type: "open"; readonly call: number; readonly message: MessageId; readonly ids: readonly EnvelopeId[] }
+  /** The body from chunk `index` on (one chunk). */
+  | { readonly type: "read"; readonly call: number; readonly message: MessageId; readonly index: number }
+  | { readonly type: "outcome"; readonly id: EnvelopeId; readonly outcome: Outcome };
+
+export type QueueToAgent =
+  /** Ids that are no longer queued are missing from `envelopes`. `bytes` is the whole size, `first` chunk 0, `chunks` their number. */
+  | {
+    readonly type: "opened";
+    readonly call: number;
+    readonly envelopes: readonly Envelope[];
+    readonly bytes: number;
+    readonly chunks: number;
+    readonly first: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: "unreadable"; readonly call: number; readonly text: string };
+
+/** Envelopes that take a command, or a file that a user named. The errand isolate asks the queue what they hold and tells it what became of them. */
+export type ToErrand = Omit<Job, "type"> & { readonly type: "errand"; readonly call: number };
+/** All of it is done, or was done before. */
+export type FromErrand = { readonly type: "errand-done"; readonly call: number };
+
+const ids = list(envelopeId);
+const ticket = record<Ticket>({
+  id: envelopeId,
+  agent: oneOf("mda", "mta", "bounce"),
+  action: text(),
+  key: text(),
+  createdAt: finite,
+  expiresAt: finite,
+  tries: whole(),
+  suspended: flag,
+  restored: optional(oneOf(true)),
+});
+
+export const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
+  enqueued: { tickets: list(ticket) },
+  settled: { id: envelopeId, again: flag },
+  dropped: { ids },
+  loaded: {},
+};
+export const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
+  expired: { ids },
+  bounce: { message: messageId, ids },
+};
+
+const JOB = { message: messageId, action: text(), key: text(), ids };
+export const TO_AGENT: MessageTable<Job> = { job: JOB };
+export const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
+
+export const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
+  open: { call, message: messageId, ids },
+  read: { call, message: messageId, index: whole() },
+  outcome: { id: envelopeId, outcome },
+};
+export const QUEUE_TO_AGENT: MessageTable<QueueToAgent> = {
+  opened: { call, envelopes: list(envelope), bytes: whole(), chunks: whole(), first: octets(CHUNK_BYTES) },
+  chunk: { call, bytes: octets(CHUNK_BYTES) },
+  unreadable: { call, text: longText },
+};
+export const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
+  open: ["opened", "unreadable"],
+  read: ["chunk", "unreadable"],
+};
+
+export const TO_ERRAND: MessageTable<ToErrand> = { errand: { call, ...JOB } };
+export const FROM_ERRAND: MessageTable<FromErrand> = { "errand-done": { call } };
+export const ERRAND_REPLIES: Replies<ToErrand, FromErrand> = { errand: ["errand-done"] };

@@ -1,0 +1,301 @@
+/** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
+
+import type { SrsKeys } from "../envelope/mod.ts";
+import type {
+  Action,
+  FilterStep,
+  LocalAction,
+  RelayAction,
+  RelayLimits,
+  Rule,
+  SourceLine,
+  SpoolReserve,
+  StaticTable,
+  TableFile,
+  TableProgram,
+} from "../config/mod.ts";
+import type { FilterSubsystem } from "./filters.ts";
+
+export type { FilterStep, SpoolReserve, TableProgram } from "../config/mod.ts";
+
+/** A listener with its address resolved; sessions name it by index. */
+export interface Listener {
+  readonly id: number;
+  /** Where smtpd.conf has it; absent for what is not written there. */
+  readonly at?: SourceLine;
+  /** IPv4, bare IPv6, or the path of the socket. */
+  readonly address: string;
+  readonly port: number;
+  /** The socket, or exactly 127.0.0.1 or ::1. */
+  readonly local: boolean;
+  readonly socket: boolean;
+  /** Banner name. */
+  readonly hostname: string;
+  readonly tag: string;
+  readonly tls: "none" | "tls" | "tls-require" | "smtps";
+  readonly verify: boolean;
+  /** Names into SmtpSettings.pki; the first is the default, others by SNI. */
+  readonly pki: readonly string[];
+  readonly ca: string | null;
+  readonly protocols: string | null;
+  readonly maskSource: boolean;
+  readonly noDsn: boolean;
+  /** `table` null means the accounts of the system. */
+  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  readonly receivedAuth: boolean;
+  /** Table of names by local address. */
+  readonly hostnames: string | null;
+  /** Who has logged in may send as his `table` says; `masquerade`: and is who From names. */
+  readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
+  /** Connections begin with a PROXY header that tells whose they are. */
+  readonly proxyV2: boolean;
+  /** What comes here is submitted, whatever the port: its header is completed. */
+  readonly submission: boolean;
+  /** A name in SmtpSettings.filters; null for a listener without filters. */
+  readonly filter?: string | null;
+}
+
+/** PEM texts. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** By the names of smtpd.conf. */
+export interface Certificates {
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  /** PEM bundles. */
+  readonly ca: Readonly<Record<string, string>>;
+}
+
+/** Common to all: workers cannot read the environment, the host name or the time zone. */
+export interface HouseSettings {
+  readonly serverName: string;
+  readonly version: string;
+  /** Zone of trace dates: IANA name for Intl, from the environment of main. */
+  readonly timeZone: string;
+  readonly root: boolean;
+}
+
+export interface SmtpSettings {
+  readonly house: HouseSettings;
+  readonly listeners: readonly Listener[];
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  readonly ca: Readonly<Record<string, string>>;
+  readonly maxMessageBytes: number;
+  readonly maxMails: number;
+  readonly maxRcpt: number;
+  /** Refused commands between two accepted messages; 0 is no limit. */
+  readonly maxErrors: number;
+  /** Of one client that comes through a proxy, for which main cannot count it; 0 is no limit. */
+  readonly maxSessionsPerSource: number;
+  readonly maxConnectionsPerMinute: number;
+  /** How long the banner is held back to see who speaks before it; 0: not at all. */
+  readonly bannerDelayMs: number;
+  /** Networks that neither these limits nor the delay are for. */
+  readonly trusted: readonly string[];
+  readonly idleTimeoutMs: number;
+  /** Filters of the listeners: their steps in order. */
+  readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
+}
+
+export interface LookupSettings {
+  readonly house: HouseSettings;
+  readonly tables: Readonly<Record<string, StaticTable>>;
+  /** Tables that it reads from their files. */
+  readonly tableFiles: Readonly<Record<string, TableFile>>;
+  /** Names of the tables that the filter isolate answers for. */
+  readonly programTables: readonly string[];
+  /** Tables that listeners ask for AUTH, null for the accounts of the system: passwords are verified against no others. */
+  readonly authTables: readonly (string | null)[];
+  /** Secret and lasting: what the salts of users who do not exist are made from (RFC 5802 §9). */
+  readonly saltKey: Uint8Array;
+  /** Tables that filters test things against: sessions can ask about no others. */
+  readonly filterTables?: readonly string[];
+  /** Tables of the listeners' `senders` and `hostnames`: an smtp isolate learns nothing of others. */
+  readonly senderTables: readonly string[];
+  readonly hostnameTables: readonly string[];
+  readonly rules: readonly Rule[];
+  readonly actions: Readonly<Record<string, Action>>;
+  readonly subAddressDelimiter: string;
+  /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
+  readonly localAddresses: readonly string[];
+  /** Shared with the queue: seals the commands that expansion names. */
+  readonly sealKey: Uint8Array;
+  /** Absent: no address is rewritten. */
+  readonly srs?: SrsKeys;
+  readonly resolver: ResolverSettings;
+}
+
+/** From resolv.conf(5) and hosts(5); `servers` are "ip:port" or "[ip6]:port". */
+export interface ResolverSettings {
+  readonly servers: readonly { readonly address: string; readonly port: number }[];
+  readonly timeoutMs: number;
+  readonly attempts: number;
+  /** Lines of the hosts file. */
+  readonly hosts: ReadonlyArray<{ readonly address: string; readonly names: readonly string[] }>;
+}
+
+/** What stored mail is encrypted with: keys of 32 octets. Secret: no log, no trace and no listing shows them. */
+export interface QueueKeys {
+  /** Null: new mail is not encrypted. */
+  readonly current: Uint8Array<ArrayBuffer> | null;
+  /** What was encrypted with these before stays readable. */
+  readonly old: readonly Uint8Array<ArrayBuffer>[];
+}
+
+export interface QueueSettings {
+  readonly house: HouseSettings;
+  readonly reserve: SpoolReserve;
+  /** Bodies are compressed. */
+  readonly compression: boolean;
+  /** Null: nothing is encrypted. */
+  readonly keys: QueueKeys | null;
+  /** Folder of the database. */
+  readonly spool: string;
+  readonly ttlSeconds: number;
+  /** `ttl` of the actions that have one. Also tells which actions exist. */
+  readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
+  readonly warnIntervalsSeconds: readonly number[];
+  /** Shared with lookup: a command of an envelope must carry its seal. */
+  readonly sealKey: Uint8Array;
+}
+
+/** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */
+export interface TaskMarks {
+  readonly hiwat: number;
+  readonly lowat: number;
+  readonly release: number;
+}
+
+/** Without them, a job goes whenever another one has ended. `domains`: destinations with marks of their own. */
+export interface SchedulerMarks {
+  readonly mda: Omit<TaskMarks, "hiwat">;
+  readonly mta: Omit<TaskMarks, "hiwat">;
+  readonly domains: Readonly<Record<string, TaskMarks>>;
+}
+
+export interface SchedulerSettings {
+  readonly house: HouseSettings;
+  readonly maxInflight: number;
+  /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
+  readonly maxPerUser: number;
+  readonly maxPerDestination: number;
+  readonly marks?: SchedulerMarks;
+  /** Envelopes handed out in one pass; null for all that may go. */
+  readonly maxSchedule: number | null;
+  readonly paused: { readonly mda: boolean; readonly mta: boolean };
+}
+
+export interface RelaySettings {
+  readonly house: HouseSettings;
+  /** Envelopes of one domain that are remembered because no route to it was left. */
+  readonly maxDeferred: number;
+  readonly actions: Readonly<Record<string, RelayAction>>;
+  readonly pki: Readonly<Record<string, KeyPair>>;
+  readonly ca: Readonly<Record<string, string>>;
+  readonly limits: RelayLimits;
+  readonly domainLimits: Readonly<Record<string, RelayLimits>>;
+  /** Processes behind the filter of each action that has one. */
+  readonly filters?: Readonly<Record<string, readonly string[]>>;
+  /** Absent: no address is rewritten. */
+  readonly srs?: SrsKeys;
+  readonly resolver: ResolverSettings;
+  readonly own: OwnSettings;
+}
+
+/** What this host is called and where it listens, besides the addresses of its interfaces. */
+export interface OwnSettings {
+  readonly names: readonly string[];
+  /** IPv4 or bare IPv6 addresses. */
+  readonly listeners: readonly { readonly address: string; readonly port: number }[];
+}
+
+export interface DeliverySettings {
+  readonly house: HouseSettings;
+  readonly actions: Readonly<Record<string, LocalAction>>;
+  readonly maxSessions: number;
+  readonly maxSessionsPerUser: number;
+  readonly subAddressDelimiter: string;
+  /** Folder of system mailboxes (mbox), /var/mail unless SMTPD_MAIL says otherwise. */
+  readonly mailDirectory: string;
+  /** PATH for commands. */
+  readonly path: string;
+  /** Folder of mail.maildir and its like: what a wrapper runs in the place of a built-in delivery. */
+  readonly helpers: string;
+  /** Uid that the daemon runs as: without root, only this user can be delivered to. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A program of filters, ready to be started. */
+export interface FilterProgram {
+  /** Key in FilterStep.process. */
+  readonly process: string;
+  /** In the log and in reports. */
+  readonly name: string;
+  /** Absolute path, started through no shell of ours. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** Where it is used. */
+  readonly subsystems: readonly FilterSubsystem[];
+}
+
+export interface FilterSettings {
+  readonly house: HouseSettings;
+  readonly tables: readonly TableProgram[];
+  readonly filters?: readonly FilterProgram[];
+  /** How this server calls itself to filters. */
+  readonly admd?: string;
+  /** Idle time of SMTP sessions, which filters are told. */
+  readonly sessionTimeoutMs?: number;
+  /** Who the programs run as; null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** PATH of the programs. */
+  readonly path: string;
+}
+
+/** Of the isolates that touch users' files: what is to be done comes with each task. */
+export interface FileSettings {
+  readonly house: HouseSettings;
+}
+
+export interface LoginSettings {
+  readonly house: HouseSettings;
+}
+
+export interface ControlSettings {
+  readonly house: HouseSettings;
+  readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Connections of the control socket and of the admin address that may be open at one time. */
+  readonly maxConnections: { readonly control: number; readonly admin: number };
+  /** Where log lines go: written to stderr by control, or posted to main for syslog. */
+  readonly log: "stderr" | "syslog";
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  readonly pid: number;
+  /** What one question of a listing asks of the queue at most. */
+  readonly listing: { readonly envelopes: number; readonly messages: number };
+  /** Uid that the daemon runs as: it and root may use the control socket. */
+  readonly uid: number;
+  /** Subsystems that started paused. */
+  readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
+}
+
+export interface Settings {
+  smtp: SmtpSettings;
+  lookup: LookupSettings;
+  queue: QueueSettings;
+  scheduler: SchedulerSettings;
+  relay: RelaySettings;
+  delivery: DeliverySettings;
+  errand: DeliverySettings;
+  mailbox: FileSettings;
+  file: FileSettings;
+  forward: FileSettings;
+  filter: FilterSettings;
+  login: LoginSettings;
+  control: ControlSettings;
+}

@@ -1,0 +1,130 @@
+/** Checks of what several doors speak of: ids, mailboxes, envelopes and what became of them. Shape and bounds only; what texts mean is judged by who gets them. */
+
+import type {
+  Acceptance,
+  Agent,
+  BounceFacts,
+  Deliverable,
+  Dsn,
+  Envelope,
+  EnvelopeFacts,
+  EnvelopeId,
+  EnvelopeState,
+  Handling,
+  Mailbox,
+  MessageId,
+  Origin,
+  Outcome,
+  ReversePath,
+  Status,
+} from "../envelope/mod.ts";
+import {
+  type Check,
+  type Fields,
+  finite,
+  flag,
+  hexDigits,
+  matching,
+  MAX_LONG_TEXT_CHARS,
+  nullOr,
+  oneOf,
+  optional,
+  record,
+  tagged,
+  text,
+  whole,
+} from "./check.ts";
+
+export const messageId: Check<MessageId> = hexDigits(8, "an id of a message");
+export const envelopeId: Check<EnvelopeId> = hexDigits(16, "an id of an envelope");
+/** A place in the order of envelopes; "" is before all of them. */
+export const cursor: Check<EnvelopeId> = matching(/^(?:[0-9a-f]{16})?$/, "an id of an envelope");
+/** 16 hex digits, which name a session of SMTP or a question of it to a filter. */
+export const sessionId: Check<string> = hexDigits(16, "an id of a session");
+/** The number of a question, and of its answer. */
+export const call: Check<number> = whole();
+export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);
+
+const word = text();
+const yes = oneOf(true);
+export const mailbox: Check<Mailbox> = record<Mailbox>({ local: word, domain: word });
+export const reversePath: Check<ReversePath> = nullOr(mailbox);
+export const origin: Check<Origin> = record<Origin>({
+  address: word,
+  hostname: word,
+  hostnameUnsure: optional(yes),
+  helo: word,
+  smtpname: word,
+  tag: word,
+  username: word,
+  authenticated: flag,
+});
+const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
+const dsn: Check<Dsn> = record<Dsn>({ notify: whole(0, 15), ret: oneOf("FULL", "HDRS", ""), envid: word, orcpt: word });
+const status: Check<Status> = record<Status>({ class: oneOf(2, 4, 5), code: word });
+const handling: Check<Handling> = record<Handling>({
+  smtpUtf8: optional(yes),
+  utf8Header: optional(yes),
+  requireTls: optional(yes),
+  tlsOptional: optional(yes),
+});
+const bounceFacts: Check<BounceFacts> = record<BounceFacts>({
+  kind: oneOf("failed", "delayed", "delivered", "relayed"),
+  text: longText,
+  status,
+  remote: optional(word),
+  expired: optional(yes),
+  delaySeconds: optional(finite),
+  ttlSeconds: finite,
+});
+
+const FACTS: Fields<EnvelopeFacts> = {
+  id: envelopeId,
+  sender: reversePath,
+  rcpt: mailbox,
+  dest: mailbox,
+  origin,
+  dsn,
+  action: word,
+  agent,
+  internal: flag,
+  createdAt: finite,
+  user: optional(word),
+  subAddress: optional(word),
+  exec: optional(word),
+  seal: optional(word),
+  bounce: optional(bounceFacts),
+  handling: optional(handling),
+};
+const STATE: Fields<EnvelopeState> = {
+  tries: whole(),
+  lastTryAt: finite,
+  lastBounceAt: finite,
+  errorLine: longText,
+  status: nullOr(status),
+  remote: optional(word),
+  suspended: flag,
+};
+
+export const acceptance: Check<Acceptance> = record<Acceptance>({ isolate: whole(), life: whole(), number: whole() });
+const ACCEPTED = { accepted: optional(acceptance) };
+export const envelopeFacts: Check<EnvelopeFacts> = record<EnvelopeFacts>(FACTS);
+export const envelope: Check<Envelope> = record<Envelope>({ ...FACTS, ...STATE, ...ACCEPTED });
+/** An envelope of a listing. */
+export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = record<
+  Envelope & { readonly expiresAt: number }
+>({ ...FACTS, ...STATE, ...ACCEPTED, expiresAt: finite });
+
+const oncePer = optional(oneOf("sub-address", "address", "spelling"));
+export const deliverable: Check<Deliverable> = tagged<Deliverable, "agent">("agent", {
+  mda: { action: word, dest: mailbox, user: word, subAddress: word, exec: word, seal: optional(word), oncePer },
+  mta: { action: word, dest: mailbox },
+});
+
+const FAILED = { text: longText, status, remote: optional(word) };
+export const outcome: Check<Outcome> = tagged<Outcome, "result">("result", {
+  ok: { text: longText, dsnRelayed: optional(flag) },
+  tempfail: FAILED,
+  permfail: FAILED,
+  loop: FAILED,
+});

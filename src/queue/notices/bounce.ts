@@ -1,0 +1,220 @@
+/**
+ * The text of a notice to the sender: a multipart/report of RFC 3462 with a delivery status of RFC 3464, of RFC 6533 where the original was
+ * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
+ */
+
+import { isIP } from "node:net";
+import { type BounceFacts, type Dsn, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
+import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
+
+export interface NoticeRecipient {
+  readonly dest: Mailbox;
+  /** ORCPT as the client sent it, "" for none. */
+  readonly orcpt: string;
+  readonly text: string;
+  readonly status: BounceFacts["status"];
+  /** Name of the host that said so, or that it failed at; "" or absent when there is none. */
+  readonly remote?: string;
+}
+
+export interface Notice {
+  readonly kind: BounceFacts["kind"];
+  /** Failed because the time of the message is over. */
+  readonly expired?: boolean;
+  /** Name of this server to the outside. */
+  readonly smtpname: string;
+  /** Who sent the original, who gets this. */
+  readonly to: Mailbox;
+  readonly recipients: readonly NoticeRecipient[];
+  readonly envid: Dsn["envid"];
+  readonly delaySeconds: number;
+  readonly ttlSeconds: number;
+  /** ms since the epoch. */
+  readonly now: number;
+  /** Random, so that no message can contain it by intention. */
+  readonly boundary: string;
+  readonly messageId: string;
+  /** The original, or its header section only. */
+  readonly original: Uint8Array;
+  readonly complete: boolean;
+  /** Of the original. */
+  readonly handling?: Handling;
+}
+
+export function composeNotice(notice: Notice): Uint8Array<ArrayBuffer> {
+  const eightBit = isEightBit(notice.original);
+  const words = explanation(notice).join("\n");
+  const status = deliveryStatus(notice).join("\n");
+  const plainWords = isAscii(words), plainStatus = isAscii(status);
+  const head = [
+    ...headers(notice, eightBit || !plainWords || !plainStatus),
+    "",
+    "This is a report about the delivery of a message, in MIME format.",
+    "",
+    ...part(notice.boundary, `text/plain; charset=${plainWords ? "us-ascii" : "utf-8"}`, "Notification", !plainWords),
+    words,
+    "",
+    ...part(
+      notice.boundary,
+      plainStatus ? "message/delivery-status" : "message/global-delivery-status",
+      "Delivery Report",
+      !plainStatus,
+    ),
+    status,
+    ...part(
+      notice.boundary,
+      returnedType(notice),
+      notice.complete ? "Message" : "Message headers",
+      eightBit,
+    ),
+    "",
+  ].join("\n");
+  const original = endLine(notice.original);
+  return join([new TextEncoder().encode(head), original, new TextEncoder().encode(`\n--${notice.boundary}--\n`)]);
+}
+
+/** RFC 6533 §6: what has more than ASCII in its header section is returned as `global`, to those who sent it with SMTPUTF8. */
+function returnedType({ original, complete, handling }: Notice): string {
+  const global = handling?.smtpUtf8 && isEightBit(headerSection(original));
+  if (complete) return global ? "message/global" : "message/rfc822";
+  return global ? "message/global-headers" : "text/rfc822-headers";
+}
+
+function isEightBit(bytes: Uint8Array): boolean {
+  return bytes.some((byte) => byte > 0x7f);
+}
+
+/** The header section with its last line's LF, without the empty line; all of it when there is no empty line. */
+export function headerSection(body: Uint8Array): Uint8Array {
+  if (body[0] === 0x0a) return body.subarray(0, 0);
+  for (let at = body.indexOf(0x0a); at >= 0; at = body.indexOf(0x0a, at + 1)) {
+    if (body[at + 1] === 0x0a) return body.subarray(0, at + 1);
+  }
+  return body;
+}
+
+/** "4 hours": the largest unit that fits, in whole numbers. */
+export function formatDuration(seconds: number): string {
+  const [count, unit] = seconds < 60
+    ? [seconds, "second"]
+    : seconds < 3600
+    ? [Math.floor(seconds / 60), "minute"]
+    : seconds < 86_400
+    ? [Math.floor(seconds / 3600), "hour"]
+    : [Math.floor(seconds / 86_400), "day"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
+/** RFC 5322 §3.3, in UTC. */
+export function formatDate(now: number): string {
+  return new Date(now).toUTCString().replace("GMT", "+0000");
+}
+
+function headers(notice: Notice, eightBit: boolean): string[] {
+  return [
+    `Subject: Delivery status notification: ${notice.kind}`,
+    `From: Mailer Daemon <MAILER-DAEMON@${notice.smtpname}>`,
+    `To: ${formatMailbox(notice.to)}`,
+    `Date: ${formatDate(notice.now)}`,
+    `Message-ID: <${notice.messageId}@${notice.smtpname}>`,
+    // RFC 3834 §5: keeps vacation programs quiet.
+    "Auto-Submitted: auto-replied",
+    // RFC 8689 §5: what was said of the original holds for what is said about it.
+    ...(notice.handling?.tlsOptional ? ["TLS-Required: No"] : []),
+    "MIME-Version: 1.0",
+    "Content-Type: multipart/report; report-type=delivery-status;",
+    `\tboundary="${notice.boundary}"`,
+    ...(eightBit ? ["Content-Transfer-Encoding: 8bit"] : []),
+  ];
+}
+
+function part(boundary: string, type: string, description: string, eightBit = false): string[] {
+  return [
+    `--${boundary}`,
+    `Content-Description: ${description}`,
+    `Content-Type: ${type}`,
+    ...(eightBit ? ["Content-Transfer-Encoding: 8bit"] : []),
+    "",
+  ];
+}
+
+function explanation(notice: Notice): string[] {
+  const utf8 = notice.handling?.smtpUtf8 ?? false;
+  return [
+    "Hi!",
+    "",
+    `This is the mail system at ${notice.smtpname}. Nobody reads replies to this message.`,
+    "",
+    ...REASON[notice.kind](notice),
+    "",
+    ...notice.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, utf8)),
+    "",
+    ...(notice.kind === "delayed"
+      ? [
+        "This is only a warning. Delivery is tried again and again until the",
+        `message is ${formatDuration(notice.ttlSeconds)} old: there is no need to send it again.`,
+        "",
+      ]
+      : []),
+    `Below is a copy of the original ${notice.complete ? "message" : "message's headers"}:`,
+  ];
+}
+
+const REASON: Readonly<Record<Notice["kind"], (notice: Notice) => string[]>> = {
+  failed: ({ expired = false, ttlSeconds }) =>
+    expired
+      ? [
+        `Your message could not be delivered within ${formatDuration(ttlSeconds)}. The time for it is`,
+        "over (the envelope is expired), and it is not tried again. This is what was",
+        "said last about these recipients:",
+      ]
+      : ["Your message could not be delivered to these recipients:"],
+  delayed: (notice) => [
+    `Your message has been waiting for more than ${formatDuration(notice.delaySeconds)} to be`,
+    "delivered to these recipients:",
+  ],
+  delivered: () => ["Your message was delivered to these recipients:"],
+  relayed: () => [
+    "Your message was handed on for these recipients, to a mail system that",
+    "does not report deliveries. You may hear no more of it:",
+  ],
+};
+
+/** RFC 3464 §2: fields of the message, then a block for each recipient. */
+function deliveryStatus(notice: Notice): string[] {
+  const utf8 = notice.handling?.smtpUtf8 ?? false;
+  const lines = [`Reporting-MTA: dns; ${notice.smtpname}`];
+  if (notice.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(notice.envid)}`));
+  for (const { dest, orcpt, text, status, remote = "" } of notice.recipients) {
+    lines.push("");
+    if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, utf8)}`);
+    lines.push(
+      `Final-Recipient: ${finalRecipient(dest, utf8)}`,
+      `Action: ${notice.kind}`,
+      `Status: ${status.class}.${status.code}`,
+    );
+    if (remote !== "") lines.push(oneLine(`Remote-MTA: dns; ${isIP(remote) === 0 ? remote : `[${remote}]`}`));
+    if (/^[245]\d\d[ -]/.test(text)) lines.push(oneLine(`Diagnostic-Code: smtp; ${text}`));
+  }
+  lines.push("");
+  return lines;
+}
+
+/** Texts of our own that begin with a code 1xx or 6xx lose it: no server said it. */
+function withoutCode(text: string): string {
+  return text.replace(/^[16]\d\d /, "");
+}
+
+function endLine(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 || bytes[bytes.length - 1] === 0x0a ? bytes : join([bytes, new Uint8Array([0x0a])]);
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, bytes) => sum + bytes.length, 0));
+  let at = 0;
+  for (const bytes of parts) {
+    all.set(bytes, at);
+    at += bytes.length;
+  }
+  return all;
+}

@@ -1,0 +1,326 @@
+/**
+ * Writes the notices that bounce envelopes ask for. A notice is ordinary mail with a null sender: lookup says where it goes, and it is enqueued in
+ * the transaction that takes the bounce envelopes away, so that no crash loses or doubles it.
+ */
+
+import {
+  type Deliverable,
+  type Envelope,
+  type EnvelopeFacts,
+  type EnvelopeId,
+  formatPath,
+  type Handling,
+  hex8,
+  isAscii,
+  type MessageId,
+  messageOf,
+  newEnvelopeId,
+  NO_DSN,
+  type Origin,
+  random32,
+} from "../../envelope/mod.ts";
+import { systemReason, tell } from "../../events/mod.ts";
+import { type Caller } from "../../isolate/mod.ts";
+import { CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../../protocol/mod.ts";
+import { composeNotice, headerSection } from "./bounce.ts";
+import { freshEnvelope } from "../validate_envelope.ts";
+import { envelopeNumber, messageNumber } from "../store/keys.ts";
+import { Damaged } from "../store/records.ts";
+import type { Vault } from "../queue_state.ts";
+import { errorLine } from "../verdict.ts";
+
+/** A complete original above this is returned as its headers only. */
+const MAX_RETURNED = 4 * 1024 * 1024;
+/** Headers of the original that are returned at most. */
+const MAX_HEADERS = 256 * 1024;
+
+export class Notices {
+  readonly #vault: Vault;
+  readonly #lookup: Caller<ToLookup, FromLookup>;
+  /** Being written now: a scheduler that was replaced asks for them again. */
+  readonly #busy = new Set<EnvelopeId>();
+  #ids: MessageId[] = [];
+
+  constructor(vault: Vault, lookup: Caller<ToLookup, FromLookup>) {
+    this.#vault = vault;
+    this.#lookup = lookup;
+  }
+
+  /** Writes the notices for these bounce envelopes of one message, one for each kind, and settles them. */
+  async write(ids: readonly EnvelopeId[]): Promise<void> {
+    const groups = new Map<string, Envelope[]>();
+    for (const id of ids) {
+      if (this.#busy.has(id)) continue;
+      const envelope = this.#vault.envelope(id);
+      if (envelope?.bounce === undefined) {
+        this.#vault.dropped([id]);
+        continue;
+      }
+      const { kind, expired = false, delaySeconds = "" } = envelope.bounce;
+      const key = `${kind} ${expired} ${delaySeconds} ${envelope.origin.smtpname}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [envelope]);
+      else group.push(envelope);
+    }
+    await Promise.all([...groups.values()].map((group) => this.#writeOne(group)));
+  }
+
+  async #writeOne(group: readonly Envelope[]): Promise<void> {
+    for (const { id } of group) this.#busy.add(id);
+    try {
+      const { origin, sender } = group[0]!;
+      if (sender === null) return this.#drop(group, "no return path");
+      const expansion = await this.#expand(group[0]!);
+      if (!expansion.ok && expansion.code >= 500) return this.#drop(group, `${expansion.code} ${expansion.text}`);
+      if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
+      if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
+      await this.#enqueue(group, localOrigin(origin.smtpname), expansion.targets);
+    } catch (error) {
+      this.#again(group, systemReason(error));
+    }
+  }
+
+  async #expand(envelope: Envelope): Promise<Expansion> {
+    const origin = localOrigin(envelope.origin.smtpname);
+    const rcpt = envelope.sender!;
+    const answer = await this.#lookup.ask<"expanded">({ type: "expand", origin, tls: false, sender: null, rcpt });
+    return answer.result;
+  }
+
+  async #enqueue(group: readonly Envelope[], origin: Origin, targets: readonly Deliverable[]): Promise<void> {
+    const vault = this.#vault;
+    const { store } = vault;
+    const id = this.#newMessageId();
+    const number = messageNumber(id), original = messageNumber(group[0]!.id);
+    const body = await this.#compose(group, id);
+    const rcpt = group[0]!.sender!;
+    const handling = noticeHandling(group[0]!);
+    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock());
+    const chunks = Math.ceil(body.length / CHUNK_BYTES);
+    const parts = await Promise.all(
+      Array.from(
+        { length: chunks },
+        (_, i) => store.makeChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)),
+      ),
+    );
+    const rows = envelopes.map((facts) => store.makeEnvelope(facts));
+    let written = false, erase = false;
+    vault.commits.now({
+      bytes: body.length,
+      apply: () => {
+        // The administrator may have removed them meanwhile.
+        written = group.filter((each) => store.removeEnvelope(original, envelopeNumber(each.id))).length > 0;
+        if (!written) return;
+        erase = store.sweep(original);
+        store.addMessage(number, body.length, chunks);
+        for (const [i, part] of parts.entries()) store.putChunk(number, i, part);
+        for (const row of rows) store.putEnvelope(row);
+      },
+      done: () => {
+        for (const each of group) {
+          vault.recent.removeEnvelope(original, envelopeNumber(each.id));
+          vault.settled(each.id, false);
+        }
+        if (erase) vault.erase(original);
+        this.#free(group);
+        if (!written) return;
+        const kept = new Map(envelopes.map((facts) => [envelopeNumber(facts.id), freshEnvelope(facts)]));
+        vault.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
+        for (const facts of envelopes) vault.enqueued(facts);
+        vault.tally.add("bounce.message");
+        vault.tally.add("bounce.envelope", group.length);
+        if (vault.observer.traces("bounce")) tellWritten(vault, group, id);
+        logWritten(vault, group, envelopes);
+        vault.report({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
+      },
+      failed: () => {
+        for (const each of group) vault.settled(each.id, true);
+        this.#free(group);
+      },
+    });
+  }
+
+  async #compose(group: readonly Envelope[], id: MessageId): Promise<Uint8Array<ArrayBuffer>> {
+    const { bounce, sender, origin, dsn, handling } = group[0]!;
+    const { kind, delaySeconds = 0, ttlSeconds } = bounce!;
+    const number = messageNumber(group[0]!.id);
+    // RFC 8689 §5: what was to go by TLS alone is not sent back whole.
+    const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
+      (this.#vault.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
+    const original = await this.#original(number, complete ? MAX_RETURNED : MAX_HEADERS);
+    return composeNotice({
+      kind,
+      smtpname: origin.smtpname,
+      to: sender!,
+      recipients: group.map(({ dest, dsn, bounce }) => ({
+        dest,
+        orcpt: dsn.orcpt,
+        text: bounce!.text,
+        status: bounce!.status,
+        remote: bounce!.remote ?? "",
+      })),
+      expired: bounce!.expired ?? false,
+      envid: dsn.envid,
+      delaySeconds,
+      ttlSeconds,
+      now: this.#vault.clock(),
+      boundary: `${id}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
+      messageId: `${id}${hex8(random32())}`,
+      original: complete ? original : headerSection(original),
+      complete,
+      ...(handling === undefined ? {} : { handling }),
+    });
+  }
+
+  /** The first `limit` bytes of a message, of whole chunks; what cannot be read is left out. */
+  async #original(message: number, limit: number): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let index = 0; length < limit; index++) {
+      let bytes: Uint8Array | null;
+      try {
+        bytes = await this.#vault.store.chunk(message, index);
+      } catch (error) {
+        // The sender hears of the failure, if not in his own words.
+        if (!(error instanceof Damaged)) throw error;
+        break;
+      }
+      if (bytes === null) break;
+      parts.push(bytes);
+      length += bytes.length;
+    }
+    if (parts.length === 1) return parts[0]!;
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const bytes of parts) {
+      all.set(bytes, at);
+      at += bytes.length;
+    }
+    return all;
+  }
+
+  /** Temporary failure: the bounce envelopes stay and are tried again. */
+  #again(group: readonly Envelope[], text: string): void {
+    const vault = this.#vault;
+    if (vault.observer.traces("bounce")) {
+      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
+    }
+    const now = vault.clock();
+    vault.commits.later({
+      apply: () => {
+        for (const each of group) {
+          const state = { ...each, tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
+          vault.store.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+        }
+      },
+      done: () => {
+        for (const each of group) {
+          const state = { tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
+          vault.recent.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+          vault.settled(each.id, true);
+        }
+        this.#free(group);
+      },
+      failed: null,
+    });
+  }
+
+  /** The notice can never be sent. */
+  #drop(group: readonly Envelope[], reason: string): void {
+    const vault = this.#vault;
+    if (vault.observer.traces("bounce")) {
+      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
+    }
+    let erase = false;
+    const message = messageNumber(group[0]!.id);
+    vault.commits.later({
+      apply: () => {
+        for (const each of group) vault.store.removeEnvelope(message, envelopeNumber(each.id));
+        erase = vault.store.sweep(message);
+      },
+      done: () => {
+        for (const each of group) {
+          vault.recent.removeEnvelope(message, envelopeNumber(each.id));
+          vault.settled(each.id, false);
+        }
+        if (erase) vault.erase(message);
+        this.#free(group);
+        for (const { id, bounce, sender, dest } of group) {
+          vault.warn(
+            `queue: the ${bounce!.kind} notice for message ${messageOf(id)}, to ${formatPath(sender)} about ` +
+              `${formatPath(dest)}, is dropped: ${errorLine(reason)}`,
+          );
+        }
+      },
+      failed: null,
+    });
+  }
+
+  #free(group: readonly Envelope[]): void {
+    for (const { id } of group) this.#busy.delete(id);
+  }
+
+  #newMessageId(): MessageId {
+    if (this.#ids.length === 0) this.#ids = this.#vault.ids.reserve(this);
+    const id = this.#ids.pop()!;
+    this.#vault.ids.take(this, id);
+    return id;
+  }
+}
+
+/** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
+function logWritten(vault: Vault, group: readonly Envelope[], notices: readonly EnvelopeFacts[]): void {
+  const ids = notices.map(({ id }) => id).join(",");
+  for (const { bounce, sender, dest, id } of group) {
+    vault.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
+  }
+}
+
+function tellWritten(vault: Vault, group: readonly Envelope[], notice: MessageId): void {
+  const { id, bounce, sender } = group[0]!;
+  const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
+  tell(vault.observer, "bounce", `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`);
+}
+
+/** The daemon itself as a client. */
+function localOrigin(smtpname: string): Origin {
+  return {
+    address: "local",
+    hostname: "localhost",
+    helo: smtpname,
+    smtpname,
+    tag: "",
+    username: "",
+    authenticated: false,
+  };
+}
+
+/** RFC 8689 §5: the notice goes as the original had to. RFC 6533 §4: its `To` may be beyond ASCII. */
+function noticeHandling({ handling, sender }: Envelope): Handling | undefined {
+  if (handling === undefined) return undefined;
+  const { utf8Header: _, ...others } = handling;
+  return isAscii(formatPath(sender)) ? others : { ...others, smtpUtf8: true, utf8Header: true };
+}
+
+function makeEnvelopes(
+  { message, origin, rcpt, handling }: {
+    readonly message: MessageId;
+    readonly origin: Origin;
+    readonly rcpt: EnvelopeFacts["rcpt"];
+    readonly handling: Handling | undefined;
+  },
+  targets: readonly Deliverable[],
+  createdAt: number,
+): EnvelopeFacts[] {
+  const ids = new Set<EnvelopeId>();
+  while (ids.size < targets.length) ids.add(newEnvelopeId(message));
+  const asked = handling === undefined ? {} : { handling };
+  const common = { sender: null, rcpt, origin, dsn: NO_DSN, internal: true, createdAt, ...asked };
+  return [...ids].map((id, i) => {
+    const target = targets[i]!;
+    const { agent, action, dest } = target;
+    const facts = { ...common, id, agent, action, dest };
+    if (target.agent === "mta") return facts;
+    return { ...facts, user: target.user, subAddress: target.subAddress, exec: target.exec };
+  });
+}

@@ -1,0 +1,180 @@
+/** The queue isolate: opens the store, serves the doors, loads the scheduler. */
+
+import type { Report } from "../events/mod.ts";
+import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
+import { type QueueSettings, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
+import { serveAdmin } from "./admin.ts";
+import { Discovery } from "./transfer/discover.ts";
+import { serveAgent } from "./agents.ts";
+import { serveIncoming } from "./incoming.ts";
+import { isEnvelopeId } from "./store/keys.ts";
+import { loadScheduler } from "./loading.ts";
+import { Notices } from "./notices/notices.ts";
+import { recordExpired } from "./outcomes.ts";
+import { Records } from "./store/records.ts";
+import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair/repair.ts";
+import { Store } from "./store/store.ts";
+import { databaseFault } from "./troubles.ts";
+import { Vault } from "./queue_state.ts";
+
+/** How often the free room on the disk is looked at. */
+const MEASURE_MS = 1000;
+
+/**
+ * Runs the queue isolate. `clock` gives ms since the epoch; `end` ends the isolate for an error, so that another takes its place. Returns a
+ * promise when the database has to be repaired first.
+ */
+export function serveQueue(
+  isolate: Isolate<"queue">,
+  clock: () => number = Date.now,
+  end: (error: unknown) => void = endWith,
+): void | Promise<void> {
+  const { settings } = isolate;
+  const kept = finishRepair(settings.spool);
+  if (kept !== null) {
+    const text = `queue: the repair of the database, which was interrupted, is ended; the old file is kept as ${kept}`;
+    isolate.report({ type: "log", level: "crit", text });
+  }
+  const log = keepTornLog(settings.spool, clock());
+  if (log !== null) {
+    const text =
+      `queue: the log of the database is torn, acknowledged mail behind the gap may be lost; it is kept as ${log}`;
+    isolate.report({ type: "log", level: "crit", text });
+  }
+  const store = isSuspect(settings.spool) ? null : openStore(settings);
+  if (store !== null) return serve(isolate, store, clock, end);
+  return repair(settings.spool, clock()).then((repaired) => {
+    tellRepaired(isolate.report, repaired);
+    serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
+  });
+}
+
+function endWith(error: unknown): void {
+  setTimeout(() => {
+    throw error;
+  });
+}
+
+function recordsOf({ compression, keys }: QueueSettings): Records {
+  return new Records(compression, keys);
+}
+
+/** Null when the database is damaged. */
+function openStore(settings: QueueSettings): Store | null {
+  let store: Store | null = null;
+  try {
+    store = new Store(settings.spool, recordsOf(settings));
+    store.touch();
+    return store;
+  } catch (error) {
+    store?.close();
+    if (databaseFault(error) !== "corrupt") throw error;
+    return null;
+  }
+}
+
+function tellRepaired(report: Report, { kept, rows, gaps, damaged }: Repaired): void {
+  const { envelopes = 0, messages = 0 } = rows;
+  const lost = Object.values(gaps).reduce((sum, count) => sum + count, 0);
+  const text =
+    `queue: the database was damaged: ${messages} messages and ${envelopes} envelopes could be read, with ${lost} gaps; ` +
+    `${damaged} messages are set aside, see "smtpctl show damaged"; the old file is kept as ${kept}`;
+  report({ type: "log", level: "crit", text });
+}
+
+function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end: (error: unknown) => void): void {
+  const { settings, report } = isolate;
+  const scheduler = isolate.ask("queue-scheduler");
+  const tally = new Tally(report);
+  const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });
+  vault.onmalformed = end;
+  const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
+  const discovery = new Discovery(vault);
+  let stopLoading = () => {};
+
+  discovery.recover();
+  store.shrink();
+  vault.eraseLoose();
+  const load = () => {
+    stopLoading();
+    stopLoading = loadScheduler(vault);
+  };
+  scheduler.onmessage = (message) => {
+    switch (message.type) {
+      case "expired":
+        for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(vault, id);
+        return;
+      case "bounce":
+        // It answers through the scheduler's door.
+        notices.write(message.ids.filter(isEnvelopeId)).catch((error) => {
+          report({
+            type: "log",
+            level: "crit",
+            text: `queue: cannot write the notice for ${message.message}: ${error}`,
+          });
+        });
+        return;
+    }
+  };
+  // A new scheduler knows nothing.
+  scheduler.onreset = load;
+  load();
+  discovery.all().catch((error) => vault.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
+  const doors: { onmessage: (message: never) => void }[] = [scheduler];
+  const served =
+    <C extends typeof doors[number]>(serve: (channel: C, peer: number, life: number) => void) =>
+    (channel: C, peer: number, life: number) => {
+      doors.push(channel);
+      serve(channel, peer, life);
+      const { onmessage } = channel;
+      channel.onmessage = (message) => vault.guard(() => onmessage(message));
+    };
+  const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
+  isolate.serve(
+    "smtp-queue",
+    served((channel: Channel<QueueToSmtp, SmtpToQueue>, isolate, life) => {
+      clients.add(channel);
+      serveIncoming(vault, channel, { isolate, life });
+      const { onreset } = channel;
+      channel.onreset = () => {
+        clients.delete(channel);
+        onreset();
+      };
+    }),
+  );
+  const stopMeasuring = measureRoom(vault, clients);
+  isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
+  isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
+  isolate.serve("errand-queue", served((channel) => serveAgent(vault, "mda", channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(vault, discovery, channel)));
+  isolate.onstop = () => {
+    stopLoading();
+    stopMeasuring();
+    // What comes now finds the vault closed: nothing is promised any more.
+    for (const door of doors) door.onmessage = () => {};
+    vault.commits.close();
+    tally.flush();
+    store.close();
+  };
+}
+
+/** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
+function measureRoom(vault: Vault, clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>): () => void {
+  const { space } = vault;
+  let full = false;
+  space.onchange = (bytes) => {
+    for (const client of clients) client.send({ type: "room", bytes });
+    if (full === (bytes === 0)) return;
+    full = bytes === 0;
+    vault.report({
+      type: "log",
+      level: full ? "crit" : "info",
+      text: full
+        ? "queue: the disk of the spool is full, mail is refused with 452 until there is room"
+        : "queue: there is room on the disk of the spool again, mail is accepted",
+    });
+  };
+  vault.measure();
+  const timer = setInterval(() => vault.measure(), MEASURE_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,435 @@
+/**
+ * The statements of the queue's database. Each call acts inside the transaction that commits.ts holds open; rows are checked before they
+ * come here. Knows no doors and no rules.
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Envelope, EnvelopeFacts, EnvelopeState } from "../../envelope/mod.ts";
+import { openDatabase, PAGE_BYTES } from "./database.ts";
+import { chunkKey, envelopeId, MAX_CHUNKS } from "./keys.ts";
+import { Records, type StoredChunk } from "./records.ts";
+import {
+  type DamagedRow,
+  ENVELOPE,
+  type EnvelopeRow,
+  errorColumn,
+  errorName,
+  factsName,
+  formatStatus,
+  hexOfKey,
+  laneOf,
+  makeRow,
+  type NewEnvelope,
+  type TicketRow,
+  toEnvelope,
+  type Unreadable,
+} from "./rows.ts";
+
+/** Free pages given back in one go: 16 MiB. */
+const SHRINK_PAGES = 1024;
+/** Where there is no room for so many: pages of a step, and steps at one time. */
+const SHRINK_FEW_PAGES = 16, SHRINK_STEPS = 32;
+const LAST_MESSAGE = 2 ** 32 - 1;
+/** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
+const ERASE_CHUNKS = 8;
+
+function ticketsWhere(tries: string): string {
+  return `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
+          WHERE (message, id) > (?, ?) AND message <= ? AND ${tries} ORDER BY message, id LIMIT ?`;
+}
+
+/** Where start-up reads: behind an envelope, up to message `end`, of those that were never tried or of the others. */
+export interface TicketPlace {
+  readonly message: number;
+  readonly number: number;
+  readonly end: number;
+  readonly fresh: boolean;
+}
+
+/** Every statement, prepared once. */
+function statements(database: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql);
+  return {
+    begin: prepare("BEGIN IMMEDIATE"),
+    commit: prepare("COMMIT"),
+    rollback: prepare("ROLLBACK"),
+    addMessage: prepare("INSERT INTO messages (id, bytes, chunks) VALUES (?, ?, ?)"),
+    addEnvelope: prepare(
+      `INSERT OR IGNORE INTO envelopes (message, id, agent, action, lane, created_at, facts, sealed, sum)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    addChunk: prepare("INSERT INTO chunks (key, bytes, form, sum) VALUES (?, ?, ?, ?)"),
+    addLoose: prepare("INSERT OR IGNORE INTO loose (message) VALUES (?)"),
+    removeLoose: prepare("DELETE FROM loose WHERE message = ?"),
+    removeEnvelope: prepare("DELETE FROM envelopes WHERE message = ? AND id = ?"),
+    anyEnvelope: prepare("SELECT 1 FROM envelopes WHERE message = ? LIMIT 1"),
+    removeMessage: prepare("DELETE FROM messages WHERE id = ? RETURNING chunks"),
+    removeChunks: prepare("DELETE FROM chunks WHERE key BETWEEN ? AND ?"),
+    eraseChunks: prepare(
+      `DELETE FROM chunks WHERE key IN (SELECT key FROM chunks WHERE key BETWEEN ? AND ? LIMIT ${ERASE_CHUNKS})`,
+    ),
+    setState: prepare(
+      `UPDATE envelopes SET tries = ?, last_try_at = ?, last_bounce_at = ?, error_line = ?, status = ?
+       WHERE message = ? AND id = ?`,
+    ),
+    setCreation: prepare(
+      `UPDATE envelopes SET created_at = ?1, lane = ?2, facts = ?3, sealed = ?4, sum = ?5,
+         last_try_at = min(last_try_at, ?1), last_bounce_at = max(0, last_bounce_at - (created_at - ?1))
+       WHERE message = ?6 AND id = ?7`,
+    ),
+    setSuspended: prepare("UPDATE envelopes SET suspended = ?1 WHERE message = ?2 AND id = ?3 AND suspended <> ?1"),
+    envelope: prepare(`SELECT ${ENVELOPE} FROM envelopes WHERE message = ? AND id = ?`),
+    message: prepare("SELECT bytes, chunks FROM messages WHERE id = ?"),
+    chunk: prepare("SELECT form, sum, bytes FROM chunks WHERE key = ?"),
+    lastChunk: prepare("SELECT key FROM chunks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"),
+    freshTickets: prepare(ticketsWhere("tries = 0")),
+    // Not "above 0": a damaged number must not leave mail behind that nobody hears of.
+    triedTickets: prepare(ticketsWhere("tries <> 0")),
+    list: prepare(
+      `SELECT ${ENVELOPE} FROM envelopes
+       WHERE (message, id) > (?, ?) AND message <= ? ORDER BY message, id LIMIT ?`,
+    ),
+    loose: prepare("SELECT message FROM loose"),
+    taken: prepare(
+      `SELECT EXISTS (SELECT 1 FROM messages WHERE id BETWEEN ?1 AND ?2) OR
+              EXISTS (SELECT 1 FROM chunks WHERE key BETWEEN ?3 AND ?4) AS taken`,
+    ),
+    envelopes: prepare("SELECT count(*) AS count FROM (SELECT 1 FROM envelopes LIMIT ?)"),
+    anyMessage: prepare("SELECT 1 FROM messages LIMIT 1"),
+    setAside: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
+    damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
+    forgetDamage: prepare("DELETE FROM damaged WHERE message = ?1 AND (id = ?2 OR ?2 = 0)"),
+    unused: prepare("PRAGMA freelist_count"),
+    keys: prepare("SELECT id FROM keys"),
+    addKey: prepare("INSERT OR IGNORE INTO keys (id) VALUES (?)"),
+    removeKey: prepare("DELETE FROM keys WHERE id = ?"),
+    // A bounce that was added later may be all that is left of a message, and be of another key than the text.
+    sealedWith: prepare(
+      `SELECT count(*) AS messages FROM (
+         SELECT message FROM envelopes WHERE hex(substr(sealed, 1, 6)) = ?1
+         UNION SELECT key / 1048576 FROM chunks WHERE form >= 2 AND hex(substr(bytes, 1, 6)) = ?1
+           AND NOT EXISTS (SELECT 1 FROM loose WHERE loose.message = key / 1048576))`,
+    ),
+  };
+}
+
+export class Store {
+  readonly #database: DatabaseSync;
+  readonly #sql: ReturnType<typeof statements>;
+  readonly #records: Records;
+  #synced = true;
+
+  /** Throws when the database is of a newer format, or holds messages that no key of `records` opens. */
+  constructor(spool: string, records = new Records()) {
+    this.#database = openDatabase(spool);
+    this.#records = records;
+    this.#sql = statements(this.#database);
+    try {
+      this.#checkKeys();
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  /** What is encrypted stays readable: a start without its key is refused before mail comes to harm. Keys that nothing needs are forgotten. */
+  #checkKeys(): void {
+    let unreadable = 0;
+    for (const { id } of this.#sql.keys.all() as { id: number }[]) {
+      if (this.#records.knows(id)) continue;
+      const { messages } = this.#sql.sealedWith.get(hexOfKey(id)) as { messages: number };
+      unreadable += messages;
+      if (messages === 0) this.#sql.removeKey.run(id);
+    }
+    if (unreadable > 0) {
+      const plural = unreadable === 1 ? "message is" : "messages are";
+      throw new Error(
+        `${unreadable} queued ${plural} encrypted with another key: name it with "queue encryption" or, if it was replaced, "queue encryption backup"`,
+      );
+    }
+    if (this.#records.keyId !== null) this.#sql.addKey.run(this.#records.keyId);
+  }
+
+  /** Starts a transaction. Without `synced` its commit survives the death of the process, not that of the machine. */
+  begin(synced: boolean): void {
+    if (synced !== this.#synced) {
+      this.#database.exec(`PRAGMA synchronous = ${synced ? "FULL" : "NORMAL"}`);
+      this.#synced = synced;
+    }
+    this.#sql.begin.run();
+  }
+
+  commit(): void {
+    this.#sql.commit.run();
+  }
+
+  /** Undoes the transaction. A full disk may have undone it already. */
+  rollback(): void {
+    try {
+      this.#sql.rollback.run();
+    } catch {
+      // Nothing to roll back.
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Reads a little of every table, to find damage before the doors open. Throws what the database throws. */
+  touch(): void {
+    this.#sql.list.all(0, 0, LAST_MESSAGE, 1);
+    this.damaged(1);
+    this.looseMessages();
+    this.taken(0, 0);
+    this.#sql.anyMessage.get();
+  }
+
+  /** What is left of a damaged message without envelopes: its text is loose now. False when it has envelopes. */
+  discard(message: number): boolean {
+    this.forgetDamage(message, 0);
+    if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
+    this.#sql.removeMessage.get(message);
+    this.addLoose(message);
+    return true;
+  }
+
+  /** Bytes of the database file that hold nothing. */
+  unused(): number {
+    return Number((this.#sql.unused.get() as { freelist_count: number }).freelist_count) * PAGE_BYTES;
+  }
+
+  /**
+   * Gives back what the disk can spare: free pages first, which need not be moved then, and the log, whose pages go to the database. Fails
+   * quietly: there may be no room to make room.
+   */
+  makeRoom(): void {
+    let shrunk = this.#pragma(`incremental_vacuum(${SHRINK_PAGES})`);
+    this.#pragma("wal_checkpoint(TRUNCATE)");
+    // Giving pages back takes room in the log first: with little room it goes in little steps.
+    for (let steps = 0; !shrunk && steps < SHRINK_STEPS && this.unused() > 0; steps++) {
+      if (!this.#pragma(`incremental_vacuum(${SHRINK_FEW_PAGES})`)) return;
+      if (!this.#pragma("wal_checkpoint(TRUNCATE)")) return;
+      shrunk = this.unused() < SHRINK_FEW_PAGES * PAGE_BYTES;
+    }
+  }
+
+  /** Moves what is in the log into the database file, which may grow by that, and gives the log's room back. Fails quietly. */
+  emptyLog(): void {
+    this.#pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  /** False when it failed: the next commit tells what is wrong. */
+  #pragma(step: string): boolean {
+    try {
+      this.#database.prepare(`PRAGMA ${step}`).all();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Limits the size of the database file, in pages; for tests of a full disk. */
+  limitPages(pages: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${pages}`);
+  }
+
+  addMessage(message: number, bytes: number, chunks: number): void {
+    this.#sql.addMessage.run(message, bytes, chunks);
+  }
+
+  /** The row of a new envelope, sealed if that is wanted: made before the transaction that `putEnvelope` is part of. */
+  makeEnvelope(facts: EnvelopeFacts): NewEnvelope {
+    return makeRow(facts, this.#records);
+  }
+
+  /** False when the message has an envelope of that id already. */
+  putEnvelope(row: NewEnvelope): boolean {
+    const { message, id, agent, action, lane, created_at, facts, sealed, sum } = row;
+    const done = this.#sql.addEnvelope.run(message, id, agent, action, lane, created_at, facts, sealed, sum);
+    return Number(done.changes) === 1;
+  }
+
+  /** As putEnvelope, where the transaction decides whether there is one. */
+  addEnvelope(facts: EnvelopeFacts): boolean {
+    return this.putEnvelope(this.makeEnvelope(facts));
+  }
+
+  /**
+   * The form in which a chunk is stored, made before the transaction that `putChunk` is part of: of a large one that is sealed off this thread.
+   * `bytes` must not change until that is done.
+   */
+  makeChunk(message: number, index: number, bytes: Uint8Array<ArrayBuffer>): StoredChunk | Promise<StoredChunk> {
+    return this.#records.encodeChunk(chunkKey(message, index), bytes);
+  }
+
+  putChunk(message: number, index: number, { bytes, form, sum }: StoredChunk): void {
+    this.#sql.addChunk.run(chunkKey(message, index), bytes, form, sum);
+  }
+
+  /** Notes that the message's chunks belong to nobody yet, or no more. */
+  addLoose(message: number): void {
+    this.#sql.addLoose.run(message);
+  }
+
+  removeLoose(message: number): void {
+    this.#sql.removeLoose.run(message);
+  }
+
+  /** False when there is no such envelope. The caller sweeps its message when it is done with it. */
+  removeEnvelope(message: number, number: number): boolean {
+    return Number(this.#sql.removeEnvelope.run(message, number).changes) === 1;
+  }
+
+  /** Deletes a message that has no envelope left. True when its chunks are too many to go at once: then call `eraseSome`. */
+  sweep(message: number): boolean {
+    if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
+    const row = this.#sql.removeMessage.get(message) as { chunks: number } | undefined;
+    if (row === undefined || row.chunks === 0) return false;
+    if (row.chunks > ERASE_CHUNKS) {
+      this.addLoose(message);
+      return true;
+    }
+    this.#sql.removeChunks.run(chunkKey(message, 0), chunkKey(message, row.chunks - 1));
+    return false;
+  }
+
+  /** Erases a part of a loose message; true when nothing of it is left. */
+  eraseSome(message: number): boolean {
+    const erased = this.#sql.eraseChunks.run(chunkKey(message, 0), chunkKey(message, MAX_CHUNKS - 1));
+    if (Number(erased.changes) === ERASE_CHUNKS) return false;
+    this.removeLoose(message);
+    return true;
+  }
+
+  /** Notes that an envelope, or with `number` 0 a whole message, cannot be read. False when that was known. */
+  setAside(message: number, number: number, reason: string, now: number): boolean {
+    return Number(this.#sql.setAside.run(message, number, reason, now).changes) === 1;
+  }
+
+  /** What was set aside, in order of id. */
+  damaged(limit: number): DamagedRow[] {
+    return this.#sql.damaged.all(limit) as unknown as DamagedRow[];
+  }
+
+  /** The administrator removes it: of a whole message with `number` 0. */
+  forgetDamage(message: number, number: number): void {
+    this.#sql.forgetDamage.run(message, number);
+  }
+
+  looseMessages(): number[] {
+    return (this.#sql.loose.all() as { message: number }[]).map((row) => row.message);
+  }
+
+  /** False when there is no such envelope. */
+  setState(message: number, number: number, state: Omit<EnvelopeState, "suspended">): boolean {
+    const { tries, lastTryAt, lastBounceAt, status } = state;
+    const done = this.#sql.setState.run(
+      tries,
+      lastTryAt,
+      lastBounceAt,
+      this.#records.sealText(errorName(message, number), errorColumn(state)),
+      formatStatus(status),
+      message,
+      number,
+    );
+    return Number(done.changes) === 1;
+  }
+
+  /**
+   * Queued by a clock that was ahead: from now on it was at this time, in ms since the epoch. The last attempt was no later, and the notices of delay
+   * that were sent are as long after it as they were. Throws Damaged.
+   */
+  setCreation(message: number, number: number, createdAt: number): void {
+    const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
+    if (row === undefined) return;
+    const {
+      tries: _,
+      lastTryAt: _1,
+      lastBounceAt: _2,
+      errorLine: _3,
+      remote: _4,
+      status: _5,
+      suspended: _6,
+      ...facts
+    } = toEnvelope(row, this.#records);
+    const { lane, facts: text, sealed, sum } = this.makeEnvelope({ ...facts, createdAt });
+    this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, number);
+  }
+
+  /** True when it changed. */
+  setSuspended(message: number, number: number, suspended: boolean): boolean {
+    return Number(this.#sql.setSuspended.run(suspended ? 1 : 0, message, number).changes) === 1;
+  }
+
+  /** Throws Damaged. */
+  envelope(message: number, number: number): Envelope | null {
+    const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
+    return row === undefined ? null : toEnvelope(row, this.#records);
+  }
+
+  message(message: number): { readonly bytes: number; readonly chunks: number } | null {
+    return (this.#sql.message.get(message) as { bytes: number; chunks: number } | undefined) ?? null;
+  }
+
+  /** How many chunks are in place, whatever the message's row says. */
+  chunksOf(message: number): number {
+    const first = chunkKey(message, 0);
+    const row = this.#sql.lastChunk.get(first, chunkKey(message, MAX_CHUNKS - 1)) as { key: number } | undefined;
+    return row === undefined ? 0 : row.key - first + 1;
+  }
+
+  /** A large one that is sealed is opened off this thread. Throws Damaged, or the promise is rejected with it. */
+  chunk(message: number, index: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
+    const key = chunkKey(message, index);
+    const row = this.#sql.chunk.get(key) as StoredChunk | undefined;
+    return row === undefined ? null : this.#records.decodeChunk(key, row);
+  }
+
+  /** There are so many envelopes or more. */
+  holds(count: number): boolean {
+    return (this.#sql.envelopes.get(count) as { count: number }).count === count;
+  }
+
+  /** Rows in order of id. A row that cannot be read has an empty lane and is `damaged`. */
+  tickets({ message, number, end, fresh }: TicketPlace, limit: number): TicketRow[] {
+    const statement = fresh ? this.#sql.freshTickets : this.#sql.triedTickets;
+    const rows = statement.all(message, number, end, limit) as unknown as (TicketRow & Pick<EnvelopeRow, "sealed">)[];
+    return rows.map((row) => row.sealed === null ? row : this.#openTicket(row, row.sealed));
+  }
+
+  #openTicket(row: TicketRow, sealed: Uint8Array<ArrayBuffer>): TicketRow {
+    const { message, id, agent, action, created_at } = row;
+    try {
+      const facts = this.#records.openFacts(factsName(envelopeId(message, id), agent, action, created_at), sealed);
+      return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeFacts) };
+    } catch (error) {
+      return { ...row, damaged: (error as Error).message };
+    }
+  }
+
+  /** Envelopes after this one in order of id, none of a message above `last`. What cannot be read is told by its id. */
+  list(message: number, number: number, last: number, limit: number): (Envelope | Unreadable)[] {
+    const rows = this.#sql.list.all(message, number, last, limit) as unknown as EnvelopeRow[];
+    return rows.map((row) => {
+      try {
+        return toEnvelope(row, this.#records);
+      } catch (error) {
+        return { id: envelopeId(row.message, row.id), unreadable: (error as Error).message };
+      }
+    });
+  }
+
+  /** True when a message, or the rest of one, has an id in this range. */
+  taken(first: number, last: number): boolean {
+    const row = this.#sql.taken.get(first, last, chunkKey(first, 0), chunkKey(last, MAX_CHUNKS - 1));
+    return Number((row as { taken: number }).taken) === 1;
+  }
+
+  /** Gives the disk back what a large queue took, when the queue is empty. */
+  shrink(): void {
+    if (this.#sql.anyMessage.get() !== undefined || this.looseMessages().length > 0) return;
+    // `exec` would take one step, which is one page.
+    this.#database.prepare("PRAGMA incremental_vacuum").all();
+  }
+}

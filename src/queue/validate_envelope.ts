@@ -1,0 +1,173 @@
+/** Checks envelopes that come from the isolate that talks to the public, or from files, and copies what is known of them and nothing else. Pure. */
+
+import {
+  type BounceFacts,
+  type Dsn,
+  type Envelope,
+  type EnvelopeFacts,
+  type EnvelopeState,
+  type Handling,
+  type Mailbox,
+  type MessageId,
+  type Origin,
+  sealHolds,
+  type Status,
+} from "../envelope/mod.ts";
+import { isEnvelopeId } from "./store/keys.ts";
+
+/** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
+const MAX_TEXT = 4096;
+
+/** A copy of a sound envelope of this message; null when it is not sound. */
+export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uint8Array): EnvelopeFacts | null {
+  const sound = typeof facts === "object" && facts !== null &&
+    isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
+    // Only the queue makes bounces.
+    (facts.agent === "mda" || facts.agent === "mta") && areCommon(facts);
+  if (!sound) return null;
+  const common = copyCommon(facts);
+  if (facts.agent === "mta") return common;
+  const { action, user, subAddress = "", exec = "" } = facts;
+  if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
+  // Only lookup may name a command: what talks to the public may not.
+  if (exec !== "" && !(isText(facts.seal) && sealHolds(sealKey, { action, user, subAddress, exec }, facts.seal))) {
+    return null;
+  }
+  return { ...common, user, subAddress, exec };
+}
+
+/** A copy of a sound envelope that a file told of; null when it is not sound. Whoever may lay files there may name commands. */
+export function copyEnvelope(envelope: Envelope): Envelope | null {
+  if (!areCommon(envelope) || !isState(envelope)) return null;
+  const { agent, user, subAddress = "", exec = "", bounce } = envelope;
+  const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended } = envelope;
+  const copy: Envelope = {
+    ...copyCommon(envelope),
+    tries,
+    lastTryAt,
+    lastBounceAt,
+    errorLine,
+    status: status === null ? null : { class: status.class, code: status.code },
+    suspended,
+  };
+  switch (agent) {
+    case "mta":
+      return copy;
+    case "mda":
+      return isText(user) && isText(subAddress) && isText(exec) ? { ...copy, user, subAddress, exec } : null;
+    case "bounce":
+      return isBounce(bounce) ? { ...copy, bounce: copyBounce(bounce) } : null;
+    default:
+      return null;
+  }
+}
+
+function areCommon(facts: EnvelopeFacts): boolean {
+  return isWhen(facts.createdAt) && isText(facts.action) && typeof facts.internal === "boolean" &&
+    (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
+    isOrigin(facts.origin) && isDsn(facts.dsn) && isHandling(facts.handling);
+}
+
+function copyCommon(facts: EnvelopeFacts): EnvelopeFacts {
+  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = facts;
+  return {
+    id,
+    sender: sender === null ? null : mailbox(sender),
+    rcpt: mailbox(rcpt),
+    dest: mailbox(dest),
+    origin: copyOrigin(origin),
+    dsn: { notify: dsn.notify, ret: dsn.ret, envid: dsn.envid, orcpt: dsn.orcpt },
+    action,
+    agent,
+    internal,
+    createdAt,
+    ...(handling === undefined ? {} : { handling: copyHandling(handling) }),
+  };
+}
+
+/** An envelope that was never tried. */
+export function freshEnvelope(facts: EnvelopeFacts): Envelope {
+  return { ...facts, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
+}
+
+function isState(state: EnvelopeState): boolean {
+  return isWhen(state.tries) && isWhen(state.lastTryAt) && isWhen(state.lastBounceAt) &&
+    isReply(state.errorLine) && (state.status === null || isStatus(state.status)) &&
+    typeof state.suspended === "boolean";
+}
+
+function isBounce(bounce: BounceFacts | undefined): bounce is BounceFacts {
+  return typeof bounce === "object" && bounce !== null &&
+    ["failed", "delayed", "delivered", "relayed"].includes(bounce.kind) && isReply(bounce.text) &&
+    isStatus(bounce.status) && isText(bounce.remote ?? "") && isWhen(bounce.ttlSeconds) &&
+    isWhen(bounce.delaySeconds ?? 0);
+}
+
+function copyBounce({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: BounceFacts): BounceFacts {
+  return {
+    kind,
+    text,
+    status: { class: status.class, code: status.code },
+    ...(remote === undefined ? {} : { remote }),
+    ...(expired === true ? { expired } : {}),
+    ...(delaySeconds === undefined ? {} : { delaySeconds }),
+    ttlSeconds,
+  };
+}
+
+function isStatus(status: Status): boolean {
+  return typeof status === "object" && status !== null && [2, 4, 5].includes(status.class) &&
+    typeof status.code === "string" && /^\d{1,3}\.\d{1,3}$/.test(status.code);
+}
+
+function isWhen(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What another server said is made one line where it is shown. */
+function isReply(value: unknown): boolean {
+  return typeof value === "string" && value.length <= 16 * MAX_TEXT;
+}
+
+function isText(value: unknown): value is string {
+  // No control characters: these texts end up in headers, log lines and listings.
+  // deno-lint-ignore no-control-regex
+  return typeof value === "string" && value.length <= MAX_TEXT && !/[\x00-\x08\x0a-\x1f\x7f]/.test(value);
+}
+
+function isMailbox(value: Mailbox): boolean {
+  return typeof value === "object" && value !== null && isText(value.local) && isText(value.domain);
+}
+
+function mailbox({ local, domain }: Mailbox): Mailbox {
+  return { local, domain };
+}
+
+function isOrigin(origin: Origin): boolean {
+  return typeof origin === "object" && origin !== null && isText(origin.address) && isText(origin.hostname) &&
+    isText(origin.helo) && isText(origin.smtpname) && isText(origin.tag) && isText(origin.username) &&
+    typeof origin.authenticated === "boolean";
+}
+
+function copyOrigin({ address, hostname, helo, smtpname, tag, username, authenticated }: Origin): Origin {
+  return { address, hostname, helo, smtpname, tag, username, authenticated };
+}
+
+function isDsn(dsn: Dsn): boolean {
+  return typeof dsn === "object" && dsn !== null && Number.isInteger(dsn.notify) && dsn.notify >= 0 &&
+    dsn.notify < 16 &&
+    (dsn.ret === "" || dsn.ret === "FULL" || dsn.ret === "HDRS") && isText(dsn.envid) && isText(dsn.orcpt);
+}
+
+function isHandling(handling: Handling | undefined): boolean {
+  return handling === undefined || (typeof handling === "object" && handling !== null);
+}
+
+function copyHandling({ smtpUtf8, utf8Header, requireTls, tlsOptional }: Handling): Handling {
+  return {
+    ...(smtpUtf8 === true ? { smtpUtf8 } : {}),
+    ...(utf8Header === true ? { utf8Header } : {}),
+    ...(requireTls === true ? { requireTls } : {}),
+    ...(tlsOptional === true ? { tlsOptional } : {}),
+  };
+}

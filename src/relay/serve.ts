@@ -1,0 +1,425 @@
+/** The relay isolate at its doors: jobs from the scheduler, messages from the queue, smarthosts from lookup, outcomes and events out. */
+
+import type { RelayAction } from "../config/mod.ts";
+import { Resolver } from "../dns/mod.ts";
+import type { EnvelopeId } from "../envelope/mod.ts";
+import { Caller, type Isolate, PeerGone, Tally } from "../isolate/mod.ts";
+import {
+  type ControlToRelay,
+  type Credentials,
+  type FromLookup,
+  type Job,
+  type RelaySource,
+  type ToLookup,
+} from "../protocol/mod.ts";
+import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp_client/mod.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { FAMILY_MISMATCH } from "./choose.ts";
+import { Courier } from "./courier.ts";
+import { Deferred } from "./deferred.ts";
+import { RelayFilters } from "./filters.ts";
+import { Gauges } from "./gauges.ts";
+import { Messages } from "./messages.ts";
+import { type Exchangers, findExchangers, type Names } from "./mx.ts";
+import { type OwnHost, ownHost } from "./own.ts";
+import { better, type Reason } from "./reason.ts";
+import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
+import { type Host, RouteTable } from "./routes.ts";
+import { Session, type SessionTools } from "./session.ts";
+import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
+import { credentialsLack, fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
+import { splitTask, type Task } from "./tasks.ts";
+
+/** What tests put in place of the real thing. */
+export interface RelayServiceTools {
+  readonly clock: Clock;
+  /** The time of day, ms since the epoch: for what others are told. */
+  readonly date: () => number;
+  readonly names: Names & Pick<Resolver, "reverse">;
+  /** How long hosts may take. */
+  readonly timeouts: Timeouts;
+  /** Port of MX hosts. */
+  readonly mxPort: number;
+  readonly own: OwnHost;
+  /** Draws among equal hosts: at least 0, less than 1. */
+  readonly random: () => number;
+}
+
+/** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
+const BUSY_LIMIT = 50_000;
+/** How long connecting waits for the name of a host, which only the log needs, in ms. */
+const NAME_MS = 500;
+/** How long transactions may go on after the daemon was told to stop, in ms. */
+const STOP_GRACE_MS = 3_000;
+/** So often a table that tells one local address at a time is asked for another one than those that failed. */
+const SOURCE_ATTEMPTS = 10;
+
+/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
+export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
+  const resolver = new Resolver(isolate.settings.resolver, { observer: isolate });
+  isolate.onresolver = (settings) => resolver.configure(settings);
+  const service = new RelayService(isolate, {
+    clock: systemClock,
+    date: Date.now,
+    names: resolver,
+    timeouts: TIMEOUTS,
+    mxPort: 25,
+    random: Math.random,
+    own: ownHost(isolate.settings.own, () => performance.now()),
+    ...tools,
+  });
+  isolate.serve("scheduler-relay", (channel) => {
+    // A new scheduler hands out everything again, in its own order.
+    service.forgetWaiting();
+    service.onreachable = (ids) => channel.send({ type: "reschedule", ids });
+    channel.onmessage = (job) => service.accept(job);
+  });
+  isolate.serve("control-relay", (channel) => {
+    channel.onmessage = (message) =>
+      channel.send({ type: "shown", call: message.call, lines: service.answer(message) });
+  });
+  isolate.onstop = () => service.stop();
+}
+
+class RelayService {
+  /** Called with envelopes that failed because their domain could not be reached, which takes mail again. */
+  onreachable: (ids: readonly EnvelopeId[]) => void = () => {};
+  readonly #deferred: Deferred;
+  readonly #isolate: Isolate<"relay">;
+  readonly #tools: RelayServiceTools;
+  readonly #lookup: Caller<ToLookup, FromLookup>;
+  readonly #messages: Messages;
+  readonly #courier: Courier;
+  readonly #table = new RouteTable();
+  readonly #relays = new Map<string, Relay>();
+  readonly #siblings = new Map<string, Siblings>();
+  readonly #relayTools: RelayTools;
+  readonly #gauges: Gauges;
+  /** Envelopes that are waiting or being sent here: after a restart of its own the scheduler may send them again. */
+  readonly #busy = new Set<EnvelopeId>();
+  #stopped: (() => void) | null = null;
+
+  constructor(isolate: Isolate<"relay">, tools: RelayServiceTools) {
+    this.#isolate = isolate;
+    this.#tools = tools;
+    this.#lookup = new Caller(isolate.ask("relay-lookup"));
+    this.#messages = new Messages(isolate.ask("relay-queue"));
+    this.#courier = new Courier(
+      this.#messages,
+      isolate.report,
+      tools.date,
+      (ids) => this.#done(ids),
+      isolate.settings.srs,
+    );
+    this.#deferred = new Deferred(isolate.settings.maxDeferred);
+    this.#courier.onaccepted = (domain) => {
+      const ids = this.#deferred.release(domain, tools.clock.now());
+      if (ids.length > 0) this.onreachable(ids);
+    };
+    const view = { busy: this.#busy, relays: this.#relays, table: this.#table };
+    this.#gauges = new Gauges(view, new Tally(isolate.report), tools.clock);
+    this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
+    const sessionTools = this.#sessionTools();
+    this.#relayTools = {
+      clock: tools.clock,
+      date: tools.date,
+      table: this.#table,
+      log: (text) => this.#log(text),
+      observer: isolate,
+      find: (target) => this.#find(target),
+      session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
+      random: tools.random,
+      learnOwn: (address) => tools.own.learn(address),
+      fail: (task, result, reason, domain) => this.#courier.fail(task, result, reason, domain),
+      elsewhere: (task, target, exchanger, reason) => {
+        const relay = this.#relay(requiringTls(target));
+        relay.unsuited(exchanger, reason);
+        relay.accept(task);
+      },
+      moveOn: (task, target) => this.#place(task, target),
+      detour: (task, target, reason) => this.#detour(task, target, reason),
+      nextHost: (task, target, reason) => this.#nextHost(task, target, reason),
+      empty: (relay) => this.#forget(relay),
+    };
+  }
+
+  // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  accept(job: Job): void {
+    const ids = job.ids.filter((id) => !this.#busy.has(id) && !this.#messages.settledBefore(id));
+    if (ids.length === 0) return;
+    for (const id of ids) this.#busy.add(id);
+    const work = { ...job, ids };
+    const action = this.#isolate.settings.actions[job.action];
+    if (this.#busy.size > BUSY_LIMIT) return this.#refuse(work, "Too many messages are waiting", "4.3.2");
+    if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
+    if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
+    this.#hand(work, { ...mxTarget(action, job.key), port: this.#tools.mxPort });
+  }
+
+  async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
+    let url: string | null = null, others: readonly string[] = [];
+    try {
+      const question = { type: "smarthost", action: action.name, domain: job.key } as const;
+      ({ url, others = [] } = await this.#lookup.ask<"smarthost">(question));
+    } catch (error) {
+      if (!(error instanceof PeerGone)) throw error;
+    }
+    const result = smarthostTarget(action, url);
+    if (result.ok) return this.#hand(job, result.target, others);
+    // One mistake in a list does not keep mail from the others.
+    const [next, ...rest] = others.flatMap((other) => {
+      const result = smarthostTarget(action, other);
+      return result.ok ? [{ url: other, target: result.target }] : [];
+    });
+    if (next !== undefined) this.#hand(job, next.target, rest.map(({ url }) => url));
+    else this.#refuse(job, result.text, "4.3.5");
+  }
+
+  /** `others`: smarthosts that may be tried after this one. */
+  #hand(job: Job, target: Target, others: readonly string[] = []): void {
+    for (const task of splitTask(job.message, job.ids, others)) this.#handTask(task, target);
+  }
+
+  #handTask(task: Task, target: Target): void {
+    if (target.action.src === null) this.#place(task, target);
+    else this.#viaSource(task, target);
+  }
+
+  /** To the next smarthost of the action's list, or not now. */
+  async #nextHost(task: Task, target: Target, reason: Reason): Promise<void> {
+    const { avoid: _, others = [], ...kept } = task;
+    const best = better(task.reason, reason);
+    for (const [at, url] of others.entries()) {
+      const next = smarthostTarget(target.action, url);
+      if (!next.ok) continue;
+      return this.#handTask({ ...kept, others: others.slice(at + 1), reason: best }, next.target);
+    }
+    return await this.#noRoute(task, target, best);
+  }
+
+  /** By the next of the action's local addresses that the task was not yet sent from in vain. */
+  async #viaSource(task: Task, target: Target): Promise<void> {
+    const source = await this.#source(target.action, task.avoid ?? []);
+    if (source !== null) return this.#place(task, fromSource(target, source));
+    const reason = task.reason ?? { text: "could not retrieve source address", enhanced: "4.3.5" };
+    return await this.#nextHost(task, target, reason);
+  }
+
+  /** It is remembered: when the domain takes mail again it need not wait for its time. */
+  async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
+    this.#deferred.remember(target.domain, task.ids, this.#tools.clock.now());
+    return await this.#courier.fail(task, "tempfail", reason, target.domain);
+  }
+
+  async #detour(task: Task, target: Target, found: Reason): Promise<void> {
+    if (target.source === null) return await this.#nextHost(task, target, found);
+    const avoid = [...task.avoid ?? [], target.source.address];
+    // That an address is of the wrong family says less than what befell the others.
+    const { reason: old = FAMILY_MISMATCH } = task;
+    const reason = old === FAMILY_MISMATCH ? found : found === FAMILY_MISMATCH ? old : better(old, found);
+    return await this.#viaSource({ ...task, avoid, reason }, target);
+  }
+
+  async #source(action: RelayAction, avoid: readonly string[]): Promise<RelaySource | null> {
+    const known = new Set(avoid);
+    try {
+      for (let attempt = 0; attempt < SOURCE_ATTEMPTS; attempt++) {
+        const { sources } = await this.#lookup.ask<"sources">({ type: "sources", action: action.name });
+        const source = sources.find(({ address }) => !known.has(address));
+        if (source !== undefined) return source;
+        // Tables that programs answer for tell one address at a time.
+        if (sources.length !== 1) return null;
+      }
+    } catch (error) {
+      if (!(error instanceof PeerGone)) throw error;
+    }
+    return null;
+  }
+
+  #place(task: Task, target: Target): void {
+    this.#relay(target).accept(task);
+    this.#gauges.touch();
+  }
+
+  #relay(target: Target): Relay {
+    let relay = this.#relays.get(target.key);
+    if (relay === undefined) {
+      const { limits: usual, domainLimits } = this.#isolate.settings;
+      // Anyone may name a domain, such as `constructor`.
+      const limits = Object.hasOwn(domainLimits, target.domain) ? domainLimits[target.domain]! : usual;
+      relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayTools);
+      this.#relays.set(target.key, relay);
+    }
+    return relay;
+  }
+
+  /** Counts one more relay in. */
+  #siblingsOf({ relayKey }: Target): Siblings {
+    const siblings = this.#siblings.get(relayKey) ?? { relays: 0, connections: 0, lastConnectAt: -Infinity };
+    siblings.relays++;
+    this.#siblings.set(relayKey, siblings);
+    return siblings;
+  }
+
+  #refuse(job: Job, text: string, enhanced: string): void {
+    for (const task of splitTask(job.message, job.ids)) {
+      this.#courier.fail(task, "tempfail", { text, enhanced }, job.key);
+    }
+  }
+
+  #done(ids: readonly EnvelopeId[]): void {
+    for (const id of ids) this.#busy.delete(id);
+    this.#gauges.touch();
+  }
+
+  #forget(relay: Relay): void {
+    const { key, relayKey } = relay.target;
+    if (this.#relays.get(key) === relay) {
+      this.#relays.delete(key);
+      const siblings = this.#siblings.get(relayKey);
+      if (siblings !== undefined && --siblings.relays === 0) this.#siblings.delete(relayKey);
+    }
+    this.#gauges.touch();
+    if (this.#relays.size === 0) this.#stopped?.();
+  }
+
+  /** The scheduler has ended: what no session has begun will come again. */
+  forgetWaiting(): void {
+    for (const relay of [...this.#relays.values()]) {
+      for (const task of relay.clear()) this.#done(task.ids);
+    }
+  }
+
+  /** Resolves when the transactions that run are done, or after a while. */
+  async stop(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#stopped = resolve);
+    for (const relay of [...this.#relays.values()]) {
+      relay.stop();
+      relay.clear();
+    }
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => cancel = this.#tools.clock.after(STOP_GRACE_MS, resolve));
+    if (this.#relays.size > 0) await Promise.race([ended, patience]);
+    cancel();
+    this.#gauges.close();
+  }
+
+  async #find(target: Target): Promise<Exchangers> {
+    const backupName = this.#backupName(target.action);
+    // Known to be missing before a host is bothered and blamed.
+    const login = target.label === "" ? null : await this.#credentials(target);
+    if (typeof login === "string") return { ok: false, result: "tempfail", text: login, enhanced: "4.3.5" };
+    try {
+      const found = await findExchangers(target, this.#tools.names, { own: this.#tools.own, backupName });
+      if (found.ok && found.unlisted) this.#warn(`${backupName} is not among the mail exchangers of ${target.domain}`);
+      return found;
+    } catch (error) {
+      this.#warn(`Lookup of ${target.domain}: ${error}`);
+      return { ok: false, result: "tempfail", text: "Temporary failure in MX lookup", enhanced: "4.4.3" };
+    }
+  }
+
+  /** Or why there are none. */
+  async #credentials(target: Target): Promise<Credentials | string> {
+    try {
+      const question = { type: "credentials", action: target.action.name, label: target.label } as const;
+      const { credentials, lack = null } = await this.#lookup.ask<"credentials">(question);
+      return credentials ?? credentialsLack(target, lack);
+    } catch (error) {
+      if (error instanceof PeerGone) return credentialsLack(target, null);
+      throw error;
+    }
+  }
+
+  // ── what sessions need ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #sessionTools(): SessionTools {
+    return {
+      house: this.#isolate.settings.house,
+      clock: this.#tools.clock,
+      observer: this.#isolate,
+      courier: this.#courier,
+      timeouts: this.#tools.timeouts,
+      tlsOptions: (target) => this.#tlsOptions(target.action),
+      credentials: (target) => this.#credentials(target),
+      hostName: (host) => this.#hostName(host),
+      isSelf: (name) => this.#tools.own.greets(name),
+      ...this.#filters(),
+    };
+  }
+
+  /** Where an action has filters. */
+  #filters(): Pick<SessionTools, "filters"> {
+    const { filters = {} } = this.#isolate.settings;
+    if (Object.keys(filters).length === 0) return {};
+    return { filters: new RelayFilters(this.#isolate.ask("relay-filter"), filters, this.#tools.date) };
+  }
+
+  #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {
+    const { pki, ca } = this.#isolate.settings;
+    const pair = action.pki === null ? undefined : pki[action.pki];
+    return {
+      ca: action.ca === null ? null : ca[action.ca] ?? null,
+      cert: pair?.cert ?? null,
+      key: pair?.key ?? null,
+      protocols: action.protocols,
+    };
+  }
+
+  /** The name is kept with the host; a slow answer comes in time for the next line. */
+  async #hostName(host: Host): Promise<string> {
+    const { clock, names } = this.#tools;
+    if (host.name !== "") return host.name;
+    const asked = names.reverse(host.address).then(({ hostname }) => host.name = hostname);
+    let cancel = () => {};
+    const impatience = new Promise<string>((resolve) => cancel = clock.after(NAME_MS, () => resolve("<unknown>")));
+    const name = await Promise.race([asked, impatience]);
+    cancel();
+    return name;
+  }
+
+  /** Of a backup exchanger: the name under which the domain's MX records know this server. */
+  #backupName(action: RelayAction): string | null {
+    return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.house.serverName;
+  }
+
+  // ── control ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  answer(message: ControlToRelay): string[] {
+    const now = this.#tools.clock.now();
+    if (message.type === "resume-route") return this.#resume(message.route, now);
+    switch (message.what) {
+      case "hosts":
+        return showHosts(this.#table.hosts(), now);
+      case "routes":
+        return showRoutes(this.#table.routes(), now);
+      case "relays":
+        return showRelays(this.#relays.values(), now);
+      case "hoststats":
+        return showHostStats(this.#courier.statuses, this.#tools.date());
+    }
+  }
+
+  /** Enables a route, or with 0 all that are disabled. Answers why it did not, or nothing. */
+  #resume(id: number, now: number): string[] {
+    const routes = id === 0 ? [...this.#table.routes()] : [this.#table.byId(id)].filter((route) => route !== undefined);
+    if (id !== 0 && routes.length === 0) return [`there is no route ${id}: show routes lists them`];
+    const disabled = routes.filter((route) => route.disabled !== null && route.enabledAt > now);
+    if (disabled.length === 0) return [id === 0 ? "no route is disabled" : `route ${id} is not disabled`];
+    for (const route of disabled) {
+      this.#table.forgive(route);
+      this.#log(`smtp-out: Enabling route ${routeName(route)} per admin request`);
+    }
+    for (const relay of [...this.#relays.values()]) relay.wake();
+    return [];
+  }
+
+  #log(text: string): void {
+    this.#isolate.report({ type: "log", level: "info", text });
+  }
+
+  #warn(text: string): void {
+    this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: ${text}` });
+  }
+}

@@ -1,0 +1,372 @@
+/**
+ * What stands between a session and its filters: holds the session while a phase goes through the chain, tells the programs what happens, and
+ * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see phases.ts.
+ */
+
+import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
+import type { Observer } from "../../events/mod.ts";
+import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
+import { parsePath, writtenPath } from "../session/address.ts";
+import type { Command, Verb } from "../session/command.ts";
+import { isHopeless } from "../message/data.ts";
+import { completionOf, IncomingMessage, type Manner, type Receiver, type Supplies } from "../message/incoming.ts";
+import { maybeSecret, step } from "../session/session.ts";
+import { type Accepted, type Effect, type Facts, type Input, nameless, type Session } from "../session/state.ts";
+import type { Verdict, View } from "./chain.ts";
+import type { Filtered } from "./filter_client.ts";
+import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
+import { type GateKeeper, Phases } from "./phases.ts";
+import { reportsOf, rollback, type Said, senderKey, type Told } from "./reports.ts";
+
+/** The session's driver, as the gate sees it. */
+export interface Host {
+  readonly session: Session;
+  /** Bytes behind the command that is being dealt with have arrived. */
+  readonly more: boolean;
+  apply(input: Input): void;
+  /** Goes on with what waits, soon. `progress`: something was done for this session. */
+  wake(progress: boolean): void;
+  /** A message id, or null when there is none; the gate is told later by `resume`. */
+  takeId(): MessageId | null;
+}
+
+/** The phase that each command goes through; others go through none. */
+const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
+  HELO: "helo",
+  EHLO: "ehlo",
+  STARTTLS: "starttls",
+  AUTH: "auth",
+  MAIL: "mail-from",
+  RCPT: "rcpt-to",
+  DATA: "data",
+  RSET: "rset",
+  QUIT: "quit",
+  NOOP: "noop",
+};
+/** Phases whose argument a filter can replace. */
+const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
+const NOTHING_SAID: Said = { verb: "", address: "" };
+const ANSWERS: ReadonlySet<Input["on"]> = new Set([
+  "command",
+  "expanded",
+  "sender-judged",
+  "filtered",
+  "received",
+  "refused",
+]);
+
+/** A transaction that filters know of. */
+interface Transaction extends Told {
+  readonly ids: EnvelopeId[];
+  /** A message was begun with its id. */
+  begun: boolean;
+  /** Filters were told its id. */
+  told: boolean;
+  junk: boolean;
+}
+
+export class Gate implements Filtered {
+  readonly id: string;
+  #facts: Facts;
+  readonly #keeper: GateKeeper;
+  readonly #supplies: Supplies & Observer;
+  readonly #host: Host;
+  /** Processes of the chain. */
+  readonly #processes: readonly string[];
+  /** `ip:port` or `unix:path` of the client. */
+  readonly #source: string;
+  #rdns = "<unknown>";
+  #confirmed: View["confirmed"] = "error";
+  readonly #phases: Phases;
+  /** What waits for the programs to be ready, or for a message id. */
+  #pending: (() => void) | null = null;
+  #said: Said = NOTHING_SAID;
+  #junk = false;
+  #transaction: Transaction | null = null;
+  #receiver: Receiver | null = null;
+  /** The same, where it goes through filters line by line. */
+  #message: FilteredMessage | null = null;
+  #over = false;
+  /** Filters know of the session. */
+  #told = false;
+
+  constructor(facts: Facts, keeper: GateKeeper, supplies: Supplies & Observer, source: string, host: Host) {
+    this.id = facts.session;
+    this.#facts = facts;
+    this.#keeper = keeper;
+    this.#supplies = supplies;
+    this.#source = source;
+    this.#host = host;
+    this.#phases = new Phases(keeper, this, supplies, {
+      tell: (event, params) => this.#event(event, params),
+      progress: () => host.wake(true),
+    });
+    this.#processes = [
+      ...new Set(keeper.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
+    ];
+  }
+
+  /** The server has another name here. */
+  renamed(facts: Facts): void {
+    this.#facts = facts;
+  }
+
+  /** The session goes on only when this is false: each command waits for the one before. */
+  get frozen(): boolean {
+    return this.#phases.running || this.#pending !== null || this.#keeper.desk.holds(this) ||
+      (this.#host.session.transaction?.pending.length ?? 0) > 0;
+  }
+
+  /** A filter, or lookup for a built-in one, owes an answer. */
+  get waiting(): boolean {
+    return this.#phases.running || this.#pending !== null || this.#message?.complete === true;
+  }
+
+  /** Lookup owes an answer. */
+  get waitsForLookup(): boolean {
+    return this.#phases.waitsForLookup;
+  }
+
+  /** An id of the queue's is kept for the transaction. */
+  get holdsId(): boolean {
+    return this.#transaction !== null;
+  }
+
+  // ── what happens to the session ──
+
+  /** The client is there, and its name is known. */
+  connected(rdns: string, scram: boolean, confirmed: View["confirmed"]): void {
+    const { desk } = this.#keeper;
+    desk.enter(this);
+    if (desk.lost) return this.lost();
+    if (this.#processes.length > 0 && desk.registered === null) {
+      this.#pending = () => this.connected(rdns, scram, confirmed);
+      return;
+    }
+    this.#rdns = rdns;
+    this.#confirmed = confirmed;
+    this.#told = true;
+    // The protocol has no word of its own for what cannot be told now.
+    const told = confirmed === "temporary" ? "error" : confirmed;
+    this.#event("link-connect", `${rdns}|${told}|${this.#source}|${this.#keeper.destination}`);
+    this.#ask("connect", `${rdns}|${this.#facts.address}`, (verdict) => {
+      if (verdict.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...verdict });
+      else {
+        if (verdict.kind === "junk") this.#junk = true;
+        this.#host.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
+      }
+    });
+  }
+
+  /** A command came whose turn it is. */
+  command(command: Command): void {
+    const { session } = this.#host;
+    const secret = session.phase === "auth";
+    this.#event("protocol-client", maybeSecret(session, command) ? "********" : command.line);
+    const path = command.verb === "MAIL" || command.verb === "RCPT";
+    const address = path ? writtenPath(command.argument) ?? command.argument.split(" ", 1)[0]! : "";
+    this.#said = { verb: secret ? "" : command.verb, address };
+    const phase = secret ? undefined : PHASE_OF[command.verb];
+    const run = (now: Command) => this.#host.apply({ on: "command", command: now, more: this.#host.more });
+    if (phase === undefined || this.#fails(command)) return run(command);
+    const key = path ? keyOf(command.argument, this.#facts.hostname) : "";
+    this.#ask(phase, path ? address : command.argument, (verdict) => {
+      switch (verdict.kind) {
+        case "refuse":
+          return this.#host.apply({ on: "filtered", line: command.line, text: verdict.text, close: verdict.close });
+        case "rewrite":
+          return this.#begin(REWRITABLE.has(phase) ? { ...command, argument: verdict.value.trim() } : command, run);
+        case "junk":
+          if (this.#transaction === null) this.#junk = true;
+          else this.#transaction.junk = true;
+          return this.#begin(command, run);
+        case "proceed":
+          return this.#begin(command, run);
+      }
+    }, key);
+  }
+
+  /** True when the session refuses the command anyway: filters see none that is wrong here. */
+  #fails(command: Command): boolean {
+    const { effects } = step(this.#facts, this.#host.session, { on: "command", command, more: this.#host.more });
+    return effects.some((effect) => effect.do === "reply" && /^[45]/.test(effect.text));
+  }
+
+  /** MAIL needs a message id, which is part of what filters are told. */
+  #begin(command: Command, run: (command: Command) => void): void {
+    if (command.verb !== "MAIL" || this.#fails(command)) return run(command);
+    const message = this.#host.takeId();
+    if (message === null) {
+      this.#pending = () => this.#begin(command, run);
+      return;
+    }
+    const ids: EnvelopeId[] = [];
+    const name = ({ expansion }: Accepted) => {
+      const own = expansion.targets.map(() => this.#supplies.newEnvelopeId(message));
+      ids.push(...own);
+      return own;
+    };
+    this.#transaction = { message, ids, name, begun: false, told: false, junk: false };
+    run(command);
+  }
+
+  /** To be called after each step, before its effects. */
+  stepped(input: Input, before: Session, after: Session, effects: readonly Effect[]): void {
+    if (!this.#told || this.#over) return;
+    const said = ANSWERS.has(input.on) ? this.#said : NOTHING_SAID;
+    const { hostname } = this.#facts;
+    const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
+    for (const [event, params] of reports) this.#event(event, params);
+    if (this.#transaction !== null) this.#transaction.told ||= reports.some(([event]) => event === "tx-begin");
+    // A MAIL that was begun may still be refused, at once or when lookup has answered.
+    const waits = after.transaction !== null || after.phase === "sender";
+    if (over || !waits) this.#end();
+  }
+
+  /** 354 was said: what takes the message. Call when the session is in its data phase. */
+  receiver(verified: boolean, manner: Manner): Receiver | null {
+    const transaction = this.#transaction;
+    if (transaction === null) return null;
+    transaction.begun = true;
+    const { message, ids } = transaction;
+    const { session } = this.#host;
+    const { intake, now, date, newToken, newEnvelopeId } = this.#supplies;
+    const supplies: Supplies = {
+      intake,
+      now: () => now(),
+      date: (at) => date(at),
+      newToken: () => newToken(),
+      newEnvelopeId: (id) => ids.shift() ?? newEnvelopeId(id),
+    };
+    const processes = this.#processes.filter((process) =>
+      this.#keeper.desk.registered?.get(process)?.phases.includes("data-line")
+    );
+    const front = this.#junk || transaction.junk ? "X-Spam: Yes\n" : "";
+    if (processes.length === 0) {
+      const beginning = { front, bare: false };
+      this.#receiver = new IncomingMessage(message, session, verified, this.#facts, manner, supplies, beginning);
+      return this.#receiver;
+    }
+    const { maxMessageBytes } = this.#facts;
+    const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT };
+    const inner = new IncomingMessage(message, session, verified, facts, manner, supplies, { front, bare: true });
+    const start = {
+      front: new TextEncoder().encode(inner.front),
+      completion: completionOf(session, facts, manner, supplies),
+    };
+    const { desk } = this.#keeper;
+    this.#message = new FilteredMessage(inner, processes, maxMessageBytes, start, desk, this, () => newToken());
+    this.#receiver = this.#message;
+    return this.#receiver;
+  }
+
+  /** The message is whole, or cannot be taken. */
+  received(verdict: Input): void {
+    if (verdict.on !== "received" || !isHopeless(verdict.fault)) this.#event("protocol-client", ".");
+    if (verdict.on !== "received" || verdict.fault !== null) return this.#host.apply(verdict);
+    this.#ask("commit", "", ({ kind, ...rest }) => {
+      // The queue may have given the message up meanwhile.
+      if (kind !== "refuse") return this.#host.apply(this.#receiver?.verdict() ?? verdict);
+      const { text, close } = rest as Extract<Verdict, { kind: "refuse" }>;
+      this.#host.apply({ on: "filtered", line: "DATA", text, close });
+    });
+  }
+
+  /** The session is over. */
+  ended(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#phases.stop();
+    this.#pending = null;
+    if (this.#transaction !== null) {
+      for (const [event, params] of rollback(this.#transaction.message)) this.#event(event, params);
+      this.#end();
+    }
+    if (this.#told) this.#event("link-disconnect", "");
+    this.#keeper.desk.leave(this);
+  }
+
+  /** The transaction is over; unless a message came of it, its id is given back, or if filters were told of it, not used again. */
+  #end(): void {
+    const transaction = this.#transaction;
+    const { intake } = this.#supplies;
+    if (transaction !== null && !transaction.begun) {
+      if (transaction.told) intake.drop(transaction.message);
+      else intake.giveBack(transaction.message);
+    }
+    this.#transaction = null;
+    this.#receiver = null;
+    this.#message = null;
+  }
+
+  // ── a phase goes through the chain ──
+
+  /** `key`: of the address in MAIL and RCPT, as tables have it. */
+  #ask(phase: Exclude<FilterPhaseName, "data-line">, param: string, done: (verdict: Verdict) => void, key = ""): void {
+    this.#phases.begin({ phase, param, view: this.#view(phase, param, key) }, done);
+  }
+
+  #view(phase: FilterPhaseName, param: string, key: string): View {
+    const { session } = this.#host;
+    return {
+      rdns: this.#rdns,
+      confirmed: this.#confirmed,
+      address: this.#facts.address,
+      helo: phase === "helo" || phase === "ehlo" ? param : session.origin?.helo ?? "",
+      username: session.username,
+      sender: phase === "mail-from" ? key : senderKey(session),
+      rcpt: phase === "rcpt-to" ? key : "",
+    };
+  }
+
+  #event(event: FilterEvent, params: string): void {
+    if (this.#told && this.#processes.length > 0) this.#keeper.desk.event(this, this.#processes, event, params);
+  }
+
+  // ── Filtered of desk.ts ──
+
+  answered(token: string, decision: FilterDecision): void {
+    this.#phases.answered(token, decision);
+  }
+
+  lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
+    const heldUp = this.#heldUp;
+    if (this.#message === null) this.#keeper.desk.used(process, bytes.length);
+    else this.#message.lines(process, token, bytes);
+    this.#host.wake(heldUp);
+  }
+
+  taken(process: string, weight: number): void {
+    const heldUp = this.#heldUp;
+    this.#message?.taken(process, weight);
+    this.#host.wake(heldUp);
+  }
+
+  /** The client waits for the filters of its message: only then is what they do its progress. */
+  get #heldUp(): boolean {
+    return this.#message?.ready() === false;
+  }
+
+  reported(name: string, message: string): void {
+    this.#event("filter-report", `proc|${name}|${message}`);
+  }
+
+  /** What was missing may be there now. */
+  resume(): void {
+    const pending = this.#pending;
+    this.#pending = null;
+    if (!this.#over) pending?.();
+    this.#host.wake(false);
+  }
+
+  lost(): void {
+    if (!this.#over) this.#host.apply({ on: "peer-gone" });
+    this.#host.wake(false);
+  }
+}
+
+/** The one form that the address of a path has in tables, however it was quoted, routed or spelled; "" for the null path. */
+function keyOf(argument: string, hostname: string): string {
+  const path = parsePath(argument, hostname);
+  return path.ok && path.path !== null ? formatMailbox(path.path) : "";
+}

@@ -1,0 +1,124 @@
+/** What the sessions of one listener share, and what is known of a session before it begins. Data from settings; serves nobody. */
+
+import { newSessionId } from "../envelope/mod.ts";
+import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
+import { parseProtocols } from "../config/mod.ts";
+import { ServerTls } from "../tls/mod.ts";
+import type { Directory } from "./lookup_client.ts";
+import type { FilterDesk } from "./filter/filter_client.ts";
+import type { GateKeeper } from "./filter/phases.ts";
+import type { Manner } from "./message/incoming.ts";
+import type { Facts } from "./session/state.ts";
+
+/** Ports to which messages are submitted: RFC 6409 §3.1, RFC 8314 §3.3. */
+const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
+
+/** A listener with what its sessions share. */
+export interface Desk {
+  readonly listener: Listener;
+  readonly manner: Manner;
+  readonly tls: ServerTls | null;
+  /** Null for a listener without filters. */
+  readonly keeper: GateKeeper | null;
+}
+
+/** What the sessions of a listener share. Throws when a certificate cannot be read. */
+export function deskOf(settings: SmtpSettings, listener: Listener, clock: { now(): number }): Omit<Desk, "keeper"> {
+  return {
+    listener,
+    manner: {
+      maskSource: listener.maskSource,
+      receivedAuth: listener.receivedAuth,
+      domain: new TextEncoder().encode(listener.hostname),
+      masquerade: listener.senders?.masquerade ?? false,
+      submission: listener.socket || listener.submission || SUBMISSION_PORTS.has(listener.port),
+    },
+    tls: tlsOf(settings, listener, clock),
+  };
+}
+
+/** Null for a listener without TLS. */
+export function tlsOf(settings: SmtpSettings, listener: Listener, clock: { now(): number }): ServerTls | null {
+  return listener.tls === "none" ? null : serverTls(settings, listener, clock);
+}
+
+/** What holds the filters of a listener; null for one without. Throws when they are not there. */
+export function gateKeeper(
+  settings: SmtpSettings,
+  listener: Listener,
+  desk: FilterDesk | null,
+  directory: Directory,
+): GateKeeper | null {
+  const { filter = null } = listener;
+  if (filter === null) return null;
+  const steps = settings.filters?.[filter];
+  // Mail must not pass by filters that the listener names.
+  if (steps === undefined || desk === null) {
+    throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
+  }
+  const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
+  return { steps, desk, destination, test: (test, answer) => directory.test(test, answer) };
+}
+
+/** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
+export function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
+  const plain = plainAddress(address);
+  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
+}
+
+function serverTls(settings: SmtpSettings, listener: Listener, clock: { now(): number }): ServerTls {
+  const versions = listener.protocols === null ? null : parseProtocols(listener.protocols);
+  if (listener.protocols !== null && versions === null) {
+    throw new Error(`Bad TLS protocols "${listener.protocols}" of the listener on ${listener.address}`);
+  }
+  return new ServerTls({
+    pairs: listener.pki.map((name) => {
+      const pair = settings.pki[name];
+      if (pair === undefined) throw new Error(`No certificate "${name}" for the listener on ${listener.address}`);
+      return pair;
+    }),
+    ...(versions === null ? {} : { versions }),
+    ...(listener.verify ? { verify: { ca: listener.ca === null ? null : settings.ca[listener.ca] ?? "" } } : {}),
+    now: () => clock.now(),
+  });
+}
+
+/** What is known of a session when it begins; `room` is the queue's. */
+export function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer, room: Facts["room"]): Facts {
+  const { listener } = desk;
+  const address = plainAddress(peer.address);
+  return {
+    session: newSessionId(),
+    hostname: listener.hostname,
+    address: listener.socket ? "local" : bracketed6(address),
+    tag: listener.tag,
+    socket: listener.socket,
+    filtered: desk.keeper !== null,
+    tls: listener.tls,
+    dsn: !listener.noDsn,
+    auth: listener.auth,
+    senders: listener.senders?.table ?? null,
+    // Behind a proxy on this machine may be anyone.
+    loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
+    maxMessageBytes: settings.maxMessageBytes,
+    room,
+    maxMails: settings.maxMails,
+    maxRcpt: settings.maxRcpt,
+    // Programs of this machine hand in what their users wrote.
+    maxErrors: listener.socket ? 0 : settings.maxErrors,
+  };
+}
+
+/** IPv6 in brackets. */
+export function bracketed6(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+/** An IPv4 client of a listener on `::` is an IPv4 client. */
+export function plainAddress(address: string): string {
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
+}

@@ -1,0 +1,129 @@
+/** The buffer in which one message is assembled, and its way to the queue in chunks, with credit so that memory stays bounded. */
+
+import type { EnvelopeFacts, MessageId } from "../../envelope/mod.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/mod.ts";
+import type { DataReader } from "./data.ts";
+import type { Assembly } from "./header.ts";
+import type { Intake } from "../queue_client.ts";
+
+/** Octets of the buffers that small messages share one after another, and how many of them are kept. */
+const SMALL = 16 * 1024;
+const MAX_SPARE = 64;
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
+/** Octets of a header section that are collected before they are sent on. */
+const HEADER_FILL = 64 * 1024;
+/** Octets that come in one read at most. */
+export const READ_BYTES = 64 * 1024;
+/** Above this total of all sessions, chunks leave when they are small: many slow senders must not fill the memory. */
+const PLENTY = 32 * 1024 * 1024;
+const SMALL_CHUNK = SMALL;
+/** A step that is always allowed, so that a long field cannot block. */
+const MIN_STEP = 4096;
+
+const NOTHING = new Uint8Array(0);
+
+export class Body implements Assembly {
+  buffer: Uint8Array<ArrayBuffer> = NOTHING;
+  length = 0;
+  /** Octets given to the queue, without those in the buffer. */
+  sent = 0;
+  readonly message: MessageId;
+  #credit = CHUNK_CREDIT;
+  #chunks = 0;
+  readonly #intake: Intake;
+
+  constructor(message: MessageId, intake: Intake) {
+    this.message = message;
+    this.#intake = intake;
+  }
+
+  reserve(extra: number): void {
+    const need = this.length + extra;
+    if (need <= this.buffer.length) return;
+    // A message that has filled one chunk will want a whole one again.
+    const size = this.#chunks > 0 || need > 4 * SMALL ? Math.max(need, CHUNK_BYTES) : need <= SMALL ? SMALL : 4 * SMALL;
+    const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#intake.buffers.pop() : undefined) ??
+      new Uint8Array(size);
+    if (this.length > 0) bigger.set(this.buffer.subarray(0, this.length));
+    const { length } = this;
+    this.#drop();
+    this.length = length;
+    this.buffer = bigger;
+    this.#intake.held += bigger.length;
+  }
+
+  credited(): void {
+    if (this.#credit < CHUNK_CREDIT) this.#credit++;
+  }
+
+  /** How many of `wanted` octets the reader may be given now. 0: wait until `credited`. */
+  room(reader: DataReader, wanted: number): number {
+    if (reader.fault !== null) return Math.min(wanted, HEADER_FILL);
+    const limit = this.#limit(reader);
+    if (this.length >= limit && !this.#flush(reader)) return 0;
+    return Math.min(wanted, Math.max(limit - this.length, MIN_STEP));
+  }
+
+  /** Makes room for a whole read, so that nothing of it has to be kept aside. False: wait until `credited`. */
+  ready(reader: DataReader): boolean {
+    if (reader.fault !== null) return true;
+    const limit = this.#limit(reader);
+    return this.length < (limit === CHUNK_BYTES ? CHUNK_BYTES - READ_BYTES : limit) || this.#flush(reader);
+  }
+
+  /** Octets at which the buffer leaves. */
+  #limit(reader: DataReader): number {
+    if (this.#intake.held > PLENTY) return SMALL_CHUNK;
+    return reader.inHeader ? HEADER_FILL : CHUNK_BYTES;
+  }
+
+  /** Sends what will not change any more. False: there is no credit for it. */
+  #flush(reader: DataReader): boolean {
+    const settled = Math.min(reader.settled, CHUNK_BYTES);
+    if (settled === 0) return true;
+    if (this.#credit === 0) return false;
+    this.#credit--;
+    this.#chunks++;
+    const chunk = this.buffer.subarray(0, settled);
+    const rest = this.buffer.slice(settled, this.length);
+    this.#intake.held -= this.buffer.length;
+    this.buffer = rest;
+    this.length = rest.length;
+    this.#intake.held += rest.length;
+    this.sent += settled;
+    reader.taken(settled);
+    this.#intake.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
+    return true;
+  }
+
+  /** Everything is here: hands the message over. The buffer is gone afterwards. */
+  commit(envelopes: readonly EnvelopeFacts[]): void {
+    this.sent += this.length;
+    if (this.buffer.length <= SMALL) {
+      const tail = this.buffer.slice(0, this.length);
+      this.#drop();
+      return this.#intake.send({ type: "commit", message: this.message, tail, envelopes });
+    }
+    const tail = this.buffer.subarray(0, this.length);
+    this.#intake.held -= this.buffer.length;
+    this.buffer = NOTHING;
+    this.length = 0;
+    this.#intake.send({ type: "commit", message: this.message, tail, envelopes }, [tail.buffer]);
+  }
+
+  /** Nothing of it is to be kept. */
+  abort(): void {
+    this.#drop();
+    if (this.#chunks > 0) this.#intake.abort(this.message);
+    else this.#intake.drop(this.message);
+  }
+
+  /** Lets the buffer go, to the next small message where it fits. */
+  #drop(): void {
+    this.#intake.held -= this.buffer.length;
+    if (this.buffer.length === SMALL && spare.length < MAX_SPARE) spare.push(this.buffer);
+    this.buffer = NOTHING;
+    this.length = 0;
+  }
+}

@@ -1,0 +1,228 @@
+/** One message between 354, or its first chunk, and the queue's answer: its Received field, its reader, its buffer, its envelopes. See connection.ts. */
+
+import {
+  type EnvelopeId,
+  formatMailbox,
+  type Handling,
+  isAscii,
+  type Mailbox,
+  type MessageId,
+} from "../../envelope/mod.ts";
+import { Body } from "./body.ts";
+import { DataReader } from "./data.ts";
+import { envelopesOf, recipients } from "../session/envelopes.ts";
+import { append, type Completion } from "./header.ts";
+import type { Intake } from "../queue_client.ts";
+import { receivedField } from "./received.ts";
+import type { Facts, Input, Session, Transaction } from "../session/state.ts";
+
+/** What a message needs of the isolate that receives it. */
+export interface Supplies {
+  readonly intake: Intake;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** As `dateWriter` of received.ts makes it. */
+  date(at: number): string;
+  newEnvelopeId(message: MessageId): EnvelopeId;
+  /** 16 hex digits. */
+  newToken(): string;
+}
+
+/** What differs from listener to listener, beside Facts. */
+export interface Manner {
+  readonly maskSource: boolean;
+  readonly receivedAuth: boolean;
+  /** The listener's host name, for addresses without a domain. */
+  readonly domain: Uint8Array;
+  /** Mail is submitted here, by everybody: its header is completed, as that of who has logged in. Other mail is in transit. */
+  readonly submission: boolean;
+  /** From names the sender of the envelope, for who has logged in. */
+  readonly masquerade: boolean;
+}
+
+/** What takes a message from the client's bytes to the queue. */
+export interface Receiver {
+  readonly message: MessageId;
+  /** The last envelope of each recipient, once the message has been committed. */
+  readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
+  /** Octets given to the queue. */
+  readonly bytes: number;
+  /** What comes is thrown away. */
+  readonly refused: boolean;
+  /** What came no session survives. */
+  readonly hopeless: boolean;
+  push(input: Uint8Array, from: number, end?: number): number;
+  ready(): boolean;
+  verdict(): Input | null;
+  /** As `verdict`, behind a chunk. */
+  chunkVerdict(last: boolean): Input;
+  credited(): void;
+  refuse(code: number, text: string): void;
+  commit(session: Session): void;
+  discard(committed: boolean): void;
+}
+
+/** How the message of a session in its data phase is completed; null for one in transit. */
+export function completionOf(session: Session, facts: Facts, manner: Manner, supplies: Supplies): Completion | null {
+  if (!manner.submission && session.username === "") return null;
+  const { sender } = session.transaction!;
+  const at = supplies.now();
+  const own = manner.masquerade && session.username !== "" && sender !== null;
+  return {
+    domain: manner.domain,
+    fields: {
+      date: () => supplies.date(at),
+      messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
+      from: () => sender === null ? null : formatMailbox(sender),
+    },
+    masquerade: own ? new TextEncoder().encode(formatMailbox(sender)) : null,
+  };
+}
+
+/**
+ * How a message begins: `front` stands before the Received field. `bare`: neither is put in front of it here, nor is its header completed; that was
+ * done before filters saw it.
+ */
+export interface Beginning {
+  readonly front: string;
+  readonly bare: boolean;
+}
+
+export class IncomingMessage implements Receiver {
+  readonly message: MessageId;
+  /** The lines that stand in front of the message, each with its LF. */
+  readonly front: string;
+  /** The last envelope of each recipient, once the message has been committed. */
+  named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
+  readonly #body: Body;
+  readonly #reader: DataReader;
+  readonly #supplies: Supplies;
+  /** Our own trace field tells an address beyond ASCII. */
+  readonly #traceUtf8: boolean;
+  /** The queue gave up while the message was still coming in: told at its end. */
+  #refusal: { readonly code: number; readonly text: string } | null = null;
+
+  /** `session` is in its data or chunk phase; `verified` tells of the client's certificate. */
+  constructor(
+    message: MessageId,
+    session: Session,
+    verified: boolean,
+    facts: Facts,
+    manner: Manner,
+    supplies: Supplies,
+    { front, bare }: Beginning = { front: "", bare: false },
+  ) {
+    this.message = message;
+    this.#supplies = supplies;
+    const { origin, esmtp, ciphers, transaction } = session;
+    const at = supplies.now();
+    this.#body = new Body(message, supplies.intake);
+    const { smtpUtf8 } = transaction!;
+    this.front = front + receivedField({
+      origin: origin!,
+      esmtp,
+      smtpUtf8,
+      ciphers,
+      verified,
+      maskSource: manner.maskSource,
+      receivedAuth: manner.receivedAuth,
+      message,
+      rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
+      date: supplies.date(at),
+    });
+    if (!bare) append(this.#body, this.front);
+    this.#traceUtf8 = smtpUtf8 && !isAscii(this.front);
+    this.#reader = new DataReader(this.#body, {
+      maxBytes: facts.maxMessageBytes,
+      chunked: session.phase === "chunk",
+      completion: bare ? null : completionOf(session, facts, manner, supplies),
+      watchUtf8: smtpUtf8,
+    });
+  }
+
+  /** Octets given to the queue. */
+  get bytes(): number {
+    return this.#body.sent;
+  }
+
+  /** Reads on in `input` up to `end`. Returns where it stopped; `from` when the queue has to give credit first. */
+  push(input: Uint8Array, from: number, end = input.length): number {
+    const room = this.#body.room(this.#reader, end - from);
+    return room === 0 ? from : this.#reader.push(input, from, from + room);
+  }
+
+  /** False: the next read must wait until the queue has given credit. */
+  ready(): boolean {
+    return this.#body.ready(this.#reader);
+  }
+
+  /** What the session is to be told: null while the end of the data has not been read. */
+  verdict(): Input | null {
+    const { done, fault, hopeless } = this.#reader;
+    if (!done && !hopeless) return null;
+    return this.#refused() ?? { on: "received", fault };
+  }
+
+  /** A chunk has been read: what the session is to be told. */
+  chunkVerdict(last: boolean): Input {
+    if (last) this.#reader.finish();
+    return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
+  }
+
+  get refused(): boolean {
+    return this.#reader.fault !== null;
+  }
+
+  /** True for a fault that no session survives, wherever the data ends. */
+  get hopeless(): boolean {
+    return this.#reader.hopeless;
+  }
+
+  #refused(): Input | null {
+    return this.#reader.fault === "refused" && this.#refusal !== null ? { on: "refused", ...this.#refusal } : null;
+  }
+
+  credited(): void {
+    this.#body.credited();
+  }
+
+  /** The queue will not take it: the rest is read and thrown away. */
+  refuse(code: number, text: string): void {
+    this.#refusal = { code, text };
+    this.#reader.refuse();
+  }
+
+  commit(session: Session): void {
+    const transaction = session.transaction!;
+    const envelopes = envelopesOf({
+      message: this.message,
+      sender: transaction.sender,
+      origin: session.origin!,
+      accepted: recipients(transaction),
+      createdAt: this.#supplies.now(),
+      handling: this.#handling(transaction),
+      newId: this.#supplies.newEnvelopeId,
+    });
+    this.named = envelopes.last;
+    this.#body.commit(envelopes.all);
+  }
+
+  #handling({ smtpUtf8, requireTls }: Transaction): Handling | null {
+    const utf8Header = smtpUtf8 && (this.#traceUtf8 || this.#reader.utf8Header);
+    // RFC 8689 §4.1: the parameter outranks the field.
+    const tlsOptional = !requireTls && this.#reader.tlsOptional;
+    if (!smtpUtf8 && !requireTls && !tlsOptional) return null;
+    return {
+      ...(smtpUtf8 ? { smtpUtf8 } : {}),
+      ...(utf8Header ? { utf8Header } : {}),
+      ...(requireTls ? { requireTls } : {}),
+      ...(tlsOptional ? { tlsOptional } : {}),
+    };
+  }
+
+  /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
+  discard(committed: boolean): void {
+    if (committed) this.#supplies.intake.forget(this.message);
+    else this.#body.abort();
+  }
+}

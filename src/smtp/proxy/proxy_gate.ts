@@ -1,0 +1,211 @@
+/**
+ * Where a connection behind a load balancer waits until its PROXY header was read; what follows stays in the kernel for the session. With
+ * wire.ts the only file of this folder that touches sockets.
+ */
+
+import type net from "node:net";
+import type { Report } from "../../events/mod.ts";
+import { adoptSocket, detachDescriptor } from "../../isolate/mod.ts";
+import { type Peer } from "../../protocol/mod.ts";
+import { RefusalLog } from "../refusals.ts";
+import { ProxyHeader, type ProxySource } from "./proxy_header.ts";
+import { type SourceLimits, Sources } from "../sources.ts";
+
+/** One line per proxy in so long about connections without a word, in milliseconds; and of so many proxies at most. */
+const LOOKS_MS = 600_000, MAX_LOOKERS = 1000;
+/** How long the header may take, in milliseconds: proxies send it at once. */
+export const HEADER_MS = 30_000;
+const LOOK_MS = 1000;
+const TOO_MANY = "421 4.7.0 Too many connections from your address, try again later\r\n";
+
+/** Octets that are read at a time; what was asked for before is used up at once, so all gates share it. */
+const scratch = new Uint8Array(4096);
+
+interface GateEnd {
+  /** The connection may go on under the descriptor; `source` is null when the proxy speaks for itself. */
+  passed(descriptor: number, source: ProxySource | null): void;
+  /** It is closed. `empty`: nobody said anything, as those do who only look whether somebody is there. `reason` is for the log. */
+  closed(empty: boolean, reason: string): void;
+}
+
+class Gate {
+  /** When it was opened, ms since the epoch. */
+  readonly since: number;
+  readonly #header = new ProxyHeader();
+  readonly #socket: net.Socket;
+  readonly #end: GateEnd;
+  #over = false;
+
+  /** Adopts a descriptor. Exactly one of `end` is called, later. Throws when the descriptor is no good. */
+  constructor(descriptor: number, since: number, end: GateEnd) {
+    this.since = since;
+    this.#end = end;
+    this.#socket = adoptSocket(descriptor, {
+      // One octet more than the header would be lost for the session, or for its TLS.
+      buffer: () => scratch.subarray(0, this.#header.want),
+      callback: (count, buffer) => this.#read(buffer.subarray(0, count)),
+    });
+    this.#socket.on("error", () => this.close("the connection was lost"));
+    this.#socket.on("end", () => this.close("the connection ended"));
+    this.#socket.on("close", () => this.close("the connection ended"));
+    this.#socket.resume();
+  }
+
+  /** The header did not come in time, or the service stops. */
+  close(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.destroy();
+    this.#end.closed(this.#header.empty, this.#header.empty ? `${reason}, without any data` : reason);
+  }
+
+  #read(bytes: Uint8Array): boolean {
+    if (this.#over) return false;
+    const state = this.#header.push(bytes);
+    if (state.at === "reading") return true;
+    if (state.at === "refused") this.close(state.reason);
+    else this.#pass(state.source);
+    return false;
+  }
+
+  #pass(source: ProxySource | null): void {
+    this.#over = true;
+    let descriptor: number;
+    try {
+      descriptor = detachDescriptor(this.#socket);
+    } catch {
+      return this.#end.closed(false, "the connection was lost");
+    }
+    this.#end.passed(descriptor, source);
+  }
+}
+
+/** Where a connection comes from, and what becomes of it. */
+export interface Arrival {
+  /** Main's number of it. */
+  readonly ticket: number;
+  readonly descriptor: number;
+  /** The proxy. */
+  readonly peer: Peer;
+  /** Where TLS comes first nothing can be said in clear. */
+  readonly tlsFirst: boolean;
+  /** The client is known and welcome; `source` is to be given back to `left`. */
+  passed(descriptor: number, peer: Peer, source: string | null): void;
+  /** It is closed. */
+  refused(): void;
+}
+
+/** Asks main whether a client that came through a proxy is admitted. */
+export type AskSource = (ticket: number, address: string, answer: (admitted: boolean) => void) => void;
+
+/** All gates of an isolate. Main counts the sessions of each client for all isolates; where there is no main, the gates do it. */
+export class Gates {
+  readonly #open = new Set<Gate>();
+  readonly #sources: Sources;
+  readonly #ask: AskSource | null;
+  readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
+  readonly #report: Report;
+  readonly #refusals: RefusalLog;
+  #stopLooking: (() => void) | null = null;
+  /** By address of a proxy: when it was last told that it had said nothing, and how often since. */
+  readonly #looks = new Map<string, { readonly at: number; count: number }>();
+
+  constructor(
+    limits: SourceLimits,
+    clock: { now(): number; every(ms: number, run: () => void): () => void },
+    report: Report,
+    ask: AskSource | null = null,
+  ) {
+    this.#ask = ask;
+    this.#sources = new Sources(limits, () => clock.now());
+    this.#clock = clock;
+    this.#report = report;
+    this.#refusals = new RefusalLog(() => clock.now(), (text) => report({ type: "log", level: "info", text }));
+  }
+
+  /** Waits for the header of a connection; one of the functions of `arrival` is called, later. */
+  enter(arrival: Arrival): void {
+    const { peer } = arrival;
+    try {
+      const gate: Gate = new Gate(arrival.descriptor, this.#clock.now(), {
+        passed: (descriptor, source) => {
+          this.#leave(gate);
+          this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
+        },
+        closed: (empty, reason) => {
+          this.#leave(gate);
+          this.#tellClosed(peer.address, empty, reason);
+          arrival.refused();
+        },
+      });
+      this.#open.add(gate);
+      this.#stopLooking ??= this.#clock.every(LOOK_MS, () => this.#look());
+    } catch {
+      // The client has left between main and here.
+      arrival.refused();
+    }
+  }
+
+  /** True for a client that is in a trusted network, or on this machine. */
+  trusts(address: string): boolean {
+    return this.#sources.trusts(address);
+  }
+
+  left(source: string): void {
+    this.#sources.left(source);
+  }
+
+  stop(): void {
+    for (const gate of [...this.#open]) gate.close("the service stops");
+  }
+
+  #admit(arrival: Arrival, descriptor: number, peer: Peer): void {
+    if (this.#ask !== null) {
+      return this.#ask(arrival.ticket, peer.address, (admitted) => {
+        if (admitted) arrival.passed(descriptor, peer, null);
+        else this.#turnAway(arrival, descriptor, peer);
+      });
+    }
+    const admission = this.#sources.enter(peer.address);
+    if (admission.ok) return arrival.passed(descriptor, peer, admission.source);
+    if (admission.news !== null) this.#tell(admission.news);
+    this.#turnAway(arrival, descriptor, peer);
+  }
+
+  #turnAway(arrival: Arrival, descriptor: number, peer: Peer): void {
+    this.#refusals.tell(peer.address, TOO_MANY);
+    const socket = adoptSocket(descriptor);
+    if (arrival.tlsFirst) socket.destroy();
+    else socket.end(TOO_MANY, () => socket.destroy());
+    arrival.refused();
+  }
+
+  #look(): void {
+    const now = this.#clock.now();
+    for (const gate of [...this.#open]) if (now - gate.since >= HEADER_MS) gate.close("it did not come in time");
+  }
+
+  #leave(gate: Gate): void {
+    this.#open.delete(gate);
+    if (this.#open.size > 0) return;
+    this.#stopLooking?.();
+    this.#stopLooking = null;
+  }
+
+  /** Load balancers look every few seconds whether somebody is there: that they said nothing is told now and then. */
+  #tellClosed(address: string, empty: boolean, reason: string): void {
+    const now = this.#clock.now(), known = this.#looks.get(address);
+    let more = "";
+    if (empty) {
+      if (known !== undefined && now >= known.at && now - known.at < LOOKS_MS) return void known.count++;
+      if (known === undefined && this.#looks.size >= MAX_LOOKERS) this.#looks.clear();
+      this.#looks.set(address, { at: now, count: 0 });
+      if (known !== undefined && known.count > 0) more = ` more=${known.count}`;
+    }
+    this.#tell(`proxy event=closed address=${address} reason="${reason}"${more}`);
+  }
+
+  #tell(text: string): void {
+    this.#report({ type: "log", level: "info", text: `smtp: ${text}` });
+  }
+}

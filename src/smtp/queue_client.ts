@@ -1,0 +1,133 @@
+/** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
+
+import type { MessageId } from "../envelope/mod.ts";
+import type { Report } from "../events/mod.ts";
+import { type Channel } from "../isolate/mod.ts";
+import { CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
+
+/** The session of a message on its way. */
+export interface Submitter {
+  /** Filters are told the ids of its messages: none may serve twice. */
+  readonly tellsIds: boolean;
+  /** One more chunk may be sent. */
+  credited(): void;
+  /** It is on stable storage. */
+  committed(): void;
+  refused(code: number, text: string): void;
+}
+
+/** Someone who was told that there is no id. */
+export interface Waiter {
+  idsArrived(): void;
+}
+
+/** Ids kept at most; a queue that sends more is not to be trusted with our memory. */
+const MAX_IDS = 65536;
+/** Spent buffers kept at most: 16 MB. */
+const MAX_BUFFERS = 64;
+
+export class Intake {
+  /** The queue was replaced: whatever was on its way is lost, and the ids with it. Called when they are forgotten. */
+  onreset: () => void = () => {};
+  /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps dead ones from piling up until the collector comes. */
+  readonly buffers: Uint8Array<ArrayBuffer>[] = [];
+  /** Size of the largest message that the queue can store now. */
+  readonly room = { bytes: Infinity };
+  /** Octets in the assembly buffers of all sessions. */
+  held = 0;
+  #ids: MessageId[] = [];
+  /** The queue was told that there are none, and has not sent any. */
+  #wanted = false;
+  readonly #waiting = new Set<Waiter>();
+  readonly #submitters = new Map<MessageId, Submitter>();
+  readonly #report: Report;
+  readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
+
+  /** `report` hears of each number that the queue has committed, when its session has been told. */
+  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, report: Report = () => {}) {
+    this.#report = report;
+    this.#channel = channel;
+    channel.onmessage = (message) => this.#receive(message);
+    channel.onreset = () => {
+      this.#ids = [];
+      this.#wanted = false;
+      this.room.bytes = Infinity;
+      this.#submitters.clear();
+      this.onreset();
+    };
+  }
+
+  /** An id of which the caller must make a message: by `commit`, `abort`, `drop` or `giveBack`. Null when there is none; the waiter is told later. */
+  take(submitter: Submitter, waiter: Waiter): MessageId | null {
+    const id = this.#ids.pop();
+    if (id === undefined) {
+      this.#waiting.add(waiter);
+      if (!this.#wanted) this.#channel.send({ type: "ids-wanted" });
+      this.#wanted = true;
+      return null;
+    }
+    this.#submitters.set(id, submitter);
+    return id;
+  }
+
+  /** Nothing was said to anybody about this id: it can serve for another message. */
+  giveBack(id: MessageId): void {
+    if (this.#submitters.delete(id)) this.#ids.push(id);
+  }
+
+  /** No message came of it, and the queue has heard nothing of it; filters may have. */
+  drop(id: MessageId): void {
+    if (this.#submitters.get(id)?.tellsIds) this.abort(id);
+    else this.giveBack(id);
+  }
+
+  stopWaiting(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+  }
+
+  send(message: SmtpToQueue, transfer?: Transferable[]): void {
+    this.#channel.send(message, transfer);
+  }
+
+  /** The queue keeps nothing of the message, or is told to forget what it has. */
+  abort(id: MessageId): void {
+    if (this.#submitters.delete(id)) this.#channel.send({ type: "abort", message: id });
+  }
+
+  /** The session left while its commit was on the way: the message is the queue's, no one waits for the answer. */
+  forget(id: MessageId): void {
+    this.#submitters.delete(id);
+  }
+
+  #receive(message: QueueToSmtp): void {
+    if (message.type === "ids") return this.#stock(message.ids);
+    if (message.type === "room") {
+      this.room.bytes = message.bytes;
+      return;
+    }
+    if (message.type === "credit") this.#recycle(message.spent);
+    const submitter = this.#submitters.get(message.message);
+    if (message.type === "committed") {
+      this.#submitters.delete(message.message);
+      submitter?.committed();
+      return this.#report({ type: "smtp-committed", number: message.number });
+    }
+    if (submitter === undefined) return;
+    if (message.type === "credit") return submitter.credited();
+    this.#submitters.delete(message.message);
+    submitter.refused(message.code, message.text);
+  }
+
+  #recycle(spent: ArrayBuffer | undefined): void {
+    if (spent?.byteLength !== CHUNK_BYTES || this.buffers.length >= MAX_BUFFERS) return;
+    this.buffers.push(new Uint8Array(spent));
+  }
+
+  #stock(ids: readonly MessageId[]): void {
+    this.#wanted = false;
+    for (const id of ids) if (this.#ids.length < MAX_IDS) this.#ids.push(id);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const waiter of waiting) waiter.idsArrived();
+  }
+}

@@ -1,0 +1,101 @@
+/** How a session says things: replies, refusals with their line in the log, last words. Pure, as session.ts. */
+
+import { MAX_MESSAGE_ENVELOPES } from "../../protocol/mod.ts";
+import type { Effect, Facts, Session, Step } from "./state.ts";
+import { bracketed } from "../message/received.ts";
+import { printable, REPLY } from "./reply.ts";
+
+export function reply(text: string): Effect {
+  return { do: "reply", text: `${text}\r\n` };
+}
+
+/** A 4xx or 5xx reply to a command, with its line in the log. */
+export function refusal(facts: Facts, line: string, text: string): readonly Effect[] {
+  return [reply(text), {
+    do: "report",
+    event: {
+      type: "smtp-failed-command",
+      session: facts.session,
+      command: line,
+      reply: text,
+      address: facts.address,
+    },
+  }];
+}
+
+/** Nothing can be said during a handshake, and nothing in clear where TLS comes first. */
+export function canSpeak(facts: Facts, session: Session): boolean {
+  return session.phase !== "handshake" && (facts.tls !== "smtps" || session.ciphers !== null);
+}
+
+/** How a last word is logged: `command` is the line that it answers, "" where there is none; `bad-input` is for what is no command. */
+export interface LastWord {
+  /** As in the log. */
+  readonly reason: string;
+  readonly log: "bad-input" | { readonly command: string };
+}
+
+/**
+ * Says the last reply, 4xx or 5xx, and closes the session. 421 and all replies to bad input come this way. Nothing is said, and no reply
+ * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be told.
+ */
+export function closeWith(facts: Facts, session: Session, text: string, { reason, log }: LastWord): Step {
+  const said = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
+  const effects: Effect[] = said.filter((effect) =>
+    effect.do === "reply" ? canSpeak(facts, session) : session.phase !== "handshake"
+  );
+  effects.push({ do: "close", reason });
+  return { session: { ...session, phase: "closed", transaction: null }, effects };
+}
+
+/** The log line of a reply to what is no command. */
+export function badInput(facts: Facts, text: string): Effect {
+  return {
+    do: "report",
+    event: { type: "smtp-bad-input", session: facts.session, reply: text, address: facts.address },
+  };
+}
+
+/** Says the replies at the head of `pending` that are known. */
+export function settle(facts: Facts, session: Session): Step {
+  const transaction = session.transaction!;
+  let { accepted: list, count, targets } = transaction;
+  const effects: Effect[] = [];
+  let done = 0;
+  for (; done < transaction.pending.length; done++) {
+    const { rcpt, dsn, line, result } = transaction.pending[done]!;
+    if (result === null) break;
+    if (typeof result === "string") effects.push(...refusal(facts, line, result));
+    // Accepting mail that goes nowhere would lose it.
+    else if (result.ok && result.targets.length === 0) effects.push(...refusal(facts, line, REPLY.temporaryMail));
+    // Each of them is an envelope, and a message has only so many.
+    else if (result.ok && targets + result.targets.length > MAX_MESSAGE_ENVELOPES) {
+      effects.push(...refusal(facts, line, REPLY.tooManyRecipients));
+    } else if (result.ok) {
+      list = { rcpt: rcpt!, dsn, expansion: result, before: list };
+      count++;
+      targets += result.targets.length;
+      effects.push(reply(REPLY.rcptOk));
+    } else {
+      const text = foreignReply(result.code, result.text);
+      if (text.startsWith("421")) {
+        const last = closeWith(facts, session, text, { reason: "quit", log: { command: line } });
+        return { session: last.session, effects: [...effects, ...last.effects] };
+      }
+      effects.push(...refusal(facts, line, text));
+    }
+  }
+  const pending = transaction.pending.slice(done);
+  return { session: { ...session, transaction: { ...transaction, accepted: list, count, targets, pending } }, effects };
+}
+
+/** A reply that another isolate made, checked: only a failure, only one line. */
+export function foreignReply(code: number, text: string): string {
+  const sane = Number.isInteger(code) && code >= 400 && code <= 599;
+  return sane ? printable(`${code} ${text}`) : REPLY.temporaryMail;
+}
+
+/** `Hello` line of HELO and EHLO. */
+export function hello(facts: Facts, argument: string): string {
+  return `${facts.hostname} Hello ${argument} ${bracketed(facts.address)}, pleased to meet you`;
+}

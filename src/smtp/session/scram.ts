@@ -1,0 +1,102 @@
+/**
+ * AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, RFC 5802 and RFC 7677, as part of the pure session. The client proves that it knows the password
+ * without saying it; whether the proof is right is found out by others, and no key comes here.
+ */
+
+import type { AuthResult, Challenge } from "../../protocol/mod.ts";
+import { END_POINT, expectedBinding, parseClientFinal, parseClientFirst, serverFirst } from "../../sasl/mod.ts";
+import { refusal, reply } from "./answers.ts";
+import { authenticated, isUser, MASKED, offersBinding } from "./login.ts";
+import { REPLY } from "./reply.ts";
+import type { AuthDialog, Facts, Session, Step } from "./state.ts";
+
+type ScramDialog = Exclude<AuthDialog, { step: "plain" | "user" | "password" }>;
+
+/** The client's next message, decoded. Null when it is not one. */
+export function scramLine(facts: Facts, session: Session, dialog: ScramDialog, text: string): Step | null {
+  switch (dialog.step) {
+    case "scram":
+      return first(facts, session, dialog.plus, text);
+    case "scram-final":
+      return final(session, dialog, text);
+    case "scram-end":
+      // RFC 4954 §4: what the server has to say at the end goes into a challenge, which is answered by an empty line.
+      return text === "" ? authenticated(facts, { ...session, phase: "verify" }, dialog.user, "ok") : null;
+    default:
+      return null;
+  }
+}
+
+function first(facts: Facts, session: Session, plus: boolean, text: string): Step | null {
+  const message = parseClientFirst(text);
+  if (message === null || !isUser(message.user)) return null;
+  const { binding, user } = message;
+  if (plus ? binding.kind !== "used" : binding.kind === "used") return null;
+  // No guess, and no failure that is counted: the client may have another mechanism.
+  if (binding.kind === "used" && binding.name !== END_POINT) {
+    const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
+    return { session: ended, effects: refusal(facts, MASKED.scram, REPLY.unknownBinding) };
+  }
+  // A client that could have bound, and was kept from seeing that we can: somebody stands between us (RFC 5802 §6).
+  if (binding.kind === "unoffered" && offersBinding(session)) return deny(session, user);
+  // RFC 4422 §3.6: it fails, as with a wrong password.
+  if (message.actsAsOther) return deny(session, user);
+  const dialog: AuthDialog = { step: "scram-salt", plus, first: message };
+  return { session: { ...session, phase: "verify", dialog }, effects: [{ do: "challenge", user }] };
+}
+
+/** Lookup has answered, or the address has failed too often (`blocked`). */
+export function challenged(
+  facts: Facts,
+  session: Session,
+  challenge: Challenge | "blocked" | null,
+  nonce: string,
+): Step {
+  const { dialog } = session;
+  if (session.phase !== "verify" || dialog?.step !== "scram-salt") return { session, effects: [] };
+  const { first, plus } = dialog;
+  if (challenge === null || challenge === "blocked") {
+    const proof: Session = { ...session, dialog: { step: "scram-proof", user: first.user } };
+    return authenticated(facts, proof, first.user, challenge === null ? "tempfail" : challenge);
+  }
+  const both = first.nonce + nonce;
+  const said = serverFirst(both, challenge.salt, challenge.iterations);
+  return {
+    session: { ...session, phase: "auth", dialog: { step: "scram-final", plus, first, nonce: both, said } },
+    effects: [reply(`334 ${btoa(said)}`)],
+  };
+}
+
+function final(session: Session, dialog: Extract<ScramDialog, { step: "scram-final" }>, text: string): Step | null {
+  const message = parseClientFinal(text);
+  if (message === null) return null;
+  const { first, nonce, said, plus } = dialog;
+  const { user } = first;
+  const wanted = expectedBinding(first.header, plus ? session.binding : null);
+  // RFC 5802 §5.1: a nonce that is not ours is a replay; another binding means that another server was shown to the client.
+  if (message.nonce !== nonce || message.binding !== wanted) return deny(session, user);
+  const proof = { message: `${first.bare},${said},${message.withoutProof}`, proof: message.proof };
+  return {
+    session: { ...session, phase: "verify", dialog: { step: "scram-proof", user } },
+    effects: [{ do: "prove", user, proof }],
+  };
+}
+
+/** A failure that is told, counted and delayed as that of a wrong password. */
+function deny(session: Session, user: string): Step {
+  return {
+    session: { ...session, phase: "verify", dialog: { step: "scram-proof", user } },
+    effects: [{ do: "prove", user, proof: null }],
+  };
+}
+
+export function proved(facts: Facts, session: Session, result: AuthResult | "blocked", signature: string): Step {
+  const { dialog } = session;
+  if (session.phase !== "verify" || dialog?.step !== "scram-proof") return { session, effects: [] };
+  const { user } = dialog;
+  if (result !== "ok") return authenticated(facts, session, user, result);
+  return {
+    session: { ...session, phase: "auth", dialog: { step: "scram-end", user } },
+    effects: [reply(`334 ${btoa(`v=${signature}`)}`)],
+  };
+}

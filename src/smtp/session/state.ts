@@ -1,0 +1,251 @@
+/** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
+
+import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
+import type { SmtpEvent } from "../../events/mod.ts";
+import type { AuthResult, Challenge, Confirmed, Expansion } from "../../protocol/mod.ts";
+import type { ClientFirst } from "../../sasl/mod.ts";
+import type { Command } from "./command.ts";
+import type { Fault } from "../message/data.ts";
+
+/** What does not change during a connection. */
+export interface Facts {
+  /** 16 hex digits for the log. */
+  readonly session: string;
+  /** Banner name of the listener. */
+  readonly hostname: string;
+  /** As in Origin. */
+  readonly address: string;
+  readonly tag: string;
+  /** Came through the local socket: counts as authenticated. */
+  readonly socket: boolean;
+  readonly tls: "none" | "tls" | "tls-require" | "smtps";
+  readonly dsn: boolean;
+  /** What comes goes through filters, which know lines and no chunks: BDAT is not offered. */
+  readonly filtered?: boolean;
+  /** Null: the listener does not offer AUTH. */
+  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
+  /** Who has logged in may send only as this table says. */
+  readonly senders: string | null;
+  /** The listener can be reached from this machine only. */
+  readonly loopback: boolean;
+  readonly maxMessageBytes: number;
+  /** Size of the largest message that there is room for now, 0 for none; changes while the session lasts. */
+  readonly room: { readonly bytes: number };
+  readonly maxMails: number;
+  readonly maxRcpt: number;
+  /** Refused commands between two accepted messages; 0 is no limit. */
+  readonly maxErrors: number;
+}
+
+/** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
+export interface Accepted {
+  readonly rcpt: Mailbox;
+  readonly dsn: Dsn;
+  readonly expansion: Extract<Expansion, { ok: true }>;
+  readonly before: Accepted | null;
+}
+
+/** An RCPT whose answer cannot be given yet: it or one before it waits for lookup. */
+export interface Pending {
+  readonly slot: number;
+  readonly rcpt: Mailbox | null;
+  readonly dsn: Dsn;
+  readonly line: string;
+  /** null: lookup has been asked. A string: the reply that was clear without asking. */
+  readonly result: Expansion | string | null;
+}
+
+export interface Transaction {
+  readonly sender: ReversePath;
+  readonly ret: Dsn["ret"];
+  readonly envid: string;
+  /** MAIL was given with SMTPUTF8, and with REQUIRETLS. */
+  readonly smtpUtf8: boolean;
+  readonly requireTls: boolean;
+  /** A chunk of the message was read: what may follow are others, or RSET. */
+  readonly chunked: boolean;
+  readonly accepted: Accepted | null;
+  readonly count: number;
+  /** What the accepted recipients stand for, all together. */
+  readonly targets: number;
+  readonly pending: readonly Pending[];
+}
+
+/** Where a mechanism of AUTH stands: what the client is to say next, or has said last. */
+export type AuthDialog =
+  | { readonly step: "plain" }
+  | { readonly step: "user" }
+  | { readonly step: "password"; readonly user: string }
+  /** SCRAM: the client's first message; `plus`: with channel binding. */
+  | { readonly step: "scram"; readonly plus: boolean }
+  /** What lookup is asked about its user. */
+  | { readonly step: "scram-salt"; readonly plus: boolean; readonly first: ClientFirst }
+  /** Its last message; `said` is our first one. */
+  | {
+    readonly step: "scram-final";
+    readonly plus: boolean;
+    readonly first: ClientFirst;
+    readonly nonce: string;
+    readonly said: string;
+  }
+  /** Whether its proof is right, or that it has seen ours. */
+  | { readonly step: "scram-proof" | "scram-end"; readonly user: string };
+
+/** One BDAT whose octets are being read, RFC 3030 §2. */
+export interface Chunk {
+  readonly line: string;
+  readonly octets: number;
+  readonly last: boolean;
+  /** Its octets are thrown away, and this is said behind them. */
+  readonly refusal: string | null;
+}
+
+export interface Session {
+  /**
+   * `greeting`: no banner yet; `data`: after 354; `chunk`: after BDAT; `queue`: waits for `committed`; `auth`: after 334; `verify`, `sender`:
+   * waits for lookup, after AUTH and after MAIL; `handshake`: TLS begins; `closed`: said all.
+   */
+  readonly phase:
+    | "greeting"
+    | "command"
+    | "data"
+    | "chunk"
+    | "queue"
+    | "auth"
+    | "verify"
+    | "sender"
+    | "handshake"
+    | "closed";
+  readonly dialog: AuthDialog | null;
+  /** Everybody in the listener's table can log in by SCRAM. */
+  readonly scram: boolean;
+  /** Data of the channel binding `tls-server-end-point` in base64; null where there is none. */
+  readonly binding: string | null;
+  /** An AUTH was refused just now: what looks like a command may be the secret of a client that did not wait. */
+  readonly wary: boolean;
+  /** Who has logged in; "" for nobody. */
+  readonly username: string;
+  readonly authFailures: number;
+  /** Since the last accepted message; see patience.ts. */
+  readonly idleCommands: number;
+  readonly badCommands: number;
+  /** Turned away instead of greeted. */
+  readonly barred: boolean;
+  /** The transaction of a MAIL that waits for lookup, and its line for the log. */
+  readonly asked: { readonly transaction: Transaction; readonly line: string } | null;
+  /** Set by HELO and EHLO. */
+  readonly origin: Origin | null;
+  readonly esmtp: boolean;
+  /** Reverse DNS name of the client. */
+  readonly rdns: string;
+  /** Whether it has a name cannot be told now: name servers failed. */
+  readonly rdnsUnsure: boolean;
+  /** `VERSION:CIPHER:BITS` under TLS. */
+  readonly ciphers: string | null;
+  /** Messages accepted so far. */
+  readonly mails: number;
+  readonly transaction: Transaction | null;
+  /** In its phase. */
+  readonly chunk: Chunk | null;
+  readonly nextSlot: number;
+  /** The isolate stops: the session ends as soon as no transaction is open. */
+  readonly stopping: boolean;
+}
+
+export type Input =
+  /** The client's name is known; with smtps the handshake comes first. */
+  | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean; readonly rdnsUnsure?: true }
+  /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
+  /** The client has spoken before its banner, which was delayed to see that. */
+  | { readonly on: "early"; readonly rdns: string }
+  | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
+  /** A filter refuses the command `line`, or the message whose data was read. */
+  | { readonly on: "filtered"; readonly line: string; readonly text: string; readonly close: boolean }
+  /** `more`: bytes after this line have arrived already. */
+  | { readonly on: "command"; readonly command: Command; readonly more: boolean }
+  /** Lookup's answer to the RCPT with this slot. */
+  | { readonly on: "expanded"; readonly slot: number; readonly result: Expansion }
+  /** Whether `user` is who the client says. `blocked`: it has failed too often to be asked. */
+  | { readonly on: "authenticated"; readonly user: string; readonly result: AuthResult | "blocked" }
+  /** SCRAM, RFC 5802: what the user's password is hashed with, null when that cannot be told now. `nonce`: our part, for this exchange only. */
+  | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
+  | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
+  /** May who has logged in send as the sender of the transaction? */
+  | { readonly on: "sender-judged"; readonly result: AuthResult }
+  | { readonly on: "received"; readonly fault: Fault | null }
+  /** All octets of the chunk were read. */
+  | { readonly on: "chunk-read"; readonly fault: Fault | null }
+  | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
+  | { readonly on: "refused"; readonly code: number; readonly text: string }
+  | { readonly on: "secured"; readonly ciphers: string; readonly binding: string | null }
+  /** Input that no session survives: the reply to it. */
+  | { readonly on: "bad-input"; readonly reply: string }
+  | { readonly on: "idle" }
+  /** An isolate that the session waits for is gone. */
+  | { readonly on: "peer-gone" }
+  /** `now`: do not wait for the transaction. */
+  | { readonly on: "stop"; readonly now: boolean };
+
+export type Effect =
+  /** Complete lines with their CRLF. */
+  | { readonly do: "reply"; readonly text: string }
+  | { readonly do: "report"; readonly event: SmtpEvent }
+  | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
+  /** Ask lookup; the password is not to be kept or shown. Null: it is refused whatever it is, as late as if it had been asked. */
+  | { readonly do: "authenticate"; readonly user: string; readonly password: string | null }
+  /** Ask lookup what the user's password is hashed with, */
+  | { readonly do: "challenge"; readonly user: string }
+  /** and whether the proof fits. Null: it is known not to, and that is told as late as if it had been asked. */
+  | { readonly do: "prove"; readonly user: string; readonly proof: { message: string; proof: string } | null }
+  | { readonly do: "judge-sender"; readonly table: string; readonly user: string; readonly sender: ReversePath }
+  /** 354 was said: what comes now is the message. */
+  | { readonly do: "receive" }
+  /** So many octets of it come now, and behind them a command. */
+  | { readonly do: "chunk"; readonly octets: number }
+  /** The message is whole: give it to the queue. */
+  | { readonly do: "commit" }
+  /** Forget the message that was being received. */
+  | { readonly do: "discard" }
+  | { readonly do: "secure" }
+  /** After all replies; a message on its way is forgotten. `calm`: the client knows and sends no more. `reason` as in the log. */
+  | { readonly do: "close"; readonly reason: string; readonly calm?: boolean };
+
+/** What others are asked about a login, and what they answer. */
+export type ScramQuestion = Extract<Effect, { do: "challenge" | "prove" }>;
+export type LoginAnswer = Extract<Input, { on: "authenticated" | "challenged" | "proved" }>;
+
+export interface Step {
+  readonly session: Session;
+  readonly effects: readonly Effect[];
+}
+
+export function newSession(): Session {
+  return {
+    phase: "greeting",
+    dialog: null,
+    scram: false,
+    binding: null,
+    wary: false,
+    asked: null,
+    username: "",
+    authFailures: 0,
+    barred: false,
+    idleCommands: 0,
+    badCommands: 0,
+    origin: null,
+    esmtp: false,
+    rdns: "<unknown>",
+    rdnsUnsure: false,
+    ciphers: null,
+    mails: 0,
+    transaction: null,
+    chunk: null,
+    nextSlot: 0,
+    stopping: false,
+  };
+}
+
+/** What `connected` adds for a client whose name could not be looked up: whether it has one cannot be told now. */
+export function nameless(rdns: string, confirmed: Confirmed): { readonly rdnsUnsure?: true } {
+  return confirmed === "temporary" && rdns === "<unknown>" ? { rdnsUnsure: true } : {};
+}

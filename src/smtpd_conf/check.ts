@@ -1,0 +1,44 @@
+/** What can be told only when the whole file was read: names that may come late, certificates without a key, no rules. */
+
+import { ADMIN_PLACE, type Draft } from "./draft.ts";
+import { type Diagnostic, shown, suggestion } from "../config/mod.ts";
+
+/** Mistakes that belong to a line. */
+export function checkDraft(draft: Draft): Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const [name, { at, cert, key }] of draft.pki) {
+    if (cert === null) found.push({ ...at, message: `pki "${shown(name)}" has no cert` });
+    if (key === null) found.push({ ...at, message: `pki "${shown(name)}" has no key` });
+  }
+  // A listener that names no certificate has those of the file (listeners.ts of the daemon).
+  for (const { at, tls, pki } of draft.listen) {
+    if (tls === "none" || pki.length > 0 || draft.pki.size > 0) continue;
+    found.push({ ...at, message: `"${tls}" needs a certificate: add "pki"` });
+  }
+  for (const { at, kind, name } of draft.relayNames) {
+    const names = kind === "pki" ? draft.pki : draft.ca;
+    if (names.has(name)) continue;
+    found.push({ ...at, message: `${kind} "${shown(name)}" is not defined${suggestion(name, names.keys())}` });
+  }
+  return found;
+}
+
+/** `file:line: warning: …` for each thing that has a name and that nothing names. */
+export function unusedWarnings(draft: Draft): string[] {
+  // TLS listeners without a name of their own have every certificate.
+  const all = draft.listen.some(({ tls, pki }) => tls !== "none" && pki.length === 0);
+  const warnings: string[] = [];
+  for (const [key, { file, line }] of draft.declared) {
+    const kind = key.slice(0, key.indexOf(" ")), name = shown(key.slice(kind.length + 1));
+    if (key === ADMIN_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
+    warnings.push(
+      `${file}:${line}: warning: ${kind === "table" ? `table <${name}>` : `${kind} "${name}"`} is never used`,
+    );
+  }
+  return warnings;
+}
+
+/** What is wrong with the file as a whole, or null. */
+export function checkWhole(draft: Draft): string | null {
+  return draft.rules.length === 0 ? 'no rules, nothing to do: write one, such as: match for local action "NAME"' : null;
+}

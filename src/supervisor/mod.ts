@@ -1,0 +1,2 @@
+/** Front door of the supervisor folder: main's side of the isolates, which starts, joins, watches and replaces them. */
+export * from "./supervisor.ts";

@@ -1,0 +1,223 @@
+/** The lives of a table program: a scripted process under a clock of our own. */
+
+import assert from "node:assert/strict";
+import {
+  type Clock,
+  MAX_WAITING,
+  type ProcessHooks,
+  REGISTER_MS,
+  REQUEST_MS,
+  type RunningProcess,
+  TableKeeper,
+} from "../../src/programs/mod.ts";
+import type { TableAnswer, TableRequest } from "../../src/protocol/mod.ts";
+
+class FakeClock implements Clock {
+  #now = 1_000_000;
+  #timers: { at: number; action: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, action: () => void): () => void {
+    const timer = { at: this.#now + ms, action };
+    this.#timers.push(timer);
+    return () => void (this.#timers = this.#timers.filter((one) => one !== timer));
+  }
+
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = this.#timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((one) => one !== next);
+      this.#now = next.at;
+      next.action();
+    }
+    this.#now = end;
+  }
+}
+
+/** One life of the program: what it was told, and its mouth. */
+interface FakeProcess {
+  readonly hooks: ProcessHooks;
+  readonly heard: string[];
+  ended: string | null;
+}
+
+function house() {
+  const clock = new FakeClock();
+  const lives: FakeProcess[] = [];
+  const log: string[] = [];
+  let id = 0;
+  const keeper = new TableKeeper({ name: "t", program: "/libexec/table-x", argument: "/f" }, {
+    clock,
+    start: (options, hooks): RunningProcess => {
+      assert.deepEqual([options.program, options.args], ["/libexec/table-x", ["/f"]]);
+      const life: FakeProcess = { hooks, heard: [], ended: null };
+      lives.push(life);
+      return { write: (text) => void life.heard.push(text.trim()), end: (reason) => void (life.ended = reason) };
+    },
+    id: () => String(++id).padStart(8, "0"),
+    log: (_level, text) => void log.push(text),
+    version: "1",
+    identity: null,
+    path: "",
+  });
+  const register = () => {
+    for (const word of ["alias", "ready"]) lives.at(-1)!.hooks.online(`register|${word}`);
+  };
+  /** Opened and registered. */
+  const open = async () => {
+    const opened = keeper.open();
+    register();
+    await opened;
+  };
+  const say = (line: string) => lives.at(-1)!.hooks.online(line);
+  /** The process is gone, as asked or by itself. */
+  const exit = (reason?: string) =>
+    lives.at(-1)!.hooks.onend(lives.at(-1)!.ended ?? reason ?? "it exited with status 0");
+  return { clock, lives, log, keeper, register, open, say, exit };
+}
+
+const ask = (key: string): TableRequest => ({ op: "lookup", service: "alias", key });
+const reasonOf = (answer: TableAnswer) => answer.result === "error" ? answer.reason : answer.result;
+
+Deno.test("ask() puts one request at a time, in their order", async () => {
+  const { keeper, open, lives, say } = house();
+  await open();
+  const [first, second] = [keeper.ask(ask("a")), keeper.ask(ask("b"))];
+  assert.equal(lives[0]!.heard.length, 2, "the greeting and one request");
+  say("lookup-result|00000001|found|A");
+  assert.deepEqual(await first, { result: "found", value: "A" });
+  assert.match(lives[0]!.heard[2]!, /\|lookup\|alias\|00000002\|b$/);
+  say("lookup-result|00000002|not-found");
+  assert.deepEqual(await second, { result: "not-found" });
+});
+
+Deno.test("ask() waits while a program registers", async () => {
+  const { keeper, open, lives, say, clock, exit, register } = house();
+  await open();
+  exit("it died of SIGSEGV");
+  clock.pass(100);
+  const waiting = keeper.ask(ask("a"));
+  assert.equal(lives[1]!.heard.length, 1);
+  register();
+  say("lookup-result|00000001|found|A");
+  assert.deepEqual(await waiting, { result: "found", value: "A" });
+});
+
+Deno.test("a program that dies answers all that waited with an error, and starts again after a growing pause", async () => {
+  const { keeper, open, lives, clock, exit, log, register } = house();
+  await open();
+  for (const pause of [100, 200, 400, 800]) {
+    const waiting = [keeper.ask(ask("a")), keeper.ask(ask("b"))];
+    exit("it died of SIGKILL");
+    for (const answer of await Promise.all(waiting)) assert.match(reasonOf(answer), /died of SIGKILL/);
+    assert.match(reasonOf(await keeper.ask(ask("c"))), /does not run/);
+    assert.match(log.at(-1)!, new RegExp(`starts again in ${pause} ms: it died of SIGKILL`));
+    const before = lives.length;
+    clock.pass(pause - 1);
+    assert.equal(lives.length, before, "not before its time");
+    clock.pass(1);
+    assert.equal(lives.length, before + 1);
+    register();
+    assert.match(log.at(-1)!, /runs again/);
+  }
+  clock.pass(60_001);
+  exit("it died of SIGKILL");
+  assert.match(log.at(-1)!, /in 100 ms/, "a minute of life is forgiven");
+});
+
+const violations = [
+  { line: "lookup-result|99999999|found|x", reason: "an answer to another question" },
+  { line: "nonsense", reason: "an answer that is no lookup-result" },
+  { line: "lookup-result|00000001|found|", reason: "a malformed answer" },
+];
+for (const { line, reason } of violations) {
+  Deno.test(`a program that says ${line} is ended and replaced`, async () => {
+    const { keeper, open, lives, say, clock, exit, register } = house();
+    await open();
+    const waiting = keeper.ask(ask("a"));
+    say(line);
+    assert.match(reasonOf(await waiting), new RegExp(reason));
+    assert.equal(lives[0]!.ended, reason);
+    say("lookup-result|00000001|found|late");
+    exit();
+    clock.pass(100);
+    register();
+    const next = keeper.ask(ask("b"));
+    say("lookup-result|00000002|found|B");
+    assert.deepEqual(await next, { result: "found", value: "B" });
+  });
+}
+
+Deno.test("an answer that is late is an error, and the program is replaced", async () => {
+  const { keeper, open, lives, clock } = house();
+  await open();
+  const waiting = keeper.ask(ask("a"));
+  clock.pass(REQUEST_MS - 1);
+  assert.equal(lives[0]!.ended, null);
+  clock.pass(1);
+  assert.match(reasonOf(await waiting), /does not answer/);
+  assert.equal(lives[0]!.ended, "it does not answer");
+});
+
+Deno.test("a request that waited too long for its turn is an error of its own", async () => {
+  const { keeper, open, lives, clock, say } = house();
+  await open();
+  const first = keeper.ask(ask("a"));
+  clock.pass(REQUEST_MS - 10);
+  const second = keeper.ask(ask("b"));
+  say("lookup-result|00000001|found|A");
+  await first;
+  const third = keeper.ask(ask("c"));
+  clock.pass(REQUEST_MS - 10);
+  say("lookup-result|00000002|found|B");
+  assert.deepEqual(await second, { result: "found", value: "B" });
+  say("lookup-result|00000003|found|C");
+  assert.deepEqual(await third, { result: "found", value: "C" });
+  assert.equal(lives.length, 1);
+});
+
+Deno.test("ask() answers with an error when too many wait, and never sends a line end", async () => {
+  const { keeper, open, lives } = house();
+  await open();
+  assert.match(reasonOf(await keeper.ask(ask("a\nb"))), /line end/);
+  assert.match(reasonOf(await keeper.ask({ op: "check", service: "domain", key: "a" })), /does not serve/);
+  for (let count = 0; count < MAX_WAITING; count++) void keeper.ask(ask("a"));
+  assert.match(reasonOf(await keeper.ask(ask("a"))), /Too many/);
+  assert.equal(lives[0]!.heard.length, 2);
+});
+
+Deno.test("open() rejects when the program does not register", async () => {
+  const silent = house();
+  const opened = silent.keeper.open();
+  silent.clock.pass(REGISTER_MS);
+  silent.exit();
+  await assert.rejects(opened, /table "t": \/libexec\/table-x failed: it does not register/);
+  const early = house();
+  const other = early.keeper.open();
+  early.exit("it exited with status 3");
+  await assert.rejects(other, /exited with status 3/);
+});
+
+Deno.test("stop() ends the program for good", async () => {
+  const { keeper, open, lives, clock, exit } = house();
+  await open();
+  const waiting = keeper.ask(ask("a"));
+  const stopped = keeper.stop();
+  assert.match(reasonOf(await waiting), /daemon stops/);
+  exit();
+  await stopped;
+  clock.pass(1_000_000);
+  assert.equal(lives.length, 1);
+});
+
+Deno.test("what a program writes to standard error is logged under the table's name", async () => {
+  const { open, lives, log } = house();
+  await open();
+  lives[0]!.hooks.onstderr("connected");
+  assert.equal(log.at(-1), "t: connected");
+});
