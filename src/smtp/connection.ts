@@ -10,7 +10,7 @@ import type { AuthResult, Confirmed, Expansion } from "../protocol/mod.ts";
 import type { Command } from "./session/command.ts";
 import type { ExpandQuestion, SenderQuestion } from "./lookup_client.ts";
 import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./message/incoming.ts";
-import type { Gate, Host } from "./filter/session_filters.ts";
+import type { Host, SessionFilters } from "./filter/session_filters.ts";
 import { CommandLines, joined } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { Saying } from "./reply_buffer.ts";
@@ -89,7 +89,7 @@ export class Connection implements Host {
   /** Octets of the chunk that are still to come. */
   #chunkLeft = 0;
   /** What stands before the session where the listener has filters. */
-  readonly #gate: Gate | null;
+  readonly #gate: SessionFilters | null;
   #closedAt: number | null = null;
   #reported = false;
   #verified = false;
@@ -99,7 +99,7 @@ export class Connection implements Host {
     manner: Manner,
     office: Office,
     wire: Wire,
-    gate: ((host: Host) => Gate) | null = null,
+    gate: ((host: Host) => SessionFilters) | null = null,
   ) {
     this.facts = facts;
     this.#wire = wire;

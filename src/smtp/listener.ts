@@ -6,7 +6,7 @@ import { parseProtocols } from "../config/mod.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { Directory } from "./lookup_client.ts";
 import type { FilterDesk } from "./filter/filter_client.ts";
-import type { GateKeeper } from "./filter/phases.ts";
+import type { ListenerFilters } from "./filter/phases.ts";
 import type { Manner } from "./message/incoming.ts";
 import type { Facts } from "./session/state.ts";
 
@@ -19,7 +19,7 @@ export interface Desk {
   readonly manner: Manner;
   readonly tls: ServerTls | null;
   /** Null for a listener without filters. */
-  readonly keeper: GateKeeper | null;
+  readonly keeper: ListenerFilters | null;
 }
 
 /** What the sessions of a listener share. Throws when a certificate cannot be read. */
@@ -43,12 +43,12 @@ export function tlsOf(settings: SmtpSettings, listener: Listener, clock: { now()
 }
 
 /** What holds the filters of a listener; null for one without. Throws when they are not there. */
-export function gateKeeper(
+export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
   desk: FilterDesk | null,
   directory: Directory,
-): GateKeeper | null {
+): ListenerFilters | null {
   const { filter = null } = listener;
   if (filter === null) return null;
   const steps = settings.filters?.[filter];

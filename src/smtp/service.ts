@@ -17,12 +17,12 @@ import { type Channel } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { isDomain } from "./session/address.ts";
 import { Connection, type Office } from "./connection.ts";
-import { bracketed6, type Desk, deskOf, endpoint, factsOf, gateKeeper, plainAddress, tlsOf } from "./listener.ts";
+import { bracketed6, type Desk, deskOf, endpoint, factsOf, listenerFilters, plainAddress, tlsOf } from "./listener.ts";
 import { Crowd } from "./job_limiter.ts";
 import { Directory } from "./lookup_client.ts";
 import { FilterDesk } from "./filter/filter_client.ts";
-import { Gate, type Host } from "./filter/session_filters.ts";
-import { type AskSource, Gates } from "./proxy/proxy_gate.ts";
+import { type Host, SessionFilters } from "./filter/session_filters.ts";
+import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
 import { Intake } from "./queue_client.ts";
 import { dateWriter } from "./message/received.ts";
 import type { Facts, ScramQuestion } from "./session/state.ts";
@@ -81,7 +81,7 @@ export class SmtpService {
   readonly #steady: () => number;
   readonly #office: Office;
   readonly #connections = new Map<Connection, Seat>();
-  readonly #gates: Gates;
+  readonly #gates: ProxyIntakes;
   readonly #busy = new Set<Connection>();
   readonly #turns: Turns;
   readonly #crowd: Crowd;
@@ -95,7 +95,7 @@ export class SmtpService {
     this.#intake = new Intake(options.queue, report);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
     this.#directory = new Directory(options.lookup, steady);
-    this.#gates = new Gates(
+    this.#gates = new ProxyIntakes(
       settings,
       { now: steady, every: (ms, run) => clock.every(ms, run) },
       report,
@@ -104,7 +104,7 @@ export class SmtpService {
     const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
       ...deskOf(settings, listener, clock),
-      keeper: gateKeeper(settings, listener, filters, this.#directory),
+      keeper: listenerFilters(settings, listener, filters, this.#directory),
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
@@ -229,10 +229,14 @@ export class SmtpService {
   #open(desk: Desk, peer: Peer, wire: Wire, seat: Seat): Connection {
     const { manner, keeper } = desk;
     const facts = factsOf(this.#options.settings, desk, peer, this.#intake.room);
-    const gate = keeper === null
-      ? null
-      : (host: Host) =>
-        new Gate(facts, keeper, this.#office, desk.listener.socket ? keeper.destination : endpoint(peer), host);
+    const gate = keeper === null ? null : (host: Host) =>
+      new SessionFilters(
+        facts,
+        keeper,
+        this.#office,
+        desk.listener.socket ? keeper.destination : endpoint(peer),
+        host,
+      );
     const connection = new Connection(facts, manner, this.#office, wire, gate);
     this.#connections.set(connection, seat);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());

@@ -11,7 +11,7 @@ import { answered, type Next, next, type Query, type Test, tested, type Verdict 
 import type { FilterDesk, Filtered } from "./filter_client.ts";
 
 /** What the gates of a listener share. */
-export interface GateKeeper {
+export interface ListenerFilters {
   readonly steps: readonly FilterStep[];
   readonly desk: FilterDesk;
   /** `ip:port` or `unix:path`. */
@@ -41,14 +41,14 @@ interface Running {
 
 /** The phases of one session, of which one runs at a time. */
 export class Phases {
-  readonly #keeper: GateKeeper;
+  readonly #keeper: ListenerFilters;
   readonly #session: Filtered;
   readonly #supplies: Pick<Supplies, "newToken"> & Observer;
   readonly #hooks: PhaseHooks;
   #running: Running | null = null;
 
   constructor(
-    keeper: GateKeeper,
+    keeper: ListenerFilters,
     session: Filtered,
     supplies: Pick<Supplies, "newToken"> & Observer,
     hooks: PhaseHooks,

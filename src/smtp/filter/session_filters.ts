@@ -15,7 +15,7 @@ import { type Accepted, type Effect, type Facts, type Input, nameless, type Sess
 import type { Verdict, View } from "./chain.ts";
 import type { Filtered } from "./filter_client.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
-import { type GateKeeper, Phases } from "./phases.ts";
+import { type ListenerFilters, Phases } from "./phases.ts";
 import { reportsOf, rollback, type Said, senderKey, type Told } from "./reports.ts";
 
 /** The session's driver, as the gate sees it. */
@@ -65,10 +65,10 @@ interface Transaction extends Told {
   junk: boolean;
 }
 
-export class Gate implements Filtered {
+export class SessionFilters implements Filtered {
   readonly id: string;
   #facts: Facts;
-  readonly #keeper: GateKeeper;
+  readonly #keeper: ListenerFilters;
   readonly #supplies: Supplies & Observer;
   readonly #host: Host;
   /** Processes of the chain. */
@@ -90,7 +90,7 @@ export class Gate implements Filtered {
   /** Filters know of the session. */
   #told = false;
 
-  constructor(facts: Facts, keeper: GateKeeper, supplies: Supplies & Observer, source: string, host: Host) {
+  constructor(facts: Facts, keeper: ListenerFilters, supplies: Supplies & Observer, source: string, host: Host) {
     this.id = facts.session;
     this.#facts = facts;
     this.#keeper = keeper;

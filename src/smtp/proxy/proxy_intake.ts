@@ -21,23 +21,23 @@ const TOO_MANY = "421 4.7.0 Too many connections from your address, try again la
 /** Octets that are read at a time; what was asked for before is used up at once, so all gates share it. */
 const scratch = new Uint8Array(4096);
 
-interface GateEnd {
+interface ProxyIntakeEnd {
   /** The connection may go on under the descriptor; `source` is null when the proxy speaks for itself. */
   passed(descriptor: number, source: ProxySource | null): void;
   /** It is closed. `empty`: nobody said anything, as those do who only look whether somebody is there. `reason` is for the log. */
   closed(empty: boolean, reason: string): void;
 }
 
-class Gate {
+class ProxyIntake {
   /** When it was opened, ms since the epoch. */
   readonly since: number;
   readonly #header = new ProxyHeader();
   readonly #socket: net.Socket;
-  readonly #end: GateEnd;
+  readonly #end: ProxyIntakeEnd;
   #over = false;
 
   /** Adopts a descriptor. Exactly one of `end` is called, later. Throws when the descriptor is no good. */
-  constructor(descriptor: number, since: number, end: GateEnd) {
+  constructor(descriptor: number, since: number, end: ProxyIntakeEnd) {
     this.since = since;
     this.#end = end;
     this.#socket = adoptSocket(descriptor, {
@@ -99,8 +99,8 @@ export interface Arrival {
 export type AskSource = (ticket: number, address: string, answer: (admitted: boolean) => void) => void;
 
 /** All gates of an isolate. Main counts the sessions of each client for all isolates; where there is no main, the gates do it. */
-export class Gates {
-  readonly #open = new Set<Gate>();
+export class ProxyIntakes {
+  readonly #open = new Set<ProxyIntake>();
   readonly #sources: Sources;
   readonly #ask: AskSource | null;
   readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
@@ -127,7 +127,7 @@ export class Gates {
   enter(arrival: Arrival): void {
     const { peer } = arrival;
     try {
-      const gate: Gate = new Gate(arrival.descriptor, this.#clock.now(), {
+      const gate: ProxyIntake = new ProxyIntake(arrival.descriptor, this.#clock.now(), {
         passed: (descriptor, source) => {
           this.#leave(gate);
           this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
@@ -185,7 +185,7 @@ export class Gates {
     for (const gate of [...this.#open]) if (now - gate.since >= HEADER_MS) gate.close("it did not come in time");
   }
 
-  #leave(gate: Gate): void {
+  #leave(gate: ProxyIntake): void {
     this.#open.delete(gate);
     if (this.#open.size > 0) return;
     this.#stopLooking?.();
