@@ -3,5 +3,5 @@ export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./idn.ts";
 export * from "./ids.ts";
-export * from "./seal.ts";
+export * from "./command_mac.ts";
 export * from "./srs.ts";

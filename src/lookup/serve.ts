@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, tell } from "../events/mod.ts";
-import { formatMailbox, seal } from "../envelope/mod.ts";
+import { commandMac, formatMailbox } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
@@ -285,7 +285,7 @@ class Answerer {
     if (!result.ok) return result;
     const { sealKey } = this.#isolate.settings;
     const targets = result.targets.map((target) =>
-      target.agent === "mda" && target.exec !== "" ? { ...target, seal: seal(sealKey, target) } : target
+      target.agent === "mda" && target.exec !== "" ? { ...target, seal: commandMac(sealKey, target) } : target
     );
     return { ...result, targets };
   }

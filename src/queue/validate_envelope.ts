@@ -7,10 +7,10 @@ import {
   type EnvelopeFacts,
   type EnvelopeState,
   type Handling,
+  isCommandMac,
   type Mailbox,
   type MessageId,
   type Origin,
-  sealHolds,
   type Status,
 } from "../envelope/mod.ts";
 import { isEnvelopeId } from "./store/keys.ts";
@@ -30,7 +30,7 @@ export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uin
   const { action, user, subAddress = "", exec = "" } = facts;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
   // Only lookup may name a command: what talks to the public may not.
-  if (exec !== "" && !(isText(facts.seal) && sealHolds(sealKey, { action, user, subAddress, exec }, facts.seal))) {
+  if (exec !== "" && !(isText(facts.seal) && isCommandMac(sealKey, { action, user, subAddress, exec }, facts.seal))) {
     return null;
   }
   return { ...common, user, subAddress, exec };

@@ -1,7 +1,7 @@
 /** A command gets into the queue only with lookup's seal on it. */
 
 import assert from "node:assert/strict";
-import { seal } from "../../src/envelope/mod.ts";
+import { commandMac } from "../../src/envelope/mod.ts";
 import { factsFor, utf8, withQueue } from "./house.ts";
 
 const COMMAND = { action: "inbox", user: "bob", subAddress: "", exec: "vacation bob" };
@@ -18,7 +18,7 @@ for (const { because, sealed, key, want } of ROWS) {
   Deno.test(`an envelope with a command is ${want}: ${because}`, () =>
     withQueue(async (house) => {
       const message = house.ids.pop()!;
-      const mark = sealed === null ? {} : { seal: seal(new Uint8Array(32).fill(key), sealed) };
+      const mark = sealed === null ? {} : { seal: commandMac(new Uint8Array(32).fill(key), sealed) };
       house.smtp.send({
         type: "commit",
         message,

@@ -5,9 +5,9 @@
 
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { CHUNK_BYTES, type QueueKeys } from "../../protocol/mod.ts";
-import { Damaged, Seals } from "./seals.ts";
+import { Damaged, RecordCipher } from "./record_cipher.ts";
 
-export { Damaged } from "./seals.ts";
+export { Damaged } from "./record_cipher.ts";
 
 /** Bits of a chunk's form. */
 const COMPRESSED = 1, SEALED = 2;
@@ -35,11 +35,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export class Records {
   readonly #compression: boolean;
-  readonly #seals: Seals;
+  readonly #seals: RecordCipher;
 
   constructor(compression = false, keys: QueueKeys | null = null) {
     this.#compression = compression;
-    this.#seals = new Seals(keys);
+    this.#seals = new RecordCipher(keys);
   }
 
   /** Number of the key that seals new records; null when nothing is sealed. */

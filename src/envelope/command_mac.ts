@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** What a seal covers: a command, and the action and user it runs for. */
-export interface Sealed {
+export interface AuthorisedCommand {
   readonly action: string;
   readonly user: string;
   readonly subAddress: string;
@@ -18,17 +18,17 @@ export interface Sealed {
 export const SEAL_KEY_BYTES = 32;
 
 /** The seal of a target, base64url. */
-export function seal(key: Uint8Array, target: Sealed): string {
+export function commandMac(key: Uint8Array, target: AuthorisedCommand): string {
   return digest(key, target).toString("base64url");
 }
 
 /** True when `text` is the seal of this target. Takes the same time for every wrong one. */
-export function sealHolds(key: Uint8Array, target: Sealed, text: string): boolean {
+export function isCommandMac(key: Uint8Array, target: AuthorisedCommand, text: string): boolean {
   const expected = digest(key, target);
   const given = Buffer.from(text, "base64url");
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function digest(key: Uint8Array, { action, user, subAddress, exec }: Sealed) {
+function digest(key: Uint8Array, { action, user, subAddress, exec }: AuthorisedCommand) {
   return createHmac("sha256", key).update(JSON.stringify([action, user, subAddress, exec])).digest();
 }

@@ -30,7 +30,7 @@ interface Key {
   apart: Promise<CryptoKey> | null;
 }
 
-export class Seals {
+export class RecordCipher {
   readonly #key: Key | null;
   readonly #keys = new Map<number, Key>();
   readonly #nonce = new Nonce();
