@@ -43,7 +43,7 @@ interface QueuePage {
 }
 
 /** The counter at which requests are answered. */
-export class Desk {
+export class ControlRequests {
   readonly #isolate: Isolate<"control">;
   readonly #stats: Stats;
   readonly #log: (level: LogLevel, text: string) => void;

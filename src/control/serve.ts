@@ -4,7 +4,7 @@ import { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import { ADMIN_LISTENER, attributed, EVENT_DOORS, type Reporter } from "../protocol/mod.ts";
 import { adoptSocket, type Isolate } from "../isolate/mod.ts";
-import { Desk } from "./requests.ts";
+import { ControlRequests } from "./requests.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
@@ -14,7 +14,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   const stats = new Stats();
   const logbook = new Logbook(sinkOf(isolate));
   const log = (level: LogLevel, text: string) => logbook.line(level, text);
-  const desk = new Desk(isolate, stats, log);
+  const desk = new ControlRequests(isolate, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
     maxConnections: isolate.settings.maxConnections.control,
@@ -93,7 +93,7 @@ function sinkOf(isolate: Isolate<"control">): LogbookOptions {
   };
 }
 
-function openAdmin(isolate: Isolate<"control">, desk: Desk, stats: Stats): AdminServer | null {
+function openAdmin(isolate: Isolate<"control">, desk: ControlRequests, stats: Stats): AdminServer | null {
   const { admin, house, maxConnections } = isolate.settings;
   if (admin === null) return null;
   const source = {

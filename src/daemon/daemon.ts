@@ -34,7 +34,7 @@ import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
-import { SessionDesk } from "./sessions.ts";
+import { SessionAdmission } from "./session_admission.ts";
 import { cutCertificates, cutSettings, readResolver, readServerName, resolverFiles } from "./settings.ts";
 import { spoolFault } from "./spool_guard.ts";
 
@@ -92,7 +92,7 @@ class Daemon {
   /** Answers lookup. */
   readonly #clerk: Clerk;
   #supervisor!: Supervisor;
-  #desk!: SessionDesk;
+  #desk!: SessionAdmission;
   #certificates!: CertificateKeeper;
   #stopWatching = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -190,7 +190,7 @@ class Daemon {
       onrefused: (text) => this.#log("warn", `warn: ${text}`),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
-    this.#desk = new SessionDesk({
+    this.#desk = new SessionAdmission({
       supervisor: this.#supervisor,
       limits: config.smtp,
       descriptors: this.#native.openFileLimit(),

@@ -45,7 +45,7 @@ interface Mark {
 }
 
 /** A program with what is on its way in and out. */
-interface Desk {
+interface ProgramState {
   readonly processor: Processor;
   readonly events: ReadonlyMap<string, number>;
   sent: number;
@@ -64,8 +64,8 @@ const UNUSED_LIMIT = 8 * FILTER_WINDOW;
 const MAX_SESSIONS = 1_000_000;
 const encoder = new TextEncoder();
 
-export class FilterDesk {
-  readonly #desks = new Map<string, Desk>();
+export class FilterRouter {
+  readonly #desks = new Map<string, ProgramState>();
   readonly #sessions = new Map<string, Known>();
   readonly #doors = new Set<Door>();
   readonly #onlost: (reason: string) => void;
@@ -162,7 +162,7 @@ export class FilterDesk {
     }
   }
 
-  #eventCount(desk: Desk, subsystem: FilterSubsystem, event: FilterEvent): number {
+  #eventCount(desk: ProgramState, subsystem: FilterSubsystem, event: FilterEvent): number {
     return desk.events.get(`${subsystem} ${event}`) ?? 0;
   }
 
@@ -199,7 +199,7 @@ export class FilterDesk {
     return known !== null;
   }
 
-  #send(desk: Desk, bytes: Uint8Array<ArrayBuffer>): void {
+  #send(desk: ProgramState, bytes: Uint8Array<ArrayBuffer>): void {
     desk.sent += bytes.length;
     desk.processor.send(bytes);
   }
@@ -234,7 +234,12 @@ export class FilterDesk {
     known.door.send({ type: "answer", session, token, decision });
   }
 
-  #lineOut(desk: Desk, known: Known, process: string, { session, token, line }: Extract<Spoken, { type: "line" }>) {
+  #lineOut(
+    desk: ProgramState,
+    known: Known,
+    process: string,
+    { session, token, line }: Extract<Spoken, { type: "line" }>,
+  ) {
     if (line === ".") known.asked.set(process, null);
     let waiting = desk.lines.get(session);
     if (waiting === undefined) {
@@ -244,7 +249,7 @@ export class FilterDesk {
     waiting.texts.push(line, "\n");
   }
 
-  #flush(desk: Desk, process: string): void {
+  #flush(desk: ProgramState, process: string): void {
     for (const [session, { token, texts }] of desk.lines) {
       const known = this.#sessions.get(session);
       if (known === undefined) continue;
@@ -259,7 +264,7 @@ export class FilterDesk {
     }
   }
 
-  #used(desk: Desk, bytes: number): void {
+  #used(desk: ProgramState, bytes: number): void {
     desk.unused = Math.max(0, desk.unused - bytes);
     if (!desk.held || desk.unused > UNUSED_LIMIT / 2) return;
     desk.held = false;

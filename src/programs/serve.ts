@@ -2,7 +2,7 @@
 
 import type { Channel, Isolate } from "../isolate/mod.ts";
 import type { FromFilter, ToFilter } from "../protocol/mod.ts";
-import { FilterDesk } from "./filter_sessions.ts";
+import { FilterRouter } from "./filter_sessions.ts";
 import {
   type ProcessHooks,
   type ProcessOptions,
@@ -49,7 +49,7 @@ export async function serveFilter(
     version: house.version,
   };
   const keepers = new Map(tables.map((program) => [program.name, new TableKeeper(program, around)]));
-  const filters = filterDesk(isolate, announced(isolate, flow), clock, log);
+  const filters = filterRouter(isolate, announced(isolate, flow), clock, log);
   isolate.onstop = async () => {
     await Promise.all([...[...keepers.values()].map((keeper) => keeper.stop()), filters?.stop()]);
   };
@@ -60,16 +60,16 @@ export async function serveFilter(
 }
 
 /** Null when the config has no filter programs. */
-function filterDesk(
+function filterRouter(
   isolate: Isolate<"filter">,
   start: StartFlowing,
   clock: Clock,
   log: Surroundings["log"],
-): FilterDesk | null {
+): FilterRouter | null {
   const { filters = [], house, path, admd = house.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
   if (filters.length === 0) return null;
   const introduction = { version: house.version, sessionTimeoutMs, admd };
-  const desk = new FilterDesk(
+  const desk = new FilterRouter(
     filters,
     { start, clock, path, introduction, log },
     (reason) => isolate.tell({ type: "lost-program", reason }),

@@ -5,7 +5,7 @@ import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
 import { parseProtocols } from "../config/mod.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { Directory } from "./lookup_client.ts";
-import type { FilterDesk } from "./filter/filter_client.ts";
+import type { FilterClient } from "./filter/filter_client.ts";
 import type { ListenerFilters } from "./filter/phases.ts";
 import type { Manner } from "./message/incoming.ts";
 import type { Facts } from "./session/state.ts";
@@ -14,7 +14,7 @@ import type { Facts } from "./session/state.ts";
 const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
 
 /** A listener with what its sessions share. */
-export interface Desk {
+export interface ListenerContext {
   readonly listener: Listener;
   readonly manner: Manner;
   readonly tls: ServerTls | null;
@@ -23,7 +23,11 @@ export interface Desk {
 }
 
 /** What the sessions of a listener share. Throws when a certificate cannot be read. */
-export function deskOf(settings: SmtpSettings, listener: Listener, clock: { now(): number }): Omit<Desk, "keeper"> {
+export function listenerContext(
+  settings: SmtpSettings,
+  listener: Listener,
+  clock: { now(): number },
+): Omit<ListenerContext, "keeper"> {
   return {
     listener,
     manner: {
@@ -46,7 +50,7 @@ export function tlsOf(settings: SmtpSettings, listener: Listener, clock: { now()
 export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
-  desk: FilterDesk | null,
+  desk: FilterClient | null,
   directory: Directory,
 ): ListenerFilters | null {
   const { filter = null } = listener;
@@ -84,7 +88,7 @@ function serverTls(settings: SmtpSettings, listener: Listener, clock: { now(): n
 }
 
 /** What is known of a session when it begins; `room` is the queue's. */
-export function factsOf(settings: SmtpSettings, desk: Desk, peer: Peer, room: Facts["room"]): Facts {
+export function factsOf(settings: SmtpSettings, desk: ListenerContext, peer: Peer, room: Facts["room"]): Facts {
   const { listener } = desk;
   const address = plainAddress(peer.address);
   return {

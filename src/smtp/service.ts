@@ -17,10 +17,19 @@ import { type Channel } from "../isolate/mod.ts";
 import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
 import { isDomain } from "./session/address.ts";
 import { Connection, type Office } from "./connection.ts";
-import { bracketed6, type Desk, deskOf, endpoint, factsOf, listenerFilters, plainAddress, tlsOf } from "./listener.ts";
+import {
+  bracketed6,
+  endpoint,
+  factsOf,
+  type ListenerContext,
+  listenerContext,
+  listenerFilters,
+  plainAddress,
+  tlsOf,
+} from "./listener.ts";
 import { Crowd } from "./job_limiter.ts";
 import { Directory } from "./lookup_client.ts";
-import { FilterDesk } from "./filter/filter_client.ts";
+import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
 import { Intake } from "./queue_client.ts";
@@ -75,7 +84,7 @@ interface Seat {
 
 export class SmtpService {
   readonly #options: ServiceOptions;
-  #desks: readonly Desk[];
+  #desks: readonly ListenerContext[];
   readonly #intake: Intake;
   readonly #directory: Directory;
   readonly #steady: () => number;
@@ -101,9 +110,9 @@ export class SmtpService {
       report,
       options.askSource,
     );
-    const filters = options.filter === undefined ? null : new FilterDesk(options.filter, () => clock.now());
+    const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
     this.#desks = settings.listeners.map((listener) => ({
-      ...deskOf(settings, listener, clock),
+      ...listenerContext(settings, listener, clock),
       keeper: listenerFilters(settings, listener, filters, this.#directory),
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
@@ -176,7 +185,7 @@ export class SmtpService {
     });
   }
 
-  #seat(descriptor: number, desk: Desk, peer: Peer, seat: Seat): void {
+  #seat(descriptor: number, desk: ListenerContext, peer: Peer, seat: Seat): void {
     let wire: SocketWire;
     try {
       wire = new SocketWire(descriptor, desk.tls, desk.listener.tls === "smtps", (reason) => {
@@ -226,7 +235,7 @@ export class SmtpService {
     this.#stopTicking = null;
   }
 
-  #open(desk: Desk, peer: Peer, wire: Wire, seat: Seat): Connection {
+  #open(desk: ListenerContext, peer: Peer, wire: Wire, seat: Seat): Connection {
     const { manner, keeper } = desk;
     const facts = factsOf(this.#options.settings, desk, peer, this.#intake.room);
     const gate = keeper === null ? null : (host: Host) =>
@@ -244,7 +253,7 @@ export class SmtpService {
   }
 
   /** Finds the client's name, then lets the session begin. */
-  #welcome(connection: Connection, desk: Desk, peer: Peer): void {
+  #welcome(connection: Connection, desk: ListenerContext, peer: Peer): void {
     if (this.#stopping) connection.stop(false);
     if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName, false, "pass");
     this.#directory.clientName(plainAddress(peer.address), (name, confirmed) => {
@@ -262,7 +271,7 @@ export class SmtpService {
   }
 
   /** Finds the name of this server first, where that depends on the address that the client has connected to. */
-  #begin(connection: Connection, desk: Desk, peer: Peer, rdns: string, begin: () => void): void {
+  #begin(connection: Connection, desk: ListenerContext, peer: Peer, rdns: string, begin: () => void): void {
     const greet = () => this.#greet(connection, desk, peer, rdns, begin);
     const { hostnames } = desk.listener;
     const { local } = peer;
@@ -275,7 +284,13 @@ export class SmtpService {
   }
 
   /** Holds the banner back, where that is wanted, to see who speaks before it: only those who do not listen to answers do. */
-  #greet(connection: Connection, { listener }: Desk, { address }: Peer, rdns: string, begin: () => void): void {
+  #greet(
+    connection: Connection,
+    { listener }: ListenerContext,
+    { address }: Peer,
+    rdns: string,
+    begin: () => void,
+  ): void {
     const { clock, settings: { bannerDelayMs } } = this.#options;
     if (bannerDelayMs === 0 || listener.tls === "smtps" || this.#gates.trusts(address)) return begin();
     const cancel = clock.every(bannerDelayMs, () => {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { askControl, type ControlAnswer, type ControlRequest } from "../../src/control/mod.ts";
 import { ControlSessions } from "../../src/control/sessions.ts";
-import { Desk } from "../../src/control/requests.ts";
+import { ControlRequests } from "../../src/control/requests.ts";
 import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
 import type { ToMain } from "../../src/protocol/mod.ts";
@@ -67,11 +67,11 @@ const queueAnswers: Answers = {
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
 
-function deskOf(house: FakeHouse, log: string[] = []): Desk {
-  return new Desk(house.isolate, new Stats(), (_level, text) => log.push(text));
+function deskOf(house: FakeHouse, log: string[] = []): ControlRequests {
+  return new ControlRequests(house.isolate, new Stats(), (_level, text) => log.push(text));
 }
 
-async function answersOf(desk: Desk, request: ControlRequest): Promise<ControlAnswer[]> {
+async function answersOf(desk: ControlRequests, request: ControlRequest): Promise<ControlAnswer[]> {
   const answers: ControlAnswer[] = [];
   for await (const answer of desk.answer(request)) answers.push(answer);
   return answers;

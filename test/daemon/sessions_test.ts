@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { SessionDesk, type SessionLimits } from "../../src/daemon/sessions.ts";
+import { SessionAdmission, type SessionLimits } from "../../src/daemon/session_admission.ts";
 import type { FromMain, Role } from "../../src/protocol/mod.ts";
 import { listener } from "../smtp/support.ts";
 
@@ -19,7 +19,7 @@ class House {
   readonly silent = new Set<number>();
   /** What is to happen later. */
   readonly later: (() => void)[] = [];
-  readonly desk: SessionDesk;
+  readonly desk: SessionAdmission;
   /** Whose connection comes next. */
   address = "192.0.2.1";
   uid: number | null = null;
@@ -28,7 +28,7 @@ class House {
   #port = 0;
 
   constructor(limits: Partial<SessionLimits> = {}, descriptors: number | null = 1024) {
-    this.desk = new SessionDesk({
+    this.desk = new SessionAdmission({
       supervisor: {
         answering: () => this.isolates,
         whenAnswering: (_role, index, run) => void (this.silent.has(index) || run()),

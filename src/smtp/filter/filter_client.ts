@@ -32,7 +32,7 @@ export interface Filtered {
  */
 const AHEAD_LIMIT = 1024 * 1024;
 
-export class FilterDesk {
+export class FilterClient {
   readonly #channel: Channel<SessionToFilter, FilterToSession>;
   readonly #now: () => number;
   readonly #sessions = new Map<string, Filtered>();

@@ -9,7 +9,7 @@ import type { IncomingMessage, Receiver } from "../message/incoming.ts";
 import type { Input, Session } from "../session/state.ts";
 import type { Completion } from "../message/header.ts";
 import { CompletedLines } from "./completed_lines.ts";
-import type { FilterDesk, Filtered } from "./filter_client.ts";
+import type { FilterClient, Filtered } from "./filter_client.ts";
 import { RawLines } from "./rawlines.ts";
 
 /** Octets that are read from the client at once. */
@@ -40,7 +40,7 @@ export class FilteredMessage implements Receiver {
   readonly #raw: RawLines;
   readonly #completed: CompletedLines | null;
   readonly #stages: readonly Stage[];
-  readonly #desk: FilterDesk;
+  readonly #desk: FilterClient;
   readonly #session: Filtered;
   /** Of the last filter: what the message is made of. */
   readonly #out: Piece[] = [];
@@ -59,7 +59,7 @@ export class FilteredMessage implements Receiver {
     processes: readonly string[],
     maxBytes: number,
     { front, completion }: { readonly front: Uint8Array<ArrayBuffer>; readonly completion: Completion | null },
-    desk: FilterDesk,
+    desk: FilterClient,
     session: Filtered,
     newToken: () => string,
   ) {

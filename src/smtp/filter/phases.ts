@@ -8,12 +8,12 @@ import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protoco
 import type { FilterStep } from "../../config/mod.ts";
 import type { Supplies } from "../message/incoming.ts";
 import { answered, type Next, next, type Query, type Test, tested, type Verdict } from "./chain.ts";
-import type { FilterDesk, Filtered } from "./filter_client.ts";
+import type { FilterClient, Filtered } from "./filter_client.ts";
 
 /** What the gates of a listener share. */
 export interface ListenerFilters {
   readonly steps: readonly FilterStep[];
-  readonly desk: FilterDesk;
+  readonly desk: FilterClient;
   /** `ip:port` or `unix:path`. */
   readonly destination: string;
   /** Asks lookup. */

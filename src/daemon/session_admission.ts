@@ -29,7 +29,7 @@ export interface SessionLimits extends SourceLimits {
   readonly maxSessions: number | null;
 }
 
-export interface SessionDeskOptions {
+export interface SessionAdmissionOptions {
   readonly supervisor: Pick<Supervisor, "answering" | "whenAnswering" | "post">;
   readonly limits: SessionLimits;
   /** Limit of open files, null when unknown. */
@@ -66,12 +66,12 @@ interface Arrival {
 /** How long an isolate may take to show that it is there before another is asked, in milliseconds. */
 const ASK_MS = 1000;
 
-export class SessionDesk {
+export class SessionAdmission {
   /** `pause smtp`: new connections are turned away with 421. */
   paused = false;
   /** Sessions at one time. */
   readonly limit: number;
-  readonly #options: SessionDeskOptions;
+  readonly #options: SessionAdmissionOptions;
   readonly #sources: Sources;
   readonly #refusals: RefusalLog;
   readonly #shares: Shares;
@@ -82,7 +82,7 @@ export class SessionDesk {
   #fullToldAt = -Infinity;
   #turnedAway = 0;
 
-  constructor(options: SessionDeskOptions) {
+  constructor(options: SessionAdmissionOptions) {
     this.#options = options;
     this.#sources = new Sources(options.limits, options.now);
     this.#refusals = new RefusalLog(options.now, (line) => options.log("info", line));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { FlowingProcess, ProcessHooks } from "../../src/programs/mod.ts";
-import { FilterDesk } from "../../src/programs/filter_sessions.ts";
+import { FilterRouter } from "../../src/programs/filter_sessions.ts";
 import { HOLD_ABOVE, QUEUE_LIMIT, READY_MS, STUCK_MS } from "../../src/programs/filter_program.ts";
 import { FILTER_WINDOW, type FilterToSession, type SessionToFilter } from "../../src/protocol/mod.ts";
 
@@ -44,7 +44,7 @@ class House {
   readonly told: FilterToSession[] = [];
   readonly lost: string[] = [];
   readonly log: string[] = [];
-  readonly desk: FilterDesk;
+  readonly desk: FilterRouter;
   readonly door = {
     onmessage: (_message: SessionToFilter) => {},
     onreset: () => {},
@@ -60,7 +60,7 @@ class House {
       identity: null,
       subsystems: ["smtp-in" as const],
     }));
-    this.desk = new FilterDesk(programs, {
+    this.desk = new FilterRouter(programs, {
       start: (_options, hooks) => {
         const program = new FakeProgram(hooks, this.reads);
         this.programs.push(program);
