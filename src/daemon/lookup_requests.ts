@@ -3,7 +3,7 @@
  * question, and the answer is small.
  */
 
-import type { HouseAnswer, HouseQuestion, Verdict } from "../protocol/mod.ts";
+import type { MainQuestion, MainReply, Verdict } from "../protocol/mod.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
 
@@ -24,12 +24,12 @@ const MAX_NAME = 255;
 const VERIFYING_LIMIT = 2;
 const MAX_PASSWORD = 4096;
 
-type AccountQuestion = Extract<HouseQuestion, { type: "account" }>;
-type PasswordQuestion = Extract<HouseQuestion, { type: "login" | "crypt" }>;
+type AccountQuestion = Extract<MainQuestion, { type: "account" }>;
+type PasswordQuestion = Extract<MainQuestion, { type: "login" | "crypt" }>;
 
 export class Clerk {
   readonly #names: Pick<NameService, "find">;
-  readonly #answer: (answers: readonly HouseAnswer[]) => void;
+  readonly #answer: (answers: readonly MainReply[]) => void;
   #accounts: AccountQuestion[] = [];
   /** Those of names that were answered before. */
   #familiar: AccountQuestion[] = [];
@@ -49,7 +49,7 @@ export class Clerk {
   #generation = 0;
 
   constructor(
-    answer: (answers: readonly HouseAnswer[]) => void,
+    answer: (answers: readonly MainReply[]) => void,
     names: Pick<NameService, "find"> = new NameService(),
     verifier: Pick<Passwords, "ofAccount" | "ofHash"> = new Passwords(),
     after: (ms: number, run: () => void) => () => void = (ms, run) => {
@@ -63,7 +63,7 @@ export class Clerk {
     this.#verifier = verifier;
   }
 
-  take(questions: readonly HouseQuestion[]): void {
+  take(questions: readonly MainQuestion[]): void {
     if (!Array.isArray(questions)) return;
     for (const question of questions) {
       if (this.#familiar.length + this.#accounts.length + this.#passwords.length >= WAITING_LIMIT) return;
@@ -152,7 +152,7 @@ export class Clerk {
   }
 }
 
-function isPassword(question: HouseQuestion): question is PasswordQuestion {
+function isPassword(question: MainQuestion): question is PasswordQuestion {
   if (question?.type !== "login" && question?.type !== "crypt") return false;
   const { call, password } = question;
   const subject: unknown = question.type === "login" ? question.user : question.hash;
@@ -160,7 +160,7 @@ function isPassword(question: HouseQuestion): question is PasswordQuestion {
     typeof subject === "string" && subject.length <= MAX_PASSWORD;
 }
 
-function isAccount(question: HouseQuestion): question is AccountQuestion {
+function isAccount(question: MainQuestion): question is AccountQuestion {
   return question?.type === "account" && typeof question.call === "number" && typeof question.name === "string" &&
     question.name.length <= MAX_NAME;
 }

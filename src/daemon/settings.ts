@@ -18,7 +18,7 @@ import {
 } from "../config/mod.ts";
 import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
 import { parseHosts, parseResolvConf } from "../dns/mod.ts";
-import type { Certificates, HouseSettings, Listener, QueueKeys, ResolverSettings, Settings } from "../protocol/mod.ts";
+import type { Certificates, Listener, QueueKeys, ResolverSettings, Settings, SharedSettings } from "../protocol/mod.ts";
 import { readIfPresent } from "./files.ts";
 import { filterPrograms, processesOf, programUser } from "./programs.ts";
 
@@ -47,7 +47,7 @@ const COMMAND_PATH = "/usr/bin:/bin";
 
 /** The settings of every isolate. */
 export function cutSettings(config: Config, around: Surroundings): Settings {
-  const house: HouseSettings = {
+  const house: SharedSettings = {
     serverName: around.serverName,
     version: VERSION,
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,

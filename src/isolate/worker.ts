@@ -7,7 +7,7 @@ import {
   type Doors,
   FILE_ROLES,
   type FromMain,
-  type HouseAnswer,
+  type MainReply,
   type Peer,
   type ResolverSettings,
   type Role,
@@ -46,7 +46,7 @@ export interface Isolate<R extends Role> extends Observer {
   /** lookup and relay only: the name servers or the hosts file have changed. */
   onresolver?: (resolver: ResolverSettings) => void;
   /** lookup only: main's answers to its questions. */
-  ontold?: (answers: readonly HouseAnswer[]) => void;
+  ontold?: (answers: readonly MainReply[]) => void;
   /** Called once; main waits a few seconds for the promise. */
   onstop: () => Promise<void> | void;
 }

@@ -9,7 +9,7 @@ import { Caller, type Isolate } from "../isolate/mod.ts";
 import { tableKey } from "../config/mod.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
-import type { House } from "./main_client.ts";
+import type { MainClient } from "./main_client.ts";
 import type { LookupWorld } from "./lookup_engine.ts";
 
 export interface Login {
@@ -46,7 +46,7 @@ const FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
   readonly #world: Known;
-  readonly #house: Pick<House, "login" | "crypt"> | null;
+  readonly #house: Pick<MainClient, "login" | "crypt"> | null;
   readonly #warn: (text: string) => void;
   readonly #allowed: ReadonlySet<string | null>;
   readonly #login: Caller<ToLogin, FromLogin> | null;
@@ -59,7 +59,7 @@ export class Logins {
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
     world: Known,
-    house: Pick<House, "login" | "crypt"> | null,
+    house: Pick<MainClient, "login" | "crypt"> | null,
     warn: (text: string) => void,
   ) {
     this.#world = world;

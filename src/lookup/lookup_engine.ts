@@ -41,7 +41,7 @@ import {
 } from "../tables/mod.ts";
 import type { ScramShape } from "../sasl/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
-import type { House } from "./main_client.ts";
+import type { MainClient } from "./main_client.ts";
 import { openTableFile, type TableDisk } from "./tablefiles.ts";
 
 /** What the lookup isolate asks of the machine. */
@@ -50,7 +50,7 @@ export interface Machine extends TableDisk {
   /** Text of an include file of aliases. Throws when it cannot be read. */
   readText(path: string): string;
   /** Main, for `.forward` files and the name service. Without it there are none. */
-  readonly house?: House;
+  readonly house?: MainClient;
   /** The filter isolate, for tables that programs answer for. Without it they are errors. */
   readonly askProgram?: AskProgram;
 }

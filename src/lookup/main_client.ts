@@ -4,7 +4,7 @@
  */
 
 import { systemReason } from "../events/mod.ts";
-import { type Account, type Forward, type HouseAnswer, type HouseQuestion, type Verdict } from "../protocol/mod.ts";
+import { type Account, type Forward, type MainQuestion, type MainReply, type Verdict } from "../protocol/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 
@@ -21,7 +21,7 @@ const VERIFYING_LIMIT = 1000;
 /** A name service that does not answer is an error after so long. */
 const ACCOUNT_LIMIT_MS = 30_000;
 
-type Question = Omit<Extract<HouseQuestion, { type: "account" }>, "call">;
+type Question = Omit<Extract<MainQuestion, { type: "account" }>, "call">;
 type Result = Account | null | LookupError;
 /** Reads a `.forward` as its user. Rejects when it cannot be had now. */
 export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
@@ -49,8 +49,8 @@ class Memory<T> {
   }
 }
 
-export class House {
-  readonly #tell: (questions: readonly HouseQuestion[]) => void;
+export class MainClient {
+  readonly #tell: (questions: readonly MainQuestion[]) => void;
   readonly #forwards: Memory<Forward>;
   readonly #accounts: Memory<Account | null>;
   readonly #waiting = new Map<number, (result: Result) => void>();
@@ -60,11 +60,11 @@ export class House {
   readonly #readForward: ReadForward;
   /** Files that are being read. */
   readonly #reading = new Map<string, Promise<Forward>>();
-  #batch: HouseQuestion[] = [];
+  #batch: MainQuestion[] = [];
   #nextCall = 1;
 
   /** `tell` posts to main; `now`: milliseconds of a clock that does not go back. */
-  constructor(tell: (questions: readonly HouseQuestion[]) => void, now: () => number, readForward: ReadForward) {
+  constructor(tell: (questions: readonly MainQuestion[]) => void, now: () => number, readForward: ReadForward) {
     this.#tell = tell;
     this.#readForward = readForward;
     this.#forwards = new Memory(FORWARD_MS, now);
@@ -72,15 +72,15 @@ export class House {
   }
 
   /** The house as an isolate sees it. */
-  static of(isolate: Isolate<"lookup">): House {
+  static of(isolate: Isolate<"lookup">): MainClient {
     const pool = serveFilePool(isolate, "forward", () => false);
     const readForward: ReadForward = async (who, suffix) => {
       const result = await pool.run(`uid ${who.uid}`, { kind: "forward", who, suffix });
       if (result.kind === "forward") return result.forward;
       throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
     };
-    const tell = (questions: readonly HouseQuestion[]) => isolate.tell({ type: "ask", questions });
-    const house = new House(tell, () => performance.now(), readForward);
+    const tell = (questions: readonly MainQuestion[]) => isolate.tell({ type: "ask", questions });
+    const house = new MainClient(tell, () => performance.now(), readForward);
     isolate.ontold = (answers) => house.hear(answers);
     return house;
   }
@@ -132,7 +132,7 @@ export class House {
     return this.#verify((call) => ({ type: "crypt", call, hash, password }));
   }
 
-  #verify(question: (call: number) => HouseQuestion): Promise<Verdict> {
+  #verify(question: (call: number) => MainQuestion): Promise<Verdict> {
     if (this.#verifying.size >= VERIFYING_LIMIT) return Promise.resolve("unknown");
     const call = this.#nextCall++;
     return new Promise((resolve) => {
@@ -148,7 +148,7 @@ export class House {
   }
 
   /** Main's answers. */
-  hear(answers: readonly HouseAnswer[]): void {
+  hear(answers: readonly MainReply[]): void {
     for (const answer of answers) {
       if (answer.type === "login" || answer.type === "crypt") {
         this.#verifying.get(answer.call)?.(answer.result);

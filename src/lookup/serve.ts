@@ -19,7 +19,7 @@ import { commandMac, formatMailbox } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
-import { House } from "./main_client.ts";
+import { MainClient } from "./main_client.ts";
 import { Guard } from "./login_guard.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
@@ -67,7 +67,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  const machine = { ...openMachine(), house: House.of(isolate), askProgram: programsBehind(isolate) };
+  const machine = { ...openMachine(), house: MainClient.of(isolate), askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
   isolate.onresolver = (resolver) => namer.configure(resolver);
   return { machine, namer };

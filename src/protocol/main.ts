@@ -65,7 +65,7 @@ export type FromMain<Settings = unknown> =
   /** control only: main's answer to a request. */
   | MainAnswer
   /** lookup only: what main knows of what it was asked, in no order. */
-  | { readonly type: "told"; readonly answers: readonly HouseAnswer[] }
+  | { readonly type: "told"; readonly answers: readonly MainReply[] }
   /** Finish what can be finished and say `stopped`. */
   | { readonly type: "stop" };
 
@@ -96,7 +96,7 @@ export type ToMain =
   /** delivery, errand and lookup: one isolate more of the file role that works for them. */
   | { readonly type: "grow"; readonly role: FileRole }
   /** lookup only: what only main may find out. Answered by `told`. */
-  | { readonly type: "ask"; readonly questions: readonly HouseQuestion[] }
+  | { readonly type: "ask"; readonly questions: readonly MainQuestion[] }
   /** control only, when main logs to syslog: finished lines. */
   | {
     readonly type: "syslog";
@@ -123,14 +123,14 @@ export interface MainAnswer {
 }
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
-export type HouseQuestion =
+export type MainQuestion =
   /** getpwnam(3): accounts of whatever the name service knows. */
   | { readonly type: "account"; readonly call: number; readonly name: string }
   /** The password of a system account, */
   | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
   /** or of a hash that only crypt(3) knows. */
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string };
-export type HouseAnswer =
+export type MainReply =
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
   | { readonly type: "login"; readonly call: number; readonly result: Verdict }
   | { readonly type: "crypt"; readonly call: number; readonly result: Verdict };
@@ -152,7 +152,7 @@ const mainRequest: Check<MainRequest> = tagged<MainRequest, "type">("type", {
   isolates: {},
   verbosity: { verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
 });
-const houseQuestion: Check<HouseQuestion> = tagged<HouseQuestion, "type">("type", {
+const houseQuestion: Check<MainQuestion> = tagged<MainQuestion, "type">("type", {
   account: { call, name: text() },
   login: { call, user: text(), password: text() },
   crypt: { call, hash: text(), password: text() },

@@ -6,7 +6,7 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
 import { debug, type Observer, tell } from "../events/mod.ts";
-import type { Credentials, HouseSettings } from "../protocol/mod.ts";
+import type { Credentials, SharedSettings } from "../protocol/mod.ts";
 import {
   type Client,
   ClientError,
@@ -32,7 +32,7 @@ import { partOf, type Task, without } from "./tasks.ts";
 
 /** What a session needs of the house. */
 export interface SessionTools {
-  readonly house: HouseSettings;
+  readonly house: SharedSettings;
   readonly clock: Clock;
   /** The log, and who wants to know more than it tells. */
   readonly observer: Observer;

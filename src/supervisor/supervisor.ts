@@ -37,7 +37,7 @@ export interface Grants {
   readonly sys?: readonly string[];
 }
 
-export interface HousePlan {
+export interface SystemPlan {
   readonly settings: Settings;
   readonly grants: Readonly<Record<Role, Grants>>;
   /** Number of smtp isolates, at least 1. */
@@ -58,7 +58,7 @@ export interface HousePlan {
   readonly pingMs?: number;
 }
 
-export interface HouseHooks {
+export interface SystemHooks {
   /** Messages of an isolate that are not the supervisor's own business. */
   onmessage(role: Role, index: number, message: ToMain): void;
   /** A line for the log about what an isolate said that it may not say. */
@@ -175,9 +175,9 @@ function spawn(entry: URL, name: string, grants: Grants): Worker {
 }
 
 export class Supervisor {
-  readonly #plan: HousePlan;
+  readonly #plan: SystemPlan;
   readonly #grants: Record<Role, Grants>;
-  readonly #hooks: HouseHooks;
+  readonly #hooks: SystemHooks;
   readonly #limit: ReadyLimit;
   readonly #residents: Resident[] = [];
   readonly #accusations = new Accusations(() => performance.now());
@@ -186,7 +186,7 @@ export class Supervisor {
   #onready: (() => void) | null = null;
   #onfailed: ((error: Error) => void) | null = null;
 
-  constructor(plan: HousePlan, hooks: HouseHooks, limit: ReadyLimit = readyLimit) {
+  constructor(plan: SystemPlan, hooks: SystemHooks, limit: ReadyLimit = readyLimit) {
     this.#plan = plan;
     this.#grants = { ...plan.grants };
     this.#hooks = hooks;

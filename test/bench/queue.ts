@@ -54,7 +54,7 @@ function hasMail(folder: string): boolean {
 }
 
 /** The daemon under test, with everything below one folder. */
-class House {
+class QueueBench {
   readonly place: Place;
   readonly mail: string;
   readonly env: Record<string, string>;
@@ -115,7 +115,7 @@ match from any for any action "out"
 }
 
 /** Messages a second that 20 sessions get rid of. What they send waits: delivery is paused. */
-async function acceptRate(house: House): Promise<number> {
+async function acceptRate(house: QueueBench): Promise<number> {
   await house.smtpctl("pause", "mda");
   const started = performance.now();
   const { success } = await new Deno.Command("smtp-source", {
@@ -157,7 +157,7 @@ function schedulerBytes(size: number): number {
 }
 
 async function measure(folder: string, size: number, hosts: Hosts): Promise<QueueCost> {
-  const house = new House(folder, hosts);
+  const house = new QueueBench(folder, hosts);
   await house.prepare();
   console.error(`${size}: filling`);
   fillQueue(house.env.SMTPD_SPOOL!, size);

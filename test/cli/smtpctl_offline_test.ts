@@ -4,7 +4,7 @@ import { equal, match } from "node:assert/strict";
 import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
 import { freshEnvelope } from "../../src/queue/validate_envelope.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { envelope } from "../control/house.ts";
+import { envelope } from "../control/harness.ts";
 import { environment, FakeTerminal, withFolder } from "./fakes.ts";
 
 async function show(folder: string, ...words: string[]) {

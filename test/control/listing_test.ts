@@ -3,7 +3,7 @@
 import { equal } from "node:assert/strict";
 import { formatListing } from "../../src/control/mod.ts";
 import type { RunState } from "../../src/protocol/mod.ts";
-import { envelope } from "./house.ts";
+import { envelope } from "./harness.ts";
 
 const id = "7b23f1c8a1b2c3d4";
 const now = 1_700_000_100_000;

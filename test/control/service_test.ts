@@ -9,7 +9,7 @@ import { ControlRequests } from "../../src/control/requests.ts";
 import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
 import type { ToMain } from "../../src/protocol/mod.ts";
-import { type Answers, DAEMON_UID, envelope, FakeHouse } from "./house.ts";
+import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
 
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
 const queueAnswers: Answers = {
@@ -67,7 +67,7 @@ const queueAnswers: Answers = {
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
 
-function deskOf(house: FakeHouse, log: string[] = []): ControlRequests {
+function deskOf(house: FakeSystem, log: string[] = []): ControlRequests {
   return new ControlRequests(house.isolate, new Stats(), (_level, text) => log.push(text));
 }
 
@@ -177,7 +177,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
 ];
 for (const { name, request, answers } of requests) {
   Deno.test(`Desk answers ${request.do}: ${name}`, async () => {
-    deepEqual(await answersOf(deskOf(new FakeHouse(queueAnswers)), request), answers);
+    deepEqual(await answersOf(deskOf(new FakeSystem(queueAnswers)), request), answers);
   });
 }
 
@@ -186,7 +186,7 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
     type: "troubles",
     lines: ["QUEUE disk full: mail is refused with 452", "QUEUE damaged: 2"],
   });
-  const house = new FakeHouse({ ...queueAnswers, troubles });
+  const house = new FakeSystem({ ...queueAnswers, troubles });
   house.error = "relay, smtp";
   deepEqual(await deskOf(house).refusals(), [
     "disk full: mail is refused with 452",
@@ -197,7 +197,7 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
 });
 
 Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
-  const desk = deskOf(new FakeHouse(queueAnswers));
+  const desk = deskOf(new FakeSystem(queueAnswers));
   const answers = await answersOf(desk, { do: "show-queue", message: null });
   equal(answers.length, 4);
   match((answers[0] as { line: string }).line, /^00000001aaaaaaaa\|inet4\|mta\|.*\|inflight\|2\|$/);
@@ -207,7 +207,7 @@ Deno.test("Desk lists the queue in order, page after page, with where each envel
 });
 
 Deno.test("Desk asks for as much of the queue at once as the config says", async () => {
-  const house = new FakeHouse(queueAnswers, null, { envelopes: 2, messages: 7 });
+  const house = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
   equal((await answersOf(deskOf(house), { do: "show-queue", message: null })).length, 4);
   deepEqual(
     house.asked.filter(({ question }) => question.type === "list").map(({ question }) => [
@@ -220,7 +220,7 @@ Deno.test("Desk asks for as much of the queue at once as the config says", async
 });
 
 Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
-  const house = new FakeHouse(queueAnswers);
+  const house = new FakeSystem(queueAnswers);
   const log: string[] = [];
   const desk = deskOf(house, log);
   deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: true }]);
@@ -232,7 +232,7 @@ Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async 
 });
 
 Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", async () => {
-  const house = new FakeHouse({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
+  const house = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
   const desk = deskOf(house);
   await answersOf(desk, { do: "pause", what: "mda" });
   await answersOf(desk, { do: "resume", what: "mta" });
@@ -242,7 +242,7 @@ Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", asyn
 });
 
 Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
-  const house = new FakeHouse({});
+  const house = new FakeSystem({});
   house.traces.add("smtp");
   const desk = deskOf(house);
   await answersOf(desk, { do: "trace", what: "queue" });
@@ -258,7 +258,7 @@ Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
 });
 
 Deno.test("Desk: an isolate that ends while it is asked ends the request, not the desk", async () => {
-  const house = new FakeHouse({});
+  const house = new FakeSystem({});
   const desk = deskOf(house);
   const asked = answersOf(desk, { do: "remove", target: "all" });
   while (house.asked.length === 0) await Promise.resolve();
@@ -305,7 +305,7 @@ const uids = [
 ];
 for (const { uid, served, who } of uids) {
   Deno.test(`ControlSessions ${served ? "serves" : "refuses"} ${who}`, async () => {
-    const desk = deskOf(new FakeHouse(queueAnswers));
+    const desk = deskOf(new FakeSystem(queueAnswers));
     await withSocket(uid, (request) => desk.answer(request), async (path) => {
       const answers = await collect(path, { do: "show-status" });
       if (served) equal(answers.length, 4);
@@ -332,7 +332,7 @@ const badLines = [
 ];
 for (const { name, line, reply } of badLines) {
   Deno.test(`ControlSessions gives ${name} no way in`, async () => {
-    const desk = deskOf(new FakeHouse(queueAnswers));
+    const desk = deskOf(new FakeSystem(queueAnswers));
     await withSocket(0, (request) => desk.answer(request), async (path) => {
       const socket = net.connect({ path });
       let heard = "";
@@ -346,7 +346,7 @@ for (const { name, line, reply } of badLines) {
 }
 
 Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one that ends makes room", async () => {
-  const desk = deskOf(new FakeHouse(queueAnswers));
+  const desk = deskOf(new FakeSystem(queueAnswers));
   await withSocket(0, (request) => desk.answer(request), async (path) => {
     const idle = await Promise.all(Array.from({ length: 32 }, async () => {
       const socket = net.connect({ path });
@@ -365,7 +365,7 @@ Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one
 });
 
 Deno.test("serveControl logs events in order, counts them, and heeds -v and traces", async () => {
-  const house = new FakeHouse(queueAnswers);
+  const house = new FakeSystem(queueAnswers);
   serveControl(house.isolate);
   const smtp = house.peer("smtp-control", 1);
   const queue = house.peer("queue-control");

@@ -6,7 +6,7 @@ import net from "node:net";
 import { askControl } from "../../src/control/mod.ts";
 import { detachDescriptor } from "../../src/isolate/mod.ts";
 import { type FromMain, type ToMain } from "../../src/protocol/mod.ts";
-import { FakeHouse } from "./house.ts";
+import { FakeSystem } from "./harness.ts";
 
 Deno.test("workers/control.ts logs and answers without any permission", async () => {
   const folder = await Deno.makeTempDir();
@@ -24,7 +24,7 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
     while (!heard.some((message) => message.type === type)) await new Promise<void>((resolve) => wake = resolve);
   };
   const post = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
-  const { settings } = new FakeHouse({}).isolate;
+  const { settings } = new FakeSystem({}).isolate;
   const events = new MessageChannel();
   post({ type: "start", role: "control", index: 0, settings, verbose: false, traces: [] });
   post({ type: "door", name: "smtp-control", peer: 0, life: 1, port: events.port1 }, [events.port1]);

@@ -1,13 +1,13 @@
 /** What main answers to lookup: accounts of the name service, a few at a time. */
 
 import assert from "node:assert/strict";
-import type { HouseAnswer, HouseQuestion } from "../../src/protocol/mod.ts";
+import type { MainQuestion, MainReply } from "../../src/protocol/mod.ts";
 import { Clerk } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/name_service.ts";
 
 /** A clerk and what it answered; `done` resolves when `count` answers are there. */
 function office(names: Pick<NameService, "find">) {
-  const batches: (readonly HouseAnswer[])[] = [];
+  const batches: (readonly MainReply[])[] = [];
   let wake = () => {};
   const clerk = new Clerk((answers) => (batches.push(answers), wake()), names);
   const done = async (count: number) => {
@@ -97,8 +97,8 @@ Deno.test("Clerk passes over what is no question", () => {
     { type: "account", call: 1, name: 7 },
     { type: "account", call: 1, name: "x".repeat(300) },
   ];
-  clerk.take(odd as unknown as HouseQuestion[]);
-  clerk.take(null as unknown as HouseQuestion[]);
+  clerk.take(odd as unknown as MainQuestion[]);
+  clerk.take(null as unknown as MainQuestion[]);
   assert.deepEqual(batches, []);
 });
 

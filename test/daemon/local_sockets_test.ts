@@ -18,7 +18,7 @@ self.onmessage = ({ data: fd }) => {
   });
 };`;
 
-class House {
+class SocketHarness {
   readonly native = new Native();
   readonly delayed: Array<() => void> = [];
   readonly sockets = new LocalSockets({ native: this.native, after: (_ms, run) => void this.delayed.push(run) });
@@ -62,7 +62,7 @@ const linux = Deno.build.os === "linux";
 Deno.test(
   { name: "who is connected to an isolate that dies hears the end, and nothing stays open", ignore: !linux },
   async () => {
-    await using house = new House();
+    await using house = new SocketHarness();
     const client = await house.connect();
     const cookie = house.native.socketCookie(house.descriptor);
     client.write("die");

@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Clerk } from "../../src/daemon/lookup_requests.ts";
 import { Passwords } from "../../src/daemon/passwords.ts";
-import type { HouseAnswer } from "../../src/protocol/mod.ts";
+import type { MainReply } from "../../src/protocol/mod.ts";
 
 const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";
 const rows = [
@@ -81,7 +81,7 @@ Deno.test({
 });
 
 Deno.test("main tries no system account unless a listener asks for them", async () => {
-  const heard: HouseAnswer[] = [];
+  const heard: MainReply[] = [];
   const heardAll = Promise.withResolvers<void>();
   const clerk = new Clerk(
     (answers) => {

@@ -11,7 +11,7 @@ type Handed = Extract<FromMain, { type: "session" }>;
 
 const LIMITS: SessionLimits = { maxSessions: null, maxSessionsPerSource: 2, maxConnectionsPerMinute: 0, trusted: [] };
 
-class House {
+class AdmissionHarness {
   readonly log: string[] = [];
   readonly handed: { readonly isolate: number; readonly message: Handed }[] = [];
   isolates = [0, 1];
@@ -91,7 +91,7 @@ const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 const OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
 
 Deno.test("a source over its limit gets 421 and one line in the log; the end of its sessions lets it in again", async () => {
-  await using house = await new House().listen();
+  await using house = await new AdmissionHarness().listen();
   assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
   assert.deepEqual([await house.connect(), await house.connect()], [OF_YOURS, OF_YOURS]);
   assert.equal(await house.connect("192.0.2.2"), null, "others are served");
@@ -112,13 +112,13 @@ Deno.test("a source over its limit gets 421 and one line in the log; the end of 
 });
 
 Deno.test("nothing is said in clear where TLS comes first", async () => {
-  await using house = await new House({ maxSessionsPerSource: 1 }).listen();
+  await using house = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
   house.desked = listener({ tls: "smtps" });
   assert.deepEqual([await house.connect(), await house.connect()], [null, ""]);
 });
 
 Deno.test("behind a proxy, and on the local socket, main counts no addresses", async () => {
-  await using house = await new House({ maxSessionsPerSource: 1 }).listen();
+  await using house = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
   house.uid = 0;
   for (const desked of [listener({ proxyV2: true }), listener({ socket: true })]) {
     house.desked = desked;
@@ -127,7 +127,7 @@ Deno.test("behind a proxy, and on the local socket, main counts no addresses", a
 });
 
 Deno.test("above max-sessions everybody gets 421, and the log is told once a minute", async () => {
-  await using house = await new House({ maxSessions: 2 }).listen();
+  await using house = await new AdmissionHarness({ maxSessions: 2 }).listen();
   for (const last of [1, 2, 3, 4]) {
     assert.equal(await house.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
   }
@@ -140,7 +140,7 @@ Deno.test("above max-sessions everybody gets 421, and the log is told once a min
 });
 
 Deno.test("a pause and a missing isolate turn clients away with a line each", async () => {
-  await using house = await new House().listen();
+  await using house = await new AdmissionHarness().listen();
   house.desk.paused = true;
   assert.equal(await house.connect(), "421 4.3.2 Service paused, try again later\r\n");
   house.desk.paused = false;
@@ -153,12 +153,12 @@ Deno.test("a pause and a missing isolate turn clients away with a line each", as
 });
 
 /** Beside the line that each refusal has. */
-const warnings = ({ log }: House) => log.filter((line) => line.startsWith("warn: "));
+const warnings = ({ log }: AdmissionHarness) => log.filter((line) => line.startsWith("warn: "));
 
 const LOCAL = "421 4.7.0 Too many local connections, try again later\r\n";
 
 Deno.test("a local user has a quarter of the sessions, all local users half, and root comes in when all are taken", async () => {
-  await using house = await new House({ maxSessions: 8 }).listen();
+  await using house = await new AdmissionHarness({ maxSessions: 8 }).listen();
   house.desked = listener({ socket: true });
   const as = async (uid: number | null) => {
     house.uid = uid;
@@ -186,7 +186,7 @@ Deno.test("a local user has a quarter of the sessions, all local users half, and
 });
 
 Deno.test("clients on loopback leave an eighth of the sessions to other machines", async () => {
-  await using house = await new House({ maxSessions: 104 }).listen();
+  await using house = await new AdmissionHarness({ maxSessions: 104 }).listen();
   for (let count = 0; count < 91; count++) {
     assert.equal(await house.connect(count % 2 === 0 ? "127.0.0.1" : "::1"), null);
   }
@@ -208,14 +208,14 @@ const sizes = [
 ];
 for (const { maxSessions, descriptors, want, warned } of sizes) {
   Deno.test(`max-sessions ${maxSessions} with ${descriptors} descriptors is ${want}`, () => {
-    const house = new House({ maxSessions }, descriptors);
+    const house = new AdmissionHarness({ maxSessions }, descriptors);
     assert.equal(house.desk.limit, want);
     assert.equal(house.log.length, warned ? 1 : 0);
   });
 }
 
 Deno.test("a connection whose isolate does not show that it is there goes to another, once", async () => {
-  await using house = await new House().listen();
+  await using house = await new AdmissionHarness().listen();
   house.silent.add(0);
   const answer = house.connect();
   while (house.later.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -231,7 +231,7 @@ Deno.test("a connection whose isolate does not show that it is there goes to ano
 });
 
 Deno.test("clients behind a proxy are counted for all isolates, when they have been told", async () => {
-  await using house = await new House({ maxSessionsPerSource: 2 }).listen();
+  await using house = await new AdmissionHarness({ maxSessionsPerSource: 2 }).listen();
   house.desked = listener({ proxyV2: true });
   for (let session = 0; session < 4; session++) assert.equal(await house.connect("192.0.2.100"), null);
   const tickets = house.handed.map(({ message }) => message.ticket);

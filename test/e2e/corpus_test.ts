@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { configOf, entries, type Entry, type Route, routeOf } from "../config/corpus.ts";
 import { a, fakeDns, ptr, type Zone } from "../dns/fake_dns.ts";
 import { Client } from "./client.ts";
-import { compileTables, furnish } from "./corpus_house.ts";
+import { compileTables, furnish } from "./corpus_harness.ts";
 import { type Daemon, withDaemon } from "./harness.ts";
 
 const ACCOUNTS = new Set(Deno.readTextFileSync("/etc/passwd").split("\n").map((line) => line.split(":")[0]!));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { ALL_PHASES, type House, inbox, install, type Script } from "./filter_house.ts";
+import { ALL_PHASES, type FilterHarness, inbox, install, type Script } from "./filter_harness.ts";
 import { Daemon, DOMAIN, PROJECT, run, within } from "./harness.ts";
 
 interface Row {
@@ -41,7 +41,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-function configOf(script: Script): (house: House) => string {
+function configOf(script: Script): (house: FilterHarness) => string {
   return ({ port, mail, folder }) => {
     const { f } = install(folder, { f: { register: ALL_PHASES, ...script } });
     return `filter f ${f}\nlisten on 127.0.0.1 port ${port} filter f\n${inbox(mail)}`;

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { type House, inbox, install, recorded, told } from "./filter_house.ts";
+import { type FilterHarness, inbox, install, recorded, told } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
 const LINES = ["filter|smtp-in|data-line"];
 const [EDIT, LATE, BOTH] = [0, 1, 2].map(() => freePort());
 
-function config({ port, mail, folder }: House): string {
+function config({ port, mail, folder }: FilterHarness): string {
   const programs = install(folder, {
     edit: { register: [...LINES, "report|smtp-in|tx-data"], record: true, line: "edit" },
     late: { register: LINES, line: "late" },

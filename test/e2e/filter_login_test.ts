@@ -1,7 +1,7 @@
 /** Filters and what proves who a client is: TLS, logins, masks, in the real daemon with a real client. */
 
 import assert from "node:assert/strict";
-import { ALL_PHASES, type House, inbox, install, told } from "./filter_house.ts";
+import { ALL_PHASES, type FilterHarness, inbox, install, told } from "./filter_harness.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, run, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
@@ -34,7 +34,7 @@ server.quit()
 Deno.test("filters hear of TLS and logins, and reports hold no secret", async (test) => {
   const credentials = await hash();
   const chroot = Deno.uid() === 0 ? ' user nobody group nogroup chroot "/"' : "";
-  const config = ({ port, mail, folder }: House) => {
+  const config = ({ port, mail, folder }: FilterHarness) => {
     for (const name of ["mx.pem", "mx.key"]) {
       Deno.copyFileSync(new URL(name, CERTIFICATES), `${folder}/${name}`);
       Deno.chmodSync(`${folder}/${name}`, 0o600);

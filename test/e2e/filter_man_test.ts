@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { FILTER_EVENTS, FILTER_PHASES } from "../../src/protocol/mod.ts";
 import { literalBlocks } from "../config/mdoc.ts";
 import { Client } from "./client.ts";
-import { type House, inbox } from "./filter_house.ts";
+import { type FilterHarness, inbox } from "./filter_harness.ts";
 import { DOMAIN, withDaemon } from "./harness.ts";
 
 const PAGE = Deno.readTextFileSync(new URL("../../conf/man/smtpd-filters.7", import.meta.url));
@@ -15,7 +15,7 @@ Deno.test("smtpd-filters(7) tells of every event and phase", () => {
 });
 
 Deno.test("smtpd-filters(7): the example does what the page says", async () => {
-  const config = ({ port, mail, folder }: House) => {
+  const config = ({ port, mail, folder }: FilterHarness) => {
     const program = `${folder}/dotted`;
     Deno.writeTextFileSync(program, literalBlocks("smtpd-filters.7").at(-1)!);
     Deno.chmodSync(program, 0o755);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { type House, inbox, install, normal, told } from "./filter_house.ts";
+import { type FilterHarness, inbox, install, normal, told } from "./filter_harness.ts";
 import { DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
@@ -10,7 +10,7 @@ const GOLDEN = new URL("golden/filter-out-record.txt", import.meta.url);
 
 Deno.test("a relay's filter is told of every session in order, and of refused recipients and messages", async () => {
   const next = freePort();
-  const config = ({ port, mail, folder }: House) => {
+  const config = ({ port, mail, folder }: FilterHarness) => {
     const { out } = install(folder, { out: { register: ["report|smtp-out|*"], record: true } });
     return `admd "mx.${DOMAIN}"
 filter out ${out}

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { ALL_PHASES, type House, inbox, install, normal, type Script, told } from "./filter_house.ts";
+import { ALL_PHASES, type FilterHarness, inbox, install, normal, type Script, told } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
@@ -17,7 +17,7 @@ async function clean(daemon: Daemon): Promise<void> {
 
 Deno.test("a filter is told and asked everything about a clean message in order, and nothing of other listeners", async () => {
   const plain = freePort();
-  const config = ({ port, mail, folder }: House) => {
+  const config = ({ port, mail, folder }: FilterHarness) => {
     const { all } = install(folder, { all: { register: ["report|smtp-in|*", ...ALL_PHASES], record: true } });
     return `admd "mx.${DOMAIN}"
 filter all ${all}
@@ -251,7 +251,7 @@ async function converse(port: number, { banner = "220", steps, closes }: Row): P
 
 Deno.test("filters decide about commands and messages", async (test) => {
   const ports = DECISIONS.map(() => freePort());
-  const config = ({ port, mail, folder }: House) => {
+  const config = ({ port, mail, folder }: FilterHarness) => {
     const scripts = DECISIONS.map(({ rules = [] }, at) =>
       [`f${at}`, { register: ["report|smtp-in|*", ...ALL_PHASES], record: true, rules }] as const
     ).filter((_, at) => DECISIONS[at]!.builtin === undefined);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { freePort } from "../ports.ts";
 import { type FakeServer, fakeServer } from "../smtp_client/fake_server.ts";
 import { Client } from "./client.ts";
-import { inbox, install, recorded } from "./filter_house.ts";
+import { inbox, install, recorded } from "./filter_harness.ts";
 import { type Daemon, withDaemon } from "./harness.ts";
 
 const ROOT = Deno.uid() === 0;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { ALL_PHASES, inbox, install } from "./filter_house.ts";
+import { ALL_PHASES, inbox, install } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 

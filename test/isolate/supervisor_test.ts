@@ -16,7 +16,7 @@ const SESSION: FromMain = {
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
 
 /** A house of toy isolates; `until` resolves when the line was heard from the role. */
-function toyHouse(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number; pingMs?: number } = {}) {
+function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number; pingMs?: number } = {}) {
   const waiting: { line: string; resolve: () => void }[] = [];
   const hear = (line: string) => {
     const index = waiting.findIndex((one) => one.line === line);
@@ -65,7 +65,7 @@ function toyHouse(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number
 }
 
 Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, and its neighbours get a new door", async () => {
-  const { supervisor, until, deaths, stop } = toyHouse();
+  const { supervisor, until, deaths, stop } = toySystem();
   const first = until("scheduler: welcome");
   await supervisor.start();
   await first;
@@ -85,7 +85,7 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
 });
 
 Deno.test("setCertificates() reaches an isolate that runs and the one that replaces it", async () => {
-  const { supervisor, until, stop } = toyHouse();
+  const { supervisor, until, stop } = toySystem();
   const none = until("smtp: has ");
   await supervisor.start();
   await none;
@@ -101,7 +101,7 @@ Deno.test("setCertificates() reaches an isolate that runs and the one that repla
 
 Deno.test("a queue that has a database to repair is waited for at start, as long as it answers", async () => {
   const expire: (() => void)[] = [];
-  const { supervisor, until, stop } = toyHouse({ queue: "slow" }, (each) => (expire.push(each), () => {}));
+  const { supervisor, until, stop } = toySystem({ queue: "slow" }, (each) => (expire.push(each), () => {}));
   const asked = until("queue: wait");
   const start = supervisor.start();
   await asked;
@@ -117,7 +117,7 @@ Deno.test("a queue that has a database to repair is waited for at start, as long
 
 Deno.test("a start fails when another isolate is not ready in time, and says which", async () => {
   const expire: (() => void)[] = [];
-  const { supervisor, stop } = toyHouse({ lookup: "stuck" }, (each) => (expire.push(each), () => {}));
+  const { supervisor, stop } = toySystem({ lookup: "stuck" }, (each) => (expire.push(each), () => {}));
   const failed = assert.rejects(supervisor.start(), /Not every isolate became ready: .*lookup/);
   expire.shift()!();
   await failed;
@@ -125,7 +125,7 @@ Deno.test("a start fails when another isolate is not ready in time, and says whi
 });
 
 Deno.test("an isolate that loops gets no new work while another answers, and is replaced", async () => {
-  const { supervisor, deaths, stop } = toyHouse({ smtp: "looping" }, undefined, { smtpIsolates: 2, pingMs: 200 });
+  const { supervisor, deaths, stop } = toySystem({ smtp: "looping" }, undefined, { smtpIsolates: 2, pingMs: 200 });
   await supervisor.start();
   const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));

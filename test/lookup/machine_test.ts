@@ -5,9 +5,9 @@ import { DatabaseSync } from "node:sqlite";
 import type {
   FromLookup,
   FromMain,
-  HouseAnswer,
   LookupSettings,
   LookupToControl,
+  MainReply,
   ToMain,
 } from "../../src/protocol/mod.ts";
 import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
@@ -116,7 +116,7 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
       if (data.type === "ready") resolve();
       if (data.type !== "ask") return;
       // A house without homes and without a name service.
-      const answers = data.questions.map(({ type, call }) => ({ type, call, result: null }) as HouseAnswer);
+      const answers = data.questions.map(({ type, call }) => ({ type, call, result: null }) as MainReply);
       send({ type: "told", answers });
     };
     worker.onerror = (event) => {

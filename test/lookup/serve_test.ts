@@ -84,7 +84,7 @@ function pair<Answer, Ask>() {
   return { answers, served };
 }
 
-interface HouseParts {
+interface HarnessParts {
   namer?: ClientNamer;
   /** Text of the aliases file. */
   aliases?: () => string;
@@ -93,7 +93,7 @@ interface HouseParts {
   tables?: LookupSettings["tables"];
 }
 
-function house(parts: HouseParts = {}) {
+function house(parts: HarnessParts = {}) {
   const { traces = ["expand"] } = parts;
   const events: Event[] = [];
   const questions = pair<FromLookup, ToLookup>(), ofRelay = pair<FromLookup, ToLookup>();

@@ -37,7 +37,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
-class House {
+class RouterHarness {
   now = 0;
   readonly timers: { at: number; run: () => void; off: boolean }[] = [];
   readonly programs: FakeProgram[] = [];
@@ -118,7 +118,7 @@ class House {
 }
 
 Deno.test("FilterDesk tells sessions of registrations once all programs are ready", async () => {
-  const house = new House(true, ["f", "g"]);
+  const house = new RouterHarness(true, ["f", "g"]);
   const opened = house.desk.open();
   house.programs[0]!.hooks.online("register|ready");
   await settle();
@@ -130,11 +130,11 @@ Deno.test("FilterDesk tells sessions of registrations once all programs are read
 });
 
 Deno.test("FilterDesk.open() rejects when a program is not ready in time, or ends", async () => {
-  const late = new House();
+  const late = new RouterHarness();
   const opened = late.desk.open();
   late.pass(READY_MS);
   await assert.rejects(opened, /filter program "f" \(\/x\/f\) failed: it does not say that it is ready/);
-  const dead = new House();
+  const dead = new RouterHarness();
   const starting = dead.desk.open();
   dead.programs[0]!.hooks.onend("it exited with status 1");
   await assert.rejects(starting, /it exited with status 1/);
@@ -142,7 +142,7 @@ Deno.test("FilterDesk.open() rejects when a program is not ready in time, or end
 });
 
 Deno.test("an event reaches those who registered for it, as often as they did", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("report|smtp-in|tx-mail", "report|smtp-in|tx-mail");
   house.event();
   house.event("link-connect");
@@ -151,7 +151,7 @@ Deno.test("an event reaches those who registered for it, as often as they did", 
 });
 
 Deno.test("an answer reaches its session once; a second one loses the program", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("filter|smtp-in|mail-from");
   house.ask();
   house.say(`filter-result|${SID}|${TOKEN}|proceed`);
@@ -167,7 +167,7 @@ Deno.test("an answer reaches its session once; a second one loses the program", 
 });
 
 Deno.test("answers about sessions that are gone, or of others, are skipped", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("filter|smtp-in|mail-from");
   house.ask();
   house.door.onmessage({ type: "gone", session: SID });
@@ -191,7 +191,7 @@ const FAULTS = [
 ] as const;
 for (const { asked, says, because } of FAULTS) {
   Deno.test(`a program is lost: ${because}`, async () => {
-    const house = new House();
+    const house = new RouterHarness();
     await house.open("filter|smtp-in|mail-from", "filter|smtp-in|data-line", "filter|smtp-in|commit");
     if (asked === "lines") house.lines("a\n");
     else house.ask(asked);
@@ -202,7 +202,7 @@ for (const { asked, says, because } of FAULTS) {
 }
 
 Deno.test("lines go to the program with their heads, are counted when it has taken them, and come back whole", async () => {
-  const house = new House(false);
+  const house = new RouterHarness(false);
   await house.open("filter|smtp-in|data-line");
   house.lines("one\n.\n");
   await settle();
@@ -221,7 +221,7 @@ Deno.test("lines go to the program with their heads, are counted when it has tak
 });
 
 Deno.test("a program whose output is not used is not read, until it is", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("filter|smtp-in|data-line");
   house.lines("a\n");
   const line = "x".repeat(1023);
@@ -235,7 +235,7 @@ Deno.test("a program whose output is not used is not read, until it is", async (
 });
 
 Deno.test("a program that reads slowly holds sessions back; one that does not read is lost", async () => {
-  const house = new House(false);
+  const house = new RouterHarness(false);
   await house.open("report|smtp-in|tx-mail", "filter|smtp-in|data-line");
   house.programs[0]!.take();
   house.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
@@ -252,7 +252,7 @@ Deno.test("a program that reads slowly holds sessions back; one that does not re
 });
 
 Deno.test("what waits for a program has a bound", async () => {
-  const house = new House(false);
+  const house = new RouterHarness(false);
   await house.open("filter|smtp-in|data-line");
   const lines = `${"x".repeat(8 << 20)}\n`;
   for (let count = 0; count < QUEUE_LIMIT / (8 << 20); count++) house.lines(lines);
@@ -260,7 +260,7 @@ Deno.test("what waits for a program has a bound", async () => {
 });
 
 Deno.test("the sessions of an isolate that has ended are forgotten", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("filter|smtp-in|mail-from");
   house.ask();
   house.door.onreset();
@@ -270,7 +270,7 @@ Deno.test("the sessions of an isolate that has ended are forgotten", async () =>
 });
 
 Deno.test("an isolate that comes later is told of registrations, and of a program that does not keep up or is lost", async () => {
-  const house = new House(false);
+  const house = new RouterHarness(false);
   await house.open("filter|smtp-in|data-line");
   house.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
   const welcome = () => {
@@ -285,7 +285,7 @@ Deno.test("an isolate that comes later is told of registrations, and of a progra
 });
 
 Deno.test("what an isolate that has fallen says is not passed on, and a program does not fall with it", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from", "filter|smtp-in|data-line");
   await settle();
   const before = house.programs[0]!.text;
@@ -317,7 +317,7 @@ Deno.test("what an isolate that has fallen says is not passed on, and a program 
 });
 
 Deno.test("lines of sessions that are gone count as read when the program has read them", async () => {
-  const house = new House(false);
+  const house = new RouterHarness(false);
   await house.open("filter|smtp-in|data-line");
   house.lines("a\n");
   house.door.onmessage({ type: "gone", session: SID });
@@ -327,7 +327,7 @@ Deno.test("lines of sessions that are gone count as read when the program has re
 });
 
 Deno.test("an isolate speaks of its own sessions only", async () => {
-  const house = new House();
+  const house = new RouterHarness();
   await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
   house.ask();
   const other = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };

@@ -3,7 +3,19 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
-import { enqueue, factsFor, list, logged, open, openQueue, text, ticketsOf, typed, utf8, withQueue } from "./house.ts";
+import {
+  enqueue,
+  factsFor,
+  list,
+  logged,
+  open,
+  openQueue,
+  text,
+  ticketsOf,
+  typed,
+  utf8,
+  withQueue,
+} from "./harness.ts";
 import type { EnvelopeFacts } from "../../src/envelope/mod.ts";
 
 function count(spool: string, table: string): number {

@@ -18,7 +18,7 @@ import {
   typed,
   utf8,
   withQueue,
-} from "./house.ts";
+} from "./harness.ts";
 
 const fresh = { tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false } as const;
 

@@ -5,7 +5,7 @@
 
 import { hex8, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
-import { factsFor, openQueue } from "./house.ts";
+import { factsFor, openQueue } from "./harness.ts";
 
 const house = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();

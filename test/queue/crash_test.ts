@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Envelope, messageOf } from "../../src/envelope/mod.ts";
-import { list, openQueue, type QueueHouse, text, typed } from "./house.ts";
+import { list, openQueue, type QueueHarness, text, typed } from "./harness.ts";
 
 const KILLS = 20;
 
@@ -39,7 +39,7 @@ async function live(spool: string, said: Said, ms: number): Promise<void> {
   assert.equal((await child.status).signal, "SIGKILL", "it ran until it was killed");
 }
 
-async function bodyOf(house: QueueHouse, message: string): Promise<string> {
+async function bodyOf(house: QueueHarness, message: string): Promise<string> {
   let body = "";
   for (let index = 0, chunks = 1; index < chunks; index++) {
     house.control.send({ type: "body", call: 1, message, index });
@@ -51,7 +51,7 @@ async function bodyOf(house: QueueHouse, message: string): Promise<string> {
   return body;
 }
 
-async function allEnvelopes(house: QueueHouse): Promise<Envelope[]> {
+async function allEnvelopes(house: QueueHarness): Promise<Envelope[]> {
   const all: Envelope[] = [];
   for (let after = "0000000000000000";;) {
     house.control.send({ type: "list", call: 1, message: null, after, limit: 1000 });

@@ -1,7 +1,18 @@
 /** Messages that lie as files in the spool. */
 
 import assert from "node:assert/strict";
-import { enqueue, list, logged, NOON, openQueue, type QueueHouse, text, ticketsOf, typed, withQueue } from "./house.ts";
+import {
+  enqueue,
+  list,
+  logged,
+  NOON,
+  openQueue,
+  type QueueHarness,
+  text,
+  ticketsOf,
+  typed,
+  withQueue,
+} from "./harness.ts";
 
 const ENVELOPE = `version: 3
 dispatcher: out
@@ -35,7 +46,7 @@ function lay(spool: string, name: string, envelopes: readonly string[], body = "
   return folder;
 }
 
-async function discover(house: QueueHouse, message: string, envelope: string | null = null) {
+async function discover(house: QueueHarness, message: string, envelope: string | null = null) {
   house.control.send({ type: "discover", call: 1, message, envelope });
   const { count, error } = await house.control.next(typed("discovered"));
   return { count, error };

@@ -6,7 +6,7 @@ import { Ids } from "../../src/queue/ids.ts";
 import { envelopeNumber } from "../../src/queue/store/keys.ts";
 import { Recent } from "../../src/queue/recent.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { enqueue, factsFor, list, NOON, openQueue, typed } from "./house.ts";
+import { enqueue, factsFor, list, NOON, openQueue, typed } from "./harness.ts";
 import type { QueueToSmtp } from "../../src/protocol/mod.ts";
 
 Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and takes mail again when there is room", async () => {

@@ -5,14 +5,14 @@ import { DatabaseSync } from "node:sqlite";
 import type { MessageId } from "../../src/envelope/mod.ts";
 import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { factsFor, list, logged, open, openQueue, type QueueHouse, typed, utf8 } from "./house.ts";
+import { factsFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
 
 const KEYS = { keys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
 const CHUNK = 256 * 1024;
 
-async function withHouse(
+async function withHarness(
   more: Partial<QueueSettings>,
-  test: (house: QueueHouse, spool: string) => Promise<void>,
+  test: (house: QueueHarness, spool: string) => Promise<void>,
 ): Promise<void> {
   const spool = await Deno.makeTempDir();
   const house = await openQueue(spool, more);
@@ -37,7 +37,7 @@ const answerTo = (message: MessageId) => (heard: QueueToSmtp): heard is Answer =
   (heard.type === "committed" || heard.type === "refused") && heard.message === message;
 
 /** Sends all but the last chunk as credit allows, two at once. */
-async function sendChunks(house: QueueHouse, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {
+async function sendChunks(house: QueueHarness, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {
   let at = 0, credit = 2;
   for (; body.length - at > CHUNK; at += CHUNK) {
     if (credit === 0) {
@@ -50,7 +50,7 @@ async function sendChunks(house: QueueHouse, message: MessageId, body: Uint8Arra
   return at;
 }
 
-async function bodyIn(house: QueueHouse): Promise<Uint8Array> {
+async function bodyIn(house: QueueHarness): Promise<Uint8Array> {
   const [envelope] = await list(house);
   const { bytes, chunks, first } = await open(house, [envelope!]);
   const body = new Uint8Array(bytes);
@@ -75,7 +75,7 @@ for (
 ) {
   Deno.test(`a large message that is ${name} comes back octet by octet, its last part small or large`, async () => {
     for (const length of [CHUNK - 1, 5 * CHUNK + 10, 6 * CHUNK]) {
-      await withHouse(settings, async (house) => {
+      await withHarness(settings, async (house) => {
         const message = house.ids.pop()!;
         const body = bodyOf(length);
         const at = await sendChunks(house, message, body);
@@ -89,7 +89,7 @@ for (
 }
 
 Deno.test("a small message does not wait for a large one that is being sealed", async () => {
-  await withHouse(KEYS, async (house) => {
+  await withHarness(KEYS, async (house) => {
     const large = house.ids.pop()!, small = house.ids.pop()!;
     house.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [factsFor(large)] });
     house.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [factsFor(small)] });
@@ -100,7 +100,7 @@ Deno.test("a small message does not wait for a large one that is being sealed", 
 });
 
 Deno.test("a chunk more than there is credit for is refused while the others are being sealed", async () => {
-  await withHouse(KEYS, async (house) => {
+  await withHarness(KEYS, async (house) => {
     const message = house.ids.pop()!;
     for (let i = 0; i < 3; i++) house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
     assert.equal((await house.smtp.next(answerTo(message))).type, "refused");
@@ -113,7 +113,7 @@ Deno.test("a chunk more than there is credit for is refused while the others are
 Deno.test("a chunk that cannot be sealed refuses its message, also when the end has arrived: nothing of it stays", async () => {
   const makeChunk = Store.prototype.makeChunk;
   try {
-    await withHouse(KEYS, async (house, spool) => {
+    await withHarness(KEYS, async (house, spool) => {
       const message = house.ids.pop()!;
       Store.prototype.makeChunk = function (this: Store, number, index, bytes) {
         return index === 1 ? Promise.reject(new Error("no memory")) : makeChunk.call(this, number, index, bytes);
@@ -138,7 +138,7 @@ Deno.test("a chunk that cannot be sealed refuses its message, also when the end 
 });
 
 Deno.test("a message that is given up while it is being sealed leaves nothing", async () => {
-  await withHouse(KEYS, async (house, spool) => {
+  await withHarness(KEYS, async (house, spool) => {
     const message = house.ids.pop()!, later = house.ids.pop()!;
     house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
     house.smtp.send({ type: "abort", message });
@@ -153,7 +153,7 @@ Deno.test("a message that is given up while it is being sealed leaves nothing", 
 });
 
 Deno.test("a large sealed chunk that was altered sets its message aside when it is read", async () => {
-  await withHouse(KEYS, async (house, spool) => {
+  await withHarness(KEYS, async (house, spool) => {
     const message = house.ids.pop()!;
     const facts = factsFor(message);
     house.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [facts] });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { hex8 } from "../../src/envelope/mod.ts";
 import { Records } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./house.ts";
+import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./harness.ts";
 
 const KEYS = { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] };
 const COUNT = 3000;

@@ -13,13 +13,13 @@ import {
   NOON,
   open,
   openQueue,
-  type QueueHouse,
+  type QueueHarness,
   text,
   ticketsOf,
   typed,
   utf8,
   withQueue,
-} from "./house.ts";
+} from "./harness.ts";
 
 const original = "Received: from client.example.net\nSubject: hi\nFrom: Alice <alice@example.net>\n\nbody\n";
 const common: Notice = {
@@ -188,7 +188,7 @@ const toAlice: Expansion = {
 };
 
 /** Lets an envelope fail and the scheduler ask for its notice. Answers lookup's question with `result`. */
-async function bounce(house: QueueHouse, envelopes: readonly EnvelopeFacts[], result: Expansion) {
+async function bounce(house: QueueHarness, envelopes: readonly EnvelopeFacts[], result: Expansion) {
   const outcome: Outcome = { result: "permfail", text: "550 5.1.1 No such user", status: { class: 5, code: "1.1" } };
   for (const { id } of envelopes) house.delivery.send({ type: "outcome", id, outcome });
   const ids = (await ticketsOf(house, envelopes.length)).map(({ id }) => id);

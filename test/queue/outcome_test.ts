@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type EnvelopeFacts, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
-import { enqueue, list, logged, MTA, NOON, open, type QueueHouse, ticketsOf, typed, withQueue } from "./house.ts";
+import { enqueue, list, logged, MTA, NOON, open, type QueueHarness, ticketsOf, typed, withQueue } from "./harness.ts";
 
 const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: string): Outcome => ({
   result,
@@ -10,7 +10,7 @@ const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: s
   status: { class: result === "permfail" ? 5 : 4, code },
 });
 
-async function report(house: QueueHouse, facts: EnvelopeFacts, outcome: Outcome) {
+async function report(house: QueueHarness, facts: EnvelopeFacts, outcome: Outcome) {
   const door = facts.agent === "mda" ? house.delivery : house.relay;
   door.send({ type: "outcome", id: facts.id, outcome });
   return await house.scheduler.next(typed("settled"));

@@ -4,7 +4,19 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { QueueToAgent } from "../../src/protocol/mod.ts";
 import { copySync } from "./copy.ts";
-import { enqueue, factsFor, list, logged, MTA, open, openQueue, type QueueHouse, text, typed, utf8 } from "./house.ts";
+import {
+  enqueue,
+  factsFor,
+  list,
+  logged,
+  MTA,
+  open,
+  openQueue,
+  type QueueHarness,
+  text,
+  typed,
+  utf8,
+} from "./harness.ts";
 
 const PAGE = 16_384;
 const MESSAGES = 120;
@@ -28,7 +40,7 @@ async function fill(folder: string): Promise<Spool> {
 }
 
 /** Opens a damaged spool as the daemon does: a queue that finds its database damaged is replaced. */
-async function revive(folder: string): Promise<{ house: QueueHouse; log: string[] }> {
+async function revive(folder: string): Promise<{ house: QueueHarness; log: string[] }> {
   const log: string[] = [];
   for (let life = 0; life < 3; life++) {
     const house = await openQueue(folder);
@@ -43,7 +55,7 @@ async function revive(folder: string): Promise<{ house: QueueHouse; log: string[
   throw new Error("It is never well again");
 }
 
-async function damagedLines(house: QueueHouse): Promise<readonly string[]> {
+async function damagedLines(house: QueueHarness): Promise<readonly string[]> {
   house.control.send({ type: "damaged", call: 7 });
   return (await house.control.next(typed("damaged"))).lines;
 }
@@ -78,7 +90,7 @@ async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: 
 }
 
 /** Opens each envelope as its agent does: those that can be read. */
-async function openAll(house: QueueHouse, bodies: Spool["bodies"]): Promise<Set<string>> {
+async function openAll(house: QueueHarness, bodies: Spool["bodies"]): Promise<Set<string>> {
   const kept = new Set<string>();
   for (const envelope of await list(house)) {
     assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);

@@ -5,7 +5,20 @@ import { DatabaseSync } from "node:sqlite";
 import type { QueueSettings } from "../../src/protocol/mod.ts";
 import { Damaged, Records, type StoredChunk } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { enqueue, factsFor, list, logged, MTA, NOON, open, openQueue, text, ticketsOf, typed, utf8 } from "./house.ts";
+import {
+  enqueue,
+  factsFor,
+  list,
+  logged,
+  MTA,
+  NOON,
+  open,
+  openQueue,
+  text,
+  ticketsOf,
+  typed,
+  utf8,
+} from "./harness.ts";
 
 const OLD = utf8("0123456789abcdef0123456789abcdef"), NEW = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
 const LONG = `Subject: lines\n\n${"The same line again and again\n".repeat(2000)}`;
@@ -19,7 +32,7 @@ async function withSpool(test: (spool: string) => Promise<void>): Promise<void> 
   }
 }
 
-async function withHouse(
+async function withHarness(
   spool: string,
   more: Partial<QueueSettings>,
   test: (house: Awaited<ReturnType<typeof openQueue>>) => Promise<void>,
@@ -46,7 +59,7 @@ const keys = (current: Uint8Array<ArrayBuffer> | null, ...old: Uint8Array<ArrayB
 
 Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, and all of it to the agents", async () => {
   await withSpool(async (spool) => {
-    await withHouse(spool, keys(NEW), async (house) => {
+    await withHarness(spool, keys(NEW), async (house) => {
       const [facts] = await enqueue(house, LONG, MTA);
       house.relay.send({
         type: "outcome",
@@ -60,7 +73,7 @@ Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, a
     for (const secret of ["alice", "bob@exam", "bob sleeps", "xample.org", "The same line", text(NEW)]) {
       assert.equal(disk.includes(secret), false, secret);
     }
-    await withHouse(spool, keys(NEW), async (house) => {
+    await withHarness(spool, keys(NEW), async (house) => {
       const [ticket] = await ticketsOf(house);
       assert.deepEqual([ticket!.agent, ticket!.key, ticket!.tries], ["mta", "example.org", 1]);
       const [envelope] = await list(house);
@@ -74,8 +87,8 @@ Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, a
 Deno.test("a key that is replaced still opens what it closed, until that is gone", async () => {
   await withSpool(async (spool) => {
     let first = "";
-    await withHouse(spool, keys(OLD), async (house) => void (first = (await enqueue(house, "old\n"))[0]!.id));
-    await withHouse(spool, keys(NEW, OLD), async (house) => {
+    await withHarness(spool, keys(OLD), async (house) => void (first = (await enqueue(house, "old\n"))[0]!.id));
+    await withHarness(spool, keys(NEW, OLD), async (house) => {
       await enqueue(house, "new\n");
       assert.equal((await list(house)).length, 2);
     });
@@ -84,20 +97,20 @@ Deno.test("a key that is replaced still opens what it closed, until that is gone
       /^Error: 1 queued message is encrypted with another key/,
     );
     await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
-    await withHouse(spool, keys(NEW, OLD), async (house) => {
+    await withHarness(spool, keys(NEW, OLD), async (house) => {
       house.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "0000000000000000" });
       await house.control.next(typed("removed"));
     });
-    await withHouse(spool, keys(NEW), async (house) => assert.equal((await list(house)).length, 1));
+    await withHarness(spool, keys(NEW), async (house) => assert.equal((await list(house)).length, 1));
   });
 });
 
 Deno.test("encryption and compression can be switched on and off: what lies there is read as it was written", async () => {
   await withSpool(async (spool) => {
     for (const more of [{}, { compression: true }, { compression: true, ...keys(NEW) }, keys(null, NEW)]) {
-      await withHouse(spool, more, async (house) => void await enqueue(house, LONG));
+      await withHarness(spool, more, async (house) => void await enqueue(house, LONG));
     }
-    await withHouse(spool, keys(null, NEW), async (house) => {
+    await withHarness(spool, keys(null, NEW), async (house) => {
       const envelopes = await list(house);
       assert.equal(envelopes.length, 4);
       for (const envelope of envelopes) assert.equal(text((await open(house, [envelope])).first), LONG);
@@ -167,7 +180,7 @@ Deno.test("a spool of version 1 opens, with all its mail; one of a newer version
       "INSERT INTO envelopes (message, id, agent, action, lane, created_at, tries, facts) VALUES (?, ?, 'mta', 'out', 'example.org', ?, 3, ?)",
     ).run(0xabcd, number, NOON, JSON.stringify(facts));
     database.close();
-    await withHouse(spool, {}, async (house) => {
+    await withHarness(spool, {}, async (house) => {
       assert.deepEqual((await ticketsOf(house)).map(({ id, tries }) => [id, tries]), [[facts.id, 3]]);
       assert.equal(text((await open(house, [facts])).first), "old\n");
       await enqueue(house);
@@ -185,12 +198,12 @@ Deno.test("an error that was noted under a key that is gone harms no mail; a tex
   await withSpool(async (spool) => {
     const error = { result: "tempfail", text: "450 later", status: { class: 4, code: "2.1" } } as const;
     let id = "";
-    await withHouse(spool, {}, async (house) => void (id = (await enqueue(house, "plain\n"))[0]!.id));
-    await withHouse(spool, keys(NEW), async (house) => {
+    await withHarness(spool, {}, async (house) => void (id = (await enqueue(house, "plain\n"))[0]!.id));
+    await withHarness(spool, keys(NEW), async (house) => {
       house.delivery.send({ type: "outcome", id, outcome: error });
       await house.scheduler.next(typed("settled"));
     });
-    await withHouse(spool, {}, async (house) => {
+    await withHarness(spool, {}, async (house) => {
       const [envelope] = await list(house);
       assert.equal(
         envelope!.errorLine,
@@ -199,8 +212,8 @@ Deno.test("an error that was noted under a key that is gone harms no mail; a tex
       assert.equal(text((await open(house, [envelope!])).first), "plain\n");
     });
     let sealed = "";
-    await withHouse(spool, keys(OLD), async (house) => void (sealed = (await enqueue(house, "sealed\n"))[0]!.id));
-    await withHouse(spool, keys(NEW, OLD), async (house) => {
+    await withHarness(spool, keys(OLD), async (house) => void (sealed = (await enqueue(house, "sealed\n"))[0]!.id));
+    await withHarness(spool, keys(NEW, OLD), async (house) => {
       house.delivery.send({ type: "outcome", id: sealed, outcome: { ...error, result: "permfail" } });
       await house.scheduler.next(typed("settled"));
     });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { commandMac } from "../../src/envelope/mod.ts";
-import { factsFor, utf8, withQueue } from "./house.ts";
+import { factsFor, utf8, withQueue } from "./harness.ts";
 
 const COMMAND = { action: "inbox", user: "bob", subAddress: "", exec: "vacation bob" };
 

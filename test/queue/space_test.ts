@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type Disk, roomFor, Space } from "../../src/queue/space.ts";
-import { enqueue, openQueue, typed } from "./house.ts";
+import { enqueue, openQueue, typed } from "./harness.ts";
 
 const MIB = 1024 ** 2, GIB = 1024 ** 3;
 const disk = (more: Partial<Disk> = {}): Disk => ({

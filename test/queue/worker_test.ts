@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
 import { DoorChannel } from "../../src/isolate/mod.ts";
-import { factsFor, HOUSE, settingsFor, type Typed, utf8 } from "./house.ts";
+import { factsFor, HOUSE, settingsFor, type Typed, utf8 } from "./harness.ts";
 
 type Permissions = "none" | { read: string[]; write: string[] };
 

@@ -3,7 +3,7 @@
  * OpenSMTPD's checks, RFC 3207, RFC 4954, RFC 3030. For session_test.ts.
  */
 
-export interface House {
+export interface ServerModel {
   readonly tls: "none" | "tls" | "tls-require" | "smtps";
   readonly auth: "none" | "optional" | "required";
 }
@@ -28,7 +28,7 @@ export interface Model {
   readonly asked: "nothing" | "plain" | "user" | "password-of-carol" | "password-of-another";
 }
 
-export function start({ tls }: House): Model {
+export function start({ tls }: ServerModel): Model {
   const none = { failures: 0, mail: false, rcpts: 0, chunked: false, mails: 0, asked: "nothing" } as const;
   return { open: true, helo: false, tls: tls === "smtps", login: false, ...none };
 }
@@ -70,7 +70,7 @@ export interface Answer {
 
 const NOTHING = { mail: false, rcpts: 0, chunked: false } as const;
 
-export function answer(house: House, now: Model, { line, more }: Said): Answer {
+export function answer(house: ServerModel, now: Model, { line, more }: Said): Answer {
   const say = (reply: string, change: Partial<Model> = {}): Answer => ({
     replies: [reply],
     next: { ...now, ...change },
@@ -115,7 +115,7 @@ export function answer(house: House, now: Model, { line, more }: Said): Answer {
 type Say = (reply: string, change?: Partial<Model>) => Answer;
 
 function transaction(
-  house: House,
+  house: ServerModel,
   now: Model,
   verb: "MAIL" | "RCPT" | "DATA" | "BDAT",
   rest: string,
@@ -149,7 +149,7 @@ function transaction(
   return rest.includes("nobody") ? say("550 5.1.1") : say("250 2.1.5", { rcpts: now.rcpts + 1 });
 }
 
-function startTls(house: House, now: Model, rest: string, more: boolean, say: Say): Answer {
+function startTls(house: ServerModel, now: Model, rest: string, more: boolean, say: Say): Answer {
   if (!now.helo || now.mail || now.tls) return say("503 5.5.1");
   if (house.tls === "none") return say("502 5.5.1");
   if (rest !== "") return say("501 5.5.4");
@@ -157,7 +157,7 @@ function startTls(house: House, now: Model, rest: string, more: boolean, say: Sa
   return say("220 2.0.0", { tls: true, helo: false, login: false, ...NOTHING });
 }
 
-function auth(house: House, now: Model, rest: string, say: Say): Answer {
+function auth(house: ServerModel, now: Model, rest: string, say: Say): Answer {
   if (!now.helo || now.mail || now.login) return say("503 5.5.1");
   if (house.auth === "none" || !now.tls) return say("502 5.5.1");
   const [mechanism, first] = rest.split(" ");

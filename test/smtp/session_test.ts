@@ -5,15 +5,15 @@ import fc from "fast-check";
 import { parseCommand } from "../../src/smtp/session/command.ts";
 import { step, takes } from "../../src/smtp/session/session.ts";
 import { type Effect, type Facts, type Input, newSession, type Session } from "../../src/smtp/session/state.ts";
-import { answer, type House, MAX_MAILS, MAX_RCPT, type Model, SAID, type Said, start } from "./model.ts";
+import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type Said, type ServerModel, start } from "./model.ts";
 import { bytesOf } from "./support.ts";
 
 const CIPHERS = "TLSv1.3:TLS_AES_256_GCM_SHA384:256";
-const HOUSES: readonly House[] = (["none", "tls", "tls-require", "smtps"] as const).flatMap((tls) =>
+const SERVERS: readonly ServerModel[] = (["none", "tls", "tls-require", "smtps"] as const).flatMap((tls) =>
   (tls === "none" ? ["none"] as const : ["none", "optional", "required"] as const).map((auth) => ({ tls, auth }))
 );
 
-function factsOf({ tls, auth }: House): Facts {
+function factsOf({ tls, auth }: ServerModel): Facts {
   return {
     session: "0123456789abcdef",
     hostname: "mx.example.org",
@@ -91,11 +91,11 @@ function lastLine(text: string): string {
   return /^(?:\d{3} \d\.\d\.\d|\d{3})/.exec(line)![0];
 }
 
-function begin(house: House): Session {
+function begin(house: ServerModel): Session {
   return give(factsOf(house), newSession(), { on: "connected", rdns: "client.example.net" }).session;
 }
 
-function say(house: House, session: Session, { line, more }: Said): Heard {
+function say(house: ServerModel, session: Session, { line, more }: Said): Heard {
   const facts = factsOf(house);
   const bytes = bytesOf(line);
   const command = parseCommand(bytes, 0, bytes.length);
@@ -105,7 +105,7 @@ function say(house: House, session: Session, { line, more }: Said): Heard {
 
 /** One line to both; answers what is so afterwards. */
 function both(
-  house: House,
+  house: ServerModel,
   session: Session,
   model: Model,
   said: Said,
@@ -125,7 +125,7 @@ interface Place {
 }
 
 /** Every state of the model that lines lead to, each with a session that is in it. */
-function explore(house: House): readonly Place[] {
+function explore(house: ServerModel): readonly Place[] {
   const first = { session: begin(house), model: start(house), story: "" };
   const known = new Map<string, Place>([[JSON.stringify(first.model), first]]);
   for (const place of known.values()) {
@@ -139,7 +139,7 @@ function explore(house: House): readonly Place[] {
   return [...known.values()];
 }
 
-for (const house of HOUSES) {
+for (const house of SERVERS) {
   const name = `tls ${house.tls}, auth ${house.auth}`;
   let places: readonly Place[] = [];
   Deno.test(`every state × every command answers as the model: ${name}`, () => {

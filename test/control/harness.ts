@@ -44,7 +44,7 @@ export function envelope(id: string, changes: Partial<Envelope> = {}): Envelope 
 /** What the fake isolates answer to each type of question; absent questions stay unanswered. */
 export type Answers = Readonly<Record<string, (question: Message) => Record<string, unknown>>>;
 
-export class FakeHouse {
+export class FakeSystem {
   readonly told: ToMain[] = [];
   readonly asked: { door: string; question: Message }[] = [];
   readonly requests: MainRequest[] = [];

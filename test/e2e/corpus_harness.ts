@@ -34,7 +34,7 @@ query_mailaddrmap SELECT value FROM aliases WHERE key = ?
 `;
 
 /** A configuration that is set up in a folder, and where its listeners are to be found. */
-export interface House {
+export interface CorpusHarness {
   readonly config: string;
   /** Ports of its own listeners. */
   readonly ports: readonly number[];
@@ -43,7 +43,7 @@ export interface House {
 }
 
 /** Lays everything that `entry` names into `folder`, and answers the configuration for there, with a listener more for each tag of `routes`. */
-export function furnish(entry: Entry, routes: readonly Route[], folder: string): House {
+export function furnish(entry: Entry, routes: readonly Route[], folder: string): CorpusHarness {
   const etc = join(folder, "etc");
   layFiles(etc);
   layPrograms(entry.text, join(folder, "libexec"));

@@ -73,7 +73,7 @@ export function typed<M extends { type: string }, T extends M["type"]>(type: T) 
 /** Those of a union of messages that may have this type. */
 export type Typed<M extends { type: string }, T> = M extends unknown ? (T extends M["type"] ? M : never) : never;
 
-export interface QueueHouse {
+export interface QueueHarness {
   readonly scheduler: End<SchedulerToQueue, QueueToScheduler>;
   readonly lookup: End<FromLookup, ToLookup>;
   readonly smtp: End<SmtpToQueue, QueueToSmtp>;
@@ -112,7 +112,7 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
 }
 
 /** Opens a queue on a folder. Its first ids have arrived when the promise is kept. */
-export async function openQueue(spool: string, more: Partial<QueueSettings> = {}): Promise<QueueHouse> {
+export async function openQueue(spool: string, more: Partial<QueueSettings> = {}): Promise<QueueHarness> {
   const clock = { now: NOON };
   const events: Event[] = [];
   const settings = settingsFor(spool, more);
@@ -142,8 +142,8 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
   };
   let stopped = false;
   const house = {
-    scheduler: asked["queue-scheduler"] as unknown as QueueHouse["scheduler"],
-    lookup: asked["queue-lookup"] as unknown as QueueHouse["lookup"],
+    scheduler: asked["queue-scheduler"] as unknown as QueueHarness["scheduler"],
+    lookup: asked["queue-lookup"] as unknown as QueueHarness["lookup"],
     smtp: enter<SmtpToQueue, QueueToSmtp>("smtp-queue"),
     delivery: enter<AgentToQueue, QueueToAgent>("delivery-queue"),
     relay: enter<AgentToQueue, QueueToAgent>("relay-queue"),
@@ -168,7 +168,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
 }
 
 /** Runs a test with a queue on a fresh folder. */
-export async function withQueue(test: (house: QueueHouse, spool: string) => Promise<void>): Promise<void> {
+export async function withQueue(test: (house: QueueHarness, spool: string) => Promise<void>): Promise<void> {
   const spool = await Deno.makeTempDir();
   const house = await openQueue(spool);
   try {
@@ -216,7 +216,7 @@ export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** Enqueues a small message and waits until it is durable and the scheduler knows. */
 export async function enqueue(
-  house: QueueHouse,
+  house: QueueHarness,
   body = "Subject: hi\n\nHello\n",
   ...more: Partial<EnvelopeFacts>[]
 ): Promise<EnvelopeFacts[]> {
@@ -231,7 +231,7 @@ export async function enqueue(
 }
 
 /** The next tickets that the scheduler hears, `count` of them. */
-export async function ticketsOf(house: QueueHouse, count = 1): Promise<Ticket[]> {
+export async function ticketsOf(house: QueueHarness, count = 1): Promise<Ticket[]> {
   const tickets: Ticket[] = [];
   while (tickets.length < count) tickets.push(...(await house.scheduler.next(typed("enqueued"))).tickets);
   return tickets;
@@ -240,18 +240,18 @@ export async function ticketsOf(house: QueueHouse, count = 1): Promise<Ticket[]>
 let calls = 0;
 
 /** Opens a message as delivery does. */
-export async function open(house: QueueHouse, envelopes: readonly EnvelopeFacts[]) {
+export async function open(house: QueueHarness, envelopes: readonly EnvelopeFacts[]) {
   const call = ++calls;
   const message = envelopes[0]!.id.slice(0, 8);
   house.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });
   return await house.delivery.next(typed("opened"));
 }
 
-export async function list(house: QueueHouse): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
+export async function list(house: QueueHarness): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
   house.control.send({ type: "list", call: ++calls, message: null, after: "0000000000000000", limit: 1000 });
   return (await house.control.next(typed("listed"))).envelopes;
 }
 
-export function logged(house: QueueHouse): string[] {
+export function logged(house: QueueHarness): string[] {
   return house.events.flatMap((event) => event.type === "log" ? [event.text] : []);
 }

@@ -1,16 +1,16 @@
 /** What lookup asks of main: how often, how much at once, and what becomes of odd answers. */
 
 import assert from "node:assert/strict";
-import { House } from "../../src/lookup/mod.ts";
-import type { Account, Forward, HouseAnswer, HouseQuestion } from "../../src/protocol/mod.ts";
+import { MainClient } from "../../src/lookup/mod.ts";
+import type { Account, Forward, MainQuestion, MainReply } from "../../src/protocol/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
 const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 
 /** A house, the posts that reached main, and a clock. */
-function houseOf() {
-  const posts: (readonly HouseQuestion[])[] = [];
+function clientOf() {
+  const posts: (readonly MainQuestion[])[] = [];
   const clock = { now: 0 };
   /** Files that are being read. */
   const reading: { who: Account; suffix: string; done: PromiseWithResolvers<Forward> }[] = [];
@@ -19,10 +19,10 @@ function houseOf() {
     reading.push({ who, suffix, done });
     return done.promise;
   };
-  const house = new House((questions) => posts.push(questions), () => clock.now, readForward);
+  const house = new MainClient((questions) => posts.push(questions), () => clock.now, readForward);
   const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
-  const answer = (result: HouseAnswer["result"]) => {
-    house.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as HouseAnswer));
+  const answer = (result: MainReply["result"]) => {
+    house.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as MainReply));
   };
   return { house, posts, clock, answer, reading, found };
 }
@@ -30,7 +30,7 @@ const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 const text = { kind: "text", path: "/home/bob/.forward", text: "eve\n" } as const;
 
 Deno.test("House posts what is asked in one turn at once, and the same question once", async () => {
-  const { house, posts, answer } = houseOf();
+  const { house, posts, answer } = clientOf();
   const asked = [house.account("bob"), house.account("bob"), house.account("eve")];
   await turn();
   assert.deepEqual(posts.map((post) => post.length), [2]);
@@ -39,7 +39,7 @@ Deno.test("House posts what is asked in one turn at once, and the same question 
 });
 
 Deno.test("House has the same file read once for all who ask for it meanwhile", async () => {
-  const { house, reading, found } = houseOf();
+  const { house, reading, found } = clientOf();
   const asked = [house.forward(bob, ""), house.forward(bob, ""), house.forward(eve, ""), house.forward(bob, "+x")];
   assert.deepEqual(reading.map(({ who, suffix }) => who.name + suffix), ["bob", "eve", "bob+x"]);
   found(text);
@@ -47,7 +47,7 @@ Deno.test("House has the same file read once for all who ask for it meanwhile", 
 });
 
 Deno.test("House takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
-  const { house, reading } = houseOf();
+  const { house, reading } = clientOf();
   const asked = house.forward(bob, "");
   reading[0]!.done.reject(new Error("The files of this user do not answer"));
   assert.deepEqual(await asked, {
@@ -59,7 +59,7 @@ Deno.test("House takes a file that cannot be had for a refusal that passes, and 
 });
 
 Deno.test("House remembers a .forward for a second, by user, home and suffix", async () => {
-  const { house, clock, found } = houseOf();
+  const { house, clock, found } = clientOf();
   assert.equal(house.knownForward(bob, ""), undefined);
   const asked = house.forward(bob, "");
   found({ kind: "none" });
@@ -74,8 +74,8 @@ Deno.test("House remembers a .forward for a second, by user, home and suffix", a
 });
 
 Deno.test("House remembers who there is and who there is not, but no failure", async () => {
-  const { house, answer } = houseOf();
-  const ask = async (name: string, result: HouseAnswer["result"]) => {
+  const { house, answer } = clientOf();
+  const ask = async (name: string, result: MainReply["result"]) => {
     const asked = house.account(name);
     await turn();
     answer(result);
@@ -89,12 +89,12 @@ Deno.test("House remembers who there is and who there is not, but no failure", a
 });
 
 Deno.test("House passes over answers to no question", () => {
-  const { house } = houseOf();
+  const { house } = clientOf();
   house.hear([{ type: "account", call: 99, result: bob }]);
 });
 
 Deno.test("House asks no more when too many questions wait", async () => {
-  const { house, answer, found } = houseOf();
+  const { house, answer, found } = clientOf();
   const waiting = Array.from({ length: 20_000 }, (_, index) => house.forward({ ...bob, uid: index }, ""));
   const names = Array.from({ length: 20_000 }, (_, index) => house.account(`${index}`));
   const refused = await house.forward(eve, "");

@@ -85,7 +85,7 @@ export async function told(daemon: Daemon, name: string, pattern: RegExp): Promi
 }
 
 /** What a config is made for. */
-export interface House {
+export interface FilterHarness {
   readonly port: number;
   readonly mail: string;
   readonly folder: string;
