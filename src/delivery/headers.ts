@@ -1,6 +1,6 @@
 /** The header of a stored message as delivery sees it: what it must be asked before, and what is written in front of it. Pure. */
 
-import { type EnvelopeFacts, formatMailbox, formatPath, type Mailbox } from "../envelope/mod.ts";
+import { type EnvelopeContent, formatMailbox, formatPath, type Mailbox } from "../envelope/mod.ts";
 import type { StoredBody } from "./source.ts";
 
 const LF = 10, CR = 13, COLON = 58;
@@ -140,7 +140,7 @@ function decode(bytes: Uint8Array): string {
 }
 
 /** `Return-Path` (RFC 5321 §4.4, `<>` for the null sender) and `Delivered-To` with the recipient of the RCPT command; lines end with LF. */
-export function traceLines(envelope: Pick<EnvelopeFacts, "sender" | "rcpt">): string {
+export function traceLines(envelope: Pick<EnvelopeContent, "sender" | "rcpt">): string {
   return `Return-Path: ${oneLine(formatPath(envelope.sender))}\nDelivered-To: ${
     oneLine(formatMailbox(envelope.rcpt))
   }\n`;

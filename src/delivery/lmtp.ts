@@ -1,6 +1,6 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
 
-import { type EnvelopeFacts, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
+import { type EnvelopeContent, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
 import { NO_OBSERVER, type Observer, systemReason, tell } from "../events/mod.ts";
 import {
   type Body,
@@ -33,7 +33,7 @@ export interface LmtpTarget {
  */
 export async function deliverLmtp(
   target: LmtpTarget,
-  envelope: Pick<EnvelopeFacts, "sender" | "handling">,
+  envelope: Pick<EnvelopeContent, "sender" | "handling">,
   message: Delivered,
   timeouts: Timeouts,
   observer: Observer = NO_OBSERVER,

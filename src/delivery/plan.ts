@@ -1,7 +1,7 @@
 /** What is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
 
 import type { LocalAction } from "../config/mod.ts";
-import { type EnvelopeFacts, formatMailbox } from "../envelope/mod.ts";
+import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
 import { helperCommand } from "./wrapped.ts";
@@ -45,7 +45,7 @@ export function isErrand(action: LocalAction | undefined, exec: string | undefin
 export function planDelivery(
   settings: DeliverySettings,
   action: LocalAction,
-  envelope: EnvelopeFacts,
+  envelope: EnvelopeContent,
   account: Account,
   identity: Account,
 ): Plan {
@@ -63,7 +63,7 @@ export function planDelivery(
   return action.wrapper === null || inner.kind === "refused" ? inner : plan.wrapped(action.wrapper, inner, action);
 }
 
-function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeFacts): Plan {
+function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeContent): Plan {
   const exec = envelope.exec ?? "";
   if (exec.startsWith(FILE_TARGET)) return plan.file(exec.slice(FILE_TARGET.length));
   if (exec !== "") return plan.command(exec);
@@ -86,7 +86,7 @@ function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeFac
 function refuse(
   settings: DeliverySettings,
   action: LocalAction,
-  envelope: EnvelopeFacts,
+  envelope: EnvelopeContent,
   identity: Account,
 ): DeliveryEnd | null {
   if (!settings.house.root) {
@@ -104,14 +104,14 @@ function refuse(
 
 class Planner {
   readonly #settings: DeliverySettings;
-  readonly #envelope: EnvelopeFacts;
+  readonly #envelope: EnvelopeContent;
   readonly #account: Account;
   readonly #identity: Account;
   readonly #values: FormatValues;
 
   constructor(
     settings: DeliverySettings,
-    envelope: EnvelopeFacts,
+    envelope: EnvelopeContent,
     account: Account,
     identity: Account,
     values: FormatValues,
@@ -210,7 +210,7 @@ export function folderName(subAddress: string): string {
 /** All that a command gets to see; nothing else is inherited. */
 export function commandEnvironment(
   path: string,
-  envelope: EnvelopeFacts,
+  envelope: EnvelopeContent,
   account: Account,
   identity: Account,
 ): Record<string, string> {

@@ -85,7 +85,7 @@ export interface Status {
 }
 
 /** What never changes about an envelope once it is queued. */
-export interface EnvelopeFacts {
+export interface EnvelopeContent {
   readonly id: EnvelopeId;
   readonly sender: ReversePath;
   /** The recipient of the RCPT command. */
@@ -106,13 +106,13 @@ export interface EnvelopeFacts {
   readonly exec?: string;
   /** On its way from smtp to queue only. */
   readonly seal?: string;
-  readonly bounce?: BounceFacts;
+  readonly bounce?: DsnContent;
   /** Of the message, the same in all its envelopes. */
   readonly handling?: Handling;
 }
 
 /** An envelope of agent "bounce" asks for a notice about the envelope whose other fields it copies. */
-export interface BounceFacts {
+export interface DsnContent {
   readonly kind: "failed" | "delayed" | "delivered" | "relayed";
   /** Text shown for the recipient, usually the server's last reply. */
   readonly text: string;
@@ -147,7 +147,7 @@ export interface Acceptance {
   readonly number: number;
 }
 
-export interface Envelope extends EnvelopeFacts, EnvelopeState {
+export interface Envelope extends EnvelopeContent, EnvelopeState {
   /** Of a message that was accepted in this run of the daemon, on its way to those who deliver it. */
   readonly accepted?: Acceptance;
 }

@@ -28,7 +28,6 @@ import {
 import { checkDomain, Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
-  Facts,
   LookupError,
   type LookupTable,
   MailboxMatcher,
@@ -36,6 +35,7 @@ import {
   parseRelaySecret,
   parseUserInfo,
   ProgramTable,
+  Resumable,
   TableSet,
   type UserInfo,
 } from "../tables/mod.ts";
@@ -68,7 +68,7 @@ export class LookupWorld {
   readonly #expansion: ExpansionWorld;
   readonly #filterTables: ReadonlySet<string>;
   /** Answers that others must be asked for. */
-  readonly #facts = new Facts();
+  readonly #facts = new Resumable();
   /** When the expansion that runs began its turn. */
   #turnStart = 0;
   #breaths = 0;

@@ -3,11 +3,11 @@
 import type {
   Acceptance,
   Agent,
-  BounceFacts,
   Deliverable,
   Dsn,
+  DsnContent,
   Envelope,
-  EnvelopeFacts,
+  EnvelopeContent,
   EnvelopeId,
   EnvelopeState,
   Handling,
@@ -68,7 +68,7 @@ const handling: Check<Handling> = record<Handling>({
   requireTls: optional(yes),
   tlsOptional: optional(yes),
 });
-const bounceFacts: Check<BounceFacts> = record<BounceFacts>({
+const bounceFacts: Check<DsnContent> = record<DsnContent>({
   kind: oneOf("failed", "delayed", "delivered", "relayed"),
   text: longText,
   status,
@@ -78,7 +78,7 @@ const bounceFacts: Check<BounceFacts> = record<BounceFacts>({
   ttlSeconds: finite,
 });
 
-const FACTS: Fields<EnvelopeFacts> = {
+const FACTS: Fields<EnvelopeContent> = {
   id: envelopeId,
   sender: reversePath,
   rcpt: mailbox,
@@ -108,7 +108,7 @@ const STATE: Fields<EnvelopeState> = {
 
 export const acceptance: Check<Acceptance> = record<Acceptance>({ isolate: whole(), life: whole(), number: whole() });
 const ACCEPTED = { accepted: optional(acceptance) };
-export const envelopeFacts: Check<EnvelopeFacts> = record<EnvelopeFacts>(FACTS);
+export const envelopeFacts: Check<EnvelopeContent> = record<EnvelopeContent>(FACTS);
 export const envelope: Check<Envelope> = record<Envelope>({ ...FACTS, ...STATE, ...ACCEPTED });
 /** An envelope of a listing. */
 export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = record<

@@ -1,6 +1,6 @@
 /** What is said between smtp and the queue about a message on its way in. Types, limits and checks only. */
 
-import type { EnvelopeFacts, MessageId } from "../envelope/mod.ts";
+import type { EnvelopeContent, MessageId } from "../envelope/mod.ts";
 import { amount, buffer, list, MAX_BUFFER_OCTETS, type MessageTable, octets, optional, text, whole } from "./check.ts";
 import { envelopeFacts, messageId } from "./shapes.ts";
 
@@ -14,7 +14,7 @@ export type SmtpToQueue =
     readonly type: "commit";
     readonly message: MessageId;
     readonly tail: Uint8Array<ArrayBuffer>;
-    readonly envelopes: readonly EnvelopeFacts[];
+    readonly envelopes: readonly EnvelopeContent[];
   }
   | { readonly type: "abort"; readonly message: MessageId }
   /** All ids are with sessions whose messages are still coming in: more are wanted. */

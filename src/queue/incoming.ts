@@ -3,7 +3,7 @@
  * must be well-formed, credit must be kept. 250 is earned here: `committed` goes out after the commit.
  */
 
-import type { Acceptance, Envelope, EnvelopeFacts, MessageId } from "../envelope/mod.ts";
+import type { Acceptance, Envelope, EnvelopeContent, MessageId } from "../envelope/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import {
   CHUNK_BYTES,
@@ -55,7 +55,7 @@ interface LastPart {
   /** The tail as it is stored; null when it is empty. */
   readonly chunk: StoredChunk | null;
   readonly rows: readonly NewEnvelope[];
-  readonly envelopes: readonly EnvelopeFacts[];
+  readonly envelopes: readonly EnvelopeContent[];
 }
 
 /** Serves one smtp isolate until the channel is reset. */
@@ -246,7 +246,7 @@ class Incoming {
     bytes: number,
     chunks: number,
     tail: Uint8Array<ArrayBuffer>,
-    envelopes: readonly EnvelopeFacts[],
+    envelopes: readonly EnvelopeContent[],
   ): void {
     // A view of a larger buffer would be posted with all of that buffer.
     const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
@@ -303,11 +303,11 @@ function newOpen(id: MessageId): Open {
 /** Copies of sound envelopes; null when one is not. */
 function copyEnvelopes(
   id: MessageId,
-  envelopes: readonly EnvelopeFacts[],
+  envelopes: readonly EnvelopeContent[],
   sealKey: Uint8Array,
-): EnvelopeFacts[] | null {
+): EnvelopeContent[] | null {
   if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
-  const copies: EnvelopeFacts[] = [];
+  const copies: EnvelopeContent[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {
     const copy = copyFacts(id, envelope, sealKey);

@@ -1,9 +1,9 @@
 /** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in verdict.ts. */
 
 import {
-  type BounceFacts,
+  type DsnContent,
   type Envelope,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type EnvelopeId,
   formatMailbox,
   formatPath,
@@ -24,7 +24,7 @@ const MAX_DRAWS = 20;
 interface Applied {
   readonly envelope: Envelope;
   readonly verdict: Verdict;
-  readonly bounce: EnvelopeFacts | null;
+  readonly bounce: EnvelopeContent | null;
   readonly erase: boolean;
 }
 
@@ -109,7 +109,7 @@ function applyVerdict(vault: Vault, id: EnvelopeId, decide: (envelope: Envelope)
   return { envelope, verdict, bounce, erase };
 }
 
-function addBounce(vault: Vault, envelope: Envelope, bounce: BounceFacts): EnvelopeFacts {
+function addBounce(vault: Vault, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock());

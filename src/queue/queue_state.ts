@@ -1,6 +1,6 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
-import { type Acceptance, type Envelope, type EnvelopeFacts, type EnvelopeId, hex8 } from "../envelope/mod.ts";
+import { type Acceptance, type Envelope, type EnvelopeContent, type EnvelopeId, hex8 } from "../envelope/mod.ts";
 import { type Observer, type Report, systemReason, tell } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
@@ -134,7 +134,7 @@ export class Vault {
   }
 
   /** As ttlSeconds, for an envelope that is queued whatever the configuration says. */
-  ttlOf(envelope: EnvelopeFacts): number {
+  ttlOf(envelope: EnvelopeContent): number {
     return this.ttlSeconds(envelope.action) ?? this.settings.ttlSeconds;
   }
 
@@ -153,7 +153,7 @@ export class Vault {
   }
 
   /** A new envelope is durable: tells the scheduler with the others of this commit. */
-  enqueued(facts: EnvelopeFacts): void {
+  enqueued(facts: EnvelopeContent): void {
     this.#tickets.push({
       id: facts.id,
       agent: facts.agent,

@@ -1,10 +1,10 @@
 /** Checks envelopes that come from the isolate that talks to the public, or from files, and copies what is known of them and nothing else. Pure. */
 
 import {
-  type BounceFacts,
   type Dsn,
+  type DsnContent,
   type Envelope,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type EnvelopeState,
   type Handling,
   isCommandMac,
@@ -19,7 +19,7 @@ import { isEnvelopeId } from "./store/keys.ts";
 const MAX_TEXT = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
-export function copyFacts(message: MessageId, facts: EnvelopeFacts, sealKey: Uint8Array): EnvelopeFacts | null {
+export function copyFacts(message: MessageId, facts: EnvelopeContent, sealKey: Uint8Array): EnvelopeContent | null {
   const sound = typeof facts === "object" && facts !== null &&
     isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
     // Only the queue makes bounces.
@@ -62,13 +62,13 @@ export function copyEnvelope(envelope: Envelope): Envelope | null {
   }
 }
 
-function areCommon(facts: EnvelopeFacts): boolean {
+function areCommon(facts: EnvelopeContent): boolean {
   return isWhen(facts.createdAt) && isText(facts.action) && typeof facts.internal === "boolean" &&
     (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
     isOrigin(facts.origin) && isDsn(facts.dsn) && isHandling(facts.handling);
 }
 
-function copyCommon(facts: EnvelopeFacts): EnvelopeFacts {
+function copyCommon(facts: EnvelopeContent): EnvelopeContent {
   const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = facts;
   return {
     id,
@@ -86,7 +86,7 @@ function copyCommon(facts: EnvelopeFacts): EnvelopeFacts {
 }
 
 /** An envelope that was never tried. */
-export function freshEnvelope(facts: EnvelopeFacts): Envelope {
+export function freshEnvelope(facts: EnvelopeContent): Envelope {
   return { ...facts, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
 }
 
@@ -96,14 +96,14 @@ function isState(state: EnvelopeState): boolean {
     typeof state.suspended === "boolean";
 }
 
-function isBounce(bounce: BounceFacts | undefined): bounce is BounceFacts {
+function isBounce(bounce: DsnContent | undefined): bounce is DsnContent {
   return typeof bounce === "object" && bounce !== null &&
     ["failed", "delayed", "delivered", "relayed"].includes(bounce.kind) && isReply(bounce.text) &&
     isStatus(bounce.status) && isText(bounce.remote ?? "") && isWhen(bounce.ttlSeconds) &&
     isWhen(bounce.delaySeconds ?? 0);
 }
 
-function copyBounce({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: BounceFacts): BounceFacts {
+function copyBounce({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: DsnContent): DsnContent {
   return {
     kind,
     text,

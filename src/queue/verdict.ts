@@ -1,9 +1,9 @@
 /** What an outcome does to an envelope: kept or not, who is told. Pure; outcomes.ts stores it. */
 
 import {
-  type BounceFacts,
+  type DsnContent,
   type Envelope,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type EnvelopeState,
   NOTIFY,
   type Outcome,
@@ -21,7 +21,7 @@ export interface Verdict {
   /** Its new state when it stays. */
   readonly state: Omit<EnvelopeState, "suspended"> | null;
   /** A notice for the sender. */
-  readonly bounce: BounceFacts | null;
+  readonly bounce: DsnContent | null;
   /** Why there is no notice although there is a failure. */
   readonly silent: "double bounce" | "no return path" | null;
 }
@@ -65,7 +65,7 @@ export function expiredText({ errorLine }: Pick<Envelope, "errorLine">): string 
 }
 
 /** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
-export function bounceEnvelope(of: EnvelopeFacts, id: string, bounce: BounceFacts, now: number): EnvelopeFacts {
+export function bounceEnvelope(of: EnvelopeContent, id: string, bounce: DsnContent, now: number): EnvelopeContent {
   const { sender, rcpt, dest, origin, dsn, handling } = of;
   const common = { id, sender, rcpt, dest, origin, dsn, action: "", internal: true, createdAt: now };
   return { ...common, agent: "bounce", bounce, ...(handling === undefined ? {} : { handling }) };
@@ -80,7 +80,7 @@ export function errorLine(text: string): string {
 
 function failed(
   envelope: Envelope,
-  error: Pick<BounceFacts, "text" | "status" | "remote" | "expired">,
+  error: Pick<DsnContent, "text" | "status" | "remote" | "expired">,
   policy: Policy,
 ): Verdict {
   const removed = { remove: true, state: null };
@@ -89,7 +89,7 @@ function failed(
   if (envelope.sender === null) return { ...removed, bounce: null, silent: "no return path" };
   if (!wants(envelope, NOTIFY.FAILURE)) return { ...removed, bounce: null, silent: null };
   const { text, status, expired } = error;
-  const bounce: BounceFacts = {
+  const bounce: DsnContent = {
     kind: "failed",
     text: errorLine(text),
     status,
@@ -111,7 +111,7 @@ function delayed(
   const tries = envelope.tries + 1;
   const nextAt = nextDue(envelope.agent, envelope.createdAt, tries, now);
   let lastBounceAt = envelope.lastBounceAt;
-  let bounce: BounceFacts | null = null;
+  let bounce: DsnContent | null = null;
   // What is over now gets its last notice next: a server that was off for long would send both.
   const over = envelope.createdAt + policy.ttlSeconds * 1000 <= now;
   const heard = !over && envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
@@ -145,7 +145,7 @@ function successNotice(
   envelope: Envelope,
   outcome: Extract<Outcome, { result: "ok" }>,
   policy: Policy,
-): BounceFacts | null {
+): DsnContent | null {
   if (envelope.sender === null || envelope.agent === "bounce") return null;
   if ((envelope.dsn.notify & NOTIFY.SUCCESS) === 0 || (envelope.dsn.notify & NOTIFY.NEVER) !== 0) return null;
   const status = { class: 2, code: "0.0" } as const;

@@ -17,8 +17,8 @@ import { Saying } from "./reply_buffer.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
 import {
   type Chunk,
+  type ConnectionFacts,
   type Effect,
-  type Facts,
   type Input,
   type LoginAnswer,
   nameless,
@@ -66,7 +66,7 @@ const MANY_COMMANDS = 1024;
 const NO_INPUT = new Uint8Array(0);
 
 export class Connection implements Host {
-  facts: Facts;
+  facts: ConnectionFacts;
   session: Session = newSession();
   readonly #pace: Pace;
   readonly #office: Office;
@@ -95,7 +95,7 @@ export class Connection implements Host {
   #verified = false;
 
   constructor(
-    facts: Facts,
+    facts: ConnectionFacts,
     manner: Manner,
     office: Office,
     wire: Wire,

@@ -8,7 +8,7 @@ import type { Directory } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";
 import type { ListenerFilters } from "./filter/phases.ts";
 import type { Manner } from "./message/incoming.ts";
-import type { Facts } from "./session/state.ts";
+import type { ConnectionFacts } from "./session/state.ts";
 
 /** Ports to which messages are submitted: RFC 6409 §3.1, RFC 8314 §3.3. */
 const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
@@ -88,7 +88,12 @@ function serverTls(settings: SmtpSettings, listener: Listener, clock: { now(): n
 }
 
 /** What is known of a session when it begins; `room` is the queue's. */
-export function factsOf(settings: SmtpSettings, desk: ListenerContext, peer: Peer, room: Facts["room"]): Facts {
+export function connectionFacts(
+  settings: SmtpSettings,
+  desk: ListenerContext,
+  peer: Peer,
+  room: ConnectionFacts["room"],
+): ConnectionFacts {
   const { listener } = desk;
   const address = plainAddress(peer.address);
   return {

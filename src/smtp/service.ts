@@ -19,8 +19,8 @@ import { isDomain } from "./session/address.ts";
 import { Connection, type Office } from "./connection.ts";
 import {
   bracketed6,
+  connectionFacts,
   endpoint,
-  factsOf,
   type ListenerContext,
   listenerContext,
   listenerFilters,
@@ -34,7 +34,7 @@ import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
 import { Intake } from "./queue_client.ts";
 import { dateWriter } from "./message/received.ts";
-import type { Facts, ScramQuestion } from "./session/state.ts";
+import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
 import { Turns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 
@@ -237,7 +237,7 @@ export class SmtpService {
 
   #open(desk: ListenerContext, peer: Peer, wire: Wire, seat: Seat): Connection {
     const { manner, keeper } = desk;
-    const facts = factsOf(this.#options.settings, desk, peer, this.#intake.room);
+    const facts = connectionFacts(this.#options.settings, desk, peer, this.#intake.room);
     const gate = keeper === null ? null : (host: Host) =>
       new SessionFilters(
         facts,
@@ -381,7 +381,7 @@ export class SmtpService {
 }
 
 /** The address that failed logins are counted for; null for clients on this machine, whose users share one. */
-function countedAs({ loopback, address }: Facts): string | null {
+function countedAs({ loopback, address }: ConnectionFacts): string | null {
   return loopback ? null : address;
 }
 

@@ -4,7 +4,7 @@ import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
 import { type Observer, tell } from "../events/mod.ts";
 import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import { LookupError } from "./error.ts";
-import type { Facts } from "./resumable.ts";
+import type { Resumable } from "./resumable.ts";
 import { resultText, type Service, type UpdatableTable, type ValueService } from "./table.ts";
 
 /** Puts a request to the program of a table. Never rejects. */
@@ -12,11 +12,11 @@ export type AskProgram = (table: string, request: TableRequest) => Promise<Table
 
 export class ProgramTable implements UpdatableTable {
   readonly name: string;
-  readonly #facts: Facts;
+  readonly #facts: Resumable;
   readonly #ask: AskProgram;
   readonly #observer: Observer;
 
-  constructor(name: string, facts: Facts, ask: AskProgram, observer: Observer) {
+  constructor(name: string, facts: Resumable, ask: AskProgram, observer: Observer) {
     this.name = name;
     this.#facts = facts;
     this.#ask = ask;

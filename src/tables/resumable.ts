@@ -15,7 +15,7 @@ class Missing {
  * Those that evaluate and those that are asked share one of these. An evaluation sees each answer once: what it was told stays true for it
  * until its end.
  */
-export class Facts {
+export class Resumable {
   #known: Map<string, unknown> | null = null;
 
   /**

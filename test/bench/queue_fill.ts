@@ -1,6 +1,6 @@
 /** Fills a spool through the store's own code: a million messages by SMTP would take half an hour. The daemon must be down. */
 
-import { type EnvelopeFacts, type MessageId, newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
+import { type EnvelopeContent, type MessageId, newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
 import { Ids } from "../../src/queue/ids.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { LOCAL_DOMAIN } from "./server.ts";
@@ -62,7 +62,7 @@ export function addDueMessage(spool: string, recipient: string, user: string): v
   store.close();
 }
 
-function add(store: Store, facts: EnvelopeFacts, tries: number): void {
+function add(store: Store, facts: EnvelopeContent, tries: number): void {
   const message = parseInt(facts.id.slice(0, 8), 16);
   store.addMessage(message, body.length, 1);
   const chunk = store.makeChunk(message, 0, body);

@@ -14,12 +14,12 @@ import {
   type ToFiles,
   type ToMain,
 } from "../../src/protocol/mod.ts";
-import type { Envelope, EnvelopeFacts } from "../../src/envelope/mod.ts";
+import type { Envelope, EnvelopeContent } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
 
 const MESSAGE = "0a0b0c0d", ID = "0a0b0c0d00000001", SESSION = "00000000000000ff";
 const box = { local: "a", domain: "x.test" };
-const facts: EnvelopeFacts = {
+const facts: EnvelopeContent = {
   id: ID,
   sender: null,
   rcpt: box,

@@ -16,7 +16,7 @@ import {
   utf8,
   withQueue,
 } from "./harness.ts";
-import type { EnvelopeFacts } from "../../src/envelope/mod.ts";
+import type { EnvelopeContent } from "../../src/envelope/mod.ts";
 
 function count(spool: string, table: string): number {
   const database = new DatabaseSync(`${spool}/queue.db`);
@@ -171,7 +171,7 @@ Deno.test("ids are sent again before they run out, and none comes twice", async 
   });
 });
 
-const broken: { because: string; spoil: (facts: EnvelopeFacts) => unknown }[] = [
+const broken: { because: string; spoil: (facts: EnvelopeContent) => unknown }[] = [
   { because: "an envelope of another message", spoil: (facts) => ({ ...facts, id: "0000000100000001" }) },
   { because: "an envelope id that is none", spoil: (facts) => ({ ...facts, id: `${facts.id.slice(0, 8)}zzzzzzzz` }) },
   { because: "a bounce, which only the queue makes", spoil: (facts) => ({ ...facts, agent: "bounce" }) },
@@ -184,7 +184,7 @@ for (const { because, spoil } of broken) {
   Deno.test(`a commit is refused for ${because}`, async () => {
     await withQueue(async (house) => {
       const message = house.ids.pop()!;
-      const envelopes = [spoil(factsFor(message)) as EnvelopeFacts];
+      const envelopes = [spoil(factsFor(message)) as EnvelopeContent];
       house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes });
       const refused = await house.smtp.next(typed("refused"));
       assert.deepEqual([refused.message, refused.code], [message, 451]);

@@ -2,7 +2,7 @@
 
 import {
   type Envelope,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type Mailbox,
   type MessageId,
   newEnvelopeId,
@@ -181,7 +181,7 @@ export async function withQueue(test: (house: QueueHarness, spool: string) => Pr
 
 export const SENDER: Mailbox = { local: "alice", domain: "example.net" };
 
-export function factsFor(message: MessageId, more: Partial<EnvelopeFacts> = {}): EnvelopeFacts {
+export function factsFor(message: MessageId, more: Partial<EnvelopeContent> = {}): EnvelopeContent {
   const to = { local: "bob", domain: "Example.org" };
   return {
     id: newEnvelopeId(message),
@@ -218,8 +218,8 @@ export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 export async function enqueue(
   house: QueueHarness,
   body = "Subject: hi\n\nHello\n",
-  ...more: Partial<EnvelopeFacts>[]
-): Promise<EnvelopeFacts[]> {
+  ...more: Partial<EnvelopeContent>[]
+): Promise<EnvelopeContent[]> {
   const message = house.ids.pop()!;
   const envelopes = (more.length === 0 ? [{}] : more).map((each) => factsFor(message, each));
   house.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
@@ -240,7 +240,7 @@ export async function ticketsOf(house: QueueHarness, count = 1): Promise<Ticket[
 let calls = 0;
 
 /** Opens a message as delivery does. */
-export async function open(house: QueueHarness, envelopes: readonly EnvelopeFacts[]) {
+export async function open(house: QueueHarness, envelopes: readonly EnvelopeContent[]) {
   const call = ++calls;
   const message = envelopes[0]!.id.slice(0, 8);
   house.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });

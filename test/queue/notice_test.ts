@@ -1,7 +1,7 @@
 /** Notices to senders: their text against golden files, and their way back into the queue. */
 
 import assert from "node:assert/strict";
-import { type EnvelopeFacts, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import { type EnvelopeContent, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import PostalMime from "postal-mime";
 import type { Expansion } from "../../src/protocol/mod.ts";
 import { composeNotice, headerSection, type Notice } from "../../src/queue/notices/bounce.ts";
@@ -188,7 +188,7 @@ const toAlice: Expansion = {
 };
 
 /** Lets an envelope fail and the scheduler ask for its notice. Answers lookup's question with `result`. */
-async function bounce(house: QueueHarness, envelopes: readonly EnvelopeFacts[], result: Expansion) {
+async function bounce(house: QueueHarness, envelopes: readonly EnvelopeContent[], result: Expansion) {
   const outcome: Outcome = { result: "permfail", text: "550 5.1.1 No such user", status: { class: 5, code: "1.1" } };
   for (const { id } of envelopes) house.delivery.send({ type: "outcome", id, outcome });
   const ids = (await ticketsOf(house, envelopes.length)).map(({ id }) => id);

@@ -1,7 +1,7 @@
 /** What outcomes do to the queue: deletes, retries, bounces, and who is told. */
 
 import assert from "node:assert/strict";
-import { type EnvelopeFacts, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
+import { type EnvelopeContent, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
 import { enqueue, list, logged, MTA, NOON, open, type QueueHarness, ticketsOf, typed, withQueue } from "./harness.ts";
 
 const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: string): Outcome => ({
@@ -10,7 +10,7 @@ const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: s
   status: { class: result === "permfail" ? 5 : 4, code },
 });
 
-async function report(house: QueueHarness, facts: EnvelopeFacts, outcome: Outcome) {
+async function report(house: QueueHarness, facts: EnvelopeContent, outcome: Outcome) {
   const door = facts.agent === "mda" ? house.delivery : house.relay;
   door.send({ type: "outcome", id: facts.id, outcome });
   return await house.scheduler.next(typed("settled"));
@@ -68,7 +68,7 @@ Deno.test("an outcome through another agent's door changes nothing", async () =>
 
 interface BounceRow {
   readonly because: string;
-  readonly facts?: Partial<EnvelopeFacts>;
+  readonly facts?: Partial<EnvelopeContent>;
   readonly outcome: Outcome;
   /** Kind and status of the bounce; null for none. */
   readonly want: string | null;

@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseCommand } from "../../src/smtp/session/command.ts";
 import { step, takes } from "../../src/smtp/session/session.ts";
-import { type Effect, type Facts, type Input, newSession, type Session } from "../../src/smtp/session/state.ts";
+import {
+  type ConnectionFacts,
+  type Effect,
+  type Input,
+  newSession,
+  type Session,
+} from "../../src/smtp/session/state.ts";
 import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type Said, type ServerModel, start } from "./model.ts";
 import { bytesOf } from "./support.ts";
 
@@ -13,7 +19,7 @@ const SERVERS: readonly ServerModel[] = (["none", "tls", "tls-require", "smtps"]
   (tls === "none" ? ["none"] as const : ["none", "optional", "required"] as const).map((auth) => ({ tls, auth }))
 );
 
-function factsOf({ tls, auth }: ServerModel): Facts {
+function factsOf({ tls, auth }: ServerModel): ConnectionFacts {
   return {
     session: "0123456789abcdef",
     hostname: "mx.example.org",
@@ -67,7 +73,7 @@ interface Heard {
 }
 
 /** Gives the input, and what comes of it, to the machine. */
-function give(facts: Facts, before: Session, first: Input): Heard {
+function give(facts: ConnectionFacts, before: Session, first: Input): Heard {
   let session = before;
   const replies: string[] = [];
   let closed = false;

@@ -1,14 +1,14 @@
 /** Evaluations that lack answers: they run again, and only as often as they must. */
 
 import assert from "node:assert/strict";
-import { Facts } from "../../src/tables/mod.ts";
+import { Resumable } from "../../src/tables/mod.ts";
 
 Deno.test("settle() answers at once when nothing is missing", () => {
-  assert.equal(new Facts().settle(() => 7), 7);
+  assert.equal(new Resumable().settle(() => 7), 7);
 });
 
 Deno.test("settle() asks for each fact once and runs again with the answer", async () => {
-  const facts = new Facts();
+  const facts = new Resumable();
   const asked: string[] = [];
   let runs = 0;
   const fact = (key: string) => facts.need(key, () => (asked.push(key), Promise.resolve(key.toUpperCase())));
@@ -19,14 +19,14 @@ Deno.test("settle() asks for each fact once and runs again with the answer", asy
 });
 
 Deno.test("settle() keeps the answers of two evaluations apart", async () => {
-  const facts = new Facts();
+  const facts = new Resumable();
   let answer = 0;
   const evaluate = () => facts.need("key", () => Promise.resolve(++answer));
   assert.deepEqual(await Promise.all([facts.settle(evaluate), facts.settle(evaluate)]), [1, 2]);
 });
 
 Deno.test("settle() rejects when a question does, and when the evaluation throws", async () => {
-  const facts = new Facts();
+  const facts = new Resumable();
   await assert.rejects(
     async () => await facts.settle(() => facts.need("key", () => Promise.reject(new Error("no answer")))),
     /no answer/,
@@ -38,5 +38,5 @@ Deno.test("settle() rejects when a question does, and when the evaluation throws
 });
 
 Deno.test("need() outside of an evaluation is a mistake of ours", () => {
-  assert.throws(() => new Facts().need("key", () => Promise.resolve(1)), /outside/);
+  assert.throws(() => new Resumable().need("key", () => Promise.resolve(1)), /outside/);
 });

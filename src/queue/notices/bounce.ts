@@ -4,7 +4,7 @@
  */
 
 import { isIP } from "node:net";
-import { type BounceFacts, type Dsn, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
+import { type Dsn, type DsnContent, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
 
 export interface NoticeRecipient {
@@ -12,13 +12,13 @@ export interface NoticeRecipient {
   /** ORCPT as the client sent it, "" for none. */
   readonly orcpt: string;
   readonly text: string;
-  readonly status: BounceFacts["status"];
+  readonly status: DsnContent["status"];
   /** Name of the host that said so, or that it failed at; "" or absent when there is none. */
   readonly remote?: string;
 }
 
 export interface Notice {
-  readonly kind: BounceFacts["kind"];
+  readonly kind: DsnContent["kind"];
   /** Failed because the time of the message is over. */
   readonly expired?: boolean;
   /** Name of this server to the outside. */

@@ -6,7 +6,7 @@
 import {
   type Deliverable,
   type Envelope,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type EnvelopeId,
   formatPath,
   type Handling,
@@ -269,7 +269,7 @@ export class Notices {
 }
 
 /** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
-function logWritten(vault: Vault, group: readonly Envelope[], notices: readonly EnvelopeFacts[]): void {
+function logWritten(vault: Vault, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
   const ids = notices.map(({ id }) => id).join(",");
   for (const { bounce, sender, dest, id } of group) {
     vault.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
@@ -306,12 +306,12 @@ function makeEnvelopes(
   { message, origin, rcpt, handling }: {
     readonly message: MessageId;
     readonly origin: Origin;
-    readonly rcpt: EnvelopeFacts["rcpt"];
+    readonly rcpt: EnvelopeContent["rcpt"];
     readonly handling: Handling | undefined;
   },
   targets: readonly Deliverable[],
   createdAt: number,
-): EnvelopeFacts[] {
+): EnvelopeContent[] {
   const ids = new Set<EnvelopeId>();
   while (ids.size < targets.length) ids.add(newEnvelopeId(message));
   const asked = handling === undefined ? {} : { handling };

@@ -1,6 +1,6 @@
 /** Rows of the envelopes table and the envelopes that they hold: how one becomes the other, and how damage is noticed. Pure. */
 
-import type { Agent, Envelope, EnvelopeFacts, EnvelopeId, EnvelopeState, Status } from "../../envelope/mod.ts";
+import type { Agent, Envelope, EnvelopeContent, EnvelopeId, EnvelopeState, Status } from "../../envelope/mod.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
 import { Damaged, type Records, rowSum } from "./records.ts";
 
@@ -47,7 +47,7 @@ const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended
 export const ENVELOPE = `message, id, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
 
 /** What shares a fate with this envelope: the local user, or the destination domain. */
-export function laneOf(facts: EnvelopeFacts): string {
+export function laneOf(facts: EnvelopeContent): string {
   if (facts.agent === "mda") return (facts.user ?? "").toLowerCase();
   return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
 }
@@ -67,10 +67,10 @@ export interface Unreadable {
 }
 
 /** The row of a new envelope. */
-export function makeRow(facts: EnvelopeFacts, records: Records): NewEnvelope {
+export function makeRow(facts: EnvelopeContent, records: Records): NewEnvelope {
   const { id, agent, action, createdAt } = facts;
   const json = JSON.stringify(facts);
-  const sealed = records.sealFacts(factsName(id, agent, action, createdAt), json);
+  const sealed = records.sealFacts(contentName(id, agent, action, createdAt), json);
   const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
   return {
     message: messageNumber(id),
@@ -92,9 +92,9 @@ export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
     throw new Damaged("its row is altered");
   }
   const name = envelopeId(message, id);
-  const text = sealed === null ? row.facts : records.openFacts(factsName(name, agent, action, created_at), sealed);
+  const text = sealed === null ? row.facts : records.openFacts(contentName(name, agent, action, created_at), sealed);
   return {
-    ...parseFacts(name, text),
+    ...parseContent(name, text),
     tries: row.tries,
     lastTryAt: row.last_try_at,
     lastBounceAt: row.last_bounce_at,
@@ -123,10 +123,10 @@ export function errorColumn({ errorLine, remote = "" }: Pick<EnvelopeState, "err
   return remote === "" ? errorLine : `${errorLine}${REMOTE}${remote}`;
 }
 
-function parseFacts(id: EnvelopeId, text: string): EnvelopeFacts {
-  let facts: EnvelopeFacts | null = null;
+function parseContent(id: EnvelopeId, text: string): EnvelopeContent {
+  let facts: EnvelopeContent | null = null;
   try {
-    facts = JSON.parse(text) as EnvelopeFacts;
+    facts = JSON.parse(text) as EnvelopeContent;
   } catch {
     // Told below.
   }
@@ -135,7 +135,7 @@ function parseFacts(id: EnvelopeId, text: string): EnvelopeFacts {
 }
 
 /** What a sealed record is sealed for, so that none can take the place of another. */
-export function factsName(id: EnvelopeId, agent: Agent, action: string, createdAt: number): string {
+export function contentName(id: EnvelopeId, agent: Agent, action: string, createdAt: number): string {
   return `envelope ${id} ${agent} ${createdAt} ${action}`;
 }
 

@@ -4,17 +4,17 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Envelope, EnvelopeFacts, EnvelopeState } from "../../envelope/mod.ts";
+import type { Envelope, EnvelopeContent, EnvelopeState } from "../../envelope/mod.ts";
 import { openDatabase, PAGE_BYTES } from "./database.ts";
 import { chunkKey, envelopeId, MAX_CHUNKS } from "./keys.ts";
 import { Records, type StoredChunk } from "./records.ts";
 import {
+  contentName,
   type DamagedRow,
   ENVELOPE,
   type EnvelopeRow,
   errorColumn,
   errorName,
-  factsName,
   formatStatus,
   hexOfKey,
   laneOf,
@@ -239,7 +239,7 @@ export class Store {
   }
 
   /** The row of a new envelope, sealed if that is wanted: made before the transaction that `putEnvelope` is part of. */
-  makeEnvelope(facts: EnvelopeFacts): NewEnvelope {
+  makeEnvelope(facts: EnvelopeContent): NewEnvelope {
     return makeRow(facts, this.#records);
   }
 
@@ -251,7 +251,7 @@ export class Store {
   }
 
   /** As putEnvelope, where the transaction decides whether there is one. */
-  addEnvelope(facts: EnvelopeFacts): boolean {
+  addEnvelope(facts: EnvelopeContent): boolean {
     return this.putEnvelope(this.makeEnvelope(facts));
   }
 
@@ -401,8 +401,8 @@ export class Store {
   #openTicket(row: TicketRow, sealed: Uint8Array<ArrayBuffer>): TicketRow {
     const { message, id, agent, action, created_at } = row;
     try {
-      const facts = this.#records.openFacts(factsName(envelopeId(message, id), agent, action, created_at), sealed);
-      return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeFacts) };
+      const facts = this.#records.openFacts(contentName(envelopeId(message, id), agent, action, created_at), sealed);
+      return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeContent) };
     } catch (error) {
       return { ...row, damaged: (error as Error).message };
     }

@@ -4,8 +4,8 @@
 
 import {
   type Agent,
-  type BounceFacts,
   type Dsn,
+  type DsnContent,
   type Envelope,
   type EnvelopeId,
   type Handling,
@@ -177,7 +177,7 @@ class Fields {
     }
   }
 
-  bounce(status: Status | null): BounceFacts {
+  bounce(status: Status | null): DsnContent {
     const text = this.text("errorline"), ttlSeconds = this.number("bounce-ttl") || 4 * DAY_SECONDS;
     switch (this.text("bounce-type")) {
       case "failed":

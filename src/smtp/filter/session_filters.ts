@@ -11,7 +11,14 @@ import type { Command, Verb } from "../session/command.ts";
 import { isHopeless } from "../message/data.ts";
 import { completionOf, IncomingMessage, type Manner, type Receiver, type Supplies } from "../message/incoming.ts";
 import { maybeSecret, step } from "../session/session.ts";
-import { type Accepted, type Effect, type Facts, type Input, nameless, type Session } from "../session/state.ts";
+import {
+  type Accepted,
+  type ConnectionFacts,
+  type Effect,
+  type Input,
+  nameless,
+  type Session,
+} from "../session/state.ts";
 import type { Verdict, View } from "./chain.ts";
 import type { Filtered } from "./filter_client.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
@@ -67,7 +74,7 @@ interface Transaction extends Told {
 
 export class SessionFilters implements Filtered {
   readonly id: string;
-  #facts: Facts;
+  #facts: ConnectionFacts;
   readonly #keeper: ListenerFilters;
   readonly #supplies: Supplies & Observer;
   readonly #host: Host;
@@ -90,7 +97,13 @@ export class SessionFilters implements Filtered {
   /** Filters know of the session. */
   #told = false;
 
-  constructor(facts: Facts, keeper: ListenerFilters, supplies: Supplies & Observer, source: string, host: Host) {
+  constructor(
+    facts: ConnectionFacts,
+    keeper: ListenerFilters,
+    supplies: Supplies & Observer,
+    source: string,
+    host: Host,
+  ) {
     this.id = facts.session;
     this.#facts = facts;
     this.#keeper = keeper;
@@ -107,7 +120,7 @@ export class SessionFilters implements Filtered {
   }
 
   /** The server has another name here. */
-  renamed(facts: Facts): void {
+  renamed(facts: ConnectionFacts): void {
     this.#facts = facts;
   }
 

@@ -1,6 +1,6 @@
 /** The buffer in which one message is assembled, and its way to the queue in chunks, with credit so that memory stays bounded. */
 
-import type { EnvelopeFacts, MessageId } from "../../envelope/mod.ts";
+import type { EnvelopeContent, MessageId } from "../../envelope/mod.ts";
 import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/mod.ts";
 import type { DataReader } from "./data.ts";
 import type { Assembly } from "./header.ts";
@@ -98,7 +98,7 @@ export class Body implements Assembly {
   }
 
   /** Everything is here: hands the message over. The buffer is gone afterwards. */
-  commit(envelopes: readonly EnvelopeFacts[]): void {
+  commit(envelopes: readonly EnvelopeContent[]): void {
     this.sent += this.length;
     if (this.buffer.length <= SMALL) {
       const tail = this.buffer.slice(0, this.length);

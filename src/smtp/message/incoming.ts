@@ -14,7 +14,7 @@ import { envelopesOf, recipients } from "../session/envelopes.ts";
 import { append, type Completion } from "./header.ts";
 import type { Intake } from "../queue_client.ts";
 import { receivedField } from "./received.ts";
-import type { Facts, Input, Session, Transaction } from "../session/state.ts";
+import type { ConnectionFacts, Input, Session, Transaction } from "../session/state.ts";
 
 /** What a message needs of the isolate that receives it. */
 export interface Supplies {
@@ -63,7 +63,12 @@ export interface Receiver {
 }
 
 /** How the message of a session in its data phase is completed; null for one in transit. */
-export function completionOf(session: Session, facts: Facts, manner: Manner, supplies: Supplies): Completion | null {
+export function completionOf(
+  session: Session,
+  facts: ConnectionFacts,
+  manner: Manner,
+  supplies: Supplies,
+): Completion | null {
   if (!manner.submission && session.username === "") return null;
   const { sender } = session.transaction!;
   const at = supplies.now();
@@ -107,7 +112,7 @@ export class IncomingMessage implements Receiver {
     message: MessageId,
     session: Session,
     verified: boolean,
-    facts: Facts,
+    facts: ConnectionFacts,
     manner: Manner,
     supplies: Supplies,
     { front, bare }: Beginning = { front: "", bare: false },

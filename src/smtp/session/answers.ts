@@ -1,7 +1,7 @@
 /** How a session says things: replies, refusals with their line in the log, last words. Pure, as session.ts. */
 
 import { MAX_MESSAGE_ENVELOPES } from "../../protocol/mod.ts";
-import type { Effect, Facts, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Effect, Session, Step } from "./state.ts";
 import { bracketed } from "../message/received.ts";
 import { printable, REPLY } from "./reply.ts";
 
@@ -10,7 +10,7 @@ export function reply(text: string): Effect {
 }
 
 /** A 4xx or 5xx reply to a command, with its line in the log. */
-export function refusal(facts: Facts, line: string, text: string): readonly Effect[] {
+export function refusal(facts: ConnectionFacts, line: string, text: string): readonly Effect[] {
   return [reply(text), {
     do: "report",
     event: {
@@ -24,7 +24,7 @@ export function refusal(facts: Facts, line: string, text: string): readonly Effe
 }
 
 /** Nothing can be said during a handshake, and nothing in clear where TLS comes first. */
-export function canSpeak(facts: Facts, session: Session): boolean {
+export function canSpeak(facts: ConnectionFacts, session: Session): boolean {
   return session.phase !== "handshake" && (facts.tls !== "smtps" || session.ciphers !== null);
 }
 
@@ -39,7 +39,7 @@ export interface LastWord {
  * Says the last reply, 4xx or 5xx, and closes the session. 421 and all replies to bad input come this way. Nothing is said, and no reply
  * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be told.
  */
-export function closeWith(facts: Facts, session: Session, text: string, { reason, log }: LastWord): Step {
+export function closeWith(facts: ConnectionFacts, session: Session, text: string, { reason, log }: LastWord): Step {
   const said = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
   const effects: Effect[] = said.filter((effect) =>
     effect.do === "reply" ? canSpeak(facts, session) : session.phase !== "handshake"
@@ -49,7 +49,7 @@ export function closeWith(facts: Facts, session: Session, text: string, { reason
 }
 
 /** The log line of a reply to what is no command. */
-export function badInput(facts: Facts, text: string): Effect {
+export function badInput(facts: ConnectionFacts, text: string): Effect {
   return {
     do: "report",
     event: { type: "smtp-bad-input", session: facts.session, reply: text, address: facts.address },
@@ -57,7 +57,7 @@ export function badInput(facts: Facts, text: string): Effect {
 }
 
 /** Says the replies at the head of `pending` that are known. */
-export function settle(facts: Facts, session: Session): Step {
+export function settle(facts: ConnectionFacts, session: Session): Step {
   const transaction = session.transaction!;
   let { accepted: list, count, targets } = transaction;
   const effects: Effect[] = [];
@@ -96,6 +96,6 @@ export function foreignReply(code: number, text: string): string {
 }
 
 /** `Hello` line of HELO and EHLO. */
-export function hello(facts: Facts, argument: string): string {
+export function hello(facts: ConnectionFacts, argument: string): string {
   return `${facts.hostname} Hello ${argument} ${bracketed(facts.address)}, pleased to meet you`;
 }

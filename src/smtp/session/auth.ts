@@ -9,12 +9,12 @@ import { isUser, MASKED, offersAuth, offersBinding } from "./login.ts";
 import { REPLY } from "./reply.ts";
 import { prepare } from "../../sasl/mod.ts";
 import { scramLine } from "./scram.ts";
-import type { AuthDialog, Facts, Session, Step } from "./state.ts";
+import type { AuthDialog, ConnectionFacts, Session, Step } from "./state.ts";
 
 /** Octets of a decoded response. */
 const MAX_RESPONSE = 1023;
 
-export function authCommand(facts: Facts, session: Session, command: Command): Step {
+export function authCommand(facts: ConnectionFacts, session: Session, command: Command): Step {
   const no = (text: string): Step => ({
     session: { ...session, wary: true },
     effects: refusal(facts, command.line, text),
@@ -44,7 +44,7 @@ export function authCommand(facts: Facts, session: Session, command: Command): S
 }
 
 /** RFC 4954 §4: "=" is an initial response of no octets. */
-function start(facts: Facts, session: Session, dialog: Prompted, first: string | undefined): Step {
+function start(facts: ConnectionFacts, session: Session, dialog: Prompted, first: string | undefined): Step {
   if (first !== undefined) return respond(facts, session, dialog, first === "=" ? "" : first);
   return prompt(session, dialog);
 }
@@ -62,11 +62,11 @@ function prompt(session: Session, dialog: Prompted): Step {
 }
 
 /** A line of the client's while a mechanism goes on. */
-export function authLine(facts: Facts, session: Session, line: string): Step {
+export function authLine(facts: ConnectionFacts, session: Session, line: string): Step {
   return respond(facts, session, session.dialog!, line);
 }
 
-function respond(facts: Facts, session: Session, dialog: AuthDialog, response: string): Step {
+function respond(facts: ConnectionFacts, session: Session, dialog: AuthDialog, response: string): Step {
   const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
   const no = (text: string): Step => ({ session: ended, effects: refusal(facts, MASKED[dialog.step], text) });
   if (response === "*") return no(REPLY.authCancelled);

@@ -10,9 +10,9 @@ import { isEndless } from "../message/data.ts";
 import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
-import type { Facts, Pending, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Pending, Session, Step } from "./state.ts";
 
-export function commandStep(facts: Facts, session: Session, command: Command, more: boolean): Step {
+export function commandStep(facts: ConnectionFacts, session: Session, command: Command, more: boolean): Step {
   switch (command.verb) {
     case "HELO":
     case "EHLO":
@@ -60,7 +60,7 @@ export function commandStep(facts: Facts, session: Session, command: Command, mo
 }
 
 /** RFC 5321 §4.3.2: MAIL and RCPT without their words in this order, and what has no blank behind its verb. */
-function malformed(facts: Facts, session: Session, command: Command): Step {
+function malformed(facts: ConnectionFacts, session: Session, command: Command): Step {
   switch (command.argument) {
     case "MAIL":
       return refuse(facts, session, command, REPLY.mailSyntax);
@@ -75,7 +75,7 @@ function malformed(facts: Facts, session: Session, command: Command): Step {
 }
 
 /** RFC 5321 §3.5.3: who it is, only RCPT tells. RFC 6531 §3.7.4.2 has SMTPUTF8 behind the address as MAIL has. */
-function vrfy(facts: Facts, session: Session, command: Command): Step {
+function vrfy(facts: ConnectionFacts, session: Session, command: Command): Step {
   const address = command.argument.replace(/(?:^| )SMTPUTF8$/i, "");
   if (address === "") return refuse(facts, session, command, REPLY.verifyWhom);
   if (address === command.argument && !isAscii(address)) return refuse(facts, session, command, REPLY.verifyNeedsUtf8);
@@ -86,12 +86,12 @@ function say(session: Session, text: string): Step {
   return { session, effects: [reply(text)] };
 }
 
-function refuse(facts: Facts, session: Session, command: Command, text: string): Step {
+function refuse(facts: ConnectionFacts, session: Session, command: Command, text: string): Step {
   return { session, effects: refusal(facts, command.line, text) };
 }
 
 /** RFC 5321 §4.1.4: a second one is as good as RSET. */
-function helo(facts: Facts, session: Session, command: Command): Step {
+function helo(facts: ConnectionFacts, session: Session, command: Command): Step {
   const esmtp = command.verb === "EHLO";
   const name = command.argument;
   if (name === "") return refuse(facts, session, command, esmtp ? REPLY.ehloDomain : REPLY.heloDomain);
@@ -119,7 +119,7 @@ function forget(before: Session, done: Step): Step {
   return before.transaction?.chunked ? { ...done, effects: [{ do: "discard" }, ...done.effects] } : done;
 }
 
-function capabilities(facts: Facts, session: Session, name: string): string {
+function capabilities(facts: ConnectionFacts, session: Session, name: string): string {
   const auth = mechanisms(facts, session);
   const startTls = (facts.tls === "tls" || facts.tls === "tls-require") && session.ciphers === null;
   return `250-${hello(facts, name)}\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n` +
@@ -131,13 +131,13 @@ function capabilities(facts: Facts, session: Session, name: string): string {
 }
 
 /** RFC 9422 §4: values have up to six digits; a larger limit goes without saying. */
-function limits(facts: Facts): string {
+function limits(facts: ConnectionFacts): string {
   const words = [["MAILMAX", facts.maxMails], ["RCPTMAX", facts.maxRcpt]] as const;
   const said = words.filter(([, value]) => value > 0 && value <= 999_999).map(([name, value]) => ` ${name}=${value}`);
   return said.length === 0 ? "" : `250-LIMITS${said.join("")}\r\n`;
 }
 
-function mail(facts: Facts, session: Session, command: Command): Step {
+function mail(facts: ConnectionFacts, session: Session, command: Command): Step {
   if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
   if (facts.tls === "tls-require" && session.ciphers === null) return refuse(facts, session, command, REPLY.needTls);
   if (facts.auth?.required && session.username === "") return refuse(facts, session, command, REPLY.needAuth);
@@ -171,7 +171,7 @@ function mail(facts: Facts, session: Session, command: Command): Step {
 }
 
 /** Lookup has said whether who has logged in may send as this sender. */
-export function senderJudged(facts: Facts, session: Session, result: AuthResult): Step {
+export function senderJudged(facts: ConnectionFacts, session: Session, result: AuthResult): Step {
   const { phase, asked } = session;
   if (phase !== "sender" || asked === null) return { session, effects: [] };
   const next: Session = { ...session, phase: "command", asked: null };
@@ -180,7 +180,7 @@ export function senderJudged(facts: Facts, session: Session, result: AuthResult)
   return { session: next, effects: refusal(facts, asked.line, text) };
 }
 
-function rcpt(facts: Facts, session: Session, command: Command): Step {
+function rcpt(facts: ConnectionFacts, session: Session, command: Command): Step {
   const { transaction } = session;
   if (transaction === null || transaction.chunked) return refuse(facts, session, command, REPLY.notNow);
   const { sender, ret, envid } = transaction;
@@ -207,7 +207,7 @@ function rcpt(facts: Facts, session: Session, command: Command): Step {
   };
 }
 
-function data(facts: Facts, session: Session, command: Command): Step {
+function data(facts: ConnectionFacts, session: Session, command: Command): Step {
   if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
   // RFC 3030 §2: a transaction has DATA or BDAT, not both.
   if (session.transaction === null || session.transaction.chunked) return refuse(facts, session, command, REPLY.notNow);
@@ -219,7 +219,7 @@ function data(facts: Facts, session: Session, command: Command): Step {
  * RFC 3030 §2. Whether it may stand here or not, its octets come: they are read, and then it is answered. When their number cannot be read,
  * nobody knows where the next command begins.
  */
-function bdat(facts: Facts, session: Session, command: Command): Step {
+function bdat(facts: ConnectionFacts, session: Session, command: Command): Step {
   const [, digits, last] = /^([0-9]{1,15})(?: +(LAST))?$/i.exec(command.argument) ?? [];
   if (digits === undefined) return closeWith(facts, session, REPLY.badChunk, { reason: "quit", log: "bad-input" });
   const { transaction } = session;
@@ -239,7 +239,7 @@ function bdat(facts: Facts, session: Session, command: Command): Step {
   return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };
 }
 
-function startTls(facts: Facts, session: Session, command: Command, more: boolean): Step {
+function startTls(facts: ConnectionFacts, session: Session, command: Command, more: boolean): Step {
   if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
   if (facts.tls === "none") return refuse(facts, session, command, REPLY.notSupported);
   if (session.ciphers !== null) return refuse(facts, session, command, REPLY.secureAlready);

@@ -6,7 +6,7 @@
 import {
   type Deliverable,
   type Dsn,
-  type EnvelopeFacts,
+  type EnvelopeContent,
   type EnvelopeId,
   formatMailbox,
   type Handling,
@@ -31,7 +31,7 @@ export interface Order {
 }
 
 export interface Envelopes {
-  readonly all: readonly EnvelopeFacts[];
+  readonly all: readonly EnvelopeContent[];
   /** The last envelope of each recipient, for the log. A recipient that expands to nothing has none. */
   readonly last: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
 }
@@ -50,7 +50,7 @@ function localPart({ user, subAddress, exec, seal }: Extract<Deliverable, { agen
 export function envelopesOf(order: Order): Envelopes {
   const { message, sender, origin, createdAt, handling } = order;
   const used = new Set<EnvelopeId>();
-  const all: EnvelopeFacts[] = [];
+  const all: EnvelopeContent[] = [];
   /** Index in `all` of what goes to a mailbox. */
   const places = new Map<string, number>();
   const last: { id: EnvelopeId; to: Mailbox }[] = [];
@@ -64,7 +64,7 @@ export function envelopesOf(order: Order): Envelopes {
       const internal = expansion.internal[index] ?? false;
       const told = { id: own, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
       const common = handling === null ? told : { ...told, handling };
-      const envelope: EnvelopeFacts = target.agent === "mta"
+      const envelope: EnvelopeContent = target.agent === "mta"
         ? { ...common, agent: "mta" }
         : { ...common, agent: "mda", ...localPart(target) };
       const key = mailboxKey(target, rcpt);
@@ -99,7 +99,7 @@ function mailboxKey(target: Deliverable, rcpt: Mailbox): string {
  * One envelope for two that lead to the same mailbox, with the id of the first. It reports whatever one of them was to report, for the recipient that
  * asks for more. Null when both are to report success for recipients of their own (RFC 3461 §4.1): each has to be told of.
  */
-function merged(first: EnvelopeFacts, second: EnvelopeFacts): EnvelopeFacts | null {
+function merged(first: EnvelopeContent, second: EnvelopeContent): EnvelopeContent | null {
   const [wanted, more] = [wantsOf(first.dsn), wantsOf(second.dsn)];
   const same = first.dsn.orcpt === second.dsn.orcpt &&
     formatMailbox(first.rcpt).toLowerCase() === formatMailbox(second.rcpt).toLowerCase();

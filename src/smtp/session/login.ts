@@ -3,7 +3,7 @@
 import type { AuthResult } from "../../protocol/mod.ts";
 import { refusal, reply } from "./answers.ts";
 import { REPLY } from "./reply.ts";
-import type { AuthDialog, Effect, Facts, Session, Step } from "./state.ts";
+import type { AuthDialog, ConnectionFacts, Effect, Session, Step } from "./state.ts";
 
 /** Failed attempts after which a session ends. */
 export const MAX_AUTH_FAILURES = 3;
@@ -11,13 +11,13 @@ export const MAX_AUTH_FAILURES = 3;
 const MAX_USER = 255;
 
 /** Passwords are asked for under TLS, and in clear on loopback only; tls-require means what it says there too. */
-export function offersAuth(facts: Facts, session: Session): boolean {
+export function offersAuth(facts: ConnectionFacts, session: Session): boolean {
   if (facts.auth === null || session.username !== "") return false;
   return session.ciphers !== null || (facts.loopback && facts.tls !== "tls-require");
 }
 
 /** The mechanisms that can work for everybody, in one line of the answer to EHLO; null when there are none. */
-export function mechanisms(facts: Facts, session: Session): string | null {
+export function mechanisms(facts: ConnectionFacts, session: Session): string | null {
   if (!offersAuth(facts, session)) return null;
   return `PLAIN LOGIN${session.scram ? " SCRAM-SHA-256" : ""}${offersBinding(session) ? " SCRAM-SHA-256-PLUS" : ""}`;
 }
@@ -47,7 +47,7 @@ export function isUser(user: string): boolean {
 
 /** Lookup has answered, or the address has failed too often (`blocked`). */
 export function authenticated(
-  facts: Facts,
+  facts: ConnectionFacts,
   session: Session,
   user: string,
   result: AuthResult | "blocked",

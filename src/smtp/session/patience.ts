@@ -2,7 +2,7 @@
 
 import type { Command, Verb } from "./command.ts";
 import { REPLY } from "./reply.ts";
-import type { Facts, Input, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Input, Session, Step } from "./state.ts";
 
 /** Commands and refused recipients between two accepted messages, after which a session that brings none ends. */
 export const MAX_IDLE_COMMANDS = 1000;
@@ -14,7 +14,7 @@ const CRUMB = 1024;
 const IDLE: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "MAIL", "RSET", "NOOP", "HELP", "VRFY", "EXPN"]);
 
 /** The 421 that a command gets instead of its answer (RFC 5321 §3.8, §4.3.2), null while there is patience left. QUIT is always served. */
-export function exhausted({ maxErrors }: Facts, session: Session, command: Command): string | null {
+export function exhausted({ maxErrors }: ConnectionFacts, session: Session, command: Command): string | null {
   if (session.phase === "command" && command.verb === "QUIT") return null;
   if (maxErrors > 0 && session.badCommands >= maxErrors) return REPLY.tooManyBad;
   return session.idleCommands >= MAX_IDLE_COMMANDS ? REPLY.tooManyIdle : null;

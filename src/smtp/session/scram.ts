@@ -8,12 +8,12 @@ import { END_POINT, expectedBinding, parseClientFinal, parseClientFirst, serverF
 import { refusal, reply } from "./answers.ts";
 import { authenticated, isUser, MASKED, offersBinding } from "./login.ts";
 import { REPLY } from "./reply.ts";
-import type { AuthDialog, Facts, Session, Step } from "./state.ts";
+import type { AuthDialog, ConnectionFacts, Session, Step } from "./state.ts";
 
 type ScramDialog = Exclude<AuthDialog, { step: "plain" | "user" | "password" }>;
 
 /** The client's next message, decoded. Null when it is not one. */
-export function scramLine(facts: Facts, session: Session, dialog: ScramDialog, text: string): Step | null {
+export function scramLine(facts: ConnectionFacts, session: Session, dialog: ScramDialog, text: string): Step | null {
   switch (dialog.step) {
     case "scram":
       return first(facts, session, dialog.plus, text);
@@ -27,7 +27,7 @@ export function scramLine(facts: Facts, session: Session, dialog: ScramDialog, t
   }
 }
 
-function first(facts: Facts, session: Session, plus: boolean, text: string): Step | null {
+function first(facts: ConnectionFacts, session: Session, plus: boolean, text: string): Step | null {
   const message = parseClientFirst(text);
   if (message === null || !isUser(message.user)) return null;
   const { binding, user } = message;
@@ -47,7 +47,7 @@ function first(facts: Facts, session: Session, plus: boolean, text: string): Ste
 
 /** Lookup has answered, or the address has failed too often (`blocked`). */
 export function challenged(
-  facts: Facts,
+  facts: ConnectionFacts,
   session: Session,
   challenge: Challenge | "blocked" | null,
   nonce: string,
@@ -90,7 +90,12 @@ function deny(session: Session, user: string): Step {
   };
 }
 
-export function proved(facts: Facts, session: Session, result: AuthResult | "blocked", signature: string): Step {
+export function proved(
+  facts: ConnectionFacts,
+  session: Session,
+  result: AuthResult | "blocked",
+  signature: string,
+): Step {
   const { dialog } = session;
   if (session.phase !== "verify" || dialog?.step !== "scram-proof") return { session, effects: [] };
   const { user } = dialog;

@@ -14,13 +14,13 @@ import { authenticated, MASKED } from "./login.ts";
 import { counted, exhausted } from "./patience.ts";
 import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
 import { challenged, proved } from "./scram.ts";
-import type { Effect, Facts, Input, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Effect, Input, Session, Step } from "./state.ts";
 
 /** RCPTs of one session that lookup is asked about at the same time. */
 export const MAX_IN_FLIGHT = 32;
 
 /** False when the command must wait for answers to earlier ones: replies keep the order of commands (RFC 2920 §3.2). */
-export function takes(facts: Facts, session: Session, command: Command): boolean {
+export function takes(facts: ConnectionFacts, session: Session, command: Command): boolean {
   if (session.phase === "auth") return true;
   if (session.phase !== "command") return false;
   const transaction = session.transaction;
@@ -29,7 +29,7 @@ export function takes(facts: Facts, session: Session, command: Command): boolean
     transaction.count + transaction.pending.length < facts.maxRcpt;
 }
 
-export function step(facts: Facts, session: Session, input: Input): Step {
+export function step(facts: ConnectionFacts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
   switch (input.on) {
     case "connected":
@@ -78,7 +78,7 @@ export function step(facts: Facts, session: Session, input: Input): Step {
   }
 }
 
-function command(facts: Facts, session: Session, input: Extract<Input, { on: "command" }>): Step {
+function command(facts: ConnectionFacts, session: Session, input: Extract<Input, { on: "command" }>): Step {
   const last = exhausted(facts, session, input.command);
   if (last !== null) {
     return closeWith(facts, session, last, { reason: "quit", log: { command: shown(session, input.command).line } });
@@ -116,7 +116,7 @@ function printableName(name: string): string {
   return /^[A-Za-z0-9._-]{1,255}$/.test(name) ? name : "<unknown>";
 }
 
-function connected(facts: Facts, session: Session): Step {
+function connected(facts: ConnectionFacts, session: Session): Step {
   const effects = [arrival(facts, session)];
   if (session.stopping) {
     const last = stop(facts, session, true);
@@ -128,7 +128,7 @@ function connected(facts: Facts, session: Session): Step {
   return { session: { ...session, phase: "command" }, effects: [...effects, banner(facts)] };
 }
 
-function arrival(facts: Facts, session: Session): Effect {
+function arrival(facts: ConnectionFacts, session: Session): Effect {
   return {
     do: "report",
     event: {
@@ -143,13 +143,13 @@ function arrival(facts: Facts, session: Session): Effect {
 }
 
 /** Who speaks before the banner does not wait for answers: RFC 5321 §3.1 has 554 in its place. */
-function early(facts: Facts, session: Session): Step {
+function early(facts: ConnectionFacts, session: Session): Step {
   const last = closeWith(facts, session, REPLY.early, { reason: "quit", log: "bad-input" });
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
 /** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be said. */
-function turnedAway(facts: Facts, session: Session, text: string, close: boolean): Step {
+function turnedAway(facts: ConnectionFacts, session: Session, text: string, close: boolean): Step {
   const said = printable(text);
   const last = close || facts.tls === "smtps" || session.stopping
     ? closeWith(facts, session, said, { reason: "quit", log: { command: "" } })
@@ -158,7 +158,11 @@ function turnedAway(facts: Facts, session: Session, text: string, close: boolean
 }
 
 /** A filter's refusal of a command, or of a message that was read to its end. */
-function filtered(facts: Facts, session: Session, { line, text, close }: Extract<Input, { on: "filtered" }>): Step {
+function filtered(
+  facts: ConnectionFacts,
+  session: Session,
+  { line, text, close }: Extract<Input, { on: "filtered" }>,
+): Step {
   const said = printable(text);
   if (close) return closeWith(facts, session, said, { reason: "quit", log: { command: line } });
   const effects = refusal(facts, line, said);
@@ -171,12 +175,12 @@ function isAuth(line: string): boolean {
   return /^AUTH(?: |$)/i.test(line);
 }
 
-function banner(facts: Facts): Effect {
+function banner(facts: ConnectionFacts): Effect {
   return reply(`220 ${facts.hostname} ESMTP Vaultpost`);
 }
 
 /** RFC 3207 §4.2: what was said before is forgotten. */
-function secured(facts: Facts, session: Session, ciphers: string): Step {
+function secured(facts: ConnectionFacts, session: Session, ciphers: string): Step {
   const effects: Effect[] = [{ do: "report", event: { type: "smtp-tls", session: facts.session, ciphers } }];
   if (facts.tls === "smtps") effects.push(banner(facts));
   return whenStopping(facts, {
@@ -186,7 +190,7 @@ function secured(facts: Facts, session: Session, ciphers: string): Step {
 }
 
 /** Lookup answered: fills the slot and says every reply that is due in order. */
-function expanded(facts: Facts, session: Session, slot: number, result: Expansion): Step {
+function expanded(facts: ConnectionFacts, session: Session, slot: number, result: Expansion): Step {
   const { transaction } = session;
   if (transaction === null) return { session, effects: [] };
   const pending = transaction.pending.map((one) => one.slot === slot && one.result === null ? { ...one, result } : one);
@@ -205,7 +209,7 @@ const FAULT_REPLY: Record<Fault, string> = {
 };
 
 /** The end of the data was read, or a line that no session survives. */
-function received(facts: Facts, session: Session, fault: Fault | null): Step {
+function received(facts: ConnectionFacts, session: Session, fault: Fault | null): Step {
   if (session.phase !== "data") return { session, effects: [] };
   if (fault === null) return { session: { ...session, phase: "queue" }, effects: [{ do: "commit" }] };
   // Where line ends are in doubt, so is where the data ended: what comes behind is not taken for commands.
@@ -219,7 +223,7 @@ function received(facts: Facts, session: Session, fault: Fault | null): Step {
 }
 
 /** RFC 3030 §2: each chunk has its reply; after one that failed nothing is left of the transaction, and those that follow fail too. */
-function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
+function chunkRead(facts: ConnectionFacts, before: Session, fault: Fault | null): Step {
   const { chunk, transaction } = before;
   if (before.phase !== "chunk" || chunk === null) return { session: before, effects: [] };
   const session: Session = { ...before, phase: "command", chunk: null };
@@ -240,7 +244,7 @@ function chunkRead(facts: Facts, before: Session, fault: Fault | null): Step {
   };
 }
 
-function committed(facts: Facts, session: Session, message: MessageId, bytes: number): Step {
+function committed(facts: ConnectionFacts, session: Session, message: MessageId, bytes: number): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {
     session: {
@@ -266,7 +270,7 @@ function committed(facts: Facts, session: Session, message: MessageId, bytes: nu
 }
 
 /** The queue does not take the message. Told at the end of the data, RFC 5321 §4.1.1.4. */
-function refused(facts: Facts, session: Session, code: number, text: string): Step {
+function refused(facts: ConnectionFacts, session: Session, code: number, text: string): Step {
   if (session.phase !== "queue" && session.phase !== "data" && session.phase !== "chunk") {
     return { session, effects: [] };
   }
@@ -299,7 +303,7 @@ function answering({ phase, dialog, chunk, asked, transaction }: Session): strin
 }
 
 /** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
-function idle(facts: Facts, session: Session): Step {
+function idle(facts: ConnectionFacts, session: Session): Step {
   const ours = session.phase === "queue" || session.phase === "greeting" || session.phase === "verify" ||
     session.phase === "sender" ||
     (session.transaction?.pending.length ?? 0) > 0;
@@ -308,7 +312,7 @@ function idle(facts: Facts, session: Session): Step {
 }
 
 /** RFC 5321 §3.8: a server that must stop says 421; a transaction may end first unless there is no time. */
-function stop(facts: Facts, session: Session, now: boolean): Step {
+function stop(facts: ConnectionFacts, session: Session, now: boolean): Step {
   const busy = session.transaction !== null || session.phase === "handshake";
   if (busy && !now) return { session, effects: [] };
   if (session.phase === "greeting" && !now) return { session, effects: [] };
@@ -318,7 +322,7 @@ function stop(facts: Facts, session: Session, now: boolean): Step {
   return { session: { ...session, phase: "closed", transaction: null }, effects };
 }
 
-function whenStopping(facts: Facts, done: Step): Step {
+function whenStopping(facts: ConnectionFacts, done: Step): Step {
   if (!done.session.stopping || done.session.phase === "closed") return done;
   const last = stop(facts, done.session, false);
   return { session: last.session, effects: [...done.effects, ...last.effects] };

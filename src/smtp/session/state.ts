@@ -8,7 +8,7 @@ import type { Command } from "./command.ts";
 import type { Fault } from "../message/data.ts";
 
 /** What does not change during a connection. */
-export interface Facts {
+export interface ConnectionFacts {
   /** 16 hex digits for the log. */
   readonly session: string;
   /** Banner name of the listener. */
