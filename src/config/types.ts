@@ -65,7 +65,7 @@ export type FilterCondition =
     readonly test: { readonly regex: boolean; readonly table: string };
   };
 
-export type FilterVerdict =
+export type FilterDecisionKind =
   | { readonly kind: "reject" | "disconnect" | "rewrite" | "report"; readonly text: string }
   | { readonly kind: "junk" | "bypass" };
 
@@ -79,7 +79,7 @@ export type FilterStep =
     readonly phase: FilterPhase;
     readonly negated: boolean;
     readonly condition: FilterCondition;
-    readonly verdict: FilterVerdict;
+    readonly verdict: FilterDecisionKind;
   };
 
 /** A test of something against a table. */

@@ -3,7 +3,7 @@
  * question, and the answer is small.
  */
 
-import type { MainQuestion, MainReply, Verdict } from "../protocol/mod.ts";
+import type { MainQuestion, MainReply, PasswordCheck } from "../protocol/mod.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
 
@@ -137,7 +137,7 @@ export class Clerk {
       if (question === undefined) return;
       this.#verifying++;
       const generation = this.#generation;
-      this.#verdict(question).catch((): Verdict => "unknown").then((result) => {
+      this.#verdict(question).catch((): PasswordCheck => "unknown").then((result) => {
         this.#verifying--;
         const { type, call } = question;
         if (generation === this.#generation) this.#answer([{ type, call, result }]);
@@ -146,7 +146,7 @@ export class Clerk {
     }
   }
 
-  #verdict(question: PasswordQuestion): Promise<Verdict> {
+  #verdict(question: PasswordQuestion): Promise<PasswordCheck> {
     if (question.type === "crypt") return this.#verifier.ofHash(question.hash, question.password);
     return this.systemLogins ? this.#verifier.ofAccount(question.user, question.password) : Promise.resolve("unknown");
   }

@@ -5,7 +5,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { libcPath } from "../delivery/mod.ts";
-import type { Verdict } from "../protocol/mod.ts";
+import type { PasswordCheck } from "../protocol/mod.ts";
 
 const CRYPT = {
   crypt_r: { parameters: ["buffer", "buffer", "buffer"], result: "pointer", nonblocking: true },
@@ -49,14 +49,14 @@ export class Passwords {
   }
 
   /** Verifies the password of a system account. */
-  async ofAccount(user: string, password: string): Promise<Verdict> {
+  async ofAccount(user: string, password: string): Promise<PasswordCheck> {
     const hash = await this.#shadowHash(user);
     if (hash === "unknown") return hash;
     const verdict = await this.ofHash(hash ?? NOBODYS, password);
     return hash === null && verdict === "match" ? "mismatch" : verdict;
   }
 
-  async ofHash(hash: string, password: string): Promise<Verdict> {
+  async ofHash(hash: string, password: string): Promise<PasswordCheck> {
     this.#crypt ??= open("libcrypt.so.1", CRYPT) ?? open("libcrypt.so.2", CRYPT);
     if (this.#crypt === null || password.includes("\0") || hash.includes("\0")) return "unknown";
     const data = new Uint8Array(CRYPT_DATA), key = cString(password), setting = cString(hash);

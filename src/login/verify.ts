@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import bcrypt from "bcryptjs";
 import { argon2i, argon2id } from "hash-wasm";
 import { encrypt } from "unixcrypt";
-import type { Verdict } from "../protocol/mod.ts";
+import type { PasswordCheck } from "../protocol/mod.ts";
 import { checkProof, isPasswordOf, parseVerifier, PLAIN_MARK } from "../sasl/mod.ts";
 
 const ARGON2ID =
@@ -16,7 +16,7 @@ const SHA_CRYPT = /^(\$[56]\$(?:rounds=\d{1,9}\$)?[^$:\s]{0,16})\$[./A-Za-z0-9]+
  * Computes the hash of `password` as `hash` was computed and compares the two in constant time. `unknown`: the hash is of no scheme that is
  * known here, or damaged.
  */
-export async function verify(password: string, hash: string): Promise<Verdict> {
+export async function verify(password: string, hash: string): Promise<PasswordCheck> {
   try {
     if (hash.startsWith("SCRAM-")) {
       const verifier = parseVerifier(hash);
@@ -31,7 +31,7 @@ export async function verify(password: string, hash: string): Promise<Verdict> {
 }
 
 /** Does the proof of a SCRAM exchange, whose AuthMessage (RFC 5802 §3) is `message`, fit the verifier? `unknown`: that is damaged. */
-export function prove(text: string, message: string, proof: string): { verdict: Verdict; signature: string } {
+export function prove(text: string, message: string, proof: string): { verdict: PasswordCheck; signature: string } {
   const verifier = parseVerifier(text);
   if (verifier === null) return { verdict: "unknown", signature: "" };
   const { ok, signature } = checkProof(verifier, message, proof);

@@ -4,7 +4,7 @@
  * or kept.
  */
 
-import { type AuthResult, type Challenge, type FromLogin, type ToLogin, type Verdict } from "../protocol/mod.ts";
+import { type AuthResult, type Challenge, type FromLogin, type PasswordCheck, type ToLogin } from "../protocol/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { tableKey } from "../config/mod.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
@@ -178,7 +178,7 @@ export class Logins {
     return some === null ? NOBODYS : hashIn(some) ?? NOBODYS;
   }
 
-  async #verify(hash: string, password: string): Promise<Verdict> {
+  async #verify(hash: string, password: string): Promise<PasswordCheck> {
     try {
       if (!OURS.test(hash)) return await this.#house?.crypt(hash, password) ?? "unknown";
       return (await this.#login!.ask<"verified">({ type: "verify", hash, password })).verdict;
@@ -195,7 +195,7 @@ function hashIn(value: string): string | null {
   return stored.kind === "hash" || stored.kind === "clear" ? stored.hash : null;
 }
 
-function resultOf(verdict: Verdict): AuthResult {
+function resultOf(verdict: PasswordCheck): AuthResult {
   return verdict === "match" ? "ok" : verdict === "mismatch" ? "permfail" : "tempfail";
 }
 

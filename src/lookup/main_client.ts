@@ -4,7 +4,7 @@
  */
 
 import { systemReason } from "../events/mod.ts";
-import { type Account, type Forward, type MainQuestion, type MainReply, type Verdict } from "../protocol/mod.ts";
+import { type Account, type Forward, type MainQuestion, type MainReply, type PasswordCheck } from "../protocol/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 
@@ -54,7 +54,7 @@ export class MainClient {
   readonly #forwards: Memory<Forward>;
   readonly #accounts: Memory<Account | null>;
   readonly #waiting = new Map<number, (result: Result) => void>();
-  readonly #verifying = new Map<number, (verdict: Verdict) => void>();
+  readonly #verifying = new Map<number, (verdict: PasswordCheck) => void>();
   /** One question serves all who ask it meanwhile. */
   readonly #asked = new Map<string, Promise<Result>>();
   readonly #readForward: ReadForward;
@@ -123,20 +123,20 @@ export class MainClient {
   }
 
   /** The password of a system account. */
-  login(user: string, password: string): Promise<Verdict> {
+  login(user: string, password: string): Promise<PasswordCheck> {
     return this.#verify((call) => ({ type: "login", call, user, password }));
   }
 
   /** The password of a hash that only the C library knows. */
-  crypt(hash: string, password: string): Promise<Verdict> {
+  crypt(hash: string, password: string): Promise<PasswordCheck> {
     return this.#verify((call) => ({ type: "crypt", call, hash, password }));
   }
 
-  #verify(question: (call: number) => MainQuestion): Promise<Verdict> {
+  #verify(question: (call: number) => MainQuestion): Promise<PasswordCheck> {
     if (this.#verifying.size >= VERIFYING_LIMIT) return Promise.resolve("unknown");
     const call = this.#nextCall++;
     return new Promise((resolve) => {
-      const done = (verdict: Verdict) => {
+      const done = (verdict: PasswordCheck) => {
         clearTimeout(limit);
         this.#verifying.delete(call);
         resolve(verdict);

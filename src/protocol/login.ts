@@ -14,10 +14,10 @@ export type ToLogin =
     readonly proof: string;
   };
 /** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
-export type Verdict = "match" | "mismatch" | "unknown";
+export type PasswordCheck = "match" | "mismatch" | "unknown";
 export type FromLogin =
-  | { readonly type: "verified"; readonly call: number; readonly verdict: Verdict }
-  | { readonly type: "proved"; readonly call: number; readonly verdict: Verdict; readonly signature: string };
+  | { readonly type: "verified"; readonly call: number; readonly verdict: PasswordCheck }
+  | { readonly type: "proved"; readonly call: number; readonly verdict: PasswordCheck; readonly signature: string };
 
 export const TO_LOGIN: MessageTable<ToLogin> = {
   verify: { call, hash: text(), password: text() },

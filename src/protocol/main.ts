@@ -6,7 +6,7 @@ import { call, longText } from "./shapes.ts";
 import type { Certificates, ResolverSettings } from "./settings.ts";
 import type { DoorName, Role } from "./doors.ts";
 import type { FileRole } from "./files.ts";
-import type { Verdict } from "./login.ts";
+import type { PasswordCheck } from "./login.ts";
 import type { Account } from "./lookup.ts";
 
 export interface Peer {
@@ -132,8 +132,8 @@ export type MainQuestion =
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string };
 export type MainReply =
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
-  | { readonly type: "login"; readonly call: number; readonly result: Verdict }
-  | { readonly type: "crypt"; readonly call: number; readonly result: Verdict };
+  | { readonly type: "login"; readonly call: number; readonly result: PasswordCheck }
+  | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck };
 
 /** What was found in a home; `refused` says why nothing of the file is used. */
 export type Forward =

@@ -15,7 +15,7 @@ import { tell } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./store/keys.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
 import type { Vault } from "./queue_state.ts";
-import { bounceEnvelope, expiredText, judge, judgeExpired, type Verdict } from "./verdict.ts";
+import { bounceEnvelope, type Disposition, expiredText, judge, judgeExpired } from "./disposition.ts";
 
 /** Draws of an envelope id that its message does not have yet. */
 const MAX_DRAWS = 20;
@@ -23,7 +23,7 @@ const MAX_DRAWS = 20;
 /** What a write found and did; set by `apply`, read by `done`. */
 interface Applied {
   readonly envelope: Envelope;
-  readonly verdict: Verdict;
+  readonly verdict: Disposition;
   readonly bounce: EnvelopeContent | null;
   readonly erase: boolean;
 }
@@ -34,7 +34,7 @@ export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId
   vault.commits.later({
     frees: true,
     apply: () => {
-      applied = applyVerdict(vault, id, (envelope) => {
+      applied = applyDisposition(vault, id, (envelope) => {
         if (envelope.agent !== agent) return null;
         const policy = policyOf(vault, envelope);
         return judge(envelope, outcome, vault.clock(), policy);
@@ -57,7 +57,7 @@ export function recordExpired(vault: Vault, id: EnvelopeId): void {
   vault.commits.later({
     frees: true,
     apply: () => {
-      applied = applyVerdict(vault, id, (envelope) => judgeExpired(envelope, policyOf(vault, envelope)));
+      applied = applyDisposition(vault, id, (envelope) => judgeExpired(envelope, policyOf(vault, envelope)));
     },
     done: () => {
       if (applied !== null) {
@@ -94,7 +94,11 @@ function policyOf(vault: Vault, envelope: Envelope) {
 }
 
 /** Null when the envelope is no longer queued, or the verdict is not to be had. */
-function applyVerdict(vault: Vault, id: EnvelopeId, decide: (envelope: Envelope) => Verdict | null): Applied | null {
+function applyDisposition(
+  vault: Vault,
+  id: EnvelopeId,
+  decide: (envelope: Envelope) => Disposition | null,
+): Applied | null {
   const { store } = vault;
   const message = messageNumber(id), number = envelopeNumber(id);
   const envelope = vault.envelope(id);

@@ -7,7 +7,7 @@ import { ClientError, refusedBy } from "./error.ts";
 import type { Reply } from "./reply.ts";
 import type { Timeouts } from "./timeouts.ts";
 import type { TlsInfo, TlsOptions } from "./tls.ts";
-import { type TransactionResult, verdictOf } from "./results.ts";
+import { outcomeOf, type TransactionResult } from "./results.ts";
 import { requireTlsObstacle, runTransaction, type Session, type Transaction } from "./transaction.ts";
 
 export interface ClientOptions extends ConnectOptions {
@@ -83,7 +83,7 @@ export class Client {
     if (this.#greeted) return;
     this.#greeted = true;
     const reply = await this.#reply(null, this.#timeouts.greetingMs);
-    if (verdictOf(reply) !== "ok") throw refusedBy(reply);
+    if (outcomeOf(reply) !== "ok") throw refusedBy(reply);
   }
 
   /** EHLO or LHLO. With `fallback` a server that refuses EHLO is greeted with HELO, RFC 5321 §3.2. */
@@ -91,10 +91,10 @@ export class Client {
     await this.greeting();
     const reply = await this.command(`${this.#session.lmtp ? "LHLO" : "EHLO"} ${name}`);
     this.#peerName = firstWord(reply);
-    if (verdictOf(reply) === "ok") return this.#capabilities = parseCapabilities(reply);
+    if (outcomeOf(reply) === "ok") return this.#capabilities = parseCapabilities(reply);
     if (!fallback || this.#session.lmtp || reply.code === 421) throw refusedBy(reply);
     const second = await this.command(`HELO ${name}`);
-    if (verdictOf(second) !== "ok") throw refusedBy(second);
+    if (outcomeOf(second) !== "ok") throw refusedBy(second);
     this.#peerName = firstWord(second);
     return this.#capabilities = NO_CAPABILITIES;
   }
@@ -102,7 +102,7 @@ export class Client {
   /** STARTTLS and the handshake, RFC 3207. Everything learnt before is forgotten: say hello again. `refused` leaves the session usable. */
   async startTls(options: TlsOptions): Promise<TlsInfo> {
     const reply = await this.command("STARTTLS");
-    if (verdictOf(reply) !== "ok") throw refusedBy(reply);
+    if (outcomeOf(reply) !== "ok") throw refusedBy(reply);
     this.#capabilities = NO_CAPABILITIES;
     return await this.#connection.upgrade(options);
   }

@@ -9,5 +9,5 @@ export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export { TIMEOUTS, type Timeouts, type Timers, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
 export { tooManyRecipients } from "./too_many.ts";
-export { type RecipientResult, type TransactionResult, verdictOf } from "./results.ts";
+export { outcomeOf, type RecipientResult, type TransactionResult } from "./results.ts";
 export { NO_REQUIRETLS_CODE, type Transaction } from "./transaction.ts";

@@ -45,13 +45,13 @@ export const NO_REPLY = 0;
 export const ELSEWHERE = { again: "elsewhere" } as const;
 
 /** 2xx is done, 5xx is final, everything else (4xx, and what makes no sense here) is worth another try. */
-export function verdictOf(reply: Reply): RecipientResult["verdict"] {
+export function outcomeOf(reply: Reply): RecipientResult["verdict"] {
   return reply.code >= 200 && reply.code < 300 ? "ok" : reply.code >= 500 ? "permfail" : "tempfail";
 }
 
 /** The result of a recipient that this reply, or its absence, refused at `stage`. What should have been 5xx or 4xx and is not, is temporary. */
 export function failure(reply: Reply, stage: Stage): RecipientResult {
-  const verdict = verdictOf(reply);
+  const verdict = outcomeOf(reply);
   if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null, stage };
   return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply, stage };
 }

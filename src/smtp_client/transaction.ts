@@ -13,11 +13,11 @@ import {
   failure,
   lost,
   NO_REPLY,
+  outcomeOf,
   type RecipientResult,
   type Stage,
   tooManyFailure,
   type TransactionResult,
-  verdictOf,
 } from "./results.ts";
 import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
 import { RecipientLimit, tooManyForMessage, tooManyRecipients } from "./too_many.ts";
@@ -254,7 +254,7 @@ class Run {
   }
 
   #mail(reply: Reply): boolean {
-    if (verdictOf(reply) === "ok") return true;
+    if (outcomeOf(reply) === "ok") return true;
     this.#settle(this.#todo, reply, "MAIL");
     return false;
   }
@@ -262,7 +262,7 @@ class Run {
   #rcpt(batch: readonly number[], replies: readonly Reply[]): void {
     batch.forEach((index, at) => {
       const reply = replies[at]!;
-      if (verdictOf(reply) === "ok") {
+      if (outcomeOf(reply) === "ok") {
         this.#accepted.push(index);
         this.#limit.accepted();
         this.#session.refusals = 0;
@@ -297,7 +297,7 @@ class Run {
   }
 
   #settle(indexes: readonly number[], reply: Reply, stage: Stage): void {
-    const result = verdictOf(reply) === "ok"
+    const result = outcomeOf(reply) === "ok"
       ? { verdict: "ok", text: formatReply(reply), reply, stage } as const
       : this.#refusedData(reply, stage);
     for (const index of indexes) this.#results[index] = result;
@@ -372,14 +372,14 @@ class Run {
     this.broken(new ClientError("protocol", "Remote host answered before the end of data"));
     const replies = await answer;
     // Nobody can have accepted what was not sent.
-    return replies.map((reply) => verdictOf(reply) === "ok" ? lost(this.#error!) : reply);
+    return replies.map((reply) => outcomeOf(reply) === "ok" ? lost(this.#error!) : reply);
   }
 
   /** Leaves nothing of this transaction behind, RFC 5321 §4.1.1.5. */
   async #reset(): Promise<void> {
     if (this.#error !== null) return;
     const reply = (await this.#ask("RSET\r\n", [this.#session.timeouts.commandMs]))[0]!;
-    if (verdictOf(reply) !== "ok") this.#error ??= refusedBy(reply);
+    if (outcomeOf(reply) !== "ok") this.#error ??= refusedBy(reply);
   }
 }
 

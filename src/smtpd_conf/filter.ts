@@ -6,10 +6,10 @@ import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
 import {
   type FilterCondition,
+  type FilterDecisionKind,
   type FilterPhase,
   type FilterProcess,
   type FilterStep,
-  type FilterVerdict,
   refusalReply,
   shown,
   type SourceLine,
@@ -183,7 +183,7 @@ function replyOf({ draft }: Context, at: SourceLine, text: string): string {
   return reply;
 }
 
-function parseVerdict(context: Context, phase: FilterPhase): FilterVerdict | null {
+function parseVerdict(context: Context, phase: FilterPhase): FilterDecisionKind | null {
   const { cursor } = context;
   const token = cursor.peek();
   const word = token.kind === "keyword" ? token.text : "";

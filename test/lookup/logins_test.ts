@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Channel } from "../../src/isolate/mod.ts";
-import type { FromLogin, LookupSettings, ToLogin, Verdict } from "../../src/protocol/mod.ts";
+import type { FromLogin, LookupSettings, PasswordCheck, ToLogin } from "../../src/protocol/mod.ts";
 import { Logins, NOBODYS } from "../../src/lookup/logins.ts";
 import { prove, verify } from "../../src/login/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
@@ -31,7 +31,7 @@ const SALT_KEY = new Uint8Array(32).fill(7);
 function logins(authTables: readonly (string | null)[] = ["logins"]) {
   const asked: string[] = [];
   const warnings: string[] = [];
-  const judge = (who: string, hash: string, password: string): Verdict => {
+  const judge = (who: string, hash: string, password: string): PasswordCheck => {
     asked.push(`${who} ${hash}`);
     if (hash.endsWith("odd")) return "unknown";
     return hash.endsWith("right") && password === "sesame" ? "match" : "mismatch";

@@ -27,7 +27,7 @@ import { freshEnvelope } from "../validate_envelope.ts";
 import { envelopeNumber, messageNumber } from "../store/keys.ts";
 import { Damaged } from "../store/records.ts";
 import type { Vault } from "../queue_state.ts";
-import { errorLine } from "../verdict.ts";
+import { errorLine } from "../disposition.ts";
 
 /** A complete original above this is returned as its headers only. */
 const MAX_RETURNED = 4 * 1024 * 1024;

@@ -36,7 +36,7 @@ export type Undecided = "name" | "table";
 const UNKNOWN = "<unknown>";
 
 /** How a phase ends. */
-export type Verdict =
+export type ChainDecision =
   | { readonly kind: "proceed" | "junk" }
   /** `text` is a whole reply; `close`: the session ends with it. */
   | { readonly kind: "refuse"; readonly text: string; readonly close: boolean }
@@ -62,7 +62,7 @@ export type Next =
     /** `response`: what is reported of the phase, `response[|param]`. */
     | {
       readonly do: "end";
-      readonly verdict: Verdict;
+      readonly verdict: ChainDecision;
       readonly response: string;
       /** What a filter has said in the place of a reply. */
       readonly noReply?: string;
@@ -169,7 +169,7 @@ function builtin(verdict: Exclude<Builtin["verdict"], { kind: "report" }>): Filt
 
 /** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
 function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsure }: Query): Next {
-  const end = (verdict: Verdict, response: string): Next => ({ reports, do: "end", verdict, response });
+  const end = (verdict: ChainDecision, response: string): Next => ({ reports, do: "end", verdict, response });
   switch (decision.kind) {
     case "proceed":
     case "junk":

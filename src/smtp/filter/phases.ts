@@ -7,7 +7,7 @@ import { type Observer, tell } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import type { FilterStep } from "../../config/mod.ts";
 import type { Supplies } from "../message/incoming.ts";
-import { answered, type Next, next, type Query, type Test, tested, type Verdict } from "./chain.ts";
+import { answered, type ChainDecision, type Next, next, type Query, type Test, tested } from "./chain.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
 
 /** What the gates of a listener share. */
@@ -33,7 +33,7 @@ const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "conn
 /** A phase on its way through the chain. */
 interface Running {
   query: Query;
-  readonly done: (verdict: Verdict) => void;
+  readonly done: (verdict: ChainDecision) => void;
   at: number;
   /** Not null: a process was asked. */
   token: string | null;
@@ -69,7 +69,7 @@ export class Phases {
   }
 
   /** Begins a phase; `done` is called once, at once or later, unless `stop` comes first. */
-  begin(query: Query, done: (verdict: Verdict) => void): void {
+  begin(query: Query, done: (verdict: ChainDecision) => void): void {
     this.#running = { query, done, at: 0, token: null };
     this.#follow(next(this.#keeper.steps, this.#keeper.desk.registered ?? new Map(), query));
   }

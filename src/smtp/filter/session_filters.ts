@@ -19,7 +19,7 @@ import {
   nameless,
   type Session,
 } from "../session/state.ts";
-import type { Verdict, View } from "./chain.ts";
+import type { ChainDecision, View } from "./chain.ts";
 import type { Filtered } from "./filter_client.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
 import { type ListenerFilters, Phases } from "./phases.ts";
@@ -280,7 +280,7 @@ export class SessionFilters implements Filtered {
     this.#ask("commit", "", ({ kind, ...rest }) => {
       // The queue may have given the message up meanwhile.
       if (kind !== "refuse") return this.#host.apply(this.#receiver?.verdict() ?? verdict);
-      const { text, close } = rest as Extract<Verdict, { kind: "refuse" }>;
+      const { text, close } = rest as Extract<ChainDecision, { kind: "refuse" }>;
       this.#host.apply({ on: "filtered", line: "DATA", text, close });
     });
   }
@@ -315,7 +315,12 @@ export class SessionFilters implements Filtered {
   // ── a phase goes through the chain ──
 
   /** `key`: of the address in MAIL and RCPT, as tables have it. */
-  #ask(phase: Exclude<FilterPhaseName, "data-line">, param: string, done: (verdict: Verdict) => void, key = ""): void {
+  #ask(
+    phase: Exclude<FilterPhaseName, "data-line">,
+    param: string,
+    done: (verdict: ChainDecision) => void,
+    key = "",
+  ): void {
     this.#phases.begin({ phase, param, view: this.#view(phase, param, key) }, done);
   }
 

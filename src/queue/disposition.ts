@@ -15,7 +15,7 @@ const MAX_ERROR_LINE = 2047;
 
 type Failure = Exclude<Outcome, { result: "ok" }>;
 
-export interface Verdict {
+export interface Disposition {
   /** The envelope leaves the queue. */
   readonly remove: boolean;
   /** Its new state when it stays. */
@@ -33,7 +33,7 @@ export interface Policy {
 }
 
 /** Decides what becomes of `envelope` after an attempt ended with `outcome` at `now`. */
-export function judge(envelope: Envelope, outcome: Outcome, now: number, policy: Policy): Verdict {
+export function judge(envelope: Envelope, outcome: Outcome, now: number, policy: Policy): Disposition {
   switch (outcome.result) {
     case "ok":
       return { remove: true, state: null, bounce: successNotice(envelope, outcome, policy), silent: null };
@@ -51,7 +51,7 @@ export function judge(envelope: Envelope, outcome: Outcome, now: number, policy:
  * Decides what becomes of an envelope whose time is over: it fails for what the last attempt failed for, whose status stays as it is. RFC 3463
  * §2 has class 4 for what is given up because it failed for so long. What was never tried has 4.4.7 (§3.5: delivery time expired).
  */
-export function judgeExpired(envelope: Envelope, policy: Policy): Verdict {
+export function judgeExpired(envelope: Envelope, policy: Policy): Disposition {
   const { errorLine, status, remote = "" } = envelope;
   const text = errorLine === "" ? EXPIRED : errorLine;
   return failed(envelope, { text, status: status ?? { class: 4, code: "4.7" }, remote, expired: true }, policy);
@@ -82,7 +82,7 @@ function failed(
   envelope: Envelope,
   error: Pick<DsnContent, "text" | "status" | "remote" | "expired">,
   policy: Policy,
-): Verdict {
+): Disposition {
   const removed = { remove: true, state: null };
   if (envelope.agent === "bounce") return { ...removed, bounce: null, silent: "double bounce" };
   // RFC 5321 §4.5.5: nothing is ever sent about a message with a null reverse-path.
@@ -105,7 +105,7 @@ function delayed(
   outcome: Failure,
   now: number,
   policy: Policy,
-): Verdict {
+): Disposition {
   const text = errorLine(outcome.text);
   const status = { class: 4, code: outcome.status.code } as const;
   const tries = envelope.tries + 1;
