@@ -1,10 +1,10 @@
 /** Who wants to know more than the log tells: trace and debug lines cost nothing unless they are asked for. Knows no subsystem. */
 
-import type { Report, Trace } from "./types.ts";
+import type { EmitEvent, Trace } from "./types.ts";
 
 /** What code needs to write trace and debug lines; every isolate is one. Ask before a text is built. */
 export interface Observer {
-  readonly report: Report;
+  readonly report: EmitEvent;
   /** Are lines of this subsystem wanted? */
   traces(trace: Trace): boolean;
   /** Are debug lines wanted? */

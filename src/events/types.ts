@@ -165,4 +165,4 @@ export interface CommittedEvent {
 export type Event = SmtpEvent | CommittedEvent | MtaEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
 
 /** Where an isolate reports events; src/isolate gives every isolate one. */
-export type Report = (event: Event) => void;
+export type EmitEvent = (event: Event) => void;

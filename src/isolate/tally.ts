@@ -1,18 +1,18 @@
 /** Statistics gathered for a moment and told in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
 
-import type { Report } from "../events/mod.ts";
+import type { EmitEvent } from "../events/mod.ts";
 
 /** How long a change may wait before it is told. */
 const DELAY_MS = 50;
 
 export class Tally {
-  readonly #report: Report;
+  readonly #report: EmitEvent;
   readonly #counts = new Map<string, number>();
   readonly #gauges = new Map<string, number>();
   readonly #told = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(report: Report) {
+  constructor(report: EmitEvent) {
     this.#report = report;
   }
 

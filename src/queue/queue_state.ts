@@ -1,7 +1,7 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
 import { type Acceptance, type Envelope, type EnvelopeContent, type EnvelopeId, hex8 } from "../envelope/mod.ts";
-import { type Observer, type Report, systemReason, tell } from "../events/mod.ts";
+import { type EmitEvent, type Observer, systemReason, tell } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
 import { Aside } from "./damaged.ts";
@@ -41,7 +41,7 @@ export class Vault {
   readonly store: Store;
   readonly settings: QueueSettings;
   readonly observer: Observer;
-  readonly report: Report;
+  readonly report: EmitEvent;
   readonly tally: Tally;
   readonly clock: () => number;
   readonly commits: Commits;

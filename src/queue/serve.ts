@@ -1,6 +1,6 @@
 /** The queue isolate: opens the store, serves the doors, loads the scheduler. */
 
-import type { Report } from "../events/mod.ts";
+import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
 import { type QueueSettings, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
@@ -73,7 +73,7 @@ function openStore(settings: QueueSettings): Store | null {
   }
 }
 
-function tellRepaired(report: Report, { kept, rows, gaps, damaged }: Repaired): void {
+function tellRepaired(report: EmitEvent, { kept, rows, gaps, damaged }: Repaired): void {
   const { envelopes = 0, messages = 0 } = rows;
   const lost = Object.values(gaps).reduce((sum, count) => sum + count, 0);
   const text =

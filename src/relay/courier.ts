@@ -9,7 +9,7 @@ import {
   type Outcome,
   type SrsKeys,
 } from "../envelope/mod.ts";
-import type { Report } from "../events/mod.ts";
+import type { EmitEvent } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { Message, Messages } from "./messages.ts";
 import type { Reason } from "./reason.ts";
@@ -46,7 +46,7 @@ export class Courier {
   /** A recipient of this domain was accepted. */
   onaccepted: (domain: string) => void = () => {};
   readonly #messages: Messages;
-  readonly #report: Report;
+  readonly #report: EmitEvent;
   readonly #date: () => number;
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
@@ -56,7 +56,7 @@ export class Courier {
   /** `date`: ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
     messages: Messages,
-    report: Report,
+    report: EmitEvent,
     date: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,

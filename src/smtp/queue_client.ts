@@ -1,7 +1,7 @@
 /** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
 
 import type { MessageId } from "../envelope/mod.ts";
-import type { Report } from "../events/mod.ts";
+import type { EmitEvent } from "../events/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import { CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
 
@@ -40,11 +40,11 @@ export class Intake {
   #wanted = false;
   readonly #waiting = new Set<Waiter>();
   readonly #submitters = new Map<MessageId, Submitter>();
-  readonly #report: Report;
+  readonly #report: EmitEvent;
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
 
   /** `report` hears of each number that the queue has committed, when its session has been told. */
-  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, report: Report = () => {}) {
+  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, report: EmitEvent = () => {}) {
     this.#report = report;
     this.#channel = channel;
     channel.onmessage = (message) => this.#receive(message);

@@ -1,7 +1,7 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
 import { setImmediate } from "node:timers";
-import type { Event, Report } from "../events/mod.ts";
+import type { EmitEvent, Event } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
 import { type Clock, SmtpService } from "./service.ts";
 
@@ -19,7 +19,7 @@ const systemClock: Clock = {
 const REPORT_DELAY_MS = 5;
 
 /** A report that passes events on in groups, in order. `flush` passes on at once what it holds. */
-function grouped(report: Report): { report: Report; flush(): void } {
+function grouped(report: EmitEvent): { report: EmitEvent; flush(): void } {
   let held: Event[] = [];
   const flush = () => {
     const events = held;

@@ -14,7 +14,7 @@ import {
   type ToLookup,
 } from "../protocol/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
-import { NO_OBSERVER, type Observer, type Report } from "../events/mod.ts";
+import { type EmitEvent, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { isDomain } from "./session/address.ts";
 import { Connection, type Office } from "./connection.ts";
 import {
@@ -56,7 +56,7 @@ export interface ServiceOptions {
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
   /** Needed where listeners have filters. */
   readonly filter?: Channel<SessionToFilter, FilterToSession>;
-  readonly report: Report;
+  readonly report: EmitEvent;
   /** From 0 to 1. */
   readonly random?: () => number;
   /** For the server's part of a SCRAM exchange; random without it. */

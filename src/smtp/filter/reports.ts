@@ -5,7 +5,7 @@ import type { FilterEvent } from "../../protocol/mod.ts";
 import type { Accepted, Effect, Input, Session } from "../session/state.ts";
 
 /** An event with its parameters, parted by `|`; "" for none. */
-export type Report = readonly [event: FilterEvent, params: string];
+export type FilterReport = readonly [event: FilterEvent, params: string];
 
 /** A transaction as its filters know it. */
 export interface Told {
@@ -23,7 +23,7 @@ export interface Said {
 
 /** Whether a step ends the transaction that filters know: it does not when the filters were not told of one. */
 export interface StepReports {
-  readonly reports: readonly Report[];
+  readonly reports: readonly FilterReport[];
   readonly over: boolean;
 }
 
@@ -41,7 +41,10 @@ export function reportsOf(
   const code = replies.at(-1)?.slice(0, 3) ?? "";
   const ended = before.transaction !== null && after.transaction === null;
   const early = ended && input.on === "command" && told !== null;
-  const reports: Report[] = [...linkReports(input, before, after, effects), ...envelopeReports(before, after, told)];
+  const reports: FilterReport[] = [
+    ...linkReports(input, before, after, effects),
+    ...envelopeReports(before, after, told),
+  ];
   if (early) reports.push(...rollback(told.message));
   for (const line of replies) reports.push(["protocol-server", line]);
   if ((input.on === "connected" || input.on === "secured") && code === "220") reports.push(["link-greeting", hostname]);
@@ -57,13 +60,13 @@ export function reportsOf(
 }
 
 /** A transaction that comes to nothing. */
-export function rollback(message: MessageId): Report[] {
+export function rollback(message: MessageId): FilterReport[] {
   return [["tx-rollback", message], ["tx-reset", message]];
 }
 
 const AUTH_RESULT = { ok: "pass", permfail: "fail", tempfail: "error" } as const;
 
-function linkReports(input: Input, before: Session, after: Session, effects: readonly Effect[]): Report[] {
+function linkReports(input: Input, before: Session, after: Session, effects: readonly Effect[]): FilterReport[] {
   if (input.on === "secured") return [["link-tls", input.ciphers]];
   if (input.on === "idle") return [["timeout", ""]];
   for (const effect of effects) {
@@ -75,8 +78,8 @@ function linkReports(input: Input, before: Session, after: Session, effects: rea
   return [["link-identify", `${after.esmtp ? "EHLO" : "HELO"}|${origin.helo}`]];
 }
 
-function envelopeReports(before: Session, after: Session, told: Told | null): Report[] {
-  const reports: Report[] = [];
+function envelopeReports(before: Session, after: Session, told: Told | null): FilterReport[] {
+  const reports: FilterReport[] = [];
   const known = before.transaction?.accepted ?? null;
   for (let one = after.transaction?.accepted ?? null; one !== null && one !== known; one = one.before) {
     for (const id of told?.name(one) ?? []) reports.push(["tx-envelope", `${told!.message}|${id}`]);
@@ -84,7 +87,7 @@ function envelopeReports(before: Session, after: Session, told: Told | null): Re
   return reports;
 }
 
-function mailReports(input: Input, begins: boolean, code: string, said: Said, message: MessageId): Report[] {
+function mailReports(input: Input, begins: boolean, code: string, said: Said, message: MessageId): FilterReport[] {
   if (code === "") return [];
   const result = /^[23]/.test(code) ? "ok" : code.startsWith("5") ? "permfail" : "tempfail";
   if (begins) return [["tx-begin", message], ["tx-mail", `${message}|${result}|${said.address}`]];

@@ -4,7 +4,7 @@
  */
 
 import type net from "node:net";
-import type { Report } from "../../events/mod.ts";
+import type { EmitEvent } from "../../events/mod.ts";
 import { adoptSocket, detachDescriptor } from "../../isolate/mod.ts";
 import { type Peer } from "../../protocol/mod.ts";
 import { RefusalLog } from "../refusals.ts";
@@ -104,7 +104,7 @@ export class ProxyIntakes {
   readonly #sources: Sources;
   readonly #ask: AskSource | null;
   readonly #clock: { now(): number; every(ms: number, run: () => void): () => void };
-  readonly #report: Report;
+  readonly #report: EmitEvent;
   readonly #refusals: RefusalLog;
   #stopLooking: (() => void) | null = null;
   /** By address of a proxy: when it was last told that it had said nothing, and how often since. */
@@ -113,7 +113,7 @@ export class ProxyIntakes {
   constructor(
     limits: SourceLimits,
     clock: { now(): number; every(ms: number, run: () => void): () => void },
-    report: Report,
+    report: EmitEvent,
     ask: AskSource | null = null,
   ) {
     this.#ask = ask;
