@@ -21,8 +21,8 @@ import { Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./advise.ts";
 import { Children } from "./children.ts";
-import { Clerk } from "./lookup_requests.ts";
-import { backlogFor, Doorways } from "./listening_sockets.ts";
+import { LookupRequests } from "./lookup_requests.ts";
+import { backlogFor, ListeningSockets } from "./listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./inherited.ts";
 import { type Place, resolveListeners } from "./listeners.ts";
@@ -81,7 +81,7 @@ class Daemon {
     native: this.#native,
     after: (ms, run) => Deno.unrefTimer(setTimeout(run, ms)),
   });
-  #doorways: Doorways | null = null;
+  #doorways: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
   readonly #files: string[] = [];
@@ -90,7 +90,7 @@ class Daemon {
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
   /** Answers lookup. */
-  readonly #clerk: Clerk;
+  readonly #clerk: LookupRequests;
   #supervisor!: Supervisor;
   #desk!: SessionAdmission;
   #certificates!: CertificateKeeper;
@@ -106,7 +106,7 @@ class Daemon {
       { isChild: (pid) => this.#native.isChild(pid), kill: (pid, signal) => Deno.kill(pid, signal) },
       Object.keys(processes).length + Object.keys(programs).length,
     );
-    this.#clerk = new Clerk(
+    this.#clerk = new LookupRequests(
       (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
       new NameService(),
       new Passwords(options.shadow),
@@ -223,7 +223,7 @@ class Daemon {
     controlSocket: string,
     inherited: readonly Inherited[],
   ): Promise<void> {
-    this.#doorways = new Doorways({
+    this.#doorways = new ListeningSockets({
       native: this.#native,
       backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 2),
       warn: (text) => this.#log("warn", text),

@@ -22,7 +22,7 @@ const MAX_BACKLOG = 4096, MIN_BACKLOG = 16;
 /** Descriptors of the house itself, about. */
 const OWN = 128;
 
-export interface DoorwaysOptions {
+export interface ListeningSocketsOptions {
   readonly native: Pick<Native, "closeOnExec" | "duplicate" | "listeningAt" | "someoneWaits">;
   /** As `backlogFor` says. */
   readonly backlog: number;
@@ -32,7 +32,7 @@ export interface DoorwaysOptions {
   every(ms: number, run: () => void): () => void;
 }
 
-interface Doorway {
+interface ListeningSocket {
   /** Of an inherited socket: the duplicate that is used when it is opened anew. */
   where: Place;
   readonly accept: (socket: net.Socket) => void;
@@ -54,28 +54,28 @@ export function backlogFor(descriptors: number | null, sessions: number, sockets
   return Math.max(MIN_BACKLOG, Math.min(MAX_BACKLOG, spare));
 }
 
-export class Doorways {
-  readonly #options: DoorwaysOptions;
-  readonly #all: Doorway[] = [];
+export class ListeningSockets {
+  readonly #options: ListeningSocketsOptions;
+  readonly #all: ListeningSocket[] = [];
   readonly #stopLooking: () => void;
   #looking = false;
   #closed = false;
 
-  constructor(options: DoorwaysOptions) {
+  constructor(options: ListeningSocketsOptions) {
     this.#options = options;
     this.#stopLooking = options.every(LOOK_MS, () => void this.look());
   }
 
   /** Listens; `accept` gets every connection, paused. Throws Fatal when the address cannot be bound. */
   async open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
-    const doorway: Doorway = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
+    const doorway: ListeningSocket = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
     await this.#listen(doorway);
     this.#all.push(doorway);
     const name = "address" in where ? `${where.address} port ${where.port}` : placeText(where);
     this.#options.debug(() => `listening on ${name}`);
   }
 
-  async #listen(doorway: Doorway): Promise<net.Server> {
+  async #listen(doorway: ListeningSocket): Promise<net.Server> {
     const { native, backlog, warn } = this.#options;
     const { where } = doorway;
     // It is gone with its server; its place must not be.
@@ -116,14 +116,14 @@ export class Doorways {
     }
   }
 
-  #standsStill(doorway: Doorway): boolean {
+  #standsStill(doorway: ListeningSocket): boolean {
     const { descriptor, accepted, waitedAt } = doorway;
     const waits = descriptor !== null && this.#options.native.someoneWaits(descriptor);
     doorway.waitedAt = waits ? accepted : -1;
     return waits && waitedAt === accepted;
   }
 
-  async #reopen(doorway: Doorway): Promise<void> {
+  async #reopen(doorway: ListeningSocket): Promise<void> {
     const { server, where } = doorway;
     doorway.server = null;
     doorway.descriptor = null;

@@ -27,7 +27,7 @@ const MAX_PASSWORD = 4096;
 type AccountQuestion = Extract<MainQuestion, { type: "account" }>;
 type PasswordQuestion = Extract<MainQuestion, { type: "login" | "crypt" }>;
 
-export class Clerk {
+export class LookupRequests {
   readonly #names: Pick<NameService, "find">;
   readonly #answer: (answers: readonly MainReply[]) => void;
   #accounts: AccountQuestion[] = [];

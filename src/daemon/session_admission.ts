@@ -47,7 +47,7 @@ export interface SessionAdmissionOptions {
   debug(text: () => string): void;
 }
 
-interface Seat {
+interface SessionRecord {
   readonly isolate: number;
   /** Null for who is not counted, and as long as a proxy has not told who it is. */
   source: string | null;
@@ -76,7 +76,7 @@ export class SessionAdmission {
   readonly #refusals: RefusalLog;
   readonly #shares: Shares;
   /** By the number that the isolate gives back at the end of a session. */
-  readonly #seats = new Map<number, Seat>();
+  readonly #seats = new Map<number, SessionRecord>();
   readonly #counts = new Map<number, number>();
   #nextTicket = 1;
   #fullToldAt = -Infinity;
@@ -147,7 +147,7 @@ export class SessionAdmission {
   }
 
   /** The connection is handed over when its isolate shows that it takes it; one that does not, because it is stuck, loses it to another. */
-  #seat(arrival: Arrival, seat: Seat): void {
+  #seat(arrival: Arrival, seat: SessionRecord): void {
     const ticket = this.#nextTicket++;
     this.#seats.set(ticket, seat);
     this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
@@ -172,7 +172,7 @@ export class SessionAdmission {
     });
   }
 
-  #hand({ socket, listener, peer }: Arrival, ticket: number, seat: Seat): void {
+  #hand({ socket, listener, peer }: Arrival, ticket: number, seat: SessionRecord): void {
     seat.handed = true;
     try {
       const descriptor = detachDescriptor(socket);
@@ -238,17 +238,17 @@ export class SessionAdmission {
     for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate && seat.handed) this.#leave(ticket, seat);
   }
 
-  #leave(ticket: number, seat: Seat): void {
+  #leave(ticket: number, seat: SessionRecord): void {
     this.#forget(ticket, seat);
     this.#release(seat);
   }
 
-  #forget(ticket: number, { isolate }: Seat): void {
+  #forget(ticket: number, { isolate }: SessionRecord): void {
     this.#seats.delete(ticket);
     this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
   }
 
-  #release({ source, share }: Seat): void {
+  #release({ source, share }: SessionRecord): void {
     this.#shares.give(share);
     if (source !== null) this.#sources.left(source);
   }

@@ -8,7 +8,7 @@ import { Accounts } from "./accounts.ts";
 import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
-import { Ledger } from "./ledger.ts";
+import { InFlight } from "./in_flight.ts";
 import { isErrand } from "./plan.ts";
 import { Slots } from "./slots.ts";
 import { QueueClient, type StoredBody } from "./source.ts";
@@ -32,7 +32,7 @@ class DeliveryService {
   readonly #tools: DeliveryTools;
   readonly #queue: QueueClient;
   readonly #errands: Caller<ToErrand, FromErrand>;
-  readonly #ledger: Ledger;
+  readonly #ledger: InFlight;
   readonly #attempts: Attempts;
   readonly #slots: Slots;
   readonly #files: FileWriter;
@@ -46,7 +46,7 @@ class DeliveryService {
     this.#tools = tools;
     this.#queue = new QueueClient(isolate.ask("delivery-queue"));
     this.#errands = new Caller(isolate.ask("delivery-errand"));
-    this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
+    this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), () => steady(tools.clock));
     this.#slots = new Slots(settings.maxSessions);
     this.#files = tools.files ??

@@ -11,7 +11,7 @@ import { Accounts } from "./accounts.ts";
 import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
-import { Ledger } from "./ledger.ts";
+import { InFlight } from "./in_flight.ts";
 import { isErrand } from "./plan.ts";
 import { QueueClient } from "./source.ts";
 import { EX, exited } from "./sysexits.ts";
@@ -20,8 +20,8 @@ import { EX, exited } from "./sysexits.ts";
 const STOP_GRACE_MS = 2_000;
 
 /** Sets the isolate up. Returns when it is ready for errands. `tools` are replaced by tests. */
-export function serveErrand(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
-  const service = new ErrandService(isolate, { ...TOOLS, ...tools });
+export function servePrivileged(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
+  const service = new PrivilegedService(isolate, { ...TOOLS, ...tools });
   isolate.serve("delivery-errand", (channel) => {
     channel.onmessage = async (errand) => {
       await service.run(errand);
@@ -31,11 +31,11 @@ export function serveErrand(isolate: Isolate<"errand">, tools: Partial<DeliveryT
   isolate.onstop = () => service.stop();
 }
 
-class ErrandService {
+class PrivilegedService {
   readonly #isolate: Isolate<"errand">;
   readonly #tools: DeliveryTools;
   readonly #queue: QueueClient;
-  readonly #ledger: Ledger;
+  readonly #ledger: InFlight;
   readonly #attempts: Attempts;
   readonly #files: FileWriter;
   readonly #running = new Set<Promise<void>>();
@@ -47,7 +47,7 @@ class ErrandService {
     this.#isolate = isolate;
     this.#tools = tools;
     this.#queue = new QueueClient(isolate.ask("errand-queue"));
-    this.#ledger = new Ledger(isolate, this.#queue, tools.clock.now);
+    this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), () => steady(tools.clock));
     // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSessions;

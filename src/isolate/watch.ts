@@ -4,7 +4,7 @@ import { type Observer, tell } from "../events/mod.ts";
 import { type DoorName, FILE_ROLES, type Role } from "../protocol/mod.ts";
 
 /** Who speaks, and at which door. */
-export interface Doorway {
+export interface DoorSide {
   readonly role: Role;
   readonly index: number;
   readonly name: DoorName;
@@ -16,7 +16,7 @@ export interface Doorway {
  * What a channel's `watch` is to be under the traces that are wanted now; null for none of these. Doors of events have none: their lines
  * would tell of themselves for ever.
  */
-export function watchDoor(observer: Observer, doorway: Doorway): ((batch: readonly unknown[]) => void) | null {
+export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: readonly unknown[]) => void) | null {
   const messages = observer.traces("imsg"), posts = observer.traces("mproc");
   if ((!messages && !posts) || isEventDoor(doorway.name)) return null;
   const way = `${nameOf(doorway.role, doorway.index)} -> ${nameOf(otherSide(doorway), doorway.peer)}`;
@@ -31,7 +31,7 @@ function isEventDoor(name: DoorName): boolean {
   return name.endsWith("-control");
 }
 
-function otherSide({ role, name }: Doorway): Role {
+function otherSide({ role, name }: DoorSide): Role {
   const [from, to] = name.split("-") as [Role, Role];
   return from === role ? to : from;
 }

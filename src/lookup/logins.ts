@@ -10,7 +10,7 @@ import { tableKey } from "../config/mod.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import type { MainClient } from "./main_client.ts";
-import type { LookupWorld } from "./lookup_engine.ts";
+import type { Lookups } from "./lookup_engine.ts";
 
 export interface Login {
   /** Null for the accounts of the system. */
@@ -32,7 +32,7 @@ export interface Proved {
   readonly signature: string;
 }
 
-type Known = Pick<LookupWorld, "authenticate" | "passwordOf" | "somePassword" | "scramOf">;
+type Known = Pick<Lookups, "authenticate" | "passwordOf" | "somePassword" | "scramOf">;
 
 /** Logins that wait for an answer; more are temporary failures. */
 const WAITING_LIMIT = 1000;

@@ -60,7 +60,7 @@ type TestQuestion = Extract<ToLookup, { type: "test" }>;
 /** How long an expansion may keep others waiting, in milliseconds. */
 const TURN_MS = 2;
 
-export class LookupWorld {
+export class Lookups {
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #tables: TableSet;
   readonly #rules: RuleSet;

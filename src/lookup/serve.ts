@@ -23,7 +23,7 @@ import { MainClient } from "./main_client.ts";
 import { Guard } from "./login_guard.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
-import { LookupWorld, type Machine } from "./lookup_engine.ts";
+import { Lookups, type Machine } from "./lookup_engine.ts";
 
 interface ClientName {
   readonly hostname: string;
@@ -52,7 +52,7 @@ const MAX_ASKED = 10_000;
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
   const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
-  const world = new LookupWorld(isolate.settings, parts.machine, warn, isolate);
+  const world = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
   const logins = new Logins(isolate, world, parts.machine.house ?? null, warn);
   const counter = new Answerer(isolate, world, parts.namer, logins, warn);
@@ -102,7 +102,7 @@ function describeTables(isolate: Isolate<"lookup">): void {
 /** Answers control: reads a table again, or tells which ones cannot answer. */
 function answerControl(
   isolate: Isolate<"lookup">,
-  world: LookupWorld,
+  world: Lookups,
   channel: Channel<LookupToControl, ControlToLookup>,
   question: ControlToLookup,
 ): void | Promise<void> {
@@ -123,7 +123,7 @@ type Answers = Channel<FromLookup, ToLookup>;
 
 class Answerer {
   readonly #isolate: Isolate<"lookup">;
-  readonly #world: LookupWorld;
+  readonly #world: Lookups;
   readonly #namer: ClientNamer;
   readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
@@ -133,7 +133,7 @@ class Answerer {
 
   constructor(
     isolate: Isolate<"lookup">,
-    world: LookupWorld,
+    world: Lookups,
     namer: ClientNamer,
     logins: Logins,
     warn: (text: string) => void,

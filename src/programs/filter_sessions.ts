@@ -18,13 +18,13 @@ import {
 import { eventLine, type FilterHeard, requestHead, requestLine } from "./filter_protocol.ts";
 import { binaryBytes } from "./lines.ts";
 import { Processor, type ProcessorSurroundings } from "./filter_program.ts";
-import { isSound } from "./validate_message.ts";
+import { isValidMessage } from "./validate_message.ts";
 
 type Door = Channel<FilterToSession, SessionToFilter>;
 type Spoken = Exclude<FilterHeard, { type: "nothing" | "ready" | "broken" }>;
 
 /** What a session waits for from one process. */
-interface Asked {
+interface PendingQuestion {
   readonly token: string;
   readonly phase: FilterPhaseName;
 }
@@ -32,7 +32,7 @@ interface Asked {
 interface Known {
   readonly door: Door;
   /** By process; null where nothing is asked. */
-  readonly asked: Map<string, Asked | null>;
+  readonly asked: Map<string, PendingQuestion | null>;
 }
 
 /** Lines of messages on their way into a program, in the order in which they were sent. */
@@ -130,7 +130,7 @@ export class FilterRouter {
   }
 
   #take(door: Door, message: SessionToFilter): void {
-    if (this.#lost || !isSound(message)) return;
+    if (this.#lost || !isValidMessage(message)) return;
     switch (message.type) {
       case "event":
         return this.#event(door, message);
@@ -193,7 +193,7 @@ export class FilterRouter {
     return known;
   }
 
-  #ask(door: Door, session: string, process: string, asked: Asked): boolean {
+  #ask(door: Door, session: string, process: string, asked: PendingQuestion): boolean {
     const known = this.#know(door, session, process);
     known?.asked.set(process, asked);
     return known !== null;
@@ -286,7 +286,7 @@ export class FilterRouter {
 }
 
 /** Why an answer is none to what was asked; null when it is. */
-function faultOf(heard: Exclude<Spoken, { type: "report" }>, asked: Asked | null): string | null {
+function faultOf(heard: Exclude<Spoken, { type: "report" }>, asked: PendingQuestion | null): string | null {
   if (asked === null || asked.token !== heard.token) return "an answer with an unknown token";
   const lines = asked.phase === "data-line";
   if (heard.type === "line") return lines ? null : "filter-dataline outside of the phase data-line";

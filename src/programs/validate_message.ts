@@ -9,7 +9,7 @@ const ID = /^[0-9a-f]{16}$/;
 const LF = 0x0a;
 
 /** True for a message that can be told to a program and means what it seems to; any other comes from an isolate that has fallen. */
-export function isSound(message: SessionToFilter): boolean {
+export function isValidMessage(message: SessionToFilter): boolean {
   switch (message.type) {
     case "event":
       return isId(message.session) && Array.isArray(message.processes) && typeof message.params === "string";

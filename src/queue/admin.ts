@@ -10,7 +10,7 @@ import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } 
 import { reportGone, tellRemoved } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import type { Unreadable } from "./store/rows.ts";
-import type { Vault } from "./queue_state.ts";
+import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one listing at most. */
 const MAX_LIST = 10_000;
@@ -19,7 +19,11 @@ const SLICE = 100;
 const LAST_NUMBER = 0xffffffff;
 const NOWHERE: EnvelopeId = "0000000000000000";
 
-export function serveAdmin(vault: Vault, discovery: Discovery, channel: Channel<QueueToControl, ControlToQueue>): void {
+export function serveAdmin(
+  vault: QueueState,
+  discovery: Discovery,
+  channel: Channel<QueueToControl, ControlToQueue>,
+): void {
   channel.onmessage = (message) => {
     switch (message.type) {
       case "list":
@@ -55,7 +59,7 @@ export function serveAdmin(vault: Vault, discovery: Discovery, channel: Channel<
 type Listed = Envelope & { readonly expiresAt: number };
 
 function list(
-  vault: Vault,
+  vault: QueueState,
   question: Extract<ControlToQueue, { type: "list" }>,
 ): { envelopes: Listed[]; next: EnvelopeId | null } {
   const { message, after, limit } = question;
@@ -90,13 +94,13 @@ function list(
   return { envelopes: listed, next: cursor };
 }
 
-function textOf(vault: Vault, id: EnvelopeId): string | null {
+function textOf(vault: QueueState, id: EnvelopeId): string | null {
   const envelope = isEnvelopeId(id) ? vault.envelope(id) : null;
   return envelope === null ? null : formatEnvelope(envelope, vault.ttlOf(envelope));
 }
 
 function sendBody(
-  vault: Vault,
+  vault: QueueState,
   channel: Channel<QueueToControl, ControlToQueue>,
   { call, message, index }: Extract<ControlToQueue, { type: "body" }>,
 ): void {
@@ -118,11 +122,11 @@ function sendBody(
   }
 }
 
-function isAside(vault: Vault, { id }: { readonly id: EnvelopeId }): boolean {
+function isAside(vault: QueueState, { id }: { readonly id: EnvelopeId }): boolean {
   return vault.aside.has(messageNumber(id), envelopeNumber(id));
 }
 
-function damagedLines(vault: Vault): string[] {
+function damagedLines(vault: QueueState): string[] {
   const rows = vault.aside.rows().sort((a, b) => a.message - b.message || a.id - b.id);
   return rows.map(({ message, id, reason, found_at }) => {
     const what = id === 0 ? `message ${hex8(message)}` : `envelope ${envelopeId(message, id)}`;
@@ -131,7 +135,12 @@ function damagedLines(vault: Vault): string[] {
 }
 
 /** Envelopes of the target after `cursor`, in order of id. */
-function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit: number): (Envelope | Unreadable)[] {
+function sliceAfter(
+  vault: QueueState,
+  target: QueueTarget,
+  cursor: EnvelopeId,
+  limit: number,
+): (Envelope | Unreadable)[] {
   const { store } = vault;
   if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
   if ("envelope" in target || "ids" in target) {
@@ -149,7 +158,7 @@ function sliceAfter(vault: Vault, target: QueueTarget, cursor: EnvelopeId, limit
 }
 
 /** Text forms of the envelopes after this one. */
-function exportSlice(vault: Vault, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
+function exportSlice(vault: QueueState, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
   return sliceAfter(vault, "all", isEnvelopeId(after) ? after : NOWHERE, SLICE)
     .map((each) =>
       "unreadable" in each
@@ -167,7 +176,7 @@ type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
 
 /** The slice that is asked for, and where the next one begins. */
 function cut(
-  vault: Vault,
+  vault: QueueState,
   target: QueueTarget,
   after: EnvelopeId,
 ): { slice: (Envelope | Unreadable)[]; next: EnvelopeId | null } {
@@ -177,13 +186,13 @@ function cut(
 }
 
 /** A message that is set aside as a whole goes with its last slice, if it is named: it may have no envelopes. */
-function wholeDamaged(vault: Vault, target: QueueTarget, next: EnvelopeId | null): number | null {
+function wholeDamaged(vault: QueueState, target: QueueTarget, next: EnvelopeId | null): number | null {
   if (target === "all" || !("message" in target) || next !== null || !isMessageId(target.message)) return null;
   const message = messageNumber(target.message);
   return vault.aside.has(message, 0) ? message : null;
 }
 
-function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
+function removeSlice(vault: QueueState, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
   const { slice, next } = cut(vault, target, after);
   // What is damaged goes only when it is named.
   const wanted = target === "all" ? slice.filter((each) => !isAside(vault, each)) : slice;
@@ -220,7 +229,7 @@ function removeSlice(vault: Vault, { target, after }: Asked<"remove">, answer: (
 }
 
 function suspendSlice(
-  vault: Vault,
+  vault: QueueState,
   { target, after, suspended }: Asked<"suspend">,
   answer: (slice: Slice) => void,
 ): void {

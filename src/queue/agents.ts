@@ -7,15 +7,19 @@ import type { Channel } from "../isolate/mod.ts";
 import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
-import { databaseFault } from "./troubles.ts";
-import type { Vault } from "./queue_state.ts";
+import { databaseFault } from "./disk_errors.ts";
+import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one job at most. */
 const MAX_IDS = 1000;
 const EMPTY = new Uint8Array(0);
 
 /** Serves relay (`mta`) or delivery (`mda`). */
-export function serveAgent(vault: Vault, agent: "mda" | "mta", channel: Channel<QueueToAgent, AgentToQueue>): void {
+export function serveAgent(
+  vault: QueueState,
+  agent: "mda" | "mta",
+  channel: Channel<QueueToAgent, AgentToQueue>,
+): void {
   channel.onmessage = (message) => {
     switch (message.type) {
       case "open":
@@ -32,7 +36,7 @@ export function serveAgent(vault: Vault, agent: "mda" | "mta", channel: Channel<
 }
 
 function open(
-  vault: Vault,
+  vault: QueueState,
   channel: Channel<QueueToAgent, AgentToQueue>,
   { call, message, ids }: Extract<AgentToQueue, { type: "open" }>,
 ): void {
@@ -87,7 +91,7 @@ function open(
 }
 
 function read(
-  vault: Vault,
+  vault: QueueState,
   channel: Channel<QueueToAgent, AgentToQueue>,
   { call, message, index }: Extract<AgentToQueue, { type: "read" }>,
 ): void {
@@ -111,7 +115,7 @@ function read(
 
 /** A promise when it is opened off the thread. Answers name their call, so that they may overtake each other. */
 function chunkOf(
-  vault: Vault,
+  vault: QueueState,
   message: number,
   index: number,
 ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
@@ -120,7 +124,7 @@ function chunkOf(
   return bytes;
 }
 
-function complain(vault: Vault, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
+function complain(vault: QueueState, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
   if (error instanceof Damaged) {
     vault.aside.message(messageNumber(message), error.message, ids);
     return "The message is damaged";

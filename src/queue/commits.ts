@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers";
 import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
 import type { Store } from "./store/store.ts";
-import { databaseFault } from "./troubles.ts";
+import { databaseFault } from "./disk_errors.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
 const LINGER_MS = 4;

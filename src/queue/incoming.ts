@@ -18,7 +18,7 @@ import { BLOCK_IDS } from "./ids.ts";
 import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
 import type { StoredChunk } from "./store/records.ts";
 import type { NewEnvelope } from "./store/rows.ts";
-import type { Vault } from "./queue_state.ts";
+import type { QueueState } from "./queue_state.ts";
 
 /** Messages that one isolate may have in parts at once. */
 const MAX_OPEN = 10_000;
@@ -60,7 +60,7 @@ interface LastPart {
 
 /** Serves one smtp isolate until the channel is reset. */
 export function serveIncoming(
-  vault: Vault,
+  vault: QueueState,
   channel: Channel<QueueToSmtp, SmtpToQueue>,
   who: Omit<Acceptance, "number">,
 ): void {
@@ -72,13 +72,13 @@ export function serveIncoming(
 }
 
 class Incoming {
-  readonly #vault: Vault;
+  readonly #vault: QueueState;
   readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
   readonly #open = new Map<MessageId, Open>();
   readonly #who: Omit<Acceptance, "number">;
   #unused = 0;
 
-  constructor(vault: Vault, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
+  constructor(vault: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
     this.#who = who;
     this.#vault = vault;
     this.#channel = channel;

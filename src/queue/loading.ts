@@ -5,7 +5,7 @@ import type { EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Damaged } from "./store/records.ts";
 import type { TicketRow } from "./store/rows.ts";
-import type { Vault } from "./queue_state.ts";
+import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes told at once. */
 const ROWS = 100;
@@ -20,7 +20,7 @@ const RANGE = 2 ** 32 / 1024;
 const MAX_WARNINGS = 100;
 
 /** Begins to load; the function that is returned ends it early. The scheduler ignores what it knows already. */
-export function loadScheduler(vault: Vault): () => void {
+export function loadScheduler(vault: QueueState): () => void {
   let loading: Loading | null = null;
   vault.guard(() => {
     loading = new Loading(vault);
@@ -30,7 +30,7 @@ export function loadScheduler(vault: Vault): () => void {
 }
 
 class Loading {
-  readonly #vault: Vault;
+  readonly #vault: QueueState;
   readonly #began = performance.now();
   /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
   #fresh = true;
@@ -43,7 +43,7 @@ class Loading {
   #strange = 0;
   #stopped = false;
 
-  constructor(vault: Vault) {
+  constructor(vault: QueueState) {
     this.#vault = vault;
     this.#range = vault.store.holds(SMALL) ? RANGE : LAST + 1;
     this.#end = this.#range - 1;

@@ -14,7 +14,7 @@ import {
 import { tell } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./store/keys.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
-import type { Vault } from "./queue_state.ts";
+import type { QueueState } from "./queue_state.ts";
 import { bounceEnvelope, type Disposition, expiredText, judge, judgeExpired } from "./disposition.ts";
 
 /** Draws of an envelope id that its message does not have yet. */
@@ -29,7 +29,7 @@ interface Applied {
 }
 
 /** An agent tells how an attempt ended. `agent` is whose door it came through: nobody reports for another. */
-export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
+export function recordOutcome(vault: QueueState, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
   let applied: Applied | null = null;
   vault.commits.later({
     frees: true,
@@ -52,7 +52,7 @@ export function recordOutcome(vault: Vault, agent: "mda" | "mta", id: EnvelopeId
 }
 
 /** The scheduler tells that an envelope's time is over. */
-export function recordExpired(vault: Vault, id: EnvelopeId): void {
+export function recordExpired(vault: QueueState, id: EnvelopeId): void {
   let applied: Applied | null = null;
   vault.commits.later({
     frees: true,
@@ -72,7 +72,7 @@ export function recordExpired(vault: Vault, id: EnvelopeId): void {
 
 /** The Expire and Remove lines of the log. */
 export function reportGone(
-  vault: Vault,
+  vault: QueueState,
   type: "queue-expire" | "queue-remove",
   envelope: Envelope,
   stat: string,
@@ -83,19 +83,19 @@ export function reportGone(
 }
 
 /** For the trace: an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
-export function tellRemoved(vault: Vault, id: EnvelopeId): void {
+export function tellRemoved(vault: QueueState, id: EnvelopeId): void {
   if (!vault.observer.traces("queue")) return;
   const last = vault.store.message(messageNumber(id)) === null;
   tell(vault.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
 }
 
-function policyOf(vault: Vault, envelope: Envelope) {
+function policyOf(vault: QueueState, envelope: Envelope) {
   return { warnIntervalsSeconds: vault.settings.warnIntervalsSeconds, ttlSeconds: vault.ttlOf(envelope) };
 }
 
 /** Null when the envelope is no longer queued, or the verdict is not to be had. */
 function applyDisposition(
-  vault: Vault,
+  vault: QueueState,
   id: EnvelopeId,
   decide: (envelope: Envelope) => Disposition | null,
 ): Applied | null {
@@ -113,7 +113,7 @@ function applyDisposition(
   return { envelope, verdict, bounce, erase };
 }
 
-function addBounce(vault: Vault, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
+function addBounce(vault: QueueState, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock());
@@ -123,7 +123,7 @@ function addBounce(vault: Vault, envelope: Envelope, bounce: DsnContent): Envelo
 }
 
 /** After the commit: memory, scheduler and log follow. */
-function finish(vault: Vault, { envelope, verdict, bounce, erase }: Applied): void {
+function finish(vault: QueueState, { envelope, verdict, bounce, erase }: Applied): void {
   const message = messageNumber(envelope.id), number = envelopeNumber(envelope.id);
   if (bounce !== null) {
     vault.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));

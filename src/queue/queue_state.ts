@@ -4,7 +4,7 @@ import { type Acceptance, type Envelope, type EnvelopeContent, type EnvelopeId, 
 import { type EmitEvent, type Observer, systemReason, tell } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
-import { Aside } from "./damaged.ts";
+import { Quarantine } from "./quarantine.ts";
 import { Commits } from "./commits.ts";
 import { Ids } from "./ids.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./store/keys.ts";
@@ -13,11 +13,11 @@ import { Damaged } from "./store/records.ts";
 import { markSuspect } from "./repair/repair.ts";
 import { Ballast } from "./ballast.ts";
 import { readDisk, Space } from "./space.ts";
-import { databaseFault, Troubles } from "./troubles.ts";
+import { databaseFault, DiskErrors } from "./disk_errors.ts";
 import { laneOf, type TicketRow } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
 
-export interface VaultParts {
+export interface QueueParts {
   readonly store: Store;
   readonly settings: QueueSettings;
   readonly scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
@@ -37,7 +37,7 @@ const MAX_ACCEPTED = 65_536;
 /** More than can be committed in a millisecond, and few enough for the numbers of the next two centuries. */
 const NUMBERS_A_MS = 1024;
 
-export class Vault {
+export class QueueState {
   readonly store: Store;
   readonly settings: QueueSettings;
   readonly observer: Observer;
@@ -46,8 +46,8 @@ export class Vault {
   readonly clock: () => number;
   readonly commits: Commits;
   readonly recent = new Recent();
-  readonly aside: Aside;
-  readonly troubles = new Troubles();
+  readonly aside: Quarantine;
+  readonly troubles = new DiskErrors();
   readonly space: Space;
   readonly ids: Ids;
   readonly #ballast: Ballast;
@@ -66,7 +66,7 @@ export class Vault {
   #lastNumber: number;
   readonly #accepted = new Map<number, Acceptance>();
 
-  constructor(parts: VaultParts) {
+  constructor(parts: QueueParts) {
     this.store = parts.store;
     this.settings = parts.settings;
     this.observer = parts.observer;
@@ -76,7 +76,7 @@ export class Vault {
     this.#scheduler = parts.scheduler;
     this.#lastNumber = Math.floor(parts.clock()) * NUMBERS_A_MS;
     this.commits = new Commits(parts.store, parts.observer);
-    this.aside = new Aside(this);
+    this.aside = new Quarantine(this);
     const disk = () => readDisk(parts.settings.spool);
     this.#ballast = new Ballast(parts.settings.spool);
     this.#ballast.restore(disk());

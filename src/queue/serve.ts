@@ -14,8 +14,8 @@ import { recordExpired } from "./outcomes.ts";
 import { Records } from "./store/records.ts";
 import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair/repair.ts";
 import { Store } from "./store/store.ts";
-import { databaseFault } from "./troubles.ts";
-import { Vault } from "./queue_state.ts";
+import { databaseFault } from "./disk_errors.ts";
+import { QueueState } from "./queue_state.ts";
 
 /** How often the free room on the disk is looked at. */
 const MEASURE_MS = 1000;
@@ -86,7 +86,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
   const { settings, report } = isolate;
   const scheduler = isolate.ask("queue-scheduler");
   const tally = new Tally(report);
-  const vault = new Vault({ store, settings, scheduler, observer: isolate, tally, clock });
+  const vault = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
   vault.onmalformed = end;
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
   const discovery = new Discovery(vault);
@@ -159,7 +159,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
 }
 
 /** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
-function measureRoom(vault: Vault, clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>): () => void {
+function measureRoom(vault: QueueState, clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>): () => void {
   const { space } = vault;
   let full = false;
   space.onchange = (bytes) => {

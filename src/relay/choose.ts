@@ -7,7 +7,7 @@ import { better, type Reason } from "./reason.ts";
 import type { Route, RouteTable, Traffic } from "./routes.ts";
 
 /** How a relay stands. Times in ms. */
-export interface Standing {
+export interface ConnectionDemand {
   readonly domain: string;
   readonly exchangers: readonly Exchanger[];
   /** Local address to connect from; null for any. */
@@ -53,7 +53,7 @@ const STALL_MS = 2_000;
 /** No exchanger has an address of the wanted family. */
 export const FAMILY_MISMATCH: Reason = { text: "Address family mismatch on destination MXs", enhanced: "4.4.4" };
 
-export function chooseRoute(standing: Standing, table: RouteTable, now: number): Choice {
+export function chooseRoute(standing: ConnectionDemand, table: RouteTable, now: number): Choice {
   const wanted = connectionWanted(standing, now);
   if (wanted !== null) return wanted;
   const { limits, exchangers } = standing;
@@ -69,7 +69,7 @@ export function chooseRoute(standing: Standing, table: RouteTable, now: number):
 }
 
 /** null when another connection is wanted. */
-function connectionWanted(standing: Standing, now: number): Choice | null {
+function connectionWanted(standing: ConnectionDemand, now: number): Choice | null {
   const { pending, connections, idle, lastTakenAt, lastConnectAt } = standing;
   if (pending === 0 || pending <= idle) return { kind: "enough" };
   if (connections > 2 && connections >= pending / 2) return { kind: "enough" };
@@ -83,12 +83,12 @@ function fromSource(list: readonly Exchanger[], source: string | null): readonly
   return source === null ? list : ofFamily(list, familyOf(source));
 }
 
-function isPile(standing: Standing): boolean {
+function isPile(standing: ConnectionDemand): boolean {
   return standing.smarthost && standing.ready > 0 && standing.pending > PILE * standing.connections;
 }
 
 /** Until when the limits of relay, domain, connector and source forbid a connection. */
-function relayBlockedUntil(standing: Standing, table: RouteTable, now: number, hurried: boolean): number {
+function relayBlockedUntil(standing: ConnectionDemand, table: RouteTable, now: number, hurried: boolean): number {
   const { limits, connections, relay, lastConnectAt } = standing;
   const domain = table.domain(standing.domain);
   const source = table.source(standing.source);
@@ -111,7 +111,7 @@ type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
  * The delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and the successor of a session
  * that went well need not wait for them. What the administrator wrote holds always.
  */
-function delaysOf({ limits, successor }: Standing, hurried: boolean): (delay: Delay) => number {
+function delaysOf({ limits, successor }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {
   const exempt = hurried || successor;
   return (delay) => exempt && limits[delay] === DEFAULT_RELAY_LIMITS[delay] ? 0 : limits[delay] * 1000;
 }
@@ -128,7 +128,7 @@ interface Candidate {
 /** By ascending preference; a worse one only when all better ones are in error, not when they only have to wait. */
 function walk(
   list: readonly Exchanger[],
-  standing: Standing,
+  standing: ConnectionDemand,
   table: RouteTable,
   now: number,
   hurried: boolean,
@@ -174,7 +174,7 @@ function draw(free: readonly Candidate[], random: () => number): Candidate {
   return one(four.length > 0 ? four : own);
 }
 
-function routeBlockedUntil(route: Route, standing: Standing, now: number, hurried: boolean): number {
+function routeBlockedUntil(route: Route, standing: ConnectionDemand, now: number, hurried: boolean): number {
   const { limits } = standing;
   // On probation one connection is enough to find out.
   if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;

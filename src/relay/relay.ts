@@ -2,7 +2,7 @@
 
 import type { RelayLimits } from "../config/mod.ts";
 import { debug, type Observer } from "../events/mod.ts";
-import { chooseRoute, type Standing } from "./choose.ts";
+import { chooseRoute, type ConnectionDemand } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
@@ -296,7 +296,7 @@ export class Relay implements SessionOwner {
     return false;
   }
 
-  #standing(exchangers: readonly Exchanger[]): Standing {
+  #standing(exchangers: readonly Exchanger[]): ConnectionDemand {
     return {
       domain: this.target.domain,
       exchangers,

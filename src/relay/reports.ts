@@ -18,7 +18,7 @@ export interface OutgoingMessage {
 }
 
 /** A command whose reply has not come yet. `argument`: of MAIL and RCPT the address, else what stands behind the verb. */
-interface Said {
+interface SentCommand {
   readonly verb: string;
   readonly argument: string;
 }
@@ -26,7 +26,7 @@ interface Said {
 export class SessionReports {
   readonly #tell: TellFilters;
   readonly #lmtp: boolean;
-  readonly #said: Said[] = [];
+  readonly #said: SentCommand[] = [];
   #greeted = false;
   #user = "";
   #next: OutgoingMessage | null = null;
@@ -104,7 +104,7 @@ export class SessionReports {
     this.#tell("link-greeting", reply.text.split(" ", 1)[0]!);
   }
 
-  #answered({ verb, argument }: Said, { code }: Reply): void {
+  #answered({ verb, argument }: SentCommand, { code }: Reply): void {
     const result = code >= 200 && code < 400 ? "ok" : code >= 500 ? "permfail" : "tempfail";
     const message = this.#current?.message;
     switch (verb) {

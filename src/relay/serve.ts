@@ -15,7 +15,7 @@ import {
 import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp_client/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { FAMILY_MISMATCH } from "./choose.ts";
-import { Courier } from "./courier.ts";
+import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Deferred } from "./deferred.ts";
 import { RelayFilters } from "./filters.ts";
 import { Gauges } from "./gauges.ts";
@@ -89,7 +89,7 @@ class RelayService {
   readonly #tools: RelayServiceTools;
   readonly #lookup: Caller<ToLookup, FromLookup>;
   readonly #messages: Messages;
-  readonly #courier: Courier;
+  readonly #courier: DeliveryReporter;
   readonly #table = new RouteTable();
   readonly #relays = new Map<string, Relay>();
   readonly #siblings = new Map<string, Siblings>();
@@ -104,7 +104,7 @@ class RelayService {
     this.#tools = tools;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
     this.#messages = new Messages(isolate.ask("relay-queue"));
-    this.#courier = new Courier(
+    this.#courier = new DeliveryReporter(
       this.#messages,
       isolate.report,
       tools.date,

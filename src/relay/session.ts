@@ -19,7 +19,7 @@ import {
 } from "../smtp_client/mod.ts";
 import { triedAgain } from "./again.ts";
 import type { Clock } from "./clock.ts";
-import { Courier } from "./courier.ts";
+import { DeliveryReporter } from "./delivery_reporter.ts";
 import type { RelayFilters } from "./filters.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
@@ -36,7 +36,7 @@ export interface SessionTools {
   readonly clock: Clock;
   /** The log, and who wants to know more than it tells. */
   readonly observer: Observer;
-  readonly courier: Courier;
+  readonly courier: DeliveryReporter;
   readonly timeouts: Timeouts;
   /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;

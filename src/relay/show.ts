@@ -1,7 +1,7 @@
 /** What `smtpctl show hosts`, `hoststats`, `relays` and `routes` print. Pure. */
 
 import { formatDuration } from "../events/mod.ts";
-import type { HostStatus } from "./courier.ts";
+import type { HostStatus } from "./delivery_reporter.ts";
 import { type Relay, routeName } from "./relay.ts";
 import type { Host, Route } from "./routes.ts";
 

@@ -9,11 +9,11 @@ import type { MessageId } from "../envelope/mod.ts";
 import type { AuthResult, Confirmed, Expansion } from "../protocol/mod.ts";
 import type { Command } from "./session/command.ts";
 import type { ExpandQuestion, SenderQuestion } from "./lookup_client.ts";
-import { IncomingMessage, type Manner, type Receiver, type Supplies } from "./message/incoming.ts";
+import { IncomingMessage, type MessageDeps, type MessagePolicy, type Receiver } from "./message/incoming.ts";
 import type { Host, SessionFilters } from "./filter/session_filters.ts";
 import { CommandLines, joined } from "./lines.ts";
-import { Pace } from "./pace.ts";
-import { Saying } from "./reply_buffer.ts";
+import { ProgressTimer } from "./progress_timer.ts";
+import { ReplyBuffer } from "./reply_buffer.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
 import {
   type Chunk,
@@ -29,7 +29,7 @@ import {
 import type { Wire } from "./wire.ts";
 
 /** What all connections of an isolate share. */
-export interface Office extends Supplies, Observer {
+export interface ConnectionDeps extends MessageDeps, Observer {
   /** Milliseconds of a clock that nobody sets. */
   steady(): number;
   /** Asks lookup; the answer comes to `expanded`. */
@@ -68,16 +68,16 @@ const NO_INPUT = new Uint8Array(0);
 export class Connection implements Host {
   facts: ConnectionFacts;
   session: Session = newSession();
-  readonly #pace: Pace;
-  readonly #office: Office;
-  #manner: Manner;
+  readonly #pace: ProgressTimer;
+  readonly #office: ConnectionDeps;
+  #manner: MessagePolicy;
   #wire: Wire | null;
   #input: Uint8Array = NO_INPUT;
   #position = 0;
   readonly #lines = new CommandLines();
   /** A command that must wait for the answers to earlier ones. */
   #held: Command | null = null;
-  readonly #saying: Saying;
+  readonly #saying: ReplyBuffer;
   #blocked = false;
   #paused = false;
   #resting = false;
@@ -96,8 +96,8 @@ export class Connection implements Host {
 
   constructor(
     facts: ConnectionFacts,
-    manner: Manner,
-    office: Office,
+    manner: MessagePolicy,
+    office: ConnectionDeps,
     wire: Wire,
     gate: ((host: Host) => SessionFilters) | null = null,
   ) {
@@ -105,8 +105,8 @@ export class Connection implements Host {
     this.#wire = wire;
     this.#manner = manner;
     this.#office = office;
-    this.#pace = new Pace(office.steady());
-    this.#saying = new Saying(facts.session, office);
+    this.#pace = new ProgressTimer(office.steady());
+    this.#saying = new ReplyBuffer(facts.session, office);
     this.#gate = gate === null ? null : gate(this);
   }
 

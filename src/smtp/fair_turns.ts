@@ -7,7 +7,7 @@ const WASTE_MS = 5;
 /** And as many of them have their turn at a time: 64 KB are read of each, which takes about 0.1 ms. */
 const WASTE_AT_ONCE = 4;
 
-export interface Guest {
+export interface TurnTaker {
   turn(): void;
 }
 
@@ -17,11 +17,11 @@ export interface TurnClock {
   every(ms: number, run: () => void): () => void;
 }
 
-export class Turns {
-  readonly #waiting = new Set<Guest>();
+export class FairTurns {
+  readonly #waiting = new Set<TurnTaker>();
   /** Those who came late since the last look, and those who have waited long enough. */
-  readonly #late = new Set<Guest>();
-  readonly #ripe = new Set<Guest>();
+  readonly #late = new Set<TurnTaker>();
+  readonly #ripe = new Set<TurnTaker>();
   #stopLooking: (() => void) | null = null;
   readonly #clock: TurnClock;
   #due = false;
@@ -36,20 +36,20 @@ export class Turns {
   }
 
   /** Calls `guest.turn` when those before it had theirs. */
-  add(guest: Guest): void {
+  add(guest: TurnTaker): void {
     this.#waiting.add(guest);
     this.#arrange();
   }
 
   /** The same after a while, for one who sends what nobody wants. */
-  addLate(guest: Guest): void {
+  addLate(guest: TurnTaker): void {
     if (this.#ripe.has(guest)) return;
     this.#late.add(guest);
     this.#stopLooking ??= this.#clock.every(WASTE_MS, () => this.#look());
   }
 
   /** It is gone. */
-  delete(guest: Guest): void {
+  delete(guest: TurnTaker): void {
     this.#waiting.delete(guest);
     this.#late.delete(guest);
     this.#ripe.delete(guest);

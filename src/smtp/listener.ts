@@ -4,10 +4,10 @@ import { newSessionId } from "../envelope/mod.ts";
 import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
 import { parseProtocols } from "../config/mod.ts";
 import { ServerTls } from "../tls/mod.ts";
-import type { Directory } from "./lookup_client.ts";
+import type { LookupClient } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";
 import type { ListenerFilters } from "./filter/phases.ts";
-import type { Manner } from "./message/incoming.ts";
+import type { MessagePolicy } from "./message/incoming.ts";
 import type { ConnectionFacts } from "./session/state.ts";
 
 /** Ports to which messages are submitted: RFC 6409 §3.1, RFC 8314 §3.3. */
@@ -16,7 +16,7 @@ const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
 /** A listener with what its sessions share. */
 export interface ListenerContext {
   readonly listener: Listener;
-  readonly manner: Manner;
+  readonly manner: MessagePolicy;
   readonly tls: ServerTls | null;
   /** Null for a listener without filters. */
   readonly keeper: ListenerFilters | null;
@@ -51,7 +51,7 @@ export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
   desk: FilterClient | null,
-  directory: Directory,
+  directory: LookupClient,
 ): ListenerFilters | null {
   const { filter = null } = listener;
   if (filter === null) return null;

@@ -40,7 +40,7 @@ interface CachedName {
   readonly until: number;
 }
 
-export class Directory {
+export class LookupClient {
   /** Lookup was replaced: no question on its way is answered any more. Called when they are forgotten. */
   onreset: () => void = () => {};
   readonly #channel: Channel<ToLookup, FromLookup>;

@@ -26,7 +26,7 @@ const MAX_IDS = 65536;
 /** Spent buffers kept at most: 16 MB. */
 const MAX_BUFFERS = 64;
 
-export class Intake {
+export class QueueClient {
   /** The queue was replaced: whatever was on its way is lost, and the ids with it. Called when they are forgotten. */
   onreset: () => void = () => {};
   /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps dead ones from piling up until the collector comes. */

@@ -2,7 +2,7 @@
 
 import { type Observer, tell } from "../events/mod.ts";
 
-export class Saying {
+export class ReplyBuffer {
   #text = "";
   readonly #session: string;
   readonly #observer: Observer;

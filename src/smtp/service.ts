@@ -16,7 +16,7 @@ import {
 import { type Channel } from "../isolate/mod.ts";
 import { type EmitEvent, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { isDomain } from "./session/address.ts";
-import { Connection, type Office } from "./connection.ts";
+import { Connection, type ConnectionDeps } from "./connection.ts";
 import {
   bracketed6,
   connectionFacts,
@@ -27,15 +27,15 @@ import {
   plainAddress,
   tlsOf,
 } from "./listener.ts";
-import { Crowd } from "./job_limiter.ts";
-import { Directory } from "./lookup_client.ts";
+import { BurstLimiter } from "./burst_limiter.ts";
+import { LookupClient } from "./lookup_client.ts";
 import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
-import { Intake } from "./queue_client.ts";
+import { QueueClient } from "./queue_client.ts";
 import { dateWriter } from "./message/received.ts";
 import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
-import { Turns } from "./fair_turns.ts";
+import { FairTurns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 
 /** Time, as an argument. */
@@ -77,7 +77,7 @@ const STOP_LOOK_MS = 50;
 const FAILURE_DELAY_MS = 1000;
 
 /** Who is to hear of the end of a session: main by the ticket, the gates by the source; null for who came directly. */
-interface Seat {
+interface SessionRecord {
   readonly ticket: number;
   readonly source: string | null;
 }
@@ -85,15 +85,15 @@ interface Seat {
 export class SmtpService {
   readonly #options: ServiceOptions;
   #desks: readonly ListenerContext[];
-  readonly #intake: Intake;
-  readonly #directory: Directory;
+  readonly #intake: QueueClient;
+  readonly #directory: LookupClient;
   readonly #steady: () => number;
-  readonly #office: Office;
-  readonly #connections = new Map<Connection, Seat>();
+  readonly #office: ConnectionDeps;
+  readonly #connections = new Map<Connection, SessionRecord>();
   readonly #gates: ProxyIntakes;
   readonly #busy = new Set<Connection>();
-  readonly #turns: Turns;
-  readonly #crowd: Crowd;
+  readonly #turns: FairTurns;
+  readonly #crowd: BurstLimiter;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
@@ -101,9 +101,9 @@ export class SmtpService {
   constructor(options: ServiceOptions) {
     this.#options = options;
     const { settings, clock, report, observer = NO_OBSERVER } = options;
-    this.#intake = new Intake(options.queue, report);
+    this.#intake = new QueueClient(options.queue, report);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
-    this.#directory = new Directory(options.lookup, steady);
+    this.#directory = new LookupClient(options.lookup, steady);
     this.#gates = new ProxyIntakes(
       settings,
       { now: steady, every: (ms, run) => clock.every(ms, run) },
@@ -117,8 +117,8 @@ export class SmtpService {
     }));
     this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
-    this.#turns = new Turns(clock);
-    this.#crowd = new Crowd(clock);
+    this.#turns = new FairTurns(clock);
+    this.#crowd = new BurstLimiter(clock);
     this.#office = {
       intake: this.#intake,
       report,
@@ -185,7 +185,7 @@ export class SmtpService {
     });
   }
 
-  #seat(descriptor: number, desk: ListenerContext, peer: Peer, seat: Seat): void {
+  #seat(descriptor: number, desk: ListenerContext, peer: Peer, seat: SessionRecord): void {
     let wire: SocketWire;
     try {
       wire = new SocketWire(descriptor, desk.tls, desk.listener.tls === "smtps", (reason) => {
@@ -235,7 +235,7 @@ export class SmtpService {
     this.#stopTicking = null;
   }
 
-  #open(desk: ListenerContext, peer: Peer, wire: Wire, seat: Seat): Connection {
+  #open(desk: ListenerContext, peer: Peer, wire: Wire, seat: SessionRecord): Connection {
     const { manner, keeper } = desk;
     const facts = connectionFacts(this.#options.settings, desk, peer, this.#intake.room);
     const gate = keeper === null ? null : (host: Host) =>
@@ -352,7 +352,7 @@ export class SmtpService {
     this.#ended(seat);
   }
 
-  #ended({ ticket, source }: Seat): void {
+  #ended({ ticket, source }: SessionRecord): void {
     if (source !== null) this.#gates.left(source);
     this.#options.ended(ticket);
   }

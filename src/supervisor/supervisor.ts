@@ -67,7 +67,7 @@ export interface SystemHooks {
   ondeath(role: Role, index: number, reason: string, delayMs: number): void;
 }
 
-interface Resident {
+interface WorkerSlot {
   readonly role: Role;
   readonly index: number;
   worker: Worker | null;
@@ -89,7 +89,7 @@ interface Resident {
   stopped: (() => void) | null;
 }
 
-function newResident(role: Role, index: number): Resident {
+function newResident(role: Role, index: number): WorkerSlot {
   return {
     role,
     index,
@@ -179,7 +179,7 @@ export class Supervisor {
   readonly #grants: Record<Role, Grants>;
   readonly #hooks: SystemHooks;
   readonly #limit: ReadyLimit;
-  readonly #residents: Resident[] = [];
+  readonly #residents: WorkerSlot[] = [];
   readonly #accusations = new Accusations(() => performance.now());
   #stopping = false;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -349,7 +349,7 @@ export class Supervisor {
     }
   }
 
-  async #stopOne(resident: Resident): Promise<void> {
+  async #stopOne(resident: WorkerSlot): Promise<void> {
     const { worker } = resident;
     if (worker === null) return;
     if (maySleep(resident.role)) return void worker.terminate();
@@ -365,7 +365,7 @@ export class Supervisor {
     worker.terminate();
   }
 
-  #launch(resident: Resident): void {
+  #launch(resident: WorkerSlot): void {
     const { role, index } = resident;
     const worker = spawn(this.#plan.entry(role), nameOf(resident), this.#grants[role]);
     resident.worker = worker;
@@ -397,7 +397,7 @@ export class Supervisor {
   }
 
   /** Makes the ports of a door for each pair that `concerns` it. */
-  #openDoors(name: DoorName, concerns: (asker: Resident, answerer: Resident) => boolean): void {
+  #openDoors(name: DoorName, concerns: (asker: WorkerSlot, answerer: WorkerSlot) => boolean): void {
     const [from, to] = name.split("-") as [Role, Role];
     for (const asker of this.#residents.filter(({ role }) => role === from)) {
       for (const answerer of this.#residents.filter(({ role }) => role === to)) {
@@ -415,7 +415,7 @@ export class Supervisor {
     }
   }
 
-  #closeDoors(resident: Resident): void {
+  #closeDoors(resident: WorkerSlot): void {
     for (const name of DOORS) {
       const [from, to] = name.split("-") as [Role, Role];
       if (from !== resident.role && to !== resident.role) continue;
@@ -427,7 +427,7 @@ export class Supervisor {
   }
 
   /** Checks what an isolate says to main: one that says something malformed is replaced. */
-  #take(resident: Resident, { data, ports }: MessageEvent): void {
+  #take(resident: WorkerSlot, { data, ports }: MessageEvent): void {
     const message: unknown = data;
     resident.heardAt = performance.now();
     if (ports?.length > 0) return this.#malformed(resident, "it carries ports");
@@ -443,13 +443,13 @@ export class Supervisor {
     this.#hear(resident, message as unknown as ToMain);
   }
 
-  #malformed(resident: Resident, fault: string): void {
+  #malformed(resident: WorkerSlot, fault: string): void {
     this.#hooks.onrefused?.(`main refuses what isolate ${nameOf(resident)} said: ${fault}`);
     this.#lost(resident, "It said something malformed");
   }
 
   /** An isolate has refused what came through a door: who sent it is replaced, unless the word of the one that says so is worth less. */
-  #accused(accuser: Resident, { door, peer, life, fault }: Extract<ToMain, { type: "refused" }>): void {
+  #accused(accuser: WorkerSlot, { door, peer, life, fault }: Extract<ToMain, { type: "refused" }>): void {
     const [from, to] = door.split("-") as [Role, Role];
     const other = from === accuser.role ? to : from;
     const accused = this.#residents.find(({ role, index }) => role === other && index === peer);
@@ -474,7 +474,7 @@ export class Supervisor {
     this.#lost(accuser, `It accused isolate ${sender}, which is not believed`);
   }
 
-  #hear(resident: Resident, message: ToMain): void {
+  #hear(resident: WorkerSlot, message: ToMain): void {
     switch (message.type) {
       case "ready":
         resident.ready = true;
@@ -511,11 +511,11 @@ export class Supervisor {
     }
   }
 
-  #pingOne(resident: Resident): void {
+  #pingOne(resident: WorkerSlot): void {
     resident.worker?.postMessage({ type: "ping", count: ++resident.pinged } satisfies FromMain);
   }
 
-  #lost(resident: Resident, reason: string): void {
+  #lost(resident: WorkerSlot, reason: string): void {
     resident.worker?.terminate();
     resident.worker = null;
     resident.ready = false;
@@ -528,7 +528,7 @@ export class Supervisor {
     setTimeout(() => this.#restart(resident), delayMs);
   }
 
-  #restart(resident: Resident): void {
+  #restart(resident: WorkerSlot): void {
     if (this.#stopping) return;
     this.#launch(resident);
     for (const name of DOORS) this.#openDoors(name, (asker, answerer) => asker === resident || answerer === resident);
@@ -536,6 +536,6 @@ export class Supervisor {
 }
 
 /** Of smtp there may be several. */
-function nameOf({ role, index }: Pick<Resident, "role" | "index">): string {
+function nameOf({ role, index }: Pick<WorkerSlot, "role" | "index">): string {
   return role === "smtp" ? `smtp-${index}` : role;
 }

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import type { MainQuestion, MainReply } from "../../src/protocol/mod.ts";
-import { Clerk } from "../../src/daemon/lookup_requests.ts";
+import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/name_service.ts";
 
 /** A clerk and what it answered; `done` resolves when `count` answers are there. */
 function office(names: Pick<NameService, "find">) {
   const batches: (readonly MainReply[])[] = [];
   let wake = () => {};
-  const clerk = new Clerk((answers) => (batches.push(answers), wake()), names);
+  const clerk = new LookupRequests((answers) => (batches.push(answers), wake()), names);
   const done = async (count: number) => {
     while (batches.flat().length < count) await new Promise<void>((resolve) => wake = resolve);
     return batches.flat();
@@ -35,7 +35,7 @@ Deno.test("names that hang take no more than their share of the threads, and who
   const timers: (() => void)[] = [];
   const answered = new Map<number, unknown>();
   let wake = () => {};
-  const clerk = new Clerk(
+  const clerk = new LookupRequests(
     (answers) => {
       for (const one of answers) answered.set(one.call, one.result);
       wake();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { backlogFor, Doorways } from "../../src/daemon/listening_sockets.ts";
+import { backlogFor, ListeningSockets } from "../../src/daemon/listening_sockets.ts";
 import { Native } from "../../src/daemon/native.ts";
 import { freePort } from "../ports.ts";
 
@@ -24,7 +24,7 @@ for (const { descriptors, sessions, sockets, want } of backlogs) {
 function house() {
   const native = new Native();
   const state = { waits: false, served: 0, warnings: [] as string[] };
-  const doorways = new Doorways({
+  const doorways = new ListeningSockets({
     native: {
       closeOnExec: (descriptor) => native.closeOnExec(descriptor),
       duplicate: (descriptor) => native.duplicate(descriptor),

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Clerk } from "../../src/daemon/lookup_requests.ts";
+import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
 import { Passwords } from "../../src/daemon/passwords.ts";
 import type { MainReply } from "../../src/protocol/mod.ts";
 
@@ -83,7 +83,7 @@ Deno.test({
 Deno.test("main tries no system account unless a listener asks for them", async () => {
   const heard: MainReply[] = [];
   const heardAll = Promise.withResolvers<void>();
-  const clerk = new Clerk(
+  const clerk = new LookupRequests(
     (answers) => {
       heard.push(...answers);
       if (heard.length === 2) heardAll.resolve();

@@ -9,7 +9,7 @@ import {
   systemClock,
 } from "../../src/delivery/mod.ts";
 import { serveDelivery } from "../../src/delivery/serve.ts";
-import { serveErrand } from "../../src/delivery/serve_errand.ts";
+import { servePrivileged } from "../../src/delivery/serve_errand.ts";
 import type { LocalAction } from "../../src/config/types.ts";
 import { type Envelope, messageOf, NO_DSN, type Outcome, random32 } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event, Trace } from "../../src/events/mod.ts";
@@ -173,7 +173,7 @@ export class World {
     this.#delivery = this.#isolate("delivery", settings, doors, () => this.#job);
     serveDelivery(this.#delivery, tools);
     this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
-    serveErrand(this.#errand, tools);
+    servePrivileged(this.#errand, tools);
   }
 
   #newErrandPeer(): FakeChannel<FromErrand, ToErrand> {
@@ -187,7 +187,7 @@ export class World {
     this.#errandPeer = this.#newErrandPeer();
     const { settings } = this.#errand;
     this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
-    serveErrand(this.#errand, tools);
+    servePrivileged(this.#errand, tools);
     this.errands.onreset();
   }
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import { DoorChannel, type PostPort } from "../../src/isolate/mod.ts";
-import { type Doorway, watchDoor } from "../../src/isolate/watch.ts";
+import { type DoorSide, watchDoor } from "../../src/isolate/watch.ts";
 
-const SMTP: Doorway = { role: "smtp", index: 1, name: "smtp-queue", peer: 0 };
+const SMTP: DoorSide = { role: "smtp", index: 1, name: "smtp-queue", peer: 0 };
 
 function observer(...wanted: Trace[]) {
   const texts: string[] = [];
@@ -18,7 +18,7 @@ function observer(...wanted: Trace[]) {
 }
 
 const batch = [{ type: "chunk" }, { type: "commit" }];
-const rows: readonly { door: Doorway; traces: readonly Trace[]; want: readonly string[]; because: string }[] = [
+const rows: readonly { door: DoorSide; traces: readonly Trace[]; want: readonly string[]; because: string }[] = [
   {
     door: SMTP,
     traces: ["imsg"],

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { NO_OBSERVER } from "../../src/events/mod.ts";
 import type { TableAnswer, TableRequest } from "../../src/protocol/mod.ts";
-import { LookupWorld, SystemAccounts } from "../../src/lookup/mod.ts";
+import { Lookups, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, fromAny, local, mailbox, relay, rule, test } from "../rules/support.ts";
 
@@ -22,7 +22,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
     if (value === "unserved") return { result: "error", reason: "no such service", unserved: true };
     return value.startsWith("!") ? { result: "error", reason: value.slice(1) } : { result: "found", value };
   };
-  const world = new LookupWorld(
+  const world = new Lookups(
     {
       house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
       tables: {},

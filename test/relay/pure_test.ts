@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { better, NOTHING_LEFT } from "../../src/relay/reason.ts";
 import { Deferred } from "../../src/relay/deferred.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
-import { chooseRoute, type Standing } from "../../src/relay/choose.ts";
+import { chooseRoute, type ConnectionDemand } from "../../src/relay/choose.ts";
 import { findExchangers } from "../../src/relay/mx.ts";
 import { ownHost } from "../../src/relay/own.ts";
 import { outcomeOf } from "../../src/relay/result.ts";
@@ -334,7 +334,7 @@ for (const { verdict, code, text, dsn, want } of replies) {
 
 const NOW = 1_000_000_000;
 
-function standing(change: Partial<Standing> = {}): Standing {
+function standing(change: Partial<ConnectionDemand> = {}): ConnectionDemand {
   return {
     domain: "x.test",
     exchangers: [
@@ -360,7 +360,7 @@ function standing(change: Partial<Standing> = {}): Standing {
   };
 }
 
-function choose(state: Standing, table = new RouteTable(), now = NOW): string {
+function choose(state: ConnectionDemand, table = new RouteTable(), now = NOW): string {
   const choice = chooseRoute(state, table, now);
   switch (choice.kind) {
     case "connect":

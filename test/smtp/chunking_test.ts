@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { MAX_LINE } from "../../src/smtp/message/data.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, World } from "./support.ts";
 
 const ENVELOPE = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n";

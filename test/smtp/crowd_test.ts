@@ -1,8 +1,8 @@
 /** Many at once: connections and ends in portions, and those whose octets are thrown away one portion after the other. */
 
 import { strict as assert } from "node:assert";
-import { Crowd } from "../../src/smtp/job_limiter.ts";
-import { type Guest, Turns } from "../../src/smtp/fair_turns.ts";
+import { BurstLimiter } from "../../src/smtp/burst_limiter.ts";
+import { FairTurns, type TurnTaker } from "../../src/smtp/fair_turns.ts";
 
 /** Rounds of an event loop, and timers that run when told. */
 class Loop {
@@ -31,7 +31,7 @@ class Loop {
 
 Deno.test("of 100 that come at once some have their turn, the others in the next rounds, in order", () => {
   const loop = new Loop();
-  const crowd = new Crowd(loop.clock);
+  const crowd = new BurstLimiter(loop.clock);
   const done: number[] = [];
   for (let job = 0; job < 100; job++) crowd.admit(() => done.push(job));
   const portion = done.length;
@@ -49,7 +49,7 @@ Deno.test("of 100 that come at once some have their turn, the others in the next
 
 Deno.test("one who comes alone has its turn at once, and so has each that comes a round later", () => {
   const loop = new Loop();
-  const crowd = new Crowd(loop.clock);
+  const crowd = new BurstLimiter(loop.clock);
   let done = 0;
   for (let job = 1; job <= 100; job++) {
     crowd.admit(() => done++);
@@ -60,7 +60,7 @@ Deno.test("one who comes alone has its turn at once, and so has each that comes 
 
 Deno.test("at the end all that wait have their turn", () => {
   const loop = new Loop();
-  const crowd = new Crowd(loop.clock);
+  const crowd = new BurstLimiter(loop.clock);
   let done = 0;
   for (let job = 0; job < 100; job++) crowd.admit(() => done++);
   crowd.flush();
@@ -69,10 +69,10 @@ Deno.test("at the end all that wait have their turn", () => {
 
 Deno.test("500 whose octets are thrown away have their turns in portions, again and again, and those who are gone none", () => {
   const loop = new Loop();
-  const turns = new Turns(loop.clock);
+  const turns = new FairTurns(loop.clock);
   const counts = new Array<number>(500).fill(0);
   let now = 0;
-  const guests: Guest[] = counts.map((_, index) => ({
+  const guests: TurnTaker[] = counts.map((_, index) => ({
     turn: () => {
       counts[index]!++;
       now++;

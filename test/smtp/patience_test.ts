@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { MIN_DATA_OCTETS, Pace } from "../../src/smtp/pace.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { MIN_DATA_OCTETS, ProgressTimer } from "../../src/smtp/progress_timer.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { REPLY } from "../../src/smtp/session/reply.ts";
 import { settings, settle, World } from "./support.ts";
 
@@ -122,7 +122,7 @@ Deno.test("of several who have much to do each has its turn", async () => {
 });
 
 Deno.test("Pace: a good deal of data is progress, a trickle is none", () => {
-  const pace = new Pace(0);
+  const pace = new ProgressTimer(0);
   pace.data(200, MIN_DATA_OCTETS - 1);
   assert.equal(pace.overdue(299, 300, false), false);
   assert.equal(pace.overdue(300, 300, false), true);

@@ -5,7 +5,7 @@ import { refusals } from "../../src/rules/replies.ts";
 import { MAX_COMMAND } from "../../src/smtp/session/command.ts";
 import { MAX_LINE } from "../../src/smtp/message/data.ts";
 import { MAX_HEADER, MAX_HOPS } from "../../src/smtp/message/header.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { accepted, chunkAccepted, duplicateOption, REPLY, unsupportedOption } from "../../src/smtp/session/reply.ts";
 import { type Client, settle, World, type WorldOptions } from "./support.ts";
 

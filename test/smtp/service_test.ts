@@ -9,8 +9,8 @@ import {
   type SmtpToQueue,
 } from "../../src/protocol/mod.ts";
 import { Body } from "../../src/smtp/message/body.ts";
-import { Intake } from "../../src/smtp/queue_client.ts";
-import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/patience.ts";
+import { QueueClient } from "../../src/smtp/queue_client.ts";
+import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
 
 const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
@@ -65,7 +65,7 @@ Deno.test("a large message waits for credit, with the client held back, and arri
 
 Deno.test("a buffer that the queue gives back is filled again, one of another size is not", () => {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
-  const intake = new Intake(channel);
+  const intake = new QueueClient(channel);
   const spent = new ArrayBuffer(CHUNK_BYTES);
   channel.onmessage({ type: "credit", message: "00000001", spent });
   channel.onmessage({ type: "credit", message: "00000001", spent: new ArrayBuffer(CHUNK_BYTES + 1) });

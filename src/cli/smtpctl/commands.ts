@@ -7,7 +7,7 @@ import type { Trace } from "../../events/mod.ts";
 import type { Target } from "../../protocol/mod.ts";
 import type { Command } from "./words.ts";
 
-export type Asked =
+export type ParsedCommand =
   | {
     readonly request: ControlRequest;
     /** It prints lines of its own instead of "command succeeded". */
@@ -25,8 +25,8 @@ export type Asked =
   }
   | { readonly encrypt: EncryptOrder };
 
-const show = (request: ControlRequest): Asked => ({ request, shows: true });
-const act = (request: ControlRequest): Asked => ({ request, shows: false });
+const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
+const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
 
 /** `VERB <evpid>`, `VERB <msgid>`, `VERB all`, `VERB domain <domain>`: the four ways to say which envelopes. */
 function onEnvelopes(
@@ -34,8 +34,8 @@ function onEnvelopes(
   verb: "schedule" | "remove" | "pause-envelope" | "resume-envelope",
   done: string,
   about: string,
-): Command<Asked>[] {
-  const ask = (target: Target): Asked => ({ request: { do: verb, target }, shows: false, done });
+): Command<ParsedCommand>[] {
+  const ask = (target: Target): ParsedCommand => ({ request: { do: verb, target }, shows: false, done });
   return [
     { pattern: `${words} <evpid>`, about, make: (id) => ask({ envelope: id!.toLowerCase() }) },
     { pattern: `${words} <msgid>`, about, make: (id) => ask({ message: id!.toLowerCase() }) },
@@ -49,7 +49,7 @@ function queuedDomain(domain: string): string {
   return (asciiDomain(domain) ?? domain).toLowerCase();
 }
 
-function onSubsystems(verb: "pause" | "resume", about: string): Command<Asked>[] {
+function onSubsystems(verb: "pause" | "resume", about: string): Command<ParsedCommand>[] {
   return (["mda", "mta", "smtp"] as const).map((what: Subsystem) => ({
     pattern: `${verb} ${what}`,
     about,
@@ -57,19 +57,20 @@ function onSubsystems(verb: "pause" | "resume", about: string): Command<Asked>[]
   }));
 }
 
-const discover = (request: ControlRequest): Asked => ({ request, shows: false, done: "discovered" });
-const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Asked => ({
+const discover = (request: ControlRequest): ParsedCommand => ({ request, shows: false, done: "discovered" });
+const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): ParsedCommand => ({
   encrypt: { scheme, password },
 });
 
-const message = (id: string): Asked => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
+const message = (id: string): ParsedCommand => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
 
-const transfer = (what: "export" | "import" | "discover", again: boolean): Command<Asked>["make"] => (folder, key) => ({
-  transfer: what,
-  folder: folder!,
-  key: key ?? null,
-  again,
-});
+const transfer =
+  (what: "export" | "import" | "discover", again: boolean): Command<ParsedCommand>["make"] => (folder, key) => ({
+    transfer: what,
+    folder: folder!,
+    key: key ?? null,
+    again,
+  });
 const AGAIN = " --again";
 
 /** Sentences that several forms share. */
@@ -81,7 +82,7 @@ const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standar
 const BODY = "Prints a message as it is stored.";
 const QUEUE = "Lists the envelopes in the queue, or those of one message.";
 
-export const COMMANDS: readonly Command<Asked>[] = [
+export const COMMANDS: readonly Command<ParsedCommand>[] = [
   {
     pattern: "discover <evpid>",
     about: DISCOVER,
@@ -92,7 +93,7 @@ export const COMMANDS: readonly Command<Asked>[] = [
     about: DISCOVER,
     make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }),
   },
-  ...[false, true].flatMap((again): Command<Asked>[] => [
+  ...[false, true].flatMap((again): Command<ParsedCommand>[] => [
     { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", again) },
     { pattern: `discover${again ? AGAIN : ""} <folder> <keyfile>`, about: SPOOL, make: transfer("discover", again) },
   ]),

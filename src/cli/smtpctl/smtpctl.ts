@@ -5,7 +5,7 @@ import { askControl, type ControlAnswer, formatListing, NotRunning } from "../..
 import { safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
 import { getopt, guessAsked } from "../getopt.ts";
 import { MonitorPrinter } from "./monitor.ts";
-import { type Asked, COMMANDS } from "./commands.ts";
+import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
 import { answerAsked, helpOf, lettersOf, table, usageOf } from "../usage.ts";
 import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
@@ -159,7 +159,7 @@ function invalid(terminal: Terminal, text: string): number {
   return EX_INVALID;
 }
 
-async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<number> {
+async function run(asked: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
   // The library that hashes is loaded for nobody else.
   if ("encrypt" in asked) return await (await import("./encrypt.ts")).encryptMain(asked.encrypt, terminal);
   if ("transfer" in asked) return await transfer(asked, env, terminal);
@@ -178,7 +178,7 @@ async function run(asked: Asked, env: Environment, terminal: Terminal): Promise<
 }
 
 async function transfer(
-  { transfer: what, folder, key, again }: Extract<Asked, { transfer: unknown }>,
+  { transfer: what, folder, key, again }: Extract<ParsedCommand, { transfer: unknown }>,
   env: Environment,
   terminal: Terminal,
 ): Promise<number> {
@@ -196,7 +196,7 @@ async function transfer(
 }
 
 async function print(
-  asked: Extract<Asked, { request: unknown }>,
+  asked: Extract<ParsedCommand, { request: unknown }>,
   answers: AsyncIterable<ControlAnswer>,
   terminal: Terminal,
 ): Promise<number> {
@@ -224,7 +224,7 @@ async function print(
 
 /** The last words: what was done, or why not. */
 function conclude(
-  asked: Extract<Asked, { request: unknown }>,
+  asked: Extract<ParsedCommand, { request: unknown }>,
   answer: Extract<ControlAnswer, { ok: boolean }>,
   terminal: Terminal,
 ): number {

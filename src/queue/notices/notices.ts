@@ -26,7 +26,7 @@ import { composeNotice, headerSection } from "./bounce.ts";
 import { freshEnvelope } from "../validate_envelope.ts";
 import { envelopeNumber, messageNumber } from "../store/keys.ts";
 import { Damaged } from "../store/records.ts";
-import type { Vault } from "../queue_state.ts";
+import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
 
 /** A complete original above this is returned as its headers only. */
@@ -35,13 +35,13 @@ const MAX_RETURNED = 4 * 1024 * 1024;
 const MAX_HEADERS = 256 * 1024;
 
 export class Notices {
-  readonly #vault: Vault;
+  readonly #vault: QueueState;
   readonly #lookup: Caller<ToLookup, FromLookup>;
   /** Being written now: a scheduler that was replaced asks for them again. */
   readonly #busy = new Set<EnvelopeId>();
   #ids: MessageId[] = [];
 
-  constructor(vault: Vault, lookup: Caller<ToLookup, FromLookup>) {
+  constructor(vault: QueueState, lookup: Caller<ToLookup, FromLookup>) {
     this.#vault = vault;
     this.#lookup = lookup;
   }
@@ -269,14 +269,14 @@ export class Notices {
 }
 
 /** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
-function logWritten(vault: Vault, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
+function logWritten(vault: QueueState, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
   const ids = notices.map(({ id }) => id).join(",");
   for (const { bounce, sender, dest, id } of group) {
     vault.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
   }
 }
 
-function tellWritten(vault: Vault, group: readonly Envelope[], notice: MessageId): void {
+function tellWritten(vault: QueueState, group: readonly Envelope[], notice: MessageId): void {
   const { id, bounce, sender } = group[0]!;
   const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
   tell(vault.observer, "bounce", `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`);

@@ -10,7 +10,7 @@ import { CHUNK_BYTES } from "../../protocol/mod.ts";
 import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "../store/keys.ts";
 import { laneOf } from "../store/rows.ts";
-import type { Vault } from "../queue_state.ts";
+import type { QueueState } from "../queue_state.ts";
 
 /** Envelopes of one message at most. */
 const MAX_ENVELOPES = 100_000;
@@ -28,11 +28,11 @@ export type Discovered = { readonly count: number; readonly error: null } | {
 };
 
 export class Discovery {
-  readonly #vault: Vault;
+  readonly #vault: QueueState;
   readonly #folder: string;
   readonly #busy = new Set<string>();
 
-  constructor(vault: Vault) {
+  constructor(vault: QueueState) {
     this.#vault = vault;
     this.#folder = `${vault.settings.spool}/import`;
   }

@@ -6,7 +6,7 @@
 import { type Observer, tell } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import type { FilterStep } from "../../config/mod.ts";
-import type { Supplies } from "../message/incoming.ts";
+import type { MessageDeps } from "../message/incoming.ts";
 import { answered, type ChainDecision, type Next, next, type Query, type Test, tested } from "./chain.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
 
@@ -43,14 +43,14 @@ interface Running {
 export class Phases {
   readonly #keeper: ListenerFilters;
   readonly #session: Filtered;
-  readonly #supplies: Pick<Supplies, "newToken"> & Observer;
+  readonly #supplies: Pick<MessageDeps, "newToken"> & Observer;
   readonly #hooks: PhaseHooks;
   #running: Running | null = null;
 
   constructor(
     keeper: ListenerFilters,
     session: Filtered,
-    supplies: Pick<Supplies, "newToken"> & Observer,
+    supplies: Pick<MessageDeps, "newToken"> & Observer,
     hooks: PhaseHooks,
   ) {
     this.#keeper = keeper;

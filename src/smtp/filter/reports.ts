@@ -8,14 +8,14 @@ import type { Accepted, Effect, Input, Session } from "../session/state.ts";
 export type FilterReport = readonly [event: FilterEvent, params: string];
 
 /** A transaction as its filters know it. */
-export interface Told {
+export interface KnownTransaction {
   readonly message: MessageId;
   /** A name for each delivery of a recipient that was accepted. */
   name(accepted: Accepted): readonly EnvelopeId[];
 }
 
 /** What the client has said that this step answers. */
-export interface Said {
+export interface SentCommand {
   readonly verb: string;
   /** Of MAIL and RCPT: what stands between the brackets. */
   readonly address: string;
@@ -34,8 +34,8 @@ export function reportsOf(
   before: Session,
   after: Session,
   effects: readonly Effect[],
-  said: Said,
-  told: Told | null,
+  said: SentCommand,
+  told: KnownTransaction | null,
 ): StepReports {
   const replies = effects.flatMap((effect) => effect.do === "reply" ? effect.text.trimEnd().split("\r\n") : []);
   const code = replies.at(-1)?.slice(0, 3) ?? "";
@@ -78,7 +78,7 @@ function linkReports(input: Input, before: Session, after: Session, effects: rea
   return [["link-identify", `${after.esmtp ? "EHLO" : "HELO"}|${origin.helo}`]];
 }
 
-function envelopeReports(before: Session, after: Session, told: Told | null): FilterReport[] {
+function envelopeReports(before: Session, after: Session, told: KnownTransaction | null): FilterReport[] {
   const reports: FilterReport[] = [];
   const known = before.transaction?.accepted ?? null;
   for (let one = after.transaction?.accepted ?? null; one !== null && one !== known; one = one.before) {
@@ -87,7 +87,13 @@ function envelopeReports(before: Session, after: Session, told: Told | null): Fi
   return reports;
 }
 
-function mailReports(input: Input, begins: boolean, code: string, said: Said, message: MessageId): FilterReport[] {
+function mailReports(
+  input: Input,
+  begins: boolean,
+  code: string,
+  said: SentCommand,
+  message: MessageId,
+): FilterReport[] {
   if (code === "") return [];
   const result = /^[23]/.test(code) ? "ok" : code.startsWith("5") ? "permfail" : "tempfail";
   if (begins) return [["tx-begin", message], ["tx-mail", `${message}|${result}|${said.address}`]];

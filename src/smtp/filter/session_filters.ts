@@ -9,7 +9,13 @@ import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protoco
 import { parsePath, writtenPath } from "../session/address.ts";
 import type { Command, Verb } from "../session/command.ts";
 import { isHopeless } from "../message/data.ts";
-import { completionOf, IncomingMessage, type Manner, type Receiver, type Supplies } from "../message/incoming.ts";
+import {
+  completionOf,
+  IncomingMessage,
+  type MessageDeps,
+  type MessagePolicy,
+  type Receiver,
+} from "../message/incoming.ts";
 import { maybeSecret, step } from "../session/session.ts";
 import {
   type Accepted,
@@ -23,7 +29,7 @@ import type { ChainDecision, View } from "./chain.ts";
 import type { Filtered } from "./filter_client.ts";
 import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
 import { type ListenerFilters, Phases } from "./phases.ts";
-import { reportsOf, rollback, type Said, senderKey, type Told } from "./reports.ts";
+import { type KnownTransaction, reportsOf, rollback, senderKey, type SentCommand } from "./reports.ts";
 
 /** The session's driver, as the gate sees it. */
 export interface Host {
@@ -52,7 +58,7 @@ const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
 };
 /** Phases whose argument a filter can replace. */
 const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
-const NOTHING_SAID: Said = { verb: "", address: "" };
+const NOTHING_SAID: SentCommand = { verb: "", address: "" };
 const ANSWERS: ReadonlySet<Input["on"]> = new Set([
   "command",
   "expanded",
@@ -63,7 +69,7 @@ const ANSWERS: ReadonlySet<Input["on"]> = new Set([
 ]);
 
 /** A transaction that filters know of. */
-interface Transaction extends Told {
+interface Transaction extends KnownTransaction {
   readonly ids: EnvelopeId[];
   /** A message was begun with its id. */
   begun: boolean;
@@ -76,7 +82,7 @@ export class SessionFilters implements Filtered {
   readonly id: string;
   #facts: ConnectionFacts;
   readonly #keeper: ListenerFilters;
-  readonly #supplies: Supplies & Observer;
+  readonly #supplies: MessageDeps & Observer;
   readonly #host: Host;
   /** Processes of the chain. */
   readonly #processes: readonly string[];
@@ -87,7 +93,7 @@ export class SessionFilters implements Filtered {
   readonly #phases: Phases;
   /** What waits for the programs to be ready, or for a message id. */
   #pending: (() => void) | null = null;
-  #said: Said = NOTHING_SAID;
+  #said: SentCommand = NOTHING_SAID;
   #junk = false;
   #transaction: Transaction | null = null;
   #receiver: Receiver | null = null;
@@ -100,7 +106,7 @@ export class SessionFilters implements Filtered {
   constructor(
     facts: ConnectionFacts,
     keeper: ListenerFilters,
-    supplies: Supplies & Observer,
+    supplies: MessageDeps & Observer,
     source: string,
     host: Host,
   ) {
@@ -237,14 +243,14 @@ export class SessionFilters implements Filtered {
   }
 
   /** 354 was said: what takes the message. Call when the session is in its data phase. */
-  receiver(verified: boolean, manner: Manner): Receiver | null {
+  receiver(verified: boolean, manner: MessagePolicy): Receiver | null {
     const transaction = this.#transaction;
     if (transaction === null) return null;
     transaction.begun = true;
     const { message, ids } = transaction;
     const { session } = this.#host;
     const { intake, now, date, newToken, newEnvelopeId } = this.#supplies;
-    const supplies: Supplies = {
+    const supplies: MessageDeps = {
       intake,
       now: () => now(),
       date: (at) => date(at),

@@ -4,7 +4,7 @@ import type { EnvelopeContent, MessageId } from "../../envelope/mod.ts";
 import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/mod.ts";
 import type { DataReader } from "./data.ts";
 import type { Assembly } from "./header.ts";
-import type { Intake } from "../queue_client.ts";
+import type { QueueClient } from "../queue_client.ts";
 
 /** Octets of the buffers that small messages share one after another, and how many of them are kept. */
 const SMALL = 16 * 1024;
@@ -31,9 +31,9 @@ export class Body implements Assembly {
   readonly message: MessageId;
   #credit = CHUNK_CREDIT;
   #chunks = 0;
-  readonly #intake: Intake;
+  readonly #intake: QueueClient;
 
-  constructor(message: MessageId, intake: Intake) {
+  constructor(message: MessageId, intake: QueueClient) {
     this.message = message;
     this.#intake = intake;
   }

@@ -12,13 +12,13 @@ import { Body } from "./body.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "../session/envelopes.ts";
 import { append, type Completion } from "./header.ts";
-import type { Intake } from "../queue_client.ts";
+import type { QueueClient } from "../queue_client.ts";
 import { receivedField } from "./received.ts";
 import type { ConnectionFacts, Input, Session, Transaction } from "../session/state.ts";
 
 /** What a message needs of the isolate that receives it. */
-export interface Supplies {
-  readonly intake: Intake;
+export interface MessageDeps {
+  readonly intake: QueueClient;
   /** Milliseconds since the epoch. */
   now(): number;
   /** As `dateWriter` of received.ts makes it. */
@@ -29,7 +29,7 @@ export interface Supplies {
 }
 
 /** What differs from listener to listener, beside Facts. */
-export interface Manner {
+export interface MessagePolicy {
   readonly maskSource: boolean;
   readonly receivedAuth: boolean;
   /** The listener's host name, for addresses without a domain. */
@@ -66,8 +66,8 @@ export interface Receiver {
 export function completionOf(
   session: Session,
   facts: ConnectionFacts,
-  manner: Manner,
-  supplies: Supplies,
+  manner: MessagePolicy,
+  supplies: MessageDeps,
 ): Completion | null {
   if (!manner.submission && session.username === "") return null;
   const { sender } = session.transaction!;
@@ -101,7 +101,7 @@ export class IncomingMessage implements Receiver {
   named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
   readonly #body: Body;
   readonly #reader: DataReader;
-  readonly #supplies: Supplies;
+  readonly #supplies: MessageDeps;
   /** Our own trace field tells an address beyond ASCII. */
   readonly #traceUtf8: boolean;
   /** The queue gave up while the message was still coming in: told at its end. */
@@ -113,8 +113,8 @@ export class IncomingMessage implements Receiver {
     session: Session,
     verified: boolean,
     facts: ConnectionFacts,
-    manner: Manner,
-    supplies: Supplies,
+    manner: MessagePolicy,
+    supplies: MessageDeps,
     { front, bare }: Beginning = { front: "", bare: false },
   ) {
     this.message = message;

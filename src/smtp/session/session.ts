@@ -11,7 +11,7 @@ import type { Command } from "./command.ts";
 import { commandStep, senderJudged } from "./commands.ts";
 import { type Fault, isHopeless } from "../message/data.ts";
 import { authenticated, MASKED } from "./login.ts";
-import { counted, exhausted } from "./patience.ts";
+import { counted, exhausted } from "./command_limits.ts";
 import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
 import { challenged, proved } from "./scram.ts";
 import type { ConnectionFacts, Effect, Input, Session, Step } from "./state.ts";

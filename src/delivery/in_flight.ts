@@ -8,7 +8,7 @@ import type { QueueClient } from "./source.ts";
 /** Final outcomes that are remembered. */
 const FINAL_LIMIT = 4_096;
 
-export class Ledger {
+export class InFlight {
   readonly #observer: Observer;
   readonly #queue: QueueClient;
   readonly #now: () => number;

@@ -18,7 +18,7 @@ import { rewriteSender } from "./target.ts";
 import type { Task } from "./tasks.ts";
 
 /** Who dealt with the message, for the log. */
-export interface Way {
+export interface RelayHop {
   readonly session: string;
   /** Local address, "-" for none. */
   readonly source: string;
@@ -40,7 +40,7 @@ export interface HostStatus {
 /** Domains whose last status is remembered. */
 const STATUS_LIMIT = 10_000;
 
-export class Courier {
+export class DeliveryReporter {
   /** Last status of each destination domain, the latest last. */
   readonly statuses: Map<string, HostStatus> = new Map();
   /** A recipient of this domain was accepted. */
@@ -116,7 +116,7 @@ export class Courier {
     return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#date()));
   }
 
-  settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: Way): void {
+  settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: RelayHop): void {
     const outcomes = results.map((result) => outcomeOf(result, way.relaysDsn, way.remote));
     envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, way));
     if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(way.domain);
@@ -129,12 +129,12 @@ export class Courier {
     if (message === null) return;
     const { remote } = reason;
     const relay = remote === undefined ? domain : `${remote.address} (${remote.host})`;
-    const way: Way = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
+    const way: RelayHop = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
     for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, reason), way);
     this.#done(task.ids);
   }
 
-  #settle(envelope: Envelope, outcome: Outcome, way: Way): void {
+  #settle(envelope: Envelope, outcome: Outcome, way: RelayHop): void {
     this.#messages.settle(envelope.id, outcome);
     this.#remember(way.domain, outcome.text);
     this.#report({

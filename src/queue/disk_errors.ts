@@ -32,15 +32,15 @@ function byMessage(message: string): number | null {
   return Object.hasOwn(texts, message) ? texts[message]! : null;
 }
 
-interface Trouble {
+interface DiskError {
   readonly text: string;
   readonly at: number;
   readonly count: number;
 }
 
-export class Troubles {
+export class DiskErrors {
   /** The last error that was not for lack of room; it stays until the isolate is replaced: somebody should look at the disk. */
-  #error: Trouble | null = null;
+  #error: DiskError | null = null;
 
   /** A statement failed. */
   note(error: unknown, now: number): void {

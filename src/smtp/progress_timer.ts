@@ -8,7 +8,7 @@ export const MIN_DATA_OCTETS = 64 * 1024;
 /** Time for a TLS handshake at most, in milliseconds. */
 export const HANDSHAKE_MS = 60_000;
 
-export class Pace {
+export class ProgressTimer {
   #since: number;
   #octets = 0;
 

@@ -6,21 +6,21 @@
 import { type EnvelopeId, hex8 } from "../envelope/mod.ts";
 import { envelopeId, envelopeNumber, messageNumber } from "./store/keys.ts";
 import type { DamagedRow } from "./store/rows.ts";
-import type { Vault } from "./queue_state.ts";
+import type { QueueState } from "./queue_state.ts";
 
 /** Lines in the log about damage at most, in one life of the isolate; all of it is in the list. */
 const MAX_ALARMS = 100;
 /** What is kept in memory and shown. */
 const MAX_ROWS = 100_000;
 
-export class Aside {
-  readonly #vault: Vault;
+export class Quarantine {
+  readonly #vault: QueueState;
   /** By message, and in it by number of the envelope, 0 for all of it. */
   readonly #rows = new Map<number, Map<number, DamagedRow>>();
   #size = 0;
   #alarms = 0;
 
-  constructor(vault: Vault) {
+  constructor(vault: QueueState) {
     this.#vault = vault;
     for (const row of vault.store.damaged(MAX_ROWS)) this.#keep(row);
     this.#count();
