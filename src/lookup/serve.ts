@@ -20,7 +20,7 @@ import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
-import { Guard } from "./login_guard.ts";
+import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { Lookups, type Machine } from "./lookup_engine.ts";
@@ -127,7 +127,7 @@ class Answerer {
   readonly #namer: ClientNamer;
   readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
-  readonly #guard = new Guard(() => performance.now());
+  readonly #guard = new LoginThrottle(() => performance.now());
   readonly #warn: (text: string) => void;
   #namings = 0;
 

@@ -51,7 +51,7 @@ class Member implements Channel<ToFiles, FromFiles> {
   }
 }
 
-class House {
+class PoolHarness {
   now = 0;
   contended = false;
   readonly members: Member[] = [];
@@ -103,7 +103,7 @@ class House {
 }
 
 Deno.test("the first isolate comes with the first task, and one user has one isolate at a time", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   house.run("a", "a1");
   house.run("a", "a2");
   assert.equal(house.members.length, 1);
@@ -122,7 +122,7 @@ Deno.test("the first isolate comes with the first task, and one user has one iso
 });
 
 Deno.test("who has an isolate gets nothing more into it while others wait for one", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   for (let count = 0; count < MAX_FILE_ISOLATES; count++) house.grow();
   for (let user = 0; user < MAX_FILE_ISOLATES; user++) house.run(`busy ${user}`);
   house.run("other");
@@ -140,7 +140,7 @@ Deno.test("who has an isolate gets nothing more into it while others wait for on
 });
 
 Deno.test("what is done when its isolate is to be given up is not told to have failed", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   const mailbox: FileTask = { kind: "prepare", who: { uid: 1, gid: 1 }, path: "/x" };
   const results: string[] = [];
   const run = (name: string) => {
@@ -173,7 +173,7 @@ Deno.test("what is done when its isolate is to be given up is not told to have f
 
 for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: true, ms: 3000 }]) {
   Deno.test(`who hangs ${ms} ms in one call${contended ? ", where others want the room," : ""} is given up with what he has`, async () => {
-    const house = new House();
+    const house = new PoolHarness();
     house.contended = contended;
     for (const name of ["a1", "a2"]) house.run("a", name);
     const [first] = house.members;
@@ -206,7 +206,7 @@ for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: tr
 }
 
 Deno.test("a chunk is moved to the isolate that asks for it, unless its buffer holds more", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   const member = house.grow();
   const whole = new Uint8Array(8), part = new Uint8Array(8).subarray(1);
   void house.pool.run("a", task, (index) => Promise.resolve(index === 1 ? whole : part));
@@ -218,7 +218,7 @@ Deno.test("a chunk is moved to the isolate that asks for it, unless its buffer h
 });
 
 Deno.test("a thread that is slow and goes on from call to call is given its time, up to a minute without a word", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   house.run("a");
   const [member] = house.members;
   for (let second = 0; second < 50; second++) {
@@ -240,7 +240,7 @@ Deno.test("a thread that is slow and goes on from call to call is given its time
 });
 
 Deno.test("when as many hang as may, those are served whose files answered before, and others wait for better times", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   house.run("known");
   house.members[0]!.done();
   for (let user = 0; user < MAX_STUCK_ISOLATES + 4; user++) house.run(`dead ${user}`);
@@ -269,7 +269,7 @@ Deno.test("when as many hang as may, those are served whose files answered befor
 });
 
 Deno.test("tasks of an isolate that ends have failed, its successor takes others", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   house.run("a", "a1");
   house.members[0]!.onreset();
   await house.turn();
@@ -283,7 +283,7 @@ Deno.test("tasks of an isolate that ends have failed, its successor takes others
 });
 
 Deno.test("close() gives up what runs and what waits", async () => {
-  const house = new House();
+  const house = new PoolHarness();
   for (let user = 0; user < 3; user++) house.run(`${user}`);
   house.pool.close();
   await house.turn();

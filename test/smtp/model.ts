@@ -34,7 +34,7 @@ export function start({ tls }: ServerModel): Model {
 }
 
 /** One line of the client; with what follows 354 or BDAT where that is accepted. */
-export interface Said {
+export interface SentLine {
   readonly line: string;
   /** Octets have come behind it. */
   readonly more?: true;
@@ -44,7 +44,7 @@ const CAROL = "Y2Fyb2w=", SESAME = "c2VzYW1l";
 const RIGHT = "AGNhcm9sAHNlc2FtZQ==", WRONG = "AGNhcm9sAHdyb25n";
 
 /** Every command, well-formed and not, and the answers that AUTH asks for. */
-export const SAID: readonly Said[] = [
+export const SAID: readonly SentLine[] = [
   ...["EHLO a.example", "HELO [192.0.2.1]", "EHLO", "HELO", "EHLO a..b", "ehlo A.EXAMPLE"],
   ...["MAIL FROM:<a@example.net>", "MAIL FROM:<>", "MAIL FROM:<a@>", "MAIL FROM:<> X=1", "MAIL FROM :<>"],
   ...["RCPT TO:<b@example.org>", "RCPT TO:<nobody@example.org>", "RCPT TO:<>", "RCPT TO:<b@a> X=1"],
@@ -60,7 +60,7 @@ export const SAID: readonly Said[] = [
     `AUTH PLAIN ${WRONG}`,
   ],
   ...[`AUTH LOGIN ${CAROL}`, "*", CAROL, SESAME, RIGHT, WRONG],
-].map((line): Said => ({ line })).concat([{ line: "STARTTLS", more: true }]);
+].map((line): SentLine => ({ line })).concat([{ line: "STARTTLS", more: true }]);
 
 /** Codes of the replies to one line, and what is so afterwards. */
 export interface Answer {
@@ -70,7 +70,7 @@ export interface Answer {
 
 const NOTHING = { mail: false, rcpts: 0, chunked: false } as const;
 
-export function answer(house: ServerModel, now: Model, { line, more }: Said): Answer {
+export function answer(house: ServerModel, now: Model, { line, more }: SentLine): Answer {
   const say = (reply: string, change: Partial<Model> = {}): Answer => ({
     replies: [reply],
     next: { ...now, ...change },

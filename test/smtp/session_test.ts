@@ -11,7 +11,7 @@ import {
   newSession,
   type Session,
 } from "../../src/smtp/session/state.ts";
-import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type Said, type ServerModel, start } from "./model.ts";
+import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type SentLine, type ServerModel, start } from "./model.ts";
 import { bytesOf } from "./support.ts";
 
 const CIPHERS = "TLSv1.3:TLS_AES_256_GCM_SHA384:256";
@@ -101,7 +101,7 @@ function begin(house: ServerModel): Session {
   return give(factsOf(house), newSession(), { on: "connected", rdns: "client.example.net" }).session;
 }
 
-function say(house: ServerModel, session: Session, { line, more }: Said): Heard {
+function say(house: ServerModel, session: Session, { line, more }: SentLine): Heard {
   const facts = factsOf(house);
   const bytes = bytesOf(line);
   const command = parseCommand(bytes, 0, bytes.length);
@@ -114,7 +114,7 @@ function both(
   house: ServerModel,
   session: Session,
   model: Model,
-  said: Said,
+  said: SentLine,
   story: string,
 ): { session: Session; model: Model } {
   const want = answer(house, model, said);

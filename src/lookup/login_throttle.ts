@@ -13,7 +13,7 @@ interface Failures {
   readonly until: number;
 }
 
-export class Guard {
+export class LoginThrottle {
   readonly #now: () => number;
   readonly #failures = new Map<string, Failures>();
   /** Attempts whose result is not known yet. */

@@ -1,11 +1,11 @@
 /** Failed logins are counted for each address, whoever brings them, and what runs at the same time counts too. */
 
 import assert from "node:assert/strict";
-import { Guard } from "../../src/lookup/login_guard.ts";
+import { LoginThrottle } from "../../src/lookup/login_throttle.ts";
 
 Deno.test("Guard counts failures by address, and IPv6 networks as one", () => {
   let now = 0;
-  const guard = new Guard(() => now);
+  const guard = new LoginThrottle(() => now);
   for (let count = 0; count < 20; count++) {
     assert.equal(guard.blocked("192.0.2.7"), false, `after ${count}`);
     guard.failed("192.0.2.7");
@@ -22,7 +22,7 @@ Deno.test("Guard counts failures by address, and IPv6 networks as one", () => {
 
 Deno.test("of a hundred attempts at once 20 are made; when they succeed, the others are", async () => {
   for (const [result, made] of [["permfail", 20], ["ok", 100]] as const) {
-    const guard = new Guard(() => 0);
+    const guard = new LoginThrottle(() => 0);
     let count = 0;
     const attempt = async () => {
       count++;
