@@ -3,4 +3,4 @@
 import { actAsRootConfined, actAsSelf, serveFiles } from "../src/delivery/serve_files.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
 
-runIsolate("file", (isolate) => serveFiles(isolate, isolate.settings.house.root ? actAsRootConfined() : actAsSelf));
+runIsolate("file", (isolate) => serveFiles(isolate, isolate.settings.shared.root ? actAsRootConfined() : actAsSelf));

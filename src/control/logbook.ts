@@ -42,7 +42,7 @@ export class Logbook {
     this.#options = options;
     configureSync({
       reset: true,
-      sinks: { house: (record) => this.#sink(record) },
+      sinks: { shared: (record) => this.#sink(record) },
       loggers: [
         { category: CATEGORY, sinks: ["house"], lowestLevel: "debug" },
         { category: ["logtape", "meta"], sinks: ["house"], lowestLevel: "warning" },

@@ -94,11 +94,11 @@ function sinkOf(isolate: Isolate<"control">): LogbookOptions {
 }
 
 function openAdmin(isolate: Isolate<"control">, desk: ControlRequests, stats: Stats): AdminServer | null {
-  const { admin, house, maxConnections } = isolate.settings;
+  const { admin, shared: shared, maxConnections } = isolate.settings;
   if (admin === null) return null;
   const source = {
-    serverName: house.serverName,
-    version: house.version,
+    serverName: shared.serverName,
+    version: shared.version,
     uptimeSeconds: () => desk.uptimeSeconds,
     stats: () => stats.entries(),
     queuePage: (after: string, limit: number) => desk.queuePage(after, limit),

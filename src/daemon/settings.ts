@@ -47,7 +47,7 @@ const COMMAND_PATH = "/usr/bin:/bin";
 
 /** The settings of every isolate. */
 export function cutSettings(config: Config, around: Surroundings): Settings {
-  const house: SharedSettings = {
+  const shared: SharedSettings = {
     serverName: around.serverName,
     version: VERSION,
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -60,7 +60,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
   const srs = config.srs === null ? {} : { srs: config.srs };
   const delivery = {
-    house,
+    shared: shared,
     actions: ofKind<LocalAction>("local"),
     maxSessions: config.mda.maxSession,
     maxSessionsPerUser: config.mda.maxSessionPerUser,
@@ -73,7 +73,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   };
   return {
     smtp: {
-      house,
+      shared: shared,
       listeners: around.listeners,
       ...smtpCertificates,
       maxMessageBytes: config.smtp.maxMessageBytes,
@@ -88,7 +88,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
     },
     lookup: {
-      house,
+      shared: shared,
       tables: config.tables,
       tableFiles: config.tableFiles,
       programTables: Object.keys(config.programs),
@@ -106,7 +106,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       resolver: around.resolver,
     },
     queue: {
-      house,
+      shared: shared,
       spool: spoolPath(around.env),
       reserve: config.queue.reserve,
       compression: config.queue.compression,
@@ -117,7 +117,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       sealKey,
     },
     scheduler: {
-      house,
+      shared: shared,
       maxInflight: config.scheduler.maxInflight,
       maxPerUser: config.mda.taskHiwat,
       maxPerDestination: config.mta.limits.taskHiwat,
@@ -135,7 +135,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       paused: around.paused,
     },
     relay: {
-      house,
+      shared: shared,
       maxDeferred: config.mta.maxDeferred,
       actions: ofKind<RelayAction>("relay"),
       ...relayCertificates,
@@ -155,21 +155,21 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     },
     delivery,
     errand: delivery,
-    mailbox: { house },
-    file: { house },
-    forward: { house },
+    mailbox: { shared: shared },
+    file: { shared: shared },
+    forward: { shared: shared },
     filter: {
-      house,
+      shared: shared,
       tables: Object.values(config.programs),
       filters: filterPrograms(config, around.env, around.listeners),
       admd: config.admd ?? around.serverName,
       sessionTimeoutMs: IDLE_TIMEOUT_MS,
-      identity: house.root && Object.keys(config.programs).length > 0 ? programUser() : null,
+      identity: shared.root && Object.keys(config.programs).length > 0 ? programUser() : null,
       path: COMMAND_PATH,
     },
-    login: { house },
+    login: { shared: shared },
     control: {
-      house,
+      shared: shared,
       admin: config.admin,
       maxConnections: connectionLimits(around.descriptors),
       log: around.log,

@@ -54,7 +54,7 @@ export class Attempts {
     this.#accounts = accounts;
     this.#timeouts = timeouts;
     this.#files = files;
-    this.#commands = new CommandRunner({ root: settings.house.root, clock });
+    this.#commands = new CommandRunner({ root: settings.shared.root, clock });
   }
 
   /** Never rejects. */

@@ -33,7 +33,7 @@ export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
 }
 
 /** The mail folders that the actions name, as the recipient. */
-export function mailboxNeeds({ actions, house, mailDirectory }: DeliverySettings): DeliveryNeeds {
+export function mailboxNeeds({ actions, shared: shared, mailDirectory }: DeliverySettings): DeliveryNeeds {
   const folders: (string | true)[] = [];
   for (const action of Object.values(actions)) {
     if (isErrand(action, "")) continue;
@@ -42,7 +42,7 @@ export function mailboxNeeds({ actions, house, mailDirectory }: DeliverySettings
     else if (method.type === "mbox") folders.push(mailDirectory);
   }
   const places = unique(folders);
-  return { ...NOTHING, read: places, write: places, ffi: house.root && folders.length > 0 };
+  return { ...NOTHING, read: places, write: places, ffi: shared.root && folders.length > 0 };
 }
 
 /**
@@ -55,13 +55,13 @@ export function errandNeeds({ actions }: DeliverySettings): DeliveryNeeds {
 }
 
 /** Files that users name, as the user. */
-export function fileNeeds({ house }: DeliverySettings): DeliveryNeeds {
-  return { ...NOTHING, read: true, write: true, ffi: house.root };
+export function fileNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
+  return { ...NOTHING, read: true, write: true, ffi: shared.root };
 }
 
 /** Reads `.forward` in any home, as the user. */
-export function forwardNeeds({ house }: DeliverySettings): DeliveryNeeds {
-  return { ...NOTHING, read: true, ffi: house.root };
+export function forwardNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
+  return { ...NOTHING, read: true, ffi: shared.root };
 }
 
 function unique(places: readonly (string | true)[]): string[] | true {

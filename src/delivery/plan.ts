@@ -89,7 +89,7 @@ function refuse(
   envelope: EnvelopeContent,
   identity: Account,
 ): DeliveryEnd | null {
-  if (!settings.house.root) {
+  if (!settings.shared.root) {
     if (identity.uid === settings.uid) return null;
     // Another try helps once the daemon was started as root, or the action's `user` was set.
     return exited(EX.TEMPFAIL, `Cannot deliver as "${identity.name}": the daemon does not run as root`);

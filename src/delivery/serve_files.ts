@@ -51,7 +51,7 @@ class FileService {
   #flags: Int32Array = new Int32Array(FLAG_BYTES / 4);
 
   constructor({ role, settings }: Isolate<FileRole>, channel: Channel<FromFiles, ToFiles>, actAs: ActAs) {
-    const { root, serverName, timeZone } = settings.house;
+    const { root, serverName, timeZone } = settings.shared;
     this.#kinds = KINDS[role];
     this.#root = root;
     this.#channel = channel;

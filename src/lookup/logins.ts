@@ -46,7 +46,7 @@ const FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
   readonly #world: Known;
-  readonly #house: Pick<MainClient, "login" | "crypt"> | null;
+  readonly #main: Pick<MainClient, "login" | "crypt"> | null;
   readonly #warn: (text: string) => void;
   readonly #allowed: ReadonlySet<string | null>;
   readonly #login: Caller<ToLogin, FromLogin> | null;
@@ -59,11 +59,11 @@ export class Logins {
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
     world: Known,
-    house: Pick<MainClient, "login" | "crypt"> | null,
+    main: Pick<MainClient, "login" | "crypt"> | null,
     warn: (text: string) => void,
   ) {
     this.#world = world;
-    this.#house = house;
+    this.#main = main;
     this.#warn = warn;
     this.#allowed = new Set(isolate.settings.authTables);
     this.#saltKey = isolate.settings.saltKey;
@@ -143,7 +143,7 @@ export class Logins {
   }
 
   async #system(user: string, password: string): Promise<AuthResult> {
-    const verdict = await this.#house?.login(user, password) ?? "unknown";
+    const verdict = await this.#main?.login(user, password) ?? "unknown";
     if (verdict === "unknown") this.#warn("Accounts of the system cannot be verified: that needs root and libcrypt");
     return resultOf(verdict);
   }
@@ -180,7 +180,7 @@ export class Logins {
 
   async #verify(hash: string, password: string): Promise<PasswordCheck> {
     try {
-      if (!OURS.test(hash)) return await this.#house?.crypt(hash, password) ?? "unknown";
+      if (!OURS.test(hash)) return await this.#main?.crypt(hash, password) ?? "unknown";
       return (await this.#login!.ask<"verified">({ type: "verify", hash, password })).verdict;
     } catch {
       // The login isolate was replaced.

@@ -50,7 +50,7 @@ export interface Machine extends TableDisk {
   /** Text of an include file of aliases. Throws when it cannot be read. */
   readText(path: string): string;
   /** Main, for `.forward` files and the name service. Without it there are none. */
-  readonly house?: MainClient;
+  readonly main?: MainClient;
   /** The filter isolate, for tables that programs answer for. Without it they are errors. */
   readonly askProgram?: AskProgram;
 }
@@ -75,10 +75,10 @@ export class Lookups {
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
   constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
-    const { house, localAddresses, subAddressDelimiter: delimiter } = settings;
+    const { shared: main, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
     this.#filterTables = new Set(settings.filterTables);
-    const names = { serverName: house.serverName, localAddresses };
+    const names = { serverName: shared.serverName, localAddresses };
     const ask = machine.askProgram ?? noPrograms;
     const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
     const around = { disk: machine, delimiter, observer, warn, now: () => performance.now() };
@@ -313,20 +313,20 @@ export class Lookups {
 
   /** An account of the machine: of passwd(5), or else of what the name service knows besides. */
   #systemUser(name: string): UserInfo | null | LookupError {
-    const { accounts, house } = this.#machine;
+    const { accounts, main: main } = this.#machine;
     const found = accounts.find(name);
-    if (found !== null || house === undefined) return found;
-    const known = house.knownAccount(name);
-    return known === undefined ? this.#facts.need(`account ${name}`, () => house.account(name)) : known;
+    if (found !== null || main === undefined) return found;
+    const known = main.knownAccount(name);
+    return known === undefined ? this.#facts.need(`account ${name}`, () => main.account(name)) : known;
   }
 
   #forward(account: UserInfo, suffix: string): Forward {
-    const { house } = this.#machine;
-    if (house === undefined) return { kind: "none" };
-    const known = house.knownForward(account, suffix);
+    const { main: main } = this.#machine;
+    if (main === undefined) return { kind: "none" };
+    const known = main.knownForward(account, suffix);
     if (known !== undefined) return known;
     const key = `forward ${account.uid} ${account.gid} ${account.name}\0${account.home}\0${suffix}`;
-    return this.#facts.need(key, () => house.forward(account, suffix));
+    return this.#facts.need(key, () => main.forward(account, suffix));
   }
 
   /** A missing include file yields nothing: the rest of the list still gets its mail. */

@@ -80,9 +80,9 @@ export class MainClient {
       throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
     };
     const tell = (questions: readonly MainQuestion[]) => isolate.tell({ type: "ask", questions });
-    const house = new MainClient(tell, () => performance.now(), readForward);
-    isolate.ontold = (answers) => house.hear(answers);
-    return house;
+    const main = new MainClient(tell, () => performance.now(), readForward);
+    isolate.ontold = (answers) => main.hear(answers);
+    return main;
   }
 
   /** The `.forward` of an account if it was read just now. `suffix`: delimiter and sub-address, "" for none. */

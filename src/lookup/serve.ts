@@ -54,7 +54,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
   const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
   const world = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
-  const logins = new Logins(isolate, world, parts.machine.house ?? null, warn);
+  const logins = new Logins(isolate, world, parts.machine.main ?? null, warn);
   const counter = new Answerer(isolate, world, parts.namer, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
@@ -67,7 +67,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  const machine = { ...openMachine(), house: MainClient.of(isolate), askProgram: programsBehind(isolate) };
+  const machine = { ...openMachine(), main: MainClient.of(isolate), askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
   isolate.onresolver = (resolver) => namer.configure(resolver);
   return { machine, namer };
@@ -292,7 +292,7 @@ class Answerer {
 
   #nameClient(channel: Answers, call: number, address: string): void {
     if (address === "local") {
-      const hostname = this.#isolate.settings.house.serverName;
+      const hostname = this.#isolate.settings.shared.serverName;
       return this.#named(channel, call, address, { hostname, confirmed: "pass" });
     }
     if (this.#namings >= MAX_NAMINGS) return channel.send(nameless(call));

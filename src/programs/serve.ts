@@ -37,7 +37,7 @@ export async function serveFilter(
   isolate: Isolate<"filter">,
   { start, clock, flow = startProcess }: FilterParts = PARTS,
 ): Promise<void> {
-  const { house, tables, identity, path } = isolate.settings;
+  const { shared: shared, tables, identity, path } = isolate.settings;
   const log: Surroundings["log"] = (level, text) => isolate.report({ type: "log", level, text });
   const around: Surroundings = {
     start: announced(isolate, start),
@@ -46,7 +46,7 @@ export async function serveFilter(
     path,
     id: () => crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, "0"),
     log,
-    version: house.version,
+    version: shared.version,
   };
   const keepers = new Map(tables.map((program) => [program.name, new TableKeeper(program, around)]));
   const filters = filterRouter(isolate, announced(isolate, flow), clock, log);
@@ -66,9 +66,9 @@ function filterRouter(
   clock: Clock,
   log: Surroundings["log"],
 ): FilterRouter | null {
-  const { filters = [], house, path, admd = house.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
+  const { filters = [], shared: shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
   if (filters.length === 0) return null;
-  const introduction = { version: house.version, sessionTimeoutMs, admd };
+  const introduction = { version: shared.version, sessionTimeoutMs, admd };
   const desk = new FilterRouter(
     filters,
     { start, clock, path, introduction, log },

@@ -78,7 +78,7 @@ export interface SharedSettings {
 }
 
 export interface SmtpSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly listeners: readonly Listener[];
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;
@@ -100,7 +100,7 @@ export interface SmtpSettings {
 }
 
 export interface LookupSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly tables: Readonly<Record<string, StaticTable>>;
   /** Tables that it reads from their files. */
   readonly tableFiles: Readonly<Record<string, TableFile>>;
@@ -145,7 +145,7 @@ export interface QueueKeys {
 }
 
 export interface QueueSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly reserve: SpoolReserve;
   /** Bodies are compressed. */
   readonly compression: boolean;
@@ -176,7 +176,7 @@ export interface SchedulerMarks {
 }
 
 export interface SchedulerSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly maxInflight: number;
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
@@ -188,7 +188,7 @@ export interface SchedulerSettings {
 }
 
 export interface RelaySettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   /** Envelopes of one domain that are remembered because no route to it was left. */
   readonly maxDeferred: number;
   readonly actions: Readonly<Record<string, RelayAction>>;
@@ -212,7 +212,7 @@ export interface OwnSettings {
 }
 
 export interface DeliverySettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly actions: Readonly<Record<string, LocalAction>>;
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
@@ -244,7 +244,7 @@ export interface FilterProgram {
 }
 
 export interface FilterSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly tables: readonly TableProgram[];
   readonly filters?: readonly FilterProgram[];
   /** How this server calls itself to filters. */
@@ -259,15 +259,15 @@ export interface FilterSettings {
 
 /** Of the isolates that touch users' files: what is to be done comes with each task. */
 export interface FileSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
 }
 
 export interface LoginSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
 }
 
 export interface ControlSettings {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Connections of the control socket and of the admin address that may be open at one time. */
   readonly maxConnections: { readonly control: number; readonly admin: number };

@@ -336,7 +336,7 @@ class RelayService {
 
   #sessionTools(): SessionTools {
     return {
-      house: this.#isolate.settings.house,
+      shared: this.#isolate.settings.shared,
       clock: this.#tools.clock,
       observer: this.#isolate,
       courier: this.#courier,
@@ -381,7 +381,7 @@ class RelayService {
 
   /** Of a backup exchanger: the name under which the domain's MX records know this server. */
   #backupName(action: RelayAction): string | null {
-    return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.house.serverName;
+    return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.shared.serverName;
   }
 
   // ── control ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ import { partOf, type Task, without } from "./tasks.ts";
 
 /** What a session needs of the house. */
 export interface SessionTools {
-  readonly house: SharedSettings;
+  readonly shared: SharedSettings;
   readonly clock: Clock;
   /** The log, and who wants to know more than it tells. */
   readonly observer: Observer;
@@ -205,7 +205,7 @@ export class Session {
 
   async #establish(mayTls: boolean): Promise<Client> {
     const { target, limits } = this.#owner;
-    const { timeouts, house, observer } = this.#tools;
+    const { timeouts, shared: shared, observer } = this.#tools;
     const trace = (way: string, line: string) => tell(observer, "mta", `${this.id}: ${way} ${line}`);
     const count = (what: string, bytes: number) => tell(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
@@ -240,7 +240,7 @@ export class Session {
     reports?.connected(host, endpoint(client.localAddress, client.localPort), endpoint(address, target.port));
     try {
       if (client.tls !== null) this.#reportTls(client);
-      await this.#hello(client, target.source?.helo ?? target.action.helo ?? house.serverName, mayTls);
+      await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, mayTls);
       return client;
     } catch (error) {
       client.close();

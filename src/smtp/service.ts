@@ -128,7 +128,7 @@ export class SmtpService {
       },
       now: () => clock.now(),
       steady,
-      date: dateWriter(settings.house.timeZone),
+      date: dateWriter(settings.shared.timeZone),
       newEnvelopeId,
       newToken: newSessionId,
       expand: (connection, slot, question) =>
@@ -255,7 +255,7 @@ export class SmtpService {
   /** Finds the client's name, then lets the session begin. */
   #welcome(connection: Connection, desk: ListenerContext, peer: Peer): void {
     if (this.#stopping) connection.stop(false);
-    if (desk.listener.socket) return connection.begin(this.#options.settings.house.serverName, false, "pass");
+    if (desk.listener.socket) return connection.begin(this.#options.settings.shared.serverName, false, "pass");
     this.#directory.clientName(plainAddress(peer.address), (name, confirmed) => {
       // A session that waited for its name was in nobody's list of those to be told.
       if (name === null) return connection.peerGone();

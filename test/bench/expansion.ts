@@ -19,7 +19,7 @@ const ROUNDS = 5;
 function settingsOf(folder: string, path: string): LookupSettings {
   const includes = [`:include:${folder}/list`];
   return {
-    house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+    shared: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
     tables: {},
     tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],

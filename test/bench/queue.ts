@@ -115,13 +115,13 @@ match from any for any action "out"
 }
 
 /** Messages a second that 20 sessions get rid of. What they send waits: delivery is paused. */
-async function acceptRate(house: QueueBench): Promise<number> {
-  await house.smtpctl("pause", "mda");
+async function acceptRate(harness: QueueBench): Promise<number> {
+  await harness.smtpctl("pause", "mda");
   const started = performance.now();
   const { success } = await new Deno.Command("smtp-source", {
     args: [
       ...["-d", "-s", "20", "-m", `${ACCEPTED_MESSAGES}`, "-l", "1024", "-f", "sender@example.com"],
-      ...["-t", `accepted@${LOCAL_DOMAIN}`, `127.0.0.1:${house.place.port}`],
+      ...["-t", `accepted@${LOCAL_DOMAIN}`, `127.0.0.1:${harness.place.port}`],
     ],
   }).spawn().status;
   if (!success) throw new Error("smtp-source failed");
@@ -157,34 +157,34 @@ function schedulerBytes(size: number): number {
 }
 
 async function measure(folder: string, size: number, hosts: Hosts): Promise<QueueCost> {
-  const house = new QueueBench(folder, hosts);
-  await house.prepare();
+  const harness = new QueueBench(folder, hosts);
+  await harness.prepare();
   console.error(`${size}: filling`);
-  fillQueue(house.env.SMTPD_SPOOL!, size);
-  addDueMessage(house.env.SMTPD_SPOOL!, "last", house.user);
+  fillQueue(harness.env.SMTPD_SPOOL!, size);
+  addDueMessage(harness.env.SMTPD_SPOOL!, "last", harness.user);
   await new Deno.Command("sync").output(); // The filling's dirty pages are not the daemon's burden.
   console.error(`${size}: starting`);
   const started = performance.now();
-  const daemon = await house.start();
+  const daemon = await harness.start();
   try {
     const connectedMs = performance.now() - started;
-    const prober = await Prober.connect(house.place.port);
+    const prober = await Prober.connect(harness.place.port);
     await prober.send("first");
-    await until(() => hasMail(join(house.mail, "first")), "the first delivery");
+    await until(() => hasMail(join(harness.mail, "first")), "the first delivery");
     const firstDeliveryMs = performance.now() - started;
-    await until(() => hasMail(join(house.mail, "last")), "the delivery of the highest id");
+    await until(() => hasMail(join(harness.mail, "last")), "the delivery of the highest id");
     const lastIdDeliveryMs = performance.now() - started;
-    while (await house.known() < size) await new Promise((resolve) => setTimeout(resolve, 100));
+    while (await harness.known() < size) await new Promise((resolve) => setTimeout(resolve, 100));
     const loadedMs = performance.now() - started;
     console.error(`${size}: accepting`);
-    const acceptedPerSecond = await acceptRate(house);
+    const acceptedPerSecond = await acceptRate(harness);
     const daemonMegabytes = memoryBytes(daemon.pid) / 1e6;
     console.error(`${size}: showing, scheduling, removing`);
     const probing = prober.keepOn();
-    const shown = await house.smtpctl("show", "queue");
-    const scheduled = await house.smtpctl("schedule", "domain", domainOf(1));
-    const freshMs = await house.hosts.timeFresh(house.place.port);
-    const removed = await house.smtpctl("remove", "domain", domainOf(0));
+    const shown = await harness.smtpctl("show", "queue");
+    const scheduled = await harness.smtpctl("schedule", "domain", domainOf(1));
+    const freshMs = await harness.hosts.timeFresh(harness.place.port);
+    const removed = await harness.smtpctl("remove", "domain", domainOf(0));
     const slowestReplyMs = await probing.stop();
     return {
       size,

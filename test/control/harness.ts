@@ -71,7 +71,7 @@ export class FakeSystem {
       role: "control",
       index: 0,
       settings: {
-        house: { serverName: "mx.example.org", version: "0.0.0", timeZone: "UTC", root: false },
+        shared: { serverName: "mx.example.org", version: "0.0.0", timeZone: "UTC", root: false },
         admin,
         maxConnections: { control: 64, admin: 32 },
         log: "syslog",

@@ -67,8 +67,8 @@ const queueAnswers: Answers = {
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
 
-function deskOf(house: FakeSystem, log: string[] = []): ControlRequests {
-  return new ControlRequests(house.isolate, new Stats(), (_level, text) => log.push(text));
+function deskOf(harness: FakeSystem, log: string[] = []): ControlRequests {
+  return new ControlRequests(harness.isolate, new Stats(), (_level, text) => log.push(text));
 }
 
 async function answersOf(desk: ControlRequests, request: ControlRequest): Promise<ControlAnswer[]> {
@@ -186,14 +186,14 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
     type: "troubles",
     lines: ["QUEUE disk full: mail is refused with 452", "QUEUE damaged: 2"],
   });
-  const house = new FakeSystem({ ...queueAnswers, troubles });
-  house.error = "relay, smtp";
-  deepEqual(await deskOf(house).refusals(), [
+  const harness = new FakeSystem({ ...queueAnswers, troubles });
+  harness.error = "relay, smtp";
+  deepEqual(await deskOf(harness).refusals(), [
     "disk full: mail is refused with 452",
     "table <t>: gone",
     "isolates that do not run: relay, smtp",
   ]);
-  deepEqual(house.requests, [{ type: "isolates" }]);
+  deepEqual(harness.requests, [{ type: "isolates" }]);
 });
 
 Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
@@ -207,10 +207,10 @@ Deno.test("Desk lists the queue in order, page after page, with where each envel
 });
 
 Deno.test("Desk asks for as much of the queue at once as the config says", async () => {
-  const house = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
-  equal((await answersOf(deskOf(house), { do: "show-queue", message: null })).length, 4);
+  const harness = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
+  equal((await answersOf(deskOf(harness), { do: "show-queue", message: null })).length, 4);
   deepEqual(
-    house.asked.filter(({ question }) => question.type === "list").map(({ question }) => [
+    harness.asked.filter(({ question }) => question.type === "list").map(({ question }) => [
       question.after,
       question.limit,
       question.messages,
@@ -220,36 +220,36 @@ Deno.test("Desk asks for as much of the queue at once as the config says", async
 });
 
 Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
-  const house = new FakeSystem(queueAnswers);
+  const harness = new FakeSystem(queueAnswers);
   const log: string[] = [];
-  const desk = deskOf(house, log);
+  const desk = deskOf(harness, log);
   deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: true }]);
-  deepEqual(house.requests, [{ type: "pause-smtp", paused: true }]);
-  house.changed = false;
+  deepEqual(harness.requests, [{ type: "pause-smtp", paused: true }]);
+  harness.changed = false;
   deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: false, error: "smtp is paused already" }]);
   deepEqual(log, ["info: smtp paused"]);
   deepEqual((await answersOf(desk, { do: "show-status" }))[2], { line: "SMTP paused" });
 });
 
 Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", async () => {
-  const house = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
-  const desk = deskOf(house);
+  const harness = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
+  const desk = deskOf(harness);
   await answersOf(desk, { do: "pause", what: "mda" });
   await answersOf(desk, { do: "resume", what: "mta" });
-  house.asked.length = 0;
-  house.reset("control-scheduler");
-  deepEqual(house.asked.map(({ question: { agent, paused } }) => [agent, paused]), [["mda", true], ["mta", false]]);
+  harness.asked.length = 0;
+  harness.reset("control-scheduler");
+  deepEqual(harness.asked.map(({ question: { agent, paused } }) => [agent, paused]), [["mda", true], ["mta", false]]);
 });
 
 Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
-  const house = new FakeSystem({});
-  house.traces.add("smtp");
-  const desk = deskOf(house);
+  const harness = new FakeSystem({});
+  harness.traces.add("smtp");
+  const desk = deskOf(harness);
   await answersOf(desk, { do: "trace", what: "queue" });
   await answersOf(desk, { do: "untrace", what: "smtp" });
   await answersOf(desk, { do: "log", verbose: true });
   await answersOf(desk, { do: "log", verbose: false });
-  deepEqual(house.requests, [
+  deepEqual(harness.requests, [
     { type: "verbosity", verbose: false, traces: ["smtp", "queue"] },
     { type: "verbosity", verbose: false, traces: ["queue"] },
     { type: "verbosity", verbose: true, traces: ["queue"] },
@@ -258,11 +258,11 @@ Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
 });
 
 Deno.test("Desk: an isolate that ends while it is asked ends the request, not the desk", async () => {
-  const house = new FakeSystem({});
-  const desk = deskOf(house);
+  const harness = new FakeSystem({});
+  const desk = deskOf(harness);
   const asked = answersOf(desk, { do: "remove", target: "all" });
-  while (house.asked.length === 0) await Promise.resolve();
-  house.reset("control-queue");
+  while (harness.asked.length === 0) await Promise.resolve();
+  harness.reset("control-queue");
   await asked.then(() => ok(false, "the request should fail"), (error) => match(error.message, /has ended/));
 });
 
@@ -365,20 +365,20 @@ Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one
 });
 
 Deno.test("serveControl logs events in order, counts them, and heeds -v and traces", async () => {
-  const house = new FakeSystem(queueAnswers);
-  serveControl(house.isolate);
-  const smtp = house.peer("smtp-control", 1);
-  const queue = house.peer("queue-control");
+  const harness = new FakeSystem(queueAnswers);
+  serveControl(harness.isolate);
+  const smtp = harness.peer("smtp-control", 1);
+  const queue = harness.peer("queue-control");
   smtp.onmessage({ type: "smtp-connected", session: "s1", address: "local", host: "localhost", family: "local" });
   queue.onmessage({ type: "log", level: "debug", text: "hidden" });
   queue.onmessage({ type: "trace", trace: "queue", text: "hidden" });
-  house.traces.add("queue");
+  harness.traces.add("queue");
   queue.onmessage({ type: "trace", trace: "queue", text: "queue: shown {not a placeholder}" });
   queue.onmessage({ type: "log", level: "warn", text: "first\nsecond" });
   queue.onmessage({ type: "delivery" });
   smtp.onmessage({ type: "count", key: "made.up", by: 1 });
-  await house.isolate.onstop();
-  const lines = (house.told as Extract<ToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
+  await harness.isolate.onstop();
+  const lines = (harness.told as Extract<ToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
   deepEqual(lines.slice(0, 3), [
     { level: "info", text: "s1 smtp connected address=local host=localhost" },
     { level: "debug", text: "queue: shown {not a placeholder}" },

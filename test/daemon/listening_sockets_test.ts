@@ -21,7 +21,7 @@ for (const { descriptors, sessions, sockets, want } of backlogs) {
 }
 
 /** Says hello to who connects; `waits` is what the kernel says. */
-function house() {
+function harness() {
   const native = new Native();
   const state = { waits: false, served: 0, warnings: [] as string[] };
   const doorways = new ListeningSockets({
@@ -54,7 +54,7 @@ async function hello(where: net.NetConnectOpts): Promise<void> {
 Deno.test("a socket at which somebody waits in vain is opened anew at its second look, on its port and on its path", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/s`, port = freePort();
-  const { doorways, state, accept } = house();
+  const { doorways, state, accept } = harness();
   try {
     await doorways.open({ address: "127.0.0.1", port }, accept);
     await doorways.open({ path, mode: 0o600 }, accept);

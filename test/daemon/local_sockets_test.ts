@@ -62,20 +62,20 @@ const linux = Deno.build.os === "linux";
 Deno.test(
   { name: "who is connected to an isolate that dies hears the end, and nothing stays open", ignore: !linux },
   async () => {
-    await using house = new SocketHarness();
-    const client = await house.connect();
-    const cookie = house.native.socketCookie(house.descriptor);
+    await using harness = new SocketHarness();
+    const client = await harness.connect();
+    const cookie = harness.native.socketCookie(harness.descriptor);
     client.write("die");
-    await house.died;
+    await harness.died;
     const ended = once(client, "end");
     client.resume();
-    house.sockets.lost("smtp-1");
-    assert.equal(house.native.socketCookie(house.descriptor), cookie, "the runtime leaves it open");
-    house.sockets.lost("smtp-0");
+    harness.sockets.lost("smtp-1");
+    assert.equal(harness.native.socketCookie(harness.descriptor), cookie, "the runtime leaves it open");
+    harness.sockets.lost("smtp-0");
     await ended;
-    assert.equal(house.delayed.length, 1);
-    house.delayed[0]!();
-    assert.notEqual(house.native.socketCookie(house.descriptor), cookie);
+    assert.equal(harness.delayed.length, 1);
+    harness.delayed[0]!();
+    assert.notEqual(harness.native.socketCookie(harness.descriptor), cookie);
     client.destroy();
   },
 );

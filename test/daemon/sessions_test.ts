@@ -91,47 +91,47 @@ const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 const OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
 
 Deno.test("a source over its limit gets 421 and one line in the log; the end of its sessions lets it in again", async () => {
-  await using house = await new AdmissionHarness().listen();
-  assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
-  assert.deepEqual([await house.connect(), await house.connect()], [OF_YOURS, OF_YOURS]);
-  assert.equal(await house.connect("192.0.2.2"), null, "others are served");
+  await using harness = await new AdmissionHarness().listen();
+  assert.deepEqual([await harness.connect(), await harness.connect()], [null, null]);
+  assert.deepEqual([await harness.connect(), await harness.connect()], [OF_YOURS, OF_YOURS]);
+  assert.equal(await harness.connect("192.0.2.2"), null, "others are served");
   const refused =
     `failed-command command="" result="421 4.7.0 Too many connections from your address, try again later" address=192.0.2.1`;
-  const [news, ...lines] = house.log;
+  const [news, ...lines] = harness.log;
   assert.equal(news, "smtp: 192.0.2.1 is turned away: it has 2 sessions");
   assert.deepEqual(lines.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [refused, refused]);
-  const [first] = house.handed;
-  house.desk.ended(1, [first!.message.ticket]);
-  assert.equal(await house.connect(), OF_YOURS, "an isolate ends its own sessions only");
-  house.desk.ended(first!.isolate, [first!.message.ticket]);
-  house.desk.ended(first!.isolate, [first!.message.ticket]);
-  assert.deepEqual([await house.connect(), await house.connect()], [null, OF_YOURS]);
-  house.desk.lost(0);
-  assert.equal(house.desk.size, 0);
-  assert.equal(await house.connect(), null, "the sessions of an isolate that died are over");
+  const [first] = harness.handed;
+  harness.desk.ended(1, [first!.message.ticket]);
+  assert.equal(await harness.connect(), OF_YOURS, "an isolate ends its own sessions only");
+  harness.desk.ended(first!.isolate, [first!.message.ticket]);
+  harness.desk.ended(first!.isolate, [first!.message.ticket]);
+  assert.deepEqual([await harness.connect(), await harness.connect()], [null, OF_YOURS]);
+  harness.desk.lost(0);
+  assert.equal(harness.desk.size, 0);
+  assert.equal(await harness.connect(), null, "the sessions of an isolate that died are over");
 });
 
 Deno.test("nothing is said in clear where TLS comes first", async () => {
-  await using house = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
-  house.desked = listener({ tls: "smtps" });
-  assert.deepEqual([await house.connect(), await house.connect()], [null, ""]);
+  await using harness = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
+  harness.desked = listener({ tls: "smtps" });
+  assert.deepEqual([await harness.connect(), await harness.connect()], [null, ""]);
 });
 
 Deno.test("behind a proxy, and on the local socket, main counts no addresses", async () => {
-  await using house = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
-  house.uid = 0;
+  await using harness = await new AdmissionHarness({ maxSessionsPerSource: 1 }).listen();
+  harness.uid = 0;
   for (const desked of [listener({ proxyV2: true }), listener({ socket: true })]) {
-    house.desked = desked;
-    assert.deepEqual([await house.connect(), await house.connect()], [null, null]);
+    harness.desked = desked;
+    assert.deepEqual([await harness.connect(), await harness.connect()], [null, null]);
   }
 });
 
 Deno.test("above max-sessions everybody gets 421, and the log is told once a minute", async () => {
-  await using house = await new AdmissionHarness({ maxSessions: 2 }).listen();
+  await using harness = await new AdmissionHarness({ maxSessions: 2 }).listen();
   for (const last of [1, 2, 3, 4]) {
-    assert.equal(await house.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
+    assert.equal(await harness.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
   }
-  const [news, ...lines] = house.log;
+  const [news, ...lines] = harness.log;
   assert.equal(news, "warn: smtp: all 2 sessions are taken: clients are turned away");
   assert.deepEqual(lines.map((line) => line.slice(line.indexOf("421 4.3.2"))), [
     '421 4.3.2 Too many connections, try again later" address=192.0.2.3',
@@ -140,13 +140,13 @@ Deno.test("above max-sessions everybody gets 421, and the log is told once a min
 });
 
 Deno.test("a pause and a missing isolate turn clients away with a line each", async () => {
-  await using house = await new AdmissionHarness().listen();
-  house.desk.paused = true;
-  assert.equal(await house.connect(), "421 4.3.2 Service paused, try again later\r\n");
-  house.desk.paused = false;
-  house.isolates.length = 0;
-  assert.equal(await house.connect("2001:db8::1"), "421 4.3.0 Service restarting, try again later\r\n");
-  assert.deepEqual(house.log.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [
+  await using harness = await new AdmissionHarness().listen();
+  harness.desk.paused = true;
+  assert.equal(await harness.connect(), "421 4.3.2 Service paused, try again later\r\n");
+  harness.desk.paused = false;
+  harness.isolates.length = 0;
+  assert.equal(await harness.connect("2001:db8::1"), "421 4.3.0 Service restarting, try again later\r\n");
+  assert.deepEqual(harness.log.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [
     'failed-command command="" result="421 4.3.2 Service paused, try again later" address=192.0.2.1',
     'failed-command command="" result="421 4.3.0 Service restarting, try again later" address=[2001:db8::1]',
   ]);
@@ -158,41 +158,41 @@ const warnings = ({ log }: AdmissionHarness) => log.filter((line) => line.starts
 const LOCAL = "421 4.7.0 Too many local connections, try again later\r\n";
 
 Deno.test("a local user has a quarter of the sessions, all local users half, and root comes in when all are taken", async () => {
-  await using house = await new AdmissionHarness({ maxSessions: 8 }).listen();
-  house.desked = listener({ socket: true });
+  await using harness = await new AdmissionHarness({ maxSessions: 8 }).listen();
+  harness.desked = listener({ socket: true });
   const as = async (uid: number | null) => {
-    house.uid = uid;
-    return await house.connect("local");
+    harness.uid = uid;
+    return await harness.connect("local");
   };
   assert.deepEqual([await as(1000), await as(1000), await as(1000)], [null, null, LOCAL]);
   assert.deepEqual([await as(1001), await as(1001), await as(1001)], [null, null, LOCAL]);
   assert.deepEqual([await as(1002), await as(null)], [LOCAL, LOCAL], "half of all are theirs");
-  assert.deepEqual(warnings(house), [
+  assert.deepEqual(warnings(harness), [
     "warn: smtp: uid 1000 has 2 sessions: more are turned away, others are served",
     "warn: smtp: uid 1001 has 2 sessions: more are turned away, others are served",
     "warn: smtp: all local users have 4 sessions: more are turned away, others are served",
   ]);
-  house.desked = listener();
-  house.uid = null;
-  for (const last of [1, 2, 3, 4]) assert.equal(await house.connect(`192.0.2.${last}`), null);
-  assert.equal(await house.connect("192.0.2.5"), TOO_MANY);
-  house.desked = listener({ socket: true });
+  harness.desked = listener();
+  harness.uid = null;
+  for (const last of [1, 2, 3, 4]) assert.equal(await harness.connect(`192.0.2.${last}`), null);
+  assert.equal(await harness.connect("192.0.2.5"), TOO_MANY);
+  harness.desked = listener({ socket: true });
   assert.equal(await as(1000), TOO_MANY);
   for (let count = 0; count < 8; count++) assert.equal(await as(count % 2 === 0 ? 0 : 4711), null);
   for (let count = 8; count < 16; count++) assert.equal(await as(0), null);
   assert.equal(await as(0), TOO_MANY, "there is an end to root's as well");
-  for (const isolate of [0, 1]) house.desk.lost(isolate);
+  for (const isolate of [0, 1]) harness.desk.lost(isolate);
   assert.deepEqual([await as(1000), await as(1000), await as(1000)], [null, null, LOCAL], "what ended is given back");
 });
 
 Deno.test("clients on loopback leave an eighth of the sessions to other machines", async () => {
-  await using house = await new AdmissionHarness({ maxSessions: 104 }).listen();
+  await using harness = await new AdmissionHarness({ maxSessions: 104 }).listen();
   for (let count = 0; count < 91; count++) {
-    assert.equal(await house.connect(count % 2 === 0 ? "127.0.0.1" : "::1"), null);
+    assert.equal(await harness.connect(count % 2 === 0 ? "127.0.0.1" : "::1"), null);
   }
-  assert.equal(await house.connect("127.8.0.1"), LOCAL);
-  assert.equal(await house.connect("192.0.2.1"), null);
-  assert.deepEqual(warnings(house), [
+  assert.equal(await harness.connect("127.8.0.1"), LOCAL);
+  assert.equal(await harness.connect("192.0.2.1"), null);
+  assert.deepEqual(warnings(harness), [
     "warn: smtp: all clients on this machine have 91 sessions: more are turned away, others are served",
   ]);
 });
@@ -208,40 +208,40 @@ const sizes = [
 ];
 for (const { maxSessions, descriptors, want, warned } of sizes) {
   Deno.test(`max-sessions ${maxSessions} with ${descriptors} descriptors is ${want}`, () => {
-    const house = new AdmissionHarness({ maxSessions }, descriptors);
-    assert.equal(house.desk.limit, want);
-    assert.equal(house.log.length, warned ? 1 : 0);
+    const harness = new AdmissionHarness({ maxSessions }, descriptors);
+    assert.equal(harness.desk.limit, want);
+    assert.equal(harness.log.length, warned ? 1 : 0);
   });
 }
 
 Deno.test("a connection whose isolate does not show that it is there goes to another, once", async () => {
-  await using house = await new AdmissionHarness().listen();
-  house.silent.add(0);
-  const answer = house.connect();
-  while (house.later.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  assert.deepEqual([house.handed.length, house.desk.size], [0, 1]);
-  house.desk.lost(0);
-  assert.equal(house.desk.size, 1, "it is main's: the end of the isolate is not its end");
-  house.later.shift()!();
+  await using harness = await new AdmissionHarness().listen();
+  harness.silent.add(0);
+  const answer = harness.connect();
+  while (harness.later.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([harness.handed.length, harness.desk.size], [0, 1]);
+  harness.desk.lost(0);
+  assert.equal(harness.desk.size, 1, "it is main's: the end of the isolate is not its end");
+  harness.later.shift()!();
   assert.equal(await answer, null);
-  assert.deepEqual(house.handed.map(({ isolate }) => isolate), [1]);
-  assert.equal(house.desk.size, 1);
-  house.desk.ended(1, [house.handed[0]!.message.ticket]);
-  assert.equal(house.desk.size, 0);
+  assert.deepEqual(harness.handed.map(({ isolate }) => isolate), [1]);
+  assert.equal(harness.desk.size, 1);
+  harness.desk.ended(1, [harness.handed[0]!.message.ticket]);
+  assert.equal(harness.desk.size, 0);
 });
 
 Deno.test("clients behind a proxy are counted for all isolates, when they have been told", async () => {
-  await using house = await new AdmissionHarness({ maxSessionsPerSource: 2 }).listen();
-  house.desked = listener({ proxyV2: true });
-  for (let session = 0; session < 4; session++) assert.equal(await house.connect("192.0.2.100"), null);
-  const tickets = house.handed.map(({ message }) => message.ticket);
+  await using harness = await new AdmissionHarness({ maxSessionsPerSource: 2 }).listen();
+  harness.desked = listener({ proxyV2: true });
+  for (let session = 0; session < 4; session++) assert.equal(await harness.connect("192.0.2.100"), null);
+  const tickets = harness.handed.map(({ message }) => message.ticket);
   const [one, two, three, four] = tickets as [number, number, number, number];
-  assert.equal(house.desk.source(1, one, "198.51.100.1"), false, "it is another isolate's");
-  assert.equal(house.desk.source(0, one, "198.51.100.1"), true);
-  assert.equal(house.desk.source(0, one, "198.51.100.9"), false, "a session has one client");
-  assert.equal(house.desk.source(0, two, "198.51.100.1"), true);
-  assert.equal(house.desk.source(0, three, "198.51.100.1"), false);
-  assert.equal(house.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
-  house.desk.ended(0, [one]);
-  assert.equal(house.desk.source(0, four, "198.51.100.1"), true);
+  assert.equal(harness.desk.source(1, one, "198.51.100.1"), false, "it is another isolate's");
+  assert.equal(harness.desk.source(0, one, "198.51.100.1"), true);
+  assert.equal(harness.desk.source(0, one, "198.51.100.9"), false, "a session has one client");
+  assert.equal(harness.desk.source(0, two, "198.51.100.1"), true);
+  assert.equal(harness.desk.source(0, three, "198.51.100.1"), false);
+  assert.equal(harness.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
+  harness.desk.ended(0, [one]);
+  assert.equal(harness.desk.source(0, four, "198.51.100.1"), true);
 });

@@ -317,7 +317,7 @@ Deno.test("Without root a command runs as the daemon itself", () =>
     assert.equal((await world.send(envelopeOf(), BODY)).outcome.result, "ok");
     assert.equal(Number(Deno.readTextFileSync(`${home}/out`)), Deno.uid());
   }, {
-    settings: () => ({ house: { ...settingsOf().house, root: false } }),
+    settings: () => ({ shared: { ...settingsOf().shared, root: false } }),
     account: (home) => ({ name: "me", uid: Deno.uid() ?? -1, gid: Deno.gid() ?? -1, home }),
   }));
 

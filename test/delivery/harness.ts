@@ -58,7 +58,7 @@ export function localAction(fields: Partial<LocalAction> & Pick<LocalAction, "me
 
 export function settingsOf(fields: Partial<DeliverySettings> = {}): DeliverySettings {
   return {
-    house: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: ROOT },
+    shared: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: ROOT },
     actions: {},
     maxSessions: 50,
     maxSessionsPerUser: 7,
@@ -110,9 +110,9 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
 /** What tests replace. Files are written in the thread of the test, with `actAs` and `random`. */
 export type TestTools = Partial<DeliveryTools> & { readonly actAs?: ActAs; readonly random?: () => number };
 
-function toolsOf({ house }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
-  const { clock = systemClock, actAs = house.root ? actAsRoot() : actAsSelf, random = random32 } = tools;
-  const { root, timeZone, serverName: hostname } = house;
+function toolsOf({ shared: harness }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
+  const { clock = systemClock, actAs = shared.root ? actAsRoot() : actAsSelf, random = random32 } = tools;
+  const { root, timeZone, serverName: hostname } = shared;
   return { files: new DirectWriter({ actAs, root, clock, timeZone, random, hostname }), ...tools };
 }
 

@@ -58,7 +58,7 @@ Deno.test("A host name with / and : is escaped in file names", () =>
   withWorld(maildir(), async (world, home) => {
     await world.send(envelopeOf(), BODY);
     assert.match(list(`${home}/Maildir/new`)[0]!, /\.a\\057b\\072c$/);
-  }, { settings: () => ({ house: { ...settingsOf().house, serverName: "a/b:c" } }) }));
+  }, { settings: () => ({ shared: { ...settingsOf().shared, serverName: "a/b:c" } }) }));
 
 Deno.test("A sub-address goes to its own folder only if that is there", () =>
   withWorld(maildir(), async (world, home) => {
@@ -240,7 +240,7 @@ for (const user of [null, "root"]) {
 Deno.test("Without root nobody else is delivered to, and the text says why", async () => {
   const home = makeHome();
   const settings = settingsOf({
-    house: { ...settingsOf().house, root: false },
+    shared: { ...settingsOf().shared, root: false },
     actions: { test: { ...maildir(), kind: "local", name: "test" } as never },
     uid: 1000,
   });

@@ -16,7 +16,7 @@ const plain = (methods: readonly LocalMethod[], root = false, fields: Partial<Lo
   settingsOf({
     actions: Object.fromEntries(methods.map((method, index) => [`${index}`, localAction({ method, ...fields })])),
     mailDirectory: "/var/mail",
-    house: { ...settingsOf().house, root },
+    shared: { ...settingsOf().shared, root },
   });
 
 const rows = [
@@ -118,7 +118,7 @@ class RealDelivery {
     this.#worker = startWorker(role, settings, (role === "delivery" ? deliveryNeeds : errandNeeds)(granted));
     this.#files = startWorker(
       files,
-      { house: settings.house },
+      { harness: settings.shared },
       (role === "delivery" ? mailboxNeeds : fileNeeds)(granted),
     );
     const { port1, port2 } = new MessageChannel();

@@ -78,7 +78,7 @@ Deno.test("planDelivery() knows %{mda} in wrappers only", () => {
 Deno.test("planDelivery() does not hide in a wrapper what it would refuse", () => {
   assert.match(plan(maildir("relative")), /Not an absolute path/);
   const root = { name: "root", uid: 0, gid: 0, home: "/root" };
-  const settings = settingsOf({ house: { ...settingsOf().house, root: true } });
+  const settings = settingsOf({ shared: { ...settingsOf().shared, root: true } });
   for (const method of [maildir(null), { type: "mbox" } as const]) {
     const action = localAction({ method, user: "root", wrapper: "%{mda}" });
     const found = planDelivery(settings, action, envelopeOf({ user: "root" }), root, root);

@@ -77,17 +77,17 @@ for (const entry of entries("valid")) {
     const dns = await fakeDns(zone);
     try {
       await Deno.chmod(folder, 0o755);
-      const house = furnish(entry, routes, folder);
+      const harness = furnish(entry, routes, folder);
       await compileTables(entry, join(folder, "etc"));
       await Deno.writeTextFile(join(folder, "resolv.conf"), `nameserver [127.0.0.1]:${dns.port}\n`);
       const env = { SMTPD_LIBEXEC: join(folder, "libexec"), ASR_CONFIG: join(folder, "resolv.conf") };
-      await withDaemon({ config: () => house.config, env }, async (daemon) => {
-        for (const port of house.ports) assert.ok(await isOpen(port), `port ${port} of:\n${house.config}`);
+      await withDaemon({ config: () => harness.config, env }, async (daemon) => {
+        for (const port of harness.ports) assert.ok(await isOpen(port), `port ${port} of:\n${harness.config}`);
         for (const route of routes) {
           const code = codeOf(entry, route);
           if (code === null) continue;
           nameClient(zone, route);
-          const client = await connect(daemon, house.proxied, route);
+          const client = await connect(daemon, harness.proxied, route);
           await client.say(`EHLO ${route.origin.helo}`, "250");
           await client.say(`MAIL FROM:<${route.sender}>`, "250");
           await client.say(`RCPT TO:<${route.rcpt}>`, code);

@@ -41,7 +41,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-function configOf(script: Script): (house: FilterHarness) => string {
+function configOf(script: Script): (harness: FilterHarness) => string {
   return ({ port, mail, folder }) => {
     const { f } = install(folder, { f: { register: ALL_PHASES, ...script } });
     return `filter f ${f}\nlisten on 127.0.0.1 port ${port} filter f\n${inbox(mail)}`;
@@ -93,7 +93,7 @@ const MORTAL: readonly [string, ...string[]] = [
 Deno.test("when the filter isolate dies, its programs end, sessions hear 421 and the daemon stops", async () => {
   const daemon = await Daemon.start({
     program: MORTAL,
-    config: (house) => configOf({ rules: [["mail-from", "", "silence"]] })(house),
+    config: (harness) => configOf({ rules: [["mail-from", "", "silence"]] })(harness),
   });
   try {
     const { stdout } = await run("pgrep", ["-f", `${daemon.folder}/libexec/filter-scripted`]);

@@ -111,7 +111,7 @@ Deno.test("mail goes where databases and account files say", async (test) => {
 });
 
 Deno.test("smtpctl update table refuses what would fail, with file and line, and the old content stays", async () => {
-  const house = ({ port, mail, folder }: Place) => {
+  const harness = ({ port, mail, folder }: Place) => {
     Deno.writeTextFileSync(join(folder, "aliases"), `team: ${OWNER}\n`);
     Deno.writeTextFileSync(join(folder, "hosts"), "far.example smtp://127.0.0.1\n");
     Deno.writeTextFileSync(join(folder, "domains"), `${DOMAIN}\n`);
@@ -128,7 +128,7 @@ match from any for domain <inline> action "inbox"
 match from any for domain "far.example" action "far"
 `;
   };
-  await withDaemon({ config: house }, async (daemon) => {
+  await withDaemon({ config: harness }, async (daemon) => {
     const update = async (table: string, text: string | null) => {
       if (text !== null) Deno.writeTextFileSync(join(daemon.folder, table), text);
       const { code, stdout } = await daemon.tool("smtpctl", ["update", "table", table]);

@@ -103,190 +103,190 @@ class PoolHarness {
 }
 
 Deno.test("the first isolate comes with the first task, and one user has one isolate at a time", async () => {
-  const house = new PoolHarness();
-  house.run("a", "a1");
-  house.run("a", "a2");
-  assert.equal(house.members.length, 1);
-  const [first] = house.members;
+  const harness = new PoolHarness();
+  harness.run("a", "a1");
+  harness.run("a", "a2");
+  assert.equal(harness.members.length, 1);
+  const [first] = harness.members;
   assert.equal(first!.calls.length, 2, "his tasks run together");
-  house.run("b");
-  await house.pass(250);
-  assert.equal(house.members.length, 2, "who waits gets another isolate");
-  assert.equal(house.members[1]!.calls.length, 1);
-  house.run("a", "a3");
+  harness.run("b");
+  await harness.pass(250);
+  assert.equal(harness.members.length, 2, "who waits gets another isolate");
+  assert.equal(harness.members[1]!.calls.length, 1);
+  harness.run("a", "a3");
   assert.equal(first!.calls.length, 3);
-  for (const member of [first!, first!, first!, house.members[1]!]) member.done();
-  await house.turn();
-  assert.deepEqual(house.ends, ["a1 ok", "a2 ok", "a3 ok", "b ok"]);
-  assert.equal(house.looks, false, "nobody looks when nothing runs");
+  for (const member of [first!, first!, first!, harness.members[1]!]) member.done();
+  await harness.turn();
+  assert.deepEqual(harness.ends, ["a1 ok", "a2 ok", "a3 ok", "b ok"]);
+  assert.equal(harness.looks, false, "nobody looks when nothing runs");
 });
 
 Deno.test("who has an isolate gets nothing more into it while others wait for one", async () => {
-  const house = new PoolHarness();
-  for (let count = 0; count < MAX_FILE_ISOLATES; count++) house.grow();
-  for (let user = 0; user < MAX_FILE_ISOLATES; user++) house.run(`busy ${user}`);
-  house.run("other");
-  house.run("busy 0", "again");
-  const [member] = house.members;
+  const harness = new PoolHarness();
+  for (let count = 0; count < MAX_FILE_ISOLATES; count++) harness.grow();
+  for (let user = 0; user < MAX_FILE_ISOLATES; user++) harness.run(`busy ${user}`);
+  harness.run("other");
+  harness.run("busy 0", "again");
+  const [member] = harness.members;
   assert.equal(member!.calls.length, 1);
-  await house.pass(1000);
-  assert.equal(house.members.length, MAX_FILE_ISOLATES, "load alone gets no more than so many");
+  await harness.pass(1000);
+  assert.equal(harness.members.length, MAX_FILE_ISOLATES, "load alone gets no more than so many");
   member!.done();
-  await house.turn();
+  await harness.turn();
   member!.done();
   member!.done();
-  await house.turn();
-  assert.deepEqual(house.ends, ["busy 0 ok", "other ok", "again ok"]);
+  await harness.turn();
+  assert.deepEqual(harness.ends, ["busy 0 ok", "other ok", "again ok"]);
 });
 
 Deno.test("what is done when its isolate is to be given up is not told to have failed", async () => {
-  const house = new PoolHarness();
+  const harness = new PoolHarness();
   const mailbox: FileTask = { kind: "prepare", who: { uid: 1, gid: 1 }, path: "/x" };
   const results: string[] = [];
   const run = (name: string) => {
-    house.pool.run("a", mailbox).then(
+    harness.pool.run("a", mailbox).then(
       ({ kind }) => results.push(`${name} ${kind}`),
       () => results.push(`${name} hangs`),
     );
   };
   run("a1");
   run("a2");
-  house.grow();
-  await house.turn();
-  const [first] = house.members;
+  harness.grow();
+  await harness.turn();
+  const [first] = harness.members;
   first!.hang();
   // One of two is done, and its answer is on its way: it is waited for once more.
   Atomics.add(first!.flags, FLAG_ABANDONED, COMMITTED);
-  await house.pass(5250);
+  await harness.pass(5250);
   assert.deepEqual(results, []);
   assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), COMMITTED);
   first!.done();
-  await house.turn();
+  await harness.turn();
   assert.deepEqual(results, ["a1 written"]);
   assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 0);
   // The other is done, and the thread hangs behind that: with its lock, perhaps.
   Atomics.add(first!.flags, FLAG_ABANDONED, COMMITTED);
-  await house.pass(10_000);
+  await harness.pass(10_000);
   assert.deepEqual(results, ["a1 written", "a2 written"]);
   assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED) & ABANDONED, ABANDONED);
 });
 
 for (const { contended, ms } of [{ contended: false, ms: 5000 }, { contended: true, ms: 3000 }]) {
   Deno.test(`who hangs ${ms} ms in one call${contended ? ", where others want the room," : ""} is given up with what he has`, async () => {
-    const house = new PoolHarness();
-    house.contended = contended;
-    for (const name of ["a1", "a2"]) house.run("a", name);
-    const [first] = house.members;
+    const harness = new PoolHarness();
+    harness.contended = contended;
+    for (const name of ["a1", "a2"]) harness.run("a", name);
+    const [first] = harness.members;
     first!.hang();
-    house.run("b");
-    await house.pass(500);
-    house.members[1]!.done();
-    await house.pass(ms - 500);
-    assert.deepEqual(house.ends, ["b ok"], "others wait for nothing");
-    await house.pass(500);
-    assert.deepEqual(house.ends, ["b ok", "a1 hangs", "a2 hangs"]);
+    harness.run("b");
+    await harness.pass(500);
+    harness.members[1]!.done();
+    await harness.pass(ms - 500);
+    assert.deepEqual(harness.ends, ["b ok"], "others wait for nothing");
+    await harness.pass(500);
+    assert.deepEqual(harness.ends, ["b ok", "a1 hangs", "a2 hangs"]);
     assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 1, "the isolate is to do nothing more for him");
-    assert.deepEqual(house.warned, ["the files of a do not answer: what is to be done with them has to wait"]);
-    house.run("a", "a3");
-    await house.turn();
-    assert.equal(house.ends.at(-1), "a3 hangs", "at once");
+    assert.deepEqual(harness.warned, ["the files of a do not answer: what is to be done with them has to wait"]);
+    harness.run("a", "a3");
+    await harness.turn();
+    assert.equal(harness.ends.at(-1), "a3 hangs", "at once");
     // It comes back, from both tasks.
     first!.return();
     first!.done();
-    house.run("a", "a4");
-    await house.turn();
-    assert.equal(house.ends.at(-1), "a4 hangs");
+    harness.run("a", "a4");
+    await harness.turn();
+    assert.equal(harness.ends.at(-1), "a4 hangs");
     first!.done();
     assert.equal(Atomics.load(first!.flags, FLAG_ABANDONED), 0);
-    house.run("a", "a5");
+    harness.run("a", "a5");
     first!.done();
-    await house.turn();
-    assert.equal(house.ends.at(-1), "a5 ok");
+    await harness.turn();
+    assert.equal(harness.ends.at(-1), "a5 ok");
   });
 }
 
 Deno.test("a chunk is moved to the isolate that asks for it, unless its buffer holds more", async () => {
-  const house = new PoolHarness();
-  const member = house.grow();
+  const harness = new PoolHarness();
+  const member = harness.grow();
   const whole = new Uint8Array(8), part = new Uint8Array(8).subarray(1);
-  void house.pool.run("a", task, (index) => Promise.resolve(index === 1 ? whole : part));
+  void harness.pool.run("a", task, (index) => Promise.resolve(index === 1 ? whole : part));
   for (const index of [1, 2]) member.onmessage({ type: "read", number: member.calls[0]!, index });
-  await house.turn();
+  await harness.turn();
   assert.deepEqual(member.moved, [[whole.buffer], []]);
   assert.equal(member.moved[0]![0], whole.buffer);
   member.done();
 });
 
 Deno.test("a thread that is slow and goes on from call to call is given its time, up to a minute without a word", async () => {
-  const house = new PoolHarness();
-  house.run("a");
-  const [member] = house.members;
+  const harness = new PoolHarness();
+  harness.run("a");
+  const [member] = harness.members;
   for (let second = 0; second < 50; second++) {
     member!.hang();
-    await house.pass(1000);
+    await harness.pass(1000);
   }
-  assert.deepEqual(house.ends, []);
+  assert.deepEqual(harness.ends, []);
   member!.onmessage({ type: "read", number: member!.calls[0]!, index: 1 });
-  await house.turn();
+  await harness.turn();
   assert.deepEqual(member!.chunks, [null], "there is no such chunk");
   for (let second = 0; second < 59; second++) {
     member!.hang();
-    await house.pass(1000);
+    await harness.pass(1000);
   }
-  assert.deepEqual(house.ends, []);
+  assert.deepEqual(harness.ends, []);
   member!.hang();
-  await house.pass(1000);
-  assert.deepEqual(house.ends, ["a hangs"]);
+  await harness.pass(1000);
+  assert.deepEqual(harness.ends, ["a hangs"]);
 });
 
 Deno.test("when as many hang as may, those are served whose files answered before, and others wait for better times", async () => {
-  const house = new PoolHarness();
-  house.run("known");
-  house.members[0]!.done();
-  for (let user = 0; user < MAX_STUCK_ISOLATES + 4; user++) house.run(`dead ${user}`);
+  const harness = new PoolHarness();
+  harness.run("known");
+  harness.members[0]!.done();
+  for (let user = 0; user < MAX_STUCK_ISOLATES + 4; user++) harness.run(`dead ${user}`);
   const hangAll = () => {
-    for (const member of house.members) {
+    for (const member of harness.members) {
       if (member.calls.length > 0 && Atomics.load(member.flags, FLAG_IN_CALL) === 0) member.hang();
     }
   };
   for (let second = 0; second < 120; second++) {
     hangAll();
-    await house.pass(1000);
+    await harness.pass(1000);
   }
-  assert.ok(house.pool.stuck >= MAX_STUCK_ISOLATES);
-  assert.ok(house.pool.size <= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES);
-  house.run("unknown");
-  await house.turn();
-  assert.equal(house.ends.at(-1), "unknown hangs");
-  house.run("known");
-  await house.pass(500);
-  const free = house.members.find((member) =>
+  assert.ok(harness.pool.stuck >= MAX_STUCK_ISOLATES);
+  assert.ok(harness.pool.size <= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES);
+  harness.run("unknown");
+  await harness.turn();
+  assert.equal(harness.ends.at(-1), "unknown hangs");
+  harness.run("known");
+  await harness.pass(500);
+  const free = harness.members.find((member) =>
     Atomics.load(member.flags, FLAG_ABANDONED) === 0 && member.calls.length > 0
   );
   free!.done();
-  await house.turn();
-  assert.equal(house.ends.at(-1), "known ok");
+  await harness.turn();
+  assert.equal(harness.ends.at(-1), "known ok");
 });
 
 Deno.test("tasks of an isolate that ends have failed, its successor takes others", async () => {
-  const house = new PoolHarness();
-  house.run("a", "a1");
-  house.members[0]!.onreset();
-  await house.turn();
-  assert.deepEqual(house.ends, ["a1 hangs"]);
+  const harness = new PoolHarness();
+  harness.run("a", "a1");
+  harness.members[0]!.onreset();
+  await harness.turn();
+  assert.deepEqual(harness.ends, ["a1 hangs"]);
   const successor = new Member();
-  house.pool.add(successor, 0);
-  house.run("a", "a2");
+  harness.pool.add(successor, 0);
+  harness.run("a", "a2");
   successor.done();
-  await house.turn();
-  assert.deepEqual(house.ends, ["a1 hangs", "a2 ok"]);
+  await harness.turn();
+  assert.deepEqual(harness.ends, ["a1 hangs", "a2 ok"]);
 });
 
 Deno.test("close() gives up what runs and what waits", async () => {
-  const house = new PoolHarness();
-  for (let user = 0; user < 3; user++) house.run(`${user}`);
-  house.pool.close();
-  await house.turn();
-  assert.deepEqual(house.ends.toSorted(), ["0 hangs", "1 hangs", "2 hangs"]);
-  assert.equal(house.looks, false);
+  const harness = new PoolHarness();
+  for (let user = 0; user < 3; user++) harness.run(`${user}`);
+  harness.pool.close();
+  await harness.turn();
+  assert.deepEqual(harness.ends.toSorted(), ["0 hangs", "1 hangs", "2 hangs"]);
+  assert.equal(harness.looks, false);
 });

@@ -56,7 +56,7 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
     somePassword: () => "$6$salt$pattern",
     scramOf: (table: string) => table === "scram" || table === "broken" ? { iterations: 4096, saltBytes: 16 } : null,
   };
-  const house = {
+  const harness = {
     login: (user: string, password: string) =>
       Promise.resolve(user === "root" ? "unknown" as const : judge("system", `${user} right`, password)),
     crypt: (hash: string, password: string) => Promise.resolve(judge("crypt", hash, password)),
@@ -65,7 +65,7 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
     settings: { authTables, saltKey: SALT_KEY } as unknown as LookupSettings,
     ask: () => channel as never,
   };
-  return { logins: new Logins(isolate, world, house, (text) => warnings.push(text)), asked, warnings };
+  return { logins: new Logins(isolate, world, harness, (text) => warnings.push(text)), asked, warnings };
 }
 
 interface Row {

@@ -54,7 +54,7 @@ function settingsOf(folder: string): LookupSettings {
   const path = `${folder}/aliases`;
   const includes = [`bob@r.org, :include:${folder}/list`, `:include:${folder}/secret`];
   return {
-    house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+    shared: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
     tables: {},
     tableFiles: { al: { name: "al", backend: "file", kind: "map", path, files: [path], includes } },
     programTables: [],

@@ -19,19 +19,19 @@ function clientOf() {
     reading.push({ who, suffix, done });
     return done.promise;
   };
-  const house = new MainClient((questions) => posts.push(questions), () => clock.now, readForward);
+  const harness = new MainClient((questions) => posts.push(questions), () => clock.now, readForward);
   const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
   const answer = (result: MainReply["result"]) => {
-    house.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as MainReply));
+    harness.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as MainReply));
   };
-  return { house, posts, clock, answer, reading, found };
+  return { harness: harness, posts, clock, answer, reading, found };
 }
 const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 const text = { kind: "text", path: "/home/bob/.forward", text: "eve\n" } as const;
 
 Deno.test("House posts what is asked in one turn at once, and the same question once", async () => {
-  const { house, posts, answer } = clientOf();
-  const asked = [house.account("bob"), house.account("bob"), house.account("eve")];
+  const { harness: harness, posts, answer } = clientOf();
+  const asked = [harness.account("bob"), harness.account("bob"), harness.account("eve")];
   await turn();
   assert.deepEqual(posts.map((post) => post.length), [2]);
   answer(null);
@@ -39,44 +39,49 @@ Deno.test("House posts what is asked in one turn at once, and the same question 
 });
 
 Deno.test("House has the same file read once for all who ask for it meanwhile", async () => {
-  const { house, reading, found } = clientOf();
-  const asked = [house.forward(bob, ""), house.forward(bob, ""), house.forward(eve, ""), house.forward(bob, "+x")];
+  const { harness: harness, reading, found } = clientOf();
+  const asked = [
+    harness.forward(bob, ""),
+    harness.forward(bob, ""),
+    harness.forward(eve, ""),
+    harness.forward(bob, "+x"),
+  ];
   assert.deepEqual(reading.map(({ who, suffix }) => who.name + suffix), ["bob", "eve", "bob+x"]);
   found(text);
   assert.deepEqual(await Promise.all(asked), [text, text, text, text]);
 });
 
 Deno.test("House takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
-  const { house, reading } = clientOf();
-  const asked = house.forward(bob, "");
+  const { harness: harness, reading } = clientOf();
+  const asked = harness.forward(bob, "");
   reading[0]!.done.reject(new Error("The files of this user do not answer"));
   assert.deepEqual(await asked, {
     kind: "refused",
     temporary: true,
     reason: "/home/bob/.forward: The files of this user do not answer",
   });
-  assert.equal(house.knownForward(bob, ""), undefined);
+  assert.equal(harness.knownForward(bob, ""), undefined);
 });
 
 Deno.test("House remembers a .forward for a second, by user, home and suffix", async () => {
-  const { house, clock, found } = clientOf();
-  assert.equal(house.knownForward(bob, ""), undefined);
-  const asked = house.forward(bob, "");
+  const { harness: harness, clock, found } = clientOf();
+  assert.equal(harness.knownForward(bob, ""), undefined);
+  const asked = harness.forward(bob, "");
   found({ kind: "none" });
   await asked;
   clock.now = 999;
-  assert.deepEqual(house.knownForward(bob, ""), { kind: "none" });
-  assert.equal(house.knownForward(bob, "+x"), undefined);
-  assert.equal(house.knownForward({ ...bob, home: "/elsewhere" }, ""), undefined);
-  assert.equal(house.knownForward({ ...bob, uid: 1 }, ""), undefined);
+  assert.deepEqual(harness.knownForward(bob, ""), { kind: "none" });
+  assert.equal(harness.knownForward(bob, "+x"), undefined);
+  assert.equal(harness.knownForward({ ...bob, home: "/elsewhere" }, ""), undefined);
+  assert.equal(harness.knownForward({ ...bob, uid: 1 }, ""), undefined);
   clock.now = 1000;
-  assert.equal(house.knownForward(bob, ""), undefined);
+  assert.equal(harness.knownForward(bob, ""), undefined);
 });
 
 Deno.test("House remembers who there is and who there is not, but no failure", async () => {
-  const { house, answer } = clientOf();
+  const { harness: harness, answer } = clientOf();
   const ask = async (name: string, result: MainReply["result"]) => {
-    const asked = house.account(name);
+    const asked = harness.account(name);
     await turn();
     answer(result);
     return await asked;
@@ -84,22 +89,22 @@ Deno.test("House remembers who there is and who there is not, but no failure", a
   assert.deepEqual(await ask("bob", bob), bob);
   assert.equal(await ask("nobody", null), null);
   assert.ok(await ask("eve", { error: "no directory" }) instanceof LookupError);
-  assert.deepEqual([house.knownAccount("bob"), house.knownAccount("nobody")], [bob, null]);
-  assert.equal(house.knownAccount("eve"), undefined);
+  assert.deepEqual([harness.knownAccount("bob"), harness.knownAccount("nobody")], [bob, null]);
+  assert.equal(harness.knownAccount("eve"), undefined);
 });
 
 Deno.test("House passes over answers to no question", () => {
-  const { house } = clientOf();
-  house.hear([{ type: "account", call: 99, result: bob }]);
+  const { harness: harness } = clientOf();
+  harness.hear([{ type: "account", call: 99, result: bob }]);
 });
 
 Deno.test("House asks no more when too many questions wait", async () => {
-  const { house, answer, found } = clientOf();
-  const waiting = Array.from({ length: 20_000 }, (_, index) => house.forward({ ...bob, uid: index }, ""));
-  const names = Array.from({ length: 20_000 }, (_, index) => house.account(`${index}`));
-  const refused = await house.forward(eve, "");
+  const { harness: harness, answer, found } = clientOf();
+  const waiting = Array.from({ length: 20_000 }, (_, index) => harness.forward({ ...bob, uid: index }, ""));
+  const names = Array.from({ length: 20_000 }, (_, index) => harness.account(`${index}`));
+  const refused = await harness.forward(eve, "");
   assert.ok(refused.kind === "refused" && refused.temporary);
-  assert.ok(await house.account("eve") instanceof LookupError);
+  assert.ok(await harness.account("eve") instanceof LookupError);
   await turn();
   answer(null);
   found({ kind: "none" });

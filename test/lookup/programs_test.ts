@@ -24,7 +24,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
   };
   const world = new Lookups(
     {
-      house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+      shared: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
       tables: {},
       tableFiles: {},
       programTables: ["t"],

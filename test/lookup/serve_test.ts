@@ -11,7 +11,7 @@ import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from 
 const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nvmail:x:8:8::/var/vmail:/bin/false\n";
 
 const SETTINGS: LookupSettings = {
-  house: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
+  shared: { serverName: "mail.example.org", version: "0", timeZone: "UTC", root: false },
   tables: {
     base: map("base", { joe: "2000:2000:/home/virtual/joe", odd: "nonsense" }),
     addresses: list("addresses", "192.0.2.1", "192.0.2.9", "[2001:db8::1]", "nonsense"),
@@ -93,7 +93,7 @@ interface HarnessParts {
   tables?: LookupSettings["tables"];
 }
 
-function house(parts: HarnessParts = {}) {
+function harness(parts: HarnessParts = {}) {
   const { traces = ["expand"] } = parts;
   const events: Event[] = [];
   const questions = pair<FromLookup, ToLookup>(), ofRelay = pair<FromLookup, ToLookup>();
@@ -163,11 +163,11 @@ const expansion = (rcpt: string): ToLookup => ({
 
 Deno.test("serveLookup() serves every door that leads to it", () => {
   const doors = ["smtp-lookup", "relay-lookup", "delivery-lookup", "errand-lookup", "queue-lookup", "control-lookup"];
-  assert.deepEqual(house().doors, doors);
+  assert.deepEqual(harness().doors, doors);
 });
 
 Deno.test("serveLookup() expands a recipient in the turn of the question, and logs a missing include", () => {
-  const { ask, events } = house();
+  const { ask, events } = harness();
   const bob = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
   const result = { ok: true, targets: [{ ...bob, oncePer: "sub-address" }], internal: [false] };
   assert.deepEqual(ask(expansion("team@x")), [{ type: "expanded", call: 5, result }]);
@@ -178,12 +178,12 @@ Deno.test("serveLookup() expands a recipient in the turn of the question, and lo
 });
 
 Deno.test("serveLookup() turns unknown users away, and nobody while the accounts cannot be read", () => {
-  const reply = ({ ask }: ReturnType<typeof house>) => {
+  const reply = ({ ask }: ReturnType<typeof harness>) => {
     const [answer] = ask(expansion("eve@x"));
     return answer?.type === "expanded" && !answer.result.ok ? answer.result.code : null;
   };
-  assert.equal(reply(house()), 550);
-  const broken = house({
+  assert.equal(reply(harness()), 550);
+  const broken = harness({
     passwd: () => {
       throw new Error("Too many open files");
     },
@@ -217,7 +217,7 @@ const accounts = [
 ] as const;
 for (const { action, user, want, because } of accounts) {
   Deno.test(`serveLookup() answers for the account ${user} of action ${action}: ${because}`, () => {
-    const [answer] = house().ask({ type: "account", call: 3, action, user });
+    const [answer] = harness().ask({ type: "account", call: 3, action, user });
     assert.ok(answer?.type === "account" && answer.call === 3);
     const { result } = answer;
     assert.deepEqual(result.ok ? result : result.temporary ? "temporary" : "permanent", want);
@@ -225,7 +225,7 @@ for (const { action, user, want, because } of accounts) {
 }
 
 Deno.test("serveLookup() hands out smarthosts in turn, by domain, or none", () => {
-  const { ask } = house();
+  const { ask } = harness();
   const url = (action: string, domain: string) => {
     const [answer] = ask({ type: "smarthost", call: 1, action, domain });
     return answer?.type === "smarthost" ? answer.url : undefined;
@@ -256,7 +256,7 @@ const sources = [
 ];
 for (const { action, want } of sources) {
   Deno.test(`serveLookup() has ${want.length} local addresses for action ${action}, each first in its turn`, () => {
-    const { ask } = house();
+    const { ask } = harness();
     const next = () => {
       const [answer] = ask({ type: "sources", call: 4, action });
       assert.ok(answer?.type === "sources");
@@ -285,7 +285,7 @@ const credentials = [
 ];
 for (const { action, label, want, lack } of credentials) {
   Deno.test(`serveLookup() has ${want === null ? "no" : "the"} credentials of "${label}" for action ${action}`, () => {
-    const { askAsRelay, events } = house({ traces: ["lookup", "tables"] });
+    const { askAsRelay, events } = harness({ traces: ["lookup", "tables"] });
     assert.deepEqual([...askAsRelay({ type: "credentials", call: 4, action, label })], [
       { type: "credentials", call: 4, credentials: want, ...(lack === undefined ? {} : { lack }) },
     ]);
@@ -294,7 +294,7 @@ for (const { action, label, want, lack } of credentials) {
 }
 
 Deno.test("serveLookup() gives credentials to the relay isolate alone", () => {
-  const { ask, events } = house();
+  const { ask, events } = harness();
   assert.deepEqual([...ask({ type: "credentials", call: 4, action: "login", label: "label" })], [
     { type: "credentials", call: 4, credentials: null },
   ]);
@@ -302,7 +302,7 @@ Deno.test("serveLookup() gives credentials to the relay isolate alone", () => {
 });
 
 Deno.test("serveLookup() gives the local socket the server's own name, without DNS", () => {
-  assert.deepEqual(house().ask({ type: "client-name", call: 2, address: "local" }), [
+  assert.deepEqual(harness().ask({ type: "client-name", call: 2, address: "local" }), [
     { type: "client-name", call: 2, hostname: "mail.example.org", confirmed: "pass" },
   ]);
 });
@@ -315,7 +315,7 @@ Deno.test("serveLookup() gives a client the name that DNS has for it", async () 
       return Promise.resolve({ hostname: "host.example.net", confirmed: "fail" });
     },
   };
-  const { ask, answers } = house({ namer });
+  const { ask, answers } = harness({ namer });
   ask({ type: "client-name", call: 2, address: "[2001:db8::1]" });
   await Promise.resolve();
   assert.deepEqual(asked, ["2001:db8::1"]);
@@ -323,7 +323,7 @@ Deno.test("serveLookup() gives a client the name that DNS has for it", async () 
 });
 
 Deno.test("serveLookup() calls a client <unknown> when the resolver breaks", async () => {
-  const { ask, answers, events } = house({ namer: { reverse: () => Promise.reject(new Error("No sockets")) } });
+  const { ask, answers, events } = harness({ namer: { reverse: () => Promise.reject(new Error("No sockets")) } });
   ask({ type: "client-name", call: 2, address: "192.0.2.1" });
   await new Promise((resolve) => setTimeout(resolve));
   assert.deepEqual(answers, [{ type: "client-name", call: 2, hostname: "<unknown>", confirmed: "temporary" }]);
@@ -365,7 +365,7 @@ const malformed: { question: unknown; want: unknown[]; because: string }[] = [
 ];
 for (const { question, want, because } of malformed) {
   Deno.test(`serveLookup() survives ${because}, logs it, and answers the next question`, () => {
-    const { ask, events } = house();
+    const { ask, events } = harness();
     assert.deepEqual([...ask(question as ToLookup)], want);
     assert.equal(logged(events, "crit").length, 1);
     assert.equal(ask(expansion("bob@x")).length, 1);
@@ -374,7 +374,7 @@ for (const { question, want, because } of malformed) {
 
 Deno.test("serveLookup() reads a table again when it is told to, and says so", () => {
   let text = "team: bob\n";
-  const { ask, order, events } = house({ aliases: () => text });
+  const { ask, order, events } = harness({ aliases: () => text });
   text = "team: root\n";
   assert.deepEqual(order("al"), [{ type: "updated", call: 7, error: null }]);
   assert.deepEqual(logged(events, "info"), ['info: Table "al" successfully updated']);
@@ -385,7 +385,7 @@ Deno.test("serveLookup() reads a table again when it is told to, and says so", (
 
 Deno.test("serveLookup() keeps a table whose file cannot be read, and says why", () => {
   let text = "team: bob\n";
-  const { ask, order, events } = house({ aliases: () => text });
+  const { ask, order, events } = harness({ aliases: () => text });
   text = "\nteam: eve\nbad\n";
   assert.deepEqual(order("al"), [{
     type: "updated",
@@ -403,7 +403,7 @@ Deno.test("serveLookup() keeps a table whose file cannot be read, and says why",
 const traced = (events: readonly Event[]) => events.flatMap((event) => event.type === "trace" ? [event.text] : []);
 
 Deno.test("serveLookup() traces questions, rules and tables, but no secret of a smarthost's URL", () => {
-  const { ask, events } = house({
+  const { ask, events } = harness({
     traces: ["lookup", "rules", "tables"],
     tables: { hosts: list("hosts", "smtps://user:p@ss@a.example.net") },
   });
@@ -449,7 +449,7 @@ const sendings: readonly { user: string; sender: string; want: "ok" | "permfail"
 ];
 for (const { user, sender, want, because } of sendings) {
   Deno.test(`may ${user} send as <${sender}>? ${want}: ${because}`, () => {
-    const { ask } = house();
+    const { ask } = harness();
     const [local = "", domain = ""] = sender.split("@");
     const answers = ask({
       type: "may-send",
@@ -463,7 +463,7 @@ for (const { user, sender, want, because } of sendings) {
 }
 
 Deno.test("a listener has the name of its address, and smtp isolates cannot ask other tables", () => {
-  const { ask } = house();
+  const { ask } = harness();
   const name = (table: string, address: string) => ask({ type: "listener-name", call: 5, table, address });
   assert.deepEqual(name("names", "192.0.2.1"), [{ type: "listener-name", call: 5, name: "a.example.org" }]);
   assert.deepEqual(name("names", "[2001:db8::1]"), [{ type: "listener-name", call: 5, name: "b.example.org" }]);
@@ -494,7 +494,7 @@ const filterTests = [
 ] as const;
 for (const { table, service, key, found } of filterTests) {
   Deno.test(`filters ask: is "${key}" in the ${service} table "${table}"? ${found}`, () => {
-    const { ask } = house();
+    const { ask } = harness();
     assert.deepEqual(ask({ type: "test", call: 4, table, service, key }), [{ type: "tested", call: 4, found }]);
   });
 }

@@ -118,15 +118,15 @@ class RouterHarness {
 }
 
 Deno.test("FilterDesk tells sessions of registrations once all programs are ready", async () => {
-  const house = new RouterHarness(true, ["f", "g"]);
-  const opened = house.desk.open();
-  house.programs[0]!.hooks.online("register|ready");
+  const harness = new RouterHarness(true, ["f", "g"]);
+  const opened = harness.desk.open();
+  harness.programs[0]!.hooks.online("register|ready");
   await settle();
-  assert.equal(house.told.length, 0);
-  house.programs[1]!.hooks.online("register|filter|smtp-in|data");
-  house.programs[1]!.hooks.online("register|ready");
+  assert.equal(harness.told.length, 0);
+  harness.programs[1]!.hooks.online("register|filter|smtp-in|data");
+  harness.programs[1]!.hooks.online("register|ready");
   await opened;
-  assert.equal(house.told.at(0)?.type, "registered");
+  assert.equal(harness.told.at(0)?.type, "registered");
 });
 
 Deno.test("FilterDesk.open() rejects when a program is not ready in time, or ends", async () => {
@@ -142,41 +142,41 @@ Deno.test("FilterDesk.open() rejects when a program is not ready in time, or end
 });
 
 Deno.test("an event reaches those who registered for it, as often as they did", async () => {
-  const house = new RouterHarness();
-  await house.open("report|smtp-in|tx-mail", "report|smtp-in|tx-mail");
-  house.event();
-  house.event("link-connect");
+  const harness = new RouterHarness();
+  await harness.open("report|smtp-in|tx-mail", "report|smtp-in|tx-mail");
+  harness.event();
+  harness.event("link-connect");
   await settle();
-  assert.equal(house.programs[0]!.text.split("\n").filter((line) => line.startsWith("report|")).length, 2);
+  assert.equal(harness.programs[0]!.text.split("\n").filter((line) => line.startsWith("report|")).length, 2);
 });
 
 Deno.test("an answer reaches its session once; a second one loses the program", async () => {
-  const house = new RouterHarness();
-  await house.open("filter|smtp-in|mail-from");
-  house.ask();
-  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.deepEqual(house.told.at(-1), {
+  const harness = new RouterHarness();
+  await harness.open("filter|smtp-in|mail-from");
+  harness.ask();
+  harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  assert.deepEqual(harness.told.at(-1), {
     type: "answer",
     session: SID,
     token: TOKEN,
     decision: { kind: "proceed" },
   });
-  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.deepEqual(house.lost, ["lost processor: f: it breaks the protocol: an answer with an unknown token"]);
-  assert.equal(house.told.at(-1)?.type, "lost");
+  harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  assert.deepEqual(harness.lost, ["lost processor: f: it breaks the protocol: an answer with an unknown token"]);
+  assert.equal(harness.told.at(-1)?.type, "lost");
 });
 
 Deno.test("answers about sessions that are gone, or of others, are skipped", async () => {
-  const house = new RouterHarness();
-  await house.open("filter|smtp-in|mail-from");
-  house.ask();
-  house.door.onmessage({ type: "gone", session: SID });
-  const before = house.told.length;
-  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  house.say(`filter-dataline|1|1|x`);
-  house.say(`report|1.000000|smtp-in|1|x`);
-  assert.equal(house.told.length, before);
-  assert.deepEqual(house.lost, []);
+  const harness = new RouterHarness();
+  await harness.open("filter|smtp-in|mail-from");
+  harness.ask();
+  harness.door.onmessage({ type: "gone", session: SID });
+  const before = harness.told.length;
+  harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  harness.say(`filter-dataline|1|1|x`);
+  harness.say(`report|1.000000|smtp-in|1|x`);
+  assert.equal(harness.told.length, before);
+  assert.deepEqual(harness.lost, []);
 });
 
 const FAULTS = [
@@ -191,104 +191,104 @@ const FAULTS = [
 ] as const;
 for (const { asked, says, because } of FAULTS) {
   Deno.test(`a program is lost: ${because}`, async () => {
-    const house = new RouterHarness();
-    await house.open("filter|smtp-in|mail-from", "filter|smtp-in|data-line", "filter|smtp-in|commit");
-    if (asked === "lines") house.lines("a\n");
-    else house.ask(asked);
-    house.say(says.replace("SID", SID).replace("TOKEN", TOKEN));
-    assert.deepEqual(house.lost, [`lost processor: f: it breaks the protocol: ${because}`]);
-    assert.notEqual(house.programs[0]!.ended, null);
+    const harness = new RouterHarness();
+    await harness.open("filter|smtp-in|mail-from", "filter|smtp-in|data-line", "filter|smtp-in|commit");
+    if (asked === "lines") harness.lines("a\n");
+    else harness.ask(asked);
+    harness.say(says.replace("SID", SID).replace("TOKEN", TOKEN));
+    assert.deepEqual(harness.lost, [`lost processor: f: it breaks the protocol: ${because}`]);
+    assert.notEqual(harness.programs[0]!.ended, null);
   });
 }
 
 Deno.test("lines go to the program with their heads, are counted when it has taken them, and come back whole", async () => {
-  const house = new RouterHarness(false);
-  await house.open("filter|smtp-in|data-line");
-  house.lines("one\n.\n");
+  const harness = new RouterHarness(false);
+  await harness.open("filter|smtp-in|data-line");
+  harness.lines("one\n.\n");
   await settle();
   const head = `filter|0.7|0.000000|smtp-in|data-line|${SID}|${TOKEN}|`;
-  assert.ok(house.programs[0]!.text.endsWith(`${head}one\n${head}.\n`), house.programs[0]!.text);
-  assert.ok(!house.told.some(({ type }) => type === "taken"));
-  house.programs[0]!.take();
-  assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 166 });
-  for (const line of ["a", "\xff", "."]) house.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
+  assert.ok(harness.programs[0]!.text.endsWith(`${head}one\n${head}.\n`), harness.programs[0]!.text);
+  assert.ok(!harness.told.some(({ type }) => type === "taken"));
+  harness.programs[0]!.take();
+  assert.deepEqual(harness.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 166 });
+  for (const line of ["a", "\xff", "."]) harness.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
   await settle();
-  const back = house.told.at(-1);
+  const back = harness.told.at(-1);
   assert.ok(back?.type === "lines");
   assert.deepEqual([...back.bytes], [0x61, 10, 0xff, 10, 0x2e, 10]);
-  house.say(`filter-dataline|${SID}|${TOKEN}|more`);
-  assert.equal(house.lost.length, 1, "nothing may follow the last line");
+  harness.say(`filter-dataline|${SID}|${TOKEN}|more`);
+  assert.equal(harness.lost.length, 1, "nothing may follow the last line");
 });
 
 Deno.test("a program whose output is not used is not read, until it is", async () => {
-  const house = new RouterHarness();
-  await house.open("filter|smtp-in|data-line");
-  house.lines("a\n");
+  const harness = new RouterHarness();
+  await harness.open("filter|smtp-in|data-line");
+  harness.lines("a\n");
   const line = "x".repeat(1023);
   for (let count = 0; count <= 8 * FILTER_WINDOW / 1024; count++) {
-    house.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
+    harness.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
   }
   await settle();
-  assert.ok(house.programs[0]!.held);
-  house.door.onmessage({ type: "taken", process: "f", bytes: 6 * FILTER_WINDOW });
-  assert.ok(!house.programs[0]!.held);
+  assert.ok(harness.programs[0]!.held);
+  harness.door.onmessage({ type: "taken", process: "f", bytes: 6 * FILTER_WINDOW });
+  assert.ok(!harness.programs[0]!.held);
 });
 
 Deno.test("a program that reads slowly holds sessions back; one that does not read is lost", async () => {
-  const house = new RouterHarness(false);
-  await house.open("report|smtp-in|tx-mail", "filter|smtp-in|data-line");
-  house.programs[0]!.take();
-  house.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
+  const harness = new RouterHarness(false);
+  await harness.open("report|smtp-in|tx-mail", "filter|smtp-in|data-line");
+  harness.programs[0]!.take();
+  harness.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
   await settle();
-  assert.deepEqual(house.told.at(-1), { type: "hold", on: true });
-  house.programs[0]!.take();
-  assert.deepEqual(house.told.findLast(({ type }) => type === "hold"), { type: "hold", on: false });
-  house.event();
+  assert.deepEqual(harness.told.at(-1), { type: "hold", on: true });
+  harness.programs[0]!.take();
+  assert.deepEqual(harness.told.findLast(({ type }) => type === "hold"), { type: "hold", on: false });
+  harness.event();
   await settle();
-  house.pass(STUCK_MS - 1);
-  assert.deepEqual(house.lost, []);
-  house.pass(1);
-  assert.deepEqual(house.lost, ["lost processor: f: it has read nothing for 300 seconds"]);
+  harness.pass(STUCK_MS - 1);
+  assert.deepEqual(harness.lost, []);
+  harness.pass(1);
+  assert.deepEqual(harness.lost, ["lost processor: f: it has read nothing for 300 seconds"]);
 });
 
 Deno.test("what waits for a program has a bound", async () => {
-  const house = new RouterHarness(false);
-  await house.open("filter|smtp-in|data-line");
+  const harness = new RouterHarness(false);
+  await harness.open("filter|smtp-in|data-line");
   const lines = `${"x".repeat(8 << 20)}\n`;
-  for (let count = 0; count < QUEUE_LIMIT / (8 << 20); count++) house.lines(lines);
-  assert.deepEqual(house.lost, ["lost processor: f: it does not read what it is told"]);
+  for (let count = 0; count < QUEUE_LIMIT / (8 << 20); count++) harness.lines(lines);
+  assert.deepEqual(harness.lost, ["lost processor: f: it does not read what it is told"]);
 });
 
 Deno.test("the sessions of an isolate that has ended are forgotten", async () => {
-  const house = new RouterHarness();
-  await house.open("filter|smtp-in|mail-from");
-  house.ask();
-  house.door.onreset();
-  const before = house.told.length;
-  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.equal(house.told.length, before);
+  const harness = new RouterHarness();
+  await harness.open("filter|smtp-in|mail-from");
+  harness.ask();
+  harness.door.onreset();
+  const before = harness.told.length;
+  harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  assert.equal(harness.told.length, before);
 });
 
 Deno.test("an isolate that comes later is told of registrations, and of a program that does not keep up or is lost", async () => {
-  const house = new RouterHarness(false);
-  await house.open("filter|smtp-in|data-line");
-  house.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
+  const harness = new RouterHarness(false);
+  await harness.open("filter|smtp-in|data-line");
+  harness.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
   const welcome = () => {
     const told: string[] = [];
     const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void told.push(type) };
-    house.desk.welcome(door);
+    harness.desk.welcome(door);
     return told;
   };
   assert.deepEqual(welcome(), ["registered", "hold"]);
-  house.programs[0]!.hooks.onend("it exited with status 1");
+  harness.programs[0]!.hooks.onend("it exited with status 1");
   assert.deepEqual(welcome(), ["registered", "hold", "lost"]);
 });
 
 Deno.test("what an isolate that has fallen says is not passed on, and a program does not fall with it", async () => {
-  const house = new RouterHarness();
-  await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from", "filter|smtp-in|data-line");
+  const harness = new RouterHarness();
+  await harness.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from", "filter|smtp-in|data-line");
   await settle();
-  const before = house.programs[0]!.text;
+  const before = harness.programs[0]!.text;
   const forged = `${SID}|x\nreport|0.7|0.000000|smtp-in|tx-mail|${SID}|forged`;
   const about = { subsystem: "smtp-in", event: "tx-mail", processes: ["f"], at: 0 };
   const request = { type: "request", session: SID, process: "f", phase: "mail-from", token: TOKEN, param: "", at: 0 };
@@ -308,38 +308,38 @@ Deno.test("what an isolate that has fallen says is not passed on, and a program 
     { type: "taken", process: "f", bytes: NaN },
     { type: "unheard of" },
   ];
-  for (const message of messages) house.door.onmessage(message as SessionToFilter);
+  for (const message of messages) harness.door.onmessage(message as SessionToFilter);
   await settle();
-  assert.equal(house.programs[0]!.text, before);
-  house.say(`filter-dataline|${SID}|${TOKEN}|x`);
-  assert.deepEqual(house.lost, []);
-  assert.ok(!house.programs[0]!.held);
+  assert.equal(harness.programs[0]!.text, before);
+  harness.say(`filter-dataline|${SID}|${TOKEN}|x`);
+  assert.deepEqual(harness.lost, []);
+  assert.ok(!harness.programs[0]!.held);
 });
 
 Deno.test("lines of sessions that are gone count as read when the program has read them", async () => {
-  const house = new RouterHarness(false);
-  await house.open("filter|smtp-in|data-line");
-  house.lines("a\n");
-  house.door.onmessage({ type: "gone", session: SID });
+  const harness = new RouterHarness(false);
+  await harness.open("filter|smtp-in|data-line");
+  harness.lines("a\n");
+  harness.door.onmessage({ type: "gone", session: SID });
   await settle();
-  house.programs[0]!.take();
-  assert.deepEqual(house.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
+  harness.programs[0]!.take();
+  assert.deepEqual(harness.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
 });
 
 Deno.test("an isolate speaks of its own sessions only", async () => {
-  const house = new RouterHarness();
-  await house.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
-  house.ask();
+  const harness = new RouterHarness();
+  await harness.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
+  harness.ask();
   const other = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };
-  house.desk.welcome(other);
+  harness.desk.welcome(other);
   await settle();
-  const before = house.programs[0]!.text;
+  const before = harness.programs[0]!.text;
   const about = { session: SID, subsystem: "smtp-in", event: "tx-mail", params: "", at: 0 } as const;
   other.onmessage({ type: "event", processes: ["f"], ...about });
   other.onmessage({ type: "request", session: SID, process: "f", phase: "commit", token: TOKEN, param: "", at: 0 });
   other.onmessage({ type: "gone", session: SID });
   await settle();
-  assert.equal(house.programs[0]!.text, before);
-  house.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.equal(house.told.at(-1)?.type, "answer", "the session is known still");
+  assert.equal(harness.programs[0]!.text, before);
+  harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
+  assert.equal(harness.told.at(-1)?.type, "answer", "the session is known still");
 });

@@ -20,7 +20,7 @@ const start: FilterParts["start"] = ({ program, args }, hooks: ProcessHooks) => 
   end: (reason) => hooks.onend(reason),
 });
 
-function house(tables: FilterSettings["tables"]) {
+function harness(tables: FilterSettings["tables"]) {
   const answers: FromFilter[] = [];
   const events: Event[] = [];
   let answered = () => {};
@@ -33,7 +33,7 @@ function house(tables: FilterSettings["tables"]) {
     role: "filter",
     index: 0,
     settings: {
-      house: { serverName: "mx.example.org", version: "1", timeZone: "UTC", root: false },
+      shared: { serverName: "mx.example.org", version: "1", timeZone: "UTC", root: false },
       tables,
       identity: null,
       path: "",
@@ -60,7 +60,7 @@ function house(tables: FilterSettings["tables"]) {
 const PARTS: FilterParts = { start, clock: { now: () => 0, after: () => () => {} } };
 
 Deno.test("serveFilter() puts each request to the program of its table", async () => {
-  const { isolate, ask } = house([
+  const { isolate, ask } = harness([
     { name: "a", program: "/x/table-p", argument: "/1" },
     { name: "b", program: "/x/table-p", argument: "/2" },
   ]);
@@ -82,7 +82,7 @@ Deno.test("serveFilter() puts each request to the program of its table", async (
 });
 
 Deno.test("serveFilter() rejects when one of the programs does not register", async () => {
-  const { isolate } = house([
+  const { isolate } = harness([
     { name: "a", program: "/x/table-p", argument: null },
     { name: "b", program: "/x/table-p", argument: "mute" },
   ]);

@@ -46,7 +46,7 @@ interface FakeProcess {
   ended: string | null;
 }
 
-function house() {
+function harness() {
   const clock = new FakeClock();
   const lives: FakeProcess[] = [];
   const log: string[] = [];
@@ -85,7 +85,7 @@ const ask = (key: string): TableRequest => ({ op: "lookup", service: "alias", ke
 const reasonOf = (answer: TableAnswer) => answer.result === "error" ? answer.reason : answer.result;
 
 Deno.test("ask() puts one request at a time, in their order", async () => {
-  const { keeper, open, lives, say } = house();
+  const { keeper, open, lives, say } = harness();
   await open();
   const [first, second] = [keeper.ask(ask("a")), keeper.ask(ask("b"))];
   assert.equal(lives[0]!.heard.length, 2, "the greeting and one request");
@@ -97,7 +97,7 @@ Deno.test("ask() puts one request at a time, in their order", async () => {
 });
 
 Deno.test("ask() waits while a program registers", async () => {
-  const { keeper, open, lives, say, clock, exit, register } = house();
+  const { keeper, open, lives, say, clock, exit, register } = harness();
   await open();
   exit("it died of SIGSEGV");
   clock.pass(100);
@@ -109,7 +109,7 @@ Deno.test("ask() waits while a program registers", async () => {
 });
 
 Deno.test("a program that dies answers all that waited with an error, and starts again after a growing pause", async () => {
-  const { keeper, open, lives, clock, exit, log, register } = house();
+  const { keeper, open, lives, clock, exit, log, register } = harness();
   await open();
   for (const pause of [100, 200, 400, 800]) {
     const waiting = [keeper.ask(ask("a")), keeper.ask(ask("b"))];
@@ -137,7 +137,7 @@ const violations = [
 ];
 for (const { line, reason } of violations) {
   Deno.test(`a program that says ${line} is ended and replaced`, async () => {
-    const { keeper, open, lives, say, clock, exit, register } = house();
+    const { keeper, open, lives, say, clock, exit, register } = harness();
     await open();
     const waiting = keeper.ask(ask("a"));
     say(line);
@@ -154,7 +154,7 @@ for (const { line, reason } of violations) {
 }
 
 Deno.test("an answer that is late is an error, and the program is replaced", async () => {
-  const { keeper, open, lives, clock } = house();
+  const { keeper, open, lives, clock } = harness();
   await open();
   const waiting = keeper.ask(ask("a"));
   clock.pass(REQUEST_MS - 1);
@@ -165,7 +165,7 @@ Deno.test("an answer that is late is an error, and the program is replaced", asy
 });
 
 Deno.test("a request that waited too long for its turn is an error of its own", async () => {
-  const { keeper, open, lives, clock, say } = house();
+  const { keeper, open, lives, clock, say } = harness();
   await open();
   const first = keeper.ask(ask("a"));
   clock.pass(REQUEST_MS - 10);
@@ -182,7 +182,7 @@ Deno.test("a request that waited too long for its turn is an error of its own", 
 });
 
 Deno.test("ask() answers with an error when too many wait, and never sends a line end", async () => {
-  const { keeper, open, lives } = house();
+  const { keeper, open, lives } = harness();
   await open();
   assert.match(reasonOf(await keeper.ask(ask("a\nb"))), /line end/);
   assert.match(reasonOf(await keeper.ask({ op: "check", service: "domain", key: "a" })), /does not serve/);
@@ -192,19 +192,19 @@ Deno.test("ask() answers with an error when too many wait, and never sends a lin
 });
 
 Deno.test("open() rejects when the program does not register", async () => {
-  const silent = house();
+  const silent = harness();
   const opened = silent.keeper.open();
   silent.clock.pass(REGISTER_MS);
   silent.exit();
   await assert.rejects(opened, /table "t": \/libexec\/table-x failed: it does not register/);
-  const early = house();
+  const early = harness();
   const other = early.keeper.open();
   early.exit("it exited with status 3");
   await assert.rejects(other, /exited with status 3/);
 });
 
 Deno.test("stop() ends the program for good", async () => {
-  const { keeper, open, lives, clock, exit } = house();
+  const { keeper, open, lives, clock, exit } = harness();
   await open();
   const waiting = keeper.ask(ask("a"));
   const stopped = keeper.stop();
@@ -216,7 +216,7 @@ Deno.test("stop() ends the program for good", async () => {
 });
 
 Deno.test("what a program writes to standard error is logged under the table's name", async () => {
-  const { open, lives, log } = house();
+  const { open, lives, log } = harness();
   await open();
   lives[0]!.hooks.onstderr("connected");
   assert.equal(log.at(-1), "t: connected");

@@ -47,13 +47,13 @@ Deno.test("a committed message is on disk with its envelopes, and a new queue fi
 Deno.test("a spool is made when it is missing; others can list it no more than read it", async () => {
   const folder = await Deno.makeTempDir();
   const spool = `${folder}/spool`;
-  const house = await openQueue(spool);
-  await enqueue(house);
+  const harness = await openQueue(spool);
+  await enqueue(harness);
   assert.equal(Deno.statSync(spool).mode! & 0o066, 0);
   const names = [...Deno.readDirSync(spool)].map(({ name }) => name);
   assert.ok(names.includes("queue.db"));
   for (const name of names) assert.equal(Deno.statSync(`${spool}/${name}`).mode! & 0o777, 0o600, name);
-  house.stop();
+  harness.stop();
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -74,32 +74,32 @@ Deno.test("a queue that was large and is empty gives its disk back at the next s
 
 Deno.test("a message of many chunks comes back byte by byte, and leaves nothing when it is delivered", async () => {
   const spool = await Deno.makeTempDir();
-  const house = await openQueue(spool);
-  const message = house.ids.pop()!;
+  const harness = await openQueue(spool);
+  const message = harness.ids.pop()!;
   const chunks = Array.from({ length: 20 }, (_, i) => new Uint8Array(CHUNK_BYTES).fill(65 + i));
   let credit = 2;
   for (const bytes of chunks) {
     if (credit === 0) {
-      await house.smtp.next(typed("credit"));
+      await harness.smtp.next(typed("credit"));
       credit++;
     }
-    house.smtp.send({ type: "chunk", message, bytes });
+    harness.smtp.send({ type: "chunk", message, bytes });
     credit--;
   }
   const envelope = factsFor(message);
-  house.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
-  await house.smtp.next(typed("committed"));
-  const opened = await open(house, [envelope]);
+  harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
+  await harness.smtp.next(typed("committed"));
+  const opened = await open(harness, [envelope]);
   assert.equal(opened.bytes, 20 * CHUNK_BYTES + 4);
   assert.equal(opened.chunks, 21);
   assert.deepEqual(opened.first, chunks[0]);
   for (const [index, want] of [[7, chunks[7]!], [20, utf8("end\n")]] as const) {
-    house.delivery.send({ type: "read", call: 900 + index, message, index });
-    assert.deepEqual((await house.delivery.next(typed("chunk"))).bytes, want);
+    harness.delivery.send({ type: "read", call: 900 + index, message, index });
+    assert.deepEqual((await harness.delivery.next(typed("chunk"))).bytes, want);
   }
-  house.delivery.send({ type: "outcome", id: envelope.id, outcome: { result: "ok", text: "" } });
-  await house.scheduler.next(typed("settled"));
-  house.stop();
+  harness.delivery.send({ type: "outcome", id: envelope.id, outcome: { result: "ok", text: "" } });
+  await harness.scheduler.next(typed("settled"));
+  harness.stop();
   // Erased bit by bit: what the first life did not come to, the second does at its start.
   (await openQueue(spool)).stop();
   for (let lives = 0; count(spool, "loose") > 0 && lives < 5; lives++) (await openQueue(spool)).stop();
@@ -125,47 +125,47 @@ Deno.test("chunks without a commit are gone after a restart", async () => {
 for (const how of ["abort", "death of its isolate"]) {
   Deno.test(`the ${how} takes a message's chunks away`, async () => {
     const spool = await Deno.makeTempDir();
-    const house = await openQueue(spool);
-    const message = house.ids.pop()!;
-    house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(1000) });
-    await house.smtp.next(typed("credit"));
-    if (how === "abort") house.smtp.send({ type: "abort", message });
-    else house.replaceSmtp();
-    const { ids } = how === "abort" ? house : await house.smtp.next(typed("ids"));
-    house.ids.splice(0, house.ids.length, ...ids);
-    await enqueue(house);
-    house.stop();
+    const harness = await openQueue(spool);
+    const message = harness.ids.pop()!;
+    harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(1000) });
+    await harness.smtp.next(typed("credit"));
+    if (how === "abort") harness.smtp.send({ type: "abort", message });
+    else harness.replaceSmtp();
+    const { ids } = how === "abort" ? harness : await harness.smtp.next(typed("ids"));
+    harness.ids.splice(0, harness.ids.length, ...ids);
+    await enqueue(harness);
+    harness.stop();
     assert.equal(count(spool, "chunks"), 1, "of the message that came after");
     await Deno.remove(spool, { recursive: true });
   });
 }
 
 Deno.test("an isolate whose sessions hold all ids gets more when it asks, but not for ever", async () => {
-  await withQueue(async (house) => {
+  await withQueue(async (harness) => {
     for (let blocks = 1; blocks < 256; blocks++) {
-      house.smtp.send({ type: "ids-wanted" });
-      assert.equal((await house.smtp.next(typed("ids"))).ids.length, 256);
+      harness.smtp.send({ type: "ids-wanted" });
+      assert.equal((await harness.smtp.next(typed("ids"))).ids.length, 256);
     }
-    house.smtp.send({ type: "ids-wanted" });
+    harness.smtp.send({ type: "ids-wanted" });
     // What is asked later is answered; that was not.
-    const message = house.ids.pop()!;
-    house.smtp.send({ type: "commit", message, tail: new Uint8Array(0), envelopes: [] });
-    await house.smtp.next(typed("refused"));
-    assert.deepEqual(house.smtp.heard.filter(({ type }) => type === "ids"), []);
+    const message = harness.ids.pop()!;
+    harness.smtp.send({ type: "commit", message, tail: new Uint8Array(0), envelopes: [] });
+    await harness.smtp.next(typed("refused"));
+    assert.deepEqual(harness.smtp.heard.filter(({ type }) => type === "ids"), []);
   });
 });
 
 Deno.test("ids are sent again before they run out, and none comes twice", async () => {
-  await withQueue(async (house) => {
-    const seen = new Set(house.ids);
+  await withQueue(async (harness) => {
+    const seen = new Set(harness.ids);
     for (let i = 0; i < 600; i++) {
-      if (house.ids.length === 0) {
-        const { ids } = await house.smtp.next(typed("ids"));
+      if (harness.ids.length === 0) {
+        const { ids } = await harness.smtp.next(typed("ids"));
         for (const id of ids) assert.ok(!seen.has(id) && id !== "00000000");
         ids.forEach((id) => seen.add(id));
-        house.ids.push(...ids);
+        harness.ids.push(...ids);
       }
-      await enqueue(house);
+      await enqueue(harness);
     }
     assert.ok(seen.size >= 600);
   });
@@ -182,44 +182,44 @@ const broken: { because: string; spoil: (facts: EnvelopeContent) => unknown }[] 
 ];
 for (const { because, spoil } of broken) {
   Deno.test(`a commit is refused for ${because}`, async () => {
-    await withQueue(async (house) => {
-      const message = house.ids.pop()!;
+    await withQueue(async (harness) => {
+      const message = harness.ids.pop()!;
       const envelopes = [spoil(factsFor(message)) as EnvelopeContent];
-      house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes });
-      const refused = await house.smtp.next(typed("refused"));
+      harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes });
+      const refused = await harness.smtp.next(typed("refused"));
       assert.deepEqual([refused.message, refused.code], [message, 451]);
-      assert.deepEqual(await list(house), []);
-      assert.match(logged(house).join("\n"), /cannot be stored/);
+      assert.deepEqual(await list(harness), []);
+      assert.match(logged(harness).join("\n"), /cannot be stored/);
     });
   });
 }
 
 Deno.test("a commit is refused for an id that was not handed out, or was used before", async () => {
-  await withQueue(async (house) => {
-    const [envelope] = await enqueue(house);
+  await withQueue(async (harness) => {
+    const [envelope] = await enqueue(harness);
     for (const message of [envelope!.id.slice(0, 8), "fffffffe"]) {
-      house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
-      assert.equal((await house.smtp.next(typed("refused"))).message, message);
+      harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+      assert.equal((await harness.smtp.next(typed("refused"))).message, message);
     }
-    assert.equal((await list(house)).length, 1);
+    assert.equal((await list(harness)).length, 1);
   });
 });
 
 Deno.test("more chunks than there is credit for are refused", async () => {
-  await withQueue(async (house) => {
-    const message = house.ids.pop()!;
-    for (let i = 0; i < 3; i++) house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
-    assert.equal((await house.smtp.next(typed("refused"))).code, 451);
-    house.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
-    await house.smtp.next(typed("refused"));
-    assert.deepEqual(await list(house), []);
+  await withQueue(async (harness) => {
+    const message = harness.ids.pop()!;
+    for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
+    assert.equal((await harness.smtp.next(typed("refused"))).code, 451);
+    harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+    await harness.smtp.next(typed("refused"));
+    assert.deepEqual(await list(harness), []);
   });
 });
 
 Deno.test("an empty body is a message too", async () => {
-  await withQueue(async (house) => {
-    const envelopes = await enqueue(house, "");
-    const opened = await open(house, envelopes);
+  await withQueue(async (harness) => {
+    const envelopes = await enqueue(harness, "");
+    const opened = await open(harness, envelopes);
     assert.deepEqual([opened.bytes, opened.chunks, opened.first.length], [0, 0, 0]);
   });
 });

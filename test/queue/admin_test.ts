@@ -23,16 +23,16 @@ import {
 const fresh = { tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false } as const;
 
 Deno.test("list is in order of id, resumes after an id, and tells the real expiry", async () => {
-  await withQueue(async (house) => {
+  await withQueue(async (harness) => {
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) {
-      ids.push(...(await enqueue(house, "x\n", {}, { ...MTA, action: "short" })).map(({ id }) => id));
+      ids.push(...(await enqueue(harness, "x\n", {}, { ...MTA, action: "short" })).map(({ id }) => id));
     }
     ids.sort();
     const pages: string[][] = [];
     for (let after = "0000000000000000";;) {
-      house.control.send({ type: "list", call: 1, message: null, after, limit: 3 });
-      const { envelopes } = await house.control.next(typed("listed"));
+      harness.control.send({ type: "list", call: 1, message: null, after, limit: 3 });
+      const { envelopes } = await harness.control.next(typed("listed"));
       for (const { agent, expiresAt } of envelopes) {
         assert.equal(expiresAt, NOON + (agent === "mda" ? 345_600_000 : 60_000));
       }
@@ -42,21 +42,21 @@ Deno.test("list is in order of id, resumes after an id, and tells the real expir
     }
     assert.deepEqual(pages.flat(), ids);
     assert.deepEqual(pages.map((page) => page.length), [3, 3, 3, 1]);
-    house.control.send({ type: "list", call: 1, message: ids[4]!.slice(0, 8), after: "0000000000000000", limit: 9 });
-    const { envelopes } = await house.control.next(typed("listed"));
+    harness.control.send({ type: "list", call: 1, message: ids[4]!.slice(0, 8), after: "0000000000000000", limit: 9 });
+    const { envelopes } = await harness.control.next(typed("listed"));
     assert.deepEqual(envelopes.map(({ id }) => id), ids.filter((id) => id.startsWith(ids[4]!.slice(0, 8))));
   });
 });
 
 Deno.test("list tells of so many messages at most as it is asked to", async () => {
-  await withQueue(async (house) => {
+  await withQueue(async (harness) => {
     const ids: string[] = [];
-    for (let i = 0; i < 3; i++) ids.push(...(await enqueue(house, "x\n", {}, MTA)).map(({ id }) => id));
+    for (let i = 0; i < 3; i++) ids.push(...(await enqueue(harness, "x\n", {}, MTA)).map(({ id }) => id));
     ids.sort();
     const pages: string[][] = [];
     for (let after = "0000000000000000";;) {
-      house.control.send({ type: "list", call: 1, message: null, after, limit: 100, messages: 2 });
-      const { envelopes } = await house.control.next(typed("listed"));
+      harness.control.send({ type: "list", call: 1, message: null, after, limit: 100, messages: 2 });
+      const { envelopes } = await harness.control.next(typed("listed"));
       if (envelopes.length === 0) break;
       pages.push(envelopes.map(({ id }) => id));
       after = envelopes[envelopes.length - 1]!.id;
@@ -106,18 +106,18 @@ Deno.test("list goes over envelopes of an action that is gone in parts, so that 
 
 for (const which of ["envelope", "message", "all"] as const) {
   Deno.test(`remove takes ${which} away, tells the scheduler and the log`, async () => {
-    await withQueue(async (house) => {
-      const envelopes = [...await enqueue(house, "x\n", {}, {}), ...await enqueue(house)];
+    await withQueue(async (harness) => {
+      const envelopes = [...await enqueue(harness, "x\n", {}, {}), ...await enqueue(harness)];
       const { id } = envelopes[0]!;
       const target = which === "all" ? "all" : which === "envelope" ? { envelope: id } : { message: id.slice(0, 8) };
-      house.control.send({ type: "remove", call: 7, target, after: "" });
-      const removed = await house.control.next(typed("removed"));
+      harness.control.send({ type: "remove", call: 7, target, after: "" });
+      const removed = await harness.control.next(typed("removed"));
       const wanted = envelopes.filter((_, i) => which === "all" || i === 0 || (which === "message" && i === 1));
       assert.equal(removed.call, 7);
       assert.deepEqual([...removed.ids].sort(), wanted.map((each) => each.id).sort());
-      assert.deepEqual(new Set((await house.scheduler.next(typed("dropped"))).ids), new Set(removed.ids));
-      assert.equal((await list(house)).length, 3 - wanted.length);
-      const lines = house.events.filter((event) => event.type === "queue-remove");
+      assert.deepEqual(new Set((await harness.scheduler.next(typed("dropped"))).ids), new Set(removed.ids));
+      assert.equal((await list(harness)).length, 3 - wanted.length);
+      const lines = harness.events.filter((event) => event.type === "queue-remove");
       assert.equal(lines.length, wanted.length);
       assert.ok(lines.every((event) => event.type === "queue-remove" && event.stat === "Removed by administrator"));
     });
@@ -125,31 +125,31 @@ for (const which of ["envelope", "message", "all"] as const) {
 }
 
 Deno.test("remove of all takes more than one slice", async () => {
-  await withQueue(async (house) => {
-    await enqueue(house, "x\n", ...Array.from({ length: 1203 }, () => ({})));
+  await withQueue(async (harness) => {
+    await enqueue(harness, "x\n", ...Array.from({ length: 1203 }, () => ({})));
     let count = 0, slices = 0;
     for (let after: string | null = ""; after !== null; slices++) {
-      house.control.send({ type: "remove", call: 1, target: "all", after });
-      const removed: Extract<QueueToControl, { type: "removed" | "suspended" }> = await house.control.next(
+      harness.control.send({ type: "remove", call: 1, target: "all", after });
+      const removed: Extract<QueueToControl, { type: "removed" | "suspended" }> = await harness.control.next(
         typed("removed"),
       );
       count += removed.ids.length;
       after = removed.next;
     }
     assert.deepEqual([count, slices], [1203, 13]);
-    assert.deepEqual(await list(house), []);
+    assert.deepEqual(await list(harness), []);
   });
 });
 
 Deno.test("remove and suspend take the envelopes that are named, and pass over those that are gone", async () => {
-  await withQueue(async (house) => {
-    const envelopes = await enqueue(house, "x\n", {}, {}, {}, {});
+  await withQueue(async (harness) => {
+    const envelopes = await enqueue(harness, "x\n", {}, {}, {}, {});
     const ids = envelopes.map(({ id }) => id).sort();
-    house.control.send({ type: "remove", call: 1, target: { ids: [ids[1]!, ids[3]!] }, after: "" });
-    const removed = await house.control.next(typed("removed"));
+    harness.control.send({ type: "remove", call: 1, target: { ids: [ids[1]!, ids[3]!] }, after: "" });
+    const removed = await harness.control.next(typed("removed"));
     assert.deepEqual([removed.ids, removed.next], [[ids[1], ids[3]], null]);
-    house.control.send({ type: "suspend", call: 2, target: { ids }, after: "", suspended: true });
-    assert.deepEqual((await house.control.next(typed("suspended"))).ids, [ids[0], ids[2]]);
+    harness.control.send({ type: "suspend", call: 2, target: { ids }, after: "", suspended: true });
+    assert.deepEqual((await harness.control.next(typed("suspended"))).ids, [ids[0], ids[2]]);
   });
 });
 
@@ -170,22 +170,22 @@ Deno.test("suspend is durable, tells what changed, and shows in what agents open
 });
 
 Deno.test("body gives the message chunk by chunk, and null for one that is not there", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "Subject: x\n\nbody\n");
-    house.control.send({ type: "body", call: 1, message: facts!.id.slice(0, 8), index: 0 });
-    const body = await house.control.next(typed("body"));
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "Subject: x\n\nbody\n");
+    harness.control.send({ type: "body", call: 1, message: facts!.id.slice(0, 8), index: 0 });
+    const body = await harness.control.next(typed("body"));
     assert.deepEqual([body.chunks, body.bytes], [1, utf8("Subject: x\n\nbody\n")]);
-    house.control.send({ type: "body", call: 2, message: "00000001", index: 0 });
-    assert.equal((await house.control.next(typed("body"))).bytes, null);
+    harness.control.send({ type: "body", call: 2, message: "00000001", index: 0 });
+    assert.equal((await harness.control.next(typed("body"))).bytes, null);
   });
 });
 
 Deno.test("envelope gives the text of a queued one, and null for others", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness);
     for (const [id, want] of [[facts!.id, /^version: 3\ndispatcher: inbox\n/], ["0000000100000001", null]] as const) {
-      house.control.send({ type: "envelope", call: 1, id });
-      const { text } = await house.control.next(typed("envelope"));
+      harness.control.send({ type: "envelope", call: 1, id });
+      const { text } = await harness.control.next(typed("envelope"));
       if (want === null) assert.equal(text, null);
       else assert.match(text!, want);
     }

@@ -7,7 +7,7 @@ import { hex8, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
 import { factsFor, openQueue } from "./harness.ts";
 
-const house = await openQueue(Deno.args[0]!);
+const harness = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();
 const say = (word: string, id: string) => void Deno.stdout.writeSync(encoder.encode(`${word} ${id}\n`));
 
@@ -19,8 +19,8 @@ function bodyOf(message: string): Uint8Array<ArrayBuffer> {
 }
 
 const credit = new Map<string, () => void>();
-house.smtp.onmessage = (message) => {
-  if (message.type === "ids") house.ids.push(...message.ids);
+harness.smtp.onmessage = (message) => {
+  if (message.type === "ids") harness.ids.push(...message.ids);
   else if (message.type === "credit") credit.get(message.message)?.();
   else if (message.type === "committed") {
     say("A", message.message);
@@ -29,40 +29,40 @@ house.smtp.onmessage = (message) => {
 };
 
 async function send(): Promise<void> {
-  const message = house.ids.pop()!;
+  const message = harness.ids.pop()!;
   const body = bodyOf(message);
   let at = 0;
   for (; body.length - at > CHUNK_BYTES; at += CHUNK_BYTES) {
-    house.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK_BYTES) });
+    harness.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK_BYTES) });
     await new Promise<void>((resolve) => credit.set(message, resolve));
   }
   const envelopes = [factsFor(message, { createdAt: Date.now() })];
-  house.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes });
+  harness.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes });
 }
 
 // Of eight messages, three are delivered, three bounce, two stay; notices are written at once.
-house.scheduler.onmessage = (message) => {
+harness.scheduler.onmessage = (message) => {
   if (message.type !== "enqueued") return;
   for (const { id, agent } of message.tickets) {
     const draw = parseInt(id.slice(8), 16) % 8;
-    if (agent === "bounce") house.scheduler.send({ type: "bounce", message: id.slice(0, 8), ids: [id] });
+    if (agent === "bounce") harness.scheduler.send({ type: "bounce", message: id.slice(0, 8), ids: [id] });
     else if (agent === "mda" && draw < 3) {
       say("D", id);
-      house.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
+      harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
     } else if (agent === "mda" && draw < 6) {
       say("F", id);
       const outcome = { result: "permfail", text: "550 no", status: { class: 5, code: "1.1" } } as const;
-      house.delivery.send({ type: "outcome", id, outcome });
+      harness.delivery.send({ type: "outcome", id, outcome });
     }
   }
 };
-house.lookup.onmessage = ({ type, call }) => {
+harness.lookup.onmessage = ({ type, call }) => {
   if (type !== "expand") return;
   const dest = { local: "alice", domain: "example.net" };
   const result = { ok: true, targets: [{ agent: "mta", action: "out", dest }], internal: [false] } as const;
-  house.lookup.send({ type: "expanded", call, result });
+  harness.lookup.send({ type: "expanded", call, result });
 };
 // What an earlier life left is told again by the queue, before this line: take it up too.
-for (const message of house.scheduler.heard.splice(0)) house.scheduler.onmessage(message);
+for (const message of harness.scheduler.heard.splice(0)) harness.scheduler.onmessage(message);
 say("R", hex8(random32()));
 for (let i = 0; i < 20; i++) void send();

@@ -39,11 +39,11 @@ async function live(spool: string, said: Said, ms: number): Promise<void> {
   assert.equal((await child.status).signal, "SIGKILL", "it ran until it was killed");
 }
 
-async function bodyOf(house: QueueHarness, message: string): Promise<string> {
+async function bodyOf(harness: QueueHarness, message: string): Promise<string> {
   let body = "";
   for (let index = 0, chunks = 1; index < chunks; index++) {
-    house.control.send({ type: "body", call: 1, message, index });
-    const answer = await house.control.next(typed("body"));
+    harness.control.send({ type: "body", call: 1, message, index });
+    const answer = await harness.control.next(typed("body"));
     if (answer.bytes === null) return "";
     chunks = answer.chunks;
     body += text(answer.bytes);
@@ -51,11 +51,11 @@ async function bodyOf(house: QueueHarness, message: string): Promise<string> {
   return body;
 }
 
-async function allEnvelopes(house: QueueHarness): Promise<Envelope[]> {
+async function allEnvelopes(harness: QueueHarness): Promise<Envelope[]> {
   const all: Envelope[] = [];
   for (let after = "0000000000000000";;) {
-    house.control.send({ type: "list", call: 1, message: null, after, limit: 1000 });
-    const { envelopes } = await house.control.next(typed("listed"));
+    harness.control.send({ type: "list", call: 1, message: null, after, limit: 1000 });
+    const { envelopes } = await harness.control.next(typed("listed"));
     all.push(...envelopes);
     if (envelopes.length === 0) return all;
     after = envelopes[envelopes.length - 1]!.id;
@@ -67,11 +67,11 @@ Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is deli
   const said: Said = { acknowledged: new Set(), delivered: new Set(), failed: new Set() };
   try {
     for (let kill = 0; kill < KILLS; kill++) await live(spool, said, 5 + Math.random() * 150);
-    const house = await openQueue(spool);
+    const harness = await openQueue(spool);
     const originals = new Set<string>(), bounces = new Set<string>(), notices = new Set<string>();
-    for (const { id, agent, sender } of await allEnvelopes(house)) {
+    for (const { id, agent, sender } of await allEnvelopes(harness)) {
       const message = messageOf(id);
-      const body = await bodyOf(house, message);
+      const body = await bodyOf(harness, message);
       const about = /^X-Message: (\w+)$/m.exec(body)?.[1] ?? "";
       const kind = agent === "bounce" ? bounces : sender === null ? notices : originals;
       if (kind !== notices) {
@@ -89,8 +89,8 @@ Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is deli
       assert.ok(places === 1 || said.delivered.has(message), `${message} was acknowledged and is lost`);
       if (!originals.has(message) && said.failed.has(message)) assert.ok(bounces.has(message) || notices.has(message));
     }
-    assert.ok((await list(house)).length > 0);
-    house.stop();
+    assert.ok((await list(harness)).length > 0);
+    harness.stop();
     checkRows(spool);
   } finally {
     await Deno.remove(spool, { recursive: true });

@@ -46,9 +46,9 @@ function lay(spool: string, name: string, envelopes: readonly string[], body = "
   return folder;
 }
 
-async function discover(house: QueueHarness, message: string, envelope: string | null = null) {
-  house.control.send({ type: "discover", call: 1, message, envelope });
-  const { count, error } = await house.control.next(typed("discovered"));
+async function discover(harness: QueueHarness, message: string, envelope: string | null = null) {
+  harness.control.send({ type: "discover", call: 1, message, envelope });
+  const { count, error } = await harness.control.next(typed("discovered"));
   return { count, error };
 }
 
@@ -62,15 +62,15 @@ function exists(path: string): boolean {
 }
 
 Deno.test("discover takes in a message with its retries, tells the scheduler, and removes the files", async () => {
-  await withQueue(async (house, spool) => {
+  await withQueue(async (harness, spool) => {
     const folder = lay(spool, "0badcafe", [ENVELOPE, ENVELOPE.replace("b@other", "c@other")]);
-    assert.deepEqual(await discover(house, "0badcafe"), { count: 2, error: null });
-    const tickets = await ticketsOf(house, 2);
+    assert.deepEqual(await discover(harness, "0badcafe"), { count: 2, error: null });
+    const tickets = await ticketsOf(harness, 2);
     assert.deepEqual(tickets.map(({ id, key, tries }) => [id, key, tries]), [
       ["0badcafe00000001", "other.example", 3],
       ["0badcafe00000002", "other.example", 3],
     ]);
-    const [one] = await list(house);
+    const [one] = await list(harness);
     assert.deepEqual([one!.tries, one!.lastTryAt, one!.errorLine, one!.status, one!.createdAt], [
       3,
       1_795_340_000_000,
@@ -79,19 +79,19 @@ Deno.test("discover takes in a message with its retries, tells the scheduler, an
       1_795_300_000_000,
     ]);
     assert.ok(!exists(folder));
-    assert.deepEqual(await discover(house, "0badcafe"), { count: 0, error: "It is not there" });
+    assert.deepEqual(await discover(harness, "0badcafe"), { count: 0, error: "It is not there" });
   });
 });
 
 Deno.test("discover of a long message brings every octet", async () => {
-  await withQueue(async (house, spool) => {
+  await withQueue(async (harness, spool) => {
     const body = `Subject: x\n\n${"0123456789abcdef\n".repeat(60_000)}`;
     lay(spool, "0badcafe", [ENVELOPE], body);
-    assert.deepEqual(await discover(house, "0badcafe"), { count: 1, error: null });
+    assert.deepEqual(await discover(harness, "0badcafe"), { count: 1, error: null });
     let read = "";
     for (let index = 0, chunks = 1; index < chunks; index++) {
-      house.control.send({ type: "body", call: 1, message: "0badcafe", index });
-      const piece = await house.control.next(typed("body"));
+      harness.control.send({ type: "body", call: 1, message: "0badcafe", index });
+      const piece = await harness.control.next(typed("body"));
       chunks = piece.chunks;
       read += text(piece.bytes!);
     }
@@ -100,16 +100,16 @@ Deno.test("discover of a long message brings every octet", async () => {
 });
 
 Deno.test("discover makes a new id where the old one is taken, and several at once do not meet", async () => {
-  await withQueue(async (house, spool) => {
-    const [queued] = await enqueue(house);
+  await withQueue(async (harness, spool) => {
+    const [queued] = await enqueue(harness);
     const taken = queued!.id.slice(0, 8);
-    const names = [taken, house.ids.at(-1)!, "0badca01", "0badca02", "0badca03"];
+    const names = [taken, harness.ids.at(-1)!, "0badca01", "0badca02", "0badca03"];
     for (const name of names) lay(spool, name, [ENVELOPE]);
     for (const [call, message] of names.entries()) {
-      house.control.send({ type: "discover", call, message, envelope: null });
+      harness.control.send({ type: "discover", call, message, envelope: null });
     }
-    for (const _ of names) assert.equal((await house.control.next(typed("discovered"))).count, 1);
-    const ids = (await list(house)).map(({ id }) => id.slice(0, 8));
+    for (const _ of names) assert.equal((await harness.control.next(typed("discovered"))).count, 1);
+    const ids = (await list(harness)).map(({ id }) => id.slice(0, 8));
     assert.equal(new Set(ids).size, 6);
     for (const name of ["0badca01", "0badca02", "0badca03"]) assert.ok(ids.includes(name), "a free id is kept");
     assert.ok(!ids.includes(names[1]!), "an id that an smtp isolate holds is not free");
@@ -134,17 +134,17 @@ const refusals = [
 ] as const;
 for (const { envelopes, says } of refusals) {
   Deno.test(`discover refuses a message whole when ${says.source}`, async () => {
-    await withQueue(async (house, spool) => {
+    await withQueue(async (harness, spool) => {
       const folder = lay(spool, "0badcafe", envelopes);
-      assert.match((await discover(house, "0badcafe")).error!, says);
-      assert.deepEqual(await list(house), []);
+      assert.match((await discover(harness, "0badcafe")).error!, says);
+      assert.deepEqual(await list(harness), []);
       assert.equal([...Deno.readDirSync(folder)].length, envelopes.length + 1, "the files stay");
     });
   });
 }
 
 Deno.test("discover follows no link, and takes no two envelopes for one", async () => {
-  await withQueue(async (house, spool) => {
+  await withQueue(async (harness, spool) => {
     const secret = `${spool}/secret`;
     Deno.writeTextFileSync(secret, ENVELOPE);
     const body = lay(spool, "0badca01", [ENVELOPE]), envelope = lay(spool, "0badca02", [ENVELOPE]);
@@ -155,13 +155,13 @@ Deno.test("discover follows no link, and takes no two envelopes for one", async 
     const twice = lay(spool, "0badca03", [ENVELOPE]);
     Deno.writeTextFileSync(`${twice}/0badca0900000001`, ENVELOPE);
     const errors = [];
-    for (const name of ["0badca01", "0badca02", "0badca03"]) errors.push((await discover(house, name)).error);
+    for (const name of ["0badca01", "0badca02", "0badca03"]) errors.push((await discover(harness, name)).error);
     assert.deepEqual(errors, [
       '"message" is not a file',
       "Envelope 0badca0200000001: It is not a file",
       "Two envelopes have one number, or one has none",
     ]);
-    assert.deepEqual(await list(house), []);
+    assert.deepEqual(await list(harness), []);
   });
 });
 
@@ -197,14 +197,14 @@ Deno.test("a start takes in what lies there, and warns of what it cannot", async
   const spool = await Deno.makeTempDir();
   lay(spool, "0badca01", [ENVELOPE]);
   lay(spool, "0badca02", [ENVELOPE.replace("out", "gone")]);
-  const house = await openQueue(spool);
-  assert.deepEqual((await ticketsOf(house)).map(({ id }) => id), ["0badca0100000001"]);
-  while (logged(house).length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const harness = await openQueue(spool);
+  assert.deepEqual((await ticketsOf(harness)).map(({ id }) => id), ["0badca0100000001"]);
+  while (logged(harness).length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   assert.match(
-    logged(house).join("\n"),
+    logged(harness).join("\n"),
     /message 0badca02 is not imported: Envelope 0badca0200000001: There is no action/,
   );
-  house.stop();
+  harness.stop();
   await Deno.remove(spool, { recursive: true });
 });
 

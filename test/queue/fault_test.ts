@@ -19,16 +19,18 @@ Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and t
     limit = (pages) => limitPages.call(this, pages);
     return addMessage.apply(this, args);
   };
-  const house = await openQueue(spool);
+  const harness = await openQueue(spool);
   try {
-    const kept = (await enqueue(house)).map(({ id }) => id);
+    const kept = (await enqueue(harness)).map(({ id }) => id);
     limit(40);
     const answered = new Map<string, QueueToSmtp>();
-    const ids = house.ids.splice(0, 20);
+    const ids = harness.ids.splice(0, 20);
     for (const message of ids) {
       const envelopes = [factsFor(message)];
-      house.smtp.send({ type: "commit", message, tail: new Uint8Array(100_000), envelopes });
-      const answer = await house.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" | "refused" }> =>
+      harness.smtp.send({ type: "commit", message, tail: new Uint8Array(100_000), envelopes });
+      const answer = await harness.smtp.next((
+        heard,
+      ): heard is Extract<QueueToSmtp, { type: "committed" | "refused" }> =>
         (heard.type === "committed" || heard.type === "refused") && heard.message === message
       );
       answered.set(message, answer);
@@ -37,14 +39,14 @@ Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and t
     }
     const types = [...answered.values()].map(({ type }) => type);
     assert.ok(types.includes("committed") && types.includes("refused"), types.join());
-    assert.ok(house.events.some((event) => event.type === "log" && event.level === "crit"));
-    assert.deepEqual((await list(house)).map(({ id }) => id), kept.sort());
+    assert.ok(harness.events.some((event) => event.type === "log" && event.level === "crit"));
+    assert.deepEqual((await list(harness)).map(({ id }) => id), kept.sort());
     limit(1_000_000);
-    kept.push((await enqueue(house))[0]!.id);
-    assert.deepEqual((await list(house)).map(({ id }) => id), kept.sort());
+    kept.push((await enqueue(harness))[0]!.id);
+    assert.deepEqual((await list(harness)).map(({ id }) => id), kept.sort());
   } finally {
     Store.prototype.addMessage = addMessage;
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });
@@ -56,13 +58,13 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
     this.limitPages(60);
     return putChunk.call(this, message, index, chunk);
   };
-  const house = await openQueue(spool);
+  const harness = await openQueue(spool);
   try {
-    const message = house.ids.pop()!;
+    const message = harness.ids.pop()!;
     for (let i = 0;; i++) {
       assert.ok(i < 20, "the disk is full by now");
-      house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(200_000) });
-      const answer = await house.smtp.next((heard): heard is Exclude<QueueToSmtp, { type: "ids" | "room" }> =>
+      harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(200_000) });
+      const answer = await harness.smtp.next((heard): heard is Exclude<QueueToSmtp, { type: "ids" | "room" }> =>
         heard.type !== "ids" && heard.type !== "room"
       );
       if (answer.type === "credit") continue;
@@ -70,13 +72,13 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
       break;
     }
     Store.prototype.putChunk = putChunk;
-    house.smtp.send({ type: "commit", message, tail: new Uint8Array(1), envelopes: [factsFor(message)] });
-    await house.smtp.next(typed("refused"));
-    await enqueue(house);
-    assert.equal((await list(house)).length, 1);
+    harness.smtp.send({ type: "commit", message, tail: new Uint8Array(1), envelopes: [factsFor(message)] });
+    await harness.smtp.next(typed("refused"));
+    await enqueue(harness);
+    assert.equal((await list(harness)).length, 1);
   } finally {
     Store.prototype.putChunk = putChunk;
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });
@@ -84,21 +86,21 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
 Deno.test("an outcome that cannot be stored is told to nobody, and stored when the disk lets it", async () => {
   const spool = await Deno.makeTempDir();
   const removeEnvelope = Store.prototype.removeEnvelope;
-  const house = await openQueue(spool);
+  const harness = await openQueue(spool);
   try {
-    const [facts] = await enqueue(house);
+    const [facts] = await enqueue(harness);
     let failures = 0;
     Store.prototype.removeEnvelope = function (this: Store, ...args) {
       if (failures++ === 0) throw Object.assign(new Error("disk I/O error"), { errcode: 10 });
       return removeEnvelope.apply(this, args);
     };
-    house.delivery.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
-    assert.equal((await house.scheduler.next(typed("settled"))).again, false);
+    harness.delivery.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
+    assert.equal((await harness.scheduler.next(typed("settled"))).again, false);
     assert.equal(failures, 2);
-    assert.deepEqual(await list(house), []);
+    assert.deepEqual(await list(harness), []);
   } finally {
     Store.prototype.removeEnvelope = removeEnvelope;
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });
@@ -106,21 +108,21 @@ Deno.test("an outcome that cannot be stored is told to nobody, and stored when t
 Deno.test("an outcome about a damaged row holds back no other", async () => {
   const spool = await Deno.makeTempDir();
   const removeEnvelope = Store.prototype.removeEnvelope;
-  const house = await openQueue(spool);
+  const harness = await openQueue(spool);
   try {
-    const [damaged, sound] = await enqueue(house, "x\n", {}, {});
+    const [damaged, sound] = await enqueue(harness, "x\n", {}, {});
     Store.prototype.removeEnvelope = function (this: Store, message, number) {
       if (number === envelopeNumber(damaged!.id)) throw new SyntaxError("Unexpected end of JSON input");
       return removeEnvelope.call(this, message, number);
     };
     for (const { id } of [damaged!, sound!]) {
-      house.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
+      harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
     }
-    assert.equal((await house.scheduler.next(typed("settled"))).id, sound!.id);
-    await enqueue(house);
+    assert.equal((await harness.scheduler.next(typed("settled"))).id, sound!.id);
+    await enqueue(harness);
   } finally {
     Store.prototype.removeEnvelope = removeEnvelope;
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });

@@ -98,7 +98,7 @@ export const NOON = 1_795_348_800_000;
 
 export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): QueueSettings {
   return {
-    house: HOUSE,
+    shared: HOUSE,
     spool,
     reserve: { share: null, bytes: 0 },
     compression: false,
@@ -141,7 +141,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     return end;
   };
   let stopped = false;
-  const house = {
+  const harness = {
     scheduler: asked["queue-scheduler"] as unknown as QueueHarness["scheduler"],
     lookup: asked["queue-lookup"] as unknown as QueueHarness["lookup"],
     smtp: enter<SmtpToQueue, QueueToSmtp>("smtp-queue"),
@@ -154,8 +154,8 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     settings,
     ended: ended.promise,
     replaceSmtp() {
-      const old = house.smtp;
-      house.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
+      const old = harness.smtp;
+      harness.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
       old.other.onreset();
     },
     stop() {
@@ -163,18 +163,18 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
       stopped = true;
     },
   };
-  house.ids.push(...(await house.smtp.next(typed("ids"))).ids);
-  return house;
+  harness.ids.push(...(await harness.smtp.next(typed("ids"))).ids);
+  return harness;
 }
 
 /** Runs a test with a queue on a fresh folder. */
-export async function withQueue(test: (house: QueueHarness, spool: string) => Promise<void>): Promise<void> {
+export async function withQueue(test: (harness: QueueHarness, spool: string) => Promise<void>): Promise<void> {
   const spool = await Deno.makeTempDir();
-  const house = await openQueue(spool);
+  const harness = await openQueue(spool);
   try {
-    await test(house, spool);
+    await test(harness, spool);
   } finally {
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 }
@@ -216,42 +216,42 @@ export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** Enqueues a small message and waits until it is durable and the scheduler knows. */
 export async function enqueue(
-  house: QueueHarness,
+  harness: QueueHarness,
   body = "Subject: hi\n\nHello\n",
   ...more: Partial<EnvelopeContent>[]
 ): Promise<EnvelopeContent[]> {
-  const message = house.ids.pop()!;
+  const message = harness.ids.pop()!;
   const envelopes = (more.length === 0 ? [{}] : more).map((each) => factsFor(message, each));
-  house.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
-  await house.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" }> =>
+  harness.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
+  await harness.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" }> =>
     heard.type === "committed" && heard.message === message
   );
-  await ticketsOf(house, envelopes.length);
+  await ticketsOf(harness, envelopes.length);
   return envelopes;
 }
 
 /** The next tickets that the scheduler hears, `count` of them. */
-export async function ticketsOf(house: QueueHarness, count = 1): Promise<Ticket[]> {
+export async function ticketsOf(harness: QueueHarness, count = 1): Promise<Ticket[]> {
   const tickets: Ticket[] = [];
-  while (tickets.length < count) tickets.push(...(await house.scheduler.next(typed("enqueued"))).tickets);
+  while (tickets.length < count) tickets.push(...(await harness.scheduler.next(typed("enqueued"))).tickets);
   return tickets;
 }
 
 let calls = 0;
 
 /** Opens a message as delivery does. */
-export async function open(house: QueueHarness, envelopes: readonly EnvelopeContent[]) {
+export async function open(harness: QueueHarness, envelopes: readonly EnvelopeContent[]) {
   const call = ++calls;
   const message = envelopes[0]!.id.slice(0, 8);
-  house.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });
-  return await house.delivery.next(typed("opened"));
+  harness.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });
+  return await harness.delivery.next(typed("opened"));
 }
 
-export async function list(house: QueueHarness): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
-  house.control.send({ type: "list", call: ++calls, message: null, after: "0000000000000000", limit: 1000 });
-  return (await house.control.next(typed("listed"))).envelopes;
+export async function list(harness: QueueHarness): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
+  harness.control.send({ type: "list", call: ++calls, message: null, after: "0000000000000000", limit: 1000 });
+  return (await harness.control.next(typed("listed"))).envelopes;
 }
 
-export function logged(house: QueueHarness): string[] {
-  return house.events.flatMap((event) => event.type === "log" ? [event.text] : []);
+export function logged(harness: QueueHarness): string[] {
+  return harness.events.flatMap((event) => event.type === "log" ? [event.text] : []);
 }

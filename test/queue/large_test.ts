@@ -12,14 +12,14 @@ const CHUNK = 256 * 1024;
 
 async function withHarness(
   more: Partial<QueueSettings>,
-  test: (house: QueueHarness, spool: string) => Promise<void>,
+  test: (harness: QueueHarness, spool: string) => Promise<void>,
 ): Promise<void> {
   const spool = await Deno.makeTempDir();
-  const house = await openQueue(spool, more);
+  const harness = await openQueue(spool, more);
   try {
-    await test(house, spool);
+    await test(harness, spool);
   } finally {
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 }
@@ -37,30 +37,30 @@ const answerTo = (message: MessageId) => (heard: QueueToSmtp): heard is Answer =
   (heard.type === "committed" || heard.type === "refused") && heard.message === message;
 
 /** Sends all but the last chunk as credit allows, two at once. */
-async function sendChunks(house: QueueHarness, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {
+async function sendChunks(harness: QueueHarness, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {
   let at = 0, credit = 2;
   for (; body.length - at > CHUNK; at += CHUNK) {
     if (credit === 0) {
-      await house.smtp.next(typed("credit"));
+      await harness.smtp.next(typed("credit"));
       credit++;
     }
     credit--;
-    house.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK) });
+    harness.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK) });
   }
   return at;
 }
 
-async function bodyIn(house: QueueHarness): Promise<Uint8Array> {
-  const [envelope] = await list(house);
-  const { bytes, chunks, first } = await open(house, [envelope!]);
+async function bodyIn(harness: QueueHarness): Promise<Uint8Array> {
+  const [envelope] = await list(harness);
+  const { bytes, chunks, first } = await open(harness, [envelope!]);
   const body = new Uint8Array(bytes);
   body.set(first);
   // All at once: each answer belongs to its question, whichever comes first.
   for (let index = 1; index < chunks; index++) {
-    house.delivery.send({ type: "read", call: 1000 + index, message: envelope!.id.slice(0, 8), index });
+    harness.delivery.send({ type: "read", call: 1000 + index, message: envelope!.id.slice(0, 8), index });
   }
   for (let left = chunks - 1; left > 0; left--) {
-    const { call, bytes } = await house.delivery.next(typed("chunk"));
+    const { call, bytes } = await harness.delivery.next(typed("chunk"));
     body.set(bytes, (call - 1000) * CHUNK);
   }
   return body;
@@ -75,55 +75,55 @@ for (
 ) {
   Deno.test(`a large message that is ${name} comes back octet by octet, its last part small or large`, async () => {
     for (const length of [CHUNK - 1, 5 * CHUNK + 10, 6 * CHUNK]) {
-      await withHarness(settings, async (house) => {
-        const message = house.ids.pop()!;
+      await withHarness(settings, async (harness) => {
+        const message = harness.ids.pop()!;
         const body = bodyOf(length);
-        const at = await sendChunks(house, message, body);
+        const at = await sendChunks(harness, message, body);
         // The last chunks are not answered yet.
-        house.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes: [factsFor(message)] });
-        assert.equal((await house.smtp.next(answerTo(message))).type, "committed");
-        assert.deepEqual(await bodyIn(house), body);
+        harness.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes: [factsFor(message)] });
+        assert.equal((await harness.smtp.next(answerTo(message))).type, "committed");
+        assert.deepEqual(await bodyIn(harness), body);
       });
     }
   });
 }
 
 Deno.test("a small message does not wait for a large one that is being sealed", async () => {
-  await withHarness(KEYS, async (house) => {
-    const large = house.ids.pop()!, small = house.ids.pop()!;
-    house.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [factsFor(large)] });
-    house.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [factsFor(small)] });
+  await withHarness(KEYS, async (harness) => {
+    const large = harness.ids.pop()!, small = harness.ids.pop()!;
+    harness.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [factsFor(large)] });
+    harness.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [factsFor(small)] });
     const order: MessageId[] = [];
-    for (let i = 0; i < 2; i++) order.push((await house.smtp.next(typed("committed"))).message);
+    for (let i = 0; i < 2; i++) order.push((await harness.smtp.next(typed("committed"))).message);
     assert.deepEqual(order, [small, large]);
   });
 });
 
 Deno.test("a chunk more than there is credit for is refused while the others are being sealed", async () => {
-  await withHarness(KEYS, async (house) => {
-    const message = house.ids.pop()!;
-    for (let i = 0; i < 3; i++) house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
-    assert.equal((await house.smtp.next(answerTo(message))).type, "refused");
-    house.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [factsFor(message)] });
-    assert.equal((await house.smtp.next(answerTo(message))).type, "refused");
-    assert.deepEqual(await list(house), []);
+  await withHarness(KEYS, async (harness) => {
+    const message = harness.ids.pop()!;
+    for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+    assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
+    harness.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [factsFor(message)] });
+    assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
+    assert.deepEqual(await list(harness), []);
   });
 });
 
 Deno.test("a chunk that cannot be sealed refuses its message, also when the end has arrived: nothing of it stays", async () => {
   const makeChunk = Store.prototype.makeChunk;
   try {
-    await withHarness(KEYS, async (house, spool) => {
-      const message = house.ids.pop()!;
+    await withHarness(KEYS, async (harness, spool) => {
+      const message = harness.ids.pop()!;
       Store.prototype.makeChunk = function (this: Store, number, index, bytes) {
         return index === 1 ? Promise.reject(new Error("no memory")) : makeChunk.call(this, number, index, bytes);
       };
-      for (let i = 0; i < 2; i++) house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
-      house.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [factsFor(message)] });
-      const answer = await house.smtp.next(answerTo(message));
+      for (let i = 0; i < 2; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+      harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [factsFor(message)] });
+      const answer = await harness.smtp.next(answerTo(message));
       assert.ok(answer.type === "refused" && answer.code === 451);
-      assert.deepEqual(await list(house), []);
-      house.stop();
+      assert.deepEqual(await list(harness), []);
+      harness.stop();
       const database = new DatabaseSync(`${spool}/queue.db`);
       assert.deepEqual(database.prepare("SELECT id FROM messages").all(), []);
       const { odd } = database.prepare(
@@ -138,13 +138,13 @@ Deno.test("a chunk that cannot be sealed refuses its message, also when the end 
 });
 
 Deno.test("a message that is given up while it is being sealed leaves nothing", async () => {
-  await withHarness(KEYS, async (house, spool) => {
-    const message = house.ids.pop()!, later = house.ids.pop()!;
-    house.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
-    house.smtp.send({ type: "abort", message });
-    house.smtp.send({ type: "commit", message: later, tail: bodyOf(CHUNK), envelopes: [factsFor(later)] });
-    await house.smtp.next(answerTo(later));
-    house.stop();
+  await withHarness(KEYS, async (harness, spool) => {
+    const message = harness.ids.pop()!, later = harness.ids.pop()!;
+    harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+    harness.smtp.send({ type: "abort", message });
+    harness.smtp.send({ type: "commit", message: later, tail: bodyOf(CHUNK), envelopes: [factsFor(later)] });
+    await harness.smtp.next(answerTo(later));
+    harness.stop();
     const database = new DatabaseSync(`${spool}/queue.db`);
     assert.deepEqual(database.prepare("SELECT count(*) AS chunks FROM chunks").get(), { __proto__: null, chunks: 1 });
     assert.deepEqual(database.prepare("SELECT message FROM loose").all(), []);
@@ -153,12 +153,12 @@ Deno.test("a message that is given up while it is being sealed leaves nothing", 
 });
 
 Deno.test("a large sealed chunk that was altered sets its message aside when it is read", async () => {
-  await withHarness(KEYS, async (house, spool) => {
-    const message = house.ids.pop()!;
+  await withHarness(KEYS, async (harness, spool) => {
+    const message = harness.ids.pop()!;
     const facts = factsFor(message);
-    house.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [facts] });
-    await house.smtp.next(answerTo(message));
-    house.stop();
+    harness.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [facts] });
+    await harness.smtp.next(answerTo(message));
+    harness.stop();
     const database = new DatabaseSync(`${spool}/queue.db`);
     const { bytes } = database.prepare("SELECT bytes FROM chunks").get() as { bytes: Uint8Array };
     bytes[100_000]! ^= 1;

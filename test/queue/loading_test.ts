@@ -32,22 +32,22 @@ function fill(spool: string): string {
 Deno.test("of a large sealed queue, what was never tried is told first and delivered while the rest is loaded", async () => {
   const spool = await Deno.makeTempDir();
   const fresh = fill(spool);
-  const house = await openQueue(spool, { keys: KEYS });
+  const harness = await openQueue(spool, { keys: KEYS });
   try {
-    const first = await house.scheduler.next(typed("enqueued"));
+    const first = await harness.scheduler.next(typed("enqueued"));
     assert.deepEqual(first.tickets.map(({ id, key, tries }) => [id, key, tries]), [[fresh, "example.org", 0]]);
-    house.relay.send({ type: "outcome", id: fresh, outcome: { result: "ok", text: "250 2.0.0 done" } });
+    harness.relay.send({ type: "outcome", id: fresh, outcome: { result: "ok", text: "250 2.0.0 done" } });
     const told = new Set<string>();
     let settled = false;
     for (let loaded = false; !loaded || !settled;) {
-      const heard = await house.scheduler.next((message): message is typeof message => true);
+      const heard = await harness.scheduler.next((message): message is typeof message => true);
       if (heard.type === "enqueued") { for (const { id } of heard.tickets) told.add(id); }
       if (heard.type === "settled") settled = heard.id === fresh;
       if (heard.type === "loaded") loaded = true;
     }
     assert.equal(told.size, COUNT - 1);
   } finally {
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });
@@ -67,9 +67,9 @@ for (const keys of [null, KEYS]) {
     store.close();
     try {
       for (let start = 0; start < 2; start++) {
-        const house = await openQueue(spool, { keys });
-        const { tickets } = await house.scheduler.next(typed("enqueued"));
-        house.stop();
+        const harness = await openQueue(spool, { keys });
+        const { tickets } = await harness.scheduler.next(typed("enqueued"));
+        harness.stop();
         assert.equal(tickets.length, 1);
         assert.equal(tickets[0]!.createdAt, NOON);
         const again = new Store(spool, new Records(false, keys));

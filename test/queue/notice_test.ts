@@ -188,42 +188,42 @@ const toAlice: Expansion = {
 };
 
 /** Lets an envelope fail and the scheduler ask for its notice. Answers lookup's question with `result`. */
-async function bounce(house: QueueHarness, envelopes: readonly EnvelopeContent[], result: Expansion) {
+async function bounce(harness: QueueHarness, envelopes: readonly EnvelopeContent[], result: Expansion) {
   const outcome: Outcome = { result: "permfail", text: "550 5.1.1 No such user", status: { class: 5, code: "1.1" } };
-  for (const { id } of envelopes) house.delivery.send({ type: "outcome", id, outcome });
-  const ids = (await ticketsOf(house, envelopes.length)).map(({ id }) => id);
-  for (const _ of ids) await house.scheduler.next(typed("settled"));
-  house.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
-  const question = await house.lookup.next(typed("expand"));
-  house.lookup.send({ type: "expanded", call: question.call, result });
+  for (const { id } of envelopes) harness.delivery.send({ type: "outcome", id, outcome });
+  const ids = (await ticketsOf(harness, envelopes.length)).map(({ id }) => id);
+  for (const _ of ids) await harness.scheduler.next(typed("settled"));
+  harness.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+  const question = await harness.lookup.next(typed("expand"));
+  harness.lookup.send({ type: "expanded", call: question.call, result });
   return { ids, question };
 }
 
 Deno.test("bounces of one message become one message to its sender, in the commit that takes them away", async () => {
-  await withQueue(async (house, spool) => {
-    const envelopes = await enqueue(house, original, {}, { dest: { local: "eve", domain: "example.org" } });
-    const { ids, question } = await bounce(house, envelopes, toAlice);
+  await withQueue(async (harness, spool) => {
+    const envelopes = await enqueue(harness, original, {}, { dest: { local: "eve", domain: "example.org" } });
+    const { ids, question } = await bounce(harness, envelopes, toAlice);
     assert.deepEqual([question.sender, question.rcpt, question.origin.address], [
       null,
       { local: "alice", domain: "example.net" },
       "local",
     ]);
-    const settled = [await house.scheduler.next(typed("settled")), await house.scheduler.next(typed("settled"))];
+    const settled = [await harness.scheduler.next(typed("settled")), await harness.scheduler.next(typed("settled"))];
     assert.deepEqual(settled.map(({ id, again }) => [id, again]).sort(), ids.map((id) => [id, false]).sort());
-    const [ticket] = await ticketsOf(house);
+    const [ticket] = await ticketsOf(harness);
     assert.deepEqual([ticket!.agent, ticket!.key], ["mta", "example.net"]);
-    const left = await list(house);
+    const left = await list(harness);
     assert.equal(left.length, 1);
     assert.deepEqual([left[0]!.sender, left[0]!.internal, left[0]!.action], [null, true, "out"]);
-    const opened = await open(house, left);
+    const opened = await open(harness, left);
     const notice = text(opened.first);
     assert.match(notice, /^Subject: Delivery status notification: failed\n/);
     assert.match(notice, /bob@Example.org: 550 5.1.1 No such user\neve@example.org: 550/);
     assert.match(notice, /Subject: hi\nFrom: Alice/);
     assert.doesNotMatch(notice, /\nbody\n/);
-    assert.ok(house.events.some((event) => event.type === "queue-bounce" && event.kind === "failed"));
+    assert.ok(harness.events.some((event) => event.type === "queue-bounce" && event.kind === "failed"));
     // From the envelope that failed to the notice's own.
-    const lines = logged(house);
+    const lines = logged(harness);
     for (const [at, { id }] of envelopes.entries()) {
       const asked = lines.find((line) => line.includes(` for ${id}, to <`))!;
       const [, bounced] = /^queue: failed notice (\w{16}) /.exec(asked)!;
@@ -231,7 +231,7 @@ Deno.test("bounces of one message become one message to its sender, in the commi
       const written = `queue: failed notice ${bounced} about <${dest}> goes to <alice@example.net> as ${ticket!.id}`;
       assert.ok(lines.includes(written), lines.join("\n"));
     }
-    house.stop();
+    harness.stop();
     const again = await openQueue(spool);
     assert.deepEqual((await ticketsOf(again)).map(({ id }) => id), [ticket!.id]);
     again.stop();
@@ -239,96 +239,96 @@ Deno.test("bounces of one message become one message to its sender, in the commi
 });
 
 Deno.test("RET=FULL returns the whole message", async () => {
-  await withQueue(async (house) => {
-    const envelopes = await enqueue(house, original, { dsn: { ...NO_DSN, ret: "FULL" } });
-    await bounce(house, envelopes, toAlice);
-    await ticketsOf(house);
-    const opened = await open(house, await list(house));
+  await withQueue(async (harness) => {
+    const envelopes = await enqueue(harness, original, { dsn: { ...NO_DSN, ret: "FULL" } });
+    await bounce(harness, envelopes, toAlice);
+    await ticketsOf(harness);
+    const opened = await open(harness, await list(harness));
     assert.ok(text(opened.first).includes(`Content-Type: message/rfc822\n\n${original}`));
   });
 });
 
 Deno.test("the notice of a message with REQUIRETLS asks for it too and has no body in it (RFC 8689 §5)", async () => {
-  await withQueue(async (house) => {
+  await withQueue(async (harness) => {
     const handling = { smtpUtf8: true, utf8Header: true, requireTls: true } as const;
-    const envelopes = await enqueue(house, original, { dsn: { ...NO_DSN, ret: "FULL" }, handling });
-    await bounce(house, envelopes, toAlice);
-    await ticketsOf(house);
-    const [notice] = await list(house);
+    const envelopes = await enqueue(harness, original, { dsn: { ...NO_DSN, ret: "FULL" }, handling });
+    await bounce(harness, envelopes, toAlice);
+    await ticketsOf(harness);
+    const [notice] = await list(harness);
     assert.deepEqual(notice!.handling, { smtpUtf8: true, requireTls: true });
-    const opened = await open(house, [notice!]);
+    const opened = await open(harness, [notice!]);
     assert.doesNotMatch(text(opened.first), /\nbody\n/);
   });
 });
 
 Deno.test("the notice to a sender beyond ASCII needs SMTPUTF8 itself (RFC 6533 §4)", async () => {
-  await withQueue(async (house) => {
+  await withQueue(async (harness) => {
     const sender = { local: "josé", domain: "example.net" };
-    const envelopes = await enqueue(house, original, { sender, handling: { smtpUtf8: true } });
-    await bounce(house, envelopes, toAlice);
-    await ticketsOf(house);
-    const [notice] = await list(house);
+    const envelopes = await enqueue(harness, original, { sender, handling: { smtpUtf8: true } });
+    await bounce(harness, envelopes, toAlice);
+    await ticketsOf(harness);
+    const [notice] = await list(harness);
     assert.deepEqual(notice!.handling, { smtpUtf8: true, utf8Header: true });
-    assert.match(text((await open(house, [notice!])).first), /^To: josé@example\.net$/m);
+    assert.match(text((await open(harness, [notice!])).first), /^To: josé@example\.net$/m);
   });
 });
 
 Deno.test("a notice that cannot be expanded for now is tried again", async () => {
-  await withQueue(async (house) => {
-    const { ids } = await bounce(house, await enqueue(house), { ok: false, code: 451, text: "4.3.0 Later" });
-    const settled = await house.scheduler.next(typed("settled"));
+  await withQueue(async (harness) => {
+    const { ids } = await bounce(harness, await enqueue(harness), { ok: false, code: 451, text: "4.3.0 Later" });
+    const settled = await harness.scheduler.next(typed("settled"));
     assert.deepEqual([settled.id, settled.again], [ids[0], true]);
-    const [kept] = await list(house);
+    const [kept] = await list(harness);
     assert.deepEqual([kept!.tries, kept!.errorLine], [1, "451 4.3.0 Later"]);
   });
 });
 
 Deno.test("a notice that nobody takes is dropped with a line in the log", async () => {
-  await withQueue(async (house) => {
-    const { ids } = await bounce(house, await enqueue(house), { ok: false, code: 550, text: "5.1.1 Nobody" });
-    const settled = await house.scheduler.next(typed("settled"));
+  await withQueue(async (harness) => {
+    const { ids } = await bounce(harness, await enqueue(harness), { ok: false, code: 550, text: "5.1.1 Nobody" });
+    const settled = await harness.scheduler.next(typed("settled"));
     assert.deepEqual([settled.id, settled.again], [ids[0], false]);
-    assert.deepEqual(await list(house), []);
-    assert.match(logged(house).join("\n"), /dropped: 550 5.1.1 Nobody/);
+    assert.deepEqual(await list(harness), []);
+    assert.match(logged(harness).join("\n"), /dropped: 550 5.1.1 Nobody/);
   });
 });
 
 Deno.test("a notice asked for twice at once, as by a replaced scheduler, is written once", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house);
-    house.delivery.send({
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness);
+    harness.delivery.send({
       type: "outcome",
       id: facts!.id,
       outcome: { result: "permfail", text: "no", status: { class: 5, code: "0.0" } },
     });
-    const [ticket] = await ticketsOf(house);
+    const [ticket] = await ticketsOf(harness);
     for (let i = 0; i < 2; i++) {
-      house.scheduler.send({ type: "bounce", message: ticket!.id.slice(0, 8), ids: [ticket!.id] });
+      harness.scheduler.send({ type: "bounce", message: ticket!.id.slice(0, 8), ids: [ticket!.id] });
     }
-    const question = await house.lookup.next(typed("expand"));
-    house.lookup.send({ type: "expanded", call: question.call, result: toAlice });
-    await ticketsOf(house);
-    assert.equal((await list(house)).length, 1);
-    assert.deepEqual(house.lookup.heard, []);
+    const question = await harness.lookup.next(typed("expand"));
+    harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+    await ticketsOf(harness);
+    assert.equal((await list(harness)).length, 1);
+    assert.deepEqual(harness.lookup.heard, []);
   });
 });
 
 Deno.test("failed and delayed bounces of one message are two notices", async () => {
-  await withQueue(async (house) => {
-    const [late, wrong] = await enqueue(house, original, MTA, {});
-    house.clock.now = NOON + 10_000_000;
+  await withQueue(async (harness) => {
+    const [late, wrong] = await enqueue(harness, original, MTA, {});
+    harness.clock.now = NOON + 10_000_000;
     const status = { class: 4, code: "2.1" } as const;
-    house.relay.send({ type: "outcome", id: late!.id, outcome: { result: "tempfail", text: "450 later", status } });
-    house.delivery.send({ type: "outcome", id: wrong!.id, outcome: { result: "permfail", text: "550 no", status } });
-    const ids = (await ticketsOf(house, 2)).map(({ id }) => id);
-    house.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+    harness.relay.send({ type: "outcome", id: late!.id, outcome: { result: "tempfail", text: "450 later", status } });
+    harness.delivery.send({ type: "outcome", id: wrong!.id, outcome: { result: "permfail", text: "550 no", status } });
+    const ids = (await ticketsOf(harness, 2)).map(({ id }) => id);
+    harness.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
     for (let i = 0; i < 2; i++) {
-      const question = await house.lookup.next(typed("expand"));
-      house.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+      const question = await harness.lookup.next(typed("expand"));
+      harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
     }
-    await ticketsOf(house, 2);
-    const kinds = house.events.flatMap((event) => event.type === "queue-bounce" ? [event.kind] : []);
+    await ticketsOf(harness, 2);
+    const kinds = harness.events.flatMap((event) => event.type === "queue-bounce" ? [event.kind] : []);
     assert.deepEqual(kinds.sort(), ["delayed", "failed"]);
-    assert.equal((await list(house)).length, 3);
+    assert.equal((await list(harness)).length, 3);
   });
 });

@@ -10,59 +10,59 @@ const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: s
   status: { class: result === "permfail" ? 5 : 4, code },
 });
 
-async function report(house: QueueHarness, facts: EnvelopeContent, outcome: Outcome) {
-  const door = facts.agent === "mda" ? house.delivery : house.relay;
+async function report(harness: QueueHarness, facts: EnvelopeContent, outcome: Outcome) {
+  const door = facts.agent === "mda" ? harness.delivery : harness.relay;
   door.send({ type: "outcome", id: facts.id, outcome });
-  return await house.scheduler.next(typed("settled"));
+  return await harness.scheduler.next(typed("settled"));
 }
 
 Deno.test("ok deletes the envelope and, with the last one, the message", async () => {
-  await withQueue(async (house) => {
-    const [one, two] = await enqueue(house, "x\n", {}, {});
-    assert.deepEqual(await report(house, one!, { result: "ok", text: "" }), {
+  await withQueue(async (harness) => {
+    const [one, two] = await enqueue(harness, "x\n", {}, {});
+    assert.deepEqual(await report(harness, one!, { result: "ok", text: "" }), {
       type: "settled",
       id: one!.id,
       again: false,
     });
-    assert.equal((await open(house, [one!, two!])).envelopes.length, 1);
-    await report(house, two!, { result: "ok", text: "" });
-    const opened = await open(house, [two!]);
+    assert.equal((await open(harness, [one!, two!])).envelopes.length, 1);
+    await report(harness, two!, { result: "ok", text: "" });
+    const opened = await open(harness, [two!]);
     assert.deepEqual([opened.envelopes.length, opened.bytes], [0, 0]);
-    assert.deepEqual(await list(house), []);
+    assert.deepEqual(await list(harness), []);
   });
 });
 
 Deno.test("tempfail keeps the envelope with its error and counts the try", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "x\n", MTA);
-    house.clock.now = NOON + 5000;
-    const settled = await report(house, facts!, failure("tempfail", "451 4.7.1 Greylisted\nline 2", "7.1"));
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "x\n", MTA);
+    harness.clock.now = NOON + 5000;
+    const settled = await report(harness, facts!, failure("tempfail", "451 4.7.1 Greylisted\nline 2", "7.1"));
     assert.equal(settled.again, true);
-    const [kept] = await list(house);
+    const [kept] = await list(harness);
     assert.equal(kept!.tries, 1);
     assert.equal(kept!.lastTryAt, NOON + 5000);
     assert.equal(kept!.errorLine, "451 4.7.1 Greylisted line 2");
     assert.deepEqual(kept!.status, { class: 4, code: "7.1" });
-    assert.equal((await open(house, [facts!])).envelopes[0]!.tries, 1, "what is in memory follows");
+    assert.equal((await open(harness, [facts!])).envelopes[0]!.tries, 1, "what is in memory follows");
   });
 });
 
 Deno.test("an error text above 2047 characters is cut and ends with dots", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house);
-    await report(house, facts!, failure("tempfail", "x".repeat(3000), "3.0"));
-    const [kept] = await list(house);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness);
+    await report(harness, facts!, failure("tempfail", "x".repeat(3000), "3.0"));
+    const [kept] = await list(harness);
     assert.equal(kept!.errorLine.length, 2047);
     assert.ok(kept!.errorLine.endsWith("x..."));
   });
 });
 
 Deno.test("an outcome through another agent's door changes nothing", async () => {
-  await withQueue(async (house) => {
-    const [facts, other] = await enqueue(house, "x\n", {}, {});
-    house.relay.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
-    await report(house, other!, { result: "ok", text: "" });
-    assert.deepEqual((await list(house)).map(({ id }) => id), [facts!.id]);
+  await withQueue(async (harness) => {
+    const [facts, other] = await enqueue(harness, "x\n", {}, {});
+    harness.relay.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
+    await report(harness, other!, { result: "ok", text: "" });
+    assert.deepEqual((await list(harness)).map(({ id }) => id), [facts!.id]);
   });
 });
 
@@ -127,13 +127,13 @@ const rows: BounceRow[] = [
 ];
 for (const { because, facts, outcome, want, log } of rows) {
   Deno.test(`bounces: ${because}`, async () => {
-    await withQueue(async (house) => {
-      const [envelope] = await enqueue(house, "x\n", facts ?? {});
-      await report(house, envelope!, outcome);
-      const left = await list(house);
-      if (log !== undefined) assert.match(logged(house).join("\n"), log);
+    await withQueue(async (harness) => {
+      const [envelope] = await enqueue(harness, "x\n", facts ?? {});
+      await report(harness, envelope!, outcome);
+      const left = await list(harness);
+      if (log !== undefined) assert.match(logged(harness).join("\n"), log);
       if (want === null) return assert.deepEqual(left, []);
-      const [ticket] = await ticketsOf(house);
+      const [ticket] = await ticketsOf(harness);
       assert.equal(ticket!.agent, "bounce");
       assert.equal(left.length, 1);
       const { bounce, id, sender, dest } = left[0]!;
@@ -146,13 +146,13 @@ for (const { because, facts, outcome, want, log } of rows) {
 }
 
 Deno.test("a delay notice is made once, at the try whose next one is past the warn interval", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "x\n", MTA);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "x\n", MTA);
     const made: number[] = [];
     for (const [index, at] of [0, 400, 1600, 3600, 6400, 10_000, 14_400, 19_600].entries()) {
-      house.clock.now = NOON + at * 1000;
-      await report(house, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
-      const bounces = (await list(house)).filter(({ agent }) => agent === "bounce");
+      harness.clock.now = NOON + at * 1000;
+      await report(harness, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
+      const bounces = (await list(harness)).filter(({ agent }) => agent === "bounce");
       if (bounces.length > made.length) made.push(at);
       assert.equal(bounces.length, index >= 5 ? 1 : 0);
       if (bounces.length > 0) {
@@ -166,20 +166,20 @@ Deno.test("a delay notice is made once, at the try whose next one is past the wa
 });
 
 Deno.test("an envelope that expires bounces with what its last attempt failed for", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "x\n", { ...MTA, action: "short" });
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "x\n", { ...MTA, action: "short" });
     const outcome = failure("tempfail", "450 4.7.1 greylisted", "7.1");
-    await report(house, facts!, { ...outcome, remote: "mx.example.com" } as typeof outcome);
+    await report(harness, facts!, { ...outcome, remote: "mx.example.com" } as typeof outcome);
     // Also from the disk.
-    const [stored] = await list(house);
+    const [stored] = await list(harness);
     assert.deepEqual([stored!.errorLine, stored!.remote], ["450 4.7.1 greylisted", "mx.example.com"]);
-    house.clock.now = NOON + 60_000;
-    house.scheduler.send({ type: "expired", ids: [facts!.id] });
-    await house.scheduler.next(typed("dropped"));
-    const event = house.events.find(({ type }) => type === "queue-expire");
+    harness.clock.now = NOON + 60_000;
+    harness.scheduler.send({ type: "expired", ids: [facts!.id] });
+    await harness.scheduler.next(typed("dropped"));
+    const event = harness.events.find(({ type }) => type === "queue-expire");
     assert.ok(event?.type === "queue-expire");
     assert.equal(event.stat, "Envelope expired (last failure: 450 4.7.1 greylisted)");
-    const [bounce] = await list(house);
+    const [bounce] = await list(harness);
     assert.deepEqual(bounce!.bounce, {
       kind: "failed",
       text: "450 4.7.1 greylisted",
@@ -192,25 +192,25 @@ Deno.test("an envelope that expires bounces with what its last attempt failed fo
 });
 
 Deno.test("an attempt that fails after the time is over warns of no delay: the last notice comes next", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "x\n", MTA);
-    house.clock.now = NOON + 10 * 86_400_000;
-    await report(house, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
-    assert.deepEqual((await list(house)).filter(({ agent }) => agent === "bounce"), []);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "x\n", MTA);
+    harness.clock.now = NOON + 10 * 86_400_000;
+    await report(harness, facts!, failure("tempfail", "450 4.2.1 try later", "2.1"));
+    assert.deepEqual((await list(harness)).filter(({ agent }) => agent === "bounce"), []);
   });
 });
 
 Deno.test("expired envelopes that were never tried bounce with 4.4.7, leave a line in the log, and are dropped", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house, "x\n", { ...MTA, action: "short" });
-    house.clock.now = NOON + 60_000;
-    house.scheduler.send({ type: "expired", ids: [facts!.id, "00000001000000ff"] });
-    const dropped = [...(await house.scheduler.next(typed("dropped"))).ids];
-    if (dropped.length < 2) dropped.push(...(await house.scheduler.next(typed("dropped"))).ids);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness, "x\n", { ...MTA, action: "short" });
+    harness.clock.now = NOON + 60_000;
+    harness.scheduler.send({ type: "expired", ids: [facts!.id, "00000001000000ff"] });
+    const dropped = [...(await harness.scheduler.next(typed("dropped"))).ids];
+    if (dropped.length < 2) dropped.push(...(await harness.scheduler.next(typed("dropped"))).ids);
     assert.deepEqual(new Set(dropped), new Set([facts!.id, "00000001000000ff"]));
-    const event = house.events.find(({ type }) => type === "queue-expire");
+    const event = harness.events.find(({ type }) => type === "queue-expire");
     assert.ok(event?.type === "queue-expire" && event.delayMs === 60_000 && event.stat === "Envelope expired");
-    const [bounce] = await list(house);
+    const [bounce] = await list(harness);
     assert.deepEqual(bounce!.bounce, {
       kind: "failed",
       text: "Envelope expired",
@@ -222,14 +222,14 @@ Deno.test("expired envelopes that were never tried bounce with 4.4.7, leave a li
 });
 
 Deno.test("an expired bounce is a double bounce: told in the log, and gone", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house);
-    await report(house, facts!, permfail);
-    const [ticket] = await ticketsOf(house);
-    house.scheduler.send({ type: "expired", ids: [ticket!.id] });
-    await house.scheduler.next(typed("dropped"));
-    assert.deepEqual(await list(house), []);
-    const text = logged(house).join("\n");
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness);
+    await report(harness, facts!, permfail);
+    const [ticket] = await ticketsOf(harness);
+    harness.scheduler.send({ type: "expired", ids: [ticket!.id] });
+    await harness.scheduler.next(typed("dropped"));
+    assert.deepEqual(await list(harness), []);
+    const text = logged(harness).join("\n");
     assert.match(text, new RegExp(`queue: failed notice ${ticket!.id} for ${facts!.id}, to <\\S+>$`, "m"));
     assert.match(
       text,
@@ -239,11 +239,11 @@ Deno.test("an expired bounce is a double bounce: told in the log, and gone", asy
 });
 
 Deno.test("two outcomes of one envelope, as after a replaced isolate, make one bounce", async () => {
-  await withQueue(async (house) => {
-    const [facts] = await enqueue(house);
-    for (let i = 0; i < 2; i++) house.delivery.send({ type: "outcome", id: facts!.id, outcome: permfail });
-    await house.scheduler.next(typed("settled"));
-    await house.scheduler.next(typed("dropped"));
-    assert.equal((await list(house)).length, 1);
+  await withQueue(async (harness) => {
+    const [facts] = await enqueue(harness);
+    for (let i = 0; i < 2; i++) harness.delivery.send({ type: "outcome", id: facts!.id, outcome: permfail });
+    await harness.scheduler.next(typed("settled"));
+    await harness.scheduler.next(typed("dropped"));
+    assert.equal((await list(harness)).length, 1);
   });
 });

@@ -30,34 +30,34 @@ interface Spool {
 /** A spool with some mail, small and large. */
 async function fill(folder: string): Promise<Spool> {
   const bodies = new Map<string, string>();
-  const house = await openQueue(folder);
+  const harness = await openQueue(folder);
   for (let i = 0; i < MESSAGES; i++) {
     const body = `Subject: ${i}\n\n${`line ${i}\n`.repeat(i % 10 === 0 ? 4000 : 100)}`;
-    for (const facts of await enqueue(house, body, MTA, {})) bodies.set(facts.id, body);
+    for (const facts of await enqueue(harness, body, MTA, {})) bodies.set(facts.id, body);
   }
-  house.stop();
+  harness.stop();
   return { folder, bodies };
 }
 
 /** Opens a damaged spool as the daemon does: a queue that finds its database damaged is replaced. */
-async function revive(folder: string): Promise<{ house: QueueHarness; log: string[] }> {
+async function revive(folder: string): Promise<{ harness: QueueHarness; log: string[] }> {
   const log: string[] = [];
   for (let life = 0; life < 3; life++) {
-    const house = await openQueue(folder);
-    const loaded = house.scheduler.next(typed("loaded")).then(() => null);
-    if (await Promise.race([loaded, house.ended.then(() => "ended")]) === null) {
-      log.push(...logged(house));
-      return { house, log };
+    const harness = await openQueue(folder);
+    const loaded = harness.scheduler.next(typed("loaded")).then(() => null);
+    if (await Promise.race([loaded, harness.ended.then(() => "ended")]) === null) {
+      log.push(...logged(harness));
+      return { harness: harness, log };
     }
-    log.push(...logged(house));
-    house.stop();
+    log.push(...logged(harness));
+    harness.stop();
   }
   throw new Error("It is never well again");
 }
 
-async function damagedLines(house: QueueHarness): Promise<readonly string[]> {
-  house.control.send({ type: "damaged", call: 7 });
-  return (await house.control.next(typed("damaged"))).lines;
+async function damagedLines(harness: QueueHarness): Promise<readonly string[]> {
+  harness.control.send({ type: "damaged", call: 7 });
+  return (await harness.control.next(typed("damaged"))).lines;
 }
 
 /** What is listed is what was queued; what can be opened is whole; the rest is accounted for; new mail is taken. */
@@ -66,16 +66,16 @@ async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: 
   for (let life = 0; life < 3; life++) {
     const revived = await revive(folder);
     log.push(...revived.log);
-    const { house } = revived;
+    const { harness: harness } = revived;
     let ended = false;
-    house.ended.then(() => ended = true);
+    harness.ended.then(() => ended = true);
     try {
-      const kept = await openAll(house, bodies);
+      const kept = await openAll(harness, bodies);
       // It finds damage when it reads there: the next one repairs it.
       if (ended) continue;
-      const [fresh] = await enqueue(house, "fresh\n");
-      assert.equal(text((await open(house, [fresh!])).first), "fresh\n");
-      const aside = (await damagedLines(house)).join("\n");
+      const [fresh] = await enqueue(harness, "fresh\n");
+      assert.equal(text((await open(harness, [fresh!])).first), "fresh\n");
+      const aside = (await damagedLines(harness)).join("\n");
       const old = [...Deno.readDirSync(folder)].some(({ name }) => name.startsWith("queue.db.damaged-"));
       for (const id of bodies.keys()) {
         const told = kept.has(id) || aside.includes(id) || aside.includes(`message ${id.slice(0, 8)}`);
@@ -83,18 +83,18 @@ async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: 
       }
       return { opened: kept.size, log };
     } finally {
-      house.stop();
+      harness.stop();
     }
   }
   throw new Error("It is never well again");
 }
 
 /** Opens each envelope as its agent does: those that can be read. */
-async function openAll(house: QueueHarness, bodies: Spool["bodies"]): Promise<Set<string>> {
+async function openAll(harness: QueueHarness, bodies: Spool["bodies"]): Promise<Set<string>> {
   const kept = new Set<string>();
-  for (const envelope of await list(house)) {
+  for (const envelope of await list(harness)) {
     assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);
-    const door = envelope.agent === "mta" ? house.relay : house.delivery;
+    const door = envelope.agent === "mta" ? harness.relay : harness.delivery;
     door.send({ type: "open", call: 1, message: envelope.id.slice(0, 8), ids: [envelope.id] });
     const answer = await door.next((heard): heard is Exclude<QueueToAgent, { type: "chunk" }> =>
       heard.type !== "chunk"
@@ -191,9 +191,9 @@ Deno.test("a repair that is killed while it puts the copy in its place is ended 
           const path = `${copy}/queue.db`;
           Deno.renameSync(path, `${path}.repaired-7`);
           lay(path);
-          const { house, log } = await revive(copy);
-          assert.equal((await openAll(house, spool.bodies)).size, spool.bodies.size, "all mail is there");
-          house.stop();
+          const { harness: harness, log } = await revive(copy);
+          assert.equal((await openAll(harness, spool.bodies)).size, spool.bodies.size, "all mail is there");
+          harness.stop();
           assert.match(log.join("\n"), /the repair of the database, which was interrupted, is ended/);
           assert.deepEqual(Deno.readFileSync(`${path}.damaged-7`), junk, "the damaged file is kept");
           const names = [...Deno.readDirSync(copy)].map(({ name }) => name);
@@ -218,32 +218,32 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
     const at = new TextDecoder("latin1").decode(bytes).indexOf("one\n");
     overwrite(`${folder}/queue.db`, at, new TextEncoder().encode("0"));
     for (let life = 0; life < 2; life++) {
-      const { house } = await revive(folder);
+      const { harness: harness } = await revive(folder);
       if (life === 0) {
-        house.delivery.send({ type: "open", call: 1, message: one.id.slice(0, 8), ids: [one.id] });
-        assert.equal((await house.delivery.next(typed("unreadable"))).text, "The message is damaged");
-        assert.deepEqual((await house.scheduler.next(typed("dropped"))).ids, [one.id]);
+        harness.delivery.send({ type: "open", call: 1, message: one.id.slice(0, 8), ids: [one.id] });
+        assert.equal((await harness.delivery.next(typed("unreadable"))).text, "The message is damaged");
+        assert.deepEqual((await harness.scheduler.next(typed("dropped"))).ids, [one.id]);
         assert.ok(
-          logged(house).some((line) => line.includes(`message ${one.id.slice(0, 8)} is damaged and set aside`)),
+          logged(harness).some((line) => line.includes(`message ${one.id.slice(0, 8)} is damaged and set aside`)),
         );
       }
-      const lines = await damagedLines(house);
+      const lines = await damagedLines(harness);
       assert.match(
         lines.join("\n"),
         new RegExp(`^message ${one.id.slice(0, 8)}\\|.*\\|a part of its text is altered$`),
       );
       if (life === 1) {
-        const tickets = (await house.scheduler.next(typed("enqueued"))).tickets.map(({ id }) => id);
+        const tickets = (await harness.scheduler.next(typed("enqueued"))).tickets.map(({ id }) => id);
         assert.deepEqual(tickets, [two.id]);
         const remove = async (target: "all" | { message: string }) => {
-          house.control.send({ type: "remove", call: 2, target, after: "0000000000000000" });
-          return (await house.control.next(typed("removed"))).ids;
+          harness.control.send({ type: "remove", call: 2, target, after: "0000000000000000" });
+          return (await harness.control.next(typed("removed"))).ids;
         };
         assert.deepEqual(await remove("all"), [two.id], "not what is damaged");
         assert.deepEqual(await remove({ message: one.id.slice(0, 8) }), [one.id]);
-        assert.deepEqual(await damagedLines(house), []);
+        assert.deepEqual(await damagedLines(harness), []);
       }
-      house.stop();
+      harness.stop();
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -268,17 +268,17 @@ Deno.test("a message whose row says another size or another number of parts is s
     database.prepare("UPDATE messages SET chunks = chunks - 1 WHERE id = ?").run(parseInt(parts.id.slice(0, 8), 16));
     database.prepare("UPDATE messages SET bytes = bytes - 1 WHERE id = ?").run(parseInt(size!.id.slice(0, 8), 16));
     database.close();
-    const { house, log } = await revive(folder);
+    const { harness: harness, log } = await revive(folder);
     assert.deepEqual(log, []);
     for (const { id } of [parts, size!]) {
-      house.delivery.send({ type: "open", call: 1, message: id.slice(0, 8), ids: [id] });
-      assert.equal((await house.delivery.next(typed("unreadable"))).text, "The message is damaged");
+      harness.delivery.send({ type: "open", call: 1, message: id.slice(0, 8), ids: [id] });
+      assert.equal((await harness.delivery.next(typed("unreadable"))).text, "The message is damaged");
     }
-    assert.equal((await open(house, [good])).bytes, 1004);
-    const lines = (await damagedLines(house)).join("\n");
+    assert.equal((await open(harness, [good])).bytes, 1004);
+    const lines = (await damagedLines(harness)).join("\n");
     assert.match(lines, new RegExp(`^message ${parts.id.slice(0, 8)}\\|.*\\|the number of its parts is altered$`, "m"));
     assert.match(lines, new RegExp(`^message ${size!.id.slice(0, 8)}\\|.*\\|its size is altered$`, "m"));
-    house.stop();
+    harness.stop();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -293,10 +293,10 @@ Deno.test("an envelope whose count of tries is altered is still told to the sche
     const database = new DatabaseSync(`${folder}/queue.db`);
     database.exec("UPDATE envelopes SET tries = -1");
     database.close();
-    const { house } = await revive(folder);
-    const { tickets } = await house.scheduler.next(typed("enqueued"));
+    const { harness: harness } = await revive(folder);
+    const { tickets } = await harness.scheduler.next(typed("enqueued"));
     assert.deepEqual(tickets.map(({ id }) => id), [envelope!.id]);
-    house.stop();
+    harness.stop();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -305,18 +305,18 @@ Deno.test("an envelope whose count of tries is altered is still told to the sche
 Deno.test("a log that is torn in its middle is told of and kept; one that ends early is what a crash leaves", async () => {
   const folder = await Deno.makeTempDir(), copy = await Deno.makeTempDir();
   const count = 60;
-  const house = await openQueue(folder);
+  const harness = await openQueue(folder);
   const revived = async (damage: (log: string) => void) => {
     copySync(folder, copy);
     damage(`${copy}/queue.db-wal`);
-    const { house, log } = await revive(copy);
-    const left = (await list(house)).length;
-    house.stop();
+    const { harness: harness, log } = await revive(copy);
+    const left = (await list(harness)).length;
+    harness.stop();
     return { left, log };
   };
   try {
     // Each commit waits for its answer: they are in the log one after another.
-    for (let i = 0; i < count; i++) await enqueue(house, `Subject: ${i}\n\n${"text\n".repeat(500)}`);
+    for (let i = 0; i < count; i++) await enqueue(harness, `Subject: ${i}\n\n${"text\n".repeat(500)}`);
     assert.deepEqual(await revived(() => {}), { left: count, log: [] });
     const size = Deno.statSync(`${folder}/queue.db-wal`).size;
     const short = await revived((path) => Deno.truncateSync(path, Math.floor(size / 2)));
@@ -330,7 +330,7 @@ Deno.test("a log that is torn in its middle is told of and kept; one that ends e
     );
     assert.ok([...Deno.readDirSync(copy)].some(({ name }) => name.startsWith("queue.db-wal.damaged-")));
   } finally {
-    house.stop();
+    harness.stop();
     await Deno.remove(folder, { recursive: true });
     await Deno.remove(copy, { recursive: true });
   }

@@ -35,13 +35,13 @@ async function withSpool(test: (spool: string) => Promise<void>): Promise<void> 
 async function withHarness(
   spool: string,
   more: Partial<QueueSettings>,
-  test: (house: Awaited<ReturnType<typeof openQueue>>) => Promise<void>,
+  test: (harness: Awaited<ReturnType<typeof openQueue>>) => Promise<void>,
 ): Promise<void> {
-  const house = await openQueue(spool, more);
+  const harness = await openQueue(spool, more);
   try {
-    await test(house);
+    await test(harness);
   } finally {
-    house.stop();
+    harness.stop();
   }
 }
 
@@ -59,26 +59,26 @@ const keys = (current: Uint8Array<ArrayBuffer> | null, ...old: Uint8Array<ArrayB
 
 Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, and all of it to the agents", async () => {
   await withSpool(async (spool) => {
-    await withHarness(spool, keys(NEW), async (house) => {
-      const [facts] = await enqueue(house, LONG, MTA);
-      house.relay.send({
+    await withHarness(spool, keys(NEW), async (harness) => {
+      const [facts] = await enqueue(harness, LONG, MTA);
+      harness.relay.send({
         type: "outcome",
         id: facts!.id,
         outcome: { result: "tempfail", text: "450 4.2.1 bob sleeps", status: { class: 4, code: "2.1" } },
       });
-      await house.scheduler.next(typed("settled"));
+      await harness.scheduler.next(typed("settled"));
     });
     const disk = stored(spool);
     // None so short that random octets may spell it.
     for (const secret of ["alice", "bob@exam", "bob sleeps", "xample.org", "The same line", text(NEW)]) {
       assert.equal(disk.includes(secret), false, secret);
     }
-    await withHarness(spool, keys(NEW), async (house) => {
-      const [ticket] = await ticketsOf(house);
+    await withHarness(spool, keys(NEW), async (harness) => {
+      const [ticket] = await ticketsOf(harness);
       assert.deepEqual([ticket!.agent, ticket!.key, ticket!.tries], ["mta", "example.org", 1]);
-      const [envelope] = await list(house);
+      const [envelope] = await list(harness);
       assert.equal(envelope!.errorLine, "450 4.2.1 bob sleeps");
-      const opened = await open(house, [envelope!]);
+      const opened = await open(harness, [envelope!]);
       assert.equal(text(opened.first), LONG);
     });
   });
@@ -87,33 +87,33 @@ Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, a
 Deno.test("a key that is replaced still opens what it closed, until that is gone", async () => {
   await withSpool(async (spool) => {
     let first = "";
-    await withHarness(spool, keys(OLD), async (house) => void (first = (await enqueue(house, "old\n"))[0]!.id));
-    await withHarness(spool, keys(NEW, OLD), async (house) => {
-      await enqueue(house, "new\n");
-      assert.equal((await list(house)).length, 2);
+    await withHarness(spool, keys(OLD), async (harness) => void (first = (await enqueue(harness, "old\n"))[0]!.id));
+    await withHarness(spool, keys(NEW, OLD), async (harness) => {
+      await enqueue(harness, "new\n");
+      assert.equal((await list(harness)).length, 2);
     });
     assert.throws(
       () => new Store(spool, new Records(false, { current: NEW, old: [] })),
       /^Error: 1 queued message is encrypted with another key/,
     );
     await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
-    await withHarness(spool, keys(NEW, OLD), async (house) => {
-      house.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "0000000000000000" });
-      await house.control.next(typed("removed"));
+    await withHarness(spool, keys(NEW, OLD), async (harness) => {
+      harness.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "0000000000000000" });
+      await harness.control.next(typed("removed"));
     });
-    await withHarness(spool, keys(NEW), async (house) => assert.equal((await list(house)).length, 1));
+    await withHarness(spool, keys(NEW), async (harness) => assert.equal((await list(harness)).length, 1));
   });
 });
 
 Deno.test("encryption and compression can be switched on and off: what lies there is read as it was written", async () => {
   await withSpool(async (spool) => {
     for (const more of [{}, { compression: true }, { compression: true, ...keys(NEW) }, keys(null, NEW)]) {
-      await withHarness(spool, more, async (house) => void await enqueue(house, LONG));
+      await withHarness(spool, more, async (harness) => void await enqueue(harness, LONG));
     }
-    await withHarness(spool, keys(null, NEW), async (house) => {
-      const envelopes = await list(house);
+    await withHarness(spool, keys(null, NEW), async (harness) => {
+      const envelopes = await list(harness);
       assert.equal(envelopes.length, 4);
-      for (const envelope of envelopes) assert.equal(text((await open(house, [envelope])).first), LONG);
+      for (const envelope of envelopes) assert.equal(text((await open(harness, [envelope])).first), LONG);
     });
   });
 });
@@ -180,12 +180,12 @@ Deno.test("a spool of version 1 opens, with all its mail; one of a newer version
       "INSERT INTO envelopes (message, id, agent, action, lane, created_at, tries, facts) VALUES (?, ?, 'mta', 'out', 'example.org', ?, 3, ?)",
     ).run(0xabcd, number, NOON, JSON.stringify(facts));
     database.close();
-    await withHarness(spool, {}, async (house) => {
-      assert.deepEqual((await ticketsOf(house)).map(({ id, tries }) => [id, tries]), [[facts.id, 3]]);
-      assert.equal(text((await open(house, [facts])).first), "old\n");
-      await enqueue(house);
-      assert.equal((await list(house)).length, 2);
-      assert.deepEqual(logged(house), []);
+    await withHarness(spool, {}, async (harness) => {
+      assert.deepEqual((await ticketsOf(harness)).map(({ id, tries }) => [id, tries]), [[facts.id, 3]]);
+      assert.equal(text((await open(harness, [facts])).first), "old\n");
+      await enqueue(harness);
+      assert.equal((await list(harness)).length, 2);
+      assert.deepEqual(logged(harness), []);
     });
     const newer = new DatabaseSync(`${spool}/queue.db`);
     newer.exec("PRAGMA user_version = 99");
@@ -198,24 +198,24 @@ Deno.test("an error that was noted under a key that is gone harms no mail; a tex
   await withSpool(async (spool) => {
     const error = { result: "tempfail", text: "450 later", status: { class: 4, code: "2.1" } } as const;
     let id = "";
-    await withHarness(spool, {}, async (house) => void (id = (await enqueue(house, "plain\n"))[0]!.id));
-    await withHarness(spool, keys(NEW), async (house) => {
-      house.delivery.send({ type: "outcome", id, outcome: error });
-      await house.scheduler.next(typed("settled"));
+    await withHarness(spool, {}, async (harness) => void (id = (await enqueue(harness, "plain\n"))[0]!.id));
+    await withHarness(spool, keys(NEW), async (harness) => {
+      harness.delivery.send({ type: "outcome", id, outcome: error });
+      await harness.scheduler.next(typed("settled"));
     });
-    await withHarness(spool, {}, async (house) => {
-      const [envelope] = await list(house);
+    await withHarness(spool, {}, async (harness) => {
+      const [envelope] = await list(harness);
       assert.equal(
         envelope!.errorLine,
         "(the last error cannot be read: it is encrypted with a key that is not known)",
       );
-      assert.equal(text((await open(house, [envelope!])).first), "plain\n");
+      assert.equal(text((await open(harness, [envelope!])).first), "plain\n");
     });
     let sealed = "";
-    await withHarness(spool, keys(OLD), async (house) => void (sealed = (await enqueue(house, "sealed\n"))[0]!.id));
-    await withHarness(spool, keys(NEW, OLD), async (house) => {
-      house.delivery.send({ type: "outcome", id: sealed, outcome: { ...error, result: "permfail" } });
-      await house.scheduler.next(typed("settled"));
+    await withHarness(spool, keys(OLD), async (harness) => void (sealed = (await enqueue(harness, "sealed\n"))[0]!.id));
+    await withHarness(spool, keys(NEW, OLD), async (harness) => {
+      harness.delivery.send({ type: "outcome", id: sealed, outcome: { ...error, result: "permfail" } });
+      await harness.scheduler.next(typed("settled"));
     });
     // Its bounce is of the new key, its text of the old one.
     await assert.rejects(openQueue(spool, keys(NEW)), /^Error: 1 queued message is encrypted with another key/);

@@ -16,16 +16,16 @@ const ROWS = [
 
 for (const { because, sealed, key, want } of ROWS) {
   Deno.test(`an envelope with a command is ${want}: ${because}`, () =>
-    withQueue(async (house) => {
-      const message = house.ids.pop()!;
+    withQueue(async (harness) => {
+      const message = harness.ids.pop()!;
       const mark = sealed === null ? {} : { seal: commandMac(new Uint8Array(32).fill(key), sealed) };
-      house.smtp.send({
+      harness.smtp.send({
         type: "commit",
         message,
         tail: utf8("Subject: x\n\n"),
         envelopes: [factsFor(message, { ...COMMAND, ...mark })],
       });
-      const answer = await house.smtp.next((heard): heard is Extract<typeof heard, { message: string }> =>
+      const answer = await harness.smtp.next((heard): heard is Extract<typeof heard, { message: string }> =>
         heard.type === "committed" || heard.type === "refused"
       );
       assert.equal(answer.type, want);

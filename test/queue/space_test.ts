@@ -82,20 +82,20 @@ Deno.test("Space tells of changes that matter, and believes the database for a w
 Deno.test("an smtp isolate hears at once that there is no room, chunks are refused, and status says so", async () => {
   const spool = await Deno.makeTempDir();
   // More than any disk has.
-  const house = await openQueue(spool, { reserve: { share: null, bytes: Number.MAX_SAFE_INTEGER } });
+  const harness = await openQueue(spool, { reserve: { share: null, bytes: Number.MAX_SAFE_INTEGER } });
   try {
-    assert.equal((await house.smtp.next(typed("room"))).bytes, 0);
-    const message = house.ids.pop()!;
-    house.smtp.send({ type: "chunk", message, bytes: new Uint8Array(100_000) });
-    const refused = await house.smtp.next(typed("refused"));
+    assert.equal((await harness.smtp.next(typed("room"))).bytes, 0);
+    const message = harness.ids.pop()!;
+    harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(100_000) });
+    const refused = await harness.smtp.next(typed("refused"));
     assert.deepEqual([refused.code, refused.text.slice(0, 5)], [452, "4.3.1"]);
     // What was begun before is not turned away: the reserve is for that.
-    await enqueue(house);
-    house.control.send({ type: "troubles", call: 1 });
-    const { lines } = await house.control.next(typed("troubles"));
+    await enqueue(harness);
+    harness.control.send({ type: "troubles", call: 1 });
+    const { lines } = await harness.control.next(typed("troubles"));
     assert.deepEqual(lines, ["QUEUE disk full: mail is refused with 452"]);
   } finally {
-    house.stop();
+    harness.stop();
     await Deno.remove(spool, { recursive: true });
   }
 });

@@ -201,7 +201,7 @@ export function relayWorld(options: WorldOptions = {}): World {
   );
   const settings: RelaySettings = {
     maxDeferred: 100,
-    house: { serverName: "relay.example.org", version: "1", timeZone: "UTC", root: false },
+    shared: { serverName: "relay.example.org", version: "1", timeZone: "UTC", root: false },
     actions,
     pki: {},
     ca: options.ca ?? {},

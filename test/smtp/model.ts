@@ -70,7 +70,7 @@ export interface Answer {
 
 const NOTHING = { mail: false, rcpts: 0, chunked: false } as const;
 
-export function answer(house: ServerModel, now: Model, { line, more }: SentLine): Answer {
+export function answer(harness: ServerModel, now: Model, { line, more }: SentLine): Answer {
   const say = (reply: string, change: Partial<Model> = {}): Answer => ({
     replies: [reply],
     next: { ...now, ...change },
@@ -99,14 +99,14 @@ export function answer(house: ServerModel, now: Model, { line, more }: SentLine)
     case "QUIT":
       return rest === "" ? say("221 2.0.0", { open: false }) : say("501 5.5.4");
     case "STARTTLS":
-      return startTls(house, now, rest, more === true, say);
+      return startTls(harness, now, rest, more === true, say);
     case "AUTH":
-      return auth(house, now, rest, say);
+      return auth(harness, now, rest, say);
     case "MAIL":
     case "RCPT":
     case "DATA":
     case "BDAT":
-      return transaction(house, now, verb, rest, say);
+      return transaction(harness, now, verb, rest, say);
     default:
       return say("500 5.5.2");
   }
@@ -115,7 +115,7 @@ export function answer(house: ServerModel, now: Model, { line, more }: SentLine)
 type Say = (reply: string, change?: Partial<Model>) => Answer;
 
 function transaction(
-  house: ServerModel,
+  harness: ServerModel,
   now: Model,
   verb: "MAIL" | "RCPT" | "DATA" | "BDAT",
   rest: string,
@@ -125,8 +125,8 @@ function transaction(
   if (verb === "MAIL") {
     if (!rest.startsWith("FROM:")) return say("501 5.5.2");
     if (!now.helo || now.mail) return say("503 5.5.1");
-    if (house.tls === "tls-require" && !now.tls) return say("530 5.7.0");
-    if (house.auth === "required" && !now.login) return say("530 5.7.0");
+    if (harness.tls === "tls-require" && !now.tls) return say("530 5.7.0");
+    if (harness.auth === "required" && !now.login) return say("530 5.7.0");
     if (now.mails >= MAX_MAILS) return say("452 4.5.3");
     if (rest.includes("@>")) return say("553 5.1.7");
     return rest.includes("X=1") ? say("555 5.5.4") : say("250 2.0.0", { mail: true });
@@ -149,17 +149,17 @@ function transaction(
   return rest.includes("nobody") ? say("550 5.1.1") : say("250 2.1.5", { rcpts: now.rcpts + 1 });
 }
 
-function startTls(house: ServerModel, now: Model, rest: string, more: boolean, say: Say): Answer {
+function startTls(harness: ServerModel, now: Model, rest: string, more: boolean, say: Say): Answer {
   if (!now.helo || now.mail || now.tls) return say("503 5.5.1");
-  if (house.tls === "none") return say("502 5.5.1");
+  if (harness.tls === "none") return say("502 5.5.1");
   if (rest !== "") return say("501 5.5.4");
   if (more) return say("500 5.5.1", { open: false });
   return say("220 2.0.0", { tls: true, helo: false, login: false, ...NOTHING });
 }
 
-function auth(house: ServerModel, now: Model, rest: string, say: Say): Answer {
+function auth(harness: ServerModel, now: Model, rest: string, say: Say): Answer {
   if (!now.helo || now.mail || now.login) return say("503 5.5.1");
-  if (house.auth === "none" || !now.tls) return say("502 5.5.1");
+  if (harness.auth === "none" || !now.tls) return say("502 5.5.1");
   const [mechanism, first] = rest.split(" ");
   if (rest === "") return say("501 5.5.4");
   if (mechanism !== "PLAIN" && mechanism !== "LOGIN") return say("504 5.5.4");

@@ -97,12 +97,12 @@ function lastLine(text: string): string {
   return /^(?:\d{3} \d\.\d\.\d|\d{3})/.exec(line)![0];
 }
 
-function begin(house: ServerModel): Session {
-  return give(factsOf(house), newSession(), { on: "connected", rdns: "client.example.net" }).session;
+function begin(harness: ServerModel): Session {
+  return give(factsOf(harness), newSession(), { on: "connected", rdns: "client.example.net" }).session;
 }
 
-function say(house: ServerModel, session: Session, { line, more }: SentLine): Heard {
-  const facts = factsOf(house);
+function say(harness: ServerModel, session: Session, { line, more }: SentLine): Heard {
+  const facts = factsOf(harness);
   const bytes = bytesOf(line);
   const command = parseCommand(bytes, 0, bytes.length);
   if (session.phase !== "closed") assert.ok(takes(facts, session, command), "nothing is left to wait for");
@@ -111,15 +111,15 @@ function say(house: ServerModel, session: Session, { line, more }: SentLine): He
 
 /** One line to both; answers what is so afterwards. */
 function both(
-  house: ServerModel,
+  harness: ServerModel,
   session: Session,
   model: Model,
   said: SentLine,
   story: string,
 ): { session: Session; model: Model } {
-  const want = answer(house, model, said);
-  const heard = say(house, session, said);
-  assert.deepEqual(heard.replies, want.replies, `${JSON.stringify(house)}: ${story}`);
+  const want = answer(harness, model, said);
+  const heard = say(harness, session, said);
+  assert.deepEqual(heard.replies, want.replies, `${JSON.stringify(harness)}: ${story}`);
   assert.equal(heard.session.phase !== "closed", want.next.open, story);
   return { session: heard.session, model: want.next };
 }
@@ -131,13 +131,13 @@ interface Place {
 }
 
 /** Every state of the model that lines lead to, each with a session that is in it. */
-function explore(house: ServerModel): readonly Place[] {
-  const first = { session: begin(house), model: start(house), story: "" };
+function explore(harness: ServerModel): readonly Place[] {
+  const first = { session: begin(harness), model: start(harness), story: "" };
   const known = new Map<string, Place>([[JSON.stringify(first.model), first]]);
   for (const place of known.values()) {
     for (const said of SAID) {
       const story = `${place.story} / ${said.line}${said.more ? " +" : ""}`;
-      const next = both(house, place.session, place.model, said, story);
+      const next = both(harness, place.session, place.model, said, story);
       const key = JSON.stringify(next.model);
       if (!known.has(key)) known.set(key, { ...next, story });
     }
@@ -145,15 +145,15 @@ function explore(house: ServerModel): readonly Place[] {
   return [...known.values()];
 }
 
-for (const house of SERVERS) {
-  const name = `tls ${house.tls}, auth ${house.auth}`;
+for (const harness of SERVERS) {
+  const name = `tls ${harness.tls}, auth ${harness.auth}`;
   let places: readonly Place[] = [];
   Deno.test(`every state × every command answers as the model: ${name}`, () => {
-    places = explore(house);
+    places = explore(harness);
     assert.ok(places.length >= 20, `only ${places.length} states were reached`);
   });
   Deno.test(`every state ends in good order, whatever ends it: ${name}`, () => {
-    const facts = factsOf(house);
+    const facts = factsOf(harness);
     for (const { session, story } of places) {
       if (session.phase === "closed") continue;
       for (const input of [{ on: "idle" }, { on: "peer-gone" }, { on: "stop", now: true }] as const) {
@@ -168,7 +168,7 @@ for (const house of SERVERS) {
     }
   });
   Deno.test(`what comes from elsewhere at the wrong time changes nothing: ${name}`, () => {
-    const facts = factsOf(house);
+    const facts = factsOf(harness);
     const late: readonly Input[] = [
       { on: "expanded", slot: 999, result: { ok: false, code: 550, text: "5.1.1 Late" } },
       { on: "authenticated", user: "mallory", result: "ok" },
@@ -189,8 +189,8 @@ for (const house of SERVERS) {
   Deno.test(`random walks answer as the model: ${name}`, () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...SAID), { maxLength: 80 }), (walk) => {
-        let now = { session: begin(house), model: start(house) };
-        for (const said of walk) now = both(house, now.session, now.model, said, JSON.stringify(walk));
+        let now = { session: begin(harness), model: start(harness) };
+        for (const said of walk) now = both(harness, now.session, now.model, said, JSON.stringify(walk));
       }),
       { numRuns: 300, seed: 20260102 },
     );

@@ -78,7 +78,7 @@ export function listener(changes: Partial<Listener> = {}): Listener {
 
 export function settings(listeners: readonly Listener[], changes: Partial<SmtpSettings> = {}): SmtpSettings {
   return {
-    house: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: false },
+    shared: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: false },
     listeners,
     pki: PAIRS,
     ca: { authority: certificate("authority.pem") },
