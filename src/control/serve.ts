@@ -27,11 +27,11 @@ export function serveControl(isolate: Isolate<"control">): void {
   for (const door of EVENT_DOORS) {
     const role = door.slice(0, -"-control".length) as Reporter;
     isolate.serve(door, (channel, peer, life) => {
-      const report = (event: Event) => take(isolate, stats, log, event, peer);
+      const emit = (event: Event) => take(isolate, stats, log, event, peer);
       channel.onmessage = (event) => {
         if (event.type === "smtp-committed") ordering.told(peer, event.number);
-        else if (event.type === "delivery") ordering.after(event.accepted, () => report(event));
-        else report(attributed(role, event));
+        else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
+        else emit(attributed(role, event));
       };
       if (door !== "smtp-control") return;
       ordering.welcome(peer, life, (isolate.life ?? 1) === 1);

@@ -43,7 +43,7 @@ export class InFlight {
     this.#queue.settle(envelope.id, outcome);
     this.#busy.delete(envelope.id);
     if (outcome.result !== "tempfail") this.#remember(envelope.id, outcome);
-    this.#observer.report({
+    this.#observer.emit({
       type: "delivery",
       agent: "mda",
       session: newSessionId(),
@@ -64,7 +64,7 @@ export class InFlight {
     const outcome: Outcome = { result: "tempfail", text, status: { class: 4, code: "3.0" } };
     for (const id of ids) this.#queue.settle(id, outcome);
     this.release(ids);
-    this.#observer.report({
+    this.#observer.emit({
       type: "log",
       level: "warn",
       text: `warn: mda: ${ids.length} envelope(s) held back: ${text}`,

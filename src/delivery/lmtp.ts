@@ -1,7 +1,7 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
 
 import { type EnvelopeContent, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
-import { NO_OBSERVER, type Observer, systemReason, tell } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../events/mod.ts";
 import {
   type Body,
   type Client,
@@ -39,8 +39,8 @@ export async function deliverLmtp(
   observer: Observer = NO_OBSERVER,
 ): Promise<DeliveryEnd> {
   const session = newSessionId();
-  const trace = (way: string, line: string) => tell(observer, "mta", `${session}: ${way} ${line}`);
-  const count = (what: string, bytes: number) => tell(observer, "io", `${session}: ${what} ${bytes} bytes`);
+  const trace = (way: string, line: string) => logTrace(observer, "mta", `${session}: ${way} ${line}`);
+  const count = (what: string, bytes: number) => logTrace(observer, "io", `${session}: ${what} ${bytes} bytes`);
   let client: Client | null = null;
   try {
     client = await connectClient({

@@ -151,7 +151,7 @@ class DeliveryService {
     for (const name of ["running", "pending", "users", "envelopes"] as const) {
       if (now[name] === this.#gauges[name]) continue;
       this.#gauges[name] = now[name];
-      this.#isolate.report({ type: "gauge", key: keys[name], to: now[name] });
+      this.#isolate.emit({ type: "gauge", key: keys[name], to: now[name] });
     }
   }
 }

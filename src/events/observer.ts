@@ -4,7 +4,7 @@ import type { EmitEvent, Trace } from "./types.ts";
 
 /** What code needs to write trace and debug lines; every isolate is one. Ask before a text is built. */
 export interface Observer {
-  readonly report: EmitEvent;
+  readonly emit: EmitEvent;
   /** Are lines of this subsystem wanted? */
   traces(trace: Trace): boolean;
   /** Are debug lines wanted? */
@@ -12,14 +12,14 @@ export interface Observer {
 }
 
 /** Wants nothing. */
-export const NO_OBSERVER: Observer = { report: () => {}, traces: () => false, verbose: false };
+export const NO_OBSERVER: Observer = { emit: () => {}, traces: () => false, verbose: false };
 
 /** Writes `trace: text`. To be called when `observer.traces(trace)` is true. */
-export function tell(observer: Observer, trace: Trace, text: string): void {
-  observer.report({ type: "trace", trace, text: `${trace}: ${text}` });
+export function logTrace(observer: Observer, trace: Trace, text: string): void {
+  observer.emit({ type: "trace", trace, text: `${trace}: ${text}` });
 }
 
 /** Writes a debug line. To be called when `observer.verbose` is true. */
 export function debug(observer: Observer, text: string): void {
-  observer.report({ type: "log", level: "debug", text });
+  observer.emit({ type: "log", level: "debug", text });
 }

@@ -74,7 +74,7 @@ export function serveFilePool(
       const timer = setInterval(run, ms);
       return () => clearInterval(timer);
     },
-    warn: (text) => isolate.report({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
+    warn: (text) => isolate.emit({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
   });
   const owner: Role = isolate.role;
   isolate.serve(`${role}-${owner}` as DoorName, (channel, peer) => {

@@ -12,8 +12,8 @@ export class Tally {
   readonly #told = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(report: EmitEvent) {
-    this.#report = report;
+  constructor(emit: EmitEvent) {
+    this.#report = emit;
   }
 
   /** Adds to a statistic. */

@@ -1,6 +1,6 @@
 /** Trace lines about what leaves an isolate through its doors: `imsg` tells of each message, `mproc` of each post. Sees types, no content. */
 
-import { type Observer, tell } from "../events/mod.ts";
+import { logTrace, type Observer } from "../events/mod.ts";
 import { type DoorName, FILE_ROLES, type Role } from "../protocol/mod.ts";
 
 /** Who speaks, and at which door. */
@@ -21,9 +21,11 @@ export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: reado
   if ((!messages && !posts) || isEventDoor(doorway.name)) return null;
   const way = `${nameOf(doorway.role, doorway.index)} -> ${nameOf(otherSide(doorway), doorway.peer)}`;
   return (batch) => {
-    if (posts) tell(observer, "mproc", `${way}: ${batch.length} message${batch.length === 1 ? "" : "s"} in one post`);
+    if (posts) {
+      logTrace(observer, "mproc", `${way}: ${batch.length} message${batch.length === 1 ? "" : "s"} in one post`);
+    }
     if (!messages) return;
-    for (const message of batch) tell(observer, "imsg", `${way}: ${(message as { readonly type: string }).type}`);
+    for (const message of batch) logTrace(observer, "imsg", `${way}: ${(message as { readonly type: string }).type}`);
   };
 }
 

@@ -73,7 +73,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
   let traces = new Set<Trace>();
   let isolate: Isolate<R> | null = null;
 
-  const tell = (message: ToMain) => scope.postMessage(message);
+  const send = (message: ToMain) => scope.postMessage(message);
   const watch = (channel: DoorChannel<unknown, unknown>, name: DoorName, peer: number) => {
     if (isolate !== null) channel.watch = watchDoor(isolate, { role, index: isolate.index, name, peer });
   };
@@ -88,7 +88,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
   /** Main hears of what was refused, and replaces who said it. */
   const inspect = (name: DoorName, peer: number, life: () => number) => ({
     ...checksOf(name, role),
-    onfault: (fault: string) => tell({ type: "refused", door: name, peer, life: life(), fault }),
+    onfault: (fault: string) => send({ type: "refused", door: name, peer, life: life(), fault }),
   });
   const askDoor = (name: DoorName) => {
     let channel = asking.get(name);
@@ -127,14 +127,14 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       get settings() {
         return settings;
       },
-      report: (event) => events === null ? isolate?.onevent?.(event) : events.send(event),
+      emit: (event) => events === null ? isolate?.onevent?.(event) : events.send(event),
       ask: (name) => askDoor(name) as never,
       serve(name, handler) {
         serving.set(name, handler as never);
         for (const door of early.get(name) ?? []) welcome(door);
         early.delete(name);
       },
-      tell,
+      tell: send,
       traces: (trace) => traces.has(trace),
       get verbose() {
         return verbose;
@@ -148,7 +148,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     await main(isolate);
     const name = role === "smtp" ? `smtp-${message.index}` : role;
     if (verbose) debug(isolate, `isolate ${name} is ready after ${Math.round(performance.now() - began)} ms`);
-    tell({ type: "ready" });
+    send({ type: "ready" });
   };
 
   const openDoor = (door: OpenDoor) => {
@@ -166,7 +166,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
     switch (message.type) {
       case "start":
         start(message).catch((error) => {
-          if (!isDefect(error)) return tell({ type: "failed", reason: systemReasonAt(error) });
+          if (!isDefect(error)) return send({ type: "failed", reason: systemReasonAt(error) });
           // Reaches main's onerror, which restarts this isolate.
           queueMicrotask(() => {
             throw error;
@@ -178,7 +178,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       case "door-closed":
         return closeDoor(message);
       case "ping":
-        return tell({ type: "pong", count: message.count });
+        return send({ type: "pong", count: message.count });
       case "session":
         return isolate?.onsession(message.descriptor, message.listener, message.peer, message.ticket);
       case "source-answer":
@@ -198,7 +198,7 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       case "told":
         return isolate?.ontold?.(message.answers);
       case "stop":
-        Promise.resolve(isolate?.onstop()).finally(() => tell({ type: "stopped" }));
+        Promise.resolve(isolate?.onstop()).finally(() => send({ type: "stopped" }));
         return;
     }
   };

@@ -14,7 +14,7 @@ import {
   type ToLookup,
 } from "../protocol/mod.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
-import { debug, tell } from "../events/mod.ts";
+import { debug, logTrace } from "../events/mod.ts";
 import { commandMac, formatMailbox } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
@@ -51,7 +51,7 @@ const MAX_ASKED = 10_000;
 
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
-  const warn = (text: string) => isolate.report({ type: "log", level: "warn", text });
+  const warn = (text: string) => isolate.emit({ type: "log", level: "warn", text });
   const world = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
   const logins = new Logins(isolate, world, parts.machine.main ?? null, warn);
@@ -114,7 +114,7 @@ function answerControl(
     const text = error === null
       ? `info: Table "${table}" successfully updated`
       : `info: Failed to update table "${table}": ${error}`;
-    isolate.report({ type: "log", level: "info", text });
+    isolate.emit({ type: "log", level: "info", text });
     channel.send({ type: "updated", call, error });
   });
 }
@@ -161,7 +161,7 @@ class Answerer {
 
   #fail(channel: Answers, question: ToLookup, error: unknown): void {
     const reason = error instanceof Error ? error.stack ?? error.message : String(error);
-    this.#isolate.report({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
+    this.#isolate.emit({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
     const failure = failureOf(question);
     if (failure !== null) channel.send(failure);
   }
@@ -241,7 +241,7 @@ class Answerer {
   ): void {
     if (this.#isolate.traces("lookup")) {
       const ending = result.ok ? `uid ${result.identity.uid}, home ${result.identity.home}` : result.text;
-      tell(this.#isolate, "lookup", `account "${user}" of action "${action}": ${ending}`);
+      logTrace(this.#isolate, "lookup", `account "${user}" of action "${action}": ${ending}`);
     }
     channel.send({ type: "account", call, result });
   }
@@ -255,7 +255,7 @@ class Answerer {
     if (this.#isolate.traces("lookup")) {
       // A URL may name whom to authenticate as.
       const ending = url === null ? "none" : url.replace(/\/\/.*@/, "//********@");
-      tell(this.#isolate, "lookup", `smarthost of action "${action}" for ${domain}: ${ending}`);
+      logTrace(this.#isolate, "lookup", `smarthost of action "${action}" for ${domain}: ${ending}`);
     }
     channel.send({ type: "smarthost", call, url, others: urls.slice(1) });
   }
@@ -267,7 +267,11 @@ class Answerer {
   ): void {
     const credentials = typeof found === "string" ? null : found;
     if (this.#isolate.traces("lookup")) {
-      tell(this.#isolate, "lookup", `credentials of action "${action}": ${credentials === null ? "none" : "found"}`);
+      logTrace(
+        this.#isolate,
+        "lookup",
+        `credentials of action "${action}": ${credentials === null ? "none" : "found"}`,
+      );
     }
     channel.send({ type: "credentials", call, credentials, ...(typeof found === "string" ? { lack: found } : {}) });
   }
@@ -275,7 +279,7 @@ class Answerer {
   #expanded(channel: Answers, question: Extract<ToLookup, { type: "expand" }>, result: Expansion): void {
     if (this.#isolate.traces("expand")) {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
-      tell(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
+      logTrace(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
     channel.send({ type: "expanded", call: question.call, result: this.#sealed(result) });
   }
@@ -309,7 +313,7 @@ class Answerer {
 
   #named(channel: Answers, call: number, address: string, name: ClientName): void {
     if (this.#isolate.traces("lookup")) {
-      tell(this.#isolate, "lookup", `name of ${address}: ${name.hostname}, forward-confirmed: ${name.confirmed}`);
+      logTrace(this.#isolate, "lookup", `name of ${address}: ${name.hostname}, forward-confirmed: ${name.confirmed}`);
     }
     channel.send({ type: "client-name", call, ...name });
   }

@@ -38,7 +38,7 @@ export async function serveFilter(
   { start, clock, flow = startProcess }: FilterParts = PARTS,
 ): Promise<void> {
   const { shared: shared, tables, identity, path } = isolate.settings;
-  const log: Surroundings["log"] = (level, text) => isolate.report({ type: "log", level, text });
+  const log: Surroundings["log"] = (level, text) => isolate.emit({ type: "log", level, text });
   const around: Surroundings = {
     start: announced(isolate, start),
     clock,

@@ -132,7 +132,7 @@ function complain(vault: QueueState, message: string, error: unknown, ids: reado
   vault.troubles.note(error, vault.clock());
   if (databaseFault(error) === "corrupt") vault.malformed(error);
   const text = systemReason(error);
-  vault.report({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
+  vault.emit({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";
 }
 

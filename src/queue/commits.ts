@@ -4,7 +4,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import type { Store } from "./store/store.ts";
 import { databaseFault } from "./disk_errors.ts";
 
@@ -118,7 +118,7 @@ export class Commits {
     const bytes = writes.reduce((sum, write) => sum + (write.bytes ?? 0), 0);
     const how = synced ? "synced" : "not synced";
     const text = `committed ${writes.length} write${writes.length === 1 ? "" : "s"}, ${bytes} bytes`;
-    tell(this.#observer, "queue", `${text}, ${how}, in ${ms.toFixed(1)} ms`);
+    logTrace(this.#observer, "queue", `${text}, ${how}, in ${ms.toFixed(1)} ms`);
   }
 
   /** Stores what has gathered and accepts no more. */

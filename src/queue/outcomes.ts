@@ -11,7 +11,7 @@ import {
   newEnvelopeId,
   type Outcome,
 } from "../envelope/mod.ts";
-import { tell } from "../events/mod.ts";
+import { logTrace } from "../events/mod.ts";
 import { envelopeNumber, messageNumber } from "./store/keys.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
 import type { QueueState } from "./queue_state.ts";
@@ -79,14 +79,14 @@ export function reportGone(
 ): void {
   const { agent, id, sender, dest, rcpt, createdAt } = envelope;
   const delayMs = Math.max(0, vault.clock() - createdAt);
-  vault.report({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
+  vault.emit({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
 }
 
 /** For the trace: an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
 export function tellRemoved(vault: QueueState, id: EnvelopeId): void {
   if (!vault.observer.traces("queue")) return;
   const last = vault.store.message(messageNumber(id)) === null;
-  tell(vault.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
+  logTrace(vault.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
 }
 
 function policyOf(vault: QueueState, envelope: Envelope) {

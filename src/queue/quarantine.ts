@@ -75,7 +75,7 @@ export class Quarantine {
     if (++this.#alarms > MAX_ALARMS) return;
     const what = row.id === 0 ? `message ${hex8(row.message)}` : `envelope ${envelopeId(row.message, row.id)}`;
     const text = `queue: ${what} is damaged and set aside, see "smtpctl show damaged": ${row.reason}`;
-    this.#vault.report({ type: "log", level: "crit", text });
+    this.#vault.emit({ type: "log", level: "crit", text });
   }
 
   /** False when it was known. */

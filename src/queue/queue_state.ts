@@ -1,7 +1,7 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
 import { type Acceptance, type Envelope, type EnvelopeContent, type EnvelopeId, hex8 } from "../envelope/mod.ts";
-import { type EmitEvent, type Observer, systemReason, tell } from "../events/mod.ts";
+import { type EmitEvent, logTrace, type Observer, systemReason } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -41,7 +41,7 @@ export class QueueState {
   readonly store: Store;
   readonly settings: QueueSettings;
   readonly observer: Observer;
-  readonly report: EmitEvent;
+  readonly emit: EmitEvent;
   readonly tally: Tally;
   readonly clock: () => number;
   readonly commits: Commits;
@@ -70,7 +70,7 @@ export class QueueState {
     this.store = parts.store;
     this.settings = parts.settings;
     this.observer = parts.observer;
-    this.report = parts.observer.report;
+    this.emit = parts.observer.emit;
     this.tally = parts.tally;
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
@@ -99,7 +99,7 @@ export class QueueState {
     this.#malformed = true;
     markSuspect(this.settings.spool);
     const text = systemReason(error);
-    this.report({ type: "log", level: "crit", text: `queue: the database is damaged and will be repaired: ${text}` });
+    this.emit({ type: "log", level: "crit", text: `queue: the database is damaged and will be repaired: ${text}` });
     this.onmalformed(error);
   }
 
@@ -254,12 +254,12 @@ export class QueueState {
 
   /** A line in the log of what happens. */
   info(text: string): void {
-    this.report({ type: "log", level: "info", text });
+    this.emit({ type: "log", level: "info", text });
   }
 
   /** A line in the log of what should not happen. */
   warn(text: string): void {
-    this.report({ type: "log", level: "warn", text });
+    this.emit({ type: "log", level: "warn", text });
   }
 
   /** Erases the chunks of a loose message, a few at a time between other work. */
@@ -284,7 +284,9 @@ export class QueueState {
       },
       done: () => {
         if (finished) this.#erasing.shift();
-        if (finished && this.observer.traces("queue")) tell(this.observer, "queue", `purged message ${hex8(message)}`);
+        if (finished && this.observer.traces("queue")) {
+          logTrace(this.observer, "queue", `purged message ${hex8(message)}`);
+        }
         this.#eraseNext();
       },
       failed: null,
@@ -309,6 +311,6 @@ export class QueueState {
     if (now - this.#alarmAt < ALARM_MS) return;
     this.#alarmAt = now;
     const text = systemReason(error);
-    this.report({ type: "log", level: "crit", text: `queue: cannot write to the spool: ${text}` });
+    this.emit({ type: "log", level: "crit", text: `queue: cannot write to the spool: ${text}` });
   }
 }

@@ -33,18 +33,18 @@ export function serveQueue(
   const kept = finishRepair(settings.spool);
   if (kept !== null) {
     const text = `queue: the repair of the database, which was interrupted, is ended; the old file is kept as ${kept}`;
-    isolate.report({ type: "log", level: "crit", text });
+    isolate.emit({ type: "log", level: "crit", text });
   }
   const log = keepTornLog(settings.spool, clock());
   if (log !== null) {
     const text =
       `queue: the log of the database is torn, acknowledged mail behind the gap may be lost; it is kept as ${log}`;
-    isolate.report({ type: "log", level: "crit", text });
+    isolate.emit({ type: "log", level: "crit", text });
   }
   const store = isSuspect(settings.spool) ? null : openStore(settings);
   if (store !== null) return serve(isolate, store, clock, end);
   return repair(settings.spool, clock()).then((repaired) => {
-    tellRepaired(isolate.report, repaired);
+    tellRepaired(isolate.emit, repaired);
     serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
   });
 }
@@ -73,19 +73,19 @@ function openStore(settings: QueueSettings): Store | null {
   }
 }
 
-function tellRepaired(report: EmitEvent, { kept, rows, gaps, damaged }: Repaired): void {
+function tellRepaired(emit: EmitEvent, { kept, rows, gaps, damaged }: Repaired): void {
   const { envelopes = 0, messages = 0 } = rows;
   const lost = Object.values(gaps).reduce((sum, count) => sum + count, 0);
   const text =
     `queue: the database was damaged: ${messages} messages and ${envelopes} envelopes could be read, with ${lost} gaps; ` +
     `${damaged} messages are set aside, see "smtpctl show damaged"; the old file is kept as ${kept}`;
-  report({ type: "log", level: "crit", text });
+  emit({ type: "log", level: "crit", text });
 }
 
 function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end: (error: unknown) => void): void {
-  const { settings, report } = isolate;
+  const { settings, emit: emit } = isolate;
   const scheduler = isolate.ask("queue-scheduler");
-  const tally = new Tally(report);
+  const tally = new Tally(emit);
   const vault = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
   vault.onmalformed = end;
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
@@ -107,7 +107,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
       case "bounce":
         // It answers through the scheduler's door.
         notices.write(message.ids.filter(isEnvelopeId)).catch((error) => {
-          report({
+          emit({
             type: "log",
             level: "crit",
             text: `queue: cannot write the notice for ${message.message}: ${error}`,
@@ -166,7 +166,7 @@ function measureRoom(vault: QueueState, clients: ReadonlySet<Channel<QueueToSmtp
     for (const client of clients) client.send({ type: "room", bytes });
     if (full === (bytes === 0)) return;
     full = bytes === 0;
-    vault.report({
+    vault.emit({
       type: "log",
       level: full ? "crit" : "info",
       text: full

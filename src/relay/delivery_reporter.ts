@@ -56,14 +56,14 @@ export class DeliveryReporter {
   /** `date`: ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
     messages: Messages,
-    report: EmitEvent,
+    emit: EmitEvent,
     date: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
   ) {
     this.#srs = srs;
     this.#messages = messages;
-    this.#report = report;
+    this.#report = emit;
     this.#date = date;
     this.#done = done;
   }

@@ -106,7 +106,7 @@ class RelayService {
     this.#messages = new Messages(isolate.ask("relay-queue"));
     this.#courier = new DeliveryReporter(
       this.#messages,
-      isolate.report,
+      isolate.emit,
       tools.date,
       (ids) => this.#done(ids),
       isolate.settings.srs,
@@ -117,7 +117,7 @@ class RelayService {
       if (ids.length > 0) this.onreachable(ids);
     };
     const view = { busy: this.#busy, relays: this.#relays, table: this.#table };
-    this.#gauges = new Gauges(view, new Tally(isolate.report), tools.clock);
+    this.#gauges = new Gauges(view, new Tally(isolate.emit), tools.clock);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
     const sessionTools = this.#sessionTools();
     this.#relayTools = {
@@ -416,10 +416,10 @@ class RelayService {
   }
 
   #log(text: string): void {
-    this.#isolate.report({ type: "log", level: "info", text });
+    this.#isolate.emit({ type: "log", level: "info", text });
   }
 
   #warn(text: string): void {
-    this.#isolate.report({ type: "log", level: "warn", text: `warn: relay: ${text}` });
+    this.#isolate.emit({ type: "log", level: "warn", text: `warn: relay: ${text}` });
   }
 }

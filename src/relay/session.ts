@@ -5,7 +5,7 @@
 
 import type { RelayLimits } from "../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
-import { debug, type Observer, tell } from "../events/mod.ts";
+import { debug, logTrace, type Observer } from "../events/mod.ts";
 import type { Credentials, SharedSettings } from "../protocol/mod.ts";
 import {
   type Client,
@@ -206,12 +206,12 @@ export class Session {
   async #establish(mayTls: boolean): Promise<Client> {
     const { target, limits } = this.#owner;
     const { timeouts, shared: shared, observer } = this.#tools;
-    const trace = (way: string, line: string) => tell(observer, "mta", `${this.id}: ${way} ${line}`);
-    const count = (what: string, bytes: number) => tell(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
+    const trace = (way: string, line: string) => logTrace(observer, "mta", `${this.id}: ${way} ${line}`);
+    const count = (what: string, bytes: number) => logTrace(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
     const host = await this.#tools.hostName(this.route.host);
     const shown = address.includes(":") ? `[${address}]` : address;
-    observer.report({
+    observer.emit({
       type: "mta-connecting",
       session: this.id,
       address: `${target.scheme}://${shown}:${target.port}`,
@@ -235,7 +235,7 @@ export class Session {
     });
     this.#client = client;
     if (this.#stopping) throw new ClientError("closed", "Shutting down");
-    observer.report({ type: "mta-connected", session: this.id });
+    observer.emit({ type: "mta-connected", session: this.id });
     this.#reports = reports;
     reports?.connected(host, endpoint(client.localAddress, client.localPort), endpoint(address, target.port));
     try {
@@ -334,7 +334,7 @@ export class Session {
 
   async #quit(client: Client): Promise<void> {
     await client.quit();
-    this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+    this.#tools.observer.emit({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
   /** Messages that one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
@@ -482,23 +482,23 @@ export class Session {
   // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #log(text: string): void {
-    this.#tools.observer.report({ type: "log", level: "info", text: `${this.id} mta ${text}` });
+    this.#tools.observer.emit({ type: "log", level: "info", text: `${this.id} mta ${text}` });
   }
 
   #reportTls(client: Client): void {
     const { ciphers, verified, fingerprint } = client.tls!;
     this.#reports?.secured(ciphers);
-    this.#tools.observer.report({ type: "mta-tls", session: this.id, ciphers });
+    this.#tools.observer.emit({ type: "mta-tls", session: this.id, ciphers });
     if (fingerprint === "") return;
     const result = verified ? "valid" : "unverified";
-    this.#tools.observer.report({ type: "mta-cert-check", session: this.id, result, fingerprint });
+    this.#tools.observer.emit({ type: "mta-cert-check", session: this.id, result, fingerprint });
   }
 
   #reportError(reason: string): void {
-    const { report } = this.#tools.observer;
-    if (this.#sent === 0) return report({ type: "mta-error", session: this.id, reason });
+    const { emit: emit } = this.#tools.observer;
+    if (this.#sent === 0) return emit({ type: "mta-error", session: this.id, reason });
     const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
-    report({
+    emit({
       type: "log",
       level: "info",
       text: `smtp-out: Error on session ${this.id} after ${count} sent: ${reason}`,
@@ -507,7 +507,7 @@ export class Session {
 
   #reportGone(): void {
     const reason = "closed by remote host";
-    this.#tools.observer.report({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
+    this.#tools.observer.emit({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
 import { type Mailbox, type Origin, type ReversePath, unicodeDomain } from "../envelope/mod.ts";
-import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { LookupError, type LookupTable, type Service } from "../tables/mod.ts";
 
 /** What the rules look at. */
@@ -71,7 +71,7 @@ export class RuleSet {
 
   #tell({ dest, sender }: Subject, rule: Rule | null, text: string): void {
     const where = rule === null ? "" : `rule ${rule.at.file}:${rule.at.line} `;
-    tell(this.#observer, "rules", `from ${mailboxKey(sender)} to ${mailboxKey(dest)}: ${where}${text}`);
+    logTrace(this.#observer, "rules", `from ${mailboxKey(sender)} to ${mailboxKey(dest)}: ${where}${text}`);
   }
 }
 

@@ -10,7 +10,7 @@ import type {
   SchedulerToQueue,
 } from "../protocol/mod.ts";
 import { type Effects, Scheduler } from "./scheduler.ts";
-import { formatDuration, type Observer, tell } from "../events/mod.ts";
+import { formatDuration, logTrace, type Observer } from "../events/mod.ts";
 
 /** Envelopes that relay may name in one message. */
 const MAX_RESCHEDULED = 100_000;
@@ -28,7 +28,7 @@ export function serveScheduler(
 ): void {
   const { settings } = isolate;
   const scheduler = new Scheduler(settings, settings.paused);
-  const tally = new Tally(isolate.report);
+  const tally = new Tally(isolate.emit);
   const agents = {
     mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
     mta: isolate.ask("scheduler-relay"),
@@ -48,7 +48,7 @@ export function serveScheduler(
     clearTimeout(timer);
     armedAt = Infinity;
     const words = `${formatDuration(Math.round(Math.abs(step) / 1000))} ${step > 0 ? "ahead" : "back"}`;
-    isolate.report({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
+    isolate.emit({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
     plan();
     return now;
   };
@@ -120,20 +120,20 @@ export function serveScheduler(
 function tellEffects(observer: Observer, { jobs, bounces, expired }: Effects): void {
   const about = (message: string, ids: readonly string[]) => `for message ${message}: ${ids.join(", ")}`;
   for (const { agent, job } of jobs) {
-    tell(
+    logTrace(
       observer,
       "scheduler",
       `${agent} job of action "${job.action}", key "${job.key}" ${about(job.message, job.ids)}`,
     );
   }
-  for (const { message, ids } of bounces) tell(observer, "scheduler", `bounce job ${about(message, ids)}`);
-  for (const id of expired) tell(observer, "scheduler", `${id} is expired`);
+  for (const { message, ids } of bounces) logTrace(observer, "scheduler", `bounce job ${about(message, ids)}`);
+  for (const id of expired) logTrace(observer, "scheduler", `${id} is expired`);
 }
 
 function tellRetry(observer: Observer, scheduler: Scheduler, id: EnvelopeId, now: number): void {
   const [state] = scheduler.states([id]);
   if (state === undefined || state.state === "unknown") return;
-  tell(observer, "scheduler", `${id} is tried again in ${Math.max(0, Math.ceil((state.at - now) / 1000))} s`);
+  logTrace(observer, "scheduler", `${id} is tried again in ${Math.max(0, Math.ceil((state.at - now) / 1000))} s`);
 }
 
 function hear(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, now: number): void {

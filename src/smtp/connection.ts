@@ -4,7 +4,7 @@
  * which all that happens to a session is dealt with is one thing to read.
  */
 
-import { type Observer, tell } from "../events/mod.ts";
+import { logTrace, type Observer } from "../events/mod.ts";
 import type { MessageId } from "../envelope/mod.ts";
 import type { AuthResult, Confirmed, Expansion } from "../protocol/mod.ts";
 import type { Command } from "./session/command.ts";
@@ -162,7 +162,7 @@ export class Connection implements Host {
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
     if (this.#receiving) this.#pace.data(this.#office.steady(), bytes.length);
-    if (this.#office.traces("io")) tell(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
+    if (this.#office.traces("io")) logTrace(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     const large = bytes.length >= LARGE_READ;
     if (this.session.phase === "closed") return this.#waste(bytes.length, large);
     const waits = (large || !this.#receiving && bytes.length >= MANY_COMMANDS) && this.#office.crowded();
@@ -236,7 +236,7 @@ export class Connection implements Host {
     this.#apply({ on: "secured", ciphers, binding });
     if (fingerprint !== null) {
       const result = verified ? "verified" : "unchecked";
-      this.#office.report({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
+      this.#office.emit({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
     }
     this.run();
   }
@@ -320,7 +320,7 @@ export class Connection implements Host {
     const { session } = this.facts;
     this.#apply({ on: "committed", message: incoming.message, bytes: incoming.bytes });
     for (const { id, to } of incoming.named) {
-      this.#office.report({ type: "smtp-envelope", session, envelope: id, from, to });
+      this.#office.emit({ type: "smtp-envelope", session, envelope: id, from, to });
     }
     this.#office.later(this);
   }
@@ -376,7 +376,7 @@ export class Connection implements Host {
     if (this.#office.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
-      tell(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
+      logTrace(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
     }
     if (this.#gate === null) this.#apply({ on: "command", command, more: this.more });
     else this.#gate.command(command);
@@ -450,7 +450,7 @@ export class Connection implements Host {
       case "reply":
         return this.#saying.add(effect.text);
       case "report":
-        return this.#office.report(effect.event);
+        return this.#office.emit(effect.event);
       case "expand":
         return this.#office.expand(this, effect.slot, {
           origin: this.session.origin!,
@@ -497,7 +497,7 @@ export class Connection implements Host {
     this.#gate?.ended();
     if (this.#reported) return;
     this.#reported = true;
-    this.#office.report({
+    this.#office.emit({
       type: "smtp-disconnected",
       session: this.facts.session,
       reason,

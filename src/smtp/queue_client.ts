@@ -44,8 +44,8 @@ export class QueueClient {
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
 
   /** `report` hears of each number that the queue has committed, when its session has been told. */
-  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, report: EmitEvent = () => {}) {
-    this.#report = report;
+  constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, emit: EmitEvent = () => {}) {
+    this.#report = emit;
     this.#channel = channel;
     channel.onmessage = (message) => this.#receive(message);
     channel.onreset = () => {

@@ -1,6 +1,6 @@
 /** What a session has said and not sent yet: replies that belong together go in one write. Knows no session and no socket; see connection.ts. */
 
-import { type Observer, tell } from "../events/mod.ts";
+import { logTrace, type Observer } from "../events/mod.ts";
 
 export class ReplyBuffer {
   #text = "";
@@ -22,7 +22,7 @@ export class ReplyBuffer {
   add(text: string): void {
     this.#text += text;
     if (!this.#observer.traces("smtp")) return;
-    for (const line of text.trimEnd().split("\r\n")) tell(this.#observer, "smtp", `${this.#session}: >>> ${line}`);
+    for (const line of text.trimEnd().split("\r\n")) logTrace(this.#observer, "smtp", `${this.#session}: >>> ${line}`);
   }
 
   /** All that waits, to be written now. */
@@ -30,7 +30,7 @@ export class ReplyBuffer {
     const text = this.#text;
     this.#text = "";
     if (text !== "" && this.#observer.traces("io")) {
-      tell(this.#observer, "io", `${this.#session}: wrote ${text.length} bytes`);
+      logTrace(this.#observer, "io", `${this.#session}: wrote ${text.length} bytes`);
     }
     return text;
   }

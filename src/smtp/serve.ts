@@ -19,15 +19,15 @@ const systemClock: Clock = {
 const REPORT_DELAY_MS = 5;
 
 /** A report that passes events on in groups, in order. `flush` passes on at once what it holds. */
-function grouped(report: EmitEvent): { report: EmitEvent; flush(): void } {
+function grouped(emit: EmitEvent): { emit: EmitEvent; flush(): void } {
   let held: Event[] = [];
   const flush = () => {
     const events = held;
     held = [];
-    for (const event of events) report(event);
+    for (const event of events) emit(event);
   };
   return {
-    report(event) {
+    emit(event) {
       if (held.push(event) === 1) setTimeout(flush, REPORT_DELAY_MS);
     },
     flush,
@@ -48,7 +48,7 @@ function collected(tell: (tickets: readonly number[]) => void): (ticket: number)
 
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
-  const events = grouped(isolate.report);
+  const events = grouped(isolate.emit);
   const asked = new Map<number, (admitted: boolean) => void>();
   isolate.onsource = (ticket, admitted) => {
     asked.get(ticket)?.(admitted);
@@ -59,7 +59,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     lookup: isolate.ask("smtp-lookup"),
     queue: isolate.ask("smtp-queue"),
     filter: isolate.ask("smtp-filter"),
-    report: events.report,
+    emit: events.emit,
     observer: isolate,
     askSource(ticket, address, answer) {
       asked.set(ticket, answer);

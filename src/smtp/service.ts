@@ -56,7 +56,7 @@ export interface ServiceOptions {
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
   /** Needed where listeners have filters. */
   readonly filter?: Channel<SessionToFilter, FilterToSession>;
-  readonly report: EmitEvent;
+  readonly emit: EmitEvent;
   /** From 0 to 1. */
   readonly random?: () => number;
   /** For the server's part of a SCRAM exchange; random without it. */
@@ -100,14 +100,14 @@ export class SmtpService {
   /** Throws when a certificate cannot be read. */
   constructor(options: ServiceOptions) {
     this.#options = options;
-    const { settings, clock, report, observer = NO_OBSERVER } = options;
-    this.#intake = new QueueClient(options.queue, report);
+    const { settings, clock, emit: emit, observer = NO_OBSERVER } = options;
+    this.#intake = new QueueClient(options.queue, emit);
     const steady = this.#steady = () => clock.steady?.() ?? clock.now();
     this.#directory = new LookupClient(options.lookup, steady);
     this.#gates = new ProxyIntakes(
       settings,
       { now: steady, every: (ms, run) => clock.every(ms, run) },
-      report,
+      emit,
       options.askSource,
     );
     const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
@@ -121,7 +121,7 @@ export class SmtpService {
     this.#crowd = new BurstLimiter(clock);
     this.#office = {
       intake: this.#intake,
-      report,
+      emit: emit,
       traces: (trace) => observer.traces(trace),
       get verbose() {
         return observer.verbose;
@@ -154,7 +154,7 @@ export class SmtpService {
       this.#desks = this.#desks.map((one) => ({ ...one, tls: tlsOf(settings, one.listener, this.#options.clock) }));
     } catch (error) {
       const text = `warn: smtp: The certificates stay as they were: ${(error as Error).message}`;
-      this.#options.report({ type: "log", level: "warn", text });
+      this.#options.emit({ type: "log", level: "warn", text });
     }
   }
 
@@ -171,7 +171,7 @@ export class SmtpService {
   #accept(descriptor: number, listener: number, peer: Peer, ticket: number): void {
     const desk = this.#desks[listener];
     if (desk === undefined) {
-      this.#options.report({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
+      this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
       return this.#options.ended(ticket);
     }
     if (!desk.listener.proxyV2) return this.#seat(descriptor, desk, peer, { ticket, source: null });

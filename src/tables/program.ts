@@ -1,7 +1,7 @@
 /** A table that a program answers for: every question is put to the program, which does its own matching. Starts no program. */
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
-import { type Observer, tell } from "../events/mod.ts";
+import { logTrace, type Observer } from "../events/mod.ts";
 import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import { LookupError } from "./error.ts";
 import type { Resumable } from "./resumable.ts";
@@ -53,7 +53,7 @@ export class ProgramTable implements UpdatableTable {
     const unserved = answer.result === "error" && answer.unserved === true;
     if (this.#observer.traces("tables") && !unserved) {
       const text = answer.result === "error" ? `error: ${answer.reason}` : answer.result;
-      tell(this.#observer, "tables", `${this.name}: check auth "${user}" -> ${text}`);
+      logTrace(this.#observer, "tables", `${this.name}: check auth "${user}" -> ${text}`);
     }
     if (answer.result === "error") return unserved ? null : this.#error(answer.reason);
     return answer.result === "found";
@@ -79,7 +79,7 @@ export class ProgramTable implements UpdatableTable {
       if (this.#observer.traces("tables")) {
         const result = answer.result === "error" ? this.#error(answer.reason) : answer.result === "found";
         const question = `${request.op} ${request.service}${request.op === "fetch" ? "" : ` "${key}"`}`;
-        tell(this.#observer, "tables", `${this.name}: ${question} -> ${resultText(result)}`);
+        logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${resultText(result)}`);
       }
       return answer;
     });

@@ -4,7 +4,7 @@
  */
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
-import { NO_OBSERVER, type Observer, systemReason, tell } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../events/mod.ts";
 import { LookupError } from "./error.ts";
 import type { OpenTable } from "./filetable.ts";
 import { resultText, type Service, type ValueService } from "./table.ts";
@@ -212,7 +212,7 @@ export class SqliteTable implements OpenTable {
 
   #tell(question: string, result: boolean | string | null | LookupError): void {
     if (!this.#observer.traces("tables")) return;
-    tell(this.#observer, "tables", `${this.name}: ${question} -> ${resultText(result)}`);
+    logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${resultText(result)}`);
   }
 }
 

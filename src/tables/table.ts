@@ -10,7 +10,7 @@ import { PackedEntries } from "./packed.ts";
 import { RegexMatcher } from "./regex.ts";
 import { type ScramShape, scramShape } from "../sasl/mod.ts";
 import { LookupError } from "./error.ts";
-import { NO_OBSERVER, type Observer, tell } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 
 /** How the keys of a table are compared with the key that is asked for. */
 export type Service = "string" | "domain" | "netaddr" | "mailaddr" | "regex";
@@ -169,13 +169,13 @@ export class Table implements LookupTable {
   }
 
   #tell(question: string, answer: string): void {
-    tell(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
+    logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
   }
 
   #tellFaults({ faults }: RegexMatcher): void {
     for (const { pattern, reason } of faults) {
       const text = `warn: Table "${this.name}": The regular expression "${pattern}" finds nothing: ${reason}`;
-      this.#observer.report({ type: "log", level: "warn", text });
+      this.#observer.emit({ type: "log", level: "warn", text });
     }
   }
 

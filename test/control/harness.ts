@@ -81,7 +81,7 @@ export class FakeSystem {
         uid: DAEMON_UID,
         paused: { mda: false, mta: true, smtp: false },
       },
-      report: () => {},
+      emit: () => {},
       ask: ((name: DoorName) => channelOf(name)) as unknown as Isolate<"control">["ask"],
       serve:
         ((name: DoorName, welcome: (channel: Channel<unknown, unknown>, peer: number) => void) =>

@@ -208,7 +208,7 @@ export class World {
       role,
       index: 0,
       settings: settings as Isolate<R>["settings"],
-      report: (event) => this.#report(event),
+      emit: (event) => this.#report(event),
       ask: (name) => (doors[name] ?? lookup) as never,
       serve: (_name, welcome) => welcome(served() as never, 0, 1),
       tell: () => {},

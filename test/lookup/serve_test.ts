@@ -103,7 +103,7 @@ function harness(parts: HarnessParts = {}) {
     role: "lookup",
     index: 0,
     settings: { ...SETTINGS, tables: { ...SETTINGS.tables, ...parts.tables } },
-    report: (event) => void events.push(event),
+    emit: (event) => void events.push(event),
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
       doors.push(name);

@@ -38,7 +38,7 @@ function harness(tables: FilterSettings["tables"]) {
       identity: null,
       path: "",
     },
-    report: (event) => void events.push(event),
+    emit: (event) => void events.push(event),
     ask: () => assert.fail("filter asks nobody"),
     serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, 0, 1)),
     tell: () => {},

@@ -122,7 +122,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     role: "queue",
     index: 0,
     settings,
-    report: (event) => void events.push(event),
+    emit: (event) => void events.push(event),
     ask: <N extends DoorName>(name: N) =>
       asked[name as keyof typeof asked].other as unknown as Channel<Doors[N]["asks"], Doors[N]["answers"]>,
     serve: (name, welcome) => void served.set(name, welcome as never),

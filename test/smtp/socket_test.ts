@@ -61,7 +61,7 @@ class Server {
       settings: settings([listener(changes)], settingsChanges),
       lookup,
       queue,
-      report: (event) => this.events.push(event),
+      emit: (event) => this.events.push(event),
       clock: {
         now: () => Date.now() + this.later,
         every: (ms, run) => {

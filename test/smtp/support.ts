@@ -302,7 +302,7 @@ export class World {
       lookup: this.lookup,
       queue: this.queue,
       filter: this.filter,
-      report: (event) => this.#report(event),
+      emit: (event) => this.#report(event),
       observer: { traces: (trace) => options.traces?.includes(trace) ?? false, verbose: false },
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",

@@ -19,7 +19,7 @@ import {
   type Origin,
   random32,
 } from "../../envelope/mod.ts";
-import { systemReason, tell } from "../../events/mod.ts";
+import { logTrace, systemReason } from "../../events/mod.ts";
 import { type Caller } from "../../isolate/mod.ts";
 import { CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../../protocol/mod.ts";
 import { composeNotice, headerSection } from "./bounce.ts";
@@ -131,7 +131,7 @@ export class Notices {
         vault.tally.add("bounce.envelope", group.length);
         if (vault.observer.traces("bounce")) tellWritten(vault, group, id);
         logWritten(vault, group, envelopes);
-        vault.report({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
+        vault.emit({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
       },
       failed: () => {
         for (const each of group) vault.settled(each.id, true);
@@ -203,7 +203,7 @@ export class Notices {
   #again(group: readonly Envelope[], text: string): void {
     const vault = this.#vault;
     if (vault.observer.traces("bounce")) {
-      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
+      logTrace(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
     }
     const now = vault.clock();
     vault.commits.later({
@@ -229,7 +229,7 @@ export class Notices {
   #drop(group: readonly Envelope[], reason: string): void {
     const vault = this.#vault;
     if (vault.observer.traces("bounce")) {
-      tell(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
+      logTrace(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
     }
     let erase = false;
     const message = messageNumber(group[0]!.id);
@@ -279,7 +279,11 @@ function logWritten(vault: QueueState, group: readonly Envelope[], notices: read
 function tellWritten(vault: QueueState, group: readonly Envelope[], notice: MessageId): void {
   const { id, bounce, sender } = group[0]!;
   const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
-  tell(vault.observer, "bounce", `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`);
+  logTrace(
+    vault.observer,
+    "bounce",
+    `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`,
+  );
 }
 
 /** The daemon itself as a client. */

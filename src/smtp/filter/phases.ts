@@ -3,7 +3,7 @@
  * that means for the session is not known here; see gate.ts. Who is asked next is decided in chain.ts.
  */
 
-import { type Observer, tell } from "../../events/mod.ts";
+import { logTrace, type Observer } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import type { FilterStep } from "../../config/mod.ts";
 import type { MessageDeps } from "../message/incoming.ts";
@@ -91,7 +91,7 @@ export class Phases {
   #warnOf(text: string, phase: FilterPhaseName, at: number): void {
     const name = this.#keeper.steps[at]?.name ?? "?";
     const words = JSON.stringify(text.slice(0, 80));
-    this.#supplies.report({
+    this.#supplies.emit({
       type: "log",
       level: "warn",
       text: `warn: smtp: Filter "${name}" refuses in ${phase} with ${words}, which begins with no code from 400 to 599`,
@@ -108,7 +108,7 @@ export class Phases {
       if (this.#supplies.traces("filters")) {
         // What a filter puts in the place of the parameter of AUTH is a secret as that is.
         const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
-        tell(this.#supplies, "filters", `${this.#session.id}: ${phase}: ${response}`);
+        logTrace(this.#supplies, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
       if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
       this.#hooks.tell("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
@@ -129,7 +129,7 @@ export class Phases {
     running.token = this.#supplies.newToken();
     // The parameter of AUTH is a secret: none is shown.
     if (this.#supplies.traces("filters")) {
-      tell(this.#supplies, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
+      logTrace(this.#supplies, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
     }
     desk.request(this.#session, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
   }

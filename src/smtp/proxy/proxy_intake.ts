@@ -113,14 +113,14 @@ export class ProxyIntakes {
   constructor(
     limits: SourceLimits,
     clock: { now(): number; every(ms: number, run: () => void): () => void },
-    report: EmitEvent,
+    emit: EmitEvent,
     ask: AskSource | null = null,
   ) {
     this.#ask = ask;
     this.#sources = new Sources(limits, () => clock.now());
     this.#clock = clock;
-    this.#report = report;
-    this.#refusals = new RefusalLog(() => clock.now(), (text) => report({ type: "log", level: "info", text }));
+    this.#report = emit;
+    this.#refusals = new RefusalLog(() => clock.now(), (text) => emit({ type: "log", level: "info", text }));
   }
 
   /** Waits for the header of a connection; one of the functions of `arrival` is called, later. */
