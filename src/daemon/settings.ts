@@ -57,7 +57,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
   const ofKind = <A extends Action>(kind: A["kind"]) =>
     Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
   const { smtp: smtpCertificates, relay: relayCertificates } = cutCertificates(config, around);
-  const sealKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
+  const commandMacKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
   const srs = config.srs === null ? {} : { srs: config.srs };
   const delivery = {
     shared: shared,
@@ -101,7 +101,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       actions: config.actions,
       subAddressDelimiter: config.smtp.subAddressDelimiter,
       localAddresses: localAddresses(),
-      sealKey,
+      commandMacKey: commandMacKey,
       ...srs,
       resolver: around.resolver,
     },
@@ -114,7 +114,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ttlSeconds: config.queue.ttlSeconds,
       actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
       warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
-      sealKey,
+      commandMacKey: commandMacKey,
     },
     scheduler: {
       shared: shared,

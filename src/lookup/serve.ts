@@ -287,9 +287,9 @@ class Answerer {
   /** Commands get the seal without which the queue does not take them. */
   #sealed(result: Expansion): Expansion {
     if (!result.ok) return result;
-    const { sealKey } = this.#isolate.settings;
+    const { commandMacKey: commandMacKey } = this.#isolate.settings;
     const targets = result.targets.map((target) =>
-      target.agent === "mda" && target.exec !== "" ? { ...target, seal: commandMac(sealKey, target) } : target
+      target.agent === "mda" && target.exec !== "" ? { ...target, seal: commandMac(commandMacKey, target) } : target
     );
     return { ...result, targets };
   }

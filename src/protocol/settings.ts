@@ -121,7 +121,7 @@ export interface LookupSettings {
   /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
   readonly localAddresses: readonly string[];
   /** Shared with the queue: seals the commands that expansion names. */
-  readonly sealKey: Uint8Array;
+  readonly commandMacKey: Uint8Array;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
@@ -158,7 +158,7 @@ export interface QueueSettings {
   readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
   readonly warnIntervalsSeconds: readonly number[];
   /** Shared with lookup: a command of an envelope must carry its seal. */
-  readonly sealKey: Uint8Array;
+  readonly commandMacKey: Uint8Array;
 }
 
 /** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */

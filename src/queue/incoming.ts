@@ -196,7 +196,7 @@ class Incoming {
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
     const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
-      ? copyEnvelopes(id, envelopes, this.#vault.settings.sealKey)
+      ? copyEnvelopes(id, envelopes, this.#vault.settings.commandMacKey)
       : null;
     if (facts === null) {
       this.#vault.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
@@ -304,13 +304,13 @@ function newOpen(id: MessageId): Open {
 function copyEnvelopes(
   id: MessageId,
   envelopes: readonly EnvelopeContent[],
-  sealKey: Uint8Array,
+  commandMacKey: Uint8Array,
 ): EnvelopeContent[] | null {
   if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
   const copies: EnvelopeContent[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {
-    const copy = copyFacts(id, envelope, sealKey);
+    const copy = copyFacts(id, envelope, commandMacKey);
     if (copy === null || seen.has(copy.id)) return null;
     seen.add(copy.id);
     copies.push(copy);

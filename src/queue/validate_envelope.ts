@@ -19,7 +19,11 @@ import { isEnvelopeId } from "./store/keys.ts";
 const MAX_TEXT = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
-export function copyFacts(message: MessageId, facts: EnvelopeContent, sealKey: Uint8Array): EnvelopeContent | null {
+export function copyFacts(
+  message: MessageId,
+  facts: EnvelopeContent,
+  commandMacKey: Uint8Array,
+): EnvelopeContent | null {
   const sound = typeof facts === "object" && facts !== null &&
     isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
     // Only the queue makes bounces.
@@ -30,7 +34,9 @@ export function copyFacts(message: MessageId, facts: EnvelopeContent, sealKey: U
   const { action, user, subAddress = "", exec = "" } = facts;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
   // Only lookup may name a command: what talks to the public may not.
-  if (exec !== "" && !(isText(facts.seal) && isCommandMac(sealKey, { action, user, subAddress, exec }, facts.seal))) {
+  if (
+    exec !== "" && !(isText(facts.seal) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, facts.seal))
+  ) {
     return null;
   }
   return { ...common, user, subAddress, exec };

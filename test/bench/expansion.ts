@@ -31,7 +31,7 @@ function settingsOf(folder: string, path: string): LookupSettings {
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
-    sealKey: new Uint8Array(32),
+    commandMacKey: new Uint8Array(32),
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
   };
 }

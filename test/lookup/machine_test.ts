@@ -66,7 +66,7 @@ function settingsOf(folder: string): LookupSettings {
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
-    sealKey: new Uint8Array(32),
+    commandMacKey: new Uint8Array(32),
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [{ address: "192.0.2.1", names: ["h.example.net"] }] },
   };
 }

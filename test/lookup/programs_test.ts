@@ -44,7 +44,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
       },
       subAddressDelimiter: "+",
       localAddresses: ["127.0.0.1"],
-      sealKey: new Uint8Array(32),
+      commandMacKey: new Uint8Array(32),
       resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
     },
     {

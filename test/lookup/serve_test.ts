@@ -69,7 +69,7 @@ const SETTINGS: LookupSettings = {
   },
   subAddressDelimiter: "+",
   localAddresses: ["127.0.0.1"],
-  sealKey: new Uint8Array(32),
+  commandMacKey: new Uint8Array(32),
   resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
 };
 

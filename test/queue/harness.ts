@@ -106,7 +106,7 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
     ttlSeconds: 345_600,
     actionTtlSeconds: { inbox: null, out: null, short: 60 },
     warnIntervalsSeconds: [14_400],
-    sealKey: new Uint8Array(32),
+    commandMacKey: new Uint8Array(32),
     ...more,
   };
 }
