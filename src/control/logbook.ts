@@ -42,10 +42,10 @@ export class Logbook {
     this.#options = options;
     configureSync({
       reset: true,
-      sinks: { shared: (record) => this.#sink(record) },
+      sinks: { log: (record) => this.#sink(record) },
       loggers: [
-        { category: CATEGORY, sinks: ["house"], lowestLevel: "debug" },
-        { category: ["logtape", "meta"], sinks: ["house"], lowestLevel: "warning" },
+        { category: CATEGORY, sinks: ["log"], lowestLevel: "debug" },
+        { category: ["logtape", "meta"], sinks: ["log"], lowestLevel: "warning" },
       ],
     });
     this.#logger = getLogger(CATEGORY);

@@ -75,7 +75,7 @@ export class Lookups {
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
   constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
-    const { shared: main, localAddresses, subAddressDelimiter: delimiter } = settings;
+    const { shared, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
     this.#filterTables = new Set(settings.filterTables);
     const names = { serverName: shared.serverName, localAddresses };

@@ -110,7 +110,7 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
 /** What tests replace. Files are written in the thread of the test, with `actAs` and `random`. */
 export type TestTools = Partial<DeliveryTools> & { readonly actAs?: ActAs; readonly random?: () => number };
 
-function toolsOf({ shared: harness }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
+function toolsOf({ shared }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
   const { clock = systemClock, actAs = shared.root ? actAsRoot() : actAsSelf, random = random32 } = tools;
   const { root, timeZone, serverName: hostname } = shared;
   return { files: new DirectWriter({ actAs, root, clock, timeZone, random, hostname }), ...tools };

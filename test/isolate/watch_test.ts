@@ -13,7 +13,7 @@ function observer(...wanted: Trace[]) {
     texts,
     verbose: false,
     traces: (trace: Trace) => wanted.includes(trace),
-    report: (event: Event) => void texts.push(event.type === "trace" ? event.text : "no trace"),
+    emit: (event: Event) => void texts.push(event.type === "trace" ? event.text : "no trace"),
   };
 }
 
