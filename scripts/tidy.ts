@@ -1,0 +1,39 @@
+/**
+ * The house rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
+ * references. Each complaint says what to do. `scripts/tidy.ts --write` writes docs/rfcs.md anew; without it the table has to be current.
+ */
+
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkImports } from "./tidy/imports.ts";
+import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
+import { checkText, type Source } from "./tidy/text.ts";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const TABLE = "docs/rfcs.md";
+
+/** Every TypeScript file below `folder`, with its text. */
+function* sources(folder: string): Generator<Source> {
+  for (const { name, isDirectory } of Deno.readDirSync(join(root, folder))) {
+    const file = `${folder}/${name}`;
+    if (isDirectory) yield* sources(file);
+    else if (/\.tsx?$/.test(name)) {
+      yield { file: relative(root, join(root, file)), text: Deno.readTextFileSync(join(root, file)) };
+    }
+  }
+}
+
+const byName = (a: Source, b: Source) => a.file < b.file ? -1 : 1;
+const code = [...sources("src"), ...sources("workers")].sort(byName);
+const tests = [...sources("test"), ...sources("scripts")].sort(byName);
+
+const complaints = [...checkImports(code), ...checkText(code, tests), ...checkRfcs([...code, ...tests])];
+const table = rfcTable(code, tests);
+if (Deno.args.includes("--write")) {
+  Deno.writeTextFileSync(join(root, TABLE), table);
+} else if (Deno.readTextFileSync(join(root, TABLE)) !== table) {
+  complaints.push(`${TABLE} is not current: run scripts/deno run -A scripts/tidy.ts --write`);
+}
+for (const complaint of complaints) console.error(complaint);
+console.error(`Tidy: ${code.length + tests.length} files, ${complaints.length} complaints`);
+Deno.exit(complaints.length === 0 ? 0 : 1);

@@ -1,0 +1,170 @@
+/** Rules on the text of one file: lengths, names, clocks, unfinished work, doc comments. Relies on `deno fmt`: a block ends at its own indentation. */
+
+import { basename } from "node:path";
+
+export interface Source {
+  /** Path from the project's folder. */
+  readonly file: string;
+  readonly text: string;
+}
+
+const MAX_FILE_LINES = 400, MAX_FUNCTION_LINES = 60;
+
+/** Words that meant two things or nothing to a stranger, and what to say instead. Matched as parts of identifiers. */
+const DROPPED_WORDS: Readonly<Record<string, string>> = {
+  desk: "what it is: requests, context, router, client",
+  house: "system, settings, harness",
+  clerk: "requests",
+  doorways: "listening sockets",
+  courier: "reporter",
+  vault: "queue state",
+  saying: "reply buffer",
+  resident: "worker",
+  gatekeeper: "listener filters",
+};
+
+/** Types and classes that were renamed; the words themselves are good words elsewhere. */
+const DROPPED_NAMES: Readonly<Record<string, string>> = {
+  Gate: "ProxyIntake or SessionFilters",
+  Gates: "ProxyIntakes",
+  Seals: "RecordCipher",
+  Facts: "ConnectionFacts or Resumable",
+  Verdict: "Disposition, FilterDecision or PasswordCheck",
+  Office: "ConnectionDeps",
+  Manner: "MessagePolicy",
+  Supplies: "MessageDeps",
+  Seat: "SessionRecord",
+  Directory: "LookupClient",
+  Intake: "QueueClient",
+  Crowd: "BurstLimiter",
+  Turns: "FairTurns",
+  Guard: "LoginThrottle",
+  Pace: "ProgressTimer",
+  Aside: "Quarantine",
+  Way: "RelayHop",
+  Standing: "ConnectionDemand",
+  Ledger: "InFlight",
+  Report: "FilterReport or EmitEvent",
+  Said: "SentCommand",
+  Told: "KnownTransaction",
+  Asked: "PendingQuestion",
+};
+
+/** Where timers may be set. */
+const CLOCK = "src/clock.ts";
+
+/** 1-based line of the octet at `index`. */
+export function lineOf(text: string, index: number): number {
+  let line = 1;
+  for (let at = text.indexOf("\n"); at >= 0 && at < index; at = text.indexOf("\n", at + 1)) line++;
+  return line;
+}
+
+/** Complaints about `code` (src/ and workers/) and, where a rule is for them too, `tests`; one line each. */
+export function checkText(code: readonly Source[], tests: readonly Source[]): string[] {
+  return [
+    ...code.flatMap((source) => [...lengths(source), ...limits(source), ...timers(source), ...documented(source)]),
+    ...[...code, ...tests].flatMap((source) => [...fileName(source), ...unfinished(source), ...words(source)]),
+  ];
+}
+
+/** The comment that a file begins with. */
+function header(text: string): string {
+  return /^(?:#!.*\n)?\s*(\/\*\*[^]*?\*\/)/.exec(text)?.[1] ?? "";
+}
+
+function* lengths({ file, text }: Source): Generator<string> {
+  const lines = text.split("\n");
+  const explained = /\blong\b/i.test(header(text));
+  if (lines.length > MAX_FILE_LINES && !explained) {
+    yield `${file} has ${lines.length} lines: split it, or let its header say why it is so long`;
+  }
+  for (let at = 0; at < lines.length; at++) {
+    const start =
+      /^(\s*)(?:export )?(?:static |async |override |get |set )*(?:function\b|[#\w]+(?:<[^>]*>)?\(|const \w+ = (?:async )?\(?[\w, ]*\)? =>)/
+        .exec(lines[at]!);
+    if (start === null || /^\s*(if|for|while|switch|return|await|throw|using|catch)\b/.test(lines[at]!)) continue;
+    const indent = start[1]!;
+    const open = lines.findIndex((line, n) => n >= at && n < at + 20 && line.startsWith(indent) && /\{$/.test(line));
+    if (open < 0) continue;
+    const end = lines.findIndex((line, n) => n > open && new RegExp(`^${indent}\\}`).test(line));
+    if (end - at + 1 > MAX_FUNCTION_LINES && !explained) {
+      yield `${file}:${at + 1}: a function of ${
+        end - at + 1
+      } lines: split it, or let the file's header say why it is so long`;
+    }
+  }
+}
+
+/** `MAX_LINE` says nothing; `MAX_LINE_OCTETS` and `MAX_SESSIONS` say what is counted. */
+function* limits({ file, text }: Source): Generator<string> {
+  for (const declaration of text.matchAll(/^(?:export )?const ([A-Z][^;]*);/gm)) {
+    for (const [, name, value] of declaration[1]!.matchAll(/([A-Z][A-Z0-9_]*)(?::[^=,]+)? = ([\d(][^,;]*)/g)) {
+      const isLimit = /^(MAX|MIN)_|_(MAX|MIN|LIMIT)$/.test(name!);
+      if (isLimit && /^[\d_ *().<+-]+$/.test(value!) && !/(S|OCTETS|_MS)$/.test(name!)) {
+        const line = lineOf(text, declaration.index);
+        yield `${file}:${line}: ${name} does not say what it counts: end it in a unit, as in MAX_LINE_OCTETS`;
+      }
+    }
+  }
+}
+
+function* timers({ file, text }: Source): Generator<string> {
+  if (file === CLOCK) return;
+  for (const match of code(text).matchAll(/(?<![.\w])set(Timeout|Interval)\(/g)) {
+    yield `${file}:${lineOf(text, match.index)}: set${match[1]}() is for ${CLOCK}: take a Clock as an argument`;
+  }
+}
+
+function* unfinished({ file, text }: Source): Generator<string> {
+  if (file.startsWith("scripts/tidy")) return;
+  for (const match of text.matchAll(/\b(TODO|FIXME|XXX)\b/g)) {
+    yield `${file}:${lineOf(text, match.index)}: ${match[1]}: finish it, or leave it out`;
+  }
+}
+
+function* fileName({ file }: Source): Generator<string> {
+  if (!/^[a-z0-9_]+(\.d)?\.tsx?$/.test(basename(file))) yield `${file}: file names are snake_case: rename it`;
+}
+
+function* words({ file, text }: Source): Generator<string> {
+  if (file.startsWith("scripts/tidy")) return;
+  const seen = new Set<string>();
+  for (const match of code(text).matchAll(/[A-Za-z_$][\w$]*/g)) {
+    const name = match[0];
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const word = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase().split("_")
+      .find((part) => Object.hasOwn(DROPPED_WORDS, part.replace(/s$/, "")) || Object.hasOwn(DROPPED_WORDS, part));
+    const instead = word !== undefined
+      ? DROPPED_WORDS[word] ?? DROPPED_WORDS[word.replace(/s$/, "")]
+      : Object.hasOwn(DROPPED_NAMES, name)
+      ? DROPPED_NAMES[name]
+      : undefined;
+    if (instead !== undefined) yield `${file}:${lineOf(text, match.index)}: "${name}" was dropped: say ${instead}`;
+  }
+}
+
+/** A doc comment of an exported function begins with a capital, ends with a period, and has a verb's worth of words. */
+function* documented({ file, text }: Source): Generator<string> {
+  for (const match of text.matchAll(/(\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?^export (?:async )?function\*? (\w+)/gm)) {
+    const where = `${file}:${lineOf(text, match.index + match[0].length)}: ${match[2]}()`;
+    if (match[1] === undefined) {
+      yield `${where} has no doc comment: say what it takes, returns and throws`;
+      continue;
+    }
+    const comment = match[1].replace(/^\s*\/?\*+\/? ?|\*\/\s*$/gm, "").replace(/\s+/g, " ").trim();
+    if (!/^[A-Z"`0-9#<]/.test(comment) || !/[.:`)]$/.test(comment) || comment.split(" ").length < 3) {
+      yield `${where}: its doc comment is no sentence: begin with a capital, end with a period`;
+    }
+  }
+}
+
+/** The text with comments and strings blanked out, every octet in its place. */
+function code(text: string): string {
+  const blank = (part: string) => part.replace(/[^\n]/g, " ");
+  return text.replace(
+    /\/\*[^]*?\*\/|\/\/.*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[^])*`/g,
+    (part) => blank(part),
+  );
+}
