@@ -118,7 +118,7 @@ class RealDelivery {
     this.#worker = startWorker(role, settings, (role === "delivery" ? deliveryNeeds : errandNeeds)(granted));
     this.#files = startWorker(
       files,
-      { harness: settings.shared },
+      { shared: settings.shared },
       (role === "delivery" ? mailboxNeeds : fileNeeds)(granted),
     );
     const { port1, port2 } = new MessageChannel();

@@ -45,7 +45,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
   };
   try {
     const settings = {
-      harness: { serverName: "me.example.org", version: "1", timeZone: "UTC", root: false },
+      shared: { serverName: "me.example.org", version: "1", timeZone: "UTC", root: false },
       actions: { out: { ...ACTION, host: "hosts", tls: "verify", ca: "own" } },
       pki: {},
       ca: { own: tlsFiles.cert },

@@ -215,7 +215,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     role: "relay",
     index: 0,
     settings,
-    report: (event: Event) => events.push(event),
+    emit: (event: Event) => events.push(event),
     ask: (door: string) => door === "relay-queue" ? queue : lookup,
     serve: (door: string, welcome: (channel: TestChannel) => void) => {
       if (door === "scheduler-relay") welcomeScheduler = welcome;

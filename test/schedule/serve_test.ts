@@ -33,7 +33,7 @@ Deno.test("a clock that was 400 days ahead leaves no mail due in 400 days when i
       maxSchedule: null,
       paused: { mda: false, mta: false },
     },
-    report: (event: Event) => events.push(event),
+    emit: (event: Event) => events.push(event),
     traces: () => false,
     ask: (name: string) => name === "scheduler-relay" ? doors.mta : doors.mda,
     serve: (name: string, welcome: (door: Door) => void) =>

@@ -134,7 +134,7 @@ Deno.test("RegexMatcher: patterns that cannot be compiled count, too", () => {
 
 Deno.test("Table: the log tells of a regular expression that finds nothing, once", () => {
   const reports: Event[] = [];
-  const observer = { ...NO_OBSERVER, report: (event: Event) => void reports.push(event) };
+  const observer = { ...NO_OBSERVER, emit: (event: Event) => void reports.push(event) };
   const table = new Table({ name: "t", kind: "list", entries: [["(a", ""], ["b", ""]] }, "+", observer);
   assert.equal(table.check("regex", "abc"), true);
   assert.equal(table.check("regex", "(a"), false);

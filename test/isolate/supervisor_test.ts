@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type FromMain, type Role, type Settings } from "../../src/protocol/mod.ts";
 import { type ReadyLimit, Supervisor } from "../../src/supervisor/supervisor.ts";
-import { TOYS_CHANNEL } from "../isolate/toy.ts";
+import { TOYS_CHANNEL } from "./toy.ts";
 
 const SESSION: FromMain = {
   type: "session",
