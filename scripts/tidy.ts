@@ -1,16 +1,17 @@
 /**
  * The house rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
- * references. Each complaint says what to do. `scripts/tidy.ts --write` writes docs/rfcs.md anew; without it the table has to be current.
+ * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics in smtpctl(8));
+ * without it that has to be current.
  */
 
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkImports } from "./tidy/imports.ts";
+import { withMetrics } from "./tidy/metrics.ts";
 import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
 import { checkText, type Source } from "./tidy/text.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const TABLE = "docs/rfcs.md";
 
 /** Every TypeScript file below `folder`, with its text. */
 function* sources(folder: string): Generator<Source> {
@@ -28,11 +29,16 @@ const code = [...sources("src"), ...sources("workers")].sort(byName);
 const tests = [...sources("test"), ...sources("scripts")].sort(byName);
 
 const complaints = [...checkImports(code), ...checkText(code, tests), ...checkRfcs([...code, ...tests])];
-const table = rfcTable(code, tests);
-if (Deno.args.includes("--write")) {
-  Deno.writeTextFileSync(join(root, TABLE), table);
-} else if (Deno.readTextFileSync(join(root, TABLE)) !== table) {
-  complaints.push(`${TABLE} is not current: run scripts/deno run -A scripts/tidy.ts --write`);
+/** What is written from the code, by path. */
+const generated: Readonly<Record<string, (old: string) => string>> = {
+  "docs/rfcs.md": () => rfcTable(code, tests),
+  "conf/man/smtpctl.8": withMetrics,
+};
+for (const [file, generate] of Object.entries(generated)) {
+  const old = Deno.readTextFileSync(join(root, file)), current = generate(old);
+  if (current === old) continue;
+  if (Deno.args.includes("--write")) Deno.writeTextFileSync(join(root, file), current);
+  else complaints.push(`${file} is not current: run scripts/deno run -A scripts/tidy.ts --write`);
 }
 for (const complaint of complaints) console.error(complaint);
 console.error(`Tidy: ${code.length + tests.length} files, ${complaints.length} complaints`);

@@ -1,6 +1,7 @@
 /** Statistics in Prometheus' text format. Filled when somebody asks: events never touch prom-client. */
 
 import client from "prom-client";
+import { METRICS } from "../events/mod.ts";
 import type { AdminSource } from "./source.ts";
 
 /** The text and its content type. A key `scheduler.delivery.ok` becomes `vaultpost_scheduler_delivery_ok_total`; gauges have no `_total`. */
@@ -18,7 +19,7 @@ export async function prometheusText(source: AdminSource): Promise<{ readonly te
     // Two keys may differ in punctuation only.
     if (taken.has(name)) continue;
     taken.add(name);
-    const help = `Statistic ${key} of smtpctl show stats`;
+    const { help } = METRICS[key];
     if (kind === "gauge") new client.Gauge({ name, help, registers }).set(value);
     else new client.Counter({ name, help, registers }).inc(Math.max(0, value));
   }

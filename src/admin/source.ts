@@ -1,6 +1,7 @@
 /** What the admin pages need to know of the house: given by src/control, faked by tests. */
 
 import type { Envelope } from "../envelope/mod.ts";
+import type { Statistic } from "../events/mod.ts";
 import type { RunState } from "../protocol/mod.ts";
 
 /** One envelope and where it stands. */
@@ -14,7 +15,7 @@ export interface AdminSource {
   readonly version: string;
   uptimeSeconds(): number;
   /** Touched statistics, sorted by key. */
-  stats(): readonly { readonly key: string; readonly value: number; readonly kind: "count" | "gauge" }[];
+  stats(): readonly Statistic[];
   /** At most `limit` envelopes after the id `after`, in order of id. */
   queuePage(after: string, limit: number): Promise<readonly AdminRow[]>;
   /** Which of the isolates that mail cannot do without answer. */

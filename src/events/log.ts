@@ -45,10 +45,15 @@ export function formatEvent(event: Event): string | null {
     case "log":
     case "trace":
       return formatText(event);
-    default:
-      // Statistics, and whatever a broken isolate may send.
+    case "count":
+    case "gauge":
+    case "smtp-committed":
+    case "queue-bounce":
       return null;
   }
+  event satisfies never;
+  // What a broken isolate may send.
+  return null;
 }
 
 function formatSmtp(event: SmtpEvent): string {

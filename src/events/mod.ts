@@ -4,5 +4,6 @@ export * from "./log.ts";
 export * from "./metrics.ts";
 export * from "./observer.ts";
 export * from "./reason.ts";
+export * from "./stats.ts";
 export * from "./types.ts";
 export * from "./vis.ts";

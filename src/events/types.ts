@@ -4,6 +4,7 @@
  */
 
 import type { Acceptance, EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
+import type { CounterKey, GaugeKey } from "./metrics.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
 
@@ -147,10 +148,10 @@ export type QueueEvent =
     readonly message: MessageId;
   };
 
-/** A change of a statistic of `smtpctl show stats`: `by` adds to it, `to` sets it. Keys are those of the manual. */
+/** A change of a statistic of `smtpctl show stats`: `by` adds to a counter, `to` sets a gauge. */
 export type StatEvent =
-  | { readonly type: "count"; readonly key: string; readonly by: number }
-  | { readonly type: "gauge"; readonly key: string; readonly to: number };
+  | { readonly type: "count"; readonly key: CounterKey; readonly by: number }
+  | { readonly type: "gauge"; readonly key: GaugeKey; readonly to: number };
 
 export type TextEvent =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }

@@ -1,29 +1,29 @@
 /** Statistics gathered for a moment and told in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
 
-import type { EmitEvent } from "../events/mod.ts";
+import type { CounterKey, EmitEvent, GaugeKey } from "../events/mod.ts";
 
 /** How long a change may wait before it is told. */
 const DELAY_MS = 50;
 
 export class Tally {
   readonly #report: EmitEvent;
-  readonly #counts = new Map<string, number>();
-  readonly #gauges = new Map<string, number>();
-  readonly #told = new Map<string, number>();
+  readonly #counts = new Map<CounterKey, number>();
+  readonly #gauges = new Map<GaugeKey, number>();
+  readonly #told = new Map<GaugeKey, number>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(emit: EmitEvent) {
     this.#report = emit;
   }
 
-  /** Adds to a statistic. */
-  add(key: string, by = 1): void {
+  /** Adds to a counter. */
+  add(key: CounterKey, by = 1): void {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + by);
     this.#arm();
   }
 
-  /** Sets a statistic; told only when it changed. */
-  set(key: string, to: number): void {
+  /** Sets a gauge, which is reported only when it changed. */
+  set(key: GaugeKey, to: number): void {
     this.#gauges.set(key, to);
     this.#arm();
   }

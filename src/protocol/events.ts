@@ -3,7 +3,15 @@
  * at control follow. An event of somebody else is refused like one of a wrong shape.
  */
 
-import { type Event, type LogLevel, type StatEvent, type TextEvent, type Trace, TRACES } from "../events/mod.ts";
+import {
+  type Event,
+  type LogLevel,
+  type MetricReporter,
+  metricsFrom,
+  type TextEvent,
+  type Trace,
+  TRACES,
+} from "../events/mod.ts";
 import { type Check, type Fields, finite, flag, type Of, oneOf, optional, text, whole } from "./check.ts";
 import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
 
@@ -18,15 +26,18 @@ const TEXTS: { readonly [T in TextEvent["type"]]: EventFields<T> } = {
   trace: { trace, text: longText },
 };
 
-/** Statistics whose keys begin with one of these words. */
-function statistics(...words: readonly string[]): { readonly [T in StatEvent["type"]]: EventFields<T> } {
-  const key: Check<string> = (value) => {
-    const fault = text(64)(value);
-    if (fault !== null) return fault;
-    const own = words.some((word) => (value as string).startsWith(`${word}.`));
-    return own ? null : "is a statistic of somebody else";
-  };
-  return { count: { key, by: finite }, gauge: { key, to: finite } };
+/** A change of one of the counters that `reporter` has in the table of metrics. */
+function counters(reporter: MetricReporter): { readonly count: EventFields<"count"> } {
+  return { count: { key: ownKey(metricsFrom(reporter, "counter")), by: finite } };
+}
+
+/** A change of one of its gauges. */
+function gauges(reporter: MetricReporter): { readonly gauge: EventFields<"gauge"> } {
+  return { gauge: { key: ownKey(metricsFrom(reporter, "gauge")), to: finite } };
+}
+
+function ownKey<Key extends string>(keys: readonly Key[]): Check<Key> {
+  return (value) => keys.includes(value as Key) ? null : "is a statistic of somebody else";
 }
 
 /** An attempt of one kind of delivery. */
@@ -61,7 +72,6 @@ const GONE: EventFields<"queue-expire"> = {
 export const EVENTS = {
   smtp: {
     ...TEXTS,
-    ...statistics("smtp"),
     "smtp-connected": {
       session: sessionId,
       address: text(),
@@ -92,18 +102,19 @@ export const EVENTS = {
       local: flag,
     },
   },
-  lookup: { ...TEXTS, ...statistics("lookup", "dns") },
+  lookup: TEXTS,
   queue: {
     ...TEXTS,
-    ...statistics("queue", "bounce", "scheduler.delivery"),
+    ...counters("queue"),
+    ...gauges("queue"),
     "queue-expire": GONE,
     "queue-remove": GONE,
     "queue-bounce": { kind: oneOf("failed", "delayed", "delivered", "relayed"), message: messageId },
   },
-  scheduler: { ...TEXTS, ...statistics("scheduler") },
+  scheduler: { ...TEXTS, ...counters("scheduler"), ...gauges("scheduler") },
   relay: {
     ...TEXTS,
-    ...statistics("mta"),
+    ...gauges("relay"),
     "mta-connecting": { session: sessionId, address: text(), host: text() },
     "mta-connected": { session: sessionId },
     "mta-tls": { session: sessionId, ciphers: text() },
@@ -112,10 +123,10 @@ export const EVENTS = {
     "mta-disconnected": { session: sessionId, reason: longText, messages: whole() },
     delivery: attempt("mta"),
   },
-  delivery: { ...TEXTS, ...statistics("mda"), delivery: attempt("mda") },
-  errand: { ...TEXTS, ...statistics("mda"), delivery: attempt("mda") },
-  filter: { ...TEXTS, ...statistics("filter") },
-  login: { ...TEXTS, ...statistics("login") },
+  delivery: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
+  errand: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
+  filter: TEXTS,
+  login: TEXTS,
 } as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
 
 /** Roles that report to control. */

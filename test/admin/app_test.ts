@@ -13,7 +13,7 @@ function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
     version: "0.1.0",
     uptimeSeconds: () => 61.5,
     stats: () => [
-      { key: "scheduler.delivery.ok", value: 7, kind: "count" },
+      { key: "scheduler.delivery.ok", value: 7, kind: "counter" },
       { key: "smtp.session", value: 2, kind: "gauge" },
     ],
     queuePage: (after, limit) =>

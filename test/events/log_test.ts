@@ -190,7 +190,7 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
     event: { type: "queue-bounce", kind: "failed", message: "7b23f1c8" },
     line: null,
   },
-  { name: "a counter is not logged", event: { type: "count", key: "mda.user", by: 1 }, line: null },
+  { name: "a counter is not logged", event: { type: "count", key: "queue.bounce", by: 1 }, line: null },
   { name: "a gauge is not logged", event: { type: "gauge", key: "mda.user", to: 1 }, line: null },
   {
     name: "our own words stand as they are",

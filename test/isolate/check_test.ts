@@ -15,7 +15,7 @@ import {
   type ToMain,
 } from "../../src/protocol/mod.ts";
 import type { Envelope, EnvelopeContent } from "../../src/envelope/mod.ts";
-import type { Event } from "../../src/events/mod.ts";
+import type { CounterKey, Event, GaugeKey } from "../../src/events/mod.ts";
 
 const MESSAGE = "0a0b0c0d", ID = "0a0b0c0d00000001", SESSION = "00000000000000ff";
 const box = { local: "a", domain: "x.test" };
@@ -150,7 +150,8 @@ const attempt = {
 } as const;
 const gone = { ...path, agent: "bounce", envelope: ID, delayMs: 1, stat: "s" } as const;
 const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text: "io: t" }] } as const;
-const statistic = (key: string) => ({ count: [{ key, by: -1 }], gauge: [{ key, to: 1 }] });
+const count = (key: CounterKey) => ({ count: [{ key, by: -1 }] });
+const gauge = (key: GaugeKey) => ({ gauge: [{ key, to: 1 }] });
 
 const written = { trace: bytes, first: bytes, bytes: 6, chunks: 1 };
 const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
@@ -326,7 +327,6 @@ const SAMPLES: {
   "smtp-control": {
     asks: {
       ...text,
-      ...statistic("smtp.kick"),
       "smtp-connected": [{ session: SESSION, address: "a", host: "h", family: "inet6", smtps: true }],
       "smtp-tls": [{ session: SESSION, ciphers: "c" }],
       "smtp-cert-check": [{ session: SESSION, result: "verified", fingerprint: "f" }],
@@ -340,22 +340,26 @@ const SAMPLES: {
     },
     answers: {},
   },
-  "lookup-control": { asks: { ...text, ...statistic("lookup.x") }, answers: {} },
+  "lookup-control": { asks: text, answers: {} },
   "queue-control": {
     asks: {
       ...text,
-      ...statistic("scheduler.delivery.ok"),
+      ...count("scheduler.delivery.ok"),
+      ...gauge("queue.damaged"),
       "queue-expire": [gone],
       "queue-remove": [gone],
       "queue-bounce": [{ kind: "failed", message: MESSAGE }],
     },
     answers: {},
   },
-  "scheduler-control": { asks: { ...text, ...statistic("scheduler.envelope") }, answers: {} },
+  "scheduler-control": {
+    asks: { ...text, ...count("scheduler.envelope.incoming"), ...gauge("scheduler.envelope") },
+    answers: {},
+  },
   "relay-control": {
     asks: {
       ...text,
-      ...statistic("mta.session"),
+      ...gauge("mta.session"),
       "mta-connecting": [{ session: SESSION, address: "a", host: "h" }],
       "mta-connected": [{ session: SESSION }],
       "mta-tls": [{ session: SESSION, ciphers: "c" }],
@@ -367,15 +371,15 @@ const SAMPLES: {
     answers: {},
   },
   "delivery-control": {
-    asks: { ...text, ...statistic("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
     answers: {},
   },
   "errand-control": {
-    asks: { ...text, ...statistic("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
     answers: {},
   },
-  "filter-control": { asks: { ...text, ...statistic("filter.x") }, answers: {} },
-  "login-control": { asks: { ...text, ...statistic("login.x") }, answers: {} },
+  "filter-control": { asks: text, answers: {} },
+  "login-control": { asks: text, answers: {} },
 };
 
 const MAIN: Samples<ToMain> = {

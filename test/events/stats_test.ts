@@ -1,7 +1,7 @@
 /** Statistics as `smtpctl show stats` and `monitor` tell them. */
 
 import { deepEqual, equal } from "node:assert/strict";
-import { type Event, formatStats, Stats } from "../../src/events/mod.ts";
+import { type CounterKey, type Event, formatStats, METRICS, Stats } from "../../src/events/mod.ts";
 
 const connected = (family: "inet4" | "inet6" | "local", smtps = false): Event => ({
   type: "smtp-connected",
@@ -47,7 +47,7 @@ Deno.test("Stats: a key appears once it was touched, and keeps its place at zero
   });
   deepEqual(stats.entries(), [
     { key: "scheduler.envelope", value: 0, kind: "gauge" },
-    { key: "scheduler.envelope.incoming", value: 2, kind: "count" },
+    { key: "scheduler.envelope.incoming", value: 2, kind: "counter" },
   ]);
 });
 
@@ -106,13 +106,28 @@ Deno.test("Stats: deliveries, expiry and removal are counted from their events o
 
 Deno.test("Stats: a broken isolate can neither fill the memory with keys nor bring in numbers that are none", () => {
   const stats = new Stats();
-  for (let i = 0; i < 10_000; i++) stats.observe({ type: "count", key: `made.up-${i}`, by: 1 });
-  equal(stats.entries().length, 512);
+  for (let i = 0; i < 10_000; i++) stats.observe({ type: "count", key: `made.up-${i}` as CounterKey, by: 1 });
+  equal(stats.entries().length, 0);
   const fresh = statsOf(
-    { type: "count", key: "Bad Key", by: 1 },
-    { type: "count", key: "nan", by: NaN },
-    { type: "gauge", key: "text", to: "1" as unknown as number },
+    { type: "count", key: "Bad Key" as CounterKey, by: 1 },
+    { type: "count", key: "queue.bounce", by: NaN },
+    { type: "gauge", key: "mda.user", to: "1" as unknown as number },
     { ...connected("inet4"), type: "unheard-of" } as unknown as Event,
   );
   deepEqual(fresh.entries(), []);
+});
+
+Deno.test("METRICS is sorted, says of each what it counts, and names who reports it or none", () => {
+  const keys = Object.keys(METRICS);
+  deepEqual(keys, [...keys].sort());
+  for (const [key, { help }] of Object.entries(METRICS)) equal(/^[A-Z][^.]*\.$/.test(help), true, key);
+});
+
+Deno.test("Stats: a gauge that is reported as a counter, and one that control keeps itself, are not taken from an isolate", () => {
+  const stats = statsOf(
+    { type: "count", key: "mda.user" as CounterKey, by: 1 },
+    { type: "gauge", key: "smtp.session", to: 9 },
+    { type: "count", key: "scheduler.delivery.ok", by: 1 },
+  );
+  deepEqual(stats.entries(), []);
 });
