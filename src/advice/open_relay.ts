@@ -127,7 +127,10 @@ function keepsOut(step: FilterStep, contents: Contents, address: string): boolea
       // What cannot be looked into here counts for the configuration.
       return typeof found === "boolean" ? found !== negated : negated;
     }
-    default:
+    case "fcrdns":
+    case "helo":
+    case "mail-from":
+    case "rcpt-to":
       return false;
   }
 }

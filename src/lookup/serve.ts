@@ -229,9 +229,9 @@ class Answerer {
           this.#world.relayCredentials(question.action, question.label),
           (credentials) => this.#credentials(channel, question, credentials),
         );
-      default:
-        throw new Error("The question is of no known type");
     }
+    question satisfies never;
+    throw new Error("The question is of no known type");
   }
 
   #account(
@@ -366,7 +366,7 @@ function failureOf(question: ToLookup): FromLookup | null {
       return { type: "may-send", call, result: "tempfail" };
     case "listener-name":
       return { type: "listener-name", call, name: null };
-    default:
-      return null;
   }
+  question satisfies never;
+  return null;
 }

@@ -152,7 +152,9 @@ export class Processor {
         this.#onopen?.resolve(this.#registration);
         this.#onopen = null;
         return;
-      default:
+      case "result":
+      case "line":
+      case "report":
         return this.#hooks.onheard(heard);
     }
   }

@@ -23,9 +23,9 @@ export function isValidMessage(message: SessionToFilter): boolean {
       return message.bytes >= 0;
     case "gone":
       return true;
-    default:
-      return false;
   }
+  message satisfies never;
+  return false;
 }
 
 function isId(text: unknown): boolean {

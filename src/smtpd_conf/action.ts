@@ -130,7 +130,9 @@ function parseMethod({ cursor, files }: Context, word: LocalMethod["type"]): Loc
       const command = cursor.expectString("a command");
       return command === null ? null : { type: word, command };
     }
-    default:
+    case "mbox":
+    case "forward-only":
+    case "expand-only":
       return { type: word };
   }
 }

@@ -293,7 +293,8 @@ function named(token: Token): string {
     case "mark":
       if (token.text === "\r") return "a carriage return (lines must end with a newline only)";
       return `"${shown(token.text)}"${/^[/@*~[%|.]$/.test(token.text) ? " (quote a word that starts with it)" : ""}`;
-    default:
+    case "string":
+    case "bad":
       return `"${shown(token.text)}"`;
   }
 }

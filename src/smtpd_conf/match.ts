@@ -165,6 +165,7 @@ class MatchParser {
         this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.anyHost, false) };
         return this.#criterion(word, `from ${word}`, criterion);
     }
+    word satisfies undefined;
   }
 
   #for(criterion: Criterion): void {
@@ -185,6 +186,7 @@ class MatchParser {
         this.#rule.for = builtin(BUILTIN_TABLES.anyDestination, false);
         return this.#criterion(word, "for rcpt-to", criterion);
     }
+    word satisfies undefined;
   }
 
   #oneOf<Word extends string>(what: string, words: readonly Word[]): Word | undefined {

@@ -22,7 +22,8 @@ export function scramLine(facts: ConnectionFacts, session: Session, dialog: Scra
     case "scram-end":
       // RFC 4954 §4: what the server has to say at the end goes into a challenge, which is answered by an empty line.
       return text === "" ? authenticated(facts, { ...session, phase: "verify" }, dialog.user, "ok") : null;
-    default:
+    case "scram-salt":
+    case "scram-proof":
       return null;
   }
 }

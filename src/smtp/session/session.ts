@@ -297,7 +297,10 @@ function answering({ phase, dialog, chunk, asked, transaction }: Session): strin
       return dialog === null ? "" : MASKED[dialog.step];
     case "sender":
       return asked?.line ?? "";
-    default:
+    case "command":
+    case "greeting":
+    case "handshake":
+    case "closed":
       return transaction?.pending[0]?.line ?? "";
   }
 }
