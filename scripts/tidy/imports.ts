@@ -5,7 +5,8 @@ import { lineOf, type Source } from "./text.ts";
 
 /** From low to high. A folder imports only what is below it or beside it. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ["src/clock.ts", "src/net"],
+  ["src/clock.ts"],
+  ["src/net"],
   ["src/envelope"],
   ["src/events"],
   ["src/config"],
