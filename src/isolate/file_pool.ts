@@ -23,6 +23,7 @@ import {
   type ToFiles,
 } from "../protocol/mod.ts";
 import type { Isolate } from "./worker.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** How often the isolates are looked at while something runs, in milliseconds. */
 const LOOK_MS = 250;
@@ -65,15 +66,13 @@ export function serveFilePool(
   isolate: Isolate<"delivery"> | Isolate<"errand"> | Isolate<"lookup">,
   role: FileRole,
   contended: () => boolean,
+  clock: Clock = systemClock,
 ): FilePool {
   const pool = new FilePool({
     grow: () => isolate.tell({ type: "grow", role }),
     contended,
-    now: () => performance.now(),
-    every: (ms, run) => {
-      const timer = setInterval(run, ms);
-      return () => clearInterval(timer);
-    },
+    now: clock.steady,
+    every: clock.every,
     warn: (text) => isolate.emit({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
   });
   const owner: Role = isolate.role;

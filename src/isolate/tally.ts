@@ -1,5 +1,6 @@
 /** Statistics gathered for a moment and told in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
 
+import { type Clock, systemClock } from "../clock.ts";
 import type { CounterKey, EmitEvent, GaugeKey } from "../events/mod.ts";
 
 /** How long a change may wait before it is told. */
@@ -10,9 +11,11 @@ export class Tally {
   readonly #counts = new Map<CounterKey, number>();
   readonly #gauges = new Map<GaugeKey, number>();
   readonly #told = new Map<GaugeKey, number>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #clock: Clock;
+  #cancelTimer: (() => void) | null = null;
 
-  constructor(emit: EmitEvent) {
+  constructor(emit: EmitEvent, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#report = emit;
   }
 
@@ -30,8 +33,8 @@ export class Tally {
 
   /** Tells everything now. */
   flush(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     for (const [key, by] of this.#counts) this.#report({ type: "count", key, by });
     this.#counts.clear();
     for (const [key, to] of this.#gauges) {
@@ -43,6 +46,6 @@ export class Tally {
   }
 
   #arm(): void {
-    this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
+    this.#cancelTimer ??= this.#clock.after(DELAY_MS, () => this.flush());
   }
 }

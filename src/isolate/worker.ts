@@ -16,6 +16,7 @@ import {
 } from "../protocol/mod.ts";
 import { watchDoor } from "./watch.ts";
 import { debug, type Event, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
+import { systemClock } from "../clock.ts";
 
 /** The isolate's view of the house. */
 export interface Isolate<R extends Role> extends Observer {
@@ -144,10 +145,10 @@ export function runIsolate<R extends Role>(role: R, main: (isolate: Isolate<R>) 
       onstop: () => {},
     };
     watchAll();
-    const began = performance.now();
+    const began = systemClock.steady();
     await main(isolate);
     const name = role === "smtp" ? `smtp-${message.index}` : role;
-    if (verbose) debug(isolate, `isolate ${name} is ready after ${Math.round(performance.now() - began)} ms`);
+    if (verbose) debug(isolate, `isolate ${name} is ready after ${Math.round(systemClock.steady() - began)} ms`);
     send({ type: "ready" });
   };
 

@@ -25,6 +25,7 @@ import {
   type ToMain,
 } from "../protocol/mod.ts";
 import type { Trace } from "../events/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
 export interface Grants {
@@ -81,7 +82,7 @@ interface WorkerSlot {
   ponged: number;
   /** Looks since its last answer that found it silent. */
   silent: number;
-  /** When it last said anything, by performance.now(). */
+  /** When it last said anything, in ms of the steady clock. */
   heardAt: number;
   /** Called when the ping of this number, or a later one, is answered. */
   readonly probes: { readonly ping: number; readonly run: () => void }[];
@@ -152,10 +153,7 @@ const ARRIVING = compileTable(TO_MAIN);
 /** Calls `expire` when the time to become ready is over. Returns what cancels it. */
 export type ReadyLimit = (expire: () => void) => () => void;
 
-const readyLimit: ReadyLimit = (expire) => {
-  const timer = setTimeout(expire, READY_MS);
-  return () => clearTimeout(timer);
-};
+const readyLimit: ReadyLimit = (expire) => systemClock.after(READY_MS, expire);
 
 /** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */
 function spawn(entry: URL, name: string, grants: Grants): Worker {
@@ -180,13 +178,16 @@ export class Supervisor {
   readonly #hooks: SystemHooks;
   readonly #limit: ReadyLimit;
   readonly #residents: WorkerSlot[] = [];
-  readonly #accusations = new Accusations(() => performance.now());
+  readonly #clock: Clock;
+  readonly #accusations: Accusations;
   #stopping = false;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #cancelPings = () => {};
   #onready: (() => void) | null = null;
   #onfailed: ((error: Error) => void) | null = null;
 
-  constructor(plan: SystemPlan, hooks: SystemHooks, limit: ReadyLimit = readyLimit) {
+  constructor(plan: SystemPlan, hooks: SystemHooks, limit: ReadyLimit = readyLimit, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#accusations = new Accusations(clock.steady);
     this.#plan = plan;
     this.#grants = { ...plan.grants };
     this.#hooks = hooks;
@@ -207,12 +208,12 @@ export class Supervisor {
     });
     for (const resident of this.#residents) this.#launch(resident);
     for (const name of DOORS) this.#openDoors(name, () => true);
-    this.#timer = setInterval(() => this.#ping(), this.#plan.pingMs ?? PING_MS);
+    this.#cancelPings = this.#clock.every(this.#plan.pingMs ?? PING_MS, () => this.#ping());
     const cancel = this.#limitStart();
     try {
       await ready;
     } catch (error) {
-      clearInterval(this.#timer);
+      this.#cancelPings();
       throw error;
     } finally {
       cancel();
@@ -319,7 +320,7 @@ export class Supervisor {
   whenAnswering(role: Role, index: number, run: () => void): void {
     const resident = this.#residents.find((one) => one.role === role && one.index === index);
     if (resident?.worker == null || !resident.ready) return;
-    if (resident.probes.length === 0 && performance.now() - resident.heardAt < FRESH_MS) return run();
+    if (resident.probes.length === 0 && this.#clock.steady() - resident.heardAt < FRESH_MS) return run();
     // One question serves all who wait for its answer.
     if (resident.probes.length === 0) this.#pingOne(resident);
     resident.probes.push({ ping: resident.pinged, run });
@@ -336,7 +337,7 @@ export class Supervisor {
   /** Asks the isolates to finish, those that take work first and the vault last, then ends them. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#timer);
+    this.#cancelPings();
     for (
       const roles of [["smtp"], ["scheduler", "relay", "delivery", "errand"], [...FILE_ROLES], ["queue"], ["lookup"], [
         "filter",
@@ -353,13 +354,13 @@ export class Supervisor {
     const { worker } = resident;
     if (worker === null) return;
     if (maySleep(resident.role)) return void worker.terminate();
-    let limit: ReturnType<typeof setTimeout> | undefined;
+    let cancelLimit = () => {};
     await new Promise<void>((resolve) => {
       resident.stopped = resolve;
-      limit = setTimeout(resolve, STOP_MS);
+      cancelLimit = this.#clock.after(STOP_MS, resolve);
       worker.postMessage({ type: "stop" } satisfies FromMain);
     });
-    clearTimeout(limit);
+    cancelLimit();
     resident.worker = null;
     resident.ready = false;
     worker.terminate();
@@ -370,7 +371,7 @@ export class Supervisor {
     const worker = spawn(this.#plan.entry(role), nameOf(resident), this.#grants[role]);
     resident.worker = worker;
     resident.life++;
-    resident.startedAt = performance.now();
+    resident.startedAt = this.#clock.steady();
     resident.pinged = resident.ponged = resident.silent = 0;
     resident.probes.length = 0;
     worker.onmessage = (event) => {
@@ -429,7 +430,7 @@ export class Supervisor {
   /** Checks what an isolate says to main: one that says something malformed is replaced. */
   #take(resident: WorkerSlot, { data, ports }: MessageEvent): void {
     const message: unknown = data;
-    resident.heardAt = performance.now();
+    resident.heardAt = this.#clock.steady();
     if (ports?.length > 0) return this.#malformed(resident, "it carries ports");
     if (!isPlain(message)) return this.#malformed(resident, `it is ${kindOf(message)}, not an object`);
     const { type } = message;
@@ -507,7 +508,7 @@ export class Supervisor {
         this.#lost(resident, "It does not answer");
         continue;
       }
-      if (resident.failures > 0 && performance.now() - resident.startedAt > QUIET_MS) resident.failures = 0;
+      if (resident.failures > 0 && this.#clock.steady() - resident.startedAt > QUIET_MS) resident.failures = 0;
     }
   }
 
@@ -525,7 +526,7 @@ export class Supervisor {
     const delayMs = Math.min(RESTART_MIN_MS * 2 ** resident.failures, RESTART_MAX_MS);
     resident.failures++;
     this.#hooks.ondeath(resident.role, resident.index, reason, delayMs);
-    setTimeout(() => this.#restart(resident), delayMs);
+    this.#clock.after(delayMs, () => this.#restart(resident));
   }
 
   #restart(resident: WorkerSlot): void {
