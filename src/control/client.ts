@@ -3,6 +3,7 @@
 import type net from "node:net";
 import { connectSocket } from "../net/mod.ts";
 import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./protocol.ts";
+import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** Why there is no daemon to talk to. */
 export class NotRunning extends Error {
@@ -15,14 +16,14 @@ export class NotRunning extends Error {
 const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
 
 /** Connects to the control socket at `path`. Rejects with NotRunning when nobody listens, with the system's error otherwise. */
-export async function connectControl(path: string): Promise<net.Socket> {
+export async function connectControl(path: string, clock: Clock = systemClock): Promise<net.Socket> {
   for (let tries = 0;; tries++) {
     try {
       return await connectOnce(path);
     } catch (error) {
       // The line in front of the socket is full: it moves.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
+      await sleep(BUSY_PAUSE_MS, clock);
     }
   }
 }

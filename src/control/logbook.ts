@@ -5,6 +5,7 @@
 
 import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
 import { type LogLevel, safeLine } from "../events/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** Takes finished lines, in order, all of one level. */
 export type WriteLines = (level: LogLevel, lines: readonly string[]) => void;
@@ -36,9 +37,11 @@ export class Logbook {
   readonly #logger: Logger;
   #level: LogLevel = "info";
   #lines: string[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: Clock;
+  #cancelTimer: (() => void) | null = null;
 
-  constructor(options: LogbookOptions) {
+  constructor(options: LogbookOptions, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#options = options;
     configureSync({
       reset: true,
@@ -57,13 +60,13 @@ export class Logbook {
     this.#level = level;
     this.#lines.push(safeLine(text));
     if (level === "crit" || this.#lines.length >= MAX_WAITING) return this.flush();
-    this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
+    this.#cancelTimer ??= this.#clock.after(GATHER_MS, () => this.flush());
   }
 
   /** Writes what waits. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     this.#hand();
     this.#options.flushed?.();
   }

@@ -20,6 +20,7 @@ import {
   type Subsystem,
   type Unchanged,
 } from "./protocol.ts";
+import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** Envelopes that the queue is told of at once, to change them. */
 const PAGE = 100;
@@ -54,9 +55,16 @@ export class ControlRequests {
   readonly #paused: Record<Subsystem, boolean>;
   readonly #traces: Set<Trace>;
   readonly #mainWaits = new Map<number, (answer: Pick<MainAnswer, "changed" | "error">) => void>();
+  readonly #clock: Clock;
   #call = 1;
 
-  constructor(isolate: Isolate<"control">, stats: Stats, log: (level: LogLevel, text: string) => void) {
+  constructor(
+    isolate: Isolate<"control">,
+    stats: Stats,
+    log: (level: LogLevel, text: string) => void,
+    clock: Clock = systemClock,
+  ) {
+    this.#clock = clock;
     this.#isolate = isolate;
     this.#stats = stats;
     this.#log = log;
@@ -174,8 +182,8 @@ export class ControlRequests {
   /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */
   async health(): Promise<{ readonly queue: boolean; readonly scheduler: boolean }> {
     const [queue, scheduler] = await Promise.all([
-      inTime(this.#queue.ask<"listed">({ type: "list", message: null, after: "f".repeat(16), limit: 1 })),
-      inTime(this.#scheduler.ask<"states">({ type: "states", ids: [] })),
+      inTime(this.#clock, this.#queue.ask<"listed">({ type: "list", message: null, after: "f".repeat(16), limit: 1 })),
+      inTime(this.#clock, this.#scheduler.ask<"states">({ type: "states", ids: [] })),
     ]);
     return { queue, scheduler };
   }
@@ -183,7 +191,10 @@ export class ControlRequests {
   /** What is wrong with the spool, a line each. */
   async troubles(): Promise<readonly string[]> {
     let lines: readonly string[] = ["QUEUE not answering"];
-    await inTime(this.#queue.ask<"damaged" | "troubles">({ type: "troubles" }).then((answer) => lines = answer.lines));
+    await inTime(
+      this.#clock,
+      this.#queue.ask<"damaged" | "troubles">({ type: "troubles" }).then((answer) => lines = answer.lines),
+    );
     return lines;
   }
 
@@ -191,9 +202,13 @@ export class ControlRequests {
   async refusals(): Promise<readonly string[]> {
     const full = (await this.troubles()).filter((line) => line.startsWith("QUEUE disk full"));
     let tables: readonly string[] = ["lookup does not answer"];
-    await inTime(this.#lookup.ask<"table-faults">({ type: "table-faults" }).then(({ faults }) => tables = faults));
+    await inTime(
+      this.#clock,
+      this.#lookup.ask<"table-faults">({ type: "table-faults" }).then(({ faults }) => tables = faults),
+    );
     let missing: string | null = "main does not answer";
     await inTime(
+      this.#clock,
       this.#askMain({ type: "isolates" }).then(({ error }) => {
         missing = error === null ? null : `isolates that do not run: ${error}`;
       }),
@@ -273,7 +288,7 @@ export class ControlRequests {
   async *#monitor(): AsyncGenerator<ControlAnswer> {
     for (;;) {
       yield { sample: this.#stats.sample() };
-      await new Promise((resolve) => setTimeout(resolve, MONITOR_PERIOD_MS));
+      await sleep(MONITOR_PERIOD_MS, this.#clock);
     }
   }
 
@@ -429,13 +444,15 @@ function* shown(lines: readonly string[]): Generator<ControlAnswer> {
   yield { ok: true };
 }
 
-async function inTime(asked: Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), HEALTH_TIMEOUT_MS));
+async function inTime(clock: Clock, asked: Promise<unknown>): Promise<boolean> {
+  let cancelLimit = () => {};
+  const late = new Promise<boolean>((resolve) => {
+    cancelLimit = clock.after(HEALTH_TIMEOUT_MS, () => resolve(false));
+  });
   try {
     return await Promise.race([asked.then(() => true, () => false), late]);
   } finally {
-    clearTimeout(timer);
+    cancelLimit();
   }
 }
 

@@ -8,6 +8,7 @@ import { ControlRequests } from "./requests.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
+import { systemClock } from "../clock.ts";
 
 /** Runs the control isolate: log, statistics, control socket, admin page. Connections of the control socket and of the admin address are handed over by main. */
 export function serveControl(isolate: Isolate<"control">): void {
@@ -23,7 +24,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   });
   // What this isolate tells of itself goes no way round.
   isolate.onevent = (event) => take(isolate, stats, log, event, 0);
-  const ordering = new Ordering(() => performance.now());
+  const ordering = new Ordering(systemClock.steady);
   for (const door of EVENT_DOORS) {
     const role = door.slice(0, -"-control".length) as Reporter;
     isolate.serve(door, (channel, peer, life) => {

@@ -11,6 +11,7 @@ import {
   MAX_REQUEST_BYTES,
   REQUEST_TIMEOUT_MS,
 } from "./protocol.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export interface SessionOptions {
   /** Uid of the daemon: it and root may ask. */
@@ -20,6 +21,8 @@ export interface SessionOptions {
   readonly answer: (request: ControlRequest) => AsyncGenerator<ControlAnswer>;
   /** The number of open connections changed. */
   readonly oncount?: (open: number) => void;
+  /** That of the machine without it. */
+  readonly clock?: Clock;
 }
 
 /** All open control connections. */
@@ -28,9 +31,11 @@ export class ControlSessions {
   readonly #open = new Map<net.Socket, number>();
   /** Connections that are over for us, while their clients read the last words. */
   readonly #ending = new Set<net.Socket>();
+  readonly #clock: Clock;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /** Serves one connection. A peer whose uid is unknown, or that has too many connections, is turned away. */
@@ -66,12 +71,12 @@ export class ControlSessions {
     if (this.#ending.size >= this.#options.maxConnections) return void socket.end(() => socket.destroy());
     this.#ending.add(socket);
     socket.resume();
-    const limit = setTimeout(() => socket.destroy(), LINGER_MS);
+    const cancelLimit = this.#clock.after(LINGER_MS, () => socket.destroy());
     await new Promise<void>((resolve) => {
       socket.once("close", () => resolve());
       socket.end();
     });
-    clearTimeout(limit);
+    cancelLimit();
     this.#ending.delete(socket);
   }
 
@@ -86,7 +91,7 @@ export class ControlSessions {
   }
 
   async #converse(socket: net.Socket): Promise<void> {
-    const line = await readLine(socket);
+    const line = await readLine(socket, this.#clock);
     if (line === null) return void socket.destroy();
     const request = parseRequest(line);
     if (request === null) return void socket.write(JSON.stringify({ ok: false, error: "invalid request" }) + "\n");
@@ -103,12 +108,12 @@ export class ControlSessions {
 }
 
 /** The first line that comes, or null when none comes in time, it is too long, or the client goes away. */
-function readLine(socket: net.Socket): Promise<string | null> {
+function readLine(socket: net.Socket, clock: Clock): Promise<string | null> {
   return new Promise((resolve) => {
     const pieces: Uint8Array[] = [];
     let size = 0;
     const finish = (line: string | null) => {
-      clearTimeout(timer);
+      cancelLimit();
       socket.removeListener("data", hear).removeListener("close", gone);
       resolve(line);
     };
@@ -120,7 +125,7 @@ function readLine(socket: net.Socket): Promise<string | null> {
       pieces.push(end < 0 ? piece : piece.subarray(0, end));
       if (end >= 0) finish(Buffer.concat(pieces).toString("utf8"));
     };
-    const timer = setTimeout(gone, REQUEST_TIMEOUT_MS);
+    const cancelLimit = clock.after(REQUEST_TIMEOUT_MS, gone);
     socket.on("data", hear).on("close", gone);
     socket.resume();
   });

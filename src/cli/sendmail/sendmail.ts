@@ -10,6 +10,7 @@ import { readSendmailOptions, type SendmailCommand } from "./options.ts";
 import { type Submission, submit, type Submitted, verify } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "../terminal.ts";
 import { answerAsked, usageOf } from "../usage.ts";
+import { sleep } from "../../clock.ts";
 
 /** Exit statuses of sysexits(3). */
 const EX_USAGE = 64, EX_DATAERR = 65, EX_NOUSER = 67, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
@@ -40,7 +41,7 @@ export async function sendmailMain(args: string[], env: Environment): Promise<nu
     uid: Deno.uid() ?? 0,
     ...localNames(),
     now: () => new Date(),
-    wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    wait: sleep,
   });
 }
 

@@ -15,6 +15,7 @@ import {
   TIMEOUTS,
   tooManyRecipients,
 } from "../../smtp_client/mod.ts";
+import { type Clock, sleep, systemClock } from "../../clock.ts";
 
 export interface Submission {
   /** "" for the null reverse-path. */
@@ -126,13 +127,13 @@ function international(offers: Capabilities, addresses: readonly string[]): stri
  * Connects to the submission socket. Null when nobody listens; rejects with the system's error otherwise. A line in front of the socket that is full
  * (EAGAIN) moves on: it is waited for.
  */
-export async function connectSubmission(path: string): Promise<net.Socket | null> {
+export async function connectSubmission(path: string, clock: Clock = systemClock): Promise<net.Socket | null> {
   for (let tries = 0;; tries++) {
     try {
       return await connectOnce(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
+      await sleep(BUSY_PAUSE_MS, clock);
     }
   }
 }
@@ -155,8 +156,10 @@ class Dialogue {
   readonly #replies: Reply[] = [];
   #failure: Error | null = null;
   #wake: () => void = () => {};
+  readonly #clock: Clock;
 
-  constructor(socket: net.Socket, show: (line: string) => void) {
+  constructor(socket: net.Socket, show: (line: string) => void, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#socket = socket;
     this.#show = show;
     const fail = (error: Error) => {
@@ -200,17 +203,17 @@ class Dialogue {
 
   /** The next reply. `limitMs` is how long it may take. */
   async reply(limitMs: number = TIMEOUTS.commandMs): Promise<Reply> {
-    const limit = setTimeout(() => {
+    const cancelLimit = this.#clock.after(limitMs, () => {
       this.#failure ??= new Error("no reply in time");
       this.#socket.destroy();
-    }, limitMs);
+    });
     try {
       while (this.#replies.length === 0) {
         if (this.#failure !== null) throw this.#failure;
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
     } finally {
-      clearTimeout(limit);
+      cancelLimit();
     }
     const reply = this.#replies.shift()!;
     for (const line of reply.lines) this.#show(`<<< ${reply.code} ${line}`);
