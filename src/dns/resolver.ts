@@ -12,6 +12,7 @@ import {
 } from "./message.ts";
 import { familyOf, normalAddress, normalName, reverseName } from "../net/mod.ts";
 import { type Exchange, exchange, type Server } from "./transport.ts";
+import { systemClock } from "../clock.ts";
 
 /**
  * nxdomain: there is no such name. nodata: the name has no such record. temporary: the servers failed or did not answer. invalid: no name
@@ -72,7 +73,7 @@ export class Resolver {
   constructor(settings: ResolverSettings, options: ResolverOptions = {}) {
     this.#settings = settings;
     this.#exchange = options.exchange ?? exchange;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? systemClock.steady;
     this.#observer = options.observer ?? NO_OBSERVER;
     this.#readHosts();
   }

@@ -2,6 +2,7 @@
 
 import { createSocket } from "node:dgram";
 import { connectSocket, familyOf, normalAddress, withErrorListener } from "../net/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export interface Server {
   readonly address: string;
@@ -15,12 +16,13 @@ export type Exchange = <T>(
   query: Uint8Array,
   timeoutMs: number,
   accept: (bytes: Uint8Array) => T | null,
+  clock?: Pick<Clock, "after">,
 ) => Promise<T | null>;
 
-export const exchange: Exchange = (over, server, query, timeoutMs, accept) => {
+export const exchange: Exchange = (over, server, query, timeoutMs, accept, clock = systemClock) => {
   return over === "udp" && mayUseUdp(server)
-    ? overUdp(server, query, timeoutMs, accept)
-    : overTcp(server, query, timeoutMs, accept);
+    ? overUdp(server, query, timeoutMs, accept, clock)
+    : overTcp(server, query, timeoutMs, accept, clock);
 };
 
 /**
@@ -38,6 +40,7 @@ function overUdp<T>(
   query: Uint8Array,
   timeoutMs: number,
   accept: (bytes: Uint8Array) => T | null,
+  clock: Pick<Clock, "after">,
 ): Promise<T | null> {
   return new Promise((resolve) => {
     const socket = withErrorListener(createSocket(familyOf(server.address) === 6 ? "udp6" : "udp4"));
@@ -45,11 +48,11 @@ function overUdp<T>(
     const finish = (result: T | null) => {
       if (!open) return;
       open = false;
-      clearTimeout(timer);
+      cancelLimit();
       socket.close();
       resolve(result);
     };
-    const timer = setTimeout(() => finish(null), timeoutMs);
+    const cancelLimit = clock.after(timeoutMs, () => finish(null));
     socket.on("error", () => finish(null));
     socket.on("message", (bytes: Uint8Array, from: { address: string; port: number }) => {
       if (!open || from.port !== server.port || normalAddress(from.address) !== normalAddress(server.address)) return;
@@ -68,16 +71,17 @@ function overTcp<T>(
   query: Uint8Array,
   timeoutMs: number,
   accept: (bytes: Uint8Array) => T | null,
+  clock: Pick<Clock, "after">,
 ): Promise<T | null> {
   return new Promise((resolve) => {
     const socket = connectSocket({ host: server.address, port: server.port });
     let held: Uint8Array = new Uint8Array(0);
     const finish = (result: T | null) => {
-      clearTimeout(timer);
+      cancelLimit();
       socket.destroy();
       resolve(result);
     };
-    const timer = setTimeout(() => finish(null), timeoutMs);
+    const cancelLimit = clock.after(timeoutMs, () => finish(null));
     socket.on("error", () => finish(null));
     socket.on("close", () => finish(null));
     socket.on("connect", () => socket.write(Uint8Array.from([query.length >> 8, query.length & 255, ...query])));
