@@ -3,17 +3,10 @@
 import { setImmediate } from "node:timers";
 import type { EmitEvent, Event } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
-import { type Clock, SmtpService } from "./service.ts";
+import { type ServiceClock, SmtpService } from "./service.ts";
+import { systemClock } from "../clock.ts";
 
-const systemClock: Clock = {
-  now: () => Date.now(),
-  steady: () => performance.now(),
-  every(ms, run) {
-    const timer = setInterval(run, ms);
-    return () => clearInterval(timer);
-  },
-  soon: (run) => void setImmediate(run),
-};
+const serviceClock: ServiceClock = { ...systemClock, soon: (run) => void setImmediate(run) };
 
 /** How long an event may wait for others, in milliseconds: waking the log for each would cost more than writing it. */
 const REPORT_DELAY_MS = 5;
@@ -28,7 +21,7 @@ function grouped(emit: EmitEvent): { emit: EmitEvent; flush(): void } {
   };
   return {
     emit(event) {
-      if (held.push(event) === 1) setTimeout(flush, REPORT_DELAY_MS);
+      if (held.push(event) === 1) systemClock.after(REPORT_DELAY_MS, flush);
     },
     flush,
   };
@@ -39,10 +32,10 @@ function collected(tell: (tickets: readonly number[]) => void): (ticket: number)
   let tickets: number[] = [];
   return (ticket) => {
     if (tickets.push(ticket) > 1) return;
-    setTimeout(() => {
+    systemClock.after(REPORT_DELAY_MS, () => {
       tell(tickets);
       tickets = [];
-    }, REPORT_DELAY_MS);
+    });
   };
 }
 
@@ -65,7 +58,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
       asked.set(ticket, answer);
       isolate.tell({ type: "source", ticket, address });
     },
-    clock: systemClock,
+    clock: serviceClock,
     ended: collected((tickets) => isolate.tell({ type: "sessions-ended", tickets })),
   });
   isolate.onsession = (...session) => service.session(...session);

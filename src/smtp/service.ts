@@ -37,15 +37,10 @@ import { dateWriter } from "./message/received.ts";
 import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
 import { FairTurns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
+import type { Clock } from "../clock.ts";
 
-/** Time, as an argument. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Milliseconds of a clock that nobody sets, for limits and waits; `now` where there is none. */
-  steady?(): number;
-  /** Calls `run` every `ms` milliseconds until the returned function is called. */
-  every(ms: number, run: () => void): () => void;
+/** What the service needs of time. */
+export interface ServiceClock extends Pick<Clock, "now" | "steady" | "every"> {
   /** Calls `run` once, after what the sockets bring in the meantime. */
   soon(run: () => void): void;
 }
@@ -63,7 +58,7 @@ export interface ServiceOptions {
   readonly nonce?: () => string;
   /** Which traces are wanted; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
-  readonly clock: Clock;
+  readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
   readonly askSource?: AskSource;
   /** The session with this ticket of main's is over: main may accept another. */
@@ -102,7 +97,7 @@ export class SmtpService {
     this.#options = options;
     const { settings, clock, emit: emit, observer = NO_OBSERVER } = options;
     this.#intake = new QueueClient(options.queue, emit);
-    const steady = this.#steady = () => clock.steady?.() ?? clock.now();
+    const steady = this.#steady = clock.steady;
     this.#directory = new LookupClient(options.lookup, steady);
     this.#gates = new ProxyIntakes(
       settings,

@@ -6,8 +6,9 @@ import { Buffer } from "node:buffer";
 import { connectSocket, firstError } from "../net/mod.ts";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply, ReplyReader } from "./reply.ts";
-import { systemTimers, type Timeouts, type Timers } from "./timeouts.ts";
+import type { Timeouts } from "./timeouts.ts";
 import { secure, type TlsInfo, type TlsOptions } from "./tls.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -18,7 +19,7 @@ export interface ConnectOptions {
   /** How long each step may take. */
   readonly timeouts: Timeouts;
   /** What the waiting is measured with; the system's unless a test has its own. */
-  readonly timers?: Timers;
+  readonly clock?: Pick<Clock, "steady" | "after">;
   /** TLS before the first byte (smtps). */
   readonly tls?: TlsOptions;
   /** Sees each command and reply, without secrets and without mail. Looked at each time: it may come and go. */
@@ -54,7 +55,7 @@ interface Group {
 export async function openConnection(options: ConnectOptions): Promise<Connection> {
   const socket = await connected(options);
   if (options.tls === undefined) return new Connection(socket, options, null);
-  const secured = await secure(socket, options.tls, options.timeouts.tlsMs);
+  const secured = await secure(socket, options.tls, options.timeouts.tlsMs, options.clock);
   return new Connection(secured.socket, options, secured.info);
 }
 
@@ -72,7 +73,7 @@ function connected(options: ConnectOptions): Promise<net.Socket> {
       reject(new ClientError(kind, reason));
     };
     const failed = (error: NodeJS.ErrnoException) => fail(connectError(error));
-    const { after } = options.timers ?? systemTimers;
+    const { after } = options.clock ?? systemClock;
     const cancel = after(options.timeouts.connectMs, () => fail("Connection timeout", "timeout"));
     socket.once("error", failed);
     socket.once("connect", () => {
@@ -114,7 +115,7 @@ export class Connection {
   tls: TlsInfo | null;
   #socket: net.Socket;
   readonly #timeouts: Timeouts;
-  readonly #timers: Timers;
+  readonly #clock: Pick<Clock, "steady" | "after">;
   readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness">;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
@@ -140,7 +141,7 @@ export class Connection {
     this.#observers = options;
     this.#socket = socket;
     this.#timeouts = options.timeouts;
-    this.#timers = options.timers ?? systemTimers;
+    this.#clock = options.clock ?? systemClock;
     this.tls = tls;
     this.#listen();
   }
@@ -205,7 +206,7 @@ export class Connection {
     this.#mute(socket);
     socket.pause();
     try {
-      const secured = await secure(socket, options, this.#timeouts.tlsMs);
+      const secured = await secure(socket, options, this.#timeouts.tlsMs, this.#clock);
       this.#socket = secured.socket;
       this.tls = secured.info;
       this.#listen();
@@ -256,7 +257,7 @@ export class Connection {
     const data = typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#socket.write(data as Uint8Array, () => {
       this.#writing--;
-      this.#activeAt = this.#timers.now();
+      this.#activeAt = this.#clock.steady();
       this.#setTimer();
     });
   }
@@ -276,7 +277,7 @@ export class Connection {
       }
     }
     if (group === null) return this.#unasked(replies);
-    if (replies.length > before) this.#activeAt = this.#timers.now();
+    if (replies.length > before) this.#activeAt = this.#clock.steady();
     if (replies.length > group.wanted) return this.#unasked(replies.slice(group.wanted));
     if (error !== null) return this.#fail("protocol", error);
     if (replies.length < group.wanted) return this.#setTimer();
@@ -324,7 +325,7 @@ export class Connection {
   }
 
   #watch(): void {
-    this.#activeAt = this.#timers.now();
+    this.#activeAt = this.#clock.steady();
     this.#setTimer();
   }
 
@@ -342,14 +343,14 @@ export class Connection {
     if (this.#cancelTimer !== null && this.#timerAt <= at) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
-    this.#cancelTimer = this.#timers.after(Math.max(0, at - this.#timers.now()), () => this.#check());
+    this.#cancelTimer = this.#clock.after(Math.max(0, at - this.#clock.steady()), () => this.#check());
   }
 
   #check(): void {
     this.#cancelTimer = null;
     const limit = this.#limitMs();
     if (limit === null) return;
-    if (this.#activeAt + limit <= this.#timers.now()) return this.#fail("timeout", "Connection timeout");
+    if (this.#activeAt + limit <= this.#clock.steady()) return this.#fail("timeout", "Connection timeout");
     this.#setTimer();
   }
 }

@@ -6,7 +6,7 @@ export type { Recipient, Sender } from "./commands.ts";
 export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
 export { ClientError, type ClientErrorKind, codeOfFailure } from "./error.ts";
 export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
-export { TIMEOUTS, type Timeouts, type Timers, uniformTimeouts } from "./timeouts.ts";
+export { TIMEOUTS, type Timeouts, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
 export { tooManyRecipients } from "./too_many.ts";
 export { outcomeOf, type RecipientResult, type TransactionResult } from "./results.ts";

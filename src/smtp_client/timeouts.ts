@@ -1,4 +1,4 @@
-/** How long a client waits for each step of a server, RFC 5321 §4.5.3.2, and the timers that it waits with. */
+/** How long a client waits for each step of a server, RFC 5321 §4.5.3.2. */
 
 /** One limit for each step, in ms. That of a reply counts from the reply before it: pipelined commands have their time one after another. */
 export interface Timeouts {
@@ -45,19 +45,3 @@ export function uniformTimeouts(ms: number): Timeouts {
   const all = Object.fromEntries(Object.keys(TIMEOUTS).map((step) => [step, ms])) as unknown as Timeouts;
   return { ...all, quitMs: Math.min(ms, TIMEOUTS.quitMs) };
 }
-
-/** A clock that never jumps, and its timers; tests make hours pass with another one. */
-export interface Timers {
-  /** ms since some moment. */
-  now(): number;
-  /** Calls `act` once after `ms`; the answer cancels it. */
-  after(ms: number, act: () => void): () => void;
-}
-
-export const systemTimers: Timers = {
-  now: () => performance.now(),
-  after(ms, act) {
-    const timer = setTimeout(act, ms);
-    return () => clearTimeout(timer);
-  },
-};

@@ -5,6 +5,7 @@ import tls from "node:tls";
 import { ALL_VERSIONS, parseProtocols } from "../config/mod.ts";
 import { withErrorListener } from "../net/mod.ts";
 import { ClientError } from "./error.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export interface TlsOptions {
   /** Name that is verified, and sent as SNI when it is a host name. "" for neither. */
@@ -39,15 +40,16 @@ export function secure(
   socket: net.Socket,
   options: TlsOptions,
   timeoutMs: number,
+  clock: Pick<Clock, "after"> = systemClock,
 ): Promise<{ socket: tls.TLSSocket; info: TlsInfo }> {
   return new Promise((resolve, reject) => {
     let secured: tls.TLSSocket;
     const fail = (reason: string) => {
-      clearTimeout(timer);
+      cancelLimit();
       socket.destroy();
       reject(new ClientError("tls", `TLS failed: ${reason}`));
     };
-    const timer = setTimeout(() => fail("handshake timed out"), timeoutMs);
+    const cancelLimit = clock.after(timeoutMs, () => fail("handshake timed out"));
     const raw = (error: Error) => fail(explained(error.message));
     const closed = () => fail("connection closed by remote host");
     try {
@@ -58,7 +60,7 @@ export function secure(
     secured.on("error", raw);
     secured.on("close", closed);
     secured.once("secureConnect", () => {
-      clearTimeout(timer);
+      cancelLimit();
       secured.off("error", raw);
       secured.off("close", closed);
       resolve({ socket: secured, info: describe(secured) });

@@ -64,6 +64,7 @@ class Server {
       emit: (event) => this.events.push(event),
       clock: {
         now: () => Date.now() + this.later,
+        steady: () => Date.now() + this.later,
         every: (ms, run) => {
           this.#clocked.resolve();
           const timer = setInterval(run, ms);

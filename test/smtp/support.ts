@@ -306,7 +306,12 @@ export class World {
       observer: { traces: (trace) => options.traces?.includes(trace) ?? false, verbose: false },
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
-      clock: { now: () => this.now, every: (ms, run) => this.#every(ms, run), soon: options.soon ?? queueMicrotask },
+      clock: {
+        now: () => this.now,
+        steady: () => this.now,
+        every: (ms, run) => this.#every(ms, run),
+        soon: options.soon ?? queueMicrotask,
+      },
       ended: () => this.ended++,
     });
     this.giveIds(options.ids ?? 100);

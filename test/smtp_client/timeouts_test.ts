@@ -5,33 +5,7 @@ import net from "node:net";
 import { connectClient, TIMEOUTS, type Timeouts } from "../../src/smtp_client/mod.ts";
 import { type Script, until } from "./fake_server.ts";
 import { message, text, withClient } from "./with_client.ts";
-
-/** Time that passes when it is told to. */
-class HandTimers {
-  #now = 0;
-  #next = 1;
-  readonly #waiting = new Map<number, { at: number; act: () => void }>();
-
-  now = (): number => this.#now;
-
-  after = (ms: number, act: () => void): () => void => {
-    const id = this.#next++;
-    this.#waiting.set(id, { at: this.#now + ms, act });
-    return () => this.#waiting.delete(id);
-  };
-
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const due = [...this.#waiting].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#waiting.delete(due[0]);
-      this.#now = Math.max(this.#now, due[1].at);
-      due[1].act();
-    }
-    this.#now = end;
-  }
-}
+import { FakeClock } from "../fake_clock.ts";
 
 /** The kernel has what was written, and the client knows. */
 const written = async () => {
@@ -55,7 +29,7 @@ const steps: { step: string; silent: string; limit: keyof Timeouts; messages?: n
 for (const { step, silent, limit, messages = 0, lmtp = false } of steps) {
   for (const keywords of [[], ["PIPELINING"]]) {
     Deno.test(`the reply to ${step} may take ${limit}${keywords.length > 0 ? ", with PIPELINING" : ""}`, async () => {
-      const timers = new HandTimers();
+      const clock = new FakeClock(0);
       let mute = false, answered = 0, read = 0;
       const script: Script = {
         keywords,
@@ -73,21 +47,21 @@ for (const { step, silent, limit, messages = 0, lmtp = false } of steps) {
         else await until(() => server.lines().some((line) => line.startsWith(silent)), silent);
         await until(() => read === answered + 1 + (silent === "EHLO" ? 0 : keywords.length), "what it answered");
         await written();
-        timers.advance(TIMEOUTS[limit] - 1);
+        clock.advance(TIMEOUTS[limit] - 1);
         assert.equal(client.usable, true);
-        timers.advance(1);
+        clock.advance(1);
         assert.equal(client.usable, false);
         const result = await done;
         if (result !== null) assert.equal(result.error!.kind, "timeout");
         // What was answered stands.
         if (lmtp) assert.deepEqual(result!.recipients.map(({ verdict }) => verdict), ["ok", "tempfail"]);
-      }, { timeouts: TIMEOUTS, timers, trace: (way) => read += way === "<<<" ? 1 : 0 });
+      }, { timeouts: TIMEOUTS, clock, trace: (way) => read += way === "<<<" ? 1 : 0 });
     });
   }
 }
 
 Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async () => {
-  const timers = new HandTimers();
+  const clock = new FakeClock(0);
   const sockets: net.Socket[] = [];
   const heard: string[] = [];
   const server = net.createServer((socket) => {
@@ -97,13 +71,13 @@ Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async (
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as net.AddressInfo;
-  const connect = () => connectClient({ to: { host: "127.0.0.1", port }, timeouts: TIMEOUTS, timers });
+  const connect = () => connectClient({ to: { host: "127.0.0.1", port }, timeouts: TIMEOUTS, clock });
   const silent = await connect();
   const greeting = silent.greeting();
   greeting.catch(() => {});
-  timers.advance(TIMEOUTS.greetingMs - 1);
+  clock.advance(TIMEOUTS.greetingMs - 1);
   assert.equal(silent.usable, true);
-  timers.advance(1);
+  clock.advance(1);
   await assert.rejects(greeting, { kind: "timeout" });
 
   const leaving = await connect();
@@ -113,9 +87,9 @@ Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async (
   const left = leaving.quit();
   await until(() => heard.length === 1, "QUIT");
   await written();
-  timers.advance(TIMEOUTS.quitMs - 1);
+  clock.advance(TIMEOUTS.quitMs - 1);
   assert.equal(leaving.usable, true);
-  timers.advance(1);
+  clock.advance(1);
   await left;
   assert.equal(leaving.usable, false);
   for (const socket of sockets) socket.destroy();
@@ -123,7 +97,7 @@ Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async (
 });
 
 Deno.test("a peer that stops reading in the middle of the data has blockMs, not endOfDataMs", async () => {
-  const timers = new HandTimers();
+  const clock = new FakeClock(0);
   let deaf: net.Socket | null = null;
   const server = net.createServer((socket) => {
     deaf = socket;
@@ -138,7 +112,7 @@ Deno.test("a peer that stops reading in the middle of the data has blockMs, not 
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as net.AddressInfo;
-  const client = await connectClient({ to: { host: "127.0.0.1", port }, timeouts: TIMEOUTS, timers });
+  const client = await connectClient({ to: { host: "127.0.0.1", port }, timeouts: TIMEOUTS, clock });
   await client.hello("me");
   const chunk = text("0123456789abcde\n".repeat(16 * 1024));
   const body = { bytes: chunk.length * 200, chunks: 200, chunk: () => chunk };
@@ -148,12 +122,12 @@ Deno.test("a peer that stops reading in the middle of the data has blockMs, not 
   // As long as the kernel takes blocks they count as progress.
   while (!ended) {
     await written();
-    timers.advance(1_000);
+    clock.advance(1_000);
   }
   const { error, recipients } = await sent;
   assert.equal(error!.kind, "timeout");
   assert.equal(recipients[0]!.verdict, "tempfail");
-  assert.ok(timers.now() < TIMEOUTS.endOfDataMs, String(timers.now()));
+  assert.ok(clock.now() < TIMEOUTS.endOfDataMs, String(clock.now()));
   deaf!.destroy();
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });

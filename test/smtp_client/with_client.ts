@@ -5,12 +5,12 @@ import {
   type Client,
   connectClient,
   type Timeouts,
-  type Timers,
   type Trace,
   type Transaction,
   uniformTimeouts,
 } from "../../src/smtp_client/mod.ts";
 import { type FakeServer, fakeServer, type Script } from "./fake_server.ts";
+import type { Clock } from "../../src/clock.ts";
 
 export const tlsFiles = {
   key: Deno.readTextFileSync(new URL("fixtures/key.pem", import.meta.url)),
@@ -22,7 +22,7 @@ export const text = (value: string): Uint8Array => new TextEncoder().encode(valu
 export async function withClient(
   script: Script,
   act: (client: Client, server: FakeServer) => Promise<void>,
-  options: { timeoutMs?: number; timeouts?: Timeouts; timers?: Timers; maxRefusals?: number; trace?: Trace } = {},
+  options: { timeoutMs?: number; timeouts?: Timeouts; clock?: Clock; maxRefusals?: number; trace?: Trace } = {},
 ): Promise<void> {
   const server = await fakeServer(script);
   const to = script.path === undefined ? { host: "127.0.0.1", port: server.port } : { path: script.path };
@@ -30,7 +30,7 @@ export async function withClient(
     to,
     timeouts: options.timeouts ?? uniformTimeouts(options.timeoutMs ?? 30_000),
     trace: options.trace,
-    ...(options.timers === undefined ? {} : { timers: options.timers }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
     lmtp: script.lmtp ?? false,
     ...(options.maxRefusals === undefined ? {} : { maxRefusals: options.maxRefusals }),
   });
