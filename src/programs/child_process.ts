@@ -1,6 +1,7 @@
 /** One program that runs: lines to it and from it, its end. Knows no protocol. The only file here that starts anything. */
 
 import { LineCutter } from "./lines.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export interface ProcessOptions {
   /** Absolute path: started as it is, through no shell. */
@@ -55,9 +56,13 @@ const KILL_AFTER_MS = 2_000;
 const GRACE_MS = 500;
 
 /** Starts a program. One that cannot be started ends at once, with the reason. */
-export const startProcess: StartFlowing = (options, hooks) => {
+export const startProcess = (
+  options: ProcessOptions,
+  hooks: ProcessHooks,
+  clock: Pick<Clock, "after"> = systemClock,
+): FlowingProcess => {
   try {
-    return new ChildProcess(options, hooks);
+    return new ChildProcess(options, hooks, clock);
   } catch (error) {
     queueMicrotask(() => hooks.onend(`it cannot be started: ${error instanceof Error ? error.message : error}`));
     return { pid: null, write: () => {}, send: () => {}, hold: () => {}, end: () => {} };
@@ -66,6 +71,7 @@ export const startProcess: StartFlowing = (options, hooks) => {
 
 class ChildProcess implements FlowingProcess {
   readonly #hooks: ProcessHooks;
+  readonly #clock: Pick<Clock, "after">;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #reason: string | null = null;
@@ -73,8 +79,10 @@ class ChildProcess implements FlowingProcess {
   #release: (() => void) | null = null;
   #released: Promise<void> | null = null;
 
-  constructor({ program, args, identity, path, lineLimit, binary }: ProcessOptions, hooks: ProcessHooks) {
+  constructor(options: ProcessOptions, hooks: ProcessHooks, clock: Pick<Clock, "after">) {
+    const { program, args, identity, path, lineLimit, binary } = options;
     this.#hooks = hooks;
+    this.#clock = clock;
     this.#child = new Deno.Command(program, {
       args: [...args],
       cwd: "/",
@@ -118,8 +126,8 @@ class ChildProcess implements FlowingProcess {
     this.#reason = reason;
     this.#writer.abort().catch(() => {});
     this.#signal("SIGTERM");
-    const timer = setTimeout(() => this.#signal("SIGKILL"), KILL_AFTER_MS);
-    this.#child.status.finally(() => clearTimeout(timer));
+    const cancelKill = this.#clock.after(KILL_AFTER_MS, () => this.#signal("SIGKILL"));
+    this.#child.status.finally(cancelKill);
   }
 
   #signal(signal: Deno.Signal): void {
@@ -135,12 +143,12 @@ class ChildProcess implements FlowingProcess {
     const errors = this.#readErrors();
     const { code, signal } = await this.#child.status;
     // What it said last may be a moment behind its end.
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let cancelGrace = () => {};
     await Promise.race([
       Promise.all([output.ended, errors.ended]),
-      new Promise<void>((resolve) => timer = setTimeout(resolve, GRACE_MS)),
+      new Promise<void>((resolve) => cancelGrace = this.#clock.after(GRACE_MS, resolve)),
     ]);
-    clearTimeout(timer);
+    cancelGrace();
     const reason = this.#reason ?? (signal === null ? `it exited with status ${code}` : `it died of ${signal}`);
     this.#reason = reason;
     for (const { cancel } of [output, errors]) cancel();
@@ -165,8 +173,8 @@ class ChildProcess implements FlowingProcess {
 
   /** It may be about to exit, which tells more. */
   #closed(): void {
-    const timer = setTimeout(() => this.end("it closed its output"), GRACE_MS);
-    this.#child.status.finally(() => clearTimeout(timer));
+    const cancelEnd = this.#clock.after(GRACE_MS, () => this.end("it closed its output"));
+    this.#child.status.finally(cancelEnd);
   }
 
   #readErrors(): Reading {

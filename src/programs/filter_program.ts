@@ -12,7 +12,7 @@ import {
   MAX_FILTER_LINE,
 } from "./filter_protocol.ts";
 import type { FlowingProcess, ProcessOptions, StartFlowing } from "./child_process.ts";
-import type { Clock } from "./table_program.ts";
+import type { Clock } from "../clock.ts";
 
 /** A program that was started says `register|ready` within this time. */
 export const READY_MS = 30_000;
@@ -28,7 +28,7 @@ export const STUCK_MS = 300_000;
 
 export interface ProcessorSurroundings {
   readonly start: StartFlowing;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now" | "after">;
   readonly path: string;
   readonly introduction: Omit<FilterIntroduction, "subsystems">;
   readonly log: (level: "info" | "warn", text: string) => void;

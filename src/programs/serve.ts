@@ -10,26 +10,21 @@ import {
   type StartProcess,
   startProcess,
 } from "./child_process.ts";
-import { type Clock, type Surroundings, TableKeeper } from "./table_program.ts";
+import { type Surroundings, TableKeeper } from "./table_program.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** What a test replaces. */
 export interface FilterParts {
   readonly start: StartProcess;
   /** For the programs of filters. */
   readonly flow?: StartFlowing;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now" | "after">;
 }
 
 const PARTS = {
   start: startProcess,
   flow: startProcess,
-  clock: {
-    now: Date.now,
-    after(ms, action) {
-      const timer = setTimeout(action, ms);
-      return () => clearTimeout(timer);
-    },
-  },
+  clock: systemClock,
 } satisfies FilterParts;
 
 /** Serves once every program has registered; throws when one does not, since mail would wait for it in vain. */
@@ -63,7 +58,7 @@ export async function serveFilter(
 function filterRouter(
   isolate: Isolate<"filter">,
   start: StartFlowing,
-  clock: Clock,
+  clock: Pick<Clock, "now" | "after">,
   log: Surroundings["log"],
 ): FilterRouter | null {
   const { filters = [], shared: shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;

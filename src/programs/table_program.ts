@@ -7,6 +7,7 @@ import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import type { TableProgram } from "../config/mod.ts";
 import { MAX_ANSWER, TableDialogue } from "./table_protocol.ts";
 import type { ProcessOptions, RunningProcess, StartProcess } from "./child_process.ts";
+import type { Clock } from "../clock.ts";
 
 /** Requests that wait for one program; more are errors at once. */
 export const MAX_WAITING = 1000;
@@ -20,20 +21,13 @@ const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 /** What a test replaces. */
 export interface Surroundings {
   readonly start: StartProcess;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now" | "after">;
   /** 8 hex digits, unpredictable. */
   readonly id: () => string;
   readonly log: (level: "info" | "warn", text: string) => void;
   readonly version: string;
   readonly identity: ProcessOptions["identity"];
   readonly path: string;
-}
-
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Calls `action` after `ms`, unless the returned function is called first. */
-  after(ms: number, action: () => void): () => void;
 }
 
 interface Waiting {

@@ -1,18 +1,11 @@
 /** The program that table(5) shows: it registers, and answers as the page says. */
 
 import assert from "node:assert/strict";
-import { type Clock, startProcess, TableKeeper } from "../../src/programs/mod.ts";
+import { startProcess, TableKeeper } from "../../src/programs/mod.ts";
 import { literalBlocks } from "../config/mdoc.ts";
+import { systemClock } from "../../src/clock.ts";
 
 const script = literalBlocks("table.5").find((block) => block.startsWith("#!/bin/sh\n"));
-
-const clock: Clock = {
-  now: Date.now,
-  after(ms, action) {
-    const timer = setTimeout(action, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 Deno.test("table(5): the program of the page is one", async () => {
   assert.ok(script !== undefined, "the page has a program");
@@ -21,7 +14,7 @@ Deno.test("table(5): the program of the page is one", async () => {
   const log: string[] = [];
   const keeper = new TableKeeper({ name: "page", program, argument: null }, {
     start: startProcess,
-    clock,
+    clock: systemClock,
     id: () => "0123abcd",
     log: (_level, text) => void log.push(text),
     version: "1",

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import {
-  type Clock,
   MAX_WAITING,
   type ProcessHooks,
   REGISTER_MS,
@@ -11,33 +10,7 @@ import {
   TableKeeper,
 } from "../../src/programs/mod.ts";
 import type { TableAnswer, TableRequest } from "../../src/protocol/mod.ts";
-
-class FakeClock implements Clock {
-  #now = 1_000_000;
-  #timers: { at: number; action: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, action: () => void): () => void {
-    const timer = { at: this.#now + ms, action };
-    this.#timers.push(timer);
-    return () => void (this.#timers = this.#timers.filter((one) => one !== timer));
-  }
-
-  pass(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const next = this.#timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((one) => one !== next);
-      this.#now = next.at;
-      next.action();
-    }
-    this.#now = end;
-  }
-}
+import { FakeClock } from "../fake_clock.ts";
 
 /** One life of the program: what it was told, and its mouth. */
 interface FakeProcess {
@@ -47,7 +20,7 @@ interface FakeProcess {
 }
 
 function harness() {
-  const clock = new FakeClock();
+  const clock = new FakeClock(1_000_000);
   const lives: FakeProcess[] = [];
   const log: string[] = [];
   let id = 0;
@@ -100,7 +73,7 @@ Deno.test("ask() waits while a program registers", async () => {
   const { keeper, open, lives, say, clock, exit, register } = harness();
   await open();
   exit("it died of SIGSEGV");
-  clock.pass(100);
+  clock.advance(100);
   const waiting = keeper.ask(ask("a"));
   assert.equal(lives[1]!.heard.length, 1);
   register();
@@ -118,14 +91,14 @@ Deno.test("a program that dies answers all that waited with an error, and starts
     assert.match(reasonOf(await keeper.ask(ask("c"))), /does not run/);
     assert.match(log.at(-1)!, new RegExp(`starts again in ${pause} ms: it died of SIGKILL`));
     const before = lives.length;
-    clock.pass(pause - 1);
+    clock.advance(pause - 1);
     assert.equal(lives.length, before, "not before its time");
-    clock.pass(1);
+    clock.advance(1);
     assert.equal(lives.length, before + 1);
     register();
     assert.match(log.at(-1)!, /runs again/);
   }
-  clock.pass(60_001);
+  clock.advance(60_001);
   exit("it died of SIGKILL");
   assert.match(log.at(-1)!, /in 100 ms/, "a minute of life is forgiven");
 });
@@ -145,7 +118,7 @@ for (const { line, reason } of violations) {
     assert.equal(lives[0]!.ended, reason);
     say("lookup-result|00000001|found|late");
     exit();
-    clock.pass(100);
+    clock.advance(100);
     register();
     const next = keeper.ask(ask("b"));
     say("lookup-result|00000002|found|B");
@@ -157,9 +130,9 @@ Deno.test("an answer that is late is an error, and the program is replaced", asy
   const { keeper, open, lives, clock } = harness();
   await open();
   const waiting = keeper.ask(ask("a"));
-  clock.pass(REQUEST_MS - 1);
+  clock.advance(REQUEST_MS - 1);
   assert.equal(lives[0]!.ended, null);
-  clock.pass(1);
+  clock.advance(1);
   assert.match(reasonOf(await waiting), /does not answer/);
   assert.equal(lives[0]!.ended, "it does not answer");
 });
@@ -168,12 +141,12 @@ Deno.test("a request that waited too long for its turn is an error of its own", 
   const { keeper, open, lives, clock, say } = harness();
   await open();
   const first = keeper.ask(ask("a"));
-  clock.pass(REQUEST_MS - 10);
+  clock.advance(REQUEST_MS - 10);
   const second = keeper.ask(ask("b"));
   say("lookup-result|00000001|found|A");
   await first;
   const third = keeper.ask(ask("c"));
-  clock.pass(REQUEST_MS - 10);
+  clock.advance(REQUEST_MS - 10);
   say("lookup-result|00000002|found|B");
   assert.deepEqual(await second, { result: "found", value: "B" });
   say("lookup-result|00000003|found|C");
@@ -194,7 +167,7 @@ Deno.test("ask() answers with an error when too many wait, and never sends a lin
 Deno.test("open() rejects when the program does not register", async () => {
   const silent = harness();
   const opened = silent.keeper.open();
-  silent.clock.pass(REGISTER_MS);
+  silent.clock.advance(REGISTER_MS);
   silent.exit();
   await assert.rejects(opened, /table "t": \/libexec\/table-x failed: it does not register/);
   const early = harness();
@@ -211,7 +184,7 @@ Deno.test("stop() ends the program for good", async () => {
   assert.match(reasonOf(await waiting), /daemon stops/);
   exit();
   await stopped;
-  clock.pass(1_000_000);
+  clock.advance(1_000_000);
   assert.equal(lives.length, 1);
 });
 
