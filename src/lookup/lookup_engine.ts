@@ -43,6 +43,7 @@ import type { ScramShape } from "../sasl/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
 import type { MainClient } from "./main_client.ts";
 import { openTableFile, type TableDisk } from "./tablefiles.ts";
+import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** What the lookup isolate asks of the machine. */
 export interface Machine extends TableDisk {
@@ -72,16 +73,24 @@ export class Lookups {
   /** When the expansion that runs began its turn. */
   #turnStart = 0;
   #breaths = 0;
+  readonly #clock: Clock;
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
-  constructor(settings: LookupSettings, machine: Machine, warn: (text: string) => void, observer: Observer) {
+  constructor(
+    settings: LookupSettings,
+    machine: Machine,
+    warn: (text: string) => void,
+    observer: Observer,
+    clock: Clock = systemClock,
+  ) {
+    this.#clock = clock;
     const { shared, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
     this.#filterTables = new Set(settings.filterTables);
     const names = { serverName: shared.serverName, localAddresses };
     const ask = machine.askProgram ?? noPrograms;
     const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
-    const around = { disk: machine, delimiter, observer, warn, now: () => performance.now() };
+    const around = { disk: machine, delimiter, observer, warn, clock };
     const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
     this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
     this.#rules = new RuleSet(settings.rules, this.#tables, observer);
@@ -104,15 +113,15 @@ export class Lookups {
   expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
     return this.#facts.settle(() => {
-      this.#turnStart = performance.now();
+      this.#turnStart = this.#clock.steady();
       return expander.run();
     });
   }
 
   /** Ends a turn that was long enough: other questions that have come meanwhile are answered before it goes on. */
   #breathe(): void {
-    if (performance.now() - this.#turnStart < TURN_MS) return;
-    this.#facts.need(`breath ${this.#breaths++}`, () => new Promise((resolve) => setTimeout(resolve, 0)));
+    if (this.#clock.steady() - this.#turnStart < TURN_MS) return;
+    this.#facts.need(`breath ${this.#breaths++}`, () => sleep(0, this.#clock));
   }
 
   /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */

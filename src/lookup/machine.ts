@@ -6,6 +6,7 @@ import { parseTargets } from "../tables/mod.ts";
 import { SystemAccounts } from "./accounts.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { Machine } from "./lookup_engine.ts";
+import { systemClock } from "../clock.ts";
 
 /** System accounts; the isolate may read this file. */
 export const PASSWD = "/etc/passwd";
@@ -17,7 +18,7 @@ const MAX_INCLUDE_BYTES = 1 << 20;
 export function openMachine(): Machine {
   const accounts = { read: () => readText(PASSWD, MAX_PASSWD_BYTES), stamp: () => stampOf(PASSWD) };
   return {
-    accounts: new SystemAccounts(accounts, () => performance.now()),
+    accounts: new SystemAccounts(accounts, systemClock.steady),
     readText: (path) => readText(path, MAX_INCLUDE_BYTES),
     file: (path) => ({ read: () => readTableBytes(path), stamp: () => stampOf(path) }),
     sqlite: openSqlite,

@@ -7,6 +7,7 @@ import { systemReason } from "../events/mod.ts";
 import { type Account, type Forward, type MainQuestion, type MainReply, type PasswordCheck } from "../protocol/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** A changed `.forward` may stay unseen for so long, in milliseconds. */
 const FORWARD_MS = 1000;
@@ -62,13 +63,19 @@ export class MainClient {
   readonly #reading = new Map<string, Promise<Forward>>();
   #batch: MainQuestion[] = [];
   #nextCall = 1;
+  readonly #clock: Pick<Clock, "steady" | "after">;
 
-  /** `tell` posts to main; `now`: milliseconds of a clock that does not go back. */
-  constructor(tell: (questions: readonly MainQuestion[]) => void, now: () => number, readForward: ReadForward) {
+  /** `tell` posts to main. */
+  constructor(
+    tell: (questions: readonly MainQuestion[]) => void,
+    clock: Pick<Clock, "steady" | "after">,
+    readForward: ReadForward,
+  ) {
+    this.#clock = clock;
     this.#tell = tell;
     this.#readForward = readForward;
-    this.#forwards = new Memory(FORWARD_MS, now);
-    this.#accounts = new Memory(ACCOUNT_MS, now);
+    this.#forwards = new Memory(FORWARD_MS, clock.steady);
+    this.#accounts = new Memory(ACCOUNT_MS, clock.steady);
   }
 
   /** The house as an isolate sees it. */
@@ -80,7 +87,7 @@ export class MainClient {
       throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
     };
     const tell = (questions: readonly MainQuestion[]) => isolate.tell({ type: "ask", questions });
-    const main = new MainClient(tell, () => performance.now(), readForward);
+    const main = new MainClient(tell, systemClock, readForward);
     isolate.ontold = (answers) => main.hear(answers);
     return main;
   }
@@ -137,11 +144,11 @@ export class MainClient {
     const call = this.#nextCall++;
     return new Promise((resolve) => {
       const done = (verdict: PasswordCheck) => {
-        clearTimeout(limit);
+        cancelLimit();
         this.#verifying.delete(call);
         resolve(verdict);
       };
-      const limit = setTimeout(() => done("unknown"), ACCOUNT_LIMIT_MS);
+      const cancelLimit = this.#clock.after(ACCOUNT_LIMIT_MS, () => done("unknown"));
       this.#verifying.set(call, done);
       this.#tell([question(call)]);
     });
@@ -167,12 +174,12 @@ export class MainClient {
     }
     const call = this.#nextCall++;
     const answer = new Promise<Result>((resolve) => {
-      const limit = setTimeout(
-        () => resolve(new LookupError("The name service does not answer")),
+      const cancelLimit = this.#clock.after(
         ACCOUNT_LIMIT_MS,
+        () => resolve(new LookupError("The name service does not answer")),
       );
       this.#waiting.set(call, (result) => {
-        clearTimeout(limit);
+        cancelLimit();
         resolve(result);
       });
     }).finally(() => {

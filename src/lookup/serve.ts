@@ -24,6 +24,7 @@ import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { Lookups, type Machine } from "./lookup_engine.ts";
+import { systemClock } from "../clock.ts";
 
 interface ClientName {
   readonly hostname: string;
@@ -127,7 +128,7 @@ class Answerer {
   readonly #namer: ClientNamer;
   readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
-  readonly #guard = new LoginThrottle(() => performance.now());
+  readonly #guard = new LoginThrottle(systemClock.steady);
   readonly #warn: (text: string) => void;
   #namings = 0;
 

@@ -18,6 +18,7 @@ import {
   Table,
   type WatchedFile,
 } from "../tables/mod.ts";
+import { type Clock, sleep } from "../clock.ts";
 
 /** What is needed of the machine. */
 export interface TableDisk {
@@ -32,22 +33,21 @@ export interface TableSurroundings {
   readonly delimiter: string;
   readonly observer: Observer;
   readonly warn: (text: string) => void;
-  /** Milliseconds of a clock that does not go back. */
-  readonly now: () => number;
+  readonly clock: Pick<Clock, "steady" | "after">;
 }
 
 /** A table that stays what it is while its content changes. */
 export function openTableFile({ name, backend, kind, path }: TableFile, around: TableSurroundings): FileTable {
-  const { disk, warn, now } = around;
+  const { disk, warn, clock } = around;
   const open = (bytes: Uint8Array) => openContent(name, backend, path, bytes, around);
   // Maps are replaced by makemap whenever it likes, and nobody tells the daemon.
   const openSlowly = async (bytes: Uint8Array) => {
-    const { kind, entries } = await readEntriesSlowly(path, bytes, now);
+    const { kind, entries } = await readEntriesSlowly(path, bytes, clock);
     return new Table({ name, kind, entries }, around.delimiter, around.observer);
   };
   const slowly = backend === "file" ? { openSlowly } : {};
   return new FileTable({
-    ...{ name, path, kind, file: disk.file(path), open, follow: backend === "db", now, warn },
+    ...{ name, path, kind, file: disk.file(path), open, follow: backend === "db", now: clock.steady, warn },
     ...slowly,
   });
 }
@@ -57,7 +57,7 @@ function openContent(
   backend: TableFile["backend"],
   path: string,
   bytes: Uint8Array,
-  { disk, delimiter, observer, now }: TableSurroundings,
+  { disk, delimiter, observer, clock }: TableSurroundings,
 ): OpenTable {
   switch (backend) {
     case "file": {
@@ -70,7 +70,7 @@ function openContent(
       return new PasswdTable(name, readPasswd(path, bytes), delimiter, observer);
     case "sqlite": {
       const config = parseSqliteConfig(path, new TextDecoder().decode(bytes));
-      return new SqliteTable(name, config, disk.sqlite(config.dbpath), now, observer);
+      return new SqliteTable(name, config, disk.sqlite(config.dbpath), clock.steady, observer);
     }
   }
 }
@@ -84,16 +84,20 @@ function readEntries(path: string, bytes: Uint8Array): Read {
   }
 }
 
-/** The same, with a turn for others every few milliseconds. `now` in ms. */
-async function readEntriesSlowly(path: string, bytes: Uint8Array, now: () => number): Promise<Read> {
-  let since = now();
+/** Reads the same, and lets others have their turn every few milliseconds. */
+async function readEntriesSlowly(
+  path: string,
+  bytes: Uint8Array,
+  clock: Pick<Clock, "steady" | "after">,
+): Promise<Read> {
+  let since = clock.steady();
   const steps = readSteps(path, bytes);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (now() - since < TURN_MS) continue;
-    await new Promise<void>((resolve) => setTimeout(resolve, 0));
-    since = now();
+    if (clock.steady() - since < TURN_MS) continue;
+    await sleep(0, clock);
+    since = clock.steady();
   }
 }
 

@@ -6,6 +6,7 @@
 import { RE2JS, RE2Set } from "re2js";
 import { translateEre } from "./ere.ts";
 import { LookupError } from "./error.ts";
+import { systemClock } from "../clock.ts";
 
 /** Instructions of one pattern; a usual one has 20 to 50. The slowest of this size takes some 50 ms for the longest key. */
 const MAX_PATTERN_SIZE = 2000;
@@ -58,7 +59,7 @@ export class RegexMatcher {
   readonly faults: { readonly pattern: string; readonly reason: string }[] = [];
 
   /** `now`: milliseconds of a clock that does not go back. `maxSize`: instructions of all patterns. */
-  constructor(now: () => number = () => performance.now(), maxSize: number = MAX_TABLE_SIZE) {
+  constructor(now: () => number = systemClock.steady, maxSize: number = MAX_TABLE_SIZE) {
     this.#now = now;
     this.#maxSize = maxSize;
   }

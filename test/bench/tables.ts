@@ -11,6 +11,7 @@ import { NO_OBSERVER } from "../../src/events/mod.ts";
 import { inspectTableFile, openMachine, openTableFile } from "../../src/lookup/mod.ts";
 import { writeCdb } from "../../src/tables/mod.ts";
 import { measureExpansion } from "./expansion.ts";
+import { systemClock } from "../../src/clock.ts";
 
 const ENTRIES = 1_000_000;
 const LOOKUPS = 200_000;
@@ -96,7 +97,7 @@ function measureTable(backend: Backend, path: string): Measured {
   collect();
   const before = Deno.memoryUsage().rss;
   lap();
-  const around = { disk, delimiter: "+", observer: NO_OBSERVER, warn: console.error, now: () => performance.now() };
+  const around = { disk, delimiter: "+", observer: NO_OBSERVER, warn: console.error, clock: systemClock };
   const kind = backend === "file" ? "map" : "dynamic";
   const table = openTableFile({ name: "t", backend, kind, path, files: [path], includes: [] }, around);
   const loadMs = lap();

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { MainClient } from "../../src/lookup/mod.ts";
 import type { Account, Forward, MainQuestion, MainReply } from "../../src/protocol/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
 const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
@@ -11,7 +12,7 @@ const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 /** A house, the posts that reached main, and a clock. */
 function clientOf() {
   const posts: (readonly MainQuestion[])[] = [];
-  const clock = { now: 0 };
+  const clock = new FakeClock(0);
   /** Files that are being read. */
   const reading: { who: Account; suffix: string; done: PromiseWithResolvers<Forward> }[] = [];
   const readForward = (who: Account, suffix: string) => {
@@ -19,7 +20,7 @@ function clientOf() {
     reading.push({ who, suffix, done });
     return done.promise;
   };
-  const harness = new MainClient((questions) => posts.push(questions), () => clock.now, readForward);
+  const harness = new MainClient((questions) => posts.push(questions), clock, readForward);
   const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
   const answer = (result: MainReply["result"]) => {
     harness.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as MainReply));
@@ -69,12 +70,12 @@ Deno.test("House remembers a .forward for a second, by user, home and suffix", a
   const asked = harness.forward(bob, "");
   found({ kind: "none" });
   await asked;
-  clock.now = 999;
+  clock.advance(999 - clock.now());
   assert.deepEqual(harness.knownForward(bob, ""), { kind: "none" });
   assert.equal(harness.knownForward(bob, "+x"), undefined);
   assert.equal(harness.knownForward({ ...bob, home: "/elsewhere" }, ""), undefined);
   assert.equal(harness.knownForward({ ...bob, uid: 1 }, ""), undefined);
-  clock.now = 1000;
+  clock.advance(1000 - clock.now());
   assert.equal(harness.knownForward(bob, ""), undefined);
 });
 

@@ -6,6 +6,7 @@ import type { TableFile } from "../../src/config/mod.ts";
 import { NO_OBSERVER } from "../../src/events/mod.ts";
 import { inspectTableFile, openMachine, openTableFile } from "../../src/lookup/mod.ts";
 import { LookupError, writeCdb } from "../../src/tables/mod.ts";
+import { systemClock } from "../../src/clock.ts";
 
 const FIXTURES = new URL("../tables/fixtures/", import.meta.url).pathname;
 
@@ -22,7 +23,7 @@ function open(
   backend: TableFile["backend"],
   path: string,
   kind: TableFile["kind"] = "dynamic",
-  clock?: () => number,
+  steady?: () => number,
 ) {
   const warnings: string[] = [];
   let now = 0;
@@ -31,7 +32,7 @@ function open(
     delimiter: "+",
     observer: NO_OBSERVER,
     warn: (text) => void warnings.push(text),
-    now: clock ?? (() => now),
+    clock: { steady: steady ?? (() => now), after: systemClock.after },
   });
   return { table, warnings, wait: (ms: number) => now += ms };
 }
