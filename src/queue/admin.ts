@@ -85,7 +85,7 @@ function list(
       const of = envelope.id.slice(0, 8);
       if (of !== current && messages-- === 0) return { envelopes: listed, next: listed.at(-1)!.id };
       current = of;
-      listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, vault.clock()) + ttlSeconds * 1000 });
+      listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, vault.clock.now()) + ttlSeconds * 1000 });
       if (listed.length === wanted) return { envelopes: listed, next: envelope.id };
     }
     if (slice.length < wanted) return { envelopes: listed, next: null };

@@ -129,7 +129,7 @@ function complain(vault: QueueState, message: string, error: unknown, ids: reado
     vault.aside.message(messageNumber(message), error.message, ids);
     return "The message is damaged";
   }
-  vault.troubles.note(error, vault.clock());
+  vault.troubles.note(error, vault.clock.now());
   if (databaseFault(error) === "corrupt") vault.malformed(error);
   const text = systemReason(error);
   vault.emit({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });

@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers";
 import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import type { Store } from "./store/store.ts";
 import { databaseFault } from "./disk_errors.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
 const LINGER_MS = 4;
@@ -41,8 +42,9 @@ export class Commits {
   #later: Write[] = [];
   #synced = false;
   #soon = false;
-  #linger: ReturnType<typeof setTimeout> | null = null;
-  #retry: ReturnType<typeof setTimeout> | null = null;
+  readonly #clock: Clock;
+  #cancelLinger: (() => void) | null = null;
+  #cancelRetry: (() => void) | null = null;
   #failed: Write[] = [];
   /** Of those that have failed, what is being tried now. */
   #again: Write[] = [];
@@ -56,7 +58,8 @@ export class Commits {
   /** Called when a transaction failed. */
   onerror: (error: unknown) => void = () => {};
 
-  constructor(store: Store, observer: Observer = NO_OBSERVER) {
+  constructor(store: Store, observer: Observer = NO_OBSERVER, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#store = store;
     this.#observer = observer;
   }
@@ -73,7 +76,7 @@ export class Commits {
     this.#later.push(write);
     if (this.#soon) return;
     if (this.#later.length >= LINGER_WRITES) return this.#schedule();
-    this.#linger ??= setTimeout(() => this.flush(), LINGER_MS);
+    this.#cancelLinger ??= this.#clock.after(LINGER_MS, () => this.flush());
   }
 
   /** Needs to be in the database, not yet safe from a power failure: a later synced commit makes it so. */
@@ -85,8 +88,8 @@ export class Commits {
   /** One transaction for what has gathered. */
   flush(): void {
     this.#soon = false;
-    if (this.#linger !== null) clearTimeout(this.#linger);
-    this.#linger = null;
+    this.#cancelLinger?.();
+    this.#cancelLinger = null;
     if (this.#closed) return;
     const later = this.#later.splice(0, LINGER_GROUP);
     const gathered = [...this.#writes, ...later];
@@ -98,7 +101,7 @@ export class Commits {
     const writes = this.#spare(gathered);
     if (writes.length === 0) return;
     const traced = this.#observer.traces("queue");
-    const began = traced ? performance.now() : 0;
+    const began = traced ? this.#clock.steady() : 0;
     try {
       this.#store.begin(synced);
       for (const write of writes) write.apply();
@@ -109,7 +112,7 @@ export class Commits {
       this.#giveUp(this.#makeRoomWith(writes, error), error);
       return this.onflushed();
     }
-    if (traced) this.#tell(writes, synced, performance.now() - began);
+    if (traced) this.#tell(writes, synced, this.#clock.steady() - began);
     for (const write of writes) write.done();
     this.onflushed();
   }
@@ -130,8 +133,8 @@ export class Commits {
     this.#synced = true;
     this.flush();
     this.#closed = true;
-    if (this.#retry !== null) clearTimeout(this.#retry);
-    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#cancelRetry?.();
+    this.#cancelLinger?.();
   }
 
   /** Refuses what would take room that is kept for others; answers the rest. */
@@ -162,12 +165,12 @@ export class Commits {
   #tryLater(writes: readonly Write[]): void {
     for (const write of writes) this.#failed.push(write);
     if (this.#failed.length === 0 || this.#closed) return;
-    this.#retry ??= setTimeout(() => {
-      this.#retry = null;
+    this.#cancelRetry ??= this.#clock.after(RETRY_MS, () => {
+      this.#cancelRetry = null;
       this.#again = this.#again.concat(this.#failed);
       this.#failed = [];
       this.#tryAgain();
-    }, RETRY_MS);
+    });
   }
 
   /** A group of what has failed, and then the next: when a full disk has room again there may be thousands, and others wait meanwhile. */

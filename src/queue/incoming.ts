@@ -146,7 +146,7 @@ class Incoming {
   ): void {
     if (open.making === null && !(made instanceof Promise)) return goOn(made);
     const step = Promise.all([made, open.making]).then(([chunk]) => goOn(chunk), (error) => {
-      this.#vault.troubles.note(error, this.#vault.clock());
+      this.#vault.troubles.note(error, this.#vault.clock.now());
       fail(refusal(error));
     }).then(() => {
       if (open.making === step) open.making = null;

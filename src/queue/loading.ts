@@ -31,7 +31,7 @@ export function loadScheduler(vault: QueueState): () => void {
 
 class Loading {
   readonly #vault: QueueState;
-  readonly #began = performance.now();
+  readonly #began: number;
   /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
   #fresh = true;
   /** The envelope that was told last, and the last message of this range. */
@@ -45,6 +45,7 @@ class Loading {
 
   constructor(vault: QueueState) {
     this.#vault = vault;
+    this.#began = vault.clock.steady();
     this.#range = vault.store.holds(SMALL) ? RANGE : LAST + 1;
     this.#end = this.#range - 1;
   }
@@ -58,7 +59,7 @@ class Loading {
   }
 
   #run(): void {
-    const until = this.#range > LAST ? Infinity : performance.now() + TURN_MS;
+    const until = this.#range > LAST ? Infinity : this.#vault.clock.steady() + TURN_MS;
     do {
       this.#tell();
       if (this.#end > LAST) {
@@ -66,7 +67,7 @@ class Loading {
         this.#fresh = false;
         [this.#message, this.#number, this.#end] = [0, 0, this.#range - 1];
       }
-    } while (performance.now() < until);
+    } while (this.#vault.clock.steady() < until);
     setImmediate(() => this.turn());
   }
 
@@ -92,7 +93,7 @@ class Loading {
   /** What a clock that was ahead has queued is no younger than now, at the next start too: its time to live begins once. */
   #notAhead(rows: readonly TicketRow[]): readonly TicketRow[] {
     const { store, clock } = this.#vault;
-    const now = clock();
+    const now = clock.now();
     const ahead = rows.filter(({ created_at, damaged }) => created_at > now && damaged === undefined);
     if (ahead.length === 0) return rows;
     try {
@@ -125,7 +126,7 @@ class Loading {
     if (more > 0) this.#vault.warn(`queue: ${more} more invalid envelopes of unknown actions`);
     this.#vault.allLoaded();
     if (!this.#vault.observer.verbose) return;
-    const ms = Math.round(performance.now() - this.#began);
+    const ms = Math.round(this.#vault.clock.steady() - this.#began);
     debug(this.#vault.observer, `queue: ${this.#count} envelopes loaded in ${ms} ms`);
   }
 }

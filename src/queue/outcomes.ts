@@ -37,7 +37,7 @@ export function recordOutcome(vault: QueueState, agent: "mda" | "mta", id: Envel
       applied = applyDisposition(vault, id, (envelope) => {
         if (envelope.agent !== agent) return null;
         const policy = policyOf(vault, envelope);
-        return judge(envelope, outcome, vault.clock(), policy);
+        return judge(envelope, outcome, vault.clock.now(), policy);
       });
     },
     done: () => {
@@ -78,7 +78,7 @@ export function reportGone(
   stat: string,
 ): void {
   const { agent, id, sender, dest, rcpt, createdAt } = envelope;
-  const delayMs = Math.max(0, vault.clock() - createdAt);
+  const delayMs = Math.max(0, vault.clock.now() - createdAt);
   vault.emit({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
 }
 
@@ -116,7 +116,7 @@ function applyDisposition(
 function addBounce(vault: QueueState, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock());
+    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock.now());
     if (vault.store.addEnvelope(facts)) return facts;
   }
   throw new Error(`No free envelope id was found for message ${message}`);

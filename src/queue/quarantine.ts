@@ -42,13 +42,13 @@ export class Quarantine {
 
   /** One envelope cannot be read. */
   envelope(id: EnvelopeId, reason: string): void {
-    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#vault.clock() });
+    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#vault.clock.now() });
     this.#vault.dropped([id]);
   }
 
   /** The text of a message cannot be read: none of its envelopes can be delivered. `ids` are those that are being tried. */
   message(message: number, reason: string, ids: readonly EnvelopeId[]): void {
-    this.#note({ message, id: 0, reason, found_at: this.#vault.clock() });
+    this.#note({ message, id: 0, reason, found_at: this.#vault.clock.now() });
     this.#vault.recent.remove(message);
     const others = this.#vault.store.list(message, 0, message, MAX_ROWS).map(({ id }) => id);
     this.#vault.dropped([...new Set([...ids, ...others])]);

@@ -16,6 +16,7 @@ import { readDisk, Space } from "./space.ts";
 import { databaseFault, DiskErrors } from "./disk_errors.ts";
 import { laneOf, type TicketRow } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
+import type { Clock } from "../clock.ts";
 
 export interface QueueParts {
   readonly store: Store;
@@ -24,7 +25,7 @@ export interface QueueParts {
   readonly observer: Observer;
   readonly tally: Tally;
   /** ms since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
 
 /** The disk is looked at whenever so much was stored, besides once a second. */
@@ -43,7 +44,7 @@ export class QueueState {
   readonly observer: Observer;
   readonly emit: EmitEvent;
   readonly tally: Tally;
-  readonly clock: () => number;
+  readonly clock: Clock;
   readonly commits: Commits;
   readonly recent = new Recent();
   readonly aside: Quarantine;
@@ -74,8 +75,8 @@ export class QueueState {
     this.tally = parts.tally;
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
-    this.#lastNumber = Math.floor(parts.clock()) * NUMBERS_A_MS;
-    this.commits = new Commits(parts.store, parts.observer);
+    this.#lastNumber = Math.floor(parts.clock.now()) * NUMBERS_A_MS;
+    this.commits = new Commits(parts.store, parts.observer, parts.clock);
     this.aside = new Quarantine(this);
     const disk = () => readDisk(parts.settings.spool);
     this.#ballast = new Ballast(parts.settings.spool);
@@ -203,7 +204,7 @@ export class QueueState {
     this.#unmeasured = 0;
     if (this.space.room !== Infinity || this.#released) this.store.makeRoom();
     if (this.#ballast.missing > 0) this.#restoreBallast();
-    this.space.measure(this.clock());
+    this.space.measure(this.clock.now());
   }
 
   /** What is kept for removals and outcomes is theirs now. */
@@ -301,7 +302,7 @@ export class QueueState {
 
   /** Every lasting failure of the disk is here: in the log, and in `smtpctl show status`. */
   #alarm(error: unknown): void {
-    const now = this.clock();
+    const now = this.clock.now();
     this.troubles.note(error, now);
     if (databaseFault(error) === "corrupt") this.malformed(error);
     if (databaseFault(error) === "full") {

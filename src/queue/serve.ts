@@ -16,17 +16,18 @@ import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./r
 import { Store } from "./store/store.ts";
 import { databaseFault } from "./disk_errors.ts";
 import { QueueState } from "./queue_state.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** How often the free room on the disk is looked at. */
 const MEASURE_MS = 1000;
 
 /**
- * Runs the queue isolate. `clock` gives ms since the epoch; `end` ends the isolate for an error, so that another takes its place. Returns a
+ * Runs the queue isolate. `end` ends the isolate for an error, so that another takes its place. Returns a
  * promise when the database has to be repaired first.
  */
 export function serveQueue(
   isolate: Isolate<"queue">,
-  clock: () => number = Date.now,
+  clock: Clock = systemClock,
   end: (error: unknown) => void = endWith,
 ): void | Promise<void> {
   const { settings } = isolate;
@@ -35,7 +36,7 @@ export function serveQueue(
     const text = `queue: the repair of the database, which was interrupted, is ended; the old file is kept as ${kept}`;
     isolate.emit({ type: "log", level: "crit", text });
   }
-  const log = keepTornLog(settings.spool, clock());
+  const log = keepTornLog(settings.spool, clock.now());
   if (log !== null) {
     const text =
       `queue: the log of the database is torn, acknowledged mail behind the gap may be lost; it is kept as ${log}`;
@@ -43,14 +44,14 @@ export function serveQueue(
   }
   const store = isSuspect(settings.spool) ? null : openStore(settings);
   if (store !== null) return serve(isolate, store, clock, end);
-  return repair(settings.spool, clock()).then((repaired) => {
+  return repair(settings.spool, clock.now()).then((repaired) => {
     tellRepaired(isolate.emit, repaired);
     serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
   });
 }
 
 function endWith(error: unknown): void {
-  setTimeout(() => {
+  systemClock.after(0, () => {
     throw error;
   });
 }
@@ -82,10 +83,10 @@ function tellRepaired(emit: EmitEvent, { kept, rows, gaps, damaged }: Repaired):
   emit({ type: "log", level: "crit", text });
 }
 
-function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end: (error: unknown) => void): void {
+function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (error: unknown) => void): void {
   const { settings, emit: emit } = isolate;
   const scheduler = isolate.ask("queue-scheduler");
-  const tally = new Tally(emit);
+  const tally = new Tally(emit, clock);
   const vault = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
   vault.onmalformed = end;
   const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
@@ -142,7 +143,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
       };
     }),
   );
-  const stopMeasuring = measureRoom(vault, clients);
+  const stopMeasuring = measureRoom(vault, clients, clock);
   isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
   isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
   isolate.serve("errand-queue", served((channel) => serveAgent(vault, "mda", channel)));
@@ -159,7 +160,11 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: () => number, end
 }
 
 /** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
-function measureRoom(vault: QueueState, clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>): () => void {
+function measureRoom(
+  vault: QueueState,
+  clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>,
+  clock: Clock,
+): () => void {
   const { space } = vault;
   let full = false;
   space.onchange = (bytes) => {
@@ -175,6 +180,5 @@ function measureRoom(vault: QueueState, clients: ReadonlySet<Channel<QueueToSmtp
     });
   };
   vault.measure();
-  const timer = setInterval(() => vault.measure(), MEASURE_MS);
-  return () => clearInterval(timer);
+  return clock.every(MEASURE_MS, () => vault.measure());
 }

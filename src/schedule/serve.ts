@@ -11,41 +11,38 @@ import type {
 } from "../protocol/mod.ts";
 import { type Effects, Scheduler } from "./scheduler.ts";
 import { formatDuration, logTrace, type Observer } from "../events/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** Envelopes that relay may name in one message. */
 const MAX_RESCHEDULED = 100_000;
-/** setTimeout takes 31 bits of milliseconds; an hour is often enough to look. */
+/** A timer takes 31 bits of milliseconds; an hour is often enough to look. */
 const MAX_SLEEP_MS = 3_600_000;
 
 /** The clock was set when it differs so much from what has passed since it was last read; less is drift. In ms. */
 const STEP_MS = 5_000;
 
-/** Runs the scheduler isolate. `clock` gives ms since the epoch, `steady` ms that pass whatever is done to the clock. */
-export function serveScheduler(
-  isolate: Isolate<"scheduler">,
-  clock: () => number = Date.now,
-  steady: () => number = () => performance.now(),
-): void {
+/** Runs the scheduler isolate. */
+export function serveScheduler(isolate: Isolate<"scheduler">, clock: Clock = systemClock): void {
   const { settings } = isolate;
   const scheduler = new Scheduler(settings, settings.paused);
-  const tally = new Tally(isolate.emit);
+  const tally = new Tally(isolate.emit, clock);
   const agents = {
     mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
     mta: isolate.ask("scheduler-relay"),
   };
   let queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let cancelTimer = () => {};
   let armedAt = Infinity;
   let planned = false;
 
-  let offset = clock() - steady();
+  let offset = clock.now() - clock.steady();
   /** The time; all that is known is brought in line when the clock was set. */
   const look = (): number => {
-    const now = clock(), step = now - steady() - offset;
+    const now = clock.now(), step = now - clock.steady() - offset;
     offset += step;
     if (Math.abs(step) < STEP_MS) return now;
     scheduler.stepped(step);
-    clearTimeout(timer);
+    cancelTimer();
     armedAt = Infinity;
     const words = `${formatDuration(Math.round(Math.abs(step) / 1000))} ${step > 0 ? "ahead" : "back"}`;
     isolate.emit({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
@@ -71,12 +68,12 @@ export function serveScheduler(
   const arm = (at: number, now: number) => {
     at = Math.min(at, now + MAX_SLEEP_MS);
     if (at >= armedAt) return;
-    clearTimeout(timer);
+    cancelTimer();
     armedAt = at;
-    timer = setTimeout(() => {
+    cancelTimer = clock.after(Math.max(0, at - now), () => {
       armedAt = Infinity;
       plan();
-    }, Math.max(0, at - now));
+    });
   };
   // All messages of one post are taken in before anything is sent: their microtasks come after the last of them.
   const plan = () => {
@@ -92,7 +89,7 @@ export function serveScheduler(
     channel.onmessage = (message) => {
       hear(scheduler, tally, message, look());
       if (message.type === "settled" && message.again && isolate.traces("scheduler")) {
-        tellRetry(isolate, scheduler, message.id, clock());
+        tellRetry(isolate, scheduler, message.id, clock.now());
       }
       plan();
     };
@@ -112,7 +109,7 @@ export function serveScheduler(
   agents.mda.onreset = () => (scheduler.lost("mda", look()), plan());
   agents.mta.onreset = () => (scheduler.lost("mta", look()), plan());
   isolate.onstop = () => {
-    clearTimeout(timer);
+    cancelTimer();
     tally.flush();
   };
 }

@@ -27,6 +27,7 @@ import type {
 } from "../../src/protocol/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import { serveQueue } from "../../src/queue/serve.ts";
+import { systemClock } from "../../src/clock.ts";
 
 /** The test's end of a door: keeps what it hears and wakes whoever waits for it. */
 export class End<Out, In> {
@@ -134,7 +135,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     onstop: () => {},
   };
   const ended = Promise.withResolvers<unknown>();
-  await serveQueue(isolate, () => clock.now, ended.resolve);
+  await serveQueue(isolate, { ...systemClock, now: () => clock.now }, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
     served.get(name)!(end.other as never, 0);

@@ -6,6 +6,7 @@ import type { Isolate } from "../../src/isolate/mod.ts";
 import type { Ticket } from "../../src/protocol/mod.ts";
 import { serveScheduler } from "../../src/schedule/serve.ts";
 import { until } from "../smtp_client/fake_server.ts";
+import { systemClock } from "../../src/clock.ts";
 
 class Door {
   onmessage: (message: never) => void = () => {};
@@ -40,7 +41,11 @@ Deno.test("a clock that was 400 days ahead leaves no mail due in 400 days when i
       welcome(name === "queue-scheduler" ? doors.queue : doors.control),
     onstop: () => {},
   };
-  serveScheduler(isolate as unknown as Isolate<"scheduler">, () => time.wall, () => time.passed);
+  serveScheduler(isolate as unknown as Isolate<"scheduler">, {
+    ...systemClock,
+    now: () => time.wall,
+    steady: () => time.passed,
+  });
   try {
     const ticket: Ticket = {
       id: "0000000100000001",

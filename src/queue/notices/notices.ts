@@ -95,7 +95,7 @@ export class Notices {
     const body = await this.#compose(group, id);
     const rcpt = group[0]!.sender!;
     const handling = noticeHandling(group[0]!);
-    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock());
+    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock.now());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
     const parts = await Promise.all(
       Array.from(
@@ -163,7 +163,7 @@ export class Notices {
       envid: dsn.envid,
       delaySeconds,
       ttlSeconds,
-      now: this.#vault.clock(),
+      now: this.#vault.clock.now(),
       boundary: `${id}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
       messageId: `${id}${hex8(random32())}`,
       original: complete ? original : headerSection(original),
@@ -205,7 +205,7 @@ export class Notices {
     if (vault.observer.traces("bounce")) {
       logTrace(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
     }
-    const now = vault.clock();
+    const now = vault.clock.now();
     vault.commits.later({
       apply: () => {
         for (const each of group) {

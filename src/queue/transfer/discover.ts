@@ -263,7 +263,7 @@ export class Discovery {
 
   #isOld(path: string): boolean {
     const { mtime } = Deno.statSync(path);
-    return mtime !== null && mtime.getTime() < this.#vault.clock() - OLD_MS;
+    return mtime !== null && mtime.getTime() < this.#vault.clock.now() - OLD_MS;
   }
 
   #names(): string[] {
