@@ -17,13 +17,13 @@ import {
   MaildirWriter,
   MboxWriter,
   parseLmtpDestination,
-  systemClock,
 } from "../delivery/mod.ts";
 import { type Mailbox, random32 } from "../envelope/mod.ts";
 import { TIMEOUTS } from "../smtp_client/mod.ts";
 import { getopt, type Options } from "./getopt.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { answerAsked, lettersOf, type Tool, usageOf } from "./usage.ts";
+import { systemClock } from "../clock.ts";
 
 /** Largest message, in octets: it is held in memory. */
 const MAX_BYTES = 1 << 30;

@@ -5,7 +5,7 @@ import type { Envelope } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { CommandRunner } from "./command.ts";
 import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./headers.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";

@@ -5,7 +5,7 @@
 
 import { constants } from "node:os";
 import { systemReason } from "../events/mod.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Identity } from "./identity.ts";
 import { LastLine } from "./last_line.ts";
 import type { Delivered } from "./source.ts";

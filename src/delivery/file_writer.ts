@@ -2,7 +2,7 @@
 
 import { type FilePool, FilesHang } from "../isolate/mod.ts";
 import { type FileTask } from "../protocol/mod.ts";
-import { type Clock, steady } from "./clock.ts";
+import { type Clock, sleep } from "../clock.ts";
 import type { Identity } from "./identity.ts";
 import { LOCK_LIMIT_MS } from "./locks.ts";
 import { type MaildirTarget, MaildirWriter } from "./maildir.ts";
@@ -55,12 +55,12 @@ export class PooledWriter implements FileWriter {
   }
 
   async #untilDone(task: FileTask, body: StoredBody | null): Promise<void> {
-    const deadline = steady(this.#clock) + LOCK_LIMIT_MS;
+    const deadline = this.#clock.steady() + LOCK_LIMIT_MS;
     for (let waitMs = FIRST_WAIT_MS;; waitMs = Math.min(2 * waitMs, MOST_WAIT_MS)) {
       const locked = await this.#try(task, body);
       if (locked === null) return;
-      if (steady(this.#clock) + waitMs > deadline) throw new DeliveryError(EX.TEMPFAIL, locked);
-      await this.#clock.sleep(waitMs);
+      if (this.#clock.steady() + waitMs > deadline) throw new DeliveryError(EX.TEMPFAIL, locked);
+      await sleep(waitMs, this.#clock);
     }
   }
 

@@ -1,7 +1,7 @@
 /** Locks of a mailbox: the dotlock that mail readers honour, flock(2) on the file, and a queue for the deliveries of this isolate. */
 
 import { systemReason } from "../events/mod.ts";
-import { type Clock, steady } from "./clock.ts";
+import { type Clock, sleep } from "../clock.ts";
 import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 /** A dotlock that is older was left behind by something that died. Our own are held for seconds. */
@@ -55,15 +55,15 @@ export async function takeDotlock(
   { clock, limitMs, watched }: LockOptions,
 ): Promise<(() => void) | null> {
   const lock = `${path}.lock`;
-  const deadline = steady(clock) + limitMs;
+  const deadline = clock.steady() + limitMs;
   for (let tries = 0; tries <= DOTLOCK_TRIES; tries++) {
     const taken = watched(() => tryDotlock(lock));
     if (taken === "taken") return () => giveBack(lock);
     if (taken === "impossible") return null;
     if (watched(() => breakStale(lock, clock.now(), unique()))) continue;
     const wait = 1000 * 2 ** tries;
-    if (steady(clock) + wait > deadline) break;
-    await clock.sleep(wait);
+    if (clock.steady() + wait > deadline) break;
+    await sleep(wait, clock);
   }
   throw new MailboxLocked(path);
 }
@@ -108,9 +108,9 @@ export async function takeFlock(
   path: string,
   { clock, limitMs, watched }: LockOptions,
 ): Promise<void> {
-  const deadline = steady(clock) + limitMs;
+  const deadline = clock.steady() + limitMs;
   while (!watched(() => file.tryLockSync(true))) {
-    if (steady(clock) + FLOCK_PAUSE_MS > deadline) throw new MailboxLocked(path);
-    await clock.sleep(FLOCK_PAUSE_MS);
+    if (clock.steady() + FLOCK_PAUSE_MS > deadline) throw new MailboxLocked(path);
+    await sleep(FLOCK_PAUSE_MS, clock);
   }
 }

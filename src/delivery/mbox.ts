@@ -2,7 +2,7 @@
 
 import fs from "node:fs";
 import { systemReason } from "../events/mod.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import { fromLine, FromQuoter } from "./from_line.ts";
 import type { ActAs, Identity } from "./identity.ts";
 import { LOCK_LIMIT_MS, type LockOptions, Mutexes, takeDotlock, takeFlock } from "./locks.ts";

@@ -9,7 +9,6 @@ export {
   forwardNeeds,
   mailboxNeeds,
 } from "./permissions.ts";
-export { systemClock } from "./clock.ts";
 export { HeaderScan } from "./headers.ts";
 export { deliverLmtp } from "./lmtp.ts";
 export { MaildirWriter } from "./maildir.ts";

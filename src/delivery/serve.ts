@@ -5,7 +5,6 @@ import { debug } from "../events/mod.ts";
 import { Caller, type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type FromErrand, type Job, type ToErrand } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
-import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { InFlight } from "./in_flight.ts";
@@ -47,7 +46,7 @@ class DeliveryService {
     this.#queue = new QueueClient(isolate.ask("delivery-queue"));
     this.#errands = new Caller(isolate.ask("delivery-errand"));
     this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("delivery-lookup"), () => steady(tools.clock));
+    const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.steady);
     this.#slots = new Slots(settings.maxSessions);
     this.#files = tools.files ??
       new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), tools.clock);

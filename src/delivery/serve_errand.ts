@@ -8,7 +8,6 @@ import { debug } from "../events/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type ToErrand } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
-import { steady } from "./clock.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { InFlight } from "./in_flight.ts";
@@ -48,7 +47,7 @@ class PrivilegedService {
     this.#tools = tools;
     this.#queue = new QueueClient(isolate.ask("errand-queue"));
     this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("errand-lookup"), () => steady(tools.clock));
+    const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.steady);
     // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSessions;
     this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);

@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import { type Channel, type Isolate } from "../isolate/mod.ts";
 import { systemReason } from "../events/mod.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock } from "../clock.ts";
 import { readForward } from "./forward.ts";
 import { type ActAs, actAsSelf } from "./identity.ts";
 import { MailboxLocked } from "./locks.ts";

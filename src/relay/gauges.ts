@@ -2,7 +2,7 @@
 
 import type { EnvelopeId } from "../envelope/mod.ts";
 import type { Tally } from "../isolate/mod.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Relay } from "./relay.ts";
 import type { RouteTable } from "./routes.ts";
 

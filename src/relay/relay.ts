@@ -4,7 +4,7 @@ import type { RelayLimits } from "../config/mod.ts";
 import { debug, type Observer } from "../events/mod.ts";
 import { chooseRoute, type ConnectionDemand } from "./choose.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Exchanger, Exchangers } from "./mx.ts";
 import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
 import type { Route, RouteTable } from "./routes.ts";
@@ -112,7 +112,7 @@ export class Relay implements SessionOwner {
 
   accept(task: Task): void {
     // A pile begins: the time that a task has waited counts from now.
-    if (this.#tasks.length === 0) this.#lastTakenAt = this.#tools.clock.now();
+    if (this.#tasks.length === 0) this.#lastTakenAt = this.#tools.clock.steady();
     this.#tasks.push(task);
     this.#drain();
   }
@@ -142,7 +142,7 @@ export class Relay implements SessionOwner {
     if (this.#stopped) return null;
     const task = this.#tasks.shift();
     if (task === undefined) return null;
-    this.#lastTakenAt = this.#tools.clock.now();
+    this.#lastTakenAt = this.#tools.clock.steady();
     return task;
   }
 
@@ -188,7 +188,7 @@ export class Relay implements SessionOwner {
     const source = this.target.source?.address ?? null;
     return (this.#exchangers ?? []).some(({ address }) =>
       address !== tried && !this.target.avoids.includes(address) && !this.#unsuited.has(address) &&
-      table.route(address, clock.now(), source).disabled === null
+      table.route(address, clock.steady(), source).disabled === null
     );
   }
 
@@ -208,7 +208,7 @@ export class Relay implements SessionOwner {
     this.#idle.delete(session);
     this.#siblings.connections--;
     if (ending.ready) this.#readyCount--;
-    table.disconnected(session.route, this.target.domain, clock.now());
+    table.disconnected(session.route, this.target.domain, clock.steady());
     const { remote, refused } = ending;
     if (refused > 0) {
       this.#disable(session.route, 2, "rejects", (next) => reasonOfRefusals(remote, refused, next));
@@ -237,7 +237,7 @@ export class Relay implements SessionOwner {
     why: "network" | "rejects",
     reason: (next: number) => Reason | null,
   ): void {
-    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.now());
+    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.steady());
     route.failure = reason(this.#tools.date() + delay);
     this.#moved = true;
     this.#tools.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
@@ -255,14 +255,14 @@ export class Relay implements SessionOwner {
     if (this.#tasks.length === 0 || this.#stopped) return this.#setTimer(Infinity);
     if (this.#exchangers === null) return void this.#find();
     // A busy relay may live for weeks: hosts move in the meantime.
-    if (this.#tools.clock.now() > this.#foundAt + REFRESH_MS) this.#find();
+    if (this.#tools.clock.steady() > this.#foundAt + REFRESH_MS) this.#find();
     while (this.#connect(this.#exchangers));
   }
 
   /** True when it began a connection and may want another. */
   #connect(exchangers: readonly Exchanger[]): boolean {
     const { clock, table } = this.#tools;
-    const now = clock.now();
+    const now = clock.steady();
     const { avoids } = this.target;
     const suited = exchangers.filter(({ address }) => !this.#unsuited.has(address) && !avoids.includes(address));
     // Those that are avoided may do another time.
@@ -352,7 +352,7 @@ export class Relay implements SessionOwner {
   async #find(): Promise<void> {
     if (this.#finding) return;
     this.#finding = true;
-    this.#foundAt = this.#tools.clock.now();
+    this.#foundAt = this.#tools.clock.steady();
     const found = await this.#tools.find(this.target);
     this.#finding = false;
     if (found.ok) {
@@ -393,7 +393,7 @@ export class Relay implements SessionOwner {
     this.#cancelTimer = null;
     this.#timerAt = at;
     if (at === Infinity) return;
-    this.#cancelTimer = this.#tools.clock.after(Math.max(0, at - this.#tools.clock.now()), () => {
+    this.#cancelTimer = this.#tools.clock.after(Math.max(0, at - this.#tools.clock.steady()), () => {
       this.#cancelTimer = null;
       this.#timerAt = Infinity;
       this.#drain();

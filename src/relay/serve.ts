@@ -13,7 +13,7 @@ import {
   type ToLookup,
 } from "../protocol/mod.ts";
 import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp_client/mod.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { FAMILY_MISMATCH } from "./choose.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Deferred } from "./deferred.ts";
@@ -65,7 +65,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
     timeouts: TIMEOUTS,
     mxPort: 25,
     random: Math.random,
-    own: ownHost(isolate.settings.own, () => performance.now()),
+    own: ownHost(isolate.settings.own, systemClock.steady),
     ...tools,
   });
   isolate.serve("scheduler-relay", (channel) => {
@@ -113,7 +113,7 @@ class RelayService {
     );
     this.#deferred = new Deferred(isolate.settings.maxDeferred);
     this.#courier.onaccepted = (domain) => {
-      const ids = this.#deferred.release(domain, tools.clock.now());
+      const ids = this.#deferred.release(domain, tools.clock.steady());
       if (ids.length > 0) this.onreachable(ids);
     };
     const view = { busy: this.#busy, relays: this.#relays, table: this.#table };
@@ -208,7 +208,7 @@ class RelayService {
 
   /** It is remembered: when the domain takes mail again it need not wait for its time. */
   async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
-    this.#deferred.remember(target.domain, task.ids, this.#tools.clock.now());
+    this.#deferred.remember(target.domain, task.ids, this.#tools.clock.steady());
     return await this.#courier.fail(task, "tempfail", reason, target.domain);
   }
 
@@ -387,7 +387,7 @@ class RelayService {
   // ── control ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   answer(message: ControlToRelay): string[] {
-    const now = this.#tools.clock.now();
+    const now = this.#tools.clock.steady();
     if (message.type === "resume-route") return this.#resume(message.route, now);
     switch (message.what) {
       case "hosts":

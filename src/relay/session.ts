@@ -18,7 +18,7 @@ import {
   type TransactionResult,
 } from "../smtp_client/mod.ts";
 import { triedAgain } from "./again.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import type { RelayFilters } from "./filters.ts";
 import type { Message } from "./messages.ts";
@@ -344,7 +344,7 @@ export class Session {
 
   /** Recipients of one transaction: what the host says (RFC 9422 §4.2), or what it took when it was asked for more. */
   #rcptMax({ capabilities }: Client): number | null {
-    const learnt = knownRcptMax(this.route.host, this.#tools.clock.now());
+    const learnt = knownRcptMax(this.route.host, this.#tools.clock.steady());
     return learnt === null ? capabilities.rcptMax : Math.min(learnt, capabilities.rcptMax ?? Infinity);
   }
 
@@ -436,7 +436,7 @@ export class Session {
    */
   #learn({ rcptMax, recipients }: TransactionResult): void {
     const { host } = this.route;
-    const now = this.#tools.clock.now();
+    const now = this.#tools.clock.steady();
     const refused = this.#sent === 0 || recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
     if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) learnRcptMax(host, rcptMax, now);
   }

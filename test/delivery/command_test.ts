@@ -1,7 +1,8 @@
 /** Commands: `action … mda` and pipes of aliases, run for real through /bin/sh. */
 
 import assert from "node:assert/strict";
-import { envelopeOf, HandClock, ROOT, settingsOf, withWorld } from "./harness.ts";
+import { envelopeOf, ROOT, settingsOf, withWorld } from "./harness.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 const BODY = "Subject: hello\n\nHi there\n";
 const mda = (command: string) => ({ method: { type: "mda", command } } as const);
@@ -175,7 +176,7 @@ Deno.test("A command that leaves something in the background ends when it ends i
   }));
 
 Deno.test("A command that runs for 300 seconds is ended, with all that it started", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(mda("cat >/dev/null; exec 3>life; sleep 1000 & echo $! >&3; wait"), async (world, home) => {
     const life = new Life(home);
     const sent = world.send(envelopeOf(), BODY);
@@ -191,7 +192,7 @@ Deno.test("A command that runs for 300 seconds is ended, with all that it starte
 });
 
 Deno.test("A command that does not care about SIGTERM is killed", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(
     mda("trap '' TERM; cat >/dev/null; exec 3>life; echo ready >&3; while :; do sleep 0.05; done"),
     async (world, home) => {
@@ -208,7 +209,7 @@ Deno.test("A command that does not care about SIGTERM is killed", async () => {
 });
 
 Deno.test("What a command started in the background ends with it, even if it does not care about SIGTERM", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   const stubborn = "exec 3>life; (trap '' TERM; echo ready >&3; while :; do sleep 0.05; done) & wait";
   await withWorld(mda(`cat >/dev/null; ${stubborn}`), async (world, home) => {
     const life = new Life(home);
@@ -221,7 +222,7 @@ Deno.test("What a command started in the background ends with it, even if it doe
 });
 
 Deno.test("When the isolate stops its commands are ended and their mail is kept", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(mda("cat >/dev/null; exec 3>life; echo ready >&3; exec sleep 1000"), async (world, home) => {
     const life = new Life(home);
     const sent = world.send(envelopeOf(), BODY);

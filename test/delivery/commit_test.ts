@@ -1,7 +1,7 @@
 /** A delivery that was given up while its last call hung must not be there when that call returns: it comes again. */
 
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/delivery/clock.ts";
+import { systemClock } from "../../src/clock.ts";
 import { type ActAs, actAsSelf } from "../../src/delivery/identity.ts";
 import { MaildirWriter } from "../../src/delivery/maildir.ts";
 import { MboxWriter } from "../../src/delivery/mbox.ts";

@@ -1,13 +1,6 @@
 /** The delivery and errand isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
 
-import {
-  type ActAs,
-  actAsRoot,
-  actAsSelf,
-  type DeliveryTools,
-  DirectWriter,
-  systemClock,
-} from "../../src/delivery/mod.ts";
+import { type ActAs, actAsRoot, actAsSelf, type DeliveryTools, DirectWriter } from "../../src/delivery/mod.ts";
 import { serveDelivery } from "../../src/delivery/serve.ts";
 import { servePrivileged } from "../../src/delivery/serve_errand.ts";
 import type { LocalAction } from "../../src/config/types.ts";
@@ -25,6 +18,7 @@ import type {
   ToLookup,
 } from "../../src/protocol/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 
 export const ROOT = Deno.uid() === 0;
 export const NOBODY: Account = { name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent" };
@@ -108,12 +102,17 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
 }
 
 /** What tests replace. Files are written in the thread of the test, with `actAs` and `random`. */
-export type TestTools = Partial<DeliveryTools> & { readonly actAs?: ActAs; readonly random?: () => number };
+export type TestTools = Partial<DeliveryTools> & {
+  readonly actAs?: ActAs;
+  readonly random?: () => number;
+  readonly lockClock?: Clock;
+};
 
 function toolsOf({ shared }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
-  const { clock = systemClock, actAs = shared.root ? actAsRoot() : actAsSelf, random = random32 } = tools;
+  const { clock = systemClock, lockClock = clock, actAs = shared.root ? actAsRoot() : actAsSelf, random = random32 } =
+    tools;
   const { root, timeZone, serverName: hostname } = shared;
-  return { files: new DirectWriter({ actAs, root, clock, timeZone, random, hostname }), ...tools };
+  return { files: new DirectWriter({ actAs, root, clock: lockClock, timeZone, random, hostname }), ...tools };
 }
 
 /** One end of a door whose other end is a function. Messages of one turn arrive together, as in the house. */
@@ -294,25 +293,5 @@ export async function withWorld(
   } finally {
     await world.stop();
     Deno.removeSync(home, { recursive: true });
-  }
-}
-
-/** A clock that moves only when told. */
-export class HandClock {
-  time = Date.now();
-  #timers: { at: number; then: () => void }[] = [];
-  now = () => this.time;
-  after = (ms: number, then: () => void) => {
-    const timer = { at: this.time + ms, then };
-    this.#timers.push(timer);
-    return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
-  };
-  sleep = (ms: number) => new Promise<void>((resolve) => this.after(ms, resolve));
-
-  advance(ms: number): void {
-    this.time += ms;
-    const due = this.#timers.filter(({ at }) => at <= this.time);
-    this.#timers = this.#timers.filter(({ at }) => at > this.time);
-    for (const { then } of due) then();
   }
 }

@@ -1,7 +1,8 @@
 /** Maildir deliveries into real folders. */
 
 import assert from "node:assert/strict";
-import { envelopeOf, HandClock, makeHome, ROOT, settingsOf, tester, withWorld, World } from "./harness.ts";
+import { envelopeOf, makeHome, ROOT, settingsOf, tester, withWorld, World } from "./harness.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 const BODY = "Subject: hello\n\nHi there\r\n.\n";
 const maildir = (path: string | null = null, junk = false) => ({ method: { type: "maildir", path, junk } } as const);
@@ -244,7 +245,7 @@ Deno.test("Without root nobody else is delivered to, and the text says why", asy
     actions: { test: { ...maildir(), kind: "local", name: "test" } as never },
     uid: 1000,
   });
-  const world = new World(settings, { ...tester(home), uid: 1001 }, { clock: new HandClock() });
+  const world = new World(settings, { ...tester(home), uid: 1001 }, { clock: new FakeClock() });
   const { outcome, event } = await world.send(envelopeOf(), BODY);
   assert.equal(outcome.result, "tempfail");
   assert.equal(

@@ -1,18 +1,30 @@
 /** Deliveries in mbox format: system mailboxes and file targets. */
 
 import assert from "node:assert/strict";
-import { envelopeOf, HandClock, ROOT, withWorld } from "./harness.ts";
+import { envelopeOf, ROOT, withWorld } from "./harness.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 const BODY = "Subject: hello\n\nHi there\n";
 const NOW = Date.UTC(2026, 0, 5, 23, 4, 5);
 const TRACE = "Return-Path: <alice@example.net>\nDelivered-To: Bob@Example.org\n";
 const mbox = { method: { type: "mbox" } } as const;
 /** A clock that stands at NOW but still lets timers be set. */
-function standing(): HandClock {
-  const clock = new HandClock();
-  clock.time = NOW;
-  return clock;
+const standing = () => new FakeClock(NOW);
+
+/** The clock of the locks, apart from the other timers of the isolate: `onwait` is called with the length of each wait when it has begun. */
+function lockClock(clock: FakeClock) {
+  const locks = {
+    ...clock,
+    onwait: (_ms: number): void => {},
+    after(ms: number, action: () => void) {
+      const cancel = clock.after(ms, action);
+      locks.onwait(ms);
+      return cancel;
+    },
+  };
+  return locks;
 }
+
 const inHome = { settings: (home: string) => ({ mailDirectory: home }) };
 
 Deno.test("A mailbox is made with mode 0600 for its user, and messages are appended to it", () =>
@@ -105,44 +117,38 @@ for (const { name, make } of irregular) {
 }
 
 Deno.test("A dotlock is waited for, with longer and longer waits", async () => {
-  const clock = standing();
+  const clock = standing(), locks = lockClock(clock);
   await withWorld(mbox, async (world, home) => {
     Deno.writeTextFileSync(`${home}/bob.lock`, "");
     Deno.utimeSync(`${home}/bob.lock`, NOW / 1000, NOW / 1000);
     const sent = world.send(envelopeOf(), BODY);
     const waits: number[] = [];
-    const sleep = clock.sleep;
-    clock.sleep = (ms) => {
+    locks.onwait = (ms) => {
       waits.push(ms);
-      const slept = sleep(ms);
       if (waits.length === 3) Deno.removeSync(`${home}/bob.lock`);
       queueMicrotask(() => clock.advance(ms));
-      return slept;
     };
     assert.equal((await sent).outcome.result, "ok");
     assert.deepEqual(waits, [1_000, 2_000, 4_000]);
-  }, { ...inHome, tools: { clock } });
+  }, { ...inHome, tools: { clock, lockClock: locks } });
 });
 
 Deno.test("A dotlock that is held for too long is a temporary failure", async () => {
-  const clock = standing();
+  const clock = standing(), locks = lockClock(clock);
   await withWorld(mbox, async (world, home) => {
     Deno.writeTextFileSync(`${home}/bob.lock`, "");
-    const sleep = clock.sleep;
-    clock.sleep = (ms) => {
-      const slept = sleep(ms);
+    locks.onwait = (ms) => {
       queueMicrotask(() => {
         clock.advance(ms);
-        Deno.utimeSync(`${home}/bob.lock`, clock.time / 1000, clock.time / 1000);
+        Deno.utimeSync(`${home}/bob.lock`, clock.now() / 1000, clock.now() / 1000);
       });
-      return slept;
     };
     Deno.utimeSync(`${home}/bob.lock`, NOW / 1000, NOW / 1000);
     const { outcome, event } = await world.send(envelopeOf(), BODY);
     assert.equal(outcome.result, "tempfail");
     assert.match(event.stat, /Mailbox is locked/);
     assert.ok(Deno.statSync(`${home}/bob.lock`).isFile, "it is not ours to remove");
-  }, { ...inHome, tools: { clock } });
+  }, { ...inHome, tools: { clock, lockClock: locks } });
 });
 
 Deno.test("A dotlock that something dead left behind is taken away", () =>
@@ -154,23 +160,20 @@ Deno.test("A dotlock that something dead left behind is taken away", () =>
   }, inHome));
 
 Deno.test("A mailbox that another program has locked with flock is waited for", async () => {
-  const clock = standing();
+  const clock = standing(), locks = lockClock(clock);
   await withWorld(mbox, async (world, home) => {
     await world.send(envelopeOf(), BODY);
     const other = Deno.openSync(`${home}/bob`, { read: true });
     other.lockSync(true);
     let waits = 0;
-    const sleep = clock.sleep;
-    clock.sleep = (ms) => {
-      const slept = sleep(ms);
+    locks.onwait = (ms) => {
       if (++waits === 2) other.unlockSync();
       queueMicrotask(() => clock.advance(ms));
-      return slept;
     };
     assert.equal((await world.send(envelopeOf(), BODY)).outcome.result, "ok");
     assert.equal(waits, 2);
     other.close();
-  }, { ...inHome, tools: { clock } });
+  }, { ...inHome, tools: { clock, lockClock: locks } });
 });
 
 Deno.test("A file target is appended to as the user, every `From ` line quoted", () =>

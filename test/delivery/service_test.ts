@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { PeerGone } from "../../src/isolate/mod.ts";
 import { Slots } from "../../src/delivery/slots.ts";
-import { envelopeOf, HandClock, withWorld } from "./harness.ts";
+import { envelopeOf, withWorld } from "./harness.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 const BODY = "Subject: hello\n\nHi there\n";
 const maildir = { method: { type: "maildir", path: null, junk: false } } as const;
@@ -40,7 +41,7 @@ Deno.test("An account that is not found is a final failure, one that cannot be l
   }));
 
 Deno.test("An account is asked for again after a few seconds", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(maildir, async (world) => {
     await world.send(envelopeOf(), BODY);
     await world.send(envelopeOf(), BODY);
@@ -144,9 +145,9 @@ Deno.test("Envelopes that are no longer queued are left out, the others delivere
   }));
 
 Deno.test("The event of a delivery says all that the log line needs", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(maildir, async (world) => {
-    const envelope = envelopeOf({ createdAt: clock.time - 1_500 });
+    const envelope = envelopeOf({ createdAt: clock.now() - 1_500 });
     const { event } = await world.send(envelope, BODY);
     assert.match(event.session, /^[0-9a-f]{16}$/);
     assert.deepEqual({ ...event, session: "" }, {
@@ -166,7 +167,7 @@ Deno.test("The event of a delivery says all that the log line needs", async () =
 });
 
 Deno.test("Gauges are told when they change, not for each message", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   await withWorld(maildir, async (world) => {
     const sent = world.send(envelopeOf(), BODY);
     clock.advance(250);

@@ -5,6 +5,7 @@ import { type Reply, ReplyReader } from "../../src/smtp_client/mod.ts";
 import { RecipientLimit, tooManyRecipients } from "../../src/smtp_client/too_many.ts";
 import type { FakeServer, Script, ServerSession } from "../smtp_client/fake_server.ts";
 import { viaSmarthost } from "./via.ts";
+import { systemClock } from "../../src/clock.ts";
 
 const meanings = [
   ["452 4.5.3 too many", "said"],
@@ -116,13 +117,7 @@ for (
 
 Deno.test("the limit of a host is found out again after an hour", () => {
   let ahead = 0;
-  const clock = {
-    now: () => Date.now() + ahead,
-    after: (ms: number, act: () => void) => {
-      const timer = setTimeout(act, ms);
-      return () => clearTimeout(timer);
-    },
-  };
+  const clock = { ...systemClock, steady: () => systemClock.steady() + ahead };
   return viaSmarthost(limited(3, "452 4.5.3 too many"), async (world, server) => {
     await world.settled(world.send({ rcpts: people(5) }));
     ahead = 3_600_001;

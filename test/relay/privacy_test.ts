@@ -1,7 +1,7 @@
 /** A host's replies to one sender's messages may name correspondents: no other sender ever reads them. */
 
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/relay/clock.ts";
+import { systemClock } from "../../src/clock.ts";
 import { unheard } from "../../src/relay/result.ts";
 import { ClientError } from "../../src/smtp_client/mod.ts";
 import type { Script } from "../smtp_client/fake_server.ts";
@@ -61,7 +61,7 @@ for (const { name, script, messages, says, code } of cases) {
     }, {
       limits: NO_WAIT,
       mx: { "x.test": [[10, "mx1.test"]], "a.example": [[10, "mx1.test"]] },
-      tools: { clock: { ...systemClock, now: () => 1_000_000 }, date: () => NOW },
+      tools: { clock: { ...systemClock, steady: () => 1_000_000 }, date: () => NOW },
     }));
 }
 

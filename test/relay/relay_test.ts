@@ -5,6 +5,7 @@ import { fakeServer } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { NOT_OWN, relayWorld } from "./world.ts";
 import { ownHost } from "../../src/relay/own.ts";
+import { systemClock } from "../../src/clock.ts";
 
 Deno.test("a message to three recipients goes in one transaction; 450 on one keeps that one alone", () =>
   viaSmarthost(
@@ -92,7 +93,16 @@ Deno.test("equal exchangers are drawn, and the other is tried at once when one c
       assert.deepEqual(servers.map((server) => server!.sessions.length), [1, 1]);
     },
     // The delay of 2 s between connections is not for this: the clock stands, so that it would have no end.
-    { tools: { random: () => numbers.shift() ?? 0, clock: { now: () => 1_000_000_000, after: () => () => {} } } },
+    {
+      tools: {
+        random: () => numbers.shift() ?? 0,
+        clock: {
+          ...systemClock,
+          steady: () => 1_000_000_000,
+          after: () => () => {},
+        },
+      },
+    },
   );
 });
 

@@ -1,7 +1,7 @@
 /** Sessions over time: reuse, idling, ends; and what the rest of the house sees: doors, `show`, stop. */
 
 import assert from "node:assert/strict";
-import { type Clock, systemClock } from "../../src/relay/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { fakeServer, type Script, until } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { relayWorld } from "./world.ts";
@@ -101,7 +101,7 @@ Deno.test("session-transaction-delay passes between two transactions, and not be
   const waits: { ms: number; lines: number }[] = [];
   let said: () => string[] = () => [];
   const clock: Clock = {
-    now: Date.now,
+    ...systemClock,
     after(ms, act) {
       if (ms === 7_000) waits.push({ ms, lines: said().filter((line) => line === "DATA").length });
       return systemClock.after(ms === 7_000 ? 0 : ms, act);

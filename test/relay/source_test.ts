@@ -1,7 +1,7 @@
 /** Sending from named local addresses: by turns, under their names, and by another one where one does not do. */
 
 import assert from "node:assert/strict";
-import type { Clock } from "../../src/relay/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { until } from "../smtp_client/fake_server.ts";
 import { viaMx } from "./via.ts";
 
@@ -39,7 +39,8 @@ Deno.test("max-conn-per-relay counts the connections from all local addresses", 
   const silent = { preference: 10, script: { reply: () => "" } };
   const planned: number[] = [];
   const clock: Clock = {
-    now: () => 1_000_000_000,
+    ...systemClock,
+    steady: () => 1_000_000_000,
     after: (ms) => (planned.push(ms), () => {}),
   };
   await viaMx([silent], async (world, [server]) => {
