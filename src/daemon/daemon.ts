@@ -37,6 +37,7 @@ import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./session_admission.ts";
 import { cutCertificates, cutSettings, readResolver, readServerName, resolverFiles } from "./settings.ts";
 import { spoolFault } from "./spool_guard.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -52,6 +53,8 @@ export interface DaemonOptions {
   readonly onready: (log: (level: "info" | "warn", text: string) => void) => void;
   /** Stands for the system's shadow file. For tests. */
   readonly shadow?: string;
+  /** That of the machine without it. */
+  readonly clock?: Clock;
   /** Entry file of a role's isolate. */
   readonly entry: (role: Role) => URL;
 }
@@ -77,10 +80,8 @@ const FEW_DESCRIPTORS = 512;
 class Daemon {
   readonly #options: DaemonOptions;
   readonly #native = new Native();
-  readonly #localSockets = new LocalSockets({
-    native: this.#native,
-    after: (ms, run) => Deno.unrefTimer(setTimeout(run, ms)),
-  });
+  readonly #clock: Clock;
+  readonly #localSockets: LocalSockets;
   #doorways: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
@@ -100,6 +101,8 @@ class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#localSockets = new LocalSockets({ native: this.#native, after: this.#clock.after });
     this.#verbose = options.verbose;
     const { processes, programs } = options.config;
     this.#programs = new Children(
@@ -110,6 +113,7 @@ class Daemon {
       (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
       new NameService(),
       new Passwords(options.shadow),
+      this.#clock,
     );
     // What ends the daemon while it still starts is heard of when it has.
     this.#end.promise.catch(() => {});
@@ -195,12 +199,9 @@ class Daemon {
       limits: config.smtp,
       descriptors: this.#native.openFileLimit(),
       uid: Deno.uid() ?? 0,
-      after: (ms, run) => {
-        const timer = setTimeout(run, ms);
-        return () => clearTimeout(timer);
-      },
+      after: this.#clock.after,
       onhanded: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
-      now: () => performance.now(),
+      now: this.#clock.steady,
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
     });
@@ -209,11 +210,7 @@ class Daemon {
     } catch (error) {
       throw new Fatal(systemReason(error));
     }
-    const every = (ms: number, run: () => void) => {
-      const timer = setInterval(run, ms);
-      return () => clearInterval(timer);
-    };
-    const stops = [this.#certificates.watch(every), resolver.watch(every)];
+    const stops = [this.#certificates.watch(this.#clock.every), resolver.watch(this.#clock.every)];
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
   }
@@ -228,10 +225,7 @@ class Daemon {
       backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 2),
       warn: (text) => this.#log("warn", text),
       debug: (text) => this.#debug(text),
-      every: (ms, run) => {
-        const timer = setInterval(run, ms);
-        return () => clearInterval(timer);
-      },
+      clock: this.#clock,
     });
     const given = assign(inherited, listeners, controlSocket);
     const places = (descriptors: readonly number[]): Place[] =>
@@ -340,9 +334,9 @@ class Daemon {
     socket.on("error", () => {});
     if (this.#lingering >= MAX_LINGERING) return void socket.end(DENIED, () => socket.destroy());
     this.#lingering++;
-    const limit = setTimeout(() => socket.destroy(), LINGER_MS);
+    const cancelLimit = this.#clock.after(LINGER_MS, () => socket.destroy());
     socket.on("close", () => {
-      clearTimeout(limit);
+      cancelLimit();
       this.#lingering--;
     });
     // What the client asks may come a moment later: it must not find the connection closed before it has read the answer.

@@ -10,6 +10,7 @@ import { systemReason } from "../events/mod.ts";
 import { parseSocketName, type SocketName } from "./inherited.ts";
 import { openServer, type Place, placeText } from "./listeners.ts";
 import type { Native } from "./native.ts";
+import { type Clock, sleep } from "../clock.ts";
 
 /** How often the sockets are looked at, in milliseconds. Two looks in a row find one that stands still. */
 const LOOK_MS = 1000;
@@ -28,8 +29,7 @@ export interface ListeningSocketsOptions {
   readonly backlog: number;
   warn(text: string): void;
   debug(text: () => string): void;
-  /** Calls `run` every `ms` milliseconds until the returned function is called. */
-  every(ms: number, run: () => void): () => void;
+  readonly clock: Pick<Clock, "after" | "every">;
 }
 
 interface ListeningSocket {
@@ -63,7 +63,7 @@ export class ListeningSockets {
 
   constructor(options: ListeningSocketsOptions) {
     this.#options = options;
-    this.#stopLooking = options.every(LOOK_MS, () => void this.look());
+    this.#stopLooking = options.clock.every(LOOK_MS, () => void this.look());
   }
 
   /** Listens; `accept` gets every connection, paused. Throws Fatal when the address cannot be bound. */
@@ -130,7 +130,7 @@ export class ListeningSockets {
     if (server !== null) {
       // Its connections may live on, and the callback of `close` would wait for them. Should it be open still, the next look tries again.
       server.close();
-      await new Promise((resolve) => setTimeout(resolve, CLOSING_MS));
+      await sleep(CLOSING_MS, this.#options.clock);
     }
     try {
       const opened = await this.#listen(doorway);

@@ -6,6 +6,7 @@
 import type { MainQuestion, MainReply, PasswordCheck } from "../protocol/mod.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** Questions that wait; lookup keeps to less. */
 const WAITING_LIMIT = 40_000;
@@ -43,7 +44,7 @@ export class LookupRequests {
   #asking = 0;
   #hanging = 0;
   readonly #known = new Set<string>();
-  readonly #after: (ms: number, run: () => void) => () => void;
+  readonly #clock: Pick<Clock, "after">;
   #verifying = 0;
   /** Grows when lookup is replaced: its successor counts its questions from the start. */
   #generation = 0;
@@ -52,12 +53,9 @@ export class LookupRequests {
     answer: (answers: readonly MainReply[]) => void,
     names: Pick<NameService, "find"> = new NameService(),
     verifier: Pick<Passwords, "ofAccount" | "ofHash"> = new Passwords(),
-    after: (ms: number, run: () => void) => () => void = (ms, run) => {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
+    clock: Pick<Clock, "after"> = systemClock,
   ) {
-    this.#after = after;
+    this.#clock = clock;
     this.#answer = answer;
     this.#names = names;
     this.#verifier = verifier;
@@ -103,7 +101,7 @@ export class LookupRequests {
     const asked = { calls: [{ call, generation: this.#generation }], hangs: false };
     this.#asked.set(name, asked);
     this.#asking++;
-    const cancel = this.#after(HANGS_MS, () => {
+    const cancel = this.#clock.after(HANGS_MS, () => {
       this.#known.delete(name);
       if (this.#hanging >= HANGING_LIMIT) return;
       asked.hangs = true;

@@ -6,6 +6,7 @@ import net from "node:net";
 import { backlogFor, ListeningSockets } from "../../src/daemon/listening_sockets.ts";
 import { Native } from "../../src/daemon/native.ts";
 import { freePort } from "../ports.ts";
+import { systemClock } from "../../src/clock.ts";
 
 const backlogs = [
   { descriptors: null, sessions: 507, sockets: 3, want: 4096 },
@@ -34,7 +35,7 @@ function harness() {
     backlog: 16,
     warn: (text) => void state.warnings.push(text),
     debug: () => {},
-    every: () => () => {},
+    clock: { ...systemClock, every: () => () => {} },
   });
   const accept = (socket: net.Socket) => {
     state.served++;

@@ -50,9 +50,11 @@ Deno.test("names that hang take no more than their share of the threads, and who
       },
     },
     undefined,
-    (_ms, run) => {
-      timers.push(run);
-      return () => void timers.splice(timers.indexOf(run), 1);
+    {
+      after(_ms, run) {
+        timers.push(run);
+        return () => void timers.splice(timers.indexOf(run), 1);
+      },
     },
   );
   let call = 0;
