@@ -1,5 +1,7 @@
-/** Front door of the config folder: what a configuration is, how it is read, and what holds by default. */
-export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, LANGUAGE_LIMITS, plainRelay } from "./defaults.ts";
+/** Front door of the config folder: what a configuration says, and what holds by default. */
+export { BUILTIN_TABLES, DEFAULT_RELAY_LIMITS, DEFAULTS, plainRelay } from "./defaults.ts";
+export * from "./limits.ts";
+export * from "./listen.ts";
 export * from "./paths.ts";
 export * from "./protocols.ts";
 export {
@@ -12,6 +14,7 @@ export {
   tableKey,
   type TableScan,
 } from "./tablefile.ts";
+export * from "./source_line.ts";
 export * from "./types.ts";
 export * from "./refusal.ts";
 export * from "./words.ts";

@@ -1,7 +1,7 @@
 /** Static tables: the file format of table(5), keys and their order. Works on bytes and reads no file itself; also used to reload a table. */
 
 import { isIP } from "node:net";
-import { LANGUAGE_LIMITS } from "./defaults.ts";
+import { LANGUAGE_LIMITS } from "./limits.ts";
 import type { StaticTable } from "./types.ts";
 
 export type TableScan =

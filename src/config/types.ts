@@ -1,12 +1,9 @@
 /** What a checked smtpd.conf says, as plain data that can be posted to an isolate. See smtpd.conf(5). */
 
 import type { SrsKeys } from "../envelope/mod.ts";
-
-/** Where a thing was written; `file` as given on the command line or in `include`. */
-export interface SourceLine {
-  readonly file: string;
-  readonly line: number;
-}
+import type { LimitsOf } from "./limits.ts";
+import type { ListenSpec } from "./listen.ts";
+import type { SourceLine } from "./source_line.ts";
 
 /** A table that is written in smtpd.conf. A list has keys only; a map has values. Keys are lower-case, sorted and unique (the last one written wins). */
 export interface StaticTable {
@@ -152,63 +149,14 @@ export interface RelayAction {
 
 export type Action = LocalAction | RelayAction;
 
-/** One `listen on` line before its interface is resolved to addresses. */
-export interface ListenSpec {
-  readonly at: SourceLine;
-  /** Interface name, group, address or host name; "socket" (with `socket: true`) for the local socket. */
-  readonly on: string;
-  readonly socket: boolean;
-  readonly family: 4 | 6 | null;
-  readonly port: number;
-  readonly tls: "none" | "tls" | "tls-require" | "smtps";
-  readonly verify: boolean;
-  readonly pki: readonly string[];
-  readonly ca: string | null;
-  readonly protocols: string | null;
-  /** `table` null means system accounts. */
-  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
-  readonly hostname: string | null;
-  readonly hostnames: string | null;
-  readonly tag: string;
-  /** A name in `filters`. */
-  readonly filter: string | null;
-  readonly maskSource: boolean;
-  readonly receivedAuth: boolean;
-  readonly noDsn: boolean;
-  readonly proxyV2: boolean;
-  /** What comes here is submitted, whatever the port: its header is completed. */
-  readonly submission: boolean;
-  readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
-}
-
 export interface Pki {
   readonly name: string;
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** `mta limit` block; see limits-defaults in smtpd.conf(5). Seconds and counts. */
-export interface RelayLimits {
-  readonly maxConnPerHost: number;
-  readonly maxConnPerRoute: number;
-  readonly maxConnPerSource: number;
-  readonly maxConnPerConnector: number;
-  readonly maxConnPerRelay: number;
-  readonly maxConnPerDomain: number;
-  readonly connDelayHost: number;
-  readonly connDelayRoute: number;
-  readonly connDelaySource: number;
-  readonly connDelayConnector: number;
-  readonly connDelayRelay: number;
-  readonly connDelayDomain: number;
-  readonly reconnDelayRoute: number;
-  readonly sessionMailMax: number;
-  readonly sessionTransactionDelay: number;
-  readonly sessionKeepalive: number;
-  readonly maxFailuresPerSession: number;
-  readonly taskHiwat: number;
-  readonly taskLowat: number;
-  readonly taskRelease: number;
+/** `mta limit` block. Seconds and counts: see limits.ts. */
+export interface RelayLimits extends LimitsOf<"mta"> {
   readonly family: 4 | 6 | null;
 }
 
@@ -229,17 +177,8 @@ export interface Config {
   readonly rules: readonly Rule[];
   readonly pki: Readonly<Record<string, Pki>>;
   readonly ca: Readonly<Record<string, string>>;
-  readonly smtp: {
+  readonly smtp: LimitsOf<"smtp"> & {
     readonly maxMessageBytes: number;
-    readonly maxMails: number;
-    readonly maxRcpt: number;
-    /** Null: as many as the descriptors of the process allow. */
-    readonly maxSessions: number | null;
-    /** Of one client address; 0 is no limit. */
-    readonly maxSessionsPerSource: number;
-    readonly maxConnectionsPerMinute: number;
-    /** Commands of one session that are refused without a message between them; 0 is no limit. */
-    readonly maxErrors: number;
     /** How long the banner waits; 0: not at all. */
     readonly bannerDelaySeconds: number;
     /** Networks that the limits of one client address do not hold for. */
@@ -258,25 +197,13 @@ export interface Config {
   /** null without `srs key`. */
   readonly srs: SrsKeys | null;
   readonly bounce: { readonly warnIntervalsSeconds: readonly number[] };
-  readonly mda: {
-    readonly maxSession: number;
-    readonly maxSessionPerUser: number;
-    readonly taskHiwat: number;
-    readonly taskLowat: number;
-    readonly taskRelease: number;
-  };
+  readonly mda: LimitsOf<"mda">;
   readonly mta: {
     readonly maxDeferred: number;
     readonly limits: RelayLimits;
     readonly domainLimits: Readonly<Record<string, RelayLimits>>;
   };
-  readonly scheduler: {
-    readonly maxInflight: number;
-    /** null: not written. */
-    readonly maxSchedule: number | null;
-    readonly maxEvpBatchSize: number;
-    readonly maxMsgBatchSize: number;
-  };
+  readonly scheduler: LimitsOf<"scheduler">;
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Where actions, tables, filters and the like were declared, by kind and name: `table users`, `admin listen`. For messages. */

@@ -14,7 +14,7 @@ import { readIfPresent } from "./files.ts";
 import { interfaceList } from "./interfaces.ts";
 import { openServer } from "./listeners.ts";
 import { NameService } from "./name_service.ts";
-import { readResolver, readServerName } from "./settings.ts";
+import { readResolver, readServerName } from "./machine_names.ts";
 import { socketFolderWarnings } from "./spool_guard.ts";
 
 /** Table files that are looked into at each start: a large one is looked into by `smtpd -n` only. */

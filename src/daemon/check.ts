@@ -21,7 +21,8 @@ import { NameService } from "./name_service.ts";
 import { describeGrants, grantsFor } from "./permissions.ts";
 import { filterPrograms } from "./programs.ts";
 import { checkQueueKeys } from "./queue_keys.ts";
-import { cutSettings, readResolver, readServerName } from "./settings.ts";
+import { readResolver, readServerName } from "./machine_names.ts";
+import { cutSettings } from "./settings.ts";
 
 /**
  * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. Returns warnings of listeners that could

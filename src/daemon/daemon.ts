@@ -35,7 +35,8 @@ import { Passwords } from "./passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./session_admission.ts";
-import { cutCertificates, cutSettings, readResolver, readServerName, resolverFiles } from "./settings.ts";
+import { readResolver, readServerName, resolverFiles } from "./machine_names.ts";
+import { cutCertificates, cutSettings } from "./settings.ts";
 import { spoolFault } from "./spool_guard.ts";
 import { type Clock, systemClock } from "../clock.ts";
 

@@ -2,8 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { type Config, type ListenSpec, type SourceLine } from "../config/mod.ts";
-import { implicitSocket } from "../smtpd_conf/mod.ts";
+import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
 import { type AddressWords, createServer, parseAddress } from "../net/mod.ts";
 import { type Listener } from "../protocol/mod.ts";
 import { Fatal, gather } from "./fatal.ts";
@@ -56,30 +55,18 @@ export async function resolveListeners(
   const listeners: Listener[] = [];
   const ports = new Ports();
   const add = (spec: ListenSpec, address: string) => {
-    if (!spec.socket && !ports.take(address, spec.port, spec.at)) return;
+    const { at, on: _, family: _family, hostname, ...options } = spec;
+    if (!spec.socket && !ports.take(address, spec.port, at)) return;
     listeners.push({
+      ...options,
       id: listeners.length,
-      ...(spec.at.line > 0 ? { at: spec.at } : {}),
+      ...(at.line > 0 ? { at } : {}),
       address,
       port: spec.socket ? 0 : spec.port,
-      socket: spec.socket,
       local: spec.socket || address === "127.0.0.1" || address === "::1",
-      hostname: spec.hostname ?? serverName,
-      tag: spec.tag,
-      tls: spec.tls,
-      verify: spec.verify,
+      hostname: hostname ?? serverName,
       pki: certificatesOf(spec, config, serverName),
       ca: spec.ca ?? (spec.verify ? SYSTEM_AUTHORITIES : null),
-      protocols: spec.protocols,
-      maskSource: spec.maskSource,
-      noDsn: spec.noDsn,
-      auth: spec.auth,
-      receivedAuth: spec.receivedAuth,
-      filter: spec.filter,
-      hostnames: spec.hostnames,
-      senders: spec.senders,
-      proxyV2: spec.proxyV2,
-      submission: spec.submission,
     });
   };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();

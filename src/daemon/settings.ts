@@ -1,25 +1,40 @@
 /** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
 
 import { connectionLimits } from "./shares.ts";
-import { hostname, networkInterfaces } from "node:os";
+import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import {
   type Action,
   type Config,
   type Environment,
   type FilterStep,
+  limitsFor,
   type LocalAction,
   mailDirectory,
-  MAILNAME,
   type RelayAction,
-  resolvConfPath,
+  type RelayLimits,
   spoolPath,
   VERSION,
 } from "../config/mod.ts";
-import { SEAL_KEY_BYTES } from "../envelope/mod.ts";
-import { parseHosts, parseResolvConf } from "../dns/mod.ts";
-import type { Certificates, Listener, QueueKeys, ResolverSettings, Settings, SharedSettings } from "../protocol/mod.ts";
-import { readIfPresent } from "./files.ts";
+import { SEAL_KEY_BYTES, type SrsKeys } from "../envelope/mod.ts";
+import type {
+  Certificates,
+  ControlSettings,
+  DeliverySettings,
+  FilterSettings,
+  Listener,
+  LookupSettings,
+  QueueKeys,
+  QueueSettings,
+  RelaySettings,
+  ResolverSettings,
+  SchedulerSettings,
+  Settings,
+  SharedSettings,
+  SmtpSettings,
+  TaskMarks,
+} from "../protocol/mod.ts";
+import { localAddresses } from "./machine_names.ts";
 import { filterPrograms, processesOf, programUser } from "./programs.ts";
 
 /** What the machine and the command line add to the configuration. */
@@ -45,7 +60,17 @@ const IDLE_TIMEOUT_MS = 300_000;
 /** PATH of programs and delivery commands: the system's default, nothing of the daemon's own environment. */
 const COMMAND_PATH = "/usr/bin:/bin";
 
-/** The settings of every isolate. */
+/** What the settings of several isolates have in common. */
+interface Common {
+  readonly config: Config;
+  readonly around: Surroundings;
+  readonly shared: SharedSettings;
+  readonly certificates: ReturnType<typeof cutCertificates>;
+  /** Shared by lookup, which authorises commands, and the queue, which runs no others. */
+  readonly commandMacKey: Uint8Array;
+}
+
+/** Returns the settings of every isolate: what smtpd.conf and the machine say, cut to what each role needs. */
 export function cutSettings(config: Config, around: Surroundings): Settings {
   const shared: SharedSettings = {
     serverName: around.serverName,
@@ -53,17 +78,134 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     root: Deno.uid() === 0,
   };
+  const common: Common = {
+    config,
+    around,
+    shared,
+    certificates: cutCertificates(config, around),
+    commandMacKey: crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES)),
+  };
+  const delivery = deliverySettings(common);
+  return {
+    smtp: smtpSettings(common),
+    lookup: lookupSettings(common),
+    queue: queueSettings(common),
+    scheduler: schedulerSettings(common),
+    relay: relaySettings(common),
+    delivery,
+    errand: delivery,
+    mailbox: { shared },
+    file: { shared },
+    forward: { shared },
+    filter: filterSettings(common),
+    login: { shared },
+    control: controlSettings(common),
+  };
+}
+
+function smtpSettings({ config, around, shared, certificates }: Common): SmtpSettings {
+  return {
+    shared,
+    listeners: around.listeners,
+    ...certificates.smtp,
+    ...limitsFor("smtp", "smtp", config.smtp),
+    maxMessageBytes: config.smtp.maxMessageBytes,
+    bannerDelayMs: config.smtp.bannerDelaySeconds * 1000,
+    trusted: config.smtp.trusted,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
+  };
+}
+
+function lookupSettings({ config, around, shared, commandMacKey }: Common): LookupSettings {
+  return {
+    shared,
+    tables: config.tables,
+    tableFiles: config.tableFiles,
+    programTables: Object.keys(config.programs),
+    authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
+    saltKey: around.saltKey,
+    filterTables: Object.values(config.filters).flat().flatMap(tableOf),
+    senderTables: around.listeners.flatMap(({ senders }) => senders === null ? [] : [senders.table]),
+    hostnameTables: around.listeners.flatMap(({ hostnames }) => hostnames ?? []),
+    rules: config.rules,
+    actions: config.actions,
+    subAddressDelimiter: config.smtp.subAddressDelimiter,
+    localAddresses: localAddresses(),
+    commandMacKey,
+    ...srsOf(config),
+    resolver: around.resolver,
+  };
+}
+
+function queueSettings({ config, around, shared, commandMacKey }: Common): QueueSettings {
   const actions = Object.values(config.actions);
-  const ofKind = <A extends Action>(kind: A["kind"]) =>
-    Object.fromEntries(actions.filter((one): one is A => one.kind === kind).map((one) => [one.name, one]));
-  const { smtp: smtpCertificates, relay: relayCertificates } = cutCertificates(config, around);
-  const commandMacKey = crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES));
-  const srs = config.srs === null ? {} : { srs: config.srs };
-  const delivery = {
-    shared: shared,
-    actions: ofKind<LocalAction>("local"),
-    maxSessions: config.mda.maxSession,
-    maxSessionsPerUser: config.mda.maxSessionPerUser,
+  return {
+    shared,
+    spool: spoolPath(around.env),
+    reserve: config.queue.reserve,
+    compression: config.queue.compression,
+    keys: around.queueKeys,
+    ttlSeconds: config.queue.ttlSeconds,
+    actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
+    warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
+    commandMacKey,
+  };
+}
+
+function schedulerSettings({ config: { mda, mta, scheduler }, around, shared }: Common): SchedulerSettings {
+  return {
+    shared,
+    ...limitsFor("scheduler", "scheduler", scheduler),
+    maxPerUser: mda.taskHiwat,
+    maxPerDestination: mta.limits.taskHiwat,
+    marks: {
+      mda: marksOf(mda),
+      mta: marksOf(mta.limits),
+      domains: Object.fromEntries(
+        Object.entries(mta.domainLimits).map(([domain, limits]) => [
+          domain,
+          { hiwat: limits.taskHiwat, ...marksOf(limits) },
+        ]),
+      ),
+    },
+    paused: around.paused,
+  };
+}
+
+/** When a lane that is full gets more, from the `task-lowat` and `task-release` of a limit line. */
+function marksOf({ taskLowat, taskRelease }: Config["mda"] | RelayLimits): Omit<TaskMarks, "hiwat"> {
+  return { lowat: taskLowat, release: taskRelease };
+}
+
+function relaySettings({ config, around, shared, certificates }: Common): RelaySettings {
+  const actions = ofKind<RelayAction>(config, "relay");
+  return {
+    shared,
+    maxDeferred: config.mta.maxDeferred,
+    actions,
+    ...certificates.relay,
+    limits: config.mta.limits,
+    domainLimits: config.mta.domainLimits,
+    filters: Object.fromEntries(
+      Object.values(actions).flatMap(({ name, filter }) =>
+        filter === null ? [] : [[name, processesOf(config, filter)]]
+      ),
+    ),
+    ...srsOf(config),
+    resolver: around.resolver,
+    own: {
+      names: [...new Set([around.serverName, hostname(), ...around.listeners.map((listener) => listener.hostname)])],
+      listeners: around.listeners.flatMap(({ socket, address, port }) => socket ? [] : [{ address, port }]),
+    },
+  };
+}
+
+function deliverySettings({ config, around, shared }: Common): DeliverySettings {
+  return {
+    shared,
+    actions: ofKind<LocalAction>(config, "local"),
+    ...limitsFor("mda", "delivery", config.mda),
     subAddressDelimiter: config.smtp.subAddressDelimiter,
     mailDirectory: mailDirectory(around.env),
     path: COMMAND_PATH,
@@ -71,115 +213,41 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
   };
+}
+
+function filterSettings({ config, around, shared }: Common): FilterSettings {
   return {
-    smtp: {
-      shared: shared,
-      listeners: around.listeners,
-      ...smtpCertificates,
-      maxMessageBytes: config.smtp.maxMessageBytes,
-      maxMails: config.smtp.maxMails,
-      maxRcpt: config.smtp.maxRcpt,
-      maxErrors: config.smtp.maxErrors,
-      maxSessionsPerSource: config.smtp.maxSessionsPerSource,
-      maxConnectionsPerMinute: config.smtp.maxConnectionsPerMinute,
-      bannerDelayMs: config.smtp.bannerDelaySeconds * 1000,
-      trusted: config.smtp.trusted,
-      idleTimeoutMs: IDLE_TIMEOUT_MS,
-      filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
-    },
-    lookup: {
-      shared: shared,
-      tables: config.tables,
-      tableFiles: config.tableFiles,
-      programTables: Object.keys(config.programs),
-      authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
-      saltKey: around.saltKey,
-      filterTables: Object.values(config.filters).flat().flatMap(tableOf),
-      senderTables: around.listeners.flatMap(({ senders }) => senders === null ? [] : [senders.table]),
-      hostnameTables: around.listeners.flatMap(({ hostnames }) => hostnames ?? []),
-      rules: config.rules,
-      actions: config.actions,
-      subAddressDelimiter: config.smtp.subAddressDelimiter,
-      localAddresses: localAddresses(),
-      commandMacKey: commandMacKey,
-      ...srs,
-      resolver: around.resolver,
-    },
-    queue: {
-      shared: shared,
-      spool: spoolPath(around.env),
-      reserve: config.queue.reserve,
-      compression: config.queue.compression,
-      keys: around.queueKeys,
-      ttlSeconds: config.queue.ttlSeconds,
-      actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
-      warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
-      commandMacKey: commandMacKey,
-    },
-    scheduler: {
-      shared: shared,
-      maxInflight: config.scheduler.maxInflight,
-      maxPerUser: config.mda.taskHiwat,
-      maxPerDestination: config.mta.limits.taskHiwat,
-      marks: {
-        mda: { lowat: config.mda.taskLowat, release: config.mda.taskRelease },
-        mta: { lowat: config.mta.limits.taskLowat, release: config.mta.limits.taskRelease },
-        domains: Object.fromEntries(
-          Object.entries(config.mta.domainLimits).map(([domain, { taskHiwat, taskLowat, taskRelease }]) => [
-            domain,
-            { hiwat: taskHiwat, lowat: taskLowat, release: taskRelease },
-          ]),
-        ),
-      },
-      maxSchedule: config.scheduler.maxSchedule,
-      paused: around.paused,
-    },
-    relay: {
-      shared: shared,
-      maxDeferred: config.mta.maxDeferred,
-      actions: ofKind<RelayAction>("relay"),
-      ...relayCertificates,
-      limits: config.mta.limits,
-      domainLimits: config.mta.domainLimits,
-      filters: Object.fromEntries(
-        Object.values(ofKind<RelayAction>("relay")).flatMap(({ name, filter }) =>
-          filter === null ? [] : [[name, processesOf(config, filter)]]
-        ),
-      ),
-      ...srs,
-      resolver: around.resolver,
-      own: {
-        names: [...new Set([around.serverName, hostname(), ...around.listeners.map((listener) => listener.hostname)])],
-        listeners: around.listeners.flatMap(({ socket, address, port }) => socket ? [] : [{ address, port }]),
-      },
-    },
-    delivery,
-    errand: delivery,
-    mailbox: { shared: shared },
-    file: { shared: shared },
-    forward: { shared: shared },
-    filter: {
-      shared: shared,
-      tables: Object.values(config.programs),
-      filters: filterPrograms(config, around.env, around.listeners),
-      admd: config.admd ?? around.serverName,
-      sessionTimeoutMs: IDLE_TIMEOUT_MS,
-      identity: shared.root && Object.keys(config.programs).length > 0 ? programUser() : null,
-      path: COMMAND_PATH,
-    },
-    login: { shared: shared },
-    control: {
-      shared: shared,
-      admin: config.admin,
-      maxConnections: connectionLimits(around.descriptors),
-      log: around.log,
-      startedAt: Date.now(),
-      pid: Deno.pid,
-      listing: { envelopes: config.scheduler.maxEvpBatchSize, messages: config.scheduler.maxMsgBatchSize },
-      uid: Deno.uid() ?? 0,
-      paused: around.paused,
-    },
+    shared,
+    tables: Object.values(config.programs),
+    filters: filterPrograms(config, around.env, around.listeners),
+    admd: config.admd ?? around.serverName,
+    sessionTimeoutMs: IDLE_TIMEOUT_MS,
+    identity: shared.root && Object.keys(config.programs).length > 0 ? programUser() : null,
+    path: COMMAND_PATH,
   };
+}
+
+function controlSettings({ config, around, shared }: Common): ControlSettings {
+  return {
+    shared,
+    admin: config.admin,
+    maxConnections: connectionLimits(around.descriptors),
+    log: around.log,
+    startedAt: Date.now(),
+    pid: Deno.pid,
+    listing: { envelopes: config.scheduler.maxEvpBatchSize, messages: config.scheduler.maxMsgBatchSize },
+    uid: Deno.uid() ?? 0,
+    paused: around.paused,
+  };
+}
+
+function ofKind<A extends Action>({ actions }: Config, kind: A["kind"]): Record<string, A> {
+  const found = Object.values(actions).filter((one): one is A => one.kind === kind);
+  return Object.fromEntries(found.map((one) => [one.name, one]));
+}
+
+function srsOf({ srs }: Config): { srs?: SrsKeys } {
+  return srs === null ? {} : { srs };
 }
 
 /** The table that a built-in filter looks into. */
@@ -208,34 +276,4 @@ export function cutCertificates(
 
 function only<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> {
   return Object.fromEntries(names.flatMap((name) => all[name] === undefined ? [] : [[name, all[name]]]));
-}
-
-const HOSTS = "/etc/hosts";
-
-/** Files that `readResolver` reads. */
-export function resolverFiles(env: Environment): string[] {
-  return [resolvConfPath(env), HOSTS];
-}
-
-/** Resolver settings of this machine: resolv.conf(5) and hosts(5). */
-export function readResolver(env: Environment): ResolverSettings {
-  const { servers, timeoutMs, attempts } = parseResolvConf(readIfPresent(resolvConfPath(env)) ?? "");
-  return { servers, timeoutMs, attempts, hosts: parseHosts(readIfPresent(HOSTS) ?? "") };
-}
-
-/** First line of the mail name file, else the host name, with its domain when the hosts file knows it. */
-export function readServerName(hosts: ResolverSettings["hosts"]): string {
-  const mailname = readIfPresent(MAILNAME)?.split("\n", 1)[0]?.trim();
-  if (mailname) return mailname;
-  const name = hostname();
-  if (name.includes(".")) return name;
-  const known = hosts.find(({ names }) => names.some((one) => one.toLowerCase() === name.toLowerCase()));
-  return known?.names.find((one) => one.includes(".")) ?? name;
-}
-
-/** Text of every address of this machine: IPv4 dotted, IPv6 in brackets. Collected once, at start. */
-export function localAddresses(): string[] {
-  return Object.values(networkInterfaces()).flat().map((one) =>
-    one!.family === "IPv4" ? one!.address : `[${one!.address.replace(/%.*/, "")}]`
-  );
 }

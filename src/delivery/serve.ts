@@ -47,7 +47,7 @@ class DeliveryService {
     this.#errands = new Caller(isolate.ask("delivery-errand"));
     this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.steady);
-    this.#slots = new Slots(settings.maxSessions);
+    this.#slots = new Slots(settings.maxSession);
     this.#files = tools.files ??
       new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), tools.clock);
     this.#attempts = new Attempts(settings, accounts, tools, this.#files, isolate);
@@ -77,8 +77,8 @@ class DeliveryService {
 
   /** A Maildir is written by us, many messages in one go, so only the limit on all counts. Everything else is a session of the user's. */
   #perUser({ action }: Job): number {
-    const { actions, maxSessions, maxSessionsPerUser } = this.#isolate.settings;
-    return actions[action]?.method.type === "maildir" ? maxSessions : maxSessionsPerUser;
+    const { actions, maxSession, maxSessionPerUser } = this.#isolate.settings;
+    return actions[action]?.method.type === "maildir" ? maxSession : maxSessionPerUser;
   }
 
   #schedule(job: Job, perUser: number, work: () => Promise<void>): void {
@@ -116,7 +116,7 @@ class DeliveryService {
 
   /** Envelopes in hand, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
   #sendAway(job: Job): void {
-    this.#schedule(job, this.#isolate.settings.maxSessionsPerUser, async () => {
+    this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
       const { message, action, key, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
         // An errand isolate that died is replaced, and the queue tells the new one what is left to do.

@@ -49,10 +49,10 @@ class PrivilegedService {
     this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.steady);
     // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
-    const contended = () => 2 * this.#running.size >= isolate.settings.maxSessions;
+    const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
     this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);
     this.#attempts = new Attempts(isolate.settings, accounts, tools, this.#files, isolate);
-    this.#limit = 2 * isolate.settings.maxSessions;
+    this.#limit = 2 * isolate.settings.maxSession;
   }
 
   /** Never rejects. */

@@ -4,6 +4,8 @@ import type { SrsKeys } from "../envelope/mod.ts";
 import type {
   Action,
   FilterStep,
+  LimitsFor,
+  ListenOptions,
   LocalAction,
   RelayAction,
   RelayLimits,
@@ -18,8 +20,8 @@ import type { FilterSubsystem } from "./filters.ts";
 
 export type { FilterStep, SpoolReserve, TableProgram } from "../config/mod.ts";
 
-/** A listener with its address resolved; sessions name it by index. */
-export interface Listener {
+/** A listener with its address resolved; sessions name it by index. Its `pki` and `ca` are names of SmtpSettings, its `filter` too. */
+export interface Listener extends ListenOptions {
   readonly id: number;
   /** Where smtpd.conf has it; absent for what is not written there. */
   readonly at?: SourceLine;
@@ -31,28 +33,6 @@ export interface Listener {
   readonly socket: boolean;
   /** Banner name. */
   readonly hostname: string;
-  readonly tag: string;
-  readonly tls: "none" | "tls" | "tls-require" | "smtps";
-  readonly verify: boolean;
-  /** Names into SmtpSettings.pki; the first is the default, others by SNI. */
-  readonly pki: readonly string[];
-  readonly ca: string | null;
-  readonly protocols: string | null;
-  readonly maskSource: boolean;
-  readonly noDsn: boolean;
-  /** `table` null means the accounts of the system. */
-  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
-  readonly receivedAuth: boolean;
-  /** Table of names by local address. */
-  readonly hostnames: string | null;
-  /** Who has logged in may send as his `table` says; `masquerade`: and is who From names. */
-  readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
-  /** Connections begin with a PROXY header that tells whose they are. */
-  readonly proxyV2: boolean;
-  /** What comes here is submitted, whatever the port: its header is completed. */
-  readonly submission: boolean;
-  /** A name in SmtpSettings.filters; null for a listener without filters. */
-  readonly filter?: string | null;
 }
 
 /** PEM texts. */
@@ -77,22 +57,15 @@ export interface SharedSettings {
   readonly root: boolean;
 }
 
-export interface SmtpSettings {
+export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly shared: SharedSettings;
   readonly listeners: readonly Listener[];
   readonly pki: Readonly<Record<string, KeyPair>>;
   readonly ca: Readonly<Record<string, string>>;
   readonly maxMessageBytes: number;
-  readonly maxMails: number;
-  readonly maxRcpt: number;
-  /** Refused commands between two accepted messages; 0 is no limit. */
-  readonly maxErrors: number;
-  /** Of one client that comes through a proxy, for which main cannot count it; 0 is no limit. */
-  readonly maxSessionsPerSource: number;
-  readonly maxConnectionsPerMinute: number;
   /** How long the banner is held back to see who speaks before it; 0: not at all. */
   readonly bannerDelayMs: number;
-  /** Networks that neither these limits nor the delay are for. */
+  /** Networks that neither the limits of one client nor the delay are for. */
   readonly trusted: readonly string[];
   readonly idleTimeoutMs: number;
   /** Filters of the listeners: their steps in order. */
@@ -175,15 +148,12 @@ export interface SchedulerMarks {
   readonly domains: Readonly<Record<string, TaskMarks>>;
 }
 
-export interface SchedulerSettings {
+export interface SchedulerSettings extends LimitsFor<"scheduler", "scheduler"> {
   readonly shared: SharedSettings;
-  readonly maxInflight: number;
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
   readonly marks?: SchedulerMarks;
-  /** Envelopes handed out in one pass; null for all that may go. */
-  readonly maxSchedule: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean };
 }
 
@@ -211,11 +181,9 @@ export interface OwnSettings {
   readonly listeners: readonly { readonly address: string; readonly port: number }[];
 }
 
-export interface DeliverySettings {
+export interface DeliverySettings extends LimitsFor<"mda", "delivery"> {
   readonly shared: SharedSettings;
   readonly actions: Readonly<Record<string, LocalAction>>;
-  readonly maxSessions: number;
-  readonly maxSessionsPerUser: number;
   readonly subAddressDelimiter: string;
   /** Folder of system mailboxes (mbox), /var/mail unless SMTPD_MAIL says otherwise. */
   readonly mailDirectory: string;

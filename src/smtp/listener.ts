@@ -2,7 +2,7 @@
 
 import { newSessionId } from "../envelope/mod.ts";
 import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
-import { parseProtocols } from "../config/mod.ts";
+import { limitsFor, parseProtocols } from "../config/mod.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";
@@ -97,22 +97,17 @@ export function connectionFacts(
   const { listener } = desk;
   const address = plainAddress(peer.address);
   return {
+    ...listener,
+    ...limitsFor("smtp", "smtp", settings),
     session: newSessionId(),
-    hostname: listener.hostname,
     address: listener.socket ? "local" : bracketed6(address),
-    tag: listener.tag,
-    socket: listener.socket,
     filtered: desk.keeper !== null,
-    tls: listener.tls,
     dsn: !listener.noDsn,
-    auth: listener.auth,
     senders: listener.senders?.table ?? null,
     // Behind a proxy on this machine may be anyone.
     loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
     room,
-    maxMails: settings.maxMails,
-    maxRcpt: settings.maxRcpt,
     // Programs of this machine hand in what their users wrote.
     maxErrors: listener.socket ? 0 : settings.maxErrors,
   };

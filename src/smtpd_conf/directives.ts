@@ -3,7 +3,15 @@
 import { systemReason } from "../events/mod.ts";
 import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
-import { isDomainName, isNetwork, LANGUAGE_LIMITS, parseSize, shown, type SourceLine } from "../config/mod.ts";
+import {
+  DEFERRED_LIMIT,
+  isDomainName,
+  isNetwork,
+  LANGUAGE_LIMITS,
+  parseSize,
+  shown,
+  type SourceLine,
+} from "../config/mod.ts";
 import { declare, type PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
 import { parseTable } from "./references.ts";
@@ -124,7 +132,7 @@ export function parseMta(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseMtaLimits(context);
   if (!cursor.acceptKeyword("max-deferred")) return cursor.unknownWord("mta directive", ["limit", "max-deferred"]);
-  draft.mta.maxDeferred = expectCount(context, "max-deferred", 0) ?? draft.mta.maxDeferred;
+  draft.mta.maxDeferred = expectCount(context, DEFERRED_LIMIT.word, DEFERRED_LIMIT) ?? draft.mta.maxDeferred;
 }
 
 /** After `scheduler`. */

@@ -2,78 +2,21 @@
 
 import { asciiDomain } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
-import type { RelayLimits } from "../config/mod.ts";
+import { type Limit, type LimitGroup, LIMITS, type LimitsOf } from "../config/mod.ts";
 
-const MAX_INT32 = 0x7fff_ffff;
-
-/** A limit and the least that makes sense: with no connection or no recipient allowed, mail would stand still. */
-interface Limit<Key> {
-  readonly key: Key;
-  readonly least: 0 | 1;
-}
-
-type LimitWords<Key> = Readonly<Record<string, Limit<Key>>>;
-
-const MDA: LimitWords<"maxSession" | "maxSessionPerUser" | "taskHiwat" | "taskLowat" | "taskRelease"> = {
-  "max-session": { key: "maxSession", least: 1 },
-  "max-session-per-user": { key: "maxSessionPerUser", least: 1 },
-  "task-hiwat": { key: "taskHiwat", least: 1 },
-  "task-lowat": { key: "taskLowat", least: 0 },
-  "task-release": { key: "taskRelease", least: 0 },
-};
-
-const SCHEDULER: LimitWords<"maxInflight" | "maxSchedule" | "maxEvpBatchSize" | "maxMsgBatchSize"> = {
-  "max-inflight": { key: "maxInflight", least: 1 },
-  "max-schedule": { key: "maxSchedule", least: 1 },
-  "max-evp-batch-size": { key: "maxEvpBatchSize", least: 1 },
-  "max-msg-batch-size": { key: "maxMsgBatchSize", least: 1 },
-};
-
-const SMTP: LimitWords<
-  "maxMails" | "maxRcpt" | "maxSessions" | "maxSessionsPerSource" | "maxConnectionsPerMinute" | "maxErrors"
-> = {
-  "max-mails": { key: "maxMails", least: 1 },
-  "max-rcpt": { key: "maxRcpt", least: 1 },
-  // These are not OpenSMTPD's.
-  "max-sessions": { key: "maxSessions", least: 1 },
-  "max-sessions-per-source": { key: "maxSessionsPerSource", least: 0 },
-  "max-connections-per-minute": { key: "maxConnectionsPerMinute", least: 0 },
-  "max-errors": { key: "maxErrors", least: 0 },
-};
-
-const MTA: LimitWords<Exclude<keyof RelayLimits, "family">> = {
-  "max-conn-per-host": { key: "maxConnPerHost", least: 1 },
-  "max-conn-per-route": { key: "maxConnPerRoute", least: 1 },
-  "max-conn-per-source": { key: "maxConnPerSource", least: 1 },
-  "max-conn-per-connector": { key: "maxConnPerConnector", least: 1 },
-  "max-conn-per-relay": { key: "maxConnPerRelay", least: 1 },
-  "max-conn-per-domain": { key: "maxConnPerDomain", least: 1 },
-  "conn-delay-host": { key: "connDelayHost", least: 0 },
-  "conn-delay-route": { key: "connDelayRoute", least: 0 },
-  "conn-delay-source": { key: "connDelaySource", least: 0 },
-  "conn-delay-connector": { key: "connDelayConnector", least: 0 },
-  "conn-delay-relay": { key: "connDelayRelay", least: 0 },
-  "conn-delay-domain": { key: "connDelayDomain", least: 0 },
-  "reconn-delay-route": { key: "reconnDelayRoute", least: 0 },
-  "session-mail-max": { key: "sessionMailMax", least: 1 },
-  "session-transaction-delay": { key: "sessionTransactionDelay", least: 0 },
-  "session-keepalive": { key: "sessionKeepalive", least: 0 },
-  "max-failures-per-session": { key: "maxFailuresPerSession", least: 0 },
-  "task-hiwat": { key: "taskHiwat", least: 1 },
-  "task-lowat": { key: "taskLowat", least: 0 },
-  "task-release": { key: "taskRelease", least: 0 },
-};
-
+/** Reads what follows `mda limit` into the draft. */
 export function parseMdaLimits(context: Context): void {
-  parseLimits(context, "mda", MDA, (key, value) => context.draft.mda[key] = value);
+  parseLimits(context, "mda", (key, value) => context.draft.mda[key] = value);
 }
 
+/** Reads what follows `scheduler limit` into the draft. */
 export function parseSchedulerLimits(context: Context): void {
-  parseLimits(context, "scheduler", SCHEDULER, (key, value) => context.draft.scheduler[key] = value);
+  parseLimits(context, "scheduler", (key, value) => context.draft.scheduler[key] = value);
 }
 
+/** Reads what follows `smtp limit` into the draft. */
 export function parseSmtpLimits(context: Context): void {
-  parseLimits(context, "smtp", SMTP, (key, value) => context.draft.smtp[key] = value);
+  parseLimits(context, "smtp", (key, value) => context.draft.smtp[key] = value);
 }
 
 /** After `mta limit`. A block for a domain starts as a copy of the default block as it stands here. */
@@ -93,41 +36,45 @@ export function parseMtaLimits(context: Context): void {
     else return false;
     return true;
   };
-  parseLimits(context, "mta", MTA, (key, value) => limits[key] = value, family);
+  parseLimits(context, "mta", (key, value) => limits[key] = value, family);
   if (cursor.failed) return;
   if (domain === null) draft.mta.limits = limits;
   else draft.domainLimits.set(domain, limits);
 }
 
-/** A count for a single directive; `least` as in the tables above. */
-export function expectCount({ cursor }: Context, what: string, least: 0 | 1): number | null {
+/** Reads a number for `what`. Fails, and returns null, when it is out of bounds. */
+export function expectCount(
+  { cursor }: Context,
+  what: string,
+  { minimum, maximum }: Pick<Limit, "minimum" | "maximum">,
+): number | null {
   const { at } = cursor.peek();
   const value = cursor.expectNumber("a number");
   if (value === null) return null;
-  if (value >= least && value <= MAX_INT32) return value;
-  cursor.fail(at, `invalid value for ${what}: ${value} (from ${least} to ${MAX_INT32})`);
+  if (value >= minimum && value <= maximum) return value;
+  cursor.fail(at, `invalid value for ${what}: ${value} (from ${minimum} to ${maximum})`);
   return null;
 }
 
 /** Words and numbers to the end of the line. `flag` takes words without a number and says whether it knew them. */
-function parseLimits<Key>(
+function parseLimits<Group extends LimitGroup>(
   context: Context,
-  what: string,
-  words: LimitWords<Key>,
-  set: (key: Key, value: number) => void,
+  group: Group,
+  set: (key: keyof LimitsOf<Group>, value: number) => void,
   flag: (word: string) => boolean = () => false,
 ): void {
   const { cursor } = context;
+  const rows = Object.entries<Limit>(LIMITS[group]);
   while (!cursor.atEnd()) {
     const token = cursor.peek();
     if (token.kind === "keyword" && flag(token.text)) {
       cursor.take();
       continue;
     }
-    const limit = token.kind === "string" && Object.hasOwn(words, token.text) ? words[token.text]! : null;
-    if (limit === null) return cursor.unknownWord(`${what} limit keyword`, Object.keys(words));
+    const row = token.kind === "string" ? rows.find(([, { word }]) => word === token.text) : undefined;
+    if (row === undefined) return cursor.unknownWord(`${group} limit keyword`, rows.map(([, { word }]) => word));
     cursor.take();
-    const value = expectCount(context, `${what} limit ${token.text}`, limit.least);
-    if (value !== null) set(limit.key, value);
+    const value = expectCount(context, `${group} limit ${token.text}`, row[1]);
+    if (value !== null) set(row[0] as keyof LimitsOf<Group>, value);
   }
 }

@@ -2,7 +2,15 @@
 
 import { isIP } from "node:net";
 import { type Context, servicesText } from "./context.ts";
-import { isPort, LANGUAGE_LIMITS, type ListenSpec, servicePort, shown, type SourceLine } from "../config/mod.ts";
+import {
+  emptyListenSpec,
+  isPort,
+  LANGUAGE_LIMITS,
+  type ListenSpec,
+  servicePort,
+  shown,
+  type SourceLine,
+} from "../config/mod.ts";
 import { ADMIN_PLACE, use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
@@ -24,7 +32,7 @@ export function parseListen(context: Context, at: SourceLine): void {
   if (socket && draft.listen.some((spec) => spec.socket)) {
     return cursor.fail(at, "socket listener is already specified");
   }
-  const spec = emptySpec(at, on, socket);
+  const spec: Spec = { ...emptyListenSpec(at, { on, socket }) };
   const common = socketOptions(context, spec);
   const tls = tlsOptions(context, spec);
   const all = socket ? common : { ...common, ...tls.options, ...interfaceOptions(context, spec) };
@@ -32,37 +40,6 @@ export function parseListen(context: Context, at: SourceLine): void {
   tls.finish();
   if (!socket) finishInterface(context, spec);
   if (!cursor.failed) draft.listen.push(spec);
-}
-
-/** The local socket's listener when the config has no `listen on socket`: it is always there (smtpd.conf(5)). */
-export function implicitSocket(): ListenSpec {
-  return emptySpec({ file: "(built in)", line: 0 }, "socket", true);
-}
-
-function emptySpec(at: SourceLine, on: string, socket: boolean): Spec {
-  return {
-    at,
-    on,
-    socket,
-    family: null,
-    port: 0,
-    tls: "none",
-    verify: false,
-    pki: [],
-    ca: null,
-    protocols: null,
-    auth: null,
-    hostname: null,
-    hostnames: null,
-    tag: "",
-    filter: null,
-    maskSource: false,
-    receivedAuth: false,
-    noDsn: false,
-    proxyV2: false,
-    submission: false,
-    senders: null,
-  };
 }
 
 /** Options of every listener, the local socket included. */

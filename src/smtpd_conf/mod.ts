@@ -3,4 +3,3 @@ export { type ConfigFiles } from "./context.ts";
 export { splitDefine } from "./macros.ts";
 export { formatDiagnostic, parseConfig, type ParseOptions } from "./parser.ts";
 export { queueKeyFault } from "./queue.ts";
-export { implicitSocket } from "./listen.ts";

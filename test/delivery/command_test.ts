@@ -251,7 +251,7 @@ Deno.test("A body that cannot be read to its end stops the command", () =>
   }));
 
 Deno.test("Not more than seven commands of one user, and not more than the total, run at once", async () => {
-  for (const { settings, most } of [{ settings: {}, most: 7 }, { settings: { maxSessions: 3 }, most: 3 }]) {
+  for (const { settings, most } of [{ settings: {}, most: 7 }, { settings: { maxSession: 3 }, most: 3 }]) {
     // The first commands wait for each other, however slow the machine is; then each stays for a moment, so that one too many would be seen.
     const meet =
       `for try in $(seq 2000); do [ -e met ] && break; [ $(ls -d run.* | wc -l) -ge ${most} ] && : >met; sleep 0.01; done`;

@@ -54,8 +54,8 @@ export function settingsOf(fields: Partial<DeliverySettings> = {}): DeliverySett
   return {
     shared: { serverName: "mx.example.org", version: "0", timeZone: "UTC", root: ROOT },
     actions: {},
-    maxSessions: 50,
-    maxSessionsPerUser: 7,
+    maxSession: 50,
+    maxSessionPerUser: 7,
     subAddressDelimiter: "+",
     mailDirectory: "/nonexistent",
     path: "/usr/bin:/bin",

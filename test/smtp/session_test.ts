@@ -12,6 +12,7 @@ import {
   type Session,
 } from "../../src/smtp/session/state.ts";
 import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type SentLine, type ServerModel, start } from "./model.ts";
+import { defaultLimits, LISTEN_DEFAULTS } from "../../src/config/mod.ts";
 import { bytesOf } from "./support.ts";
 
 const CIPHERS = "TLSv1.3:TLS_AES_256_GCM_SHA384:256";
@@ -21,10 +22,11 @@ const SERVERS: readonly ServerModel[] = (["none", "tls", "tls-require", "smtps"]
 
 function factsOf({ tls, auth }: ServerModel): ConnectionFacts {
   return {
+    ...LISTEN_DEFAULTS,
+    ...defaultLimits("smtp"),
     session: "0123456789abcdef",
     hostname: "mx.example.org",
     address: "192.0.2.7",
-    tag: "",
     socket: false,
     tls,
     dsn: true,

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { defaultLimits, LISTEN_DEFAULTS } from "../../src/config/mod.ts";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,
@@ -52,26 +53,14 @@ export const PAIRS = {
 
 export function listener(changes: Partial<Listener> = {}): Listener {
   return {
+    ...LISTEN_DEFAULTS,
     id: 0,
     address: "0.0.0.0",
     port: 25,
     local: false,
     socket: false,
     hostname: "mx.example.org",
-    tag: "",
-    tls: "none",
-    verify: false,
     pki: ["mx", "other"],
-    ca: null,
-    protocols: null,
-    maskSource: false,
-    noDsn: false,
-    auth: null,
-    receivedAuth: false,
-    hostnames: null,
-    senders: null,
-    proxyV2: false,
-    submission: false,
     ...changes,
   };
 }
@@ -82,13 +71,9 @@ export function settings(listeners: readonly Listener[], changes: Partial<SmtpSe
     listeners,
     pki: PAIRS,
     ca: { authority: certificate("authority.pem") },
+    ...defaultLimits("smtp"),
     maxMessageBytes: 36_700_160,
-    maxMails: 100,
-    maxRcpt: 1000,
-    maxErrors: 100,
     bannerDelayMs: 0,
-    maxSessionsPerSource: 50,
-    maxConnectionsPerMinute: 600,
     trusted: [],
     idleTimeoutMs: 300_000,
     ...changes,

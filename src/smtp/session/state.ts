@@ -1,5 +1,6 @@
 /** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
 
+import type { LimitsFor, ListenOptions } from "../../config/mod.ts";
 import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
 import type { SmtpEvent } from "../../events/mod.ts";
 import type { AuthResult, Challenge, Confirmed, Expansion } from "../../protocol/mod.ts";
@@ -7,23 +8,19 @@ import type { ClientFirst } from "../../sasl/mod.ts";
 import type { Command } from "./command.ts";
 import type { Fault } from "../message/data.ts";
 
-/** What does not change during a connection. */
-export interface ConnectionFacts {
+/** What does not change during a connection: what the line of its listener says, the limits of a session, and who is connected. */
+export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsFor<"smtp", "smtp"> {
   /** 16 hex digits for the log. */
   readonly session: string;
   /** Banner name of the listener. */
   readonly hostname: string;
   /** As in Origin. */
   readonly address: string;
-  readonly tag: string;
   /** Came through the local socket: counts as authenticated. */
   readonly socket: boolean;
-  readonly tls: "none" | "tls" | "tls-require" | "smtps";
   readonly dsn: boolean;
   /** What comes goes through filters, which know lines and no chunks: BDAT is not offered. */
   readonly filtered?: boolean;
-  /** Null: the listener does not offer AUTH. */
-  readonly auth: { readonly required: boolean; readonly table: string | null } | null;
   /** Who has logged in may send only as this table says. */
   readonly senders: string | null;
   /** The listener can be reached from this machine only. */
@@ -31,10 +28,6 @@ export interface ConnectionFacts {
   readonly maxMessageBytes: number;
   /** Size of the largest message that there is room for now, 0 for none; changes while the session lasts. */
   readonly room: { readonly bytes: number };
-  readonly maxMails: number;
-  readonly maxRcpt: number;
-  /** Refused commands between two accepted messages; 0 is no limit. */
-  readonly maxErrors: number;
 }
 
 /** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
