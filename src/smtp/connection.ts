@@ -68,16 +68,16 @@ const NO_INPUT = new Uint8Array(0);
 export class Connection implements Host {
   facts: ConnectionFacts;
   session: Session = newSession();
-  readonly #pace: ProgressTimer;
-  readonly #office: ConnectionDeps;
-  #manner: MessagePolicy;
+  readonly #progress: ProgressTimer;
+  readonly #deps: ConnectionDeps;
+  #policy: MessagePolicy;
   #wire: Wire | null;
   #input: Uint8Array = NO_INPUT;
   #position = 0;
   readonly #lines = new CommandLines();
   /** A command that must wait for the answers to earlier ones. */
   #held: Command | null = null;
-  readonly #saying: ReplyBuffer;
+  readonly #replies: ReplyBuffer;
   #blocked = false;
   #paused = false;
   #resting = false;
@@ -89,38 +89,38 @@ export class Connection implements Host {
   /** Octets of the chunk that are still to come. */
   #chunkLeft = 0;
   /** What stands before the session where the listener has filters. */
-  readonly #gate: SessionFilters | null;
+  readonly #filters: SessionFilters | null;
   #closedAt: number | null = null;
   #reported = false;
   #verified = false;
 
   constructor(
     facts: ConnectionFacts,
-    manner: MessagePolicy,
-    office: ConnectionDeps,
+    policy: MessagePolicy,
+    deps: ConnectionDeps,
     wire: Wire,
-    gate: ((host: Host) => SessionFilters) | null = null,
+    filters: ((host: Host) => SessionFilters) | null = null,
   ) {
     this.facts = facts;
     this.#wire = wire;
-    this.#manner = manner;
-    this.#office = office;
-    this.#pace = new ProgressTimer(office.steady());
-    this.#saying = new ReplyBuffer(facts.session, office);
-    this.#gate = gate === null ? null : gate(this);
+    this.#policy = policy;
+    this.#deps = deps;
+    this.#progress = new ProgressTimer(deps.steady());
+    this.#replies = new ReplyBuffer(facts.session, deps);
+    this.#filters = filters === null ? null : filters(this);
   }
 
   /** What this server is called by who has connected to this address; before `begin`. */
   rename(hostname: string): void {
     this.facts = { ...this.facts, hostname };
-    this.#manner = { ...this.#manner, domain: new TextEncoder().encode(hostname) };
-    this.#gate?.renamed(this.facts);
+    this.#policy = { ...this.#policy, domain: new TextEncoder().encode(hostname) };
+    this.#filters?.renamed(this.facts);
   }
 
   /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
   begin(rdns: string, scram = false, confirmed: Confirmed = "error"): void {
     if (this.session.phase === "closed") return;
-    if (this.#gate !== null) this.#gate.connected(rdns, scram, confirmed);
+    if (this.#filters !== null) this.#filters.connected(rdns, scram, confirmed);
     else this.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
     this.run();
   }
@@ -151,21 +151,21 @@ export class Connection implements Host {
   }
 
   wake(progress: boolean): void {
-    if (progress) this.#pace.progress(this.#office.steady());
-    this.#office.later(this);
+    if (progress) this.#progress.progress(this.#deps.steady());
+    this.#deps.later(this);
   }
 
   takeId(): MessageId | null {
-    return this.#office.intake.take(this, this);
+    return this.#deps.queue.take(this, this);
   }
 
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
-    if (this.#receiving) this.#pace.data(this.#office.steady(), bytes.length);
-    if (this.#office.traces("io")) logTrace(this.#office, "io", `${this.facts.session}: read ${bytes.length} bytes`);
+    if (this.#receiving) this.#progress.data(this.#deps.steady(), bytes.length);
+    if (this.#deps.traces("io")) logTrace(this.#deps, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     const large = bytes.length >= LARGE_READ;
     if (this.session.phase === "closed") return this.#waste(bytes.length, large);
-    const waits = (large || !this.#receiving && bytes.length >= MANY_COMMANDS) && this.#office.crowded();
+    const waits = (large || !this.#receiving && bytes.length >= MANY_COMMANDS) && this.#deps.crowded();
     if (large || waits) this.#rest();
     if (this.#position === this.#input.length) this.#input = bytes;
     else this.#input = joined(this.#input.subarray(this.#position), bytes);
@@ -191,7 +191,7 @@ export class Connection implements Host {
   #rest(): void {
     this.#resting = true;
     const refused = this.#incoming?.refused === true || (this.session.chunk?.refusal ?? null) !== null;
-    this.#office.yield(this, refused || this.session.phase === "closed");
+    this.#deps.yield(this, refused || this.session.phase === "closed");
   }
 
   /** It is this session's turn again. */
@@ -202,14 +202,14 @@ export class Connection implements Host {
 
   /** The client reads again. */
   drained(): void {
-    this.#pace.progress(this.#office.steady());
+    this.#progress.progress(this.#deps.steady());
     this.#blocked = false;
     this.run();
   }
 
   /** The client sends no more; it may still read. */
   ended(): void {
-    this.#office.admit(() => {
+    this.#deps.admit(() => {
       this.#inputEnded = true;
       this.run();
     });
@@ -217,7 +217,7 @@ export class Connection implements Host {
 
   /** The connection is gone. */
   gone(reason: string): void {
-    this.#gate?.ended();
+    this.#filters?.ended();
     // A client that left before it was greeted has no line in the log.
     if (this.session.phase === "greeting") this.#reported = true;
     if (this.session.phase !== "closed") {
@@ -236,47 +236,48 @@ export class Connection implements Host {
     this.#apply({ on: "secured", ciphers, binding });
     if (fingerprint !== null) {
       const result = verified ? "verified" : "unchecked";
-      this.#office.emit({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
+      this.#deps.emit({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
     }
     this.run();
   }
 
   expanded(slot: number, result: Expansion): void {
     this.#apply({ on: "expanded", slot, result });
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   loginAnswered(answer: LoginAnswer): void {
     this.#apply(answer);
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   senderJudged(result: AuthResult): void {
     this.#apply({ on: "sender-judged", result });
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   /** An isolate that this session may wait for was replaced. */
   peerGone(): void {
     this.#apply({ on: "peer-gone" });
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   stop(now: boolean): void {
     this.#apply({ on: "stop", now });
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   /** True while lookup owes an answer. */
   get waitsForLookup(): boolean {
     const { phase, transaction } = this.session;
     return phase === "verify" || phase === "sender" || (transaction?.pending.length ?? 0) > 0 ||
-      this.#gate?.waitsForLookup === true;
+      this.#filters?.waitsForLookup === true;
   }
 
   /** True from 354 or the first chunk until the message is stored or refused. */
   get waitsForQueue(): boolean {
-    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null || this.#gate?.holdsId === true;
+    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null ||
+      this.#filters?.holdsId === true;
   }
 
   get #receiving(): boolean {
@@ -291,9 +292,9 @@ export class Connection implements Host {
       return;
     }
     const handshake = this.session.phase === "handshake";
-    if (this.#pace.overdue(now, limitMs, handshake)) {
+    if (this.#progress.overdue(now, limitMs, handshake)) {
       // A filter that does not answer is no fault of the client's.
-      this.#apply(this.#gate?.waiting ? { on: "peer-gone" } : { on: "idle" });
+      this.#apply(this.#filters?.waiting ? { on: "peer-gone" } : { on: "idle" });
       this.run();
       if (handshake) this.#wire?.destroy();
     }
@@ -302,13 +303,13 @@ export class Connection implements Host {
   // ── Submitter and Waiter of intake.ts ──
 
   get tellsIds(): boolean {
-    return this.#gate !== null;
+    return this.#filters !== null;
   }
 
   credited(): void {
-    this.#pace.progress(this.#office.steady());
+    this.#progress.progress(this.#deps.steady());
     this.#incoming?.credited();
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   committed(): void {
@@ -320,9 +321,9 @@ export class Connection implements Host {
     const { session } = this.facts;
     this.#apply({ on: "committed", message: incoming.message, bytes: incoming.bytes });
     for (const { id, to } of incoming.named) {
-      this.#office.emit({ type: "smtp-envelope", session, envelope: id, from, to });
+      this.#deps.emit({ type: "smtp-envelope", session, envelope: id, from, to });
     }
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   refused(code: number, text: string): void {
@@ -332,12 +333,12 @@ export class Connection implements Host {
       this.#incoming = null;
       this.#apply({ on: "refused", code, text });
     }
-    this.#office.later(this);
+    this.#deps.later(this);
   }
 
   idsArrived(): void {
-    this.#gate?.resume();
-    this.#office.later(this);
+    this.#filters?.resume();
+    this.#deps.later(this);
   }
 
   // ── input ──
@@ -346,7 +347,7 @@ export class Connection implements Host {
   run(): void {
     if (this.#wire === null) return;
     for (let turns = TURN_COMMANDS; !this.#blocked && this.#advance();) {
-      if (this.#saying.length >= REPLY_BATCH) this.#flush();
+      if (this.#replies.length >= REPLY_BATCH) this.#flush();
       if (--turns > 0) continue;
       this.#rest();
       break;
@@ -362,7 +363,7 @@ export class Connection implements Host {
 
   /** One command or one piece of data. False: something has to happen first. */
   #advance(): boolean {
-    if (this.#gate?.frozen) return false;
+    if (this.#filters?.frozen) return false;
     if (this.session.phase === "data") return this.#receive();
     if (this.session.phase === "chunk") return this.#receiveChunk(this.session.chunk!);
     if (this.session.phase !== "command" && this.session.phase !== "auth") return false;
@@ -373,13 +374,13 @@ export class Connection implements Host {
       return false;
     }
     this.#held = null;
-    if (this.#office.traces("smtp")) {
+    if (this.#deps.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
-      logTrace(this.#office, "smtp", `${this.facts.session}: <<< ${line}`);
+      logTrace(this.#deps, "smtp", `${this.facts.session}: <<< ${line}`);
     }
-    if (this.#gate === null) this.#apply({ on: "command", command, more: this.more });
-    else this.#gate.command(command);
+    if (this.#filters === null) this.#apply({ on: "command", command, more: this.more });
+    else this.#filters.command(command);
     return true;
   }
 
@@ -404,10 +405,10 @@ export class Connection implements Host {
 
   /** True when it is clear what becomes of the message. Filters may have the last line after the client has said it. */
   #settle(): boolean {
-    const verdict = this.#incoming?.verdict() ?? null;
-    if (verdict === null) return false;
-    if (this.#gate === null) this.#apply(verdict);
-    else this.#gate.received(verdict);
+    const outcome = this.#incoming?.outcome() ?? null;
+    if (outcome === null) return false;
+    if (this.#filters === null) this.#apply(outcome);
+    else this.#filters.received(outcome);
     return true;
   }
 
@@ -423,15 +424,15 @@ export class Connection implements Host {
     this.#position = refusal !== null || from === end ? end : this.#incoming!.push(this.#input, from, end);
     this.#chunkLeft -= this.#position - from;
     if (this.#chunkLeft > 0 && !this.#incoming?.hopeless) return this.#position > from;
-    this.#apply(refusal !== null ? { on: "chunk-read", fault: null } : this.#incoming!.chunkVerdict(last));
+    this.#apply(refusal !== null ? { on: "chunk-read", fault: null } : this.#incoming!.chunkOutcome(last));
     return true;
   }
 
   #beginMessage(): Receiver | null {
-    if (this.#gate !== null) return this.#gate.receiver(this.#verified, this.#manner);
-    const id = this.#office.intake.take(this, this);
+    if (this.#filters !== null) return this.#filters.receiver(this.#verified, this.#policy);
+    const id = this.#deps.queue.take(this, this);
     if (id === null) return null;
-    return new IncomingMessage(id, this.session, this.#verified, this.facts, this.#manner, this.#office);
+    return new IncomingMessage(id, this.session, this.#verified, this.facts, this.#policy, this.#deps);
   }
 
   // ── effects ──
@@ -440,31 +441,31 @@ export class Connection implements Host {
     const { session, effects } = step(this.facts, this.session, input);
     const before = this.session;
     this.session = session;
-    this.#pace.progress(this.#office.steady());
-    this.#gate?.stepped(input, before, session, effects);
+    this.#progress.progress(this.#deps.steady());
+    this.#filters?.stepped(input, before, session, effects);
     for (const effect of effects) this.#perform(effect, before);
   }
 
   #perform(effect: Effect, before: Session): void {
     switch (effect.do) {
       case "reply":
-        return this.#saying.add(effect.text);
-      case "report":
-        return this.#office.emit(effect.event);
+        return this.#replies.add(effect.text);
+      case "emit":
+        return this.#deps.emit(effect.event);
       case "expand":
-        return this.#office.expand(this, effect.slot, {
+        return this.#deps.expand(this, effect.slot, {
           origin: this.session.origin!,
           tls: this.session.ciphers !== null,
           sender: effect.sender,
           rcpt: effect.rcpt,
         });
       case "authenticate":
-        return this.#office.authenticate(this, effect.user, effect.password);
+        return this.#deps.authenticate(this, effect.user, effect.password);
       case "challenge":
       case "prove":
-        return this.#office.scram(this, effect);
+        return this.#deps.scram(this, effect);
       case "judge-sender":
-        return this.#office.judgeSender(this, effect);
+        return this.#deps.judgeSender(this, effect);
       case "receive":
         return;
       case "chunk":
@@ -475,29 +476,29 @@ export class Connection implements Host {
       case "discard":
         return this.#discard(before);
       case "secure":
-        return this.#wire?.secure(this.#saying.take());
+        return this.#wire?.secure(this.#replies.take());
       case "close":
         this.#discard(before);
         this.#flush();
         this.#reportEnd(effect.reason);
         // Who has said QUIT or has ended its input sends no more.
-        this.#wire?.end(!effect.calm && !this.#inputEnded);
+        this.#wire?.end(!effect.clientClosed && !this.#inputEnded);
         return;
     }
   }
 
   /** Lets go of the message on its way. */
   #discard(before: Session = this.session): void {
-    this.#office.intake.stopWaiting(this);
+    this.#deps.queue.stopWaiting(this);
     this.#incoming?.discard(before.phase === "queue");
     this.#incoming = null;
   }
 
   #reportEnd(reason: string): void {
-    this.#gate?.ended();
+    this.#filters?.ended();
     if (this.#reported) return;
     this.#reported = true;
-    this.#office.emit({
+    this.#deps.emit({
       type: "smtp-disconnected",
       session: this.facts.session,
       reason,
@@ -511,8 +512,8 @@ export class Connection implements Host {
   // ── output ──
 
   #flush(): void {
-    if (this.#saying.length === 0 || this.#wire === null) return;
-    if (!this.#wire.write(this.#saying.take())) this.#blocked = true;
+    if (this.#replies.length === 0 || this.#wire === null) return;
+    if (!this.#wire.write(this.#replies.take())) this.#blocked = true;
   }
 
   /** Holds the client back while there is input that cannot be dealt with; ends the session of one that has left. */
@@ -533,7 +534,7 @@ export class Connection implements Host {
     }
     const { phase } = this.session;
     if (!this.#inputEnded || full || this.#blocked || phase === "closed" || phase === "queue") return;
-    if (this.waitsForLookup || this.#gate?.waiting) return;
+    if (this.waitsForLookup || this.#filters?.waiting) return;
     this.#discard();
     this.session = { ...this.session, phase: "closed", transaction: null };
     this.#reportEnd("disconnect");

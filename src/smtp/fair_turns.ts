@@ -36,31 +36,31 @@ export class FairTurns {
   }
 
   /** Calls `guest.turn` when those before it had theirs. */
-  add(guest: TurnTaker): void {
-    this.#waiting.add(guest);
+  add(taker: TurnTaker): void {
+    this.#waiting.add(taker);
     this.#arrange();
   }
 
   /** The same after a while, for one who sends what nobody wants. */
-  addLate(guest: TurnTaker): void {
-    if (this.#ripe.has(guest)) return;
-    this.#late.add(guest);
+  addLate(taker: TurnTaker): void {
+    if (this.#ripe.has(taker)) return;
+    this.#late.add(taker);
     this.#stopLooking ??= this.#clock.every(WASTE_MS, () => this.#look());
   }
 
   /** It is gone. */
-  delete(guest: TurnTaker): void {
-    this.#waiting.delete(guest);
-    this.#late.delete(guest);
-    this.#ripe.delete(guest);
+  delete(taker: TurnTaker): void {
+    this.#waiting.delete(taker);
+    this.#late.delete(taker);
+    this.#ripe.delete(taker);
   }
 
   #look(): void {
     const turns = [...this.#ripe.values().take(WASTE_AT_ONCE)];
-    for (const guest of turns) this.#ripe.delete(guest);
-    for (const guest of this.#late) this.#ripe.add(guest);
+    for (const taker of turns) this.#ripe.delete(taker);
+    for (const taker of this.#late) this.#ripe.add(taker);
     this.#late.clear();
-    for (const guest of turns) guest.turn();
+    for (const taker of turns) taker.turn();
     if (this.#late.size + this.#ripe.size > 0) return;
     this.#stopLooking?.();
     this.#stopLooking = null;

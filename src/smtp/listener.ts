@@ -16,10 +16,10 @@ const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
 /** A listener with what its sessions share. */
 export interface ListenerContext {
   readonly listener: Listener;
-  readonly manner: MessagePolicy;
+  readonly policy: MessagePolicy;
   readonly tls: ServerTls | null;
   /** Null for a listener without filters. */
-  readonly keeper: ListenerFilters | null;
+  readonly filters: ListenerFilters | null;
 }
 
 /** What the sessions of a listener share. Throws when a certificate cannot be read. */
@@ -27,10 +27,10 @@ export function listenerContext(
   settings: SmtpSettings,
   listener: Listener,
   clock: { now(): number },
-): Omit<ListenerContext, "keeper"> {
+): Omit<ListenerContext, "filters"> {
   return {
     listener,
-    manner: {
+    policy: {
       maskSource: listener.maskSource,
       receivedAuth: listener.receivedAuth,
       domain: new TextEncoder().encode(listener.hostname),
@@ -50,18 +50,18 @@ export function tlsOf(settings: SmtpSettings, listener: Listener, clock: { now()
 export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
-  desk: FilterClient | null,
+  client: FilterClient | null,
   directory: LookupClient,
 ): ListenerFilters | null {
   const { filter = null } = listener;
   if (filter === null) return null;
   const steps = settings.filters?.[filter];
   // Mail must not pass by filters that the listener names.
-  if (steps === undefined || desk === null) {
+  if (steps === undefined || client === null) {
     throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
   }
   const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
-  return { steps, desk, destination, test: (test, answer) => directory.test(test, answer) };
+  return { steps, client, destination, test: (test, answer) => directory.test(test, answer) };
 }
 
 /** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
@@ -90,18 +90,18 @@ function serverTls(settings: SmtpSettings, listener: Listener, clock: { now(): n
 /** What is known of a session when it begins; `room` is the queue's. */
 export function connectionFacts(
   settings: SmtpSettings,
-  desk: ListenerContext,
+  context: ListenerContext,
   peer: Peer,
   room: ConnectionFacts["room"],
 ): ConnectionFacts {
-  const { listener } = desk;
+  const { listener } = context;
   const address = plainAddress(peer.address);
   return {
     ...listener,
     ...limitsFor("smtp", "smtp", settings),
     session: newSessionId(),
     address: listener.socket ? "local" : bracketed6(address),
-    filtered: desk.keeper !== null,
+    filtered: context.filters !== null,
     dsn: !listener.noDsn,
     senders: listener.senders?.table ?? null,
     // Behind a proxy on this machine may be anyone.

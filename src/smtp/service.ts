@@ -79,44 +79,44 @@ interface SessionRecord {
 
 export class SmtpService {
   readonly #options: ServiceOptions;
-  #desks: readonly ListenerContext[];
-  readonly #intake: QueueClient;
-  readonly #directory: LookupClient;
+  #listeners: readonly ListenerContext[];
+  readonly #queue: QueueClient;
+  readonly #lookup: LookupClient;
   readonly #steady: () => number;
-  readonly #office: ConnectionDeps;
+  readonly #deps: ConnectionDeps;
   readonly #connections = new Map<Connection, SessionRecord>();
-  readonly #gates: ProxyIntakes;
+  readonly #proxies: ProxyIntakes;
   readonly #busy = new Set<Connection>();
   readonly #turns: FairTurns;
-  readonly #crowd: BurstLimiter;
+  readonly #bursts: BurstLimiter;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
   /** Throws when a certificate cannot be read. */
   constructor(options: ServiceOptions) {
     this.#options = options;
-    const { settings, clock, emit: emit, observer = NO_OBSERVER } = options;
-    this.#intake = new QueueClient(options.queue, emit);
+    const { settings, clock, emit, observer = NO_OBSERVER } = options;
+    this.#queue = new QueueClient(options.queue, emit);
     const steady = this.#steady = clock.steady;
-    this.#directory = new LookupClient(options.lookup, steady);
-    this.#gates = new ProxyIntakes(
+    this.#lookup = new LookupClient(options.lookup, steady);
+    this.#proxies = new ProxyIntakes(
       settings,
       { now: steady, every: (ms, run) => clock.every(ms, run) },
       emit,
       options.askSource,
     );
     const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
-    this.#desks = settings.listeners.map((listener) => ({
+    this.#listeners = settings.listeners.map((listener) => ({
       ...listenerContext(settings, listener, clock),
-      keeper: listenerFilters(settings, listener, filters, this.#directory),
+      filters: listenerFilters(settings, listener, filters, this.#lookup),
     }));
-    this.#intake.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
-    this.#directory.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
+    this.#queue.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
+    this.#lookup.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#turns = new FairTurns(clock);
-    this.#crowd = new BurstLimiter(clock);
-    this.#office = {
-      intake: this.#intake,
-      emit: emit,
+    this.#bursts = new BurstLimiter(clock);
+    this.#deps = {
+      queue: this.#queue,
+      emit,
       traces: (trace) => observer.traces(trace),
       get verbose() {
         return observer.verbose;
@@ -127,15 +127,15 @@ export class SmtpService {
       newEnvelopeId,
       newToken: newSessionId,
       expand: (connection, slot, question) =>
-        this.#directory.expand(question, (result) => connection.expanded(slot, result)),
+        this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
       scram: (connection, question) => this.#scram(connection, question),
       judgeSender: (connection, question) =>
-        this.#directory.judgeSender(question, (result) => connection.senderJudged(result)),
+        this.#lookup.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
       yield: (connection, wasted) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
       crowded: () => this.#turns.crowded,
-      admit: (job) => this.#crowd.admit(job),
+      admit: (job) => this.#bursts.admit(job),
     };
   }
 
@@ -146,7 +146,10 @@ export class SmtpService {
   renew(certificates: Certificates): void {
     const settings = { ...this.#options.settings, ...certificates };
     try {
-      this.#desks = this.#desks.map((one) => ({ ...one, tls: tlsOf(settings, one.listener, this.#options.clock) }));
+      this.#listeners = this.#listeners.map((one) => ({
+        ...one,
+        tls: tlsOf(settings, one.listener, this.#options.clock),
+      }));
     } catch (error) {
       const text = `warn: smtp: The certificates stay as they were: ${(error as Error).message}`;
       this.#options.emit({ type: "log", level: "warn", text });
@@ -160,47 +163,47 @@ export class SmtpService {
 
   /** Takes over an accepted connection; a little later when many come at once. */
   session(descriptor: number, listener: number, peer: Peer, ticket = 0): void {
-    this.#crowd.admit(() => this.#accept(descriptor, listener, peer, ticket));
+    this.#bursts.admit(() => this.#accept(descriptor, listener, peer, ticket));
   }
 
   #accept(descriptor: number, listener: number, peer: Peer, ticket: number): void {
-    const desk = this.#desks[listener];
-    if (desk === undefined) {
+    const context = this.#listeners[listener];
+    if (context === undefined) {
       this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
       return this.#options.ended(ticket);
     }
-    if (!desk.listener.proxyV2) return this.#seat(descriptor, desk, peer, { ticket, source: null });
-    this.#gates.enter({
+    if (!context.listener.proxyV2) return this.#start(descriptor, context, peer, { ticket, source: null });
+    this.#proxies.enter({
       ticket,
       descriptor,
       peer,
-      tlsFirst: desk.listener.tls === "smtps",
-      passed: (passed, client, source) => this.#seat(passed, desk, client, { ticket, source }),
+      tlsFirst: context.listener.tls === "smtps",
+      passed: (passed, client, source) => this.#start(passed, context, client, { ticket, source }),
       refused: () => this.#options.ended(ticket),
     });
   }
 
-  #seat(descriptor: number, desk: ListenerContext, peer: Peer, seat: SessionRecord): void {
+  #start(descriptor: number, context: ListenerContext, peer: Peer, record: SessionRecord): void {
     let wire: SocketWire;
     try {
-      wire = new SocketWire(descriptor, desk.tls, desk.listener.tls === "smtps", (reason) => {
+      wire = new SocketWire(descriptor, context.tls, context.listener.tls === "smtps", (reason) => {
         connection.gone(reason);
         this.#remove(connection);
       });
     } catch {
       // The client has left between main and here.
-      return this.#ended(seat);
+      return this.#ended(record);
     }
-    const connection = this.#open(desk, peer, wire, seat);
+    const connection = this.#open(context, peer, wire, record);
     wire.listen(connection);
-    this.#welcome(connection, desk, peer);
+    this.#welcome(connection, context, peer);
   }
 
   /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
   connect(listener: number, peer: Peer, wire: Wire): Connection {
-    const desk = this.#desks[listener]!;
-    const connection = this.#open(desk, peer, wire, { ticket: 0, source: null });
-    this.#welcome(connection, desk, peer);
+    const context = this.#listeners[listener]!;
+    const connection = this.#open(context, peer, wire, { ticket: 0, source: null });
+    this.#welcome(connection, context, peer);
     return connection;
   }
 
@@ -213,8 +216,8 @@ export class SmtpService {
   /** Ends idle sessions at once and the others when their transaction is over, or after a few seconds. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#crowd.flush();
-    this.#gates.stop();
+    this.#bursts.flush();
+    this.#proxies.stop();
     const deadline = this.#steady() + STOP_MS;
     this.#forEach((one) => one.stop(false));
     await new Promise<void>((resolve) => {
@@ -230,48 +233,48 @@ export class SmtpService {
     this.#stopTicking = null;
   }
 
-  #open(desk: ListenerContext, peer: Peer, wire: Wire, seat: SessionRecord): Connection {
-    const { manner, keeper } = desk;
-    const facts = connectionFacts(this.#options.settings, desk, peer, this.#intake.room);
-    const gate = keeper === null ? null : (host: Host) =>
+  #open(context: ListenerContext, peer: Peer, wire: Wire, record: SessionRecord): Connection {
+    const { policy, filters } = context;
+    const facts = connectionFacts(this.#options.settings, context, peer, this.#queue.room);
+    const gate = filters === null ? null : (host: Host) =>
       new SessionFilters(
         facts,
-        keeper,
-        this.#office,
-        desk.listener.socket ? keeper.destination : endpoint(peer),
+        filters,
+        this.#deps,
+        context.listener.socket ? filters.destination : endpoint(peer),
         host,
       );
-    const connection = new Connection(facts, manner, this.#office, wire, gate);
-    this.#connections.set(connection, seat);
+    const connection = new Connection(facts, policy, this.#deps, wire, gate);
+    this.#connections.set(connection, record);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
     return connection;
   }
 
   /** Finds the client's name, then lets the session begin. */
-  #welcome(connection: Connection, desk: ListenerContext, peer: Peer): void {
+  #welcome(connection: Connection, context: ListenerContext, peer: Peer): void {
     if (this.#stopping) connection.stop(false);
-    if (desk.listener.socket) return connection.begin(this.#options.settings.shared.serverName, false, "pass");
-    this.#directory.clientName(plainAddress(peer.address), (name, confirmed) => {
+    if (context.listener.socket) return connection.begin(this.#options.settings.shared.serverName, false, "pass");
+    this.#lookup.clientName(plainAddress(peer.address), (name, confirmed) => {
       // A session that waited for its name was in nobody's list of those to be told.
       if (name === null) return connection.peerGone();
-      const table = desk.listener.auth?.table ?? null;
+      const table = context.listener.auth?.table ?? null;
       if (table === null) {
-        return this.#begin(connection, desk, peer, name, () => connection.begin(name, false, confirmed));
+        return this.#begin(connection, context, peer, name, () => connection.begin(name, false, confirmed));
       }
-      this.#directory.mechanisms(table, (scram) => {
+      this.#lookup.mechanisms(table, (scram) => {
         if (scram === null) connection.peerGone();
-        else this.#begin(connection, desk, peer, name, () => connection.begin(name, scram, confirmed));
+        else this.#begin(connection, context, peer, name, () => connection.begin(name, scram, confirmed));
       });
     });
   }
 
   /** Finds the name of this server first, where that depends on the address that the client has connected to. */
-  #begin(connection: Connection, desk: ListenerContext, peer: Peer, rdns: string, begin: () => void): void {
-    const greet = () => this.#greet(connection, desk, peer, rdns, begin);
-    const { hostnames } = desk.listener;
+  #begin(connection: Connection, context: ListenerContext, peer: Peer, rdns: string, begin: () => void): void {
+    const greet = () => this.#greet(connection, context, peer, rdns, begin);
+    const { hostnames } = context.listener;
     const { local } = peer;
     if (hostnames === null || local === undefined) return greet();
-    this.#directory.ownName(hostnames, bracketed6(plainAddress(local)), (own) => {
+    this.#lookup.ownName(hostnames, bracketed6(plainAddress(local)), (own) => {
       if (own.known === "lost") return connection.peerGone();
       if (own.known === "name" && isDomain(own.name)) connection.rename(own.name);
       greet();
@@ -287,7 +290,7 @@ export class SmtpService {
     begin: () => void,
   ): void {
     const { clock, settings: { bannerDelayMs } } = this.#options;
-    if (bannerDelayMs === 0 || listener.tls === "smtps" || this.#gates.trusts(address)) return begin();
+    if (bannerDelayMs === 0 || listener.tls === "smtps" || this.#proxies.trusts(address)) return begin();
     const cancel = clock.every(bannerDelayMs, () => {
       cancel();
       if (connection.early) connection.tooEarly(rdns);
@@ -300,7 +303,7 @@ export class SmtpService {
     const { facts } = connection;
     const table = facts.auth!.table;
     const answer = (result: LoginResult) => connection.loginAnswered({ on: "authenticated", user, result });
-    this.#directory.authenticate({ table, user, password: password ?? "", client: countedAs(facts) }, (result) => {
+    this.#lookup.authenticate({ table, user, password: password ?? "", client: countedAs(facts) }, (result) => {
       if (result === "permfail") this.#late(() => answer(result));
       else answer(result);
     });
@@ -321,22 +324,22 @@ export class SmtpService {
     const client = countedAs(facts);
     if (question.do === "challenge") {
       const nonce = this.#options.nonce?.() ?? newNonce();
-      return this.#directory.challenge({ table, user, client }, (challenge) => {
+      return this.#lookup.challenge({ table, user, client }, (challenge) => {
         connection.loginAnswered({ on: "challenged", challenge, nonce });
       });
     }
     const answer = (result: LoginResult, signature = "") =>
       connection.loginAnswered({ on: "proved", result, signature });
     const proof = question.proof ?? { message: "", proof: "" };
-    this.#directory.prove({ table, user, client, ...proof }, (result, signature) => {
+    this.#lookup.prove({ table, user, client, ...proof }, (result, signature) => {
       if (result === "permfail") this.#late(() => answer("permfail"));
       else answer(result, signature);
     });
   }
 
   #remove(connection: Connection): void {
-    const seat = this.#connections.get(connection);
-    if (seat === undefined) return;
+    const record = this.#connections.get(connection);
+    if (record === undefined) return;
     this.#connections.delete(connection);
     this.#busy.delete(connection);
     this.#turns.delete(connection);
@@ -344,11 +347,11 @@ export class SmtpService {
       this.#stopTicking?.();
       this.#stopTicking = null;
     }
-    this.#ended(seat);
+    this.#ended(record);
   }
 
   #ended({ ticket, source }: SessionRecord): void {
-    if (source !== null) this.#gates.left(source);
+    if (source !== null) this.#proxies.left(source);
     this.#options.ended(ticket);
   }
 

@@ -21,22 +21,22 @@ for (const { address, want } of names) {
 }
 
 Deno.test("a source has its sessions and no more, until one ends; others are not affected", () => {
-  const { sources: desk } = sources();
-  const first = desk.enter("2001:db8::1");
+  const { sources: context } = sources();
+  const first = context.enter("2001:db8::1");
   assert.ok(first.ok);
-  assert.ok(desk.enter("2001:db8::2").ok);
-  assert.deepEqual(desk.enter("[2001:db8::3]"), {
+  assert.ok(context.enter("2001:db8::2").ok);
+  assert.deepEqual(context.enter("[2001:db8::3]"), {
     ok: false,
     news: "2001:db8:0:0::/64 is turned away: it has 2 sessions",
   });
-  assert.ok(desk.enter("2001:db8:0:1::1").ok, "the next network is another source");
-  desk.left(first.source!);
-  assert.ok(desk.enter("2001:db8::3").ok);
+  assert.ok(context.enter("2001:db8:0:1::1").ok, "the next network is another source");
+  context.left(first.source!);
+  assert.ok(context.enter("2001:db8::3").ok);
 });
 
 Deno.test("a source that comes too often waits for the next minute", () => {
-  const { sources: desk, clock } = sources({ maxSessionsPerSource: 0, maxConnectionsPerMinute: 3 });
-  const come = () => desk.enter("192.0.2.1").ok;
+  const { sources: context, clock } = sources({ maxSessionsPerSource: 0, maxConnectionsPerMinute: 3 });
+  const come = () => context.enter("192.0.2.1").ok;
   assert.deepEqual([come(), come(), come(), come()], [true, true, true, false]);
   clock.now = 59_999;
   assert.equal(come(), false);
@@ -47,10 +47,10 @@ Deno.test("a source that comes too often waits for the next minute", () => {
 });
 
 Deno.test("the log has one line a minute and source, with how many there were", () => {
-  const { sources: desk, clock } = sources({ maxSessionsPerSource: 1 });
-  desk.enter("192.0.2.1");
+  const { sources: context, clock } = sources({ maxSessionsPerSource: 1 });
+  context.enter("192.0.2.1");
   const news = () => {
-    const found = desk.enter("192.0.2.1");
+    const found = context.enter("192.0.2.1");
     return found.ok ? "welcome" : found.news;
   };
   assert.equal(news(), "192.0.2.1 is turned away: it has 1 sessions");
@@ -74,19 +74,19 @@ const exempt = [
 ];
 for (const { address, changes, free, why } of exempt) {
   Deno.test(`${address} is ${free ? "not limited" : "limited"}: ${why}`, () => {
-    const { sources: desk } = sources(changes);
-    const welcome = Array.from({ length: 10 }, () => desk.enter(address).ok);
+    const { sources: context } = sources(changes);
+    const welcome = Array.from({ length: 10 }, () => context.enter(address).ok);
     assert.equal(welcome.every((one) => one), free);
   });
 }
 
 Deno.test("idle sources are forgotten before memory grows, busy ones never", () => {
-  const { sources: desk } = sources({ maxSessionsPerSource: 1 });
-  const busy = Array.from({ length: 50 }, (_, at) => desk.enter(`198.51.100.${at}`));
+  const { sources: context } = sources({ maxSessionsPerSource: 1 });
+  const busy = Array.from({ length: 50 }, (_, at) => context.enter(`198.51.100.${at}`));
   for (let at = 0; at < 40_000; at++) {
-    const entered = desk.enter(`10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
-    if (entered.ok) desk.left(entered.source!);
+    const entered = context.enter(`10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
+    if (entered.ok) context.left(entered.source!);
   }
-  assert.ok(desk.size <= 16_384 + busy.length, `${desk.size} sources`);
-  for (let at = 0; at < 50; at++) assert.equal(desk.enter(`198.51.100.${at}`).ok, false);
+  assert.ok(context.size <= 16_384 + busy.length, `${context.size} sources`);
+  for (let at = 0; at < 50; at++) assert.equal(context.enter(`198.51.100.${at}`).ok, false);
 });

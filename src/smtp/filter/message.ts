@@ -40,7 +40,7 @@ export class FilteredMessage implements Receiver {
   readonly #raw: RawLines;
   readonly #completed: CompletedLines | null;
   readonly #stages: readonly Stage[];
-  readonly #desk: FilterClient;
+  readonly #client: FilterClient;
   readonly #session: Filtered;
   /** Of the last filter: what the message is made of. */
   readonly #out: Piece[] = [];
@@ -59,14 +59,14 @@ export class FilteredMessage implements Receiver {
     processes: readonly string[],
     maxBytes: number,
     { front, completion }: { readonly front: Uint8Array<ArrayBuffer>; readonly completion: Completion | null },
-    desk: FilterClient,
+    client: FilterClient,
     session: Filtered,
     newToken: () => string,
   ) {
     this.#inner = inner;
     this.#raw = new RawLines(maxBytes);
     this.#completed = completion === null ? null : new CompletedLines(completion);
-    this.#desk = desk;
+    this.#client = client;
     this.#session = session;
     this.#stages = processes.map((process) => ({ process, token: newToken(), credit: FILTER_WINDOW, waiting: [] }));
     this.#offer(0, { bytes: front, from: null });
@@ -104,9 +104,9 @@ export class FilteredMessage implements Receiver {
     return !this.#raw.done && first.waiting.length === 0 && first.credit > 0;
   }
 
-  verdict(): Input | null {
+  outcome(): Input | null {
     if (isHopeless(this.#raw.fault)) return { on: "received", fault: this.#raw.fault };
-    const inner = this.#inner.verdict();
+    const inner = this.#inner.outcome();
     if (inner?.on === "received" && isHopeless(inner.fault)) return inner;
     if (!this.#raw.done || !this.#ended || this.#out.length > 0) return null;
     if (this.#raw.fault !== null) return { on: "received", fault: this.#raw.fault };
@@ -122,7 +122,7 @@ export class FilteredMessage implements Receiver {
   }
 
   /** Sessions with filters take no chunks. */
-  chunkVerdict(): Input {
+  chunkOutcome(): Input {
     return { on: "chunk-read", fault: "refused" };
   }
 
@@ -179,12 +179,12 @@ export class FilteredMessage implements Receiver {
       if (piece === undefined) return;
       stage.credit -= weightOf(piece.bytes);
       this.#used(piece);
-      this.#desk.lines(this.#session, stage.process, stage.token, piece.bytes);
+      this.#client.lines(this.#session, stage.process, stage.token, piece.bytes);
     }
   }
 
   #used({ bytes, from }: Piece): void {
-    if (from !== null) this.#desk.used(from, bytes.length);
+    if (from !== null) this.#client.used(from, bytes.length);
   }
 
   /** As far as the queue gives credit. */
@@ -194,7 +194,7 @@ export class FilteredMessage implements Receiver {
       if (piece === undefined) return;
       this.#wire ??= withCrLf(piece.bytes);
       const before = this.#read;
-      const finished = this.#inner.verdict() !== null;
+      const finished = this.#inner.outcome() !== null;
       if (!finished && before < this.#wire.length) this.#read = this.#inner.push(this.#wire, before);
       const over = finished || this.#read === this.#wire.length;
       if (!over && this.#read === before) return;

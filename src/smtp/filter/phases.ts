@@ -13,7 +13,7 @@ import type { FilterClient, Filtered } from "./filter_client.ts";
 /** What the gates of a listener share. */
 export interface ListenerFilters {
   readonly steps: readonly FilterStep[];
-  readonly desk: FilterClient;
+  readonly client: FilterClient;
   /** `ip:port` or `unix:path`. */
   readonly destination: string;
   /** Asks lookup. */
@@ -41,19 +41,19 @@ interface Running {
 
 /** The phases of one session, of which one runs at a time. */
 export class Phases {
-  readonly #keeper: ListenerFilters;
+  readonly #filters: ListenerFilters;
   readonly #session: Filtered;
   readonly #supplies: Pick<MessageDeps, "newToken"> & Observer;
   readonly #hooks: PhaseHooks;
   #running: Running | null = null;
 
   constructor(
-    keeper: ListenerFilters,
+    filters: ListenerFilters,
     session: Filtered,
     supplies: Pick<MessageDeps, "newToken"> & Observer,
     hooks: PhaseHooks,
   ) {
-    this.#keeper = keeper;
+    this.#filters = filters;
     this.#session = session;
     this.#supplies = supplies;
     this.#hooks = hooks;
@@ -71,15 +71,15 @@ export class Phases {
   /** Begins a phase; `done` is called once, at once or later, unless `stop` comes first. */
   begin(query: Query, done: (verdict: ChainDecision) => void): void {
     this.#running = { query, done, at: 0, token: null };
-    this.#follow(next(this.#keeper.steps, this.#keeper.desk.registered ?? new Map(), query));
+    this.#follow(next(this.#filters.steps, this.#filters.client.registered ?? new Map(), query));
   }
 
   /** A program has answered. What was not asked is no answer. */
   answered(token: string, decision: FilterDecision): void {
     const running = this.#running;
     if (running === null || running.token !== token) return;
-    const { desk, steps } = this.#keeper;
-    this.#follow(answered(steps, desk.registered ?? new Map(), running.query, running.at, decision));
+    const { client, steps } = this.#filters;
+    this.#follow(answered(steps, client.registered ?? new Map(), running.query, running.at, decision));
   }
 
   /** The session is over. */
@@ -89,7 +89,7 @@ export class Phases {
 
   /** A program refuses without a reply code. */
   #warnOf(text: string, phase: FilterPhaseName, at: number): void {
-    const name = this.#keeper.steps[at]?.name ?? "?";
+    const name = this.#filters.steps[at]?.name ?? "?";
     const words = JSON.stringify(text.slice(0, 80));
     this.#supplies.emit({
       type: "log",
@@ -118,12 +118,12 @@ export class Phases {
     running.at = what.at;
     if (what.unsure !== undefined) running.query = { ...running.query, unsure: what.unsure };
     running.token = null;
-    const { desk, test, steps } = this.#keeper;
+    const { client, test, steps } = this.#filters;
     if (what.do === "test") {
       const { at } = what;
       return test(what.test, (found) => {
         if (this.#running !== running || running.at !== at) return;
-        this.#follow(tested(steps, desk.registered ?? new Map(), running.query, at, found));
+        this.#follow(tested(steps, client.registered ?? new Map(), running.query, at, found));
       });
     }
     running.token = this.#supplies.newToken();
@@ -131,6 +131,6 @@ export class Phases {
     if (this.#supplies.traces("filters")) {
       logTrace(this.#supplies, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
     }
-    desk.request(this.#session, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
+    client.request(this.#session, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
   }
 }

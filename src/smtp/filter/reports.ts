@@ -70,7 +70,7 @@ function linkReports(input: Input, before: Session, after: Session, effects: rea
   if (input.on === "secured") return [["link-tls", input.ciphers]];
   if (input.on === "idle") return [["timeout", ""]];
   for (const effect of effects) {
-    if (effect.do !== "report" || effect.event.type !== "smtp-authentication") continue;
+    if (effect.do !== "emit" || effect.event.type !== "smtp-authentication") continue;
     return [["link-auth", `${AUTH_RESULT[effect.event.result]}|${effect.event.user}`]];
   }
   const { origin } = after;

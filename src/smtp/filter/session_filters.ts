@@ -58,7 +58,7 @@ const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
 };
 /** Phases whose argument a filter can replace. */
 const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
-const NOTHING_SAID: SentCommand = { verb: "", address: "" };
+const NOTHING_SENT: SentCommand = { verb: "", address: "" };
 const ANSWERS: ReadonlySet<Input["on"]> = new Set([
   "command",
   "expanded",
@@ -81,8 +81,8 @@ interface Transaction extends KnownTransaction {
 export class SessionFilters implements Filtered {
   readonly id: string;
   #facts: ConnectionFacts;
-  readonly #keeper: ListenerFilters;
-  readonly #supplies: MessageDeps & Observer;
+  readonly #filters: ListenerFilters;
+  readonly #deps: MessageDeps & Observer;
   readonly #host: Host;
   /** Processes of the chain. */
   readonly #processes: readonly string[];
@@ -93,7 +93,7 @@ export class SessionFilters implements Filtered {
   readonly #phases: Phases;
   /** What waits for the programs to be ready, or for a message id. */
   #pending: (() => void) | null = null;
-  #said: SentCommand = NOTHING_SAID;
+  #sent: SentCommand = NOTHING_SENT;
   #junk = false;
   #transaction: Transaction | null = null;
   #receiver: Receiver | null = null;
@@ -101,27 +101,27 @@ export class SessionFilters implements Filtered {
   #message: FilteredMessage | null = null;
   #over = false;
   /** Filters know of the session. */
-  #told = false;
+  #announced = false;
 
   constructor(
     facts: ConnectionFacts,
-    keeper: ListenerFilters,
-    supplies: MessageDeps & Observer,
+    filters: ListenerFilters,
+    deps: MessageDeps & Observer,
     source: string,
     host: Host,
   ) {
     this.id = facts.session;
     this.#facts = facts;
-    this.#keeper = keeper;
-    this.#supplies = supplies;
+    this.#filters = filters;
+    this.#deps = deps;
     this.#source = source;
     this.#host = host;
-    this.#phases = new Phases(keeper, this, supplies, {
+    this.#phases = new Phases(filters, this, deps, {
       tell: (event, params) => this.#event(event, params),
       progress: () => host.wake(true),
     });
     this.#processes = [
-      ...new Set(keeper.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
+      ...new Set(filters.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
     ];
   }
 
@@ -132,7 +132,7 @@ export class SessionFilters implements Filtered {
 
   /** The session goes on only when this is false: each command waits for the one before. */
   get frozen(): boolean {
-    return this.#phases.running || this.#pending !== null || this.#keeper.desk.holds(this) ||
+    return this.#phases.running || this.#pending !== null || this.#filters.client.holds(this) ||
       (this.#host.session.transaction?.pending.length ?? 0) > 0;
   }
 
@@ -155,23 +155,23 @@ export class SessionFilters implements Filtered {
 
   /** The client is there, and its name is known. */
   connected(rdns: string, scram: boolean, confirmed: View["confirmed"]): void {
-    const { desk } = this.#keeper;
-    desk.enter(this);
-    if (desk.lost) return this.lost();
-    if (this.#processes.length > 0 && desk.registered === null) {
+    const { client } = this.#filters;
+    client.enter(this);
+    if (client.lost) return this.lost();
+    if (this.#processes.length > 0 && client.registered === null) {
       this.#pending = () => this.connected(rdns, scram, confirmed);
       return;
     }
     this.#rdns = rdns;
     this.#confirmed = confirmed;
-    this.#told = true;
+    this.#announced = true;
     // The protocol has no word of its own for what cannot be told now.
     const told = confirmed === "temporary" ? "error" : confirmed;
-    this.#event("link-connect", `${rdns}|${told}|${this.#source}|${this.#keeper.destination}`);
-    this.#ask("connect", `${rdns}|${this.#facts.address}`, (verdict) => {
-      if (verdict.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...verdict });
+    this.#event("link-connect", `${rdns}|${told}|${this.#source}|${this.#filters.destination}`);
+    this.#ask("connect", `${rdns}|${this.#facts.address}`, (decision) => {
+      if (decision.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...decision });
       else {
-        if (verdict.kind === "junk") this.#junk = true;
+        if (decision.kind === "junk") this.#junk = true;
         this.#host.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
       }
     });
@@ -184,17 +184,17 @@ export class SessionFilters implements Filtered {
     this.#event("protocol-client", maybeSecret(session, command) ? "********" : command.line);
     const path = command.verb === "MAIL" || command.verb === "RCPT";
     const address = path ? writtenPath(command.argument) ?? command.argument.split(" ", 1)[0]! : "";
-    this.#said = { verb: secret ? "" : command.verb, address };
+    this.#sent = { verb: secret ? "" : command.verb, address };
     const phase = secret ? undefined : PHASE_OF[command.verb];
     const run = (now: Command) => this.#host.apply({ on: "command", command: now, more: this.#host.more });
     if (phase === undefined || this.#fails(command)) return run(command);
     const key = path ? keyOf(command.argument, this.#facts.hostname) : "";
-    this.#ask(phase, path ? address : command.argument, (verdict) => {
-      switch (verdict.kind) {
+    this.#ask(phase, path ? address : command.argument, (decision) => {
+      switch (decision.kind) {
         case "refuse":
-          return this.#host.apply({ on: "filtered", line: command.line, text: verdict.text, close: verdict.close });
+          return this.#host.apply({ on: "filtered", line: command.line, text: decision.text, close: decision.close });
         case "rewrite":
-          return this.#begin(REWRITABLE.has(phase) ? { ...command, argument: verdict.value.trim() } : command, run);
+          return this.#begin(REWRITABLE.has(phase) ? { ...command, argument: decision.value.trim() } : command, run);
         case "junk":
           if (this.#transaction === null) this.#junk = true;
           else this.#transaction.junk = true;
@@ -221,7 +221,7 @@ export class SessionFilters implements Filtered {
     }
     const ids: EnvelopeId[] = [];
     const name = ({ expansion }: Accepted) => {
-      const own = expansion.targets.map(() => this.#supplies.newEnvelopeId(message));
+      const own = expansion.targets.map(() => this.#deps.newEnvelopeId(message));
       ids.push(...own);
       return own;
     };
@@ -231,8 +231,8 @@ export class SessionFilters implements Filtered {
 
   /** To be called after each step, before its effects. */
   stepped(input: Input, before: Session, after: Session, effects: readonly Effect[]): void {
-    if (!this.#told || this.#over) return;
-    const said = ANSWERS.has(input.on) ? this.#said : NOTHING_SAID;
+    if (!this.#announced || this.#over) return;
+    const said = ANSWERS.has(input.on) ? this.#sent : NOTHING_SENT;
     const { hostname } = this.#facts;
     const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
     for (const [event, params] of reports) this.#event(event, params);
@@ -243,49 +243,49 @@ export class SessionFilters implements Filtered {
   }
 
   /** 354 was said: what takes the message. Call when the session is in its data phase. */
-  receiver(verified: boolean, manner: MessagePolicy): Receiver | null {
+  receiver(verified: boolean, policy: MessagePolicy): Receiver | null {
     const transaction = this.#transaction;
     if (transaction === null) return null;
     transaction.begun = true;
     const { message, ids } = transaction;
     const { session } = this.#host;
-    const { intake, now, date, newToken, newEnvelopeId } = this.#supplies;
-    const supplies: MessageDeps = {
-      intake,
+    const { queue, now, date, newToken, newEnvelopeId } = this.#deps;
+    const deps: MessageDeps = {
+      queue,
       now: () => now(),
       date: (at) => date(at),
       newToken: () => newToken(),
       newEnvelopeId: (id) => ids.shift() ?? newEnvelopeId(id),
     };
     const processes = this.#processes.filter((process) =>
-      this.#keeper.desk.registered?.get(process)?.phases.includes("data-line")
+      this.#filters.client.registered?.get(process)?.phases.includes("data-line")
     );
     const front = this.#junk || transaction.junk ? "X-Spam: Yes\n" : "";
     if (processes.length === 0) {
       const beginning = { front, bare: false };
-      this.#receiver = new IncomingMessage(message, session, verified, this.#facts, manner, supplies, beginning);
+      this.#receiver = new IncomingMessage(message, session, verified, this.#facts, policy, deps, beginning);
       return this.#receiver;
     }
     const { maxMessageBytes } = this.#facts;
     const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT };
-    const inner = new IncomingMessage(message, session, verified, facts, manner, supplies, { front, bare: true });
+    const inner = new IncomingMessage(message, session, verified, facts, policy, deps, { front, bare: true });
     const start = {
       front: new TextEncoder().encode(inner.front),
-      completion: completionOf(session, facts, manner, supplies),
+      completion: completionOf(session, facts, policy, deps),
     };
-    const { desk } = this.#keeper;
-    this.#message = new FilteredMessage(inner, processes, maxMessageBytes, start, desk, this, () => newToken());
+    const { client } = this.#filters;
+    this.#message = new FilteredMessage(inner, processes, maxMessageBytes, start, client, this, () => newToken());
     this.#receiver = this.#message;
     return this.#receiver;
   }
 
   /** The message is whole, or cannot be taken. */
-  received(verdict: Input): void {
-    if (verdict.on !== "received" || !isHopeless(verdict.fault)) this.#event("protocol-client", ".");
-    if (verdict.on !== "received" || verdict.fault !== null) return this.#host.apply(verdict);
+  received(decision: Input): void {
+    if (decision.on !== "received" || !isHopeless(decision.fault)) this.#event("protocol-client", ".");
+    if (decision.on !== "received" || decision.fault !== null) return this.#host.apply(decision);
     this.#ask("commit", "", ({ kind, ...rest }) => {
       // The queue may have given the message up meanwhile.
-      if (kind !== "refuse") return this.#host.apply(this.#receiver?.verdict() ?? verdict);
+      if (kind !== "refuse") return this.#host.apply(this.#receiver?.outcome() ?? decision);
       const { text, close } = rest as Extract<ChainDecision, { kind: "refuse" }>;
       this.#host.apply({ on: "filtered", line: "DATA", text, close });
     });
@@ -301,17 +301,17 @@ export class SessionFilters implements Filtered {
       for (const [event, params] of rollback(this.#transaction.message)) this.#event(event, params);
       this.#end();
     }
-    if (this.#told) this.#event("link-disconnect", "");
-    this.#keeper.desk.leave(this);
+    if (this.#announced) this.#event("link-disconnect", "");
+    this.#filters.client.leave(this);
   }
 
   /** The transaction is over; unless a message came of it, its id is given back, or if filters were told of it, not used again. */
   #end(): void {
     const transaction = this.#transaction;
-    const { intake } = this.#supplies;
+    const { queue } = this.#deps;
     if (transaction !== null && !transaction.begun) {
-      if (transaction.told) intake.drop(transaction.message);
-      else intake.giveBack(transaction.message);
+      if (transaction.told) queue.drop(transaction.message);
+      else queue.giveBack(transaction.message);
     }
     this.#transaction = null;
     this.#receiver = null;
@@ -324,7 +324,7 @@ export class SessionFilters implements Filtered {
   #ask(
     phase: Exclude<FilterPhaseName, "data-line">,
     param: string,
-    done: (verdict: ChainDecision) => void,
+    done: (decision: ChainDecision) => void,
     key = "",
   ): void {
     this.#phases.begin({ phase, param, view: this.#view(phase, param, key) }, done);
@@ -344,7 +344,7 @@ export class SessionFilters implements Filtered {
   }
 
   #event(event: FilterEvent, params: string): void {
-    if (this.#told && this.#processes.length > 0) this.#keeper.desk.event(this, this.#processes, event, params);
+    if (this.#announced && this.#processes.length > 0) this.#filters.client.event(this, this.#processes, event, params);
   }
 
   // ── Filtered of desk.ts ──
@@ -355,7 +355,7 @@ export class SessionFilters implements Filtered {
 
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {
     const heldUp = this.#heldUp;
-    if (this.#message === null) this.#keeper.desk.used(process, bytes.length);
+    if (this.#message === null) this.#filters.client.used(process, bytes.length);
     else this.#message.lines(process, token, bytes);
     this.#host.wake(heldUp);
   }

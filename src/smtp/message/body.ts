@@ -31,11 +31,11 @@ export class Body implements Assembly {
   readonly message: MessageId;
   #credit = CHUNK_CREDIT;
   #chunks = 0;
-  readonly #intake: QueueClient;
+  readonly #queue: QueueClient;
 
-  constructor(message: MessageId, intake: QueueClient) {
+  constructor(message: MessageId, queue: QueueClient) {
     this.message = message;
-    this.#intake = intake;
+    this.#queue = queue;
   }
 
   reserve(extra: number): void {
@@ -43,14 +43,14 @@ export class Body implements Assembly {
     if (need <= this.buffer.length) return;
     // A message that has filled one chunk will want a whole one again.
     const size = this.#chunks > 0 || need > 4 * SMALL ? Math.max(need, CHUNK_BYTES) : need <= SMALL ? SMALL : 4 * SMALL;
-    const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#intake.buffers.pop() : undefined) ??
+    const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#queue.buffers.pop() : undefined) ??
       new Uint8Array(size);
     if (this.length > 0) bigger.set(this.buffer.subarray(0, this.length));
     const { length } = this;
     this.#drop();
     this.length = length;
     this.buffer = bigger;
-    this.#intake.held += bigger.length;
+    this.#queue.held += bigger.length;
   }
 
   credited(): void {
@@ -74,7 +74,7 @@ export class Body implements Assembly {
 
   /** Octets at which the buffer leaves. */
   #limit(reader: DataReader): number {
-    if (this.#intake.held > PLENTY) return SMALL_CHUNK;
+    if (this.#queue.held > PLENTY) return SMALL_CHUNK;
     return reader.inHeader ? HEADER_FILL : CHUNK_BYTES;
   }
 
@@ -87,13 +87,13 @@ export class Body implements Assembly {
     this.#chunks++;
     const chunk = this.buffer.subarray(0, settled);
     const rest = this.buffer.slice(settled, this.length);
-    this.#intake.held -= this.buffer.length;
+    this.#queue.held -= this.buffer.length;
     this.buffer = rest;
     this.length = rest.length;
-    this.#intake.held += rest.length;
+    this.#queue.held += rest.length;
     this.sent += settled;
     reader.taken(settled);
-    this.#intake.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
+    this.#queue.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
     return true;
   }
 
@@ -103,25 +103,25 @@ export class Body implements Assembly {
     if (this.buffer.length <= SMALL) {
       const tail = this.buffer.slice(0, this.length);
       this.#drop();
-      return this.#intake.send({ type: "commit", message: this.message, tail, envelopes });
+      return this.#queue.send({ type: "commit", message: this.message, tail, envelopes });
     }
     const tail = this.buffer.subarray(0, this.length);
-    this.#intake.held -= this.buffer.length;
+    this.#queue.held -= this.buffer.length;
     this.buffer = NOTHING;
     this.length = 0;
-    this.#intake.send({ type: "commit", message: this.message, tail, envelopes }, [tail.buffer]);
+    this.#queue.send({ type: "commit", message: this.message, tail, envelopes }, [tail.buffer]);
   }
 
   /** Nothing of it is to be kept. */
   abort(): void {
     this.#drop();
-    if (this.#chunks > 0) this.#intake.abort(this.message);
-    else this.#intake.drop(this.message);
+    if (this.#chunks > 0) this.#queue.abort(this.message);
+    else this.#queue.drop(this.message);
   }
 
   /** Lets the buffer go, to the next small message where it fits. */
   #drop(): void {
-    this.#intake.held -= this.buffer.length;
+    this.#queue.held -= this.buffer.length;
     if (this.buffer.length === SMALL && spare.length < MAX_SPARE) spare.push(this.buffer);
     this.buffer = NOTHING;
     this.length = 0;

@@ -18,7 +18,7 @@ import type { ConnectionFacts, Input, Session, Transaction } from "../session/st
 
 /** What a message needs of the isolate that receives it. */
 export interface MessageDeps {
-  readonly intake: QueueClient;
+  readonly queue: QueueClient;
   /** Milliseconds since the epoch. */
   now(): number;
   /** As `dateWriter` of received.ts makes it. */
@@ -53,9 +53,9 @@ export interface Receiver {
   readonly hopeless: boolean;
   push(input: Uint8Array, from: number, end?: number): number;
   ready(): boolean;
-  verdict(): Input | null;
-  /** As `verdict`, behind a chunk. */
-  chunkVerdict(last: boolean): Input;
+  outcome(): Input | null;
+  /** As `outcome`, behind a chunk. */
+  chunkOutcome(last: boolean): Input;
   credited(): void;
   refuse(code: number, text: string): void;
   commit(session: Session): void;
@@ -66,18 +66,18 @@ export interface Receiver {
 export function completionOf(
   session: Session,
   facts: ConnectionFacts,
-  manner: MessagePolicy,
-  supplies: MessageDeps,
+  policy: MessagePolicy,
+  deps: MessageDeps,
 ): Completion | null {
-  if (!manner.submission && session.username === "") return null;
+  if (!policy.submission && session.username === "") return null;
   const { sender } = session.transaction!;
-  const at = supplies.now();
-  const own = manner.masquerade && session.username !== "" && sender !== null;
+  const at = deps.now();
+  const own = policy.masquerade && session.username !== "" && sender !== null;
   return {
-    domain: manner.domain,
+    domain: policy.domain,
     fields: {
-      date: () => supplies.date(at),
-      messageId: () => `<${supplies.newToken()}@${facts.hostname}>`,
+      date: () => deps.date(at),
+      messageId: () => `<${deps.newToken()}@${facts.hostname}>`,
       from: () => sender === null ? null : formatMailbox(sender),
     },
     masquerade: own ? new TextEncoder().encode(formatMailbox(sender)) : null,
@@ -101,7 +101,7 @@ export class IncomingMessage implements Receiver {
   named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
   readonly #body: Body;
   readonly #reader: DataReader;
-  readonly #supplies: MessageDeps;
+  readonly #deps: MessageDeps;
   /** Our own trace field tells an address beyond ASCII. */
   readonly #traceUtf8: boolean;
   /** The queue gave up while the message was still coming in: told at its end. */
@@ -113,15 +113,15 @@ export class IncomingMessage implements Receiver {
     session: Session,
     verified: boolean,
     facts: ConnectionFacts,
-    manner: MessagePolicy,
-    supplies: MessageDeps,
+    policy: MessagePolicy,
+    deps: MessageDeps,
     { front, bare }: Beginning = { front: "", bare: false },
   ) {
     this.message = message;
-    this.#supplies = supplies;
+    this.#deps = deps;
     const { origin, esmtp, ciphers, transaction } = session;
-    const at = supplies.now();
-    this.#body = new Body(message, supplies.intake);
+    const at = deps.now();
+    this.#body = new Body(message, deps.queue);
     const { smtpUtf8 } = transaction!;
     this.front = front + receivedField({
       origin: origin!,
@@ -129,18 +129,18 @@ export class IncomingMessage implements Receiver {
       smtpUtf8,
       ciphers,
       verified,
-      maskSource: manner.maskSource,
-      receivedAuth: manner.receivedAuth,
+      maskSource: policy.maskSource,
+      receivedAuth: policy.receivedAuth,
       message,
       rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
-      date: supplies.date(at),
+      date: deps.date(at),
     });
     if (!bare) append(this.#body, this.front);
     this.#traceUtf8 = smtpUtf8 && !isAscii(this.front);
     this.#reader = new DataReader(this.#body, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",
-      completion: bare ? null : completionOf(session, facts, manner, supplies),
+      completion: bare ? null : completionOf(session, facts, policy, deps),
       watchUtf8: smtpUtf8,
     });
   }
@@ -162,14 +162,14 @@ export class IncomingMessage implements Receiver {
   }
 
   /** What the session is to be told: null while the end of the data has not been read. */
-  verdict(): Input | null {
+  outcome(): Input | null {
     const { done, fault, hopeless } = this.#reader;
     if (!done && !hopeless) return null;
     return this.#refused() ?? { on: "received", fault };
   }
 
   /** A chunk has been read: what the session is to be told. */
-  chunkVerdict(last: boolean): Input {
+  chunkOutcome(last: boolean): Input {
     if (last) this.#reader.finish();
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
   }
@@ -204,9 +204,9 @@ export class IncomingMessage implements Receiver {
       sender: transaction.sender,
       origin: session.origin!,
       accepted: recipients(transaction),
-      createdAt: this.#supplies.now(),
+      createdAt: this.#deps.now(),
       handling: this.#handling(transaction),
-      newId: this.#supplies.newEnvelopeId,
+      newId: this.#deps.newEnvelopeId,
     });
     this.named = envelopes.last;
     this.#body.commit(envelopes.all);
@@ -227,7 +227,7 @@ export class IncomingMessage implements Receiver {
 
   /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
   discard(committed: boolean): void {
-    if (committed) this.#supplies.intake.forget(this.message);
+    if (committed) this.#deps.queue.forget(this.message);
     else this.#body.abort();
   }
 }

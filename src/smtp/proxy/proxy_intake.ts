@@ -127,18 +127,18 @@ export class ProxyIntakes {
   enter(arrival: Arrival): void {
     const { peer } = arrival;
     try {
-      const gate: ProxyIntake = new ProxyIntake(arrival.descriptor, this.#clock.now(), {
+      const intake: ProxyIntake = new ProxyIntake(arrival.descriptor, this.#clock.now(), {
         passed: (descriptor, source) => {
-          this.#leave(gate);
+          this.#leave(intake);
           this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
         },
         closed: (empty, reason) => {
-          this.#leave(gate);
+          this.#leave(intake);
           this.#tellClosed(peer.address, empty, reason);
           arrival.refused();
         },
       });
-      this.#open.add(gate);
+      this.#open.add(intake);
       this.#stopLooking ??= this.#clock.every(LOOK_MS, () => this.#look());
     } catch {
       // The client has left between main and here.
@@ -156,7 +156,7 @@ export class ProxyIntakes {
   }
 
   stop(): void {
-    for (const gate of [...this.#open]) gate.close("the service stops");
+    for (const intake of [...this.#open]) intake.close("the service stops");
   }
 
   #admit(arrival: Arrival, descriptor: number, peer: Peer): void {
@@ -182,11 +182,11 @@ export class ProxyIntakes {
 
   #look(): void {
     const now = this.#clock.now();
-    for (const gate of [...this.#open]) if (now - gate.since >= HEADER_MS) gate.close("it did not come in time");
+    for (const intake of [...this.#open]) if (now - intake.since >= HEADER_MS) intake.close("it did not come in time");
   }
 
-  #leave(gate: ProxyIntake): void {
-    this.#open.delete(gate);
+  #leave(intake: ProxyIntake): void {
+    this.#open.delete(intake);
     if (this.#open.size > 0) return;
     this.#stopLooking?.();
     this.#stopLooking = null;

@@ -12,7 +12,7 @@ export function reply(text: string): Effect {
 /** A 4xx or 5xx reply to a command, with its line in the log. */
 export function refusal(facts: ConnectionFacts, line: string, text: string): readonly Effect[] {
   return [reply(text), {
-    do: "report",
+    do: "emit",
     event: {
       type: "smtp-failed-command",
       session: facts.session,
@@ -51,7 +51,7 @@ export function closeWith(facts: ConnectionFacts, session: Session, text: string
 /** The log line of a reply to what is no command. */
 export function badInput(facts: ConnectionFacts, text: string): Effect {
   return {
-    do: "report",
+    do: "emit",
     event: { type: "smtp-bad-input", session: facts.session, reply: text, address: facts.address },
   };
 }

@@ -16,7 +16,7 @@ const MAX_RESPONSE = 1023;
 
 export function authCommand(facts: ConnectionFacts, session: Session, command: Command): Step {
   const no = (text: string): Step => ({
-    session: { ...session, wary: true },
+    session: { ...session, maySeeSecret: true },
     effects: refusal(facts, command.line, text),
   });
   if (session.origin === null || session.transaction !== null) return no(REPLY.notNow);
@@ -67,7 +67,7 @@ export function authLine(facts: ConnectionFacts, session: Session, line: string)
 }
 
 function respond(facts: ConnectionFacts, session: Session, dialog: AuthDialog, response: string): Step {
-  const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
+  const ended: Session = { ...session, phase: "command", dialog: null, maySeeSecret: true };
   const no = (text: string): Step => ({ session: ended, effects: refusal(facts, MASKED[dialog.step], text) });
   if (response === "*") return no(REPLY.authCancelled);
   const text = decoded(response);

@@ -37,7 +37,7 @@ export function counted(phase: Session["phase"], input: Input, done: Step): Step
   let idle = verb !== null && IDLE.has(verb) || isCrumb(done) ? 1 : 0;
   let bad = 0;
   for (const effect of done.effects) {
-    if (effect.do !== "report" || effect.event.type !== "smtp-failed-command") continue;
+    if (effect.do !== "emit" || effect.event.type !== "smtp-failed-command") continue;
     // A list with many dead addresses is no attack by itself, a search for living ones is.
     if (input.on === "expanded" || verb === "RCPT" || isRcpt(input)) idle++;
     else if (effect.event.reply.startsWith("5")) bad++;

@@ -35,7 +35,7 @@ export function commandStep(facts: ConnectionFacts, session: Session, command: C
       if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
       return {
         session: { ...session, phase: "closed", transaction: null },
-        effects: [reply(REPLY.bye), { do: "close", reason: "quit", calm: true }],
+        effects: [reply(REPLY.bye), { do: "close", reason: "quit", clientClosed: true }],
       };
     case "STARTTLS":
       return startTls(facts, session, command, more);
@@ -165,19 +165,19 @@ function mail(facts: ConnectionFacts, session: Session, command: Command): Step 
   };
   if (facts.senders === null || session.username === "") return say({ ...session, transaction: begun }, REPLY.ok);
   return {
-    session: { ...session, phase: "sender", asked: { transaction: begun, line: command.line } },
+    session: { ...session, phase: "sender", pendingMail: { transaction: begun, line: command.line } },
     effects: [{ do: "judge-sender", table: facts.senders, user: session.username, sender: path.path }],
   };
 }
 
 /** Lookup has said whether who has logged in may send as this sender. */
 export function senderJudged(facts: ConnectionFacts, session: Session, result: AuthResult): Step {
-  const { phase, asked } = session;
-  if (phase !== "sender" || asked === null) return { session, effects: [] };
-  const next: Session = { ...session, phase: "command", asked: null };
-  if (result === "ok") return say({ ...next, transaction: asked.transaction }, REPLY.ok);
+  const { phase, pendingMail } = session;
+  if (phase !== "sender" || pendingMail === null) return { session, effects: [] };
+  const next: Session = { ...session, phase: "command", pendingMail: null };
+  if (result === "ok") return say({ ...next, transaction: pendingMail.transaction }, REPLY.ok);
   const text = result === "permfail" ? REPLY.notYourSender : REPLY.temporaryMail;
-  return { session: next, effects: refusal(facts, asked.line, text) };
+  return { session: next, effects: refusal(facts, pendingMail.line, text) };
 }
 
 function rcpt(facts: ConnectionFacts, session: Session, command: Command): Step {

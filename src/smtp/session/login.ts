@@ -54,10 +54,10 @@ export function authenticated(
 ): Step {
   if (session.phase !== "verify") return { session, effects: [] };
   const masked = MASKED[session.dialog!.step];
-  const ended: Session = { ...session, phase: "command", dialog: null, wary: result !== "ok" };
+  const ended: Session = { ...session, phase: "command", dialog: null, maySeeSecret: result !== "ok" };
   const logged = result === "blocked" ? "tempfail" : result;
   const event: Effect = {
-    do: "report",
+    do: "emit",
     event: { type: "smtp-authentication", session: facts.session, user, result: logged },
   };
   if (result === "ok") {

@@ -35,7 +35,7 @@ function first(facts: ConnectionFacts, session: Session, plus: boolean, text: st
   if (plus ? binding.kind !== "used" : binding.kind === "used") return null;
   // No guess, and no failure that is counted: the client may have another mechanism.
   if (binding.kind === "used" && binding.name !== END_POINT) {
-    const ended: Session = { ...session, phase: "command", dialog: null, wary: true };
+    const ended: Session = { ...session, phase: "command", dialog: null, maySeeSecret: true };
     return { session: ended, effects: refusal(facts, MASKED.scram, REPLY.unknownBinding) };
   }
   // A client that could have bound, and was kept from seeing that we can: somebody stands between us (RFC 5802 §6).

@@ -83,16 +83,16 @@ function command(facts: ConnectionFacts, session: Session, input: Extract<Input,
   if (last !== null) {
     return closeWith(facts, session, last, { reason: "quit", log: { command: shown(session, input.command).line } });
   }
-  if (session.barred && input.command.verb !== "QUIT") {
+  if (session.rejected && input.command.verb !== "QUIT") {
     const { line, verb } = shown(session, input.command);
     return {
-      session: { ...session, wary: session.wary || verb === "AUTH" },
+      session: { ...session, maySeeSecret: session.maySeeSecret || verb === "AUTH" },
       effects: refusal(facts, line, REPLY.notNow),
     };
   }
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
-  const wary = session.wary && isNoCommand(input.command);
-  const next = wary === session.wary ? session : { ...session, wary };
+  const maySeeSecret = session.maySeeSecret && isNoCommand(input.command);
+  const next = maySeeSecret === session.maySeeSecret ? session : { ...session, maySeeSecret };
   return commandStep(facts, next, shown(session, input.command), input.more);
 }
 
@@ -103,7 +103,7 @@ function shown(session: Session, command: Command): Command {
 
 /** What follows a 334; and behind a refused AUTH, what is no command may be the secret of a client that did not wait. */
 export function maybeSecret(session: Session, command: Command): boolean {
-  return session.phase === "auth" || (session.wary && isNoCommand(command));
+  return session.phase === "auth" || (session.maySeeSecret && isNoCommand(command));
 }
 
 /** A secret may begin with the letters of a verb. */
@@ -130,7 +130,7 @@ function connected(facts: ConnectionFacts, session: Session): Step {
 
 function arrival(facts: ConnectionFacts, session: Session): Effect {
   return {
-    do: "report",
+    do: "emit",
     event: {
       type: "smtp-connected",
       session: facts.session,
@@ -153,7 +153,7 @@ function turnedAway(facts: ConnectionFacts, session: Session, text: string, clos
   const said = printable(text);
   const last = close || facts.tls === "smtps" || session.stopping
     ? closeWith(facts, session, said, { reason: "quit", log: { command: "" } })
-    : { session: { ...session, phase: "command" as const, barred: true }, effects: refusal(facts, "", said) };
+    : { session: { ...session, phase: "command" as const, rejected: true }, effects: refusal(facts, "", said) };
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
@@ -166,7 +166,9 @@ function filtered(
   const said = printable(text);
   if (close) return closeWith(facts, session, said, { reason: "quit", log: { command: line } });
   const effects = refusal(facts, line, said);
-  if (session.phase !== "data") return { session: { ...session, wary: session.wary || isAuth(line) }, effects };
+  if (session.phase !== "data") {
+    return { session: { ...session, maySeeSecret: session.maySeeSecret || isAuth(line) }, effects };
+  }
   return { session: { ...session, phase: "command", transaction: null }, effects: [{ do: "discard" }, ...effects] };
 }
 
@@ -181,7 +183,7 @@ function banner(facts: ConnectionFacts): Effect {
 
 /** RFC 3207 §4.2: what was said before is forgotten. */
 function secured(facts: ConnectionFacts, session: Session, ciphers: string): Step {
-  const effects: Effect[] = [{ do: "report", event: { type: "smtp-tls", session: facts.session, ciphers } }];
+  const effects: Effect[] = [{ do: "emit", event: { type: "smtp-tls", session: facts.session, ciphers } }];
   if (facts.tls === "smtps") effects.push(banner(facts));
   return whenStopping(facts, {
     session: { ...session, phase: "command", ciphers, origin: null, esmtp: false, transaction: null, username: "" },
@@ -256,7 +258,7 @@ function committed(facts: ConnectionFacts, session: Session, message: MessageId,
       badCommands: 0,
     },
     effects: [reply(accepted(message)), {
-      do: "report",
+      do: "emit",
       event: {
         type: "smtp-message",
         session: facts.session,
@@ -285,7 +287,7 @@ function refused(facts: ConnectionFacts, session: Session, code: number, text: s
 }
 
 /** The command that the session is at, as the log may have it; "" between two of them. */
-function answering({ phase, dialog, chunk, asked, transaction }: Session): string {
+function answering({ phase, dialog, chunk, pendingMail, transaction }: Session): string {
   switch (phase) {
     case "data":
     case "queue":
@@ -296,7 +298,7 @@ function answering({ phase, dialog, chunk, asked, transaction }: Session): strin
     case "verify":
       return dialog === null ? "" : MASKED[dialog.step];
     case "sender":
-      return asked?.line ?? "";
+      return pendingMail?.line ?? "";
     case "command":
     case "greeting":
     case "handshake":

@@ -115,7 +115,7 @@ export interface Session {
   /** Data of the channel binding `tls-server-end-point` in base64; null where there is none. */
   readonly binding: string | null;
   /** An AUTH was refused just now: what looks like a command may be the secret of a client that did not wait. */
-  readonly wary: boolean;
+  readonly maySeeSecret: boolean;
   /** Who has logged in; "" for nobody. */
   readonly username: string;
   readonly authFailures: number;
@@ -123,9 +123,9 @@ export interface Session {
   readonly idleCommands: number;
   readonly badCommands: number;
   /** Turned away instead of greeted. */
-  readonly barred: boolean;
+  readonly rejected: boolean;
   /** The transaction of a MAIL that waits for lookup, and its line for the log. */
-  readonly asked: { readonly transaction: Transaction; readonly line: string } | null;
+  readonly pendingMail: { readonly transaction: Transaction; readonly line: string } | null;
   /** Set by HELO and EHLO. */
   readonly origin: Origin | null;
   readonly esmtp: boolean;
@@ -182,7 +182,7 @@ export type Input =
 export type Effect =
   /** Complete lines with their CRLF. */
   | { readonly do: "reply"; readonly text: string }
-  | { readonly do: "report"; readonly event: SmtpEvent }
+  | { readonly do: "emit"; readonly event: SmtpEvent }
   | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
   /** Ask lookup; the password is not to be kept or shown. Null: it is refused whatever it is, as late as if it had been asked. */
   | { readonly do: "authenticate"; readonly user: string; readonly password: string | null }
@@ -200,8 +200,8 @@ export type Effect =
   /** Forget the message that was being received. */
   | { readonly do: "discard" }
   | { readonly do: "secure" }
-  /** After all replies; a message on its way is forgotten. `calm`: the client knows and sends no more. `reason` as in the log. */
-  | { readonly do: "close"; readonly reason: string; readonly calm?: boolean };
+  /** After all replies; a message on its way is forgotten. `clientClosed`: the client knows and sends no more. `reason` as in the log. */
+  | { readonly do: "close"; readonly reason: string; readonly clientClosed?: boolean };
 
 /** What others are asked about a login, and what they answer. */
 export type ScramQuestion = Extract<Effect, { do: "challenge" | "prove" }>;
@@ -218,11 +218,11 @@ export function newSession(): Session {
     dialog: null,
     scram: false,
     binding: null,
-    wary: false,
-    asked: null,
+    maySeeSecret: false,
+    pendingMail: null,
     username: "",
     authFailures: 0,
-    barred: false,
+    rejected: false,
     idleCommands: 0,
     badCommands: 0,
     origin: null,
