@@ -1,27 +1,29 @@
 /**
  * Drives one session: bytes from the wire become lines and message data, the session's effects become replies, questions to lookup and
  * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts. Long, because the order in
- * which all that happens to a session is dealt with is one thing to read.
+ * which all that happens to a session is dealt with is one thing to read: what the client may send is throttled in `#regulate`, and the
+ * line that decides 250 for a message is in `committed`, which the queue has called once the message is on stable storage.
  */
 
 import { logTrace, type Observer } from "../events/mod.ts";
 import type { MessageId } from "../envelope/mod.ts";
-import type { AuthResult, Confirmed, Expansion } from "../protocol/mod.ts";
-import type { Command } from "./session/command.ts";
+import type { AuthResult, Expansion } from "../protocol/mod.ts";
 import type { ExpandQuestion, SenderQuestion } from "./lookup_client.ts";
+import { ClientInput } from "./client_input.ts";
+import { ConnectionStage } from "./connection_stage.ts";
 import { IncomingMessage, type MessageDeps, type MessagePolicy, type Receiver } from "./message/incoming.ts";
+import { Reception } from "./message/reception.ts";
 import type { Host, SessionFilters } from "./filter/session_filters.ts";
-import { CommandLines, joined } from "./lines.ts";
 import { ProgressTimer } from "./progress_timer.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
 import {
-  type Chunk,
+  type ClientIdentity,
+  connectedBy,
   type ConnectionFacts,
   type Effect,
   type Input,
   type LoginAnswer,
-  nameless,
   newSession,
   type ScramQuestion,
   type Session,
@@ -50,49 +52,35 @@ export interface ConnectionDeps extends MessageDeps, Observer {
   admit(job: () => void): void;
 }
 
-/** Characters of replies that are collected before they are written. */
+/** Characters of replies that the reply buffer collects before they are written. */
 const REPLY_BATCH = 4096;
 /** Commands of one client that are dealt with before others have their turn. */
 const TURN_COMMANDS = 64;
-/** How long a connection that was closed may go on sending, in milliseconds. */
-const LINGER_MS = 10_000;
-/** Octets that are read and thrown away meanwhile. */
-const LINGER_OCTETS = 1024 * 1024;
 /** A read of as many octets says that there is more where it came from: others have their turn first. */
-const LARGE_READ = 32 * 1024;
+const LARGE_READ_OCTETS = 32 * 1024;
 /** And as many octets of commands wait for their turn where others have one: a burst of them is not for one round of the event loop. */
-const MANY_COMMANDS = 1024;
+const MANY_COMMANDS_OCTETS = 1024;
 
-const NO_INPUT = new Uint8Array(0);
+/**
+ * Whether the client's octets are read: not while the session is `held` by something that must happen first, nor while it is `resting`,
+ * because others have their turn. Only `Connection.#setReading` changes it.
+ */
+type Reading = "on" | "held" | "resting";
 
 export class Connection implements Host {
   facts: ConnectionFacts;
   session: Session = newSession();
-  readonly #progress: ProgressTimer;
   readonly #deps: ConnectionDeps;
   #policy: MessagePolicy;
-  #wire: Wire | null;
-  #input: Uint8Array = NO_INPUT;
-  #position = 0;
-  readonly #lines = new CommandLines();
-  /** A command that must wait for the answers to earlier ones. */
-  #held: Command | null = null;
-  readonly #replies: ReplyBuffer;
-  #blocked = false;
-  #paused = false;
-  #resting = false;
-  /** Octets that came after the end. */
-  #wasted = 0;
-  /** The client has said that it will send no more. */
-  #inputEnded = false;
-  #incoming: Receiver | null = null;
-  /** Octets of the chunk that are still to come. */
-  #chunkLeft = 0;
+  readonly #wire: Wire;
   /** What stands before the session where the listener has filters. */
   readonly #filters: SessionFilters | null;
-  #closedAt: number | null = null;
-  #reported = false;
-  #verified = false;
+  readonly #input = new ClientInput();
+  readonly #replies: ReplyBuffer;
+  readonly #reception: Reception;
+  readonly #progress: ProgressTimer;
+  readonly #stage = new ConnectionStage();
+  #reading: Reading = "on";
 
   constructor(
     facts: ConnectionFacts,
@@ -107,8 +95,11 @@ export class Connection implements Host {
     this.#deps = deps;
     this.#progress = new ProgressTimer(deps.steady());
     this.#replies = new ReplyBuffer(facts.session, deps);
+    this.#reception = new Reception(() => this.#beginMessage());
     this.#filters = filters === null ? null : filters(this);
   }
+
+  // ── the greeting, see greeting.ts ──
 
   /** What this server is called by who has connected to this address; before `begin`. */
   rename(hostname: string): void {
@@ -117,37 +108,37 @@ export class Connection implements Host {
     this.#filters?.renamed(this.facts);
   }
 
-  /** The client's name is known: the session begins. `scram`: everybody may log in by SCRAM. */
-  begin(rdns: string, scram = false, confirmed: Confirmed = "error"): void {
+  /** The client is known: the session begins. */
+  begin(client: ClientIdentity): void {
     if (this.session.phase === "closed") return;
-    if (this.#filters !== null) this.#filters.connected(rdns, scram, confirmed);
-    else this.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
+    if (this.#filters !== null) this.#filters.connected(client);
+    else this.apply(connectedBy(client));
     this.run();
   }
 
   /** The client has sent something already, though the session has not begun. */
   get early(): boolean {
-    return this.#wire?.early === true;
+    return this.#stage.at !== "gone" && this.#wire.early;
   }
 
   /** Turned away: nobody speaks before the banner. */
   tooEarly(rdns: string): void {
     this.apply({ on: "early", rdns });
-    // What is said still is thrown away: unread, it would make the kernel throw our word away.
-    this.#wire?.start();
+    // What is sent still is thrown away: unread, it would make the kernel throw our reply away.
+    if (this.#stage.at !== "gone") this.#wire.start();
     this.run();
   }
 
-  // ── Host of filter/gate.ts ──
+  // ── Host of filter/session_filters.ts ──
 
   get more(): boolean {
-    return this.#position < this.#input.length;
+    return !this.#input.empty;
   }
 
   apply(input: Input): void {
     const greeting = this.session.phase === "greeting";
     this.#apply(input);
-    if (greeting && this.session.phase === "command") this.#wire?.start();
+    if (greeting && this.session.phase === "command") this.#wire.start();
   }
 
   wake(progress: boolean): void {
@@ -159,58 +150,41 @@ export class Connection implements Host {
     return this.#deps.queue.take(this, this);
   }
 
+  // ── Listener of wire.ts ──
+
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
     if (this.#receiving) this.#progress.data(this.#deps.steady(), bytes.length);
     if (this.#deps.traces("io")) logTrace(this.#deps, "io", `${this.facts.session}: read ${bytes.length} bytes`);
-    const large = bytes.length >= LARGE_READ;
+    const large = bytes.length >= LARGE_READ_OCTETS;
     if (this.session.phase === "closed") return this.#waste(bytes.length, large);
-    const waits = (large || !this.#receiving && bytes.length >= MANY_COMMANDS) && this.#deps.crowded();
+    const many = large || !this.#receiving && bytes.length >= MANY_COMMANDS_OCTETS;
+    const waits = many && this.#deps.crowded();
     if (large || waits) this.#rest();
-    if (this.#position === this.#input.length) this.#input = bytes;
-    else this.#input = joined(this.#input.subarray(this.#position), bytes);
-    this.#position = 0;
+    this.#input.add(bytes);
     if (waits) this.#regulate();
     else this.run();
-    // What had to wait is kept as a copy.
-    if (this.#input === bytes) {
-      this.#input = new Uint8Array(bytes.subarray(this.#position));
-      this.#position = 0;
-    }
+    this.#input.keep(bytes);
   }
 
   #waste(octets: number, large: boolean): void {
-    this.#wasted += octets;
-    if (this.#wasted > LINGER_OCTETS) return this.#wire?.destroy();
+    if (this.#stage.waste(octets)) return this.#wire.destroy();
     if (!large) return;
     this.#rest();
     this.#regulate();
   }
 
-  /** Nothing more is read until the others had their turn. */
-  #rest(): void {
-    this.#resting = true;
-    const refused = this.#incoming?.refused === true || (this.session.chunk?.refusal ?? null) !== null;
-    this.#deps.yield(this, refused || this.session.phase === "closed");
-  }
-
-  /** It is this session's turn again. */
-  turn(): void {
-    this.#resting = false;
-    this.run();
-  }
-
   /** The client reads again. */
   drained(): void {
     this.#progress.progress(this.#deps.steady());
-    this.#blocked = false;
+    this.#replies.drained();
     this.run();
   }
 
   /** The client sends no more; it may still read. */
   ended(): void {
     this.#deps.admit(() => {
-      this.#inputEnded = true;
+      this.#stage.enter("half-closed");
       this.run();
     });
   }
@@ -219,27 +193,23 @@ export class Connection implements Host {
   gone(reason: string): void {
     this.#filters?.ended();
     // A client that left before it was greeted has no line in the log.
-    if (this.session.phase === "greeting") this.#reported = true;
-    if (this.session.phase !== "closed") {
-      this.#discard();
-      this.session = { ...this.session, phase: "closed", transaction: null };
-    }
-    this.#reportEnd(reason);
-    this.#input = NO_INPUT;
-    this.#position = 0;
-    this.#wire = null;
+    const seen = this.session.phase !== "greeting";
+    if (this.session.phase !== "closed") this.#endSession();
+    if (this.#stage.enter("gone") && seen) this.#logEnd(reason);
+    this.#input.clear();
   }
 
-  /** `fingerprint`: of the client's certificate; `binding`: of ours, see endPointBinding(). */
+  /** The TLS handshake is done. `fingerprint`: of the client's certificate; `binding`: of ours, see endPointBinding(). */
   secured(ciphers: string, verified: boolean, fingerprint: string | null, binding: string | null = null): void {
-    this.#verified = verified;
-    this.#apply({ on: "secured", ciphers, binding });
+    this.#apply({ on: "secured", ciphers, verified, binding });
     if (fingerprint !== null) {
       const result = verified ? "verified" : "unchecked";
       this.#deps.emit({ type: "smtp-cert-check", session: this.facts.session, result, fingerprint });
     }
     this.run();
   }
+
+  // ── answers of other isolates ──
 
   expanded(slot: number, result: Expansion): void {
     this.#apply({ on: "expanded", slot, result });
@@ -276,7 +246,7 @@ export class Connection implements Host {
 
   /** True from 354 or the first chunk until the message is stored or refused. */
   get waitsForQueue(): boolean {
-    return this.#receiving || this.session.phase === "queue" || this.#incoming !== null ||
+    return this.#receiving || this.session.phase === "queue" || this.#reception.active ||
       this.#filters?.holdsId === true;
   }
 
@@ -286,21 +256,19 @@ export class Connection implements Host {
 
   /** To be called now and then: ends a session that has got nowhere for `limitMs`. */
   tick(now: number, limitMs: number): void {
-    if (this.session.phase === "closed") {
-      this.#closedAt ??= now;
-      if (now - this.#closedAt >= LINGER_MS) this.#wire?.destroy();
+    if (this.#stage.at === "lingering") {
+      if (this.#stage.overdue(now)) this.#wire.destroy();
       return;
     }
     const handshake = this.session.phase === "handshake";
-    if (this.#progress.overdue(now, limitMs, handshake)) {
-      // A filter that does not answer is no fault of the client's.
-      this.#apply(this.#filters?.waiting ? { on: "peer-gone" } : { on: "idle" });
-      this.run();
-      if (handshake) this.#wire?.destroy();
-    }
+    if (!this.#progress.overdue(now, limitMs, handshake)) return;
+    // A filter that does not answer is no fault of the client's.
+    this.#apply(this.#filters?.waiting ? { on: "peer-gone" } : { on: "idle" });
+    this.run();
+    if (handshake) this.#wire.destroy();
   }
 
-  // ── Submitter and Waiter of intake.ts ──
+  // ── Submitter and Waiter of queue_client.ts ──
 
   get tellsIds(): boolean {
     return this.#filters !== null;
@@ -308,29 +276,28 @@ export class Connection implements Host {
 
   credited(): void {
     this.#progress.progress(this.#deps.steady());
-    this.#incoming?.credited();
+    this.#reception.credited();
     this.#deps.later(this);
   }
 
+  /** The message is on stable storage. Only here does the session get to its 250 for a message. */
   committed(): void {
-    const incoming = this.#incoming;
     // A queue that answers before it was asked is not believed.
-    if (incoming === null || this.session.phase !== "queue") return;
-    this.#incoming = null;
+    if (!this.#reception.active || this.session.phase !== "queue") return;
+    const stored = this.#reception.finish()!;
     const from = this.session.transaction?.sender ?? null;
     const { session } = this.facts;
-    this.#apply({ on: "committed", message: incoming.message, bytes: incoming.bytes });
-    for (const { id, to } of incoming.named) {
+    this.#apply({ on: "committed", message: stored.message, bytes: stored.bytes });
+    for (const { id, to } of stored.named) {
       this.#deps.emit({ type: "smtp-envelope", session, envelope: id, from, to });
     }
     this.#deps.later(this);
   }
 
   refused(code: number, text: string): void {
-    // Told at the end of the data, or of the chunk that comes next.
-    if (this.session.phase !== "queue") this.#incoming?.refuse(code, text);
+    if (this.session.phase !== "queue") this.#reception.refuse(code, text);
     else {
-      this.#incoming = null;
+      this.#reception.finish();
       this.#apply({ on: "refused", code, text });
     }
     this.#deps.later(this);
@@ -345,35 +312,38 @@ export class Connection implements Host {
 
   /** Goes on with whatever can be done now, then writes the replies and holds the client back or lets it go on. */
   run(): void {
-    if (this.#wire === null) return;
-    for (let turns = TURN_COMMANDS; !this.#blocked && this.#advance();) {
+    if (this.#stage.at === "gone") return;
+    for (let turns = TURN_COMMANDS; !this.#replies.blocked && this.#advance();) {
       if (this.#replies.length >= REPLY_BATCH) this.#flush();
       if (--turns > 0) continue;
       this.#rest();
       break;
     }
-    if (this.session.phase === "closed") {
-      this.#input = NO_INPUT;
-      this.#position = 0;
-      this.#held = null;
-    }
+    if (this.session.phase === "closed") this.#input.clear();
     this.#flush();
     this.#regulate();
+  }
+
+  /** It is this session's turn again. */
+  turn(): void {
+    if (this.#reading === "resting") this.#setReading("held");
+    this.run();
   }
 
   /** One command or one piece of data. False: something has to happen first. */
   #advance(): boolean {
     if (this.#filters?.frozen) return false;
-    if (this.session.phase === "data") return this.#receive();
-    if (this.session.phase === "chunk") return this.#receiveChunk(this.session.chunk!);
+    if (this.#receiving) return this.#receive();
     if (this.session.phase !== "command" && this.session.phase !== "auth") return false;
-    const command = this.#held ?? this.#nextCommand();
+    const command = this.#input.command();
     if (command === null) return false;
-    if (!takes(this.facts, this.session, command)) {
-      this.#held = command;
+    if (typeof command === "string") {
+      this.#apply({ on: "bad-input", reply: command });
       return false;
     }
-    this.#held = null;
+    const now = takes(this.facts, this.session, command);
+    this.#input.waiting = now ? null : command;
+    if (!now) return false;
     if (this.#deps.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
@@ -384,55 +354,20 @@ export class Connection implements Host {
     return true;
   }
 
-  /** The next whole command, null when it is not there yet or its line ended the session. */
-  #nextCommand(): Command | null {
-    const next = this.#lines.next(this.#input, this.#position);
-    this.#position = this.#lines.position;
-    if (typeof next !== "string") return next;
-    this.#apply({ on: "bad-input", reply: next });
-    return null;
-  }
-
-  /** Message data. False: no input, no id, or no credit. */
+  /** A piece of the message. Filters may have the last line after the client has sent it. */
   #receive(): boolean {
-    const from = this.#position;
-    if (from === this.#input.length) return this.#settle();
-    this.#incoming ??= this.#beginMessage();
-    if (this.#incoming === null) return false;
-    this.#position = this.#incoming.push(this.#input, from);
-    return this.#settle() || this.#position > from;
-  }
-
-  /** True when it is clear what becomes of the message. Filters may have the last line after the client has said it. */
-  #settle(): boolean {
-    const outcome = this.#incoming?.outcome() ?? null;
-    if (outcome === null) return false;
-    if (this.#filters === null) this.#apply(outcome);
-    else this.#filters.received(outcome);
-    return true;
-  }
-
-  /** Octets of a chunk, RFC 3030 §2; a command follows them. False: as above. */
-  #receiveChunk({ last, refusal }: Chunk): boolean {
-    const from = this.#position;
-    const end = Math.min(this.#input.length, from + this.#chunkLeft);
-    if (refusal === null) {
-      if (this.#chunkLeft > 0 && from === end) return false;
-      this.#incoming ??= this.#beginMessage();
-      if (this.#incoming === null) return false;
-    }
-    this.#position = refusal !== null || from === end ? end : this.#incoming!.push(this.#input, from, end);
-    this.#chunkLeft -= this.#position - from;
-    if (this.#chunkLeft > 0 && !this.#incoming?.hopeless) return this.#position > from;
-    this.#apply(refusal !== null ? { on: "chunk-read", fault: null } : this.#incoming!.chunkOutcome(last));
+    const { chunk } = this.session;
+    const progress = chunk === null ? this.#reception.data(this.#input) : this.#reception.chunk(this.#input, chunk);
+    if (typeof progress === "boolean") return progress;
+    if (chunk === null && this.#filters !== null) this.#filters.received(progress);
+    else this.#apply(progress);
     return true;
   }
 
   #beginMessage(): Receiver | null {
-    if (this.#filters !== null) return this.#filters.receiver(this.#verified, this.#policy);
+    if (this.#filters !== null) return this.#filters.receiver(this.#policy);
     const id = this.#deps.queue.take(this, this);
-    if (id === null) return null;
-    return new IncomingMessage(id, this.session, this.#verified, this.facts, this.#policy, this.#deps);
+    return id === null ? null : new IncomingMessage(id, this.session, this.facts, this.#policy, this.#deps);
   }
 
   // ── effects ──
@@ -469,35 +404,48 @@ export class Connection implements Host {
       case "receive":
         return;
       case "chunk":
-        this.#chunkLeft = effect.octets;
-        return;
+        return this.#reception.expectChunk(effect.octets);
       case "commit":
-        return this.#incoming?.commit(this.session);
+        return this.#reception.commit(this.session);
       case "discard":
         return this.#discard(before);
       case "secure":
-        return this.#wire?.secure(this.#replies.take());
+        return this.#wire.secure(this.#replies.take());
       case "close":
-        this.#discard(before);
-        this.#flush();
-        this.#reportEnd(effect.reason);
-        // Who has said QUIT or has ended its input sends no more.
-        this.#wire?.end(!effect.clientClosed && !this.#inputEnded);
-        return;
+        return this.#close(effect, before);
     }
+    effect satisfies never;
+  }
+
+  /** The session has ended itself. */
+  #close({ reason, clientClosed = false }: Extract<Effect, { do: "close" }>, before: Session): void {
+    this.#discard(before);
+    this.#flush();
+    // A client that has said QUIT or has ended its input sends no more.
+    const sends = !clientClosed && this.#stage.at === "open";
+    this.#linger(reason, sends);
   }
 
   /** Lets go of the message on its way. */
   #discard(before: Session = this.session): void {
     this.#deps.queue.stopWaiting(this);
-    this.#incoming?.discard(before.phase === "queue");
-    this.#incoming = null;
+    this.#reception.discard(before.phase === "queue");
   }
 
-  #reportEnd(reason: string): void {
+  /** The client has left a session that goes on. */
+  #endSession(): void {
+    this.#discard();
+    this.session = { ...this.session, phase: "closed", transaction: null };
+  }
+
+  /** The session is over: closes the connection when the replies are written. `sends`: the client may be sending still. */
+  #linger(reason: string, sends: boolean): void {
     this.#filters?.ended();
-    if (this.#reported) return;
-    this.#reported = true;
+    if (this.#stage.enter("lingering")) this.#logEnd(reason);
+    this.#wire.end(sends);
+  }
+
+  #logEnd(reason: string): void {
     this.#deps.emit({
       type: "smtp-disconnected",
       session: this.facts.session,
@@ -509,35 +457,38 @@ export class Connection implements Host {
     });
   }
 
-  // ── output ──
+  // ── output, and the throttle of the input ──
 
   #flush(): void {
-    if (this.#replies.length === 0 || this.#wire === null) return;
-    if (!this.#wire.write(this.#replies.take())) this.#blocked = true;
+    if (this.#stage.at !== "gone") this.#replies.flush((text) => this.#wire.write(text));
   }
 
-  /** Holds the client back while there is input that cannot be dealt with; ends the session of one that has left. */
+  #setReading(reading: Reading): void {
+    const before = this.#reading;
+    this.#reading = reading;
+    if (before === "on" && reading !== "on") this.#wire.pause();
+    if (before !== "on" && reading === "on") this.#wire.resume();
+  }
+
+  /** Nothing more is read until the others had their turn. */
+  #rest(): void {
+    this.#setReading("resting");
+    const refused = this.#reception.refused || (this.session.chunk?.refusal ?? null) !== null;
+    this.#deps.yield(this, refused || this.session.phase === "closed");
+  }
+
+  /** Throttles the client while there is input that cannot be dealt with; ends the session of one that has left. */
   #regulate(): void {
-    const wire = this.#wire;
-    // The buffer of the last read must not live as long as an idle session.
-    if (this.#position === this.#input.length) {
-      this.#input = NO_INPUT;
-      this.#position = 0;
-    }
-    if (wire === null) return;
-    const full = this.#resting || this.#position < this.#input.length || this.#held !== null ||
-      (this.#receiving && this.#incoming?.ready() === false);
-    if (full !== this.#paused) {
-      this.#paused = full;
-      if (full) wire.pause();
-      else wire.resume();
-    }
+    this.#input.trim();
+    if (this.#stage.at === "gone") return;
+    const held = this.#input.blocked || this.#receiving && !this.#reception.ready;
+    if (this.#reading !== "resting") this.#setReading(held ? "held" : "on");
     const { phase } = this.session;
-    if (!this.#inputEnded || full || this.#blocked || phase === "closed" || phase === "queue") return;
+    if (this.#stage.at !== "half-closed" || this.#reading !== "on" || this.#replies.blocked || phase === "queue") {
+      return;
+    }
     if (this.waitsForLookup || this.#filters?.waiting) return;
-    this.#discard();
-    this.session = { ...this.session, phase: "closed", transaction: null };
-    this.#reportEnd("disconnect");
-    wire.end(false);
+    this.#endSession();
+    this.#linger("disconnect", false);
   }
 }

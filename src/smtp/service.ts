@@ -15,18 +15,16 @@ import {
 } from "../protocol/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import { type EmitEvent, NO_OBSERVER, type Observer } from "../events/mod.ts";
-import { isDomain } from "./session/address.ts";
 import { Connection, type ConnectionDeps } from "./connection.ts";
 import {
-  bracketed6,
   connectionFacts,
   endpoint,
   type ListenerContext,
   listenerContext,
   listenerFilters,
-  plainAddress,
   tlsOf,
 } from "./listener.ts";
+import { greet, type GreetingDeps } from "./greeting.ts";
 import { BurstLimiter } from "./burst_limiter.ts";
 import { LookupClient } from "./lookup_client.ts";
 import { FilterClient } from "./filter/filter_client.ts";
@@ -89,6 +87,7 @@ export class SmtpService {
   readonly #busy = new Set<Connection>();
   readonly #turns: FairTurns;
   readonly #bursts: BurstLimiter;
+  readonly #greeting: GreetingDeps;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
@@ -105,6 +104,13 @@ export class SmtpService {
       emit,
       options.askSource,
     );
+    this.#greeting = {
+      lookup: this.#lookup,
+      serverName: settings.shared.serverName,
+      bannerDelayMs: settings.bannerDelayMs,
+      trusts: (address) => this.#proxies.trusts(address),
+      after: (ms, run) => this.#after(ms, run),
+    };
     const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
     this.#listeners = settings.listeners.map((listener) => ({
       ...listenerContext(settings, listener, clock),
@@ -250,52 +256,9 @@ export class SmtpService {
     return connection;
   }
 
-  /** Finds the client's name, then lets the session begin. */
   #welcome(connection: Connection, context: ListenerContext, peer: Peer): void {
     if (this.#stopping) connection.stop(false);
-    if (context.listener.socket) return connection.begin(this.#options.settings.shared.serverName, false, "pass");
-    this.#lookup.clientName(plainAddress(peer.address), (name, confirmed) => {
-      // A session that waited for its name was in nobody's list of those to be told.
-      if (name === null) return connection.peerGone();
-      const table = context.listener.auth?.table ?? null;
-      if (table === null) {
-        return this.#begin(connection, context, peer, name, () => connection.begin(name, false, confirmed));
-      }
-      this.#lookup.mechanisms(table, (scram) => {
-        if (scram === null) connection.peerGone();
-        else this.#begin(connection, context, peer, name, () => connection.begin(name, scram, confirmed));
-      });
-    });
-  }
-
-  /** Finds the name of this server first, where that depends on the address that the client has connected to. */
-  #begin(connection: Connection, context: ListenerContext, peer: Peer, rdns: string, begin: () => void): void {
-    const greet = () => this.#greet(connection, context, peer, rdns, begin);
-    const { hostnames } = context.listener;
-    const { local } = peer;
-    if (hostnames === null || local === undefined) return greet();
-    this.#lookup.ownName(hostnames, bracketed6(plainAddress(local)), (own) => {
-      if (own.known === "lost") return connection.peerGone();
-      if (own.known === "name" && isDomain(own.name)) connection.rename(own.name);
-      greet();
-    });
-  }
-
-  /** Holds the banner back, where that is wanted, to see who speaks before it: only those who do not listen to answers do. */
-  #greet(
-    connection: Connection,
-    { listener }: ListenerContext,
-    { address }: Peer,
-    rdns: string,
-    begin: () => void,
-  ): void {
-    const { clock, settings: { bannerDelayMs } } = this.#options;
-    if (bannerDelayMs === 0 || listener.tls === "smtps" || this.#proxies.trusts(address)) return begin();
-    const cancel = clock.every(bannerDelayMs, () => {
-      cancel();
-      if (connection.early) connection.tooEarly(rdns);
-      else begin();
-    });
+    greet(connection, context, peer, this.#greeting);
   }
 
   /** Failures are told late, which slows down those who guess and tells them nothing by its time. */
@@ -310,10 +273,14 @@ export class SmtpService {
   }
 
   #late(tell: () => void): void {
-    const { clock, random = Math.random } = this.#options;
-    const cancel = clock.every(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), () => {
+    const { random = Math.random } = this.#options;
+    this.#after(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), tell);
+  }
+
+  #after(ms: number, run: () => void): void {
+    const cancel = this.#options.clock.every(ms, () => {
       cancel();
-      tell();
+      run();
     });
   }
 

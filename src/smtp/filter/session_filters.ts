@@ -19,10 +19,11 @@ import {
 import { maybeSecret, step } from "../session/session.ts";
 import {
   type Accepted,
+  type ClientIdentity,
+  connectedBy,
   type ConnectionFacts,
   type Effect,
   type Input,
-  nameless,
   type Session,
 } from "../session/state.ts";
 import type { ChainDecision, View } from "./chain.ts";
@@ -154,14 +155,15 @@ export class SessionFilters implements Filtered {
   // ── what happens to the session ──
 
   /** The client is there, and its name is known. */
-  connected(rdns: string, scram: boolean, confirmed: View["confirmed"]): void {
+  connected(identity: ClientIdentity): void {
     const { client } = this.#filters;
     client.enter(this);
     if (client.lost) return this.lost();
     if (this.#processes.length > 0 && client.registered === null) {
-      this.#pending = () => this.connected(rdns, scram, confirmed);
+      this.#pending = () => this.connected(identity);
       return;
     }
+    const { rdns, confirmed } = identity;
     this.#rdns = rdns;
     this.#confirmed = confirmed;
     this.#announced = true;
@@ -172,7 +174,7 @@ export class SessionFilters implements Filtered {
       if (decision.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...decision });
       else {
         if (decision.kind === "junk") this.#junk = true;
-        this.#host.apply({ on: "connected", rdns, scram, ...nameless(rdns, confirmed) });
+        this.#host.apply(connectedBy(identity));
       }
     });
   }
@@ -243,7 +245,7 @@ export class SessionFilters implements Filtered {
   }
 
   /** 354 was said: what takes the message. Call when the session is in its data phase. */
-  receiver(verified: boolean, policy: MessagePolicy): Receiver | null {
+  receiver(policy: MessagePolicy): Receiver | null {
     const transaction = this.#transaction;
     if (transaction === null) return null;
     transaction.begun = true;
@@ -263,12 +265,12 @@ export class SessionFilters implements Filtered {
     const front = this.#junk || transaction.junk ? "X-Spam: Yes\n" : "";
     if (processes.length === 0) {
       const beginning = { front, bare: false };
-      this.#receiver = new IncomingMessage(message, session, verified, this.#facts, policy, deps, beginning);
+      this.#receiver = new IncomingMessage(message, session, this.#facts, policy, deps, beginning);
       return this.#receiver;
     }
     const { maxMessageBytes } = this.#facts;
     const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT };
-    const inner = new IncomingMessage(message, session, verified, facts, policy, deps, { front, bare: true });
+    const inner = new IncomingMessage(message, session, facts, policy, deps, { front, bare: true });
     const start = {
       front: new TextEncoder().encode(inner.front),
       completion: completionOf(session, facts, policy, deps),

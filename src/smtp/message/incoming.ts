@@ -107,11 +107,10 @@ export class IncomingMessage implements Receiver {
   /** The queue gave up while the message was still coming in: told at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;
 
-  /** `session` is in its data or chunk phase; `verified` tells of the client's certificate. */
+  /** `session` is in its data or chunk phase. */
   constructor(
     message: MessageId,
     session: Session,
-    verified: boolean,
     facts: ConnectionFacts,
     policy: MessagePolicy,
     deps: MessageDeps,
@@ -119,7 +118,7 @@ export class IncomingMessage implements Receiver {
   ) {
     this.message = message;
     this.#deps = deps;
-    const { origin, esmtp, ciphers, transaction } = session;
+    const { origin, esmtp, ciphers, verified, transaction } = session;
     const at = deps.now();
     this.#body = new Body(message, deps.queue);
     const { smtpUtf8 } = transaction!;

@@ -66,7 +66,11 @@ export function step(facts: ConnectionFacts, session: Session, input: Input): St
     case "refused":
       return whenStopping(facts, refused(facts, session, input.code, input.text));
     case "secured":
-      return secured(facts, { ...session, binding: input.binding }, input.ciphers);
+      return secured(
+        facts,
+        { ...session, binding: input.binding, verified: input.verified ?? false },
+        input.ciphers,
+      );
     case "bad-input":
       return closeWith(facts, session, input.reply, { reason: "quit", log: "bad-input" });
     case "idle":

@@ -135,6 +135,8 @@ export interface Session {
   readonly rdnsUnsure: boolean;
   /** `VERSION:CIPHER:BITS` under TLS. */
   readonly ciphers: string | null;
+  /** The client showed a certificate that was verified. */
+  readonly verified: boolean;
   /** Messages accepted so far. */
   readonly mails: number;
   readonly transaction: Transaction | null;
@@ -148,9 +150,9 @@ export interface Session {
 export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
   | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean; readonly rdnsUnsure?: true }
-  /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
   /** The client has spoken before its banner, which was delayed to see that. */
   | { readonly on: "early"; readonly rdns: string }
+  /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
   | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
   /** A filter refuses the command `line`, or the message whose data was read. */
   | { readonly on: "filtered"; readonly line: string; readonly text: string; readonly close: boolean }
@@ -170,7 +172,8 @@ export type Input =
   | { readonly on: "chunk-read"; readonly fault: Fault | null }
   | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
   | { readonly on: "refused"; readonly code: number; readonly text: string }
-  | { readonly on: "secured"; readonly ciphers: string; readonly binding: string | null }
+  /** `verified`: the client showed a certificate that was verified. */
+  | { readonly on: "secured"; readonly ciphers: string; readonly verified?: boolean; readonly binding: string | null }
   /** Input that no session survives: the reply to it. */
   | { readonly on: "bad-input"; readonly reply: string }
   | { readonly on: "idle" }
@@ -230,6 +233,7 @@ export function newSession(): Session {
     rdns: "<unknown>",
     rdnsUnsure: false,
     ciphers: null,
+    verified: false,
     mails: 0,
     transaction: null,
     chunk: null,
@@ -238,7 +242,18 @@ export function newSession(): Session {
   };
 }
 
-/** What `connected` adds for a client whose name could not be looked up: whether it has one cannot be told now. */
-export function nameless(rdns: string, confirmed: Confirmed): { readonly rdnsUnsure?: true } {
-  return confirmed === "temporary" && rdns === "<unknown>" ? { rdnsUnsure: true } : {};
+/** What is known of a client before its banner. */
+export interface ClientIdentity {
+  /** The name of its address; `<unknown>` where it has none. */
+  readonly rdns: string;
+  /** Whether that name leads back to the address. */
+  readonly confirmed: Confirmed;
+  /** Everybody in the listener's table can log in by SCRAM. */
+  readonly scram: boolean;
+}
+
+/** The input by which the session of this client begins. A name that could not be looked up is marked: whether there is one cannot be told now. */
+export function connectedBy({ rdns, confirmed, scram }: ClientIdentity): Extract<Input, { on: "connected" }> {
+  const unsure = confirmed === "temporary" && rdns === "<unknown>";
+  return { on: "connected", rdns, scram, ...(unsure ? { rdnsUnsure: true } : {}) };
 }
