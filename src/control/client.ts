@@ -2,7 +2,8 @@
 
 import type net from "node:net";
 import { connectSocket } from "../net/mod.ts";
-import { type ControlAnswer, type ControlRequest, MAX_ANSWER_BYTES } from "./protocol.ts";
+import type { ControlRequest } from "./parse.ts";
+import { type ControlAnswer, MAX_ANSWER_BYTES } from "./protocol.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** Why there is no daemon to talk to. */

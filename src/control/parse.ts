@@ -1,14 +1,81 @@
-/** From a line of the control socket to a request. Nothing is trusted: the line may come from any program. Pure. */
+/**
+ * The requests of the control socket: one table of their fields, from which the type and the reading of a line follow. Nothing is trusted: a line may come
+ * from any program. Pure.
+ */
 
-import { TRACES } from "../events/mod.ts";
-import type { Target } from "../protocol/mod.ts";
-import { type ControlRequest, MAX_DISCOVER } from "./protocol.ts";
+import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
+import { type Trace, TRACES } from "../events/mod.ts";
+import {
+  type Check,
+  either,
+  type Fields,
+  flag,
+  list,
+  matching,
+  nullOr,
+  oneOf,
+  record,
+  type Target,
+  text,
+  whole,
+} from "../protocol/mod.ts";
+import { MAX_DISCOVER_MESSAGES } from "./protocol.ts";
 
-const MESSAGE_ID = /^(?!0{8})[0-9a-f]{8}$/;
-const DOMAIN = /^[^\s@/]{1,255}$/;
-const ENVELOPE_ID = /^(?!0{8})[0-9a-f]{16}$/;
+const messageId: Check<MessageId> = matching(/^(?!0{8})[0-9a-f]{8}$/, "an id of a message");
+const envelopeId: Check<EnvelopeId> = matching(/^(?!0{8})[0-9a-f]{16}$/, "an id of an envelope");
+const domain = matching(/^[^\s@/]{1,255}$/, "a domain");
+const subsystem = oneOf("mda", "mta", "smtp");
+const trace: Check<Trace | "all"> = oneOf("all", ...TRACES);
+const target: Check<Target> = either(
+  oneOf("all"),
+  either(only({ domain }), either(only({ message: messageId }), only({ envelope: envelopeId }))),
+);
 
-/** The request, or null when the line is not one. */
+/** An object with this one field and no others: what it names must be clear. */
+function only<T>(field: Fields<T>): Check<T> {
+  const check = record<T>(field);
+  return (value) => check(value) ?? (Object.keys(value as object).length === 1 ? null : "has other fields");
+}
+
+/** The fields of each request beside `do`; where there are several lists of fields, those of one of them. */
+const REQUESTS = {
+  "show-queue": [{ message: nullOr(messageId) }],
+  "show-message": [{ message: messageId }],
+  "show-envelope": [{ envelope: envelopeId }],
+  "show-stats": [{}],
+  "show-status": [{}],
+  "show-damaged": [{}],
+  "show-relay": [{ what: oneOf("hosts", "hoststats", "relays", "routes") }],
+  monitor: [{}],
+  stop: [{}],
+  "update-pki": [{}],
+  "update-table": [{ table: text() }],
+  export: [{}],
+  /** Takes in what lies in the spool's folder `import`: one envelope, or messages. */
+  discover: [{ envelope: envelopeId }, { messages: list(messageId, MAX_DISCOVER_MESSAGES) }],
+  schedule: [{ target }],
+  remove: [{ target }],
+  "pause-envelope": [{ target }],
+  "resume-envelope": [{ target }],
+  pause: [{ what: subsystem }],
+  resume: [{ what: subsystem }],
+  "resume-route": [{ route: whole(Number.MIN_SAFE_INTEGER) }],
+  log: [{ verbose: flag }],
+  trace: [{ what: trace }],
+  untrace: [{ what: trace }],
+} as const;
+
+type Passed<Fields> = { readonly [Name in keyof Fields]: Fields[Name] extends Check<infer T> ? T : never };
+type RequestOf<Verb extends keyof typeof REQUESTS> = Verb extends unknown
+  ? typeof REQUESTS[Verb][number] extends infer Fields
+    ? Fields extends unknown ? { readonly do: Verb } & Passed<Fields> : never
+  : never
+  : never;
+export type ControlRequest = RequestOf<keyof typeof REQUESTS>;
+
+export type Subsystem = "mda" | "mta" | "smtp";
+
+/** Takes a line of the control socket without its end, and returns the request, or null when the line is not one. */
 export function parseRequest(line: string): ControlRequest | null {
   let value: unknown;
   try {
@@ -16,76 +83,12 @@ export function parseRequest(line: string): ControlRequest | null {
   } catch {
     return null;
   }
-  return typeof value === "object" && value !== null ? readRequest(value as Record<string, unknown>) : null;
-}
-
-function readRequest(given: Record<string, unknown>): ControlRequest | null {
-  const { do: verb } = given;
-  switch (verb) {
-    case "show-queue":
-      return given.message === null || isMessageId(given.message) ? { do: verb, message: given.message } : null;
-    case "show-message":
-      return isMessageId(given.message) ? { do: verb, message: given.message } : null;
-    case "show-envelope":
-      return isEnvelopeId(given.envelope) ? { do: verb, envelope: given.envelope } : null;
-    case "show-stats":
-    case "show-status":
-    case "show-damaged":
-    case "monitor":
-    case "stop":
-    case "update-pki":
-      return { do: verb };
-    case "show-relay":
-      return isOneOf(given.what, ["hosts", "hoststats", "relays", "routes"]) ? { do: verb, what: given.what } : null;
-    case "export":
-      return { do: verb };
-    case "discover": {
-      const { messages, envelope } = given;
-      if (isEnvelopeId(envelope)) return { do: verb, envelope };
-      const sound = Array.isArray(messages) && messages.length <= MAX_DISCOVER && messages.every(isMessageId);
-      return sound ? { do: verb, messages } : null;
-    }
-    case "schedule":
-    case "remove":
-    case "pause-envelope":
-    case "resume-envelope": {
-      const target = readTarget(given.target);
-      return target === null ? null : { do: verb, target };
-    }
-    case "pause":
-    case "resume":
-      return isOneOf(given.what, ["mda", "mta", "smtp"]) ? { do: verb, what: given.what } : null;
-    case "resume-route":
-      return Number.isSafeInteger(given.route) ? { do: verb, route: given.route as number } : null;
-    case "log":
-      return typeof given.verbose === "boolean" ? { do: verb, verbose: given.verbose } : null;
-    case "trace":
-    case "untrace":
-      return isOneOf(given.what, ["all", ...TRACES]) ? { do: verb, what: given.what } : null;
-    case "update-table":
-      return typeof given.table === "string" ? { do: verb, table: given.table } : null;
-    default:
-      return null;
-  }
-}
-
-function readTarget(given: unknown): Target | null {
-  if (given === "all") return given;
-  if (typeof given !== "object" || given === null) return null;
-  const { message, envelope, domain } = given as Record<string, unknown>;
-  if (typeof domain === "string" && DOMAIN.test(domain)) return { domain };
-  if (isMessageId(message)) return { message };
-  return isEnvelopeId(envelope) ? { envelope } : null;
-}
-
-function isMessageId(value: unknown): value is string {
-  return typeof value === "string" && MESSAGE_ID.test(value);
-}
-
-function isEnvelopeId(value: unknown): value is string {
-  return typeof value === "string" && ENVELOPE_ID.test(value);
-}
-
-function isOneOf<const T extends string>(value: unknown, words: readonly T[]): value is T {
-  return words.includes(value as T);
+  if (typeof value !== "object" || value === null) return null;
+  const given = value as Readonly<Record<string, unknown>>;
+  if (typeof given.do !== "string" || !Object.hasOwn(REQUESTS, given.do)) return null;
+  const forms: readonly Readonly<Record<string, Check<unknown>>>[] = REQUESTS[given.do as keyof typeof REQUESTS];
+  const fields = forms.find((form) => Object.entries(form).every(([name, check]) => check(given[name]) === null));
+  if (fields === undefined) return null;
+  const copied = Object.fromEntries(Object.keys(fields).map((name) => [name, given[name]]));
+  return { do: given.do, ...copied } as ControlRequest;
 }

@@ -1,11 +1,10 @@
 /**
  * What smtpctl and the daemon say over the control socket: JSON, one object a line. A connection carries one request; answers are streamed
- * and the last one has `ok`. Types and limits only: see client.ts and server.ts.
+ * and the last one has `ok`. The answers and the limits; the requests are in parse.ts.
  */
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
-import type { MonitorSample, Trace } from "../events/mod.ts";
-import type { Target } from "../protocol/mod.ts";
+import type { MonitorSample } from "../events/mod.ts";
 
 /** Octets of a request line with its end. The longest request names one table or macro. */
 export const MAX_REQUEST_BYTES = 4096;
@@ -18,29 +17,7 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 /** Time between two samples of `monitor`. */
 export const MONITOR_PERIOD_MS = 1000;
 /** Messages that one `discover` names at most. */
-export const MAX_DISCOVER = 50;
-
-export type Subsystem = "mda" | "mta" | "smtp";
-
-export type ControlRequest =
-  | { readonly do: "show-queue"; readonly message: MessageId | null }
-  | { readonly do: "show-message"; readonly message: MessageId }
-  | { readonly do: "show-envelope"; readonly envelope: EnvelopeId }
-  | { readonly do: "show-stats" | "show-status" | "show-damaged" | "monitor" | "stop" | "update-pki" }
-  | { readonly do: "show-relay"; readonly what: "hosts" | "hoststats" | "relays" | "routes" }
-  | {
-    readonly do: "schedule" | "remove" | "pause-envelope" | "resume-envelope";
-    readonly target: Target;
-  }
-  | { readonly do: "export" }
-  /** Takes in what lies in the spool's folder `import`: messages, or one envelope. */
-  | { readonly do: "discover"; readonly messages: readonly MessageId[] }
-  | { readonly do: "discover"; readonly envelope: EnvelopeId }
-  | { readonly do: "pause" | "resume"; readonly what: Subsystem }
-  | { readonly do: "resume-route"; readonly route: number }
-  | { readonly do: "log"; readonly verbose: boolean }
-  | { readonly do: "trace" | "untrace"; readonly what: Trace | "all" }
-  | { readonly do: "update-table"; readonly table: string };
+export const MAX_DISCOVER_MESSAGES = 50;
 
 /** Why nothing became of a command. Without `failed` there was nothing to do. */
 export interface Unchanged {

@@ -3,14 +3,8 @@
 import { Buffer } from "node:buffer";
 import type net from "node:net";
 import type { Peer } from "../protocol/mod.ts";
-import { parseRequest } from "./parse.ts";
-import {
-  type ControlAnswer,
-  type ControlRequest,
-  LINGER_MS,
-  MAX_REQUEST_BYTES,
-  REQUEST_TIMEOUT_MS,
-} from "./protocol.ts";
+import { type ControlRequest, parseRequest } from "./parse.ts";
+import { type ControlAnswer, LINGER_MS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT_MS } from "./protocol.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface SessionOptions {

@@ -5,7 +5,7 @@
  */
 
 import { lchownSync } from "node:fs";
-import { askControl, MAX_DISCOVER, NotRunning } from "../../control/mod.ts";
+import { askControl, MAX_DISCOVER_MESSAGES, NotRunning } from "../../control/mod.ts";
 import type { ForeignMessage } from "./foreign_queue.ts";
 import { importKey, ImportRecord } from "./import_record.ts";
 import type { Terminal } from "../terminal.ts";
@@ -37,9 +37,9 @@ export async function importMessages(
     totals.problems++;
     terminal.err(`smtpctl: message ${id} is not imported: ${text}\n`);
   };
-  for (let at = 0; at < messages.length; at += MAX_DISCOVER) {
+  for (let at = 0; at < messages.length; at += MAX_DISCOVER_MESSAGES) {
     const staged: Staged[] = [];
-    for (const message of messages.slice(at, at + MAX_DISCOVER)) {
+    for (const message of messages.slice(at, at + MAX_DISCOVER_MESSAGES)) {
       try {
         const one = await staging.stage(message, check);
         if (one === null) totals.known++;
