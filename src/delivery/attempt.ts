@@ -12,7 +12,8 @@ import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import type { FileWriter } from "./file_writer.ts";
 import { type Plan, planDelivery } from "./plan.ts";
-import type { Delivered, StoredBody } from "./source.ts";
+import type { StoredBody } from "../queue_client/mod.ts";
+import type { Delivered } from "./delivered.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
 
 /** What the daemon has and tests replace. */

@@ -8,7 +8,7 @@ import { systemReason } from "../events/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Identity } from "./identity.ts";
 import { LastLine } from "./last_line.ts";
-import type { Delivered } from "./source.ts";
+import type { Delivered } from "./delivered.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, quoted } from "./sysexits.ts";
 
 export const SHELL = "/bin/sh";

@@ -7,7 +7,8 @@ import type { Identity } from "./identity.ts";
 import { LOCK_LIMIT_MS } from "./locks.ts";
 import { type MaildirTarget, MaildirWriter } from "./maildir.ts";
 import { type MboxOptions, type MboxTarget, MboxWriter, prepareMailbox } from "./mbox.ts";
-import type { Delivered, StoredBody } from "./source.ts";
+import type { StoredBody } from "../queue_client/mod.ts";
+import type { Delivered } from "./delivered.ts";
 import { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 
 /** A Maildir, a mailbox or a file. */

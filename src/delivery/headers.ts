@@ -1,7 +1,7 @@
 /** The header of a stored message as delivery sees it: what it must be asked before, and what is written in front of it. Pure. */
 
 import { type EnvelopeContent, formatMailbox, formatPath, type Mailbox } from "../envelope/mod.ts";
-import type { StoredBody } from "./source.ts";
+import type { StoredBody } from "../queue_client/mod.ts";
 
 const LF = 10, CR = 13, COLON = 58;
 /** Of a line only so much matters here. */

@@ -14,7 +14,7 @@ import {
   type Timeouts,
 } from "../smtp_client/mod.ts";
 import type { LmtpEndpoint } from "./plan.ts";
-import type { Delivered } from "./source.ts";
+import type { Delivered } from "./delivered.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, interrupted, unaccepted } from "./sysexits.ts";
 
 const LHLO_NAME = "localhost";

@@ -7,7 +7,7 @@
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import type { ActAs, Identity } from "./identity.ts";
-import type { Delivered } from "./source.ts";
+import type { Delivered } from "./delivered.ts";
 import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 export interface MaildirTarget {

@@ -6,7 +6,7 @@ import type { Clock } from "../clock.ts";
 import { fromLine, FromQuoter } from "./from_line.ts";
 import type { ActAs, Identity } from "./identity.ts";
 import { LOCK_LIMIT_MS, type LockOptions, Mutexes, takeDotlock, takeFlock } from "./locks.ts";
-import type { Delivered } from "./source.ts";
+import type { Delivered } from "./delivered.ts";
 import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
 export interface MboxTarget {

@@ -14,7 +14,7 @@ export { deliverLmtp } from "./lmtp.ts";
 export { MaildirWriter } from "./maildir.ts";
 export { MboxWriter } from "./mbox.ts";
 export { folderName, parseLmtpDestination } from "./plan.ts";
-export type { Delivered } from "./source.ts";
+export type { Delivered } from "./delivered.ts";
 export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export { readForward } from "./forward.ts";
 export { DirectWriter, type FileWriter } from "./file_writer.ts";

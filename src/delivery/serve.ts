@@ -7,10 +7,11 @@ import { type FromErrand, type Job, type ToErrand } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
-import { InFlight } from "./in_flight.ts";
+import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isErrand } from "./plan.ts";
 import { Slots } from "./slots.ts";
-import { QueueClient, type StoredBody } from "./source.ts";
+import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
+import { queueClient } from "./delivered.ts";
 
 /** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
 const WAITING_LIMIT = 20_000;
@@ -31,7 +32,7 @@ class DeliveryService {
   readonly #tools: DeliveryTools;
   readonly #queue: QueueClient;
   readonly #errands: Caller<ToErrand, FromErrand>;
-  readonly #ledger: InFlight;
+  readonly #reporter: DeliveryReporter;
   readonly #attempts: Attempts;
   readonly #slots: Slots;
   readonly #files: FileWriter;
@@ -43,9 +44,9 @@ class DeliveryService {
     const { settings } = isolate;
     this.#isolate = isolate;
     this.#tools = tools;
-    this.#queue = new QueueClient(isolate.ask("delivery-queue"));
+    this.#queue = queueClient(isolate.ask("delivery-queue"));
     this.#errands = new Caller(isolate.ask("delivery-errand"));
-    this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
+    this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.steady);
     this.#slots = new Slots(settings.maxSession);
     this.#files = tools.files ??
@@ -54,9 +55,9 @@ class DeliveryService {
   }
 
   accept(job: Job): void {
-    const ids = this.#ledger.take(job.ids);
+    const ids = this.#queue.take(job.ids);
     if (ids.length === 0) return;
-    if (this.#slots.waiting >= WAITING_LIMIT) return this.#ledger.refuse(ids, "Too many deliveries are waiting");
+    if (this.#slots.waiting >= WAITING_LIMIT) return this.#reporter.refuse(ids, "Too many deliveries are waiting");
     const { actions } = this.#isolate.settings;
     if (isErrand(actions[job.action], "")) this.#sendAway({ ...job, ids });
     else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));
@@ -90,13 +91,13 @@ class DeliveryService {
     const away: EnvelopeId[] = [];
     try {
       const opened = await this.#queue.open(job.message, ids);
-      if (typeof opened === "string") return this.#ledger.refuse(ids, opened);
+      if (typeof opened === "string") return this.#reporter.refuse(ids, opened);
       const own = opened.envelopes.filter(({ id, exec }) => !isErrand(undefined, exec) || void away.push(id));
       await this.#deliverAll(own, opened.body);
     } catch {
       // The queue was replaced: it and the scheduler start over, and send the job again.
     } finally {
-      this.#ledger.release(away.length === 0 ? ids : without(ids, away));
+      this.#queue.release(away.length === 0 ? ids : without(ids, away));
       // Whatever the action says, a command has to wait for a turn with the user's limit.
       if (away.length > 0) this.#sendAway({ ...job, ids: away });
     }
@@ -110,7 +111,7 @@ class DeliveryService {
           `mda: attempt for ${envelope.id}: action "${envelope.action}", user "${envelope.user ?? ""}"`,
         );
       }
-      this.#ledger.settle(envelope, await this.#attempts.run(envelope, body));
+      this.#reporter.settle(envelope, await this.#attempts.run(envelope, body));
     }
   }
 
@@ -123,7 +124,7 @@ class DeliveryService {
         done = await this.#errands.ask<"errand-done">({ type: "errand", message, action, key, ids })
           .then(() => true, () => false);
       }
-      this.#ledger.release(ids);
+      this.#queue.release(ids);
     });
   }
 
@@ -139,7 +140,7 @@ class DeliveryService {
       running: this.#slots.running,
       pending: this.#slots.waiting,
       users: this.#slots.users,
-      envelopes: this.#ledger.size,
+      envelopes: this.#queue.inFlight,
     };
     const keys = {
       running: "mda.running",

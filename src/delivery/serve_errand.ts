@@ -10,9 +10,10 @@ import { type ToErrand } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
-import { InFlight } from "./in_flight.ts";
+import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isErrand } from "./plan.ts";
-import { QueueClient } from "./source.ts";
+import type { QueueClient } from "../queue_client/mod.ts";
+import { queueClient } from "./delivered.ts";
 import { EX, exited } from "./sysexits.ts";
 
 /** How long errands may go on after the daemon was told to stop, in ms. */
@@ -34,7 +35,7 @@ class PrivilegedService {
   readonly #isolate: Isolate<"errand">;
   readonly #tools: DeliveryTools;
   readonly #queue: QueueClient;
-  readonly #ledger: InFlight;
+  readonly #reporter: DeliveryReporter;
   readonly #attempts: Attempts;
   readonly #files: FileWriter;
   readonly #running = new Set<Promise<void>>();
@@ -45,8 +46,8 @@ class PrivilegedService {
   constructor(isolate: Isolate<"errand">, tools: DeliveryTools) {
     this.#isolate = isolate;
     this.#tools = tools;
-    this.#queue = new QueueClient(isolate.ask("errand-queue"));
-    this.#ledger = new InFlight(isolate, this.#queue, tools.clock.now);
+    this.#queue = queueClient(isolate.ask("errand-queue"));
+    this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.steady);
     // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
@@ -57,9 +58,9 @@ class PrivilegedService {
 
   /** Never rejects. */
   async run(errand: ToErrand): Promise<void> {
-    const ids = this.#ledger.take(errand.ids);
-    if (ids.length === 0 || this.#stopping) return this.#ledger.release(ids);
-    if (this.#running.size >= this.#limit) return this.#ledger.refuse(ids, "Too many commands are running");
+    const ids = this.#queue.take(errand.ids);
+    if (ids.length === 0 || this.#stopping) return this.#queue.release(ids);
+    if (this.#running.size >= this.#limit) return this.#reporter.refuse(ids, "Too many commands are running");
     const work = this.#work(errand, ids);
     this.#running.add(work);
     await work;
@@ -69,15 +70,15 @@ class PrivilegedService {
   async #work({ message }: ToErrand, ids: readonly EnvelopeId[]): Promise<void> {
     try {
       const opened = await this.#queue.open(message, ids);
-      if (typeof opened === "string") return this.#ledger.refuse(ids, opened);
+      if (typeof opened === "string") return this.#reporter.refuse(ids, opened);
       for (const envelope of opened.envelopes) {
         if (this.#stopping) return;
-        this.#ledger.settle(envelope, await this.#attempt(envelope, opened.body));
+        this.#reporter.settle(envelope, await this.#attempt(envelope, opened.body));
       }
     } catch {
       // The queue was replaced: it and the scheduler start over, and send the job again.
     } finally {
-      this.#ledger.release(ids);
+      this.#queue.release(ids);
     }
   }
 

@@ -21,7 +21,7 @@ import { type ActAs, actAsSelf } from "./identity.ts";
 import { MailboxLocked } from "./locks.ts";
 import { MaildirWriter } from "./maildir.ts";
 import { MboxWriter, prepareMailbox } from "./mbox.ts";
-import type { Delivered } from "./source.ts";
+import type { Delivered } from "./delivered.ts";
 import { DeliveryError, EX } from "./sysexits.ts";
 import { random32 } from "../envelope/mod.ts";
 

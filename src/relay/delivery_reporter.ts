@@ -11,7 +11,8 @@ import {
 } from "../envelope/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
-import type { Message, Messages } from "./messages.ts";
+import type { QueueClient } from "../queue_client/mod.ts";
+import { type Message, Messages } from "./messages.ts";
 import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./result.ts";
 import { rewriteSender } from "./target.ts";
@@ -45,6 +46,7 @@ export class DeliveryReporter {
   readonly statuses: Map<string, HostStatus> = new Map();
   /** A recipient of this domain was accepted. */
   onaccepted: (domain: string) => void = () => {};
+  readonly #queue: QueueClient;
   readonly #messages: Messages;
   readonly #report: EmitEvent;
   readonly #date: () => number;
@@ -55,14 +57,15 @@ export class DeliveryReporter {
 
   /** `date`: ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
-    messages: Messages,
+    queue: QueueClient,
     emit: EmitEvent,
     date: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
   ) {
     this.#srs = srs;
-    this.#messages = messages;
+    this.#queue = queue;
+    this.#messages = new Messages(queue);
     this.#report = emit;
     this.#date = date;
     this.#done = done;
@@ -85,7 +88,7 @@ export class DeliveryReporter {
   abandon(task: Task, text: string, cause?: unknown): void {
     const detail = cause === undefined ? "" : ` (${cause})`;
     this.#report({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
-    for (const id of task.ids) this.#messages.settle(id, failureOutcome("tempfail", { text, enhanced: "4.3.0" }));
+    for (const id of task.ids) this.#queue.settle(id, failureOutcome("tempfail", { text, enhanced: "4.3.0" }));
     this.#done(task.ids);
   }
 
@@ -135,7 +138,7 @@ export class DeliveryReporter {
   }
 
   #settle(envelope: Envelope, outcome: Outcome, way: RelayHop): void {
-    this.#messages.settle(envelope.id, outcome);
+    this.#queue.settle(envelope.id, outcome);
     this.#remember(way.domain, outcome.text);
     this.#report({
       type: "delivery",

@@ -1,6 +1,6 @@
 /** How much the relay isolate has in hand, told to the statistics now and then. */
 
-import type { EnvelopeId } from "../envelope/mod.ts";
+import type { QueueClient } from "../queue_client/mod.ts";
 import type { Tally } from "../isolate/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Relay } from "./relay.ts";
@@ -11,7 +11,7 @@ const PERIOD_MS = 250;
 
 /** What is counted. */
 export interface InHand {
-  readonly busy: ReadonlySet<EnvelopeId>;
+  readonly queue: Pick<QueueClient, "inFlight">;
   readonly relays: ReadonlyMap<string, Relay>;
   readonly table: RouteTable;
 }
@@ -43,10 +43,10 @@ export class Gauges {
   }
 
   #tell(): void {
-    const { busy, relays, table } = this.#of;
+    const { queue, relays, table } = this.#of;
     let tasks = 0;
     for (const relay of relays.values()) tasks += relay.tasks;
-    this.#tally.set("mta.envelope", busy.size);
+    this.#tally.set("mta.envelope", queue.inFlight);
     this.#tally.set("mta.task", tasks);
     this.#tally.set("mta.session", table.connections);
     this.#tally.set("mta.relay", relays.size);

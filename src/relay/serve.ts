@@ -12,6 +12,7 @@ import {
   type RelaySource,
   type ToLookup,
 } from "../protocol/mod.ts";
+import { QueueClient } from "../queue_client/mod.ts";
 import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp_client/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { FAMILY_MISMATCH } from "./choose.ts";
@@ -19,7 +20,6 @@ import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Deferred } from "./deferred.ts";
 import { RelayFilters } from "./filters.ts";
 import { Gauges } from "./gauges.ts";
-import { Messages } from "./messages.ts";
 import { type Exchangers, findExchangers, type Names } from "./mx.ts";
 import { type OwnHost, ownHost } from "./own.ts";
 import { better, type Reason } from "./reason.ts";
@@ -46,7 +46,7 @@ export interface RelayServiceTools {
 }
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
-const BUSY_LIMIT = 50_000;
+const MAX_IN_FLIGHT_ENVELOPES = 50_000;
 /** How long connecting waits for the name of a host, which only the log needs, in ms. */
 const NAME_MS = 500;
 /** How long transactions may go on after the daemon was told to stop, in ms. */
@@ -88,35 +88,33 @@ class RelayService {
   readonly #isolate: Isolate<"relay">;
   readonly #tools: RelayServiceTools;
   readonly #lookup: Caller<ToLookup, FromLookup>;
-  readonly #messages: Messages;
-  readonly #courier: DeliveryReporter;
+  readonly #queue: QueueClient;
+  readonly #reporter: DeliveryReporter;
   readonly #table = new RouteTable();
   readonly #relays = new Map<string, Relay>();
   readonly #siblings = new Map<string, Siblings>();
   readonly #relayTools: RelayTools;
   readonly #gauges: Gauges;
-  /** Envelopes that are waiting or being sent here: after a restart of its own the scheduler may send them again. */
-  readonly #busy = new Set<EnvelopeId>();
   #stopped: (() => void) | null = null;
 
   constructor(isolate: Isolate<"relay">, tools: RelayServiceTools) {
     this.#isolate = isolate;
     this.#tools = tools;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
-    this.#messages = new Messages(isolate.ask("relay-queue"));
-    this.#courier = new DeliveryReporter(
-      this.#messages,
+    this.#queue = new QueueClient(isolate.ask("relay-queue"));
+    this.#reporter = new DeliveryReporter(
+      this.#queue,
       isolate.emit,
       tools.date,
       (ids) => this.#done(ids),
       isolate.settings.srs,
     );
     this.#deferred = new Deferred(isolate.settings.maxDeferred);
-    this.#courier.onaccepted = (domain) => {
+    this.#reporter.onaccepted = (domain) => {
       const ids = this.#deferred.release(domain, tools.clock.steady());
       if (ids.length > 0) this.onreachable(ids);
     };
-    const view = { busy: this.#busy, relays: this.#relays, table: this.#table };
+    const view = { queue: this.#queue, relays: this.#relays, table: this.#table };
     this.#gauges = new Gauges(view, new Tally(isolate.emit), tools.clock);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
     const sessionTools = this.#sessionTools();
@@ -130,7 +128,7 @@ class RelayService {
       session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
       random: tools.random,
       learnOwn: (address) => tools.own.learn(address),
-      fail: (task, result, reason, domain) => this.#courier.fail(task, result, reason, domain),
+      fail: (task, result, reason, domain) => this.#reporter.fail(task, result, reason, domain),
       elsewhere: (task, target, exchanger, reason) => {
         const relay = this.#relay(requiringTls(target));
         relay.unsuited(exchanger, reason);
@@ -146,12 +144,13 @@ class RelayService {
   // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   accept(job: Job): void {
-    const ids = job.ids.filter((id) => !this.#busy.has(id) && !this.#messages.settledBefore(id));
+    const ids = this.#queue.take(job.ids);
     if (ids.length === 0) return;
-    for (const id of ids) this.#busy.add(id);
     const work = { ...job, ids };
     const action = this.#isolate.settings.actions[job.action];
-    if (this.#busy.size > BUSY_LIMIT) return this.#refuse(work, "Too many messages are waiting", "4.3.2");
+    if (this.#queue.inFlight > MAX_IN_FLIGHT_ENVELOPES) {
+      return this.#refuse(work, "Too many messages are waiting", "4.3.2");
+    }
     if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
     if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
     this.#hand(work, { ...mxTarget(action, job.key), port: this.#tools.mxPort });
@@ -209,7 +208,7 @@ class RelayService {
   /** It is remembered: when the domain takes mail again it need not wait for its time. */
   async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
     this.#deferred.remember(target.domain, task.ids, this.#tools.clock.steady());
-    return await this.#courier.fail(task, "tempfail", reason, target.domain);
+    return await this.#reporter.fail(task, "tempfail", reason, target.domain);
   }
 
   async #detour(task: Task, target: Target, found: Reason): Promise<void> {
@@ -264,12 +263,12 @@ class RelayService {
 
   #refuse(job: Job, text: string, enhanced: string): void {
     for (const task of splitTask(job.message, job.ids)) {
-      this.#courier.fail(task, "tempfail", { text, enhanced }, job.key);
+      this.#reporter.fail(task, "tempfail", { text, enhanced }, job.key);
     }
   }
 
   #done(ids: readonly EnvelopeId[]): void {
-    for (const id of ids) this.#busy.delete(id);
+    this.#queue.release(ids);
     this.#gauges.touch();
   }
 
@@ -339,7 +338,7 @@ class RelayService {
       shared: this.#isolate.settings.shared,
       clock: this.#tools.clock,
       observer: this.#isolate,
-      courier: this.#courier,
+      courier: this.#reporter,
       timeouts: this.#tools.timeouts,
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),
@@ -397,7 +396,7 @@ class RelayService {
       case "relays":
         return showRelays(this.#relays.values(), now);
       case "hoststats":
-        return showHostStats(this.#courier.statuses, this.#tools.date());
+        return showHostStats(this.#reporter.statuses, this.#tools.date());
     }
   }
 

@@ -5,7 +5,7 @@ import { systemClock } from "../../src/clock.ts";
 import { type ActAs, actAsSelf } from "../../src/delivery/identity.ts";
 import { MaildirWriter } from "../../src/delivery/maildir.ts";
 import { MboxWriter } from "../../src/delivery/mbox.ts";
-import type { Delivered } from "../../src/delivery/source.ts";
+import type { Delivered } from "../../src/delivery/delivered.ts";
 import { DeliveryError, EX } from "../../src/delivery/sysexits.ts";
 import type { EnvelopeId } from "../../src/envelope/mod.ts";
 

@@ -1,0 +1,49 @@
+/** Tells the queue and the log what became of the envelopes of local deliveries. */
+
+import { type Envelope, type EnvelopeId, newSessionId, type Outcome } from "../envelope/mod.ts";
+import type { Observer } from "../events/mod.ts";
+import type { QueueClient } from "../queue_client/mod.ts";
+import type { AttemptResult } from "./attempt.ts";
+
+export class DeliveryReporter {
+  readonly #observer: Observer;
+  readonly #queue: QueueClient;
+  readonly #now: () => number;
+
+  /** `now` returns ms since the epoch. */
+  constructor(observer: Observer, queue: QueueClient, now: () => number) {
+    this.#observer = observer;
+    this.#queue = queue;
+    this.#now = now;
+  }
+
+  /** Settles one envelope: the outcome goes to the queue, an event to the log. */
+  settle(envelope: Envelope, { outcome, stat, user }: AttemptResult): void {
+    this.#queue.settle(envelope.id, outcome);
+    this.#observer.emit({
+      type: "delivery",
+      agent: "mda",
+      session: newSessionId(),
+      envelope: envelope.id,
+      from: envelope.sender,
+      to: envelope.dest,
+      rcpt: envelope.rcpt,
+      delayMs: Math.max(0, this.#now() - envelope.createdAt),
+      outcome: outcome.result,
+      stat,
+      user,
+      ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
+    });
+  }
+
+  /** Gives envelopes back to the queue without an attempt, as a temporary failure with `text` as its reason. */
+  refuse(ids: readonly EnvelopeId[], text: string): void {
+    const outcome: Outcome = { result: "tempfail", text, status: { class: 4, code: "3.0" } };
+    for (const id of ids) this.#queue.settle(id, outcome);
+    this.#observer.emit({
+      type: "log",
+      level: "warn",
+      text: `warn: mda: ${ids.length} envelope(s) held back: ${text}`,
+    });
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The queue's client of relay and delivery: takes the envelopes of a job, opens their message, reads its body chunk by chunk, and tells the queue
+ * what became of each envelope. The smtp isolate, which stores messages, has a client of its own: src/smtp/queue_client.ts.
+ */
+
+import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
+import { Caller, type Channel } from "../isolate/mod.ts";
+import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
+
+/** A stored body: it comes from the queue chunk by chunk and is never whole in memory. Chunk 0 is at hand, the others are asked for. */
+export interface StoredBody {
+  /** Size of the whole, in octets. */
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly first: Uint8Array;
+  /** Returns chunk `index`, 1 … chunks − 1. Rejects when it cannot be read, with PeerGone when the queue was replaced. */
+  chunk(index: number): Promise<Uint8Array>;
+}
+
+/** A message that was opened for a job. */
+export interface OpenedMessage {
+  /** Those that were asked for and are still queued. */
+  readonly envelopes: readonly Envelope[];
+  readonly body: StoredBody;
+}
+
+/** Final outcomes that are remembered: the queue may have died before it heard of them, and would then give out the mail again. */
+const MAX_FINAL_OUTCOMES = 4_096;
+
+export class QueueClient {
+  readonly #queue: Caller<AgentToQueue, QueueToAgent>;
+  readonly #unreadable: (text: string) => Error;
+  /** Envelopes that wait or are being delivered: after a restart of its own the scheduler may send them again. */
+  readonly #inFlight = new Set<EnvelopeId>();
+  /** Outcomes after which an envelope never comes back, unless the queue died before it heard of them. */
+  readonly #final = new Map<EnvelopeId, Outcome>();
+
+  /** `unreadable` makes the error that reading a chunk rejects with, of the queue's reason. */
+  constructor(
+    channel: Channel<AgentToQueue, QueueToAgent>,
+    unreadable: (text: string) => Error = (text) => new Error(text),
+  ) {
+    this.#queue = new Caller(channel);
+    this.#unreadable = unreadable;
+  }
+
+  /** Number of envelopes that were taken and are neither settled nor released. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /**
+   * Returns those of `ids` that are to be delivered, and counts them as in flight. Not those that are in flight already, and not those that were
+   * done with before: of them the queue is told the outcome again, so that nothing is sent twice.
+   */
+  take(ids: readonly EnvelopeId[]): EnvelopeId[] {
+    const taken = ids.filter((id) => !this.#inFlight.has(id) && !this.#settledBefore(id));
+    for (const id of taken) this.#inFlight.add(id);
+    return taken;
+  }
+
+  /** Takes envelopes out of flight that were not settled: they may come again. */
+  release(ids: readonly EnvelopeId[]): void {
+    for (const id of ids) this.#inFlight.delete(id);
+  }
+
+  /**
+   * Opens a message for some of its envelopes. Resolves to the reason, as a text, when the queue cannot read it. Rejects with PeerGone when the
+   * queue was replaced meanwhile.
+   */
+  async open(message: MessageId, ids: readonly EnvelopeId[]): Promise<OpenedMessage | string> {
+    const answer = await this.#queue.ask<"opened" | "unreadable">({ type: "open", message, ids });
+    if (answer.type === "unreadable") return answer.text;
+    const { envelopes, bytes, chunks, first } = answer;
+    return { envelopes, body: { bytes, chunks, first, chunk: (index) => this.#read(message, index) } };
+  }
+
+  /** Tells the queue what became of an envelope, which is not in flight any more. */
+  settle(id: EnvelopeId, outcome: Outcome): void {
+    this.#queue.send({ type: "outcome", id, outcome });
+    this.#inFlight.delete(id);
+    if (outcome.result !== "tempfail") this.#remember(id, outcome);
+  }
+
+  async #read(message: MessageId, index: number): Promise<Uint8Array> {
+    const answer = await this.#queue.ask<"chunk" | "unreadable">({ type: "read", message, index });
+    if (answer.type === "unreadable") throw this.#unreadable(answer.text);
+    return answer.bytes;
+  }
+
+  #remember(id: EnvelopeId, outcome: Outcome): void {
+    if (this.#final.size >= MAX_FINAL_OUTCOMES) this.#final.delete(this.#final.keys().next().value!);
+    this.#final.set(id, outcome);
+  }
+
+  #settledBefore(id: EnvelopeId): boolean {
+    const outcome = this.#final.get(id);
+    if (outcome === undefined) return false;
+    this.#queue.send({ type: "outcome", id, outcome });
+    return true;
+  }
+}
