@@ -2,7 +2,7 @@
 
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
-import { READ_BYTES } from "./message/body.ts";
+import { READ_BYTES } from "./message/message_buffer.ts";
 import { adoptSocket, detachDescriptor } from "../isolate/mod.ts";
 import type { ServerTls, TlsSocket } from "../tls/mod.ts";
 

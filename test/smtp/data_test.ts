@@ -6,6 +6,7 @@ import { bytesOf, textOf } from "./support.ts";
 class Buffer implements Assembly {
   buffer = new Uint8Array(16);
   length = 0;
+  readonly sent = 0;
   reserve(extra: number): void {
     if (this.length + extra <= this.buffer.length) return;
     const bigger = new Uint8Array(this.length + extra);

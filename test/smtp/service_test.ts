@@ -8,7 +8,7 @@ import {
   type QueueToSmtp,
   type SmtpToQueue,
 } from "../../src/protocol/mod.ts";
-import { Body } from "../../src/smtp/message/body.ts";
+import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
 import { QueueClient } from "../../src/smtp/queue_client.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
@@ -69,7 +69,7 @@ Deno.test("a buffer that the queue gives back is filled again, one of another si
   const spent = new ArrayBuffer(CHUNK_BYTES);
   channel.onmessage({ type: "credit", message: "00000001", spent });
   channel.onmessage({ type: "credit", message: "00000001", spent: new ArrayBuffer(CHUNK_BYTES + 1) });
-  const [first, second] = [new Body("00000001", intake), new Body("00000002", intake)];
+  const [first, second] = [new MessageBuffer("00000001", intake), new MessageBuffer("00000002", intake)];
   first.reserve(100_000);
   second.reserve(100_000);
   assert.equal(first.buffer.buffer, spent);

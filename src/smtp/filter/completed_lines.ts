@@ -10,6 +10,7 @@ const LF = 0x0a, DOT = 0x2e;
 class Lines implements Assembly {
   buffer = new Uint8Array(4096);
   length = 0;
+  sent = 0;
 
   reserve(extra: number): void {
     const need = this.length + extra;
@@ -63,7 +64,7 @@ export class CompletedLines {
     const taken = this.#lines.buffer.slice(0, count);
     this.#lines.buffer.copyWithin(0, count, this.#lines.length);
     this.#lines.length -= count;
-    this.#header.settled -= count;
+    this.#lines.sent += count;
     if (!this.#header.open) this.#lines.buffer = new Uint8Array(0);
     return taken;
   }

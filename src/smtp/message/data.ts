@@ -1,6 +1,6 @@
 /**
  * The message after 354, from the bytes of the connection to the bytes of the queue in one pass: finds its end, takes the dots away, turns
- * CRLF into LF, watches size and line ends. Keeps the bytes in one growing buffer that the owner empties; see body.ts. Knows no queue.
+ * CRLF into LF, watches size and line ends. Keeps the bytes in one growing buffer that the owner empties; see message_buffer.ts. Knows no queue.
  */
 
 import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
@@ -53,7 +53,7 @@ export class DataReader {
   readonly #maxBytes: number;
   readonly #chunked: boolean;
   #at = START;
-  /** Where in the buffer the current line starts; of use in the header section only. */
+  /** The place in the message where the current line starts; of use in the header section only. */
   #lineStart: number;
   #column = 0;
 
@@ -63,7 +63,7 @@ export class DataReader {
     this.#maxBytes = options.maxBytes;
     this.#chunked = options.chunked ?? false;
     this.#header = new HeaderSection(to, options);
-    this.#lineStart = to.length;
+    this.#lineStart = to.sent + to.length;
   }
 
   /** What comes next is not to be read. */
@@ -94,12 +94,6 @@ export class DataReader {
   /** `TLS-Required: No`, RFC 8689 §3. */
   get tlsOptional(): boolean {
     return this.#header.tlsOptional;
-  }
-
-  /** The owner took `count` octets off the front of the buffer; never more than `settled`. */
-  taken(count: number): void {
-    this.#header.settled -= count;
-    this.#lineStart -= count;
   }
 
   /** The queue does not want the rest: read it to its end and keep nothing. */
@@ -194,9 +188,10 @@ export class DataReader {
     this.#column = 0;
     const header = this.#header;
     if (!header.open || this.fault !== null) return;
-    header.line(this.#lineStart);
+    const to = this.#to;
+    header.line(this.#lineStart - to.sent);
     if (header.fault !== null) this.#fail(header.fault);
-    this.#lineStart = this.#to.length;
+    this.#lineStart = to.sent + to.length;
   }
 
   #limits(): void {

@@ -21,6 +21,8 @@ export const MAX_HEADER = 262_144;
 export interface Assembly {
   buffer: Uint8Array<ArrayBuffer>;
   length: number;
+  /** Octets that have left it at the front: the place in the message where the buffer begins. */
+  readonly sent: number;
   /** Makes room for `extra` octets more; may replace `buffer`. */
   reserve(extra: number): void;
 }
@@ -54,8 +56,8 @@ export class HeaderSection {
   /** False as soon as the body begins: no line is to be passed any more. */
   open = true;
   fault: HeaderFault | null = null;
-  /** From here on the buffer may still be changed; everything before can leave. */
-  settled: number;
+  /** The place in the message from which on it may still be changed. */
+  #settled = 0;
   #field: Field = "other";
   #first = true;
   /** With `watchUtf8`: a line of it is not ASCII. */
@@ -78,6 +80,15 @@ export class HeaderSection {
     this.#completion = completion;
     this.#watchUtf8 = watchUtf8;
     this.settled = to.length;
+  }
+
+  /** From here on the buffer may still be changed; everything before can leave. */
+  get settled(): number {
+    return this.#settled - this.#to.sent;
+  }
+
+  set settled(at: number) {
+    this.#settled = this.#to.sent + at;
   }
 
   /** RFC 8689 §3: the field stands once, and its value is `No`. */

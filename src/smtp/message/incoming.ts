@@ -8,7 +8,7 @@ import {
   type Mailbox,
   type MessageId,
 } from "../../envelope/mod.ts";
-import { Body } from "./body.ts";
+import { MessageBuffer } from "./message_buffer.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "../session/envelopes.ts";
 import { append, type Completion } from "./header.ts";
@@ -99,7 +99,7 @@ export class IncomingMessage implements Receiver {
   readonly front: string;
   /** The last envelope of each recipient, once the message has been committed. */
   named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
-  readonly #body: Body;
+  readonly #buffer: MessageBuffer;
   readonly #reader: DataReader;
   readonly #deps: MessageDeps;
   /** Our own trace field tells an address beyond ASCII. */
@@ -120,7 +120,7 @@ export class IncomingMessage implements Receiver {
     this.#deps = deps;
     const { origin, esmtp, ciphers, verified, transaction } = session;
     const at = deps.now();
-    this.#body = new Body(message, deps.queue);
+    this.#buffer = new MessageBuffer(message, deps.queue);
     const { smtpUtf8 } = transaction!;
     this.front = front + receivedField({
       origin: origin!,
@@ -134,9 +134,9 @@ export class IncomingMessage implements Receiver {
       rcpt: transaction!.count === 1 ? transaction!.accepted!.rcpt : null,
       date: deps.date(at),
     });
-    if (!bare) append(this.#body, this.front);
+    if (!bare) append(this.#buffer, this.front);
     this.#traceUtf8 = smtpUtf8 && !isAscii(this.front);
-    this.#reader = new DataReader(this.#body, {
+    this.#reader = new DataReader(this.#buffer, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",
       completion: bare ? null : completionOf(session, facts, policy, deps),
@@ -146,18 +146,18 @@ export class IncomingMessage implements Receiver {
 
   /** Octets given to the queue. */
   get bytes(): number {
-    return this.#body.sent;
+    return this.#buffer.sent;
   }
 
   /** Reads on in `input` up to `end`. Returns where it stopped; `from` when the queue has to give credit first. */
   push(input: Uint8Array, from: number, end = input.length): number {
-    const room = this.#body.room(this.#reader, end - from);
+    const room = this.#buffer.room(this.#reader, end - from);
     return room === 0 ? from : this.#reader.push(input, from, from + room);
   }
 
   /** False: the next read must wait until the queue has given credit. */
   ready(): boolean {
-    return this.#body.ready(this.#reader);
+    return this.#buffer.ready(this.#reader);
   }
 
   /** What the session is to be told: null while the end of the data has not been read. */
@@ -187,7 +187,7 @@ export class IncomingMessage implements Receiver {
   }
 
   credited(): void {
-    this.#body.credited();
+    this.#buffer.credited();
   }
 
   /** The queue will not take it: the rest is read and thrown away. */
@@ -208,7 +208,7 @@ export class IncomingMessage implements Receiver {
       newId: this.#deps.newEnvelopeId,
     });
     this.named = envelopes.last;
-    this.#body.commit(envelopes.all);
+    this.#buffer.commit(envelopes.all);
   }
 
   #handling({ smtpUtf8, requireTls }: Transaction): Handling | null {
@@ -227,6 +227,6 @@ export class IncomingMessage implements Receiver {
   /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
   discard(committed: boolean): void {
     if (committed) this.#deps.queue.forget(this.message);
-    else this.#body.abort();
+    else this.#buffer.abort();
   }
 }

@@ -1,14 +1,17 @@
-/** The buffer in which one message is assembled, and its way to the queue in chunks, with credit so that memory stays bounded. */
+/**
+ * The buffer of one message on its way in: data.ts and header.ts assemble it there, what is settled leaves it in chunks for the queue, with
+ * credit so that memory stays bounded. Whoever remembers a place in it counts from the start of the message, so that nobody need be told of
+ * what has left.
+ */
 
 import type { EnvelopeContent, MessageId } from "../../envelope/mod.ts";
 import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/mod.ts";
-import type { DataReader } from "./data.ts";
 import type { Assembly } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
 
 /** Octets of the buffers that small messages share one after another, and how many of them are kept. */
 const SMALL = 16 * 1024;
-const MAX_SPARE = 64;
+const MAX_SPARE_BUFFERS = 64;
 const spare: Uint8Array<ArrayBuffer>[] = [];
 
 /** Octets of a header section that are collected before they are sent on. */
@@ -19,14 +22,24 @@ export const READ_BYTES = 64 * 1024;
 const PLENTY = 32 * 1024 * 1024;
 const SMALL_CHUNK = SMALL;
 /** A step that is always allowed, so that a long field cannot block. */
-const MIN_STEP = 4096;
+const MIN_STEP_OCTETS = 4096;
 
 const NOTHING = new Uint8Array(0);
 
-export class Body implements Assembly {
+/** What the buffer asks of who fills it; a DataReader is one. */
+export interface Filler {
+  /** Why the message is refused; null for nothing. */
+  readonly fault: string | null;
+  /** Octets at the front of the buffer that will not change any more and can leave it. */
+  readonly settled: number;
+  /** True while the header section is read. */
+  readonly inHeader: boolean;
+}
+
+export class MessageBuffer implements Assembly {
   buffer: Uint8Array<ArrayBuffer> = NOTHING;
   length = 0;
-  /** Octets given to the queue, without those in the buffer. */
+  /** Octets given to the queue: the place in the message where the buffer begins. */
   sent = 0;
   readonly message: MessageId;
   #credit = CHUNK_CREDIT;
@@ -58,28 +71,28 @@ export class Body implements Assembly {
   }
 
   /** How many of `wanted` octets the reader may be given now. 0: wait until `credited`. */
-  room(reader: DataReader, wanted: number): number {
+  room(reader: Filler, wanted: number): number {
     if (reader.fault !== null) return Math.min(wanted, HEADER_FILL);
     const limit = this.#limit(reader);
     if (this.length >= limit && !this.#flush(reader)) return 0;
-    return Math.min(wanted, Math.max(limit - this.length, MIN_STEP));
+    return Math.min(wanted, Math.max(limit - this.length, MIN_STEP_OCTETS));
   }
 
   /** Makes room for a whole read, so that nothing of it has to be kept aside. False: wait until `credited`. */
-  ready(reader: DataReader): boolean {
+  ready(reader: Filler): boolean {
     if (reader.fault !== null) return true;
     const limit = this.#limit(reader);
     return this.length < (limit === CHUNK_BYTES ? CHUNK_BYTES - READ_BYTES : limit) || this.#flush(reader);
   }
 
   /** Octets at which the buffer leaves. */
-  #limit(reader: DataReader): number {
+  #limit(reader: Filler): number {
     if (this.#queue.held > PLENTY) return SMALL_CHUNK;
     return reader.inHeader ? HEADER_FILL : CHUNK_BYTES;
   }
 
   /** Sends what will not change any more. False: there is no credit for it. */
-  #flush(reader: DataReader): boolean {
+  #flush(reader: Filler): boolean {
     const settled = Math.min(reader.settled, CHUNK_BYTES);
     if (settled === 0) return true;
     if (this.#credit === 0) return false;
@@ -92,7 +105,6 @@ export class Body implements Assembly {
     this.length = rest.length;
     this.#queue.held += rest.length;
     this.sent += settled;
-    reader.taken(settled);
     this.#queue.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
     return true;
   }
@@ -122,7 +134,7 @@ export class Body implements Assembly {
   /** Lets the buffer go, to the next small message where it fits. */
   #drop(): void {
     this.#queue.held -= this.buffer.length;
-    if (this.buffer.length === SMALL && spare.length < MAX_SPARE) spare.push(this.buffer);
+    if (this.buffer.length === SMALL && spare.length < MAX_SPARE_BUFFERS) spare.push(this.buffer);
     this.buffer = NOTHING;
     this.length = 0;
   }
