@@ -1,4 +1,7 @@
-/** Command lines out of a stream of bytes. Only CRLF ends a line (RFC 5321 §2.3.8); message data is read by data.ts. */
+/**
+ * Command lines out of a stream of bytes. Only CRLF ends a line (RFC 5321 §2.3.8): a bare LF or a bare CR ends the session. Message data is read
+ * by message/data.ts, which has the same rule.
+ */
 
 import { type Command, MAX_COMMAND, parseCommand } from "./session/command.ts";
 import { REPLY } from "./session/reply.ts";

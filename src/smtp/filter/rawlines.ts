@@ -3,14 +3,13 @@
  * end and what no filter may see: line ends that could smuggle, lines and messages that are too long.
  */
 
-import { type Fault, isEndless, isHopeless, MAX_LINE } from "../message/data.ts";
+import { type Fault, isEndless, isHopeless, LINE_ENDS, MAX_LINE } from "../message/data.ts";
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
+const { start: START, end: END, bare: BARE, after } = LINE_ENDS;
 
 export class RawLines {
   fault: Fault | null = null;
-  /** CRLF.CRLF was read. */
-  done = false;
   /** Octets of the message as it was sent, RFC 1870 §5: CRLF as two, without doubled dots and the final one. */
   received = 0;
   /** Octets that were read. */
@@ -20,7 +19,7 @@ export class RawLines {
   #length = 0;
   /** Where in `#out` the line that is not whole yet begins. */
   #lineStart = 0;
-  #afterCr = false;
+  #at: number = START;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -29,28 +28,16 @@ export class RawLines {
 
   /** Reads `input` from `start` to `end` and returns where it stopped: `end`, or behind the final CRLF.CRLF. */
   push(input: Uint8Array, start: number, end: number): number {
-    // Each CRLF becomes one octet, each line end that is none at most one more.
+    // Each CRLF becomes one octet, each bare CR or LF at most one more.
     this.#reserve(end - start);
     let position = start;
     while (position < end && !this.done) {
       const code = input[position++]!;
-      if (this.#afterCr) {
-        this.#afterCr = false;
-        if (code === LF) {
-          this.#lineEnd();
-          continue;
-        }
-        this.#spoil("bare");
-      }
-      if (code === CR) {
-        this.#afterCr = true;
-        continue;
-      }
-      if (code === LF) {
-        this.#spoil("bare");
-        continue;
-      }
-      this.#out[this.#length++] = code;
+      const next = after(this.#at, code);
+      this.#at = next & ~BARE;
+      if (next !== this.#at) this.#spoil();
+      if (this.#at === START || this.#at === END) this.#lineEnd();
+      else if (code !== CR && code !== LF) this.#out[this.#length++] = code;
     }
     if (this.#length - this.#lineStart > MAX_LINE) this.#fail("line");
     this.#octets += position - start;
@@ -71,8 +58,7 @@ export class RawLines {
 
   #lineEnd(): void {
     const { length } = this;
-    if (length === 1 && this.#out[this.#lineStart] === DOT) this.done = true;
-    else this.received += length + (this.#out[this.#lineStart] === DOT ? 1 : 2);
+    if (!this.done) this.received += length + (this.#out[this.#lineStart] === DOT ? 1 : 2);
     if (length > MAX_LINE) this.#fail("line");
     if (this.received > this.#maxBytes) this.#fail("size");
     if (this.fault !== null && !this.done) {
@@ -81,6 +67,11 @@ export class RawLines {
     }
     this.#out[this.#length++] = LF;
     this.#lineStart = this.#length;
+  }
+
+  /** CRLF.CRLF was read. */
+  get done(): boolean {
+    return this.#at === END;
   }
 
   get length(): number {
@@ -101,9 +92,9 @@ export class RawLines {
     this.#out = bigger;
   }
 
-  /** A line with such an end inside must never be taken for the last one. */
-  #spoil(fault: Fault): void {
-    this.#fail(fault);
+  /** A bare CR or LF: a line with such an end inside must never be taken for the last one by a filter. */
+  #spoil(): void {
+    this.#fail("bare");
     this.#out[this.#length++] = 0x3f;
   }
 

@@ -1,6 +1,7 @@
 /**
  * The message after 354, from the bytes of the connection to the bytes of the queue in one pass: finds its end, takes the dots away, turns
- * CRLF into LF, watches size and line ends. Keeps the bytes in one growing buffer that the owner empties; see message_buffer.ts. Knows no queue.
+ * CRLF into LF, watches size and line ends. Has the bare-LF rule for all message data. Keeps the bytes in one growing buffer that the owner
+ * empties; see message_buffer.ts. Knows no queue.
  */
 
 import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
@@ -26,7 +27,14 @@ export function isHopeless(fault: Fault | null): boolean {
  */
 export type Fault = "bare" | "malformed" | "loop" | "header" | "size" | "refused" | "line" | "endless";
 
-/** Where in a line the next byte stands. Only CRLF ends a line and only CRLF.CRLF ends the data (RFC 5321 §2.3.8, §4.1.1.4). */
+const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
+
+/**
+ * The bare-LF rule, as a machine over the octets of message data: only CRLF ends a line, and only CRLF.CRLF ends the data (RFC 5321 §2.3.8,
+ * §4.1.1.4). A bare LF or a bare CR ends nothing and is a fault: servers that take one for a line end can be made to see a second, smuggled
+ * message. Filter input has the same rule, in rawlines.ts; the lines of commands are checked in lines.ts. The states say where in a line the
+ * next octet stands. They are not exported: that would make the loop below slower.
+ */
 const START = 0;
 const INSIDE = 1;
 /** Behind a CR that may begin a CRLF. */
@@ -34,9 +42,27 @@ const AFTER_CR = 2;
 /** Behind a dot at the start of a line, and behind that dot's CR. */
 const AFTER_DOT = 3;
 const AFTER_DOT_CR = 4;
+/** Behind the final CRLF.CRLF. */
 const END = 5;
+/** Added to a state that was reached over a bare CR or a bare LF. */
+const BARE = 8;
 
-const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
+/** Returns the state behind `code`, with BARE added when it shows that a CR or LF was no line end. */
+function after(state: number, code: number): number {
+  if (code === LF) return state === AFTER_CR ? START : state === AFTER_DOT_CR ? END : INSIDE | BARE;
+  const bare = state === AFTER_CR || state === AFTER_DOT_CR ? BARE : 0;
+  if (code === CR) return bare | (state === AFTER_DOT ? AFTER_DOT_CR : AFTER_CR);
+  return bare | (state === START && code === DOT ? AFTER_DOT : INSIDE);
+}
+
+/** The machine for other readers of message data: the first state, the last, what is added for a bare CR or LF, and the step to the next state. */
+export const LINE_ENDS = { start: START, end: END, bare: BARE, after } as const;
+
+/** The same for BDAT, RFC 3030 §2: no dots are doubled and none ends the data. */
+function afterChunked(state: number, code: number): number {
+  const next = after(state, code);
+  return next === AFTER_DOT ? INSIDE : next;
+}
 
 export interface DataOptions extends HeaderOptions {
   readonly maxBytes: number;
@@ -105,6 +131,7 @@ export class DataReader {
   /** Reads `input` from `start` to `end` and returns where it stopped: `end`, or behind the final CRLF.CRLF. */
   push(input: Uint8Array, start: number, end: number): number {
     const to = this.#to;
+    const chunked = this.#chunked;
     to.reserve(end - start);
     let { buffer, length } = to;
     let state = this.#at;
@@ -123,43 +150,21 @@ export class DataReader {
         if (position === end) break;
       }
       const code = input[position++]!;
-      if (code === CR) {
-        if (state === AFTER_CR || state === AFTER_DOT_CR) this.#fail("bare");
-        state = state === AFTER_DOT ? AFTER_DOT_CR : AFTER_CR;
-        continue;
-      }
-      if (code === LF) {
-        if (state === AFTER_DOT_CR) {
-          state = END;
-          break;
-        }
-        if (state === AFTER_CR) {
-          buffer[length++] = LF;
-          this.received += length - counted + 1;
-          to.length = length;
-          this.#lineEnd();
-          ({ buffer, length } = to);
-          counted = length;
-          // What the header section did may have taken room that was meant for the rest of the input.
-          if (buffer.length - length < end - position) {
-            to.reserve(end - position);
-            buffer = to.buffer;
-          }
-          state = START;
-          continue;
-        }
-        this.#fail("bare");
-        state = INSIDE;
-        continue;
-      }
-      if (state === AFTER_CR || state === AFTER_DOT_CR) this.#fail("bare");
-      else if (state === START && code === DOT && !this.#chunked) {
-        state = AFTER_DOT;
-        continue;
-      }
-      buffer[length++] = code;
-      this.#column++;
-      state = INSIDE;
+      const next = chunked ? afterChunked(state, code) : after(state, code);
+      state = next & ~BARE;
+      if (next !== state) this.#fail("bare");
+      if (state === INSIDE) {
+        if (code === LF) continue;
+        buffer[length++] = code;
+        this.#column++;
+      } else if (state === START) {
+        buffer[length++] = LF;
+        this.received += length - counted + 1;
+        to.length = length;
+        this.#lineEnd(end - position);
+        ({ buffer, length } = to);
+        counted = length;
+      } else if (state === END) break;
     }
     this.received += length - counted;
     to.length = length;
@@ -176,14 +181,15 @@ export class DataReader {
       const to = this.#to;
       to.reserve(1);
       to.buffer[to.length++] = LF;
-      this.#lineEnd();
+      this.#lineEnd(0);
     }
     this.#at = END;
     this.#limits();
     this.#finish();
   }
 
-  #lineEnd(): void {
+  /** A line is complete. What the header section does with it may take room that was meant for the `rest` octets behind it. */
+  #lineEnd(rest: number): void {
     if (this.#column > MAX_LINE) this.fault = "line";
     this.#column = 0;
     const header = this.#header;
@@ -192,6 +198,7 @@ export class DataReader {
     header.line(this.#lineStart - to.sent);
     if (header.fault !== null) this.#fail(header.fault);
     this.#lineStart = to.sent + to.length;
+    to.reserve(rest);
   }
 
   #limits(): void {
