@@ -28,15 +28,19 @@ export function triedAgain(
   const those = (where: RecipientResult["again"]): EnvelopeId[] =>
     envelopes.filter((_, at) => recipients[at]!.again === where).map(({ id }) => id);
   const here = those("here"), away = those("elsewhere"), behind = those("reconnect");
-  const putBack: Task[] = here.length === 0 ? [] : [{ ...task, ids: here, second: false, further: true }];
+  const putBack: Task[] = here.length === 0 ? [] : [{ ...task, ids: here, afterDeadConnection: false, further: true }];
   // Some hosts take so many messages or recipients in a session, or end it then: another one will do.
   const left = here.length > 0 && recipients.some((one) => one.reply?.code === 421 && isTooMany(one));
   if (sent === 0) {
-    return { putBack, elsewhere: away.length === 0 ? null : { ...task, ids: away, second: false }, full: left };
+    return {
+      putBack,
+      elsewhere: away.length === 0 ? null : { ...task, ids: away, afterDeadConnection: false },
+      full: left,
+    };
   }
   const taken = behind.length > 0 && (task.further === true || recipients.some(isTooMany));
   const others = taken ? [...behind, ...away] : away;
-  if (others.length > 0) putBack.push({ ...task, ids: others, second: true });
+  if (others.length > 0) putBack.push({ ...task, ids: others, afterDeadConnection: true });
   return { putBack, elsewhere: null, full: taken || left };
 }
 

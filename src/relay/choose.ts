@@ -27,7 +27,7 @@ export interface ConnectionDemand {
   /** The administrator named this host: he wants it to be used to the full when work piles up. */
   readonly smarthost: boolean;
   /** A session that went well has just ended as agreed: its successor grows nothing and need not wait. */
-  readonly successor: boolean;
+  readonly mayReplaceSession: boolean;
   /** The last host could not be used: the next one is tried at once (RFC 5321 §5.1). */
   readonly moved: boolean;
   /** Draws among equals: at least 0, less than 1. */
@@ -111,8 +111,8 @@ type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
  * The delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and the successor of a session
  * that went well need not wait for them. What the administrator wrote holds always.
  */
-function delaysOf({ limits, successor }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {
-  const exempt = hurried || successor;
+function delaysOf({ limits, mayReplaceSession }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {
+  const exempt = hurried || mayReplaceSession;
   return (delay) => exempt && limits[delay] === DEFAULT_RELAY_LIMITS[delay] ? 0 : limits[delay] * 1000;
 }
 
@@ -180,7 +180,7 @@ function routeBlockedUntil(route: Route, standing: ConnectionDemand, now: number
   if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;
   if (route.connections >= limits.maxConnPerRoute) return now + LIMIT_RETRY_MS;
   if (route.host.connections >= limits.maxConnPerHost) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(route.fresh ? { ...standing, successor: false } : standing, hurried && !route.fresh);
+  const delayed = delaysOf(route.fresh ? { ...standing, mayReplaceSession: false } : standing, hurried && !route.fresh);
   return Math.max(
     now,
     route.lastConnectAt + delayed("connDelayRoute"),

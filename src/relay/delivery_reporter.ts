@@ -119,10 +119,10 @@ export class DeliveryReporter {
     return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#date()));
   }
 
-  settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], way: RelayHop): void {
-    const outcomes = results.map((result) => outcomeOf(result, way.relaysDsn, way.remote));
-    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, way));
-    if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(way.domain);
+  settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], hop: RelayHop): void {
+    const outcomes = results.map((result) => outcomeOf(result, hop.relaysDsn, hop.remote));
+    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, hop));
+    if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(hop.domain);
     this.#done(task.ids);
   }
 
@@ -132,18 +132,18 @@ export class DeliveryReporter {
     if (message === null) return;
     const { remote } = reason;
     const relay = remote === undefined ? domain : `${remote.address} (${remote.host})`;
-    const way: RelayHop = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
-    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, reason), way);
+    const hop: RelayHop = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
+    for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, reason), hop);
     this.#done(task.ids);
   }
 
-  #settle(envelope: Envelope, outcome: Outcome, way: RelayHop): void {
+  #settle(envelope: Envelope, outcome: Outcome, hop: RelayHop): void {
     this.#queue.settle(envelope.id, outcome);
-    this.#remember(way.domain, outcome.text);
+    this.#remember(hop.domain, outcome.text);
     this.#report({
       type: "delivery",
       agent: "mta",
-      session: way.session,
+      session: hop.session,
       envelope: envelope.id,
       from: envelope.sender,
       to: envelope.dest,
@@ -151,8 +151,8 @@ export class DeliveryReporter {
       delayMs: Math.max(0, this.#date() - envelope.createdAt),
       outcome: outcome.result,
       stat: outcome.text,
-      source: way.source,
-      relay: way.relay,
+      source: hop.source,
+      relay: hop.relay,
       ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
     });
   }

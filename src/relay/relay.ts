@@ -310,7 +310,7 @@ export class Relay implements SessionOwner {
       lastConnectAt: this.#lastConnectAt,
       source: this.target.source?.address ?? null,
       smarthost: !this.target.mx,
-      successor: this.#successor,
+      mayReplaceSession: this.#successor,
       moved: this.#moved,
       random: this.#tools.random,
     };

@@ -45,7 +45,7 @@ export interface RelayServiceTools {
   readonly random: () => number;
 }
 
-/** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
+/** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
 /** How long connecting waits for the name of a host, which only the log needs, in ms. */
 const NAME_MS = 500;
@@ -338,7 +338,7 @@ class RelayService {
       shared: this.#isolate.settings.shared,
       clock: this.#tools.clock,
       observer: this.#isolate,
-      courier: this.#reporter,
+      reporter: this.#reporter,
       timeouts: this.#tools.timeouts,
       tlsOptions: (target) => this.#tlsOptions(target.action),
       credentials: (target) => this.#credentials(target),

@@ -36,7 +36,7 @@ export interface SessionTools {
   readonly clock: Clock;
   /** The log, and who wants to know more than it tells. */
   readonly observer: Observer;
-  readonly courier: DeliveryReporter;
+  readonly reporter: DeliveryReporter;
   readonly timeouts: Timeouts;
   /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
@@ -206,7 +206,7 @@ export class Session {
   async #establish(mayTls: boolean): Promise<Client> {
     const { target, limits } = this.#owner;
     const { timeouts, shared: shared, observer } = this.#tools;
-    const trace = (way: string, line: string) => logTrace(observer, "mta", `${this.id}: ${way} ${line}`);
+    const trace = (direction: string, line: string) => logTrace(observer, "mta", `${this.id}: ${direction} ${line}`);
     const count = (what: string, bytes: number) => logTrace(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
     const { address } = this.#exchanger;
     const host = await this.#tools.hostName(this.route.host);
@@ -350,11 +350,11 @@ export class Session {
 
   /** True when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
-    const { courier } = this.#tools;
+    const { reporter } = this.#tools;
     const { part: task, rest } = partOf(whole, this.#rcptMax(client));
     if (rest !== null) this.#owner.putBack(rest);
     try {
-      const message = await courier.open(task);
+      const message = await reporter.open(task);
       if (message === null) return true;
       const obstacle = message.envelopes[0]!.handling?.requireTls ? this.#requireTlsObstacle(client) : null;
       if (obstacle === null) return await this.#transact(client, task, message);
@@ -362,18 +362,18 @@ export class Session {
       return true;
     } catch (error) {
       // A mistake of ours must not leave the message here for ever, nor end the sessions of others.
-      courier.abandon(task, "Internal error", error);
+      reporter.abandon(task, "Internal error", error);
       throw error;
     }
   }
 
   async #transact(client: Client, task: Task, message: Message): Promise<boolean> {
-    const { courier, observer } = this.#tools;
+    const { reporter, observer } = this.#tools;
     if (observer.verbose) {
       const rcpts = `${message.envelopes.length} envelope${message.envelopes.length === 1 ? "" : "s"}`;
       debug(observer, `mta: ${this.id}: attempt for message ${task.message}, ${rcpts}, ${message.body.bytes} bytes`);
     }
-    const transaction = courier.transaction(message, this.#owner.target.action);
+    const transaction = reporter.transaction(message, this.#owner.target.action);
     this.#reports?.begin({
       message: task.message,
       bytes: message.body.bytes,
@@ -382,9 +382,9 @@ export class Session {
     let result = await client.transaction(transaction);
     this.#tried++;
     if (result.error !== null && !result.heard && this.#tried > 1) {
-      if (!task.second) {
+      if (!task.afterDeadConnection) {
         // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
-        this.#owner.putBack({ ...task, second: true });
+        this.#owner.putBack({ ...task, afterDeadConnection: true });
         this.#reportGone();
         return false;
       }
@@ -448,7 +448,7 @@ export class Session {
     const task = without(whole, again);
     const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };
     const settled = result.recipients.filter((_, at) => !again.has(envelopes[at]!.id));
-    this.#tools.courier.settle(task, message, settled.map((one) => this.#worthTls(one)), {
+    this.#tools.reporter.settle(task, message, settled.map((one) => this.#worthTls(one)), {
       session: this.id,
       source: client.localAddress || "-",
       relay: `${address} (${this.route.host.name || address})`,

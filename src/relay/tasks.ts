@@ -8,7 +8,7 @@ export interface Task {
   readonly message: MessageId;
   readonly ids: readonly EnvelopeId[];
   /** It was given to a connection that turned out to be dead before the first word, or that carried others and took no more. */
-  readonly second: boolean;
+  readonly afterDeadConnection: boolean;
   /** The rest of a message of which other recipients have had their transaction: that says nothing new of the host. */
   readonly further?: true;
   /** Local addresses that it could not be sent from to this host. */
@@ -27,7 +27,7 @@ export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others
   const tasks: Task[] = [];
   const left = others.length === 0 ? {} : { others };
   for (let start = 0; start < ids.length; start += TASK_RECIPIENTS) {
-    tasks.push({ message, ids: ids.slice(start, start + TASK_RECIPIENTS), second: false, ...left });
+    tasks.push({ message, ids: ids.slice(start, start + TASK_RECIPIENTS), afterDeadConnection: false, ...left });
   }
   return tasks;
 }

@@ -351,7 +351,7 @@ function standing(change: Partial<ConnectionDemand> = {}): ConnectionDemand {
     lastConnectAt: -Infinity,
     source: null,
     smarthost: false,
-    successor: false,
+    mayReplaceSession: false,
     moved: false,
     random: () => 0,
     // Of one local address, unless a case says otherwise.
@@ -477,7 +477,7 @@ Deno.test("chooseRoute keeps the delays of relay (2 s), route (5 s) and reconnec
   table.ready(route);
   table.disconnected(route, "x.test", NOW - 1_000);
   assert.equal(choose(one, table), "wait 2000");
-  assert.equal(choose({ ...one, successor: true }, table), "192.0.2.1");
+  assert.equal(choose({ ...one, mayReplaceSession: true }, table), "192.0.2.1");
   table.connecting(route, "x.test", NOW);
   assert.equal(choose({ ...one, pending: 9, connections: 1, ready: 1 }, table, NOW + 3_000), "wait 2000");
 });
@@ -566,7 +566,7 @@ Deno.test("chooseRoute spares piles and successors the usual delays, never those
   table.connecting(route, "x.test", NOW - 1_000);
   table.ready(route);
   const pile = standing({ exchangers: ONE, pending: 99, connections: 1, ready: 1, smarthost: true });
-  const successor = standing({ exchangers: ONE, successor: true });
+  const successor = standing({ exchangers: ONE, mayReplaceSession: true });
   for (const one of [pile, successor]) {
     assert.equal(choose(one, table), "192.0.2.1");
     assert.equal(choose({ ...one, limits: { ...DEFAULT_RELAY_LIMITS, connDelayRoute: 9 } }, table), "wait 8000");
@@ -655,9 +655,9 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
   const ids = Array.from({ length: 250 }, (_, at) => `0000000100000${at + 100}`);
   assert.deepEqual(splitTask("00000001", ids).map((task) => task.ids.length), [100, 100, 50]);
   const queue = new TaskQueue();
-  for (let at = 0; at < 5000; at++) queue.push({ message: String(at), ids: [], second: false });
+  for (let at = 0; at < 5000; at++) queue.push({ message: String(at), ids: [], afterDeadConnection: false });
   for (let at = 0; at < 4000; at++) assert.equal(queue.shift()!.message, String(at));
-  queue.putBack({ message: "back", ids: [], second: true });
+  queue.putBack({ message: "back", ids: [], afterDeadConnection: true });
   assert.equal(queue.shift()!.message, "back");
   assert.equal(queue.length, 1000);
   assert.equal(queue.clear().length, 1000);
