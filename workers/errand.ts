@@ -1,6 +1,6 @@
 /** Entry of the errand isolate; all it does is in src/delivery. */
 
-import { servePrivileged } from "../src/delivery/serve_errand.ts";
+import { servePrivileged } from "../src/delivery/serve_privileged.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
 
 runIsolate("errand", (isolate) => servePrivileged(isolate));

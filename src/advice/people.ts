@@ -42,7 +42,7 @@ export async function peopleWarnings(
   return warnings;
 }
 
-/** Does the action deliver to root as root? See refuse() of src/delivery/plan.ts. */
+/** Does the action deliver to root as root? See refuse() of src/delivery/planner.ts. */
 function deliversToRoot({ method, user, wrapper }: LocalAction): boolean {
   if (method.type === "forward-only" || method.type === "expand-only") return true;
   if (user !== null && user !== "root") return true;

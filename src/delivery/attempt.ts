@@ -11,7 +11,8 @@ import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./header
 import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import type { FileWriter } from "./file_writer.ts";
-import { type Plan, planDelivery } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { planDelivery } from "./planner.ts";
 import type { StoredBody } from "../queue_client/mod.ts";
 import type { Delivered } from "./delivered.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";

@@ -7,7 +7,7 @@ const SIMPLE = /^[A-Za-z0-9_@%+=:,./-]+$/;
 /** A command whose words the shell takes as they stand, however it is wrapped. */
 const SIMPLE_COMMAND = /^[A-Za-z0-9_@%+=:,./ -]+$/;
 
-/** Null for what no program does. `helpers` is the folder of the programs. */
+/** Returns the command line, null for what no program does. `helpers` is the folder of the programs. */
 export function helperCommand(helpers: string, plan: Plan, method: LocalMethod): string | null {
   const helper = (name: string, ...args: string[]) => [`${helpers}/${name}`, ...args].map(word).join(" ");
   switch (plan.kind) {

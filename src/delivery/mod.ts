@@ -4,16 +4,16 @@ export { type ActAs, actAsRoot, actAsRootConfined, actAsSelf, libcPath } from ".
 export {
   type DeliveryNeeds,
   deliveryNeeds,
-  errandNeeds,
   fileNeeds,
   forwardNeeds,
   mailboxNeeds,
+  privilegedNeeds,
 } from "./permissions.ts";
 export { HeaderScan } from "./headers.ts";
 export { deliverLmtp } from "./lmtp.ts";
 export { MaildirWriter } from "./maildir.ts";
 export { MboxWriter } from "./mbox.ts";
-export { folderName, parseLmtpDestination } from "./plan.ts";
+export { folderName, parseLmtpDestination } from "./planner.ts";
 export type { Delivered } from "./delivered.ts";
 export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export { readForward } from "./forward.ts";

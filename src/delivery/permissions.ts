@@ -3,7 +3,7 @@
 import type { LocalMethod } from "../config/mod.ts";
 import type { DeliverySettings } from "../protocol/mod.ts";
 import { SHELL } from "./command.ts";
-import { isErrand, parseLmtpDestination } from "./plan.ts";
+import { isPrivileged, parseLmtpDestination } from "./planner.ts";
 
 export interface DeliveryNeeds {
   /** Folders and files; `true` when the place is known only once an account is (`~/…`). */
@@ -24,7 +24,7 @@ export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   /** The runtime takes connecting to a socket for reading and writing it, too. */
   const sockets: (string | true)[] = [];
   for (const action of Object.values(actions)) {
-    if (isErrand(action, "")) continue;
+    if (isPrivileged(action, "")) continue;
     const { method } = action;
     if (method.type === "lmtp") net.push(lmtpPermission(method.destination, sockets));
   }
@@ -36,7 +36,7 @@ export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
 export function mailboxNeeds({ actions, shared: shared, mailDirectory }: DeliverySettings): DeliveryNeeds {
   const folders: (string | true)[] = [];
   for (const action of Object.values(actions)) {
-    if (isErrand(action, "")) continue;
+    if (isPrivileged(action, "")) continue;
     const { method } = action;
     if (method.type === "maildir") folders.push(maildirFolder(method));
     else if (method.type === "mbox") folders.push(mailDirectory);
@@ -49,7 +49,7 @@ export function mailboxNeeds({ actions, shared: shared, mailDirectory }: Deliver
  * Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
  * run as the user.
  */
-export function errandNeeds({ actions }: DeliverySettings): DeliveryNeeds {
+export function privilegedNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   if (Object.keys(actions).length === 0) return NOTHING;
   return { ...NOTHING, run: [SHELL] };
 }

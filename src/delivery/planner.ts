@@ -1,47 +1,30 @@
-/** What is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
+/** Decides what is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
 
 import type { LocalAction } from "../config/mod.ts";
 import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
-import { helperCommand } from "./wrapped.ts";
+import { helperCommand } from "./helper_command.ts";
+import type { LmtpEndpoint, Plan } from "./plan.ts";
 import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./sysexits.ts";
-
-/** Where an LMTP server listens. */
-export type LmtpEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
-
-export type Plan =
-  | {
-    readonly kind: "maildir";
-    readonly directory: string;
-    readonly junk: boolean; /** Sub-folder to use if it is there, "" for none. */
-    readonly extension: string;
-  }
-  /** The system mailbox of an account. `from` stands in its From_ line. */
-  | { readonly kind: "mbox"; readonly path: string; readonly from: string }
-  /** A file target of an alias; one with a slash at its end is a Maildir. */
-  | { readonly kind: "file"; readonly path: string; readonly from: string }
-  | { readonly kind: "lmtp"; readonly to: LmtpEndpoint; readonly recipient: string }
-  | {
-    readonly kind: "command";
-    readonly command: string;
-    readonly environment: Readonly<Record<string, string>>;
-    readonly directory: string;
-    /** The system mailbox that the command may write to, "" for none. */
-    readonly mailbox: string;
-  }
-  | { readonly kind: "refused"; readonly end: DeliveryEnd };
 
 /** An envelope's `exec` that starts so names a file, not a command. */
 const FILE_TARGET = ">";
 const LMTP_PORT = 25;
 
-/** Whether a delivery takes a command, or a file that a user named: what the delivery isolate itself has no right to. */
-export function isErrand(action: LocalAction | undefined, exec: string | undefined): boolean {
+/**
+ * Tells whether a delivery takes a shell or may touch any file: a command, a wrapper, or a file that a user named (`exec` is not empty). The
+ * delivery isolate itself may do neither.
+ */
+export function isPrivileged(action: LocalAction | undefined, exec: string | undefined): boolean {
   if ((exec ?? "") !== "") return true;
   return action !== undefined && (action.wrapper !== null || action.method.type === "mda");
 }
 
+/**
+ * Plans the delivery of `envelope` by `action`, for `account` (whose name and home the specifiers of smtpd.conf(5) stand for), done as `identity`.
+ * Never throws: what cannot be done is a plan of kind "refused", with the outcome.
+ */
 export function planDelivery(
   settings: DeliverySettings,
   action: LocalAction,
@@ -60,7 +43,7 @@ export function planDelivery(
   };
   const plan = new Planner(settings, envelope, account, identity, values);
   const inner = planUnwrapped(plan, action, envelope);
-  return action.wrapper === null || inner.kind === "refused" ? inner : plan.wrapped(action.wrapper, inner, action);
+  return action.wrapper === null || inner.kind === "refused" ? inner : plan.wrap(action.wrapper, inner, action);
 }
 
 function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeContent): Plan {
@@ -176,8 +159,8 @@ class Planner {
     };
   }
 
-  /** The wrapper's command, with the command that would do `inner` as `%{mda}`. */
-  wrapped(template: string, inner: Plan, { method }: LocalAction): Plan {
+  /** Returns the wrapper's command, with the command that would do `inner` as `%{mda}`. */
+  wrap(template: string, inner: Plan, { method }: LocalAction): Plan {
     const mda = helperCommand(this.#settings.helpers, inner, method);
     if (mda === null) return inner;
     const { subAddressDelimiter } = this.#settings;
@@ -201,13 +184,13 @@ class Planner {
   }
 }
 
-/** A sub-address as the name of a folder, "" for none. A leading dot would make `..` of it. */
+/** Returns a sub-address as the name of a folder, "" for none. A leading dot would make `..` of it. */
 export function folderName(subAddress: string): string {
   const safe = subAddress.replace(/[!#$%&'*/?^`{|}~\0]/g, ":");
   return safe.startsWith(".") ? "" : safe;
 }
 
-/** All that a command gets to see; nothing else is inherited. */
+/** Returns all variables that a command gets to see, smtpd.conf(5); nothing else is inherited. */
 export function commandEnvironment(
   path: string,
   envelope: EnvelopeContent,
@@ -230,7 +213,7 @@ export function commandEnvironment(
   return environment;
 }
 
-/** `host:port`, `[v6]:port`, `[IPv6:v6]:port`, a host alone (port 25), or the absolute path of a socket; null for anything else. */
+/** Parses `host:port`, `[v6]:port`, `[IPv6:v6]:port`, a host alone (port 25), or the absolute path of a socket. Returns null for anything else. */
 export function parseLmtpDestination(text: string): LmtpEndpoint | null {
   if (text.startsWith("/")) return { path: text };
   const parts = /^(?:\[(?:IPv6:)?([0-9a-f:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/i.exec(text);

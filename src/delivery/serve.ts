@@ -3,17 +3,17 @@
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Caller, type Isolate, serveFilePool } from "../isolate/mod.ts";
-import { type FromErrand, type Job, type ToErrand } from "../protocol/mod.ts";
+import { type FromPrivileged, type Job, type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
-import { isErrand } from "./plan.ts";
+import { isPrivileged } from "./planner.ts";
 import { Slots } from "./slots.ts";
 import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
 
-/** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a scheduler gone mad. */
+/** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const WAITING_LIMIT = 20_000;
 /** How long deliveries may go on after the daemon was told to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
@@ -31,7 +31,7 @@ class DeliveryService {
   readonly #isolate: Isolate<"delivery">;
   readonly #tools: DeliveryTools;
   readonly #queue: QueueClient;
-  readonly #errands: Caller<ToErrand, FromErrand>;
+  readonly #privileged: Caller<ToPrivileged, FromPrivileged>;
   readonly #reporter: DeliveryReporter;
   readonly #attempts: Attempts;
   readonly #slots: Slots;
@@ -45,7 +45,7 @@ class DeliveryService {
     this.#isolate = isolate;
     this.#tools = tools;
     this.#queue = queueClient(isolate.ask("delivery-queue"));
-    this.#errands = new Caller(isolate.ask("delivery-errand"));
+    this.#privileged = new Caller(isolate.ask("delivery-errand"));
     this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.steady);
     this.#slots = new Slots(settings.maxSession);
@@ -59,7 +59,7 @@ class DeliveryService {
     if (ids.length === 0) return;
     if (this.#slots.waiting >= WAITING_LIMIT) return this.#reporter.refuse(ids, "Too many deliveries are waiting");
     const { actions } = this.#isolate.settings;
-    if (isErrand(actions[job.action], "")) this.#sendAway({ ...job, ids });
+    if (isPrivileged(actions[job.action], "")) this.#passOn({ ...job, ids });
     else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));
   }
 
@@ -92,14 +92,14 @@ class DeliveryService {
     try {
       const opened = await this.#queue.open(job.message, ids);
       if (typeof opened === "string") return this.#reporter.refuse(ids, opened);
-      const own = opened.envelopes.filter(({ id, exec }) => !isErrand(undefined, exec) || void away.push(id));
+      const own = opened.envelopes.filter(({ id, exec }) => !isPrivileged(undefined, exec) || void away.push(id));
       await this.#deliverAll(own, opened.body);
     } catch {
       // The queue was replaced: it and the scheduler start over, and send the job again.
     } finally {
       this.#queue.release(away.length === 0 ? ids : without(ids, away));
       // Whatever the action says, a command has to wait for a turn with the user's limit.
-      if (away.length > 0) this.#sendAway({ ...job, ids: away });
+      if (away.length > 0) this.#passOn({ ...job, ids: away });
     }
   }
 
@@ -116,12 +116,12 @@ class DeliveryService {
   }
 
   /** Envelopes in hand, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
-  #sendAway(job: Job): void {
+  #passOn(job: Job): void {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
       const { message, action, key, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
         // An errand isolate that died is replaced, and the queue tells the new one what is left to do.
-        done = await this.#errands.ask<"errand-done">({ type: "errand", message, action, key, ids })
+        done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, key, ids })
           .then(() => true, () => false);
       }
       this.#queue.release(ids);

@@ -1,31 +1,31 @@
 /**
- * The errand isolate: commands, and files that users name. What it may do is next to anything, so it takes nothing but numbers of envelopes,
- * and asks the queue and lookup itself what to do for whom. When and how many is delivery's business; see service.ts.
+ * The errand isolate: privileged deliveries, those that need a shell or any file. What it may do is next to anything, so it takes nothing but
+ * ids of envelopes, and asks queue and lookup itself what to do for whom. When and how many is decided by the delivery isolate; see serve.ts.
  */
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
-import { type ToErrand } from "../protocol/mod.ts";
+import { type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
-import { isErrand } from "./plan.ts";
+import { isPrivileged } from "./planner.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
 import { EX, exited } from "./sysexits.ts";
 
-/** How long errands may go on after the daemon was told to stop, in ms. */
+/** How long commands may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
 
-/** Sets the isolate up. Returns when it is ready for errands. `tools` are replaced by tests. */
+/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
 export function servePrivileged(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
   const service = new PrivilegedService(isolate, { ...TOOLS, ...tools });
   isolate.serve("delivery-errand", (channel) => {
-    channel.onmessage = async (errand) => {
-      await service.run(errand);
-      channel.send({ type: "errand-done", call: errand.call });
+    channel.onmessage = async (job) => {
+      await service.run(job);
+      channel.send({ type: "privileged-job-done", call: job.call });
     };
   });
   isolate.onstop = () => service.stop();
@@ -39,7 +39,7 @@ class PrivilegedService {
   readonly #attempts: Attempts;
   readonly #files: FileWriter;
   readonly #running = new Set<Promise<void>>();
-  /** Delivery keeps to `max-session`; a new one may send while errands of the last one run. This is for one gone mad. */
+  /** The delivery isolate keeps to `max-session`; a new one may send while deliveries of the last one run. This is for a compromised one. */
   readonly #limit: number;
   #stopping = false;
 
@@ -57,17 +57,17 @@ class PrivilegedService {
   }
 
   /** Never rejects. */
-  async run(errand: ToErrand): Promise<void> {
-    const ids = this.#queue.take(errand.ids);
+  async run(job: ToPrivileged): Promise<void> {
+    const ids = this.#queue.take(job.ids);
     if (ids.length === 0 || this.#stopping) return this.#queue.release(ids);
     if (this.#running.size >= this.#limit) return this.#reporter.refuse(ids, "Too many commands are running");
-    const work = this.#work(errand, ids);
+    const work = this.#work(job, ids);
     this.#running.add(work);
     await work;
     this.#running.delete(work);
   }
 
-  async #work({ message }: ToErrand, ids: readonly EnvelopeId[]): Promise<void> {
+  async #work({ message }: ToPrivileged, ids: readonly EnvelopeId[]): Promise<void> {
     try {
       const opened = await this.#queue.open(message, ids);
       if (typeof opened === "string") return this.#reporter.refuse(ids, opened);
@@ -88,7 +88,7 @@ class PrivilegedService {
       debug(this.#isolate, `mda: errand for ${envelope.id}: action "${envelope.action}", user "${user}"`);
     }
     // A Maildir has no business here: its writer is the other isolate, and only that.
-    if (isErrand(this.#isolate.settings.actions[envelope.action], envelope.exec)) {
+    if (isPrivileged(this.#isolate.settings.actions[envelope.action], envelope.exec)) {
       return await this.#attempts.run(envelope, body);
     }
     return { ...exited(EX.TEMPFAIL, "Not an errand"), user };

@@ -26,14 +26,14 @@ import { FILTER_REPLIES, FROM_FILTER, TO_FILTER } from "./table_programs.ts";
 import {
   AGENT_REPLIES,
   AGENT_TO_QUEUE,
-  ERRAND_REPLIES,
-  FROM_ERRAND,
+  FROM_PRIVILEGED,
+  PRIVILEGED_REPLIES,
   QUEUE_TO_AGENT,
   QUEUE_TO_SCHEDULER,
   RELAY_TO_SCHEDULER,
   SCHEDULER_TO_QUEUE,
   TO_AGENT,
-  TO_ERRAND,
+  TO_PRIVILEGED,
 } from "./queue_work.ts";
 
 interface DoorTables<Asks extends { readonly type: string }, Answers extends { readonly type: string }> {
@@ -55,7 +55,7 @@ export const DOOR_TABLES: { readonly [N in DoorName]: DoorTables<Doors[N]["asks"
   "scheduler-delivery": { asks: TO_AGENT, answers: {}, replies: {} },
   "relay-queue": AGENT_QUEUE,
   "delivery-queue": AGENT_QUEUE,
-  "delivery-errand": { asks: TO_ERRAND, answers: FROM_ERRAND, replies: ERRAND_REPLIES },
+  "delivery-errand": { asks: TO_PRIVILEGED, answers: FROM_PRIVILEGED, replies: PRIVILEGED_REPLIES },
   "errand-queue": AGENT_QUEUE,
   "errand-lookup": ASKS_LOOKUP,
   "mailbox-delivery": FILES,

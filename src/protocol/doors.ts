@@ -21,13 +21,13 @@ import type { FromLookup, ToLookup } from "./lookup.ts";
 import type { FromFilter, ToFilter } from "./table_programs.ts";
 import type {
   AgentToQueue,
-  FromErrand,
+  FromPrivileged,
   Job,
   QueueToAgent,
   QueueToScheduler,
   RelayToScheduler,
   SchedulerToQueue,
-  ToErrand,
+  ToPrivileged,
 } from "./queue_work.ts";
 import type { FromFiles, ToFiles } from "./files.ts";
 import type { FilterToSession, SessionToFilter } from "./filters.ts";
@@ -58,7 +58,7 @@ export interface Doors {
   "relay-queue": { asks: AgentToQueue; answers: QueueToAgent };
   "delivery-queue": { asks: AgentToQueue; answers: QueueToAgent };
   /** Commands, and files that users name: delivery may not touch them. */
-  "delivery-errand": { asks: ToErrand; answers: FromErrand };
+  "delivery-errand": { asks: ToPrivileged; answers: FromPrivileged };
   "errand-queue": { asks: AgentToQueue; answers: QueueToAgent };
   "errand-lookup": { asks: ToLookup; answers: FromLookup };
   /** Users' files: who asks for a task has the isolates come to him. */

@@ -79,10 +79,10 @@ export type QueueToAgent =
   | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: "unreadable"; readonly call: number; readonly text: string };
 
-/** Envelopes that take a command, or a file that a user named. The errand isolate asks the queue what they hold and tells it what became of them. */
-export type ToErrand = Omit<Job, "type"> & { readonly type: "errand"; readonly call: number };
+/** Privileged deliveries: envelopes that take a command, or a file that a user named. The errand isolate asks the queue what they hold and tells it what became of them. */
+export type ToPrivileged = Omit<Job, "type"> & { readonly type: "privileged-job"; readonly call: number };
 /** All of it is done, or was done before. */
-export type FromErrand = { readonly type: "errand-done"; readonly call: number };
+export type FromPrivileged = { readonly type: "privileged-job-done"; readonly call: number };
 
 const ids = list(envelopeId);
 const ticket = record<Ticket>({
@@ -127,6 +127,6 @@ export const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
   read: ["chunk", "unreadable"],
 };
 
-export const TO_ERRAND: MessageTable<ToErrand> = { errand: { call, ...JOB } };
-export const FROM_ERRAND: MessageTable<FromErrand> = { "errand-done": { call } };
-export const ERRAND_REPLIES: Replies<ToErrand, FromErrand> = { errand: ["errand-done"] };
+export const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB } };
+export const FROM_PRIVILEGED: MessageTable<FromPrivileged> = { "privileged-job-done": { call } };
+export const PRIVILEGED_REPLIES: Replies<ToPrivileged, FromPrivileged> = { "privileged-job": ["privileged-job-done"] };

@@ -241,7 +241,7 @@ Deno.test("A body that cannot be read to its end stops the command", () =>
     world.onqueue = (message) => {
       if (message.type !== "read") return true;
       queueMicrotask(() =>
-        world.errandQueue.onmessage({ type: "unreadable", call: message.call, text: "Disk on fire" })
+        world.privilegedQueue.onmessage({ type: "unreadable", call: message.call, text: "Disk on fire" })
       );
       return false;
     };

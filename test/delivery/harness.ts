@@ -2,7 +2,7 @@
 
 import { type ActAs, actAsRoot, actAsSelf, type DeliveryTools, DirectWriter } from "../../src/delivery/mod.ts";
 import { serveDelivery } from "../../src/delivery/serve.ts";
-import { servePrivileged } from "../../src/delivery/serve_errand.ts";
+import { servePrivileged } from "../../src/delivery/serve_privileged.ts";
 import type { LocalAction } from "../../src/config/types.ts";
 import { type Envelope, messageOf, NO_DSN, type Outcome, random32 } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event, Trace } from "../../src/events/mod.ts";
@@ -11,11 +11,11 @@ import type {
   AccountResult,
   AgentToQueue,
   DeliverySettings,
-  FromErrand,
+  FromPrivileged,
   Job,
   QueueToAgent,
-  ToErrand,
   ToLookup,
+  ToPrivileged,
 } from "../../src/protocol/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -115,7 +115,7 @@ function toolsOf({ shared }: DeliverySettings, tools: TestTools): Partial<Delive
   return { files: new DirectWriter({ actAs, root, clock: lockClock, timeZone, random, hostname }), ...tools };
 }
 
-/** One end of a door whose other end is a function. Messages of one turn arrive together, as in the house. */
+/** One end of a door whose other end is a function. Messages of one turn arrive together, as in the daemon. */
 class FakeChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
@@ -146,15 +146,15 @@ export class World {
   readonly #job: Channel<never, Job>;
   readonly #waiting = new Map<string, (result: Result) => void>();
   readonly #delivery: Isolate<"delivery">;
-  #errand: Isolate<"errand">;
+  #privileged: Isolate<"errand">;
   /** The queue's door to delivery, and the one to errand. */
   readonly queue: FakeChannel<AgentToQueue, QueueToAgent>;
-  readonly errandQueue: FakeChannel<AgentToQueue, QueueToAgent>;
+  readonly privilegedQueue: FakeChannel<AgentToQueue, QueueToAgent>;
   /** Delivery's side of its door to errand. */
-  readonly errands: FakeChannel<ToErrand, FromErrand>;
-  /** Errands that were sent. */
-  readonly sentAway: ToErrand[] = [];
-  #errandPeer: FakeChannel<FromErrand, ToErrand>;
+  readonly privileged: FakeChannel<ToPrivileged, FromPrivileged>;
+  /** Privileged jobs that were sent. */
+  readonly sentAway: ToPrivileged[] = [];
+  #privilegedPeer: FakeChannel<FromPrivileged, ToPrivileged>;
 
   constructor(settings: DeliverySettings, account: Account, given: TestTools = {}) {
     const tools = toolsOf(settings, given);
@@ -162,32 +162,42 @@ export class World {
     this.accounts = () => ({ ok: true, account, identity: account });
     this.#job = new FakeChannel<never, Job>(() => {});
     this.queue = new FakeChannel((message) => this.#queueHears(this.queue, message));
-    this.errandQueue = new FakeChannel((message) => this.#queueHears(this.errandQueue, message));
-    this.errands = new FakeChannel((message) => {
+    this.privilegedQueue = new FakeChannel((message) => this.#queueHears(this.privilegedQueue, message));
+    this.privileged = new FakeChannel((message) => {
       this.sentAway.push(message);
-      this.#errandPeer.onmessage(message);
+      this.#privilegedPeer.onmessage(message);
     });
-    this.#errandPeer = this.#newErrandPeer();
-    const doors = { "delivery-queue": this.queue, "delivery-errand": this.errands };
+    this.#privilegedPeer = this.#newPrivilegedPeer();
+    const doors = { "delivery-queue": this.queue, "delivery-errand": this.privileged };
     this.#delivery = this.#isolate("delivery", settings, doors, () => this.#job);
     serveDelivery(this.#delivery, tools);
-    this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
-    servePrivileged(this.#errand, tools);
+    this.#privileged = this.#isolate(
+      "errand",
+      settings,
+      { "errand-queue": this.privilegedQueue },
+      () => this.#privilegedPeer,
+    );
+    servePrivileged(this.#privileged, tools);
   }
 
-  #newErrandPeer(): FakeChannel<FromErrand, ToErrand> {
-    return new FakeChannel((message) => queueMicrotask(() => this.errands.onmessage(message)));
+  #newPrivilegedPeer(): FakeChannel<FromPrivileged, ToPrivileged> {
+    return new FakeChannel((message) => queueMicrotask(() => this.privileged.onmessage(message)));
   }
 
   /** The errand isolate dies, and another comes. */
-  replaceErrand(given: TestTools = {}): void {
-    const tools = toolsOf(this.#errand.settings, given);
-    this.#errandPeer.peer = () => {};
-    this.#errandPeer = this.#newErrandPeer();
-    const { settings } = this.#errand;
-    this.#errand = this.#isolate("errand", settings, { "errand-queue": this.errandQueue }, () => this.#errandPeer);
-    servePrivileged(this.#errand, tools);
-    this.errands.onreset();
+  replacePrivileged(given: TestTools = {}): void {
+    const tools = toolsOf(this.#privileged.settings, given);
+    this.#privilegedPeer.peer = () => {};
+    this.#privilegedPeer = this.#newPrivilegedPeer();
+    const { settings } = this.#privileged;
+    this.#privileged = this.#isolate(
+      "errand",
+      settings,
+      { "errand-queue": this.privilegedQueue },
+      () => this.#privilegedPeer,
+    );
+    servePrivileged(this.#privileged, tools);
+    this.privileged.onreset();
   }
 
   #isolate<R extends "delivery" | "errand">(
@@ -237,7 +247,7 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#delivery.onstop(), this.#errand.onstop()]);
+    await Promise.all([this.#delivery.onstop(), this.#privileged.onstop()]);
   }
 
   #report(event: Event): void {

@@ -281,7 +281,7 @@ Deno.test("LMTP may take all the time of RFC 5321 for each step: no limit for th
 for (const destination of ["localhost", "/run/x", "host:0", "host:99999", "[::1]:24", "[IPv6:::1]:24", "a b:24", ""]) {
   const good = !["host:0", "host:99999", "a b:24", ""].includes(destination);
   Deno.test(`An LMTP destination ${JSON.stringify(destination)} is ${good ? "understood" : "not understood"}`, async () => {
-    const { parseLmtpDestination } = await import("../../src/delivery/plan.ts");
+    const { parseLmtpDestination } = await import("../../src/delivery/planner.ts");
     assert.equal(parseLmtpDestination(destination) !== null, good);
   });
 }

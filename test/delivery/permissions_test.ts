@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
-import { deliveryNeeds, errandNeeds, fileNeeds, forwardNeeds, libcPath, mailboxNeeds } from "../../src/delivery/mod.ts";
+import {
+  deliveryNeeds,
+  fileNeeds,
+  forwardNeeds,
+  libcPath,
+  mailboxNeeds,
+  privilegedNeeds,
+} from "../../src/delivery/mod.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
 import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, Role, ToLookup } from "../../src/protocol/mod.ts";
 import { envelopeOf, localAction, makeHome, ROOT, settingsOf, tester } from "./harness.ts";
@@ -40,7 +47,7 @@ const rows = [
     because: "a socket is a path",
   },
   { methods: [lmtp("%{rcpt.domain}:24")], want: { ...NONE, net: true }, because: "the server is known later" },
-  { methods: [{ type: "mda", command: "x" }], want: NONE, because: "commands are errands" },
+  { methods: [{ type: "mda", command: "x" }], want: NONE, because: "commands are privileged" },
   { methods: [{ type: "expand-only" }], want: NONE, because: "nothing is delivered" },
 ] as const;
 for (const { methods, want, because } of rows) {
@@ -59,11 +66,11 @@ Deno.test("FFI is for root only, and for those who touch files as the user", () 
   assert.equal(mailboxNeeds(plain([{ type: "mbox" }])).ffi, false);
   assert.equal(mailboxNeeds(plain([lmtp("localhost:24"), { type: "mda", command: "x" }], true)).ffi, false);
   assert.equal(deliveryNeeds(plain([{ type: "mbox" }, lmtp("localhost:24")], true)).ffi, false);
-  assert.equal(errandNeeds(plain([{ type: "mbox" }], true)).ffi, false);
+  assert.equal(privilegedNeeds(plain([{ type: "mbox" }], true)).ffi, false);
 });
-Deno.test("errandNeeds() is the shell as soon as there is a local action, and touches no file", () => {
-  assert.deepEqual(errandNeeds(plain([])), NONE);
-  assert.deepEqual(errandNeeds(plain([lmtp("localhost:24")])), { ...NONE, run: ["/bin/sh"] });
+Deno.test("privilegedNeeds() is the shell as soon as there is a local action, and touches no file", () => {
+  assert.deepEqual(privilegedNeeds(plain([])), NONE);
+  assert.deepEqual(privilegedNeeds(plain([lmtp("localhost:24")])), { ...NONE, run: ["/bin/sh"] });
 });
 Deno.test("files that users name may be any, and .forward is read only", () => {
   assert.deepEqual(fileNeeds(plain([], true)), { ...both(true), ffi: true });
@@ -115,7 +122,7 @@ class RealDelivery {
   ) {
     this.#role = role;
     const files = role === "delivery" ? "mailbox" : "file";
-    this.#worker = startWorker(role, settings, (role === "delivery" ? deliveryNeeds : errandNeeds)(granted));
+    this.#worker = startWorker(role, settings, (role === "delivery" ? deliveryNeeds : privilegedNeeds)(granted));
     this.#files = startWorker(
       files,
       { shared: settings.shared },
@@ -156,7 +163,7 @@ class RealDelivery {
     return new Promise((resolve) => {
       this.#outcome = resolve;
       this.#scheduler.postMessage([
-        this.#role === "delivery" ? { type: "job", ...job } : { type: "errand", call: 1, ...job },
+        this.#role === "delivery" ? { type: "job", ...job } : { type: "privileged-job", call: 1, ...job },
       ]);
     });
   }
@@ -270,11 +277,11 @@ for (const place of ["/proc/nosuch", "/dev/nosuch/x"]) {
   Deno.test(`What the runtime refuses by itself is told in words of our own: a file ${place}`, async () => {
     const home = makeHome();
     const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
-    const errand = new RealDelivery(settings, tester(home), { role: "errand" });
+    const privileged = new RealDelivery(settings, tester(home), { role: "errand" });
     try {
-      assert.match(await errand.deliver(envelopeOf({ exec: `>${place}` })), NO_PERMISSION);
+      assert.match(await privileged.deliver(envelopeOf({ exec: `>${place}` })), NO_PERMISSION);
     } finally {
-      errand.close();
+      privileged.close();
       Deno.removeSync(home, { recursive: true });
     }
   });
@@ -320,11 +327,11 @@ for (const { name, action } of refused) {
 Deno.test("The errand isolate does not write Maildirs, whoever asks", async () => {
   const home = makeHome();
   const actions = { test: localAction({ method: maildir(`${home}/mail`) }) };
-  const errand = new RealDelivery(settingsOf({ actions }), tester(home), { role: "errand" });
+  const privileged = new RealDelivery(settingsOf({ actions }), tester(home), { role: "errand" });
   try {
-    assert.equal(await errand.deliver(envelopeOf()), "Error (temporary failure: Not an errand)");
+    assert.equal(await privileged.deliver(envelopeOf()), "Error (temporary failure: Not an errand)");
   } finally {
-    errand.close();
+    privileged.close();
     Deno.removeSync(home, { recursive: true });
   }
 });

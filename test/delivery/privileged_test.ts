@@ -41,7 +41,7 @@ Deno.test("An errand isolate that dies is asked again when it is back, for what 
     const sent = world.send(envelopeOf(), BODY);
     await Promise.resolve();
     world.onqueue = () => true;
-    world.replaceErrand();
+    world.replacePrivileged();
     assert.equal((await sent).outcome.result, "ok");
     assert.equal(world.sentAway.length, 2);
     assert.equal(Deno.readTextFileSync(`${home}/out`).match(/Hi there/g)!.length, 1);

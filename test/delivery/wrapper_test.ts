@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { LocalAction, LocalMethod } from "../../src/config/types.ts";
-import { planDelivery } from "../../src/delivery/plan.ts";
+import { planDelivery } from "../../src/delivery/planner.ts";
 import type { Envelope } from "../../src/envelope/mod.ts";
 import { envelopeOf, localAction, settingsOf, tester } from "./harness.ts";
 

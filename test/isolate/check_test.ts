@@ -241,7 +241,10 @@ const SAMPLES: {
   "relay-queue": { asks: agent, answers: toAgent },
   "delivery-queue": { asks: agent, answers: toAgent },
   "errand-queue": { asks: agent, answers: toAgent },
-  "delivery-errand": { asks: { errand: [{ call: 1, ...job }] }, answers: { "errand-done": [{ call: 1 }] } },
+  "delivery-errand": {
+    asks: { "privileged-job": [{ call: 1, ...job }] },
+    answers: { "privileged-job-done": [{ call: 1 }] },
+  },
   "lookup-filter": {
     asks: {
       table: [
