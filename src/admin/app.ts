@@ -30,12 +30,12 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
   });
   app.get("/", async (c) => {
-    const [page, health, troubles] = await Promise.all([
+    const [page, health, diskErrors] = await Promise.all([
       takePage(source, c.req.query("after"), PAGE),
       source.health(),
-      source.troubles(),
+      source.diskErrors(),
     ]);
-    return c.html(await renderPage(source, { ...page, health, troubles, now: now() }));
+    return c.html(await renderPage(source, { ...page, health, diskErrors, now: now() }));
   });
   app.get("/style.css", (c) => c.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
   app.get("/health", async (c) => {

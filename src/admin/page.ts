@@ -21,7 +21,7 @@ export interface PageView {
   /** Id to ask for the next page with, null on the last page. */
   readonly next: string | null;
   readonly health: Readonly<Record<string, boolean>>;
-  readonly troubles: readonly string[];
+  readonly diskErrors: readonly string[];
   /** ms since the epoch. */
   readonly now: number;
 }
@@ -45,8 +45,8 @@ export function renderPage(source: AdminSource, view: PageView) {
     <p class="quiet">Version ${source.version}, up ${formatDuration(
       source.uptimeSeconds(),
     )}. This page is read-only and renews itself every 10 seconds.</p>
-    ${view.troubles.map((line) => html`<p class="bad">${line}</p>`)}
-    <p>${ill.length + view.troubles.length === 0
+    ${view.diskErrors.map((line) => html`<p class="bad">${line}</p>`)}
+    <p>${ill.length + view.diskErrors.length === 0
       ? "All is well."
       : ill.length === 0
       ? ""

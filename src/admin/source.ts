@@ -21,7 +21,7 @@ export interface AdminSource {
   /** Which of the isolates that mail cannot do without answer. */
   health(): Promise<Readonly<Record<string, boolean>>>;
   /** What is wrong with the spool, a line each. */
-  troubles(): Promise<readonly string[]>;
+  diskErrors(): Promise<readonly string[]>;
   /** Why mail is refused or stands still though all answer, a sentence each: a full disk, isolates that do not run. */
   refusals(): Promise<readonly string[]>;
   paused(): Readonly<Record<string, boolean>>;

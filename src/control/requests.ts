@@ -78,10 +78,10 @@ export class ControlRequests {
       case "show-status":
         return yield* shown([
           ...(["mda", "mta", "smtp"] as const).map((one) => this.#status(one)),
-          ...await this.troubles(),
+          ...await this.diskErrors(),
         ]);
       case "show-damaged":
-        return yield* shown((await this.#queue.ask<"damaged" | "troubles">({ type: "damaged" })).lines);
+        return yield* shown((await this.#queue.ask<"damaged" | "disk-errors">({ type: "damaged" })).lines);
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":
@@ -142,18 +142,18 @@ export class ControlRequests {
   }
 
   /** What is wrong with the spool, a line each. */
-  async troubles(): Promise<readonly string[]> {
+  async diskErrors(): Promise<readonly string[]> {
     let lines: readonly string[] = ["QUEUE not answering"];
     await inTime(
       this.#clock,
-      this.#queue.ask<"damaged" | "troubles">({ type: "troubles" }).then((answer) => lines = answer.lines),
+      this.#queue.ask<"damaged" | "disk-errors">({ type: "disk-errors" }).then((answer) => lines = answer.lines),
     );
     return lines;
   }
 
   /** Why mail is refused though all who were asked answer, a sentence each. */
   async refusals(): Promise<readonly string[]> {
-    const full = (await this.troubles()).filter((line) => line.startsWith("QUEUE disk full"));
+    const full = (await this.diskErrors()).filter((line) => line.startsWith("QUEUE disk full"));
     let tables: readonly string[] = ["lookup does not answer"];
     await inTime(
       this.#clock,

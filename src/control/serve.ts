@@ -104,7 +104,7 @@ function openAdmin(isolate: Isolate<"control">, desk: ControlRequests, stats: St
     stats: () => stats.entries(),
     queuePage: (after: string, limit: number) => desk.queuePage(after, limit),
     health: () => desk.health(),
-    troubles: () => desk.troubles(),
+    diskErrors: () => desk.diskErrors(),
     refusals: () => desk.refusals(),
     paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
   };

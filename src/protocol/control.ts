@@ -43,7 +43,7 @@ export type ControlToQueue =
   /** What cannot be read and is set aside, as lines of text. */
   | { readonly type: "damaged"; readonly call: number }
   /** What is wrong with the spool now, a line each; none when all is well. */
-  | { readonly type: "troubles"; readonly call: number }
+  | { readonly type: "disk-errors"; readonly call: number }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
   /** Texts of envelopes after `after` in order of id, for an import elsewhere: an export is a loop of these until nothing comes. */
   | { readonly type: "export"; readonly call: number; readonly after: EnvelopeId }
@@ -73,7 +73,7 @@ export type QueueToControl =
     /** Where to go on: there may be more behind it, even if there are no envelopes here. Null at the end. */
     readonly next: EnvelopeId | null;
   }
-  | { readonly type: "damaged" | "troubles"; readonly call: number; readonly lines: readonly string[] }
+  | { readonly type: "damaged" | "disk-errors"; readonly call: number; readonly lines: readonly string[] }
   /** `text`: the envelope as key/value lines, null when there is none. */
   | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
   | {
@@ -174,7 +174,7 @@ export const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
   list: { call, message: nullOr(messageId), after: cursor, limit: whole(), messages: optional(whole()) },
   envelope: { call, id: envelopeId },
   damaged: { call },
-  troubles: { call },
+  "disk-errors": { call },
   body: { call, message: messageId, index: whole() },
   export: { call, after: cursor },
   discover: { call, message: messageId, envelope: nullOr(envelopeId) },
@@ -185,7 +185,7 @@ const CHANGED = { call, ids, next, whole: optional(flag) };
 export const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
   listed: { call, envelopes: list(listedEnvelope), next },
   damaged: { call, lines },
-  troubles: { call, lines },
+  "disk-errors": { call, lines },
   envelope: { call, text: nullOr(longText) },
   body: { call, chunks: whole(), bytes: nullOr(octets(CHUNK_BYTES)) },
   exported: {
@@ -202,7 +202,7 @@ export const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
   list: ["listed"],
   envelope: ["envelope"],
   damaged: ["damaged"],
-  troubles: ["troubles"],
+  "disk-errors": ["disk-errors"],
   body: ["body"],
   export: ["exported"],
   discover: ["discovered"],

@@ -20,35 +20,35 @@ const LAST_NUMBER = 0xffffffff;
 const NOWHERE: EnvelopeId = "0000000000000000";
 
 export function serveAdmin(
-  vault: QueueState,
+  queue: QueueState,
   discovery: Discovery,
   channel: Channel<QueueToControl, ControlToQueue>,
 ): void {
   channel.onmessage = (message) => {
     switch (message.type) {
       case "list":
-        return channel.send({ type: "listed", call: message.call, ...list(vault, message) });
+        return channel.send({ type: "listed", call: message.call, ...list(queue, message) });
       case "envelope":
-        return channel.send({ type: "envelope", call: message.call, text: textOf(vault, message.id) });
+        return channel.send({ type: "envelope", call: message.call, text: textOf(queue, message.id) });
       case "body":
-        return sendBody(vault, channel, message);
+        return sendBody(queue, channel, message);
       case "damaged":
-        return channel.send({ type: "damaged", call: message.call, lines: damagedLines(vault) });
-      case "troubles": {
-        const lines = vault.troubles.lines(vault.space.room, vault.aside.size);
-        return channel.send({ type: "troubles", call: message.call, lines });
+        return channel.send({ type: "damaged", call: message.call, lines: damagedLines(queue) });
+      case "disk-errors": {
+        const lines = queue.diskErrors.lines(queue.space.room, queue.quarantine.size);
+        return channel.send({ type: "disk-errors", call: message.call, lines });
       }
       case "export":
-        return channel.send({ type: "exported", call: message.call, envelopes: exportSlice(vault, message.after) });
+        return channel.send({ type: "exported", call: message.call, envelopes: exportSlice(queue, message.after) });
       case "discover":
         // It never rejects.
         return void discovery.take(message.message, message.envelope)
           .then((found) => channel.send({ type: "discovered", call: message.call, ...found }));
       case "remove":
-        return removeSlice(vault, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
+        return removeSlice(queue, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":
         return suspendSlice(
-          vault,
+          queue,
           message,
           (slice) => channel.send({ type: "suspended", call: message.call, ...slice }),
         );
@@ -59,7 +59,7 @@ export function serveAdmin(
 type Listed = Envelope & { readonly expiresAt: number };
 
 function list(
-  vault: QueueState,
+  queue: QueueState,
   question: Extract<ControlToQueue, { type: "list" }>,
 ): { envelopes: Listed[]; next: EnvelopeId | null } {
   const { message, after, limit } = question;
@@ -72,20 +72,20 @@ function list(
   let cursor = isEnvelopeId(after) ? after : NOWHERE;
   // A million of an action that is gone are not worth a line, nor that anybody waits for the end of them.
   for (let scanned = 0; scanned < MAX_LIST; scanned += wanted) {
-    const slice = sliceAfter(vault, target, cursor, wanted);
+    const slice = sliceAfter(queue, target, cursor, wanted);
     for (const envelope of slice) {
       // Those have a list of their own.
       if ("unreadable" in envelope) {
-        vault.aside.envelope(envelope.id, envelope.unreadable);
+        queue.quarantine.envelope(envelope.id, envelope.unreadable);
         continue;
       }
-      const ttlSeconds = vault.ttlSeconds(envelope.action);
+      const ttlSeconds = queue.ttlSeconds(envelope.action);
       // An envelope of an action that is no longer configured stands still and is not listed.
       if (ttlSeconds === null) continue;
       const of = envelope.id.slice(0, 8);
       if (of !== current && messages-- === 0) return { envelopes: listed, next: listed.at(-1)!.id };
       current = of;
-      listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, vault.clock.now()) + ttlSeconds * 1000 });
+      listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, queue.clock.now()) + ttlSeconds * 1000 });
       if (listed.length === wanted) return { envelopes: listed, next: envelope.id };
     }
     if (slice.length < wanted) return { envelopes: listed, next: null };
@@ -94,18 +94,18 @@ function list(
   return { envelopes: listed, next: cursor };
 }
 
-function textOf(vault: QueueState, id: EnvelopeId): string | null {
-  const envelope = isEnvelopeId(id) ? vault.envelope(id) : null;
-  return envelope === null ? null : formatEnvelope(envelope, vault.ttlOf(envelope));
+function textOf(queue: QueueState, id: EnvelopeId): string | null {
+  const envelope = isEnvelopeId(id) ? queue.envelope(id) : null;
+  return envelope === null ? null : formatEnvelope(envelope, queue.ttlOf(envelope));
 }
 
 function sendBody(
-  vault: QueueState,
+  queue: QueueState,
   channel: Channel<QueueToControl, ControlToQueue>,
   { call, message, index }: Extract<ControlToQueue, { type: "body" }>,
 ): void {
   const number = isMessageId(message) ? messageNumber(message) : 0;
-  const found = vault.store.message(number);
+  const found = queue.store.message(number);
   if (found === null) return channel.send({ type: "body", call, chunks: 0, bytes: null });
   const answer = (bytes: Uint8Array<ArrayBuffer>) =>
     channel.send({ type: "body", call, chunks: found.chunks, bytes }, [bytes.buffer]);
@@ -114,7 +114,7 @@ function sendBody(
     answer(new TextEncoder().encode(`\n[This part of the message is damaged: ${error.message}]\n`));
   };
   try {
-    const bytes = vault.store.chunk(number, index) ?? new Uint8Array(0);
+    const bytes = queue.store.chunk(number, index) ?? new Uint8Array(0);
     if (bytes instanceof Promise) bytes.then(answer, complain);
     else answer(bytes);
   } catch (error) {
@@ -122,12 +122,12 @@ function sendBody(
   }
 }
 
-function isAside(vault: QueueState, { id }: { readonly id: EnvelopeId }): boolean {
-  return vault.aside.has(messageNumber(id), envelopeNumber(id));
+function isQuarantined(queue: QueueState, { id }: { readonly id: EnvelopeId }): boolean {
+  return queue.quarantine.has(messageNumber(id), envelopeNumber(id));
 }
 
-function damagedLines(vault: QueueState): string[] {
-  const rows = vault.aside.rows().sort((a, b) => a.message - b.message || a.id - b.id);
+function damagedLines(queue: QueueState): string[] {
+  const rows = queue.quarantine.rows().sort((a, b) => a.message - b.message || a.id - b.id);
   return rows.map(({ message, id, reason, found_at }) => {
     const what = id === 0 ? `message ${hex8(message)}` : `envelope ${envelopeId(message, id)}`;
     return `${what}|${new Date(found_at).toISOString()}|${reason}`;
@@ -136,12 +136,12 @@ function damagedLines(vault: QueueState): string[] {
 
 /** Envelopes of the target after `cursor`, in order of id. */
 function sliceAfter(
-  vault: QueueState,
+  queue: QueueState,
   target: QueueTarget,
   cursor: EnvelopeId,
   limit: number,
 ): (Envelope | Unreadable)[] {
-  const { store } = vault;
+  const { store } = queue;
   if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
   if ("envelope" in target || "ids" in target) {
     return ("ids" in target ? target.ids.slice(0, limit) : [target.envelope])
@@ -158,12 +158,12 @@ function sliceAfter(
 }
 
 /** Text forms of the envelopes after this one. */
-function exportSlice(vault: QueueState, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
-  return sliceAfter(vault, "all", isEnvelopeId(after) ? after : NOWHERE, SLICE)
+function exportSlice(queue: QueueState, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
+  return sliceAfter(queue, "all", isEnvelopeId(after) ? after : NOWHERE, SLICE)
     .map((each) =>
       "unreadable" in each
         ? { id: each.id, text: null }
-        : { id: each.id, text: exportEnvelope(each, vault.ttlOf(each)) }
+        : { id: each.id, text: exportEnvelope(each, queue.ttlOf(each)) }
     );
 }
 
@@ -176,52 +176,52 @@ type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
 
 /** The slice that is asked for, and where the next one begins. */
 function cut(
-  vault: QueueState,
+  queue: QueueState,
   target: QueueTarget,
   after: EnvelopeId,
 ): { slice: (Envelope | Unreadable)[]; next: EnvelopeId | null } {
-  const slice = sliceAfter(vault, target, isEnvelopeId(after) ? after : NOWHERE, SLICE);
+  const slice = sliceAfter(queue, target, isEnvelopeId(after) ? after : NOWHERE, SLICE);
   const whole = target !== "all" && !("message" in target);
   return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
 }
 
 /** A message that is set aside as a whole goes with its last slice, if it is named: it may have no envelopes. */
-function wholeDamaged(vault: QueueState, target: QueueTarget, next: EnvelopeId | null): number | null {
+function wholeDamaged(queue: QueueState, target: QueueTarget, next: EnvelopeId | null): number | null {
   if (target === "all" || !("message" in target) || next !== null || !isMessageId(target.message)) return null;
   const message = messageNumber(target.message);
-  return vault.aside.has(message, 0) ? message : null;
+  return queue.quarantine.has(message, 0) ? message : null;
 }
 
-function removeSlice(vault: QueueState, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
-  const { slice, next } = cut(vault, target, after);
+function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
+  const { slice, next } = cut(queue, target, after);
   // What is damaged goes only when it is named.
-  const wanted = target === "all" ? slice.filter((each) => !isAside(vault, each)) : slice;
+  const wanted = target === "all" ? slice.filter((each) => !isQuarantined(queue, each)) : slice;
   let gone: (Envelope | Unreadable)[] = [];
   let erase: number[] = [];
-  const whole = wholeDamaged(vault, target, next);
-  vault.commits.now({
+  const whole = wholeDamaged(queue, target, next);
+  queue.commits.now({
     frees: true,
     apply: () => {
-      gone = wanted.filter(({ id }) => vault.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+      gone = wanted.filter(({ id }) => queue.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
       for (const each of gone) {
-        if (isAside(vault, each)) vault.store.forgetDamage(messageNumber(each.id), envelopeNumber(each.id));
+        if (isQuarantined(queue, each)) queue.store.forgetDamage(messageNumber(each.id), envelopeNumber(each.id));
       }
       const messages = new Set(gone.map(({ id }) => messageNumber(id)));
-      erase = [...messages].filter((message) => vault.store.sweep(message));
-      if (whole !== null && vault.store.discard(whole)) erase.push(whole);
+      erase = [...messages].filter((message) => queue.store.sweep(message));
+      if (whole !== null && queue.store.discard(whole)) erase.push(whole);
     },
     done: () => {
       for (const envelope of gone) {
-        vault.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
-        if (isAside(vault, envelope)) vault.aside.forget(messageNumber(envelope.id), envelopeNumber(envelope.id));
-        if ("unreadable" in envelope) vault.warn(`queue: damaged envelope ${envelope.id} is removed by administrator`);
-        else reportGone(vault, "queue-remove", envelope, "Removed by administrator");
-        tellRemoved(vault, envelope.id);
+        queue.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
+        if (isQuarantined(queue, envelope)) queue.quarantine.forget(messageNumber(envelope.id), envelopeNumber(envelope.id));
+        if ("unreadable" in envelope) queue.warn(`queue: damaged envelope ${envelope.id} is removed by administrator`);
+        else reportGone(queue, "queue-remove", envelope, "Removed by administrator");
+        tellRemoved(queue, envelope.id);
       }
       const ids = gone.map(({ id }) => id);
-      if (whole !== null) vault.aside.forget(whole, 0);
-      vault.dropped(ids);
-      for (const message of erase) vault.erase(message);
+      if (whole !== null) queue.quarantine.forget(whole, 0);
+      queue.dropped(ids);
+      for (const message of erase) queue.erase(message);
       answer(whole === null ? { ids, next } : { ids, next, whole: true });
     },
     failed: () => answer({ ids: [], next: null }),
@@ -229,20 +229,20 @@ function removeSlice(vault: QueueState, { target, after }: Asked<"remove">, answ
 }
 
 function suspendSlice(
-  vault: QueueState,
+  queue: QueueState,
   { target, after, suspended }: Asked<"suspend">,
   answer: (slice: Slice) => void,
 ): void {
-  const { slice, next } = cut(vault, target, after);
+  const { slice, next } = cut(queue, target, after);
   let ids: EnvelopeId[] = [];
-  vault.commits.now({
+  queue.commits.now({
     frees: true,
     apply: () => {
       ids = slice.map(({ id }) => id)
-        .filter((id) => vault.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
+        .filter((id) => queue.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
     },
     done: () => {
-      for (const id of ids) vault.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
+      for (const id of ids) queue.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
       answer({ ids, next });
     },
     failed: () => answer({ ids: [], next: null }),

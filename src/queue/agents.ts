@@ -16,19 +16,19 @@ const EMPTY = new Uint8Array(0);
 
 /** Serves relay (`mta`) or delivery (`mda`). */
 export function serveAgent(
-  vault: QueueState,
+  queue: QueueState,
   agent: "mda" | "mta",
   channel: Channel<QueueToAgent, AgentToQueue>,
 ): void {
   channel.onmessage = (message) => {
     switch (message.type) {
       case "open":
-        return open(vault, channel, message);
+        return open(queue, channel, message);
       case "read":
-        return read(vault, channel, message);
+        return read(queue, channel, message);
       case "outcome":
         if (isEnvelopeId(message.id) && isOutcome(message.outcome)) {
-          recordOutcome(vault, agent, message.id, message.outcome);
+          recordOutcome(queue, agent, message.id, message.outcome);
         }
         return;
     }
@@ -36,7 +36,7 @@ export function serveAgent(
 }
 
 function open(
-  vault: QueueState,
+  queue: QueueState,
   channel: Channel<QueueToAgent, AgentToQueue>,
   { call, message, ids }: Extract<AgentToQueue, { type: "open" }>,
 ): void {
@@ -47,12 +47,12 @@ function open(
   const tellMissing = (found: readonly Envelope[]) => {
     if (found.length === ids.length) return;
     const there = new Set(found.map(({ id }) => id));
-    vault.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
+    queue.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
   };
-  const accepted = vault.acceptanceOf(number);
-  const recent = vault.recent.get(number);
-  vault.tally.add(recent === undefined ? "queue.evpcache.load.missed" : "queue.evpcache.load.hit");
-  vault.tally.set("queue.evpcache.size", vault.recent.size);
+  const accepted = queue.acceptanceOf(number);
+  const recent = queue.recent.get(number);
+  queue.tally.add(recent === undefined ? "queue.evpcache.load.missed" : "queue.evpcache.load.hit");
+  queue.tally.set("queue.evpcache.size", queue.recent.size);
   if (recent !== undefined) {
     const envelopes: Envelope[] = [];
     for (const id of ids) {
@@ -64,26 +64,26 @@ function open(
     return channel.send({ type: "opened", call, envelopes, bytes, chunks, first });
   }
   const refuse = (error: unknown) =>
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error, ids.filter(isEnvelopeId)) });
+    channel.send({ type: "unreadable", call, text: complain(queue, message, error, ids.filter(isEnvelopeId)) });
   try {
     const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
-      .map((id) => vault.envelope(id)).filter((each) => each !== null)
+      .map((id) => queue.envelope(id)).filter((each) => each !== null)
       .map((envelope) => accepted === undefined ? envelope : { ...envelope, accepted });
     tellMissing(envelopes);
-    const stored = vault.store.message(number);
+    const stored = queue.store.message(number);
     // Without envelopes there is nothing to deliver, and nothing to wonder about.
     if (stored === null && envelopes.length > 0) throw new Damaged("its text is missing");
     const { bytes, chunks } = stored ?? { bytes: 0, chunks: 0 };
     // The row of a message has no checksum: a smaller number in it would cut the text short, and nobody would know.
-    if (stored !== null && chunks !== vault.store.chunksOf(number)) {
+    if (stored !== null && chunks !== queue.store.chunksOf(number)) {
       throw new Damaged("the number of its parts is altered");
     }
-    const first = chunks === 0 ? EMPTY.slice() : chunkOf(vault, number, 0);
+    const first = chunks === 0 ? EMPTY.slice() : chunkOf(queue, number, 0);
     const answer = (first: Uint8Array<ArrayBuffer>) => {
       if (chunks < 2 && first.length !== bytes) return refuse(new Damaged("its size is altered"));
       channel.send({ type: "opened", call, envelopes, bytes, chunks, first }, [first.buffer]);
     };
-    if (first instanceof Promise) first.then(answer, (error) => vault.guard(() => refuse(error)));
+    if (first instanceof Promise) first.then(answer, (error) => queue.guard(() => refuse(error)));
     else answer(first);
   } catch (error) {
     refuse(error);
@@ -91,7 +91,7 @@ function open(
 }
 
 function read(
-  vault: QueueState,
+  queue: QueueState,
   channel: Channel<QueueToAgent, AgentToQueue>,
   { call, message, index }: Extract<AgentToQueue, { type: "read" }>,
 ): void {
@@ -100,13 +100,13 @@ function read(
   }
   const answer = (bytes: Uint8Array<ArrayBuffer>) => channel.send({ type: "chunk", call, bytes }, [bytes.buffer]);
   const refuse = (error: unknown) =>
-    channel.send({ type: "unreadable", call, text: complain(vault, message, error, []) });
+    channel.send({ type: "unreadable", call, text: complain(queue, message, error, []) });
   try {
-    if (vault.store.message(messageNumber(message)) === null) {
+    if (queue.store.message(messageNumber(message)) === null) {
       return channel.send({ type: "unreadable", call, text: "The message is not in the queue" });
     }
-    const bytes = chunkOf(vault, messageNumber(message), index);
-    if (bytes instanceof Promise) bytes.then(answer, (error) => vault.guard(() => refuse(error)));
+    const bytes = chunkOf(queue, messageNumber(message), index);
+    if (bytes instanceof Promise) bytes.then(answer, (error) => queue.guard(() => refuse(error)));
     else answer(bytes);
   } catch (error) {
     refuse(error);
@@ -115,24 +115,24 @@ function read(
 
 /** A promise when it is opened off the thread. Answers name their call, so that they may overtake each other. */
 function chunkOf(
-  vault: QueueState,
+  queue: QueueState,
   message: number,
   index: number,
 ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = vault.store.chunk(message, index);
+  const bytes = queue.store.chunk(message, index);
   if (bytes === null) throw new Damaged(`part ${index + 1} of its text is missing`);
   return bytes;
 }
 
-function complain(vault: QueueState, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
+function complain(queue: QueueState, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
   if (error instanceof Damaged) {
-    vault.aside.message(messageNumber(message), error.message, ids);
+    queue.quarantine.message(messageNumber(message), error.message, ids);
     return "The message is damaged";
   }
-  vault.troubles.note(error, vault.clock.now());
-  if (databaseFault(error) === "corrupt") vault.malformed(error);
+  queue.diskErrors.note(error, queue.clock.now());
+  if (databaseFault(error) === "corrupt") queue.malformed(error);
   const text = systemReason(error);
-  vault.emit({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
+  queue.emit({ type: "log", level: "crit", text: `queue: cannot read message ${message}: ${text}` });
   return "The message cannot be read from the spool";
 }
 

@@ -60,27 +60,27 @@ interface LastPart {
 
 /** Serves one smtp isolate until the channel is reset. */
 export function serveIncoming(
-  vault: QueueState,
+  queue: QueueState,
   channel: Channel<QueueToSmtp, SmtpToQueue>,
   who: Omit<Acceptance, "number">,
 ): void {
-  if (vault.space.room !== Infinity) channel.send({ type: "room", bytes: vault.space.room });
-  const incoming = new Incoming(vault, channel, who);
+  if (queue.space.room !== Infinity) channel.send({ type: "room", bytes: queue.space.room });
+  const incoming = new Incoming(queue, channel, who);
   channel.onmessage = (message) => incoming.hear(message);
   channel.onreset = () => incoming.end();
   incoming.sendIds();
 }
 
 class Incoming {
-  readonly #vault: QueueState;
+  readonly #queue: QueueState;
   readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
   readonly #open = new Map<MessageId, Open>();
   readonly #who: Omit<Acceptance, "number">;
   #unused = 0;
 
-  constructor(vault: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
+  constructor(queue: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
     this.#who = who;
-    this.#vault = vault;
+    this.#queue = queue;
     this.#channel = channel;
   }
 
@@ -89,7 +89,7 @@ class Incoming {
       if (this.#unused + BLOCK_IDS <= MAX_UNUSED_IDS) this.sendIds();
       return;
     }
-    if (!isMessageId(message.message)) return this.#vault.warn("queue: an smtp isolate named a message that cannot be");
+    if (!isMessageId(message.message)) return this.#queue.warn("queue: an smtp isolate named a message that cannot be");
     switch (message.type) {
       case "chunk":
         return this.#chunk(message.message, message.bytes);
@@ -102,14 +102,14 @@ class Incoming {
 
   sendIds(): void {
     this.#unused += BLOCK_IDS;
-    this.#channel.send({ type: "ids", ids: this.#vault.ids.reserve(this) });
+    this.#channel.send({ type: "ids", ids: this.#queue.ids.reserve(this) });
   }
 
   /** The isolate is gone, and with it its sessions. */
   end(): void {
     for (const open of this.#open.values()) this.#discard(open);
     this.#open.clear();
-    this.#vault.ids.release(this);
+    this.#queue.ids.release(this);
   }
 
   #chunk(id: MessageId, bytes: Uint8Array<ArrayBuffer>): void {
@@ -120,12 +120,12 @@ class Incoming {
     }
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
     // The client was told at MAIL, if it could be known then.
-    if (this.#vault.space.room === 0) return this.#fail(id, open, NO_ROOM);
+    if (this.#queue.space.room === 0) return this.#fail(id, open, NO_ROOM);
     if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
     const index = open.chunks++;
     open.bytes += bytes.length;
     open.waiting++;
-    const made = this.#vault.store.makeChunk(open.number, index, bytes);
+    const made = this.#queue.store.makeChunk(open.number, index, bytes);
     this.#inOrder(
       open,
       made,
@@ -136,7 +136,7 @@ class Incoming {
 
   /**
    * Goes on when this chunk and those before it are made, which is at once unless one of them is made off the thread: what is stored first of
-   * a message marks the rest as loose, and the last write comes last.
+   * a message marks its chunks as an orphan, and the last write comes last.
    */
   #inOrder<T>(
     open: Open,
@@ -146,7 +146,7 @@ class Incoming {
   ): void {
     if (open.making === null && !(made instanceof Promise)) return goOn(made);
     const step = Promise.all([made, open.making]).then(([chunk]) => goOn(chunk), (error) => {
-      this.#vault.troubles.note(error, this.#vault.clock.now());
+      this.#queue.diskErrors.note(error, this.#queue.clock.now());
       fail(refusal(error));
     }).then(() => {
       if (open.making === step) open.making = null;
@@ -164,15 +164,15 @@ class Incoming {
     },
   ): void {
     if (open.ended) return;
-    this.#vault.commits.unsynced({
+    this.#queue.commits.unsynced({
       bytes: bytes.length,
       apply: () => {
         if (open.ended) return;
-        if (index === 0) this.#vault.store.addLoose(open.number);
-        this.#vault.store.putChunk(open.number, index, chunk);
+        if (index === 0) this.#queue.store.addOrphan(open.number);
+        this.#queue.store.putChunk(open.number, index, chunk);
       },
       done: () => {
-        this.#vault.stored(bytes.length);
+        this.#queue.stored(bytes.length);
         if (open.ended) return;
         open.stored = true;
         open.waiting--;
@@ -196,15 +196,15 @@ class Incoming {
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
     const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
-      ? copyEnvelopes(id, envelopes, this.#vault.settings.commandMacKey)
+      ? copyEnvelopes(id, envelopes, this.#queue.settings.commandMacKey)
       : null;
     if (facts === null) {
-      this.#vault.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
+      this.#queue.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
       return this.#fail(id, body, BROKEN);
     }
     this.#open.delete(id);
     body.complete = true;
-    const { store } = this.#vault;
+    const { store } = this.#queue;
     const made = tail.length === 0 ? null : store.makeChunk(body.number, body.chunks, tail);
     const rows = facts.map((each) => store.makeEnvelope(each));
     this.#inOrder(
@@ -217,22 +217,22 @@ class Incoming {
 
   #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes }: LastPart): void {
     if (body.failure !== null) return this.#fail(id, body, body.failure);
-    const { store, commits } = this.#vault;
+    const { store, commits } = this.#queue;
     const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
     const bytes = body.bytes + tail.length;
     commits.now({
       bytes: tail.length,
       apply: () => {
         store.addMessage(body.number, bytes, chunks);
-        if (body.chunks > 0) store.removeLoose(body.number);
+        if (body.chunks > 0) store.removeOrphan(body.number);
         if (chunk !== null) store.putChunk(body.number, body.chunks, chunk);
         for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
-        const number = this.#vault.committed(body.number, this.#who);
+        const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
         if (chunks <= 1) this.#remember(body.number, bytes, chunks, tail, envelopes);
-        for (const facts of envelopes) this.#vault.enqueued(facts);
+        for (const facts of envelopes) this.#queue.enqueued(facts);
       },
       failed: (error) => {
         this.#discard(body);
@@ -252,7 +252,7 @@ class Incoming {
     const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
     const kept = new Map<number, Envelope>();
     for (const facts of envelopes) kept.set(envelopeNumber(facts.id), freshEnvelope(facts));
-    this.#vault.recent.put(number, { bytes, chunks, first, envelopes: kept });
+    this.#queue.recent.put(number, { bytes, chunks, first, envelopes: kept });
   }
 
   #abort(id: MessageId): void {
@@ -276,11 +276,11 @@ class Incoming {
 
   #discard(open: Open): void {
     open.ended = true;
-    if (open.stored) this.#vault.erase(open.number);
+    if (open.stored) this.#queue.erase(open.number);
   }
 
   #take(id: MessageId): boolean {
-    if (!this.#vault.ids.take(this, id)) return false;
+    if (!this.#queue.ids.take(this, id)) return false;
     if (--this.#unused < LOW_IDS) this.sendIds();
     return true;
   }

@@ -20,17 +20,17 @@ const RANGE = 2 ** 32 / 1024;
 const MAX_WARNINGS = 100;
 
 /** Begins to load; the function that is returned ends it early. The scheduler ignores what it knows already. */
-export function loadScheduler(vault: QueueState): () => void {
+export function loadScheduler(queue: QueueState): () => void {
   let loading: Loading | null = null;
-  vault.guard(() => {
-    loading = new Loading(vault);
+  queue.guard(() => {
+    loading = new Loading(queue);
     loading.turn();
   });
   return () => loading?.stop();
 }
 
 class Loading {
-  readonly #vault: QueueState;
+  readonly #queue: QueueState;
   readonly #began: number;
   /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
   #fresh = true;
@@ -43,10 +43,10 @@ class Loading {
   #strange = 0;
   #stopped = false;
 
-  constructor(vault: QueueState) {
-    this.#vault = vault;
-    this.#began = vault.clock.steady();
-    this.#range = vault.store.holds(SMALL) ? RANGE : LAST + 1;
+  constructor(queue: QueueState) {
+    this.#queue = queue;
+    this.#began = queue.clock.steady();
+    this.#range = queue.store.holds(SMALL) ? RANGE : LAST + 1;
     this.#end = this.#range - 1;
   }
 
@@ -55,11 +55,11 @@ class Loading {
   }
 
   turn(): void {
-    if (!this.#stopped) this.#vault.guard(() => this.#run());
+    if (!this.#stopped) this.#queue.guard(() => this.#run());
   }
 
   #run(): void {
-    const until = this.#range > LAST ? Infinity : this.#vault.clock.steady() + TURN_MS;
+    const until = this.#range > LAST ? Infinity : this.#queue.clock.steady() + TURN_MS;
     do {
       this.#tell();
       if (this.#end > LAST) {
@@ -67,17 +67,17 @@ class Loading {
         this.#fresh = false;
         [this.#message, this.#number, this.#end] = [0, 0, this.#range - 1];
       }
-    } while (this.#vault.clock.steady() < until);
+    } while (this.#queue.clock.steady() < until);
     setImmediate(() => this.turn());
   }
 
   /** The next envelopes of this range; behind the last of them stands the next range. */
   #tell(): void {
-    const rows = this.#vault.store.tickets(
+    const rows = this.#queue.store.tickets(
       { message: this.#message, number: this.#number, end: this.#end, fresh: this.#fresh },
       ROWS,
     );
-    this.#vault.loaded(this.#notAhead(rows), (id, action) => this.#unknown(id, action));
+    this.#queue.loaded(this.#notAhead(rows), (id, action) => this.#unknown(id, action));
     this.#count += rows.length;
     const last = rows[ROWS - 1];
     if (last !== undefined) {
@@ -92,7 +92,7 @@ class Loading {
 
   /** What a clock that was ahead has queued is no younger than now, at the next start too: its time to live begins once. */
   #notAhead(rows: readonly TicketRow[]): readonly TicketRow[] {
-    const { store, clock } = this.#vault;
+    const { store, clock } = this.#queue;
     const now = clock.now();
     const ahead = rows.filter(({ created_at, damaged }) => created_at > now && damaged === undefined);
     if (ahead.length === 0) return rows;
@@ -109,7 +109,7 @@ class Loading {
 
   #setCreation(message: number, number: number, now: number): void {
     try {
-      this.#vault.store.setCreation(message, number, now);
+      this.#queue.store.setCreation(message, number, now);
     } catch (error) {
       // Told when it is tried.
       if (!(error instanceof Damaged)) throw error;
@@ -118,15 +118,15 @@ class Loading {
 
   #unknown(id: EnvelopeId, action: string): void {
     if (++this.#strange > MAX_WARNINGS) return;
-    this.#vault.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
+    this.#queue.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
   }
 
   #finish(): void {
     const more = this.#strange - MAX_WARNINGS;
-    if (more > 0) this.#vault.warn(`queue: ${more} more invalid envelopes of unknown actions`);
-    this.#vault.allLoaded();
-    if (!this.#vault.observer.verbose) return;
-    const ms = Math.round(this.#vault.clock.steady() - this.#began);
-    debug(this.#vault.observer, `queue: ${this.#count} envelopes loaded in ${ms} ms`);
+    if (more > 0) this.#queue.warn(`queue: ${more} more invalid envelopes of unknown actions`);
+    this.#queue.allLoaded();
+    if (!this.#queue.observer.verbose) return;
+    const ms = Math.round(this.#queue.clock.steady() - this.#began);
+    debug(this.#queue.observer, `queue: ${this.#count} envelopes loaded in ${ms} ms`);
   }
 }

@@ -1,4 +1,4 @@
-/** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in verdict.ts. */
+/** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in disposition.ts. */
 
 import {
   type DsnContent,
@@ -23,48 +23,48 @@ const MAX_DRAWS = 20;
 /** What a write found and did; set by `apply`, read by `done`. */
 interface Applied {
   readonly envelope: Envelope;
-  readonly verdict: Disposition;
+  readonly disposition: Disposition;
   readonly bounce: EnvelopeContent | null;
   readonly erase: boolean;
 }
 
 /** An agent tells how an attempt ended. `agent` is whose door it came through: nobody reports for another. */
-export function recordOutcome(vault: QueueState, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
+export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
   let applied: Applied | null = null;
-  vault.commits.later({
+  queue.commits.later({
     frees: true,
     apply: () => {
-      applied = applyDisposition(vault, id, (envelope) => {
+      applied = applyDisposition(queue, id, (envelope) => {
         if (envelope.agent !== agent) return null;
-        const policy = policyOf(vault, envelope);
-        return judge(envelope, outcome, vault.clock.now(), policy);
+        const policy = policyOf(queue, envelope);
+        return judge(envelope, outcome, queue.clock.now(), policy);
       });
     },
     done: () => {
       // Whoever still believes in an envelope that is gone hears so.
-      if (applied === null) return vault.envelope(id) === null ? vault.dropped([id]) : undefined;
-      finish(vault, applied);
-      vault.settled(id, !applied.verdict.remove);
-      vault.tally.add(`scheduler.delivery.${outcome.result}`);
+      if (applied === null) return queue.envelope(id) === null ? queue.dropped([id]) : undefined;
+      finish(queue, applied);
+      queue.settled(id, !applied.disposition.remove);
+      queue.tally.add(`scheduler.delivery.${outcome.result}`);
     },
     failed: null,
   });
 }
 
 /** The scheduler tells that an envelope's time is over. */
-export function recordExpired(vault: QueueState, id: EnvelopeId): void {
+export function recordExpired(queue: QueueState, id: EnvelopeId): void {
   let applied: Applied | null = null;
-  vault.commits.later({
+  queue.commits.later({
     frees: true,
     apply: () => {
-      applied = applyDisposition(vault, id, (envelope) => judgeExpired(envelope, policyOf(vault, envelope)));
+      applied = applyDisposition(queue, id, (envelope) => judgeExpired(envelope, policyOf(queue, envelope)));
     },
     done: () => {
       if (applied !== null) {
-        finish(vault, applied);
-        reportGone(vault, "queue-expire", applied.envelope, expiredText(applied.envelope));
+        finish(queue, applied);
+        reportGone(queue, "queue-expire", applied.envelope, expiredText(applied.envelope));
       }
-      vault.dropped([id]);
+      queue.dropped([id]);
     },
     failed: null,
   });
@@ -72,71 +72,71 @@ export function recordExpired(vault: QueueState, id: EnvelopeId): void {
 
 /** The Expire and Remove lines of the log. */
 export function reportGone(
-  vault: QueueState,
+  queue: QueueState,
   type: "queue-expire" | "queue-remove",
   envelope: Envelope,
   stat: string,
 ): void {
   const { agent, id, sender, dest, rcpt, createdAt } = envelope;
-  const delayMs = Math.max(0, vault.clock.now() - createdAt);
-  vault.emit({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
+  const delayMs = Math.max(0, queue.clock.now() - createdAt);
+  queue.emit({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
 }
 
 /** For the trace: an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
-export function tellRemoved(vault: QueueState, id: EnvelopeId): void {
-  if (!vault.observer.traces("queue")) return;
-  const last = vault.store.message(messageNumber(id)) === null;
-  logTrace(vault.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
+export function tellRemoved(queue: QueueState, id: EnvelopeId): void {
+  if (!queue.observer.traces("queue")) return;
+  const last = queue.store.message(messageNumber(id)) === null;
+  logTrace(queue.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
 }
 
-function policyOf(vault: QueueState, envelope: Envelope) {
-  return { warnIntervalsSeconds: vault.settings.warnIntervalsSeconds, ttlSeconds: vault.ttlOf(envelope) };
+function policyOf(queue: QueueState, envelope: Envelope) {
+  return { warnIntervalsSeconds: queue.settings.warnIntervalsSeconds, ttlSeconds: queue.ttlOf(envelope) };
 }
 
-/** Null when the envelope is no longer queued, or the verdict is not to be had. */
+/** Null when the envelope is no longer queued, or the agent may not tell of it. */
 function applyDisposition(
-  vault: QueueState,
+  queue: QueueState,
   id: EnvelopeId,
   decide: (envelope: Envelope) => Disposition | null,
 ): Applied | null {
-  const { store } = vault;
+  const { store } = queue;
   const message = messageNumber(id), number = envelopeNumber(id);
-  const envelope = vault.envelope(id);
-  const verdict = envelope === null ? null : decide(envelope);
-  if (envelope === null || verdict === null) return null;
-  const found = verdict.remove
+  const envelope = queue.envelope(id);
+  const disposition = envelope === null ? null : decide(envelope);
+  if (envelope === null || disposition === null) return null;
+  const found = disposition.remove
     ? store.removeEnvelope(message, number)
-    : store.setState(message, number, verdict.state!);
+    : store.setState(message, number, disposition.state!);
   if (!found) return null;
-  const bounce = verdict.bounce === null ? null : addBounce(vault, envelope, verdict.bounce);
-  const erase = verdict.remove && store.sweep(message);
-  return { envelope, verdict, bounce, erase };
+  const bounce = disposition.bounce === null ? null : addBounce(queue, envelope, disposition.bounce);
+  const erase = disposition.remove && store.sweep(message);
+  return { envelope, disposition, bounce, erase };
 }
 
-function addBounce(vault: QueueState, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
+function addBounce(queue: QueueState, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, vault.clock.now());
-    if (vault.store.addEnvelope(facts)) return facts;
+    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, queue.clock.now());
+    if (queue.store.addEnvelope(facts)) return facts;
   }
   throw new Error(`No free envelope id was found for message ${message}`);
 }
 
 /** After the commit: memory, scheduler and log follow. */
-function finish(vault: QueueState, { envelope, verdict, bounce, erase }: Applied): void {
+function finish(queue: QueueState, { envelope, disposition, bounce, erase }: Applied): void {
   const message = messageNumber(envelope.id), number = envelopeNumber(envelope.id);
   if (bounce !== null) {
-    vault.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));
-    vault.enqueued(bounce);
-    vault.tally.add("queue.bounce");
+    queue.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));
+    queue.enqueued(bounce);
+    queue.tally.add("queue.bounce");
     const { kind } = bounce.bounce!;
-    vault.info(`queue: ${kind} notice ${bounce.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
+    queue.info(`queue: ${kind} notice ${bounce.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
   }
-  if (verdict.remove) vault.recent.removeEnvelope(message, number);
-  else vault.recent.setState(message, number, verdict.state!);
-  if (verdict.remove) tellRemoved(vault, envelope.id);
-  if (erase) vault.erase(message);
-  if (verdict.silent !== null) vault.warn(silence(envelope, verdict.silent));
+  if (disposition.remove) queue.recent.removeEnvelope(message, number);
+  else queue.recent.setState(message, number, disposition.state!);
+  if (disposition.remove) tellRemoved(queue, envelope.id);
+  if (erase) queue.erase(message);
+  if (disposition.silent !== null) queue.warn(silence(envelope, disposition.silent));
 }
 
 /** Why nobody hears of a failure, and of which one. */

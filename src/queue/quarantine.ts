@@ -14,15 +14,15 @@ const MAX_ALARMS = 100;
 const MAX_ROWS = 100_000;
 
 export class Quarantine {
-  readonly #vault: QueueState;
+  readonly #queue: QueueState;
   /** By message, and in it by number of the envelope, 0 for all of it. */
   readonly #rows = new Map<number, Map<number, DamagedRow>>();
   #size = 0;
   #alarms = 0;
 
-  constructor(vault: QueueState) {
-    this.#vault = vault;
-    for (const row of vault.store.damaged(MAX_ROWS)) this.#keep(row);
+  constructor(queue: QueueState) {
+    this.#queue = queue;
+    for (const row of queue.store.damaged(MAX_ROWS)) this.#keep(row);
     this.#count();
   }
 
@@ -42,16 +42,16 @@ export class Quarantine {
 
   /** One envelope cannot be read. */
   envelope(id: EnvelopeId, reason: string): void {
-    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#vault.clock.now() });
-    this.#vault.dropped([id]);
+    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#queue.clock.now() });
+    this.#queue.dropped([id]);
   }
 
   /** The text of a message cannot be read: none of its envelopes can be delivered. `ids` are those that are being tried. */
   message(message: number, reason: string, ids: readonly EnvelopeId[]): void {
-    this.#note({ message, id: 0, reason, found_at: this.#vault.clock.now() });
-    this.#vault.recent.remove(message);
-    const others = this.#vault.store.list(message, 0, message, MAX_ROWS).map(({ id }) => id);
-    this.#vault.dropped([...new Set([...ids, ...others])]);
+    this.#note({ message, id: 0, reason, found_at: this.#queue.clock.now() });
+    this.#queue.recent.remove(message);
+    const others = this.#queue.store.list(message, 0, message, MAX_ROWS).map(({ id }) => id);
+    this.#queue.dropped([...new Set([...ids, ...others])]);
   }
 
   /** The administrator removed it, with `number` 0 all of the message: memory follows the database. */
@@ -67,15 +67,15 @@ export class Quarantine {
     if (!this.#keep(row)) return;
     this.#count();
     // Not later: an administrator who removes it at once must not be overtaken.
-    this.#vault.commits.now({
-      apply: () => void this.#vault.store.setAside(row.message, row.id, row.reason, row.found_at),
+    this.#queue.commits.now({
+      apply: () => void this.#queue.store.addDamage(row.message, row.id, row.reason, row.found_at),
       done: () => {},
       failed: null,
     });
     if (++this.#alarms > MAX_ALARMS) return;
     const what = row.id === 0 ? `message ${hex8(row.message)}` : `envelope ${envelopeId(row.message, row.id)}`;
     const text = `queue: ${what} is damaged and set aside, see "smtpctl show damaged": ${row.reason}`;
-    this.#vault.emit({ type: "log", level: "crit", text });
+    this.#queue.emit({ type: "log", level: "crit", text });
   }
 
   /** False when it was known. */
@@ -89,6 +89,6 @@ export class Quarantine {
   }
 
   #count(): void {
-    if (this.#size > 0 || this.#alarms > 0) this.#vault.tally.set("queue.damaged", this.#size);
+    if (this.#size > 0 || this.#alarms > 0) this.#queue.tally.set("queue.damaged", this.#size);
   }
 }

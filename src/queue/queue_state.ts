@@ -47,8 +47,8 @@ export class QueueState {
   readonly clock: Clock;
   readonly commits: Commits;
   readonly recent = new Recent();
-  readonly aside: Quarantine;
-  readonly troubles = new DiskErrors();
+  readonly quarantine: Quarantine;
+  readonly diskErrors = new DiskErrors();
   readonly space: Space;
   readonly ids: Ids;
   readonly #ballast: Ballast;
@@ -77,7 +77,7 @@ export class QueueState {
     this.#scheduler = parts.scheduler;
     this.#lastNumber = Math.floor(parts.clock.now()) * NUMBERS_A_MS;
     this.commits = new Commits(parts.store, parts.observer, parts.clock);
-    this.aside = new Quarantine(this);
+    this.quarantine = new Quarantine(this);
     const disk = () => readDisk(parts.settings.spool);
     this.#ballast = new Ballast(parts.settings.spool);
     this.#ballast.restore(disk());
@@ -148,7 +148,7 @@ export class QueueState {
       return this.store.envelope(message, number);
     } catch (error) {
       if (!(error instanceof Damaged)) throw error;
-      this.aside.envelope(id, error.message);
+      this.quarantine.envelope(id, error.message);
       return null;
     }
   }
@@ -173,10 +173,10 @@ export class QueueState {
     for (const row of rows) {
       const id = envelopeId(row.message, row.id);
       if (row.damaged !== undefined) {
-        this.aside.envelope(id, row.damaged);
+        this.quarantine.envelope(id, row.damaged);
         continue;
       }
-      if (this.aside.has(row.message, row.id)) continue;
+      if (this.quarantine.has(row.message, row.id)) continue;
       const ttl = this.ttlSeconds(row.action);
       if (ttl === null) {
         unknown(id, row.action);
@@ -263,15 +263,15 @@ export class QueueState {
     this.emit({ type: "log", level: "warn", text });
   }
 
-  /** Erases the chunks of a loose message, a few at a time between other work. */
+  /** Erases the chunks of an orphan, a message that belongs to nobody, a few at a time between other work. */
   erase(message: number): void {
     this.#erasing.push(message);
     if (this.#erasing.length === 1) this.#eraseNext();
   }
 
   /** Erases what an earlier life of this isolate received in part or had begun to erase. */
-  eraseLoose(): void {
-    for (const message of this.store.looseMessages()) this.erase(message);
+  eraseOrphans(): void {
+    for (const message of this.store.orphans()) this.erase(message);
   }
 
   #eraseNext(): void {
@@ -303,7 +303,7 @@ export class QueueState {
   /** Every lasting failure of the disk is here: in the log, and in `smtpctl show status`. */
   #alarm(error: unknown): void {
     const now = this.clock.now();
-    this.troubles.note(error, now);
+    this.diskErrors.note(error, now);
     if (databaseFault(error) === "corrupt") this.malformed(error);
     if (databaseFault(error) === "full") {
       this.space.full(now);

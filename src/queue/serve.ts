@@ -87,23 +87,23 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   const { settings, emit: emit } = isolate;
   const scheduler = isolate.ask("queue-scheduler");
   const tally = new Tally(emit, clock);
-  const vault = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
-  vault.onmalformed = end;
-  const notices = new Notices(vault, new Caller(isolate.ask("queue-lookup")));
-  const discovery = new Discovery(vault);
+  const queue = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
+  queue.onmalformed = end;
+  const notices = new Notices(queue, new Caller(isolate.ask("queue-lookup")));
+  const discovery = new Discovery(queue);
   let stopLoading = () => {};
 
   discovery.recover();
   store.shrink();
-  vault.eraseLoose();
+  queue.eraseOrphans();
   const load = () => {
     stopLoading();
-    stopLoading = loadScheduler(vault);
+    stopLoading = loadScheduler(queue);
   };
   scheduler.onmessage = (message) => {
     switch (message.type) {
       case "expired":
-        for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(vault, id);
+        for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(queue, id);
         return;
       case "bounce":
         // It answers through the scheduler's door.
@@ -120,7 +120,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   // A new scheduler knows nothing.
   scheduler.onreset = load;
   load();
-  discovery.all().catch((error) => vault.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
+  discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: { onmessage: (message: never) => void }[] = [scheduler];
   const served =
     <C extends typeof doors[number]>(serve: (channel: C, peer: number, life: number) => void) =>
@@ -128,14 +128,14 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
       doors.push(channel);
       serve(channel, peer, life);
       const { onmessage } = channel;
-      channel.onmessage = (message) => vault.guard(() => onmessage(message));
+      channel.onmessage = (message) => queue.guard(() => onmessage(message));
     };
   const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
   isolate.serve(
     "smtp-queue",
     served((channel: Channel<QueueToSmtp, SmtpToQueue>, isolate, life) => {
       clients.add(channel);
-      serveIncoming(vault, channel, { isolate, life });
+      serveIncoming(queue, channel, { isolate, life });
       const { onreset } = channel;
       channel.onreset = () => {
         clients.delete(channel);
@@ -143,17 +143,17 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
       };
     }),
   );
-  const stopMeasuring = measureRoom(vault, clients, clock);
-  isolate.serve("relay-queue", served((channel) => serveAgent(vault, "mta", channel)));
-  isolate.serve("delivery-queue", served((channel) => serveAgent(vault, "mda", channel)));
-  isolate.serve("errand-queue", served((channel) => serveAgent(vault, "mda", channel)));
-  isolate.serve("control-queue", served((channel) => serveAdmin(vault, discovery, channel)));
+  const stopMeasuring = measureRoom(queue, clients, clock);
+  isolate.serve("relay-queue", served((channel) => serveAgent(queue, "mta", channel)));
+  isolate.serve("delivery-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  isolate.serve("errand-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
   isolate.onstop = () => {
     stopLoading();
     stopMeasuring();
-    // What comes now finds the vault closed: nothing is promised any more.
+    // What comes now finds the store closed: nothing is promised any more.
     for (const door of doors) door.onmessage = () => {};
-    vault.commits.close();
+    queue.commits.close();
     tally.flush();
     store.close();
   };
@@ -161,17 +161,17 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
 
 /** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
 function measureRoom(
-  vault: QueueState,
+  queue: QueueState,
   clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>,
   clock: Clock,
 ): () => void {
-  const { space } = vault;
+  const { space } = queue;
   let full = false;
   space.onchange = (bytes) => {
     for (const client of clients) client.send({ type: "room", bytes });
     if (full === (bytes === 0)) return;
     full = bytes === 0;
-    vault.emit({
+    queue.emit({
       type: "log",
       level: full ? "crit" : "info",
       text: full
@@ -179,6 +179,6 @@ function measureRoom(
         : "queue: there is room on the disk of the spool again, mail is accepted",
     });
   };
-  vault.measure();
-  return clock.every(MEASURE_MS, () => vault.measure());
+  queue.measure();
+  return clock.every(MEASURE_MS, () => queue.measure());
 }

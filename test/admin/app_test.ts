@@ -24,7 +24,7 @@ function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
         })),
       ),
     health: () => Promise.resolve({ queue: true, scheduler: true }),
-    troubles: () => Promise.resolve([]),
+    diskErrors: () => Promise.resolve([]),
     refusals: () => Promise.resolve([]),
     paused: () => ({ mda: false, mta: false, smtp: false }),
     ...changes,
@@ -113,8 +113,8 @@ for (const limit of ["0", "1001", "many", "-1", "1.5"]) {
 }
 
 Deno.test("GET / tells what is wrong with the spool", async () => {
-  const troubles = () => Promise.resolve(["QUEUE disk full: mail is refused with 452"]);
-  const page = await (await ask("/", {}, sourceOf({ troubles }))).text();
+  const diskErrors = () => Promise.resolve(["QUEUE disk full: mail is refused with 452"]);
+  const page = await (await ask("/", {}, sourceOf({ diskErrors }))).text();
   match(page, /<p class="bad">QUEUE disk full: mail is refused with 452<\/p>/);
   ok(!page.includes("All is well"));
 });

@@ -12,7 +12,7 @@ const source = {
   stats: () => [],
   queuePage: () => Promise.resolve([]),
   health: () => Promise.resolve({ queue: true }),
-  troubles: () => Promise.resolve([]),
+  diskErrors: () => Promise.resolve([]),
   refusals: () => Promise.resolve([]),
   paused: () => ({ mda: false, mta: false, smtp: false }),
 } satisfies AdminSource;

@@ -13,7 +13,7 @@ import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
 
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
 const queueAnswers: Answers = {
-  troubles: () => ({ type: "troubles", lines: [] }),
+  "disk-errors": () => ({ type: "disk-errors", lines: [] }),
   list: ({ after, limit, message }) => {
     // Before each envelope there are many of an action that is gone.
     if (message === null && !(after as string).endsWith("-")) {
@@ -182,11 +182,11 @@ for (const { name, request, answers } of requests) {
 }
 
 Deno.test("what refuses mail is named: a full disk, tables without answers, isolates that do not run", async () => {
-  const troubles = () => ({
-    type: "troubles",
+  const diskErrors = () => ({
+    type: "disk-errors",
     lines: ["QUEUE disk full: mail is refused with 452", "QUEUE damaged: 2"],
   });
-  const harness = new FakeSystem({ ...queueAnswers, troubles });
+  const harness = new FakeSystem({ ...queueAnswers, "disk-errors": diskErrors });
   harness.error = "relay, smtp";
   deepEqual(await deskOf(harness).refusals(), [
     "disk full: mail is refused with 452",

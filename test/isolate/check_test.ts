@@ -284,7 +284,7 @@ const SAMPLES: {
       }],
       envelope: [{ call: 1, id: ID }],
       damaged: [{ call: 1 }],
-      troubles: [{ call: 1 }],
+      "disk-errors": [{ call: 1 }],
       body: [{ call: 1, message: MESSAGE, index: 0 }],
       export: [{ call: 1, after: "" }],
       discover: [{ call: 1, message: MESSAGE, envelope: null }],
@@ -294,7 +294,7 @@ const SAMPLES: {
     answers: {
       listed: [{ call: 1, envelopes: [listed], next: null }],
       damaged: [{ call: 1, lines: ["l"] }],
-      troubles: [{ call: 1, lines: [] }],
+      "disk-errors": [{ call: 1, lines: [] }],
       envelope: [{ call: 1, text: null }],
       body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
       exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],

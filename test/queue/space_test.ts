@@ -91,8 +91,8 @@ Deno.test("an smtp isolate hears at once that there is no room, chunks are refus
     assert.deepEqual([refused.code, refused.text.slice(0, 5)], [452, "4.3.1"]);
     // What was begun before is not turned away: the reserve is for that.
     await enqueue(harness);
-    harness.control.send({ type: "troubles", call: 1 });
-    const { lines } = await harness.control.next(typed("troubles"));
+    harness.control.send({ type: "disk-errors", call: 1 });
+    const { lines } = await harness.control.next(typed("disk-errors"));
     assert.deepEqual(lines, ["QUEUE disk full: mail is refused with 452"]);
   } finally {
     harness.stop();

@@ -35,14 +35,14 @@ const MAX_RETURNED = 4 * 1024 * 1024;
 const MAX_HEADERS = 256 * 1024;
 
 export class Notices {
-  readonly #vault: QueueState;
+  readonly #queue: QueueState;
   readonly #lookup: Caller<ToLookup, FromLookup>;
   /** Being written now: a scheduler that was replaced asks for them again. */
   readonly #busy = new Set<EnvelopeId>();
   #ids: MessageId[] = [];
 
-  constructor(vault: QueueState, lookup: Caller<ToLookup, FromLookup>) {
-    this.#vault = vault;
+  constructor(queue: QueueState, lookup: Caller<ToLookup, FromLookup>) {
+    this.#queue = queue;
     this.#lookup = lookup;
   }
 
@@ -51,9 +51,9 @@ export class Notices {
     const groups = new Map<string, Envelope[]>();
     for (const id of ids) {
       if (this.#busy.has(id)) continue;
-      const envelope = this.#vault.envelope(id);
+      const envelope = this.#queue.envelope(id);
       if (envelope?.bounce === undefined) {
-        this.#vault.dropped([id]);
+        this.#queue.dropped([id]);
         continue;
       }
       const { kind, expired = false, delaySeconds = "" } = envelope.bounce;
@@ -88,14 +88,14 @@ export class Notices {
   }
 
   async #enqueue(group: readonly Envelope[], origin: Origin, targets: readonly Deliverable[]): Promise<void> {
-    const vault = this.#vault;
-    const { store } = vault;
+    const queue = this.#queue;
+    const { store } = queue;
     const id = this.#newMessageId();
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
     const body = await this.#compose(group, id);
     const rcpt = group[0]!.sender!;
     const handling = noticeHandling(group[0]!);
-    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, vault.clock.now());
+    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, queue.clock.now());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
     const parts = await Promise.all(
       Array.from(
@@ -105,7 +105,7 @@ export class Notices {
     );
     const rows = envelopes.map((facts) => store.makeEnvelope(facts));
     let written = false, erase = false;
-    vault.commits.now({
+    queue.commits.now({
       bytes: body.length,
       apply: () => {
         // The administrator may have removed them meanwhile.
@@ -118,23 +118,23 @@ export class Notices {
       },
       done: () => {
         for (const each of group) {
-          vault.recent.removeEnvelope(original, envelopeNumber(each.id));
-          vault.settled(each.id, false);
+          queue.recent.removeEnvelope(original, envelopeNumber(each.id));
+          queue.settled(each.id, false);
         }
-        if (erase) vault.erase(original);
+        if (erase) queue.erase(original);
         this.#free(group);
         if (!written) return;
         const kept = new Map(envelopes.map((facts) => [envelopeNumber(facts.id), freshEnvelope(facts)]));
-        vault.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
-        for (const facts of envelopes) vault.enqueued(facts);
-        vault.tally.add("bounce.message");
-        vault.tally.add("bounce.envelope", group.length);
-        if (vault.observer.traces("bounce")) tellWritten(vault, group, id);
-        logWritten(vault, group, envelopes);
-        vault.emit({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
+        queue.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
+        for (const facts of envelopes) queue.enqueued(facts);
+        queue.tally.add("bounce.message");
+        queue.tally.add("bounce.envelope", group.length);
+        if (queue.observer.traces("bounce")) tellWritten(queue, group, id);
+        logWritten(queue, group, envelopes);
+        queue.emit({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
       },
       failed: () => {
-        for (const each of group) vault.settled(each.id, true);
+        for (const each of group) queue.settled(each.id, true);
         this.#free(group);
       },
     });
@@ -146,7 +146,7 @@ export class Notices {
     const number = messageNumber(group[0]!.id);
     // RFC 8689 §5: what was to go by TLS alone is not sent back whole.
     const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
-      (this.#vault.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
+      (this.#queue.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
     const original = await this.#original(number, complete ? MAX_RETURNED : MAX_HEADERS);
     return composeNotice({
       kind,
@@ -163,7 +163,7 @@ export class Notices {
       envid: dsn.envid,
       delaySeconds,
       ttlSeconds,
-      now: this.#vault.clock.now(),
+      now: this.#queue.clock.now(),
       boundary: `${id}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
       messageId: `${id}${hex8(random32())}`,
       original: complete ? original : headerSection(original),
@@ -179,7 +179,7 @@ export class Notices {
     for (let index = 0; length < limit; index++) {
       let bytes: Uint8Array | null;
       try {
-        bytes = await this.#vault.store.chunk(message, index);
+        bytes = await this.#queue.store.chunk(message, index);
       } catch (error) {
         // The sender hears of the failure, if not in his own words.
         if (!(error instanceof Damaged)) throw error;
@@ -201,23 +201,23 @@ export class Notices {
 
   /** Temporary failure: the bounce envelopes stay and are tried again. */
   #again(group: readonly Envelope[], text: string): void {
-    const vault = this.#vault;
-    if (vault.observer.traces("bounce")) {
-      logTrace(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
+    const queue = this.#queue;
+    if (queue.observer.traces("bounce")) {
+      logTrace(queue.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} has to wait: ${text}`);
     }
-    const now = vault.clock.now();
-    vault.commits.later({
+    const now = queue.clock.now();
+    queue.commits.later({
       apply: () => {
         for (const each of group) {
           const state = { ...each, tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
-          vault.store.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+          queue.store.setState(messageNumber(each.id), envelopeNumber(each.id), state);
         }
       },
       done: () => {
         for (const each of group) {
           const state = { tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
-          vault.recent.setState(messageNumber(each.id), envelopeNumber(each.id), state);
-          vault.settled(each.id, true);
+          queue.recent.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+          queue.settled(each.id, true);
         }
         this.#free(group);
       },
@@ -227,26 +227,26 @@ export class Notices {
 
   /** The notice can never be sent. */
   #drop(group: readonly Envelope[], reason: string): void {
-    const vault = this.#vault;
-    if (vault.observer.traces("bounce")) {
-      logTrace(vault.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
+    const queue = this.#queue;
+    if (queue.observer.traces("bounce")) {
+      logTrace(queue.observer, "bounce", `notice for message ${messageOf(group[0]!.id)} is dropped: ${reason}`);
     }
     let erase = false;
     const message = messageNumber(group[0]!.id);
-    vault.commits.later({
+    queue.commits.later({
       apply: () => {
-        for (const each of group) vault.store.removeEnvelope(message, envelopeNumber(each.id));
-        erase = vault.store.sweep(message);
+        for (const each of group) queue.store.removeEnvelope(message, envelopeNumber(each.id));
+        erase = queue.store.sweep(message);
       },
       done: () => {
         for (const each of group) {
-          vault.recent.removeEnvelope(message, envelopeNumber(each.id));
-          vault.settled(each.id, false);
+          queue.recent.removeEnvelope(message, envelopeNumber(each.id));
+          queue.settled(each.id, false);
         }
-        if (erase) vault.erase(message);
+        if (erase) queue.erase(message);
         this.#free(group);
         for (const { id, bounce, sender, dest } of group) {
-          vault.warn(
+          queue.warn(
             `queue: the ${bounce!.kind} notice for message ${messageOf(id)}, to ${formatPath(sender)} about ` +
               `${formatPath(dest)}, is dropped: ${errorLine(reason)}`,
           );
@@ -261,26 +261,26 @@ export class Notices {
   }
 
   #newMessageId(): MessageId {
-    if (this.#ids.length === 0) this.#ids = this.#vault.ids.reserve(this);
+    if (this.#ids.length === 0) this.#ids = this.#queue.ids.reserve(this);
     const id = this.#ids.pop()!;
-    this.#vault.ids.take(this, id);
+    this.#queue.ids.take(this, id);
     return id;
   }
 }
 
 /** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
-function logWritten(vault: QueueState, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
+function logWritten(queue: QueueState, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
   const ids = notices.map(({ id }) => id).join(",");
   for (const { bounce, sender, dest, id } of group) {
-    vault.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
+    queue.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
   }
 }
 
-function tellWritten(vault: QueueState, group: readonly Envelope[], notice: MessageId): void {
+function tellWritten(queue: QueueState, group: readonly Envelope[], notice: MessageId): void {
   const { id, bounce, sender } = group[0]!;
   const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
   logTrace(
-    vault.observer,
+    queue.observer,
     "bounce",
     `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`,
   );

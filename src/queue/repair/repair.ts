@@ -113,13 +113,13 @@ export async function repair(spool: string, now: number): Promise<Repaired> {
 export function finishRepair(spool: string): string | null {
   const ready = namesIn(spool).find((name) => name.startsWith(READY));
   if (ready === undefined) return null;
-  const path = `${spool}/queue.db`, aside = `${spool}/${DAMAGED}${ready.slice(READY.length)}`;
+  const path = `${spool}/queue.db`, damaged = `${spool}/${DAMAGED}${ready.slice(READY.length)}`;
   removeFiles(`${spool}/${MARK}`);
   // The old log belongs to the old file, and must be gone before the new one stands there.
-  for (const end of ["-wal", "-shm", ""]) rename(path + end, aside + end);
+  for (const end of ["-wal", "-shm", ""]) rename(path + end, damaged + end);
   Deno.renameSync(`${spool}/${ready}`, path);
   sync(spool);
-  return aside;
+  return damaged;
 }
 
 function namesIn(spool: string): string[] {

@@ -43,7 +43,7 @@ CREATE TABLE chunks (
   form INTEGER NOT NULL DEFAULT 0,
   sum INTEGER
 ) STRICT;
--- Messages whose chunks belong to nobody: still being received, or to be erased. What stands here at start is erased.
+-- Orphans: messages whose chunks belong to nobody, still being received or to be erased. What stands here at start is erased.
 CREATE TABLE loose (
   message INTEGER PRIMARY KEY
 ) STRICT;

@@ -59,8 +59,8 @@ function statements(database: DatabaseSync) {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     addChunk: prepare("INSERT INTO chunks (key, bytes, form, sum) VALUES (?, ?, ?, ?)"),
-    addLoose: prepare("INSERT OR IGNORE INTO loose (message) VALUES (?)"),
-    removeLoose: prepare("DELETE FROM loose WHERE message = ?"),
+    addOrphan: prepare("INSERT OR IGNORE INTO loose (message) VALUES (?)"),
+    removeOrphan: prepare("DELETE FROM loose WHERE message = ?"),
     removeEnvelope: prepare("DELETE FROM envelopes WHERE message = ? AND id = ?"),
     anyEnvelope: prepare("SELECT 1 FROM envelopes WHERE message = ? LIMIT 1"),
     removeMessage: prepare("DELETE FROM messages WHERE id = ? RETURNING chunks"),
@@ -89,14 +89,14 @@ function statements(database: DatabaseSync) {
       `SELECT ${ENVELOPE} FROM envelopes
        WHERE (message, id) > (?, ?) AND message <= ? ORDER BY message, id LIMIT ?`,
     ),
-    loose: prepare("SELECT message FROM loose"),
+    orphans: prepare("SELECT message FROM loose"),
     taken: prepare(
       `SELECT EXISTS (SELECT 1 FROM messages WHERE id BETWEEN ?1 AND ?2) OR
               EXISTS (SELECT 1 FROM chunks WHERE key BETWEEN ?3 AND ?4) AS taken`,
     ),
     envelopes: prepare("SELECT count(*) AS count FROM (SELECT 1 FROM envelopes LIMIT ?)"),
     anyMessage: prepare("SELECT 1 FROM messages LIMIT 1"),
-    setAside: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
+    addDamage: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
     damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
     forgetDamage: prepare("DELETE FROM damaged WHERE message = ?1 AND (id = ?2 OR ?2 = 0)"),
     unused: prepare("PRAGMA freelist_count"),
@@ -180,17 +180,17 @@ export class Store {
   touch(): void {
     this.#sql.list.all(0, 0, LAST_MESSAGE, 1);
     this.damaged(1);
-    this.looseMessages();
+    this.orphans();
     this.taken(0, 0);
     this.#sql.anyMessage.get();
   }
 
-  /** What is left of a damaged message without envelopes: its text is loose now. False when it has envelopes. */
+  /** What is left of a damaged message without envelopes: its text is an orphan now. False when it has envelopes. */
   discard(message: number): boolean {
     this.forgetDamage(message, 0);
     if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
     this.#sql.removeMessage.get(message);
-    this.addLoose(message);
+    this.addOrphan(message);
     return true;
   }
 
@@ -268,12 +268,12 @@ export class Store {
   }
 
   /** Notes that the message's chunks belong to nobody yet, or no more. */
-  addLoose(message: number): void {
-    this.#sql.addLoose.run(message);
+  addOrphan(message: number): void {
+    this.#sql.addOrphan.run(message);
   }
 
-  removeLoose(message: number): void {
-    this.#sql.removeLoose.run(message);
+  removeOrphan(message: number): void {
+    this.#sql.removeOrphan.run(message);
   }
 
   /** False when there is no such envelope. The caller sweeps its message when it is done with it. */
@@ -287,24 +287,24 @@ export class Store {
     const row = this.#sql.removeMessage.get(message) as { chunks: number } | undefined;
     if (row === undefined || row.chunks === 0) return false;
     if (row.chunks > ERASE_CHUNKS) {
-      this.addLoose(message);
+      this.addOrphan(message);
       return true;
     }
     this.#sql.removeChunks.run(chunkKey(message, 0), chunkKey(message, row.chunks - 1));
     return false;
   }
 
-  /** Erases a part of a loose message; true when nothing of it is left. */
+  /** Erases a part of an orphan; true when nothing of it is left. */
   eraseSome(message: number): boolean {
     const erased = this.#sql.eraseChunks.run(chunkKey(message, 0), chunkKey(message, MAX_CHUNKS - 1));
     if (Number(erased.changes) === ERASE_CHUNKS) return false;
-    this.removeLoose(message);
+    this.removeOrphan(message);
     return true;
   }
 
   /** Notes that an envelope, or with `number` 0 a whole message, cannot be read. False when that was known. */
-  setAside(message: number, number: number, reason: string, now: number): boolean {
-    return Number(this.#sql.setAside.run(message, number, reason, now).changes) === 1;
+  addDamage(message: number, number: number, reason: string, now: number): boolean {
+    return Number(this.#sql.addDamage.run(message, number, reason, now).changes) === 1;
   }
 
   /** What was set aside, in order of id. */
@@ -317,8 +317,8 @@ export class Store {
     this.#sql.forgetDamage.run(message, number);
   }
 
-  looseMessages(): number[] {
-    return (this.#sql.loose.all() as { message: number }[]).map((row) => row.message);
+  orphans(): number[] {
+    return (this.#sql.orphans.all() as { message: number }[]).map((row) => row.message);
   }
 
   /** False when there is no such envelope. */
@@ -428,7 +428,7 @@ export class Store {
 
   /** Gives the disk back what a large queue took, when the queue is empty. */
   shrink(): void {
-    if (this.#sql.anyMessage.get() !== undefined || this.looseMessages().length > 0) return;
+    if (this.#sql.anyMessage.get() !== undefined || this.orphans().length > 0) return;
     // `exec` would take one step, which is one page.
     this.#database.prepare("PRAGMA incremental_vacuum").all();
   }

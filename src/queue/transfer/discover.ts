@@ -28,13 +28,13 @@ export type Discovered = { readonly count: number; readonly error: null } | {
 };
 
 export class Discovery {
-  readonly #vault: QueueState;
+  readonly #queue: QueueState;
   readonly #folder: string;
   readonly #busy = new Set<string>();
 
-  constructor(vault: QueueState) {
-    this.#vault = vault;
-    this.#folder = `${vault.settings.spool}/import`;
+  constructor(queue: QueueState) {
+    this.#queue = queue;
+    this.#folder = `${queue.settings.spool}/import`;
   }
 
   /** Ends what a crash cut short. To be called before anything else can be queued. */
@@ -43,7 +43,7 @@ export class Discovery {
       try {
         this.#recover(name, `${this.#folder}/${name}`);
       } catch (error) {
-        this.#vault.warn(
+        this.#queue.warn(
           `queue: "${name}" in the folder "import" of the spool stays as it is: ${systemReason(error)}`,
         );
       }
@@ -58,7 +58,7 @@ export class Discovery {
     if (name.endsWith(DONE)) return this.#remove(path);
     const message = name.slice(0, -WORKING.length);
     if (!name.endsWith(WORKING) || !isMessageId(message)) return;
-    if (this.#vault.store.message(messageNumber(message)) !== null) return this.#dispose(path);
+    if (this.#queue.store.message(messageNumber(message)) !== null) return this.#dispose(path);
     // Somebody may have laid another message there under this name: it is the queue that gives ids.
     let free = message;
     while (this.#names().includes(free)) free = hex8(random32());
@@ -70,7 +70,7 @@ export class Discovery {
     for (const name of this.#names()) {
       if (!isMessageId(name)) continue;
       const { error } = await this.take(name, null);
-      if (error !== null) this.#vault.warn(`queue: message ${name} is not imported: ${error}`);
+      if (error !== null) this.#queue.warn(`queue: message ${name} is not imported: ${error}`);
     }
   }
 
@@ -87,7 +87,7 @@ export class Discovery {
       return failed(error instanceof Deno.errors.NotFound ? "It is not there" : systemReason(error));
     } finally {
       this.#busy.delete(message);
-      if (this.#busy.size === 0) this.#vault.ids.release(this);
+      if (this.#busy.size === 0) this.#queue.ids.release(this);
     }
   }
 
@@ -123,7 +123,7 @@ export class Discovery {
       Deno.removeSync(done, { recursive: true });
     } catch (error) {
       const { message } = error as Error;
-      this.#vault.warn(`queue: ${done} is imported and may be removed, which does not work from here: ${message}`);
+      this.#queue.warn(`queue: ${done} is imported and may be removed, which does not work from here: ${message}`);
     }
   }
 
@@ -154,7 +154,7 @@ export class Discovery {
     if (!isFile) throw new NotAnEnvelope("It is not a file");
     if (size > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope("It is too large");
     const envelope = parseEnvelope(id, Deno.readTextFileSync(path));
-    if (this.#vault.ttlSeconds(envelope.action) !== null) return envelope;
+    if (this.#queue.ttlSeconds(envelope.action) !== null) return envelope;
     throw new NotAnEnvelope(
       `There is no action "${envelope.action}" in the configuration: add one, or name another one in the line "dispatcher" of its file`,
     );
@@ -162,7 +162,7 @@ export class Discovery {
 
   /** The message's own number, or another when that is taken. */
   #claim(message: MessageId): number {
-    const { ids } = this.#vault;
+    const { ids } = this.#queue;
     if (ids.claim(this, message)) return messageNumber(message);
     const [other] = ids.reserve(this);
     ids.take(this, other!);
@@ -195,19 +195,19 @@ export class Discovery {
       const tail = readChunk(file, size - Math.max(0, chunks - 1) * CHUNK_BYTES);
       await this.#commit(number, { size, chunks, tail, envelopes });
     } catch (error) {
-      if (stored) this.#vault.erase(number);
+      if (stored) this.#queue.erase(number);
       throw error;
     }
   }
 
   async #storeChunk(number: number, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { store, commits } = this.#vault;
+    const { store, commits } = this.#queue;
     const chunk = await store.makeChunk(number, index, bytes);
     await new Promise<void>((resolve, reject) => {
       commits.unsynced({
         bytes: bytes.length,
         apply: () => {
-          if (index === 0) store.addLoose(number);
+          if (index === 0) store.addOrphan(number);
           store.putChunk(number, index, chunk);
         },
         done: resolve,
@@ -222,14 +222,14 @@ export class Discovery {
     readonly tail: Uint8Array<ArrayBuffer>;
     readonly envelopes: readonly Envelope[];
   }): Promise<void> {
-    const { store, commits } = this.#vault;
+    const { store, commits } = this.#queue;
     const last = chunks === 0 ? null : await store.makeChunk(number, chunks - 1, tail);
     await new Promise<void>((resolve, reject) => {
       commits.now({
         bytes: tail.length,
         apply: () => {
           store.addMessage(number, size, chunks);
-          if (chunks > 1) store.removeLoose(number);
+          if (chunks > 1) store.removeOrphan(number);
           if (last !== null) store.putChunk(number, chunks - 1, last);
           for (const envelope of envelopes) this.#add(number, envelope);
         },
@@ -241,7 +241,7 @@ export class Discovery {
 
   #add(message: number, envelope: Envelope): void {
     const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended, ...facts } = envelope;
-    const { store } = this.#vault, number = envelopeNumber(envelope.id);
+    const { store } = this.#queue, number = envelopeNumber(envelope.id);
     store.addEnvelope(facts);
     store.setState(message, number, { tries, lastTryAt, lastBounceAt, errorLine, status });
     if (suspended) store.setSuspended(message, number, true);
@@ -258,12 +258,12 @@ export class Discovery {
       tries: envelope.tries,
       suspended: envelope.suspended ? 1 : 0,
     }));
-    this.#vault.loaded(rows, () => {});
+    this.#queue.loaded(rows, () => {});
   }
 
   #isOld(path: string): boolean {
     const { mtime } = Deno.statSync(path);
-    return mtime !== null && mtime.getTime() < this.#vault.clock.now() - OLD_MS;
+    return mtime !== null && mtime.getTime() < this.#queue.clock.now() - OLD_MS;
   }
 
   #names(): string[] {
