@@ -115,7 +115,7 @@ function formatDelivered(event: DeliveryEvent): string {
     `result=${RESULTS[event.outcome]} stat=${printable(event.stat)}`;
 }
 
-function formatDropped(event: Extract<QueueEvent, { type: "queue-expire" | "queue-remove" }>): string {
+function formatDropped(event: QueueEvent): string {
   const rcpt = sameMailbox(event.rcpt, event.to) ? "<->" : path(event.rcpt);
   return `${AGENT_NAMES[event.agent]}: ${event.type === "queue-expire" ? "Expire" : "Remove"} for ${event.envelope}: ` +
     `from=${path(event.from)}, to=${path(event.to)}, rcpt=${rcpt}, delay=${delay(event.delayMs)}, stat=${

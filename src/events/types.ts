@@ -131,22 +131,16 @@ export interface DeliveryEvent {
   readonly accepted?: Acceptance;
 }
 
-export type QueueEvent =
-  | {
-    readonly type: "queue-expire" | "queue-remove";
-    readonly agent: "mta" | "mda" | "bounce";
-    readonly envelope: EnvelopeId;
-    readonly from: ReversePath;
-    readonly to: Mailbox;
-    readonly rcpt: Mailbox;
-    readonly delayMs: number;
-    readonly stat: string;
-  }
-  | {
-    readonly type: "queue-bounce";
-    readonly kind: "failed" | "delayed" | "delivered" | "relayed";
-    readonly message: MessageId;
-  };
+export interface QueueEvent {
+  readonly type: "queue-expire" | "queue-remove";
+  readonly agent: "mta" | "mda" | "bounce";
+  readonly envelope: EnvelopeId;
+  readonly from: ReversePath;
+  readonly to: Mailbox;
+  readonly rcpt: Mailbox;
+  readonly delayMs: number;
+  readonly stat: string;
+}
 
 /** A change of a statistic of `smtpctl show stats`: `by` adds to a counter, `to` sets a gauge. */
 export type StatEvent =

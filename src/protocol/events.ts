@@ -109,7 +109,6 @@ export const EVENTS = {
     ...gauges("queue"),
     "queue-expire": GONE,
     "queue-remove": GONE,
-    "queue-bounce": { kind: oneOf("failed", "delayed", "delivered", "relayed"), message: messageId },
   },
   scheduler: { ...TEXTS, ...counters("scheduler"), ...gauges("scheduler") },
   relay: {

@@ -39,7 +39,7 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   "bad job": () => ({ message: [{ type: "job", message: ID, action: {}, key: "", ids: [] }] }),
   "another's question": () => ({ message: [{ type: "credentials", call: 1, action: "out", label: "x" }] }),
   "another's event": () => ({
-    message: [{ type: "queue-bounce", kind: "failed", message: ID }],
+    message: [{ type: "queue-remove", agent: "mda", envelope: `${ID}${ID}` }],
   }),
   "another's statistic": () => ({ message: [{ type: "count", key: "mta.session", by: 1 }] }),
   "a session with escapes": () => ({ message: [{ type: "mta-connected", session: "\x1b[31m\nforged" }] }),

@@ -36,7 +36,7 @@ const ROWS: readonly Row[] = [
   row("errand", "errand-queue", "text", /a post is text of 100000 characters/),
   row("lookup", "smtp-lookup", "not asked of lookup", /tested answers a question that was not asked/),
   row("control", "control-queue", "no type", /a message of the type missing may not come from there/),
-  row("login", "login-control", "another's event", /a message of the type "queue-bounce" may not come from there/),
+  row("login", "login-control", "another's event", /a message of the type "queue-remove" may not come from there/),
 
   row("smtp-0", "smtp-lookup", "another's question", /a message of the type "credentials" may not come from there/),
   row("queue", "smtp-queue", "endless list", /a post is a list of 4294967295, not a list of up to/),
@@ -48,7 +48,7 @@ const ROWS: readonly Row[] = [
   row("control", "control-scheduler", "list of null", /a message is null/),
   row("login", "lookup-login", "null", /a post is null/),
 
-  row("smtp-0", "smtp-control", "another's event", /a message of the type "queue-bounce" may not/),
+  row("smtp-0", "smtp-control", "another's event", /a message of the type "queue-remove" may not/),
   row("queue", "relay-queue", "not asked", /chunk answers a question that was not asked/),
   row(
     "relay",

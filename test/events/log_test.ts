@@ -185,11 +185,6 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
     line:
       "delivery: Remove for 7b23f1c8a1b2c3d4: from=<>, to=<bob@example.net>, rcpt=<alice@example.org>, delay=4d, stat=Envelope expired",
   },
-  {
-    name: "a bounce is counted, not logged",
-    event: { type: "queue-bounce", kind: "failed", message: "7b23f1c8" },
-    line: null,
-  },
   { name: "a counter is not logged", event: { type: "count", key: "queue.bounce", by: 1 }, line: null },
   { name: "a gauge is not logged", event: { type: "gauge", key: "mda.user", to: 1 }, line: null },
   {

@@ -351,7 +351,6 @@ const SAMPLES: {
       ...gauge("queue.damaged"),
       "queue-expire": [gone],
       "queue-remove": [gone],
-      "queue-bounce": [{ kind: "failed", message: MESSAGE }],
     },
     answers: {},
   },

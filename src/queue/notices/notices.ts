@@ -131,7 +131,6 @@ export class Notices {
         queue.tally.add("bounce.envelope", group.length);
         if (queue.observer.traces("bounce")) tellWritten(queue, group, id);
         logWritten(queue, group, envelopes);
-        queue.emit({ type: "queue-bounce", kind: group[0]!.bounce!.kind, message: group[0]!.id.slice(0, 8) });
       },
       failed: () => {
         for (const each of group) queue.settled(each.id, true);
