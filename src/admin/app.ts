@@ -1,7 +1,7 @@
 /** The admin web application: routes, headers, who may ask. Read-only; no sockets here, see serve.ts. */
 
 import { Hono } from "hono";
-import { formatPath } from "../envelope/mod.ts";
+import { formatPath, isEnvelopeId } from "../envelope/mod.ts";
 import { renderPage, STYLE } from "./page.ts";
 import { prometheusText } from "./prometheus.ts";
 import type { AdminRow, AdminSource } from "./source.ts";
@@ -82,7 +82,7 @@ function named(facts: Readonly<Record<string, boolean>>, value: boolean): string
 }
 
 async function takePage(source: AdminSource, after: string | undefined, limit: number) {
-  const from = after !== undefined && /^[0-9a-f]{16}$/.test(after) ? after : "";
+  const from = isEnvelopeId(after) ? after : "";
   const rows = await source.queuePage(from, limit);
   return { rows, next: rows.length < limit ? null : rows.at(-1)!.envelope.id };
 }

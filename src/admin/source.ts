@@ -1,6 +1,6 @@
 /** What the admin pages need to know of the house: given by src/control, faked by tests. */
 
-import type { Envelope } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeCursor } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
 import type { RunState } from "../protocol/mod.ts";
 
@@ -17,7 +17,7 @@ export interface AdminSource {
   /** Touched statistics, sorted by key. */
   stats(): readonly Statistic[];
   /** At most `limit` envelopes after the id `after`, in order of id. */
-  queuePage(after: string, limit: number): Promise<readonly AdminRow[]>;
+  queuePage(after: EnvelopeCursor, limit: number): Promise<readonly AdminRow[]>;
   /** Which of the isolates that mail cannot do without answer. */
   health(): Promise<Readonly<Record<string, boolean>>>;
   /** What is wrong with the spool, a line each. */

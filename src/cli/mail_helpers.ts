@@ -18,7 +18,7 @@ import {
   MboxWriter,
   parseLmtpDestination,
 } from "../delivery/mod.ts";
-import { type Mailbox, random32 } from "../envelope/mod.ts";
+import { type Mailbox, newEnvelopeId, newMessageId, random32 } from "../envelope/mod.ts";
 import { TIMEOUTS } from "../smtp_client/mod.ts";
 import { getopt, type Options } from "./getopt.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
@@ -73,13 +73,12 @@ export function maildirMain(args: string[], env: Environment, terminal = process
     const message = await readMessage(terminal);
     const scan = new HeaderScan(NOBODY);
     scan.feed(message.body.first);
-    const id = `${hex(random32())}${hex(random32())}`;
     await new MaildirWriter({ actAs: actAsSelf, hostname: hostname() }).deliver(SELF(), {
       directory,
       junk: options.given.has("j"),
       extension: folderName(env.get("EXTENSION") ?? ""),
       spam: scan.junk,
-      envelope: { id, createdAt: Date.now() },
+      envelope: { id: newEnvelopeId(newMessageId()), createdAt: Date.now() },
     }, message);
     return 0;
   });
@@ -126,8 +125,4 @@ export function lmtpMain(args: string[], env: Environment, terminal = processTer
     }
     return 0;
   });
-}
-
-function hex(number: number): string {
-  return number.toString(16).padStart(8, "0");
 }

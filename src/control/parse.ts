@@ -3,15 +3,16 @@
  * from any program. Pure.
  */
 
-import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 import { type Trace, TRACES } from "../events/mod.ts";
 import {
   type Check,
   either,
+  envelopeId,
   type Fields,
   flag,
   list,
   matching,
+  messageId,
   nullOr,
   oneOf,
   record,
@@ -21,8 +22,6 @@ import {
 } from "../protocol/mod.ts";
 import { MAX_DISCOVER_MESSAGES } from "./protocol.ts";
 
-const messageId: Check<MessageId> = matching(/^(?!0{8})[0-9a-f]{8}$/, "an id of a message");
-const envelopeId: Check<EnvelopeId> = matching(/^(?!0{8})[0-9a-f]{16}$/, "an id of an envelope");
 const domain = matching(/^[^\s@/]{1,255}$/, "a domain");
 const subsystem = oneOf("mda", "mta", "smtp");
 const trace: Check<Trace | "all"> = oneOf("all", ...TRACES);

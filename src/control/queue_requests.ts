@@ -1,5 +1,6 @@
 /** What smtpctl and the admin page ask about queued mail, answered by the queue and the scheduler. Knows no sockets. */
 
+import { type EnvelopeCursor, type EnvelopeId, type MessageId, messageOf } from "../envelope/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
   ControlToQueue,
@@ -21,6 +22,7 @@ const MAX_NAMED_ENVELOPES = 100;
 type Changed = Extract<QueueToControl, { ids: unknown }>;
 type Scheduled = Extract<SchedulerToControl, { type: "scheduled" }>;
 type Listed = Extract<QueueToControl, { type: "listed" }>;
+type Exported = Extract<QueueToControl, { type: "exported" }>;
 type Found = Extract<SchedulerToControl, { type: "found" }>;
 type OnEnvelopes = Extract<ControlRequest, { target: Target }>;
 
@@ -32,7 +34,7 @@ export interface QueueRow {
 interface QueuePage {
   readonly rows: QueueRow[];
   /** Where to go on; null at the end. */
-  readonly next: string | null;
+  readonly next: EnvelopeId | null;
 }
 
 export type QueueCaller = Caller<ControlToQueue, QueueToControl>;
@@ -52,9 +54,9 @@ export class QueueRequests {
   }
 
   /** At most `limit` envelopes after the id `after`, with where each stands. */
-  async queuePage(after: string, limit: number): Promise<QueueRow[]> {
+  async queuePage(after: EnvelopeCursor, limit: number): Promise<QueueRow[]> {
     const all: QueueRow[] = [];
-    for (let from: string | null = after; from !== null && all.length < limit;) {
+    for (let from: EnvelopeCursor | null = after; from !== null && all.length < limit;) {
       const page: QueuePage = await this.#page({ message: null, after: from, limit: limit - all.length });
       all.push(...page.rows);
       from = page.next;
@@ -76,10 +78,10 @@ export class QueueRequests {
   }
 
   /** A line for each envelope, of one message or of all. */
-  async *showQueue(message: string | null): AsyncGenerator<ControlAnswer> {
+  async *showQueue(message: MessageId | null): AsyncGenerator<ControlAnswer> {
     const { envelopes: limit, messages } = this.#listing;
     let found = false;
-    for (let after: string | null = ""; after !== null;) {
+    for (let after: EnvelopeCursor | null = ""; after !== null;) {
       const page: QueuePage = await this.#page({ message, after, limit, messages });
       const now = Date.now();
       found ||= page.rows.length > 0;
@@ -90,7 +92,7 @@ export class QueueRequests {
   }
 
   /** The stored octets of a message. */
-  async *showMessage(message: string): AsyncGenerator<ControlAnswer> {
+  async *showMessage(message: MessageId): AsyncGenerator<ControlAnswer> {
     for (let index = 0, chunks = 1; index < chunks; index++) {
       const piece = await this.#queue.ask<"body">({ type: "body", message, index });
       if (piece.bytes === null) return yield failed(notQueued({ message }));
@@ -102,13 +104,13 @@ export class QueueRequests {
 
   /** Every message: its body, then its envelopes. */
   async *export(): AsyncGenerator<ControlAnswer> {
-    let current = "", whole = false, count = 0;
-    for (let after = "";;) {
-      const { envelopes } = await this.#queue.ask<"exported">({ type: "export", after });
+    let current: MessageId | null = null, whole = false, count = 0;
+    for (let after: EnvelopeCursor = "";;) {
+      const { envelopes }: Exported = await this.#queue.ask<"exported">({ type: "export", after });
       if (envelopes.length === 0) return yield { ok: true, count };
       for (const { id, text } of envelopes) {
         after = id;
-        const message = id.slice(0, 8);
+        const message = messageOf(id);
         if (message !== current) {
           current = message;
           whole = true;
@@ -129,7 +131,7 @@ export class QueueRequests {
   /** Takes in what lies in the spool's folder `import`. */
   async *discover(request: Extract<ControlRequest, { do: "discover" }>): AsyncGenerator<ControlAnswer> {
     const wanted = "envelope" in request
-      ? [{ name: request.envelope, message: request.envelope.slice(0, 8), envelope: request.envelope }]
+      ? [{ name: request.envelope, message: messageOf(request.envelope), envelope: request.envelope }]
       : request.messages.map((message) => ({ name: message, message, envelope: null }));
     const found = await Promise.all(wanted.map(async ({ name, message, envelope }) => {
       const { count, error } = await this.#queue.ask<"discovered">({ type: "discover", message, envelope });
@@ -157,7 +159,7 @@ export class QueueRequests {
   async remove(target: Target): Promise<{ readonly count: number; readonly whole: boolean }> {
     let count = 0, whole = false;
     for (const part of await this.#parts(target)) {
-      for (let after: string | null = ""; after !== null;) {
+      for (let after: EnvelopeCursor | null = ""; after !== null;) {
         const cut: Changed = await this.#queue.ask<Changed["type"]>({ type: "remove", target: part, after });
         count += cut.ids.length;
         whole ||= cut.whole === true;
@@ -195,7 +197,7 @@ export class QueueRequests {
   async suspend(target: Target, suspended: boolean): Promise<number> {
     let count = 0;
     for (const part of await this.#parts(target)) {
-      for (let after: string | null = ""; after !== null;) {
+      for (let after: EnvelopeCursor | null = ""; after !== null;) {
         const cut: Changed = await this.#queue.ask<Changed["type"]>({
           type: "suspend",
           target: part,
@@ -214,7 +216,7 @@ export class QueueRequests {
   /** What the queue is asked for: it knows no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
   async #parts(target: Target): Promise<QueueTarget[]> {
     if (target === "all" || !("domain" in target)) return [target];
-    const all: string[] = [];
+    const all: EnvelopeId[] = [];
     for (let from: number | null = 0; from !== null;) {
       const { ids, next }: Found = await this.#scheduler.ask<"found">({ type: "find", domain: target.domain, from });
       for (const id of ids) all.push(id);

@@ -1,5 +1,6 @@
 /** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. */
 
+import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type { MainAnswer, MainRequest } from "../protocol/mod.ts";
@@ -53,7 +54,7 @@ export class ControlRequests {
   }
 
   /** At most `limit` envelopes after the id `after`, with where each stands. */
-  queuePage(after: string, limit: number): Promise<QueueRow[]> {
+  queuePage(after: EnvelopeCursor, limit: number): Promise<QueueRow[]> {
     return this.#queued.queuePage(after, limit);
   }
 
@@ -135,7 +136,10 @@ export class ControlRequests {
   /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */
   async health(): Promise<{ readonly queue: boolean; readonly scheduler: boolean }> {
     const [queue, scheduler] = await Promise.all([
-      inTime(this.#clock, this.#queue.ask<"listed">({ type: "list", message: null, after: "f".repeat(16), limit: 1 })),
+      inTime(
+        this.#clock,
+        this.#queue.ask<"listed">({ type: "list", message: null, after: LAST_ENVELOPE_ID, limit: 1 }),
+      ),
       inTime(this.#clock, this.#scheduler.ask<"states">({ type: "states", ids: [] })),
     ]);
     return { queue, scheduler };

@@ -1,6 +1,7 @@
 /** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
 
 import { AdminServer } from "../admin/mod.ts";
+import type { EnvelopeCursor } from "../envelope/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import { ADMIN_LISTENER, attributed, EVENT_DOORS, type Reporter } from "../protocol/mod.ts";
 import { adoptSocket, type Isolate } from "../isolate/mod.ts";
@@ -102,7 +103,7 @@ function openAdmin(isolate: Isolate<"control">, desk: ControlRequests, stats: St
     version: shared.version,
     uptimeSeconds: () => desk.uptimeSeconds,
     stats: () => stats.entries(),
-    queuePage: (after: string, limit: number) => desk.queuePage(after, limit),
+    queuePage: (after: EnvelopeCursor, limit: number) => desk.queuePage(after, limit),
     health: () => desk.health(),
     diskErrors: () => desk.diskErrors(),
     refusals: () => desk.refusals(),

@@ -9,11 +9,11 @@ import { lookupFiles } from "../lookup/mod.ts";
 import {
   type DeliveryNeeds,
   deliveryNeeds,
-  privilegedNeeds,
   fileNeeds,
   forwardNeeds,
   libcPath,
   mailboxNeeds,
+  privilegedNeeds,
 } from "../delivery/mod.ts";
 
 type Table = { readonly [R in Role]: (settings: Settings[R], all: Settings) => Grants };

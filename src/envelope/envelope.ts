@@ -1,11 +1,8 @@
 /** Envelope of one queued message: who it is from, where this copy goes, how delivery went so far. Knows no disk; see src/queue. */
 
 import type { Mailbox, ReversePath } from "./address.ts";
+import type { EnvelopeId } from "./ids.ts";
 
-/** 8 lower-case hex digits, never all zero. */
-export type MessageId = string;
-/** 16 lower-case hex digits: the message's 8, then 8 of its own (never all zero). */
-export type EnvelopeId = string;
 /** Who delivers it: a local delivery (mda), a relay to another host (mta), or the bounce writer. */
 export type Agent = "mda" | "mta" | "bounce";
 
@@ -166,8 +163,3 @@ export type Outcome =
     /** Name of the host that it failed at. */
     readonly remote?: string;
   };
-
-/** The message an envelope belongs to. */
-export function messageOf(id: EnvelopeId): MessageId {
-  return id.slice(0, 8);
-}

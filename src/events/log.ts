@@ -48,7 +48,6 @@ export function formatEvent(event: Event): string | null {
     case "count":
     case "gauge":
     case "smtp-committed":
-    case "queue-bounce":
       return null;
   }
   event satisfies never;

@@ -94,7 +94,6 @@ export class Stats {
       case "mta-cert-check":
       case "mta-error":
       case "mta-disconnected":
-      case "queue-bounce":
       case "log":
       case "trace":
         return;

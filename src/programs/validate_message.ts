@@ -3,21 +3,21 @@
  * protocol. Pure.
  */
 
+import { isSessionId } from "../envelope/mod.ts";
 import { FILTER_PHASES, type SessionToFilter } from "../protocol/mod.ts";
 
-const ID = /^[0-9a-f]{16}$/;
 const LF = 0x0a;
 
 /** True for a message that can be told to a program and means what it seems to; any other comes from an isolate that has fallen. */
 export function isValidMessage(message: SessionToFilter): boolean {
   switch (message.type) {
     case "event":
-      return isId(message.session) && Array.isArray(message.processes) && typeof message.params === "string";
+      return isSessionId(message.session) && Array.isArray(message.processes) && typeof message.params === "string";
     case "request":
-      return isId(message.session) && isId(message.token) && FILTER_PHASES.includes(message.phase) &&
+      return isSessionId(message.session) && isSessionId(message.token) && FILTER_PHASES.includes(message.phase) &&
         typeof message.param === "string";
     case "lines":
-      return isId(message.session) && isId(message.token) && message.bytes instanceof Uint8Array &&
+      return isSessionId(message.session) && isSessionId(message.token) && message.bytes instanceof Uint8Array &&
         message.bytes.at(-1) === LF;
     case "taken":
       return message.bytes >= 0;
@@ -26,8 +26,4 @@ export function isValidMessage(message: SessionToFilter): boolean {
   }
   message satisfies never;
   return false;
-}
-
-function isId(text: unknown): boolean {
-  return typeof text === "string" && ID.test(text);
 }

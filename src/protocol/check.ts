@@ -85,17 +85,9 @@ export function matching(pattern: RegExp, what: string): Check<string> {
   return (value) => typeof value === "string" && pattern.test(value) ? PASSED : `is ${kindOf(value)}, not ${what}`;
 }
 
-/** So many digits as of an id, 0 to 9 and a to f. `what` names that. */
-export function hexDigits(digits: number, what: string): Check<string> {
-  return (value) => {
-    if (typeof value !== "string" || value.length !== digits) return `is ${kindOf(value)}, not ${what}`;
-    for (let at = 0; at < digits; at++) {
-      const code = value.charCodeAt(at);
-      const isDigit = code >= 0x30 && code <= 0x39, isLetter = code >= 0x61 && code <= 0x66;
-      if (!isDigit && !isLetter) return `is ${kindOf(value)}, not ${what}`;
-    }
-    return PASSED;
-  };
+/** What `is` returns true for, for example an id. `what` names that. */
+export function passing<T>(is: (value: unknown) => value is T, what: string): Check<T> {
+  return (value) => is(value) ? PASSED : `is ${kindOf(value)}, not ${what}`;
 }
 
 /** One of these words, numbers or booleans. */

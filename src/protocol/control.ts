@@ -1,6 +1,6 @@
 /** What control, which speaks for smtpctl, says to the other isolates. Types and checks only. */
 
-import type { Envelope, EnvelopeId, MessageId } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeCursor, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import {
   type Check,
   either,
@@ -35,7 +35,7 @@ export type ControlToQueue =
     readonly type: "list";
     readonly call: number;
     readonly message: MessageId | null;
-    readonly after: EnvelopeId;
+    readonly after: EnvelopeCursor;
     readonly limit: number;
     readonly messages?: number;
   }
@@ -46,7 +46,7 @@ export type ControlToQueue =
   | { readonly type: "disk-errors"; readonly call: number }
   | { readonly type: "body"; readonly call: number; readonly message: MessageId; readonly index: number }
   /** Texts of envelopes after `after` in order of id, for an import elsewhere: an export is a loop of these until nothing comes. */
-  | { readonly type: "export"; readonly call: number; readonly after: EnvelopeId }
+  | { readonly type: "export"; readonly call: number; readonly after: EnvelopeCursor }
   /** Takes in a message, or one envelope of it, that lies in the spool's folder `import`. */
   | {
     readonly type: "discover";
@@ -55,13 +55,13 @@ export type ControlToQueue =
     readonly envelope: EnvelopeId | null;
   }
   /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
-  | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeId }
+  | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeCursor }
   /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
   | {
     readonly type: "suspend";
     readonly call: number;
     readonly target: QueueTarget;
-    readonly after: EnvelopeId;
+    readonly after: EnvelopeCursor;
     readonly suspended: boolean;
   };
 

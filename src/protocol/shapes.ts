@@ -1,46 +1,50 @@
 /** Checks of what several doors speak of: ids, mailboxes, envelopes and what became of them. Shape and bounds only; what texts mean is judged by who gets them. */
 
-import type {
-  Acceptance,
-  Agent,
-  Deliverable,
-  Dsn,
-  DsnContent,
-  Envelope,
-  EnvelopeContent,
-  EnvelopeId,
-  EnvelopeState,
-  Handling,
-  Mailbox,
-  MessageId,
-  Origin,
-  Outcome,
-  ReversePath,
-  Status,
+import {
+  type Acceptance,
+  type Agent,
+  type Deliverable,
+  type Dsn,
+  type DsnContent,
+  type Envelope,
+  type EnvelopeContent,
+  type EnvelopeCursor,
+  type EnvelopeId,
+  type EnvelopeState,
+  type Handling,
+  isEnvelopeId,
+  isMessageId,
+  isSessionId,
+  type Mailbox,
+  type MessageId,
+  type Origin,
+  type Outcome,
+  type ReversePath,
+  type Status,
 } from "../envelope/mod.ts";
 import {
   type Check,
+  either,
   type Fields,
   finite,
   flag,
-  hexDigits,
-  matching,
   MAX_LONG_TEXT_CHARS,
   nullOr,
   oneOf,
   optional,
+  passing,
   record,
   tagged,
   text,
   whole,
 } from "./check.ts";
 
-export const messageId: Check<MessageId> = hexDigits(8, "an id of a message");
-export const envelopeId: Check<EnvelopeId> = hexDigits(16, "an id of an envelope");
+export const messageId: Check<MessageId> = passing(isMessageId, "an id of a message");
+export const envelopeId: Check<EnvelopeId> = passing(isEnvelopeId, "an id of an envelope");
 /** A place in the order of envelopes; "" is before all of them. */
-export const cursor: Check<EnvelopeId> = matching(/^(?:[0-9a-f]{16})?$/, "an id of an envelope");
+export const cursor: Check<EnvelopeCursor> = either(oneOf(""), envelopeId);
 /** 16 hex digits, which name a session of SMTP or a question of it to a filter. */
-export const sessionId: Check<string> = hexDigits(16, "an id of a session");
+export const sessionId: Check<string> = passing(isSessionId, "an id of a session");
 /** The number of a question, and of its answer. */
 export const call: Check<number> = whole();
 export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);

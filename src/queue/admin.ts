@@ -1,23 +1,34 @@
 /** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
 
-import { type Envelope, type EnvelopeId, hex8 } from "../envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeCursor,
+  type EnvelopeId,
+  type EnvelopeNumber,
+  isEnvelopeId,
+  isMessageId,
+  type MessageId,
+  type MessageNumber,
+  messageNumber,
+  messageOf,
+  rowOf,
+} from "../envelope/mod.ts";
 import type { Channel } from "../isolate/mod.ts";
 import type { ControlToQueue, QueueTarget, QueueToControl } from "../protocol/mod.ts";
 import type { Discovery } from "./transfer/discover.ts";
 import { exportEnvelope } from "./transfer/envelope_parse.ts";
 import { formatEnvelope } from "./transfer/envelope_text.ts";
-import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, messageNumber } from "./store/keys.ts";
 import { reportGone, tellRemoved } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import type { Unreadable } from "./store/rows.ts";
+import { FIRST_ROW, LAST_MESSAGE, wholeMessage } from "./store/ranges.ts";
+import { nameOf } from "./quarantine.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one listing at most. */
 const MAX_LIST = 10_000;
 /** Envelopes of one slice of a removal: one transaction, which may write three pages for each. Not less than control names at once. */
 const SLICE = 100;
-const LAST_NUMBER = 0xffffffff;
-const NOWHERE: EnvelopeId = "0000000000000000";
 
 export function serveAdmin(
   queue: QueueState,
@@ -68,8 +79,8 @@ function list(
   const wanted = Math.max(1, Math.min(limit, MAX_LIST));
   const listed: Listed[] = [];
   let messages = Math.max(1, question.messages ?? Infinity);
-  let current: string | null = null;
-  let cursor = isEnvelopeId(after) ? after : NOWHERE;
+  let current: MessageId | null = null;
+  let cursor = after;
   // A million of an action that is gone are not worth a line, nor that anybody waits for the end of them.
   for (let scanned = 0; scanned < MAX_LIST; scanned += wanted) {
     const slice = sliceAfter(queue, target, cursor, wanted);
@@ -82,7 +93,7 @@ function list(
       const ttlSeconds = queue.ttlSeconds(envelope.action);
       // An envelope of an action that is no longer configured stands still and is not listed.
       if (ttlSeconds === null) continue;
-      const of = envelope.id.slice(0, 8);
+      const of = messageOf(envelope.id);
       if (of !== current && messages-- === 0) return { envelopes: listed, next: listed.at(-1)!.id };
       current = of;
       listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, queue.clock.now()) + ttlSeconds * 1000 });
@@ -91,7 +102,7 @@ function list(
     if (slice.length < wanted) return { envelopes: listed, next: null };
     cursor = slice[slice.length - 1]!.id;
   }
-  return { envelopes: listed, next: cursor };
+  return { envelopes: listed, next: cursor === "" ? null : cursor };
 }
 
 function textOf(queue: QueueState, id: EnvelopeId): string | null {
@@ -104,7 +115,7 @@ function sendBody(
   channel: Channel<QueueToControl, ControlToQueue>,
   { call, message, index }: Extract<ControlToQueue, { type: "body" }>,
 ): void {
-  const number = isMessageId(message) ? messageNumber(message) : 0;
+  const number = messageNumber(message);
   const found = queue.store.message(number);
   if (found === null) return channel.send({ type: "body", call, chunks: 0, bytes: null });
   const answer = (bytes: Uint8Array<ArrayBuffer>) =>
@@ -123,43 +134,41 @@ function sendBody(
 }
 
 function isQuarantined(queue: QueueState, { id }: { readonly id: EnvelopeId }): boolean {
-  return queue.quarantine.has(messageNumber(id), envelopeNumber(id));
+  return queue.quarantine.has(rowOf(id));
 }
 
 function damagedLines(queue: QueueState): string[] {
-  const rows = queue.quarantine.rows().sort((a, b) => a.message - b.message || a.id - b.id);
-  return rows.map(({ message, id, reason, found_at }) => {
-    const what = id === 0 ? `message ${hex8(message)}` : `envelope ${envelopeId(message, id)}`;
-    return `${what}|${new Date(found_at).toISOString()}|${reason}`;
-  });
+  const rows = queue.quarantine.rows().sort((a, b) => a.message - b.message || a.envelope - b.envelope);
+  return rows.map((row) => `${nameOf(row)}|${new Date(row.found_at).toISOString()}|${row.reason}`);
 }
 
 /** Envelopes of the target after `cursor`, in order of id. */
 function sliceAfter(
   queue: QueueState,
   target: QueueTarget,
-  cursor: EnvelopeId,
+  cursor: EnvelopeCursor,
   limit: number,
 ): (Envelope | Unreadable)[] {
   const { store } = queue;
-  if (target === "all") return store.list(messageNumber(cursor), envelopeNumber(cursor), LAST_NUMBER, limit);
+  const after = cursor === "" ? FIRST_ROW : rowOf(cursor);
+  if (target === "all") return store.list({ after, last: LAST_MESSAGE }, limit);
   if ("envelope" in target || "ids" in target) {
     return ("ids" in target ? target.ids.slice(0, limit) : [target.envelope])
       .filter((id) => isEnvelopeId(id) && cursor < id)
       .flatMap((id) => {
-        const number = envelopeNumber(id);
-        return store.list(messageNumber(id), number - 1, messageNumber(id), 1).filter((found) => found.id === id);
+        const { message, envelope } = rowOf(id);
+        const range = { after: { message, envelope: envelope - 1 as EnvelopeNumber }, last: message };
+        return store.list(range, 1).filter((found) => found.id === id);
       });
   }
   if (!isMessageId(target.message)) return [];
   const message = messageNumber(target.message);
-  const within = messageNumber(cursor) === message;
-  return store.list(message, within ? envelopeNumber(cursor) : 0, message, limit);
+  return store.list({ after: after.message === message ? after : wholeMessage(message), last: message }, limit);
 }
 
 /** Text forms of the envelopes after this one. */
-function exportSlice(queue: QueueState, after: EnvelopeId): { id: EnvelopeId; text: string | null }[] {
-  return sliceAfter(queue, "all", isEnvelopeId(after) ? after : NOWHERE, SLICE)
+function exportSlice(queue: QueueState, after: EnvelopeCursor): { id: EnvelopeId; text: string | null }[] {
+  return sliceAfter(queue, "all", after, SLICE)
     .map((each) =>
       "unreadable" in each
         ? { id: each.id, text: null }
@@ -178,18 +187,18 @@ type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
 function cut(
   queue: QueueState,
   target: QueueTarget,
-  after: EnvelopeId,
+  after: EnvelopeCursor,
 ): { slice: (Envelope | Unreadable)[]; next: EnvelopeId | null } {
-  const slice = sliceAfter(queue, target, isEnvelopeId(after) ? after : NOWHERE, SLICE);
+  const slice = sliceAfter(queue, target, after, SLICE);
   const whole = target !== "all" && !("message" in target);
   return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
 }
 
 /** A message that is set aside as a whole goes with its last slice, if it is named: it may have no envelopes. */
-function wholeDamaged(queue: QueueState, target: QueueTarget, next: EnvelopeId | null): number | null {
+function wholeDamaged(queue: QueueState, target: QueueTarget, next: EnvelopeId | null): MessageNumber | null {
   if (target === "all" || !("message" in target) || next !== null || !isMessageId(target.message)) return null;
   const message = messageNumber(target.message);
-  return queue.quarantine.has(message, 0) ? message : null;
+  return queue.quarantine.has(wholeMessage(message)) ? message : null;
 }
 
 function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
@@ -197,14 +206,14 @@ function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answ
   // What is damaged goes only when it is named.
   const wanted = target === "all" ? slice.filter((each) => !isQuarantined(queue, each)) : slice;
   let gone: (Envelope | Unreadable)[] = [];
-  let erase: number[] = [];
+  let erase: MessageNumber[] = [];
   const whole = wholeDamaged(queue, target, next);
   queue.commits.now({
     frees: true,
     apply: () => {
-      gone = wanted.filter(({ id }) => queue.store.removeEnvelope(messageNumber(id), envelopeNumber(id)));
+      gone = wanted.filter(({ id }) => queue.store.removeEnvelope(rowOf(id)));
       for (const each of gone) {
-        if (isQuarantined(queue, each)) queue.store.forgetDamage(messageNumber(each.id), envelopeNumber(each.id));
+        if (isQuarantined(queue, each)) queue.store.forgetDamage(rowOf(each.id));
       }
       const messages = new Set(gone.map(({ id }) => messageNumber(id)));
       erase = [...messages].filter((message) => queue.store.sweep(message));
@@ -212,14 +221,17 @@ function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answ
     },
     done: () => {
       for (const envelope of gone) {
-        queue.recent.removeEnvelope(messageNumber(envelope.id), envelopeNumber(envelope.id));
-        if (isQuarantined(queue, envelope)) queue.quarantine.forget(messageNumber(envelope.id), envelopeNumber(envelope.id));
+        const row = rowOf(envelope.id);
+        queue.recent.removeEnvelope(row);
+        if (isQuarantined(queue, envelope)) {
+          queue.quarantine.forget(row);
+        }
         if ("unreadable" in envelope) queue.warn(`queue: damaged envelope ${envelope.id} is removed by administrator`);
         else reportGone(queue, "queue-remove", envelope, "Removed by administrator");
         tellRemoved(queue, envelope.id);
       }
       const ids = gone.map(({ id }) => id);
-      if (whole !== null) queue.quarantine.forget(whole, 0);
+      if (whole !== null) queue.quarantine.forget(wholeMessage(whole));
       queue.dropped(ids);
       for (const message of erase) queue.erase(message);
       answer(whole === null ? { ids, next } : { ids, next, whole: true });
@@ -239,10 +251,10 @@ function suspendSlice(
     frees: true,
     apply: () => {
       ids = slice.map(({ id }) => id)
-        .filter((id) => queue.store.setSuspended(messageNumber(id), envelopeNumber(id), suspended));
+        .filter((id) => queue.store.setSuspended(rowOf(id), suspended));
     },
     done: () => {
-      for (const id of ids) queue.recent.setState(messageNumber(id), envelopeNumber(id), { suspended });
+      for (const id of ids) queue.recent.setState(rowOf(id), { suspended });
       answer({ ids, next });
     },
     failed: () => answer({ ids: [], next: null }),

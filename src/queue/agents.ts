@@ -1,10 +1,21 @@
 /** Relay and delivery pull messages here and tell how it went. */
 
 import { systemReason } from "../events/mod.ts";
-import type { Envelope, EnvelopeId, Outcome } from "../envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeId,
+  envelopeNumber,
+  isEnvelopeId,
+  isEnvelopeOf,
+  isMessageId,
+  type MessageId,
+  type MessageNumber,
+  messageNumber,
+  type Outcome,
+} from "../envelope/mod.ts";
 import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
 import type { Channel } from "../isolate/mod.ts";
-import { envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
+import { MAX_CHUNKS } from "./store/chunk_key.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import { databaseFault } from "./disk_errors.ts";
@@ -66,7 +77,7 @@ function open(
   const refuse = (error: unknown) =>
     channel.send({ type: "unreadable", call, text: complain(queue, message, error, ids.filter(isEnvelopeId)) });
   try {
-    const envelopes = ids.filter((id) => isEnvelopeId(id) && id.startsWith(message))
+    const envelopes = ids.filter((id) => isEnvelopeId(id) && isEnvelopeOf(message, id))
       .map((id) => queue.envelope(id)).filter((each) => each !== null)
       .map((envelope) => accepted === undefined ? envelope : { ...envelope, accepted });
     tellMissing(envelopes);
@@ -116,7 +127,7 @@ function read(
 /** A promise when it is opened off the thread. Answers name their call, so that they may overtake each other. */
 function chunkOf(
   queue: QueueState,
-  message: number,
+  message: MessageNumber,
   index: number,
 ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
   const bytes = queue.store.chunk(message, index);
@@ -124,7 +135,7 @@ function chunkOf(
   return bytes;
 }
 
-function complain(queue: QueueState, message: string, error: unknown, ids: readonly EnvelopeId[]): string {
+function complain(queue: QueueState, message: MessageId, error: unknown, ids: readonly EnvelopeId[]): string {
   if (error instanceof Damaged) {
     queue.quarantine.message(messageNumber(message), error.message, ids);
     return "The message is damaged";

@@ -4,6 +4,7 @@ import {
   type DsnContent,
   type Envelope,
   type EnvelopeContent,
+  type EnvelopeId,
   type EnvelopeState,
   NOTIFY,
   type Outcome,
@@ -65,7 +66,7 @@ export function expiredText({ errorLine }: Pick<Envelope, "errorLine">): string 
 }
 
 /** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
-export function bounceEnvelope(of: EnvelopeContent, id: string, bounce: DsnContent, now: number): EnvelopeContent {
+export function bounceEnvelope(of: EnvelopeContent, id: EnvelopeId, bounce: DsnContent, now: number): EnvelopeContent {
   const { sender, rcpt, dest, origin, dsn, handling } = of;
   const common = { id, sender, rcpt, dest, origin, dsn, action: "", internal: true, createdAt: now };
   return { ...common, agent: "bounce", bounce, ...(handling === undefined ? {} : { handling }) };

@@ -3,8 +3,8 @@
  * together in the database. Knows who holds which block, not what is done with the ids.
  */
 
-import { hex8, type MessageId, random32 } from "../envelope/mod.ts";
-import { messageNumber } from "./store/keys.ts";
+import { type MessageId, messageIdOf, type MessageNumber, messageNumber, random32 } from "../envelope/mod.ts";
+import type { MessageRange } from "./store/ranges.ts";
 
 /** Ids of a block share their upper 24 bits. */
 export const BLOCK_IDS = 256;
@@ -19,11 +19,11 @@ interface Block {
 
 export class Ids {
   readonly #blocks = new Map<number, Block>();
-  readonly #taken: (first: number, last: number) => boolean;
+  readonly #taken: (range: MessageRange) => boolean;
   readonly #random: () => number;
 
   /** `taken`: whether a queued message has an id in this range. */
-  constructor(taken: (first: number, last: number) => boolean, random: () => number = random32) {
+  constructor(taken: (range: MessageRange) => boolean, random: () => number = random32) {
     this.#taken = taken;
     this.#random = random;
   }
@@ -32,11 +32,11 @@ export class Ids {
   reserve(owner: object): MessageId[] {
     for (let draw = 0; draw < MAX_DRAWS; draw++) {
       const number = this.#random() >>> 8;
-      const first = number * BLOCK_IDS;
+      const [first, last] = [number * BLOCK_IDS, (number + 1) * BLOCK_IDS - 1] as [MessageNumber, MessageNumber];
       // Block 0 holds the id 0, which names nothing.
-      if (number === 0 || this.#blocks.has(number) || this.#taken(first, first + BLOCK_IDS - 1)) continue;
+      if (number === 0 || this.#blocks.has(number) || this.#taken({ first, last })) continue;
       this.#blocks.set(number, { owner, used: new Uint8Array(BLOCK_IDS), count: 0 });
-      return Array.from({ length: BLOCK_IDS }, (_, i) => hex8(first + i));
+      return Array.from({ length: BLOCK_IDS }, (_, i) => messageIdOf(first + i as MessageNumber));
     }
     throw new Error("No free message ids were found");
   }
@@ -54,7 +54,7 @@ export class Ids {
   /** Takes an id that was given elsewhere. False when it is another owner's to give, or taken. */
   claim(owner: object, id: MessageId): boolean {
     const number = messageNumber(id), block = this.#blocks.get(number >>> 8);
-    if (number >>> 8 === 0 || this.#taken(number, number)) return false;
+    if (number >>> 8 === 0 || this.#taken({ first: number, last: number })) return false;
     if (block !== undefined) return this.take(owner, id);
     this.#blocks.set(number >>> 8, { owner, used: new Uint8Array(BLOCK_IDS), count: 0 });
     return this.take(owner, id);

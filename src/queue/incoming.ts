@@ -3,7 +3,17 @@
  * must be well-formed, credit must be kept. 250 is earned here: `committed` goes out after the commit.
  */
 
-import type { Acceptance, Envelope, EnvelopeContent, MessageId } from "../envelope/mod.ts";
+import {
+  type Acceptance,
+  type Envelope,
+  type EnvelopeContent,
+  type EnvelopeNumber,
+  envelopeNumber,
+  isMessageId,
+  type MessageId,
+  type MessageNumber,
+  messageNumber,
+} from "../envelope/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import {
   CHUNK_BYTES,
@@ -15,9 +25,10 @@ import {
 import { NO_ROOM, refusal } from "./commits.ts";
 import { copyFacts, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
-import { envelopeNumber, isMessageId, MAX_CHUNKS, messageNumber } from "./store/keys.ts";
+import { MAX_CHUNKS } from "./store/chunk_key.ts";
 import type { StoredChunk } from "./store/records.ts";
 import type { NewEnvelope } from "./store/rows.ts";
+import type { StoredMessage } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Messages that one isolate may have in parts at once. */
@@ -32,7 +43,7 @@ const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored,
 
 /** A message of which chunks have arrived. */
 interface Open {
-  readonly number: number;
+  readonly number: MessageNumber;
   chunks: number;
   bytes: number;
   /** Chunks that were not yet given credit for. */
@@ -223,7 +234,7 @@ class Incoming {
     commits.now({
       bytes: tail.length,
       apply: () => {
-        store.addMessage(body.number, bytes, chunks);
+        store.addMessage(body.number, { bytes, chunks });
         if (body.chunks > 0) store.removeOrphan(body.number);
         if (chunk !== null) store.putChunk(body.number, body.chunks, chunk);
         for (const row of rows) store.putEnvelope(row);
@@ -231,7 +242,7 @@ class Incoming {
       done: () => {
         const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
-        if (chunks <= 1) this.#remember(body.number, bytes, chunks, tail, envelopes);
+        if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, tail, envelopes);
         for (const facts of envelopes) this.#queue.enqueued(facts);
       },
       failed: (error) => {
@@ -242,15 +253,14 @@ class Incoming {
   }
 
   #remember(
-    number: number,
-    bytes: number,
-    chunks: number,
+    number: MessageNumber,
+    { bytes, chunks }: StoredMessage,
     tail: Uint8Array<ArrayBuffer>,
     envelopes: readonly EnvelopeContent[],
   ): void {
     // A view of a larger buffer would be posted with all of that buffer.
     const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
-    const kept = new Map<number, Envelope>();
+    const kept = new Map<EnvelopeNumber, Envelope>();
     for (const facts of envelopes) kept.set(envelopeNumber(facts.id), freshEnvelope(facts));
     this.#queue.recent.put(number, { bytes, chunks, first, envelopes: kept });
   }

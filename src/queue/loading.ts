@@ -1,10 +1,11 @@
 /** Tells a new scheduler of every queued envelope, bit by bit while mail comes and goes: first of what was never tried. Decides nothing else. */
 
 import { setImmediate } from "node:timers";
-import type { EnvelopeId } from "../envelope/mod.ts";
+import type { EnvelopeId, EnvelopeRow, MessageNumber } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Damaged } from "./store/records.ts";
 import type { TicketRow } from "./store/rows.ts";
+import { FIRST_ROW, LAST_ENVELOPE, LAST_MESSAGE } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes told at once. */
@@ -13,7 +14,6 @@ const ROWS = 100;
 const TURN_MS = 4;
 /** A queue of fewer envelopes is told in one turn. */
 const SMALL = 250;
-const LAST = 2 ** 32 - 1;
 /** Ids are drawn evenly: of a large queue a thousandth at most is passed over at once. */
 const RANGE = 2 ** 32 / 1024;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
@@ -35,9 +35,8 @@ class Loading {
   /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
   #fresh = true;
   /** The envelope that was told last, and the last message of this range. */
-  #message = 0;
-  #number = 0;
-  #end: number;
+  #after: EnvelopeRow = FIRST_ROW;
+  #end: MessageNumber;
   readonly #range: number;
   #count = 0;
   #strange = 0;
@@ -46,8 +45,12 @@ class Loading {
   constructor(queue: QueueState) {
     this.#queue = queue;
     this.#began = queue.clock.steady();
-    this.#range = queue.store.holds(SMALL) ? RANGE : LAST + 1;
-    this.#end = this.#range - 1;
+    this.#range = queue.store.holds(SMALL) ? RANGE : LAST_MESSAGE + 1;
+    this.#end = this.#firstEnd();
+  }
+
+  #firstEnd(): MessageNumber {
+    return this.#range - 1 as MessageNumber;
   }
 
   stop(): void {
@@ -59,13 +62,13 @@ class Loading {
   }
 
   #run(): void {
-    const until = this.#range > LAST ? Infinity : this.#queue.clock.steady() + TURN_MS;
+    const until = this.#range > LAST_MESSAGE ? Infinity : this.#queue.clock.steady() + TURN_MS;
     do {
       this.#tell();
-      if (this.#end > LAST) {
+      if (this.#end > LAST_MESSAGE) {
         if (!this.#fresh) return this.#finish();
         this.#fresh = false;
-        [this.#message, this.#number, this.#end] = [0, 0, this.#range - 1];
+        [this.#after, this.#end] = [FIRST_ROW, this.#firstEnd()];
       }
     } while (this.#queue.clock.steady() < until);
     setImmediate(() => this.turn());
@@ -74,20 +77,18 @@ class Loading {
   /** The next envelopes of this range; behind the last of them stands the next range. */
   #tell(): void {
     const rows = this.#queue.store.tickets(
-      { message: this.#message, number: this.#number, end: this.#end, fresh: this.#fresh },
+      { after: this.#after, end: this.#end, fresh: this.#fresh },
       ROWS,
     );
     this.#queue.loaded(this.#notAhead(rows), (id, action) => this.#unknown(id, action));
     this.#count += rows.length;
     const last = rows[ROWS - 1];
     if (last !== undefined) {
-      this.#message = last.message;
-      this.#number = last.id;
+      this.#after = last;
       return;
     }
-    this.#message = this.#end;
-    this.#number = LAST;
-    this.#end += this.#range;
+    this.#after = { message: this.#end, envelope: LAST_ENVELOPE };
+    this.#end = this.#end + this.#range as MessageNumber;
   }
 
   /** What a clock that was ahead has queued is no younger than now, at the next start too: its time to live begins once. */
@@ -98,7 +99,7 @@ class Loading {
     if (ahead.length === 0) return rows;
     try {
       store.begin(false);
-      for (const { message, id } of ahead) this.#setCreation(message, id, now);
+      for (const row of ahead) this.#setCreation(row, now);
       store.commit();
     } catch {
       // Without room for it, it holds until the next start.
@@ -107,9 +108,9 @@ class Loading {
     return rows.map((row) => ahead.includes(row) ? { ...row, created_at: now } : row);
   }
 
-  #setCreation(message: number, number: number, now: number): void {
+  #setCreation(row: EnvelopeRow, now: number): void {
     try {
-      this.#queue.store.setCreation(message, number, now);
+      this.#queue.store.setCreation(row, now);
     } catch (error) {
       // Told when it is tried.
       if (!(error instanceof Damaged)) throw error;

@@ -1,10 +1,9 @@
 /** Reads the queue while no daemon runs, for `smtpctl show queue`. Changes no row; takes no lock that a starting daemon would wait for. */
 
 import { DatabaseSync } from "node:sqlite";
-import type { Envelope } from "../envelope/mod.ts";
-import { envelopeId } from "./store/keys.ts";
+import { type Envelope, envelopeIdOf } from "../envelope/mod.ts";
 import { Records } from "./store/records.ts";
-import { ENVELOPE, type EnvelopeRow, toEnvelope, type Unreadable } from "./store/rows.ts";
+import { ENVELOPE, type StoredEnvelope, toEnvelope, type Unreadable } from "./store/rows.ts";
 
 /** Columns that a database of version 1 does not have. */
 const VERSION_1 = ENVELOPE.replace("sealed, sum", "NULL AS sealed, NULL AS sum");
@@ -23,12 +22,12 @@ export function* listOffline(
     const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
     const columns = user_version === 1 ? VERSION_1 : ENVELOPE;
     const rows = database.prepare(`SELECT ${columns} FROM envelopes ORDER BY message, id`).iterate();
-    for (const row of rows as unknown as Iterable<EnvelopeRow>) {
+    for (const row of rows as unknown as Iterable<StoredEnvelope>) {
       let envelope: Envelope;
       try {
         envelope = toEnvelope(row, records);
       } catch (error) {
-        const id = envelopeId(row.message, row.id);
+        const id = envelopeIdOf(row);
         yield { id, unreadable: row.sealed === null ? (error as Error).message : "it is encrypted" };
         continue;
       }

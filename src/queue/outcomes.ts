@@ -7,12 +7,13 @@ import {
   type EnvelopeId,
   formatMailbox,
   formatPath,
+  messageNumber,
   messageOf,
   newEnvelopeId,
   type Outcome,
+  rowOf,
 } from "../envelope/mod.ts";
 import { logTrace } from "../events/mod.ts";
-import { envelopeNumber, messageNumber } from "./store/keys.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
 import type { QueueState } from "./queue_state.ts";
 import { bounceEnvelope, type Disposition, expiredText, judge, judgeExpired } from "./disposition.ts";
@@ -100,16 +101,14 @@ function applyDisposition(
   decide: (envelope: Envelope) => Disposition | null,
 ): Applied | null {
   const { store } = queue;
-  const message = messageNumber(id), number = envelopeNumber(id);
   const envelope = queue.envelope(id);
   const disposition = envelope === null ? null : decide(envelope);
   if (envelope === null || disposition === null) return null;
-  const found = disposition.remove
-    ? store.removeEnvelope(message, number)
-    : store.setState(message, number, disposition.state!);
+  const row = rowOf(id);
+  const found = disposition.remove ? store.removeEnvelope(row) : store.setState(row, disposition.state!);
   if (!found) return null;
   const bounce = disposition.bounce === null ? null : addBounce(queue, envelope, disposition.bounce);
-  const erase = disposition.remove && store.sweep(message);
+  const erase = disposition.remove && store.sweep(row.message);
   return { envelope, disposition, bounce, erase };
 }
 
@@ -124,18 +123,18 @@ function addBounce(queue: QueueState, envelope: Envelope, bounce: DsnContent): E
 
 /** After the commit: memory, scheduler and log follow. */
 function finish(queue: QueueState, { envelope, disposition, bounce, erase }: Applied): void {
-  const message = messageNumber(envelope.id), number = envelopeNumber(envelope.id);
+  const row = rowOf(envelope.id);
   if (bounce !== null) {
-    queue.recent.addEnvelope(message, envelopeNumber(bounce.id), freshEnvelope(bounce));
+    queue.recent.addEnvelope(rowOf(bounce.id), freshEnvelope(bounce));
     queue.enqueued(bounce);
     queue.tally.add("queue.bounce");
     const { kind } = bounce.bounce!;
     queue.info(`queue: ${kind} notice ${bounce.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
   }
-  if (disposition.remove) queue.recent.removeEnvelope(message, number);
-  else queue.recent.setState(message, number, disposition.state!);
+  if (disposition.remove) queue.recent.removeEnvelope(row);
+  else queue.recent.setState(row, disposition.state!);
   if (disposition.remove) tellRemoved(queue, envelope.id);
-  if (erase) queue.erase(message);
+  if (erase) queue.erase(row.message);
   if (disposition.silent !== null) queue.warn(silence(envelope, disposition.silent));
 }
 

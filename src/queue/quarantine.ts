@@ -3,9 +3,17 @@
  * `smtpctl show damaged` and may remove it.
  */
 
-import { type EnvelopeId, hex8 } from "../envelope/mod.ts";
-import { envelopeId, envelopeNumber, messageNumber } from "./store/keys.ts";
+import {
+  type EnvelopeId,
+  envelopeIdOf,
+  type EnvelopeNumber,
+  type EnvelopeRow,
+  messageIdOf,
+  type MessageNumber,
+  rowOf,
+} from "../envelope/mod.ts";
 import type { DamagedRow } from "./store/rows.ts";
+import { FIRST_ROW, wholeMessage } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Lines in the log about damage at most, in one life of the isolate; all of it is in the list. */
@@ -13,10 +21,13 @@ const MAX_ALARMS = 100;
 /** What is kept in memory and shown. */
 const MAX_ROWS = 100_000;
 
+/** Stands for all envelopes of a message, and its text. */
+const WHOLE = FIRST_ROW.envelope;
+
 export class Quarantine {
   readonly #queue: QueueState;
   /** By message, and in it by number of the envelope, 0 for all of it. */
-  readonly #rows = new Map<number, Map<number, DamagedRow>>();
+  readonly #rows = new Map<MessageNumber, Map<EnvelopeNumber, DamagedRow>>();
   #size = 0;
   #alarms = 0;
 
@@ -30,9 +41,10 @@ export class Quarantine {
     return this.#size;
   }
 
-  has(message: number, number: number): boolean {
+  /** The envelope cannot be read, or the message that it is of. */
+  has({ message, envelope }: EnvelopeRow): boolean {
     const rows = this.#rows.get(message);
-    return rows !== undefined && (rows.has(0) || rows.has(number));
+    return rows !== undefined && (rows.has(WHOLE) || rows.has(envelope));
   }
 
   /** In no order. */
@@ -42,24 +54,26 @@ export class Quarantine {
 
   /** One envelope cannot be read. */
   envelope(id: EnvelopeId, reason: string): void {
-    this.#note({ message: messageNumber(id), id: envelopeNumber(id), reason, found_at: this.#queue.clock.now() });
+    this.#note({ ...rowOf(id), reason, found_at: this.#queue.clock.now() });
     this.#queue.dropped([id]);
   }
 
   /** The text of a message cannot be read: none of its envelopes can be delivered. `ids` are those that are being tried. */
-  message(message: number, reason: string, ids: readonly EnvelopeId[]): void {
-    this.#note({ message, id: 0, reason, found_at: this.#queue.clock.now() });
+  message(message: MessageNumber, reason: string, ids: readonly EnvelopeId[]): void {
+    this.#note({ ...wholeMessage(message), reason, found_at: this.#queue.clock.now() });
     this.#queue.recent.remove(message);
-    const others = this.#queue.store.list(message, 0, message, MAX_ROWS).map(({ id }) => id);
+    const others = this.#queue.store.list({ after: wholeMessage(message), last: message }, MAX_ROWS).map(({ id }) =>
+      id
+    );
     this.#queue.dropped([...new Set([...ids, ...others])]);
   }
 
-  /** The administrator removed it, with `number` 0 all of the message: memory follows the database. */
-  forget(message: number, number: number): void {
+  /** The administrator removed it, with `envelope` 0 all of the message: memory follows the database. */
+  forget({ message, envelope }: EnvelopeRow): void {
     const rows = this.#rows.get(message);
     if (rows === undefined) return;
-    this.#size -= number === 0 ? rows.size : rows.delete(number) ? 1 : 0;
-    if (number === 0 || rows.size === 0) this.#rows.delete(message);
+    this.#size -= envelope === WHOLE ? rows.size : rows.delete(envelope) ? 1 : 0;
+    if (envelope === WHOLE || rows.size === 0) this.#rows.delete(message);
     this.#count();
   }
 
@@ -68,22 +82,21 @@ export class Quarantine {
     this.#count();
     // Not later: an administrator who removes it at once must not be overtaken.
     this.#queue.commits.now({
-      apply: () => void this.#queue.store.addDamage(row.message, row.id, row.reason, row.found_at),
+      apply: () => void this.#queue.store.addDamage(row),
       done: () => {},
       failed: null,
     });
     if (++this.#alarms > MAX_ALARMS) return;
-    const what = row.id === 0 ? `message ${hex8(row.message)}` : `envelope ${envelopeId(row.message, row.id)}`;
-    const text = `queue: ${what} is damaged and set aside, see "smtpctl show damaged": ${row.reason}`;
+    const text = `queue: ${nameOf(row)} is damaged and set aside, see "smtpctl show damaged": ${row.reason}`;
     this.#queue.emit({ type: "log", level: "crit", text });
   }
 
   /** False when it was known. */
   #keep(row: DamagedRow): boolean {
     if (this.#size >= MAX_ROWS) return false;
-    const rows = this.#rows.get(row.message) ?? new Map<number, DamagedRow>();
-    if (rows.has(row.id)) return false;
-    this.#rows.set(row.message, rows.set(row.id, row));
+    const rows = this.#rows.get(row.message) ?? new Map<EnvelopeNumber, DamagedRow>();
+    if (rows.has(row.envelope)) return false;
+    this.#rows.set(row.message, rows.set(row.envelope, row));
     this.#size++;
     return true;
   }
@@ -91,4 +104,9 @@ export class Quarantine {
   #count(): void {
     if (this.#size > 0 || this.#alarms > 0) this.#queue.tally.set("queue.damaged", this.#size);
   }
+}
+
+/** Returns `envelope EVPID`, or `message MSGID` when it is the whole message that is damaged. */
+export function nameOf(row: EnvelopeRow): string {
+  return row.envelope === WHOLE ? `message ${messageIdOf(row.message)}` : `envelope ${envelopeIdOf(row)}`;
 }

@@ -1,13 +1,21 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
-import { type Acceptance, type Envelope, type EnvelopeContent, type EnvelopeId, hex8 } from "../envelope/mod.ts";
+import {
+  type Acceptance,
+  type Envelope,
+  type EnvelopeContent,
+  type EnvelopeId,
+  envelopeIdOf,
+  messageIdOf,
+  type MessageNumber,
+  rowOf,
+} from "../envelope/mod.ts";
 import { type EmitEvent, logTrace, type Observer, systemReason } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Commits } from "./commits.ts";
 import { Ids } from "./ids.ts";
-import { envelopeId, envelopeNumber, messageNumber } from "./store/keys.ts";
 import { Recent } from "./recent.ts";
 import { Damaged } from "./store/records.ts";
 import { markSuspect } from "./repair/repair.ts";
@@ -15,6 +23,7 @@ import { Ballast } from "./ballast.ts";
 import { readDisk, Space } from "./space.ts";
 import { databaseFault, DiskErrors } from "./disk_errors.ts";
 import { laneOf, type TicketRow } from "./store/rows.ts";
+import type { MessageRange } from "./store/ranges.ts";
 import type { Store } from "./store/store.ts";
 import type { Clock } from "../clock.ts";
 
@@ -55,7 +64,7 @@ export class QueueState {
   readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
   #tickets: Ticket[] = [];
   /** Messages whose chunks are to be erased bit by bit. */
-  readonly #erasing: number[] = [];
+  readonly #erasing: MessageNumber[] = [];
   /** Ends this isolate. */
   onmalformed: (error: unknown) => void = () => {};
   #malformed = false;
@@ -65,7 +74,7 @@ export class QueueState {
   #unmeasured = 0;
   /** Greater in each life of this isolate than in those before. */
   #lastNumber: number;
-  readonly #accepted = new Map<number, Acceptance>();
+  readonly #accepted = new Map<MessageNumber, Acceptance>();
 
   constructor(parts: QueueParts) {
     this.store = parts.store;
@@ -89,7 +98,7 @@ export class QueueState {
     );
     this.commits.onfull = () => this.#release();
     this.commits.sparing = () => this.#released;
-    this.ids = new Ids((first, last) => this.#taken(first, last));
+    this.ids = new Ids((range) => this.#taken(range));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
   }
@@ -114,9 +123,9 @@ export class QueueState {
     }
   }
 
-  #taken(first: number, last: number): boolean {
+  #taken(range: MessageRange): boolean {
     try {
-      return this.store.taken(first, last);
+      return this.store.taken(range);
     } catch (error) {
       // Nothing is put where nothing can be read.
       if (databaseFault(error) !== "corrupt") throw error;
@@ -141,11 +150,11 @@ export class QueueState {
 
   /** From memory or from the database; null when it is not queued, or damaged: then it is set aside. */
   envelope(id: EnvelopeId): Envelope | null {
-    const message = messageNumber(id), number = envelopeNumber(id);
-    const recent = this.recent.envelope(message, number);
+    const row = rowOf(id);
+    const recent = this.recent.envelope(row);
     if (recent !== undefined) return recent;
     try {
-      return this.store.envelope(message, number);
+      return this.store.envelope(row);
     } catch (error) {
       if (!(error instanceof Damaged)) throw error;
       this.quarantine.envelope(id, error.message);
@@ -171,12 +180,12 @@ export class QueueState {
   loaded(rows: readonly TicketRow[], unknown: (id: EnvelopeId, action: string) => void): void {
     const tickets: Ticket[] = [];
     for (const row of rows) {
-      const id = envelopeId(row.message, row.id);
+      const id = envelopeIdOf(row);
       if (row.damaged !== undefined) {
         this.quarantine.envelope(id, row.damaged);
         continue;
       }
-      if (this.quarantine.has(row.message, row.id)) continue;
+      if (this.quarantine.has(row)) continue;
       const ttl = this.ttlSeconds(row.action);
       if (ttl === null) {
         unknown(id, row.action);
@@ -229,7 +238,7 @@ export class QueueState {
   }
 
   /** Numbers a message that was committed for an smtp isolate; those who deliver it are told, and the log keeps to it. */
-  committed(message: number, { isolate, life }: Omit<Acceptance, "number">): number {
+  committed(message: MessageNumber, { isolate, life }: Omit<Acceptance, "number">): number {
     const number = ++this.#lastNumber;
     this.#accepted.set(message, { isolate, life, number });
     if (this.#accepted.size > MAX_ACCEPTED) this.#accepted.delete(this.#accepted.keys().next().value!);
@@ -237,7 +246,7 @@ export class QueueState {
   }
 
   /** Undefined for what was accepted long ago, or not by smtp. */
-  acceptanceOf(message: number): Acceptance | undefined {
+  acceptanceOf(message: MessageNumber): Acceptance | undefined {
     return this.#accepted.get(message);
   }
 
@@ -264,7 +273,7 @@ export class QueueState {
   }
 
   /** Erases the chunks of an orphan, a message that belongs to nobody, a few at a time between other work. */
-  erase(message: number): void {
+  erase(message: MessageNumber): void {
     this.#erasing.push(message);
     if (this.#erasing.length === 1) this.#eraseNext();
   }
@@ -286,7 +295,7 @@ export class QueueState {
       done: () => {
         if (finished) this.#erasing.shift();
         if (finished && this.observer.traces("queue")) {
-          logTrace(this.observer, "queue", `purged message ${hex8(message)}`);
+          logTrace(this.observer, "queue", `purged message ${messageIdOf(message)}`);
         }
         this.#eraseNext();
       },

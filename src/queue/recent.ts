@@ -3,7 +3,7 @@
  * it is changed only after a commit. Bounded by bytes.
  */
 
-import type { Envelope, EnvelopeState } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeNumber, EnvelopeRow, EnvelopeState, MessageNumber } from "../envelope/mod.ts";
 
 /** Memory for bodies and envelopes together. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -20,12 +20,12 @@ export interface RecentMessage {
   /** Chunk 0, which is the whole body. */
   readonly first: Uint8Array<ArrayBuffer>;
   /** All envelopes that are still queued, by their own number. */
-  readonly envelopes: Map<number, Envelope>;
+  readonly envelopes: Map<EnvelopeNumber, Envelope>;
 }
 
 export class Recent {
   /** Least recently used first. */
-  readonly #messages = new Map<number, RecentMessage>();
+  readonly #messages = new Map<MessageNumber, RecentMessage>();
   readonly #maxBytes: number;
   #bytes = 0;
 
@@ -42,7 +42,7 @@ export class Recent {
   }
 
   /** Keeps a message, unless it is large. */
-  put(number: number, message: RecentMessage): void {
+  put(number: MessageNumber, message: RecentMessage): void {
     if (message.chunks > 1 || message.first.length > MAX_BODY || message.envelopes.size > MAX_ENVELOPES) return;
     this.remove(number);
     this.#messages.set(number, message);
@@ -54,7 +54,7 @@ export class Recent {
     }
   }
 
-  get(number: number): RecentMessage | undefined {
+  get(number: MessageNumber): RecentMessage | undefined {
     const message = this.#messages.get(number);
     if (message === undefined) return undefined;
     this.#messages.delete(number);
@@ -63,31 +63,31 @@ export class Recent {
   }
 
   /** The envelope if it is here; does not count as use. */
-  envelope(message: number, number: number): Envelope | undefined {
-    return this.#messages.get(message)?.envelopes.get(number);
+  envelope({ message, envelope }: EnvelopeRow): Envelope | undefined {
+    return this.#messages.get(message)?.envelopes.get(envelope);
   }
 
-  addEnvelope(message: number, number: number, envelope: Envelope): void {
-    const envelopes = this.#messages.get(message)?.envelopes;
-    if (envelopes === undefined || envelopes.has(number)) return;
-    envelopes.set(number, envelope);
+  addEnvelope(row: EnvelopeRow, envelope: Envelope): void {
+    const envelopes = this.#messages.get(row.message)?.envelopes;
+    if (envelopes === undefined || envelopes.has(row.envelope)) return;
+    envelopes.set(row.envelope, envelope);
     this.#bytes += ENVELOPE_BYTES;
   }
 
-  setState(message: number, number: number, state: Partial<EnvelopeState>): void {
-    const envelope = this.envelope(message, number);
+  setState(row: EnvelopeRow, state: Partial<EnvelopeState>): void {
+    const envelope = this.envelope(row);
     if (envelope !== undefined) Object.assign(envelope, state);
   }
 
   /** The last envelope takes the message with it. */
-  removeEnvelope(message: number, number: number): void {
+  removeEnvelope({ message, envelope }: EnvelopeRow): void {
     const envelopes = this.#messages.get(message)?.envelopes;
-    if (envelopes === undefined || !envelopes.delete(number)) return;
+    if (envelopes === undefined || !envelopes.delete(envelope)) return;
     this.#bytes -= ENVELOPE_BYTES;
     if (envelopes.size === 0) this.remove(message);
   }
 
-  remove(number: number): void {
+  remove(number: MessageNumber): void {
     const message = this.#messages.get(number);
     if (message === undefined) return;
     this.#messages.delete(number);

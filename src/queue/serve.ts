@@ -1,5 +1,6 @@
 /** The queue isolate: opens the store, serves the doors, loads the scheduler. */
 
+import { isEnvelopeId } from "../envelope/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
 import { type QueueSettings, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
@@ -7,7 +8,6 @@ import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
 import { serveIncoming } from "./incoming.ts";
-import { isEnvelopeId } from "./store/keys.ts";
 import { loadScheduler } from "./loading.ts";
 import { Notices } from "./notices/notices.ts";
 import { recordExpired } from "./outcomes.ts";

@@ -5,15 +5,17 @@ import {
   type DsnContent,
   type Envelope,
   type EnvelopeContent,
+  envelopeNumber,
   type EnvelopeState,
   type Handling,
   isCommandMac,
+  isEnvelopeId,
+  isEnvelopeOf,
   type Mailbox,
   type MessageId,
   type Origin,
   type Status,
 } from "../envelope/mod.ts";
-import { isEnvelopeId } from "./store/keys.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
 const MAX_TEXT = 4096;
@@ -25,7 +27,7 @@ export function copyFacts(
   commandMacKey: Uint8Array,
 ): EnvelopeContent | null {
   const sound = typeof facts === "object" && facts !== null &&
-    isEnvelopeId(facts.id) && facts.id.startsWith(message) && !facts.id.endsWith("00000000") &&
+    isEnvelopeId(facts.id) && isEnvelopeOf(message, facts.id) && envelopeNumber(facts.id) !== 0 &&
     // Only the queue makes bounces.
     (facts.agent === "mda" || facts.agent === "mta") && areCommon(facts);
   if (!sound) return null;

@@ -1,6 +1,6 @@
 /** The slots that an administrator's request means, a slice at a time. */
 
-import type { EnvelopeId } from "../envelope/mod.ts";
+import { type EnvelopeId, messageNumber, rowOf } from "../envelope/mod.ts";
 import type { Target } from "../protocol/mod.ts";
 import type { Lanes } from "./lanes.ts";
 import { AT, type EnvelopeTable, NONE } from "./table.ts";
@@ -22,7 +22,7 @@ export function eachSlot(
     if (slot !== NONE) visit(slot);
     return null;
   }
-  const hi = target !== "all" && "message" in target ? parseInt(target.message, 16) : NONE;
+  const hi = target !== "all" && "message" in target ? messageNumber(target.message) : NONE;
   const lanes = target !== "all" && "domain" in target ? lanesOf.named("mta", target.domain) : null;
   const end = Math.min(table.end, from + SLICE_SCAN);
   for (let slot = from, visited = 0; slot < end; slot++) {
@@ -36,15 +36,5 @@ export function eachSlot(
 
 /** The slot of an envelope, NONE when it is not known. */
 export function find(table: EnvelopeTable, id: EnvelopeId): number {
-  return table.find(highOf(id), lowOf(id));
-}
-
-/** The message's half of an id. */
-export function highOf(id: EnvelopeId): number {
-  return parseInt(id.slice(0, 8), 16);
-}
-
-/** The envelope's own half. */
-export function lowOf(id: EnvelopeId): number {
-  return parseInt(id.slice(8), 16);
+  return table.find(rowOf(id));
 }

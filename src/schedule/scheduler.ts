@@ -3,13 +3,20 @@
  * timer, no door. See mod.ts for those.
  */
 
-import { type Agent, type EnvelopeId, hex8, type MessageId } from "../envelope/mod.ts";
+import {
+  type Agent,
+  type EnvelopeId,
+  type MessageId,
+  messageIdOf,
+  type MessageNumber,
+  rowOf,
+} from "../envelope/mod.ts";
 import type { Job, RunState, Target, Ticket } from "../protocol/mod.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
-import { eachSlot, find, highOf, lowOf } from "./scan.ts";
+import { eachSlot, find } from "./scan.ts";
 import { AT, EnvelopeTable, NONE } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
@@ -42,7 +49,7 @@ export class Scheduler {
   /** The last pass ended before everything that may go was sent. */
   #interrupted = false;
   /** When the notice of a message will be written. */
-  #notices = new Map<number, number>();
+  #notices = new Map<MessageNumber, number>();
 
   constructor(limits: Limits, paused: { readonly mda: boolean; readonly mta: boolean }) {
     this.#limits = limits;
@@ -84,7 +91,7 @@ export class Scheduler {
   add(ticket: Ticket, now: number): boolean {
     const table = this.#table;
     if (find(table, ticket.id) !== NONE) return false;
-    const slot = table.insert(highOf(ticket.id), lowOf(ticket.id));
+    const slot = table.insert(rowOf(ticket.id));
     const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.key);
     this.#lanes.enter(lane);
     table.lane[slot] = lane;
@@ -268,7 +275,7 @@ export class Scheduler {
   #start(lane: number, agent: Agent, effects: Effects, now: number): void {
     const table = this.#table;
     const first = this.#lanes.head(lane);
-    const hi = table.hi[first]!;
+    const hi = table.message(first);
     const left = Math.max(1, this.#limits.maxInflight - this.#inflight);
     const room = Math.min(MAX_JOB, left, this.#lanes.room(lane));
     const job = this.#freeJobs.pop() ?? this.#jobs.push(0) - 1;
@@ -285,7 +292,7 @@ export class Scheduler {
     this.#inflight += ids.length;
     this.#lanes.started(lane, ids.length);
     this.#lanes.requeue(lane);
-    const message = hex8(hi);
+    const message = messageIdOf(hi);
     if (agent === "bounce") {
       this.#notices.delete(hi);
       effects.bounces.push({ message, ids });
@@ -303,7 +310,7 @@ export class Scheduler {
       table.at[slot] = AT.SUSPENDED;
       return;
     }
-    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#noticeAt(table.hi[slot]!, due, now);
+    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#noticeAt(table.message(slot), due, now);
     if (due <= now && table.deadline(slot) > now) return this.#ready(slot, due);
     table.due[slot] = due;
     table.at[slot] = AT.PENDING;
@@ -311,7 +318,7 @@ export class Scheduler {
   }
 
   /** Bounces of one message that come due within a second of each other go together. */
-  #noticeAt(message: number, due: number, now: number): number {
+  #noticeAt(message: MessageNumber, due: number, now: number): number {
     const planned = this.#notices.get(message);
     if (planned !== undefined && due <= planned + BOUNCE_MERGE_MS) return planned;
     const at = Math.max(due, now + BOUNCE_MERGE_MS);
@@ -347,7 +354,7 @@ export class Scheduler {
   #forget(slot: number): void {
     this.#detach(slot);
     const lane = this.#table.lane[slot]!;
-    if (this.#lanes.agent(lane) === "bounce") this.#notices.delete(this.#table.hi[slot]!);
+    if (this.#lanes.agent(lane) === "bounce") this.#notices.delete(this.#table.message(slot));
     this.#lanes.leave(lane);
     this.#table.delete(slot);
   }

@@ -3,7 +3,13 @@
  * Knows where things stand, not what to do about it; see scheduler.ts.
  */
 
-import { type EnvelopeId, hex8 } from "../envelope/mod.ts";
+import {
+  type EnvelopeId,
+  envelopeIdOf,
+  type EnvelopeNumber,
+  type EnvelopeRow,
+  type MessageNumber,
+} from "../envelope/mod.ts";
 
 /** Where an envelope stands. */
 export const AT = {
@@ -59,20 +65,20 @@ export class EnvelopeTable {
     return this.hi.length * (4 + 4 + 8 * 3 + 2 + 1 + 1 + 1 + 4 * 5) + this.#index.byteLength;
   }
 
-  find(hi: number, lo: number): number {
+  find({ message, envelope }: EnvelopeRow): number {
     const mask = this.#index.length - 1;
-    for (let place = hash(hi, lo) & mask;; place = (place + 1) & mask) {
+    for (let place = hash(message, envelope) & mask;; place = (place + 1) & mask) {
       const slot = this.#index[place]! - 1;
       if (slot === NONE) return NONE;
-      if (this.lo[slot] === lo && this.hi[slot] === hi) return slot;
+      if (this.lo[slot] === envelope && this.hi[slot] === message) return slot;
     }
   }
 
   /** A slot for an id that is not in the table yet; it is pending. */
-  insert(hi: number, lo: number): number {
+  insert({ message, envelope }: EnvelopeRow): number {
     const slot = this.#take();
-    this.hi[slot] = hi;
-    this.lo[slot] = lo;
+    this.hi[slot] = message;
+    this.lo[slot] = envelope;
     this.at[slot] = AT.PENDING;
     this.suspended[slot] = 0;
     this.owed[slot] = 0;
@@ -108,8 +114,12 @@ export class EnvelopeTable {
     }
   }
 
+  message(slot: number): MessageNumber {
+    return this.hi[slot]! as MessageNumber;
+  }
+
   id(slot: number): EnvelopeId {
-    return hex8(this.hi[slot]!) + hex8(this.lo[slot]!);
+    return envelopeIdOf({ message: this.message(slot), envelope: this.lo[slot]! as EnvelopeNumber });
   }
 
   #take(): number {

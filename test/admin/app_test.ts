@@ -3,9 +3,10 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { type AdminSource, createAdmin } from "../../src/admin/mod.ts";
 import { envelope } from "../control/harness.ts";
+import { evpid } from "../ids.ts";
 
 const NOW = 1_700_000_100_000;
-const all = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
+const all = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"].map(evpid);
 
 function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
   return {

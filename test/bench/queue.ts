@@ -12,6 +12,7 @@ import { HEALTHY_DOMAIN, Hosts, Prober, SILENT_ADDRESS } from "./queue_probe.ts"
 import { LOCAL_DOMAIN, type Place, startDaemon } from "./server.ts";
 import { freePort } from "../ports.ts";
 import { memoryBytes } from "./processes.ts";
+import { evpid } from "../ids.ts";
 
 const PROJECT = new URL("../..", import.meta.url).pathname;
 const ACCEPTED_MESSAGES = 4000;
@@ -141,7 +142,7 @@ function schedulerBytes(size: number): number {
   const hex = (value: number) => value.toString(16).padStart(8, "0");
   for (let index = 1; index <= size; index++) {
     scheduler.add({
-      id: hex(index) + hex(index),
+      id: evpid(hex(index) + hex(index)),
       agent: "mta",
       action: "out",
       key: domainOf(index),

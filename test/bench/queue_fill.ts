@@ -1,9 +1,17 @@
 /** Fills a spool through the store's own code: a million messages by SMTP would take half an hour. The daemon must be down. */
 
-import { type EnvelopeContent, type MessageId, newEnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
+import {
+  type EnvelopeContent,
+  type MessageId,
+  messageNumber,
+  newEnvelopeId,
+  NO_DSN,
+  rowOf,
+} from "../../src/envelope/mod.ts";
 import { Ids } from "../../src/queue/ids.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { LOCAL_DOMAIN } from "./server.ts";
+import { msgid } from "../ids.ts";
 
 const BLOCK = 256;
 const MESSAGES_A_COMMIT = 20 * BLOCK;
@@ -12,7 +20,7 @@ const BODY_BYTES = 1024;
 export const DOMAINS = 10;
 export const domainOf = (index: number) => `d${index % DOMAINS}.test`;
 /** The id that start-up comes to last. */
-const LAST_MESSAGE: MessageId = "fffffffe";
+const LAST_MESSAGE = msgid("fffffffe");
 
 /** Due in two hours; one more failure is too early for a notice of the delay. */
 const WAITING_TRIES = 4;
@@ -24,7 +32,7 @@ const body = new TextEncoder().encode(
 /** Adds `count` messages to the queue in `spool`, of one envelope each, that are due in two hours. */
 export function fillQueue(spool: string, count: number): void {
   const store = new Store(spool);
-  const ids = new Ids((first, last) => store.taken(first, last));
+  const ids = new Ids((range) => store.taken(range));
   const now = Date.now();
   for (let index = 0; index < count;) {
     store.begin(false);
@@ -63,15 +71,15 @@ export function addDueMessage(spool: string, recipient: string, user: string): v
 }
 
 function add(store: Store, facts: EnvelopeContent, tries: number): void {
-  const message = parseInt(facts.id.slice(0, 8), 16);
-  store.addMessage(message, body.length, 1);
+  const message = messageNumber(facts.id);
+  store.addMessage(message, { bytes: body.length, chunks: 1 });
   const chunk = store.makeChunk(message, 0, body);
   if (chunk instanceof Promise) throw new Error("The body of a bench is not large");
   store.putChunk(message, 0, chunk);
   store.addEnvelope(facts);
   if (tries === 0) return;
   const state = { tries, lastTryAt: facts.createdAt, lastBounceAt: 0, errorLine: "450 4.2.1 Try again later" };
-  store.setState(message, parseInt(facts.id.slice(8), 16), { ...state, status: { class: 4, code: "2.1" } });
+  store.setState(rowOf(facts.id), { ...state, status: { class: 4, code: "2.1" } });
 }
 
 function common(message: MessageId, local: string, domain: string, createdAt: number) {

@@ -1,11 +1,13 @@
 /** `smtpctl show queue` while the daemon is down. */
 
 import { equal, match } from "node:assert/strict";
+import { rowOf } from "../../src/envelope/mod.ts";
 import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
 import { freshEnvelope } from "../../src/queue/validate_envelope.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { envelope } from "../control/harness.ts";
 import { environment, FakeTerminal, withFolder } from "./fakes.ts";
+import { evpid } from "../ids.ts";
 
 async function show(folder: string, ...words: string[]) {
   const terminal = new FakeTerminal();
@@ -18,11 +20,11 @@ Deno.test("smtpctl show queue reads the spool of a daemon that is down, in order
   await withFolder(async (folder) => {
     const store = new Store(`${folder}/spool`);
     store.begin(true);
-    for (const id of ["ffffffff00000001", "000000010000000b", "000000010000000a"]) {
+    for (const id of ["ffffffff00000001", "000000010000000b", "000000010000000a"].map(evpid)) {
       const { id: _id, ...facts } = freshEnvelope(envelope(id));
       store.addEnvelope({ id, ...facts });
     }
-    store.setState(1, 10, {
+    store.setState(rowOf(evpid("000000010000000a")), {
       tries: 3,
       lastTryAt: 1_700_000_009_000,
       lastBounceAt: 0,

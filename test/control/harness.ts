@@ -4,6 +4,7 @@ import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import type { DoorName, MainRequest, ToMain } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
+import { evpid } from "../ids.ts";
 
 type Message = Record<string, unknown> & { type: string; call?: number };
 
@@ -12,7 +13,7 @@ export const DAEMON_UID = 4711;
 /** An envelope as the queue lists it. */
 export function envelope(id: string, changes: Partial<Envelope> = {}): Envelope & { expiresAt: number } {
   return {
-    id,
+    id: evpid(id),
     sender: { local: "alice", domain: "example.org" },
     rcpt: { local: "bob", domain: "example.net" },
     dest: { local: "bob", domain: "example.net" },

@@ -4,8 +4,9 @@ import { equal } from "node:assert/strict";
 import { formatListing } from "../../src/control/mod.ts";
 import type { RunState } from "../../src/protocol/mod.ts";
 import { envelope } from "./harness.ts";
+import { evpid } from "../ids.ts";
 
-const id = "7b23f1c8a1b2c3d4";
+const id = evpid("7b23f1c8a1b2c3d4");
 const now = 1_700_000_100_000;
 const plain = envelope(id);
 const state = (state: RunState["state"], at: number): RunState => ({ id, state, at });

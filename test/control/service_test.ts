@@ -10,8 +10,9 @@ import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
 import type { ToMain } from "../../src/protocol/mod.ts";
 import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
+import { evpid, msgid } from "../ids.ts";
 
-const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"];
+const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"].map(evpid);
 const queueAnswers: Answers = {
   "disk-errors": () => ({ type: "disk-errors", lines: [] }),
   list: ({ after, limit, message }) => {
@@ -94,12 +95,12 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   },
   {
     name: "a message in pieces",
-    request: { do: "show-message", message: "00000001" },
+    request: { do: "show-message", message: msgid("00000001") },
     answers: [{ bytes: btoa("chunk 0\n") }, { bytes: btoa("chunk 1\n") }, { ok: true }],
   },
   {
     name: "no such message",
-    request: { do: "show-message", message: "00000009" },
+    request: { do: "show-message", message: msgid("00000009") },
     answers: [{ ok: false, error: "message 00000009 is not in the queue" }],
   },
   { name: "removed envelopes count", request: { do: "remove", target: "all" }, answers: [{ ok: true, count: 3 }] },
@@ -111,7 +112,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   { name: "scheduled envelopes count", request: { do: "schedule", target: "all" }, answers: [{ ok: true, count: 6 }] },
   {
     name: "paused envelopes count once the queue has marked them",
-    request: { do: "pause-envelope", target: { message: "00000001" } },
+    request: { do: "pause-envelope", target: { message: msgid("00000001") } },
     answers: [{ ok: true, count: 1 }],
   },
   {
@@ -128,12 +129,12 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   ...(["schedule", "remove", "pause-envelope", "resume-envelope"] as const).flatMap((verb) => [
     {
       name: "an envelope that is not there",
-      request: { do: verb, target: { envelope: "0000000900000001" } },
+      request: { do: verb, target: { envelope: evpid("0000000900000001") } },
       answers: [unchanged("envelope 0000000900000001 is not in the queue")],
     },
     {
       name: "a message that is not there",
-      request: { do: verb, target: { message: "00000009" } },
+      request: { do: verb, target: { message: msgid("00000009") } },
       answers: [unchanged("message 00000009 is not in the queue")],
     },
     {
@@ -149,12 +150,12 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   },
   {
     name: "a damaged message without envelopes is removed",
-    request: { do: "remove", target: { message: "0000000d" } },
+    request: { do: "remove", target: { message: msgid("0000000d") } },
     answers: [{ ok: true, count: 0 }],
   },
   {
     name: "a message that is not in the queue",
-    request: { do: "show-queue", message: "00000009" },
+    request: { do: "show-queue", message: msgid("00000009") },
     answers: [{ ok: false, error: "message 00000009 is not in the queue" }],
   },
   { name: "a table is read again", request: { do: "update-table", table: "aliases" }, answers: [{ ok: true }] },
@@ -202,7 +203,7 @@ Deno.test("Desk lists the queue in order, page after page, with where each envel
   equal(answers.length, 4);
   match((answers[0] as { line: string }).line, /^00000001aaaaaaaa\|inet4\|mta\|.*\|inflight\|2\|$/);
   deepEqual((await desk.queuePage(ids[0]!, 1)).map(({ envelope }) => envelope.id), [ids[1]]);
-  const one = await answersOf(desk, { do: "show-queue", message: "00000002" });
+  const one = await answersOf(desk, { do: "show-queue", message: msgid("00000002") });
   equal(one.length, 2);
 });
 

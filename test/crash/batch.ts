@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { parseEnvelopeId, parseMessageId } from "../../src/envelope/mod.ts";
 import { join } from "node:path";
 import { askControl, type ControlRequest } from "../../src/control/mod.ts";
 import { Client } from "../e2e/client.ts";
@@ -138,7 +139,9 @@ match from any for domain "relay.test" action "out"
       // Some of these were never acknowledged: the kill came between the commit and the 250.
       for (const line of await this.#ask({ do: "show-queue", message: null })) {
         const [envelope, , , , , rcpt] = line.split("|");
-        if (rcpt === RECIPIENT.held) await this.#ask({ do: "remove", target: { envelope: envelope! } });
+        if (rcpt === RECIPIENT.held) {
+          await this.#ask({ do: "remove", target: { envelope: parseEnvelopeId(envelope!)! } });
+        }
       }
       await this.#ask({ do: "schedule", target: "all" });
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -234,7 +237,7 @@ match from any for domain "relay.test" action "out"
   async #remove(id: string): Promise<void> {
     const promised = this.#ledger.promised.get(id)!;
     promised.removal = "asked";
-    await this.#ask({ do: "remove", target: { message: promised.message } });
+    await this.#ask({ do: "remove", target: { message: parseMessageId(promised.message)! } });
     promised.removal = "sure";
   }
 
@@ -255,7 +258,7 @@ match from any for domain "relay.test" action "out"
     const queued = new Set(lines.map(([id]) => id!.slice(0, 8)));
     for (const [id, , agent, , sender] of lines) {
       if (sender !== "@" || agent === "bounce" || this.#noticed.has(id!)) continue;
-      const text = (await this.#ask({ do: "show-message", message: id!.slice(0, 8) })).join("");
+      const text = (await this.#ask({ do: "show-message", message: parseMessageId(id!.slice(0, 8))! })).join("");
       this.#noticed.set(id!, originalOf(text) ?? "");
     }
     const noticed = new Set(lines.map(([id]) => this.#noticed.get(id!) ?? ""));

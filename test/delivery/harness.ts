@@ -19,6 +19,7 @@ import type {
 } from "../../src/protocol/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
+import { evpid } from "../ids.ts";
 
 export const ROOT = Deno.uid() === 0;
 export const NOBODY: Account = { name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent" };
@@ -68,7 +69,7 @@ export function settingsOf(fields: Partial<DeliverySettings> = {}): DeliverySett
 
 let count = 0;
 export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
-  const id = (++count).toString(16).padStart(8, "0").repeat(2);
+  const id = evpid((++count).toString(16).padStart(8, "0").repeat(2));
   return {
     id,
     sender: { local: "alice", domain: "example.net" },

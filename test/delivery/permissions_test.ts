@@ -11,7 +11,7 @@ import {
   mailboxNeeds,
   privilegedNeeds,
 } from "../../src/delivery/mod.ts";
-import type { Envelope } from "../../src/envelope/mod.ts";
+import { type Envelope, messageOf } from "../../src/envelope/mod.ts";
 import type { Account, DeliverySettings, DoorName, Job, QueueToAgent, Role, ToLookup } from "../../src/protocol/mod.ts";
 import { envelopeOf, localAction, makeHome, ROOT, settingsOf, tester } from "./harness.ts";
 
@@ -159,7 +159,7 @@ class RealDelivery {
   deliver(envelope: Envelope): Promise<string> {
     this.#envelope = envelope;
     const { id, action } = envelope;
-    const job: Omit<Job, "type"> = { message: id.slice(0, 8), action, key: "bob", ids: [id] };
+    const job: Omit<Job, "type"> = { message: messageOf(id), action, key: "bob", ids: [id] };
     return new Promise((resolve) => {
       this.#outcome = resolve;
       this.#scheduler.postMessage([

@@ -1,7 +1,9 @@
 /** What goes to the errand isolate, what stays, and what becomes of it when that dies or is told to stop. */
 
 import assert from "node:assert/strict";
+import { messageOf } from "../../src/envelope/mod.ts";
 import { envelopeOf, withWorld } from "./harness.ts";
+import { evpid } from "../ids.ts";
 
 const BODY = "Subject: hello\n\nHi there\n";
 const maildir = { method: { type: "maildir", path: null, junk: false } } as const;
@@ -16,9 +18,9 @@ Deno.test("A Maildir delivery asks nothing of the errand isolate", () =>
 Deno.test("Of one job the commands and named files are sent away, the rest is delivered here", () =>
   withWorld(maildir, async (world, home) => {
     const own = envelopeOf();
-    const part = (last: string, exec: string) => ({ ...envelopeOf({ exec }), id: own.id.slice(0, 8) + last });
+    const part = (last: string, exec: string) => ({ ...envelopeOf({ exec }), id: evpid(own.id.slice(0, 8) + last) });
     const all = [own, part("f0000001", `cat > ${home}/piped`), part("f0000002", `>${home}/box`)];
-    world.bodies.set(own.id.slice(0, 8), [new TextEncoder().encode(BODY)]);
+    world.bodies.set(messageOf(own.id), [new TextEncoder().encode(BODY)]);
     const settled = new Promise<void>((resolve) => {
       world.onqueue = (message) => {
         if (message.type === "outcome" && world.outcomes.length === 2) queueMicrotask(resolve);

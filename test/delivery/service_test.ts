@@ -5,6 +5,7 @@ import { PeerGone } from "../../src/isolate/mod.ts";
 import { Slots } from "../../src/delivery/slots.ts";
 import { envelopeOf, withWorld } from "./harness.ts";
 import { FakeClock } from "../fake_clock.ts";
+import { evpid } from "../ids.ts";
 
 const BODY = "Subject: hello\n\nHi there\n";
 const maildir = { method: { type: "maildir", path: null, junk: false } } as const;
@@ -128,8 +129,8 @@ Deno.test("When the queue dies before it answers, the job is forgotten and may c
 Deno.test("Envelopes that are no longer queued are left out, the others delivered one by one", () =>
   withWorld(maildir, async (world, home) => {
     const first = envelopeOf();
-    const gone = { ...envelopeOf(), id: first.id.slice(0, 8) + "deadbeef" };
-    const second = { ...envelopeOf(), id: first.id.slice(0, 8) + "0badcafe" };
+    const gone = { ...envelopeOf(), id: evpid(first.id.slice(0, 8) + "deadbeef") };
+    const second = { ...envelopeOf(), id: evpid(first.id.slice(0, 8) + "0badcafe") };
     const done = new Promise<void>((resolve) => {
       world.onqueue = (message) => {
         if (message.type === "open") world.envelopes.delete(gone.id);

@@ -2,6 +2,7 @@
 
 import { equal, match, ok } from "node:assert/strict";
 import { type Event, eventLevel, formatDuration, formatEvent, vis, VIS_LIMIT } from "../../src/events/mod.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const session = "00112233aabbccdd";
 const alice = { local: "alice", domain: "example.org" };
@@ -9,14 +10,14 @@ const bob = { local: "bob", domain: "example.net" };
 const delivery = {
   type: "delivery",
   session,
-  envelope: "7b23f1c8a1b2c3d4",
+  envelope: evpid("7b23f1c8a1b2c3d4"),
   from: alice,
   to: bob,
   rcpt: bob,
   delayMs: 3_661_000,
 } as const;
 const dropped = {
-  envelope: "7b23f1c8a1b2c3d4",
+  envelope: evpid("7b23f1c8a1b2c3d4"),
   from: null,
   to: bob,
   rcpt: bob,
@@ -59,17 +60,17 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
   },
   {
     name: "a message is accepted",
-    event: { type: "smtp-message", session, message: "7b23f1c8", bytes: 2048, rcpts: 2, proto: "ESMTP" },
+    event: { type: "smtp-message", session, message: msgid("7b23f1c8"), bytes: 2048, rcpts: 2, proto: "ESMTP" },
     line: "00112233aabbccdd smtp message msgid=7b23f1c8 size=2048 nrcpt=2 proto=ESMTP",
   },
   {
     name: "an envelope of it",
-    event: { type: "smtp-envelope", session, envelope: "7b23f1c8a1b2c3d4", from: alice, to: bob },
+    event: { type: "smtp-envelope", session, envelope: evpid("7b23f1c8a1b2c3d4"), from: alice, to: bob },
     line: "00112233aabbccdd smtp envelope evpid=7b23f1c8a1b2c3d4 from=<alice@example.org> to=<bob@example.net>",
   },
   {
     name: "the null reverse-path",
-    event: { type: "smtp-envelope", session, envelope: "7b23f1c8a1b2c3d4", from: null, to: bob },
+    event: { type: "smtp-envelope", session, envelope: evpid("7b23f1c8a1b2c3d4"), from: null, to: bob },
     line: "00112233aabbccdd smtp envelope evpid=7b23f1c8a1b2c3d4 from=<> to=<bob@example.net>",
   },
   {

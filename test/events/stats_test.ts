@@ -2,6 +2,7 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { type CounterKey, type Event, formatStats, METRICS, Stats } from "../../src/events/mod.ts";
+import { evpid } from "../ids.ts";
 
 const connected = (family: "inet4" | "inet6" | "local", smtps = false): Event => ({
   type: "smtp-connected",
@@ -71,7 +72,7 @@ Deno.test("Stats: sessions of an smtp isolate that died are no longer open; thos
 Deno.test("Stats: deliveries, expiry and removal are counted from their events only, all else as it is told", () => {
   const base = {
     session: "s",
-    envelope: "e",
+    envelope: evpid("0000000100000001"),
     from: null,
     to: { local: "l", domain: "d" },
     rcpt: { local: "l", domain: "d" },

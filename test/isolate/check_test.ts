@@ -1,7 +1,7 @@
 /** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
 
 import assert from "node:assert/strict";
-import { type Check, compileTable, hexDigits, record, whole } from "../../src/protocol/check.ts";
+import { type Check, compileTable, passing, record, whole } from "../../src/protocol/check.ts";
 import { DOOR_TABLES } from "../../src/protocol/checks.ts";
 import { EVENT_DOORS, EVENTS } from "../../src/protocol/events.ts";
 import { SPOKEN_BY, TO_MAIN } from "../../src/protocol/main.ts";
@@ -14,10 +14,11 @@ import {
   type ToFiles,
   type ToMain,
 } from "../../src/protocol/mod.ts";
-import type { Envelope, EnvelopeContent } from "../../src/envelope/mod.ts";
+import { type Envelope, type EnvelopeContent, isMessageId } from "../../src/envelope/mod.ts";
 import type { CounterKey, Event, GaugeKey } from "../../src/events/mod.ts";
+import { evpid, msgid } from "../ids.ts";
 
-const MESSAGE = "0a0b0c0d", ID = "0a0b0c0d00000001", SESSION = "00000000000000ff";
+const MESSAGE = msgid("0a0b0c0d"), ID = evpid("0a0b0c0d00000001"), SESSION = "00000000000000ff";
 const box = { local: "a", domain: "x.test" };
 const facts: EnvelopeContent = {
   id: ID,
@@ -178,7 +179,7 @@ const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
           junk: false,
           extension: "",
           spam: false,
-          envelope: { id: "0".repeat(15) + "1", createdAt: 1 },
+          envelope: { id: evpid("a".repeat(16)), createdAt: 1 },
           message: written,
         },
       },
@@ -472,11 +473,21 @@ Deno.test("a door of events stands for every role but control, which keeps the l
   assert.ok("delivery" in EVENTS.relay && !("delivery" in EVENTS.smtp));
 });
 
-Deno.test("hexDigits() takes exactly so many lower-case digits", () => {
-  const check = hexDigits(8, "an id");
-  for (const good of ["00000000", "0a9f0000", "ffffffff"]) assert.equal(check(good), null);
+Deno.test("an id is exactly so many lower-case digits", () => {
+  const check = passing(isMessageId, "an id");
+  for (const good of ["00000001", "0a9f0000", "ffffffff"]) assert.equal(check(good), null);
   for (
-    const bad of ["0a0b0c0", "0a0b0c0d0", "0A0b0c0d", "0g0b0c0d", "0a0b0c0/", "0a0b0c0:", "0a0b0c0`", "0a0b0c0d\n"]
+    const bad of [
+      "0a0b0c0",
+      "0a0b0c0d0",
+      "0A0b0c0d",
+      "0g0b0c0d",
+      "0a0b0c0/",
+      "0a0b0c0:",
+      "0a0b0c0`",
+      "0a0b0c0d\n",
+      "00000000",
+    ]
   ) {
     assert.equal(check(bad), `is text of ${bad.length} characters, not an id`);
   }

@@ -16,7 +16,8 @@ import {
   utf8,
   withQueue,
 } from "./harness.ts";
-import type { EnvelopeContent } from "../../src/envelope/mod.ts";
+import { type EnvelopeContent, messageOf } from "../../src/envelope/mod.ts";
+import { msgid } from "../ids.ts";
 
 function count(spool: string, table: string): number {
   const database = new DatabaseSync(`${spool}/queue.db`);
@@ -197,7 +198,7 @@ for (const { because, spoil } of broken) {
 Deno.test("a commit is refused for an id that was not handed out, or was used before", async () => {
   await withQueue(async (harness) => {
     const [envelope] = await enqueue(harness);
-    for (const message of [envelope!.id.slice(0, 8), "fffffffe"]) {
+    for (const message of [messageOf(envelope!.id), msgid("fffffffe")]) {
       harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
       assert.equal((await harness.smtp.next(typed("refused"))).message, message);
     }

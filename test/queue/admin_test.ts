@@ -1,7 +1,7 @@
 /** What smtpctl asks of the queue. */
 
 import assert from "node:assert/strict";
-import type { Envelope } from "../../src/envelope/mod.ts";
+import { type Envelope, type EnvelopeCursor, type EnvelopeId, messageOf } from "../../src/envelope/mod.ts";
 import type { QueueToControl } from "../../src/protocol/mod.ts";
 import { formatEnvelope } from "../../src/queue/transfer/envelope_text.ts";
 import {
@@ -19,18 +19,19 @@ import {
   utf8,
   withQueue,
 } from "./harness.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const fresh = { tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false } as const;
 
 Deno.test("list is in order of id, resumes after an id, and tells the real expiry", async () => {
   await withQueue(async (harness) => {
-    const ids: string[] = [];
+    const ids: EnvelopeId[] = [];
     for (let i = 0; i < 5; i++) {
       ids.push(...(await enqueue(harness, "x\n", {}, { ...MTA, action: "short" })).map(({ id }) => id));
     }
     ids.sort();
     const pages: string[][] = [];
-    for (let after = "0000000000000000";;) {
+    for (let after: EnvelopeCursor = "";;) {
       harness.control.send({ type: "list", call: 1, message: null, after, limit: 3 });
       const { envelopes } = await harness.control.next(typed("listed"));
       for (const { agent, expiresAt } of envelopes) {
@@ -42,9 +43,9 @@ Deno.test("list is in order of id, resumes after an id, and tells the real expir
     }
     assert.deepEqual(pages.flat(), ids);
     assert.deepEqual(pages.map((page) => page.length), [3, 3, 3, 1]);
-    harness.control.send({ type: "list", call: 1, message: ids[4]!.slice(0, 8), after: "0000000000000000", limit: 9 });
+    harness.control.send({ type: "list", call: 1, message: messageOf(ids[4]!), after: "", limit: 9 });
     const { envelopes } = await harness.control.next(typed("listed"));
-    assert.deepEqual(envelopes.map(({ id }) => id), ids.filter((id) => id.startsWith(ids[4]!.slice(0, 8))));
+    assert.deepEqual(envelopes.map(({ id }) => id), ids.filter((id) => id.startsWith(messageOf(ids[4]!))));
   });
 });
 
@@ -54,7 +55,7 @@ Deno.test("list tells of so many messages at most as it is asked to", async () =
     for (let i = 0; i < 3; i++) ids.push(...(await enqueue(harness, "x\n", {}, MTA)).map(({ id }) => id));
     ids.sort();
     const pages: string[][] = [];
-    for (let after = "0000000000000000";;) {
+    for (let after: EnvelopeCursor = "";;) {
       harness.control.send({ type: "list", call: 1, message: null, after, limit: 100, messages: 2 });
       const { envelopes } = await harness.control.next(typed("listed"));
       if (envelopes.length === 0) break;
@@ -92,7 +93,7 @@ Deno.test("list goes over envelopes of an action that is gone in parts, so that 
   const second = await openQueue(spool, { actionTtlSeconds: { inbox: null } });
   const found: string[] = [];
   let parts = 0;
-  for (let after: string | null = ""; after !== null; parts++) {
+  for (let after: EnvelopeCursor | null = ""; after !== null; parts++) {
     second.control.send({ type: "list", call: 1, message: null, after, limit: 250 });
     const { envelopes, next }: Typed<QueueToControl, "listed"> = await second.control.next(typed("listed"));
     found.push(...envelopes.map(({ id }) => id));
@@ -109,7 +110,7 @@ for (const which of ["envelope", "message", "all"] as const) {
     await withQueue(async (harness) => {
       const envelopes = [...await enqueue(harness, "x\n", {}, {}), ...await enqueue(harness)];
       const { id } = envelopes[0]!;
-      const target = which === "all" ? "all" : which === "envelope" ? { envelope: id } : { message: id.slice(0, 8) };
+      const target = which === "all" ? "all" : which === "envelope" ? { envelope: id } : { message: messageOf(id) };
       harness.control.send({ type: "remove", call: 7, target, after: "" });
       const removed = await harness.control.next(typed("removed"));
       const wanted = envelopes.filter((_, i) => which === "all" || i === 0 || (which === "message" && i === 1));
@@ -128,7 +129,7 @@ Deno.test("remove of all takes more than one slice", async () => {
   await withQueue(async (harness) => {
     await enqueue(harness, "x\n", ...Array.from({ length: 1203 }, () => ({})));
     let count = 0, slices = 0;
-    for (let after: string | null = ""; after !== null; slices++) {
+    for (let after: EnvelopeCursor | null = ""; after !== null; slices++) {
       harness.control.send({ type: "remove", call: 1, target: "all", after });
       const removed: Extract<QueueToControl, { type: "removed" | "suspended" }> = await harness.control.next(
         typed("removed"),
@@ -172,10 +173,10 @@ Deno.test("suspend is durable, tells what changed, and shows in what agents open
 Deno.test("body gives the message chunk by chunk, and null for one that is not there", async () => {
   await withQueue(async (harness) => {
     const [facts] = await enqueue(harness, "Subject: x\n\nbody\n");
-    harness.control.send({ type: "body", call: 1, message: facts!.id.slice(0, 8), index: 0 });
+    harness.control.send({ type: "body", call: 1, message: messageOf(facts!.id), index: 0 });
     const body = await harness.control.next(typed("body"));
     assert.deepEqual([body.chunks, body.bytes], [1, utf8("Subject: x\n\nbody\n")]);
-    harness.control.send({ type: "body", call: 2, message: "00000001", index: 0 });
+    harness.control.send({ type: "body", call: 2, message: msgid("00000001"), index: 0 });
     assert.equal((await harness.control.next(typed("body"))).bytes, null);
   });
 });
@@ -183,7 +184,9 @@ Deno.test("body gives the message chunk by chunk, and null for one that is not t
 Deno.test("envelope gives the text of a queued one, and null for others", async () => {
   await withQueue(async (harness) => {
     const [facts] = await enqueue(harness);
-    for (const [id, want] of [[facts!.id, /^version: 3\ndispatcher: inbox\n/], ["0000000100000001", null]] as const) {
+    for (
+      const [id, want] of [[facts!.id, /^version: 3\ndispatcher: inbox\n/], [evpid("0000000100000001"), null]] as const
+    ) {
       harness.control.send({ type: "envelope", call: 1, id });
       const { text } = await harness.control.next(typed("envelope"));
       if (want === null) assert.equal(text, null);
@@ -193,7 +196,7 @@ Deno.test("envelope gives the text of a queued one, and null for others", async 
 });
 
 const relayed: Envelope = {
-  ...factsFor("0badcafe"),
+  ...factsFor(msgid("0badcafe")),
   ...MTA,
   sender: { local: "a", domain: "example.net" },
   rcpt: { local: "b", domain: "example.org" },
@@ -239,7 +242,10 @@ esc-code: 21
 });
 
 Deno.test("formatEnvelope() ends with the agent's own keys", () => {
-  const mda = formatEnvelope({ ...factsFor("0badcafe"), subAddress: "tag", exec: "cat", ...fresh, sender: null }, 60);
+  const mda = formatEnvelope(
+    { ...factsFor(msgid("0badcafe")), subAddress: "tag", exec: "cat", ...fresh, sender: null },
+    60,
+  );
   assert.ok(mda.includes("\nsender: @\n"));
   assert.ok(mda.endsWith("mda-exec: cat\nmda-subaddress: tag\nmda-user: bob\n"));
   const bounce = formatEnvelope({

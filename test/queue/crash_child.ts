@@ -3,7 +3,7 @@
  * an outcome "ok" is sent, `F id` before a failure is.
  */
 
-import { hex8, random32 } from "../../src/envelope/mod.ts";
+import { hex8, messageOf, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
 import { factsFor, openQueue } from "./harness.ts";
 
@@ -45,7 +45,7 @@ harness.scheduler.onmessage = (message) => {
   if (message.type !== "enqueued") return;
   for (const { id, agent } of message.tickets) {
     const draw = parseInt(id.slice(8), 16) % 8;
-    if (agent === "bounce") harness.scheduler.send({ type: "bounce", message: id.slice(0, 8), ids: [id] });
+    if (agent === "bounce") harness.scheduler.send({ type: "bounce", message: messageOf(id), ids: [id] });
     else if (agent === "mda" && draw < 3) {
       say("D", id);
       harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });

@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { type Envelope, messageOf } from "../../src/envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeCursor,
+  type EnvelopeId,
+  type MessageId,
+  messageOf,
+} from "../../src/envelope/mod.ts";
 import { list, openQueue, type QueueHarness, text, typed } from "./harness.ts";
 
 const KILLS = 20;
@@ -26,7 +32,7 @@ async function live(spool: string, said: Said, ms: number): Promise<void> {
     const lines = (rest + text(bytes)).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
-      const [word, id] = line.split(" ") as [string, string];
+      const [word, id] = line.split(" ") as [string, EnvelopeId];
       if (word === "A") said.acknowledged.add(id);
       if (word === "D") said.delivered.add(messageOf(id));
       if (word === "F") said.failed.add(messageOf(id));
@@ -39,7 +45,7 @@ async function live(spool: string, said: Said, ms: number): Promise<void> {
   assert.equal((await child.status).signal, "SIGKILL", "it ran until it was killed");
 }
 
-async function bodyOf(harness: QueueHarness, message: string): Promise<string> {
+async function bodyOf(harness: QueueHarness, message: MessageId): Promise<string> {
   let body = "";
   for (let index = 0, chunks = 1; index < chunks; index++) {
     harness.control.send({ type: "body", call: 1, message, index });
@@ -53,7 +59,7 @@ async function bodyOf(harness: QueueHarness, message: string): Promise<string> {
 
 async function allEnvelopes(harness: QueueHarness): Promise<Envelope[]> {
   const all: Envelope[] = [];
-  for (let after = "0000000000000000";;) {
+  for (let after: EnvelopeCursor = "";;) {
     harness.control.send({ type: "list", call: 1, message: null, after, limit: 1000 });
     const { envelopes } = await harness.control.next(typed("listed"));
     all.push(...envelopes);

@@ -13,6 +13,7 @@ import {
   typed,
   withQueue,
 } from "./harness.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const ENVELOPE = `version: 3
 dispatcher: out
@@ -47,7 +48,12 @@ function lay(spool: string, name: string, envelopes: readonly string[], body = "
 }
 
 async function discover(harness: QueueHarness, message: string, envelope: string | null = null) {
-  harness.control.send({ type: "discover", call: 1, message, envelope });
+  harness.control.send({
+    type: "discover",
+    call: 1,
+    message: msgid(message),
+    envelope: envelope === null ? null : evpid(envelope),
+  });
   const { count, error } = await harness.control.next(typed("discovered"));
   return { count, error };
 }
@@ -90,7 +96,7 @@ Deno.test("discover of a long message brings every octet", async () => {
     assert.deepEqual(await discover(harness, "0badcafe"), { count: 1, error: null });
     let read = "";
     for (let index = 0, chunks = 1; index < chunks; index++) {
-      harness.control.send({ type: "body", call: 1, message: "0badcafe", index });
+      harness.control.send({ type: "body", call: 1, message: msgid("0badcafe"), index });
       const piece = await harness.control.next(typed("body"));
       chunks = piece.chunks;
       read += text(piece.bytes!);
@@ -106,7 +112,7 @@ Deno.test("discover makes a new id where the old one is taken, and several at on
     const names = [taken, harness.ids.at(-1)!, "0badca01", "0badca02", "0badca03"];
     for (const name of names) lay(spool, name, [ENVELOPE]);
     for (const [call, message] of names.entries()) {
-      harness.control.send({ type: "discover", call, message, envelope: null });
+      harness.control.send({ type: "discover", call, message: msgid(message), envelope: null });
     }
     for (const _ of names) assert.equal((await harness.control.next(typed("discovered"))).count, 1);
     const ids = (await list(harness)).map(({ id }) => id.slice(0, 8));

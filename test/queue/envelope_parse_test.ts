@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { Envelope } from "../../src/envelope/mod.ts";
 import { exportEnvelope, NotAnEnvelope, parseEnvelope } from "../../src/queue/transfer/envelope_parse.ts";
 import { formatEnvelope } from "../../src/queue/transfer/envelope_text.ts";
+import { evpid } from "../ids.ts";
 
 const word = fc.stringMatching(/^[a-z0-9.-]{1,12}$/);
 const mailbox = fc.record({ local: fc.stringMatching(/^[a-z@+. ]{1,10}$/).map((text) => `${text}x`), domain: word });
@@ -102,7 +103,7 @@ esc-code: 21
 `;
 
 Deno.test("parseEnvelope() reads OpenSMTPD's own form", () => {
-  const { origin, errorLine, status, tries, internal, dsn, createdAt } = parseEnvelope("0badcafe00000001", TEXT);
+  const { origin, errorLine, status, tries, internal, dsn, createdAt } = parseEnvelope(evpid("0badcafe00000001"), TEXT);
   assert.deepEqual(
     { authenticated: origin.authenticated, errorLine, status, tries, internal, orcpt: dsn.orcpt, createdAt },
     {
@@ -116,7 +117,7 @@ Deno.test("parseEnvelope() reads OpenSMTPD's own form", () => {
     },
   );
   const bounce = parseEnvelope(
-    "0badcafe00000001",
+    evpid("0badcafe00000001"),
     TEXT.replace("type: mta", "type: bounce") + "bounce-ttl: 60\nbounce-type: error\n",
   );
   assert.deepEqual(bounce.bounce, {
@@ -151,7 +152,7 @@ for (const { change: [from, to], says } of wrong) {
   Deno.test(`parseEnvelope() refuses a text with "${to.slice(0, 30)}" for "${from.trim()}": ${says}`, () => {
     assert.ok(TEXT.includes(from));
     assert.throws(
-      () => parseEnvelope("0badcafe00000001", TEXT.replace(from, to)),
+      () => parseEnvelope(evpid("0badcafe00000001"), TEXT.replace(from, to)),
       (error) => error instanceof NotAnEnvelope && error.message === says,
     );
   });
@@ -162,7 +163,7 @@ Deno.test("parseEnvelope() makes an envelope of any text, or refuses it", () => 
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.constantFrom(...lines), fc.string())), (some) => {
       try {
-        formatEnvelope(parseEnvelope("0badcafe00000001", some.join("\n")), 60);
+        formatEnvelope(parseEnvelope(evpid("0badcafe00000001"), some.join("\n")), 60);
       } catch (error) {
         assert.ok(error instanceof NotAnEnvelope, `${error}`);
       }

@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { Commits, refusal, type Write } from "../../src/queue/commits.ts";
 import { Ids } from "../../src/queue/ids.ts";
-import { envelopeNumber } from "../../src/queue/store/keys.ts";
+import { envelopeNumber, rowOf } from "../../src/envelope/mod.ts";
 import { Recent } from "../../src/queue/recent.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { enqueue, factsFor, list, NOON, openQueue, typed } from "./harness.ts";
 import type { QueueToSmtp } from "../../src/protocol/mod.ts";
+import { evpid, msgid } from "../ids.ts";
 
 Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and takes mail again when there is room", async () => {
   const spool = await Deno.makeTempDir();
@@ -111,9 +112,9 @@ Deno.test("an outcome about a damaged row holds back no other", async () => {
   const harness = await openQueue(spool);
   try {
     const [damaged, sound] = await enqueue(harness, "x\n", {}, {});
-    Store.prototype.removeEnvelope = function (this: Store, message, number) {
-      if (number === envelopeNumber(damaged!.id)) throw new SyntaxError("Unexpected end of JSON input");
-      return removeEnvelope.call(this, message, number);
+    Store.prototype.removeEnvelope = function (this: Store, row) {
+      if (row.envelope === envelopeNumber(damaged!.id)) throw new SyntaxError("Unexpected end of JSON input");
+      return removeEnvelope.call(this, row);
     };
     for (const { id } of [damaged!, sound!]) {
       harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
@@ -164,30 +165,35 @@ Deno.test("a group of writes is one transaction: all or none, answers after the 
 
 Deno.test("Ids draws again while a block is in use, and frees what an owner did not use", () => {
   const draws = [0x00000001, 0x00000201, 0x00000301, 0x00000301, 0x00000401, 0x00000301];
-  const ids = new Ids((first) => first === 0x200, () => draws.shift()!);
+  const ids = new Ids(({ first }) => first === 0x200, () => draws.shift()!);
   const one = {}, two = {};
   assert.deepEqual(ids.reserve(one).slice(0, 2), ["00000300", "00000301"], "block 0 and the taken one are skipped");
   assert.equal(ids.reserve(two)[0], "00000400", "a reserved block is skipped");
-  assert.equal(ids.take(one, "00000302"), true);
-  assert.equal(ids.take(one, "00000302"), false, "used");
-  assert.equal(ids.take(one, "00000402"), false, "another's");
+  assert.equal(ids.take(one, msgid("00000302")), true);
+  assert.equal(ids.take(one, msgid("00000302")), false, "used");
+  assert.equal(ids.take(one, msgid("00000402")), false, "another's");
   ids.release(one);
-  assert.equal(ids.take(one, "00000303"), false);
+  assert.equal(ids.take(one, msgid("00000303")), false);
   assert.equal(ids.reserve(two)[0], "00000300");
 });
 
 Deno.test("Recent forgets the least recently used above its bound, and keeps no large bodies", () => {
   const recent = new Recent(10_000);
-  const facts = { ...factsFor("00000001"), createdAt: NOON } as never;
-  const put = (number: number, length: number) =>
-    recent.put(number, { bytes: length, chunks: 1, first: new Uint8Array(length), envelopes: new Map([[1, facts]]) });
-  for (const number of [1, 2, 3]) put(number, 2000);
-  recent.get(1);
+  const facts = { ...factsFor(msgid("00000001")), createdAt: NOON } as never;
+  const row = (digit: number) => rowOf(evpid(`0000000${digit}00000001`));
+  const get = (digit: number) => recent.get(row(digit).message);
+  const put = (digit: number, length: number) => {
+    const { message, envelope } = row(digit);
+    const first = new Uint8Array(length);
+    recent.put(message, { bytes: length, chunks: 1, first, envelopes: new Map([[envelope, facts]]) });
+  };
+  for (const digit of [1, 2, 3]) put(digit, 2000);
+  get(1);
   put(4, 2000);
-  assert.deepEqual([1, 2, 3, 4].map((number) => recent.get(number) !== undefined), [true, false, true, true]);
+  assert.deepEqual([1, 2, 3, 4].map((digit) => get(digit) !== undefined), [true, false, true, true]);
   assert.ok(recent.bytes <= 10_000);
   put(5, 100_000);
-  assert.equal(recent.get(5), undefined);
-  for (const number of [1, 3, 4]) recent.removeEnvelope(number, 1);
+  assert.equal(get(5), undefined);
+  for (const digit of [1, 3, 4]) recent.removeEnvelope(row(digit));
   assert.deepEqual([recent.size, recent.bytes], [0, 0]);
 });

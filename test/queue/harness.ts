@@ -5,6 +5,7 @@ import {
   type EnvelopeContent,
   type Mailbox,
   type MessageId,
+  messageOf,
   newEnvelopeId,
   NO_DSN,
 } from "../../src/envelope/mod.ts";
@@ -243,13 +244,13 @@ let calls = 0;
 /** Opens a message as delivery does. */
 export async function open(harness: QueueHarness, envelopes: readonly EnvelopeContent[]) {
   const call = ++calls;
-  const message = envelopes[0]!.id.slice(0, 8);
+  const message = messageOf(envelopes[0]!.id);
   harness.delivery.send({ type: "open", call, message, ids: envelopes.map(({ id }) => id) });
   return await harness.delivery.next(typed("opened"));
 }
 
 export async function list(harness: QueueHarness): Promise<readonly (Envelope & { readonly expiresAt: number })[]> {
-  harness.control.send({ type: "list", call: ++calls, message: null, after: "0000000000000000", limit: 1000 });
+  harness.control.send({ type: "list", call: ++calls, message: null, after: "", limit: 1000 });
   return (await harness.control.next(typed("listed"))).envelopes;
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { MessageId } from "../../src/envelope/mod.ts";
+import { type MessageId, messageOf } from "../../src/envelope/mod.ts";
 import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { factsFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
@@ -57,7 +57,7 @@ async function bodyIn(harness: QueueHarness): Promise<Uint8Array> {
   body.set(first);
   // All at once: each answer belongs to its question, whichever comes first.
   for (let index = 1; index < chunks; index++) {
-    harness.delivery.send({ type: "read", call: 1000 + index, message: envelope!.id.slice(0, 8), index });
+    harness.delivery.send({ type: "read", call: 1000 + index, message: messageOf(envelope!.id), index });
   }
   for (let left = chunks - 1; left > 0; left--) {
     const { call, bytes } = await harness.delivery.next(typed("chunk"));

@@ -1,32 +1,33 @@
 /** Start-up of a large queue: what was never tried is told first, and deliveries begin while the rest is read. */
 
 import assert from "node:assert/strict";
-import { hex8 } from "../../src/envelope/mod.ts";
+import { type EnvelopeId, messageIdOf, type MessageNumber, messageNumber, rowOf } from "../../src/envelope/mod.ts";
 import { Records } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./harness.ts";
+import { msgid } from "../ids.ts";
 
 const KEYS = { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] };
 const COUNT = 3000;
 
 /** The last message was never tried. Returns its envelope's id. */
-function fill(spool: string): string {
+function fill(spool: string): EnvelopeId {
   const store = new Store(spool, new Records(false, KEYS));
   store.begin(true);
-  let last = "";
+  let last: EnvelopeId;
   for (let index = 1; index <= COUNT; index++) {
-    const number = Math.floor(index * (2 ** 32 - 2) / COUNT);
-    const facts = factsFor(hex8(number), MTA);
-    store.addMessage(number, 0, 0);
+    const number = Math.floor(index * (2 ** 32 - 2) / COUNT) as MessageNumber;
+    const facts = factsFor(messageIdOf(number), MTA);
+    store.addMessage(number, { bytes: 0, chunks: 0 });
     store.addEnvelope(facts);
     last = facts.id;
     if (index === COUNT) continue;
     const state = { tries: 3, lastTryAt: 1, lastBounceAt: 0, errorLine: "", status: null };
-    store.setState(number, parseInt(facts.id.slice(8), 16), state);
+    store.setState(rowOf(facts.id), state);
   }
   store.commit();
   store.close();
-  return last;
+  return last!;
 }
 
 Deno.test("of a large sealed queue, what was never tried is told first and delivered while the rest is loaded", async () => {
@@ -55,14 +56,14 @@ Deno.test("of a large sealed queue, what was never tried is told first and deliv
 for (const keys of [null, KEYS]) {
   Deno.test(`mail of a clock that was ahead is queued at the first start, and stays so${keys ? ", encrypted" : ""}`, async () => {
     const spool = await Deno.makeTempDir();
-    const facts = { ...factsFor(hex8(7), MTA), createdAt: NOON + 400 * 86_400_000 };
+    const facts = { ...factsFor(msgid("00000007"), MTA), createdAt: NOON + 400 * 86_400_000 };
     const store = new Store(spool, new Records(false, keys));
     store.begin(true);
-    store.addMessage(7, 0, 0);
+    store.addMessage(messageNumber(facts.id), { bytes: 0, chunks: 0 });
     store.addEnvelope(facts);
     const later = facts.createdAt + 5000;
     const state = { tries: 2, lastTryAt: later, lastBounceAt: later, errorLine: "450 no", status: null };
-    store.setState(7, parseInt(facts.id.slice(8), 16), state);
+    store.setState(rowOf(facts.id), state);
     store.commit();
     store.close();
     try {
@@ -73,10 +74,7 @@ for (const keys of [null, KEYS]) {
         assert.equal(tickets.length, 1);
         assert.equal(tickets[0]!.createdAt, NOON);
         const again = new Store(spool, new Records(false, keys));
-        const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(
-          7,
-          parseInt(facts.id.slice(8), 16),
-        )!;
+        const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(rowOf(facts.id))!;
         again.close();
         assert.deepEqual(
           { createdAt, lastTryAt, lastBounceAt, tries, errorLine },

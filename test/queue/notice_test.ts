@@ -1,7 +1,7 @@
 /** Notices to senders: their text against golden files, and their way back into the queue. */
 
 import assert from "node:assert/strict";
-import { type EnvelopeContent, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import { type EnvelopeContent, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import PostalMime from "postal-mime";
 import type { Expansion } from "../../src/protocol/mod.ts";
 import { composeNotice, headerSection, type Notice } from "../../src/queue/notices/bounce.ts";
@@ -193,7 +193,7 @@ async function bounce(harness: QueueHarness, envelopes: readonly EnvelopeContent
   for (const { id } of envelopes) harness.delivery.send({ type: "outcome", id, outcome });
   const ids = (await ticketsOf(harness, envelopes.length)).map(({ id }) => id);
   for (const _ of ids) await harness.scheduler.next(typed("settled"));
-  harness.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+  harness.scheduler.send({ type: "bounce", message: messageOf(ids[0]!), ids });
   const question = await harness.lookup.next(typed("expand"));
   harness.lookup.send({ type: "expanded", call: question.call, result });
   return { ids, question };
@@ -223,7 +223,10 @@ Deno.test("bounces of one message become one message to its sender, in the commi
     assert.doesNotMatch(notice, /\nbody\n/);
     // From the envelope that failed to the notice's own.
     const lines = logged(harness);
-    assert.equal(lines.filter((line) => line.startsWith("queue: failed notice ") && line.includes(" about ")).length, 2);
+    assert.equal(
+      lines.filter((line) => line.startsWith("queue: failed notice ") && line.includes(" about ")).length,
+      2,
+    );
     for (const [at, { id }] of envelopes.entries()) {
       const asked = lines.find((line) => line.includes(` for ${id}, to <`))!;
       const [, bounced] = /^queue: failed notice (\w{16}) /.exec(asked)!;
@@ -303,7 +306,7 @@ Deno.test("a notice asked for twice at once, as by a replaced scheduler, is writ
     });
     const [ticket] = await ticketsOf(harness);
     for (let i = 0; i < 2; i++) {
-      harness.scheduler.send({ type: "bounce", message: ticket!.id.slice(0, 8), ids: [ticket!.id] });
+      harness.scheduler.send({ type: "bounce", message: messageOf(ticket!.id), ids: [ticket!.id] });
     }
     const question = await harness.lookup.next(typed("expand"));
     harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
@@ -321,7 +324,7 @@ Deno.test("failed and delayed bounces of one message are two notices", async () 
     harness.relay.send({ type: "outcome", id: late!.id, outcome: { result: "tempfail", text: "450 later", status } });
     harness.delivery.send({ type: "outcome", id: wrong!.id, outcome: { result: "permfail", text: "550 no", status } });
     const ids = (await ticketsOf(harness, 2)).map(({ id }) => id);
-    harness.scheduler.send({ type: "bounce", message: ids[0]!.slice(0, 8), ids });
+    harness.scheduler.send({ type: "bounce", message: messageOf(ids[0]!), ids });
     for (let i = 0; i < 2; i++) {
       const question = await harness.lookup.next(typed("expand"));
       harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });

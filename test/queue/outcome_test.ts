@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { type EnvelopeContent, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
 import { enqueue, list, logged, MTA, NOON, open, type QueueHarness, ticketsOf, typed, withQueue } from "./harness.ts";
+import { evpid } from "../ids.ts";
 
 const failure = (result: "tempfail" | "permfail" | "loop", text: string, code: string): Outcome => ({
   result,
@@ -204,7 +205,7 @@ Deno.test("expired envelopes that were never tried bounce with 4.4.7, leave a li
   await withQueue(async (harness) => {
     const [facts] = await enqueue(harness, "x\n", { ...MTA, action: "short" });
     harness.clock.now = NOON + 60_000;
-    harness.scheduler.send({ type: "expired", ids: [facts!.id, "00000001000000ff"] });
+    harness.scheduler.send({ type: "expired", ids: [facts!.id, evpid("00000001000000ff")] });
     const dropped = [...(await harness.scheduler.next(typed("dropped"))).ids];
     if (dropped.length < 2) dropped.push(...(await harness.scheduler.next(typed("dropped"))).ids);
     assert.deepEqual(new Set(dropped), new Set([facts!.id, "00000001000000ff"]));

@@ -1,6 +1,7 @@
 /** A database that is torn: pages zeroed or altered, the file cut short, its head lost. What can be read goes on, nothing is deleted. */
 
 import assert from "node:assert/strict";
+import { type MessageId, messageOf } from "../../src/envelope/mod.ts";
 import { DatabaseSync } from "node:sqlite";
 import type { QueueToAgent } from "../../src/protocol/mod.ts";
 import { copySync } from "./copy.ts";
@@ -95,7 +96,7 @@ async function openAll(harness: QueueHarness, bodies: Spool["bodies"]): Promise<
   for (const envelope of await list(harness)) {
     assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);
     const door = envelope.agent === "mta" ? harness.relay : harness.delivery;
-    door.send({ type: "open", call: 1, message: envelope.id.slice(0, 8), ids: [envelope.id] });
+    door.send({ type: "open", call: 1, message: messageOf(envelope.id), ids: [envelope.id] });
     const answer = await door.next((heard): heard is Exclude<QueueToAgent, { type: "chunk" }> =>
       heard.type !== "chunk"
     );
@@ -220,7 +221,7 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
     for (let life = 0; life < 2; life++) {
       const { harness: harness } = await revive(folder);
       if (life === 0) {
-        harness.delivery.send({ type: "open", call: 1, message: one.id.slice(0, 8), ids: [one.id] });
+        harness.delivery.send({ type: "open", call: 1, message: messageOf(one.id), ids: [one.id] });
         assert.equal((await harness.delivery.next(typed("unreadable"))).text, "The message is damaged");
         assert.deepEqual((await harness.scheduler.next(typed("dropped"))).ids, [one.id]);
         assert.ok(
@@ -235,12 +236,12 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
       if (life === 1) {
         const tickets = (await harness.scheduler.next(typed("enqueued"))).tickets.map(({ id }) => id);
         assert.deepEqual(tickets, [two.id]);
-        const remove = async (target: "all" | { message: string }) => {
-          harness.control.send({ type: "remove", call: 2, target, after: "0000000000000000" });
+        const remove = async (target: "all" | { message: MessageId }) => {
+          harness.control.send({ type: "remove", call: 2, target, after: "" });
           return (await harness.control.next(typed("removed"))).ids;
         };
         assert.deepEqual(await remove("all"), [two.id], "not what is damaged");
-        assert.deepEqual(await remove({ message: one.id.slice(0, 8) }), [one.id]);
+        assert.deepEqual(await remove({ message: messageOf(one.id) }), [one.id]);
         assert.deepEqual(await damagedLines(harness), []);
       }
       harness.stop();
@@ -271,7 +272,7 @@ Deno.test("a message whose row says another size or another number of parts is s
     const { harness: harness, log } = await revive(folder);
     assert.deepEqual(log, []);
     for (const { id } of [parts, size!]) {
-      harness.delivery.send({ type: "open", call: 1, message: id.slice(0, 8), ids: [id] });
+      harness.delivery.send({ type: "open", call: 1, message: messageOf(id), ids: [id] });
       assert.equal((await harness.delivery.next(typed("unreadable"))).text, "The message is damaged");
     }
     assert.equal((await open(harness, [good])).bytes, 1004);

@@ -1,6 +1,7 @@
 /** Stored mail at rest: compressed, encrypted, rotated keys, altered records, databases of the version before. */
 
 import assert from "node:assert/strict";
+import type { EnvelopeId } from "../../src/envelope/mod.ts";
 import { DatabaseSync } from "node:sqlite";
 import type { QueueSettings } from "../../src/protocol/mod.ts";
 import { Damaged, Records, type StoredChunk } from "../../src/queue/store/records.ts";
@@ -19,6 +20,7 @@ import {
   typed,
   utf8,
 } from "./harness.ts";
+import { msgid } from "../ids.ts";
 
 const OLD = utf8("0123456789abcdef0123456789abcdef"), NEW = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
 const LONG = `Subject: lines\n\n${"The same line again and again\n".repeat(2000)}`;
@@ -86,7 +88,7 @@ Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, a
 
 Deno.test("a key that is replaced still opens what it closed, until that is gone", async () => {
   await withSpool(async (spool) => {
-    let first = "";
+    let first: EnvelopeId;
     await withHarness(spool, keys(OLD), async (harness) => void (first = (await enqueue(harness, "old\n"))[0]!.id));
     await withHarness(spool, keys(NEW, OLD), async (harness) => {
       await enqueue(harness, "new\n");
@@ -98,7 +100,7 @@ Deno.test("a key that is replaced still opens what it closed, until that is gone
     );
     await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
     await withHarness(spool, keys(NEW, OLD), async (harness) => {
-      harness.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "0000000000000000" });
+      harness.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "" });
       await harness.control.next(typed("removed"));
     });
     await withHarness(spool, keys(NEW), async (harness) => assert.equal((await list(harness)).length, 1));
@@ -170,7 +172,7 @@ PRAGMA user_version = 1;`;
 
 Deno.test("a spool of version 1 opens, with all its mail; one of a newer version is refused and left alone", async () => {
   await withSpool(async (spool) => {
-    const facts = factsFor("0000abcd", MTA);
+    const facts = factsFor(msgid("0000abcd"), MTA);
     const database = new DatabaseSync(`${spool}/queue.db`);
     database.exec(`PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; ${VERSION_1}`);
     const number = parseInt(facts.id.slice(8), 16);
@@ -197,7 +199,7 @@ Deno.test("a spool of version 1 opens, with all its mail; one of a newer version
 Deno.test("an error that was noted under a key that is gone harms no mail; a text under it still asks for the key", async () => {
   await withSpool(async (spool) => {
     const error = { result: "tempfail", text: "450 later", status: { class: 4, code: "2.1" } } as const;
-    let id = "";
+    let id: EnvelopeId;
     await withHarness(spool, {}, async (harness) => void (id = (await enqueue(harness, "plain\n"))[0]!.id));
     await withHarness(spool, keys(NEW), async (harness) => {
       harness.delivery.send({ type: "outcome", id, outcome: error });
@@ -211,7 +213,7 @@ Deno.test("an error that was noted under a key that is gone harms no mail; a tex
       );
       assert.equal(text((await open(harness, [envelope!])).first), "plain\n");
     });
-    let sealed = "";
+    let sealed: EnvelopeId;
     await withHarness(spool, keys(OLD), async (harness) => void (sealed = (await enqueue(harness, "sealed\n"))[0]!.id));
     await withHarness(spool, keys(NEW, OLD), async (harness) => {
       harness.delivery.send({ type: "outcome", id: sealed, outcome: { ...error, result: "permfail" } });

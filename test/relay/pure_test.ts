@@ -1,6 +1,7 @@
 /** The decisions of relaying: URLs, exchangers, results, routes and when to connect. No sockets, no time. */
 
 import assert from "node:assert/strict";
+import type { MessageId } from "../../src/envelope/mod.ts";
 import { better, NOTHING_LEFT } from "../../src/relay/reason.ts";
 import { Deferred } from "../../src/relay/deferred.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
@@ -13,6 +14,7 @@ import { mxTarget, rewriteSender, smarthostTarget } from "../../src/relay/target
 import { splitTask, TaskQueue } from "../../src/relay/tasks.ts";
 import { parseRelayUrl, relayUrlFault } from "../../src/relay/url.ts";
 import { ACTION, names, NOT_OWN } from "./world.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const urls = [
   { url: "mx.example.net", want: "smtp opportunistic mx.example.net 25 " },
@@ -652,12 +654,14 @@ Deno.test("RouteTable forgets idle hosts when there are too many, never those in
 });
 
 Deno.test("tasks: at most 100 recipients each, first in first out, a task put back is next", () => {
-  const ids = Array.from({ length: 250 }, (_, at) => `0000000100000${at + 100}`);
-  assert.deepEqual(splitTask("00000001", ids).map((task) => task.ids.length), [100, 100, 50]);
+  const ids = Array.from({ length: 250 }, (_, at) => evpid(`0000000100000${at + 100}`));
+  assert.deepEqual(splitTask(msgid("00000001"), ids).map((task) => task.ids.length), [100, 100, 50]);
   const queue = new TaskQueue();
-  for (let at = 0; at < 5000; at++) queue.push({ message: String(at), ids: [], afterDeadConnection: false });
+  for (let at = 0; at < 5000; at++) {
+    queue.push({ message: String(at) as MessageId, ids: [], afterDeadConnection: false });
+  }
   for (let at = 0; at < 4000; at++) assert.equal(queue.shift()!.message, String(at));
-  queue.putBack({ message: "back", ids: [], afterDeadConnection: true });
+  queue.putBack({ message: "back" as MessageId, ids: [], afterDeadConnection: true });
   assert.equal(queue.shift()!.message, "back");
   assert.equal(queue.length, 1000);
   assert.equal(queue.clear().length, 1000);
@@ -666,14 +670,14 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
 
 Deno.test("Deferred remembers some envelopes of a domain for four hours, and tells them once", () => {
   const deferred = new Deferred(2);
-  deferred.remember("a.example", ["01", "02", "03"], 0);
-  deferred.remember("b.example", ["04"], 0);
+  deferred.remember("a.example", [evpid("01"), evpid("02"), evpid("03")], 0);
+  deferred.remember("b.example", [evpid("04")], 0);
   assert.deepEqual(deferred.release("a.example", 1000), ["01", "02"]);
   assert.deepEqual(deferred.release("a.example", 1000), []);
   assert.deepEqual(deferred.release("b.example", 4 * 3_600_000), [], "its time is over");
-  deferred.remember("b.example", ["05"], 5 * 3_600_000);
+  deferred.remember("b.example", [evpid("05")], 5 * 3_600_000);
   assert.deepEqual(deferred.release("b.example", 5 * 3_600_000), ["05"]);
   const none = new Deferred(0);
-  none.remember("a.example", ["01"], 0);
+  none.remember("a.example", [evpid("01")], 0);
   assert.deepEqual(none.release("a.example", 0), []);
 });

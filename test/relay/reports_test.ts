@@ -3,12 +3,13 @@
 import assert from "node:assert/strict";
 import { SessionReports } from "../../src/relay/reports.ts";
 import type { Reply } from "../../src/smtp_client/mod.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const MESSAGE = {
-  message: "0000000a",
+  message: msgid("0000000a"),
   bytes: 42,
-  envelopes: [{ id: "0000000a00000001", address: "a@example.org" }, {
-    id: "0000000a00000002",
+  envelopes: [{ id: evpid("0000000a00000001"), address: "a@example.org" }, {
+    id: evpid("0000000a00000002"),
     address: "b@example.org",
   }],
 };

@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../../src/clock.ts";
+import { messageOf } from "../../src/envelope/mod.ts";
 import { fakeServer, type Script, until } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { relayWorld } from "./world.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const on = (verb: string, reply: string | null): Script => ({
   reply: (line) => line.startsWith(verb) ? reply : undefined,
@@ -217,7 +219,7 @@ for (
 Deno.test("an envelope that is here already is not taken again, one that is done is told again", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"] });
-    const again = { type: "job", message: id!.slice(0, 8), action: "out", key: "x.test", ids: [id!] } as const;
+    const again = { type: "job", message: messageOf(id!), action: "out", key: "x.test", ids: [id!] } as const;
     world.job(again);
     await world.settled([id!]);
     world.outcomes.clear();
@@ -238,7 +240,7 @@ Deno.test("a new scheduler hands out what waited: it is sent once", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"] });
     world.restartScheduler();
-    world.job({ type: "job", message: id!.slice(0, 8), action: "out", key: "x.test", ids: [id!] });
+    world.job({ type: "job", message: messageOf(id!), action: "out", key: "x.test", ids: [id!] });
     await world.settled([id!]);
     assert.equal(server.messages().length, 1);
   }));
@@ -246,8 +248,14 @@ Deno.test("a new scheduler hands out what waited: it is sent once", () =>
 Deno.test("a message that the queue cannot read is tried later", async () => {
   const server = await fakeServer();
   const world = relayWorld({ tools: { mxPort: server.port } });
-  world.job({ type: "job", message: "000000ff", action: "out", key: "[127.0.0.1]", ids: ["000000ff00000001"] });
-  assert.deepEqual(await world.settled(["000000ff00000001"]), ["tempfail No such message"]);
+  world.job({
+    type: "job",
+    message: msgid("000000ff"),
+    action: "out",
+    key: "[127.0.0.1]",
+    ids: [evpid("000000ff00000001")],
+  });
+  assert.deepEqual(await world.settled([evpid("000000ff00000001")]), ["tempfail No such message"]);
   await world.stop();
   await server.close();
 });

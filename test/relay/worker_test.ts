@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
-import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
+import { type Envelope, type EnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
 import { a, fakeDns, mx, ptr } from "../dns/fake_dns.ts";
 import { fakeServer } from "../smtp_client/fake_server.ts";
 import { ACTION } from "./world.ts";
@@ -15,7 +15,7 @@ const tlsFiles = {
 interface Sent {
   readonly type: string;
   readonly call: number;
-  readonly ids: string[];
+  readonly ids: EnvelopeId[];
   readonly outcome: { readonly result: string; readonly text: string };
 }
 

@@ -19,6 +19,7 @@ import type { Isolate } from "../../src/isolate/mod.ts";
 import { type RelayServiceTools, serveRelay } from "../../src/relay/serve.ts";
 import { uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { until } from "../smtp_client/fake_server.ts";
+import { evpid, msgid } from "../ids.ts";
 
 /** Channel of the isolate's side; `inject` plays the other side. */
 class TestChannel {
@@ -251,8 +252,8 @@ export function relayWorld(options: WorldOptions = {}): World {
     rescheduled,
     job,
     send(message) {
-      const id = (nextMessage++).toString(16).padStart(8, "0");
-      const ids = message.rcpts.map((_, at) => id + (at + 1).toString(16).padStart(8, "0"));
+      const id = msgid((nextMessage++).toString(16).padStart(8, "0"));
+      const ids = message.rcpts.map((_, at) => evpid(id + (at + 1).toString(16).padStart(8, "0")));
       messages.set(id, { message, ids, removed: new Set() });
       const key = mailbox(message.rcpts[0]!).domain.toLowerCase();
       job({ type: "job", message: id, action: message.action ?? "out", key, ids });

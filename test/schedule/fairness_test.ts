@@ -1,9 +1,10 @@
 /** Half a million messages of one sender, and a fresh message of another: when does that leave? Time is virtual. */
 
 import assert from "node:assert/strict";
-import type { Agent } from "../../src/envelope/mod.ts";
+import type { Agent, EnvelopeId } from "../../src/envelope/mod.ts";
 import { type Limits } from "../../src/schedule/mod.ts";
 import { Scheduler } from "../../src/schedule/scheduler.ts";
+import { evpid } from "../ids.ts";
 
 const COUNT = 500_000;
 const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 50, maxSchedule: null };
@@ -25,12 +26,12 @@ class World {
   readonly scheduler = new Scheduler(LIMITS, { mda: false, mta: false });
   /** When each message was sent. */
   readonly sent = new Map<string, number>();
-  #running: { at: number; id: string }[] = [];
+  #running: { at: number; id: EnvelopeId }[] = [];
   now = 0;
   #count = 0;
 
-  add(agent: Agent, key: string): string {
-    const id = hex(++this.#count) + hex(1);
+  add(agent: Agent, key: string): EnvelopeId {
+    const id = evpid(hex(++this.#count) + hex(1));
     this.scheduler.add({
       id,
       agent,

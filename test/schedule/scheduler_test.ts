@@ -1,15 +1,17 @@
 /** The scheduler's behaviour, one sentence a test. Time is a number. */
 
 import assert from "node:assert/strict";
+import type { EnvelopeId } from "../../src/envelope/mod.ts";
 import type { Ticket } from "../../src/protocol/mod.ts";
 import { type Limits } from "../../src/schedule/mod.ts";
 import { Scheduler } from "../../src/schedule/scheduler.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const LIMITS: Limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
 const RUNNING = { mda: false, mta: false };
 const DAY = 86_400_000;
 
-function ticket(id: string, more: Partial<Ticket> = {}): Ticket {
+function ticket(id: EnvelopeId, more: Partial<Ticket> = {}): Ticket {
   return {
     id,
     agent: "mda",
@@ -23,7 +25,7 @@ function ticket(id: string, more: Partial<Ticket> = {}): Ticket {
   };
 }
 const id = (message: number, envelope = 1) =>
-  message.toString(16).padStart(8, "0") + envelope.toString(16).padStart(8, "0");
+  evpid(message.toString(16).padStart(8, "0") + envelope.toString(16).padStart(8, "0"));
 const jobIds = (effects: ReturnType<Scheduler["run"]>) => effects.jobs.map(({ job }) => job.ids);
 
 Deno.test("run() sends new mail at once", () => {
@@ -187,7 +189,7 @@ Deno.test("schedule() makes envelopes due now: all, one message's, or one", () =
   assert.equal(scheduler.run(0).jobs.length, 0);
   assert.equal(scheduler.schedule({ envelope: id(1, 2) }, 1).count, 1);
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1, 2)]]);
-  assert.equal(scheduler.schedule({ message: "00000001" }, 2).count, 1, "the other one is in flight");
+  assert.equal(scheduler.schedule({ message: msgid("00000001") }, 2).count, 1, "the other one is in flight");
   assert.equal(scheduler.schedule("all", 2).count, 3);
   assert.deepEqual(jobIds(scheduler.run(2)), [[id(1, 1)], [id(2, 1)], [id(3, 1)]]);
 });

@@ -7,6 +7,7 @@ import type { Ticket } from "../../src/protocol/mod.ts";
 import { serveScheduler } from "../../src/schedule/serve.ts";
 import { until } from "../smtp_client/fake_server.ts";
 import { systemClock } from "../../src/clock.ts";
+import { evpid } from "../ids.ts";
 
 class Door {
   onmessage: (message: never) => void = () => {};
@@ -48,7 +49,7 @@ Deno.test("a clock that was 400 days ahead leaves no mail due in 400 days when i
   });
   try {
     const ticket: Ticket = {
-      id: "0000000100000001",
+      id: evpid("0000000100000001"),
       agent: "mta",
       action: "out",
       key: "a.example",

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { firstDue, type Limits, nextDue } from "../../src/schedule/mod.ts";
 import { Scheduler } from "../../src/schedule/scheduler.ts";
-import type { Agent } from "../../src/envelope/mod.ts";
+import type { Agent, EnvelopeId } from "../../src/envelope/mod.ts";
+import { evpid } from "../ids.ts";
 
 interface Known {
-  readonly id: string;
+  readonly id: EnvelopeId;
   readonly agent: Agent;
   readonly key: string;
   readonly createdAt: number;
@@ -43,7 +44,7 @@ class World {
   /** Those that have not ended. */
   readonly #alive = new Set<Known>();
   readonly #plan: Plan;
-  #running: { at: number; id: string; ok: boolean }[] = [];
+  #running: { at: number; id: EnvelopeId; ok: boolean }[] = [];
   readonly #busy = new Map<string, Set<number>>();
   #inflight = 0;
   #jobs = 0;
@@ -148,7 +149,9 @@ class World {
   #arrive(index: number): void {
     const { domain, local } = this.#plan.arrivals[index]!;
     const agent = local ? "mda" : "mta";
-    const id = (Math.floor(index / 3) + 1).toString(16).padStart(8, "0") + (index + 1).toString(16).padStart(8, "0");
+    const id = evpid(
+      (Math.floor(index / 3) + 1).toString(16).padStart(8, "0") + (index + 1).toString(16).padStart(8, "0"),
+    );
     const key = `${domain}.example`;
     const expiresAt = this.now + this.#plan.ttl;
     const ticket = { id, agent, action: "a", key, createdAt: this.now, expiresAt, tries: 0, suspended: false } as const;

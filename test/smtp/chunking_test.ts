@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { MAX_LINE } from "../../src/smtp/message/data.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, World } from "./support.ts";
+import { msgid } from "../ids.ts";
 
 const ENVELOPE = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n";
 
@@ -77,7 +78,7 @@ Deno.test("a chunk of 4 MiB is read as far as the queue gives credit, and stored
         world.queue.sent.filter(({ type }) => type === "chunk").length >= 2,
         "it stops for want of credit only",
       );
-      world.queue.onmessage({ type: "credit", message: "00000001" });
+      world.queue.onmessage({ type: "credit", message: msgid("00000001") });
       for (let turn = 0; turn < 3; turn++) said += await client.say("");
     }
   }
@@ -88,7 +89,7 @@ Deno.test("a chunk of 4 MiB is read as far as the queue gives credit, and stored
 Deno.test("the queue's refusal between two chunks is told at the end of the next", async () => {
   const [world, client] = await begun();
   await client.say("BDAT 8\r\nA: b\r\n\r\n");
-  world.queue.onmessage({ type: "refused", message: "00000001", code: 452, text: "4.3.1 Full" });
+  world.queue.onmessage({ type: "refused", message: msgid("00000001"), code: 452, text: "4.3.1 Full" });
   assert.equal(await client.say("BDAT 3 LAST\r\nx\r\n"), "452 4.3.1 Full\r\n");
   assert.match(await client.say("MAIL FROM:<>\r\n"), /^250 /);
 });

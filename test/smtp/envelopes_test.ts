@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type Deliverable, type Dsn, formatMailbox, type Mailbox, NO_DSN } from "../../src/envelope/mod.ts";
 import { envelopesOf } from "../../src/smtp/session/envelopes.ts";
 import type { Accepted } from "../../src/smtp/session/state.ts";
+import { evpid, msgid } from "../ids.ts";
 
 function box(address: string): Mailbox {
   const at = address.lastIndexOf("@");
@@ -36,13 +37,13 @@ const origin = {
 function made(rcpts: readonly Omit<Accepted, "before">[]) {
   let serial = 0;
   return envelopesOf({
-    message: "0000000a",
+    message: msgid("0000000a"),
     sender: box("s@x"),
     origin,
     accepted: rcpts.map((one) => ({ ...one, before: null })),
     createdAt: 1,
     handling: null,
-    newId: (message) => message + (++serial).toString(16).padStart(8, "0"),
+    newId: (message) => evpid(message + (++serial).toString(16).padStart(8, "0")),
   });
 }
 

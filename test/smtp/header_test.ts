@@ -7,13 +7,14 @@ import { QueueClient } from "../../src/smtp/queue_client.ts";
 import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/message/header.ts";
 import { dateWriter, receivedField, type Trace } from "../../src/smtp/message/received.ts";
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
+import { msgid } from "../ids.ts";
 
 const OTHERS = "front\n";
 
 /** What becomes of a message with these lines, in transit or submitted. */
 function fixed(lines: string, submission = false, masquerade = ""): { text: string; fault: Fault | null } {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
-  const body = new MessageBuffer("00000001", new QueueClient(channel));
+  const body = new MessageBuffer(msgid("00000001"), new QueueClient(channel));
   body.reserve(OTHERS.length);
   body.buffer.set(bytesOf(OTHERS));
   body.length = OTHERS.length;
@@ -253,7 +254,7 @@ const trace: Trace = {
   verified: false,
   maskSource: false,
   receivedAuth: false,
-  message: "0a1b2c3d",
+  message: msgid("0a1b2c3d"),
   rcpt: { local: "a", domain: "example.org" },
   date: "DATE",
 };
@@ -316,7 +317,10 @@ Deno.test("dateWriter() remembers no second longer than it lasts", () => {
 
 for (const lines of [MAX_HEADER / 64, MAX_HEADER / 64 + 1]) {
   Deno.test(`header section of ${lines} lines of 64 octets: 256 KiB is the longest`, () => {
-    const body = new MessageBuffer("00000001", new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const body = new MessageBuffer(
+      msgid("00000001"),
+      new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})),
+    );
     const reader = new DataReader(body, { maxBytes: 10_000_000, completion: null });
     const input = bytesOf(`${`A: ${"x".repeat(60)}\r\n`.repeat(lines)}\r\n.\r\n`);
     for (let at = 0; at < input.length;) {
@@ -340,7 +344,10 @@ const watched: readonly { lines: string; utf8?: true; optional?: true; because: 
 ];
 for (const { lines, utf8 = false, optional = false, because } of watched) {
   Deno.test(`header section: ${because}`, () => {
-    const body = new MessageBuffer("00000001", new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const body = new MessageBuffer(
+      msgid("00000001"),
+      new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})),
+    );
     const reader = new DataReader(body, { maxBytes: 10_000_000, completion: null, watchUtf8: true });
     const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
     reader.push(input, 0, input.length);
@@ -380,7 +387,10 @@ for (
   ]] as const
 ) {
   Deno.test(`a sender beyond ASCII that ${how} makes the header one beyond ASCII`, () => {
-    const body = new MessageBuffer("00000001", new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})));
+    const body = new MessageBuffer(
+      msgid("00000001"),
+      new QueueClient(new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {})),
+    );
     const sender = "j\u00f6@x.example";
     const reader = new DataReader(body, {
       maxBytes: 1000,

@@ -12,6 +12,7 @@ import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
 import { QueueClient } from "../../src/smtp/queue_client.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
+import { msgid } from "../ids.ts";
 
 const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
 
@@ -48,7 +49,7 @@ Deno.test("a large message waits for credit, with the client held back, and arri
   for (let given = 0; world.stored.length === 0; given++) {
     assert.ok(given < 40, "the message never ends");
     const before = chunks();
-    world.queue.onmessage({ type: "credit", message: "00000001" });
+    world.queue.onmessage({ type: "credit", message: msgid("00000001") });
     await settle();
     at = await pour(client, message, at);
     assert.ok(chunks() <= before + 1, "one credit is one chunk");
@@ -67,9 +68,9 @@ Deno.test("a buffer that the queue gives back is filled again, one of another si
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
   const intake = new QueueClient(channel);
   const spent = new ArrayBuffer(CHUNK_BYTES);
-  channel.onmessage({ type: "credit", message: "00000001", spent });
-  channel.onmessage({ type: "credit", message: "00000001", spent: new ArrayBuffer(CHUNK_BYTES + 1) });
-  const [first, second] = [new MessageBuffer("00000001", intake), new MessageBuffer("00000002", intake)];
+  channel.onmessage({ type: "credit", message: msgid("00000001"), spent });
+  channel.onmessage({ type: "credit", message: msgid("00000001"), spent: new ArrayBuffer(CHUNK_BYTES + 1) });
+  const [first, second] = [new MessageBuffer(msgid("00000001"), intake), new MessageBuffer(msgid("00000002"), intake)];
   first.reserve(100_000);
   second.reserve(100_000);
   assert.equal(first.buffer.buffer, spent);
@@ -259,7 +260,7 @@ Deno.test("a refusal in the middle of the data is told at its end, the rest is t
   const line = `${"x".repeat(74)}\r\n`;
   await pour(client, `A: b\r\n\r\n${line.repeat(5000)}`);
   assert.equal(world.queue.sent.filter(({ type }) => type === "chunk").length, 1);
-  world.queue.onmessage({ type: "refused", message: "00000001", code: 452, text: "4.3.1 Full" });
+  world.queue.onmessage({ type: "refused", message: msgid("00000001"), code: 452, text: "4.3.1 Full" });
   await settle();
   assert.equal(client.wire.take(), "");
   const rest = line.repeat(5000);

@@ -14,6 +14,7 @@ import {
 import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type SentLine, type ServerModel, start } from "./model.ts";
 import { defaultLimits, LISTEN_DEFAULTS } from "../../src/config/mod.ts";
 import { bytesOf } from "./support.ts";
+import { msgid } from "../ids.ts";
 
 const CIPHERS = "TLSv1.3:TLS_AES_256_GCM_SHA384:256";
 const SERVERS: readonly ServerModel[] = (["none", "tls", "tls-require", "smtps"] as const).flatMap((tls) =>
@@ -61,7 +62,7 @@ function answerTo(effect: Effect): Input | null {
     case "chunk":
       return { on: "chunk-read", fault: null };
     case "commit":
-      return { on: "committed", message: "00000001", bytes: 1 };
+      return { on: "committed", message: msgid("00000001"), bytes: 1 };
     default:
       return null;
   }
@@ -177,7 +178,7 @@ for (const harness of SERVERS) {
       { on: "sender-judged", result: "ok" },
       { on: "received", fault: null },
       { on: "chunk-read", fault: null },
-      { on: "committed", message: "00000001", bytes: 1 },
+      { on: "committed", message: msgid("00000001"), bytes: 1 },
       { on: "refused", code: 451, text: "4.3.0 Late" },
     ];
     for (const { session, story } of places) {

@@ -21,6 +21,7 @@ import {
 } from "../../src/protocol/mod.ts";
 import { SmtpService } from "../../src/smtp/service.ts";
 import { bytesOf, certificate, delivered, FakeChannel, listener, settings, textOf } from "./support.ts";
+import { msgid } from "../ids.ts";
 
 /** A server on a port of its own that hands its connections over as main does. */
 class Server {
@@ -78,7 +79,7 @@ class Server {
         for (const wake of this.#wake.splice(0)) wake();
       },
     });
-    queue.onmessage({ type: "ids", ids: ["00000002", "00000001"] });
+    queue.onmessage({ type: "ids", ids: [msgid("00000002"), msgid("00000001")] });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
       const peer = { address: socket.remoteAddress ?? "local", port: socket.remotePort ?? 0, uid: null };
       this.service.session(detachDescriptor(socket), 0, peer);

@@ -22,6 +22,7 @@ import type { Connection } from "../../src/smtp/connection.ts";
 import type { Wire } from "../../src/smtp/wire.ts";
 import { checkProof, parseVerifier } from "../../src/sasl/mod.ts";
 import { SmtpService } from "../../src/smtp/service.ts";
+import { msgid } from "../ids.ts";
 
 /** 2026-01-02T03:04:05Z */
 export const EPOCH = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -311,7 +312,10 @@ export class World {
   }
 
   giveIds(count: number, first = 1): void {
-    const ids = Array.from({ length: count }, (_, index) => (count - index + first - 1).toString(16).padStart(8, "0"));
+    const ids = Array.from(
+      { length: count },
+      (_, index) => msgid((count - index + first - 1).toString(16).padStart(8, "0")),
+    );
     this.queue.onmessage({ type: "ids", ids });
   }
 

@@ -1,6 +1,6 @@
 /** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
 
-import { asciiDomain } from "../../envelope/mod.ts";
+import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
@@ -37,8 +37,8 @@ function onEnvelopes(
 ): Command<ParsedCommand>[] {
   const ask = (target: Target): ParsedCommand => ({ request: { do: verb, target }, shows: false, done });
   return [
-    { pattern: `${words} <evpid>`, about, make: (id) => ask({ envelope: id!.toLowerCase() }) },
-    { pattern: `${words} <msgid>`, about, make: (id) => ask({ message: id!.toLowerCase() }) },
+    { pattern: `${words} <evpid>`, about, make: (id) => ask({ envelope: parseEnvelopeId(id!)! }) },
+    { pattern: `${words} <msgid>`, about, make: (id) => ask({ message: parseMessageId(id!)! }) },
     { pattern: `${words} all`, about, make: () => ask("all") },
     { pattern: `${words} domain <domain>`, about, make: (domain) => ask({ domain: queuedDomain(domain!) }) },
   ];
@@ -62,7 +62,7 @@ const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Parse
   encrypt: { scheme, password },
 });
 
-const message = (id: string): ParsedCommand => show({ do: "show-message", message: id.slice(0, 8).toLowerCase() });
+const message = (id: string): ParsedCommand => show({ do: "show-message", message: parseMessageId(id.slice(0, 8))! });
 
 const transfer =
   (what: "export" | "import" | "discover", again: boolean): Command<ParsedCommand>["make"] => (folder, key) => ({
@@ -86,12 +86,12 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   {
     pattern: "discover <evpid>",
     about: DISCOVER,
-    make: (id) => discover({ do: "discover", envelope: id!.toLowerCase() }),
+    make: (id) => discover({ do: "discover", envelope: parseEnvelopeId(id!)! }),
   },
   {
     pattern: "discover <msgid>",
     about: DISCOVER,
-    make: (id) => discover({ do: "discover", messages: [id!.toLowerCase()] }),
+    make: (id) => discover({ do: "discover", messages: [parseMessageId(id!)!] }),
   },
   ...[false, true].flatMap((again): Command<ParsedCommand>[] => [
     { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", again) },
@@ -138,7 +138,7 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   {
     pattern: "show envelope <evpid>",
     about: "Prints what is known of an envelope.",
-    make: (id) => show({ do: "show-envelope", envelope: id!.toLowerCase() }),
+    make: (id) => show({ do: "show-envelope", envelope: parseEnvelopeId(id!)! }),
   },
   {
     pattern: "show hosts",
@@ -153,7 +153,11 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   { pattern: "show message <msgid>", about: BODY, make: (id) => message(id!) },
   { pattern: "show message <evpid>", about: BODY, make: (id) => message(id!) },
   { pattern: "show queue", about: QUEUE, make: () => show({ do: "show-queue", message: null }) },
-  { pattern: "show queue <msgid>", about: QUEUE, make: (id) => show({ do: "show-queue", message: id!.toLowerCase() }) },
+  {
+    pattern: "show queue <msgid>",
+    about: QUEUE,
+    make: (id) => show({ do: "show-queue", message: parseMessageId(id!)! }),
+  },
   {
     pattern: "show relays",
     about: "Lists the relays that mail waits for, with their connectors.",

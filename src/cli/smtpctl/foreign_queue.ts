@@ -4,20 +4,19 @@
  */
 
 import { gunzipSync } from "node:zlib";
+import { type EnvelopeId, isEnvelopeId, isMessageId, type MessageId, messageOf } from "../../envelope/mod.ts";
 
 /** A message and its envelopes, in clear. */
 export interface ForeignMessage {
-  readonly id: string;
+  readonly id: MessageId;
   /** The id of the export that it is from; "" when there is none. */
   readonly source: string;
   /** Envelope ids; the text of one is read when it is asked for. */
-  readonly envelopes: readonly string[];
+  readonly envelopes: readonly EnvelopeId[];
   readonly text: (envelope: string) => Promise<string>;
   /** Writes the body to a new file. */
   readonly copyBody: (path: string) => Promise<void>;
 }
-
-const MESSAGE = /^[0-9a-f]{8}$/, ENVELOPE = /^[0-9a-f]{16}$/;
 
 /** File of an export's folder with an id of its own: the same message may come from the same machine again, by another export. */
 export const EXPORT_ID = "export.id";
@@ -28,14 +27,14 @@ export function exportedMessages(folder: string): ForeignMessage[] {
   const source = exists(`${folder}/${EXPORT_ID}`)
     ? toText(readFile(`${folder}/${EXPORT_ID}`, MAX_EXPORT_ID)).trim()
     : "";
-  const bodies: string[] = [], envelopes = new Map<string, string[]>();
+  const bodies: MessageId[] = [], envelopes = new Map<MessageId, EnvelopeId[]>();
   for (const { name } of Deno.readDirSync(folder)) {
     const [, id, kind] = /^([0-9a-f]+)\.(eml|envelope)$/.exec(name) ?? [];
     if (id === undefined) continue;
-    if (kind === "eml" && MESSAGE.test(id)) bodies.push(id);
-    if (kind !== "envelope" || !ENVELOPE.test(id)) continue;
-    const ids = envelopes.get(id.slice(0, 8)) ?? [];
-    envelopes.set(id.slice(0, 8), ids);
+    if (kind === "eml" && isMessageId(id)) bodies.push(id);
+    if (kind !== "envelope" || !isEnvelopeId(id)) continue;
+    const ids = envelopes.get(messageOf(id)) ?? [];
+    envelopes.set(messageOf(id), ids);
     ids.push(id);
   }
   return bodies.sort().map((id) => ({
@@ -51,13 +50,13 @@ export function exportedMessages(folder: string): ForeignMessage[] {
 export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | null): ForeignMessage[] {
   const queue = isFolder(`${folder}/queue`) ? `${folder}/queue` : folder;
   const messages: ForeignMessage[] = [];
-  for (const bucket of foldersIn(queue, /^[0-9a-f]{2}$/)) {
-    for (const id of foldersIn(`${queue}/${bucket}`, MESSAGE)) {
+  for (const bucket of foldersIn(queue, (name): name is string => /^[0-9a-f]{2}$/.test(name))) {
+    for (const id of foldersIn(`${queue}/${bucket}`, isMessageId)) {
       const place = `${queue}/${bucket}/${id}`;
       messages.push({
         id,
         source: "",
-        envelopes: namesIn(place, ENVELOPE),
+        envelopes: namesIn(place, isEnvelopeId),
         text: async (envelope) =>
           toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE), key, MAX_ENVELOPE)),
         copyBody: async (path) => {
@@ -163,13 +162,13 @@ async function copyFile(from: string, to: string): Promise<void> {
   }
 }
 
-function namesIn(folder: string, wanted: RegExp): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => wanted.test(name)).sort();
+function namesIn<Name extends string>(folder: string, isWanted: (name: string) => name is Name): Name[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter(isWanted).sort();
 }
 
 /** Those that are folders and no links. */
-function foldersIn(folder: string, wanted: RegExp): string[] {
-  return namesIn(folder, wanted).filter((name) => isFolder(`${folder}/${name}`));
+function foldersIn<Name extends string>(folder: string, isWanted: (name: string) => name is Name): Name[] {
+  return namesIn(folder, isWanted).filter((name) => isFolder(`${folder}/${name}`));
 }
 
 function exists(path: string): boolean {

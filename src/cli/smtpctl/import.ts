@@ -6,6 +6,7 @@
 
 import { lchownSync } from "node:fs";
 import { askControl, MAX_DISCOVER_MESSAGES, NotRunning } from "../../control/mod.ts";
+import { type EnvelopeId, type MessageId, newMessageId } from "../../envelope/mod.ts";
 import type { ForeignMessage } from "./foreign_queue.ts";
 import { importKey, ImportRecord } from "./import_record.ts";
 import type { Terminal } from "../terminal.ts";
@@ -23,7 +24,7 @@ export async function importMessages(
   terminal: Terminal,
 ): Promise<number> {
   const { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } = await import("../../queue/mod.ts");
-  const check = (id: string, text: string) => {
+  const check = (id: EnvelopeId, text: string) => {
     if (text.length > MAX_ENVELOPE_BYTES) throw new NotAnEnvelope(`Envelope ${id}: It is too large`);
     try {
       parseEnvelope(id, text);
@@ -80,7 +81,7 @@ async function discover(
   try {
     for await (const answer of askControl(socket, { do: "discover", messages: staged.map(({ name }) => name) })) {
       if ("line" in answer) {
-        const [, name, text] = /^([0-9a-f]{8}): (.*)$/.exec(answer.line) ?? [];
+        const [, name, text] = /^(\w+): (.*)$/.exec(answer.line) ?? [];
         const refused = staged.find((each) => each.name === name);
         if (refused === undefined) continue;
         staging.remove(refused);
@@ -100,7 +101,7 @@ interface Staged {
   /** Of the source. */
   readonly id: string;
   /** Of the folder; another one when that name was taken. */
-  readonly name: string;
+  readonly name: MessageId;
   readonly envelopes: number;
   /** In the record of what was imported. */
   readonly key: string;
@@ -141,7 +142,7 @@ class Staging {
   }
 
   /** Copies one message; it appears whole. Null when it was imported before. Throws when it cannot be read, or `check` finds a fault. */
-  async stage(message: ForeignMessage, check: (id: string, text: string) => void): Promise<Staged | null> {
+  async stage(message: ForeignMessage, check: (id: EnvelopeId, text: string) => void): Promise<Staged | null> {
     if (message.envelopes.length === 0) throw new Error("It has no envelope");
     const partial = `${this.folder}/.${message.id}.${crypto.randomUUID()}`;
     Deno.mkdirSync(partial, { mode: 0o700 });
@@ -177,10 +178,10 @@ class Staging {
     Deno.removeSync(`${this.folder}/${name}`, { recursive: true });
   }
 
-  #freeName(id: string): string {
+  #freeName(id: MessageId): MessageId {
     const names = new Set([...Deno.readDirSync(this.folder)].map(({ name }) => name));
-    for (let name = id;; name = crypto.randomUUID().slice(0, 8)) {
-      if (!names.has(name) && !names.has(`${name}.importing`) && name !== "00000000") return name;
+    for (let name = id;; name = newMessageId()) {
+      if (!names.has(name) && !names.has(`${name}.importing`)) return name;
     }
   }
 

@@ -1,6 +1,7 @@
 /** Finds the command that abbreviated words mean, as `sh ro` means `show routes`. Knows no command itself. */
 
 import { suggestion } from "../../config/mod.ts";
+import { parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 
 /** Words and parameters separated by blanks, as in "show queue <msgid>". */
 export interface Command<T> {
@@ -19,15 +20,16 @@ export type Resolved<T> =
    */
   | { readonly ok: false; readonly possibilities: readonly string[]; readonly guess: string; readonly fault?: string };
 
-const PARAMETERS: Readonly<Record<string, RegExp>> = {
-  "<msgid>": /^(?!0{8})[0-9a-fA-F]{8}$/,
-  "<evpid>": /^(?!0{8})[0-9a-fA-F]{16}$/,
-  "<domain>": /^[^\s@/]{1,255}$/,
-  // What could be an id is one: `./` before it makes it a folder.
-  "<folder>": /^(?!(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{16})$)[^]+$/,
-  "<keyfile>": /^[^]+$/,
-  "<routeid>": /^\d{1,15}$/,
-  "<str>": /^[^]+$/,
+/** Returns whether a word can be this parameter. What it is made of is read by `make`. */
+const PARAMETERS: Readonly<Record<string, (word: string) => boolean>> = {
+  "<msgid>": (word) => parseMessageId(word) !== null,
+  "<evpid>": (word) => parseEnvelopeId(word) !== null,
+  "<domain>": (word) => /^[^\s@/]{1,255}$/.test(word),
+  // What could be an id, if only a wrong one, is no folder: `./` before it makes it one.
+  "<folder>": (word) => /^(?!(?:[0-9a-f]{8}|[0-9a-f]{16})$)[^]+$/i.test(word),
+  "<keyfile>": (word) => word !== "",
+  "<routeid>": (word) => /^\d{1,15}$/.test(word),
+  "<str>": (word) => word !== "",
 };
 
 /** What a word that stands where one of these could is not. */
@@ -110,7 +112,7 @@ function faultOf<T>(arg: string, left: readonly Candidate<T>[], place: number): 
 function matches(token: string | undefined, arg: string): boolean {
   if (token === undefined || arg === "") return false;
   const parameter = PARAMETERS[token];
-  return parameter === undefined ? token.startsWith(arg) && !token.startsWith("-") : parameter.test(arg);
+  return parameter === undefined ? token.startsWith(arg) && !token.startsWith("-") : parameter(arg);
 }
 
 function patterns(list: readonly { readonly command: { readonly pattern: string } }[]): string[] {

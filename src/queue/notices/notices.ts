@@ -8,23 +8,26 @@ import {
   type Envelope,
   type EnvelopeContent,
   type EnvelopeId,
+  envelopeNumber,
   formatPath,
   type Handling,
   hex8,
   isAscii,
   type MessageId,
+  type MessageNumber,
+  messageNumber,
   messageOf,
   newEnvelopeId,
   NO_DSN,
   type Origin,
   random32,
+  rowOf,
 } from "../../envelope/mod.ts";
 import { logTrace, systemReason } from "../../events/mod.ts";
 import { type Caller } from "../../isolate/mod.ts";
 import { CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../../protocol/mod.ts";
 import { composeNotice, headerSection } from "./bounce.ts";
 import { freshEnvelope } from "../validate_envelope.ts";
-import { envelopeNumber, messageNumber } from "../store/keys.ts";
 import { Damaged } from "../store/records.ts";
 import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
@@ -109,16 +112,16 @@ export class Notices {
       bytes: body.length,
       apply: () => {
         // The administrator may have removed them meanwhile.
-        written = group.filter((each) => store.removeEnvelope(original, envelopeNumber(each.id))).length > 0;
+        written = group.filter((each) => store.removeEnvelope(rowOf(each.id))).length > 0;
         if (!written) return;
         erase = store.sweep(original);
-        store.addMessage(number, body.length, chunks);
+        store.addMessage(number, { bytes: body.length, chunks });
         for (const [i, part] of parts.entries()) store.putChunk(number, i, part);
         for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
         for (const each of group) {
-          queue.recent.removeEnvelope(original, envelopeNumber(each.id));
+          queue.recent.removeEnvelope(rowOf(each.id));
           queue.settled(each.id, false);
         }
         if (erase) queue.erase(original);
@@ -172,7 +175,7 @@ export class Notices {
   }
 
   /** The first `limit` bytes of a message, of whole chunks; what cannot be read is left out. */
-  async #original(message: number, limit: number): Promise<Uint8Array> {
+  async #original(message: MessageNumber, limit: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let index = 0; length < limit; index++) {
@@ -209,13 +212,13 @@ export class Notices {
       apply: () => {
         for (const each of group) {
           const state = { ...each, tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
-          queue.store.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+          queue.store.setState(rowOf(each.id), state);
         }
       },
       done: () => {
         for (const each of group) {
           const state = { tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
-          queue.recent.setState(messageNumber(each.id), envelopeNumber(each.id), state);
+          queue.recent.setState(rowOf(each.id), state);
           queue.settled(each.id, true);
         }
         this.#free(group);
@@ -234,12 +237,12 @@ export class Notices {
     const message = messageNumber(group[0]!.id);
     queue.commits.later({
       apply: () => {
-        for (const each of group) queue.store.removeEnvelope(message, envelopeNumber(each.id));
+        for (const each of group) queue.store.removeEnvelope(rowOf(each.id));
         erase = queue.store.sweep(message);
       },
       done: () => {
         for (const each of group) {
-          queue.recent.removeEnvelope(message, envelopeNumber(each.id));
+          queue.recent.removeEnvelope(rowOf(each.id));
           queue.settled(each.id, false);
         }
         if (erase) queue.erase(message);

@@ -1,13 +1,20 @@
 /** Rows of the envelopes table and the envelopes that they hold: how one becomes the other, and how damage is noticed. Pure. */
 
-import type { Agent, Envelope, EnvelopeContent, EnvelopeId, EnvelopeState, Status } from "../../envelope/mod.ts";
-import { envelopeId, envelopeNumber, messageNumber } from "./keys.ts";
+import {
+  type Agent,
+  type Envelope,
+  type EnvelopeContent,
+  type EnvelopeId,
+  envelopeIdOf,
+  type EnvelopeRow,
+  type EnvelopeState,
+  rowOf,
+  type Status,
+} from "../../envelope/mod.ts";
 import { Damaged, type Records, rowSum } from "./records.ts";
 
 /** A row as start-up reads it: what the scheduler needs. */
-export interface TicketRow {
-  readonly message: number;
-  readonly id: number;
+export interface TicketRow extends EnvelopeRow {
   readonly agent: Agent;
   readonly action: string;
   readonly lane: string;
@@ -18,9 +25,8 @@ export interface TicketRow {
   readonly damaged?: string;
 }
 
-export interface EnvelopeRow {
-  readonly message: number;
-  readonly id: number;
+/** All columns of an envelope. */
+export interface StoredEnvelope extends EnvelopeRow {
   readonly agent: Agent;
   readonly action: string;
   readonly lane: string;
@@ -38,13 +44,13 @@ export interface EnvelopeRow {
 
 /** What a new envelope puts into its row: what never changes. */
 export type NewEnvelope = Pick<
-  EnvelopeRow,
-  "message" | "id" | "agent" | "action" | "lane" | "created_at" | "facts" | "sealed" | "sum"
+  StoredEnvelope,
+  "message" | "envelope" | "agent" | "action" | "lane" | "created_at" | "facts" | "sealed" | "sum"
 >;
 
 const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
-/** Columns of an EnvelopeRow. */
-export const ENVELOPE = `message, id, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
+/** Columns of a StoredEnvelope. */
+export const ENVELOPE = `message, id AS envelope, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
 
 /** What shares a fate with this envelope: the local user, or the destination domain. */
 export function laneOf(facts: EnvelopeContent): string {
@@ -52,10 +58,8 @@ export function laneOf(facts: EnvelopeContent): string {
   return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
 }
 
-/** Set aside: an envelope, or with id 0 a whole message. */
-export interface DamagedRow {
-  readonly message: number;
-  readonly id: number;
+/** What is in quarantine: an envelope, or with `envelope` 0 a whole message. */
+export interface DamagedRow extends EnvelopeRow {
   readonly reason: string;
   readonly found_at: number;
 }
@@ -70,31 +74,24 @@ export interface Unreadable {
 export function makeRow(facts: EnvelopeContent, records: Records): NewEnvelope {
   const { id, agent, action, createdAt } = facts;
   const json = JSON.stringify(facts);
-  const sealed = records.sealFacts(contentName(id, agent, action, createdAt), json);
+  const sealed = records.sealFacts(contentName(facts), json);
   const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
-  return {
-    message: messageNumber(id),
-    id: envelopeNumber(id),
-    agent,
-    action,
-    lane,
-    created_at: createdAt,
-    facts: text,
-    sealed,
-    sum: rowSum(sumText(agent, action, lane, createdAt, text), sealed),
-  };
+  const row = { ...rowOf(id), agent, action, lane, created_at: createdAt, facts: text };
+  return { ...row, sealed, sum: rowSum(sumText(row), sealed) };
 }
 
 /** The envelope of a row. Throws Damaged. */
-export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
-  const { message, id, agent, action, created_at, sealed, sum } = row;
-  if (sum !== null && rowSum(sumText(agent, action, row.lane, created_at, row.facts), sealed) !== sum) {
+export function toEnvelope(row: StoredEnvelope, records: Records): Envelope {
+  const { agent, action, created_at, sealed, sum } = row;
+  if (sum !== null && rowSum(sumText(row), sealed) !== sum) {
     throw new Damaged("its row is altered");
   }
-  const name = envelopeId(message, id);
-  const text = sealed === null ? row.facts : records.openFacts(contentName(name, agent, action, created_at), sealed);
+  const id = envelopeIdOf(row);
+  const text = sealed === null
+    ? row.facts
+    : records.openFacts(contentName({ id, agent, action, createdAt: created_at }), sealed);
   return {
-    ...parseContent(name, text),
+    ...parseContent(id, text),
     tries: row.tries,
     lastTryAt: row.last_try_at,
     lastBounceAt: row.last_bounce_at,
@@ -105,9 +102,9 @@ export function toEnvelope(row: EnvelopeRow, records: Records): Envelope {
 }
 
 /** Written anew after each attempt, maybe under a later key than the envelope: mail does not wait for an old error. */
-function errorOf({ message, id, error_line }: EnvelopeRow, records: Records): Pick<Envelope, "errorLine" | "remote"> {
+function errorOf(row: StoredEnvelope, records: Records): Pick<Envelope, "errorLine" | "remote"> {
   try {
-    const [errorLine = "", remote] = records.openText(errorName(message, id), error_line).split(REMOTE);
+    const [errorLine = "", remote] = records.openText(errorName(row), row.error_line).split(REMOTE);
     return remote === undefined ? { errorLine } : { errorLine, remote };
   } catch (error) {
     if (!(error instanceof Damaged)) throw error;
@@ -135,16 +132,24 @@ function parseContent(id: EnvelopeId, text: string): EnvelopeContent {
 }
 
 /** What a sealed record is sealed for, so that none can take the place of another. */
-export function contentName(id: EnvelopeId, agent: Agent, action: string, createdAt: number): string {
+export function contentName(
+  { id, agent, action, createdAt }: Pick<EnvelopeContent, "id" | "agent" | "action" | "createdAt">,
+): string {
   return `envelope ${id} ${agent} ${createdAt} ${action}`;
 }
 
-export function errorName(message: number, number: number): string {
-  return `error ${envelopeId(message, number)}`;
+/** As contentName, for the text of the column `error_line`. */
+export function errorName(row: EnvelopeRow): string {
+  return `error ${envelopeIdOf(row)}`;
 }
 
-function sumText(agent: Agent, action: string, lane: string, createdAt: number, facts: string): string {
-  return `${agent}\n${action}\n${lane}\n${createdAt}\n${facts}`;
+function sumText(
+  { agent, action, lane, created_at, facts }: Pick<
+    StoredEnvelope,
+    "agent" | "action" | "lane" | "created_at" | "facts"
+  >,
+): string {
+  return `${agent}\n${action}\n${lane}\n${created_at}\n${facts}`;
 }
 
 export function hexOfKey(id: number): string {

@@ -4,15 +4,30 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Envelope, EnvelopeContent, EnvelopeState } from "../../envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeContent,
+  envelopeIdOf,
+  type EnvelopeRow,
+  type EnvelopeState,
+  type MessageNumber,
+} from "../../envelope/mod.ts";
 import { openDatabase, PAGE_BYTES } from "./database.ts";
-import { chunkKey, envelopeId, MAX_CHUNKS } from "./keys.ts";
+import { chunkKey, MAX_CHUNKS } from "./chunk_key.ts";
+import {
+  type EnvelopeRange,
+  FIRST_ROW,
+  LAST_MESSAGE,
+  type MessageRange,
+  type StoredMessage,
+  type TicketRange,
+  wholeMessage,
+} from "./ranges.ts";
 import { Records, type StoredChunk } from "./records.ts";
 import {
   contentName,
   type DamagedRow,
   ENVELOPE,
-  type EnvelopeRow,
   errorColumn,
   errorName,
   formatStatus,
@@ -20,6 +35,7 @@ import {
   laneOf,
   makeRow,
   type NewEnvelope,
+  type StoredEnvelope,
   type TicketRow,
   toEnvelope,
   type Unreadable,
@@ -29,21 +45,12 @@ import {
 const SHRINK_PAGES = 1024;
 /** Where there is no room for so many: pages of a step, and steps at one time. */
 const SHRINK_FEW_PAGES = 16, SHRINK_STEPS = 32;
-const LAST_MESSAGE = 2 ** 32 - 1;
 /** Chunks erased in one go. Each may be 16 pages to visit: more would keep others waiting. */
 const ERASE_CHUNKS = 8;
 
 function ticketsWhere(tries: string): string {
-  return `SELECT message, id, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
+  return `SELECT message, id AS envelope, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
           WHERE (message, id) > (?, ?) AND message <= ? AND ${tries} ORDER BY message, id LIMIT ?`;
-}
-
-/** Where start-up reads: behind an envelope, up to message `end`, of those that were never tried or of the others. */
-export interface TicketPlace {
-  readonly message: number;
-  readonly number: number;
-  readonly end: number;
-  readonly fresh: boolean;
 }
 
 /** Every statement, prepared once. */
@@ -97,7 +104,7 @@ function statements(database: DatabaseSync) {
     envelopes: prepare("SELECT count(*) AS count FROM (SELECT 1 FROM envelopes LIMIT ?)"),
     anyMessage: prepare("SELECT 1 FROM messages LIMIT 1"),
     addDamage: prepare("INSERT OR IGNORE INTO damaged (message, id, reason, found_at) VALUES (?, ?, ?, ?)"),
-    damaged: prepare("SELECT message, id, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
+    damaged: prepare("SELECT message, id AS envelope, reason, found_at FROM damaged ORDER BY message, id LIMIT ?"),
     forgetDamage: prepare("DELETE FROM damaged WHERE message = ?1 AND (id = ?2 OR ?2 = 0)"),
     unused: prepare("PRAGMA freelist_count"),
     keys: prepare("SELECT id FROM keys"),
@@ -181,13 +188,13 @@ export class Store {
     this.#sql.list.all(0, 0, LAST_MESSAGE, 1);
     this.damaged(1);
     this.orphans();
-    this.taken(0, 0);
+    this.taken({ first: FIRST_ROW.message, last: FIRST_ROW.message });
     this.#sql.anyMessage.get();
   }
 
   /** What is left of a damaged message without envelopes: its text is an orphan now. False when it has envelopes. */
-  discard(message: number): boolean {
-    this.forgetDamage(message, 0);
+  discard(message: MessageNumber): boolean {
+    this.forgetDamage(wholeMessage(message));
     if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
     this.#sql.removeMessage.get(message);
     this.addOrphan(message);
@@ -234,7 +241,8 @@ export class Store {
     this.#database.exec(`PRAGMA max_page_count = ${pages}`);
   }
 
-  addMessage(message: number, bytes: number, chunks: number): void {
+  /** Adds the row of a message: `bytes` are the octets of its text, which lies in so many chunks. */
+  addMessage(message: MessageNumber, { bytes, chunks }: StoredMessage): void {
     this.#sql.addMessage.run(message, bytes, chunks);
   }
 
@@ -245,8 +253,8 @@ export class Store {
 
   /** False when the message has an envelope of that id already. */
   putEnvelope(row: NewEnvelope): boolean {
-    const { message, id, agent, action, lane, created_at, facts, sealed, sum } = row;
-    const done = this.#sql.addEnvelope.run(message, id, agent, action, lane, created_at, facts, sealed, sum);
+    const { message, envelope, agent, action, lane, created_at, facts, sealed, sum } = row;
+    const done = this.#sql.addEnvelope.run(message, envelope, agent, action, lane, created_at, facts, sealed, sum);
     return Number(done.changes) === 1;
   }
 
@@ -259,30 +267,30 @@ export class Store {
    * The form in which a chunk is stored, made before the transaction that `putChunk` is part of: of a large one that is sealed off this thread.
    * `bytes` must not change until that is done.
    */
-  makeChunk(message: number, index: number, bytes: Uint8Array<ArrayBuffer>): StoredChunk | Promise<StoredChunk> {
+  makeChunk(message: MessageNumber, index: number, bytes: Uint8Array<ArrayBuffer>): StoredChunk | Promise<StoredChunk> {
     return this.#records.encodeChunk(chunkKey(message, index), bytes);
   }
 
-  putChunk(message: number, index: number, { bytes, form, sum }: StoredChunk): void {
+  putChunk(message: MessageNumber, index: number, { bytes, form, sum }: StoredChunk): void {
     this.#sql.addChunk.run(chunkKey(message, index), bytes, form, sum);
   }
 
   /** Notes that the message's chunks belong to nobody yet, or no more. */
-  addOrphan(message: number): void {
+  addOrphan(message: MessageNumber): void {
     this.#sql.addOrphan.run(message);
   }
 
-  removeOrphan(message: number): void {
+  removeOrphan(message: MessageNumber): void {
     this.#sql.removeOrphan.run(message);
   }
 
   /** False when there is no such envelope. The caller sweeps its message when it is done with it. */
-  removeEnvelope(message: number, number: number): boolean {
-    return Number(this.#sql.removeEnvelope.run(message, number).changes) === 1;
+  removeEnvelope({ message, envelope }: EnvelopeRow): boolean {
+    return Number(this.#sql.removeEnvelope.run(message, envelope).changes) === 1;
   }
 
   /** Deletes a message that has no envelope left. True when its chunks are too many to go at once: then call `eraseSome`. */
-  sweep(message: number): boolean {
+  sweep(message: MessageNumber): boolean {
     if (this.#sql.anyEnvelope.get(message) !== undefined) return false;
     const row = this.#sql.removeMessage.get(message) as { chunks: number } | undefined;
     if (row === undefined || row.chunks === 0) return false;
@@ -295,43 +303,44 @@ export class Store {
   }
 
   /** Erases a part of an orphan; true when nothing of it is left. */
-  eraseSome(message: number): boolean {
+  eraseSome(message: MessageNumber): boolean {
     const erased = this.#sql.eraseChunks.run(chunkKey(message, 0), chunkKey(message, MAX_CHUNKS - 1));
     if (Number(erased.changes) === ERASE_CHUNKS) return false;
     this.removeOrphan(message);
     return true;
   }
 
-  /** Notes that an envelope, or with `number` 0 a whole message, cannot be read. False when that was known. */
-  addDamage(message: number, number: number, reason: string, now: number): boolean {
-    return Number(this.#sql.addDamage.run(message, number, reason, now).changes) === 1;
+  /** Notes that an envelope, or with `envelope` 0 a whole message, cannot be read. False when that was known. */
+  addDamage({ message, envelope, reason, found_at }: DamagedRow): boolean {
+    return Number(this.#sql.addDamage.run(message, envelope, reason, found_at).changes) === 1;
   }
 
-  /** What was set aside, in order of id. */
+  /** What is in quarantine, in order of id. */
   damaged(limit: number): DamagedRow[] {
     return this.#sql.damaged.all(limit) as unknown as DamagedRow[];
   }
 
-  /** The administrator removes it: of a whole message with `number` 0. */
-  forgetDamage(message: number, number: number): void {
-    this.#sql.forgetDamage.run(message, number);
+  /** The administrator removes it: of a whole message with `envelope` 0. */
+  forgetDamage({ message, envelope }: EnvelopeRow): void {
+    this.#sql.forgetDamage.run(message, envelope);
   }
 
-  orphans(): number[] {
-    return (this.#sql.orphans.all() as { message: number }[]).map((row) => row.message);
+  /** Messages whose chunks belong to nobody: received in part, or to be erased. */
+  orphans(): MessageNumber[] {
+    return (this.#sql.orphans.all() as { message: MessageNumber }[]).map((row) => row.message);
   }
 
   /** False when there is no such envelope. */
-  setState(message: number, number: number, state: Omit<EnvelopeState, "suspended">): boolean {
+  setState(row: EnvelopeRow, state: Omit<EnvelopeState, "suspended">): boolean {
     const { tries, lastTryAt, lastBounceAt, status } = state;
     const done = this.#sql.setState.run(
       tries,
       lastTryAt,
       lastBounceAt,
-      this.#records.sealText(errorName(message, number), errorColumn(state)),
+      this.#records.sealText(errorName(row), errorColumn(state)),
       formatStatus(status),
-      message,
-      number,
+      row.message,
+      row.envelope,
     );
     return Number(done.changes) === 1;
   }
@@ -340,8 +349,8 @@ export class Store {
    * Queued by a clock that was ahead: from now on it was at this time, in ms since the epoch. The last attempt was no later, and the notices of delay
    * that were sent are as long after it as they were. Throws Damaged.
    */
-  setCreation(message: number, number: number, createdAt: number): void {
-    const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
+  setCreation({ message, envelope }: EnvelopeRow, createdAt: number): void {
+    const row = this.#sql.envelope.get(message, envelope) as StoredEnvelope | undefined;
     if (row === undefined) return;
     const {
       tries: _,
@@ -354,33 +363,34 @@ export class Store {
       ...facts
     } = toEnvelope(row, this.#records);
     const { lane, facts: text, sealed, sum } = this.makeEnvelope({ ...facts, createdAt });
-    this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, number);
+    this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, envelope);
   }
 
   /** True when it changed. */
-  setSuspended(message: number, number: number, suspended: boolean): boolean {
-    return Number(this.#sql.setSuspended.run(suspended ? 1 : 0, message, number).changes) === 1;
+  setSuspended({ message, envelope }: EnvelopeRow, suspended: boolean): boolean {
+    return Number(this.#sql.setSuspended.run(suspended ? 1 : 0, message, envelope).changes) === 1;
   }
 
   /** Throws Damaged. */
-  envelope(message: number, number: number): Envelope | null {
-    const row = this.#sql.envelope.get(message, number) as EnvelopeRow | undefined;
+  envelope({ message, envelope }: EnvelopeRow): Envelope | null {
+    const row = this.#sql.envelope.get(message, envelope) as StoredEnvelope | undefined;
     return row === undefined ? null : toEnvelope(row, this.#records);
   }
 
-  message(message: number): { readonly bytes: number; readonly chunks: number } | null {
-    return (this.#sql.message.get(message) as { bytes: number; chunks: number } | undefined) ?? null;
+  /** The size of a message; null when it is not queued. */
+  message(message: MessageNumber): StoredMessage | null {
+    return (this.#sql.message.get(message) as StoredMessage | undefined) ?? null;
   }
 
   /** How many chunks are in place, whatever the message's row says. */
-  chunksOf(message: number): number {
+  chunksOf(message: MessageNumber): number {
     const first = chunkKey(message, 0);
     const row = this.#sql.lastChunk.get(first, chunkKey(message, MAX_CHUNKS - 1)) as { key: number } | undefined;
     return row === undefined ? 0 : row.key - first + 1;
   }
 
   /** A large one that is sealed is opened off this thread. Throws Damaged, or the promise is rejected with it. */
-  chunk(message: number, index: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
+  chunk(message: MessageNumber, index: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
     const key = chunkKey(message, index);
     const row = this.#sql.chunk.get(key) as StoredChunk | undefined;
     return row === undefined ? null : this.#records.decodeChunk(key, row);
@@ -392,36 +402,40 @@ export class Store {
   }
 
   /** Rows in order of id. A row that cannot be read has an empty lane and is `damaged`. */
-  tickets({ message, number, end, fresh }: TicketPlace, limit: number): TicketRow[] {
+  tickets({ after, end, fresh }: TicketRange, limit: number): TicketRow[] {
     const statement = fresh ? this.#sql.freshTickets : this.#sql.triedTickets;
-    const rows = statement.all(message, number, end, limit) as unknown as (TicketRow & Pick<EnvelopeRow, "sealed">)[];
+    const rows = statement.all(after.message, after.envelope, end, limit) as unknown as (
+      & TicketRow
+      & Pick<StoredEnvelope, "sealed">
+    )[];
     return rows.map((row) => row.sealed === null ? row : this.#openTicket(row, row.sealed));
   }
 
   #openTicket(row: TicketRow, sealed: Uint8Array<ArrayBuffer>): TicketRow {
-    const { message, id, agent, action, created_at } = row;
+    const { agent, action, created_at } = row;
     try {
-      const facts = this.#records.openFacts(contentName(envelopeId(message, id), agent, action, created_at), sealed);
+      const name = contentName({ id: envelopeIdOf(row), agent, action, createdAt: created_at });
+      const facts = this.#records.openFacts(name, sealed);
       return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeContent) };
     } catch (error) {
       return { ...row, damaged: (error as Error).message };
     }
   }
 
-  /** Envelopes after this one in order of id, none of a message above `last`. What cannot be read is told by its id. */
-  list(message: number, number: number, last: number, limit: number): (Envelope | Unreadable)[] {
-    const rows = this.#sql.list.all(message, number, last, limit) as unknown as EnvelopeRow[];
+  /** The first `limit` envelopes of a range, in order of id. Of what cannot be read there are the id and the reason. */
+  list({ after, last }: EnvelopeRange, limit: number): (Envelope | Unreadable)[] {
+    const rows = this.#sql.list.all(after.message, after.envelope, last, limit) as unknown as StoredEnvelope[];
     return rows.map((row) => {
       try {
         return toEnvelope(row, this.#records);
       } catch (error) {
-        return { id: envelopeId(row.message, row.id), unreadable: (error as Error).message };
+        return { id: envelopeIdOf(row), unreadable: (error as Error).message };
       }
     });
   }
 
   /** True when a message, or the rest of one, has an id in this range. */
-  taken(first: number, last: number): boolean {
+  taken({ first, last }: MessageRange): boolean {
     const row = this.#sql.taken.get(first, last, chunkKey(first, 0), chunkKey(last, MAX_CHUNKS - 1));
     return Number((row as { taken: number }).taken) === 1;
   }

@@ -5,10 +5,25 @@
  */
 
 import { systemReason } from "../../events/mod.ts";
-import { type Envelope, type EnvelopeId, hex8, type MessageId, random32 } from "../../envelope/mod.ts";
+import {
+  type Envelope,
+  type EnvelopeId,
+  envelopeIdOf,
+  envelopeNumber,
+  isEnvelopeId,
+  isEnvelopeOf,
+  isMessageId,
+  type MessageId,
+  messageIdOf,
+  type MessageNumber,
+  messageNumber,
+  newMessageId,
+  rowOf,
+} from "../../envelope/mod.ts";
 import { CHUNK_BYTES } from "../../protocol/mod.ts";
 import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
-import { envelopeId, envelopeNumber, isEnvelopeId, isMessageId, MAX_CHUNKS, messageNumber } from "../store/keys.ts";
+import { MAX_CHUNKS } from "../store/chunk_key.ts";
+import { FIRST_ROW } from "../store/ranges.ts";
 import { laneOf } from "../store/rows.ts";
 import type { QueueState } from "../queue_state.ts";
 
@@ -61,7 +76,7 @@ export class Discovery {
     if (this.#queue.store.message(messageNumber(message)) !== null) return this.#dispose(path);
     // Somebody may have laid another message there under this name: it is the queue that gives ids.
     let free = message;
-    while (this.#names().includes(free)) free = hex8(random32());
+    while (this.#names().includes(free)) free = newMessageId();
     Deno.renameSync(path, `${this.#folder}/${free}`);
   }
 
@@ -76,7 +91,7 @@ export class Discovery {
 
   /** Takes in one message, or with `only` one of its envelopes. */
   async take(message: MessageId, only: EnvelopeId | null): Promise<Discovered> {
-    if (!isMessageId(message) || (only !== null && (!isEnvelopeId(only) || !only.startsWith(message)))) {
+    if (!isMessageId(message) || (only !== null && (!isEnvelopeId(only) || !isEnvelopeOf(message, only)))) {
       return failed("That is not an id");
     }
     if (this.#busy.has(message)) return failed("It is being taken in already");
@@ -95,19 +110,22 @@ export class Discovery {
     const source = `${this.#folder}/${message}`;
     const found = this.#read(source, only);
     const number = this.#claim(message);
-    const envelopes = found.map((envelope) => ({ ...envelope, id: envelopeId(number, envelopeNumber(envelope.id)) }));
-    const working = `${this.#folder}/${hex8(number)}${WORKING}`;
+    const envelopes = found.map((envelope) => ({
+      ...envelope,
+      id: envelopeIdOf({ message: number, envelope: envelopeNumber(envelope.id) }),
+    }));
+    const working = `${this.#folder}/${messageIdOf(number)}${WORKING}`;
     if (only === null) Deno.renameSync(source, working);
     else this.#split(source, working, only);
     try {
       await this.#store(number, working, envelopes);
     } catch (error) {
-      Deno.renameSync(working, only === null ? source : `${this.#folder}/${hex8(number)}`);
+      Deno.renameSync(working, only === null ? source : `${this.#folder}/${messageIdOf(number)}`);
       throw error;
     }
     // Before anybody may deliver it: what lies here at the next start under its old name is taken in then.
     this.#dispose(working);
-    this.#tell(number, envelopes);
+    this.#tell(envelopes);
     return envelopes.length;
   }
 
@@ -136,7 +154,7 @@ export class Discovery {
     // No link: it might lead to a file that was not meant for anybody.
     if (!Deno.lstatSync(`${folder}/${BODY}`).isFile) throw new Error(`"${BODY}" is not a file`);
     const numbers = new Set(wanted.map(envelopeNumber));
-    if (numbers.size < wanted.length || numbers.has(0)) {
+    if (numbers.size < wanted.length || numbers.has(FIRST_ROW.envelope)) {
       throw new Error("Two envelopes have one number, or one has none");
     }
     return wanted.sort().map((name) => {
@@ -161,7 +179,7 @@ export class Discovery {
   }
 
   /** The message's own number, or another when that is taken. */
-  #claim(message: MessageId): number {
+  #claim(message: MessageId): MessageNumber {
     const { ids } = this.#queue;
     if (ids.claim(this, message)) return messageNumber(message);
     const [other] = ids.reserve(this);
@@ -181,7 +199,7 @@ export class Discovery {
     }
   }
 
-  async #store(number: number, working: string, envelopes: readonly Envelope[]): Promise<void> {
+  async #store(number: MessageNumber, working: string, envelopes: readonly Envelope[]): Promise<void> {
     using file = Deno.openSync(`${working}/${BODY}`, { read: true });
     const { size } = file.statSync();
     const chunks = Math.ceil(size / CHUNK_BYTES);
@@ -200,7 +218,7 @@ export class Discovery {
     }
   }
 
-  async #storeChunk(number: number, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #storeChunk(number: MessageNumber, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const { store, commits } = this.#queue;
     const chunk = await store.makeChunk(number, index, bytes);
     await new Promise<void>((resolve, reject) => {
@@ -216,7 +234,7 @@ export class Discovery {
     });
   }
 
-  async #commit(number: number, { size, chunks, tail, envelopes }: {
+  async #commit(number: MessageNumber, { size, chunks, tail, envelopes }: {
     readonly size: number;
     readonly chunks: number;
     readonly tail: Uint8Array<ArrayBuffer>;
@@ -228,10 +246,10 @@ export class Discovery {
       commits.now({
         bytes: tail.length,
         apply: () => {
-          store.addMessage(number, size, chunks);
+          store.addMessage(number, { bytes: size, chunks });
           if (chunks > 1) store.removeOrphan(number);
           if (last !== null) store.putChunk(number, chunks - 1, last);
-          for (const envelope of envelopes) this.#add(number, envelope);
+          for (const envelope of envelopes) this.#add(envelope);
         },
         done: resolve,
         failed: reject,
@@ -239,18 +257,17 @@ export class Discovery {
     });
   }
 
-  #add(message: number, envelope: Envelope): void {
+  #add(envelope: Envelope): void {
     const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended, ...facts } = envelope;
-    const { store } = this.#queue, number = envelopeNumber(envelope.id);
+    const { store } = this.#queue, row = rowOf(envelope.id);
     store.addEnvelope(facts);
-    store.setState(message, number, { tries, lastTryAt, lastBounceAt, errorLine, status });
-    if (suspended) store.setSuspended(message, number, true);
+    store.setState(row, { tries, lastTryAt, lastBounceAt, errorLine, status });
+    if (suspended) store.setSuspended(row, true);
   }
 
-  #tell(message: number, envelopes: readonly Envelope[]): void {
+  #tell(envelopes: readonly Envelope[]): void {
     const rows = envelopes.map((envelope) => ({
-      message,
-      id: envelopeNumber(envelope.id),
+      ...rowOf(envelope.id),
       agent: envelope.agent,
       action: envelope.action,
       lane: laneOf(envelope),
