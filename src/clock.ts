@@ -1,5 +1,7 @@
 /** Time as an argument: whatever waits or reads the time takes a Clock, so that tests make a week pass in a moment. Nothing else sets timers. */
 
+import { setImmediate } from "node:timers";
+
 export interface Clock {
   /** Returns ms since the epoch, for dates. It jumps when somebody sets the time of day. */
   now(): number;
@@ -28,4 +30,39 @@ export const systemClock: Clock = {
 /** Resolves after `ms` of `clock`; after 0, when what is ready to run now has run. */
 export function sleep(ms: number, clock: Pick<Clock, "after"> = systemClock): Promise<void> {
   return new Promise((resolve) => void clock.after(ms, resolve));
+}
+
+/** Calls `action` in the next round of the event loop, when what sockets and channels have brought meanwhile was dealt with. */
+export function soon(action: () => void): void {
+  setImmediate(action);
+}
+
+/** A turn of a long job: it goes on until the turn is over and then gives way, so that nothing else in its isolate waits for longer. */
+export class Turn {
+  readonly #limitMs: number;
+  readonly #clock: Pick<Clock, "steady">;
+  #since: number;
+
+  /** A turn that lasts `limitMs` milliseconds of `clock` and has begun. */
+  constructor(limitMs: number, clock: Pick<Clock, "steady"> = systemClock) {
+    this.#limitMs = limitMs;
+    this.#clock = clock;
+    this.#since = clock.steady();
+  }
+
+  /** True when it has lasted long enough. */
+  get over(): boolean {
+    return this.#clock.steady() - this.#since >= this.#limitMs;
+  }
+
+  /** Begins the next turn. */
+  begin(): void {
+    this.#since = this.#clock.steady();
+  }
+
+  /** Resolves when others have had their turn, with which the next one begins. */
+  async giveWay(): Promise<void> {
+    await new Promise<void>(soon);
+    this.begin();
+  }
 }

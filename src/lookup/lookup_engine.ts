@@ -43,7 +43,7 @@ import type { ScramShape } from "../sasl/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
 import type { MainClient } from "./main_client.ts";
 import { openTableFile, type TableDisk } from "./tablefiles.ts";
-import { type Clock, sleep, systemClock } from "../clock.ts";
+import { type Clock, systemClock, Turn } from "../clock.ts";
 
 /** What the lookup isolate asks of the machine. */
 export interface Machine extends TableDisk {
@@ -71,9 +71,8 @@ export class Lookups {
   /** Answers that others must be asked for. */
   readonly #facts = new Resumable();
   /** When the expansion that runs began its turn. */
-  #turnStart = 0;
-  #breaths = 0;
-  readonly #clock: Clock;
+  readonly #turn: Turn;
+  #pauses = 0;
 
   /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
   constructor(
@@ -83,7 +82,7 @@ export class Lookups {
     observer: Observer,
     clock: Clock = systemClock,
   ) {
-    this.#clock = clock;
+    this.#turn = new Turn(TURN_MS, clock);
     const { shared, localAddresses, subAddressDelimiter: delimiter } = settings;
     this.#actions = new Map(Object.entries(settings.actions));
     this.#filterTables = new Set(settings.filterTables);
@@ -105,7 +104,7 @@ export class Lookups {
       include: (path) => this.#readInclude(path, warn),
       decodeSrs: (address) => settings.srs === undefined ? null : decodeOwn(address, settings.srs, warn),
       warn,
-      breathe: () => this.#breathe(),
+      giveWay: () => this.#giveWay(),
     };
   }
 
@@ -113,15 +112,14 @@ export class Lookups {
   expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
     return this.#facts.settle(() => {
-      this.#turnStart = this.#clock.steady();
+      this.#turn.begin();
       return expander.run();
     });
   }
 
   /** Ends a turn that was long enough: other questions that have come meanwhile are answered before it goes on. */
-  #breathe(): void {
-    if (this.#clock.steady() - this.#turnStart < TURN_MS) return;
-    this.#facts.need(`breath ${this.#breaths++}`, () => sleep(0, this.#clock));
+  #giveWay(): void {
+    if (this.#turn.over) this.#facts.need(`pause ${this.#pauses++}`, () => this.#turn.giveWay());
   }
 
   /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */

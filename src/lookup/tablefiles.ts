@@ -18,7 +18,7 @@ import {
   Table,
   type WatchedFile,
 } from "../tables/mod.ts";
-import { type Clock, sleep } from "../clock.ts";
+import { type Clock, Turn } from "../clock.ts";
 
 /** What is needed of the machine. */
 export interface TableDisk {
@@ -90,14 +90,12 @@ async function readEntriesSlowly(
   bytes: Uint8Array,
   clock: Pick<Clock, "steady" | "after">,
 ): Promise<Read> {
-  let since = clock.steady();
+  const turn = new Turn(TURN_MS, clock);
   const steps = readSteps(path, bytes);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (clock.steady() - since < TURN_MS) continue;
-    await sleep(0, clock);
-    since = clock.steady();
+    if (turn.over) await turn.giveWay();
   }
 }
 

@@ -3,11 +3,10 @@
  * While the disk syncs, the next turn's work gathers in the ports, so that groups grow with the load.
  */
 
-import { setImmediate } from "node:timers";
 import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import type { Store } from "./store/store.ts";
 import { databaseFault } from "./disk_errors.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, soon, systemClock } from "../clock.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
 const LINGER_MS = 4;
@@ -186,7 +185,7 @@ export class Commits {
       this.#tryLater(group.filter((write) => this.#transact([write]) !== null));
     }
     this.onflushed();
-    if (this.#again.length > 0) setImmediate(() => this.#tryAgain());
+    if (this.#again.length > 0) soon(() => this.#tryAgain());
   }
 
   /** The error; null when they are stored. */
@@ -207,7 +206,7 @@ export class Commits {
   #schedule(): void {
     if (this.#soon) return;
     this.#soon = true;
-    setImmediate(() => this.flush());
+    soon(() => this.flush());
   }
 }
 

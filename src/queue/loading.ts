@@ -1,6 +1,6 @@
 /** Tells a new scheduler of every queued envelope, bit by bit while mail comes and goes: first of what was never tried. Decides nothing else. */
 
-import { setImmediate } from "node:timers";
+import { soon, Turn } from "../clock.ts";
 import type { EnvelopeId, EnvelopeRow, MessageNumber } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Damaged } from "./store/records.ts";
@@ -62,7 +62,7 @@ class Loading {
   }
 
   #run(): void {
-    const until = this.#range > LAST_MESSAGE ? Infinity : this.#queue.clock.steady() + TURN_MS;
+    const turn = new Turn(this.#range > LAST_MESSAGE ? Infinity : TURN_MS, this.#queue.clock);
     do {
       this.#tell();
       if (this.#end > LAST_MESSAGE) {
@@ -70,8 +70,8 @@ class Loading {
         this.#fresh = false;
         [this.#after, this.#end] = [FIRST_ROW, this.#firstEnd()];
       }
-    } while (this.#queue.clock.steady() < until);
-    setImmediate(() => this.turn());
+    } while (!turn.over);
+    soon(() => this.turn());
   }
 
   /** The next envelopes of this range; behind the last of them stands the next range. */

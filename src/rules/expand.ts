@@ -55,15 +55,15 @@ export interface ExpansionWorld {
   /** For the operator's log. */
   warn(text: string): void;
   /** Called now and then. May throw, so that others have their turn before `run` is called again. */
-  breathe(): void;
+  giveWay(): void;
 }
 
 /** A node of this depth ends the expansion: the last resort against loops. */
 export const MAX_DEPTH = 10;
 /** Nodes of one expansion; more are taken for a loop that branches. A list of 10,000 addresses has some 20,000. OpenSMTPD has no limit. */
 export const MAX_NODES = 50_000;
-/** Nodes, made or looked at, between two breaths: each takes some microseconds. */
-const BREATH_NODES = 64;
+/** Nodes, made or looked at, between two pauses: each takes some microseconds. */
+const PAUSE_NODES = 64;
 /** Nodes from a `.forward` down to it and of it; more are refused for now. OpenSMTPD counts those of the whole expansion. */
 export const MAX_FORWARD_NODES = 100;
 /** Account that commands and files of alias tables run as. */
@@ -107,7 +107,7 @@ export class Expander {
   #listRead = false;
   /** Something was dropped because it leads back to where it came from. */
   #looped = false;
-  #sinceBreath = 0;
+  #sincePause = 0;
 
   constructor(world: ExpansionWorld, request: ExpansionRequest) {
     this.#world = world;
@@ -119,7 +119,7 @@ export class Expander {
     // The list grows while it is walked: first in, first out.
     for (; this.#at < this.#nodes.length || this.#rest !== null; this.#at++) {
       this.#insertRest();
-      this.#breathe();
+      this.#giveWay();
       if (this.#at === this.#nodes.length) break;
       const node = this.#nodes[this.#at]!;
       const refused = node.depth >= MAX_DEPTH ? this.#tooDeep(node) : this.#expandNode(node);
@@ -333,16 +333,16 @@ export class Expander {
   }
 
   /** Counts what costs time, and lets others have their turn: may throw. */
-  #breathe(): void {
-    if (++this.#sinceBreath < BREATH_NODES) return;
-    this.#sinceBreath = 0;
-    this.#world.breathe();
+  #giveWay(): void {
+    if (++this.#sincePause < PAUSE_NODES) return;
+    this.#sincePause = 0;
+    this.#world.giveWay();
   }
 
   /** A list may be long: it becomes nodes before the next node is looked at, with pauses. */
   #insertRest(): void {
     while (this.#rest !== null) {
-      this.#breathe();
+      this.#giveWay();
       const next = this.#rest.targets.next();
       if (next.done) this.#rest = null;
       else this.#insert(next.value, this.#rest.parent, this.#rest.source);

@@ -1,12 +1,11 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
-import { setImmediate } from "node:timers";
 import type { EmitEvent, Event } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
 import { type ServiceClock, SmtpService } from "./service.ts";
-import { systemClock } from "../clock.ts";
+import { soon, systemClock } from "../clock.ts";
 
-const serviceClock: ServiceClock = { ...systemClock, soon: (run) => void setImmediate(run) };
+const serviceClock: ServiceClock = { ...systemClock, soon };
 
 /** How long an event may wait for others, in milliseconds: waking the log for each would cost more than writing it. */
 const REPORT_DELAY_MS = 5;

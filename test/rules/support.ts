@@ -142,7 +142,7 @@ export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: str
     },
     decodeSrs: ({ local }) => local === "SRS0=good" ? mailbox(scene.bouncesTo ?? "alice@example.net") : null,
     warn: (text) => warnings.push(text),
-    breathe: () => {},
+    giveWay: () => {},
   };
 }
 

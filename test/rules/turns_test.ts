@@ -23,7 +23,7 @@ Deno.test("Expander.run() goes on where it stopped when the world wants a pause,
   let paused = false;
   const world: ExpansionWorld = {
     ...worldOf(scene),
-    breathe() {
+    giveWay() {
       paused = !paused;
       if (paused) throw new Error(`pause ${++pauses}`);
     },

@@ -3,8 +3,8 @@
  * file is kept beside it. Nothing is deleted. Runs before the queue opens its doors.
  */
 
+import { Turn } from "../../clock.ts";
 import { DatabaseSync } from "node:sqlite";
-import { setImmediate } from "node:timers";
 import { openFile } from "../store/database.ts";
 import { type Place, Reader, TABLES } from "./salvage.ts";
 import { isTorn } from "./torn_log.ts";
@@ -170,7 +170,7 @@ async function copyTable(
   const reader = Reader.open(source, target, table);
   if (reader === null) return void gaps[table.name]!++;
   const insert = target.prepare(reader.insertSql);
-  let began = performance.now();
+  const turn = new Turn(TURN_MS);
   for (;;) {
     const found = reader.next();
     if (found === null) break;
@@ -184,9 +184,7 @@ async function copyTable(
       else gaps[table.name]!++;
     }
     target.exec("COMMIT");
-    if (performance.now() - began < TURN_MS) continue;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    began = performance.now();
+    if (turn.over) await turn.giveWay();
   }
 }
 
