@@ -1,7 +1,7 @@
 /** Domain names and IP addresses as DNS wants them. Pure. */
 
-import ipaddr from "ipaddr.js";
 import { domainToASCII } from "node:url";
+import { type AddressWords, formatAddress, parseAddress, parseIpv4 } from "./networks.ts";
 
 /**
  * The name in lower case without its last dot, beyond ASCII as A-labels; null when no host or mail domain can be called so: labels of
@@ -15,31 +15,46 @@ export function normalName(text: string): string | null {
   return name.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? name : null;
 }
 
-/** IPv4 in four parts or IPv6 without brackets. */
+/** Tells whether `text` is an IPv4 address in four parts or an IPv6 address without brackets (RFC 4291 §2.2), with or without a zone. */
 export function isAddress(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
+  return readAddress(text) !== null;
 }
 
-/** One spelling for each address: IPv4 dotted, IPv6 as RFC 5952 has it, IPv4-mapped IPv6 as IPv4; null for what is no address. */
+/**
+ * Returns the one spelling of an address: IPv4 dotted, IPv6 as RFC 5952 has it, with its zone; IPv4-mapped IPv6 as IPv4. Null for what is no
+ * address.
+ */
 export function normalAddress(text: string): string | null {
-  if (!isAddress(text)) return null;
-  const address = ipaddr.parse(text);
-  if (address.kind() === "ipv6" && (address as ipaddr.IPv6).isIPv4MappedAddress()) {
-    return (address as ipaddr.IPv6).toIPv4Address().toString();
-  }
-  return address.toString();
+  const read = readAddress(text);
+  if (read === null) return null;
+  return read.words.length === 2 ? formatAddress(read.words) : formatAddress(read.words) + read.zone;
 }
 
+/** `zone` as of RFC 4007 §11, with its `%`; "" for none. */
+function readAddress(text: string): { readonly words: AddressWords; readonly zone: string } | null {
+  if (!text.includes(":")) {
+    const words = parseIpv4(text);
+    return words === null ? null : { words, zone: "" };
+  }
+  const [, bare, zone = ""] = /^([0-9a-f:.]+)(%[0-9a-z]+)?$/i.exec(text) ?? [];
+  if (bare === undefined) return null;
+  // IPv4-compatible addresses are deprecated (RFC 4291 §2.5.5.1) and taken for the IPv4 address.
+  const words = bare.startsWith("::") && bare.indexOf(":", 2) < 0 && bare.includes(".")
+    ? parseIpv4(bare.slice(2))
+    : parseAddress(bare);
+  return words === null ? null : { words, zone };
+}
+
+/** Returns 6 for the text of an IPv6 address, 4 for one of IPv4. */
 export function familyOf(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
 
-/** The name that holds the PTR of an address: RFC 1035 §3.5, RFC 3596 §2.5. */
+/** Returns the name that holds the PTR of an address: RFC 1035 §3.5, RFC 3596 §2.5. Null for what is no address. */
 export function reverseName(address: string): string | null {
-  const normal = normalAddress(address);
-  if (normal === null) return null;
-  if (familyOf(normal) === 4) return normal.split(".").reverse().join(".") + ".in-addr.arpa";
-  const bytes = ipaddr.IPv6.parse(normal).toByteArray();
-  const nibbles = bytes.flatMap((byte) => [(byte >> 4).toString(16), (byte & 15).toString(16)]);
+  const read = readAddress(address);
+  if (read === null) return null;
+  if (read.words.length === 2) return formatAddress(read.words).split(".").reverse().join(".") + ".in-addr.arpa";
+  const nibbles = read.words.flatMap((word) => [...word.toString(16).padStart(4, "0")]);
   return nibbles.reverse().join(".") + ".ip6.arpa";
 }

@@ -55,6 +55,22 @@ export function parseAddress(text: string): AddressWords | null {
   return mapped ? words.slice(6) : words;
 }
 
+/**
+ * Takes the words of an address and returns its text: IPv4 dotted; IPv6 in lower case with `::` for the longest run of two or more zeros, the
+ * first of equal ones (RFC 5952 §4).
+ */
+export function formatAddress(words: AddressWords): string {
+  if (words.length === 2) return words.flatMap((word) => [word >> 8, word & 0xff]).join(".");
+  let start = 0, length = 1;
+  for (let at = 0; at < 8; at++) {
+    let end = at;
+    while (words[end] === 0) end++;
+    if (end - at > length) [start, length] = [at, end - at];
+  }
+  const text = (part: AddressWords) => part.map((word) => word.toString(16)).join(":");
+  return length < 2 ? text(words) : `${text(words.slice(0, start))}::${text(words.slice(start + length))}`;
+}
+
 function unbracket(text: string): string | null {
   if (!text.startsWith("[")) return text;
   return text.endsWith("]") ? text.slice(1, -1) : null;
