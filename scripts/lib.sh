@@ -3,7 +3,7 @@
 set -eu
 
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
-# Handing a connection to an isolate rests on one version's internals (src/isolate/handover.ts): other versions do not fit.
+# Handing a connection to an isolate rests on one version's internals (src/sockets/handover.ts): other versions do not fit.
 deno_version=2.9.6
 # SHA-256 of the file `deno` in that version's npm packages @deno/linux-x64-glibc and @deno/linux-arm64-glibc.
 deno_sha256_x64=bceb5b6a6239b0b010418406d8c77a508f67cf4337d94288f1c19fe71304aab0

@@ -1,7 +1,7 @@
 /** smtpctl's side of the control socket: sends one request, yields the answers. */
 
 import type net from "node:net";
-import { connectSocket } from "../net/mod.ts";
+import { connectSocket } from "../sockets/mod.ts";
 import type { ControlRequest } from "./parse.ts";
 import { type ControlAnswer, MAX_ANSWER_BYTES } from "./protocol.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";

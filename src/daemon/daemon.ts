@@ -15,8 +15,8 @@ import {
   type Role,
   type ToMain,
 } from "../protocol/mod.ts";
-import { adoptSocket, detachDescriptor, unixDescriptor } from "../isolate/mod.ts";
-import { connectSocket } from "../net/mod.ts";
+import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
+import { connectSocket } from "../sockets/mod.ts";
 import { Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./advise.ts";

@@ -3,7 +3,8 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
-import { type AddressWords, createServer, parseAddress } from "../net/mod.ts";
+import { type AddressWords, parseAddress } from "../net/mod.ts";
+import { createServer } from "../sockets/mod.ts";
 import { type Listener } from "../protocol/mod.ts";
 import { Fatal, gather } from "./fatal.ts";
 import { SYSTEM_AUTHORITIES } from "./files.ts";

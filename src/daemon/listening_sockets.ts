@@ -5,7 +5,7 @@
 
 import type net from "node:net";
 import { normalAddress } from "../net/mod.ts";
-import { listenerDescriptor } from "../isolate/mod.ts";
+import { listenerDescriptor } from "../sockets/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import { parseSocketName, type SocketName } from "./inherited.ts";
 import { openServer, type Place, placeText } from "./listeners.ts";

@@ -1,7 +1,7 @@
 /** Admits SMTP connections: counts them, keeps to the limits, and chooses the smtp isolate for each. */
 
 import type net from "node:net";
-import { detachDescriptor } from "../isolate/mod.ts";
+import { detachDescriptor } from "../sockets/mod.ts";
 import { type FromMain, type Listener, type Peer } from "../protocol/mod.ts";
 import { type Supervisor } from "../supervisor/mod.ts";
 import { RefusalLog, type SourceLimits, Sources } from "../smtp/mod.ts";

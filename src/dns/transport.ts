@@ -1,7 +1,8 @@
 /** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Knows nothing of DNS but its framing. */
 
 import { createSocket } from "node:dgram";
-import { connectSocket, familyOf, normalAddress, withErrorListener } from "../net/mod.ts";
+import { familyOf, normalAddress } from "../net/mod.ts";
+import { connectSocket, withErrorListener } from "../sockets/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface Server {

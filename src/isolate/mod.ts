@@ -1,6 +1,5 @@
 /** Front door of the isolate folder. */
 export * from "./channel.ts";
 export * from "./file_pool.ts";
-export * from "./handover.ts";
 export * from "./worker.ts";
 export * from "./tally.ts";

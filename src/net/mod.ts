@@ -1,4 +1,3 @@
 /** Front door of the net folder: names and addresses of hosts and networks, as text. */
 export * from "./names.ts";
 export * from "./networks.ts";
-export * from "./sockets.ts";

@@ -3,7 +3,7 @@
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
 import { READ_BYTES } from "./message/message_buffer.ts";
-import { adoptSocket, detachDescriptor } from "../isolate/mod.ts";
+import { adoptSocket, detachDescriptor } from "../sockets/mod.ts";
 import type { ServerTls, TlsSocket } from "../tls/mod.ts";
 
 /** The connection to the client, as far as a session needs it. */

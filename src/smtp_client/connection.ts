@@ -3,7 +3,7 @@
 import { systemReason } from "../events/mod.ts";
 import type net from "node:net";
 import { Buffer } from "node:buffer";
-import { connectSocket, firstError } from "../net/mod.ts";
+import { connectSocket, firstError } from "../sockets/mod.ts";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply, ReplyReader } from "./reply.ts";
 import type { Timeouts } from "./timeouts.ts";

@@ -3,7 +3,7 @@
 import type net from "node:net";
 import tls from "node:tls";
 import { ALL_VERSIONS, parseProtocols } from "../config/mod.ts";
-import { withErrorListener } from "../net/mod.ts";
+import { withErrorListener } from "../sockets/mod.ts";
 import { ClientError } from "./error.ts";
 import { type Clock, systemClock } from "../clock.ts";
 

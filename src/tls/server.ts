@@ -7,7 +7,7 @@ import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
 import { ALL_VERSIONS, type VersionRange } from "../config/mod.ts";
-import { withErrorListener } from "../net/mod.ts";
+import { withErrorListener } from "../sockets/mod.ts";
 import { readHello } from "./hello.ts";
 
 export type TlsSocket = tls.TLSSocket;

@@ -4,7 +4,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { askControl } from "../../src/control/mod.ts";
-import { detachDescriptor } from "../../src/isolate/mod.ts";
+import { detachDescriptor } from "../../src/sockets/mod.ts";
 import { type FromMain, type ToMain } from "../../src/protocol/mod.ts";
 import { FakeSystem } from "./harness.ts";
 

@@ -5,7 +5,7 @@ import net from "node:net";
 import { once } from "node:events";
 import { LocalSockets } from "../../src/daemon/local_sockets.ts";
 import { Native } from "../../src/daemon/native.ts";
-import { detachDescriptor } from "../../src/isolate/mod.ts";
+import { detachDescriptor } from "../../src/sockets/mod.ts";
 
 /** Adopts the descriptor that it is sent, answers what is said, and dies of the word "die". */
 const WORKER = `

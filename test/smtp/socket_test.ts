@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers";
 import net from "node:net";
 import tls from "node:tls";
 import type { Event } from "../../src/events/mod.ts";
-import { detachDescriptor } from "../../src/isolate/mod.ts";
+import { detachDescriptor } from "../../src/sockets/mod.ts";
 import {
   type FromLookup,
   type Listener,

@@ -4,7 +4,7 @@
  */
 
 import net, { type AddressInfo } from "node:net";
-import { adoptSocket, detachDescriptor } from "../../src/isolate/mod.ts";
+import { adoptSocket, detachDescriptor } from "../../src/sockets/mod.ts";
 import { connectClient, uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { SocketWire } from "../../src/smtp/wire.ts";
 import { ServerTls } from "../../src/tls/mod.ts";

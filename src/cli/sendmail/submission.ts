@@ -4,7 +4,7 @@
  */
 
 import type net from "node:net";
-import { connectSocket, firstError } from "../../net/mod.ts";
+import { connectSocket, firstError } from "../../sockets/mod.ts";
 import {
   type Capabilities,
   DataEncoder,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import net, { type AddressInfo } from "node:net";
-import { adoptSocket, detachDescriptor } from "../../src/isolate/mod.ts";
+import { adoptSocket, detachDescriptor } from "../../src/sockets/mod.ts";
 
 Deno.test("detachDescriptor() and adoptSocket() move a live connection", async () => {
   const descriptors: number[] = [];

@@ -4,7 +4,7 @@
  */
 
 import net from "node:net";
-import { withErrorListener } from "../net/mod.ts";
+import { withErrorListener } from "./mod.ts";
 
 /** The part of node's socket that has no public name. */
 interface PrivateHandle {

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import net, { type AddressInfo } from "node:net";
-import { walk } from "./walk.ts";
-import { connectSocket, createServer, firstError, withErrorListener } from "../../src/net/mod.ts";
+import { walk } from "../isolate/walk.ts";
+import { connectSocket, createServer, firstError, withErrorListener } from "../../src/sockets/mod.ts";
 
-const HOME = "src/net/sockets.ts";
+const HOME = "src/sockets/sockets.ts";
 /** What makes a socket: outside of sockets.ts only as the argument of withErrorListener(). */
 const MAKERS =
   /\b(?:net\.(?:connect|createConnection|createServer|Socket|Server)|tls\.(?:connect|createServer|TLSSocket)|createSocket)\(/g;
