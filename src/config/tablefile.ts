@@ -1,6 +1,6 @@
 /** Static tables: the file format of table(5), keys and their order. Works on bytes and reads no file itself; also used to reload a table. */
 
-import { isIP } from "node:net";
+import { ipVersion } from "../net/mod.ts";
 import { LANGUAGE_LIMITS } from "./limits.ts";
 import type { StaticTable } from "./types.ts";
 
@@ -106,7 +106,7 @@ function isIpv6Byte(byte: number): boolean {
 
 function isIpv6(text: string): boolean {
   const [, address = "", mask] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  return isIP(address) === 6 && (mask === undefined || Number(mask) <= 128);
+  return ipVersion(address) === 6 && (mask === undefined || Number(mask) <= 128);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Values written in smtpd.conf: delays, sizes, ports, names. Text in, value or null out; knows no tokens. */
 
-import { isIP } from "node:net";
+import { ipVersion } from "../net/mod.ts";
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const MAX_INT32 = 0x7fff_ffff;
@@ -50,7 +50,7 @@ export function isPort(value: number): boolean {
 export function isNetwork(text: string): boolean {
   const found = /^!?(\[?)([0-9a-f:.]+)(?:\/([0-9]{1,3}))?(\]?)$/i.exec(text);
   if (found === null || (found[1] === "") !== (found[4] === "")) return false;
-  const family = isIP(found[2]!);
+  const family = ipVersion(found[2]!);
   if (family === 0 || (found[1] !== "" && family !== 6)) return false;
   return found[3] === undefined || Number(found[3]) <= (family === 4 ? 32 : 128);
 }

@@ -1,7 +1,7 @@
 /** Domain names and IP addresses as DNS wants them. Pure. */
 
 import { domainToASCII } from "node:url";
-import { type AddressWords, formatAddress, parseAddress, parseIpv4 } from "./networks.ts";
+import { type AddressWords, formatAddress, parseAddress, parseIpv4, parseIpv6 } from "./networks.ts";
 
 /**
  * The name in lower case without its last dot, beyond ASCII as A-labels; null when no host or mail domain can be called so: labels of
@@ -43,6 +43,15 @@ function readAddress(text: string): { readonly words: AddressWords; readonly zon
     ? parseIpv4(bare.slice(2))
     : parseAddress(bare);
   return words === null ? null : { words, zone };
+}
+
+/**
+ * Returns 4 or 6 for the text of an address, 0 for any other: as `isIP` of node:net, which takes 37 ms to load. Takes zones of all characters
+ * that interfaces have in their names.
+ */
+export function ipVersion(text: string): 0 | 4 | 6 {
+  if (parseIpv4(text) !== null) return 4;
+  return parseIpv6(text.replace(/%[0-9a-z.:-]+$/i, "")) === null ? 0 : 6;
 }
 
 /** Returns 6 for the text of an IPv6 address, 4 for one of IPv4. */

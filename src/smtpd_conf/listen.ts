@@ -1,6 +1,6 @@
 /** `listen on …` of smtpd.conf(5), and our `admin listen on …`. Interfaces are resolved by main, not here. */
 
-import { isIP } from "node:net";
+import { ipVersion } from "../net/mod.ts";
 import { type Context, servicesText } from "./context.ts";
 import {
   emptyListenSpec,
@@ -176,7 +176,7 @@ export function parseAdmin({ cursor, draft, files }: Context, at: SourceLine): v
   const text = cursor.expectString("the address of the admin page");
   if (text === null || !cursor.expectKeyword("port")) return;
   const address = text.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(address) === 0) {
+  if (ipVersion(address) === 0) {
     return cursor.fail(addressAt, `invalid address: ${shown(text)}${files.interfaceList?.() ?? ""}`);
   }
   const portAt = cursor.peek().at;

@@ -1,7 +1,8 @@
 /** Addresses: their one spelling, and the names that hold their PTR. */
 
 import assert from "node:assert/strict";
-import { isAddress, normalAddress, reverseName } from "../../src/net/mod.ts";
+import { isIP } from "node:net";
+import { ipVersion, isAddress, normalAddress, reverseName } from "../../src/net/mod.ts";
 
 const SPELLINGS: readonly { readonly text: string; readonly normal: string | null }[] = [
   { text: "192.0.2.1", normal: "192.0.2.1" },
@@ -42,6 +43,22 @@ for (const { text, normal } of SPELLINGS) {
     if (normal !== null) assert.equal(normalAddress(normal), normal);
   });
 }
+
+Deno.test("ipVersion() says what isIP() of node:net says", () => {
+  const more = [
+    "fe80::1%br-lan",
+    "fe80::1%eth0.5",
+    "::1%",
+    "1.2.3.4%lo",
+    "::ffff:1.2.3.4",
+    "1::1.2.3",
+    "0x1.2.3.4",
+    ":",
+    ":::",
+    "1:2",
+  ];
+  for (const text of [...SPELLINGS.map(({ text }) => text), ...more]) assert.equal(ipVersion(text), isIP(text), text);
+});
 
 Deno.test("reverseName() is the name of RFC 1035 §3.5 and RFC 3596 §2.5", () => {
   assert.equal(reverseName("192.0.2.1"), "1.2.0.192.in-addr.arpa");

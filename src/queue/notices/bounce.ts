@@ -3,7 +3,7 @@
  * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
  */
 
-import { isIP } from "node:net";
+import { ipVersion } from "../../net/mod.ts";
 import { type Dsn, type DsnContent, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
 
@@ -193,7 +193,7 @@ function deliveryStatus(notice: Notice): string[] {
       `Action: ${notice.kind}`,
       `Status: ${status.class}.${status.code}`,
     );
-    if (remote !== "") lines.push(oneLine(`Remote-MTA: dns; ${isIP(remote) === 0 ? remote : `[${remote}]`}`));
+    if (remote !== "") lines.push(oneLine(`Remote-MTA: dns; ${ipVersion(remote) === 0 ? remote : `[${remote}]`}`));
     if (/^[245]\d\d[ -]/.test(text)) lines.push(oneLine(`Diagnostic-Code: smtp; ${text}`));
   }
   lines.push("");
