@@ -97,8 +97,13 @@ become() {
   fi
   said=$(mktemp "${TMPDIR:-/tmp}/${0##*/}.XXXXXXXXXX" 2>/dev/null) || exec "$@"
   run_beside "$@"
-  case $code in
-    0 | 6[4-9] | 7[0-46-8]) loaded=yes ;;
+  # What the program says of itself begins with its name; src/main.ts says so of a program that it cannot load.
+  first_line=
+  IFS= read -r first_line <"$said" || :
+  case $code:$first_line in
+    0:* | 6[4-9]:* | 7[0-46-8]:*) loaded=yes ;;
+    "75:$program: the program cannot be loaded"*) loaded=no ;;
+    "75:$program: "*) loaded=yes ;;
     *) if starts; then loaded=yes; else loaded=no; fi ;;
   esac
   if [ $loaded = no ]; then
