@@ -277,7 +277,7 @@ Deno.test("a deno.lock that is damaged, missing or of another version loses no u
     });
     await test.step("a program that cannot be loaded keeps the mail and says so in one line; what is no mail is status 75", async () => {
       const whole =
-        `cd "$CHECKOUT"; cp "$HERE/deno.lock" .; cp "$HERE/src/main.ts" src/; cp "$HERE/src/cli/sendmail.ts" src/cli/
+        `cd "$CHECKOUT"; cp "$HERE/deno.lock" .; cp "$HERE/src/main.ts" src/; cp "$HERE/src/cli/sendmail/sendmail.ts" src/cli/sendmail/
         cp "$HERE/src/events/mod.ts" src/events/; (. scripts/lib.sh; root=$PWD; locked >.deno/installed)`;
       const broken: [name: string, script: string][] = [
         ["tool", `echo "}{" >>src/cli/sendmail/sendmail.ts`],
@@ -319,7 +319,9 @@ Deno.test("a deno.lock that is damaged, missing or of another version loses no u
       }
     });
     await test.step("without packages to start with the mail waits, and what is no mail is status 75", async () => {
-      await shell(`rm "$CHECKOUT/deno.lock" "$CHECKOUT/.deno/installed"; echo "}{" >>"$CHECKOUT/src/cli/sendmail.ts"`);
+      await shell(
+        `rm "$CHECKOUT/deno.lock" "$CHECKOUT/.deno/installed"; echo "}{" >>"$CHECKOUT/src/cli/sendmail/sendmail.ts"`,
+      );
       const kept = await asNobody(["--account=x", `late@${DOMAIN}`], "Subject: late\n\nhi\n");
       assert.deepEqual([kept.code, kept.stdout], [0, ""], kept.stderr);
       const session = await asNobody(["-bs"], "QUIT\r\n");
