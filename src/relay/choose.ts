@@ -1,4 +1,7 @@
-/** Whether a relay opens another connection now, and by which route. Pure: state and clock in, decision out. */
+/**
+ * Decides whether a relay opens another connection now, and by which route: connection limits (max-conn-per-…), delays (conn-delay-…), MX preference
+ * and routes that are disabled after errors. Pure: state and time in, decision out.
+ */
 
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../config/mod.ts";
 import { familyOf } from "../net/mod.ts";
@@ -6,7 +9,7 @@ import { type Exchanger, ofFamily } from "./mx.ts";
 import { better, type Reason } from "./reason.ts";
 import type { Route, RouteTable, Traffic } from "./routes.ts";
 
-/** How a relay stands. Times in ms. */
+/** What a relay has to send, and the connections that it has for that. Times in ms of the steady clock. */
 export interface ConnectionDemand {
   readonly domain: string;
   readonly exchangers: readonly Exchanger[];
@@ -24,7 +27,7 @@ export interface ConnectionDemand {
   /** When a session last took a task, and when the last connection was begun. */
   readonly lastTakenAt: number;
   readonly lastConnectAt: number;
-  /** The administrator named this host: he wants it to be used to the full when work piles up. */
+  /** The administrator named this host, so that it may be used to the full when work piles up. */
   readonly smarthost: boolean;
   /** A session that went well has just ended as agreed: its successor grows nothing and need not wait. */
   readonly mayReplaceSession: boolean;
@@ -43,7 +46,7 @@ export type Choice =
   /** No way out. */
   | { readonly kind: "none"; readonly reason: Reason };
 
-/** When a limit is reached; a session that ends asks again at once. */
+/** When a connection limit is reached, it is looked at again after this time; a session that ends asks again at once. */
 const LIMIT_RETRY_MS = 5_000;
 /** Tasks for each connection that make a pile. */
 const PILE = 10;
@@ -53,24 +56,28 @@ const STALL_MS = 2_000;
 /** No exchanger has an address of the wanted family. */
 export const FAMILY_MISMATCH: Reason = { text: "Address family mismatch on destination MXs", enhanced: "4.4.4" };
 
-export function chooseRoute(standing: ConnectionDemand, table: RouteTable, now: number): Choice {
-  const wanted = connectionWanted(standing, now);
+/**
+ * Decides whether a relay opens another connection at `now` (ms of the steady clock), and by which route: over the connection limits and delays of
+ * relay, connector, domain and source it waits, and it goes by ascending MX preference (RFC 5321 §5.1) past hosts that are disabled. Never throws.
+ */
+export function chooseRoute(demand: ConnectionDemand, table: RouteTable, now: number): Choice {
+  const wanted = connectionWanted(demand, now);
   if (wanted !== null) return wanted;
-  const { limits, exchangers } = standing;
-  const usable = fromSource(ofFamily(exchangers, limits.family), standing.source);
+  const { limits, exchangers } = demand;
+  const usable = fromSource(ofFamily(exchangers, limits.family), demand.source);
   if (exchangers.length === 0) {
     return { kind: "none", reason: { text: "No MX found for destination", enhanced: "4.4.4" } };
   }
   if (usable.length === 0) return { kind: "none", reason: FAMILY_MISMATCH };
-  const hurried = isPile(standing);
-  const blocked = relayBlockedUntil(standing, table, now, hurried);
-  if (blocked > now && !allDisabled(usable, standing.source, table, now)) return { kind: "wait", until: blocked };
-  return walk(usable, standing, table, now, hurried);
+  const hurried = isPile(demand);
+  const blocked = relayBlockedUntil(demand, table, now, hurried);
+  if (blocked > now && !allDisabled(usable, demand.source, table, now)) return { kind: "wait", until: blocked };
+  return walk(usable, demand, table, now, hurried);
 }
 
 /** null when another connection is wanted. */
-function connectionWanted(standing: ConnectionDemand, now: number): Choice | null {
-  const { pending, connections, idle, lastTakenAt, lastConnectAt } = standing;
+function connectionWanted(demand: ConnectionDemand, now: number): Choice | null {
+  const { pending, connections, idle, lastTakenAt, lastConnectAt } = demand;
   if (pending === 0 || pending <= idle) return { kind: "enough" };
   if (connections > 2 && connections >= pending / 2) return { kind: "enough" };
   // Sessions that work, or will in a moment, take a task each; only what they cannot keep up with needs another connection.
@@ -83,19 +90,19 @@ function fromSource(list: readonly Exchanger[], source: string | null): readonly
   return source === null ? list : ofFamily(list, familyOf(source));
 }
 
-function isPile(standing: ConnectionDemand): boolean {
-  return standing.smarthost && standing.ready > 0 && standing.pending > PILE * standing.connections;
+function isPile(demand: ConnectionDemand): boolean {
+  return demand.smarthost && demand.ready > 0 && demand.pending > PILE * demand.connections;
 }
 
 /** Until when the limits of relay, domain, connector and source forbid a connection. */
-function relayBlockedUntil(standing: ConnectionDemand, table: RouteTable, now: number, hurried: boolean): number {
-  const { limits, connections, relay, lastConnectAt } = standing;
-  const domain = table.domain(standing.domain);
-  const source = table.source(standing.source);
+function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, now: number, hurried: boolean): number {
+  const { limits, connections, relay, lastConnectAt } = demand;
+  const domain = table.domain(demand.domain);
+  const source = table.source(demand.source);
   const full = relay.connections >= limits.maxConnPerRelay || connections >= limits.maxConnPerConnector ||
     domain.connections >= limits.maxConnPerDomain || source.connections >= limits.maxConnPerSource;
   if (full) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(standing, hurried || standing.moved);
+  const delayed = delaysOf(demand, hurried || demand.moved);
   return Math.max(
     now,
     relay.lastConnectAt + delayed("connDelayRelay"),
@@ -128,7 +135,7 @@ interface Candidate {
 /** By ascending preference; a worse one only when all better ones are in error, not when they only have to wait. */
 function walk(
   list: readonly Exchanger[],
-  standing: ConnectionDemand,
+  demand: ConnectionDemand,
   table: RouteTable,
   now: number,
   hurried: boolean,
@@ -142,17 +149,17 @@ function walk(
     let until = Infinity;
     for (; end < list.length && list[end]!.preference === preference; end++) {
       const exchanger = list[end]!;
-      const route = table.route(exchanger.address, now, standing.source);
+      const route = table.route(exchanger.address, now, demand.source);
       if (route.disabled !== null) {
         rejects ||= route.disabled === "rejects";
         if (route.failure !== null) reason = better(reason, route.failure);
         continue;
       }
-      const freeAt = routeBlockedUntil(route, standing, now, hurried);
+      const freeAt = routeBlockedUntil(route, demand, now, hurried);
       if (freeAt > now) until = Math.min(until, freeAt);
       else free.push({ exchanger, route });
     }
-    if (free.length > 0) return { kind: "connect", ...draw(free, standing.random) };
+    if (free.length > 0) return { kind: "connect", ...draw(free, demand.random) };
     if (until < Infinity) return { kind: "wait", until };
     start = end;
   }
@@ -174,13 +181,13 @@ function draw(free: readonly Candidate[], random: () => number): Candidate {
   return one(four.length > 0 ? four : own);
 }
 
-function routeBlockedUntil(route: Route, standing: ConnectionDemand, now: number, hurried: boolean): number {
-  const { limits } = standing;
+function routeBlockedUntil(route: Route, demand: ConnectionDemand, now: number, hurried: boolean): number {
+  const { limits } = demand;
   // On probation one connection is enough to find out.
   if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;
   if (route.connections >= limits.maxConnPerRoute) return now + LIMIT_RETRY_MS;
   if (route.host.connections >= limits.maxConnPerHost) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(route.fresh ? { ...standing, mayReplaceSession: false } : standing, hurried && !route.fresh);
+  const delayed = delaysOf(route.fresh ? { ...demand, mayReplaceSession: false } : demand, hurried && !route.fresh);
   return Math.max(
     now,
     route.lastConnectAt + delayed("connDelayRoute"),

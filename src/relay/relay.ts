@@ -1,69 +1,29 @@
 /** All mail that goes one way: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
 
 import type { RelayLimits } from "../config/mod.ts";
-import { debug, type Observer } from "../events/mod.ts";
-import { chooseRoute, type ConnectionDemand } from "./choose.ts";
+import { debug } from "../events/mod.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
-import type { Clock } from "../clock.ts";
-import type { Exchanger, Exchangers } from "./mx.ts";
+import { chooseRoute, type ConnectionDemand } from "./choose.ts";
+import type { Exchanger } from "./mx.ts";
 import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
-import type { Route, RouteTable } from "./routes.ts";
+import type { RelayDeps, Siblings } from "./relay_deps.ts";
+import type { Route } from "./routes.ts";
 import type { Ending, Session, SessionOwner } from "./session.ts";
 import { avoiding, type Target } from "./target.ts";
 import { type Task, TaskQueue } from "./tasks.ts";
-
-/** What a relay needs of the house. */
-export interface RelayTools {
-  readonly clock: Clock;
-  /** The time of day, ms since the epoch. */
-  date(): number;
-  readonly table: RouteTable;
-  /** A line for the log. */
-  log(text: string): void;
-  /** Hears of decisions. */
-  readonly observer: Observer;
-  /** Where the mail of the target goes. Never rejects. */
-  find(target: Target): Promise<Exchangers>;
-  /** A new session; it is not running yet. */
-  session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
-  /** The address turned out to lead to this host. */
-  learnOwn(address: string): void;
-  /** At least 0, less than 1. */
-  random(): number;
-  fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void>;
-  /** A task with REQUIRETLS, for the relay of such tasks; `exchanger` was tried. */
-  elsewhere(task: Task, target: Target, exchanger: Exchanger, reason: string): void;
-  /** No route is left from the local address of the target: by another, to another smarthost, or not now. */
-  detour(task: Task, target: Target, reason: Reason): Promise<void>;
-  /** A task that an exchanger has not decided about, by the relay of those that it is not asked about. */
-  moveOn(task: Task, target: Target): void;
-  /** The smarthost cannot be used at all: to another, or not now. */
-  nextHost(task: Task, target: Target, reason: Reason): Promise<void>;
-  /** The relay has neither tasks nor sessions: forget it. */
-  empty(relay: Relay): void;
-}
-
-/** What the relays of one destination share, one for each local address. */
-export interface Siblings {
-  /** Relays that are there. */
-  relays: number;
-  connections: number;
-  /** In ms; −Infinity for never. */
-  lastConnectAt: number;
-}
 
 /** After so long exchangers are looked up again, in ms; the resolver knows whether that takes a question. */
 const REFRESH_MS = 300_000;
 /** Exchangers that one attempt goes to when each ends the session over it. */
 const MAX_TURNS = 5;
 /** Sessions in a row that a host ended over their first message after which it is left alone for a while. */
-const MAX_BROKEN = 5;
+const MAX_BROKEN_SESSIONS = 5;
 
 export class Relay implements SessionOwner {
   readonly target: Target;
   readonly limits: RelayLimits;
   readonly #siblings: Siblings;
-  readonly #tools: RelayTools;
+  readonly #deps: RelayDeps;
   readonly #tasks = new TaskQueue();
   readonly #sessions = new Set<Session>();
   readonly #idle = new Set<Session>();
@@ -74,7 +34,7 @@ export class Relay implements SessionOwner {
   #foundAt = 0;
   #finding = false;
   #failing = 0;
-  #successor = false;
+  #mayReplaceSession = false;
   #moved: boolean;
   #stopped = false;
   #readyCount = 0;
@@ -83,11 +43,11 @@ export class Relay implements SessionOwner {
   #cancelTimer: (() => void) | null = null;
   #timerAt = Infinity;
 
-  constructor(target: Target, limits: RelayLimits, siblings: Siblings, tools: RelayTools) {
+  constructor(target: Target, limits: RelayLimits, siblings: Siblings, deps: RelayDeps) {
     this.target = target;
     this.limits = limits;
     this.#siblings = siblings;
-    this.#tools = tools;
+    this.#deps = deps;
     this.#moved = target.avoids.length > 0;
   }
 
@@ -112,7 +72,7 @@ export class Relay implements SessionOwner {
 
   accept(task: Task): void {
     // A pile begins: the time that a task has waited counts from now.
-    if (this.#tasks.length === 0) this.#lastTakenAt = this.#tools.clock.steady();
+    if (this.#tasks.length === 0) this.#lastTakenAt = this.#deps.clock.steady();
     this.#tasks.push(task);
     this.#drain();
   }
@@ -142,13 +102,13 @@ export class Relay implements SessionOwner {
     if (this.#stopped) return null;
     const task = this.#tasks.shift();
     if (task === undefined) return null;
-    this.#lastTakenAt = this.#tools.clock.steady();
+    this.#lastTakenAt = this.#deps.clock.steady();
     return task;
   }
 
   ready(session: Session): void {
     this.#readyCount++;
-    this.#tools.table.ready(session.route);
+    this.#deps.table.ready(session.route);
   }
 
   idle(session: Session): void {
@@ -167,24 +127,24 @@ export class Relay implements SessionOwner {
   elsewhere(task: Task, exchanger: Exchanger, reason: string): void {
     // Here it would come back for ever.
     if (this.target.requireTls) this.#refuse([task], reason);
-    else this.#tools.elsewhere(task, this.target, exchanger, reason);
+    else this.#deps.elsewhere(task, this.target, exchanger, reason);
   }
 
   moveOn(task: Task, exchanger: Exchanger, reason: Reason): boolean {
     if (this.#stopped) return false;
     const moved = { ...task, reason: better(task.reason, reason) };
     if (this.target.avoids.length + 1 < MAX_TURNS && this.#leftWithout(exchanger)) {
-      this.#tools.moveOn(moved, avoiding(this.target, exchanger.address));
+      this.#deps.moveOn(moved, avoiding(this.target, exchanger.address));
       return true;
     }
     if ((task.others ?? []).length === 0) return false;
-    void this.#tools.nextHost(moved, this.target, reason);
+    void this.#deps.nextHost(moved, this.target, reason);
     return true;
   }
 
   /** Is there another exchanger that might be up? */
   #leftWithout({ address: tried }: Exchanger): boolean {
-    const { clock, table } = this.#tools;
+    const { clock, table } = this.#deps;
     const source = this.target.source?.address ?? null;
     return (this.#exchangers ?? []).some(({ address }) =>
       address !== tried && !this.target.avoids.includes(address) && !this.#unsuited.has(address) &&
@@ -203,7 +163,7 @@ export class Relay implements SessionOwner {
   }
 
   ended(session: Session, ending: Ending): void {
-    const { clock, table } = this.#tools;
+    const { clock, table } = this.#deps;
     this.#sessions.delete(session);
     this.#idle.delete(session);
     this.#siblings.connections--;
@@ -216,13 +176,13 @@ export class Relay implements SessionOwner {
       this.#disable(session.route, 1, "network", () => ending.failure);
     }
     if (ending.sent > 0) session.route.broken = 0;
-    else if (ending.broke && ++session.route.broken >= MAX_BROKEN) {
+    else if (ending.broke && ++session.route.broken >= MAX_BROKEN_SESSIONS) {
       session.route.broken = 0;
-      this.#disable(session.route, 1, "network", (next) => reasonOfBreaks(remote, MAX_BROKEN, next));
+      this.#disable(session.route, 1, "network", (next) => reasonOfBreaks(remote, MAX_BROKEN_SESSIONS, next));
     }
-    this.#successor ||= ending.fullTerm;
+    this.#mayReplaceSession ||= ending.fullTerm;
     if (ending.loops) {
-      this.#tools.learnOwn(session.route.host.address);
+      this.#deps.learnOwn(session.route.host.address);
       // Looked up again, without what leads here.
       this.#exchangers = null;
     }
@@ -237,10 +197,10 @@ export class Relay implements SessionOwner {
     why: "network" | "rejects",
     reason: (next: number) => Reason | null,
   ): void {
-    const delay = this.#tools.table.disable(route, penalty, why, this.#tools.clock.steady());
-    route.failure = reason(this.#tools.date() + delay);
+    const delay = this.#deps.table.disable(route, penalty, why, this.#deps.clock.steady());
+    route.failure = reason(this.#deps.date() + delay);
     this.#moved = true;
-    this.#tools.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
+    this.#deps.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
   }
 
   // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -255,13 +215,13 @@ export class Relay implements SessionOwner {
     if (this.#tasks.length === 0 || this.#stopped) return this.#setTimer(Infinity);
     if (this.#exchangers === null) return void this.#find();
     // A busy relay may live for weeks: hosts move in the meantime.
-    if (this.#tools.clock.steady() > this.#foundAt + REFRESH_MS) this.#find();
+    if (this.#deps.clock.steady() > this.#foundAt + REFRESH_MS) this.#find();
     while (this.#connect(this.#exchangers));
   }
 
   /** True when it began a connection and may want another. */
   #connect(exchangers: readonly Exchanger[]): boolean {
-    const { clock, table } = this.#tools;
+    const { clock, table } = this.#deps;
     const now = clock.steady();
     const { avoids } = this.target;
     const suited = exchangers.filter(({ address }) => !this.#unsuited.has(address) && !avoids.includes(address));
@@ -269,7 +229,7 @@ export class Relay implements SessionOwner {
     if (suited.length === 0 && avoids.length > 0) return this.#noWay(NOTHING_LEFT);
     // RFC 8689 §4.2.1: after the last exchanger the message is returned.
     if (suited.length === 0) return this.#refuse(this.#tasks.clear(), this.#unsuited.get(exchangers[0]!.address)!);
-    const choice = chooseRoute(this.#standing(suited), table, now);
+    const choice = chooseRoute(this.#demand(suited), table, now);
     switch (choice.kind) {
       case "enough":
         return false;
@@ -291,12 +251,12 @@ export class Relay implements SessionOwner {
     const { domain } = this.target;
     this.#end(
       tasks,
-      (task) => this.#tools.fail(task, "permfail", { text: reason, enhanced: NO_REQUIRETLS_CODE }, domain),
+      (task) => this.#deps.fail(task, "permfail", { text: reason, enhanced: NO_REQUIRETLS_CODE }, domain),
     );
     return false;
   }
 
-  #standing(exchangers: readonly Exchanger[]): ConnectionDemand {
+  #demand(exchangers: readonly Exchanger[]): ConnectionDemand {
     return {
       domain: this.target.domain,
       exchangers,
@@ -310,9 +270,9 @@ export class Relay implements SessionOwner {
       lastConnectAt: this.#lastConnectAt,
       source: this.target.source?.address ?? null,
       smarthost: !this.target.mx,
-      mayReplaceSession: this.#successor,
+      mayReplaceSession: this.#mayReplaceSession,
       moved: this.#moved,
-      random: this.#tools.random,
+      random: this.#deps.random,
     };
   }
 
@@ -320,19 +280,19 @@ export class Relay implements SessionOwner {
     this.#debug(() =>
       `connection ${this.#sessions.size + 1} by route ${routeName(route)} for ${this.#tasks.length} tasks`
     );
-    this.#successor = false;
+    this.#mayReplaceSession = false;
     this.#moved = false;
     this.#lastConnectAt = now;
     this.#siblings.connections++;
     this.#siblings.lastConnectAt = now;
-    this.#tools.table.connecting(route, this.target.domain, now);
-    const session = this.#tools.session(this, route, exchanger);
+    this.#deps.table.connecting(route, this.target.domain, now);
+    const session = this.#deps.session(this, route, exchanger);
     this.#sessions.add(session);
     session.run();
   }
 
   #debug(text: () => string): void {
-    const { observer } = this.#tools;
+    const { observer } = this.#deps;
     if (observer.verbose) debug(observer, `mta: ${this.target.name}: ${text()}`);
   }
 
@@ -340,20 +300,20 @@ export class Relay implements SessionOwner {
   #noWay(reason: Reason): false {
     this.#setTimer(Infinity);
     if (this.#sessions.size > 0) return false;
-    this.#tools.log(
+    this.#deps.log(
       `smtp-out: No valid route for [connector:[${
         this.target.source?.address ?? ""
       }]->${this.target.name}]: ${reason.text}`,
     );
-    this.#giveUp((task) => this.#tools.detour(task, this.target, reason));
+    this.#giveUp((task) => this.#deps.detour(task, this.target, reason));
     return false;
   }
 
   async #find(): Promise<void> {
     if (this.#finding) return;
     this.#finding = true;
-    this.#foundAt = this.#tools.clock.steady();
-    const found = await this.#tools.find(this.target);
+    this.#foundAt = this.#deps.clock.steady();
+    const found = await this.#deps.find(this.target);
     this.#finding = false;
     if (found.ok) {
       this.#debug(() => `goes to ${found.list.map(({ host, address }) => `${host} (${address})`).join(", ")}`);
@@ -361,13 +321,13 @@ export class Relay implements SessionOwner {
       this.#drain();
     } else if (this.#exchangers === null) {
       const what = this.target.mx ? "Failed to resolve MX for" : "Cannot send to";
-      this.#tools.log(`smtp-out: ${what} ${this.target.name}: ${found.text}`);
+      this.#deps.log(`smtp-out: ${what} ${this.target.name}: ${found.text}`);
       const { result, text, enhanced } = found;
       const reason = { text, enhanced };
       this.#giveUp((task) =>
         result === "permfail"
-          ? this.#tools.fail(task, result, reason, this.target.domain)
-          : this.#tools.nextHost(task, this.target, reason)
+          ? this.#deps.fail(task, result, reason, this.target.domain)
+          : this.#deps.nextHost(task, this.target, reason)
       );
     }
     this.#settleDown();
@@ -393,7 +353,7 @@ export class Relay implements SessionOwner {
     this.#cancelTimer = null;
     this.#timerAt = at;
     if (at === Infinity) return;
-    this.#cancelTimer = this.#tools.clock.after(Math.max(0, at - this.#tools.clock.steady()), () => {
+    this.#cancelTimer = this.#deps.clock.after(Math.max(0, at - this.#deps.clock.steady()), () => {
       this.#cancelTimer = null;
       this.#timerAt = Infinity;
       this.#drain();
@@ -403,7 +363,7 @@ export class Relay implements SessionOwner {
   #settleDown(): void {
     if (this.#tasks.length > 0 || this.#sessions.size > 0 || this.#finding || this.#failing > 0) return;
     this.#setTimer(Infinity);
-    this.#tools.empty(this);
+    this.#deps.empty(this);
   }
 }
 

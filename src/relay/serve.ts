@@ -1,61 +1,38 @@
 /** The relay isolate at its doors: jobs from the scheduler, messages from the queue, smarthosts from lookup, outcomes and events out. */
 
+import { systemClock } from "../clock.ts";
 import type { RelayAction } from "../config/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { Caller, type Isolate, PeerGone, Tally } from "../isolate/mod.ts";
-import {
-  type ControlToRelay,
-  type Credentials,
-  type FromLookup,
-  type Job,
-  type RelaySource,
-  type ToLookup,
-} from "../protocol/mod.ts";
+import type { ControlToRelay, FromLookup, Job, RelaySource, ToLookup } from "../protocol/mod.ts";
 import { QueueClient } from "../queue_client/mod.ts";
-import { TIMEOUTS, type Timeouts, type TlsOptions } from "../smtp_client/mod.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { TIMEOUTS } from "../smtp_client/mod.ts";
+import { answerAdmin } from "./admin.ts";
 import { FAMILY_MISMATCH } from "./choose.ts";
-import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Deferred } from "./deferred.ts";
-import { RelayFilters } from "./filters.ts";
+import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Gauges } from "./gauges.ts";
-import { type Exchangers, findExchangers, type Names } from "./mx.ts";
-import { type OwnHost, ownHost } from "./own.ts";
+import { type Exchangers, findExchangers } from "./mx.ts";
+import { ownHost } from "./own.ts";
 import { better, type Reason } from "./reason.ts";
-import { Relay, type RelayTools, routeName, type Siblings } from "./relay.ts";
-import { type Host, RouteTable } from "./routes.ts";
-import { Session, type SessionTools } from "./session.ts";
-import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
-import { credentialsLack, fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
+import { Relay, routeName } from "./relay.ts";
+import type { RelayDeps, Siblings } from "./relay_deps.ts";
+import { RouteTable } from "./routes.ts";
+import { Session } from "./session.ts";
+import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session_deps.ts";
+import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
 import { splitTask, type Task } from "./tasks.ts";
-
-/** What tests put in place of the real thing. */
-export interface RelayServiceTools {
-  readonly clock: Clock;
-  /** The time of day, ms since the epoch: for what others are told. */
-  readonly date: () => number;
-  readonly names: Names & Pick<Resolver, "reverse">;
-  /** How long hosts may take. */
-  readonly timeouts: Timeouts;
-  /** Port of MX hosts. */
-  readonly mxPort: number;
-  readonly own: OwnHost;
-  /** Draws among equal hosts: at least 0, less than 1. */
-  readonly random: () => number;
-}
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
-/** How long connecting waits for the name of a host, which only the log needs, in ms. */
-const NAME_MS = 500;
 /** How long transactions may go on after the daemon was told to stop, in ms. */
 const STOP_GRACE_MS = 3_000;
 /** So often a table that tells one local address at a time is asked for another one than those that failed. */
 const SOURCE_ATTEMPTS = 10;
 
-/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
-export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServiceTools> = {}): void {
+/** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
+export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayServiceDeps> = {}): void {
   const resolver = new Resolver(isolate.settings.resolver, { observer: isolate });
   isolate.onresolver = (settings) => resolver.configure(settings);
   const service = new RelayService(isolate, {
@@ -66,7 +43,7 @@ export function serveRelay(isolate: Isolate<"relay">, tools: Partial<RelayServic
     mxPort: 25,
     random: Math.random,
     own: ownHost(isolate.settings.own, systemClock.steady),
-    ...tools,
+    ...deps,
   });
   isolate.serve("scheduler-relay", (channel) => {
     // A new scheduler hands out everything again, in its own order.
@@ -86,48 +63,48 @@ class RelayService {
   onreachable: (ids: readonly EnvelopeId[]) => void = () => {};
   readonly #deferred: Deferred;
   readonly #isolate: Isolate<"relay">;
-  readonly #tools: RelayServiceTools;
+  readonly #deps: RelayServiceDeps;
   readonly #lookup: Caller<ToLookup, FromLookup>;
   readonly #queue: QueueClient;
   readonly #reporter: DeliveryReporter;
   readonly #table = new RouteTable();
   readonly #relays = new Map<string, Relay>();
   readonly #siblings = new Map<string, Siblings>();
-  readonly #relayTools: RelayTools;
+  readonly #relayDeps: RelayDeps;
   readonly #gauges: Gauges;
   #stopped: (() => void) | null = null;
 
-  constructor(isolate: Isolate<"relay">, tools: RelayServiceTools) {
+  constructor(isolate: Isolate<"relay">, deps: RelayServiceDeps) {
     this.#isolate = isolate;
-    this.#tools = tools;
+    this.#deps = deps;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
     this.#queue = new QueueClient(isolate.ask("relay-queue"));
     this.#reporter = new DeliveryReporter(
       this.#queue,
       isolate.emit,
-      tools.date,
+      deps.date,
       (ids) => this.#done(ids),
       isolate.settings.srs,
     );
     this.#deferred = new Deferred(isolate.settings.maxDeferred);
     this.#reporter.onaccepted = (domain) => {
-      const ids = this.#deferred.release(domain, tools.clock.steady());
+      const ids = this.#deferred.release(domain, deps.clock.steady());
       if (ids.length > 0) this.onreachable(ids);
     };
     const view = { queue: this.#queue, relays: this.#relays, table: this.#table };
-    this.#gauges = new Gauges(view, new Tally(isolate.emit), tools.clock);
+    this.#gauges = new Gauges(view, new Tally(isolate.emit), deps.clock);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);
-    const sessionTools = this.#sessionTools();
-    this.#relayTools = {
-      clock: tools.clock,
-      date: tools.date,
+    const forSessions = sessionDeps(isolate, deps, this.#lookup, this.#reporter);
+    this.#relayDeps = {
+      clock: deps.clock,
+      date: deps.date,
       table: this.#table,
       log: (text) => this.#log(text),
       observer: isolate,
       find: (target) => this.#find(target),
-      session: (owner, route, exchanger) => new Session(owner, route, exchanger, sessionTools),
-      random: tools.random,
-      learnOwn: (address) => tools.own.learn(address),
+      session: (owner, route, exchanger) => new Session(owner, route, exchanger, forSessions),
+      random: deps.random,
+      learnOwn: (address) => deps.own.learn(address),
       fail: (task, result, reason, domain) => this.#reporter.fail(task, result, reason, domain),
       elsewhere: (task, target, exchanger, reason) => {
         const relay = this.#relay(requiringTls(target));
@@ -153,7 +130,7 @@ class RelayService {
     }
     if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
     if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
-    this.#hand(work, { ...mxTarget(action, job.key), port: this.#tools.mxPort });
+    this.#hand(work, { ...mxTarget(action, job.key), port: this.#deps.mxPort });
   }
 
   async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
@@ -207,7 +184,7 @@ class RelayService {
 
   /** It is remembered: when the domain takes mail again it need not wait for its time. */
   async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
-    this.#deferred.remember(target.domain, task.ids, this.#tools.clock.steady());
+    this.#deferred.remember(target.domain, task.ids, this.#deps.clock.steady());
     return await this.#reporter.fail(task, "tempfail", reason, target.domain);
   }
 
@@ -247,7 +224,7 @@ class RelayService {
       const { limits: usual, domainLimits } = this.#isolate.settings;
       // Anyone may name a domain, such as `constructor`.
       const limits = Object.hasOwn(domainLimits, target.domain) ? domainLimits[target.domain]! : usual;
-      relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayTools);
+      relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayDeps);
       this.#relays.set(target.key, relay);
     }
     return relay;
@@ -272,7 +249,7 @@ class RelayService {
     this.#gauges.touch();
   }
 
-  #forget(relay: Relay): void {
+  #forget(relay: Pick<Relay, "target">): void {
     const { key, relayKey } = relay.target;
     if (this.#relays.get(key) === relay) {
       this.#relays.delete(key);
@@ -298,7 +275,7 @@ class RelayService {
       relay.clear();
     }
     let cancel = () => {};
-    const patience = new Promise<void>((resolve) => cancel = this.#tools.clock.after(STOP_GRACE_MS, resolve));
+    const patience = new Promise<void>((resolve) => cancel = this.#deps.clock.after(STOP_GRACE_MS, resolve));
     if (this.#relays.size > 0) await Promise.race([ended, patience]);
     cancel();
     this.#gauges.close();
@@ -307,10 +284,10 @@ class RelayService {
   async #find(target: Target): Promise<Exchangers> {
     const backupName = this.#backupName(target.action);
     // Known to be missing before a host is bothered and blamed.
-    const login = target.label === "" ? null : await this.#credentials(target);
+    const login = target.label === "" ? null : await findCredentials(this.#lookup, target);
     if (typeof login === "string") return { ok: false, result: "tempfail", text: login, enhanced: "4.3.5" };
     try {
-      const found = await findExchangers(target, this.#tools.names, { own: this.#tools.own, backupName });
+      const found = await findExchangers(target, this.#deps.names, { own: this.#deps.own, backupName });
       if (found.ok && found.unlisted) this.#warn(`${backupName} is not among the mail exchangers of ${target.domain}`);
       return found;
     } catch (error) {
@@ -319,99 +296,22 @@ class RelayService {
     }
   }
 
-  /** Or why there are none. */
-  async #credentials(target: Target): Promise<Credentials | string> {
-    try {
-      const question = { type: "credentials", action: target.action.name, label: target.label } as const;
-      const { credentials, lack = null } = await this.#lookup.ask<"credentials">(question);
-      return credentials ?? credentialsLack(target, lack);
-    } catch (error) {
-      if (error instanceof PeerGone) return credentialsLack(target, null);
-      throw error;
-    }
-  }
-
-  // ── what sessions need ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #sessionTools(): SessionTools {
-    return {
-      shared: this.#isolate.settings.shared,
-      clock: this.#tools.clock,
-      observer: this.#isolate,
-      reporter: this.#reporter,
-      timeouts: this.#tools.timeouts,
-      tlsOptions: (target) => this.#tlsOptions(target.action),
-      credentials: (target) => this.#credentials(target),
-      hostName: (host) => this.#hostName(host),
-      isSelf: (name) => this.#tools.own.greets(name),
-      ...this.#filters(),
-    };
-  }
-
-  /** Where an action has filters. */
-  #filters(): Pick<SessionTools, "filters"> {
-    const { filters = {} } = this.#isolate.settings;
-    if (Object.keys(filters).length === 0) return {};
-    return { filters: new RelayFilters(this.#isolate.ask("relay-filter"), filters, this.#tools.date) };
-  }
-
-  #tlsOptions(action: RelayAction): Omit<TlsOptions, "serverName" | "verify"> {
-    const { pki, ca } = this.#isolate.settings;
-    const pair = action.pki === null ? undefined : pki[action.pki];
-    return {
-      ca: action.ca === null ? null : ca[action.ca] ?? null,
-      cert: pair?.cert ?? null,
-      key: pair?.key ?? null,
-      protocols: action.protocols,
-    };
-  }
-
-  /** The name is kept with the host; a slow answer comes in time for the next line. */
-  async #hostName(host: Host): Promise<string> {
-    const { clock, names } = this.#tools;
-    if (host.name !== "") return host.name;
-    const asked = names.reverse(host.address).then(({ hostname }) => host.name = hostname);
-    let cancel = () => {};
-    const impatience = new Promise<string>((resolve) => cancel = clock.after(NAME_MS, () => resolve("<unknown>")));
-    const name = await Promise.race([asked, impatience]);
-    cancel();
-    return name;
-  }
-
   /** Of a backup exchanger: the name under which the domain's MX records know this server. */
   #backupName(action: RelayAction): string | null {
     return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.shared.serverName;
   }
 
-  // ── control ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
+  /** The administrator asks. */
   answer(message: ControlToRelay): string[] {
-    const now = this.#tools.clock.steady();
-    if (message.type === "resume-route") return this.#resume(message.route, now);
-    switch (message.what) {
-      case "hosts":
-        return showHosts(this.#table.hosts(), now);
-      case "routes":
-        return showRoutes(this.#table.routes(), now);
-      case "relays":
-        return showRelays(this.#relays.values(), now);
-      case "hoststats":
-        return showHostStats(this.#reporter.statuses, this.#tools.date());
-    }
-  }
-
-  /** Enables a route, or with 0 all that are disabled. Answers why it did not, or nothing. */
-  #resume(id: number, now: number): string[] {
-    const routes = id === 0 ? [...this.#table.routes()] : [this.#table.byId(id)].filter((route) => route !== undefined);
-    if (id !== 0 && routes.length === 0) return [`there is no route ${id}: show routes lists them`];
-    const disabled = routes.filter((route) => route.disabled !== null && route.enabledAt > now);
-    if (disabled.length === 0) return [id === 0 ? "no route is disabled" : `route ${id} is not disabled`];
-    for (const route of disabled) {
-      this.#table.forgive(route);
-      this.#log(`smtp-out: Enabling route ${routeName(route)} per admin request`);
-    }
-    for (const relay of [...this.#relays.values()]) relay.wake();
-    return [];
+    const { clock, date } = this.#deps;
+    return answerAdmin(message, {
+      clock,
+      date,
+      table: this.#table,
+      relays: this.#relays,
+      reporter: this.#reporter,
+      log: (text) => this.#log(text),
+    });
   }
 
   #log(text: string): void {

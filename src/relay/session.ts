@@ -1,53 +1,25 @@
-/**
- * One connection to one host, from connect to quit: gets ready, takes task after task from its relay, waits a while, leaves. Longer than other
- * files, because its steps share the state of the connection.
- */
+/** One connection to one host, from connect to quit: gets ready (handshake.ts), takes task after task from its relay, waits a while, leaves. */
 
+import { type Clock, sleep } from "../clock.ts";
 import type { RelayLimits } from "../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../envelope/mod.ts";
-import { debug, logTrace, type Observer } from "../events/mod.ts";
-import type { Credentials, SharedSettings } from "../protocol/mod.ts";
-import {
-  type Client,
-  ClientError,
-  connectClient,
-  type RecipientResult,
-  type Reply,
-  type Timeouts,
-  type TlsOptions,
-  type TransactionResult,
-} from "../smtp_client/mod.ts";
+import { debug } from "../events/mod.ts";
+import { type Client, ClientError, type RecipientResult, type TransactionResult } from "../smtp_client/mod.ts";
 import { triedAgain } from "./again.ts";
-import type { Clock } from "../clock.ts";
-import { DeliveryReporter } from "./delivery_reporter.ts";
-import type { RelayFilters } from "./filters.ts";
+import type { DeliveryReporter } from "./delivery_reporter.ts";
+import { Handshake, type HandshakeDeps } from "./handshake.ts";
 import type { Message } from "./messages.ts";
 import type { Exchanger } from "./mx.ts";
-import type { SessionReports } from "./reports.ts";
 import { type Reason, reasonOfError, type Remote } from "./reason.ts";
 import { unheard } from "./result.ts";
-import { type Host, knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
-import { isNamed, shownLabel, type Target } from "./target.ts";
+import { knownRcptMax, learnRcptMax, type Route } from "./routes.ts";
+import type { Target } from "./target.ts";
 import { partOf, type Task, without } from "./tasks.ts";
 
-/** What a session needs of the house. */
-export interface SessionTools {
-  readonly shared: SharedSettings;
+/** What a session needs of the isolate. */
+export interface SessionDeps extends HandshakeDeps {
   readonly clock: Clock;
-  /** The log, and who wants to know more than it tells. */
-  readonly observer: Observer;
   readonly reporter: DeliveryReporter;
-  readonly timeouts: Timeouts;
-  /** What TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
-  tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
-  /** The secret of the target's label, or why there is none. Asked for each connection: it may change, and nobody keeps it. */
-  credentials(target: Target): Promise<Credentials | string>;
-  /** Name of an address for the log, "" when it is not known soon. */
-  hostName(host: Host): Promise<string>;
-  /** True for a name that only this host answers EHLO with. */
-  isSelf(name: string): boolean;
-  /** What filters of the action are told; without it there are none. */
-  readonly filters?: RelayFilters;
 }
 
 /** Its relay, as a session sees it. */
@@ -103,32 +75,29 @@ export class Session {
   readonly route: Route;
   readonly #exchanger: Exchanger;
   readonly #owner: SessionOwner;
-  readonly #tools: SessionTools;
+  readonly #deps: SessionDeps;
+  readonly #handshake: Handshake;
   #client: Client | null = null;
-  #reports: SessionReports | null = null;
-  /** Why the session is in clear though the host offered TLS. */
-  #tlsFailure: TlsFailure | null = null;
   #ready = false;
-  /** How far getting ready has come, as a reason tells it. */
-  #step = "";
   #stopping = false;
   /** Transactions tried, and messages that went to someone. */
   #tried = 0;
   #sent = 0;
   #failures = 0;
   #rejects = false;
-  #loops = false;
   #broke = false;
   /** The host takes no more in this session. */
   #full = false;
   #failure: Reason | null = null;
   #wake: ((task: Task | null) => void) | null = null;
 
-  constructor(owner: SessionOwner, route: Route, exchanger: Exchanger, tools: SessionTools) {
+  constructor(owner: SessionOwner, route: Route, exchanger: Exchanger, deps: SessionDeps) {
     this.#owner = owner;
     this.route = route;
     this.#exchanger = exchanger;
-    this.#tools = tools;
+    this.#deps = deps;
+    const { target, limits } = owner;
+    this.#handshake = new Handshake({ id: this.id, route, exchanger, target, limits }, deps);
   }
 
   get #remote(): Remote {
@@ -143,21 +112,23 @@ export class Session {
   /** Runs to its end. Never rejects. */
   async run(): Promise<void> {
     try {
-      this.#client = await this.#connect();
+      const client = this.#client = await this.#handshake.run();
       this.#ready = true;
       this.#owner.ready(this);
-      const obstacle = this.#owner.target.requireTls ? this.#requireTlsObstacle(this.#client) : null;
-      if (obstacle === null) await this.#serve(this.#client);
+      const obstacle = this.#owner.target.requireTls ? this.#requireTlsObstacle(client) : null;
+      if (obstacle === null) await this.#serve(client);
       else {
         this.#owner.unsuited(this.#exchanger, obstacle);
-        await this.#quit(this.#client);
+        await this.#quit(client);
       }
     } catch (error) {
       this.#client?.close();
-      if (!this.#ready) this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port, this.#step);
+      if (!this.#ready) {
+        this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port, this.#handshake.step);
+      }
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
-    this.#reports?.closed();
+    this.#handshake.reports?.closed();
     const fullTerm = this.#full || (this.#tried >= this.#mailMax() && this.#failures === 0);
     this.#owner.ended(this, {
       ready: this.#ready,
@@ -165,7 +136,7 @@ export class Session {
       sent: this.#sent,
       broke: this.#broke,
       refused: this.#rejects ? this.#failures : 0,
-      loops: this.#loops,
+      loops: this.#handshake.loops,
       failure: this.#failure,
       remote: this.#remote,
     });
@@ -184,126 +155,7 @@ export class Session {
     const wake = this.#wake;
     this.#wake = null;
     wake?.(null);
-    if (!this.#ready) this.#client?.close();
-  }
-
-  // ── getting ready ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async #connect(): Promise<Client> {
-    const { target } = this.#owner;
-    try {
-      return await this.#establish(target.tls !== "never");
-    } catch (error) {
-      if (!(error instanceof ClientError && error.kind === "tls") || target.tls !== "opportunistic") throw error;
-      // Better in clear than not at all, where nobody asked for more: once more to the same host.
-      this.#log(`closing reason=tls-failure: ${error.message}`);
-      this.#reports?.closed();
-      this.#tlsFailure = error;
-      return await this.#establish(false);
-    }
-  }
-
-  async #establish(mayTls: boolean): Promise<Client> {
-    const { target, limits } = this.#owner;
-    const { timeouts, shared: shared, observer } = this.#tools;
-    const trace = (direction: string, line: string) => logTrace(observer, "mta", `${this.id}: ${direction} ${line}`);
-    const count = (what: string, bytes: number) => logTrace(observer, "io", `${this.id}: ${what} ${bytes} bytes`);
-    const { address } = this.#exchanger;
-    const host = await this.#tools.hostName(this.route.host);
-    const shown = address.includes(":") ? `[${address}]` : address;
-    observer.emit({
-      type: "mta-connecting",
-      session: this.id,
-      address: `${target.scheme}://${shown}:${target.port}`,
-      host,
-    });
-    const reports = this.#tools.filters?.session(target.action.name, this.id, target.lmtp) ?? null;
-    const client = await connectClient({
-      witness: reports ?? undefined,
-      to: { host: address, port: target.port },
-      ...(target.source === null ? {} : { localAddress: target.source.address }),
-      timeouts,
-      lmtp: target.lmtp,
-      maxRefusals: limits.maxFailuresPerSession,
-      ...(target.tls === "implicit" ? { tls: this.#tlsOptions() } : {}),
-      get trace() {
-        return observer.traces("mta") ? trace : undefined;
-      },
-      get count() {
-        return observer.traces("io") ? count : undefined;
-      },
-    });
-    this.#client = client;
-    if (this.#stopping) throw new ClientError("closed", "Shutting down");
-    observer.emit({ type: "mta-connected", session: this.id });
-    this.#reports = reports;
-    reports?.connected(host, endpoint(client.localAddress, client.localPort), endpoint(address, target.port));
-    try {
-      if (client.tls !== null) this.#reportTls(client);
-      await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, mayTls);
-      return client;
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-  }
-
-  async #hello(client: Client, name: string, mayTls: boolean): Promise<void> {
-    const { target } = this.#owner;
-    const starts = mayTls && target.tls !== "implicit";
-    this.#step = "at the greeting";
-    await client.greeting();
-    this.#step = target.lmtp ? "at LHLO" : "at EHLO";
-    const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
-    // RFC 5321 §6.3 leaves it to us how loops are found. A host that the administrator named may be this one.
-    if (!isNamed(target) && this.#tools.isSelf(client.peerName)) {
-      this.#loops = true;
-      throw new ClientError("refused", "It answers EHLO with a name of this host");
-    }
-    if (starts && startTls) await this.#startTls(client, name);
-    else if (target.tls === "mandatory") {
-      throw new ClientError("refused", "TLS required but not supported by remote host");
-    }
-    if (target.label !== "") await this.#authenticate(client);
-  }
-
-  async #authenticate(client: Client): Promise<void> {
-    const credentials = await this.#tools.credentials(this.#owner.target);
-    if (typeof credentials === "string") throw new ClientError("refused", credentials);
-    this.#reports?.user(credentials.user);
-    this.#step = `at our login with the label ${shownLabel(this.#owner.target)}`;
-    await client.authenticate(credentials.user, credentials.password);
-  }
-
-  async #startTls(client: Client, name: string): Promise<void> {
-    try {
-      this.#step = "at STARTTLS";
-      await client.startTls(this.#tlsOptions());
-      this.#step = "at EHLO under TLS";
-    } catch (error) {
-      const { reply = null } = error instanceof ClientError ? error : {};
-      const failure = new TlsFailure((error as Error).message, reply);
-      if (reply === null || reply.code === 421 || this.#owner.target.tls !== "opportunistic") throw failure;
-      // Refused before it began: an opportunist goes on in clear, where the host still listens.
-      this.#tlsFailure = failure;
-      await client.hello(name).catch(() => {
-        throw failure;
-      });
-      return;
-    }
-    this.#reportTls(client);
-    try {
-      await client.hello(name);
-    } catch (error) {
-      // With TLS 1.3 a server finds out only now that it does not like the client (RFC 8446 §4.4.2.4).
-      if (error instanceof ClientError && error.kind !== "refused") throw new TlsFailure(error.message, error.reply);
-      throw error;
-    }
-  }
-
-  #tlsOptions(): TlsOptions {
-    const { target } = this.#owner;
-    return { ...this.#tools.tlsOptions(target), serverName: this.#exchanger.host, verify: target.verify };
+    if (!this.#ready) this.#handshake.stop();
   }
 
   // ── mail ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,7 +163,7 @@ export class Session {
   async #serve(client: Client): Promise<void> {
     for (;;) {
       if (!client.usable) return this.#reportGone();
-      if (this.#reports !== null) await this.#tools.filters?.held;
+      if (this.#handshake.reports !== null) await this.#deps.filters?.held;
       const task = this.#stopping ? null : this.#owner.next() ?? await this.#wait(client);
       if (task === null) break;
       if (!client.usable) {
@@ -326,7 +178,7 @@ export class Session {
       }
       if (this.#tried >= this.#mailMax()) break;
       const pause = this.#owner.limits.sessionTransactionDelay;
-      if (pause > 0) await new Promise<void>((resolve) => this.#tools.clock.after(pause * 1000, resolve));
+      if (pause > 0) await sleep(pause * 1000, this.#deps.clock);
     }
     if (!client.usable) return this.#reportGone();
     await this.#quit(client);
@@ -334,7 +186,7 @@ export class Session {
 
   async #quit(client: Client): Promise<void> {
     await client.quit();
-    this.#tools.observer.emit({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+    this.#deps.observer.emit({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
   /** Messages that one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
@@ -344,13 +196,13 @@ export class Session {
 
   /** Recipients of one transaction: what the host says (RFC 9422 §4.2), or what it took when it was asked for more. */
   #rcptMax({ capabilities }: Client): number | null {
-    const learnt = knownRcptMax(this.route.host, this.#tools.clock.steady());
+    const learnt = knownRcptMax(this.route.host, this.#deps.clock.steady());
     return learnt === null ? capabilities.rcptMax : Math.min(learnt, capabilities.rcptMax ?? Infinity);
   }
 
   /** True when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
-    const { reporter } = this.#tools;
+    const { reporter } = this.#deps;
     const { part: task, rest } = partOf(whole, this.#rcptMax(client));
     if (rest !== null) this.#owner.putBack(rest);
     try {
@@ -368,13 +220,13 @@ export class Session {
   }
 
   async #transact(client: Client, task: Task, message: Message): Promise<boolean> {
-    const { reporter, observer } = this.#tools;
+    const { reporter, observer } = this.#deps;
     if (observer.verbose) {
       const rcpts = `${message.envelopes.length} envelope${message.envelopes.length === 1 ? "" : "s"}`;
       debug(observer, `mta: ${this.id}: attempt for message ${task.message}, ${rcpts}, ${message.body.bytes} bytes`);
     }
     const transaction = reporter.transaction(message, this.#owner.target.action);
-    this.#reports?.begin({
+    this.#handshake.reports?.begin({
       message: task.message,
       bytes: message.body.bytes,
       envelopes: message.envelopes.map(({ id }, at) => ({ id, address: transaction.recipients[at]!.address })),
@@ -405,15 +257,15 @@ export class Session {
 
   /** Why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
   #requireTlsObstacle({ requireTlsObstacle: obstacle }: Client): string | null {
-    return obstacle === null || this.#tlsFailure === null
+    return obstacle === null || this.#handshake.tlsFailure === null
       ? obstacle
-      : `${obstacle} (TLS failed: ${this.#tlsFailure.message})`;
+      : `${obstacle} (TLS failed: ${this.#handshake.tlsFailure.message})`;
   }
 
   /** A host that takes no mail in clear may take it when TLS works again: its 530 (RFC 3207 §4) is final only where TLS did not fail. */
   #worthTls(result: RecipientResult): RecipientResult {
-    if (this.#tlsFailure === null || result.reply?.code !== 530) return result;
-    const text = `${result.text} (TLS failed: ${this.#tlsFailure.message})`;
+    if (this.#handshake.tlsFailure === null || result.reply?.code !== 530) return result;
+    const text = `${result.text} (TLS failed: ${this.#handshake.tlsFailure.message})`;
     return { ...result, verdict: "tempfail", text, enhanced: "4.7.10" };
   }
 
@@ -436,7 +288,7 @@ export class Session {
    */
   #learn({ rcptMax, recipients }: TransactionResult): void {
     const { host } = this.route;
-    const now = this.#tools.clock.steady();
+    const now = this.#deps.clock.steady();
     const refused = this.#sent === 0 || recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
     if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) learnRcptMax(host, rcptMax, now);
   }
@@ -448,7 +300,7 @@ export class Session {
     const task = without(whole, again);
     const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };
     const settled = result.recipients.filter((_, at) => !again.has(envelopes[at]!.id));
-    this.#tools.reporter.settle(task, message, settled.map((one) => this.#worthTls(one)), {
+    this.#deps.reporter.settle(task, message, settled.map((one) => this.#worthTls(one)), {
       session: this.id,
       source: client.localAddress || "-",
       relay: `${address} (${this.route.host.name || address})`,
@@ -461,7 +313,7 @@ export class Session {
   /** Until there is work, or it has waited long enough (null). */
   #wait(client: Client): Promise<Task | null> {
     return new Promise((resolve) => {
-      const { clock } = this.#tools;
+      const { clock } = this.#deps;
       const keepalive = this.#owner.limits.sessionKeepalive * 1000;
       const giveUp = () => this.#wake?.(null);
       const crowded = clock.after(Math.min(CROWDED_MS, keepalive), () => this.#owner.crowded() && giveUp());
@@ -482,20 +334,11 @@ export class Session {
   // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #log(text: string): void {
-    this.#tools.observer.emit({ type: "log", level: "info", text: `${this.id} mta ${text}` });
-  }
-
-  #reportTls(client: Client): void {
-    const { ciphers, verified, fingerprint } = client.tls!;
-    this.#reports?.secured(ciphers);
-    this.#tools.observer.emit({ type: "mta-tls", session: this.id, ciphers });
-    if (fingerprint === "") return;
-    const result = verified ? "valid" : "unverified";
-    this.#tools.observer.emit({ type: "mta-cert-check", session: this.id, result, fingerprint });
+    this.#deps.observer.emit({ type: "log", level: "info", text: `${this.id} mta ${text}` });
   }
 
   #reportError(reason: string): void {
-    const { emit: emit } = this.#tools.observer;
+    const { emit } = this.#deps.observer;
     if (this.#sent === 0) return emit({ type: "mta-error", session: this.id, reason });
     const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
     emit({
@@ -507,18 +350,6 @@ export class Session {
 
   #reportGone(): void {
     const reason = "closed by remote host";
-    this.#tools.observer.emit({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
-  }
-}
-
-/** `ip:port`, `[ip6]:port`. */
-function endpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** STARTTLS was offered and then failed, or was refused with this reply. */
-class TlsFailure extends ClientError {
-  constructor(message: string, reply: Reply | null) {
-    super("tls", message, reply);
+    this.#deps.observer.emit({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
   }
 }

@@ -336,7 +336,7 @@ for (const { verdict, code, text, dsn, want } of replies) {
 
 const NOW = 1_000_000_000;
 
-function standing(change: Partial<ConnectionDemand> = {}): ConnectionDemand {
+function demand(change: Partial<ConnectionDemand> = {}): ConnectionDemand {
   return {
     domain: "x.test",
     exchangers: [
@@ -377,9 +377,9 @@ function choose(state: ConnectionDemand, table = new RouteTable(), now = NOW): s
 }
 
 Deno.test("chooseRoute connects to the best preference when there is work and nothing in the way", () => {
-  assert.equal(choose(standing()), "192.0.2.1");
-  assert.equal(choose(standing({ pending: 0 })), "enough");
-  assert.equal(choose(standing({ idle: 1, connections: 1, ready: 1 })), "enough");
+  assert.equal(choose(demand()), "192.0.2.1");
+  assert.equal(choose(demand({ pending: 0 })), "enough");
+  assert.equal(choose(demand({ idle: 1, connections: 1, ready: 1 })), "enough");
 });
 
 Deno.test("chooseRoute takes the route with the fewest connections among equals", () => {
@@ -387,7 +387,7 @@ Deno.test("chooseRoute takes the route with the fewest connections among equals"
   table.connecting(table.route("192.0.2.1", NOW - 60_000), "x.test", NOW - 60_000);
   table.ready(table.route("192.0.2.1", NOW));
   assert.equal(
-    choose(standing({ pending: 5, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
+    choose(demand({ pending: 5, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
     "192.0.2.2",
   );
 });
@@ -400,7 +400,7 @@ Deno.test("chooseRoute draws among equal hosts, and among a host's addresses wit
     { host: "b", address: "2001:db8::2", preference: 10 },
     { host: "c", address: "192.0.2.3", preference: 20 },
   ];
-  const drawn = (...numbers: number[]) => choose(standing({ exchangers, random: () => numbers.shift()! }));
+  const drawn = (...numbers: number[]) => choose(demand({ exchangers, random: () => numbers.shift()! }));
   assert.deepEqual([drawn(0, 0), drawn(0.49, 0.5), drawn(0.5, 0), drawn(0.999, 0.999)], [
     "192.0.2.1",
     "192.0.2.2",
@@ -411,10 +411,10 @@ Deno.test("chooseRoute draws among equal hosts, and among a host's addresses wit
 
 Deno.test("chooseRoute tries the next host at once when one could not be used, unless the administrator wrote a delay", () => {
   const moved = { lastConnectAt: NOW - 100 };
-  assert.equal(choose(standing(moved)), "wait 1900");
-  assert.equal(choose(standing({ ...moved, moved: true })), "192.0.2.1");
+  assert.equal(choose(demand(moved)), "wait 1900");
+  assert.equal(choose(demand({ ...moved, moved: true })), "192.0.2.1");
   const limits = { ...DEFAULT_RELAY_LIMITS, connDelayRelay: 10 };
-  assert.equal(choose(standing({ ...moved, moved: true, limits })), "wait 9900");
+  assert.equal(choose(demand({ ...moved, moved: true, limits })), "wait 9900");
 });
 
 Deno.test("chooseRoute tells what the hosts said, rather than what befell connections", () => {
@@ -424,10 +424,10 @@ Deno.test("chooseRoute tells what the hosts said, rather than what befell connec
     { text: "554 5.7.1 listed", enhanced: "5.7.1" },
     { text: "c (2001:db8::3) port 25: No route to host", enhanced: "4.4.1" },
   ];
-  for (const [at, { address }] of standing().exchangers.entries()) {
+  for (const [at, { address }] of demand().exchangers.entries()) {
     table.disable(table.route(address, NOW), 1, "network", NOW, failures[at]!);
   }
-  const choice = chooseRoute(standing(), table, NOW);
+  const choice = chooseRoute(demand(), table, NOW);
   assert.deepEqual(choice, { kind: "none", reason: failures[1] });
 });
 
@@ -448,14 +448,14 @@ Deno.test("better() keeps a host's own words, and any reason when merely nothing
 Deno.test("chooseRoute goes to a worse preference only when all better routes are in error", () => {
   const table = new RouteTable();
   table.disable(table.route("192.0.2.1", NOW), 1, "network", NOW);
-  assert.equal(choose(standing(), table), "192.0.2.2");
+  assert.equal(choose(demand(), table), "192.0.2.2");
   table.disable(table.route("192.0.2.2", NOW), 1, "network", NOW);
-  assert.equal(choose(standing(), table), "2001:db8::3");
+  assert.equal(choose(demand(), table), "2001:db8::3");
   table.disable(table.route("2001:db8::3", NOW), 1, "network", NOW);
-  assert.equal(choose(standing(), table), "Network error on destination MXs");
+  assert.equal(choose(demand(), table), "Network error on destination MXs");
   table.disable(table.route("192.0.2.1", NOW), 1, "rejects", NOW);
-  assert.equal(choose(standing(), table), "Destination seems to reject all mails");
-  assert.equal(choose(standing(), table, NOW + 16_000), "192.0.2.2");
+  assert.equal(choose(demand(), table), "Destination seems to reject all mails");
+  assert.equal(choose(demand(), table, NOW + 16_000), "192.0.2.2");
 });
 
 Deno.test("chooseRoute waits for a better preference that is only delayed", () => {
@@ -466,13 +466,13 @@ Deno.test("chooseRoute waits for a better preference that is only delayed", () =
     table.ready(route);
     table.disconnected(route, "x.test", NOW - 4_000);
   }
-  assert.equal(choose(standing(), table), "wait 1000");
-  assert.equal(choose(standing(), table, NOW + 1_000), "192.0.2.1");
+  assert.equal(choose(demand(), table), "wait 1000");
+  assert.equal(choose(demand(), table, NOW + 1_000), "192.0.2.1");
 });
 
 Deno.test("chooseRoute keeps the delays of relay (2 s), route (5 s) and reconnection (3 s)", () => {
-  assert.equal(choose(standing({ pending: 9, connections: 1, lastConnectAt: NOW - 500 })), "wait 1500");
-  const one = standing({ exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
+  assert.equal(choose(demand({ pending: 9, connections: 1, lastConnectAt: NOW - 500 })), "wait 1500");
+  const one = demand({ exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
   const table = new RouteTable();
   const route = table.route("192.0.2.1", NOW);
   table.connecting(route, "x.test", NOW - 60_000);
@@ -485,7 +485,7 @@ Deno.test("chooseRoute keeps the delays of relay (2 s), route (5 s) and reconnec
 });
 
 Deno.test("chooseRoute allows one connection to a route on probation, and no second one", () => {
-  const one = standing({
+  const one = demand({
     exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }],
     pending: 9,
     connections: 1,
@@ -496,7 +496,7 @@ Deno.test("chooseRoute allows one connection to a route on probation, and no sec
 });
 
 Deno.test("chooseRoute keeps the limits of route, host, relay, domain and source", () => {
-  const one = standing({
+  const one = demand({
     exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }],
     pending: 99,
     ready: 2,
@@ -540,7 +540,7 @@ for (const { key, from } of delays) {
     table.connecting(route, from.domain, NOW - 1_000);
     table.ready(route);
     table.ready(table.route("192.0.2.1", NOW));
-    const one = standing({ exchangers: ONE });
+    const one = demand({ exchangers: ONE });
     assert.equal(choose({ ...one, limits: { ...NO_DELAYS, [key]: 7 } }, table), "wait 6000");
     for (const other of delays) {
       const broader = { connDelayRoute: ["connDelayHost", "connDelaySource"] }[key as "connDelayRoute"] ?? [];
@@ -552,7 +552,7 @@ for (const { key, from } of delays) {
 
 Deno.test("chooseRoute counts for a relay what goes out from all local addresses, for a connector what goes from one", () => {
   const relay = { connections: 3, lastConnectAt: NOW - 1_000 };
-  const one = { ...standing({ exchangers: ONE, limits: NO_DELAYS }), relay, source: "192.0.2.50", pending: 9 };
+  const one = { ...demand({ exchangers: ONE, limits: NO_DELAYS }), relay, source: "192.0.2.50", pending: 9 };
   const two = { ...one, connections: 1, lastConnectAt: NOW - 2_000 };
   assert.equal(choose(one), "192.0.2.1");
   assert.equal(choose({ ...one, limits: { ...NO_DELAYS, maxConnPerRelay: 3 } }), "wait 5000");
@@ -567,8 +567,8 @@ Deno.test("chooseRoute spares piles and successors the usual delays, never those
   const route = table.route("192.0.2.1", NOW);
   table.connecting(route, "x.test", NOW - 1_000);
   table.ready(route);
-  const pile = standing({ exchangers: ONE, pending: 99, connections: 1, ready: 1, smarthost: true });
-  const successor = standing({ exchangers: ONE, mayReplaceSession: true });
+  const pile = demand({ exchangers: ONE, pending: 99, connections: 1, ready: 1, smarthost: true });
+  const successor = demand({ exchangers: ONE, mayReplaceSession: true });
   for (const one of [pile, successor]) {
     assert.equal(choose(one, table), "192.0.2.1");
     assert.equal(choose({ ...one, limits: { ...DEFAULT_RELAY_LIMITS, connDelayRoute: 9 } }, table), "wait 8000");
@@ -579,10 +579,10 @@ Deno.test("chooseRoute spares piles and successors the usual delays, never those
 Deno.test("chooseRoute opens few connections while the present ones keep up", () => {
   const table = new RouteTable();
   assert.equal(
-    choose(standing({ pending: 1, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
+    choose(demand({ pending: 1, connections: 1, ready: 1, lastConnectAt: NOW - 60_000 }), table),
     "wait 2000",
   );
-  const stalled = standing({
+  const stalled = demand({
     pending: 1,
     connections: 1,
     ready: 1,
@@ -591,7 +591,7 @@ Deno.test("chooseRoute opens few connections while the present ones keep up", ()
   });
   assert.equal(choose(stalled, table), "192.0.2.1");
   assert.equal(
-    choose(standing({ pending: 6, connections: 3, ready: 3, lastConnectAt: NOW - 60_000 }), table),
+    choose(demand({ pending: 6, connections: 3, ready: 3, lastConnectAt: NOW - 60_000 }), table),
     "enough",
   );
 });
@@ -601,7 +601,7 @@ Deno.test("chooseRoute does not delay a smarthost in good standing when work pil
   const route = table.route("192.0.2.1", NOW);
   table.connecting(route, "x.test", NOW);
   table.ready(route);
-  const pile = standing({
+  const pile = demand({
     exchangers: [{ host: "a", address: "192.0.2.1", preference: 0 }],
     pending: 11,
     connections: 1,
@@ -616,8 +616,8 @@ Deno.test("chooseRoute does not delay a smarthost in good standing when work pil
 
 Deno.test("chooseRoute uses only the wanted family", () => {
   const limits = { ...DEFAULT_RELAY_LIMITS, family: 6 as const };
-  assert.equal(choose(standing({ limits })), "2001:db8::3");
-  const only = standing({ limits, exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
+  assert.equal(choose(demand({ limits })), "2001:db8::3");
+  const only = demand({ limits, exchangers: [{ host: "a", address: "192.0.2.1", preference: 10 }] });
   assert.equal(choose(only), "Address family mismatch on destination MXs");
 });
 

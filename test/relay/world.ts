@@ -16,7 +16,8 @@ import type {
   ToLookup,
 } from "../../src/protocol/mod.ts";
 import type { Isolate } from "../../src/isolate/mod.ts";
-import { type RelayServiceTools, serveRelay } from "../../src/relay/serve.ts";
+import { serveRelay } from "../../src/relay/serve.ts";
+import type { RelayServiceDeps } from "../../src/relay/session_deps.ts";
 import { uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { until } from "../smtp_client/fake_server.ts";
 import { evpid, msgid } from "../ids.ts";
@@ -61,7 +62,7 @@ export interface WorldOptions {
   readonly credentials?: (action: string, label: string) => Credentials | CredentialsLack | null;
   readonly mx?: Readonly<Record<string, readonly [number, string][] | "nxdomain" | "nodata" | "temporary" | "invalid">>;
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
-  readonly tools?: Partial<RelayServiceTools>;
+  readonly tools?: Partial<RelayServiceDeps>;
   /** One limit for every step of a host, in ms. */
   readonly timeoutMs?: number;
   readonly ca?: Record<string, string>;
@@ -91,7 +92,7 @@ export interface World {
 export const ACTION: RelayAction = plainRelay("out");
 
 /** A host that is none of those that mail goes to. */
-export const NOT_OWN: RelayServiceTools["own"] = {
+export const NOT_OWN: RelayServiceDeps["own"] = {
   name: () => false,
   address: () => false,
   greets: () => false,
@@ -107,7 +108,7 @@ function mailbox(text: string) {
 
 const SERVFAIL = { ok: false, reason: "temporary", detail: "SERVFAIL from 192.0.2.53" } as const;
 
-export function names(options: Pick<WorldOptions, "mx" | "addresses">): RelayServiceTools["names"] {
+export function names(options: Pick<WorldOptions, "mx" | "addresses">): RelayServiceDeps["names"] {
   const mx = (domain: string): Promise<DnsResult<MxRecord>> => {
     const found = options.mx?.[domain] ?? "nxdomain";
     if (found === "temporary") return Promise.resolve(SERVFAIL);
