@@ -4,7 +4,7 @@ import { type AccountResult, type FromLookup, type ToLookup } from "../protocol/
 import { Caller, type Channel } from "../isolate/mod.ts";
 
 const KEEP_MS = 5_000;
-const KEEP_LIMIT = 1_000;
+const MAX_KEPT_ACCOUNTS = 1_000;
 const UNREACHABLE: AccountResult = { ok: false, temporary: true, text: "" };
 
 export class Accounts {
@@ -42,7 +42,7 @@ export class Accounts {
   }
 
   #keep(key: string, result: AccountResult): void {
-    if (this.#kept.size >= KEEP_LIMIT) this.#kept.clear();
+    if (this.#kept.size >= MAX_KEPT_ACCOUNTS) this.#kept.clear();
     this.#kept.set(key, { result, until: this.#now() + KEEP_MS });
   }
 }

@@ -7,7 +7,7 @@ import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { CommandRunner } from "./command.ts";
-import { HEADER_SCAN_LIMIT, HeaderScan, traceLines, withoutCuts } from "./headers.ts";
+import { HeaderScan, MAX_SCANNED_OCTETS, traceLines, withoutCuts } from "./headers.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
 import { deliverLmtp } from "./lmtp.ts";
 import type { FileWriter } from "./file_writer.ts";
@@ -128,7 +128,7 @@ export class Attempts {
 /** The rest of a header that is longer than the first chunk. */
 async function scanOn(scan: HeaderScan, body: StoredBody): Promise<void> {
   let seen = body.first.length;
-  for (let index = 1; index < body.chunks && !scan.ended && seen < HEADER_SCAN_LIMIT; index++) {
+  for (let index = 1; index < body.chunks && !scan.ended && seen < MAX_SCANNED_OCTETS; index++) {
     const chunk = await body.chunk(index);
     scan.feed(chunk);
     seen += chunk.length;

@@ -17,9 +17,9 @@ export interface FormatValues {
 export type Expanded = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly error: string };
 
 /** Octets of the result, with the NUL that C would need. */
-const RESULT_LIMIT = 1024;
-const TOKEN_LIMIT = 128;
-const RANGE_LIMIT = 1024;
+const MAX_RESULT_OCTETS = 1024;
+const MAX_TOKEN_CHARS = 128;
+const MAX_RANGE_CHARS = 1024;
 
 /**
  * What a value may not bring along. The first set is OpenSMTPD's. The second holds what cannot stand in an unquoted local part but in a
@@ -93,7 +93,7 @@ function expand(
     at = end + 1;
   }
   out += template.slice(at);
-  if (new TextEncoder().encode(out).length >= RESULT_LIMIT) return { ok: false, error: "expansion is too long" };
+  if (new TextEncoder().encode(out).length >= MAX_RESULT_OCTETS) return { ok: false, error: "expansion is too long" };
   return { ok: true, text: out };
 }
 
@@ -103,7 +103,7 @@ function expandToken(
   delimiter: string,
   clean: (value: string, token: string) => string,
 ): Expanded {
-  if (text.length >= TOKEN_LIMIT) return { ok: false, error: "token is too long" };
+  if (text.length >= MAX_TOKEN_CHARS) return { ok: false, error: "token is too long" };
   const token = parseToken(text);
   if (token === null) return { ok: false, error: `bad specifier %{${text}}` };
   let value = valueOf(token.name, values);
@@ -183,8 +183,8 @@ function cut(value: string, range: string): Expanded {
   const single = parts[1];
   const begin = Number(single ?? parts[2] ?? 0);
   const last = single ?? parts[3];
-  const end = last === undefined ? RANGE_LIMIT : Number(last);
-  if (Math.abs(begin) > RANGE_LIMIT || Math.abs(end) > RANGE_LIMIT) return bad;
+  const end = last === undefined ? MAX_RANGE_CHARS : Number(last);
+  if (Math.abs(begin) > MAX_RANGE_CHARS || Math.abs(end) > MAX_RANGE_CHARS) return bad;
   const characters = Array.from(value);
   const length = characters.length;
   if (length === 0) return { ok: true, text: "" };

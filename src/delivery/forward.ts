@@ -11,7 +11,7 @@ import { type Account, type Forward, FORWARD_LIMIT } from "../protocol/mod.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;
 /** Longest path and suffix that are looked at. */
-const MAX_PATH = 1023, MAX_SUFFIX = 200;
+const MAX_PATH_CHARS = 1023, MAX_SUFFIX_CHARS = 200;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 const NONE: Forward = { kind: "none" };
@@ -35,14 +35,14 @@ const PASSING: ReadonlySet<string> = new Set([
 /** `.forward`, with a suffix such as `+tag` the file `.forward+tag` before it: the first that is there and not empty. */
 export function readForward(actAs: ActAs, who: Account, suffix: string): Forward {
   const { home } = who;
-  if (!home.startsWith("/") || home.length > MAX_PATH || home.includes("\0")) return NONE;
+  if (!home.startsWith("/") || home.length > MAX_PATH_CHARS || home.includes("\0")) return NONE;
   const folder = look(home, fs.statSync);
   if (typeof folder === "object") {
     if (!folder.isDirectory()) return NONE;
     if ((folder.mode & STICKY) !== 0) return later(`${home} is sticky`);
   } else if (ABSENT.has(folder)) return NONE;
   const plain = `${home}/.forward`;
-  const usable = suffix !== "" && suffix.length <= MAX_SUFFIX && !/[/\0]/.test(suffix);
+  const usable = suffix !== "" && suffix.length <= MAX_SUFFIX_CHARS && !/[/\0]/.test(suffix);
   for (const path of usable ? [plain + suffix, plain] : [plain]) {
     const found = readOne(actAs, who, path);
     if (found.kind !== "none") return found;

@@ -5,9 +5,9 @@ import type { StoredBody } from "../queue_client/mod.ts";
 
 const LF = 10, CR = 13, COLON = 58;
 /** Of a line only so much matters here. */
-const LINE_LIMIT = 1024;
+const MAX_LINE_OCTETS = 1024;
 /** A header that is still not over after so many octets is not read further. */
-export const HEADER_SCAN_LIMIT = 8 << 20;
+export const MAX_SCANNED_OCTETS = 8 << 20;
 
 /** Octets of one chunk of a body: from the first of them to behind the last. */
 export interface Cut {
@@ -66,7 +66,7 @@ export class HeaderScan {
 
   #keep(chunk: Uint8Array, from: number, to: number): void {
     const part = chunk.subarray(from, to);
-    const joined = new Uint8Array(Math.min(this.#rest.length + part.length, LINE_LIMIT));
+    const joined = new Uint8Array(Math.min(this.#rest.length + part.length, MAX_LINE_OCTETS));
     joined.set(this.#rest);
     joined.set(part.subarray(0, joined.length - this.#rest.length), this.#rest.length);
     this.#rest = joined;
@@ -87,7 +87,7 @@ export class HeaderScan {
     }
     // Beside it only `Delivered-To` and `X-Spam` matter: most lines are told by their first octet.
     const first = line[0]! | 0x20;
-    if (first === 0x64 && line.length < LINE_LIMIT) this.#deliveredTo(decode(line));
+    if (first === 0x64 && line.length < MAX_LINE_OCTETS) this.#deliveredTo(decode(line));
     else if (first === 0x78 && line.length < 32) this.junk ||= /^x-spam(?:-flag)?: yes\r?$/i.test(decode(line));
   }
 
@@ -96,7 +96,7 @@ export class HeaderScan {
     this.#inReturnPath = line.length > 0 && (line[0]! | 0x20) === 0x72 &&
       /^return-path[ \t]*:/i.test(decode(line.subarray(0, 64)));
     // The line in front of a message in an mbox file is none of it.
-    if (line.length < LINE_LIMIT && !line.includes(COLON) && !/^>?From /.test(decode(line.subarray(0, 8)))) {
+    if (line.length < MAX_LINE_OCTETS && !line.includes(COLON) && !/^>?From /.test(decode(line.subarray(0, 8)))) {
       this.#fieldsOnly = false;
     }
   }

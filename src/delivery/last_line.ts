@@ -1,7 +1,7 @@
 /** The last line of a program's output that is not empty, however much it prints. Pure. */
 
 /** What is kept of a line; the text that is made of it is shorter still. */
-const LINE_LIMIT = 1024;
+const MAX_LINE_OCTETS = 1024;
 const LF = 10;
 
 export class LastLine {
@@ -20,7 +20,7 @@ export class LastLine {
       const before = end === 0 ? -1 : bytes.lastIndexOf(LF, end - 1);
       const line = before < 0 ? joined(this.#open, bytes.subarray(0, end)) : bytes.subarray(before + 1, end);
       if (line.length > 0) {
-        this.#complete = line.slice(0, LINE_LIMIT);
+        this.#complete = line.slice(0, MAX_LINE_OCTETS);
         break;
       }
       end = before;
@@ -35,7 +35,7 @@ export class LastLine {
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(Math.min(first.length + second.length, LINE_LIMIT));
+  const all = new Uint8Array(Math.min(first.length + second.length, MAX_LINE_OCTETS));
   all.set(first);
   all.set(second.subarray(0, all.length - first.length), first.length);
   return all;

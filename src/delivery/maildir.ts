@@ -30,9 +30,9 @@ export interface MaildirOptions {
 }
 
 /** Folders that are known to be there; forgotten all at once when there are more. */
-const KNOWN_LIMIT = 10_000;
+const MAX_KNOWN_FOLDERS = 10_000;
 /** Up to this size lines and body go out in one write. */
-const ONE_WRITE_LIMIT = 64 << 10;
+const MAX_ONE_WRITE_OCTETS = 64 << 10;
 
 interface Moving {
   readonly from: string;
@@ -45,7 +45,7 @@ export class MaildirWriter {
   readonly #options: MaildirOptions;
   readonly #host: string;
   readonly #known = new Set<string>();
-  readonly #buffer = new Uint8Array(ONE_WRITE_LIMIT);
+  readonly #buffer = new Uint8Array(MAX_ONE_WRITE_OCTETS);
   /** Renames that wait, by user and folder. */
   readonly #moving = new Map<string, Moving[]>();
 
@@ -109,7 +109,7 @@ export class MaildirWriter {
     if (this.#known.has(key)) return;
     makeMaildir(directory);
     if (junk) makeMaildir(`${directory}/.Junk`);
-    if (this.#known.size >= KNOWN_LIMIT) this.#known.clear();
+    if (this.#known.size >= MAX_KNOWN_FOLDERS) this.#known.clear();
     this.#known.add(key);
   }
 
@@ -141,7 +141,7 @@ export class MaildirWriter {
 
   #start(file: Deno.FsFile, { trace, body }: Delivered): void {
     const size = trace.length + body.first.length;
-    if (size > ONE_WRITE_LIMIT) {
+    if (size > MAX_ONE_WRITE_OCTETS) {
       writeAll(file, trace);
       writeAll(file, body.first);
       return;

@@ -14,7 +14,7 @@ import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
 
 /** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a faulty scheduler. */
-const WAITING_LIMIT = 20_000;
+const MAX_WAITING_JOBS = 20_000;
 /** How long deliveries may go on after the daemon was told to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
 /** Gauges are told at most so often, in ms. */
@@ -57,7 +57,7 @@ class DeliveryService {
   accept(job: Job): void {
     const ids = this.#queue.take(job.ids);
     if (ids.length === 0) return;
-    if (this.#slots.waiting >= WAITING_LIMIT) return this.#reporter.refuse(ids, "Too many deliveries are waiting");
+    if (this.#slots.waiting >= MAX_WAITING_JOBS) return this.#reporter.refuse(ids, "Too many deliveries are waiting");
     const { actions } = this.#isolate.settings;
     if (isPrivileged(actions[job.action], "")) this.#passOn({ ...job, ids });
     else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));

@@ -39,7 +39,7 @@ export interface HostStatus {
 }
 
 /** Domains whose last status is remembered. */
-const STATUS_LIMIT = 10_000;
+const MAX_STATUS_DOMAINS = 10_000;
 
 export class DeliveryReporter {
   /** Last status of each destination domain, the latest last. */
@@ -160,6 +160,6 @@ export class DeliveryReporter {
   #remember(domain: string, status: string): void {
     this.statuses.delete(domain);
     this.statuses.set(domain, { at: this.#date(), status });
-    if (this.statuses.size > STATUS_LIMIT) this.statuses.delete(this.statuses.keys().next().value!);
+    if (this.statuses.size > MAX_STATUS_DOMAINS) this.statuses.delete(this.statuses.keys().next().value!);
   }
 }

@@ -21,7 +21,7 @@ const LOOPBACK = ["127.0.0.1", "::1"];
 /** Addresses of interfaces come and go; they are read at most so often, in ms. */
 const READ_MS = 1_000;
 /** Learnt addresses: how long, and how many at most. */
-const LEARNT_MS = 3_600_000, MAX_LEARNT = 1_000;
+const LEARNT_MS = 3_600_000, MAX_LEARNT_ADDRESSES = 1_000;
 
 /**
  * Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
@@ -46,7 +46,7 @@ export function ownHost(
       const address = normalAddress(text);
       if (address === null) return;
       learnt.delete(address);
-      if (learnt.size >= MAX_LEARNT) learnt.delete(learnt.keys().next().value!);
+      if (learnt.size >= MAX_LEARNT_ADDRESSES) learnt.delete(learnt.keys().next().value!);
       learnt.set(address, now() + LEARNT_MS);
     },
     address: (text, port) => {

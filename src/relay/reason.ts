@@ -21,7 +21,7 @@ export interface Reason {
 }
 
 /** Longest text that is kept with a route. */
-const MAX_TEXT = 512;
+const MAX_TEXT_CHARS = 512;
 
 /** Codes for replies without one, RFC 4954 §6. */
 const REPLY_CODES: Readonly<Record<number, string>> = {
@@ -40,7 +40,7 @@ export function reasonOfError(error: unknown, remote: Remote, port: number, step
   const where = `${nameOf(remote)} port ${port}`;
   if (error instanceof ClientError && error.reply !== null) {
     const place = step === undefined ? "" : ` (${where}, ${step})`;
-    const reason = reasonOfReply(error.reply, cut(error.message, MAX_TEXT - place.length) + place, remote);
+    const reason = reasonOfReply(error.reply, cut(error.message, MAX_TEXT_CHARS - place.length) + place, remote);
     // A refusal of TLS is about security, whatever its code; 421 may be about anything.
     const ofTls = error.kind === "tls" && error.reply.code !== 421;
     return ofTls && reason.enhanced === undefined ? { ...reason, enhanced: "4.7.0" } : reason;
@@ -91,6 +91,6 @@ export function isReply(text: string): boolean {
   return /^[245]\d\d(?: |$)/.test(text);
 }
 
-function cut(text: string, length = MAX_TEXT): string {
+function cut(text: string, length = MAX_TEXT_CHARS): string {
   return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 3))}...`;
 }

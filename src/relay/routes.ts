@@ -1,6 +1,7 @@
 /**
- * What is known of the ways out: hosts, routes (local source and host), how many connections each has, when they began and ended, and the
- * penalty of those that failed. Pure state with the clock as an argument (ms); timers are the caller's.
+ * What is known of hosts and routes (local address and host): how many connections each has, when they began and ended, and the back-off of those that
+ * failed: a route that is disabled is tried again after 15 s times the square of its penalty, after an hour at most. The retry of messages is
+ * scheduled elsewhere, src/schedule/backoff.ts. Pure state with the time as an argument (ms of the steady clock); timers are the caller's.
  */
 
 import type { Reason } from "./reason.ts";
@@ -15,7 +16,7 @@ export interface Host {
   connections: number;
   /** When a connection to it was last begun; −Infinity for never. */
   lastConnectAt: number;
-  /** How many recipients it takes in one transaction, as its refusals told, and until when that is believed; null for any number. */
+  /** How many recipients it takes in one transaction, by its refusals, and until when that is believed; null for any number. */
   rcptMax: { readonly most: number; readonly until: number } | null;
 }
 
@@ -35,7 +36,7 @@ export interface Route {
   penalty: number;
   /** Why it must not be used; null when it may. */
   disabled: "network" | "rejects" | null;
-  /** What it was disabled for, fit to be told to any mail that goes this way; null when a session got ready since. */
+  /** What it was disabled for, fit to be the reason for any message that goes this way; null when a session got ready since. */
   failure: Reason | null;
   enabledAt: number;
   lastConnectAt: number;
@@ -50,7 +51,7 @@ export interface Traffic {
 
 const NO_TRAFFIC: Traffic = { connections: 0, lastConnectAt: -Infinity };
 
-/** 15 s · penalty², an hour at most. */
+/** Back-off of a route: 15 s · penalty², an hour at most. */
 const PENALTY_BASE_MS = 15_000;
 const PENALTY_MAX_MS = 3_600_000;
 /** Hosts that are remembered. Those without connection and penalty are forgotten first. */

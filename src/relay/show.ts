@@ -12,6 +12,7 @@ const ago = (at: number, now: number) => Number.isFinite(at) ? formatDuration(Ma
 const left = (at: number, now: number) =>
   Number.isFinite(at) && at > now ? formatDuration(Math.ceil((at - now) / 1000)) : "-";
 
+/** Returns the lines of `smtpctl show hosts`, one for each remote address. `now` in ms of the steady clock. */
 export function showHosts(hosts: Iterable<Host>, now: number): string[] {
   return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt }) => {
     // Its routes refer to it, and each of its connections.
@@ -22,6 +23,7 @@ export function showHosts(hosts: Iterable<Host>, now: number): string[] {
   });
 }
 
+/** Returns the lines of `smtpctl show routes`, one for each pair of local address and host. `now` in ms of the steady clock. */
 export function showRoutes(routes: Iterable<Route>, now: number): string[] {
   return Array.from(routes, (route) => {
     const disabled = route.disabled !== null && route.enabledAt > now;
@@ -31,6 +33,7 @@ export function showRoutes(routes: Iterable<Route>, now: number): string[] {
   });
 }
 
+/** Returns the lines of `smtpctl show relays`, two for each destination and local address. `now` in ms of the steady clock. */
 export function showRelays(relays: Iterable<Relay>, now: number): string[] {
   const lines: string[] = [];
   for (const relay of relays) {
@@ -45,6 +48,7 @@ export function showRelays(relays: Iterable<Relay>, now: number): string[] {
   return lines;
 }
 
+/** Returns the lines of `smtpctl show hoststats`, the last status of each domain of the past hours. `now` in ms since the epoch. */
 export function showHostStats(statuses: ReadonlyMap<string, HostStatus>, now: number): string[] {
   const lines: string[] = [];
   for (const [domain, { at, status }] of statuses) {

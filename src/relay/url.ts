@@ -27,7 +27,7 @@ const SCHEMES: Record<RelayUrl["scheme"], { readonly tls: TlsMode; readonly port
   "lmtp": { tls: "never", port: 0 },
 };
 
-const MAX_LENGTH = 1023;
+const MAX_URL_CHARS = 1023;
 
 /** Schemes of other programs and of older versions, and what is meant. */
 const MEANT: Readonly<Record<string, RelayUrl["scheme"]>> = {
@@ -44,7 +44,7 @@ const MEANT: Readonly<Record<string, RelayUrl["scheme"]>> = {
   "ssl+auth": "smtps",
 };
 
-/** null for what cannot be parsed; `relayUrlFault` says why. */
+/** Parses the URL of a smarthost, smtpd.conf(5) "host". Returns null for what cannot be parsed; `relayUrlFault` says why. */
 export function parseRelayUrl(text: string): RelayUrl | null {
   const url = readUrl(text);
   return typeof url === "string" ? null : url;
@@ -60,7 +60,7 @@ export function relayUrlFault(text: string): string | null {
 }
 
 function readUrl(text: string): RelayUrl | string {
-  if (text.length > MAX_LENGTH) return `has more than ${MAX_LENGTH} characters`;
+  if (text.length > MAX_URL_CHARS) return `has more than ${MAX_URL_CHARS} characters`;
   const [, proto, rest] = /^(?:([^:/@[\]]*):\/\/)?(.*)$/s.exec(text)!;
   const scheme = (proto ?? "smtp").toLowerCase();
   if (!Object.hasOwn(SCHEMES, scheme)) return schemeFault(scheme);
