@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/clock.ts"],
   ["src/net", "src/sockets"],
-  ["src/envelope"],
+  ["src/envelope", "src/mac"],
   ["src/events"],
   ["src/config"],
   ["src/protocol"],

@@ -7,7 +7,7 @@ import { lineOf, type Source } from "./text.ts";
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/clock.ts"],
   ["src/net", "src/sockets"],
-  ["src/envelope"],
+  ["src/envelope", "src/mac"],
   ["src/events"],
   ["src/config"],
   ["src/protocol"],

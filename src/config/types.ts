@@ -1,6 +1,6 @@
 /** What a checked smtpd.conf says, as plain data that can be posted to an isolate. See smtpd.conf(5). */
 
-import type { SrsKeys } from "../envelope/mod.ts";
+import type { SrsKeys } from "../mac/mod.ts";
 import type { LimitsOf } from "./limits.ts";
 import type { ListenSpec } from "./listen.ts";
 import type { SourceLine } from "./source_line.ts";

@@ -16,7 +16,7 @@ import {
   spoolPath,
   VERSION,
 } from "../config/mod.ts";
-import { SEAL_KEY_BYTES, type SrsKeys } from "../envelope/mod.ts";
+import { COMMAND_MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
   Certificates,
   ControlSettings,
@@ -83,7 +83,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     around,
     shared,
     certificates: cutCertificates(config, around),
-    commandMacKey: crypto.getRandomValues(new Uint8Array(SEAL_KEY_BYTES)),
+    commandMacKey: crypto.getRandomValues(new Uint8Array(COMMAND_MAC_KEY_OCTETS)),
   };
   const delivery = deliverySettings(common);
   return {

@@ -3,5 +3,3 @@ export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./idn.ts";
 export * from "./ids.ts";
-export * from "./command_mac.ts";
-export * from "./srs.ts";

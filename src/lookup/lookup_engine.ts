@@ -6,13 +6,12 @@ import { normalAddress } from "../net/mod.ts";
 import {
   asciiAddress,
   asciiDomain,
-  decodeSrs,
   formatMailbox,
   type Mailbox,
   type ReversePath,
-  type SrsKeys,
   unicodeDomain,
 } from "../envelope/mod.ts";
+import { decodeSrs, type SrsKeys } from "../mac/mod.ts";
 import {
   type AccountResult,
   type AuthResult,

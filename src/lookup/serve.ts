@@ -15,7 +15,8 @@ import {
 } from "../protocol/mod.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
-import { commandMac, formatMailbox } from "../envelope/mod.ts";
+import { formatMailbox } from "../envelope/mod.ts";
+import { commandMac } from "../mac/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";

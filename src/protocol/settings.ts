@@ -1,6 +1,6 @@
 /** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
 
-import type { SrsKeys } from "../envelope/mod.ts";
+import type { SrsKeys } from "../mac/mod.ts";
 import type {
   Action,
   FilterStep,

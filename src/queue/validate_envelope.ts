@@ -8,7 +8,6 @@ import {
   envelopeNumber,
   type EnvelopeState,
   type Handling,
-  isCommandMac,
   isEnvelopeId,
   isEnvelopeOf,
   type Mailbox,
@@ -16,6 +15,7 @@ import {
   type Origin,
   type Status,
 } from "../envelope/mod.ts";
+import { isCommandMac } from "../mac/mod.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
 const MAX_TEXT = 4096;

@@ -1,14 +1,8 @@
 /** Between the queue and a session: opens the message of a task, says what to send, and tells outcomes to queue and log. */
 
 import type { RelayAction } from "../config/mod.ts";
-import {
-  encodeSrs,
-  type Envelope,
-  type EnvelopeId,
-  formatMailbox,
-  type Outcome,
-  type SrsKeys,
-} from "../envelope/mod.ts";
+import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
+import { encodeSrs, type SrsKeys } from "../mac/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";

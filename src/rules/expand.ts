@@ -4,14 +4,8 @@
  */
 
 import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
-import {
-  type Deliverable,
-  formatMailbox,
-  isSrs,
-  type Mailbox,
-  type Origin,
-  type ReversePath,
-} from "../envelope/mod.ts";
+import { type Deliverable, formatMailbox, type Mailbox, type Origin, type ReversePath } from "../envelope/mod.ts";
+import { isSrs } from "../mac/mod.ts";
 import type { Account, Expansion, Forward } from "../protocol/mod.ts";
 import {
   type ListTarget,

@@ -1,7 +1,7 @@
 /** A command gets into the queue only with lookup's seal on it. */
 
 import assert from "node:assert/strict";
-import { commandMac } from "../../src/envelope/mod.ts";
+import { commandMac } from "../../src/mac/mod.ts";
 import { factsFor, utf8, withQueue } from "./harness.ts";
 
 const COMMAND = { action: "inbox", user: "bob", subAddress: "", exec: "vacation bob" };

@@ -5,7 +5,7 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Mailbox } from "./address.ts";
+import type { Mailbox } from "../envelope/mod.ts";
 
 /** Secrets that hashes are made with, and how long an address is good. */
 export interface SrsKeys {

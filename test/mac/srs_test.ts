@@ -1,7 +1,8 @@
 /** Rewritten senders: what they look like, what they stand for, and which are not taken back. */
 
 import assert from "node:assert/strict";
-import { decodeSrs, encodeSrs, formatMailbox, type SrsKeys } from "../../src/envelope/mod.ts";
+import { formatMailbox } from "../../src/envelope/mod.ts";
+import { decodeSrs, encodeSrs, type SrsKeys } from "../../src/mac/mod.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 10, 22, 12);
