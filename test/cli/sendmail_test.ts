@@ -3,7 +3,8 @@
 import type net from "node:net";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { parseAddressList, readAddressList } from "../../src/cli/sendmail/addresses.ts";
-import { formatDate, formatFrom, whoIs } from "../../src/cli/sendmail/identity.ts";
+import { formatDate } from "../../src/date.ts";
+import { formatFrom, whoIs } from "../../src/cli/sendmail/identity.ts";
 import { replayOffline } from "../../src/cli/sendmail/offline.ts";
 import { encodeQuotedPrintable } from "../../src/cli/sendmail/quoted_printable.ts";
 import { runSendmail } from "../../src/cli/sendmail/sendmail.ts";

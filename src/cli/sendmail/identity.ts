@@ -70,16 +70,3 @@ function encodedWords(text: string): string {
   close();
   return words.join(" ");
 }
-
-const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/** RFC 5322 §3.3, in local time. `offset` in minutes east of UTC. */
-export function formatDate(now: Date, offset = -now.getTimezoneOffset()): string {
-  const local = new Date(now.getTime() + offset * 60_000);
-  const two = (value: number) => String(value).padStart(2, "0");
-  const minutes = Math.abs(offset);
-  const zone = `${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}${two(minutes % 60)}`;
-  return `${DAYS[local.getUTCDay()]}, ${local.getUTCDate()} ${MONTHS[local.getUTCMonth()]} ${local.getUTCFullYear()} ` +
-    `${two(local.getUTCHours())}:${two(local.getUTCMinutes())}:${two(local.getUTCSeconds())} ${zone}`;
-}

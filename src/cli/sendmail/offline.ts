@@ -3,10 +3,11 @@
  * First line: the arguments, joined by bars; then the message.
  */
 
+import { formatDate } from "../../date.ts";
 import { systemReason } from "../../events/mod.ts";
 import { basename, join } from "node:path";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft } from "./compose.ts";
-import { findPerson, formatDate, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
+import { findPerson, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
 import { readSendmailOptions, type SendmailOptions } from "./options.ts";
 import { submit } from "./submission.ts";
 

@@ -4,13 +4,14 @@ import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSoc
 import { systemReason, systemReasonAt } from "../../events/mod.ts";
 import { AddressListError } from "./addresses.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
-import { formatDate, formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
+import { formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
 import { offlineArguments, saveOffline } from "./offline.ts";
 import { readSendmailOptions, type SendmailCommand } from "./options.ts";
 import { type Submission, submit, type Submitted, verify } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "../terminal.ts";
 import { answerAsked, usageOf } from "../usage.ts";
 import { sleep } from "../../clock.ts";
+import { formatDate } from "../../date.ts";
 
 /** Exit statuses of sysexits(3). */
 const EX_USAGE = 64, EX_DATAERR = 65, EX_NOUSER = 67, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;

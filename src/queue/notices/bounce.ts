@@ -3,6 +3,7 @@
  * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
  */
 
+import { formatDate } from "../../date.ts";
 import { ipVersion } from "../../net/mod.ts";
 import { type Dsn, type DsnContent, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
@@ -105,17 +106,12 @@ export function formatDuration(seconds: number): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
-/** RFC 5322 §3.3, in UTC. */
-export function formatDate(now: number): string {
-  return new Date(now).toUTCString().replace("GMT", "+0000");
-}
-
 function headers(notice: Notice, eightBit: boolean): string[] {
   return [
     `Subject: Delivery status notification: ${notice.kind}`,
     `From: Mailer Daemon <MAILER-DAEMON@${notice.smtpname}>`,
     `To: ${formatMailbox(notice.to)}`,
-    `Date: ${formatDate(notice.now)}`,
+    `Date: ${formatDate(new Date(notice.now), 0)}`,
     `Message-ID: <${notice.messageId}@${notice.smtpname}>`,
     // RFC 3834 §5: keeps vacation programs quiet.
     "Auto-Submitted: auto-replied",

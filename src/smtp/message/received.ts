@@ -1,5 +1,6 @@
-/** The trace field that this server puts in front of a message, RFC 5321 §4.4, and the dates in it. */
+/** Writes the Received header field, the trace that this server puts in front of a message, RFC 5321 §4.4, and the dates in it. */
 
+import { formatDate } from "../../date.ts";
 import { PRODUCT } from "../../config/mod.ts";
 import { formatMailbox, type Mailbox, type MessageId, type Origin } from "../../envelope/mod.ts";
 
@@ -65,7 +66,6 @@ export function dateWriter(timeZone: string): (at: number) => string {
 
 function formatter(timeZone: string): Intl.DateTimeFormat {
   const options: Intl.DateTimeFormatOptions = {
-    weekday: "short",
     day: "numeric",
     month: "short",
     year: "numeric",
@@ -87,8 +87,6 @@ function dateText(format: Intl.DateTimeFormat, at: number): string {
   for (const { type, value } of format.formatToParts(at)) part[type] = value;
   const local = Date.parse(`${part.day} ${part.month} ${part.year} ${part.hour}:${part.minute}:${part.second} GMT`);
   const minutes = Math.round((local - at) / 60_000);
-  const offset = String(Math.floor(Math.abs(minutes) / 60) * 100 + Math.abs(minutes) % 60).padStart(4, "0");
   const zone = (part.timeZoneName ?? "UTC").replace(/[^A-Za-z0-9+:-]/g, "");
-  return `${part.weekday}, ${part.day} ${part.month} ${part.year} ${part.hour}:${part.minute}:${part.second} ` +
-    `${minutes < 0 ? "-" : "+"}${offset} (${zone})`;
+  return `${formatDate(new Date(at), minutes)} (${zone})`;
 }
