@@ -4,7 +4,7 @@
  */
 
 import type { Environment } from "../config/mod.ts";
-import { normalAddress } from "../net/mod.ts";
+import { hostPort, normalAddress } from "../net/mod.ts";
 import type { Listener } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";
 
@@ -93,5 +93,5 @@ function isAt(listener: Listener, name: SocketName): boolean {
 /** As it stands in messages. */
 export function textOf(name: SocketName): string {
   if ("path" in name) return name.path;
-  return name.address.includes(":") ? `[${name.address}]:${name.port}` : `${name.address}:${name.port}`;
+  return hostPort({ host: name.address, port: name.port });
 }

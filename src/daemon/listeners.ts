@@ -3,7 +3,7 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../config/mod.ts";
-import { type AddressWords, parseAddress } from "../net/mod.ts";
+import { type AddressWords, hostPort, parseAddress } from "../net/mod.ts";
 import { createServer } from "../sockets/mod.ts";
 import { type Listener } from "../protocol/mod.ts";
 import { Fatal, gather } from "./fatal.ts";
@@ -136,7 +136,7 @@ const MAX_SOCKET_PATH = 107;
 export function placeText(where: Place): string {
   if ("path" in where) return where.path;
   if ("fd" in where) return `the inherited socket ${where.name}`;
-  return where.address.includes(":") ? `[${where.address}]:${where.port}` : `${where.address}:${where.port}`;
+  return hostPort({ host: where.address, port: where.port });
 }
 
 /**

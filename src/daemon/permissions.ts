@@ -3,6 +3,7 @@
  * refused by the runtime. `smtpd -n -v` prints it; test/isolate/permissions_test.ts tries the opposite in the real runtime.
  */
 
+import { hostPort } from "../net/mod.ts";
 import type { Grants } from "../supervisor/mod.ts";
 import type { ResolverSettings, Role, Settings } from "../protocol/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
@@ -74,9 +75,7 @@ function deliveryGrants(needs: DeliveryNeeds): Grants {
 /** What lookup may reach: the name servers. */
 export function resolverGrants({ servers }: ResolverSettings): string[] {
   // node:dgram binds the wildcard address before it sends; it asks for that by name.
-  return servers.length === 0 ? [] : ["0.0.0.0:0", "[::]:0", ...servers.map(hostPort)];
-}
-
-function hostPort({ address, port }: { address: string; port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return servers.length === 0
+    ? []
+    : ["0.0.0.0:0", "[::]:0", ...servers.map(({ address, port }) => hostPort({ host: address, port }))];
 }

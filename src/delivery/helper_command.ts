@@ -1,5 +1,6 @@
 /** The command line that does what a plan says, for `%{mda}` of wrappers. Pure; the programs are mail.maildir and its like. */
 
+import { hostPort } from "../net/mod.ts";
 import type { LocalMethod } from "../config/mod.ts";
 import type { Plan } from "./plan.ts";
 
@@ -17,7 +18,7 @@ export function helperCommand(helpers: string, plan: Plan, method: LocalMethod):
       return helper("mail.mboxfile", "-f", plan.from, plan.path);
     case "lmtp": {
       const { to } = plan;
-      const place = "path" in to ? to.path : `${to.host.includes(":") ? `[${to.host}]` : to.host}:${to.port}`;
+      const place = "path" in to ? to.path : hostPort(to);
       return helper("mail.lmtp", "-d", place, method.type === "lmtp" && method.rcptTo ? "-r" : "-u");
     }
     case "command":

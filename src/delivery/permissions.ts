@@ -1,5 +1,6 @@
 /** Which permissions the delivery and errand isolates need, derived from their settings. Pure data: main turns it into Deno's permissions. */
 
+import { hostPort } from "../net/mod.ts";
 import type { LocalMethod } from "../config/mod.ts";
 import type { DeliverySettings } from "../protocol/mod.ts";
 import { SHELL } from "./command.ts";
@@ -92,5 +93,5 @@ function lmtpPermission(destination: string, sockets: (string | true)[]): string
     sockets.push(to.path);
     return `unix:${to.path}`;
   }
-  return `${to.host.includes(":") ? `[${to.host}]` : to.host}:${to.port}`;
+  return hostPort(to);
 }

@@ -1,5 +1,6 @@
 /** Decides what is to be done for one envelope: which writer, where, as whom; or why not. Pure: envelope and settings in, a plan out. */
 
+import { parseHostPort } from "../net/mod.ts";
 import type { LocalAction } from "../config/mod.ts";
 import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
@@ -216,10 +217,8 @@ export function commandEnvironment(
 /** Parses `host:port`, `[v6]:port`, `[IPv6:v6]:port`, a host alone (port 25), or the absolute path of a socket. Returns null for anything else. */
 export function parseLmtpDestination(text: string): LmtpEndpoint | null {
   if (text.startsWith("/")) return { path: text };
-  const parts = /^(?:\[(?:IPv6:)?([0-9a-f:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/i.exec(text);
-  if (parts === null) return null;
-  const port = parts[3] === undefined ? LMTP_PORT : Number(parts[3]);
-  return port < 1 || port > 65535 ? null : { host: (parts[1] ?? parts[2])!, port };
+  const to = parseHostPort(text);
+  return to === null ? null : { host: to.host, port: to.port ?? LMTP_PORT };
 }
 
 function trimSlashes(path: string): string {

@@ -2,7 +2,7 @@
 
 import { type Observer, systemReason } from "../events/mod.ts";
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
-import { normalAddress } from "../net/mod.ts";
+import { bracketed6, normalAddress } from "../net/mod.ts";
 import {
   asciiAddress,
   asciiDomain,
@@ -198,7 +198,7 @@ export class Lookups {
   }
 
   #heloOf(table: string, address: string): string | null {
-    const found = this.#nameOf(table, address.includes(":") ? `[${address}]` : address);
+    const found = this.#nameOf(table, bracketed6(address));
     const name = typeof found === "string" ? asciiDomain(found) : null;
     return name !== null && /^[!-~]{1,255}$/.test(name) ? name : null;
   }

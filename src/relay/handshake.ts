@@ -3,6 +3,7 @@
  * host where TLS fails is tried once more in clear.
  */
 
+import { hostPort } from "../net/mod.ts";
 import type { RelayLimits } from "../config/mod.ts";
 import { logTrace, type Observer } from "../events/mod.ts";
 import type { Credentials, SharedSettings } from "../protocol/mod.ts";
@@ -100,11 +101,10 @@ export class Handshake {
     const count = (what: string, bytes: number) => logTrace(observer, "io", `${this.#of.id}: ${what} ${bytes} bytes`);
     const { address } = this.#of.exchanger;
     const host = await this.#deps.hostName(this.#of.route.host);
-    const shown = address.includes(":") ? `[${address}]` : address;
     observer.emit({
       type: "mta-connecting",
       session: this.#of.id,
-      address: `${target.scheme}://${shown}:${target.port}`,
+      address: `${target.scheme}://${hostPort({ host: address, port: target.port })}`,
       host,
     });
     const reports = this.#deps.filters?.session(target.action.name, this.#of.id, target.lmtp) ?? null;
@@ -128,7 +128,11 @@ export class Handshake {
       if (this.#stopping) throw new ClientError("closed", "Shutting down");
       observer.emit({ type: "mta-connected", session: this.#of.id });
       this.reports = reports;
-      reports?.connected(host, endpoint(client.localAddress, client.localPort), endpoint(address, target.port));
+      reports?.connected(
+        host,
+        hostPort({ host: client.localAddress, port: client.localPort }),
+        hostPort({ host: address, port: target.port }),
+      );
       if (client.tls !== null) this.#reportTls(client);
       await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, mayTls);
       return client;
@@ -204,11 +208,6 @@ export class Handshake {
     const result = verified ? "valid" : "unverified";
     this.#deps.observer.emit({ type: "mta-cert-check", session: this.#of.id, result, fingerprint });
   }
-}
-
-/** `ip:port`, `[ip6]:port`. */
-function endpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** STARTTLS was offered and then failed, or was refused with this reply. */

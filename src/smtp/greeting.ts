@@ -3,10 +3,11 @@
  * server is called where it has connected. Then the banner, held back where a delay is configured. All steps and their order are in `Greeting.enter`.
  */
 
+import { bracketed6 } from "../net/mod.ts";
 import type { Confirmed, Peer } from "../protocol/mod.ts";
 import { isDomain } from "./session/address.ts";
 import type { Connection } from "./connection.ts";
-import { bracketed6, type ListenerContext, plainAddress } from "./listener.ts";
+import { type ListenerContext, plainAddress } from "./listener.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { ClientIdentity } from "./session/state.ts";
 

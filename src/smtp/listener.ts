@@ -1,5 +1,6 @@
 /** What the sessions of one listener share, and what is known of a session before it begins. Data from settings; serves nobody. */
 
+import { bracketed6, hostPort } from "../net/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
 import { limitsFor, parseProtocols } from "../config/mod.ts";
@@ -66,8 +67,7 @@ export function listenerFilters(
 
 /** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
 export function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
-  const plain = plainAddress(address);
-  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
+  return hostPort({ host: plainAddress(address), port });
 }
 
 function serverTls(settings: SmtpSettings, listener: Listener, clock: { now(): number }): ServerTls {
@@ -111,11 +111,6 @@ export function connectionFacts(
     // Programs of this machine hand in what their users wrote.
     maxErrors: listener.socket ? 0 : settings.maxErrors,
   };
-}
-
-/** IPv6 in brackets. */
-export function bracketed6(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }
 
 function isLoopback(address: string): boolean {

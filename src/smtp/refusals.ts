@@ -3,9 +3,10 @@
  * the log. Closes nothing; see daemon/sessions.ts and gate.ts.
  */
 
+import { bracketed6 } from "../net/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import { formatEvent } from "../events/mod.ts";
-import { bracketed6, plainAddress } from "./listener.ts";
+import { plainAddress } from "./listener.ts";
 
 const MINUTE_MS = 60_000;
 /** Lines of one minute; what is beyond is counted. smtpd(8) promises as many. */
