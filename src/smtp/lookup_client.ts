@@ -40,24 +40,24 @@ interface CachedName {
   readonly until: number;
 }
 
+/** A question on its way. */
+interface Pending {
+  readonly type: FromLookup["type"];
+  readonly answer: (message: FromLookup) => void;
+  readonly lost: () => void;
+}
+
 export class LookupClient {
   /** Lookup was replaced: no question on its way is answered any more. Called when they are forgotten. */
   onreset: () => void = () => {};
   readonly #channel: Channel<ToLookup, FromLookup>;
   readonly #now: () => number;
   #nextCall = 1;
-  readonly #expansions = new Map<number, (result: Expansion) => void>();
-  readonly #logins = new Map<number, (result: LoginResult) => void>();
-  readonly #challenges = new Map<number, (challenge: Challenge | "blocked" | null) => void>();
-  readonly #proofs = new Map<number, (result: LoginResult, signature: string) => void>();
-  readonly #senders = new Map<number, (result: AuthResult) => void>();
-  readonly #ownNames = new Map<number, (name: OwnName) => void>();
+  /** Questions on their way, by the number of the call. */
+  readonly #pending = new Map<number, Pending>();
   readonly #names = new Map<string, CachedName>();
-  readonly #mechanisms = new Map<number, (scram: boolean | null) => void>();
   /** Who waits for the name of an address; one question serves all. */
   readonly #asking = new Map<string, NameAnswer[]>();
-  readonly #tests = new Map<number, (found: boolean | null) => void>();
-  readonly #addresses = new Map<number, string>();
 
   constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
     this.#channel = channel;
@@ -66,66 +66,62 @@ export class LookupClient {
     channel.onreset = () => this.#reset();
   }
 
-  /** `answer` is not called when lookup is replaced first. */
+  /** Asks where a recipient goes. `answer` is not called when lookup is replaced first. */
   expand(question: ExpandQuestion, answer: (result: Expansion) => void): void {
-    const call = this.#nextCall++;
-    this.#expansions.set(call, answer);
+    const call = this.#await("expanded", (message) => answer(message.result));
     this.#channel.send({ type: "expand", call, ...question });
   }
 
-  /** As `expand`. */
+  /** Asks whether a password is right. As `expand`. */
   authenticate(question: LoginQuestion, answer: (result: LoginResult) => void): void {
-    const call = this.#nextCall++;
-    this.#logins.set(call, answer);
+    const call = this.#await("authenticated", (message) => answer(message.result));
     this.#channel.send({ type: "authenticate", call, ...question });
   }
 
-  /** As `expand`. */
+  /** Asks what a user's password is hashed with, RFC 5802. As `expand`. */
   challenge(
     question: { readonly table: string; readonly user: string; readonly client: string | null },
     answer: (result: Challenge | "blocked" | null) => void,
   ): void {
-    const call = this.#nextCall++;
-    this.#challenges.set(call, answer);
+    const call = this.#await("challenge", (message) => answer(message.challenge));
     this.#channel.send({ type: "challenge", call, ...question });
   }
 
-  /** As `expand`. */
+  /** Asks whether the proof of an exchange is right, RFC 5802. As `expand`. */
   prove(question: ProofQuestion, answer: (result: LoginResult, signature: string) => void): void {
-    const call = this.#nextCall++;
-    this.#proofs.set(call, answer);
+    const call = this.#await("proved", (message) => answer(message.result, message.signature));
     this.#channel.send({ type: "prove", call, ...question });
   }
 
-  /** Can everybody in the table log in by SCRAM? `answer` is called with null when lookup was replaced. */
+  /** Asks whether everybody in the table can log in by SCRAM. `answer` is called with null when lookup was replaced. */
   mechanisms(table: string, answer: (scram: boolean | null) => void): void {
-    const call = this.#nextCall++;
-    this.#mechanisms.set(call, answer);
+    const call = this.#await("mechanisms", (message) => answer(message.scram), () => answer(null));
     this.#channel.send({ type: "mechanisms", call, table });
   }
 
-  /** As `expand`. */
+  /** Asks whether a built-in filter's table has a key. As `expand`. */
   test(question: TestQuestion, answer: (found: boolean | null) => void): void {
-    const call = this.#nextCall++;
-    this.#tests.set(call, answer);
+    const call = this.#await("tested", (message) => answer(message.found));
     this.#channel.send({ type: "test", call, ...question });
   }
 
-  /** As `expand`. */
+  /** Asks whether a user may send as this sender. As `expand`. */
   judgeSender({ table, user, sender }: SenderQuestion, answer: (result: AuthResult) => void): void {
-    const call = this.#nextCall++;
-    this.#senders.set(call, answer);
+    const call = this.#await("may-send", (message) => answer(message.result));
     this.#channel.send({ type: "may-send", call, table, user, sender });
   }
 
-  /** What this server is called at one of its addresses. */
+  /** Asks what this server is called at one of its addresses. */
   ownName(table: string, address: string, answer: (name: OwnName) => void): void {
-    const call = this.#nextCall++;
-    this.#ownNames.set(call, answer);
+    const call = this.#await(
+      "listener-name",
+      ({ name }) => answer(name === null ? { known: "none" } : { known: "name", name }),
+      () => answer({ known: "lost" }),
+    );
     this.#channel.send({ type: "listener-name", call, table, address });
   }
 
-  /** Reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
+  /** Asks for the reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
   clientName(address: string, answer: NameAnswer): void {
     const known = this.#names.get(address);
     if (known !== undefined && known.until > this.#now()) return answer(known.name, known.confirmed);
@@ -135,51 +131,30 @@ export class LookupClient {
       return;
     }
     this.#asking.set(address, [answer]);
-    const call = this.#nextCall++;
-    this.#addresses.set(call, address);
+    const call = this.#await("client-name", ({ hostname, confirmed }) => {
+      this.#remember(address, hostname, confirmed);
+      this.#answerName(address, hostname, confirmed);
+    }, () => this.#answerName(address, null, "error"));
     this.#channel.send({ type: "client-name", call, address });
   }
 
+  /** Returns the number of a call to which an answer of this type is expected. `lost` is called when lookup was replaced first. */
+  #await<Type extends FromLookup["type"]>(
+    type: Type,
+    answer: (message: Extract<FromLookup, { type: Type }>) => void,
+    lost: () => void = () => {},
+  ): number {
+    const call = this.#nextCall++;
+    this.#pending.set(call, { type, answer: answer as Pending["answer"], lost });
+    return call;
+  }
+
   #receive(message: FromLookup): void {
-    if (message.type === "expanded") {
-      const answer = this.#expansions.get(message.call);
-      this.#expansions.delete(message.call);
-      answer?.(message.result);
-    } else if (message.type === "authenticated") {
-      const answer = this.#logins.get(message.call);
-      this.#logins.delete(message.call);
-      answer?.(message.result);
-    } else if (message.type === "challenge") {
-      const answer = this.#challenges.get(message.call);
-      this.#challenges.delete(message.call);
-      answer?.(message.challenge);
-    } else if (message.type === "proved") {
-      const answer = this.#proofs.get(message.call);
-      this.#proofs.delete(message.call);
-      answer?.(message.result, message.signature);
-    } else if (message.type === "mechanisms") {
-      const answer = this.#mechanisms.get(message.call);
-      this.#mechanisms.delete(message.call);
-      answer?.(message.scram);
-    } else if (message.type === "tested") {
-      const answer = this.#tests.get(message.call);
-      this.#tests.delete(message.call);
-      answer?.(message.found);
-    } else if (message.type === "may-send") {
-      const answer = this.#senders.get(message.call);
-      this.#senders.delete(message.call);
-      answer?.(message.result);
-    } else if (message.type === "listener-name") {
-      const answer = this.#ownNames.get(message.call);
-      this.#ownNames.delete(message.call);
-      answer?.(message.name === null ? { known: "none" } : { known: "name", name: message.name });
-    } else if (message.type === "client-name") {
-      const address = this.#addresses.get(message.call);
-      if (address === undefined) return;
-      this.#addresses.delete(message.call);
-      this.#remember(address, message.hostname, message.confirmed);
-      this.#answerName(address, message.hostname, message.confirmed);
-    }
+    const pending = this.#pending.get(message.call);
+    // An answer of another type is to no question of ours.
+    if (pending?.type !== message.type) return;
+    this.#pending.delete(message.call);
+    pending.answer(message);
   }
 
   #remember(address: string, name: string, confirmed: Confirmed): void {
@@ -197,21 +172,9 @@ export class LookupClient {
   }
 
   #reset(): void {
-    this.#expansions.clear();
-    this.#logins.clear();
-    this.#challenges.clear();
-    this.#proofs.clear();
-    const mechanisms = [...this.#mechanisms.values()];
-    this.#mechanisms.clear();
-    for (const answer of mechanisms) answer(null);
-    this.#tests.clear();
-    this.#senders.clear();
-    this.#addresses.clear();
-    const unnamed = [...this.#ownNames.values()];
-    this.#ownNames.clear();
-    for (const answer of unnamed) answer({ known: "lost" });
-    const addresses = [...this.#asking.keys()];
-    for (const address of addresses) this.#answerName(address, null, "error");
+    const lost = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of lost) pending.lost();
     this.onreset();
   }
 }
