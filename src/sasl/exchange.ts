@@ -56,11 +56,12 @@ export function parseClientFirst(text: string): ClientFirst | null {
   return { header: header[0], binding, user, actsAsOther, nonce, bare };
 }
 
-/** `nonce`: the client's with the server's behind it; `salt` in base64. */
+/** Returns the first message of the server, RFC 5802 §7. `nonce`: the client's with the server's behind it; `salt` in base64. */
 export function serverFirst(nonce: string, salt: string, iterations: number): string {
   return `r=${nonce},s=${salt},i=${iterations}`;
 }
 
+/** Parses the last message of a SCRAM client, RFC 5802 §7 (`client-final-message`). Returns null for what is none. */
 export function parseClientFinal(text: string): ClientFinal | null {
   const [, withoutProof, proof] = PROOF.exec(text) ?? [];
   if (withoutProof === undefined || proof === undefined) return null;
@@ -68,7 +69,7 @@ export function parseClientFinal(text: string): ClientFinal | null {
   return binding === undefined || nonce === undefined ? null : { binding, nonce, proof, withoutProof };
 }
 
-/** What the client has to send as `c=`. `data` is the binding of this connection, in base64; null where none is used. */
+/** Returns what the client has to send as `c=`, RFC 5802 §5.1. `data` is the binding of this connection, in base64; null where none is used. */
 export function expectedBinding(header: string, data: string | null): string {
   const binary = binaryOf(header) + (data === null ? "" : atob(data));
   return btoa(binary);

@@ -62,7 +62,7 @@ const WHOLE: readonly RegExp[] = [
   /^\$(?:3|md5|sha1)[$,].{16,}$/,
 ];
 
-/** Can a text that begins with `$` be a hash of crypt(5), or is it cut short, or of no scheme? */
+/** Tells whether a text that begins with `$` can be a hash of crypt(5): not one that is cut short, or of no scheme. */
 export function isWholeHash(hash: string): boolean {
   return WHOLE.some((shape) => shape.test(hash));
 }

@@ -1,7 +1,7 @@
 /** Whose turn it is among sessions with much to do: one a round of the event loop, so that everybody else waits for one of them at most. */
 
 /** Sessions that wait with what was read of them, at most: 64 MB. More are served at once. */
-const MAX_WAITING = 1024;
+const MAX_WAITING_SESSIONS = 1024;
 /** One whose octets are thrown away waits for once to twice this long after each read: 6 MB a second are enough to come to an end. */
 const WASTE_MS = 5;
 /** And as many of them have their turn at a time: 64 KB are read of each, which takes about 0.1 ms. */
@@ -32,7 +32,7 @@ export class FairTurns {
 
   /** True while others wait, and there is room for one more. */
   get crowded(): boolean {
-    return this.#waiting.size > 0 && this.#waiting.size < MAX_WAITING;
+    return this.#waiting.size > 0 && this.#waiting.size < MAX_WAITING_SESSIONS;
   }
 
   /** Calls `guest.turn` when those before it had theirs. */

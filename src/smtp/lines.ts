@@ -3,13 +3,13 @@
  * by message/data.ts, which has the same rule.
  */
 
-import { type Command, MAX_COMMAND, parseCommand } from "./session/command.ts";
+import { type Command, MAX_COMMAND_OCTETS, parseCommand } from "./session/command.ts";
 import { REPLY } from "./session/reply.ts";
 
 export class CommandLines {
   /** Where the last `next` stopped in its input. */
   position = 0;
-  /** Start of a line whose end has not come yet, at most MAX_COMMAND and its CR. */
+  /** Start of a line whose end has not come yet, at most MAX_COMMAND_OCTETS and its CR. */
   #partial: Uint8Array | null = null;
 
   /**
@@ -31,7 +31,7 @@ export class CommandLines {
 
   #keep(rest: Uint8Array): string | null {
     if (rest.length === 0) return null;
-    if ((this.#partial?.length ?? 0) + rest.length > MAX_COMMAND + 1) {
+    if ((this.#partial?.length ?? 0) + rest.length > MAX_COMMAND_OCTETS + 1) {
       this.#partial = null;
       return REPLY.commandTooLong;
     }
@@ -44,7 +44,7 @@ export class CommandLines {
 /** The line that starts at `start` and whose LF is at `newline`. */
 function commandIn(bytes: Uint8Array, start: number, newline: number): Command | string {
   const end = newline - 1;
-  if (end - start > MAX_COMMAND) return REPLY.commandTooLong;
+  if (end - start > MAX_COMMAND_OCTETS) return REPLY.commandTooLong;
   if (end < start || bytes[end] !== 0x0d) return REPLY.bareLineEnd;
   for (let at = start; at < end; at++) {
     const code = bytes[at]!;
@@ -54,6 +54,7 @@ function commandIn(bytes: Uint8Array, start: number, newline: number): Command |
   return parseCommand(bytes, start, end);
 }
 
+/** Returns a copy of `first` with `second` behind it. */
 export function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
   const both = new Uint8Array(first.length + second.length);
   both.set(first);

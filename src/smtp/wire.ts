@@ -34,7 +34,7 @@ export interface Listener {
 }
 
 /** Octets that a client may send before its session begins. RFC 5321 §4.3.1 has it wait for the greeting; a few commands do no harm. */
-const MAX_EARLY = 4096;
+const MAX_EARLY_OCTETS = 4096;
 
 /** One buffer for the reads of all sockets in clear: a new one a read would pile up until the collector comes. */
 const readBuffer = new Uint8Array(READ_BYTES);
@@ -99,7 +99,7 @@ export class SocketWire implements Wire {
   #read(count: number): boolean {
     const bytes = readBuffer.subarray(0, count);
     if (!this.#started) {
-      if (count > MAX_EARLY) {
+      if (count > MAX_EARLY_OCTETS) {
         this.#failure = "io-error: Too much sent before the greeting";
         this.destroy();
         return false;

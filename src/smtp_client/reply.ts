@@ -14,7 +14,7 @@ export const REPLY_OCTETS = 2047;
 /** Lines of one reply that are kept; the code of the last line counts, however many there are. */
 const REPLY_LINES = 1024;
 /** One reply is no longer than this, in octets, all its lines together: a longer one counts by its code, and ends the connection. */
-export const REPLY_OCTETS_MAX = 1024 * 1024;
+export const MAX_REPLY_OCTETS = 1024 * 1024;
 /** What is quoted of a line that is no reply, in octets. */
 const QUOTED_OCTETS = 80;
 
@@ -47,7 +47,7 @@ export class ReplyReader {
 
   /**
    * Takes what was read, adds every reply that is now complete to `replies`. Returns what is wrong with the input, or null; nothing may be
-   * pushed after an error. A reply of more than REPLY_OCTETS_MAX octets is added as if its last line had come, and is an error.
+   * pushed after an error. A reply of more than MAX_REPLY_OCTETS octets is added as if its last line had come, and is an error.
    */
   push(bytes: Uint8Array, replies: Reply[]): string | null {
     let start = 0;
@@ -57,13 +57,13 @@ export class ReplyReader {
       this.#octets += end + 1 - start;
       const error = this.#line(this.#whole(bytes, start, end), replies);
       if (error !== null) return error;
-      if (this.#octets > REPLY_OCTETS_MAX) return this.#endless(replies);
+      if (this.#octets > MAX_REPLY_OCTETS) return this.#endless(replies);
       start = end + 1;
     }
     if (start === bytes.length) return null;
     this.#octets += bytes.length - start;
     this.#held = this.#whole(bytes, start, bytes.length).slice();
-    return this.#octets > REPLY_OCTETS_MAX ? this.#endless(replies) : null;
+    return this.#octets > MAX_REPLY_OCTETS ? this.#endless(replies) : null;
   }
 
   /** A line that ends, or is broken off, at `end`: with what is held of it in front, and cut. */

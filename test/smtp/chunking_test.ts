@@ -1,7 +1,7 @@
 /** BDAT, RFC 3030, where it meets packets, credit and the queue. Its replies are in test/golden/chunking.txt. */
 
 import assert from "node:assert/strict";
-import { MAX_LINE } from "../../src/smtp/message/data.ts";
+import { MAX_LINE_OCTETS } from "../../src/smtp/message/data.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { type Client, World } from "./support.ts";
 import { msgid } from "../ids.ts";
@@ -120,7 +120,7 @@ Deno.test("a chunk waits for an id of the queue, also when it is empty", async (
 Deno.test("a line that is too long ends the session in the middle of its chunk", async () => {
   const [, client] = await begun();
   assert.equal(
-    await client.say(`BDAT 1000000\r\n${"x".repeat(MAX_LINE + 1)}`),
+    await client.say(`BDAT 1000000\r\n${"x".repeat(MAX_LINE_OCTETS + 1)}`),
     "500 5.5.2 Syntax error: Line too long\r\n",
   );
   assert.ok(client.wire.closed);

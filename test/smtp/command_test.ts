@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_COMMAND, parseCommand } from "../../src/smtp/session/command.ts";
+import { MAX_COMMAND_OCTETS, parseCommand } from "../../src/smtp/session/command.ts";
 import { CommandLines } from "../../src/smtp/lines.ts";
 import { mailParameters, rcptParameters } from "../../src/smtp/session/parameters.ts";
 import { bytesOf } from "./support.ts";
@@ -90,12 +90,16 @@ const streams: readonly { input: string; want: readonly string[]; because: strin
   { input: "\n", want: ["! Bare"], because: "LF at once" },
   { input: "NO\0P\r\n", want: ["! NUL"], because: "NUL" },
   {
-    input: `NOOP ${"x".repeat(MAX_COMMAND - 5)}\r\n`,
-    want: [`NOOP ${"x".repeat(MAX_COMMAND - 5)}`],
+    input: `NOOP ${"x".repeat(MAX_COMMAND_OCTETS - 5)}\r\n`,
+    want: [`NOOP ${"x".repeat(MAX_COMMAND_OCTETS - 5)}`],
     because: "longest",
   },
-  { input: `NOOP ${"x".repeat(MAX_COMMAND - 4)}\r\n`, want: ["! Command line too long"], because: "one octet more" },
-  { input: "x".repeat(MAX_COMMAND + 2), want: ["! Command line too long"], because: "no end in sight" },
+  {
+    input: `NOOP ${"x".repeat(MAX_COMMAND_OCTETS - 4)}\r\n`,
+    want: ["! Command line too long"],
+    because: "one octet more",
+  },
+  { input: "x".repeat(MAX_COMMAND_OCTETS + 2), want: ["! Command line too long"], because: "no end in sight" },
 ];
 for (const { input, want, because } of streams) {
   Deno.test(`CommandLines, split at every byte: ${because}`, () => {

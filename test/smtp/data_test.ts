@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DataReader, type Fault, MAX_LINE } from "../../src/smtp/message/data.ts";
+import { DataReader, type Fault, MAX_LINE_OCTETS } from "../../src/smtp/message/data.ts";
 import type { Assembly } from "../../src/smtp/message/header.ts";
 import { bytesOf, textOf } from "./support.ts";
 
@@ -96,9 +96,9 @@ for (const { input, text, fault, done, left, because } of rows) {
 
 Deno.test("DataReader takes a line of 65534 octets and refuses a longer one at once, in header and body", () => {
   for (const head of ["", H]) {
-    const longest = `${head}A: ${"x".repeat(MAX_LINE - 3)}\r\n.\r\n`;
+    const longest = `${head}A: ${"x".repeat(MAX_LINE_OCTETS - 3)}\r\n.\r\n`;
     assert.equal(read([bytesOf(longest)]).fault, null);
-    const longer = `${head}A: ${"x".repeat(MAX_LINE - 2)}`;
+    const longer = `${head}A: ${"x".repeat(MAX_LINE_OCTETS - 2)}`;
     assert.equal(read([bytesOf(longer)]).fault, "line");
     assert.equal(read([bytesOf(`${longer}\r\n.\r\n`)]).fault, "line");
   }

@@ -4,7 +4,7 @@ import { missingDomains } from "../../src/smtp/message/complete.ts";
 import { DataReader, type Fault } from "../../src/smtp/message/data.ts";
 import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
 import { QueueClient } from "../../src/smtp/queue_client.ts";
-import { MAX_FIELD_NAME, MAX_HEADER } from "../../src/smtp/message/header.ts";
+import { MAX_FIELD_NAME_OCTETS, MAX_HEADER_OCTETS } from "../../src/smtp/message/header.ts";
 import { dateWriter, receivedField, type Trace } from "../../src/smtp/message/received.ts";
 import { bytesOf, EPOCH, FakeChannel, textOf } from "./support.ts";
 import { msgid } from "../ids.ts";
@@ -42,7 +42,7 @@ function fixed(lines: string, submission = false, masquerade = ""): { text: stri
 }
 
 const LONG_TO = `To: a,\n${" b@c,\n".repeat(11000)} d\n`;
-const LONG_NAME = `${"N".repeat(MAX_FIELD_NAME + 1)}: b\n`;
+const LONG_NAME = `${"N".repeat(MAX_FIELD_NAME_OCTETS + 1)}: b\n`;
 
 const transit: readonly { in: string; out?: string; fault?: Fault; because: string }[] = [
   { in: "A: b\n\nx\n", because: "a plain message" },
@@ -83,7 +83,11 @@ const submitted: readonly { in: string; out?: string; fault?: Fault; because: st
   { in: "A: b\n\nx\n", out: "A: b\n\nx\n", because: "nothing is added to what is complete" },
   { in: "foo\n\n", fault: "malformed", because: "no colon" },
   { in: "A: b\n foo\n\tbar\n\nx\n", out: "A: b\n foo\n\tbar\n\nx\n", because: "folding is kept" },
-  { in: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, out: `${"N".repeat(MAX_FIELD_NAME)}: b\n`, because: "the longest name" },
+  {
+    in: `${"N".repeat(MAX_FIELD_NAME_OCTETS)}: b\n`,
+    out: `${"N".repeat(MAX_FIELD_NAME_OCTETS)}: b\n`,
+    because: "the longest name",
+  },
   { in: LONG_NAME, fault: "malformed", because: "a longer name" },
   {
     in: "To: a@b\nBCC: x\n y\n\tz\nA: b\n\nBcc: k\n",
@@ -315,7 +319,7 @@ Deno.test("dateWriter() remembers no second longer than it lasts", () => {
   assert.equal(write(EPOCH + 999), write(EPOCH));
 });
 
-for (const lines of [MAX_HEADER / 64, MAX_HEADER / 64 + 1]) {
+for (const lines of [MAX_HEADER_OCTETS / 64, MAX_HEADER_OCTETS / 64 + 1]) {
   Deno.test(`header section of ${lines} lines of 64 octets: 256 KiB is the longest`, () => {
     const body = new MessageBuffer(
       msgid("00000001"),
@@ -328,7 +332,7 @@ for (const lines of [MAX_HEADER / 64, MAX_HEADER / 64 + 1]) {
       if (room === 0) body.credited();
       else at = reader.push(input, at, at + room);
     }
-    assert.equal(reader.fault, lines * 64 > MAX_HEADER ? "header" : null);
+    assert.equal(reader.fault, lines * 64 > MAX_HEADER_OCTETS ? "header" : null);
   });
 }
 

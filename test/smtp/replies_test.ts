@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { refusals } from "../../src/rules/replies.ts";
-import { MAX_COMMAND } from "../../src/smtp/session/command.ts";
-import { MAX_LINE } from "../../src/smtp/message/data.ts";
-import { MAX_HEADER, MAX_HOPS } from "../../src/smtp/message/header.ts";
+import { MAX_COMMAND_OCTETS } from "../../src/smtp/session/command.ts";
+import { MAX_LINE_OCTETS } from "../../src/smtp/message/data.ts";
+import { MAX_HEADER_OCTETS, MAX_HOPS } from "../../src/smtp/message/header.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
 import { accepted, chunkAccepted, duplicateOption, REPLY, unsupportedOption } from "../../src/smtp/session/reply.ts";
 import { type Client, settle, World, type WorldOptions } from "./support.ts";
@@ -159,9 +159,9 @@ const rows: readonly Row[] = [
   { reply: "bareLineEnd", section: "5321 §2.3.8", say: ["NOOP\n"], closes: true },
   { reply: "nulInCommand", section: "5321 §4.1.2", say: ["NO\0P\r\n"], closes: true },
   { reply: "badChunk", section: "3030 §2", say: ["BDAT x\r\n"], closes: true },
-  { reply: "lineTooLong", section: "5321 §4.5.3.1.6", say: [DATA, "x".repeat(MAX_LINE + 1)], closes: true },
+  { reply: "lineTooLong", section: "5321 §4.5.3.1.6", say: [DATA, "x".repeat(MAX_LINE_OCTETS + 1)], closes: true },
   { reply: "endless", section: "3030 §2", say: [`${RCPT}BDAT 999999999999999\r\n`], closes: true },
-  { reply: "commandTooLong", section: "5321 §4.5.3.1.4", say: ["x".repeat(MAX_COMMAND + 2)], closes: true },
+  { reply: "commandTooLong", section: "5321 §4.5.3.1.4", say: ["x".repeat(MAX_COMMAND_OCTETS + 2)], closes: true },
   { reply: "bareLineEndInData", section: "5321 §4.1.1.4", say: [`${DATA}A: b\n.\r\n\r\n.\r\n`], closes: true },
   {
     reply: "malformed",
@@ -173,7 +173,7 @@ const rows: readonly Row[] = [
   {
     reply: "headerTooBig",
     section: "5321 §4.5.3.1.9",
-    say: [`${DATA}${`A: ${"x".repeat(60)}\r\n`.repeat(MAX_HEADER / 64 + 1)}.\r\n`],
+    say: [`${DATA}${`A: ${"x".repeat(60)}\r\n`.repeat(MAX_HEADER_OCTETS / 64 + 1)}.\r\n`],
   },
   {
     reply: "tooBig",

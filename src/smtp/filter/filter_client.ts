@@ -30,7 +30,7 @@ export interface Filtered {
  * Weight of lines on their way to one program from all sessions: above, they begin nothing new until half of it was read. The filter isolate
  * would say so too late when many send at once.
  */
-const AHEAD_LIMIT = 1024 * 1024;
+const AHEAD_LIMIT_OCTETS = 1024 * 1024;
 
 export class FilterClient {
   readonly #channel: Channel<SessionToFilter, FilterToSession>;
@@ -103,14 +103,14 @@ export class FilterClient {
     const message = { type: "lines", session: session.id, process, token, bytes, at: this.#now() } as const;
     const ahead = (this.#ahead.get(process) ?? 0) + weightOf(bytes);
     this.#ahead.set(process, ahead);
-    if (ahead > AHEAD_LIMIT) this.#burdened.add(process);
+    if (ahead > AHEAD_LIMIT_OCTETS) this.#burdened.add(process);
     this.#channel.send(message, [bytes.buffer]);
   }
 
   #read(process: string, weight: number): void {
     const ahead = Math.max(0, (this.#ahead.get(process) ?? 0) - weight);
     this.#ahead.set(process, ahead);
-    if (ahead > AHEAD_LIMIT / 2 || !this.#burdened.delete(process)) return;
+    if (ahead > AHEAD_LIMIT_OCTETS / 2 || !this.#burdened.delete(process)) return;
     this.#release();
   }
 

@@ -15,7 +15,7 @@ import { RawLines } from "./rawlines.ts";
 /** Octets that are read from the client at once. */
 const STEP = 32 * 1024;
 /** What filters may add to a message of the largest size. */
-export const ADDED_LIMIT = 1024 * 1024;
+export const ADDED_LIMIT_OCTETS = 1024 * 1024;
 
 /** One filter on the way of the message. */
 interface Stage {

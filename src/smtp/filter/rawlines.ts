@@ -3,7 +3,7 @@
  * end and what no filter may see: line ends that could smuggle, lines and messages that are too long.
  */
 
-import { type Fault, isEndless, isHopeless, LINE_ENDS, MAX_LINE } from "../message/data.ts";
+import { type Fault, isEndless, isHopeless, LINE_ENDS, MAX_LINE_OCTETS } from "../message/data.ts";
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 const { start: START, end: END, bare: BARE, after } = LINE_ENDS;
@@ -39,7 +39,7 @@ export class RawLines {
       if (this.#at === START || this.#at === END) this.#lineEnd();
       else if (code !== CR && code !== LF) this.#out[this.#length++] = code;
     }
-    if (this.#length - this.#lineStart > MAX_LINE) this.#fail("line");
+    if (this.#length - this.#lineStart > MAX_LINE_OCTETS) this.#fail("line");
     this.#octets += position - start;
     if (isEndless(this.#octets, this.#maxBytes)) this.#fail("endless");
     // What will not be passed on need not be kept, but for a line that may be the last.
@@ -59,7 +59,7 @@ export class RawLines {
   #lineEnd(): void {
     const { length } = this;
     if (!this.done) this.received += length + (this.#out[this.#lineStart] === DOT ? 1 : 2);
-    if (length > MAX_LINE) this.#fail("line");
+    if (length > MAX_LINE_OCTETS) this.#fail("line");
     if (this.received > this.#maxBytes) this.#fail("size");
     if (this.fault !== null && !this.done) {
       this.#length = this.#lineStart;

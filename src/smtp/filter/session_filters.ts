@@ -28,7 +28,7 @@ import {
 } from "../session/state.ts";
 import type { ChainDecision, View } from "./chain.ts";
 import type { Filtered } from "./filter_client.ts";
-import { ADDED_LIMIT, FilteredMessage } from "./message.ts";
+import { ADDED_LIMIT_OCTETS, FilteredMessage } from "./message.ts";
 import { type ListenerFilters, Phases } from "./phases.ts";
 import { type KnownTransaction, reportsOf, rollback, senderKey, type SentCommand } from "./reports.ts";
 
@@ -269,7 +269,7 @@ export class SessionFilters implements Filtered {
       return this.#receiver;
     }
     const { maxMessageBytes } = this.#facts;
-    const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT };
+    const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT_OCTETS };
     const inner = new IncomingMessage(message, session, facts, policy, deps, { front, bare: true });
     const start = {
       front: new TextEncoder().encode(inner.front),

@@ -7,16 +7,17 @@
 import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
 
 /** Octets of a line, CRLF not included. A longer one ends the session. */
-export const MAX_LINE = 65534;
+export const MAX_LINE_OCTETS = 65534;
 
 /** Of a message that is refused, this many times the maximum is read; who sends on does not mean to end. */
 const ENDLESS = 2;
 
+/** Tells whether a message that is refused is so long, in octets, that its end is not waited for: at more than twice `maxBytes`. */
 export function isEndless(octets: number, maxBytes: number): boolean {
-  return octets > ENDLESS * maxBytes + MAX_LINE;
+  return octets > ENDLESS * maxBytes + MAX_LINE_OCTETS;
 }
 
-/** True for what ends the session before the data ends. */
+/** Tells whether a fault ends the session before the data ends. */
 export function isHopeless(fault: Fault | null): boolean {
   return fault === "line" || fault === "endless";
 }
@@ -190,7 +191,7 @@ export class DataReader {
 
   /** A line is complete. What the header section does with it may take room that was meant for the `rest` octets behind it. */
   #lineEnd(rest: number): void {
-    if (this.#column > MAX_LINE) this.fault = "line";
+    if (this.#column > MAX_LINE_OCTETS) this.fault = "line";
     this.#column = 0;
     const header = this.#header;
     if (!header.open || this.fault !== null) return;
@@ -202,7 +203,7 @@ export class DataReader {
   }
 
   #limits(): void {
-    if (this.#column > MAX_LINE) this.fault = "line";
+    if (this.#column > MAX_LINE_OCTETS) this.fault = "line";
     if (this.received > this.#maxBytes) this.#fail("size");
     if (isEndless(this.received, this.#maxBytes) && this.fault !== "line") this.fault = "endless";
     if (this.fault !== null) this.#to.length = 0;

@@ -12,10 +12,10 @@ import { ResentBlock, resentField } from "./resent.ts";
 /** The n-th Received field is one too many. */
 export const MAX_HOPS = 100;
 /** Octets of a field name in what is submitted, and of an address field that is completed, with its folding: a longer one is left alone. */
-export const MAX_FIELD_NAME = 1023;
-export const MAX_ADDRESS_FIELD = 65535;
+export const MAX_FIELD_NAME_OCTETS = 1023;
+export const MAX_ADDRESS_FIELD_OCTETS = 65535;
 /** Octets of the whole section as the client sent it, line ends counted once. RFC 5322 has no limit. */
-export const MAX_HEADER = 262_144;
+export const MAX_HEADER_OCTETS = 262_144;
 
 /** A buffer that grows at its end; `length` octets of it are in use. */
 export interface Assembly {
@@ -102,7 +102,7 @@ export class HeaderSection {
     const end = to.length - 1;
     if (end === start) return this.#blank(start);
     this.#octets += to.length - start;
-    if (this.#octets > MAX_HEADER) return this.#fail("header");
+    if (this.#octets > MAX_HEADER_OCTETS) return this.#fail("header");
     if (this.#watchUtf8 && !this.utf8) {
       this.utf8 = to.buffer.subarray(start, end).some((byte) => byte > 0x7f);
     }
@@ -115,7 +115,7 @@ export class HeaderSection {
     if (folded) return this.#drain(start);
     if (!isField) return this.#begin(start, "other");
     // A name that no line could hold (RFC 5322 §2.1.1) is a fault of the program that submits it.
-    if (this.#completion !== null && colon - start > MAX_FIELD_NAME) return this.#fail("malformed");
+    if (this.#completion !== null && colon - start > MAX_FIELD_NAME_OCTETS) return this.#fail("malformed");
     this.#begin(start, this.#classify(start, colon), colon);
   }
 
@@ -174,7 +174,7 @@ export class HeaderSection {
   #drain(start: number): void {
     const to = this.#to;
     if (this.#field === "address" || this.#field === "from") {
-      if (to.length - this.settled <= MAX_ADDRESS_FIELD) return;
+      if (to.length - this.settled <= MAX_ADDRESS_FIELD_OCTETS) return;
       this.#field = this.#field === "from" && this.#completion?.masquerade ? "swallowed" : "other";
       if (this.#field === "other") this.settled = to.length;
       else to.length = to.buffer.indexOf(COLON, this.settled) + 1;
@@ -246,7 +246,7 @@ export class HeaderSection {
     if (places.length === 0) return 0;
     const domain = this.#completion.domain;
     const grown = places.length * (domain.length + 1);
-    if (end - start + grown > MAX_ADDRESS_FIELD) return 0;
+    if (end - start + grown > MAX_ADDRESS_FIELD_OCTETS) return 0;
     to.reserve(grown);
     insert(to, places, domain);
     this.settled = end + grown;
@@ -257,7 +257,7 @@ export class HeaderSection {
   #masquerade(address: Uint8Array, end: number): number {
     const to = this.#to;
     const from = to.buffer.indexOf(COLON, this.settled) + 1;
-    const body = masqueraded(to.buffer.subarray(from, end - 1), address, MAX_ADDRESS_FIELD);
+    const body = masqueraded(to.buffer.subarray(from, end - 1), address, MAX_ADDRESS_FIELD_OCTETS);
     if (this.#watchUtf8) this.utf8 ||= address.some((octet) => octet > 0x7f);
     const shift = body.length - (end - 1 - from);
     if (shift > 0) to.reserve(shift);

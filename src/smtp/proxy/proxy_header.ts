@@ -19,12 +19,12 @@ export type ProxyState =
   | { readonly at: "refused"; readonly reason: string };
 
 /** Octets of a version 1 line, CRLF included. */
-const MAX_LINE = 107;
+const MAX_LINE_OCTETS = 107;
 /** `PROXY UNKNOWN` with its CRLF: nothing shorter is a header of either version. */
 const LEAST = 15;
 const FIXED = 16;
 /** Octets behind the fixed part: addresses and what else the proxy tells, which is skipped. The protocol would allow 65,535. */
-const MAX_REST = 16_384;
+const MAX_REST_OCTETS = 16_384;
 /** Octets of the rest that may hold addresses. */
 const ADDRESSES = 36;
 const PIECE = 4096;
@@ -39,7 +39,7 @@ const READING: ProxyState = { at: "reading" };
 export class ProxyHeader {
   state: ProxyState = READING;
   /** The head of the header, as much as is looked at. */
-  readonly #head = new Uint8Array(MAX_LINE);
+  readonly #head = new Uint8Array(MAX_LINE_OCTETS);
   #length = 0;
   /** Octets that belong to the header in any case: so many may be read next, and no more. At least 1. */
   want = LEAST;
@@ -83,9 +83,9 @@ export class ProxyHeader {
         ? parseLine(this.#head.subarray(0, end))
         : refused("its line does not end with CRLF");
     }
-    if (this.#length >= MAX_LINE) return refused(`its line is longer than ${MAX_LINE} octets`);
+    if (this.#length >= MAX_LINE_OCTETS) return refused(`its line is longer than ${MAX_LINE_OCTETS} octets`);
     // CR and LF are still to come, or LF alone.
-    return this.#more(last === CR || this.#length === MAX_LINE - 1 ? 1 : 2);
+    return this.#more(last === CR || this.#length === MAX_LINE_OCTETS - 1 ? 1 : 2);
   }
 
   #binary(): ProxyState {
@@ -96,7 +96,7 @@ export class ProxyHeader {
     if (kind >> 4 !== 2) return refused(`it is of version ${kind >> 4}`);
     const command = kind & 0x0f;
     if (command > 1) return refused(`it has the unknown command ${command}`);
-    if (rest > MAX_REST) return refused(`it is longer than ${MAX_REST} octets`);
+    if (rest > MAX_REST_OCTETS) return refused(`it is longer than ${MAX_REST_OCTETS} octets`);
     const need = command === 0 ? 0 : ADDRESS_OCTETS[family];
     if (need === undefined) return refused(`it has no address: family 0x${family.toString(16).padStart(2, "0")}`);
     if (rest < need) return refused("it is too short for its addresses");

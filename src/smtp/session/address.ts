@@ -7,10 +7,10 @@ import { isIPv4, isIPv6 } from "node:net";
 import { asciiDomain, isAscii, type Mailbox, type ReversePath } from "../../envelope/mod.ts";
 
 /** Octets of a local part and of a domain. RFC 5321 §4.5.3.1 asks for at least 64 and 255. */
-export const MAX_LOCAL = 255;
-export const MAX_DOMAIN = 255;
+export const MAX_LOCAL_OCTETS = 255;
+export const MAX_DOMAIN_OCTETS = 255;
 /** Octets of a label of a domain, RFC 1035 §2.3.4: with more of them no name server can be asked. */
-const MAX_LABEL = 63;
+const MAX_LABEL_OCTETS = 63;
 
 const ATEXT = 1;
 const ALPHANUMERIC = 2;
@@ -34,18 +34,18 @@ function isA(kind: number, code: number): boolean {
  */
 export function isDomain(text: string): boolean {
   const length = text.length;
-  if (length === 0 || length > MAX_DOMAIN) return false;
+  if (length === 0 || length > MAX_DOMAIN_OCTETS) return false;
   if (text.charCodeAt(0) === 0x5b) return isAddressLiteral(text);
   let before = 0x2e, label = 0;
   for (let at = 0; at < length; at++, label++) {
     const code = text.charCodeAt(at);
     if (code === 0x2e) {
-      if (!isA(ALPHANUMERIC, before) || label > MAX_LABEL) return false;
+      if (!isA(ALPHANUMERIC, before) || label > MAX_LABEL_OCTETS) return false;
       label = -1;
     } else if (!isA(before === 0x2e ? ALPHANUMERIC : DOMAIN_INNER, code)) return false;
     before = code;
   }
-  return isA(ALPHANUMERIC, before) && label <= MAX_LABEL;
+  return isA(ALPHANUMERIC, before) && label <= MAX_LABEL_OCTETS;
 }
 
 /** `[192.0.2.1]`, `[IPv6:2001:db8::1]` of RFC 5321 §4.1.3; the tag may be missing, as OpenSMTPD has it. */
@@ -124,7 +124,7 @@ export function parseMailbox(text: string, defaultDomain?: string): Mailbox | nu
     if (quoted) return null;
     end = text.length;
   }
-  if (end === 0 || octets(text.slice(0, end)) > MAX_LOCAL) return null;
+  if (end === 0 || octets(text.slice(0, end)) > MAX_LOCAL_OCTETS) return null;
   let local = text.slice(0, end);
   if (quoted) local = canonicalQuoted(local);
   else if (!isDotAtom(local)) return null;

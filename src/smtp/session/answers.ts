@@ -1,10 +1,11 @@
-/** How a session says things: replies, refusals with their line in the log, last words. Pure, as session.ts. */
+/** The replies of a session: with refusals their line in the log, and the last reply before it closes. Pure, as session.ts. */
 
 import { MAX_MESSAGE_ENVELOPES } from "../../protocol/mod.ts";
 import type { ConnectionFacts, Effect, Session, Step } from "./state.ts";
 import { bracketed } from "../message/received.ts";
 import { printable, REPLY } from "./reply.ts";
 
+/** Returns the effect that sends one reply line; `text` is without its CRLF. */
 export function reply(text: string): Effect {
   return { do: "reply", text: `${text}\r\n` };
 }

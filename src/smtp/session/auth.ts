@@ -12,8 +12,9 @@ import { scramLine } from "./scram.ts";
 import type { AuthDialog, ConnectionFacts, Session, Step } from "./state.ts";
 
 /** Octets of a decoded response. */
-const MAX_RESPONSE = 1023;
+const MAX_RESPONSE_OCTETS = 1023;
 
+/** Takes an AUTH command, RFC 4954 §4: begins the dialog of its mechanism, or refuses it. */
 export function authCommand(facts: ConnectionFacts, session: Session, command: Command): Step {
   const no = (text: string): Step => ({
     session: { ...session, maySeeSecret: true },
@@ -110,6 +111,6 @@ function isSameUser(actAs: string, user: string): boolean {
 function decoded(response: string): string | null {
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(response)) return null;
   const binary = atob(response);
-  if (binary.length > MAX_RESPONSE || /[\r\n]/.test(binary)) return null;
+  if (binary.length > MAX_RESPONSE_OCTETS || /[\r\n]/.test(binary)) return null;
   return lineText(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)), 0, binary.length);
 }

@@ -31,7 +31,7 @@ export interface Command {
 }
 
 /** Octets of a command line without its CRLF. RFC 5321 §4.5.3.1.4 asks for 512; parameters of extensions need more. */
-export const MAX_COMMAND = 2047;
+export const MAX_COMMAND_OCTETS = 2047;
 
 /** Four letters as one number, lower-case. */
 function word(letters: string): number {
@@ -53,7 +53,7 @@ export function lineText(bytes: Uint8Array, start: number, end: number): string 
   return String.fromCharCode.apply(null, bytes.subarray(start, end) as unknown as number[]);
 }
 
-/** Parses the line in `bytes` from `start` to `end`, CRLF not included, at most MAX_COMMAND octets. */
+/** Parses the line in `bytes` from `start` to `end`, CRLF not included, at most MAX_COMMAND_OCTETS octets. */
 export function parseCommand(bytes: Uint8Array, start: number, end: number): Command {
   const line = lineText(bytes, start, end);
   // RFC 5321 §4.1.1: blanks before the CRLF SHOULD be tolerated.

@@ -12,6 +12,10 @@ import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
 import type { ConnectionFacts, Pending, Session, Step } from "./state.ts";
 
+/**
+ * Takes a command of RFC 5321 §4.1.1, or of an extension, between two transactions or in one. `more`: octets after its line have arrived already,
+ * which STARTTLS must not have behind it (RFC 3207 §4).
+ */
 export function commandStep(facts: ConnectionFacts, session: Session, command: Command, more: boolean): Step {
   switch (command.verb) {
     case "HELO":

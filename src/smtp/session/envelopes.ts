@@ -36,7 +36,7 @@ export interface Envelopes {
   readonly last: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
 }
 
-/** Accepted recipients in the order of their RCPTs. */
+/** Returns the accepted recipients of a transaction in the order of their RCPTs. */
 export function recipients(transaction: Transaction): readonly Accepted[] {
   const list: Accepted[] = [];
   for (let one = transaction.accepted; one !== null; one = one.before) list.push(one);
@@ -47,6 +47,10 @@ function localPart({ user, subAddress, exec, seal }: Extract<Deliverable, { agen
   return seal === undefined ? { user, subAddress, exec } : { user, subAddress, exec, seal };
 }
 
+/**
+ * Returns the envelopes of a message, each with an id of its own: one per target of each accepted recipient, and one for recipients that lead to
+ * the same mailbox.
+ */
 export function envelopesOf(order: Order): Envelopes {
   const { message, sender, origin, createdAt, handling } = order;
   const used = new Set<EnvelopeId>();

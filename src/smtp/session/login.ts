@@ -8,7 +8,7 @@ import type { AuthDialog, ConnectionFacts, Effect, Session, Step } from "./state
 /** Failed attempts after which a session ends. */
 export const MAX_AUTH_FAILURES = 3;
 /** Characters of a user name. */
-const MAX_USER = 255;
+const MAX_USER_CHARACTERS = 255;
 
 /** Passwords are asked for under TLS, and in clear on loopback only; tls-require means what it says there too. */
 export function offersAuth(facts: ConnectionFacts, session: Session): boolean {
@@ -16,13 +16,13 @@ export function offersAuth(facts: ConnectionFacts, session: Session): boolean {
   return session.ciphers !== null || (facts.loopback && facts.tls !== "tls-require");
 }
 
-/** The mechanisms that can work for everybody, in one line of the answer to EHLO; null when there are none. */
+/** Returns the mechanisms that can work for everybody, for the AUTH line of the reply to EHLO (RFC 4954 §3); null when there are none. */
 export function mechanisms(facts: ConnectionFacts, session: Session): string | null {
   if (!offersAuth(facts, session)) return null;
   return `PLAIN LOGIN${session.scram ? " SCRAM-SHA-256" : ""}${offersBinding(session) ? " SCRAM-SHA-256-PLUS" : ""}`;
 }
 
-/** RFC 5802 §6: is the variant offered that binds the login to the TLS connection? */
+/** Tells whether the variant of SCRAM is offered that binds the login to the TLS connection, RFC 5802 §6. */
 export function offersBinding(session: Session): boolean {
   return session.scram && session.binding !== null;
 }
@@ -42,7 +42,7 @@ export const MASKED: Record<AuthDialog["step"], string> = {
 /** It goes into envelopes, logs and headers. */
 export function isUser(user: string): boolean {
   // deno-lint-ignore no-control-regex
-  return user !== "" && user.length <= MAX_USER && !/[\x00-\x1f\x7f]/.test(user);
+  return user !== "" && user.length <= MAX_USER_CHARACTERS && !/[\x00-\x1f\x7f]/.test(user);
 }
 
 /** Lookup has answered, or the address has failed too often (`blocked`). */

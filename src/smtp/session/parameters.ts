@@ -7,8 +7,8 @@ import { isAscii, NOTIFY } from "../../envelope/mod.ts";
 import { duplicateOption, REPLY, unsupportedOption } from "./reply.ts";
 
 /** RFC 3461 §4.4 and §4.2. */
-export const MAX_ENVID = 100;
-export const MAX_ORCPT = 500;
+export const MAX_ENVID_CHARACTERS = 100;
+export const MAX_ORCPT_CHARACTERS = 500;
 
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reply: string };
 
@@ -119,7 +119,7 @@ function mailOption({ keyword, value, written }: Option, rules: MailRules): Part
       return /^(?:FULL|HDRS)$/i.test(value) ? { ret: value.toUpperCase() as "FULL" | "HDRS" } : REPLY.badRet;
     case "ENVID":
       if (!rules.dsn) return unsupportedOption(written);
-      if (value.length > MAX_ENVID) return REPLY.longEnvid;
+      if (value.length > MAX_ENVID_CHARACTERS) return REPLY.longEnvid;
       return isXtext(value) ? { envid: value } : REPLY.badEnvid;
     default:
       return unsupportedOption(written);
@@ -149,7 +149,7 @@ export function rcptParameters(rest: string, rules: RcptRules): Parsed<RcptParam
 /** `addr-type;address` of RFC 3461 §4.2. The type is an atom: it goes into a bounce's header as it stands. */
 function isOriginalRecipient(value: string, smtpUtf8: boolean): boolean {
   const semicolon = value.indexOf(";");
-  if (value.length > MAX_ORCPT || semicolon < 1) return false;
+  if (value.length > MAX_ORCPT_CHARACTERS || semicolon < 1) return false;
   const type = value.slice(0, semicolon);
   const address = value.slice(semicolon + 1);
   if (/^utf-8$/i.test(type)) return isUtf8Address(address, smtpUtf8);

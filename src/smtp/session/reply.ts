@@ -107,30 +107,31 @@ export const REPLY = {
 } as const;
 
 /** Octets of a reply line that repeats text from elsewhere, CRLF not included. RFC 5321 §4.5.3.1.5 allows 512 with it. */
-const MAX_REPLY = 510;
+const MAX_REPLY_OCTETS = 510;
 
-/** `text` without control and non-ASCII characters, so that it can stand in a reply line. */
+/** Returns `text` without control and non-ASCII characters and cut short, so that it can stand in a reply line. */
 export function printable(text: string): string {
   // deno-lint-ignore no-control-regex
   const clean = /[\x00-\x1f\x7f-\uffff]/.test(text) ? text.replace(/[\x00-\x1f\x7f-\uffff]/g, "?") : text;
-  return clean.length > MAX_REPLY ? clean.slice(0, MAX_REPLY) : clean;
+  return clean.length > MAX_REPLY_OCTETS ? clean.slice(0, MAX_REPLY_OCTETS) : clean;
 }
 
-/** RFC 5321 §4.1.1.11: a parameter of MAIL or RCPT that is not known, or a value of one that cannot be served. */
+/** Returns the refusal of a parameter of MAIL or RCPT that is not known, or of a value that cannot be served, RFC 5321 §4.1.1.11. */
 export function unsupportedOption(option: string): string {
   return printable(`555 5.5.4 Invalid command arguments: Unsupported option ${option.slice(0, 100)}`);
 }
 
-/** Reply to a chunk that is not the last, RFC 3030 §4.1. */
+/** Returns the reply to a chunk of so many octets that is not the last, RFC 3030 §4.1. */
 export function chunkAccepted(octets: number): string {
   return `250 2.0.0 ${octets} octets received`;
 }
 
+/** Returns the refusal of a parameter of MAIL or RCPT that is given twice. */
 export function duplicateOption(keyword: string): string {
   return printable(`501 5.5.4 Invalid command arguments: Option given twice: ${keyword.slice(0, 100)}`);
 }
 
-/** Reply to an accepted message; only to be sent when it is on stable storage. */
+/** Returns the 250 for an accepted message. It may be sent only when the message is on stable storage: `committed` in session.ts decides that. */
 export function accepted(message: string): string {
   return `250 2.0.0 ${message} Message accepted for delivery`;
 }

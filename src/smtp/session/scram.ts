@@ -91,6 +91,7 @@ function deny(session: Session, user: string): Step {
   };
 }
 
+/** Takes lookup's answer to the client's proof: the server's signature is sent (RFC 5802 §3), or the login is refused. */
 export function proved(
   facts: ConnectionFacts,
   session: Session,

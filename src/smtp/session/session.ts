@@ -17,7 +17,7 @@ import { challenged, proved } from "./scram.ts";
 import type { ConnectionFacts, Effect, Input, Session, Step } from "./state.ts";
 
 /** RCPTs of one session that lookup is asked about at the same time. */
-export const MAX_IN_FLIGHT = 32;
+export const MAX_PENDING_RCPTS = 32;
 
 /** False when the command must wait for answers to earlier ones: replies keep the order of commands (RFC 2920 §3.2). */
 export function takes(facts: ConnectionFacts, session: Session, command: Command): boolean {
@@ -25,10 +25,14 @@ export function takes(facts: ConnectionFacts, session: Session, command: Command
   if (session.phase !== "command") return false;
   const transaction = session.transaction;
   if (transaction === null || transaction.pending.length === 0) return true;
-  return command.verb === "RCPT" && transaction.pending.length < MAX_IN_FLIGHT &&
+  return command.verb === "RCPT" && transaction.pending.length < MAX_PENDING_RCPTS &&
     transaction.count + transaction.pending.length < facts.maxRcpt;
 }
 
+/**
+ * The state machine: returns the state of a session after `input`, and what is to be done, in order. Never throws; a session that is closed stays
+ * so, and nothing is to be done for it.
+ */
 export function step(facts: ConnectionFacts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
   switch (input.on) {
@@ -250,6 +254,7 @@ function chunkRead(facts: ConnectionFacts, before: Session, fault: Fault | null)
   };
 }
 
+/** The queue has the message on stable storage: the line that decides 250, RFC 5321 §6.1. */
 function committed(facts: ConnectionFacts, session: Session, message: MessageId, bytes: number): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {

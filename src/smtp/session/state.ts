@@ -215,6 +215,7 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
+/** Returns the state of a session before its banner. */
 export function newSession(): Session {
   return {
     phase: "greeting",
