@@ -83,7 +83,7 @@ class DeliveryService {
   }
 
   #schedule(job: Job, perUser: number, work: () => Promise<void>): void {
-    this.#slots.run(job.key, perUser, () => work().finally(() => this.#touchGauges()));
+    this.#slots.run(job.lane, perUser, () => work().finally(() => this.#touchGauges()));
     this.#touchGauges();
   }
 
@@ -118,10 +118,10 @@ class DeliveryService {
   /** Envelopes in hand, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
   #passOn(job: Job): void {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
-      const { message, action, key, ids } = job;
+      const { message, action, lane, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
         // An errand isolate that died is replaced, and the queue tells the new one what is left to do.
-        done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, key, ids })
+        done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, lane, ids })
           .then(() => true, () => false);
       }
       this.#queue.release(ids);

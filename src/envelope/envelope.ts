@@ -3,11 +3,11 @@
 import type { Mailbox, ReversePath } from "./address.ts";
 import type { EnvelopeId } from "./ids.ts";
 
-/** Who delivers it: a local delivery (mda), a relay to another host (mta), or the bounce writer. */
+/** Who delivers it: a local delivery (mda), a relay to another host (mta), or the writer of DSNs (bounce). */
 export type Agent = "mda" | "mta" | "bounce";
 
 /** DSN parameters of RFC 3461, kept for each recipient. */
-export interface Dsn {
+export interface DsnParameters {
   /** Bits of `notify` below; 0 when the client said nothing. */
   readonly notify: number;
   readonly ret: "FULL" | "HDRS" | "";
@@ -15,7 +15,7 @@ export interface Dsn {
   readonly orcpt: string;
 }
 export const NOTIFY = { SUCCESS: 1, FAILURE: 2, DELAY: 4, NEVER: 8 } as const;
-export const NO_DSN: Dsn = { notify: 0, ret: "", envid: "", orcpt: "" };
+export const NO_DSN: DsnParameters = { notify: 0, ret: "", envid: "", orcpt: "" };
 
 /** What a message asks of those who hand it on. Absent means no. */
 export interface Handling {
@@ -90,8 +90,8 @@ export interface EnvelopeContent {
   /** The recipient after expansion. */
   readonly dest: Mailbox;
   readonly origin: Origin;
-  readonly dsn: Dsn;
-  /** Name of the action in smtpd.conf ("" for bounces). */
+  readonly dsn: DsnParameters;
+  /** Name of the action in smtpd.conf; "" when it asks for a DSN. */
   readonly action: string;
   readonly agent: Agent;
   /** Made by expansion, or by the daemon itself: rules see it as local. */
@@ -108,7 +108,7 @@ export interface EnvelopeContent {
   readonly handling?: Handling;
 }
 
-/** An envelope of agent "bounce" asks for a notice about the envelope whose other fields it copies. */
+/** An envelope of agent "bounce" asks for a DSN (RFC 3464) about the envelope whose other fields it copies. */
 export interface DsnContent {
   readonly kind: "failed" | "delayed" | "delivered" | "relayed";
   /** Text shown for the recipient, usually the server's last reply. */
@@ -118,7 +118,7 @@ export interface DsnContent {
   readonly remote?: string;
   /** The time of the envelope is over; `text` and `status` are of the last attempt. */
   readonly expired?: true;
-  /** Age at which a delayed notice is sent, and how long the message is kept, in seconds. */
+  /** Age at which a DSN of delay is sent, and how long the message is kept, in seconds. */
   readonly delaySeconds?: number;
   readonly ttlSeconds: number;
 }

@@ -22,8 +22,8 @@ export interface Ticket {
   readonly id: EnvelopeId;
   readonly agent: Agent;
   readonly action: string;
-  /** What shares a fate: the local user for mda, the lower-case destination domain for mta, "" for bounces. */
-  readonly key: string;
+  /** Whose limits it shares: the local user for mda, the lower-case destination domain for mta, "" for an envelope that asks for a DSN. */
+  readonly lane: string;
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly tries: number;
@@ -42,17 +42,17 @@ export type QueueToScheduler =
   | { readonly type: "loaded" };
 
 export type SchedulerToQueue =
-  /** Its time is over: the queue writes the bounce, deletes it, and answers `dropped`. */
+  /** Its time is over: the queue asks for a DSN, deletes it, and answers `dropped`. */
   | { readonly type: "expired"; readonly ids: readonly EnvelopeId[] }
-  /** Bounce envelopes of one message that are due: the queue writes the notice and settles them. */
-  | { readonly type: "bounce"; readonly message: MessageId; readonly ids: readonly EnvelopeId[] };
+  /** Envelopes of one message that ask for a DSN and are due: the queue writes it and settles them. */
+  | { readonly type: "dsn"; readonly message: MessageId; readonly ids: readonly EnvelopeId[] };
 
 /** Envelopes of one message that go the same way. */
 export interface Job {
   readonly type: "job";
   readonly message: MessageId;
   readonly action: string;
-  readonly key: string;
+  readonly lane: string;
   readonly ids: readonly EnvelopeId[];
 }
 
@@ -89,7 +89,7 @@ const ticket = record<Ticket>({
   id: envelopeId,
   agent: oneOf("mda", "mta", "bounce"),
   action: text(),
-  key: text(),
+  lane: text(),
   createdAt: finite,
   expiresAt: finite,
   tries: whole(),
@@ -105,10 +105,10 @@ export const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
 };
 export const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
   expired: { ids },
-  bounce: { message: messageId, ids },
+  dsn: { message: messageId, ids },
 };
 
-const JOB = { message: messageId, action: text(), key: text(), ids };
+const JOB = { message: messageId, action: text(), lane: text(), ids };
 export const TO_AGENT: MessageTable<Job> = { job: JOB };
 export const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
 

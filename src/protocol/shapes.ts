@@ -4,8 +4,8 @@ import {
   type Acceptance,
   type Agent,
   type Deliverable,
-  type Dsn,
   type DsnContent,
+  type DsnParameters,
   type Envelope,
   type EnvelopeContent,
   type EnvelopeCursor,
@@ -64,7 +64,12 @@ export const origin: Check<Origin> = record<Origin>({
   authenticated: flag,
 });
 const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
-const dsn: Check<Dsn> = record<Dsn>({ notify: whole(0, 15), ret: oneOf("FULL", "HDRS", ""), envid: word, orcpt: word });
+const dsn: Check<DsnParameters> = record<DsnParameters>({
+  notify: whole(0, 15),
+  ret: oneOf("FULL", "HDRS", ""),
+  envid: word,
+  orcpt: word,
+});
 const status: Check<Status> = record<Status>({ class: oneOf(2, 4, 5), code: word });
 const handling: Check<Handling> = record<Handling>({
   smtpUtf8: optional(yes),

@@ -21,9 +21,9 @@ export interface Disposition {
   readonly remove: boolean;
   /** Its new state when it stays. */
   readonly state: Omit<EnvelopeState, "suspended"> | null;
-  /** A notice for the sender. */
-  readonly bounce: DsnContent | null;
-  /** Why there is no notice although there is a failure. */
+  /** The DSN for the sender. */
+  readonly dsn: DsnContent | null;
+  /** Why there is no DSN although there is a failure. */
   readonly silent: "double bounce" | "no return path" | null;
 }
 
@@ -37,7 +37,7 @@ export interface Policy {
 export function judge(envelope: Envelope, outcome: Outcome, now: number, policy: Policy): Disposition {
   switch (outcome.result) {
     case "ok":
-      return { remove: true, state: null, bounce: successNotice(envelope, outcome, policy), silent: null };
+      return { remove: true, state: null, dsn: successDsn(envelope, outcome, policy), silent: null };
     case "tempfail":
       return delayed(envelope, outcome, now, policy);
     case "permfail":
@@ -65,8 +65,8 @@ export function expiredText({ errorLine }: Pick<Envelope, "errorLine">): string 
   return errorLine === "" ? EXPIRED : `${EXPIRED} (last failure: ${errorLine})`;
 }
 
-/** The envelope that asks for the notice. It copies what the notice needs of the other, see EnvelopeFacts.bounce. */
-export function bounceEnvelope(of: EnvelopeContent, id: EnvelopeId, bounce: DsnContent, now: number): EnvelopeContent {
+/** The envelope that asks for a DSN about envelope `of`. It copies what the DSN needs of that one, see EnvelopeContent.bounce. */
+export function dsnEnvelope(of: EnvelopeContent, id: EnvelopeId, bounce: DsnContent, now: number): EnvelopeContent {
   const { sender, rcpt, dest, origin, dsn, handling } = of;
   const common = { id, sender, rcpt, dest, origin, dsn, action: "", internal: true, createdAt: now };
   return { ...common, agent: "bounce", bounce, ...(handling === undefined ? {} : { handling }) };
@@ -85,12 +85,12 @@ function failed(
   policy: Policy,
 ): Disposition {
   const removed = { remove: true, state: null };
-  if (envelope.agent === "bounce") return { ...removed, bounce: null, silent: "double bounce" };
+  if (envelope.agent === "bounce") return { ...removed, dsn: null, silent: "double bounce" };
   // RFC 5321 §4.5.5: nothing is ever sent about a message with a null reverse-path.
-  if (envelope.sender === null) return { ...removed, bounce: null, silent: "no return path" };
-  if (!wants(envelope, NOTIFY.FAILURE)) return { ...removed, bounce: null, silent: null };
+  if (envelope.sender === null) return { ...removed, dsn: null, silent: "no return path" };
+  if (!wants(envelope, NOTIFY.FAILURE)) return { ...removed, dsn: null, silent: null };
   const { text, status, expired } = error;
-  const bounce: DsnContent = {
+  const dsn: DsnContent = {
     kind: "failed",
     text: errorLine(text),
     status,
@@ -98,7 +98,7 @@ function failed(
     ...(expired === undefined ? {} : { expired }),
     ttlSeconds: policy.ttlSeconds,
   };
-  return { ...removed, bounce, silent: null };
+  return { ...removed, dsn, silent: null };
 }
 
 function delayed(
@@ -112,15 +112,15 @@ function delayed(
   const tries = envelope.tries + 1;
   const nextAt = nextDue(envelope.agent, envelope.createdAt, tries, now);
   let lastBounceAt = envelope.lastBounceAt;
-  let bounce: DsnContent | null = null;
-  // What is over now gets its last notice next: a server that was off for long would send both.
+  let dsn: DsnContent | null = null;
+  // What is over now gets its last DSN next: a server that was off for long would send both.
   const over = envelope.createdAt + policy.ttlSeconds * 1000 <= now;
   const heard = !over && envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
   for (const delaySeconds of heard ? policy.warnIntervalsSeconds : []) {
     const at = envelope.createdAt + delaySeconds * 1000;
     if (nextAt < at || lastBounceAt >= at) continue;
     lastBounceAt = at;
-    bounce = { kind: "delayed", text, status, ...remoteOf(outcome), delaySeconds, ttlSeconds: policy.ttlSeconds };
+    dsn = { kind: "delayed", text, status, ...remoteOf(outcome), delaySeconds, ttlSeconds: policy.ttlSeconds };
     break;
   }
   const state = {
@@ -131,10 +131,10 @@ function delayed(
     status,
     remote: remoteOf(outcome).remote ?? "",
   };
-  return { remove: false, state, bounce, silent: null };
+  return { remove: false, state, dsn, silent: null };
 }
 
-/** Longest name of a host, RFC 1035 §2.3.4, as a notice has room for it. */
+/** Longest name of a host, RFC 1035 §2.3.4, as a DSN has room for it. */
 const MAX_REMOTE = 255;
 
 function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly remote?: string } {
@@ -142,7 +142,7 @@ function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly rem
 }
 
 /** RFC 3461 §5.2: who asked to hear of success does so from the last server that knows of the wish. */
-function successNotice(
+function successDsn(
   envelope: Envelope,
   outcome: Extract<Outcome, { result: "ok" }>,
   policy: Policy,

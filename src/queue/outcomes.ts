@@ -1,4 +1,4 @@
-/** Makes outcomes durable: one write for each, with the bounce that it brings in the same transaction. The rules are in disposition.ts. */
+/** Makes outcomes durable: one write for each, with the request for a DSN that it brings in the same transaction. The rules are in disposition.ts. */
 
 import {
   type DsnContent,
@@ -16,7 +16,7 @@ import {
 import { logTrace } from "../events/mod.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
 import type { QueueState } from "./queue_state.ts";
-import { bounceEnvelope, type Disposition, expiredText, judge, judgeExpired } from "./disposition.ts";
+import { type Disposition, dsnEnvelope, expiredText, judge, judgeExpired } from "./disposition.ts";
 
 /** Draws of an envelope id that its message does not have yet. */
 const MAX_DRAWS = 20;
@@ -25,7 +25,7 @@ const MAX_DRAWS = 20;
 interface Applied {
   readonly envelope: Envelope;
   readonly disposition: Disposition;
-  readonly bounce: EnvelopeContent | null;
+  readonly dsn: EnvelopeContent | null;
   readonly erase: boolean;
 }
 
@@ -107,29 +107,29 @@ function applyDisposition(
   const row = rowOf(id);
   const found = disposition.remove ? store.removeEnvelope(row) : store.setState(row, disposition.state!);
   if (!found) return null;
-  const bounce = disposition.bounce === null ? null : addBounce(queue, envelope, disposition.bounce);
+  const dsn = disposition.dsn === null ? null : addDsnEnvelope(queue, envelope, disposition.dsn);
   const erase = disposition.remove && store.sweep(row.message);
-  return { envelope, disposition, bounce, erase };
+  return { envelope, disposition, dsn, erase };
 }
 
-function addBounce(queue: QueueState, envelope: Envelope, bounce: DsnContent): EnvelopeContent {
+function addDsnEnvelope(queue: QueueState, envelope: Envelope, content: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const facts = bounceEnvelope(envelope, newEnvelopeId(message), bounce, queue.clock.now());
+    const facts = dsnEnvelope(envelope, newEnvelopeId(message), content, queue.clock.now());
     if (queue.store.addEnvelope(facts)) return facts;
   }
   throw new Error(`No free envelope id was found for message ${message}`);
 }
 
 /** After the commit: memory, scheduler and log follow. */
-function finish(queue: QueueState, { envelope, disposition, bounce, erase }: Applied): void {
+function finish(queue: QueueState, { envelope, disposition, dsn, erase }: Applied): void {
   const row = rowOf(envelope.id);
-  if (bounce !== null) {
-    queue.recent.addEnvelope(rowOf(bounce.id), freshEnvelope(bounce));
-    queue.enqueued(bounce);
+  if (dsn !== null) {
+    queue.recent.addEnvelope(rowOf(dsn.id), freshEnvelope(dsn));
+    queue.enqueued(dsn);
     queue.tally.add("queue.bounce");
-    const { kind } = bounce.bounce!;
-    queue.info(`queue: ${kind} notice ${bounce.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
+    const { kind } = dsn.bounce!;
+    queue.info(`queue: ${kind} notice ${dsn.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
   }
   if (disposition.remove) queue.recent.removeEnvelope(row);
   else queue.recent.setState(row, disposition.state!);

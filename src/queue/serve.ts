@@ -9,7 +9,7 @@ import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
 import { serveIncoming } from "./incoming.ts";
 import { loadScheduler } from "./loading.ts";
-import { Notices } from "./notices/notices.ts";
+import { DsnWriter } from "./dsn/dsn_writer.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./store/records.ts";
 import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair/repair.ts";
@@ -89,7 +89,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   const tally = new Tally(emit, clock);
   const queue = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
   queue.onmalformed = end;
-  const notices = new Notices(queue, new Caller(isolate.ask("queue-lookup")));
+  const dsnWriter = new DsnWriter(queue, new Caller(isolate.ask("queue-lookup")));
   const discovery = new Discovery(queue);
   let stopLoading = () => {};
 
@@ -105,9 +105,9 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
       case "expired":
         for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(queue, id);
         return;
-      case "bounce":
+      case "dsn":
         // It answers through the scheduler's door.
-        notices.write(message.ids.filter(isEnvelopeId)).catch((error) => {
+        dsnWriter.write(message.ids.filter(isEnvelopeId)).catch((error) => {
           emit({
             type: "log",
             level: "crit",

@@ -1,8 +1,8 @@
 /** Checks envelopes that come from the isolate that talks to the public, or from files, and copies what is known of them and nothing else. Pure. */
 
 import {
-  type Dsn,
   type DsnContent,
+  type DsnParameters,
   type Envelope,
   type EnvelopeContent,
   envelopeNumber,
@@ -28,7 +28,7 @@ export function copyFacts(
 ): EnvelopeContent | null {
   const sound = typeof facts === "object" && facts !== null &&
     isEnvelopeId(facts.id) && isEnvelopeOf(message, facts.id) && envelopeNumber(facts.id) !== 0 &&
-    // Only the queue makes bounces.
+    // Only the queue asks for DSNs.
     (facts.agent === "mda" || facts.agent === "mta") && areCommon(facts);
   if (!sound) return null;
   const common = copyCommon(facts);
@@ -64,7 +64,7 @@ export function copyEnvelope(envelope: Envelope): Envelope | null {
     case "mda":
       return isText(user) && isText(subAddress) && isText(exec) ? { ...copy, user, subAddress, exec } : null;
     case "bounce":
-      return isBounce(bounce) ? { ...copy, bounce: copyBounce(bounce) } : null;
+      return isDsnContent(bounce) ? { ...copy, bounce: copyDsnContent(bounce) } : null;
   }
   agent satisfies never;
   // A file may say anything.
@@ -105,14 +105,14 @@ function isState(state: EnvelopeState): boolean {
     typeof state.suspended === "boolean";
 }
 
-function isBounce(bounce: DsnContent | undefined): bounce is DsnContent {
+function isDsnContent(bounce: DsnContent | undefined): bounce is DsnContent {
   return typeof bounce === "object" && bounce !== null &&
     ["failed", "delayed", "delivered", "relayed"].includes(bounce.kind) && isReply(bounce.text) &&
     isStatus(bounce.status) && isText(bounce.remote ?? "") && isWhen(bounce.ttlSeconds) &&
     isWhen(bounce.delaySeconds ?? 0);
 }
 
-function copyBounce({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: DsnContent): DsnContent {
+function copyDsnContent({ kind, text, status, remote, expired, delaySeconds, ttlSeconds }: DsnContent): DsnContent {
   return {
     kind,
     text,
@@ -162,7 +162,7 @@ function copyOrigin({ address, hostname, helo, smtpname, tag, username, authenti
   return { address, hostname, helo, smtpname, tag, username, authenticated };
 }
 
-function isDsn(dsn: Dsn): boolean {
+function isDsn(dsn: DsnParameters): boolean {
   return typeof dsn === "object" && dsn !== null && Number.isInteger(dsn.notify) && dsn.notify >= 0 &&
     dsn.notify < 16 &&
     (dsn.ret === "" || dsn.ret === "FULL" || dsn.ret === "HDRS") && isText(dsn.envid) && isText(dsn.orcpt);

@@ -130,13 +130,13 @@ class RelayService {
     }
     if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
     if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
-    this.#hand(work, { ...mxTarget(action, job.key), port: this.#deps.mxPort });
+    this.#hand(work, { ...mxTarget(action, job.lane), port: this.#deps.mxPort });
   }
 
   async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
     let url: string | null = null, others: readonly string[] = [];
     try {
-      const question = { type: "smarthost", action: action.name, domain: job.key } as const;
+      const question = { type: "smarthost", action: action.name, domain: job.lane } as const;
       ({ url, others = [] } = await this.#lookup.ask<"smarthost">(question));
     } catch (error) {
       if (!(error instanceof PeerGone)) throw error;
@@ -240,7 +240,7 @@ class RelayService {
 
   #refuse(job: Job, text: string, enhanced: string): void {
     for (const task of splitTask(job.message, job.ids)) {
-      this.#reporter.fail(task, "tempfail", { text, enhanced }, job.key);
+      this.#reporter.fail(task, "tempfail", { text, enhanced }, job.lane);
     }
   }
 

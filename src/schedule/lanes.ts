@@ -1,5 +1,5 @@
 /**
- * Lanes: envelopes of one agent, action and key stand in one line and share their limits; lanes with work take turns, so that a busy
+ * Lanes: envelopes of one agent, action and user or destination (the name of the lane) stand in one line and share their limits; lanes with work take turns, so that a busy
  * destination delays no other. Knows lines and turns, not time; see scheduler.ts.
  */
 
@@ -13,12 +13,12 @@ const IDLE = 1, BUSY = 2;
 
 export interface LaneLimits {
   /** How many jobs of a lane may run, asked once for each lane. */
-  readonly marks: (agent: Agent, key: string) => TaskMarks;
+  readonly marks: (agent: Agent, name: string) => TaskMarks;
   /** Envelopes in the jobs of one lane. */
   readonly maxInflight: number;
 }
 
-/** Lanes of one agent and action, by key. */
+/** Lanes of one agent and action, by name. */
 interface Group {
   readonly agent: Agent;
   readonly action: string;
@@ -29,7 +29,7 @@ export class Lanes {
   readonly #table: EnvelopeTable;
   readonly #limits: LaneLimits;
   readonly #groups: Group[] = [];
-  #key: string[] = [];
+  #name: string[] = [];
   #group = new Uint32Array(MIN_LANES);
   /** First and last of the line. */
   #head = new Int32Array(MIN_LANES);
@@ -63,20 +63,20 @@ export class Lanes {
   }
 
   /** The lane's number, made when it is new. The caller counts itself in with `enter`. */
-  of(agent: Agent, action: string, key: string): number {
+  of(agent: Agent, action: string, name: string): number {
     let group = this.#groups.findIndex((each) => each.agent === agent && each.action === action);
     if (group < 0) group = this.#groups.push({ agent, action, lanes: new Map() }) - 1;
     const lanes = this.#groups[group]!.lanes;
-    let lane = lanes.get(key);
-    if (lane === undefined) lanes.set(key, lane = this.#make(group, key));
+    let lane = lanes.get(name);
+    if (lane === undefined) lanes.set(name, lane = this.#make(group, name));
     return lane;
   }
 
-  /** The lanes of this agent and key, one an action at most. */
-  named(agent: Agent, key: string): Set<number> {
+  /** The lanes of this agent and name, at most one per action. */
+  named(agent: Agent, name: string): Set<number> {
     const named = new Set<number>();
     for (const group of this.#groups) {
-      const lane = group.agent === agent ? group.lanes.get(key) : undefined;
+      const lane = group.agent === agent ? group.lanes.get(name) : undefined;
       if (lane !== undefined) named.add(lane);
     }
     return named;
@@ -90,8 +90,8 @@ export class Lanes {
     return this.#groups[this.#group[lane]!]!.action;
   }
 
-  key(lane: number): string {
-    return this.#key[lane]!;
+  name(lane: number): string {
+    return this.#name[lane]!;
   }
 
   /** Envelopes that it may send now, in one more job. */
@@ -116,8 +116,8 @@ export class Lanes {
   /** An envelope is forgotten; an empty lane is given back. */
   leave(lane: number): void {
     if (--this.#size[lane]! > 0) return;
-    this.#groups[this.#group[lane]!]!.lanes.delete(this.#key[lane]!);
-    this.#key[lane] = "";
+    this.#groups[this.#group[lane]!]!.lanes.delete(this.#name[lane]!);
+    this.#name[lane] = "";
     // While its number is still in a ring it cannot be given to another lane: `turn` frees it then.
     this.#inRing[lane] = 0;
     if (this.#places[lane] === 0) this.#free.push(lane);
@@ -215,10 +215,10 @@ export class Lanes {
     this.#rings[this.agent(lane)][which].push(lane);
   }
 
-  #make(group: number, key: string): number {
+  #make(group: number, name: string): number {
     const lane = this.#free.pop() ?? this.#extend();
     this.#group[lane] = group;
-    this.#key[lane] = key;
+    this.#name[lane] = name;
     this.#head[lane] = this.#tail[lane] = NONE;
     this.#size[lane] =
       this.#inflight[lane] =
@@ -228,7 +228,7 @@ export class Lanes {
       this.#credit[lane] =
       this.#places[lane] =
         0;
-    const { hiwat, lowat, release } = this.#limits.marks(this.#groups[group]!.agent, key);
+    const { hiwat, lowat, release } = this.#limits.marks(this.#groups[group]!.agent, name);
     this.#hiwat[lane] = Math.max(1, hiwat);
     this.#lowat[lane] = Math.min(lowat, this.#hiwat[lane]! - 1);
     this.#release[lane] = release;

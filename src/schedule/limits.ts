@@ -3,8 +3,8 @@
 import type { Agent } from "../envelope/mod.ts";
 import type { SchedulerMarks, TaskMarks } from "../protocol/mod.ts";
 
-/** Notices that may be written at once. */
-const MAX_BOUNCES = 20;
+/** DSNs that may be written at once. */
+const MAX_DSN_JOBS = 20;
 /**
  * Shares of the room. Other people's machines may be slow, all of them: a fifth stays for what is local. And some stays for users and
  * destinations of which nothing runs yet, however many messages others have.
@@ -24,10 +24,10 @@ export interface Limits {
 }
 
 /** How many jobs of a lane may run, and when one that had so many gets more. */
-export function marksOf({ maxPerUser, maxPerDestination, marks }: Limits, agent: Agent, key: string): TaskMarks {
-  if (agent === "bounce") return { hiwat: MAX_BOUNCES, lowat: MAX_BOUNCES, release: 0 };
+export function marksOf({ maxPerUser, maxPerDestination, marks }: Limits, agent: Agent, lane: string): TaskMarks {
+  if (agent === "bounce") return { hiwat: MAX_DSN_JOBS, lowat: MAX_DSN_JOBS, release: 0 };
   const hiwat = agent === "mda" ? maxPerUser : maxPerDestination;
   if (marks === undefined) return { hiwat, lowat: hiwat, release: 0 };
-  const own = agent === "mta" && Object.hasOwn(marks.domains, key) ? marks.domains[key] : undefined;
+  const own = agent === "mta" && Object.hasOwn(marks.domains, lane) ? marks.domains[lane] : undefined;
   return own ?? { hiwat, ...marks[agent] };
 }

@@ -23,14 +23,14 @@ import { AT, EnvelopeTable, NONE } from "./table.ts";
 const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
 /** Envelopes in one job at most. */
 const MAX_JOB = 1000;
-/** A notice waits this long after the first bounce of its message, so that others can join it. */
-const BOUNCE_MERGE_MS = 1000;
+/** A DSN waits this long after the first envelope of its message that asks for one, so that others can join it. */
+const DSN_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
 /** What is to be sent, in order. */
 export interface Effects {
   readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
-  readonly bounces: { readonly message: MessageId; readonly ids: EnvelopeId[] }[];
+  readonly dsns: { readonly message: MessageId; readonly ids: EnvelopeId[] }[];
   readonly expired: EnvelopeId[];
 }
 
@@ -48,8 +48,8 @@ export class Scheduler {
   #fresh: number[] = [];
   /** The last pass ended before everything that may go was sent. */
   #interrupted = false;
-  /** When the notice of a message will be written. */
-  #notices = new Map<MessageNumber, number>();
+  /** When the DSN of a message will be written. */
+  #dsnDue = new Map<MessageNumber, number>();
 
   constructor(limits: Limits, paused: { readonly mda: boolean; readonly mta: boolean }) {
     this.#limits = limits;
@@ -62,8 +62,8 @@ export class Scheduler {
     this.#table = new EnvelopeTable();
     this.#heap = new WakeHeap(this.#table);
     this.#lanes = new Lanes(this.#table, {
-      marks: (agent, key) => marksOf(this.#limits, agent, key),
-      // One slow destination must not fill the house, however many recipients its messages have.
+      marks: (agent, name) => marksOf(this.#limits, agent, name),
+      // One slow destination must not take all of the room, however many recipients its messages have.
       maxInflight: Math.max(1, Math.floor(this.#limits.maxInflight / 4)),
     });
     this.#inflight = 0;
@@ -71,7 +71,7 @@ export class Scheduler {
     this.#freeJobs = [];
     this.#fresh = [];
     this.#interrupted = false;
-    this.#notices.clear();
+    this.#dsnDue.clear();
   }
 
   /** Envelopes known and envelopes in flight. */
@@ -92,7 +92,7 @@ export class Scheduler {
     const table = this.#table;
     if (find(table, ticket.id) !== NONE) return false;
     const slot = table.insert(rowOf(ticket.id));
-    const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.key);
+    const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.lane);
     this.#lanes.enter(lane);
     table.lane[slot] = lane;
     // A clock that was ahead when it was queued makes it no younger than new.
@@ -127,7 +127,7 @@ export class Scheduler {
   stepped(step: number): void {
     this.#table.shift(step);
     // As the times at which envelopes are due: those that come earlier do no harm.
-    if (step < 0) { for (const [message, at] of this.#notices) this.#notices.set(message, at + step); }
+    if (step < 0) { for (const [message, at] of this.#dsnDue) this.#dsnDue.set(message, at + step); }
     this.#heap.rebuild();
   }
 
@@ -226,7 +226,7 @@ export class Scheduler {
 
   /** Moves what is due, expires what is over, sends what may go. Call again at `nextAt`, which may be now. */
   run(now: number): Effects {
-    const effects: Effects = { jobs: [], bounces: [], expired: [] };
+    const effects: Effects = { jobs: [], dsns: [], expired: [] };
     const heap = this.#heap;
     for (let moves = 0; moves < MAX_MOVES; moves++) {
       const slot = heap.top;
@@ -294,10 +294,10 @@ export class Scheduler {
     this.#lanes.requeue(lane);
     const message = messageIdOf(hi);
     if (agent === "bounce") {
-      this.#notices.delete(hi);
-      effects.bounces.push({ message, ids });
+      this.#dsnDue.delete(hi);
+      effects.dsns.push({ message, ids });
     } else {
-      const job: Job = { type: "job", message, action: this.#lanes.action(lane), key: this.#lanes.key(lane), ids };
+      const job: Job = { type: "job", message, action: this.#lanes.action(lane), lane: this.#lanes.name(lane), ids };
       effects.jobs.push({ agent, job });
     }
   }
@@ -310,19 +310,19 @@ export class Scheduler {
       table.at[slot] = AT.SUSPENDED;
       return;
     }
-    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#noticeAt(table.message(slot), due, now);
+    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#dsnAt(table.message(slot), due, now);
     if (due <= now && table.deadline(slot) > now) return this.#ready(slot, due);
     table.due[slot] = due;
     table.at[slot] = AT.PENDING;
     this.#heap.push(slot);
   }
 
-  /** Bounces of one message that come due within a second of each other go together. */
-  #noticeAt(message: MessageNumber, due: number, now: number): number {
-    const planned = this.#notices.get(message);
-    if (planned !== undefined && due <= planned + BOUNCE_MERGE_MS) return planned;
-    const at = Math.max(due, now + BOUNCE_MERGE_MS);
-    this.#notices.set(message, at);
+  /** Requests for a DSN about one message that come due within a second of each other go together. */
+  #dsnAt(message: MessageNumber, due: number, now: number): number {
+    const planned = this.#dsnDue.get(message);
+    if (planned !== undefined && due <= planned + DSN_MERGE_MS) return planned;
+    const at = Math.max(due, now + DSN_MERGE_MS);
+    this.#dsnDue.set(message, at);
     return at;
   }
 
@@ -354,7 +354,7 @@ export class Scheduler {
   #forget(slot: number): void {
     this.#detach(slot);
     const lane = this.#table.lane[slot]!;
-    if (this.#lanes.agent(lane) === "bounce") this.#notices.delete(this.#table.message(slot));
+    if (this.#lanes.agent(lane) === "bounce") this.#dsnDue.delete(this.#table.message(slot));
     this.#lanes.leave(lane);
     this.#table.delete(slot);
   }

@@ -54,10 +54,10 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: Clock = sys
     planned = false;
     const now = look();
     const effects = scheduler.run(now);
-    const { jobs, bounces, expired } = effects;
+    const { jobs, dsns, expired } = effects;
     if (isolate.traces("scheduler")) tellEffects(isolate, effects);
     for (const { agent, job } of jobs) agents[agent].send(job);
-    for (const { message, ids } of bounces) queue?.send({ type: "bounce", message, ids });
+    for (const { message, ids } of dsns) queue?.send({ type: "dsn", message, ids });
     if (expired.length > 0) queue?.send({ type: "expired", ids: expired });
     if (expired.length > 0) tally.add("scheduler.envelope.expired", expired.length);
     tally.set("scheduler.envelope", scheduler.size);
@@ -114,16 +114,16 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: Clock = sys
   };
 }
 
-function tellEffects(observer: Observer, { jobs, bounces, expired }: Effects): void {
+function tellEffects(observer: Observer, { jobs, dsns, expired }: Effects): void {
   const about = (message: string, ids: readonly string[]) => `for message ${message}: ${ids.join(", ")}`;
   for (const { agent, job } of jobs) {
     logTrace(
       observer,
       "scheduler",
-      `${agent} job of action "${job.action}", key "${job.key}" ${about(job.message, job.ids)}`,
+      `${agent} job of action "${job.action}", key "${job.lane}" ${about(job.message, job.ids)}`,
     );
   }
-  for (const { message, ids } of bounces) logTrace(observer, "scheduler", `bounce job ${about(message, ids)}`);
+  for (const { message, ids } of dsns) logTrace(observer, "scheduler", `bounce job ${about(message, ids)}`);
   for (const id of expired) logTrace(observer, "scheduler", `${id} is expired`);
 }
 

@@ -18,7 +18,7 @@ export const AT = {
   PENDING: 1,
   /** Due, in its lane's line. */
   READY: 2,
-  /** With relay, delivery or the bounce writer. */
+  /** With relay, delivery or the writer of DSNs. */
   INFLIGHT: 3,
   /** The queue was told that its time is over. */
   EXPIRING: 4,

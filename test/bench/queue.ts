@@ -145,7 +145,7 @@ function schedulerBytes(size: number): number {
       id: evpid(hex(index) + hex(index)),
       agent: "mta",
       action: "out",
-      key: domainOf(index),
+      lane: domainOf(index),
       createdAt: 0,
       expiresAt: 345_600_000,
       tries: 8,

@@ -244,7 +244,7 @@ export class World {
     const { id, action, user } = envelopes[0]!;
     for (const envelope of envelopes) this.envelopes.set(envelope.id, envelope);
     const ids = envelopes.map((envelope) => envelope.id);
-    this.#job.onmessage({ type: "job", message: messageOf(id), action, key: user ?? "", ids });
+    this.#job.onmessage({ type: "job", message: messageOf(id), action, lane: user ?? "", ids });
   }
 
   async stop(): Promise<void> {

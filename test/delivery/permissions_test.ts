@@ -159,7 +159,7 @@ class RealDelivery {
   deliver(envelope: Envelope): Promise<string> {
     this.#envelope = envelope;
     const { id, action } = envelope;
-    const job: Omit<Job, "type"> = { message: messageOf(id), action, key: "bob", ids: [id] };
+    const job: Omit<Job, "type"> = { message: messageOf(id), action, lane: "bob", ids: [id] };
     return new Promise((resolve) => {
       this.#outcome = resolve;
       this.#scheduler.postMessage([

@@ -8,7 +8,7 @@ interface Order {
   readonly payload: string;
 }
 
-const ID = "00000000";
+const ID = "00000001";
 /** What is said, as it is posted: a door takes lists. */
 const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
   null: () => ({ message: null }),
@@ -44,7 +44,7 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   "another's statistic": () => ({ message: [{ type: "count", key: "mta.session", by: 1 }] }),
   "a session with escapes": () => ({ message: [{ type: "mta-connected", session: "\x1b[31m\nforged" }] }),
   forged: () => ({
-    message: [{ type: "log", level: "info", text: `${ID}${ID} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
+    message: [{ type: "log", level: "info", text: `${"0".repeat(16)} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
   }),
   // To main: no lists.
   "another's message": () => ({ message: { type: "request", call: 1, request: { type: "stop" } } }),

@@ -137,7 +137,7 @@ const fromFilter: Samples<Doors["smtp-filter"]["answers"]> = {
   taken: [{ session: SESSION, process: "p", bytes: 1 }],
   reported: [{ session: SESSION, name: "n", message: "m" }],
 };
-const job = { message: MESSAGE, action: "a", key: "k", ids: [ID] };
+const job = { message: MESSAGE, action: "a", lane: "k", ids: [ID] };
 const listed = { ...envelope, expiresAt: 2 };
 
 const path = { from: null, to: box, rcpt: box };
@@ -224,7 +224,7 @@ const SAMPLES: {
           id: ID,
           agent: "mta",
           action: "a",
-          key: "",
+          lane: "",
           createdAt: 1,
           expiresAt: 2,
           tries: 0,
@@ -235,7 +235,7 @@ const SAMPLES: {
       dropped: [{ ids: [ID] }],
       loaded: [{}],
     },
-    answers: { expired: [{ ids: [ID] }], bounce: [{ message: MESSAGE, ids: [ID] }] },
+    answers: { expired: [{ ids: [ID] }], dsn: [{ message: MESSAGE, ids: [ID] }] },
   },
   "scheduler-relay": { asks: { job: [job] }, answers: { reschedule: [{ ids: [ID] }] } },
   "scheduler-delivery": { asks: { job: [job] }, answers: {} },

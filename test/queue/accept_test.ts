@@ -34,7 +34,7 @@ Deno.test("a committed message is on disk with its envelopes, and a new queue fi
   const second = await openQueue(spool);
   const tickets = await ticketsOf(second, 2);
   assert.deepEqual(new Set(tickets.map(({ id }) => id)), new Set(envelopes.map(({ id }) => id)));
-  assert.deepEqual(tickets.map(({ agent, key }) => `${agent} ${key}`).sort(), ["mda bob", "mta example.org"]);
+  assert.deepEqual(tickets.map(({ agent, lane }) => `${agent} ${lane}`).sort(), ["mda bob", "mta example.org"]);
   const opened = await open(second, envelopes);
   assert.equal(text(opened.first), "Subject: kept\n\nbody\n");
   const { expiresAt, ...listed } = (await list(second)).find(({ id }) => id === envelopes[0]!.id)!;

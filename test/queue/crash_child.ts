@@ -45,7 +45,7 @@ harness.scheduler.onmessage = (message) => {
   if (message.type !== "enqueued") return;
   for (const { id, agent } of message.tickets) {
     const draw = parseInt(id.slice(8), 16) % 8;
-    if (agent === "bounce") harness.scheduler.send({ type: "bounce", message: messageOf(id), ids: [id] });
+    if (agent === "bounce") harness.scheduler.send({ type: "dsn", message: messageOf(id), ids: [id] });
     else if (agent === "mda" && draw < 3) {
       say("D", id);
       harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });

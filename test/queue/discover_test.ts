@@ -72,7 +72,7 @@ Deno.test("discover takes in a message with its retries, tells the scheduler, an
     const folder = lay(spool, "0badcafe", [ENVELOPE, ENVELOPE.replace("b@other", "c@other")]);
     assert.deepEqual(await discover(harness, "0badcafe"), { count: 2, error: null });
     const tickets = await ticketsOf(harness, 2);
-    assert.deepEqual(tickets.map(({ id, key, tries }) => [id, key, tries]), [
+    assert.deepEqual(tickets.map(({ id, lane, tries }) => [id, lane, tries]), [
       ["0badcafe00000001", "other.example", 3],
       ["0badcafe00000002", "other.example", 3],
     ]);

@@ -36,7 +36,7 @@ Deno.test("of a large sealed queue, what was never tried is told first and deliv
   const harness = await openQueue(spool, { keys: KEYS });
   try {
     const first = await harness.scheduler.next(typed("enqueued"));
-    assert.deepEqual(first.tickets.map(({ id, key, tries }) => [id, key, tries]), [[fresh, "example.org", 0]]);
+    assert.deepEqual(first.tickets.map(({ id, lane, tries }) => [id, lane, tries]), [[fresh, "example.org", 0]]);
     harness.relay.send({ type: "outcome", id: fresh, outcome: { result: "ok", text: "250 2.0.0 done" } });
     const told = new Set<string>();
     let settled = false;

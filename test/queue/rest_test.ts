@@ -77,7 +77,7 @@ Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, a
     }
     await withHarness(spool, keys(NEW), async (harness) => {
       const [ticket] = await ticketsOf(harness);
-      assert.deepEqual([ticket!.agent, ticket!.key, ticket!.tries], ["mta", "example.org", 1]);
+      assert.deepEqual([ticket!.agent, ticket!.lane, ticket!.tries], ["mta", "example.org", 1]);
       const [envelope] = await list(harness);
       assert.equal(envelope!.errorLine, "450 4.2.1 bob sleeps");
       const opened = await open(harness, [envelope!]);

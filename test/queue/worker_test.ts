@@ -105,7 +105,7 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const message = ids[0]!;
   const envelope = factsFor(message, { createdAt: Date.now() });
   smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [envelope] });
-  const want: Job = { type: "job", message, action: "inbox", key: "bob", ids: [envelope.id] };
+  const want: Job = { type: "job", message, action: "inbox", lane: "bob", ids: [envelope.id] };
   assert.deepEqual(await answer(first.jobs, "job"), want);
   const second = enter();
   assert.deepEqual(await answer(second.jobs, "job"), want, "what the first had in hand");

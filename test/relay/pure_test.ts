@@ -670,14 +670,14 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
 
 Deno.test("Deferred remembers some envelopes of a domain for four hours, and tells them once", () => {
   const deferred = new Deferred(2);
-  deferred.remember("a.example", [evpid("01"), evpid("02"), evpid("03")], 0);
-  deferred.remember("b.example", [evpid("04")], 0);
-  assert.deepEqual(deferred.release("a.example", 1000), ["01", "02"]);
+  deferred.remember("a.example", [evpid("0000000100000001"), evpid("0000000100000002"), evpid("0000000100000003")], 0);
+  deferred.remember("b.example", [evpid("0000000100000004")], 0);
+  assert.deepEqual(deferred.release("a.example", 1000), ["0000000100000001", "0000000100000002"]);
   assert.deepEqual(deferred.release("a.example", 1000), []);
   assert.deepEqual(deferred.release("b.example", 4 * 3_600_000), [], "its time is over");
-  deferred.remember("b.example", [evpid("05")], 5 * 3_600_000);
-  assert.deepEqual(deferred.release("b.example", 5 * 3_600_000), ["05"]);
+  deferred.remember("b.example", [evpid("0000000100000005")], 5 * 3_600_000);
+  assert.deepEqual(deferred.release("b.example", 5 * 3_600_000), ["0000000100000005"]);
   const none = new Deferred(0);
-  none.remember("a.example", [evpid("01")], 0);
+  none.remember("a.example", [evpid("0000000100000001")], 0);
   assert.deepEqual(none.release("a.example", 0), []);
 });

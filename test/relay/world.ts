@@ -2,7 +2,7 @@
 
 import { DEFAULT_RELAY_LIMITS, plainRelay, type RelayAction, type RelayLimits } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
-import { type Dsn, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
+import { type DsnParameters, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";
 import type {
   AgentToQueue,
@@ -42,7 +42,7 @@ export interface TestMessage {
   readonly original?: string;
   readonly body?: string;
   readonly bytes?: number;
-  readonly dsn?: Dsn;
+  readonly dsn?: DsnParameters;
   readonly handling?: Handling;
   readonly action?: string;
 }
@@ -256,8 +256,8 @@ export function relayWorld(options: WorldOptions = {}): World {
       const id = msgid((nextMessage++).toString(16).padStart(8, "0"));
       const ids = message.rcpts.map((_, at) => evpid(id + (at + 1).toString(16).padStart(8, "0")));
       messages.set(id, { message, ids, removed: new Set() });
-      const key = mailbox(message.rcpts[0]!).domain.toLowerCase();
-      job({ type: "job", message: id, action: message.action ?? "out", key, ids });
+      const lane = mailbox(message.rcpts[0]!).domain.toLowerCase();
+      job({ type: "job", message: id, action: message.action ?? "out", lane, ids });
       return ids;
     },
     async settled(ids) {

@@ -30,13 +30,13 @@ class World {
   now = 0;
   #count = 0;
 
-  add(agent: Agent, key: string): EnvelopeId {
+  add(agent: Agent, lane: string): EnvelopeId {
     const id = evpid(hex(++this.#count) + hex(1));
     this.scheduler.add({
       id,
       agent,
       action: agent === "mda" ? "in" : "out",
-      key,
+      lane,
       createdAt: this.now,
       expiresAt: this.now + EXPIRES,
       tries: 0,

@@ -16,7 +16,7 @@ function ticket(id: EnvelopeId, more: Partial<Ticket> = {}): Ticket {
     id,
     agent: "mda",
     action: "in",
-    key: "bob",
+    lane: "bob",
     createdAt: 0,
     expiresAt: 4 * DAY,
     tries: 0,
@@ -32,7 +32,7 @@ Deno.test("run() sends new mail at once", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1)), 0);
   assert.deepEqual(scheduler.run(0).jobs, [
-    { agent: "mda", job: { type: "job", message: "00000001", action: "in", key: "bob", ids: [id(1)] } },
+    { agent: "mda", job: { type: "job", message: "00000001", action: "in", lane: "bob", ids: [id(1)] } },
   ]);
   assert.deepEqual(scheduler.run(0).jobs, []);
 });
@@ -46,10 +46,10 @@ Deno.test("add() sends new mail at once even when the clock was set back", () =>
 Deno.test("run() puts envelopes of one message, action and key in one job, others apart", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   const mta = { agent: "mta", action: "out" } as const;
-  scheduler.add(ticket(id(1, 1), { ...mta, key: "a.example" }), 0);
-  scheduler.add(ticket(id(1, 2), { ...mta, key: "a.example" }), 0);
-  scheduler.add(ticket(id(1, 3), { ...mta, key: "b.example" }), 0);
-  scheduler.add(ticket(id(2, 1), { ...mta, key: "a.example" }), 0);
+  scheduler.add(ticket(id(1, 1), { ...mta, lane: "a.example" }), 0);
+  scheduler.add(ticket(id(1, 2), { ...mta, lane: "a.example" }), 0);
+  scheduler.add(ticket(id(1, 3), { ...mta, lane: "b.example" }), 0);
+  scheduler.add(ticket(id(2, 1), { ...mta, lane: "a.example" }), 0);
   assert.deepEqual(jobIds(scheduler.run(0)), [[id(1, 1), id(1, 2)], [id(1, 3)], [id(2, 1)]]);
 });
 
@@ -62,7 +62,7 @@ Deno.test("run() puts at most 1000 envelopes in a job", () => {
 Deno.test("run() holds jobs of one user above the limit and lets others pass", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2 }, RUNNING);
   for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i)), 0);
-  scheduler.add(ticket(id(9), { key: "eve" }), 0);
+  scheduler.add(ticket(id(9), { lane: "eve" }), 0);
   assert.deepEqual(jobIds(scheduler.run(0)).flat(), [id(1), id(9), id(2)]);
   assert.deepEqual(scheduler.states([id(1), id(3), id(7)]), [
     { id: id(1), state: "inflight", at: 0 },
@@ -75,17 +75,17 @@ Deno.test("run() holds jobs of one user above the limit and lets others pass", (
 
 Deno.test("run() keeps to max-inflight, with a fifth of it for what is local", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxInflight: 10 }, RUNNING);
-  for (let i = 1; i <= 20; i++) scheduler.add(ticket(id(i), { agent: "mta", key: `${i}.example` }), 0);
+  for (let i = 1; i <= 20; i++) scheduler.add(ticket(id(i), { agent: "mta", lane: `${i}.example` }), 0);
   assert.equal(scheduler.run(0).jobs.length, 8);
-  for (let i = 21; i <= 30; i++) scheduler.add(ticket(id(i), { key: `user${i}` }), 0);
+  for (let i = 21; i <= 30; i++) scheduler.add(ticket(id(i), { lane: `user${i}` }), 0);
   assert.equal(scheduler.run(0).jobs.length, 2);
   assert.equal(scheduler.inflight, 10);
 });
 
 Deno.test("run() ends a pass after max-schedule envelopes, wants to be called again at once, and parts no message", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxSchedule: 3 }, RUNNING);
-  for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i), { key: `user${i}` }), 0);
-  for (let i = 1; i <= 5; i++) scheduler.add(ticket(id(9, i), { agent: "mta", key: "a.example" }), 0);
+  for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i), { lane: `user${i}` }), 0);
+  for (let i = 1; i <= 5; i++) scheduler.add(ticket(id(9, i), { agent: "mta", lane: "a.example" }), 0);
   const passes = [scheduler.run(5)];
   while (scheduler.nextAt() <= 5 && passes.length < 9) passes.push(scheduler.run(5));
   assert.deepEqual(passes.map((effects) => jobIds(effects).map((ids) => ids.length)), [[1, 5], [1, 1, 1], []]);
@@ -94,23 +94,23 @@ Deno.test("run() ends a pass after max-schedule envelopes, wants to be called ag
 
 Deno.test("run() gives one destination at most a quarter of the room", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxInflight: 400 }, RUNNING);
-  for (let i = 1; i <= 1000; i++) scheduler.add(ticket(id(1, i), { agent: "mta", key: "slow.example" }), 0);
+  for (let i = 1; i <= 1000; i++) scheduler.add(ticket(id(1, i), { agent: "mta", lane: "slow.example" }), 0);
   assert.deepEqual(jobIds(scheduler.run(0)).map((ids) => ids.length), [100]);
-  scheduler.add(ticket(id(2), { agent: "mta", key: "quick.example" }), 5);
+  scheduler.add(ticket(id(2), { agent: "mta", lane: "quick.example" }), 5);
   assert.deepEqual(jobIds(scheduler.run(5)), [[id(2)]]);
 });
 
 Deno.test("run() lets lanes take turns, so that 500 messages to one domain delay no other", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxInflight: 4 }, RUNNING);
-  for (let i = 1; i <= 500; i++) scheduler.add(ticket(id(i), { agent: "mta", key: "busy.example" }), 0);
+  for (let i = 1; i <= 500; i++) scheduler.add(ticket(id(i), { agent: "mta", lane: "busy.example" }), 0);
   scheduler.run(0);
-  scheduler.add(ticket(id(1000), { agent: "mta", key: "quiet.example" }), 1);
+  scheduler.add(ticket(id(1000), { agent: "mta", lane: "quiet.example" }), 1);
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1000)]]);
 });
 
 Deno.test("settle() tries again at the quadratic back-off", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
-  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example" }), 0);
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
   scheduler.run(0);
   scheduler.settle(id(1), true, 3000);
   assert.deepEqual(scheduler.run(3000).jobs, []);
@@ -124,7 +124,7 @@ Deno.test("settle() tries again at the quadratic back-off", () => {
 
 Deno.test("add() takes up a loaded envelope where its tries say", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
-  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example", tries: 3 }), 1_700_000);
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example", tries: 3 }), 1_700_000);
   assert.equal(scheduler.run(1_700_000).jobs.length, 0);
   assert.equal(scheduler.nextAt(), 3_600_000);
 });
@@ -151,7 +151,7 @@ Deno.test("run() expires what waits too long: at its time, in a held line, or wh
 
 Deno.test("pause() stops new jobs of an agent only, and tells whether it changed", () => {
   const scheduler = new Scheduler(LIMITS, { mda: false, mta: true });
-  scheduler.add(ticket(id(1), { agent: "mta", key: "a.example" }), 0);
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
   scheduler.add(ticket(id(2)), 0);
   assert.deepEqual(jobIds(scheduler.run(0)), [[id(2)]]);
   assert.equal(scheduler.pause("mta", true), false);
@@ -162,9 +162,9 @@ Deno.test("pause() stops new jobs of an agent only, and tells whether it changed
 Deno.test("suspend() keeps an envelope from being tried and from expiring until resumed", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { suspended: true, expiresAt: 1000 }), 0);
-  scheduler.add(ticket(id(2), { expiresAt: 1000, agent: "mta", key: "a", tries: 1 }), 0);
+  scheduler.add(ticket(id(2), { expiresAt: 1000, agent: "mta", lane: "a", tries: 1 }), 0);
   assert.equal(scheduler.suspend([id(1), id(2), id(3)], true, 0), 1);
-  assert.deepEqual(scheduler.run(5000), { jobs: [], bounces: [], expired: [] });
+  assert.deepEqual(scheduler.run(5000), { jobs: [], dsns: [], expired: [] });
   assert.deepEqual(scheduler.states([id(1)])[0]?.state, "suspended");
   assert.equal(scheduler.schedule("all", 5000).count, 0);
   assert.equal(scheduler.suspend([id(1), id(2)], false, 5000), 2);
@@ -201,12 +201,17 @@ Deno.test("schedule() and find() take those of one domain, a slice at a time", (
     const mine = n % 3 === 0;
     if (mine) wanted.push(id(n));
     scheduler.add(
-      ticket(id(n), { agent: "mta", action: n % 2 === 0 ? "a" : "b", key: mine ? "a.example" : "b.example", tries: 5 }),
+      ticket(id(n), {
+        agent: "mta",
+        action: n % 2 === 0 ? "a" : "b",
+        lane: mine ? "a.example" : "b.example",
+        tries: 5,
+      }),
       0,
     );
   }
   // A local user of the same name is somebody else.
-  scheduler.add(ticket(id(9001), { agent: "mda", key: "a.example", tries: 5 }), 0);
+  scheduler.add(ticket(id(9001), { agent: "mda", lane: "a.example", tries: 5 }), 0);
   const found: string[] = [];
   let slices = 0, count = 0;
   for (let from: number | null = 0; from !== null; slices++) {
@@ -230,7 +235,7 @@ Deno.test("schedule() and find() take those of one domain, a slice at a time", (
 Deno.test("lost() makes what a dead isolate had in hand due again at once", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1)), 0);
-  scheduler.add(ticket(id(2), { agent: "mta", key: "a.example" }), 0);
+  scheduler.add(ticket(id(2), { agent: "mta", lane: "a.example" }), 0);
   scheduler.run(0);
   scheduler.lost("mda", 10);
   assert.deepEqual(jobIds(scheduler.run(10)), [[id(1)]]);
@@ -243,9 +248,9 @@ Deno.test("run() writes one notice a second after the first bounce of a message,
   scheduler.add(ticket(id(1, 1), { ...bounce, createdAt: 1000 }), 1000);
   scheduler.add(ticket(id(2, 1), { ...bounce, createdAt: 1500 }), 1500);
   scheduler.add(ticket(id(1, 2), { ...bounce, createdAt: 1900 }), 1900);
-  assert.deepEqual(scheduler.run(1999).bounces, []);
-  assert.deepEqual(scheduler.run(2000).bounces, [{ message: "00000001", ids: [id(1, 1), id(1, 2)] }]);
-  assert.deepEqual(scheduler.run(2500).bounces, [{ message: "00000002", ids: [id(2, 1)] }]);
+  assert.deepEqual(scheduler.run(1999).dsns, []);
+  assert.deepEqual(scheduler.run(2000).dsns, [{ message: "00000001", ids: [id(1, 1), id(1, 2)] }]);
+  assert.deepEqual(scheduler.run(2500).dsns, [{ message: "00000002", ids: [id(2, 1)] }]);
   scheduler.settle(id(2, 1), true, 2600);
   scheduler.run(2600);
   assert.equal(scheduler.nextAt(), 11_500, "a notice that could not be sent is tried again 10 s after its birth");
@@ -266,8 +271,8 @@ Deno.test("a million envelopes of a hundred thousand domains take at most 200 by
   const scheduler = new Scheduler(LIMITS, RUNNING);
   const count = 1_000_000;
   for (let i = 1; i <= count; i++) {
-    const key = `${i % 100_000}.example`;
-    scheduler.add(ticket(id(i), { agent: "mta", action: "out", key, tries: 2 }), 0);
+    const lane = `${i % 100_000}.example`;
+    scheduler.add(ticket(id(i), { agent: "mta", action: "out", lane, tries: 2 }), 0);
   }
   assert.equal(scheduler.size, count);
   assert.ok(scheduler.bytes / count < 120, `${scheduler.bytes / count} bytes in columns`);
@@ -306,10 +311,10 @@ Deno.test("run() holds by the marks of the domain where it has some", () => {
   const marks = { mda: common, mta: common, domains: { "slow.example": { hiwat: 1, ...common } } };
   const scheduler = new Scheduler({ ...LIMITS, maxPerDestination: 3, marks }, RUNNING);
   for (let i = 1; i <= 4; i++) {
-    scheduler.add(ticket(id(i), { agent: "mta", key: "slow.example" }), 0);
-    scheduler.add(ticket(id(i, 2), { agent: "mta", key: "constructor" }), 0);
+    scheduler.add(ticket(id(i), { agent: "mta", lane: "slow.example" }), 0);
+    scheduler.add(ticket(id(i, 2), { agent: "mta", lane: "constructor" }), 0);
   }
-  const keys = scheduler.run(0).jobs.map(({ job }) => job.key).sort();
+  const keys = scheduler.run(0).jobs.map(({ job }) => job.lane).sort();
   assert.deepEqual(keys, ["constructor", "constructor", "constructor", "slow.example"]);
 });
 
@@ -377,9 +382,9 @@ for (const agent of ["mta", "mda", "bounce"] as const) {
   Deno.test(`an envelope of ${agent} whose time passed while the daemon was off is tried once before it expires`, () => {
     const scheduler = new Scheduler(LIMITS, RUNNING);
     const now = 10 * DAY;
-    scheduler.add(ticket(id(1), { agent, key: "", tries: 3, restored: true }), now);
-    const { jobs, bounces, expired } = scheduler.run(now + 2_000);
-    assert.deepEqual([...jobs.map(({ job }) => job.ids), ...bounces.map(({ ids }) => ids)], [[id(1)]]);
+    scheduler.add(ticket(id(1), { agent, lane: "", tries: 3, restored: true }), now);
+    const { jobs, dsns, expired } = scheduler.run(now + 2_000);
+    assert.deepEqual([...jobs.map(({ job }) => job.ids), ...dsns.map(({ ids }) => ids)], [[id(1)]]);
     assert.deepEqual(expired, []);
     scheduler.settle(id(1), true, now + 3_000);
     assert.deepEqual(scheduler.run(now + 3_000).expired, [id(1)]);
@@ -408,10 +413,10 @@ Deno.test("stepped() back: nothing waits for the time that the clock had shown",
   scheduler.add(ticket(id(1), { ...MTA, createdAt: YEAR, expiresAt: YEAR + 4 * DAY }), YEAR);
   scheduler.run(YEAR);
   scheduler.settle(id(1), true, YEAR + 1_000);
-  scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 60_000, agent: "bounce", key: "" }), YEAR + 1_000);
+  scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 60_000, agent: "bounce", lane: "" }), YEAR + 1_000);
   scheduler.stepped(-YEAR);
   assert.equal(scheduler.states([id(1)])[0]!.at, 400_000);
-  assert.equal(scheduler.run(2_000).bounces.length, 1);
+  assert.equal(scheduler.run(2_000).dsns.length, 1);
   assert.equal(scheduler.run(400_000).jobs.length, 1);
   scheduler.settle(id(1), true, 400_000);
   assert.deepEqual(scheduler.run(4 * DAY).expired, [id(1)]);

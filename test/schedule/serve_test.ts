@@ -52,7 +52,7 @@ Deno.test("a clock that was 400 days ahead leaves no mail due in 400 days when i
       id: evpid("0000000100000001"),
       agent: "mta",
       action: "out",
-      key: "a.example",
+      lane: "a.example",
       createdAt: time.wall,
       expiresAt: time.wall + 4 * DAY,
       tries: 0,

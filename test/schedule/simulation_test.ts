@@ -10,7 +10,7 @@ import { evpid } from "../ids.ts";
 interface Known {
   readonly id: EnvelopeId;
   readonly agent: Agent;
-  readonly key: string;
+  readonly lane: string;
   readonly createdAt: number;
   readonly expiresAt: number;
   tries: number;
@@ -136,9 +136,9 @@ class World {
   /** It comes out of its job. */
   #stop(envelope: Known): void {
     this.#inflight--;
-    const { agent, key, job } = envelope;
+    const { agent, lane, job } = envelope;
     envelope.job = -1;
-    if (![...this.#alive].some((each) => each.job === job)) this.#busy.get(`${agent} ${key}`)!.delete(job);
+    if (![...this.#alive].some((each) => each.job === job)) this.#busy.get(`${agent} ${lane}`)!.delete(job);
   }
 
   #end(envelope: Known, state: Known["state"]): void {
@@ -152,9 +152,18 @@ class World {
     const id = evpid(
       (Math.floor(index / 3) + 1).toString(16).padStart(8, "0") + (index + 1).toString(16).padStart(8, "0"),
     );
-    const key = `${domain}.example`;
+    const lane = `${domain}.example`;
     const expiresAt = this.now + this.#plan.ttl;
-    const ticket = { id, agent, action: "a", key, createdAt: this.now, expiresAt, tries: 0, suspended: false } as const;
+    const ticket = {
+      id,
+      agent,
+      action: "a",
+      lane,
+      createdAt: this.now,
+      expiresAt,
+      tries: 0,
+      suspended: false,
+    } as const;
     const envelope: Known = { ...ticket, due: this.now, state: "waiting", job: -1 };
     this.known.set(id, envelope);
     this.#alive.add(envelope);
@@ -170,7 +179,7 @@ class World {
       assert.equal(envelope.state, "inflight");
       this.#inflight--;
       const sameJob = this.#running.some((each) => this.known.get(each.id)!.job === envelope.job);
-      if (!sameJob) this.#busy.get(`${envelope.agent} ${envelope.key}`)!.delete(envelope.job);
+      if (!sameJob) this.#busy.get(`${envelope.agent} ${envelope.lane}`)!.delete(envelope.job);
       envelope.state = "waiting";
       envelope.job = -1;
       if (ok) this.#end(envelope, "delivered");
@@ -184,10 +193,10 @@ class World {
     const { jobs, expired } = this.scheduler.run(this.now);
     for (const { agent, job } of jobs) {
       const number = this.#jobs++;
-      const lane = `${agent} ${job.key}`;
-      if (!this.#busy.has(lane)) this.#busy.set(lane, new Set());
-      this.#busy.get(lane)!.add(number);
-      assert.ok(this.#busy.get(lane)!.size <= this.#perKey(agent), "limits of a key are kept");
+      const place = `${agent} ${job.lane}`;
+      if (!this.#busy.has(place)) this.#busy.set(place, new Set());
+      this.#busy.get(place)!.add(number);
+      assert.ok(this.#busy.get(place)!.size <= this.#perLane(agent), "limits of a lane are kept");
       for (const id of job.ids) {
         const envelope = this.known.get(id)!;
         assert.equal(envelope.state, "waiting", "none is in flight twice, none comes back from the dead");
@@ -199,7 +208,7 @@ class World {
         envelope.job = number;
         this.#inflight++;
         this.#draw = (Math.imul(this.#draw, 1664525) + 1013904223) >>> 0;
-        const { ms, ok } = this.#plan.attempt(this.#draw, job.key);
+        const { ms, ok } = this.#plan.attempt(this.#draw, job.lane);
         this.#running.push({ at: this.now + ms, id, ok });
       }
       assert.ok(this.#inflight <= this.#plan.limits.maxInflight, "max-inflight is kept");
@@ -218,30 +227,30 @@ class World {
   #checkWaiting(): void {
     const { maxInflight } = this.#plan.limits;
     const sent = new Map<string, number>();
-    for (const { state, agent, key } of this.#alive) {
-      if (state === "inflight") sent.set(`${agent} ${key}`, (sent.get(`${agent} ${key}`) ?? 0) + 1);
+    for (const { state, agent, lane } of this.#alive) {
+      if (state === "inflight") sent.set(`${agent} ${lane}`, (sent.get(`${agent} ${lane}`) ?? 0) + 1);
     }
     for (const envelope of this.#alive) {
       if (envelope.state !== "waiting" || envelope.suspended) continue;
       assert.ok(envelope.expiresAt > this.now, "none outlives its time");
       if (envelope.due > this.now) continue;
-      const { agent, key } = envelope, lane = `${agent} ${key}`;
-      const running = this.#busy.get(lane)?.size ?? 0;
+      const place = `${envelope.agent} ${envelope.lane}`, { agent } = envelope;
+      const running = this.#busy.get(place)?.size ?? 0;
       const share = running > 0 ? 0.7 : agent === "mta" ? 0.8 : 1;
       const room = this.#inflight < Math.max(1, Math.floor(maxInflight * share));
-      const held = running > this.#low(agent) || (sent.get(lane) ?? 0) >= Math.max(1, Math.floor(maxInflight / 4));
+      const held = running > this.#low(agent) || (sent.get(place) ?? 0) >= Math.max(1, Math.floor(maxInflight / 4));
       assert.ok(held || !room, `${envelope.id} waits while there is room`);
     }
   }
 
-  /** With no more jobs than this, a key gets another one. */
+  /** With no more jobs than this, a lane gets another one. */
   #low(agent: Agent): number {
     const { marks } = this.#plan.limits;
-    const most = this.#perKey(agent) - 1;
+    const most = this.#perLane(agent) - 1;
     return marks === undefined || agent === "bounce" ? most : Math.min(most, marks[agent].lowat);
   }
 
-  #perKey(agent: Agent): number {
+  #perLane(agent: Agent): number {
     return agent === "mda" ? this.#plan.limits.maxPerUser : this.#plan.limits.maxPerDestination;
   }
 }
@@ -324,10 +333,10 @@ Deno.test("a month of retries to a thousand domains, a third of them dead, ends 
     attempt: (draw, domain) => ({ ms: 100 + draw % 5000, ok: parseInt(domain) % 3 !== 0 && draw % 10 !== 0 }),
   });
   world.run(100);
-  const dead = [...world.known.values()].filter(({ key }) => parseInt(key) % 3 === 0);
+  const dead = [...world.known.values()].filter(({ lane }) => parseInt(lane) % 3 === 0);
   assert.ok(dead.every(({ state }) => state === "expired"));
   // 4 days of n² · 400 s: attempts at n = 0 … 29.
   assert.ok(dead.every(({ tries }) => tries === 30), `${Math.min(...dead.map(({ tries }) => tries))}`);
-  assert.ok([...world.known.values()].every(({ key, state }) => parseInt(key) % 3 === 0 || state === "delivered"));
+  assert.ok([...world.known.values()].every(({ lane, state }) => parseInt(lane) % 3 === 0 || state === "delivered"));
   assert.ok(world.now >= month);
 });

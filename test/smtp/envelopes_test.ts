@@ -1,7 +1,7 @@
 /** Which recipients of a transaction share an envelope, and what it reports. */
 
 import assert from "node:assert/strict";
-import { type Deliverable, type Dsn, formatMailbox, type Mailbox, NO_DSN } from "../../src/envelope/mod.ts";
+import { type Deliverable, type DsnParameters, formatMailbox, type Mailbox, NO_DSN } from "../../src/envelope/mod.ts";
 import { envelopesOf } from "../../src/smtp/session/envelopes.ts";
 import type { Accepted } from "../../src/smtp/session/state.ts";
 import { evpid, msgid } from "../ids.ts";
@@ -19,7 +19,7 @@ function mda(user: string, dest: string, more: Partial<Local> = {}): Deliverable
 function mta(dest: string, action = "out"): Deliverable {
   return { agent: "mta", action, dest: box(dest) };
 }
-function rcpt(address: string, targets: readonly Deliverable[], dsn: Partial<Dsn> = {}) {
+function rcpt(address: string, targets: readonly Deliverable[], dsn: Partial<DsnParameters> = {}) {
   const expansion = { ok: true as const, targets, internal: targets.map(() => false) };
   return { rcpt: box(address), dsn: { ...NO_DSN, ...dsn }, expansion };
 }

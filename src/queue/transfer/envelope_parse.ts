@@ -4,8 +4,8 @@
 
 import {
   type Agent,
-  type Dsn,
   type DsnContent,
+  type DsnParameters,
   type Envelope,
   type EnvelopeId,
   type Handling,
@@ -152,7 +152,7 @@ class Fields {
     return new Set(flags);
   }
 
-  dsn(): Dsn {
+  dsn(): DsnParameters {
     const ret = this.text("dsn-ret"), orcpt = this.text("dsn-orcpt"), notify = this.number("dsn-notify");
     const all = NOTIFY.SUCCESS | NOTIFY.FAILURE | NOTIFY.DELAY | NOTIFY.NEVER;
     if (ret !== "" && ret !== "FULL" && ret !== "HDRS") throw new NotAnEnvelope('"dsn-ret" is unknown');

@@ -1,6 +1,6 @@
 /** What each command does to a session. Checks stand in the order in which they answer: the first that fails does. */
 
-import { type Dsn, isAscii } from "../../envelope/mod.ts";
+import { type DsnParameters, isAscii } from "../../envelope/mod.ts";
 import type { AuthResult } from "../../protocol/mod.ts";
 import { closeWith, hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand } from "./auth.ts";
@@ -189,7 +189,7 @@ function rcpt(facts: ConnectionFacts, session: Session, command: Command): Step 
   if (transaction === null || transaction.chunked) return refuse(facts, session, command, REPLY.notNow);
   const { sender, ret, envid } = transaction;
   const slot = session.nextSlot;
-  const dsnOf = (notify: number, orcpt: string): Dsn => ({ notify, ret, envid, orcpt });
+  const dsnOf = (notify: number, orcpt: string): DsnParameters => ({ notify, ret, envid, orcpt });
   const answerLater = (one: Omit<Pending, "slot" | "line">): Session => ({
     ...session,
     nextSlot: slot + 1,

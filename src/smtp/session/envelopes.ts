@@ -5,7 +5,7 @@
 
 import {
   type Deliverable,
-  type Dsn,
+  type DsnParameters,
   type EnvelopeContent,
   type EnvelopeId,
   formatMailbox,
@@ -113,7 +113,7 @@ function merged(first: EnvelopeContent, second: EnvelopeContent): EnvelopeConten
 }
 
 /** Bits of what is to be reported: without NOTIFY that is failure, and delay (RFC 3461 §4.1). */
-function wantsOf({ notify }: Dsn): number {
+function wantsOf({ notify }: DsnParameters): number {
   return notify === 0 ? NOTIFY.FAILURE | NOTIFY.DELAY : notify & ~NOTIFY.NEVER;
 }
 

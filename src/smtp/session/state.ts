@@ -1,7 +1,7 @@
 /** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
 
 import type { LimitsFor, ListenOptions } from "../../config/mod.ts";
-import type { Dsn, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
+import type { DsnParameters, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
 import type { SmtpEvent } from "../../events/mod.ts";
 import type { AuthResult, Challenge, Confirmed, Expansion } from "../../protocol/mod.ts";
 import type { ClientFirst } from "../../sasl/mod.ts";
@@ -33,7 +33,7 @@ export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsF
 /** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
 export interface Accepted {
   readonly rcpt: Mailbox;
-  readonly dsn: Dsn;
+  readonly dsn: DsnParameters;
   readonly expansion: Extract<Expansion, { ok: true }>;
   readonly before: Accepted | null;
 }
@@ -42,7 +42,7 @@ export interface Accepted {
 export interface Pending {
   readonly slot: number;
   readonly rcpt: Mailbox | null;
-  readonly dsn: Dsn;
+  readonly dsn: DsnParameters;
   readonly line: string;
   /** null: lookup has been asked. A string: the reply that was clear without asking. */
   readonly result: Expansion | string | null;
@@ -50,7 +50,7 @@ export interface Pending {
 
 export interface Transaction {
   readonly sender: ReversePath;
-  readonly ret: Dsn["ret"];
+  readonly ret: DsnParameters["ret"];
   readonly envid: string;
   /** MAIL was given with SMTPUTF8, and with REQUIRETLS. */
   readonly smtpUtf8: boolean;

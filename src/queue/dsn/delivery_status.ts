@@ -1,4 +1,4 @@
-/** Addresses and texts as the fields of a delivery status have them, RFC 3464 and RFC 6533. Pure; the notice is put together in bounce.ts. */
+/** Addresses and texts as the fields of a delivery status have them, RFC 3464 and RFC 6533. Pure; the DSN is put together in compose.ts. */
 
 import { formatMailbox, isAscii, type Mailbox } from "../../envelope/mod.ts";
 

@@ -1,14 +1,22 @@
 /**
- * The text of a notice to the sender: a multipart/report of RFC 3462 with a delivery status of RFC 3464, of RFC 6533 where the original was
- * given with SMTPUTF8. Pure: facts in, bytes out; lines end with LF, as all stored bodies do.
+ * The text of a DSN (delivery status notification) to the sender: a multipart/report of RFC 3462 with a delivery status of RFC 3464, of
+ * RFC 6533 where the original was given with SMTPUTF8. Pure; lines end with LF, as all stored bodies do.
  */
 
 import { formatDate } from "../../date.ts";
 import { ipVersion } from "../../net/mod.ts";
-import { type Dsn, type DsnContent, formatMailbox, type Handling, isAscii, type Mailbox } from "../../envelope/mod.ts";
+import {
+  type DsnContent,
+  type DsnParameters,
+  formatMailbox,
+  type Handling,
+  isAscii,
+  type Mailbox,
+} from "../../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
 
-export interface NoticeRecipient {
+/** A recipient that a DSN is about. */
+export interface DsnRecipient {
   readonly dest: Mailbox;
   /** ORCPT as the client sent it, "" for none. */
   readonly orcpt: string;
@@ -18,7 +26,8 @@ export interface NoticeRecipient {
   readonly remote?: string;
 }
 
-export interface Notice {
+/** What a DSN says, of one kind and to one sender. */
+export interface Dsn {
   readonly kind: DsnContent["kind"];
   /** Failed because the time of the message is over. */
   readonly expired?: boolean;
@@ -26,8 +35,8 @@ export interface Notice {
   readonly smtpname: string;
   /** Who sent the original, who gets this. */
   readonly to: Mailbox;
-  readonly recipients: readonly NoticeRecipient[];
-  readonly envid: Dsn["envid"];
+  readonly recipients: readonly DsnRecipient[];
+  readonly envid: DsnParameters["envid"];
   readonly delaySeconds: number;
   readonly ttlSeconds: number;
   /** ms since the epoch. */
@@ -42,40 +51,43 @@ export interface Notice {
   readonly handling?: Handling;
 }
 
-export function composeNotice(notice: Notice): Uint8Array<ArrayBuffer> {
-  const eightBit = isEightBit(notice.original);
-  const words = explanation(notice).join("\n");
-  const status = deliveryStatus(notice).join("\n");
+/** Returns the text of a DSN as it is stored: header section and body. Lines end with LF; never throws. */
+export function composeDsn(dsn: Dsn): Uint8Array<ArrayBuffer> {
+  const eightBit = isEightBit(dsn.original);
+  const words = explanation(dsn).join("\n");
+  const status = deliveryStatus(dsn).join("\n");
   const plainWords = isAscii(words), plainStatus = isAscii(status);
   const head = [
-    ...headers(notice, eightBit || !plainWords || !plainStatus),
+    ...headers(dsn, { eightBit: eightBit || !plainWords || !plainStatus }),
     "",
     "This is a report about the delivery of a message, in MIME format.",
     "",
-    ...part(notice.boundary, `text/plain; charset=${plainWords ? "us-ascii" : "utf-8"}`, "Notification", !plainWords),
+    ...part(dsn.boundary, {
+      type: `text/plain; charset=${plainWords ? "us-ascii" : "utf-8"}`,
+      description: "Notification",
+      eightBit: !plainWords,
+    }),
     words,
     "",
-    ...part(
-      notice.boundary,
-      plainStatus ? "message/delivery-status" : "message/global-delivery-status",
-      "Delivery Report",
-      !plainStatus,
-    ),
+    ...part(dsn.boundary, {
+      type: plainStatus ? "message/delivery-status" : "message/global-delivery-status",
+      description: "Delivery Report",
+      eightBit: !plainStatus,
+    }),
     status,
-    ...part(
-      notice.boundary,
-      returnedType(notice),
-      notice.complete ? "Message" : "Message headers",
+    ...part(dsn.boundary, {
+      type: returnedType(dsn),
+      description: dsn.complete ? "Message" : "Message headers",
       eightBit,
-    ),
+    }),
     "",
   ].join("\n");
-  const original = endLine(notice.original);
-  return join([new TextEncoder().encode(head), original, new TextEncoder().encode(`\n--${notice.boundary}--\n`)]);
+  const original = endLine(dsn.original);
+  return join([new TextEncoder().encode(head), original, new TextEncoder().encode(`\n--${dsn.boundary}--\n`)]);
 }
 
 /** RFC 6533 §6: what has more than ASCII in its header section is returned as `global`, to those who sent it with SMTPUTF8. */
-function returnedType({ original, complete, handling }: Notice): string {
+function returnedType({ original, complete, handling }: Dsn): string {
   const global = handling?.smtpUtf8 && isEightBit(headerSection(original));
   if (complete) return global ? "message/global" : "message/rfc822";
   return global ? "message/global-headers" : "text/rfc822-headers";
@@ -95,7 +107,7 @@ export function headerSection(body: Uint8Array): Uint8Array {
 }
 
 /** "4 hours": the largest unit that fits, in whole numbers. */
-export function formatDuration(seconds: number): string {
+function formatAge(seconds: number): string {
   const [count, unit] = seconds < 60
     ? [seconds, "second"]
     : seconds < 3600
@@ -106,25 +118,32 @@ export function formatDuration(seconds: number): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
-function headers(notice: Notice, eightBit: boolean): string[] {
+function headers(dsn: Dsn, { eightBit }: { readonly eightBit: boolean }): string[] {
   return [
-    `Subject: Delivery status notification: ${notice.kind}`,
-    `From: Mailer Daemon <MAILER-DAEMON@${notice.smtpname}>`,
-    `To: ${formatMailbox(notice.to)}`,
-    `Date: ${formatDate(new Date(notice.now), 0)}`,
-    `Message-ID: <${notice.messageId}@${notice.smtpname}>`,
+    `Subject: Delivery status notification: ${dsn.kind}`,
+    `From: Mailer Daemon <MAILER-DAEMON@${dsn.smtpname}>`,
+    `To: ${formatMailbox(dsn.to)}`,
+    `Date: ${formatDate(new Date(dsn.now), 0)}`,
+    `Message-ID: <${dsn.messageId}@${dsn.smtpname}>`,
     // RFC 3834 §5: keeps vacation programs quiet.
     "Auto-Submitted: auto-replied",
     // RFC 8689 §5: what was said of the original holds for what is said about it.
-    ...(notice.handling?.tlsOptional ? ["TLS-Required: No"] : []),
+    ...(dsn.handling?.tlsOptional ? ["TLS-Required: No"] : []),
     "MIME-Version: 1.0",
     "Content-Type: multipart/report; report-type=delivery-status;",
-    `\tboundary="${notice.boundary}"`,
+    `\tboundary="${dsn.boundary}"`,
     ...(eightBit ? ["Content-Transfer-Encoding: 8bit"] : []),
   ];
 }
 
-function part(boundary: string, type: string, description: string, eightBit = false): string[] {
+interface Part {
+  readonly type: string;
+  readonly description: string;
+  readonly eightBit: boolean;
+}
+
+/** The lines with which a part of the multipart/report begins. */
+function part(boundary: string, { type, description, eightBit }: Part): string[] {
   return [
     `--${boundary}`,
     `Content-Description: ${description}`,
@@ -134,39 +153,39 @@ function part(boundary: string, type: string, description: string, eightBit = fa
   ];
 }
 
-function explanation(notice: Notice): string[] {
-  const utf8 = notice.handling?.smtpUtf8 ?? false;
+function explanation(dsn: Dsn): string[] {
+  const utf8 = dsn.handling?.smtpUtf8 ?? false;
   return [
     "Hi!",
     "",
-    `This is the mail system at ${notice.smtpname}. Nobody reads replies to this message.`,
+    `This is the mail system at ${dsn.smtpname}. Nobody reads replies to this message.`,
     "",
-    ...REASON[notice.kind](notice),
+    ...REASON[dsn.kind](dsn),
     "",
-    ...notice.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, utf8)),
+    ...dsn.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, utf8)),
     "",
-    ...(notice.kind === "delayed"
+    ...(dsn.kind === "delayed"
       ? [
         "This is only a warning. Delivery is tried again and again until the",
-        `message is ${formatDuration(notice.ttlSeconds)} old: there is no need to send it again.`,
+        `message is ${formatAge(dsn.ttlSeconds)} old: there is no need to send it again.`,
         "",
       ]
       : []),
-    `Below is a copy of the original ${notice.complete ? "message" : "message's headers"}:`,
+    `Below is a copy of the original ${dsn.complete ? "message" : "message's headers"}:`,
   ];
 }
 
-const REASON: Readonly<Record<Notice["kind"], (notice: Notice) => string[]>> = {
+const REASON: Readonly<Record<Dsn["kind"], (dsn: Dsn) => string[]>> = {
   failed: ({ expired = false, ttlSeconds }) =>
     expired
       ? [
-        `Your message could not be delivered within ${formatDuration(ttlSeconds)}. The time for it is`,
+        `Your message could not be delivered within ${formatAge(ttlSeconds)}. The time for it is`,
         "over (the envelope is expired), and it is not tried again. This is what was",
         "said last about these recipients:",
       ]
       : ["Your message could not be delivered to these recipients:"],
-  delayed: (notice) => [
-    `Your message has been waiting for more than ${formatDuration(notice.delaySeconds)} to be`,
+  delayed: (dsn) => [
+    `Your message has been waiting for more than ${formatAge(dsn.delaySeconds)} to be`,
     "delivered to these recipients:",
   ],
   delivered: () => ["Your message was delivered to these recipients:"],
@@ -177,16 +196,16 @@ const REASON: Readonly<Record<Notice["kind"], (notice: Notice) => string[]>> = {
 };
 
 /** RFC 3464 §2: fields of the message, then a block for each recipient. */
-function deliveryStatus(notice: Notice): string[] {
-  const utf8 = notice.handling?.smtpUtf8 ?? false;
-  const lines = [`Reporting-MTA: dns; ${notice.smtpname}`];
-  if (notice.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(notice.envid)}`));
-  for (const { dest, orcpt, text, status, remote = "" } of notice.recipients) {
+function deliveryStatus(dsn: Dsn): string[] {
+  const utf8 = dsn.handling?.smtpUtf8 ?? false;
+  const lines = [`Reporting-MTA: dns; ${dsn.smtpname}`];
+  if (dsn.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(dsn.envid)}`));
+  for (const { dest, orcpt, text, status, remote = "" } of dsn.recipients) {
     lines.push("");
     if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, utf8)}`);
     lines.push(
       `Final-Recipient: ${finalRecipient(dest, utf8)}`,
-      `Action: ${notice.kind}`,
+      `Action: ${dsn.kind}`,
       `Status: ${status.class}.${status.code}`,
     );
     if (remote !== "") lines.push(oneLine(`Remote-MTA: dns; ${ipVersion(remote) === 0 ? remote : `[${remote}]`}`));
@@ -196,7 +215,7 @@ function deliveryStatus(notice: Notice): string[] {
   return lines;
 }
 
-/** Texts of our own that begin with a code 1xx or 6xx lose it: no server said it. */
+/** Drops the code 1xx or 6xx of a text of our own: no server said it. */
 function withoutCode(text: string): string {
   return text.replace(/^[16]\d\d /, "");
 }

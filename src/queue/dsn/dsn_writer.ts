@@ -1,6 +1,6 @@
 /**
- * Writes the notices that bounce envelopes ask for. A notice is ordinary mail with a null sender: lookup says where it goes, and it is enqueued in
- * the transaction that takes the bounce envelopes away, so that no crash loses or doubles it.
+ * Writes the DSNs that envelopes of agent "bounce" ask for. A DSN is ordinary mail with a null sender: lookup says where it goes, and it is
+ * enqueued in the transaction that takes those envelopes away, so that no crash loses or doubles it.
  */
 
 import {
@@ -26,7 +26,7 @@ import {
 import { logTrace, systemReason } from "../../events/mod.ts";
 import { type Caller } from "../../isolate/mod.ts";
 import { CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../../protocol/mod.ts";
-import { composeNotice, headerSection } from "./bounce.ts";
+import { composeDsn, headerSection } from "./compose.ts";
 import { freshEnvelope } from "../validate_envelope.ts";
 import { Damaged } from "../store/records.ts";
 import type { QueueState } from "../queue_state.ts";
@@ -37,7 +37,7 @@ const MAX_RETURNED = 4 * 1024 * 1024;
 /** Headers of the original that are returned at most. */
 const MAX_HEADERS = 256 * 1024;
 
-export class Notices {
+export class DsnWriter {
   readonly #queue: QueueState;
   readonly #lookup: Caller<ToLookup, FromLookup>;
   /** Being written now: a scheduler that was replaced asks for them again. */
@@ -49,7 +49,10 @@ export class Notices {
     this.#lookup = lookup;
   }
 
-  /** Writes the notices for these bounce envelopes of one message, one for each kind, and settles them. */
+  /**
+   * Writes the DSNs that these envelopes of one message ask for, one per kind, and settles the envelopes. Rejects when the database fails; where
+   * only a DSN cannot be written now, its envelopes are tried again.
+   */
   async write(ids: readonly EnvelopeId[]): Promise<void> {
     const groups = new Map<string, Envelope[]>();
     for (const id of ids) {
@@ -97,7 +100,7 @@ export class Notices {
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
     const body = await this.#compose(group, id);
     const rcpt = group[0]!.sender!;
-    const handling = noticeHandling(group[0]!);
+    const handling = dsnHandling(group[0]!);
     const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, queue.clock.now());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
     const parts = await Promise.all(
@@ -132,7 +135,7 @@ export class Notices {
         for (const facts of envelopes) queue.enqueued(facts);
         queue.tally.add("bounce.message");
         queue.tally.add("bounce.envelope", group.length);
-        if (queue.observer.traces("bounce")) tellWritten(queue, group, id);
+        if (queue.observer.traces("bounce")) traceWritten(queue, group, id);
         logWritten(queue, group, envelopes);
       },
       failed: () => {
@@ -150,7 +153,7 @@ export class Notices {
     const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
       (this.#queue.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
     const original = await this.#original(number, complete ? MAX_RETURNED : MAX_HEADERS);
-    return composeNotice({
+    return composeDsn({
       kind,
       smtpname: origin.smtpname,
       to: sender!,
@@ -183,7 +186,7 @@ export class Notices {
       try {
         bytes = await this.#queue.store.chunk(message, index);
       } catch (error) {
-        // The sender hears of the failure, if not in his own words.
+        // The sender hears of the failure, if not with their own words.
         if (!(error instanceof Damaged)) throw error;
         break;
       }
@@ -201,7 +204,7 @@ export class Notices {
     return all;
   }
 
-  /** Temporary failure: the bounce envelopes stay and are tried again. */
+  /** Temporary failure: the envelopes stay and are tried again. */
   #again(group: readonly Envelope[], text: string): void {
     const queue = this.#queue;
     if (queue.observer.traces("bounce")) {
@@ -227,7 +230,7 @@ export class Notices {
     });
   }
 
-  /** The notice can never be sent. */
+  /** The DSN can never be sent. */
   #drop(group: readonly Envelope[], reason: string): void {
     const queue = this.#queue;
     if (queue.observer.traces("bounce")) {
@@ -270,21 +273,21 @@ export class Notices {
   }
 }
 
-/** One line for each recipient that a notice is about: from the envelope that asked for it to those of the notice. */
-function logWritten(queue: QueueState, group: readonly Envelope[], notices: readonly EnvelopeContent[]): void {
-  const ids = notices.map(({ id }) => id).join(",");
+/** One line for each recipient that a DSN is about: from the envelope that asked for it to those of the DSN. */
+function logWritten(queue: QueueState, group: readonly Envelope[], written: readonly EnvelopeContent[]): void {
+  const ids = written.map(({ id }) => id).join(",");
   for (const { bounce, sender, dest, id } of group) {
     queue.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
   }
 }
 
-function tellWritten(queue: QueueState, group: readonly Envelope[], notice: MessageId): void {
+function traceWritten(queue: QueueState, group: readonly Envelope[], dsn: MessageId): void {
   const { id, bounce, sender } = group[0]!;
   const about = `${group.length} recipient${group.length === 1 ? "" : "s"} of message ${messageOf(id)}`;
   logTrace(
     queue.observer,
     "bounce",
-    `${bounce!.kind} notice ${notice} written to ${formatPath(sender)} about ${about}`,
+    `${bounce!.kind} notice ${dsn} written to ${formatPath(sender)} about ${about}`,
   );
 }
 
@@ -301,8 +304,8 @@ function localOrigin(smtpname: string): Origin {
   };
 }
 
-/** RFC 8689 §5: the notice goes as the original had to. RFC 6533 §4: its `To` may be beyond ASCII. */
-function noticeHandling({ handling, sender }: Envelope): Handling | undefined {
+/** RFC 8689 §5: the DSN goes as the original had to. RFC 6533 §4: its `To` may be beyond ASCII. */
+function dsnHandling({ handling, sender }: Envelope): Handling | undefined {
   if (handling === undefined) return undefined;
   const { utf8Header: _, ...others } = handling;
   return isAscii(formatPath(sender)) ? others : { ...others, smtpUtf8: true, utf8Header: true };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type EnvelopeContent, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import PostalMime from "postal-mime";
 import type { Expansion } from "../../src/protocol/mod.ts";
-import { composeNotice, headerSection, type Notice } from "../../src/queue/notices/bounce.ts";
+import { composeDsn, type Dsn, headerSection } from "../../src/queue/dsn/compose.ts";
 import {
   enqueue,
   list,
@@ -22,7 +22,7 @@ import {
 } from "./harness.ts";
 
 const original = "Received: from client.example.net\nSubject: hi\nFrom: Alice <alice@example.net>\n\nbody\n";
-const common: Notice = {
+const common: Dsn = {
   kind: "failed",
   smtpname: "mx.example.org",
   to: { local: "alice", domain: "example.net" },
@@ -41,7 +41,7 @@ const common: Notice = {
   original: headerSection(utf8(original)),
   complete: false,
 };
-const golden: { file: string; notice: Notice }[] = [
+const golden: { file: string; notice: Dsn }[] = [
   { file: "failed", notice: common },
   {
     file: "failed-full",
@@ -151,13 +151,13 @@ const golden: { file: string; notice: Notice }[] = [
 for (const { file, notice } of golden) {
   Deno.test(`composeNotice() writes test/queue/golden/${file}.txt`, async () => {
     const path = new URL(`golden/${file}.txt`, import.meta.url);
-    const got = text(composeNotice(notice));
+    const got = text(composeDsn(notice));
     if (Deno.args.includes("--write-golden")) await Deno.writeTextFile(path, got);
     assert.equal(got, await Deno.readTextFile(path));
   });
 
   Deno.test(`composeNotice() writes ${file} as a report of three parts that a MIME reader understands`, async () => {
-    const parsed = await PostalMime.parse(composeNotice(notice), { forceRfc822Attachments: true });
+    const parsed = await PostalMime.parse(composeDsn(notice), { forceRfc822Attachments: true });
     assert.equal(parsed.subject, `Delivery status notification: ${notice.kind}`);
     assert.deepEqual(parsed.to?.map(({ address }) => address), ["alice@example.net"]);
     const type = parsed.headers.find(({ key }) => key === "content-type")?.value ?? "";
@@ -193,7 +193,7 @@ async function bounce(harness: QueueHarness, envelopes: readonly EnvelopeContent
   for (const { id } of envelopes) harness.delivery.send({ type: "outcome", id, outcome });
   const ids = (await ticketsOf(harness, envelopes.length)).map(({ id }) => id);
   for (const _ of ids) await harness.scheduler.next(typed("settled"));
-  harness.scheduler.send({ type: "bounce", message: messageOf(ids[0]!), ids });
+  harness.scheduler.send({ type: "dsn", message: messageOf(ids[0]!), ids });
   const question = await harness.lookup.next(typed("expand"));
   harness.lookup.send({ type: "expanded", call: question.call, result });
   return { ids, question };
@@ -211,7 +211,7 @@ Deno.test("bounces of one message become one message to its sender, in the commi
     const settled = [await harness.scheduler.next(typed("settled")), await harness.scheduler.next(typed("settled"))];
     assert.deepEqual(settled.map(({ id, again }) => [id, again]).sort(), ids.map((id) => [id, false]).sort());
     const [ticket] = await ticketsOf(harness);
-    assert.deepEqual([ticket!.agent, ticket!.key], ["mta", "example.net"]);
+    assert.deepEqual([ticket!.agent, ticket!.lane], ["mta", "example.net"]);
     const left = await list(harness);
     assert.equal(left.length, 1);
     assert.deepEqual([left[0]!.sender, left[0]!.internal, left[0]!.action], [null, true, "out"]);
@@ -306,7 +306,7 @@ Deno.test("a notice asked for twice at once, as by a replaced scheduler, is writ
     });
     const [ticket] = await ticketsOf(harness);
     for (let i = 0; i < 2; i++) {
-      harness.scheduler.send({ type: "bounce", message: messageOf(ticket!.id), ids: [ticket!.id] });
+      harness.scheduler.send({ type: "dsn", message: messageOf(ticket!.id), ids: [ticket!.id] });
     }
     const question = await harness.lookup.next(typed("expand"));
     harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
@@ -324,7 +324,7 @@ Deno.test("failed and delayed bounces of one message are two notices", async () 
     harness.relay.send({ type: "outcome", id: late!.id, outcome: { result: "tempfail", text: "450 later", status } });
     harness.delivery.send({ type: "outcome", id: wrong!.id, outcome: { result: "permfail", text: "550 no", status } });
     const ids = (await ticketsOf(harness, 2)).map(({ id }) => id);
-    harness.scheduler.send({ type: "bounce", message: messageOf(ids[0]!), ids });
+    harness.scheduler.send({ type: "dsn", message: messageOf(ids[0]!), ids });
     for (let i = 0; i < 2; i++) {
       const question = await harness.lookup.next(typed("expand"));
       harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
