@@ -18,7 +18,7 @@ export class Accounts {
     this.#now = now;
   }
 
-  /** At once when it is remembered. Never rejects: no answer is a temporary failure. */
+  /** Returns the account that an action delivers to and as; at once when it is remembered. Never rejects: no answer is a temporary failure. */
   find(action: string, user: string): AccountResult | Promise<AccountResult> {
     const key = `${action}\0${user}`;
     const kept = this.#kept.get(key);

@@ -1,4 +1,4 @@
-/** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see service.ts. */
+/** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see serve.ts. */
 
 import type { LocalAction } from "../config/mod.ts";
 import type { Envelope } from "../envelope/mod.ts";
@@ -59,7 +59,7 @@ export class Attempts {
     this.#commands = new CommandRunner({ root: settings.shared.root, clock });
   }
 
-  /** Never rejects. */
+  /** Delivers a message to one envelope. Never rejects. */
   async run(envelope: Envelope, body: StoredBody): Promise<AttemptResult> {
     const name = envelope.user ?? "";
     const action = this.#settings.actions[envelope.action];
@@ -67,7 +67,7 @@ export class Attempts {
     // Not awaited when it is remembered: messages of one turn stay together.
     const looked = this.#accounts.find(envelope.action, name);
     const result = looked instanceof Promise ? await looked : looked;
-    if (!result.ok) return { ...lookupFailed(result.temporary, result.text), user: name };
+    if (!result.ok) return { ...lookupFailed(result), user: name };
     try {
       const end = await this.#deliver(envelope, action, body, result.account, result.identity);
       return { ...end, user: result.account.name };
@@ -93,7 +93,7 @@ export class Attempts {
     if (!scan.ended && body.chunks > 1) await scanOn(scan, body);
     if (scan.loop) return LOOPING;
     const plan = planDelivery(this.#settings, action, envelope, account, identity);
-    return await this.#write(plan, envelope, identity, scan.junk, {
+    return await this.#write(plan, envelope, identity, { spam: scan.junk }, {
       trace: encoder.encode(traceLines(envelope)),
       body: withoutCuts(body, scan.returnPaths),
     });
@@ -103,7 +103,7 @@ export class Attempts {
     plan: Plan,
     envelope: Envelope,
     identity: Account,
-    spam: boolean,
+    { spam }: { readonly spam: boolean },
     message: Delivered,
   ): Promise<DeliveryEnd> {
     switch (plan.kind) {

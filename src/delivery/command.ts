@@ -70,7 +70,10 @@ export class CommandRunner {
   }
 }
 
-/** Exit status and last words decide. */
+/**
+ * Maps an exit status (sysexits(3)) and the last line of output to a delivery outcome: 71, 75 and signals are temporary failures, other codes than 0
+ * permanent ones. Never throws.
+ */
 export function judge({ status, reason, complete }: Ending, lastLine: Uint8Array): DeliveryEnd {
   if (reason !== null) return interrupted(reason);
   if (status.signal !== null) return interrupted(`terminated; signal ${signalNumber(status.signal)}`);
@@ -129,9 +132,9 @@ class RunningCommand {
     const status = await this.#child.status;
     cancelLimit();
     this.#cancelKill();
-    // What it started may not have heard, or not have cared.
+    // What it started may not have got the signal, or may ignore it.
     if (this.#reason !== null) this.#signalGroup("KILL");
-    // What the command said last, and whether it read all, may be a moment behind its end.
+    // The last line of output, and whether it read all, may be a moment behind its end.
     const settled = Promise.all([feeding, ...outputs.map(({ ended }) => ended)]);
     let cancelGrace = () => {};
     await Promise.race([settled, new Promise<void>((resolve) => cancelGrace = clock.after(GRACE_MS, resolve))]);

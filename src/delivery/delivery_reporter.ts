@@ -1,4 +1,4 @@
-/** Tells the queue and the log what became of the envelopes of local deliveries. */
+/** Reports the outcomes of local deliveries to the queue and the log. */
 
 import { type Envelope, type EnvelopeId, newSessionId, type Outcome } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";

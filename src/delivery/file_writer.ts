@@ -23,7 +23,7 @@ export interface FileWriter {
   close(): void;
 }
 
-/** A locked mailbox is tried again after so long, and then after twice as long, up to the most. */
+/** Back-off of a locked mailbox: it is tried again after so long, and then after twice as long, up to the most. */
 const FIRST_WAIT_MS = 250, MOST_WAIT_MS = 10_000;
 
 /** Writes in the isolates of a pool, and waits for locks outside of them. */
@@ -83,7 +83,7 @@ export class PooledWriter implements FileWriter {
   }
 }
 
-/** What the isolate is to know of a Maildir. */
+/** Returns what the isolate is to know of a Maildir. */
 function pick({ kind, directory, junk, extension, spam, envelope }: Extract<WriteTarget, { kind: "maildir" }>) {
   return { kind, directory, junk, extension, spam, envelope: { id: envelope.id, createdAt: envelope.createdAt } };
 }

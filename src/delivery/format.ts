@@ -162,7 +162,7 @@ function valueOf(token: string, values: FormatValues): string | null {
   return part === undefined ? formatMailbox(mailbox) : part === "user" ? mailbox.local : mailbox.domain;
 }
 
-/** Without the sub-address: `bob+tag@example.org` becomes `bob@example.org`. */
+/** Returns an address without the sub-address: `bob+tag@example.org` becomes `bob@example.org`. */
 function strip(value: string, delimiter: string): string {
   const at = value.lastIndexOf("@");
   const local = at < 0 ? value : value.slice(0, at);
@@ -170,7 +170,7 @@ function strip(value: string, delimiter: string): string {
   return tag < 0 ? value : local.slice(0, tag) + (at < 0 ? "" : value.slice(at));
 }
 
-/** Each character that a shell or a path could take for its own becomes `:`. */
+/** Returns a value with `:` for each character that a shell or a path could take for its own. */
 export function sanitise(value: string): string {
   return value.replace(UNSAFE, ":");
 }
@@ -198,7 +198,7 @@ function cut(value: string, range: string): Expanded {
 /** What all tokens stand for in formatFault(): long enough for most ranges. */
 const SAMPLE = { local: "somebody", domain: "example.org" };
 
-/** Why a path or command can never be expanded; null when it can. `wrapper`: `%{mda}` may stand in it. Ranges that only some values have are right. */
+/** Returns why a path or command can never be expanded; null when it can. `wrapper`: `%{mda}` may stand in it. Ranges that only some values have are right. */
 export function formatFault(template: string, { wrapper }: { readonly wrapper: boolean }): string | null {
   const values = { sender: SAMPLE, rcpt: SAMPLE, dest: SAMPLE, username: "somebody", directory: "/home/somebody" };
   const expanded = expandFormat(template, wrapper ? { ...values, mda: "true" } : values, "+");

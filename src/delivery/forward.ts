@@ -1,7 +1,7 @@
 /**
- * Reads `.forward` files for lookup, in an isolate of their own. That there is none is found out as the daemon, by looking only; a file that is there
- * is opened as its user, so that the kernel refuses what the user may not read, whatever stands behind the path by then. Knows nothing of
- * what the file says.
+ * Reads `.forward` files for lookup, in an isolate of their own. That there is none is found out as the daemon, by stat(2) alone; a file that is there
+ * is opened as its user, so that the kernel refuses what the user may not read, whatever stands behind the path by then. Does not
+ * parse the file.
  */
 
 import fs from "node:fs";
@@ -32,7 +32,7 @@ const PASSING: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
 ]);
 
-/** `.forward`, with a suffix such as `+tag` the file `.forward+tag` before it: the first that is there and not empty. */
+/** Reads `.forward`, with a suffix such as `+tag` the file `.forward+tag` before it: the first that is there and not empty. Never throws. */
 export function readForward(actAs: ActAs, who: Account, suffix: string): Forward {
   const { home } = who;
   if (!home.startsWith("/") || home.length > MAX_PATH_CHARS || home.includes("\0")) return NONE;

@@ -5,7 +5,7 @@ const FROM = new TextEncoder().encode("From ");
 const QUOTE = new TextEncoder().encode(">");
 const NEWLINE = new TextEncoder().encode("\n");
 
-/** `From sender date`, the date as ctime(3) writes it in zone `timeZone`. `now` in ms since the epoch. */
+/** Returns the line `From sender date`, the date as ctime(3) writes it in zone `timeZone`. `now` in ms since the epoch. */
 export function fromLine(sender: string, now: number, timeZone: string): string {
   const parts: Record<string, string> = {};
   for (const { type, value } of zoned(timeZone).formatToParts(now)) parts[type] = value;

@@ -1,4 +1,4 @@
-/** The header of a stored message as delivery sees it: what it must be asked before, and what is written in front of it. Pure. */
+/** The header of a stored message as delivery needs it: whether it loops or is spam, and what is written in front of it. Pure. */
 
 import { type EnvelopeContent, formatMailbox, formatPath, type Mailbox } from "../envelope/mod.ts";
 import type { StoredBody } from "../queue_client/mod.ts";
@@ -85,7 +85,7 @@ export class HeaderScan {
       this.ended = true;
       return;
     }
-    // Beside it only `Delivered-To` and `X-Spam` matter: most lines are told by their first octet.
+    // Beside it only `Delivered-To` and `X-Spam` matter: most lines are told apart by their first octet.
     const first = line[0]! | 0x20;
     if (first === 0x64 && line.length < MAX_LINE_OCTETS) this.#deliveredTo(decode(line));
     else if (first === 0x78 && line.length < 32) this.junk ||= /^x-spam(?:-flag)?: yes\r?$/i.test(decode(line));
@@ -107,7 +107,7 @@ export class HeaderScan {
   }
 }
 
-/** The body without the cuts that `HeaderScan` found in it; the same one when there are none. */
+/** Returns the body without the cuts that `HeaderScan` found in it; the same one when there are none. */
 export function withoutCuts(body: StoredBody, cuts: ReadonlyMap<number, readonly Cut[]>): StoredBody {
   if (cuts.size === 0) return body;
   const left = (index: number, bytes: Uint8Array): Uint8Array => {
@@ -139,14 +139,14 @@ function decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** `Return-Path` (RFC 5321 §4.4, `<>` for the null sender) and `Delivered-To` with the recipient of the RCPT command; lines end with LF. */
+/** Returns `Return-Path` (RFC 5321 §4.4, `<>` for the null sender) and `Delivered-To` with the recipient of the RCPT command; lines end with LF. */
 export function traceLines(envelope: Pick<EnvelopeContent, "sender" | "rcpt">): string {
   return `Return-Path: ${oneLine(formatPath(envelope.sender))}\nDelivered-To: ${
     oneLine(formatMailbox(envelope.rcpt))
   }\n`;
 }
 
-/** Addresses cannot hold control characters; whoever hands one over all the same shall not write headers with it. */
+/** Addresses cannot hold control characters; one that does all the same shall not write header lines. */
 function oneLine(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f]/g, "?");

@@ -1,4 +1,4 @@
-/** The command line that does what a plan says, for `%{mda}` of wrappers. Pure; the programs are mail.maildir and its like. */
+/** Makes the command line that does what a plan says, for `%{mda}` of wrappers. Pure; the programs are mail.maildir and its like. */
 
 import { hostPort } from "../net/mod.ts";
 import type { LocalMethod } from "../config/mod.ts";

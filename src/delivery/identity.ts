@@ -13,19 +13,19 @@ export interface Identity {
 /** Runs `work` as somebody. `work` must not be asynchronous: what comes after its first await runs as the daemon again. */
 export type ActAs = <T>(who: Identity, work: () => T) => T;
 
-/** Without root there is nobody else to act as. */
+/** Acts as the daemon's own user: without root there is no other. */
 export const actAsSelf: ActAs = (_who, work) => work();
 
 /** System call numbers of setgroups(2). The function in libc changes all threads of the process; the raw call changes ours. */
 const SETGROUPS: Readonly<Record<string, number>> = { x86_64: 116, aarch64: 159 };
 
-/** The C library's path, for dlopen(3) and for the permission that it needs. */
+/** Returns the C library's path, for dlopen(3) and for the permission that it needs. */
 export function libcPath(): string {
   return `/lib/${Deno.build.arch}-linux-gnu/libc.so.6`;
 }
 
 /**
- * For an isolate of its own, of a daemon that runs as root: loads the calls and gives the permission up for good. What runs here can change
+ * Returns an ActAs for an isolate of its own, of a daemon that runs as root: loads the calls and gives the permission up for good. What runs here can change
  * between users, and can have nothing else of the C library.
  */
 export function actAsRootConfined(): ActAs {
@@ -40,7 +40,7 @@ export function actAsRootConfined(): ActAs {
   }
 }
 
-/** For a daemon that runs as root. FFI is loaded when somebody is acted as for the first time. */
+/** Returns an ActAs for a daemon that runs as root. FFI is loaded when it is first used. */
 export function actAsRoot(): ActAs {
   let loaded: ActAs | null = null;
   return (who, work) => (loaded ??= loadActAs())(who, work);
@@ -63,7 +63,7 @@ function loadActAs(): ActAs {
   const setGroup = () => {
     if (libc.syscall(setgroupsNumber, one, groups) !== 0n) throw new Error("Cannot set supplementary groups");
   };
-  /** Both calls answer with the id before the call, whether or not they worked: a second call tells. */
+  /** Both calls return the id before the call, whether or not they worked: a second call shows it. */
   const setIds = ({ uid, gid }: Identity) => {
     libc.setfsgid(gid);
     libc.setfsuid(uid);

@@ -1,4 +1,4 @@
-/** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp/client's. */
+/** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp_client's. */
 
 import { type EnvelopeContent, formatMailbox, type Handling, newSessionId } from "../envelope/mod.ts";
 import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../events/mod.ts";
@@ -28,7 +28,7 @@ export interface LmtpTarget {
 }
 
 /**
- * Runs the delivery to its end, and lets who traces `mta` and `io` listen. Each step has its own time, and there is no limit for the whole that
+ * Runs the delivery to its end; lines and octets are logged for those who trace `mta` and `io`. Each step has its own time, and there is no limit for the whole that
  * would cut off a server that is still filing the message. Never rejects. A 5xx is final, everything else is worth another try.
  */
 export async function deliverLmtp(
@@ -63,7 +63,7 @@ export async function deliverLmtp(
     });
     const end = result.recipients[0]!;
     if (end.verdict === "ok") {
-      // The answer is there: the goodbye may take its time.
+      // The reply is there: QUIT may take its time.
       void client.quit();
       return DELIVERED;
     }
@@ -106,7 +106,7 @@ function refused(
   return unaccepted(verdict, { text, ...(code === null ? {} : { enhanced: `${severity}.${code}` }), ...remoteOf(to) });
 }
 
-/** RFC 3464 §2.3.5: the name of the server, for the notice. A socket of this host has none. */
+/** RFC 3464 §2.3.5: the name of the server, for the DSN. A socket of this host has none. */
 function remoteOf(to: LmtpEndpoint): { readonly remote?: string } {
   return "path" in to ? {} : { remote: to.host };
 }
@@ -130,7 +130,7 @@ function withTrace({ trace, body }: Delivered): Body {
   };
 }
 
-/** RFC 8689 §1: REQUIRETLS is about the way to this host. A server to which the operator gives the mail of his users is behind it. */
+/** RFC 8689 §1: REQUIRETLS is about the way to this host. A server to which the operator gives the mail of their users is behind it. */
 function withoutTls({ requireTls: _, ...others }: Handling = {}): Handling {
   return others;
 }

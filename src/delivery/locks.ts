@@ -12,7 +12,7 @@ export const LOCK_LIMIT_MS = 300_000;
 /** How often a file that another program holds is tried again. */
 const FLOCK_PAUSE_MS = 250;
 
-/** Somebody else holds the mailbox. */
+/** Another program holds the mailbox. */
 export class MailboxLocked extends DeliveryError {
   constructor(path: string) {
     super(EX.TEMPFAIL, quoted(`mail.local: ${path}: Mailbox is locked`));
@@ -46,7 +46,7 @@ export class Mutexes {
 }
 
 /**
- * Takes `path`.lock. The answer gives it back; null when the folder does not let us make it, which leaves flock alone to guard the file.
+ * Takes `path`.lock. Resolves to a function that gives it back; to null when the folder does not let us make it, which leaves flock alone to guard the file.
  * Rejects with MailboxLocked when somebody else holds it for too long.
  */
 export async function takeDotlock(
@@ -72,7 +72,7 @@ function giveBack(lock: string): void {
   try {
     Deno.removeSync(lock);
   } catch {
-    // Somebody thought it abandoned and took it away. The message is written all the same.
+    // Another program has removed it as stale. The message is written all the same.
   }
 }
 

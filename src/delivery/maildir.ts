@@ -243,7 +243,7 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** `unseen` is the answer where the runtime does not let us look. */
+/** Returns `unseen` where the runtime does not permit a look. */
 function isDirectory(path: string, unseen = false): boolean {
   try {
     return Deno.statSync(path).isDirectory;

@@ -90,7 +90,7 @@ export class MboxWriter {
       refuseIrregular(path, before, kind);
       const file = openAppend(path, false);
       const opened = file.statSync();
-      // Somebody put another file in its place between the two calls.
+      // Another file was put in its place between the two calls.
       if (opened.dev !== before.dev || opened.ino !== before.ino || opened.nlink !== 1) {
         file.close();
         throw new DeliveryError(EX.CANTCREAT, quoted(`mail.local: ${path}: Changed while it was opened`));

@@ -19,7 +19,7 @@ export interface DeliveryNeeds {
 
 const NOTHING: DeliveryNeeds = { read: [], write: [], run: [], net: [], ffi: false };
 
-/** The LMTP servers that the actions name: what is written to files is written elsewhere. */
+/** Returns the permissions of the delivery isolate: the LMTP servers that the actions name. Files are written in other isolates. */
 export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   const net: (string | true)[] = [];
   /** The runtime takes connecting to a socket for reading and writing it, too. */
@@ -33,7 +33,7 @@ export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, read: places, write: places, net: unique(net) };
 }
 
-/** The mail folders that the actions name, as the recipient. */
+/** Returns the permissions of the mailbox isolates: the mail folders that the actions name, used as the recipient. */
 export function mailboxNeeds({ actions, shared: shared, mailDirectory }: DeliverySettings): DeliveryNeeds {
   const folders: (string | true)[] = [];
   for (const action of Object.values(actions)) {
@@ -47,7 +47,7 @@ export function mailboxNeeds({ actions, shared: shared, mailDirectory }: Deliver
 }
 
 /**
- * Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
+ * Returns the permissions of the errand isolate, which does privileged deliveries: the shell. Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
  * run as the user.
  */
 export function privilegedNeeds({ actions }: DeliverySettings): DeliveryNeeds {
@@ -55,12 +55,12 @@ export function privilegedNeeds({ actions }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, run: [SHELL] };
 }
 
-/** Files that users name, as the user. */
+/** Returns the permissions of the file isolate: files that users name, used as the user. */
 export function fileNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, read: true, write: true, ffi: shared.root };
 }
 
-/** Reads `.forward` in any home, as the user. */
+/** Returns the permissions of the forward isolate: it reads `.forward` in any home, as the user. */
 export function forwardNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, read: true, ffi: shared.root };
 }
@@ -73,7 +73,7 @@ function maildirFolder({ path }: Extract<LocalMethod, { type: "maildir" }>): str
   return path === null ? true : literalFolder(path);
 }
 
-/** The deepest folder that is certain: up to the last slash before the first specifier; `true` when there is none. */
+/** Returns the deepest folder that is certain: up to the last slash before the first specifier; `true` when there is none. */
 function literalFolder(path: string): string | true {
   if (!path.startsWith("/")) return true;
   const specifier = path.indexOf("%");

@@ -53,11 +53,11 @@ function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeCon
   if (exec !== "") return plan.command(exec);
   switch (action.method.type) {
     case "maildir":
-      return plan.maildir(action.method.path, action.method.junk);
+      return plan.maildir(action.method);
     case "mbox":
       return plan.mbox();
     case "lmtp":
-      return plan.lmtp(action.method.destination, action.method.rcptTo);
+      return plan.lmtp(action.method);
     case "mda":
       return plan.command(action.method.command);
     case "forward-only":
@@ -66,7 +66,7 @@ function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeCon
   }
 }
 
-/** Who may be acted for. As root anyone but root; without root only the daemon's own user. */
+/** Returns why an envelope must not be delivered as `identity`, or null. As root anyone but root will do; without root only the daemon's own user. */
 function refuse(
   settings: DeliverySettings,
   action: LocalAction,
@@ -107,7 +107,7 @@ class Planner {
     this.#values = values;
   }
 
-  maildir(template: string | null, junk: boolean): Plan {
+  maildir({ path: template, junk }: { readonly path: string | null; readonly junk: boolean }): Plan {
     let directory = `${this.#identity.home}/Maildir`;
     if (template !== null) {
       const path = this.#path(template);
@@ -136,11 +136,11 @@ class Planner {
     return { kind: "file", path: path.text, from: this.#from() };
   }
 
-  lmtp(template: string, rcptTo: boolean): Plan {
-    const destination = template.startsWith("/") ? this.#path(template) : this.#text(template);
-    if (!destination.ok) return unexpanded(destination.error);
-    const to = parseLmtpDestination(destination.text);
-    if (to === null) return fatal(`mail.lmtp: ${destination.text}: Not a host:port or a socket`);
+  lmtp({ destination: template, rcptTo }: { readonly destination: string; readonly rcptTo: boolean }): Plan {
+    const expanded = template.startsWith("/") ? this.#path(template) : this.#text(template);
+    if (!expanded.ok) return unexpanded(expanded.error);
+    const to = parseLmtpDestination(expanded.text);
+    if (to === null) return fatal(`mail.lmtp: ${expanded.text}: Not a host:port or a socket`);
     const recipient = rcptTo ? formatMailbox(this.#envelope.dest) : this.#account.name;
     return { kind: "lmtp", to, recipient };
   }

@@ -15,9 +15,9 @@ import { queueClient } from "./delivered.ts";
 
 /** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_WAITING_JOBS = 20_000;
-/** How long deliveries may go on after the daemon was told to stop, in ms. */
+/** How long deliveries may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
-/** Gauges are told at most so often, in ms. */
+/** Gauges are sent once per so many ms at most. */
 const GAUGE_PERIOD_MS = 250;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
@@ -73,7 +73,7 @@ class DeliveryService {
     await ended;
     cancel();
     this.#cancelGauges?.();
-    this.#tellGauges();
+    this.#sendGauges();
   }
 
   /** A Maildir is written by us, many messages in one go, so only the limit on all counts. Everything else is a session of the user's. */
@@ -115,12 +115,12 @@ class DeliveryService {
     }
   }
 
-  /** Envelopes in hand, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
+  /** Passes envelopes in flight on, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
   #passOn(job: Job): void {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
       const { message, action, lane, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
-        // An errand isolate that died is replaced, and the queue tells the new one what is left to do.
+        // An errand isolate that died is replaced, and the new one learns from the queue what is left to do.
         done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, lane, ids })
           .then(() => true, () => false);
       }
@@ -131,11 +131,11 @@ class DeliveryService {
   #touchGauges(): void {
     this.#cancelGauges ??= this.#tools.clock.after(GAUGE_PERIOD_MS, () => {
       this.#cancelGauges = null;
-      this.#tellGauges();
+      this.#sendGauges();
     });
   }
 
-  #tellGauges(): void {
+  #sendGauges(): void {
     const now = {
       running: this.#slots.running,
       pending: this.#slots.waiting,

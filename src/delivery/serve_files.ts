@@ -37,7 +37,7 @@ export function serveFiles<R extends FileRole>(isolate: Isolate<R>, actAs: ActAs
   const doors = { mailbox: "mailbox-delivery", file: "file-errand", forward: "forward-lookup" } as const;
   const channel = isolate.ask(doors[isolate.role as FileRole]) as unknown as Channel<FromFiles, ToFiles>;
   const service = new FileService(isolate, channel, actAs);
-  channel.onmessage = (message) => service.hear(message);
+  channel.onmessage = (message) => service.receive(message);
 }
 
 class FileService {
@@ -64,12 +64,12 @@ class FileService {
       clock: systemClock,
       timeZone,
       random: random32,
-      // Who waits for a lock waits elsewhere: this thread is for one user at a time.
+      // Locks are waited for outside of this isolate: this thread is for one user at a time.
       lockLimitMs: 0,
     });
   }
 
-  hear(message: ToFiles): void {
+  receive(message: ToFiles): void {
     if (message.type === "flags") this.#flags = new Int32Array(message.flags);
     else if (message.type === "task") void this.#do(message.number, message.task);
     else {
@@ -128,7 +128,7 @@ class FileService {
     return reading.promise;
   }
 
-  /** Marks a task as done for good, unless the other side has given it up: whoever asked has been told that it failed, and it comes again. */
+  /** Marks a task as done for good, unless the other side has given it up: it has been reported as failed then, and comes again. */
   #commit(): void {
     for (;;) {
       const state = Atomics.load(this.#flags, FLAG_ABANDONED);

@@ -49,14 +49,14 @@ class PrivilegedService {
     this.#queue = queueClient(isolate.ask("errand-queue"));
     this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.steady);
-    // Half of the room taken: others may be waiting for it, which delivery knows and we do not.
+    // Half of the room is taken: others may be waiting for it, which only the delivery isolate knows.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
     this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);
     this.#attempts = new Attempts(isolate.settings, accounts, tools, this.#files, isolate);
     this.#limit = 2 * isolate.settings.maxSession;
   }
 
-  /** Never rejects. */
+  /** Does one job. Never rejects. */
   async run(job: ToPrivileged): Promise<void> {
     const ids = this.#queue.take(job.ids);
     if (ids.length === 0 || this.#stopping) return this.#queue.release(ids);
@@ -87,7 +87,7 @@ class PrivilegedService {
     if (this.#isolate.verbose) {
       debug(this.#isolate, `mda: errand for ${envelope.id}: action "${envelope.action}", user "${user}"`);
     }
-    // A Maildir has no business here: its writer is the other isolate, and only that.
+    // A Maildir is written for the delivery isolate alone.
     if (isPrivileged(this.#isolate.settings.actions[envelope.action], envelope.exec)) {
       return await this.#attempts.run(envelope, body);
     }

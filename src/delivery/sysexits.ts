@@ -13,7 +13,7 @@ export const EX = {
   TEMPFAIL: 75,
   NOPERM: 77,
 } as const;
-/** What the built-in writers say for trouble that another try cannot mend, as `errx(1, …)` of the helpers upstream. */
+/** The exit code of the built-in writers for trouble that another try cannot mend, as `errx(1, …)` of the helpers upstream. */
 export const EX_FATAL = 1;
 
 /** What the codes of sysexits(3) say, and which subject and detail of RFC 3463 §3 that is. */
@@ -37,7 +37,7 @@ const MEANINGS: Readonly<Record<number, { readonly phrase: string; readonly code
 /** For a code that says nothing: other or undefined mail system status. */
 const NO_MEANING = "3.0";
 
-/** The end of one attempt: what the queue hears, and the text of `stat=`. */
+/** The end of one attempt: the outcome for the queue, and the text of `stat=`. */
 export interface DeliveryEnd {
   readonly outcome: Outcome;
   readonly stat: string;
@@ -62,8 +62,8 @@ export const LOOPING: DeliveryEnd = {
   stat: "Loop detected",
 };
 
-/** The account is unknown, or it cannot be told. `text` of the lookup, "" for the usual words. */
-export function lookupFailed(temporary: boolean, text: string): DeliveryEnd {
+/** Returns the end of an attempt whose account is unknown, or cannot be looked up now. `text` is the lookup's, "" for the usual words. */
+export function lookupFailed({ temporary, text }: { readonly temporary: boolean; readonly text: string }): DeliveryEnd {
   const words = text || `${temporary ? "Temporary" : "Permanent"} failure in user lookup`;
   const outcome: Outcome = temporary
     ? { result: "tempfail", text: words, status: { class: 4, code: "1.0" } }
@@ -71,7 +71,7 @@ export function lookupFailed(temporary: boolean, text: string): DeliveryEnd {
   return { outcome, stat: words };
 }
 
-/** An exit code that is not 0: 71 and 75 are worth another try, all others are final. The queue, and so a notice, has the words of the log. */
+/** Maps an exit code that is not 0 to the end of an attempt: 71 and 75 are temporary, all others permanent. The queue, and so a DSN, has the words of the log. */
 export function exited(code: number, text: string): DeliveryEnd {
   const meaning = MEANINGS[code];
   const words = meaning === undefined ? text : `${meaning.phrase}: ${text}`;
@@ -81,8 +81,8 @@ export function exited(code: number, text: string): DeliveryEnd {
 }
 
 /**
- * A server that has not taken the mail. `text`: its reply, or what happened instead of one. `enhanced`: the code of RFC 3463 for it, `remote`: its
- * name for the notice. The log has the exit code that a helper program would have ended with, as that of OpenSMTPD.
+ * Returns the end of an attempt with a server that has not taken the mail. `text`: its reply, or what happened instead of one. `enhanced`: the code of RFC 3463 for it, `remote`: its
+ * name for the DSN. The log has the exit code that a helper program would have ended with, as that of OpenSMTPD.
  */
 export function unaccepted(
   result: "tempfail" | "permfail",
@@ -94,18 +94,18 @@ export function unaccepted(
   return { outcome: { result, text, status, ...(remote === undefined ? {} : { remote }) }, stat };
 }
 
-/** It did not come to an exit code: a signal, the time limit, a pipe closed too early. Worth another try. */
+/** Returns the end of an attempt that did not come to an exit code: a signal, the time limit, a pipe closed too early. It is temporary. */
 export function interrupted(text: string): DeliveryEnd {
   return { outcome: { result: "tempfail", text, status: { class: 4, code: "3.0" } }, stat: `Error (${text})` };
 }
 
-/** What an exception of a writer means. Unknown ones are temporary: losing mail is never the default. */
+/** Maps an exception of a writer to the end of an attempt. Unknown ones are temporary: losing mail is never the default. */
 export function thrown(error: unknown): DeliveryEnd {
   if (error instanceof DeliveryError) return exited(error.code, error.message);
   return exited(EX.TEMPFAIL, systemReason(error));
 }
 
-/** `text` in double quotes and visibly encoded (vis(3), octal), at most 255 characters of it: for output that others wrote. */
+/** Returns `text` in double quotes and visibly encoded (vis(3), octal), at most 255 characters of it: for output that others wrote. */
 export function quoted(text: Uint8Array | string): string {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   let out = "";

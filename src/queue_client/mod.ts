@@ -1,6 +1,6 @@
 /**
- * The queue's client of relay and delivery: takes the envelopes of a job, opens their message, reads its body chunk by chunk, and tells the queue
- * what became of each envelope. The smtp isolate, which stores messages, has a client of its own: src/smtp/queue_client.ts.
+ * The queue's client of relay and delivery: takes the envelopes of a job, opens their message, reads its body chunk by chunk, and settles
+ * each envelope with its outcome. The smtp isolate, which stores messages, has a client of its own: src/smtp/queue_client.ts.
  */
 
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
@@ -51,7 +51,7 @@ export class QueueClient {
 
   /**
    * Returns those of `ids` that are to be delivered, and counts them as in flight. Not those that are in flight already, and not those that were
-   * done with before: of them the queue is told the outcome again, so that nothing is sent twice.
+   * done with before: their outcomes are sent to the queue again, so that no mail is sent twice.
    */
   take(ids: readonly EnvelopeId[]): EnvelopeId[] {
     const taken = ids.filter((id) => !this.#inFlight.has(id) && !this.#settledBefore(id));
@@ -75,7 +75,7 @@ export class QueueClient {
     return { envelopes, body: { bytes, chunks, first, chunk: (index) => this.#read(message, index) } };
   }
 
-  /** Tells the queue what became of an envelope, which is not in flight any more. */
+  /** Sends the outcome of an envelope to the queue; it is not in flight any more. */
   settle(id: EnvelopeId, outcome: Outcome): void {
     this.#queue.send({ type: "outcome", id, outcome });
     this.#inFlight.delete(id);

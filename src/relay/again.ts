@@ -1,4 +1,4 @@
-/** Which recipients of a transaction need not wait for the next attempt of the queue, and how they go on. Pure. */
+/** Which recipients of a transaction are retried at once, not at the next attempt of the queue, and how. Pure. */
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { type RecipientResult, tooManyRecipients } from "../smtp_client/mod.ts";
@@ -16,7 +16,7 @@ export interface Again {
 
 /**
  * Takes a task, its envelopes and what became of each in the same order, and how many messages the session has carried, this one among them.
- * It comes to an end: what is put back for a further transaction has had company that was settled, or a limit of the host was learnt that is
+ * Returns the tasks that are retried at once. The retries come to an end: what is put back for a further transaction has had company that was settled, or a limit of the host was learnt that is
  * smaller than what it was offered; and what is put back for another session has had one in which something was sent.
  */
 export function triedAgain(

@@ -29,7 +29,7 @@ export interface ConnectionDemand {
   readonly lastConnectAt: number;
   /** The administrator named this host, so that it may be used to the full when work piles up. */
   readonly smarthost: boolean;
-  /** A session that went well has just ended as agreed: its successor grows nothing and need not wait. */
+  /** A session that went well has just ended as agreed: another may take its place without delay, for the number of connections does not grow. */
   readonly mayReplaceSession: boolean;
   /** The last host could not be used: the next one is tried at once (RFC 5321 §5.1). */
   readonly moved: boolean;
@@ -48,7 +48,7 @@ export type Choice =
 
 /** When a connection limit is reached, it is looked at again after this time; a session that ends asks again at once. */
 const LIMIT_RETRY_MS = 5_000;
-/** Tasks for each connection that make a pile. */
+/** So many waiting tasks per connection to a smarthost make a pile: its connections need not wait for the default delays. */
 const PILE = 10;
 /** A task that nobody has taken for so long gets a connection of its own. */
 const STALL_MS = 2_000;
@@ -94,7 +94,7 @@ function isPile(demand: ConnectionDemand): boolean {
   return demand.smarthost && demand.ready > 0 && demand.pending > PILE * demand.connections;
 }
 
-/** Until when the limits of relay, domain, connector and source forbid a connection. */
+/** Until when the connection limits and delays of relay, domain, connector and source forbid a connection. */
 function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, now: number, hurried: boolean): number {
   const { limits, connections, relay, lastConnectAt } = demand;
   const domain = table.domain(demand.domain);
@@ -115,8 +115,8 @@ function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, now: num
 type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
 
 /**
- * The delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and the successor of a session
- * that went well need not wait for them. What the administrator wrote holds always.
+ * Returns the delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and a session that takes the
+ * place of one that went well need not wait for them. What the administrator wrote holds always.
  */
 function delaysOf({ limits, mayReplaceSession }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {
   const exempt = hurried || mayReplaceSession;

@@ -1,4 +1,4 @@
-/** Between the queue and a session: opens the message of a task, says what to send, and tells outcomes to queue and log. */
+/** Between the queue and a session: opens the message of a task, makes a transaction of it, and sends outcomes to queue and log. */
 
 import type { RelayAction } from "../config/mod.ts";
 import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
@@ -19,7 +19,7 @@ export interface RelayHop {
   readonly source: string;
   /** `IP (PTR)`, or the domain when it never came to a connection. */
   readonly relay: string;
-  /** Its name, for notices; absent when it never came to a connection. */
+  /** Its name, for DSNs; absent when it never came to a connection. */
   readonly remote?: string;
   readonly relaysDsn: boolean;
   readonly domain: string;
@@ -65,7 +65,7 @@ export class DeliveryReporter {
     this.#done = done;
   }
 
-  /** null when there is nothing to send: all is settled then. */
+  /** Opens the message of a task. Resolves to null when there is nothing to send: all is settled then. */
   async open(task: Task): Promise<Message | null> {
     const opened = await this.#messages.open(task);
     if (typeof opened === "string") {
@@ -78,7 +78,7 @@ export class DeliveryReporter {
     return null;
   }
 
-  /** A task about which nothing but its ids is known is tried again later. `cause` is for the log alone. */
+  /** Settles a task about which nothing but its ids is known as a temporary failure, for the reason `text`. `cause` is for the log alone. */
   abandon(task: Task, text: string, cause?: unknown): void {
     const detail = cause === undefined ? "" : ` (${cause})`;
     this.#report({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
@@ -86,7 +86,7 @@ export class DeliveryReporter {
     this.#done(task.ids);
   }
 
-  /** The sender and what it asks for are those of the first envelope: they belong to the message. */
+  /** Returns what the client is to send. The sender and what it asks for are those of the first envelope: they belong to the message. */
   transaction({ envelopes, body }: Message, action: RelayAction): Transaction {
     const { dsn, handling } = envelopes[0]!;
     return {
@@ -113,14 +113,15 @@ export class DeliveryReporter {
     return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#date()));
   }
 
+  /** Settles the envelopes of a message; `results` are those of its recipients, in their order. */
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], hop: RelayHop): void {
-    const outcomes = results.map((result) => outcomeOf(result, hop.relaysDsn, hop.remote));
+    const outcomes = results.map((result) => outcomeOf(result, hop));
     envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, hop));
     if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(hop.domain);
     this.#done(task.ids);
   }
 
-  /** All of a task for one reason. */
+  /** Settles all envelopes of a task with one result, for one reason. */
   async fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void> {
     const message = await this.open(task);
     if (message === null) return;

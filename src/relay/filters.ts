@@ -1,4 +1,4 @@
-/** The relay side of the door to the filters: tells their programs of sessions, and waits when one of them does not keep up. */
+/** The relay side of the door to the filters: sends reports of sessions to their programs, and waits when one of them does not keep up. */
 
 import type { Channel } from "../isolate/mod.ts";
 import type { FilterToSession, SessionToFilter } from "../protocol/mod.ts";
@@ -9,7 +9,7 @@ export class RelayFilters {
   /** Processes by action. */
   readonly #processes: Readonly<Record<string, readonly string[]>>;
   readonly #now: () => number;
-  /** Processes that want to hear of outgoing sessions; null before they have said so. */
+  /** Processes that want reports of outgoing sessions; null before they have registered. */
   #listening: ReadonlySet<string> | null = null;
   #held: PromiseWithResolvers<void> | null = null;
 
@@ -25,7 +25,7 @@ export class RelayFilters {
     channel.onreset = () => this.#hold(false);
   }
 
-  /** Reports of a session of this action; null when nobody would hear them. `closed` is the last of them. */
+  /** Returns the reports of a session of this action; null when no program wants them. `closed` is the last of them. */
   session(action: string, session: string, lmtp: boolean): SessionReports | null {
     const listening = this.#listening;
     const all = Object.hasOwn(this.#processes, action) ? this.#processes[action]! : [];

@@ -1,4 +1,4 @@
-/** How much the relay isolate has in hand, told to the statistics now and then. */
+/** Gauges of the relay isolate: tasks, sessions, routes and the like, sent to the statistics now and then. */
 
 import type { QueueClient } from "../queue_client/mod.ts";
 import type { Tally } from "../isolate/mod.ts";
@@ -6,7 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Relay } from "./relay.ts";
 import type { RouteTable } from "./routes.ts";
 
-/** Gauges are counted at most so often, in ms. */
+/** Gauges are counted once per so many ms at most. */
 const PERIOD_MS = 250;
 
 /** What is counted. */
@@ -32,17 +32,17 @@ export class Gauges {
   touch(): void {
     this.#cancel ??= this.#clock.after(PERIOD_MS, () => {
       this.#cancel = null;
-      this.#tell();
+      this.#send();
     });
   }
 
-  /** Tells what was counted, and counts no more. */
+  /** Sends what was counted, and counts no more. */
   close(): void {
     this.#cancel?.();
     this.#tally.flush();
   }
 
-  #tell(): void {
+  #send(): void {
     const { queue, relays, table } = this.#of;
     let tasks = 0;
     for (const relay of relays.values()) tasks += relay.tasks;

@@ -24,7 +24,7 @@ import { isNamed, shownLabel, type Target } from "./target.ts";
 /** What getting ready needs of the isolate. */
 export interface HandshakeDeps {
   readonly shared: SharedSettings;
-  /** The log, and who wants to know more than it tells. */
+  /** The log, and which traces are wanted. */
   readonly observer: Observer;
   readonly timeouts: Timeouts;
   /** Returns what TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
@@ -78,7 +78,7 @@ export class Handshake {
   async run(): Promise<Client> {
     const { target } = this.#of;
     try {
-      return await this.#establish(target.tls !== "never");
+      return await this.#establish(target.tls === "never" ? "clear" : "tls");
     } catch (error) {
       if (!(error instanceof ClientError && error.kind === "tls") || target.tls !== "opportunistic") throw error;
       // Better in clear than not at all, where nobody asked for more: once more to the same host.
@@ -89,11 +89,11 @@ export class Handshake {
       });
       this.reports?.closed();
       this.tlsFailure = error;
-      return await this.#establish(false);
+      return await this.#establish("clear");
     }
   }
 
-  async #establish(mayTls: boolean): Promise<Client> {
+  async #establish(may: "tls" | "clear"): Promise<Client> {
     const { target, limits } = this.#of;
     const { timeouts, shared, observer } = this.#deps;
     const trace = (direction: string, line: string) =>
@@ -134,7 +134,7 @@ export class Handshake {
         hostPort({ host: address, port: target.port }),
       );
       if (client.tls !== null) this.#reportTls(client);
-      await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, mayTls);
+      await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, may);
       return client;
     } catch (error) {
       client.close();
@@ -142,9 +142,9 @@ export class Handshake {
     }
   }
 
-  async #hello(client: Client, name: string, mayTls: boolean): Promise<void> {
+  async #hello(client: Client, name: string, may: "tls" | "clear"): Promise<void> {
     const { target } = this.#of;
-    const starts = mayTls && target.tls !== "implicit";
+    const starts = may === "tls" && target.tls !== "implicit";
     this.step = "at the greeting";
     await client.greeting();
     this.step = target.lmtp ? "at LHLO" : "at EHLO";

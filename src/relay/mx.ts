@@ -116,7 +116,7 @@ async function ofRecords(
   names: Names,
   { own, backupName }: Self,
 ): Promise<Exchangers> {
-  // RFC 7505 §3 for the null MX; an exchanger `localhost` is the same wish, said by those who did not know how.
+  // RFC 7505 §3 for the null MX; an exchanger `localhost` is meant the same way.
   const real = records.filter(({ exchange }) => exchange !== "" && exchange !== "localhost").slice(0, MAX_HOSTS);
   if (real.length === 0) return noMail;
   const isOwn = (name: string) => own.name(name) || name === backupName?.toLowerCase();
@@ -162,7 +162,7 @@ function listOf(domain: string, records: readonly MxRecord[], found: readonly Dn
   return noAddress(domain);
 }
 
-/** Those of the wanted family. */
+/** Returns those of `list` that have an address of the family, all of them for null. */
 export function ofFamily(list: readonly Exchanger[], family: 4 | 6 | null): readonly Exchanger[] {
   return family === null ? list : list.filter(({ address }) => familyOf(address) === family);
 }

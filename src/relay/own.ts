@@ -11,7 +11,7 @@ export interface OwnHost {
   address(address: string, port: number): boolean;
   /** True for a name that no other host answers EHLO with: who does is this host, behind a translated address. */
   greets(name: string): boolean;
-  /** This address leads here, though no interface has it. Remembered for an hour. */
+  /** Remembers for an hour that this address leads here, though no interface has it. */
   learn(address: string): void;
 }
 
@@ -20,11 +20,11 @@ const UNSPECIFIED = ["0.0.0.0", "::"];
 const LOOPBACK = ["127.0.0.1", "::1"];
 /** Addresses of interfaces come and go; they are read at most so often, in ms. */
 const READ_MS = 1_000;
-/** Learnt addresses: how long, and how many at most. */
+/** Learnt addresses: how long each is remembered, and how many at most. */
 const LEARNT_MS = 3_600_000, MAX_LEARNT_ADDRESSES = 1_000;
 
 /**
- * Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
+ * Returns what tells this host from others. Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
  * and `::`. Any other address, such as the rest of 127.0.0.0/8, is own where a listener answers there at the same port, by its address or
  * because it listens on all addresses. What a session has learnt to lead here is own for an hour.
  */

@@ -1,5 +1,5 @@
 /**
- * Why mail could not be sent: the words and codes that queue, log and notices pass on. What is kept with a route is told to other messages
+ * Why mail could not be sent: the words and codes that queue, log and DSNs pass on. What is kept with a route is the reason of other messages
  * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of somebody else. Pure.
  */
 
@@ -20,7 +20,7 @@ export interface Reason {
   readonly remote?: Remote;
 }
 
-/** Longest text that is kept with a route. */
+/** Longest text that is kept with a route, in UTF-16 units. */
 const MAX_TEXT_CHARS = 512;
 
 /** Codes for replies without one, RFC 4954 §6. */
@@ -33,7 +33,7 @@ const REPLY_CODES: Readonly<Record<number, string>> = {
 };
 
 /**
- * Takes why a session with this host failed before any mail was sent. `step`: what a reply answers to, such as "at EHLO"; without it the reply
+ * Returns the reason for mail that a session with this host could not take, because `error` came before any was sent. `step`: what a reply answers to, such as "at EHLO"; without it the reply
  * stands alone.
  */
 export function reasonOfError(error: unknown, remote: Remote, port: number, step?: string): Reason {
@@ -45,18 +45,24 @@ export function reasonOfError(error: unknown, remote: Remote, port: number, step
     const ofTls = error.kind === "tls" && error.reply.code !== 421;
     return ofTls && reason.enhanced === undefined ? { ...reason, enhanced: "4.7.0" } : reason;
   }
-  // A mistake of ours is told in the log, not to strangers.
+  // A mistake of ours goes to the log, not to strangers.
   const text = cut(`${where}: ${error instanceof ClientError ? error.message : "Internal error"}`);
   return { text, enhanced: error instanceof ClientError ? codeOfFailure(error) : "4.3.0", remote };
 }
 
-/** Takes how many messages in a row a host refused and when it is tried next, in ms since the epoch. What it said is for their senders. */
-export function reasonOfRefusals(remote: Remote, count: number, next: number): Reason {
+/** How many messages or sessions in a row went wrong at a host, and when it is tried next, in ms since the epoch. */
+interface Failures {
+  readonly count: number;
+  readonly next: number;
+}
+
+/** Returns the reason for mail that a host is not given since it refused the last messages. What it said is for their senders. */
+export function reasonOfRefusals(remote: Remote, { count, next }: Failures): Reason {
   return { text: `${nameOf(remote)} refused the last ${count} messages; ${nextTry(next)}`, enhanced: "4.0.0", remote };
 }
 
-/** Takes how many sessions in a row a host ended over their first message and when it is tried next, in ms since the epoch. */
-export function reasonOfBreaks(remote: Remote, count: number, next: number): Reason {
+/** Returns the reason for mail that a host is not given since it ended the last sessions over their first message. */
+export function reasonOfBreaks(remote: Remote, { count, next }: Failures): Reason {
   const text = `${nameOf(remote)} ended the last ${count} sessions during their first message; ${nextTry(next)}`;
   return { text, enhanced: "4.4.2", remote };
 }
@@ -70,7 +76,7 @@ function nameOf({ host, address }: Remote): string {
   return host === address ? address : `${host} (${address})`;
 }
 
-/** Takes what a host said before any mail was sent. `text`: the whole reply as it is shown. */
+/** Returns the reason for mail that a host did not want before any was sent. `text`: the whole reply as it is shown. */
 function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   const own = /^[245](\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply.text)?.[1];
   const enhanced = own === undefined ? REPLY_CODES[reply.code] : `${reply.code < 500 ? 4 : 5}${own}`;
@@ -80,7 +86,7 @@ function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
 /** All exchangers were tried: the reason of a task that knows none of its own. */
 export const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
 
-/** The one of two reasons that says more: a host's own words, else the later one; NOTHING_LEFT says less than any. */
+/** Returns the one of two reasons that says more: a host's own words, else the later one; NOTHING_LEFT says less than any. */
 export function better(earlier: Reason | null | undefined, later: Reason): Reason {
   if (earlier != null && later === NOTHING_LEFT) return earlier;
   return earlier != null && isReply(earlier.text) && !isReply(later.text) ? earlier : later;

@@ -1,4 +1,4 @@
-/** All mail that goes one way: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
+/** All mail of one action for one destination or smarthost: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
 
 import type { RelayLimits } from "../config/mod.ts";
 import { debug } from "../events/mod.ts";
@@ -12,10 +12,10 @@ import type { Ending, Session, SessionOwner } from "./session.ts";
 import { avoiding, type Target } from "./target.ts";
 import { type Task, TaskQueue } from "./tasks.ts";
 
-/** After so long exchangers are looked up again, in ms; the resolver knows whether that takes a question. */
+/** MX records are looked up again after so many ms; the resolver knows whether that takes a query. */
 const REFRESH_MS = 300_000;
-/** Exchangers that one attempt goes to when each ends the session over it. */
-const MAX_TURNS = 5;
+/** MX hosts that one attempt goes to when each ends the session over it. */
+const MAX_TRIED_HOSTS = 5;
 /** Sessions in a row that a host ended over their first message after which it is left alone for a while. */
 const MAX_BROKEN_SESSIONS = 5;
 
@@ -71,7 +71,7 @@ export class Relay implements SessionOwner {
   }
 
   accept(task: Task): void {
-    // A pile begins: the time that a task has waited counts from now.
+    // The first to wait: the time that a task has waited counts from now.
     if (this.#tasks.length === 0) this.#lastTakenAt = this.#deps.clock.steady();
     this.#tasks.push(task);
     this.#drain();
@@ -98,6 +98,7 @@ export class Relay implements SessionOwner {
 
   // ── for the sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Returns the next task of a session, or null when there is none now. */
   next(): Task | null {
     if (this.#stopped) return null;
     const task = this.#tasks.shift();
@@ -133,7 +134,7 @@ export class Relay implements SessionOwner {
   moveOn(task: Task, exchanger: Exchanger, reason: Reason): boolean {
     if (this.#stopped) return false;
     const moved = { ...task, reason: better(task.reason, reason) };
-    if (this.target.avoids.length + 1 < MAX_TURNS && this.#leftWithout(exchanger)) {
+    if (this.target.avoids.length + 1 < MAX_TRIED_HOSTS && this.#leftWithout(exchanger)) {
       this.#deps.moveOn(moved, avoiding(this.target, exchanger.address));
       return true;
     }
@@ -142,7 +143,7 @@ export class Relay implements SessionOwner {
     return true;
   }
 
-  /** Is there another exchanger that might be up? */
+  /** True when there is another exchanger that might be up. */
   #leftWithout({ address: tried }: Exchanger): boolean {
     const { clock, table } = this.#deps;
     const source = this.target.source?.address ?? null;
@@ -152,7 +153,7 @@ export class Relay implements SessionOwner {
     );
   }
 
-  crowded(): boolean {
+  hasOthers(): boolean {
     return this.#sessions.size > 1;
   }
 
@@ -171,14 +172,19 @@ export class Relay implements SessionOwner {
     table.disconnected(session.route, this.target.domain, clock.steady());
     const { remote, refused } = ending;
     if (refused > 0) {
-      this.#disable(session.route, 2, "rejects", (next) => reasonOfRefusals(remote, refused, next));
+      this.#disable(session.route, 2, "rejects", (next) => reasonOfRefusals(remote, { count: refused, next }));
     } else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
       this.#disable(session.route, 1, "network", () => ending.failure);
     }
     if (ending.sent > 0) session.route.broken = 0;
     else if (ending.broke && ++session.route.broken >= MAX_BROKEN_SESSIONS) {
       session.route.broken = 0;
-      this.#disable(session.route, 1, "network", (next) => reasonOfBreaks(remote, MAX_BROKEN_SESSIONS, next));
+      this.#disable(
+        session.route,
+        1,
+        "network",
+        (next) => reasonOfBreaks(remote, { count: MAX_BROKEN_SESSIONS, next }),
+      );
     }
     this.#mayReplaceSession ||= ending.fullTerm;
     if (ending.loops) {
@@ -367,7 +373,7 @@ export class Relay implements SessionOwner {
   }
 }
 
-/** As the log and `show routes` write it; `[]` is any local address. */
+/** Returns a route as the log and `show routes` write it; `[]` is any local address. */
 export function routeName(route: Route): string {
   const { address, name } = route.host;
   return `[${route.source ?? ""}] <-> ${address} (${name || address})`;

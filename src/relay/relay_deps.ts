@@ -15,28 +15,29 @@ export interface RelayDeps {
   /** The time of day, ms since the epoch. */
   date(): number;
   readonly table: RouteTable;
-  /** A line for the log. */
+  /** Writes a line to the log. */
   log(text: string): void;
-  /** Hears of decisions. */
+  /** Wants to know more than the log, or not. */
   readonly observer: Observer;
-  /** Where the mail of the target goes. Never rejects. */
+  /** Looks up where the mail of the target goes. Never rejects. */
   find(target: Target): Promise<Exchangers>;
-  /** A new session; it is not running yet. */
+  /** Makes a session; it is not running yet. */
   session(owner: SessionOwner, route: Route, exchanger: Exchanger): Session;
-  /** The address turned out to lead to this host. */
+  /** Remembers that the address leads to this host. */
   learnOwn(address: string): void;
-  /** At least 0, less than 1. */
+  /** Returns a random number, at least 0, less than 1. */
   random(): number;
+  /** Settles all envelopes of a task with one result, for one reason. */
   fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void>;
-  /** A task with REQUIRETLS, for the relay of such tasks; `exchanger` was tried. */
+  /** Gives a task with REQUIRETLS to the relay of such tasks; `exchanger` was tried. */
   elsewhere(task: Task, target: Target, exchanger: Exchanger, reason: string): void;
-  /** No route is left from the local address of the target: by another, to another smarthost, or not now. */
+  /** Takes a task for which no route from the local address of the target is left: by another address, to another smarthost, or not now. */
   detour(task: Task, target: Target, reason: Reason): Promise<void>;
-  /** A task that an exchanger has not decided about, by the relay of those that it is not asked about. */
+  /** Takes a task that an exchanger has not decided about, for the relay of those that it is not asked about. */
   moveOn(task: Task, target: Target): void;
-  /** The smarthost cannot be used at all: to another, or not now. */
+  /** Takes a task whose smarthost cannot be used at all: to another, or not now. */
   nextHost(task: Task, target: Target, reason: Reason): Promise<void>;
-  /** The relay has neither tasks nor sessions: forget it. */
+  /** The relay has neither tasks nor sessions, and may be forgotten. */
   empty(relay: { readonly target: Target }): void;
 }
 

@@ -1,13 +1,13 @@
 /**
- * What filters are told of an outgoing session, smtpd-filters(7): events of the subsystem smtp-out, derived from what is said and answered.
- * Only told: nothing waits for a filter here. Knows no door; see filters.ts.
+ * What is reported to filters of an outgoing session, smtpd-filters(7): events of the subsystem smtp-out, derived from commands and replies.
+ * Reports alone: nothing waits for a filter here. Knows no door; see filters.ts.
  */
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 import type { FilterEvent } from "../protocol/mod.ts";
 import type { Reply } from "../smtp_client/mod.ts";
 
-export type TellFilters = (event: FilterEvent, params: string) => void;
+export type SendReport = (event: FilterEvent, params: string) => void;
 
 /** A message that is about to be sent. */
 export interface OutgoingMessage {
@@ -24,9 +24,9 @@ interface SentCommand {
 }
 
 export class SessionReports {
-  readonly #tell: TellFilters;
+  readonly #send: SendReport;
   readonly #lmtp: boolean;
-  readonly #said: SentCommand[] = [];
+  readonly #sent: SentCommand[] = [];
   #greeted = false;
   #user = "";
   #next: OutgoingMessage | null = null;
@@ -38,19 +38,19 @@ export class SessionReports {
   #taken = false;
   #over = false;
 
-  constructor(lmtp: boolean, tell: TellFilters) {
+  constructor(lmtp: boolean, send: SendReport) {
     this.#lmtp = lmtp;
-    this.#tell = tell;
+    this.#send = send;
   }
 
   /** `source` and `destination`: `ip:port`, `[ip6]:port`. `name`: of the host, "" for none. */
   connected(name: string, source: string, destination: string): void {
-    this.#tell("link-connect", `${name === "" ? "<unknown>" : name}|pass|${source}|${destination}`);
+    this.#send("link-connect", `${name === "" ? "<unknown>" : name}|pass|${source}|${destination}`);
   }
 
   /** `VERSION:CIPHER:BITS`. */
   secured(ciphers: string): void {
-    this.#tell("link-tls", ciphers);
+    this.#send("link-tls", ciphers);
   }
 
   /** Who is about to log in. */
@@ -65,11 +65,11 @@ export class SessionReports {
 
   /** A command was sent; secrets are masked already. */
   said(line: string): void {
-    this.#tell("protocol-client", line);
+    this.#send("protocol-client", line);
     const [, word = "", argument = ""] = /^(\S+) ?(.*)$/s.exec(line) ?? [];
     const verb = word.toUpperCase();
     const address = /<([^>]*)>/.exec(argument)?.[1] ?? "";
-    this.#said.push({ verb, argument: verb === "MAIL" || verb === "RCPT" ? address : argument });
+    this.#sent.push({ verb, argument: verb === "MAIL" || verb === "RCPT" ? address : argument });
     if (verb === "MAIL") this.#mailSaid();
     if (verb === "RCPT") this.#rcptSaid(address);
   }
@@ -80,28 +80,28 @@ export class SessionReports {
     this.#offered = 0;
     this.#accepted = 0;
     this.#taken = false;
-    if (this.#current !== null) this.#tell("tx-begin", this.#current.message);
+    if (this.#current !== null) this.#send("tx-begin", this.#current.message);
   }
 
   #rcptSaid(address: string): void {
     const { message, envelopes } = this.#current ?? { message: "", envelopes: [] };
-    // Those whose address cannot be told to this server are left out.
+    // Those whose address cannot be sent to this server are left out.
     while (this.#offered < envelopes.length && envelopes[this.#offered]!.address !== address) this.#offered++;
     const envelope = envelopes[this.#offered++];
-    if (envelope !== undefined) this.#tell("tx-envelope", `${message}|${envelope.id}`);
+    if (envelope !== undefined) this.#send("tx-envelope", `${message}|${envelope.id}`);
   }
 
   /** A whole reply came. */
   answered(reply: Reply): void {
-    const said = this.#said.shift();
-    // The end of the mail is not said as a command is.
-    if (said?.verb === "") this.#tell("protocol-client", ".");
+    const command = this.#sent.shift();
+    // The end of the data is not reported as a command is.
+    if (command?.verb === "") this.#send("protocol-client", ".");
     const last = reply.lines.length - 1;
-    reply.lines.forEach((line, at) => this.#tell("protocol-server", `${reply.code}${at === last ? " " : "-"}${line}`));
-    if (said !== undefined) return this.#answered(said, reply);
+    reply.lines.forEach((line, at) => this.#send("protocol-server", `${reply.code}${at === last ? " " : "-"}${line}`));
+    if (command !== undefined) return this.#answered(command, reply);
     if (this.#greeted) return;
     this.#greeted = true;
-    this.#tell("link-greeting", reply.text.split(" ", 1)[0]!);
+    this.#send("link-greeting", reply.text.split(" ", 1)[0]!);
   }
 
   #answered({ verb, argument }: SentCommand, { code }: Reply): void {
@@ -111,42 +111,42 @@ export class SessionReports {
       case "EHLO":
       case "HELO":
       case "LHLO":
-        return result === "ok" ? this.#tell("link-identify", `${verb}|${argument}`) : undefined;
+        return result === "ok" ? this.#send("link-identify", `${verb}|${argument}`) : undefined;
       case "AUTH":
       case "********":
         if (code === 334) return;
-        return this.#tell("link-auth", `${code === 235 ? "pass" : code < 500 ? "error" : "fail"}|${this.#user}`);
+        return this.#send("link-auth", `${code === 235 ? "pass" : code < 500 ? "error" : "fail"}|${this.#user}`);
       case "RSET":
         return this.#rollback();
     }
     if (message === undefined) return;
-    if (verb === "MAIL") return result === "ok" ? this.#tell("tx-mail", `${message}|ok|${argument}`) : this.#rollback();
+    if (verb === "MAIL") return result === "ok" ? this.#send("tx-mail", `${message}|ok|${argument}`) : this.#rollback();
     if (verb === "RCPT") {
       if (result === "ok") this.#accepted++;
-      return this.#tell("tx-rcpt", `${message}|${result}|${argument}`);
+      return this.#send("tx-rcpt", `${message}|${result}|${argument}`);
     }
     if (verb === "DATA") this.#data(message, code === 354 ? "ok" : result === "ok" ? "tempfail" : result);
     else if (verb === "" || verb === ".") this.#end(message, verb === "" && result === "ok", result);
   }
 
   #data(message: MessageId, result: string): void {
-    this.#tell("tx-data", `${message}|${result}`);
+    this.#send("tx-data", `${message}|${result}`);
     if (result !== "ok") return;
-    // RFC 2033 §4.2: LMTP answers once for each recipient. Without one the last line is said as a command.
+    // RFC 2033 §4.2: LMTP answers once for each recipient. Without one the last line is reported as a command.
     const replies = this.#lmtp ? this.#accepted : Math.min(1, this.#accepted);
-    for (let count = 0; count < replies; count++) this.#said.push({ verb: "", argument: "" });
+    for (let count = 0; count < replies; count++) this.#sent.push({ verb: "", argument: "" });
   }
 
   /** One reply behind the message; the last of them ends the transaction. */
   #end(message: MessageId, good: boolean, result: string): void {
     if (good) this.#taken = true;
-    if (this.#said.some(({ verb }) => verb === "")) return;
+    if (this.#sent.some(({ verb }) => verb === "")) return;
     if (!this.#taken) {
-      if (result !== "ok") this.#tell("tx-data", `${message}|${result}`);
+      if (result !== "ok") this.#send("tx-data", `${message}|${result}`);
       return this.#rollback();
     }
-    this.#tell("tx-commit", `${message}|${this.#current!.bytes}`);
-    this.#tell("tx-reset", message);
+    this.#send("tx-commit", `${message}|${this.#current!.bytes}`);
+    this.#send("tx-reset", message);
     this.#current = null;
   }
 
@@ -154,8 +154,8 @@ export class SessionReports {
     if (this.#current === null) return;
     const { message } = this.#current;
     this.#current = null;
-    this.#tell("tx-rollback", message);
-    this.#tell("tx-reset", message);
+    this.#send("tx-rollback", message);
+    this.#send("tx-reset", message);
   }
 
   /** The connection is gone. */
@@ -163,6 +163,6 @@ export class SessionReports {
     if (this.#over) return;
     this.#over = true;
     this.#rollback();
-    this.#tell("link-disconnect", "");
+    this.#send("link-disconnect", "");
   }
 }

@@ -1,24 +1,27 @@
-/** What the replies of a transaction mean for envelopes, and how a failed relay is told. Pure. */
+/** What the replies of a transaction mean for envelopes, and the outcome of a relay that failed. Pure. */
 
 import type { Outcome } from "../envelope/mod.ts";
 import { isReply, type Reason } from "./reason.ts";
 import { ClientError, enhancedCode, type RecipientResult, type TransactionResult } from "../smtp_client/mod.ts";
 
 /**
- * The outcome of one recipient: with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the
+ * Returns the outcome of one recipient: with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the
  * server offered DSN and so takes over what the sender asked for. `remote`: its name.
  */
-export function outcomeOf(result: RecipientResult, relaysDsn: boolean, remote?: string): Outcome {
+export function outcomeOf(
+  result: RecipientResult,
+  { relaysDsn, remote }: { readonly relaysDsn: boolean; readonly remote?: string },
+): Outcome {
   if (result.verdict === "ok") {
     return relaysDsn ? { result: "ok", text: result.text, dsnRelayed: true } : { result: "ok", text: result.text };
   }
   const severity = result.verdict === "permfail" ? 5 : 4;
   const code = enhancedCode(result.enhanced ?? result.reply?.text ?? "", severity) ?? "0.0";
-  const told = remote === undefined || result.reply === null ? {} : { remote };
-  return { result: result.verdict, text: result.text, status: { class: severity, code }, ...told };
+  const named = remote === undefined || result.reply === null ? {} : { remote };
+  return { result: result.verdict, text: result.text, status: { class: severity, code }, ...named };
 }
 
-/** A failure for this reason: its code with the class of the result, else "other" (x.0.0). */
+/** Returns a failure for this reason: its code with the class of the result, else "other" (x.0.0). */
 export function failureOutcome(result: "tempfail" | "permfail", { text, enhanced, remote }: Reason): Outcome {
   const status = { class: result === "permfail" ? 5 : 4, code: enhanced?.slice(2) ?? "0.0" } as const;
   return { result, text, status, ...(remote === undefined ? {} : { remote: remote.host }) };
@@ -29,8 +32,8 @@ export function failureOutcome(result: "tempfail" | "permfail", { text, enhanced
  * left may have been about those, so that it is not passed on.
  */
 export function unheard(result: TransactionResult): TransactionResult {
-  const told = (text: string) => isReply(text) ? "Connection closed unexpectedly" : text;
+  const shown = (text: string) => isReply(text) ? "Connection closed unexpectedly" : text;
   const { kind, message } = result.error!;
-  const recipients = result.recipients.map((one) => ({ ...one, text: told(one.text) }));
-  return { ...result, error: new ClientError(kind, told(message)), recipients };
+  const recipients = result.recipients.map((one) => ({ ...one, text: shown(one.text) }));
+  return { ...result, error: new ClientError(kind, shown(message)), recipients };
 }

@@ -59,12 +59,12 @@ const MAX_HOSTS = 10_000;
 /** A host is asked again after so long whether it takes more recipients in one transaction. */
 const RCPT_MAX_MS = 3_600_000;
 
-/** A host has refused recipients for being more than `most` in one transaction. */
-export function learnRcptMax(host: Host, most: number, now: number): void {
+/** Remembers at `now` (ms) that a host refuses recipients for being more than `most` in one transaction. */
+export function learnRcptMax(host: Host, { most, now }: { readonly most: number; readonly now: number }): void {
   host.rcptMax = { most, until: now + RCPT_MAX_MS };
 }
 
-/** Recipients that a host is known to take in one transaction; null for any number. */
+/** Returns how many recipients a host is known to take in one transaction; null for any number. */
 export function knownRcptMax({ rcptMax }: Host, now: number): number | null {
   return rcptMax !== null && now < rcptMax.until ? rcptMax.most : null;
 }
@@ -94,7 +94,7 @@ export class RouteTable {
     return undefined;
   }
 
-  /** The route to an address from a local one (null for any), made when it is new. */
+  /** Returns the route to an address from a local one (null for any), made when it is new. */
   route(address: string, now: number, source: string | null = null): Route {
     const key = source === null ? address : `${source} ${address}`;
     const known = this.#routes.get(key);
@@ -156,14 +156,14 @@ export class RouteTable {
     route.host.lastConnectAt = now;
   }
 
-  /** A session got so far that mail can be sent: the route is good. */
+  /** Notes that a session got so far that mail can be sent: the route is good. */
   ready(route: Route): void {
     route.fresh = false;
     route.penalty = 0;
     route.failure = null;
   }
 
-  /** A connection has ended, whatever became of it. */
+  /** Notes that a connection has ended, whatever became of it. */
   disconnected(route: Route, domain: string, now: number): void {
     const known = this.domain(domain);
     this.#domains.set(domain, { ...known, connections: known.connections - 1 });
@@ -176,7 +176,7 @@ export class RouteTable {
     route.lastDisconnectAt = now;
   }
 
-  /** Takes the route out of use for a while, longer each time. The answer is for how long, in ms. */
+  /** Disables a route after an error, for longer each time (back-off). Returns for how long, in ms. */
   disable(
     route: Route,
     penalty: number,
@@ -203,7 +203,7 @@ export class RouteTable {
     this.onenabled(route);
   }
 
-  /** The administrator vouches for it. */
+  /** Enables a route as the administrator wants it, without penalty. */
   forgive(route: Route): void {
     route.disabled = null;
     route.fresh = true;

@@ -26,9 +26,9 @@ import { splitTask, type Task } from "./tasks.ts";
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
-/** How long transactions may go on after the daemon was told to stop, in ms. */
+/** How long transactions may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 3_000;
-/** So often a table that tells one local address at a time is asked for another one than those that failed. */
+/** So often a table that gives one local address at a time is asked for another one than those that failed. */
 const SOURCE_ATTEMPTS = 10;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
@@ -162,7 +162,7 @@ class RelayService {
     else this.#viaSource(task, target);
   }
 
-  /** To the next smarthost of the action's list, or not now. */
+  /** Gives a task to the next smarthost of the action's list, or puts it off. */
   async #nextHost(task: Task, target: Target, reason: Reason): Promise<void> {
     const { avoid: _, others = [], ...kept } = task;
     const best = better(task.reason, reason);
@@ -174,7 +174,7 @@ class RelayService {
     return await this.#noRoute(task, target, best);
   }
 
-  /** By the next of the action's local addresses that the task was not yet sent from in vain. */
+  /** Gives a task to the relay of the next of the action's local addresses that it was not yet sent from in vain. */
   async #viaSource(task: Task, target: Target): Promise<void> {
     const source = await this.#source(target.action, task.avoid ?? []);
     if (source !== null) return this.#place(task, fromSource(target, source));
@@ -182,7 +182,7 @@ class RelayService {
     return await this.#nextHost(task, target, reason);
   }
 
-  /** It is remembered: when the domain takes mail again it need not wait for its time. */
+  /** Puts a task off, and remembers it: when the domain takes mail again it need not wait for the next retry. */
   async #noRoute(task: Task, target: Target, reason: Reason): Promise<void> {
     this.#deferred.remember(target.domain, task.ids, this.#deps.clock.steady());
     return await this.#reporter.fail(task, "tempfail", reason, target.domain);
@@ -191,7 +191,7 @@ class RelayService {
   async #detour(task: Task, target: Target, found: Reason): Promise<void> {
     if (target.source === null) return await this.#nextHost(task, target, found);
     const avoid = [...task.avoid ?? [], target.source.address];
-    // That an address is of the wrong family says less than what befell the others.
+    // That an address is of the wrong family says less than why the others failed.
     const { reason: old = FAMILY_MISMATCH } = task;
     const reason = old === FAMILY_MISMATCH ? found : found === FAMILY_MISMATCH ? old : better(old, found);
     return await this.#viaSource({ ...task, avoid, reason }, target);
@@ -204,7 +204,7 @@ class RelayService {
         const { sources } = await this.#lookup.ask<"sources">({ type: "sources", action: action.name });
         const source = sources.find(({ address }) => !known.has(address));
         if (source !== undefined) return source;
-        // Tables that programs answer for tell one address at a time.
+        // Tables that programs answer for give one address at a time.
         if (sources.length !== 1) return null;
       }
     } catch (error) {
@@ -275,15 +275,15 @@ class RelayService {
       relay.clear();
     }
     let cancel = () => {};
-    const patience = new Promise<void>((resolve) => cancel = this.#deps.clock.after(STOP_GRACE_MS, resolve));
-    if (this.#relays.size > 0) await Promise.race([ended, patience]);
+    const late = new Promise<void>((resolve) => cancel = this.#deps.clock.after(STOP_GRACE_MS, resolve));
+    if (this.#relays.size > 0) await Promise.race([ended, late]);
     cancel();
     this.#gauges.close();
   }
 
   async #find(target: Target): Promise<Exchangers> {
     const backupName = this.#backupName(target.action);
-    // Known to be missing before a host is bothered and blamed.
+    // Known to be missing before a host is asked, and held to account for it.
     const login = target.label === "" ? null : await findCredentials(this.#lookup, target);
     if (typeof login === "string") return { ok: false, result: "tempfail", text: login, enhanced: "4.3.5" };
     try {
@@ -296,7 +296,7 @@ class RelayService {
     }
   }
 
-  /** Of a backup exchanger: the name under which the domain's MX records know this server. */
+  /** Returns, for a backup exchanger, the name under which the domain's MX records know this server. */
   #backupName(action: RelayAction): string | null {
     return action.backup === null ? null : action.backup.mx ?? this.#isolate.settings.shared.serverName;
   }

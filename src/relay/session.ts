@@ -41,8 +41,8 @@ export interface SessionOwner {
   moveOn(task: Task, exchanger: Exchanger, reason: Reason): boolean;
   /** A task that was never begun. */
   putBack(task: Task): void;
-  /** Are there other sessions of this relay? */
-  crowded(): boolean;
+  /** True when this relay has other sessions. */
+  hasOthers(): boolean;
   ended(session: Session, ending: Ending): void;
 }
 
@@ -60,15 +60,15 @@ export interface Ending {
   readonly refused: number;
   /** The host is this one, by its answer to EHLO. */
   readonly loops: boolean;
-  /** Why it did not get ready; null when it did. Other messages are told of it, so that it never has a reply to a transaction. */
+  /** Why it did not get ready; null when it did. It may become the reason of other messages, so that it never has a reply to a transaction. */
   readonly failure: Reason | null;
   readonly remote: Remote;
 }
 
 /** Transactions in a row without success after which the host is left alone. */
-const HOPELESS = 10;
+const MAX_FAILED_TRANSACTIONS = 10;
 /** How long an idle session waits when its relay has others, in ms. */
-const CROWDED_MS = 1_000;
+const SHORT_KEEPALIVE_MS = 1_000;
 
 export class Session {
   readonly id: string = newSessionId();
@@ -171,7 +171,7 @@ export class Session {
         return this.#reportGone();
       }
       if (!await this.#deliver(client, task)) return;
-      if (this.#failures >= HOPELESS) {
+      if (this.#failures >= MAX_FAILED_TRANSACTIONS) {
         this.#rejects = true;
         this.#log("host-rejects-all-mails");
         break;
@@ -200,7 +200,7 @@ export class Session {
     return learnt === null ? capabilities.rcptMax : Math.min(learnt, capabilities.rcptMax ?? Infinity);
   }
 
-  /** True when the session can go on. */
+  /** Delivers a task, or as much of it as one transaction takes. Resolves to true when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
     const { reporter } = this.#deps;
     const { part: task, rest } = partOf(whole, this.#rcptMax(client));
@@ -235,7 +235,7 @@ export class Session {
     this.#tried++;
     if (result.error !== null && !result.heard && this.#tried > 1) {
       if (!task.afterDeadConnection) {
-        // The server had left while we were not looking (the connection was idle or at its limit): nothing has been said yet.
+        // The server had closed the connection before, while it was idle or at its limit: nothing has been said yet.
         this.#owner.putBack({ ...task, afterDeadConnection: true });
         this.#reportGone();
         return false;
@@ -255,7 +255,7 @@ export class Session {
     return false;
   }
 
-  /** Why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
+  /** Returns why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
   #requireTlsObstacle({ requireTlsObstacle: obstacle }: Client): string | null {
     return obstacle === null || this.#handshake.tlsFailure === null
       ? obstacle
@@ -290,7 +290,9 @@ export class Session {
     const { host } = this.route;
     const now = this.#deps.clock.steady();
     const refused = this.#sent === 0 || recipients.some(({ again, stage }) => again === "here" && stage !== "RCPT");
-    if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) learnRcptMax(host, rcptMax, now);
+    if (rcptMax !== null && (refused || rcptMax > (knownRcptMax(host, now) ?? 0))) {
+      learnRcptMax(host, { most: rcptMax, now });
+    }
   }
 
   #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
@@ -310,18 +312,21 @@ export class Session {
     });
   }
 
-  /** Until there is work, or it has waited long enough (null). */
+  /** Resolves when there is work, or to null when the session has waited long enough. */
   #wait(client: Client): Promise<Task | null> {
     return new Promise((resolve) => {
       const { clock } = this.#deps;
       const keepalive = this.#owner.limits.sessionKeepalive * 1000;
       const giveUp = () => this.#wake?.(null);
-      const crowded = clock.after(Math.min(CROWDED_MS, keepalive), () => this.#owner.crowded() && giveUp());
-      const patience = clock.after(keepalive, giveUp);
+      const cancelShort = clock.after(
+        Math.min(SHORT_KEEPALIVE_MS, keepalive),
+        () => this.#owner.hasOthers() && giveUp(),
+      );
+      const cancelLong = clock.after(keepalive, giveUp);
       this.#wake = (task) => {
         this.#wake = null;
-        crowded();
-        patience();
+        cancelShort();
+        cancelLong();
         client.onclosed = () => {};
         if (task === null) this.#owner.leaving(this);
         resolve(task);

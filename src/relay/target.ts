@@ -39,7 +39,7 @@ export type TargetResult = { readonly ok: true; readonly target: Target } | {
   readonly text: string;
 };
 
-/** Of mail to a domain by MX. */
+/** Returns the target of mail to a domain by its MX records. */
 export function mxTarget(action: RelayAction, domain: string): Target {
   const inside = /^\[(?:IPv6:)?([^\]]+)\]$/i.exec(domain)?.[1];
   const name = (inside ?? domain).toLowerCase();
@@ -57,7 +57,7 @@ export function mxTarget(action: RelayAction, domain: string): Target {
   });
 }
 
-/** Of mail to the smarthost of an action. The reasons for a refusal are temporary: the administrator will see and mend them. */
+/** Returns the target of mail to the smarthost of an action; `text` is its URL, null when it cannot be had. The reasons for a refusal are temporary: the administrator will see and mend them. */
 export function smarthostTarget(action: RelayAction, text: string | null): TargetResult {
   if (text === null) return { ok: false, text: "cannot retrieve smarthost" };
   const url = parseRelayUrl(text);
@@ -87,7 +87,7 @@ function withoutLabel(url: string): string {
   return JSON.stringify(url.slice(0, 256).replace(/^([^@/]*:\/\/)?.*@/s, "$1********@"));
 }
 
-/** The label of a target as senders may read it: behind a colon stands a password that somebody put there. */
+/** Returns the label of a target as senders may read it: behind a colon stands a password that somebody put there. */
 export function shownLabel({ label }: Pick<Target, "label">): string {
   return JSON.stringify(label.split(":", 1)[0]);
 }
@@ -100,23 +100,23 @@ export function credentialsLack(target: Pick<Target, "label" | "action">, lack: 
   return `${table} cannot be asked for the label ${label} now`;
 }
 
-/** True where the administrator named the host, and false where the recipient's domain did. */
+/** Tells whether the administrator named the host; false where the recipient's domain did. */
 export function isNamed({ action }: Target): boolean {
   return action.host !== null || action.domain !== null;
 }
 
-/** The same from a local address. */
+/** Returns the same target from a local address. */
 export function fromSource(target: Target, source: RelaySource): Target {
   return { ...target, source, key: JSON.stringify([target.key, source.address, source.helo]) };
 }
 
-/** The same for messages with REQUIRETLS alone. */
+/** Returns the same target for messages with REQUIRETLS alone. */
 export function requiringTls(target: Target): Target {
   const name = target.name.replace(/\]$/, ",requiretls]");
   return { ...target, requireTls: true, name, key: JSON.stringify([target.key, "REQUIRETLS"]) };
 }
 
-/** The same without this exchanger. */
+/** Returns the same target without this exchanger. */
 export function avoiding(target: Target, address: string): Target {
   const name = target.name.replace(/\]$/, `,not=${address}]`);
   return { ...target, avoids: [...target.avoids, address], name, key: JSON.stringify([target.key, "NOT", address]) };
@@ -143,7 +143,7 @@ function finish(action: RelayAction, parts: Parts): Target {
   };
 }
 
-/** MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */
+/** Returns the MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */
 export function rewriteSender(
   sender: { readonly local: string; readonly domain: string } | null,
   mailFrom: string | null,

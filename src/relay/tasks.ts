@@ -22,7 +22,7 @@ export interface Task {
 /** RFC 5321 §4.5.3.1.8: every server takes so many recipients in one transaction. */
 export const TASK_RECIPIENTS = 100;
 
-/** The ids of a job as tasks. */
+/** Splits the ids of a job into tasks; `others` are smarthosts to try after the first, as URLs. */
 export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others: readonly string[] = []): Task[] {
   const tasks: Task[] = [];
   const left = others.length === 0 ? {} : { others };
@@ -32,7 +32,7 @@ export function splitTask(message: MessageId, ids: readonly EnvelopeId[], others
   return tasks;
 }
 
-/** What one transaction may carry of a task, and the rest: `most` is what the host takes, by its word (RCPTMAX, RFC 9422 §4) or its refusals; null for any number. */
+/** Returns what one transaction may carry of a task, and the rest: `most` is what the host takes, by its word (RCPTMAX, RFC 9422 §4) or its refusals; null for any number. */
 export function partOf(task: Task, most: number | null): { readonly part: Task; readonly rest: Task | null } {
   if (most === null || task.ids.length <= most) return { part: task, rest: null };
   return {
@@ -41,7 +41,7 @@ export function partOf(task: Task, most: number | null): { readonly part: Task; 
   };
 }
 
-/** The task without those of `ids`. */
+/** Returns the task without those of `ids`. */
 export function without(task: Task, ids: ReadonlySet<EnvelopeId>): Task {
   return ids.size === 0 ? task : { ...task, ids: task.ids.filter((id) => !ids.has(id)) };
 }

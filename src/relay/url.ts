@@ -113,7 +113,7 @@ function parsePlace(text: string): { host: string; literal: boolean; port: numbe
   return { host: address.toLowerCase(), literal: true, port };
 }
 
-/** undefined for what is no port. */
+/** Returns undefined for what is no port. */
 function parsePort(text: string): number | undefined {
   if (!/^\d{1,5}$/.test(text)) return undefined;
   const port = Number(text);

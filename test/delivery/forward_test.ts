@@ -11,7 +11,7 @@ const actAs = ROOT ? actAsRoot() : actAsSelf;
 interface Scene {
   readonly folder: string;
   readonly home: string;
-  /** Writes a file of the user's in his home. */
+  /** Writes a file of the user's in their home. */
   write(name: string, text: string, mode?: number): string;
 }
 

@@ -8,7 +8,7 @@ import { envelopeOf, withWorld, type World } from "./harness.ts";
 
 const BODY = "Subject: hello\n\n.dot\nHi\n";
 
-/** A server that answers by the verb, null for hanging up and undefined for silence; DATA's content is answered by `END`. Records what it hears. */
+/** A server that answers by the verb, null for hanging up and undefined for silence; DATA's content is answered by `END`. Records what it receives. */
 class LmtpServer {
   readonly heard: string[] = [];
   #awaited = new Map<string, () => void>();
@@ -54,8 +54,8 @@ class LmtpServer {
     });
   }
 
-  /** Resolves when it hears this line. */
-  hears(line: string): Promise<void> {
+  /** Resolves when it has received this line. */
+  received(line: string): Promise<void> {
     return new Promise((resolve) => this.heard.includes(line) ? resolve() : this.#awaited.set(line, resolve));
   }
 

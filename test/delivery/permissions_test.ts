@@ -263,7 +263,7 @@ const NO_PERMISSION = /^Error \(temporary failure: .*: This program has no permi
 
 /** The runtime has places that it opens for none but a program that may do everything. */
 for (const place of ["/proc/nosuch", "/dev/nosuch/x"]) {
-  Deno.test(`What the runtime refuses by itself is told in words of our own: a Maildir ${place}`, async () => {
+  Deno.test(`What the runtime refuses by itself is reported in words of our own: a Maildir ${place}`, async () => {
     const home = makeHome();
     const settings = settingsOf({ actions: { test: localAction({ method: maildir(place) }) } });
     const delivery = new RealDelivery(settings, tester(home));
@@ -274,7 +274,7 @@ for (const place of ["/proc/nosuch", "/dev/nosuch/x"]) {
       Deno.removeSync(home, { recursive: true });
     }
   });
-  Deno.test(`What the runtime refuses by itself is told in words of our own: a file ${place}`, async () => {
+  Deno.test(`What the runtime refuses by itself is reported in words of our own: a file ${place}`, async () => {
     const home = makeHome();
     const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
     const privileged = new RealDelivery(settings, tester(home), { role: "errand" });

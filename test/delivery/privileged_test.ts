@@ -1,4 +1,4 @@
-/** What goes to the errand isolate, what stays, and what becomes of it when that dies or is told to stop. */
+/** What goes to the errand isolate, what stays, and what becomes of it when that dies or is asked to stop. */
 
 import assert from "node:assert/strict";
 import { messageOf } from "../../src/envelope/mod.ts";
@@ -38,7 +38,7 @@ Deno.test("Of one job the commands and named files are sent away, the rest is de
 
 Deno.test("An errand isolate that dies is asked again when it is back, for what it had not settled", () =>
   withWorld({ method: { type: "mda", command: "cat >> out" } }, async (world, home) => {
-    // The first one hears nothing of the queue any more.
+    // The first one receives nothing from the queue any more.
     world.onqueue = () => false;
     const sent = world.send(envelopeOf(), BODY);
     await Promise.resolve();
@@ -59,7 +59,7 @@ Deno.test("A job that comes again while its command runs is not run twice", () =
     assert.equal(Deno.readTextFileSync(`${home}/out`).match(/Hi there/g)!.length, 1);
   }));
 
-Deno.test("A command that was settled is told to a queue that asks again, and not run again", () =>
+Deno.test("A command that was settled is settled again for a queue that asks again, and not run again", () =>
   withWorld({ method: { type: "mda", command: "cat >> out" } }, async (world, home) => {
     const envelope = envelopeOf();
     await world.send(envelope, BODY);

@@ -167,7 +167,7 @@ Deno.test("The event of a delivery says all that the log line needs", async () =
   }, { tools: { clock } });
 });
 
-Deno.test("Gauges are told when they change, not for each message", async () => {
+Deno.test("Gauges are sent when they change, not for each message", async () => {
   const clock = new FakeClock();
   await withWorld(maildir, async (world) => {
     const sent = world.send(envelopeOf(), BODY);

@@ -58,12 +58,12 @@ Deno.test("interrupted() is worth another try and has no phrase", () => {
   });
 });
 Deno.test("lookupFailed() tells a missing account from a lookup that did not work", () => {
-  assert.deepEqual(lookupFailed(true, "").outcome, {
+  assert.deepEqual(lookupFailed({ temporary: true, text: "" }).outcome, {
     result: "tempfail",
     text: "Temporary failure in user lookup",
     status: { class: 4, code: "1.0" },
   });
-  assert.deepEqual(lookupFailed(false, ""), {
+  assert.deepEqual(lookupFailed({ temporary: false, text: "" }), {
     outcome: { result: "permfail", text: "Permanent failure in user lookup", status: { class: 5, code: "1.6" } },
     stat: "Permanent failure in user lookup",
   });
@@ -163,7 +163,7 @@ Deno.test("traceLines() never writes a second header line", () => {
   assert.equal(lines.split("\n").length, 3);
 });
 
-Deno.test("fromLine() writes the date as ctime does, in the zone of the house", () => {
+Deno.test("fromLine() writes the date as ctime does, in the zone of the daemon", () => {
   const at = Date.UTC(2026, 0, 5, 23, 4, 5);
   assert.equal(fromLine("a@b", at, "UTC"), "From a@b Mon Jan  5 23:04:05 2026\n");
   assert.equal(fromLine("a@b", at, "Europe/Berlin"), "From a@b Tue Jan  6 00:04:05 2026\n");

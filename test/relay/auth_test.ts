@@ -46,7 +46,7 @@ const accepted = [
   { mechanisms: "PLAIN", scheme: "smtps", says: "AUTH PLAIN AHVzAHBhOnNz" },
 ];
 for (const { mechanisms, scheme, says } of accepted) {
-  Deno.test(`a host that offers ${mechanisms} over ${scheme} hears ${says}, under TLS, once a session`, () =>
+  Deno.test(`a host that offers ${mechanisms} over ${scheme} is sent ${says}, under TLS, once a session`, () =>
     viaLogin(guarded(mechanisms, { smtps: scheme === "smtps" }), async (world, server) => {
       const ids = [...world.send({ rcpts: ["a@x.test"] }), ...world.send({ rcpts: ["b@x.test"] })];
       assert.deepEqual(await world.settled(ids), ["ok 250 2.0.0 queued", "ok 250 2.0.0 queued"]);

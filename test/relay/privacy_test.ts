@@ -43,7 +43,7 @@ const cases: { name: string; script: Script; lmtp?: true; messages: number; says
 ];
 
 for (const { name, script, messages, says, code } of cases) {
-  Deno.test(`a host that answers ${name}: the next sender hears that it refuses mail, not whose`, () =>
+  Deno.test(`a host that answers ${name}: the next sender learns that it refuses mail, not whose`, () =>
     viaMx([{ preference: 10, script }], async (world) => {
       const first: string[] = [];
       for (let count = 0; count < messages; count++) {
@@ -65,7 +65,7 @@ for (const { name, script, messages, says, code } of cases) {
     }));
 }
 
-Deno.test("what a host said before it left an idle session is not told to the message that finds out", () => {
+Deno.test("what a host said before it left an idle session is not passed on to the message that finds out", () => {
   const found = (text: string) => {
     const one = { verdict: "tempfail", text, reply: null, stage: "MAIL" } as const;
     const rest = { rcptMax: null, exhausted: false, accepted: 0, heard: false };

@@ -325,7 +325,7 @@ const replies = [
 for (const { verdict, code, text, dsn, want } of replies) {
   Deno.test(`outcomeOf: ${code} ${text} is ${want}`, () => {
     const reply = { code, text, lines: [text] };
-    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply, stage: "EOM" }, dsn);
+    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply, stage: "EOM" }, { relaysDsn: dsn });
     assert.equal(outcome.text, `${code} ${text}`);
     const status = outcome.result === "ok" ? "-" : `${outcome.status.class}.${outcome.status.code}`;
     assert.equal(`${outcome.result} ${status}${outcome.result === "ok" && outcome.dsnRelayed ? " relayed" : ""}`, want);
@@ -668,7 +668,7 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
   assert.equal(queue.shift(), undefined);
 });
 
-Deno.test("Deferred remembers some envelopes of a domain for four hours, and tells them once", () => {
+Deno.test("Deferred remembers some envelopes of a domain for four hours, and releases them once", () => {
   const deferred = new Deferred(2);
   deferred.remember("a.example", [evpid("0000000100000001"), evpid("0000000100000002"), evpid("0000000100000003")], 0);
   deferred.remember("b.example", [evpid("0000000100000004")], 0);

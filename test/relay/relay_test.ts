@@ -1,4 +1,4 @@
-/** Where mail goes and by which host: exchangers, smarthosts, what the log tells of it. */
+/** Where mail goes and by which host: exchangers, smarthosts, what is logged of it. */
 
 import assert from "node:assert/strict";
 import { fakeServer } from "../smtp_client/fake_server.ts";

@@ -1,4 +1,4 @@
-/** What filters are told of outgoing sessions, by what is said and answered. */
+/** What is reported to filters of outgoing sessions, by commands and replies. */
 
 import assert from "node:assert/strict";
 import { SessionReports } from "../../src/relay/reports.ts";
@@ -21,7 +21,7 @@ function reply(text: string): Reply {
 }
 
 /** Plays `C: line`, `S: reply` and `end`; gives the events that are not the dialogue itself. */
-function told(script: readonly string[], lmtp = false): string[] {
+function reported(script: readonly string[], lmtp = false): string[] {
   const events: string[] = [];
   const reports = new SessionReports(lmtp, (event, params) => {
     if (!event.startsWith("protocol-")) events.push(`${event}|${params}`);
@@ -91,13 +91,13 @@ const ROWS = [
   },
 ];
 for (const { because, script, want } of ROWS) {
-  Deno.test(`SessionReports tells of ${because}`, () => assert.deepEqual(told(script), want));
+  Deno.test(`SessionReports tells of ${because}`, () => assert.deepEqual(reported(script), want));
 }
 
 Deno.test("SessionReports waits for all replies of LMTP behind a message; one that is good commits it", () => {
   const rcpts = ["C: RCPT TO:<a@example.org>", "S: 250 ok", "C: RCPT TO:<b@example.org>", "S: 250 ok"];
   const script = ["S: 220 mx", ...MAIL, ...rcpts, "C: DATA", "S: 354 go", "S: 250 a", "S: 550 b"];
-  const events = told(script, true);
+  const events = reported(script, true);
   assert.deepEqual(events.slice(-3), ["tx-data|0000000a|ok", "tx-commit|0000000a|42", "tx-reset|0000000a"]);
-  assert.equal(told(script.slice(0, -1), true).at(-1), "tx-data|0000000a|ok", "not before the last");
+  assert.equal(reported(script.slice(0, -1), true).at(-1), "tx-data|0000000a|ok", "not before the last");
 });

@@ -1,4 +1,4 @@
-/** Sessions over time: reuse, idling, ends; and what the rest of the house sees: doors, `show`, stop. */
+/** Sessions over time: reuse, idling, ends; and what other isolates see: doors, `show`, stop. */
 
 import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -216,7 +216,7 @@ for (
   });
 }
 
-Deno.test("an envelope that is here already is not taken again, one that is done is told again", () =>
+Deno.test("an envelope that is here already is not taken again, one that is done is settled again", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"] });
     const again = { type: "job", message: messageOf(id!), action: "out", lane: "x.test", ids: [id!] } as const;

@@ -8,7 +8,7 @@ export const tlsFiles = {
   cert: Deno.readTextFileSync(new URL("../smtp_client/fixtures/cert.pem", import.meta.url)),
 };
 
-/** A smarthost with this script, and a house that sends everything there. */
+/** A smarthost with this script, and a relay isolate that sends everything there. */
 export async function viaSmarthost(
   script: Script,
   act: (world: World, server: FakeServer) => Promise<void>,

@@ -1,4 +1,4 @@
-/** A house for the relay isolate without workers: plain objects at its doors, a queue of messages, a resolver of names. */
+/** What is around the relay isolate, without workers: plain objects at its doors, a queue of messages, a resolver of names. */
 
 import { DEFAULT_RELAY_LIMITS, plainRelay, type RelayAction, type RelayLimits } from "../../src/config/mod.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
@@ -71,7 +71,7 @@ export interface WorldOptions {
 
 export interface World {
   readonly events: Event[];
-  /** What the scheduler was told to try at once. */
+  /** What the scheduler was asked to try at once. */
   readonly rescheduled: readonly EnvelopeId[];
   readonly outcomes: Map<EnvelopeId, Outcome>;
   /** Queues a message and sends its job; the ids are in order of the recipients. */
