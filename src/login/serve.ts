@@ -1,6 +1,6 @@
 /**
  * The login isolate at its door: verifies one password after the other, so that slow hashing holds up only those who log in. It may do
- * nothing else, and it says nothing but the verdict.
+ * nothing else, and it answers nothing but the result.
  */
 
 import type { Channel, Isolate } from "../isolate/mod.ts";
@@ -8,13 +8,14 @@ import type { FromLogin, ToLogin } from "../protocol/mod.ts";
 import { prove, verify } from "./verify.ts";
 
 /** Passwords that wait for their turn; more get `unknown` at once. */
-const WAITING_LIMIT = 1000;
+const MAX_WAITING_CHECKS = 1000;
 
+/** Runs the login isolate: each question of lookup is answered in its turn, and with `unknown` when too many wait. */
 export function serveLogin(isolate: Isolate<"login">): void {
   let waiting = 0;
   let last: Promise<void> = Promise.resolve();
   const take = (channel: Channel<FromLogin, ToLogin>, question: ToLogin): void => {
-    if (waiting >= WAITING_LIMIT) return channel.send(undecided(question));
+    if (waiting >= MAX_WAITING_CHECKS) return channel.send(undecided(question));
     waiting++;
     last = last.then(async () => {
       channel.send(await answer(question));
@@ -33,10 +34,10 @@ async function answer(question: ToLogin): Promise<FromLogin> {
     return { type: "proved", call, ...prove(String(verifier), String(message), String(proof)) };
   }
   const { hash, password } = question;
-  return { type: "verified", call, verdict: await verify(String(password), String(hash)) };
+  return { type: "verified", call, result: await verify(String(password), String(hash)) };
 }
 
 function undecided({ type, call }: ToLogin): FromLogin {
-  if (type === "verify") return { type: "verified", call, verdict: "unknown" };
-  return { type: "proved", call, verdict: "unknown", signature: "" };
+  if (type === "verify") return { type: "verified", call, result: "unknown" };
+  return { type: "proved", call, result: "unknown", signature: "" };
 }

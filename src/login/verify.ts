@@ -31,11 +31,11 @@ export async function verify(password: string, hash: string): Promise<PasswordCh
 }
 
 /** Does the proof of a SCRAM exchange, whose AuthMessage (RFC 5802 §3) is `message`, fit the verifier? `unknown`: that is damaged. */
-export function prove(text: string, message: string, proof: string): { verdict: PasswordCheck; signature: string } {
+export function prove(text: string, message: string, proof: string): { result: PasswordCheck; signature: string } {
   const verifier = parseVerifier(text);
-  if (verifier === null) return { verdict: "unknown", signature: "" };
+  if (verifier === null) return { result: "unknown", signature: "" };
   const { ok, signature } = checkProof(verifier, message, proof);
-  return { verdict: ok ? "match" : "mismatch", signature };
+  return { result: ok ? "match" : "mismatch", signature };
 }
 
 async function computed(password: string, hash: string): Promise<string | null> {

@@ -106,12 +106,12 @@ export class Logins {
     try {
       const found = await this.#verifierOf(table, user, shape);
       if (found === null) return FAILED;
-      const { verdict, signature } = await this.#login!.ask<"proved">(
+      const { result, signature } = await this.#login!.ask<"proved">(
         { type: "prove", verifier: found.text, message, proof },
       );
-      if (verdict === "unknown") this.#warnOf(table, user);
-      if (verdict === "unknown") return FAILED;
-      return verdict === "match" && found.exists ? { result: "ok", signature } : REFUSED;
+      if (result === "unknown") this.#warnOf(table, user);
+      if (result === "unknown") return FAILED;
+      return result === "match" && found.exists ? { result: "ok", signature } : REFUSED;
     } catch {
       // The login isolate was replaced.
       return FAILED;
@@ -181,7 +181,7 @@ export class Logins {
   async #verify(hash: string, password: string): Promise<PasswordCheck> {
     try {
       if (!OURS.test(hash)) return await this.#main?.crypt(hash, password) ?? "unknown";
-      return (await this.#login!.ask<"verified">({ type: "verify", hash, password })).verdict;
+      return (await this.#login!.ask<"verified">({ type: "verify", hash, password })).result;
     } catch {
       // The login isolate was replaced.
       return "unknown";

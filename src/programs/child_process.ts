@@ -13,7 +13,7 @@ export interface ProcessOptions {
   readonly path: string;
   /** Longest line of its output, in bytes; a longer one ends it. */
   readonly lineLimit: number;
-  /** Its lines are not text: each byte of them is told as the character with its number. */
+  /** Its lines are not text: each octet of them is passed as the character with its number. */
   readonly binary?: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface ProcessHooks {
 export interface RunningProcess {
   /** Writes to its standard input. */
   write(text: string): void;
-  /** Ends it; `onend` is told this reason, and no line is told any more. */
+  /** Ends it; `onend` gets this reason, and no line is passed any more. */
   end(reason: string): void;
 }
 
@@ -40,7 +40,7 @@ export type StartProcess = (options: ProcessOptions, hooks: ProcessHooks) => Run
 export interface FlowingProcess extends RunningProcess {
   /** Null when it could not be started. */
   readonly pid: number | null;
-  /** Writes to its standard input; `onwritten` is told when it has taken them. */
+  /** Writes to its standard input; `onwritten` is called when it has taken them. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   /** Stops reading its output, or goes on. */
   hold(on: boolean): void;
@@ -49,10 +49,10 @@ export interface FlowingProcess extends RunningProcess {
 export type StartFlowing = (options: ProcessOptions, hooks: ProcessHooks) => FlowingProcess;
 
 /** Longest line of standard error that is logged; the rest is cut off. */
-const STDERR_LIMIT = 1024;
-/** A program that was asked to end has so long before SIGKILL. */
+const MAX_STDERR_LINE_OCTETS = 1024;
+/** A program that was sent SIGTERM has so long before SIGKILL. */
 const KILL_AFTER_MS = 2_000;
-/** It has ended but something that it started holds its pipes: so long is waited for what it said last. */
+/** It has ended but something that it started holds its pipes: so long is waited for its last output. */
 const GRACE_MS = 500;
 
 /** Starts a program. One that cannot be started ends at once, with the reason. */
@@ -142,7 +142,7 @@ class ChildProcess implements FlowingProcess {
     const output = this.#readOutput(cutter);
     const errors = this.#readErrors();
     const { code, signal } = await this.#child.status;
-    // What it said last may be a moment behind its end.
+    // Its last output may be a moment behind its end.
     let cancelGrace = () => {};
     await Promise.race([
       Promise.all([output.ended, errors.ended]),
@@ -171,18 +171,18 @@ class ChildProcess implements FlowingProcess {
     );
   }
 
-  /** It may be about to exit, which tells more. */
+  /** It may be about to exit, which says more. */
   #closed(): void {
     const cancelEnd = this.#clock.after(GRACE_MS, () => this.end("it closed its output"));
     this.#child.status.finally(cancelEnd);
   }
 
   #readErrors(): Reading {
-    const cutter = new LineCutter(STDERR_LIMIT);
-    const tell = (text: string) => text === "" ? undefined : this.#hooks.onstderr(text);
+    const cutter = new LineCutter(MAX_STDERR_LINE_OCTETS);
+    const pass = (text: string) => text === "" ? undefined : this.#hooks.onstderr(text);
     return readAll(this.#child.stderr, (bytes) => {
-      for (const { text } of cutter.push(bytes)) tell(text);
-    }, () => tell(cutter.finish() ?? ""));
+      for (const { text } of cutter.push(bytes)) pass(text);
+    }, () => pass(cutter.finish() ?? ""));
   }
 }
 
@@ -193,7 +193,7 @@ interface Reading {
 
 function readAll(
   stream: ReadableStream<Uint8Array>,
-  hear: (bytes: Uint8Array) => void,
+  receive: (bytes: Uint8Array) => void,
   done: () => void,
   gate: () => Promise<void> | null = () => null,
 ): Reading {
@@ -204,7 +204,7 @@ function readAll(
       if (closed !== null) await closed;
       const { done: over, value } = await reader.read();
       if (over) return done();
-      hear(value);
+      receive(value);
     }
   };
   return { ended: read().catch(() => {}), cancel: () => void reader.cancel().catch(() => {}) };

@@ -1,5 +1,5 @@
 /**
- * One filter program from its start to its end, which is the end of the daemon: what is said to it waits in a bounded queue, what it says is
+ * One filter program from its start to its end, which is the end of the daemon: what is sent to it waits in a bounded queue, its output is
  * parsed. Knows no sessions; see filter_desk.ts.
  */
 
@@ -7,9 +7,9 @@ import type { FilterProgram, FilterRegistration } from "../protocol/mod.ts";
 import {
   FilterDialogue,
   filterGreeting,
-  type FilterHeard,
   type FilterIntroduction,
-  MAX_FILTER_LINE,
+  type FilterOutput,
+  MAX_FILTER_LINE_OCTETS,
 } from "./filter_protocol.ts";
 import type { FlowingProcess, ProcessOptions, StartFlowing } from "./child_process.ts";
 import type { Clock } from "../clock.ts";
@@ -22,7 +22,7 @@ export const HOLD_ABOVE = 1024 * 1024, HOLD_BELOW = 128 * 1024;
  * With so many it is given up. Sessions cannot get there, however many they are: those of one isolate have little more than 1 MB of lines on
  * the way, and events only until they are held back.
  */
-export const QUEUE_LIMIT = 256 * 1024 * 1024;
+export const MAX_QUEUED_OCTETS = 256 * 1024 * 1024;
 /** It takes something in this time, or it is given up. */
 export const STUCK_MS = 300_000;
 
@@ -36,12 +36,12 @@ export interface ProcessorSurroundings {
 
 export interface ProcessorHooks {
   /** A line that is no registration. */
-  onheard(heard: Exclude<FilterHeard, { type: "nothing" | "ready" | "broken" }>): void;
+  onoutput(output: Exclude<FilterOutput, { type: "nothing" | "ready" | "broken" }>): void;
   /** True: too much waits for it. */
   onhold(on: boolean): void;
   /** `bytes` of what was sent have been taken by it, in order. */
   onwritten(bytes: number): void;
-  /** It is gone, or of no use any more; told once. */
+  /** It is gone, or of no use any more; called once. */
   onlost(reason: string): void;
 }
 
@@ -75,10 +75,17 @@ export class Processor {
       this.#onopen = { resolve, reject };
       const { start, clock, path, introduction, log } = this.#around;
       const { program, args, identity, name, subsystems } = this.program;
-      const options: ProcessOptions = { program, args, identity, path, lineLimit: MAX_FILTER_LINE, binary: true };
+      const options: ProcessOptions = {
+        program,
+        args,
+        identity,
+        path,
+        lineLimit: MAX_FILTER_LINE_OCTETS,
+        binary: true,
+      };
       this.#running = true;
       this.#process = start(options, {
-        online: (line) => this.#hear(line),
+        online: (line) => this.#receive(line),
         onstderr: (line) => log("info", `${name}: ${line}`),
         onend: (reason) => this.#ended(reason),
         onwritten: (bytes) => this.#written(bytes),
@@ -102,7 +109,7 @@ export class Processor {
     if (this.#lost) return;
     if (this.#queued === 0) this.#watch();
     this.#queued += bytes.length;
-    if (this.#queued > QUEUE_LIMIT) return this.lose("it does not read what it is told");
+    if (this.#queued > MAX_QUEUED_OCTETS) return this.lose("it does not read what it is told");
     if (this.#queued > HOLD_ABOVE && !this.#holding) {
       this.#holding = true;
       this.#hooks.onhold(true);
@@ -138,24 +145,24 @@ export class Processor {
     });
   }
 
-  #hear(line: string): void {
+  #receive(line: string): void {
     if (this.#lost) return;
-    const heard = this.#dialogue.hear(line);
-    switch (heard.type) {
+    const output = this.#dialogue.receive(line);
+    switch (output.type) {
       case "nothing":
         return;
       case "broken":
-        return this.lose(`it breaks the protocol: ${heard.reason}`);
+        return this.lose(`it breaks the protocol: ${output.reason}`);
       case "ready":
         this.#cancelLimit();
-        this.#registration = { process: this.program.process, ...heard.registration };
+        this.#registration = { process: this.program.process, ...output.registration };
         this.#onopen?.resolve(this.#registration);
         this.#onopen = null;
         return;
       case "result":
       case "line":
       case "report":
-        return this.#hooks.onheard(heard);
+        return this.#hooks.onoutput(output);
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * The protocol of filter programs, version 0.7 (smtpd-filters(7)): what is said to one, and what its lines mean. Pure: knows no process, no
+ * The protocol of filter programs, version 0.7 (smtpd-filters(7)): what is sent to one, and what its lines mean. Pure: knows no process, no
  * session and no clock. Lines are binary text, a character for each byte: what stands in messages is not text.
  */
 
@@ -15,9 +15,9 @@ import {
 
 const PROTOCOL = "0.7";
 /** Longest line of a program: one of a message, and what stands before it. */
-export const MAX_FILTER_LINE = 128 * 1024;
+export const MAX_FILTER_LINE_OCTETS = 128 * 1024;
 /** Longest line of a report, without its first word. */
-const MAX_REPORT = 2047;
+const MAX_REPORT_OCTETS = 2047;
 /** Registrations of one program; there are far fewer different ones. */
 const MAX_REGISTRATIONS = 1000;
 
@@ -30,7 +30,7 @@ export interface FilterIntroduction {
 }
 
 /** What a line of the program means. `broken`: it does not keep to the protocol, so that nothing it says can be trusted. */
-export type FilterHeard =
+export type FilterOutput =
   | { readonly type: "nothing" }
   | { readonly type: "ready"; readonly registration: Omit<FilterRegistration, "process"> }
   | { readonly type: "result"; readonly session: string; readonly token: string; readonly decision: FilterDecision }
@@ -38,9 +38,9 @@ export type FilterHeard =
   | { readonly type: "report"; readonly session: string; readonly message: string }
   | { readonly type: "broken"; readonly reason: string };
 
-const NOTHING: FilterHeard = { type: "nothing" };
+const NOTHING: FilterOutput = { type: "nothing" };
 
-function broken(reason: string): FilterHeard {
+function broken(reason: string): FilterOutput {
   return { type: "broken", reason };
 }
 
@@ -73,6 +73,7 @@ export function requestHead(nowMs: number, phase: FilterPhaseName, session: stri
   return `filter|${PROTOCOL}|${timestamp(nowMs)}|smtp-in|${phase}|${session}|${token}|`;
 }
 
+/** The line of a request: its head, then `param` (text of a client, of which line ends become blanks), then LF. */
 export function requestLine(
   nowMs: number,
   phase: FilterPhaseName,
@@ -101,24 +102,24 @@ export class FilterDialogue {
   readonly #events: Record<FilterSubsystem, FilterEvent[]> = { "smtp-in": [], "smtp-out": [] };
 
   /** One line of the program, without its LF. */
-  hear(line: string): FilterHeard {
+  receive(line: string): FilterOutput {
     if (!this.#ready) return this.#register(line);
     const bar = line.indexOf("|");
     const word = bar < 0 ? line : line.slice(0, bar);
     const rest = bar < 0 ? "" : line.slice(bar + 1);
     switch (word) {
       case "filter-result":
-        return hearResult(rest);
+        return readResult(rest);
       case "filter-dataline":
-        return hearLine(rest);
+        return readLine(rest);
       case "report":
-        return hearReport(rest);
+        return readReport(rest);
       default:
         return broken(`a line that begins with ${JSON.stringify(word.slice(0, 40))}`);
     }
   }
 
-  #register(line: string): FilterHeard {
+  #register(line: string): FilterOutput {
     if (line === "register|ready") {
       this.#ready = true;
       return { type: "ready", registration: { phases: [...this.#phases], events: this.#events } };
@@ -133,7 +134,7 @@ export class FilterDialogue {
     return broken(`it registers ${JSON.stringify(kind)}`);
   }
 
-  #registerEvent(subsystem: string, what: string): FilterHeard {
+  #registerEvent(subsystem: string, what: string): FilterOutput {
     if (subsystem !== "smtp-in" && subsystem !== "smtp-out") {
       return broken(`it registers reports of the unknown subsystem ${JSON.stringify(subsystem)}`);
     }
@@ -143,7 +144,7 @@ export class FilterDialogue {
     return NOTHING;
   }
 
-  #registerPhase(subsystem: string, what: string): FilterHeard {
+  #registerPhase(subsystem: string, what: string): FilterOutput {
     if (subsystem.toLowerCase() !== "smtp-in") {
       return broken(
         `it registers filters of the subsystem ${JSON.stringify(subsystem)}, there are some of smtp-in only`,
@@ -172,13 +173,13 @@ function sixteen(hex: string): string {
   return hex.toLowerCase().padStart(16, "0");
 }
 
-function hearLine(text: string): FilterHeard {
+function readLine(text: string): FilterOutput {
   const found = addressed(text);
   if (found === null) return broken("a malformed filter-dataline");
   return { type: "line", session: found.session, token: found.token, line: found.rest };
 }
 
-function hearResult(text: string): FilterHeard {
+function readResult(text: string): FilterOutput {
   const found = addressed(text);
   if (found === null) return broken("a malformed filter-result");
   const { session, token, rest } = found;
@@ -206,15 +207,15 @@ function decisionOf(word: string, text: string | null): FilterDecision | null {
 }
 
 /** `SEC.USEC|smtp-in|SID|message`. */
-function hearReport(text: string): FilterHeard {
-  if (text.length > MAX_REPORT) return broken("a report that is too long");
+function readReport(text: string): FilterOutput {
+  if (text.length > MAX_REPORT_OCTETS) return broken("a report that is too long");
   const found = /^(\d+)\.(\d{6})\|([^|]*)\|([0-9a-f]{1,16})\|(.+)$/is.exec(text);
   if (found === null) return broken("a malformed report");
   if (found[3] !== "smtp-in") return broken(`a report of the subsystem ${JSON.stringify(found[3])}`);
   return { type: "report", session: sixteen(found[4]!), message: utf8(found[5]!) };
 }
 
-/** Text of bytes that were told as characters. */
+/** Text of octets that were passed as characters. */
 function utf8(binary: string): string {
   return new TextDecoder().decode(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)));
 }

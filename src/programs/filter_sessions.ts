@@ -1,6 +1,6 @@
 /**
  * Sessions and the filter programs that they talk to: brings events and questions to the programs and answers to the sessions, and checks that
- * a program answers what it was asked and nothing else. Decides nothing about mail; that is done where the sessions are.
+ * a program answers its question and nothing else. Decides nothing about mail; that is done where the sessions are.
  */
 
 import { type Channel } from "../isolate/mod.ts";
@@ -15,13 +15,13 @@ import {
   type SessionToFilter,
   weightOf,
 } from "../protocol/mod.ts";
-import { eventLine, type FilterHeard, requestHead, requestLine } from "./filter_protocol.ts";
+import { eventLine, type FilterOutput, requestHead, requestLine } from "./filter_protocol.ts";
 import { binaryBytes } from "./lines.ts";
 import { Processor, type ProcessorSurroundings } from "./filter_program.ts";
 import { isValidMessage } from "./validate_message.ts";
 
 type Door = Channel<FilterToSession, SessionToFilter>;
-type Spoken = Exclude<FilterHeard, { type: "nothing" | "ready" | "broken" }>;
+type Spoken = Exclude<FilterOutput, { type: "nothing" | "ready" | "broken" }>;
 
 /** What a session waits for from one process. */
 interface PendingQuestion {
@@ -31,8 +31,8 @@ interface PendingQuestion {
 
 interface Known {
   readonly door: Door;
-  /** By process; null where nothing is asked. */
-  readonly asked: Map<string, PendingQuestion | null>;
+  /** By process; null where there is no open question. */
+  readonly question: Map<string, PendingQuestion | null>;
 }
 
 /** Lines of messages on their way into a program, in the order in which they were sent. */
@@ -65,7 +65,7 @@ const MAX_SESSIONS = 1_000_000;
 const encoder = new TextEncoder();
 
 export class FilterRouter {
-  readonly #desks = new Map<string, ProgramState>();
+  readonly #programs = new Map<string, ProgramState>();
   readonly #sessions = new Map<string, Known>();
   readonly #doors = new Set<Door>();
   readonly #onlost: (reason: string) => void;
@@ -79,19 +79,19 @@ export class FilterRouter {
     for (const program of programs) {
       const { process, name } = program;
       const processor = new Processor(program, around, {
-        onheard: (heard) => this.#hear(process, heard),
+        onoutput: (output) => this.#receive(process, output),
         onhold: (on) => this.#hold(on),
         onwritten: (bytes) => this.#written(process, bytes),
         onlost: (reason) => this.#lose(name, reason),
       });
-      const desk = { processor, events: new Map(), sent: 0, written: 0, marks: [], unused: 0, held: false };
-      this.#desks.set(process, { ...desk, lines: new Map() });
+      const state = { processor, events: new Map(), sent: 0, written: 0, marks: [], unused: 0, held: false };
+      this.#programs.set(process, { ...state, lines: new Map() });
     }
   }
 
   /** Starts all programs. Rejects when one does not get ready. */
   async open(): Promise<void> {
-    const desks = [...this.#desks.values()];
+    const desks = [...this.#programs.values()];
     const registrations = await Promise.all(desks.map(({ processor }) => processor.open()));
     for (const { process, events } of registrations) this.#count(process, events);
     this.#registrations = registrations;
@@ -99,11 +99,11 @@ export class FilterRouter {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#desks.values()].map(({ processor }) => processor.stop()));
+    await Promise.all([...this.#programs.values()].map(({ processor }) => processor.stop()));
   }
 
   /** An isolate with sessions, or one that took its place. */
-  welcome(door: Door): void {
+  addDoor(door: Door): void {
     this.#doors.add(door);
     door.onmessage = (message) => this.#take(door, message);
     door.onreset = () => this.#forget(door);
@@ -113,7 +113,7 @@ export class FilterRouter {
   }
 
   #count(process: string, events: FilterRegistration["events"]): void {
-    const counts = this.#desks.get(process)!.events as Map<string, number>;
+    const counts = this.#programs.get(process)!.events as Map<string, number>;
     for (const subsystem of ["smtp-in", "smtp-out"] as const) {
       for (const event of events[subsystem]) {
         const key = `${subsystem} ${event}`;
@@ -125,8 +125,8 @@ export class FilterRouter {
   #forget(door: Door): void {
     this.#doors.delete(door);
     for (const [session, known] of this.#sessions) if (known.door === door) this.#sessions.delete(session);
-    // What it had been sent will not be told as used any more.
-    for (const desk of this.#desks.values()) this.#used(desk, desk.unused);
+    // What it had been sent will not be reported as used any more.
+    for (const state of this.#programs.values()) this.#used(state, state.unused);
   }
 
   #take(door: Door, message: SessionToFilter): void {
@@ -139,8 +139,8 @@ export class FilterRouter {
       case "lines":
         return this.#linesIn(door, message);
       case "taken": {
-        const desk = this.#desks.get(message.process);
-        if (desk !== undefined) this.#used(desk, message.bytes);
+        const state = this.#programs.get(message.process);
+        if (state !== undefined) this.#used(state, message.bytes);
         return;
       }
       case "gone":
@@ -153,122 +153,122 @@ export class FilterRouter {
     const { session, processes, subsystem, event, params, at } = message;
     let line: Uint8Array<ArrayBuffer> | null = null;
     for (const process of processes) {
-      const desk = this.#desks.get(process);
-      if (desk === undefined || this.#know(door, session, process) === null) continue;
-      for (let count = this.#eventCount(desk, subsystem, event); count > 0; count--) {
+      const state = this.#programs.get(process);
+      if (state === undefined || this.#know(door, session, process) === null) continue;
+      for (let count = this.#eventCount(state, subsystem, event); count > 0; count--) {
         line ??= encoder.encode(eventLine(at, subsystem, event, session, params));
-        this.#send(desk, line);
+        this.#send(state, line);
       }
     }
   }
 
-  #eventCount(desk: ProgramState, subsystem: FilterSubsystem, event: FilterEvent): number {
-    return desk.events.get(`${subsystem} ${event}`) ?? 0;
+  #eventCount(state: ProgramState, subsystem: FilterSubsystem, event: FilterEvent): number {
+    return state.events.get(`${subsystem} ${event}`) ?? 0;
   }
 
   #request(door: Door, message: Extract<SessionToFilter, { type: "request" }>): void {
     const { session, process, phase, token, param, at } = message;
-    const desk = this.#desks.get(process);
-    if (desk === undefined || !this.#ask(door, session, process, { token, phase })) return;
-    this.#send(desk, encoder.encode(requestLine(at, phase, session, token, param)));
+    const state = this.#programs.get(process);
+    if (state === undefined || !this.#ask(door, session, process, { token, phase })) return;
+    this.#send(state, encoder.encode(requestLine(at, phase, session, token, param)));
   }
 
   /** Each line with the words before it that the protocol wants. */
   #linesIn(door: Door, message: Extract<SessionToFilter, { type: "lines" }>): void {
     const { session, process, token, bytes, at } = message;
-    const desk = this.#desks.get(process);
-    if (desk === undefined || !this.#ask(door, session, process, { token, phase: "data-line" })) return;
-    this.#send(desk, withHead(bytes, requestHead(at, "data-line", session, token)));
-    desk.marks.push({ until: desk.sent, door, session, weight: weightOf(bytes) });
+    const state = this.#programs.get(process);
+    if (state === undefined || !this.#ask(door, session, process, { token, phase: "data-line" })) return;
+    this.#send(state, withHead(bytes, requestHead(at, "data-line", session, token)));
+    state.marks.push({ until: state.sent, door, session, weight: weightOf(bytes) });
   }
 
   #know(door: Door, session: string, process: string): Known | null {
     let known = this.#sessions.get(session);
     if (known === undefined) {
       if (this.#sessions.size >= MAX_SESSIONS) return null;
-      this.#sessions.set(session, known = { door, asked: new Map() });
+      this.#sessions.set(session, known = { door, question: new Map() });
     }
     if (known.door !== door) return null;
-    if (!known.asked.has(process)) known.asked.set(process, null);
+    if (!known.question.has(process)) known.question.set(process, null);
     return known;
   }
 
-  #ask(door: Door, session: string, process: string, asked: PendingQuestion): boolean {
+  #ask(door: Door, session: string, process: string, question: PendingQuestion): boolean {
     const known = this.#know(door, session, process);
-    known?.asked.set(process, asked);
+    known?.question.set(process, question);
     return known !== null;
   }
 
-  #send(desk: ProgramState, bytes: Uint8Array<ArrayBuffer>): void {
-    desk.sent += bytes.length;
-    desk.processor.send(bytes);
+  #send(state: ProgramState, bytes: Uint8Array<ArrayBuffer>): void {
+    state.sent += bytes.length;
+    state.processor.send(bytes);
   }
 
   #written(process: string, bytes: number): void {
-    const desk = this.#desks.get(process)!;
-    desk.written += bytes;
-    while (desk.marks.length > 0 && desk.marks[0]!.until <= desk.written) {
-      const { door, session, weight } = desk.marks.shift()!;
+    const state = this.#programs.get(process)!;
+    state.written += bytes;
+    while (state.marks.length > 0 && state.marks[0]!.until <= state.written) {
+      const { door, session, weight } = state.marks.shift()!;
       // The isolate counts what all its sessions have sent, gone ones too.
       if (this.#doors.has(door)) door.send({ type: "taken", session, process, bytes: weight });
     }
   }
 
-  // ── what programs say ──
+  // ── output of programs ──
 
-  #hear(process: string, heard: Spoken): void {
-    const desk = this.#desks.get(process)!;
-    const known = this.#sessions.get(heard.session);
+  #receive(process: string, output: Spoken): void {
+    const state = this.#programs.get(process)!;
+    const known = this.#sessions.get(output.session);
     // The session may have gone while the program thought about it.
-    if (known === undefined || !known.asked.has(process)) return;
-    if (heard.type === "report") {
-      const { name } = desk.processor.program;
-      return known.door.send({ type: "reported", session: heard.session, name, message: heard.message });
+    if (known === undefined || !known.question.has(process)) return;
+    if (output.type === "report") {
+      const { name } = state.processor.program;
+      return known.door.send({ type: "reported", session: output.session, name, message: output.message });
     }
-    const asked = known.asked.get(process) ?? null;
-    const fault = faultOf(heard, asked);
-    if (fault !== null) return desk.processor.lose(`it breaks the protocol: ${fault}`);
-    if (heard.type === "line") return this.#lineOut(desk, known, process, heard);
-    known.asked.set(process, null);
-    const { session, token, decision } = heard;
+    const question = known.question.get(process) ?? null;
+    const fault = faultOf(output, question);
+    if (fault !== null) return state.processor.lose(`it breaks the protocol: ${fault}`);
+    if (output.type === "line") return this.#lineOut(state, known, process, output);
+    known.question.set(process, null);
+    const { session, token, decision } = output;
     known.door.send({ type: "answer", session, token, decision });
   }
 
   #lineOut(
-    desk: ProgramState,
+    state: ProgramState,
     known: Known,
     process: string,
     { session, token, line }: Extract<Spoken, { type: "line" }>,
   ) {
-    if (line === ".") known.asked.set(process, null);
-    let waiting = desk.lines.get(session);
+    if (line === ".") known.question.set(process, null);
+    let waiting = state.lines.get(session);
     if (waiting === undefined) {
-      if (desk.lines.size === 0) queueMicrotask(() => this.#flush(desk, process));
-      desk.lines.set(session, waiting = { token, texts: [] });
+      if (state.lines.size === 0) queueMicrotask(() => this.#flush(state, process));
+      state.lines.set(session, waiting = { token, texts: [] });
     }
     waiting.texts.push(line, "\n");
   }
 
-  #flush(desk: ProgramState, process: string): void {
-    for (const [session, { token, texts }] of desk.lines) {
+  #flush(state: ProgramState, process: string): void {
+    for (const [session, { token, texts }] of state.lines) {
       const known = this.#sessions.get(session);
       if (known === undefined) continue;
       const bytes = binaryBytes(texts.join(""));
-      desk.unused += bytes.length;
+      state.unused += bytes.length;
       known.door.send({ type: "lines", session, process, token, bytes }, [bytes.buffer]);
     }
-    desk.lines.clear();
-    if (desk.unused > UNUSED_LIMIT && !desk.held) {
-      desk.held = true;
-      desk.processor.hold(true);
+    state.lines.clear();
+    if (state.unused > UNUSED_LIMIT && !state.held) {
+      state.held = true;
+      state.processor.hold(true);
     }
   }
 
-  #used(desk: ProgramState, bytes: number): void {
-    desk.unused = Math.max(0, desk.unused - bytes);
-    if (!desk.held || desk.unused > UNUSED_LIMIT / 2) return;
-    desk.held = false;
-    desk.processor.hold(false);
+  #used(state: ProgramState, bytes: number): void {
+    state.unused = Math.max(0, state.unused - bytes);
+    if (!state.held || state.unused > UNUSED_LIMIT / 2) return;
+    state.held = false;
+    state.processor.hold(false);
   }
 
   #hold(on: boolean): void {
@@ -285,13 +285,13 @@ export class FilterRouter {
   }
 }
 
-/** Why an answer is none to what was asked; null when it is. */
-function faultOf(heard: Exclude<Spoken, { type: "report" }>, asked: PendingQuestion | null): string | null {
-  if (asked === null || asked.token !== heard.token) return "an answer with an unknown token";
-  const lines = asked.phase === "data-line";
-  if (heard.type === "line") return lines ? null : "filter-dataline outside of the phase data-line";
+/** Why an answer does not belong to the question; null when it does. */
+function faultOf(output: Exclude<Spoken, { type: "report" }>, question: PendingQuestion | null): string | null {
+  if (question === null || question.token !== output.token) return "an answer with an unknown token";
+  const lines = question.phase === "data-line";
+  if (output.type === "line") return lines ? null : "filter-dataline outside of the phase data-line";
   if (lines) return "filter-result in the phase data-line";
-  return asked.phase === "commit" && heard.decision.kind === "junk" ? '"junk" in the phase commit' : null;
+  return question.phase === "commit" && output.decision.kind === "junk" ? '"junk" in the phase commit' : null;
 }
 
 const LF = 0x0a;

@@ -2,7 +2,7 @@
 
 const LF = 0x0a;
 
-/** Cuts at LF. A line longer than the limit is given as far as it fits, and told as cut; its rest is dropped. */
+/** Cuts at LF. A line longer than the limit is given as far as it fits, and marked as cut; its rest is dropped. */
 export class LineCutter {
   readonly #limit: number;
   readonly #decoder: TextDecoder | null;

@@ -1,4 +1,4 @@
-/** The filter isolate at its doors: starts the programs that the config names and passes on what is asked of them. */
+/** The filter isolate at its doors: starts the programs that the config names and passes on the questions to them. */
 
 import type { Channel, Isolate } from "../isolate/mod.ts";
 import type { FromFilter, ToFilter } from "../protocol/mod.ts";
@@ -64,16 +64,18 @@ function filterRouter(
   const { filters = [], shared: shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
   if (filters.length === 0) return null;
   const introduction = { version: shared.version, sessionTimeoutMs, admd };
-  const desk = new FilterRouter(
+  const router = new FilterRouter(
     filters,
     { start, clock, path, introduction, log },
     (reason) => isolate.tell({ type: "lost-program", reason }),
   );
-  for (const door of ["smtp-filter", "relay-filter"] as const) isolate.serve(door, (channel) => desk.welcome(channel));
-  return desk;
+  for (const door of ["smtp-filter", "relay-filter"] as const) {
+    isolate.serve(door, (channel) => router.addDoor(channel));
+  }
+  return router;
 }
 
-/** Main hears of each process: should this isolate end before them, it ends them. */
+/** Main gets the number of each process: should this isolate end before them, it ends them. */
 function announced<P>(
   isolate: Isolate<"filter">,
   start: (options: ProcessOptions, hooks: ProcessHooks) => P,

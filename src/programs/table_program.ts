@@ -1,16 +1,16 @@
 /**
  * A `table-NAME` program through its lives: requests wait for their turn, each has its time, and a program that dies, breaks the protocol
- * or falls silent is replaced. What was asked of it then is answered with an error, so mail waits and nothing is turned away.
+ * or falls silent is replaced. The requests that wait then are answered with an error, so mail waits and nothing is turned away.
  */
 
 import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import type { TableProgram } from "../config/mod.ts";
-import { MAX_ANSWER, TableDialogue } from "./table_protocol.ts";
+import { MAX_ANSWER_OCTETS, TableDialogue } from "./table_protocol.ts";
 import type { ProcessOptions, RunningProcess, StartProcess } from "./child_process.ts";
 import type { Clock } from "../clock.ts";
 
 /** Requests that wait for one program; more are errors at once. */
-export const MAX_WAITING = 1000;
+export const MAX_WAITING_REQUESTS = 1000;
 /** A request is answered within this time, its waiting included, or it is an error. */
 export const REQUEST_MS = 30_000;
 /** A program that was started registers within this time. */
@@ -47,9 +47,9 @@ interface Life {
 export class TableKeeper {
   readonly #program: TableProgram;
   readonly #around: Surroundings;
-  /** In their order; the first is the one that was asked when `#asked`. */
+  /** In their order; the first is the one that was sent when `#sent`. */
   readonly #waiting: Waiting[] = [];
-  #asked = false;
+  #sent = false;
   #life: Life | null = null;
   #failures = 0;
   #stopped = false;
@@ -75,7 +75,7 @@ export class TableKeeper {
   /** Never rejects. */
   ask(request: TableRequest): Promise<TableAnswer> {
     if (this.#life === null) return Promise.resolve(failure("The program does not run"));
-    if (this.#waiting.length >= MAX_WAITING) return Promise.resolve(failure("Too many requests wait"));
+    if (this.#waiting.length >= MAX_WAITING_REQUESTS) return Promise.resolve(failure("Too many requests wait"));
     return new Promise((answer) => {
       const cancelLimit = this.#around.clock.after(REQUEST_MS, () => this.#late(waiting));
       const waiting: Waiting = { request, answer, cancelLimit };
@@ -99,10 +99,16 @@ export class TableKeeper {
     const { start, clock, version, identity, path } = this.#around;
     const { name, program, argument } = this.#program;
     const dialogue = new TableDialogue(name);
-    const options = { program, args: argument === null ? [] : [argument], identity, path, lineLimit: MAX_ANSWER };
+    const options = {
+      program,
+      args: argument === null ? [] : [argument],
+      identity,
+      path,
+      lineLimit: MAX_ANSWER_OCTETS,
+    };
     this.#running++;
     const process = start(options, {
-      online: (line) => this.#life === life && this.#hear(life, line),
+      online: (line) => this.#life === life && this.#receive(life, line),
       onstderr: (line) => this.#around.log("info", `${name}: ${line}`),
       onend: (reason) => this.#ended(life, reason),
     });
@@ -112,13 +118,13 @@ export class TableKeeper {
     process.write(dialogue.greeting(version));
   }
 
-  #hear(life: Life, line: string): void {
-    const heard = life.dialogue.hear(line);
-    switch (heard.type) {
+  #receive(life: Life, line: string): void {
+    const output = life.dialogue.receive(line);
+    switch (output.type) {
       case "nothing":
         return;
       case "broken":
-        return this.#end(heard.reason);
+        return this.#end(output.reason);
       case "registered":
         life.registered = true;
         life.cancelLimit();
@@ -128,9 +134,9 @@ export class TableKeeper {
         return this.#next();
       case "answer": {
         const { answer, cancelLimit } = this.#waiting.shift()!;
-        this.#asked = false;
+        this.#sent = false;
         cancelLimit();
-        answer(heard.answer);
+        answer(output.answer);
         return this.#next();
       }
     }
@@ -139,11 +145,11 @@ export class TableKeeper {
   /** Asks what waits first, when the program is free. */
   #next(): void {
     const life = this.#life;
-    if (this.#asked || life === null || !life.registered) return;
+    if (this.#sent || life === null || !life.registered) return;
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const refusal = life.dialogue.refusal(first.request);
       if (refusal === null) {
-        this.#asked = true;
+        this.#sent = true;
         return life.process.write(life.dialogue.ask(first.request, this.#around.id(), this.#around.clock.now()));
       }
       this.#waiting.shift();
@@ -153,16 +159,16 @@ export class TableKeeper {
     }
   }
 
-  /** An answer that comes later would be taken for that to the next question: a program that was asked and is late is ended. */
+  /** An answer that comes later would be taken for that to the next question: a program that is late is ended. */
   #late(waiting: Waiting): void {
-    if (this.#asked && this.#waiting[0] === waiting) return this.#end("it does not answer");
+    if (this.#sent && this.#waiting[0] === waiting) return this.#end("it does not answer");
     const at = this.#waiting.indexOf(waiting);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
     waiting.answer(failure("The program is too busy"));
   }
 
-  /** Nothing more is heard of this life; `#ended` follows when the process is gone. */
+  /** No more output of this life is read; `#ended` follows when the process is gone. */
   #end(reason: string): void {
     const life = this.#life;
     if (life === null) return;
@@ -193,7 +199,7 @@ export class TableKeeper {
   }
 
   #failAll(reason: string): void {
-    this.#asked = false;
+    this.#sent = false;
     for (const { answer, cancelLimit } of this.#waiting.splice(0)) {
       cancelLimit();
       answer(failure(reason));

@@ -1,5 +1,5 @@
 /**
- * The protocol of `table-NAME` programs, version 0.1 (table(5)): what is said to one, and what its lines mean. Pure: knows no process and no
+ * The protocol of `table-NAME` programs, version 0.1 (table(5)): what is sent to one, and what its lines mean. Pure: knows no process and no
  * clock. One request is on its way at a time.
  */
 
@@ -7,10 +7,10 @@ import { TABLE_SERVICES, type TableAnswer, type TableRequest, type TableService 
 
 const PROTOCOL = "0.1";
 /** Longest answer, in bytes. */
-export const MAX_ANSWER = 65_536;
+export const MAX_ANSWER_OCTETS = 65_536;
 
 /** What a line of the program means. `broken`: nothing that it says from now on can be trusted. */
-export type Heard =
+export type TableOutput =
   | { readonly type: "nothing" }
   | { readonly type: "registered" }
   | { readonly type: "answer"; readonly answer: TableAnswer }
@@ -19,11 +19,11 @@ export type Heard =
 type State =
   | { readonly at: "registering" }
   | { readonly at: "idle" }
-  | { readonly at: "asked"; readonly id: string; readonly op: TableRequest["op"] };
+  | { readonly at: "waiting"; readonly id: string; readonly op: TableRequest["op"] };
 
-const NOTHING: Heard = { type: "nothing" };
+const NOTHING: TableOutput = { type: "nothing" };
 
-function broken(reason: string): Heard {
+function broken(reason: string): TableOutput {
   return { type: "broken", reason };
 }
 
@@ -58,7 +58,7 @@ export class TableDialogue {
   /** The line of a request. `id`: 8 hex digits nobody can guess; `nowMs`: milliseconds since the epoch. */
   ask(request: TableRequest, id: string, nowMs: number): string {
     if (this.#state.at !== "idle") throw new Error("A table program is asked before it is free");
-    this.#state = { at: "asked", id, op: request.op };
+    this.#state = { at: "waiting", id, op: request.op };
     const time = `${Math.floor(nowMs / 1000)}.${String(Math.floor(nowMs % 1000) * 1000).padStart(6, "0")}`;
     const head = `table|${PROTOCOL}|${time}|${this.#table}|${request.op}`;
     if (request.op === "update") return `${head}|${id}\n`;
@@ -68,21 +68,21 @@ export class TableDialogue {
   }
 
   /** One line of the program, without its LF. */
-  hear(line: string): Heard {
+  receive(line: string): TableOutput {
     switch (this.#state.at) {
       case "registering":
         return this.#register(line);
       case "idle":
         return broken("it speaks without being asked");
-      case "asked": {
+      case "waiting": {
         const { op, id } = this.#state;
         this.#state = { at: "idle" };
-        return hearAnswer(line, op, id);
+        return readResult(line, op, id);
       }
     }
   }
 
-  #register(line: string): Heard {
+  #register(line: string): TableOutput {
     const [word, service = ""] = line.split("|", 2) as [string, string?];
     if (word !== "register" || line !== `register|${service}`) return broken("a line that is no registration");
     if (service === "ready") {
@@ -97,7 +97,7 @@ export class TableDialogue {
   }
 }
 
-function hearAnswer(line: string, op: TableRequest["op"], id: string): Heard {
+function readResult(line: string, op: TableRequest["op"], id: string): TableOutput {
   const head = `${op}-result|`;
   if (!line.startsWith(head)) return broken(`an answer that is no ${op}-result`);
   const rest = line.slice(head.length);

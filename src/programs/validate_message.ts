@@ -1,5 +1,5 @@
 /**
- * What the isolates with sessions say at the door of the filters, checked: they talk to the public, and what they say goes into the lines of a
+ * The messages of the isolates with sessions at the door of the filters, checked: they talk to the public, and their texts go into the lines of a
  * protocol. Pure.
  */
 
@@ -8,7 +8,7 @@ import { FILTER_PHASES, type SessionToFilter } from "../protocol/mod.ts";
 
 const LF = 0x0a;
 
-/** True for a message that can be told to a program and means what it seems to; any other comes from an isolate that has fallen. */
+/** Tells whether a message can be passed on to a program. One that cannot comes from a compromised isolate. */
 export function isValidMessage(message: SessionToFilter): boolean {
   switch (message.type) {
     case "event":

@@ -16,16 +16,16 @@ export type ToLogin =
 /** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
 export type PasswordCheck = "match" | "mismatch" | "unknown";
 export type FromLogin =
-  | { readonly type: "verified"; readonly call: number; readonly verdict: PasswordCheck }
-  | { readonly type: "proved"; readonly call: number; readonly verdict: PasswordCheck; readonly signature: string };
+  | { readonly type: "verified"; readonly call: number; readonly result: PasswordCheck }
+  | { readonly type: "proved"; readonly call: number; readonly result: PasswordCheck; readonly signature: string };
 
 export const TO_LOGIN: MessageTable<ToLogin> = {
   verify: { call, hash: text(), password: text() },
   prove: { call, verifier: text(), message: text(), proof: text() },
 };
-export const verdict = oneOf("match", "mismatch", "unknown");
+export const passwordCheck = oneOf("match", "mismatch", "unknown");
 export const FROM_LOGIN: MessageTable<FromLogin> = {
-  verified: { call, verdict },
-  proved: { call, verdict, signature: text() },
+  verified: { call, result: passwordCheck },
+  proved: { call, result: passwordCheck, signature: text() },
 };
 export const LOGIN_REPLIES: Replies<ToLogin, FromLogin> = { verify: ["verified"], prove: ["proved"] };

@@ -14,7 +14,7 @@ const UPDATE: TableRequest = { op: "update" };
 
 function registered(): TableDialogue {
   const dialogue = new TableDialogue("t");
-  for (const service of ["alias", "domain", "relayhost", "ready"]) dialogue.hear(`register|${service}`);
+  for (const service of ["alias", "domain", "relayhost", "ready"]) dialogue.receive(`register|${service}`);
   return dialogue;
 }
 
@@ -70,7 +70,7 @@ for (const { request, line, want } of answers) {
   Deno.test(`hear() takes ${JSON.stringify(line)} after ${request.op} for ${JSON.stringify(want)}`, () => {
     const dialogue = registered();
     dialogue.ask(request, ID, 0);
-    const heard = dialogue.hear(line);
+    const heard = dialogue.receive(line);
     assert.deepEqual(heard.type === "answer" ? heard.answer : heard.type === "broken" ? heard.reason : heard, want);
   });
 }
@@ -89,7 +89,7 @@ const registrations = [
 for (const { lines, last } of registrations) {
   Deno.test(`hear() ends the lines ${lines.join(", ")} with ${JSON.stringify(last)}`, () => {
     const dialogue = new TableDialogue("t");
-    assert.deepEqual(lines.map((line) => dialogue.hear(line)).at(-1), last);
+    assert.deepEqual(lines.map((line) => dialogue.receive(line)).at(-1), last);
   });
 }
 
@@ -108,7 +108,7 @@ Deno.test("hear() is total: any line at any time has a meaning", () => {
   fc.assert(fc.property(fc.array(fc.string(), { maxLength: 5 }), fc.boolean(), (lines, asked) => {
     const dialogue = registered();
     if (asked) dialogue.ask(LOOKUP, ID, 0);
-    for (const line of lines) dialogue.hear(line);
+    for (const line of lines) dialogue.receive(line);
   }));
 });
 

@@ -5,7 +5,7 @@ import {
   eventLine,
   FilterDialogue,
   filterGreeting,
-  type FilterHeard,
+  type FilterOutput,
   requestLine,
 } from "../../src/programs/filter_protocol.ts";
 import { FILTER_EVENTS } from "../../src/protocol/mod.ts";
@@ -41,11 +41,11 @@ Deno.test("requestLine() ends with a bar where there is no parameter", () => {
   assert.equal(requestLine(1000, "data", SID, TOKEN, ""), `filter|0.7|1.000000|smtp-in|data|${SID}|${TOKEN}|\n`);
 });
 
-function ready(...lines: string[]): { dialogue: FilterDialogue; last: FilterHeard } {
+function ready(...lines: string[]): { dialogue: FilterDialogue; last: FilterOutput } {
   const dialogue = new FilterDialogue();
-  let last: FilterHeard = { type: "nothing" };
+  let last: FilterOutput = { type: "nothing" };
   for (const line of [...lines, "register|ready"]) {
-    last = dialogue.hear(line);
+    last = dialogue.receive(line);
     if (last.type === "broken") break;
   }
   return { dialogue, last };
@@ -86,7 +86,7 @@ for (const line of BROKEN_BEFORE) {
   });
 }
 
-const HEARD: readonly (readonly [string, FilterHeard])[] = [
+const HEARD: readonly (readonly [string, FilterOutput])[] = [
   [`filter-result|ab|${TOKEN}|proceed`, {
     type: "result",
     session: SID,
@@ -111,7 +111,7 @@ const HEARD: readonly (readonly [string, FilterHeard])[] = [
 ];
 for (const [line, want] of HEARD) {
   Deno.test(`FilterDialogue hears ${JSON.stringify(line)}`, () => {
-    assert.deepEqual(ready().dialogue.hear(line), want);
+    assert.deepEqual(ready().dialogue.receive(line), want);
   });
 }
 
@@ -135,6 +135,6 @@ const BROKEN = [
 ];
 for (const line of BROKEN) {
   Deno.test(`FilterDialogue is broken by ${JSON.stringify(line.slice(0, 60))}`, () => {
-    assert.equal(ready().dialogue.hear(line).type, "broken");
+    assert.equal(ready().dialogue.receive(line).type, "broken");
   });
 }

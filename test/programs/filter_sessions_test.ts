@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { FlowingProcess, ProcessHooks } from "../../src/programs/mod.ts";
 import { FilterRouter } from "../../src/programs/filter_sessions.ts";
-import { HOLD_ABOVE, QUEUE_LIMIT, READY_MS, STUCK_MS } from "../../src/programs/filter_program.ts";
+import { HOLD_ABOVE, MAX_QUEUED_OCTETS, READY_MS, STUCK_MS } from "../../src/programs/filter_program.ts";
 import { FILTER_WINDOW, type FilterToSession, type SessionToFilter } from "../../src/protocol/mod.ts";
 
 const SID = "00000000000000ab", TOKEN = "0123456789abcdef";
@@ -44,7 +44,7 @@ class RouterHarness {
   readonly told: FilterToSession[] = [];
   readonly lost: string[] = [];
   readonly log: string[] = [];
-  readonly desk: FilterRouter;
+  readonly router: FilterRouter;
   readonly door = {
     onmessage: (_message: SessionToFilter) => {},
     onreset: () => {},
@@ -60,7 +60,7 @@ class RouterHarness {
       identity: null,
       subsystems: ["smtp-in" as const],
     }));
-    this.desk = new FilterRouter(programs, {
+    this.router = new FilterRouter(programs, {
       start: (_options, hooks) => {
         const program = new FakeProgram(hooks, this.reads);
         this.programs.push(program);
@@ -78,11 +78,11 @@ class RouterHarness {
       introduction: { version: "1", sessionTimeoutMs: 300_000, admd: "mx" },
       log: (_level, text) => void this.log.push(text),
     }, (reason) => void this.lost.push(reason));
-    this.desk.welcome(this.door);
+    this.router.addDoor(this.door);
   }
 
   async open(...registrations: readonly string[]): Promise<void> {
-    const opened = this.desk.open();
+    const opened = this.router.open();
     for (const program of this.programs) {
       for (const line of [...registrations, "ready"]) program.hooks.online(`register|${line}`);
     }
@@ -119,7 +119,7 @@ class RouterHarness {
 
 Deno.test("FilterDesk tells sessions of registrations once all programs are ready", async () => {
   const harness = new RouterHarness(true, ["f", "g"]);
-  const opened = harness.desk.open();
+  const opened = harness.router.open();
   harness.programs[0]!.hooks.online("register|ready");
   await settle();
   assert.equal(harness.told.length, 0);
@@ -131,11 +131,11 @@ Deno.test("FilterDesk tells sessions of registrations once all programs are read
 
 Deno.test("FilterDesk.open() rejects when a program is not ready in time, or ends", async () => {
   const late = new RouterHarness();
-  const opened = late.desk.open();
+  const opened = late.router.open();
   late.pass(READY_MS);
   await assert.rejects(opened, /filter program "f" \(\/x\/f\) failed: it does not say that it is ready/);
   const dead = new RouterHarness();
-  const starting = dead.desk.open();
+  const starting = dead.router.open();
   dead.programs[0]!.hooks.onend("it exited with status 1");
   await assert.rejects(starting, /it exited with status 1/);
   assert.deepEqual(dead.lost, []);
@@ -255,7 +255,7 @@ Deno.test("what waits for a program has a bound", async () => {
   const harness = new RouterHarness(false);
   await harness.open("filter|smtp-in|data-line");
   const lines = `${"x".repeat(8 << 20)}\n`;
-  for (let count = 0; count < QUEUE_LIMIT / (8 << 20); count++) harness.lines(lines);
+  for (let count = 0; count < MAX_QUEUED_OCTETS / (8 << 20); count++) harness.lines(lines);
   assert.deepEqual(harness.lost, ["lost processor: f: it does not read what it is told"]);
 });
 
@@ -276,7 +276,7 @@ Deno.test("an isolate that comes later is told of registrations, and of a progra
   const welcome = () => {
     const told: string[] = [];
     const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void told.push(type) };
-    harness.desk.welcome(door);
+    harness.router.addDoor(door);
     return told;
   };
   assert.deepEqual(welcome(), ["registered", "hold"]);
@@ -331,7 +331,7 @@ Deno.test("an isolate speaks of its own sessions only", async () => {
   await harness.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
   harness.ask();
   const other = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };
-  harness.desk.welcome(other);
+  harness.router.addDoor(other);
   await settle();
   const before = harness.programs[0]!.text;
   const about = { session: SID, subsystem: "smtp-in", event: "tx-mail", params: "", at: 0 } as const;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
-  MAX_WAITING,
+  MAX_WAITING_REQUESTS,
   type ProcessHooks,
   REGISTER_MS,
   REQUEST_MS,
@@ -159,7 +159,7 @@ Deno.test("ask() answers with an error when too many wait, and never sends a lin
   await open();
   assert.match(reasonOf(await keeper.ask(ask("a\nb"))), /line end/);
   assert.match(reasonOf(await keeper.ask({ op: "check", service: "domain", key: "a" })), /does not serve/);
-  for (let count = 0; count < MAX_WAITING; count++) void keeper.ask(ask("a"));
+  for (let count = 0; count < MAX_WAITING_REQUESTS; count++) void keeper.ask(ask("a"));
   assert.match(reasonOf(await keeper.ask(ask("a"))), /Too many/);
   assert.equal(lives[0]!.heard.length, 2);
 });
