@@ -7,7 +7,7 @@ import { prometheusText } from "./prometheus.ts";
 import type { AdminRow, AdminSource } from "./source.ts";
 
 /** Envelopes of one page, and the most that `limit` may ask for. */
-const PAGE = 100, MAX_LIMIT = 1000;
+const PAGE = 100, MAX_LISTED_ENVELOPES = 1000;
 const HEADERS: Readonly<Record<string, string>> = {
   "Content-Security-Policy":
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -56,8 +56,8 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
   });
   app.get("/api/queue", async (c) => {
     const limit = Number(c.req.query("limit") ?? PAGE);
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-      return c.json({ error: `limit must be a number from 1 to ${MAX_LIMIT}` }, 400);
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED_ENVELOPES) {
+      return c.json({ error: `limit must be a number from 1 to ${MAX_LISTED_ENVELOPES}` }, 400);
     }
     const { rows, next } = await takePage(source, c.req.query("after"), limit);
     return c.json({ envelopes: rows.map(toJson), next });

@@ -5,10 +5,10 @@ import type net from "node:net";
 import { createAdmin } from "./app.ts";
 import type { AdminSource } from "./source.ts";
 
-/** A connection on which nothing was said for so long is closed, in milliseconds. */
+/** A connection without traffic for so long is closed, in milliseconds. */
 const IDLE_MS = 10_000;
 /** Connections that one client address may have. */
-const MAX_PER_SOURCE = 16;
+const MAX_SOURCE_CONNECTIONS = 16;
 
 interface Client {
   readonly source: string;
@@ -52,7 +52,7 @@ export class AdminServer {
       // The client went away; `close` follows.
     });
     const own = [...this.#clients].filter(([, client]) => client.source === source);
-    if (own.length >= MAX_PER_SOURCE && !closeIdle(own)) return void socket.destroy();
+    if (own.length >= MAX_SOURCE_CONNECTIONS && !closeIdle(own)) return void socket.destroy();
     if (this.#clients.size >= this.#options.maxConnections && !closeIdle([...this.#clients])) {
       return void socket.destroy();
     }

@@ -1,4 +1,4 @@
-/** What the admin pages need to know of the house: given by src/control, faked by tests. */
+/** What the admin pages need to know of the daemon: given by src/control, faked by tests. */
 
 import type { Envelope, EnvelopeCursor } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";

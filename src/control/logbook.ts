@@ -20,7 +20,7 @@ export interface LogbookOptions {
 /** How long a line may wait for company, in ms. */
 const GATHER_MS = 2;
 /** Lines that wait are written at once when there are more. */
-const MAX_WAITING = 2_000;
+const MAX_WAITING_LINES = 2_000;
 const CATEGORY = "vaultpost";
 const LOGTAPE_LEVELS: Readonly<Record<string, LogLevel>> = {
   trace: "debug",
@@ -59,7 +59,7 @@ export class Logbook {
     if (level !== this.#level) this.#hand();
     this.#level = level;
     this.#lines.push(safeLine(text));
-    if (level === "crit" || this.#lines.length >= MAX_WAITING) return this.flush();
+    if (level === "crit" || this.#lines.length >= MAX_WAITING_LINES) return this.flush();
     this.#cancelTimer ??= this.#clock.after(GATHER_MS, () => this.flush());
   }
 

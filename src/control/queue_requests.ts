@@ -213,7 +213,7 @@ export class QueueRequests {
     return count;
   }
 
-  /** What the queue is asked for: it knows no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
+  /** The targets for the queue: it knows no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
   async #parts(target: Target): Promise<QueueTarget[]> {
     if (target === "all" || !("domain" in target)) return [target];
     const all: EnvelopeId[] = [];

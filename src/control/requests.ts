@@ -155,7 +155,7 @@ export class ControlRequests {
     return lines;
   }
 
-  /** Why mail is refused though all who were asked answer, a sentence each. */
+  /** Why mail is refused although all isolates answer, a sentence each. */
   async refusals(): Promise<readonly string[]> {
     const full = (await this.diskErrors()).filter((line) => line.startsWith("QUEUE disk full"));
     let tables: readonly string[] = ["lookup does not answer"];
@@ -195,7 +195,7 @@ export class ControlRequests {
     return { ok: true };
   }
 
-  /** A new scheduler starts with what the command line said: tell it what smtpctl said since. */
+  /** A new scheduler starts with the state of the command line: what smtpctl paused and resumed since is sent to it. */
   #pauseAgain(): void {
     for (const agent of ["mda", "mta"] as const) {
       if (this.#paused[agent] === this.#isolate.settings.paused[agent]) continue;
@@ -230,14 +230,14 @@ export class ControlRequests {
   }
 }
 
-/** Tells whether `asked` is answered before HEALTH_TIMEOUT_MS have passed. */
-async function inTime(clock: Clock, asked: Promise<unknown>): Promise<boolean> {
+/** Tells whether `answer` comes before HEALTH_TIMEOUT_MS have passed. */
+async function inTime(clock: Clock, answer: Promise<unknown>): Promise<boolean> {
   let cancelLimit = () => {};
   const late = new Promise<boolean>((resolve) => {
     cancelLimit = clock.after(HEALTH_TIMEOUT_MS, () => resolve(false));
   });
   try {
-    return await Promise.race([asked.then(() => true, () => false), late]);
+    return await Promise.race([answer.then(() => true, () => false), late]);
   } finally {
     cancelLimit();
   }

@@ -17,14 +17,14 @@ export function serveControl(isolate: Isolate<"control">): void {
   const stats = new Stats();
   const logbook = new Logbook(sinkOf(isolate));
   const log = (level: LogLevel, text: string) => logbook.line(level, text);
-  const desk = new ControlRequests(isolate, stats, log);
+  const requests = new ControlRequests(isolate, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
     maxConnections: isolate.settings.maxConnections.control,
-    answer: (request) => desk.answer(request),
+    answer: (request) => requests.answer(request),
     oncount: (open) => stats.set("control.session", open),
   });
-  // What this isolate tells of itself goes no way round.
+  // The events of this isolate itself pass no door.
   isolate.onevent = (event) => take(isolate, stats, log, event, 0);
   const ordering = new Ordering(systemClock.steady);
   for (const door of EVENT_DOORS) {
@@ -32,19 +32,19 @@ export function serveControl(isolate: Isolate<"control">): void {
     isolate.serve(door, (channel, peer, life) => {
       const emit = (event: Event) => take(isolate, stats, log, event, peer);
       channel.onmessage = (event) => {
-        if (event.type === "smtp-committed") ordering.told(peer, event.number);
+        if (event.type === "smtp-committed") ordering.reported(peer, event.number);
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };
       if (door !== "smtp-control") return;
-      ordering.welcome(peer, life, (isolate.life ?? 1) === 1);
+      ordering.addReporter(peer, life, (isolate.life ?? 1) === 1);
       channel.onreset = () => {
         ordering.lost(peer);
         stats.forgetSessions(peer);
       };
     });
   }
-  const admin = openAdmin(isolate, desk, stats);
+  const admin = openAdmin(isolate, requests, stats);
   isolate.onsession = (descriptor, listener, peer) => {
     const socket = adoptSocket(descriptor);
     if (listener !== ADMIN_LISTENER) {
@@ -96,19 +96,19 @@ function sinkOf(isolate: Isolate<"control">): LogbookOptions {
   };
 }
 
-function openAdmin(isolate: Isolate<"control">, desk: ControlRequests, stats: Stats): AdminServer | null {
+function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminServer | null {
   const { admin, shared: shared, maxConnections } = isolate.settings;
   if (admin === null) return null;
   const source = {
     serverName: shared.serverName,
     version: shared.version,
-    uptimeSeconds: () => desk.uptimeSeconds,
+    uptimeSeconds: () => requests.uptimeSeconds,
     stats: () => stats.entries(),
-    queuePage: (after: EnvelopeCursor, limit: number) => desk.queuePage(after, limit),
-    health: () => desk.health(),
-    diskErrors: () => desk.diskErrors(),
-    refusals: () => desk.refusals(),
-    paused: () => ({ mda: desk.paused("mda"), mta: desk.paused("mta"), smtp: desk.paused("smtp") }),
+    queuePage: (after: EnvelopeCursor, limit: number) => requests.queuePage(after, limit),
+    health: () => requests.health(),
+    diskErrors: () => requests.diskErrors(),
+    refusals: () => requests.refusals(),
+    paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
   };
   return new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
 }

@@ -23,7 +23,7 @@ export interface SessionOptions {
 export class ControlSessions {
   readonly #options: SessionOptions;
   readonly #open = new Map<net.Socket, number>();
-  /** Connections that are over for us, while their clients read the last words. */
+  /** Connections that are over for us, while their clients read the last answer. */
   readonly #ending = new Set<net.Socket>();
   readonly #clock: Clock;
 
@@ -108,11 +108,11 @@ function readLine(socket: net.Socket, clock: Clock): Promise<string | null> {
     let size = 0;
     const finish = (line: string | null) => {
       cancelLimit();
-      socket.removeListener("data", hear).removeListener("close", gone);
+      socket.removeListener("data", receive).removeListener("close", gone);
       resolve(line);
     };
     const gone = () => finish(null);
-    const hear = (piece: Uint8Array) => {
+    const receive = (piece: Uint8Array) => {
       const end = piece.indexOf(10);
       size += end < 0 ? piece.length : end;
       if (size >= MAX_REQUEST_BYTES) return finish(null);
@@ -120,7 +120,7 @@ function readLine(socket: net.Socket, clock: Clock): Promise<string | null> {
       if (end >= 0) finish(Buffer.concat(pieces).toString("utf8"));
     };
     const cancelLimit = clock.after(REQUEST_TIMEOUT_MS, gone);
-    socket.on("data", hear).on("close", gone);
+    socket.on("data", receive).on("close", gone);
     socket.resume();
   });
 }

@@ -1,4 +1,4 @@
-/** Who wants to know more than the log tells: trace and debug lines cost nothing unless they are asked for. Knows no subsystem. */
+/** Who wants more than the log has: trace and debug lines cost nothing unless they are wanted. Knows no subsystem. */
 
 import type { EmitEvent, Trace } from "./types.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Everything that is worth telling: one typed event each. Log lines, metrics, `smtpctl monitor` and the admin page are readers of this
+ * Everything that is logged or counted: one typed event each. Log lines, metrics, `smtpctl monitor` and the admin page are readers of this
  * one stream; see log.ts for the line of each event. No event carries a secret or message content.
  */
 
@@ -68,7 +68,7 @@ export type SmtpEvent =
   | {
     readonly type: "smtp-failed-command";
     readonly session:
-      string; /** What was refused, without secrets; "" for a connection, or where nothing had been asked. */
+      string; /** What was refused, without secrets; "" for a connection, or where there was no command. */
     readonly command: string;
     readonly reply: string; /** Of the client, as in `smtp-connected`. */
     readonly address: string;

@@ -16,18 +16,18 @@ const CSTYLE: Readonly<Record<number, string>> = {
 };
 
 /** No encoded text is longer than this, in characters: a log line is bounded whatever a client sent. */
-export const VIS_LIMIT = 4096;
+export const MAX_VIS_CHARS = 4096;
 
 /**
  * Encodes `text` as vis(3) with the C style does: control characters, double quotes, backslashes and every octet above 126 (of its UTF-8 form)
  * become printable ASCII, so that no client can forge a line or a field of the log. Cut at VIS_LIMIT.
  */
 export function vis(text: string): string {
-  const bounded = text.length > VIS_LIMIT ? text.slice(0, VIS_LIMIT) : text;
+  const bounded = text.length > MAX_VIS_CHARS ? text.slice(0, MAX_VIS_CHARS) : text;
   if (CLEAN.test(bounded)) return bounded;
   let out = "";
   const bytes = utf8.encode(bounded);
-  for (let i = 0; i < bytes.length && out.length < VIS_LIMIT; i++) out += visOctet(bytes[i]!, bytes[i + 1]);
+  for (let i = 0; i < bytes.length && out.length < MAX_VIS_CHARS; i++) out += visOctet(bytes[i]!, bytes[i + 1]);
   return out;
 }
 

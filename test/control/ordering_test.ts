@@ -14,40 +14,40 @@ function world() {
 
 Deno.test("an attempt waits for the message that smtp has not told of, and for no other", () => {
   const { ordering, told, attempt } = world();
-  ordering.welcome(0, 1, true);
-  ordering.welcome(1, 1, true);
-  ordering.told(0, 4);
+  ordering.addReporter(0, 1, true);
+  ordering.addReporter(1, 1, true);
+  ordering.reported(0, 4);
   attempt("old", 0, 1, 4);
   attempt("new", 0, 1, 7);
   attempt("of another", 1, 1, 6);
   ordering.after(undefined, () => told.push("of none"));
   assert.deepEqual(told, ["old", "of none"]);
-  ordering.told(0, 7);
+  ordering.reported(0, 7);
   assert.deepEqual(told, ["old", "of none", "new"]);
-  ordering.told(1, 9);
+  ordering.reported(1, 9);
   assert.deepEqual(told, ["old", "of none", "new", "of another"]);
 });
 
 Deno.test("nobody waits for an isolate that has ended, nor for what a log that was replaced had heard", () => {
   const { ordering, told, attempt } = world();
-  ordering.welcome(0, 1, true);
+  ordering.addReporter(0, 1, true);
   attempt("before", 0, 1, 7);
   ordering.lost(0);
   attempt("after", 0, 1, 8);
   attempt("of the next", 0, 2, 9);
   assert.deepEqual(told, ["before", "after"]);
-  ordering.welcome(0, 2, true);
+  ordering.addReporter(0, 2, true);
   assert.deepEqual(told, ["before", "after"]);
-  ordering.told(0, 9);
+  ordering.reported(0, 9);
   assert.deepEqual(told, ["before", "after", "of the next"]);
-  ordering.welcome(1, 1, false);
+  ordering.addReporter(1, 1, false);
   attempt("unknown", 1, 1, 3);
   assert.equal(told.at(-1), "unknown");
 });
 
 Deno.test("what waits is bounded in number and in time, and told at the end", () => {
   const { ordering, told, attempt, pass } = world();
-  ordering.welcome(0, 1, true);
+  ordering.addReporter(0, 1, true);
   for (let number = 1; number <= 10_001; number++) attempt(String(number), 0, 1, number);
   assert.deepEqual(told, ["1"]);
   pass(20_001);

@@ -68,13 +68,13 @@ const queueAnswers: Answers = {
   "update-table": ({ table }) => ({ type: "updated", error: table === "aliases" ? null : "No such table" }),
 };
 
-function deskOf(harness: FakeSystem, log: string[] = []): ControlRequests {
+function requestsOf(harness: FakeSystem, log: string[] = []): ControlRequests {
   return new ControlRequests(harness.isolate, new Stats(), (_level, text) => log.push(text));
 }
 
-async function answersOf(desk: ControlRequests, request: ControlRequest): Promise<ControlAnswer[]> {
+async function answersOf(answering: ControlRequests, request: ControlRequest): Promise<ControlAnswer[]> {
   const answers: ControlAnswer[] = [];
-  for await (const answer of desk.answer(request)) answers.push(answer);
+  for await (const answer of answering.answer(request)) answers.push(answer);
   return answers;
 }
 
@@ -178,7 +178,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
 ];
 for (const { name, request, answers } of requests) {
   Deno.test(`Desk answers ${request.do}: ${name}`, async () => {
-    deepEqual(await answersOf(deskOf(new FakeSystem(queueAnswers)), request), answers);
+    deepEqual(await answersOf(requestsOf(new FakeSystem(queueAnswers)), request), answers);
   });
 }
 
@@ -189,7 +189,7 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
   });
   const harness = new FakeSystem({ ...queueAnswers, "disk-errors": diskErrors });
   harness.error = "relay, smtp";
-  deepEqual(await deskOf(harness).refusals(), [
+  deepEqual(await requestsOf(harness).refusals(), [
     "disk full: mail is refused with 452",
     "table <t>: gone",
     "isolates that do not run: relay, smtp",
@@ -198,18 +198,18 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
 });
 
 Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
-  const desk = deskOf(new FakeSystem(queueAnswers));
-  const answers = await answersOf(desk, { do: "show-queue", message: null });
+  const answering = requestsOf(new FakeSystem(queueAnswers));
+  const answers = await answersOf(answering, { do: "show-queue", message: null });
   equal(answers.length, 4);
   match((answers[0] as { line: string }).line, /^00000001aaaaaaaa\|inet4\|mta\|.*\|inflight\|2\|$/);
-  deepEqual((await desk.queuePage(ids[0]!, 1)).map(({ envelope }) => envelope.id), [ids[1]]);
-  const one = await answersOf(desk, { do: "show-queue", message: msgid("00000002") });
+  deepEqual((await answering.queuePage(ids[0]!, 1)).map(({ envelope }) => envelope.id), [ids[1]]);
+  const one = await answersOf(answering, { do: "show-queue", message: msgid("00000002") });
   equal(one.length, 2);
 });
 
 Deno.test("Desk asks for as much of the queue at once as the config says", async () => {
   const harness = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
-  equal((await answersOf(deskOf(harness), { do: "show-queue", message: null })).length, 4);
+  equal((await answersOf(requestsOf(harness), { do: "show-queue", message: null })).length, 4);
   deepEqual(
     harness.asked.filter(({ question }) => question.type === "list").map(({ question }) => [
       question.after,
@@ -223,20 +223,23 @@ Deno.test("Desk asks for as much of the queue at once as the config says", async
 Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
   const harness = new FakeSystem(queueAnswers);
   const log: string[] = [];
-  const desk = deskOf(harness, log);
-  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: true }]);
+  const answering = requestsOf(harness, log);
+  deepEqual(await answersOf(answering, { do: "pause", what: "smtp" }), [{ ok: true }]);
   deepEqual(harness.requests, [{ type: "pause-smtp", paused: true }]);
   harness.changed = false;
-  deepEqual(await answersOf(desk, { do: "pause", what: "smtp" }), [{ ok: false, error: "smtp is paused already" }]);
+  deepEqual(await answersOf(answering, { do: "pause", what: "smtp" }), [{
+    ok: false,
+    error: "smtp is paused already",
+  }]);
   deepEqual(log, ["info: smtp paused"]);
-  deepEqual((await answersOf(desk, { do: "show-status" }))[2], { line: "SMTP paused" });
+  deepEqual((await answersOf(answering, { do: "show-status" }))[2], { line: "SMTP paused" });
 });
 
 Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", async () => {
   const harness = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
-  const desk = deskOf(harness);
-  await answersOf(desk, { do: "pause", what: "mda" });
-  await answersOf(desk, { do: "resume", what: "mta" });
+  const answering = requestsOf(harness);
+  await answersOf(answering, { do: "pause", what: "mda" });
+  await answersOf(answering, { do: "resume", what: "mta" });
   harness.asked.length = 0;
   harness.reset("control-scheduler");
   deepEqual(harness.asked.map(({ question: { agent, paused } }) => [agent, paused]), [["mda", true], ["mta", false]]);
@@ -245,11 +248,11 @@ Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", asyn
 Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
   const harness = new FakeSystem({});
   harness.traces.add("smtp");
-  const desk = deskOf(harness);
-  await answersOf(desk, { do: "trace", what: "queue" });
-  await answersOf(desk, { do: "untrace", what: "smtp" });
-  await answersOf(desk, { do: "log", verbose: true });
-  await answersOf(desk, { do: "log", verbose: false });
+  const answering = requestsOf(harness);
+  await answersOf(answering, { do: "trace", what: "queue" });
+  await answersOf(answering, { do: "untrace", what: "smtp" });
+  await answersOf(answering, { do: "log", verbose: true });
+  await answersOf(answering, { do: "log", verbose: false });
   deepEqual(harness.requests, [
     { type: "verbosity", verbose: false, traces: ["smtp", "queue"] },
     { type: "verbosity", verbose: false, traces: ["queue"] },
@@ -260,8 +263,8 @@ Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
 
 Deno.test("Desk: an isolate that ends while it is asked ends the request, not the desk", async () => {
   const harness = new FakeSystem({});
-  const desk = deskOf(harness);
-  const asked = answersOf(desk, { do: "remove", target: "all" });
+  const answering = requestsOf(harness);
+  const asked = answersOf(answering, { do: "remove", target: "all" });
   while (harness.asked.length === 0) await Promise.resolve();
   harness.reset("control-queue");
   await asked.then(() => ok(false, "the request should fail"), (error) => match(error.message, /has ended/));
@@ -306,8 +309,8 @@ const uids = [
 ];
 for (const { uid, served, who } of uids) {
   Deno.test(`ControlSessions ${served ? "serves" : "refuses"} ${who}`, async () => {
-    const desk = deskOf(new FakeSystem(queueAnswers));
-    await withSocket(uid, (request) => desk.answer(request), async (path) => {
+    const answering = requestsOf(new FakeSystem(queueAnswers));
+    await withSocket(uid, (request) => answering.answer(request), async (path) => {
       const answers = await collect(path, { do: "show-status" });
       if (served) equal(answers.length, 4);
       else deepEqual(answers, [{ ok: false, error: "need root privileges", denied: true }]);
@@ -333,8 +336,8 @@ const badLines = [
 ];
 for (const { name, line, reply } of badLines) {
   Deno.test(`ControlSessions gives ${name} no way in`, async () => {
-    const desk = deskOf(new FakeSystem(queueAnswers));
-    await withSocket(0, (request) => desk.answer(request), async (path) => {
+    const answering = requestsOf(new FakeSystem(queueAnswers));
+    await withSocket(0, (request) => answering.answer(request), async (path) => {
       const socket = net.connect({ path });
       let heard = "";
       socket.on("data", (bytes) => heard += bytes.toString());
@@ -347,8 +350,8 @@ for (const { name, line, reply } of badLines) {
 }
 
 Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one that ends makes room", async () => {
-  const desk = deskOf(new FakeSystem(queueAnswers));
-  await withSocket(0, (request) => desk.answer(request), async (path) => {
+  const answering = requestsOf(new FakeSystem(queueAnswers));
+  await withSocket(0, (request) => answering.answer(request), async (path) => {
     const idle = await Promise.all(Array.from({ length: 32 }, async () => {
       const socket = net.connect({ path });
       await once(socket, "connect");

@@ -1,7 +1,7 @@
 /** The log line of every event: scripts read these. */
 
 import { equal, match, ok } from "node:assert/strict";
-import { type Event, eventLevel, formatDuration, formatEvent, vis, VIS_LIMIT } from "../../src/events/mod.ts";
+import { type Event, eventLevel, formatDuration, formatEvent, MAX_VIS_CHARS, vis } from "../../src/events/mod.ts";
 import { evpid, msgid } from "../ids.ts";
 
 const session = "00112233aabbccdd";
@@ -242,8 +242,8 @@ for (const [text, want] of visRows) {
 }
 
 Deno.test("vis() cuts what is too long and stays printable ASCII", () => {
-  const long = vis("ä\n".repeat(VIS_LIMIT));
-  ok(long.length < VIS_LIMIT + 8);
+  const long = vis("ä\n".repeat(MAX_VIS_CHARS));
+  ok(long.length < MAX_VIS_CHARS + 8);
   match(long, /^[ -~]*$/);
 });
 
