@@ -13,12 +13,12 @@ export type Options =
     /** The operands stood behind `--`: none of them is a misplaced option. */
     readonly literal: boolean;
   }
-  | { readonly ok: false; readonly asked: Asked }
+  | { readonly ok: false; readonly info: InfoOption }
   /** `text` says what is wrong. */
-  | { readonly ok: false; readonly asked: null; readonly text: string };
+  | { readonly ok: false; readonly info: null; readonly text: string };
 
 /** `--help` and `--version`, which need nothing else. */
-export type Asked = "help" | "version";
+export type InfoOption = "help" | "version";
 
 /** The letters of a program's options. */
 export interface Letters {
@@ -50,13 +50,13 @@ export function getopt(args: readonly string[], letters: Letters): Options {
     operands,
     literal,
   });
-  const wrong = (text: string): Options => ({ ok: false, asked: null, text });
+  const wrong = (text: string): Options => ({ ok: false, info: null, text });
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
     if (arg === "--") return done(args.slice(at + 1), true);
     if (!arg.startsWith("-") || arg === "-") return done(args.slice(at));
     if (arg.startsWith("--")) {
-      if (LONG.includes(arg)) return { ok: false, asked: arg.slice(2) as Asked };
+      if (LONG.includes(arg)) return { ok: false, info: arg.slice(2) as InfoOption };
       const [word, value] = splitLong(arg);
       const letter = Object.hasOwn(letters.long ?? {}, word) ? letters.long![word]! : null;
       if (letter === null) return wrong(`unknown option ${arg}${guessOption(arg, "", "")}`);
@@ -78,7 +78,7 @@ export function getopt(args: readonly string[], letters: Letters): Options {
         break;
       }
       if (!valued.includes(letter)) {
-        if (letter === "h") return { ok: false, asked: "help" };
+        if (letter === "h") return { ok: false, info: "help" };
         return wrong(`unknown option -- ${letter}${guessOption(arg, letter, plain + valued + optional)}`);
       }
       if (rest === "" && at + 1 === args.length) return wrong(`option requires an argument -- ${letter}`);
@@ -108,6 +108,6 @@ export function guessOption(word: string, letter: string, letters: string): stri
 }
 
 /** `, did you mean "--help"?` for the operand `help`, the same for `version`; undefined for another. */
-export function guessAsked(operand: string): string | undefined {
+export function guessInfo(operand: string): string | undefined {
   return LONG.includes(`--${operand}`) ? `, did you mean "--${operand}"?` : undefined;
 }

@@ -22,14 +22,14 @@ import { type Mailbox, newEnvelopeId, newMessageId, random32 } from "../envelope
 import { TIMEOUTS } from "../smtp_client/mod.ts";
 import { getopt, type Options } from "./getopt.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
-import { answerAsked, lettersOf, type Tool, usageOf } from "./usage.ts";
+import { lettersOf, printInfo, type Tool, usageOf } from "./usage.ts";
 import { systemClock } from "../clock.ts";
 
 /** Largest message, in octets: it is held in memory. */
 const MAX_BYTES = 1 << 30;
 const NO_TRACE = new Uint8Array();
 const NOBODY: Mailbox = { local: "", domain: "" };
-/** Who these programs act as is who runs them; the writers are told all the same. */
+/** These programs act as whoever runs them, and the writers need to know it. */
 const SELF = () => ({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 });
 
 /** All of standard input, as the writers want it. */
@@ -58,7 +58,7 @@ function usage(terminal: Terminal, name: Tool, text = ""): number {
 
 /** Help, the version, or what is wrong with the options. */
 function answerOptions(options: Extract<Options, { ok: false }>, name: Tool, terminal: Terminal): number {
-  return options.asked === null ? usage(terminal, name, options.text) : answerAsked(name, options.asked, terminal);
+  return options.info === null ? usage(terminal, name, options.text) : printInfo(name, options.info, terminal);
 }
 
 /** `mail.maildir [-j] [dir]`. */

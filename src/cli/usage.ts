@@ -1,10 +1,10 @@
 /**
- * What the tools say of themselves: a sentence for each, its usage, and a sentence for each option, from which the letters follow that it takes.
- * One table for `--help`, for mistakes and for the tests of the manual pages; smtpctl's commands are in smtpctl-commands.ts.
+ * What the tools print about themselves: a sentence for each, its usage, and a sentence for each option, from which the letters follow that it takes.
+ * One table for `--help`, for mistakes and for the tests of the manual pages; smtpctl's commands are in smtpctl/commands.ts.
  */
 
 import { PRODUCT, VERSION } from "../config/mod.ts";
-import type { Asked, Letters } from "./getopt.ts";
+import type { InfoOption, Letters } from "./getopt.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface OptionUsage {
@@ -214,8 +214,8 @@ export function table(rows: readonly (readonly [string, string])[]): string {
   ).join("");
 }
 
-/** Prints on standard output what was asked of a tool, and returns the exit status. */
-export function answerAsked(tool: Tool, asked: Asked, terminal: Terminal): number {
-  terminal.out(asked === "help" ? helpOf(tool) : versionOf(tool));
+/** Prints the help or the version of a tool on standard output, and returns the exit status 0. */
+export function printInfo(tool: Tool, info: InfoOption, terminal: Terminal): number {
+  terminal.out(info === "help" ? helpOf(tool) : versionOf(tool));
   return 0;
 }

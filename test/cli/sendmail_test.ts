@@ -571,7 +571,7 @@ const modes: { args: string[]; kind: string }[] = [
   { args: ["-t", "-bv"], kind: "verify" },
   { args: ["-F", "-bp", "x@y"], kind: "send" },
   { args: ["--", "-bp"], kind: "send" },
-  { args: ["-i", "--help"], kind: "asked" },
+  { args: ["-i", "--help"], kind: "info" },
 ];
 for (const { args, kind } of modes) {
   Deno.test(`sendmail ${args.join(" ")} is for ${kind}`, () => equal(readSendmailOptions(args).kind, kind));

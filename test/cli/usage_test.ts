@@ -91,7 +91,7 @@ Deno.test("getopt: --help, --version, and -h where it is no option, up to the fi
   ];
   for (const [args, want] of rows) {
     const options = getopt(args, makemap);
-    assert.deepEqual(options.ok ? options.operands : options.asked ?? options.text, want, args.join(" "));
+    assert.deepEqual(options.ok ? options.operands : options.info ?? options.text, want, args.join(" "));
   }
   const smtp = getopt(["-h"], lettersOf("smtp"));
   assert.ok(smtp.ok && smtp.given.has("h"), "smtp has an -h of its own");

@@ -1,6 +1,6 @@
 /**
  * Kills a daemon again and again under mixed load, and keeps account: after each restart every acknowledged message is delivered, queued,
- * bounced or removed. See ledger.ts for the account, points.ts for the places.
+ * bounced or removed. See sent_mail.ts for the account, points.ts for the places.
  */
 
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { askControl, type ControlRequest } from "../../src/control/mod.ts";
 import { Client } from "../e2e/client.ts";
 import { Daemon, DOMAIN, Mailbox, OWNER } from "../e2e/harness.ts";
 import { type FakeServer, fakeServer, type ServerSession } from "../smtp_client/fake_server.ts";
-import { compose, identify, type Kind, Ledger, originalOf, type Sight, type Totals } from "./ledger.ts";
+import { compose, identify, type Kind, originalOf, SentMail, type Sight, type Totals } from "./sent_mail.ts";
 import { HALTED, POINTS } from "./points.ts";
 import { pick, seeded } from "./random.ts";
 
@@ -73,7 +73,7 @@ class Batch {
   readonly kinds: Record<string, number> = {};
   kills = 0;
   missed = 0;
-  readonly #ledger = new Ledger();
+  readonly #mail = new SentMail();
   readonly #seen = new Set<string>();
   readonly #noticed = new Map<string, string>();
   #daemon!: Daemon;
@@ -123,18 +123,18 @@ match from any for domain "relay.test" action "out"
     }
     await this.#load(number, kill, random);
     await this.#start("");
-    this.#ledger.check(await this.#look());
+    this.#mail.check(await this.#look());
   }
 
   async finish(): Promise<Totals> {
     this.#relayKill = null;
     for (const end = Date.now() + DRAIN_LIMIT_MS;;) {
       const sight = await this.#look();
-      this.#ledger.check(sight);
-      for (const [id, promised] of this.#ledger.promised) {
+      this.#mail.check(sight);
+      for (const [id, promised] of this.#mail.promised) {
         if (promised.kind === "held" && promised.removal !== "sure") await this.#remove(id);
       }
-      if (sight.queued.size === 0) return this.#ledger.checkEnd();
+      if (sight.queued.size === 0) return this.#mail.checkEnd();
       assert.ok(Date.now() < end, `${sight.queued.size} messages stay in the queue`);
       // Some of these were never acknowledged: the kill came between the commit and the 250.
       for (const line of await this.#ask({ do: "show-queue", message: null })) {
@@ -210,7 +210,7 @@ match from any for domain "relay.test" action "out"
         // Mostly small; now and then one of several chunks, so that a kill meets half-written bodies.
         const text = compose(id, random() < 0.05 ? 600_000 : 1500);
         const reply = await client.send(`sender@${DOMAIN}`, RECIPIENT[kind], text);
-        this.#ledger.acknowledge(id, kind, reply.split(" ")[2]!);
+        this.#mail.acknowledge(id, kind, reply.split(" ")[2]!);
         done();
       }
     } catch {
@@ -223,7 +223,7 @@ match from any for domain "relay.test" action "out"
   /** Removes messages that wait. */
   async #removeSome(random: () => number, going: () => boolean): Promise<void> {
     while (going()) {
-      const held = [...this.#ledger.promised].filter(([, { kind, removal }]) => kind === "held" && removal === "none");
+      const held = [...this.#mail.promised].filter(([, { kind, removal }]) => kind === "held" && removal === "none");
       try {
         if (held.length > 0) await this.#remove(pick(random, held)[0]);
         else await this.#look();
@@ -235,7 +235,7 @@ match from any for domain "relay.test" action "out"
   }
 
   async #remove(id: string): Promise<void> {
-    const promised = this.#ledger.promised.get(id)!;
+    const promised = this.#mail.promised.get(id)!;
     promised.removal = "asked";
     await this.#ask({ do: "remove", target: { message: parseMessageId(promised.message)! } });
     promised.removal = "sure";
@@ -262,8 +262,8 @@ match from any for domain "relay.test" action "out"
       this.#noticed.set(id!, originalOf(text) ?? "");
     }
     const noticed = new Set(lines.map(([id]) => this.#noticed.get(id!) ?? ""));
-    this.#read("crash", (text) => identify(text), this.#ledger.delivered);
-    this.#read("sender", (text) => originalOf(text)!, this.#ledger.bounced);
+    this.#read("crash", (text) => identify(text), this.#mail.delivered);
+    this.#read("sender", (text) => originalOf(text)!, this.#mail.bounced);
     return { queued, noticed };
   }
 
@@ -286,7 +286,7 @@ match from any for domain "relay.test" action "out"
       this.#reached();
       return "";
     }
-    this.#ledger.relay(id, this.#life);
+    this.#mail.relay(id, this.#life);
     // The reply is on its way when the kill comes.
     if (now) setTimeout(this.#reached);
     return "250 2.0.0 Taken";

@@ -6,7 +6,7 @@
 import { suggestion } from "../../src/config/words.ts";
 import { parseArgs } from "node:util";
 import { runBatch } from "./batch.ts";
-import { add, describe, NOTHING, type Totals } from "./ledger.ts";
+import { add, describe, NOTHING, type Totals } from "./sent_mail.ts";
 
 const BATCH = 25;
 

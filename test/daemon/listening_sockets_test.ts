@@ -25,7 +25,7 @@ for (const { descriptors, sessions, sockets, want } of backlogs) {
 function harness() {
   const native = new Native();
   const state = { waits: false, served: 0, warnings: [] as string[] };
-  const doorways = new ListeningSockets({
+  const sockets = new ListeningSockets({
     native: {
       closeOnExec: (descriptor) => native.closeOnExec(descriptor),
       duplicate: (descriptor) => native.duplicate(descriptor),
@@ -41,7 +41,7 @@ function harness() {
     state.served++;
     socket.end("hello", () => socket.destroy());
   };
-  return { doorways, state, accept };
+  return { sockets: sockets, state, accept };
 }
 
 async function hello(where: net.NetConnectOpts): Promise<void> {
@@ -55,30 +55,30 @@ async function hello(where: net.NetConnectOpts): Promise<void> {
 Deno.test("a socket at which somebody waits in vain is opened anew at its second look, on its port and on its path", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/s`, port = freePort();
-  const { doorways, state, accept } = harness();
+  const { sockets: sockets, state, accept } = harness();
   try {
-    await doorways.open({ address: "127.0.0.1", port }, accept);
-    await doorways.open({ path, mode: 0o600 }, accept);
+    await sockets.open({ address: "127.0.0.1", port }, accept);
+    await sockets.open({ path, mode: 0o600 }, accept);
     const everywhere = async () => {
       await hello({ host: "127.0.0.1", port });
       await hello({ path });
     };
     state.waits = true;
-    await doorways.look();
+    await sockets.look();
     await everywhere();
-    await doorways.look();
+    await sockets.look();
     assert.deepEqual(state.warnings, [], "those that accept are let alone");
-    await doorways.look();
+    await sockets.look();
     assert.equal(state.warnings.length, 2);
     assert.match(state.warnings[0]!, /^warn: 127\.0\.0\.1:\d+ did not accept connections and was opened anew/);
     await everywhere();
     state.waits = false;
-    await doorways.look();
-    await doorways.look();
+    await sockets.look();
+    await sockets.look();
     assert.equal(state.warnings.length, 2);
     assert.equal(state.served, 4);
   } finally {
-    doorways.close();
+    sockets.close();
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -9,20 +9,22 @@ import { NameService } from "../../src/daemon/name_service.ts";
 function office(names: Pick<NameService, "find">) {
   const batches: (readonly MainReply[])[] = [];
   let wake = () => {};
-  const clerk = new LookupRequests((answers) => (batches.push(answers), wake()), names);
+  const requests = new LookupRequests((answers) => (batches.push(answers), wake()), names);
   const done = async (count: number) => {
     while (batches.flat().length < count) await new Promise<void>((resolve) => wake = resolve);
     return batches.flat();
   };
-  return { clerk, batches, done };
+  return { requests: requests, batches, done };
 }
 
 Deno.test("Clerk gives the successor of a lookup isolate no answer to what the old one asked", async () => {
   const asked = Promise.withResolvers<null>();
-  const { clerk, batches, done } = office({ find: (name) => name === "slow" ? asked.promise : Promise.resolve(null) });
-  clerk.take([{ type: "account", call: 1, name: "slow" }]);
-  clerk.forget();
-  clerk.take([{ type: "account", call: 1, name: "quick" }]);
+  const { requests: requests, batches, done } = office({
+    find: (name) => name === "slow" ? asked.promise : Promise.resolve(null),
+  });
+  requests.take([{ type: "account", call: 1, name: "slow" }]);
+  requests.forget();
+  requests.take([{ type: "account", call: 1, name: "quick" }]);
   await done(1);
   asked.resolve(null);
   await asked.promise;
@@ -35,7 +37,7 @@ Deno.test("names that hang take no more than their share of the threads, and who
   const timers: (() => void)[] = [];
   const answered = new Map<number, unknown>();
   let wake = () => {};
-  const clerk = new LookupRequests(
+  const requests = new LookupRequests(
     (answers) => {
       for (const one of answers) answered.set(one.call, one.result);
       wake();
@@ -60,7 +62,7 @@ Deno.test("names that hang take no more than their share of the threads, and who
   let call = 0;
   const ask = (...names: string[]) => {
     const first = call + 1;
-    clerk.take(names.map((name) => ({ type: "account", call: ++call, name })));
+    requests.take(names.map((name) => ({ type: "account", call: ++call, name })));
     return first;
   };
   const heard = async (number: number) => {
@@ -91,7 +93,7 @@ Deno.test("names that hang take no more than their share of the threads, and who
 });
 
 Deno.test("Clerk passes over what is no question", () => {
-  const { clerk, batches } = office({ find: () => assert.fail("nobody is looked for") });
+  const { requests: requests, batches } = office({ find: () => assert.fail("nobody is looked for") });
   const odd = [
     null,
     {},
@@ -99,14 +101,14 @@ Deno.test("Clerk passes over what is no question", () => {
     { type: "account", call: 1, name: 7 },
     { type: "account", call: 1, name: "x".repeat(300) },
   ];
-  clerk.take(odd as unknown as MainQuestion[]);
-  clerk.take(null as unknown as MainQuestion[]);
+  requests.take(odd as unknown as MainQuestion[]);
+  requests.take(null as unknown as MainQuestion[]);
   assert.deepEqual(batches, []);
 });
 
 Deno.test("Clerk answers with the reason when the name service breaks", async () => {
-  const { clerk, done } = office({ find: () => Promise.reject(new Error("No directory")) });
-  clerk.take([{ type: "account", call: 3, name: "bob" }]);
+  const { requests: requests, done } = office({ find: () => Promise.reject(new Error("No directory")) });
+  requests.take([{ type: "account", call: 3, name: "bob" }]);
   assert.deepEqual(await done(1), [{ type: "account", call: 3, result: { error: "Error: No directory" } }]);
 });
 

@@ -83,7 +83,7 @@ Deno.test({
 Deno.test("main tries no system account unless a listener asks for them", async () => {
   const heard: MainReply[] = [];
   const heardAll = Promise.withResolvers<void>();
-  const clerk = new LookupRequests(
+  const requests = new LookupRequests(
     (answers) => {
       heard.push(...answers);
       if (heard.length === 2) heardAll.resolve();
@@ -91,9 +91,9 @@ Deno.test("main tries no system account unless a listener asks for them", async 
     { find: () => Promise.resolve(null) },
     { ofAccount: () => Promise.resolve("match"), ofHash: () => Promise.resolve("match") },
   );
-  clerk.take([{ type: "login", call: 1, user: "root", password: "x" }]);
-  clerk.systemLogins = true;
-  clerk.take([{ type: "login", call: 2, user: "root", password: "x" }]);
+  requests.take([{ type: "login", call: 1, user: "root", password: "x" }]);
+  requests.systemLogins = true;
+  requests.take([{ type: "login", call: 2, user: "root", password: "x" }]);
   await heardAll.promise;
   assert.deepEqual(heard, [
     { type: "login", call: 1, result: "unknown" },

@@ -19,7 +19,7 @@ class AdmissionHarness {
   readonly silent = new Set<number>();
   /** What is to happen later. */
   readonly later: (() => void)[] = [];
-  readonly desk: SessionAdmission;
+  readonly admission: SessionAdmission;
   /** Whose connection comes next. */
   address = "192.0.2.1";
   uid: number | null = null;
@@ -28,7 +28,7 @@ class AdmissionHarness {
   #port = 0;
 
   constructor(limits: Partial<SessionLimits> = {}, descriptors: number | null = 1024) {
-    this.desk = new SessionAdmission({
+    this.admission = new SessionAdmission({
       supervisor: {
         answering: () => this.isolates,
         whenAnswering: (_role, index, run) => void (this.silent.has(index) || run()),
@@ -50,7 +50,7 @@ class AdmissionHarness {
       debug: () => {},
     });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
-      this.desk.admit(socket, this.desked, { address: this.address, port: 1, uid: this.uid });
+      this.admission.admit(socket, this.desked, { address: this.address, port: 1, uid: this.uid });
     });
   }
 
@@ -101,13 +101,13 @@ Deno.test("a source over its limit gets 421 and one line in the log; the end of 
   assert.equal(news, "smtp: 192.0.2.1 is turned away: it has 2 sessions");
   assert.deepEqual(lines.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [refused, refused]);
   const [first] = harness.handed;
-  harness.desk.ended(1, [first!.message.ticket]);
+  harness.admission.ended(1, [first!.message.ticket]);
   assert.equal(await harness.connect(), OF_YOURS, "an isolate ends its own sessions only");
-  harness.desk.ended(first!.isolate, [first!.message.ticket]);
-  harness.desk.ended(first!.isolate, [first!.message.ticket]);
+  harness.admission.ended(first!.isolate, [first!.message.ticket]);
+  harness.admission.ended(first!.isolate, [first!.message.ticket]);
   assert.deepEqual([await harness.connect(), await harness.connect()], [null, OF_YOURS]);
-  harness.desk.lost(0);
-  assert.equal(harness.desk.size, 0);
+  harness.admission.lost(0);
+  assert.equal(harness.admission.size, 0);
   assert.equal(await harness.connect(), null, "the sessions of an isolate that died are over");
 });
 
@@ -141,9 +141,9 @@ Deno.test("above max-sessions everybody gets 421, and the log is told once a min
 
 Deno.test("a pause and a missing isolate turn clients away with a line each", async () => {
   await using harness = await new AdmissionHarness().listen();
-  harness.desk.paused = true;
+  harness.admission.paused = true;
   assert.equal(await harness.connect(), "421 4.3.2 Service paused, try again later\r\n");
-  harness.desk.paused = false;
+  harness.admission.paused = false;
   harness.isolates.length = 0;
   assert.equal(await harness.connect("2001:db8::1"), "421 4.3.0 Service restarting, try again later\r\n");
   assert.deepEqual(harness.log.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [
@@ -181,7 +181,7 @@ Deno.test("a local user has a quarter of the sessions, all local users half, and
   for (let count = 0; count < 8; count++) assert.equal(await as(count % 2 === 0 ? 0 : 4711), null);
   for (let count = 8; count < 16; count++) assert.equal(await as(0), null);
   assert.equal(await as(0), TOO_MANY, "there is an end to root's as well");
-  for (const isolate of [0, 1]) harness.desk.lost(isolate);
+  for (const isolate of [0, 1]) harness.admission.lost(isolate);
   assert.deepEqual([await as(1000), await as(1000), await as(1000)], [null, null, LOCAL], "what ended is given back");
 });
 
@@ -209,7 +209,7 @@ const sizes = [
 for (const { maxSessions, descriptors, want, warned } of sizes) {
   Deno.test(`max-sessions ${maxSessions} with ${descriptors} descriptors is ${want}`, () => {
     const harness = new AdmissionHarness({ maxSessions }, descriptors);
-    assert.equal(harness.desk.limit, want);
+    assert.equal(harness.admission.limit, want);
     assert.equal(harness.log.length, warned ? 1 : 0);
   });
 }
@@ -219,15 +219,15 @@ Deno.test("a connection whose isolate does not show that it is there goes to ano
   harness.silent.add(0);
   const answer = harness.connect();
   while (harness.later.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  assert.deepEqual([harness.handed.length, harness.desk.size], [0, 1]);
-  harness.desk.lost(0);
-  assert.equal(harness.desk.size, 1, "it is main's: the end of the isolate is not its end");
+  assert.deepEqual([harness.handed.length, harness.admission.size], [0, 1]);
+  harness.admission.lost(0);
+  assert.equal(harness.admission.size, 1, "it is main's: the end of the isolate is not its end");
   harness.later.shift()!();
   assert.equal(await answer, null);
   assert.deepEqual(harness.handed.map(({ isolate }) => isolate), [1]);
-  assert.equal(harness.desk.size, 1);
-  harness.desk.ended(1, [harness.handed[0]!.message.ticket]);
-  assert.equal(harness.desk.size, 0);
+  assert.equal(harness.admission.size, 1);
+  harness.admission.ended(1, [harness.handed[0]!.message.ticket]);
+  assert.equal(harness.admission.size, 0);
 });
 
 Deno.test("clients behind a proxy are counted for all isolates, when they have been told", async () => {
@@ -236,12 +236,12 @@ Deno.test("clients behind a proxy are counted for all isolates, when they have b
   for (let session = 0; session < 4; session++) assert.equal(await harness.connect("192.0.2.100"), null);
   const tickets = harness.handed.map(({ message }) => message.ticket);
   const [one, two, three, four] = tickets as [number, number, number, number];
-  assert.equal(harness.desk.source(1, one, "198.51.100.1"), false, "it is another isolate's");
-  assert.equal(harness.desk.source(0, one, "198.51.100.1"), true);
-  assert.equal(harness.desk.source(0, one, "198.51.100.9"), false, "a session has one client");
-  assert.equal(harness.desk.source(0, two, "198.51.100.1"), true);
-  assert.equal(harness.desk.source(0, three, "198.51.100.1"), false);
+  assert.equal(harness.admission.source(1, one, "198.51.100.1"), false, "it is another isolate's");
+  assert.equal(harness.admission.source(0, one, "198.51.100.1"), true);
+  assert.equal(harness.admission.source(0, one, "198.51.100.9"), false, "a session has one client");
+  assert.equal(harness.admission.source(0, two, "198.51.100.1"), true);
+  assert.equal(harness.admission.source(0, three, "198.51.100.1"), false);
   assert.equal(harness.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
-  harness.desk.ended(0, [one]);
-  assert.equal(harness.desk.source(0, four, "198.51.100.1"), true);
+  harness.admission.ended(0, [one]);
+  assert.equal(harness.admission.source(0, four, "198.51.100.1"), true);
 });

@@ -9,7 +9,7 @@ const certificate = (file: string) => fileURLToPath(new URL(`../smtp/certificate
 const encoder = new TextEncoder();
 const ALLOWED_GROWTH_BYTES = 200 << 20;
 
-function residentBytes(pid: number): number {
+function memoryBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) * 1024;
 }
 
@@ -77,7 +77,7 @@ async function withTls(body: (daemon: Daemon) => Promise<void>): Promise<void> {
 Deno.test(`${STALLS.length * STALLS_OF_A_KIND} clients that stall in every way hold up nobody else`, async () => {
   await withTls(async (daemon) => {
     await isServed(daemon, "before");
-    const before = residentBytes(daemon.pid);
+    const before = memoryBytes(daemon.pid);
     const open: Client[] = [];
     try {
       for (const { because, leave } of STALLS) {
@@ -88,7 +88,7 @@ Deno.test(`${STALLS.length * STALLS_OF_A_KIND} clients that stall in every way h
         }
         await isServed(daemon, because.replaceAll(" ", "-"));
       }
-      const growth = residentBytes(daemon.pid) - before;
+      const growth = memoryBytes(daemon.pid) - before;
       assert.ok(growth < ALLOWED_GROWTH_BYTES, `grew by ${growth >> 20} MB`);
     } finally {
       for (const client of open) client.close();

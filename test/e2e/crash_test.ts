@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { runBatch } from "../crash/batch.ts";
-import { describe } from "../crash/ledger.ts";
+import { describe } from "../crash/sent_mail.ts";
 
 Deno.test("Fifty kills lose nothing that was acknowledged, and deliver nothing twice but what was in flight", async () => {
   const { totals, kinds } = await runBatch(20261122, 0, 50);

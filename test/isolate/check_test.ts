@@ -270,8 +270,8 @@ const SAMPLES: {
       prove: [{ call: 1, verifier: "v", message: "m", proof: "p" }],
     },
     answers: {
-      verified: [{ call: 1, verdict: "unknown" }],
-      proved: [{ call: 1, verdict: "match", signature: "s" }],
+      verified: [{ call: 1, result: "unknown" }],
+      proved: [{ call: 1, result: "match", signature: "s" }],
     },
   },
   "control-queue": {

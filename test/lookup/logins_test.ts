@@ -43,7 +43,7 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
       const { call } = question;
       if (question.type === "verify") {
         const verdict = judge("login", question.hash, question.password);
-        return queueMicrotask(() => channel.onmessage({ type: "verified", call, verdict }));
+        return queueMicrotask(() => channel.onmessage({ type: "verified", call, result: verdict }));
       }
       const { verifier, message, proof } = question;
       queueMicrotask(() => channel.onmessage({ type: "proved", call, ...prove(verifier, message, proof) }));

@@ -14,14 +14,14 @@ import { list, openQueue, type QueueHarness, text, typed } from "./harness.ts";
 const KILLS = 20;
 
 /** What the lives of the queue have said. */
-interface Said {
+interface Promised {
   readonly acknowledged: Set<string>;
   /** Envelopes by message whose delivery was reported, and those whose failure was. */
   readonly delivered: Set<string>;
   readonly failed: Set<string>;
 }
 
-async function live(spool: string, said: Said, ms: number): Promise<void> {
+async function live(spool: string, promised: Promised, ms: number): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("crash_child.ts", import.meta.url).pathname, spool],
     stdout: "piped",
@@ -33,9 +33,9 @@ async function live(spool: string, said: Said, ms: number): Promise<void> {
     rest = lines.pop()!;
     for (const line of lines) {
       const [word, id] = line.split(" ") as [string, EnvelopeId];
-      if (word === "A") said.acknowledged.add(id);
-      if (word === "D") said.delivered.add(messageOf(id));
-      if (word === "F") said.failed.add(messageOf(id));
+      if (word === "A") promised.acknowledged.add(id);
+      if (word === "D") promised.delivered.add(messageOf(id));
+      if (word === "F") promised.failed.add(messageOf(id));
       if (word === "R" && !armed) {
         armed = true;
         setTimeout(() => child.kill("SIGKILL"), ms);
@@ -70,9 +70,9 @@ async function allEnvelopes(harness: QueueHarness): Promise<Envelope[]> {
 
 Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is delivered, queued or bounced, once`, async () => {
   const spool = await Deno.makeTempDir();
-  const said: Said = { acknowledged: new Set(), delivered: new Set(), failed: new Set() };
+  const promised: Promised = { acknowledged: new Set(), delivered: new Set(), failed: new Set() };
   try {
-    for (let kill = 0; kill < KILLS; kill++) await live(spool, said, 5 + Math.random() * 150);
+    for (let kill = 0; kill < KILLS; kill++) await live(spool, promised, 5 + Math.random() * 150);
     const harness = await openQueue(spool);
     const originals = new Set<string>(), bounces = new Set<string>(), notices = new Set<string>();
     for (const { id, agent, sender } of await allEnvelopes(harness)) {
@@ -88,12 +88,14 @@ Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is deli
       assert.ok(!kind.has(about), "nothing is there twice");
       kind.add(about);
     }
-    assert.ok(said.acknowledged.size > KILLS * 5, `only ${said.acknowledged.size} messages were acknowledged`);
-    for (const message of said.acknowledged) {
+    assert.ok(promised.acknowledged.size > KILLS * 5, `only ${promised.acknowledged.size} messages were acknowledged`);
+    for (const message of promised.acknowledged) {
       const places = [originals, bounces, notices].filter((set) => set.has(message)).length;
       assert.ok(places <= 1, `${message} is in ${places} places`);
-      assert.ok(places === 1 || said.delivered.has(message), `${message} was acknowledged and is lost`);
-      if (!originals.has(message) && said.failed.has(message)) assert.ok(bounces.has(message) || notices.has(message));
+      assert.ok(places === 1 || promised.delivered.has(message), `${message} was acknowledged and is lost`);
+      if (!originals.has(message) && promised.failed.has(message)) {
+        assert.ok(bounces.has(message) || notices.has(message));
+      }
     }
     assert.ok((await list(harness)).length > 0);
     harness.stop();

@@ -94,13 +94,13 @@ export interface QueueHarness {
   stop(): void;
 }
 
-export const HOUSE = { serverName: "mx.example.org", version: "1", timeZone: "UTC", root: false };
+export const SETTINGS = { serverName: "mx.example.org", version: "1", timeZone: "UTC", root: false };
 /** 2026-11-22 12:00:00 UTC */
 export const NOON = 1_795_348_800_000;
 
 export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): QueueSettings {
   return {
-    shared: HOUSE,
+    shared: SETTINGS,
     spool,
     reserve: { share: null, bytes: 0 },
     compression: false,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
 import { DoorChannel } from "../../src/isolate/mod.ts";
-import { factsFor, HOUSE, settingsFor, type Typed, utf8 } from "./harness.ts";
+import { factsFor, SETTINGS, settingsFor, type Typed, utf8 } from "./harness.ts";
 
 type Permissions = "none" | { read: string[]; write: string[] };
 
@@ -86,7 +86,7 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const spool = await Deno.makeTempDir();
   const queue = new Role("queue", settingsFor(spool), { read: [spool], write: [spool] });
   const limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
-  const scheduler = new Role("scheduler", { harness: HOUSE, ...limits, paused: { mda: false, mta: false } }, "none");
+  const scheduler = new Role("scheduler", { harness: SETTINGS, ...limits, paused: { mda: false, mta: false } }, "none");
   await Promise.all([queue.ready, scheduler.ready]);
   const between = new MessageChannel();
   queue.door("queue-scheduler", between.port1);

@@ -3,10 +3,10 @@
 import type { Environment } from "../../config/mod.ts";
 import { systemReasonAt } from "../../events/mod.ts";
 import { type DbRecord, openDb, writeCdb } from "../../tables/mod.ts";
-import { getopt, guessAsked, type Options } from "../getopt.ts";
+import { getopt, guessInfo, type Options } from "../getopt.ts";
 import { type MapEntry, type MapType, parseMapSource } from "./map_source.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
-import { answerAsked, lettersOf, usageOf } from "../usage.ts";
+import { lettersOf, printInfo, usageOf } from "../usage.ts";
 
 const USAGE = usageOf("makemap").trimEnd();
 /** Largest source and largest map that are read, in octets: they are held in memory. */
@@ -28,7 +28,7 @@ export async function makemapMain(
 ): Promise<number> {
   const options = getopt(args, lettersOf("makemap"));
   if (!options.ok) {
-    if (options.asked !== null) return answerAsked("makemap", options.asked, terminal);
+    if (options.info !== null) return printInfo("makemap", options.info, terminal);
     return complain(terminal, `makemap: ${options.text}\n${USAGE}`);
   }
   const job = readJob(options);
@@ -39,7 +39,7 @@ export async function makemapMain(
     return 0;
   } catch (error) {
     if (error instanceof OutputClosed) return 0;
-    const guess = error instanceof Deno.errors.NotFound ? guessAsked(job.source) ?? "" : "";
+    const guess = error instanceof Deno.errors.NotFound ? guessInfo(job.source) ?? "" : "";
     return complain(terminal, `makemap: ${systemReasonAt(error)}${guess}`);
   }
 }

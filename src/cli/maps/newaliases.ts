@@ -4,11 +4,11 @@ import { controlSocketPath, DEFAULT_ALIASES, DEFAULT_CONFIG, type Environment } 
 import { formatDiagnostic, parseConfig, splitDefine } from "../../smtpd_conf/mod.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
 import { safeLine, systemReasonAt } from "../../events/mod.ts";
-import { getopt, guessAsked } from "../getopt.ts";
+import { getopt, guessInfo } from "../getopt.ts";
 import { replaceMap } from "./makemap.ts";
 import { parseMapSource } from "./map_source.ts";
 import { processTerminal, type Terminal } from "../terminal.ts";
-import { answerAsked, lettersOf, usageOf } from "../usage.ts";
+import { lettersOf, printInfo, usageOf } from "../usage.ts";
 
 /** Name of the table that holds the aliases. */
 const TABLE = "aliases";
@@ -21,14 +21,14 @@ export async function newaliasesMain(
 ): Promise<number> {
   const options = getopt(args, lettersOf("newaliases"));
   if (!options.ok) {
-    if (options.asked !== null) return answerAsked("newaliases", options.asked, terminal);
+    if (options.info !== null) return printInfo("newaliases", options.info, terminal);
     terminal.err(`newaliases: ${options.text}\n${usageOf("newaliases")}`);
     return 1;
   }
   const defines = options.list.filter(([letter]) => letter === "D").map(([, text]) => splitDefine(text));
   if (options.operands.length > 0 || defines.includes(null)) {
     const [extra] = options.operands;
-    const guess = extra === undefined ? "" : guessAsked(extra) ?? "";
+    const guess = extra === undefined ? "" : guessInfo(extra) ?? "";
     const wrong = extra === undefined ? "-D wants macro=value" : `no argument is taken: ${safeLine(extra)}${guess}`;
     terminal.err(`newaliases: ${wrong}\n${usageOf("newaliases")}`);
     return 1;
@@ -58,7 +58,7 @@ export async function newaliasesMain(
 
 /**
  * The source file of the aliases, and the map that is made of it, if the daemon reads one; null when the configuration is wrong (which has
- * been told). Throws when there is no file.
+ * been printed). Throws when there is no file.
  */
 function findAliases(
   file: string,

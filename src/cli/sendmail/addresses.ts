@@ -1,6 +1,6 @@
 /** Addresses in header fields and on command lines, RFC 5322 §3.4, taken as people write them. Pure; what is deliverable the server says. */
 
-/** A list of which it cannot be told who is meant. The message says what is wrong with it, for the person who wrote it. */
+/** A list that does not make clear who is meant. The message says what is wrong with it, for the person who wrote it. */
 export class AddressListError extends Error {
   override readonly name = "AddressListError";
 }

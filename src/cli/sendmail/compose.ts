@@ -124,7 +124,7 @@ export function parseDraft(input: Uint8Array<ArrayBuffer>): Draft {
 
 /**
  * Addresses of Resent-To, Resent-Cc and Resent-Bcc in the newest resent block (RFC 5322 §3.6.6) if it has one of these fields, else of To, Cc
- * and Bcc. Throws AddressListError when one of them does not tell who is meant.
+ * and Bcc. Throws AddressListError when it is not clear from one of them who is meant.
  */
 export function headerRecipients(draft: Draft): string[] {
   const resent = recipientFields(newestResent(draft), "resent-");
@@ -147,7 +147,7 @@ function recipientFields(fields: readonly Field[], prefix: "" | "resent-"): Fiel
 
 /**
  * First address of From, or of Resent-From where somebody sends on what somebody else has written. Null when there is none. Throws AddressListError
- * when it cannot be told.
+ * when that is not known.
  */
 export function headerSender(draft: Draft): string | null {
   const resent = newestResent(draft);

@@ -1,13 +1,13 @@
 /** The line ends of an SMTP client: CRLF as the protocol wants it, or LF alone, as people and simple programs write. Pure. */
 
 const LF = 10, CR = 13;
-/** Octets of a line that are looked at to tell which command it is. */
+/** Octets of a line that are looked at to find out which command it is. */
 const COMMAND = 64;
 
 /**
  * Takes what a client says and returns it for a server that knows CRLF only. The first line decides for the whole session: one that ends with CRLF is
  * followed by what comes, octet for octet, so that an LF alone reaches the server, which refuses it; after one that ends with LF each LF that has no
- * CR gets one. The octets of BDAT (RFC 3030 section 2), which are counted, stay as they are.
+ * CR gets one. The octets of BDAT (RFC 3030 §2), which are counted, stay as they are.
  */
 export class LineEnds {
   #last = 0;

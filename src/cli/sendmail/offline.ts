@@ -16,7 +16,7 @@ export const OFFLINE_FOLDER = "offline";
 /** Largest file that is replayed, in octets: it is held in memory. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
-/** The arguments that make the same mail of the saved text: what the header said of recipients is spelled out. Null when a bar is in one. */
+/** The arguments that make the same mail of the saved text: the recipients of the header are spelled out. Null when a bar is in one. */
 export function offlineArguments(options: SendmailOptions, recipients: readonly string[]): string[] | null {
   const args: string[] = [];
   if (options.sender !== null) args.push("-f", `<${options.sender}>`);

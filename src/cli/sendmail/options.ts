@@ -1,6 +1,6 @@
 /** The command line of sendmail(8), with the many options that other mailers had. Pure. */
 
-import { type Asked, getopt, guessOption } from "../getopt.ts";
+import { getopt, guessOption, type InfoOption } from "../getopt.ts";
 import { lettersOf } from "../usage.ts";
 
 export interface SendmailOptions {
@@ -24,12 +24,12 @@ export interface SendmailOptions {
 }
 
 export type SendmailCommand =
-  /** `-bv`: only tell of each recipient whether it would be taken. */
+  /** `-bv`: only print for each recipient whether it would be accepted. */
   | { readonly kind: "send" | "verify"; readonly options: SendmailOptions }
   /** `-bs`: SMTP on standard input and output. */
   | { readonly kind: "session" }
   /** `--help`, `--version`. */
-  | { readonly kind: "asked"; readonly asked: Asked }
+  | { readonly kind: "info"; readonly info: InfoOption }
   /** `-bi`, `-I`: rebuild the aliases. */
   | { readonly kind: "newaliases" }
   /** `-bp`: print the queue, as mailq(8) does. */
@@ -50,7 +50,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 export function readSendmailOptions(args: readonly string[]): SendmailCommand {
   const options = getopt(args, { ...lettersOf("sendmail"), hasMore: isEximPair });
   if (!options.ok) {
-    return options.asked === null ? { kind: "usage", text: options.text } : { kind: "asked", asked: options.asked };
+    return options.info === null ? { kind: "usage", text: options.text } : { kind: "info", info: options.info };
   }
   const { given, operands, literal } = options;
   const mode = given.get("b") ?? (given.has("I") ? "i" : "m");

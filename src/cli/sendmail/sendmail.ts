@@ -9,14 +9,14 @@ import { offlineArguments, saveOffline } from "./offline.ts";
 import { readSendmailOptions, type SendmailCommand } from "./options.ts";
 import { type Submission, submit, type Submitted, verify } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "../terminal.ts";
-import { answerAsked, usageOf } from "../usage.ts";
+import { printInfo, usageOf } from "../usage.ts";
 import { sleep } from "../../clock.ts";
 import { formatDate } from "../../date.ts";
 
 /** Exit statuses of sysexits(3). */
 const EX_USAGE = 64, EX_DATAERR = 65, EX_NOUSER = 67, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
 /** Largest message, in octets: it is held in memory. The server's own limit is far below. */
-const MAX_INPUT = 256 * 1024 * 1024;
+const MAX_INPUT_OCTETS = 256 * 1024 * 1024;
 /** How long to wait before the next try when the connection was lost, in ms: what has died in the daemon is back after 100 ms or more. */
 const TRY_AGAIN_MS = [200, 400, 800, 1600];
 /** Longest address, in characters, as upstream's. */
@@ -77,8 +77,8 @@ export async function runSendmail(args: readonly string[], world: SendmailWorld)
         "there is no queue run: the daemon does it by itself, and smtpctl schedule all makes everything due",
         EX_SOFTWARE,
       );
-    case "asked":
-      return answerAsked("sendmail", command.asked, terminal);
+    case "info":
+      return printInfo("sendmail", command.info, terminal);
     case "usage":
       return complain(terminal, `${command.text}\n${usageOf("sendmail").trimEnd()}`, EX_USAGE);
     case "send":
@@ -97,7 +97,7 @@ async function send(
   let input: Uint8Array = new Uint8Array();
   try {
     // There is no message to verify: only -t wants its header.
-    if (kind === "send" || options.fromHeader) input = await terminal.input(MAX_INPUT);
+    if (kind === "send" || options.fromHeader) input = await terminal.input(MAX_INPUT_OCTETS);
   } catch (error) {
     if (error instanceof InputTooLarge) return complain(terminal, error.message, EX_DATAERR);
     throw error;
@@ -128,7 +128,7 @@ async function send(
   return await handOver({ ...options, sender, recipients, message }, options.verbose, person, keep, world);
 }
 
-/** `-bv`: prints a line for each recipient. 67 (EX_NOUSER) when one is refused, 75 when one cannot be told of now. */
+/** `-bv`: prints a line for each recipient. 67 (EX_NOUSER) when one is refused, 75 when there is no answer for one now. */
 async function verifyAll(
   mail: Pick<Submission, "sender" | "recipients">,
   verbose: boolean,
@@ -136,17 +136,24 @@ async function verifyAll(
 ): Promise<number> {
   let status = 0;
   const show = verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
-  const asked = await verify(submissionSocketPath(controlSocketPath(env)), mail, show, ({ recipient, code, text }) => {
-    const word = code < 300 ? "deliverable" : code < 500 ? "deferred" : "undeliverable";
-    if (word === "undeliverable") status = EX_NOUSER;
-    else if (word === "deferred" && status === 0) status = EX_TEMPFAIL;
-    terminal.out(`${recipient}... ${word}: ${text}\n`);
-  }).catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
-  if (asked.result === "accepted") return status;
-  if (asked.result === "not-running") return complain(terminal, "smtpd doesn't seem to be running", EX_TEMPFAIL);
-  if (asked.result === "deferred") return complain(terminal, `command failed for now: ${asked.text}`, EX_TEMPFAIL);
-  if (asked.result === "refused") return complain(terminal, `command failed: ${asked.text}`, EX_SOFTWARE);
-  return complain(terminal, `smtpd takes no mail: ${asked.text}`, EX_TEMPFAIL);
+  const verified = await verify(
+    submissionSocketPath(controlSocketPath(env)),
+    mail,
+    show,
+    ({ recipient, code, text }) => {
+      const word = code < 300 ? "deliverable" : code < 500 ? "deferred" : "undeliverable";
+      if (word === "undeliverable") status = EX_NOUSER;
+      else if (word === "deferred" && status === 0) status = EX_TEMPFAIL;
+      terminal.out(`${recipient}... ${word}: ${text}\n`);
+    },
+  ).catch((error: Error) => ({ result: "unavailable", text: error.message }) as const);
+  if (verified.result === "accepted") return status;
+  if (verified.result === "not-running") return complain(terminal, "smtpd doesn't seem to be running", EX_TEMPFAIL);
+  if (verified.result === "deferred") {
+    return complain(terminal, `command failed for now: ${verified.text}`, EX_TEMPFAIL);
+  }
+  if (verified.result === "refused") return complain(terminal, `command failed: ${verified.text}`, EX_SOFTWARE);
+  return complain(terminal, `smtpd takes no mail: ${verified.text}`, EX_TEMPFAIL);
 }
 
 /** A line of the dialogue holds one address: no control characters, which could start another command. */

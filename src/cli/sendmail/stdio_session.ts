@@ -10,7 +10,7 @@ import { connectSubmission } from "./submission.ts";
 import { inputPieces, OutputClosed, type Terminal } from "../terminal.ts";
 
 const EX_TEMPFAIL = 75;
-/** Octets at the end of what the daemon said that are kept: a reply line has at most 512 (RFC 5321 §4.5.3.1.5). */
+/** Octets at the end of the daemon's output that are kept: a reply line has at most 512 (RFC 5321 §4.5.3.1.5). */
 const TAIL = 512;
 
 /**

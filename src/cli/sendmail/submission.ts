@@ -60,7 +60,7 @@ export async function submit(path: string, mail: Submission, show: (line: string
   return { ...submitted, text: `${submitted.text} (the first ${done} recipients have the message)` };
 }
 
-/** One session: `talk` between the greeting and QUIT. What it rejects with tells how it ended. */
+/** One session: `talk` between the greeting and QUIT. Resolves with how it ended. */
 async function converseWith(
   path: string,
   show: (line: string) => void,
@@ -243,7 +243,7 @@ export async function verify(
 ): Promise<Submitted> {
   for (let from = 0; from < recipients.length; from += VERIFIED_AT_ONCE) {
     const some = recipients.slice(from, from + VERIFIED_AT_ONCE);
-    const asked = await converseWith(path, show, async (dialogue) => {
+    const ended = await converseWith(path, show, async (dialogue) => {
       const offers = parseCapabilities(await dialogue.ask("EHLO localhost"));
       await dialogue.ask(`MAIL FROM:<${sender}>${international(offers, [sender, ...some])}`);
       for (const recipient of some) {
@@ -253,7 +253,7 @@ export async function verify(
       }
       await dialogue.ask("RSET");
     });
-    if (asked.result !== "accepted") return asked;
+    if (ended.result !== "accepted") return ended;
   }
   return { result: "accepted" };
 }

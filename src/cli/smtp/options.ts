@@ -1,7 +1,7 @@
 /** Options and server URLs of smtp(1). Pure. */
 
 import { ALL_VERSIONS, cipherFault, parseProtocols } from "../../config/mod.ts";
-import { type Asked, getopt } from "../getopt.ts";
+import { getopt, type InfoOption } from "../getopt.ts";
 import { lettersOf } from "../usage.ts";
 
 export interface ServerUrl {
@@ -38,7 +38,7 @@ export type SmtpCommand =
   /** `-h`. */
   | { readonly kind: "help" }
   /** `--help`, `--version`. */
-  | { readonly kind: "asked"; readonly asked: Asked }
+  | { readonly kind: "info"; readonly info: InfoOption }
   /** `text` for stderr; with `usage` the usage follows. */
   | { readonly kind: "error"; readonly text: string; readonly usage: boolean };
 
@@ -73,7 +73,7 @@ export function parseServerUrl(text: string): ServerUrl | string {
 export function readSmtpOptions(args: readonly string[]): SmtpCommand {
   const options = getopt(args, lettersOf("smtp"));
   if (!options.ok) {
-    if (options.asked !== null) return { kind: "asked", asked: options.asked };
+    if (options.info !== null) return { kind: "info", info: options.info };
     return { kind: "error", text: options.text, usage: true };
   }
   const { given, list, operands } = options;

@@ -16,13 +16,13 @@ import {
 import { readSmtpOptions, type SmtpOptions } from "./options.ts";
 import { whoIs } from "../sendmail/identity.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "../terminal.ts";
-import { answerAsked, usageOf } from "../usage.ts";
+import { printInfo, usageOf } from "../usage.ts";
 
 const USAGE = usageOf("smtp");
 /** Limit for connecting, each reply and each write; only the reply to the message may take as long as it does for a relay. */
 const TIMEOUT_MS = 100_000;
 /** Largest message, in octets: it is held in memory, for the next address may need it again. */
-const MAX_INPUT = 256 * 1024 * 1024;
+const MAX_INPUT_OCTETS = 256 * 1024 * 1024;
 
 /** What smtp needs to know of the machine. */
 export interface SmtpWorld {
@@ -81,7 +81,7 @@ function readPasswd(): string {
 export async function runSmtp(args: readonly string[], world: SmtpWorld): Promise<number> {
   const { terminal } = world;
   const command = readSmtpOptions(args);
-  if (command.kind === "asked") return answerAsked("smtp", command.asked, terminal);
+  if (command.kind === "info") return printInfo("smtp", command.info, terminal);
   if (command.kind === "help") {
     terminal.err(`${PRODUCT} ${VERSION}\n${USAGE}`);
     return 0;
@@ -128,7 +128,7 @@ async function prepare(options: SmtpOptions, world: SmtpWorld): Promise<Job> {
 
 async function readMessage(terminal: Terminal): Promise<Uint8Array> {
   try {
-    return await terminal.input(MAX_INPUT);
+    return await terminal.input(MAX_INPUT_OCTETS);
   } catch (error) {
     if (error instanceof InputTooLarge) throw new Fatal(error.message);
     throw error;
@@ -153,7 +153,7 @@ async function send(job: Job): Promise<number> {
   return 0;
 }
 
-/** True when the server was ready for mail, whatever it then said of it. */
+/** True when the server was ready for mail, whatever it then answered to it. */
 async function attempt(job: Job, address: string): Promise<boolean> {
   const { options, world, tls } = job;
   let client: Client | null = null;

@@ -1,4 +1,4 @@
-/** The commands of smtpctl(8) as a table: words on the left, what the daemon is asked on the right. */
+/** The commands of smtpctl(8) as a table: words on the left, the request to the daemon on the right. */
 
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";

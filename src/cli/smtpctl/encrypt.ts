@@ -14,7 +14,7 @@ const SALT_LETTERS = 16;
 const SCRAM_ITERATIONS = 50_000;
 const SCRAM_SALT_BYTES = 16;
 const ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const MAX_INPUT = 1 << 16;
+const MAX_INPUT_OCTETS = 1 << 16;
 
 export interface EncryptOrder {
   /** Null: each line of standard input. */
@@ -24,7 +24,7 @@ export interface EncryptOrder {
 
 /** Prints the hashes. Answers the exit status. */
 export async function encryptMain({ password, scheme }: EncryptOrder, terminal: Terminal): Promise<number> {
-  const passwords = password === null ? linesOf(await terminal.input(MAX_INPUT)) : [password];
+  const passwords = password === null ? linesOf(await terminal.input(MAX_INPUT_OCTETS)) : [password];
   for (const one of passwords) {
     const hash = scheme === "scram" ? await verifierOf(one) : hashOf(one);
     if (hash === null) {

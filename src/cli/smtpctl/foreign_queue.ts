@@ -11,7 +11,7 @@ export interface ForeignMessage {
   readonly id: MessageId;
   /** The id of the export that it is from; "" when there is none. */
   readonly source: string;
-  /** Envelope ids; the text of one is read when it is asked for. */
+  /** Envelope ids; the text of one is read when it is needed. */
   readonly envelopes: readonly EnvelopeId[];
   readonly text: (envelope: string) => Promise<string>;
   /** Writes the body to a new file. */
@@ -20,12 +20,12 @@ export interface ForeignMessage {
 
 /** File of an export's folder with an id of its own: the same message may come from the same machine again, by another export. */
 export const EXPORT_ID = "export.id";
-const MAX_EXPORT_ID = 100;
+const MAX_EXPORT_ID_OCTETS = 100;
 
 /** Messages of a folder that `smtpctl export` wrote, in order of id. */
 export function exportedMessages(folder: string): ForeignMessage[] {
   const source = exists(`${folder}/${EXPORT_ID}`)
-    ? toText(readFile(`${folder}/${EXPORT_ID}`, MAX_EXPORT_ID)).trim()
+    ? toText(readFile(`${folder}/${EXPORT_ID}`, MAX_EXPORT_ID_OCTETS)).trim()
     : "";
   const bodies: MessageId[] = [], envelopes = new Map<MessageId, EnvelopeId[]>();
   for (const { name } of Deno.readDirSync(folder)) {
@@ -41,7 +41,7 @@ export function exportedMessages(folder: string): ForeignMessage[] {
     id,
     source,
     envelopes: (envelopes.get(id) ?? []).sort(),
-    text: (envelope) => Promise.resolve(toText(readFile(`${folder}/${envelope}.envelope`, MAX_ENVELOPE))),
+    text: (envelope) => Promise.resolve(toText(readFile(`${folder}/${envelope}.envelope`, MAX_ENVELOPE_OCTETS))),
     copyBody: (path) => copyFile(`${folder}/${id}.eml`, path),
   }));
 }
@@ -58,10 +58,10 @@ export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | n
         source: "",
         envelopes: namesIn(place, isEnvelopeId),
         text: async (envelope) =>
-          toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE), key, MAX_ENVELOPE)),
+          toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE_OCTETS), key, MAX_ENVELOPE_OCTETS)),
         copyBody: async (path) => {
           if (isPlain(`${place}/message`)) return await copyFile(`${place}/message`, path);
-          const body = await decode(readFile(`${place}/message`, MAX_DECODED), key, MAX_DECODED);
+          const body = await decode(readFile(`${place}/message`, MAX_DECODED_OCTETS), key, MAX_DECODED_OCTETS);
           Deno.writeFileSync(path, body, { createNew: true, mode: 0o600 });
         },
       });
@@ -71,7 +71,7 @@ export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | n
 }
 
 /** Octets of an envelope, and of a body that has to be decoded in memory. */
-const MAX_ENVELOPE = 64 * 1024, MAX_DECODED = 256 * 1024 * 1024;
+const MAX_ENVELOPE_OCTETS = 64 * 1024, MAX_DECODED_OCTETS = 256 * 1024 * 1024;
 const SEALED = 1, IV_BYTES = 12, KEY_BYTES = 32;
 
 /** The key in a file: its 32 characters themselves. */

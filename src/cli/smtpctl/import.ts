@@ -69,7 +69,7 @@ export async function importMessages(
   return totals.problems === 0 ? 0 : 1;
 }
 
-/** Tells the daemon of what lies there; what it refuses is taken away again. */
+/** Has the daemon take in what is there; what it refuses is removed again. */
 async function discover(
   staged: readonly Staged[],
   { socket }: Places,
@@ -190,7 +190,7 @@ class Staging {
   }
 
   #own(path: string): void {
-    // Of the file itself: the folder is the daemon's, who might lay a link there.
+    // Of the file itself: the folder is the daemon's, who might put a link there.
     if (this.#owner !== null) lchownSync(path, this.#owner.uid, this.#owner.gid);
   }
 }

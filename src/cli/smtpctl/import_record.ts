@@ -11,7 +11,7 @@ const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = fs.constants;
 const KEY_CHARS = 32;
 const PIECE_BYTES = 65_536;
 
-/** Tells one message of one source: `source` is the id of an export, or "" for a spool; `body` is the path of the message's text. */
+/** Names one message of one source: `source` is the id of an export, or "" for a spool; `body` is the path of the message's text. */
 export function importKey(source: string, id: string, body: string): string {
   const hash = createHash("sha256").update(`${source}\n${id}\n`);
   const piece = new Uint8Array(PIECE_BYTES);

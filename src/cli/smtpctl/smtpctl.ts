@@ -1,13 +1,13 @@
-/** smtpctl(8) and mailq(8): asks the running daemon over its control socket, and prints what it says. */
+/** smtpctl(8) and mailq(8): sends a request to the running daemon over its control socket, and prints the answer. */
 
 import { controlSocketPath, DEFAULTS, type Environment, spoolPath, suggestion } from "../../config/mod.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../../control/mod.ts";
 import { safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
-import { getopt, guessAsked } from "../getopt.ts";
+import { getopt, guessInfo, type InfoOption } from "../getopt.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
-import { answerAsked, helpOf, lettersOf, table, usageOf } from "../usage.ts";
+import { helpOf, lettersOf, printInfo, table, usageOf } from "../usage.ts";
 import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
 
 /** A command line that means nothing exits with this status. */
@@ -23,8 +23,8 @@ export async function smtpctlMain(
 ): Promise<number> {
   const line = readLine(args);
   if ("wrong" in line) return invalid(terminal, `${line.wrong}\n`);
-  if (line.asked === "version") return answerAsked("smtpctl", "version", terminal);
-  if (line.asked === "help") return help(line.words, terminal);
+  if (line.info === "version") return printInfo("smtpctl", "version", terminal);
+  if (line.info === "help") return help(line.words, terminal);
   if (line.words.length === 0) {
     const commands = COMMANDS.map(({ pattern }) => `  ${pattern}\n`).join("");
     terminal.err(
@@ -49,11 +49,11 @@ export async function mailqMain(args: string[], env: Environment, terminal = pro
     const words = ["show", "queue", ...options.operands];
     const resolved = resolveCommand(COMMANDS, words, 2);
     if (resolved.ok) return await smtpctlMain(["show", "queue", "--", ...options.operands], env, terminal);
-    const why = guessAsked(options.operands[0]!) ?? (resolved.fault === undefined ? "" : `: ${resolved.fault}`);
+    const why = guessInfo(options.operands[0]!) ?? (resolved.fault === undefined ? "" : `: ${resolved.fault}`);
     terminal.err(`mailq: invalid message id${safeLine(why)}\n${usageOf("mailq")}`);
     return EX_INVALID;
   }
-  if (options.asked !== null) return answerAsked("mailq", options.asked, terminal);
+  if (options.info !== null) return printInfo("mailq", options.info, terminal);
   terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
   return 1;
 }
@@ -63,21 +63,21 @@ interface Line {
   readonly words: string[];
   /** Words from this place on stood behind `--`. */
   readonly literal: number;
-  readonly asked: "help" | "version" | null;
+  readonly info: InfoOption | null;
 }
 
 function readLine(args: readonly string[]): Line | { readonly wrong: string } {
   const end = args.indexOf("--");
   const before = end < 0 ? args : args.slice(0, end);
   const words: string[] = [];
-  let asked: Line["asked"] = null;
+  let info: Line["info"] = null;
   for (const arg of before) {
-    if (arg === "--help" || arg === "-h") asked ??= "help";
-    else if (arg === "--version") asked ??= "version";
+    if (arg === "--help" || arg === "-h") info ??= "help";
+    else if (arg === "--version") info ??= "version";
     // An option stands behind the first word, wherever it was written.
     else if (OPTIONS.has(arg)) words.splice(1, 0, arg);
     else if (!arg.startsWith("-") || arg === "-") words.push(arg);
-    else if (asked === null) {
+    else if (info === null) {
       const guess = /^-v$/i.test(arg)
         ? ', did you mean "--version"?'
         : suggestion(arg, ["--help", "--version", ...OPTIONS]);
@@ -88,7 +88,7 @@ function readLine(args: readonly string[]): Line | { readonly wrong: string } {
       };
     }
   }
-  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, asked };
+  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, info };
 }
 
 /** Words of commands that are options. */
@@ -121,7 +121,7 @@ function unknown(
   terminal: Terminal,
 ): number {
   if (possibilities.length === 0) {
-    guess = guessAsked(word!) ?? meantBy(word!) ?? guess;
+    guess = guessInfo(word!) ?? meantBy(word!) ?? guess;
     return invalid(terminal, `invalid command "${word}"${guess === "" ? ":" : guess} smtpctl alone lists them\n`);
   }
   const list = possibilities.map((one) => `  ${one}\n`).join("");
@@ -159,18 +159,18 @@ function invalid(terminal: Terminal, text: string): number {
   return EX_INVALID;
 }
 
-async function run(asked: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
+async function run(command: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
   // The library that hashes is loaded for nobody else.
-  if ("encrypt" in asked) return await (await import("./encrypt.ts")).encryptMain(asked.encrypt, terminal);
-  if ("transfer" in asked) return await transfer(asked, env, terminal);
-  const { request } = asked;
+  if ("encrypt" in command) return await (await import("./encrypt.ts")).encryptMain(command.encrypt, terminal);
+  if ("transfer" in command) return await transfer(command, env, terminal);
+  const { request } = command;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
     const guess = suggestion(request.what, ["all", ...TRACES]);
     return complain(terminal, `invalid trace keyword: ${request.what}${guess}, known are: all ${TRACES.join(" ")}`);
   }
   const answers = askControl(controlSocketPath(env), request);
   try {
-    return await print(asked, answers, terminal);
+    return await print(command, answers, terminal);
   } catch (error) {
     if (!(error instanceof NotRunning) || request.do !== "show-queue") throw error;
     return await listOffline(spoolPath(env), request.message, terminal);
@@ -196,7 +196,7 @@ async function transfer(
 }
 
 async function print(
-  asked: Extract<ParsedCommand, { request: unknown }>,
+  command: Extract<ParsedCommand, { request: unknown }>,
   answers: AsyncIterable<ControlAnswer>,
   terminal: Terminal,
 ): Promise<number> {
@@ -216,7 +216,7 @@ async function print(
     else if ("sample" in answer) terminal.out(monitor.next(answer.sample));
     else if ("ok" in answer) {
       flush();
-      return conclude(asked, answer, terminal);
+      return conclude(command, answer, terminal);
     }
   }
   throw new Error(`The daemon broke off after ${printed} lines`);
@@ -224,20 +224,20 @@ async function print(
 
 /** The last words: what was done, or why not. */
 function conclude(
-  asked: Extract<ParsedCommand, { request: unknown }>,
+  command: Extract<ParsedCommand, { request: unknown }>,
   answer: Extract<ControlAnswer, { ok: boolean }>,
   terminal: Terminal,
 ): number {
   if (!answer.ok) {
-    if (answer.denied || asked.shows) return complain(terminal, answer.error);
+    if (answer.denied || command.shows) return complain(terminal, answer.error);
     terminal.out(answer.error === "" ? "command failed\n" : `command failed: ${safeLine(answer.error)}\n`);
     return 1;
   }
   if (answer.count !== undefined) {
     // `discover` has always counted "0 envelopes", the others "0 envelope".
-    const plural = answer.count > 1 || (answer.count === 0 && asked.done === "discovered");
-    terminal.out(`${answer.count} envelope${plural ? "s" : ""} ${asked.done ?? "changed"}\n`);
-  } else if (!asked.shows) terminal.out("command succeeded\n");
+    const plural = answer.count > 1 || (answer.count === 0 && command.done === "discovered");
+    terminal.out(`${answer.count} envelope${plural ? "s" : ""} ${command.done ?? "changed"}\n`);
+  } else if (!command.shows) terminal.out("command succeeded\n");
   if (answer.unchanged === undefined) return 0;
   complain(terminal, answer.unchanged.reason);
   return answer.unchanged.failed ? 1 : 0;

@@ -6,7 +6,7 @@ import { parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 /** Words and parameters separated by blanks, as in "show queue <msgid>". */
 export interface Command<T> {
   readonly pattern: string;
-  /** What it does, as a sentence; neighbours with the same one are told of together. */
+  /** What it does, as a sentence; neighbours with the same one are listed together. */
   readonly about: string;
   /** Makes the value of the parameters, in order. */
   readonly make: (...parameters: string[]) => T;

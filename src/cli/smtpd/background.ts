@@ -4,14 +4,14 @@ import type { Environment } from "../../config/mod.ts";
 import { Fatal, Native } from "../../daemon/mod.ts";
 
 /**
- * Starts `smtpd -F` with the same arguments, and `input` for it to read where it would have asked for a key. Returns the exit status: 0 once
+ * Starts `smtpd -F` with the same arguments, and `input` for it to read where it would otherwise prompt for a key. Returns the exit status: 0 once
  * it serves, 1 with its complaint on stderr.
  */
 export async function startInBackground(
   args: readonly string[],
   env: Environment,
   input: string | null,
-  told: readonly string[] = [],
+  printed: readonly string[] = [],
 ): Promise<number> {
   const [program, ...first] = ownCommand(env);
   // The daemon must not have what whoever started this has left open.
@@ -29,18 +29,18 @@ export async function startInBackground(
     // It may have failed already: then it says so itself.
     await new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
   }
-  const complaints = forward(child.stderr, new Set(told));
+  const complaints = forward(child.stderr, new Set(printed));
   // It prints one line once it serves; when it fails, its output ends without one.
   const { done } = await child.stdout.getReader().read();
   if (done) await complaints;
   return done ? 1 : 0;
 }
 
-/** Passes on whole lines, but for those in `told`: this process has found them out as well, and said so. */
-async function forward(stream: ReadableStream<Uint8Array<ArrayBuffer>>, told: ReadonlySet<string>): Promise<void> {
+/** Passes on whole lines, but for those in `told`: this process has printed them itself. */
+async function forward(stream: ReadableStream<Uint8Array<ArrayBuffer>>, printed: ReadonlySet<string>): Promise<void> {
   let rest = "";
   const write = async (lines: readonly string[]) => {
-    const text = lines.filter((line) => !told.has(line)).map((line) => `${line}\n`).join("");
+    const text = lines.filter((line) => !printed.has(line)).map((line) => `${line}\n`).join("");
     if (text !== "") await Deno.stderr.write(new TextEncoder().encode(text));
   };
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {

@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_CONFIG, PRODUCT, suggestion, VERSION } from "../../config/mod.ts";
 import { type Trace, TRACES } from "../../events/mod.ts";
-import { type Asked, guessOption } from "../getopt.ts";
+import { guessOption, type InfoOption } from "../getopt.ts";
 import { TOOLS, usageOf } from "../usage.ts";
 
 const USAGE = usageOf("smtpd").trimEnd();
@@ -21,8 +21,8 @@ export interface Options {
 
 const LETTERS = TOOLS.smtpd.options.map(({ letter }) => letter).join("");
 
-/** Takes the arguments of the program. Returns the options, what was asked instead, or the text to print before exit status 1. */
-export function readOptions(args: string[]): Options | { readonly asked: Asked } | string {
+/** Takes the arguments of the program. Returns the options, the option for help or version, or the text to print before exit status 1. */
+export function readOptions(args: string[]): Options | { readonly info: InfoOption } | string {
   let parsed;
   try {
     parsed = parseArgs({
@@ -43,15 +43,15 @@ export function readOptions(args: string[]): Options | { readonly asked: Asked }
       },
     });
   } catch (error) {
-    // Behind its first sentence the parser tells how to write positional arguments, which there are none of.
+    // Behind its first sentence the parser explains how to write positional arguments, which there are none of.
     const text = (error as Error).message.replace(/\. To specify a positional argument.*/s, "")
       .replace(/^Option '(-\w).*' argument missing.*/s, "$1 needs a value");
     const word = /^Unknown option '(-.*)'$/.exec(text)?.[1];
     return `smtpd: ${text}${word === undefined ? "" : guessOption(word, word.slice(1), LETTERS)}\n${USAGE}`;
   }
   const { values, positionals } = parsed;
-  if (values.help) return { asked: "help" };
-  if (values.version) return { asked: "version" };
+  if (values.help) return { info: "help" };
+  if (values.version) return { info: "version" };
   if (values.h) return `version: ${PRODUCT} ${VERSION}\n${USAGE}`;
   if (positionals.length > 0) return `smtpd: "${positionals[0]}" is no option\n${USAGE}`;
   const defines: [string, string][] = [];

@@ -32,7 +32,7 @@ import { findProgram } from "./programs.ts";
 import { type Options, readOptions } from "./options.ts";
 import { localNames } from "../sendmail/sendmail.ts";
 import { processTerminal } from "../terminal.ts";
-import { answerAsked } from "../usage.ts";
+import { printInfo } from "../usage.ts";
 
 /** Runs smtpd(8) and returns its exit status. */
 export async function smtpdMain(args: string[], env: Environment): Promise<number> {
@@ -41,7 +41,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     console.error(options);
     return 1;
   }
-  if ("asked" in options) return answerAsked("smtpd", options.asked, processTerminal());
+  if ("info" in options) return printInfo("smtpd", options.info, processTerminal());
   const read = await readConfig(options, env);
   if (read === null) return 1;
   for (const warning of read.warnings) console.error(warning);

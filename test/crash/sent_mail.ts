@@ -48,7 +48,7 @@ export function originalOf(notice: string): string | null {
   return HEAD.exec(notice)?.[1] ?? null;
 }
 
-export class Ledger {
+export class SentMail {
   readonly promised = new Map<string, Promised>();
   /** Files in the Maildir with this id. */
   readonly delivered = new Map<string, number>();
