@@ -5,7 +5,7 @@ import { lineOf, type Source } from "./text.ts";
 
 /** From low to high. A folder imports only what is below it or beside it. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ["src/clock.ts", "src/date.ts"],
+  ["src/bounded_map.ts", "src/clock.ts", "src/date.ts"],
   ["src/net", "src/sockets"],
   ["src/envelope", "src/mac"],
   ["src/events"],

@@ -3,6 +3,7 @@
  * question, and the answer is small.
  */
 
+import { BoundedSet } from "../bounded_map.ts";
 import type { MainQuestion, MainReply, PasswordCheck } from "../protocol/mod.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
@@ -43,7 +44,7 @@ export class LookupRequests {
   /** Those of them that do not hang, and those that do. */
   #asking = 0;
   #hanging = 0;
-  readonly #known = new Set<string>();
+  readonly #known = new BoundedSet<string>(KNOWN_LIMIT);
   readonly #clock: Pick<Clock, "after">;
   #verifying = 0;
   /** Grows when lookup is replaced: its successor counts its questions from the start. */
@@ -114,19 +115,13 @@ export class LookupRequests {
       if (asked.hangs) this.#hanging--;
       else {
         this.#asking--;
-        this.#know(name);
+        this.#known.add(name);
       }
       this.#asked.delete(name);
       const calls = asked.calls.filter(({ generation }) => generation === this.#generation);
       if (calls.length > 0) this.#answer(calls.map(({ call }) => ({ type: "account", call, result })));
       this.#askNames();
     });
-  }
-
-  #know(name: string): void {
-    this.#known.delete(name);
-    if (this.#known.size >= KNOWN_LIMIT) this.#known.delete(this.#known.values().next().value!);
-    this.#known.add(name);
   }
 
   #verify(): void {

@@ -1,5 +1,6 @@
 /** A stub resolver: asks the name servers of resolv.conf(5), knows hosts(5), keeps answers for a while. Clock and transport are injected. */
 
+import { BoundedMap } from "../bounded_map.ts";
 import { debug, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import type { ResolverSettings } from "../protocol/mod.ts";
 import {
@@ -63,7 +64,7 @@ export class Resolver {
   readonly #exchange: Exchange;
   readonly #now: () => number;
   readonly #observer: Observer;
-  readonly #cache = new Map<string, Cached>();
+  readonly #cache = new BoundedMap<string, Cached>(MAX_CACHED);
   readonly #asking = new Map<string, Promise<DnsResult<string>>>();
   readonly #hosts = new Map<string, string[]>();
   readonly #hostNames = new Map<string, string>();
@@ -230,9 +231,7 @@ export class Resolver {
 
   #keep(key: string, result: DnsResult<string>, ttl: number): DnsResult<string> {
     if (ttl <= 0) return result;
-    this.#cache.delete(key);
     this.#cache.set(key, { until: this.#now() + Math.min(ttl, TTL_MAX_SECONDS) * 1000, result });
-    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
     return result;
   }
 }

@@ -4,6 +4,7 @@
  * tasks, until his isolate answers; another isolate takes its place, up to a fixed number. Knows nothing of files.
  */
 
+import { BoundedSet } from "../bounded_map.ts";
 import type { Channel } from "./channel.ts";
 import {
   ABANDONED,
@@ -115,7 +116,7 @@ export class FilePool {
   readonly #queues = new Map<string, Task[]>();
   /** Users whose isolate was given up. */
   readonly #stuck = new Map<string, Member>();
-  readonly #known = new Set<string>();
+  readonly #known = new BoundedSet<string>(KNOWN_LIMIT);
   #nextNumber = 1;
   #grownAt = -Infinity;
   #stopLooking: (() => void) | null = null;
@@ -263,10 +264,8 @@ export class FilePool {
   }
 
   #know(key: string, well: boolean): void {
-    this.#known.delete(key);
-    if (!well) return;
-    if (this.#known.size >= KNOWN_LIMIT) this.#known.delete(this.#known.values().next().value!);
-    this.#known.add(key);
+    if (well) this.#known.add(key);
+    else this.#known.delete(key);
   }
 
   /** An answer to what was given up: with the last one the isolate is free again, and its user is served. */

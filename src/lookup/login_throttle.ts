@@ -3,6 +3,8 @@
  * that run at the same time count as failures until it is known, and those beyond wait for them. Asks nobody; bounded.
  */
 
+import { BoundedMap } from "../bounded_map.ts";
+
 /** Failures of one address within FORGET_MS after which it is not listened to; loopback is exempt: all its users share it. */
 const MAX_FAILURES = 20;
 const FORGET_MS = 600_000;
@@ -15,7 +17,7 @@ interface Failures {
 
 export class LoginThrottle {
   readonly #now: () => number;
-  readonly #failures = new Map<string, Failures>();
+  readonly #failures = new BoundedMap<string, Failures>(MAX_ADDRESSES);
   /** Attempts whose result is not known yet. */
   readonly #trying = new Map<string, { count: number; readonly waiting: (() => void)[] }>();
 
@@ -68,9 +70,6 @@ export class LoginThrottle {
       known.count++;
       return;
     }
-    this.#failures.delete(key);
-    // A Map lists its oldest entry first.
-    if (this.#failures.size >= MAX_ADDRESSES) this.#failures.delete(this.#failures.keys().next().value!);
     this.#failures.set(key, { count: 1, until: this.#now() + FORGET_MS });
   }
 

@@ -3,6 +3,7 @@
  * and of main the accounts that only the name service knows. Reads nothing itself.
  */
 
+import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
 import { type Account, type Forward, type MainQuestion, type MainReply, type PasswordCheck } from "../protocol/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
@@ -29,7 +30,7 @@ export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 
 /** Answers that are as fresh as `keepMs`. The oldest go first. */
 class Memory<T> {
-  readonly #kept = new Map<string, { readonly value: T; readonly until: number }>();
+  readonly #kept = new BoundedMap<string, { readonly value: T; readonly until: number }>(KEEP_LIMIT);
   readonly #keepMs: number;
   readonly #now: () => number;
 
@@ -44,8 +45,6 @@ class Memory<T> {
   }
 
   set(key: string, value: T): void {
-    this.#kept.delete(key);
-    if (this.#kept.size >= KEEP_LIMIT) this.#kept.delete(this.#kept.keys().next().value!);
     this.#kept.set(key, { value, until: this.#now() + this.#keepMs });
   }
 }

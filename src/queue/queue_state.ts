@@ -1,5 +1,6 @@
 /** What the parts of the queue share: the store, the group commit, the caches, and the line to the scheduler. Holds no rules. */
 
+import { BoundedMap } from "../bounded_map.ts";
 import {
   type Acceptance,
   type Envelope,
@@ -74,7 +75,7 @@ export class QueueState {
   #unmeasured = 0;
   /** Greater in each life of this isolate than in those before. */
   #lastNumber: number;
-  readonly #accepted = new Map<MessageNumber, Acceptance>();
+  readonly #accepted = new BoundedMap<MessageNumber, Acceptance>(MAX_ACCEPTED);
 
   constructor(parts: QueueParts) {
     this.store = parts.store;
@@ -241,7 +242,6 @@ export class QueueState {
   committed(message: MessageNumber, { isolate, life }: Omit<Acceptance, "number">): number {
     const number = ++this.#lastNumber;
     this.#accepted.set(message, { isolate, life, number });
-    if (this.#accepted.size > MAX_ACCEPTED) this.#accepted.delete(this.#accepted.keys().next().value!);
     return number;
   }
 

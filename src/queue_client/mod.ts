@@ -3,6 +3,7 @@
  * each envelope with its outcome. The smtp isolate, which stores messages, has a client of its own: src/smtp/queue_client.ts.
  */
 
+import { BoundedMap } from "../bounded_map.ts";
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import { Caller, type Channel } from "../isolate/mod.ts";
 import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
@@ -33,7 +34,7 @@ export class QueueClient {
   /** Envelopes that wait or are being delivered: after a restart of its own the scheduler may send them again. */
   readonly #inFlight = new Set<EnvelopeId>();
   /** Outcomes after which an envelope never comes back, unless the queue died before it heard of them. */
-  readonly #final = new Map<EnvelopeId, Outcome>();
+  readonly #final = new BoundedMap<EnvelopeId, Outcome>(MAX_FINAL_OUTCOMES);
 
   /** `unreadable` makes the error that reading a chunk rejects with, of the queue's reason. */
   constructor(
@@ -79,18 +80,13 @@ export class QueueClient {
   settle(id: EnvelopeId, outcome: Outcome): void {
     this.#queue.send({ type: "outcome", id, outcome });
     this.#inFlight.delete(id);
-    if (outcome.result !== "tempfail") this.#remember(id, outcome);
+    if (outcome.result !== "tempfail") this.#final.set(id, outcome);
   }
 
   async #read(message: MessageId, index: number): Promise<Uint8Array> {
     const answer = await this.#queue.ask<"chunk" | "unreadable">({ type: "read", message, index });
     if (answer.type === "unreadable") throw this.#unreadable(answer.text);
     return answer.bytes;
-  }
-
-  #remember(id: EnvelopeId, outcome: Outcome): void {
-    if (this.#final.size >= MAX_FINAL_OUTCOMES) this.#final.delete(this.#final.keys().next().value!);
-    this.#final.set(id, outcome);
   }
 
   #settledBefore(id: EnvelopeId): boolean {

@@ -1,5 +1,6 @@
 /** Between the queue and a session: opens the message of a task, makes a transaction of it, and sends outcomes to queue and log. */
 
+import { BoundedMap } from "../bounded_map.ts";
 import type { RelayAction } from "../config/mod.ts";
 import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
 import { encodeSrs, type SrsKeys } from "../mac/mod.ts";
@@ -37,7 +38,7 @@ const MAX_STATUS_DOMAINS = 10_000;
 
 export class DeliveryReporter {
   /** Last status of each destination domain, the latest last. */
-  readonly statuses: Map<string, HostStatus> = new Map();
+  readonly statuses: Map<string, HostStatus> = new BoundedMap(MAX_STATUS_DOMAINS);
   /** A recipient of this domain was accepted. */
   onaccepted: (domain: string) => void = () => {};
   readonly #queue: QueueClient;
@@ -153,8 +154,6 @@ export class DeliveryReporter {
   }
 
   #remember(domain: string, status: string): void {
-    this.statuses.delete(domain);
     this.statuses.set(domain, { at: this.#date(), status });
-    if (this.statuses.size > MAX_STATUS_DOMAINS) this.statuses.delete(this.statuses.keys().next().value!);
   }
 }

@@ -1,5 +1,6 @@
 /** Opens the messages of tasks in the queue, as bodies for the SMTP client. Remembers how long large ones are on the wire. */
 
+import { BoundedMap } from "../bounded_map.ts";
 import type { Envelope, MessageId } from "../envelope/mod.ts";
 import { PeerGone } from "../isolate/mod.ts";
 import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
@@ -19,7 +20,7 @@ const GONE = "The queue is not available";
 
 export class Messages {
   readonly #queue: QueueClient;
-  readonly #sizes = new Map<MessageId, number>();
+  readonly #sizes = new BoundedMap<MessageId, number>(MAX_KNOWN_SIZES);
 
   constructor(queue: QueueClient) {
     this.#queue = queue;
@@ -48,7 +49,6 @@ export class Messages {
     if (known !== undefined) return known;
     const octets = await wireOctets(body);
     this.#sizes.set(message, octets);
-    if (this.#sizes.size > MAX_KNOWN_SIZES) this.#sizes.delete(this.#sizes.keys().next().value!);
     return octets;
   }
 }

@@ -1,6 +1,7 @@
 /** Whether a mail exchanger is this host: by its name, or by an address that this host has or answers at (RFC 5321 §5.1). */
 
 import { networkInterfaces } from "node:os";
+import { BoundedMap } from "../bounded_map.ts";
 import { normalAddress, normalName } from "../net/mod.ts";
 import type { OwnSettings } from "../protocol/mod.ts";
 
@@ -36,7 +37,7 @@ export function ownHost(
   const own = new Set(["localhost", ...names.flatMap((name) => normalName(name) ?? [])]);
   const places = new Set(listeners.map(({ address, port }) => `${normalAddress(address)} ${port}`));
   const always = new Set([...UNSPECIFIED, ...LOOPBACK]);
-  const learnt = new Map<string, number>();
+  const learnt = new BoundedMap<string, number>(MAX_LEARNT_ADDRESSES);
   let addresses = new Set<string>(), readAt = -Infinity;
   return {
     name: (name) => own.has(name),
@@ -45,8 +46,6 @@ export function ownHost(
     learn: (text) => {
       const address = normalAddress(text);
       if (address === null) return;
-      learnt.delete(address);
-      if (learnt.size >= MAX_LEARNT_ADDRESSES) learnt.delete(learnt.keys().next().value!);
       learnt.set(address, now() + LEARNT_MS);
     },
     address: (text, port) => {

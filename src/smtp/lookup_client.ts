@@ -1,5 +1,6 @@
 /** The smtp side of the door to lookup: questions on their way, and the names of clients, remembered for a while. */
 
+import { BoundedMap } from "../bounded_map.ts";
 import type {
   AuthResult,
   Challenge,
@@ -55,7 +56,7 @@ export class LookupClient {
   #nextCall = 1;
   /** Questions on their way, by the number of the call. */
   readonly #pending = new Map<number, Pending>();
-  readonly #names = new Map<string, CachedName>();
+  readonly #names = new BoundedMap<string, CachedName>(MAX_NAMES);
   /** Who waits for the name of an address; one question serves all. */
   readonly #asking = new Map<string, NameAnswer[]>();
 
@@ -159,9 +160,6 @@ export class LookupClient {
 
   #remember(address: string, name: string, confirmed: Confirmed): void {
     const forMs = confirmed === "error" || confirmed === "temporary" ? FAILED_NAME_MS : NAME_MS;
-    this.#names.delete(address);
-    // A Map lists its oldest entry first.
-    if (this.#names.size >= MAX_NAMES) this.#names.delete(this.#names.keys().next().value!);
     this.#names.set(address, { name, confirmed, until: this.#now() + forMs });
   }
 
