@@ -89,7 +89,7 @@ const startsIsolate = (target: string): boolean => /\/serve(_[a-z]+)?\.ts$/.test
 function* judge({ file, line, target }: Import): Generator<string> {
   const from = unitOf(file), to = unitOf(target), where = `${file}:${line}: `;
   if (startsIsolate(target) && from !== "workers" && from !== to) {
-    yield `${where}${target} is where an isolate starts: only workers/ imports it`;
+    return yield `${where}${target} is where an isolate starts: only workers/ imports it`;
   }
   if (to === "src/smtpd_conf" && !MAY_PARSE.some((place) => file.startsWith(`${place}/`))) {
     yield `${where}the parser of smtpd.conf is for ${MAY_PARSE.join(", ")}: take what is needed from src/config`;

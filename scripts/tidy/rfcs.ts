@@ -1,6 +1,6 @@
 /** References to RFCs in comments and test names: that they have one form, and where each stands, as a table that can be followed both ways. */
 
-import { lineOf, type Source } from "./text.ts";
+import { isTidy, lineOf, type Source } from "./text.ts";
 
 /** `RFC 5321 §4.5.3.1`, also `RFC 3463 §3.2, §3.3`. */
 const REFERENCE = /\bRFC (\d{3,5})((?:,? (?:and )?§[\dA-Z]+(?:\.\d+)*)*)/g;
@@ -9,10 +9,10 @@ const REFERENCE = /\bRFC (\d{3,5})((?:,? (?:and )?§[\dA-Z]+(?:\.\d+)*)*)/g;
 export function checkRfcs(sources: readonly Source[]): string[] {
   const complaints: string[] = [];
   for (const { file, text } of sources) {
-    if (file.startsWith("scripts/tidy")) continue;
+    if (isTidy(file)) continue;
     for (
       const match of text.matchAll(
-        /\brfc[ -]?\d{3,5}\b(?! ?;)|\bRFC-?\d{3,5}\b|\bRFC \d+,? (?:section|sec\.?|par\.?|\d+(?:\.\d+)*)\b/g,
+        /\brfc[ -]?\d{3,5}\b(?! ?;)|\bRFC-?\d{3,5}\b|\bRFC \d+,? (?:section|sec\.?|par\.?|\d+(?:\.\d+)*)\b|\bRFC \d+,? §(?![\dA-Z])/g,
       )
     ) {
       if (/^rfc\d+$/.test(match[0])) continue;
@@ -39,7 +39,7 @@ export function rfcTable(code: readonly Source[], tests: readonly Source[]): str
     }
   };
   collect(code, "files");
-  collect(tests.filter(({ file }) => file.startsWith("test/")), "tests");
+  collect(tests.filter(({ file }) => file.startsWith("test/") && !isTidy(file)), "tests");
   const keys = [...rows.keys()].sort((a, b) => compare(a.split(" "), b.split(" ")));
   const link = (file: string) => `[${file.replace(/^(src|test)\//, "")}](../${file})`;
   const lines = keys.map((key) => {

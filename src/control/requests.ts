@@ -1,4 +1,4 @@
-/** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. */
+/** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. The long function is one switch, a case per request. */
 
 import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";

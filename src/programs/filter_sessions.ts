@@ -91,8 +91,8 @@ export class FilterRouter {
 
   /** Starts all programs. Rejects when one does not get ready. */
   async open(): Promise<void> {
-    const desks = [...this.#programs.values()];
-    const registrations = await Promise.all(desks.map(({ processor }) => processor.open()));
+    const states = [...this.#programs.values()];
+    const registrations = await Promise.all(states.map(({ processor }) => processor.open()));
     for (const { process, events } of registrations) this.#count(process, events);
     this.#registrations = registrations;
     for (const door of this.#doors) door.send({ type: "registered", registrations });

@@ -21,7 +21,7 @@ const CERTIFICATES = join(FOLDER, "../../smtp/certificates");
 /** How long good clients are measured, with and without an attack, in milliseconds. */
 const MEASURE_MS = 5000;
 /** How long an attack may take to get going, and to end. */
-const PATIENCE_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 /** What the issue of attacks is about: the good clients' p99 may grow by this much. */
 const BOUND = 5;
 
@@ -39,7 +39,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function lineOf(reader: ReadableStreamDefaultReader<string>): Promise<string> {
   let text = "";
-  const timer = setTimeout(() => reader.cancel(), PATIENCE_MS);
+  const timer = setTimeout(() => reader.cancel(), MAX_WAIT_MS);
   try {
     while (!text.includes("\n")) {
       const { value, done } = await reader.read();
@@ -89,7 +89,7 @@ async function suffer(server: Server, attack: (typeof ATTACKS)[number]): Promise
   const probe = await measured(server, clients);
   await attacker.stdin.close();
   const outcome = await lineOf(output);
-  const kill = setTimeout(() => attacker.kill("SIGKILL"), PATIENCE_MS);
+  const kill = setTimeout(() => attacker.kill("SIGKILL"), MAX_WAIT_MS);
   await attacker.status;
   clearTimeout(kill);
   const peak = memory.stop();
