@@ -427,11 +427,12 @@ class Daemon {
   }
 
   #watchSignals(): void {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
-    // Nobody who sends one of these wants the mail to stop: a terminal that is closed, scripts that rotate logs.
+    // Nobody who sends one of these wants the mail to stop: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
+    // SIGHUP as soon as there is any listener, and ends the process by it while SIGHUP itself has none.
     for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
       Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored${HINTS[signal] ?? ""}`));
     }
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
   }
 
   #writePid(controlSocket: string): void {
