@@ -22,7 +22,7 @@ export type ReadFile = (path: string) => Uint8Array | null;
 
 const NEWLINE = 0x0a, HASH = 0x23;
 
-/** `file:line`. */
+/** Returns a place in smtpd.conf as it stands in messages, `file:line`. */
 export function placeText({ file, line }: SourceLine): string {
   return `${file}:${line}`;
 }

@@ -13,9 +13,9 @@ export interface SystemUsers {
 }
 
 /** Warnings about one table; what is beyond is counted. */
-const MAX_TOLD = 20;
+const MAX_TABLE_WARNINGS = 20;
 /** Names that are asked for: a directory server may answer each slowly. */
-const MAX_ASKED = 2000;
+const MAX_ASKED_NAMES = 2000;
 
 /** `file:line: warning: …` for each alias that leads to a user who is not there, or to root where root gets no mail. */
 export async function peopleWarnings(
@@ -34,9 +34,11 @@ export async function peopleWarnings(
     seen.add(key);
     const at = config.declared[`action ${action.name}`] ?? { file: config.file, line: 0 };
     const found = await judgeTable(config, contents, users, readText, action, table, at);
-    warnings.push(...found.slice(0, MAX_TOLD));
-    if (found.length > MAX_TOLD) {
-      warnings.push(`${at.file}:${at.line}: warning: and ${found.length - MAX_TOLD} more aliases without their user`);
+    warnings.push(...found.slice(0, MAX_TABLE_WARNINGS));
+    if (found.length > MAX_TABLE_WARNINGS) {
+      warnings.push(
+        `${at.file}:${at.line}: warning: and ${found.length - MAX_TABLE_WARNINGS} more aliases without their user`,
+      );
     }
   }
   return warnings;
@@ -71,7 +73,7 @@ async function judgeTable(
       const folded = tableKey(name), user = folded.split(delimiter, 1)[0]!;
       // An alias of its own name is the mailbox; another is judged where it stands.
       if (folded !== tableKey(entry.key) && (keys.has(folded) || keys.has(user))) continue;
-      if (asked++ >= MAX_ASKED) return warnings;
+      if (asked++ >= MAX_ASKED_NAMES) return warnings;
       const alias = `${entry.at}: warning: the alias "${shown(entry.key)}" leads to "${shown(name)}"`;
       if (known !== null) {
         if (known.lookup(user, "userinfo") !== null) continue;

@@ -18,7 +18,7 @@ import type { MachineFacts } from "./machine.ts";
 import { lookAtPatterns } from "./patterns.ts";
 
 /** Warnings about one table; what is beyond is counted. */
-const MAX_TOLD = 20;
+const MAX_TABLE_WARNINGS = 20;
 
 /** What is wrong with an entry; an array where that stands elsewhere. */
 type Judge = (entry: Entry) => string | null | readonly string[];
@@ -52,10 +52,10 @@ export function valueWarnings(
       const fault = judge(entry) ?? [];
       return typeof fault === "string" ? [`${entry.at}: warning: ${fault}`] : fault;
     });
-    warnings.push(...found.slice(0, MAX_TOLD));
-    if (found.length > MAX_TOLD) {
+    warnings.push(...found.slice(0, MAX_TABLE_WARNINGS));
+    if (found.length > MAX_TABLE_WARNINGS) {
       const place = placeText(config.declared[`table ${name}`] ?? at);
-      warnings.push(`${place}: warning: and ${found.length - MAX_TOLD} more of ${tableText(name)}`);
+      warnings.push(`${place}: warning: and ${found.length - MAX_TABLE_WARNINGS} more of ${tableText(name)}`);
     }
   };
   const own = { file: config.file, line: 0 };
@@ -140,9 +140,9 @@ function loopWarnings(
 ): string[] {
   if (name === null || seen.has(`loops ${name}`)) return [];
   seen.add(`loops ${name}`);
-  return loopingAliases(contents.of(name, at)?.entries ?? [], delimiter).slice(0, MAX_TOLD).map(({ key, at }) =>
-    `${at}: warning: the alias "${shown(key)}" leads back to itself and nowhere else: its mail will be refused`
-  );
+  return loopingAliases(contents.of(name, at)?.entries ?? [], delimiter).slice(0, MAX_TABLE_WARNINGS).map((
+    { key, at },
+  ) => `${at}: warning: the alias "${shown(key)}" leads back to itself and nowhere else: its mail will be refused`);
 }
 
 /** Commands and files of aliases run as a user that must be there. */

@@ -67,7 +67,7 @@ const LISTS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Levels of `@SECLEVEL` that hold here: from 3 on they ask for longer keys in certificates too. */
-const MAX_LEVEL = 2;
+const MAX_SECURITY_LEVELS = 2;
 
 /** What is wrong with a list of ciphers where these versions are spoken; null when it is obeyed. */
 export function cipherFault(text: string, { min, max }: VersionRange): string | null {
@@ -119,7 +119,7 @@ function commandFault(item: string): string | null {
   if (item === "@STRENGTH") return null;
   const level = /^@SECLEVEL=([0-5])$/.exec(item)?.[1];
   if (level === undefined) return unknownFault(item);
-  return Number(level) <= MAX_LEVEL ? null : `ciphers "${item}" is not kept: 0 to ${MAX_LEVEL} is`;
+  return Number(level) <= MAX_SECURITY_LEVELS ? null : `ciphers "${item}" is not kept: 0 to ${MAX_SECURITY_LEVELS} is`;
 }
 
 function unknownFault(word: string): string {

@@ -42,6 +42,7 @@ export function servicePort(name: string, services: () => string): number | null
   return null;
 }
 
+/** Tells whether `value` is a port that can be connected to: a whole number from 1 to 65535. */
 export function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }

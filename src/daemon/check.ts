@@ -78,7 +78,7 @@ export async function machineFaults(config: Config, env: Environment): Promise<r
 }
 
 /** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */
-const MAX_LOOKED_AT = 1000;
+const MAX_CHECKED_ENTRIES = 1000;
 
 /** `file:line: warning: …` for each regular expression in smtpd.conf that is not valid: it would match nothing. */
 export function regexWarnings(config: Config): string[] {
@@ -89,7 +89,7 @@ export function regexWarnings(config: Config): string[] {
   ) {
     if (seen.has(name)) continue;
     seen.add(name);
-    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_LOOKED_AT)) {
+    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_CHECKED_ENTRIES)) {
       const fault = regexFault(pattern);
       if (fault === null) continue;
       warnings.push(

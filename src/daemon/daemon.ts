@@ -1,4 +1,7 @@
-/** The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. */
+/**
+ * The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. Longer than
+ * most files, because it is where all parts of main are put together.
+ */
 
 import type net from "node:net";
 import { dirname } from "node:path";
@@ -16,11 +19,11 @@ import {
   type ToMain,
 } from "../protocol/mod.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
-import { connectSocket } from "../sockets/mod.ts";
 import { Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./advise.ts";
 import { Children } from "./children.ts";
+import { claimSocket, claimSpool, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
 import { backlogFor, ListeningSockets } from "./listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
@@ -37,7 +40,6 @@ import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine_names.ts";
 import { cutCertificates, cutSettings } from "./settings.ts";
-import { spoolFault } from "./spool_guard.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -74,7 +76,7 @@ const HINTS: Readonly<Record<string, string>> = {
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
 /** Who is turned away has so long to read why, in milliseconds, and so many at one time have it. */
-const LINGER_MS = 1000, MAX_LINGERING = 16;
+const LINGER_MS = 1000, MAX_LINGERING_CONNECTIONS = 16;
 /** A process that may open fewer files is told of. */
 const FEW_DESCRIPTORS = 512;
 
@@ -83,7 +85,7 @@ class Daemon {
   readonly #native = new Native();
   readonly #clock: Clock;
   readonly #localSockets: LocalSockets;
-  #doorways: ListeningSockets | null = null;
+  #sockets: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
   readonly #files: string[] = [];
@@ -92,9 +94,9 @@ class Daemon {
   /** `-v`, or `smtpctl log verbose` since. */
   #verbose: boolean;
   /** Answers lookup. */
-  readonly #clerk: LookupRequests;
+  readonly #lookupRequests: LookupRequests;
   #supervisor!: Supervisor;
-  #desk!: SessionAdmission;
+  #admission!: SessionAdmission;
   #certificates!: CertificateKeeper;
   #stopWatching = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -110,7 +112,7 @@ class Daemon {
       { isChild: (pid) => this.#native.isChild(pid), kill: (pid, signal) => Deno.kill(pid, signal) },
       Object.keys(processes).length + Object.keys(programs).length,
     );
-    this.#clerk = new LookupRequests(
+    this.#lookupRequests = new LookupRequests(
       (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
       new NameService(),
       new Passwords(options.shadow),
@@ -131,7 +133,7 @@ class Daemon {
     claimSpool(spoolPath(env));
     this.#watchSignals();
     try {
-      const started = this.#startHouse(config, submissionSocketPath(controlSocket))
+      const started = this.#startSystem(config, submissionSocketPath(controlSocket))
         .then((listeners) => this.#listen(listeners, controlSocket, inherited));
       started.catch(() => {});
       // A signal may end it before it serves.
@@ -146,7 +148,7 @@ class Daemon {
     }
   }
 
-  async #startHouse(config: Config, submissionSocket: string): Promise<Listener[]> {
+  async #startSystem(config: Config, submissionSocket: string): Promise<Listener[]> {
     const { env, log, paused } = this.#options;
     const resolver = new ResolverKeeper(resolverFiles(env), {
       read: () => readResolver(env),
@@ -177,7 +179,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       paused,
     });
-    this.#clerk.systemLogins = settings.lookup.authTables.includes(null);
+    this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     this.#supervisor = new Supervisor({
       settings,
       grants: grantsFor(settings),
@@ -195,17 +197,7 @@ class Daemon {
       onrefused: (text) => this.#log("warn", `warn: ${text}`),
       ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
     });
-    this.#desk = new SessionAdmission({
-      supervisor: this.#supervisor,
-      limits: config.smtp,
-      descriptors: this.#native.openFileLimit(),
-      uid: Deno.uid() ?? 0,
-      after: this.#clock.after,
-      onhanded: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
-      now: this.#clock.steady,
-      log: (level, text) => this.#log(level, text),
-      debug: (text) => this.#debug(text),
-    });
+    this.#admission = this.#newAdmission(config);
     try {
       await this.#supervisor.start();
     } catch (error) {
@@ -216,14 +208,28 @@ class Daemon {
     return listeners;
   }
 
+  #newAdmission(config: Config): SessionAdmission {
+    return new SessionAdmission({
+      supervisor: this.#supervisor,
+      limits: config.smtp,
+      descriptors: this.#native.openFileLimit(),
+      uid: Deno.uid() ?? 0,
+      after: this.#clock.after,
+      onhanded: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
+      now: this.#clock.steady,
+      log: (level, text) => this.#log(level, text),
+      debug: (text) => this.#debug(text),
+    });
+  }
+
   async #listen(
     listeners: readonly Listener[],
     controlSocket: string,
     inherited: readonly Inherited[],
   ): Promise<void> {
-    this.#doorways = new ListeningSockets({
+    this.#sockets = new ListeningSockets({
       native: this.#native,
-      backlog: backlogFor(this.#native.openFileLimit(), this.#desk.limit, listeners.length + 2),
+      backlog: backlogFor(this.#native.openFileLimit(), this.#admission.limit, listeners.length + 2),
       warn: (text) => this.#log("warn", text),
       debug: (text) => this.#debug(text),
       clock: this.#clock,
@@ -246,7 +252,7 @@ class Daemon {
       await this.#openAll([], place, (socket) => this.#acceptAdmin(socket));
     }
     this.#warnOfFewDescriptors();
-    if (this.#options.paused.smtp) this.#desk.paused = true;
+    if (this.#options.paused.smtp) this.#admission.paused = true;
   }
 
   #warnOfFewDescriptors(): void {
@@ -254,16 +260,16 @@ class Daemon {
     if (descriptors === null || descriptors >= FEW_DESCRIPTORS) return;
     this.#log(
       "warn",
-      `warn: the process may open ${descriptors} files, which is room for ${this.#desk.limit} sessions: raise the limit (ulimit -n, LimitNOFILE=)`,
+      `warn: the process may open ${descriptors} files, which is room for ${this.#admission.limit} sessions: raise the limit (ulimit -n, LimitNOFILE=)`,
     );
   }
 
   /** Listens on the sockets that were inherited for a place, or on the place itself. */
   async #openAll(inherited: readonly Place[], own: Place, accept: (socket: net.Socket) => void): Promise<void> {
-    for (const place of inherited) await this.#doorways!.open(place, accept);
+    for (const place of inherited) await this.#sockets!.open(place, accept);
     if (inherited.length > 0) return;
     if ("path" in own) removeIfPresent(own.path);
-    await this.#doorways!.open(own, accept);
+    await this.#sockets!.open(own, accept);
     if ("path" in own) this.#files.push(own.path);
   }
 
@@ -296,7 +302,7 @@ class Daemon {
     if (address === undefined) return void socket.destroy();
     const local = listener.hostnames === null ? undefined : socket.localAddress;
     const uid = listener.socket ? this.#peerUid(socket) : null;
-    this.#desk.admit(socket, listener, { address, port, uid, ...(local === undefined ? {} : { local }) });
+    this.#admission.admit(socket, listener, { address, port, uid, ...(local === undefined ? {} : { local }) });
   }
 
   /** Who is on the other end of a connection over a unix socket. */
@@ -333,7 +339,7 @@ class Daemon {
 
   #deny(socket: net.Socket): void {
     socket.on("error", () => {});
-    if (this.#lingering >= MAX_LINGERING) return void socket.end(DENIED, () => socket.destroy());
+    if (this.#lingering >= MAX_LINGERING_CONNECTIONS) return void socket.end(DENIED, () => socket.destroy());
     this.#lingering++;
     const cancelLimit = this.#clock.after(LINGER_MS, () => socket.destroy());
     socket.on("close", () => {
@@ -348,11 +354,11 @@ class Daemon {
   #hear(role: Role, index: number, message: ToMain): void {
     if (role === "smtp" && message.type === "source") {
       const { ticket, address } = message;
-      const admitted = this.#desk.source(index, ticket, address);
+      const admitted = this.#admission.source(index, ticket, address);
       return void this.#supervisor.post("smtp", index, { type: "source-answer", ticket, admitted });
     }
-    if (role === "smtp" && message.type === "sessions-ended") return this.#desk.ended(index, message.tickets);
-    if (role === "lookup" && message.type === "ask") return this.#clerk.take(message.questions);
+    if (role === "smtp" && message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
+    if (role === "lookup" && message.type === "ask") return this.#lookupRequests.take(message.questions);
     if (message.type === "grow") return this.#grow(role, message.role);
     if (role === "filter") return this.#hearFilter(message);
     if (role !== "control") return;
@@ -387,8 +393,8 @@ class Daemon {
     let changed = true;
     let error: string | null = null;
     if (request.type === "pause-smtp") {
-      changed = this.#desk.paused !== request.paused;
-      this.#desk.paused = request.paused;
+      changed = this.#admission.paused !== request.paused;
+      this.#admission.paused = request.paused;
     } else if (request.type === "verbosity") {
       this.#verbose = request.verbose;
       this.#supervisor.setVerbosity(request.verbose, request.traces);
@@ -407,8 +413,8 @@ class Daemon {
 
   #mourn(role: Role, index: number, reason: string, delayMs: number): void {
     this.#localSockets.lost(`${role}-${index}`);
-    if (role === "smtp") this.#desk.lost(index);
-    if (role === "lookup") this.#clerk.forget();
+    if (role === "smtp") this.#admission.lost(index);
+    if (role === "lookup") this.#lookupRequests.forget();
     if (role === "filter") this.#programs.end("SIGTERM");
     if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
@@ -447,65 +453,11 @@ class Daemon {
   async #close(): Promise<void> {
     this.#notify("STOPPING=1");
     this.#stopWatching();
-    this.#doorways?.close();
+    this.#sockets?.close();
     await this.#supervisor?.stop();
     this.#programs.end("SIGKILL");
     for (const path of this.#files) removeIfPresent(path);
     if (this.#serving) this.#log("info", "Exiting");
-  }
-}
-
-/** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
-async function claimSocket(path: string): Promise<void> {
-  makeFolder(dirname(path), 0o755);
-  const alive = await new Promise<boolean>((resolve) => {
-    const probe = connectSocket({ path });
-    probe.once("connect", () => (probe.destroy(), resolve(true)));
-    probe.once("error", () => resolve(false));
-  });
-  if (alive) throw new Fatal(`control socket already listening: another smtpd runs on ${path}`);
-  removeIfPresent(path);
-}
-
-/** Makes sure that the vault is there, and not somebody else's. Throws Fatal. */
-function claimSpool(path: string): void {
-  makeFolder(path, 0o711);
-  refuse(spoolFault(path, Deno.uid() ?? 0));
-  try {
-    // Users reach the folder for mail that waits, and nobody else changes anything.
-    Deno.chmodSync(path, 0o711);
-  } catch {
-    // It is somebody else's: what can be done with it is found out next.
-  }
-  try {
-    Deno.readDirSync(path)[Symbol.iterator]().next();
-    Deno.openSync(`${path}/queue.db`, { read: true, write: true }).close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.PermissionDenied)) return;
-    throw new Fatal(
-      `the spool ${path} is closed to this user: start smtpd as the one it belongs to, or set SMTPD_SPOOL to another folder`,
-    );
-  }
-}
-
-function refuse(fault: string | null): void {
-  if (fault !== null) throw new Fatal(fault);
-}
-
-function makeFolder(path: string, mode: number): void {
-  try {
-    Deno.mkdirSync(path, { recursive: true, mode });
-  } catch (error) {
-    const reason = error instanceof Deno.errors.AlreadyExists ? "It is a file" : systemReason(error);
-    throw new Fatal(`cannot make the folder ${path}: ${reason}`);
-  }
-}
-
-function removeIfPresent(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -11,7 +11,7 @@ import { Fatal } from "./fatal.ts";
 /** The first descriptor behind standard error. */
 const FIRST = 3;
 /** More are a mistake. */
-const MAX_INHERITED = 1024;
+const MAX_INHERITED_SOCKETS = 1024;
 
 /** Where a socket is bound. */
 export type SocketName =
@@ -27,8 +27,8 @@ export interface Inherited {
 export function inheritedDescriptors(env: Environment, pid: number): readonly number[] {
   const count = env.get("LISTEN_FDS");
   if (count === undefined || count === "" || env.get("LISTEN_PID") !== String(pid)) return [];
-  if (!/^\d{1,4}$/.test(count) || Number(count) > MAX_INHERITED) {
-    throw new Fatal(`LISTEN_FDS must be a number up to ${MAX_INHERITED}: ${count.slice(0, 80)}`);
+  if (!/^\d{1,4}$/.test(count) || Number(count) > MAX_INHERITED_SOCKETS) {
+    throw new Fatal(`LISTEN_FDS must be a number up to ${MAX_INHERITED_SOCKETS}: ${count.slice(0, 80)}`);
   }
   return Array.from({ length: Number(count) }, (_, at) => FIRST + at);
 }

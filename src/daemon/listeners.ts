@@ -130,7 +130,7 @@ export type Place =
   | { readonly fd: number; readonly name: string };
 
 /** unix(7): 108 bytes with the NUL behind it. */
-const MAX_SOCKET_PATH = 107;
+const MAX_SOCKET_PATH_OCTETS = 107;
 
 /** A place as it stands in messages. */
 export function placeText(where: Place): string {
@@ -176,8 +176,8 @@ function placeOf(where: Place): string {
 
 function explain(error: Error & { code?: string }, where: Place): string {
   if (error.code === "EADDRINUSE") return 'the address is in use by another program ("ss -ltnp" shows which)';
-  if ("path" in where && new TextEncoder().encode(where.path).length > MAX_SOCKET_PATH) {
-    return `the path of a socket has at most ${MAX_SOCKET_PATH} bytes (SMTPD_SOCKET names another)`;
+  if ("path" in where && new TextEncoder().encode(where.path).length > MAX_SOCKET_PATH_OCTETS) {
+    return `the path of a socket has at most ${MAX_SOCKET_PATH_OCTETS} bytes (SMTPD_SOCKET names another)`;
   }
   if (error.code === "EACCES") return "permission denied (ports below 1024 need root)";
   // The runtime has no name of its own for EADDRNOTAVAIL.

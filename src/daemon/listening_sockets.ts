@@ -19,7 +19,7 @@ const CLOSING_MS = 10;
 /** Descriptors among which a listening socket is looked for: they are opened early. */
 const SEARCHED = 4096;
 /** Connections that may wait in the kernel, which has a limit of its own (OpenSMTPD: 5, which drops bursts), and the least. */
-const MAX_BACKLOG = 4096, MIN_BACKLOG = 16;
+const MAX_BACKLOG_CONNECTIONS = 4096, MIN_BACKLOG_CONNECTIONS = 16;
 /** Descriptors of the house itself, about. */
 const OWN = 128;
 
@@ -49,9 +49,9 @@ interface ListeningSocket {
  * beside those of `sessions`.
  */
 export function backlogFor(descriptors: number | null, sessions: number, sockets: number): number {
-  if (descriptors === null) return MAX_BACKLOG;
+  if (descriptors === null) return MAX_BACKLOG_CONNECTIONS;
   const spare = Math.floor((descriptors - sessions - OWN) / (2 * Math.max(1, sockets)));
-  return Math.max(MIN_BACKLOG, Math.min(MAX_BACKLOG, spare));
+  return Math.max(MIN_BACKLOG_CONNECTIONS, Math.min(MAX_BACKLOG_CONNECTIONS, spare));
 }
 
 export class ListeningSockets {

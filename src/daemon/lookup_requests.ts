@@ -10,21 +10,21 @@ import { Passwords } from "./passwords.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 /** Questions that wait; lookup keeps to less. */
-const WAITING_LIMIT = 40_000;
+const MAX_WAITING_QUESTIONS = 40_000;
 /** Accounts that the name service is asked for at one time: each takes a thread for as long as it lasts. */
-const ASKING_LIMIT = 16;
+const MAX_RUNNING_QUESTIONS = 16;
 /** Of these so many are for names that were answered before: names that hang, whoever makes them up, keep nobody who is known waiting. */
 const KNOWN_SHARE = 4;
 /** Who takes longer, in milliseconds, counts no longer among those, but among so many that hang. */
-const HANGS_MS = 2_000, HANGING_LIMIT = 64;
+const HANGS_MS = 2_000, MAX_HANGING_QUESTIONS = 64;
 /** Calls that wait for one name. */
-const CALLS_LIMIT = 100;
+const MAX_WAITING_CALLS = 100;
 /** Names that were answered in time; the oldest are forgotten. */
-const KNOWN_LIMIT = 10_000;
-const MAX_NAME = 255;
+const MAX_KNOWN_NAMES = 10_000;
+const MAX_NAME_CHARACTERS = 255;
 /** Passwords that are verified at one time: each keeps a processor busy. */
-const VERIFYING_LIMIT = 2;
-const MAX_PASSWORD = 4096;
+const MAX_RUNNING_CHECKS = 2;
+const MAX_PASSWORD_CHARACTERS = 4096;
 
 type AccountQuestion = Extract<MainQuestion, { type: "account" }>;
 type PasswordQuestion = Extract<MainQuestion, { type: "login" | "crypt" }>;
@@ -44,7 +44,7 @@ export class LookupRequests {
   /** Those of them that do not hang, and those that do. */
   #asking = 0;
   #hanging = 0;
-  readonly #known = new BoundedSet<string>(KNOWN_LIMIT);
+  readonly #known = new BoundedSet<string>(MAX_KNOWN_NAMES);
   readonly #clock: Pick<Clock, "after">;
   #verifying = 0;
   /** Grows when lookup is replaced: its successor counts its questions from the start. */
@@ -65,7 +65,7 @@ export class LookupRequests {
   take(questions: readonly MainQuestion[]): void {
     if (!Array.isArray(questions)) return;
     for (const question of questions) {
-      if (this.#familiar.length + this.#accounts.length + this.#passwords.length >= WAITING_LIMIT) return;
+      if (this.#familiar.length + this.#accounts.length + this.#passwords.length >= MAX_WAITING_QUESTIONS) return;
       if (isAccount(question)) {
         if (this.#asked.has(question.name)) this.#askName(question);
         else (this.#known.has(question.name) ? this.#familiar : this.#accounts).push(question);
@@ -85,7 +85,10 @@ export class LookupRequests {
 
   #askNames(): void {
     for (
-      const [waiting, limit] of [[this.#familiar, ASKING_LIMIT], [this.#accounts, ASKING_LIMIT - KNOWN_SHARE]] as const
+      const [waiting, limit] of [[this.#familiar, MAX_RUNNING_QUESTIONS], [
+        this.#accounts,
+        MAX_RUNNING_QUESTIONS - KNOWN_SHARE,
+      ]] as const
     ) {
       while (waiting.length > 0 && this.#asking < limit) this.#askName(waiting.shift()!);
     }
@@ -96,7 +99,7 @@ export class LookupRequests {
     const already = this.#asked.get(name);
     if (already !== undefined) {
       // Lookup asks once for a name until it loses patience: whoever asked long ago has given up.
-      if (already.calls.length >= CALLS_LIMIT) already.calls.shift();
+      if (already.calls.length >= MAX_WAITING_CALLS) already.calls.shift();
       return void already.calls.push({ call, generation: this.#generation });
     }
     const asked = { calls: [{ call, generation: this.#generation }], hangs: false };
@@ -104,7 +107,7 @@ export class LookupRequests {
     this.#asking++;
     const cancel = this.#clock.after(HANGS_MS, () => {
       this.#known.delete(name);
-      if (this.#hanging >= HANGING_LIMIT) return;
+      if (this.#hanging >= MAX_HANGING_QUESTIONS) return;
       asked.hangs = true;
       this.#hanging++;
       this.#asking--;
@@ -125,7 +128,7 @@ export class LookupRequests {
   }
 
   #verify(): void {
-    while (this.#verifying < VERIFYING_LIMIT) {
+    while (this.#verifying < MAX_RUNNING_CHECKS) {
       const question = this.#passwords.shift();
       if (question === undefined) return;
       this.#verifying++;
@@ -149,11 +152,11 @@ function isPassword(question: MainQuestion): question is PasswordQuestion {
   if (question?.type !== "login" && question?.type !== "crypt") return false;
   const { call, password } = question;
   const subject: unknown = question.type === "login" ? question.user : question.hash;
-  return typeof call === "number" && typeof password === "string" && password.length <= MAX_PASSWORD &&
-    typeof subject === "string" && subject.length <= MAX_PASSWORD;
+  return typeof call === "number" && typeof password === "string" && password.length <= MAX_PASSWORD_CHARACTERS &&
+    typeof subject === "string" && subject.length <= MAX_PASSWORD_CHARACTERS;
 }
 
 function isAccount(question: MainQuestion): question is AccountQuestion {
   return question?.type === "account" && typeof question.call === "number" && typeof question.name === "string" &&
-    question.name.length <= MAX_NAME;
+    question.name.length <= MAX_NAME_CHARACTERS;
 }

@@ -17,7 +17,7 @@ const SYMBOLS = {
 /** struct passwd of the C library on 64-bit Linux: where the uid, the gid and the pointer to the home stand, and its size. */
 const UID = 16, GID = 20, HOME = 32, SIZE = 48;
 /** The text of an account; doubled until it fits. */
-const TEXT_BYTES = 4096, TEXT_LIMIT = 1 << 20;
+const TEXT_BYTES = 4096, MAX_TEXT_OCTETS = 1 << 20;
 const ERANGE = 34;
 /** ENOENT, ESRCH, EBADF, EPERM: what getpwnam(3) says may mean "no such account". */
 const NO_SUCH: ReadonlySet<number> = new Set([0, 1, 2, 3, 9]);
@@ -31,7 +31,7 @@ export class NameService {
   async find(name: string): Promise<Answer> {
     this.#libc ??= open();
     if (this.#libc === null || name === "" || name.includes("\0")) return null;
-    for (let bytes = TEXT_BYTES; bytes <= TEXT_LIMIT; bytes *= 2) {
+    for (let bytes = TEXT_BYTES; bytes <= MAX_TEXT_OCTETS; bytes *= 2) {
       const answer = await this.#ask(this.#libc, name, bytes);
       if (answer !== ERANGE) return answer;
     }

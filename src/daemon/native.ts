@@ -33,9 +33,9 @@ const SHUT_RDWR = 2;
 const POLLIN = 1;
 const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
 /** Descriptors among which those are looked for that were left open. */
-const MAX_INHERITED = 4096;
+const MAX_INHERITED_DESCRIPTORS = 4096;
 /** Octets of the longest address. */
-const MAX_SOCKADDR = 128;
+const MAX_SOCKADDR_OCTETS = 128;
 /** waitid(2) that takes nothing away: is there such a child, and may it be waited for? */
 const P_PID = 1, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x01000000, SIGINFO_BYTES = 128;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
@@ -71,10 +71,10 @@ export class Native {
   /** Address of a stream socket that listens, as `getsockname` has it; null when the descriptor is none. Linux only. */
   listeningAt(descriptor: number): Uint8Array | null {
     if (this.#option(descriptor, SO_TYPE) !== SOCK_STREAM || this.#option(descriptor, SO_ACCEPTCONN) !== 1) return null;
-    const address = new Uint8Array(MAX_SOCKADDR);
-    const length = new Uint32Array([MAX_SOCKADDR]);
+    const address = new Uint8Array(MAX_SOCKADDR_OCTETS);
+    const length = new Uint32Array([MAX_SOCKADDR_OCTETS]);
     if (this.#libc!.symbols.getsockname(descriptor, address, length) !== 0) return null;
-    return address.subarray(0, Math.min(length[0]!, MAX_SOCKADDR));
+    return address.subarray(0, Math.min(length[0]!, MAX_SOCKADDR_OCTETS));
   }
 
   /** True when a connection waits to be accepted at a listening socket. Linux only. */
@@ -152,7 +152,7 @@ export class Native {
 
   /** As closeOnExec, for all that whoever started this process has left open. */
   closeAllOnExec(): void {
-    const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED);
+    const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED_DESCRIPTORS);
     for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);
   }
 

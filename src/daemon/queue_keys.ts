@@ -7,7 +7,7 @@ import { Fatal } from "./fatal.ts";
 import { readGuarded } from "./files.ts";
 
 /** More than a key and its end of line is not one. */
-const MAX_INPUT = 256;
+const MAX_INPUT_OCTETS = 256;
 
 /** The keys; null when nothing is encrypted. `input` is the line that `readQueueInput` got. Throws Fatal. */
 export function loadQueueKeys({ queue }: Config, input: string | null): QueueKeys | null {
@@ -43,7 +43,7 @@ export async function readQueueInput({ queue }: Config): Promise<string | null> 
 }
 
 async function readLine(): Promise<string> {
-  const buffer = new Uint8Array(MAX_INPUT);
+  const buffer = new Uint8Array(MAX_INPUT_OCTETS);
   let length = 0;
   while (length < buffer.length && !buffer.subarray(0, length).some(endsLine)) {
     const count = await Deno.stdin.read(buffer.subarray(length));

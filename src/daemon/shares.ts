@@ -12,7 +12,7 @@ export const ROOT_RESERVE = 16;
 /** How often the log hears that one and the same asker is refused, in milliseconds. */
 const TELL_MS = 60_000;
 /** Askers whose last line in the log is remembered. */
-const TOLD_LIMIT = 1000;
+const MAX_LOGGED_CLIENTS = 1000;
 const LOCAL_USERS = "all local users", THIS_MACHINE = "all clients on this machine";
 
 /** What a session counts towards: `names` are counted each, up to the number beside it. */
@@ -83,7 +83,7 @@ export class Shares {
   worthTelling(name: string): boolean {
     const now = this.#now(), last = this.#toldAt.get(name);
     if (last !== undefined && now - last < TELL_MS && now >= last) return false;
-    if (this.#toldAt.size >= TOLD_LIMIT) this.#toldAt.clear();
+    if (this.#toldAt.size >= MAX_LOGGED_CLIENTS) this.#toldAt.clear();
     this.#toldAt.set(name, now);
     return true;
   }

@@ -50,8 +50,9 @@ interface RawPacket {
 const UDP_PAYLOAD = 1232;
 const MAX_RECORDS = 64;
 /** How long the absence of an answer may be kept, seconds (RFC 2308 §5 leaves it to us). */
-const NEGATIVE_TTL_MAX = 300;
+const MAX_NEGATIVE_TTL_SECONDS = 300;
 
+/** Returns the octets of a question (RFC 1035 §4.1.2), with `edns` one that takes answers of more than 512 octets (RFC 6891 §6.2.3). */
 export function encodeQuery(id: number, name: string, type: RecordType, edns: boolean): Uint8Array {
   const additionals = edns
     ? [{ type: "OPT", name: ".", udpPayloadSize: UDP_PAYLOAD, extendedRcode: 0, ednsVersion: 0, flags: 0, options: [] }]
@@ -177,6 +178,7 @@ function recordText(type: RecordType, data: unknown): string {
   return `${preference} ${exchange === "." ? "" : exchange.toLowerCase()}`;
 }
 
+/** Reads an MX record as `decodeResponse` gives it, "10 mx.example.org"; the name is "" for a null MX (RFC 7505 §3). */
 export function parseMxRecord(text: string): MxRecord {
   const space = text.indexOf(" ");
   return { preference: Number(text.slice(0, space)), exchange: text.slice(space + 1) };
@@ -185,5 +187,5 @@ export function parseMxRecord(text: string): MxRecord {
 function negativeTtl(authorities: readonly RawRecord[]): number {
   const soa = authorities.find((record) => record.type === "SOA");
   const minimum = (soa?.data as { minimum?: number } | undefined)?.minimum ?? 0;
-  return Math.min(NEGATIVE_TTL_MAX, soa?.ttl ?? 0, minimum);
+  return Math.min(MAX_NEGATIVE_TTL_SECONDS, soa?.ttl ?? 0, minimum);
 }

@@ -50,13 +50,13 @@ interface Cached {
   readonly result: DnsResult<string>;
 }
 
-const MAX_CACHED = 10_000;
-const TTL_MAX_SECONDS = 3_600;
+const MAX_CACHED_ANSWERS = 10_000;
+const MAX_TTL_SECONDS = 3_600;
 const MAX_ALIASES = 8;
 /** Questions on their way at once; more wait. */
-const MAX_RUNNING = 200;
+const MAX_RUNNING_QUESTIONS = 200;
 /** Questions that wait; more fail as if the servers did not answer. */
-const MAX_WAITING = 5_000;
+const MAX_WAITING_QUESTIONS = 5_000;
 const LOCALHOST = ["127.0.0.1", "::1"];
 
 export class Resolver {
@@ -64,7 +64,7 @@ export class Resolver {
   readonly #exchange: Exchange;
   readonly #now: () => number;
   readonly #observer: Observer;
-  readonly #cache = new BoundedMap<string, Cached>(MAX_CACHED);
+  readonly #cache = new BoundedMap<string, Cached>(MAX_CACHED_ANSWERS);
   readonly #asking = new Map<string, Promise<DnsResult<string>>>();
   readonly #hosts = new Map<string, string[]>();
   readonly #hostNames = new Map<string, string>();
@@ -176,8 +176,8 @@ export class Resolver {
   }
 
   async #limited(act: () => Promise<DnsResult<string>>): Promise<DnsResult<string>> {
-    if (this.#running >= MAX_RUNNING) {
-      if (this.#waiting.length >= MAX_WAITING) {
+    if (this.#running >= MAX_RUNNING_QUESTIONS) {
+      if (this.#waiting.length >= MAX_WAITING_QUESTIONS) {
         return { ok: false, reason: "temporary", detail: "too many questions wait" };
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -231,7 +231,7 @@ export class Resolver {
 
   #keep(key: string, result: DnsResult<string>, ttl: number): DnsResult<string> {
     if (ttl <= 0) return result;
-    this.#cache.set(key, { until: this.#now() + Math.min(ttl, TTL_MAX_SECONDS) * 1000, result });
+    this.#cache.set(key, { until: this.#now() + Math.min(ttl, MAX_TTL_SECONDS) * 1000, result });
     return result;
   }
 }

@@ -26,7 +26,7 @@ const CYCLE_DAYS = 1024;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const HASH_LENGTH = 4;
 /** RFC 5321 §4.5.3.1.3 with a margin, as others have it: octets of a rewritten address. */
-const MAX_LENGTH = 255;
+const MAX_ADDRESS_OCTETS = 255;
 /** What stands in an address without quotes. */
 const PLAIN = /^[^\s"<>()[\]\\,:;@]+$/;
 
@@ -39,7 +39,7 @@ export function isSrs(local: string): boolean {
 export function encodeSrs(sender: Mailbox, domain: string, { key }: SrsKeys, now: number): Mailbox {
   if (!PLAIN.test(sender.local)) return sender;
   const local = rewrite(sender, domain, key, now);
-  const fits = new TextEncoder().encode(`${local}@${domain}`).length <= MAX_LENGTH;
+  const fits = new TextEncoder().encode(`${local}@${domain}`).length <= MAX_ADDRESS_OCTETS;
   return local !== null && fits ? { local, domain } : sender;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Expansion of one recipient into deliverables, through rules, aliases, virtual mappings and `.forward` files. Pure: the world that it asks
- * is injected, so it knows no tables, files or accounts.
+ * Expansion of one recipient into deliverables, through rules, aliases, virtual mappings and `.forward` files. Pure: what it asks is
+ * injected, so it knows no tables, files or accounts. Longer than most files, because it is one walk over one tree.
  */
 
 import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
@@ -53,7 +53,7 @@ export interface ExpansionWorld {
 }
 
 /** A node of this depth ends the expansion: the last resort against loops. */
-export const MAX_DEPTH = 10;
+export const MAX_DEPTH_STEPS = 10;
 /** Nodes of one expansion; more are taken for a loop that branches. A list of 10,000 addresses has some 20,000. OpenSMTPD has no limit. */
 export const MAX_NODES = 50_000;
 /** Nodes, made or looked at, between two pauses: each takes some microseconds. */
@@ -116,7 +116,7 @@ export class Expander {
       this.#giveWay();
       if (this.#at === this.#nodes.length) break;
       const node = this.#nodes[this.#at]!;
-      const refused = node.depth >= MAX_DEPTH ? this.#tooDeep(node) : this.#expandNode(node);
+      const refused = node.depth >= MAX_DEPTH_STEPS ? this.#tooDeep(node) : this.#expandNode(node);
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
         this.#world.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
@@ -146,7 +146,7 @@ export class Expander {
     for (let one: Node | null = node; one !== null; one = one.parent) {
       if (leadsBack(one.target, one.parent)) return this.#lost("lead back to themselves", "expansionLoop");
     }
-    return this.#lost(`go on for more than ${MAX_DEPTH} steps`, "expansionPermanent");
+    return this.#lost(`go on for more than ${MAX_DEPTH_STEPS} steps`, "expansionPermanent");
   }
 
   #fail(error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {

@@ -27,7 +27,7 @@ const METHODS = ["mbox", "maildir", "lmtp", "mda", "forward-only", "expand-only"
 /** Methods whose deliveries have no user to choose. */
 const WITHOUT_USER: ReadonlySet<string> = new Set(["mbox", "forward-only", "expand-only"]);
 
-/** After `action`. */
+/** Reads what follows `action` into the draft. */
 export function parseAction(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const name = cursor.expectString("the name of an action");

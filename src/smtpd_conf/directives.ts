@@ -58,7 +58,7 @@ export function parseBounce({ cursor, draft }: Context, at: SourceLine): void {
   draft.bounce.warnIntervalsSeconds = intervals.slice(0, kept);
 }
 
-/** After `ca`. */
+/** Reads what follows `ca` into the draft. */
 export function parseCa({ cursor, draft }: Context, at: SourceLine): void {
   const name = expectDomain({ cursor });
   if (name === null) return;
@@ -114,7 +114,7 @@ function expectDomain({ cursor }: Pick<Context, "cursor">): string | null {
   return null;
 }
 
-/** After `mda`. */
+/** Reads what follows `mda` into the draft. */
 export function parseMda(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseMdaLimits(context);
@@ -127,7 +127,7 @@ export function parseMda(context: Context, at: SourceLine): void {
   declare(draft, { kind: "wrapper", name }, at);
 }
 
-/** After `mta`. */
+/** Reads what follows `mta` into the draft. */
 export function parseMta(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseMtaLimits(context);
@@ -135,12 +135,12 @@ export function parseMta(context: Context): void {
   draft.mta.maxDeferred = expectCount(context, DEFERRED_LIMIT.word, DEFERRED_LIMIT) ?? draft.mta.maxDeferred;
 }
 
-/** After `scheduler`. */
+/** Reads what follows `scheduler` into the draft. */
 export function parseScheduler(context: Context): void {
   if (context.cursor.expectKeyword("limit")) parseSchedulerLimits(context);
 }
 
-/** After `smtp`. */
+/** Reads what follows `smtp` into the draft. */
 export function parseSmtp(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("limit")) return parseSmtpLimits(context);
@@ -203,7 +203,7 @@ function parseTrusted({ cursor, draft, files }: Context): void {
   draft.smtp.trusted = table.entries.map(([key]) => key);
 }
 
-/** After `srs`. */
+/** Reads what follows `srs` into the draft. */
 export function parseSrs({ cursor, draft }: Context): void {
   if (cursor.acceptKeyword("key")) {
     const which = cursor.acceptKeyword("backup") ? "backupKey" : "key";

@@ -40,7 +40,7 @@ export function parseAdmd({ cursor, draft }: Context): void {
   draft.admd = text;
 }
 
-/** After `proc`. */
+/** Reads what follows `proc` into the draft. */
 export function parseProc(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const name = cursor.expectString("the name of a process");

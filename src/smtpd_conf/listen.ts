@@ -22,7 +22,7 @@ const LOOPBACK: ReadonlySet<string> = new Set(["lo", "lo0", "localhost", "127.0.
 
 type Spec = { -readonly [Key in keyof ListenSpec]: ListenSpec[Key] };
 
-/** After `listen`. */
+/** Reads what follows `listen` into the draft. */
 export function parseListen(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   if (!cursor.expectKeyword("on")) return;

@@ -38,7 +38,7 @@ const FOR = ["local", "any", "domain", "rcpt-to"] as const;
 const LIST: readonly StaticTable["kind"][] = ["list"];
 const BOTH: readonly StaticTable["kind"][] = ["list", "map"];
 
-/** After `match`. */
+/** Reads what follows `match` into the draft. */
 export function parseMatch(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const rule: RuleDraft = {

@@ -126,7 +126,7 @@ function directiveHint(token: Token): string {
   return now === undefined ? hint(token, DIRECTIVES) : `: since OpenSMTPD 6.4 it is ${now}`;
 }
 
-/** `file:line: message`. */
+/** Returns a mistake as it is printed, `file:line: message`. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${diagnostic.file}:${diagnostic.line}: ${diagnostic.message}`;
 }

@@ -6,7 +6,7 @@ import { type KeySource, LANGUAGE_LIMITS, parseSize, shown, type SourceLine } fr
 
 const FILE = "file:";
 
-/** After `queue`. */
+/** Reads what follows `queue` into the draft. */
 export function parseQueue(context: Context): void {
   const { cursor, draft } = context;
   if (cursor.acceptKeyword("ttl")) {

@@ -17,7 +17,7 @@ import { parseList } from "./references.ts";
 /** Back-ends that are no programs. */
 const BACKENDS = ["file", "static", "db", "passwd", "sqlite", "getpwnam"];
 
-/** After `table`. */
+/** Reads what follows `table` into the draft. */
 export function parseTableDirective(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const name = cursor.expectString("the name of a table");

@@ -9,11 +9,11 @@ import { LookupError } from "./error.ts";
 import { systemClock } from "../clock.ts";
 
 /** Instructions of one pattern; a usual one has 20 to 50. The slowest of this size takes some 50 ms for the longest key. */
-const MAX_PATTERN_SIZE = 2000;
+const MAX_PATTERN_INSTRUCTIONS = 2000;
 /** Instructions of all patterns of a table: some 2,500 of them, which cost less than 100 MB. */
-const MAX_TABLE_SIZE = 100_000;
+const MAX_TABLE_INSTRUCTIONS = 100_000;
 /** Instructions of patterns that are matched at once, each batch by one automaton. */
-const BATCH_SIZE = 2000;
+const BATCH_INSTRUCTIONS = 2000;
 /** Bytes that all automata of a table may remember their states with; what does not fit is worked out again. */
 const MEMORY = 16 << 20;
 const LEAST_MEMORY = 64 << 10;
@@ -34,7 +34,7 @@ function compile(pattern: string): Compiled {
   if (!translation.ok) return { ...translation, size: FAULTY_SIZE };
   try {
     const size = RE2JS.compile(translation.pattern, RE2JS.DOTALL).programSize();
-    if (size > MAX_PATTERN_SIZE) return { ok: false, reason: "it is too large", size };
+    if (size > MAX_PATTERN_INSTRUCTIONS) return { ok: false, reason: "it is too large", size };
     return { ok: true, pattern: translation.pattern, size };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error), size: FAULTY_SIZE };
@@ -53,13 +53,13 @@ export class RegexMatcher {
   readonly #maxSize: number;
   readonly #batches: string[][] = [];
   #sets: RE2Set[] | null = null;
-  #batchSize = BATCH_SIZE;
+  #batchSize = BATCH_INSTRUCTIONS;
   #size = 0;
   /** The first patterns that match nothing since they are not valid, and why. */
   readonly faults: { readonly pattern: string; readonly reason: string }[] = [];
 
   /** `now`: milliseconds of a clock that does not go back. `maxSize`: instructions of all patterns. */
-  constructor(now: () => number = systemClock.steady, maxSize: number = MAX_TABLE_SIZE) {
+  constructor(now: () => number = systemClock.steady, maxSize: number = MAX_TABLE_INSTRUCTIONS) {
     this.#now = now;
     this.#maxSize = maxSize;
   }
@@ -73,7 +73,7 @@ export class RegexMatcher {
       if (this.faults.length < MAX_FAULTS) this.faults.push({ pattern, reason: compiled.reason });
       return;
     }
-    if (this.#batchSize + compiled.size > BATCH_SIZE) {
+    if (this.#batchSize + compiled.size > BATCH_INSTRUCTIONS) {
       this.#batches.push([]);
       this.#batchSize = 0;
     }

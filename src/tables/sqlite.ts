@@ -55,7 +55,7 @@ const DEFAULT_REFRESH = 1000, DEFAULT_EXPIRE_SECONDS = 60;
 /** Rows of one answer, and rows of a fetched list. */
 const MAX_ROWS = 10_000;
 /** Characters of an alias that is put together of several rows. */
-const MAX_VALUE = 1 << 20;
+const MAX_VALUE_CHARACTERS = 1 << 20;
 
 /** Reads the file that describes a table. Throws an Error that names the line. */
 export function parseSqliteConfig(path: string, text: string): SqliteConfig {
@@ -181,7 +181,7 @@ export class SqliteTable implements OpenTable {
     for (const row of rows) {
       if (row.some((column) => column === null)) return this.#error("a row has an empty column");
       text += (text === "" ? "" : ", ") + row.map(String).join(":");
-      if (text.length > MAX_VALUE) return this.#error("an answer is too long");
+      if (text.length > MAX_VALUE_CHARACTERS) return this.#error("an answer is too long");
     }
     return text;
   }

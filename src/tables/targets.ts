@@ -15,8 +15,8 @@ export type ListTarget =
   | { readonly type: "error"; readonly code: number; readonly text: string };
 
 /** Longest line and longest item, in characters. A list of 10,000 addresses has some 300,000. */
-const MAX_LINE = 1_048_576;
-const MAX_ITEM = 1023;
+const MAX_LINE_CHARACTERS = 1_048_576;
+const MAX_ITEM_CHARACTERS = 1023;
 
 /**
  * Reads a comma list. `targets` are those in front of the first item that is invalid, and `valid` is false when there is such an item: a
@@ -24,7 +24,7 @@ const MAX_ITEM = 1023;
  */
 export function parseTargets(line: string): { readonly valid: boolean; readonly targets: readonly ListTarget[] } {
   const targets: ListTarget[] = [];
-  if (line.length > MAX_LINE) return { valid: false, targets };
+  if (line.length > MAX_LINE_CHARACTERS) return { valid: false, targets };
   // Most values are one plain name or address.
   if (!/[,\\"']/.test(line)) {
     const item = line.trim();
@@ -42,13 +42,13 @@ export function parseTargets(line: string): { readonly valid: boolean; readonly 
 
 /** Why the value of an alias cannot work, in the words of a message; null when it can. Shows at most the item that is wrong. */
 export function targetFault(value: string): string | null {
-  if (value.length > MAX_LINE) return `it has more than ${MAX_LINE} characters`;
+  if (value.length > MAX_LINE_CHARACTERS) return `it has more than ${MAX_LINE_CHARACTERS} characters`;
   const items = [...splitList(value)];
   for (const item of items) {
     if (item === null) return 'a quote is not closed, or "\\" stands at the end';
     if (item === "" || parseTarget(item) !== null) continue;
     const quoted = `"${shown(item)}"`;
-    if (item.length > MAX_ITEM) return `${quoted} has more than ${MAX_ITEM} characters`;
+    if (item.length > MAX_ITEM_CHARACTERS) return `${quoted} has more than ${MAX_ITEM_CHARACTERS} characters`;
     if (/(?:^|\s)#/.test(item)) return `${quoted}: a comment stands on a line of its own`;
     if (/^:?include:/i.test(item)) return `${quoted}: the path of an include file begins with a slash`;
     if (/^:?error:/i.test(item)) return `${quoted}: write error:550 and a text in ASCII behind it`;
@@ -92,7 +92,7 @@ const USER = /^[a-z0-9_.\-+]{1,255}$/i;
 
 /** One item of a list: the first form that fits. Null when none does. */
 function parseTarget(item: string): ListTarget | null {
-  if (item.length > MAX_ITEM) return null;
+  if (item.length > MAX_ITEM_CHARACTERS) return null;
   const error = ERROR.exec(item);
   // RFC 5321 §4.2: the text of a reply is printable ASCII. A control character in it could end the reply early.
   if (error !== null && !/[^ -~]/.test(item)) {

@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 
 /** Certificates between a client's and the authority's. */
-const MAX_CHAIN = 8;
+const MAX_CHAIN_CERTIFICATES = 8;
 
 /** Lower-case DNS names of a PEM certificate: the subject alternative names, or the common name when there are none (RFC 6125 §6.4.4). */
 export function certificateNames(pem: string): readonly string[] {
@@ -47,7 +47,7 @@ export function chainFault(
 ): string | null {
   let current = chain[0];
   if (current === undefined) return "no certificate presented";
-  for (let depth = 0; depth < MAX_CHAIN; depth++) {
+  for (let depth = 0; depth < MAX_CHAIN_CERTIFICATES; depth++) {
     const subject: X509Certificate = current;
     if (now < Date.parse(subject.validFrom) || now > Date.parse(subject.validTo)) return "certificate is not valid now";
     const anchor = trusted.find((one) => one.fingerprint256 === subject.fingerprint256 || issued(one, subject));

@@ -1,0 +1,62 @@
+/** What the daemon makes sure of before it starts: that it is the only one on its control socket, and that the spool is its own. */
+
+import { dirname } from "node:path";
+import { systemReason } from "../events/mod.ts";
+import { connectSocket } from "../sockets/mod.ts";
+import { Fatal } from "./fatal.ts";
+import { spoolFault } from "./spool_guard.ts";
+
+/** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
+export async function claimSocket(path: string): Promise<void> {
+  makeFolder(dirname(path), 0o755);
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connectSocket({ path });
+    probe.once("connect", () => (probe.destroy(), resolve(true)));
+    probe.once("error", () => resolve(false));
+  });
+  if (alive) throw new Fatal(`control socket already listening: another smtpd runs on ${path}`);
+  removeIfPresent(path);
+}
+
+/** Makes sure that the spool is there, and not somebody else's. Throws Fatal. */
+export function claimSpool(path: string): void {
+  makeFolder(path, 0o711);
+  refuse(spoolFault(path, Deno.uid() ?? 0));
+  try {
+    // Users reach the folder for mail that waits, and nobody else changes anything.
+    Deno.chmodSync(path, 0o711);
+  } catch {
+    // It is somebody else's: what can be done with it is found out next.
+  }
+  try {
+    Deno.readDirSync(path)[Symbol.iterator]().next();
+    Deno.openSync(`${path}/queue.db`, { read: true, write: true }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) return;
+    throw new Fatal(
+      `the spool ${path} is closed to this user: start smtpd as the one it belongs to, or set SMTPD_SPOOL to another folder`,
+    );
+  }
+}
+
+function refuse(fault: string | null): void {
+  if (fault !== null) throw new Fatal(fault);
+}
+
+function makeFolder(path: string, mode: number): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    const reason = error instanceof Deno.errors.AlreadyExists ? "It is a file" : systemReason(error);
+    throw new Fatal(`cannot make the folder ${path}: ${reason}`);
+  }
+}
+
+/** Removes a file, if it is there. Throws what the system says when it cannot be removed. */
+export function removeIfPresent(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
