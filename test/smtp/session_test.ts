@@ -204,3 +204,14 @@ function reset() {
   const bytes = bytesOf("RSET");
   return parseCommand(bytes, 0, bytes.length);
 }
+
+Deno.test("a client that a filter has turned away may say QUIT and nothing else (RFC 5321 §3.1)", () => {
+  const server: ServerModel = { tls: "none", auth: "none" };
+  const rejection = { on: "turned-away", rdns: "client.example.net", text: "554 5.7.1 No", close: false } as const;
+  const away = give(factsOf(server), newSession(), rejection);
+  assert.deepEqual([away.replies, away.closed], [["554 5.7.1"], false]);
+  for (const line of ["EHLO client.example.net", "NOOP", "MAIL FROM:<a@example.org>"]) {
+    assert.deepEqual(say(server, away.session, { line }).replies, ["503 5.5.1"], line);
+  }
+  assert.deepEqual(say(server, away.session, { line: "QUIT" }).closed, true);
+});
