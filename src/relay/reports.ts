@@ -64,7 +64,7 @@ export class SessionReports {
   }
 
   /** A command was sent; secrets are masked already. */
-  said(line: string): void {
+  sent(line: string): void {
     this.#send("protocol-client", line);
     const [, word = "", argument = ""] = /^(\S+) ?(.*)$/s.exec(line) ?? [];
     const verb = word.toUpperCase();

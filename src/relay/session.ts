@@ -233,7 +233,7 @@ export class Session {
     });
     let result = await client.transaction(transaction);
     this.#tried++;
-    if (result.error !== null && !result.heard && this.#tried > 1) {
+    if (result.error !== null && !result.answered && this.#tried > 1) {
       if (!task.afterDeadConnection) {
         // The server had closed the connection before, while it was idle or at its limit: nothing has been said yet.
         this.#owner.putBack({ ...task, afterDeadConnection: true });

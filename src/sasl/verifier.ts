@@ -116,8 +116,8 @@ export function checkProof(verifier: Verifier, authMessage: string, proof: strin
 }
 
 /**
- * The salt that a user is told who has none: always the same for one name, so that nobody can tell who exists (RFC 5802 §9). `key`: secret, of
- * this house; `bytes`: at most 32. In base64.
+ * The salt that a user is sent who has none: always the same for one name, so that nobody can tell who exists (RFC 5802 §9). `key`: secret, of
+ * this system; `bytes`: at most 32. In base64.
  */
 export function fakeSalt(key: Uint8Array, name: string, bytes: number): string {
   return base64(hmac(key, name).subarray(0, bytes));

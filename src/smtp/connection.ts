@@ -56,7 +56,7 @@ export interface ConnectionDeps extends MessageDeps, Observer {
 const REPLY_BATCH = 4096;
 /** Commands of one client that are dealt with before others have their turn. */
 const TURN_COMMANDS = 64;
-/** A read of as many octets says that there is more where it came from: others have their turn first. */
+/** A read of as many octets shows that there is more where it came from: others have their turn first. */
 const LARGE_READ_OCTETS = 32 * 1024;
 /** And as many octets of commands wait for their turn where others have one: a burst of them is not for one round of the event loop. */
 const MANY_COMMANDS_OCTETS = 1024;
@@ -121,7 +121,7 @@ export class Connection implements Host {
     return this.#stage.at !== "gone" && this.#wire.early;
   }
 
-  /** Turned away: nobody speaks before the banner. */
+  /** The client has sent something before the banner: it is turned away. */
   tooEarly(rdns: string): void {
     this.apply({ on: "early", rdns });
     // What is sent still is thrown away: unread, it would make the kernel throw our reply away.
@@ -421,7 +421,7 @@ export class Connection implements Host {
   #close({ reason, clientClosed = false }: Extract<Effect, { do: "close" }>, before: Session): void {
     this.#discard(before);
     this.#flush();
-    // A client that has said QUIT or has ended its input sends no more.
+    // A client that has sent QUIT or has ended its input sends no more.
     const sends = !clientClosed && this.#stage.at === "open";
     this.#linger(reason, sends);
   }

@@ -8,7 +8,7 @@ const LINGER_OCTETS = 1024 * 1024;
 /** A connection goes down this list and never back; some stages may be left out. */
 type Stage =
   | { readonly at: "open" }
-  /** The client has said that it will send no more; it may still read. */
+  /** The client has closed its side: it will send no more; it may still read. */
   | { readonly at: "half-closed" }
   /** The session is over. What the client still sends is thrown away, until it closes or the time is up. */
   | { readonly at: "lingering"; since: number | null; octets: number }

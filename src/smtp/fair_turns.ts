@@ -35,7 +35,7 @@ export class FairTurns {
     return this.#waiting.size > 0 && this.#waiting.size < MAX_WAITING_SESSIONS;
   }
 
-  /** Calls `guest.turn` when those before it had theirs. */
+  /** Calls `taker.turn` when those before it had theirs. */
   add(taker: TurnTaker): void {
     this.#waiting.add(taker);
     this.#arrange();

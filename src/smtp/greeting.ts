@@ -32,11 +32,11 @@ type GreetingState =
   | { readonly at: "mechanisms"; readonly client: ClientIdentity }
   /** Asks what this server is called at the address that the client has connected to. */
   | { readonly at: "own-name"; readonly client: ClientIdentity }
-  /** Holds the banner back, to see who speaks before it: only those who do not listen to answers do. */
+  /** Holds the banner back, to see who sends before it: only programs that do not read replies do. */
   | { readonly at: "banner-delay"; readonly client: ClientIdentity }
   /** The session begins with its banner. */
   | { readonly at: "begun"; readonly client: ClientIdentity }
-  /** The client has spoken before its banner: it is turned away, RFC 5321 §3.1. */
+  /** The client has sent something before its banner: it is turned away, RFC 5321 §3.1. */
   | { readonly at: "too-early"; readonly client: ClientIdentity }
   /** Lookup was replaced meanwhile: the session is ended with a temporary failure. */
   | { readonly at: "lost" };

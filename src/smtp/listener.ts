@@ -52,7 +52,7 @@ export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
   client: FilterClient | null,
-  directory: LookupClient,
+  lookup: LookupClient,
 ): ListenerFilters | null {
   const { filter = null } = listener;
   if (filter === null) return null;
@@ -62,7 +62,7 @@ export function listenerFilters(
     throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
   }
   const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
-  return { steps, client, destination, test: (test, answer) => directory.test(test, answer) };
+  return { steps, client, destination, test: (test, answer) => lookup.test(test, answer) };
 }
 
 /** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */

@@ -7,7 +7,7 @@ import { CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod
 
 /** The session of a message on its way. */
 export interface Submitter {
-  /** Filters are told the ids of its messages: none may serve twice. */
+  /** Filters know the ids of its messages: none may serve twice. */
   readonly tellsIds: boolean;
   /** One more chunk may be sent. */
   credited(): void;
@@ -16,7 +16,7 @@ export interface Submitter {
   refused(code: number, text: string): void;
 }
 
-/** Someone who was told that there is no id. */
+/** A session for which there was no id. */
 export interface Waiter {
   idsArrived(): void;
 }
@@ -36,14 +36,14 @@ export class QueueClient {
   /** Octets in the assembly buffers of all sessions. */
   held = 0;
   #ids: MessageId[] = [];
-  /** The queue was told that there are none, and has not sent any. */
+  /** The queue was asked for more, and has not sent any. */
   #wanted = false;
   readonly #waiting = new Set<Waiter>();
   readonly #submitters = new Map<MessageId, Submitter>();
   readonly #report: EmitEvent;
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
 
-  /** `report` hears of each number that the queue has committed, when its session has been told. */
+  /** `emit` is called for each number that the queue has committed, behind the call of its session. */
   constructor(channel: Channel<SmtpToQueue, QueueToSmtp>, emit: EmitEvent = () => {}) {
     this.#report = emit;
     this.#channel = channel;
@@ -57,7 +57,7 @@ export class QueueClient {
     };
   }
 
-  /** An id of which the caller must make a message: by `commit`, `abort`, `drop` or `giveBack`. Null when there is none; the waiter is told later. */
+  /** An id of which the caller must make a message: by `commit`, `abort`, `drop` or `giveBack`. Null when there is none; the waiter is called later. */
   take(submitter: Submitter, waiter: Waiter): MessageId | null {
     const id = this.#ids.pop();
     if (id === undefined) {
@@ -70,12 +70,12 @@ export class QueueClient {
     return id;
   }
 
-  /** Nothing was said to anybody about this id: it can serve for another message. */
+  /** Nobody knows this id: it can serve for another message. */
   giveBack(id: MessageId): void {
     if (this.#submitters.delete(id)) this.#ids.push(id);
   }
 
-  /** No message came of it, and the queue has heard nothing of it; filters may have. */
+  /** No message came of it, and the queue knows nothing of it; filters may. */
   drop(id: MessageId): void {
     if (this.#submitters.get(id)?.tellsIds) this.abort(id);
     else this.giveBack(id);
@@ -89,7 +89,7 @@ export class QueueClient {
     this.#channel.send(message, transfer);
   }
 
-  /** The queue keeps nothing of the message, or is told to forget what it has. */
+  /** The queue keeps nothing of the message, or is made to forget what it has. */
   abort(id: MessageId): void {
     if (this.#submitters.delete(id)) this.#channel.send({ type: "abort", message: id });
   }

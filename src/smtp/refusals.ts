@@ -1,6 +1,6 @@
 /**
  * Log lines about clients that are turned away before they have a session. Bounded, so that a flood of connections cannot fill the disk of
- * the log. Closes nothing; see daemon/sessions.ts and gate.ts.
+ * the log. Closes nothing; see daemon/session_admission.ts and proxy/proxy_intake.ts.
  */
 
 import { bracketed6 } from "../net/mod.ts";
@@ -26,7 +26,7 @@ export class RefusalLog {
     this.#log = log;
   }
 
-  /** `address`: of the client, or "local"; `reply`: what it hears, with or without CRLF. */
+  /** `address`: of the client, or "local"; `reply`: what it is sent, with or without CRLF. */
   tell(address: string, reply: string): void {
     const now = this.#now();
     if (now - this.#since >= MINUTE_MS || now < this.#since) {

@@ -66,10 +66,10 @@ export interface ServiceOptions {
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
 const STOP_MS = 3000;
 const STOP_LOOK_MS = 50;
-/** A failed login is told after up to this time, in milliseconds. */
+/** A failed login is answered after up to this time, in milliseconds. */
 const FAILURE_DELAY_MS = 1000;
 
-/** Who is to hear of the end of a session: main by the ticket, the gates by the source; null for who came directly. */
+/** Who is told of the end of a session: main by the ticket, the proxy intakes by the source; null for who came directly. */
 interface SessionRecord {
   readonly ticket: number;
   readonly source: string | null;
@@ -147,7 +147,7 @@ export class SmtpService {
 
   /**
    * Shows these certificates to those who connect from now on; sessions that began before go on with what they had. What cannot be used
-   * changes nothing, and is told.
+   * changes nothing, and is logged.
    */
   renew(certificates: Certificates): void {
     const settings = { ...this.#options.settings, ...certificates };
@@ -242,7 +242,7 @@ export class SmtpService {
   #open(context: ListenerContext, peer: Peer, wire: Wire, record: SessionRecord): Connection {
     const { policy, filters } = context;
     const facts = connectionFacts(this.#options.settings, context, peer, this.#queue.room);
-    const gate = filters === null ? null : (host: Host) =>
+    const sessionFilters = filters === null ? null : (host: Host) =>
       new SessionFilters(
         facts,
         filters,
@@ -250,7 +250,7 @@ export class SmtpService {
         context.listener.socket ? filters.destination : endpoint(peer),
         host,
       );
-    const connection = new Connection(facts, policy, this.#deps, wire, gate);
+    const connection = new Connection(facts, policy, this.#deps, wire, sessionFilters);
     this.#connections.set(connection, record);
     this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
     return connection;
@@ -261,7 +261,7 @@ export class SmtpService {
     greet(connection, context, peer, this.#greeting);
   }
 
-  /** Failures are told late, which slows down those who guess and tells them nothing by its time. */
+  /** Failures are answered late, which slows down those who guess and gives nothing away by its time. */
   #authenticate(connection: Connection, user: string, password: string | null): void {
     const { facts } = connection;
     const table = facts.auth!.table;

@@ -14,7 +14,7 @@ export interface SourceLimits {
 }
 
 export type Admission =
-  /** `source` is to be told to `left` at the end of the session; null for who is not counted. */
+  /** `source` is to be given to `left` at the end of the session; null for who is not counted. */
   | { readonly ok: true; readonly source: string | null }
   /** `news`: a line for the log, null when one about this source was written lately. */
   | { readonly ok: false; readonly news: string | null };
@@ -24,7 +24,7 @@ interface Source {
   /** Connections since `since`, ms since the epoch. */
   recent: number;
   since: number;
-  /** Connections that were refused and not told of, and when the last line was written. */
+  /** Connections that were refused and not logged, and when the last line was written. */
   silent: number;
   toldAt: number;
 }

@@ -24,7 +24,7 @@ export interface Wire {
   destroy(): void;
 }
 
-/** Who hears what happens on the wire. Connection is one. */
+/** What is called when something happens on the wire. Connection is one. */
 export interface Listener {
   data(bytes: Uint8Array): void;
   drained(): void;
@@ -113,7 +113,7 @@ export class SocketWire implements Wire {
   }
 
   write(text: string): boolean {
-    // Between the two nothing can be said: in clear it would be taken for TLS.
+    // Between the two nothing can be sent: in clear it would be taken for TLS.
     if (this.#handshake) return true;
     return this.#socket.write(text, "latin1");
   }

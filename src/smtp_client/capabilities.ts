@@ -1,4 +1,4 @@
-/** What a server says it can do: the keywords of its EHLO or LHLO reply, RFC 5321 §4.1.1.1. Pure. */
+/** What a server offers: the keywords of its EHLO or LHLO reply, RFC 5321 §4.1.1.1. Pure. */
 
 import type { Reply } from "./reply.ts";
 
@@ -73,7 +73,7 @@ export function parseCapabilities(reply: Reply): Capabilities {
   return found;
 }
 
-/** RFC 9422 §4: a limit that is no number of up to six digits, or none, says nothing. */
+/** RFC 9422 §4: a limit that is no number of up to six digits, or none, counts as none. */
 function limitOf(name: string, words: readonly string[]): number | null {
   const value = words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
   return /^\d{1,6}$/.test(value) && Number(value) > 0 ? Number(value) : null;

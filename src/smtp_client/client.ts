@@ -22,7 +22,7 @@ export async function connectClient(options: ClientOptions): Promise<Client> {
   return new Client(await openConnection(options), options);
 }
 
-/** Every method but `transaction`, `quit` and `close` rejects with a ClientError when it cannot do what it says. */
+/** Every method but `transaction`, `quit` and `close` rejects with a ClientError when it cannot do its work. */
 export class Client {
   readonly #connection: Connection;
   readonly #session: Session;
@@ -145,7 +145,7 @@ export class Client {
     }
   }
 
-  /** Says goodbye and closes. Waits a few seconds for the server's answer at most; never rejects. */
+  /** Sends QUIT and closes. Waits a few seconds for the server's answer at most; never rejects. */
   async quit(): Promise<void> {
     if (this.#connection.failure !== null) return;
     await this.#reply("QUIT\r\n", this.#timeouts.quitMs).catch(() => {});

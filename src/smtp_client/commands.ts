@@ -62,7 +62,7 @@ export function rcptCommand(recipient: Recipient, capabilities: Capabilities, ut
   return line + "\r\n";
 }
 
-/** RFC 6533 §3: an original recipient in UTF-8 is told as it is, or in ASCII with `\x{…}` where SMTPUTF8 was not given. */
+/** RFC 6533 §3: an original recipient in UTF-8 is sent as it is, or in ASCII with `\x{…}` where SMTPUTF8 was not given. */
 function originalRecipient(orcpt: string, utf8: boolean): string | null {
   if (orcpt === "") return null;
   if (isAscii(orcpt)) return PARAMETER.test(orcpt) ? orcpt : null;

@@ -24,16 +24,16 @@ export interface ConnectOptions {
   readonly tls?: TlsOptions;
   /** Sees each command and reply, without secrets and without mail. Looked at each time: it may come and go. */
   readonly trace?: Trace | undefined;
-  /** Hears how many bytes came and went. Looked at each time. */
+  /** Is called with how many bytes came and went. Looked at each time. */
   readonly count?: ByteCount | undefined;
-  /** Hears what is said, for those who report it. */
-  readonly witness?: Witness | undefined;
+  /** Is called with each command and reply, for those who report them. */
+  readonly witness?: DialogueObserver | undefined;
 }
 
 /** Secrets are masked, and mail is left out. */
-export interface Witness {
+export interface DialogueObserver {
   /** One command line was sent. */
-  said(line: string): void;
+  sent(line: string): void;
   /** One whole reply came. */
   answered(reply: Reply): void;
 }
@@ -85,7 +85,7 @@ function connected(options: ConnectOptions): Promise<net.Socket> {
   });
 }
 
-/** What the log says of a connect that failed, by the name of its errno. */
+/** What the log has of a connect that failed, by the name of its errno. */
 function connectError(error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case "ECONNREFUSED":
@@ -172,7 +172,7 @@ export class Connection {
     if ((trace !== undefined || witness !== undefined) && typeof bytes === "string") {
       for (const line of (shown ?? bytes).trimEnd().split("\r\n")) {
         trace?.(">>>", line);
-        witness?.said(line);
+        witness?.sent(line);
       }
     }
     return new Promise((resolve, reject) => {
@@ -244,7 +244,7 @@ export class Connection {
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
   }
 
-  /** TLS 1.3: a server that does not like the client's certificate says so when the client believes that the handshake is done. */
+  /** TLS 1.3: a server that does not like the client's certificate replies so when the client believes that the handshake is done. */
   #broken(error: NodeJS.ErrnoException): void {
     if (this.tls !== null && this.#unheard) this.#fail("tls", `TLS failed: ${error.message}`);
     else this.#fail("closed", ioError(error));
@@ -287,7 +287,7 @@ export class Connection {
     group.resolve(replies);
   }
 
-  /** Input that nobody asked for. A server that ends the session of its own accord says 421 first (RFC 5321 §3.8). */
+  /** Input that nobody asked for. A server that ends the session of its own accord sends 421 first (RFC 5321 §3.8). */
   #unasked(replies: Reply[]): void {
     const reply = replies[0];
     if (reply?.code === 421) return this.#fail("closed", formatReply(reply), reply);
@@ -296,7 +296,7 @@ export class Connection {
 
   #hangup(): void {
     const last = this.#group?.replies.at(-1);
-    // The 421 says more than that the connection is closed.
+    // The 421 tells more than that the connection is closed.
     if (last?.code === 421) this.#fail("closed", formatReply(last), last);
     else this.#fail("closed", "Connection closed unexpectedly");
   }

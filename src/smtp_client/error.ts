@@ -2,13 +2,13 @@
 
 import { formatReply, type Reply } from "./reply.ts";
 
-/** connect: no connection. timeout: the peer said nothing in time. closed: it hung up. protocol: it broke the rules. refused: a reply. */
+/** connect: no connection. timeout: the peer sent nothing in time. closed: it hung up. protocol: it broke the rules. refused: a reply. */
 export type ClientErrorKind = "connect" | "timeout" | "closed" | "protocol" | "tls" | "refused";
 
 /** The connection cannot be used any more (all kinds but "refused"), or a step was refused. The message is fit for `stat=`. */
 export class ClientError extends Error {
   readonly kind: ClientErrorKind;
-  /** What the server said that refused the step, or with which it left; null when it said nothing. */
+  /** The reply that refused the step, or with which the server closed; null when it sent none. */
   readonly reply: Reply | null;
   /** Replies of the group that had come before the end. */
   readonly partial: readonly Reply[];

@@ -27,7 +27,7 @@ export type Stage = "MAIL" | "RCPT" | "DATA" | "EOM";
 export interface TransactionResult {
   /** One for each recipient, at the same index. */
   readonly recipients: readonly RecipientResult[];
-  /** Not null: the connection is closed, or the server said that it will close it (421). */
+  /** Not null: the connection is closed, or the server has replied that it will close it (421). */
   readonly error: ClientError | null;
   /** The server refused so many recipients in a row that the session should end. */
   readonly exhausted: boolean;
@@ -36,7 +36,7 @@ export interface TransactionResult {
   /** How many recipients the server takes in one transaction, where its replies told; else null. */
   readonly rcptMax: number | null;
   /** False when the connection broke before the first reply: nothing was tried, another connection may do better at once. */
-  readonly heard: boolean;
+  readonly answered: boolean;
 }
 
 /** No code of a server: stands where a reply did not come. */

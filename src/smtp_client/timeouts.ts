@@ -17,7 +17,7 @@ export interface Timeouts {
   readonly blockMs: number;
   /** Each reply to the end of the data: the server may scan the message first, and one that is given up too early has it twice. */
   readonly endOfDataMs: number;
-  /** All was said before: nobody waits long for a goodbye. */
+  /** Everything was done before: the reply to QUIT is not waited for long. */
   readonly quitMs: number;
 }
 

@@ -81,14 +81,14 @@ class Run {
   readonly #limit = new RecipientLimit();
   #error: ClientError | null = null;
   #exhausted = false;
-  /** Set when the server has said that no more recipients go into this transaction. */
+  /** Set when the server has replied that no more recipients go into this transaction. */
   #full: RecipientResult | null = null;
-  #heard = false;
-  /** Whatever the server says no more: it may have the message. */
+  #answered = false;
+  /** Whatever the server replies no more: it may have the message. */
   #dotSent = false;
   /** What broke the connection is no fault of the server. */
   #ownFault = false;
-  /** How far the dialogue got, for those who did not hear about themselves. */
+  /** How far the dialogue got, for those who got no reply of their own. */
   #stage: Stage = "MAIL";
   #mailLine = "";
   #utf8 = false;
@@ -114,7 +114,7 @@ class Run {
       error: this.#error,
       exhausted: this.#exhausted,
       accepted: this.#accepted.length,
-      heard: this.#heard,
+      answered: this.#answered,
     };
   }
 
@@ -132,7 +132,7 @@ class Run {
     return others.some(({ again }) => again === "elsewhere") ? { ...later, ...ELSEWHERE } : later;
   }
 
-  /** The server said 421 to the number of recipients and left before it had the data of those that it had accepted: fewer may do. */
+  /** The server replied 421 to the number of recipients and left before it had the data of those that it had accepted: fewer may do. */
   get #leftOverNumber(): boolean {
     const left = this.#full?.reply?.code === 421 && this.#error !== null && !this.#dotSent && this.#limit.most !== null;
     return left && this.#accepted.every((index) => this.#results[index]?.again !== undefined || !this.#results[index]);
@@ -153,7 +153,7 @@ class Run {
     if (!isSendable(sender)) return this.#refuseAll("Invalid sender address");
     const unsafe = requireTls ? requireTlsObstacle(this.#connection.tls, capabilities) : null;
     if (unsafe !== null) return this.#refuseAll(unsafe, NO_REQUIRETLS_CODE);
-    // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be told.
+    // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be sent.
     if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
     // RFC 1870 §5: octets as they are sent. What is too big as it is stored need not be counted.
     const known = capabilities.size === null || isOver(body.bytes, capabilities.size);
@@ -168,7 +168,7 @@ class Run {
         this.#results[index] = { ...no, text: NO_UTF8, enhanced: NO_UTF8_CODE };
       } else this.#todo.push(index);
     });
-    this.#heard = this.#todo.length === 0;
+    this.#answered = this.#todo.length === 0;
     this.#utf8 = capabilities.smtpUtf8 &&
       (smtpUtf8 || !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address)));
     this.#mailLine = mailCommand(this.#transaction, capabilities, {
@@ -184,7 +184,7 @@ class Run {
   #refuseAll(text: string, enhanced?: string): false {
     const result: RecipientResult = { verdict: "permfail", text, reply: null, stage: "MAIL" };
     this.#results.fill(enhanced === undefined ? result : { ...result, enhanced });
-    this.#heard = true;
+    this.#answered = true;
     return false;
   }
 
@@ -225,7 +225,7 @@ class Run {
       if (withData) return await this.#data(first, replies[batch.length]!);
       if (!welcome) return this.#reset();
       if (this.#full !== null) {
-        // What it said of one holds for those behind it.
+        // What it replied for one holds for those behind it.
         for (const index of this.#todo.slice(next)) this.#results[index] = this.#full;
         break;
       }
@@ -239,12 +239,12 @@ class Run {
     let replies: Reply[];
     try {
       replies = await this.#connection.exchange(lines, limitsMs);
-      this.#heard = true;
+      this.#answered = true;
     } catch (error) {
       this.broken(error);
       const reason = asClientError(error);
       replies = [...reason.partial];
-      if (replies.length > 0) this.#heard = true;
+      if (replies.length > 0) this.#answered = true;
       while (replies.length < limitsMs.length) replies.push(lost(reason));
     }
     // RFC 5321 §3.8: the server is about to close. Its 421 is a refusal like any 4xx, but nothing new should be started here.

@@ -30,7 +30,7 @@ function reported(script: readonly string[], lmtp = false): string[] {
   for (const line of script) {
     if (line === "end") reports.closed();
     else if (line === "begin") reports.begin(MESSAGE);
-    else if (line.startsWith("C: ")) reports.said(line.slice(3));
+    else if (line.startsWith("C: ")) reports.sent(line.slice(3));
     else reports.answered(reply(line.slice(3)));
   }
   return events;

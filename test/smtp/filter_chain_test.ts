@@ -42,7 +42,7 @@ const TABLE = { regex: false, table: "t" } as const;
 const NO = { kind: "reject", text: "550 No" } as const;
 
 Deno.test("a phase for which no filter is made passes", () => {
-  const end = { reports: [], do: "end", verdict: { kind: "proceed" }, response: "proceed" };
+  const end = { reports: [], do: "end", decision: { kind: "proceed" }, response: "proceed" };
   assert.deepEqual(next([], registered, query()), end);
   assert.deepEqual(next([process("r"), builtin({ kind: "fcrdns" }, NO)], registered, query({}, "data")), end);
 });
@@ -114,13 +114,13 @@ for (const { condition, view, want, because } of CONDITIONS) {
       const steps = [builtin(condition, NO, negated)];
       const got = next(steps, registered, query(view));
       if (typeof want === "boolean") {
-        assert.equal(got.do === "end" && got.verdict.kind, want === negated ? "proceed" : "refuse");
+        assert.equal(got.do === "end" && got.decision.kind, want === negated ? "proceed" : "refuse");
         continue;
       }
       assert.deepEqual(got, { reports: [], do: "test", at: 0, test: { table: "t", ...want } });
       for (const found of [false, true]) {
         const end = tested(steps, registered, query(view), 0, found);
-        assert.equal(end.do === "end" && end.verdict.kind, found === negated ? "proceed" : "refuse");
+        assert.equal(end.do === "end" && end.decision.kind, found === negated ? "proceed" : "refuse");
       }
     }
   });
@@ -152,7 +152,7 @@ const REPLIES: readonly (readonly [text: string, disconnect: boolean, said: stri
 for (const [text, disconnect, said, close] of REPLIES) {
   Deno.test(`${disconnect ? "disconnect" : "reject"} ${JSON.stringify(text)} says ${said}`, () => {
     const end = answered([process("p")], registered, query(), 0, { kind: disconnect ? "disconnect" : "reject", text });
-    assert.deepEqual(end.do === "end" && end.verdict, { kind: "refuse", text: said, close });
+    assert.deepEqual(end.do === "end" && end.decision, { kind: "refuse", text: said, close });
   });
 }
 
@@ -185,9 +185,9 @@ const ends: readonly {
 const shown = (got: ReturnType<typeof next>) =>
   got.do !== "end"
     ? got.do
-    : got.verdict.kind === "refuse"
-    ? `${got.verdict.text}${got.verdict.close ? " and closes" : ""}`
-    : got.verdict.kind;
+    : got.decision.kind === "refuse"
+    ? `${got.decision.text}${got.decision.close ? " and closes" : ""}`
+    : got.decision.kind;
 for (const { verdict, phase = "rcpt-to", want } of ends) {
   const text = "text" in verdict ? ` ${verdict.text}` : "";
   Deno.test(`while name servers fail, ${verdict.kind}${text} in ${phase} ends with: ${want}`, () => {

@@ -1,6 +1,6 @@
 /**
  * A chain of filters as pure logic: a phase begins and goes from filter to filter until one decides or all have let it pass. Knows no session,
- * no process and no table; gate.ts asks what is to be asked.
+ * no process and no table; session_filters.ts asks what is to be asked.
  */
 
 import { type FilterStep, refusalReply } from "../../config/mod.ts";
@@ -21,7 +21,7 @@ export interface View {
   readonly rcpt: string;
 }
 
-/** A phase of one session. `param`: what the client said, as filters get it. */
+/** A phase of one session. `param`: what the client sent, as filters get it. */
 export interface Query {
   readonly phase: FilterPhaseName;
   readonly param: string;
@@ -30,7 +30,7 @@ export interface Query {
   readonly unsure?: Undecided;
 }
 
-/** Why a condition cannot be told now: name servers failed, or a table did. */
+/** Why a condition is not known now: name servers failed, or a table did. */
 export type Undecided = "name" | "table";
 
 const UNKNOWN = "<unknown>";
@@ -62,9 +62,9 @@ export type Next =
     /** `response`: what is reported of the phase, `response[|param]`. */
     | {
       readonly do: "end";
-      readonly verdict: ChainDecision;
+      readonly decision: ChainDecision;
       readonly response: string;
-      /** What a filter has said in the place of a reply. */
+      /** What a filter has sent in the place of a reply. */
       readonly noReply?: string;
     }
   );
@@ -109,7 +109,7 @@ function carried({ unsure }: Query): Pick<Query, "unsure"> {
 }
 
 /**
- * A condition that cannot be told now, with `!` or without: a refusal is temporary then, and anything else is left undone. Null: the phase goes
+ * A condition that is not known now, with `!` or without: a refusal is temporary then, and anything else is left undone. Null: the phase goes
  * on behind the filter.
  */
 function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): Next | null {
@@ -125,7 +125,7 @@ function notNow(phase: FilterPhaseName, disconnect: boolean, why: Undecided, rep
     : "4.3.0 Temporary lookup failure, try again later";
   const text = `${close ? 421 : phase === "auth" ? 454 : 451} ${words}`;
   const response = `${close ? "disconnect" : "reject"}|${text}`;
-  return { reports, do: "end", verdict: { kind: "refuse", text, close }, response };
+  return { reports, do: "end", decision: { kind: "refuse", text, close }, response };
 }
 
 /** The process that was asked at the place `at` has answered. */
@@ -139,7 +139,7 @@ export function answered(
   return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision, query);
 }
 
-/** Lookup has answered the test at the place `at`; null: it cannot be told now. */
+/** Lookup has answered the test at the place `at`; null: it is not known now. */
 export function tested(
   steps: readonly FilterStep[],
   registered: Registrations,
@@ -169,7 +169,7 @@ function builtin(verdict: Exclude<Builtin["verdict"], { kind: "report" }>): Filt
 
 /** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
 function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsure }: Query): Next {
-  const end = (verdict: ChainDecision, response: string): Next => ({ reports, do: "end", verdict, response });
+  const end = (decision: ChainDecision, response: string): Next => ({ reports, do: "end", decision, response });
   switch (decision.kind) {
     case "proceed":
     case "junk":
@@ -187,7 +187,7 @@ function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsu
       return {
         reports,
         do: "end",
-        verdict: { kind: "refuse", text, close },
+        decision: { kind: "refuse", text, close },
         response: `${decision.kind}|${decision.text}`,
         ...(text === decision.text ? {} : { noReply: decision.text }),
       };
@@ -195,7 +195,7 @@ function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsu
   }
 }
 
-/** True or false where that can be told here, `name` where it cannot be told now, else what to ask lookup. */
+/** True or false where that is known here, `name` where it is not known now, else what to ask lookup. */
 function evaluate(condition: Builtin["condition"], view: View): boolean | "name" | Test {
   switch (condition.kind) {
     case "fcrdns":

@@ -15,7 +15,7 @@ import {
 export interface Filtered {
   readonly id: string;
   answered(token: string, decision: FilterDecision): void;
-  /** Lines of its message as the process wants them. They count as used when the desk is told. */
+  /** Lines of its message as the process wants them. They count as used when `used` is called. */
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void;
   /** The process has read lines of its message that weigh so much. */
   taken(process: string, weight: number): void;
@@ -38,7 +38,7 @@ export class FilterClient {
   readonly #sessions = new Map<string, Filtered>();
   #registered: ReadonlyMap<string, FilterRegistration> | null = null;
   #holding = false;
-  /** Sessions that have asked meanwhile. The others need not be told, and there may be thousands. */
+  /** Sessions that have asked meanwhile. The others need not be called, and there may be thousands. */
   readonly #held = new Set<Filtered>();
   /** Weight of the lines that each process was sent and has not read. */
   readonly #ahead = new Map<string, number>();
@@ -58,7 +58,7 @@ export class FilterClient {
     return this.#registered;
   }
 
-  /** True while a program does not keep up: the session begins nothing new, and is told by `resume` when it may. */
+  /** True while a program does not keep up: the session begins nothing new, and `resume` is called when it may. */
   holds(session: Filtered): boolean {
     if (!this.#holds) return false;
     this.#held.add(session);

@@ -47,7 +47,7 @@ export class FilteredMessage implements Receiver {
   /** The first of `#out` with CRLF for its LF, and how much of it was read. */
   #wire: Uint8Array<ArrayBuffer> | null = null;
   #read = 0;
-  /** The last filter has said the last line. */
+  /** The last filter has sent the last line. */
   #ended = false;
   /** A line of the client's was offered. */
   #begun = false;
@@ -146,7 +146,7 @@ export class FilteredMessage implements Receiver {
     this.#inner.discard(committed);
   }
 
-  // ── Filtered of desk.ts, as far as it is about lines ──
+  // ── Filtered of filter_client.ts, as far as it is about lines ──
 
   /** What a filter makes of the message. False: they are none of this message. */
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void {

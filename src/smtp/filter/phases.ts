@@ -1,6 +1,6 @@
 /**
  * A phase of one session on its way through the chain: asks programs and tables one after the other until it is clear how the phase ends. What
- * that means for the session is not known here; see gate.ts. Who is asked next is decided in chain.ts.
+ * that means for the session is not known here; see session_filters.ts. Who is asked next is decided in chain.ts.
  */
 
 import { logTrace, type Observer } from "../../events/mod.ts";
@@ -10,7 +10,7 @@ import type { MessageDeps } from "../message/incoming.ts";
 import { answered, type ChainDecision, type Next, next, type Query, type Test, tested } from "./chain.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
 
-/** What the gates of a listener share. */
+/** What all sessions of a listener with filters share. */
 export interface ListenerFilters {
   readonly steps: readonly FilterStep[];
   readonly client: FilterClient;
@@ -20,7 +20,7 @@ export interface ListenerFilters {
   test(test: Test, answer: (found: boolean | null) => void): void;
 }
 
-/** Who hears of a phase. */
+/** What is called in the course of a phase. */
 export interface PhaseHooks {
   tell(event: FilterEvent, params: string): void;
   /** Something was done for the session. */
@@ -33,7 +33,7 @@ const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "conn
 /** A phase on its way through the chain. */
 interface Running {
   query: Query;
-  readonly done: (verdict: ChainDecision) => void;
+  readonly done: (decision: ChainDecision) => void;
   at: number;
   /** Not null: a process was asked. */
   token: string | null;
@@ -43,19 +43,19 @@ interface Running {
 export class Phases {
   readonly #filters: ListenerFilters;
   readonly #session: Filtered;
-  readonly #supplies: Pick<MessageDeps, "newToken"> & Observer;
+  readonly #deps: Pick<MessageDeps, "newToken"> & Observer;
   readonly #hooks: PhaseHooks;
   #running: Running | null = null;
 
   constructor(
     filters: ListenerFilters,
     session: Filtered,
-    supplies: Pick<MessageDeps, "newToken"> & Observer,
+    deps: Pick<MessageDeps, "newToken"> & Observer,
     hooks: PhaseHooks,
   ) {
     this.#filters = filters;
     this.#session = session;
-    this.#supplies = supplies;
+    this.#deps = deps;
     this.#hooks = hooks;
   }
 
@@ -69,7 +69,7 @@ export class Phases {
   }
 
   /** Begins a phase; `done` is called once, at once or later, unless `stop` comes first. */
-  begin(query: Query, done: (verdict: ChainDecision) => void): void {
+  begin(query: Query, done: (decision: ChainDecision) => void): void {
     this.#running = { query, done, at: 0, token: null };
     this.#follow(next(this.#filters.steps, this.#filters.client.registered ?? new Map(), query));
   }
@@ -91,7 +91,7 @@ export class Phases {
   #warnOf(text: string, phase: FilterPhaseName, at: number): void {
     const name = this.#filters.steps[at]?.name ?? "?";
     const words = JSON.stringify(text.slice(0, 80));
-    this.#supplies.emit({
+    this.#deps.emit({
       type: "log",
       level: "warn",
       text: `warn: smtp: Filter "${name}" refuses in ${phase} with ${words}, which begins with no code from 400 to 599`,
@@ -105,14 +105,14 @@ export class Phases {
     for (const { name, text } of what.reports) this.#hooks.tell("filter-report", `builtin|${name}|${text}`);
     if (what.do === "end") {
       this.#running = null;
-      if (this.#supplies.traces("filters")) {
+      if (this.#deps.traces("filters")) {
         // What a filter puts in the place of the parameter of AUTH is a secret as that is.
         const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
-        logTrace(this.#supplies, "filters", `${this.#session.id}: ${phase}: ${response}`);
+        logTrace(this.#deps, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
       if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
       this.#hooks.tell("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
-      running.done(what.verdict);
+      running.done(what.decision);
       return this.#hooks.progress();
     }
     running.at = what.at;
@@ -126,10 +126,10 @@ export class Phases {
         this.#follow(tested(steps, client.registered ?? new Map(), running.query, at, found));
       });
     }
-    running.token = this.#supplies.newToken();
+    running.token = this.#deps.newToken();
     // The parameter of AUTH is a secret: none is shown.
-    if (this.#supplies.traces("filters")) {
-      logTrace(this.#supplies, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
+    if (this.#deps.traces("filters")) {
+      logTrace(this.#deps, "filters", `${this.#session.id}: ${phase}: asks ${steps[what.at]!.name}`);
     }
     client.request(this.#session, what.process, phase as Exclude<FilterPhaseName, "data-line">, running.token, param);
   }

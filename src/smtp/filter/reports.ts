@@ -1,4 +1,4 @@
-/** What filters are told of a step of a session: the events in their order, derived from the state before and after. Pure. */
+/** The events that filters are sent about a step of a session: the events in their order, derived from the state before and after. Pure. */
 
 import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
 import type { FilterEvent } from "../../protocol/mod.ts";
@@ -14,48 +14,48 @@ export interface KnownTransaction {
   name(accepted: Accepted): readonly EnvelopeId[];
 }
 
-/** What the client has said that this step answers. */
+/** The command that this step answers. */
 export interface SentCommand {
   readonly verb: string;
   /** Of MAIL and RCPT: what stands between the brackets. */
   readonly address: string;
 }
 
-/** Whether a step ends the transaction that filters know: it does not when the filters were not told of one. */
+/** Whether a step ends the transaction that filters know: it does not when the filters know of none. */
 export interface StepReports {
   readonly reports: readonly FilterReport[];
   readonly over: boolean;
 }
 
-/** `told` is null outside of transactions; a MAIL that begins one has it already. */
+/** `known` is null outside of transactions; a MAIL that begins one has it already. */
 export function reportsOf(
   hostname: string,
   input: Input,
   before: Session,
   after: Session,
   effects: readonly Effect[],
-  said: SentCommand,
-  told: KnownTransaction | null,
+  sent: SentCommand,
+  known: KnownTransaction | null,
 ): StepReports {
   const replies = effects.flatMap((effect) => effect.do === "reply" ? effect.text.trimEnd().split("\r\n") : []);
   const code = replies.at(-1)?.slice(0, 3) ?? "";
   const ended = before.transaction !== null && after.transaction === null;
-  const early = ended && input.on === "command" && told !== null;
+  const early = ended && input.on === "command" && known !== null;
   const reports: FilterReport[] = [
     ...linkReports(input, before, after, effects),
-    ...envelopeReports(before, after, told),
+    ...envelopeReports(before, after, known),
   ];
-  if (early) reports.push(...rollback(told.message));
+  if (early) reports.push(...rollback(known.message));
   for (const line of replies) reports.push(["protocol-server", line]);
   if ((input.on === "connected" || input.on === "secured") && code === "220") reports.push(["link-greeting", hostname]);
-  if (told !== null) {
+  if (known !== null) {
     const begins = before.transaction === null && after.transaction !== null;
-    reports.push(...mailReports(input, begins, code, said, told.message));
+    reports.push(...mailReports(input, begins, code, sent, known.message));
     if (input.on === "committed") {
-      reports.push(["tx-commit", `${told.message}|${input.bytes}`], ["tx-reset", told.message]);
-    } else if (ended && !early) reports.push(...rollback(told.message));
+      reports.push(["tx-commit", `${known.message}|${input.bytes}`], ["tx-reset", known.message]);
+    } else if (ended && !early) reports.push(...rollback(known.message));
   }
-  // A MAIL that lookup has refused was told to nobody.
+  // No filter knows of a MAIL that lookup has refused.
   return { reports, over: ended || (input.on === "sender-judged" && after.transaction === null) };
 }
 
@@ -78,11 +78,11 @@ function linkReports(input: Input, before: Session, after: Session, effects: rea
   return [["link-identify", `${after.esmtp ? "EHLO" : "HELO"}|${origin.helo}`]];
 }
 
-function envelopeReports(before: Session, after: Session, told: KnownTransaction | null): FilterReport[] {
+function envelopeReports(before: Session, after: Session, transaction: KnownTransaction | null): FilterReport[] {
   const reports: FilterReport[] = [];
   const known = before.transaction?.accepted ?? null;
   for (let one = after.transaction?.accepted ?? null; one !== null && one !== known; one = one.before) {
-    for (const id of told?.name(one) ?? []) reports.push(["tx-envelope", `${told!.message}|${id}`]);
+    for (const id of transaction?.name(one) ?? []) reports.push(["tx-envelope", `${transaction!.message}|${id}`]);
   }
   return reports;
 }
@@ -91,14 +91,14 @@ function mailReports(
   input: Input,
   begins: boolean,
   code: string,
-  said: SentCommand,
+  sent: SentCommand,
   message: MessageId,
 ): FilterReport[] {
   if (code === "") return [];
   const result = /^[23]/.test(code) ? "ok" : code.startsWith("5") ? "permfail" : "tempfail";
-  if (begins) return [["tx-begin", message], ["tx-mail", `${message}|${result}|${said.address}`]];
-  if (input.on === "expanded" || said.verb === "RCPT") return [["tx-rcpt", `${message}|${result}|${said.address}`]];
-  if (input.on === "refused" || (input.on === "received" && input.fault !== null) || said.verb === "DATA") {
+  if (begins) return [["tx-begin", message], ["tx-mail", `${message}|${result}|${sent.address}`]];
+  if (input.on === "expanded" || sent.verb === "RCPT") return [["tx-rcpt", `${message}|${result}|${sent.address}`]];
+  if (input.on === "refused" || (input.on === "received" && input.fault !== null) || sent.verb === "DATA") {
     return input.on === "committed" ? [] : [["tx-data", `${message}|${result}`]];
   }
   return [];

@@ -32,7 +32,7 @@ import { ADDED_LIMIT_OCTETS, FilteredMessage } from "./message.ts";
 import { type ListenerFilters, Phases } from "./phases.ts";
 import { type KnownTransaction, reportsOf, rollback, senderKey, type SentCommand } from "./reports.ts";
 
-/** The session's driver, as the gate sees it. */
+/** What drives the session, as its filters see it. Connection is one. */
 export interface Host {
   readonly session: Session;
   /** Bytes behind the command that is being dealt with have arrived. */
@@ -40,7 +40,7 @@ export interface Host {
   apply(input: Input): void;
   /** Goes on with what waits, soon. `progress`: something was done for this session. */
   wake(progress: boolean): void;
-  /** A message id, or null when there is none; the gate is told later by `resume`. */
+  /** A message id, or null when there is none; `resume` is called when there may be one. */
   takeId(): MessageId | null;
 }
 
@@ -74,8 +74,8 @@ interface Transaction extends KnownTransaction {
   readonly ids: EnvelopeId[];
   /** A message was begun with its id. */
   begun: boolean;
-  /** Filters were told its id. */
-  told: boolean;
+  /** Filters know its id. */
+  announced: boolean;
   junk: boolean;
 }
 
@@ -167,9 +167,9 @@ export class SessionFilters implements Filtered {
     this.#rdns = rdns;
     this.#confirmed = confirmed;
     this.#announced = true;
-    // The protocol has no word of its own for what cannot be told now.
-    const told = confirmed === "temporary" ? "error" : confirmed;
-    this.#event("link-connect", `${rdns}|${told}|${this.#source}|${this.#filters.destination}`);
+    // The protocol has no word of its own for what is not known now.
+    const confirmation = confirmed === "temporary" ? "error" : confirmed;
+    this.#event("link-connect", `${rdns}|${confirmation}|${this.#source}|${this.#filters.destination}`);
     this.#ask("connect", `${rdns}|${this.#facts.address}`, (decision) => {
       if (decision.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...decision });
       else {
@@ -213,7 +213,7 @@ export class SessionFilters implements Filtered {
     return effects.some((effect) => effect.do === "reply" && /^[45]/.test(effect.text));
   }
 
-  /** MAIL needs a message id, which is part of what filters are told. */
+  /** MAIL needs a message id, which is part of what filters are sent. */
   #begin(command: Command, run: (command: Command) => void): void {
     if (command.verb !== "MAIL" || this.#fails(command)) return run(command);
     const message = this.#host.takeId();
@@ -227,24 +227,24 @@ export class SessionFilters implements Filtered {
       ids.push(...own);
       return own;
     };
-    this.#transaction = { message, ids, name, begun: false, told: false, junk: false };
+    this.#transaction = { message, ids, name, begun: false, announced: false, junk: false };
     run(command);
   }
 
   /** To be called after each step, before its effects. */
   stepped(input: Input, before: Session, after: Session, effects: readonly Effect[]): void {
     if (!this.#announced || this.#over) return;
-    const said = ANSWERS.has(input.on) ? this.#sent : NOTHING_SENT;
+    const sent = ANSWERS.has(input.on) ? this.#sent : NOTHING_SENT;
     const { hostname } = this.#facts;
-    const { reports, over } = reportsOf(hostname, input, before, after, effects, said, this.#transaction);
+    const { reports, over } = reportsOf(hostname, input, before, after, effects, sent, this.#transaction);
     for (const [event, params] of reports) this.#event(event, params);
-    if (this.#transaction !== null) this.#transaction.told ||= reports.some(([event]) => event === "tx-begin");
+    if (this.#transaction !== null) this.#transaction.announced ||= reports.some(([event]) => event === "tx-begin");
     // A MAIL that was begun may still be refused, at once or when lookup has answered.
     const waits = after.transaction !== null || after.phase === "sender";
     if (over || !waits) this.#end();
   }
 
-  /** 354 was said: what takes the message. Call when the session is in its data phase. */
+  /** 354 was sent: returns what takes the message. Call when the session is in its data phase. */
   receiver(policy: MessagePolicy): Receiver | null {
     const transaction = this.#transaction;
     if (transaction === null) return null;
@@ -307,12 +307,12 @@ export class SessionFilters implements Filtered {
     this.#filters.client.leave(this);
   }
 
-  /** The transaction is over; unless a message came of it, its id is given back, or if filters were told of it, not used again. */
+  /** The transaction is over; unless a message came of it, its id is given back, or if filters know it, not used again. */
   #end(): void {
     const transaction = this.#transaction;
     const { queue } = this.#deps;
     if (transaction !== null && !transaction.begun) {
-      if (transaction.told) queue.drop(transaction.message);
+      if (transaction.announced) queue.drop(transaction.message);
       else queue.giveBack(transaction.message);
     }
     this.#transaction = null;
@@ -349,7 +349,7 @@ export class SessionFilters implements Filtered {
     if (this.#announced && this.#processes.length > 0) this.#filters.client.event(this, this.#processes, event, params);
   }
 
-  // ── Filtered of desk.ts ──
+  // ── Filtered of filter_client.ts ──
 
   answered(token: string, decision: FilterDecision): void {
     this.#phases.answered(token, decision);

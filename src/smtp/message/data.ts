@@ -23,7 +23,7 @@ export function isHopeless(fault: Fault | null): boolean {
 }
 
 /**
- * Why a message is refused; `refused` is the queue's word. `line` and `endless` must end the session at once; all others are told after the
+ * Why a message is refused; `refused`: by the queue. `line` and `endless` must end the session at once; all others are answered after the
  * data has been read to its end: RFC 5321 §4.1.1.4 has no reply before that.
  */
 export type Fault = "bare" | "malformed" | "loop" | "header" | "size" | "refused" | "line" | "endless";

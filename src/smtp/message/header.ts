@@ -141,7 +141,7 @@ export class HeaderSection {
   }
 
   /**
-   * A line that is no field, RFC 5322 §2.2. A program that submits such a thing hears of it; in transit it is as good as a body. Folded, it
+   * A line that is no field, RFC 5322 §2.2. A program that submits such a thing gets an error; in transit it is as good as a body. Folded, it
    * would become a part of the field that this server puts in front: a blank line keeps it apart.
    */
   #noField(start: number): void {

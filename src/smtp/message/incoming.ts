@@ -104,7 +104,7 @@ export class IncomingMessage implements Receiver {
   readonly #deps: MessageDeps;
   /** Our own trace field tells an address beyond ASCII. */
   readonly #traceUtf8: boolean;
-  /** The queue gave up while the message was still coming in: told at its end. */
+  /** The queue gave up while the message was still coming in: the reply comes at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;
 
   /** `session` is in its data or chunk phase. */
@@ -160,14 +160,14 @@ export class IncomingMessage implements Receiver {
     return this.#buffer.ready(this.#reader);
   }
 
-  /** What the session is to be told: null while the end of the data has not been read. */
+  /** The input for the session: null while the end of the data has not been read. */
   outcome(): Input | null {
     const { done, fault, hopeless } = this.#reader;
     if (!done && !hopeless) return null;
     return this.#refused() ?? { on: "received", fault };
   }
 
-  /** A chunk has been read: what the session is to be told. */
+  /** A chunk has been read: the input for the session. */
   chunkOutcome(last: boolean): Input {
     if (last) this.#reader.finish();
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };

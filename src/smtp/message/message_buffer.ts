@@ -1,7 +1,7 @@
 /**
  * The buffer of one message on its way in: data.ts and header.ts assemble it there, what is settled leaves it in chunks for the queue, with
- * credit so that memory stays bounded. Whoever remembers a place in it counts from the start of the message, so that nobody need be told of
- * what has left.
+ * credit so that memory stays bounded. Whoever remembers a place in it counts from the start of the message, so that what
+ * has left changes no place.
  */
 
 import type { EnvelopeContent, MessageId } from "../../envelope/mod.ts";

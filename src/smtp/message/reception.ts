@@ -1,6 +1,6 @@
 /**
- * The message of a session from 354 or its first BDAT until the queue has answered: reads its octets out of the client's input and says when
- * it is clear what becomes of it. Knows nothing of replies; see connection.ts.
+ * The message of a session from 354 or its first BDAT until the queue has answered: reads its octets out of the client's input and returns
+ * an input for the session when it is clear what becomes of it. Knows nothing of replies; see connection.ts.
  */
 
 import type { ClientInput } from "../client_input.ts";
@@ -71,7 +71,7 @@ export class Reception {
     this.#receiver?.credited();
   }
 
-  /** The queue will not take the message: the session hears of it at the end of the data, or of the chunk that comes next. */
+  /** The queue will not take the message: the session is given that at the end of the data, or of the chunk that comes next. */
   refuse(code: number, text: string): void {
     this.#receiver?.refuse(code, text);
   }

@@ -6,7 +6,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { normalAddress } from "../../net/mod.ts";
 
-/** Whose connection it is; null: the proxy speaks for itself, or does not know. */
+/** Whose connection it is; null: it is the proxy's own, or the proxy does not know. */
 export interface ProxySource {
   readonly address: string;
   readonly port: number;

@@ -18,13 +18,13 @@ export const HEADER_MS = 30_000;
 const LOOK_MS = 1000;
 const TOO_MANY = "421 4.7.0 Too many connections from your address, try again later\r\n";
 
-/** Octets that are read at a time; what was asked for before is used up at once, so all gates share it. */
+/** Octets that are read at a time; what was asked for before is used up at once, so all connections share it. */
 const scratch = new Uint8Array(4096);
 
 interface ProxyIntakeEnd {
-  /** The connection may go on under the descriptor; `source` is null when the proxy speaks for itself. */
+  /** The connection may go on under the descriptor; `source` is null when the connection is the proxy's own. */
   passed(descriptor: number, source: ProxySource | null): void;
-  /** It is closed. `empty`: nobody said anything, as those do who only look whether somebody is there. `reason` is for the log. */
+  /** It is closed. `empty`: nothing was sent, as by health checks. `reason` is for the log. */
   closed(empty: boolean, reason: string): void;
 }
 
@@ -87,7 +87,7 @@ export interface Arrival {
   readonly descriptor: number;
   /** The proxy. */
   readonly peer: Peer;
-  /** Where TLS comes first nothing can be said in clear. */
+  /** Where TLS comes first nothing can be sent in clear. */
   readonly tlsFirst: boolean;
   /** The client is known and welcome; `source` is to be given back to `left`. */
   passed(descriptor: number, peer: Peer, source: string | null): void;
@@ -98,7 +98,7 @@ export interface Arrival {
 /** Asks main whether a client that came through a proxy is admitted. */
 export type AskSource = (ticket: number, address: string, answer: (admitted: boolean) => void) => void;
 
-/** All gates of an isolate. Main counts the sessions of each client for all isolates; where there is no main, the gates do it. */
+/** All connections of an isolate whose header is awaited. Main counts the sessions of each client for all isolates; where there is no main, this does it. */
 export class ProxyIntakes {
   readonly #open = new Set<ProxyIntake>();
   readonly #sources: Sources;
@@ -107,7 +107,7 @@ export class ProxyIntakes {
   readonly #report: EmitEvent;
   readonly #refusals: RefusalLog;
   #stopLooking: (() => void) | null = null;
-  /** By address of a proxy: when it was last told that it had said nothing, and how often since. */
+  /** By address of a proxy: when it was last logged that it had sent nothing, and how often since. */
   readonly #looks = new Map<string, { readonly at: number; count: number }>();
 
   constructor(
@@ -192,7 +192,7 @@ export class ProxyIntakes {
     this.#stopLooking = null;
   }
 
-  /** Load balancers look every few seconds whether somebody is there: that they said nothing is told now and then. */
+  /** Health checks of load balancers come every few seconds: that they sent nothing is logged now and then. */
   #tellClosed(address: string, empty: boolean, reason: string): void {
     const now = this.#clock.now(), known = this.#looks.get(address);
     let more = "";

@@ -24,7 +24,7 @@ export function refusal(facts: ConnectionFacts, line: string, text: string): rea
   }];
 }
 
-/** Nothing can be said during a handshake, and nothing in clear where TLS comes first. */
+/** Tells whether a reply can be sent: none during a handshake, and none in clear where TLS comes first. */
 export function canSpeak(facts: ConnectionFacts, session: Session): boolean {
   return session.phase !== "handshake" && (facts.tls !== "smtps" || session.ciphers !== null);
 }
@@ -37,12 +37,12 @@ export interface LastWord {
 }
 
 /**
- * Says the last reply, 4xx or 5xx, and closes the session. 421 and all replies to bad input come this way. Nothing is said, and no reply
- * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be told.
+ * Sends the last reply, 4xx or 5xx, and closes the session. 421 and all replies to bad input come this way. Nothing is sent, and no reply
+ * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be sent.
  */
 export function closeWith(facts: ConnectionFacts, session: Session, text: string, { reason, log }: LastWord): Step {
-  const said = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
-  const effects: Effect[] = said.filter((effect) =>
+  const last = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
+  const effects: Effect[] = last.filter((effect) =>
     effect.do === "reply" ? canSpeak(facts, session) : session.phase !== "handshake"
   );
   effects.push({ do: "close", reason });
@@ -57,7 +57,7 @@ export function badInput(facts: ConnectionFacts, text: string): Effect {
   };
 }
 
-/** Says the replies at the head of `pending` that are known. */
+/** Sends the replies at the head of `pending` that are known. */
 export function settle(facts: ConnectionFacts, session: Session): Step {
   const transaction = session.transaction!;
   let { accepted: list, count, targets } = transaction;

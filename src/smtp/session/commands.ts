@@ -134,11 +134,11 @@ function capabilities(facts: ConnectionFacts, session: Session, name: string): s
     `${startTls ? "250-STARTTLS\r\n" : ""}${auth === null ? "" : `250-AUTH ${auth}\r\n`}250 HELP`;
 }
 
-/** RFC 9422 §4: values have up to six digits; a larger limit goes without saying. */
+/** RFC 9422 §4: values have up to six digits; a larger limit is left out. */
 function limits(facts: ConnectionFacts): string {
   const words = [["MAILMAX", facts.maxMails], ["RCPTMAX", facts.maxRcpt]] as const;
-  const said = words.filter(([, value]) => value > 0 && value <= 999_999).map(([name, value]) => ` ${name}=${value}`);
-  return said.length === 0 ? "" : `250-LIMITS${said.join("")}\r\n`;
+  const limits = words.filter(([, value]) => value > 0 && value <= 999_999).map(([name, value]) => ` ${name}=${value}`);
+  return limits.length === 0 ? "" : `250-LIMITS${limits.join("")}\r\n`;
 }
 
 function mail(facts: ConnectionFacts, session: Session, command: Command): Step {
@@ -174,7 +174,7 @@ function mail(facts: ConnectionFacts, session: Session, command: Command): Step 
   };
 }
 
-/** Lookup has said whether who has logged in may send as this sender. */
+/** Lookup has answered whether who has logged in may send as this sender. */
 export function senderJudged(facts: ConnectionFacts, session: Session, result: AuthResult): Step {
   const { phase, pendingMail } = session;
   if (phase !== "sender" || pendingMail === null) return { session, effects: [] };

@@ -66,8 +66,8 @@ export function envelopesOf(order: Order): Envelopes {
       used.add(own);
       const { action, dest } = target;
       const internal = expansion.internal[index] ?? false;
-      const told = { id: own, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
-      const common = handling === null ? told : { ...told, handling };
+      const content = { id: own, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
+      const common = handling === null ? content : { ...content, handling };
       const envelope: EnvelopeContent = target.agent === "mta"
         ? { ...common, agent: "mta" }
         : { ...common, agent: "mda", ...localPart(target) };
@@ -95,13 +95,13 @@ function mailboxKey(target: Deliverable, rcpt: Mailbox): string {
   if (oncePer === undefined) return JSON.stringify(mailbox);
   if (oncePer === "sub-address") return JSON.stringify([...mailbox, subAddress]);
   const addresses = [formatMailbox(rcpt), formatMailbox(dest)];
-  const told = oncePer === "address" ? addresses.map((address) => address.toLowerCase()) : addresses;
-  return JSON.stringify([...mailbox, subAddress, ...told]);
+  const recipients = oncePer === "address" ? addresses.map((address) => address.toLowerCase()) : addresses;
+  return JSON.stringify([...mailbox, subAddress, ...recipients]);
 }
 
 /**
  * One envelope for two that lead to the same mailbox, with the id of the first. It reports whatever one of them was to report, for the recipient that
- * asks for more. Null when both are to report success for recipients of their own (RFC 3461 §4.1): each has to be told of.
+ * asks for more. Null when both are to report success for recipients of their own (RFC 3461 §4.1): each has a DSN of its own.
  */
 function merged(first: EnvelopeContent, second: EnvelopeContent): EnvelopeContent | null {
   const [wanted, more] = [wantsOf(first.dsn), wantsOf(second.dsn)];

@@ -10,7 +10,7 @@ export const MAX_AUTH_FAILURES = 3;
 /** Characters of a user name. */
 const MAX_USER_CHARACTERS = 255;
 
-/** Passwords are asked for under TLS, and in clear on loopback only; tls-require means what it says there too. */
+/** Passwords are asked for under TLS, and in clear on loopback only; tls-require holds there too. */
 export function offersAuth(facts: ConnectionFacts, session: Session): boolean {
   if (facts.auth === null || session.username !== "") return false;
   return session.ciphers !== null || (facts.loopback && facts.tls !== "tls-require");

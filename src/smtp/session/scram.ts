@@ -61,29 +61,33 @@ export function challenged(
     return authenticated(facts, proof, first.user, challenge === null ? "tempfail" : challenge);
   }
   const both = first.nonce + nonce;
-  const said = serverFirst(both, challenge.salt, challenge.iterations);
+  const serverMessage = serverFirst(both, challenge.salt, challenge.iterations);
   return {
-    session: { ...session, phase: "auth", dialog: { step: "scram-final", plus, first, nonce: both, said } },
-    effects: [reply(`334 ${btoa(said)}`)],
+    session: {
+      ...session,
+      phase: "auth",
+      dialog: { step: "scram-final", plus, first, nonce: both, serverMessage: serverMessage },
+    },
+    effects: [reply(`334 ${btoa(serverMessage)}`)],
   };
 }
 
 function final(session: Session, dialog: Extract<ScramDialog, { step: "scram-final" }>, text: string): Step | null {
   const message = parseClientFinal(text);
   if (message === null) return null;
-  const { first, nonce, said, plus } = dialog;
+  const { first, nonce, serverMessage: serverMessage, plus } = dialog;
   const { user } = first;
   const wanted = expectedBinding(first.header, plus ? session.binding : null);
   // RFC 5802 §5.1: a nonce that is not ours is a replay; another binding means that another server was shown to the client.
   if (message.nonce !== nonce || message.binding !== wanted) return deny(session, user);
-  const proof = { message: `${first.bare},${said},${message.withoutProof}`, proof: message.proof };
+  const proof = { message: `${first.bare},${serverMessage},${message.withoutProof}`, proof: message.proof };
   return {
     session: { ...session, phase: "verify", dialog: { step: "scram-proof", user } },
     effects: [{ do: "prove", user, proof }],
   };
 }
 
-/** A failure that is told, counted and delayed as that of a wrong password. */
+/** A failure that is answered, counted and delayed as that of a wrong password. */
 function deny(session: Session, user: string): Step {
   return {
     session: { ...session, phase: "verify", dialog: { step: "scram-proof", user } },

@@ -150,18 +150,18 @@ function arrival(facts: ConnectionFacts, session: Session): Effect {
   };
 }
 
-/** Who speaks before the banner does not wait for answers: RFC 5321 §3.1 has 554 in its place. */
+/** Who sends before the banner does not wait for replies: RFC 5321 §3.1 has 554 in its place. */
 function early(facts: ConnectionFacts, session: Session): Step {
   const last = closeWith(facts, session, REPLY.early, { reason: "quit", log: "bad-input" });
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
-/** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be said. */
+/** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be sent. */
 function turnedAway(facts: ConnectionFacts, session: Session, text: string, close: boolean): Step {
-  const said = printable(text);
+  const replyText = printable(text);
   const last = close || facts.tls === "smtps" || session.stopping
-    ? closeWith(facts, session, said, { reason: "quit", log: { command: "" } })
-    : { session: { ...session, phase: "command" as const, rejected: true }, effects: refusal(facts, "", said) };
+    ? closeWith(facts, session, replyText, { reason: "quit", log: { command: "" } })
+    : { session: { ...session, phase: "command" as const, rejected: true }, effects: refusal(facts, "", replyText) };
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
@@ -171,9 +171,9 @@ function filtered(
   session: Session,
   { line, text, close }: Extract<Input, { on: "filtered" }>,
 ): Step {
-  const said = printable(text);
-  if (close) return closeWith(facts, session, said, { reason: "quit", log: { command: line } });
-  const effects = refusal(facts, line, said);
+  const replyText = printable(text);
+  if (close) return closeWith(facts, session, replyText, { reason: "quit", log: { command: line } });
+  const effects = refusal(facts, line, replyText);
   if (session.phase !== "data") {
     return { session: { ...session, maySeeSecret: session.maySeeSecret || isAuth(line) }, effects };
   }
@@ -189,7 +189,7 @@ function banner(facts: ConnectionFacts): Effect {
   return reply(`220 ${facts.hostname} ESMTP Vaultpost`);
 }
 
-/** RFC 3207 §4.2: what was said before is forgotten. */
+/** RFC 3207 §4.2: what the client sent before is forgotten. */
 function secured(facts: ConnectionFacts, session: Session, ciphers: string): Step {
   const effects: Effect[] = [{ do: "emit", event: { type: "smtp-tls", session: facts.session, ciphers } }];
   if (facts.tls === "smtps") effects.push(banner(facts));
@@ -199,7 +199,7 @@ function secured(facts: ConnectionFacts, session: Session, ciphers: string): Ste
   });
 }
 
-/** Lookup answered: fills the slot and says every reply that is due in order. */
+/** Lookup answered: fills the slot and sends every reply that is due, in order. */
 function expanded(facts: ConnectionFacts, session: Session, slot: number, result: Expansion): Step {
   const { transaction } = session;
   if (transaction === null) return { session, effects: [] };
@@ -280,18 +280,18 @@ function committed(facts: ConnectionFacts, session: Session, message: MessageId,
   };
 }
 
-/** The queue does not take the message. Told at the end of the data, RFC 5321 §4.1.1.4. */
+/** The queue does not take the message. The reply comes at the end of the data, RFC 5321 §4.1.1.4. */
 function refused(facts: ConnectionFacts, session: Session, code: number, text: string): Step {
   if (session.phase !== "queue" && session.phase !== "data" && session.phase !== "chunk") {
     return { session, effects: [] };
   }
-  const said = foreignReply(code, text);
-  if (said.startsWith("421")) {
-    return closeWith(facts, session, said, { reason: "quit", log: { command: answering(session) } });
+  const replyText = foreignReply(code, text);
+  if (replyText.startsWith("421")) {
+    return closeWith(facts, session, replyText, { reason: "quit", log: { command: answering(session) } });
   }
   return {
     session: { ...session, phase: "command", transaction: null, chunk: null },
-    effects: [{ do: "discard" }, ...refusal(facts, session.chunk?.line ?? "DATA", said)],
+    effects: [{ do: "discard" }, ...refusal(facts, session.chunk?.line ?? "DATA", replyText)],
   };
 }
 
@@ -316,7 +316,7 @@ function answering({ phase, dialog, chunk, pendingMail, transaction }: Session):
   }
 }
 
-/** Nothing was heard for too long. RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
+/** The client was silent for too long, RFC 5321 §4.5.3.2.7. Where the delay is ours, the reply does not blame the client. */
 function idle(facts: ConnectionFacts, session: Session): Step {
   const ours = session.phase === "queue" || session.phase === "greeting" || session.phase === "verify" ||
     session.phase === "sender" ||
@@ -325,7 +325,7 @@ function idle(facts: ConnectionFacts, session: Session): Step {
   return closeWith(facts, session, text, { reason: "timeout", log: { command: answering(session) } });
 }
 
-/** RFC 5321 §3.8: a server that must stop says 421; a transaction may end first unless there is no time. */
+/** RFC 5321 §3.8: a server that must stop replies 421; a transaction may end first unless there is no time. */
 function stop(facts: ConnectionFacts, session: Session, now: boolean): Step {
   const busy = session.transaction !== null || session.phase === "handshake";
   if (busy && !now) return { session, effects: [] };

@@ -8,7 +8,7 @@ import type { ClientFirst } from "../../sasl/mod.ts";
 import type { Command } from "./command.ts";
 import type { Fault } from "../message/data.ts";
 
-/** What does not change during a connection: what the line of its listener says, the limits of a session, and who is connected. */
+/** What does not change during a connection: the options of its listener, the limits of a session, and who is connected. */
 export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsFor<"smtp", "smtp"> {
   /** 16 hex digits for the log. */
   readonly session: string;
@@ -21,7 +21,7 @@ export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsF
   readonly dsn: boolean;
   /** What comes goes through filters, which know lines and no chunks: BDAT is not offered. */
   readonly filtered?: boolean;
-  /** Who has logged in may send only as this table says. */
+  /** Who has logged in may send only as this table allows. */
   readonly senders: string | null;
   /** The listener can be reached from this machine only. */
   readonly loopback: boolean;
@@ -64,7 +64,7 @@ export interface Transaction {
   readonly pending: readonly Pending[];
 }
 
-/** Where a mechanism of AUTH stands: what the client is to say next, or has said last. */
+/** Where a mechanism of AUTH stands: what the client is to send next, or has sent last. */
 export type AuthDialog =
   | { readonly step: "plain" }
   | { readonly step: "user" }
@@ -73,13 +73,13 @@ export type AuthDialog =
   | { readonly step: "scram"; readonly plus: boolean }
   /** What lookup is asked about its user. */
   | { readonly step: "scram-salt"; readonly plus: boolean; readonly first: ClientFirst }
-  /** Its last message; `said` is our first one. */
+  /** Its last message; `serverMessage`: the first of the server. */
   | {
     readonly step: "scram-final";
     readonly plus: boolean;
     readonly first: ClientFirst;
     readonly nonce: string;
-    readonly said: string;
+    readonly serverMessage: string;
   }
   /** Whether its proof is right, or that it has seen ours. */
   | { readonly step: "scram-proof" | "scram-end"; readonly user: string };
@@ -89,14 +89,14 @@ export interface Chunk {
   readonly line: string;
   readonly octets: number;
   readonly last: boolean;
-  /** Its octets are thrown away, and this is said behind them. */
+  /** Its octets are thrown away, and this is the reply behind them. */
   readonly refusal: string | null;
 }
 
 export interface Session {
   /**
    * `greeting`: no banner yet; `data`: after 354; `chunk`: after BDAT; `queue`: waits for `committed`; `auth`: after 334; `verify`, `sender`:
-   * waits for lookup, after AUTH and after MAIL; `handshake`: TLS begins; `closed`: said all.
+   * waits for lookup, after AUTH and after MAIL; `handshake`: TLS begins; `closed`: the last reply was sent.
    */
   readonly phase:
     | "greeting"
@@ -131,7 +131,7 @@ export interface Session {
   readonly esmtp: boolean;
   /** Reverse DNS name of the client. */
   readonly rdns: string;
-  /** Whether it has a name cannot be told now: name servers failed. */
+  /** Whether it has a name is not known now: name servers failed. */
   readonly rdnsUnsure: boolean;
   /** `VERSION:CIPHER:BITS` under TLS. */
   readonly ciphers: string | null;
@@ -160,9 +160,9 @@ export type Input =
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
   /** Lookup's answer to the RCPT with this slot. */
   | { readonly on: "expanded"; readonly slot: number; readonly result: Expansion }
-  /** Whether `user` is who the client says. `blocked`: it has failed too often to be asked. */
+  /** Whether the client is `user`. `blocked`: it has failed too often to be asked. */
   | { readonly on: "authenticated"; readonly user: string; readonly result: AuthResult | "blocked" }
-  /** SCRAM, RFC 5802: what the user's password is hashed with, null when that cannot be told now. `nonce`: our part, for this exchange only. */
+  /** SCRAM, RFC 5802: what the user's password is hashed with, null when that is not known now. `nonce`: our part, for this exchange only. */
   | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
   | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
   /** May who has logged in send as the sender of the transaction? */
@@ -191,10 +191,10 @@ export type Effect =
   | { readonly do: "authenticate"; readonly user: string; readonly password: string | null }
   /** Ask lookup what the user's password is hashed with, */
   | { readonly do: "challenge"; readonly user: string }
-  /** and whether the proof fits. Null: it is known not to, and that is told as late as if it had been asked. */
+  /** and whether the proof fits. Null: it is known not to, and that is answered as late as if it had been asked. */
   | { readonly do: "prove"; readonly user: string; readonly proof: { message: string; proof: string } | null }
   | { readonly do: "judge-sender"; readonly table: string; readonly user: string; readonly sender: ReversePath }
-  /** 354 was said: what comes now is the message. */
+  /** 354 was sent: what comes now is the message. */
   | { readonly do: "receive" }
   /** So many octets of it come now, and behind them a command. */
   | { readonly do: "chunk"; readonly octets: number }
@@ -253,7 +253,7 @@ export interface ClientIdentity {
   readonly scram: boolean;
 }
 
-/** The input by which the session of this client begins. A name that could not be looked up is marked: whether there is one cannot be told now. */
+/** The input by which the session of this client begins. A name that could not be looked up is marked: whether there is one is not known now. */
 export function connectedBy({ rdns, confirmed, scram }: ClientIdentity): Extract<Input, { on: "connected" }> {
   const unsure = confirmed === "temporary" && rdns === "<unknown>";
   return { on: "connected", rdns, scram, ...(unsure ? { rdnsUnsure: true } : {}) };
