@@ -1,4 +1,4 @@
-/** Users to whom aliases lead and who are not there, or for whom the action delivers nothing: told before a sender hears of it. */
+/** Users to whom aliases lead and who are not there, or for whom the action delivers nothing: warned of before a sender is refused. */
 
 import { type Config, type LocalAction, shown, type SourceLine, suggestion, tableKey } from "../config/mod.ts";
 import { parseIncludeFile, parseTargets } from "../tables/mod.ts";

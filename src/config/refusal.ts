@@ -1,4 +1,4 @@
-/** What a client hears for the text of a filter's `reject` or `disconnect`. Text in, text out. */
+/** The reply to a client for the text of a filter's `reject` or `disconnect`. Text in, text out. */
 
 /**
  * The reply for such a text: as it is when it begins with a code from 400 to 599 (RFC 5321 §4.2), else with `550 5.7.1` before it, in the place

@@ -44,7 +44,7 @@ function nameFault(certificate: X509Certificate, name: string, config: Config, s
   const listeners = config.listen.filter(({ tls, pki }) => tls !== "none" && (pki.length === 0 || pki.includes(name)));
   if (listeners.length === 0) return null;
   const known = [name, ...listeners.map(({ hostname }) => hostname ?? serverName)].map((one) => one.toLowerCase());
-  // Without a dot it is a name of the house, which no certificate has.
+  // Without a dot it is a local name, which no certificate has.
   const wanted = [...new Set(known)].filter((one) => one.includes("."));
   const names = namesOf(certificate);
   if (wanted.length === 0 || names.length === 0 || wanted.some((one) => names.some((each) => fits(each, one)))) {

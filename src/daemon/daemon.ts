@@ -1,6 +1,6 @@
 /**
- * The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. Longer than
- * most files, because it is where all parts of main are put together.
+ * The main isolate: owns every listening socket, accepts and hands sessions over, supervises the other isolates, answers signals. It is long
+ * because all parts of main are put together here.
  */
 
 import type net from "node:net";
@@ -193,9 +193,9 @@ class Daemon {
       verbose: this.#options.verbose,
       traces: this.#options.traces,
     }, {
-      onmessage: (role, index, message) => this.#hear(role, index, message),
+      onmessage: (role, index, message) => this.#receive(role, index, message),
       onrefused: (text) => this.#log("warn", `warn: ${text}`),
-      ondeath: (role, index, reason, delayMs) => this.#mourn(role, index, reason, delayMs),
+      ondeath: (role, index, reason, delayMs) => this.#isolateEnded(role, index, reason, delayMs),
     });
     this.#admission = this.#newAdmission(config);
     try {
@@ -351,7 +351,7 @@ class Daemon {
     socket.end(DENIED);
   }
 
-  #hear(role: Role, index: number, message: ToMain): void {
+  #receive(role: Role, index: number, message: ToMain): void {
     if (role === "smtp" && message.type === "source") {
       const { ticket, address } = message;
       const admitted = this.#admission.source(index, ticket, address);
@@ -360,7 +360,7 @@ class Daemon {
     if (role === "smtp" && message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
     if (role === "lookup" && message.type === "ask") return this.#lookupRequests.take(message.questions);
     if (message.type === "grow") return this.#grow(role, message.role);
-    if (role === "filter") return this.#hearFilter(message);
+    if (role === "filter") return this.#receiveFromFilter(message);
     if (role !== "control") return;
     if (message.type === "syslog") {
       for (const { level, text } of message.lines) this.#native.syslog(level, safeLine(text));
@@ -374,7 +374,7 @@ class Daemon {
     if (own[asker] === role) this.#supervisor.grow(role);
   }
 
-  #hearFilter(message: ToMain): void {
+  #receiveFromFilter(message: ToMain): void {
     if (message.type === "lost-program") this.#fail(message.reason);
     if (message.type !== "program") return;
     if (!message.running) return this.#programs.delete(message.pid);
@@ -411,7 +411,7 @@ class Daemon {
     this.#supervisor.post("control", 0, { type: "answer", call, changed, error });
   }
 
-  #mourn(role: Role, index: number, reason: string, delayMs: number): void {
+  #isolateEnded(role: Role, index: number, reason: string, delayMs: number): void {
     this.#localSockets.lost(`${role}-${index}`);
     if (role === "smtp") this.#admission.lost(index);
     if (role === "lookup") this.#lookupRequests.forget();

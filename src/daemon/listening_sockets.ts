@@ -20,7 +20,7 @@ const CLOSING_MS = 10;
 const SEARCHED = 4096;
 /** Connections that may wait in the kernel, which has a limit of its own (OpenSMTPD: 5, which drops bursts), and the least. */
 const MAX_BACKLOG_CONNECTIONS = 4096, MIN_BACKLOG_CONNECTIONS = 16;
-/** Descriptors of the house itself, about. */
+/** Descriptors of the daemon itself, about. */
 const OWN = 128;
 
 export interface ListeningSocketsOptions {
@@ -68,28 +68,28 @@ export class ListeningSockets {
 
   /** Listens; `accept` gets every connection, paused. Throws Fatal when the address cannot be bound. */
   async open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
-    const doorway: ListeningSocket = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
-    await this.#listen(doorway);
-    this.#all.push(doorway);
+    const listening: ListeningSocket = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
+    await this.#listen(listening);
+    this.#all.push(listening);
     const name = "address" in where ? `${where.address} port ${where.port}` : placeText(where);
     this.#options.debug(() => `listening on ${name}`);
   }
 
-  async #listen(doorway: ListeningSocket): Promise<net.Server> {
+  async #listen(listening: ListeningSocket): Promise<net.Server> {
     const { native, backlog, warn } = this.#options;
-    const { where } = doorway;
+    const { where } = listening;
     // It is gone with its server; its place must not be.
     const spare = "fd" in where ? native.duplicate(where.fd) : null;
     const server = await openServer(where, backlog, (socket) => {
-      doorway.accepted++;
-      doorway.accept(socket);
+      listening.accepted++;
+      listening.accept(socket);
     }, (error) => warn(`warn: a connection to ${placeText(where)} cannot be accepted: ${systemReason(error)}`));
-    doorway.server = server;
-    doorway.descriptor = "fd" in where ? where.fd : listenerDescriptor(server) ?? this.#find(where);
-    doorway.waitedAt = -1;
-    // A delivery command must not inherit a door of the house.
-    if (doorway.descriptor !== null) native.closeOnExec(doorway.descriptor);
-    if ("fd" in where && spare !== null) doorway.where = { ...where, fd: spare };
+    listening.server = server;
+    listening.descriptor = "fd" in where ? where.fd : listenerDescriptor(server) ?? this.#find(where);
+    listening.waitedAt = -1;
+    // A delivery command must not inherit a listening socket.
+    if (listening.descriptor !== null) native.closeOnExec(listening.descriptor);
+    if ("fd" in where && spare !== null) listening.where = { ...where, fd: spare };
     return server;
   }
 
@@ -107,33 +107,33 @@ export class ListeningSockets {
     if (this.#looking) return;
     this.#looking = true;
     try {
-      for (const doorway of this.#all) {
+      for (const listening of this.#all) {
         if (this.#closed) return;
-        if (doorway.server === null || this.#standsStill(doorway)) await this.#reopen(doorway);
+        if (listening.server === null || this.#standsStill(listening)) await this.#reopen(listening);
       }
     } finally {
       this.#looking = false;
     }
   }
 
-  #standsStill(doorway: ListeningSocket): boolean {
-    const { descriptor, accepted, waitedAt } = doorway;
+  #standsStill(listening: ListeningSocket): boolean {
+    const { descriptor, accepted, waitedAt } = listening;
     const waits = descriptor !== null && this.#options.native.someoneWaits(descriptor);
-    doorway.waitedAt = waits ? accepted : -1;
+    listening.waitedAt = waits ? accepted : -1;
     return waits && waitedAt === accepted;
   }
 
-  async #reopen(doorway: ListeningSocket): Promise<void> {
-    const { server, where } = doorway;
-    doorway.server = null;
-    doorway.descriptor = null;
+  async #reopen(listening: ListeningSocket): Promise<void> {
+    const { server, where } = listening;
+    listening.server = null;
+    listening.descriptor = null;
     if (server !== null) {
       // Its connections may live on, and the callback of `close` would wait for them. Should it be open still, the next look tries again.
       server.close();
       await sleep(CLOSING_MS, this.#options.clock);
     }
     try {
-      const opened = await this.#listen(doorway);
+      const opened = await this.#listen(listening);
       if (this.#closed) return void opened.close();
       this.#options.warn(
         `warn: ${placeText(where)} did not accept connections and was opened anew: were there descriptors left?`,

@@ -24,7 +24,7 @@ const TABLE: Table = {
   smtp: () => ({}),
   /** Reads the table files that the config names and the accounts; asks the resolvers. */
   lookup: (settings) => ({ read: lookupFiles(settings), net: resolverGrants(settings.resolver) }),
-  /** The vault: reads and writes the spool only, and sees how full its disk is. No net: what is in it cannot be sent anywhere from here. */
+  /** Reads and writes the spool only, and sees how full its disk is. No net: what is in it cannot be sent anywhere from here. */
   queue: (settings) => ({ read: [settings.spool], write: [settings.spool], sys: ["statfs"] }),
   /** Decides when; touches nothing. */
   scheduler: () => ({}),

@@ -15,7 +15,7 @@ const MOST_SESSIONS = 20_000;
 const LEAST_FREE = 64;
 /** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
 const PACKED = 64;
-/** How often the log hears that all sessions are taken, in milliseconds. */
+/** How often it is logged that all sessions are taken, in milliseconds. */
 const TELL_MS = 60_000;
 
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";

@@ -9,7 +9,7 @@ export const USUAL_DESCRIPTORS = 1024;
 const LEAST_DIVIDED = 100;
 /** Sessions above the limit that root and the daemon's own user may open on the local socket. */
 export const ROOT_RESERVE = 16;
-/** How often the log hears that one and the same asker is refused, in milliseconds. */
+/** How often it is logged that one and the same client is refused, in milliseconds. */
 const TELL_MS = 60_000;
 /** Askers whose last line in the log is remembered. */
 const MAX_LOGGED_CLIENTS = 1000;
@@ -79,7 +79,7 @@ export class Shares {
     }
   }
 
-  /** True when the log shall hear that this name is refused: once a minute. */
+  /** True when it is to be logged that this name is refused: once a minute. */
   worthTelling(name: string): boolean {
     const now = this.#now(), last = this.#toldAt.get(name);
     if (last !== undefined && now - last < TELL_MS && now >= last) return false;

@@ -41,7 +41,7 @@ export interface ResolverOptions {
   readonly exchange?: Exchange;
   /** ms of a clock that nobody sets. */
   readonly now?: () => number;
-  /** Hears which server was asked what. */
+  /** Gets the trace of which server was asked what. */
   readonly observer?: Observer;
 }
 

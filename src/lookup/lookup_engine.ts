@@ -24,7 +24,7 @@ import {
   SOURCE_LIMIT,
   type ToLookup,
 } from "../protocol/mod.ts";
-import { checkDomain, Expander, type ExpansionRequest, type ExpansionWorld, RuleSet } from "../rules/mod.ts";
+import { checkDomain, Expander, type ExpansionLookups, type ExpansionRequest, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
   LookupError,
@@ -65,7 +65,7 @@ export class Lookups {
   readonly #tables: TableSet;
   readonly #rules: RuleSet;
   readonly #machine: Machine;
-  readonly #expansion: ExpansionWorld;
+  readonly #expansion: ExpansionLookups;
   readonly #filterTables: ReadonlySet<string>;
   /** Answers that others must be asked for. */
   readonly #facts = new Resumable();

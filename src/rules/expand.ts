@@ -1,6 +1,6 @@
 /**
  * Expansion of one recipient into deliverables, through rules, aliases, virtual mappings and `.forward` files. Pure: what it asks is
- * injected, so it knows no tables, files or accounts. Longer than most files, because it is one walk over one tree.
+ * injected, so it knows no tables, files or accounts. It is long because it is one walk over one tree.
  */
 
 import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
@@ -30,7 +30,7 @@ export interface ExpansionRequest {
 }
 
 /** All that expansion may ask. */
-export interface ExpansionWorld {
+export interface ExpansionLookups {
   /** Splits `user+tag`; one character. */
   readonly delimiter: string;
   match(subject: Subject): Decision;
@@ -81,13 +81,13 @@ interface Node {
 type LocalDeliverable = Extract<Deliverable, { agent: "mda" }>;
 
 /** Who gets the mail for `request.rcpt`? Any failure of a part fails the whole. */
-export function expand(world: ExpansionWorld, request: ExpansionRequest): Expansion {
-  return new Expander(world, request).run();
+export function expand(lookups: ExpansionLookups, request: ExpansionRequest): Expansion {
+  return new Expander(lookups, request).run();
 }
 
-/** One expansion. When a question to the world throws, `run` may be called again: it goes on with the node that it stopped at. */
+/** One expansion. When a lookup throws, `run` may be called again: it goes on with the node that it stopped at. */
 export class Expander {
-  readonly #world: ExpansionWorld;
+  readonly #lookups: ExpansionLookups;
   readonly #request: ExpansionRequest;
   readonly #nodes: Node[] = [];
   readonly #seen = new Set<string>();
@@ -103,8 +103,8 @@ export class Expander {
   #looped = false;
   #sincePause = 0;
 
-  constructor(world: ExpansionWorld, request: ExpansionRequest) {
-    this.#world = world;
+  constructor(lookups: ExpansionLookups, request: ExpansionRequest) {
+    this.#lookups = lookups;
     this.#request = request;
     this.#insert({ type: "address", mailbox: request.rcpt }, null);
   }
@@ -119,7 +119,7 @@ export class Expander {
       const refused = node.depth >= MAX_DEPTH_STEPS ? this.#tooDeep(node) : this.#expandNode(node);
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
-        this.#world.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
+        this.#lookups.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
         return this.#refuse("expansionTemporary");
       }
     }
@@ -137,7 +137,7 @@ export class Expander {
 
   /** The client hears that its recipient is a list that does not work; the operator, what is wrong with it. */
   #lost(fault: string, why: "expansionLoop" | "expansionPermanent"): Refusal {
-    this.#world.warn(`The aliases of ${formatMailbox(this.#request.rcpt)} ${fault}`);
+    this.#lookups.warn(`The aliases of ${formatMailbox(this.#request.rcpt)} ${fault}`);
     return this.#refuse(why);
   }
 
@@ -150,7 +150,7 @@ export class Expander {
   }
 
   #fail(error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {
-    this.#world.warn(`${what}: ${error.reason}`);
+    this.#lookups.warn(`${what}: ${error.reason}`);
     return this.#refuse(why);
   }
 
@@ -176,18 +176,18 @@ export class Expander {
   #expandAddress(node: Node, dest: Mailbox): Refusal | null {
     const { origin, tls, sender } = this.#request;
     // A bounce to an address that this server wrote: it comes from here, as the forwarded mail did.
-    const original = sender === null && isSrs(dest.local) ? this.#world.decodeSrs(dest) : null;
+    const original = sender === null && isSrs(dest.local) ? this.#lookups.decodeSrs(dest) : null;
     if (original !== null) {
       this.#insert({ type: "address", mailbox: original }, node);
       return null;
     }
-    const decision = this.#world.match({ origin, tls, sender, dest, internal: node.parent !== null });
+    const decision = this.#lookups.match({ origin, tls, sender, dest, internal: node.parent !== null });
     if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
     if (decision.kind !== "action") {
       this.#blame(node, formatMailbox(dest), decision.kind === "reject" ? "a rule rejects it" : "no rule takes it");
       return this.#refuse(decision.kind === "reject" ? "rejected" : "relayingDenied");
     }
-    const action = node.action = this.#world.action(decision.name);
+    const action = node.action = this.#lookups.action(decision.name);
     if (action === null) {
       return this.#fail(new LookupError(`There is no action "${decision.name}"`), "Rules", "temporary");
     }
@@ -196,7 +196,7 @@ export class Expander {
       return null;
     }
     if (action.virtual !== null) {
-      const found = this.#insertList(action.virtual, virtualKeys(dest, this.#world.delimiter), node);
+      const found = this.#insertList(action.virtual, virtualKeys(dest, this.#lookups.delimiter), node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
       if (typeof found !== "boolean") return found;
       if (!found) this.#blame(node, formatMailbox(dest), `table <${action.virtual}> does not know it`);
@@ -211,15 +211,15 @@ export class Expander {
     const mapping = action.alias ?? action.virtual;
     if (!node.sameUser && mapping !== null) {
       const keys = action.alias !== null
-        ? aliasKeys(name, this.#world.delimiter)
-        : virtualKeys({ local: name, domain: "" }, this.#world.delimiter);
+        ? aliasKeys(name, this.#lookups.delimiter)
+        : virtualKeys({ local: name, domain: "" }, this.#lookups.delimiter);
       const found = this.#insertList(mapping, keys, node);
       if (found instanceof LookupError) return this.#fail(found, `Table "${mapping}"`, "expansionTemporary");
       if (typeof found !== "boolean") return found;
       if (found) return null;
     }
-    const [user, subAddress] = splitTag(tableKey(name), this.#world.delimiter);
-    const account = this.#world.account(action, user);
+    const [user, subAddress] = splitTag(tableKey(name), this.#lookups.delimiter);
+    const account = this.#lookups.account(action, user);
     if (account instanceof LookupError) return this.#fail(account, "Accounts", "temporary");
     if (account === null) {
       this.#blame(node, user, "there is no such user");
@@ -235,7 +235,7 @@ export class Expander {
     };
     // In his own `.forward` a user's name is his mailbox; and who is delivered to as somebody else has no `.forward` here.
     const home = !(node.sameUser && node.parent?.account) && (action.user === null || action.user === user);
-    const forward: Forward = home ? this.#world.forward(account, subAddress) : { kind: "none" };
+    const forward: Forward = home ? this.#lookups.forward(account, subAddress) : { kind: "none" };
     if (forward.kind === "refused") {
       const why = forward.temporary ? "expansionTemporary" : "expansionPermanent";
       return this.#failForward(user, forward.reason, why);
@@ -251,11 +251,11 @@ export class Expander {
 
   /** Tells the log why what a table or a file names cannot be had. What the client named is the client's mistake. */
   #blame({ source }: Node, named: string, fault: string): void {
-    if (source !== null) this.#world.warn(`${source}: "${shown(named)}": ${fault}`);
+    if (source !== null) this.#lookups.warn(`${source}: "${shown(named)}": ${fault}`);
   }
 
   #failForward(user: string, reason: string, why: "expansionTemporary" | "expansionPermanent"): Refusal {
-    this.#world.warn(`.forward of user "${user}": ${reason}`);
+    this.#lookups.warn(`.forward of user "${user}": ${reason}`);
     return this.#refuse(why);
   }
 
@@ -266,7 +266,7 @@ export class Expander {
     const before = this.#nodes.length;
     for (const { line, target } of file.targets) {
       if (target.type !== "include") this.#insert(target, node, `${path}:${line}`);
-      else {this.#world.warn(
+      else {this.#lookups.warn(
           `${path}:${line}: "${shown(target.path)}": include files are for aliases, this one is ignored`,
         );}
     }
@@ -292,7 +292,9 @@ export class Expander {
     const action = this.#localAction(node);
     const account = node.parent?.account ?? null;
     if (account?.uid === 0) {
-      this.#world.warn(`.forward of user "${account.name}": a ${target.type} may not run with the privileges of root`);
+      this.#lookups.warn(
+        `.forward of user "${account.name}": a ${target.type} may not run with the privileges of root`,
+      );
       return this.#refuse("temporary");
     }
     if (action.method.type === "forward-only") {
@@ -300,7 +302,7 @@ export class Expander {
       return this.#refuse("temporary");
     }
     if (target.type === "pipe" && account === null) {
-      this.#world.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
+      this.#lookups.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
     }
     const exec = target.type === "pipe" ? target.command : `>${target.path}`;
     const user = account === null ? DAEMON_USER : tableKey(account.name);
@@ -330,7 +332,7 @@ export class Expander {
   #giveWay(): void {
     if (++this.#sincePause < PAUSE_NODES) return;
     this.#sincePause = 0;
-    this.#world.giveWay();
+    this.#lookups.giveWay();
   }
 
   /** A list may be long: it becomes nodes before the next node is looked at, with pauses. */
@@ -349,13 +351,13 @@ export class Expander {
    */
   #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError | Refusal {
     for (const key of keys) {
-      const value = this.#world.lookup(table, key);
+      const value = this.#lookups.lookup(table, key);
       if (value instanceof LookupError) return value;
       if (value === null) continue;
       const list = parseTargets(value);
       if (!list.valid) {
         const fault = targetFault(value) ?? "it is not a list of recipients";
-        this.#world.warn(`Table "${table}": The value of "${key}" cannot work: ${fault}`);
+        this.#lookups.warn(`Table "${table}": The value of "${key}" cannot work: ${fault}`);
         return this.#refuse("expansionPermanent");
       }
       const targets = this.#includedTargets(sortTargets(list.targets));
@@ -373,7 +375,7 @@ export class Expander {
   *#includedTargets(targets: readonly ListTarget[]): Generator<ListTarget, void, undefined> {
     this.#listRead = false;
     for (const target of targets) {
-      const list = target.type === "include" ? this.#world.include(target.path) : [target];
+      const list = target.type === "include" ? this.#lookups.include(target.path) : [target];
       if (list === null) continue;
       this.#listRead = true;
       yield* list;
@@ -399,7 +401,7 @@ export class Expander {
   /** The name of a user node: once its account was found, without the sub-address. */
   #nameOf({ target, account }: Node): string {
     const name = target.type === "user" ? target.name : "";
-    return account === null ? name : splitTag(name, this.#world.delimiter)[0];
+    return account === null ? name : splitTag(name, this.#lookups.delimiter)[0];
   }
 }
 

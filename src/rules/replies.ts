@@ -1,5 +1,5 @@
 /**
- * What a client hears when a recipient is refused: codes of RFC 5321 §4.3.2, where OpenSMTPD has 424 and 524 of its own, with an enhanced code in
+ * The reply to a client when a recipient is refused: codes of RFC 5321 §4.3.2, where OpenSMTPD has 424 and 524 of its own, with an enhanced code in
  * each (RFC 2034 §4).
  */
 

@@ -6,7 +6,7 @@ import type { Lexer } from "./lexer.ts";
 import type { Macros } from "./macros.ts";
 import type { TableFile } from "../config/mod.ts";
 
-/** The only way from the parser to the world. */
+/** What the parser reads of the machine, and nothing else. */
 export interface ConfigFiles {
   /** Text of a file as UTF-8. Throws an Error whose message says why it cannot be read. */
   readText(path: string): string;

@@ -12,13 +12,13 @@ export type AskProgram = (table: string, request: TableRequest) => Promise<Table
 
 export class ProgramTable implements UpdatableTable {
   readonly name: string;
-  readonly #facts: Resumable;
+  readonly #resumable: Resumable;
   readonly #ask: AskProgram;
   readonly #observer: Observer;
 
-  constructor(name: string, facts: Resumable, ask: AskProgram, observer: Observer) {
+  constructor(name: string, resumable: Resumable, ask: AskProgram, observer: Observer) {
     this.name = name;
-    this.#facts = facts;
+    this.#resumable = resumable;
     this.#ask = ask;
     this.#observer = observer;
   }
@@ -74,7 +74,7 @@ export class ProgramTable implements UpdatableTable {
     if (key.length > LANGUAGE_LIMITS.tableKey) {
       return { result: "error", reason: "The key is longer than a key may be" };
     }
-    return this.#facts.need(`table\0${this.name}\0${request.op}\0${request.service}\0${key}`, async () => {
+    return this.#resumable.need(`table\0${this.name}\0${request.op}\0${request.service}\0${key}`, async () => {
       const answer = await this.#ask(this.name, request);
       if (this.#observer.traces("tables")) {
         const result = answer.result === "error" ? this.#error(answer.reason) : answer.result === "found";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { BUILTIN_TABLES, type StaticTable, type TableFile } from "../../src/config/mod.ts";
 import type { Deliverable } from "../../src/envelope/mod.ts";
-import { expand, type ExpansionWorld } from "../../src/rules/mod.ts";
+import { expand, type ExpansionLookups } from "../../src/rules/mod.ts";
 import { parseUserInfo } from "../../src/tables/mod.ts";
 import { configOf, entries, type Entry, FILES, type Route, routeOf } from "../config/corpus.ts";
 import { readTableFile } from "../config/helper.ts";
@@ -26,7 +26,7 @@ function contentOf({ name, path }: TableFile): StaticTable {
 }
 
 /** The world of a configuration; accounts of its userbases are those of its tables. */
-function worldFor(entry: Entry): ExpansionWorld {
+function worldFor(entry: Entry): ExpansionLookups {
   const config = configOf(entry);
   const tables: StaticTable[] = [...Object.values(config.tables), ...Object.values(config.tableFiles).map(contentOf)];
   const actions = Object.values(config.actions);

@@ -12,7 +12,7 @@ import {
 } from "../../src/config/mod.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
 import type { Forward } from "../../src/protocol/mod.ts";
-import { expand, type ExpansionWorld, RuleSet, type Subject } from "../../src/rules/mod.ts";
+import { expand, type ExpansionLookups, RuleSet, type Subject } from "../../src/rules/mod.ts";
 import { LookupError, parseIncludeFile, TableSet } from "../../src/tables/mod.ts";
 
 export const HERE = { serverName: "mail.example.org", localAddresses: ["127.0.0.1", "[::1]"] };
@@ -115,7 +115,7 @@ export interface Scene {
 }
 
 /** A world that is made of a scene; `warnings` fills with what it would log. */
-export function worldOf(scene: Scene): ExpansionWorld & { readonly warnings: string[] } {
+export function worldOf(scene: Scene): ExpansionLookups & { readonly warnings: string[] } {
   const { users = [], includes = {}, forwards = {}, broken = [], delimiter = "+", tables = [] } = scene;
   const set = new TableSet(Object.fromEntries(tables.map((table) => [table.name, table])), HERE, delimiter);
   const rules = new RuleSet(scene.rules, set);

@@ -1,7 +1,7 @@
 /** Expansion of long lists: in turns, with the result of one go. */
 
 import assert from "node:assert/strict";
-import { Expander, type ExpansionWorld } from "../../src/rules/mod.ts";
+import { Expander, type ExpansionLookups } from "../../src/rules/mod.ts";
 import { CLIENT, local, mailbox, map, rule, type Scene, worldOf } from "./support.ts";
 
 const RECIPIENTS = 3000;
@@ -21,7 +21,7 @@ Deno.test("Expander.run() goes on where it stopped when the world wants a pause,
   assert.equal(straight.targets.length, RECIPIENTS);
   let pauses = 0;
   let paused = false;
-  const world: ExpansionWorld = {
+  const world: ExpansionLookups = {
     ...worldOf(scene),
     giveWay() {
       paused = !paused;
