@@ -26,9 +26,9 @@ import { nameOf } from "./quarantine.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one listing at most. */
-const MAX_LIST = 10_000;
+const MAX_LISTED_ENVELOPES = 10_000;
 /** Envelopes of one slice of a removal: one transaction, which may write three pages for each. Not less than control names at once. */
-const SLICE = 100;
+const SLICE_ENVELOPES = 100;
 
 export function serveAdmin(
   queue: QueueState,
@@ -76,13 +76,13 @@ function list(
   const { message, after, limit } = question;
   if (message !== null && !isMessageId(message)) return { envelopes: [], next: null };
   const target: QueueTarget = message === null ? "all" : { message };
-  const wanted = Math.max(1, Math.min(limit, MAX_LIST));
+  const wanted = Math.max(1, Math.min(limit, MAX_LISTED_ENVELOPES));
   const listed: Listed[] = [];
   let messages = Math.max(1, question.messages ?? Infinity);
   let current: MessageId | null = null;
   let cursor = after;
   // A million of an action that is gone are not worth a line, nor that anybody waits for the end of them.
-  for (let scanned = 0; scanned < MAX_LIST; scanned += wanted) {
+  for (let scanned = 0; scanned < MAX_LISTED_ENVELOPES; scanned += wanted) {
     const slice = sliceAfter(queue, target, cursor, wanted);
     for (const envelope of slice) {
       // Those have a list of their own.
@@ -168,7 +168,7 @@ function sliceAfter(
 
 /** Text forms of the envelopes after this one. */
 function exportSlice(queue: QueueState, after: EnvelopeCursor): { id: EnvelopeId; text: string | null }[] {
-  return sliceAfter(queue, "all", after, SLICE)
+  return sliceAfter(queue, "all", after, SLICE_ENVELOPES)
     .map((each) =>
       "unreadable" in each
         ? { id: each.id, text: null }
@@ -181,7 +181,7 @@ interface Slice {
   readonly next: EnvelopeId | null;
   readonly whole?: true;
 }
-type Asked<Type> = Extract<ControlToQueue, { type: Type }>;
+type Question<Type> = Extract<ControlToQueue, { type: Type }>;
 
 /** The slice that is asked for, and where the next one begins. */
 function cut(
@@ -189,9 +189,9 @@ function cut(
   target: QueueTarget,
   after: EnvelopeCursor,
 ): { slice: (Envelope | Unreadable)[]; next: EnvelopeId | null } {
-  const slice = sliceAfter(queue, target, after, SLICE);
+  const slice = sliceAfter(queue, target, after, SLICE_ENVELOPES);
   const whole = target !== "all" && !("message" in target);
-  return { slice, next: whole || slice.length < SLICE ? null : slice[slice.length - 1]!.id };
+  return { slice, next: whole || slice.length < SLICE_ENVELOPES ? null : slice[slice.length - 1]!.id };
 }
 
 /** A message that is set aside as a whole goes with its last slice, if it is named: it may have no envelopes. */
@@ -201,7 +201,7 @@ function wholeDamaged(queue: QueueState, target: QueueTarget, next: EnvelopeId |
   return queue.quarantine.has(wholeMessage(message)) ? message : null;
 }
 
-function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answer: (slice: Slice) => void): void {
+function removeSlice(queue: QueueState, { target, after }: Question<"remove">, answer: (slice: Slice) => void): void {
   const { slice, next } = cut(queue, target, after);
   // What is damaged goes only when it is named.
   const wanted = target === "all" ? slice.filter((each) => !isQuarantined(queue, each)) : slice;
@@ -242,7 +242,7 @@ function removeSlice(queue: QueueState, { target, after }: Asked<"remove">, answ
 
 function suspendSlice(
   queue: QueueState,
-  { target, after, suspended }: Asked<"suspend">,
+  { target, after, suspended }: Question<"suspend">,
   answer: (slice: Slice) => void,
 ): void {
   const { slice, next } = cut(queue, target, after);

@@ -12,7 +12,7 @@ import {
 import { nextDue } from "../schedule/mod.ts";
 
 /** Longest `errorLine`. */
-const MAX_ERROR_LINE = 2047;
+const MAX_ERROR_LINE_CHARS = 2047;
 
 type Failure = Exclude<Outcome, { result: "ok" }>;
 
@@ -76,7 +76,7 @@ export function dsnEnvelope(of: EnvelopeContent, id: EnvelopeId, bounce: DsnCont
 export function errorLine(text: string): string {
   // deno-lint-ignore no-control-regex
   const line = text.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
-  return line.length <= MAX_ERROR_LINE ? line : `${line.slice(0, MAX_ERROR_LINE - 3)}...`;
+  return line.length <= MAX_ERROR_LINE_CHARS ? line : `${line.slice(0, MAX_ERROR_LINE_CHARS - 3)}...`;
 }
 
 function failed(
@@ -135,10 +135,10 @@ function delayed(
 }
 
 /** Longest name of a host, RFC 1035 §2.3.4, as a DSN has room for it. */
-const MAX_REMOTE = 255;
+const MAX_REMOTE_CHARS = 255;
 
 function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly remote?: string } {
-  return remote === "" ? {} : { remote: errorLine(remote).slice(0, MAX_REMOTE) };
+  return remote === "" ? {} : { remote: errorLine(remote).slice(0, MAX_REMOTE_CHARS) };
 }
 
 /** RFC 3461 §5.2: who asked to hear of success does so from the last server that knows of the wish. */

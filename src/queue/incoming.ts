@@ -32,7 +32,7 @@ import type { StoredMessage } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Messages that one isolate may have in parts at once. */
-const MAX_OPEN = 10_000;
+const MAX_OPEN_MESSAGES = 10_000;
 /** With fewer unused ids than this, more are sent. */
 const LOW_IDS = BLOCK_IDS / 2;
 /** Unused ids that one isolate may have: many slow clients hold one each. */
@@ -126,7 +126,7 @@ class Incoming {
   #chunk(id: MessageId, bytes: Uint8Array<ArrayBuffer>): void {
     let open = this.#open.get(id);
     if (open === undefined) {
-      if (this.#open.size >= MAX_OPEN || !this.#take(id)) return this.#refuse(id, BROKEN);
+      if (this.#open.size >= MAX_OPEN_MESSAGES || !this.#take(id)) return this.#refuse(id, BROKEN);
       this.#open.set(id, open = newOpen(id));
     }
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;

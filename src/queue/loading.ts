@@ -9,13 +9,13 @@ import { FIRST_ROW, LAST_ENVELOPE, LAST_MESSAGE } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes told at once. */
-const ROWS = 100;
+const BATCH_ENVELOPES = 100;
 /** Time that is taken at once: sessions and deliveries wait so long. */
 const TURN_MS = 4;
 /** A queue of fewer envelopes is told in one turn. */
-const SMALL = 250;
+const SMALL_QUEUE_ENVELOPES = 250;
 /** Ids are drawn evenly: of a large queue a thousandth at most is passed over at once. */
-const RANGE = 2 ** 32 / 1024;
+const RANGE_MESSAGES = 2 ** 32 / 1024;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
@@ -45,7 +45,7 @@ class Loading {
   constructor(queue: QueueState) {
     this.#queue = queue;
     this.#began = queue.clock.steady();
-    this.#range = queue.store.holds(SMALL) ? RANGE : LAST_MESSAGE + 1;
+    this.#range = queue.store.holds(SMALL_QUEUE_ENVELOPES) ? RANGE_MESSAGES : LAST_MESSAGE + 1;
     this.#end = this.#firstEnd();
   }
 
@@ -78,11 +78,11 @@ class Loading {
   #tell(): void {
     const rows = this.#queue.store.tickets(
       { after: this.#after, end: this.#end, fresh: this.#fresh },
-      ROWS,
+      BATCH_ENVELOPES,
     );
     this.#queue.loaded(this.#notAhead(rows), (id, action) => this.#unknown(id, action));
     this.#count += rows.length;
-    const last = rows[ROWS - 1];
+    const last = rows[BATCH_ENVELOPES - 1];
     if (last !== undefined) {
       this.#after = last;
       return;

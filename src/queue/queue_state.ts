@@ -44,9 +44,9 @@ const MEASURE_BYTES = 16 * 1024 * 1024;
 const ALARM_MS = 1000;
 
 /** Messages whose numbers are remembered: more than sessions that may wait to hear of theirs. */
-const MAX_ACCEPTED = 65_536;
+const MAX_ACCEPTED_MESSAGES = 65_536;
 /** More than can be committed in a millisecond, and few enough for the numbers of the next two centuries. */
-const NUMBERS_A_MS = 1024;
+const NUMBERS_PER_MS = 1024;
 
 export class QueueState {
   readonly store: Store;
@@ -75,7 +75,7 @@ export class QueueState {
   #unmeasured = 0;
   /** Greater in each life of this isolate than in those before. */
   #lastNumber: number;
-  readonly #accepted = new BoundedMap<MessageNumber, Acceptance>(MAX_ACCEPTED);
+  readonly #accepted = new BoundedMap<MessageNumber, Acceptance>(MAX_ACCEPTED_MESSAGES);
 
   constructor(parts: QueueParts) {
     this.store = parts.store;
@@ -85,7 +85,7 @@ export class QueueState {
     this.tally = parts.tally;
     this.clock = parts.clock;
     this.#scheduler = parts.scheduler;
-    this.#lastNumber = Math.floor(parts.clock.now()) * NUMBERS_A_MS;
+    this.#lastNumber = Math.floor(parts.clock.now()) * NUMBERS_PER_MS;
     this.commits = new Commits(parts.store, parts.observer, parts.clock);
     this.quarantine = new Quarantine(this);
     const disk = () => readDisk(parts.settings.spool);

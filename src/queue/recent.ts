@@ -8,7 +8,7 @@ import type { Envelope, EnvelopeNumber, EnvelopeRow, EnvelopeState, MessageNumbe
 /** Memory for bodies and envelopes together. */
 const MAX_BYTES = 32 * 1024 * 1024;
 /** Bodies above this are read from the database: they would push too many others out. */
-const MAX_BODY = 64 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
 /** What an envelope is taken to cost. */
 const ENVELOPE_BYTES = 1024;
 /** Envelopes of a message that is kept at most. */
@@ -43,7 +43,7 @@ export class Recent {
 
   /** Keeps a message, unless it is large. */
   put(number: MessageNumber, message: RecentMessage): void {
-    if (message.chunks > 1 || message.first.length > MAX_BODY || message.envelopes.size > MAX_ENVELOPES) return;
+    if (message.chunks > 1 || message.first.length > MAX_BODY_BYTES || message.envelopes.size > MAX_ENVELOPES) return;
     this.remove(number);
     this.#messages.set(number, message);
     this.#bytes += costOf(message);

@@ -7,11 +7,11 @@ import { statfsSync } from "node:fs";
 import type { SpoolReserve } from "../config/mod.ts";
 
 /** More room than this is as good as any. */
-const PLENTY = 1024 ** 3;
+const PLENTY_BYTES = 1024 ** 3;
 /** A change below this is not worth telling. */
-const STEP = 1024 ** 2;
+const STEP_BYTES = 1024 ** 2;
 /** A full disk is full until there is room for this: mail that comes and goes at its edge would open and close the door all the time. */
-const AGAIN = 4 * STEP;
+const AGAIN_BYTES = 4 * STEP_BYTES;
 /** A body is in the log before it is in the database; the log has this size at most before it is emptied. */
 const LOG_BYTES = 64 * 1024 ** 2;
 /** Inodes that are left free when no share is asked for. The queue itself needs a handful. */
@@ -48,7 +48,7 @@ export function roomFor(disk: Disk | null, unused: number, reserve: SpoolReserve
   const room = disk.free + unused - kept;
   if (room <= 0) return 0;
   const largest = room > 2 * LOG_BYTES ? room - LOG_BYTES : Math.floor(room / 2);
-  return largest > PLENTY ? Infinity : largest;
+  return largest > PLENTY_BYTES ? Infinity : largest;
 }
 
 /** While something is owed, what is unused in the database does not count either: making use of it takes room first. */
@@ -99,8 +99,8 @@ export class Space {
 
   #set(room: number): void {
     const before = this.#room;
-    if (room === before || (before === 0 && room < AGAIN)) return;
-    if (room > 0 && before > 0 && Math.abs(room - before) < STEP) return;
+    if (room === before || (before === 0 && room < AGAIN_BYTES)) return;
+    if (room > 0 && before > 0 && Math.abs(room - before) < STEP_BYTES) return;
     this.#room = room;
     this.onchange(room);
   }

@@ -18,7 +18,7 @@ import {
 import { isCommandMac } from "../mac/mod.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
-const MAX_TEXT = 4096;
+const MAX_TEXT_CHARS = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
 export function copyFacts(
@@ -135,13 +135,13 @@ function isWhen(value: unknown): boolean {
 
 /** What another server said is made one line where it is shown. */
 function isReply(value: unknown): boolean {
-  return typeof value === "string" && value.length <= 16 * MAX_TEXT;
+  return typeof value === "string" && value.length <= 16 * MAX_TEXT_CHARS;
 }
 
 function isText(value: unknown): value is string {
   // No control characters: these texts end up in headers, log lines and listings.
   // deno-lint-ignore no-control-regex
-  return typeof value === "string" && value.length <= MAX_TEXT && !/[\x00-\x08\x0a-\x1f\x7f]/.test(value);
+  return typeof value === "string" && value.length <= MAX_TEXT_CHARS && !/[\x00-\x08\x0a-\x1f\x7f]/.test(value);
 }
 
 function isMailbox(value: Mailbox): boolean {

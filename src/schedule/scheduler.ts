@@ -22,7 +22,7 @@ import { AT, EnvelopeTable, NONE } from "./table.ts";
 /** The order in which agents are asked when there is room for a few only. */
 const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
 /** Envelopes in one job at most. */
-const MAX_JOB = 1000;
+const MAX_JOB_ENVELOPES = 1000;
 /** A DSN waits this long after the first envelope of its message that asks for one, so that others can join it. */
 const DSN_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
@@ -277,7 +277,7 @@ export class Scheduler {
     const first = this.#lanes.head(lane);
     const hi = table.message(first);
     const left = Math.max(1, this.#limits.maxInflight - this.#inflight);
-    const room = Math.min(MAX_JOB, left, this.#lanes.room(lane));
+    const room = Math.min(MAX_JOB_ENVELOPES, left, this.#lanes.room(lane));
     const job = this.#freeJobs.pop() ?? this.#jobs.push(0) - 1;
     const ids: EnvelopeId[] = [];
     for (let slot = first; slot !== NONE && table.hi[slot] === hi && ids.length < room; slot = this.#lanes.head(lane)) {

@@ -14,7 +14,7 @@ import { formatDuration, logTrace, type Observer } from "../events/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 /** Envelopes that relay may name in one message. */
-const MAX_RESCHEDULED = 100_000;
+const MAX_RESCHEDULED_ENVELOPES = 100_000;
 /** A timer takes 31 bits of milliseconds; an hour is often enough to look. */
 const MAX_SLEEP_MS = 3_600_000;
 
@@ -102,7 +102,7 @@ export function serveScheduler(isolate: Isolate<"scheduler">, clock: Clock = sys
     };
   });
   agents.mta.onmessage = ({ ids }) => {
-    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED), look());
+    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED_ENVELOPES), look());
     if (count > 0) tally.add("scheduler.envelope.rescheduled", count);
     plan();
   };

@@ -86,7 +86,7 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const spool = await Deno.makeTempDir();
   const queue = new Role("queue", settingsFor(spool), { read: [spool], write: [spool] });
   const limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
-  const scheduler = new Role("scheduler", { harness: SETTINGS, ...limits, paused: { mda: false, mta: false } }, "none");
+  const scheduler = new Role("scheduler", { shared: SETTINGS, ...limits, paused: { mda: false, mta: false } }, "none");
   await Promise.all([queue.ready, scheduler.ready]);
   const between = new MessageChannel();
   queue.door("queue-scheduler", between.port1);

@@ -3,7 +3,7 @@
 import { formatMailbox, isAscii, type Mailbox } from "../../envelope/mod.ts";
 
 /** Text lines are cut here: RFC 5322 §2.1.1 allows 998 octets. */
-const MAX_LINE = 900;
+const MAX_LINE_CHARS = 900;
 
 /**
  * One line without controls: what other servers said must not become a header or a part of its own. ASCII alone, unless the report may be in
@@ -12,7 +12,7 @@ const MAX_LINE = 900;
 export function oneLine(text: string, utf8 = false): string {
   // deno-lint-ignore no-control-regex
   const clean = utf8 ? text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, "?") : text.replace(/[^\x20-\x7e]/g, "?");
-  return Array.from(clean).slice(0, isAscii(clean) ? MAX_LINE : MAX_LINE / 4).join("");
+  return Array.from(clean).slice(0, isAscii(clean) ? MAX_LINE_CHARS : MAX_LINE_CHARS / 4).join("");
 }
 
 /** RFC 3461 §4: "+" and two hex digits stand for an octet. */

@@ -33,9 +33,9 @@ import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
 
 /** A complete original above this is returned as its headers only. */
-const MAX_RETURNED = 4 * 1024 * 1024;
+const MAX_RETURNED_OCTETS = 4 * 1024 * 1024;
 /** Headers of the original that are returned at most. */
-const MAX_HEADERS = 256 * 1024;
+const MAX_RETURNED_HEADER_OCTETS = 256 * 1024;
 
 export class DsnWriter {
   readonly #queue: QueueState;
@@ -151,8 +151,8 @@ export class DsnWriter {
     const number = messageNumber(group[0]!.id);
     // RFC 8689 §5: what was to go by TLS alone is not sent back whole.
     const complete = kind === "failed" && dsn.ret === "FULL" && !handling?.requireTls &&
-      (this.#queue.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED;
-    const original = await this.#original(number, complete ? MAX_RETURNED : MAX_HEADERS);
+      (this.#queue.store.message(number)?.bytes ?? Infinity) <= MAX_RETURNED_OCTETS;
+    const original = await this.#original(number, complete ? MAX_RETURNED_OCTETS : MAX_RETURNED_HEADER_OCTETS);
     return composeDsn({
       kind,
       smtpname: origin.smtpname,

@@ -17,7 +17,7 @@ const DAMAGED = "queue.db.damaged-";
 const READY = "queue.db.repaired-";
 const TORN_LOG = "queue.db-wal.damaged-";
 /** So many damaged files are kept before somebody has to look: a disk that fails again and again must not fill up with them. */
-const MAX_KEPT = 8;
+const MAX_KEPT_FILES = 8;
 /** SQLITE_CONSTRAINT. */
 const CONSTRAINT = 19;
 /** Time that copying takes at once: pings are to be answered. */
@@ -33,6 +33,7 @@ export interface Repaired {
   readonly damaged: number;
 }
 
+/** Returns true when an earlier run of the queue found the database in `spool` damaged: it is to be repaired. */
 export function isSuspect(spool: string): boolean {
   try {
     Deno.statSync(`${spool}/${MARK}`);
@@ -58,7 +59,7 @@ export function keepTornLog(spool: string, now: number): string | null {
   const kept = [...Deno.readDirSync(spool)].filter(({ name }) => name.startsWith(TORN_LOG));
   const last = kept[kept.length - 1];
   // More of them would tell no more, and fill the disk.
-  if (last !== undefined && kept.length >= MAX_KEPT) return `${spool}/${last.name}`;
+  if (last !== undefined && kept.length >= MAX_KEPT_FILES) return `${spool}/${last.name}`;
   const copy = `${spool}/${TORN_LOG}${now}`;
   try {
     Deno.copyFileSync(log, copy);
@@ -74,11 +75,10 @@ export function keepTornLog(spool: string, now: number): string | null {
 /** `now` in ms since the epoch. Throws when too many damaged files lie there, or there is no room for the copy. */
 export async function repair(spool: string, now: number): Promise<Repaired> {
   const kept = namesIn(spool).filter((name) => name.startsWith(DAMAGED) && !/-(wal|shm)$/.test(name));
-  if (kept.length >= MAX_KEPT) {
+  if (kept.length >= MAX_KEPT_FILES) {
+    const times = kept.length + 1;
     throw new Error(
-      `The queue in "${spool}" is damaged for the ${
-        kept.length + 1
-      }th time: look at the disk, and move its ${DAMAGED}* away`,
+      `The queue in "${spool}" is damaged for the ${times}th time: look at the disk, and move its ${DAMAGED}* away`,
     );
   }
   const copy = `${spool}/queue.db.repair`;

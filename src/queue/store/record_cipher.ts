@@ -12,9 +12,9 @@ const OVERHEAD = HEAD + TAG_BYTES;
 /** Octets of a nonce that are drawn at random; the others count. */
 const NONCE_PREFIX = 8;
 /** From here on another thread is done sooner, and costs this one less, than sealing here. */
-const LONG = 16 * 1024;
+const MIN_APART_BYTES = 16 * 1024;
 /** Records that are sealed or opened off the thread at once; the others wait in order. More would only be more threads. */
-const MAX_APART = 4;
+const MAX_APART_TASKS = 4;
 const CIPHER = "aes-256-gcm", TAG = { authTagLength: TAG_BYTES };
 
 const encoder = new TextEncoder();
@@ -34,7 +34,7 @@ export class RecordCipher {
   readonly #key: Key | null;
   readonly #keys = new Map<number, Key>();
   readonly #nonce = new Nonce();
-  readonly #turns = new Turns(MAX_APART);
+  readonly #turns = new WorkQueue(MAX_APART_TASKS);
 
   constructor(keys: QueueKeys | null) {
     this.#key = keys === null || keys.current === null ? null : deriveKey(keys.current);
@@ -70,7 +70,7 @@ export class RecordCipher {
     bytes: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
     const key = this.#key;
-    if (key === null || bytes.length < LONG) return this.seal(name, bytes);
+    if (key === null || bytes.length < MIN_APART_BYTES) return this.seal(name, bytes);
     return this.#turns.take(async () => {
       const sealed = this.#begin(key, bytes);
       const made = await crypto.subtle.encrypt(paramsOf(name, sealed), await apart(key), bytes);
@@ -100,7 +100,7 @@ export class RecordCipher {
     name: string,
     sealed: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
-    if (sealed.length < LONG) return this.open(name, sealed);
+    if (sealed.length < MIN_APART_BYTES) return this.open(name, sealed);
     const key = this.#keyOf(sealed);
     return this.#turns.take(async () => {
       const secret = await apart(key);
@@ -179,7 +179,7 @@ class Nonce {
 }
 
 /** Lets so many works run at once; the others begin in the order in which they came. */
-class Turns {
+class WorkQueue {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 

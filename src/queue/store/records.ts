@@ -12,9 +12,9 @@ export { Damaged } from "./record_cipher.ts";
 /** Bits of a chunk's form. */
 const COMPRESSED = 1, SEALED = 2;
 /** Below this, compression saves less than a row costs. */
-const MIN_COMPRESSED = 256;
+const MIN_COMPRESSED_BYTES = 256;
 /** What does not become smaller by a tenth stays as it is. */
-const WORTH = 0.9;
+const WORTH_RATIO = 0.9;
 /** A larger chunk is compressed when this much of its start is worth it. */
 const SAMPLE = 16 * 1024;
 const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
@@ -68,7 +68,7 @@ export class Records {
   #pack(bytes: Bytes): { readonly form: number; readonly sealedForm: number; readonly packed: Bytes } {
     if (this.#compression && isWorth(bytes)) {
       const smaller = new Uint8Array(zstdCompressSync(bytes, FAST));
-      if (smaller.length < bytes.length * WORTH) {
+      if (smaller.length < bytes.length * WORTH_RATIO) {
         return { form: COMPRESSED, sealedForm: COMPRESSED | SEALED, packed: smaller };
       }
     }
@@ -117,9 +117,9 @@ export function rowSum(text: string, sealed: Uint8Array | null): number {
 }
 
 function isWorth(bytes: Uint8Array): boolean {
-  if (bytes.length < MIN_COMPRESSED) return false;
+  if (bytes.length < MIN_COMPRESSED_BYTES) return false;
   if (bytes.length <= SAMPLE) return true;
-  return zstdCompressSync(bytes.subarray(0, SAMPLE), FAST).length < SAMPLE * WORTH;
+  return zstdCompressSync(bytes.subarray(0, SAMPLE), FAST).length < SAMPLE * WORTH_RATIO;
 }
 
 function chunkName(key: number, form: number): string {
