@@ -30,6 +30,7 @@ const MAX_LISTED_ENVELOPES = 10_000;
 /** Envelopes of one slice of a removal: one transaction, which may write three pages for each. Not less than control names at once. */
 const SLICE_ENVELOPES = 100;
 
+/** Answers control, which speaks for smtpctl and the admin page, at `channel`. Nothing of the channel is kept: it may be replaced at any time. */
 export function serveAdmin(
   queue: QueueState,
   discovery: Discovery,

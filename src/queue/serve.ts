@@ -1,9 +1,8 @@
 /** The queue isolate: opens the store, serves the doors, loads the scheduler. */
 
-import { isEnvelopeId } from "../envelope/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
-import { type QueueSettings, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
+import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, SmtpToQueue } from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
@@ -83,71 +82,23 @@ function tellRepaired(emit: EmitEvent, { kept, rows, gaps, damaged }: Repaired):
   emit({ type: "log", level: "crit", text });
 }
 
+/** Serves the doors of the queue until the isolate stops. The store is sound and open, and is closed at the end. */
 function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (error: unknown) => void): void {
-  const { settings, emit: emit } = isolate;
   const scheduler = isolate.ask("queue-scheduler");
-  const tally = new Tally(emit, clock);
-  const queue = new QueueState({ store, settings, scheduler, observer: isolate, tally, clock });
+  const tally = new Tally(isolate.emit, clock);
+  const queue = new QueueState({ store, settings: isolate.settings, scheduler, observer: isolate, tally, clock });
   queue.onmalformed = end;
-  const dsnWriter = new DsnWriter(queue, new Caller(isolate.ask("queue-lookup")));
   const discovery = new Discovery(queue);
-  let stopLoading = () => {};
 
   discovery.recover();
   store.shrink();
   queue.eraseOrphans();
-  const load = () => {
-    stopLoading();
-    stopLoading = loadScheduler(queue);
-  };
-  scheduler.onmessage = (message) => {
-    switch (message.type) {
-      case "expired":
-        for (const id of message.ids) if (isEnvelopeId(id)) recordExpired(queue, id);
-        return;
-      case "dsn":
-        // It answers through the scheduler's door.
-        dsnWriter.write(message.ids.filter(isEnvelopeId)).catch((error) => {
-          emit({
-            type: "log",
-            level: "crit",
-            text: `queue: cannot write the notice for ${message.message}: ${error}`,
-          });
-        });
-        return;
-    }
-  };
-  // A new scheduler knows nothing.
-  scheduler.onreset = load;
-  load();
+  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, new Caller(isolate.ask("queue-lookup"))));
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
-  const doors: { onmessage: (message: never) => void }[] = [scheduler];
-  const served =
-    <C extends typeof doors[number]>(serve: (channel: C, peer: number, life: number) => void) =>
-    (channel: C, peer: number, life: number) => {
-      doors.push(channel);
-      serve(channel, peer, life);
-      const { onmessage } = channel;
-      channel.onmessage = (message) => queue.guard(() => onmessage(message));
-    };
-  const clients = new Set<Channel<QueueToSmtp, SmtpToQueue>>();
-  isolate.serve(
-    "smtp-queue",
-    served((channel: Channel<QueueToSmtp, SmtpToQueue>, isolate, life) => {
-      clients.add(channel);
-      serveIncoming(queue, channel, { isolate, life });
-      const { onreset } = channel;
-      channel.onreset = () => {
-        clients.delete(channel);
-        onreset();
-      };
-    }),
-  );
+  const doors: Door[] = [scheduler];
+  const clients = new Set<SmtpClient>();
+  serveDoors(isolate, queue, { discovery, doors, clients });
   const stopMeasuring = measureRoom(queue, clients, clock);
-  isolate.serve("relay-queue", served((channel) => serveAgent(queue, "mta", channel)));
-  isolate.serve("delivery-queue", served((channel) => serveAgent(queue, "mda", channel)));
-  isolate.serve("errand-queue", served((channel) => serveAgent(queue, "mda", channel)));
-  isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
   isolate.onstop = () => {
     stopLoading();
     stopMeasuring();
@@ -159,10 +110,82 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   };
 }
 
+/** Tells the scheduler of all that is queued, again whenever it was replaced, and does what it asks for. Returns what ends the loading. */
+function serveScheduler(
+  queue: QueueState,
+  scheduler: Channel<QueueToScheduler, SchedulerToQueue>,
+  dsnWriter: DsnWriter,
+): () => void {
+  let stopLoading = () => {};
+  const load = () => {
+    stopLoading();
+    stopLoading = loadScheduler(queue);
+  };
+  scheduler.onmessage = (message) => {
+    switch (message.type) {
+      case "expired":
+        for (const id of message.ids) recordExpired(queue, id);
+        return;
+      case "dsn":
+        // It answers through the scheduler's door.
+        dsnWriter.write(message.ids).catch((error) => {
+          const text = `queue: cannot write the notice for ${message.message}: ${error}`;
+          queue.emit({ type: "log", level: "crit", text });
+        });
+        return;
+    }
+  };
+  // A new scheduler knows nothing.
+  scheduler.onreset = load;
+  load();
+  return () => stopLoading();
+}
+
+type SmtpClient = Channel<QueueToSmtp, SmtpToQueue>;
+interface Door {
+  onmessage: (message: never) => void;
+}
+
+/** Serves the isolates that bring mail, deliver it, and administer it. Their channels are added to `doors`, those of smtp isolates to `clients`. */
+function serveDoors(
+  isolate: Isolate<"queue">,
+  queue: QueueState,
+  { discovery, doors, clients }: {
+    readonly discovery: Discovery;
+    readonly doors: Door[];
+    readonly clients: Set<SmtpClient>;
+  },
+): void {
+  const served =
+    <C extends Door>(serve: (channel: C, peer: number, life: number) => void) =>
+    (channel: C, peer: number, life: number) => {
+      doors.push(channel);
+      serve(channel, peer, life);
+      const { onmessage } = channel;
+      channel.onmessage = (message) => queue.guard(() => onmessage(message));
+    };
+  isolate.serve(
+    "smtp-queue",
+    served((channel: SmtpClient, isolate, life) => {
+      clients.add(channel);
+      serveIncoming(queue, channel, { isolate, life });
+      const { onreset } = channel;
+      channel.onreset = () => {
+        clients.delete(channel);
+        onreset();
+      };
+    }),
+  );
+  isolate.serve("relay-queue", served((channel) => serveAgent(queue, "mta", channel)));
+  isolate.serve("delivery-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  isolate.serve("errand-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
+}
+
 /** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
 function measureRoom(
   queue: QueueState,
-  clients: ReadonlySet<Channel<QueueToSmtp, SmtpToQueue>>,
+  clients: ReadonlySet<SmtpClient>,
   clock: Clock,
 ): () => void {
   const { space } = queue;

@@ -6,6 +6,7 @@ import type {
   ControlToScheduler,
   Job,
   QueueToScheduler,
+  RelayToScheduler,
   SchedulerToControl,
   SchedulerToQueue,
 } from "../protocol/mod.ts";
@@ -21,100 +22,128 @@ const MAX_SLEEP_MS = 3_600_000;
 /** The clock was set when it differs so much from what has passed since it was last read; less is drift. In ms. */
 const STEP_MS = 5_000;
 
-/** Runs the scheduler isolate. */
+/** Runs the scheduler isolate: serves its doors and sends what is due, until the isolate stops. */
 export function serveScheduler(isolate: Isolate<"scheduler">, clock: Clock = systemClock): void {
-  const { settings } = isolate;
-  const scheduler = new Scheduler(settings, settings.paused);
-  const tally = new Tally(isolate.emit, clock);
-  const agents = {
-    mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
-    mta: isolate.ask("scheduler-relay"),
-  };
-  let queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
-  let cancelTimer = () => {};
-  let armedAt = Infinity;
-  let planned = false;
-
-  let offset = clock.now() - clock.steady();
-  /** The time; all that is known is brought in line when the clock was set. */
-  const look = (): number => {
-    const now = clock.now(), step = now - clock.steady() - offset;
-    offset += step;
-    if (Math.abs(step) < STEP_MS) return now;
-    scheduler.stepped(step);
-    cancelTimer();
-    armedAt = Infinity;
-    const words = `${formatDuration(Math.round(Math.abs(step) / 1000))} ${step > 0 ? "ahead" : "back"}`;
-    isolate.emit({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
-    plan();
-    return now;
-  };
-
-  const run = () => {
-    planned = false;
-    const now = look();
-    const effects = scheduler.run(now);
-    const { jobs, dsns, expired } = effects;
-    if (isolate.traces("scheduler")) tellEffects(isolate, effects);
-    for (const { agent, job } of jobs) agents[agent].send(job);
-    for (const { message, ids } of dsns) queue?.send({ type: "dsn", message, ids });
-    if (expired.length > 0) queue?.send({ type: "expired", ids: expired });
-    if (expired.length > 0) tally.add("scheduler.envelope.expired", expired.length);
-    tally.set("scheduler.envelope", scheduler.size);
-    tally.set("scheduler.envelope.inflight", scheduler.inflight);
-    arm(scheduler.nextAt(), now);
-  };
-  /** One timer, moved only when it would come too late: to wake for nothing is cheaper than to set a timer for each message. */
-  const arm = (at: number, now: number) => {
-    at = Math.min(at, now + MAX_SLEEP_MS);
-    if (at >= armedAt) return;
-    cancelTimer();
-    armedAt = at;
-    cancelTimer = clock.after(Math.max(0, at - now), () => {
-      armedAt = Infinity;
-      plan();
-    });
-  };
-  // All messages of one post are taken in before anything is sent: their microtasks come after the last of them.
-  const plan = () => {
-    if (planned) return;
-    planned = true;
-    queueMicrotask(run);
-  };
-
-  isolate.serve("queue-scheduler", (channel) => {
-    // A fresh queue tells everything again.
-    queue = channel;
-    scheduler.reset();
-    channel.onmessage = (message) => {
-      hear(scheduler, tally, message, look());
-      if (message.type === "settled" && message.again && isolate.traces("scheduler")) {
-        tellRetry(isolate, scheduler, message.id, clock.now());
-      }
-      plan();
-    };
-    plan();
-  });
-  isolate.serve("control-scheduler", (channel) => {
-    channel.onmessage = (message) => {
-      channel.send(answer(scheduler, message, look()));
-      plan();
-    };
-  });
-  agents.mta.onmessage = ({ ids }) => {
-    const count = scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED_ENVELOPES), look());
-    if (count > 0) tally.add("scheduler.envelope.rescheduled", count);
-    plan();
-  };
-  agents.mda.onreset = () => (scheduler.lost("mda", look()), plan());
-  agents.mta.onreset = () => (scheduler.lost("mta", look()), plan());
-  isolate.onstop = () => {
-    cancelTimer();
-    tally.flush();
-  };
+  new SchedulerService(isolate, clock).serve();
 }
 
-function tellEffects(observer: Observer, { jobs, dsns, expired }: Effects): void {
+/** Brings what the doors say to the Scheduler, and what that decides to the doors, by one timer. */
+class SchedulerService {
+  readonly #isolate: Isolate<"scheduler">;
+  readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #tally: Tally;
+  readonly #agents: { readonly mda: Channel<Job, never>; readonly mta: Channel<Job, RelayToScheduler> };
+  #queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
+  #cancelTimer = () => {};
+  #armedAt = Infinity;
+  #isPlanned = false;
+  /** What the time is ahead of the steady clock, in ms. */
+  #offset: number;
+
+  constructor(isolate: Isolate<"scheduler">, clock: Clock) {
+    this.#isolate = isolate;
+    this.#clock = clock;
+    this.#scheduler = new Scheduler(isolate.settings, isolate.settings.paused);
+    this.#tally = new Tally(isolate.emit, clock);
+    this.#agents = {
+      mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
+      mta: isolate.ask("scheduler-relay"),
+    };
+    this.#offset = clock.now() - clock.steady();
+  }
+
+  serve(): void {
+    const { mda, mta } = this.#agents;
+    this.#isolate.serve("queue-scheduler", (channel) => this.#serveQueue(channel));
+    this.#isolate.serve("control-scheduler", (channel) => {
+      channel.onmessage = (message) => {
+        channel.send(answer(this.#scheduler, message, this.#now()));
+        this.#plan();
+      };
+    });
+    mta.onmessage = ({ ids }) => {
+      const count = this.#scheduler.reschedule(ids.slice(0, MAX_RESCHEDULED_ENVELOPES), this.#now());
+      if (count > 0) this.#tally.add("scheduler.envelope.rescheduled", count);
+      this.#plan();
+    };
+    mda.onreset = () => this.#lost("mda");
+    mta.onreset = () => this.#lost("mta");
+    this.#isolate.onstop = () => {
+      this.#cancelTimer();
+      this.#tally.flush();
+    };
+  }
+
+  /** A fresh queue sends all of its tickets: what was known is forgotten. */
+  #serveQueue(channel: Channel<SchedulerToQueue, QueueToScheduler>): void {
+    this.#queue = channel;
+    this.#scheduler.reset();
+    channel.onmessage = (message) => {
+      receive(this.#scheduler, this.#tally, message, this.#now());
+      if (message.type === "settled" && message.again && this.#isolate.traces("scheduler")) {
+        traceRetry(this.#isolate, this.#scheduler, message.id, this.#clock.now());
+      }
+      this.#plan();
+    };
+    this.#plan();
+  }
+
+  #lost(agent: "mda" | "mta"): void {
+    this.#scheduler.lost(agent, this.#now());
+    this.#plan();
+  }
+
+  /** The time, in ms since the epoch; all that is known is brought in line when the clock was set. */
+  #now(): number {
+    const now = this.#clock.now(), step = now - this.#clock.steady() - this.#offset;
+    this.#offset += step;
+    if (Math.abs(step) < STEP_MS) return now;
+    this.#scheduler.stepped(step);
+    this.#cancelTimer();
+    this.#armedAt = Infinity;
+    const words = `${formatDuration(Math.round(Math.abs(step) / 1000))} ${step > 0 ? "ahead" : "back"}`;
+    this.#isolate.emit({ type: "log", level: "info", text: `info: scheduler: the clock was set ${words}` });
+    this.#plan();
+    return now;
+  }
+
+  /** Runs the scheduler soon: all messages of one post are taken in before, since their microtasks come after the last of them. */
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    queueMicrotask(() => this.#run());
+  }
+
+  #run(): void {
+    this.#isPlanned = false;
+    const now = this.#now();
+    const effects = this.#scheduler.run(now);
+    const { jobs, dsns, expired } = effects;
+    if (this.#isolate.traces("scheduler")) traceEffects(this.#isolate, effects);
+    for (const { agent, job } of jobs) this.#agents[agent].send(job);
+    for (const { message, ids } of dsns) this.#queue?.send({ type: "dsn", message, ids });
+    if (expired.length > 0) this.#queue?.send({ type: "expired", ids: expired });
+    if (expired.length > 0) this.#tally.add("scheduler.envelope.expired", expired.length);
+    this.#tally.set("scheduler.envelope", this.#scheduler.size);
+    this.#tally.set("scheduler.envelope.inflight", this.#scheduler.inflight);
+    this.#arm(this.#scheduler.nextAt(), now);
+  }
+
+  /** One timer, moved only when it would come too late: to wake for nothing is cheaper than to set a timer for each message. */
+  #arm(wanted: number, now: number): void {
+    const at = Math.min(wanted, now + MAX_SLEEP_MS);
+    if (at >= this.#armedAt) return;
+    this.#cancelTimer();
+    this.#armedAt = at;
+    this.#cancelTimer = this.#clock.after(Math.max(0, at - now), () => {
+      this.#armedAt = Infinity;
+      this.#plan();
+    });
+  }
+}
+
+function traceEffects(observer: Observer, { jobs, dsns, expired }: Effects): void {
   const about = (message: string, ids: readonly string[]) => `for message ${message}: ${ids.join(", ")}`;
   for (const { agent, job } of jobs) {
     logTrace(
@@ -127,13 +156,13 @@ function tellEffects(observer: Observer, { jobs, dsns, expired }: Effects): void
   for (const id of expired) logTrace(observer, "scheduler", `${id} is expired`);
 }
 
-function tellRetry(observer: Observer, scheduler: Scheduler, id: EnvelopeId, now: number): void {
+function traceRetry(observer: Observer, scheduler: Scheduler, id: EnvelopeId, now: number): void {
   const [state] = scheduler.states([id]);
   if (state === undefined || state.state === "unknown") return;
   logTrace(observer, "scheduler", `${id} is tried again in ${Math.max(0, Math.ceil((state.at - now) / 1000))} s`);
 }
 
-function hear(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, now: number): void {
+function receive(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, now: number): void {
   switch (message.type) {
     case "enqueued": {
       let added = 0;

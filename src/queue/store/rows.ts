@@ -152,6 +152,7 @@ function sumText(
   return `${agent}\n${action}\n${lane}\n${created_at}\n${facts}`;
 }
 
+/** Returns the number of a key as `hex()` of SQLite writes its 6 octets at the start of a sealed record. */
 export function hexOfKey(id: number): string {
   return id.toString(16).toUpperCase().padStart(12, "0");
 }
