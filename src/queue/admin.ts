@@ -22,7 +22,7 @@ import { reportGone, tellRemoved } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import type { Unreadable } from "./store/rows.ts";
 import { FIRST_ROW, LAST_MESSAGE, wholeMessage } from "./store/ranges.ts";
-import { nameOf } from "./quarantine.ts";
+import { nameOf } from "./repair/quarantine.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one listing at most. */

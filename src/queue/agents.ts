@@ -18,7 +18,7 @@ import type { Channel } from "../isolate/mod.ts";
 import { MAX_CHUNKS } from "./store/chunk_key.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
-import { databaseFault } from "./disk_errors.ts";
+import { databaseFault } from "./store/disk_errors.ts";
 import type { QueueState } from "./queue_state.ts";
 
 /** Envelopes of one job at most. */

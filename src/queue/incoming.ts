@@ -22,7 +22,7 @@ import {
   type QueueToSmtp,
   type SmtpToQueue,
 } from "../protocol/mod.ts";
-import { NO_ROOM, refusal } from "./commits.ts";
+import { NO_ROOM, refusal } from "./store/commits.ts";
 import { copyFacts, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
 import { MAX_CHUNKS } from "./store/chunk_key.ts";

@@ -13,7 +13,7 @@ import { recordExpired } from "./outcomes.ts";
 import { Records } from "./store/records.ts";
 import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair/repair.ts";
 import { Store } from "./store/store.ts";
-import { databaseFault } from "./disk_errors.ts";
+import { databaseFault } from "./store/disk_errors.ts";
 import { QueueState } from "./queue_state.ts";
 import { type Clock, systemClock } from "../clock.ts";
 

@@ -1,7 +1,7 @@
 /** The group commit: who waits for whom. */
 
 import assert from "node:assert/strict";
-import { Commits, type Write } from "../../src/queue/commits.ts";
+import { Commits, type Write } from "../../src/queue/store/commits.ts";
 import type { Store } from "../../src/queue/store/store.ts";
 
 /** Notes the writes of each transaction. */

@@ -1,10 +1,10 @@
 /** A disk that is full, a group that fails, ids and caches at their bounds. */
 
 import assert from "node:assert/strict";
-import { Commits, refusal, type Write } from "../../src/queue/commits.ts";
+import { Commits, refusal, type Write } from "../../src/queue/store/commits.ts";
 import { Ids } from "../../src/queue/ids.ts";
 import { envelopeNumber, rowOf } from "../../src/envelope/mod.ts";
-import { Recent } from "../../src/queue/recent.ts";
+import { Recent } from "../../src/queue/store/recent.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { enqueue, factsFor, list, NOON, openQueue, typed } from "./harness.ts";
 import type { QueueToSmtp } from "../../src/protocol/mod.ts";

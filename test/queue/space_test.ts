@@ -1,7 +1,7 @@
 /** When there is room for mail, and when not. */
 
 import assert from "node:assert/strict";
-import { type Disk, roomFor, Space } from "../../src/queue/space.ts";
+import { type Disk, roomFor, Space } from "../../src/queue/store/space.ts";
 import { enqueue, openQueue, typed } from "./harness.ts";
 
 const MIB = 1024 ** 2, GIB = 1024 ** 3;

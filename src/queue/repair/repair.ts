@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openFile } from "../store/database.ts";
 import { type Place, Reader, TABLES } from "./salvage.ts";
 import { isTorn } from "./torn_log.ts";
-import { databaseFault } from "../disk_errors.ts";
+import { databaseFault } from "../store/disk_errors.ts";
 
 /** Written when a running queue finds that its database is damaged: the next start repairs it. */
 const MARK = "queue.db.suspect";

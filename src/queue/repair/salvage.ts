@@ -1,7 +1,7 @@
 /** Reads the rows of a damaged table that can be read, in order, and finds where it goes on after a gap. Changes nothing. */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { databaseFault } from "../disk_errors.ts";
+import { databaseFault } from "../store/disk_errors.ts";
 
 /** A table and the one or two columns, of 32 bits each if there are two, that its rows are found by. */
 export interface Place {

@@ -3,7 +3,7 @@
  * it is changed only after a commit. Bounded by bytes.
  */
 
-import type { Envelope, EnvelopeNumber, EnvelopeRow, EnvelopeState, MessageNumber } from "../envelope/mod.ts";
+import type { Envelope, EnvelopeNumber, EnvelopeRow, EnvelopeState, MessageNumber } from "../../envelope/mod.ts";
 
 /** Memory for bodies and envelopes together. */
 const MAX_BYTES = 32 * 1024 * 1024;

@@ -11,10 +11,10 @@ import {
   messageIdOf,
   type MessageNumber,
   rowOf,
-} from "../envelope/mod.ts";
-import type { DamagedRow } from "./store/rows.ts";
-import { FIRST_ROW, wholeMessage } from "./store/ranges.ts";
-import type { QueueState } from "./queue_state.ts";
+} from "../../envelope/mod.ts";
+import type { DamagedRow } from "../store/rows.ts";
+import { FIRST_ROW, wholeMessage } from "../store/ranges.ts";
+import type { QueueState } from "../queue_state.ts";
 
 /** Lines in the log about damage at most, in one life of the isolate; all of it is in the list. */
 const MAX_ALARMS = 100;

@@ -3,10 +3,10 @@
  * While the disk syncs, the next turn's work gathers in the ports, so that groups grow with the load.
  */
 
-import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
-import type { Store } from "./store/store.ts";
+import { logTrace, NO_OBSERVER, type Observer } from "../../events/mod.ts";
+import type { Store } from "./store.ts";
 import { databaseFault } from "./disk_errors.ts";
-import { type Clock, soon, systemClock } from "../clock.ts";
+import { type Clock, soon, systemClock } from "../../clock.ts";
 
 /** How long an outcome may wait for a commit that happens anyway. A crash in this time repeats a delivery, it loses nothing. */
 const LINGER_MS = 4;

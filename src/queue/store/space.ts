@@ -4,7 +4,7 @@
  */
 
 import { statfsSync } from "node:fs";
-import type { SpoolReserve } from "../config/mod.ts";
+import type { SpoolReserve } from "../../config/mod.ts";
 
 /** More room than this is as good as any. */
 const PLENTY_BYTES = 1024 ** 3;

@@ -1,9 +1,9 @@
 /** Reads the queue while no daemon runs, for `smtpctl show queue`. Changes no row; takes no lock that a starting daemon would wait for. */
 
 import { DatabaseSync } from "node:sqlite";
-import { type Envelope, envelopeIdOf } from "../envelope/mod.ts";
-import { Records } from "./store/records.ts";
-import { ENVELOPE, type StoredEnvelope, toEnvelope, type Unreadable } from "./store/rows.ts";
+import { type Envelope, envelopeIdOf } from "../../envelope/mod.ts";
+import { Records } from "./records.ts";
+import { ENVELOPE, type StoredEnvelope, toEnvelope, type Unreadable } from "./rows.ts";
 
 /** Columns that a database of version 1 does not have. */
 const VERSION_1 = ENVELOPE.replace("sealed, sum", "NULL AS sealed, NULL AS sum");
