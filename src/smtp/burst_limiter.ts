@@ -1,4 +1,4 @@
-/** A rate limit for small jobs that may come in bursts, as connections and their ends do: some a round of the event loop, the rest in the next ones, in order. */
+/** A rate limit for small jobs that may come in bursts, as connections and their ends do: some per round of the event loop, the rest in the next ones, in order. */
 
 import type { TurnClock } from "./fair_turns.ts";
 

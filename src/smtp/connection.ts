@@ -28,7 +28,7 @@ import {
   type ScramQuestion,
   type Session,
 } from "./session/state.ts";
-import type { Wire } from "./wire.ts";
+import type { SecuredTls, Wire } from "./wire.ts";
 
 /** What all connections of an isolate share. */
 export interface ConnectionDeps extends MessageDeps, Observer {
@@ -45,7 +45,7 @@ export interface ConnectionDeps extends MessageDeps, Observer {
   /** Calls `run` at the end of this turn of the event loop. */
   later(connection: Connection): void;
   /** Calls `turn` when others had theirs; a little later when what the client sends is thrown away. */
-  yield(connection: Connection, wasted: boolean): void;
+  yield(connection: Connection, how: { readonly wasted: boolean }): void;
   /** Others wait for their turn. */
   crowded(): boolean;
   /** Runs a small job that may come from many at once; in order, a little later when it does. */
@@ -141,7 +141,7 @@ export class Connection implements Host {
     if (greeting && this.session.phase === "command") this.#wire.start();
   }
 
-  wake(progress: boolean): void {
+  wake({ progress }: { readonly progress: boolean }): void {
     if (progress) this.#progress.progress(this.#deps.steady());
     this.#deps.later(this);
   }
@@ -199,8 +199,7 @@ export class Connection implements Host {
     this.#input.clear();
   }
 
-  /** The TLS handshake is done. `fingerprint`: of the client's certificate; `binding`: of ours, see endPointBinding(). */
-  secured(ciphers: string, verified: boolean, fingerprint: string | null, binding: string | null = null): void {
+  secured({ ciphers, verified, fingerprint, binding }: SecuredTls): void {
     this.#apply({ on: "secured", ciphers, verified, binding });
     if (fingerprint !== null) {
       const result = verified ? "verified" : "unchecked";
@@ -232,7 +231,8 @@ export class Connection implements Host {
     this.#deps.later(this);
   }
 
-  stop(now: boolean): void {
+  /** The isolate stops. `now`: the transaction is not waited for. */
+  stop({ now }: { readonly now: boolean }): void {
     this.#apply({ on: "stop", now });
     this.#deps.later(this);
   }
@@ -261,7 +261,7 @@ export class Connection implements Host {
       return;
     }
     const handshake = this.session.phase === "handshake";
-    if (!this.#progress.overdue(now, limitMs, handshake)) return;
+    if (!this.#progress.overdue(now, { limitMs, handshake })) return;
     // A filter that does not answer is no fault of the client's.
     this.#apply(this.#filters?.waiting ? { on: "peer-gone" } : { on: "idle" });
     this.run();
@@ -423,13 +423,13 @@ export class Connection implements Host {
     this.#flush();
     // A client that has sent QUIT or has ended its input sends no more.
     const sends = !clientClosed && this.#stage.at === "open";
-    this.#linger(reason, sends);
+    this.#linger(reason, { sends });
   }
 
   /** Lets go of the message on its way. */
   #discard(before: Session = this.session): void {
     this.#deps.queue.stopWaiting(this);
-    this.#reception.discard(before.phase === "queue");
+    this.#reception.discard({ committed: before.phase === "queue" });
   }
 
   /** The client has left a session that goes on. */
@@ -439,10 +439,10 @@ export class Connection implements Host {
   }
 
   /** The session is over: closes the connection when the replies are written. `sends`: the client may be sending still. */
-  #linger(reason: string, sends: boolean): void {
+  #linger(reason: string, { sends }: { readonly sends: boolean }): void {
     this.#filters?.ended();
     if (this.#stage.enter("lingering")) this.#logEnd(reason);
-    this.#wire.end(sends);
+    this.#wire.end({ linger: sends });
   }
 
   #logEnd(reason: string): void {
@@ -474,7 +474,7 @@ export class Connection implements Host {
   #rest(): void {
     this.#setReading("resting");
     const refused = this.#reception.refused || (this.session.chunk?.refusal ?? null) !== null;
-    this.#deps.yield(this, refused || this.session.phase === "closed");
+    this.#deps.yield(this, { wasted: refused || this.session.phase === "closed" });
   }
 
   /** Throttles the client while there is input that cannot be dealt with; ends the session of one that has left. */
@@ -489,6 +489,6 @@ export class Connection implements Host {
     }
     if (this.waitsForLookup || this.#filters?.waiting) return;
     this.#endSession();
-    this.#linger("disconnect", false);
+    this.#linger("disconnect", { sends: false });
   }
 }

@@ -1,4 +1,7 @@
-/** Whose turn it is among sessions with much to do: one a round of the event loop, so that everybody else waits for one of them at most. */
+/**
+ * Throttles sessions with much to do: one has its turn per round of the event loop, so that everybody else waits for one of them at most. See
+ * burst_limiter.ts for many that have little to do.
+ */
 
 /** Sessions that wait with what was read of them, at most: 64 MB. More are served at once. */
 const MAX_WAITING_SESSIONS = 1024;

@@ -29,8 +29,8 @@ export class ProgressTimer {
     if (this.#octets >= MIN_DATA_OCTETS) this.progress(now);
   }
 
-  /** True when nothing was done for `limitMs`. */
-  overdue(now: number, limitMs: number, handshake: boolean): boolean {
+  /** True when nothing was done for `limitMs`, or in a TLS `handshake` for a minute. */
+  overdue(now: number, { limitMs, handshake }: { readonly limitMs: number; readonly handshake: boolean }): boolean {
     return now - this.#since >= (handshake ? Math.min(HANDSHAKE_MS, limitMs) : limitMs);
   }
 }

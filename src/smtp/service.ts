@@ -139,7 +139,7 @@ export class SmtpService {
       judgeSender: (connection, question) =>
         this.#lookup.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
-      yield: (connection, wasted) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
+      yield: (connection, { wasted }) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
       crowded: () => this.#turns.crowded,
       admit: (job) => this.#bursts.admit(job),
     };
@@ -225,7 +225,7 @@ export class SmtpService {
     this.#bursts.flush();
     this.#proxies.stop();
     const deadline = this.#steady() + STOP_MS;
-    this.#forEach((one) => one.stop(false));
+    this.#forEach((one) => one.stop({ now: false }));
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.every(STOP_LOOK_MS, () => {
         const open = [...this.#connections.keys()].some((one) => one.session.phase !== "closed");
@@ -234,7 +234,7 @@ export class SmtpService {
         resolve();
       });
     });
-    this.#forEach((one) => one.stop(true));
+    this.#forEach((one) => one.stop({ now: true }));
     this.#stopTicking?.();
     this.#stopTicking = null;
   }
@@ -257,7 +257,7 @@ export class SmtpService {
   }
 
   #welcome(connection: Connection, context: ListenerContext, peer: Peer): void {
-    if (this.#stopping) connection.stop(false);
+    if (this.#stopping) connection.stop({ now: false });
     greet(connection, context, peer, this.#greeting);
   }
 

@@ -1,5 +1,5 @@
 /**
- * How many connections each client address has and makes: who has too many is turned away. Asks nobody and closes nothing; bounded. Main
+ * The rate limit and the session limit of each client address: who has or makes too many connections is turned away. Asks nobody and closes nothing; bounded. Main
  * counts for all smtp isolates, which tell it of clients whose address they learn from a PROXY header.
  */
 

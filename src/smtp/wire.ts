@@ -19,9 +19,21 @@ export interface Wire {
   /** Writes `text` in clear and begins the handshake; `secured` is called at its end. */
   secure(text: string): void;
   /** Sends what was written, then closes. `linger`: the client may be sending still, what comes is thrown away. */
-  end(linger: boolean): void;
+  end(how: { readonly linger: boolean }): void;
   /** Closes at once. */
   destroy(): void;
+}
+
+/** What a TLS handshake led to. */
+export interface SecuredTls {
+  /** `VERSION:CIPHER:BITS`. */
+  readonly ciphers: string;
+  /** The client showed a certificate that was verified. */
+  readonly verified: boolean;
+  /** Of the client's certificate; null for none. */
+  readonly fingerprint: string | null;
+  /** Of the certificate that the client was shown, see endPointBinding(); null where there is none. */
+  readonly binding: string | null;
 }
 
 /** What is called when something happens on the wire. Connection is one. */
@@ -29,8 +41,8 @@ export interface Listener {
   data(bytes: Uint8Array): void;
   drained(): void;
   ended(): void;
-  /** `fingerprint`: of the client's certificate, null for none; `binding`: of the one that it was shown. */
-  secured(ciphers: string, verified: boolean, fingerprint: string | null, binding: string | null): void;
+  /** The TLS handshake is done. */
+  secured(tls: SecuredTls): void;
 }
 
 /** Octets that a client may send before its session begins. RFC 5321 §4.3.1 has it wait for the greeting; a few commands do no harm. */
@@ -165,10 +177,10 @@ export class SocketWire implements Wire {
     }
     this.#handshake = false;
     this.start();
-    this.#listener?.secured(result.ciphers, result.verified, result.fingerprint, result.binding);
+    this.#listener?.secured(result);
   }
 
-  end(linger: boolean): void {
+  end({ linger }: { readonly linger: boolean }): void {
     const socket = this.#socket;
     // Closing while the client still sends would make its kernel throw our last words away (RFC 1122 §4.2.2.13).
     if (linger) socket.end();

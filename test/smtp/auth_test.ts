@@ -8,7 +8,12 @@ const plain = (user: string, password: string) => `AUTH PLAIN ${btoa(`\0${user}\
 
 async function secured(world: World): Promise<Client> {
   const client = await world.connect();
-  client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
+  client.connection.secured({
+    ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256",
+    verified: false,
+    fingerprint: null,
+    binding: null,
+  });
   await client.say("EHLO a.example\r\n");
   return client;
 }

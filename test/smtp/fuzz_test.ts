@@ -105,7 +105,12 @@ async function converse(client: Client, input: string, random: (below: number) =
   let said = client.wire.take();
   for (let at = 0; at < input.length && !client.wire.closed;) {
     if (client.connection.session.phase === "handshake") {
-      client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
+      client.connection.secured({
+        ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256",
+        verified: false,
+        fingerprint: null,
+        binding: null,
+      });
     }
     const size = 1 + random(random(3) === 0 ? 10 : 2000);
     said += await client.say(input.slice(at, at + size));

@@ -96,7 +96,12 @@ class Player {
       case "S:":
         return this.#expectReply(text);
       case "TLS":
-        this.#client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null, text === "" ? null : text);
+        this.#client.connection.secured({
+          ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256",
+          verified: false,
+          fingerprint: null,
+          binding: text === "" ? null : text,
+        });
         break;
       case "END":
         this.#client.connection.ended();

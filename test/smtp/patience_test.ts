@@ -124,13 +124,17 @@ Deno.test("of several who have much to do each has its turn", async () => {
 Deno.test("Pace: a good deal of data is progress, a trickle is none", () => {
   const pace = new ProgressTimer(0);
   pace.data(200, MIN_DATA_OCTETS - 1);
-  assert.equal(pace.overdue(299, 300, false), false);
-  assert.equal(pace.overdue(300, 300, false), true);
+  assert.equal(pace.overdue(299, { limitMs: 300, handshake: false }), false);
+  assert.equal(pace.overdue(300, { limitMs: 300, handshake: false }), true);
   pace.data(300, 1);
-  assert.equal(pace.overdue(599, 300, false), false);
-  assert.equal(pace.overdue(600, 300, false), true);
+  assert.equal(pace.overdue(599, { limitMs: 300, handshake: false }), false);
+  assert.equal(pace.overdue(600, { limitMs: 300, handshake: false }), true);
   pace.data(600, MIN_DATA_OCTETS - 1);
   pace.progress(700);
   pace.data(900, 1);
-  assert.equal(pace.overdue(1000, 300, false), true, "what came before counts for what came before");
+  assert.equal(
+    pace.overdue(1000, { limitMs: 300, handshake: false }),
+    true,
+    "what came before counts for what came before",
+  );
 });

@@ -32,7 +32,13 @@ interface Row {
   readonly closes?: true;
 }
 
-const tls = (client: Client) => client.connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null);
+const tls = (client: Client) =>
+  client.connection.secured({
+    ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256",
+    verified: false,
+    fingerprint: null,
+    binding: null,
+  });
 const wait = (seconds: number) => (client: Client) => client.world.pass(seconds * 1000);
 
 const rows: readonly Row[] = [
@@ -105,7 +111,13 @@ const rows: readonly Row[] = [
     options: { listener: { tls: "tls", auth: { required: false, table: "scram" } } },
     say: [
       `${HELO}STARTTLS\r\n`,
-      ({ connection }) => connection.secured("TLSv1.3:TLS_AES_256_GCM_SHA384:256", false, null, btoa("x".repeat(32))),
+      ({ connection }) =>
+        connection.secured({
+          ciphers: "TLSv1.3:TLS_AES_256_GCM_SHA384:256",
+          verified: false,
+          fingerprint: null,
+          binding: btoa("x".repeat(32)),
+        }),
       `${HELO}AUTH SCRAM-SHA-256-PLUS ${btoa("p=tls-exporter,,n=a,r=x")}\r\n`,
     ],
   },

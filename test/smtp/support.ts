@@ -131,7 +131,7 @@ export class MemoryWire implements Wire {
     this.written += text;
     this.handshakes++;
   }
-  end(linger: boolean): void {
+  end({ linger }: { readonly linger: boolean }): void {
     this.closed = true;
     this.lingers = linger;
   }

@@ -140,10 +140,10 @@ export class FilteredMessage implements Receiver {
     this.#inner.commit(session);
   }
 
-  discard(committed: boolean): void {
+  discard(how: { readonly committed: boolean }): void {
     this.#discarded = true;
     for (const piece of [...this.#stages.flatMap(({ waiting }) => waiting), ...this.#out]) this.#used(piece);
-    this.#inner.discard(committed);
+    this.#inner.discard(how);
   }
 
   // ── Filtered of filter_client.ts, as far as it is about lines ──

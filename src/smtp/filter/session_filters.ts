@@ -39,7 +39,7 @@ export interface Host {
   readonly more: boolean;
   apply(input: Input): void;
   /** Goes on with what waits, soon. `progress`: something was done for this session. */
-  wake(progress: boolean): void;
+  wake(how: { readonly progress: boolean }): void;
   /** A message id, or null when there is none; `resume` is called when there may be one. */
   takeId(): MessageId | null;
 }
@@ -119,7 +119,7 @@ export class SessionFilters implements Filtered {
     this.#host = host;
     this.#phases = new Phases(filters, this, deps, {
       tell: (event, params) => this.#event(event, params),
-      progress: () => host.wake(true),
+      progress: () => host.wake({ progress: true }),
     });
     this.#processes = [
       ...new Set(filters.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
@@ -359,13 +359,13 @@ export class SessionFilters implements Filtered {
     const heldUp = this.#heldUp;
     if (this.#message === null) this.#filters.client.used(process, bytes.length);
     else this.#message.lines(process, token, bytes);
-    this.#host.wake(heldUp);
+    this.#host.wake({ progress: heldUp });
   }
 
   taken(process: string, weight: number): void {
     const heldUp = this.#heldUp;
     this.#message?.taken(process, weight);
-    this.#host.wake(heldUp);
+    this.#host.wake({ progress: heldUp });
   }
 
   /** The client waits for the filters of its message: only then is what they do its progress. */
@@ -382,12 +382,12 @@ export class SessionFilters implements Filtered {
     const pending = this.#pending;
     this.#pending = null;
     if (!this.#over) pending?.();
-    this.#host.wake(false);
+    this.#host.wake({ progress: false });
   }
 
   lost(): void {
     if (!this.#over) this.#host.apply({ on: "peer-gone" });
-    this.#host.wake(false);
+    this.#host.wake({ progress: false });
   }
 }
 

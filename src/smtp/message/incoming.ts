@@ -59,7 +59,7 @@ export interface Receiver {
   credited(): void;
   refuse(code: number, text: string): void;
   commit(session: Session): void;
-  discard(committed: boolean): void;
+  discard(how: { readonly committed: boolean }): void;
 }
 
 /** How the message of a session in its data phase is completed; null for one in transit. */
@@ -225,7 +225,7 @@ export class IncomingMessage implements Receiver {
   }
 
   /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
-  discard(committed: boolean): void {
+  discard({ committed }: { readonly committed: boolean }): void {
     if (committed) this.#deps.queue.forget(this.message);
     else this.#buffer.abort();
   }

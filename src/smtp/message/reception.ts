@@ -89,7 +89,7 @@ export class Reception {
   }
 
   /** Forgets the message. One that was `committed` is the queue's: it may or may not be stored. */
-  discard(committed: boolean): void {
-    this.finish()?.discard(committed);
+  discard(how: { readonly committed: boolean }): void {
+    this.finish()?.discard(how);
   }
 }

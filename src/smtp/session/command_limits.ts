@@ -1,4 +1,4 @@
-/** How much a session may say that leads nowhere: commands that bring no mail, and commands that are refused. Pure, as session.ts. */
+/** Limits of the commands of a session that lead nowhere: those that bring no mail, and those that are refused. Pure, as session.ts. */
 
 import type { Command, Verb } from "./command.ts";
 import { REPLY } from "./reply.ts";
