@@ -3,7 +3,7 @@
 import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
-import type { MainAnswer, MainRequest } from "../protocol/mod.ts";
+import type { ControlToMain, MainAnswer, MainToControl } from "../protocol/mod.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, MONITOR_PERIOD_MS } from "./protocol.ts";
@@ -12,6 +12,12 @@ import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
+
+/** Asks main at the door to it. */
+export type MainCaller = Caller<ControlToMain, MainToControl>;
+/** A question to main, without its number. */
+type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "syslog" }>, "call">;
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** Answers each request by asking who knows. */
 export class ControlRequests {
@@ -25,18 +31,20 @@ export class ControlRequests {
   readonly #lookup;
   readonly #paused: Record<Subsystem, boolean>;
   readonly #traces: Set<Trace>;
-  readonly #mainWaits = new Map<number, (answer: Pick<MainAnswer, "changed" | "error">) => void>();
   readonly #clock: Clock;
-  #call = 1;
+  readonly #main: MainCaller;
 
+  /** `main` asks main; `log` writes a line of this isolate. */
   constructor(
     isolate: Isolate<"control">,
+    main: MainCaller,
     stats: Stats,
     log: (level: LogLevel, text: string) => void,
     clock: Clock = systemClock,
   ) {
     this.#clock = clock;
     this.#isolate = isolate;
+    this.#main = main;
     this.#stats = stats;
     this.#log = log;
     this.#queue = new Caller(isolate.ask("control-queue"));
@@ -47,10 +55,6 @@ export class ControlRequests {
     this.#paused = { ...isolate.settings.paused };
     this.#traces = new Set(TRACES.filter((trace) => isolate.traces(trace)));
     this.#scheduler.onreset = () => this.#pauseAgain();
-    isolate.onanswer = ({ call, ...answer }) => {
-      this.#mainWaits.get(call)?.(answer);
-      this.#mainWaits.delete(call);
-    };
   }
 
   /** At most `limit` envelopes after the id `after`, with where each stands. */
@@ -221,12 +225,8 @@ export class ControlRequests {
     return `${what.toUpperCase()} ${this.#paused[what] ? "paused" : "running"}`;
   }
 
-  #askMain(request: MainRequest): Promise<Pick<MainAnswer, "changed" | "error">> {
-    const call = this.#call++;
-    return new Promise((resolve) => {
-      this.#mainWaits.set(call, resolve);
-      this.#isolate.tell({ type: "request", call, request });
-    });
+  #askMain(request: MainRequest): Promise<MainAnswer> {
+    return this.#main.ask<"answer">(request);
   }
 }
 

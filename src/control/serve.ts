@@ -3,10 +3,10 @@
 import { AdminServer } from "../admin/mod.ts";
 import type { EnvelopeCursor } from "../envelope/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
-import { ADMIN_LISTENER, attributed, EVENT_DOORS, type Reporter } from "../protocol/mod.ts";
-import { type Isolate } from "../isolate/mod.ts";
+import { ADMIN_LISTENER, attributed, type ControlToMain, REPORTERS } from "../protocol/mod.ts";
+import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
-import { ControlRequests } from "./requests.ts";
+import { ControlRequests, type MainCaller } from "./requests.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
@@ -15,9 +15,10 @@ import { systemClock } from "../clock.ts";
 /** Runs the control isolate: log, statistics, control socket, admin page. Connections of the control socket and of the admin address are handed over by main. */
 export function serveControl(isolate: Isolate<"control">): void {
   const stats = new Stats();
-  const logbook = new Logbook(sinkOf(isolate));
+  const main: MainCaller = new Caller(isolate.ask("control-main"));
+  const logbook = new Logbook(sinkOf(isolate, (message) => main.send(message)));
   const log = (level: LogLevel, text: string) => logbook.line(level, text);
-  const requests = new ControlRequests(isolate, stats, log);
+  const requests = new ControlRequests(isolate, main, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
     maxConnections: isolate.settings.maxConnections.control,
@@ -25,18 +26,17 @@ export function serveControl(isolate: Isolate<"control">): void {
     oncount: (open) => stats.set("control.session", open),
   });
   // The events of this isolate itself pass no door.
-  isolate.onevent = (event) => take(isolate, stats, log, event, 0);
+  isolate.emit = (event) => take(isolate, stats, log, event, 0);
   const ordering = new Ordering(systemClock.steady);
-  for (const door of EVENT_DOORS) {
-    const role = door.slice(0, -"-control".length) as Reporter;
-    isolate.serve(door, (channel, peer, life) => {
+  for (const role of REPORTERS) {
+    isolate.serve(`${role}-control`, (channel, peer, life) => {
       const emit = (event: Event) => take(isolate, stats, log, event, peer);
       channel.onmessage = (event) => {
         if (event.type === "smtp-committed") ordering.reported(peer, event.number);
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };
-      if (door !== "smtp-control") return;
+      if (role !== "smtp") return;
       ordering.addReporter(peer, life, (isolate.life ?? 1) === 1);
       channel.onreset = () => {
         ordering.lost(peer);
@@ -45,7 +45,9 @@ export function serveControl(isolate: Isolate<"control">): void {
     });
   }
   const admin = openAdmin(isolate, requests, stats);
-  isolate.onsession = (descriptor, listener, peer) => {
+  main.onmessage = (message) => {
+    if (message.type !== "session") return;
+    const { descriptor, listener, peer } = message;
     const socket = adoptSocket(descriptor);
     if (listener !== ADMIN_LISTENER) {
       sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
@@ -89,10 +91,10 @@ function statTrace(event: StatEvent): Event {
   return { type: "trace", trace: "stat", text: `stat: ${change}` };
 }
 
-function sinkOf(isolate: Isolate<"control">): LogbookOptions {
+function sinkOf(isolate: Isolate<"control">, send: (message: ControlToMain) => void): LogbookOptions {
   if (isolate.settings.log === "stderr") return stderrSink((bytes) => Deno.stderr.writeSync(bytes));
   return {
-    write: (level, lines) => isolate.tell({ type: "syslog", lines: lines.map((text) => ({ level, text })) }),
+    write: (level, lines) => send({ type: "syslog", lines: lines.map((text) => ({ level, text })) }),
   };
 }
 

@@ -10,16 +10,18 @@ import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import {
   ADMIN_LISTENER,
   CONTROL_LISTENER,
-  type FileRole,
-  type FromMain,
+  type ControlToMain,
+  type FilterToMain,
+  type HandedSession,
   type Listener,
-  type MainRequest,
   type Peer,
+  type PlannedCount,
   type Role,
-  type ToMain,
+  type Settings,
+  type SmtpToMain,
 } from "../protocol/mod.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
-import { Supervisor } from "../supervisor/mod.ts";
+import { type MainChannel, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./advise.ts";
 import { Children } from "./children.ts";
@@ -112,12 +114,7 @@ class Daemon {
       { isChild: (pid) => this.#native.isChild(pid), kill: (pid, signal) => Deno.kill(pid, signal) },
       Object.keys(processes).length + Object.keys(programs).length,
     );
-    this.#lookupRequests = new LookupRequests(
-      (answers) => this.#supervisor.post("lookup", 0, { type: "told", answers }),
-      new NameService(),
-      new Passwords(options.shadow),
-      this.#clock,
-    );
+    this.#lookupRequests = new LookupRequests(new NameService(), new Passwords(options.shadow), this.#clock);
     // What ends the daemon while it still starts is heard of when it has.
     this.#end.promise.catch(() => {});
   }
@@ -152,7 +149,11 @@ class Daemon {
     const { env, log, paused } = this.#options;
     const resolver = new ResolverKeeper(resolverFiles(env), {
       read: () => readResolver(env),
-      onchange: (settings) => this.#supervisor.setResolver(settings, resolverGrants(settings)),
+      onchange: (resolver) => {
+        const hosts = resolverGrants(resolver);
+        this.#supervisor.update("lookup", { resolver }, { hosts, reason: "it may reach other name servers then" });
+        this.#supervisor.update("relay", { resolver });
+      },
       log: (level, text) => this.#log(level, text),
     });
     const serverName = readServerName(resolver.settings.hosts);
@@ -160,8 +161,8 @@ class Daemon {
     this.#certificates = new CertificateKeeper(config, {
       onchange: (certificates) => {
         const cut = cutCertificates(config, { certificates, listeners });
-        this.#supervisor.setCertificates("smtp", cut.smtp);
-        this.#supervisor.setCertificates("relay", cut.relay);
+        this.#supervisor.update("smtp", cut.smtp);
+        this.#supervisor.update("relay", cut.relay);
       },
       log: (level, text) => this.#log(level, text),
     });
@@ -183,20 +184,17 @@ class Daemon {
     this.#supervisor = new Supervisor({
       settings,
       grants: grantsFor(settings),
-      smtpIsolates: navigator.hardwareConcurrency,
-      errandIsolates: Object.keys(settings.errand.actions).length > 0 ? 1 : 0,
-      filterIsolates: settings.filter.tables.length > 0 || settings.filter.filters!.length > 0 ? 1 : 0,
-      loginIsolates: settings.lookup.authTables.length > 0 ? 1 : 0,
+      counts: countsFor(settings),
       entry: this.#options.entry,
       // Mail must not pass by its filters.
       vital: Object.keys(config.processes).length > 0 ? ["filter"] : [],
       verbose: this.#options.verbose,
       traces: this.#options.traces,
     }, {
-      onmessage: (role, index, message) => this.#receive(role, index, message),
       onrefused: (text) => this.#log("warn", `warn: ${text}`),
-      ondeath: (role, index, reason, delayMs) => this.#isolateEnded(role, index, reason, delayMs),
+      ondeath: (role, index, reason, delayMs) => this.#isolateEnded(role, index, { reason, delayMs }),
     });
+    this.#serveIsolates();
     this.#admission = this.#newAdmission(config);
     try {
       await this.#supervisor.start();
@@ -315,8 +313,7 @@ class Daemon {
     const peer: Peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, uid: null };
     try {
       const descriptor = detachDescriptor(socket);
-      const message: FromMain = { type: "session", descriptor, listener: ADMIN_LISTENER, peer, ticket: 0 };
-      if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
+      this.#handToControl({ type: "session", descriptor, listener: ADMIN_LISTENER, peer, ticket: 0 });
     } catch {
       // The client hung up before it was served.
     }
@@ -330,11 +327,14 @@ class Daemon {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid };
       this.#localSockets.give("control-0", descriptor);
-      const message: FromMain = { type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 };
-      if (!this.#supervisor.post("control", 0, message)) closeDescriptor(descriptor);
+      this.#handToControl({ type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 });
     } catch {
       // The client hung up before it was served.
     }
+  }
+
+  #handToControl(session: HandedSession): void {
+    if (!this.#supervisor.post("control-main", 0, session)) closeDescriptor(session.descriptor);
   }
 
   #deny(socket: net.Socket): void {
@@ -351,32 +351,29 @@ class Daemon {
     socket.end(DENIED);
   }
 
-  #receive(role: Role, index: number, message: ToMain): void {
-    if (role === "smtp" && message.type === "source") {
-      const { ticket, address } = message;
-      const admitted = this.#admission.source(index, ticket, address);
-      return void this.#supervisor.post("smtp", index, { type: "source-answer", ticket, admitted });
-    }
-    if (role === "smtp" && message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
-    if (role === "lookup" && message.type === "ask") return this.#lookupRequests.take(message.questions);
-    if (message.type === "grow") return this.#grow(role, message.role);
-    if (role === "filter") return this.#receiveFromFilter(message);
-    if (role !== "control") return;
-    if (message.type === "syslog") {
-      for (const { level, text } of message.lines) this.#native.syslog(level, safeLine(text));
-    }
-    if (message.type === "request") this.#answer(message.call, message.request);
+  /** Answers what isolates ask of main, each at a door of its own. */
+  #serveIsolates(): void {
+    const supervisor = this.#supervisor;
+    supervisor.serve("smtp-main", (channel, index) => {
+      channel.onmessage = (message) => this.#answerSmtp(channel, index, message);
+    });
+    supervisor.serve("lookup-main", (channel) => this.#lookupRequests.serve(channel, () => supervisor.grow("forward")));
+    supervisor.serve("delivery-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
+    supervisor.serve("errand-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
+    supervisor.serve("filter-main", (channel) => channel.onmessage = (message) => this.#receiveFromFilter(message));
+    supervisor.serve("control-main", (channel) => {
+      channel.onmessage = (request) => this.#answerControl(channel, request);
+    });
   }
 
-  /** An isolate may ask for more of those that work for it, and of no others. */
-  #grow(asker: Role, role: FileRole): void {
-    const own: Partial<Record<Role, FileRole>> = { delivery: "mailbox", errand: "file", lookup: "forward" };
-    if (own[asker] === role) this.#supervisor.grow(role);
+  #answerSmtp(channel: MainChannel<"smtp-main">, index: number, message: SmtpToMain): void {
+    if (message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
+    const { call, ticket, address } = message;
+    channel.send({ type: "source", call, admitted: this.#admission.source(index, ticket, address) });
   }
 
-  #receiveFromFilter(message: ToMain): void {
-    if (message.type === "lost-program") this.#fail(message.reason);
-    if (message.type !== "program") return;
+  #receiveFromFilter(message: FilterToMain): void {
+    if (message.type === "lost-program") return this.#fail(message.reason);
     if (!message.running) return this.#programs.delete(message.pid);
     if (this.#programs.add(message.pid)) return;
     // It may have ended just now.
@@ -389,32 +386,46 @@ class Daemon {
     this.#end.reject(new Fatal(reason));
   }
 
-  #answer(call: number, request: MainRequest): void {
-    let changed = true;
-    let error: string | null = null;
-    if (request.type === "pause-smtp") {
-      changed = this.#admission.paused !== request.paused;
-      this.#admission.paused = request.paused;
-    } else if (request.type === "verbosity") {
-      this.#verbose = request.verbose;
-      this.#supervisor.setVerbosity(request.verbose, request.traces);
-    } else if (request.type === "update-pki") {
-      error = this.#certificates.reload();
-    } else if (request.type === "check-table") {
-      error = faultOfTable(this.#options.config, request.table);
-    } else if (request.type === "isolates") {
-      const missing = this.#supervisor.missing;
-      if (missing.length > 0) error = missing.join(", ");
-    } else {
-      this.#end.resolve();
+  #answerControl(channel: MainChannel<"control-main">, request: ControlToMain): void {
+    if (request.type === "syslog") {
+      for (const { level, text } of request.lines) this.#native.syslog(level, safeLine(text));
+      return;
     }
-    this.#supervisor.post("control", 0, { type: "answer", call, changed, error });
+    const { changed = true, error = null } = this.#obey(request);
+    channel.send({ type: "answer", call: request.call, changed, error });
   }
 
-  #isolateEnded(role: Role, index: number, reason: string, delayMs: number): void {
+  /** Does what smtpctl wants of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
+  #obey(request: Exclude<ControlToMain, { type: "syslog" }>): { changed?: boolean; error?: string | null } {
+    switch (request.type) {
+      case "pause-smtp": {
+        const changed = this.#admission.paused !== request.paused;
+        this.#admission.paused = request.paused;
+        return { changed };
+      }
+      case "verbosity":
+        this.#verbose = request.verbose;
+        this.#supervisor.setVerbosity(request.verbose, request.traces);
+        return {};
+      case "update-pki":
+        return { error: this.#certificates.reload() };
+      case "check-table":
+        return { error: faultOfTable(this.#options.config, request.table) };
+      case "isolates": {
+        const { missing } = this.#supervisor;
+        return { error: missing.length > 0 ? missing.join(", ") : null };
+      }
+      case "stop":
+        this.#end.resolve();
+        return {};
+    }
+    request satisfies never;
+    return {};
+  }
+
+  #isolateEnded(role: Role, index: number, { reason, delayMs }: { reason: string; delayMs: number }): void {
     this.#localSockets.lost(`${role}-${index}`);
     if (role === "smtp") this.#admission.lost(index);
-    if (role === "lookup") this.#lookupRequests.forget();
     if (role === "filter") this.#programs.end("SIGTERM");
     if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
@@ -459,6 +470,16 @@ class Daemon {
     for (const path of this.#files) removeIfPresent(path);
     if (this.#serving) this.#log("info", "Exiting");
   }
+}
+
+/** How many isolates there are of the roles whose number depends on the machine or on the config. */
+function countsFor({ errand, filter, lookup }: Settings): Readonly<Record<PlannedCount, number>> {
+  return {
+    "per-core": navigator.hardwareConcurrency,
+    "local-delivery": Object.keys(errand.actions).length > 0 ? 1 : 0,
+    programs: filter.tables.length > 0 || filter.filters!.length > 0 ? 1 : 0,
+    logins: lookup.authTables.length > 0 ? 1 : 0,
+  };
 }
 
 function closeDescriptor(descriptor: number): void {

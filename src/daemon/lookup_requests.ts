@@ -4,90 +4,117 @@
  */
 
 import { BoundedSet } from "../bounded_map.ts";
-import type { MainQuestion, MainReply, PasswordCheck } from "../protocol/mod.ts";
+import type { Channel } from "../isolate/mod.ts";
+import {
+  type LookupToMain,
+  type MainToLookup,
+  MAX_ACCOUNT_NAME_CHARS,
+  MAX_PASSWORD_CHARS,
+  type PasswordCheck,
+} from "../protocol/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { NameService } from "./name_service.ts";
 import { Passwords } from "./passwords.ts";
-import { type Clock, systemClock } from "../clock.ts";
 
 /** Questions that wait; lookup keeps to less. */
 const MAX_WAITING_QUESTIONS = 40_000;
 /** Accounts that the name service is asked for at one time: each takes a thread for as long as it lasts. */
 const MAX_RUNNING_QUESTIONS = 16;
 /** Of these so many are for names that were answered before: names that hang, whoever makes them up, keep nobody who is known waiting. */
-const KNOWN_SHARE = 4;
+const RESERVED_FOR_KNOWN_NAMES = 4;
 /** Who takes longer, in milliseconds, counts no longer among those, but among so many that hang. */
 const HANGS_MS = 2_000, MAX_HANGING_QUESTIONS = 64;
 /** Calls that wait for one name. */
 const MAX_WAITING_CALLS = 100;
 /** Names that were answered in time; the oldest are forgotten. */
 const MAX_KNOWN_NAMES = 10_000;
-const MAX_NAME_CHARACTERS = 255;
 /** Passwords that are verified at one time: each keeps a processor busy. */
 const MAX_RUNNING_CHECKS = 2;
-const MAX_PASSWORD_CHARACTERS = 4096;
 
-type AccountQuestion = Extract<MainQuestion, { type: "account" }>;
-type PasswordQuestion = Extract<MainQuestion, { type: "login" | "crypt" }>;
+type AccountQuestion = Extract<LookupToMain, { type: "account" }>;
+type PasswordQuestion = Extract<LookupToMain, { type: "login" | "crypt" }>;
+/** Main's side of the door to the lookup isolate that asks. */
+type LookupChannel = Channel<MainToLookup, LookupToMain>;
+
+/** A question, and whom to answer: an isolate that was replaced meanwhile gets no answer, nor does the one in its place. */
+interface Pending<Question> {
+  readonly channel: LookupChannel;
+  readonly question: Question;
+}
 
 export class LookupRequests {
   readonly #names: Pick<NameService, "find">;
-  readonly #answer: (answers: readonly MainReply[]) => void;
-  #accounts: AccountQuestion[] = [];
+  /** Of the lookup isolate that is there now. */
+  #channel: LookupChannel | null = null;
+  #accounts: Pending<AccountQuestion>[] = [];
   /** Those of names that were answered before. */
-  #familiar: AccountQuestion[] = [];
+  #familiar: Pending<AccountQuestion>[] = [];
   readonly #verifier: Pick<Passwords, "ofAccount" | "ofHash">;
   /** May passwords of system accounts be tried? Only where a listener asks for it. */
   systemLogins = false;
-  #passwords: PasswordQuestion[] = [];
+  #passwords: Pending<PasswordQuestion>[] = [];
   /** Names that are being asked for, with the calls that wait for each. */
-  readonly #asked = new Map<string, { readonly calls: { call: number; generation: number }[]; hangs: boolean }>();
+  readonly #asked = new Map<string, { readonly calls: Pending<AccountQuestion>[]; hangs: boolean }>();
   /** Those of them that do not hang, and those that do. */
   #asking = 0;
   #hanging = 0;
   readonly #known = new BoundedSet<string>(MAX_KNOWN_NAMES);
   readonly #clock: Pick<Clock, "after">;
   #verifying = 0;
-  /** Grows when lookup is replaced: its successor counts its questions from the start. */
-  #generation = 0;
 
   constructor(
-    answer: (answers: readonly MainReply[]) => void,
     names: Pick<NameService, "find"> = new NameService(),
     verifier: Pick<Passwords, "ofAccount" | "ofHash"> = new Passwords(),
     clock: Pick<Clock, "after"> = systemClock,
   ) {
     this.#clock = clock;
-    this.#answer = answer;
     this.#names = names;
     this.#verifier = verifier;
   }
 
-  take(questions: readonly MainQuestion[]): void {
-    if (!Array.isArray(questions)) return;
-    for (const question of questions) {
-      if (this.#familiar.length + this.#accounts.length + this.#passwords.length >= MAX_WAITING_QUESTIONS) return;
-      if (isAccount(question)) {
-        if (this.#asked.has(question.name)) this.#askName(question);
-        else (this.#known.has(question.name) ? this.#familiar : this.#accounts).push(question);
-      } else if (isPassword(question)) this.#passwords.push(question);
+  /** Answers the lookup isolate behind this channel until it ends. `grow` is called when it wants one more isolate that reads `.forward`. */
+  serve(channel: LookupChannel, grow: () => void = () => {}): void {
+    this.#channel = channel;
+    channel.onmessage = (question) => question?.type === "grow" ? grow() : this.#take(channel, question);
+    channel.onreset = () => this.#forget(channel);
+  }
+
+  #take(channel: LookupChannel, question: AccountQuestion | PasswordQuestion): void {
+    const isFull = this.#familiar.length + this.#accounts.length + this.#passwords.length >= MAX_WAITING_QUESTIONS;
+    if (isAccount(question)) {
+      const pending = { channel, question };
+      if (isFull) return this.#answer(pending, { error: "Too many questions wait for an answer" });
+      if (this.#asked.has(question.name)) this.#askName(pending);
+      else (this.#known.has(question.name) ? this.#familiar : this.#accounts).push(pending);
+      this.#askNames();
+    } else if (isPassword(question)) {
+      if (isFull) return this.#answer({ channel, question }, "unknown");
+      this.#passwords.push({ channel, question });
+      this.#verify();
     }
-    this.#askNames();
-    this.#verify();
   }
 
   /** The lookup isolate has ended, and with it those who asked. */
-  forget(): void {
-    this.#generation++;
+  #forget(channel: LookupChannel): void {
+    if (this.#channel !== channel) return;
+    this.#channel = null;
     this.#accounts = [];
     this.#familiar = [];
     this.#passwords = [];
+  }
+
+  /** Answers unless who asked was replaced. */
+  #answer({ channel, question }: Pending<AccountQuestion | PasswordQuestion>, result: MainToLookup["result"]): void {
+    if (channel !== this.#channel) return;
+    const { type, call } = question;
+    channel.send({ type, call, result } as MainToLookup);
   }
 
   #askNames(): void {
     for (
       const [waiting, limit] of [[this.#familiar, MAX_RUNNING_QUESTIONS], [
         this.#accounts,
-        MAX_RUNNING_QUESTIONS - KNOWN_SHARE,
+        MAX_RUNNING_QUESTIONS - RESERVED_FOR_KNOWN_NAMES,
       ]] as const
     ) {
       while (waiting.length > 0 && this.#asking < limit) this.#askName(waiting.shift()!);
@@ -95,14 +122,17 @@ export class LookupRequests {
   }
 
   /** One thread for each name, however many ask for it and for however long it hangs. */
-  #askName({ name, call }: AccountQuestion): void {
+  #askName(pending: Pending<AccountQuestion>): void {
+    const { name } = pending.question;
     const already = this.#asked.get(name);
     if (already !== undefined) {
       // Lookup asks once for a name until it loses patience: whoever asked long ago has given up.
-      if (already.calls.length >= MAX_WAITING_CALLS) already.calls.shift();
-      return void already.calls.push({ call, generation: this.#generation });
+      if (already.calls.length >= MAX_WAITING_CALLS) {
+        this.#answer(already.calls.shift()!, { error: "The name service does not answer" });
+      }
+      return void already.calls.push(pending);
     }
-    const asked = { calls: [{ call, generation: this.#generation }], hangs: false };
+    const asked = { calls: [pending], hangs: false };
     this.#asked.set(name, asked);
     this.#asking++;
     const cancel = this.#clock.after(HANGS_MS, () => {
@@ -121,42 +151,39 @@ export class LookupRequests {
         this.#known.add(name);
       }
       this.#asked.delete(name);
-      const calls = asked.calls.filter(({ generation }) => generation === this.#generation);
-      if (calls.length > 0) this.#answer(calls.map(({ call }) => ({ type: "account", call, result })));
+      for (const waiting of asked.calls) this.#answer(waiting, result);
       this.#askNames();
     });
   }
 
   #verify(): void {
     while (this.#verifying < MAX_RUNNING_CHECKS) {
-      const question = this.#passwords.shift();
-      if (question === undefined) return;
+      const pending = this.#passwords.shift();
+      if (pending === undefined) return;
       this.#verifying++;
-      const generation = this.#generation;
-      this.#verdict(question).catch((): PasswordCheck => "unknown").then((result) => {
+      this.#check(pending.question).catch((): PasswordCheck => "unknown").then((result) => {
         this.#verifying--;
-        const { type, call } = question;
-        if (generation === this.#generation) this.#answer([{ type, call, result }]);
+        this.#answer(pending, result);
         this.#verify();
       });
     }
   }
 
-  #verdict(question: PasswordQuestion): Promise<PasswordCheck> {
+  #check(question: PasswordQuestion): Promise<PasswordCheck> {
     if (question.type === "crypt") return this.#verifier.ofHash(question.hash, question.password);
     return this.systemLogins ? this.#verifier.ofAccount(question.user, question.password) : Promise.resolve("unknown");
   }
 }
 
-function isPassword(question: MainQuestion): question is PasswordQuestion {
+function isPassword(question: AccountQuestion | PasswordQuestion): question is PasswordQuestion {
   if (question?.type !== "login" && question?.type !== "crypt") return false;
   const { call, password } = question;
   const subject: unknown = question.type === "login" ? question.user : question.hash;
-  return typeof call === "number" && typeof password === "string" && password.length <= MAX_PASSWORD_CHARACTERS &&
-    typeof subject === "string" && subject.length <= MAX_PASSWORD_CHARACTERS;
+  return typeof call === "number" && typeof password === "string" && password.length <= MAX_PASSWORD_CHARS &&
+    typeof subject === "string" && subject.length <= MAX_PASSWORD_CHARS;
 }
 
-function isAccount(question: MainQuestion): question is AccountQuestion {
+function isAccount(question: AccountQuestion | PasswordQuestion): question is AccountQuestion {
   return question?.type === "account" && typeof question.call === "number" && typeof question.name === "string" &&
-    question.name.length <= MAX_NAME_CHARACTERS;
+    question.name.length <= MAX_ACCOUNT_NAME_CHARS;
 }

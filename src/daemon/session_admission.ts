@@ -2,7 +2,7 @@
 
 import type net from "node:net";
 import { detachDescriptor } from "../sockets/mod.ts";
-import { type FromMain, type Listener, type Peer } from "../protocol/mod.ts";
+import { type HandedSession, type Listener, type Peer } from "../protocol/mod.ts";
 import { type Supervisor } from "../supervisor/mod.ts";
 import { RefusalLog, type SourceLimits, Sources } from "../smtp/mod.ts";
 import { isPrivileged, ROOT_RESERVE, type Share, shareOf, Shares, USUAL_DESCRIPTORS } from "./shares.ts";
@@ -30,7 +30,9 @@ export interface SessionLimits extends SourceLimits {
 }
 
 export interface SessionAdmissionOptions {
-  readonly supervisor: Pick<Supervisor, "answering" | "whenAnswering" | "post">;
+  readonly supervisor: Pick<Supervisor, "answering" | "whenAnswering"> & {
+    post(door: "smtp-main", index: number, session: HandedSession): boolean;
+  };
   readonly limits: SessionLimits;
   /** Limit of open files, null when unknown. */
   readonly descriptors: number | null;
@@ -177,8 +179,8 @@ export class SessionAdmission {
     try {
       const descriptor = detachDescriptor(socket);
       this.#options.onhanded(seat.isolate, descriptor);
-      const message: FromMain = { type: "session", descriptor, listener: listener.id, peer, ticket };
-      this.#options.supervisor.post("smtp", seat.isolate, message);
+      const session = { type: "session", descriptor, listener: listener.id, peer, ticket } as const;
+      this.#options.supervisor.post("smtp-main", seat.isolate, session);
     } catch {
       // The client hung up before it was served.
       this.#leave(ticket, seat);

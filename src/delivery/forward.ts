@@ -7,7 +7,7 @@
 import fs from "node:fs";
 import { systemReason } from "../events/mod.ts";
 import type { ActAs } from "./identity.ts";
-import { type Account, type Forward, FORWARD_LIMIT } from "../protocol/mod.ts";
+import { type Account, type Forward, MAX_FORWARD_OCTETS } from "../protocol/mod.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;
 /** Longest path and suffix that are looked at. */
@@ -97,15 +97,15 @@ function insecurity({ uid, home }: Account, path: string, file: fs.Stats): strin
 }
 
 function readText(descriptor: number, path: string): Forward {
-  const bytes = new Uint8Array(FORWARD_LIMIT);
+  const bytes = new Uint8Array(MAX_FORWARD_OCTETS);
   let length = 0;
-  while (length < FORWARD_LIMIT) {
-    const count = fs.readSync(descriptor, bytes, length, FORWARD_LIMIT - length, null);
+  while (length < MAX_FORWARD_OCTETS) {
+    const count = fs.readSync(descriptor, bytes, length, MAX_FORWARD_OCTETS - length, null);
     if (count === 0) break;
     length += count;
   }
   if (length === 0) return NONE;
-  if (length >= FORWARD_LIMIT) return later(`${path} is larger than ${FORWARD_LIMIT - 1} bytes`);
+  if (length >= MAX_FORWARD_OCTETS) return later(`${path} is larger than ${MAX_FORWARD_OCTETS - 1} bytes`);
   return { kind: "text", path, text: new TextDecoder().decode(bytes.subarray(0, length)) };
 }
 

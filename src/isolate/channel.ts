@@ -1,24 +1,18 @@
 /**
  * One side of a door. Messages sent in one turn of the event loop travel as one post: a post wakes a thread and that costs more than the
- * message. Checks what arrives before anybody sees it, by tables that it is given; hides whether the other side is a worker.
+ * message. Checks what arrives before anybody sees it, by tables that it is given. What carries the posts is hidden behind a Transport.
  */
 
 import { type Check, isPlain, kindOf, shownWord } from "../protocol/mod.ts";
+import type { Transport } from "./transport.ts";
 
-/** What a channel needs of a port; MessagePort, Worker and the worker's own scope have it. */
-export interface PostPort {
-  postMessage(message: unknown, transfer: Transferable[]): void;
-  onmessage: ((event: MessageEvent) => void) | null;
-  onmessageerror?: ((event: MessageEvent) => void) | null;
-}
-
-/** What may arrive, and who hears of what may not. Without it a channel believes everything, as tests do. */
+/** What may arrive, and who is called when something else does. Without it a channel believes everything, as tests do. */
 export interface Inspection {
   /** By type of message. */
   readonly arriving: ReadonlyMap<string, Check<unknown>>;
   /** Answers that a question may get, by the type of the question; empty where this side asks none. */
   readonly replies: ReadonlyMap<string, readonly string[]>;
-  /** Called once for each port: nothing more is taken from it. `fault` says what was wrong, without the content. */
+  /** Called once for each transport: nothing more is taken from it. `fault` says what was wrong, without the content. */
   onfault(fault: string): void;
 }
 
@@ -34,19 +28,19 @@ export interface Channel<Out, In> {
   onreset: () => void;
 }
 
-/** A channel whose port may change: messages sent while there is none wait, up to `limit` and one post, then the oldest are dropped. */
+/** A channel whose transport may change: messages sent while there is none wait, up to `limit` and one post, then the oldest are dropped. */
 export class DoorChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
   /** Sees each post before it leaves; null when nobody wants to. */
   watch: ((batch: readonly unknown[]) => void) | null = null;
-  #port: PostPort | null = null;
+  #transport: Transport | null = null;
   #batch: Out[] = [];
   #transfer: Transferable[] = [];
   #scheduled = false;
   readonly #limit: number;
   readonly #inspection: Inspection | null;
-  /** Something malformed has come: nothing more is taken from this port. */
+  /** Something malformed has come: nothing more is taken from this transport. */
   #closed = false;
   /** Questions without an answer yet, and which they may get. */
   readonly #asked = new Map<number, readonly string[]>();
@@ -56,32 +50,33 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     this.#limit = Math.min(limit, MAX_POST_MESSAGES);
   }
 
-  attach(port: PostPort): void {
+  /** Speaks and listens over this transport from now on; one that was there before is closed. */
+  attach(transport: Transport): void {
     this.detach();
-    this.#port = port;
+    this.#transport = transport;
     this.#closed = false;
-    port.onmessage = (event) => this.#take(port, event);
-    // What cannot be read was never a message of ours.
-    port.onmessageerror = () => this.#refuse(port, "a post cannot be read");
+    transport.receive({
+      onpost: (post) => this.#take(transport, post),
+      onfault: (fault) => this.#refuse(transport, fault),
+    });
     if (this.#batch.length > 0) this.#schedule();
   }
 
   /** Hands on the messages of one post up to the first that is malformed. */
-  #take(port: PostPort, { data, ports }: MessageEvent): void {
+  #take(transport: Transport, post: unknown): void {
     if (this.#inspection === null) {
-      for (const message of data as In[]) this.onmessage(message);
+      for (const message of post as In[]) this.onmessage(message);
       return;
     }
-    if (!Array.isArray(data) || data.length > MAX_POST_MESSAGES) {
-      const what = Array.isArray(data) ? `a list of ${data.length}` : kindOf(data);
-      return this.#refuse(port, `a post is ${what}, not a list of up to ${MAX_POST_MESSAGES} messages`);
+    if (!Array.isArray(post) || post.length > MAX_POST_MESSAGES) {
+      const what = Array.isArray(post) ? `a list of ${post.length}` : kindOf(post);
+      return this.#refuse(transport, `a post is ${what}, not a list of up to ${MAX_POST_MESSAGES} messages`);
     }
-    if (ports?.length > 0) return this.#refuse(port, "a post carries ports");
-    for (const message of data) {
+    for (const message of post) {
       // What was handed on before may have closed the door.
-      if (this.#port !== port || this.#closed) return;
+      if (this.#transport !== transport || this.#closed) return;
       const fault = this.#faultOf(this.#inspection, message);
-      if (fault !== null) return this.#refuse(port, fault);
+      if (fault !== null) return this.#refuse(transport, fault);
       this.onmessage(message as In);
     }
   }
@@ -103,20 +98,18 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   }
 
   /** Whoever sends such a thing is not to be listened to. The door stays closed until main opens another. */
-  #refuse(port: PostPort, fault: string): void {
-    if (this.#port !== port || this.#closed) return;
+  #refuse(transport: Transport, fault: string): void {
+    if (this.#transport !== transport || this.#closed) return;
     this.#closed = true;
-    port.onmessage = null;
-    port.onmessageerror = null;
+    transport.close();
     this.#inspection?.onfault(fault);
   }
 
   /** The peer has ended: what was asked of it is lost, what is sent from now on waits for the next one. */
   detach(): void {
-    if (this.#port === null) return;
-    this.#port.onmessage = null;
-    this.#port.onmessageerror = null;
-    this.#port = null;
+    if (this.#transport === null) return;
+    if (!this.#closed) this.#transport.close();
+    this.#transport = null;
     this.#asked.clear();
     this.#batch = [];
     this.#transfer = [];
@@ -126,10 +119,10 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   send(message: Out, transfer?: Transferable[]): void {
     if (this.#inspection !== null && this.#inspection.replies.size > 0) this.#note(this.#inspection, message);
     // What has waited for the peer may fill a post by itself.
-    if (this.#port !== null && this.#batch.length >= MAX_POST_MESSAGES) this.#flush();
+    if (this.#transport !== null && this.#batch.length >= MAX_POST_MESSAGES) this.#flush();
     this.#batch.push(message);
     if (transfer !== undefined) this.#transfer.push(...transfer);
-    if (this.#port === null) {
+    if (this.#transport === null) {
       if (this.#batch.length > this.#limit) this.#batch.shift();
       return;
     }
@@ -150,13 +143,13 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#port === null || this.#batch.length === 0) return;
+    if (this.#transport === null || this.#batch.length === 0) return;
     const batch = this.#batch;
     const transfer = this.#transfer;
     this.#batch = [];
     this.#transfer = [];
     if (this.watch !== null) this.watch(batch);
-    this.#port.postMessage(batch, transfer);
+    this.#transport.post(batch, transfer);
   }
 }
 
@@ -173,13 +166,23 @@ interface Message {
   readonly call?: number;
 }
 
+/** Who waits for one answer. */
+interface Waiting<Answer> {
+  readonly answer: (message: Answer) => void;
+  readonly lost: () => void;
+}
+
+/** The type of the answer with that name. */
+type AnswerOf<Answer, Kind> = Extract<Answer, { readonly type: Kind }>;
+
 /** Questions and answers over a channel, matched by `call`. */
 export class Caller<Ask extends Message, Answer extends Message> {
   readonly #channel: Channel<Ask, Answer>;
-  readonly #waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  readonly #waiting = new Map<number, Waiting<Answer>>();
   #next = 1;
-  /** Messages that answer nothing. */
+  /** Called with messages that answer nothing. */
   onmessage: (message: Answer) => void = () => {};
+  /** Called when the peer was replaced, after all who waited were told that no answer comes. */
   onreset: () => void = () => {};
 
   constructor(channel: Channel<Ask, Answer>) {
@@ -188,12 +191,12 @@ export class Caller<Ask extends Message, Answer extends Message> {
       const waiting = message.call === undefined ? undefined : this.#waiting.get(message.call);
       if (waiting === undefined) return this.onmessage(message);
       this.#waiting.delete(message.call!);
-      waiting.resolve(message);
+      waiting.answer(message);
     };
     channel.onreset = () => {
       const waiting = [...this.#waiting.values()];
       this.#waiting.clear();
-      for (const { reject } of waiting) reject(new PeerGone());
+      for (const { lost } of waiting) lost();
       this.onreset();
     };
   }
@@ -203,14 +206,24 @@ export class Caller<Ask extends Message, Answer extends Message> {
     this.#channel.send(message, transfer);
   }
 
-  /** Asks and waits. Rejects with PeerGone when the other side dies first. `Kind` is the type of the answer that belongs to the question. */
-  ask<Kind extends Answer["type" & keyof Answer]>(
+  /**
+   * Asks, and calls `answer` in the turn in which the answer arrives, or `lost` when the other side ends first. `Kind` is the type of the answer
+   * that belongs to the question.
+   */
+  request<Kind extends Answer["type"]>(
     question: DistributiveOmit<Ask, "call">,
-  ): Promise<Extract<Answer, { type: Kind }>> {
+    answer: (message: AnswerOf<Answer, Kind>) => void,
+    lost: () => void = () => {},
+  ): void {
     const call = this.#next++;
+    this.#waiting.set(call, { answer: answer as (message: Answer) => void, lost });
+    this.#channel.send({ ...question, call } as unknown as Ask);
+  }
+
+  /** Asks and waits. Rejects with PeerGone when the other side ends first. `Kind` is the type of the answer that belongs to the question. */
+  ask<Kind extends Answer["type"]>(question: DistributiveOmit<Ask, "call">): Promise<AnswerOf<Answer, Kind>> {
     return new Promise((resolve, reject) => {
-      this.#waiting.set(call, { resolve: resolve as (answer: Answer) => void, reject });
-      this.#channel.send({ ...question, call } as unknown as Ask);
+      this.request<Kind>(question, resolve, () => reject(new PeerGone()));
     });
   }
 }

@@ -9,7 +9,7 @@ import type { Channel } from "./channel.ts";
 import {
   ABANDONED,
   COMMITTED,
-  type DoorName,
+  doorBetween,
   type FileResult,
   type FileRole,
   type FileTask,
@@ -18,9 +18,9 @@ import {
   FLAG_CALLS,
   FLAG_IN_CALL,
   type FromFiles,
+  type Grow,
   MAX_FILE_ISOLATES,
   MAX_STUCK_ISOLATES,
-  type Role,
   type ToFiles,
 } from "../protocol/mod.ts";
 import type { Isolate } from "./worker.ts";
@@ -69,15 +69,15 @@ export function serveFilePool(
   contended: () => boolean,
   clock: Clock = systemClock,
 ): FilePool {
+  const main = isolate.ask(doorBetween(isolate.role, "main")!) as unknown as Channel<Grow<FileRole>, never>;
   const pool = new FilePool({
-    grow: () => isolate.tell({ type: "grow", role }),
+    grow: () => main.send({ type: "grow", role }),
     contended,
     now: clock.steady,
     every: clock.every,
     warn: (text) => isolate.emit({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
   });
-  const owner: Role = isolate.role;
-  isolate.serve(`${role}-${owner}` as DoorName, (channel, peer) => {
+  isolate.serve(doorBetween(role, isolate.role)!, (channel, peer) => {
     pool.add(channel as unknown as Channel<ToFiles, FromFiles>, peer);
   });
   return pool;

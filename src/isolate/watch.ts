@@ -1,7 +1,7 @@
-/** Trace lines about what leaves an isolate through its doors: `imsg` tells of each message, `mproc` of each post. Sees types, no content. */
+/** Trace lines about what leaves an isolate through its doors: `imsg` has one for each message, `mproc` for each post. Sees types, no content. */
 
 import { logTrace, type Observer } from "../events/mod.ts";
-import { type DoorName, FILE_ROLES, type Role } from "../protocol/mod.ts";
+import { type DoorName, numberedName, type Role, sidesOf } from "../protocol/mod.ts";
 
 /** Who speaks, and at which door. */
 export interface DoorSide {
@@ -13,13 +13,13 @@ export interface DoorSide {
 }
 
 /**
- * What a channel's `watch` is to be under the traces that are wanted now; null for none of these. Doors of events have none: their lines
- * would tell of themselves for ever.
+ * What a channel's `watch` is to be under the traces that are wanted now; null for none of these. Doors of events have none,
+ * nor have those to main, which takes lines for syslog: their lines would cause others for ever.
  */
 export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: readonly unknown[]) => void) | null {
   const messages = observer.traces("imsg"), posts = observer.traces("mproc");
-  if ((!messages && !posts) || isEventDoor(doorway.name)) return null;
-  const way = `${nameOf(doorway.role, doorway.index)} -> ${nameOf(otherSide(doorway), doorway.peer)}`;
+  if ((!messages && !posts) || isUnwatched(doorway.name)) return null;
+  const way = `${numberedName(doorway.role, doorway.index)} -> ${numberedName(otherSide(doorway), doorway.peer)}`;
   return (batch) => {
     if (posts) {
       logTrace(observer, "mproc", `${way}: ${batch.length} message${batch.length === 1 ? "" : "s"} in one post`);
@@ -29,16 +29,12 @@ export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: reado
   };
 }
 
-function isEventDoor(name: DoorName): boolean {
-  return name.endsWith("-control");
+function isUnwatched(name: DoorName): boolean {
+  const { answerer } = sidesOf(name);
+  return answerer === "control" || answerer === "main";
 }
 
 function otherSide({ role, name }: DoorSide): Role {
-  const [from, to] = name.split("-") as [Role, Role];
-  return from === role ? to : from;
-}
-
-/** Of some there may be several. */
-function nameOf(role: Role, index: number): string {
-  return role === "smtp" || (FILE_ROLES as readonly Role[]).includes(role) ? `${role}-${index}` : role;
+  const { asker, answerer } = sidesOf(name);
+  return asker === role ? answerer as Role : asker;
 }

@@ -5,8 +5,16 @@
 
 import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
-import { type Account, type Forward, type MainQuestion, type MainReply, type PasswordCheck } from "../protocol/mod.ts";
-import { type Isolate, serveFilePool } from "../isolate/mod.ts";
+import {
+  type Account,
+  type Forward,
+  type LookupToMain,
+  type MainToLookup,
+  MAX_ACCOUNT_NAME_CHARS,
+  MAX_PASSWORD_CHARS,
+  type PasswordCheck,
+} from "../protocol/mod.ts";
+import { Caller, type Channel, type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
@@ -15,22 +23,24 @@ const FORWARD_MS = 1000;
 /** Accounts of the name service: who is known, and who is not. */
 const ACCOUNT_MS = 5000;
 /** Answers of each kind that are remembered. */
-const KEEP_LIMIT = 2000;
+const MAX_KEPT_ANSWERS = 2000;
 /** Questions on their way; more mean that main, or the name service, has come to a stop. */
-const WAITING_LIMIT = 20_000;
+const MAX_WAITING_QUESTIONS = 20_000;
 /** Passwords on their way to main. */
-const VERIFYING_LIMIT = 1000;
+const MAX_VERIFIED_PASSWORDS = 1000;
 /** A name service that does not answer is an error after so long. */
-const ACCOUNT_LIMIT_MS = 30_000;
+const ANSWER_MS = 30_000;
 
-type Question = Omit<Extract<MainQuestion, { type: "account" }>, "call">;
 type Result = Account | null | LookupError;
+type PasswordQuestion =
+  | Omit<Extract<LookupToMain, { type: "login" }>, "call">
+  | Omit<Extract<LookupToMain, { type: "crypt" }>, "call">;
 /** Reads a `.forward` as its user. Rejects when it cannot be had now. */
 export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 
 /** Answers that are as fresh as `keepMs`. The oldest go first. */
 class Memory<T> {
-  readonly #kept = new BoundedMap<string, { readonly value: T; readonly until: number }>(KEEP_LIMIT);
+  readonly #kept = new BoundedMap<string, { readonly value: T; readonly until: number }>(MAX_KEPT_ANSWERS);
   readonly #keepMs: number;
   readonly #now: () => number;
 
@@ -50,34 +60,32 @@ class Memory<T> {
 }
 
 export class MainClient {
-  readonly #tell: (questions: readonly MainQuestion[]) => void;
+  readonly #main: Caller<LookupToMain, MainToLookup>;
   readonly #forwards: Memory<Forward>;
   readonly #accounts: Memory<Account | null>;
-  readonly #waiting = new Map<number, (result: Result) => void>();
-  readonly #verifying = new Map<number, (verdict: PasswordCheck) => void>();
-  /** One question serves all who ask it meanwhile. */
+  /** Accounts that main is asked for, by name: one question serves all who ask it meanwhile. */
   readonly #asked = new Map<string, Promise<Result>>();
+  /** Passwords on their way to main. */
+  #verifying = 0;
   readonly #readForward: ReadForward;
   /** Files that are being read. */
   readonly #reading = new Map<string, Promise<Forward>>();
-  #batch: MainQuestion[] = [];
-  #nextCall = 1;
   readonly #clock: Pick<Clock, "steady" | "after">;
 
-  /** `tell` posts to main. */
+  /** Asks main at `door`. */
   constructor(
-    tell: (questions: readonly MainQuestion[]) => void,
+    door: Channel<LookupToMain, MainToLookup>,
     clock: Pick<Clock, "steady" | "after">,
     readForward: ReadForward,
   ) {
     this.#clock = clock;
-    this.#tell = tell;
+    this.#main = new Caller(door);
     this.#readForward = readForward;
     this.#forwards = new Memory(FORWARD_MS, clock.steady);
     this.#accounts = new Memory(ACCOUNT_MS, clock.steady);
   }
 
-  /** The house as an isolate sees it. */
+  /** The client of the lookup isolate, which has `.forward` files read by isolates of their own. */
   static of(isolate: Isolate<"lookup">): MainClient {
     const pool = serveFilePool(isolate, "forward", () => false);
     const readForward: ReadForward = async (who, suffix) => {
@@ -85,10 +93,7 @@ export class MainClient {
       if (result.kind === "forward") return result.forward;
       throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
     };
-    const tell = (questions: readonly MainQuestion[]) => isolate.tell({ type: "ask", questions });
-    const main = new MainClient(tell, systemClock, readForward);
-    isolate.ontold = (answers) => main.hear(answers);
-    return main;
+    return new MainClient(isolate.ask("lookup-main"), systemClock, readForward);
   }
 
   /** The `.forward` of an account if it was read just now. `suffix`: delimiter and sub-address, "" for none. */
@@ -96,11 +101,12 @@ export class MainClient {
     return this.#forwards.get(forwardKey(who, suffix));
   }
 
+  /** The `.forward` of an account. Rejects never: what cannot be read now is a refusal that passes. */
   async forward(who: Account, suffix: string): Promise<Forward> {
     const key = forwardKey(who, suffix);
     const reading = this.#reading.get(key);
     if (reading !== undefined) return await reading;
-    if (this.#reading.size >= WAITING_LIMIT) return unread("Too many questions wait for an answer");
+    if (this.#reading.size >= MAX_WAITING_QUESTIONS) return unread("Too many questions wait for an answer");
     const read = this.#read(who, suffix, key).finally(() => this.#reading.delete(key));
     this.#reading.set(key, read);
     return await read;
@@ -121,81 +127,57 @@ export class MainClient {
     return this.#accounts.get(name);
   }
 
+  /** The account of this name as the name service knows it; null when it does not. Rejects never: a failure is the value. */
   async account(name: string): Promise<Account | null | LookupError> {
-    const result = await this.#ask(`account ${name}`, { type: "account", name });
+    const result = await (this.#asked.get(name) ?? this.#ask(name));
     if (result instanceof LookupError) return result;
     this.#accounts.set(name, result);
     return result;
   }
 
-  /** The password of a system account. */
+  /** Checks the password of a system account; `unknown` when main does not answer in time. */
   login(user: string, password: string): Promise<PasswordCheck> {
-    return this.#verify((call) => ({ type: "login", call, user, password }));
+    if (user.length > MAX_PASSWORD_CHARS) return Promise.resolve("unknown");
+    return this.#verify({ type: "login", user, password });
   }
 
-  /** The password of a hash that only the C library knows. */
+  /** Checks the password of a hash that only the C library knows; `unknown` when main does not answer in time. */
   crypt(hash: string, password: string): Promise<PasswordCheck> {
-    return this.#verify((call) => ({ type: "crypt", call, hash, password }));
+    if (hash.length > MAX_PASSWORD_CHARS) return Promise.resolve("unknown");
+    return this.#verify({ type: "crypt", hash, password });
   }
 
-  #verify(question: (call: number) => MainQuestion): Promise<PasswordCheck> {
-    if (this.#verifying.size >= VERIFYING_LIMIT) return Promise.resolve("unknown");
-    const call = this.#nextCall++;
-    return new Promise((resolve) => {
-      const done = (verdict: PasswordCheck) => {
-        cancelLimit();
-        this.#verifying.delete(call);
-        resolve(verdict);
-      };
-      const cancelLimit = this.#clock.after(ACCOUNT_LIMIT_MS, () => done("unknown"));
-      this.#verifying.set(call, done);
-      this.#tell([question(call)]);
-    });
+  async #verify(question: PasswordQuestion): Promise<PasswordCheck> {
+    if (this.#verifying >= MAX_VERIFIED_PASSWORDS || question.password.length > MAX_PASSWORD_CHARS) return "unknown";
+    this.#verifying++;
+    const ask = () => this.#main.ask<"login" | "crypt">(question).then(({ result }) => result);
+    return await this.#inTime<PasswordCheck>(ask, () => "unknown").finally(() => this.#verifying--);
   }
 
-  /** Main's answers. */
-  hear(answers: readonly MainReply[]): void {
-    for (const answer of answers) {
-      if (answer.type === "login" || answer.type === "crypt") {
-        this.#verifying.get(answer.call)?.(answer.result);
-        continue;
-      }
-      const { result } = answer;
-      this.#waiting.get(answer.call)?.(result !== null && "error" in result ? new LookupError(result.error) : result);
-    }
-  }
-
-  #ask(key: string, question: Question): Promise<Result> {
-    const asked = this.#asked.get(key);
-    if (asked !== undefined) return asked;
-    if (this.#waiting.size >= WAITING_LIMIT) {
+  #ask(name: string): Promise<Result> {
+    if (this.#asked.size >= MAX_WAITING_QUESTIONS) {
       return Promise.resolve(new LookupError("Too many questions wait for an answer"));
     }
-    const call = this.#nextCall++;
-    const answer = new Promise<Result>((resolve) => {
-      const cancelLimit = this.#clock.after(
-        ACCOUNT_LIMIT_MS,
-        () => resolve(new LookupError("The name service does not answer")),
-      );
-      this.#waiting.set(call, (result) => {
-        cancelLimit();
-        resolve(result);
-      });
-    }).finally(() => {
-      this.#waiting.delete(call);
-      this.#asked.delete(key);
-    });
-    this.#asked.set(key, answer);
-    // What is asked in one turn goes as one message: a message costs more than a question.
-    if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
-    this.#batch.push({ ...question, call });
+    if (name.length > MAX_ACCOUNT_NAME_CHARS) return Promise.resolve(new LookupError("The account's name is too long"));
+    const ask = async (): Promise<Result> => {
+      const { result } = await this.#main.ask<"account">({ type: "account", name });
+      return result !== null && "error" in result ? new LookupError(result.error) : result;
+    };
+    const answer = this.#inTime(ask, () => new LookupError("The name service does not answer"))
+      .finally(() => this.#asked.delete(name));
+    this.#asked.set(name, answer);
     return answer;
   }
 
-  #flush(): void {
-    const batch = this.#batch;
-    this.#batch = [];
-    this.#tell(batch);
+  /** Asks, and resolves with the answer, or with `otherwise` when there is none in time. */
+  #inTime<T>(ask: () => Promise<T>, otherwise: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      const cancelLimit = this.#clock.after(ANSWER_MS, () => resolve(otherwise()));
+      ask().catch(otherwise).then((value) => {
+        cancelLimit();
+        resolve(value);
+      });
+    });
   }
 }
 

@@ -71,7 +71,9 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 function openParts(isolate: Isolate<"lookup">): LookupParts {
   const machine = { ...openMachine(), main: MainClient.of(isolate), askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
-  isolate.onresolver = (resolver) => namer.configure(resolver);
+  isolate.onsettings = ({ resolver }) => {
+    if (resolver !== undefined) namer.configure(resolver);
+  };
   return { machine, namer };
 }
 

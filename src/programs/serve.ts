@@ -67,7 +67,7 @@ function filterRouter(
   const router = new FilterRouter(
     filters,
     { start, clock, path, introduction, log },
-    (reason) => isolate.tell({ type: "lost-program", reason }),
+    (reason) => isolate.ask("filter-main").send({ type: "lost-program", reason }),
   );
   for (const door of ["smtp-filter", "relay-filter"] as const) {
     isolate.serve(door, (channel) => router.addDoor(channel));
@@ -85,12 +85,12 @@ function announced<P>(
     const process = start(options, {
       ...hooks,
       onend: (reason) => {
-        if (pid !== null) isolate.tell({ type: "program", pid, running: false });
+        if (pid !== null) isolate.ask("filter-main").send({ type: "program", pid, running: false });
         hooks.onend(reason);
       },
     });
     pid = (process as { pid?: number | null }).pid ?? null;
-    if (pid !== null) isolate.tell({ type: "program", pid, running: true });
+    if (pid !== null) isolate.ask("filter-main").send({ type: "program", pid, running: true });
     return process;
   };
 }

@@ -139,8 +139,7 @@ export type NobodysEvent = Exclude<Event["type"], Reported>;
 const complete: [NobodysEvent] extends [never] ? true : never = true;
 void complete;
 
-/** Doors of events, by who reports there. */
-export const EVENT_DOORS = (Object.keys(EVENTS) as Reporter[]).map((role) => `${role}-control` as const);
+export const REPORTERS = Object.keys(EVENTS) as readonly Reporter[];
 
 /** What lines of text begin with that belong to one role, or to two that do one work. */
 const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [

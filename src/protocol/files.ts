@@ -19,7 +19,6 @@ import {
 } from "./check.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
 import { type Account, account } from "./lookup.ts";
-import { type Forward, FORWARD_LIMIT } from "./main.ts";
 import { envelopeId, longText } from "./shapes.ts";
 
 /** A message to be written: its first chunk is at hand, the others are asked for. */
@@ -61,6 +60,15 @@ export type FileTask =
   /** Read `.forward`, or the file with a suffix before it. */
   | { readonly kind: "forward"; readonly who: Account; readonly suffix: string };
 
+/** What was found in a home; `refused` says why nothing of the file is used. */
+export type Forward =
+  | { readonly kind: "none" }
+  | { readonly kind: "text"; readonly path: string; readonly text: string }
+  | { readonly kind: "refused"; readonly temporary: boolean; readonly reason: string };
+
+/** A `.forward` is smaller than this. */
+export const MAX_FORWARD_OCTETS = 4096;
+
 /** How a task ended. `code` as of sysexits(3). */
 export type FileResult =
   | { readonly kind: "written" }
@@ -97,13 +105,6 @@ export type FromFiles =
   /** The task `call` wants a chunk of its message. */
   | { readonly type: "read"; readonly number: number; readonly index: number };
 
-/** The roles that touch users' files: several isolates each, one user's tasks at a time in each. */
-export const FILE_ROLES = ["mailbox", "file", "forward"] as const;
-export type FileRole = typeof FILE_ROLES[number];
-
-/** Isolates of one file role that there may be: for load, and beside them those that stand still in a file call. */
-export const MAX_FILE_ISOLATES = 8, MAX_STUCK_ISOLATES = 16;
-
 /** Lines in front of the body of one delivery, in octets: some addresses, and the words around them. */
 const TRACE_BYTES = 16_384;
 const id = whole(0, 0xffff_fffe);
@@ -132,7 +133,7 @@ const fileTask: Check<FileTask> = tagged<FileTask, "kind">("kind", {
 });
 const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
   none: {},
-  text: { path: text(), text: text(FORWARD_LIMIT) },
+  text: { path: text(), text: text(MAX_FORWARD_OCTETS) },
   refused: { temporary: flag, reason: longText },
 });
 const fileResult: Check<FileResult> = tagged<FileResult, "kind">("kind", {

@@ -1,6 +1,6 @@
 /** What lookup says to the login isolate. Types and checks only. */
 
-import { type MessageTable, oneOf, type Replies, text } from "./check.ts";
+import { type Check, type MessageTable, oneOf, type Replies, text } from "./check.ts";
 import { call } from "./shapes.ts";
 
 export type ToLogin =
@@ -23,7 +23,7 @@ export const TO_LOGIN: MessageTable<ToLogin> = {
   verify: { call, hash: text(), password: text() },
   prove: { call, verifier: text(), message: text(), proof: text() },
 };
-export const passwordCheck = oneOf("match", "mismatch", "unknown");
+export const passwordCheck: Check<PasswordCheck> = oneOf("match", "mismatch", "unknown");
 export const FROM_LOGIN: MessageTable<FromLogin> = {
   verified: { call, result: passwordCheck },
   proved: { call, result: passwordCheck, signature: text() },

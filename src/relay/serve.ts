@@ -34,7 +34,9 @@ const SOURCE_ATTEMPTS = 10;
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
 export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayServiceDeps> = {}): void {
   const resolver = new Resolver(isolate.settings.resolver, { observer: isolate });
-  isolate.onresolver = (settings) => resolver.configure(settings);
+  isolate.onsettings = ({ resolver: changed }) => {
+    if (changed !== undefined) resolver.configure(changed);
+  };
   const service = new RelayService(isolate, {
     clock: systemClock,
     date: Date.now,

@@ -1,7 +1,7 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
 import type { EmitEvent, Event } from "../events/mod.ts";
-import type { Isolate } from "../isolate/mod.ts";
+import { Caller, type Isolate } from "../isolate/mod.ts";
 import { type ServiceClock, SmtpService } from "./service.ts";
 import { soon, systemClock } from "../clock.ts";
 
@@ -41,11 +41,7 @@ function collected(tell: (tickets: readonly number[]) => void): (ticket: number)
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
   const events = grouped(isolate.emit);
-  const asked = new Map<number, (admitted: boolean) => void>();
-  isolate.onsource = (ticket, admitted) => {
-    asked.get(ticket)?.(admitted);
-    asked.delete(ticket);
-  };
+  const main = new Caller(isolate.ask("smtp-main"));
   const service = new SmtpService({
     settings: isolate.settings,
     lookup: isolate.ask("smtp-lookup"),
@@ -54,14 +50,15 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     emit: events.emit,
     observer: isolate,
     askSource(ticket, address, answer) {
-      asked.set(ticket, answer);
-      isolate.tell({ type: "source", ticket, address });
+      main.request<"source">({ type: "source", ticket, address }, ({ admitted }) => answer(admitted));
     },
     clock: serviceClock,
-    ended: collected((tickets) => isolate.tell({ type: "sessions-ended", tickets })),
+    ended: collected((tickets) => main.send({ type: "sessions-ended", tickets })),
   });
-  isolate.onsession = (...session) => service.session(...session);
-  isolate.oncertificates = () => service.renew(isolate.settings);
+  main.onmessage = (message) => {
+    if (message.type === "session") service.session(message.descriptor, message.listener, message.peer, message.ticket);
+  };
+  isolate.onsettings = () => service.renew(isolate.settings);
   isolate.onstop = async () => {
     await service.stop();
     events.flush();

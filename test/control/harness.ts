@@ -2,7 +2,7 @@
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { DoorName, MainRequest, ToMain } from "../../src/protocol/mod.ts";
+import type { ControlToMain, DoorName } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -46,9 +46,9 @@ export function envelope(id: string, changes: Partial<Envelope> = {}): Envelope 
 export type Answers = Readonly<Record<string, (question: Message) => Record<string, unknown>>>;
 
 export class FakeSystem {
-  readonly told: ToMain[] = [];
+  readonly told: ControlToMain[] = [];
   readonly asked: { door: string; question: Message }[] = [];
-  readonly requests: MainRequest[] = [];
+  readonly requests: Omit<ControlToMain, "call">[] = [];
   readonly #channels = new Map<string, Channel<unknown, unknown>>();
   readonly #served = new Map<string, (channel: Channel<unknown, unknown>, peer: number) => void>();
   readonly traces = new Set<Trace>();
@@ -65,7 +65,9 @@ export class FakeSystem {
   ) {
     const channelOf = (name: string) => {
       let channel = this.#channels.get(name);
-      if (channel === undefined) this.#channels.set(name, channel = this.#fake(name, answers));
+      if (channel === undefined) {
+        this.#channels.set(name, channel = name === "control-main" ? this.#main() : this.#fake(name, answers));
+      }
       return channel;
     };
     this.isolate = {
@@ -87,11 +89,8 @@ export class FakeSystem {
       serve:
         ((name: DoorName, welcome: (channel: Channel<unknown, unknown>, peer: number) => void) =>
           this.#served.set(name, welcome)) as unknown as Isolate<"control">["serve"],
-      tell: (message) => this.#hear(message),
       traces: (trace) => this.traces.has(trace),
       verbose: false,
-      onsession: () => {},
-      onanswer: () => {},
       onstop: () => {},
     };
   }
@@ -108,11 +107,21 @@ export class FakeSystem {
     this.#channels.get(name)!.onreset();
   }
 
-  #hear(message: ToMain): void {
-    this.told.push(message);
-    if (message.type !== "request") return;
-    this.requests.push(message.request);
-    queueMicrotask(() => this.isolate.onanswer({ call: message.call, changed: this.changed, error: this.error }));
+  /** Main's side of the door to it. */
+  #main(): Channel<unknown, unknown> {
+    const channel: Channel<unknown, unknown> = {
+      onmessage: () => {},
+      onreset: () => {},
+      send: (message) => {
+        const said = message as ControlToMain;
+        this.told.push(said);
+        if (said.type === "syslog") return;
+        const { call, ...request } = said;
+        this.requests.push(request);
+        queueMicrotask(() => channel.onmessage({ type: "answer", call, changed: this.changed, error: this.error }));
+      },
+    };
+    return channel;
   }
 
   #fake(door: string, answers: Answers): Channel<unknown, unknown> {

@@ -8,7 +8,8 @@ import { ControlSessions } from "../../src/control/sessions.ts";
 import { ControlRequests } from "../../src/control/requests.ts";
 import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
-import type { ToMain } from "../../src/protocol/mod.ts";
+import { Caller } from "../../src/isolate/mod.ts";
+import type { ControlToMain } from "../../src/protocol/mod.ts";
 import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
 import { evpid, msgid } from "../ids.ts";
 
@@ -69,7 +70,12 @@ const queueAnswers: Answers = {
 };
 
 function requestsOf(harness: FakeSystem, log: string[] = []): ControlRequests {
-  return new ControlRequests(harness.isolate, new Stats(), (_level, text) => log.push(text));
+  return new ControlRequests(
+    harness.isolate,
+    new Caller(harness.isolate.ask("control-main")),
+    new Stats(),
+    (_level, text) => log.push(text),
+  );
 }
 
 async function answersOf(answering: ControlRequests, request: ControlRequest): Promise<ControlAnswer[]> {
@@ -382,7 +388,7 @@ Deno.test("serveControl logs events in order, counts them, and heeds -v and trac
   queue.onmessage({ type: "delivery" });
   smtp.onmessage({ type: "count", key: "made.up", by: 1 });
   await harness.isolate.onstop();
-  const lines = (harness.told as Extract<ToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
+  const lines = (harness.told as Extract<ControlToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
   deepEqual(lines.slice(0, 3), [
     { level: "info", text: "s1 smtp connected address=local host=localhost" },
     { level: "debug", text: "queue: shown {not a placeholder}" },

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { askControl } from "../../src/control/mod.ts";
 import { detachDescriptor } from "../../src/sockets/mod.ts";
-import { type FromMain, type ToMain } from "../../src/protocol/mod.ts";
+import { type ControlToMain, type HandedSession, type ToIsolate, type ToSupervisor } from "../../src/protocol/mod.ts";
 import { FakeSystem } from "./harness.ts";
 
 Deno.test("workers/control.ts logs and answers without any permission", async () => {
@@ -14,16 +14,17 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
     type: "module",
     deno: { permissions: "none" },
   } as WorkerOptions);
-  const heard: ToMain[] = [];
+  const heard: (ToSupervisor | ControlToMain)[] = [];
   let wake = () => {};
   worker.onmessage = ({ data }) => {
-    heard.push(data);
+    heard.push(...Array.isArray(data) ? data : [data]);
     wake();
   };
-  const until = async (type: ToMain["type"]) => {
+  const until = async (type: (ToSupervisor | ControlToMain)["type"]) => {
     while (!heard.some((message) => message.type === type)) await new Promise<void>((resolve) => wake = resolve);
   };
-  const post = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  const post = (message: ToIsolate | HandedSession[], transfer: Transferable[] = []) =>
+    worker.postMessage(message, transfer);
   const { settings } = new FakeSystem({}).isolate;
   const events = new MessageChannel();
   post({ type: "start", role: "control", index: 0, settings, verbose: false, traces: [] });
@@ -35,7 +36,7 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
 
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     const descriptor = detachDescriptor(socket);
-    post({ type: "session", descriptor, listener: -1, peer: { address: "local", port: 0, uid: 0 }, ticket: 0 });
+    post([{ type: "session", descriptor, listener: -1, peer: { address: "local", port: 0, uid: 0 }, ticket: 0 }]);
   });
   server.listen(`${folder}/c.sock`);
   await once(server, "listening");

@@ -1,30 +1,42 @@
 /** What main answers to lookup: accounts of the name service, a few at a time. */
 
 import assert from "node:assert/strict";
-import type { MainQuestion, MainReply } from "../../src/protocol/mod.ts";
+import type { Channel } from "../../src/isolate/mod.ts";
+import type { LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/name_service.ts";
 
-/** A clerk and what it answered; `done` resolves when `count` answers are there. */
-function office(names: Pick<NameService, "find">) {
-  const batches: (readonly MainReply[])[] = [];
+/** Main's side of the door to a lookup isolate; `heard` gets what is answered. */
+function doorOf(heard: (answer: MainToLookup) => void): Channel<MainToLookup, LookupToMain> {
+  return { send: heard, onmessage: () => {}, onreset: () => {} };
+}
+
+/** Requests of lookup and what was answered; `done` resolves when `count` answers are there. */
+function harnessOf(names: Pick<NameService, "find">) {
+  const batches: (readonly MainToLookup[])[] = [];
   let wake = () => {};
-  const requests = new LookupRequests((answers) => (batches.push(answers), wake()), names);
+  const requests = new LookupRequests(names);
+  const enter = () => {
+    const channel = doorOf((answer) => (batches.push([answer]), wake()));
+    requests.serve(channel);
+    return channel;
+  };
+  const channel = enter();
   const done = async (count: number) => {
     while (batches.flat().length < count) await new Promise<void>((resolve) => wake = resolve);
     return batches.flat();
   };
-  return { requests: requests, batches, done };
+  return { channel, enter, batches, done };
 }
 
-Deno.test("Clerk gives the successor of a lookup isolate no answer to what the old one asked", async () => {
+Deno.test("LookupRequests gives the successor of a lookup isolate no answer to what the old one asked", async () => {
   const asked = Promise.withResolvers<null>();
-  const { requests: requests, batches, done } = office({
+  const { channel, enter, batches, done } = harnessOf({
     find: (name) => name === "slow" ? asked.promise : Promise.resolve(null),
   });
-  requests.take([{ type: "account", call: 1, name: "slow" }]);
-  requests.forget();
-  requests.take([{ type: "account", call: 1, name: "quick" }]);
+  channel.onmessage({ type: "account", call: 1, name: "slow" });
+  channel.onreset();
+  enter().onmessage({ type: "account", call: 1, name: "quick" });
   await done(1);
   asked.resolve(null);
   await asked.promise;
@@ -37,11 +49,11 @@ Deno.test("names that hang take no more than their share of the threads, and who
   const timers: (() => void)[] = [];
   const answered = new Map<number, unknown>();
   let wake = () => {};
+  const channel = doorOf((one) => {
+    answered.set(one.call, one.result);
+    wake();
+  });
   const requests = new LookupRequests(
-    (answers) => {
-      for (const one of answers) answered.set(one.call, one.result);
-      wake();
-    },
     {
       find: (name) => {
         if (!name.startsWith("hang")) return Promise.resolve({ name, uid: 1, gid: 1, home: "/" });
@@ -59,10 +71,11 @@ Deno.test("names that hang take no more than their share of the threads, and who
       },
     },
   );
+  requests.serve(channel);
   let call = 0;
   const ask = (...names: string[]) => {
     const first = call + 1;
-    requests.take(names.map((name) => ({ type: "account", call: ++call, name })));
+    for (const name of names) channel.onmessage({ type: "account", call: ++call, name });
     return first;
   };
   const heard = async (number: number) => {
@@ -92,8 +105,8 @@ Deno.test("names that hang take no more than their share of the threads, and who
   await heard(bob);
 });
 
-Deno.test("Clerk passes over what is no question", () => {
-  const { requests: requests, batches } = office({ find: () => assert.fail("nobody is looked for") });
+Deno.test("LookupRequests passes over what is no question", () => {
+  const { channel, batches } = harnessOf({ find: () => assert.fail("nobody is looked for") });
   const odd = [
     null,
     {},
@@ -101,14 +114,13 @@ Deno.test("Clerk passes over what is no question", () => {
     { type: "account", call: 1, name: 7 },
     { type: "account", call: 1, name: "x".repeat(300) },
   ];
-  requests.take(odd as unknown as MainQuestion[]);
-  requests.take(null as unknown as MainQuestion[]);
+  for (const one of odd) channel.onmessage(one as unknown as LookupToMain);
   assert.deepEqual(batches, []);
 });
 
-Deno.test("Clerk answers with the reason when the name service breaks", async () => {
-  const { requests: requests, done } = office({ find: () => Promise.reject(new Error("No directory")) });
-  requests.take([{ type: "account", call: 3, name: "bob" }]);
+Deno.test("LookupRequests answers with the reason when the name service breaks", async () => {
+  const { channel, done } = harnessOf({ find: () => Promise.reject(new Error("No directory")) });
+  channel.onmessage({ type: "account", call: 3, name: "bob" });
   assert.deepEqual(await done(1), [{ type: "account", call: 3, result: { error: "Error: No directory" } }]);
 });
 

@@ -5,7 +5,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
 import { Passwords } from "../../src/daemon/passwords.ts";
-import type { MainReply } from "../../src/protocol/mod.ts";
+import type { Channel } from "../../src/isolate/mod.ts";
+import type { LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 
 const YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/PquC6DSDN4";
 const rows = [
@@ -81,19 +82,24 @@ Deno.test({
 });
 
 Deno.test("main tries no system account unless a listener asks for them", async () => {
-  const heard: MainReply[] = [];
+  const heard: MainToLookup[] = [];
   const heardAll = Promise.withResolvers<void>();
   const requests = new LookupRequests(
-    (answers) => {
-      heard.push(...answers);
-      if (heard.length === 2) heardAll.resolve();
-    },
     { find: () => Promise.resolve(null) },
     { ofAccount: () => Promise.resolve("match"), ofHash: () => Promise.resolve("match") },
   );
-  requests.take([{ type: "login", call: 1, user: "root", password: "x" }]);
+  const channel: Channel<MainToLookup, LookupToMain> = {
+    send: (message) => {
+      heard.push(message);
+      if (heard.length === 2) heardAll.resolve();
+    },
+    onmessage: () => {},
+    onreset: () => {},
+  };
+  requests.serve(channel);
+  channel.onmessage({ type: "login", call: 1, user: "root", password: "x" });
   requests.systemLogins = true;
-  requests.take([{ type: "login", call: 2, user: "root", password: "x" }]);
+  channel.onmessage({ type: "login", call: 2, user: "root", password: "x" });
   await heardAll.promise;
   assert.deepEqual(heard, [
     { type: "login", call: 1, result: "unknown" },

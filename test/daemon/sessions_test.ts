@@ -4,16 +4,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { SessionAdmission, type SessionLimits } from "../../src/daemon/session_admission.ts";
-import type { FromMain, Role } from "../../src/protocol/mod.ts";
+import type { HandedSession } from "../../src/protocol/mod.ts";
 import { listener } from "../smtp/support.ts";
-
-type Handed = Extract<FromMain, { type: "session" }>;
 
 const LIMITS: SessionLimits = { maxSessions: null, maxSessionsPerSource: 2, maxConnectionsPerMinute: 0, trusted: [] };
 
 class AdmissionHarness {
   readonly log: string[] = [];
-  readonly handed: { readonly isolate: number; readonly message: Handed }[] = [];
+  readonly handed: { readonly isolate: number; readonly message: HandedSession }[] = [];
   isolates = [0, 1];
   /** Those that do not answer. */
   readonly silent = new Set<number>();
@@ -32,8 +30,8 @@ class AdmissionHarness {
       supervisor: {
         answering: () => this.isolates,
         whenAnswering: (_role, index, run) => void (this.silent.has(index) || run()),
-        post: (_role: Role, isolate: number, message: FromMain) => {
-          this.handed.push({ isolate, message: message as Handed });
+        post: (_door, isolate, message) => {
+          this.handed.push({ isolate, message });
           return true;
         },
       },

@@ -221,11 +221,8 @@ export class World {
       emit: (event) => this.#report(event),
       ask: (name) => (doors[name] ?? lookup) as never,
       serve: (_name, welcome) => welcome(served() as never, 0, 1),
-      tell: () => {},
       traces: (trace) => this.traced.has(trace),
       verbose: false,
-      onsession: () => {},
-      onanswer: () => {},
       onstop: () => {},
     };
   }

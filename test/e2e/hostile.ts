@@ -1,6 +1,6 @@
 /** Turns the isolate that it is loaded into against its neighbours: what a BroadcastChannel of the process names goes out through a door of it. */
 
-import type { FromMain } from "../../src/protocol/mod.ts";
+import type { ToIsolate } from "../../src/protocol/mod.ts";
 
 interface Order {
   readonly who: string;
@@ -46,7 +46,8 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   forged: () => ({
     message: [{ type: "log", level: "info", text: `${"0".repeat(16)} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
   }),
-  // To main: no lists.
+  "another's request to main": () => ({ message: [{ type: "stop", call: 1 }] }),
+  // To the supervisor: no lists.
   "another's message": () => ({ message: { type: "request", call: 1, request: { type: "stop" } } }),
   "pong of no ping": () => ({ message: { type: "pong", count: 1e9 } }),
   "a false word": () => ({ message: { type: "refused", door: "smtp-queue", peer: 77, life: 1, fault: "x" } }),
@@ -58,7 +59,7 @@ const scope = self as unknown as {
 };
 const doors = new Map<string, MessagePort>();
 self.addEventListener("message", (event) => {
-  const door = (event as MessageEvent).data as FromMain;
+  const door = (event as MessageEvent).data as ToIsolate;
   // The other smtp isolates behave.
   if (door.type !== "door" || door.peer !== 0) return;
   doors.set(door.name, door.port);

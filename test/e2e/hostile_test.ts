@@ -77,6 +77,9 @@ const ROWS: readonly Row[] = [
     "another's message",
     /main refuses what isolate relay said: .*"request" may not come from there/,
   ),
+  row("smtp-0", "main", "another's request to main", /what isolate smtp-0 said: .*"stop" may not come from there/),
+  row("lookup", "main", "list of null", /main refuses what isolate lookup said: a message is null, not an object/),
+  row("queue", "main", "another's request to main", /what isolate queue said: a post may not come from there/),
   row("delivery", "main", "pong of no ping", /main refuses what isolate delivery said: pong: it was not asked/),
   row("scheduler", "main", "a false word", /main refuses what isolate scheduler said: refused: there is no such door/),
 ];

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { MAX_POST_MESSAGES } from "../../src/isolate/channel.ts";
-import { Caller, DoorChannel, PeerGone, type PostPort } from "../../src/isolate/mod.ts";
+import { Caller, DoorChannel, PeerGone, PortTransport, type PostPort } from "../../src/isolate/mod.ts";
 
 type Ask = { type: "ask"; call: number; text: string } | { type: "tell"; call?: never };
 type Answer = { type: "answer"; call: number; text: string } | { type: "news"; call?: never };
@@ -22,7 +22,7 @@ class FakePort implements PostPort {
 function pair() {
   const port = new FakePort();
   const channel = new DoorChannel<Ask, Answer>();
-  channel.attach(port);
+  channel.attach(new PortTransport(port));
   return { port, channel };
 }
 
@@ -41,7 +41,7 @@ Deno.test("DoorChannel keeps what is sent while the peer is away and posts it to
   await Promise.resolve();
   assert.deepEqual(port.posts, []);
   const next = new FakePort();
-  channel.attach(next);
+  channel.attach(new PortTransport(next));
   await Promise.resolve();
   assert.deepEqual(next.posts, [[{ type: "tell" }]]);
 });
@@ -60,11 +60,13 @@ Deno.test("DoorChannel posts no more messages at once than the other side takes,
     let heard = 0;
     receiver.onmessage = () => heard++;
     const other: PostPort = { postMessage: () => {}, onmessage: null };
-    receiver.attach(other);
-    channel.attach({
-      postMessage: (data) => other.onmessage!({ data, ports: [] } as unknown as MessageEvent),
-      onmessage: null,
-    });
+    receiver.attach(new PortTransport(other));
+    channel.attach(
+      new PortTransport({
+        postMessage: (data) => other.onmessage!({ data, ports: [] } as unknown as MessageEvent),
+        onmessage: null,
+      }),
+    );
     for (let count = 0; count < 3; count++) channel.send(tell);
     await Promise.resolve();
     assert.deepEqual(refused, []);

@@ -2,17 +2,17 @@
 
 import assert from "node:assert/strict";
 import { type Check, compileTable, passing, record, whole } from "../../src/protocol/check.ts";
-import { DOOR_TABLES } from "../../src/protocol/checks.ts";
-import { EVENT_DOORS, EVENTS } from "../../src/protocol/events.ts";
-import { SPOKEN_BY, TO_MAIN } from "../../src/protocol/main.ts";
+import { EVENTS, REPORTERS } from "../../src/protocol/events.ts";
 import {
   attributed,
+  DOOR_NAMES,
   type DoorName,
   DOORS,
   type Doors,
   type FromFiles,
+  TO_SUPERVISOR,
   type ToFiles,
-  type ToMain,
+  type ToSupervisor,
 } from "../../src/protocol/mod.ts";
 import { type Envelope, type EnvelopeContent, isMessageId } from "../../src/envelope/mod.ts";
 import type { CounterKey, Event, GaugeKey } from "../../src/events/mod.ts";
@@ -154,6 +154,7 @@ const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text:
 const count = (key: CounterKey) => ({ count: [{ key, by: -1 }] });
 const gauge = (key: GaugeKey) => ({ gauge: [{ key, to: 1 }] });
 
+const session = { descriptor: 3, listener: 0, peer: { address: "::1", port: 25, uid: 0 }, ticket: 1 };
 const written = { trace: bytes, first: bytes, bytes: 6, chunks: 1 };
 const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
   asks: {
@@ -328,6 +329,47 @@ const SAMPLES: {
     asks: { "update-table": [{ call: 1, table: "t" }], "table-faults": [{ call: 1 }] },
     answers: { updated: [{ call: 1, error: null }], "table-faults": [{ call: 1, faults: ["f"] }] },
   },
+  "smtp-main": {
+    asks: {
+      "sessions-ended": [{ tickets: [1] }],
+      source: [{ call: 1, ticket: 1, address: "2001:db8::1" }],
+    },
+    answers: {
+      session: [session, { ...session, peer: { ...session.peer, uid: null, local: "::1" } }],
+      source: [{ call: 1, admitted: true }],
+    },
+  },
+  "lookup-main": {
+    asks: {
+      account: [{ call: 1, name: "n" }],
+      login: [{ call: 1, user: "u", password: "p" }],
+      crypt: [{ call: 1, hash: "h", password: "p" }],
+      grow: [{ role: "forward" }],
+    },
+    answers: {
+      account: [{ call: 1, result: account }, { call: 1, result: null }, { call: 1, result: { error: "e" } }],
+      login: [{ call: 1, result: "match" }],
+      crypt: [{ call: 1, result: "unknown" }],
+    },
+  },
+  "control-main": {
+    asks: {
+      stop: [{ call: 1 }],
+      "pause-smtp": [{ call: 1, paused: true }],
+      "update-pki": [{ call: 1 }],
+      "check-table": [{ call: 1, table: "t" }],
+      isolates: [{ call: 1 }],
+      verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
+      syslog: [{ lines: [{ level: "info", text: "t" }] }],
+    },
+    answers: { session: [{ ...session, listener: -2 }], answer: [{ call: 1, changed: true, error: null }] },
+  },
+  "filter-main": {
+    asks: { program: [{ pid: 2, running: true }], "lost-program": [{ reason: "r" }] },
+    answers: {},
+  },
+  "delivery-main": { asks: { grow: [{ role: "mailbox" }] }, answers: {} },
+  "errand-main": { asks: { grow: [{ role: "file" }] }, answers: {} },
   "smtp-control": {
     asks: {
       ...text,
@@ -385,29 +427,12 @@ const SAMPLES: {
   "login-control": { asks: text, answers: {} },
 };
 
-const MAIN: Samples<ToMain> = {
+const LIFECYCLE: Samples<ToSupervisor> = {
   ready: [{}],
   failed: [{ reason: "r" }],
   pong: [{ count: 1 }],
-  "sessions-ended": [{ tickets: [1] }],
-  source: [{ ticket: 1, address: "2001:db8::1" }],
   stopped: [{}],
   refused: [{ door: "smtp-queue", peer: 0, life: 1, fault: "f" }],
-  request: [{ call: 1, request: { type: "stop" } }, {
-    call: 1,
-    request: { type: "verbosity", verbose: true, traces: ["io"] },
-  }],
-  program: [{ pid: 2, running: true }],
-  "lost-program": [{ reason: "r" }],
-  grow: [{ role: "mailbox" }, { role: "forward" }],
-  ask: [{
-    questions: [
-      { type: "account", call: 1, name: "n" },
-      { type: "login", call: 1, user: "u", password: "p" },
-      { type: "crypt", call: 1, hash: "h", password: "p" },
-    ],
-  }],
-  syslog: [{ lines: [{ level: "info", text: "t" }] }],
 };
 
 const WRONG: readonly unknown[] = [
@@ -438,12 +463,12 @@ function tryAll(check: Check<unknown>, sample: Record<string, unknown>, what: st
   }
 }
 
-for (const door of DOORS) {
+for (const door of DOOR_NAMES) {
   for (const side of ["asks", "answers"] as const) {
     const samples = Object.entries(SAMPLES[door][side] as Record<string, readonly object[]>);
     if (samples.length === 0) continue;
     Deno.test(`what passes the door ${door} (${side}): ${samples.map(([type]) => type).join(", ")}`, () => {
-      const checks = compileTable(DOOR_TABLES[door][side]);
+      const checks = compileTable(DOORS[door][side]);
       assert.deepEqual(samples.map(([type]) => type).sort(), [...checks.keys()].sort());
       for (const [type, list] of samples) {
         for (const sample of list) tryAll(checks.get(type)!, { type, ...sample }, `${door} ${type}`);
@@ -453,23 +478,25 @@ for (const door of DOORS) {
 }
 
 Deno.test("what main takes, and from whom", () => {
-  const checks = compileTable(TO_MAIN);
-  for (const [type, list] of Object.entries(MAIN)) {
+  const checks = compileTable(TO_SUPERVISOR);
+  for (const [type, list] of Object.entries(LIFECYCLE)) {
     for (const sample of list) tryAll(checks.get(type)!, { type, ...sample }, `main ${type}`);
   }
-  assert.deepEqual(Object.keys(SPOKEN_BY).sort(), [
-    "ask",
-    "lost-program",
-    "program",
-    "request",
-    "sessions-ended",
-    "source",
-    "syslog",
+  assert.deepEqual(DOOR_NAMES.filter((name) => name.endsWith("-main")).sort(), [
+    "control-main",
+    "delivery-main",
+    "errand-main",
+    "filter-main",
+    "lookup-main",
+    "smtp-main",
   ]);
 });
 
 Deno.test("a door of events stands for every role but control, which keeps the log itself", () => {
-  assert.deepEqual([...EVENT_DOORS].sort(), DOORS.filter((name) => name.endsWith("-control")).sort());
+  assert.deepEqual(
+    REPORTERS.map((role) => `${role}-control`).sort(),
+    DOOR_NAMES.filter((name) => name.endsWith("-control")).sort(),
+  );
   assert.ok("delivery" in EVENTS.relay && !("delivery" in EVENTS.smtp));
 });
 
@@ -506,7 +533,7 @@ Deno.test("record() takes names of any spelling, and is the same at every use", 
 });
 
 Deno.test("octets are measured and not walked through; a buffer that is shared is refused", () => {
-  const { chunk } = DOOR_TABLES["smtp-queue"].asks;
+  const { chunk } = DOORS["smtp-queue"].asks;
   assert.equal(chunk.bytes(new Uint8Array(262_144)), null);
   assert.equal(chunk.bytes(new Uint8Array(262_145)), "has 262145 octets, more than 262144");
   assert.match(chunk.bytes(new Uint8Array(new SharedArrayBuffer(4)))!, /shared/);

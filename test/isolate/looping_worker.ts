@@ -3,7 +3,7 @@
 import { runIsolate } from "../../src/isolate/mod.ts";
 
 runIsolate("smtp", (isolate) => {
-  isolate.onsession = () => {
+  isolate.ask("smtp-main").onmessage = () => {
     for (;;);
   };
 });

@@ -9,11 +9,9 @@ runIsolate("scheduler", (isolate) => {
     heard("welcome");
     channel.onreset = () => heard("reset");
   });
-  isolate.onsession = (descriptor) => {
-    if (descriptor === 1) {
-      queueMicrotask(() => {
-        throw new Error("told to die");
-      });
-    }
+  isolate.onsettings = () => {
+    queueMicrotask(() => {
+      throw new Error("told to die");
+    });
   };
 });

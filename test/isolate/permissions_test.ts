@@ -121,15 +121,11 @@ async function probe(
   const supervisor = new Supervisor({
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
-    smtpIsolates: 1,
-    errandIsolates: 1,
-    filterIsolates: 1,
-    loginIsolates: 1,
+    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1 },
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],
   }, {
-    onmessage: () => {},
     ondeath: () => {},
   });
   await supervisor.start();

@@ -1,7 +1,7 @@
 /** Stands in for an isolate's entry file: tries what an isolate must not do and tells the test what was allowed. */
 
 import net from "node:net";
-import type { FromMain } from "../../src/protocol/mod.ts";
+import type { ToIsolate } from "../../src/protocol/mod.ts";
 
 /** Main takes nothing from an isolate that its role may not say. */
 const PROBES_CHANNEL = "probes of the permissions test";
@@ -56,7 +56,7 @@ const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
 };
 
 scope.onmessage = async (event) => {
-  const message = event.data as FromMain<{ spool?: string; probe: Targets }>;
+  const message = event.data as ToIsolate<{ spool?: string; probe: Targets }>;
   if (message.type === "stop") return scope.postMessage({ type: "stopped" });
   if (message.type !== "start") return;
   const lines = [];

@@ -9,8 +9,8 @@ runIsolate("smtp", (isolate) => {
     say("smtp", text);
   };
   tell();
-  isolate.oncertificates = tell;
-  isolate.onsession = () => {
+  isolate.onsettings = tell;
+  isolate.ask("smtp-main").onmessage = () => {
     queueMicrotask(() => {
       throw new Error("told to die");
     });

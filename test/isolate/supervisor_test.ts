@@ -1,11 +1,11 @@
 /** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
 
 import assert from "node:assert/strict";
-import { type FromMain, type Role, type Settings } from "../../src/protocol/mod.ts";
+import { type HandedSession, type Role, type Settings } from "../../src/protocol/mod.ts";
 import { type ReadyLimit, Supervisor } from "../../src/supervisor/supervisor.ts";
 import { TOYS_CHANNEL } from "./toy.ts";
 
-const SESSION: FromMain = {
+const SESSION: HandedSession = {
   type: "session",
   descriptor: 1,
   listener: 0,
@@ -44,16 +44,12 @@ function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: numbe
       login: {},
       control: {},
     },
-    smtpIsolates: 1,
-    errandIsolates: 0,
-    filterIsolates: 0,
-    loginIsolates: 0,
+    counts: { "per-core": plan.smtpIsolates ?? 1, "local-delivery": 0, programs: 0, logins: 0 },
     entry: (role) => new URL(`./${toys[role] ?? "idle"}_worker.ts`, import.meta.url),
     verbose: false,
     traces: [],
-    ...plan,
+    ...plan.pingMs === undefined ? {} : { pingMs: plan.pingMs },
   }, {
-    onmessage: () => {},
     onrefused: (text) => refusals.push(text),
     ondeath: (role, _index, reason, delayMs) => deaths.push({ role, reason, delayMs }),
   }, limit);
@@ -72,7 +68,7 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
   for (const expectedDelayMs of [100, 200]) {
     const noticed = until("queue: scheduler went away");
     const back = until("scheduler: welcome");
-    assert.ok(supervisor.post("scheduler", 0, SESSION));
+    supervisor.update("scheduler", {});
     await noticed;
     await back;
     assert.equal(deaths.at(-1)!.role, "scheduler");
@@ -84,17 +80,17 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
   await stop();
 });
 
-Deno.test("setCertificates() reaches an isolate that runs and the one that replaces it", async () => {
+Deno.test("update() reaches an isolate that runs and the one that replaces it", async () => {
   const { supervisor, until, stop } = toySystem();
   const none = until("smtp: has ");
   await supervisor.start();
   await none;
   const fresh = until("smtp: has mx");
-  supervisor.setCertificates("relay", { pki: { client: { cert: "", key: "" } }, ca: {} });
-  supervisor.setCertificates("smtp", { pki: { mx: { cert: "", key: "" } }, ca: {} });
+  supervisor.update("relay", { pki: { client: { cert: "", key: "" } }, ca: {} });
+  supervisor.update("smtp", { pki: { mx: { cert: "", key: "" } }, ca: {} });
   await fresh;
   const replaced = until("smtp: has mx");
-  assert.ok(supervisor.post("smtp", 0, SESSION));
+  assert.ok(supervisor.post("smtp-main", 0, SESSION));
   await replaced;
   await stop();
 });
@@ -129,7 +125,7 @@ Deno.test("an isolate that loops gets no new work while another answers, and is 
   await supervisor.start();
   const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));
-  supervisor.post("smtp", 0, SESSION);
+  supervisor.post("smtp-main", 0, SESSION);
   // The other one may be late with an answer on a loaded machine, the looping one never gives one.
   while (supervisor.answering("smtp").join() !== "1") await turn();
   assert.deepEqual(supervisor.living("smtp"), [0, 1]);

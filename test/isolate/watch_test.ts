@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";
-import { DoorChannel, type PostPort } from "../../src/isolate/mod.ts";
+import { DoorChannel, PortTransport, type PostPort } from "../../src/isolate/mod.ts";
 import { type DoorSide, watchDoor } from "../../src/isolate/watch.ts";
 
 const SMTP: DoorSide = { role: "smtp", index: 1, name: "smtp-queue", peer: 0 };
@@ -56,7 +56,7 @@ Deno.test("DoorChannel shows each post to its watch before it leaves", async () 
   const order: unknown[] = [];
   const port: PostPort = { onmessage: null, postMessage: (messages) => void order.push(["posted", messages]) };
   const channel = new DoorChannel<{ type: string }, never>();
-  channel.attach(port);
+  channel.attach(new PortTransport(port));
   channel.watch = (messages) => order.push(["seen", messages.length]);
   for (const message of batch) channel.send(message);
   await Promise.resolve();

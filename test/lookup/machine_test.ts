@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type {
   FromLookup,
-  FromMain,
   LookupSettings,
   LookupToControl,
-  MainReply,
-  ToMain,
+  LookupToMain,
+  ToIsolate,
+  ToSupervisor,
 } from "../../src/protocol/mod.ts";
 import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
@@ -110,14 +110,13 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
   const permissions = { read, env: false, net: false, run: false, write: false, ffi: false, sys: false } as const;
   const entry = new URL("../../workers/lookup.ts", import.meta.url);
   const worker = new Worker(entry, { type: "module", deno: { permissions } });
-  const send = (message: FromMain, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  const send = (message: ToIsolate, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
   const ready = new Promise<void>((resolve, reject) => {
-    worker.onmessage = ({ data }: MessageEvent<ToMain>) => {
-      if (data.type === "ready") resolve();
-      if (data.type !== "ask") return;
-      // A house without homes and without a name service.
-      const answers = data.questions.map(({ type, call }) => ({ type, call, result: null }) as MainReply);
-      send({ type: "told", answers });
+    worker.onmessage = ({ data }: MessageEvent<ToSupervisor | LookupToMain[]>) => {
+      if (!Array.isArray(data)) return data.type === "ready" ? resolve() : undefined;
+      // A system without homes and without a name service.
+      const questions = data.filter((message) => message.type !== "grow");
+      worker.postMessage(questions.map(({ type, call }) => ({ type, call, result: null })));
     };
     worker.onerror = (event) => {
       event.preventDefault();

@@ -2,16 +2,27 @@
 
 import assert from "node:assert/strict";
 import { MainClient } from "../../src/lookup/mod.ts";
-import type { Account, Forward, MainQuestion, MainReply } from "../../src/protocol/mod.ts";
+import { DoorChannel, type Transport } from "../../src/isolate/mod.ts";
+import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { FakeClock } from "../fake_clock.ts";
+
+type Question = Exclude<LookupToMain, { type: "grow" }>;
 
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
 const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 
-/** A house, the posts that reached main, and a clock. */
+/** A client, the posts that reached main, and a clock. */
 function clientOf() {
-  const posts: (readonly MainQuestion[])[] = [];
+  const posts: (readonly Question[])[] = [];
+  let receive = (_post: unknown) => {};
+  const transport: Transport = {
+    post: (messages) => void posts.push(messages as readonly Question[]),
+    receive: ({ onpost }) => receive = onpost,
+    close: () => {},
+  };
+  const door = new DoorChannel<LookupToMain, MainToLookup>();
+  door.attach(transport);
   const clock = new FakeClock(0);
   /** Files that are being read. */
   const reading: { who: Account; suffix: string; done: PromiseWithResolvers<Forward> }[] = [];
@@ -20,18 +31,18 @@ function clientOf() {
     reading.push({ who, suffix, done });
     return done.promise;
   };
-  const harness = new MainClient((questions) => posts.push(questions), clock, readForward);
+  const harness = new MainClient(door, clock, readForward);
   const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
-  const answer = (result: MainReply["result"]) => {
-    harness.hear(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result }) as MainReply));
+  const answer = (result: MainToLookup["result"]) => {
+    receive(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result })));
   };
-  return { harness: harness, posts, clock, answer, reading, found };
+  return { harness, receive: (post: readonly MainToLookup[]) => receive(post), posts, clock, answer, reading, found };
 }
 const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 const text = { kind: "text", path: "/home/bob/.forward", text: "eve\n" } as const;
 
-Deno.test("House posts what is asked in one turn at once, and the same question once", async () => {
-  const { harness: harness, posts, answer } = clientOf();
+Deno.test("MainClient posts what is asked in one turn at once, and the same question once", async () => {
+  const { harness, posts, answer } = clientOf();
   const asked = [harness.account("bob"), harness.account("bob"), harness.account("eve")];
   await turn();
   assert.deepEqual(posts.map((post) => post.length), [2]);
@@ -39,8 +50,8 @@ Deno.test("House posts what is asked in one turn at once, and the same question 
   assert.deepEqual(await Promise.all(asked), [null, null, null]);
 });
 
-Deno.test("House has the same file read once for all who ask for it meanwhile", async () => {
-  const { harness: harness, reading, found } = clientOf();
+Deno.test("MainClient has the same file read once for all who ask for it meanwhile", async () => {
+  const { harness, reading, found } = clientOf();
   const asked = [
     harness.forward(bob, ""),
     harness.forward(bob, ""),
@@ -52,8 +63,8 @@ Deno.test("House has the same file read once for all who ask for it meanwhile", 
   assert.deepEqual(await Promise.all(asked), [text, text, text, text]);
 });
 
-Deno.test("House takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
-  const { harness: harness, reading } = clientOf();
+Deno.test("MainClient takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
+  const { harness, reading } = clientOf();
   const asked = harness.forward(bob, "");
   reading[0]!.done.reject(new Error("The files of this user do not answer"));
   assert.deepEqual(await asked, {
@@ -64,8 +75,8 @@ Deno.test("House takes a file that cannot be had for a refusal that passes, and 
   assert.equal(harness.knownForward(bob, ""), undefined);
 });
 
-Deno.test("House remembers a .forward for a second, by user, home and suffix", async () => {
-  const { harness: harness, clock, found } = clientOf();
+Deno.test("MainClient remembers a .forward for a second, by user, home and suffix", async () => {
+  const { harness, clock, found } = clientOf();
   assert.equal(harness.knownForward(bob, ""), undefined);
   const asked = harness.forward(bob, "");
   found({ kind: "none" });
@@ -79,9 +90,9 @@ Deno.test("House remembers a .forward for a second, by user, home and suffix", a
   assert.equal(harness.knownForward(bob, ""), undefined);
 });
 
-Deno.test("House remembers who there is and who there is not, but no failure", async () => {
-  const { harness: harness, answer } = clientOf();
-  const ask = async (name: string, result: MainReply["result"]) => {
+Deno.test("MainClient remembers who there is and who there is not, but no failure", async () => {
+  const { harness, answer } = clientOf();
+  const ask = async (name: string, result: MainToLookup["result"]) => {
     const asked = harness.account(name);
     await turn();
     answer(result);
@@ -94,13 +105,13 @@ Deno.test("House remembers who there is and who there is not, but no failure", a
   assert.equal(harness.knownAccount("eve"), undefined);
 });
 
-Deno.test("House passes over answers to no question", () => {
-  const { harness: harness } = clientOf();
-  harness.hear([{ type: "account", call: 99, result: bob }]);
+Deno.test("MainClient passes over answers to no question", () => {
+  const { receive } = clientOf();
+  receive([{ type: "account", call: 99, result: bob }]);
 });
 
-Deno.test("House asks no more when too many questions wait", async () => {
-  const { harness: harness, answer, found } = clientOf();
+Deno.test("MainClient asks no more when too many questions wait", async () => {
+  const { harness, answer, found } = clientOf();
   const waiting = Array.from({ length: 20_000 }, (_, index) => harness.forward({ ...bob, uid: index }, ""));
   const names = Array.from({ length: 20_000 }, (_, index) => harness.account(`${index}`));
   const refused = await harness.forward(eve, "");

@@ -111,11 +111,8 @@ function harness(parts: HarnessParts = {}) {
       if (name === "relay-lookup") welcome(ofRelay.served as never, 0, 1);
       if (name === "control-lookup") welcome(orders.served as never, 0, 1);
     },
-    tell: () => {},
     traces: (trace) => traces.includes(trace),
     verbose: false,
-    onsession: () => {},
-    onanswer: () => {},
     onstop: () => {},
   };
   const machine: LookupParts["machine"] = {

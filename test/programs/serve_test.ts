@@ -41,11 +41,8 @@ function harness(tables: FilterSettings["tables"]) {
     emit: (event) => void events.push(event),
     ask: () => assert.fail("filter asks nobody"),
     serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, 0, 1)),
-    tell: () => {},
     traces: () => false,
     verbose: false,
-    onsession: () => {},
-    onanswer: () => {},
     onstop: () => {},
   };
   const ask = async (table: string, call: number) => {

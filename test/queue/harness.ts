@@ -128,11 +128,8 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     ask: <N extends DoorName>(name: N) =>
       asked[name as keyof typeof asked].other as unknown as Channel<Doors[N]["asks"], Doors[N]["answers"]>,
     serve: (name, welcome) => void served.set(name, welcome as never),
-    tell: () => {},
     traces: () => false,
     verbose: false,
-    onsession: () => {},
-    onanswer: () => {},
     onstop: () => {},
   };
   const ended = Promise.withResolvers<unknown>();

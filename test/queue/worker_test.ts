@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
-import { DoorChannel } from "../../src/isolate/mod.ts";
+import { DoorChannel, PortTransport } from "../../src/isolate/mod.ts";
 import { factsFor, SETTINGS, settingsFor, type Typed, utf8 } from "./harness.ts";
 
 type Permissions = "none" | { read: string[]; write: string[] };
@@ -39,7 +39,7 @@ class Role {
 function caller<N extends DoorName>(name: N, role: Role) {
   const { port1, port2 } = new MessageChannel();
   const channel = new DoorChannel<Doors[N]["asks"], Doors[N]["answers"]>();
-  channel.attach(port1);
+  channel.attach(new PortTransport(port1));
   role.door(name, port2);
   return { channel, close: () => port1.close() };
 }
@@ -97,7 +97,7 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const enter = () => {
     const { port1, port2 } = new MessageChannel();
     const jobs = new DoorChannel<never, Job>();
-    jobs.attach(port1);
+    jobs.attach(new PortTransport(port1));
     scheduler.door("scheduler-delivery", port2);
     return { jobs, close: () => port1.close() };
   };

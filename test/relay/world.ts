@@ -223,11 +223,8 @@ export function relayWorld(options: WorldOptions = {}): World {
       if (door === "scheduler-relay") welcomeScheduler = welcome;
       welcome(door === "scheduler-relay" ? scheduler : control);
     },
-    tell: () => {},
     traces: () => false,
     verbose: false,
-    onsession: () => {},
-    onanswer: () => {},
     onstop: () => {},
   };
   serveRelay(isolate as unknown as Isolate<"relay">, {

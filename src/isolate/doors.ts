@@ -1,0 +1,109 @@
+/** The doors of one isolate: opens, hands over and closes them as main says. Knows which doors there are, not what is said at them. */
+
+import type { Observer } from "../events/mod.ts";
+import { checksOf, type DoorName, type Role, sidesOf, type ToIsolate, type ToSupervisor } from "../protocol/mod.ts";
+import { DoorChannel, type Inspection } from "./channel.ts";
+import { PortTransport } from "./message_port.ts";
+import type { Transport } from "./transport.ts";
+import { watchDoor } from "./watch.ts";
+
+type AnyChannel = DoorChannel<unknown, unknown>;
+type Welcome = (channel: AnyChannel, peer: number, life: number) => void;
+type OpenDoor = Extract<ToIsolate, { type: "door" }>;
+
+/** Who the doors belong to, and where their faults go. */
+export interface DoorOwner {
+  readonly role: Role;
+  /** Called when the other side of a door has sent what it may not: main replaces who it was. */
+  readonly refused: (what: Extract<ToSupervisor, { type: "refused" }>) => void;
+  /** Carries the door to main. */
+  readonly main: Transport;
+}
+
+export class IsolateDoors {
+  readonly #owner: DoorOwner;
+  readonly #asking = new Map<DoorName, AnyChannel>();
+  readonly #serving = new Map<DoorName, Welcome>();
+  /** Doors that were opened before their answering side was ready to serve. */
+  readonly #early = new Map<DoorName, OpenDoor[]>();
+  /** Which life of the other side stands at the doors that this side asks at. */
+  readonly #lives = new Map<DoorName, number>();
+  /** By name, then by index of the peer. */
+  readonly #welcomed = new Map<DoorName, Map<number, AnyChannel>>();
+  #observer: { readonly index: number; readonly observer: Observer } | null = null;
+
+  constructor(owner: DoorOwner) {
+    this.#owner = owner;
+  }
+
+  /** Returns the asking side of a door; the same at each call. */
+  ask(name: DoorName): AnyChannel {
+    const known = this.#asking.get(name);
+    if (known !== undefined) return known;
+    const channel: AnyChannel = new DoorChannel(this.#inspect(name, 0, () => this.#lives.get(name) ?? 0));
+    this.#asking.set(name, channel);
+    this.#watch(channel, name, 0);
+    if (sidesOf(name).answerer === "main") channel.attach(this.#owner.main);
+    return channel;
+  }
+
+  /** Calls `welcome` for each peer that comes to the door, and for those that have come already. */
+  serve(name: DoorName, welcome: Welcome): void {
+    this.#serving.set(name, welcome);
+    for (const door of this.#early.get(name) ?? []) this.#welcome(door, welcome);
+    this.#early.delete(name);
+  }
+
+  /** Main has joined this isolate with another. */
+  open(door: OpenDoor): void {
+    const { name, port, life } = door;
+    if (sidesOf(name).asker === this.#owner.role) {
+      this.#lives.set(name, life);
+      return this.ask(name).attach(new PortTransport(port));
+    }
+    const welcome = this.#serving.get(name);
+    if (welcome !== undefined) return this.#welcome(door, welcome);
+    this.#early.set(name, [...this.#early.get(name) ?? [], door]);
+  }
+
+  /** The isolate on the other side has ended. */
+  close({ name, peer }: Extract<ToIsolate, { type: "door-closed" }>): void {
+    if (sidesOf(name).asker === this.#owner.role) return this.ask(name).detach();
+    const welcomed = this.#welcomed.get(name);
+    welcomed?.get(peer)?.detach();
+    welcomed?.delete(peer);
+  }
+
+  /** Traces what leaves through the doors as the observer wants it now. Called again when that has changed. */
+  observe(index: number, observer: Observer): void {
+    this.#observer = { index, observer };
+    for (const [name, channel] of this.#asking) this.#watch(channel, name, 0);
+    for (const [name, peers] of this.#welcomed) {
+      for (const [peer, channel] of peers) this.#watch(channel, name, peer);
+    }
+  }
+
+  #welcome({ name, port, peer, life }: OpenDoor, welcome: Welcome): void {
+    const channel: AnyChannel = new DoorChannel(this.#inspect(name, peer, () => life));
+    this.#watch(channel, name, peer);
+    welcome(channel, peer, life);
+    channel.attach(new PortTransport(port));
+    const peers = this.#welcomed.get(name) ?? new Map<number, AnyChannel>();
+    peers.get(peer)?.detach();
+    this.#welcomed.set(name, peers.set(peer, channel));
+  }
+
+  #inspect(name: DoorName, peer: number, life: () => number): Inspection {
+    const { role, refused } = this.#owner;
+    return {
+      ...checksOf(name, role),
+      onfault: (fault) => refused({ type: "refused", door: name, peer, life: life(), fault }),
+    };
+  }
+
+  #watch(channel: AnyChannel, name: DoorName, peer: number): void {
+    if (this.#observer === null) return;
+    const { index, observer } = this.#observer;
+    channel.watch = watchDoor(observer, { role: this.#owner.role, index, name, peer });
+  }
+}

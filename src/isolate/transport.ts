@@ -1,0 +1,22 @@
+/**
+ * What carries the posts of a door from one isolate to another. A channel knows no more of it than this: today it is a MessagePort
+ * (message_port.ts); a socket to another process can take its place.
+ */
+
+/** Takes what comes out of a transport. */
+export interface PostReceiver {
+  /** Called with each post, in order. What is in it was said by the other side and is not checked yet. */
+  onpost(post: unknown): void;
+  /** Called when something came that is no post. `fault` says what was wrong, without the content. */
+  onfault(fault: string): void;
+}
+
+/** One side of a connection between two isolates. Posts arrive in the order in which they were sent, or not at all. */
+export interface Transport {
+  /** Sends messages of plain data as one post. The buffers of `transfer` are not used any more by the sender: they may be moved instead of copied. */
+  post(messages: readonly unknown[], transfer: Transferable[]): void;
+  /** Hands on what arrives from now on, and what has waited. Called once. */
+  receive(receiver: PostReceiver): void;
+  /** Ends it: nothing more is handed on, and what is posted from now on is lost. */
+  close(): void;
+}

@@ -1,0 +1,68 @@
+/**
+ * What the supervisor and every isolate say to each other, over what carries the door to main as well: start, doors, pings, stop. Types, limits
+ * and checks only.
+ */
+
+import type { Trace } from "../events/mod.ts";
+import { type MessageTable, text, whole } from "./check.ts";
+import type { DoorName } from "./doors.ts";
+import type { Role } from "./roles.ts";
+import type { Settings } from "./settings.ts";
+import { longText } from "./shapes.ts";
+
+export type ToIsolate<S = unknown> =
+  | {
+    readonly type: "start";
+    readonly role: Role;
+    readonly index: number;
+    /** How often an isolate has stood in this place; 1 when it is left out. */
+    readonly life?: number;
+    readonly settings: S;
+    readonly verbose: boolean;
+    readonly traces: readonly Trace[];
+  }
+  /**
+   * The other side of a door, at start and again whenever that side was replaced. `peer` tells several isolates of a role apart, and `life` one
+   * from those that were in its place before: it only grows.
+   */
+  | {
+    readonly type: "door";
+    readonly name: DoorName;
+    readonly peer: number;
+    readonly life: number;
+    readonly port: MessagePort;
+  }
+  /** The other side has ended; another will follow. */
+  | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
+  | { readonly type: "ping"; readonly count: number }
+  | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
+  /** In the place of those in the settings, for what begins from now on. */
+  | { readonly type: "settings"; readonly changes: Partial<Settings[Role]> }
+  /** Finish what can be finished and say `stopped`. */
+  | { readonly type: "stop" };
+
+export type ToSupervisor =
+  | { readonly type: "ready" }
+  /** It cannot start, for a reason of the system and not of the program: main ends it as if it had died. */
+  | { readonly type: "failed"; readonly reason: string }
+  | { readonly type: "pong"; readonly count: number }
+  | { readonly type: "stopped" }
+  /** What came from the other side of a door is not what may come from there; `peer` and `life` tell who that is, as in `door`. */
+  | {
+    readonly type: "refused";
+    readonly door: string;
+    readonly peer: number;
+    readonly life: number;
+    readonly fault: string;
+  };
+
+const DOOR_NAME_CHARS = 64;
+
+/** What isolates say to the supervisor. */
+export const TO_SUPERVISOR: MessageTable<ToSupervisor> = {
+  ready: {},
+  failed: { reason: longText },
+  pong: { count: whole() },
+  stopped: {},
+  refused: { door: text(DOOR_NAME_CHARS), peer: whole(), life: whole(), fault: text() },
+};
