@@ -25,8 +25,8 @@ export function literalWarnings(config: Config): string[] {
 
 function localFaults({ method, wrapper }: LocalAction): string[] {
   const faults: string[] = [];
-  const look = (what: string, template: string, inWrapper = false) => {
-    const fault = templateFault(template, inWrapper);
+  const look = (what: string, template: string) => {
+    const fault = templateFault(template, { inWrapper: what === "wrapper" });
     if (fault !== null) faults.push(`${what} "${shown(template)}" cannot work: ${fault}: its mail will come back`);
   };
   if (method.type === "mda") look("mda", method.command);
@@ -39,12 +39,12 @@ function localFaults({ method, wrapper }: LocalAction): string[] {
       );
     }
   }
-  if (wrapper !== null) look("wrapper", wrapper, true);
+  if (wrapper !== null) look("wrapper", wrapper);
   return faults;
 }
 
 /** Why a path or command of an action or an alias can never be expanded, with the token that was meant; null when it can. */
-export function templateFault(template: string, inWrapper = false): string | null {
+export function templateFault(template: string, { inWrapper } = { inWrapper: false }): string | null {
   const fault = formatFault(template, { wrapper: inWrapper });
   const token = /^unknown token "(.*)"$/.exec(fault ?? "")?.[1];
   if (token === "mda") return "%{mda} is known in wrappers only";

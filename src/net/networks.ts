@@ -21,15 +21,16 @@ export function parseIpv6(text: string): AddressWords | null {
   if (text.length > 45) return null;
   const halves = text.split("::");
   if (halves.length > 2) return null;
-  const head = parseWords(halves[0]!, halves.length === 1);
-  const tail = halves.length === 2 ? parseWords(halves[1]!, true) : [];
+  const head = parseWords(halves[0]!, { last: halves.length === 1 });
+  const tail = halves.length === 2 ? parseWords(halves[1]!, { last: true }) : [];
   if (head === null || tail === null) return null;
   if (halves.length === 1) return head.length === 8 ? head : null;
   const zeros = 8 - head.length - tail.length;
   return zeros < 1 ? null : [...head, ...new Array<number>(zeros).fill(0), ...tail];
 }
 
-function parseWords(text: string, last: boolean): number[] | null {
+/** `last`: the words end the address, and may end in a dotted quad. */
+function parseWords(text: string, { last }: { readonly last: boolean }): number[] | null {
   if (text === "") return [];
   const words: number[] = [];
   const parts = text.split(":");

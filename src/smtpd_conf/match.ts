@@ -43,8 +43,8 @@ export function parseMatch(context: Context, at: SourceLine): void {
   const { cursor, draft } = context;
   const rule: RuleDraft = {
     tag: null,
-    from: { kind: "source", ...builtin(BUILTIN_TABLES.localHost, false) },
-    for: builtin(BUILTIN_TABLES.localNames, false),
+    from: { kind: "source", ...builtin(BUILTIN_TABLES.localHost) },
+    for: builtin(BUILTIN_TABLES.localNames),
     helo: null,
     auth: null,
     tls: null,
@@ -70,7 +70,7 @@ export function parseMatch(context: Context, at: SourceLine): void {
   if (!cursor.atEnd()) cursor.unexpected("the end of the rule");
 }
 
-function builtin(table: string, negated: boolean): TableTest {
+function builtin(table: string, { negated } = { negated: false }): TableTest {
   return { negated, regex: false, table };
 }
 
@@ -146,10 +146,10 @@ class MatchParser {
         this.#rule.from = { kind: "socket", negated };
         return;
       case "local":
-        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.localHost, negated) };
+        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.localHost, { negated }) };
         return;
       case "any":
-        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.anyHost, negated) };
+        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.anyHost, { negated }) };
         return;
       case "src": {
         const test = this.#test("from src", LIST, criterion);
@@ -162,7 +162,7 @@ class MatchParser {
       case "auth":
       case "mail-from":
         // Any source; the negation is of what follows only.
-        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.anyHost, false) };
+        this.#rule.from = { kind: "source", ...builtin(BUILTIN_TABLES.anyHost) };
         return this.#criterion(word, `from ${word}`, criterion);
     }
     word satisfies undefined;
@@ -174,16 +174,16 @@ class MatchParser {
     const { negated } = criterion;
     switch (word) {
       case "local":
-        this.#rule.for = builtin(BUILTIN_TABLES.localNames, negated);
+        this.#rule.for = builtin(BUILTIN_TABLES.localNames, { negated });
         return;
       case "any":
-        this.#rule.for = builtin(BUILTIN_TABLES.anyDestination, negated);
+        this.#rule.for = builtin(BUILTIN_TABLES.anyDestination, { negated });
         return;
       case "domain":
         this.#rule.for = this.#test("for domain", LIST, criterion) ?? this.#rule.for;
         return;
       case "rcpt-to":
-        this.#rule.for = builtin(BUILTIN_TABLES.anyDestination, false);
+        this.#rule.for = builtin(BUILTIN_TABLES.anyDestination);
         return this.#criterion(word, "for rcpt-to", criterion);
     }
     word satisfies undefined;

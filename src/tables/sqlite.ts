@@ -139,14 +139,14 @@ export class SqliteTable implements OpenTable {
 
   /** Is there a row? The query does the matching. */
   check(service: Service, key: string): boolean | LookupError {
-    const rows = this.#ask(`query_${service}`, key, false);
+    const rows = this.#ask(`query_${service}`, key, "first");
     const found = rows instanceof LookupError ? rows : rows.length > 0;
     this.#tell(`check ${service} "${key}"`, found);
     return found;
   }
 
   lookup(key: string, service: ValueService = "string"): string | null | LookupError {
-    const rows = this.#ask(`query_${service}`, key, service === "alias");
+    const rows = this.#ask(`query_${service}`, key, service === "alias" ? "all" : "first");
     const value = rows instanceof LookupError ? rows : rows.length === 0 ? null : this.#valueOf(rows);
     this.#tell(`lookup ${service} "${key}"`, value);
     return value;
@@ -156,7 +156,7 @@ export class SqliteTable implements OpenTable {
   fetch(service: "relayhost" | "source" = "relayhost"): string | null | LookupError {
     let list = this.#fetched.get(service);
     if (list === undefined || list.left === 0 || this.#now() >= list.expiresAt) {
-      const rows = this.#ask(`fetch_${service}`, null, true);
+      const rows = this.#ask(`fetch_${service}`, null, "all");
       if (rows instanceof LookupError) return rows;
       const { fetchRefresh, fetchExpireSeconds } = this.#config;
       const expiresAt = this.#now() + fetchExpireSeconds * 1000;
@@ -187,7 +187,7 @@ export class SqliteTable implements OpenTable {
   }
 
   /** All rows of an answer, or only the first. */
-  #ask(name: string, key: string | null, all: boolean): unknown[][] | LookupError {
+  #ask(name: string, key: string | null, wanted: "first" | "all"): unknown[][] | LookupError {
     const query = this.#queries.get(name);
     if (query === undefined) return this.#error(`the table has no ${name}`);
     if (key !== null && key.length > LANGUAGE_LIMITS.tableKey) {
@@ -195,7 +195,7 @@ export class SqliteTable implements OpenTable {
     }
     const values = key === null ? [] : [tableKey(key)];
     try {
-      if (!all) {
+      if (wanted === "first") {
         const row = query.first(...values);
         return row === null ? [] : [row];
       }
