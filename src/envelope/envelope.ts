@@ -35,7 +35,7 @@ export interface Origin {
   readonly address: string;
   /** Reverse DNS name of the client, `<unknown>` when it has none. */
   readonly hostname: string;
-  /** Whether it has a name could not be told: name servers failed. Asked of lookup, and not stored. */
+  /** It is not known whether it has a name: name servers failed. Asked of lookup, and not stored. */
   readonly hostnameUnsure?: true;
   readonly helo: string;
   /** Name this server used in its banner. */
@@ -68,8 +68,8 @@ export type Deliverable =
      * format, of a Maildir if a slash ends it. "" for the action's own method.
      */
     readonly exec: string;
-    /** Lookup's seal on `exec`, where there is one; see seal.ts. */
-    readonly seal?: string;
+    /** The MAC by which lookup authorises `exec`, where there is one; see src/mac/command_mac.ts. */
+    readonly commandMac?: string;
     /** Absent: nothing tells it apart. Known until the envelopes are made only. */
     readonly oncePer?: OncePer;
   }
@@ -102,7 +102,7 @@ export interface EnvelopeContent {
   readonly subAddress?: string;
   readonly exec?: string;
   /** On its way from smtp to queue only. */
-  readonly seal?: string;
+  readonly commandMac?: string;
   readonly bounce?: DsnContent;
   /** Of the message, the same in all its envelopes. */
   readonly handling?: Handling;
@@ -136,16 +136,16 @@ export interface EnvelopeState {
   suspended: boolean;
 }
 
-/** How the log knows that an smtp isolate has told of a message: by the number that the queue gave it when it was committed. */
+/** How the log knows that an smtp isolate has reported all of a message: by the number that the queue gave it when it was committed. */
 export interface Acceptance {
   readonly isolate: number;
-  /** Which of those that stood in its place, one after the other. */
+  /** Which of the isolates that ran in its place, one after the other. */
   readonly life: number;
   readonly number: number;
 }
 
 export interface Envelope extends EnvelopeContent, EnvelopeState {
-  /** Of a message that was accepted in this run of the daemon, on its way to those who deliver it. */
+  /** Of a message that was accepted in this run of the daemon, on its way to relay and delivery. */
   readonly accepted?: Acceptance;
 }
 

@@ -8,7 +8,7 @@ import { domainToASCII, domainToUnicode } from "node:url";
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
-/** True for a text that needs no SMTPUTF8 (RFC 6531) to be told. */
+/** Returns true for a text that needs no SMTPUTF8 (RFC 6531). */
 export function isAscii(text: string): boolean {
   return ASCII.test(text);
 }

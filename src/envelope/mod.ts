@@ -1,4 +1,4 @@
-/** Front door of the envelope folder. */
+/** Front door of the envelope folder: addresses, ids and envelopes as values, for all others. */
 export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./idn.ts";

@@ -288,12 +288,14 @@ class Answerer {
     channel.send({ type: "expanded", call: question.call, result: this.#sealed(result) });
   }
 
-  /** Commands get the seal without which the queue does not take them. */
+  /** Commands get the MAC without which the queue does not take them. */
   #sealed(result: Expansion): Expansion {
     if (!result.ok) return result;
     const { commandMacKey: commandMacKey } = this.#isolate.settings;
     const targets = result.targets.map((target) =>
-      target.agent === "mda" && target.exec !== "" ? { ...target, seal: commandMac(commandMacKey, target) } : target
+      target.agent === "mda" && target.exec !== ""
+        ? { ...target, commandMac: commandMac(commandMacKey, target) }
+        : target
     );
     return { ...result, targets };
   }

@@ -130,7 +130,7 @@ export interface QueueSettings {
   /** `ttl` of the actions that have one. Also tells which actions exist. */
   readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
   readonly warnIntervalsSeconds: readonly number[];
-  /** Shared with lookup: a command of an envelope must carry its seal. */
+  /** Shared with lookup: a command of an envelope must carry its MAC. */
   readonly commandMacKey: Uint8Array;
 }
 

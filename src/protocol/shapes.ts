@@ -101,7 +101,7 @@ const FACTS: Fields<EnvelopeContent> = {
   user: optional(word),
   subAddress: optional(word),
   exec: optional(word),
-  seal: optional(word),
+  commandMac: optional(word),
   bounce: optional(bounceFacts),
   handling: optional(handling),
 };
@@ -126,7 +126,7 @@ export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = 
 
 const oncePer = optional(oneOf("sub-address", "address", "spelling"));
 export const deliverable: Check<Deliverable> = tagged<Deliverable, "agent">("agent", {
-  mda: { action: word, dest: mailbox, user: word, subAddress: word, exec: word, seal: optional(word), oncePer },
+  mda: { action: word, dest: mailbox, user: word, subAddress: word, exec: word, commandMac: optional(word), oncePer },
   mta: { action: word, dest: mailbox },
 });
 

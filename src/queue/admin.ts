@@ -18,7 +18,7 @@ import type { ControlToQueue, QueueTarget, QueueToControl } from "../protocol/mo
 import type { Discovery } from "./transfer/discover.ts";
 import { exportEnvelope } from "./transfer/envelope_parse.ts";
 import { formatEnvelope } from "./transfer/envelope_text.ts";
-import { reportGone, tellRemoved } from "./outcomes.ts";
+import { reportGone, traceRemoved } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import type { Unreadable } from "./store/rows.ts";
 import { FIRST_ROW, LAST_MESSAGE, wholeMessage } from "./store/ranges.ts";
@@ -82,7 +82,7 @@ function list(
   let messages = Math.max(1, question.messages ?? Infinity);
   let current: MessageId | null = null;
   let cursor = after;
-  // A million of an action that is gone are not worth a line, nor that anybody waits for the end of them.
+  // A million of an action that is gone are not listed, and no caller waits for the end of them.
   for (let scanned = 0; scanned < MAX_LISTED_ENVELOPES; scanned += wanted) {
     const slice = sliceAfter(queue, target, cursor, wanted);
     for (const envelope of slice) {
@@ -229,7 +229,7 @@ function removeSlice(queue: QueueState, { target, after }: Question<"remove">, a
         }
         if ("unreadable" in envelope) queue.warn(`queue: damaged envelope ${envelope.id} is removed by administrator`);
         else reportGone(queue, "queue-remove", envelope, "Removed by administrator");
-        tellRemoved(queue, envelope.id);
+        traceRemoved(queue, envelope.id);
       }
       const ids = gone.map(({ id }) => id);
       if (whole !== null) queue.quarantine.forget(wholeMessage(whole));

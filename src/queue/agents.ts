@@ -1,4 +1,4 @@
-/** Relay and delivery pull messages here and tell how it went. */
+/** The doors of relay and delivery, which read messages here and report the outcome of each envelope. */
 
 import { systemReason } from "../events/mod.ts";
 import {
@@ -25,7 +25,7 @@ import type { QueueState } from "./queue_state.ts";
 const MAX_IDS = 1000;
 const EMPTY = new Uint8Array(0);
 
-/** Serves relay (`mta`) or delivery (`mda`). */
+/** Serves relay (`agent` is `mta`) or delivery (`mda`) at `channel`: only outcomes of envelopes of that agent count. */
 export function serveAgent(
   queue: QueueState,
   agent: "mda" | "mta",
@@ -55,7 +55,7 @@ function open(
     return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
   }
   const number = messageNumber(message);
-  const tellMissing = (found: readonly Envelope[]) => {
+  const dropMissing = (found: readonly Envelope[]) => {
     if (found.length === ids.length) return;
     const there = new Set(found.map(({ id }) => id));
     queue.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
@@ -71,7 +71,7 @@ function open(
       if (envelope !== undefined) envelopes.push(accepted === undefined ? envelope : { ...envelope, accepted });
     }
     const { bytes, chunks, first } = recent;
-    tellMissing(envelopes);
+    dropMissing(envelopes);
     return channel.send({ type: "opened", call, envelopes, bytes, chunks, first });
   }
   const refuse = (error: unknown) =>
@@ -80,12 +80,12 @@ function open(
     const envelopes = ids.filter((id) => isEnvelopeId(id) && isEnvelopeOf(message, id))
       .map((id) => queue.envelope(id)).filter((each) => each !== null)
       .map((envelope) => accepted === undefined ? envelope : { ...envelope, accepted });
-    tellMissing(envelopes);
+    dropMissing(envelopes);
     const stored = queue.store.message(number);
-    // Without envelopes there is nothing to deliver, and nothing to wonder about.
+    // Without envelopes there is nothing to deliver.
     if (stored === null && envelopes.length > 0) throw new Damaged("its text is missing");
     const { bytes, chunks } = stored ?? { bytes: 0, chunks: 0 };
-    // The row of a message has no checksum: a smaller number in it would cut the text short, and nobody would know.
+    // The row of a message has no checksum: a smaller number in it would cut the text short, unnoticed.
     if (stored !== null && chunks !== queue.store.chunksOf(number)) {
       throw new Damaged("the number of its parts is altered");
     }

@@ -1,4 +1,4 @@
-/** What an outcome does to an envelope: kept or not, who is told. Pure; outcomes.ts stores it. */
+/** The disposition of an envelope after an outcome: whether it is kept, and whether a DSN is sent. Pure; outcomes.ts stores it. */
 
 import {
   type DsnContent,
@@ -115,8 +115,8 @@ function delayed(
   let dsn: DsnContent | null = null;
   // What is over now gets its last DSN next: a server that was off for long would send both.
   const over = envelope.createdAt + policy.ttlSeconds * 1000 <= now;
-  const heard = !over && envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
-  for (const delaySeconds of heard ? policy.warnIntervalsSeconds : []) {
+  const wanted = !over && envelope.agent !== "bounce" && envelope.sender !== null && wants(envelope, NOTIFY.DELAY);
+  for (const delaySeconds of wanted ? policy.warnIntervalsSeconds : []) {
     const at = envelope.createdAt + delaySeconds * 1000;
     if (nextAt < at || lastBounceAt >= at) continue;
     lastBounceAt = at;
@@ -141,7 +141,7 @@ function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly rem
   return remote === "" ? {} : { remote: errorLine(remote).slice(0, MAX_REMOTE_CHARS) };
 }
 
-/** RFC 3461 §5.2: who asked to hear of success does so from the last server that knows of the wish. */
+/** RFC 3461 §5.2: who asked for a DSN of success gets it from the last server that knows of the request. */
 function successDsn(
   envelope: Envelope,
   outcome: Extract<Outcome, { result: "ok" }>,
@@ -158,7 +158,7 @@ function successDsn(
   return { kind: "relayed", text: errorLine(outcome.text) || "Relayed", status, ttlSeconds };
 }
 
-/** RFC 3461 §4.1: without NOTIFY a sender hears of failure and delay; with it, of what it names and nothing else. */
+/** RFC 3461 §4.1: without NOTIFY a sender gets DSNs of failure and delay; with it, of what it names and nothing else. */
 function wants(envelope: Envelope, what: number): boolean {
   const { notify } = envelope.dsn;
   if (notify === 0) return true;

@@ -1,6 +1,6 @@
 /**
- * Messages on their way in from one smtp isolate, which talks to the public and is believed nothing: ids must be those it was given, envelopes
- * must be well-formed, credit must be kept. 250 is earned here: `committed` goes out after the commit.
+ * Messages on their way in from one smtp isolate, which talks to the public and is not trusted: ids must be those it was given, envelopes must be
+ * well-formed, credit must be kept. Here is what a reply of 250 rests on: `committed` goes out after the commit to disk.
  */
 
 import {
@@ -77,7 +77,7 @@ export function serveIncoming(
 ): void {
   if (queue.space.room !== Infinity) channel.send({ type: "room", bytes: queue.space.room });
   const incoming = new Incoming(queue, channel, who);
-  channel.onmessage = (message) => incoming.hear(message);
+  channel.onmessage = (message) => incoming.receive(message);
   channel.onreset = () => incoming.end();
   incoming.sendIds();
 }
@@ -95,7 +95,7 @@ class Incoming {
     this.#channel = channel;
   }
 
-  hear(message: SmtpToQueue): void {
+  receive(message: SmtpToQueue): void {
     if (message.type === "ids-wanted") {
       if (this.#unused + BLOCK_IDS <= MAX_UNUSED_IDS) this.sendIds();
       return;

@@ -1,4 +1,4 @@
-/** Tells a new scheduler of every queued envelope, bit by bit while mail comes and goes: first of what was never tried. Decides nothing else. */
+/** Sends a new scheduler a ticket for every queued envelope, bit by bit while mail comes and goes: first for what was never tried. */
 
 import { soon, Turn } from "../clock.ts";
 import type { EnvelopeId, EnvelopeRow, MessageNumber } from "../envelope/mod.ts";
@@ -8,11 +8,11 @@ import type { TicketRow } from "./store/rows.ts";
 import { FIRST_ROW, LAST_ENVELOPE, LAST_MESSAGE } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
-/** Envelopes told at once. */
+/** Tickets sent at once. */
 const BATCH_ENVELOPES = 100;
 /** Time that is taken at once: sessions and deliveries wait so long. */
 const TURN_MS = 4;
-/** A queue of fewer envelopes is told in one turn. */
+/** A queue of fewer envelopes is sent in one turn. */
 const SMALL_QUEUE_ENVELOPES = 250;
 /** Ids are drawn evenly: of a large queue a thousandth at most is passed over at once. */
 const RANGE_MESSAGES = 2 ** 32 / 1024;
@@ -34,7 +34,7 @@ class Loading {
   readonly #began: number;
   /** The first pass is over what was never tried, the second over the rest, which has waited before and may wait a little more. */
   #fresh = true;
-  /** The envelope that was told last, and the last message of this range. */
+  /** The envelope that was sent last, and the last message of this range. */
   #after: EnvelopeRow = FIRST_ROW;
   #end: MessageNumber;
   readonly #range: number;
@@ -64,7 +64,7 @@ class Loading {
   #run(): void {
     const turn = new Turn(this.#range > LAST_MESSAGE ? Infinity : TURN_MS, this.#queue.clock);
     do {
-      this.#tell();
+      this.#sendNext();
       if (this.#end > LAST_MESSAGE) {
         if (!this.#fresh) return this.#finish();
         this.#fresh = false;
@@ -75,7 +75,7 @@ class Loading {
   }
 
   /** The next envelopes of this range; behind the last of them stands the next range. */
-  #tell(): void {
+  #sendNext(): void {
     const rows = this.#queue.store.tickets(
       { after: this.#after, end: this.#end, fresh: this.#fresh },
       BATCH_ENVELOPES,
@@ -112,7 +112,7 @@ class Loading {
     try {
       this.#queue.store.setCreation(row, now);
     } catch (error) {
-      // Told when it is tried.
+      // It goes to quarantine when it is tried.
       if (!(error instanceof Damaged)) throw error;
     }
   }

@@ -29,7 +29,7 @@ interface Applied {
   readonly erase: boolean;
 }
 
-/** An agent tells how an attempt ended. `agent` is whose door it came through: nobody reports for another. */
+/** Records the outcome of an attempt. `agent` is whose door it came through: no agent reports for another. */
 export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: EnvelopeId, outcome: Outcome): void {
   let applied: Applied | null = null;
   queue.commits.later({
@@ -42,7 +42,7 @@ export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: Envel
       });
     },
     done: () => {
-      // Whoever still believes in an envelope that is gone hears so.
+      // The scheduler still knows an envelope that is gone: it is dropped there.
       if (applied === null) return queue.envelope(id) === null ? queue.dropped([id]) : undefined;
       finish(queue, applied);
       queue.settled(id, !applied.disposition.remove);
@@ -52,7 +52,7 @@ export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: Envel
   });
 }
 
-/** The scheduler tells that an envelope's time is over. */
+/** Records that the time of an envelope is over, as the scheduler says. */
 export function recordExpired(queue: QueueState, id: EnvelopeId): void {
   let applied: Applied | null = null;
   queue.commits.later({
@@ -71,7 +71,7 @@ export function recordExpired(queue: QueueState, id: EnvelopeId): void {
   });
 }
 
-/** The Expire and Remove lines of the log. */
+/** Emits the event of the Expire and Remove lines of the log. */
 export function reportGone(
   queue: QueueState,
   type: "queue-expire" | "queue-remove",
@@ -83,8 +83,8 @@ export function reportGone(
   queue.emit({ type, agent, envelope: id, from: sender, to: dest, rcpt, delayMs, stat });
 }
 
-/** For the trace: an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
-export function tellRemoved(queue: QueueState, id: EnvelopeId): void {
+/** Traces that an envelope is out of the queue, and with the last one its message, if it was not too large to go at once. */
+export function traceRemoved(queue: QueueState, id: EnvelopeId): void {
   if (!queue.observer.traces("queue")) return;
   const last = queue.store.message(messageNumber(id)) === null;
   logTrace(queue.observer, "queue", `removed envelope ${id}${last ? ", the last of its message" : ""}`);
@@ -94,7 +94,7 @@ function policyOf(queue: QueueState, envelope: Envelope) {
   return { warnIntervalsSeconds: queue.settings.warnIntervalsSeconds, ttlSeconds: queue.ttlOf(envelope) };
 }
 
-/** Null when the envelope is no longer queued, or the agent may not tell of it. */
+/** Null when the envelope is no longer queued, or it is not of this agent. */
 function applyDisposition(
   queue: QueueState,
   id: EnvelopeId,
@@ -133,12 +133,12 @@ function finish(queue: QueueState, { envelope, disposition, dsn, erase }: Applie
   }
   if (disposition.remove) queue.recent.removeEnvelope(row);
   else queue.recent.setState(row, disposition.state!);
-  if (disposition.remove) tellRemoved(queue, envelope.id);
+  if (disposition.remove) traceRemoved(queue, envelope.id);
   if (erase) queue.erase(row.message);
   if (disposition.silent !== null) queue.warn(silence(envelope, disposition.silent));
 }
 
-/** Why nobody hears of a failure, and of which one. */
+/** Returns the log line of a failure for which there is no DSN. */
 function silence({ id, dest, rcpt, bounce, errorLine }: Envelope, why: "double bounce" | "no return path"): string {
   if (why === "no return path") {
     return `queue: no return path: the sender of ${id} to ${

@@ -43,7 +43,7 @@ const MEASURE_BYTES = 16 * 1024 * 1024;
 /** At most one alarm about failed writes in this time. */
 const ALARM_MS = 1000;
 
-/** Messages whose numbers are remembered: more than sessions that may wait to hear of theirs. */
+/** Messages whose numbers are remembered: more than sessions that may wait for theirs. */
 const MAX_ACCEPTED_MESSAGES = 65_536;
 /** More than can be committed in a millisecond, and few enough for the numbers of the next two centuries. */
 const NUMBERS_PER_MS = 1024;
@@ -114,7 +114,7 @@ export class QueueState {
     this.onmalformed(error);
   }
 
-  /** Runs what a door hears, or what is left of it after a pause: damage of the database itself ends this isolate. */
+  /** Runs what a door receives, or what is left of it after a pause: damage of the database itself ends this isolate. */
   guard(work: () => void): void {
     try {
       work();
@@ -163,7 +163,7 @@ export class QueueState {
     }
   }
 
-  /** A new envelope is durable: tells the scheduler with the others of this commit. */
+  /** A new envelope is durable: its ticket goes to the scheduler with the others of this commit. */
   enqueued(facts: EnvelopeContent): void {
     this.#tickets.push({
       id: facts.id,
@@ -177,7 +177,7 @@ export class QueueState {
     });
   }
 
-  /** Envelopes that start-up found. Those of an unknown action are left alone: `unknown` hears of them. */
+  /** Envelopes that start-up found. Those of an unknown action are left alone, and `unknown` is called for them. */
   loaded(rows: readonly TicketRow[], unknown: (id: EnvelopeId, action: string) => void): void {
     const tickets: Ticket[] = [];
     for (const row of rows) {
@@ -238,7 +238,7 @@ export class QueueState {
     if (this.#unmeasured > Math.min(MEASURE_BYTES, this.space.room / 4)) this.measure();
   }
 
-  /** Numbers a message that was committed for an smtp isolate; those who deliver it are told, and the log keeps to it. */
+  /** Numbers a message that was committed for an smtp isolate; relay and delivery get it, and the log keeps to it. */
   committed(message: MessageNumber, { isolate, life }: Omit<Acceptance, "number">): number {
     const number = ++this.#lastNumber;
     this.#accepted.set(message, { isolate, life, number });

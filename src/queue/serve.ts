@@ -44,7 +44,7 @@ export function serveQueue(
   const store = isSuspect(settings.spool) ? null : openStore(settings);
   if (store !== null) return serve(isolate, store, clock, end);
   return repair(settings.spool, clock.now()).then((repaired) => {
-    tellRepaired(isolate.emit, repaired);
+    logRepaired(isolate.emit, repaired);
     serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
   });
 }
@@ -73,7 +73,7 @@ function openStore(settings: QueueSettings): Store | null {
   }
 }
 
-function tellRepaired(emit: EmitEvent, { kept, rows, gaps, damaged }: Repaired): void {
+function logRepaired(emit: EmitEvent, { kept, rows, gaps, damaged }: Repaired): void {
   const { envelopes = 0, messages = 0 } = rows;
   const lost = Object.values(gaps).reduce((sum, count) => sum + count, 0);
   const text =
@@ -110,7 +110,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   };
 }
 
-/** Tells the scheduler of all that is queued, again whenever it was replaced, and does what it asks for. Returns what ends the loading. */
+/** Sends the scheduler all that is queued, again whenever it was replaced, and does what it asks for. Returns what ends the loading. */
 function serveScheduler(
   queue: QueueState,
   scheduler: Channel<QueueToScheduler, SchedulerToQueue>,
@@ -182,7 +182,7 @@ function serveDoors(
   isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
 }
 
-/** Looks how full the disk is, and tells the smtp isolates. Returns what ends it. */
+/** Measures how full the disk is, and sends it to the smtp isolates. Returns what ends that. */
 function measureRoom(
   queue: QueueState,
   clients: ReadonlySet<SmtpClient>,

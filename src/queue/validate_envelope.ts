@@ -37,7 +37,8 @@ export function copyFacts(
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
   // Only lookup may name a command: what talks to the public may not.
   if (
-    exec !== "" && !(isText(facts.seal) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, facts.seal))
+    exec !== "" &&
+    !(isText(facts.commandMac) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, facts.commandMac))
   ) {
     return null;
   }

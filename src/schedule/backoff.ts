@@ -1,8 +1,11 @@
-/** When the next attempt is due. Pure; the scheduler times by it and the queue foretells by it whether a delay notice is due. */
+/**
+ * The retry back-off: when the next attempt is due. Pure; the scheduler sets times by it, and the queue finds by it whether a DSN of delay is due
+ * before the next attempt.
+ */
 
 import type { Agent } from "../envelope/mod.ts";
 
-/** Milliseconds of the quadratic back-off's base: a relay waits for other people's machines, a local delivery for ours. */
+/** Milliseconds of the quadratic back-off's base: a relay waits for other hosts, a local delivery for this one. */
 const BASE_MS: Readonly<Record<Agent, number>> = { mta: 400_000, mda: 10_000, bounce: 10_000 };
 
 /** Longest time between two attempts of an envelope that is kept for `ttl` ms: the last step of its back-off. */

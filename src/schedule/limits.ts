@@ -6,7 +6,7 @@ import type { SchedulerMarks, TaskMarks } from "../protocol/mod.ts";
 /** DSNs that may be written at once. */
 const MAX_DSN_JOBS = 20;
 /**
- * Shares of the room. Other people's machines may be slow, all of them: a fifth stays for what is local. And some stays for users and
+ * Shares of the room. Other hosts may be slow, all of them: a fifth stays for what is local. And some stays for users and
  * destinations of which nothing runs yet, however many messages others have.
  */
 export const IDLE_SHARE: Readonly<Record<Agent, number>> = { bounce: 1, mda: 1, mta: 0.8 };
@@ -19,7 +19,7 @@ export interface Limits {
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
   readonly marks?: SchedulerMarks;
-  /** Envelopes after which a pass ends, so that what came in meanwhile is heard before the next; null for no such end. */
+  /** Envelopes after which a pass ends, so that what came in meanwhile is taken in before the next; null for no such end. */
   readonly maxSchedule: number | null;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The scheduler's memory: one slot an envelope, a column a field, about 70 bytes each, so that a million queued envelopes stay small.
+ * The scheduler's memory: one slot per envelope, a column per field, about 70 bytes each, so that a million queued envelopes stay small.
  * Knows where things stand, not what to do about it; see scheduler.ts.
  */
 

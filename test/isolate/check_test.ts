@@ -91,7 +91,7 @@ const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
         ok: true,
         targets: [
           { agent: "mta", action: "a", dest: box },
-          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", seal: "s" },
+          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", commandMac: "s" },
         ],
         internal: [true, false],
       },

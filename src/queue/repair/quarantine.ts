@@ -1,6 +1,6 @@
 /**
- * What cannot be read is set aside: noted in the database, told in the log, no longer tried and never deleted. The administrator sees it with
- * `smtpctl show damaged` and may remove it.
+ * The quarantine of what cannot be read: it is noted in the database and in the log, no longer tried and never deleted. The administrator sees it
+ * with `smtpctl show damaged` and may remove it.
  */
 
 import {
@@ -16,7 +16,7 @@ import type { DamagedRow } from "../store/rows.ts";
 import { FIRST_ROW, wholeMessage } from "../store/ranges.ts";
 import type { QueueState } from "../queue_state.ts";
 
-/** Lines in the log about damage at most, in one life of the isolate; all of it is in the list. */
+/** Lines in the log about damage at most, in one run of the isolate; all of it is in the list. */
 const MAX_ALARMS = 100;
 /** What is kept in memory and shown. */
 const MAX_ROWS = 100_000;

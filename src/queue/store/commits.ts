@@ -111,12 +111,12 @@ export class Commits {
       this.#giveUp(this.#makeRoomWith(writes, error), error);
       return this.onflushed();
     }
-    if (traced) this.#tell(writes, synced, this.#clock.steady() - began);
+    if (traced) this.#trace(writes, synced, this.#clock.steady() - began);
     for (const write of writes) write.done();
     this.onflushed();
   }
 
-  #tell(writes: readonly Write[], synced: boolean, ms: number): void {
+  #trace(writes: readonly Write[], synced: boolean, ms: number): void {
     const bytes = writes.reduce((sum, write) => sum + (write.bytes ?? 0), 0);
     const how = synced ? "synced" : "not synced";
     const text = `committed ${writes.length} write${writes.length === 1 ? "" : "s"}, ${bytes} bytes`;
@@ -217,7 +217,7 @@ function isDiskError(error: unknown): boolean {
 
 export const NO_ROOM = { code: 452, text: "4.3.1 Insufficient system storage, try again later" } as const;
 
-/** What an SMTP client hears when nothing could be stored. */
+/** Returns the SMTP reply when nothing could be stored: 452 when the disk is full, else 451. */
 export function refusal(error: unknown): { readonly code: number; readonly text: string } {
   // No space left on the device, a quota, or the database's own limit.
   if (databaseFault(error) === "full") return NO_ROOM;

@@ -3,7 +3,7 @@
 /** SQLite's primary result codes. */
 const IO_ERROR = 10, CORRUPT = 11, FULL = 13, NOT_A_DATABASE = 26;
 
-/** What an error of the database tells, and null for an error of another kind. */
+/** Returns what is wrong with the disk or the file after an error of the database; null for an error of another kind. */
 export function databaseFault(error: unknown): "full" | "io" | "corrupt" | "other" | null {
   const { errcode, message = "" } = (error ?? {}) as { errcode?: number; message?: string };
   const code = errcode ?? byMessage(message);
@@ -49,7 +49,7 @@ export class DiskErrors {
     this.#error = { text, at: now, count: (this.#error?.count ?? 0) + 1 };
   }
 
-  /** `room` as in space.ts, `damaged`: what is set aside. */
+  /** `room` as in space.ts, `damaged`: how much is in quarantine. */
   lines(room: number, damaged: number): string[] {
     const lines: string[] = [];
     if (room === 0) lines.push("QUEUE disk full: mail is refused with 452");

@@ -9,7 +9,7 @@ import { ENVELOPE, type StoredEnvelope, toEnvelope, type Unreadable } from "./ro
 const VERSION_1 = ENVELOPE.replace("sealed, sum", "NULL AS sealed, NULL AS sum");
 
 /**
- * Every envelope in order of id; of what is damaged, or encrypted, the id: the key is only the daemon's. `ttlSeconds` is the time to live of all but bounces, which carry their own. Throws when the spool is
+ * Every envelope in order of id; of what is damaged, or encrypted, the id: the key is only the daemon's. `ttlSeconds` is the time to live of all envelopes but those that ask for a DSN, which carry their own. Throws when the spool is
  * missing or closed to us.
  */
 export function* listOffline(

@@ -8,7 +8,7 @@ import type { SpoolReserve } from "../../config/mod.ts";
 
 /** More room than this is as good as any. */
 const PLENTY_BYTES = 1024 ** 3;
-/** A change below this is not worth telling. */
+/** A change below this is not sent. */
 const STEP_BYTES = 1024 ** 2;
 /** A full disk is full until there is room for this: mail that comes and goes at its edge would open and close the door all the time. */
 const AGAIN_BYTES = 4 * STEP_BYTES;
@@ -19,7 +19,7 @@ const INODES = 1000;
 /** After the database said that the disk is full, nothing is taken for so long. */
 const FULL_MS = 2000;
 
-/** What statfs(2) tells, in bytes and inodes. */
+/** What statfs(2) returns, in bytes and inodes. */
 export interface Disk {
   readonly total: number;
   readonly free: number;
@@ -27,7 +27,7 @@ export interface Disk {
   readonly freeInodes: number;
 }
 
-/** Null when it cannot be told. */
+/** Returns the state of the disk that holds `path`; null when it cannot be read. */
 export function readDisk(path: string): Disk | null {
   try {
     const { bsize, blocks, bavail, files, ffree } = statfsSync(path);

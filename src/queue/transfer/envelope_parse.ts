@@ -16,7 +16,7 @@ import {
 import { formatEnvelope } from "./envelope_text.ts";
 import { copyEnvelope } from "../validate_envelope.ts";
 
-/** What files of other programs do not have: fields that the text form cannot tell, as JSON. */
+/** What files of other programs do not have: fields that the text form does not have, as JSON. */
 const MORE = "vaultpost";
 const KEYS = new Set([
   ...["version", "dispatcher", "tag", "type", "smtpname", "helo", "hostname", "username", "errorline", "sockaddr"],
@@ -45,7 +45,7 @@ export function exportEnvelope(envelope: Envelope, ttlSeconds: number): string {
   return more.length === 0 ? text : `${text}${MORE}: ${JSON.stringify(Object.fromEntries(more))}\n`;
 }
 
-/** The envelope that `text` tells of. Its time to live is that of the configuration. Throws NotAnEnvelope. */
+/** Returns the envelope in `text`. Its time to live is that of the configuration. Throws NotAnEnvelope. */
 export function parseEnvelope(id: EnvelopeId, text: string): Envelope {
   const fields = readFields(text);
   if (fields.text("version") !== VERSION) throw new NotAnEnvelope(`Its version is not ${VERSION}`);

@@ -56,7 +56,7 @@ function agentLines(envelope: Envelope): (readonly [string, string | number])[] 
   ];
 }
 
-/** The daemon's own notices have a null sender and come from inside. */
+/** The daemon's own DSNs have a null sender and come from inside. */
 function flagsOf(envelope: Envelope): string[] {
   const flags = [];
   if (envelope.origin.authenticated) flags.push("authenticated");

@@ -43,8 +43,8 @@ export function recipients(transaction: Transaction): readonly Accepted[] {
   return list.reverse();
 }
 
-function localPart({ user, subAddress, exec, seal }: Extract<Deliverable, { agent: "mda" }>) {
-  return seal === undefined ? { user, subAddress, exec } : { user, subAddress, exec, seal };
+function localPart({ user, subAddress, exec, commandMac }: Extract<Deliverable, { agent: "mda" }>) {
+  return commandMac === undefined ? { user, subAddress, exec } : { user, subAddress, exec, commandMac };
 }
 
 /**
