@@ -76,7 +76,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
           type: "job",
           message: "00000001",
           action: "out",
-          key: "x.test",
+          lane: "x.test",
           ids: ["0000000100000001"],
         }]);
       };
