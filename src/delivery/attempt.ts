@@ -18,7 +18,7 @@ import type { Delivered } from "./delivered.ts";
 import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
 
 /** What the daemon has and tests replace. */
-export interface DeliveryTools {
+export interface DeliveryDeps {
   readonly clock: Clock;
   /** How long an LMTP server may take. */
   readonly timeouts: Timeouts;
@@ -26,8 +26,8 @@ export interface DeliveryTools {
   readonly files: FileWriter | null;
 }
 
-/** What isolates have unless they are given something else. */
-export const TOOLS: DeliveryTools = { clock: systemClock, timeouts: TIMEOUTS, files: null };
+/** What isolates are given, unless a test gives something else. */
+export const DEFAULT_DEPS: DeliveryDeps = { clock: systemClock, timeouts: TIMEOUTS, files: null };
 
 /** How an attempt ended, and for whom. */
 export interface AttemptResult extends DeliveryEnd {
@@ -47,7 +47,7 @@ export class Attempts {
   constructor(
     settings: DeliverySettings,
     accounts: Accounts,
-    { clock, timeouts }: Pick<DeliveryTools, "clock" | "timeouts">,
+    { clock, timeouts }: Pick<DeliveryDeps, "clock" | "timeouts">,
     files: FileWriter,
     observer: Observer,
   ) {

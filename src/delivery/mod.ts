@@ -18,4 +18,4 @@ export type { Delivered } from "./delivered.ts";
 export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export { readForward } from "./forward.ts";
 export { DirectWriter, type FileWriter } from "./file_writer.ts";
-export type { DeliveryTools } from "./attempt.ts";
+export type { DeliveryDeps } from "./attempt.ts";

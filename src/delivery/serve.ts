@@ -5,7 +5,7 @@ import { debug } from "../events/mod.ts";
 import { Caller, type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type FromPrivileged, type Job, type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
-import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
@@ -20,16 +20,16 @@ const STOP_GRACE_MS = 2_000;
 /** Gauges are sent once per so many ms at most. */
 const GAUGE_PERIOD_MS = 250;
 
-/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
-export function serveDelivery(isolate: Isolate<"delivery">, tools: Partial<DeliveryTools> = {}): void {
-  const service = new DeliveryService(isolate, { ...TOOLS, ...tools });
+/** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
+export function serveDelivery(isolate: Isolate<"delivery">, deps: Partial<DeliveryDeps> = {}): void {
+  const service = new DeliveryService(isolate, { ...DEFAULT_DEPS, ...deps });
   isolate.serve("scheduler-delivery", (channel) => channel.onmessage = (job) => service.accept(job));
   isolate.onstop = () => service.stop();
 }
 
 class DeliveryService {
   readonly #isolate: Isolate<"delivery">;
-  readonly #tools: DeliveryTools;
+  readonly #deps: DeliveryDeps;
   readonly #queue: QueueClient;
   readonly #privileged: Caller<ToPrivileged, FromPrivileged>;
   readonly #reporter: DeliveryReporter;
@@ -40,18 +40,18 @@ class DeliveryService {
   #cancelGauges: (() => void) | null = null;
   #stopping = false;
 
-  constructor(isolate: Isolate<"delivery">, tools: DeliveryTools) {
+  constructor(isolate: Isolate<"delivery">, deps: DeliveryDeps) {
     const { settings } = isolate;
     this.#isolate = isolate;
-    this.#tools = tools;
+    this.#deps = deps;
     this.#queue = queueClient(isolate.ask("delivery-queue"));
     this.#privileged = new Caller(isolate.ask("delivery-errand"));
-    this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("delivery-lookup"), tools.clock.steady);
+    this.#reporter = new DeliveryReporter(isolate, this.#queue, deps.clock.now);
+    const accounts = new Accounts(isolate.ask("delivery-lookup"), deps.clock.steady);
     this.#slots = new Slots(settings.maxSession);
-    this.#files = tools.files ??
-      new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), tools.clock);
-    this.#attempts = new Attempts(settings, accounts, tools, this.#files, isolate);
+    this.#files = deps.files ??
+      new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), deps.clock);
+    this.#attempts = new Attempts(settings, accounts, deps, this.#files, isolate);
   }
 
   accept(job: Job): void {
@@ -66,7 +66,7 @@ class DeliveryService {
   async stop(): Promise<void> {
     this.#stopping = true;
     const ended = this.#slots.close();
-    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+    const cancel = this.#deps.clock.after(STOP_GRACE_MS, () => {
       this.#attempts.stop("shutting down");
       this.#files.close();
     });
@@ -129,7 +129,7 @@ class DeliveryService {
   }
 
   #touchGauges(): void {
-    this.#cancelGauges ??= this.#tools.clock.after(GAUGE_PERIOD_MS, () => {
+    this.#cancelGauges ??= this.#deps.clock.after(GAUGE_PERIOD_MS, () => {
       this.#cancelGauges = null;
       this.#sendGauges();
     });

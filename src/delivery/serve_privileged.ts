@@ -8,7 +8,7 @@ import { debug } from "../events/mod.ts";
 import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
-import { Attempts, type DeliveryTools, TOOLS } from "./attempt.ts";
+import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
@@ -19,9 +19,9 @@ import { EX, exited } from "./sysexits.ts";
 /** How long commands may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
 
-/** Sets the isolate up. Returns when it is ready for jobs. `tools` are replaced by tests. */
-export function servePrivileged(isolate: Isolate<"errand">, tools: Partial<DeliveryTools> = {}): void {
-  const service = new PrivilegedService(isolate, { ...TOOLS, ...tools });
+/** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
+export function servePrivileged(isolate: Isolate<"errand">, deps: Partial<DeliveryDeps> = {}): void {
+  const service = new PrivilegedService(isolate, { ...DEFAULT_DEPS, ...deps });
   isolate.serve("delivery-errand", (channel) => {
     channel.onmessage = async (job) => {
       await service.run(job);
@@ -33,7 +33,7 @@ export function servePrivileged(isolate: Isolate<"errand">, tools: Partial<Deliv
 
 class PrivilegedService {
   readonly #isolate: Isolate<"errand">;
-  readonly #tools: DeliveryTools;
+  readonly #deps: DeliveryDeps;
   readonly #queue: QueueClient;
   readonly #reporter: DeliveryReporter;
   readonly #attempts: Attempts;
@@ -43,16 +43,16 @@ class PrivilegedService {
   readonly #limit: number;
   #stopping = false;
 
-  constructor(isolate: Isolate<"errand">, tools: DeliveryTools) {
+  constructor(isolate: Isolate<"errand">, deps: DeliveryDeps) {
     this.#isolate = isolate;
-    this.#tools = tools;
+    this.#deps = deps;
     this.#queue = queueClient(isolate.ask("errand-queue"));
-    this.#reporter = new DeliveryReporter(isolate, this.#queue, tools.clock.now);
-    const accounts = new Accounts(isolate.ask("errand-lookup"), tools.clock.steady);
+    this.#reporter = new DeliveryReporter(isolate, this.#queue, deps.clock.now);
+    const accounts = new Accounts(isolate.ask("errand-lookup"), deps.clock.steady);
     // Half of the room is taken: others may be waiting for it, which only the delivery isolate knows.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
-    this.#files = tools.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), tools.clock);
-    this.#attempts = new Attempts(isolate.settings, accounts, tools, this.#files, isolate);
+    this.#files = deps.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), deps.clock);
+    this.#attempts = new Attempts(isolate.settings, accounts, deps, this.#files, isolate);
     this.#limit = 2 * isolate.settings.maxSession;
   }
 
@@ -97,7 +97,7 @@ class PrivilegedService {
   /** Commands that still run after a while are ended; their mail is tried again. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const cancel = this.#tools.clock.after(STOP_GRACE_MS, () => {
+    const cancel = this.#deps.clock.after(STOP_GRACE_MS, () => {
       this.#attempts.stop("shutting down");
       this.#files.close();
     });

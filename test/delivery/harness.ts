@@ -1,6 +1,6 @@
 /** The delivery and errand isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
 
-import { type ActAs, actAsRoot, actAsSelf, type DeliveryTools, DirectWriter } from "../../src/delivery/mod.ts";
+import { type ActAs, actAsRoot, actAsSelf, type DeliveryDeps, DirectWriter } from "../../src/delivery/mod.ts";
 import { serveDelivery } from "../../src/delivery/serve.ts";
 import { servePrivileged } from "../../src/delivery/serve_privileged.ts";
 import type { LocalAction } from "../../src/config/types.ts";
@@ -103,13 +103,13 @@ export function envelopeOf(fields: Partial<Envelope> = {}): Envelope {
 }
 
 /** What tests replace. Files are written in the thread of the test, with `actAs` and `random`. */
-export type TestTools = Partial<DeliveryTools> & {
+export type TestDeps = Partial<DeliveryDeps> & {
   readonly actAs?: ActAs;
   readonly random?: () => number;
   readonly lockClock?: Clock;
 };
 
-function toolsOf({ shared }: DeliverySettings, tools: TestTools): Partial<DeliveryTools> {
+function toolsOf({ shared }: DeliverySettings, tools: TestDeps): Partial<DeliveryDeps> {
   const { clock = systemClock, lockClock = clock, actAs = shared.root ? actAsRoot() : actAsSelf, random = random32 } =
     tools;
   const { root, timeZone, serverName: hostname } = shared;
@@ -157,7 +157,7 @@ export class World {
   readonly sentAway: ToPrivileged[] = [];
   #privilegedPeer: FakeChannel<FromPrivileged, ToPrivileged>;
 
-  constructor(settings: DeliverySettings, account: Account, given: TestTools = {}) {
+  constructor(settings: DeliverySettings, account: Account, given: TestDeps = {}) {
     const tools = toolsOf(settings, given);
     this.account = account;
     this.accounts = () => ({ ok: true, account, identity: account });
@@ -186,7 +186,7 @@ export class World {
   }
 
   /** The errand isolate dies, and another comes. */
-  replacePrivileged(given: TestTools = {}): void {
+  replacePrivileged(given: TestDeps = {}): void {
     const tools = toolsOf(this.#privileged.settings, given);
     this.#privilegedPeer.peer = () => {};
     this.#privilegedPeer = this.#newPrivilegedPeer();
@@ -288,7 +288,7 @@ export async function withWorld(
   work: (world: World, home: string) => Promise<void>,
   options: {
     settings?: (home: string) => Partial<DeliverySettings>;
-    tools?: TestTools;
+    tools?: TestDeps;
     account?: (home: string) => Account;
   } = {},
 ): Promise<void> {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
-import { type DeliveryTools, TOOLS } from "../../src/delivery/attempt.ts";
+import { DEFAULT_DEPS, type DeliveryDeps } from "../../src/delivery/attempt.ts";
 import { TIMEOUTS, uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { envelopeOf, withWorld, type World } from "./harness.ts";
 
@@ -82,7 +82,7 @@ async function withServer(
   where: { port: number; host: string } | { path: string },
   rcptTo: boolean,
   work: (world: World, server: LmtpServer) => Promise<void>,
-  tools?: Partial<DeliveryTools>,
+  tools?: Partial<DeliveryDeps>,
 ): Promise<void> {
   const server = new LmtpServer(answers);
   const destination = await server.listen(where);
@@ -275,7 +275,7 @@ for (const [verb, step] of [["LHLO", "commandMs"], ["RCPT", "rcptMs"], ["END", "
 }
 
 Deno.test("LMTP may take all the time of RFC 5321 for each step: no limit for the whole cuts it short", () => {
-  assert.equal(TOOLS.timeouts, TIMEOUTS);
+  assert.equal(DEFAULT_DEPS.timeouts, TIMEOUTS);
 });
 
 for (const destination of ["localhost", "/run/x", "host:0", "host:99999", "[::1]:24", "[IPv6:::1]:24", "a b:24", ""]) {
