@@ -9,9 +9,7 @@ import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
 
 /** What is shown and acted on. */
 export interface AdminDeps {
-  readonly clock: Pick<Clock, "steady">;
-  /** Returns ms since the epoch. */
-  readonly date: () => number;
+  readonly clock: Pick<Clock, "now" | "steady">;
   readonly table: RouteTable;
   readonly relays: ReadonlyMap<string, Relay>;
   readonly reporter: Pick<DeliveryReporter, "statuses">;
@@ -21,7 +19,7 @@ export interface AdminDeps {
 
 /** Does what the administrator asks. Returns the lines to show; of `resume route` why it was not done, or none. */
 export function answerAdmin(message: ControlToRelay, deps: AdminDeps): string[] {
-  const { clock, date, table, relays, reporter } = deps;
+  const { clock, table, relays, reporter } = deps;
   const now = clock.steady();
   if (message.type === "resume-route") return resume(message.route, now, deps);
   switch (message.what) {
@@ -32,7 +30,7 @@ export function answerAdmin(message: ControlToRelay, deps: AdminDeps): string[] 
     case "relays":
       return showRelays(relays.values(), now);
     case "hoststats":
-      return showHostStats(reporter.statuses, date());
+      return showHostStats(reporter.statuses, clock.now());
   }
 }
 

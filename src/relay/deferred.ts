@@ -1,5 +1,5 @@
 /**
- * Envelopes that failed because no route to their domain was left. When the domain takes mail again they need not wait for their time. Pure;
+ * Envelopes that were put off because no route to their domain was left. When the domain takes mail again they need not wait for the next retry. Pure;
  * bounded by `mta max-deferred` for each domain, by the number of domains, and by time.
  */
 

@@ -44,17 +44,17 @@ export class DeliveryReporter {
   readonly #queue: QueueClient;
   readonly #messages: Messages;
   readonly #report: EmitEvent;
-  readonly #date: () => number;
+  readonly #now: () => number;
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
 
   readonly #srs: SrsKeys | null;
 
-  /** `date`: ms since the epoch. `srs` is for actions that rewrite senders. */
+  /** `now` returns ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
     queue: QueueClient,
     emit: EmitEvent,
-    date: () => number,
+    now: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
   ) {
@@ -62,7 +62,7 @@ export class DeliveryReporter {
     this.#queue = queue;
     this.#messages = new Messages(queue);
     this.#report = emit;
-    this.#date = date;
+    this.#now = now;
     this.#done = done;
   }
 
@@ -111,7 +111,7 @@ export class DeliveryReporter {
     if (!action.srs || this.#srs === null || !forwarded || text === "") return text;
     const at = text.lastIndexOf("@");
     const mailbox = { local: text.slice(0, at), domain: text.slice(at + 1) };
-    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#date()));
+    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#now()));
   }
 
   /** Settles the envelopes of a message; `results` are those of its recipients, in their order. */
@@ -144,7 +144,7 @@ export class DeliveryReporter {
       from: envelope.sender,
       to: envelope.dest,
       rcpt: envelope.rcpt,
-      delayMs: Math.max(0, this.#date() - envelope.createdAt),
+      delayMs: Math.max(0, this.#now() - envelope.createdAt),
       outcome: outcome.result,
       stat: outcome.text,
       source: hop.source,
@@ -154,6 +154,6 @@ export class DeliveryReporter {
   }
 
   #remember(domain: string, status: string): void {
-    this.statuses.set(domain, { at: this.#date(), status });
+    this.statuses.set(domain, { at: this.#now(), status });
   }
 }

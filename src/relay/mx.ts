@@ -1,4 +1,4 @@
-/** Which hosts take the mail of a target: RFC 5321 §5.1 as a table of outcomes. Asks a resolver, touches nothing else. */
+/** The MX lookup: which hosts take the mail of a target, RFC 5321 §5.1 as a table of outcomes. Asks a resolver, touches nothing else. */
 
 import { type DnsResult, type MxRecord } from "../dns/mod.ts";
 import { familyOf, isAddress, normalAddress } from "../net/mod.ts";

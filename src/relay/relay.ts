@@ -204,7 +204,7 @@ export class Relay implements SessionOwner {
     reason: (next: number) => Reason | null,
   ): void {
     const delay = this.#deps.table.disable(route, penalty, why, this.#deps.clock.steady());
-    route.failure = reason(this.#deps.date() + delay);
+    route.failure = reason(this.#deps.clock.now() + delay);
     this.#moved = true;
     this.#deps.log(`smtp-out: Disabling route ${routeName(route)} for ${delay / 1000}s`);
   }

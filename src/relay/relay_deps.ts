@@ -12,8 +12,6 @@ import type { Task } from "./tasks.ts";
 /** What a relay needs of the isolate. */
 export interface RelayDeps {
   readonly clock: Clock;
-  /** The time of day, ms since the epoch. */
-  date(): number;
   readonly table: RouteTable;
   /** Writes a line to the log. */
   log(text: string): void;

@@ -5,7 +5,9 @@ import { isReply, type Reason } from "./reason.ts";
 import { ClientError, enhancedCode, type RecipientResult, type TransactionResult } from "../smtp_client/mod.ts";
 
 /**
- * Returns the outcome of one recipient: with the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the
+ * Returns the outcome of one recipient, which the queue settles the envelope by. This is the client's side of a 250: only a 2xx reply to the end of the
+ * data (of LMTP to the recipient, RFC 2033 §4.2) makes it "ok", and the queue forgets the envelope; a 5xx is a permanent failure, a 4xx or no reply one
+ * that is retried (RFC 5321 §4.2.1). With the enhanced code of the reply when it has one of the right class (RFC 3464 §2.3.4). `relaysDsn`: the
  * server offered DSN and so takes over what the sender asked for. `remote`: its name.
  */
 export function outcomeOf(

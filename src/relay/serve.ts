@@ -39,7 +39,6 @@ export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayService
   };
   const service = new RelayService(isolate, {
     clock: systemClock,
-    date: Date.now,
     names: resolver,
     timeouts: TIMEOUTS,
     mxPort: 25,
@@ -84,7 +83,7 @@ class RelayService {
     this.#reporter = new DeliveryReporter(
       this.#queue,
       isolate.emit,
-      deps.date,
+      deps.clock.now,
       (ids) => this.#done(ids),
       isolate.settings.srs,
     );
@@ -99,7 +98,6 @@ class RelayService {
     const forSessions = sessionDeps(isolate, deps, this.#lookup, this.#reporter);
     this.#relayDeps = {
       clock: deps.clock,
-      date: deps.date,
       table: this.#table,
       log: (text) => this.#log(text),
       observer: isolate,
@@ -305,10 +303,8 @@ class RelayService {
 
   /** The administrator asks. */
   answer(message: ControlToRelay): string[] {
-    const { clock, date } = this.#deps;
     return answerAdmin(message, {
-      clock,
-      date,
+      clock: this.#deps.clock,
       table: this.#table,
       relays: this.#relays,
       reporter: this.#reporter,

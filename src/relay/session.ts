@@ -189,12 +189,12 @@ export class Session {
     this.#deps.observer.emit({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
-  /** Messages that one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
+  /** Returns how many messages one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
   #mailMax(): number {
     return Math.min(this.#owner.limits.sessionMailMax, this.#client?.capabilities.mailMax ?? Infinity);
   }
 
-  /** Recipients of one transaction: what the host says (RFC 9422 §4.2), or what it took when it was asked for more. */
+  /** Returns how many recipients one transaction takes: what the host says (RFC 9422 §4.2), or what it took when it was asked for more. */
   #rcptMax({ capabilities }: Client): number | null {
     const learnt = knownRcptMax(this.route.host, this.#deps.clock.steady());
     return learnt === null ? capabilities.rcptMax : Math.min(learnt, capabilities.rcptMax ?? Infinity);

@@ -17,8 +17,6 @@ import { credentialsLack, type Target } from "./target.ts";
 /** What tests put in place of the real thing. */
 export interface RelayServiceDeps {
   readonly clock: Clock;
-  /** The time of day, ms since the epoch: for logs and reports. */
-  readonly date: () => number;
   readonly names: Names & Pick<Resolver, "reverse">;
   /** How long hosts may take. */
   readonly timeouts: Timeouts;
@@ -52,7 +50,7 @@ export function sessionDeps(
     isSelf: (name) => deps.own.greets(name),
     ...Object.keys(filters).length === 0
       ? {}
-      : { filters: new RelayFilters(isolate.ask("relay-filter"), filters, deps.date) },
+      : { filters: new RelayFilters(isolate.ask("relay-filter"), filters, deps.clock.now) },
   };
 }
 

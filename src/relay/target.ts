@@ -1,4 +1,4 @@
-/** Where mail of one action and destination goes and how it is protected there: the grouping key of relaying. Pure. */
+/** Where mail of one action goes, the MX hosts of a domain or a smarthost, and how it is protected there: the grouping key of relaying. Pure. */
 
 import type { RelayAction } from "../config/mod.ts";
 import type { CredentialsLack, RelaySource } from "../protocol/mod.ts";

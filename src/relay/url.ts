@@ -1,4 +1,4 @@
-/** Relay URLs, `[proto://][label@]host[:port]`, as in `relay host`. Pure. */
+/** URLs of smarthosts, `[proto://][label@]host[:port]`, as in `relay host`. Pure. */
 
 import { isIPv6 } from "node:net";
 import { asciiDomain } from "../envelope/mod.ts";

@@ -61,7 +61,7 @@ for (const { name, script, messages, says, code } of cases) {
     }, {
       limits: NO_WAIT,
       mx: { "x.test": [[10, "mx1.test"]], "a.example": [[10, "mx1.test"]] },
-      tools: { clock: { ...systemClock, steady: () => 1_000_000 }, date: () => NOW },
+      tools: { clock: { ...systemClock, now: () => NOW, steady: () => 1_000_000 } },
     }));
 }
 
