@@ -1,7 +1,7 @@
 /**
  * Identifiers: the one syntax of message, envelope and session ids, how they become the numbers of database rows and back, and how new ones are
- * drawn. The types are branded, so that no other text or number passes for an id, and none for another: they are made here alone, where an id
- * is checked, read from its row, or drawn.
+ * drawn. The types are branded, so that no other text or number passes for an id, and none for another. Ids are made here alone, where one is
+ * checked, read from its row or drawn; numbers of rows are made here, by the database, and by the scheduler's table.
  */
 
 declare const kind: unique symbol;

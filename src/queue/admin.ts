@@ -47,7 +47,7 @@ export function serveAdmin(
       case "damaged":
         return channel.send({ type: "damaged", call: message.call, lines: damagedLines(queue) });
       case "disk-errors": {
-        const lines = queue.diskErrors.lines(queue.space.room, queue.quarantine.size);
+        const lines = queue.diskErrors.lines({ room: queue.space.room, damaged: queue.quarantine.size });
         return channel.send({ type: "disk-errors", call: message.call, lines });
       }
       case "export":

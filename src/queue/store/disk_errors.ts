@@ -50,7 +50,7 @@ export class DiskErrors {
   }
 
   /** `room` as in space.ts, `damaged`: how much is in quarantine. */
-  lines(room: number, damaged: number): string[] {
+  lines({ room, damaged }: { readonly room: number; readonly damaged: number }): string[] {
     const lines: string[] = [];
     if (room === 0) lines.push("QUEUE disk full: mail is refused with 452");
     if (this.#error !== null) {
