@@ -1,6 +1,6 @@
 /**
  * Checks of the shape and the bounds of what arrives at a door, as plain functions that are put together to tables. A check never throws and
- * costs no more than the fields that it names: octets are measured, never walked through. Knows no message; those are in doors/.
+ * costs no more than the fields that it names: octets are measured, never walked through. Knows no message; those are in the files beside it.
  */
 
 import { safeLine } from "../events/mod.ts";
@@ -10,6 +10,18 @@ export interface Check<out T> {
   (value: unknown): string | null;
   /** Never set: it ties the check to the type of what passes. */
   readonly passes?: T;
+  /** Set where the check is so simple that whoever checks an object can do it in place: a call for each field costs more than the look. */
+  readonly simple?: SimpleCheck;
+}
+
+/** Text of at most so many characters, a whole number within bounds, a boolean, or one of some words; and whether null or nothing passes too. */
+export interface SimpleCheck {
+  readonly kind: typeof TEXT | typeof WHOLE | typeof FLAG | typeof WORD;
+  readonly least: number;
+  readonly most: number;
+  readonly words: readonly unknown[];
+  readonly orNull: boolean;
+  readonly orMissing: boolean;
 }
 
 /** A check of a field that may be absent. */
@@ -53,13 +65,26 @@ export const MAX_LIST_ENTRIES = 1_000_000;
 const SHOWN_CHARS = 48;
 
 const PASSED = null;
+const TEXT = 1, WHOLE = 2, FLAG = 3, WORD = 4;
+
+/** The check with the mark by which it can be done in place. */
+function simply<T>(check: Check<T>, simple: Pick<SimpleCheck, "kind"> & Partial<SimpleCheck>): Check<T> {
+  const rest = { least: 0, most: 0, words: [], orNull: false, orMissing: false };
+  return Object.assign((value: unknown) => check(value), { simple: { ...rest, ...simple } });
+}
+
+/** The mark of a check that lets through one value more than another, if that has a mark. */
+function widened(check: Check<unknown>, by: Partial<SimpleCheck>): { readonly simple?: SimpleCheck } {
+  return check.simple === undefined ? {} : { simple: { ...check.simple, ...by } };
+}
 
 /** A whole number from `least` to `most`. */
 export function whole(least = 0, most = Number.MAX_SAFE_INTEGER): Check<number> {
-  return (value) =>
+  const check: Check<number> = (value) =>
     Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
       ? PASSED
       : `is ${kindOf(value)}, not a whole number from ${least} to ${most}`;
+  return simply(check, { kind: WHOLE, least, most });
 }
 
 /** A number that is neither NaN nor infinite: a time, or a span that may be negative after a clock was set. */
@@ -69,15 +94,18 @@ export const finite: Check<number> = (value) => Number.isFinite(value) ? PASSED 
 export const amount: Check<number> = (value) =>
   typeof value === "number" && value >= 0 ? PASSED : `is ${kindOf(value)}, not an amount`;
 
-export const flag: Check<boolean> = (value) =>
-  typeof value === "boolean" ? PASSED : `is ${kindOf(value)}, not a boolean`;
+export const flag: Check<boolean> = simply(
+  (value) => typeof value === "boolean" ? PASSED : `is ${kindOf(value)}, not a boolean`,
+  { kind: FLAG },
+);
 
 /** Text of at most so many characters. What is in it is the receiver's to judge: much of it was said by strangers. */
 export function text(most = MAX_TEXT_CHARS): Check<string> {
-  return (value) => {
+  const check: Check<string> = (value) => {
     if (typeof value !== "string") return `is ${kindOf(value)}, not text`;
     return value.length <= most ? PASSED : `has ${value.length} characters, more than ${most}`;
   };
+  return simply(check, { kind: TEXT, most });
 }
 
 /** Text of exactly the form of `pattern`, for example an id. `what` names that. */
@@ -92,8 +120,9 @@ export function passing<T>(is: (value: unknown) => value is T, what: string): Ch
 
 /** One of these words, numbers or booleans. */
 export function oneOf<const T extends string | number | boolean>(...words: readonly T[]): Check<T> {
-  return (value) =>
+  const check: Check<T> = (value) =>
     (words as readonly unknown[]).includes(value) ? PASSED : `is ${shownWord(value)}, which is not known here`;
+  return simply(check, { kind: WORD, words });
 }
 
 /** Octets of this isolate alone: a buffer that the sender still shares could change after it was checked. */
@@ -128,14 +157,16 @@ export function list<T>(entry: Check<T>, most = MAX_LIST_ENTRIES): Check<readonl
   };
 }
 
+/** Null, or what passes `check`. */
 export function nullOr<T>(check: Check<T>): Check<T | null> {
-  return (value) => value === null ? PASSED : check(value);
+  const orNull: Check<T | null> = (value) => value === null ? PASSED : check(value);
+  return Object.assign(orNull, widened(check, { orNull: true }));
 }
 
 /** For a field that may be absent. */
 export function optional<T>(check: Check<T>): OptionalCheck<T> {
   const optionalCheck = (value: unknown) => value === undefined ? PASSED : check(value);
-  return Object.assign(optionalCheck, { optional: true as const });
+  return Object.assign(optionalCheck, { optional: true as const }, widened(check, { orMissing: true }));
 }
 
 /** What passes one of two checks; the second says what is wrong. */
@@ -166,35 +197,62 @@ export function compileTable(table: Readonly<Record<string, object>>): ReadonlyM
   return new Map(Object.entries(table).map(([name, fields]) => [name, compile(fields as Fields<unknown>)]));
 }
 
-/**
- * The check of an object, made at its first use: every message of the daemon passes some of these, and most tables are never asked in most
- * isolates. A function of its own for each table, in which each field stands by its name, takes a seventh of the time of a loop over the
- * names: the engine learns what is usual at each place. The words of that function are the names in our tables, nothing that was received.
- */
-function compile<T>(fields: Fields<T>): Check<T> {
-  let flat: Check<T> | null = null;
-  return (value) => (flat ??= flatten(fields))(value);
+/** A field in the place in which senders have it. */
+interface Place {
+  readonly name: string;
+  readonly check: Check<unknown>;
+  readonly simple: SimpleCheck | null;
 }
 
-function flatten<T>(fields: Fields<T>): Check<T> {
-  const checks = Object.values(fields) as Check<unknown>[];
-  const steps = Object.keys(fields).map((name, at) => {
-    const quoted = JSON.stringify(name);
-    return `fault = check${at}(value[${quoted}]); if (fault !== null) return inside(${quoted}, fault);`;
-  });
-  const make = new Function(
-    "isPlain",
-    "kindOf",
-    "inside",
-    ...checks.map((_, at) => `check${at}`),
-    `return (value) => {
-      if (!isPlain(value)) return "is " + kindOf(value) + ", not an object";
-      let fault;
-      ${steps.join("\n      ")}
-      return null;
-    };`,
-  );
-  return make(isPlain, kindOf, inside, ...checks) as Check<T>;
+/**
+ * The check of an object, made at its first use: every message of the daemon passes some of these, and most tables are never asked in most
+ * isolates. The names of the last object that passed are kept in their order: another one with the same names has all the fields that it
+ * must have, and its values are looked at as they come. One with other names goes the slow way, as does whatever is to be refused.
+ */
+function compile<T>(fields: Fields<T>): Check<T> {
+  let table: readonly Place[] | null = null;
+  let usual: readonly Place[] = [];
+  const slowly = (value: Record<string, unknown>): string | null => {
+    table ??= Object.entries(fields).map(([name, check]) => placeOf(name, check as Check<unknown>));
+    for (const { name, check } of table) {
+      const fault = check(value[name]);
+      if (fault !== null) return inside(name, fault);
+    }
+    const names = Object.keys(value);
+    // Beside its fields a message has one name that tells its type; what has more is not kept.
+    if (names.length > table.length + 1) return PASSED;
+    usual = names.map((name) => table!.find((place) => place.name === name) ?? placeOf(name, () => PASSED));
+    return PASSED;
+  };
+  return (value) => {
+    if (!isPlain(value)) return `is ${kindOf(value)}, not an object`;
+    const places = usual;
+    let at = 0;
+    for (const name in value) {
+      if (at === places.length) return slowly(value);
+      const place = places[at++]!;
+      if (place.name !== name) return slowly(value);
+      const { simple } = place;
+      if (!(simple === null ? place.check(value[name]) === PASSED : passesSimply(simple, value[name]))) {
+        return slowly(value);
+      }
+    }
+    return at === places.length && at > 0 ? PASSED : slowly(value);
+  };
+}
+
+function placeOf(name: string, check: Check<unknown>): Place {
+  return { name, check, simple: check.simple ?? null };
+}
+
+function passesSimply({ kind, least, most, words, orNull, orMissing }: SimpleCheck, value: unknown): boolean {
+  if (value === null) return orNull;
+  if (value === undefined) return orMissing;
+  if (kind === TEXT) return typeof value === "string" && value.length <= most;
+  if (kind === WHOLE) return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+  if (kind === FLAG) return typeof value === "boolean";
+  for (let at = 0; at < words.length; at++) if (words[at] === value) return true;
+  return false;
 }
 
 /** An object as a posted one is: of no class of its own. */

@@ -1,7 +1,17 @@
 /** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
 
 import assert from "node:assert/strict";
-import { type Check, compileTable, passing, record, whole } from "../../src/protocol/check.ts";
+import {
+  type Check,
+  compileTable,
+  flag,
+  nullOr,
+  optional,
+  passing,
+  record,
+  text as textOf,
+  whole,
+} from "../../src/protocol/check.ts";
 import { EVENTS, REPORTERS } from "../../src/protocol/events.ts";
 import {
   attributed,
@@ -529,6 +539,36 @@ Deno.test("record() takes names of any spelling, and is the same at every use", 
     assert.equal(check({ 'c"]': 1 }), "a-b is missing, not a whole number from 0 to 9007199254740991");
     assert.equal(check({ "a-b": 0, 'c"]': 0 }), 'c"] is the number 0, not a whole number from 1 to 9007199254740991');
     assert.equal(check(Object.create({ "a-b": 0 })), "is an object, not an object");
+  }
+});
+
+Deno.test("record() judges an object by itself, whatever names and order those before it had", () => {
+  const check = record<{ a: number; b?: string; c: boolean | null }>({
+    a: whole(0, 9),
+    b: optional(textOf(2)),
+    c: nullOr(flag),
+  });
+  const rows: readonly [value: Record<string, unknown>, fault: string | null][] = [
+    [{ a: 1, c: true }, null],
+    [{ c: null, a: 1 }, null],
+    [{ a: 1, b: "x", c: true }, null],
+    [{ a: 1, b: "xyz", c: true }, "b has 3 characters, more than 2"],
+    [{ a: 1, b: undefined, c: false }, null],
+    [{ a: 1, b: null, c: false }, "b is null, not text"],
+    [{ a: 1, more: 1, c: true }, null],
+    [{ a: 1, more: 1 }, "c is missing, not a boolean"],
+    [{ c: true, b: "x" }, "a is missing, not a whole number from 0 to 9"],
+    [{ a: 10, c: true }, "a is the number 10, not a whole number from 0 to 9"],
+    [{}, "a is missing, not a whole number from 0 to 9"],
+    [{ a: 1, c: true, d: 1, e: 2, f: 3 }, null],
+    [{ a: undefined, c: true }, "a is missing, not a whole number from 0 to 9"],
+  ];
+  for (const [first] of rows) {
+    for (const [value, fault] of rows) {
+      check(first);
+      assert.equal(check(value), fault);
+      assert.equal(check(value), fault);
+    }
   }
 });
 
