@@ -4,7 +4,7 @@
  */
 
 import net from "node:net";
-import { withErrorListener } from "./mod.ts";
+import { withErrorListener } from "./sockets.ts";
 
 /** The part of node's socket that has no public name. */
 interface PrivateHandle {
