@@ -119,7 +119,7 @@ export interface Session {
   /** Who has logged in; "" for nobody. */
   readonly username: string;
   readonly authFailures: number;
-  /** Since the last accepted message; see patience.ts. */
+  /** Since the last accepted message; see command_limits.ts. */
   readonly idleCommands: number;
   readonly badCommands: number;
   /** Turned away instead of greeted. */
