@@ -37,7 +37,7 @@ const IDLE_MS = 60_000;
 /** Tasks of one user that run at one time in his isolate: together they share syncs. */
 const TOGETHER = 32;
 /** Users whose last task ended well: when many stand still, these are served and others wait. */
-const KNOWN_LIMIT = 10_000;
+const MAX_KNOWN_USERS = 10_000;
 
 /** The user's files do not answer, or have not yet: the task is worth another try later. Whether it had an effect is not known. */
 export class FilesHang extends Error {
@@ -116,7 +116,7 @@ export class FilePool {
   readonly #queues = new Map<string, Task[]>();
   /** Users whose isolate was given up. */
   readonly #stuck = new Map<string, Member>();
-  readonly #known = new BoundedSet<string>(KNOWN_LIMIT);
+  readonly #known = new BoundedSet<string>(MAX_KNOWN_USERS);
   #nextNumber = 1;
   #grownAt = -Infinity;
   #stopLooking: (() => void) | null = null;
@@ -151,7 +151,7 @@ export class FilePool {
       spared: false,
     };
     this.#members.set(peer, member);
-    channel.onmessage = (message) => this.#hear(member, message);
+    channel.onmessage = (message) => this.#receive(member, message);
     channel.onreset = () => this.#gone(member);
     channel.send({ type: "flags", flags });
     this.#dispatch();
@@ -228,7 +228,7 @@ export class FilePool {
     if (queue.length > 0) this.#queues.set(key, queue);
   }
 
-  #hear(member: Member, message: FromFiles): void {
+  #receive(member: Member, message: FromFiles): void {
     if (message.type === "read") return void this.#read(member, message.number, message.index);
     const task = member.running.get(message.number);
     if (member.lost > 0 && task === undefined) return this.#back(member);

@@ -1,16 +1,16 @@
-/** Statistics gathered for a moment and told in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
+/** Statistics gathered for a moment and reported in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
 
 import { type Clock, systemClock } from "../clock.ts";
 import type { CounterKey, EmitEvent, GaugeKey } from "../events/mod.ts";
 
-/** How long a change may wait before it is told. */
+/** How long a change may wait before it is reported. */
 const DELAY_MS = 50;
 
 export class Tally {
   readonly #report: EmitEvent;
   readonly #counts = new Map<CounterKey, number>();
   readonly #gauges = new Map<GaugeKey, number>();
-  readonly #told = new Map<GaugeKey, number>();
+  readonly #reported = new Map<GaugeKey, number>();
   readonly #clock: Clock;
   #cancelTimer: (() => void) | null = null;
 
@@ -31,15 +31,15 @@ export class Tally {
     this.#arm();
   }
 
-  /** Tells everything now. */
+  /** Reports everything now. */
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     for (const [key, by] of this.#counts) this.#report({ type: "count", key, by });
     this.#counts.clear();
     for (const [key, to] of this.#gauges) {
-      if (this.#told.get(key) === to) continue;
-      this.#told.set(key, to);
+      if (this.#reported.get(key) === to) continue;
+      this.#reported.set(key, to);
       this.#report({ type: "gauge", key, to });
     }
     this.#gauges.clear();

@@ -19,7 +19,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** The proof of a SCRAM exchange, as doors/lookup.ts has it. */
+/** The proof of a SCRAM exchange, as protocol/lookup.ts has it. */
 export interface Proof {
   readonly table: string;
   readonly user: string;
@@ -35,8 +35,8 @@ export interface Proved {
 type Known = Pick<Lookups, "authenticate" | "passwordOf" | "somePassword" | "scramOf">;
 
 /** Logins that wait for an answer; more are temporary failures. */
-const WAITING_LIMIT = 1000;
-const MAX_USER = 255, MAX_PASSWORD = 1023, MAX_MESSAGE = 4096;
+const MAX_WAITING_LOGINS = 1000;
+const MAX_USER_CHARS = 255, MAX_PASSWORD_CHARS = 1023, MAX_MESSAGE_CHARS = 4096;
 /** What is compared for a user who does not exist when the table has no hash to take for a pattern. */
 export const NOBODYS = "$2b$10$qNp6gRmDk0yvLZ1SxWbAeusPtoPzO8/nGl0FQPbM3IGZ176ho1G9W";
 /** Schemes of the login isolate; the others are of the C library. */
@@ -55,7 +55,7 @@ export class Logins {
   readonly #patterns = new Map<string, string>();
   #waiting = 0;
 
-  /** `house`: main, for system accounts and for crypt(3). */
+  /** `main`: asks main, for system accounts and for crypt(3). */
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
     world: Known,
@@ -71,8 +71,10 @@ export class Logins {
   }
 
   async authenticate({ table, user, password }: Login): Promise<AuthResult> {
-    if (!this.#allowed.has(table) || !isText(user, MAX_USER) || !isText(password, MAX_PASSWORD)) return "tempfail";
-    if (this.#waiting >= WAITING_LIMIT) return "tempfail";
+    if (!this.#allowed.has(table) || !isText(user, MAX_USER_CHARS) || !isText(password, MAX_PASSWORD_CHARS)) {
+      return "tempfail";
+    }
+    if (this.#waiting >= MAX_WAITING_LOGINS) return "tempfail";
     this.#waiting++;
     try {
       return table === null ? await this.#system(user, password) : await this.#byTable(table, user, password);
@@ -100,8 +102,8 @@ export class Logins {
   /** Does the proof show that the client has the user's password? */
   async prove({ table, user, message, proof }: Proof): Promise<Proved> {
     const shape = this.#shapeOf(table, user);
-    if (shape === null || !isText(message, MAX_MESSAGE) || !isText(proof, MAX_USER)) return FAILED;
-    if (this.#waiting >= WAITING_LIMIT) return FAILED;
+    if (shape === null || !isText(message, MAX_MESSAGE_CHARS) || !isText(proof, MAX_USER_CHARS)) return FAILED;
+    if (this.#waiting >= MAX_WAITING_LOGINS) return FAILED;
     this.#waiting++;
     try {
       const found = await this.#verifierOf(table, user, shape);
@@ -121,7 +123,7 @@ export class Logins {
   }
 
   #shapeOf(table: string, user: string): ScramShape | null {
-    if (!this.#allowed.has(table) || typeof table !== "string" || !isText(user, MAX_USER)) return null;
+    if (!this.#allowed.has(table) || typeof table !== "string" || !isText(user, MAX_USER_CHARS)) return null;
     return this.#world.scramOf(table);
   }
 
@@ -143,9 +145,9 @@ export class Logins {
   }
 
   async #system(user: string, password: string): Promise<AuthResult> {
-    const verdict = await this.#main?.login(user, password) ?? "unknown";
-    if (verdict === "unknown") this.#warn("Accounts of the system cannot be verified: that needs root and libcrypt");
-    return resultOf(verdict);
+    const check = await this.#main?.login(user, password) ?? "unknown";
+    if (check === "unknown") this.#warn("Accounts of the system cannot be verified: that needs root and libcrypt");
+    return resultOf(check);
   }
 
   async #byTable(table: string, user: string, password: string): Promise<AuthResult> {
@@ -166,9 +168,9 @@ export class Logins {
       return "permfail";
     }
     if (hash !== null) this.#patterns.set(table, hash);
-    const verdict = hash === null ? "unknown" : await this.#verify(hash, password);
-    if (verdict === "unknown") this.#warnOf(table, user);
-    return resultOf(verdict);
+    const check = hash === null ? "unknown" : await this.#verify(hash, password);
+    if (check === "unknown") this.#warnOf(table, user);
+    return resultOf(check);
   }
 
   #patternOf(table: string): string {
@@ -195,8 +197,8 @@ function hashIn(value: string): string | null {
   return stored.kind === "hash" || stored.kind === "clear" ? stored.hash : null;
 }
 
-function resultOf(verdict: PasswordCheck): AuthResult {
-  return verdict === "match" ? "ok" : verdict === "mismatch" ? "permfail" : "tempfail";
+function resultOf(check: PasswordCheck): AuthResult {
+  return check === "match" ? "ok" : check === "mismatch" ? "permfail" : "tempfail";
 }
 
 function isText(value: unknown, limit: number): value is string {

@@ -20,8 +20,8 @@ import {
   type Expansion,
   type Forward,
   type LookupSettings,
+  MAX_SOURCE_ADDRESSES,
   type RelaySource,
-  SOURCE_LIMIT,
   type ToLookup,
 } from "../protocol/mod.ts";
 import { checkDomain, Expander, type ExpansionLookups, type ExpansionRequest, RuleSet } from "../rules/mod.ts";
@@ -73,7 +73,7 @@ export class Lookups {
   readonly #turn: Turn;
   #pauses = 0;
 
-  /** `warn` writes to the operator's log; `observer` hears of tables and rules. */
+  /** `warn` writes to the operator's log; `observer` gets trace lines about tables and rules. */
   constructor(
     settings: LookupSettings,
     machine: Machine,
@@ -158,7 +158,7 @@ export class Lookups {
   /** One turn of a list: each call begins one further. */
   #listed(table: LookupTable): string[] {
     const urls = new Set<string>();
-    while (urls.size < SOURCE_LIMIT) {
+    while (urls.size < MAX_SOURCE_ADDRESSES) {
       const url = urlOf(table.fetch("relayhost"));
       if (url === null || urls.has(url)) break;
       urls.add(url);
@@ -183,7 +183,7 @@ export class Lookups {
     if (action?.kind !== "relay" || action.src === null) return [];
     const table = this.#tables.get(action.src);
     const keys = new Set<string>(), found: RelaySource[] = [];
-    while (keys.size < SOURCE_LIMIT) {
+    while (keys.size < MAX_SOURCE_ADDRESSES) {
       const key = table.fetch("source");
       if (typeof key !== "string" || keys.has(key)) break;
       keys.add(key);

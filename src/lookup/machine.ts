@@ -15,6 +15,7 @@ const MAX_PASSWD_BYTES = 64 << 20;
 /** Largest include file. */
 const MAX_INCLUDE_BYTES = 1 << 20;
 
+/** Returns what lookup sees of the machine: its accounts, the files of tables, SQLite. Each reads when it is asked; nothing throws before. */
 export function openMachine(): Machine {
   const accounts = { read: () => readText(PASSWD, MAX_PASSWD_BYTES), stamp: () => stampOf(PASSWD) };
   return {

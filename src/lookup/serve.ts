@@ -49,7 +49,7 @@ const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "errand-lookup"
 const MAX_NAMINGS = 10_000;
 
 /** Questions to programs that have no answer yet; more are errors. They wait while the filter isolate is replaced. */
-const MAX_ASKED = 10_000;
+const MAX_PENDING_QUESTIONS = 10_000;
 
 /** Serves all doors of the lookup isolate. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
@@ -82,7 +82,7 @@ function programsBehind(isolate: Isolate<"lookup">): AskProgram {
   const filter = new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter"));
   let asked = 0;
   return async (table, request) => {
-    if (asked >= MAX_ASKED) return { result: "error", reason: "Too many questions wait for programs" };
+    if (asked >= MAX_PENDING_QUESTIONS) return { result: "error", reason: "Too many questions wait for programs" };
     asked++;
     try {
       return (await filter.ask<"table">({ type: "table", table, request })).answer;
@@ -103,7 +103,7 @@ function describeTables(isolate: Isolate<"lookup">): void {
   }
 }
 
-/** Answers control: reads a table again, or tells which ones cannot answer. */
+/** Answers control: reads a table again, or names those that cannot answer. */
 function answerControl(
   isolate: Isolate<"lookup">,
   world: Lookups,
@@ -124,6 +124,7 @@ function answerControl(
 }
 
 type Answers = Channel<FromLookup, ToLookup>;
+type LoginQuestion = Extract<ToLookup, { type: "authenticate" | "mechanisms" | "challenge" | "prove" }>;
 
 class Answerer {
   readonly #isolate: Isolate<"lookup">;
@@ -191,26 +192,10 @@ class Answerer {
       case "test":
         return soon(this.#world.test(question), (found) => channel.send({ type: "tested", call, found }));
       case "authenticate":
-        return this.#guard.attempt(
-          question.client,
-          () => question.password === "" ? Promise.resolve("permfail" as const) : this.#logins.authenticate(question),
-          (result) => result === "permfail",
-        ).then((result) => channel.send({ type: "authenticated", call, result: result ?? "blocked" }));
       case "mechanisms":
-        return channel.send({ type: "mechanisms", call, scram: this.#logins.offersScram(question.table) });
       case "challenge":
-        if (question.client !== null && this.#guard.blocked(question.client)) {
-          return channel.send({ type: "challenge", call, challenge: "blocked" });
-        }
-        return this.#logins.challenge(question.table, question.user).then((challenge) =>
-          channel.send({ type: "challenge", call, challenge })
-        );
       case "prove":
-        return this.#guard.attempt(
-          question.client,
-          () => question.proof === "" ? Promise.resolve(REFUSED) : this.#logins.prove(question),
-          ({ result }) => result === "permfail",
-        ).then((proved) => channel.send({ type: "proved", call, ...proved ?? { result: "blocked", signature: "" } }));
+        return this.#answerLogin(channel, question);
       case "may-send":
         if (!this.#isolate.settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
         return soon(
@@ -236,6 +221,34 @@ class Answerer {
     }
     question satisfies never;
     throw new Error("The question is of no known type");
+  }
+
+  #answerLogin(channel: Answers, question: LoginQuestion): void | Promise<void> {
+    const { call } = question;
+    switch (question.type) {
+      case "authenticate":
+        return this.#guard.attempt(
+          question.client,
+          () => question.password === "" ? Promise.resolve("permfail" as const) : this.#logins.authenticate(question),
+          (result) => result === "permfail",
+        ).then((result) => channel.send({ type: "authenticated", call, result: result ?? "blocked" }));
+      case "mechanisms":
+        return channel.send({ type: "mechanisms", call, scram: this.#logins.offersScram(question.table) });
+      case "challenge":
+        if (question.client !== null && this.#guard.blocked(question.client)) {
+          return channel.send({ type: "challenge", call, challenge: "blocked" });
+        }
+        return this.#logins.challenge(question.table, question.user).then((challenge) =>
+          channel.send({ type: "challenge", call, challenge })
+        );
+      case "prove":
+        return this.#guard.attempt(
+          question.client,
+          () => question.proof === "" ? Promise.resolve(REFUSED) : this.#logins.prove(question),
+          ({ result }) => result === "permfail",
+        ).then((proved) => channel.send({ type: "proved", call, ...proved ?? { result: "blocked", signature: "" } }));
+    }
+    question satisfies never;
   }
 
   #account(

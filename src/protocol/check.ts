@@ -59,7 +59,7 @@ export const MAX_TEXT_CHARS = 65_536;
 export const MAX_LONG_TEXT_CHARS = 4 * 1024 * 1024;
 /** Octets of the buffer that a piece of octets may be a view of. */
 export const MAX_BUFFER_OCTETS = 64 * 1024 * 1024;
-/** Entries of the longest list. A message may have a hundred thousand envelopes, and several messages may be told of at once. */
+/** Entries of the longest list. A message may have a hundred thousand envelopes, and several messages may be named at once. */
 export const MAX_LIST_ENTRIES = 1_000_000;
 /** Characters of a name that is shown when it is refused. */
 const SHOWN_CHARS = 48;

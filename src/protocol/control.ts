@@ -54,7 +54,7 @@ export type ControlToQueue =
     readonly message: MessageId;
     readonly envelope: EnvelopeId | null;
   }
-  /** Deletes those of the target after `after`, a slice of them; the scheduler hears of it through `dropped`. */
+  /** Deletes those of the target after `after`, a slice of them; the scheduler gets `dropped`. */
   | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeCursor }
   /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
   | {

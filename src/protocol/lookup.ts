@@ -101,8 +101,8 @@ export interface RelaySource {
   /** Its name in EHLO by `helo-src`; null when the action has none. */
   readonly helo: string | null;
 }
-/** Addresses that one answer tells. */
-export const SOURCE_LIMIT = 64;
+/** Addresses in one answer. */
+export const MAX_SOURCE_ADDRESSES = 64;
 
 /** Does the name of an address lead back to it? `error`: there is no name; `temporary`: it cannot be told now. */
 export type Confirmed = "pass" | "fail" | "error" | "temporary";
@@ -257,7 +257,7 @@ export const FROM_LOOKUP: MessageTable<FromLookup> = {
   tested: { call, found: nullOr(flag) },
   "may-send": { call, result: authResult },
   "listener-name": { call, name: nullOr(word) },
-  sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), SOURCE_LIMIT) },
+  sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), MAX_SOURCE_ADDRESSES) },
   credentials: {
     call,
     credentials: nullOr(record<Credentials>({ user: word, password: word })),

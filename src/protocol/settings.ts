@@ -127,7 +127,7 @@ export interface QueueSettings {
   /** Folder of the database. */
   readonly spool: string;
   readonly ttlSeconds: number;
-  /** `ttl` of the actions that have one. Also tells which actions exist. */
+  /** `ttl` of the actions that have one. Its keys are the actions that exist. */
   readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
   readonly warnIntervalsSeconds: readonly number[];
   /** Shared with lookup: a command of an envelope must carry its MAC. */
@@ -217,7 +217,7 @@ export interface FilterSettings {
   readonly filters?: readonly FilterProgram[];
   /** How this server calls itself to filters. */
   readonly admd?: string;
-  /** Idle time of SMTP sessions, which filters are told. */
+  /** Idle time of SMTP sessions, which filters are given. */
   readonly sessionTimeoutMs?: number;
   /** Who the programs run as; null for the daemon's own user. */
   readonly identity: { readonly uid: number; readonly gid: number } | null;

@@ -19,7 +19,6 @@ import {
   type MainDoorName,
   MAX_FILE_ISOLATES,
   MAX_STUCK_ISOLATES,
-  type PlannedCount,
   type Role,
   ROLE_NAMES,
   type Settings,
@@ -33,39 +32,12 @@ import {
 import { type Clock, systemClock } from "../clock.ts";
 import type { Trace } from "../events/mod.ts";
 import { Accusations } from "./accusations.ts";
+import type { Reach, SystemHooks, SystemPlan } from "./plan.ts";
 import { type Grants, WorkerSlot } from "./worker_slot.ts";
-
-export interface SystemPlan {
-  readonly settings: Settings;
-  readonly grants: Readonly<Record<Role, Grants>>;
-  /** How many isolates there are of the roles whose number depends on the machine or on the config. */
-  readonly counts: Readonly<Record<PlannedCount, number>>;
-  /** Entry file of a role. */
-  readonly entry: (role: Role) => URL;
-  /** Roles without which the daemon ends. */
-  readonly vital?: readonly Role[];
-  verbose: boolean;
-  traces: readonly Trace[];
-  /** How often it is looked whether they answer, in milliseconds; once a second unless a test is in a hurry. */
-  readonly pingMs?: number;
-}
-
-export interface SystemHooks {
-  /** A line for the log about what an isolate said that it may not say. */
-  onrefused?(text: string): void;
-  /** An isolate ended by itself or did not answer; it is started again after `delayMs`. */
-  ondeath(role: Role, index: number, reason: string, delayMs: number): void;
-}
 
 /** Main's side of a door to main. */
 export type MainChannel<N extends MainDoorName> = Channel<Doors[N]["answers"], Doors[N]["asks"]>;
 type Welcome = (channel: Channel<unknown, unknown>, index: number) => void;
-
-/** What an isolate must be able to reach with other settings; where it may not, it is replaced by one that may, and `reason` is logged. */
-export interface Reach {
-  readonly hosts: readonly string[];
-  readonly reason: string;
-}
 
 const PING_MS = 1_000;
 /** An isolate that is silent for so many looks gets no new work as long as another answers. */

@@ -1,0 +1,33 @@
+/** What main decides of the isolates: which there are, what they may do, and what it is called for. Types only. */
+
+import type { Trace } from "../events/mod.ts";
+import type { PlannedCount, Role, Settings } from "../protocol/mod.ts";
+import type { Grants } from "./worker_slot.ts";
+
+export interface SystemPlan {
+  readonly settings: Settings;
+  readonly grants: Readonly<Record<Role, Grants>>;
+  /** How many isolates there are of the roles whose number depends on the machine or on the config. */
+  readonly counts: Readonly<Record<PlannedCount, number>>;
+  /** Entry file of a role. */
+  readonly entry: (role: Role) => URL;
+  /** Roles without which the daemon ends. */
+  readonly vital?: readonly Role[];
+  verbose: boolean;
+  traces: readonly Trace[];
+  /** How often it is looked whether they answer, in milliseconds; once a second unless a test is in a hurry. */
+  readonly pingMs?: number;
+}
+
+export interface SystemHooks {
+  /** A line for the log about what an isolate said that it may not say. */
+  onrefused?(text: string): void;
+  /** An isolate ended by itself or did not answer; it is started again after `delayMs`. */
+  ondeath(role: Role, index: number, reason: string, delayMs: number): void;
+}
+
+/** What an isolate must be able to reach with other settings; where it may not, it is replaced by one that may, and `reason` is logged. */
+export interface Reach {
+  readonly hosts: readonly string[];
+  readonly reason: string;
+}
