@@ -3,7 +3,8 @@
  * whole lines as filters get them, see rawlines.ts.
  */
 
-import { type Assembly, type Completion, type HeaderFault, HeaderSection } from "../message/header.ts";
+import type { Completion } from "../message/completion.ts";
+import { type Assembly, type HeaderFault, HeaderSection } from "../message/header.ts";
 
 const LF = 0x0a, DOT = 0x2e;
 

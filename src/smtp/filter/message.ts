@@ -7,7 +7,7 @@ import { FILTER_WINDOW, weightOf } from "../../protocol/mod.ts";
 import { isHopeless } from "../message/data.ts";
 import type { IncomingMessage, Receiver } from "../message/incoming.ts";
 import type { Input, Session } from "../session/state.ts";
-import type { Completion } from "../message/header.ts";
+import type { Completion } from "../message/completion.ts";
 import { CompletedLines } from "./completed_lines.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
 import { RawLines } from "./rawlines.ts";

@@ -7,6 +7,7 @@
 import { isAscii } from "../../envelope/mod.ts";
 import { missingDomains } from "./complete.ts";
 import { masqueraded } from "./masquerade.ts";
+import { type Completion, is } from "./completion.ts";
 import { ResentBlock, resentField } from "./resent.ts";
 
 /** The n-th Received field is one too many. */
@@ -28,16 +29,6 @@ export interface Assembly {
 }
 
 export type HeaderFault = "malformed" | "loop" | "header";
-
-/** How a message that was submitted here is completed, RFC 6409 §8. */
-export interface Completion {
-  /** Name for addresses without a domain. */
-  readonly domain: Uint8Array;
-  /** Values of missing fields. `from` gives null for a bounce, which nobody signs. */
-  readonly fields: { date(): string; messageId(): string; from(): string | null };
-  /** Stands for every address in From; null: they stay. */
-  readonly masquerade?: Uint8Array | null;
-}
 
 export interface HeaderOptions {
   /** Null for mail in transit, which stays as it is. */
@@ -310,16 +301,6 @@ function isBlank(octet: number): boolean {
 /** The line that mbox files have in front of a message, and the same with its mark: some send it along. */
 function isFromLine(buffer: Uint8Array, start: number): boolean {
   return is(buffer, buffer[start] === 0x3e ? start + 1 : start, "from ");
-}
-
-/** True when the lower-case ASCII `name` stands at `start`, in any case. */
-export function is(buffer: Uint8Array, start: number, name: string): boolean {
-  for (let at = 0; at < name.length; at++) {
-    const code = buffer[start + at]!;
-    const lower = code >= 0x41 && code <= 0x5a ? code | 0x20 : code;
-    if (lower !== name.charCodeAt(at)) return false;
-  }
-  return true;
 }
 
 /** Puts `@domain` at each of the places, from the last to the first so that the others stay where they are. Room is there already. */

@@ -11,7 +11,8 @@ import {
 import { MessageBuffer } from "./message_buffer.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "../session/envelopes.ts";
-import { append, type Completion } from "./header.ts";
+import type { Completion } from "./completion.ts";
+import { append } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
 import { receivedField } from "./received.ts";
 import type { ConnectionFacts, Input, Session, Transaction } from "../session/state.ts";

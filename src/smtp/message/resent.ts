@@ -3,7 +3,7 @@
  * Changes nothing itself; see header.ts.
  */
 
-import { type Completion, is } from "./header.ts";
+import { type Completion, is } from "./completion.ts";
 
 /** Fields that stand once in a block, with what a mailer adds when they are missing; `other`: any other Resent- field. */
 export type ResentField = "from" | "date" | "message-id" | "sender" | "other";
