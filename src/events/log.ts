@@ -5,10 +5,13 @@
 
 import { formatMailbox, type Mailbox, type ReversePath } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
-import type { DeliveryEvent, Event, LogLevel, MtaEvent, QueueEvent, SmtpEvent, TextEvent } from "./types.ts";
+import type { DeliveryEvent, Event, LogLevel, QueueEvent, RelayEvent, SmtpEvent, TextEvent } from "./types.ts";
 import { vis } from "./vis.ts";
 
 const RESULTS = { ok: "Ok", tempfail: "TempFail", permfail: "PermFail", loop: "PermFail" } as const;
+/** The isolates whose sessions have lines, by the words that OpenSMTPD has for them. */
+const SESSION_WORDS = { smtp: "smtp", relay: "mta", delivery: "mda" } as const;
+/** What lines about queued mail call the agent of an envelope. */
 const AGENT_NAMES = { mda: "delivery", mta: "relay", bounce: "bounce" } as const;
 
 /** Level of the event's line. Trace lines are of level debug: they are written only while their subsystem is traced. */
@@ -29,14 +32,14 @@ export function formatEvent(event: Event): string | null {
     case "smtp-failed-command":
     case "smtp-bad-input":
     case "smtp-disconnected":
-      return `${event.session} smtp ${formatSmtp(event)}`;
-    case "mta-connecting":
-    case "mta-connected":
-    case "mta-tls":
-    case "mta-cert-check":
-    case "mta-error":
-    case "mta-disconnected":
-      return `${event.session} mta ${formatMta(event)}`;
+      return `${event.session} ${SESSION_WORDS.smtp} ${formatSmtp(event)}`;
+    case "relay-connecting":
+    case "relay-connected":
+    case "relay-tls":
+    case "relay-cert-check":
+    case "relay-error":
+    case "relay-disconnected":
+      return `${event.session} ${SESSION_WORDS.relay} ${formatRelay(event)}`;
     case "delivery":
       return event.agent === "mta" ? formatRelayed(event) : formatDelivered(event);
     case "queue-expire":
@@ -81,19 +84,19 @@ function formatSmtp(event: SmtpEvent): string {
   }
 }
 
-function formatMta(event: MtaEvent): string {
+function formatRelay(event: RelayEvent): string {
   switch (event.type) {
-    case "mta-connecting":
+    case "relay-connecting":
       return `connecting address=${vis(event.address)} host=${vis(event.host)}`;
-    case "mta-connected":
+    case "relay-connected":
       return "connected";
-    case "mta-tls":
+    case "relay-tls":
       return `tls ciphers=${vis(event.ciphers)}`;
-    case "mta-cert-check":
+    case "relay-cert-check":
       return `cert-check result="${event.result}" fingerprint="${vis(event.fingerprint)}"`;
-    case "mta-error":
+    case "relay-error":
       return `error reason=${vis(event.reason)}`;
-    case "mta-disconnected":
+    case "relay-disconnected":
       return `disconnected reason=${word(event.reason)} messages=${event.messages}`;
   }
 }
@@ -101,7 +104,7 @@ function formatMta(event: MtaEvent): string {
 /** mta quotes its values; `rcpt` is `-` when it says nothing new. */
 function formatRelayed(event: DeliveryEvent): string {
   const rcpt = sameMailbox(event.rcpt, event.to) ? "<->" : path(event.rcpt);
-  return `${event.session} mta delivery evpid=${event.envelope} from=${path(event.from)} to=${
+  return `${event.session} ${SESSION_WORDS.relay} delivery evpid=${event.envelope} from=${path(event.from)} to=${
     path(event.to)
   } rcpt=${rcpt} ` +
     `source="${vis(event.source ?? "-")}" relay="${vis(event.relay ?? "-")}" delay=${delay(event.delayMs)} ` +
@@ -109,7 +112,9 @@ function formatRelayed(event: DeliveryEvent): string {
 }
 
 function formatDelivered(event: DeliveryEvent): string {
-  return `${event.session} mda delivery evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)} ` +
+  return `${event.session} ${SESSION_WORDS.delivery} delivery evpid=${event.envelope} from=${path(event.from)} to=${
+    path(event.to)
+  } ` +
     `rcpt=${path(event.rcpt)} user=${vis(event.user ?? "-")} delay=${delay(event.delayMs)} ` +
     `result=${RESULTS[event.outcome]} stat=${printable(event.stat)}`;
 }

@@ -88,12 +88,12 @@ export class Stats {
       case "smtp-envelope":
       case "smtp-failed-command":
       case "smtp-bad-input":
-      case "mta-connecting":
-      case "mta-connected":
-      case "mta-tls":
-      case "mta-cert-check":
-      case "mta-error":
-      case "mta-disconnected":
+      case "relay-connecting":
+      case "relay-connected":
+      case "relay-tls":
+      case "relay-cert-check":
+      case "relay-error":
+      case "relay-disconnected":
       case "log":
       case "trace":
         return;

@@ -91,23 +91,28 @@ export type SmtpEvent =
     readonly local: boolean;
   };
 
-export type MtaEvent =
+export type RelayEvent =
   | {
-    readonly type: "mta-connecting";
+    readonly type: "relay-connecting";
     readonly session: string; /** smtp://IP:PORT and the like */
     readonly address: string;
     readonly host: string;
   }
-  | { readonly type: "mta-connected"; readonly session: string }
-  | { readonly type: "mta-tls"; readonly session: string; readonly ciphers: string }
+  | { readonly type: "relay-connected"; readonly session: string }
+  | { readonly type: "relay-tls"; readonly session: string; readonly ciphers: string }
   | {
-    readonly type: "mta-cert-check";
+    readonly type: "relay-cert-check";
     readonly session: string;
     readonly result: "valid" | "unverified";
     readonly fingerprint: string;
   }
-  | { readonly type: "mta-error"; readonly session: string; readonly reason: string }
-  | { readonly type: "mta-disconnected"; readonly session: string; readonly reason: string; readonly messages: number };
+  | { readonly type: "relay-error"; readonly session: string; readonly reason: string }
+  | {
+    readonly type: "relay-disconnected";
+    readonly session: string;
+    readonly reason: string;
+    readonly messages: number;
+  };
 
 /** One finished attempt; written as `mta delivery` or `mda delivery`. */
 export interface DeliveryEvent {
@@ -157,7 +162,7 @@ export interface CommittedEvent {
   readonly number: number;
 }
 
-export type Event = SmtpEvent | CommittedEvent | MtaEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
+export type Event = SmtpEvent | CommittedEvent | RelayEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
 
 /** Where an isolate reports events; src/isolate gives every isolate one. */
 export type EmitEvent = (event: Event) => void;

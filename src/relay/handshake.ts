@@ -102,7 +102,7 @@ export class Handshake {
     const { address } = this.#of.exchanger;
     const host = await this.#deps.hostName(this.#of.route.host);
     observer.emit({
-      type: "mta-connecting",
+      type: "relay-connecting",
       session: this.#of.id,
       address: `${target.scheme}://${hostPort({ host: address, port: target.port })}`,
       host,
@@ -126,7 +126,7 @@ export class Handshake {
     this.#client = client;
     try {
       if (this.#stopping) throw new ClientError("closed", "Shutting down");
-      observer.emit({ type: "mta-connected", session: this.#of.id });
+      observer.emit({ type: "relay-connected", session: this.#of.id });
       this.reports = reports;
       reports?.connected(
         host,
@@ -203,10 +203,10 @@ export class Handshake {
   #reportTls(client: Client): void {
     const { ciphers, verified, fingerprint } = client.tls!;
     this.reports?.secured(ciphers);
-    this.#deps.observer.emit({ type: "mta-tls", session: this.#of.id, ciphers });
+    this.#deps.observer.emit({ type: "relay-tls", session: this.#of.id, ciphers });
     if (fingerprint === "") return;
     const result = verified ? "valid" : "unverified";
-    this.#deps.observer.emit({ type: "mta-cert-check", session: this.#of.id, result, fingerprint });
+    this.#deps.observer.emit({ type: "relay-cert-check", session: this.#of.id, result, fingerprint });
   }
 }
 

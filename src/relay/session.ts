@@ -186,7 +186,7 @@ export class Session {
 
   async #quit(client: Client): Promise<void> {
     await client.quit();
-    this.#deps.observer.emit({ type: "mta-disconnected", session: this.id, reason: "quit", messages: this.#sent });
+    this.#deps.observer.emit({ type: "relay-disconnected", session: this.id, reason: "quit", messages: this.#sent });
   }
 
   /** Returns how many messages one session may carry: our limit, or that of the server (RFC 9422 §4.1). */
@@ -344,7 +344,7 @@ export class Session {
 
   #reportError(reason: string): void {
     const { emit } = this.#deps.observer;
-    if (this.#sent === 0) return emit({ type: "mta-error", session: this.id, reason });
+    if (this.#sent === 0) return emit({ type: "relay-error", session: this.id, reason });
     const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
     emit({
       type: "log",
@@ -355,6 +355,6 @@ export class Session {
 
   #reportGone(): void {
     const reason = "closed by remote host";
-    this.#deps.observer.emit({ type: "mta-disconnected", session: this.id, reason, messages: this.#sent });
+    this.#deps.observer.emit({ type: "relay-disconnected", session: this.id, reason, messages: this.#sent });
   }
 }

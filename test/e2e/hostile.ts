@@ -42,7 +42,7 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
     message: [{ type: "queue-remove", agent: "mda", envelope: `${ID}${ID}` }],
   }),
   "another's statistic": () => ({ message: [{ type: "count", key: "mta.session", by: 1 }] }),
-  "a session with escapes": () => ({ message: [{ type: "mta-connected", session: "\x1b[31m\nforged" }] }),
+  "a session with escapes": () => ({ message: [{ type: "relay-connected", session: "\x1b[31m\nforged" }] }),
   forged: () => ({
     message: [{ type: "log", level: "info", text: `${"0".repeat(16)} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
   }),

@@ -54,7 +54,7 @@ const ROWS: readonly Row[] = [
     "relay",
     "relay-control",
     "a session with escapes",
-    /mta-connected: session is text of 12 characters, not an id of a session/,
+    /relay-connected: session is text of 12 characters, not an id of a session/,
   ),
   row("delivery", "delivery-errand", "null", /a post is null/),
   row("scheduler", "control-scheduler", "not asked of scheduler", /paused answers a question that was not asked/),

@@ -110,28 +110,28 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
   },
   {
     name: "a relay connects",
-    event: { type: "mta-connecting", session, address: "smtp://192.0.2.9:25", host: "mx.example.net" },
+    event: { type: "relay-connecting", session, address: "smtp://192.0.2.9:25", host: "mx.example.net" },
     line: "00112233aabbccdd mta connecting address=smtp://192.0.2.9:25 host=mx.example.net",
   },
-  { name: "a relay is connected", event: { type: "mta-connected", session }, line: "00112233aabbccdd mta connected" },
+  { name: "a relay is connected", event: { type: "relay-connected", session }, line: "00112233aabbccdd mta connected" },
   {
     name: "a relay's TLS",
-    event: { type: "mta-tls", session, ciphers: "TLSv1.2:X:128" },
+    event: { type: "relay-tls", session, ciphers: "TLSv1.2:X:128" },
     line: "00112233aabbccdd mta tls ciphers=TLSv1.2:X:128",
   },
   {
     name: "a relay's certificate",
-    event: { type: "mta-cert-check", session, result: "unverified", fingerprint: "SHA256:ab" },
+    event: { type: "relay-cert-check", session, result: "unverified", fingerprint: "SHA256:ab" },
     line: '00112233aabbccdd mta cert-check result="unverified" fingerprint="SHA256:ab"',
   },
   {
     name: "a relay fails",
-    event: { type: "mta-error", session, reason: "Connection refused" },
+    event: { type: "relay-error", session, reason: "Connection refused" },
     line: "00112233aabbccdd mta error reason=Connection refused",
   },
   {
     name: "a relay is done",
-    event: { type: "mta-disconnected", session, reason: "quit", messages: 3 },
+    event: { type: "relay-disconnected", session, reason: "quit", messages: 3 },
     line: "00112233aabbccdd mta disconnected reason=quit messages=3",
   },
   {
@@ -221,7 +221,7 @@ for (const { name, event, line } of rows) {
 }
 
 Deno.test("eventLevel() is info for what happens, the text's own for text, debug for traces", () => {
-  equal(eventLevel({ type: "mta-connected", session }), "info");
+  equal(eventLevel({ type: "relay-connected", session }), "info");
   equal(eventLevel({ type: "log", level: "crit", text: "x" }), "crit");
   equal(eventLevel({ type: "trace", trace: "io", text: "x" }), "debug");
 });

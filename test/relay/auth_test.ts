@@ -89,7 +89,7 @@ for (const { name, script, reason, code } of refused) {
       assert.match((await world.show("hoststats"))[0]!, /^mx\.example\.net\|\d+\|/);
       assert.ok((await world.show("hoststats"))[0]!.endsWith(`|${text}`));
       assert.deepEqual(server.lines().filter((line) => line.startsWith("MAIL")), []);
-      const reasons = world.events.flatMap((event) => event.type === "mta-error" ? [event.reason] : []);
+      const reasons = world.events.flatMap((event) => event.type === "relay-error" ? [event.reason] : []);
       assert.deepEqual(reasons, [reason]);
       assert.match((await world.show("routes"))[0]!, / penalty=1 /);
     }));

@@ -63,7 +63,7 @@ for (const [kind, make] of Object.entries(kinds)) {
       Deno.test(`${step} answered ${code} in ${how}: the code decides`, () =>
         via(host(step, make(code), keywords), async (world) => {
           const [result] = await world.settled(world.send({ rcpts: ["a@x.test"] }));
-          const errors = world.events.flatMap((event) => event.type === "mta-error" ? [event.reason] : []);
+          const errors = world.events.flatMap((event) => event.type === "relay-error" ? [event.reason] : []);
           // Before a transaction the session tells it.
           const told = errors.length > 0 ? `tempfail ${errors[0]}` : result!;
           const wanted = code >= 500 && errors.length === 0 ? "permfail" : "tempfail";

@@ -49,12 +49,12 @@ Deno.test("the log tells connecting, connected and each delivery", () =>
     });
     assert.deepEqual(world.events.slice(0, 2), [
       {
-        type: "mta-connecting",
+        type: "relay-connecting",
         session: event!.session,
         address: `smtp://127.0.0.1:${server.port}`,
         host: "ptr.example.net",
       },
-      { type: "mta-connected", session: event!.session },
+      { type: "relay-connected", session: event!.session },
     ]);
   }));
 
@@ -73,7 +73,7 @@ Deno.test("two equal exchangers, one refuses connections: mail goes by the other
     assert.deepEqual(await world.settled(ids), ["ok 250 2.0.0 queued"]);
     assert.equal(server!.messages().length, 1);
     assert.ok(world.log().includes("smtp-out: Disabling route [] <-> 127.0.0.1 (ptr.example.net) for 15s"));
-    assert.ok(world.events.some((event) => event.type === "mta-error" && event.reason === "Connection refused"));
+    assert.ok(world.events.some((event) => event.type === "relay-error" && event.reason === "Connection refused"));
     assert.match(
       (await world.show("routes"))[0]!,
       /^1\. \[\] <-> 127\.0\.0\.1 \(ptr\.example\.net\) NDQ- nconn=0 nerror=1 penalty=1 timeout=1[45]s$/,
@@ -124,7 +124,7 @@ Deno.test("no exchanger can be used: all tasks fail for now, with what a host sa
         `tempfail ${said}`,
         `tempfail ${said}`,
       ]);
-      assert.ok(world.events.some((event) => event.type === "mta-error" && event.reason === "554 5.7.1 go away"));
+      assert.ok(world.events.some((event) => event.type === "relay-error" && event.reason === "554 5.7.1 go away"));
       assert.equal(world.deliveries()[0]!.relay, "127.0.0.2 (mx2.test)");
       assert.deepEqual(await world.show("relays"), []);
     },

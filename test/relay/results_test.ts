@@ -89,9 +89,9 @@ for (const row of tlsCases) {
       assert.equal(server.messages().length, want === "ok" ? 1 : 0);
       if (want === "ok") {
         assert.equal(server.sessions.at(-1)!.secure, "secure" in row && row.secure);
-        assert.equal(world.events.some((event) => event.type === "mta-tls"), server.sessions.at(-1)!.secure);
+        assert.equal(world.events.some((event) => event.type === "relay-tls"), server.sessions.at(-1)!.secure);
       }
-      const check = world.events.find((event) => event.type === "mta-cert-check");
+      const check = world.events.find((event) => event.type === "relay-cert-check");
       if (ca !== null) assert.equal(check?.result, "valid");
       else if (check !== undefined) assert.equal(check.result, "unverified");
     }, { scheme, actions: { out: { host: "hosts", tls, ca } }, ca: { own: tlsFiles.cert } }));

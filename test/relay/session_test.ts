@@ -28,7 +28,7 @@ Deno.test("an idle session stays for session-keepalive, takes what comes, then q
     assert.equal(server.sessions.length, 1);
     await until(() => server.lines().at(-1) === "QUIT", "QUIT after the wait");
     await until(
-      () => world.events.some((event) => event.type === "mta-disconnected" && event.messages === 2),
+      () => world.events.some((event) => event.type === "relay-disconnected" && event.messages === 2),
       "its event",
     );
     assert.deepEqual(await world.show("relays"), []);
@@ -59,7 +59,7 @@ Deno.test("a server that leaves an idle session is noticed at once, without a pe
   viaSmarthost({}, async (world, server) => {
     await world.settled(world.send({ rcpts: ["a@x.test"] }));
     server.sessions[0]!.hangUp();
-    await until(() => world.events.some((event) => event.type === "mta-disconnected"), "the end");
+    await until(() => world.events.some((event) => event.type === "relay-disconnected"), "the end");
     assert.match((await world.show("routes"))[0]!, / ---- nconn=0 nerror=0 penalty=0 /);
     assert.deepEqual(await world.settled(world.send({ rcpts: ["b@x.test"] })), ["ok 250 2.0.0 queued"]);
   }, { limits: { connDelayRelay: 0, connDelayRoute: 0, reconnDelayRoute: 0 } }));

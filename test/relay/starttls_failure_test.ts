@@ -91,7 +91,7 @@ for (const { because, words, script, code = "7.5", clear } of refusals) {
         /^tempfail (?:mx\.example\.net \(127\.0\.0\.1\) port \d+: (?!\d))?|(?: \(mx[^()]*\([\d.]+\) port \d+, at STARTTLS\))$/g;
       const said = result!.replaceAll(where, "");
       assert.match(said, words);
-      const reasons = world.events.flatMap((event) => event.type === "mta-error" ? [event.reason] : []);
+      const reasons = world.events.flatMap((event) => event.type === "relay-error" ? [event.reason] : []);
       assert.equal(reasons.length, 1);
       assert.match(reasons[0]!, words);
       assert.equal(server.sessions.length, 1);
