@@ -14,7 +14,12 @@ import {
 } from "../../envelope/mod.ts";
 import type { DamagedRow } from "../store/rows.ts";
 import { FIRST_ROW, wholeMessage } from "../store/ranges.ts";
-import type { QueueState } from "../queue_state.ts";
+import type { Clock } from "../../clock.ts";
+import type { EmitEvent } from "../../events/mod.ts";
+import type { Tally } from "../../isolate/mod.ts";
+import type { Commits } from "../store/commits.ts";
+import type { Recent } from "../store/recent.ts";
+import type { Store } from "../store/store.ts";
 
 /** Lines in the log about damage at most, in one run of the isolate; all of it is in the list. */
 const MAX_ALARMS = 100;
@@ -24,14 +29,26 @@ const MAX_ROWS = 100_000;
 /** Stands for all envelopes of a message, and its text. */
 const WHOLE = FIRST_ROW.envelope;
 
+/** What the quarantine needs of the queue. */
+export interface QuarantineDeps {
+  readonly store: Store;
+  readonly commits: Commits;
+  readonly recent: Recent;
+  readonly clock: Clock;
+  readonly tally: Tally;
+  readonly emit: EmitEvent;
+  /** Says that these envelopes are no longer tried. */
+  dropped(ids: readonly EnvelopeId[]): void;
+}
+
 export class Quarantine {
-  readonly #queue: QueueState;
+  readonly #queue: QuarantineDeps;
   /** By message, and in it by number of the envelope, 0 for all of it. */
   readonly #rows = new Map<MessageNumber, Map<EnvelopeNumber, DamagedRow>>();
   #size = 0;
   #alarms = 0;
 
-  constructor(queue: QueueState) {
+  constructor(queue: QuarantineDeps) {
     this.#queue = queue;
     for (const row of queue.store.damaged(MAX_ROWS)) this.#keep(row);
     this.#count();
