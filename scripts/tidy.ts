@@ -1,5 +1,5 @@
 /**
- * The house rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
+ * The rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
  * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics in smtpctl(8));
  * without it that has to be current.
  */
