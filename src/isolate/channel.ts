@@ -182,7 +182,7 @@ export class Caller<Ask extends Message, Answer extends Message> {
   #next = 1;
   /** Called with messages that answer nothing. */
   onmessage: (message: Answer) => void = () => {};
-  /** Called when the peer was replaced, after all who waited were told that no answer comes. */
+  /** Called when the peer was replaced, after all who waited were called with `lost`. */
   onreset: () => void = () => {};
 
   constructor(channel: Channel<Ask, Answer>) {

@@ -181,7 +181,7 @@ export class FilePool {
   close(): void {
     for (const member of this.#members.values()) {
       member.spared = true;
-      if (member.key !== null && member.lost === 0) this.#abandon(member, false);
+      if (member.key !== null && member.lost === 0) this.#abandon(member, { warn: false });
     }
     for (const key of [...this.#queues.keys()]) this.#refuse(key, new FilesHang("The daemon stops"));
     this.#watch();
@@ -304,7 +304,7 @@ export class FilePool {
   #look(): void {
     const now = this.#options.now();
     for (const member of this.#members.values()) {
-      if (member.running.size > 0 && this.#hangs(member, now)) this.#abandon(member, true);
+      if (member.running.size > 0 && this.#hangs(member, now)) this.#abandon(member, { warn: true });
     }
     for (const [key, [first]] of [...this.#queues]) {
       if (this.#memberOf(key) !== undefined) continue;
@@ -334,7 +334,7 @@ export class FilePool {
   }
 
   /** From here on none of its tasks can be done any more. */
-  #abandon(member: Member, tell: boolean): void {
+  #abandon(member: Member, { warn }: { readonly warn: boolean }): void {
     const done = Atomics.or(member.flags, FLAG_ABANDONED, ABANDONED) >> 1;
     const key = member.key!, tasks = [...member.running.values()];
     if (done > 0 && done < tasks.length && !member.spared) {
@@ -350,7 +350,7 @@ export class FilePool {
     member.running.clear();
     this.#stuck.set(key, member);
     this.#know(key, false);
-    if (tell) this.#options.warn(`the files of ${key} do not answer: what is to be done with them has to wait`);
+    if (warn) this.#options.warn(`the files of ${key} do not answer: what is to be done with them has to wait`);
     for (const { resolve, reject } of tasks) {
       if (all) resolve({ kind: "written" });
       else reject(new FilesHang());
