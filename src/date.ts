@@ -1,4 +1,4 @@
-/** Dates as header fields have them, RFC 5322 §3.3. The only writer of them; the ctime(3) date of mbox files is in src/delivery/from_line.ts. */
+/** Dates as header fields have them, RFC 5322 §3.3. The only writer of them; the ctime(3) date of mbox files is in src/delivery/methods/from_line.ts. */
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

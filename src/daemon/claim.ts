@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { systemReason } from "../events/mod.ts";
 import { connectSocket } from "../sockets/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { spoolFault } from "./spool_guard.ts";
+import { spoolFault } from "./checks/spool_guard.ts";
 
 /** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
 export async function claimSocket(path: string): Promise<void> {

@@ -13,8 +13,8 @@ import {
   type PasswordCheck,
 } from "../protocol/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { NameService } from "./name_service.ts";
-import { Passwords } from "./passwords.ts";
+import { NameService } from "./machine/name_service.ts";
+import { Passwords } from "./machine/passwords.ts";
 
 /** Questions that wait; lookup keeps to less. */
 const MAX_WAITING_QUESTIONS = 40_000;

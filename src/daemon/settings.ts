@@ -1,6 +1,6 @@
 /** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
 
-import { connectionLimits } from "./shares.ts";
+import { connectionLimits } from "./machine/shares.ts";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import {
@@ -34,7 +34,7 @@ import type {
   SmtpSettings,
   TaskMarks,
 } from "../protocol/mod.ts";
-import { localAddresses } from "./machine_names.ts";
+import { localAddresses } from "./machine/machine_names.ts";
 import { filterPrograms, processesOf, programUser } from "./programs.ts";
 
 /** What the machine and the command line add to the configuration. */

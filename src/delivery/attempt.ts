@@ -6,16 +6,16 @@ import type { Observer } from "../events/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { CommandRunner } from "./command.ts";
+import { CommandRunner } from "./methods/command.ts";
 import { HeaderScan, MAX_SCANNED_OCTETS, traceLines, withoutCuts } from "./headers.ts";
 import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
-import { deliverLmtp } from "./lmtp.ts";
-import type { FileWriter } from "./file_writer.ts";
+import { deliverLmtp } from "./methods/lmtp.ts";
+import type { FileWriter } from "./methods/file_writer.ts";
 import type { Plan } from "./plan.ts";
 import { planDelivery } from "./planner.ts";
 import type { StoredBody } from "../queue_client/mod.ts";
 import type { Delivered } from "./delivered.ts";
-import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./sysexits.ts";
+import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./methods/sysexits.ts";
 
 /** What the daemon has and tests replace. */
 export interface DeliveryDeps {

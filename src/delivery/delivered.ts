@@ -3,7 +3,7 @@
 import type { Channel } from "../isolate/mod.ts";
 import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
 import { QueueClient, type StoredBody } from "../queue_client/mod.ts";
-import { DeliveryError, EX } from "./sysexits.ts";
+import { DeliveryError, EX } from "./methods/sysexits.ts";
 
 /** What a writer is given: the lines of this delivery and then the stored body. */
 export interface Delivered {

@@ -10,12 +10,12 @@ export {
   privilegedNeeds,
 } from "./permissions.ts";
 export { HeaderScan } from "./headers.ts";
-export { deliverLmtp } from "./lmtp.ts";
-export { MaildirWriter } from "./maildir.ts";
-export { MboxWriter } from "./mbox.ts";
+export { deliverLmtp } from "./methods/lmtp.ts";
+export { MaildirWriter } from "./methods/maildir.ts";
+export { MboxWriter } from "./methods/mbox.ts";
 export { folderName, parseLmtpDestination } from "./planner.ts";
 export type { Delivered } from "./delivered.ts";
-export { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
+export { DeliveryError, EX, EX_FATAL } from "./methods/sysexits.ts";
 export { readForward } from "./forward.ts";
-export { DirectWriter, type FileWriter } from "./file_writer.ts";
+export { DirectWriter, type FileWriter } from "./methods/file_writer.ts";
 export type { DeliveryDeps } from "./attempt.ts";

@@ -3,7 +3,7 @@
 import { hostPort } from "../net/mod.ts";
 import type { LocalMethod } from "../config/mod.ts";
 import type { DeliverySettings } from "../protocol/mod.ts";
-import { SHELL } from "./command.ts";
+import { SHELL } from "./methods/command.ts";
 import { isPrivileged, parseLmtpDestination } from "./planner.ts";
 
 export interface DeliveryNeeds {

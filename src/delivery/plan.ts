@@ -1,6 +1,6 @@
 /** What is to be done for one envelope, as data: which writer, and where; or the outcome without an attempt. See planner.ts. */
 
-import type { DeliveryEnd } from "./sysexits.ts";
+import type { DeliveryEnd } from "./methods/sysexits.ts";
 
 /** Where an LMTP server listens. */
 export type LmtpEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };

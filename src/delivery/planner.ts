@@ -5,9 +5,9 @@ import type { LocalAction } from "../config/mod.ts";
 import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
-import { helperCommand } from "./helper_command.ts";
+import { helperCommand } from "./methods/helper_command.ts";
 import type { LmtpEndpoint, Plan } from "./plan.ts";
-import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./sysexits.ts";
+import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./methods/sysexits.ts";
 
 /** An envelope's `exec` that starts so names a file, not a command. */
 const FILE_TARGET = ">";

@@ -6,7 +6,7 @@ import { Caller, type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type FromPrivileged, type Job, type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
-import { type FileWriter, PooledWriter } from "./file_writer.ts";
+import { type FileWriter, PooledWriter } from "./methods/file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
 import { Slots } from "./slots.ts";

@@ -18,11 +18,11 @@ import { systemReason } from "../events/mod.ts";
 import { systemClock } from "../clock.ts";
 import { readForward } from "./forward.ts";
 import { type ActAs, actAsSelf } from "./identity.ts";
-import { MailboxLocked } from "./locks.ts";
-import { MaildirWriter } from "./maildir.ts";
-import { MboxWriter, prepareMailbox } from "./mbox.ts";
+import { MailboxLocked } from "./methods/locks.ts";
+import { MaildirWriter } from "./methods/maildir.ts";
+import { MboxWriter, prepareMailbox } from "./methods/mbox.ts";
 import type { Delivered } from "./delivered.ts";
-import { DeliveryError, EX } from "./sysexits.ts";
+import { DeliveryError, EX } from "./methods/sysexits.ts";
 import { random32 } from "../envelope/mod.ts";
 
 /** What each role may be asked for. */

@@ -9,12 +9,12 @@ import { type Isolate, serveFilePool } from "../isolate/mod.ts";
 import { type ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
-import { type FileWriter, PooledWriter } from "./file_writer.ts";
+import { type FileWriter, PooledWriter } from "./methods/file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
-import { EX, exited } from "./sysexits.ts";
+import { EX, exited } from "./methods/sysexits.ts";
 
 /** How long commands may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;

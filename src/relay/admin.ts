@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { ControlToRelay } from "../protocol/mod.ts";
 import type { DeliveryReporter } from "./delivery_reporter.ts";
 import { type Relay, routeName } from "./relay.ts";
-import type { RouteTable } from "./routes.ts";
+import type { RouteTable } from "./routes/routes.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
 
 /** What is shown and acted on. */

@@ -7,10 +7,10 @@ import { encodeSrs, type SrsKeys } from "../mac/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
-import { type Message, Messages } from "./messages.ts";
+import { type Message, Messages } from "./session/messages.ts";
 import type { Reason } from "./reason.ts";
-import { failureOutcome, outcomeOf } from "./result.ts";
-import { rewriteSender } from "./target.ts";
+import { failureOutcome, outcomeOf } from "./session/result.ts";
+import { rewriteSender } from "./routes/target.ts";
 import type { Task } from "./tasks.ts";
 
 /** Who dealt with the message, for the log. */

@@ -4,7 +4,7 @@ import type { QueueClient } from "../queue_client/mod.ts";
 import type { Tally } from "../isolate/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Relay } from "./relay.ts";
-import type { RouteTable } from "./routes.ts";
+import type { RouteTable } from "./routes/routes.ts";
 
 /** Gauges are counted once per so many ms at most. */
 const PERIOD_MS = 250;

@@ -1,2 +1,2 @@
 /** Front door of the relay folder: outgoing mail. */
-export { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./url.ts";
+export { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./routes/url.ts";

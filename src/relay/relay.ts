@@ -3,13 +3,13 @@
 import type { RelayLimits } from "../config/mod.ts";
 import { debug } from "../events/mod.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
-import { chooseRoute, type ConnectionDemand } from "./choose.ts";
-import type { Exchanger } from "./mx.ts";
+import { chooseRoute, type ConnectionDemand } from "./routes/choose.ts";
+import type { Exchanger } from "./routes/mx.ts";
 import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
 import type { RelayDeps, Siblings } from "./relay_deps.ts";
-import type { Route } from "./routes.ts";
-import type { Ending, Session, SessionOwner } from "./session.ts";
-import { avoiding, type Target } from "./target.ts";
+import type { Route } from "./routes/routes.ts";
+import type { Ending, Session, SessionOwner } from "./session/session.ts";
+import { avoiding, type Target } from "./routes/target.ts";
 import { type Task, TaskQueue } from "./tasks.ts";
 
 /** MX records are looked up again after so many ms; the resolver knows whether that takes a query. */

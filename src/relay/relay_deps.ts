@@ -2,11 +2,11 @@
 
 import type { Clock } from "../clock.ts";
 import type { Observer } from "../events/mod.ts";
-import type { Exchanger, Exchangers } from "./mx.ts";
+import type { Exchanger, Exchangers } from "./routes/mx.ts";
 import type { Reason } from "./reason.ts";
-import type { Route, RouteTable } from "./routes.ts";
-import type { Session, SessionOwner } from "./session.ts";
-import type { Target } from "./target.ts";
+import type { Route, RouteTable } from "./routes/routes.ts";
+import type { Session, SessionOwner } from "./session/session.ts";
+import type { Target } from "./routes/target.ts";
 import type { Task } from "./tasks.ts";
 
 /** What a relay needs of the isolate. */

@@ -9,19 +9,19 @@ import type { ControlToRelay, FromLookup, Job, RelaySource, ToLookup } from "../
 import { QueueClient } from "../queue_client/mod.ts";
 import { TIMEOUTS } from "../smtp_client/mod.ts";
 import { answerAdmin } from "./admin.ts";
-import { FAMILY_MISMATCH } from "./choose.ts";
+import { FAMILY_MISMATCH } from "./routes/choose.ts";
 import { Deferred } from "./deferred.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Gauges } from "./gauges.ts";
-import { type Exchangers, findExchangers } from "./mx.ts";
-import { ownHost } from "./own.ts";
+import { type Exchangers, findExchangers } from "./routes/mx.ts";
+import { ownHost } from "./routes/own.ts";
 import { better, type Reason } from "./reason.ts";
 import { Relay, routeName } from "./relay.ts";
 import type { RelayDeps, Siblings } from "./relay_deps.ts";
-import { RouteTable } from "./routes.ts";
-import { Session } from "./session.ts";
-import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session_deps.ts";
-import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./target.ts";
+import { RouteTable } from "./routes/routes.ts";
+import { Session } from "./session/session.ts";
+import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session/session_deps.ts";
+import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./routes/target.ts";
 import { splitTask, type Task } from "./tasks.ts";
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */

@@ -3,7 +3,7 @@
 import { formatDuration } from "../events/mod.ts";
 import type { HostStatus } from "./delivery_reporter.ts";
 import { type Relay, routeName } from "./relay.ts";
-import type { Host, Route } from "./routes.ts";
+import type { Host, Route } from "./routes/routes.ts";
 
 /** How long the status of a domain is shown, in ms. */
 const STATUS_MS = 4 * 3_600_000;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { CertificateKeeper } from "../../src/daemon/certificates.ts";
 import { authoritiesOf, loadPair, SYSTEM_AUTHORITIES } from "../../src/daemon/files.ts";
 import { Fatal } from "../../src/daemon/fatal.ts";
-import { certificateWarnings } from "../../src/daemon/certificate_advice.ts";
+import { certificateWarnings } from "../../src/daemon/checks/certificate_advice.ts";
 import { configOf } from "../config/helper.ts";
 import type { Certificates } from "../../src/protocol/mod.ts";
 

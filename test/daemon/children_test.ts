@@ -1,8 +1,8 @@
 /** Main ends the programs of the filter isolate, and nothing else that the isolate may name. */
 
 import assert from "node:assert/strict";
-import { Children } from "../../src/daemon/children.ts";
-import { Native } from "../../src/daemon/native.ts";
+import { Children } from "../../src/daemon/machine/children.ts";
+import { Native } from "../../src/daemon/machine/native.ts";
 
 /** A system with these children, and what was ended. */
 function system(...children: number[]) {

@@ -1,8 +1,8 @@
 /** Sockets of a service manager: which descriptors are meant for this process, where they are bound, whose they are. */
 
 import assert from "node:assert/strict";
-import { assign, inheritedDescriptors, parseSocketName, type SocketName } from "../../src/daemon/inherited.ts";
-import { resolveListeners } from "../../src/daemon/listeners.ts";
+import { assign, inheritedDescriptors, parseSocketName, type SocketName } from "../../src/daemon/sockets/inherited.ts";
+import { resolveListeners } from "../../src/daemon/sockets/listeners.ts";
 import { configOf } from "../config/helper.ts";
 import { listener } from "../smtp/support.ts";
 

@@ -1,9 +1,9 @@
 /** What `listen on` stands for: interfaces, groups of them, and the certificates of a listener that names none. */
 
 import assert from "node:assert/strict";
-import { defaultRoutes, interfaceAddresses, type Network } from "../../src/daemon/interfaces.ts";
+import { defaultRoutes, interfaceAddresses, type Network } from "../../src/daemon/machine/interfaces.ts";
 import { Fatal } from "../../src/daemon/fatal.ts";
-import { resolveListeners } from "../../src/daemon/listeners.ts";
+import { resolveListeners } from "../../src/daemon/sockets/listeners.ts";
 import { configOf } from "../config/helper.ts";
 
 const info = (address: string, scopeid: number | null = null, internal = false) => ({

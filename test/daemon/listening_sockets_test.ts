@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { backlogFor, ListeningSockets } from "../../src/daemon/listening_sockets.ts";
-import { Native } from "../../src/daemon/native.ts";
+import { backlogFor, ListeningSockets } from "../../src/daemon/sockets/listening_sockets.ts";
+import { Native } from "../../src/daemon/machine/native.ts";
 import { freePort } from "../ports.ts";
 import { systemClock } from "../../src/clock.ts";
 

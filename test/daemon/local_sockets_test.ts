@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { once } from "node:events";
-import { LocalSockets } from "../../src/daemon/local_sockets.ts";
-import { Native } from "../../src/daemon/native.ts";
+import { LocalSockets } from "../../src/daemon/sockets/local_sockets.ts";
+import { Native } from "../../src/daemon/machine/native.ts";
 import { detachDescriptor } from "../../src/sockets/mod.ts";
 
 /** Adopts the descriptor that it is sent, answers what is said, and dies of the word "die". */

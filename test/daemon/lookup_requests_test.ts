@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Channel } from "../../src/isolate/mod.ts";
 import type { LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
-import { NameService } from "../../src/daemon/name_service.ts";
+import { NameService } from "../../src/daemon/machine/name_service.ts";
 
 /** Main's side of the door to a lookup isolate; `heard` gets what is answered. */
 function doorOf(heard: (answer: MainToLookup) => void): Channel<MainToLookup, LookupToMain> {

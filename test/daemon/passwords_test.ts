@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
-import { Passwords } from "../../src/daemon/passwords.ts";
+import { Passwords } from "../../src/daemon/machine/passwords.ts";
 import type { Channel } from "../../src/isolate/mod.ts";
 import type { LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 

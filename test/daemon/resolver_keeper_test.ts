@@ -1,7 +1,7 @@
 /** resolv.conf and hosts that change while the daemon runs: what is noticed, and what is not worth a word. */
 
 import assert from "node:assert/strict";
-import { ResolverKeeper } from "../../src/daemon/resolver_keeper.ts";
+import { ResolverKeeper } from "../../src/daemon/machine/resolver_keeper.ts";
 import { parseResolvConf } from "../../src/dns/mod.ts";
 
 Deno.test("ResolverKeeper reads files that come late, change, go, or are replaced by a link; the same twice changes nothing", () => {

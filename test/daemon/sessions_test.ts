@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { SessionAdmission, type SessionLimits } from "../../src/daemon/session_admission.ts";
+import { SessionAdmission, type SessionLimits } from "../../src/daemon/sockets/session_admission.ts";
 import type { HandedSession } from "../../src/protocol/mod.ts";
 import { listener } from "../smtp/support.ts";
 

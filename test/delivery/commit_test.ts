@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
 import { type ActAs, actAsSelf } from "../../src/delivery/identity.ts";
-import { MaildirWriter } from "../../src/delivery/maildir.ts";
-import { MboxWriter } from "../../src/delivery/mbox.ts";
+import { MaildirWriter } from "../../src/delivery/methods/maildir.ts";
+import { MboxWriter } from "../../src/delivery/methods/mbox.ts";
 import type { Delivered } from "../../src/delivery/delivered.ts";
-import { DeliveryError, EX } from "../../src/delivery/sysexits.ts";
+import { DeliveryError, EX } from "../../src/delivery/methods/sysexits.ts";
 import type { EnvelopeId } from "../../src/envelope/mod.ts";
 
 const who = { uid: Deno.uid()!, gid: Deno.gid()! };

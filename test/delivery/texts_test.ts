@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fromLine, FromQuoter } from "../../src/delivery/from_line.ts";
+import { fromLine, FromQuoter } from "../../src/delivery/methods/from_line.ts";
 import { HeaderScan, traceLines, withoutCuts } from "../../src/delivery/headers.ts";
-import { LastLine } from "../../src/delivery/last_line.ts";
-import { exited, interrupted, lookupFailed, quoted, thrown, unaccepted } from "../../src/delivery/sysexits.ts";
+import { LastLine } from "../../src/delivery/methods/last_line.ts";
+import { exited, interrupted, lookupFailed, quoted, thrown, unaccepted } from "../../src/delivery/methods/sysexits.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (parts: Uint8Array[]) => parts.map((part) => new TextDecoder().decode(part)).join("");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
-import { unheard } from "../../src/relay/result.ts";
+import { unheard } from "../../src/relay/session/result.ts";
 import { ClientError } from "../../src/smtp_client/mod.ts";
 import type { Script } from "../smtp_client/fake_server.ts";
 import { viaMx } from "./via.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { fakeServer } from "../smtp_client/fake_server.ts";
 import { viaMx, viaSmarthost } from "./via.ts";
 import { NOT_OWN, relayWorld } from "./world.ts";
-import { ownHost } from "../../src/relay/own.ts";
+import { ownHost } from "../../src/relay/routes/own.ts";
 import { systemClock } from "../../src/clock.ts";
 
 Deno.test("a message to three recipients goes in one transaction; 450 on one keeps that one alone", () =>

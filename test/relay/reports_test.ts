@@ -1,7 +1,7 @@
 /** What is reported to filters of outgoing sessions, by commands and replies. */
 
 import assert from "node:assert/strict";
-import { SessionReports } from "../../src/relay/reports.ts";
+import { SessionReports } from "../../src/relay/session/reports.ts";
 import type { Reply } from "../../src/smtp_client/mod.ts";
 import { evpid, msgid } from "../ids.ts";
 

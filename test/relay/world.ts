@@ -17,7 +17,7 @@ import type {
 } from "../../src/protocol/mod.ts";
 import type { Isolate } from "../../src/isolate/mod.ts";
 import { serveRelay } from "../../src/relay/serve.ts";
-import type { RelayServiceDeps } from "../../src/relay/session_deps.ts";
+import type { RelayServiceDeps } from "../../src/relay/session/session_deps.ts";
 import { uniformTimeouts } from "../../src/smtp_client/mod.ts";
 import { until } from "../smtp_client/fake_server.ts";
 import { evpid, msgid } from "../ids.ts";

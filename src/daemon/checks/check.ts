@@ -1,0 +1,142 @@
+/** `smtpd -n`: everything that can be wrong before the daemon starts, without starting it. */
+
+import {
+  type Config,
+  controlSocketPath,
+  type Environment,
+  type FilterStep,
+  type Rule,
+  shown,
+  type SourceLine,
+  spoolPath,
+  submissionSocketPath,
+} from "../../config/mod.ts";
+import { regexFault } from "../../tables/mod.ts";
+import { spoolFault } from "./spool_guard.ts";
+import { listenWarnings } from "./advise.ts";
+import { Fatal, gather } from "../fatal.ts";
+import { loadCertificates, readIfPresent } from "../files.ts";
+import { resolveListeners } from "../sockets/listeners.ts";
+import { NameService } from "../machine/name_service.ts";
+import { describeGrants, grantsFor } from "../permissions.ts";
+import { filterPrograms } from "../programs.ts";
+import { checkQueueKeys } from "../queue_keys.ts";
+import { readResolver, readServerName } from "../machine/machine_names.ts";
+import { cutSettings } from "../settings.ts";
+
+/**
+ * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. Returns warnings of listeners that could
+ * not listen now and, with `verbose`, the lines that tell what each isolate may do.
+ * Throws Fatal.
+ */
+export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
+  const faults = await machineFaults(config, env);
+  if (faults.length > 0) throw new Fatal(...faults);
+  const certificates = loadCertificates(config);
+  checkQueueKeys(config);
+  const resolver = readResolver(env);
+  const serverName = readServerName(resolver.hosts);
+  const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
+  const warnings = await listenWarnings(config, env, listeners);
+  const settings = cutSettings(config, {
+    env,
+    certificates,
+    // Nothing is started: what it would be encrypted with is nobody's business.
+    queueKeys: null,
+    listeners,
+    // Nothing is started: the secret is not needed.
+    saltKey: new Uint8Array(),
+    serverName,
+    resolver,
+    log: "stderr",
+    descriptors: null,
+    paused: { smtp: false, mda: false, mta: false },
+  });
+  if (!verbose) return warnings;
+  return [...warnings, "What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
+}
+
+/** All that keeps the daemon from starting with this configuration on this machine, in one go, each with file and line. */
+export async function machineFaults(config: Config, env: Environment): Promise<readonly string[]> {
+  const serverName = readServerName(readResolver(env).hosts);
+  try {
+    await gather([
+      () => loadCertificates(config),
+      () => checkQueueKeys(config),
+      () => {
+        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0);
+        if (fault !== null) throw new Fatal(fault);
+      },
+      () => resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env))),
+      () => filterPrograms(config, env, []),
+    ]);
+    return [];
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error;
+    return error.faults;
+  }
+}
+
+/** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */
+const MAX_CHECKED_ENTRIES = 1000;
+
+/** `file:line: warning: …` for each regular expression in smtpd.conf that is not valid: it would match nothing. */
+export function regexWarnings(config: Config): string[] {
+  const warnings: string[] = [];
+  const seen = new Set<string>();
+  for (
+    const { at, name } of [...config.rules.flatMap(regexTables), ...Object.values(config.filters).flatMap(filterTables)]
+  ) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    for (const [pattern] of (config.tables[name]?.entries ?? []).slice(0, MAX_CHECKED_ENTRIES)) {
+      const fault = regexFault(pattern);
+      if (fault === null) continue;
+      warnings.push(
+        `${at.file}:${at.line}: warning: the regular expression "${shown(pattern)}" finds nothing: ${shown(fault)}`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** `file:line: warning: …` for each local action as a user whom this machine does not know: its mail would be refused. */
+export async function userWarnings(config: Config): Promise<string[]> {
+  const warnings: string[] = [];
+  const passwd = `\n${readIfPresent("/etc/passwd") ?? ""}`;
+  const names = new NameService();
+  try {
+    for (const action of Object.values(config.actions)) {
+      if (action.kind !== "local" || action.user === null || passwd.includes(`\n${action.user}:`)) continue;
+      // A name service that fails may know the user.
+      if (await names.find(action.user) !== null) continue;
+      const { file, line } = config.declared[`action ${action.name}`] ?? { file: config.file, line: 0 };
+      warnings.push(
+        `${file}:${line}: warning: action "${shown(action.name)}": there is no user "${
+          shown(action.user)
+        }", its mail will be refused`,
+      );
+    }
+  } finally {
+    names.close();
+  }
+  return warnings;
+}
+
+interface Use {
+  readonly at: SourceLine;
+  readonly name: string;
+}
+
+function filterTables(steps: readonly FilterStep[]): Use[] {
+  return steps.flatMap((step) => {
+    if (step.kind === "process" || step.condition.kind === "fcrdns" || !step.condition.test?.regex) return [];
+    return [{ at: step.at, name: step.condition.test.table }];
+  });
+}
+
+function regexTables({ at, tag, from, helo, auth, mailFrom, rcptTo, for: destination }: Rule): Use[] {
+  const source = from.kind === "source" ? from : from.kind === "rdns" ? from.test : null;
+  const tests = [tag, source, destination, helo, auth?.test ?? null, mailFrom, rcptTo];
+  return tests.flatMap((test) => test?.regex ? [{ at, name: test.table }] : []);
+}

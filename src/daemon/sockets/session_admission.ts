@@ -1,0 +1,257 @@
+/** Admits SMTP connections: counts them, keeps to the limits, and chooses the smtp isolate for each. */
+
+import type net from "node:net";
+import { detachDescriptor } from "../../sockets/mod.ts";
+import { type HandedSession, type Listener, type Peer } from "../../protocol/mod.ts";
+import { type Supervisor } from "../../supervisor/mod.ts";
+import { RefusalLog, type SourceLimits, Sources } from "../../smtp/mod.ts";
+import { isPrivileged, ROOT_RESERVE, type Share, shareOf, Shares, USUAL_DESCRIPTORS } from "../machine/shares.ts";
+
+/** Descriptors that stay free for files and other sockets (OpenSMTPD's reserve). */
+const RESERVED_DESCRIPTORS = 5;
+/** More sessions than this are not admitted unasked: an idle one costs some 15 KB of memory. */
+const MOST_SESSIONS = 20_000;
+/** Descriptors that stay free where `max-sessions` asks for more than half of them. */
+const LEAST_FREE = 64;
+/** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
+const PACKED = 64;
+/** How often it is logged that all sessions are taken, in milliseconds. */
+const TELL_MS = 60_000;
+
+const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
+const TOO_MANY_OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
+const TOO_MANY_LOCAL = "421 4.7.0 Too many local connections, try again later\r\n";
+const PAUSED = "421 4.3.2 Service paused, try again later\r\n";
+const NO_ISOLATE = "421 4.3.0 Service restarting, try again later\r\n";
+
+export interface SessionLimits extends SourceLimits {
+  /** Null: as many as the descriptors allow. */
+  readonly maxSessions: number | null;
+}
+
+export interface SessionAdmissionOptions {
+  readonly supervisor: Pick<Supervisor, "answering" | "whenAnswering"> & {
+    post(door: "smtp-main", index: number, session: HandedSession): boolean;
+  };
+  readonly limits: SessionLimits;
+  /** Limit of open files, null when unknown. */
+  readonly descriptors: number | null;
+  /** Uid of the daemon. */
+  readonly uid: number;
+  /** A connection goes to this smtp isolate. */
+  onhanded(isolate: number, descriptor: number): void;
+  /** Calls `run` once, later; what it returns keeps that from happening. */
+  after(ms: number, run: () => void): () => void;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Who is turned away, where that is worth a line. */
+  log(level: "info" | "warn", text: string): void;
+  debug(text: () => string): void;
+}
+
+interface SessionRecord {
+  readonly isolate: number;
+  /** Null for who is not counted, and as long as a proxy has not told who it is. */
+  source: string | null;
+  readonly share: Share | null;
+  /** False while main has the connection. */
+  handed: boolean;
+}
+
+/** An accepted connection that has not been handed over. */
+interface Arrival {
+  readonly socket: net.Socket;
+  readonly listener: Listener;
+  readonly peer: Peer;
+}
+
+/** How long an isolate may take to show that it is there before another is asked, in milliseconds. */
+const ASK_MS = 1000;
+
+export class SessionAdmission {
+  /** `pause smtp`: new connections are turned away with 421. */
+  paused = false;
+  /** Sessions at one time. */
+  readonly limit: number;
+  readonly #options: SessionAdmissionOptions;
+  readonly #sources: Sources;
+  readonly #refusals: RefusalLog;
+  readonly #shares: Shares;
+  /** By the number that the isolate gives back at the end of a session. */
+  readonly #seats = new Map<number, SessionRecord>();
+  readonly #counts = new Map<number, number>();
+  #nextTicket = 1;
+  #fullToldAt = -Infinity;
+  #turnedAway = 0;
+
+  constructor(options: SessionAdmissionOptions) {
+    this.#options = options;
+    this.#sources = new Sources(options.limits, options.now);
+    this.#refusals = new RefusalLog(options.now, (line) => options.log("info", line));
+    this.#shares = new Shares(options.now);
+    const descriptors = options.descriptors ?? USUAL_DESCRIPTORS;
+    const { maxSessions } = options.limits;
+    const most = Math.max(10, descriptors - LEAST_FREE);
+    // (descriptors − reserve) / 2: a session may need one more for its delivery.
+    this.limit = maxSessions === null
+      ? Math.min(MOST_SESSIONS, Math.max(10, Math.floor(descriptors / 2) - RESERVED_DESCRIPTORS))
+      : Math.min(maxSessions, most);
+    if (maxSessions !== null && maxSessions > most) {
+      options.log("warn", `warn: smtp: max-sessions is ${most}: the process may open ${descriptors} files`);
+    }
+  }
+
+  /** Sessions that are open. */
+  get size(): number {
+    return this.#seats.size;
+  }
+
+  /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
+  admit(socket: net.Socket, listener: Listener, peer: Peer): void {
+    const isolates = this.#options.supervisor.answering("smtp");
+    const asker = { socket: listener.socket, uid: peer.uid, address: peer.address };
+    const room = this.limit + (isPrivileged(asker, this.#options.uid) ? ROOT_RESERVE : 0);
+    const refusal = this.paused
+      ? PAUSED
+      : this.#seats.size >= room
+      ? this.#full()
+      : isolates.length === 0
+      ? NO_ISOLATE
+      : null;
+    if (refusal !== null) return this.#turnAway(socket, listener, peer, refusal);
+    // Behind a proxy everybody has its address.
+    const counted = !listener.socket && !listener.proxyV2;
+    const admission = counted ? this.#sources.enter(peer.address) : { ok: true, source: null } as const;
+    if (!admission.ok) {
+      if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
+      return this.#turnAway(socket, listener, peer, TOO_MANY_OF_YOURS);
+    }
+    const share = shareOf(asker, this.limit, this.#options.uid);
+    const taken = this.#shares.take(share);
+    if (!taken.ok) {
+      if (admission.source !== null) this.#sources.left(admission.source);
+      if (this.#shares.worthTelling(taken.name)) {
+        this.#options.log(
+          "warn",
+          `warn: smtp: ${taken.name} ${
+            taken.name.startsWith("uid") ? "has" : "have"
+          } ${taken.most} sessions: more are turned away, others are served`,
+        );
+      }
+      return this.#turnAway(socket, listener, peer, TOO_MANY_LOCAL);
+    }
+    this.#seat({ socket, listener, peer }, {
+      isolate: this.#choose(isolates),
+      source: admission.source,
+      share,
+      handed: false,
+    });
+  }
+
+  /** The connection is handed over when its isolate shows that it takes it; one that does not, because it is stuck, loses it to another. */
+  #seat(arrival: Arrival, seat: SessionRecord): void {
+    const ticket = this.#nextTicket++;
+    this.#seats.set(ticket, seat);
+    this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
+    let waiting = true;
+    let cancel = () => {};
+    this.#options.supervisor.whenAnswering("smtp", seat.isolate, () => {
+      if (!waiting) return;
+      waiting = false;
+      cancel();
+      this.#hand(arrival, ticket, seat);
+    });
+    if (!waiting) return;
+    arrival.socket.on("error", () => {});
+    cancel = this.#options.after(ASK_MS, () => {
+      waiting = false;
+      const others = this.#options.supervisor.answering("smtp").filter((index) => index !== seat.isolate);
+      // Where there is no other it waits on, for an answer or for the next isolate in this place.
+      const isolate = others.length > 0 ? this.#choose(others) : seat.isolate;
+      this.#forget(ticket, seat);
+      if (!arrival.socket.destroyed) return this.#seat(arrival, { ...seat, isolate });
+      this.#release(seat);
+    });
+  }
+
+  #hand({ socket, listener, peer }: Arrival, ticket: number, seat: SessionRecord): void {
+    seat.handed = true;
+    try {
+      const descriptor = detachDescriptor(socket);
+      this.#options.onhanded(seat.isolate, descriptor);
+      const session = { type: "session", descriptor, listener: listener.id, peer, ticket } as const;
+      this.#options.supervisor.post("smtp-main", seat.isolate, session);
+    } catch {
+      // The client hung up before it was served.
+      this.#leave(ticket, seat);
+    }
+  }
+
+  #turnAway(socket: net.Socket, { tls }: Listener, peer: Peer, reply: string): void {
+    this.#options.debug(() =>
+      `${peer.address} is turned away, ${this.size} of ${this.limit} sessions: ${reply.trim()}`
+    );
+    this.#refusals.tell(peer.address, reply);
+    // Where TLS comes first nothing can be said in clear.
+    if (tls === "smtps") socket.destroy();
+    else socket.end(reply, () => socket.destroy());
+  }
+
+  /** All sessions are taken: told at once, then once a minute with how many were turned away. */
+  #full(): string {
+    this.#turnedAway++;
+    const now = this.#options.now();
+    if (now - this.#fullToldAt >= TELL_MS || now < this.#fullToldAt) {
+      const count = this.#turnedAway === 1 ? "" : ` (${this.#turnedAway} since the last line)`;
+      this.#options.log("warn", `warn: smtp: all ${this.limit} sessions are taken: clients are turned away${count}`);
+      this.#fullToldAt = now;
+      this.#turnedAway = 0;
+    }
+    return TOO_MANY;
+  }
+
+  /** The first isolate with room, so that a few sessions stay together; the one with the fewest when all have many. */
+  #choose(isolates: readonly number[]): number {
+    const countOf = (index: number) => this.#counts.get(index) ?? 0;
+    const roomy = isolates.find((index) => countOf(index) < PACKED);
+    return roomy ?? isolates.reduce((least, index) => countOf(index) < countOf(least) ? index : least);
+  }
+
+  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of others are not believed. */
+  source(isolate: number, ticket: number, address: string): boolean {
+    const seat = this.#seats.get(ticket);
+    if (seat === undefined || seat.isolate !== isolate || seat.source !== null) return false;
+    const admission = this.#sources.enter(address);
+    if (admission.ok) seat.source = admission.source;
+    else if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
+    return admission.ok;
+  }
+
+  /** Sessions of an isolate are over. Tickets of others are not believed. */
+  ended(isolate: number, tickets: readonly number[]): void {
+    for (const ticket of tickets) {
+      const seat = this.#seats.get(ticket);
+      if (seat?.isolate === isolate) this.#leave(ticket, seat);
+    }
+  }
+
+  /** The isolate died, its sessions with it; those that were not handed over yet go to another. */
+  lost(isolate: number): void {
+    for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate && seat.handed) this.#leave(ticket, seat);
+  }
+
+  #leave(ticket: number, seat: SessionRecord): void {
+    this.#forget(ticket, seat);
+    this.#release(seat);
+  }
+
+  #forget(ticket: number, { isolate }: SessionRecord): void {
+    this.#seats.delete(ticket);
+    this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
+  }
+
+  #release({ source, share }: SessionRecord): void {
+    this.#shares.give(share);
+    if (source !== null) this.#sources.left(source);
+  }
+}
