@@ -114,7 +114,7 @@ function isNear(on: string): boolean {
 /** Does the filter refuse this client? `match !auth reject`, `match !src <ours> reject`, `match !rdns <ours> reject`. */
 function keepsOut(step: FilterStep, contents: Contents, address: string): boolean {
   if (step.kind === "process") return false;
-  if (step.verdict.kind !== "reject" && step.verdict.kind !== "disconnect") return false;
+  if (step.decision.kind !== "reject" && step.decision.kind !== "disconnect") return false;
   const { condition, negated } = step;
   switch (condition.kind) {
     case "auth":

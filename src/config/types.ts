@@ -76,7 +76,7 @@ export type FilterStep =
     readonly phase: FilterPhase;
     readonly negated: boolean;
     readonly condition: FilterCondition;
-    readonly verdict: FilterDecisionKind;
+    readonly decision: FilterDecisionKind;
   };
 
 /** A test of something against a table. */

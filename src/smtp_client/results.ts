@@ -7,7 +7,7 @@ import { TOO_MANY_CODE } from "./too_many.ts";
 
 /** What became of one recipient. `text` is the server's whole reply, or the reason found here. */
 export interface RecipientResult {
-  readonly verdict: "ok" | "tempfail" | "permfail";
+  readonly outcome: "ok" | "tempfail" | "permfail";
   readonly text: string;
   /** null when the reason was found here. */
   readonly reply: Reply | null;
@@ -45,20 +45,20 @@ export const NO_REPLY = 0;
 export const ELSEWHERE = { again: "elsewhere" } as const;
 
 /** 2xx is done, 5xx is final, everything else (4xx, and what makes no sense here) is worth another try. */
-export function outcomeOf(reply: Reply): RecipientResult["verdict"] {
+export function outcomeOf(reply: Reply): RecipientResult["outcome"] {
   return reply.code >= 200 && reply.code < 300 ? "ok" : reply.code >= 500 ? "permfail" : "tempfail";
 }
 
 /** The result of a recipient that this reply, or its absence, refused at `stage`. What should have been 5xx or 4xx and is not, is temporary. */
 export function failure(reply: Reply, stage: Stage): RecipientResult {
-  const verdict = outcomeOf(reply);
-  if (reply.code === NO_REPLY) return { verdict: "tempfail", text: reply.text, reply: null, stage };
-  return { verdict: verdict === "ok" ? "tempfail" : verdict, text: formatReply(reply), reply, stage };
+  const outcome = outcomeOf(reply);
+  if (reply.code === NO_REPLY) return { outcome: "tempfail", text: reply.text, reply: null, stage };
+  return { outcome: outcome === "ok" ? "tempfail" : outcome, text: formatReply(reply), reply, stage };
 }
 
 /** A refusal for the number of recipients is never final, whatever its code. */
 export function tooManyFailure(reply: Reply, stage: Stage): RecipientResult {
-  return { ...failure(reply, stage), verdict: "tempfail", enhanced: TOO_MANY_CODE };
+  return { ...failure(reply, stage), outcome: "tempfail", enhanced: TOO_MANY_CODE };
 }
 
 /** What was thrown in the middle of a dialogue, as an error of it. */

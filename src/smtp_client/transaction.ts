@@ -102,7 +102,7 @@ class Run {
 
   result(): TransactionResult {
     const fallback: RecipientResult = {
-      verdict: "tempfail",
+      outcome: "tempfail",
       text: this.#error?.message ?? "Not tried",
       reply: null,
       stage: this.#stage,
@@ -128,7 +128,7 @@ class Run {
     if (result.again === "reconnect" && this.#accepted.length > 0) return later;
     if (result.again !== "here" || result.stage !== "RCPT") return result;
     const others = this.#accepted.map((index) => this.#results[index] ?? fallback);
-    if (others.some(({ verdict, again }) => verdict !== "tempfail" || again === "here")) return result;
+    if (others.some(({ outcome: outcome, again }) => outcome !== "tempfail" || again === "here")) return result;
     return others.some(({ again }) => again === "elsewhere") ? { ...later, ...ELSEWHERE } : later;
   }
 
@@ -162,7 +162,7 @@ class Run {
       return this.#refuseAll("message too large for peer", "5.3.4");
     }
     recipients.forEach(({ address }, index) => {
-      const no = { verdict: "permfail", reply: null, stage: "RCPT" } as const;
+      const no = { outcome: "permfail", reply: null, stage: "RCPT" } as const;
       if (!isSendable(address)) this.#results[index] = { ...no, text: "Invalid recipient address", enhanced: "5.1.3" };
       else if (!capabilities.smtpUtf8 && !isAscii(address)) {
         this.#results[index] = { ...no, text: NO_UTF8, enhanced: NO_UTF8_CODE };
@@ -182,7 +182,7 @@ class Run {
   }
 
   #refuseAll(text: string, enhanced?: string): false {
-    const result: RecipientResult = { verdict: "permfail", text, reply: null, stage: "MAIL" };
+    const result: RecipientResult = { outcome: "permfail", text, reply: null, stage: "MAIL" };
     this.#results.fill(enhanced === undefined ? result : { ...result, enhanced });
     this.#answered = true;
     return false;
@@ -280,11 +280,11 @@ class Run {
     if (this.#accepted.length === 0) {
       if (reply.code === 421) return this.#failure(reply, "RCPT");
       // x.2.x is about the mailbox (RFC 3463 §3.3), and it will be the same in any session.
-      const later = result.verdict === "tempfail" && !/^[45]\.2\./.test(reply.text);
+      const later = result.outcome === "tempfail" && !/^[45]\.2\./.test(reply.text);
       return later ? { ...result, again: "reconnect" } : result;
     }
     this.#limit.refused(many);
-    const excess = { ...result, verdict: "tempfail", again: "here" } as const;
+    const excess = { ...result, outcome: "tempfail", again: "here" } as const;
     if (many === "said") this.#full = excess;
     return excess;
   }
@@ -292,13 +292,13 @@ class Run {
   #giveUp(rest: readonly number[]): void {
     this.#exhausted = true;
     for (const index of rest) {
-      this.#results[index] = { verdict: "tempfail", text: TOO_MANY, reply: null, stage: "RCPT" };
+      this.#results[index] = { outcome: "tempfail", text: TOO_MANY, reply: null, stage: "RCPT" };
     }
   }
 
   #settle(indexes: readonly number[], reply: Reply, stage: Stage): void {
     const result = outcomeOf(reply) === "ok"
-      ? { verdict: "ok", text: formatReply(reply), reply, stage } as const
+      ? { outcome: "ok", text: formatReply(reply), reply, stage } as const
       : this.#refusedData(reply, stage);
     for (const index of indexes) this.#results[index] = result;
   }

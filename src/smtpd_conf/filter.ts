@@ -137,8 +137,8 @@ function parsePhase(context: Context, at: SourceLine, name: string): FilterStep[
   const negated = cursor.acceptMark("!");
   const condition = parseCondition(context, phase);
   if (condition === null) return null;
-  const verdict = parseVerdict(context, phase);
-  return verdict === null ? null : [{ kind: "builtin", at, name, phase, negated, condition, verdict }];
+  const decision = parseDecision(context, phase);
+  return decision === null ? null : [{ kind: "builtin", at, name, phase, negated, condition, decision: decision }];
 }
 
 function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterCondition | null {
@@ -183,7 +183,7 @@ function replyOf({ draft }: Context, at: SourceLine, text: string): string {
   return reply;
 }
 
-function parseVerdict(context: Context, phase: FilterPhase): FilterDecisionKind | null {
+function parseDecision(context: Context, phase: FilterPhase): FilterDecisionKind | null {
   const { cursor } = context;
   const token = cursor.peek();
   const word = token.kind === "keyword" ? token.text : "";

@@ -325,7 +325,7 @@ const replies = [
 for (const { verdict, code, text, dsn, want } of replies) {
   Deno.test(`outcomeOf: ${code} ${text} is ${want}`, () => {
     const reply = { code, text, lines: [text] };
-    const outcome = outcomeOf({ verdict, text: `${code} ${text}`, reply, stage: "EOM" }, { relaysDsn: dsn });
+    const outcome = outcomeOf({ outcome: verdict, text: `${code} ${text}`, reply, stage: "EOM" }, { relaysDsn: dsn });
     assert.equal(outcome.text, `${code} ${text}`);
     const status = outcome.result === "ok" ? "-" : `${outcome.status.class}.${outcome.status.code}`;
     assert.equal(`${outcome.result} ${status}${outcome.result === "ok" && outcome.dsnRelayed ? " relayed" : ""}`, want);

@@ -21,8 +21,16 @@ function query(view: Partial<View> = {}, phase: Query["phase"] = "rcpt-to"): Que
 
 type Builtin = Extract<FilterStep, { kind: "builtin" }>;
 
-function builtin(condition: Builtin["condition"], verdict: Builtin["verdict"], negated = false): Builtin {
-  return { kind: "builtin", at: { file: "c", line: 1 }, name: "built", phase: "rcpt-to", negated, condition, verdict };
+function builtin(condition: Builtin["condition"], verdict: Builtin["decision"], negated = false): Builtin {
+  return {
+    kind: "builtin",
+    at: { file: "c", line: 1 },
+    name: "built",
+    phase: "rcpt-to",
+    negated,
+    condition,
+    decision: verdict,
+  };
 }
 
 const process = (name: string): FilterStep => ({ kind: "process", name, process: name });
@@ -168,7 +176,7 @@ const UNDECIDED: readonly {
   { condition: { kind: "fcrdns" }, view: { confirmed: "temporary" } },
 ];
 const ends: readonly {
-  readonly verdict: Builtin["verdict"];
+  readonly verdict: Builtin["decision"];
   readonly phase?: Builtin["phase"];
   readonly want: string;
 }[] = [

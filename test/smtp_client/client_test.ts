@@ -14,7 +14,7 @@ for (const keywords of [["PIPELINING"], []]) {
     withClient({ keywords }, async (client, server) => {
       await client.hello("me.example.org");
       const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-      assert.deepEqual(result.recipients.map(({ verdict, text }) => `${verdict} ${text}`), [
+      assert.deepEqual(result.recipients.map(({ outcome: verdict, text }) => `${outcome} ${text}`), [
         "ok 250 2.0.0 queued",
         "ok 250 2.0.0 queued",
       ]);
@@ -40,7 +40,7 @@ for (const keywords of [["PIPELINING"], []]) {
       async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
-        assert.deepEqual(result.recipients.map(({ verdict, text }) => `${verdict} ${text}`), [
+        assert.deepEqual(result.recipients.map(({ outcome: verdict, text }) => `${outcome} ${text}`), [
           "ok 250 2.0.0 queued",
           "tempfail 450 4.2.0 later",
           "permfail 550 5.1.1 no",
@@ -64,7 +64,7 @@ for (const keywords of [["PIPELINING"], []]) {
         const refused = await client.transaction(message(["a@x.net", "b@x.net"]));
         assert.deepEqual(refused.recipients.map(({ text }) => text), ["451 4.3.0 not now", "451 4.3.0 not now"]);
         assert.equal(server.lines().at(-1), "RSET");
-        assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+        assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.outcome, "ok");
       },
     );
   });
@@ -75,7 +75,7 @@ for (const keywords of [["PIPELINING"], []]) {
       async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-        assert.deepEqual(result.recipients.map(({ verdict }) => verdict), ["permfail", "permfail"]);
+        assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), ["permfail", "permfail"]);
         assert.equal(result.error, null);
         assert.equal(server.lines().at(-1), "RSET");
         assert.equal(server.messages().length, 0);
@@ -87,7 +87,7 @@ for (const keywords of [["PIPELINING"], []]) {
       withClient({ keywords, reply: (line) => line === "DATA" ? code : undefined }, async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+        assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
           `${verdict} ${code}`,
           `${verdict} ${code}`,
         ]);
@@ -98,7 +98,7 @@ for (const keywords of [["PIPELINING"], []]) {
       withClient({ keywords, dataReply: () => code }, async (client) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+        assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
           `${verdict} ${code}`,
           `${verdict} ${code}`,
         ]);
@@ -112,7 +112,7 @@ for (const keywords of [["PIPELINING"], []]) {
       async (client) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
-        assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+        assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
           "permfail 550 5.1.1 no",
           "tempfail Connection closed unexpectedly",
           "tempfail Connection closed unexpectedly",
@@ -150,7 +150,7 @@ Deno.test("LMTP: one reply for each accepted recipient, in order", () =>
     async (client, server) => {
       await client.hello("me");
       const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
-      assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), [
+      assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
         "ok 250 2.0.0 one",
         "permfail 550 5.1.1 no",
         "tempfail 452 4.2.2 full",
@@ -164,7 +164,7 @@ Deno.test("LMTP over a unix socket", async () => {
   try {
     await withClient({ lmtp: true, path: `${folder}/lmtp` }, async (client, server) => {
       await client.hello("me");
-      assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+      assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.outcome, "ok");
       assert.equal(server.messages().length, 1);
     });
   } finally {
@@ -196,7 +196,7 @@ for (const { limit, want } of [{ limit: 24, want: "ok" }, { limit: 23, want: "pe
         const parts = [text("Subject: x\n"), text("\nhello\n.\n")];
         const body = { bytes: 20, chunks: 2, chunk: (index: number) => parts[index]! };
         const result = await client.transaction(chunks === 1 ? plain : { ...plain, body });
-        assert.equal(result.recipients[0]!.verdict, want);
+        assert.equal(result.recipients[0]!.outcome, want);
         assert.equal(server.lines()[1], want === "ok" ? "MAIL FROM:<s@example.org> SIZE=24" : undefined);
         // The doubled dot is not counted.
         if (want === "ok") assert.equal(server.messages()[0]!.length, 25);
@@ -240,12 +240,12 @@ Deno.test("RFC 6152 §2: of a body in several chunks only the first is known whe
 Deno.test("an address beyond ASCII needs SMTPUTF8", async () => {
   await withClient({ keywords: ["SMTPUTF8", "8BITMIME"] }, async (client, server) => {
     await client.hello("me");
-    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.verdict, "ok");
+    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.outcome, "ok");
     assert.equal(server.lines()[1], "MAIL FROM:<s@example.org> BODY=8BITMIME SMTPUTF8");
   });
   await withClient({}, async (client, server) => {
     await client.hello("me");
-    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.verdict, "permfail");
+    assert.equal((await client.transaction(message(["ü@x.net"]))).recipients[0]!.outcome, "permfail");
     assert.equal(server.lines().length, 1);
   });
 });
@@ -310,7 +310,7 @@ for (const { because, offered, sender, rcpt = "a@x.net", orcpt = "", handling, w
       const [first] = result.recipients;
       const said = new TextDecoder().decode(bytesOf(server.lines().slice(1, 3).join("|")));
       assert.equal(first!.enhanced ?? said, want);
-      assert.equal(first!.verdict, want.startsWith("5.") ? "permfail" : "ok");
+      assert.equal(first!.outcome, want.startsWith("5.") ? "permfail" : "ok");
     }));
 }
 
@@ -326,7 +326,7 @@ Deno.test("an address that would end its line is refused and the others go", () 
   withClient({}, async (client, server) => {
     await client.hello("me");
     const result = await client.transaction(message(["a@x.net>\r\nRCPT TO:<evil@x.net", '"a > b"@x.net', "c d@x.net"]));
-    assert.deepEqual(result.recipients.map(({ verdict }) => verdict), ["permfail", "ok", "permfail"]);
+    assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), ["permfail", "ok", "permfail"]);
     assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 1);
   }));
 
@@ -397,7 +397,7 @@ Deno.test("refused recipients in a row end the session after maxRefusals, and no
       const result = await client.transaction(message(Array.from({ length: 40 }, (_, at) => `u${at}@x.net`)));
       assert.equal(result.exhausted, true);
       assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 25);
-      assert.deepEqual(result.recipients.map(({ verdict }) => verdict), [
+      assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), [
         ...Array(25).fill("permfail"),
         ...Array(15).fill("tempfail"),
       ]);
@@ -418,7 +418,7 @@ Deno.test("a large body streams in chunks with back-pressure and arrives whole",
       chunk: (index: number) => (assert.ok(index <= asked + 1), asked = index, Promise.resolve(chunk)),
     };
     const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
-    assert.equal(result.recipients[0]!.verdict, "ok");
+    assert.equal(result.recipients[0]!.outcome, "ok");
     assert.equal(server.messages()[0], "..a line of thirty-two octets abc\r\n".repeat(20_000));
     assert.equal(server.lines()[1], "MAIL FROM:<>");
   }));
@@ -432,7 +432,7 @@ Deno.test("a body that cannot be read to its end closes the connection before th
       chunk: (index: number) => index === 0 ? text("a\n") : Promise.reject(new Error("Queue is gone")),
     };
     const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
-    assert.deepEqual(result.recipients.map((one) => `${one.verdict} ${one.text}`), ["tempfail Queue is gone"]);
+    assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), ["tempfail Queue is gone"]);
     await until(() => server.sessions[0]!.ended, "the server sees the end");
     assert.deepEqual(server.messages(), []);
   }));
@@ -450,7 +450,7 @@ for (const [early, verdict] of [["552 5.3.4 too big", "permfail"], ["250 2.0.0 f
         ) => (asked = index, new Promise<Uint8Array>((resolve) => setTimeout(resolve, 1, text("b\n")))),
       };
       const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
-      assert.equal(result.recipients[0]!.verdict, verdict);
+      assert.equal(result.recipients[0]!.outcome, verdict);
       assert.equal(result.error?.kind, "protocol");
       assert.equal(client.usable, false);
       assert.ok(asked < 999);

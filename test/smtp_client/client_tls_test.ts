@@ -16,7 +16,7 @@ Deno.test("STARTTLS: what was learnt before is forgotten, a message goes under T
     assert.equal(info.verified, false);
     assert.equal(client.capabilities.startTls, false);
     await client.hello("me");
-    assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+    assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.outcome, "ok");
     assert.deepEqual(server.lines().slice(0, 4), ["EHLO me", "STARTTLS", "EHLO me", "MAIL FROM:<s@example.org>"]);
     assert.equal(server.sessions[0]!.secure, true);
   }));
@@ -94,8 +94,8 @@ for (const { because, name, ca, offered, want } of requireTls) {
       await client.startTls({ serverName: name, verify: false, ca });
       await client.hello("me");
       const result = await client.transaction({ ...message(["a@x.net"]), handling: { requireTls: true } });
-      const { verdict, enhanced } = result.recipients[0]!;
-      assert.equal(enhanced ?? verdict, want);
+      const { outcome: verdict, enhanced } = result.recipients[0]!;
+      assert.equal(enhanced ?? outcome, want);
       assert.equal(server.lines().includes("MAIL FROM:<s@example.org> REQUIRETLS"), want === "ok");
     }));
 }
@@ -216,7 +216,7 @@ Deno.test("smtps: TLS before the greeting", async () => {
     tls: noVerify,
   });
   await client.hello("me");
-  assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.verdict, "ok");
+  assert.equal((await client.transaction(message(["a@x.net"]))).recipients[0]!.outcome, "ok");
   await client.quit();
   await server.close();
 });

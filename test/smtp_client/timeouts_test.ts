@@ -54,7 +54,7 @@ for (const { step, silent, limit, messages = 0, lmtp = false } of steps) {
         const result = await done;
         if (result !== null) assert.equal(result.error!.kind, "timeout");
         // What was answered stands.
-        if (lmtp) assert.deepEqual(result!.recipients.map(({ verdict }) => verdict), ["ok", "tempfail"]);
+        if (lmtp) assert.deepEqual(result!.recipients.map(({ outcome: verdict }) => outcome), ["ok", "tempfail"]);
       }, { timeouts: TIMEOUTS, clock, trace: (way) => read += way === "<<<" ? 1 : 0 });
     });
   }
@@ -126,7 +126,7 @@ Deno.test("a peer that stops reading in the middle of the data has blockMs, not 
   }
   const { error, recipients } = await sent;
   assert.equal(error!.kind, "timeout");
-  assert.equal(recipients[0]!.verdict, "tempfail");
+  assert.equal(recipients[0]!.outcome, "tempfail");
   assert.ok(clock.now() < TIMEOUTS.endOfDataMs, String(clock.now()));
   deaf!.destroy();
   await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -52,8 +52,8 @@ export class Passwords {
   async ofAccount(user: string, password: string): Promise<PasswordCheck> {
     const hash = await this.#shadowHash(user);
     if (hash === "unknown") return hash;
-    const verdict = await this.ofHash(hash ?? NOBODYS, password);
-    return hash === null && verdict === "match" ? "mismatch" : verdict;
+    const check = await this.ofHash(hash ?? NOBODYS, password);
+    return hash === null && check === "match" ? "mismatch" : check;
   }
 
   async ofHash(hash: string, password: string): Promise<PasswordCheck> {

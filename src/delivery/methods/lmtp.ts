@@ -62,20 +62,20 @@ export async function deliverLmtp(
       body: withTrace(message),
     });
     const end = result.recipients[0]!;
-    if (end.verdict === "ok") {
+    if (end.outcome === "ok") {
       // The reply is there: QUIT may take its time.
       void client.quit();
       return DELIVERED;
     }
     client.close();
     if (end.reply === null && result.error !== null) return broken(target.to, result.error);
-    return refused(target.to, { ...end, verdict: end.verdict });
+    return refused(target.to, { ...end, outcome: end.outcome });
   } catch (error) {
     client?.close();
     if (!(error instanceof ClientError)) return exited(EX.TEMPFAIL, `${placeOf(target.to)}: ${systemReason(error)}`);
     const { reply, message: text } = error;
     if (reply === null) return broken(target.to, error);
-    return refused(target.to, { verdict: reply.code >= 500 ? "permfail" : "tempfail", text, reply });
+    return refused(target.to, { outcome: reply.code >= 500 ? "permfail" : "tempfail", text, reply });
   }
 }
 
@@ -96,14 +96,14 @@ function broken(to: LmtpEndpoint, error: ClientError): DeliveryEnd {
 /** The server's reply, or a reason found here (what it lacks), is against the mail. */
 function refused(
   to: LmtpEndpoint,
-  { verdict, text, reply, enhanced }: Pick<RecipientResult, "text" | "enhanced"> & {
-    readonly verdict: "tempfail" | "permfail";
+  { outcome: outcome, text, reply, enhanced }: Pick<RecipientResult, "text" | "enhanced"> & {
+    readonly outcome: "tempfail" | "permfail";
     readonly reply: Reply | null;
   },
 ): DeliveryEnd {
-  const severity = verdict === "permfail" ? 5 : 4;
+  const severity = outcome === "permfail" ? 5 : 4;
   const code = enhancedCode(enhanced ?? reply?.text ?? "", severity);
-  return unaccepted(verdict, { text, ...(code === null ? {} : { enhanced: `${severity}.${code}` }), ...remoteOf(to) });
+  return unaccepted(outcome, { text, ...(code === null ? {} : { enhanced: `${severity}.${code}` }), ...remoteOf(to) });
 }
 
 /** RFC 3464 §2.3.5: the name of the server, for the DSN. A socket of this host has none. */

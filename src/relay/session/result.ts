@@ -14,13 +14,13 @@ export function outcomeOf(
   result: RecipientResult,
   { relaysDsn, remote }: { readonly relaysDsn: boolean; readonly remote?: string },
 ): Outcome {
-  if (result.verdict === "ok") {
+  if (result.outcome === "ok") {
     return relaysDsn ? { result: "ok", text: result.text, dsnRelayed: true } : { result: "ok", text: result.text };
   }
-  const severity = result.verdict === "permfail" ? 5 : 4;
+  const severity = result.outcome === "permfail" ? 5 : 4;
   const code = enhancedCode(result.enhanced ?? result.reply?.text ?? "", severity) ?? "0.0";
   const named = remote === undefined || result.reply === null ? {} : { remote };
-  return { result: result.verdict, text: result.text, status: { class: severity, code }, ...named };
+  return { result: result.outcome, text: result.text, status: { class: severity, code }, ...named };
 }
 
 /** Returns a failure for this reason: its code with the class of the result, else "other" (x.0.0). */

@@ -242,7 +242,7 @@ export class Session {
       }
       result = unheard(result);
     }
-    const good = result.recipients.some(({ verdict }) => verdict === "ok");
+    const good = result.recipients.some(({ outcome: outcome }) => outcome === "ok");
     if (good) this.#sent++;
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
@@ -266,7 +266,7 @@ export class Session {
   #worthTls(result: RecipientResult): RecipientResult {
     if (this.#handshake.tlsFailure === null || result.reply?.code !== 530) return result;
     const text = `${result.text} (TLS failed: ${this.#handshake.tlsFailure.message})`;
-    return { ...result, verdict: "tempfail", text, enhanced: "4.7.10" };
+    return { ...result, outcome: "tempfail", text, enhanced: "4.7.10" };
   }
 
   /** Those who need not wait go on at once, here or by the next exchanger. Returns who they are; the others are to be settled. */

@@ -92,14 +92,14 @@ export function next(
     if (truth === "name") {
       const end = undecided(step, query, truth, reports);
       if (end !== null) return end;
-      if (step.verdict.kind === "bypass") query = { ...query, unsure: truth };
+      if (step.decision.kind === "bypass") query = { ...query, unsure: truth };
       continue;
     }
     if (typeof truth !== "boolean") return { reports, do: "test", at, test: truth, ...carried(query) };
     if (truth === step.negated) continue;
-    const { verdict } = step;
-    if (verdict.kind !== "report") return ended(reports, builtin(verdict), query);
-    reports = [...reports, { name: step.name, text: verdict.text }];
+    const { decision: decision } = step;
+    if (decision.kind !== "report") return ended(reports, builtin(decision), query);
+    reports = [...reports, { name: step.name, text: decision.text }];
   }
   return ended(reports, { kind: "proceed" }, query);
 }
@@ -113,7 +113,7 @@ function carried({ unsure }: Query): Pick<Query, "unsure"> {
  * on behind the filter.
  */
 function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): Next | null {
-  const { kind } = step.verdict;
+  const { kind } = step.decision;
   return kind === "reject" || kind === "disconnect" ? notNow(phase, kind === "disconnect", why, reports) : null;
 }
 
@@ -151,20 +151,20 @@ export function tested(
   if (step.kind === "builtin" && found === null) {
     const end = undecided(step, query, "table", []);
     if (end !== null) return end;
-    if (step.verdict.kind === "bypass") query = { ...query, unsure: "table" };
+    if (step.decision.kind === "bypass") query = { ...query, unsure: "table" };
     return next(steps, registered, query, at + 1);
   }
   if (step.kind !== "builtin" || found === step.negated) return next(steps, registered, query, at + 1);
-  const { verdict } = step;
-  if (verdict.kind !== "report") return ended([], builtin(verdict), query);
-  return next(steps, registered, query, at + 1, [{ name: step.name, text: verdict.text }]);
+  const { decision: decision } = step;
+  if (decision.kind !== "report") return ended([], builtin(decision), query);
+  return next(steps, registered, query, at + 1, [{ name: step.name, text: decision.text }]);
 }
 
 type Builtin = Extract<FilterStep, { kind: "builtin" }>;
 
 /** `bypass` lets the phase pass by the filters behind it. */
-function builtin(verdict: Exclude<Builtin["verdict"], { kind: "report" }>): FilterDecision {
-  return verdict.kind === "bypass" ? { kind: "proceed" } : verdict as FilterDecision;
+function builtin(decision: Exclude<Builtin["decision"], { kind: "report" }>): FilterDecision {
+  return decision.kind === "bypass" ? { kind: "proceed" } : decision as FilterDecision;
 }
 
 /** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
