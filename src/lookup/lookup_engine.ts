@@ -68,7 +68,7 @@ export class Lookups {
   readonly #expansion: ExpansionLookups;
   readonly #filterTables: ReadonlySet<string>;
   /** Answers that others must be asked for. */
-  readonly #facts = new Resumable();
+  readonly #resumable = new Resumable();
   /** When the expansion that runs began its turn. */
   readonly #turn: Turn;
   #pauses = 0;
@@ -87,7 +87,7 @@ export class Lookups {
     this.#filterTables = new Set(settings.filterTables);
     const names = { serverName: shared.serverName, localAddresses };
     const ask = machine.askProgram ?? noPrograms;
-    const programs = settings.programTables.map((name) => new ProgramTable(name, this.#facts, ask, observer));
+    const programs = settings.programTables.map((name) => new ProgramTable(name, this.#resumable, ask, observer));
     const around = { disk: machine, delimiter, observer, warn, clock };
     const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
     this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
@@ -110,7 +110,7 @@ export class Lookups {
   /** Who gets the mail for this recipient; at once when nobody else must be asked. */
   expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
-    return this.#facts.settle(() => {
+    return this.#resumable.settle(() => {
       this.#turn.begin();
       return expander.run();
     });
@@ -118,12 +118,12 @@ export class Lookups {
 
   /** Ends a turn that was long enough: other questions that have come meanwhile are answered before it goes on. */
   #giveWay(): void {
-    if (this.#turn.over) this.#facts.need(`pause ${this.#pauses++}`, () => this.#turn.giveWay());
+    if (this.#turn.over) this.#resumable.need(`pause ${this.#pauses++}`, () => this.#turn.giveWay());
   }
 
   /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */
   account(actionName: string, user: string): AccountResult | Promise<AccountResult> {
-    return this.#facts.settle(() => this.#account(actionName, user));
+    return this.#resumable.settle(() => this.#account(actionName, user));
   }
 
   #account(actionName: string, user: string): AccountResult {
@@ -144,7 +144,7 @@ export class Lookups {
 
   /** The URLs of the action's `host` list, the next in turn first, or the one of `domain` in its `domain` mapping; none when there is none. */
   smarthosts(actionName: string, domain: string): string[] | Promise<string[]> {
-    return this.#facts.settle(() => this.#smarthosts(actionName, domain));
+    return this.#resumable.settle(() => this.#smarthosts(actionName, domain));
   }
 
   #smarthosts(actionName: string, domain: string): string[] {
@@ -175,7 +175,7 @@ export class Lookups {
 
   /** Local addresses of the action's `src` table, the next in turn first, with their names. What cannot be used is left out, with a warning. */
   sources(actionName: string): RelaySource[] | Promise<RelaySource[]> {
-    return this.#facts.settle(() => this.#sources(actionName));
+    return this.#resumable.settle(() => this.#sources(actionName));
   }
 
   #sources(actionName: string): RelaySource[] {
@@ -208,7 +208,7 @@ export class Lookups {
     actionName: string,
     label: string,
   ): Credentials | CredentialsLack | null | Promise<Credentials | CredentialsLack | null> {
-    return this.#facts.settle(() => this.#relayCredentials(actionName, label));
+    return this.#resumable.settle(() => this.#relayCredentials(actionName, label));
   }
 
   #relayCredentials(actionName: string, label: string): Credentials | CredentialsLack | null {
@@ -222,7 +222,7 @@ export class Lookups {
   /** Does a table of the filters match the key? Null, with a warning, when it cannot be told. */
   test({ table, service, key }: TestQuestion): boolean | null | Promise<boolean | null> {
     if (!this.#filterTables.has(table)) throw new Error(`No filter looks into table "${table}"`);
-    return this.#facts.settle(() => this.#test(table, service, key));
+    return this.#resumable.settle(() => this.#test(table, service, key));
   }
 
   #test(name: string, service: TestQuestion["service"], key: string): boolean | null {
@@ -239,12 +239,12 @@ export class Lookups {
 
   /** What the table says of a user's password: `hash` or `user:hash`; null when it does not know the user. */
   passwordOf(table: string, user: string): string | null | LookupError | Promise<string | null | LookupError> {
-    return this.#facts.settle(() => this.#tables.get(table).lookup(tableKey(user), "credentials"));
+    return this.#resumable.settle(() => this.#tables.get(table).lookup(tableKey(user), "credentials"));
   }
 
   /** Is the sender one of the addresses that the table has for this user? */
   maySend(table: string, user: string, sender: ReversePath): AuthResult | Promise<AuthResult> {
-    return this.#facts.settle(() => {
+    return this.#resumable.settle(() => {
       const value = this.#tables.get(table).lookup(tableKey(user), "mailaddrmap");
       if (value instanceof LookupError) {
         this.#expansion.warn(`Senders in table "${table}": ${value.reason}`);
@@ -263,7 +263,7 @@ export class Lookups {
 
   /** The name that the table has for a local address (IPv6 in brackets); null for none. */
   listenerName(table: string, address: string): string | null | Promise<string | null> {
-    return this.#facts.settle(() => {
+    return this.#resumable.settle(() => {
       const name = this.#nameOf(table, address);
       if (name instanceof LookupError) this.#expansion.warn(`Names in table "${table}": ${name.reason}`);
       return typeof name === "string" ? asciiDomain(name.trim()) : null;
@@ -323,7 +323,7 @@ export class Lookups {
     const found = accounts.find(name);
     if (found !== null || main === undefined) return found;
     const known = main.knownAccount(name);
-    return known === undefined ? this.#facts.need(`account ${name}`, () => main.account(name)) : known;
+    return known === undefined ? this.#resumable.need(`account ${name}`, () => main.account(name)) : known;
   }
 
   #forward(account: UserInfo, suffix: string): Forward {
@@ -332,7 +332,7 @@ export class Lookups {
     const known = main.knownForward(account, suffix);
     if (known !== undefined) return known;
     const key = `forward ${account.uid} ${account.gid} ${account.name}\0${account.home}\0${suffix}`;
-    return this.#facts.need(key, () => main.forward(account, suffix));
+    return this.#resumable.need(key, () => main.forward(account, suffix));
   }
 
   /** A missing include file yields nothing: the rest of the list still gets its mail. */

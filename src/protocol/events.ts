@@ -165,11 +165,11 @@ export function attributed(role: Reporter, event: Event): Event {
     return event.text.startsWith(`${event.trace}: `) ? event : { ...event, text: `${event.trace}: ${event.text}` };
   }
   if (event.type !== "log") return event;
-  const said = event.text.startsWith(`${event.level}: `) ? event.text.slice(event.level.length + 2) : event.text;
-  const owners = OWNERS.find(([pattern]) => pattern.test(said))?.[1];
+  const body = event.text.startsWith(`${event.level}: `) ? event.text.slice(event.level.length + 2) : event.text;
+  const owners = OWNERS.find(([pattern]) => pattern.test(body))?.[1];
   // A debug line says so itself.
   const credible = event.level === "debug" || (owners === undefined ? !EXPOSED.includes(role) : owners.includes(role));
   if (credible) return event;
-  const prefix = event.text === said ? "" : `${event.level}: `;
-  return { ...event, text: `${prefix}${role}: ${said}` };
+  const prefix = event.text === body ? "" : `${event.level}: `;
+  return { ...event, text: `${prefix}${role}: ${body}` };
 }

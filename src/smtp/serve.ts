@@ -27,12 +27,12 @@ function grouped(emit: EmitEvent): { emit: EmitEvent; flush(): void } {
 }
 
 /** Collects ended sessions and tells main of several at once, for the same reason. */
-function collected(tell: (tickets: readonly number[]) => void): (ticket: number) => void {
+function collected(send: (tickets: readonly number[]) => void): (ticket: number) => void {
   let tickets: number[] = [];
   return (ticket) => {
     if (tickets.push(ticket) > 1) return;
     systemClock.after(REPORT_DELAY_MS, () => {
-      tell(tickets);
+      send(tickets);
       tickets = [];
     });
   };

@@ -272,9 +272,9 @@ export class SmtpService {
     });
   }
 
-  #late(tell: () => void): void {
+  #late(reply: () => void): void {
     const { random = Math.random } = this.#options;
-    this.#after(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), tell);
+    this.#after(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), reply);
   }
 
   #after(ms: number, run: () => void): void {

@@ -35,29 +35,29 @@ export class RecipientLimit {
   /** Recipients that were accepted when the first was too many; null when none was, or others were accepted behind it. */
   #at: number | null = null;
   #refused = 0;
-  #said = false;
+  #named = false;
 
   accepted(): void {
     this.#accepted++;
     this.#at = null;
     this.#refused = 0;
-    this.#said = false;
+    this.#named = false;
   }
 
   refused(how: "said" | "perhaps"): void {
     this.#at ??= this.#accepted;
     this.#refused++;
-    this.#said ||= how === "said";
+    this.#named ||= how === "said";
   }
 
   /** The message as a whole had too many of them. */
   halve(): void {
     this.#at = Math.floor(this.#accepted / 2);
-    this.#said = true;
+    this.#named = true;
   }
 
   /** null when nothing is sure: a single 452 may be about one full mailbox. */
   get most(): number | null {
-    return this.#at !== null && this.#at > 0 && (this.#said || this.#refused > 1) ? this.#at : null;
+    return this.#at !== null && this.#at > 0 && (this.#named || this.#refused > 1) ? this.#at : null;
   }
 }

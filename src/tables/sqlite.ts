@@ -141,14 +141,14 @@ export class SqliteTable implements OpenTable {
   check(service: Service, key: string): boolean | LookupError {
     const rows = this.#ask(`query_${service}`, key, "first");
     const found = rows instanceof LookupError ? rows : rows.length > 0;
-    this.#tell(`check ${service} "${key}"`, found);
+    this.#trace(`check ${service} "${key}"`, found);
     return found;
   }
 
   lookup(key: string, service: ValueService = "string"): string | null | LookupError {
     const rows = this.#ask(`query_${service}`, key, service === "alias" ? "all" : "first");
     const value = rows instanceof LookupError ? rows : rows.length === 0 ? null : this.#valueOf(rows);
-    this.#tell(`lookup ${service} "${key}"`, value);
+    this.#trace(`lookup ${service} "${key}"`, value);
     return value;
   }
 
@@ -171,7 +171,7 @@ export class SqliteTable implements OpenTable {
     list.left--;
     list.next %= Math.max(1, list.keys.length);
     const key = list.keys[list.next++] ?? null;
-    this.#tell(`fetch ${service}`, key);
+    this.#trace(`fetch ${service}`, key);
     return key;
   }
 
@@ -210,7 +210,7 @@ export class SqliteTable implements OpenTable {
     return new LookupError(`Table "${this.name}": ${reason}`);
   }
 
-  #tell(question: string, result: boolean | string | null | LookupError): void {
+  #trace(question: string, result: boolean | string | null | LookupError): void {
     if (!this.#observer.traces("tables")) return;
     logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${resultText(result)}`);
   }

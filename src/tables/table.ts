@@ -85,7 +85,7 @@ export class Table implements LookupTable {
   /** Is there an entry that matches `key`? */
   check(service: Service, key: string): boolean | LookupError {
     const found = this.#check(service, key);
-    if (this.#observer.traces("tables")) this.#tell(`check ${service} "${key}"`, resultText(found));
+    if (this.#observer.traces("tables")) this.#trace(`check ${service} "${key}"`, resultText(found));
     return found;
   }
 
@@ -140,7 +140,7 @@ export class Table implements LookupTable {
     const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#entries.get(tableKey(key));
     if (this.#observer.traces("tables")) {
       const text = typeof value === "string" && service === "alias" ? `"${value}"` : resultText(value);
-      this.#tell(`lookup "${key}"`, text);
+      this.#trace(`lookup "${key}"`, text);
     }
     return value;
   }
@@ -152,7 +152,7 @@ export class Table implements LookupTable {
       this.#next = 1;
       key = this.#entries.keyAt(0);
     }
-    if (this.#observer.traces("tables")) this.#tell("fetch", resultText(key));
+    if (this.#observer.traces("tables")) this.#trace("fetch", resultText(key));
     return key;
   }
 
@@ -168,7 +168,7 @@ export class Table implements LookupTable {
     return this.#scram;
   }
 
-  #tell(question: string, answer: string): void {
+  #trace(question: string, answer: string): void {
     logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
   }
 

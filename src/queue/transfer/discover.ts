@@ -125,7 +125,7 @@ export class Discovery {
     }
     // Before anybody may deliver it: what lies here at the next start under its old name is taken in then.
     this.#dispose(working);
-    this.#tell(envelopes);
+    this.#enqueue(envelopes);
     return envelopes.length;
   }
 
@@ -265,7 +265,7 @@ export class Discovery {
     if (suspended) store.setSuspended(row, true);
   }
 
-  #tell(envelopes: readonly Envelope[]): void {
+  #enqueue(envelopes: readonly Envelope[]): void {
     const rows = envelopes.map((envelope) => ({
       ...rowOf(envelope.id),
       agent: envelope.agent,

@@ -40,8 +40,8 @@ export class NotAnEnvelope extends Error {}
 /** The text form with everything that an import needs to make the same envelope. */
 export function exportEnvelope(envelope: Envelope, ttlSeconds: number): string {
   const text = formatEnvelope(envelope, ttlSeconds);
-  const told = parseEnvelope(envelope.id, text) as unknown as Record<string, unknown>;
-  const more = Object.entries(envelope).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(told[key]));
+  const parsed = parseEnvelope(envelope.id, text) as unknown as Record<string, unknown>;
+  const more = Object.entries(envelope).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(parsed[key]));
   return more.length === 0 ? text : `${text}${MORE}: ${JSON.stringify(Object.fromEntries(more))}\n`;
 }
 

@@ -168,7 +168,7 @@ export class ProxyIntakes {
     }
     const admission = this.#sources.enter(peer.address);
     if (admission.ok) return arrival.passed(descriptor, peer, admission.source);
-    if (admission.news !== null) this.#tell(admission.news);
+    if (admission.news !== null) this.#log(admission.news);
     this.#turnAway(arrival, descriptor, peer);
   }
 
@@ -202,10 +202,10 @@ export class ProxyIntakes {
       this.#looks.set(address, { at: now, count: 0 });
       if (known !== undefined && known.count > 0) more = ` more=${known.count}`;
     }
-    this.#tell(`proxy event=closed address=${address} reason="${reason}"${more}`);
+    this.#log(`proxy event=closed address=${address} reason="${reason}"${more}`);
   }
 
-  #tell(text: string): void {
+  #log(text: string): void {
     this.#report({ type: "log", level: "info", text: `smtp: ${text}` });
   }
 }
