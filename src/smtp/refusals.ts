@@ -27,7 +27,7 @@ export class RefusalLog {
   }
 
   /** `address`: of the client, or "local"; `reply`: what it is sent, with or without CRLF. */
-  tell(address: string, reply: string): void {
+  log(address: string, reply: string): void {
     const now = this.#now();
     if (now - this.#since >= MINUTE_MS || now < this.#since) {
       if (this.#silent > 0) this.#log(`smtp: ${this.#silent} more clients were turned away since the last line`);

@@ -20,7 +20,7 @@ listen on socket filter { sign, deny }
 action "out" relay filter { scan }${RULE}`,
   );
   const test = { regex: true, table: "<dynamic:0>" };
-  const verdict = { kind: "reject", text: "550 No" };
+  const decision = { kind: "reject", text: "550 No" };
   const deny = {
     kind: "builtin",
     at: AT(3),
@@ -28,7 +28,7 @@ action "out" relay filter { scan }${RULE}`,
     phase: "rcpt-to",
     negated: true,
     condition: { kind: "rcpt-to", test },
-    verdict,
+    decision,
   };
   const scan = { kind: "process", name: "scan", process: "scanner" };
   const sign = { kind: "process", name: "sign", process: "proc-exec\nsign" };

@@ -67,7 +67,7 @@ for (const { name, script, messages, says, code } of cases) {
 
 Deno.test("what a host said before it left an idle session is not passed on to the message that finds out", () => {
   const found = (text: string) => {
-    const one = { verdict: "tempfail", text, reply: null, stage: "MAIL" } as const;
+    const one = { outcome: "tempfail", text, reply: null, stage: "MAIL" } as const;
     const rest = { rcptMax: null, exhausted: false, accepted: 0, answered: false };
     const { error, recipients } = unheard({ ...rest, error: new ClientError("closed", text), recipients: [one] });
     assert.equal(error!.message, recipients[0]!.text);

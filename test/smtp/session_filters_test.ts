@@ -111,7 +111,7 @@ Deno.test("lookup that is replaced while a built-in filter waits for it ends the
     phase: "ehlo",
     negated: false,
     condition,
-    verdict: { kind: "junk" },
+    decision: { kind: "junk" },
   };
   const world = filtered(proceed, { settings: { filters: { f: [builtin as never] } } });
   const client = await world.connect();
@@ -434,8 +434,16 @@ for (const { said, key } of spellings) {
   Deno.test(`a built-in filter looks for the sender that is meant, however it is written: ${said}`, async () => {
     const at = { file: "c", line: 1 };
     const condition = { kind: "mail-from", test: { regex: false, table: "t" } } as const;
-    const verdict = { kind: "reject", text: "550 No" } as const;
-    const builtin = { kind: "builtin", at, name: "f", phase: "mail-from", negated: false, condition, verdict } as const;
+    const decision = { kind: "reject", text: "550 No" } as const;
+    const builtin = {
+      kind: "builtin",
+      at,
+      name: "f",
+      phase: "mail-from",
+      negated: false,
+      condition,
+      decision,
+    } as const;
     const world = filtered(proceed, { settings: { filters: { f: [builtin] } } });
     const client = await world.connect();
     await client.say("EHLO a.example\r\n");

@@ -14,7 +14,7 @@ for (const keywords of [["PIPELINING"], []]) {
     withClient({ keywords }, async (client, server) => {
       await client.hello("me.example.org");
       const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-      assert.deepEqual(result.recipients.map(({ outcome: verdict, text }) => `${outcome} ${text}`), [
+      assert.deepEqual(result.recipients.map(({ outcome, text }) => `${outcome} ${text}`), [
         "ok 250 2.0.0 queued",
         "ok 250 2.0.0 queued",
       ]);
@@ -40,7 +40,7 @@ for (const keywords of [["PIPELINING"], []]) {
       async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net", "c@x.net"]));
-        assert.deepEqual(result.recipients.map(({ outcome: verdict, text }) => `${outcome} ${text}`), [
+        assert.deepEqual(result.recipients.map(({ outcome, text }) => `${outcome} ${text}`), [
           "ok 250 2.0.0 queued",
           "tempfail 450 4.2.0 later",
           "permfail 550 5.1.1 no",
@@ -75,32 +75,32 @@ for (const keywords of [["PIPELINING"], []]) {
       async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
-        assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), ["permfail", "permfail"]);
+        assert.deepEqual(result.recipients.map(({ outcome }) => outcome), ["permfail", "permfail"]);
         assert.equal(result.error, null);
         assert.equal(server.lines().at(-1), "RSET");
         assert.equal(server.messages().length, 0);
       },
     ));
 
-  for (const [code, verdict] of [["452 4.3.1 full", "tempfail"], ["554 5.7.1 no", "permfail"]] as const) {
-    Deno.test(`DATA refused with ${code}: ${verdict} for all ${how}`, () =>
+  for (const [code, outcome] of [["452 4.3.1 full", "tempfail"], ["554 5.7.1 no", "permfail"]] as const) {
+    Deno.test(`DATA refused with ${code}: ${outcome} for all ${how}`, () =>
       withClient({ keywords, reply: (line) => line === "DATA" ? code : undefined }, async (client, server) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
         assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
-          `${verdict} ${code}`,
-          `${verdict} ${code}`,
+          `${outcome} ${code}`,
+          `${outcome} ${code}`,
         ]);
         assert.equal(server.lines().at(-1), "RSET");
       }));
 
-    Deno.test(`the data refused with ${code}: ${verdict} for all ${how}`, () =>
+    Deno.test(`the data refused with ${code}: ${outcome} for all ${how}`, () =>
       withClient({ keywords, dataReply: () => code }, async (client) => {
         await client.hello("me");
         const result = await client.transaction(message(["a@x.net", "b@x.net"]));
         assert.deepEqual(result.recipients.map((one) => `${one.outcome} ${one.text}`), [
-          `${verdict} ${code}`,
-          `${verdict} ${code}`,
+          `${outcome} ${code}`,
+          `${outcome} ${code}`,
         ]);
         assert.equal(result.error, null);
       }));
@@ -177,7 +177,7 @@ Deno.test("a message larger than SIZE is refused here, without a word to the ser
     await client.hello("me");
     const result = await client.transaction(message(["a@x.net"]));
     assert.deepEqual(result.recipients, [{
-      verdict: "permfail",
+      outcome: "permfail",
       text: "message too large for peer",
       reply: null,
       enhanced: "5.3.4",
@@ -326,7 +326,7 @@ Deno.test("an address that would end its line is refused and the others go", () 
   withClient({}, async (client, server) => {
     await client.hello("me");
     const result = await client.transaction(message(["a@x.net>\r\nRCPT TO:<evil@x.net", '"a > b"@x.net', "c d@x.net"]));
-    assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), ["permfail", "ok", "permfail"]);
+    assert.deepEqual(result.recipients.map(({ outcome }) => outcome), ["permfail", "ok", "permfail"]);
     assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 1);
   }));
 
@@ -397,7 +397,7 @@ Deno.test("refused recipients in a row end the session after maxRefusals, and no
       const result = await client.transaction(message(Array.from({ length: 40 }, (_, at) => `u${at}@x.net`)));
       assert.equal(result.exhausted, true);
       assert.equal(server.lines().filter((line) => line.startsWith("RCPT")).length, 25);
-      assert.deepEqual(result.recipients.map(({ outcome: verdict }) => outcome), [
+      assert.deepEqual(result.recipients.map(({ outcome }) => outcome), [
         ...Array(25).fill("permfail"),
         ...Array(15).fill("tempfail"),
       ]);
@@ -437,8 +437,8 @@ Deno.test("a body that cannot be read to its end closes the connection before th
     assert.deepEqual(server.messages(), []);
   }));
 
-for (const [early, verdict] of [["552 5.3.4 too big", "permfail"], ["250 2.0.0 fine", "tempfail"]] as const) {
-  Deno.test(`a server that says ${early} in the middle of the data gets no more of it: ${verdict}`, () =>
+for (const [early, outcome] of [["552 5.3.4 too big", "permfail"], ["250 2.0.0 fine", "tempfail"]] as const) {
+  Deno.test(`a server that says ${early} in the middle of the data gets no more of it: ${outcome}`, () =>
     withClient({ early }, async (client, server) => {
       await client.hello("me");
       let asked = 0;
@@ -450,7 +450,7 @@ for (const [early, verdict] of [["552 5.3.4 too big", "permfail"], ["250 2.0.0 f
         ) => (asked = index, new Promise<Uint8Array>((resolve) => setTimeout(resolve, 1, text("b\n")))),
       };
       const result = await client.transaction({ sender: "", recipients: [{ address: "a@x.net" }], body });
-      assert.equal(result.recipients[0]!.outcome, verdict);
+      assert.equal(result.recipients[0]!.outcome, outcome);
       assert.equal(result.error?.kind, "protocol");
       assert.equal(client.usable, false);
       assert.ok(asked < 999);

@@ -94,7 +94,7 @@ for (const { because, name, ca, offered, want } of requireTls) {
       await client.startTls({ serverName: name, verify: false, ca });
       await client.hello("me");
       const result = await client.transaction({ ...message(["a@x.net"]), handling: { requireTls: true } });
-      const { outcome: verdict, enhanced } = result.recipients[0]!;
+      const { outcome, enhanced } = result.recipients[0]!;
       assert.equal(enhanced ?? outcome, want);
       assert.equal(server.lines().includes("MAIL FROM:<s@example.org> REQUIRETLS"), want === "ok");
     }));

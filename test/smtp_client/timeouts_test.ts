@@ -54,7 +54,7 @@ for (const { step, silent, limit, messages = 0, lmtp = false } of steps) {
         const result = await done;
         if (result !== null) assert.equal(result.error!.kind, "timeout");
         // What was answered stands.
-        if (lmtp) assert.deepEqual(result!.recipients.map(({ outcome: verdict }) => outcome), ["ok", "tempfail"]);
+        if (lmtp) assert.deepEqual(result!.recipients.map(({ outcome }) => outcome), ["ok", "tempfail"]);
       }, { timeouts: TIMEOUTS, clock, trace: (way) => read += way === "<<<" ? 1 : 0 });
     });
   }

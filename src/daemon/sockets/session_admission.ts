@@ -191,7 +191,7 @@ export class SessionAdmission {
     this.#options.debug(() =>
       `${peer.address} is turned away, ${this.size} of ${this.limit} sessions: ${reply.trim()}`
     );
-    this.#refusals.tell(peer.address, reply);
+    this.#refusals.log(peer.address, reply);
     // Where TLS comes first nothing can be said in clear.
     if (tls === "smtps") socket.destroy();
     else socket.end(reply, () => socket.destroy());

@@ -22,7 +22,7 @@ export interface ListenerFilters {
 
 /** What is called in the course of a phase. */
 export interface PhaseHooks {
-  tell(event: FilterEvent, params: string): void;
+  report(event: FilterEvent, params: string): void;
   /** Something was done for the session. */
   progress(): void;
 }
@@ -102,7 +102,7 @@ export class Phases {
     const running = this.#running;
     if (running === null) return;
     const { phase, param } = running.query;
-    for (const { name, text } of what.reports) this.#hooks.tell("filter-report", `builtin|${name}|${text}`);
+    for (const { name, text } of what.reports) this.#hooks.report("filter-report", `builtin|${name}|${text}`);
     if (what.do === "end") {
       this.#running = null;
       if (this.#deps.traces("filters")) {
@@ -111,7 +111,7 @@ export class Phases {
         logTrace(this.#deps, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
       if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
-      this.#hooks.tell("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
+      this.#hooks.report("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.decision);
       return this.#hooks.progress();
     }

@@ -118,7 +118,7 @@ export class SessionFilters implements Filtered {
     this.#source = source;
     this.#host = host;
     this.#phases = new Phases(filters, this, deps, {
-      tell: (event, params) => this.#event(event, params),
+      report: (event, params) => this.#event(event, params),
       progress: () => host.wake({ progress: true }),
     });
     this.#processes = [

@@ -173,7 +173,7 @@ export class ProxyIntakes {
   }
 
   #turnAway(arrival: Arrival, descriptor: number, peer: Peer): void {
-    this.#refusals.tell(peer.address, TOO_MANY);
+    this.#refusals.log(peer.address, TOO_MANY);
     const socket = adoptSocket(descriptor);
     if (arrival.tlsFirst) socket.destroy();
     else socket.end(TOO_MANY, () => socket.destroy());
