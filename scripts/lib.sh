@@ -204,20 +204,23 @@ It was not run, and is deleted. Look at npm's registry setting ($(npm_setting re
   printf '%s\n' "$binary"
 }
 
-# How npm is told not to try for minutes what does not work: one more try after a second, 10 seconds for an answer.
-npm_impatience='--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000 --fetch-timeout=10000'
+# Options with which npm does not try for minutes what does not work: one more try after a second.
+npm_retries='--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000'
 
 # Installs into $place. The platform's binary is inside a package of its own: no install script needs to run.
 install_npm_deno() {
   command -v npm >/dev/null || fail "Deno $deno_version is not on the PATH, and there is no npm to install it: install Node.js with npm, or Deno $deno_version"
   say "Installing Deno $deno_version from npm into $place (once)"
-  # A registry that is not there is found out with a small question: the download itself may take its time.
+  # A registry that is not there is found out with a small question, which has 10 seconds.
   # shellcheck disable=SC2086 # the options are words
-  run_npm view "deno@$deno_version" version --prefer-offline $npm_impatience >/dev/null || fail "npm could not ask its registry for deno@$deno_version, see above.
+  run_npm view "deno@$deno_version" version --prefer-offline $npm_retries --fetch-timeout=10000 >/dev/null || fail "npm could not ask its registry for deno@$deno_version, see above.
 ${trust_hint}Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"
   mkdir -p "$place.$$"
   printf '{ "private": true }\n' >"$place.$$/package.json"
-  run_npm install --prefix "$place.$$" --ignore-scripts --no-save --no-audit --no-fund --no-package-lock --prefer-offline --fetch-retries=1 "deno@$deno_version" >&2 || {
+  # With --prefix npm would look for its global settings (registry, cafile) below that folder. The download itself may take its time.
+  # shellcheck disable=SC2086 # the options are words
+  run_npm install --prefix "$place.$$" --globalconfig "$(npm_setting globalconfig)" --ignore-scripts --no-save --no-audit --no-fund \
+    --no-package-lock --prefer-offline $npm_retries "deno@$deno_version" >&2 || {
     rm -rf "$place.$$"
     fail "npm could not install deno@$deno_version, see above.
 ${trust_hint}Look at the network and at npm's settings (registry, proxy), or put Deno $deno_version on the PATH"

@@ -8,9 +8,11 @@ const ROOT = Deno.uid() === 0;
 const PLATFORM = Deno.build.arch === "aarch64" ? "linux-arm64-glibc" : "linux-x64-glibc";
 /** What npm brings here instead of Deno: it leaves a trace when it is run. */
 const BINARY = '#!/bin/sh\n: >"${RAN:?}"\necho "deno 2.9.6 (of a test)"\n';
-/** An npm that knows one package, which holds what is in $BINARY. */
+/** An npm that has one package, which holds what is in $BINARY. With --prefix npm reads other global settings unless they are named. */
 const NPM = `#!/bin/sh
+[ "$1 $2 $3" != "config get globalconfig" ] || echo /global/npmrc
 [ "$1" = install ] || exit 0
+case $* in *" --globalconfig /global/npmrc "*) ;; *) echo "npm's global settings are left out" >&2 && exit 1 ;; esac
 place=$3/node_modules/@deno/${PLATFORM}
 mkdir -p "$place"
 cp "$BINARY" "$place/deno"
