@@ -32,7 +32,7 @@ export function sleep(ms: number, clock: Pick<Clock, "after"> = systemClock): Pr
   return new Promise((resolve) => void clock.after(ms, resolve));
 }
 
-/** Calls `action` in the next round of the event loop, when what sockets and channels have brought meanwhile was dealt with. */
+/** Calls `action` in the next round of the event loop. Rounds that follow each other at once keep messages of other threads waiting: see `Turn`. */
 export function soon(action: () => void): void {
   setImmediate(action);
 }
@@ -60,9 +60,12 @@ export class Turn {
     this.#since = this.#clock.steady();
   }
 
-  /** Resolves when others have had their turn, with which the next one begins. */
+  /**
+   * Resolves when others have had their turn, with which the next one begins. It takes a timer, not `soon`: with rounds that follow at once the
+   * runtime looks for what other threads have sent in one of 31, and a message would wait for as many turns.
+   */
   async giveWay(): Promise<void> {
-    await new Promise<void>(soon);
+    await sleep(0);
     this.begin();
   }
 }

@@ -35,3 +35,20 @@ Deno.test("systemClock.now() is the time of day, steady() what has passed, and n
   await sleep(3);
   assert.ok(systemClock.now() > now && systemClock.steady() > steady);
 });
+
+Deno.test("Turn.giveWay() lets in what another thread has sent: a long job of an isolate keeps it waiting for a turn or two", async () => {
+  const MESSAGES = 30;
+  const worker = new Worker(new URL("./busy_worker.ts", import.meta.url), { type: "module" });
+  const sent = new Int32Array(new SharedArrayBuffer(4));
+  const send = () => {
+    worker.postMessage(null);
+    Atomics.add(sent, 0, 1);
+  };
+  const late = await new Promise<number>((resolve) => {
+    worker.onmessage = ({ data: turns }) =>
+      Atomics.load(sent, 0) < MESSAGES ? systemClock.after(7, send) : resolve(turns);
+    worker.postMessage(sent);
+  });
+  worker.terminate();
+  assert.ok(late <= 2 * MESSAGES, `${MESSAGES} messages waited for ${late} turns`);
+});
