@@ -1,4 +1,4 @@
-/** The admin web application: routes, headers, who may ask. Read-only; no sockets here, see serve.ts. */
+/** The admin web application: routes, headers, who may ask. Read-only; no sockets here, see http_server.ts. */
 
 import { Hono } from "hono";
 import { formatPath, isEnvelopeId } from "../envelope/mod.ts";

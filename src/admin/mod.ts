@@ -1,4 +1,4 @@
-/** Front door of the admin folder. */
+/** Front door of the admin folder: the read-only HTTP page, `/metrics` and `/health`. */
 export * from "./app.ts";
 export * from "./http_server.ts";
 export * from "./source.ts";

@@ -1,4 +1,4 @@
-/** Front door of the advice folder: what is right by the grammar of smtpd.conf, and cannot be meant. Pure but for the files that it is let read. */
+/** Front door of the advice folder: the warnings of `smtpd -n` about lines that are valid and cannot work. Pure but for the files that it may read. */
 
 import { type Config, shown } from "../config/mod.ts";
 import { Contents, type ReadFile } from "./entries.ts";

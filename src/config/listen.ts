@@ -1,6 +1,6 @@
 /**
- * What a `listen on` line of smtpd.conf(5) says. A new option is a member of `ListenOptions` with its default here, and what reads it in
- * src/smtpd_conf/listen.ts: it then comes to the listener of the smtp isolates and to their sessions by itself.
+ * What a `listen on` line of smtpd.conf(5) says. A new listener option is a member of `ListenOptions` with its default here, and its syntax
+ * in src/smtpd_conf/listen.ts: the listener of the smtp isolates and their sessions then have it (CONTRIBUTING.md, "A listener option").
  */
 
 import type { SourceLine } from "./source_line.ts";

@@ -13,7 +13,11 @@ export interface StaticTable {
   readonly entries: ReadonlyArray<readonly [string, string]>;
 }
 
-/** A table whose entries are in a file. They may be many: the isolate that looks things up reads them itself. */
+/**
+ * A table whose entries are in a file. They may be many: the lookup isolate reads them itself. A new table back-end is a word of `backend`,
+ * its syntax in src/smtpd_conf/table.ts, its reader in src/tables and its opening in src/lookup/tablefiles.ts: CONTRIBUTING.md, "A table
+ * back-end".
+ */
 export interface TableFile {
   readonly name: string;
   readonly backend: "file" | "db" | "passwd" | "sqlite";
@@ -126,6 +130,10 @@ export interface LocalAction {
   readonly ttlSeconds: number | null;
 }
 
+/**
+ * The options of `action NAME relay`. A new relay option is a member here with its default in defaults.ts, its syntax in
+ * src/smtpd_conf/action.ts and its use in src/relay: CONTRIBUTING.md, "A relay option".
+ */
 export interface RelayAction {
   readonly kind: "relay";
   readonly name: string;

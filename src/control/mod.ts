@@ -1,4 +1,4 @@
-/** Front door of the control folder. */
+/** Front door of the control folder: smtpctl's requests, their answers, and the order of the log. */
 export * from "./client.ts";
 export * from "./listing.ts";
 export type { ControlRequest, Subsystem } from "./parse.ts";

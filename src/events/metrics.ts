@@ -1,6 +1,7 @@
 /**
  * Every statistic of `smtpctl show stats`: the one table from which the type of its keys, what each isolate may report, the admin page's metrics and the
- * manual page follow. Holds no values: those are in stats.ts.
+ * manual page follow. A new metric is a row of METRICS, counted from events in stats.ts or reported by an isolate (CONTRIBUTING.md, "An event with its
+ * metric"). Holds no values: those are in stats.ts.
  */
 
 /** Isolates that report statistics of their own. */

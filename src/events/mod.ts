@@ -1,4 +1,4 @@
-/** Front door of the events folder. */
+/** Front door of the events folder: the types of events, their log lines, and the statistics that are counted from them. */
 export * from "./duration.ts";
 export * from "./log.ts";
 export * from "./metrics.ts";

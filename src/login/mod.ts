@@ -1,2 +1,2 @@
-/** Front door of the login folder. */
+/** Front door of the login folder: passwords and SCRAM proofs, compared with stored hashes. */
 export { prove, verify } from "./verify.ts";

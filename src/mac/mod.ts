@@ -1,3 +1,3 @@
-/** Front door of the mac folder: what only the holder of a key can make, commands of deliveries and addresses of SRS. */
+/** Front door of the mac folder: the MAC of commands that deliveries run, and SRS addresses. */
 export * from "./command_mac.ts";
 export * from "./srs.ts";

@@ -1,4 +1,4 @@
-/** Front door of the protocol folder: which doors there are, what is said at each, and what each isolate is given at start. Plain data only. */
+/** Front door of the protocol folder: the doors between isolates, the messages of each with their checks, and the settings of each isolate. Plain data only. */
 export * from "./check.ts";
 export * from "./control.ts";
 export * from "./doors.ts";

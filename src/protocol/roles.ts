@@ -1,6 +1,7 @@
 /**
  * The roles of isolates and what the supervisor has to know of each: how many there are, how long they may be silent, when they stop. The one
- * table from which the types and the lists of roles derive. Plain data only.
+ * table from which the types and the lists of roles derive. A new isolate is a row of ROLES, with its doors in doors.ts and its permissions in
+ * src/daemon/permissions.ts: CONTRIBUTING.md, "An isolate". Plain data only.
  */
 
 /** How many isolates a role has at start: one, none before it is asked for, or what the plan of the system says under that word. */

@@ -1,4 +1,4 @@
-/** Front door of the rules folder. */
+/** Front door of the rules folder: which rule matches an envelope, and what a recipient expands to. */
 export * from "./expand.ts";
 export * from "./keys.ts";
 export * from "./match.ts";

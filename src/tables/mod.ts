@@ -1,4 +1,4 @@
-/** Front door of the tables folder. */
+/** Front door of the tables folder: table back-ends, matching of keys, and the forms of values, table(5). */
 export * from "./bdb.ts";
 export * from "./cdb.ts";
 export * from "./dbentries.ts";

@@ -1,4 +1,4 @@
-/** Front door of the tls folder. */
+/** Front door of the tls folder: certificates, TLS of a listener, and the name in a ClientHello. */
 export * from "./binding.ts";
 export * from "./certificate.ts";
 export * from "./ciphers.ts";

@@ -82,6 +82,10 @@ const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standar
 const BODY = "Prints a message as it is stored.";
 const QUEUE = "Lists the envelopes in the queue, or those of one message.";
 
+/**
+ * The commands of smtpctl(8), in the order of its list. A new smtpctl command is a row here, its request in src/control/parse.ts and its
+ * answer in src/control/requests.ts: CONTRIBUTING.md, "A smtpctl command".
+ */
 export const COMMANDS: readonly Command<ParsedCommand>[] = [
   {
     pattern: "discover <evpid>",
