@@ -238,6 +238,16 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
   });
 });
 
+Deno.test("The demo of a user ID without a name fails in one line", { ignore: !ROOT }, async () => {
+  await withCheckout(async ({ folder, root }) => {
+    await Deno.chmod(folder, 0o755);
+    const start = ["--reuid=54321", "--regid=54321", "--clear-groups", join(root, "scripts/start")];
+    const { code, stderr } = await run("setpriv", start);
+    assert.deepEqual([code, stderr.match(/\n/g)?.length], [1, 1], stderr);
+    assert.match(stderr, /the user ID 54321 has no name: run scripts\/start as a user that is in \/etc\/passwd/);
+  });
+});
+
 const DIVERT = "/usr/bin/dpkg-divert";
 
 Deno.test("README's link for sendmail works where another's stands, and is undone", {
