@@ -99,7 +99,7 @@ function sinkOf(isolate: Isolate<"control">, send: (message: ControlToMain) => v
 }
 
 function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminServer | null {
-  const { admin, shared: shared, maxConnections } = isolate.settings;
+  const { admin, shared, maxConnections } = isolate.settings;
   if (admin === null) return null;
   const source = {
     serverName: shared.serverName,

@@ -34,7 +34,7 @@ export function deliveryNeeds({ actions }: DeliverySettings): DeliveryNeeds {
 }
 
 /** Returns the permissions of the mailbox isolates: the mail folders that the actions name, used as the recipient. */
-export function mailboxNeeds({ actions, shared: shared, mailDirectory }: DeliverySettings): DeliveryNeeds {
+export function mailboxNeeds({ actions, shared, mailDirectory }: DeliverySettings): DeliveryNeeds {
   const folders: (string | true)[] = [];
   for (const action of Object.values(actions)) {
     if (isPrivileged(action, "")) continue;
@@ -56,12 +56,12 @@ export function privilegedNeeds({ actions }: DeliverySettings): DeliveryNeeds {
 }
 
 /** Returns the permissions of the file isolate: files that users name, used as the user. */
-export function fileNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
+export function fileNeeds({ shared }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, read: true, write: true, ffi: shared.root };
 }
 
 /** Returns the permissions of the forward isolate: it reads `.forward` in any home, as the user. */
-export function forwardNeeds({ shared: shared }: DeliverySettings): DeliveryNeeds {
+export function forwardNeeds({ shared }: DeliverySettings): DeliveryNeeds {
   return { ...NOTHING, read: true, ffi: shared.root };
 }
 

@@ -319,7 +319,7 @@ export class Lookups {
 
   /** An account of the machine: of passwd(5), or else of what the name service knows besides. */
   #systemUser(name: string): UserInfo | null | LookupError {
-    const { accounts, main: main } = this.#machine;
+    const { accounts, main } = this.#machine;
     const found = accounts.find(name);
     if (found !== null || main === undefined) return found;
     const known = main.knownAccount(name);
@@ -327,7 +327,7 @@ export class Lookups {
   }
 
   #forward(account: UserInfo, suffix: string): Forward {
-    const { main: main } = this.#machine;
+    const { main } = this.#machine;
     if (main === undefined) return { kind: "none" };
     const known = main.knownForward(account, suffix);
     if (known !== undefined) return known;

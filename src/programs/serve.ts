@@ -32,7 +32,7 @@ export async function serveFilter(
   isolate: Isolate<"filter">,
   { start, clock, flow = startProcess }: FilterParts = PARTS,
 ): Promise<void> {
-  const { shared: shared, tables, identity, path } = isolate.settings;
+  const { shared, tables, identity, path } = isolate.settings;
   const log: Surroundings["log"] = (level, text) => isolate.emit({ type: "log", level, text });
   const around: Surroundings = {
     start: announced(isolate, start),
@@ -61,7 +61,7 @@ function filterRouter(
   clock: Pick<Clock, "now" | "after">,
   log: Surroundings["log"],
 ): FilterRouter | null {
-  const { filters = [], shared: shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
+  const { filters = [], shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
   if (filters.length === 0) return null;
   const introduction = { version: shared.version, sessionTimeoutMs, admd };
   const router = new FilterRouter(

@@ -48,7 +48,7 @@ async function revive(folder: string): Promise<{ harness: QueueHarness; log: str
     const loaded = harness.scheduler.next(typed("loaded")).then(() => null);
     if (await Promise.race([loaded, harness.ended.then(() => "ended")]) === null) {
       log.push(...logged(harness));
-      return { harness: harness, log };
+      return { harness, log };
     }
     log.push(...logged(harness));
     harness.stop();
@@ -67,7 +67,7 @@ async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: 
   for (let life = 0; life < 3; life++) {
     const revived = await revive(folder);
     log.push(...revived.log);
-    const { harness: harness } = revived;
+    const { harness } = revived;
     let ended = false;
     harness.ended.then(() => ended = true);
     try {
@@ -192,7 +192,7 @@ Deno.test("a repair that is killed while it puts the copy in its place is ended 
           const path = `${copy}/queue.db`;
           Deno.renameSync(path, `${path}.repaired-7`);
           lay(path);
-          const { harness: harness, log } = await revive(copy);
+          const { harness, log } = await revive(copy);
           assert.equal((await openAll(harness, spool.bodies)).size, spool.bodies.size, "all mail is there");
           harness.stop();
           assert.match(log.join("\n"), /the repair of the database, which was interrupted, is ended/);
@@ -219,7 +219,7 @@ Deno.test("what is set aside is not tried, is listed, survives a restart, and go
     const at = new TextDecoder("latin1").decode(bytes).indexOf("one\n");
     overwrite(`${folder}/queue.db`, at, new TextEncoder().encode("0"));
     for (let life = 0; life < 2; life++) {
-      const { harness: harness } = await revive(folder);
+      const { harness } = await revive(folder);
       if (life === 0) {
         harness.delivery.send({ type: "open", call: 1, message: messageOf(one.id), ids: [one.id] });
         assert.equal((await harness.delivery.next(typed("unreadable"))).text, "The message is damaged");
@@ -269,7 +269,7 @@ Deno.test("a message whose row says another size or another number of parts is s
     database.prepare("UPDATE messages SET chunks = chunks - 1 WHERE id = ?").run(parseInt(parts.id.slice(0, 8), 16));
     database.prepare("UPDATE messages SET bytes = bytes - 1 WHERE id = ?").run(parseInt(size!.id.slice(0, 8), 16));
     database.close();
-    const { harness: harness, log } = await revive(folder);
+    const { harness, log } = await revive(folder);
     assert.deepEqual(log, []);
     for (const { id } of [parts, size!]) {
       harness.delivery.send({ type: "open", call: 1, message: messageOf(id), ids: [id] });
@@ -294,7 +294,7 @@ Deno.test("an envelope whose count of tries is altered is still told to the sche
     const database = new DatabaseSync(`${folder}/queue.db`);
     database.exec("UPDATE envelopes SET tries = -1");
     database.close();
-    const { harness: harness } = await revive(folder);
+    const { harness } = await revive(folder);
     const { tickets } = await harness.scheduler.next(typed("enqueued"));
     assert.deepEqual(tickets.map(({ id }) => id), [envelope!.id]);
     harness.stop();
@@ -310,7 +310,7 @@ Deno.test("a log that is torn in its middle is told of and kept; one that ends e
   const revived = async (damage: (log: string) => void) => {
     copySync(folder, copy);
     damage(`${copy}/queue.db-wal`);
-    const { harness: harness, log } = await revive(copy);
+    const { harness, log } = await revive(copy);
     const left = (await list(harness)).length;
     harness.stop();
     return { left, log };
