@@ -4,6 +4,7 @@ import { createSocket } from "node:dgram";
 import net from "node:net";
 import { Buffer } from "node:buffer";
 import packet from "dns-packet";
+import { freePort } from "../ports.ts";
 
 export interface ZoneRecord {
   readonly type: "A" | "AAAA" | "MX" | "PTR" | "CNAME";
@@ -79,8 +80,9 @@ export async function fakeDns(zone: Zone, options: FakeDnsOptions = {}): Promise
       setTimeout(() => socket.write(Uint8Array.from([response.length & 255, ...response])), 1);
     });
   });
-  await new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve));
-  const port = (tcp.address() as net.AddressInfo).port;
+  // The kernel gives a port of its own choice for TCP to somebody else for UDP.
+  const port = freePort();
+  await new Promise<void>((resolve) => tcp.listen(port, "127.0.0.1", resolve));
   const udp = createSocket("udp4");
   udp.on("message", (bytes, from) => {
     for (const forged of options.forge?.(packet.decode(bytes) as unknown as Query) ?? []) {

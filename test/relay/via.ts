@@ -1,5 +1,6 @@
 /** A relay isolate with scripted servers where its mail goes. */
 
+import { freePort } from "../ports.ts";
 import { type FakeServer, fakeServer, type Script } from "../smtp_client/fake_server.ts";
 import { relayWorld, type World, type WorldOptions } from "./world.ts";
 
@@ -36,16 +37,15 @@ export async function viaMx(
   options: WorldOptions = {},
 ): Promise<void> {
   const servers: (FakeServer | null)[] = [];
-  const first = await fakeServer({ host: "127.0.0.99" });
-  await first.close();
+  const port = freePort();
   for (const [at, { script }] of hosts.entries()) {
-    servers.push(script === null ? null : await fakeServer({ ...script, host: `127.0.0.${at + 1}`, port: first.port }));
+    servers.push(script === null ? null : await fakeServer({ ...script, host: `127.0.0.${at + 1}`, port }));
   }
   const world = relayWorld({
     mx: { "x.test": hosts.map(({ preference }, at) => [preference, `mx${at + 1}.test`] as [number, string]) },
     addresses: Object.fromEntries(hosts.map((_, at) => [`mx${at + 1}.test`, [`127.0.0.${at + 1}`]])),
     ...options,
-    tools: { mxPort: first.port, ...options.tools },
+    tools: { mxPort: port, ...options.tools },
   });
   try {
     await act(world, servers);
