@@ -121,7 +121,7 @@ function lookAtVirtual(config: Config, contents: Contents, look: Look): void {
   }
 }
 
-/** Is there a rule for a domain? Null when that cannot be told. */
+/** Is there a rule for a domain? Null when that cannot be determined. */
 function domainsOf(rules: readonly Rule[], contents: Contents): ((domain: string) => boolean) | null {
   if (rules.length === 0) return null;
   const tables = rules.map(({ at, for: { table, negated, regex } }) =>

@@ -6,7 +6,7 @@ import type { Contents, Entry } from "./entries.ts";
 
 /** Accounts of the system; what is read only when it is needed. */
 export interface SystemUsers {
-  /** The uid of a user; null when there is none of that name, "unknown" when that cannot be told. */
+  /** The uid of a user; null when there is none of that name, "unknown" when that cannot be determined. */
   uidOf(name: string): Promise<number | null | "unknown">;
   /** Names that a mistyped one may have been. */
   names(): readonly string[];

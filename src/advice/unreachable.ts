@@ -69,7 +69,7 @@ class Known {
     return found;
   }
 
-  /** The entries of which one must match; null when that cannot be told. */
+  /** The entries of which one must match; null when that cannot be determined. */
   keysOf(test: TableTest | null): readonly string[] | null {
     if (test === null || test.negated || test.regex) return null;
     const keys = this.get(test.table)?.keys;

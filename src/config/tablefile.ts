@@ -175,7 +175,7 @@ function trimEnd(bytes: Uint8Array, start: number, end: number): number {
 
 const SLASH = 0x2f;
 
-/** Tells whether the octets from `start` to `end` may name an include file: `:include:/path` has a `:/`. */
+/** Returns whether the octets from `start` to `end` may name an include file: `:include:/path` has a `:/`. */
 export function mayInclude(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start + 1; at < end; at++) if (bytes[at] === SLASH && bytes[at - 1] === COLON) return true;
   return false;

@@ -1,4 +1,4 @@
-/** Values written in smtpd.conf: delays, sizes, ports, names. Text in, value or null out; knows no tokens. */
+/** Values written in smtpd.conf: delays, sizes, ports, names. Text in, value or null out; independent of tokens. */
 
 import { ipVersion } from "../net/mod.ts";
 
@@ -27,7 +27,7 @@ export function isDomainName(text: string): boolean {
   return text.length <= 255 && /^[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i.test(text);
 }
 
-/** Services that a machine without a services file knows too. */
+/** Services that a machine without a services file has too. */
 const WELL_KNOWN: Readonly<Record<string, number>> = { smtp: 25, smtps: 465, submission: 587, submissions: 465 };
 
 /** Port of a service name: the well-known ones, then the text of services(5). Null when unknown. */
@@ -42,7 +42,7 @@ export function servicePort(name: string, services: () => string): number | null
   return null;
 }
 
-/** Tells whether `value` is a port that can be connected to: a whole number from 1 to 65535. */
+/** Returns whether `value` is a port that can be connected to: a whole number from 1 to 65535. */
 export function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }

@@ -1,7 +1,7 @@
 /**
  * Keeps the lines of one message in order: the events of delivery come through another door than those of smtp, and could come first. The
  * queue numbers what it commits, in the order in which each smtp isolate gets the answer; an attempt is held back until that isolate has reported
- * the number. Knows numbers, not what events mean; pure but for the clock that it is given.
+ * the number. Handles numbers, not the meaning of events; pure but for the clock that it is given.
  */
 
 import type { Acceptance } from "../envelope/mod.ts";

@@ -1,4 +1,4 @@
-/** What smtpctl and the admin page ask about queued mail, answered by the queue and the scheduler. Knows no sockets. */
+/** What smtpctl and the admin page ask about queued mail, answered by the queue and the scheduler. Uses no sockets. */
 
 import { type EnvelopeCursor, type EnvelopeId, type MessageId, messageOf } from "../envelope/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
@@ -213,7 +213,7 @@ export class QueueRequests {
     return count;
   }
 
-  /** The targets for the queue: it knows no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
+  /** The targets for the queue: it has no domains, the scheduler does. In order of id, since neighbours lie together on the disk. */
   async #parts(target: Target): Promise<QueueTarget[]> {
     if (target === "all" || !("domain" in target)) return [target];
     const all: EnvelopeId[] = [];

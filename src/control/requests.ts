@@ -1,4 +1,4 @@
-/** Answers the requests of smtpctl and the admin page by asking the other isolates. Knows no sockets. The long function is one switch, a case per request. */
+/** Answers the requests of smtpctl and the admin page by asking the other isolates. Uses no sockets. The long function is one switch, a case per request. */
 
 import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
@@ -19,7 +19,7 @@ export type MainCaller = Caller<ControlToMain, MainToControl>;
 type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "syslog" }>, "call">;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-/** Answers each request by asking who knows. */
+/** Answers each request by asking the isolate that has the answer. */
 export class ControlRequests {
   readonly #isolate: Isolate<"control">;
   readonly #stats: Stats;
@@ -230,7 +230,7 @@ export class ControlRequests {
   }
 }
 
-/** Tells whether `answer` comes before HEALTH_TIMEOUT_MS have passed. */
+/** Returns whether `answer` comes before HEALTH_TIMEOUT_MS have passed. */
 async function inTime(clock: Clock, answer: Promise<unknown>): Promise<boolean> {
   let cancelLimit = () => {};
   const late = new Promise<boolean>((resolve) => {

@@ -1,4 +1,4 @@
-/** Connections of the control socket: reads one request of each, writes the answers. Knows bytes and limits, not what requests mean. */
+/** Connections of the control socket: reads one request of each, writes the answers. Handles bytes and limits; the meaning of requests is in requests.ts. */
 
 import { Buffer } from "node:buffer";
 import type net from "node:net";

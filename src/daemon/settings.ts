@@ -49,7 +49,7 @@ export interface Surroundings {
   readonly serverName: string;
   readonly resolver: ResolverSettings;
   readonly log: "stderr" | "syslog";
-  /** How many files the process may open; null when it cannot be told. */
+  /** How many files the process may open; null when it cannot be determined. */
   readonly descriptors: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
 }

@@ -1,4 +1,4 @@
-/** Accounts as the lookup isolate knows them, remembered for a few seconds: mail to one user comes in bursts. */
+/** Accounts as the lookup isolate returns them, cached for a few seconds: mail to one user comes in bursts. */
 
 import { type AccountResult, type FromLookup, type ToLookup } from "../protocol/mod.ts";
 import { Caller, type Channel } from "../isolate/mod.ts";

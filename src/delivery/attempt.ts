@@ -1,4 +1,4 @@
-/** One attempt for one envelope: account, loop check, plan, writer. Knows no door; see serve.ts. */
+/** One attempt for one envelope: account, loop check, plan, writer. Uses no doors; see serve.ts. */
 
 import type { LocalAction } from "../config/mod.ts";
 import type { Envelope } from "../envelope/mod.ts";

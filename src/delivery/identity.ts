@@ -4,7 +4,7 @@
  * run on a shared pool. Descriptors that were opened meanwhile stay open as for anybody.
  */
 
-/** The part of an account that the kernel knows. */
+/** The part of an account that the kernel uses. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;

@@ -14,7 +14,7 @@ const FILE_TARGET = ">";
 const LMTP_PORT = 25;
 
 /**
- * Tells whether a delivery takes a shell or may touch any file: a command, a wrapper, or a file that a user named (`exec` is not empty). The
+ * Returns whether a delivery takes a shell or may touch any file: a command, a wrapper, or a file that a user named (`exec` is not empty). The
  * delivery isolate itself may do neither.
  */
 export function isPrivileged(action: LocalAction | undefined, exec: string | undefined): boolean {

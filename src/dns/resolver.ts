@@ -1,4 +1,4 @@
-/** A stub resolver: asks the name servers of resolv.conf(5), knows hosts(5), keeps answers for a while. Clock and transport are injected. */
+/** A stub resolver: asks the name servers of resolv.conf(5), reads hosts(5), keeps answers for a while. Clock and transport are injected. */
 
 import { BoundedMap } from "../bounded_map.ts";
 import { debug, NO_OBSERVER, type Observer } from "../events/mod.ts";
@@ -29,7 +29,7 @@ export type DnsResult<T> = { readonly ok: true; readonly records: readonly T[] }
 
 /**
  * Name of an address. pass: the name leads back to the address; fail: it does not; error: there is no name; temporary: name servers failed, so
- * that it cannot be told now (whether it leads back, or without a name, whether there is one).
+ * that it cannot be determined now (whether it leads back, or without a name, whether there is one).
  */
 export interface ReverseResult {
   /** `<unknown>` for none. */

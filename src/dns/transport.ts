@@ -1,4 +1,4 @@
-/** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Knows nothing of DNS but its framing. */
+/** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Handles the framing of DNS only. */
 
 import { createSocket } from "node:dgram";
 import { familyOf, normalAddress } from "../net/mod.ts";

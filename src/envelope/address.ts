@@ -1,4 +1,4 @@
-/** Mailboxes and reverse-paths as values. Parsing of what a client typed is in src/smtp; this file knows no protocol. */
+/** Mailboxes and reverse-paths as values. Parsing of what a client typed is in src/smtp; this file is independent of the protocol. */
 
 /** `local@domain`, RFC 5321 §2.3.11. Case is kept as it was received; an address literal keeps its brackets in `domain`. */
 export interface Mailbox {

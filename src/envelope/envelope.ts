@@ -1,4 +1,4 @@
-/** Envelope of one queued message: who it is from, where this copy goes, how delivery went so far. Knows no disk; see src/queue. */
+/** Envelope of one queued message: who it is from, where this copy goes, how delivery went so far. Independent of storage; see src/queue. */
 
 import type { Mailbox, ReversePath } from "./address.ts";
 import type { EnvelopeId } from "./ids.ts";
@@ -136,7 +136,7 @@ export interface EnvelopeState {
   suspended: boolean;
 }
 
-/** How the log knows that an smtp isolate has reported all of a message: by the number that the queue gave it when it was committed. */
+/** How the log recognises that an smtp isolate has reported all of a message: by the number that the queue gave it when it was committed. */
 export interface Acceptance {
   readonly isolate: number;
   /** Which of the isolates that ran in its place, one after the other. */

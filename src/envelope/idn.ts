@@ -1,6 +1,6 @@
 /**
  * Internationalised domain names, RFC 5890: U-labels as people write them, A-labels as DNS and ASCII tables have them. Both name the same domain;
- * whatever is stored or compared here is in A-labels. Knows no addresses; see address.ts.
+ * whatever is stored or compared here is in A-labels. Handles no addresses; see address.ts.
  */
 
 import { domainToASCII, domainToUnicode } from "node:url";

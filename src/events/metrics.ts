@@ -70,7 +70,7 @@ type KeyOf<Kind extends Metric["kind"]> = {
 export type CounterKey = KeyOf<"counter">;
 export type GaugeKey = KeyOf<"gauge">;
 
-/** Tells whether `key` is in the table: what an isolate sends may be anything. */
+/** Returns whether `key` is in the table: what an isolate sends may be anything. */
 export function isMetricKey(key: unknown): key is MetricKey {
   return typeof key === "string" && Object.hasOwn(METRICS, key);
 }

@@ -1,17 +1,17 @@
-/** Who wants more than the log has: trace and debug lines cost nothing unless they are wanted. Knows no subsystem. */
+/** Receives what the log leaves out: trace and debug lines cost nothing unless they are enabled. Independent of subsystems. */
 
 import type { EmitEvent, Trace } from "./types.ts";
 
 /** What code needs to write trace and debug lines; every isolate is one. Ask before a text is built. */
 export interface Observer {
   readonly emit: EmitEvent;
-  /** Are lines of this subsystem wanted? */
+  /** Are lines of this subsystem enabled? */
   traces(trace: Trace): boolean;
-  /** Are debug lines wanted? */
+  /** Are debug lines enabled? */
   readonly verbose: boolean;
 }
 
-/** Wants nothing. */
+/** Has every trace disabled. */
 export const NO_OBSERVER: Observer = { emit: () => {}, traces: () => false, verbose: false };
 
 /** Writes `trace: text`. To be called when `observer.traces(trace)` is true. */

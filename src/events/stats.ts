@@ -1,4 +1,4 @@
-/** The values of the statistics in metrics.ts, kept from events. Knows no clock and no output format but that of `show stats`. */
+/** The values of the statistics in metrics.ts, kept from events. Uses no clock and no output format but that of `show stats`. */
 
 import type { Outcome } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
@@ -26,7 +26,7 @@ export interface Statistic {
   readonly kind: Metric["kind"];
 }
 
-/** Tells whether control adds up what an isolate reports: a key of the table that is not counted here already, with a number that is one. */
+/** Returns whether control adds up what an isolate reports: a key of the table that is not counted here already, with a number that is one. */
 function isReported(event: StatEvent, kind: Metric["kind"], value: unknown): boolean {
   if (!isMetricKey(event.key) || typeof value !== "number" || !Number.isFinite(value)) return false;
   const metric: Metric = METRICS[event.key];

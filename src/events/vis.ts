@@ -1,4 +1,4 @@
-/** Text that came from outside, made safe for one line of a log or a listing. See vis(3); knows nothing of events. */
+/** Text that came from outside, made safe for one line of a log or a listing. See vis(3); independent of events. */
 
 const utf8 = new TextEncoder();
 /** Printable ASCII without the characters that `vis` escapes: most text needs no work. */

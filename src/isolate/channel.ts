@@ -6,7 +6,7 @@
 import { type Check, isPlain, kindOf, shownWord } from "../protocol/mod.ts";
 import type { Transport } from "./transport.ts";
 
-/** What may arrive, and who is called when something else does. Without it a channel believes everything, as tests do. */
+/** What may arrive, and who is called when something else does. Without it a channel accepts everything, as in tests. */
 export interface Inspection {
   /** By type of message. */
   readonly arriving: ReadonlyMap<string, Check<unknown>>;
@@ -32,7 +32,7 @@ export interface Channel<Out, In> {
 export class DoorChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
-  /** Sees each post before it leaves; null when nobody wants to. */
+  /** Gets each post before it leaves; null for none. */
   watch: ((batch: readonly unknown[]) => void) | null = null;
   #transport: Transport | null = null;
   #batch: Out[] = [];
@@ -201,7 +201,7 @@ export class Caller<Ask extends Message, Answer extends Message> {
     };
   }
 
-  /** Sends a message that wants no answer. */
+  /** Sends a message that needs no answer. */
   send(message: Ask, transfer?: Transferable[]): void {
     this.#channel.send(message, transfer);
   }

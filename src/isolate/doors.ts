@@ -1,4 +1,4 @@
-/** The doors of one isolate: opens, hands over and closes them as main says. Knows which doors there are, not what is said at them. */
+/** The doors of one isolate: opens, hands over and closes them as main says. Independent of the messages that pass through them. */
 
 import type { Observer } from "../events/mod.ts";
 import { checksOf, type DoorName, type Role, sidesOf, type ToIsolate, type ToSupervisor } from "../protocol/mod.ts";
@@ -74,7 +74,7 @@ export class IsolateDoors {
     welcomed?.delete(peer);
   }
 
-  /** Traces what leaves through the doors as the observer wants it now. Called again when that has changed. */
+  /** Traces what leaves through the doors as the observer is set now. Called again when that has changed. */
   observe(index: number, observer: Observer): void {
     this.#observer = { index, observer };
     for (const [name, channel] of this.#asking) this.#watch(channel, name, 0);

@@ -1,7 +1,7 @@
 /**
  * Runs what touches users' files in isolates of their own, the tasks of one user at a time in each: a file server that is dead, a lease or a
- * FIFO holds up the thread of that isolate, and with it nobody but that user. Who stands still for too long is given up, with his further
- * tasks, until his isolate answers; another isolate takes its place, up to a fixed number. Knows nothing of files.
+ * FIFO holds up the thread of that isolate, and with it nobody but that user. Who stands still for too long is given up, with the user's further
+ * tasks, until that isolate answers; another isolate takes its place, up to a fixed number. Independent of files.
  */
 
 import { BoundedSet } from "../bounded_map.ts";
@@ -30,11 +30,11 @@ import { type Clock, systemClock } from "../clock.ts";
 const LOOK_MS = 250;
 /** Who waits so long for a free isolate gets another one. */
 const GROW_AFTER_MS = 250;
-/** A thread that is in one and the same file call for so long is given up: at once when others want the room, else later. */
+/** A thread that is in one and the same file call for so long is given up: at once when others need the room, else later. */
 const STUCK_MS = 5_000, STUCK_CONTENDED_MS = 3_000;
 /** Tasks without any progress, whatever they wait for, are given up; so is who waits for an isolate that does not come. */
 const IDLE_MS = 60_000;
-/** Tasks of one user that run at one time in his isolate: together they share syncs. */
+/** Tasks of one user that run at one time in their isolate: together they share syncs. */
 const TOGETHER = 32;
 /** Users whose last task ended well: when many stand still, these are served and others wait. */
 const MAX_KNOWN_USERS = 10_000;
@@ -101,7 +101,7 @@ interface Member {
   readonly running: Map<number, Task>;
   /** Given up, and not back yet: so many answers are outstanding. */
   lost: number;
-  /** When something was last heard, and since when it is in the file call of that number. */
+  /** When something was last received, and since when it is in the file call of that number. */
   progressAt: number;
   calls: number;
   callSince: number;
@@ -338,7 +338,7 @@ export class FilePool {
     const done = Atomics.or(member.flags, FLAG_ABANDONED, ABANDONED) >> 1;
     const key = member.key!, tasks = [...member.running.values()];
     if (done > 0 && done < tasks.length && !member.spared) {
-      // Which of them are done is about to be heard.
+      // Messages that say which of them are done are on their way.
       member.spared = true;
       Atomics.and(member.flags, FLAG_ABANDONED, ~ABANDONED);
       return;
@@ -365,7 +365,7 @@ export class FilePool {
   }
 }
 
-/** Tasks of the isolate that are done for good and whose answers were not heard yet. */
+/** Tasks of the isolate that are done for good and whose answers were not received yet. */
 function committed({ flags }: Member): number {
   return Atomics.load(flags, FLAG_ABANDONED) >> 1;
 }

@@ -63,7 +63,7 @@ class IsolateRuntime<R extends Role> {
   constructor(role: R, main: IsolateMain<R>, port: PostPort) {
     this.#role = role;
     this.#main = main;
-    // This side believes main.
+    // This side does not check what main sends.
     this.#port = new WorkerPort(port, {
       onmessage: (message) => this.#receive(message as ToIsolate),
       onfault: () => {},

@@ -56,7 +56,7 @@ async function computed(password: string, hash: string): Promise<string | null> 
   });
 }
 
-/** Compares passwords of any length in a time that does not tell how much of them is right. */
+/** Compares passwords of any length in a time that does not depend on how much of them is right. */
 function isSame(one: string, other: string): boolean {
   const key = crypto.getRandomValues(new Uint8Array(32));
   const sum = (text: string) => createHmac("sha256", key).update(text).digest();

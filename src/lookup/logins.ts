@@ -83,12 +83,12 @@ export class Logins {
     }
   }
 
-  /** Can every user of the listener's table log in by SCRAM? Only of tables that can be read through this can be told. */
+  /** Can every user of the listener's table log in by SCRAM? False where the entries of the table cannot be listed. */
   offersScram(table: string | null): boolean {
     return table !== null && this.#allowed.has(table) && this.#world.scramOf(table) !== null;
   }
 
-  /** What a client needs for its proof. Who does not exist has a salt too, always the same. Null: it cannot be told now. */
+  /** What a client needs for its proof. Who does not exist has a salt too, always the same. Null: it cannot be determined now. */
   async challenge(table: string, user: string): Promise<Challenge | null> {
     const shape = this.#shapeOf(table, user);
     if (shape === null) return null;
@@ -127,7 +127,7 @@ export class Logins {
     return this.#world.scramOf(table);
   }
 
-  /** The user's verifier, or one that nobody knows the password of. Null when the table cannot be read. */
+  /** The user's verifier, or one whose password is not known to anybody. Null when the table cannot be read. */
   async #verifierOf(table: string, user: string, shape: ScramShape): Promise<{ text: string; exists: boolean } | null> {
     const found = await this.#world.passwordOf(table, user);
     if (found instanceof LookupError) {

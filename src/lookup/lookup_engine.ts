@@ -219,7 +219,7 @@ export class Lookups {
     return typeof value === "string" ? parseRelaySecret(value) ?? "form" : null;
   }
 
-  /** Does a table of the filters match the key? Null, with a warning, when it cannot be told. */
+  /** Does a table of the filters match the key? Null, with a warning, when it cannot be determined. */
   test({ table, service, key }: TestQuestion): boolean | null | Promise<boolean | null> {
     if (!this.#filterTables.has(table)) throw new Error(`No filter looks into table "${table}"`);
     return this.#resumable.settle(() => this.#test(table, service, key));
@@ -277,7 +277,7 @@ export class Lookups {
     return this.#tables.get(table).lookup(tableKey(address.slice(1, -1)), "addrname");
   }
 
-  /** Some value of the table, as a pattern of the others; null when it does not tell its keys. */
+  /** Some value of the table, as a pattern of the others; null when its keys cannot be listed. */
   somePassword(table: string): string | null {
     const found = this.#tables.get(table);
     if (found instanceof ProgramTable) return null;
@@ -317,7 +317,7 @@ export class Lookups {
     return parseUserInfo(user, value) ?? new LookupError(`Table "${action.userbase}": malformed account "${user}"`);
   }
 
-  /** An account of the machine: of passwd(5), or else of what the name service knows besides. */
+  /** An account of the machine: of passwd(5), or else of the name service. */
   #systemUser(name: string): UserInfo | null | LookupError {
     const { accounts, main } = this.#machine;
     const found = accounts.find(name);

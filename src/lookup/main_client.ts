@@ -1,6 +1,6 @@
 /**
  * What lookup asks of others, and remembers for a moment: `.forward` files, which isolates of their own read with the rights of their users,
- * and of main the accounts that only the name service knows. Reads nothing itself.
+ * and of main the accounts that only the name service has. Reads nothing itself.
  */
 
 import { BoundedMap } from "../bounded_map.ts";
@@ -127,7 +127,7 @@ export class MainClient {
     return this.#accounts.get(name);
   }
 
-  /** The account of this name as the name service knows it; null when it does not. Rejects never: a failure is the value. */
+  /** The account of this name as the name service has it; null when it does not. Rejects never: a failure is the value. */
   async account(name: string): Promise<Account | null | LookupError> {
     const result = await (this.#asked.get(name) ?? this.#ask(name));
     if (result instanceof LookupError) return result;
@@ -141,7 +141,7 @@ export class MainClient {
     return this.#verify({ type: "login", user, password });
   }
 
-  /** Checks the password of a hash that only the C library knows; `unknown` when main does not answer in time. */
+  /** Checks the password of a hash that only the C library supports; `unknown` when main does not answer in time. */
   crypt(hash: string, password: string): Promise<PasswordCheck> {
     if (hash.length > MAX_PASSWORD_CHARS) return Promise.resolve("unknown");
     return this.#verify({ type: "crypt", hash, password });

@@ -1,4 +1,4 @@
-/** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Knows no rules itself. */
+/** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Evaluates no rules itself. */
 
 import {
   type AccountResult,

@@ -40,7 +40,7 @@ export interface TableSurroundings {
 export function openTableFile({ name, backend, kind, path }: TableFile, around: TableSurroundings): FileTable {
   const { disk, warn, clock } = around;
   const open = (bytes: Uint8Array) => openContent(name, backend, path, bytes, around);
-  // Maps are replaced by makemap whenever it likes, and nobody tells the daemon.
+  // Maps are replaced by makemap at any time, without notice to the daemon.
   const openSlowly = async (bytes: Uint8Array) => {
     const { kind, entries } = await readEntriesSlowly(path, bytes, clock);
     return new Table({ name, kind, entries }, around.delimiter, around.observer);
@@ -112,7 +112,7 @@ function* readSteps(path: string, bytes: Uint8Array): Generator<undefined, Read>
   return { kind: scan.kind, entries };
 }
 
-/** What a check of the configuration wants to know of a table that it cannot read itself. Throws an Error that says what is wrong. */
+/** What a check of the configuration needs of a table that it cannot read itself. Throws an Error that says what is wrong. */
 export function inspectTableFile(
   backend: "db" | "passwd" | "sqlite",
   path: string,

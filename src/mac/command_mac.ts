@@ -15,7 +15,7 @@ export interface AuthorisedCommand {
   readonly exec: string;
 }
 
-/** Length of a key. Main draws a fresh one at each start: a MAC only lives between RCPT and commit. */
+/** Length of a key. Main draws a fresh one at each start: a MAC is only valid between RCPT and commit. */
 export const COMMAND_MAC_KEY_OCTETS = 32;
 
 /** Returns the MAC of a target as base64url. */
@@ -23,7 +23,7 @@ export function commandMac(key: Uint8Array, target: AuthorisedCommand): string {
   return digest(key, target).toString("base64url");
 }
 
-/** Tells whether `text` is the MAC of this target. Takes the same time for every wrong one. */
+/** Returns whether `text` is the MAC of this target. Takes the same time for every wrong one. */
 export function isCommandMac(key: Uint8Array, target: AuthorisedCommand, text: string): boolean {
   const expected = digest(key, target);
   const given = Buffer.from(text, "base64url");

@@ -1,5 +1,5 @@
 /**
- * The Sender Rewriting Scheme: a forwarder puts its own domain into the reverse-path, so that SPF holds, and knows what bounces come back to.
+ * The Sender Rewriting Scheme: a forwarder puts its own domain into the reverse-path, so that SPF holds, and finds the original sender when bounces come back.
  * Pure: keys and the time are arguments. What is rewritten when is decided elsewhere. Some hosts change the case of local parts: no letter of
  * such an address counts by its case.
  */
@@ -117,7 +117,7 @@ function lower(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Compares without regard to case, in a time that does not tell how much is right. */
+/** Compares without regard to case, in a time that does not depend on how much is right. */
 function sameHash(right: string, given: string): boolean {
   const [one, other] = [right, given].map((text) => new TextEncoder().encode(lower(text)));
   return one!.length === other!.length && timingSafeEqual(one!, other!);

@@ -1,4 +1,4 @@
-/** Domain names and IP addresses as DNS wants them. Pure. */
+/** Domain names and IP addresses in the form of DNS. Pure. */
 
 import { domainToASCII } from "node:url";
 import { type AddressWords, formatAddress, parseAddress, parseIpv4, parseIpv6 } from "./networks.ts";
@@ -15,7 +15,7 @@ export function normalName(text: string): string | null {
   return name.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? name : null;
 }
 
-/** Tells whether `text` is an IPv4 address in four parts or an IPv6 address without brackets (RFC 4291 §2.2), with or without a zone. */
+/** Returns whether `text` is an IPv4 address in four parts or an IPv6 address without brackets (RFC 4291 §2.2), with or without a zone. */
 export function isAddress(text: string): boolean {
   return readAddress(text) !== null;
 }

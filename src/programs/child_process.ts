@@ -1,4 +1,4 @@
-/** One program that runs: lines to it and from it, its end. Knows no protocol. The only file here that starts anything. */
+/** One program that runs: lines to it and from it, its end. Independent of the protocol. The only file here that starts anything. */
 
 import { LineCutter } from "./lines.ts";
 import { type Clock, systemClock } from "../clock.ts";

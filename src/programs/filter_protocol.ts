@@ -1,5 +1,5 @@
 /**
- * The protocol of filter programs, version 0.7 (smtpd-filters(7)): what is sent to one, and what its lines mean. Pure: knows no process, no
+ * The protocol of filter programs, version 0.7 (smtpd-filters(7)): what is sent to one, and what its lines mean. Pure: uses no process, no
  * session and no clock. Lines are binary text, a character for each byte: what stands in messages is not text.
  */
 

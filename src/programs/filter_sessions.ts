@@ -173,7 +173,7 @@ export class FilterRouter {
     this.#send(state, encoder.encode(requestLine(at, phase, session, token, param)));
   }
 
-  /** Each line with the words before it that the protocol wants. */
+  /** Each line with the words before it that the protocol requires. */
   #linesIn(door: Door, message: Extract<SessionToFilter, { type: "lines" }>): void {
     const { session, process, token, bytes, at } = message;
     const state = this.#programs.get(process);

@@ -1,4 +1,4 @@
-/** Bytes of a program's output to lines, bounded. Knows nothing of what the lines say. */
+/** Bytes of a program's output to lines, bounded. Independent of the content of lines. */
 
 const LF = 0x0a;
 

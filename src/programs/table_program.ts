@@ -54,7 +54,7 @@ export class TableKeeper {
   #failures = 0;
   #stopped = false;
   #onstopped = () => {};
-  /** Processes that have not ended yet: one that lives, or is on its way out. */
+  /** Processes that have not ended yet: one that runs, or is being ended. */
   #running = 0;
   #cancelRestart = () => {};
   #onopen: { resolve: () => void; reject: (error: Error) => void } | null = null;

@@ -1,5 +1,5 @@
 /**
- * The protocol of `table-NAME` programs, version 0.1 (table(5)): what is sent to one, and what its lines mean. Pure: knows no process and no
+ * The protocol of `table-NAME` programs, version 0.1 (table(5)): what is sent to one, and what its lines mean. Pure: uses no process and no
  * clock. One request is on its way at a time.
  */
 

@@ -8,7 +8,7 @@ import { FILTER_PHASES, type SessionToFilter } from "../protocol/mod.ts";
 
 const LF = 0x0a;
 
-/** Tells whether a message can be passed on to a program. One that cannot comes from a compromised isolate. */
+/** Returns whether a message can be passed on to a program. One that cannot comes from a compromised isolate. */
 export function isValidMessage(message: SessionToFilter): boolean {
   switch (message.type) {
     case "event":

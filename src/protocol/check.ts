@@ -1,6 +1,6 @@
 /**
  * Checks of the shape and the bounds of what arrives at a door, as plain functions that are put together to tables. A check never throws and
- * costs no more than the fields that it names: octets are measured, never walked through. Knows no message; those are in the files beside it.
+ * costs no more than the fields that it names: octets are measured, never walked through. Defines no message; those are in the files beside it.
  */
 
 import { safeLine } from "../events/mod.ts";
@@ -219,7 +219,7 @@ function compile<T>(fields: Fields<T>): Check<T> {
       if (fault !== null) return inside(name, fault);
     }
     const names = Object.keys(value);
-    // Beside its fields a message has one name that tells its type; what has more is not kept.
+    // Beside its fields a message has one name that says its type; what has more is not kept.
     if (names.length > table.length + 1) return PASSED;
     usual = names.map((name) => table!.find((place) => place.name === name) ?? placeOf(name, () => PASSED));
     return PASSED;
@@ -277,7 +277,7 @@ export function kindOf(value: unknown): string {
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
-/** A word that should be one of ours, encoded and cut: it is a name, and tells what went wrong. */
+/** A word that should be one of ours, encoded and cut: it is a name, and says what went wrong. */
 export function shownWord(value: unknown): string {
   if (typeof value !== "string") return kindOf(value);
   return `"${safeLine(value.slice(0, SHOWN_CHARS))}${value.length > SHOWN_CHARS ? "…" : ""}"`;

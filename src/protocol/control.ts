@@ -26,7 +26,7 @@ export type Target =
   | { readonly envelope: EnvelopeId }
   | { readonly domain: string }
   | "all";
-/** The queue knows no domains: the scheduler finds their envelopes. */
+/** The queue has no domains: the scheduler finds their envelopes. */
 export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
 
 export type ControlToQueue =

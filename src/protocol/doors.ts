@@ -2,7 +2,7 @@
  * Every door of the system: which isolate may speak to which, with which messages, and which answers a question may get. The one table from
  * which types, lists and checks derive. A door that is not listed does not exist: main makes the ports from DOORS, and an isolate can only name
  * a door of its own. Plain data only: all of this is posted. Every question carries `call`, a number of the asker's choosing; the answer
- * carries the same. Messages without `call` want no answer.
+ * carries the same. Messages without `call` need no answer.
  */
 
 import { type Check, compileTable, type MessageTable, type Replies } from "./check.ts";

@@ -30,7 +30,7 @@ export interface WrittenMessage {
   readonly chunks: number;
 }
 
-/** The part of an account that the kernel knows. */
+/** The part of an account that the kernel uses. */
 export interface FileOwner {
   readonly uid: number;
   readonly gid: number;
@@ -84,7 +84,7 @@ export const FLAG_ABANDONED = 0, FLAG_IN_CALL = 1, FLAG_CALLS = 2;
 export const FLAG_BYTES = 12;
 /**
  * What the first of them is made of: a bit that the pool sets when it gives up, and behind it a count of tasks that are done for good and whose
- * answers the pool has not heard yet. One word for both, so that a task is either done or given up, never both.
+ * answers the pool has not received yet. One word for both, so that a task is either done or given up, never both.
  */
 export const ABANDONED = 1, COMMITTED = 2;
 
@@ -102,7 +102,7 @@ export type ToFiles =
 
 export type FromFiles =
   | { readonly type: "done"; readonly number: number; readonly result: FileResult }
-  /** The task `call` wants a chunk of its message. */
+  /** The task `call` asks for a chunk of its message. */
   | { readonly type: "read"; readonly number: number; readonly index: number };
 
 /** Lines in front of the body of one delivery, in octets: some addresses, and the words around them. */

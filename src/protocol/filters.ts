@@ -134,7 +134,7 @@ export type FilterToSession =
     readonly token: string;
     readonly decision: FilterDecision;
   }
-  /** Lines of a message as the process wants them, each with its LF. */
+  /** Lines of a message as the process reads them, each with its LF. */
   | {
     readonly type: "lines";
     readonly session: string;

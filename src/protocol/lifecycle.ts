@@ -22,7 +22,7 @@ export type ToIsolate<S = unknown> =
     readonly traces: readonly Trace[];
   }
   /**
-   * The other side of a door, at start and again whenever that side was replaced. `peer` tells several isolates of a role apart, and `life` one
+   * The other side of a door, at start and again whenever that side was replaced. `peer` distinguishes several isolates of a role, and `life` one
    * from those that were in its place before: it only grows.
    */
   | {
@@ -47,7 +47,7 @@ export type ToSupervisor =
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "pong"; readonly count: number }
   | { readonly type: "stopped" }
-  /** What came from the other side of a door is not what may come from there; `peer` and `life` tell who that is, as in `door`. */
+  /** What came from the other side of a door is not what may come from there; `peer` and `life` identify it, as in `door`. */
   | {
     readonly type: "refused";
     readonly door: string;

@@ -13,7 +13,7 @@ export type ToLogin =
     readonly message: string;
     readonly proof: string;
   };
-/** `unknown`: it cannot be told, the hash is of no known scheme or too many wait. */
+/** `unknown`: it cannot be determined, since the hash is of no known scheme or too many wait. */
 export type PasswordCheck = "match" | "mismatch" | "unknown";
 export type FromLogin =
   | { readonly type: "verified"; readonly call: number; readonly result: PasswordCheck }

@@ -104,7 +104,7 @@ export interface RelaySource {
 /** Addresses in one answer. */
 export const MAX_SOURCE_ADDRESSES = 64;
 
-/** Does the name of an address lead back to it? `error`: there is no name; `temporary`: it cannot be told now. */
+/** Does the name of an address lead back to it? `error`: there is no name; `temporary`: it cannot be determined now. */
 export type Confirmed = "pass" | "fail" | "error" | "temporary";
 
 export type FromLookup =
@@ -113,7 +113,7 @@ export type FromLookup =
     readonly type: "client-name";
     readonly call: number; /** `<unknown>` for none */
     readonly hostname: string;
-    /** `temporary`: it cannot be told now. */
+    /** `temporary`: it cannot be determined now. */
     readonly confirmed: Confirmed;
   }
   | { readonly type: "account"; readonly call: number; readonly result: AccountResult }
@@ -133,7 +133,7 @@ export type FromLookup =
     readonly result: LoginResult; /** In base64; "" unless `ok`. */
     readonly signature: string;
   }
-  /** Null: it cannot be told now. */
+  /** Null: it cannot be determined now. */
   | { readonly type: "tested"; readonly call: number; readonly found: boolean | null }
   /** `permfail`: the sender is not this user's. */
   | { readonly type: "may-send"; readonly call: number; readonly result: AuthResult }
@@ -154,7 +154,7 @@ export type FromLookup =
 /** `label`: the table does not have it. `form`: its value is no `user:password`. */
 export type CredentialsLack = "label" | "form";
 
-/** `permfail`: wrong password or no such user, which nobody outside is told apart. */
+/** `permfail`: wrong password or no such user, which the reply does not distinguish. */
 export type AuthResult = "ok" | "permfail" | "tempfail";
 
 /** `blocked`: too many logins from the client's address have failed. */

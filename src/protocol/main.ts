@@ -96,11 +96,11 @@ export type ErrandToMain = Grow<"file">;
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
 export type LookupToMain =
-  /** getpwnam(3): accounts of whatever the name service knows. */
+  /** getpwnam(3): accounts of every source of the name service. */
   | { readonly type: "account"; readonly call: number; readonly name: string }
   /** The password of a system account, */
   | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
-  /** or of a hash that only crypt(3) knows. */
+  /** or of a hash that only crypt(3) supports. */
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string }
   | Grow<"forward">;
 export type MainToLookup =

@@ -64,7 +64,7 @@ export function traitsOf(role: Role): RoleTraits {
   return ROLES[role];
 }
 
-/** Tells whether a role touches users' files. */
+/** Returns whether a role touches users' files. */
 export function isFileRole(role: Role): role is FileRole {
   return traitsOf(role).files === true;
 }

@@ -85,7 +85,7 @@ export interface LookupSettings {
   readonly saltKey: Uint8Array;
   /** Tables that filters test things against: sessions can ask about no others. */
   readonly filterTables?: readonly string[];
-  /** Tables of the listeners' `senders` and `hostnames`: an smtp isolate learns nothing of others. */
+  /** Tables of the listeners' `senders` and `hostnames`: an smtp isolate gets no others. */
   readonly senderTables: readonly string[];
   readonly hostnameTables: readonly string[];
   readonly rules: readonly Rule[];

@@ -17,11 +17,11 @@ export type SmtpToQueue =
     readonly envelopes: readonly EnvelopeContent[];
   }
   | { readonly type: "abort"; readonly message: MessageId }
-  /** All ids are with sessions whose messages are still coming in: more are wanted. */
+  /** All ids are with sessions whose messages are still coming in: more are needed. */
   | { readonly type: "ids-wanted" };
 
 export type QueueToSmtp =
-  /** Message ids that are free and reserved for this isolate. Sent at start, before they are used up, and when wanted. */
+  /** Message ids that are free and reserved for this isolate. Sent at start, before they are used up, and on request. */
   | { readonly type: "ids"; readonly ids: readonly MessageId[] }
   /**
    * One more `chunk` of this message may be sent. A session starts with CHUNK_CREDIT of them. `spent` is the buffer of the chunk that was

@@ -141,7 +141,7 @@ function remoteOf({ remote = "" }: { readonly remote?: string }): { readonly rem
   return remote === "" ? {} : { remote: errorLine(remote).slice(0, MAX_REMOTE_CHARS) };
 }
 
-/** RFC 3461 §5.2: who asked for a DSN of success gets it from the last server that knows of the request. */
+/** RFC 3461 §5.2: who asked for a DSN of success gets it from the last server that supports the request. */
 function successDsn(
   envelope: Envelope,
   outcome: Extract<Outcome, { result: "ok" }>,

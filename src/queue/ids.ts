@@ -1,6 +1,6 @@
 /**
  * Message ids, handed out in blocks of neighbours at random places: ids look random and never meet, and messages that arrive together lie
- * together in the database. Knows who holds which block, not what is done with the ids.
+ * together in the database. Keeps which isolate holds which block, not the use of the ids.
  */
 
 import { type MessageId, messageIdOf, type MessageNumber, messageNumber, random32 } from "../envelope/mod.ts";

@@ -130,7 +130,7 @@ class Incoming {
       this.#open.set(id, open = newOpen(id));
     }
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
-    // The client was told at MAIL, if it could be known then.
+    // The client got this reply at MAIL, if it was known then.
     if (this.#queue.space.room === 0) return this.#fail(id, open, NO_ROOM);
     if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
     const index = open.chunks++;

@@ -19,7 +19,7 @@ const RANGE_MESSAGES = 2 ** 32 / 1024;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
-/** Begins to load; the function that is returned ends it early. The scheduler ignores what it knows already. */
+/** Begins to load; the function that is returned ends it early. The scheduler ignores what it has already. */
 export function loadScheduler(queue: QueueState): () => void {
   let loading: Loading | null = null;
   queue.guard(() => {

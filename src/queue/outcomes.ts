@@ -42,7 +42,7 @@ export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: Envel
       });
     },
     done: () => {
-      // The scheduler still knows an envelope that is gone: it is dropped there.
+      // The scheduler still has an envelope that is gone: it is dropped there.
       if (applied === null) return queue.envelope(id) === null ? queue.dropped([id]) : undefined;
       finish(queue, applied);
       queue.settled(id, !applied.disposition.remove);

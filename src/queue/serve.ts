@@ -135,7 +135,7 @@ function serveScheduler(
         return;
     }
   };
-  // A new scheduler knows nothing.
+  // A new scheduler is empty.
   scheduler.onreset = load;
   load();
   return () => stopLoading();

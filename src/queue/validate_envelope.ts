@@ -45,7 +45,7 @@ export function copyFacts(
   return { ...common, user, subAddress, exec };
 }
 
-/** A copy of a sound envelope that a file told of; null when it is not sound. Whoever may lay files there may name commands. */
+/** A copy of a valid envelope that was read from a file; null when it is not valid. Whoever may lay files there may name commands. */
 export function copyEnvelope(envelope: Envelope): Envelope | null {
   if (!areCommon(envelope) || !isState(envelope)) return null;
   const { agent, user, subAddress = "", exec = "", bounce } = envelope;

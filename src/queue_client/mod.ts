@@ -25,7 +25,7 @@ export interface OpenedMessage {
   readonly body: StoredBody;
 }
 
-/** Final outcomes that are remembered: the queue may have died before it heard of them, and would then give out the mail again. */
+/** Final outcomes that are remembered: the queue may have ended before it received them, and would then give out the mail again. */
 const MAX_FINAL_OUTCOMES = 4_096;
 
 export class QueueClient {
@@ -33,7 +33,7 @@ export class QueueClient {
   readonly #unreadable: (text: string) => Error;
   /** Envelopes that wait or are being delivered: after a restart of its own the scheduler may send them again. */
   readonly #inFlight = new Set<EnvelopeId>();
-  /** Outcomes after which an envelope never comes back, unless the queue died before it heard of them. */
+  /** Outcomes after which an envelope never comes back, unless the queue ended before it received them. */
   readonly #final = new BoundedMap<EnvelopeId, Outcome>(MAX_FINAL_OUTCOMES);
 
   /** `unreadable` makes the error that reading a chunk rejects with, of the queue's reason. */

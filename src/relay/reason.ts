@@ -76,14 +76,14 @@ function nameOf({ host, address }: Remote): string {
   return host === address ? address : `${host} (${address})`;
 }
 
-/** Returns the reason for mail that a host did not want before any was sent. `text`: the whole reply as it is shown. */
+/** Returns the reason for mail that a host refused before any was sent. `text`: the whole reply as it is shown. */
 function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   const own = /^[245](\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply.text)?.[1];
   const enhanced = own === undefined ? REPLY_CODES[reply.code] : `${reply.code < 500 ? 4 : 5}${own}`;
   return { text, ...(enhanced === undefined ? {} : { enhanced }), remote };
 }
 
-/** All exchangers were tried: the reason of a task that knows none of its own. */
+/** All exchangers were tried: the reason of a task that has none of its own. */
 export const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
 
 /** Returns the one of two reasons that says more: a host's own words, else the later one; NOTHING_LEFT says less than any. */

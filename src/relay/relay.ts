@@ -12,7 +12,7 @@ import type { Ending, Session, SessionOwner } from "./session/session.ts";
 import { avoiding, type Target } from "./routes/target.ts";
 import { type Task, TaskQueue } from "./tasks.ts";
 
-/** MX records are looked up again after so many ms; the resolver knows whether that takes a query. */
+/** MX records are looked up again after so many ms; the resolver decides whether that takes a query. */
 const REFRESH_MS = 300_000;
 /** MX hosts that one attempt goes to when each ends the session over it. */
 const MAX_TRIED_HOSTS = 5;
@@ -225,7 +225,7 @@ export class Relay implements SessionOwner {
     while (this.#connect(this.#exchangers));
   }
 
-  /** True when it began a connection and may want another. */
+  /** True when it began a connection and may need another. */
   #connect(exchangers: readonly Exchanger[]): boolean {
     const { clock, table } = this.#deps;
     const now = clock.steady();

@@ -15,7 +15,7 @@ export interface RelayDeps {
   readonly table: RouteTable;
   /** Writes a line to the log. */
   log(text: string): void;
-  /** Wants to know more than the log, or not. */
+  /** Receives trace and debug lines where they are enabled. */
   readonly observer: Observer;
   /** Looks up where the mail of the target goes. Never rejects. */
   find(target: Target): Promise<Exchangers>;

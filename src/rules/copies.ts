@@ -7,8 +7,8 @@ import type { OncePer } from "../envelope/mod.ts";
 const BY_ADDRESS = /%\{(?:rcpt|dest)\b/i;
 
 /**
- * What tells a delivery from others of the same action, user and `exec` (as in Deliverable). Null: nothing does. A command is told the address and
- * may do with it what it likes: mailing lists and catch-alls do.
+ * What distinguishes a delivery from others of the same action, user and `exec` (as in Deliverable). Null: nothing does. A command gets the address and
+ * may use it: mailing lists and catch-alls do.
  */
 export function oncePer({ method, wrapper }: LocalAction, exec: string): OncePer | null {
   if (BY_ADDRESS.test(exec !== "" ? exec : templateOf(method)) || BY_ADDRESS.test(wrapper ?? "")) return "spelling";

@@ -1,6 +1,6 @@
 /**
  * Expansion of one recipient into deliverables, through rules, aliases, virtual mappings and `.forward` files. Pure: what it asks is
- * injected, so it knows no tables, files or accounts. It is long because it is one walk over one tree.
+ * injected, so it reads no tables, files or accounts. It is long because it is one walk over one tree.
  */
 
 import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
@@ -135,7 +135,7 @@ export class Expander {
     return refusals[why](this.#request.rcpt);
   }
 
-  /** The client hears that its recipient is a list that does not work; the operator, what is wrong with it. */
+  /** The reply says that the recipient is a list that does not work; the log says what is wrong with it. */
   #lost(fault: string, why: "expansionLoop" | "expansionPermanent"): Refusal {
     this.#lookups.warn(`The aliases of ${formatMailbox(this.#request.rcpt)} ${fault}`);
     return this.#refuse(why);
@@ -233,7 +233,7 @@ export class Expander {
       subAddress,
       exec: "",
     };
-    // In his own `.forward` a user's name is his mailbox; and who is delivered to as somebody else has no `.forward` here.
+    // In the user's own `.forward` the user's name is the mailbox; a user whose mail is delivered as another user has no `.forward` here.
     const home = !(node.sameUser && node.parent?.account) && (action.user === null || action.user === user);
     const forward: Forward = home ? this.#lookups.forward(account, subAddress) : { kind: "none" };
     if (forward.kind === "refused") {
@@ -249,7 +249,7 @@ export class Expander {
     return this.#submitMailbox(mailbox, action, node);
   }
 
-  /** Tells the log why what a table or a file names cannot be had. What the client named is the client's mistake. */
+  /** Logs why what a table or a file names cannot be had. What the client named is the client's mistake. */
   #blame({ source }: Node, named: string, fault: string): void {
     if (source !== null) this.#lookups.warn(`${source}: "${shown(named)}": ${fault}`);
   }
@@ -277,7 +277,7 @@ export class Expander {
   /** The method of the action takes it, if it delivers anything. */
   #submitMailbox(mailbox: LocalDeliverable, action: LocalAction, node: Node): Refusal | null {
     const { type } = action.method;
-    // A user in his own `.forward` wants a mailbox that the action does not have; that file is what is wrong.
+    // A user in their own `.forward` asks for a mailbox that the action does not have; that file is what is wrong.
     if (type === "forward-only") {
       this.#blame(node, mailbox.user, `action "${action.name}" has no mailboxes, and delivers to addresses only`);
       return this.#refuse("expansionTemporary");
@@ -347,7 +347,7 @@ export class Expander {
 
   /**
    * Inserts the targets of the first key that the table has, the first of them at once. False when there are none. A value that is no list is
-   * refused for good: only a person can mend it, and the sender should hear of it at once.
+   * refused for good: only a person can mend it, and the sender should get that reply at once.
    */
   #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError | Refusal {
     for (const key of keys) {

@@ -1,11 +1,11 @@
-/** The messages of SCRAM, RFC 5802 §7: read from the client and written to it. Pure; knows no keys. */
+/** The messages of SCRAM, RFC 5802 §7: read from the client and written to it. Pure; uses no keys. */
 
 import { prepare } from "./prepare.ts";
 
 export type ChannelBinding =
   /** `n`: the client cannot bind. */
   | { readonly kind: "none" }
-  /** `y`: it could, and believes that the server cannot. */
+  /** `y`: it could, and assumes that the server cannot. */
   | { readonly kind: "unoffered" }
   /** `p=`: it does. */
   | { readonly kind: "used"; readonly name: string };
@@ -16,7 +16,7 @@ export interface ClientFirst {
   readonly binding: ChannelBinding;
   /** Prepared by SASLprep. */
   readonly user: string;
-  /** Wants to act as somebody else (`a=`, RFC 5802 §5.1), whether there is such a user or not. */
+  /** Asks to act as another user (`a=`, RFC 5802 §5.1), whether there is such a user or not. */
   readonly actsAsOther: boolean;
   readonly nonce: string;
   readonly bare: string;
@@ -31,7 +31,7 @@ export interface ClientFinal {
   readonly withoutProof: string;
 }
 
-/** RFC 5929 §4: the only binding that can be checked here; the runtime tells neither Finished messages nor exported keys (RFC 9266). */
+/** RFC 5929 §4: the only binding that can be checked here; the runtime gives neither Finished messages nor exported keys (RFC 9266). */
 export const END_POINT = "tls-server-end-point";
 
 const HEADER = /^(?:n|y|p=([A-Za-z0-9.-]{1,100})),(?:a=([^,]*))?,/;

@@ -33,7 +33,7 @@ function unpacked(): number[] {
   return numbers;
 }
 
-/** Tells whether `text` has a letter that is written from left to right: a code point of the table. */
+/** Returns whether `text` has a letter that is written from left to right: a code point of the table. */
 export function hasLeftToRight(text: string): boolean {
   return [...text].some((letter) => inTable(letter.codePointAt(0)!));
 }

@@ -8,7 +8,7 @@ import { verifierIn } from "./verifier.ts";
 export type StoredPassword =
   /** What the login isolate or crypt(3) can be asked about. */
   | { readonly kind: "hash"; readonly hash: string }
-  /** The password itself. `hash` is what the login isolate takes, when the scheme wants that; null when it may be anything and matches nothing. */
+  /** The password itself. `hash` is what the login isolate takes, when the scheme requires that; null when it may be anything and matches nothing. */
   | { readonly kind: "clear"; readonly hash: string | null }
   /** `!…` or `*`, as shadow(5) has it: nobody can log in with it. */
   | { readonly kind: "locked" }
@@ -62,7 +62,7 @@ const WHOLE: readonly RegExp[] = [
   /^\$(?:3|md5|sha1)[$,].{16,}$/,
 ];
 
-/** Tells whether a text that begins with `$` can be a hash of crypt(5): not one that is cut short, or of no scheme. */
+/** Returns whether a text that begins with `$` can be a hash of crypt(5): not one that is cut short, or of no scheme. */
 export function isWholeHash(hash: string): boolean {
   return WHOLE.some((shape) => shape.test(hash));
 }

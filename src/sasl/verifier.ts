@@ -11,9 +11,9 @@ export interface Verifier {
   readonly iterations: number;
   /** In base64. */
   readonly salt: string;
-  /** Secret: who knows it can find out whether a password is right. */
+  /** Secret: whoever has it can find out whether a password is right. */
   readonly storedKey: Uint8Array;
-  /** Secret: who knows it can pass for the server. */
+  /** Secret: whoever has it can pass for the server. */
   readonly serverKey: Uint8Array;
 }
 
@@ -116,7 +116,7 @@ export function checkProof(verifier: Verifier, authMessage: string, proof: strin
 }
 
 /**
- * The salt that a user is sent who has none: always the same for one name, so that nobody can tell who exists (RFC 5802 §9). `key`: secret, of
+ * The salt that a user is sent who has none: always the same for one name, so that it does not reveal who exists (RFC 5802 §9). `key`: secret, of
  * this system; `bytes`: at most 32. In base64.
  */
 export function fakeSalt(key: Uint8Array, name: string, bytes: number): string {

@@ -1,4 +1,4 @@
-/** A binary heap of slots by the time at which each wants attention, then by envelope id. The times stay in the table. */
+/** A binary heap of slots by the time at which each is to be processed, then by envelope id. The times stay in the table. */
 
 import { AT, type EnvelopeTable, NONE } from "./table.ts";
 
@@ -24,7 +24,7 @@ export class WakeHeap {
     return this.#size === 0 ? NONE : this.#slots[0]!;
   }
 
-  /** When the slot wants attention: a due one only to expire, a waiting one at whichever comes first. */
+  /** When the slot is to be processed: a due one only to expire, a waiting one at whichever comes first. */
   wakeAt(slot: number): number {
     const table = this.#table;
     const expires = table.deadline(slot);

@@ -1,6 +1,6 @@
 /**
  * Lanes: envelopes of one agent, action and user or destination (the name of the lane) stand in one line and share their limits; lanes with work take turns, so that a busy
- * destination delays no other. Knows lines and turns, not time; see scheduler.ts.
+ * destination delays no other. Handles lines and turns, not time; see scheduler.ts.
  */
 
 import type { Agent } from "../envelope/mod.ts";

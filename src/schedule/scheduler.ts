@@ -151,14 +151,14 @@ export class Scheduler {
 
   /**
    * `smtpctl schedule`: due now, unless in flight or suspended. Does a slice, so that nothing else waits: begin with `from` 0 and go on with
-   * `next` until that is null. `count` tells how many were made due.
+   * `next` until that is null. `count` is how many were made due.
    */
   schedule(target: Target, now: number, from = 0): { count: number; next: number | null } {
     let count = 0;
     const next = eachSlot(this.#table, this.#lanes, target, from, (slot) => {
       const at = this.#table.at[slot];
       if (at !== AT.PENDING && at !== AT.READY) return;
-      // Its time is over: the next run tells so.
+      // Its time is over: the next run reports that.
       if (this.#table.deadline(slot) <= now) return;
       count++;
       if (at === AT.READY) return;
@@ -175,7 +175,7 @@ export class Scheduler {
     return { ids, next };
   }
 
-  /** Relay knows a reason to try these now: those that wait for their time are due. How many were. */
+  /** Relay has a reason to try these now: those that wait for their time are due. How many were. */
   reschedule(ids: readonly EnvelopeId[], now: number): number {
     let count = 0;
     for (const id of ids) {

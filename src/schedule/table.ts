@@ -1,6 +1,6 @@
 /**
  * The scheduler's memory: one slot per envelope, a column per field, about 70 bytes each, so that a million queued envelopes stay small.
- * Knows where things stand, not what to do about it; see scheduler.ts.
+ * Holds the state and decides nothing; see scheduler.ts.
  */
 
 import {
@@ -20,7 +20,7 @@ export const AT = {
   READY: 2,
   /** With relay, delivery or the writer of DSNs. */
   INFLIGHT: 3,
-  /** The queue was told that its time is over. */
+  /** The queue has been informed that its time is over. */
   EXPIRING: 4,
   /** Not tried and not expired until the administrator resumes it. */
   SUSPENDED: 5,

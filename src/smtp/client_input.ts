@@ -1,4 +1,4 @@
-/** What a client has sent and its session has not used yet: octets of commands and of message data. Knows no session; see connection.ts. */
+/** What a client has sent and its session has not used yet: octets of commands and of message data. Independent of sessions; see connection.ts. */
 
 import { CommandLines, joined } from "./lines.ts";
 import type { Command } from "./session/command.ts";
@@ -48,7 +48,7 @@ export class ClientInput {
     return !this.empty || this.#waiting !== null;
   }
 
-  /** Lets a buffer go that is used up: it must not live as long as an idle session. */
+  /** Lets a buffer go that is used up: it must not be kept as long as an idle session. */
   trim(): void {
     if (this.empty) this.#drop();
   }

@@ -1,6 +1,6 @@
 /**
  * Drives one session: bytes from the wire become lines and message data, the session's effects become replies, questions to lookup and
- * messages for the queue. Waits for nothing: every answer comes in by a method. Knows no sockets; see wire.ts. Long, because the order in
+ * messages for the queue. Waits for nothing: every answer comes in by a method. Uses no sockets; see wire.ts. Long, because the order in
  * which all that happens to a session is dealt with is one thing to read: what the client may send is throttled in `#regulate`, and the
  * line that decides 250 for a message is in `committed`, which the queue has called once the message is on stable storage.
  */
@@ -282,7 +282,7 @@ export class Connection implements Host {
 
   /** The message is on stable storage. Only here does the session get to its 250 for a message. */
   committed(): void {
-    // A queue that answers before it was asked is not believed.
+    // An answer of the queue that comes before the question is ignored.
     if (!this.#reception.active || this.session.phase !== "queue") return;
     const stored = this.#reception.finish()!;
     const from = this.session.transaction?.sender ?? null;

@@ -1,4 +1,4 @@
-/** How far a connection has come, from its first octet to the end of its wire. Knows no session and no wire; see connection.ts. */
+/** How far a connection has come, from its first octet to the end of its wire. Independent of session and wire; see connection.ts. */
 
 /** How long a connection that was closed may go on sending, in milliseconds. */
 const LINGER_MS = 10_000;

@@ -44,7 +44,7 @@ export class FairTurns {
     this.#arrange();
   }
 
-  /** The same after a while, for one who sends what nobody wants. */
+  /** The same after a while, for a client that sends what is refused. */
   addLate(taker: TurnTaker): void {
     if (this.#ripe.has(taker)) return;
     this.#late.add(taker);

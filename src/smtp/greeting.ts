@@ -54,7 +54,7 @@ class Greeting {
     this.#deps = deps;
   }
 
-  /** Does what the state wants, which leads to the next one, at once or when an answer comes. */
+  /** Does what the state requires, which leads to the next one, at once or when an answer comes. */
   enter(state: GreetingState): void {
     const connection = this.#connection;
     switch (state.at) {

@@ -1,6 +1,6 @@
 /**
  * How long a session may take to get anywhere. A trickle of octets is no progress: a command counts when it is whole, data when there is a
- * good deal of it. RFC 5321 §4.5.3.2 has the times. Knows no clock; see connection.ts.
+ * good deal of it. RFC 5321 §4.5.3.2 has the times. Uses no clock; see connection.ts.
  */
 
 /** Octets of message data that must come within the time that a command may take: 218 a second at the usual 5 minutes. */

@@ -70,12 +70,12 @@ export class QueueClient {
     return id;
   }
 
-  /** Nobody knows this id: it can serve for another message. */
+  /** This id is in use nowhere: it can serve for another message. */
   giveBack(id: MessageId): void {
     if (this.#submitters.delete(id)) this.#ids.push(id);
   }
 
-  /** No message came of it, and the queue knows nothing of it; filters may. */
+  /** No message came of it, and it is not in the queue; filters may have seen it. */
   drop(id: MessageId): void {
     if (this.#submitters.get(id)?.tellsIds) this.abort(id);
     else this.giveBack(id);

@@ -1,6 +1,6 @@
 /**
  * The reply buffer of a session: replies that were decided and not sent yet. Those that belong together (RFC 2920 §3.2) go in one write.
- * Knows no session and no socket; see connection.ts.
+ * Independent of session and socket; see connection.ts.
  */
 
 import { logTrace, type Observer } from "../events/mod.ts";

@@ -26,7 +26,7 @@ function grouped(emit: EmitEvent): { emit: EmitEvent; flush(): void } {
   };
 }
 
-/** Collects ended sessions and tells main of several at once, for the same reason. */
+/** Collects ended sessions and reports several to main at once, for the same reason. */
 function collected(send: (tickets: readonly number[]) => void): (ticket: number) => void {
   let tickets: number[] = [];
   return (ticket) => {

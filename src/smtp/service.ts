@@ -54,7 +54,7 @@ export interface ServiceOptions {
   readonly random?: () => number;
   /** For the server's part of a SCRAM exchange; random without it. */
   readonly nonce?: () => string;
-  /** Which traces are wanted; none without it. */
+  /** Which traces are enabled; none without it. */
   readonly observer?: Pick<Observer, "traces" | "verbose">;
   readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
@@ -69,7 +69,7 @@ const STOP_LOOK_MS = 50;
 /** A failed login is answered after up to this time, in milliseconds. */
 const FAILURE_DELAY_MS = 1000;
 
-/** Who is told of the end of a session: main by the ticket, the proxy intakes by the source; null for who came directly. */
+/** Where the end of a session is reported: main by the ticket, the proxy intakes by the source; null for a client without a proxy. */
 interface SessionRecord {
   readonly ticket: number;
   readonly source: string | null;

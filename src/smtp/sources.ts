@@ -1,6 +1,6 @@
 /**
- * The rate limit and the session limit of each client address: who has or makes too many connections is turned away. Asks nobody and closes nothing; bounded. Main
- * counts for all smtp isolates, which tell it of clients whose address they learn from a PROXY header.
+ * The rate limit and the session limit of each client address: who has or makes too many connections is turned away. Asks no other isolate and closes nothing; bounded. Main
+ * counts for all smtp isolates, which report to it the clients whose address is in a PROXY header.
  */
 
 import { NetworkMatcher, parseAddress } from "../net/mod.ts";

@@ -2,7 +2,7 @@
 
 const LF = 10, CR = 13, SPACE = 32, DOT = 46;
 
-/** A stored body: chunks of lines that end with LF, without dot-stuffing. What `opened` of the queue tells, as an interface. */
+/** A stored body: chunks of lines that end with LF, without dot-stuffing. What `opened` of the queue returns, as an interface. */
 export interface Body {
   /** Size of the whole as stored, in octets: what is sent is longer, see `wireOctets`. */
   readonly bytes: number;

@@ -19,7 +19,7 @@ export interface Capabilities {
   readonly rcptMax: number | null;
 }
 
-/** Of a server that only knows HELO, or that has not been asked yet. */
+/** Of a server that supports HELO only, or that has not been asked yet. */
 export const NO_CAPABILITIES: Capabilities = {
   startTls: false,
   pipelining: false,

@@ -1,4 +1,4 @@
-/** One TCP, TLS or unix connection to a server: bytes out, groups of replies in, timeouts. Knows no command. */
+/** One TCP, TLS or unix connection to a server: bytes out, groups of replies in, timeouts. Independent of commands. */
 
 import { systemReason } from "../events/mod.ts";
 import type net from "node:net";
@@ -244,7 +244,7 @@ export class Connection {
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
   }
 
-  /** TLS 1.3: a server that does not like the client's certificate replies so when the client believes that the handshake is done. */
+  /** TLS 1.3: a server that refuses the client's certificate replies so when the handshake is done for the client. */
   #broken(error: NodeJS.ErrnoException): void {
     if (this.tls !== null && this.#unheard) this.#fail("tls", `TLS failed: ${error.message}`);
     else this.#fail("closed", ioError(error));
@@ -296,7 +296,7 @@ export class Connection {
 
   #hangup(): void {
     const last = this.#group?.replies.at(-1);
-    // The 421 tells more than that the connection is closed.
+    // The 421 says more than that the connection is closed.
     if (last?.code === 421) this.#fail("closed", formatReply(last), last);
     else this.#fail("closed", "Connection closed unexpectedly");
   }

@@ -1,4 +1,4 @@
-/** Replies of a server, read from bytes as they come. Pure: knows no socket and no meaning of a code. */
+/** Replies of a server, read from bytes as they come. Pure: uses no socket and gives codes no meaning. */
 
 /** One whole reply, RFC 5321 §4.2. */
 export interface Reply {

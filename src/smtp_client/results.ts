@@ -17,7 +17,7 @@ export interface RecipientResult {
   readonly stage: Stage;
   /**
    * It may be tried once more without waiting: in another transaction with this server; in another session with it, when this session has had
-   * its share; or, where this server ended the session before it decided, with another one. The verdict is for those who do not.
+   * its share; or, where this server ended the session before it decided, with another one. The outcome is for those who do not.
    */
   readonly again?: "here" | "reconnect" | "elsewhere";
 }
@@ -33,7 +33,7 @@ export interface TransactionResult {
   readonly exhausted: boolean;
   /** Recipients that RCPT accepted, whatever came of the data. */
   readonly accepted: number;
-  /** How many recipients the server takes in one transaction, where its replies told; else null. */
+  /** How many recipients the server takes in one transaction, where its replies say so; else null. */
   readonly rcptMax: number | null;
   /** False when the connection broke before the first reply: nothing was tried, another connection may do better at once. */
   readonly answered: boolean;

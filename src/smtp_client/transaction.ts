@@ -340,7 +340,7 @@ class Run {
 
   /** RFC 2920 §3.1: DATA was pipelined and accepted though no recipient was: an empty message, which the server must not deliver. */
   async #nothing(): Promise<void> {
-    // RFC 2033 §4.2: no reply for no recipient. Whether the server knows that is not worth finding out.
+    // RFC 2033 §4.2: no reply for no recipient. Whether the server follows that is not worth finding out.
     if (this.#session.lmtp) return this.broken(new ClientError("protocol", "DATA accepted without a recipient"));
     await this.#ask(".\r\n", [this.#session.timeouts.endOfDataMs]);
     await this.#reset();

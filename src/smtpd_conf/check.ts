@@ -1,4 +1,4 @@
-/** What can be told only when the whole file was read: names that may come late, certificates without a key, no rules. */
+/** What can be checked only when the whole file was read: names that may come late, certificates without a key, no rules. */
 
 import { ADMIN_PLACE, type Draft } from "./draft.ts";
 import { type Diagnostic, shown, suggestion } from "../config/mod.ts";

@@ -13,7 +13,7 @@ import type { Lexer, Token } from "./lexer.ts";
 
 /**
  * Tokens with one token of lookahead. After the first mistake of a directive the cursor shows only ends of line until
- * `finishLine`, so that productions run out by themselves and a mistake is told once.
+ * `finishLine`, so that productions end by themselves and a mistake is reported once.
  */
 export class Cursor {
   readonly #lexer: Lexer;
@@ -74,7 +74,7 @@ export class Cursor {
 
   /** Fails at a name that nothing was called so far. What it is to be is said by `explain`, when the whole file is read. */
   failUndefined(at: SourceLine, name: Named, known: () => Iterable<string>): void {
-    // It was declared by a line that is wrong: that was told.
+    // It was declared by a line that is wrong: that was reported.
     if (this.#placeOf(name) !== undefined) {
       this.#failed = true;
       return;
@@ -279,7 +279,7 @@ export function hint({ kind, text }: Token, words: Iterable<string>): string {
   return suggestion(text, words);
 }
 
-/** A token as it is told to the reader. */
+/** A token as messages show it. */
 function named(token: Token): string {
   switch (token.kind) {
     case "newline":

@@ -78,7 +78,7 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
   draft.pki.set(name, pki);
   declare(draft, { kind: "pki", name }, pki.at);
   parsePkiOptions({ cursor, draft }, pki);
-  // What a broken line lacks cannot be told.
+  // What a broken line lacks is not known.
   if (cursor.failed) {
     pki.cert ??= "";
     pki.key ??= "";

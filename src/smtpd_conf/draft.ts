@@ -19,7 +19,7 @@ import {
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
- * `dynamic` stands for tables whose back-end tells its type only at run time: they pass every type check. `accounts` are the system's: good
+ * `dynamic` stands for tables whose back-end reports its type only at run time: they pass every type check. `accounts` are the system's: good
  * for a userbase and for nothing else.
  */
 export interface DeclaredTable {
@@ -91,10 +91,10 @@ export function use(draft: Draft, name: Named): void {
   draft.used.add(declaredKey(name));
 }
 
-/** What `declared` knows the line of the admin page by. */
+/** The key of the line of the admin page in `declared`. */
 export const ADMIN_PLACE = "admin listen";
 
-/** What `declared` knows a thing by. */
+/** The key of a declaration in `declared`. */
 export function declaredKey({ kind, name }: Named): string {
   return `${kind} ${name}`;
 }

@@ -1,4 +1,4 @@
-/** Text of smtpd.conf to tokens: continuation, comments, quotes, numbers, macros, included files. Knows no grammar. */
+/** Text of smtpd.conf to tokens: continuation, comments, quotes, numbers, macros, included files. Independent of the grammar. */
 
 import { LANGUAGE_LIMITS, RESERVED, shown, type SourceLine } from "../config/mod.ts";
 import type { Macros } from "./macros.ts";

@@ -20,7 +20,7 @@ export class Macros {
     for (const [name, value] of defines) this.#macros.set(name, { value, persistent: true, used: false });
   }
 
-  /** Remembers a name whose definition was told to be wrong: its uses are then not mistakes too. */
+  /** Remembers a name whose definition was reported as wrong: its uses are then not mistakes too. */
   defineBroken(name: string): void {
     if (!this.#macros.has(name)) this.#broken.add(name);
   }

@@ -1,4 +1,4 @@
-/** Options that follow a directive in any order, each at most once. Knows no particular option. */
+/** Options that follow a directive in any order, each at most once. Independent of particular options. */
 
 import type { Cursor } from "./cursor.ts";
 import type { SourceLine } from "../config/mod.ts";

@@ -53,7 +53,7 @@ const PARSERS: Readonly<Record<string, (context: Context, at: SourceLine) => voi
 };
 
 /**
- * Reads and checks a configuration. Every mistake that can be told is told, in the order in which it was met; a `fatal`
+ * Reads and checks a configuration. Every mistake that can be found is reported, in the order in which it was met; a `fatal`
  * message concerns the file as a whole and has no line.
  */
 export function parseConfig(file: string, options: ParseOptions): ParseResult {

@@ -13,7 +13,7 @@ import {
 } from "../config/mod.ts";
 import { declare, type DeclaredTable, type Draft, use } from "./draft.ts";
 
-/** What an option wants of its table. Without `kinds` any will do. */
+/** What an option requires of its table. Without `kinds` any will do. */
 export interface TableUse {
   readonly option: string;
   readonly kinds?: readonly (StaticTable["kind"] | "accounts")[];
@@ -99,7 +99,7 @@ export function parseTable(cursor: Cursor, draft: Draft, wanted: TableUse): stri
   }
   draft.anonymousTables++;
   draft.tables.set(name, table);
-  // What is wrong with its entries is told with this line.
+  // What is wrong with its entries is reported with this line.
   declare(draft, { kind: "table", name }, at);
   use(draft, { kind: "table", name });
   return name;
@@ -182,7 +182,7 @@ export function parseFilterNames(cursor: Cursor, draft: Draft): FilterStep[] | n
   return steps;
 }
 
-/** What a process is asked is told apart by the process alone: it cannot stand in one chain twice. */
+/** What a process is asked is distinguished by the process alone: it cannot stand in one chain twice. */
 function sharesProcess(one: FilterStep, other: FilterStep): boolean {
   return one.kind === "process" && other.kind === "process" && one.process === other.process;
 }

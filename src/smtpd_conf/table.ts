@@ -99,7 +99,7 @@ function declareProgram(
   }
 }
 
-/** Other back-ends are opened for a moment, and tell the type of their answers only then. */
+/** Other back-ends are opened for a moment, and report the type of their answers only then. */
 function openTable(
   { cursor, draft, files }: Context,
   at: SourceLine,

@@ -1,6 +1,6 @@
 /**
  * The sockets of all isolates, of main and of the tools are made here or go through `withErrorListener`: an `error` event that nobody listens
- * for ends the whole isolate, with every other connection in it. Knows nothing of what is spoken over them.
+ * for ends the whole isolate, with every other connection in it. Independent of the protocols over them.
  */
 
 import type { EventEmitter } from "node:events";
@@ -11,7 +11,7 @@ const errors = new WeakMap<EventEmitter, Error>();
 
 /**
  * Gives a socket or server, as soon as it is made, a listener of the `error` event that stays for all its life, whatever other listeners come
- * and go. Returns the socket. What was heard is kept for `firstError`.
+ * and go. Returns the socket. The first error is kept for `firstError`.
  */
 export function withErrorListener<T extends EventEmitter>(socket: T): T {
   socket.on("error", (error: Error) => {

@@ -1,6 +1,6 @@
 /**
  * Whom main replaces when one isolate says that another sent something malformed. It cannot see who of the two is right: an isolate that is
- * compromised could have its neighbours replaced again and again by accusing them. Knows no isolate and no message; pure.
+ * compromised could have its neighbours replaced again and again by accusing them. Independent of isolates and messages; pure.
  */
 
 /** Neighbours that an exposed isolate may accuse before it is replaced itself. */

@@ -1,6 +1,6 @@
 /**
- * Main's side of the isolates: starts them with their permissions, joins them by doors, watches that they live and replaces those that do not.
- * Knows no role by name: what it has to know of them is in ROLES and DOORS.
+ * Main's side of the isolates: starts them with their permissions, joins them by doors, watches that they run and replaces those that do not.
+ * Names no role: what it needs of them is in ROLES and DOORS.
  */
 
 import { type Channel, DoorChannel } from "../isolate/mod.ts";
@@ -42,7 +42,7 @@ type Welcome = (channel: Channel<unknown, unknown>, index: number) => void;
 const PING_MS = 1_000;
 /** An isolate that is silent for so many looks gets no new work as long as another answers. */
 const AVOID_LOOKS = 2;
-/** An isolate that was heard of in this time is given work without being asked whether it is there. */
+/** An isolate that has sent something in this time is given work without being asked whether it is there. */
 const FRESH_MS = 100;
 const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 /** Time for an isolate to finish on stop. */
@@ -191,7 +191,7 @@ export class Supervisor {
   }
 
   /**
-   * Calls `run` when the isolate shows that it takes what it is sent: at once if it was heard of just now, else when it has answered. Never, when
+   * Calls `run` when the isolate shows that it takes what it is sent: at once if it has sent something just now, else when it has answered. Never, when
    * it ends before.
    */
   whenAnswering(role: Role, index: number, run: () => void): void {

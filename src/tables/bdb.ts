@@ -28,7 +28,7 @@ function magicOf(file: Uint8Array): { readonly magic: number; readonly little: b
   return null;
 }
 
-/** Tells by its first page whether a file is one of Berkeley DB. */
+/** Returns by its first page whether a file is one of Berkeley DB. */
 export function looksLikeBdb(file: Uint8Array): boolean {
   return magicOf(file) !== null;
 }

@@ -17,7 +17,7 @@ export interface DbFile {
 export class DbDamaged extends Error {
 }
 
-/** Tells whether two keys are the same. */
+/** Returns whether two keys are the same. */
 export function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;

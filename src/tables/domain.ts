@@ -1,4 +1,4 @@
-/** Matching of host names against lists of names and wildcards, as in `match for domain`. Knows no DNS. */
+/** Matching of host names against lists of names and wildcards, as in `match for domain`. Uses no DNS. */
 
 /**
  * Compares a lower-case name with a lower-case pattern. `*` is greedy and never tried again: it skips to the first character that equals the

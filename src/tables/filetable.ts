@@ -1,4 +1,4 @@
-/** A table that is read from a file: when it is opened, when it is read again, what holds while it cannot be read. Knows no format. */
+/** A table that is read from a file: when it is opened, when it is read again, what holds while it cannot be read. Independent of the format. */
 
 import { systemReason } from "../events/mod.ts";
 import type { ScramShape } from "../sasl/mod.ts";
@@ -14,7 +14,7 @@ export interface WatchedFile {
 
 /** The content of a file. */
 export interface OpenTable extends LookupTable {
-  /** Null when the back-end tells only with an answer. */
+  /** Null when the back-end says it only with an answer. */
   readonly kind: "list" | "map" | null;
   /** Null when it is not known. */
   readonly size: number | null;
@@ -45,7 +45,7 @@ const CHECK_INTERVAL_MS = 1000;
 /** What is smaller is read in one go, in a millisecond or two. */
 const LARGE_BYTES = 128 * 1024;
 
-/** The content is exchanged as a whole or stays as it was, so those who hold the table need not be told. */
+/** The content is exchanged as a whole or stays as it was, so those who hold the table need no notice. */
 export class FileTable implements UpdatableTable {
   readonly name: string;
   readonly path: string;

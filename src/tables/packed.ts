@@ -1,11 +1,11 @@
 /**
  * Keys and values of a large table in little memory: all of them in one piece of bytes, found through a table of places. A million entries of
- * 50 bytes cost some 65 MB. Knows nothing of what the values mean.
+ * 50 bytes cost some 65 MB. Independent of the meaning of the values.
  */
 
 import { type Entries, mayBePattern } from "./entries.ts";
 
-/** Bytes in front of each key: its length (2 bytes, of which the highest bit marks a dead record) and that of the value (4 bytes). */
+/** Bytes in front of each key: its length (2 bytes, of which the highest bit marks a deleted record) and that of the value (4 bytes). */
 const HEADER = 6;
 const DEAD = 0x8000;
 /** Longest key in bytes: a character of a key may have three, and longer ones are in no table. */

@@ -45,7 +45,7 @@ export function* countLineSteps(bytes: Uint8Array): Generator<undefined, number>
   return lines;
 }
 
-/** A user is found by name; the service decides what is told of him. */
+/** A user is found by name; the service decides what is returned of the user. */
 export class PasswdTable implements OpenTable {
   readonly name: string;
   readonly kind = null;

@@ -82,7 +82,7 @@ export class RegexMatcher {
     this.#sets = null;
   }
 
-  /** Is the pattern of one entry found in `text`, which must be lower-case? An error when that cannot be told in time. */
+  /** Is the pattern of one entry found in `text`, which must be lower-case? An error when that cannot be determined in time. */
   matches(text: string): boolean | LookupError {
     // To leave some out would let mail through that the table was to stop.
     if (this.#size > this.#maxSize) return new LookupError("The table has too many regular expressions");

@@ -2,7 +2,7 @@
 
 /**
  * Reads `user:password`; the password may hold colons. Returns null for what is malformed: a part is empty or has a NUL, which AUTH PLAIN
- * could not tell (RFC 4616 §2).
+ * could not carry (RFC 4616 §2).
  */
 export function parseRelaySecret(value: string): { readonly user: string; readonly password: string } | null {
   const colon = value.indexOf(":");

@@ -1,6 +1,6 @@
 /**
  * How a synchronous evaluation gets answers that somebody else must be asked for: it runs until one is missing, the answer is fetched, and
- * it runs again. Knows nothing of what is asked.
+ * it runs again. Independent of what is asked.
  */
 
 /** Answers of one evaluation; more are taken for an evaluation that never ends. */
@@ -12,7 +12,7 @@ class Missing {
 }
 
 /**
- * Those that evaluate and those that are asked share one of these. An evaluation sees each answer once: what it was told stays true for it
+ * Those that evaluate and those that are asked share one of these. An evaluation sees each answer once: an answer stays true for it
  * until its end.
  */
 export class Resumable {

@@ -1,6 +1,6 @@
 /**
  * `sqlite:` tables: one query for each service, as table-sqlite(5) has them, put to a database that was opened for reading. The database is
- * injected; this file knows the configuration's form and what the rows mean.
+ * injected; this file has the configuration's form and the meaning of the rows.
  */
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";

@@ -27,7 +27,7 @@ export interface LookupTable {
   lookup(key: string, service?: ValueService): string | null | LookupError;
   /** The keys one after the other, again and again; null when there are none. */
   fetch(service?: "relayhost" | "source"): string | null | LookupError;
-  /** What the values have in common when each is a SCRAM verifier; null when one is not, or there is none. Absent: that cannot be told. */
+  /** What the values have in common when each is a SCRAM verifier; null when one is not, or there is none. Absent: that cannot be determined. */
   scram?(): ScramShape | null;
 }
 
@@ -134,7 +134,7 @@ export class Table implements LookupTable {
 
   /**
    * Value of the entry whose key equals `key`; null when there is none. The value of an alias may stand in a trace. Others may be
-   * secrets, and of them a trace only tells that they were found.
+   * secrets, and of them a trace only says that they were found.
    */
   lookup(key: string, service: ValueService = "string"): string | null | LookupError {
     const value = key.length > LANGUAGE_LIMITS.tableKey ? TOO_LONG : this.#entries.get(tableKey(key));

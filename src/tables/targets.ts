@@ -1,4 +1,4 @@
-/** Values of alias and virtual tables, and lines of include files: lists of targets. Knows nothing of what is done with them. */
+/** Values of alias and virtual tables, and lines of include files: lists of targets. Independent of their use. */
 
 import { shown } from "../config/mod.ts";
 import { asciiDomain, type Mailbox } from "../envelope/mod.ts";
@@ -130,7 +130,7 @@ function fileTarget(item: string): ListTarget | null | undefined {
 
 const ORDER = { user: 0, file: 1, pipe: 2, include: 3, address: 4, error: 5 } as const;
 
-/** The bytes that order targets of one type and tell them apart. */
+/** The bytes that order targets of one type and distinguish them. */
 export function targetText(target: ListTarget): string {
   switch (target.type) {
     case "user":
@@ -179,7 +179,7 @@ export type ForwardFile =
 
 /**
  * Targets of a `.forward` file, in its order, comments and continued lines as in an include file; includes are among them, for the caller to leave
- * out. With any line that is invalid the whole file is: what the user meant cannot be told.
+ * out. With any line that is invalid the whole file is: what the user meant cannot be determined.
  */
 export function parseForwardFile(text: string): ForwardFile {
   const targets: { readonly line: number; readonly target: ListTarget }[] = [];

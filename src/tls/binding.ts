@@ -21,7 +21,7 @@ const HASHES: Readonly<Record<string, string>> = {
 
 /**
  * The binding of connections on which this certificate (the first of a PEM text) is shown, in base64. Null where RFC 5929 defines none:
- * Ed25519 and its like have no hash of their own, and that of RSA-PSS stands in parameters which the runtime does not tell.
+ * Ed25519 and its like have no hash of their own, and that of RSA-PSS stands in parameters which the runtime does not give.
  */
 export function endPointBinding(pem: string): string | null {
   const certificate = new X509Certificate(pem) as X509Certificate & { readonly signatureAlgorithmOid?: string };

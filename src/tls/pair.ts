@@ -22,7 +22,7 @@ const MIN_RSA_BITS = 2048;
 
 /**
  * Reads the certificates of one text and the keys of another, which may be the same, and finds those that belong together. An expired certificate
- * can be used. Never throws; `fault` is a sentence without its end that tells what to do.
+ * can be used. Never throws; `fault` is a sentence without its end that says what to do.
  */
 export function readPair({ cert, key }: PemPair): PairResult {
   const certificates: { text: string; certificate: X509Certificate }[] = [];

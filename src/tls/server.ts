@@ -72,7 +72,7 @@ export class ServerTls {
 
   /**
    * Waits for the ClientHello on a socket that has not been read from, chooses the certificate by its name and begins the handshake: `begun` is
-   * called with the new socket, which tells `secure` when the handshake is done. It is never called for a connection that ends before.
+   * called with the new socket, which reports to `secure` when the handshake is done. It is never called for a connection that ends before.
    *
    * The name is read here and not by an SNICallback: the runtime would keep for ever each socket whose handshake ends before that is called.
    */
@@ -97,7 +97,7 @@ export class ServerTls {
       rejectUnauthorized: this.#trusted !== null,
     };
     const secured: TlsSocket = withErrorListener(new tls.TLSSocket(socket, options));
-    // Of what breaks the session after the handshake the runtime tells by this event alone, and leaves the socket open.
+    // Of what breaks the session after the handshake the runtime reports by this event alone, and leaves the socket open.
     secured.on("_tlsError", (error: Error) => secured.destroy(error));
     this.#shown.set(secured, chosen);
     return secured;

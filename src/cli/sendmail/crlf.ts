@@ -5,7 +5,7 @@ const LF = 10, CR = 13;
 const COMMAND = 64;
 
 /**
- * Takes what a client says and returns it for a server that knows CRLF only. The first line decides for the whole session: one that ends with CRLF is
+ * Takes what a client says and returns it for a server that accepts CRLF only. The first line decides for the whole session: one that ends with CRLF is
  * followed by what comes, octet for octet, so that an LF alone reaches the server, which refuses it; after one that ends with LF each LF that has no
  * CR gets one. The octets of BDAT (RFC 3030 §2), which are counted, stay as they are.
  */

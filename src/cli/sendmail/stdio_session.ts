@@ -1,6 +1,6 @@
 /**
  * `sendmail -bs`: SMTP on standard input and output. The words go to the daemon's submission socket and its replies come back, octet for
- * octet but for line ends (crlf.ts), so that the session is the calling user's and its rules are the daemon's. Knows no SMTP but the code of the last
+ * octet but for line ends (crlf.ts), so that the session is the calling user's and its rules are the daemon's. Parses no SMTP but the code of the last
  * reply.
  */
 

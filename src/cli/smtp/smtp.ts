@@ -1,4 +1,4 @@
-/** smtp(1): sends one message from standard input straight to a server, for trying servers out. Knows nothing of the daemon. */
+/** smtp(1): sends one message from standard input straight to a server, for trying servers out. Independent of the daemon. */
 
 import { lookup } from "node:dns/promises";
 import { PRODUCT, VERSION } from "../../config/mod.ts";

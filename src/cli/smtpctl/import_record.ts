@@ -1,6 +1,6 @@
 /**
  * What `smtpctl import` and `discover FOLDER` have taken in: the file `imported` of the spool, a line a message, so that a command given twice
- * does not double mail. A line with `-` in front takes an earlier one back. Knows nothing of the queue.
+ * does not double mail. A line with `-` in front takes an earlier one back. Independent of the queue.
  */
 
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** Finds the command that abbreviated words mean, as `sh ro` means `show routes`. Knows no command itself. */
+/** Finds the command that abbreviated words mean, as `sh ro` means `show routes`. The commands are in commands.ts. */
 
 import { suggestion } from "../../config/mod.ts";
 import { parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";

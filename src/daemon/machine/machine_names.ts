@@ -19,7 +19,7 @@ export function readResolver(env: Environment): ResolverSettings {
   return { servers, timeoutMs, attempts, hosts: parseHosts(readIfPresent(HOSTS) ?? "") };
 }
 
-/** First line of the mail name file, else the host name, with its domain when the hosts file knows it. */
+/** First line of the mail name file, else the host name, with its domain when the hosts file has it. */
 export function readServerName(hosts: ResolverSettings["hosts"]): string {
   const mailname = readIfPresent(MAILNAME)?.split("\n", 1)[0]?.trim();
   if (mailname) return mailname;

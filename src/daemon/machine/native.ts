@@ -59,7 +59,7 @@ export class Native {
     this.#libc = openLibc();
   }
 
-  /** Uid of the process on the other end of a connected unix socket; null when it cannot be told. */
+  /** Uid of the process on the other end of a connected unix socket; null when it cannot be determined. */
   peerUid(descriptor: number): number | null {
     if (this.#libc === null || Deno.build.os !== "linux") return null;
     const credentials = new Uint32Array(3); // struct ucred: pid, uid, gid
@@ -137,7 +137,7 @@ export class Native {
     return Number(sent) === bytes.length;
   }
 
-  /** How many descriptors this process may have open; null when it cannot be told. */
+  /** How many descriptors this process may have open; null when it cannot be determined. */
   openFileLimit(): number | null {
     if (this.#libc === null) return null;
     const limit = new BigUint64Array(2); // struct rlimit: soft, hard
@@ -156,7 +156,7 @@ export class Native {
     for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);
   }
 
-  /** Is `pid` a process that this one has started, and that was not waited for? False where that cannot be told. Linux only. */
+  /** Is `pid` a process that this one has started, and that was not waited for? False where that cannot be determined. Linux only. */
   isChild(pid: number): boolean {
     if (this.#libc === null || Deno.build.os !== "linux") return false;
     if (!Number.isSafeInteger(pid) || pid < 1 || pid > 0x7fffffff) return false;

@@ -29,7 +29,7 @@ const DAY_MS = 86_400_000;
 /** Hashed when there is no such account, or none with a password: it must take as long as a wrong password does. */
 const NOBODYS = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0";
 
-/** The hash of an account; `null`: nobody can log in to it; `unknown`: it cannot be told. */
+/** The hash of an account; `null`: nobody can log in to it; `unknown`: it cannot be determined. */
 export type ShadowHash = string | null | "unknown";
 
 /** An entry as the C library writes it: the structure, and the text that it points into. */

@@ -1,6 +1,6 @@
 /**
  * resolv.conf(5) and hosts(5) while the daemon runs: looked at now and then, and read again when they have changed. A daemon that starts before
- * the network is there learns of its name servers so. Knows no isolates.
+ * the network is there finds its name servers so. Independent of isolates.
  */
 
 import type { ResolverSettings } from "../../protocol/mod.ts";

@@ -3,7 +3,7 @@
  * counts and says no; closes nothing.
  */
 
-/** Descriptors that a process has at least, where the real limit cannot be told. */
+/** Descriptors that a process has at least, where the real limit cannot be determined. */
 export const USUAL_DESCRIPTORS = 1024;
 /** Below so many sessions nothing is kept for other machines: a limit that small was chosen, and is meant as it stands. */
 const LEAST_DIVIDED = 100;

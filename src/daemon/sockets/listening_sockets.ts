@@ -37,7 +37,7 @@ interface ListeningSocket {
   where: Place;
   readonly accept: (socket: net.Socket) => void;
   server: net.Server | null;
-  /** Null where it cannot be told: then it is not watched. */
+  /** Null where it cannot be determined: then it is not watched. */
   descriptor: number | null;
   accepted: number;
   /** At the last look: connections that had been accepted when somebody waited, -1 when nobody did. */

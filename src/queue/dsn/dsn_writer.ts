@@ -186,7 +186,7 @@ export class DsnWriter {
       try {
         bytes = await this.#queue.store.chunk(message, index);
       } catch (error) {
-        // The sender hears of the failure, if not with their own words.
+        // The failure is reported to the sender, if not with the sender's own text.
         if (!(error instanceof Damaged)) throw error;
         break;
       }

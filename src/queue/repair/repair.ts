@@ -58,7 +58,7 @@ export function keepTornLog(spool: string, now: number): string | null {
   if (!isTorn(log)) return null;
   const kept = [...Deno.readDirSync(spool)].filter(({ name }) => name.startsWith(TORN_LOG));
   const last = kept[kept.length - 1];
-  // More of them would tell no more, and fill the disk.
+  // More of them would add no information, and fill the disk.
   if (last !== undefined && kept.length >= MAX_KEPT_FILES) return `${spool}/${last.name}`;
   const copy = `${spool}/${TORN_LOG}${now}`;
   try {
@@ -199,7 +199,7 @@ function isInserted(insert: () => void): boolean {
   }
 }
 
-/** Where no chunk is missing, those of a message tell its size: its row can be made again. Only of plain ones, which are as long as they look. */
+/** Where no chunk is missing, those of a message give its size: its row can be made again. Only of plain ones, which are as long as they look. */
 function restoreMessages(database: DatabaseSync): void {
   database.exec(`
     INSERT OR IGNORE INTO messages (id, bytes, chunks)

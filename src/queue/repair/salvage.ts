@@ -60,7 +60,7 @@ export class Reader {
     return new Reader(select, key, columns, `INSERT OR IGNORE INTO ${name} (${list}) VALUES (${places})`);
   }
 
-  /** The row as `insertSql` wants it. */
+  /** The row as `insertSql` takes it. */
   valuesOf(row: Row): SQLInputValue[] {
     return this.#columns.map((column) => row[column]!);
   }
@@ -98,7 +98,7 @@ export class Reader {
     return good;
   }
 
-  /** Null when the database cannot tell. */
+  /** Null when the database does not say. */
   #read(place: bigint, limit: number): Row[] | null {
     const key = this.#keys.length === 1 ? [place] : [place >> HALF, place & LOW];
     if (this.#keys.length === 1 && place >= END / 2n) return null;

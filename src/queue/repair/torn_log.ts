@@ -1,11 +1,11 @@
 /**
  * Looks whether SQLite's log of a database is torn in its middle. SQLite reads a log up to the first frame that does not fit and says nothing of
- * those behind it, which may hold mail that was acknowledged: then the log is kept. Reads the log, knows nothing of the database.
+ * those behind it, which may hold mail that was acknowledged: then the log is kept. Reads the log only, not the database.
  */
 
 /** Sizes of the log's header and of that of a frame; see SQLite's file format, section 4.1. */
 const HEADER = 32, FRAME_HEADER = 24;
-/** The header begins with this; its last bit tells the byte order of the checksums. */
+/** The header begins with this; its last bit gives the byte order of the checksums. */
 const MAGIC = 0x377f0682;
 
 /** True when committed frames of the present log stand behind one that cannot be read. False when there is no log, or it ends there. */

@@ -46,7 +46,7 @@ export class Ballast {
     }
   }
 
-  /** Makes the file when it is missing and there is room for it twice. `disk` null: it cannot be told, and nothing is made. */
+  /** Makes the file when it is missing and there is room for it twice. `disk` null: it cannot be determined, and nothing is made. */
   restore(disk: Disk | null): void {
     if (disk === null) return;
     this.#wanted = Math.min(BYTES, Math.floor(disk.total / PART / PIECE) * PIECE);

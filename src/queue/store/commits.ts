@@ -23,7 +23,7 @@ const FULL = 13;
 export interface Write {
   /** Octets of message text in it, for a trace; none when it is left out. */
   readonly bytes?: number;
-  /** It gives room back, or tells what became of something: it may use what is kept for that when the disk is full. */
+  /** It frees room, or stores an outcome: it may use what is kept for that when the disk is full. */
   readonly frees?: true;
   /** Runs the statements, inside the transaction. May run again in a later transaction if this one fails. */
   apply(): void;

@@ -1,5 +1,5 @@
 /**
- * AES-256-GCM over records: on this thread for what is short, off it for what is long. Bytes in, bytes out; knows neither chunks nor envelopes.
+ * AES-256-GCM over records: on this thread for what is short, off it for what is long. Bytes in, bytes out; independent of chunks and envelopes.
  */
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
@@ -23,7 +23,7 @@ const encoder = new TextEncoder();
 export class Damaged extends Error {}
 
 interface Key {
-  /** 48 bits that tell this key from others and nothing about it. */
+  /** 48 bits that identify this key and reveal nothing about it. */
   readonly id: number;
   readonly secret: Uint8Array<ArrayBuffer>;
   /** The same for use off the thread, made at first use. */
@@ -151,7 +151,7 @@ function apart(key: Key): Promise<CryptoKey> {
   return key.apart ??= crypto.subtle.importKey("raw", key.secret, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 
-/** Names and records have nothing to tell about the key itself, nor one use of it about the other. */
+/** Names and records reveal nothing about the key itself, nor one use of it about the other. */
 function deriveKey(key: Uint8Array): Key {
   const derive = (use: string, length: number) => new Uint8Array(hkdfSync("sha256", key, "", use, length));
   const id = derive("vaultpost queue key id", 8);

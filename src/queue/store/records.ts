@@ -1,5 +1,5 @@
 /**
- * The form in which bodies and envelopes lie in the database: compressed, encrypted, with a checksum. Bytes in, bytes out; knows no statements.
+ * The form in which bodies and envelopes lie in the database: compressed, encrypted, with a checksum. Bytes in, bytes out; uses no statements.
  * What is read back says itself how it was made, so that the settings may change from one start to the next.
  */
 
@@ -64,7 +64,7 @@ export class Records {
     return finished(sealedForm, sealed);
   }
 
-  /** Compressed if that is wanted and worth it. This is done here: the runtime compresses on the calling thread in any case. */
+  /** Compressed if that is configured and worth it. This is done here: the runtime compresses on the calling thread in any case. */
   #pack(bytes: Bytes): { readonly form: number; readonly sealedForm: number; readonly packed: Bytes } {
     if (this.#compression && isWorth(bytes)) {
       const smaller = new Uint8Array(zstdCompressSync(bytes, FAST));

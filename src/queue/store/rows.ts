@@ -125,7 +125,7 @@ function parseContent(id: EnvelopeId, text: string): EnvelopeContent {
   try {
     facts = JSON.parse(text) as EnvelopeContent;
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (facts?.id !== id) throw new Damaged("its row is altered");
   return facts;

@@ -1,5 +1,5 @@
 /**
- * How much room there is on the disk of the spool, so that mail is refused before it is sent and not after. Told to the smtp isolates when it
+ * How much room there is on the disk of the spool, so that mail is refused before it is sent and not after. Sent to the smtp isolates when it
  * matters. The database is the last judge: what it cannot store is refused with the same code.
  */
 

@@ -50,7 +50,7 @@ export function prepareStatements(database: DatabaseSync) {
     chunk: prepare("SELECT form, sum, bytes FROM chunks WHERE key = ?"),
     lastChunk: prepare("SELECT key FROM chunks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"),
     freshTickets: prepare(ticketsWhere("tries = 0")),
-    // Not "above 0": a damaged number must not leave mail behind that nobody hears of.
+    // Not "above 0": a damaged number must not leave mail behind without a notice.
     triedTickets: prepare(ticketsWhere("tries <> 0")),
     list: prepare(
       `SELECT ${ENVELOPE} FROM envelopes

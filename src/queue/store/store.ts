@@ -1,6 +1,6 @@
 /**
  * The statements of the queue's database. Each call acts inside the transaction that commits.ts holds open; rows are checked before they
- * come here. Knows no doors and no rules.
+ * come here. Uses no doors and no rules.
  */
 
 import type { DatabaseSync } from "node:sqlite";
@@ -152,7 +152,7 @@ export class Store {
     this.#pragma("wal_checkpoint(TRUNCATE)");
   }
 
-  /** False when it failed: the next commit tells what is wrong. */
+  /** False when it failed: the next commit reports what is wrong. */
   #pragma(step: string): boolean {
     try {
       this.#database.prepare(`PRAGMA ${step}`).all();
@@ -172,7 +172,7 @@ export class Store {
     this.#sql.addMessage.run(message, bytes, chunks);
   }
 
-  /** The row of a new envelope, sealed if that is wanted: made before the transaction that `putEnvelope` is part of. */
+  /** The row of a new envelope, encrypted if that is configured: made before the transaction that `putEnvelope` is part of. */
   makeEnvelope(facts: EnvelopeContent): NewEnvelope {
     return makeRow(facts, this.#records);
   }

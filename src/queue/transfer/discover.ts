@@ -1,7 +1,7 @@
 /**
  * Takes in messages that lie as files in the spool: `import/MSGID/message` and, beside it, one file an envelope, as `smtpctl import` leaves
  * them there or a person does by hand. A message comes in whole or not at all, and once, whenever the process dies: it is renamed to the id
- * under which it is queued before the commit, and removed before the scheduler hears of it.
+ * under which it is queued before the commit, and removed before it is sent to the scheduler.
  */
 
 import { systemReason } from "../../events/mod.ts";
@@ -80,7 +80,7 @@ export class Discovery {
     Deno.renameSync(path, `${this.#folder}/${free}`);
   }
 
-  /** Takes in all that lies there; what cannot be taken in stays, and the log tells why. */
+  /** Takes in all that lies there; what cannot be taken in stays, and the log says why. */
   async all(): Promise<void> {
     for (const name of this.#names()) {
       if (!isMessageId(name)) continue;

@@ -53,7 +53,7 @@ const PILE = 10;
 /** A task that nobody has taken for so long gets a connection of its own. */
 const STALL_MS = 2_000;
 
-/** No exchanger has an address of the wanted family. */
+/** No exchanger has an address of the required family. */
 export const FAMILY_MISMATCH: Reason = { text: "Address family mismatch on destination MXs", enhanced: "4.4.4" };
 
 /**
@@ -75,7 +75,7 @@ export function chooseRoute(demand: ConnectionDemand, table: RouteTable, now: nu
   return walk(usable, demand, table, now, hurried);
 }
 
-/** null when another connection is wanted. */
+/** null when another connection is needed. */
 function connectionWanted(demand: ConnectionDemand, now: number): Choice | null {
   const { pending, connections, idle, lastTakenAt, lastConnectAt } = demand;
   if (pending === 0 || pending <= idle) return { kind: "enough" };

@@ -25,7 +25,7 @@ const READ_MS = 1_000;
 const LEARNT_MS = 3_600_000, MAX_LEARNT_ADDRESSES = 1_000;
 
 /**
- * Returns what tells this host from others. Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
+ * Returns a test for names and addresses of this host. Own names are those of the settings and `localhost`; own addresses are those of all interfaces at the time, `127.0.0.1`, `::1`, `0.0.0.0`
  * and `::`. Any other address, such as the rest of 127.0.0.0/8, is own where a listener answers there at the same port, by its address or
  * because it listens on all addresses. What a session has learnt to lead here is own for an hour.
  */

@@ -16,7 +16,7 @@ export interface Host {
   connections: number;
   /** When a connection to it was last begun; −Infinity for never. */
   lastConnectAt: number;
-  /** How many recipients it takes in one transaction, by its refusals, and until when that is believed; null for any number. */
+  /** How many recipients it takes in one transaction, by its refusals, and until when that holds; null for any number. */
   rcptMax: { readonly most: number; readonly until: number } | null;
 }
 
@@ -203,7 +203,7 @@ export class RouteTable {
     this.onenabled(route);
   }
 
-  /** Enables a route as the administrator wants it, without penalty. */
+  /** Enables a route on the administrator's command, without penalty. */
   forgive(route: Route): void {
     route.disabled = null;
     route.fresh = true;

@@ -100,7 +100,7 @@ export function credentialsLack(target: Pick<Target, "label" | "action">, lack: 
   return `${table} cannot be asked for the label ${label} now`;
 }
 
-/** Tells whether the administrator named the host; false where the recipient's domain did. */
+/** Returns whether the administrator named the host; false where the recipient's domain did. */
 export function isNamed({ action }: Target): boolean {
   return action.host !== null || action.domain !== null;
 }

@@ -9,7 +9,7 @@ export class RelayFilters {
   /** Processes by action. */
   readonly #processes: Readonly<Record<string, readonly string[]>>;
   readonly #now: () => number;
-  /** Processes that want reports of outgoing sessions; null before they have registered. */
+  /** Processes that registered for reports of outgoing sessions; null before they have registered. */
   #listening: ReadonlySet<string> | null = null;
   #held: PromiseWithResolvers<void> | null = null;
 
@@ -25,7 +25,7 @@ export class RelayFilters {
     channel.onreset = () => this.#hold(false);
   }
 
-  /** Returns the reports of a session of this action; null when no program wants them. `closed` is the last of them. */
+  /** Returns the reports of a session of this action; null when no program registered for them. `closed` is the last of them. */
   session(action: string, session: string, lmtp: boolean): SessionReports | null {
     const listening = this.#listening;
     const all = Object.hasOwn(this.#processes, action) ? this.#processes[action]! : [];

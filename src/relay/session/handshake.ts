@@ -1,5 +1,5 @@
 /**
- * Makes one connection to one host ready for mail: connects, does TLS as the action wants it, says EHLO or LHLO, logs in. With opportunistic TLS a
+ * Makes one connection to one host ready for mail: connects, does TLS as the action says, says EHLO or LHLO, logs in. With opportunistic TLS a
  * host where TLS fails is tried once more in clear.
  */
 
@@ -24,7 +24,7 @@ import { isNamed, shownLabel, type Target } from "../routes/target.ts";
 /** What getting ready needs of the isolate. */
 export interface HandshakeDeps {
   readonly shared: SharedSettings;
-  /** The log, and which traces are wanted. */
+  /** The log, and which traces are enabled. */
   readonly observer: Observer;
   readonly timeouts: Timeouts;
   /** Returns what TLS needs besides a name and whether to verify: keys, roots, versions of the action. */

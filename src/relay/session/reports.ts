@@ -1,6 +1,6 @@
 /**
  * What is reported to filters of an outgoing session, smtpd-filters(7): events of the subsystem smtp-out, derived from commands and replies.
- * Reports alone: nothing waits for a filter here. Knows no door; see filters.ts.
+ * Reports alone: nothing waits for a filter here. Uses no doors; see filters.ts.
  */
 
 import type { EnvelopeId, MessageId } from "../../envelope/mod.ts";

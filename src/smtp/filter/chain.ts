@@ -1,5 +1,5 @@
 /**
- * A chain of filters as pure logic: a phase begins and goes from filter to filter until one decides or all have let it pass. Knows no session,
+ * A chain of filters as pure logic: a phase begins and goes from filter to filter until one decides or all have let it pass. Uses no session,
  * no process and no table; session_filters.ts asks what is to be asked.
  */
 

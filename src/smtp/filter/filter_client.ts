@@ -15,7 +15,7 @@ import {
 export interface Filtered {
   readonly id: string;
   answered(token: string, decision: FilterDecision): void;
-  /** Lines of its message as the process wants them. They count as used when `used` is called. */
+  /** Lines of its message as the process reads them. They count as used when `used` is called. */
   lines(process: string, token: string, bytes: Uint8Array<ArrayBuffer>): void;
   /** The process has read lines of its message that weigh so much. */
   taken(process: string, weight: number): void;

@@ -29,7 +29,7 @@ interface Stage {
 
 interface Piece {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Whom to tell that they were used; null for what came from the client. */
+  /** The program that is informed when they were used; null for what came from the client. */
   readonly from: string | null;
 }
 

@@ -80,7 +80,7 @@ export class RawLines {
 
   #compact(): void {
     if (this.done || this.length <= 2) return;
-    // Longer than the last line can be: its beginning is enough to tell that it is none.
+    // Longer than the last line can be: its beginning is enough to see that it is none.
     this.#length = this.#lineStart + 2;
   }
 

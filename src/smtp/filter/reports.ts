@@ -55,7 +55,7 @@ export function reportsOf(
       reports.push(["tx-commit", `${known.message}|${input.bytes}`], ["tx-reset", known.message]);
     } else if (ended && !early) reports.push(...rollback(known.message));
   }
-  // No filter knows of a MAIL that lookup has refused.
+  // No filter has received a MAIL that lookup has refused.
   return { reports, over: ended || (input.on === "sender-judged" && after.transaction === null) };
 }
 

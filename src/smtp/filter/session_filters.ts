@@ -1,5 +1,5 @@
 /**
- * What stands between a session and its filters: holds the session while a phase goes through the chain, tells the programs what happens, and
+ * What stands between a session and its filters: holds the session while a phase goes through the chain, reports to the programs what happens, and
  * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see phases.ts.
  */
 

@@ -1,7 +1,7 @@
 /**
  * The message after 354, from the bytes of the connection to the bytes of the queue in one pass: finds its end, takes the dots away, turns
  * CRLF into LF, watches size and line ends. Has the bare-LF rule for all message data. Keeps the bytes in one growing buffer that the owner
- * empties; see message_buffer.ts. Knows no queue.
+ * empties; see message_buffer.ts. Independent of the queue.
  */
 
 import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
@@ -12,12 +12,12 @@ export const MAX_LINE_OCTETS = 65534;
 /** Of a message that is refused, this many times the maximum is read; who sends on does not mean to end. */
 const ENDLESS = 2;
 
-/** Tells whether a message that is refused is so long, in octets, that its end is not waited for: at more than twice `maxBytes`. */
+/** Returns whether a message that is refused is so long, in octets, that its end is not waited for: at more than twice `maxBytes`. */
 export function isEndless(octets: number, maxBytes: number): boolean {
   return octets > ENDLESS * maxBytes + MAX_LINE_OCTETS;
 }
 
-/** Tells whether a fault ends the session before the data ends. */
+/** Returns whether a fault ends the session before the data ends. */
 export function isHopeless(fault: Fault | null): boolean {
   return fault === "line" || fault === "endless";
 }
@@ -123,7 +123,7 @@ export class DataReader {
     return this.#header.tlsOptional;
   }
 
-  /** The queue does not want the rest: read it to its end and keep nothing. */
+  /** The queue does not need the rest: read it to its end and keep nothing. */
   refuse(): void {
     this.#fail("refused");
     this.#to.length = 0;

@@ -103,7 +103,7 @@ export class IncomingMessage implements Receiver {
   readonly #buffer: MessageBuffer;
   readonly #reader: DataReader;
   readonly #deps: MessageDeps;
-  /** Our own trace field tells an address beyond ASCII. */
+  /** Our own trace field has an address beyond ASCII. */
   readonly #traceUtf8: boolean;
   /** The queue gave up while the message was still coming in: the reply comes at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;

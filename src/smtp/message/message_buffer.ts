@@ -54,7 +54,7 @@ export class MessageBuffer implements Assembly {
   reserve(extra: number): void {
     const need = this.length + extra;
     if (need <= this.buffer.length) return;
-    // A message that has filled one chunk will want a whole one again.
+    // A message that has filled one chunk will need a whole one again.
     const size = this.#chunks > 0 || need > 4 * SMALL ? Math.max(need, CHUNK_BYTES) : need <= SMALL ? SMALL : 4 * SMALL;
     const bigger = (size === SMALL ? spare.pop() : size === CHUNK_BYTES ? this.#queue.buffers.pop() : undefined) ??
       new Uint8Array(size);

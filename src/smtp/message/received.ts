@@ -14,7 +14,7 @@ export interface Trace {
   /** The client showed a certificate that was verified. */
   readonly verified: boolean;
   readonly maskSource: boolean;
-  /** Under TLS: tell who has logged in. */
+  /** Under TLS: name the user who has logged in. */
   readonly receivedAuth: boolean;
   readonly message: MessageId;
   /** The recipient if there is exactly one, else null: who else gets the message is nobody's business. */

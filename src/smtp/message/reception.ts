@@ -1,6 +1,6 @@
 /**
  * The message of a session from 354 or its first BDAT until the queue has answered: reads its octets out of the client's input and returns
- * an input for the session when it is clear what becomes of it. Knows nothing of replies; see connection.ts.
+ * an input for the session when it is clear what becomes of it. Independent of replies; see connection.ts.
  */
 
 import type { ClientInput } from "../client_input.ts";

@@ -1,6 +1,6 @@
 /**
  * The PROXY header that a load balancer puts in front of a connection, versions 1 (text) and 2 (binary) of the protocol that HAProxy has
- * made. Takes exactly the octets of the header, never one of what follows. Bytes in, an address out; knows no sockets.
+ * made. Takes exactly the octets of the header, never one of what follows. Bytes in, an address out; uses no sockets.
  */
 
 import { isIPv4, isIPv6 } from "node:net";
@@ -23,7 +23,7 @@ const MAX_LINE_OCTETS = 107;
 /** `PROXY UNKNOWN` with its CRLF: nothing shorter is a header of either version. */
 const LEAST = 15;
 const FIXED = 16;
-/** Octets behind the fixed part: addresses and what else the proxy tells, which is skipped. The protocol would allow 65,535. */
+/** Octets behind the fixed part: addresses and other fields of the header, which are skipped. The protocol would allow 65,535. */
 const MAX_REST_OCTETS = 16_384;
 /** Octets of the rest that may hold addresses. */
 const ADDRESSES = 36;
@@ -114,7 +114,7 @@ function refused(reason: string): ProxyState {
 }
 
 function sourceIn(addresses: Uint8Array, family: number): ProxySource | null {
-  // A client on a unix socket of the proxy's machine has no address to tell.
+  // A client on a unix socket of the proxy's machine has no address.
   if (family === 0x31) return null;
   const v4 = family === 0x11;
   const portAt = v4 ? 8 : 32;

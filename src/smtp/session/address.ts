@@ -147,7 +147,7 @@ export type ParsedPath =
 const NOT_A_PATH: ParsedPath = { ok: false, bare: false };
 const NO_BLANK: ParsedPath = { ok: false, bare: true };
 
-/** `<…>` and what follows. `<>` gives the null path: the caller knows where that may stand. */
+/** `<…>` and what follows. `<>` gives the null path: the caller checks where that may stand. */
 export function parsePath(text: string, defaultDomain: string): ParsedPath {
   if (text.charCodeAt(0) !== 0x3c) return NOT_A_PATH;
   const end = closingBracket(text);

@@ -24,7 +24,7 @@ export function refusal(facts: ConnectionFacts, line: string, text: string): rea
   }];
 }
 
-/** Tells whether a reply can be sent: none during a handshake, and none in clear where TLS comes first. */
+/** Returns whether a reply can be sent: none during a handshake, and none in clear where TLS comes first. */
 export function canSpeak(facts: ConnectionFacts, session: Session): boolean {
   return session.phase !== "handshake" && (facts.tls !== "smtps" || session.ciphers !== null);
 }

@@ -1,4 +1,4 @@
-/** Command lines, RFC 5321 §4.1.1: from the bytes of one line to a verb with its argument. Knows no order of commands; see session.ts. */
+/** Command lines, RFC 5321 §4.1.1: from the bytes of one line to a verb with its argument. Independent of the order of commands; see session.ts. */
 
 export type Verb =
   | "HELO"

@@ -38,7 +38,7 @@ export function counted(phase: Session["phase"], input: Input, done: Step): Step
   let bad = 0;
   for (const effect of done.effects) {
     if (effect.do !== "emit" || effect.event.type !== "smtp-failed-command") continue;
-    // A list with many dead addresses is no attack by itself, a search for living ones is.
+    // A list with many unknown addresses is no attack by itself, a search for existing ones is.
     if (input.on === "expanded" || verb === "RCPT" || isRcpt(input)) idle++;
     else if (effect.event.reply.startsWith("5")) bad++;
   }

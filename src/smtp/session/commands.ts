@@ -78,7 +78,7 @@ function malformed(facts: ConnectionFacts, session: Session, command: Command): 
   }
 }
 
-/** RFC 5321 §3.5.3: who it is, only RCPT tells. RFC 6531 §3.7.4.2 has SMTPUTF8 behind the address as MAIL has. */
+/** RFC 5321 §3.5.3: recipients are verified only by RCPT. RFC 6531 §3.7.4.2 has SMTPUTF8 behind the address as MAIL has. */
 function vrfy(facts: ConnectionFacts, session: Session, command: Command): Step {
   const address = command.argument.replace(/(?:^| )SMTPUTF8$/i, "");
   if (address === "") return refuse(facts, session, command, REPLY.verifyWhom);
@@ -221,7 +221,7 @@ function data(facts: ConnectionFacts, session: Session, command: Command): Step 
 
 /**
  * RFC 3030 §2. Whether it may stand here or not, its octets come: they are read, and then it is answered. When their number cannot be read,
- * nobody knows where the next command begins.
+ * it is not known where the next command begins.
  */
 function bdat(facts: ConnectionFacts, session: Session, command: Command): Step {
   const [, digits, last] = /^([0-9]{1,15})(?: +(LAST))?$/i.exec(command.argument) ?? [];

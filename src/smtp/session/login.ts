@@ -22,7 +22,7 @@ export function mechanisms(facts: ConnectionFacts, session: Session): string | n
   return `PLAIN LOGIN${session.scram ? " SCRAM-SHA-256" : ""}${offersBinding(session) ? " SCRAM-SHA-256-PLUS" : ""}`;
 }
 
-/** Tells whether the variant of SCRAM is offered that binds the login to the TLS connection, RFC 5802 §6. */
+/** Returns whether the variant of SCRAM is offered that binds the login to the TLS connection, RFC 5802 §6. */
 export function offersBinding(session: Session): boolean {
   return session.scram && session.binding !== null;
 }

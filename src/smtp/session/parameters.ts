@@ -106,7 +106,7 @@ function mailOption({ keyword, value, written }: Option, rules: MailRules): Part
       // RFC 6152 §3. BINARYMIME (RFC 3030 §3) is not offered: mail is kept in lines.
       return /^(?:7BIT|8BITMIME)$/i.test(value) ? {} : unsupportedOption(written);
     case "AUTH":
-      // RFC 4954 §5: `<>` or an address in xtext. Nobody is believed it.
+      // RFC 4954 §5: `<>` or an address in xtext. The value is not used.
       return value !== "" && isXtext(value) ? {} : REPLY.badAuthParameter;
     case "SMTPUTF8":
       return written.includes("=") ? REPLY.noValue : { smtpUtf8: true };

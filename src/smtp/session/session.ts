@@ -1,6 +1,6 @@
 /**
  * An SMTP session as a pure state machine, RFC 5321 §4: a state and something that happened give the next state and what is to be done.
- * Knows no socket, clock or disk, and no line framing; connection.ts drives it. Single commands are in commands.ts.
+ * Uses no socket, clock or disk, and no line framing; connection.ts drives it. Single commands are in commands.ts.
  */
 
 import type { MessageId } from "../../envelope/mod.ts";
@@ -180,7 +180,7 @@ function filtered(
   return { session: { ...session, phase: "command", transaction: null }, effects: [{ do: "discard" }, ...effects] };
 }
 
-/** Behind a refused AUTH may stand what a client that did not wait wanted to prove. */
+/** Behind a refused AUTH may stand the credentials of a client that did not wait. */
 function isAuth(line: string): boolean {
   return /^AUTH(?: |$)/i.test(line);
 }

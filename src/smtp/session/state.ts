@@ -203,7 +203,7 @@ export type Effect =
   /** Forget the message that was being received. */
   | { readonly do: "discard" }
   | { readonly do: "secure" }
-  /** After all replies; a message on its way is forgotten. `clientClosed`: the client knows and sends no more. `reason` as in the log. */
+  /** After all replies; a message on its way is forgotten. `clientClosed`: the client has ended the session and sends no more. `reason` as in the log. */
   | { readonly do: "close"; readonly reason: string; readonly clientClosed?: boolean };
 
 /** What others are asked about a login, and what they answer. */
