@@ -1,4 +1,4 @@
-/** Time as an argument: whatever waits or reads the time takes a Clock, so that tests make a week pass in a moment. Nothing else sets timers. */
+/** Time as an argument: whatever waits or reads the time takes a Clock, so that tests can let a week pass in a moment. Nothing else sets timers. */
 
 import { setImmediate } from "node:timers";
 

@@ -1,4 +1,4 @@
-/** Entry of the filter isolate; all it does is in src/filter. */
+/** Entry of the filter isolate; all it does is in src/programs. */
 
 import { serveFilter } from "../src/programs/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";

@@ -1,4 +1,4 @@
-/** Statistics in Prometheus' text format. Filled when somebody asks: events never touch prom-client. */
+/** Statistics in Prometheus' text format. Filled on each request: events never touch prom-client. */
 
 import client from "prom-client";
 import { METRICS } from "../events/mod.ts";

@@ -27,7 +27,7 @@ export function placeText({ file, line }: SourceLine): string {
   return `${file}:${line}`;
 }
 
-/** What tables hold, as far as that can be told without the daemon. Each file is read once. */
+/** What tables hold, as far as that is known without the daemon. Each file is read once. */
 export class Contents {
   readonly #config: Config;
   readonly #read: ReadFile;
@@ -79,7 +79,7 @@ export class Contents {
       if (file.backend === "db") return ofDatabase(file.path, bytes);
       return file.backend === "passwd" ? ofPasswd(file.path, bytes) : ofText(file.path, bytes);
     } catch {
-      // The check of the file itself tells what is wrong with it.
+      // The check of the file itself reports what is wrong with it.
       return null;
     }
   }

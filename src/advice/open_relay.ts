@@ -1,6 +1,6 @@
 /**
  * Can a stranger send mail through this server to anywhere? Plays strangers against the listeners and the rules: what a client can make up (its
- * name in HELO, its sender, TLS) is taken for made up as the rule wants it; what cannot be decided here counts for the configuration.
+ * name in HELO, its sender, TLS) is assumed to be made up as the rule requires; what cannot be decided here counts for the configuration.
  */
 
 import {

@@ -107,7 +107,7 @@ function namesIn({ value }: Entry, readText: (path: string) => string | null): s
     try {
       for (const one of parseIncludeFile(readText(target.path) ?? "")) if (one.type === "user") names.add(one.name);
     } catch {
-      // That it cannot be read is told of the alias.
+      // That it cannot be read is reported with the alias.
     }
   }
   return [...names];

@@ -1,5 +1,5 @@
 /**
- * Keys and values of tables that cannot work, by what the tables are used for: told with their lines, before mail or a login finds out. No value of a
+ * Keys and values of tables that cannot work, by what the tables are used for: reported with their lines, before mail or a login fails. No value of a
  * table of credentials is shown.
  */
 
@@ -28,7 +28,7 @@ const FAILING = /^(?:alias|userbase|credentials|hosts of .*|secrets|addresses)$/
 
 /**
  * `file:line: …` for the entries of the table `name` that would fail when mail or a login comes to them; what works and is merely unwise is not
- * told. At most a few; none for a table that only the daemon can ask.
+ * reported. At most a few; none for a table that only the daemon can ask.
  */
 export function brokenEntries(config: Config, contents: Contents, machine: MachineFacts, name: string): string[] {
   return valueWarnings(config, contents, machine, name).map((line) => line.replace(": warning: ", ": "));

@@ -29,10 +29,10 @@ import { systemClock } from "../clock.ts";
 const MAX_BYTES = 1 << 30;
 const NO_TRACE = new Uint8Array();
 const NOBODY: Mailbox = { local: "", domain: "" };
-/** These programs act as whoever runs them, and the writers need to know it. */
+/** These programs act as whoever runs them, and the writers need the account. */
 const SELF = () => ({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 });
 
-/** All of standard input, as the writers want it. */
+/** All of standard input, in the form that the writers take. */
 async function readMessage(terminal: Terminal): Promise<Delivered> {
   const first = await terminal.input(MAX_BYTES);
   const chunk = () => Promise.reject(new Error("There is one chunk only"));

@@ -1,4 +1,4 @@
-/** What a command-line tool needs of the terminal, so that tests can be one. */
+/** What a command-line tool needs of the terminal, so that tests can replace it. */
 
 import { safeText } from "../events/mod.ts";
 

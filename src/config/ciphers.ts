@@ -1,5 +1,5 @@
 /**
- * The `ciphers` option. The TLS library always offers the suites below and takes no list, so a list is obeyed when it admits them all, and
+ * The `ciphers` option. The TLS library always offers the suites below and takes no list, so a list is accepted when it admits them all, and
  * refused when it leaves one out. Reads lists as ciphers(1) of OpenSSL has them; negotiates nothing.
  */
 

@@ -31,7 +31,7 @@ export const LIMITS = {
     maxRcpt: { word: "max-rcpt", default: 1000, ...from1, unit: "recipients per message", to: ["smtp"] },
     // These are not OpenSMTPD's. The default of max-sessions is as many as the descriptors of the process allow.
     maxSessions: { word: "max-sessions", default: null, ...from1, unit: "sessions", to: ["main"] },
-    // Of one client address; of one that comes through a proxy, smtp knows it and main does not. 0 is no limit.
+    // Of one client address; of one that comes through a proxy, only smtp has it, not main. 0 is no limit.
     maxSessionsPerSource: {
       word: "max-sessions-per-source",
       default: 50,

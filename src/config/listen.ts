@@ -24,7 +24,7 @@ export interface ListenOptions {
   readonly maskSource: boolean;
   readonly receivedAuth: boolean;
   readonly noDsn: boolean;
-  /** Connections begin with a PROXY header that tells whose they are. */
+  /** Connections begin with a PROXY header that names the client. */
   readonly proxyV2: boolean;
   /** What comes here is submitted, whatever the port: its header is completed. */
   readonly submission: boolean;

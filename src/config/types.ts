@@ -247,6 +247,6 @@ export type ParseResult =
     readonly ok: false;
     readonly diagnostics: readonly Diagnostic[];
     readonly fatal: string | null;
-    /** What could be read, for checks of the machine: what is wrong with both is told in one run. Absent when nothing could. */
+    /** What could be read, for checks of the machine: what is wrong with both is reported in one run. Absent when nothing could. */
     readonly partial?: Config;
   };

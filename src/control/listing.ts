@@ -29,7 +29,7 @@ export function formatListing(envelope: ListedEnvelope, state: RunState | null, 
   ].join("|");
 }
 
-/** Suspended and held envelopes show as pending; the flags tell them apart. */
+/** Suspended and held envelopes show as pending; the flags distinguish them. */
 function runState(state: RunState | null, now: number): string {
   if (state === null) return "offline|";
   if (state.state === "inflight") return `inflight|${Math.max(0, Math.floor((now - state.at) / 1000))}`;

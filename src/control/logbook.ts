@@ -1,5 +1,5 @@
 /**
- * The log's last station: lines are gathered for a moment and go through LogTape to one sink, stderr or main's syslog. A LogTape record costs
+ * The output of the log: lines are gathered for a moment and go through LogTape to one sink, stderr or main's syslog. A LogTape record costs
  * about 3 µs, so that lines of one level that come together travel as one record.
  */
 

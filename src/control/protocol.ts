@@ -1,5 +1,5 @@
 /**
- * What smtpctl and the daemon say over the control socket: JSON, one object a line. A connection carries one request; answers are streamed
+ * What smtpctl and the daemon say over the control socket: JSON, one object per line. A connection carries one request; answers are streamed
  * and the last one has `ok`. The answers and the limits; the requests are in parse.ts.
  */
 

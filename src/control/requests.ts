@@ -204,7 +204,7 @@ export class ControlRequests {
     for (const agent of ["mda", "mta"] as const) {
       if (this.#paused[agent] === this.#isolate.settings.paused[agent]) continue;
       this.#scheduler.ask<"paused">({ type: "pause", agent, paused: this.#paused[agent] }).catch(() => {
-        // It died once more: the next reset asks again.
+        // It ended once more: the next reset asks again.
       });
     }
   }

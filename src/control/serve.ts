@@ -62,7 +62,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   };
 }
 
-/** One event: counted always, logged when its level is wanted. A malformed one must not take the log down. */
+/** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
   isolate: Isolate<"control">,
   stats: Stats,

@@ -1,6 +1,6 @@
 /**
  * Certificates, keys and CA files while the daemon runs: looked at now and then, and loaded anew when they have changed. What cannot be used is
- * told, and what was loaded before stays in use. Independent of isolates.
+ * reported, and what was loaded before stays in use. Independent of isolates.
  */
 
 import type { Config, SourceLine } from "../config/mod.ts";

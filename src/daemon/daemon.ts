@@ -71,15 +71,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 const CONTROL_MODE = 0o666;
-/** What whoever sends a signal that is ignored may want. */
+/** The end of the log line for a signal that is ignored: what to do instead. */
 const HINTS: Readonly<Record<string, string>> = {
   SIGHUP: ": to read smtpd.conf again, start the daemon again; certificates and tables are updated by smtpctl",
 };
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
-/** Who is turned away has so long to read why, in milliseconds, and so many at one time have it. */
+/** A refused client has so long to read the reason, in milliseconds, and so many at one time have it. */
 const LINGER_MS = 1000, MAX_LINGERING_CONNECTIONS = 16;
-/** A process that may open fewer files is told of. */
+/** A process that may open fewer files is warned of. */
 const FEW_DESCRIPTORS = 512;
 
 class Daemon {
@@ -115,7 +115,7 @@ class Daemon {
       Object.keys(processes).length + Object.keys(programs).length,
     );
     this.#lookupRequests = new LookupRequests(new NameService(), new Passwords(options.shadow), this.#clock);
-    // What ends the daemon while it still starts is heard of when it has.
+    // An error that ends the daemon while it still starts is handled when it has started.
     this.#end.promise.catch(() => {});
   }
 
@@ -286,7 +286,7 @@ class Daemon {
     });
   }
 
-  /** Tells the service manager, if it wants to know. */
+  /** Sends `state` to the service manager, if it gave a socket for that. */
   #notify(state: string): void {
     const path = this.#options.env.get("NOTIFY_SOCKET");
     if (path === undefined || path === "") return;
@@ -380,7 +380,7 @@ class Daemon {
     this.#debug(() => `the isolate filter names the process ${message.pid}, which is no child that it may have`);
   }
 
-  /** Mail must not pass by its filters: the daemon stops, and sessions hear 421. */
+  /** Mail must not pass by its filters: the daemon stops, and sessions get 421. */
   #fail(reason: string): void {
     this.#log("warn", `crit: ${reason}`);
     this.#end.reject(new Fatal(reason));
@@ -395,7 +395,7 @@ class Daemon {
     channel.send({ type: "answer", call: request.call, changed, error });
   }
 
-  /** Does what smtpctl wants of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
+  /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
   #obey(request: Exclude<ControlToMain, { type: "syslog" }>): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {
@@ -444,7 +444,7 @@ class Daemon {
   }
 
   #watchSignals(): void {
-    // Nobody who sends one of these wants the mail to stop: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
+    // None of these is sent to stop the mail: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
     // SIGHUP as soon as there is any listener, and ends the process by it while SIGHUP itself has none.
     for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
       Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored${HINTS[signal] ?? ""}`));

@@ -57,7 +57,7 @@ export function loadPair(name: string, { certFile, keyFile }: Config["pki"][stri
   });
 }
 
-/** What the files hold that is not what they are named for. Nothing of what cannot be read, which is told of later. */
+/** What the files hold that is not what they are named for. Nothing of what cannot be read, which is reported later. */
 function contentFaults(certFile: string, keyFile: string): string[] {
   const cert = readIfPresent(certFile) ?? "", key = readIfPresent(keyFile) ?? "";
   const isCert = (text: string) => /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text);
@@ -120,7 +120,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** Runs `load`; what it throws as Fatal tells the line of the config. */
+/** Runs `load`; what it throws as Fatal names the line of the config. */
 function placed<T>(at: SourceLine | undefined, load: () => T): T {
   try {
     return load();

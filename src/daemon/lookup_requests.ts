@@ -1,5 +1,5 @@
 /**
- * Answers what lookup asks of main: accounts of the name service, passwords of the system's. A few at a time, and off the thread. Trusts no
+ * Answers what lookup asks of main: accounts of the name service, passwords of the system's. A few at a time, and off the thread. Checks each
  * question, and the answer is small.
  */
 
@@ -20,7 +20,7 @@ import { Passwords } from "./machine/passwords.ts";
 const MAX_WAITING_QUESTIONS = 40_000;
 /** Accounts that the name service is asked for at one time: each takes a thread for as long as it lasts. */
 const MAX_RUNNING_QUESTIONS = 16;
-/** Of these so many are for names that were answered before: names that hang, whoever makes them up, keep nobody who is known waiting. */
+/** Of these so many are for names that were answered before: unknown names that hang do not delay known ones. */
 const RESERVED_FOR_KNOWN_NAMES = 4;
 /** Who takes longer, in milliseconds, counts no longer among those, but among so many that hang. */
 const HANGS_MS = 2_000, MAX_HANGING_QUESTIONS = 64;
@@ -72,7 +72,7 @@ export class LookupRequests {
     this.#verifier = verifier;
   }
 
-  /** Answers the lookup isolate behind this channel until it ends. `grow` is called when it wants one more isolate that reads `.forward`. */
+  /** Answers the lookup isolate behind this channel until it ends. `grow` is called when it needs one more isolate that reads `.forward`. */
   serve(channel: LookupChannel, grow: () => void = () => {}): void {
     this.#channel = channel;
     channel.onmessage = (question) => question?.type === "grow" ? grow() : this.#take(channel, question);
@@ -126,7 +126,7 @@ export class LookupRequests {
     const { name } = pending.question;
     const already = this.#asked.get(name);
     if (already !== undefined) {
-      // Lookup asks once for a name until it loses patience: whoever asked long ago has given up.
+      // Lookup asks once for a name until its time limit: the oldest call has expired.
       if (already.calls.length >= MAX_WAITING_CALLS) {
         this.#answer(already.calls.shift()!, { error: "The name service does not answer" });
       }

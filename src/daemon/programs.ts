@@ -17,7 +17,7 @@ const PLAIN_WORDS = /^[\w@%+=:,./ -]+$/;
 /** Who programs of the config run as: the first that exists. */
 const PROGRAM_USERS = ["_smtpd", "nobody"];
 
-/** Every process of the config, used or not. Throws Fatal when one cannot be started as the config wants it. */
+/** Every process of the config, used or not. Throws Fatal when one cannot be started as the config says. */
 export function filterPrograms(config: Config, env: Environment, listeners: readonly Listener[]): FilterProgram[] {
   const inbound = listeners.flatMap(({ filter }) => filter == null ? [] : processesOf(config, filter));
   const outbound = Object.values(config.actions).flatMap((action) =>

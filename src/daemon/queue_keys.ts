@@ -26,7 +26,7 @@ export function checkQueueKeys({ queue }: Config): void {
   }
 }
 
-/** The line with the key, when the configuration wants it from the terminal or standard input; null when it does not. */
+/** The line with the key, when the configuration has it read from the terminal or standard input; null when it does not. */
 export async function readQueueInput({ queue }: Config): Promise<string | null> {
   if (queue.encryption?.kind !== "input") return null;
   const terminal = queue.encryption.prompt && Deno.stdin.isTerminal();

@@ -1,4 +1,4 @@
-/** The secret behind the salts of users who do not exist (RFC 5802 §9). It outlives a restart: a salt that changed would tell who exists. */
+/** The secret behind the salts of users who do not exist (RFC 5802 §9). It outlives a restart: a salt that changed would reveal who exists. */
 
 import { Fatal } from "./fatal.ts";
 import { systemReason } from "../events/mod.ts";

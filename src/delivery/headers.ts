@@ -85,7 +85,7 @@ export class HeaderScan {
       this.ended = true;
       return;
     }
-    // Beside it only `Delivered-To` and `X-Spam` matter: most lines are told apart by their first octet.
+    // Beside it only `Delivered-To` and `X-Spam` matter: most lines are distinguished by their first octet.
     const first = line[0]! | 0x20;
     if (first === 0x64 && line.length < MAX_LINE_OCTETS) this.#deliveredTo(decode(line));
     else if (first === 0x78 && line.length < 32) this.junk ||= /^x-spam(?:-flag)?: yes\r?$/i.test(decode(line));

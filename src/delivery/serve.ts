@@ -120,7 +120,7 @@ class DeliveryService {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
       const { message, action, lane, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
-        // An errand isolate that died is replaced, and the new one learns from the queue what is left to do.
+        // An errand isolate that ended is replaced, and the new one asks the queue what is left to do.
         done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, lane, ids })
           .then(() => true, () => false);
       }

@@ -1,5 +1,5 @@
 /**
- * The errand isolate: privileged deliveries, those that need a shell or any file. What it may do is next to anything, so it takes nothing but
+ * The errand isolate: privileged deliveries, those that need a shell or any file. It may do almost anything, so it takes nothing but
  * ids of envelopes, and asks queue and lookup itself what to do for whom. When and how many is decided by the delivery isolate; see serve.ts.
  */
 
@@ -49,7 +49,7 @@ class PrivilegedService {
     this.#queue = queueClient(isolate.ask("errand-queue"));
     this.#reporter = new DeliveryReporter(isolate, this.#queue, deps.clock.now);
     const accounts = new Accounts(isolate.ask("errand-lookup"), deps.clock.steady);
-    // Half of the room is taken: others may be waiting for it, which only the delivery isolate knows.
+    // Half of the room is taken: others may be waiting for it, which only the delivery isolate can see.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
     this.#files = deps.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), deps.clock);
     this.#attempts = new Attempts(isolate.settings, accounts, deps, this.#files, isolate);

@@ -1,4 +1,4 @@
-/** resolv.conf(5) and hosts(5) as values. Pure: whoever may read the files passes their text. */
+/** resolv.conf(5) and hosts(5) as values. Pure: the caller reads the files and passes their text. */
 
 import type { ResolverSettings } from "../protocol/mod.ts";
 import { isAddress } from "../net/mod.ts";

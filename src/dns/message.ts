@@ -77,7 +77,7 @@ export function decodeResponse(bytes: Uint8Array, id: number, name: string, type
 
 /** Octets of a DNS header, RFC 1035 §4.1.1. */
 const HEADER_OCTETS = 12;
-/** What a server answers that does not understand the question, or does not want it: FORMERR, SERVFAIL, NOTIMP, REFUSED. */
+/** What a server answers that does not understand the question, or refuses it: FORMERR, SERVFAIL, NOTIMP, REFUSED. */
 const ERROR_CODES: Readonly<Record<number, string>> = { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED" };
 
 /** An error that is a header and nothing else, or says that it repeats no question. */
@@ -153,7 +153,7 @@ function responseCode(code: string): Response["code"] {
   }
 }
 
-/** Only records of the name that was asked for, or of the names that its CNAMEs lead to, are believed. */
+/** Only records of the name that was asked for, or of the names that its CNAMEs lead to, are used. */
 function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
   let current = name;
   let ttl = Infinity;

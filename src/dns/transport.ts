@@ -1,4 +1,4 @@
-/** A question to one name server over UDP or TCP, and the first bytes that come back and are wanted. Handles the framing of DNS only. */
+/** A question to one name server over UDP or TCP, and the first bytes that come back and match it. Handles the framing of DNS only. */
 
 import { createSocket } from "node:dgram";
 import { familyOf, normalAddress } from "../net/mod.ts";
@@ -35,7 +35,7 @@ function mayUseUdp(server: Server): boolean {
   return Deno.permissions.querySync({ name: "net", host }).state === "granted";
 }
 
-/** A socket for each question: its port is random and new, as RFC 5452 §4.5 wants. */
+/** A socket for each question: its port is random and new, as RFC 5452 §4.5 requires. */
 function overUdp<T>(
   server: Server,
   query: Uint8Array,

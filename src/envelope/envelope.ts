@@ -48,7 +48,7 @@ export interface Origin {
 }
 
 /**
- * What tells apart deliveries of one message that have action, user and command in common; those that nothing tells apart are one. `address`: the
+ * What distinguishes deliveries of one message that have action, user and command in common; those that nothing distinguishes are one. `address`: the
  * addresses, whatever their case; `spelling`: each octet of them.
  */
 export type OncePer = "sub-address" | "address" | "spelling";
@@ -70,7 +70,7 @@ export type Deliverable =
     readonly exec: string;
     /** The MAC by which lookup authorises `exec`, where there is one; see src/mac/command_mac.ts. */
     readonly commandMac?: string;
-    /** Absent: nothing tells it apart. Known until the envelopes are made only. */
+    /** Absent: nothing distinguishes it. Known until the envelopes are made only. */
     readonly oncePer?: OncePer;
   }
   | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };

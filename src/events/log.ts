@@ -1,5 +1,5 @@
 /**
- * The log line of each event, in OpenSMTPD's formats: scripts and eyes depend on them. Pure; where lines go is src/control's business.
+ * The log line of each event, in OpenSMTPD's formats: scripts and readers depend on them. Pure; where lines go is src/control's business.
  * Long on purpose: one line per event, read as a table.
  */
 

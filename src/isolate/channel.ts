@@ -153,7 +153,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   }
 }
 
-/** The other isolate died before it answered. */
+/** The other isolate ended before it answered. */
 export class PeerGone extends Error {
   constructor() {
     super("The isolate that was asked has ended");

@@ -1,6 +1,6 @@
 /**
  * Runs what touches users' files in isolates of their own, the tasks of one user at a time in each: a file server that is dead, a lease or a
- * FIFO holds up the thread of that isolate, and with it nobody but that user. Who stands still for too long is given up, with the user's further
+ * FIFO holds up the thread of that isolate, and with it that user only. An isolate that makes no progress for too long is given up, with the user's further
  * tasks, until that isolate answers; another isolate takes its place, up to a fixed number. Independent of files.
  */
 

@@ -1,4 +1,4 @@
-/** Statistics gathered for a moment and reported in bulk: hot paths count thousands of times a second, `show stats` looks now and then. */
+/** Statistics gathered for a moment and reported in bulk: hot paths count thousands of times per second, `show stats` looks now and then. */
 
 import { type Clock, systemClock } from "../clock.ts";
 import type { CounterKey, EmitEvent, GaugeKey } from "../events/mod.ts";

@@ -1,5 +1,5 @@
 /**
- * What carries the posts of a door from one isolate to another. A channel knows no more of it than this: today it is a MessagePort
+ * What carries the posts of a door from one isolate to another. A channel uses no more of it than this: today it is a MessagePort
  * (message_port.ts); a socket to another process can take its place.
  */
 

@@ -13,7 +13,7 @@ export interface DoorSide {
 }
 
 /**
- * What a channel's `watch` is to be under the traces that are wanted now; null for none of these. Doors of events have none,
+ * What a channel's `watch` is to be under the traces that are enabled now; null for none of these. Doors of events have none,
  * nor have those to main, which takes lines for syslog: their lines would cause others for ever.
  */
 export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: readonly unknown[]) => void) | null {

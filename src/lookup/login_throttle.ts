@@ -1,6 +1,6 @@
 /**
- * Failed logins of each client address, over all smtp isolates, remembered for a while. Who has failed too often is not listened to; attempts
- * that run at the same time count as failures until it is known, and those beyond wait for them. Asks nobody; bounded.
+ * Failed logins of each client address, over all smtp isolates, remembered for a while. An address that has failed too often is refused; attempts
+ * that run at the same time count as failures until it is known, and those beyond wait for them. Asks no other isolate; bounded.
  */
 
 import { BoundedMap } from "../bounded_map.ts";
@@ -27,7 +27,7 @@ export class LoginThrottle {
 
   /**
    * Makes an attempt to log in from an address, as in Origin; null is not counted. Returns what `attempt` does, or null when the address may try no
-   * more. `failed` tells failures.
+   * more. `failed` says whether a result is a failure.
    */
   async attempt<T>(
     address: string | null,

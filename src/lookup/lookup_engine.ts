@@ -1,4 +1,4 @@
-/** All that lookups know: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
+/** All that lookups use: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
 
 import { type Observer, systemReason } from "../events/mod.ts";
 import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";

@@ -77,7 +77,7 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   return { machine, namer };
 }
 
-/** Table programs run in the filter isolate. When that dies, what was asked of it is an error and mail waits. */
+/** Table programs run in the filter isolate. When that ends, what was asked of it is an error and mail waits. */
 function programsBehind(isolate: Isolate<"lookup">): AskProgram {
   const filter = new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter"));
   let asked = 0;

@@ -1,6 +1,6 @@
 /**
  * The message authentication code (HMAC, RFC 2104) of a delivery's command: an envelope that runs a program carries one that only lookup and
- * queue can make. The smtp isolate, which stands between them and talks to the public, cannot name a command of its own even when it is
+ * queue can make. The smtp isolate, which stands between them and is exposed to the network, cannot name a command of its own even when it is
  * compromised.
  */
 

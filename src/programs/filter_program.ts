@@ -1,6 +1,6 @@
 /**
  * One filter program from its start to its end, which is the end of the daemon: what is sent to it waits in a bounded queue, its output is
- * parsed. Independent of sessions; see filter_desk.ts.
+ * parsed. Independent of sessions; see filter_sessions.ts.
  */
 
 import type { FilterProgram, FilterRegistration } from "../protocol/mod.ts";

@@ -84,7 +84,7 @@ export function requestLine(
   return `${requestHead(nowMs, phase, session, token)}${oneLine(param)}\n`;
 }
 
-/** Whatever a stranger says stays on its line. */
+/** Text of a client stays on its line. */
 function oneLine(text: string): string {
   return text.replace(/[\r\n\0]/g, " ");
 }

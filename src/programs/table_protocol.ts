@@ -50,7 +50,7 @@ export class TableDialogue {
   refusal(request: TableRequest): string | null {
     if (request.op === "update") return null;
     if (!this.serves(request)) return `The program does not serve "${request.service}"`;
-    // A line end would let whoever chose the key, a stranger, speak to the program.
+    // A line end would let the client that chose the key send lines to the program.
     if (request.op !== "fetch" && /[\r\n\0]/.test(request.key)) return "The key holds a line end";
     return null;
   }

@@ -10,7 +10,7 @@ export interface Check<out T> {
   (value: unknown): string | null;
   /** Never set: it ties the check to the type of what passes. */
   readonly passes?: T;
-  /** Set where the check is so simple that whoever checks an object can do it in place: a call for each field costs more than the look. */
+  /** Set where the check is so simple that the check of an object can do it in place: a call for each field costs more than the look. */
   readonly simple?: SimpleCheck;
 }
 
@@ -179,7 +179,7 @@ export function record<T>(fields: Fields<T>): Check<T> {
   return compile(fields);
 }
 
-/** One of a union of objects, told apart by the text in the field `tag`. */
+/** One of a union of objects, distinguished by the text in the field `tag`. */
 export function tagged<U, Tag extends keyof U & string>(
   tag: Tag,
   table: { readonly [Name in U[Tag] & string]: Fields<Of<U, Tag, Name>, Tag> },

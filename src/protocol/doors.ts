@@ -133,7 +133,7 @@ export const DOORS = {
   /** Commands, and files that users name: delivery may not touch them. */
   "delivery-errand": door<ToPrivileged, FromPrivileged>(TO_PRIVILEGED, FROM_PRIVILEGED, PRIVILEGED_REPLIES),
   "errand-queue": AGENT_QUEUE,
-  /** Users' files: the isolates that touch them ask whoever has tasks for them. */
+  /** Users' files: the isolates that touch them ask the isolates that have tasks for them. */
   "mailbox-delivery": FILES,
   "file-errand": FILES,
   "forward-lookup": FILES,

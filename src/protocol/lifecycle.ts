@@ -43,7 +43,7 @@ export type ToIsolate<S = unknown> =
 
 export type ToSupervisor =
   | { readonly type: "ready" }
-  /** It cannot start, for a reason of the system and not of the program: main ends it as if it had died. */
+  /** It cannot start, for a reason of the system and not of the program: main replaces it as if it had ended. */
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "pong"; readonly count: number }
   | { readonly type: "stopped" }

@@ -38,7 +38,7 @@ export interface QueueParts {
   readonly clock: Clock;
 }
 
-/** The disk is looked at whenever so much was stored, besides once a second. */
+/** The disk is looked at whenever so much was stored, besides once per second. */
 const MEASURE_BYTES = 16 * 1024 * 1024;
 /** At most one alarm about failed writes in this time. */
 const ALARM_MS = 1000;

@@ -7,7 +7,7 @@ import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 export interface Task {
   readonly message: MessageId;
   readonly ids: readonly EnvelopeId[];
-  /** It was given to a connection that turned out to be dead before the first word, or that carried others and took no more. */
+  /** It was given to a connection that turned out to be closed before the first command, or that carried others and took no more. */
   readonly afterDeadConnection: boolean;
   /** The rest of a message of which other recipients have had their transaction: that says nothing new of the host. */
   readonly further?: true;

@@ -414,7 +414,7 @@ function leadsBack(target: ListTarget, parent: Node | null): boolean {
   return false;
 }
 
-/** Files and commands are told apart by the user above them too; -1 for none, and for all other targets. */
+/** Files and commands are distinguished by the user above them too; -1 for none, and for all other targets. */
 function runsAs(target: ListTarget, parent: Node | null): number {
   if (target.type !== "file" && target.type !== "pipe") return -1;
   for (let node = parent; node !== null; node = node.parent) if (node.target.type === "user") return node.serial;

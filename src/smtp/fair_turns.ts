@@ -1,11 +1,11 @@
 /**
- * Throttles sessions with much to do: one has its turn per round of the event loop, so that everybody else waits for one of them at most. See
+ * Throttles sessions with much to do: one has its turn per round of the event loop, so that any other session waits for one of them at most. See
  * burst_limiter.ts for many that have little to do.
  */
 
 /** Sessions that wait with what was read of them, at most: 64 MB. More are served at once. */
 const MAX_WAITING_SESSIONS = 1024;
-/** One whose octets are thrown away waits for once to twice this long after each read: 6 MB a second are enough to come to an end. */
+/** One whose octets are thrown away waits for once to twice this long after each read: 6 MB per second are enough to come to an end. */
 const WASTE_MS = 5;
 /** And as many of them have their turn at a time: 64 KB are read of each, which takes about 0.1 ms. */
 const WASTE_AT_ONCE = 4;

@@ -1,4 +1,4 @@
-/** What the sessions of one listener share, and what is known of a session before it begins. Data from settings; serves nobody. */
+/** What the sessions of one listener share, and what is known of a session before it begins. Data from settings; serves no connection. */
 
 import { bracketed6, hostPort } from "../net/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";

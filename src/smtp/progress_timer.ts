@@ -3,7 +3,7 @@
  * good deal of it. RFC 5321 §4.5.3.2 has the times. Uses no clock; see connection.ts.
  */
 
-/** Octets of message data that must come within the time that a command may take: 218 a second at the usual 5 minutes. */
+/** Octets of message data that must come within the time that a command may take: 218 per second at the usual 5 minutes. */
 export const MIN_DATA_OCTETS = 64 * 1024;
 /** Time for a TLS handshake at most, in milliseconds. */
 export const HANDSHAKE_MS = 60_000;

@@ -29,7 +29,7 @@ const MAX_BUFFERS = 64;
 export class QueueClient {
   /** The queue was replaced: whatever was on its way is lost, and the ids with it. Called when they are forgotten. */
   onreset: () => void = () => {};
-  /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps dead ones from piling up until the collector comes. */
+  /** Buffers of CHUNK_BYTES that the queue gave back. Reuse keeps unused ones from piling up until the garbage collection. */
   readonly buffers: Uint8Array<ArrayBuffer>[] = [];
   /** Size of the largest message that the queue can store now. */
   readonly room = { bytes: Infinity };

@@ -1,6 +1,6 @@
 /**
- * Log lines about clients that are turned away before they have a session. Bounded, so that a flood of connections cannot fill the disk of
- * the log. Closes nothing; see daemon/session_admission.ts and proxy/proxy_intake.ts.
+ * Log lines about clients that are refused before they have a session. Bounded, so that a flood of connections cannot fill the disk of
+ * the log. Closes nothing; see daemon/sockets/session_admission.ts and proxy/proxy_intake.ts.
  */
 
 import { bracketed6 } from "../net/mod.ts";

@@ -1,4 +1,4 @@
-/** The smtp isolate at work: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
+/** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import {

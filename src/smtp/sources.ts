@@ -1,5 +1,5 @@
 /**
- * The rate limit and the session limit of each client address: who has or makes too many connections is turned away. Asks no other isolate and closes nothing; bounded. Main
+ * The rate limit and the session limit of each client address: a client that has or makes too many connections is refused. Asks no other isolate and closes nothing; bounded. Main
  * counts for all smtp isolates, which report to it the clients whose address is in a PROXY header.
  */
 

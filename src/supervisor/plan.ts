@@ -15,7 +15,7 @@ export interface SystemPlan {
   readonly vital?: readonly Role[];
   verbose: boolean;
   traces: readonly Trace[];
-  /** How often it is looked whether they answer, in milliseconds; once a second unless a test is in a hurry. */
+  /** How often it is looked whether they answer, in milliseconds; once per second unless a test sets less. */
   readonly pingMs?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The name in a ClientHello, RFC 8446 §4.1.2 and RFC 6066 §3, from the octets as they come. Pure; judges nothing else of the handshake: what is
- * wrong with it is for TLS itself to say.
+ * wrong with it is reported by TLS itself.
  */
 
 /** Octets of a ClientHello and its records that are read in search of the name; clients send 200 to 2,000. */

@@ -1,4 +1,4 @@
-/** Addresses in header fields and on command lines, RFC 5322 §3.4, taken as people write them. Pure; what is deliverable the server says. */
+/** Addresses in header fields and on command lines, RFC 5322 §3.4, taken as people write them. Pure; whether an address is deliverable is decided by the server. */
 
 /** A list that does not make clear who is meant. The message says what is wrong with it, for the person who wrote it. */
 export class AddressListError extends Error {
@@ -111,7 +111,7 @@ function unquoted(text: string): string {
   return text.replace(/"(?:\\.|[^"\\])*"/g, '""');
 }
 
-/** Without blanks around its parts (RFC 5322 §4.4 allows them), and without a source route (RFC 5321 §4.1.2 wants it ignored). */
+/** Without blanks around its parts (RFC 5322 §4.4 allows them), and without a source route (RFC 5321 §4.1.2: it is ignored). */
 function tidy(address: string): string {
   const route = address.replace(/^\s*@[^:]*:/, "");
   return route.trim().replace(/\s*([@.])\s*(?=[^"]*$)/g, "$1");

@@ -1,4 +1,4 @@
-/** The line ends of an SMTP client: CRLF as the protocol wants it, or LF alone, as people and simple programs write. Pure. */
+/** The line ends of an SMTP client: CRLF as the protocol requires, or LF alone, as people and simple programs write. Pure. */
 
 const LF = 10, CR = 13;
 /** Octets of a line that are looked at to find out which command it is. */

@@ -17,7 +17,7 @@ import { formatDate } from "../../date.ts";
 const EX_USAGE = 64, EX_DATAERR = 65, EX_NOUSER = 67, EX_UNAVAILABLE = 69, EX_SOFTWARE = 70, EX_TEMPFAIL = 75;
 /** Largest message, in octets: it is held in memory. The server's own limit is far below. */
 const MAX_INPUT_OCTETS = 256 * 1024 * 1024;
-/** How long to wait before the next try when the connection was lost, in ms: what has died in the daemon is back after 100 ms or more. */
+/** How long to wait before the next try when the connection was lost, in ms: an isolate that has ended is restarted after 100 ms or more. */
 const TRY_AGAIN_MS = [200, 400, 800, 1600];
 /** Longest address, in characters, as upstream's. */
 const MAX_ADDRESS = 1000;
@@ -96,7 +96,7 @@ async function send(
   const person = whoIs(world.passwd, world.uid, login);
   let input: Uint8Array = new Uint8Array();
   try {
-    // There is no message to verify: only -t wants its header.
+    // There is no message to verify: only -t needs its header.
     if (kind === "send" || options.fromHeader) input = await terminal.input(MAX_INPUT_OCTETS);
   } catch (error) {
     if (error instanceof InputTooLarge) return complain(terminal, error.message, EX_DATAERR);

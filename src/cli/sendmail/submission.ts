@@ -33,7 +33,7 @@ export type Submitted =
   /** Nobody listens on the socket. */
   | { readonly result: "not-running" }
   /**
-   * The connection ended before it was decided, or is about to (421): part of the daemon has died, and is back in a moment. `rest` are the
+   * The connection ended before it was decided, or is about to (421): part of the daemon has ended, and is restarted in a moment. `rest` are the
    * recipients of a message that it has not taken.
    */
   | { readonly result: "lost"; readonly text: string; readonly rest?: readonly string[] }
@@ -98,7 +98,7 @@ class Refused extends Error {
 /** The connection is gone, or 421 says that it will be (RFC 5321 §3.8). */
 class Lost extends Error {}
 
-/** One transaction. Returns the recipients that the server wants in another one (RFC 5321 §4.5.3.1.10). */
+/** One transaction. Returns the recipients that the server asks for in another one (RFC 5321 §4.5.3.1.10). */
 async function transact(dialogue: Dialogue, offers: Capabilities, mail: Submission): Promise<readonly string[]> {
   const eightBit = offers.eightBitMime && mail.message.some((octet) => octet > 127) ? " BODY=8BITMIME" : "";
   const utf8 = international(offers, [mail.sender, ...mail.recipients]);

@@ -183,7 +183,7 @@ async function attempt(job: Job, address: string): Promise<boolean> {
 async function getReady(job: Job, client: Client): Promise<void> {
   const { server, helo } = job.options;
   const name = helo ?? job.world.hostName();
-  // A secret goes nowhere without TLS, so whoever has one wants TLS.
+  // A secret is never sent without TLS, so a URL with one requires TLS.
   const mandatory = server.tls === "mandatory" || job.user !== null;
   const { startTls } = await client.hello(name, !mandatory);
   if (server.tls !== "implicit" && server.tls !== "never") {

@@ -1,6 +1,6 @@
 /**
  * `smtpctl encrypt`: hashes of passwords for tables of credentials, as SHA-512-crypt or, with `--scram`, as SCRAM verifiers, with a salt of its
- * own each. Asks no daemon.
+ * own each. Does not contact the daemon.
  */
 
 import { encrypt } from "unixcrypt";

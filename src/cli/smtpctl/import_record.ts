@@ -1,5 +1,5 @@
 /**
- * What `smtpctl import` and `discover FOLDER` have taken in: the file `imported` of the spool, a line a message, so that a command given twice
+ * What `smtpctl import` and `discover FOLDER` have taken in: the file `imported` of the spool, one line per message, so that a command given twice
  * does not double mail. A line with `-` in front takes an earlier one back. Independent of the queue.
  */
 

@@ -1,4 +1,4 @@
-/** The screen of `smtpctl monitor`: a heading every 25 samples, one line a sample. Pure. */
+/** The screen of `smtpctl monitor`: a heading every 25 samples, one line per sample. Pure. */
 
 import type { MonitorSample } from "../../events/mod.ts";
 

@@ -14,7 +14,7 @@ export async function startInBackground(
   printed: readonly string[] = [],
 ): Promise<number> {
   const [program, ...first] = ownCommand(env);
-  // The daemon must not have what whoever started this has left open.
+  // The daemon must not inherit what the calling process has left open.
   new Native().closeAllOnExec();
   const child = new Deno.Command(program, {
     args: [...first, "-F", ...args],
@@ -36,7 +36,7 @@ export async function startInBackground(
   return done ? 1 : 0;
 }
 
-/** Passes on whole lines, but for those in `told`: this process has printed them itself. */
+/** Passes on whole lines, but for those in `printed`: this process has printed them itself. */
 async function forward(stream: ReadableStream<Uint8Array<ArrayBuffer>>, printed: ReadonlySet<string>): Promise<void> {
   let rest = "";
   const write = async (lines: readonly string[]) => {

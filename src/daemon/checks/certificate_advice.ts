@@ -5,11 +5,11 @@ import { type Config, shown } from "../../config/mod.ts";
 import { Fatal } from "../fatal.ts";
 import { loadPair } from "../files.ts";
 
-/** An expiry this near is told of: by then most are renewed. */
+/** An expiry this near is warned of: by then most are renewed. */
 const SOON_DAYS = 7;
 const DAY_MS = 86_400_000;
 
-/** `file:line: warning: …` for each certificate that is used. `now`: milliseconds of Date. What cannot be loaded is told of by others. */
+/** `file:line: warning: …` for each certificate that is used. `now`: milliseconds of Date. What cannot be loaded is reported elsewhere. */
 export function certificateWarnings(config: Config, serverName: string, now: number): string[] {
   return Object.entries(config.pki).flatMap(([name, files]) => {
     const at = config.declared[`pki ${name}`] ?? { file: config.file, line: 0 };

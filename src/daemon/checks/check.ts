@@ -26,7 +26,7 @@ import { cutSettings } from "../settings.ts";
 
 /**
  * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. Returns warnings of listeners that could
- * not listen now and, with `verbose`, the lines that tell what each isolate may do.
+ * not listen now and, with `verbose`, the lines that say what each isolate may do.
  * Throws Fatal.
  */
 export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
@@ -77,7 +77,7 @@ export async function machineFaults(config: Config, env: Environment): Promise<r
   }
 }
 
-/** Entries of one table that are looked at before the daemon starts; what is in files is told of in the log. */
+/** Entries of one table that are looked at before the daemon starts; what is in files is reported in the log. */
 const MAX_CHECKED_ENTRIES = 1000;
 
 /** `file:line: warning: …` for each regular expression in smtpd.conf that is not valid: it would match nothing. */

@@ -1,4 +1,4 @@
-/** Programs that the filter isolate has started, to be ended when it can no longer do that. Believes it no number that is not of a child of ours. */
+/** Programs that the filter isolate has started, to be ended when it can no longer do that. Accepts only process ids of our own children. */
 
 /** What is asked of the system. */
 export interface ChildSystem {
@@ -24,7 +24,7 @@ export class Children {
     if (this.#pids.has(pid)) return true;
     if (!this.#system.isChild(pid)) return false;
     if (this.#pids.size >= this.#limit) {
-      // Those whose end was not told yet are in the way of nobody.
+      // Those whose end was not reported yet must not take up room.
       for (const known of this.#pids) if (!this.#system.isChild(known)) this.#pids.delete(known);
       if (this.#pids.size >= this.#limit) return false;
     }

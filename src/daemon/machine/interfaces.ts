@@ -67,7 +67,7 @@ async function egressInterfaces(): Promise<ReadonlySet<string>> {
   try {
     return defaultRoutes(await read("/proc/net/route"), await read("/proc/net/ipv6_route"));
   } catch {
-    // No such program: no route is known, and whoever asks is told that there is no address.
+    // No such program: no route is known, and the answer is that there is no address.
     return new Set();
   }
 }

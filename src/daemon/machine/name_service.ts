@@ -1,5 +1,5 @@
 /**
- * Accounts of the machine's name service: getpwnam_r(3) over FFI, off the thread, so that a directory server that is slow stops nobody. Where
+ * Accounts of the machine's name service: getpwnam_r(3) over FFI, off the thread, so that a slow directory server delays nothing else. Where
  * the C library is not known there are no accounts but those of /etc/passwd, which lookup reads itself.
  */
 
@@ -47,7 +47,7 @@ export class NameService {
     const entry = new Uint8Array(SIZE), text = new Uint8Array(bytes), found = new BigUint64Array(1);
     const key = new TextEncoder().encode(`${name}\0`);
     const code = await libc.symbols.getpwnam_r(key, entry, text, BigInt(bytes), found);
-    // The runtime does not keep what a call on another thread reads: whoever calls has to.
+    // The runtime does not keep what a call on another thread reads: the caller has to.
     key.fill(0);
     if (code === ERANGE) return ERANGE;
     if (found[0] === 0n) {

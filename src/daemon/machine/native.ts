@@ -1,6 +1,6 @@
 /**
  * What main asks of the C library over FFI, and nothing else does: who is on the other end of a unix socket, where inherited sockets are
- * bound, how many files it may open (/proc would ask for all permissions), syslog(3), and a word to the service manager. Without the FFI permission, or where libc is not known, all say "unknown".
+ * bound, how many files it may open (/proc would ask for all permissions), syslog(3), and the state for the service manager. Without the FFI permission, or where libc is not known, all say "unknown".
  */
 
 import type { LogLevel } from "../../events/mod.ts";
@@ -150,7 +150,7 @@ export class Native {
     if (request !== undefined) this.#libc?.symbols.ioctl(descriptor, request);
   }
 
-  /** As closeOnExec, for all that whoever started this process has left open. */
+  /** As closeOnExec, for all that the parent process has left open. */
   closeAllOnExec(): void {
     const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED_DESCRIPTORS);
     for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);

@@ -67,7 +67,7 @@ export class Passwords {
     if (found === null) return "unknown";
     const made = new TextEncoder().encode(Deno.UnsafePointerView.getCString(found));
     data.fill(0);
-    // crypt(5): a hash that begins with an asterisk tells of a failure.
+    // crypt(5): a hash that begins with an asterisk is a failure.
     if (made[0] === 0x2a) return "unknown";
     const wanted = new TextEncoder().encode(hash);
     return made.length === wanted.length && timingSafeEqual(made, wanted) ? "match" : "mismatch";
@@ -92,7 +92,7 @@ export class Passwords {
     if (this.#shadow === null) return "unknown";
     const found = new BigUint64Array(1), name = cString(user);
     const code = await this.#shadow.symbols.getspnam_r(name, structure, text, BigInt(TEXT_BYTES), found);
-    // As in `ofHash`: it lives as long as the call.
+    // As in `ofHash`: it must stay as long as the call.
     name.fill(0);
     return found[0] !== 0n ? true : code === 0 ? null : "unknown";
   }

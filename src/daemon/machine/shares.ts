@@ -1,6 +1,6 @@
 /**
  * How the sessions and descriptors of the process are divided among those who ask for them, so that no local user can take them all. Pure:
- * counts and says no; closes nothing.
+ * counts and refuses; closes nothing.
  */
 
 /** Descriptors that a process has at least, where the real limit cannot be determined. */
@@ -79,7 +79,7 @@ export class Shares {
     }
   }
 
-  /** True when it is to be logged that this name is refused: once a minute. */
+  /** True when it is to be logged that this name is refused: once per minute. */
   worthTelling(name: string): boolean {
     const now = this.#now(), last = this.#toldAt.get(name);
     if (last !== undefined && now - last < TELL_MS && now >= last) return false;

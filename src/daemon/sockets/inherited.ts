@@ -1,6 +1,6 @@
 /**
  * Sockets that a service manager has opened for the daemon (sd_listen_fds(3)), and which listener each is for. Reads the environment and
- * addresses that the kernel tells; opens nothing.
+ * addresses that the kernel reports; opens nothing.
  */
 
 import type { Environment } from "../../config/mod.ts";

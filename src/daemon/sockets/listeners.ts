@@ -85,7 +85,7 @@ export async function resolveListeners(
   return listeners;
 }
 
-/** The addresses and ports that the lines of the config want for themselves. */
+/** The addresses and ports that the lines of the config reserve. */
 class Ports {
   readonly #taken: {
     readonly words: AddressWords;
@@ -140,7 +140,7 @@ export function placeText(where: Place): string {
 }
 
 /**
- * Binds one address or socket path. `accept` gets every connection, paused; `fail` hears why the system gives none, which it tries again to
+ * Binds one address or socket path. `accept` gets every connection, paused; `fail` gets the reason when the system gives none, which it tries again to
  * do. Throws Fatal when the address cannot be bound.
  */
 export async function openServer(

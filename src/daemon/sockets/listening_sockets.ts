@@ -1,6 +1,6 @@
 /**
  * The listening sockets, and the watch over them: when the process had no descriptor left for a connection the runtime stops accepting on
- * that socket for ever, without a word. Such a one is opened anew. Decides nothing about connections.
+ * that socket for ever, without an error. Such a one is opened anew. Decides nothing about connections.
  */
 
 import type net from "node:net";

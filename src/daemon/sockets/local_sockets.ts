@@ -31,7 +31,7 @@ export class LocalSockets {
     this.#given.set(isolate, given.set(descriptor, cookie));
   }
 
-  /** The isolate died: the connections of its clients end. */
+  /** The isolate has ended: the connections of its clients end. */
   lost(isolate: string): void {
     const given = [...this.#given.get(isolate) ?? []];
     this.#given.delete(isolate);

@@ -51,7 +51,7 @@ export interface SessionAdmissionOptions {
 
 interface SessionRecord {
   readonly isolate: number;
-  /** Null for who is not counted, and as long as a proxy has not told who it is. */
+  /** Null for a client that is not counted, and until the proxy has named it. */
   source: string | null;
   readonly share: Share | null;
   /** False while main has the connection. */
@@ -197,7 +197,7 @@ export class SessionAdmission {
     else socket.end(reply, () => socket.destroy());
   }
 
-  /** All sessions are taken: told at once, then once a minute with how many were turned away. */
+  /** All sessions are taken: logged at once, then once per minute with how many were refused. */
   #full(): string {
     this.#turnedAway++;
     const now = this.#options.now();
@@ -217,7 +217,7 @@ export class SessionAdmission {
     return roomy ?? isolates.reduce((least, index) => countOf(index) < countOf(least) ? index : least);
   }
 
-  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of others are not believed. */
+  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of other isolates are ignored. */
   source(isolate: number, ticket: number, address: string): boolean {
     const seat = this.#seats.get(ticket);
     if (seat === undefined || seat.isolate !== isolate || seat.source !== null) return false;
@@ -227,7 +227,7 @@ export class SessionAdmission {
     return admission.ok;
   }
 
-  /** Sessions of an isolate are over. Tickets of others are not believed. */
+  /** Sessions of an isolate are over. Tickets of other isolates are ignored. */
   ended(isolate: number, tickets: readonly number[]): void {
     for (const ticket of tickets) {
       const seat = this.#seats.get(ticket);
@@ -235,7 +235,7 @@ export class SessionAdmission {
     }
   }
 
-  /** The isolate died, its sessions with it; those that were not handed over yet go to another. */
+  /** The isolate has ended, its sessions with it; those that were not handed over yet go to another. */
   lost(isolate: number): void {
     for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate && seat.handed) this.#leave(ticket, seat);
   }

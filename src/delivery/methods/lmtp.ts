@@ -1,4 +1,4 @@
-/** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient a connection. The dialogue is src/smtp_client's. */
+/** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient per connection. The dialogue is src/smtp_client's. */
 
 import { type EnvelopeContent, formatMailbox, type Handling, newSessionId } from "../../envelope/mod.ts";
 import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../../events/mod.ts";

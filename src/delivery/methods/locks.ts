@@ -4,7 +4,7 @@ import { systemReason } from "../../events/mod.ts";
 import { type Clock, sleep } from "../../clock.ts";
 import { DeliveryError, EX, quoted } from "./sysexits.ts";
 
-/** A dotlock that is older was left behind by something that died. Our own are held for seconds. */
+/** A dotlock that is older was left behind by a process that ended. Our own are held for seconds. */
 const STALE_MS = 300_000;
 /** Waits of 1, 2, 4 … seconds, ten at most, and never longer than a delivery may last. */
 const DOTLOCK_TRIES = 10;

@@ -214,7 +214,7 @@ function renameAll(round: readonly Moving[], folder: string): { moved: Moving[];
 function makeMaildir(directory: string): void {
   const made: string[] = [];
   let above = directory;
-  // What is above the folder that was granted is not ours to see: making ours tells whether it is there.
+  // What is above the folder that was granted is not accessible: making our folder shows whether it is there.
   while (above !== "" && !isDirectory(above, true)) {
     made.unshift(above);
     above = above.slice(0, above.lastIndexOf("/"));

@@ -100,14 +100,14 @@ export async function repair(spool: string, now: number): Promise<Repaired> {
   target.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
   target.close();
   sync(copy);
-  // From here on it is the copy that counts, whenever the process dies.
+  // From here on it is the copy that counts, whenever the process ends.
   Deno.renameSync(copy, `${spool}/${READY}${now}`);
   sync(spool);
   return { kept: finishRepair(spool)!, ...result };
 }
 
 /**
- * Puts the copy of a repair in the place of the damaged database, which is kept: also what was left of that when the process died. Its path;
+ * Puts the copy of a repair in the place of the damaged database, which is kept: also what was left of that when the process ended. Its path;
  * null when there is no such copy. To be called before anything looks at the database.
  */
 export function finishRepair(spool: string): string | null {

@@ -34,7 +34,7 @@ export class Ballast {
     return Math.max(0, this.#wanted - this.#bytes);
   }
 
-  /** Gives the room to whoever makes room. False when there is none to give. */
+  /** Gives the reserved room back to the disk. False when there is none. */
   release(): boolean {
     if (this.#bytes === 0) return false;
     this.#bytes = 0;

@@ -1,5 +1,5 @@
 /**
- * Takes in messages that lie as files in the spool: `import/MSGID/message` and, beside it, one file an envelope, as `smtpctl import` leaves
+ * Takes in messages that lie as files in the spool: `import/MSGID/message` and, beside it, one file per envelope, as `smtpctl import` leaves
  * them there or a person does by hand. A message comes in whole or not at all, and once, whenever the process dies: it is renamed to the id
  * under which it is queued before the commit, and removed before it is sent to the scheduler.
  */

@@ -194,7 +194,7 @@ export class RouteTable {
   }
 
   /**
-   * Back in use after its time, on probation. The penalty stays until a session gets ready or an hour has passed, so that a dead host costs
+   * Back in use after its time, on probation. The penalty stays until a session gets ready or an hour has passed, so that a host that is down costs
    * 15, 60, 135 … s; upstream takes one off here and so never gets beyond the first step.
    */
   #enable(route: Route): void {

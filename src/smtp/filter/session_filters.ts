@@ -1,6 +1,6 @@
 /**
  * What stands between a session and its filters: holds the session while a phase goes through the chain, reports to the programs what happens, and
- * lets a message flow through them. One a session, and only where the listener has filters. Decides nothing itself; see phases.ts.
+ * lets a message flow through them. One per session, and only where the listener has filters. Decides nothing itself; see phases.ts.
  */
 
 import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";

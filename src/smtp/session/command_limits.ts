@@ -13,7 +13,7 @@ const CRUMB = 1024;
 /** What moves no mail by itself. MAIL is among them: addresses are probed with MAIL, RCPT, RSET. */
 const IDLE: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "MAIL", "RSET", "NOOP", "HELP", "VRFY", "EXPN"]);
 
-/** The 421 that a command gets instead of its answer (RFC 5321 §3.8, §4.3.2), null while there is patience left. QUIT is always served. */
+/** The 421 that a command gets instead of its answer (RFC 5321 §3.8, §4.3.2), null while the limits are not reached. QUIT is always served. */
 export function exhausted({ maxErrors }: ConnectionFacts, session: Session, command: Command): string | null {
   if (session.phase === "command" && command.verb === "QUIT") return null;
   if (maxErrors > 0 && session.badCommands >= maxErrors) return REPLY.tooManyBad;

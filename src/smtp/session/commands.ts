@@ -235,7 +235,7 @@ function bdat(facts: ConnectionFacts, session: Session, command: Command): Step 
     ? REPLY.noRecipient
     : null;
   const octets = Number(digits);
-  // Nobody waits for the end of what is not wanted and cannot be mail.
+  // The end of what is refused and cannot be mail is not waited for.
   if (isEndless(octets, facts.maxMessageBytes)) {
     return closeWith(facts, session, REPLY.endless, { reason: "quit", log: "bad-input" });
   }

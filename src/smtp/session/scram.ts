@@ -1,6 +1,6 @@
 /**
  * AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, RFC 5802 and RFC 7677, as part of the pure session. The client proves that it knows the password
- * without saying it; whether the proof is right is found out by others, and no key comes here.
+ * without sending it; the login isolate verifies the proof, and no key comes here.
  */
 
 import type { AuthResult, Challenge } from "../../protocol/mod.ts";
