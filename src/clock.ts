@@ -3,9 +3,9 @@
 import { setImmediate } from "node:timers";
 
 export interface Clock {
-  /** Returns ms since the epoch, for dates. It jumps when somebody sets the time of day. */
+  /** Returns ms since the epoch, for dates. It jumps when the time of day is set. */
   now(): number;
-  /** Returns ms of a clock that nobody sets, for what lasts: waits, time limits, penalties. */
+  /** Returns ms of a steady clock, for durations: waits, time limits, penalties. */
   steady(): number;
   /** Calls `action` once after `ms`, unless the function that is returned is called first. */
   after(ms: number, action: () => void): () => void;

@@ -45,7 +45,7 @@ export class AdminServer {
 
   /**
    * Serves one connection. When there are too many, of its source or in all, the oldest on which nothing is being answered is closed for
-   * it: who connects and says nothing keeps nobody out. When all are busy the new one is closed.
+   * it: an idle connection does not keep others out. When all are busy the new one is closed.
    */
   serve(socket: net.Socket, source: string): void {
     socket.on("error", () => {
@@ -71,7 +71,7 @@ export class AdminServer {
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const client = this.#clients.get(request.socket);
     if (client !== undefined) client.running++;
-    // Read-only: nobody needs to send more than a head.
+    // Read-only: no client needs to send more than a head.
     request.resume();
     try {
       const answer = await this.#app.fetch(toRequest(request));

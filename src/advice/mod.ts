@@ -12,7 +12,7 @@ import { brokenEntries, valueWarnings } from "./values.ts";
 
 export type { MachineFacts, ReadFile, SystemUsers };
 
-/** `file:line: warning: …`, most urgent first: who can relay that should not, rules without mail, entries of tables that cannot work. */
+/** `file:line: warning: …`, most urgent first: who can relay without permission, rules without mail, entries of tables that cannot work. */
 export async function adviseOn(
   config: Config,
   read: ReadFile,

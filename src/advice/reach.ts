@@ -1,4 +1,4 @@
-/** Listeners that take nothing from the network, and logins that open nothing or that nobody can make: what listeners and rules say together. */
+/** Listeners that take nothing from the network, and logins that permit nothing or are offered nowhere, by listeners and rules taken together. */
 
 import { BUILTIN_TABLES, type Config, type ListenSpec, type Rule } from "../config/mod.ts";
 import { type Contents, placeText } from "./entries.ts";
@@ -6,7 +6,7 @@ import { type Contents, placeText } from "./entries.ts";
 /** What can be reached from this machine only. */
 const LOOPBACK = /^(?:lo|lo0|localhost|127\..*|::1)$/;
 
-/** `file:line: warning: …` for each listener and rule that waits for mail which cannot come. */
+/** `file:line: warning: …` for each listener and rule that no mail can reach. */
 export function reachWarnings(config: Config, contents: Contents): string[] {
   const open = config.listen.filter((spec) => !spec.socket && (spec.proxyV2 || !LOOPBACK.test(spec.on)));
   const everybody = open.some((spec) => spec.auth?.required !== true);

@@ -48,7 +48,7 @@ const OTHERS: ReadonlySet<string> = new Set(
   SSLv2 SSLv3 TLSv1 TLSv1.0 TLSv1.1 KRB5`.split(/\s+/),
 );
 const WORDS: ReadonlySet<string> = new Set(SUITES.flatMap(({ words }) => [...words]));
-/** What the names of suites are made of: such a name may stand in a list, though nobody here would negotiate it. */
+/** What the names of suites are made of: such a name may stand in a list, though it is never negotiated here. */
 const PARTS: ReadonlySet<string> = new Set(
   `128 256 ADH AECDH AEAD AES AES128 AES256 ARIA128 ARIA256 CAMELLIA128 CAMELLIA256 CBC CBC3 CCM CCM8 CHACHA20 DES DH DHE DSS
   ECDH ECDHE ECDSA EDE EDE3 EDH EXP EXP1024 GCM GOST2001 GOST2012 GOST89 GOST94 IDEA KRB5 MD5 NULL POLY1305 PSK RC2 RC4 RSA

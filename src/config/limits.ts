@@ -1,10 +1,10 @@
 /**
- * The default limits: every word of the `… limit` lines of smtpd.conf(5) with its default, its bounds, its unit and who gets it. A new limit
+ * The default limits: every word of the `… limit` lines of smtpd.conf(5) with its default, its bounds, its unit and the isolate that gets it. A new limit
  * is one line here: the types, the parser, the defaults and the settings of the isolates follow from it. Below it are the limits of the
  * language of smtpd.conf itself.
  */
 
-/** Who goes by a limit: an isolate, or main. */
+/** What applies a limit: an isolate, or main. */
 export type LimitReader = "main" | "smtp" | "delivery" | "scheduler" | "relay" | "control";
 
 /** One word of a `… limit` line. */

@@ -28,7 +28,7 @@ export interface ListenOptions {
   readonly proxyV2: boolean;
   /** What comes here is submitted, whatever the port: its header is completed. */
   readonly submission: boolean;
-  /** Who has logged in may send as the table says; `masquerade`: and is who From names. */
+  /** A user who has logged in may send as the table says; `masquerade`: and From is replaced by that address. */
   readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
 }
 

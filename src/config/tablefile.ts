@@ -125,7 +125,7 @@ type EntryHandler = (keyStart: number, keyEnd: number, valueStart: number, value
 /** Lines of one step: some tens of microseconds. */
 const STEP_LINES = 256;
 
-/** The same in steps, for who has other things to do meanwhile. */
+/** The same in steps, for callers that must not block meanwhile. */
 export function* scanTableSteps(bytes: Uint8Array, entry: EntryHandler): Generator<undefined, TableScan> {
   if (bytes.length > LANGUAGE_LIMITS.tableFileBytes) return { ok: false, line: null, message: "file is too large" };
   let kind: StaticTable["kind"] | null = null;

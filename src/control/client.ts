@@ -16,7 +16,7 @@ export class NotRunning extends Error {
 /** Tries, and the pause before each, while more connect than the daemon has accepted yet: 10 s. */
 const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
 
-/** Connects to the control socket at `path`. Rejects with NotRunning when nobody listens, with the system's error otherwise. */
+/** Connects to the control socket at `path`. Rejects with NotRunning when no process listens, with the system's error otherwise. */
 export async function connectControl(path: string, clock: Clock = systemClock): Promise<net.Socket> {
   for (let tries = 0;; tries++) {
     try {

@@ -32,7 +32,7 @@ export class ControlSessions {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Serves one connection. A peer whose uid is unknown, or that has too many connections, is turned away. */
+  /** Serves one connection. A peer whose uid is unknown, or that has too many connections, is refused. */
   async serve(socket: net.Socket, peer: Peer): Promise<void> {
     socket.on("error", () => {
       // The client went away; `close` follows.

@@ -18,15 +18,15 @@ export async function claimSocket(path: string): Promise<void> {
   removeIfPresent(path);
 }
 
-/** Makes sure that the spool is there, and not somebody else's. Throws Fatal. */
+/** Makes sure that the spool is there and belongs to this user. Throws Fatal. */
 export function claimSpool(path: string): void {
   makeFolder(path, 0o711);
   refuse(spoolFault(path, Deno.uid() ?? 0));
   try {
-    // Users reach the folder for mail that waits, and nobody else changes anything.
+    // Users reach the folder for offline mail, and can change nothing else.
     Deno.chmodSync(path, 0o711);
   } catch {
-    // It is somebody else's: what can be done with it is found out next.
+    // It belongs to another user: whether it can be used is checked next.
   }
   try {
     Deno.readDirSync(path)[Symbol.iterator]().next();

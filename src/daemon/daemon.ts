@@ -124,7 +124,7 @@ class Daemon {
     this.#native.closeAllOnExec();
     const controlSocket = controlSocketPath(env);
     const inherited = this.#inherit(env);
-    // Where the service manager listens, nobody else does.
+    // Where the service manager listens, no other daemon does.
     const ownControl = !inherited.some(({ name }) => "path" in name && name.path === controlSocket);
     if (ownControl) await claimSocket(controlSocket);
     claimSpool(spoolPath(env));
@@ -319,7 +319,7 @@ class Daemon {
     }
   }
 
-  /** Those who may not ask are turned away here, at once: no connection of theirs takes a descriptor for long. */
+  /** Users without permission are refused here, at once: no connection of theirs takes a descriptor for long. */
   #acceptControl(socket: net.Socket): void {
     const uid = this.#peerUid(socket);
     if (uid !== 0 && uid !== Deno.uid()) return this.#deny(socket);

@@ -22,7 +22,7 @@ const MAX_WAITING_QUESTIONS = 40_000;
 const MAX_RUNNING_QUESTIONS = 16;
 /** Of these so many are for names that were answered before: unknown names that hang do not delay known ones. */
 const RESERVED_FOR_KNOWN_NAMES = 4;
-/** Who takes longer, in milliseconds, counts no longer among those, but among so many that hang. */
+/** A question that takes longer, in milliseconds, counts no longer among those, but among so many that hang. */
 const HANGS_MS = 2_000, MAX_HANGING_QUESTIONS = 64;
 /** Calls that wait for one name. */
 const MAX_WAITING_CALLS = 100;

@@ -75,7 +75,7 @@ function identityOf(process: FilterProcess): Identity | null {
   return null;
 }
 
-/** Whom programs run as when root starts the daemon: somebody who owns nothing of the system. Throws Fatal when there is no such user. */
+/** Whom programs run as when root starts the daemon: a user who owns nothing of the system. Throws Fatal when there is no such user. */
 export function programUser(): Identity {
   for (const name of PROGRAM_USERS) {
     const account = findUser(name);

@@ -19,7 +19,7 @@ export function loadQueueKeys({ queue }: Config, input: string | null): QueueKey
   };
 }
 
-/** Those keys that can be checked without asking anybody. Throws Fatal. */
+/** Those keys that can be checked without a prompt. Throws Fatal. */
 export function checkQueueKeys({ queue }: Config): void {
   for (const source of [queue.encryption, ...queue.oldKeys]) {
     if (source !== null && source.kind !== "input") keyOf(source, null);

@@ -7,7 +7,7 @@ export interface FormatValues {
   readonly sender: ReversePath;
   readonly rcpt: Mailbox;
   readonly dest: Mailbox;
-  /** Name and home of the recipient's account, also when the delivery runs as somebody else. */
+  /** Name and home of the recipient's account, also when the delivery runs as another user. */
   readonly username: string;
   readonly directory: string;
   /** Wrappers only: the command that is wrapped. */
@@ -45,7 +45,7 @@ export function expandFormat(template: string, values: FormatValues, delimiter: 
 
 /**
  * Expands a path. Here a slash in an address becomes `:`, even with `raw`, and no value can make a `.` or `..` of a component:
- * `a/b@example.org` or `".."@example.org` would otherwise reach into somebody else's mail.
+ * `a/b@example.org` or `".."@example.org` would otherwise reach another user's mail.
  */
 export function expandPath(template: string, values: FormatValues, delimiter: string): Expanded {
   const expanded = expand(template, values, delimiter, (value, token) => {

@@ -65,7 +65,7 @@ function readOne(actAs: ActAs, who: Account, path: string): Forward {
 function readAsUser(who: Account, path: string): Forward {
   let descriptor: number;
   try {
-    // Without O_NONBLOCK a FIFO would stop the daemon until somebody writes to it.
+    // Without O_NONBLOCK a FIFO would stop the daemon until a process writes to it.
     descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     const code = codeOf(error);
@@ -83,7 +83,7 @@ function readAsUser(who: Account, path: string): Forward {
   }
 }
 
-/** Why somebody else than the user may have written the file; null when nobody can. */
+/** Why another user may have written the file; null when none can. */
 function insecurity({ uid, home }: Account, path: string, file: fs.Stats): string | null {
   if (!file.isFile()) return "it is not a regular file";
   if (file.uid !== uid) return "it is not the user's";

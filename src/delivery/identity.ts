@@ -1,7 +1,7 @@
 /**
  * Acting as a user without a process of one's own. On Linux setfsuid(2) and setfsgid(2) change what the kernel checks file calls of the
  * calling thread against, and every isolate has a thread of its own. Only *synchronous* file calls are covered: the asynchronous ones
- * run on a shared pool. Descriptors that were opened meanwhile stay open as for anybody.
+ * run on a shared pool. Descriptors that were opened meanwhile stay open as for any process.
  */
 
 /** The part of an account that the kernel uses. */
@@ -10,7 +10,7 @@ export interface Identity {
   readonly gid: number;
 }
 
-/** Runs `work` as somebody. `work` must not be asynchronous: what comes after its first await runs as the daemon again. */
+/** Runs `work` as another user. `work` must not be asynchronous: what comes after its first await runs as the daemon again. */
 export type ActAs = <T>(who: Identity, work: () => T) => T;
 
 /** Acts as the daemon's own user: without root there is no other. */
@@ -92,7 +92,7 @@ function loadActAs(): ActAs {
   };
 }
 
-/** Ends the isolate: it must not go on as somebody that it did not mean to be. */
+/** Ends the isolate: it must not go on with a wrong identity. */
 function dieOf(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -39,7 +39,7 @@ export interface ReverseResult {
 
 export interface ResolverOptions {
   readonly exchange?: Exchange;
-  /** ms of a clock that nobody sets. */
+  /** ms of a steady clock. */
   readonly now?: () => number;
   /** Gets the trace of which server was asked what. */
   readonly observer?: Observer;
@@ -204,7 +204,7 @@ export class Resolver {
         }
         detail = `${response === null ? "no answer" : response.rcode} from ${server.address}`;
         if (response === null || (response.code !== "ok" && response.code !== "nxdomain")) continue;
-        // An answer of a server that is no longer ours is good for who asked, and for nobody else.
+        // An answer of a server that is no longer ours goes to its caller, and is not cached.
         return this.#keep(key, resultOf(response), settings === this.#settings ? response.ttl : 0);
       }
     }

@@ -11,7 +11,7 @@ export function systemReasonAt(error: unknown): string {
   return path === null ? reason : `${path}: ${reason}`;
 }
 
-/** A fault of the program, whose stack somebody must see; other errors say what is wrong with the machine or its files. */
+/** A fault of the program, whose stack is logged; other errors say what is wrong with the machine or its files. */
 export function isDefect(error: unknown): boolean {
   return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
 }

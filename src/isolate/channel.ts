@@ -1,6 +1,6 @@
 /**
  * One side of a door. Messages sent in one turn of the event loop travel as one post: a post wakes a thread and that costs more than the
- * message. Checks what arrives before anybody sees it, by tables that it is given. What carries the posts is hidden behind a Transport.
+ * message. Checks what arrives before it is passed on, by tables that it is given. What carries the posts is hidden behind a Transport.
  */
 
 import { type Check, isPlain, kindOf, shownWord } from "../protocol/mod.ts";
@@ -166,7 +166,7 @@ interface Message {
   readonly call?: number;
 }
 
-/** Who waits for one answer. */
+/** The caller that waits for one answer. */
 interface Waiting<Answer> {
   readonly answer: (message: Answer) => void;
   readonly lost: () => void;

@@ -28,11 +28,11 @@ import { type Clock, systemClock } from "../clock.ts";
 
 /** How often the isolates are looked at while something runs, in milliseconds. */
 const LOOK_MS = 250;
-/** Who waits so long for a free isolate gets another one. */
+/** A task that waits so long for a free isolate gets another one. */
 const GROW_AFTER_MS = 250;
 /** A thread that is in one and the same file call for so long is given up: at once when others need the room, else later. */
 const STUCK_MS = 5_000, STUCK_CONTENDED_MS = 3_000;
-/** Tasks without any progress, whatever they wait for, are given up; so is who waits for an isolate that does not come. */
+/** Tasks without any progress, whatever they wait for, are given up; so are those that wait for an isolate that does not start. */
 const IDLE_MS = 60_000;
 /** Tasks of one user that run at one time in their isolate: together they share syncs. */
 const TOGETHER = 32;
@@ -190,7 +190,7 @@ export class FilePool {
   #dispatch(): void {
     for (const member of this.#members.values()) {
       if (member.key === null || member.lost > 0) continue;
-      // Who has an isolate keeps it while nobody else waits for one.
+      // A user keeps the isolate while no other user waits for one.
       if (this.#othersWait()) continue;
       this.#feed(member, member.key);
     }

@@ -88,7 +88,7 @@ export class Logins {
     return table !== null && this.#allowed.has(table) && this.#world.scramOf(table) !== null;
   }
 
-  /** What a client needs for its proof. Who does not exist has a salt too, always the same. Null: it cannot be determined now. */
+  /** What a client needs for its proof. A user who does not exist has a salt too, always the same. Null: it cannot be determined now. */
   async challenge(table: string, user: string): Promise<Challenge | null> {
     const shape = this.#shapeOf(table, user);
     if (shape === null) return null;

@@ -107,7 +107,7 @@ export class Lookups {
     };
   }
 
-  /** Who gets the mail for this recipient; at once when nobody else must be asked. */
+  /** Who gets the mail for this recipient; at once when no other isolate must be asked. */
   expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
     return this.#resumable.settle(() => {
@@ -121,7 +121,7 @@ export class Lookups {
     if (this.#turn.over) this.#resumable.need(`pause ${this.#pauses++}`, () => this.#turn.giveWay());
   }
 
-  /** The account that a local delivery is for, and the one that it runs as; at once when nobody else must be asked. */
+  /** The account that a local delivery is for, and the one that it runs as; at once when no other isolate must be asked. */
   account(actionName: string, user: string): AccountResult | Promise<AccountResult> {
     return this.#resumable.settle(() => this.#account(actionName, user));
   }

@@ -171,7 +171,7 @@ class Answerer {
     if (failure !== null) channel.send(failure);
   }
 
-  /** Answers in this turn unless somebody else must be asked. */
+  /** Answers in this turn unless another isolate must be asked. */
   #answer(channel: Answers, question: ToLookup): void | Promise<void> {
     const { call } = question;
     switch (question.type) {
@@ -347,7 +347,7 @@ function nameless(call: number): FromLookup {
   return { type: "client-name", call, hostname: "<unknown>", confirmed: "temporary" };
 }
 
-/** The temporary answer to a question that failed; null when nobody can be waiting for one. */
+/** The temporary answer to a question that failed; null when no caller can be waiting for one. */
 function failureOf(question: ToLookup): FromLookup | null {
   if (typeof question?.call !== "number") return null;
   const { call } = question;

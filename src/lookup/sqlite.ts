@@ -3,7 +3,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { SqliteDatabase } from "../tables/mod.ts";
 
-/** How long a query waits while somebody else writes, in milliseconds: nobody else's lookups go on meanwhile. */
+/** How long a query waits while another process writes, in milliseconds: other lookups wait meanwhile. */
 const BUSY_TIMEOUT_MS = 100;
 
 /** Throws an Error of SQLite's that says why not. */
@@ -15,7 +15,7 @@ export function openSqlite(path: string): SqliteDatabase {
     prepare(sql) {
       // The runtime has the method; its types do not yet.
       const statement = database.prepare(sql) as StatementSync & { setReturnArrays(on: boolean): void };
-      // Numbers of any size, and no objects that nobody needs.
+      // Numbers of any size, and no objects that are not needed.
       statement.setReadBigInts(true);
       statement.setReturnArrays(true);
       return {

@@ -1,6 +1,6 @@
 /**
  * A `table-NAME` program and its restarts: requests wait for their turn, each has its time, and a program that ends, breaks the protocol
- * or falls silent is replaced. The requests that wait then are answered with an error, so mail waits and nothing is turned away.
+ * or falls silent is replaced. The requests that wait then are answered with an error, so mail waits and nothing is refused.
  */
 
 import type { TableAnswer, TableRequest } from "../protocol/mod.ts";

@@ -55,7 +55,7 @@ export class TableDialogue {
     return null;
   }
 
-  /** The line of a request. `id`: 8 hex digits nobody can guess; `nowMs`: milliseconds since the epoch. */
+  /** The line of a request. `id`: 8 hex digits that cannot be guessed; `nowMs`: milliseconds since the epoch. */
   ask(request: TableRequest, id: string, nowMs: number): string {
     if (this.#state.at !== "idle") throw new Error("A table program is asked before it is free");
     this.#state = { at: "waiting", id, op: request.op };

@@ -174,7 +174,7 @@ export function either<A, B>(one: Check<A>, other: Check<B>): Check<A | B> {
   return (value) => one(value) === null ? PASSED : other(value);
 }
 
-/** An object with these fields. Others that it may have are read by nobody. */
+/** An object with these fields. Others that it may have are ignored. */
 export function record<T>(fields: Fields<T>): Check<T> {
   return compile(fields);
 }

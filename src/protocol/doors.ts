@@ -110,7 +110,7 @@ const EVENT_DOORS = Object.fromEntries(
   Object.entries(EVENTS).map(([role, asks]) => [`${role}-control`, { asks, answers: {}, replies: {} }]),
 ) as unknown as EventDoors;
 
-/** Doors at which lookup is asked; nobody is answered what is another's to ask. */
+/** Doors at which lookup is asked; each role gets answers to its own questions only. */
 const asksLookup = (allowed: readonly ToLookup["type"][]): Door<ToLookup, FromLookup> => ({
   asks: TO_LOOKUP,
   answers: FROM_LOOKUP,

@@ -1,6 +1,6 @@
 /**
  * Which events each role may report, and what they look like: the one table from which the types of the event doors, their list and the checks
- * at control follow. An event of somebody else is refused like one of a wrong shape.
+ * at control follow. An event of another isolate is refused like one of a wrong shape.
  */
 
 import {
@@ -133,7 +133,7 @@ export type Reporter = keyof typeof EVENTS;
 /** What a role may report. */
 export type EventOf<R extends Reporter> = Of<Event, "type", keyof typeof EVENTS[R]>;
 
-/** Every event is somebody's: one that stands in no row does not compile. */
+/** Every event has a role: one that stands in no row does not compile. */
 type Reported = { [R in Reporter]: keyof typeof EVENTS[R] }[Reporter];
 export type NobodysEvent = Exclude<Event["type"], Reported>;
 const complete: [NobodysEvent] extends [never] ? true : never = true;

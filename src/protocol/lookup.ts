@@ -1,4 +1,4 @@
-/** What is said at the doors of lookup: who gets which mail, who may log in, what tables know. Types, limits and checks only. */
+/** What is said at the doors of lookup: who gets which mail, who may log in, what tables hold. Types, limits and checks only. */
 
 import type { Deliverable, Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
 import {
@@ -68,7 +68,7 @@ export type ToLookup =
     /** Address of the client, for which failures are counted; null where none are. */
     readonly client: string | null;
   }
-  /** Can everybody in the listener's table log in by SCRAM? */
+  /** Can every user in the listener's table log in by SCRAM? */
   | { readonly type: "mechanisms"; readonly call: number; readonly table: string | null }
   /** What the user's password is hashed with. */
   | {
@@ -206,7 +206,7 @@ export const TO_LOOKUP: MessageTable<ToLookup> = {
   prove: { call, table: word, user: word, message: word, proof: word, client },
 };
 
-/** What each role asks; nobody is answered what is another's to ask. */
+/** What each role asks; each gets answers to its own questions only. */
 export const LOOKUP_QUESTIONS = {
   smtp: [
     "expand",

@@ -1,4 +1,4 @@
-/** Checks of what several doors speak of: ids, mailboxes, envelopes and what became of them. Shape and bounds only; what texts mean is judged by who gets them. */
+/** Checks of what several doors speak of: ids, mailboxes, envelopes and what became of them. Shape and bounds only; the meaning of texts is checked by the receiver. */
 
 import {
   type Acceptance,

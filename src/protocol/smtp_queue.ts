@@ -30,7 +30,7 @@ export type QueueToSmtp =
   | { readonly type: "credit"; readonly message: MessageId; readonly spent?: ArrayBuffer }
   /** It is on stable storage. Only now may the client see 250. */
   | { readonly type: "committed"; readonly message: MessageId; /** It only grows. */ readonly number: number }
-  /** So large a message can be stored now; 0 is none, Infinity more than anybody asks for, which holds until something else is said. */
+  /** So large a message can be stored now; 0 is none, Infinity no bound, which holds until something else is said. */
   | { readonly type: "room"; readonly bytes: number }
   /** Nothing of it is kept. `code` and `text` make the reply, as in 452 "4.3.1 …". */
   | { readonly type: "refused"; readonly message: MessageId; readonly code: number; readonly text: string };

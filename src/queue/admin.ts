@@ -1,4 +1,4 @@
-/** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that nobody waits for them. */
+/** What smtpctl asks of the queue: listings, texts, bodies, removal, suspension. Large sets go in slices, so that other work does not wait for them. */
 
 import {
   type Envelope,

@@ -272,7 +272,7 @@ export class QueueState {
     this.emit({ type: "log", level: "warn", text });
   }
 
-  /** Erases the chunks of an orphan, a message that belongs to nobody, a few at a time between other work. */
+  /** Erases the chunks of an orphan, a message without envelopes, a few at a time between other work. */
   erase(message: MessageNumber): void {
     this.#erasing.push(message);
     if (this.#erasing.length === 1) this.#eraseNext();

@@ -1,6 +1,6 @@
 /**
  * Why mail could not be sent: the words and codes that queue, log and DSNs pass on. What is kept with a route is the reason of other messages
- * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of somebody else. Pure.
+ * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of another sender. Pure.
  */
 
 import { ClientError, codeOfFailure, type Reply } from "../smtp_client/mod.ts";

@@ -362,7 +362,7 @@ export class Expander {
       }
       const targets = this.#includedTargets(sortTargets(list.targets));
       const first = targets.next();
-      // Lists that are there and empty are an alias of nobody; without any there is no alias.
+      // Lists that are there and empty are an alias without targets; without any there is no alias.
       if (first.done) return this.#listRead;
       const source = `Table "${table}": The value of "${key}"`;
       this.#insert(first.value, parent, source);

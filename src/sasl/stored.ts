@@ -10,7 +10,7 @@ export type StoredPassword =
   | { readonly kind: "hash"; readonly hash: string }
   /** The password itself. `hash` is what the login isolate takes, when the scheme requires that; null when it may be anything and matches nothing. */
   | { readonly kind: "clear"; readonly hash: string | null }
-  /** `!…` or `*`, as shadow(5) has it: nobody can log in with it. */
+  /** `!…` or `*`, as shadow(5) has it: no user can log in with it. */
   | { readonly kind: "locked" }
   /** The name of a scheme that is not known here, without its braces. */
   | { readonly kind: "unknown"; readonly scheme: string };

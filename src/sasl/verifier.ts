@@ -22,7 +22,7 @@ const MIN_ITERATIONS = 4096, MAX_ITERATIONS = 10_000_000;
 const KEY_BYTES = 32;
 /** Shapes that are counted apart. */
 const SHAPES = 1000;
-/** Values that are looked at: lookup answers nobody else meanwhile, for some 2 µs each. */
+/** Values that are looked at: lookup answers nothing else meanwhile, for some 2 µs each. */
 const MAX_VALUES = 100_000;
 const SCHEME = "SCRAM-SHA-256$";
 const FORM = /^SCRAM-SHA-256\$(\d{1,8}):([A-Za-z0-9+/]{11,172}={0,2})\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;

@@ -15,7 +15,7 @@ export type MapSource =
   | { readonly ok: true; readonly entries: readonly MapEntry[] }
   | { readonly ok: false; readonly faults: readonly { readonly line: number; readonly message: string }[] };
 
-/** Mistakes that are printed: nobody reads more. */
+/** Mistakes that are printed; the rest is left out. */
 const MAX_FAULTS = 50;
 
 /** Value of every key of a set. */

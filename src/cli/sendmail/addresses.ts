@@ -1,13 +1,13 @@
 /** Addresses in header fields and on command lines, RFC 5322 §3.4, taken as people write them. Pure; whether an address is deliverable is decided by the server. */
 
-/** A list that does not make clear who is meant. The message says what is wrong with it, for the person who wrote it. */
+/** An ambiguous list of addresses. The message says what is wrong with it, for the person who wrote it. */
 export class AddressListError extends Error {
   override readonly name = "AddressListError";
 }
 
 /**
  * The addresses of a list without names, comments and groups: `local@domain`, or `local` alone. Quoted local parts keep their quotes. Throws
- * AddressListError for a list that would lose somebody, or give the mail to somebody whom its writer has not named.
+ * AddressListError for a list that would lose a recipient, or give the mail to one whom its writer has not named.
  */
 export function parseAddressList(text: string): string[] {
   const { addresses, fault } = readAddressList(text);

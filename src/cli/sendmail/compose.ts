@@ -53,7 +53,7 @@ const RECOGNISED = new Set([
   "resent-date",
   "resent-message-id",
 ]);
-/** Never sent: who gets a blind copy is nobody's business. */
+/** Never sent: the recipients of blind copies stay hidden. */
 const BLIND = new Set(["bcc", "resent-bcc"]);
 /** Written by each host on the way: what stands below was there before. */
 const TRACE = new Set(["received", "return-path", "delivered-to"]);
@@ -124,7 +124,7 @@ export function parseDraft(input: Uint8Array<ArrayBuffer>): Draft {
 
 /**
  * Addresses of Resent-To, Resent-Cc and Resent-Bcc in the newest resent block (RFC 5322 §3.6.6) if it has one of these fields, else of To, Cc
- * and Bcc. Throws AddressListError when it is not clear from one of them who is meant.
+ * and Bcc. Throws AddressListError when one of them is ambiguous.
  */
 export function headerRecipients(draft: Draft): string[] {
   const resent = recipientFields(newestResent(draft), "resent-");
@@ -132,7 +132,7 @@ export function headerRecipients(draft: Draft): string[] {
   return fields.flatMap(recipientsOf);
 }
 
-/** What stands behind an octet that had to be repaired may be from somebody else than the author, and is nobody who gets mail. */
+/** What stands behind an octet that had to be repaired may not be the author's, and is no recipient. */
 function recipientsOf({ text, repairedAt }: Field): string[] {
   const field = text.slice(0, text.indexOf(":")).trim();
   if (repairedAt >= 0) throw new AddressListError(`${field}: a carriage return or a NUL stands within a line`);
@@ -162,7 +162,7 @@ export function headerSender(draft: Draft): string | null {
 }
 
 /**
- * The Resent- fields of who has resent the message last. Each block is put in front of those before it and has a field of a name once; a list of
+ * The Resent- fields of the last resending. Each block is put in front of those before it and has a field of a name once; a list of
  * recipients may go on in a second field right behind the first. Other fields between them are forgiven, but for those of hosts on the way.
  */
 function newestResent({ fields }: Draft): readonly Field[] {

@@ -22,7 +22,7 @@ export function findPerson(passwd: string, wanted: (person: Person) => boolean):
   return null;
 }
 
-/** The login name counts when it is of the same user, or when root asks; else the account of the uid; else nobody known. */
+/** The login name counts when it is of the same user, or when root asks; else the account of the uid; else there is none. */
 export function whoIs(passwd: string, uid: number, login: string | undefined): Person {
   const named = login ? findPerson(passwd, ({ name }) => name === login) : null;
   if (named !== null && (named.uid === uid || uid === 0)) return named;

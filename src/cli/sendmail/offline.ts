@@ -11,7 +11,7 @@ import { findPerson, formatFrom, fullNameOf, qualify, qualifyAll } from "./ident
 import { readSendmailOptions, type SendmailOptions } from "./options.ts";
 import { submit } from "./submission.ts";
 
-/** Folder of the waiting files. Mode 1733: anyone may leave mail, nobody sees or takes another's. */
+/** Folder of the waiting files. Mode 1733: each user may leave mail, and none can read or remove another's. */
 export const OFFLINE_FOLDER = "offline";
 /** Largest file that is replayed, in octets: it is held in memory. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
@@ -125,7 +125,7 @@ async function replay(path: string, options: ReplayOptions): Promise<string | nu
 }
 
 /**
- * Reads a file whose owner wrote it himself. The folder is open to all: a link to somebody else's file must not become mail. What is
+ * Reads a file that its owner has written. The folder is open to all: a link to another user's file must not become mail. What is
  * opened must be what was looked at, and must have one name only.
  */
 async function readOwn(path: string) {

@@ -124,7 +124,7 @@ function international(offers: Capabilities, addresses: readonly string[]): stri
 }
 
 /**
- * Connects to the submission socket. Null when nobody listens; rejects with the system's error otherwise. A line in front of the socket that is full
+ * Connects to the submission socket. Null when no process listens; rejects with the system's error otherwise. A line in front of the socket that is full
  * (EAGAIN) moves on: it is waited for.
  */
 export async function connectSubmission(path: string, clock: Clock = systemClock): Promise<net.Socket | null> {

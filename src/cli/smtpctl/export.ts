@@ -66,7 +66,7 @@ class Writer {
   }
 
   #create(name: string): Deno.FsFile {
-    // Never through a link that somebody has put there.
+    // Never through a link that another user has put there.
     return Deno.openSync(`${this.#folder}/${name}`, { createNew: true, write: true, mode: 0o600 });
   }
 }

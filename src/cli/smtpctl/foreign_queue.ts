@@ -1,6 +1,6 @@
 /**
  * Messages that lie in files: the folder of an export, and the spool of OpenSMTPD, whose files may be compressed and encrypted. Reads only, and
- * plain files only: who filled the folder may be somebody else than who runs this, and a link in it may lead anywhere.
+ * plain files only: the folder may have been filled by another user, and a link in it may lead anywhere.
  */
 
 import { gunzipSync } from "node:zlib";

@@ -160,7 +160,7 @@ function invalid(terminal: Terminal, text: string): number {
 }
 
 async function run(command: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
-  // The library that hashes is loaded for nobody else.
+  // Only this command loads the library that hashes.
   if ("encrypt" in command) return await (await import("./encrypt.ts")).encryptMain(command.encrypt, terminal);
   if ("transfer" in command) return await transfer(command, env, terminal);
   const { request } = command;

@@ -93,7 +93,7 @@ class Users implements SystemUsers {
   }
 }
 
-/** Null where that does not matter: who does not start as root runs all as themselves. */
+/** Null where that does not matter: without root everything runs as the calling user. */
 async function hasUser(name: string): Promise<boolean | null> {
   if (Deno.uid() !== 0) return null;
   if (`\n${readIfPresent("/etc/passwd") ?? ""}`.includes(`\n${name}:`)) return true;

@@ -41,7 +41,7 @@ export async function checkConfig(config: Config, env: Environment, verbose: boo
   const settings = cutSettings(config, {
     env,
     certificates,
-    // Nothing is started: what it would be encrypted with is nobody's business.
+    // Nothing is started, so the key of the encryption is not read.
     queueKeys: null,
     listeners,
     // Nothing is started: the secret is not needed.

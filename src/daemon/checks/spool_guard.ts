@@ -38,7 +38,7 @@ export function spoolFault(path: string, uid: number): string | null {
   return open === undefined ? null : `others may write ${open} of the spool: use chmod go-w ${open}`;
 }
 
-/** A warning when anybody could exchange a control socket in the folder at `path`, with what to do; none when nobody can. */
+/** A warning when any user could replace a control socket in the folder at `path`, with what to do; none when no user can. */
 export function socketFolderWarnings(path: string): string[] {
   const folder = look(path, Deno.statSync);
   if (folder === null || (folder.mode! & OTHERS_WRITE) === 0 || (folder.mode! & STICKY) !== 0) return [];

@@ -2,7 +2,7 @@
 
 /** What is asked of the system. */
 export interface ChildSystem {
-  /** Is it a process that this one has started, and that nobody has waited for? */
+  /** Is it a process that this one has started, and that was not waited for? */
   isChild(pid: number): boolean;
   /** Throws when there is no such process. */
   kill(pid: number, signal: Deno.Signal): void;

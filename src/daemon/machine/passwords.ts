@@ -61,7 +61,7 @@ export class Passwords {
     if (this.#crypt === null || password.includes("\0") || hash.includes("\0")) return "unknown";
     const data = new Uint8Array(CRYPT_DATA), key = cString(password), setting = cString(hash);
     const found = await this.#crypt.symbols.crypt_r(key, setting, data);
-    // Named here so that they live as long as the call, for which the runtime does not care; and nobody else is to find them.
+    // Named here so that they live as long as the call, which the runtime does not ensure; and no other code is to find them.
     key.fill(0);
     setting.fill(0);
     if (found === null) return "unknown";
@@ -103,7 +103,7 @@ function hashOf(entry: Entry): ShadowHash {
   const expire = new DataView(entry.structure.buffer).getBigInt64(EXPIRE, true);
   if (expire > 0n && expire <= BigInt(Math.floor(Date.now() / DAY_MS))) return null;
   const hash = textAt(entry, HASH);
-  // shadow(5): what is locked, or has no password, lets nobody in by one.
+  // shadow(5): what is locked, or has no password, permits no login by one.
   return hash === null ? "unknown" : hash === "" || /^[!*]/.test(hash) ? null : hash;
 }
 

@@ -40,7 +40,7 @@ interface ListeningSocket {
   /** Null where it cannot be determined: then it is not watched. */
   descriptor: number | null;
   accepted: number;
-  /** At the last look: connections that had been accepted when somebody waited, -1 when nobody did. */
+  /** At the last look: connections that had been accepted when one waited, -1 when none did. */
   waitedAt: number;
 }
 
@@ -102,7 +102,7 @@ export class ListeningSockets {
     return null;
   }
 
-  /** Opens those anew at which somebody waits though none was accepted since the last look. */
+  /** Opens those anew at which a connection waits though none was accepted since the last look. */
   async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;

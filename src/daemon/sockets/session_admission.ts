@@ -44,7 +44,7 @@ export interface SessionAdmissionOptions {
   after(ms: number, run: () => void): () => void;
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Who is turned away, where that is worth a line. */
+  /** Logs a client that is refused, where that is worth a line. */
   log(level: "info" | "warn", text: string): void;
   debug(text: () => string): void;
 }
@@ -69,7 +69,7 @@ interface Arrival {
 const ASK_MS = 1000;
 
 export class SessionAdmission {
-  /** `pause smtp`: new connections are turned away with 421. */
+  /** `pause smtp`: new connections are refused with 421. */
   paused = false;
   /** Sessions at one time. */
   readonly limit: number;
@@ -119,7 +119,7 @@ export class SessionAdmission {
       ? NO_ISOLATE
       : null;
     if (refusal !== null) return this.#turnAway(socket, listener, peer, refusal);
-    // Behind a proxy everybody has its address.
+    // Behind a proxy all clients have its address.
     const counted = !listener.socket && !listener.proxyV2;
     const admission = counted ? this.#sources.enter(peer.address) : { ok: true, source: null } as const;
     if (!admission.ok) {

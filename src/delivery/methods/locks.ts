@@ -47,7 +47,7 @@ export class Mutexes {
 
 /**
  * Takes `path`.lock. Resolves to a function that gives it back; to null when the folder does not let us make it, which leaves flock alone to guard the file.
- * Rejects with MailboxLocked when somebody else holds it for too long.
+ * Rejects with MailboxLocked when another process holds it for too long.
  */
 export async function takeDotlock(
   path: string,
@@ -102,7 +102,7 @@ function breakStale(lock: string, now: number, unique: number): boolean {
   }
 }
 
-/** Waits for flock(2). It goes with the descriptor. Rejects with MailboxLocked when somebody else holds it for too long. */
+/** Waits for flock(2). It goes with the descriptor. Rejects with MailboxLocked when another process holds it for too long. */
 export async function takeFlock(
   file: Deno.FsFile,
   path: string,

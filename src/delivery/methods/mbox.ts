@@ -23,7 +23,7 @@ export interface MboxOptions {
   readonly clock: Clock;
   readonly timeZone: string;
   readonly random: () => number;
-  /** What file calls that need nobody's rights run in; all others run in `actAs`. */
+  /** What file calls that need no user's rights run in; all others run in `actAs`. */
   readonly watched?: <T>(work: () => T) => T;
   /** How long a lock is waited for, in milliseconds. */
   readonly lockLimitMs?: number;

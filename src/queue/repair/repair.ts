@@ -16,7 +16,7 @@ const DAMAGED = "queue.db.damaged-";
 /** A complete copy that is to take the place of the database; behind it the number of the damaged one. */
 const READY = "queue.db.repaired-";
 const TORN_LOG = "queue.db-wal.damaged-";
-/** So many damaged files are kept before somebody has to look: a disk that fails again and again must not fill up with them. */
+/** So many damaged files are kept before a person has to look: a disk that fails again and again must not fill up with them. */
 const MAX_KEPT_FILES = 8;
 /** SQLITE_CONSTRAINT. */
 const CONSTRAINT = 19;

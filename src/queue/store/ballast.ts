@@ -29,7 +29,7 @@ export class Ballast {
     }
   }
 
-  /** Octets that are missing: nobody else may have them. */
+  /** Octets that are missing: nothing else may use them. */
   get missing(): number {
     return Math.max(0, this.#wanted - this.#bytes);
   }

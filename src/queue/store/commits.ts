@@ -12,7 +12,7 @@ import { type Clock, soon, systemClock } from "../../clock.ts";
 const LINGER_MS = 4;
 /** So many of them wait no longer. */
 const LINGER_WRITES = 32;
-/** So many of them go in one transaction: when ten thousand envelopes expire at once, nobody waits for all of them. */
+/** So many of them go in one transaction: when ten thousand envelopes expire at once, other work does not wait for all of them. */
 const LINGER_GROUP = 256;
 /** Pause before a write that must not be given up is tried again. */
 const RETRY_MS = 1000;
@@ -37,7 +37,7 @@ export class Commits {
   readonly #store: Store;
   readonly #observer: Observer;
   #writes: Write[] = [];
-  /** Those that nobody waits for. */
+  /** Those that no caller waits for. */
   #later: Write[] = [];
   #synced = false;
   #soon = false;
@@ -52,7 +52,7 @@ export class Commits {
   onflushed: () => void = () => {};
   /** Called when the disk is full and something would make room: gives what is kept for that. False when there is nothing left. */
   onfull: () => boolean = () => false;
-  /** While it is true, what somebody waits for and would take room is refused: the room that is there is for others. */
+  /** While it is true, a write that a caller waits for and that would take room is refused: the room that is there is for others. */
   sparing: () => boolean = () => false;
   /** Called when a transaction failed. */
   onerror: (error: unknown) => void = () => {};
@@ -70,7 +70,7 @@ export class Commits {
     this.#schedule();
   }
 
-  /** May wait a few milliseconds for others, and what somebody waits for may overtake it. */
+  /** May wait a few milliseconds for others, and writes that a caller waits for may overtake it. */
   later(write: Write): void {
     this.#later.push(write);
     if (this.#soon) return;

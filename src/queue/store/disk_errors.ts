@@ -39,7 +39,7 @@ interface DiskError {
 }
 
 export class DiskErrors {
-  /** The last error that was not for lack of room; it stays until the isolate is replaced: somebody should look at the disk. */
+  /** The last error that was not for lack of room; it stays until the isolate is replaced: the disk should be checked. */
   #error: DiskError | null = null;
 
   /** A statement failed. */

@@ -67,7 +67,7 @@ export class Space {
 
   readonly #owed: () => number;
 
-  /** `unused`: bytes of the database that nothing is stored in. `owed`: bytes of the disk that are somebody else's. */
+  /** `unused`: bytes of the database that nothing is stored in. `owed`: bytes of the disk that are reserved for other uses. */
   constructor(
     reserve: SpoolReserve,
     disk: () => Disk | null,

@@ -201,7 +201,7 @@ export class Store {
     this.#sql.addChunk.run(chunkKey(message, index), bytes, form, sum);
   }
 
-  /** Notes that the message's chunks belong to nobody yet, or no more. */
+  /** Notes that the message's chunks belong to no envelope yet, or no more. */
   addOrphan(message: MessageNumber): void {
     this.#sql.addOrphan.run(message);
   }
@@ -251,7 +251,7 @@ export class Store {
     this.#sql.forgetDamage.run(message, envelope);
   }
 
-  /** Messages whose chunks belong to nobody: received in part, or to be erased. */
+  /** Messages whose chunks belong to no envelope: received in part, or to be erased. */
   orphans(): MessageNumber[] {
     return (this.#sql.orphans.all() as { message: MessageNumber }[]).map((row) => row.message);
   }

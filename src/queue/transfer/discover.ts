@@ -151,7 +151,7 @@ export class Discovery {
     const wanted = only === null ? names : names.filter((name) => name === only);
     if (wanted.length === 0) throw new Error("There is no envelope");
     if (wanted.length > MAX_ENVELOPES) throw new Error(`There are more than ${MAX_ENVELOPES} envelopes`);
-    // No link: it might lead to a file that was not meant for anybody.
+    // No link: it might lead to a file that is not mail.
     if (!Deno.lstatSync(`${folder}/${BODY}`).isFile) throw new Error(`"${BODY}" is not a file`);
     const numbers = new Set(wanted.map(envelopeNumber));
     if (numbers.size < wanted.length || numbers.has(FIRST_ROW.envelope)) {

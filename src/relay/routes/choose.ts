@@ -50,7 +50,7 @@ export type Choice =
 const LIMIT_RETRY_MS = 5_000;
 /** So many waiting tasks per connection to a smarthost make a pile: its connections need not wait for the default delays. */
 const PILE = 10;
-/** A task that nobody has taken for so long gets a connection of its own. */
+/** A task that no session has taken for so long gets a connection of its own. */
 const STALL_MS = 2_000;
 
 /** No exchanger has an address of the required family. */

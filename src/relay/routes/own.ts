@@ -10,7 +10,7 @@ export interface OwnHost {
   name(name: string): boolean;
   /** True for an address at which mail for this port would come to this host. */
   address(address: string, port: number): boolean;
-  /** True for a name that no other host answers EHLO with: who does is this host, behind a translated address. */
+  /** True for a name that no other host answers EHLO with: one that does is this host, behind a translated address. */
   greets(name: string): boolean;
   /** Remembers for an hour that this address leads here, though no interface has it. */
   learn(address: string): void;
@@ -41,7 +41,7 @@ export function ownHost(
   let addresses = new Set<string>(), readAt = -Infinity;
   return {
     name: (name) => own.has(name),
-    // Many hosts that nobody has named are called localhost.
+    // Many hosts without a configured name are called localhost.
     greets: (name) => own.has(name) && name.includes(".") && !name.startsWith("localhost"),
     learn: (text) => {
       const address = normalAddress(text);

@@ -87,7 +87,7 @@ function withoutLabel(url: string): string {
   return JSON.stringify(url.slice(0, 256).replace(/^([^@/]*:\/\/)?.*@/s, "$1********@"));
 }
 
-/** Returns the label of a target as senders may read it: behind a colon stands a password that somebody put there. */
+/** Returns the label of a target as senders may read it: behind a colon stands a password that was put there by mistake. */
 export function shownLabel({ label }: Pick<Target, "label">): string {
   return JSON.stringify(label.split(":", 1)[0]);
 }

@@ -29,7 +29,7 @@ export interface HandshakeDeps {
   readonly timeouts: Timeouts;
   /** Returns what TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
-  /** Resolves to the secret of the target's label, or why there is none. Asked for each connection: it may change, and nobody keeps it. */
+  /** Resolves to the secret of the target's label, or why there is none. Asked for each connection: it may change, and is not kept. */
   credentials(target: Target): Promise<Credentials | string>;
   /** Resolves to the name of an address for the log, "" when it is not known soon. */
   hostName(host: Host): Promise<string>;
@@ -81,7 +81,7 @@ export class Handshake {
       return await this.#establish(target.tls === "never" ? "clear" : "tls");
     } catch (error) {
       if (!(error instanceof ClientError && error.kind === "tls") || target.tls !== "opportunistic") throw error;
-      // Better in clear than not at all, where nobody asked for more: once more to the same host.
+      // Better in clear than not at all, where TLS is not demanded: once more to the same host.
       this.#deps.observer.emit({
         type: "log",
         level: "info",
