@@ -94,7 +94,7 @@ export class LookupRequests {
     }
   }
 
-  /** The lookup isolate has ended, and with it those who asked. */
+  /** The lookup isolate has ended, and with it the calls that wait. */
   #forget(channel: LookupChannel): void {
     if (this.#channel !== channel) return;
     this.#channel = null;

@@ -14,7 +14,7 @@ const SHELL = "/bin/sh";
 const CHROOT = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"];
 /** A command of plain words needs no shell. */
 const PLAIN_WORDS = /^[\w@%+=:,./ -]+$/;
-/** Who programs of the config run as: the first that exists. */
+/** The users that programs of the config run as: the first that exists. */
 const PROGRAM_USERS = ["_smtpd", "nobody"];
 
 /** Every process of the config, used or not. Throws Fatal when one cannot be started as the config says. */
@@ -75,7 +75,7 @@ function identityOf(process: FilterProcess): Identity | null {
   return null;
 }
 
-/** Whom programs run as when root starts the daemon: a user who owns nothing of the system. Throws Fatal when there is no such user. */
+/** The user that programs run as when root starts the daemon: a user who owns nothing of the system. Throws Fatal when there is no such user. */
 export function programUser(): Identity {
   for (const name of PROGRAM_USERS) {
     const account = findUser(name);

@@ -28,7 +28,7 @@ export class HeaderScan {
   junk = false;
   /** The empty line was seen. */
   ended = false;
-  /** Where Return-Path fields stand, by chunk and in order: who delivers for good writes the only one (RFC 5321 §4.4). */
+  /** Where Return-Path fields stand, by chunk and in order: the final delivery writes the only one (RFC 5321 §4.4). */
   readonly returnPaths = new Map<number, Cut[]>();
   readonly #dest: string;
   #chunk = -1;

@@ -25,7 +25,7 @@ export function libcPath(): string {
 }
 
 /**
- * Returns an ActAs for an isolate of its own, of a daemon that runs as root: loads the calls and gives the permission up for good. What runs here can change
+ * Returns an ActAs for an isolate of its own, of a daemon that runs as root: loads the calls and gives the permission up permanently. What runs here can change
  * between users, and can have nothing else of the C library.
  */
 export function actAsRootConfined(): ActAs {

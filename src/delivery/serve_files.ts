@@ -1,4 +1,4 @@
-/** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. Who waits for whom is file_pool.ts's. */
+/** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. The order of tasks is decided in file_pool.ts. */
 
 import {
   ABANDONED,
@@ -103,7 +103,7 @@ class FileService {
     this.#channel.send({ type: "done", number, result });
   }
 
-  /** `commit` is called when what is done is done for good; when it throws, that is undone. */
+  /** `commit` is called when what is done is durable; when it throws, that is undone. */
   async #result(number: number, task: FileTask, commit: () => void): Promise<FileResult> {
     if (!this.#kinds.includes(task.kind)) throw new DeliveryError(EX.TEMPFAIL, "Not a task of this isolate");
     if (task.kind === "forward") {
@@ -128,7 +128,7 @@ class FileService {
     return reading.promise;
   }
 
-  /** Marks a task as done for good, unless the other side has given it up: it has been reported as failed then, and comes again. */
+  /** Marks a task as finally done, unless the other side has given it up: it has been reported as failed then, and comes again. */
   #commit(): void {
     for (;;) {
       const state = Atomics.load(this.#flags, FLAG_ABANDONED);

@@ -11,7 +11,7 @@ export class Slots {
   #waiting = 0;
   /** Running deliveries by user. */
   readonly #busy = new Map<string, number>();
-  /** In the order of their turns: who was served goes to the end. */
+  /** In the order of their turns: a user that was served goes to the end. */
   readonly #queues = new Map<string, Waiting[]>();
   #closed = false;
   #idle: (() => void)[] = [];

@@ -3,7 +3,7 @@
 import type { Mailbox, ReversePath } from "./address.ts";
 import type { EnvelopeId } from "./ids.ts";
 
-/** Who delivers it: a local delivery (mda), a relay to another host (mta), or the writer of DSNs (bounce). */
+/** What delivers it: a local delivery (mda), a relay to another host (mta), or the writer of DSNs (bounce). */
 export type Agent = "mda" | "mta" | "bounce";
 
 /** DSN parameters of RFC 3461, kept for each recipient. */
@@ -17,7 +17,7 @@ export interface DsnParameters {
 export const NOTIFY = { SUCCESS: 1, FAILURE: 2, DELAY: 4, NEVER: 8 } as const;
 export const NO_DSN: DsnParameters = { notify: 0, ret: "", envid: "", orcpt: "" };
 
-/** What a message asks of those who hand it on. Absent means no. */
+/** What a message asks of the servers that pass it on. Absent means no. */
 export interface Handling {
   /** It was given with SMTPUTF8, RFC 6531. */
   readonly smtpUtf8?: true;

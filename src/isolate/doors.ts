@@ -11,7 +11,7 @@ type AnyChannel = DoorChannel<unknown, unknown>;
 type Welcome = (channel: AnyChannel, peer: number, life: number) => void;
 type OpenDoor = Extract<ToIsolate, { type: "door" }>;
 
-/** Who the doors belong to, and where their faults go. */
+/** The isolate that the doors belong to, and where their faults go. */
 export interface DoorOwner {
   readonly role: Role;
   /** Called when the other side of a door has sent what it may not: main replaces who it was. */

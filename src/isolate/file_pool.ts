@@ -365,7 +365,7 @@ export class FilePool {
   }
 }
 
-/** Tasks of the isolate that are done for good and whose answers were not received yet. */
+/** Tasks of the isolate that are finally done and whose answers were not received yet. */
 function committed({ flags }: Member): number {
   return Atomics.load(flags, FLAG_ABANDONED) >> 1;
 }

@@ -3,7 +3,7 @@
 import { logTrace, type Observer } from "../events/mod.ts";
 import { type DoorName, numberedName, type Role, sidesOf } from "../protocol/mod.ts";
 
-/** Who speaks, and at which door. */
+/** The sending isolate, and the door. */
 export interface DoorSide {
   readonly role: Role;
   readonly index: number;

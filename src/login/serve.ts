@@ -1,5 +1,5 @@
 /**
- * The login isolate at its door: verifies one password after the other, so that slow hashing holds up only those who log in. It may do
+ * The login isolate at its door: verifies one password after the other, so that slow hashing delays logins only. It may do
  * nothing else, and it answers nothing but the result.
  */
 

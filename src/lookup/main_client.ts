@@ -20,7 +20,7 @@ import { type Clock, systemClock } from "../clock.ts";
 
 /** A changed `.forward` may stay unseen for so long, in milliseconds. */
 const FORWARD_MS = 1000;
-/** Accounts of the name service: who is known, and who is not. */
+/** How long accounts of the name service are kept, in ms: those that exist, and names without one. */
 const ACCOUNT_MS = 5000;
 /** Answers of each kind that are remembered. */
 const MAX_KEPT_ANSWERS = 2000;

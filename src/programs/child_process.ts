@@ -7,7 +7,7 @@ export interface ProcessOptions {
   /** Absolute path: started as it is, through no shell. */
   readonly program: string;
   readonly args: readonly string[];
-  /** Who it runs as; null for the daemon's own user. */
+  /** The user that it runs as; null for the daemon's own user. */
   readonly identity: { readonly uid: number; readonly gid: number } | null;
   /** PATH of the program. */
   readonly path: string;

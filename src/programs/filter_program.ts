@@ -117,7 +117,7 @@ export class Processor {
     if (this.#batch.push(bytes) === 1) queueMicrotask(() => this.#flush());
   }
 
-  /** Stops reading what it says, or goes on. */
+  /** Stops reading its output, or goes on. */
   hold(on: boolean): void {
     this.#process?.hold(on);
   }
@@ -135,7 +135,7 @@ export class Processor {
     open.reject(new Error(`filter program "${this.program.name}" (${this.program.program}) failed: ${reason}`));
   }
 
-  /** Ends it for good. Resolves when it is gone. */
+  /** Ends it permanently. Resolves when it has ended. */
   stop(): Promise<void> {
     this.#stopping = true;
     return new Promise((resolve) => {

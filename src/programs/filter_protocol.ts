@@ -29,7 +29,7 @@ export interface FilterIntroduction {
   readonly admd: string;
 }
 
-/** What a line of the program means. `broken`: it does not keep to the protocol, so that nothing it says can be trusted. */
+/** What a line of the program means. `broken`: it does not keep to the protocol, so that its output is not used. */
 export type FilterOutput =
   | { readonly type: "nothing" }
   | { readonly type: "ready"; readonly registration: Omit<FilterRegistration, "process"> }

@@ -84,7 +84,7 @@ export class TableKeeper {
     });
   }
 
-  /** Ends the program for good. Resolves when it is gone. */
+  /** Ends the program permanently. Resolves when it has ended. */
   stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelRestart();

@@ -9,7 +9,7 @@ const PROTOCOL = "0.1";
 /** Longest answer, in bytes. */
 export const MAX_ANSWER_OCTETS = 65_536;
 
-/** What a line of the program means. `broken`: nothing that it says from now on can be trusted. */
+/** What a line of the program means. `broken`: its output is not used from now on. */
 export type TableOutput =
   | { readonly type: "nothing" }
   | { readonly type: "registered" }

@@ -184,13 +184,13 @@ export type Doors = {
 /** The door between main and an isolate of the role; never where there is none. */
 export type MainDoorName = Extract<DoorName, `${string}-main`>;
 
-/** Who is on the two sides of a door. */
+/** The roles on the two sides of a door. */
 export interface DoorSides {
   readonly asker: Role;
   readonly answerer: Role | "main";
 }
 
-/** Returns who is on the two sides of a door. */
+/** Returns the roles on the two sides of a door. */
 export function sidesOf(name: DoorName): DoorSides {
   const [asker, answerer] = name.split("-") as [Role, Role | "main"];
   return { asker, answerer };

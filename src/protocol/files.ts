@@ -83,7 +83,7 @@ export type FileFlags = SharedArrayBuffer;
 export const FLAG_ABANDONED = 0, FLAG_IN_CALL = 1, FLAG_CALLS = 2;
 export const FLAG_BYTES = 12;
 /**
- * What the first of them is made of: a bit that the pool sets when it gives up, and behind it a count of tasks that are done for good and whose
+ * What the first of them is made of: a bit that the pool sets when it gives up, and behind it a count of tasks that are finally done and whose
  * answers the pool has not received yet. One word for both, so that a task is either done or given up, never both.
  */
 export const ABANDONED = 1, COMMITTED = 2;

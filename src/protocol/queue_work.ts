@@ -1,4 +1,4 @@
-/** What is said between the queue, the scheduler and those who deliver: which mail is due, what it holds, what became of it. Types and checks only. */
+/** The messages between the queue, the scheduler and the agents of delivery: which mail is due, what it holds, what became of it. Types and checks only. */
 
 import type { Agent, Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import {

@@ -24,7 +24,7 @@ export interface RoleTraits {
   readonly slowStart?: true;
 }
 
-/** So long those who come to a role that works in short turns may have to wait. */
+/** So long a call to a role that works in short turns may have to wait. */
 const SHORT_SILENT_LOOKS = 15;
 /** Longer than any work that an isolate does in one turn. Looks are counted, so that a machine that slept ends nothing. */
 export const SILENT_LOOKS = 60;

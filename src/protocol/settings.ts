@@ -219,7 +219,7 @@ export interface FilterSettings {
   readonly admd?: string;
   /** Idle time of SMTP sessions, which filters are given. */
   readonly sessionTimeoutMs?: number;
-  /** Who the programs run as; null for the daemon's own user. */
+  /** The user that the programs run as; null for the daemon's own user. */
   readonly identity: { readonly uid: number; readonly gid: number } | null;
   /** PATH of the programs. */
   readonly path: string;

@@ -41,7 +41,7 @@ export class Deferred {
     }
   }
 
-  /** The domain has taken mail: those that waited for that, who are forgotten. */
+  /** The domain has taken mail: returns the envelopes that waited for that, and drops them here. */
   release(domain: string, now: number): EnvelopeId[] {
     const waiting = this.#domains.get(domain);
     if (waiting === undefined) return [];

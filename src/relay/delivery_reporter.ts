@@ -13,7 +13,7 @@ import { failureOutcome, outcomeOf } from "./session/result.ts";
 import { rewriteSender } from "./routes/target.ts";
 import type { Task } from "./tasks.ts";
 
-/** Who dealt with the message, for the log. */
+/** The session and host that dealt with the message, for the log. */
 export interface RelayHop {
   readonly session: string;
   /** Local address, "-" for none. */

@@ -67,7 +67,7 @@ export function reasonOfBreaks(remote: Remote, { count, next }: Failures): Reaso
   return { text, enhanced: "4.4.2", remote };
 }
 
-/** RFC 3339, in whole seconds: those who read it may be anywhere. */
+/** RFC 3339, in whole seconds: readers may be in any time zone. */
 function nextTry(at: number): string {
   return `next try at ${new Date(at).toISOString().slice(0, 19)}Z`;
 }

@@ -58,7 +58,7 @@ export const MAX_DEPTH_STEPS = 10;
 export const MAX_NODES = 50_000;
 /** Nodes, made or looked at, between two pauses: each takes some microseconds. */
 const PAUSE_NODES = 64;
-/** Nodes from a `.forward` down to it and of it; more are refused for now. OpenSMTPD counts those of the whole expansion. */
+/** Nodes from a `.forward` down to it and of it; more are refused temporarily. OpenSMTPD counts those of the whole expansion. */
 export const MAX_FORWARD_NODES = 100;
 /** Account that commands and files of alias tables run as. */
 export const DAEMON_USER = "_smtpd";
@@ -347,7 +347,7 @@ export class Expander {
 
   /**
    * Inserts the targets of the first key that the table has, the first of them at once. False when there are none. A value that is no list is
-   * refused for good: only a person can mend it, and the sender should get that reply at once.
+   * refused permanently: only a person can mend it, and the sender should get that reply at once.
    */
   #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError | Refusal {
     for (const key of keys) {

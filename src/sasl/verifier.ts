@@ -17,7 +17,7 @@ export interface Verifier {
   readonly serverKey: Uint8Array;
 }
 
-/** RFC 7677 §4 asks for no fewer iterations; more than the upper bound would hold up everyone who logs in. */
+/** RFC 7677 §4 asks for no fewer iterations; more than the upper bound would delay all logins. */
 const MIN_ITERATIONS = 4096, MAX_ITERATIONS = 10_000_000;
 const KEY_BYTES = 32;
 /** Shapes that are counted apart. */
@@ -116,7 +116,7 @@ export function checkProof(verifier: Verifier, authMessage: string, proof: strin
 }
 
 /**
- * The salt that a user is sent who has none: always the same for one name, so that it does not reveal who exists (RFC 5802 §9). `key`: secret, of
+ * The salt that is sent for a user who has none: always the same for one name, so that it does not reveal who exists (RFC 5802 §9). `key`: secret, of
  * this system; `bytes`: at most 32. In base64.
  */
 export function fakeSalt(key: Uint8Array, name: string, bytes: number): string {

@@ -2,7 +2,7 @@
 
 import type { TurnClock } from "./fair_turns.ts";
 
-/** Jobs of one round. One takes some 50 µs with what the runtime does for it: who has a session already waits for half a millisecond. */
+/** Jobs of one round. One takes some 50 µs with what the runtime does for it: a session that runs already waits for half a millisecond. */
 const A_ROUND = 8;
 
 export class BurstLimiter {

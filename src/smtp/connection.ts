@@ -101,7 +101,7 @@ export class Connection implements Host {
 
   // ── the greeting, see greeting.ts ──
 
-  /** What this server is called by who has connected to this address; before `begin`. */
+  /** The name of this server for clients of this local address; before `begin`. */
   rename(hostname: string): void {
     this.facts = { ...this.facts, hostname };
     this.#policy = { ...this.#policy, domain: new TextEncoder().encode(hostname) };

@@ -32,7 +32,7 @@ type GreetingState =
   | { readonly at: "mechanisms"; readonly client: ClientIdentity }
   /** Asks what this server is called at the address that the client has connected to. */
   | { readonly at: "own-name"; readonly client: ClientIdentity }
-  /** Holds the banner back, to see who sends before it: only programs that do not read replies do. */
+  /** Holds the banner back, to find clients that send before it: only programs that do not read replies do. */
   | { readonly at: "banner-delay"; readonly client: ClientIdentity }
   /** The session begins with its banner. */
   | { readonly at: "begun"; readonly client: ClientIdentity }

@@ -65,7 +65,7 @@ export function listenerFilters(
   return { steps, client, destination, test: (test, answer) => lookup.test(test, answer) };
 }
 
-/** `ip:port`, `[ip6]:port`; a client on the socket is called after the socket by those who know it. */
+/** `ip:port`, `[ip6]:port`; a client on the socket is named after the socket. */
 export function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
   return hostPort({ host: plainAddress(address), port });
 }

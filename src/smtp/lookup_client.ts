@@ -57,7 +57,7 @@ export class LookupClient {
   /** Questions on their way, by the number of the call. */
   readonly #pending = new Map<number, Pending>();
   readonly #names = new BoundedMap<string, CachedName>(MAX_NAMES);
-  /** Who waits for the name of an address; one question serves all. */
+  /** The sessions that wait for the name of an address; one question serves all. */
   readonly #asking = new Map<string, NameAnswer[]>();
 
   constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {

@@ -261,7 +261,7 @@ export class SmtpService {
     greet(connection, context, peer, this.#greeting);
   }
 
-  /** Failures are answered late, which slows down those who guess and gives nothing away by its time. */
+  /** Failures are answered late, which slows down guessing and reveals nothing by its time. */
   #authenticate(connection: Connection, user: string, password: string | null): void {
     const { facts } = connection;
     const table = facts.auth!.table;

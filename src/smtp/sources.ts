@@ -14,7 +14,7 @@ export interface SourceLimits {
 }
 
 export type Admission =
-  /** `source` is to be given to `left` at the end of the session; null for who is not counted. */
+  /** `source` is to be given to `left` at the end of the session; null for a client that is not counted. */
   | { readonly ok: true; readonly source: string | null }
   /** `news`: a line for the log, null when one about this source was written lately. */
   | { readonly ok: false; readonly news: string | null };

@@ -13,7 +13,7 @@ export interface Recipient {
   readonly orcpt?: string;
 }
 
-/** Who a message is from and what it asks for. */
+/** The sender of a message and what it asks for. */
 export interface Sender {
   /** `local@domain`, "" for the null reverse-path. */
   readonly sender: string;

@@ -26,7 +26,7 @@ export interface ConnectOptions {
   readonly trace?: Trace | undefined;
   /** Is called with how many bytes came and went. Looked at each time. */
   readonly count?: ByteCount | undefined;
-  /** Is called with each command and reply, for those who report them. */
+  /** Is called with each command and reply, for reports. */
   readonly witness?: DialogueObserver | undefined;
 }
 

@@ -17,7 +17,7 @@ export interface RecipientResult {
   readonly stage: Stage;
   /**
    * It may be tried once more without waiting: in another transaction with this server; in another session with it, when this session has had
-   * its share; or, where this server ended the session before it decided, with another one. The outcome is for those who do not.
+   * its share; or, where this server ended the session before it decided, with another one. The outcome is for those that are not tried again.
    */
   readonly again?: "here" | "reconnect" | "elsewhere";
 }

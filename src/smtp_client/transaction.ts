@@ -88,7 +88,7 @@ class Run {
   #dotSent = false;
   /** What broke the connection is no fault of the server. */
   #ownFault = false;
-  /** How far the dialogue got, for those who got no reply of their own. */
+  /** How far the dialogue got, for recipients without a reply of their own. */
   #stage: Stage = "MAIL";
   #mailLine = "";
   #utf8 = false;

@@ -20,7 +20,7 @@ export function withErrorListener<T extends EventEmitter>(socket: T): T {
   return socket;
 }
 
-/** The first error of a socket of `withErrorListener`, null when there was none: for those who began to listen after it came. */
+/** The first error of a socket of `withErrorListener`, null when there was none: for listeners that were added after it. */
 export function firstError(socket: EventEmitter): Error | null {
   return errors.get(socket) ?? null;
 }

@@ -1,5 +1,5 @@
 /**
- * Whom main replaces when one isolate says that another sent something malformed. It cannot see who of the two is right: an isolate that is
+ * Which isolate main replaces when one isolate says that another sent something malformed. It cannot see who of the two is right: an isolate that is
  * compromised could have its neighbours replaced again and again by accusing them. Independent of isolates and messages; pure.
  */
 
@@ -13,7 +13,7 @@ export interface Accusation {
   readonly accuser: string;
   readonly life: number;
   readonly accused: string;
-  /** The accuser talks to strangers, or runs what users name: its word is worth less than that of those who do not. */
+  /** The accuser talks to clients, or runs what users name: it is more likely to be compromised than others. */
   readonly exposed: boolean;
   /** The end of the accused is the end of the daemon: one word is not enough for that. */
   readonly vital: boolean;
@@ -31,7 +31,7 @@ export class Accusations {
     this.#now = now;
   }
 
-  /** Who is to be replaced: the accused, or the accuser that has accused too many, or alone what the daemon cannot do without. */
+  /** The isolate to be replaced: the accused, or the accuser that has accused too many, or alone what the daemon cannot do without. */
   judge({ accuser, life, accused, exposed, vital }: Accusation): "accused" | "accuser" {
     if (!exposed) return "accused";
     const known = this.#counts.get(accuser);

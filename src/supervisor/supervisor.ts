@@ -390,7 +390,7 @@ export class Supervisor {
   }
 }
 
-/** Who is on the other side of a door of this role; null where it has no side. */
+/** The role on the other side of a door of this role; null where it has no side. */
 function otherSide(name: DoorName, role: Role): Role | "main" | null {
   const { asker, answerer } = sidesOf(name);
   return asker === role ? answerer : answerer === role ? asker : null;

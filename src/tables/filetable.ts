@@ -45,7 +45,7 @@ const CHECK_INTERVAL_MS = 1000;
 /** What is smaller is read in one go, in a millisecond or two. */
 const LARGE_BYTES = 128 * 1024;
 
-/** The content is exchanged as a whole or stays as it was, so those who hold the table need no notice. */
+/** The content is exchanged as a whole or stays as it was, so the holders of the table need no notice. */
 export class FileTable implements UpdatableTable {
   readonly name: string;
   readonly path: string;

@@ -1,5 +1,5 @@
 /**
- * How a synchronous evaluation gets answers that somebody else must be asked for: it runs until one is missing, the answer is fetched, and
+ * How a synchronous evaluation gets answers that must be fetched from elsewhere: it runs until one is missing, the answer is fetched, and
  * it runs again. Independent of what is asked.
  */
 

@@ -1,4 +1,4 @@
-/** One table whose keys are at hand, compiled for lookups. Reads no file; what the answers mean is known to those who ask. */
+/** One table whose keys are at hand, compiled for lookups. Reads no file; the meaning of the answers is the caller's. */
 
 import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
 import { lookupError } from "./dbentries.ts";

@@ -146,7 +146,7 @@ function recipientFields(fields: readonly Field[], prefix: "" | "resent-"): Fiel
 }
 
 /**
- * First address of From, or of Resent-From where somebody sends on what somebody else has written. Null when there is none. Throws AddressListError
+ * First address of From, or of Resent-From where a message of another author is resent. Null when there is none. Throws AddressListError
  * when that is not known.
  */
 export function headerSender(draft: Draft): string | null {

@@ -202,7 +202,7 @@ async function getReady(job: Job, client: Client): Promise<void> {
 
 async function transact(job: Job, client: Client): Promise<void> {
   const { options, world } = job;
-  // RFC 5321 §4.5.3.1.10: who was too many for one transaction follows in the next.
+  // RFC 5321 §4.5.3.1.10: recipients beyond the limit of one transaction follow in the next.
   let rest: readonly string[] = options.recipients;
   let most = Infinity;
   while (rest.length > 0) {

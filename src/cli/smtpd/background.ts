@@ -21,7 +21,7 @@ export async function startInBackground(
     detached: true,
     stdin: input === null ? "null" : "piped",
     stdout: "piped",
-    // Not ours: who reads our stderr to its end must not wait for the daemon's.
+    // Not ours: a reader of our stderr must not wait for the end of the daemon's.
     stderr: "piped",
   }).spawn();
   child.unref();

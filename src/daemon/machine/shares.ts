@@ -1,5 +1,5 @@
 /**
- * How the sessions and descriptors of the process are divided among those who ask for them, so that no local user can take them all. Pure:
+ * How the sessions and descriptors of the process are divided among the clients that ask for them, so that no local user can take them all. Pure:
  * counts and refuses; closes nothing.
  */
 
@@ -20,7 +20,7 @@ export interface Share {
   readonly names: readonly (readonly [name: string, most: number])[];
 }
 
-/** Who asks for a session. `uid` is only known, and only counts, on the local socket. */
+/** The client that asks for a session. `uid` is only known, and only counts, on the local socket. */
 export interface Asker {
   readonly socket: boolean;
   readonly uid: number | null;

@@ -15,7 +15,7 @@ import { DeliveryError, EX, EX_FATAL } from "./sysexits.ts";
 export type WriteTarget = ({ readonly kind: "maildir" } & MaildirTarget) | MboxTarget;
 
 export interface FileWriter {
-  /** Resolves when the message is there for good. Rejects with a DeliveryError. */
+  /** Resolves when the message is there durably. Rejects with a DeliveryError. */
   write(who: Identity, target: WriteTarget, message: Delivered): Promise<void>;
   /** Makes the mailbox at `path`, for a command that will append to it, if it is missing. Rejects with a DeliveryError. */
   prepare(who: Identity, path: string): Promise<void>;

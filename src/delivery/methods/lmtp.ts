@@ -28,7 +28,7 @@ export interface LmtpTarget {
 }
 
 /**
- * Runs the delivery to its end; lines and octets are logged for those who trace `mta` and `io`. Each step has its own time, and there is no limit for the whole that
+ * Runs the delivery to its end; lines and octets are logged where `mta` and `io` are traced. Each step has its own time, and there is no limit for the whole that
  * would cut off a server that is still filing the message. Never rejects. A 5xx is final, everything else is worth another try.
  */
 export async function deliverLmtp(

@@ -55,7 +55,7 @@ export class MaildirWriter {
   }
 
   /**
-   * Resolves when the message is in new/ for good. Rejects with a DeliveryError; then nothing but perhaps a file in tmp/ is left. `commit` is called
+   * Resolves when the message is in new/ durably. Rejects with a DeliveryError; then nothing but perhaps a file in tmp/ is left. `commit` is called
    * last: when it throws, the message is taken out again.
    */
   async deliver(who: Identity, target: MaildirTarget, message: Delivered, commit = () => {}): Promise<void> {

@@ -46,7 +46,7 @@ export class MboxWriter {
   }
 
   /**
-   * Resolves when the message is appended for good. Rejects with a DeliveryError; the file is as it was before then. `commit` is called last, while
+   * Resolves when the message is appended durably. Rejects with a DeliveryError; the file is as it was before then. `commit` is called last, while
    * the file is still locked: when it throws, the message is taken out again.
    */
   async deliver(who: Identity, target: MboxTarget, message: Delivered, commit = () => {}): Promise<void> {

@@ -33,7 +33,7 @@ export interface Dsn {
   readonly expired?: boolean;
   /** Name of this server to the outside. */
   readonly smtpname: string;
-  /** Who sent the original, who gets this. */
+  /** The sender of the original, who gets this. */
   readonly to: Mailbox;
   readonly recipients: readonly DsnRecipient[];
   readonly envid: DsnParameters["envid"];

@@ -115,7 +115,7 @@ function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, now: num
 type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
 
 /**
- * Returns the delays in ms. Those of the default are courtesy to strangers: a pile at the administrator's own host and a session that takes the
+ * Returns the delays in ms. Those of the default spare the hosts of others: a pile at the administrator's own host and a session that takes the
  * place of one that went well need not wait for them. What the administrator wrote holds always.
  */
 function delaysOf({ limits, mayReplaceSession }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {

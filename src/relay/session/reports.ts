@@ -53,7 +53,7 @@ export class SessionReports {
     this.#send("link-tls", ciphers);
   }
 
-  /** Who is about to log in. */
+  /** The user who is about to log in. */
   user(name: string): void {
     this.#user = name;
   }

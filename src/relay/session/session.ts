@@ -52,7 +52,7 @@ export interface Ending {
   readonly ready: boolean;
   /** Full term: it sent as many messages as one session may, and went well. */
   readonly fullTerm: boolean;
-  /** Messages that went to someone. */
+  /** Messages that at least one recipient got. */
   readonly sent: number;
   /** The host ended it in the middle of a transaction. */
   readonly broke: boolean;
@@ -80,7 +80,7 @@ export class Session {
   #client: Client | null = null;
   #ready = false;
   #stopping = false;
-  /** Transactions tried, and messages that went to someone. */
+  /** Transactions tried, and messages that at least one recipient got. */
   #tried = 0;
   #sent = 0;
   #failures = 0;
@@ -269,7 +269,7 @@ export class Session {
     return { ...result, outcome: "tempfail", text, enhanced: "4.7.10" };
   }
 
-  /** Those who need not wait go on at once, here or by the next exchanger. Returns who they are; the others are to be settled. */
+  /** Recipients that need not wait are tried at once, here or by the next exchanger. Returns them; the others are to be settled. */
   #goOn(task: Task, envelopes: Message["envelopes"], { recipients, error }: TransactionResult): Set<EnvelopeId> {
     const { putBack, elsewhere, full } = triedAgain(task, envelopes, recipients, this.#sent);
     this.#full = full;

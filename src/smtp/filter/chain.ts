@@ -117,7 +117,7 @@ function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Nex
   return kind === "reject" || kind === "disconnect" ? notNow(phase, kind === "disconnect", why, reports) : null;
 }
 
-/** RFC 5321 §3.1 has 421 for who is not let in now, RFC 4954 §4 454 for AUTH. */
+/** RFC 5321 §3.1 has 421 for a client that is not admitted now, RFC 4954 §4 454 for AUTH. */
 function notNow(phase: FilterPhaseName, disconnect: boolean, why: Undecided, reports: Next["reports"]): Next {
   const close = disconnect || phase === "connect";
   const words = why === "name"
@@ -182,7 +182,7 @@ function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsu
     case "disconnect": {
       const text = refusalReply(decision.text);
       const close = decision.kind === "disconnect" || text.startsWith("421");
-      // Who might have passed by this filter is not refused for good.
+      // A client that might have passed this filter is not refused permanently.
       if (unsure !== undefined && text.startsWith("5")) return notNow(phase, close, unsure, reports);
       return {
         reports,

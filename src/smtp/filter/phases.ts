@@ -1,6 +1,6 @@
 /**
  * A phase of one session on its way through the chain: asks programs and tables one after the other until it is clear how the phase ends. What
- * that means for the session is not known here; see session_filters.ts. Who is asked next is decided in chain.ts.
+ * that means for the session is not known here; see session_filters.ts. Which filter is next is decided in chain.ts.
  */
 
 import { logTrace, type Observer } from "../../events/mod.ts";

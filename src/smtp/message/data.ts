@@ -9,7 +9,7 @@ import { type Assembly, type HeaderOptions, HeaderSection } from "./header.ts";
 /** Octets of a line, CRLF not included. A longer one ends the session. */
 export const MAX_LINE_OCTETS = 65534;
 
-/** Of a message that is refused, this many times the maximum is read; who sends on does not mean to end. */
+/** Of a message that is refused, this many times the maximum is read; a client that sends on is not expected to end. */
 const ENDLESS = 2;
 
 /** Returns whether a message that is refused is so long, in octets, that its end is not waited for: at more than twice `maxBytes`. */

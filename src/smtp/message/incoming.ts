@@ -35,9 +35,9 @@ export interface MessagePolicy {
   readonly receivedAuth: boolean;
   /** The listener's host name, for addresses without a domain. */
   readonly domain: Uint8Array;
-  /** Mail is submitted here, by everybody: its header is completed, as that of who has logged in. Other mail is in transit. */
+  /** All mail is submitted here: its header is completed, as is that of users who have logged in. Other mail is in transit. */
   readonly submission: boolean;
-  /** From names the sender of the envelope, for who has logged in. */
+  /** From names the sender of the envelope, for users who have logged in. */
   readonly masquerade: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Puts one address in the place of all in a From field: who has logged in signs with their own name. Works on bytes and parses no header
+ * Puts one address in the place of all in a From field: users who have logged in send with their own name. Works on bytes and parses no header
  * section; see header.ts.
  */
 

@@ -17,7 +17,7 @@ export interface Trace {
   /** Under TLS: name the user who has logged in. */
   readonly receivedAuth: boolean;
   readonly message: MessageId;
-  /** The recipient if there is exactly one, else null: who else gets the message is nobody's business. */
+  /** The recipient if there is exactly one, else null: recipients are not revealed to each other. */
   readonly rcpt: Mailbox | null;
   /** As `dateText` makes it. */
   readonly date: string;

@@ -102,7 +102,7 @@ function ask(
   };
 }
 
-/** RFC 4422 §3.4.1: who names nobody to act as acts as the one who logs in, and so does who names that one. Nobody acts as another here. */
+/** RFC 4422 §3.4.1: without an authorization identity, or with that of the login itself, the client acts as the user who logs in. Acting as another user is refused. */
 function isSameUser(actAs: string, user: string): boolean {
   return actAs === "" || actAs === user || prepare(actAs, "query") === (prepare(user, "query") ?? user);
 }

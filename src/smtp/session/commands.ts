@@ -174,7 +174,7 @@ function mail(facts: ConnectionFacts, session: Session, command: Command): Step 
   };
 }
 
-/** Lookup has answered whether who has logged in may send as this sender. */
+/** Lookup has answered whether the user who has logged in may send as this sender. */
 export function senderJudged(facts: ConnectionFacts, session: Session, result: AuthResult): Step {
   const { phase, pendingMail } = session;
   if (phase !== "sender" || pendingMail === null) return { session, effects: [] };

@@ -38,7 +38,7 @@ function first(facts: ConnectionFacts, session: Session, plus: boolean, text: st
     const ended: Session = { ...session, phase: "command", dialog: null, maySeeSecret: true };
     return { session: ended, effects: refusal(facts, MASKED.scram, REPLY.unknownBinding) };
   }
-  // A client that could have bound, and was kept from seeing that we can: somebody stands between us (RFC 5802 §6).
+  // A client that could have bound, and was kept from seeing that we can: an attacker is between the two (RFC 5802 §6).
   if (binding.kind === "unoffered" && offersBinding(session)) return deny(session, user);
   // RFC 4422 §3.6: it fails, as with a wrong password.
   if (message.actsAsOther) return deny(session, user);

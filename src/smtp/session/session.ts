@@ -150,7 +150,7 @@ function arrival(facts: ConnectionFacts, session: Session): Effect {
   };
 }
 
-/** Who sends before the banner does not wait for replies: RFC 5321 §3.1 has 554 in its place. */
+/** A client that sends before the banner does not wait for replies: RFC 5321 §3.1 has 554 in its place. */
 function early(facts: ConnectionFacts, session: Session): Step {
   const last = closeWith(facts, session, REPLY.early, { reason: "quit", log: "bad-input" });
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };

@@ -21,7 +21,7 @@ export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsF
   readonly dsn: boolean;
   /** What comes goes through filters, which know lines and no chunks: BDAT is not offered. */
   readonly filtered?: boolean;
-  /** Who has logged in may send only as this table allows. */
+  /** Users who have logged in may send only as this table allows. */
   readonly senders: string | null;
   /** The listener can be reached from this machine only. */
   readonly loopback: boolean;
@@ -116,7 +116,7 @@ export interface Session {
   readonly binding: string | null;
   /** An AUTH was refused just now: what looks like a command may be the secret of a client that did not wait. */
   readonly maySeeSecret: boolean;
-  /** Who has logged in; "" for nobody. */
+  /** The user who has logged in; "" for none. */
   readonly username: string;
   readonly authFailures: number;
   /** Since the last accepted message; see command_limits.ts. */
@@ -165,7 +165,7 @@ export type Input =
   /** SCRAM, RFC 5802: what the user's password is hashed with, null when that is not known now. `nonce`: our part, for this exchange only. */
   | { readonly on: "challenged"; readonly challenge: Challenge | "blocked" | null; readonly nonce: string }
   | { readonly on: "proved"; readonly result: AuthResult | "blocked"; readonly signature: string }
-  /** May who has logged in send as the sender of the transaction? */
+  /** May the user who has logged in send as the sender of the transaction? */
   | { readonly on: "sender-judged"; readonly result: AuthResult }
   | { readonly on: "received"; readonly fault: Fault | null }
   /** All octets of the chunk were read. */
