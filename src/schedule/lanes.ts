@@ -169,21 +169,25 @@ export class Lanes {
     else if (this.#credit[lane] === 0) this.#credit[lane] = release;
   }
 
-  /** One envelope of a job came back; `last` of its job. */
-  returned(lane: number, last: boolean): void {
+  /** The last envelope of a job came back; `returned` follows for it. */
+  jobEnded(lane: number): void {
+    this.#jobs[lane]!--;
+    if (this.#held[lane] === 1) this.#relax(lane);
+  }
+
+  /** One envelope of a job came back. */
+  returned(lane: number): void {
     this.#inflight[lane]!--;
-    if (last) this.#jobs[lane]!--;
-    if (last && this.#held[lane] === 1) this.#relax(lane);
     this.#offer(lane);
   }
 
   /**
-   * The next lane of this agent that may send; NONE when there is none. Those of which nothing runs go first, and without `busy` alone: a
-   * new destination does not wait behind many that are slow. Put it back with `requeue`.
+   * The next lane of this agent that may send; NONE when there is none. Those of which nothing runs go first, and with "idle" no
+   * others: a new destination does not wait behind many that are slow. Put it back with `requeue`.
    */
-  turn(agent: Agent, busy: boolean): number {
+  turn(agent: Agent, from: "idle" | "any"): number {
     const lane = this.#turnIn(agent, IDLE);
-    return lane === NONE && busy ? this.#turnIn(agent, BUSY) : lane;
+    return lane === NONE && from === "any" ? this.#turnIn(agent, BUSY) : lane;
   }
 
   #turnIn(agent: Agent, which: typeof IDLE | typeof BUSY): number {

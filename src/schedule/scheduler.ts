@@ -108,11 +108,10 @@ export class Scheduler {
     return true;
   }
 
-  /** An attempt is over: forgotten, or to be tried again. */
-  settle(id: EnvelopeId, again: boolean, now: number): void {
+  /** An attempt is over and is to be made again, after the back-off. */
+  retry(id: EnvelopeId, now: number): void {
     const slot = find(this.#table, id);
     if (slot === NONE) return;
-    if (!again) return this.#forget(slot);
     const table = this.#table;
     if (table.tries[slot]! < 0xffff) table.tries[slot]!++;
     table.owed[slot] = 0;
@@ -131,7 +130,7 @@ export class Scheduler {
     this.#heap.rebuild();
   }
 
-  /** Gone from the queue. */
+  /** Gone from the queue: delivered, refused for good, or removed. */
   drop(ids: readonly EnvelopeId[]): void {
     for (const id of ids) {
       const slot = find(this.#table, id);
@@ -189,8 +188,20 @@ export class Scheduler {
     return count;
   }
 
-  /** `smtpctl pause envelope` and `resume envelope`. How many changed. */
-  suspend(ids: readonly EnvelopeId[], suspended: boolean, now: number): number {
+  /** `smtpctl pause envelope`. Returns how many changed. */
+  suspend(ids: readonly EnvelopeId[], now: number): number {
+    return this.#setSuspended(ids, { suspended: true, now });
+  }
+
+  /** `smtpctl resume envelope`. Returns how many changed. */
+  resume(ids: readonly EnvelopeId[], now: number): number {
+    return this.#setSuspended(ids, { suspended: false, now });
+  }
+
+  #setSuspended(
+    ids: readonly EnvelopeId[],
+    { suspended, now }: { readonly suspended: boolean; readonly now: number },
+  ): number {
     const table = this.#table;
     let count = 0;
     for (const id of ids) {
@@ -206,11 +217,11 @@ export class Scheduler {
     return count;
   }
 
-  /** False when it was so already. */
-  pause(agent: "mda" | "mta", paused: boolean): boolean {
-    if (this.#paused[agent] === paused) return false;
+  /** `smtpctl pause` and `resume` of an agent. Returns false when it was so already. */
+  setPaused({ agent, paused }: { readonly agent: "mda" | "mta"; readonly paused: boolean }): boolean {
+    const changed = this.#paused[agent] !== paused;
     this.#paused[agent] = paused;
-    return true;
+    return changed;
   }
 
   states(ids: readonly EnvelopeId[]): RunState[] {
@@ -260,7 +271,7 @@ export class Scheduler {
         this.#interrupted = this.#inflight >= end;
         if (this.#interrupted) return;
         if (this.#paused[agent] || !this.#roomFor(agent, IDLE_SHARE)) continue;
-        const lane = this.#lanes.turn(agent, this.#roomFor(agent, BUSY_SHARE));
+        const lane = this.#lanes.turn(agent, this.#roomFor(agent, BUSY_SHARE) ? "any" : "idle");
         if (lane === NONE) continue;
         idle = false;
         this.#start(lane, agent, effects, now);
@@ -344,7 +355,8 @@ export class Scheduler {
       if (left === 0) this.#freeJobs.push(job);
       this.#inflight--;
       table.job[slot] = NONE;
-      this.#lanes.returned(lane, left === 0);
+      if (left === 0) this.#lanes.jobEnded(lane);
+      this.#lanes.returned(lane);
       return;
     }
     this.#heap.remove(slot);

@@ -170,7 +170,8 @@ function receive(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, 
       return tally.add("scheduler.envelope.incoming", added);
     }
     case "settled":
-      scheduler.settle(message.id, message.again, now);
+      if (message.again) scheduler.retry(message.id, now);
+      else scheduler.drop([message.id]);
       return tally.add(message.again ? "scheduler.envelope.updated" : "scheduler.envelope.removed");
     case "dropped":
       scheduler.drop(message.ids);
@@ -188,9 +189,13 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
     case "find":
       return { type: "found", call, ...scheduler.find(message.domain, message.from) };
     case "suspend":
-      return { type: "suspended", call, count: scheduler.suspend(message.ids, message.suspended, now) };
+      return {
+        type: "suspended",
+        call,
+        count: message.suspended ? scheduler.suspend(message.ids, now) : scheduler.resume(message.ids, now),
+      };
     case "pause":
-      return { type: "paused", call, changed: scheduler.pause(message.agent, message.paused) };
+      return { type: "paused", call, changed: scheduler.setPaused(message) };
     case "states":
       return { type: "states", call, states: scheduler.states(message.ids) };
   }

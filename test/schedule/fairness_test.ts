@@ -67,7 +67,7 @@ class World {
         return this.send(attemptMs);
       }
       this.now = at;
-      for (; this.#running[first]?.at === at; first++) this.scheduler.settle(this.#running[first]!.id, false, at);
+      for (; this.#running[first]?.at === at; first++) this.scheduler.drop([this.#running[first]!.id]);
       this.send(attemptMs);
     }
   }

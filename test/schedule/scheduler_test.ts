@@ -69,7 +69,7 @@ Deno.test("run() holds jobs of one user above the limit and lets others pass", (
     { id: id(3), state: "held", at: 0 },
     { id: id(7), state: "unknown", at: 0 },
   ]);
-  scheduler.settle(id(1), false, 10);
+  scheduler.drop([id(1)]);
   assert.deepEqual(jobIds(scheduler.run(10)), [[id(3)]]);
 });
 
@@ -108,16 +108,16 @@ Deno.test("run() lets lanes take turns, so that 500 messages to one domain delay
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1000)]]);
 });
 
-Deno.test("settle() tries again at the quadratic back-off", () => {
+Deno.test("retry() tries again at the quadratic back-off", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
   scheduler.run(0);
-  scheduler.settle(id(1), true, 3000);
+  scheduler.retry(id(1), 3000);
   assert.deepEqual(scheduler.run(3000).jobs, []);
   assert.equal(scheduler.nextAt(), 400_000);
   assert.equal(scheduler.run(399_999).jobs.length, 0);
   assert.equal(scheduler.run(400_000).jobs.length, 1);
-  scheduler.settle(id(1), true, 400_500);
+  scheduler.retry(id(1), 400_500);
   scheduler.run(400_500);
   assert.equal(scheduler.nextAt(), 1_600_000);
 });
@@ -145,7 +145,7 @@ Deno.test("run() expires what waits too long: at its time, in a held line, or wh
   assert.deepEqual(scheduler.run(100_000).expired, [id(2)]);
   assert.deepEqual(scheduler.run(100_001).expired, [], "told once");
   scheduler.drop([id(2)]);
-  scheduler.settle(id(1), true, 100_002);
+  scheduler.retry(id(1), 100_002);
   assert.deepEqual(scheduler.run(100_002).expired, [id(1)]);
 });
 
@@ -154,8 +154,8 @@ Deno.test("pause() stops new jobs of an agent only, and tells whether it changed
   scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
   scheduler.add(ticket(id(2)), 0);
   assert.deepEqual(jobIds(scheduler.run(0)), [[id(2)]]);
-  assert.equal(scheduler.pause("mta", true), false);
-  assert.equal(scheduler.pause("mta", false), true);
+  assert.equal(scheduler.setPaused({ agent: "mta", paused: true }), false);
+  assert.equal(scheduler.setPaused({ agent: "mta", paused: false }), true);
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1)]]);
 });
 
@@ -163,11 +163,11 @@ Deno.test("suspend() keeps an envelope from being tried and from expiring until 
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { suspended: true, expiresAt: 1000 }), 0);
   scheduler.add(ticket(id(2), { expiresAt: 1000, agent: "mta", lane: "a", tries: 1 }), 0);
-  assert.equal(scheduler.suspend([id(1), id(2), id(3)], true, 0), 1);
+  assert.equal(scheduler.suspend([id(1), id(2), id(3)], 0), 1);
   assert.deepEqual(scheduler.run(5000), { jobs: [], dsns: [], expired: [] });
   assert.deepEqual(scheduler.states([id(1)])[0]?.state, "suspended");
   assert.equal(scheduler.schedule("all", 5000).count, 0);
-  assert.equal(scheduler.suspend([id(1), id(2)], false, 5000), 2);
+  assert.equal(scheduler.resume([id(1), id(2)], 5000), 2);
   assert.deepEqual(scheduler.run(5000).expired, [id(1), id(2)]);
 });
 
@@ -175,9 +175,9 @@ Deno.test("suspend() takes hold of an envelope in flight when it comes back", ()
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1)), 0);
   scheduler.run(0);
-  assert.equal(scheduler.suspend([id(1)], true, 1), 1);
+  assert.equal(scheduler.suspend([id(1)], 1), 1);
   assert.equal(scheduler.states([id(1)])[0]?.state, "inflight");
-  scheduler.settle(id(1), true, 2);
+  scheduler.retry(id(1), 2);
   assert.equal(scheduler.run(DAY).jobs.length, 0);
   assert.equal(scheduler.states([id(1)])[0]?.state, "suspended");
 });
@@ -251,7 +251,7 @@ Deno.test("run() writes one notice a second after the first bounce of a message,
   assert.deepEqual(scheduler.run(1999).dsns, []);
   assert.deepEqual(scheduler.run(2000).dsns, [{ message: "00000001", ids: [id(1, 1), id(1, 2)] }]);
   assert.deepEqual(scheduler.run(2500).dsns, [{ message: "00000002", ids: [id(2, 1)] }]);
-  scheduler.settle(id(2, 1), true, 2600);
+  scheduler.retry(id(2, 1), 2600);
   scheduler.run(2600);
   assert.equal(scheduler.nextAt(), 11_500, "a notice that could not be sent is tried again 10 s after its birth");
 });
@@ -284,16 +284,16 @@ Deno.test("run() holds a key that had all the jobs it may have until few are lef
   for (let i = 1; i <= 12; i++) scheduler.add(ticket(id(i)), 0);
   const next = () => jobIds(scheduler.run(0)).flat();
   assert.deepEqual(next(), [id(1), id(2), id(3), id(4)]);
-  scheduler.settle(id(1), false, 0);
+  scheduler.drop([id(1)]);
   assert.deepEqual(next(), [], "three are left");
   assert.equal(scheduler.states([id(5)])[0]!.state, "held");
-  scheduler.settle(id(2), false, 0);
+  scheduler.drop([id(2)]);
   assert.deepEqual(next(), [id(5)], "two are left: one more");
-  scheduler.settle(id(3), false, 0);
+  scheduler.drop([id(3)]);
   assert.deepEqual(next(), [id(6)]);
-  scheduler.settle(id(4), false, 0);
-  scheduler.settle(id(5), false, 0);
-  scheduler.settle(id(6), false, 0);
+  scheduler.drop([id(4)]);
+  scheduler.drop([id(5)]);
+  scheduler.drop([id(6)]);
   assert.deepEqual(next(), [id(7), id(8), id(9), id(10)], "none is left: as at first");
 });
 
@@ -302,7 +302,7 @@ Deno.test("run() lets all go at the low mark when the release is 0, and the low 
   const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2, marks }, RUNNING);
   for (let i = 1; i <= 4; i++) scheduler.add(ticket(id(i)), 0);
   assert.equal(scheduler.run(0).jobs.length, 2);
-  scheduler.settle(id(1), false, 0);
+  scheduler.drop([id(1)]);
   assert.deepEqual(jobIds(scheduler.run(0)), [[id(3)]]);
 });
 
@@ -324,8 +324,8 @@ Deno.test("run() counts no longer held what an administrator removed", () => {
   for (let i = 1; i <= 3; i++) scheduler.add(ticket(id(i)), 0);
   scheduler.run(0);
   scheduler.drop([id(3)]);
-  scheduler.settle(id(1), false, 0);
-  scheduler.settle(id(2), false, 0);
+  scheduler.drop([id(1)]);
+  scheduler.drop([id(2)]);
   scheduler.add(ticket(id(4)), 0);
   scheduler.add(ticket(id(5)), 0);
   assert.equal(scheduler.run(0).jobs.length, 2);
@@ -347,7 +347,7 @@ Deno.test("a suspended envelope does not expire until it is resumed", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { suspended: true, expiresAt: 1000 }), 0);
   assert.deepEqual(scheduler.run(5000).expired, []);
-  scheduler.suspend([id(1)], false, 5000);
+  scheduler.resume([id(1)], 5000);
   assert.deepEqual(scheduler.run(5000).expired, [id(1)]);
 });
 
@@ -360,21 +360,21 @@ Deno.test("add() keeps no envelope longer because the clock was 400 days ahead w
   const [state] = scheduler.states([id(1)]);
   assert.equal(state!.at, 1_600_000, "it is as old as new, with its back-off");
   assert.equal(scheduler.run(1_600_000).jobs.length, 1);
-  scheduler.settle(id(1), true, 1_600_000);
+  scheduler.retry(id(1), 1_600_000);
   assert.equal(scheduler.states([id(1)])[0]!.at, 3_600_000);
   scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 1_000, restored: true }), 0);
   scheduler.run(0);
-  scheduler.settle(id(2), true, 0);
+  scheduler.retry(id(2), 0);
   assert.deepEqual(scheduler.run(1_000).expired, [id(2)], "its time is its ttl");
 });
 
-Deno.test("add() and settle() let no number of tries make an envelope wait longer than its back-off ever does", () => {
+Deno.test("add() and retry() let no number of tries make an envelope wait longer than its back-off ever does", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { ...MTA, tries: 65_000 }), 0);
   const wait = scheduler.states([id(1)])[0]!.at;
   assert.ok(wait > 6 * 3_600_000 && wait < 7 * 3_600_000, `${wait} ms`);
   assert.equal(scheduler.run(wait).jobs.length, 1);
-  scheduler.settle(id(1), true, wait);
+  scheduler.retry(id(1), wait);
   assert.equal(scheduler.states([id(1)])[0]!.at, 2 * wait);
 });
 
@@ -386,7 +386,7 @@ for (const agent of ["mta", "mda", "bounce"] as const) {
     const { jobs, dsns, expired } = scheduler.run(now + 2_000);
     assert.deepEqual([...jobs.map(({ job }) => job.ids), ...dsns.map(({ ids }) => ids)], [[id(1)]]);
     assert.deepEqual(expired, []);
-    scheduler.settle(id(1), true, now + 3_000);
+    scheduler.retry(id(1), now + 3_000);
     assert.deepEqual(scheduler.run(now + 3_000).expired, [id(1)]);
   });
 }
@@ -401,7 +401,7 @@ Deno.test("an attempt is owed while the line is full, paused, or its isolate die
   assert.equal(scheduler.nextAt(), now + 1_000);
   assert.deepEqual(scheduler.run(now + 1_000).expired, [id(3)]);
   scheduler.drop([id(3)]);
-  scheduler.pause("mda", false);
+  scheduler.setPaused({ agent: "mda", paused: false });
   assert.deepEqual(jobIds(scheduler.run(now + 2_000)), [[id(1)]]);
   scheduler.lost("mda", now + 3_000);
   assert.deepEqual(scheduler.run(now + 3_000).expired, []);
@@ -412,13 +412,13 @@ Deno.test("stepped() back: nothing waits for the time that the clock had shown",
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { ...MTA, createdAt: YEAR, expiresAt: YEAR + 4 * DAY }), YEAR);
   scheduler.run(YEAR);
-  scheduler.settle(id(1), true, YEAR + 1_000);
+  scheduler.retry(id(1), YEAR + 1_000);
   scheduler.add(ticket(id(2), { createdAt: YEAR, expiresAt: YEAR + 60_000, agent: "bounce", lane: "" }), YEAR + 1_000);
   scheduler.stepped(-YEAR);
   assert.equal(scheduler.states([id(1)])[0]!.at, 400_000);
   assert.equal(scheduler.run(2_000).dsns.length, 1);
   assert.equal(scheduler.run(400_000).jobs.length, 1);
-  scheduler.settle(id(1), true, 400_000);
+  scheduler.retry(id(1), 400_000);
   assert.deepEqual(scheduler.run(4 * DAY).expired, [id(1)]);
 });
 
@@ -429,7 +429,7 @@ Deno.test("stepped() ahead: what waits is tried, and nothing expires for it", ()
   scheduler.stepped(YEAR);
   const { jobs, expired } = scheduler.run(YEAR);
   assert.deepEqual([jobs.length, expired], [1, []]);
-  scheduler.settle(id(1), true, YEAR);
+  scheduler.retry(id(1), YEAR);
   assert.equal(scheduler.states([id(1)])[0]!.at, YEAR + 1_600_000);
   assert.deepEqual(scheduler.run(YEAR + 4 * DAY).expired, [id(1)]);
 });

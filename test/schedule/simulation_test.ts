@@ -97,7 +97,7 @@ class World {
       case "suspend":
       case "resume":
         for (const envelope of chosen) envelope.suspended = kind === "suspend";
-        return void this.scheduler.suspend(chosen.map(({ id }) => id), kind === "suspend", this.now);
+        return void this.scheduler[kind](chosen.map(({ id }) => id), this.now);
       case "remove":
         for (const envelope of chosen) {
           if (envelope.state === "inflight") this.#stop(envelope);
@@ -185,7 +185,8 @@ class World {
       if (ok) this.#end(envelope, "delivered");
       envelope.tries++;
       envelope.due = nextDue(envelope.agent, envelope.createdAt, envelope.tries, this.now);
-      this.scheduler.settle(id, !ok, this.now);
+      if (ok) this.scheduler.drop([id]);
+      else this.scheduler.retry(id, this.now);
     }
   }
 
