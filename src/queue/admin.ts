@@ -252,7 +252,7 @@ function suspendSlice(
     frees: true,
     apply: () => {
       ids = slice.map(({ id }) => id)
-        .filter((id) => queue.store.setSuspended(rowOf(id), suspended));
+        .filter((id) => queue.store.setSuspended(rowOf(id), { suspended }));
     },
     done: () => {
       for (const id of ids) queue.recent.setState(rowOf(id), { suspended });

@@ -98,7 +98,7 @@ class Loading {
     const ahead = rows.filter(({ created_at, damaged }) => created_at > now && damaged === undefined);
     if (ahead.length === 0) return rows;
     try {
-      store.begin(false);
+      store.begin("unsynced");
       for (const row of ahead) this.#setCreation(row, now);
       store.commit();
     } catch {

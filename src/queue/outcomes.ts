@@ -45,7 +45,7 @@ export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: Envel
       // The scheduler still has an envelope that is gone: it is dropped there.
       if (applied === null) return queue.envelope(id) === null ? queue.dropped([id]) : undefined;
       finish(queue, applied);
-      queue.settled(id, !applied.disposition.remove);
+      queue.settled(id, { again: !applied.disposition.remove });
       queue.tally.add(`scheduler.delivery.${outcome.result}`);
     },
     failed: null,

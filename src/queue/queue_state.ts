@@ -254,7 +254,7 @@ export class QueueState {
     this.#scheduler.send({ type: "loaded" });
   }
 
-  settled(id: EnvelopeId, again: boolean): void {
+  settled(id: EnvelopeId, { again }: { readonly again: boolean }): void {
     this.#scheduler.send({ type: "settled", id, again });
   }
 

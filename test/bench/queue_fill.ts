@@ -35,7 +35,7 @@ export function fillQueue(spool: string, count: number): void {
   const ids = new Ids((range) => store.taken(range));
   const now = Date.now();
   for (let index = 0; index < count;) {
-    store.begin(false);
+    store.begin("unsynced");
     for (const end = Math.min(count, index + MESSAGES_A_COMMIT); index < end;) {
       for (const message of ids.reserve(store)) {
         if (index === end) break;
@@ -57,7 +57,7 @@ export function fillQueue(spool: string, count: number): void {
 /** Adds a local message that is due now, under the highest id; it is delivered by the account `user`. */
 export function addDueMessage(spool: string, recipient: string, user: string): void {
   const store = new Store(spool);
-  store.begin(true);
+  store.begin("synced");
   add(store, {
     ...common(LAST_MESSAGE, recipient, LOCAL_DOMAIN, Date.now()),
     action: "in",

@@ -19,7 +19,7 @@ async function show(folder: string, ...words: string[]) {
 Deno.test("smtpctl show queue reads the spool of a daemon that is down, in order of id", async () => {
   await withFolder(async (folder) => {
     const store = new Store(`${folder}/spool`);
-    store.begin(true);
+    store.begin("synced");
     for (const id of ["ffffffff00000001", "000000010000000b", "000000010000000a"].map(evpid)) {
       const { id: _id, ...facts } = freshEnvelope(envelope(id));
       store.addEnvelope({ id, ...facts });

@@ -14,7 +14,7 @@ class Groups {
 
   constructor() {
     const store: Pick<Store, "begin" | "commit" | "rollback"> = {
-      begin: (synced) => void (this.#group = [synced ? "synced" : "not synced"]),
+      begin: (durability) => void (this.#group = [durability === "synced" ? "synced" : "not synced"]),
       commit: () => {
         if (this.error !== null) throw this.error;
         this.all.push(this.#group);

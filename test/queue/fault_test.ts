@@ -137,7 +137,7 @@ Deno.test("refusal() tells a full disk from other trouble", () => {
 Deno.test("a group of writes is one transaction: all or none, answers after the commit", () => {
   const steps: string[] = [];
   const store = {
-    begin: (synced: boolean) => void steps.push(`begin ${synced}`),
+    begin: (durability: string) => void steps.push(`begin ${durability}`),
     commit: () => void steps.push("commit"),
     rollback: () => void steps.push("rollback"),
   } as unknown as Store;
@@ -153,14 +153,14 @@ Deno.test("a group of writes is one transaction: all or none, answers after the 
   commits.now(write("a"));
   commits.unsynced(write("b"));
   commits.flush();
-  assert.deepEqual(steps.splice(0), ["begin true", "apply a", "apply b", "commit", "done a", "done b"]);
+  assert.deepEqual(steps.splice(0), ["begin synced", "apply a", "apply b", "commit", "done a", "done b"]);
   commits.unsynced(write("c"));
   commits.flush();
-  assert.deepEqual(steps.splice(0), ["begin false", "apply c", "commit", "done c"]);
+  assert.deepEqual(steps.splice(0), ["begin unsynced", "apply c", "commit", "done c"]);
   commits.now(write("d"));
   commits.now(write("e", true));
   commits.flush();
-  assert.deepEqual(steps.splice(0), ["begin true", "apply d", "rollback", "failed d", "failed e"]);
+  assert.deepEqual(steps.splice(0), ["begin synced", "apply d", "rollback", "failed d", "failed e"]);
 });
 
 Deno.test("Ids draws again while a block is in use, and frees what an owner did not use", () => {

@@ -13,7 +13,7 @@ const COUNT = 3000;
 /** The last message was never tried. Returns its envelope's id. */
 function fill(spool: string): EnvelopeId {
   const store = new Store(spool, new Records(false, KEYS));
-  store.begin(true);
+  store.begin("synced");
   let last: EnvelopeId;
   for (let index = 1; index <= COUNT; index++) {
     const number = Math.floor(index * (2 ** 32 - 2) / COUNT) as MessageNumber;
@@ -58,7 +58,7 @@ for (const keys of [null, KEYS]) {
     const spool = await Deno.makeTempDir();
     const facts = { ...factsFor(msgid("00000007"), MTA), createdAt: NOON + 400 * 86_400_000 };
     const store = new Store(spool, new Records(false, keys));
-    store.begin(true);
+    store.begin("synced");
     store.addMessage(messageNumber(facts.id), { bytes: 0, chunks: 0 });
     store.addEnvelope(facts);
     const later = facts.createdAt + 5000;

@@ -125,7 +125,7 @@ export class DsnWriter {
       done: () => {
         for (const each of group) {
           queue.recent.removeEnvelope(rowOf(each.id));
-          queue.settled(each.id, false);
+          queue.settled(each.id, { again: false });
         }
         if (erase) queue.erase(original);
         this.#free(group);
@@ -139,7 +139,7 @@ export class DsnWriter {
         logWritten(queue, group, envelopes);
       },
       failed: () => {
-        for (const each of group) queue.settled(each.id, true);
+        for (const each of group) queue.settled(each.id, { again: true });
         this.#free(group);
       },
     });
@@ -222,7 +222,7 @@ export class DsnWriter {
         for (const each of group) {
           const state = { tries: each.tries + 1, lastTryAt: now, errorLine: errorLine(text) };
           queue.recent.setState(rowOf(each.id), state);
-          queue.settled(each.id, true);
+          queue.settled(each.id, { again: true });
         }
         this.#free(group);
       },
@@ -246,7 +246,7 @@ export class DsnWriter {
       done: () => {
         for (const each of group) {
           queue.recent.removeEnvelope(rowOf(each.id));
-          queue.settled(each.id, false);
+          queue.settled(each.id, { again: false });
         }
         if (erase) queue.erase(message);
         this.#free(group);

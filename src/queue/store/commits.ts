@@ -92,7 +92,7 @@ export class Commits {
     if (this.#closed) return;
     const later = this.#later.splice(0, LINGER_GROUP);
     const gathered = [...this.#writes, ...later];
-    const synced = this.#synced || later.length > 0;
+    const durability = this.#synced || later.length > 0 ? "synced" : "unsynced";
     this.#writes = [];
     this.#synced = false;
     if (this.#later.length > 0) this.#schedule();
@@ -102,7 +102,7 @@ export class Commits {
     const traced = this.#observer.traces("queue");
     const began = traced ? this.#clock.steady() : 0;
     try {
-      this.#store.begin(synced);
+      this.#store.begin(durability);
       for (const write of writes) write.apply();
       this.#store.commit();
     } catch (error) {
@@ -111,14 +111,13 @@ export class Commits {
       this.#giveUp(this.#makeRoomWith(writes, error), error);
       return this.onflushed();
     }
-    if (traced) this.#trace(writes, synced, this.#clock.steady() - began);
+    if (traced) this.#trace(writes, durability === "synced" ? "synced" : "not synced", this.#clock.steady() - began);
     for (const write of writes) write.done();
     this.onflushed();
   }
 
-  #trace(writes: readonly Write[], synced: boolean, ms: number): void {
+  #trace(writes: readonly Write[], how: "synced" | "not synced", ms: number): void {
     const bytes = writes.reduce((sum, write) => sum + (write.bytes ?? 0), 0);
-    const how = synced ? "synced" : "not synced";
     const text = `committed ${writes.length} write${writes.length === 1 ? "" : "s"}, ${bytes} bytes`;
     logTrace(this.#observer, "queue", `${text}, ${how}, in ${ms.toFixed(1)} ms`);
   }
@@ -191,7 +190,7 @@ export class Commits {
   /** The error; null when they are stored. */
   #transact(writes: readonly Write[]): unknown {
     try {
-      this.#store.begin(true);
+      this.#store.begin("synced");
       for (const write of writes) write.apply();
       this.#store.commit();
     } catch (error) {

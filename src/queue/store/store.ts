@@ -83,8 +83,9 @@ export class Store {
     if (this.#records.keyId !== null) this.#sql.addKey.run(this.#records.keyId);
   }
 
-  /** Starts a transaction. Without `synced` its commit survives the death of the process, not that of the machine. */
-  begin(synced: boolean): void {
+  /** Starts a transaction. The commit of one that is "unsynced" survives the death of the process, not that of the machine. */
+  begin(durability: "synced" | "unsynced"): void {
+    const synced = durability === "synced";
     if (synced !== this.#synced) {
       this.#database.exec(`PRAGMA synchronous = ${synced ? "FULL" : "NORMAL"}`);
       this.#synced = synced;
@@ -292,8 +293,8 @@ export class Store {
     this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, envelope);
   }
 
-  /** True when it changed. */
-  setSuspended({ message, envelope }: EnvelopeRow, suspended: boolean): boolean {
+  /** Returns whether it changed. */
+  setSuspended({ message, envelope }: EnvelopeRow, { suspended }: { readonly suspended: boolean }): boolean {
     return Number(this.#sql.setSuspended.run(suspended ? 1 : 0, message, envelope).changes) === 1;
   }
 

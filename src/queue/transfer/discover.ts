@@ -262,7 +262,7 @@ export class Discovery {
     const { store } = this.#queue, row = rowOf(envelope.id);
     store.addEnvelope(facts);
     store.setState(row, { tries, lastTryAt, lastBounceAt, errorLine, status });
-    if (suspended) store.setSuspended(row, true);
+    if (suspended) store.setSuspended(row, { suspended });
   }
 
   #enqueue(envelopes: readonly Envelope[]): void {
