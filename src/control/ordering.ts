@@ -29,7 +29,7 @@ export class Ordering {
   }
 
   /** An smtp isolate begins to report. `known`: none of its earlier reports is lost. */
-  addReporter(isolate: number, life: number, known: boolean): void {
+  addReporter({ isolate, life }: Omit<Acceptance, "number">, { known }: { readonly known: boolean }): void {
     this.#reporters.set(isolate, { life, number: known ? 0 : null });
     this.#release();
   }

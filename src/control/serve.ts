@@ -29,7 +29,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   isolate.emit = (event) => take(isolate, stats, log, event, 0);
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
-    isolate.serve(`${role}-control`, (channel, peer, life) => {
+    isolate.serve(`${role}-control`, (channel, { peer, life }) => {
       const emit = (event: Event) => take(isolate, stats, log, event, peer);
       channel.onmessage = (event) => {
         if (event.type === "smtp-committed") ordering.reported(peer, event.number);
@@ -37,7 +37,7 @@ export function serveControl(isolate: Isolate<"control">): void {
         else emit(attributed(role, event));
       };
       if (role !== "smtp") return;
-      ordering.addReporter(peer, life, (isolate.life ?? 1) === 1);
+      ordering.addReporter({ isolate: peer, life }, { known: (isolate.life ?? 1) === 1 });
       channel.onreset = () => {
         ordering.lost(peer);
         stats.forgetSessions(peer);

@@ -1,14 +1,22 @@
 /** The doors of one isolate: opens, hands over and closes them as main says. Independent of the messages that pass through them. */
 
 import type { Observer } from "../events/mod.ts";
-import { checksOf, type DoorName, type Role, sidesOf, type ToIsolate, type ToSupervisor } from "../protocol/mod.ts";
+import {
+  checksOf,
+  type DoorName,
+  type PeerLife,
+  type Role,
+  sidesOf,
+  type ToIsolate,
+  type ToSupervisor,
+} from "../protocol/mod.ts";
 import { DoorChannel, type Inspection } from "./channel.ts";
 import { PortTransport } from "./message_port.ts";
 import type { Transport } from "./transport.ts";
 import { watchDoor } from "./watch.ts";
 
 type AnyChannel = DoorChannel<unknown, unknown>;
-type Welcome = (channel: AnyChannel, peer: number, life: number) => void;
+type Welcome = (channel: AnyChannel, from: PeerLife) => void;
 type OpenDoor = Extract<ToIsolate, { type: "door" }>;
 
 /** The isolate that the doors belong to, and where their faults go. */
@@ -86,7 +94,7 @@ export class IsolateDoors {
   #welcome({ name, port, peer, life }: OpenDoor, welcome: Welcome): void {
     const channel: AnyChannel = new DoorChannel(this.#inspect(name, peer, () => life));
     this.#watch(channel, name, peer);
-    welcome(channel, peer, life);
+    welcome(channel, { peer, life });
     channel.attach(new PortTransport(port));
     const peers = this.#welcomed.get(name) ?? new Map<number, AnyChannel>();
     peers.get(peer)?.detach();

@@ -77,7 +77,7 @@ export function serveFilePool(
     every: clock.every,
     warn: (text) => isolate.emit({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
   });
-  isolate.serve(doorBetween(role, isolate.role)!, (channel, peer) => {
+  isolate.serve(doorBetween(role, isolate.role)!, (channel, { peer }) => {
     pool.add(channel as unknown as Channel<ToFiles, FromFiles>, peer);
   });
   return pool;

@@ -6,6 +6,7 @@ import {
   type DoorName,
   type Doors,
   isolateName,
+  type PeerLife,
   type Role,
   type Settings,
   type ToIsolate,
@@ -31,7 +32,7 @@ export interface Isolate<R extends Role> extends Observer {
   /** The answering side: `welcome` is called with a fresh channel for each peer, and again when that peer was replaced. */
   serve<N extends DoorName>(
     name: N,
-    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, peer: number, life: number) => void,
+    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, from: PeerLife) => void,
   ): void;
   /** Called when main has put others in the place of some of the settings; `settings` has them already. */
   onsettings?: (changes: Partial<Settings[R]>) => void;

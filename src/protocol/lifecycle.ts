@@ -10,6 +10,14 @@ import type { Role } from "./roles.ts";
 import type { Settings } from "./settings.ts";
 import { longText } from "./shapes.ts";
 
+/** Which isolate stands at the other side of a door. */
+export interface PeerLife {
+  /** Distinguishes several isolates of a role. */
+  readonly peer: number;
+  /** Distinguishes the isolate from those that were in its place before: it only grows. */
+  readonly life: number;
+}
+
 export type ToIsolate<S = unknown> =
   | {
     readonly type: "start";
@@ -21,17 +29,8 @@ export type ToIsolate<S = unknown> =
     readonly verbose: boolean;
     readonly traces: readonly Trace[];
   }
-  /**
-   * The other side of a door, at start and again whenever that side was replaced. `peer` distinguishes several isolates of a role, and `life` one
-   * from those that were in its place before: it only grows.
-   */
-  | {
-    readonly type: "door";
-    readonly name: DoorName;
-    readonly peer: number;
-    readonly life: number;
-    readonly port: MessagePort;
-  }
+  /** The other side of a door, at start and again whenever that side was replaced. */
+  | PeerLife & { readonly type: "door"; readonly name: DoorName; readonly port: MessagePort }
   /** The other side has ended; another will follow. */
   | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }
@@ -48,13 +47,7 @@ export type ToSupervisor =
   | { readonly type: "pong"; readonly count: number }
   | { readonly type: "stopped" }
   /** What came from the other side of a door is not what may come from there; `peer` and `life` identify it, as in `door`. */
-  | {
-    readonly type: "refused";
-    readonly door: string;
-    readonly peer: number;
-    readonly life: number;
-    readonly fault: string;
-  };
+  | PeerLife & { readonly type: "refused"; readonly door: string; readonly fault: string };
 
 const DOOR_NAME_CHARS = 64;
 

@@ -2,7 +2,14 @@
 
 import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
-import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, SmtpToQueue } from "../protocol/mod.ts";
+import type {
+  PeerLife,
+  QueueSettings,
+  QueueToScheduler,
+  QueueToSmtp,
+  SchedulerToQueue,
+  SmtpToQueue,
+} from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
@@ -156,19 +163,17 @@ function serveDoors(
     readonly clients: Set<SmtpClient>;
   },
 ): void {
-  const served =
-    <C extends Door>(serve: (channel: C, peer: number, life: number) => void) =>
-    (channel: C, peer: number, life: number) => {
-      doors.push(channel);
-      serve(channel, peer, life);
-      const { onmessage } = channel;
-      channel.onmessage = (message) => queue.guard(() => onmessage(message));
-    };
+  const served = <C extends Door>(serve: (channel: C, from: PeerLife) => void) => (channel: C, from: PeerLife) => {
+    doors.push(channel);
+    serve(channel, from);
+    const { onmessage } = channel;
+    channel.onmessage = (message) => queue.guard(() => onmessage(message));
+  };
   isolate.serve(
     "smtp-queue",
-    served((channel: SmtpClient, isolate, life) => {
+    served((channel: SmtpClient, { peer, life }) => {
       clients.add(channel);
-      serveIncoming(queue, channel, { isolate, life });
+      serveIncoming(queue, channel, { isolate: peer, life });
       const { onreset } = channel;
       channel.onreset = () => {
         clients.delete(channel);

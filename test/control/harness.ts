@@ -2,7 +2,7 @@
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { ControlToMain, DoorName } from "../../src/protocol/mod.ts";
+import type { ControlToMain, DoorName, PeerLife } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -50,7 +50,7 @@ export class FakeSystem {
   readonly asked: { door: string; question: Message }[] = [];
   readonly requests: Omit<ControlToMain, "call">[] = [];
   readonly #channels = new Map<string, Channel<unknown, unknown>>();
-  readonly #served = new Map<string, (channel: Channel<unknown, unknown>, peer: number) => void>();
+  readonly #served = new Map<string, (channel: Channel<unknown, unknown>, from: PeerLife) => void>();
   readonly traces = new Set<Trace>();
   /** What main answers as `changed`. */
   changed = true;
@@ -87,7 +87,7 @@ export class FakeSystem {
       emit: () => {},
       ask: ((name: DoorName) => channelOf(name)) as unknown as Isolate<"control">["ask"],
       serve:
-        ((name: DoorName, welcome: (channel: Channel<unknown, unknown>, peer: number) => void) =>
+        ((name: DoorName, welcome: (channel: Channel<unknown, unknown>, from: PeerLife) => void) =>
           this.#served.set(name, welcome)) as unknown as Isolate<"control">["serve"],
       traces: (trace) => this.traces.has(trace),
       verbose: false,
@@ -96,9 +96,9 @@ export class FakeSystem {
   }
 
   /** A peer of a door that control serves. */
-  peer(name: DoorName, index = 0): Channel<unknown, unknown> {
+  peer(name: DoorName, peer = 0): Channel<unknown, unknown> {
     const channel: Channel<unknown, unknown> = { send: () => {}, onmessage: () => {}, onreset: () => {} };
-    this.#served.get(name)!(channel, index);
+    this.#served.get(name)!(channel, { peer, life: 1 });
     return channel;
   }
 

@@ -14,8 +14,8 @@ function world() {
 
 Deno.test("an attempt waits for the message that smtp has not told of, and for no other", () => {
   const { ordering, told, attempt } = world();
-  ordering.addReporter(0, 1, true);
-  ordering.addReporter(1, 1, true);
+  ordering.addReporter({ isolate: 0, life: 1 }, { known: true });
+  ordering.addReporter({ isolate: 1, life: 1 }, { known: true });
   ordering.reported(0, 4);
   attempt("old", 0, 1, 4);
   attempt("new", 0, 1, 7);
@@ -30,24 +30,24 @@ Deno.test("an attempt waits for the message that smtp has not told of, and for n
 
 Deno.test("nobody waits for an isolate that has ended, nor for what a log that was replaced had heard", () => {
   const { ordering, told, attempt } = world();
-  ordering.addReporter(0, 1, true);
+  ordering.addReporter({ isolate: 0, life: 1 }, { known: true });
   attempt("before", 0, 1, 7);
   ordering.lost(0);
   attempt("after", 0, 1, 8);
   attempt("of the next", 0, 2, 9);
   assert.deepEqual(told, ["before", "after"]);
-  ordering.addReporter(0, 2, true);
+  ordering.addReporter({ isolate: 0, life: 2 }, { known: true });
   assert.deepEqual(told, ["before", "after"]);
   ordering.reported(0, 9);
   assert.deepEqual(told, ["before", "after", "of the next"]);
-  ordering.addReporter(1, 1, false);
+  ordering.addReporter({ isolate: 1, life: 1 }, { known: false });
   attempt("unknown", 1, 1, 3);
   assert.equal(told.at(-1), "unknown");
 });
 
 Deno.test("what waits is bounded in number and in time, and told at the end", () => {
   const { ordering, told, attempt, pass } = world();
-  ordering.addReporter(0, 1, true);
+  ordering.addReporter({ isolate: 0, life: 1 }, { known: true });
   for (let number = 1; number <= 10_001; number++) attempt(String(number), 0, 1, number);
   assert.deepEqual(told, ["1"]);
   pass(20_001);

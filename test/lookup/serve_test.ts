@@ -107,9 +107,9 @@ function harness(parts: HarnessParts = {}) {
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
       doors.push(name);
-      if (name === "smtp-lookup") welcome(questions.served as never, 0, 1);
-      if (name === "relay-lookup") welcome(ofRelay.served as never, 0, 1);
-      if (name === "control-lookup") welcome(orders.served as never, 0, 1);
+      if (name === "smtp-lookup") welcome(questions.served as never, { peer: 0, life: 1 });
+      if (name === "relay-lookup") welcome(ofRelay.served as never, { peer: 0, life: 1 });
+      if (name === "control-lookup") welcome(orders.served as never, { peer: 0, life: 1 });
     },
     traces: (trace) => traces.includes(trace),
     verbose: false,

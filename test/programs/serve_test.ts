@@ -40,7 +40,7 @@ function harness(tables: FilterSettings["tables"]) {
     },
     emit: (event) => void events.push(event),
     ask: () => assert.fail("filter asks nobody"),
-    serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, 0, 1)),
+    serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, { peer: 0, life: 1 })),
     traces: () => false,
     verbose: false,
     onstop: () => {},

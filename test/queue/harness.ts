@@ -16,6 +16,7 @@ import type {
   DoorName,
   Doors,
   FromLookup,
+  PeerLife,
   QueueSettings,
   QueueToAgent,
   QueueToControl,
@@ -119,7 +120,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
   const events: Event[] = [];
   const settings = settingsFor(spool, more);
   const asked = { "queue-scheduler": new End<never, never>(), "queue-lookup": new End<never, never>() };
-  const served = new Map<DoorName, (channel: Channel<never, never>, peer: number) => void>();
+  const served = new Map<DoorName, (channel: Channel<never, never>, from: PeerLife) => void>();
   const isolate: Isolate<"queue"> = {
     role: "queue",
     index: 0,
@@ -136,7 +137,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
   await serveQueue(isolate, { ...systemClock, now: () => clock.now }, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
-    served.get(name)!(end.other as never, 0);
+    served.get(name)!(end.other as never, { peer: 0, life: 1 });
     return end;
   };
   let stopped = false;
