@@ -192,7 +192,7 @@ export class SmtpService {
   #start(descriptor: number, context: ListenerContext, peer: Peer, record: SessionRecord): void {
     let wire: SocketWire;
     try {
-      wire = new SocketWire(descriptor, context.tls, context.listener.tls === "smtps", (reason) => {
+      wire = new SocketWire(descriptor, { tls: context.tls, tlsFirst: context.listener.tls === "smtps" }, (reason) => {
         connection.gone(reason);
         this.#remove(connection);
       });

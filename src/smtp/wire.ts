@@ -69,7 +69,11 @@ export class SocketWire implements Wire {
    * Adopts a descriptor. `tlsFirst`: the handshake comes before all else. `onclose` is called once, when the connection is gone, with the
    * reason as the log has it. Throws when the descriptor is no good.
    */
-  constructor(descriptor: number, tls: ServerTls | null, tlsFirst: boolean, onclose: (reason: string) => void) {
+  constructor(
+    descriptor: number,
+    { tls, tlsFirst }: { readonly tls: ServerTls | null; readonly tlsFirst: boolean },
+    onclose: (reason: string) => void,
+  ) {
     this.#tls = tls;
     this.#onclose = onclose;
     const socket = tlsFirst

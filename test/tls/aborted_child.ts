@@ -57,7 +57,7 @@ const outgoing: Record<string, (socket: net.Socket) => void> = {
 /** Every end of a connection that this process holds; the servers' answers to STARTTLS included. */
 async function inUs(starttls: boolean, { send, waits }: (typeof incoming)[string]): Promise<() => Promise<void>> {
   const port = await listen((socket) => {
-    const wire: SocketWire = new SocketWire(detachDescriptor(socket), served, !starttls, () => {});
+    const wire: SocketWire = new SocketWire(detachDescriptor(socket), { tls: served, tlsFirst: !starttls }, () => {});
     wire.listen({
       // STARTTLS, whatever was said.
       data: () => wire.secure("220 2.0.0 go\r\n"),

@@ -114,11 +114,20 @@ function carried({ unsure }: Query): Pick<Query, "unsure"> {
  */
 function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): Next | null {
   const { kind } = step.decision;
-  return kind === "reject" || kind === "disconnect" ? notNow(phase, kind === "disconnect", why, reports) : null;
+  return kind === "reject" || kind === "disconnect"
+    ? notNow({ phase, disconnect: kind === "disconnect", why }, reports)
+    : null;
 }
 
 /** RFC 5321 §3.1 has 421 for a client that is not admitted now, RFC 4954 §4 454 for AUTH. */
-function notNow(phase: FilterPhaseName, disconnect: boolean, why: Undecided, reports: Next["reports"]): Next {
+function notNow(
+  { phase, disconnect, why }: {
+    readonly phase: FilterPhaseName;
+    readonly disconnect: boolean;
+    readonly why: Undecided;
+  },
+  reports: Next["reports"],
+): Next {
   const close = disconnect || phase === "connect";
   const words = why === "name"
     ? "4.4.3 The name of your address cannot be looked up now, try again later"
@@ -183,7 +192,9 @@ function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsu
       const text = refusalReply(decision.text);
       const close = decision.kind === "disconnect" || text.startsWith("421");
       // A client that might have passed this filter is not refused permanently.
-      if (unsure !== undefined && text.startsWith("5")) return notNow(phase, close, unsure, reports);
+      if (unsure !== undefined && text.startsWith("5")) {
+        return notNow({ phase, disconnect: close, why: unsure }, reports);
+      }
       return {
         reports,
         do: "end",

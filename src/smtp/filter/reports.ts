@@ -50,7 +50,7 @@ export function reportsOf(
   if ((input.on === "connected" || input.on === "secured") && code === "220") reports.push(["link-greeting", hostname]);
   if (known !== null) {
     const begins = before.transaction === null && after.transaction !== null;
-    reports.push(...mailReports(input, begins, code, sent, known.message));
+    reports.push(...mailReports(input, { begins, code, sent, message: known.message }));
     if (input.on === "committed") {
       reports.push(["tx-commit", `${known.message}|${input.bytes}`], ["tx-reset", known.message]);
     } else if (ended && !early) reports.push(...rollback(known.message));
@@ -89,10 +89,12 @@ function envelopeReports(before: Session, after: Session, transaction: KnownTran
 
 function mailReports(
   input: Input,
-  begins: boolean,
-  code: string,
-  sent: SentCommand,
-  message: MessageId,
+  { begins, code, sent, message }: {
+    readonly begins: boolean;
+    readonly code: string;
+    readonly sent: SentCommand;
+    readonly message: MessageId;
+  },
 ): FilterReport[] {
   if (code === "") return [];
   const result = /^[23]/.test(code) ? "ok" : code.startsWith("5") ? "permfail" : "tempfail";

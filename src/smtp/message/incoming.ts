@@ -56,7 +56,7 @@ export interface Receiver {
   ready(): boolean;
   outcome(): Input | null;
   /** As `outcome`, behind a chunk. */
-  chunkOutcome(last: boolean): Input;
+  chunkOutcome({ last }: { readonly last: boolean }): Input;
   credited(): void;
   refuse(code: number, text: string): void;
   commit(session: Session): void;
@@ -169,7 +169,7 @@ export class IncomingMessage implements Receiver {
   }
 
   /** A chunk has been read: the input for the session. */
-  chunkOutcome(last: boolean): Input {
+  chunkOutcome({ last }: { readonly last: boolean }): Input {
     if (last) this.#reader.finish();
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
   }

@@ -63,7 +63,7 @@ export class Reception {
     input.position = refusal !== null || from === end ? end : this.#receiver!.push(input.bytes, from, end);
     this.#chunkOctets -= input.position - from;
     if (this.#chunkOctets > 0 && !this.#receiver?.hopeless) return input.position > from;
-    return refusal !== null ? { on: "chunk-read", fault: null } : this.#receiver!.chunkOutcome(last);
+    return refusal !== null ? { on: "chunk-read", fault: null } : this.#receiver!.chunkOutcome({ last });
   }
 
   /** The queue may be sent one more chunk. */

@@ -21,11 +21,18 @@ const TOO_MANY = "421 4.7.0 Too many connections from your address, try again la
 /** Octets that are read at a time; what was asked for before is used up at once, so all connections share it. */
 const scratch = new Uint8Array(4096);
 
+interface Closed {
+  /** Nothing was sent, as by health checks. */
+  readonly empty: boolean;
+  /** For the log. */
+  readonly reason: string;
+}
+
 interface ProxyIntakeEnd {
   /** The connection may go on under the descriptor; `source` is null when the connection is the proxy's own. */
   passed(descriptor: number, source: ProxySource | null): void;
-  /** It is closed. `empty`: nothing was sent, as by health checks. `reason` is for the log. */
-  closed(empty: boolean, reason: string): void;
+  /** It is closed. */
+  closed(how: Closed): void;
 }
 
 class ProxyIntake {
@@ -56,7 +63,8 @@ class ProxyIntake {
     if (this.#over) return;
     this.#over = true;
     this.#socket.destroy();
-    this.#end.closed(this.#header.empty, this.#header.empty ? `${reason}, without any data` : reason);
+    const { empty } = this.#header;
+    this.#end.closed({ empty, reason: empty ? `${reason}, without any data` : reason });
   }
 
   #read(bytes: Uint8Array): boolean {
@@ -74,7 +82,7 @@ class ProxyIntake {
     try {
       descriptor = detachDescriptor(this.#socket);
     } catch {
-      return this.#end.closed(false, "the connection was lost");
+      return this.#end.closed({ empty: false, reason: "the connection was lost" });
     }
     this.#end.passed(descriptor, source);
   }
@@ -132,9 +140,9 @@ export class ProxyIntakes {
           this.#leave(intake);
           this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });
         },
-        closed: (empty, reason) => {
+        closed: (how) => {
           this.#leave(intake);
-          this.#tellClosed(peer.address, empty, reason);
+          this.#tellClosed(peer.address, how);
           arrival.refused();
         },
       });
@@ -193,7 +201,7 @@ export class ProxyIntakes {
   }
 
   /** Health checks of load balancers come every few seconds: that they sent nothing is logged now and then. */
-  #tellClosed(address: string, empty: boolean, reason: string): void {
+  #tellClosed(address: string, { empty, reason }: Closed): void {
     const now = this.#clock.now(), known = this.#looks.get(address);
     let more = "";
     if (empty) {

@@ -10,13 +10,15 @@ import { isEndless } from "../message/data.ts";
 import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
-import type { ConnectionFacts, Pending, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Input, Pending, Session, Step } from "./state.ts";
+
+type CommandInput = Pick<Extract<Input, { on: "command" }>, "command" | "more">;
 
 /**
  * Takes a command of RFC 5321 §4.1.1, or of an extension, between two transactions or in one. `more`: octets after its line have arrived already,
  * which STARTTLS must not have behind it (RFC 3207 §4).
  */
-export function commandStep(facts: ConnectionFacts, session: Session, command: Command, more: boolean): Step {
+export function commandStep(facts: ConnectionFacts, session: Session, { command, more }: CommandInput): Step {
   switch (command.verb) {
     case "HELO":
     case "EHLO":
@@ -42,7 +44,7 @@ export function commandStep(facts: ConnectionFacts, session: Session, command: C
         effects: [reply(REPLY.bye), { do: "close", reason: "quit", clientClosed: true }],
       };
     case "STARTTLS":
-      return startTls(facts, session, command, more);
+      return startTls(facts, session, { command, more });
     case "HELP":
       if (command.argument !== "") return refuse(facts, session, command, REPLY.noArguments);
       return say(session, REPLY.help);
@@ -243,7 +245,7 @@ function bdat(facts: ConnectionFacts, session: Session, command: Command): Step 
   return { session: { ...session, phase: "chunk", chunk }, effects: [{ do: "chunk", octets }] };
 }
 
-function startTls(facts: ConnectionFacts, session: Session, command: Command, more: boolean): Step {
+function startTls(facts: ConnectionFacts, session: Session, { command, more }: CommandInput): Step {
   if (session.origin === null || session.transaction !== null) return refuse(facts, session, command, REPLY.notNow);
   if (facts.tls === "none") return refuse(facts, session, command, REPLY.notSupported);
   if (session.ciphers !== null) return refuse(facts, session, command, REPLY.secureAlready);

@@ -16,7 +16,7 @@ type ScramDialog = Exclude<AuthDialog, { step: "plain" | "user" | "password" }>;
 export function scramLine(facts: ConnectionFacts, session: Session, dialog: ScramDialog, text: string): Step | null {
   switch (dialog.step) {
     case "scram":
-      return first(facts, session, dialog.plus, text);
+      return first(facts, session, { plus: dialog.plus, text });
     case "scram-final":
       return final(session, dialog, text);
     case "scram-end":
@@ -28,7 +28,11 @@ export function scramLine(facts: ConnectionFacts, session: Session, dialog: Scra
   }
 }
 
-function first(facts: ConnectionFacts, session: Session, plus: boolean, text: string): Step | null {
+function first(
+  facts: ConnectionFacts,
+  session: Session,
+  { plus, text }: { readonly plus: boolean; readonly text: string },
+): Step | null {
   const message = parseClientFirst(text);
   if (message === null || !isUser(message.user)) return null;
   const { binding, user } = message;

@@ -46,7 +46,7 @@ export function step(facts: ConnectionFacts, session: Session, input: Input): St
     case "early":
       return early(facts, { ...session, rdns: printableName(input.rdns) });
     case "turned-away":
-      return turnedAway(facts, { ...session, rdns: printableName(input.rdns) }, input.text, input.close);
+      return turnedAway(facts, { ...session, rdns: printableName(input.rdns) }, input);
     case "filtered":
       return whenStopping(facts, counted(session.phase, input, filtered(facts, session, input)));
     case "command":
@@ -82,7 +82,7 @@ export function step(facts: ConnectionFacts, session: Session, input: Input): St
     case "peer-gone":
       return closeWith(facts, session, REPLY.temporary, { reason: "quit", log: { command: answering(session) } });
     case "stop":
-      return stop(facts, { ...session, stopping: true }, input.now);
+      return stop(facts, { ...session, stopping: true }, input);
   }
 }
 
@@ -101,7 +101,7 @@ function command(facts: ConnectionFacts, session: Session, input: Extract<Input,
   if (session.phase === "auth") return authLine(facts, session, input.command.line);
   const maySeeSecret = session.maySeeSecret && isNoCommand(input.command);
   const next = maySeeSecret === session.maySeeSecret ? session : { ...session, maySeeSecret };
-  return commandStep(facts, next, shown(session, input.command), input.more);
+  return commandStep(facts, next, { command: shown(session, input.command), more: input.more });
 }
 
 /** The command as the log may have it. */
@@ -127,7 +127,7 @@ function printableName(name: string): string {
 function connected(facts: ConnectionFacts, session: Session): Step {
   const effects = [arrival(facts, session)];
   if (session.stopping) {
-    const last = stop(facts, session, true);
+    const last = stop(facts, session, { now: true });
     return { session: last.session, effects: [...effects, ...last.effects] };
   }
   if (facts.tls === "smtps") {
@@ -157,7 +157,11 @@ function early(facts: ConnectionFacts, session: Session): Step {
 }
 
 /** RFC 5321 §3.1: instead of the banner a refusal, after which QUIT is waited for. In clear where TLS comes first nothing can be sent. */
-function turnedAway(facts: ConnectionFacts, session: Session, text: string, close: boolean): Step {
+function turnedAway(
+  facts: ConnectionFacts,
+  session: Session,
+  { text, close }: Extract<Input, { on: "turned-away" }>,
+): Step {
   const replyText = printable(text);
   const last = close || facts.tls === "smtps" || session.stopping
     ? closeWith(facts, session, replyText, { reason: "quit", log: { command: "" } })
@@ -326,7 +330,7 @@ function idle(facts: ConnectionFacts, session: Session): Step {
 }
 
 /** RFC 5321 §3.8: a server that must stop replies 421; a transaction may end first unless there is no time. */
-function stop(facts: ConnectionFacts, session: Session, now: boolean): Step {
+function stop(facts: ConnectionFacts, session: Session, { now }: { readonly now: boolean }): Step {
   const busy = session.transaction !== null || session.phase === "handshake";
   if (busy && !now) return { session, effects: [] };
   if (session.phase === "greeting" && !now) return { session, effects: [] };
@@ -338,6 +342,6 @@ function stop(facts: ConnectionFacts, session: Session, now: boolean): Step {
 
 function whenStopping(facts: ConnectionFacts, done: Step): Step {
   if (!done.session.stopping || done.session.phase === "closed") return done;
-  const last = stop(facts, done.session, false);
+  const last = stop(facts, done.session, { now: false });
   return { session: last.session, effects: [...done.effects, ...last.effects] };
 }
