@@ -55,7 +55,7 @@ export class DataEncoder {
    * space: some servers take a bare CR for a line end, and `CR . CR` would then end the message and start a smuggled one.
    * `last` adds the end of data, with a line end before it when the body has none.
    */
-  encode(chunk: Uint8Array, last: boolean): Uint8Array {
+  encode(chunk: Uint8Array, { last }: { readonly last: boolean }): Uint8Array {
     // At most two octets for each, a held CR and the end.
     const out = new Uint8Array(chunk.length * 2 + 6);
     let to = 0;

@@ -87,7 +87,7 @@ export class Client {
   }
 
   /** EHLO or LHLO. With `fallback` a server that refuses EHLO is greeted with HELO, RFC 5321 §3.2. */
-  async hello(name: string, fallback = false): Promise<Capabilities> {
+  async hello(name: string, { fallback = false }: { readonly fallback?: boolean } = {}): Promise<Capabilities> {
     await this.greeting();
     const reply = await this.command(`${this.#session.lmtp ? "LHLO" : "EHLO"} ${name}`);
     this.#peerName = firstWord(reply);

@@ -351,13 +351,13 @@ class Run {
     const { body } = this.#transaction;
     const encoder = new DataEncoder();
     const limitsMs = new Array<number>(wanted).fill(this.#session.timeouts.endOfDataMs);
-    const start = encoder.encode(first, body.chunks <= 1);
+    const start = encoder.encode(first, { last: body.chunks <= 1 });
     this.#dotSent = body.chunks <= 1 && start.length <= BLOCK_OCTETS;
     if (this.#dotSent) return await this.#ask(start, limitsMs);
     let answered = false;
     const answer = this.#ask(start.subarray(0, BLOCK_OCTETS), limitsMs).finally(() => answered = true);
     for (let index = 0, from = BLOCK_OCTETS; index < Math.max(body.chunks, 1); index++, from = 0) {
-      const octets = index === 0 ? start : encoder.encode(await body.chunk(index), index === body.chunks - 1);
+      const octets = index === 0 ? start : encoder.encode(await body.chunk(index), { last: index === body.chunks - 1 });
       for (; from < octets.length; from += BLOCK_OCTETS) {
         if (answered || this.#connection.early) return await this.#interrupted(answer);
         this.#dotSent = index >= body.chunks - 1 && from + BLOCK_OCTETS >= octets.length;

@@ -23,7 +23,7 @@ function reply(text: string): Reply {
 /** Plays `C: line`, `S: reply` and `end`; gives the events that are not the dialogue itself. */
 function reported(script: readonly string[], lmtp = false): string[] {
   const events: string[] = [];
-  const reports = new SessionReports(lmtp, (event, params) => {
+  const reports = new SessionReports({ lmtp }, (event, params) => {
     if (!event.startsWith("protocol-")) events.push(`${event}|${params}`);
   });
   reports.user("carol");

@@ -7,7 +7,7 @@ const latin1 = new TextDecoder("latin1");
 
 function encode(chunks: readonly Uint8Array[]): string {
   const encoder = new DataEncoder();
-  return chunks.map((chunk, at) => latin1.decode(encoder.encode(chunk, at === chunks.length - 1))).join("");
+  return chunks.map((chunk, at) => latin1.decode(encoder.encode(chunk, { last: at === chunks.length - 1 }))).join("");
 }
 
 const rows = [

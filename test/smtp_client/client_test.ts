@@ -333,7 +333,7 @@ Deno.test("an address that would end its line is refused and the others go", () 
 Deno.test("EHLO refused: HELO when allowed, an error when not", async () => {
   const script: Script = { reply: (line) => line.startsWith("EHLO") ? "502 5.5.1 what" : undefined };
   await withClient(script, async (client, server) => {
-    assert.equal((await client.hello("me", true)).pipelining, false);
+    assert.equal((await client.hello("me", { fallback: true })).pipelining, false);
     assert.deepEqual(server.lines(), ["EHLO me", "HELO me"]);
   });
   await withClient(script, async (client) => {

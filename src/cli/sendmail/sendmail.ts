@@ -120,18 +120,18 @@ async function send(
   const sender = named === "" ? "" : qualify(named, world.mailname);
   const bad = [sender, ...recipients].find(isMalformed);
   if (bad !== undefined) return complain(terminal, `malformed address: ${JSON.stringify(bad)}`, EX_SOFTWARE);
-  if (kind === "verify") return await verifyAll({ sender, recipients }, options.verbose, world);
+  if (kind === "verify") return await verifyAll({ sender, recipients }, options, world);
   const name = options.fullName ?? (options.sender === null ? fullNameOf(person) : "");
   const from = formatFrom(name, sender || qualify(person.name, world.mailname));
   const message = composeMessage(draft, { from, date: formatDate(world.now()) });
   const keep = () => ({ args: offlineArguments(options, recipients), message: withoutBcc(draft) });
-  return await handOver({ ...options, sender, recipients, message }, options.verbose, person, keep, world);
+  return await handOver({ ...options, sender, recipients, message }, person, keep, world);
 }
 
 /** `-bv`: prints a line for each recipient. 67 (EX_NOUSER) when one is refused, 75 when there is no answer for one now. */
 async function verifyAll(
   mail: Pick<Submission, "sender" | "recipients">,
-  verbose: boolean,
+  { verbose }: { readonly verbose: boolean },
   { terminal, env }: SendmailWorld,
 ): Promise<number> {
   let status = 0;
@@ -162,15 +162,14 @@ function isMalformed(address: string): boolean {
 }
 
 async function handOver(
-  mail: Submission,
-  verbose: boolean,
+  mail: Submission & { readonly verbose: boolean },
   person: Person,
   keep: () => { args: string[] | null; message: Uint8Array },
   world: SendmailWorld,
 ): Promise<number> {
   const { terminal, env } = world;
   const socket = submissionSocketPath(controlSocketPath(env));
-  const show = verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
+  const show = mail.verbose ? (line: string) => terminal.out(`${line}\n`) : () => {};
   let submitted: Submitted = { result: "not-running" };
   let rest = mail.recipients;
   for (const ms of [0, ...TRY_AGAIN_MS]) {

@@ -191,7 +191,7 @@ class Dialogue {
 
   /** Sends the message in the form of the wire, and waits for the reply. */
   async askData(message: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    this.#socket.write(new DataEncoder().encode(message, true));
+    this.#socket.write(new DataEncoder().encode(message, { last: true }));
     this.#show(">>> .");
     return agreed(await this.reply(TIMEOUTS.endOfDataMs));
   }

@@ -185,7 +185,7 @@ async function getReady(job: Job, client: Client): Promise<void> {
   const name = helo ?? job.world.hostName();
   // A secret is never sent without TLS, so a URL with one requires TLS.
   const mandatory = server.tls === "mandatory" || job.user !== null;
-  const { startTls } = await client.hello(name, !mandatory);
+  const { startTls } = await client.hello(name, { fallback: !mandatory });
   if (server.tls !== "implicit" && server.tls !== "never") {
     if (!startTls && mandatory) throw new ClientError("tls", "missing feature: TLS not supported by remote host");
     if (startTls) {

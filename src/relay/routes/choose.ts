@@ -69,10 +69,17 @@ export function chooseRoute(demand: ConnectionDemand, table: RouteTable, now: nu
     return { kind: "none", reason: { text: "No MX found for destination", enhanced: "4.4.4" } };
   }
   if (usable.length === 0) return { kind: "none", reason: FAMILY_MISMATCH };
-  const hurried = isPile(demand);
-  const blocked = relayBlockedUntil(demand, table, now, hurried);
+  const moment = { now, hurried: isPile(demand) };
+  const blocked = relayBlockedUntil(demand, table, moment);
   if (blocked > now && !allDisabled(usable, demand.source, table, now)) return { kind: "wait", until: blocked };
-  return walk(usable, demand, table, now, hurried);
+  return walk(usable, demand, table, moment);
+}
+
+interface Moment {
+  /** Milliseconds of the steady clock. */
+  readonly now: number;
+  /** A pile waits for the administrator's own host. */
+  readonly hurried: boolean;
 }
 
 /** null when another connection is needed. */
@@ -95,14 +102,14 @@ function isPile(demand: ConnectionDemand): boolean {
 }
 
 /** Until when the connection limits and delays of relay, domain, connector and source forbid a connection. */
-function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, now: number, hurried: boolean): number {
+function relayBlockedUntil(demand: ConnectionDemand, table: RouteTable, { now, hurried }: Moment): number {
   const { limits, connections, relay, lastConnectAt } = demand;
   const domain = table.domain(demand.domain);
   const source = table.source(demand.source);
   const full = relay.connections >= limits.maxConnPerRelay || connections >= limits.maxConnPerConnector ||
     domain.connections >= limits.maxConnPerDomain || source.connections >= limits.maxConnPerSource;
   if (full) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(demand, hurried || demand.moved);
+  const delayed = delaysOf(demand, { hurried: hurried || demand.moved });
   return Math.max(
     now,
     relay.lastConnectAt + delayed("connDelayRelay"),
@@ -118,7 +125,10 @@ type Delay = Extract<keyof RelayLimits, `${string}elay${string}`>;
  * Returns the delays in ms. Those of the default spare the hosts of others: a pile at the administrator's own host and a session that takes the
  * place of one that went well need not wait for them. What the administrator wrote holds always.
  */
-function delaysOf({ limits, mayReplaceSession }: ConnectionDemand, hurried: boolean): (delay: Delay) => number {
+function delaysOf(
+  { limits, mayReplaceSession }: ConnectionDemand,
+  { hurried }: Pick<Moment, "hurried">,
+): (delay: Delay) => number {
   const exempt = hurried || mayReplaceSession;
   return (delay) => exempt && limits[delay] === DEFAULT_RELAY_LIMITS[delay] ? 0 : limits[delay] * 1000;
 }
@@ -137,9 +147,9 @@ function walk(
   list: readonly Exchanger[],
   demand: ConnectionDemand,
   table: RouteTable,
-  now: number,
-  hurried: boolean,
+  moment: Moment,
 ): Choice {
+  const { now } = moment;
   let rejects = false;
   let reason: Reason | null = null;
   for (let start = 0; start < list.length;) {
@@ -155,7 +165,7 @@ function walk(
         if (route.failure !== null) reason = better(reason, route.failure);
         continue;
       }
-      const freeAt = routeBlockedUntil(route, demand, now, hurried);
+      const freeAt = routeBlockedUntil(route, demand, moment);
       if (freeAt > now) until = Math.min(until, freeAt);
       else free.push({ exchanger, route });
     }
@@ -181,13 +191,15 @@ function draw(free: readonly Candidate[], random: () => number): Candidate {
   return one(four.length > 0 ? four : own);
 }
 
-function routeBlockedUntil(route: Route, demand: ConnectionDemand, now: number, hurried: boolean): number {
+function routeBlockedUntil(route: Route, demand: ConnectionDemand, { now, hurried }: Moment): number {
   const { limits } = demand;
   // On probation one connection is enough to find out.
   if (route.fresh && route.connections > 0) return now + LIMIT_RETRY_MS;
   if (route.connections >= limits.maxConnPerRoute) return now + LIMIT_RETRY_MS;
   if (route.host.connections >= limits.maxConnPerHost) return now + LIMIT_RETRY_MS;
-  const delayed = delaysOf(route.fresh ? { ...demand, mayReplaceSession: false } : demand, hurried && !route.fresh);
+  const delayed = delaysOf(route.fresh ? { ...demand, mayReplaceSession: false } : demand, {
+    hurried: hurried && !route.fresh,
+  });
   return Math.max(
     now,
     route.lastConnectAt + delayed("connDelayRoute"),

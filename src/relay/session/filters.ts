@@ -4,6 +4,14 @@ import type { Channel } from "../../isolate/mod.ts";
 import type { FilterToSession, SessionToFilter } from "../../protocol/mod.ts";
 import { SessionReports } from "./reports.ts";
 
+interface OutgoingSession {
+  /** Name of the relay action. */
+  readonly action: string;
+  /** Id of the session. */
+  readonly session: string;
+  readonly lmtp: boolean;
+}
+
 export class RelayFilters {
   readonly #channel: Channel<SessionToFilter, FilterToSession>;
   /** Processes by action. */
@@ -26,12 +34,12 @@ export class RelayFilters {
   }
 
   /** Returns the reports of a session of this action; null when no program registered for them. `closed` is the last of them. */
-  session(action: string, session: string, lmtp: boolean): SessionReports | null {
+  session({ action, session, lmtp }: OutgoingSession): SessionReports | null {
     const listening = this.#listening;
     const all = Object.hasOwn(this.#processes, action) ? this.#processes[action]! : [];
     const processes = listening === null ? all : all.filter((process) => listening.has(process));
     if (processes.length === 0) return null;
-    return new SessionReports(lmtp, (event, params) => {
+    return new SessionReports({ lmtp }, (event, params) => {
       const at = this.#now();
       this.#channel.send({ type: "event", session, processes, subsystem: "smtp-out", event, params, at });
       if (event === "link-disconnect") this.#channel.send({ type: "gone", session });

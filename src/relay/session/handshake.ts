@@ -107,7 +107,8 @@ export class Handshake {
       address: `${target.scheme}://${hostPort({ host: address, port: target.port })}`,
       host,
     });
-    const reports = this.#deps.filters?.session(target.action.name, this.#of.id, target.lmtp) ?? null;
+    const reports =
+      this.#deps.filters?.session({ action: target.action.name, session: this.#of.id, lmtp: target.lmtp }) ?? null;
     const client = await connectClient({
       witness: reports ?? undefined,
       to: { host: address, port: target.port },
@@ -148,7 +149,7 @@ export class Handshake {
     this.step = "at the greeting";
     await client.greeting();
     this.step = target.lmtp ? "at LHLO" : "at EHLO";
-    const { startTls } = await client.hello(name, target.tls !== "mandatory" && target.label === "");
+    const { startTls } = await client.hello(name, { fallback: target.tls !== "mandatory" && target.label === "" });
     // RFC 5321 §6.3 leaves it to us how loops are found. A host that the administrator named may be this one.
     if (!isNamed(target) && this.#deps.isSelf(client.peerName)) {
       this.loops = true;

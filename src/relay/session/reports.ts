@@ -38,7 +38,7 @@ export class SessionReports {
   #taken = false;
   #over = false;
 
-  constructor(lmtp: boolean, send: SendReport) {
+  constructor({ lmtp }: { readonly lmtp: boolean }, send: SendReport) {
     this.#lmtp = lmtp;
     this.#send = send;
   }
