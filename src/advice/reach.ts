@@ -11,7 +11,7 @@ export function reachWarnings(config: Config, contents: Contents): string[] {
   const open = config.listen.filter((spec) => !spec.socket && (spec.proxyV2 || !LOOPBACK.test(spec.on)));
   const everybody = open.some((spec) => spec.auth?.required !== true);
   return [
-    ...open.flatMap((spec) => listenerFault(config, contents, spec, everybody) ?? []),
+    ...open.flatMap((spec) => listenerFault(spec, { config, contents, everybody }) ?? []),
     ...config.listen.every(({ socket }) => socket) || config.listen.some(({ auth }) => auth !== null)
       ? []
       : config.rules.filter(wantsLogin).map(({ at }) =>
@@ -23,7 +23,14 @@ export function reachWarnings(config: Config, contents: Contents): string[] {
 }
 
 /** `everybody`: there is a listener for those who have not logged in. */
-function listenerFault(config: Config, contents: Contents, spec: ListenSpec, everybody: boolean): string | null {
+function listenerFault(
+  spec: ListenSpec,
+  { config, contents, everybody }: {
+    readonly config: Config;
+    readonly contents: Contents;
+    readonly everybody: boolean;
+  },
+): string | null {
   const accepting = config.rules.filter(({ outcome }) => outcome.kind === "action").filter((rule) =>
     hasTag(rule, spec, contents) && (spec.auth !== null || !wantsLogin(rule))
   );

@@ -53,7 +53,14 @@ const MAX_RECORDS = 64;
 const MAX_NEGATIVE_TTL_SECONDS = 300;
 
 /** Returns the octets of a question (RFC 1035 §4.1.2), with `edns` one that takes answers of more than 512 octets (RFC 6891 §6.2.3). */
-export function encodeQuery(id: number, name: string, type: RecordType, edns: boolean): Uint8Array {
+export function encodeQuery(
+  { id, name, type, edns }: {
+    readonly id: number;
+    readonly name: string;
+    readonly type: RecordType;
+    readonly edns: boolean;
+  },
+): Uint8Array {
   const additionals = edns
     ? [{ type: "OPT", name: ".", udpPayloadSize: UDP_PAYLOAD, extendedRcode: 0, ednsVersion: 0, flags: 0, options: [] }]
     : [];

@@ -197,7 +197,7 @@ export class Resolver {
     for (let attempt = 0; attempt < settings.attempts; attempt++) {
       for (const server of settings.servers) {
         // Some that do not know EDNS, or stand behind a firewall that does not, are silent instead of answering FORMERR.
-        const response = await this.#askServer(server, name, type, attempt === 0);
+        const response = await this.#askServer(server, { name, type, edns: attempt === 0 });
         if (this.#observer.verbose) {
           const answer = response === null ? "no answer" : `${response.code}, ${response.records.length} records`;
           debug(this.#observer, `dns: ${type} ${name} from ${server.address} port ${server.port}: ${answer}`);
@@ -212,18 +212,21 @@ export class Resolver {
     return { ok: false, reason: "temporary", detail };
   }
 
-  async #askServer(server: Server, name: string, type: RecordType, edns: boolean): Promise<Response | null> {
+  async #askServer(
+    server: Server,
+    { name, type, edns }: { readonly name: string; readonly type: RecordType; readonly edns: boolean },
+  ): Promise<Response | null> {
     const { timeoutMs } = this.#settings;
-    const ask = (over: "udp" | "tcp", edns: boolean) => {
+    const ask = (over: "udp" | "tcp", { edns }: { readonly edns: boolean }) => {
       const id = crypto.getRandomValues(new Uint16Array(1))[0]!;
-      const query = encodeQuery(id, name, type, edns);
+      const query = encodeQuery({ id, name, type, edns });
       return this.#exchange(over, server, query, timeoutMs, (bytes) => decodeResponse(bytes, id, name, type));
     };
-    const first = await ask("udp", edns);
+    const first = await ask("udp", { edns });
     // RFC 6891 §6.1.3 and §7: a server that does not know EDNS, or not ours, answers BADVERS, FORMERR or NOTIMP, and is asked without it.
-    const second = edns && first?.code === "badquery" ? await ask("udp", false) : first;
+    const second = edns && first?.code === "badquery" ? await ask("udp", { edns: false }) : first;
     if (!second?.truncated) return second;
-    const whole = await ask("tcp", false);
+    const whole = await ask("tcp", { edns: false });
     // What is cut even there does not say that there is no more.
     const empty = whole?.truncated && whole.code === "ok" && whole.records.length === 0;
     return whole !== null && empty ? { ...whole, code: "failed", rcode: "truncated answer" } : whole;

@@ -240,7 +240,7 @@ export class FilePool {
     }
     member.spared = false;
     this.#progress(member);
-    this.#know(task.key, message.result.kind !== "failed");
+    this.#know(task.key, { well: message.result.kind !== "failed" });
     task.resolve(message.result);
     if (member.running.size === 0) member.key = null;
     this.#dispatch();
@@ -263,7 +263,7 @@ export class FilePool {
     member.progressAt = this.#options.now();
   }
 
-  #know(key: string, well: boolean): void {
+  #know(key: string, { well }: { readonly well: boolean }): void {
     if (well) this.#known.add(key);
     else this.#known.delete(key);
   }
@@ -349,7 +349,7 @@ export class FilePool {
     member.lost = member.running.size;
     member.running.clear();
     this.#stuck.set(key, member);
-    this.#know(key, false);
+    this.#know(key, { well: false });
     if (warn) this.#options.warn(`the files of ${key} do not answer: what is to be done with them has to wait`);
     for (const { resolve, reject } of tasks) {
       if (all) resolve({ kind: "written" });

@@ -200,7 +200,7 @@ Deno.test("FromQuoter gives the same bytes however the body is cut, and none tha
 function quote(body: string, everyLine: boolean, size: number): string {
   const out: Uint8Array[] = [];
   const write = (piece: Uint8Array) => void out.push(piece.slice());
-  const quoter = new FromQuoter(everyLine);
+  const quoter = new FromQuoter({ everyLine });
   const all = bytes(body);
   for (let at = 0; at < all.length; at += size) quoter.push(all.slice(at, at + size), write);
   quoter.finish(write);

@@ -47,7 +47,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   for (const warning of read.warnings) console.error(warning);
   try {
     if (options.check) {
-      for (const line of await checkConfig(read.config, env, options.verbose)) console.error(line);
+      for (const line of await checkConfig(read.config, env, options)) console.error(line);
       console.error("configuration OK");
       return 0;
     }

@@ -29,7 +29,11 @@ import { cutSettings } from "../settings.ts";
  * not listen now and, with `verbose`, the lines that say what each isolate may do.
  * Throws Fatal.
  */
-export async function checkConfig(config: Config, env: Environment, verbose: boolean): Promise<string[]> {
+export async function checkConfig(
+  config: Config,
+  env: Environment,
+  { verbose }: { readonly verbose: boolean },
+): Promise<string[]> {
   const faults = await machineFaults(config, env);
   if (faults.length > 0) throw new Fatal(...faults);
   const certificates = loadCertificates(config);

@@ -41,15 +41,19 @@ export class FileGuard {
       }
       // A pipe or a device is handed over by whoever starts the program.
       if (!info.isFile || info.mode === null) continue;
-      this.#judge(path, { mode: info.mode, uid: info.uid, gid: info.gid }, secret.has(path), refused, warnings);
+      this.#judge({ path, mode: info.mode, uid: info.uid, gid: info.gid, secret: secret.has(path) }, refused, warnings);
     }
     return { refused, warnings };
   }
 
   #judge(
-    path: string,
-    { mode, uid, gid }: { mode: number; uid: number | null; gid: number | null },
-    secret: boolean,
+    { path, mode, uid, gid, secret }: {
+      readonly path: string;
+      readonly mode: number;
+      readonly uid: number | null;
+      readonly gid: number | null;
+      readonly secret: boolean;
+    },
     refused: string[],
     warnings: string[],
   ): void {

@@ -42,7 +42,7 @@ export class FromQuoter {
   /** The start of a line that may still become `From `. */
   #held: Uint8Array = FROM.subarray(0, 0);
 
-  constructor(everyLine: boolean) {
+  constructor({ everyLine }: { readonly everyLine: boolean }) {
     this.#everyLine = everyLine;
   }
 

@@ -95,16 +95,16 @@ export class MaildirWriter {
 
   /** The Maildir to use: `.Junk` for spam, else the sub-address' one if it is there, else the main one. */
   #folder(who: Identity, { directory, junk, extension, spam }: MaildirTarget): string {
-    this.#ensure(who, directory, junk);
+    this.#ensure(who, directory, { junk });
     if (junk && spam) return `${directory}/.Junk`;
     if (extension === "") return directory;
     const sub = `${directory}/.${extension}`;
     if (!isDirectory(sub)) return directory;
-    this.#ensure(who, sub, false);
+    this.#ensure(who, sub, { junk: false });
     return sub;
   }
 
-  #ensure(who: Identity, directory: string, junk: boolean): void {
+  #ensure(who: Identity, directory: string, { junk }: { readonly junk: boolean }): void {
     const key = `${who.uid} ${junk} ${directory}`;
     if (this.#known.has(key)) return;
     makeMaildir(directory);

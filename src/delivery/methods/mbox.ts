@@ -77,7 +77,7 @@ export class MboxWriter {
       return actAs(who, () => {
         const before = statOrNull(() => Deno.statSync(path));
         refuseIrregular(path, before, kind);
-        const file = openAppend(path, true);
+        const file = openAppend(path, { create: true });
         refuseIrregular(path, file.statSync(), kind);
         if (before === null) syncFolder(path);
         return file;
@@ -88,7 +88,7 @@ export class MboxWriter {
     return actAs(who, () => {
       const before = Deno.lstatSync(path);
       refuseIrregular(path, before, kind);
-      const file = openAppend(path, false);
+      const file = openAppend(path, { create: false });
       const opened = file.statSync();
       // Another file was put in its place between the two calls.
       if (opened.dev !== before.dev || opened.ino !== before.ino || opened.nlink !== 1) {
@@ -110,7 +110,7 @@ export class MboxWriter {
     const before = file.statSync().size;
     try {
       const writer = new GatheringWriter(file);
-      const quoter = new FromQuoter(target.kind === "file");
+      const quoter = new FromQuoter({ everyLine: target.kind === "file" });
       const write = (piece: Uint8Array) => writer.write(piece);
       actAs(who, () => {
         // A message that was cut off by a crash shall not swallow ours.
@@ -165,7 +165,7 @@ class GatheringWriter {
   }
 }
 
-function openAppend(path: string, create: boolean): Deno.FsFile {
+function openAppend(path: string, { create }: { readonly create: boolean }): Deno.FsFile {
   return Deno.openSync(path, { read: true, append: true, create, mode: 0o600 });
 }
 
