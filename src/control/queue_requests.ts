@@ -194,7 +194,7 @@ export class QueueRequests {
   }
 
   /** Suspends or resumes envelopes, and returns how many. The mark is durable before the scheduler gets it. */
-  async suspend(target: Target, suspended: boolean): Promise<number> {
+  async setSuspended(target: Target, { suspended }: { readonly suspended: boolean }): Promise<number> {
     let count = 0;
     for (const part of await this.#parts(target)) {
       for (let after: EnvelopeCursor | null = ""; after !== null;) {

@@ -103,12 +103,12 @@ export class ControlRequests {
       }
       case "pause-envelope":
       case "resume-envelope": {
-        const count = await this.#queued.suspend(request.target, request.do === "pause-envelope");
+        const count = await this.#queued.setSuspended(request.target, { suspended: request.do === "pause-envelope" });
         return yield await this.#queued.counted(request, count);
       }
       case "pause":
       case "resume":
-        return yield await this.#pause(request.what, request.do === "pause");
+        return yield await this.#setPaused(request.what, { paused: request.do === "pause" });
       case "resume-route": {
         const { lines: [error] } = await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
         return yield error === undefined ? { ok: true } : failed(error);
@@ -118,7 +118,7 @@ export class ControlRequests {
         return yield await this.#setVerbosity(request.verbose);
       case "trace":
       case "untrace":
-        this.#mark(request.what, request.do === "trace");
+        this.#mark(request.what, { on: request.do === "trace" });
         return yield await this.#setVerbosity(this.#isolate.verbose);
       case "update-table": {
         const checked = await this.#askMain({ type: "check-table", table: request.table });
@@ -189,7 +189,7 @@ export class ControlRequests {
     }
   }
 
-  async #pause(what: Subsystem, paused: boolean): Promise<ControlAnswer> {
+  async #setPaused(what: Subsystem, { paused }: { readonly paused: boolean }): Promise<ControlAnswer> {
     const changed = what === "smtp"
       ? (await this.#askMain({ type: "pause-smtp", paused })).changed
       : (await this.#scheduler.ask<"paused">({ type: "pause", agent: what, paused })).changed;
@@ -209,7 +209,7 @@ export class ControlRequests {
     }
   }
 
-  #mark(what: Trace | "all", on: boolean): void {
+  #mark(what: Trace | "all", { on }: { readonly on: boolean }): void {
     for (const trace of what === "all" ? TRACES : [what]) {
       if (on) this.#traces.add(trace);
       else this.#traces.delete(trace);

@@ -405,7 +405,7 @@ class Daemon {
       }
       case "verbosity":
         this.#verbose = request.verbose;
-        this.#supervisor.setVerbosity(request.verbose, request.traces);
+        this.#supervisor.setVerbosity(request);
         return {};
       case "update-pki":
         return { error: this.#certificates.reload() };

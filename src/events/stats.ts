@@ -69,12 +69,12 @@ export class Stats {
         if (isReported(event, "gauge", event.to)) this.set(event.key, event.to);
         return;
       case "smtp-connected":
-        return this.#connected(peer, event.family, event.smtps);
+        return this.#connected(peer, event);
       case "smtp-tls":
         this.#sessions(peer).tls++;
         return this.add("smtp.tls", 1);
       case "smtp-disconnected":
-        return this.#disconnected(peer, event.tls, event.smtps);
+        return this.#disconnected(peer, event);
       case "delivery":
         return this.#delivered(event.outcome);
       case "queue-expire":
@@ -136,7 +136,7 @@ export class Stats {
     return open;
   }
 
-  #connected(peer: number, family: "inet4" | "inet6" | "local", smtps: boolean): void {
+  #connected(peer: number, { family, smtps }: Extract<Event, { type: "smtp-connected" }>): void {
     const open = this.#sessions(peer);
     open.all++;
     this.add("smtp.session", 1);
@@ -151,7 +151,7 @@ export class Stats {
     if (Object.hasOwn(OUTCOME_KEYS, outcome)) this.add(OUTCOME_KEYS[outcome], 1);
   }
 
-  #disconnected(peer: number, tls: boolean, smtps: boolean): void {
+  #disconnected(peer: number, { tls, smtps }: Extract<Event, { type: "smtp-disconnected" }>): void {
     const open = this.#sessions(peer);
     this.#disconnects++;
     if (open.all > 0) {

@@ -203,7 +203,7 @@ export class Supervisor {
     slot.probes.push({ ping: slot.pinged, run });
   }
 
-  setVerbosity(verbose: boolean, traces: readonly Trace[]): void {
+  setVerbosity({ verbose, traces }: { readonly verbose: boolean; readonly traces: readonly Trace[] }): void {
     this.#plan.verbose = verbose;
     this.#plan.traces = traces;
     for (const slot of this.#slots) slot.send({ type: "verbosity", verbose, traces });

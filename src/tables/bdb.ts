@@ -37,7 +37,7 @@ export function looksLikeBdb(file: Uint8Array): boolean {
 export function openBdb(file: Uint8Array): DbFile {
   const found = magicOf(file);
   if (found === null) throw new DbDamaged("not a Berkeley DB file");
-  const pages = new Pages(file, found.little);
+  const pages = new Pages(file, found);
   return found.magic === HASH_MAGIC ? new HashReader(pages) : new BtreeReader(pages);
 }
 
@@ -49,7 +49,7 @@ class Pages {
   readonly size: number;
   readonly count: number;
 
-  constructor(file: Uint8Array, little: boolean) {
+  constructor(file: Uint8Array, { little }: { readonly little: boolean }) {
     this.#file = file;
     this.#view = new DataView(file.buffer, file.byteOffset, file.byteLength);
     this.#little = little;

@@ -105,7 +105,10 @@ Deno.test("import goes into no folder that is a link", async () => {
     Deno.mkdirSync(`${folder}/elsewhere`);
     Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/spool/import`);
     const places = { socket: `${folder}/none`, spool: `${folder}/spool` };
-    await assert.rejects(importMessages([], places, false, new FakeTerminal()), /spool\/import is not a folder$/);
+    await assert.rejects(
+      importMessages([], places, { again: false }, new FakeTerminal()),
+      /spool\/import is not a folder$/,
+    );
   });
 });
 

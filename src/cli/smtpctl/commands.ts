@@ -65,7 +65,8 @@ const encrypt = (scheme: EncryptOrder["scheme"], password: string | null): Parse
 const message = (id: string): ParsedCommand => show({ do: "show-message", message: parseMessageId(id.slice(0, 8))! });
 
 const transfer =
-  (what: "export" | "import" | "discover", again: boolean): Command<ParsedCommand>["make"] => (folder, key) => ({
+  (what: "export" | "import" | "discover", { again }: { readonly again: boolean }): Command<ParsedCommand>["make"] =>
+  (folder, key) => ({
     transfer: what,
     folder: folder!,
     key: key ?? null,
@@ -98,8 +99,12 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     make: (id) => discover({ do: "discover", messages: [parseMessageId(id!)!] }),
   },
   ...[false, true].flatMap((again): Command<ParsedCommand>[] => [
-    { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", again) },
-    { pattern: `discover${again ? AGAIN : ""} <folder> <keyfile>`, about: SPOOL, make: transfer("discover", again) },
+    { pattern: `discover${again ? AGAIN : ""} <folder>`, about: SPOOL, make: transfer("discover", { again }) },
+    {
+      pattern: `discover${again ? AGAIN : ""} <folder> <keyfile>`,
+      about: SPOOL,
+      make: transfer("discover", { again }),
+    },
   ]),
   { pattern: "encrypt", about: HASH, make: () => encrypt("crypt", null) },
   { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
@@ -108,10 +113,10 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   {
     pattern: "export <folder>",
     about: "Writes the queue into a folder of files, and keeps it.",
-    make: transfer("export", false),
+    make: transfer("export", { again: false }),
   },
-  { pattern: "import <folder>", about: IMPORT, make: transfer("import", false) },
-  { pattern: `import${AGAIN} <folder>`, about: IMPORT, make: transfer("import", true) },
+  { pattern: "import <folder>", about: IMPORT, make: transfer("import", { again: false }) },
+  { pattern: `import${AGAIN} <folder>`, about: IMPORT, make: transfer("import", { again: true }) },
   {
     pattern: "log brief",
     about: "Ends debug logging and all tracing.",

@@ -17,7 +17,7 @@ export async function exportQueue(socket: string, folder: string, terminal: Term
   const writer = new Writer(folder);
   for await (const answer of askControl(socket, { do: "export" })) {
     if ("bytes" in answer) writer.bytes(Uint8Array.fromBase64(answer.bytes));
-    else if ("message" in answer) writer.message(answer.message, answer.whole);
+    else if ("message" in answer) writer.message(answer.message, answer);
     else if ("envelope" in answer) writer.envelope(answer.envelope, answer.text);
     else if ("line" in answer) terminal.err(`smtpctl: ${safeLine(answer.line)}\n`);
     else if ("ok" in answer) {
@@ -45,7 +45,7 @@ class Writer {
     for (let at = 0; at < bytes.length;) at += this.#body.writeSync(bytes.subarray(at));
   }
 
-  message(id: string, whole: boolean): void {
+  message(id: string, { whole }: { readonly whole: boolean }): void {
     if (this.#message !== null) this.finish();
     this.#body ??= this.#create(PARTIAL);
     if (whole) this.#message = id;

@@ -20,7 +20,7 @@ interface Places {
 export async function importMessages(
   messages: readonly ForeignMessage[],
   places: Places,
-  again: boolean,
+  { again }: { readonly again: boolean },
   terminal: Terminal,
 ): Promise<number> {
   const { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } = await import("../../queue/mod.ts");
@@ -32,7 +32,7 @@ export async function importMessages(
       throw new Error(`Envelope ${id}: ${(error as Error).message}`);
     }
   };
-  using staging = new Staging(places.spool, again);
+  using staging = new Staging(places.spool, { again });
   const totals = { imported: 0, waiting: 0, problems: 0, known: 0 };
   const complain = (id: string, text: string) => {
     totals.problems++;
@@ -123,7 +123,7 @@ class Staging {
   readonly #again: boolean;
   readonly #owner: { readonly uid: number; readonly gid: number } | null;
 
-  constructor(spool: string, again: boolean) {
+  constructor(spool: string, { again }: { readonly again: boolean }) {
     const folder = this.folder = `${spool}/import`;
     this.#again = again;
     // A spool that the daemon has not made yet is made as it would: users reach the folder for mail that waits.

@@ -192,7 +192,7 @@ async function transfer(
   if (names.length > 0 && !names.includes(EXPORT_ID)) {
     return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
   }
-  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, again, terminal);
+  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, { again }, terminal);
 }
 
 async function print(

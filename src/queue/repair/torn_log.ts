@@ -22,7 +22,7 @@ export function isTorn(path: string): boolean {
   const view = new DataView(header.buffer);
   const magic = view.getUint32(0), pageBytes = view.getUint32(8);
   if ((magic & ~1) >>> 0 !== MAGIC || pageBytes < 512 || pageBytes > 65_536) return false;
-  const sum = new Sum((magic & 1) === 0);
+  const sum = new Sum({ little: (magic & 1) === 0 });
   sum.add(view, 0, 24);
   let broken = sum.first !== view.getUint32(24) || sum.second !== view.getUint32(28);
   const frame = new Uint8Array(FRAME_HEADER + pageBytes);
@@ -48,7 +48,7 @@ class Sum {
   second = 0;
   readonly #little: boolean;
 
-  constructor(little: boolean) {
+  constructor({ little }: { readonly little: boolean }) {
     this.#little = little;
   }
 
