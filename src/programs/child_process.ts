@@ -42,8 +42,10 @@ export interface FlowingProcess extends RunningProcess {
   readonly pid: number | null;
   /** Writes to its standard input; `onwritten` is called when it has taken them. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Stops reading its output, or goes on. */
-  hold(on: boolean): void;
+  /** Stops reading its output. */
+  hold(): void;
+  /** Goes on reading. */
+  release(): void;
 }
 
 export type StartFlowing = (options: ProcessOptions, hooks: ProcessHooks) => FlowingProcess;
@@ -65,7 +67,7 @@ export const startProcess = (
     return new ChildProcess(options, hooks, clock);
   } catch (error) {
     queueMicrotask(() => hooks.onend(`it cannot be started: ${error instanceof Error ? error.message : error}`));
-    return { pid: null, write: () => {}, send: () => {}, hold: () => {}, end: () => {} };
+    return { pid: null, write: () => {}, send: () => {}, hold: () => {}, release: () => {}, end: () => {} };
   }
 };
 
@@ -112,13 +114,14 @@ class ChildProcess implements FlowingProcess {
     this.#writer.write(bytes).then(() => this.#hooks.onwritten?.(bytes.length), () => {});
   }
 
-  hold(on: boolean): void {
-    if (on) this.#released ??= new Promise((resolve) => this.#release = resolve);
-    else {
-      this.#release?.();
-      this.#release = null;
-      this.#released = null;
-    }
+  hold(): void {
+    this.#released ??= new Promise((resolve) => this.#release = resolve);
+  }
+
+  release(): void {
+    this.#release?.();
+    this.#release = null;
+    this.#released = null;
   }
 
   end(reason: string): void {

@@ -37,8 +37,10 @@ export interface ProcessorSurroundings {
 export interface ProcessorHooks {
   /** A line that is no registration. */
   onoutput(output: Exclude<FilterOutput, { type: "nothing" | "ready" | "broken" }>): void;
-  /** True: too much waits for it. */
-  onhold(on: boolean): void;
+  /** Too much waits for it. */
+  onhold(): void;
+  /** It keeps up again. */
+  onrelease(): void;
   /** `bytes` of what was sent have been taken by it, in order. */
   onwritten(bytes: number): void;
   /** It is gone, or of no use any more; called once. */
@@ -112,14 +114,19 @@ export class Processor {
     if (this.#queued > MAX_QUEUED_OCTETS) return this.lose("it does not read what it is told");
     if (this.#queued > HOLD_ABOVE && !this.#holding) {
       this.#holding = true;
-      this.#hooks.onhold(true);
+      this.#hooks.onhold();
     }
     if (this.#batch.push(bytes) === 1) queueMicrotask(() => this.#flush());
   }
 
-  /** Stops reading its output, or goes on. */
-  hold(on: boolean): void {
-    this.#process?.hold(on);
+  /** Stops reading its output. */
+  hold(): void {
+    this.#process?.hold();
+  }
+
+  /** Goes on reading its output. */
+  release(): void {
+    this.#process?.release();
   }
 
   /** Gives it up. */
@@ -185,7 +192,7 @@ export class Processor {
     this.#takenAt = this.#around.clock.now();
     if (this.#holding && this.#queued < HOLD_BELOW) {
       this.#holding = false;
-      this.#hooks.onhold(false);
+      this.#hooks.onrelease();
     }
     this.#hooks.onwritten(bytes);
   }

@@ -80,7 +80,8 @@ export class FilterRouter {
       const { process, name } = program;
       const processor = new Processor(program, around, {
         onoutput: (output) => this.#receive(process, output),
-        onhold: (on) => this.#hold(on),
+        onhold: () => this.#setHolding(this.#holding + 1),
+        onrelease: () => this.#setHolding(this.#holding - 1),
         onwritten: (bytes) => this.#written(process, bytes),
         onlost: (reason) => this.#lose(name, reason),
       });
@@ -260,7 +261,7 @@ export class FilterRouter {
     state.lines.clear();
     if (state.unused > UNUSED_LIMIT && !state.held) {
       state.held = true;
-      state.processor.hold(true);
+      state.processor.hold();
     }
   }
 
@@ -268,12 +269,14 @@ export class FilterRouter {
     state.unused = Math.max(0, state.unused - bytes);
     if (!state.held || state.unused > UNUSED_LIMIT / 2) return;
     state.held = false;
-    state.processor.hold(false);
+    state.processor.release();
   }
 
-  #hold(on: boolean): void {
-    this.#holding += on ? 1 : -1;
-    if (this.#holding !== (on ? 1 : 0)) return;
+  /** Sessions are held while at least one program does not keep up. */
+  #setHolding(programs: number): void {
+    const before = this.#holding > 0, on = programs > 0;
+    this.#holding = programs;
+    if (on === before) return;
     for (const door of this.#doors) door.send({ type: "hold", on });
   }
 

@@ -25,8 +25,11 @@ class FakeProgram implements FlowingProcess {
   take(): void {
     for (const bytes of this.waiting.splice(0)) this.hooks.onwritten?.(bytes);
   }
-  hold(on: boolean): void {
-    this.held = on;
+  hold(): void {
+    this.held = true;
+  }
+  release(): void {
+    this.held = false;
   }
   end(reason: string): void {
     this.ended ??= reason;

@@ -30,7 +30,7 @@ export class RelayFilters {
     this.#processes = processes;
     this.#now = now;
     channel.onmessage = (message) => this.#receive(message);
-    channel.onreset = () => this.#hold(false);
+    channel.onreset = () => this.#release();
   }
 
   /** Returns the reports of a session of this action; null when no program registered for them. `closed` is the last of them. */
@@ -52,18 +52,19 @@ export class RelayFilters {
   }
 
   #receive(message: FilterToSession): void {
-    if (message.type === "hold") return this.#hold(message.on);
-    if (message.type === "lost") return this.#hold(false);
+    if (message.type === "hold") return message.on ? this.#hold() : this.#release();
+    if (message.type === "lost") return this.#release();
     if (message.type !== "registered") return;
     const wanting = message.registrations.filter(({ events }) => events["smtp-out"].length > 0);
     this.#listening = new Set(wanting.map(({ process }) => process));
   }
 
-  #hold(on: boolean): void {
-    if (on) this.#held ??= Promise.withResolvers();
-    else {
-      this.#held?.resolve();
-      this.#held = null;
-    }
+  #hold(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
+  #release(): void {
+    this.#held?.resolve();
+    this.#held = null;
   }
 }
