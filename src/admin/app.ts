@@ -42,8 +42,8 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     const answers = await source.health();
     const paused = source.paused();
     const reasons = [
-      ...named(answers, false).map((name) => `${name} does not answer`),
-      ...named(paused, true).map((name) => `${name} is paused`),
+      ...named(answers, { value: false }).map((name) => `${name} does not answer`),
+      ...named(paused, { value: true }).map((name) => `${name} is paused`),
       ...await source.refusals(),
     ];
     const uptime = Math.floor(source.uptimeSeconds());
@@ -77,7 +77,7 @@ function isOwnHost(host: string, address: string): boolean {
   return name === "localhost" || name === "127.0.0.1" || name === "::1" || name === address.toLowerCase();
 }
 
-function named(facts: Readonly<Record<string, boolean>>, value: boolean): string[] {
+function named(facts: Readonly<Record<string, boolean>>, { value }: { readonly value: boolean }): string[] {
   return Object.keys(facts).filter((name) => facts[name] === value);
 }
 

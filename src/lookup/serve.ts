@@ -60,7 +60,7 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
   const counter = new Answerer(isolate, world, parts.namer, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
-      channel.onmessage = (question) => counter.answer(channel, question, door === "relay-lookup");
+      channel.onmessage = (question) => counter.answer(channel, question, { trusted: door === "relay-lookup" });
     });
   }
   isolate.serve("control-lookup", (channel) => {
@@ -154,7 +154,7 @@ class Answerer {
    * A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. `trusted`: secrets may
    * go through this door.
    */
-  answer(channel: Answers, question: ToLookup, trusted: boolean): void {
+  answer(channel: Answers, question: ToLookup, { trusted }: { readonly trusted: boolean }): void {
     try {
       if (question.type === "credentials" && !trusted) throw new Error("Credentials are not for this isolate");
       const later = this.#answer(channel, question);

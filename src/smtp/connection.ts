@@ -157,7 +157,7 @@ export class Connection implements Host {
     if (this.#receiving) this.#progress.data(this.#deps.steady(), bytes.length);
     if (this.#deps.traces("io")) logTrace(this.#deps, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     const large = bytes.length >= LARGE_READ_OCTETS;
-    if (this.session.phase === "closed") return this.#waste(bytes.length, large);
+    if (this.session.phase === "closed") return this.#waste(bytes.length);
     const many = large || !this.#receiving && bytes.length >= MANY_COMMANDS_OCTETS;
     const waits = many && this.#deps.crowded();
     if (large || waits) this.#rest();
@@ -167,9 +167,9 @@ export class Connection implements Host {
     this.#input.keep(bytes);
   }
 
-  #waste(octets: number, large: boolean): void {
+  #waste(octets: number): void {
     if (this.#stage.waste(octets)) return this.#wire.destroy();
-    if (!large) return;
+    if (octets < LARGE_READ_OCTETS) return;
     this.#rest();
     this.#regulate();
   }

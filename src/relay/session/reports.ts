@@ -126,7 +126,7 @@ export class SessionReports {
       return this.#send("tx-rcpt", `${message}|${result}|${argument}`);
     }
     if (verb === "DATA") this.#data(message, code === 354 ? "ok" : result === "ok" ? "tempfail" : result);
-    else if (verb === "" || verb === ".") this.#end(message, verb === "" && result === "ok", result);
+    else if (verb === "" || verb === ".") this.#end(message, { good: verb === "" && result === "ok", result });
   }
 
   #data(message: MessageId, result: string): void {
@@ -138,7 +138,7 @@ export class SessionReports {
   }
 
   /** One reply behind the message; the last of them ends the transaction. */
-  #end(message: MessageId, good: boolean, result: string): void {
+  #end(message: MessageId, { good, result }: { readonly good: boolean; readonly result: string }): void {
     if (good) this.#taken = true;
     if (this.#sent.some(({ verb }) => verb === "")) return;
     if (!this.#taken) {
