@@ -101,10 +101,17 @@ function unknown(line: string): Command {
   return { verb: "unknown", argument: "", line: withoutSecret(line) };
 }
 
-/** RFC 4954 §4: AUTH, the mechanism, and what proves who the client is, which no log may have. */
+/** AUTH with a mechanism that is known by its name. Any other word may be the secret itself, where the mechanism or a blank was forgotten. */
+const AUTH_MECHANISM =
+  /^\s*auth\s*(?:plain|login|cram-md5|digest-md5|scram-sha-(?:1|224|256|384|512)(?:-plus)?|external|anonymous|gssapi|ntlm|xoauth2?|oauthbearer)?(?=\s|$)/i;
+
+/** Returns the line for the log without what proves who the client is, RFC 4954 §4: of AUTH it shows no more than a mechanism's name. */
 function withoutSecret(line: string): string {
-  // Where a blank is missing, the word behind is no mechanism.
-  return line.replace(/^(\s*auth(?:\s+\S+|\S+)\s+)\S.*$/is, "$1********");
+  const verb = /^\s*auth/i.exec(line);
+  if (verb === null) return line;
+  const [shown] = AUTH_MECHANISM.exec(line) ?? verb;
+  const [, blanks = "", rest = ""] = /^(\s*)(.*)$/s.exec(line.slice(shown.length)) ?? [];
+  return rest === "" ? line : `${shown}${blanks || " "}********`;
 }
 
 /** WIZ is the one verb with three letters. */
