@@ -1,4 +1,6 @@
-/** sendmail: what becomes of the text on standard input, and where it goes. */
+/**
+ * sendmail: what becomes of the text on standard input, and where it goes. Long, because all cases share the scripted server at its head.
+ */
 
 import type net from "node:net";
 import { deepEqual, equal, match, ok } from "node:assert/strict";

@@ -1,4 +1,7 @@
-/** Every message of every door passes its check, and what is wrong in one place is refused with the place named. */
+/**
+ * Every message of every door passes its check, and what is wrong in one place is refused with the place named. Long on purpose: one example per
+ * message.
+ */
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,7 @@
-/** The decisions of relaying: URLs, exchangers, results, routes and when to connect. No sockets, no time. */
+/**
+ * The decisions of relaying: URLs, exchangers, results, routes and when to connect. Without sockets and time. Long on purpose: tables with one
+ * line per case.
+ */
 
 import assert from "node:assert/strict";
 import type { MessageId } from "../../src/envelope/mod.ts";

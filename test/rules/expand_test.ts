@@ -1,4 +1,4 @@
-/** Expansion of recipients: deliverables, replies, order, duplicates, loops. */
+/** Expansion of recipients: deliverables, replies, order, duplicates, loops. Long on purpose: one row per case. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
