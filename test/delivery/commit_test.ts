@@ -7,7 +7,10 @@ import { MaildirWriter } from "../../src/delivery/methods/maildir.ts";
 import { MboxWriter } from "../../src/delivery/methods/mbox.ts";
 import type { Delivered } from "../../src/delivery/delivered.ts";
 import { DeliveryError, EX } from "../../src/delivery/methods/sysexits.ts";
+import { serveFiles } from "../../src/delivery/serve_files.ts";
 import type { EnvelopeId } from "../../src/envelope/mod.ts";
+import type { Isolate } from "../../src/isolate/mod.ts";
+import { ABANDONED, FLAG_ABANDONED, FLAG_BYTES, type FromFiles, type ToFiles } from "../../src/protocol/mod.ts";
 
 const who = { uid: Deno.uid()!, gid: Deno.gid()! };
 const bytes = new TextEncoder().encode("Subject: hello\n\nHi there\n");
@@ -78,3 +81,45 @@ for (const kind of ["mbox", "file"] as const) {
       assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["box"], "the lock is gone");
     }));
 }
+
+Deno.test("an isolate whose task was given up during the last file call says failed, and leaves nothing behind", () =>
+  withFolder(async (folder) => {
+    const flags = new SharedArrayBuffer(FLAG_BYTES), directory = `${folder}/Maildir`;
+    const stored = () => {
+      try {
+        return [...Deno.readDirSync(`${directory}/new`)].length;
+      } catch {
+        return 0;
+      }
+    };
+    let giveUp = true;
+    const actAs: ActAs = (who, work) => {
+      const before = stored();
+      const result = actAsSelf(who, work);
+      if (giveUp && before === 0 && stored() === 1) Atomics.or(new Int32Array(flags), FLAG_ABANDONED, ABANDONED);
+      return result;
+    };
+    const done = Promise.withResolvers<FromFiles>();
+    const channel = {
+      send: (message: FromFiles) => done.resolve(message),
+      onmessage: (_: ToFiles) => {},
+      onreset() {},
+    };
+    const settings = { shared: { root: false, serverName: "mx.example.org", timeZone: "UTC" } };
+    serveFiles({ role: "mailbox", settings, ask: () => channel } as unknown as Isolate<"mailbox">, actAs);
+    const envelope = { id: "0000000100000001" as EnvelopeId, createdAt: 1_700_000_000_000 };
+    const { trace, body } = message();
+    channel.onmessage({ type: "flags", flags });
+    channel.onmessage({
+      type: "task",
+      number: 1,
+      task: {
+        ...{ kind: "maildir", who, directory, junk: false, extension: "", spam: false, envelope },
+        message: { trace, first: body.first, bytes: body.bytes, chunks: 1 },
+      },
+    } as unknown as ToFiles);
+    const answer = await done.promise;
+    giveUp = false;
+    assert.equal(answer.type === "done" && answer.result.kind, "failed");
+    assert.equal(stored(), 0);
+  }));
