@@ -27,6 +27,20 @@ export class Client {
     return client;
   }
 
+  /** Connects, again while the server answers 421: sessions that have just ended are counted until it has read that. */
+  static async admitted(port: number): Promise<Client> {
+    const admit = async (): Promise<Client> => {
+      for (;;) {
+        const client = await Client.open(port);
+        const greeting = await client.reply();
+        if (greeting.startsWith("220")) return client;
+        client.close();
+        if (!greeting.startsWith("421")) throw new Error(`Wanted 220 or 421, got ${greeting}`);
+      }
+    };
+    return await within(admit(), "a session behind those that ended");
+  }
+
   /** Connects; the greeting, or what comes for it, has not been read. */
   static async open(port: number): Promise<Client> {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });

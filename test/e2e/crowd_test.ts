@@ -33,7 +33,7 @@ Deno.test("above max-sessions everybody is told to come later, and those who are
     assert.equal(daemon.log.filter((line) => line.includes("are taken")).length, 1, "one line for all");
     leave();
     await daemon.logged(/ smtp disconnected /, 0, 20);
-    (await Client.connect(daemon.port)).close();
+    (await Client.admitted(daemon.port)).close();
   });
 });
 

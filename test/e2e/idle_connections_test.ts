@@ -72,7 +72,7 @@ Deno.test("a thousand idle connections of a local user to every door stop neithe
       idle.kill("SIGKILL");
       await idle.status;
       await reader.cancel();
-      const client = await Client.connect(daemon.port);
+      const client = await Client.admitted(daemon.port);
       await client.say("EHLO client.example.com", "250");
       await client.send("a@example.com", `back@${DOMAIN}`, "Subject: back\r\n\r\nx\r\n");
       await daemon.mailbox("back").arrived(1);
