@@ -36,6 +36,9 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
 /** Who may load the parser of smtpd.conf: the daemon before it starts isolates, and two tools. */
 const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/smtpd_conf"];
 
+/** Folders whose `mod.ts` has types only: values are imported from their files, so that an isolate loads only those that it uses. */
+const BY_FILE = ["src/config"];
+
 interface Import {
   readonly file: string;
   readonly line: number;
@@ -55,6 +58,7 @@ export function checkImports(code: readonly Source[]): string[] {
   const complaints: string[] = [];
   const imports = code.flatMap((source) => importsOf(source, complaints));
   for (const found of imports) complaints.push(...judge(found));
+  for (const source of code) complaints.push(...valuesOfDoor(source));
   const circle = findCircle(imports);
   if (circle !== null) {
     complaints.push(`Files import each other in a circle, move what both need into a third: ${circle.join(" → ")}`);
@@ -99,7 +103,16 @@ function* judge({ file, line, target }: Import): Generator<string> {
   else if (level(to) < 0) yield `${where}${target} is outside of the layers`;
   else if (level(to) > level(from)) yield `${where}${from} is below ${to} and may not import it`;
   if (to.endsWith(".ts") || target === `${to}/mod.ts` || (from === "workers" && startsIsolate(target))) return;
+  if (BY_FILE.includes(to) && dirname(target) === to) return;
   yield `${where}${target} is inside of ${to}: import ${to}/mod.ts`;
+}
+
+/** What loads values in the `mod.ts` of a folder that is imported by file: with it, every isolate would load the whole folder. */
+function* valuesOfDoor({ file, text }: Source): Generator<string> {
+  if (!BY_FILE.some((folder) => file === `${folder}/mod.ts`)) return;
+  for (const { index } of text.matchAll(/^(?:import|export)\b(?! type\b)/gm)) {
+    yield `${file}:${lineOf(text, index)}: write "export type": values are imported from their files`;
+  }
 }
 
 /** The first circle between files, as a path of names, or null. */

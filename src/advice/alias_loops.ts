@@ -1,6 +1,6 @@
 /** Aliases that lead back to themselves and nowhere else: their mail would be refused (see src/rules/expand.ts). Pure. */
 
-import { tableKey } from "../config/mod.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { parseTargets } from "../tables/mod.ts";
 import type { Entry } from "./entries.ts";
 

@@ -1,6 +1,8 @@
 /** The entries of the tables that a check of the configuration can look into, each with its place. Reads through what it is given. */
 
-import { type Config, LANGUAGE_LIMITS, scanTableFile, type SourceLine, tableKey } from "../config/mod.ts";
+import type { Config, SourceLine } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { scanTableFile, tableKey } from "../config/tablefile.ts";
 import { openDb, Table } from "../tables/mod.ts";
 
 export interface Entry {

@@ -1,7 +1,9 @@
 /** Words of actions and listeners that the grammar takes and that cannot work: formats with unknown tokens, host names that are none. */
 
 import { isIP } from "node:net";
-import { type Action, type Config, type LocalAction, shown, type SourceLine, suggestion } from "../config/mod.ts";
+import type { Action, Config, LocalAction, SourceLine } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
+import { suggestion } from "../config/words.ts";
 import { FORMAT_TOKENS, formatFault } from "../delivery/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
 import { placeText } from "./entries.ts";

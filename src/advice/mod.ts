@@ -1,6 +1,7 @@
 /** Front door of the advice folder: the warnings of `smtpd -n` about lines that are valid and cannot work. Pure but for the files that it may read. */
 
-import { type Config, shown } from "../config/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
 import { Contents, type ReadFile } from "./entries.ts";
 import { literalWarnings } from "./literals.ts";
 import type { MachineFacts } from "./machine.ts";

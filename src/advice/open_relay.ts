@@ -3,15 +3,8 @@
  * name in HELO, its sender, TLS) is assumed to be made up as the rule requires; what cannot be decided here counts for the configuration.
  */
 
-import {
-  BUILTIN_TABLES,
-  type Config,
-  type FilterStep,
-  type ListenSpec,
-  type Rule,
-  type RuleFrom,
-  type TableTest,
-} from "../config/mod.ts";
+import type { Config, FilterStep, ListenSpec, Rule, RuleFrom, TableTest } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { parseAddress, parseNetwork } from "../net/mod.ts";
 import { type Service } from "../tables/mod.ts";
 import { type Contents, placeText } from "./entries.ts";

@@ -1,7 +1,9 @@
 /** Keys of domains, addresses and networks that fit nothing: what stands behind `for domain`, `mail-from`, `helo` and the like. */
 
 import { isIP } from "node:net";
-import { BUILTIN_TABLES, type Config, isNetwork, type Rule, shown, type SourceLine } from "../config/mod.ts";
+import type { Config, Rule, SourceLine } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { isNetwork, shown } from "../config/values.ts";
 import { asciiDomain, unicodeDomain } from "../envelope/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
 import type { MachineFacts } from "./machine.ts";

@@ -1,6 +1,9 @@
 /** Users to whom aliases lead and who are not there, or for whom the action delivers nothing: warned of before a sender is refused. */
 
-import { type Config, type LocalAction, shown, type SourceLine, suggestion, tableKey } from "../config/mod.ts";
+import type { Config, LocalAction, SourceLine } from "../config/mod.ts";
+import { tableKey } from "../config/tablefile.ts";
+import { shown } from "../config/values.ts";
+import { suggestion } from "../config/words.ts";
 import { parseIncludeFile, parseTargets } from "../tables/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
 

@@ -1,6 +1,7 @@
 /** Listeners that take nothing from the network, and logins that permit nothing or are offered nowhere, by listeners and rules taken together. */
 
-import { BUILTIN_TABLES, type Config, type ListenSpec, type Rule } from "../config/mod.ts";
+import type { Config, ListenSpec, Rule } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { type Contents, placeText } from "./entries.ts";
 
 /** What can be reached from this machine only. */

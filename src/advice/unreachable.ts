@@ -1,6 +1,8 @@
 /** Rules that no mail reaches, since one before them takes all that they would. Says so only when that is sure: tables whose content may change prove nothing. */
 
-import { BUILTIN_TABLES, type Config, type Rule, type RuleFrom, shown, type TableTest } from "../config/mod.ts";
+import type { Config, Rule, RuleFrom, TableTest } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { shown } from "../config/values.ts";
 import { type Contents, placeText } from "./entries.ts";
 import { EXCEPT, type Network, parseNetwork } from "../net/mod.ts";
 import { type Service, type Table } from "../tables/mod.ts";

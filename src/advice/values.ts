@@ -4,7 +4,8 @@
  */
 
 import { isIP } from "node:net";
-import { type Config, type RelayAction, shown, type SourceLine } from "../config/mod.ts";
+import type { Config, RelayAction, SourceLine } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
 import { normalAddress } from "../net/mod.ts";
 import { asciiDomain } from "../envelope/mod.ts";
 import { systemReason } from "../events/mod.ts";

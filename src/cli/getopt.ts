@@ -1,6 +1,6 @@
 /** getopt(3): one-letter options in front of the operands, which may share a word, and the two long ones that every tool has. Pure. */
 
-import { suggestion } from "../config/mod.ts";
+import { suggestion } from "../config/words.ts";
 
 export type Options =
   | {

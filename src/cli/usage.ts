@@ -3,7 +3,7 @@
  * One table for `--help`, for mistakes and for the tests of the manual pages; smtpctl's commands are in smtpctl/commands.ts.
  */
 
-import { PRODUCT, VERSION } from "../config/mod.ts";
+import { PRODUCT, VERSION } from "../config/paths.ts";
 import type { InfoOption, Letters } from "./getopt.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -5,7 +5,8 @@
 
 import type net from "node:net";
 import { dirname } from "node:path";
-import { type Config, controlSocketPath, type Environment, spoolPath, submissionSocketPath } from "../config/mod.ts";
+import type { Config, Environment } from "../config/mod.ts";
+import { controlSocketPath, spoolPath, submissionSocketPath } from "../config/paths.ts";
 import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import {
   ADMIN_LISTENER,

@@ -1,6 +1,8 @@
 /** From what smtpd.conf says of filter programs to what can be started: the path, who it runs as, the folder it is locked in. Starts nothing. */
 
-import { type Config, type Environment, type FilterProcess, libexecDirectory, shown } from "../config/mod.ts";
+import type { Config, Environment, FilterProcess } from "../config/mod.ts";
+import { libexecDirectory } from "../config/paths.ts";
+import { shown } from "../config/values.ts";
 import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../protocol/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
 import { Fatal, gatherNow } from "./fatal.ts";

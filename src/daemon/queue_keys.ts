@@ -1,6 +1,6 @@
 /** The keys of `queue encryption`, from smtpd.conf, a file, the terminal or standard input. They go to the queue isolate and nowhere else. */
 
-import { type Config, type KeySource } from "../config/mod.ts";
+import type { Config, KeySource } from "../config/mod.ts";
 import { queueKeyFault } from "../smtpd_conf/mod.ts";
 import type { QueueKeys } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";

@@ -3,19 +3,9 @@
 import { connectionLimits } from "./machine/shares.ts";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
-import {
-  type Action,
-  type Config,
-  type Environment,
-  type FilterStep,
-  limitsFor,
-  type LocalAction,
-  mailDirectory,
-  type RelayAction,
-  type RelayLimits,
-  spoolPath,
-  VERSION,
-} from "../config/mod.ts";
+import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
+import { limitsFor } from "../config/limits.ts";
+import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
 import { COMMAND_MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
   Certificates,

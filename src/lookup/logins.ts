@@ -6,7 +6,7 @@
 
 import { type AuthResult, type Challenge, type FromLogin, type PasswordCheck, type ToLogin } from "../protocol/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
-import { tableKey } from "../config/mod.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import type { MainClient } from "./main_client.ts";

@@ -1,7 +1,9 @@
 /** All that lookups use: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
 
 import { type Observer, systemReason } from "../events/mod.ts";
-import { type Action, BUILTIN_TABLES, type LocalAction, tableKey } from "../config/mod.ts";
+import type { Action, LocalAction } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { bracketed6, normalAddress } from "../net/mod.ts";
 import {
   asciiAddress,

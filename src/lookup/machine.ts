@@ -1,6 +1,6 @@
 /** The lookup isolate's way to the disk: table files and databases, include files, passwd(5). With sqlite.ts the only file here that reads. */
 
-import { LANGUAGE_LIMITS } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
 import type { LookupSettings } from "../protocol/mod.ts";
 import { parseTargets } from "../tables/mod.ts";
 import { SystemAccounts } from "./accounts.ts";

@@ -1,6 +1,7 @@
 /** Makes tables of the files that the configuration names. Reads nothing itself: the machine does. */
 
-import { mayInclude, scanTableSteps, type TableFile } from "../config/mod.ts";
+import type { TableFile } from "../config/mod.ts";
+import { mayInclude, scanTableSteps } from "../config/tablefile.ts";
 import type { Observer } from "../events/mod.ts";
 import {
   countLineSteps,

@@ -3,7 +3,9 @@
  * injected, so it reads no tables, files or accounts. It is long because it is one walk over one tree.
  */
 
-import { type Action, type LocalAction, shown, tableKey } from "../config/mod.ts";
+import type { Action, LocalAction } from "../config/mod.ts";
+import { tableKey } from "../config/tablefile.ts";
+import { shown } from "../config/values.ts";
 import { type Deliverable, formatMailbox, type Mailbox, type Origin, type ReversePath } from "../envelope/mod.ts";
 import { isSrs } from "../mac/mod.ts";
 import type { Account, Expansion, Forward } from "../protocol/mod.ts";

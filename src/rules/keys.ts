@@ -1,6 +1,6 @@
 /** The keys under which a recipient is looked up in alias and virtual tables, in their order. Asks no table. */
 
-import { tableKey } from "../config/mod.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { type Mailbox, unicodeDomain } from "../envelope/mod.ts";
 
 /** `user+tag` at the first delimiter: user and tag, "" for no tag. */

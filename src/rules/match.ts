@@ -1,6 +1,7 @@
 /** Which `match` rule is the first to fit an envelope. Pure but for the tables that it asks; expands nothing. */
 
-import { BUILTIN_TABLES, type Rule, type RuleFrom, type TableTest } from "../config/mod.ts";
+import type { Rule, RuleFrom, TableTest } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { type Mailbox, type Origin, type ReversePath, unicodeDomain } from "../envelope/mod.ts";
 import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { LookupError, type LookupTable, type Service } from "../tables/mod.ts";

@@ -3,7 +3,8 @@
 import { bracketed6, hostPort } from "../net/mod.ts";
 import { newSessionId } from "../envelope/mod.ts";
 import type { Listener, Peer, SmtpSettings } from "../protocol/mod.ts";
-import { limitsFor, parseProtocols } from "../config/mod.ts";
+import { limitsFor } from "../config/limits.ts";
+import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";

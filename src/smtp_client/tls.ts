@@ -2,7 +2,7 @@
 
 import type net from "node:net";
 import tls from "node:tls";
-import { ALL_VERSIONS, parseProtocols } from "../config/mod.ts";
+import { ALL_VERSIONS, parseProtocols } from "../config/protocols.ts";
 import { withErrorListener } from "../sockets/mod.ts";
 import { ClientError } from "./error.ts";
 import { type Clock, systemClock } from "../clock.ts";

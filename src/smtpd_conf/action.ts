@@ -2,19 +2,9 @@
 
 import { asciiAddress } from "../envelope/mod.ts";
 import { type Context, servicesText } from "./context.ts";
-import {
-  type Action,
-  BUILTIN_TABLES,
-  lmtpDestination,
-  type LocalAction,
-  type LocalMethod,
-  parseDelay,
-  plainRelay,
-  type RelayAction,
-  shown,
-  type SourceLine,
-  type StaticTable,
-} from "../config/mod.ts";
+import type { Action, LocalAction, LocalMethod, RelayAction, SourceLine, StaticTable } from "../config/mod.ts";
+import { BUILTIN_TABLES, plainRelay } from "../config/defaults.ts";
+import { lmtpDestination, parseDelay, shown } from "../config/values.ts";
 import { declare, use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";

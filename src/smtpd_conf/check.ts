@@ -1,7 +1,9 @@
 /** What can be checked only when the whole file was read: names that may come late, certificates without a key, no rules. */
 
 import { ADMIN_PLACE, type Draft } from "./draft.ts";
-import { type Diagnostic, shown, suggestion } from "../config/mod.ts";
+import type { Diagnostic } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
+import { suggestion } from "../config/words.ts";
 
 /** Mistakes that belong to a line. */
 export function checkDraft(draft: Draft): Diagnostic[] {

@@ -1,14 +1,9 @@
 /** What every production of the grammar does with tokens: look, take, expect, complain, and find the next line after a mistake. */
 
-import {
-  type Diagnostic,
-  DIRECTIVES,
-  LANGUAGE_LIMITS,
-  RESERVED,
-  shown,
-  type SourceLine,
-  suggestion,
-} from "../config/mod.ts";
+import type { Diagnostic, SourceLine } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { shown } from "../config/values.ts";
+import { DIRECTIVES, RESERVED, suggestion } from "../config/words.ts";
 import type { Lexer, Token } from "./lexer.ts";
 
 /**

@@ -3,15 +3,9 @@
 import { systemReason } from "../events/mod.ts";
 import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
-import {
-  DEFERRED_LIMIT,
-  isDomainName,
-  isNetwork,
-  LANGUAGE_LIMITS,
-  parseSize,
-  shown,
-  type SourceLine,
-} from "../config/mod.ts";
+import type { SourceLine } from "../config/mod.ts";
+import { DEFERRED_LIMIT, LANGUAGE_LIMITS } from "../config/limits.ts";
+import { isDomainName, isNetwork, parseSize, shown } from "../config/values.ts";
 import { declare, type PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
 import { parseTable } from "./references.ts";

@@ -1,20 +1,19 @@
 /** The configuration while it is being read: what is declared so far, and what is checked only at the end. */
 
 import type { Named } from "./cursor.ts";
-import {
-  type Action,
-  BUILTIN_TABLES,
-  type Config,
-  DEFAULTS,
-  type FilterProcess,
-  type FilterStep,
-  type ListenSpec,
-  type Rule,
-  type SourceLine,
-  type StaticTable,
-  type TableFile,
-  type TableProgram,
+import type {
+  Action,
+  Config,
+  FilterProcess,
+  FilterStep,
+  ListenSpec,
+  Rule,
+  SourceLine,
+  StaticTable,
+  TableFile,
+  TableProgram,
 } from "../config/mod.ts";
+import { BUILTIN_TABLES, DEFAULTS } from "../config/defaults.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 

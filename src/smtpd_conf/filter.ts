@@ -4,16 +4,16 @@ import type { Context } from "./context.ts";
 import { declare, use } from "./draft.ts";
 import { parseOptions } from "./options.ts";
 import { atTable, parseFilterNames, parseTable } from "./references.ts";
-import {
-  type FilterCondition,
-  type FilterDecisionKind,
-  type FilterPhase,
-  type FilterProcess,
-  type FilterStep,
-  refusalReply,
-  shown,
-  type SourceLine,
+import type {
+  FilterCondition,
+  FilterDecisionKind,
+  FilterPhase,
+  FilterProcess,
+  FilterStep,
+  SourceLine,
 } from "../config/mod.ts";
+import { refusalReply } from "../config/refusal.ts";
+import { shown } from "../config/values.ts";
 
 const KINDS = ["proc", "proc-exec", "chain", "phase"] as const;
 const PHASES = ["connect", "helo", "ehlo", "auth", "mail-from", "rcpt-to", "data", "commit"] as const;

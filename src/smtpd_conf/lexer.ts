@@ -1,6 +1,9 @@
 /** Text of smtpd.conf to tokens: continuation, comments, quotes, numbers, macros, included files. Independent of the grammar. */
 
-import { LANGUAGE_LIMITS, RESERVED, shown, type SourceLine } from "../config/mod.ts";
+import type { SourceLine } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { shown } from "../config/values.ts";
+import { RESERVED } from "../config/words.ts";
 import type { Macros } from "./macros.ts";
 
 /**

@@ -2,7 +2,8 @@
 
 import { asciiDomain } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
-import { type Limit, type LimitGroup, LIMITS, type LimitsOf } from "../config/mod.ts";
+import type { Limit, LimitGroup, LimitsOf } from "../config/mod.ts";
+import { LIMITS } from "../config/limits.ts";
 
 /** Reads what follows `mda limit` into the draft. */
 export function parseMdaLimits(context: Context): void {

@@ -2,15 +2,10 @@
 
 import { ipVersion } from "../net/mod.ts";
 import { type Context, servicesText } from "./context.ts";
-import {
-  emptyListenSpec,
-  isPort,
-  LANGUAGE_LIMITS,
-  type ListenSpec,
-  servicePort,
-  shown,
-  type SourceLine,
-} from "../config/mod.ts";
+import type { ListenSpec, SourceLine } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { emptyListenSpec } from "../config/listen.ts";
+import { isPort, servicePort, shown } from "../config/values.ts";
 import { ADMIN_PLACE, use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";

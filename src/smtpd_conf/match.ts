@@ -1,15 +1,9 @@
 /** `match …` of smtpd.conf(5): criteria and outcome of a rule. Evaluating rules is src/rules' work. */
 
 import type { Context } from "./context.ts";
-import {
-  BUILTIN_TABLES,
-  OF_THE_ACTION,
-  type Rule,
-  type RuleFrom,
-  type SourceLine,
-  type StaticTable,
-  type TableTest,
-} from "../config/mod.ts";
+import type { Rule, RuleFrom, SourceLine, StaticTable, TableTest } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { OF_THE_ACTION } from "../config/words.ts";
 import { use } from "./draft.ts";
 import { firstOf } from "./options.ts";
 import { atTable, parseTable } from "./references.ts";

@@ -2,7 +2,7 @@
 
 import { asciiDomain } from "../envelope/mod.ts";
 import type { Cursor } from "./cursor.ts";
-import { shown } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
 
 /** A host name; fails and gives null when it is none. ASCII is not looked at closer, as upstream does. */
 export function expectHostName(cursor: Cursor): string | null {

@@ -14,15 +14,9 @@ import { Macros } from "./macros.ts";
 import { parseMatch } from "./match.ts";
 import { parseQueue } from "./queue.ts";
 import { parseTableDirective } from "./table.ts";
-import {
-  BEFORE_6_4,
-  type Diagnostic,
-  DIRECTIVES,
-  type ParseResult,
-  RESERVED,
-  shown,
-  type SourceLine,
-} from "../config/mod.ts";
+import type { Diagnostic, ParseResult, SourceLine } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
+import { BEFORE_6_4, DIRECTIVES, RESERVED } from "../config/words.ts";
 
 export interface ParseOptions {
   /** `-D name=value`; they win over the macros of the file. */

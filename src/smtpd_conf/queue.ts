@@ -2,7 +2,9 @@
 
 import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
-import { type KeySource, LANGUAGE_LIMITS, parseSize, shown, type SourceLine } from "../config/mod.ts";
+import type { KeySource, SourceLine } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { parseSize, shown } from "../config/values.ts";
 
 const FILE = "file:";
 

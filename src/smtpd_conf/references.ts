@@ -1,16 +1,11 @@
 /** References from one directive to another: tables and filters by name, and those written on the spot. */
 
 import type { Cursor } from "./cursor.ts";
-import {
-  type FilterStep,
-  LANGUAGE_LIMITS,
-  nearest,
-  RESERVED,
-  shown,
-  sortEntries,
-  type SourceLine,
-  type StaticTable,
-} from "../config/mod.ts";
+import type { FilterStep, SourceLine, StaticTable } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { sortEntries } from "../config/tablefile.ts";
+import { shown } from "../config/values.ts";
+import { nearest, RESERVED } from "../config/words.ts";
 import { declare, type DeclaredTable, type Draft, use } from "./draft.ts";
 
 /** What an option requires of its table. Without `kinds` any will do. */

@@ -1,14 +1,10 @@
 /** `table NAME …` of smtpd.conf(5): inline tables, files of every kind, programs, the accounts of the system. */
 
-import {
-  LANGUAGE_LIMITS,
-  mayInclude,
-  scanTableFile,
-  shown,
-  type SourceLine,
-  suggestion,
-  type TableFile,
-} from "../config/mod.ts";
+import type { SourceLine, TableFile } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { mayInclude, scanTableFile } from "../config/tablefile.ts";
+import { shown } from "../config/values.ts";
+import { suggestion } from "../config/words.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Context } from "./context.ts";
 import { declare } from "./draft.ts";

@@ -1,6 +1,9 @@
 /** `ciphers` and `protocols` of a listener or a relay, which are judged together at the end of their line. */
 
-import { ALL_VERSIONS, cipherFault, parseProtocols, shown, type SourceLine } from "../config/mod.ts";
+import type { SourceLine } from "../config/mod.ts";
+import { cipherFault } from "../config/ciphers.ts";
+import { ALL_VERSIONS, parseProtocols } from "../config/protocols.ts";
+import { shown } from "../config/values.ts";
 import type { Context } from "./context.ts";
 import type { Options } from "./options.ts";
 

@@ -1,6 +1,6 @@
 /** `passwd:` tables: users, their password hashes and accounts from a file in the form of passwd(5). Reads no file. */
 
-import { LANGUAGE_LIMITS } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
 import { LookupError } from "./error.ts";
 import type { OpenTable } from "./filetable.ts";
 import { PackedEntries } from "./packed.ts";

@@ -1,6 +1,7 @@
 /** A table that a program answers for: every question is put to the program, which does its own matching. Starts no program. */
 
-import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { logTrace, type Observer } from "../events/mod.ts";
 import type { TableAnswer, TableRequest } from "../protocol/mod.ts";
 import { LookupError } from "./error.ts";

@@ -1,6 +1,8 @@
 /** All tables of a configuration by name, the built-in ones among them, and how a table is read again. Decides nothing about mail. */
 
-import { BUILTIN_TABLES, type StaticTable, tableKey } from "../config/mod.ts";
+import type { StaticTable } from "../config/mod.ts";
+import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { type LookupTable, Table, type UpdatableTable } from "./table.ts";
 

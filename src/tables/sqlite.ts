@@ -3,7 +3,8 @@
  * injected; this file has the configuration's form and the meaning of the rows.
  */
 
-import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../events/mod.ts";
 import { LookupError } from "./error.ts";
 import type { OpenTable } from "./filetable.ts";

@@ -1,6 +1,7 @@
 /** One table whose keys are at hand, compiled for lookups. Reads no file; the meaning of the answers is the caller's. */
 
-import { LANGUAGE_LIMITS, tableKey } from "../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { tableKey } from "../config/tablefile.ts";
 import { lookupError } from "./dbentries.ts";
 import { DomainMatcher } from "./domain.ts";
 import type { Entries } from "./entries.ts";

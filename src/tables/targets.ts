@@ -1,6 +1,6 @@
 /** Values of alias and virtual tables, and lines of include files: lists of targets. Independent of their use. */
 
-import { shown } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
 import { asciiDomain, type Mailbox } from "../envelope/mod.ts";
 
 /** What one item of a list names. */

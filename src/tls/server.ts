@@ -6,7 +6,8 @@ import tls from "node:tls";
 import { endPointBinding } from "./binding.ts";
 import { certificateNames, chainFault, matchesName, readBundle } from "./certificate.ts";
 import { cipherText } from "./ciphers.ts";
-import { ALL_VERSIONS, type VersionRange } from "../config/mod.ts";
+import type { VersionRange } from "../config/mod.ts";
+import { ALL_VERSIONS } from "../config/protocols.ts";
 import { withErrorListener } from "../sockets/mod.ts";
 import { readHello } from "./hello.ts";
 

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ALL_VERSIONS, cipherFault, type VersionRange } from "../../src/config/mod.ts";
+import type { VersionRange } from "../../src/config/mod.ts";
+import { cipherFault } from "../../src/config/ciphers.ts";
+import { ALL_VERSIONS } from "../../src/config/protocols.ts";
 
 const GCM256 = "ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384";
 const GCM128 = "ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256";

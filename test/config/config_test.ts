@@ -4,7 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { DEFAULT_RELAY_LIMITS, DEFAULTS, type StaticTable, type TableFile } from "../../src/config/mod.ts";
+import type { StaticTable, TableFile } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS, DEFAULTS } from "../../src/config/defaults.ts";
 import { formatDiagnostic, parseConfig, splitDefine } from "../../src/smtpd_conf/mod.ts";
 import { complaints, configOf, type Input, memoryFiles, parse, RULE } from "./helper.ts";
 

@@ -1,6 +1,6 @@
 /** The corpus: whole configurations in files, and what their comments say of them. Reads files; judges nothing. */
 
-import { type Config, type ParseResult } from "../../src/config/mod.ts";
+import type { Config, ParseResult } from "../../src/config/mod.ts";
 import { type ConfigFiles, formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
 import type { Origin } from "../../src/envelope/mod.ts";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
-import { type ParseResult } from "../../src/config/mod.ts";
+import type { ParseResult } from "../../src/config/mod.ts";
 import { RuleSet } from "../../src/rules/mod.ts";
 import { TableSet } from "../../src/tables/mod.ts";
 import { HERE, mailbox, subject } from "../rules/support.ts";

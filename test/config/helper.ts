@@ -1,7 +1,8 @@
 /** Configurations in tests: files are a plain object, results are what a reader would look at. */
 
 import assert from "node:assert/strict";
-import { type Config, type ParseResult, scanTableFile, sortEntries } from "../../src/config/mod.ts";
+import type { Config, ParseResult } from "../../src/config/mod.ts";
+import { scanTableFile, sortEntries } from "../../src/config/tablefile.ts";
 import { type ConfigFiles, formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
 
 /** Files that exist only in memory. */

@@ -5,7 +5,7 @@ import { DEFAULT_RELAY_LIMITS, DEFAULTS } from "../../src/config/defaults.ts";
 import { adviseOn } from "../../src/advice/mod.ts";
 import { RESERVED } from "../../src/config/words.ts";
 import { regexWarnings } from "../../src/daemon/mod.ts";
-import { parseProtocols } from "../../src/config/mod.ts";
+import { parseProtocols } from "../../src/config/protocols.ts";
 import { complaints, configOf, parse, RULE } from "./helper.ts";
 import { literalBlocks } from "./mdoc.ts";
 

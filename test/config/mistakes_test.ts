@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { LANGUAGE_LIMITS } from "../../src/config/mod.ts";
+import { LANGUAGE_LIMITS } from "../../src/config/limits.ts";
 import { complaints, type Input, RULE } from "./helper.ts";
 
 interface Row extends Input {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { compareKeys, splitTableLine, type StaticTable, tableKey } from "../../src/config/mod.ts";
+import type { StaticTable } from "../../src/config/mod.ts";
+import { compareKeys, splitTableLine, tableKey } from "../../src/config/tablefile.ts";
 import { readTableFile } from "./helper.ts";
 
 interface Row {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
-import { LANGUAGE_LIMITS, type ParseResult } from "../../src/config/mod.ts";
+import type { ParseResult } from "../../src/config/mod.ts";
+import { LANGUAGE_LIMITS } from "../../src/config/limits.ts";
 import { RESERVED } from "../../src/config/words.ts";
 import { entries, KINDS } from "./corpus.ts";
 import { memoryFiles, parse, readTableFile, RULE } from "./helper.ts";

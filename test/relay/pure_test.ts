@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { MessageId } from "../../src/envelope/mod.ts";
 import { better, NOTHING_LEFT } from "../../src/relay/reason.ts";
 import { Deferred } from "../../src/relay/deferred.ts";
-import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../src/config/defaults.ts";
 import { chooseRoute, type ConnectionDemand } from "../../src/relay/routes/choose.ts";
 import { findExchangers } from "../../src/relay/routes/mx.ts";
 import { ownHost } from "../../src/relay/routes/own.ts";

@@ -1,7 +1,7 @@
 /** The relay isolate in the real runtime: a worker that has the network and nothing else. */
 
 import assert from "node:assert/strict";
-import { DEFAULT_RELAY_LIMITS } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../src/config/defaults.ts";
 import { type Envelope, type EnvelopeId, NO_DSN } from "../../src/envelope/mod.ts";
 import { a, fakeDns, mx, ptr } from "../dns/fake_dns.ts";
 import { fakeServer } from "../smtp_client/fake_server.ts";

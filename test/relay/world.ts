@@ -1,6 +1,7 @@
 /** What is around the relay isolate, without workers: plain objects at its doors, a queue of messages, a resolver of names. */
 
-import { DEFAULT_RELAY_LIMITS, plainRelay, type RelayAction, type RelayLimits } from "../../src/config/mod.ts";
+import type { RelayAction, RelayLimits } from "../../src/config/mod.ts";
+import { DEFAULT_RELAY_LIMITS, plainRelay } from "../../src/config/defaults.ts";
 import type { DnsResult, MxRecord } from "../../src/dns/mod.ts";
 import { type DsnParameters, type EnvelopeId, type Handling, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import type { DeliveryEvent, Event } from "../../src/events/mod.ts";

@@ -1,7 +1,8 @@
 /** Every right configuration of the corpus routes as its comments say: parsed as the daemon parses it, expanded as lookup expands. */
 
 import assert from "node:assert/strict";
-import { BUILTIN_TABLES, type StaticTable, type TableFile } from "../../src/config/mod.ts";
+import type { StaticTable, TableFile } from "../../src/config/mod.ts";
+import { BUILTIN_TABLES } from "../../src/config/defaults.ts";
 import type { Deliverable } from "../../src/envelope/mod.ts";
 import { expand, type ExpansionLookups } from "../../src/rules/mod.ts";
 import { parseUserInfo } from "../../src/tables/mod.ts";

@@ -1,15 +1,15 @@
 /** Rules, actions and worlds for tests of the rules folder, written short. */
 
-import {
-  type Action,
-  type LocalAction,
-  type LocalMethod,
-  plainRelay,
-  type RelayAction,
-  type Rule,
-  type StaticTable,
-  type TableTest,
+import type {
+  Action,
+  LocalAction,
+  LocalMethod,
+  RelayAction,
+  Rule,
+  StaticTable,
+  TableTest,
 } from "../../src/config/mod.ts";
+import { plainRelay } from "../../src/config/defaults.ts";
 import type { Deliverable, Mailbox, Origin } from "../../src/envelope/mod.ts";
 import type { Forward } from "../../src/protocol/mod.ts";
 import { expand, type ExpansionLookups, RuleSet, type Subject } from "../../src/rules/mod.ts";

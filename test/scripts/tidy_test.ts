@@ -37,6 +37,12 @@ const imports: readonly Row[] = [
     right: file("src/queue/a.ts", 'import { b } from "./names.ts";'),
   },
   {
+    rule: "the front door of a folder that is imported by file has types only",
+    wrong: file("src/config/mod.ts", 'export * from "./limits.ts";'),
+    complaint: /^src\/config\/mod\.ts:1: write "export type": values are imported from their files$/,
+    right: file("src/queue/a.ts", 'import { LIMITS } from "../config/limits.ts";'),
+  },
+  {
     rule: "only workers/ imports what starts an isolate",
     wrong: file("src/daemon/a.ts", 'import { serveQueue } from "../queue/serve.ts";'),
     complaint: /src\/queue\/serve\.ts is where an isolate starts: only workers\/ imports it/,

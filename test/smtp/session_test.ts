@@ -12,7 +12,8 @@ import {
   type Session,
 } from "../../src/smtp/session/state.ts";
 import { answer, MAX_MAILS, MAX_RCPT, type Model, SAID, type SentLine, type ServerModel, start } from "./model.ts";
-import { defaultLimits, LISTEN_DEFAULTS } from "../../src/config/mod.ts";
+import { defaultLimits } from "../../src/config/limits.ts";
+import { LISTEN_DEFAULTS } from "../../src/config/listen.ts";
 import { bytesOf } from "./support.ts";
 import { msgid } from "../ids.ts";
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { defaultLimits, LISTEN_DEFAULTS } from "../../src/config/mod.ts";
+import { defaultLimits } from "../../src/config/limits.ts";
+import { LISTEN_DEFAULTS } from "../../src/config/listen.ts";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type {
   AuthResult,

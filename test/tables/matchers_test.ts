@@ -1,7 +1,7 @@
 /** Matchers of table entries: domains, networks, mail addresses. */
 
 import assert from "node:assert/strict";
-import { tableKey } from "../../src/config/mod.ts";
+import { tableKey } from "../../src/config/tablefile.ts";
 import { DomainMatcher, MailboxMatcher, matchDomain } from "../../src/tables/mod.ts";
 import { NetworkMatcher, parseAddress, parseNetwork } from "../../src/net/mod.ts";
 

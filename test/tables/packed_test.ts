@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { compareKeys, tableKey } from "../../src/config/mod.ts";
+import { compareKeys, tableKey } from "../../src/config/tablefile.ts";
 import { PackedEntries, Table } from "../../src/tables/mod.ts";
 
 const key = fc.string({ unit: fc.constantFrom("a", "B", "é", "😀", "@", ".", "*", "/", ":", "1", "+"), maxLength: 6 });

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { ALL_VERSIONS, cipherFault } from "../../src/config/mod.ts";
+import { cipherFault } from "../../src/config/ciphers.ts";
+import { ALL_VERSIONS } from "../../src/config/protocols.ts";
 import { secure } from "../../src/smtp_client/tls.ts";
 import { ServerTls } from "../../src/tls/mod.ts";
 

@@ -1,6 +1,7 @@
 /** The text that makemap(8) and newaliases(8) read: keys and values by line, checked by the type of the map. Pure. */
 
-import { LANGUAGE_LIMITS, splitTableLine, tableKey } from "../../config/mod.ts";
+import { LANGUAGE_LIMITS } from "../../config/limits.ts";
+import { splitTableLine, tableKey } from "../../config/tablefile.ts";
 import { targetFault } from "../../tables/mod.ts";
 
 export type MapType = "plain" | "aliases" | "set";

@@ -1,6 +1,7 @@
 /** newaliases(8): checks the aliases file that the configuration names, makes its map, and has a running daemon read it again. */
 
-import { controlSocketPath, DEFAULT_ALIASES, DEFAULT_CONFIG, type Environment } from "../../config/mod.ts";
+import type { Environment } from "../../config/mod.ts";
+import { controlSocketPath, DEFAULT_ALIASES, DEFAULT_CONFIG } from "../../config/paths.ts";
 import { formatDiagnostic, parseConfig, splitDefine } from "../../smtpd_conf/mod.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
 import { safeLine, systemReasonAt } from "../../events/mod.ts";

@@ -1,6 +1,7 @@
 /** sendmail(8): takes a message from standard input and submits it to the daemon as its user, or keeps it until the daemon runs. */
 
-import { controlSocketPath, type Environment, MAILNAME, spoolPath, submissionSocketPath } from "../../config/mod.ts";
+import type { Environment } from "../../config/mod.ts";
+import { controlSocketPath, MAILNAME, spoolPath, submissionSocketPath } from "../../config/paths.ts";
 import { systemReason, systemReasonAt } from "../../events/mod.ts";
 import { AddressListError } from "./addresses.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";

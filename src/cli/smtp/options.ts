@@ -1,6 +1,7 @@
 /** Options and server URLs of smtp(1). Pure. */
 
-import { ALL_VERSIONS, cipherFault, parseProtocols } from "../../config/mod.ts";
+import { cipherFault } from "../../config/ciphers.ts";
+import { ALL_VERSIONS, parseProtocols } from "../../config/protocols.ts";
 import { getopt, type InfoOption } from "../getopt.ts";
 import { lettersOf } from "../usage.ts";
 

@@ -1,7 +1,7 @@
 /** smtp(1): sends one message from standard input straight to a server, for trying servers out. Independent of the daemon. */
 
 import { lookup } from "node:dns/promises";
-import { PRODUCT, VERSION } from "../../config/mod.ts";
+import { PRODUCT, VERSION } from "../../config/paths.ts";
 import { systemReason } from "../../events/mod.ts";
 import {
   bodyOf,

@@ -1,6 +1,9 @@
 /** smtpctl(8) and mailq(8): sends a request to the running daemon over its control socket, and prints the answer. */
 
-import { controlSocketPath, DEFAULTS, type Environment, spoolPath, suggestion } from "../../config/mod.ts";
+import type { Environment } from "../../config/mod.ts";
+import { DEFAULTS } from "../../config/defaults.ts";
+import { controlSocketPath, spoolPath } from "../../config/paths.ts";
+import { suggestion } from "../../config/words.ts";
 import { askControl, type ControlAnswer, formatListing, NotRunning } from "../../control/mod.ts";
 import { safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
 import { getopt, guessInfo, type InfoOption } from "../getopt.ts";

@@ -1,6 +1,6 @@
 /** Finds the command that abbreviated words mean, as `sh ro` means `show routes`. The commands are in commands.ts. */
 
-import { suggestion } from "../../config/mod.ts";
+import { suggestion } from "../../config/words.ts";
 import { parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 
 /** Words and parameters separated by blanks, as in "show queue <msgid>". */

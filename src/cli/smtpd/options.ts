@@ -1,7 +1,8 @@
 /** The command line of smtpd(8). Reads no file. */
 
 import { parseArgs } from "node:util";
-import { DEFAULT_CONFIG, PRODUCT, suggestion, VERSION } from "../../config/mod.ts";
+import { DEFAULT_CONFIG, PRODUCT, VERSION } from "../../config/paths.ts";
+import { suggestion } from "../../config/words.ts";
 import { type Trace, TRACES } from "../../events/mod.ts";
 import { guessOption, type InfoOption } from "../getopt.ts";
 import { TOOLS, usageOf } from "../usage.ts";

@@ -1,15 +1,14 @@
 /** smtpd(8): reads the command line, checks the configuration, runs the daemon in the foreground or puts it in the background. */
 
+import type { Config, Environment } from "../../config/mod.ts";
 import {
-  type Config,
   controlSocketPath,
-  type Environment,
   libexecDirectory,
   PRODUCT,
   spoolPath,
   submissionSocketPath,
   VERSION,
-} from "../../config/mod.ts";
+} from "../../config/paths.ts";
 import { formatDiagnostic, parseConfig, type ParseOptions } from "../../smtpd_conf/mod.ts";
 import {
   advice,

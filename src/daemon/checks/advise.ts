@@ -3,14 +3,9 @@
 import { isIP } from "node:net";
 import { dirname } from "node:path";
 import { adviseOn, type MachineFacts, type SystemUsers, tableFault } from "../../advice/mod.ts";
-import {
-  type Config,
-  controlSocketPath,
-  type Environment,
-  MAILNAME,
-  shown,
-  type SourceLine,
-} from "../../config/mod.ts";
+import type { Config, Environment, SourceLine } from "../../config/mod.ts";
+import { controlSocketPath, MAILNAME } from "../../config/paths.ts";
+import { shown } from "../../config/values.ts";
 import { connectSocket } from "../../sockets/mod.ts";
 import { type Listener } from "../../protocol/mod.ts";
 import { readTableBytes } from "../../lookup/mod.ts";

@@ -1,7 +1,8 @@
 /** Certificates that can be loaded and that clients will not take: expired, not valid yet, or of another name. Reads the files of the config. */
 
 import { X509Certificate } from "node:crypto";
-import { type Config, shown } from "../../config/mod.ts";
+import type { Config } from "../../config/mod.ts";
+import { shown } from "../../config/values.ts";
 import { Fatal } from "../fatal.ts";
 import { loadPair } from "../files.ts";
 

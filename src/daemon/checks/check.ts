@@ -1,16 +1,8 @@
 /** `smtpd -n`: everything that can be wrong before the daemon starts, without starting it. */
 
-import {
-  type Config,
-  controlSocketPath,
-  type Environment,
-  type FilterStep,
-  type Rule,
-  shown,
-  type SourceLine,
-  spoolPath,
-  submissionSocketPath,
-} from "../../config/mod.ts";
+import type { Config, Environment, FilterStep, Rule, SourceLine } from "../../config/mod.ts";
+import { controlSocketPath, spoolPath, submissionSocketPath } from "../../config/paths.ts";
+import { shown } from "../../config/values.ts";
 import { regexFault } from "../../tables/mod.ts";
 import { spoolFault } from "./spool_guard.ts";
 import { listenWarnings } from "./advise.ts";

@@ -1,7 +1,8 @@
 /** What the files of this machine say: its resolver, its own name, its addresses. */
 
 import { hostname, networkInterfaces } from "node:os";
-import { type Environment, MAILNAME, resolvConfPath } from "../../config/mod.ts";
+import type { Environment } from "../../config/mod.ts";
+import { MAILNAME, resolvConfPath } from "../../config/paths.ts";
 import { parseHosts, parseResolvConf } from "../../dns/mod.ts";
 import type { ResolverSettings } from "../../protocol/mod.ts";
 import { readIfPresent } from "../files.ts";

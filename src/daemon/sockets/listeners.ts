@@ -2,7 +2,8 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { type Config, implicitSocket, type ListenSpec, type SourceLine } from "../../config/mod.ts";
+import type { Config, ListenSpec, SourceLine } from "../../config/mod.ts";
+import { implicitSocket } from "../../config/listen.ts";
 import { type AddressWords, hostPort, parseAddress } from "../../net/mod.ts";
 import { createServer } from "../../sockets/mod.ts";
 import { type Listener } from "../../protocol/mod.ts";

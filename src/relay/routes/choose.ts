@@ -3,7 +3,8 @@
  * and routes that are disabled after errors. Pure: state and time in, decision out.
  */
 
-import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../config/mod.ts";
+import type { RelayLimits } from "../../config/mod.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../config/defaults.ts";
 import { familyOf } from "../../net/mod.ts";
 import { type Exchanger, ofFamily } from "./mx.ts";
 import { better, type Reason } from "../reason.ts";

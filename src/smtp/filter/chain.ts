@@ -3,7 +3,8 @@
  * no process and no table; session_filters.ts asks what is to be asked.
  */
 
-import { type FilterStep, refusalReply } from "../../config/mod.ts";
+import type { FilterStep } from "../../config/mod.ts";
+import { refusalReply } from "../../config/refusal.ts";
 import type { Confirmed, FilterDecision, FilterPhaseName, FilterRegistration } from "../../protocol/mod.ts";
 
 /** What built-in filters look at. */

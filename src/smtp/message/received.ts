@@ -1,7 +1,7 @@
 /** Writes the Received header field, the trace that this server puts in front of a message, RFC 5321 §4.4, and the dates in it. */
 
 import { formatDate } from "../../date.ts";
-import { PRODUCT } from "../../config/mod.ts";
+import { PRODUCT } from "../../config/paths.ts";
 import { formatMailbox, type Mailbox, type MessageId, type Origin } from "../../envelope/mod.ts";
 
 export interface Trace {

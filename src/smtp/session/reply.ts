@@ -3,7 +3,7 @@
  * RFC 2034 §4: the banner, the answers to HELO and EHLO and 3xx replies carry no enhanced code.
  */
 
-import { PRODUCT } from "../../config/mod.ts";
+import { PRODUCT } from "../../config/paths.ts";
 
 export const REPLY = {
   // 2xx, 3xx
