@@ -43,18 +43,17 @@ const LONG: readonly string[] = ["--help", "--version"];
 export function getopt(args: readonly string[], letters: Letters): Options {
   const { plain, valued, optional } = letters;
   const list: [string, string][] = [];
-  const done = (operands: readonly string[], literal = false): Options => ({
+  const done = (rest: { readonly operands: readonly string[]; readonly literal: boolean }): Options => ({
     ok: true,
     given: new Map(list),
     list,
-    operands,
-    literal,
+    ...rest,
   });
   const wrong = (text: string): Options => ({ ok: false, info: null, text });
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
-    if (arg === "--") return done(args.slice(at + 1), true);
-    if (!arg.startsWith("-") || arg === "-") return done(args.slice(at));
+    if (arg === "--") return done({ operands: args.slice(at + 1), literal: true });
+    if (!arg.startsWith("-") || arg === "-") return done({ operands: args.slice(at), literal: false });
     if (arg.startsWith("--")) {
       if (LONG.includes(arg)) return { ok: false, info: arg.slice(2) as InfoOption };
       const [word, value] = splitLong(arg);
@@ -88,7 +87,7 @@ export function getopt(args: readonly string[], letters: Letters): Options {
       break;
     }
   }
-  return done([]);
+  return done({ operands: [], literal: false });
 }
 
 /** `--name=value`: its name and its value, null for one without `=`. */

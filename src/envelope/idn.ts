@@ -8,6 +8,9 @@ import { domainToASCII, domainToUnicode } from "node:url";
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
+/** What a text for another server, or in a report, may be written in: UTF-8 where SMTPUTF8 was given. */
+export type Charset = "us-ascii" | "utf-8";
+
 /** Returns true for a text that needs no SMTPUTF8 (RFC 6531). */
 export function isAscii(text: string): boolean {
   return ASCII.test(text);

@@ -98,7 +98,7 @@ class ChildProcess implements FlowingProcess {
       ...(identity ?? {}),
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
-    void this.#watch(new LineCutter(lineLimit, binary));
+    void this.#watch(new LineCutter(lineLimit, binary ? "binary" : "utf-8"));
   }
 
   get pid(): number {

@@ -9,10 +9,10 @@ export class LineCutter {
   #kept: Uint8Array<ArrayBuffer>[] = [];
   #size = 0;
 
-  /** `limit`: bytes of a line without its LF. `binary`: each byte becomes the character with its number. */
-  constructor(limit: number, binary = false) {
+  /** `limit`: bytes of a line without its LF. In `binary` each byte becomes the character with its number. */
+  constructor(limit: number, encoding: "utf-8" | "binary" = "utf-8") {
     this.#limit = limit;
-    this.#decoder = binary ? null : new TextDecoder();
+    this.#decoder = encoding === "binary" ? null : new TextDecoder();
   }
 
   /** Lines that are complete now. */

@@ -63,7 +63,7 @@ function endWith(error: unknown): void {
 }
 
 function recordsOf({ compression, keys }: QueueSettings): Records {
-  return new Records(compression, keys);
+  return new Records({ compression, keys });
 }
 
 /** Null when the database is damaged. */

@@ -87,7 +87,7 @@ function compileRule(rule: Rule, tables: TableSource): Criterion[] {
     compileFor(rule.for, tables),
     rule.helo && compileTest(rule.helo, "domain", tables, ({ origin }) => origin.helo),
     rule.auth && compileAuth(rule.auth, tables),
-    rule.tls && negatable(rule.tls.negated, ({ tls }) => tls),
+    rule.tls && negatable(rule.tls, ({ tls }) => tls),
     rule.mailFrom && compileTest(rule.mailFrom, "mailaddr", tables, ({ sender }) => mailboxKey(sender)),
     rule.rcptTo && compileTest(rule.rcptTo, "mailaddr", tables, ({ dest }) => mailboxKey(dest)),
   ];
@@ -100,7 +100,7 @@ function mailboxKey(path: ReversePath): string {
 }
 
 /** Negation turns true and false around, never an error. */
-function negatable(negated: boolean, criterion: Criterion): Criterion {
+function negatable({ negated }: { readonly negated: boolean }, criterion: Criterion): Criterion {
   if (!negated) return criterion;
   return (subject) => {
     const truth = criterion(subject);
@@ -117,9 +117,9 @@ function compileTest(
   const table = tables.get(test.table);
   const asked = test.regex ? "regex" : service;
   if (service !== "domain" && service !== "mailaddr") {
-    return negatable(test.negated, (subject) => table.check(asked, key(subject)));
+    return negatable(test, (subject) => table.check(asked, key(subject)));
   }
-  return negatable(test.negated, (subject) => checkDomain(table, asked, key(subject)));
+  return negatable(test, (subject) => checkDomain(table, asked, key(subject)));
 }
 
 /** A domain, or what stands behind the `@`. RFC 5890 §2.3.2.1: A-labels and U-labels are the same name, and a table may have either. */
@@ -181,9 +181,9 @@ function compileFor(test: TableTest, tables: TableSource): Criterion | null {
 function compileAuth(auth: NonNullable<Rule["auth"]>, tables: TableSource): Criterion {
   const { test } = auth;
   const negated = auth.negated || (test?.negated ?? false);
-  if (test === null) return negatable(negated, ({ origin }) => origin.authenticated);
+  if (test === null) return negatable({ negated }, ({ origin }) => origin.authenticated);
   const table = tables.get(test.table);
-  return negatable(negated, ({ origin }) => {
+  return negatable({ negated }, ({ origin }) => {
     if (!origin.authenticated) return false;
     const service = test.regex ? "regex" : origin.username.includes("@") ? "mailaddr" : "string";
     return table.check(service, origin.username);

@@ -1,6 +1,6 @@
 /** Command lines of a transaction, built from envelope values. Pure; nothing that could end a line early gets into one. */
 
-import { isAscii, NOTIFY } from "../envelope/mod.ts";
+import { type Charset, isAscii, NOTIFY } from "../envelope/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 
 /** One recipient of a transaction, with its own DSN parameters (RFC 3461 §4). */
@@ -52,23 +52,23 @@ export function mailCommand(
   return line + "\r\n";
 }
 
-/** `RCPT TO:<…>` with NOTIFY and ORCPT when the server offers DSN. `utf8`: MAIL was given with SMTPUTF8. */
-export function rcptCommand(recipient: Recipient, capabilities: Capabilities, utf8 = false): string {
+/** `RCPT TO:<…>` with NOTIFY and ORCPT when the server offers DSN. `charset`: that of an ORCPT, UTF-8 where MAIL was given with SMTPUTF8. */
+export function rcptCommand(recipient: Recipient, capabilities: Capabilities, charset: Charset): string {
   let line = `RCPT TO:<${recipient.address}>`;
   if (!capabilities.dsn) return line + "\r\n";
   if (recipient.notify) line += ` NOTIFY=${notifyWords(recipient.notify)}`;
-  const orcpt = originalRecipient(recipient.orcpt ?? "", utf8);
+  const orcpt = originalRecipient(recipient.orcpt ?? "", charset);
   if (orcpt !== null) line += ` ORCPT=${orcpt}`;
   return line + "\r\n";
 }
 
 /** RFC 6533 §3: an original recipient in UTF-8 is sent as it is, or in ASCII with `\x{…}` where SMTPUTF8 was not given. */
-function originalRecipient(orcpt: string, utf8: boolean): string | null {
+function originalRecipient(orcpt: string, charset: Charset): string | null {
   if (orcpt === "") return null;
   if (isAscii(orcpt)) return PARAMETER.test(orcpt) ? orcpt : null;
   if (!/^utf-8;/i.test(orcpt) || !UTF8_PARAMETER.test(orcpt)) return null;
   const ascii = orcpt.replace(/[^\x21-\x7e]/gu, (char) => `\\x{${char.codePointAt(0)!.toString(16).toUpperCase()}}`);
-  if (utf8) return orcpt;
+  if (charset === "utf-8") return orcpt;
   return PARAMETER.test(ascii) ? ascii : null;
 }
 

@@ -209,7 +209,8 @@ class Run {
       next += batch.length;
       const withData = capabilities.pipelining && next === this.#todo.length;
       let lines = mail;
-      for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities, this.#utf8);
+      const charset = this.#utf8 ? "utf-8" : "us-ascii";
+      for (const index of batch) lines += rcptCommand(recipients[index]!, capabilities, charset);
       const limits = batch.map(() => timeouts.rcptMs);
       if (mail !== "") limits.unshift(timeouts.mailMs);
       if (withData) {

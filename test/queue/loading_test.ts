@@ -12,7 +12,7 @@ const COUNT = 3000;
 
 /** The last message was never tried. Returns its envelope's id. */
 function fill(spool: string): EnvelopeId {
-  const store = new Store(spool, new Records(false, KEYS));
+  const store = new Store(spool, new Records({ keys: KEYS }));
   store.begin("synced");
   let last: EnvelopeId;
   for (let index = 1; index <= COUNT; index++) {
@@ -57,7 +57,7 @@ for (const keys of [null, KEYS]) {
   Deno.test(`mail of a clock that was ahead is queued at the first start, and stays so${keys ? ", encrypted" : ""}`, async () => {
     const spool = await Deno.makeTempDir();
     const facts = { ...factsFor(msgid("00000007"), MTA), createdAt: NOON + 400 * 86_400_000 };
-    const store = new Store(spool, new Records(false, keys));
+    const store = new Store(spool, new Records({ keys }));
     store.begin("synced");
     store.addMessage(messageNumber(facts.id), { bytes: 0, chunks: 0 });
     store.addEnvelope(facts);
@@ -73,7 +73,7 @@ for (const keys of [null, KEYS]) {
         harness.stop();
         assert.equal(tickets.length, 1);
         assert.equal(tickets[0]!.createdAt, NOON);
-        const again = new Store(spool, new Records(false, keys));
+        const again = new Store(spool, new Records({ keys }));
         const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(rowOf(facts.id))!;
         again.close();
         assert.deepEqual(

@@ -95,7 +95,7 @@ Deno.test("a key that is replaced still opens what it closed, until that is gone
       assert.equal((await list(harness)).length, 2);
     });
     assert.throws(
-      () => new Store(spool, new Records(false, { current: NEW, old: [] })),
+      () => new Store(spool, new Records({ keys: { current: NEW, old: [] } })),
       /^Error: 1 queued message is encrypted with another key/,
     );
     await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
@@ -121,7 +121,7 @@ Deno.test("encryption and compression can be switched on and off: what lies ther
 });
 
 Deno.test("compression makes bodies small, leaves alone what cannot become smaller, and keeps every octet", async () => {
-  const records = new Records(true), plain = new Records();
+  const records = new Records({ compression: true }), plain = new Records();
   const noise = crypto.getRandomValues(new Uint8Array(60_000));
   for (const [bytes, smaller] of [[utf8(LONG), true], [noise, false], [utf8("short\n"), false]] as const) {
     const chunk = await records.encodeChunk(1, bytes);
@@ -131,7 +131,7 @@ Deno.test("compression makes bodies small, leaves alone what cannot become small
 });
 
 Deno.test("a sealed record is read at its own place only, and not when a bit of it is altered", async () => {
-  const records = new Records(true, { current: NEW, old: [OLD] });
+  const records = new Records({ compression: true, keys: { current: NEW, old: [OLD] } });
   for (const body of [utf8(LONG), crypto.getRandomValues(new Uint8Array(60_000))]) {
     const chunk = await records.encodeChunk(7, body);
     const decode = async (key: number, { bytes, form }: StoredChunk) =>

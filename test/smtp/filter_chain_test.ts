@@ -127,7 +127,7 @@ for (const { condition, view, want, because } of CONDITIONS) {
       }
       assert.deepEqual(got, { reports: [], do: "test", at: 0, test: { table: "t", ...want } });
       for (const found of [false, true]) {
-        const end = tested(steps, registered, query(view), 0, found);
+        const end = tested(steps, registered, query(view), { at: 0, found });
         assert.equal(end.do === "end" && end.decision.kind, found === negated ? "proceed" : "refuse");
       }
     }
@@ -212,10 +212,13 @@ for (const { verdict, phase = "rcpt-to", want } of ends) {
 Deno.test("a table that cannot tell makes a refusal temporary, with ! or without", () => {
   const condition = { kind: "rcpt-to", test: TABLE } as const;
   for (const negated of [false, true]) {
-    const got = tested([builtin(condition, NO, negated)], registered, query(), 0, null);
+    const got = tested([builtin(condition, NO, negated)], registered, query(), { at: 0, found: null });
     assert.equal(shown(got), "451 4.3.0 Temporary lookup failure, try again later");
   }
-  assert.equal(shown(tested([builtin(condition, { kind: "junk" })], registered, query(), 0, null)), "proceed");
+  assert.equal(
+    shown(tested([builtin(condition, { kind: "junk" })], registered, query(), { at: 0, found: null })),
+    "proceed",
+  );
 });
 
 Deno.test("who might have passed by the filters behind is not refused by them for good", () => {
@@ -235,7 +238,7 @@ Deno.test("who might have passed by the filters behind is not refused by them fo
   const test = next([table, all], registered, query());
   assert.equal(test.do, "test");
   assert.equal(
-    shown(tested([table, all], registered, query(), 0, null)),
+    shown(tested([table, all], registered, query(), { at: 0, found: null })),
     "451 4.3.0 Temporary lookup failure, try again later",
   );
 });

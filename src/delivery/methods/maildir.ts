@@ -215,7 +215,7 @@ function makeMaildir(directory: string): void {
   const made: string[] = [];
   let above = directory;
   // What is above the folder that was granted is not accessible: making our folder shows whether it is there.
-  while (above !== "" && !isDirectory(above, true)) {
+  while (above !== "" && !mayBeDirectory(above)) {
     made.unshift(above);
     above = above.slice(0, above.lastIndexOf("/"));
   }
@@ -243,13 +243,21 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Returns `unseen` where the runtime does not permit a look. */
-function isDirectory(path: string, unseen = false): boolean {
+function isDirectory(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    if (unseen && error instanceof Deno.errors.NotCapable) return true;
+    throw error;
+  }
+}
+
+/** True too where the runtime does not permit a look. */
+function mayBeDirectory(path: string): boolean {
+  try {
+    return isDirectory(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return true;
     throw error;
   }
 }

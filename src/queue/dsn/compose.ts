@@ -6,6 +6,7 @@
 import { formatDate } from "../../date.ts";
 import { ipVersion } from "../../net/mod.ts";
 import {
+  type Charset,
   type DsnContent,
   type DsnParameters,
   formatMailbox,
@@ -153,8 +154,12 @@ function part(boundary: string, { type, description, eightBit }: Part): string[]
   ];
 }
 
+function charsetOf({ handling }: Dsn): Charset {
+  return handling?.smtpUtf8 ? "utf-8" : "us-ascii";
+}
+
 function explanation(dsn: Dsn): string[] {
-  const utf8 = dsn.handling?.smtpUtf8 ?? false;
+  const charset = charsetOf(dsn);
   return [
     "Hi!",
     "",
@@ -162,7 +167,7 @@ function explanation(dsn: Dsn): string[] {
     "",
     ...REASON[dsn.kind](dsn),
     "",
-    ...dsn.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, utf8)),
+    ...dsn.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, charset)),
     "",
     ...(dsn.kind === "delayed"
       ? [
@@ -197,14 +202,14 @@ const REASON: Readonly<Record<Dsn["kind"], (dsn: Dsn) => string[]>> = {
 
 /** RFC 3464 §2: fields of the message, then a block for each recipient. */
 function deliveryStatus(dsn: Dsn): string[] {
-  const utf8 = dsn.handling?.smtpUtf8 ?? false;
+  const charset = charsetOf(dsn);
   const lines = [`Reporting-MTA: dns; ${dsn.smtpname}`];
   if (dsn.envid !== "") lines.push(oneLine(`Original-Envelope-Id: ${decodeXtext(dsn.envid)}`));
   for (const { dest, orcpt, text, status, remote = "" } of dsn.recipients) {
     lines.push("");
-    if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, utf8)}`);
+    if (orcpt !== "") lines.push(`Original-Recipient: ${originalRecipient(orcpt, charset)}`);
     lines.push(
-      `Final-Recipient: ${finalRecipient(dest, utf8)}`,
+      `Final-Recipient: ${finalRecipient(dest, charset)}`,
       `Action: ${dsn.kind}`,
       `Status: ${status.class}.${status.code}`,
     );

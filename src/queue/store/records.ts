@@ -33,11 +33,17 @@ export interface StoredChunk {
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+interface RecordOptions {
+  readonly compression?: boolean;
+  readonly keys?: QueueKeys | null;
+}
+
 export class Records {
   readonly #compression: boolean;
   readonly #seals: RecordCipher;
 
-  constructor(compression = false, keys: QueueKeys | null = null) {
+  /** `compression`: what is worth it is compressed. `keys`: what is written is sealed with the current one. */
+  constructor({ compression = false, keys = null }: RecordOptions = {}) {
     this.#compression = compression;
     this.#seals = new RecordCipher(keys);
   }

@@ -149,13 +149,12 @@ export function answered(
   return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision, query);
 }
 
-/** Lookup has answered the test at the place `at`; null: it is not known now. */
+/** Lookup has answered the test at the place `at` with `found`; null: it is not known now. */
 export function tested(
   steps: readonly FilterStep[],
   registered: Registrations,
   query: Query,
-  at: number,
-  found: boolean | null,
+  { at, found }: { readonly at: number; readonly found: boolean | null },
 ): Next {
   const step = steps[at]!;
   if (step.kind === "builtin" && found === null) {

@@ -123,7 +123,7 @@ export class Phases {
       const { at } = what;
       return test(what.test, (found) => {
         if (this.#running !== running || running.at !== at) return;
-        this.#follow(tested(steps, client.registered ?? new Map(), running.query, at, found));
+        this.#follow(tested(steps, client.registered ?? new Map(), running.query, { at, found }));
       });
     }
     running.token = this.#deps.newToken();

@@ -50,7 +50,7 @@ function isXtext(text: string): boolean {
 }
 
 /** RFC 6533 §3: an address in UTF-8 as it is, with SMTPUTF8, or with `\x{…}` for what is not ASCII. */
-function isUtf8Address(text: string, smtpUtf8: boolean): boolean {
+function isUtf8Address(text: string, { smtpUtf8 }: RcptRules): boolean {
   if (!/^(?:[!-*,-<>-\[\]^-~\u00a0-\u{10ffff}]|\\x\{[0-9A-Fa-f]{2,6}\}|\+[0-9A-Fa-f]{2})+$/u.test(text)) return false;
   return smtpUtf8 ? !text.includes("\ufffd") : isAscii(text);
 }
@@ -139,7 +139,7 @@ export function rcptParameters(rest: string, rules: RcptRules): Parsed<RcptParam
       if (!parsed.ok) return parsed;
       notify = parsed.value;
     } else if (keyword === "ORCPT" && rules.dsn) {
-      if (!isOriginalRecipient(value, rules.smtpUtf8)) return refuse(REPLY.badOrcpt);
+      if (!isOriginalRecipient(value, rules)) return refuse(REPLY.badOrcpt);
       orcpt = value;
     } else return refuse(unsupportedOption(written));
   }
@@ -147,12 +147,12 @@ export function rcptParameters(rest: string, rules: RcptRules): Parsed<RcptParam
 }
 
 /** `addr-type;address` of RFC 3461 §4.2. The type is an atom: it goes into a bounce's header as it stands. */
-function isOriginalRecipient(value: string, smtpUtf8: boolean): boolean {
+function isOriginalRecipient(value: string, rules: RcptRules): boolean {
   const semicolon = value.indexOf(";");
   if (value.length > MAX_ORCPT_CHARACTERS || semicolon < 1) return false;
   const type = value.slice(0, semicolon);
   const address = value.slice(semicolon + 1);
-  if (/^utf-8$/i.test(type)) return isUtf8Address(address, smtpUtf8);
+  if (/^utf-8$/i.test(type)) return isUtf8Address(address, rules);
   return /^[A-Za-z0-9-]+$/.test(type) && isXtext(address);
 }
 
