@@ -1,6 +1,6 @@
 /** Sends a new scheduler a ticket for every queued envelope, bit by bit while mail comes and goes: first for what was never tried. */
 
-import { soon, Turn } from "../clock.ts";
+import { Turn } from "../clock.ts";
 import type { EnvelopeId, EnvelopeRow, MessageNumber } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
 import { Damaged } from "./store/records.ts";
@@ -71,7 +71,7 @@ class Loading {
         [this.#after, this.#end] = [FIRST_ROW, this.#firstEnd()];
       }
     } while (!turn.over);
-    soon(() => this.turn());
+    void turn.giveWay().then(() => this.turn());
   }
 
   /** The next envelopes of this range; behind the last of them stands the next range. */

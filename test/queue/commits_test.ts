@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Commits, type Write } from "../../src/queue/store/commits.ts";
 import type { Store } from "../../src/queue/store/store.ts";
+import { Pings } from "../pings.ts";
 
 /** Notes the writes of each transaction. */
 class Groups {
@@ -11,6 +12,8 @@ class Groups {
   #group: string[] = [];
   /** What the next commits say. */
   error: Error | null = null;
+  /** Called with each transaction that is stored. */
+  oncommit = () => {};
 
   constructor() {
     const store: Pick<Store, "begin" | "commit" | "rollback"> = {
@@ -18,6 +21,7 @@ class Groups {
       commit: () => {
         if (this.error !== null) throw this.error;
         this.all.push(this.#group);
+        this.oncommit();
       },
       rollback: () => {},
     };
@@ -106,3 +110,34 @@ Deno.test("what is written because something was refused on a full disk is not l
   assert.deepEqual(groups.all, [["not synced", "erase"]]);
   commits.close();
 });
+
+for (const failed of [false, true]) {
+  const which = failed ? "what has failed on a full disk" : "outcomes";
+  Deno.test(`while many groups of ${which} are stored, a message of another isolate waits for one or two`, async () => {
+    const GROUPS = 60, GROUP = 256, SYNC_MS = 0.5;
+    using pings = new Pings();
+    await pings.next();
+    const groups = new Groups();
+    let waited = 0, before = 0;
+    groups.oncommit = () => {
+      if (groups.all.length === 1) before = pings.taken;
+      if (pings.waiting) waited++;
+      for (const end = performance.now() + SYNC_MS; performance.now() < end;);
+    };
+    const { commits } = groups;
+    if (failed) groups.error = Object.assign(new Error("database or disk is full"), { errcode: 13 });
+    const left = Promise.withResolvers<void>();
+    const last = Promise.withResolvers<void>();
+    let failures = 0;
+    commits.onerror = () => ++failures === GROUPS && left.resolve();
+    for (let i = 1; i < GROUPS * GROUP; i++) commits.later(groups.write("outcome"));
+    commits.later({ ...groups.write("last"), done: last.resolve });
+    if (failed) await left.promise;
+    groups.error = null;
+    await last.promise;
+    const messages = pings.taken - before;
+    assert.ok(groups.all.length >= GROUPS, `${groups.all.length} groups`);
+    assert.ok(waited <= 2 * (messages + 1), `${messages} messages waited for ${waited} groups`);
+    commits.close();
+  });
+}

@@ -114,8 +114,12 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
   };
 }
 
-/** Opens a queue on a folder. Its first ids have arrived when the promise is kept. */
-export async function openQueue(spool: string, more: Partial<QueueSettings> = {}): Promise<QueueHarness> {
+/** Opens a queue on a folder. Its first ids have arrived when the promise is kept. `steady` replaces the clock that turns are measured by. */
+export async function openQueue(
+  spool: string,
+  more: Partial<QueueSettings> = {},
+  { steady = systemClock.steady }: { readonly steady?: () => number } = {},
+): Promise<QueueHarness> {
   const clock = { now: NOON };
   const events: Event[] = [];
   const settings = settingsFor(spool, more);
@@ -134,7 +138,7 @@ export async function openQueue(spool: string, more: Partial<QueueSettings> = {}
     onstop: () => {},
   };
   const ended = Promise.withResolvers<unknown>();
-  await serveQueue(isolate, { ...systemClock, now: () => clock.now }, ended.resolve);
+  await serveQueue(isolate, { ...systemClock, now: () => clock.now, steady }, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
     served.get(name)!(end.other as never, { peer: 0, life: 1 });

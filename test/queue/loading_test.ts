@@ -6,6 +6,7 @@ import { Records } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./harness.ts";
 import { msgid } from "../ids.ts";
+import { Pings } from "../pings.ts";
 
 const KEYS = { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] };
 const COUNT = 3000;
@@ -47,6 +48,31 @@ Deno.test("of a large sealed queue, what was never tried is told first and deliv
       if (heard.type === "loaded") loaded = true;
     }
     assert.equal(told.size, COUNT - 1);
+  } finally {
+    harness.stop();
+    await Deno.remove(spool, { recursive: true });
+  }
+});
+
+Deno.test("while a large queue is loaded, a message of another isolate waits for a turn or two, not for 15", async () => {
+  const LOOKS_PER_TURN = 2, MESSAGES = 20;
+  const spool = await Deno.makeTempDir();
+  fill(spool);
+  using pings = new Pings();
+  let now = 0, looks = 0, waited = 0;
+  /** Each time that it is asked for the time, the turn is over. */
+  const steady = () => {
+    looks++;
+    if (pings.waiting) waited++;
+    return now += 1000;
+  };
+  await pings.next();
+  const harness = await openQueue(spool, { keys: KEYS }, { steady });
+  try {
+    const before = pings.taken;
+    while (pings.taken < before + MESSAGES || looks < LOOKS_PER_TURN * MESSAGES) await pings.next();
+    const messages = pings.taken - before, turns = waited / LOOKS_PER_TURN;
+    assert.ok(turns <= 4 * messages, `${messages} messages waited for ${turns} turns`);
   } finally {
     harness.stop();
     await Deno.remove(spool, { recursive: true });
