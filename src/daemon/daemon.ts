@@ -360,7 +360,7 @@ class Daemon {
     });
     supervisor.serve("lookup-main", (channel) => this.#lookupRequests.serve(channel, () => supervisor.grow("forward")));
     supervisor.serve("delivery-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
-    supervisor.serve("errand-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
+    supervisor.serve("privileged-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
     supervisor.serve("filter-main", (channel) => channel.onmessage = (message) => this.#receiveFromFilter(message));
     supervisor.serve("control-main", (channel) => {
       channel.onmessage = (request) => this.#answerControl(channel, request);
@@ -474,10 +474,10 @@ class Daemon {
 }
 
 /** How many isolates there are of the roles whose number depends on the machine or on the config. */
-function countsFor({ errand, filter, lookup }: Settings): Readonly<Record<PlannedCount, number>> {
+function countsFor({ privileged, filter, lookup }: Settings): Readonly<Record<PlannedCount, number>> {
   return {
     "per-core": navigator.hardwareConcurrency,
-    "local-delivery": Object.keys(errand.actions).length > 0 ? 1 : 0,
+    "local-delivery": Object.keys(privileged.actions).length > 0 ? 1 : 0,
     programs: filter.tables.length > 0 || filter.filters!.length > 0 ? 1 : 0,
     logins: lookup.authTables.length > 0 ? 1 : 0,
   };

@@ -33,7 +33,7 @@ const TABLE: Table = {
   /** Reaches the LMTP servers that the actions name. It runs nothing and writes nothing. */
   delivery: (settings) => deliveryGrants(deliveryNeeds(settings)),
   /** What users may name in their `.forward` is not known before it is read: any command, as the user. */
-  errand: (settings) => deliveryGrants(privilegedNeeds(settings)),
+  privileged: (settings) => deliveryGrants(privilegedNeeds(settings)),
   /** Writes the mail folders that the actions name, as the recipient. */
   mailbox: (_settings, { delivery }) => deliveryGrants(mailboxNeeds(delivery)),
   /** Any file that a user names, as the user. */

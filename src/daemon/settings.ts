@@ -83,7 +83,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     scheduler: schedulerSettings(common),
     relay: relaySettings(common),
     delivery,
-    errand: delivery,
+    privileged: delivery,
     mailbox: { shared },
     file: { shared },
     forward: { shared },

@@ -1,4 +1,4 @@
-/** Which permissions the delivery and errand isolates need, derived from their settings. Pure data: main turns it into Deno's permissions. */
+/** Which permissions the delivery and privileged isolates need, derived from their settings. Pure data: main turns it into Deno's permissions. */
 
 import { hostPort } from "../net/mod.ts";
 import type { LocalMethod } from "../config/mod.ts";
@@ -47,7 +47,7 @@ export function mailboxNeeds({ actions, shared, mailDirectory }: DeliverySetting
 }
 
 /**
- * Returns the permissions of the errand isolate, which does privileged deliveries: the shell. Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
+ * Returns the permissions of the privileged isolate, which does privileged deliveries: the shell. Every local action reads the `.forward` of its users, who may name any command and any file there: what keeps those in bounds is that they
  * run as the user.
  */
 export function privilegedNeeds({ actions }: DeliverySettings): DeliveryNeeds {

@@ -45,7 +45,7 @@ class DeliveryService {
     this.#isolate = isolate;
     this.#deps = deps;
     this.#queue = queueClient(isolate.ask("delivery-queue"));
-    this.#privileged = new Caller(isolate.ask("delivery-errand"));
+    this.#privileged = new Caller(isolate.ask("delivery-privileged"));
     this.#reporter = new DeliveryReporter(isolate, this.#queue, deps.clock.now);
     const accounts = new Accounts(isolate.ask("delivery-lookup"), deps.clock.steady);
     this.#slots = new Slots(settings.maxSession);
@@ -120,7 +120,7 @@ class DeliveryService {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
       const { message, action, lane, ids } = job;
       for (let done = false; !done && !this.#stopping;) {
-        // An errand isolate that ended is replaced, and the new one asks the queue what is left to do.
+        // A privileged isolate that ended is replaced, and the new one asks the queue what is left to do.
         done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, lane, ids })
           .then(() => true, () => false);
       }

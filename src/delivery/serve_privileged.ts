@@ -1,5 +1,5 @@
 /**
- * The errand isolate: privileged deliveries, those that need a shell or any file. It may do almost anything, so it takes nothing but
+ * The privileged isolate: privileged deliveries, those that need a shell or any file. It may do almost anything, so it takes nothing but
  * ids of envelopes, and asks queue and lookup itself what to do for whom. When and how many is decided by the delivery isolate; see serve.ts.
  */
 
@@ -20,9 +20,9 @@ import { EX, exited } from "./methods/sysexits.ts";
 const STOP_GRACE_MS = 2_000;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
-export function servePrivileged(isolate: Isolate<"errand">, deps: Partial<DeliveryDeps> = {}): void {
+export function servePrivileged(isolate: Isolate<"privileged">, deps: Partial<DeliveryDeps> = {}): void {
   const service = new PrivilegedService(isolate, { ...DEFAULT_DEPS, ...deps });
-  isolate.serve("delivery-errand", (channel) => {
+  isolate.serve("delivery-privileged", (channel) => {
     channel.onmessage = async (job) => {
       await service.run(job);
       channel.send({ type: "privileged-job-done", call: job.call });
@@ -32,7 +32,7 @@ export function servePrivileged(isolate: Isolate<"errand">, deps: Partial<Delive
 }
 
 class PrivilegedService {
-  readonly #isolate: Isolate<"errand">;
+  readonly #isolate: Isolate<"privileged">;
   readonly #deps: DeliveryDeps;
   readonly #queue: QueueClient;
   readonly #reporter: DeliveryReporter;
@@ -43,12 +43,12 @@ class PrivilegedService {
   readonly #limit: number;
   #stopping = false;
 
-  constructor(isolate: Isolate<"errand">, deps: DeliveryDeps) {
+  constructor(isolate: Isolate<"privileged">, deps: DeliveryDeps) {
     this.#isolate = isolate;
     this.#deps = deps;
-    this.#queue = queueClient(isolate.ask("errand-queue"));
+    this.#queue = queueClient(isolate.ask("privileged-queue"));
     this.#reporter = new DeliveryReporter(isolate, this.#queue, deps.clock.now);
-    const accounts = new Accounts(isolate.ask("errand-lookup"), deps.clock.steady);
+    const accounts = new Accounts(isolate.ask("privileged-lookup"), deps.clock.steady);
     // Half of the room is taken: others may be waiting for it, which only the delivery isolate can see.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
     this.#files = deps.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), deps.clock);
@@ -85,13 +85,13 @@ class PrivilegedService {
   async #attempt(envelope: Envelope, body: Parameters<Attempts["run"]>[1]) {
     const user = envelope.user ?? "";
     if (this.#isolate.verbose) {
-      debug(this.#isolate, `mda: errand for ${envelope.id}: action "${envelope.action}", user "${user}"`);
+      debug(this.#isolate, `mda: privileged delivery of ${envelope.id}: action "${envelope.action}", user "${user}"`);
     }
     // A Maildir is written for the delivery isolate alone.
     if (isPrivileged(this.#isolate.settings.actions[envelope.action], envelope.exec)) {
       return await this.#attempts.run(envelope, body);
     }
-    return { ...exited(EX.TEMPFAIL, "Not an errand"), user };
+    return { ...exited(EX.TEMPFAIL, "Not a privileged delivery"), user };
   }
 
   /** Commands that still run after a while are ended; their mail is tried again. */

@@ -43,7 +43,7 @@ export interface LookupParts {
   readonly namer: ClientNamer;
 }
 
-const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "errand-lookup", "queue-lookup"] as const;
+const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "privileged-lookup", "queue-lookup"] as const;
 
 /** Clients whose names are looked up at one time; more have none. A session asks once, so this is never reached in peace. */
 const MAX_NAMINGS = 10_000;

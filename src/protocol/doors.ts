@@ -39,8 +39,6 @@ import {
   type ControlToMain,
   DELIVERY_TO_MAIN,
   type DeliveryToMain,
-  ERRAND_TO_MAIN,
-  type ErrandToMain,
   FILTER_TO_MAIN,
   type FilterToMain,
   LOOKUP_MAIN_REPLIES,
@@ -52,6 +50,8 @@ import {
   type MainToControl,
   type MainToLookup,
   type MainToSmtp,
+  PRIVILEGED_TO_MAIN,
+  type PrivilegedToMain,
   SMTP_MAIN_REPLIES,
   SMTP_TO_MAIN,
   type SmtpToMain,
@@ -131,15 +131,15 @@ export const DOORS = {
   "relay-queue": AGENT_QUEUE,
   "delivery-queue": AGENT_QUEUE,
   /** Commands, and files that users name: delivery may not touch them. */
-  "delivery-errand": door<ToPrivileged, FromPrivileged>(TO_PRIVILEGED, FROM_PRIVILEGED, PRIVILEGED_REPLIES),
-  "errand-queue": AGENT_QUEUE,
+  "delivery-privileged": door<ToPrivileged, FromPrivileged>(TO_PRIVILEGED, FROM_PRIVILEGED, PRIVILEGED_REPLIES),
+  "privileged-queue": AGENT_QUEUE,
   /** Users' files: the isolates that touch them ask the isolates that have tasks for them. */
   "mailbox-delivery": FILES,
-  "file-errand": FILES,
+  "file-privileged": FILES,
   "forward-lookup": FILES,
   "relay-lookup": asksLookup(LOOKUP_QUESTIONS.relay),
   "delivery-lookup": asksLookup(LOOKUP_QUESTIONS.delivery),
-  "errand-lookup": asksLookup(LOOKUP_QUESTIONS.errand),
+  "privileged-lookup": asksLookup(LOOKUP_QUESTIONS.privileged),
   /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
   "queue-lookup": asksLookup(LOOKUP_QUESTIONS.queue),
   /** Tables that programs answer for. */
@@ -167,7 +167,7 @@ export const DOORS = {
   "control-main": door<ControlToMain, MainToControl>(CONTROL_TO_MAIN, MAIN_TO_CONTROL, CONTROL_MAIN_REPLIES),
   "filter-main": door<FilterToMain, never>(FILTER_TO_MAIN, {}, {}),
   "delivery-main": door<DeliveryToMain, never>(DELIVERY_TO_MAIN, {}, {}),
-  "errand-main": door<ErrandToMain, never>(ERRAND_TO_MAIN, {}, {}),
+  "privileged-main": door<PrivilegedToMain, never>(PRIVILEGED_TO_MAIN, {}, {}),
   ...EVENT_DOORS,
 } as const satisfies { readonly [N in `${Role}-${Role | "main"}`]?: unknown };
 

@@ -123,7 +123,7 @@ export const EVENTS = {
     delivery: attempt("mta"),
   },
   delivery: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
-  errand: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
+  privileged: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
   filter: TEXTS,
   login: TEXTS,
 } as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
@@ -149,7 +149,7 @@ const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
   [/^(?:relay|delivery|bounce): (?:Expire|Remove) /, []],
   [/^smtp: /, ["smtp"]],
   [/^(?:smtp-out|relay|mta): /, ["relay"]],
-  [/^(?:mda|delivery|errand): /, ["delivery", "errand"]],
+  [/^(?:mda|delivery|privileged): /, ["delivery", "privileged"]],
   [/^queue: /, ["queue"]],
   [/^scheduler: /, ["scheduler"]],
   [/^filters?: /, ["filter"]],
@@ -157,7 +157,7 @@ const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
   [/^(?:control|admin|isolate)[: ]/, []],
 ];
 /** Roles that meet strangers: a line of theirs that does not say so begins with their name. */
-const EXPOSED: readonly Reporter[] = ["smtp", "relay", "delivery", "errand", "login"];
+const EXPOSED: readonly Reporter[] = ["smtp", "relay", "delivery", "privileged", "login"];
 
 /** The event with a text that cannot be taken for a line of another role: where it could, the name of its sender stands in front. */
 export function attributed(role: Reporter, event: Event): Event {

@@ -1,6 +1,6 @@
 /**
  * What is said at the doors of the isolates that touch users' files: `mailbox` (Maildirs and mailboxes, for delivery), `file` (file targets,
- * for errand) and `forward` (`.forward`, for lookup). Types, and their checks.
+ * for privileged) and `forward` (`.forward`, for lookup). Types, and their checks.
  */
 
 import type { EnvelopeId } from "../envelope/mod.ts";

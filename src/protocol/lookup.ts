@@ -221,7 +221,7 @@ export const LOOKUP_QUESTIONS = {
   ],
   relay: ["smarthost", "sources", "credentials"],
   delivery: ["account"],
-  errand: ["account"],
+  privileged: ["account"],
   queue: ["expand"],
 } as const satisfies Readonly<Record<string, readonly ToLookup["type"][]>>;
 

@@ -92,7 +92,7 @@ export interface Grow<R extends FileRole> {
   readonly role: R;
 }
 export type DeliveryToMain = Grow<"mailbox">;
-export type ErrandToMain = Grow<"file">;
+export type PrivilegedToMain = Grow<"file">;
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
 export type LookupToMain =
@@ -159,7 +159,7 @@ export const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
 };
 
 export const DELIVERY_TO_MAIN: MessageTable<DeliveryToMain> = { grow: { role: oneOf("mailbox") } };
-export const ERRAND_TO_MAIN: MessageTable<ErrandToMain> = { grow: { role: oneOf("file") } };
+export const PRIVILEGED_TO_MAIN: MessageTable<PrivilegedToMain> = { grow: { role: oneOf("file") } };
 
 export const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   account: { call, name: text() },

@@ -79,7 +79,7 @@ export type QueueToAgent =
   | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: "unreadable"; readonly call: number; readonly text: string };
 
-/** Privileged deliveries: envelopes that take a command, or a file that a user named. The errand isolate asks the queue what they hold and sends it the outcomes. */
+/** Privileged deliveries: envelopes that take a command, or a file that a user named. The privileged isolate asks the queue what they hold and sends it the outcomes. */
 export type ToPrivileged = Omit<Job, "type"> & { readonly type: "privileged-job"; readonly call: number };
 /** All of it is done, or was done before. */
 export type FromPrivileged = { readonly type: "privileged-job-done"; readonly call: number };

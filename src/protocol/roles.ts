@@ -38,7 +38,7 @@ export const ROLES = {
   scheduler: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS },
   relay: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
   delivery: { count: "one", stopOrder: 2, exposed: true },
-  errand: { count: "local-delivery", stopOrder: 2, exposed: true },
+  privileged: { count: "local-delivery", stopOrder: 2, exposed: true },
   mailbox: { count: "local-delivery", stopOrder: 3, files: true },
   // Many a machine has no files that users name and no `.forward`. These need nothing to start that mailbox does not need, so that a fault
   // is found at start all the same.

@@ -259,7 +259,7 @@ export interface Settings {
   scheduler: SchedulerSettings;
   relay: RelaySettings;
   delivery: DeliverySettings;
-  errand: DeliverySettings;
+  privileged: DeliverySettings;
   mailbox: FileSettings;
   file: FileSettings;
   forward: FileSettings;

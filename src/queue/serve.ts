@@ -183,7 +183,7 @@ function serveDoors(
   );
   isolate.serve("relay-queue", served((channel) => serveAgent(queue, "mta", channel)));
   isolate.serve("delivery-queue", served((channel) => serveAgent(queue, "mda", channel)));
-  isolate.serve("errand-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  isolate.serve("privileged-queue", served((channel) => serveAgent(queue, "mda", channel)));
   isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
 }
 

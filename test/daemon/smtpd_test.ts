@@ -383,7 +383,7 @@ Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   assert.match(text, /^ {2}smtp {7}nothing$/m);
   assert.match(text, /^ {2}scheduler {2}nothing$/m);
   assert.ok(text.includes(`queue      read=${folder}/spool write=${folder}/spool`), text);
-  assert.match(text, /^ {2}errand {5}run=\/bin\/sh$/m);
+  assert.match(text, /^ {2}privileged run=\/bin\/sh$/m);
   assert.match(text, /^configuration OK$/m);
 });
 

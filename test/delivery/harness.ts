@@ -1,4 +1,4 @@
-/** The delivery and errand isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
+/** The delivery and privileged isolates without workers: doors of plain objects, a queue in memory, a lookup that knows a few accounts. */
 
 import { type ActAs, actAsRoot, actAsSelf, type DeliveryDeps, DirectWriter } from "../../src/delivery/mod.ts";
 import { serveDelivery } from "../../src/delivery/serve.ts";
@@ -147,11 +147,11 @@ export class World {
   readonly #job: Channel<never, Job>;
   readonly #waiting = new Map<string, (result: Result) => void>();
   readonly #delivery: Isolate<"delivery">;
-  #privileged: Isolate<"errand">;
-  /** The queue's door to delivery, and the one to errand. */
+  #privileged: Isolate<"privileged">;
+  /** The queue's door to delivery, and the one to privileged. */
   readonly queue: FakeChannel<AgentToQueue, QueueToAgent>;
   readonly privilegedQueue: FakeChannel<AgentToQueue, QueueToAgent>;
-  /** Delivery's side of its door to errand. */
+  /** Delivery's side of its door to privileged. */
   readonly privileged: FakeChannel<ToPrivileged, FromPrivileged>;
   /** Privileged jobs that were sent. */
   readonly sentAway: ToPrivileged[] = [];
@@ -169,13 +169,13 @@ export class World {
       this.#privilegedPeer.onmessage(message);
     });
     this.#privilegedPeer = this.#newPrivilegedPeer();
-    const doors = { "delivery-queue": this.queue, "delivery-errand": this.privileged };
+    const doors = { "delivery-queue": this.queue, "delivery-privileged": this.privileged };
     this.#delivery = this.#isolate("delivery", settings, doors, () => this.#job);
     serveDelivery(this.#delivery, tools);
     this.#privileged = this.#isolate(
-      "errand",
+      "privileged",
       settings,
-      { "errand-queue": this.privilegedQueue },
+      { "privileged-queue": this.privilegedQueue },
       () => this.#privilegedPeer,
     );
     servePrivileged(this.#privileged, tools);
@@ -185,23 +185,23 @@ export class World {
     return new FakeChannel((message) => queueMicrotask(() => this.privileged.onmessage(message)));
   }
 
-  /** The errand isolate dies, and another comes. */
+  /** The privileged isolate dies, and another comes. */
   replacePrivileged(given: TestDeps = {}): void {
     const tools = toolsOf(this.#privileged.settings, given);
     this.#privilegedPeer.peer = () => {};
     this.#privilegedPeer = this.#newPrivilegedPeer();
     const { settings } = this.#privileged;
     this.#privileged = this.#isolate(
-      "errand",
+      "privileged",
       settings,
-      { "errand-queue": this.privilegedQueue },
+      { "privileged-queue": this.privilegedQueue },
       () => this.#privilegedPeer,
     );
     servePrivileged(this.#privileged, tools);
     this.privileged.onreset();
   }
 
-  #isolate<R extends "delivery" | "errand">(
+  #isolate<R extends "delivery" | "privileged">(
     role: R,
     settings: DeliverySettings,
     doors: Record<string, unknown>,

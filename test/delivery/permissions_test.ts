@@ -102,7 +102,7 @@ function startWorker(role: Role, settings: unknown, needs: Needs): Worker {
 
 /** A real isolate in a worker that has the derived permissions and no others. */
 class RealDelivery {
-  readonly #role: "delivery" | "errand";
+  readonly #role: "delivery" | "privileged";
   readonly #worker: Worker;
   /** Writes its files. */
   readonly #files: Worker;
@@ -115,7 +115,7 @@ class RealDelivery {
     settings: DeliverySettings,
     account: Account,
     { role = "delivery", granted = settings }: {
-      role?: "delivery" | "errand";
+      role?: "delivery" | "privileged";
       /** The settings from which the permissions follow. */
       granted?: DeliverySettings;
     } = {},
@@ -132,7 +132,7 @@ class RealDelivery {
     const name = `${files}-${role}`;
     this.#worker.postMessage({ type: "door", name, peer: 0, port: port1 }, [port1]);
     this.#files.postMessage({ type: "door", name, peer: 0, port: port2 }, [port2]);
-    this.#scheduler = this.#door(role === "delivery" ? "scheduler-delivery" : "delivery-errand", () => {});
+    this.#scheduler = this.#door(role === "delivery" ? "scheduler-delivery" : "delivery-privileged", () => {});
     this.#queue = this.#door(`${role}-queue`, (message) => {
       if (message.type !== "open") return;
       const first = new TextEncoder().encode("A: b\n\nx\n");
@@ -187,7 +187,7 @@ class RealDelivery {
 const kinds: {
   name: string;
   method: (home: string) => LocalMethod;
-  role?: "errand";
+  role?: "privileged";
   exec?: (home: string) => string;
   want: RegExp;
 }[] = [
@@ -197,20 +197,20 @@ const kinds: {
   {
     name: "a command",
     method: (home) => ({ type: "mda", command: `cat > ${home}/out` }),
-    role: "errand",
+    role: "privileged",
     want: /^Delivered$/,
   },
   {
     name: "a command of a .forward",
     method: () => maildir("/nonexistent"),
-    role: "errand",
+    role: "privileged",
     exec: (home) => `cat > ${home}/out`,
     want: /^Delivered$/,
   },
   {
     name: "a file of a .forward",
     method: () => maildir("/nonexistent"),
-    role: "errand",
+    role: "privileged",
     exec: (home) => `>${home}/box`,
     want: /^Delivered$/,
   },
@@ -277,7 +277,7 @@ for (const place of ["/proc/nosuch", "/dev/nosuch/x"]) {
   Deno.test(`What the runtime refuses by itself is reported in words of our own: a file ${place}`, async () => {
     const home = makeHome();
     const settings = settingsOf({ actions: { test: localAction({ method: maildir(`${home}/mail`) }) } });
-    const privileged = new RealDelivery(settings, tester(home), { role: "errand" });
+    const privileged = new RealDelivery(settings, tester(home), { role: "privileged" });
     try {
       assert.match(await privileged.deliver(envelopeOf({ exec: `>${place}` })), NO_PERMISSION);
     } finally {
@@ -324,12 +324,12 @@ for (const { name, action } of refused) {
   });
 }
 
-Deno.test("The errand isolate does not write Maildirs, whoever asks", async () => {
+Deno.test("The privileged isolate does not write Maildirs, whoever asks", async () => {
   const home = makeHome();
   const actions = { test: localAction({ method: maildir(`${home}/mail`) }) };
-  const privileged = new RealDelivery(settingsOf({ actions }), tester(home), { role: "errand" });
+  const privileged = new RealDelivery(settingsOf({ actions }), tester(home), { role: "privileged" });
   try {
-    assert.equal(await privileged.deliver(envelopeOf()), "Error (temporary failure: Not an errand)");
+    assert.equal(await privileged.deliver(envelopeOf()), "Error (temporary failure: Not a privileged delivery)");
   } finally {
     privileged.close();
     Deno.removeSync(home, { recursive: true });

@@ -1,4 +1,4 @@
-/** What goes to the errand isolate, what stays, and what becomes of it when that dies or is asked to stop. */
+/** What goes to the privileged isolate, what stays, and what becomes of it when that dies or is asked to stop. */
 
 import assert from "node:assert/strict";
 import { messageOf } from "../../src/envelope/mod.ts";
@@ -9,7 +9,7 @@ const BODY = "Subject: hello\n\nHi there\n";
 const maildir = { method: { type: "maildir", path: null, junk: false } } as const;
 const files = (home: string) => [...Deno.readDirSync(`${home}/Maildir/new`)].length;
 
-Deno.test("A Maildir delivery asks nothing of the errand isolate", () =>
+Deno.test("A Maildir delivery asks nothing of the privileged isolate", () =>
   withWorld(maildir, async (world) => {
     assert.equal((await world.send(envelopeOf(), BODY)).outcome.result, "ok");
     assert.deepEqual(world.sentAway, []);
@@ -36,7 +36,7 @@ Deno.test("Of one job the commands and named files are sent away, the rest is de
     assert.match(Deno.readTextFileSync(`${home}/box`), /Hi there/);
   }));
 
-Deno.test("An errand isolate that dies is asked again when it is back, for what it had not settled", () =>
+Deno.test("A privileged isolate that dies is asked again when it is back, for what it had not settled", () =>
   withWorld({ method: { type: "mda", command: "cat >> out" } }, async (world, home) => {
     // The first one receives nothing from the queue any more.
     world.onqueue = () => false;

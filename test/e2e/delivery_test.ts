@@ -69,7 +69,7 @@ ${["box", "dir", "peer", "pipe"].map(to).join("\n")}
       });
       await t.step("smtpd -n -v tells them", () => {
         assert.match(stderr, /^ {2}delivery +read=\S*\/lmtp write=\S+\/lmtp net=unix:\S+\/lmtp$/m);
-        assert.match(stderr, /^ {2}errand +run=\/bin\/sh$/m);
+        assert.match(stderr, /^ {2}privileged +run=\/bin\/sh$/m);
         assert.match(stderr, /^ {2}mailbox +read=\S+,\S+ write=\S+( ffi=\S+)?$/m);
         assert.match(stderr, /^ {2}file +read=any write=any( ffi=\S+)?$/m);
         assert.match(stderr, /^ {2}forward +read=any( ffi=\S+)?$/m);

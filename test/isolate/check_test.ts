@@ -206,12 +206,12 @@ const SAMPLES: {
   readonly [N in DoorName]: { asks: Samples<Doors[N]["asks"]>; answers: Samples<Doors[N]["answers"]> };
 } = {
   "mailbox-delivery": files,
-  "file-errand": files,
+  "file-privileged": files,
   "forward-lookup": files,
   "smtp-lookup": { asks: toLookup, answers: fromLookup },
   "relay-lookup": { asks: toLookup, answers: fromLookup },
   "delivery-lookup": { asks: toLookup, answers: fromLookup },
-  "errand-lookup": { asks: toLookup, answers: fromLookup },
+  "privileged-lookup": { asks: toLookup, answers: fromLookup },
   "queue-lookup": { asks: toLookup, answers: fromLookup },
   "smtp-queue": {
     asks: {
@@ -255,8 +255,8 @@ const SAMPLES: {
   "scheduler-delivery": { asks: { job: [job] }, answers: {} },
   "relay-queue": { asks: agent, answers: toAgent },
   "delivery-queue": { asks: agent, answers: toAgent },
-  "errand-queue": { asks: agent, answers: toAgent },
-  "delivery-errand": {
+  "privileged-queue": { asks: agent, answers: toAgent },
+  "delivery-privileged": {
     asks: { "privileged-job": [{ call: 1, ...job }] },
     answers: { "privileged-job-done": [{ call: 1 }] },
   },
@@ -382,7 +382,7 @@ const SAMPLES: {
     answers: {},
   },
   "delivery-main": { asks: { grow: [{ role: "mailbox" }] }, answers: {} },
-  "errand-main": { asks: { grow: [{ role: "file" }] }, answers: {} },
+  "privileged-main": { asks: { grow: [{ role: "file" }] }, answers: {} },
   "smtp-control": {
     asks: {
       ...text,
@@ -432,7 +432,7 @@ const SAMPLES: {
     asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
     answers: {},
   },
-  "errand-control": {
+  "privileged-control": {
     asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
     answers: {},
   },
@@ -498,9 +498,9 @@ Deno.test("what main takes, and from whom", () => {
   assert.deepEqual(DOOR_NAMES.filter((name) => name.endsWith("-main")).sort(), [
     "control-main",
     "delivery-main",
-    "errand-main",
     "filter-main",
     "lookup-main",
+    "privileged-main",
     "smtp-main",
   ]);
 });

@@ -27,7 +27,7 @@ function loaded(file: string, seen: Set<string>, found: Set<string>): Set<string
 const ISOLATES: Readonly<Record<string, readonly string[]>> = {
   control: ["node:http", "node:net"],
   delivery: ["node:net", "node:tls"],
-  errand: ["node:net", "node:tls"],
+  privileged: ["node:net", "node:tls"],
   file: [],
   filter: [],
   forward: [],

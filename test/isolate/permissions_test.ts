@@ -16,7 +16,7 @@ const ROLES: readonly Role[] = [
   "scheduler",
   "relay",
   "delivery",
-  "errand",
+  "privileged",
   "mailbox",
   "file",
   "forward",
@@ -34,7 +34,7 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   relay: ["connect", "connect by node", "listen"],
   delivery: [],
   // Users' .forward files name commands, which run as the user. It touches no file, reaches no host and sees no environment.
-  errand: ["spawn"],
+  privileged: ["spawn"],
   // Its mail folder and nothing else: no probe lies there.
   mailbox: [],
   // Users name files; it acts as the user then.

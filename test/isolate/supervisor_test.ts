@@ -30,7 +30,7 @@ function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: numbe
   const supervisor = new Supervisor({
     settings: { smtp: { pki: {} } } as unknown as Settings,
     grants: {
-      errand: {},
+      privileged: {},
       smtp: {},
       lookup: {},
       queue: {},

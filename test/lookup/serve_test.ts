@@ -159,7 +159,14 @@ const expansion = (rcpt: string): ToLookup => ({
 });
 
 Deno.test("serveLookup() serves every door that leads to it", () => {
-  const doors = ["smtp-lookup", "relay-lookup", "delivery-lookup", "errand-lookup", "queue-lookup", "control-lookup"];
+  const doors = [
+    "smtp-lookup",
+    "relay-lookup",
+    "delivery-lookup",
+    "privileged-lookup",
+    "queue-lookup",
+    "control-lookup",
+  ];
   assert.deepEqual(harness().doors, doors);
 });
 

@@ -1,6 +1,0 @@
-/** Entry of the errand isolate; all it does is in src/delivery. */
-
-import { servePrivileged } from "../src/delivery/serve_privileged.ts";
-import { runIsolate } from "../src/isolate/mod.ts";
-
-runIsolate("errand", (isolate) => servePrivileged(isolate));
