@@ -10,7 +10,7 @@ interface Timer {
 
 export class FakeClock implements Clock {
   #ms: number;
-  #timers: Timer[] = [];
+  readonly #timers = new Set<Timer>();
 
   /** Begins at `ms`, by the time of day and by what has passed alike. */
   constructor(ms: number = Date.now()) {
@@ -26,10 +26,10 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const end = this.#ms + ms;
     for (;;) {
-      const next = this.#timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
+      const next = [...this.#timers].filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
       if (next === undefined) break;
       this.#ms = Math.max(this.#ms, next.at);
-      if (next.every === null) this.#timers = this.#timers.filter((timer) => timer !== next);
+      if (next.every === null) this.#timers.delete(next);
       else next.at += next.every;
       next.action();
     }
@@ -37,7 +37,7 @@ export class FakeClock implements Clock {
   }
 
   #add(timer: Timer): () => void {
-    this.#timers.push(timer);
-    return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
   }
 }
