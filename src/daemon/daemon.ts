@@ -30,6 +30,7 @@ import { claimSocket, claimSpool, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
 import { backlogFor, ListeningSockets } from "./sockets/listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
+import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
 import { LocalSockets } from "./sockets/local_sockets.ts";
@@ -358,7 +359,14 @@ class Daemon {
     supervisor.serve("smtp-main", (channel, index) => {
       channel.onmessage = (message) => this.#answerSmtp(channel, index, message);
     });
-    supervisor.serve("lookup-main", (channel) => this.#lookupRequests.serve(channel, () => supervisor.grow("forward")));
+    const forwards = new ForwardFiles({
+      grow: () => supervisor.grow("forward"),
+      warn: (text) => this.#log("warn", text),
+    }, this.#clock);
+    supervisor.serve("forward-main", (channel, index) => forwards.serve(channel, index));
+    supervisor.serve("lookup-main", (channel) => {
+      this.#lookupRequests.serve(channel, (who, suffix) => forwards.read(who, suffix));
+    });
     supervisor.serve("delivery-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
     supervisor.serve("privileged-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
     supervisor.serve("filter-main", (channel) => channel.onmessage = (message) => this.#receiveFromFilter(message));

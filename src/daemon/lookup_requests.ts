@@ -1,11 +1,15 @@
 /**
- * Answers what lookup asks of main: accounts of the name service, passwords of the system's. A few at a time, and off the thread. Checks each
- * question, and the answer is small.
+ * Answers what lookup asks of main: accounts of the name service, passwords of the system's, the text of `.forward` files. A few at a time,
+ * and off the thread. Checks each question, and the answer is small.
  */
 
 import { BoundedSet } from "../bounded_map.ts";
 import type { Channel } from "../isolate/mod.ts";
 import {
+  type Account,
+  type Forward,
+  isForwardHome,
+  isForwardSuffix,
   type LookupToMain,
   type MainToLookup,
   MAX_ACCOUNT_NAME_CHARS,
@@ -13,6 +17,7 @@ import {
   type PasswordCheck,
 } from "../protocol/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { systemReason } from "../events/mod.ts";
 import { NameService } from "./machine/name_service.ts";
 import { Passwords } from "./machine/passwords.ts";
 
@@ -28,11 +33,16 @@ const HANGS_MS = 2_000, MAX_HANGING_QUESTIONS = 64;
 const MAX_WAITING_CALLS = 100;
 /** Names that were answered in time; the oldest are forgotten. */
 const MAX_KNOWN_NAMES = 10_000;
+/** `.forward` files that are asked for and not read yet; lookup keeps to less. */
+const MAX_WAITING_FORWARDS = 40_000;
 /** Passwords that are verified at one time: each keeps a processor busy. */
 const MAX_RUNNING_CHECKS = 2;
 
 type AccountQuestion = Extract<LookupToMain, { type: "account" }>;
 type PasswordQuestion = Extract<LookupToMain, { type: "login" | "crypt" }>;
+type ForwardQuestion = Extract<LookupToMain, { type: "forward" }>;
+/** Reads a `.forward` as its user. Rejects when it cannot be had now. */
+export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 /** Main's side of the door to the lookup isolate that asks. */
 type LookupChannel = Channel<MainToLookup, LookupToMain>;
 
@@ -61,6 +71,8 @@ export class LookupRequests {
   readonly #known = new BoundedSet<string>(MAX_KNOWN_NAMES);
   readonly #clock: Pick<Clock, "after">;
   #verifying = 0;
+  /** `.forward` files that are being read. */
+  #reading = 0;
 
   constructor(
     names: Pick<NameService, "find"> = new NameService(),
@@ -72,10 +84,13 @@ export class LookupRequests {
     this.#verifier = verifier;
   }
 
-  /** Answers the lookup isolate behind this channel until it ends. `grow` is called when it needs one more isolate that reads `.forward`. */
-  serve(channel: LookupChannel, grow: () => void = () => {}): void {
+  /** Answers the lookup isolate behind this channel until it ends. `read` has its `.forward` files read. */
+  serve(channel: LookupChannel, read: ReadForward): void {
     this.#channel = channel;
-    channel.onmessage = (question) => question?.type === "grow" ? grow() : this.#take(channel, question);
+    channel.onmessage = (question) => {
+      if (question?.type !== "forward") this.#take(channel, question);
+      else if (isForward(question)) void this.#read({ channel, question }, read);
+    };
     channel.onreset = () => this.#forget(channel);
   }
 
@@ -94,6 +109,16 @@ export class LookupRequests {
     }
   }
 
+  async #read(pending: Pending<ForwardQuestion>, read: ReadForward): Promise<void> {
+    if (this.#reading >= MAX_WAITING_FORWARDS) {
+      return this.#answer(pending, { error: "Too many questions wait for an answer" });
+    }
+    const { who, suffix } = pending.question;
+    this.#reading++;
+    this.#answer(pending, await read(who, suffix).catch((error) => ({ error: systemReason(error) })));
+    this.#reading--;
+  }
+
   /** The lookup isolate has ended, and with it the calls that wait. */
   #forget(channel: LookupChannel): void {
     if (this.#channel !== channel) return;
@@ -104,7 +129,7 @@ export class LookupRequests {
   }
 
   /** Answers unless who asked was replaced. */
-  #answer({ channel, question }: Pending<AccountQuestion | PasswordQuestion>, result: MainToLookup["result"]): void {
+  #answer({ channel, question }: Pending<LookupToMain>, result: MainToLookup["result"]): void {
     if (channel !== this.#channel) return;
     const { type, call } = question;
     channel.send({ type, call, result } as MainToLookup);
@@ -181,6 +206,11 @@ function isPassword(question: AccountQuestion | PasswordQuestion): question is P
   const subject: unknown = question.type === "login" ? question.user : question.hash;
   return typeof call === "number" && typeof password === "string" && password.length <= MAX_PASSWORD_CHARS &&
     typeof subject === "string" && subject.length <= MAX_PASSWORD_CHARS;
+}
+
+function isForward({ call, who, suffix }: ForwardQuestion): boolean {
+  return typeof call === "number" && typeof who?.home === "string" && isForwardHome(who.home) &&
+    typeof suffix === "string" && isForwardSuffix(suffix);
 }
 
 function isAccount(question: AccountQuestion | PasswordQuestion): question is AccountQuestion {

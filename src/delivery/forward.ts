@@ -1,5 +1,5 @@
 /**
- * Reads `.forward` files for lookup, in an isolate of their own. That there is none is found out as the daemon, by stat(2) alone; a file that is there
+ * Reads `.forward` files for main, which lookup asks for them, in an isolate of their own. That there is none is found out as the daemon, by stat(2) alone; a file that is there
  * is opened as its user, so that the kernel refuses what the user may not read, whatever stands behind the path by then. Does not
  * parse the file.
  */
@@ -7,11 +7,9 @@
 import fs from "node:fs";
 import { systemReason } from "../events/mod.ts";
 import type { ActAs } from "./identity.ts";
-import { type Account, type Forward, MAX_FORWARD_OCTETS } from "../protocol/mod.ts";
+import { type Account, type Forward, isForwardHome, isForwardSuffix, MAX_FORWARD_OCTETS } from "../protocol/mod.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;
-/** Longest path and suffix that are looked at. */
-const MAX_PATH_CHARS = 1023, MAX_SUFFIX_CHARS = 200;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 const NONE: Forward = { kind: "none" };
@@ -35,14 +33,14 @@ const PASSING: ReadonlySet<string> = new Set([
 /** Reads `.forward`, with a suffix such as `+tag` the file `.forward+tag` before it: the first that is there and not empty. Never throws. */
 export function readForward(actAs: ActAs, who: Account, suffix: string): Forward {
   const { home } = who;
-  if (!home.startsWith("/") || home.length > MAX_PATH_CHARS || home.includes("\0")) return NONE;
+  if (!isForwardHome(home)) return NONE;
   const folder = look(home, fs.statSync);
   if (typeof folder === "object") {
     if (!folder.isDirectory()) return NONE;
     if ((folder.mode & STICKY) !== 0) return later(`${home} is sticky`);
   } else if (ABSENT.has(folder)) return NONE;
   const plain = `${home}/.forward`;
-  const usable = suffix !== "" && suffix.length <= MAX_SUFFIX_CHARS && !/[/\0]/.test(suffix);
+  const usable = suffix !== "" && isForwardSuffix(suffix);
   for (const path of usable ? [plain + suffix, plain] : [plain]) {
     const found = readOne(actAs, who, path);
     if (found.kind !== "none") return found;

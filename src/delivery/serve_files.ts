@@ -34,7 +34,7 @@ const KINDS: Readonly<Record<FileRole, readonly FileTask["kind"][]>> = {
 
 /** Sets an isolate up that serves file tasks. `actAs` is what the entry has loaded; without root there is nobody else to act as. */
 export function serveFiles<R extends FileRole>(isolate: Isolate<R>, actAs: ActAs = actAsSelf): void {
-  const doors = { mailbox: "mailbox-delivery", file: "file-privileged", forward: "forward-lookup" } as const;
+  const doors = { mailbox: "mailbox-delivery", file: "file-privileged", forward: "forward-main" } as const;
   const channel = isolate.ask(doors[isolate.role as FileRole]) as unknown as Channel<FromFiles, ToFiles>;
   const service = new FileService(isolate, channel, actAs);
   channel.onmessage = (message) => service.receive(message);

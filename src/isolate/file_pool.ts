@@ -64,8 +64,8 @@ export type ReadChunk = (index: number) => Promise<Uint8Array>;
 
 /** The pool of an isolate that has file tasks done, at its door. `contended`: others wait for the room that hanging tasks take. */
 export function serveFilePool(
-  isolate: Isolate<"delivery"> | Isolate<"privileged"> | Isolate<"lookup">,
-  role: FileRole,
+  isolate: Isolate<"delivery"> | Isolate<"privileged">,
+  role: Exclude<FileRole, "forward">,
   contended: () => boolean,
   clock: Clock = systemClock,
 ): FilePool {

@@ -1,6 +1,6 @@
 /**
- * What lookup asks of others, and remembers for a moment: `.forward` files, which isolates of their own read with the rights of their users,
- * and of main the accounts that only the name service has. Reads nothing itself.
+ * What lookup asks of main, and remembers for a moment: `.forward` files, which isolates of main read with the rights of their users, and the
+ * accounts that only the name service has. Reads nothing itself.
  */
 
 import { BoundedMap } from "../bounded_map.ts";
@@ -8,13 +8,15 @@ import { systemReason } from "../events/mod.ts";
 import {
   type Account,
   type Forward,
+  isForwardHome,
+  isForwardSuffix,
   type LookupToMain,
   type MainToLookup,
   MAX_ACCOUNT_NAME_CHARS,
   MAX_PASSWORD_CHARS,
   type PasswordCheck,
 } from "../protocol/mod.ts";
-import { Caller, type Channel, type Isolate, serveFilePool } from "../isolate/mod.ts";
+import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
@@ -35,8 +37,6 @@ type Result = Account | null | LookupError;
 type PasswordQuestion =
   | Omit<Extract<LookupToMain, { type: "login" }>, "call">
   | Omit<Extract<LookupToMain, { type: "crypt" }>, "call">;
-/** Reads a `.forward` as its user. Rejects when it cannot be had now. */
-export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 
 /** Answers that are as fresh as `keepMs`. The oldest go first. */
 class Memory<T> {
@@ -67,43 +67,33 @@ export class MainClient {
   readonly #asked = new Map<string, Promise<Result>>();
   /** Passwords on their way to main. */
   #verifying = 0;
-  readonly #readForward: ReadForward;
   /** Files that are being read. */
   readonly #reading = new Map<string, Promise<Forward>>();
   readonly #clock: Pick<Clock, "steady" | "after">;
 
   /** Asks main at `door`. */
-  constructor(
-    door: Channel<LookupToMain, MainToLookup>,
-    clock: Pick<Clock, "steady" | "after">,
-    readForward: ReadForward,
-  ) {
+  constructor(door: Channel<LookupToMain, MainToLookup>, clock: Pick<Clock, "steady" | "after">) {
     this.#clock = clock;
     this.#main = new Caller(door);
-    this.#readForward = readForward;
     this.#forwards = new Memory(FORWARD_MS, clock.steady);
     this.#accounts = new Memory(ACCOUNT_MS, clock.steady);
   }
 
-  /** The client of the lookup isolate, which has `.forward` files read by isolates of their own. */
+  /** The client of the lookup isolate. */
   static of(isolate: Isolate<"lookup">): MainClient {
-    const pool = serveFilePool(isolate, "forward", () => false);
-    const readForward: ReadForward = async (who, suffix) => {
-      const result = await pool.run(`uid ${who.uid}`, { kind: "forward", who, suffix });
-      if (result.kind === "forward") return result.forward;
-      throw new Error(result.kind === "written" ? "The answer fits no question" : result.text);
-    };
-    return new MainClient(isolate.ask("lookup-main"), systemClock, readForward);
+    return new MainClient(isolate.ask("lookup-main"), systemClock);
   }
 
   /** The `.forward` of an account if it was read just now. `suffix`: delimiter and sub-address, "" for none. */
   knownForward(who: Account, suffix: string): Forward | undefined {
-    return this.#forwards.get(forwardKey(who, suffix));
+    if (!isForwardHome(who.home)) return { kind: "none" };
+    return this.#forwards.get(forwardKey(who, usable(suffix)));
   }
 
   /** The `.forward` of an account. Rejects never: what cannot be read now is a refusal that passes. */
-  async forward(who: Account, suffix: string): Promise<Forward> {
-    const key = forwardKey(who, suffix);
+  async forward(who: Account, asked: string): Promise<Forward> {
+    const suffix = usable(asked), key = forwardKey(who, suffix);
+    if (!isForwardHome(who.home)) return { kind: "none" };
     const reading = this.#reading.get(key);
     if (reading !== undefined) return await reading;
     if (this.#reading.size >= MAX_WAITING_QUESTIONS) return unread("Too many questions wait for an answer");
@@ -113,12 +103,15 @@ export class MainClient {
   }
 
   async #read(who: Account, suffix: string, key: string): Promise<Forward> {
+    const { name, uid, gid, home } = who;
     try {
-      const forward = await this.#readForward(who, suffix);
-      this.#forwards.set(key, forward);
-      return forward;
+      const question = { type: "forward", who: { name, uid, gid, home }, suffix } as const;
+      const { result } = await this.#main.ask<"forward">(question);
+      if ("error" in result) return unread(`${home}/.forward: ${result.error}`);
+      this.#forwards.set(key, result);
+      return result;
     } catch (error) {
-      return unread(`${who.home}/.forward: ${systemReason(error)}`);
+      return unread(`${home}/.forward: ${systemReason(error)}`);
     }
   }
 
@@ -179,6 +172,11 @@ export class MainClient {
       });
     });
   }
+}
+
+/** A suffix that no name of a file can have stands for none: the plain `.forward` is looked for. */
+function usable(suffix: string): string {
+  return isForwardSuffix(suffix) ? suffix : "";
 }
 
 function forwardKey({ name, uid, gid, home }: Account, suffix: string): string {

@@ -133,10 +133,10 @@ export const DOORS = {
   /** Commands, and files that users name: delivery may not touch them. */
   "delivery-privileged": door<ToPrivileged, FromPrivileged>(TO_PRIVILEGED, FROM_PRIVILEGED, PRIVILEGED_REPLIES),
   "privileged-queue": AGENT_QUEUE,
-  /** Users' files: the isolates that touch them ask the isolates that have tasks for them. */
+  /** Users' files: the isolates that touch them ask the isolates that have tasks for them; main has those of lookup, with which they share memory. */
   "mailbox-delivery": FILES,
   "file-privileged": FILES,
-  "forward-lookup": FILES,
+  "forward-main": FILES,
   "relay-lookup": asksLookup(LOOKUP_QUESTIONS.relay),
   "delivery-lookup": asksLookup(LOOKUP_QUESTIONS.delivery),
   "privileged-lookup": asksLookup(LOOKUP_QUESTIONS.privileged),

@@ -1,6 +1,6 @@
 /**
  * What is said at the doors of the isolates that touch users' files: `mailbox` (Maildirs and mailboxes, for delivery), `file` (file targets,
- * for privileged) and `forward` (`.forward`, for lookup). Types, and their checks.
+ * for privileged) and `forward` (`.forward`, for main, which lookup asks for them). Types, and their checks.
  */
 
 import type { EnvelopeId } from "../envelope/mod.ts";
@@ -68,6 +68,18 @@ export type Forward =
 
 /** A `.forward` is smaller than this. */
 export const MAX_FORWARD_OCTETS = 4096;
+/** Longest path of a home, and longest suffix of a `.forward`, that are looked at. */
+const MAX_HOME_CHARS = 1023, MAX_SUFFIX_CHARS = 200;
+
+/** Returns whether a `.forward` may be looked for in this home: an absolute path that the kernel takes. */
+export function isForwardHome(home: string): boolean {
+  return home.startsWith("/") && home.length <= MAX_HOME_CHARS && !home.includes("\0");
+}
+
+/** Returns whether a file of the name `.forward` and this suffix may be looked for: the suffix leads to no other folder. */
+export function isForwardSuffix(suffix: string): boolean {
+  return suffix.length <= MAX_SUFFIX_CHARS && !/[/\0]/.test(suffix);
+}
 
 /** How a task ended. `code` as of sysexits(3). */
 export type FileResult =
@@ -131,7 +143,7 @@ const fileTask: Check<FileTask> = tagged<FileTask, "kind">("kind", {
   prepare: { who, path: text() },
   forward: { who: account, suffix: text() },
 });
-const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
+export const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
   none: {},
   text: { path: text(), text: text(MAX_FORWARD_OCTETS) },
   refused: { temporary: flag, reason: longText },

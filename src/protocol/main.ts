@@ -8,6 +8,7 @@ import {
   type Check,
   either,
   flag,
+  kindOf,
   list,
   type MessageTable,
   nullOr,
@@ -18,6 +19,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
 import { type PasswordCheck, passwordCheck } from "./login.ts";
 import { type Account, account } from "./lookup.ts";
 import type { FileRole } from "./roles.ts";
@@ -102,11 +104,14 @@ export type LookupToMain =
   | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
   /** or of a hash that only crypt(3) supports. */
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string }
-  | Grow<"forward">;
+  /** The `.forward` in the home of an account, or the file with the suffix before it, as the account may read it. */
+  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string };
 export type MainToLookup =
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
   | { readonly type: "login"; readonly call: number; readonly result: PasswordCheck }
-  | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck };
+  | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck }
+  /** `error`: it cannot be had now. */
+  | { readonly type: "forward"; readonly call: number; readonly result: Forward | { readonly error: string } };
 
 /** Longest name that the name service is asked for, and longest password, user and hash that main verifies. */
 export const MAX_ACCOUNT_NAME_CHARS = 255, MAX_PASSWORD_CHARS = 4096;
@@ -161,24 +166,29 @@ export const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
 export const DELIVERY_TO_MAIN: MessageTable<DeliveryToMain> = { grow: { role: oneOf("mailbox") } };
 export const PRIVILEGED_TO_MAIN: MessageTable<PrivilegedToMain> = { grow: { role: oneOf("file") } };
 
+const forwardAccount: Check<Account> = (value) =>
+  account(value) ?? (isForwardHome((value as Account).home) ? null : "home: is no absolute path that can be");
+const forwardSuffix: Check<string> = (value) =>
+  typeof value === "string" && isForwardSuffix(value) ? null : `is ${kindOf(value)}, not a suffix of a file's name`;
 export const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   account: { call, name: text() },
   login: { call, user: text(), password: text() },
   crypt: { call, hash: text(), password: text() },
-  grow: { role: oneOf("forward") },
+  forward: { call, who: forwardAccount, suffix: forwardSuffix },
 };
-const accountResult: Check<Account | null | { readonly error: string }> = nullOr(
-  either(account, record<{ readonly error: string }>({ error: longText })),
-);
+const failure = record<{ readonly error: string }>({ error: longText });
+const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
 export const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
   account: { call, result: accountResult },
   login: { call, result: passwordCheck },
   crypt: { call, result: passwordCheck },
+  forward: { call, result: either(forward, failure) },
 };
 export const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
   account: ["account"],
   login: ["login"],
   crypt: ["crypt"],
+  forward: ["forward"],
 };
 
 /** Process ids of the first processes of a system belong to it. */

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Channel } from "../../src/isolate/mod.ts";
-import type { LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
-import { LookupRequests } from "../../src/daemon/lookup_requests.ts";
+import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
+import { LookupRequests, type ReadForward } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/machine/name_service.ts";
 
 /** Main's side of the door to a lookup isolate; `heard` gets what is answered. */
@@ -11,14 +11,16 @@ function doorOf(heard: (answer: MainToLookup) => void): Channel<MainToLookup, Lo
   return { send: heard, onmessage: () => {}, onreset: () => {} };
 }
 
+const noReader: ReadForward = () => assert.fail("nobody reads");
+
 /** Requests of lookup and what was answered; `done` resolves when `count` answers are there. */
-function harnessOf(names: Pick<NameService, "find">) {
+function harnessOf(names: Pick<NameService, "find">, read: ReadForward = noReader) {
   const batches: (readonly MainToLookup[])[] = [];
   let wake = () => {};
   const requests = new LookupRequests(names);
   const enter = () => {
     const channel = doorOf((answer) => (batches.push([answer]), wake()));
-    requests.serve(channel);
+    requests.serve(channel, read);
     return channel;
   };
   const channel = enter();
@@ -71,7 +73,7 @@ Deno.test("names that hang take no more than their share of the threads, and who
       },
     },
   );
-  requests.serve(channel);
+  requests.serve(channel, noReader);
   let call = 0;
   const ask = (...names: string[]) => {
     const first = call + 1;
@@ -110,7 +112,12 @@ Deno.test("LookupRequests passes over what is no question", () => {
   const odd = [
     null,
     {},
-    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "/" }, suffix: "" },
+    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "/" }, suffix: "/../../etc/shadow" },
+    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "/" }, suffix: "a\0" },
+    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "/" }, suffix: "x".repeat(201) },
+    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "home" }, suffix: "" },
+    { type: "forward", call: 1, who: { name: "bob", uid: 1, gid: 1, home: "/\0" }, suffix: "" },
+    { type: "forward", call: 1, who: null, suffix: "" },
     { type: "account", call: 1, name: 7 },
     { type: "account", call: 1, name: "x".repeat(300) },
   ];
@@ -122,6 +129,38 @@ Deno.test("LookupRequests answers with the reason when the name service breaks",
   const { channel, done } = harnessOf({ find: () => Promise.reject(new Error("No directory")) });
   channel.onmessage({ type: "account", call: 3, name: "bob" });
   assert.deepEqual(await done(1), [{ type: "account", call: 3, result: { error: "Error: No directory" } }]);
+});
+
+const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
+const asksForward = (call: number, suffix = "") => ({ type: "forward", call, who: bob, suffix }) as const;
+
+Deno.test("LookupRequests has a .forward read, and answers with what it holds or why it cannot be had", async () => {
+  const text: Forward = { kind: "text", path: "/home/bob/.forward+x", text: "eve\n" };
+  const read: ReadForward = (who, suffix) => {
+    assert.deepEqual(who, bob);
+    return suffix === "+x" ? Promise.resolve(text) : Promise.reject(new Error("The files of this user do not answer"));
+  };
+  const { channel, done } = harnessOf({ find: () => assert.fail("nobody is looked for") }, read);
+  channel.onmessage(asksForward(1, "+x"));
+  channel.onmessage(asksForward(2));
+  assert.deepEqual(await done(2), [
+    { type: "forward", call: 1, result: text },
+    { type: "forward", call: 2, result: { error: "The files of this user do not answer" } },
+  ]);
+});
+
+Deno.test("LookupRequests has no more files read at one time than lookup keeps to twice over", async () => {
+  const { promise, resolve } = Promise.withResolvers<Forward>();
+  let reading = 0;
+  const { channel, done } = harnessOf({ find: () => assert.fail("nobody is looked for") }, () => (reading++, promise));
+  for (let call = 1; call <= 40_001; call++) channel.onmessage(asksForward(call));
+  const refused = { type: "forward", call: 40_001, result: { error: "Too many questions wait for an answer" } };
+  assert.deepEqual(await done(1), [refused]);
+  assert.equal(reading, 40_000);
+  resolve({ kind: "none" });
+  await done(40_001);
+  channel.onmessage(asksForward(40_002));
+  assert.deepEqual((await done(40_002)).at(-1), { type: "forward", call: 40_002, result: { kind: "none" } });
 });
 
 Deno.test({

@@ -96,7 +96,7 @@ Deno.test("main tries no system account unless a listener asks for them", async 
     onmessage: () => {},
     onreset: () => {},
   };
-  requests.serve(channel);
+  requests.serve(channel, () => assert.fail("nobody reads"));
   channel.onmessage({ type: "login", call: 1, user: "root", password: "x" });
   requests.systemLogins = true;
   channel.onmessage({ type: "login", call: 2, user: "root", password: "x" });

@@ -207,7 +207,7 @@ const SAMPLES: {
 } = {
   "mailbox-delivery": files,
   "file-privileged": files,
-  "forward-lookup": files,
+  "forward-main": files,
   "smtp-lookup": { asks: toLookup, answers: fromLookup },
   "relay-lookup": { asks: toLookup, answers: fromLookup },
   "delivery-lookup": { asks: toLookup, answers: fromLookup },
@@ -357,12 +357,13 @@ const SAMPLES: {
       account: [{ call: 1, name: "n" }],
       login: [{ call: 1, user: "u", password: "p" }],
       crypt: [{ call: 1, hash: "h", password: "p" }],
-      grow: [{ role: "forward" }],
+      forward: [{ call: 1, who: account, suffix: "+x" }],
     },
     answers: {
       account: [{ call: 1, result: account }, { call: 1, result: null }, { call: 1, result: { error: "e" } }],
       login: [{ call: 1, result: "match" }],
       crypt: [{ call: 1, result: "unknown" }],
+      forward: [{ call: 1, result: { kind: "none" } }, { call: 1, result: { error: "e" } }],
     },
   },
   "control-main": {
@@ -499,6 +500,7 @@ Deno.test("what main takes, and from whom", () => {
     "control-main",
     "delivery-main",
     "filter-main",
+    "forward-main",
     "lookup-main",
     "privileged-main",
     "smtp-main",

@@ -115,8 +115,8 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
     worker.onmessage = ({ data }: MessageEvent<ToSupervisor | LookupToMain[]>) => {
       if (!Array.isArray(data)) return data.type === "ready" ? resolve() : undefined;
       // A system without homes and without a name service.
-      const questions = data.filter((message) => message.type !== "grow");
-      worker.postMessage(questions.map(({ type, call }) => ({ type, call, result: null })));
+      const result = (type: string) => type === "forward" ? { kind: "none" } : null;
+      worker.postMessage(data.map(({ type, call }) => ({ type, call, result: result(type) })));
     };
     worker.onerror = (event) => {
       event.preventDefault();

@@ -7,34 +7,35 @@ import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/pro
 import { LookupError } from "../../src/tables/mod.ts";
 import { FakeClock } from "../fake_clock.ts";
 
-type Question = Exclude<LookupToMain, { type: "grow" }>;
-
 const bob: Account = { name: "bob", uid: 1000, gid: 1000, home: "/home/bob" };
 const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 
 /** A client, the posts that reached main, and a clock. */
 function clientOf() {
-  const posts: (readonly Question[])[] = [];
+  const posts: (readonly LookupToMain[])[] = [];
   let receive = (_post: unknown) => {};
   const transport: Transport = {
-    post: (messages) => void posts.push(messages as readonly Question[]),
+    post: (messages) => void posts.push(messages as readonly LookupToMain[]),
     receive: ({ onpost }) => receive = onpost,
     close: () => {},
   };
   const door = new DoorChannel<LookupToMain, MainToLookup>();
   door.attach(transport);
   const clock = new FakeClock(0);
-  /** Files that are being read. */
-  const reading: { who: Account; suffix: string; done: PromiseWithResolvers<Forward> }[] = [];
-  const readForward = (who: Account, suffix: string) => {
-    const done = Promise.withResolvers<Forward>();
-    reading.push({ who, suffix, done });
-    return done.promise;
+  const harness = new MainClient(door, clock);
+  const reply = (result: MainToLookup["result"], mine: (question: LookupToMain) => boolean) => {
+    const asked = posts.splice(0).flat();
+    posts.push(asked.filter((question) => !mine(question)));
+    receive(asked.filter(mine).map(({ type, call }) => ({ type, call, result })));
   };
-  const harness = new MainClient(door, clock, readForward);
-  const found = (forward: Forward) => reading.splice(0).forEach(({ done }) => done.resolve(forward));
-  const answer = (result: MainToLookup["result"]) => {
-    receive(posts.splice(0).flat().map(({ type, call }) => ({ type, call, result })));
+  /** Answers all questions that are not about files. */
+  const answer = (result: MainToLookup["result"]) => reply(result, ({ type }) => type !== "forward");
+  /** Files that main was asked for. */
+  const reading = () => posts.flat().filter((question) => question.type === "forward");
+  /** Answers all questions about files. */
+  const found = async (result: Forward | { error: string }) => {
+    await turn();
+    reply(result, ({ type }) => type === "forward");
   };
   return { harness, receive: (post: readonly MainToLookup[]) => receive(post), posts, clock, answer, reading, found };
 }
@@ -58,15 +59,16 @@ Deno.test("MainClient has the same file read once for all who ask for it meanwhi
     harness.forward(eve, ""),
     harness.forward(bob, "+x"),
   ];
-  assert.deepEqual(reading.map(({ who, suffix }) => who.name + suffix), ["bob", "eve", "bob+x"]);
-  found(text);
+  await turn();
+  assert.deepEqual(reading().map(({ who, suffix }) => who.name + suffix), ["bob", "eve", "bob+x"]);
+  await found(text);
   assert.deepEqual(await Promise.all(asked), [text, text, text, text]);
 });
 
 Deno.test("MainClient takes a file that cannot be had for a refusal that passes, and remembers none", async () => {
-  const { harness, reading } = clientOf();
+  const { harness, found } = clientOf();
   const asked = harness.forward(bob, "");
-  reading[0]!.done.reject(new Error("The files of this user do not answer"));
+  await found({ error: "The files of this user do not answer" });
   assert.deepEqual(await asked, {
     kind: "refused",
     temporary: true,
@@ -75,11 +77,23 @@ Deno.test("MainClient takes a file that cannot be had for a refusal that passes,
   assert.equal(harness.knownForward(bob, ""), undefined);
 });
 
+Deno.test("MainClient asks main for no path that leads out of the home", async () => {
+  const { harness, reading, found } = clientOf();
+  for (const suffix of ["+a/../../etc/shadow", "+a\0b", `+${"x".repeat(200)}`]) void harness.forward(bob, suffix);
+  await turn();
+  assert.deepEqual(reading().map(({ suffix }) => suffix), [""], "the plain .forward stands for all of them");
+  await found(text);
+  assert.deepEqual(await harness.forward({ ...bob, home: "relative" }, ""), { kind: "none" });
+  assert.deepEqual(await harness.forward({ ...bob, home: "/a\0" }, ""), { kind: "none" });
+  await turn();
+  assert.deepEqual(reading(), []);
+});
+
 Deno.test("MainClient remembers a .forward for a second, by user, home and suffix", async () => {
   const { harness, clock, found } = clientOf();
   assert.equal(harness.knownForward(bob, ""), undefined);
   const asked = harness.forward(bob, "");
-  found({ kind: "none" });
+  await found({ kind: "none" });
   await asked;
   clock.advance(999 - clock.now());
   assert.deepEqual(harness.knownForward(bob, ""), { kind: "none" });
@@ -119,6 +133,6 @@ Deno.test("MainClient asks no more when too many questions wait", async () => {
   assert.ok(await harness.account("eve") instanceof LookupError);
   await turn();
   answer(null);
-  found({ kind: "none" });
+  await found({ kind: "none" });
   await Promise.all([...waiting, ...names]);
 });
