@@ -77,8 +77,8 @@ function isOwnHost(host: string, address: string): boolean {
   return name === "localhost" || name === "127.0.0.1" || name === "::1" || name === address.toLowerCase();
 }
 
-function named(facts: Readonly<Record<string, boolean>>, { value }: { readonly value: boolean }): string[] {
-  return Object.keys(facts).filter((name) => facts[name] === value);
+function named(flags: Readonly<Record<string, boolean>>, { value }: { readonly value: boolean }): string[] {
+  return Object.keys(flags).filter((name) => flags[name] === value);
 }
 
 async function takePage(source: AdminSource, after: string | undefined, limit: number) {

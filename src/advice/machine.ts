@@ -1,7 +1,7 @@
 /** What advice asks of the machine that the configuration is for. Types only. */
 
 /** What is looked at on the machine. */
-export interface MachineFacts {
+export interface MachineState {
   /** Text of an include file; null for one that is not to be looked into. Throws an Error that says why it cannot be read. */
   readText(path: string): string | null;
   /** Is there such an account? Null when commands of tables do not need one: root has not started this. */

@@ -4,20 +4,20 @@ import type { Config } from "../config/mod.ts";
 import { shown } from "../config/values.ts";
 import { Contents, type ReadFile } from "./entries.ts";
 import { literalWarnings } from "./literals.ts";
-import type { MachineFacts } from "./machine.ts";
+import type { MachineState } from "./machine.ts";
 import { peopleWarnings, type SystemUsers } from "./people.ts";
 import { openRelayWarnings } from "./open_relay.ts";
 import { reachWarnings } from "./reach.ts";
 import { unreachableWarnings } from "./unreachable.ts";
 import { brokenEntries, valueWarnings } from "./values.ts";
 
-export type { MachineFacts, ReadFile, SystemUsers };
+export type { MachineState, ReadFile, SystemUsers };
 
 /** `file:line: warning: …`, most urgent first: who can relay without permission, rules without mail, entries of tables that cannot work. */
 export async function adviseOn(
   config: Config,
   read: ReadFile,
-  machine: MachineFacts,
+  machine: MachineState,
   users: SystemUsers,
 ): Promise<string[]> {
   const contents = new Contents(config, read);
@@ -35,7 +35,7 @@ export async function adviseOn(
  * Why a table is not to be read again: what would fail when mail or a login comes to it, each with `file:line`, or that it has no file. Null
  * when nothing is known against it, or it is none of the configuration.
  */
-export function tableFault(config: Config, read: ReadFile, machine: MachineFacts, name: string): string | null {
+export function tableFault(config: Config, read: ReadFile, machine: MachineState, name: string): string | null {
   const contents = new Contents(config, read);
   if (contents.isStatic(name)) return `table <${shown(name)}> is written in smtpd.conf: there is no file to read again`;
   const broken = brokenEntries(config, contents, machine, name);

@@ -6,7 +6,7 @@ import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { isNetwork, shown } from "../config/values.ts";
 import { asciiDomain, unicodeDomain } from "../envelope/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
-import type { MachineFacts } from "./machine.ts";
+import type { MachineState } from "./machine.ts";
 
 /** Looks at each entry of a table, once for each `what`. */
 type Look = (
@@ -23,7 +23,7 @@ const DOMAIN_END = /\.(?:com|org|net|edu|gov|mil|info|biz|dev|app|example|test|i
 export function lookAtPatterns(
   config: Config,
   contents: Contents,
-  machine: Pick<MachineFacts, "interfaceList">,
+  machine: Pick<MachineState, "interfaceList">,
   look: Look,
 ): void {
   const builtin = new Set<string>(Object.values(BUILTIN_TABLES));
@@ -95,7 +95,7 @@ export function addressFault(key: string): string | null {
   return fault === null ? null : `${quoted} fits no address: ${fault}`;
 }
 
-function networkFault(key: string, machine: Pick<MachineFacts, "interfaceList">): string | null {
+function networkFault(key: string, machine: Pick<MachineState, "interfaceList">): string | null {
   if (isNetwork(key) || /^(?:local|!?\d+(?:\.\d+){0,2}(?:\/\d+)?|!?\[?ipv6:.*)$/i.test(key)) return null;
   // A name may be meant as that of an interface.
   const list = /^[a-z][a-z0-9_-]*$/i.test(key) ? machine.interfaceList() : "";

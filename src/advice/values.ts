@@ -15,7 +15,7 @@ import { includeFaults, parseRelaySecret, parseTargets, parseUserInfo, targetFau
 import { loopingAliases } from "./alias_loops.ts";
 import { type Contents, type Entry, placeText } from "./entries.ts";
 import { templateFault } from "./literals.ts";
-import type { MachineFacts } from "./machine.ts";
+import type { MachineState } from "./machine.ts";
 import { lookAtPatterns } from "./patterns.ts";
 
 /** Warnings about one table; what is beyond is counted. */
@@ -31,7 +31,7 @@ const FAILING = /^(?:alias|userbase|credentials|hosts of .*|secrets|addresses)$/
  * `file:line: …` for the entries of the table `name` that would fail when mail or a login comes to them; what works and is merely unwise is not
  * reported. At most a few; none for a table that only the daemon can ask.
  */
-export function brokenEntries(config: Config, contents: Contents, machine: MachineFacts, name: string): string[] {
+export function brokenEntries(config: Config, contents: Contents, machine: MachineState, name: string): string[] {
   return valueWarnings(config, contents, machine, name).map((line) => line.replace(": warning: ", ": "));
 }
 
@@ -39,7 +39,7 @@ export function brokenEntries(config: Config, contents: Contents, machine: Machi
 export function valueWarnings(
   config: Config,
   contents: Contents,
-  machine: MachineFacts,
+  machine: MachineState,
   only: string | null = null,
 ): string[] {
   const seen = new Set<string>();
@@ -108,7 +108,7 @@ function accountOf(value: string): string {
   return parts.length >= 6 ? `${parts[1]}:${parts[2]}:${parts[4]}` : value;
 }
 
-function aliasFault({ key, value, at }: Entry, machine: MachineFacts): string | readonly string[] | null {
+function aliasFault({ key, value, at }: Entry, machine: MachineState): string | readonly string[] | null {
   const fault = targetFault(value);
   if (fault !== null) return `the alias "${shown(key)}" cannot work: ${fault}: its mail will be refused`;
   return parseTargets(value).targets.flatMap((target) => {
@@ -151,7 +151,7 @@ function commandWarnings(
   name: string | null,
   at: SourceLine,
   contents: Contents,
-  machine: MachineFacts,
+  machine: MachineState,
   seen: Set<string>,
 ): string[] {
   if (name === null || seen.has(`commands ${name}`) || machine.hasUser(COMMAND_USER) !== false) return [];
@@ -218,7 +218,7 @@ function lookAtRelay(
   action: RelayAction,
   at: SourceLine,
   contents: Contents,
-  machine: MachineFacts,
+  machine: MachineState,
   look: (what: string, name: string | null, at: SourceLine, judge: Judge) => void,
 ): void {
   const labels = action.auth === null ? null : contents.table(action.auth);

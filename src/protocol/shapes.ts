@@ -77,7 +77,7 @@ const handling: Check<Handling> = record<Handling>({
   requireTls: optional(yes),
   tlsOptional: optional(yes),
 });
-const bounceFacts: Check<DsnContent> = record<DsnContent>({
+const dsnContent: Check<DsnContent> = record<DsnContent>({
   kind: oneOf("failed", "delayed", "delivered", "relayed"),
   text: longText,
   status,
@@ -87,7 +87,7 @@ const bounceFacts: Check<DsnContent> = record<DsnContent>({
   ttlSeconds: finite,
 });
 
-const FACTS: Fields<EnvelopeContent> = {
+const CONTENT: Fields<EnvelopeContent> = {
   id: envelopeId,
   sender: reversePath,
   rcpt: mailbox,
@@ -102,7 +102,7 @@ const FACTS: Fields<EnvelopeContent> = {
   subAddress: optional(word),
   exec: optional(word),
   commandMac: optional(word),
-  bounce: optional(bounceFacts),
+  bounce: optional(dsnContent),
   handling: optional(handling),
 };
 const STATE: Fields<EnvelopeState> = {
@@ -117,12 +117,12 @@ const STATE: Fields<EnvelopeState> = {
 
 export const acceptance: Check<Acceptance> = record<Acceptance>({ isolate: whole(), life: whole(), number: whole() });
 const ACCEPTED = { accepted: optional(acceptance) };
-export const envelopeFacts: Check<EnvelopeContent> = record<EnvelopeContent>(FACTS);
-export const envelope: Check<Envelope> = record<Envelope>({ ...FACTS, ...STATE, ...ACCEPTED });
+export const envelopeContent: Check<EnvelopeContent> = record<EnvelopeContent>(CONTENT);
+export const envelope: Check<Envelope> = record<Envelope>({ ...CONTENT, ...STATE, ...ACCEPTED });
 /** An envelope of a listing. */
 export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = record<
   Envelope & { readonly expiresAt: number }
->({ ...FACTS, ...STATE, ...ACCEPTED, expiresAt: finite });
+>({ ...CONTENT, ...STATE, ...ACCEPTED, expiresAt: finite });
 
 const oncePer = optional(oneOf("sub-address", "address", "spelling"));
 export const deliverable: Check<Deliverable> = tagged<Deliverable, "agent">("agent", {

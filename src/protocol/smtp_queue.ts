@@ -2,7 +2,7 @@
 
 import type { EnvelopeContent, MessageId } from "../envelope/mod.ts";
 import { amount, buffer, list, MAX_BUFFER_OCTETS, type MessageTable, octets, optional, text, whole } from "./check.ts";
-import { envelopeFacts, messageId } from "./shapes.ts";
+import { envelopeContent, messageId } from "./shapes.ts";
 
 /**
  * A message on its way in. Lines end with LF and are not dot-stuffed. `chunk`s are sent only while there is credit; a small message is
@@ -44,7 +44,7 @@ export const MAX_MESSAGE_ENVELOPES = 100_000;
 
 export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
   chunk: { message: messageId, bytes: octets(CHUNK_BYTES) },
-  commit: { message: messageId, tail: octets(CHUNK_BYTES), envelopes: list(envelopeFacts, MAX_MESSAGE_ENVELOPES) },
+  commit: { message: messageId, tail: octets(CHUNK_BYTES), envelopes: list(envelopeContent, MAX_MESSAGE_ENVELOPES) },
   abort: { message: messageId },
   "ids-wanted": {},
 };

@@ -23,7 +23,7 @@ import {
   type SmtpToQueue,
 } from "../protocol/mod.ts";
 import { NO_ROOM, refusal } from "./store/commits.ts";
-import { copyFacts, freshEnvelope } from "./validate_envelope.ts";
+import { copyContent, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
 import { MAX_CHUNKS } from "./store/chunk_key.ts";
 import type { StoredChunk } from "./store/records.ts";
@@ -206,10 +206,10 @@ class Incoming {
     const open = this.#open.get(id);
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
-    const facts = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
+    const content = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
       ? copyEnvelopes(id, envelopes, this.#queue.settings.commandMacKey)
       : null;
-    if (facts === null) {
+    if (content === null) {
       this.#queue.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
       return this.#fail(id, body, BROKEN);
     }
@@ -217,11 +217,11 @@ class Incoming {
     body.complete = true;
     const { store } = this.#queue;
     const made = tail.length === 0 ? null : store.makeChunk(body.number, body.chunks, tail);
-    const rows = facts.map((each) => store.makeEnvelope(each));
+    const rows = content.map((each) => store.makeEnvelope(each));
     this.#inOrder(
       body,
       made,
-      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: facts }),
+      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: content }),
       (reply) => this.#fail(id, body, reply),
     );
   }
@@ -243,7 +243,7 @@ class Incoming {
         const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
         if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, tail, envelopes);
-        for (const facts of envelopes) this.#queue.enqueued(facts);
+        for (const content of envelopes) this.#queue.enqueued(content);
       },
       failed: (error) => {
         this.#discard(body);
@@ -261,7 +261,7 @@ class Incoming {
     // A view of a larger buffer would be posted with all of that buffer.
     const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
     const kept = new Map<EnvelopeNumber, Envelope>();
-    for (const facts of envelopes) kept.set(envelopeNumber(facts.id), freshEnvelope(facts));
+    for (const content of envelopes) kept.set(envelopeNumber(content.id), freshEnvelope(content));
     this.#queue.recent.put(number, { bytes, chunks, first, envelopes: kept });
   }
 
@@ -320,7 +320,7 @@ function copyEnvelopes(
   const copies: EnvelopeContent[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {
-    const copy = copyFacts(id, envelope, commandMacKey);
+    const copy = copyContent(id, envelope, commandMacKey);
     if (copy === null || seen.has(copy.id)) return null;
     seen.add(copy.id);
     copies.push(copy);

@@ -115,8 +115,8 @@ function applyDisposition(
 function addDsnEnvelope(queue: QueueState, envelope: Envelope, content: DsnContent): EnvelopeContent {
   const message = messageOf(envelope.id);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const facts = dsnEnvelope(envelope, newEnvelopeId(message), content, queue.clock.now());
-    if (queue.store.addEnvelope(facts)) return facts;
+    const dsn = dsnEnvelope(envelope, newEnvelopeId(message), content, queue.clock.now());
+    if (queue.store.addEnvelope(dsn)) return dsn;
   }
   throw new Error(`No free envelope id was found for message ${message}`);
 }

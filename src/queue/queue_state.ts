@@ -164,14 +164,14 @@ export class QueueState {
   }
 
   /** A new envelope is durable: its ticket goes to the scheduler with the others of this commit. */
-  enqueued(facts: EnvelopeContent): void {
+  enqueued(content: EnvelopeContent): void {
     this.#tickets.push({
-      id: facts.id,
-      agent: facts.agent,
-      action: facts.action,
-      lane: laneOf(facts),
-      createdAt: facts.createdAt,
-      expiresAt: facts.createdAt + this.ttlOf(facts) * 1000,
+      id: content.id,
+      agent: content.agent,
+      action: content.action,
+      lane: laneOf(content),
+      createdAt: content.createdAt,
+      expiresAt: content.createdAt + this.ttlOf(content) * 1000,
       tries: 0,
       suspended: false,
     });

@@ -21,24 +21,24 @@ import { isCommandMac } from "../mac/mod.ts";
 const MAX_TEXT_CHARS = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
-export function copyFacts(
+export function copyContent(
   message: MessageId,
-  facts: EnvelopeContent,
+  content: EnvelopeContent,
   commandMacKey: Uint8Array,
 ): EnvelopeContent | null {
-  const sound = typeof facts === "object" && facts !== null &&
-    isEnvelopeId(facts.id) && isEnvelopeOf(message, facts.id) && envelopeNumber(facts.id) !== 0 &&
+  const sound = typeof content === "object" && content !== null &&
+    isEnvelopeId(content.id) && isEnvelopeOf(message, content.id) && envelopeNumber(content.id) !== 0 &&
     // Only the queue asks for DSNs.
-    (facts.agent === "mda" || facts.agent === "mta") && areCommon(facts);
+    (content.agent === "mda" || content.agent === "mta") && areCommon(content);
   if (!sound) return null;
-  const common = copyCommon(facts);
-  if (facts.agent === "mta") return common;
-  const { action, user, subAddress = "", exec = "" } = facts;
+  const common = copyCommon(content);
+  if (content.agent === "mta") return common;
+  const { action, user, subAddress = "", exec = "" } = content;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
   // Only lookup may name a command: what talks to the public may not.
   if (
     exec !== "" &&
-    !(isText(facts.commandMac) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, facts.commandMac))
+    !(isText(content.commandMac) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, content.commandMac))
   ) {
     return null;
   }
@@ -72,14 +72,14 @@ export function copyEnvelope(envelope: Envelope): Envelope | null {
   return null;
 }
 
-function areCommon(facts: EnvelopeContent): boolean {
-  return isWhen(facts.createdAt) && isText(facts.action) && typeof facts.internal === "boolean" &&
-    (facts.sender === null || isMailbox(facts.sender)) && isMailbox(facts.rcpt) && isMailbox(facts.dest) &&
-    isOrigin(facts.origin) && isDsn(facts.dsn) && isHandling(facts.handling);
+function areCommon(content: EnvelopeContent): boolean {
+  return isWhen(content.createdAt) && isText(content.action) && typeof content.internal === "boolean" &&
+    (content.sender === null || isMailbox(content.sender)) && isMailbox(content.rcpt) && isMailbox(content.dest) &&
+    isOrigin(content.origin) && isDsn(content.dsn) && isHandling(content.handling);
 }
 
-function copyCommon(facts: EnvelopeContent): EnvelopeContent {
-  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = facts;
+function copyCommon(content: EnvelopeContent): EnvelopeContent {
+  const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = content;
   return {
     id,
     sender: sender === null ? null : mailbox(sender),
@@ -96,8 +96,8 @@ function copyCommon(facts: EnvelopeContent): EnvelopeContent {
 }
 
 /** An envelope that was never tried. */
-export function freshEnvelope(facts: EnvelopeContent): Envelope {
-  return { ...facts, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
+export function freshEnvelope(content: EnvelopeContent): Envelope {
+  return { ...content, tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false };
 }
 
 function isState(state: EnvelopeState): boolean {

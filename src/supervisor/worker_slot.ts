@@ -11,7 +11,7 @@ export interface Grants {
   readonly net?: readonly string[] | true;
   readonly run?: readonly string[] | true;
   readonly ffi?: readonly string[] | true;
-  /** Facts about the machine, by the names that Deno gives them. */
+  /** What is known of the machine, by the names that Deno gives them. */
   readonly sys?: readonly string[];
 }
 

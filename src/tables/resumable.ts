@@ -4,7 +4,7 @@
  */
 
 /** Answers of one evaluation; more are taken for an evaluation that never ends. */
-export const MAX_FACTS = 100_000;
+export const MAX_ANSWERS = 100_000;
 
 /** Thrown out of an evaluation that lacks an answer. */
 class Missing {
@@ -40,7 +40,7 @@ export class Resumable {
 
   async #settleLater<T>(known: Map<string, unknown>, evaluate: () => T, missing: Missing): Promise<T> {
     for (;;) {
-      if (known.size >= MAX_FACTS) throw new Error(`An evaluation needs more than ${MAX_FACTS} answers`);
+      if (known.size >= MAX_ANSWERS) throw new Error(`An evaluation needs more than ${MAX_ANSWERS} answers`);
       known.set(missing.key, await missing.ask());
       const result = this.#run(known, evaluate);
       if (!(result instanceof Missing)) return result;

@@ -70,16 +70,16 @@ export function addDueMessage(spool: string, recipient: string, user: string): v
   store.close();
 }
 
-function add(store: Store, facts: EnvelopeContent, tries: number): void {
-  const message = messageNumber(facts.id);
+function add(store: Store, content: EnvelopeContent, tries: number): void {
+  const message = messageNumber(content.id);
   store.addMessage(message, { bytes: body.length, chunks: 1 });
   const chunk = store.makeChunk(message, 0, body);
   if (chunk instanceof Promise) throw new Error("The body of a bench is not large");
   store.putChunk(message, 0, chunk);
-  store.addEnvelope(facts);
+  store.addEnvelope(content);
   if (tries === 0) return;
-  const state = { tries, lastTryAt: facts.createdAt, lastBounceAt: 0, errorLine: "450 4.2.1 Try again later" };
-  store.setState(rowOf(facts.id), { ...state, status: { class: 4, code: "2.1" } });
+  const state = { tries, lastTryAt: content.createdAt, lastBounceAt: 0, errorLine: "450 4.2.1 Try again later" };
+  store.setState(rowOf(content.id), { ...state, status: { class: 4, code: "2.1" } });
 }
 
 function common(message: MessageId, local: string, domain: string, createdAt: number) {

@@ -21,8 +21,8 @@ Deno.test("smtpctl show queue reads the spool of a daemon that is down, in order
     const store = new Store(`${folder}/spool`);
     store.begin("synced");
     for (const id of ["ffffffff00000001", "000000010000000b", "000000010000000a"].map(evpid)) {
-      const { id: _id, ...facts } = freshEnvelope(envelope(id));
-      store.addEnvelope({ id, ...facts });
+      const { id: _id, ...content } = freshEnvelope(envelope(id));
+      store.addEnvelope({ id, ...content });
     }
     store.setState(rowOf(evpid("000000010000000a")), {
       tries: 3,

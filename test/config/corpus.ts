@@ -85,22 +85,31 @@ export function routeOf(note: string): Route | null {
   const [left, want] = note.split(" => ");
   if (left === undefined || want === undefined) return null;
   const words = left.split(" ");
-  const facts = new Map(
+  const properties = new Map(
     words.slice(1, -1).map((word) => {
       const [name = "", value = ""] = word.split(/=(.*)/);
       return [name, value];
     }),
   );
-  const unknown = [...facts.keys()].find((name) => !["auth", "helo", "rdns", "sender", "tag", "tls"].includes(name));
+  const unknown = [...properties.keys()].find((name) =>
+    !["auth", "helo", "rdns", "sender", "tag", "tls"].includes(name)
+  );
   if (unknown !== undefined) throw new Error(`Unknown fact "${unknown}" of a route: ${note}`);
   const origin: Origin = {
     address: words[0]!,
-    hostname: facts.get("rdns") ?? "client.example.test",
-    helo: facts.get("helo") ?? "client.example.test",
+    hostname: properties.get("rdns") ?? "client.example.test",
+    helo: properties.get("helo") ?? "client.example.test",
     smtpname: "mail.example.org",
-    tag: facts.get("tag") ?? "",
-    username: facts.get("auth") ?? "",
-    authenticated: facts.has("auth"),
+    tag: properties.get("tag") ?? "",
+    username: properties.get("auth") ?? "",
+    authenticated: properties.has("auth"),
   };
-  return { note, origin, tls: facts.has("tls"), sender: facts.get("sender") ?? "", rcpt: words.at(-1)!, want };
+  return {
+    note,
+    origin,
+    tls: properties.has("tls"),
+    sender: properties.get("sender") ?? "",
+    rcpt: words.at(-1)!,
+    want,
+  };
 }

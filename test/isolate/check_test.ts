@@ -33,7 +33,7 @@ import { evpid, msgid } from "../ids.ts";
 
 const MESSAGE = msgid("0a0b0c0d"), ID = evpid("0a0b0c0d00000001"), SESSION = "00000000000000ff";
 const box = { local: "a", domain: "x.test" };
-const facts: EnvelopeContent = {
+const content: EnvelopeContent = {
   id: ID,
   sender: null,
   rcpt: box,
@@ -50,7 +50,7 @@ const facts: EnvelopeContent = {
   handling: { smtpUtf8: true, requireTls: true },
 };
 const envelope: Envelope = {
-  ...facts,
+  ...content,
   tries: 1,
   lastTryAt: 0,
   lastBounceAt: 0,
@@ -81,7 +81,7 @@ const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
   unreadable: [{ call: 1, text: "t" }],
 };
 const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
-  expand: [{ call: 1, origin: facts.origin, tls: true, sender: box, rcpt: box }],
+  expand: [{ call: 1, origin: content.origin, tls: true, sender: box, rcpt: box }],
   "client-name": [{ call: 1, address: "::1" }],
   account: [{ call: 1, action: "a", user: "u" }],
   smarthost: [{ call: 1, action: "a", domain: "x.test" }],
@@ -216,7 +216,7 @@ const SAMPLES: {
   "smtp-queue": {
     asks: {
       chunk: [{ message: MESSAGE, bytes }],
-      commit: [{ message: MESSAGE, tail: bytes, envelopes: [facts] }],
+      commit: [{ message: MESSAGE, tail: bytes, envelopes: [content] }],
       abort: [{ message: MESSAGE }],
       "ids-wanted": [{}],
     },

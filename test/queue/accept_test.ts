@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
 import {
+  contentFor,
   enqueue,
-  factsFor,
   list,
   logged,
   open,
@@ -39,7 +39,7 @@ Deno.test("a committed message is on disk with its envelopes, and a new queue fi
   assert.equal(text(opened.first), "Subject: kept\n\nbody\n");
   const { expiresAt, ...listed } = (await list(second)).find(({ id }) => id === envelopes[0]!.id)!;
   assert.deepEqual(opened.envelopes.find(({ id }) => id === listed.id), listed);
-  assert.deepEqual({ ...listed, ...envelopes[0] }, listed, "the facts are those that came");
+  assert.deepEqual({ ...listed, ...envelopes[0] }, listed, "the content is what came");
   assert.equal(expiresAt, listed.createdAt + 345_600_000);
   second.stop();
   await Deno.remove(spool, { recursive: true });
@@ -87,7 +87,7 @@ Deno.test("a message of many chunks comes back byte by byte, and leaves nothing 
     harness.smtp.send({ type: "chunk", message, bytes });
     credit--;
   }
-  const envelope = factsFor(message);
+  const envelope = contentFor(message);
   harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
   await harness.smtp.next(typed("committed"));
   const opened = await open(harness, [envelope]);
@@ -172,20 +172,23 @@ Deno.test("ids are sent again before they run out, and none comes twice", async 
   });
 });
 
-const broken: { because: string; spoil: (facts: EnvelopeContent) => unknown }[] = [
-  { because: "an envelope of another message", spoil: (facts) => ({ ...facts, id: "0000000100000001" }) },
-  { because: "an envelope id that is none", spoil: (facts) => ({ ...facts, id: `${facts.id.slice(0, 8)}zzzzzzzz` }) },
-  { because: "a bounce, which only the queue makes", spoil: (facts) => ({ ...facts, agent: "bounce" }) },
-  { because: "a line end in an address", spoil: (facts) => ({ ...facts, dest: { local: "a\nb", domain: "c" } }) },
-  { because: "a time that is no number", spoil: (facts) => ({ ...facts, createdAt: NaN }) },
-  { because: "no origin", spoil: (facts) => ({ ...facts, origin: null }) },
+const broken: { because: string; spoil: (content: EnvelopeContent) => unknown }[] = [
+  { because: "an envelope of another message", spoil: (content) => ({ ...content, id: "0000000100000001" }) },
+  {
+    because: "an envelope id that is none",
+    spoil: (content) => ({ ...content, id: `${content.id.slice(0, 8)}zzzzzzzz` }),
+  },
+  { because: "a bounce, which only the queue makes", spoil: (content) => ({ ...content, agent: "bounce" }) },
+  { because: "a line end in an address", spoil: (content) => ({ ...content, dest: { local: "a\nb", domain: "c" } }) },
+  { because: "a time that is no number", spoil: (content) => ({ ...content, createdAt: NaN }) },
+  { because: "no origin", spoil: (content) => ({ ...content, origin: null }) },
   { because: "nothing at all", spoil: () => null },
 ];
 for (const { because, spoil } of broken) {
   Deno.test(`a commit is refused for ${because}`, async () => {
     await withQueue(async (harness) => {
       const message = harness.ids.pop()!;
-      const envelopes = [spoil(factsFor(message)) as EnvelopeContent];
+      const envelopes = [spoil(contentFor(message)) as EnvelopeContent];
       harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes });
       const refused = await harness.smtp.next(typed("refused"));
       assert.deepEqual([refused.message, refused.code], [message, 451]);
@@ -199,7 +202,7 @@ Deno.test("a commit is refused for an id that was not handed out, or was used be
   await withQueue(async (harness) => {
     const [envelope] = await enqueue(harness);
     for (const message of [messageOf(envelope!.id), msgid("fffffffe")]) {
-      harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+      harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [contentFor(message)] });
       assert.equal((await harness.smtp.next(typed("refused"))).message, message);
     }
     assert.equal((await list(harness)).length, 1);
@@ -211,7 +214,7 @@ Deno.test("more chunks than there is credit for are refused", async () => {
     const message = harness.ids.pop()!;
     for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
     assert.equal((await harness.smtp.next(typed("refused"))).code, 451);
-    harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [factsFor(message)] });
+    harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [contentFor(message)] });
     await harness.smtp.next(typed("refused"));
     assert.deepEqual(await list(harness), []);
   });

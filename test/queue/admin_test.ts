@@ -5,8 +5,8 @@ import { type Envelope, type EnvelopeCursor, type EnvelopeId, messageOf } from "
 import type { QueueToControl } from "../../src/protocol/mod.ts";
 import { formatEnvelope } from "../../src/queue/transfer/envelope_text.ts";
 import {
+  contentFor,
   enqueue,
-  factsFor,
   list,
   logged,
   MTA,
@@ -172,8 +172,8 @@ Deno.test("suspend is durable, tells what changed, and shows in what agents open
 
 Deno.test("body gives the message chunk by chunk, and null for one that is not there", async () => {
   await withQueue(async (harness) => {
-    const [facts] = await enqueue(harness, "Subject: x\n\nbody\n");
-    harness.control.send({ type: "body", call: 1, message: messageOf(facts!.id), index: 0 });
+    const [content] = await enqueue(harness, "Subject: x\n\nbody\n");
+    harness.control.send({ type: "body", call: 1, message: messageOf(content!.id), index: 0 });
     const body = await harness.control.next(typed("body"));
     assert.deepEqual([body.chunks, body.bytes], [1, utf8("Subject: x\n\nbody\n")]);
     harness.control.send({ type: "body", call: 2, message: msgid("00000001"), index: 0 });
@@ -183,9 +183,12 @@ Deno.test("body gives the message chunk by chunk, and null for one that is not t
 
 Deno.test("envelope gives the text of a queued one, and null for others", async () => {
   await withQueue(async (harness) => {
-    const [facts] = await enqueue(harness);
+    const [content] = await enqueue(harness);
     for (
-      const [id, want] of [[facts!.id, /^version: 3\ndispatcher: inbox\n/], [evpid("0000000100000001"), null]] as const
+      const [id, want] of [[content!.id, /^version: 3\ndispatcher: inbox\n/], [
+        evpid("0000000100000001"),
+        null,
+      ]] as const
     ) {
       harness.control.send({ type: "envelope", call: 1, id });
       const { text } = await harness.control.next(typed("envelope"));
@@ -196,7 +199,7 @@ Deno.test("envelope gives the text of a queued one, and null for others", async 
 });
 
 const relayed: Envelope = {
-  ...factsFor(msgid("0badcafe")),
+  ...contentFor(msgid("0badcafe")),
   ...MTA,
   sender: { local: "a", domain: "example.net" },
   rcpt: { local: "b", domain: "example.org" },
@@ -243,7 +246,7 @@ esc-code: 21
 
 Deno.test("formatEnvelope() ends with the agent's own keys", () => {
   const mda = formatEnvelope(
-    { ...factsFor(msgid("0badcafe")), subAddress: "tag", exec: "cat", ...fresh, sender: null },
+    { ...contentFor(msgid("0badcafe")), subAddress: "tag", exec: "cat", ...fresh, sender: null },
     60,
   );
   assert.ok(mda.includes("\nsender: @\n"));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { commandMac } from "../../src/mac/mod.ts";
-import { factsFor, utf8, withQueue } from "./harness.ts";
+import { contentFor, utf8, withQueue } from "./harness.ts";
 
 const COMMAND = { action: "inbox", user: "bob", subAddress: "", exec: "vacation bob" };
 
@@ -23,7 +23,7 @@ for (const { because, signed, key, want } of ROWS) {
         type: "commit",
         message,
         tail: utf8("Subject: x\n\n"),
-        envelopes: [factsFor(message, { ...COMMAND, ...mark })],
+        envelopes: [contentFor(message, { ...COMMAND, ...mark })],
       });
       const answer = await harness.smtp.next((heard): heard is Extract<typeof heard, { message: string }> =>
         heard.type === "committed" || heard.type === "refused"

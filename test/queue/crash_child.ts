@@ -5,7 +5,7 @@
 
 import { hex8, messageOf, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
-import { factsFor, openQueue } from "./harness.ts";
+import { contentFor, openQueue } from "./harness.ts";
 
 const harness = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();
@@ -36,7 +36,7 @@ async function send(): Promise<void> {
     harness.smtp.send({ type: "chunk", message, bytes: body.slice(at, at + CHUNK_BYTES) });
     await new Promise<void>((resolve) => credit.set(message, resolve));
   }
-  const envelopes = [factsFor(message, { createdAt: Date.now() })];
+  const envelopes = [contentFor(message, { createdAt: Date.now() })];
   harness.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes });
 }
 

@@ -298,10 +298,10 @@ Deno.test("a notice that nobody takes is dropped with a line in the log", async 
 
 Deno.test("a notice asked for twice at once, as by a replaced scheduler, is written once", async () => {
   await withQueue(async (harness) => {
-    const [facts] = await enqueue(harness);
+    const [content] = await enqueue(harness);
     harness.delivery.send({
       type: "outcome",
-      id: facts!.id,
+      id: content!.id,
       outcome: { result: "permfail", text: "no", status: { class: 5, code: "0.0" } },
     });
     const [ticket] = await ticketsOf(harness);

@@ -6,7 +6,7 @@ import { Ids } from "../../src/queue/ids.ts";
 import { envelopeNumber, rowOf } from "../../src/envelope/mod.ts";
 import { Recent } from "../../src/queue/store/recent.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { enqueue, factsFor, list, NOON, openQueue, typed } from "./harness.ts";
+import { contentFor, enqueue, list, NOON, openQueue, typed } from "./harness.ts";
 import type { QueueToSmtp } from "../../src/protocol/mod.ts";
 import { evpid, msgid } from "../ids.ts";
 
@@ -27,7 +27,7 @@ Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and t
     const answered = new Map<string, QueueToSmtp>();
     const ids = harness.ids.splice(0, 20);
     for (const message of ids) {
-      const envelopes = [factsFor(message)];
+      const envelopes = [contentFor(message)];
       harness.smtp.send({ type: "commit", message, tail: new Uint8Array(100_000), envelopes });
       const answer = await harness.smtp.next((
         heard,
@@ -73,7 +73,7 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
       break;
     }
     Store.prototype.putChunk = putChunk;
-    harness.smtp.send({ type: "commit", message, tail: new Uint8Array(1), envelopes: [factsFor(message)] });
+    harness.smtp.send({ type: "commit", message, tail: new Uint8Array(1), envelopes: [contentFor(message)] });
     await harness.smtp.next(typed("refused"));
     await enqueue(harness);
     assert.equal((await list(harness)).length, 1);
@@ -89,13 +89,13 @@ Deno.test("an outcome that cannot be stored is told to nobody, and stored when t
   const removeEnvelope = Store.prototype.removeEnvelope;
   const harness = await openQueue(spool);
   try {
-    const [facts] = await enqueue(harness);
+    const [content] = await enqueue(harness);
     let failures = 0;
     Store.prototype.removeEnvelope = function (this: Store, ...args) {
       if (failures++ === 0) throw Object.assign(new Error("disk I/O error"), { errcode: 10 });
       return removeEnvelope.apply(this, args);
     };
-    harness.delivery.send({ type: "outcome", id: facts!.id, outcome: { result: "ok", text: "" } });
+    harness.delivery.send({ type: "outcome", id: content!.id, outcome: { result: "ok", text: "" } });
     assert.equal((await harness.scheduler.next(typed("settled"))).again, false);
     assert.equal(failures, 2);
     assert.deepEqual(await list(harness), []);
@@ -179,13 +179,13 @@ Deno.test("Ids draws again while a block is in use, and frees what an owner did 
 
 Deno.test("Recent forgets the least recently used above its bound, and keeps no large bodies", () => {
   const recent = new Recent(10_000);
-  const facts = { ...factsFor(msgid("00000001")), createdAt: NOON } as never;
+  const content = { ...contentFor(msgid("00000001")), createdAt: NOON } as never;
   const row = (digit: number) => rowOf(evpid(`0000000${digit}00000001`));
   const get = (digit: number) => recent.get(row(digit).message);
   const put = (digit: number, length: number) => {
     const { message, envelope } = row(digit);
     const first = new Uint8Array(length);
-    recent.put(message, { bytes: length, chunks: 1, first, envelopes: new Map([[envelope, facts]]) });
+    recent.put(message, { bytes: length, chunks: 1, first, envelopes: new Map([[envelope, content]]) });
   };
   for (const digit of [1, 2, 3]) put(digit, 2000);
   get(1);

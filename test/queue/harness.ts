@@ -185,7 +185,7 @@ export async function withQueue(test: (harness: QueueHarness, spool: string) => 
 
 export const SENDER: Mailbox = { local: "alice", domain: "example.net" };
 
-export function factsFor(message: MessageId, more: Partial<EnvelopeContent> = {}): EnvelopeContent {
+export function contentFor(message: MessageId, more: Partial<EnvelopeContent> = {}): EnvelopeContent {
   const to = { local: "bob", domain: "Example.org" };
   return {
     id: newEnvelopeId(message),
@@ -225,7 +225,7 @@ export async function enqueue(
   ...more: Partial<EnvelopeContent>[]
 ): Promise<EnvelopeContent[]> {
   const message = harness.ids.pop()!;
-  const envelopes = (more.length === 0 ? [{}] : more).map((each) => factsFor(message, each));
+  const envelopes = (more.length === 0 ? [{}] : more).map((each) => contentFor(message, each));
   harness.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
   await harness.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" }> =>
     heard.type === "committed" && heard.message === message

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type MessageId, messageOf } from "../../src/envelope/mod.ts";
 import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { factsFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
+import { contentFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
 
 const KEYS = { keys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
 const CHUNK = 256 * 1024;
@@ -80,7 +80,7 @@ for (
         const body = bodyOf(length);
         const at = await sendChunks(harness, message, body);
         // The last chunks are not answered yet.
-        harness.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes: [factsFor(message)] });
+        harness.smtp.send({ type: "commit", message, tail: body.slice(at), envelopes: [contentFor(message)] });
         assert.equal((await harness.smtp.next(answerTo(message))).type, "committed");
         assert.deepEqual(await bodyIn(harness), body);
       });
@@ -91,8 +91,8 @@ for (
 Deno.test("a small message does not wait for a large one that is being sealed", async () => {
   await withHarness(KEYS, async (harness) => {
     const large = harness.ids.pop()!, small = harness.ids.pop()!;
-    harness.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [factsFor(large)] });
-    harness.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [factsFor(small)] });
+    harness.smtp.send({ type: "commit", message: large, tail: bodyOf(CHUNK), envelopes: [contentFor(large)] });
+    harness.smtp.send({ type: "commit", message: small, tail: utf8("hello\n"), envelopes: [contentFor(small)] });
     const order: MessageId[] = [];
     for (let i = 0; i < 2; i++) order.push((await harness.smtp.next(typed("committed"))).message);
     assert.deepEqual(order, [small, large]);
@@ -104,7 +104,7 @@ Deno.test("a chunk more than there is credit for is refused while the others are
     const message = harness.ids.pop()!;
     for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
     assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
-    harness.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [factsFor(message)] });
+    harness.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [contentFor(message)] });
     assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
     assert.deepEqual(await list(harness), []);
   });
@@ -119,7 +119,7 @@ Deno.test("a chunk that cannot be sealed refuses its message, also when the end 
         return index === 1 ? Promise.reject(new Error("no memory")) : makeChunk.call(this, number, index, bytes);
       };
       for (let i = 0; i < 2; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
-      harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [factsFor(message)] });
+      harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [contentFor(message)] });
       const answer = await harness.smtp.next(answerTo(message));
       assert.ok(answer.type === "refused" && answer.code === 451);
       assert.deepEqual(await list(harness), []);
@@ -142,7 +142,7 @@ Deno.test("a message that is given up while it is being sealed leaves nothing", 
     const message = harness.ids.pop()!, later = harness.ids.pop()!;
     harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
     harness.smtp.send({ type: "abort", message });
-    harness.smtp.send({ type: "commit", message: later, tail: bodyOf(CHUNK), envelopes: [factsFor(later)] });
+    harness.smtp.send({ type: "commit", message: later, tail: bodyOf(CHUNK), envelopes: [contentFor(later)] });
     await harness.smtp.next(answerTo(later));
     harness.stop();
     const database = new DatabaseSync(`${spool}/queue.db`);
@@ -155,8 +155,8 @@ Deno.test("a message that is given up while it is being sealed leaves nothing", 
 Deno.test("a large sealed chunk that was altered sets its message aside when it is read", async () => {
   await withHarness(KEYS, async (harness, spool) => {
     const message = harness.ids.pop()!;
-    const facts = factsFor(message);
-    harness.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [facts] });
+    const content = contentFor(message);
+    harness.smtp.send({ type: "commit", message, tail: bodyOf(CHUNK), envelopes: [content] });
     await harness.smtp.next(answerTo(message));
     harness.stop();
     const database = new DatabaseSync(`${spool}/queue.db`);
@@ -166,7 +166,7 @@ Deno.test("a large sealed chunk that was altered sets its message aside when it 
     database.close();
     const again = await openQueue(spool, KEYS);
     try {
-      again.delivery.send({ type: "open", call: 1, message, ids: [facts.id] });
+      again.delivery.send({ type: "open", call: 1, message, ids: [content.id] });
       assert.equal((await again.delivery.next(typed("unreadable"))).text, "The message is damaged");
       await again.scheduler.next(typed("dropped"));
       assert.ok(logged(again).some((line) => line.includes("is damaged and set aside")));

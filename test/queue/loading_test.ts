@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type EnvelopeId, messageIdOf, type MessageNumber, messageNumber, rowOf } from "../../src/envelope/mod.ts";
 import { Records } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
-import { factsFor, MTA, NOON, openQueue, typed, utf8 } from "./harness.ts";
+import { contentFor, MTA, NOON, openQueue, typed, utf8 } from "./harness.ts";
 import { msgid } from "../ids.ts";
 import { Pings } from "../pings.ts";
 
@@ -18,13 +18,13 @@ function fill(spool: string): EnvelopeId {
   let last: EnvelopeId;
   for (let index = 1; index <= COUNT; index++) {
     const number = Math.floor(index * (2 ** 32 - 2) / COUNT) as MessageNumber;
-    const facts = factsFor(messageIdOf(number), MTA);
+    const content = contentFor(messageIdOf(number), MTA);
     store.addMessage(number, { bytes: 0, chunks: 0 });
-    store.addEnvelope(facts);
-    last = facts.id;
+    store.addEnvelope(content);
+    last = content.id;
     if (index === COUNT) continue;
     const state = { tries: 3, lastTryAt: 1, lastBounceAt: 0, errorLine: "", status: null };
-    store.setState(rowOf(facts.id), state);
+    store.setState(rowOf(content.id), state);
   }
   store.commit();
   store.close();
@@ -82,14 +82,14 @@ Deno.test("while a large queue is loaded, a message of another isolate waits for
 for (const keys of [null, KEYS]) {
   Deno.test(`mail of a clock that was ahead is queued at the first start, and stays so${keys ? ", encrypted" : ""}`, async () => {
     const spool = await Deno.makeTempDir();
-    const facts = { ...factsFor(msgid("00000007"), MTA), createdAt: NOON + 400 * 86_400_000 };
+    const content = { ...contentFor(msgid("00000007"), MTA), createdAt: NOON + 400 * 86_400_000 };
     const store = new Store(spool, new Records({ keys }));
     store.begin("synced");
-    store.addMessage(messageNumber(facts.id), { bytes: 0, chunks: 0 });
-    store.addEnvelope(facts);
-    const later = facts.createdAt + 5000;
+    store.addMessage(messageNumber(content.id), { bytes: 0, chunks: 0 });
+    store.addEnvelope(content);
+    const later = content.createdAt + 5000;
     const state = { tries: 2, lastTryAt: later, lastBounceAt: later, errorLine: "450 no", status: null };
-    store.setState(rowOf(facts.id), state);
+    store.setState(rowOf(content.id), state);
     store.commit();
     store.close();
     try {
@@ -100,7 +100,7 @@ for (const keys of [null, KEYS]) {
         assert.equal(tickets.length, 1);
         assert.equal(tickets[0]!.createdAt, NOON);
         const again = new Store(spool, new Records({ keys }));
-        const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(rowOf(facts.id))!;
+        const { createdAt, lastTryAt, lastBounceAt, tries, errorLine } = again.envelope(rowOf(content.id))!;
         again.close();
         assert.deepEqual(
           { createdAt, lastTryAt, lastBounceAt, tries, errorLine },

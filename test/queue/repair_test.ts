@@ -6,8 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 import type { QueueToAgent } from "../../src/protocol/mod.ts";
 import { copySync } from "./copy.ts";
 import {
+  contentFor,
   enqueue,
-  factsFor,
   list,
   logged,
   MTA,
@@ -34,7 +34,7 @@ async function fill(folder: string): Promise<Spool> {
   const harness = await openQueue(folder);
   for (let i = 0; i < MESSAGES; i++) {
     const body = `Subject: ${i}\n\n${`line ${i}\n`.repeat(i % 10 === 0 ? 4000 : 100)}`;
-    for (const facts of await enqueue(harness, body, MTA, {})) bodies.set(facts.id, body);
+    for (const content of await enqueue(harness, body, MTA, {})) bodies.set(content.id, body);
   }
   harness.stop();
   return { folder, bodies };
@@ -256,7 +256,7 @@ Deno.test("a message whose row says another size or another number of parts is s
   try {
     const first = await openQueue(folder);
     const enqueueLong = async () => {
-      const message = first.ids.pop()!, envelope = factsFor(message);
+      const message = first.ids.pop()!, envelope = contentFor(message);
       first.smtp.send({ type: "chunk", message, bytes: new Uint8Array(1000).fill(65) });
       first.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes: [envelope] });
       await first.smtp.next(typed("committed"));

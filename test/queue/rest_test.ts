@@ -7,8 +7,8 @@ import type { QueueSettings } from "../../src/protocol/mod.ts";
 import { Damaged, Records, type StoredChunk } from "../../src/queue/store/records.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import {
+  contentFor,
   enqueue,
-  factsFor,
   list,
   logged,
   MTA,
@@ -62,10 +62,10 @@ const keys = (current: Uint8Array<ArrayBuffer> | null, ...old: Uint8Array<ArrayB
 Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, and all of it to the agents", async () => {
   await withSpool(async (spool) => {
     await withHarness(spool, keys(NEW), async (harness) => {
-      const [facts] = await enqueue(harness, LONG, MTA);
+      const [content] = await enqueue(harness, LONG, MTA);
       harness.relay.send({
         type: "outcome",
-        id: facts!.id,
+        id: content!.id,
         outcome: { result: "tempfail", text: "450 4.2.1 bob sleeps", status: { class: 4, code: "2.1" } },
       });
       await harness.scheduler.next(typed("settled"));
@@ -145,16 +145,16 @@ Deno.test("a sealed record is read at its own place only, and not when a bit of 
       await assert.rejects(decode(7, { ...chunk, bytes: altered }), Damaged);
     }
   }
-  const sealed = records.sealFacts("envelope a", "{}")!;
-  assert.equal(records.openFacts("envelope a", sealed), "{}");
-  assert.throws(() => records.openFacts("envelope b", sealed), Damaged);
+  const sealed = records.encryptContent("envelope a", "{}")!;
+  assert.equal(records.decryptContent("envelope a", sealed), "{}");
+  assert.throws(() => records.decryptContent("envelope b", sealed), Damaged);
   for (let at = 0; at < sealed.length; at++) {
     const altered = sealed.slice();
     altered[at]! ^= 1;
-    assert.throws(() => records.openFacts("envelope a", altered), Damaged);
+    assert.throws(() => records.decryptContent("envelope a", altered), Damaged);
   }
-  assert.throws(() => records.openFacts("envelope a", sealed.slice(0, 20)), Damaged);
-  assert.notDeepEqual(records.sealFacts("envelope a", "{}"), sealed, "no nonce comes twice");
+  assert.throws(() => records.decryptContent("envelope a", sealed.slice(0, 20)), Damaged);
+  assert.notDeepEqual(records.encryptContent("envelope a", "{}"), sealed, "no nonce comes twice");
 });
 
 /** As version 1 made it. */
@@ -172,19 +172,19 @@ PRAGMA user_version = 1;`;
 
 Deno.test("a spool of version 1 opens, with all its mail; one of a newer version is refused and left alone", async () => {
   await withSpool(async (spool) => {
-    const facts = factsFor(msgid("0000abcd"), MTA);
+    const content = contentFor(msgid("0000abcd"), MTA);
     const database = new DatabaseSync(`${spool}/queue.db`);
     database.exec(`PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; ${VERSION_1}`);
-    const number = parseInt(facts.id.slice(8), 16);
+    const number = parseInt(content.id.slice(8), 16);
     database.prepare("INSERT INTO messages VALUES (?, 4, 1)").run(0xabcd);
     database.prepare("INSERT INTO chunks VALUES (?, ?)").run(0xabcd * 2 ** 20, utf8("old\n"));
     database.prepare(
       "INSERT INTO envelopes (message, id, agent, action, lane, created_at, tries, facts) VALUES (?, ?, 'mta', 'out', 'example.org', ?, 3, ?)",
-    ).run(0xabcd, number, NOON, JSON.stringify(facts));
+    ).run(0xabcd, number, NOON, JSON.stringify(content));
     database.close();
     await withHarness(spool, {}, async (harness) => {
-      assert.deepEqual((await ticketsOf(harness)).map(({ id, tries }) => [id, tries]), [[facts.id, 3]]);
-      assert.equal(text((await open(harness, [facts])).first), "old\n");
+      assert.deepEqual((await ticketsOf(harness)).map(({ id, tries }) => [id, tries]), [[content.id, 3]]);
+      assert.equal(text((await open(harness, [content])).first), "old\n");
       await enqueue(harness);
       assert.equal((await list(harness)).length, 2);
       assert.deepEqual(logged(harness), []);

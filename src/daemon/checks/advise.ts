@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { dirname } from "node:path";
-import { adviseOn, type MachineFacts, type SystemUsers, tableFault } from "../../advice/mod.ts";
+import { adviseOn, type MachineState, type SystemUsers, tableFault } from "../../advice/mod.ts";
 import type { Config, Environment, SourceLine } from "../../config/mod.ts";
 import { controlSocketPath, MAILNAME } from "../../config/paths.ts";
 import { shown } from "../../config/values.ts";
@@ -32,7 +32,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
   const limit = occasion === "check" ? CHECK_BYTES : START_BYTES;
   const commandUser = await hasUser(COMMAND_USER);
   const users = new Users();
-  const machine: MachineFacts = {
+  const machine: MachineState = {
     readText: (path) => Deno.statSync(path).size > limit ? null : Deno.readTextFileSync(path),
     hasUser: () => commandUser,
     interfaceList: () => interfaceList(),
@@ -55,7 +55,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
 /** Why `smtpctl update table` is not to read a table again; null when nothing is known against it. Does not look into a file of more than a usual size. */
 export function faultOfTable(config: Config, name: string): string | null {
   const large = (path: string) => Deno.statSync(path).size > START_BYTES;
-  const machine: MachineFacts = {
+  const machine: MachineState = {
     readText: (path) => large(path) ? null : Deno.readTextFileSync(path),
     hasUser: () => null,
     interfaceList: () => interfaceList(),

@@ -109,7 +109,7 @@ export class DsnWriter {
         (_, i) => store.makeChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)),
       ),
     );
-    const rows = envelopes.map((facts) => store.makeEnvelope(facts));
+    const rows = envelopes.map((content) => store.makeEnvelope(content));
     let written = false, erase = false;
     queue.commits.now({
       bytes: body.length,
@@ -130,9 +130,9 @@ export class DsnWriter {
         if (erase) queue.erase(original);
         this.#free(group);
         if (!written) return;
-        const kept = new Map(envelopes.map((facts) => [envelopeNumber(facts.id), freshEnvelope(facts)]));
+        const kept = new Map(envelopes.map((content) => [envelopeNumber(content.id), freshEnvelope(content)]));
         queue.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
-        for (const facts of envelopes) queue.enqueued(facts);
+        for (const content of envelopes) queue.enqueued(content);
         queue.tally.add("bounce.message");
         queue.tally.add("bounce.envelope", group.length);
         if (queue.observer.traces("bounce")) traceWritten(queue, group, id);
@@ -328,8 +328,8 @@ function makeEnvelopes(
   return [...ids].map((id, i) => {
     const target = targets[i]!;
     const { agent, action, dest } = target;
-    const facts = { ...common, id, agent, action, dest };
-    if (target.agent === "mta") return facts;
-    return { ...facts, user: target.user, subAddress: target.subAddress, exec: target.exec };
+    const content = { ...common, id, agent, action, dest };
+    if (target.agent === "mta") return content;
+    return { ...content, user: target.user, subAddress: target.subAddress, exec: target.exec };
   });
 }

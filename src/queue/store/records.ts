@@ -89,18 +89,18 @@ export class Records {
   }
 
   /** The text sealed under the current key; null when nothing is to be sealed. `name` says what it is and whose. */
-  sealFacts(name: string, text: string): Bytes | null {
+  encryptContent(name: string, text: string): Bytes | null {
     return this.keyId === null ? null : this.#seals.seal(name, encoder.encode(text));
   }
 
   /** Throws Damaged. */
-  openFacts(name: string, sealed: Bytes): string {
+  decryptContent(name: string, sealed: Bytes): string {
     return decoder.decode(this.#seals.open(name, sealed));
   }
 
   /** A short text for a column of text; as it is when nothing is to be sealed. */
   sealText(name: string, text: string): string {
-    const sealed = text === "" ? null : this.sealFacts(name, text);
+    const sealed = text === "" ? null : this.encryptContent(name, text);
     return sealed === null ? text : SEALED_TEXT + sealed.toBase64();
   }
 
@@ -113,7 +113,7 @@ export class Records {
     } catch {
       throw new Damaged("a sealed text is altered");
     }
-    return this.openFacts(name, sealed);
+    return this.decryptContent(name, sealed);
   }
 }
 

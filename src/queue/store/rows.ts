@@ -31,7 +31,7 @@ export interface StoredEnvelope extends EnvelopeRow {
   readonly action: string;
   readonly lane: string;
   readonly created_at: number;
-  readonly facts: string;
+  readonly content: string;
   readonly sealed: Uint8Array<ArrayBuffer> | null;
   readonly sum: number | null;
   readonly tries: number;
@@ -45,17 +45,18 @@ export interface StoredEnvelope extends EnvelopeRow {
 /** What a new envelope puts into its row: what never changes. */
 export type NewEnvelope = Pick<
   StoredEnvelope,
-  "message" | "envelope" | "agent" | "action" | "lane" | "created_at" | "facts" | "sealed" | "sum"
+  "message" | "envelope" | "agent" | "action" | "lane" | "created_at" | "content" | "sealed" | "sum"
 >;
 
 const STATE = "tries, last_try_at, last_bounce_at, error_line, status, suspended";
 /** Columns of a StoredEnvelope. */
-export const ENVELOPE = `message, id AS envelope, agent, action, lane, created_at, facts, sealed, sum, ${STATE}`;
+export const ENVELOPE =
+  `message, id AS envelope, agent, action, lane, created_at, facts AS content, sealed, sum, ${STATE}`;
 
 /** What shares a fate with this envelope: the local user, or the destination domain. */
-export function laneOf(facts: EnvelopeContent): string {
-  if (facts.agent === "mda") return (facts.user ?? "").toLowerCase();
-  return facts.agent === "mta" ? facts.dest.domain.toLowerCase() : "";
+export function laneOf(content: EnvelopeContent): string {
+  if (content.agent === "mda") return (content.user ?? "").toLowerCase();
+  return content.agent === "mta" ? content.dest.domain.toLowerCase() : "";
 }
 
 /** What is in quarantine: an envelope, or with `envelope` 0 a whole message. */
@@ -71,12 +72,12 @@ export interface Unreadable {
 }
 
 /** The row of a new envelope. */
-export function makeRow(facts: EnvelopeContent, records: Records): NewEnvelope {
-  const { id, agent, action, createdAt } = facts;
-  const json = JSON.stringify(facts);
-  const sealed = records.sealFacts(contentName(facts), json);
-  const lane = sealed === null ? laneOf(facts) : "", text = sealed === null ? json : "";
-  const row = { ...rowOf(id), agent, action, lane, created_at: createdAt, facts: text };
+export function makeRow(content: EnvelopeContent, records: Records): NewEnvelope {
+  const { id, agent, action, createdAt } = content;
+  const json = JSON.stringify(content);
+  const sealed = records.encryptContent(contentName(content), json);
+  const lane = sealed === null ? laneOf(content) : "", text = sealed === null ? json : "";
+  const row = { ...rowOf(id), agent, action, lane, created_at: createdAt, content: text };
   return { ...row, sealed, sum: rowSum(sumText(row), sealed) };
 }
 
@@ -88,8 +89,8 @@ export function toEnvelope(row: StoredEnvelope, records: Records): Envelope {
   }
   const id = envelopeIdOf(row);
   const text = sealed === null
-    ? row.facts
-    : records.openFacts(contentName({ id, agent, action, createdAt: created_at }), sealed);
+    ? row.content
+    : records.decryptContent(contentName({ id, agent, action, createdAt: created_at }), sealed);
   return {
     ...parseContent(id, text),
     tries: row.tries,
@@ -121,14 +122,14 @@ export function errorColumn({ errorLine, remote = "" }: Pick<EnvelopeState, "err
 }
 
 function parseContent(id: EnvelopeId, text: string): EnvelopeContent {
-  let facts: EnvelopeContent | null = null;
+  let content: EnvelopeContent | null = null;
   try {
-    facts = JSON.parse(text) as EnvelopeContent;
+    content = JSON.parse(text) as EnvelopeContent;
   } catch {
     // Reported below.
   }
-  if (facts?.id !== id) throw new Damaged("its row is altered");
-  return facts;
+  if (content?.id !== id) throw new Damaged("its row is altered");
+  return content;
 }
 
 /** What a sealed record is sealed for, so that none can take the place of another. */
@@ -144,12 +145,12 @@ export function errorName(row: EnvelopeRow): string {
 }
 
 function sumText(
-  { agent, action, lane, created_at, facts }: Pick<
+  { agent, action, lane, created_at, content }: Pick<
     StoredEnvelope,
-    "agent" | "action" | "lane" | "created_at" | "facts"
+    "agent" | "action" | "lane" | "created_at" | "content"
   >,
 ): string {
-  return `${agent}\n${action}\n${lane}\n${created_at}\n${facts}`;
+  return `${agent}\n${action}\n${lane}\n${created_at}\n${content}`;
 }
 
 /** Returns the number of a key as `hex()` of SQLite writes its 6 octets at the start of a sealed record. */

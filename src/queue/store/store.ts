@@ -174,20 +174,20 @@ export class Store {
   }
 
   /** The row of a new envelope, encrypted if that is configured: made before the transaction that `putEnvelope` is part of. */
-  makeEnvelope(facts: EnvelopeContent): NewEnvelope {
-    return makeRow(facts, this.#records);
+  makeEnvelope(content: EnvelopeContent): NewEnvelope {
+    return makeRow(content, this.#records);
   }
 
   /** False when the message has an envelope of that id already. */
   putEnvelope(row: NewEnvelope): boolean {
-    const { message, envelope, agent, action, lane, created_at, facts, sealed, sum } = row;
-    const done = this.#sql.addEnvelope.run(message, envelope, agent, action, lane, created_at, facts, sealed, sum);
+    const { message, envelope, agent, action, lane, created_at, content, sealed, sum } = row;
+    const done = this.#sql.addEnvelope.run(message, envelope, agent, action, lane, created_at, content, sealed, sum);
     return Number(done.changes) === 1;
   }
 
   /** As putEnvelope, where the transaction decides whether there is one. */
-  addEnvelope(facts: EnvelopeContent): boolean {
-    return this.putEnvelope(this.makeEnvelope(facts));
+  addEnvelope(content: EnvelopeContent): boolean {
+    return this.putEnvelope(this.makeEnvelope(content));
   }
 
   /**
@@ -287,9 +287,9 @@ export class Store {
       remote: _4,
       status: _5,
       suspended: _6,
-      ...facts
+      ...content
     } = toEnvelope(row, this.#records);
-    const { lane, facts: text, sealed, sum } = this.makeEnvelope({ ...facts, createdAt });
+    const { lane, content: text, sealed, sum } = this.makeEnvelope({ ...content, createdAt });
     this.#sql.setCreation.run(createdAt, lane, text, sealed, sum, message, envelope);
   }
 
@@ -342,8 +342,8 @@ export class Store {
     const { agent, action, created_at } = row;
     try {
       const name = contentName({ id: envelopeIdOf(row), agent, action, createdAt: created_at });
-      const facts = this.#records.openFacts(name, sealed);
-      return { ...row, lane: laneOf(JSON.parse(facts) as EnvelopeContent) };
+      const content = this.#records.decryptContent(name, sealed);
+      return { ...row, lane: laneOf(JSON.parse(content) as EnvelopeContent) };
     } catch (error) {
       return { ...row, damaged: (error as Error).message };
     }

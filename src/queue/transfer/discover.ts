@@ -258,9 +258,9 @@ export class Discovery {
   }
 
   #add(envelope: Envelope): void {
-    const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended, ...facts } = envelope;
+    const { tries, lastTryAt, lastBounceAt, errorLine, status, suspended, ...content } = envelope;
     const { store } = this.#queue, row = rowOf(envelope.id);
-    store.addEnvelope(facts);
+    store.addEnvelope(content);
     store.setState(row, { tries, lastTryAt, lastBounceAt, errorLine, status });
     if (suspended) store.setSuspended(row, { suspended });
   }

@@ -29,7 +29,7 @@ export interface MessageDeps {
   newToken(): string;
 }
 
-/** What differs from listener to listener, beside Facts. */
+/** What differs from listener to listener, beside ConnectionFacts. */
 export interface MessagePolicy {
   readonly maskSource: boolean;
   readonly receivedAuth: boolean;
