@@ -2,5 +2,6 @@
 
 import { serveControl } from "../src/control/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
+import { CONTROL_DOORS } from "../src/protocol/isolates/control.ts";
 
-runIsolate("control", serveControl);
+runIsolate("control", CONTROL_DOORS, serveControl);

@@ -2,5 +2,6 @@
 
 import { serveDelivery } from "../src/delivery/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
+import { DELIVERY_DOORS } from "../src/protocol/isolates/delivery.ts";
 
-runIsolate("delivery", (isolate) => serveDelivery(isolate));
+runIsolate("delivery", DELIVERY_DOORS, (isolate) => serveDelivery(isolate));

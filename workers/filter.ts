@@ -2,5 +2,6 @@
 
 import { serveFilter } from "../src/programs/serve.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
+import { FILTER_DOORS } from "../src/protocol/isolates/filter.ts";
 
-runIsolate("filter", (isolate) => serveFilter(isolate));
+runIsolate("filter", FILTER_DOORS, (isolate) => serveFilter(isolate));

@@ -2,5 +2,10 @@
 
 import { actAsRootConfined, actAsSelf, serveFiles } from "../src/delivery/serve_files.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
+import { MAILBOX_DOORS } from "../src/protocol/isolates/mailbox.ts";
 
-runIsolate("mailbox", (isolate) => serveFiles(isolate, isolate.settings.shared.root ? actAsRootConfined() : actAsSelf));
+runIsolate(
+  "mailbox",
+  MAILBOX_DOORS,
+  (isolate) => serveFiles(isolate, isolate.settings.shared.root ? actAsRootConfined() : actAsSelf),
+);

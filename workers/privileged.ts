@@ -2,5 +2,6 @@
 
 import { servePrivileged } from "../src/delivery/serve_privileged.ts";
 import { runIsolate } from "../src/isolate/mod.ts";
+import { PRIVILEGED_DOORS } from "../src/protocol/isolates/privileged.ts";
 
-runIsolate("privileged", (isolate) => servePrivileged(isolate));
+runIsolate("privileged", PRIVILEGED_DOORS, (isolate) => servePrivileged(isolate));

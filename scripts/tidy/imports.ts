@@ -1,6 +1,6 @@
 /** Who may import whom: layers between folders, no circle between files, and one front door per folder. Reads import lines as text. */
 
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { lineOf, type Source } from "./text.ts";
 
 /** From low to high. A folder imports only what is below it or beside it. */
@@ -37,7 +37,9 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
 const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/smtpd_conf"];
 
 /** Folders whose `mod.ts` has types only: values are imported from their files, so that an isolate loads only those that it uses. */
-const BY_FILE = ["src/config"];
+const BY_FILE = ["src/config", "src/protocol"];
+/** What one isolate has of the doors: for its entry file alone. The table of all doors would make it load the checks of all. */
+const OWN_DOORS = "src/protocol/isolates/", ALL_DOORS = "src/protocol/doors.ts";
 
 interface Import {
   readonly file: string;
@@ -99,6 +101,14 @@ function* judge({ file, line, target }: Import): Generator<string> {
     yield `${where}the parser of smtpd.conf is for ${MAY_PARSE.join(", ")}: take what is needed from src/config`;
   }
   if (from === to) return;
+  if (target === ALL_DOORS && from !== "src/supervisor") {
+    yield `${where}the table of all doors is for src/supervisor: an isolate has its own in ${OWN_DOORS}, types are in src/protocol/mod.ts`;
+  }
+  if (target.startsWith(OWN_DOORS)) {
+    const entry = `workers/${basename(target)}`;
+    if (file !== entry) yield `${where}${target} is what one isolate has of the doors: only ${entry} imports it`;
+    return;
+  }
   if (level(from) < 0) yield `${where}${from} has no place in the layers: give it one in scripts/tidy/imports.ts`;
   else if (level(to) < 0) yield `${where}${target} is outside of the layers`;
   else if (level(to) > level(from)) yield `${where}${from} is below ${to} and may not import it`;

@@ -4,22 +4,9 @@
  */
 
 import { type Trace, TRACES } from "../events/mod.ts";
-import {
-  type Check,
-  either,
-  envelopeId,
-  type Fields,
-  flag,
-  list,
-  matching,
-  messageId,
-  nullOr,
-  oneOf,
-  record,
-  type Target,
-  text,
-  whole,
-} from "../protocol/mod.ts";
+import type { Check, Fields, Target } from "../protocol/mod.ts";
+import { either, flag, list, matching, nullOr, oneOf, record, text, whole } from "../protocol/check.ts";
+import { envelopeId, messageId } from "../protocol/shapes.ts";
 import { MAX_DISCOVER_MESSAGES } from "./protocol.ts";
 
 const domain = matching(/^[^\s@/]{1,255}$/, "a domain");

@@ -3,7 +3,9 @@
 import { AdminServer } from "../admin/mod.ts";
 import type { EnvelopeCursor } from "../envelope/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
-import { ADMIN_LISTENER, attributed, type ControlToMain, REPORTERS } from "../protocol/mod.ts";
+import type { ControlToMain } from "../protocol/mod.ts";
+import { attributed, REPORTERS } from "../protocol/events.ts";
+import { ADMIN_LISTENER } from "../protocol/main.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { ControlRequests, type MainCaller } from "./requests.ts";

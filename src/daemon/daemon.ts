@@ -8,19 +8,18 @@ import { dirname } from "node:path";
 import type { Config, Environment } from "../config/mod.ts";
 import { controlSocketPath, spoolPath, submissionSocketPath } from "../config/paths.ts";
 import { safeLine, systemReason, type Trace } from "../events/mod.ts";
-import {
-  ADMIN_LISTENER,
-  CONTROL_LISTENER,
-  type ControlToMain,
-  type FilterToMain,
-  type HandedSession,
-  type Listener,
-  type Peer,
-  type PlannedCount,
-  type Role,
-  type Settings,
-  type SmtpToMain,
+import type {
+  ControlToMain,
+  FilterToMain,
+  HandedSession,
+  Listener,
+  Peer,
+  PlannedCount,
+  Role,
+  Settings,
+  SmtpToMain,
 } from "../protocol/mod.ts";
+import { ADMIN_LISTENER, CONTROL_LISTENER } from "../protocol/main.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
 import { type MainChannel, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";

@@ -1,6 +1,6 @@
 /** Accounts as the lookup isolate returns them, cached for a few seconds: mail to one user comes in bursts. */
 
-import { type AccountResult, type FromLookup, type ToLookup } from "../protocol/mod.ts";
+import type { AccountResult, FromLookup, ToLookup } from "../protocol/mod.ts";
 import { Caller, type Channel } from "../isolate/mod.ts";
 
 const KEEP_MS = 5_000;

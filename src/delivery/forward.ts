@@ -7,7 +7,8 @@
 import fs from "node:fs";
 import { systemReason } from "../events/mod.ts";
 import type { ActAs } from "./identity.ts";
-import { type Account, type Forward, isForwardHome, isForwardSuffix, MAX_FORWARD_OCTETS } from "../protocol/mod.ts";
+import type { Account, Forward } from "../protocol/mod.ts";
+import { isForwardHome, isForwardSuffix, MAX_FORWARD_OCTETS } from "../protocol/files.ts";
 
 const STICKY = 0o1000, OTHERS_MAY_WRITE = 0o022;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;

@@ -1,18 +1,7 @@
 /** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. The order of tasks is decided in file_pool.ts. */
 
-import {
-  ABANDONED,
-  COMMITTED,
-  type FileResult,
-  type FileRole,
-  type FileTask,
-  FLAG_ABANDONED,
-  FLAG_BYTES,
-  FLAG_CALLS,
-  FLAG_IN_CALL,
-  type FromFiles,
-  type ToFiles,
-} from "../protocol/mod.ts";
+import type { FileResult, FileRole, FileTask, FromFiles, ToFiles } from "../protocol/mod.ts";
+import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_BYTES, FLAG_CALLS, FLAG_IN_CALL } from "../protocol/files.ts";
 import { type Channel, type Isolate } from "../isolate/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import { systemClock } from "../clock.ts";

@@ -3,7 +3,8 @@
  * message. Checks what arrives before it is passed on, by tables that it is given. What carries the posts is hidden behind a Transport.
  */
 
-import { type Check, isPlain, kindOf, shownWord } from "../protocol/mod.ts";
+import type { Check } from "../protocol/mod.ts";
+import { isPlain, kindOf, shownWord } from "../protocol/check.ts";
 import type { Transport } from "./transport.ts";
 
 /** What may arrive, and who is called when something else does. Without it a channel accepts everything, as in tests. */

@@ -1,15 +1,8 @@
 /** The doors of one isolate: opens, hands over and closes them as main says. Independent of the messages that pass through them. */
 
 import type { Observer } from "../events/mod.ts";
-import {
-  checksOf,
-  type DoorName,
-  type PeerLife,
-  type Role,
-  sidesOf,
-  type ToIsolate,
-  type ToSupervisor,
-} from "../protocol/mod.ts";
+import type { DoorName, PeerLife, Role, ToIsolate, ToSupervisor } from "../protocol/mod.ts";
+import { checksOf, type OwnSide, sidesOf } from "../protocol/door.ts";
 import { DoorChannel, type Inspection } from "./channel.ts";
 import { PortTransport } from "./message_port.ts";
 import type { Transport } from "./transport.ts";
@@ -22,6 +15,8 @@ type OpenDoor = Extract<ToIsolate, { type: "door" }>;
 /** The isolate that the doors belong to, and where their faults go. */
 export interface DoorOwner {
   readonly role: Role;
+  /** Its sides of the doors that it has, by name. */
+  readonly doors: Readonly<Partial<Record<DoorName, OwnSide<never>>>>;
   /** Called when the other side of a door has sent what it may not: main replaces who it was. */
   readonly refused: (what: Extract<ToSupervisor, { type: "refused" }>) => void;
   /** Carries the door to main. */
@@ -102,9 +97,11 @@ export class IsolateDoors {
   }
 
   #inspect(name: DoorName, peer: number, life: () => number): Inspection {
-    const { role, refused } = this.#owner;
+    const { role, doors, refused } = this.#owner;
+    const side = doors[name];
+    if (side === undefined) throw new TypeError(`The isolate ${role} has no door ${name}`);
     return {
-      ...checksOf(name, role),
+      ...checksOf(side),
       onfault: (fault) => refused({ type: "refused", door: name, peer, life: life(), fault }),
     };
   }

@@ -6,23 +6,9 @@
 
 import { BoundedSet } from "../bounded_map.ts";
 import type { Channel } from "./channel.ts";
-import {
-  ABANDONED,
-  COMMITTED,
-  doorBetween,
-  type FileResult,
-  type FileRole,
-  type FileTask,
-  FLAG_ABANDONED,
-  FLAG_BYTES,
-  FLAG_CALLS,
-  FLAG_IN_CALL,
-  type FromFiles,
-  type Grow,
-  MAX_FILE_ISOLATES,
-  MAX_STUCK_ISOLATES,
-  type ToFiles,
-} from "../protocol/mod.ts";
+import type { DoorName, FileResult, FileRole, FileTask, FromFiles, Grow, ToFiles } from "../protocol/mod.ts";
+import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_BYTES, FLAG_CALLS, FLAG_IN_CALL } from "../protocol/files.ts";
+import { MAX_FILE_ISOLATES, MAX_STUCK_ISOLATES } from "../protocol/roles.ts";
 import type { Isolate } from "./worker.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
@@ -69,7 +55,7 @@ export function serveFilePool(
   contended: () => boolean,
   clock: Clock = systemClock,
 ): FilePool {
-  const main = isolate.ask(doorBetween(isolate.role, "main")!) as unknown as Channel<Grow<FileRole>, never>;
+  const main = isolate.ask(`${isolate.role}-main`) as unknown as Channel<Grow<FileRole>, never>;
   const pool = new FilePool({
     grow: () => main.send({ type: "grow", role }),
     contended,
@@ -77,7 +63,7 @@ export function serveFilePool(
     every: clock.every,
     warn: (text) => isolate.emit({ type: "log", level: "warn", text: `warn: ${role}: ${text}` }),
   });
-  isolate.serve(doorBetween(role, isolate.role)!, (channel, { peer }) => {
+  isolate.serve(`${role}-${isolate.role}` as DoorName, (channel, { peer }) => {
     pool.add(channel as unknown as Channel<ToFiles, FromFiles>, peer);
   });
   return pool;

@@ -1,7 +1,9 @@
 /** Trace lines about what leaves an isolate through its doors: `imsg` has one for each message, `mproc` for each post. Sees types, no content. */
 
 import { logTrace, type Observer } from "../events/mod.ts";
-import { type DoorName, numberedName, type Role, sidesOf } from "../protocol/mod.ts";
+import type { DoorName, Role } from "../protocol/mod.ts";
+import { sidesOf } from "../protocol/door.ts";
+import { numberedName } from "../protocol/roles.ts";
 
 /** The sending isolate, and the door. */
 export interface DoorSide {

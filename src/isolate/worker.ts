@@ -1,17 +1,8 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, emits events. */
 
 import { debug, type EmitEvent, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
-import {
-  doorBetween,
-  type DoorName,
-  type Doors,
-  isolateName,
-  type PeerLife,
-  type Role,
-  type Settings,
-  type ToIsolate,
-  type ToSupervisor,
-} from "../protocol/mod.ts";
+import type { DoorName, Doors, OwnDoors, PeerLife, Role, Settings, ToIsolate, ToSupervisor } from "../protocol/mod.ts";
+import { isolateName } from "../protocol/roles.ts";
 import { systemClock } from "../clock.ts";
 import type { Channel } from "./channel.ts";
 import { IsolateDoors } from "./doors.ts";
@@ -43,9 +34,16 @@ export interface Isolate<R extends Role> extends Observer {
 /** Sets an isolate up; when it is done (or its promise is), the isolate is ready. */
 export type IsolateMain<R extends Role> = (isolate: Isolate<R>) => Promise<void> | void;
 
-/** Entry of a worker: `main` sets the isolate up when main has sent the start message. */
-export function runIsolate<R extends Role>(role: R, main: IsolateMain<R>): void {
-  new IsolateRuntime(role, main, self as unknown as PostPort);
+/** Entry of a worker: `main` sets the isolate up when main has sent the start message. `doors` is its row of src/protocol/isolates. */
+export function runIsolate<R extends Role>(role: R, doors: OwnDoors<R>, main: IsolateMain<R>): void {
+  new IsolateRuntime({ role, doors, main }, self as unknown as PostPort);
+}
+
+/** What a worker's entry file says of its isolate. */
+interface Entry<R extends Role> {
+  readonly role: R;
+  readonly doors: OwnDoors<R>;
+  readonly main: IsolateMain<R>;
 }
 
 type Start = Extract<ToIsolate, { type: "start" }>;
@@ -56,12 +54,13 @@ class IsolateRuntime<R extends Role> {
   readonly #main: IsolateMain<R>;
   readonly #port: WorkerPort;
   readonly #doors: IsolateDoors;
+  readonly #reports: DoorName | null;
   #isolate: Isolate<R> | null = null;
   #settings!: Settings[R];
   #verbose = false;
   #traces: ReadonlySet<Trace> = new Set();
 
-  constructor(role: R, main: IsolateMain<R>, port: PostPort) {
+  constructor({ role, doors, main }: Entry<R>, port: PostPort) {
     this.#role = role;
     this.#main = main;
     // This side does not check what main sends.
@@ -70,7 +69,9 @@ class IsolateRuntime<R extends Role> {
       onfault: () => {},
       takesPorts: true,
     });
-    this.#doors = new IsolateDoors({ role, refused: (what) => this.#send(what), main: this.#port.door });
+    this.#doors = new IsolateDoors({ role, doors, refused: (what) => this.#send(what), main: this.#port.door });
+    const reports = `${role}-control`;
+    this.#reports = Object.hasOwn(doors, reports) ? reports as DoorName : null;
   }
 
   #send(message: ToSupervisor): void {
@@ -112,8 +113,7 @@ class IsolateRuntime<R extends Role> {
   }
 
   #makeIsolate({ index, life }: Start): Isolate<R> {
-    const eventDoor = doorBetween(this.#role, "control");
-    const events = eventDoor === null ? null : this.#doors.ask(eventDoor);
+    const events = this.#reports === null ? null : this.#doors.ask(this.#reports);
     const settings = () => this.#settings, verbose = () => this.#verbose;
     return {
       role: this.#role,

@@ -4,7 +4,7 @@
  * or kept.
  */
 
-import { type AuthResult, type Challenge, type FromLogin, type PasswordCheck, type ToLogin } from "../protocol/mod.ts";
+import type { AuthResult, Challenge, FromLogin, PasswordCheck, ToLogin } from "../protocol/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { tableKey } from "../config/tablefile.ts";
 import { fakeSalt, nobodysVerifier, parseVerifier, readStored, type ScramShape, verifierIn } from "../sasl/mod.ts";

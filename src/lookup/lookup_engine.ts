@@ -14,18 +14,18 @@ import {
   unicodeDomain,
 } from "../envelope/mod.ts";
 import { decodeSrs, type SrsKeys } from "../mac/mod.ts";
-import {
-  type AccountResult,
-  type AuthResult,
-  type Credentials,
-  type CredentialsLack,
-  type Expansion,
-  type Forward,
-  type LookupSettings,
-  MAX_SOURCE_ADDRESSES,
-  type RelaySource,
-  type ToLookup,
+import type {
+  AccountResult,
+  AuthResult,
+  Credentials,
+  CredentialsLack,
+  Expansion,
+  Forward,
+  LookupSettings,
+  RelaySource,
+  ToLookup,
 } from "../protocol/mod.ts";
+import { MAX_SOURCE_ADDRESSES } from "../protocol/lookup.ts";
 import { checkDomain, Expander, type ExpansionLookups, type ExpansionRequest, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,

@@ -1,17 +1,17 @@
 /** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Evaluates no rules itself. */
 
-import {
-  type AccountResult,
-  type Confirmed,
-  type ControlToLookup,
-  type Credentials,
-  type CredentialsLack,
-  type Expansion,
-  type FromFilter,
-  type FromLookup,
-  type LookupToControl,
-  type ToFilter,
-  type ToLookup,
+import type {
+  AccountResult,
+  Confirmed,
+  ControlToLookup,
+  Credentials,
+  CredentialsLack,
+  Expansion,
+  FromFilter,
+  FromLookup,
+  LookupToControl,
+  ToFilter,
+  ToLookup,
 } from "../protocol/mod.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";

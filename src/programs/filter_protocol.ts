@@ -3,15 +3,14 @@
  * session and no clock. Lines are binary text, a character for each byte: what stands in messages is not text.
  */
 
-import {
-  FILTER_EVENTS,
-  FILTER_PHASES,
-  type FilterDecision,
-  type FilterEvent,
-  type FilterPhaseName,
-  type FilterRegistration,
-  type FilterSubsystem,
+import type {
+  FilterDecision,
+  FilterEvent,
+  FilterPhaseName,
+  FilterRegistration,
+  FilterSubsystem,
 } from "../protocol/mod.ts";
+import { FILTER_EVENTS, FILTER_PHASES } from "../protocol/filters.ts";
 
 const PROTOCOL = "0.7";
 /** Longest line of a program: one of a message, and what stands before it. */

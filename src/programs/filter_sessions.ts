@@ -4,17 +4,16 @@
  */
 
 import { type Channel } from "../isolate/mod.ts";
-import {
-  FILTER_WINDOW,
-  type FilterEvent,
-  type FilterPhaseName,
-  type FilterProgram,
-  type FilterRegistration,
-  type FilterSubsystem,
-  type FilterToSession,
-  type SessionToFilter,
-  weightOf,
+import type {
+  FilterEvent,
+  FilterPhaseName,
+  FilterProgram,
+  FilterRegistration,
+  FilterSubsystem,
+  FilterToSession,
+  SessionToFilter,
 } from "../protocol/mod.ts";
+import { FILTER_WINDOW, weightOf } from "../protocol/filters.ts";
 import { eventLine, type FilterOutput, requestHead, requestLine } from "./filter_protocol.ts";
 import { binaryBytes } from "./lines.ts";
 import { Processor, type ProcessorSurroundings } from "./filter_program.ts";

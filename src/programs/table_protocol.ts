@@ -3,7 +3,8 @@
  * clock. One request is on its way at a time.
  */
 
-import { TABLE_SERVICES, type TableAnswer, type TableRequest, type TableService } from "../protocol/mod.ts";
+import type { TableAnswer, TableRequest, TableService } from "../protocol/mod.ts";
+import { TABLE_SERVICES } from "../protocol/table_programs.ts";
 
 const PROTOCOL = "0.1";
 /** Longest answer, in bytes. */

@@ -4,7 +4,8 @@
  */
 
 import { isSessionId } from "../envelope/mod.ts";
-import { FILTER_PHASES, type SessionToFilter } from "../protocol/mod.ts";
+import type { SessionToFilter } from "../protocol/mod.ts";
+import { FILTER_PHASES } from "../protocol/filters.ts";
 
 const LF = 0x0a;
 

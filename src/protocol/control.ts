@@ -17,6 +17,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
 import { call, cursor, envelopeId, listedEnvelope, longText, messageId } from "./shapes.ts";
 
@@ -170,7 +171,7 @@ const target: Check<Target> = either(
 );
 const lines = list(longText);
 
-export const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
+const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
   list: { call, message: nullOr(messageId), after: cursor, limit: whole(), messages: optional(whole()) },
   envelope: { call, id: envelopeId },
   damaged: { call },
@@ -182,7 +183,7 @@ export const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
   suspend: { call, target: queueTarget, after: cursor, suspended: flag },
 };
 const CHANGED = { call, ids, next, whole: optional(flag) };
-export const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
+const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
   listed: { call, envelopes: list(listedEnvelope), next },
   damaged: { call, lines },
   "disk-errors": { call, lines },
@@ -198,7 +199,7 @@ export const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
   removed: CHANGED,
   suspended: CHANGED,
 };
-export const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
+const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
   list: ["listed"],
   envelope: ["envelope"],
   damaged: ["damaged"],
@@ -210,7 +211,7 @@ export const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
   suspend: ["suspended"],
 };
 
-export const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
+const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
   schedule: { call, target, from: whole() },
   find: { call, domain: text(), from: whole() },
   suspend: { call, ids, suspended: flag },
@@ -222,14 +223,14 @@ const runState: Check<RunState> = record<RunState>({
   state: oneOf("pending", "inflight", "held", "suspended", "unknown"),
   at: finite,
 });
-export const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
+const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
   suspended: { call, count: whole() },
   scheduled: { call, count: whole(), next: nullOr(whole()) },
   found: { call, ids, next: nullOr(whole()) },
   paused: { call, changed: flag },
   states: { call, states: list(runState) },
 };
-export const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
+const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
   schedule: ["scheduled"],
   find: ["found"],
   suspend: ["suspended"],
@@ -237,25 +238,46 @@ export const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToC
   states: ["states"],
 };
 
-export const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
+const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
   show: { call, what: oneOf("hosts", "hoststats", "relays", "routes") },
   "resume-route": { call, route: whole(Number.MIN_SAFE_INTEGER) },
 };
-export const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
-export const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {
+const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
+const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {
   show: ["shown"],
   "resume-route": ["shown"],
 };
 
-export const CONTROL_TO_LOOKUP: MessageTable<ControlToLookup> = {
+const CONTROL_TO_LOOKUP: MessageTable<ControlToLookup> = {
   "update-table": { call, table: text() },
   "table-faults": { call },
 };
-export const LOOKUP_TO_CONTROL: MessageTable<LookupToControl> = {
+const LOOKUP_TO_CONTROL: MessageTable<LookupToControl> = {
   updated: { call, error: nullOr(longText) },
   "table-faults": { call, faults: lines },
 };
-export const CONTROL_LOOKUP_REPLIES: Replies<ControlToLookup, LookupToControl> = {
+const CONTROL_LOOKUP_REPLIES: Replies<ControlToLookup, LookupToControl> = {
   "update-table": ["updated"],
   "table-faults": ["table-faults"],
 };
+
+export const CONTROL_QUEUE = door<ControlToQueue, QueueToControl>(
+  CONTROL_TO_QUEUE,
+  QUEUE_TO_CONTROL,
+  CONTROL_QUEUE_REPLIES,
+);
+export const CONTROL_SCHEDULER = door<ControlToScheduler, SchedulerToControl>(
+  CONTROL_TO_SCHEDULER,
+  SCHEDULER_TO_CONTROL,
+  CONTROL_SCHEDULER_REPLIES,
+);
+export const CONTROL_RELAY = door<ControlToRelay, RelayToControl>(
+  CONTROL_TO_RELAY,
+  RELAY_TO_CONTROL,
+  CONTROL_RELAY_REPLIES,
+);
+export const CONTROL_LOOKUP = door<ControlToLookup, LookupToControl>(
+  CONTROL_TO_LOOKUP,
+  LOOKUP_TO_CONTROL,
+  CONTROL_LOOKUP_REPLIES,
+);

@@ -13,6 +13,7 @@ import {
   TRACES,
 } from "../events/mod.ts";
 import { type Check, type Fields, finite, flag, type Of, oneOf, optional, text, whole } from "./check.ts";
+import type { Door } from "./door.ts";
 import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
 
 type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
@@ -140,6 +141,12 @@ const complete: [NobodysEvent] extends [never] ? true : never = true;
 void complete;
 
 export const REPORTERS = Object.keys(EVENTS) as readonly Reporter[];
+
+/** Events flow one way, into control, which keeps the log and the counters. */
+export type EventDoors = { readonly [R in Reporter as `${R}-control`]: Door<EventOf<R>, never> };
+export const EVENT_DOORS = Object.fromEntries(
+  REPORTERS.map((role) => [`${role}-control`, { asks: EVENTS[role], answers: {}, replies: {} }]),
+) as unknown as EventDoors;
 
 /** What lines of text begin with that belong to one role, or to two that do one work. */
 const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [

@@ -17,9 +17,9 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
-import { type Account, account } from "./lookup.ts";
-import { envelopeId, longText } from "./shapes.ts";
+import { type Account, account, envelopeId, longText } from "./shapes.ts";
 
 /** A message to be written: its first chunk is at hand, the others are asked for. */
 export interface WrittenMessage {
@@ -157,12 +157,15 @@ const fileResult: Check<FileResult> = tagged<FileResult, "kind">("kind", {
 const flags: Check<FileFlags> = (value) =>
   value instanceof SharedArrayBuffer && value.byteLength === FLAG_BYTES ? null : `is ${kindOf(value)}, not the flags`;
 
-export const TO_FILES: MessageTable<ToFiles> = {
+const TO_FILES: MessageTable<ToFiles> = {
   flags: { flags },
   task: { number: whole(), task: fileTask },
   chunk: { number: whole(), bytes: nullOr(octets(CHUNK_BYTES)), text: longText },
 };
-export const FROM_FILES: MessageTable<FromFiles> = {
+const FROM_FILES: MessageTable<FromFiles> = {
   done: { number: whole(), result: fileResult },
   read: { number: whole(), index: whole() },
 };
+
+/** Of each file role and the isolate that has tasks for it. */
+export const FILES = door<FromFiles, ToFiles>(FROM_FILES, TO_FILES, {});

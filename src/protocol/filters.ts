@@ -13,6 +13,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { door } from "./door.ts";
 import { longText, sessionId } from "./shapes.ts";
 
 /** Phases that a program can register for; `help` and `wiz` are never asked. */
@@ -169,7 +170,7 @@ const decision: Check<FilterDecision> = tagged<FilterDecision, "kind">("kind", {
   report: WITH_TEXT,
 });
 
-export const SESSION_TO_FILTER: MessageTable<SessionToFilter> = {
+const SESSION_TO_FILTER: MessageTable<SessionToFilter> = {
   event: {
     session: sessionId,
     processes: list(process),
@@ -183,7 +184,7 @@ export const SESSION_TO_FILTER: MessageTable<SessionToFilter> = {
   taken: { process, bytes: whole() },
   gone: { session: sessionId },
 };
-export const FILTER_TO_SESSION: MessageTable<FilterToSession> = {
+const FILTER_TO_SESSION: MessageTable<FilterToSession> = {
   registered: { registrations: list(registration) },
   hold: { on: flag },
   lost: {},
@@ -192,3 +193,6 @@ export const FILTER_TO_SESSION: MessageTable<FilterToSession> = {
   taken: { session: sessionId, process, bytes: whole() },
   reported: { session: sessionId, name: text(), message: longText },
 };
+
+/** Of smtp and relay alike. */
+export const SESSION_FILTER = door<SessionToFilter, FilterToSession>(SESSION_TO_FILTER, FILTER_TO_SESSION, {});

@@ -1,6 +1,7 @@
 /** What lookup says to the login isolate. Types and checks only. */
 
 import { type Check, type MessageTable, oneOf, type Replies, text } from "./check.ts";
+import { door } from "./door.ts";
 import { call } from "./shapes.ts";
 
 export type ToLogin =
@@ -19,13 +20,15 @@ export type FromLogin =
   | { readonly type: "verified"; readonly call: number; readonly result: PasswordCheck }
   | { readonly type: "proved"; readonly call: number; readonly result: PasswordCheck; readonly signature: string };
 
-export const TO_LOGIN: MessageTable<ToLogin> = {
+const TO_LOGIN: MessageTable<ToLogin> = {
   verify: { call, hash: text(), password: text() },
   prove: { call, verifier: text(), message: text(), proof: text() },
 };
 export const passwordCheck: Check<PasswordCheck> = oneOf("match", "mismatch", "unknown");
-export const FROM_LOGIN: MessageTable<FromLogin> = {
+const FROM_LOGIN: MessageTable<FromLogin> = {
   verified: { call, result: passwordCheck },
   proved: { call, result: passwordCheck, signature: text() },
 };
-export const LOGIN_REPLIES: Replies<ToLogin, FromLogin> = { verify: ["verified"], prove: ["proved"] };
+const LOGIN_REPLIES: Replies<ToLogin, FromLogin> = { verify: ["verified"], prove: ["proved"] };
+
+export const LOOKUP_LOGIN = door<ToLogin, FromLogin>(TO_LOGIN, FROM_LOGIN, LOGIN_REPLIES);

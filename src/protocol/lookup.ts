@@ -15,7 +15,8 @@ import {
   text,
   whole,
 } from "./check.ts";
-import { call, deliverable, longText, mailbox, origin, reversePath } from "./shapes.ts";
+import { type Door, door } from "./door.ts";
+import { type Account, account, call, deliverable, longText, mailbox, origin, reversePath } from "./shapes.ts";
 
 export type ToLookup =
   /** Who gets this recipient? Asked at RCPT. */
@@ -176,12 +177,6 @@ export type Expansion =
   /** `text` is the full reply without the code: "2.1.5 …", ends without CRLF. */
   | { readonly ok: false; readonly code: number; readonly text: string };
 
-export interface Account {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: string;
-}
 export type AccountResult =
   /** `identity` is who the delivery runs as (the action's `user`, else the account); `account` is the recipient. */
   | { readonly ok: true; readonly account: Account; readonly identity: Account }
@@ -190,7 +185,7 @@ export type AccountResult =
 const word = text();
 const table = nullOr(word), client = nullOr(word);
 
-export const TO_LOOKUP: MessageTable<ToLookup> = {
+const TO_LOOKUP: MessageTable<ToLookup> = {
   expand: { call, origin, tls: flag, sender: reversePath, rcpt: mailbox },
   "client-name": { call, address: word },
   account: { call, action: word, user: word },
@@ -207,7 +202,7 @@ export const TO_LOOKUP: MessageTable<ToLookup> = {
 };
 
 /** What each role asks; each gets answers to its own questions only. */
-export const LOOKUP_QUESTIONS = {
+const LOOKUP_QUESTIONS = {
   smtp: [
     "expand",
     "client-name",
@@ -231,18 +226,12 @@ const expansion: Check<Expansion> = either(
   record<Extract<Expansion, { ok: true }>>({ ok: oneOf(true), targets: list(deliverable), internal: list(flag) }),
   record<Extract<Expansion, { ok: false }>>({ ok: oneOf(false), code: whole(200, 599), text: longText }),
 );
-export const account: Check<Account> = record<Account>({
-  name: word,
-  uid: whole(0, 0xffff_fffe),
-  gid: whole(0, 0xffff_fffe),
-  home: word,
-});
 const accountResult: Check<AccountResult> = either(
   record<Extract<AccountResult, { ok: true }>>({ ok: oneOf(true), account, identity: account }),
   record<Extract<AccountResult, { ok: false }>>({ ok: oneOf(false), temporary: flag, text: longText }),
 );
 
-export const FROM_LOOKUP: MessageTable<FromLookup> = {
+const FROM_LOOKUP: MessageTable<FromLookup> = {
   expanded: { call, result: expansion },
   "client-name": { call, hostname: word, confirmed: oneOf("pass", "fail", "error", "temporary") },
   account: { call, result: accountResult },
@@ -264,7 +253,7 @@ export const FROM_LOOKUP: MessageTable<FromLookup> = {
     lack: optional(oneOf("label", "form")),
   },
 };
-export const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
+const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
   expand: ["expanded"],
   "client-name": ["client-name"],
   account: ["account"],
@@ -279,3 +268,14 @@ export const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
   challenge: ["challenge"],
   prove: ["proved"],
 };
+
+/** A door at which lookup answers these questions only. */
+const asksLookup = (allowed: readonly ToLookup["type"][]): Door<ToLookup, FromLookup> => ({
+  ...door<ToLookup, FromLookup>(TO_LOOKUP, FROM_LOOKUP, LOOKUP_REPLIES),
+  allowed,
+});
+export const SMTP_LOOKUP = asksLookup(LOOKUP_QUESTIONS.smtp);
+export const RELAY_LOOKUP = asksLookup(LOOKUP_QUESTIONS.relay);
+export const DELIVERY_LOOKUP = asksLookup(LOOKUP_QUESTIONS.delivery);
+export const PRIVILEGED_LOOKUP = asksLookup(LOOKUP_QUESTIONS.privileged);
+export const QUEUE_LOOKUP = asksLookup(LOOKUP_QUESTIONS.queue);

@@ -19,11 +19,11 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { door } from "./door.ts";
 import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
 import { type PasswordCheck, passwordCheck } from "./login.ts";
-import { type Account, account } from "./lookup.ts";
 import type { FileRole } from "./roles.ts";
-import { call, longText } from "./shapes.ts";
+import { type Account, account, call, longText } from "./shapes.ts";
 
 export interface Peer {
   /** IPv4, bare IPv6, or "local". */
@@ -130,18 +130,18 @@ const SESSION = {
   ticket: whole(),
 };
 
-export const SMTP_TO_MAIN: MessageTable<SmtpToMain> = {
+const SMTP_TO_MAIN: MessageTable<SmtpToMain> = {
   "sessions-ended": { tickets: list(whole()) },
   source: { call, ticket: whole(), address: text(ADDRESS_CHARS) },
 };
-export const MAIN_TO_SMTP: MessageTable<MainToSmtp> = { session: SESSION, source: { call, admitted: flag } };
-export const SMTP_MAIN_REPLIES: Replies<SmtpToMain, MainToSmtp> = { source: ["source"] };
+const MAIN_TO_SMTP: MessageTable<MainToSmtp> = { session: SESSION, source: { call, admitted: flag } };
+const SMTP_MAIN_REPLIES: Replies<SmtpToMain, MainToSmtp> = { source: ["source"] };
 
 const syslogLine = record<Extract<ControlToMain, { type: "syslog" }>["lines"][number]>({
   level: oneOf("debug", "info", "warn", "crit"),
   text: longText,
 });
-export const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
+const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   stop: { call },
   "pause-smtp": { call, paused: flag },
   "update-pki": { call },
@@ -150,11 +150,11 @@ export const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   verbosity: { call, verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
   syslog: { lines: list(syslogLine) },
 };
-export const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
+const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,
   answer: { call, changed: flag, error: nullOr(longText) },
 };
-export const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
+const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   stop: ["answer"],
   "pause-smtp": ["answer"],
   "update-pki": ["answer"],
@@ -163,14 +163,14 @@ export const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   verbosity: ["answer"],
 };
 
-export const DELIVERY_TO_MAIN: MessageTable<DeliveryToMain> = { grow: { role: oneOf("mailbox") } };
-export const PRIVILEGED_TO_MAIN: MessageTable<PrivilegedToMain> = { grow: { role: oneOf("file") } };
+const DELIVERY_TO_MAIN: MessageTable<DeliveryToMain> = { grow: { role: oneOf("mailbox") } };
+const PRIVILEGED_TO_MAIN: MessageTable<PrivilegedToMain> = { grow: { role: oneOf("file") } };
 
 const forwardAccount: Check<Account> = (value) =>
   account(value) ?? (isForwardHome((value as Account).home) ? null : "home: is no absolute path that can be");
 const forwardSuffix: Check<string> = (value) =>
   typeof value === "string" && isForwardSuffix(value) ? null : `is ${kindOf(value)}, not a suffix of a file's name`;
-export const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
+const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   account: { call, name: text() },
   login: { call, user: text(), password: text() },
   crypt: { call, hash: text(), password: text() },
@@ -178,13 +178,13 @@ export const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
 };
 const failure = record<{ readonly error: string }>({ error: longText });
 const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
-export const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
+const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
   account: { call, result: accountResult },
   login: { call, result: passwordCheck },
   crypt: { call, result: passwordCheck },
   forward: { call, result: either(forward, failure) },
 };
-export const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
+const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
   account: ["account"],
   login: ["login"],
   crypt: ["crypt"],
@@ -193,7 +193,14 @@ export const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
 
 /** Process ids of the first processes of a system belong to it. */
 const FIRST_PID = 2;
-export const FILTER_TO_MAIN: MessageTable<FilterToMain> = {
+const FILTER_TO_MAIN: MessageTable<FilterToMain> = {
   program: { pid: whole(FIRST_PID, 2 ** 31 - 1), running: flag },
   "lost-program": { reason: longText },
 };
+
+export const SMTP_MAIN = door<SmtpToMain, MainToSmtp>(SMTP_TO_MAIN, MAIN_TO_SMTP, SMTP_MAIN_REPLIES);
+export const LOOKUP_MAIN = door<LookupToMain, MainToLookup>(LOOKUP_TO_MAIN, MAIN_TO_LOOKUP, LOOKUP_MAIN_REPLIES);
+export const CONTROL_MAIN = door<ControlToMain, MainToControl>(CONTROL_TO_MAIN, MAIN_TO_CONTROL, CONTROL_MAIN_REPLIES);
+export const FILTER_MAIN = door<FilterToMain, never>(FILTER_TO_MAIN, {}, {});
+export const DELIVERY_MAIN = door<DeliveryToMain, never>(DELIVERY_TO_MAIN, {}, {});
+export const PRIVILEGED_MAIN = door<PrivilegedToMain, never>(PRIVILEGED_TO_MAIN, {}, {});

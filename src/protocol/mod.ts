@@ -1,17 +1,21 @@
-/** Front door of the protocol folder: the doors between isolates, the messages of each with their checks, and the settings of each isolate. Plain data only. */
-export * from "./check.ts";
-export * from "./control.ts";
-export * from "./doors.ts";
-export * from "./events.ts";
-export * from "./files.ts";
-export * from "./filters.ts";
-export * from "./lifecycle.ts";
-export * from "./login.ts";
-export * from "./lookup.ts";
-export * from "./main.ts";
-export * from "./queue_work.ts";
-export * from "./roles.ts";
-export * from "./settings.ts";
-export * from "./shapes.ts";
-export * from "./smtp_queue.ts";
-export * from "./table_programs.ts";
+/**
+ * Front door of the protocol folder: the types of what is said at the doors between isolates, and of the settings of each isolate. Values are
+ * imported from their files; the checks of one isolate's doors from isolates/.
+ */
+export type * from "./check.ts";
+export type * from "./control.ts";
+export type * from "./door.ts";
+export type * from "./doors.ts";
+export type * from "./events.ts";
+export type * from "./files.ts";
+export type * from "./filters.ts";
+export type * from "./lifecycle.ts";
+export type * from "./login.ts";
+export type * from "./lookup.ts";
+export type * from "./main.ts";
+export type * from "./queue_work.ts";
+export type * from "./roles.ts";
+export type * from "./settings.ts";
+export type * from "./shapes.ts";
+export type * from "./smtp_queue.ts";
+export type * from "./table_programs.ts";

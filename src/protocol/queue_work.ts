@@ -14,6 +14,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
 import { call, envelope, envelopeId, longText, messageId, outcome } from "./shapes.ts";
 
@@ -97,36 +98,47 @@ const ticket = record<Ticket>({
   restored: optional(oneOf(true)),
 });
 
-export const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
+const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
   enqueued: { tickets: list(ticket) },
   settled: { id: envelopeId, again: flag },
   dropped: { ids },
   loaded: {},
 };
-export const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
+const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
   expired: { ids },
   dsn: { message: messageId, ids },
 };
 
 const JOB = { message: messageId, action: text(), lane: text(), ids };
-export const TO_AGENT: MessageTable<Job> = { job: JOB };
-export const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
+const TO_AGENT: MessageTable<Job> = { job: JOB };
+const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
 
-export const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
+const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
   open: { call, message: messageId, ids },
   read: { call, message: messageId, index: whole() },
   outcome: { id: envelopeId, outcome },
 };
-export const QUEUE_TO_AGENT: MessageTable<QueueToAgent> = {
+const QUEUE_TO_AGENT: MessageTable<QueueToAgent> = {
   opened: { call, envelopes: list(envelope), bytes: whole(), chunks: whole(), first: octets(CHUNK_BYTES) },
   chunk: { call, bytes: octets(CHUNK_BYTES) },
   unreadable: { call, text: longText },
 };
-export const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
+const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
   open: ["opened", "unreadable"],
   read: ["chunk", "unreadable"],
 };
 
-export const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB } };
-export const FROM_PRIVILEGED: MessageTable<FromPrivileged> = { "privileged-job-done": { call } };
-export const PRIVILEGED_REPLIES: Replies<ToPrivileged, FromPrivileged> = { "privileged-job": ["privileged-job-done"] };
+const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB } };
+const FROM_PRIVILEGED: MessageTable<FromPrivileged> = { "privileged-job-done": { call } };
+const PRIVILEGED_REPLIES: Replies<ToPrivileged, FromPrivileged> = { "privileged-job": ["privileged-job-done"] };
+
+export const QUEUE_SCHEDULER = door<QueueToScheduler, SchedulerToQueue>(QUEUE_TO_SCHEDULER, SCHEDULER_TO_QUEUE, {});
+export const SCHEDULER_RELAY = door<Job, RelayToScheduler>(TO_AGENT, RELAY_TO_SCHEDULER, {});
+export const SCHEDULER_DELIVERY = door<Job, never>(TO_AGENT, {}, {});
+/** Of relay, delivery and privileged alike. */
+export const AGENT_QUEUE = door<AgentToQueue, QueueToAgent>(AGENT_TO_QUEUE, QUEUE_TO_AGENT, AGENT_REPLIES);
+export const DELIVERY_PRIVILEGED = door<ToPrivileged, FromPrivileged>(
+  TO_PRIVILEGED,
+  FROM_PRIVILEGED,
+  PRIVILEGED_REPLIES,
+);

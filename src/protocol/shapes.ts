@@ -137,3 +137,17 @@ export const outcome: Check<Outcome> = tagged<Outcome, "result">("result", {
   permfail: FAILED,
   loop: FAILED,
 });
+
+/** An account of the system. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+export const account: Check<Account> = record<Account>({
+  name: word,
+  uid: whole(0, 0xffff_fffe),
+  gid: whole(0, 0xffff_fffe),
+  home: word,
+});

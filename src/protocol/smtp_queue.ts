@@ -2,6 +2,7 @@
 
 import type { EnvelopeContent, MessageId } from "../envelope/mod.ts";
 import { amount, buffer, list, MAX_BUFFER_OCTETS, type MessageTable, octets, optional, text, whole } from "./check.ts";
+import { door } from "./door.ts";
 import { envelopeContent, messageId } from "./shapes.ts";
 
 /**
@@ -42,7 +43,7 @@ export const CHUNK_CREDIT = 2;
 /** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. More than one recipient can have. */
 export const MAX_MESSAGE_ENVELOPES = 100_000;
 
-export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
+const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
   chunk: { message: messageId, bytes: octets(CHUNK_BYTES) },
   commit: { message: messageId, tail: octets(CHUNK_BYTES), envelopes: list(envelopeContent, MAX_MESSAGE_ENVELOPES) },
   abort: { message: messageId },
@@ -50,10 +51,12 @@ export const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
 };
 
 // What comes back as spent is what the chunk was a view of, perhaps of what a filter has said.
-export const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
+const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
   ids: { ids: list(messageId) },
   credit: { message: messageId, spent: optional(buffer(MAX_BUFFER_OCTETS)) },
   committed: { message: messageId, number: whole() },
   room: { bytes: amount },
   refused: { message: messageId, code: whole(400, 599), text: text() },
 };
+
+export const SMTP_QUEUE = door<SmtpToQueue, QueueToSmtp>(SMTP_TO_QUEUE, QUEUE_TO_SMTP, {});

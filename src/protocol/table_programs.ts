@@ -1,6 +1,7 @@
 /** What lookup says to the filter isolate, where the programs of tables run. Types, words and checks only. */
 
 import { type Check, type MessageTable, oneOf, optional, type Replies, tagged, text } from "./check.ts";
+import { door } from "./door.ts";
 import { call, longText } from "./shapes.ts";
 
 /** What a table can be asked for; the names are those of the protocol of table programs. */
@@ -58,6 +59,8 @@ const tableAnswer: Check<TableAnswer> = tagged<TableAnswer, "result">("result", 
   error: { reason: longText, unserved: optional(oneOf(true)) },
 });
 
-export const TO_FILTER: MessageTable<ToFilter> = { table: { call, table: text(), request: tableRequest } };
-export const FROM_FILTER: MessageTable<FromFilter> = { table: { call, answer: tableAnswer } };
-export const FILTER_REPLIES: Replies<ToFilter, FromFilter> = { table: ["table"] };
+const TO_FILTER: MessageTable<ToFilter> = { table: { call, table: text(), request: tableRequest } };
+const FROM_FILTER: MessageTable<FromFilter> = { table: { call, answer: tableAnswer } };
+const FILTER_REPLIES: Replies<ToFilter, FromFilter> = { table: ["table"] };
+
+export const LOOKUP_FILTER = door<ToFilter, FromFilter>(TO_FILTER, FROM_FILTER, FILTER_REPLIES);

@@ -15,13 +15,8 @@ import {
   messageNumber,
 } from "../envelope/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
-import {
-  CHUNK_BYTES,
-  CHUNK_CREDIT,
-  MAX_MESSAGE_ENVELOPES,
-  type QueueToSmtp,
-  type SmtpToQueue,
-} from "../protocol/mod.ts";
+import type { QueueToSmtp, SmtpToQueue } from "../protocol/mod.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT, MAX_MESSAGE_ENVELOPES } from "../protocol/smtp_queue.ts";
 import { NO_ROOM, refusal } from "./store/commits.ts";
 import { copyContent, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";

@@ -3,7 +3,8 @@
 import type { MessageId } from "../envelope/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
-import { CHUNK_BYTES, type QueueToSmtp, type SmtpToQueue } from "../protocol/mod.ts";
+import type { QueueToSmtp, SmtpToQueue } from "../protocol/mod.ts";
+import { CHUNK_BYTES } from "../protocol/smtp_queue.ts";
 
 /** The session of a message on its way. */
 export interface Submitter {

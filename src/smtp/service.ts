@@ -1,17 +1,17 @@
 /** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
-import {
-  type Certificates,
-  type FilterToSession,
-  type FromLookup,
-  type LoginResult,
-  type Peer,
-  type QueueToSmtp,
-  type SessionToFilter,
-  type SmtpSettings,
-  type SmtpToQueue,
-  type ToLookup,
+import type {
+  Certificates,
+  FilterToSession,
+  FromLookup,
+  LoginResult,
+  Peer,
+  QueueToSmtp,
+  SessionToFilter,
+  SmtpSettings,
+  SmtpToQueue,
+  ToLookup,
 } from "../protocol/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import { type EmitEvent, NO_OBSERVER, type Observer } from "../events/mod.ts";

@@ -4,31 +4,20 @@
  */
 
 import { type Channel, DoorChannel } from "../isolate/mod.ts";
+import type { DoorName, Doors, FileRole, MainDoorName, Role, Settings, ToSupervisor } from "../protocol/mod.ts";
+import { compileTable, isPlain, kindOf, shownWord } from "../protocol/check.ts";
+import { answering, checksOf, sidesOf } from "../protocol/door.ts";
+import { DOOR_NAMES, DOORS } from "../protocol/doors.ts";
+import { TO_SUPERVISOR } from "../protocol/lifecycle.ts";
 import {
-  checksOf,
-  compileTable,
-  DOOR_NAMES,
-  doorBetween,
-  type DoorName,
-  type Doors,
-  type FileRole,
   isFileRole,
   isolateName,
-  isPlain,
-  kindOf,
-  type MainDoorName,
   MAX_FILE_ISOLATES,
   MAX_STUCK_ISOLATES,
-  type Role,
   ROLE_NAMES,
-  type Settings,
-  shownWord,
-  sidesOf,
   SILENT_LOOKS,
-  TO_SUPERVISOR,
-  type ToSupervisor,
   traitsOf,
-} from "../protocol/mod.ts";
+} from "../protocol/roles.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Trace } from "../events/mod.ts";
 import { Accusations } from "./accusations.ts";
@@ -263,10 +252,10 @@ export class Supervisor {
 
   /** Makes main's side of the door between an isolate and main, where its role has one. */
   #mainDoor(slot: WorkerSlot): DoorChannel<unknown, unknown> | null {
-    const name = doorBetween(slot.role, "main") as MainDoorName | null;
-    if (name === null) return null;
+    const name = `${slot.role}-main` as MainDoorName;
+    if (!Object.hasOwn(DOORS, name)) return null;
     const channel = new DoorChannel<unknown, unknown>({
-      ...checksOf(name, "main"),
+      ...checksOf(answering(DOORS[name] as never)),
       onfault: (fault) => this.#malformed(slot, fault),
     });
     this.#serving.get(name)?.(channel, slot.index);

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { askControl } from "../../src/control/mod.ts";
 import { detachDescriptor } from "../../src/sockets/mod.ts";
-import { type ControlToMain, type HandedSession, type ToIsolate, type ToSupervisor } from "../../src/protocol/mod.ts";
+import type { ControlToMain, HandedSession, ToIsolate, ToSupervisor } from "../../src/protocol/mod.ts";
 import { FakeSystem } from "./harness.ts";
 
 Deno.test("workers/control.ts logs and answers without any permission", async () => {

@@ -10,7 +10,8 @@ import { DeliveryError, EX } from "../../src/delivery/methods/sysexits.ts";
 import { serveFiles } from "../../src/delivery/serve_files.ts";
 import type { EnvelopeId } from "../../src/envelope/mod.ts";
 import type { Isolate } from "../../src/isolate/mod.ts";
-import { ABANDONED, FLAG_ABANDONED, FLAG_BYTES, type FromFiles, type ToFiles } from "../../src/protocol/mod.ts";
+import type { FromFiles, ToFiles } from "../../src/protocol/mod.ts";
+import { ABANDONED, FLAG_ABANDONED, FLAG_BYTES } from "../../src/protocol/files.ts";
 
 const who = { uid: Deno.uid()!, gid: Deno.gid()! };
 const bytes = new TextEncoder().encode("Subject: hello\n\nHi there\n");

@@ -1,7 +1,7 @@
 /** smtpd-filters(7): its example works, and it tells of every phase and event. */
 
 import assert from "node:assert/strict";
-import { FILTER_EVENTS, FILTER_PHASES } from "../../src/protocol/mod.ts";
+import { FILTER_EVENTS, FILTER_PHASES } from "../../src/protocol/filters.ts";
 import { literalBlocks } from "../config/mdoc.ts";
 import { Client } from "./client.ts";
 import { type FilterHarness, inbox } from "./filter_harness.ts";

@@ -16,17 +16,10 @@ import {
   whole,
 } from "../../src/protocol/check.ts";
 import { EVENTS, REPORTERS } from "../../src/protocol/events.ts";
-import {
-  attributed,
-  DOOR_NAMES,
-  type DoorName,
-  DOORS,
-  type Doors,
-  type FromFiles,
-  TO_SUPERVISOR,
-  type ToFiles,
-  type ToSupervisor,
-} from "../../src/protocol/mod.ts";
+import type { DoorName, Doors, FromFiles, ToFiles, ToSupervisor } from "../../src/protocol/mod.ts";
+import { DOOR_NAMES, DOORS } from "../../src/protocol/doors.ts";
+import { attributed } from "../../src/protocol/events.ts";
+import { TO_SUPERVISOR } from "../../src/protocol/lifecycle.ts";
 import { type Envelope, type EnvelopeContent, isMessageId } from "../../src/envelope/mod.ts";
 import type { CounterKey, Event, GaugeKey } from "../../src/events/mod.ts";
 import { evpid, msgid } from "../ids.ts";

@@ -1,19 +1,9 @@
 /** The isolates that touch users' files, as those see them who have tasks for them: whose turn it is, and what becomes of who hangs. */
 
 import assert from "node:assert/strict";
-import {
-  ABANDONED,
-  COMMITTED,
-  type FileResult,
-  type FileTask,
-  FLAG_ABANDONED,
-  FLAG_CALLS,
-  FLAG_IN_CALL,
-  type FromFiles,
-  MAX_FILE_ISOLATES,
-  MAX_STUCK_ISOLATES,
-  type ToFiles,
-} from "../../src/protocol/mod.ts";
+import type { FileResult, FileTask, FromFiles, ToFiles } from "../../src/protocol/mod.ts";
+import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_CALLS, FLAG_IN_CALL } from "../../src/protocol/files.ts";
+import { MAX_FILE_ISOLATES, MAX_STUCK_ISOLATES } from "../../src/protocol/roles.ts";
 import { type Channel, FilePool, FilesHang } from "../../src/isolate/mod.ts";
 
 const WRITTEN: FileResult = { kind: "written" };

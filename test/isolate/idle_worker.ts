@@ -1,5 +1,6 @@
 /** An isolate that only lives. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
+import { SMTP_DOORS } from "../../src/protocol/isolates/smtp.ts";
 
-runIsolate("smtp", () => {});
+runIsolate("smtp", SMTP_DOORS, () => {});

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { cutSettings, grantsFor } from "../../src/daemon/mod.ts";
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { libcPath } from "../../src/delivery/mod.ts";
-import { type Role } from "../../src/protocol/mod.ts";
+import type { Role } from "../../src/protocol/mod.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const ROLES: readonly Role[] = [

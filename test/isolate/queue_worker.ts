@@ -1,9 +1,10 @@
 /** The scheduler's neighbour in the supervisor's test. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
+import { QUEUE_DOORS } from "../../src/protocol/isolates/queue.ts";
 import { say } from "./toy.ts";
 
-runIsolate("queue", (isolate) => {
+runIsolate("queue", QUEUE_DOORS, (isolate) => {
   const heard = (text: string) => say("queue", text);
   isolate.ask("queue-scheduler").onreset = () => heard("scheduler went away");
 });

@@ -1,7 +1,7 @@
 /** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
 
 import assert from "node:assert/strict";
-import { type HandedSession, type Role, type Settings } from "../../src/protocol/mod.ts";
+import type { HandedSession, Role, Settings } from "../../src/protocol/mod.ts";
 import { type ReadyLimit, Supervisor } from "../../src/supervisor/supervisor.ts";
 import { TOYS_CHANNEL } from "./toy.ts";
 

@@ -8,7 +8,7 @@ import {
   type FilterOutput,
   requestLine,
 } from "../../src/programs/filter_protocol.ts";
-import { FILTER_EVENTS } from "../../src/protocol/mod.ts";
+import { FILTER_EVENTS } from "../../src/protocol/filters.ts";
 
 const SID = "00000000000000ab", TOKEN = "0123456789abcdef";
 

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import type { FlowingProcess, ProcessHooks } from "../../src/programs/mod.ts";
 import { FilterRouter } from "../../src/programs/filter_sessions.ts";
 import { HOLD_ABOVE, MAX_QUEUED_OCTETS, READY_MS, STUCK_MS } from "../../src/programs/filter_program.ts";
-import { FILTER_WINDOW, type FilterToSession, type SessionToFilter } from "../../src/protocol/mod.ts";
+import type { FilterToSession, SessionToFilter } from "../../src/protocol/mod.ts";
+import { FILTER_WINDOW } from "../../src/protocol/filters.ts";
 
 const SID = "00000000000000ab", TOKEN = "0123456789abcdef";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
+import { CHUNK_BYTES } from "../../src/protocol/smtp_queue.ts";
 import {
   contentFor,
   enqueue,

@@ -4,7 +4,7 @@
  */
 
 import { hex8, messageOf, random32 } from "../../src/envelope/mod.ts";
-import { CHUNK_BYTES } from "../../src/protocol/mod.ts";
+import { CHUNK_BYTES } from "../../src/protocol/smtp_queue.ts";
 import { contentFor, openQueue } from "./harness.ts";
 
 const harness = await openQueue(Deno.args[0]!);

@@ -43,6 +43,18 @@ const imports: readonly Row[] = [
     right: file("src/queue/a.ts", 'import { LIMITS } from "../config/limits.ts";'),
   },
   {
+    rule: "an isolate does not load the table of all doors",
+    wrong: file("src/isolate/a.ts", 'import { DOORS } from "../protocol/doors.ts";'),
+    complaint: /^src\/isolate\/a\.ts:1: the table of all doors is for src\/supervisor: an isolate has its own in /,
+    right: file("src/supervisor/a.ts", 'import { DOORS } from "../protocol/doors.ts";'),
+  },
+  {
+    rule: "what one isolate has of the doors is imported by its entry file",
+    wrong: file("workers/relay.ts", 'import { SMTP_DOORS } from "../src/protocol/isolates/smtp.ts";'),
+    complaint: /isolates\/smtp\.ts is what one isolate has of the doors: only workers\/smtp\.ts imports it/,
+    right: file("workers/smtp.ts", 'import { SMTP_DOORS } from "../src/protocol/isolates/smtp.ts";'),
+  },
+  {
     rule: "only workers/ imports what starts an isolate",
     wrong: file("src/daemon/a.ts", 'import { serveQueue } from "../queue/serve.ts";'),
     complaint: /src\/queue\/serve\.ts is where an isolate starts: only workers\/ imports it/,

@@ -1,13 +1,8 @@
 /** Random walks of sessions with filters that answer what they like, when they like: no message id and no credit of a program is lost. */
 
 import assert from "node:assert/strict";
-import {
-  FILTER_PHASES,
-  type FilterDecision,
-  type FilterToSession,
-  type SessionToFilter,
-  weightOf,
-} from "../../src/protocol/mod.ts";
+import type { FilterDecision, FilterToSession, SessionToFilter } from "../../src/protocol/mod.ts";
+import { FILTER_PHASES, weightOf } from "../../src/protocol/filters.ts";
 import { type Client, delivered, settle, World } from "./support.ts";
 
 const SEEDS = 60;

@@ -1,13 +1,8 @@
 /** What the service does beyond one dialogue: credit, back-pressure, isolates that are replaced, stopping. */
 
 import assert from "node:assert/strict";
-import {
-  CHUNK_BYTES,
-  CHUNK_CREDIT,
-  MAX_MESSAGE_ENVELOPES,
-  type QueueToSmtp,
-  type SmtpToQueue,
-} from "../../src/protocol/mod.ts";
+import type { QueueToSmtp, SmtpToQueue } from "../../src/protocol/mod.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT, MAX_MESSAGE_ENVELOPES } from "../../src/protocol/smtp_queue.ts";
 import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
 import { QueueClient } from "../../src/smtp/queue_client.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";

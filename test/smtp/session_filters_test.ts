@@ -1,13 +1,8 @@
 /** Sessions with filters over memory: what happens when filters are slow, late, lost, or answer what was not asked. */
 
 import assert from "node:assert/strict";
-import {
-  FILTER_WINDOW,
-  type FilterDecision,
-  type FilterToSession,
-  type SessionToFilter,
-  weightOf,
-} from "../../src/protocol/mod.ts";
+import type { FilterDecision, FilterToSession, SessionToFilter } from "../../src/protocol/mod.ts";
+import { FILTER_WINDOW, weightOf } from "../../src/protocol/filters.ts";
 import { settle, World, type WorldOptions } from "./support.ts";
 
 type Request = Extract<SessionToFilter, { type: "request" }>;

@@ -11,14 +11,7 @@ import net from "node:net";
 import tls from "node:tls";
 import type { Event } from "../../src/events/mod.ts";
 import { detachDescriptor } from "../../src/sockets/mod.ts";
-import {
-  type FromLookup,
-  type Listener,
-  type QueueToSmtp,
-  type SmtpSettings,
-  type SmtpToQueue,
-  type ToLookup,
-} from "../../src/protocol/mod.ts";
+import type { FromLookup, Listener, QueueToSmtp, SmtpSettings, SmtpToQueue, ToLookup } from "../../src/protocol/mod.ts";
 import { SmtpService } from "../../src/smtp/service.ts";
 import { bytesOf, certificate, delivered, FakeChannel, listener, settings, textOf } from "./support.ts";
 import { msgid } from "../ids.ts";

@@ -7,7 +7,7 @@ import type { Config, Environment, SourceLine } from "../../config/mod.ts";
 import { controlSocketPath, MAILNAME } from "../../config/paths.ts";
 import { shown } from "../../config/values.ts";
 import { connectSocket } from "../../sockets/mod.ts";
-import { type Listener } from "../../protocol/mod.ts";
+import type { Listener } from "../../protocol/mod.ts";
 import { readTableBytes } from "../../lookup/mod.ts";
 import { parsePasswd } from "../../tables/mod.ts";
 import { certificateWarnings } from "./certificate_advice.ts";

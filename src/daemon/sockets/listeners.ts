@@ -6,7 +6,7 @@ import type { Config, ListenSpec, SourceLine } from "../../config/mod.ts";
 import { implicitSocket } from "../../config/listen.ts";
 import { type AddressWords, hostPort, parseAddress } from "../../net/mod.ts";
 import { createServer } from "../../sockets/mod.ts";
-import { type Listener } from "../../protocol/mod.ts";
+import type { Listener } from "../../protocol/mod.ts";
 import { Fatal, gather } from "../fatal.ts";
 import { SYSTEM_AUTHORITIES } from "../files.ts";
 import { type Address, interfaceAddresses, interfaceList, ourNetwork } from "../machine/interfaces.ts";

@@ -2,7 +2,7 @@
 
 import type net from "node:net";
 import { detachDescriptor } from "../../sockets/mod.ts";
-import { type HandedSession, type Listener, type Peer } from "../../protocol/mod.ts";
+import type { HandedSession, Listener, Peer } from "../../protocol/mod.ts";
 import { type Supervisor } from "../../supervisor/mod.ts";
 import { RefusalLog, type SourceLimits, Sources } from "../../smtp/mod.ts";
 import { isPrivileged, ROOT_RESERVE, type Share, shareOf, Shares, USUAL_DESCRIPTORS } from "../machine/shares.ts";

@@ -1,7 +1,7 @@
 /** Writing to users' files: in the isolates for it, or right here for programs that are the user. */
 
 import { type FilePool, FilesHang } from "../../isolate/mod.ts";
-import { type FileTask } from "../../protocol/mod.ts";
+import type { FileTask } from "../../protocol/mod.ts";
 import { type Clock, sleep } from "../../clock.ts";
 import type { Identity } from "../identity.ts";
 import { LOCK_LIMIT_MS } from "./locks.ts";

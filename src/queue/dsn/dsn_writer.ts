@@ -25,7 +25,8 @@ import {
 } from "../../envelope/mod.ts";
 import { logTrace, systemReason } from "../../events/mod.ts";
 import { type Caller } from "../../isolate/mod.ts";
-import { CHUNK_BYTES, type Expansion, type FromLookup, type ToLookup } from "../../protocol/mod.ts";
+import type { Expansion, FromLookup, ToLookup } from "../../protocol/mod.ts";
+import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
 import { composeDsn, headerSection } from "./compose.ts";
 import { freshEnvelope } from "../validate_envelope.ts";
 import { Damaged } from "../store/records.ts";

@@ -4,7 +4,8 @@
  */
 
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { CHUNK_BYTES, type QueueKeys } from "../../protocol/mod.ts";
+import type { QueueKeys } from "../../protocol/mod.ts";
+import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
 import { Damaged, RecordCipher } from "./record_cipher.ts";
 
 export { Damaged } from "./record_cipher.ts";

@@ -20,7 +20,7 @@ import {
   newMessageId,
   rowOf,
 } from "../../envelope/mod.ts";
-import { CHUNK_BYTES } from "../../protocol/mod.ts";
+import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
 import { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } from "./envelope_parse.ts";
 import { MAX_CHUNKS } from "../store/chunk_key.ts";
 import { FIRST_ROW } from "../store/ranges.ts";

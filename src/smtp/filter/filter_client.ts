@@ -1,15 +1,15 @@
 /** The smtp side of the door to the filters: which programs are registered for what, and which session each answer is for. */
 
 import { type Channel } from "../../isolate/mod.ts";
-import {
-  type FilterDecision,
-  type FilterEvent,
-  type FilterPhaseName,
-  type FilterRegistration,
-  type FilterToSession,
-  type SessionToFilter,
-  weightOf,
+import type {
+  FilterDecision,
+  FilterEvent,
+  FilterPhaseName,
+  FilterRegistration,
+  FilterToSession,
+  SessionToFilter,
 } from "../../protocol/mod.ts";
+import { weightOf } from "../../protocol/filters.ts";
 
 /** A session that has filters. */
 export interface Filtered {

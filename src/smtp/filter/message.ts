@@ -3,7 +3,7 @@
  * makes of them to the next, and from the last on as if the client had sent it. Bounded in both directions by credit.
  */
 
-import { FILTER_WINDOW, weightOf } from "../../protocol/mod.ts";
+import { FILTER_WINDOW, weightOf } from "../../protocol/filters.ts";
 import { isHopeless } from "../message/data.ts";
 import type { IncomingMessage, Receiver } from "../message/incoming.ts";
 import type { Input, Session } from "../session/state.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { EnvelopeContent, MessageId } from "../../envelope/mod.ts";
-import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/mod.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT } from "../../protocol/smtp_queue.ts";
 import type { Assembly } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
 

@@ -6,7 +6,7 @@
 import type net from "node:net";
 import type { EmitEvent } from "../../events/mod.ts";
 import { adoptSocket, detachDescriptor } from "../../sockets/mod.ts";
-import { type Peer } from "../../protocol/mod.ts";
+import type { Peer } from "../../protocol/mod.ts";
 import { RefusalLog } from "../refusals.ts";
 import { ProxyHeader, type ProxySource } from "./proxy_header.ts";
 import { type SourceLimits, Sources } from "../sources.ts";

@@ -1,6 +1,6 @@
 /** The replies of a session: with refusals their line in the log, and the last reply before it closes. Pure, as session.ts. */
 
-import { MAX_MESSAGE_ENVELOPES } from "../../protocol/mod.ts";
+import { MAX_MESSAGE_ENVELOPES } from "../../protocol/smtp_queue.ts";
 import type { ConnectionFacts, Effect, Session, Step } from "./state.ts";
 import { bracketed } from "../message/received.ts";
 import { printable, REPLY } from "./reply.ts";
