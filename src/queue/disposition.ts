@@ -110,7 +110,7 @@ function delayed(
   const text = errorLine(outcome.text);
   const status = { class: 4, code: outcome.status.code } as const;
   const tries = envelope.tries + 1;
-  const nextAt = nextDue(envelope.agent, envelope.createdAt, tries, now);
+  const nextAt = nextDue(envelope.agent, { createdAt: envelope.createdAt, tries, now });
   let lastBounceAt = envelope.lastBounceAt;
   let dsn: DsnContent | null = null;
   // What is over now gets its last DSN next: a server that was off for long would send both.

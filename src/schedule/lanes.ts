@@ -5,7 +5,7 @@
 
 import type { Agent } from "../envelope/mod.ts";
 import type { TaskMarks } from "../protocol/mod.ts";
-import { type EnvelopeTable, NONE } from "./table.ts";
+import { type EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 const MIN_LANES = 64;
 /** The rings, as bits. */
@@ -22,7 +22,7 @@ export interface LaneLimits {
 interface Group {
   readonly agent: Agent;
   readonly action: string;
-  readonly lanes: Map<string, number>;
+  readonly lanes: Map<string, Lane>;
 }
 
 export class Lanes {
@@ -48,7 +48,7 @@ export class Lanes {
   #held = new Uint8Array(MIN_LANES);
   /** Jobs that a held lane may still start. */
   #credit = new Uint32Array(MIN_LANES);
-  #free: number[] = [];
+  #free: Lane[] = [];
   #end = 0;
   /** Lanes that may send now, in turn: those of which nothing runs, and the others. */
   readonly #rings: Readonly<Record<Agent, Readonly<Record<typeof IDLE | typeof BUSY, Ring>>>> = {
@@ -63,7 +63,7 @@ export class Lanes {
   }
 
   /** The lane's number, made when it is new. The caller counts itself in with `enter`. */
-  of(agent: Agent, action: string, name: string): number {
+  of(agent: Agent, action: string, name: string): Lane {
     let group = this.#groups.findIndex((each) => each.agent === agent && each.action === action);
     if (group < 0) group = this.#groups.push({ agent, action, lanes: new Map() }) - 1;
     const lanes = this.#groups[group]!.lanes;
@@ -73,8 +73,8 @@ export class Lanes {
   }
 
   /** The lanes of this agent and name, at most one per action. */
-  named(agent: Agent, name: string): Set<number> {
-    const named = new Set<number>();
+  named(agent: Agent, name: string): Set<Lane> {
+    const named = new Set<Lane>();
     for (const group of this.#groups) {
       const lane = group.agent === agent ? group.lanes.get(name) : undefined;
       if (lane !== undefined) named.add(lane);
@@ -82,39 +82,39 @@ export class Lanes {
     return named;
   }
 
-  agent(lane: number): Agent {
+  agent(lane: Lane): Agent {
     return this.#groups[this.#group[lane]!]!.agent;
   }
 
-  action(lane: number): string {
+  action(lane: Lane): string {
     return this.#groups[this.#group[lane]!]!.action;
   }
 
-  name(lane: number): string {
+  name(lane: Lane): string {
     return this.#name[lane]!;
   }
 
   /** Envelopes that it may send now, in one more job. */
-  room(lane: number): number {
+  room(lane: Lane): number {
     if (this.#jobs[lane]! >= this.#hiwat[lane]! || (this.#held[lane] === 1 && this.#credit[lane] === 0)) return 0;
     return this.#limits.maxInflight - this.#inflight[lane]!;
   }
 
-  head(lane: number): number {
-    return this.#head[lane]!;
+  head(lane: Lane): Slot {
+    return this.#head[lane]! as Slot;
   }
 
   /** As much of it runs as may. */
-  full(lane: number): boolean {
+  full(lane: Lane): boolean {
     return this.room(lane) <= 0;
   }
 
-  enter(lane: number): void {
+  enter(lane: Lane): void {
     this.#size[lane]!++;
   }
 
   /** An envelope is forgotten; an empty lane is given back. */
-  leave(lane: number): void {
+  leave(lane: Lane): void {
     if (--this.#size[lane]! > 0) return;
     this.#groups[this.#group[lane]!]!.lanes.delete(this.#name[lane]!);
     this.#name[lane] = "";
@@ -124,7 +124,7 @@ export class Lanes {
   }
 
   /** At the end of the line. */
-  append(lane: number, slot: number): void {
+  append(lane: Lane, slot: Slot): void {
     const table = this.#table;
     const tail = this.#tail[lane]!;
     table.next[slot] = NONE;
@@ -137,7 +137,7 @@ export class Lanes {
   }
 
   /** Out of the line, from wherever it stands. */
-  unlink(lane: number, slot: number): void {
+  unlink(lane: Lane, slot: Slot): void {
     const table = this.#table;
     const next = table.next[slot]!, previous = table.previous[slot]!;
     if (previous === NONE) this.#head[lane] = next;
@@ -148,7 +148,7 @@ export class Lanes {
     table.previous[slot] = NONE;
   }
 
-  started(lane: number, envelopes: number): void {
+  started(lane: Lane, envelopes: number): void {
     this.#jobs[lane]!++;
     this.#inflight[lane]! += envelopes;
     if (this.#head[lane] === NONE) this.#held[lane] = 0;
@@ -156,13 +156,13 @@ export class Lanes {
     else if (this.#held[lane] === 1 && --this.#credit[lane]! === 0) this.#relax(lane);
   }
 
-  #hold(lane: number): void {
+  #hold(lane: Lane): void {
     this.#held[lane] = 1;
     this.#credit[lane] = 0;
   }
 
   /** With few jobs left a held lane gets more, with none it is free. */
-  #relax(lane: number): void {
+  #relax(lane: Lane): void {
     const jobs = this.#jobs[lane]!, release = this.#release[lane]!;
     if (jobs > this.#lowat[lane]!) return;
     if (jobs === 0 || release === 0) this.#held[lane] = 0;
@@ -170,13 +170,13 @@ export class Lanes {
   }
 
   /** The last envelope of a job came back; `returned` follows for it. */
-  jobEnded(lane: number): void {
+  jobEnded(lane: Lane): void {
     this.#jobs[lane]!--;
     if (this.#held[lane] === 1) this.#relax(lane);
   }
 
   /** One envelope of a job came back. */
-  returned(lane: number): void {
+  returned(lane: Lane): void {
     this.#inflight[lane]!--;
     this.#offer(lane);
   }
@@ -185,12 +185,12 @@ export class Lanes {
    * The next lane of this agent that may send; NONE when there is none. Those of which nothing runs go first, and with "idle" no
    * others: a new destination does not wait behind many that are slow. Put it back with `requeue`.
    */
-  turn(agent: Agent, from: "idle" | "any"): number {
+  turn(agent: Agent, from: "idle" | "any"): Lane {
     const lane = this.#turnIn(agent, IDLE);
     return lane === NONE && from === "any" ? this.#turnIn(agent, BUSY) : lane;
   }
 
-  #turnIn(agent: Agent, which: typeof IDLE | typeof BUSY): number {
+  #turnIn(agent: Agent, which: typeof IDLE | typeof BUSY): Lane {
     const ring = this.#rings[agent][which];
     for (let lane = ring.shift(); lane !== NONE; lane = ring.shift()) {
       this.#places[lane]! &= ~which;
@@ -206,11 +206,11 @@ export class Lanes {
   }
 
   /** The lane has had its turn: behind the others, if it has more to send. */
-  requeue(lane: number): void {
+  requeue(lane: Lane): void {
     this.#offer(lane);
   }
 
-  #offer(lane: number): void {
+  #offer(lane: Lane): void {
     if (this.#head[lane] === NONE || this.full(lane)) return;
     const which = this.#jobs[lane] === 0 ? IDLE : BUSY;
     this.#inRing[lane] = which;
@@ -219,7 +219,7 @@ export class Lanes {
     this.#rings[this.agent(lane)][which].push(lane);
   }
 
-  #make(group: number, name: string): number {
+  #make(group: number, name: string): Lane {
     const lane = this.#free.pop() ?? this.#extend();
     this.#group[lane] = group;
     this.#name[lane] = name;
@@ -239,7 +239,7 @@ export class Lanes {
     return lane;
   }
 
-  #extend(): number {
+  #extend(): Lane {
     if (this.#end === this.#head.length) {
       const wider = <T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T) => (to.set(from), to);
       const length = Math.ceil(this.#end * 1.5);
@@ -257,7 +257,7 @@ export class Lanes {
       this.#credit = wider(this.#credit, new Uint32Array(length));
       this.#places = wider(this.#places, new Uint8Array(length));
     }
-    return this.#end++;
+    return this.#end++ as Lane;
   }
 }
 
@@ -267,7 +267,7 @@ class Ring {
   #first = 0;
   #count = 0;
 
-  push(lane: number): void {
+  push(lane: Lane): void {
     if (this.#count === this.#items.length) {
       const items = new Int32Array(this.#count * 2);
       for (let i = 0; i < this.#count; i++) items[i] = this.#items[(this.#first + i) % this.#count]!;
@@ -277,9 +277,9 @@ class Ring {
     this.#items[(this.#first + this.#count++) % this.#items.length] = lane;
   }
 
-  shift(): number {
+  shift(): Lane {
     if (this.#count === 0) return NONE;
-    const lane = this.#items[this.#first]!;
+    const lane = this.#items[this.#first]! as Lane;
     this.#first = (this.#first + 1) % this.#items.length;
     this.#count--;
     return lane;

@@ -17,7 +17,7 @@ import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
 import { eachSlot, find } from "./scan.ts";
-import { AT, EnvelopeTable, NONE } from "./table.ts";
+import { AT, EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
 const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
@@ -27,6 +27,13 @@ const MAX_JOB_ENVELOPES = 1000;
 const DSN_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
+
+/** When an envelope is due, and the time it is now. */
+interface DueTime {
+  readonly due: number;
+  readonly now: number;
+}
+
 /** What is to be sent, in order. */
 export interface Effects {
   readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
@@ -45,7 +52,7 @@ export class Scheduler {
   #jobs: number[] = [];
   #freeJobs: number[] = [];
   /** Became due since the last dispatch: what does not go at once must be watched for its expiry. */
-  #fresh: number[] = [];
+  #fresh: Slot[] = [];
   /** The last pass ended before everything that may go was sent. */
   #interrupted = false;
   /** When the DSN of a message will be written. */
@@ -103,8 +110,8 @@ export class Scheduler {
     table.owed[slot] = ticket.restored === true ? 1 : 0;
     table.tries[slot] = Math.min(ticket.tries, 0xffff);
     table.suspended[slot] = ticket.suspended ? 1 : 0;
-    const due = ticket.tries === 0 ? createdAt : firstDue(ticket.agent, createdAt, ticket.tries);
-    this.#wait(slot, Math.min(due, now + longestWait(ticket.agent, ttl)), now);
+    const due = ticket.tries === 0 ? createdAt : firstDue(ticket.agent, { createdAt, tries: ticket.tries });
+    this.#wait(slot, { due: Math.min(due, now + longestWait(ticket.agent, ttl)), now });
     return true;
   }
 
@@ -116,7 +123,7 @@ export class Scheduler {
     if (table.tries[slot]! < 0xffff) table.tries[slot]!++;
     table.owed[slot] = 0;
     this.#detach(slot);
-    this.#wait(slot, this.#nextDue(slot, now), now);
+    this.#wait(slot, { due: this.#nextDue(slot, now), now });
   }
 
   /**
@@ -141,10 +148,10 @@ export class Scheduler {
   /** The agent's isolate was replaced: what it had in hand is due again at once. */
   lost(agent: "mda" | "mta", now: number): void {
     const table = this.#table;
-    for (let slot = 0; slot < table.end; slot++) {
-      if (table.at[slot] !== AT.INFLIGHT || this.#lanes.agent(table.lane[slot]!) !== agent) continue;
+    for (let slot = 0 as Slot; slot < table.end; slot++) {
+      if (table.at[slot] !== AT.INFLIGHT || this.#lanes.agent(table.laneOf(slot)) !== agent) continue;
       this.#detach(slot);
-      this.#wait(slot, now, now);
+      this.#wait(slot, { due: now, now });
     }
   }
 
@@ -152,7 +159,10 @@ export class Scheduler {
    * `smtpctl schedule`: due now, unless in flight or suspended. Does a slice, so that nothing else waits: begin with `from` 0 and go on with
    * `next` until that is null. `count` is how many were made due.
    */
-  schedule(target: Target, now: number, from = 0): { count: number; next: number | null } {
+  schedule(
+    target: Target,
+    { now, from = 0 }: { readonly now: number; readonly from?: number },
+  ): { count: number; next: number | null } {
     let count = 0;
     const next = eachSlot(this.#table, this.#lanes, target, from, (slot) => {
       const at = this.#table.at[slot];
@@ -180,7 +190,7 @@ export class Scheduler {
     for (const id of ids) {
       const slot = find(this.#table, id);
       if (slot === NONE || this.#table.at[slot] !== AT.PENDING) continue;
-      if (this.#lanes.agent(this.#table.lane[slot]!) !== "mta" || this.#table.deadline(slot) <= now) continue;
+      if (this.#lanes.agent(this.#table.laneOf(slot)) !== "mta" || this.#table.deadline(slot) <= now) continue;
       this.#detach(slot);
       this.#ready(slot, now);
       count++;
@@ -212,7 +222,7 @@ export class Scheduler {
       const at = table.at[slot];
       if (suspended ? at !== AT.PENDING && at !== AT.READY : at !== AT.SUSPENDED) continue;
       this.#detach(slot);
-      this.#wait(slot, table.due[slot]!, now);
+      this.#wait(slot, { due: table.due[slot]!, now });
     }
     return count;
   }
@@ -283,7 +293,7 @@ export class Scheduler {
     return this.#inflight < Math.max(1, Math.floor(this.#limits.maxInflight * share[agent]));
   }
 
-  #start(lane: number, agent: Agent, effects: Effects, now: number): void {
+  #start(lane: Lane, agent: Agent, effects: Effects, now: number): void {
     const table = this.#table;
     const first = this.#lanes.head(lane);
     const hi = table.message(first);
@@ -314,14 +324,14 @@ export class Scheduler {
   }
 
   /** Puts a slot that stands nowhere where it belongs until `due`. */
-  #wait(slot: number, due: number, now: number): void {
+  #wait(slot: Slot, { due, now }: DueTime): void {
     const table = this.#table;
     if (table.suspended[slot] === 1) {
       table.due[slot] = due;
       table.at[slot] = AT.SUSPENDED;
       return;
     }
-    if (this.#lanes.agent(table.lane[slot]!) === "bounce") due = this.#dsnAt(table.message(slot), due, now);
+    if (this.#lanes.agent(table.laneOf(slot)) === "bounce") due = this.#dsnAt(table.message(slot), { due, now });
     if (due <= now && table.deadline(slot) > now) return this.#ready(slot, due);
     table.due[slot] = due;
     table.at[slot] = AT.PENDING;
@@ -329,7 +339,7 @@ export class Scheduler {
   }
 
   /** Requests for a DSN about one message that come due within a second of each other go together. */
-  #dsnAt(message: MessageNumber, due: number, now: number): number {
+  #dsnAt(message: MessageNumber, { due, now }: DueTime): number {
     const planned = this.#dsnDue.get(message);
     if (planned !== undefined && due <= planned + DSN_MERGE_MS) return planned;
     const at = Math.max(due, now + DSN_MERGE_MS);
@@ -337,18 +347,18 @@ export class Scheduler {
     return at;
   }
 
-  #ready(slot: number, due: number): void {
+  #ready(slot: Slot, due: number): void {
     const table = this.#table;
     table.due[slot] = due;
     table.at[slot] = AT.READY;
-    this.#lanes.append(table.lane[slot]!, slot);
+    this.#lanes.append(table.laneOf(slot), slot);
     this.#fresh.push(slot);
   }
 
   /** Out of the heap, the line or the job that it is in. */
-  #detach(slot: number): void {
+  #detach(slot: Slot): void {
     const table = this.#table;
-    const lane = table.lane[slot]!;
+    const lane = table.laneOf(slot);
     if (table.at[slot] === AT.INFLIGHT) {
       const job = table.job[slot]!;
       const left = --this.#jobs[job]!;
@@ -363,20 +373,20 @@ export class Scheduler {
     if (table.at[slot] === AT.READY) this.#lanes.unlink(lane, slot);
   }
 
-  #forget(slot: number): void {
+  #forget(slot: Slot): void {
     this.#detach(slot);
-    const lane = this.#table.lane[slot]!;
+    const lane = this.#table.laneOf(slot);
     if (this.#lanes.agent(lane) === "bounce") this.#dsnDue.delete(this.#table.message(slot));
     this.#lanes.leave(lane);
     this.#table.delete(slot);
   }
 
-  #nextDue(slot: number, now: number): number {
+  #nextDue(slot: Slot, now: number): number {
     const table = this.#table;
-    const agent = this.#lanes.agent(table.lane[slot]!);
+    const agent = this.#lanes.agent(table.laneOf(slot));
     const createdAt = table.createdAt[slot]!;
     const latest = now + longestWait(agent, table.expiresAt[slot]! - createdAt);
-    return Math.min(nextDue(agent, createdAt, table.tries[slot]!, now), latest);
+    return Math.min(nextDue(agent, { createdAt, tries: table.tries[slot]!, now }), latest);
   }
 
   #stateOf(id: EnvelopeId): RunState {
@@ -390,7 +400,7 @@ export class Scheduler {
       case AT.SUSPENDED:
         return { id, state: "suspended", at };
       case AT.READY:
-        return { id, state: this.#lanes.full(table.lane[slot]!) ? "held" : "pending", at };
+        return { id, state: this.#lanes.full(table.laneOf(slot)) ? "held" : "pending", at };
       default:
         return { id, state: "pending", at };
     }

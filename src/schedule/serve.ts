@@ -127,12 +127,12 @@ class SchedulerService {
     if (expired.length > 0) this.#tally.add("scheduler.envelope.expired", expired.length);
     this.#tally.set("scheduler.envelope", this.#scheduler.size);
     this.#tally.set("scheduler.envelope.inflight", this.#scheduler.inflight);
-    this.#arm(this.#scheduler.nextAt(), now);
+    this.#arm(now);
   }
 
   /** One timer, moved only when it would come too late: to wake for nothing is cheaper than to set a timer for each message. */
-  #arm(wanted: number, now: number): void {
-    const at = Math.min(wanted, now + MAX_SLEEP_MS);
+  #arm(now: number): void {
+    const at = Math.min(this.#scheduler.nextAt(), now + MAX_SLEEP_MS);
     if (at >= this.#armedAt) return;
     this.#cancelTimer();
     this.#armedAt = at;
@@ -185,7 +185,7 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
   const { call } = message;
   switch (message.type) {
     case "schedule":
-      return { type: "scheduled", call, ...scheduler.schedule(message.target, now, message.from) };
+      return { type: "scheduled", call, ...scheduler.schedule(message.target, { now, from: message.from }) };
     case "find":
       return { type: "found", call, ...scheduler.find(message.domain, message.from) };
     case "suspend":

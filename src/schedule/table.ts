@@ -26,8 +26,15 @@ export const AT = {
   SUSPENDED: 5,
 } as const;
 
+declare const slot: unique symbol, lane: unique symbol;
+
+/** The place of an envelope in the columns of the table. */
+export type Slot = number & { readonly [slot]: true };
+/** The number of a lane; see lanes.ts. */
+export type Lane = number & { readonly [lane]: true };
+
 /** No slot, no lane, no job. */
-export const NONE = -1;
+export const NONE = -1 as Slot & Lane;
 
 const MIN_SLOTS = 1024;
 
@@ -56,7 +63,7 @@ export class EnvelopeTable {
   /** Slots ever used: those of a scan. */
   end = 0;
   size = 0;
-  #free = NONE;
+  #free: Slot = NONE;
   /** Open addressing, slot + 1; at most half full. */
   #index = new Int32Array(MIN_SLOTS * 2);
 
@@ -65,17 +72,17 @@ export class EnvelopeTable {
     return this.hi.length * (4 + 4 + 8 * 3 + 2 + 1 + 1 + 1 + 4 * 5) + this.#index.byteLength;
   }
 
-  find({ message, envelope }: EnvelopeRow): number {
+  find({ message, envelope }: EnvelopeRow): Slot {
     const mask = this.#index.length - 1;
     for (let place = hash(message, envelope) & mask;; place = (place + 1) & mask) {
-      const slot = this.#index[place]! - 1;
+      const slot = this.#index[place]! - 1 as Slot;
       if (slot === NONE) return NONE;
       if (this.lo[slot] === envelope && this.hi[slot] === message) return slot;
     }
   }
 
   /** A slot for an id that is not in the table yet; it is pending. */
-  insert({ message, envelope }: EnvelopeRow): number {
+  insert({ message, envelope }: EnvelopeRow): Slot {
     const slot = this.#take();
     this.hi[slot] = message;
     this.lo[slot] = envelope;
@@ -92,7 +99,7 @@ export class EnvelopeTable {
     return slot;
   }
 
-  delete(slot: number): void {
+  delete(slot: Slot): void {
     this.#unplace(slot);
     this.at[slot] = AT.FREE;
     this.next[slot] = this.#free;
@@ -101,35 +108,47 @@ export class EnvelopeTable {
   }
 
   /** When its time is over; never while an attempt is owed. */
-  deadline(slot: number): number {
+  deadline(slot: Slot): number {
     return this.owed[slot] === 1 ? Infinity : this.expiresAt[slot]!;
   }
 
   /** The clock was set by `step` ms: what is known keeps its age, and waits no longer for it. */
   shift(step: number): void {
-    for (let slot = 0; slot < this.end; slot++) {
+    for (let slot = 0 as Slot; slot < this.end; slot++) {
       this.createdAt[slot]! += step;
       this.expiresAt[slot]! += step;
       if (step < 0) this.due[slot]! += step;
     }
   }
 
-  message(slot: number): MessageNumber {
+  laneOf(slot: Slot): Lane {
+    return this.lane[slot]! as Lane;
+  }
+
+  message(slot: Slot): MessageNumber {
     return this.hi[slot]! as MessageNumber;
   }
 
-  id(slot: number): EnvelopeId {
-    return envelopeIdOf({ message: this.message(slot), envelope: this.lo[slot]! as EnvelopeNumber });
+  id(slot: Slot): EnvelopeId {
+    return envelopeIdOf({ message: this.message(slot), envelope: this.#envelope(slot) });
   }
 
-  #take(): number {
+  #envelope(slot: Slot): EnvelopeNumber {
+    return this.lo[slot]! as EnvelopeNumber;
+  }
+
+  #hash(slot: Slot): number {
+    return hash(this.message(slot), this.#envelope(slot));
+  }
+
+  #take(): Slot {
     if (this.#free !== NONE) {
       const slot = this.#free;
-      this.#free = this.next[slot]!;
+      this.#free = this.next[slot]! as Slot;
       return slot;
     }
     if (this.end === this.hi.length) this.#grow(Math.ceil(this.end * 1.5));
-    return this.end++;
+    return this.end++ as Slot;
   }
 
   #grow(slots: number): void {
@@ -149,26 +168,26 @@ export class EnvelopeTable {
     this.heapAt = grown(this.heapAt, new Int32Array(slots));
   }
 
-  #place(slot: number): void {
+  #place(slot: Slot): void {
     const mask = this.#index.length - 1;
-    let place = hash(this.hi[slot]!, this.lo[slot]!) & mask;
+    let place = this.#hash(slot) & mask;
     while (this.#index[place] !== 0) place = (place + 1) & mask;
     this.#index[place] = slot + 1;
   }
 
   #rehash(length: number): void {
     this.#index = new Int32Array(length);
-    for (let slot = 0; slot < this.end; slot++) if (this.at[slot] !== AT.FREE) this.#place(slot);
+    for (let slot = 0 as Slot; slot < this.end; slot++) if (this.at[slot] !== AT.FREE) this.#place(slot);
   }
 
   /** Takes the slot out of the index and moves later ones of its run up, so that no tombstones gather. */
-  #unplace(slot: number): void {
+  #unplace(slot: Slot): void {
     const mask = this.#index.length - 1;
-    let hole = hash(this.hi[slot]!, this.lo[slot]!) & mask;
+    let hole = this.#hash(slot) & mask;
     while (this.#index[hole] !== slot + 1) hole = (hole + 1) & mask;
     for (let place = (hole + 1) & mask; this.#index[place] !== 0; place = (place + 1) & mask) {
-      const other = this.#index[place]! - 1;
-      const home = hash(this.hi[other]!, this.lo[other]!) & mask;
+      const other = this.#index[place]! - 1 as Slot;
+      const home = this.#hash(other) & mask;
       if (((place - home) & mask) >= ((place - hole) & mask)) {
         this.#index[hole] = other + 1;
         hole = place;
@@ -178,8 +197,8 @@ export class EnvelopeTable {
   }
 }
 
-function hash(hi: number, lo: number): number {
-  const mixed = Math.imul(lo ^ Math.imul(hi, 0x9e3779b1), 0x85ebca6b);
+function hash(message: MessageNumber, envelope: EnvelopeNumber): number {
+  const mixed = Math.imul(envelope ^ Math.imul(message, 0x9e3779b1), 0x85ebca6b);
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 

@@ -166,7 +166,7 @@ Deno.test("suspend() keeps an envelope from being tried and from expiring until 
   assert.equal(scheduler.suspend([id(1), id(2), id(3)], 0), 1);
   assert.deepEqual(scheduler.run(5000), { jobs: [], dsns: [], expired: [] });
   assert.deepEqual(scheduler.states([id(1)])[0]?.state, "suspended");
-  assert.equal(scheduler.schedule("all", 5000).count, 0);
+  assert.equal(scheduler.schedule("all", { now: 5000 }).count, 0);
   assert.equal(scheduler.resume([id(1), id(2)], 5000), 2);
   assert.deepEqual(scheduler.run(5000).expired, [id(1), id(2)]);
 });
@@ -187,10 +187,10 @@ Deno.test("schedule() makes envelopes due now: all, one message's, or one", () =
   const late = { agent: "mta", key: "a.example", tries: 5 } as const;
   for (const each of [id(1, 1), id(1, 2), id(2, 1), id(3, 1)]) scheduler.add(ticket(each, late), 0);
   assert.equal(scheduler.run(0).jobs.length, 0);
-  assert.equal(scheduler.schedule({ envelope: id(1, 2) }, 1).count, 1);
+  assert.equal(scheduler.schedule({ envelope: id(1, 2) }, { now: 1 }).count, 1);
   assert.deepEqual(jobIds(scheduler.run(1)), [[id(1, 2)]]);
-  assert.equal(scheduler.schedule({ message: msgid("00000001") }, 2).count, 1, "the other one is in flight");
-  assert.equal(scheduler.schedule("all", 2).count, 3);
+  assert.equal(scheduler.schedule({ message: msgid("00000001") }, { now: 2 }).count, 1, "the other one is in flight");
+  assert.equal(scheduler.schedule("all", { now: 2 }).count, 3);
   assert.deepEqual(jobIds(scheduler.run(2)), [[id(1, 1)], [id(2, 1)], [id(3, 1)]]);
 });
 
@@ -223,7 +223,7 @@ Deno.test("schedule() and find() take those of one domain, a slice at a time", (
   assert.deepEqual(found, wanted);
   assert.equal(slices, 2);
   for (let from: number | null = 0; from !== null;) {
-    const slice: { count: number; next: number | null } = scheduler.schedule({ domain: "a.example" }, 1, from);
+    const slice: { count: number; next: number | null } = scheduler.schedule({ domain: "a.example" }, { now: 1, from });
     count += slice.count;
     from = slice.next;
   }
@@ -405,7 +405,7 @@ Deno.test("an attempt is owed while the line is full, paused, or its isolate die
   assert.deepEqual(jobIds(scheduler.run(now + 2_000)), [[id(1)]]);
   scheduler.lost("mda", now + 3_000);
   assert.deepEqual(scheduler.run(now + 3_000).expired, []);
-  assert.equal(scheduler.schedule("all", now + 3_000).count, 1, "the one that waits");
+  assert.equal(scheduler.schedule("all", { now: now + 3_000 }).count, 1, "the one that waits");
 });
 
 Deno.test("stepped() back: nothing waits for the time that the clock had shown", () => {

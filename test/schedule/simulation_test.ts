@@ -93,7 +93,7 @@ class World {
         for (const envelope of this.#alive) {
           if (envelope.state === "waiting" && !envelope.suspended) envelope.due = Math.min(envelope.due, this.now);
         }
-        return void this.scheduler.schedule("all", this.now);
+        return void this.scheduler.schedule("all", { now: this.now });
       case "suspend":
       case "resume":
         for (const envelope of chosen) envelope.suspended = kind === "suspend";
@@ -127,7 +127,7 @@ class World {
     this.#inflight = 0;
     for (const envelope of this.#alive) {
       const { agent, createdAt, tries } = envelope;
-      Object.assign(envelope, { state: "waiting", due: firstDue(agent, createdAt, tries) });
+      Object.assign(envelope, { state: "waiting", due: firstDue(agent, { createdAt, tries }) });
       assert.ok(this.scheduler.add({ ...envelope, action: "a" }, this.now));
       assert.ok(!this.scheduler.add({ ...envelope, action: "a" }, this.now), "none is there twice");
     }
@@ -184,7 +184,7 @@ class World {
       envelope.job = -1;
       if (ok) this.#end(envelope, "delivered");
       envelope.tries++;
-      envelope.due = nextDue(envelope.agent, envelope.createdAt, envelope.tries, this.now);
+      envelope.due = nextDue(envelope.agent, { ...envelope, now: this.now });
       if (ok) this.scheduler.drop([id]);
       else this.scheduler.retry(id, this.now);
     }
