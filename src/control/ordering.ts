@@ -35,7 +35,7 @@ export class Ordering {
   }
 
   /** It has reported everything up to this number. */
-  reported(isolate: number, number: number): void {
+  reported({ isolate, number }: Omit<Acceptance, "life">): void {
     const reporter = this.#reporters.get(isolate);
     if (reporter === undefined) return;
     reporter.number = Math.max(reporter.number ?? 0, number);

@@ -45,7 +45,7 @@ const REQUESTS = {
   "resume-envelope": [{ target }],
   pause: [{ what: subsystem }],
   resume: [{ what: subsystem }],
-  "resume-route": [{ route: whole(Number.MIN_SAFE_INTEGER) }],
+  "resume-route": [{ route: whole({ least: Number.MIN_SAFE_INTEGER }) }],
   log: [{ verbose: flag }],
   trace: [{ what: trace }],
   untrace: [{ what: trace }],

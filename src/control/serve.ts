@@ -34,7 +34,7 @@ export function serveControl(isolate: Isolate<"control">): void {
     isolate.serve(`${role}-control`, (channel, { peer, life }) => {
       const emit = (event: Event) => take(isolate, stats, log, event, peer);
       channel.onmessage = (event) => {
-        if (event.type === "smtp-committed") ordering.reported(peer, event.number);
+        if (event.type === "smtp-committed") ordering.reported({ isolate: peer, number: event.number });
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };

@@ -214,7 +214,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       uid: Deno.uid() ?? 0,
       after: this.#clock.after,
-      onhanded: (isolate, descriptor) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
+      onhanded: ({ isolate, descriptor }) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
       now: this.#clock.steady,
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
@@ -228,7 +228,11 @@ class Daemon {
   ): Promise<void> {
     this.#sockets = new ListeningSockets({
       native: this.#native,
-      backlog: backlogFor(this.#native.openFileLimit(), this.#admission.limit, listeners.length + 2),
+      backlog: backlogFor({
+        descriptors: this.#native.openFileLimit(),
+        sessions: this.#admission.limit,
+        sockets: listeners.length + 2,
+      }),
       warn: (text) => this.#log("warn", text),
       debug: (text) => this.#debug(text),
       clock: this.#clock,
@@ -376,8 +380,7 @@ class Daemon {
 
   #answerSmtp(channel: MainChannel<"smtp-main">, index: number, message: SmtpToMain): void {
     if (message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
-    const { call, ticket, address } = message;
-    channel.send({ type: "source", call, admitted: this.#admission.source(index, ticket, address) });
+    channel.send({ type: "source", call: message.call, admitted: this.#admission.source(index, message) });
   }
 
   #receiveFromFilter(message: FilterToMain): void {

@@ -64,13 +64,13 @@ export class HeaderScan {
     }
   }
 
-  #keep(chunk: Uint8Array, from: number, to: number): void {
-    const part = chunk.subarray(from, to);
+  #keep(chunk: Uint8Array, start: number, end: number): void {
+    const part = chunk.subarray(start, end);
     const joined = new Uint8Array(Math.min(this.#rest.length + part.length, MAX_LINE_OCTETS));
     joined.set(this.#rest);
     joined.set(part.subarray(0, joined.length - this.#rest.length), this.#rest.length);
     this.#rest = joined;
-    if (to === chunk.length && from < to) this.#begun.push({ chunk: this.#chunk, from, to });
+    if (end === chunk.length && start < end) this.#begun.push({ chunk: this.#chunk, from: start, to: end });
   }
 
   #cut({ chunk, from, to }: Piece): void {

@@ -104,13 +104,16 @@ class FileService {
       return { kind: "written" };
     }
     const { trace, first, bytes, chunks } = task.message;
-    const message: Delivered = { trace, body: { bytes, chunks, first, chunk: (index) => this.#read(number, index) } };
+    const message: Delivered = {
+      trace,
+      body: { bytes, chunks, first, chunk: (index) => this.#read({ number, index }) },
+    };
     if (task.kind === "maildir") await this.#maildir.deliver(task.who, task, message, commit);
     else await this.#mbox.deliver(task.who, { ...task, kind: task.kind }, message, commit);
     return { kind: "written" };
   }
 
-  #read(number: number, index: number): Promise<Uint8Array> {
+  #read({ number, index }: { readonly number: number; readonly index: number }): Promise<Uint8Array> {
     const reading = Promise.withResolvers<Uint8Array>();
     this.#reading.set(number, reading);
     this.#channel.send({ type: "read", number, index });

@@ -27,16 +27,22 @@ export function vis(text: string): string {
   if (CLEAN.test(bounded)) return bounded;
   let out = "";
   const bytes = utf8.encode(bounded);
-  for (let i = 0; i < bytes.length && out.length < MAX_VIS_CHARS; i++) out += visOctet(bytes[i]!, bytes[i + 1]);
+  for (let i = 0; i < bytes.length && out.length < MAX_VIS_CHARS; i++) {
+    out += visOctet(bytes[i]!, isDigit(bytes[i + 1]) ? "digit" : "other");
+  }
   return out;
 }
 
-function visOctet(octet: number, next: number | undefined): string {
+function isDigit(octet: number | undefined): boolean {
+  return octet !== undefined && octet >= 48 && octet <= 57;
+}
+
+function visOctet(octet: number, next: "digit" | "other"): string {
   const known = CSTYLE[octet];
   if (known !== undefined) return known;
   if (octet >= 32 && octet < 127) return String.fromCharCode(octet);
   // A digit behind \0 would read as part of an octal number.
-  if (octet === 0) return next !== undefined && next >= 48 && next <= 57 ? "\\000" : "\\0";
+  if (octet === 0) return next === "digit" ? "\\000" : "\\0";
   if (octet === 160) return "\\240";
   const low = octet & 127;
   const meta = octet >= 128 ? "M" : "";
@@ -60,7 +66,7 @@ const UNSAFE =
 export function safeLine(text: string): string {
   return text.replace(
     UNSAFE,
-    (character) => Array.from(utf8.encode(character), (octet) => visOctet(octet, 48)).join(""),
+    (character) => Array.from(utf8.encode(character), (octet) => visOctet(octet, "digit")).join(""),
   );
 }
 

@@ -215,7 +215,7 @@ export class FilePool {
   }
 
   #receive(member: Member, message: FromFiles): void {
-    if (message.type === "read") return void this.#read(member, message.number, message.index);
+    if (message.type === "read") return void this.#read(member, message);
     const task = member.running.get(message.number);
     if (member.lost > 0 && task === undefined) return this.#back(member);
     if (task === undefined) return;
@@ -232,7 +232,7 @@ export class FilePool {
     this.#dispatch();
   }
 
-  async #read(member: Member, number: number, index: number): Promise<void> {
+  async #read(member: Member, { number, index }: Extract<FromFiles, { type: "read" }>): Promise<void> {
     const task = member.running.get(number);
     this.#progress(member);
     let bytes: Uint8Array | null = null, text = "The task was given up";

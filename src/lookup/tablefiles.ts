@@ -104,7 +104,7 @@ type Read = { readonly kind: "list" | "map"; readonly entries: PackedEntries };
 const TURN_MS = 4;
 
 function* readSteps(path: string, bytes: Uint8Array): Generator<undefined, Read> {
-  const entries = new PackedEntries(yield* countLineSteps(bytes), bytes.length);
+  const entries = new PackedEntries({ entries: yield* countLineSteps(bytes), bytes: bytes.length });
   const scan = yield* scanTableSteps(bytes, (keyStart, keyEnd, valueStart, valueEnd) => {
     entries.set(bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd));
   });

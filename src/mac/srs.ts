@@ -74,14 +74,14 @@ export function decodeSrs(address: Mailbox, keys: SrsKeys, now: number): SrsResu
 function decodeFirst(body: string, { ttlDays }: SrsKeys, now: number): SrsResult {
   const [, time, domain, local] = /^([^=]*)=([^=]+)=(.+)$/s.exec(body) ?? [];
   if (local === undefined) return { ok: false, reason: "malformed" };
-  return isFresh(time!, ttlDays, now) ? mailbox(local, domain!) : { ok: false, reason: "expired" };
+  return isFresh(time!, { ttlDays, now }) ? mailbox(local, domain!) : { ok: false, reason: "expired" };
 }
 
 /** `domain=` and what followed SRS0 there: a separator, `HHHH=TT=domain=user`. */
 function decodeNext(body: string, { ttlDays }: SrsKeys, now: number): SrsResult {
   const [, domain, rest, time] = /^([^=]+)=([=+-][^=]*=([^=]*)=.+)$/s.exec(body) ?? [];
   if (rest === undefined) return { ok: false, reason: "malformed" };
-  return isFresh(time!, ttlDays, now) ? mailbox(`SRS0${rest}`, domain!) : { ok: false, reason: "expired" };
+  return isFresh(time!, { ttlDays, now }) ? mailbox(`SRS0${rest}`, domain!) : { ok: false, reason: "expired" };
 }
 
 function mailbox(local: string, domain: string): SrsResult {
@@ -99,7 +99,7 @@ function stamp(now: number): string {
 }
 
 /** Not older than the limit; the clock of another host of ours may be a day ahead. */
-function isFresh(text: string, ttlDays: number, now: number): boolean {
+function isFresh(text: string, { ttlDays, now }: { readonly ttlDays: number; readonly now: number }): boolean {
   const [first = "?", second = "?"] = text.toUpperCase();
   const high = DIGITS.indexOf(first), low = DIGITS.indexOf(second);
   if (text.length !== 2 || high < 0 || low < 0) return false;

@@ -79,7 +79,9 @@ function widened(check: Check<unknown>, by: Partial<SimpleCheck>): { readonly si
 }
 
 /** A whole number from `least` to `most`. */
-export function whole(least = 0, most = Number.MAX_SAFE_INTEGER): Check<number> {
+export function whole(
+  { least = 0, most = Number.MAX_SAFE_INTEGER }: { readonly least?: number; readonly most?: number } = {},
+): Check<number> {
   const check: Check<number> = (value) =>
     Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
       ? PASSED

@@ -240,7 +240,7 @@ const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl>
 
 const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
   show: { call, what: oneOf("hosts", "hoststats", "relays", "routes") },
-  "resume-route": { call, route: whole(Number.MIN_SAFE_INTEGER) },
+  "resume-route": { call, route: whole({ least: Number.MIN_SAFE_INTEGER }) },
 };
 const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
 const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {

@@ -119,7 +119,7 @@ export type FromFiles =
 
 /** Lines in front of the body of one delivery, in octets: some addresses, and the words around them. */
 const TRACE_BYTES = 16_384;
-const id = whole(0, 0xffff_fffe);
+const id = whole({ least: 0, most: 0xffff_fffe });
 const who = record<FileOwner>({ uid: id, gid: id });
 const message = record<WrittenMessage>({
   trace: octets(TRACE_BYTES),
@@ -151,7 +151,7 @@ export const forward: Check<Forward> = tagged<Forward, "kind">("kind", {
 const fileResult: Check<FileResult> = tagged<FileResult, "kind">("kind", {
   written: {},
   locked: { text: longText },
-  failed: { code: whole(0, 255), text: longText },
+  failed: { code: whole({ least: 0, most: 255 }), text: longText },
   forward: { forward },
 });
 const flags: Check<FileFlags> = (value) =>

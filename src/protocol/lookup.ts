@@ -224,7 +224,11 @@ const authResult = oneOf("ok", "permfail", "tempfail");
 const loginResult = oneOf("ok", "permfail", "tempfail", "blocked");
 const expansion: Check<Expansion> = either(
   record<Extract<Expansion, { ok: true }>>({ ok: oneOf(true), targets: list(deliverable), internal: list(flag) }),
-  record<Extract<Expansion, { ok: false }>>({ ok: oneOf(false), code: whole(200, 599), text: longText }),
+  record<Extract<Expansion, { ok: false }>>({
+    ok: oneOf(false),
+    code: whole({ least: 200, most: 599 }),
+    text: longText,
+  }),
 );
 const accountResult: Check<AccountResult> = either(
   record<Extract<AccountResult, { ok: true }>>({ ok: oneOf(true), account, identity: account }),

@@ -125,8 +125,13 @@ export type FilterToMain =
 const ADDRESS_CHARS = 64;
 const SESSION = {
   descriptor: whole(),
-  listener: whole(ADMIN_LISTENER),
-  peer: record<Peer>({ address: text(), port: whole(0, 65_535), uid: nullOr(whole()), local: optional(text()) }),
+  listener: whole({ least: ADMIN_LISTENER }),
+  peer: record<Peer>({
+    address: text(),
+    port: whole({ least: 0, most: 65_535 }),
+    uid: nullOr(whole()),
+    local: optional(text()),
+  }),
   ticket: whole(),
 };
 
@@ -194,7 +199,7 @@ const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
 /** Process ids of the first processes of a system belong to it. */
 const FIRST_PID = 2;
 const FILTER_TO_MAIN: MessageTable<FilterToMain> = {
-  program: { pid: whole(FIRST_PID, 2 ** 31 - 1), running: flag },
+  program: { pid: whole({ least: FIRST_PID, most: 2 ** 31 - 1 }), running: flag },
   "lost-program": { reason: longText },
 };
 

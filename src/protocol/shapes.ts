@@ -65,7 +65,7 @@ export const origin: Check<Origin> = record<Origin>({
 });
 const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
 const dsn: Check<DsnParameters> = record<DsnParameters>({
-  notify: whole(0, 15),
+  notify: whole({ least: 0, most: 15 }),
   ret: oneOf("FULL", "HDRS", ""),
   envid: word,
   orcpt: word,
@@ -147,7 +147,7 @@ export interface Account {
 }
 export const account: Check<Account> = record<Account>({
   name: word,
-  uid: whole(0, 0xffff_fffe),
-  gid: whole(0, 0xffff_fffe),
+  uid: whole({ least: 0, most: 0xffff_fffe }),
+  gid: whole({ least: 0, most: 0xffff_fffe }),
   home: word,
 });

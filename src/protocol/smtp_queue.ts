@@ -56,7 +56,7 @@ const QUEUE_TO_SMTP: MessageTable<QueueToSmtp> = {
   credit: { message: messageId, spent: optional(buffer(MAX_BUFFER_OCTETS)) },
   committed: { message: messageId, number: whole() },
   room: { bytes: amount },
-  refused: { message: messageId, code: whole(400, 599), text: text() },
+  refused: { message: messageId, code: whole({ least: 400, most: 599 }), text: text() },
 };
 
 export const SMTP_QUEUE = door<SmtpToQueue, QueueToSmtp>(SMTP_TO_QUEUE, QUEUE_TO_SMTP, {});

@@ -20,8 +20,8 @@ export interface AdminDeps {
 /** Does what the administrator asks. Returns the lines to show; of `resume route` why it was not done, or none. */
 export function answerAdmin(message: ControlToRelay, deps: AdminDeps): string[] {
   const { clock, table, relays, reporter } = deps;
+  if (message.type === "resume-route") return resume(message.route, deps);
   const now = clock.steady();
-  if (message.type === "resume-route") return resume(message.route, now, deps);
   switch (message.what) {
     case "hosts":
       return showHosts(table.hosts(), now);
@@ -35,7 +35,8 @@ export function answerAdmin(message: ControlToRelay, deps: AdminDeps): string[] 
 }
 
 /** Enables a route, or with 0 all that are disabled. */
-function resume(id: number, now: number, { table, relays, log }: AdminDeps): string[] {
+function resume(id: number, { clock, table, relays, log }: AdminDeps): string[] {
+  const now = clock.steady();
   const routes = id === 0 ? [...table.routes()] : [table.byId(id)].filter((route) => route !== undefined);
   if (id !== 0 && routes.length === 0) return [`there is no route ${id}: show routes lists them`];
   const disabled = routes.filter((route) => route.disabled !== null && route.enabledAt > now);

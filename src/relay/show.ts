@@ -8,8 +8,14 @@ import type { Host, Route } from "./routes/routes.ts";
 /** How long the status of a domain is shown, in ms. */
 const STATUS_MS = 4 * 3_600_000;
 
-const ago = (at: number, now: number) => Number.isFinite(at) ? formatDuration(Math.round((now - at) / 1000)) : "-";
-const left = (at: number, now: number) =>
+/** A time, and the time it is now, by one clock in ms. */
+interface Moment {
+  readonly at: number;
+  readonly now: number;
+}
+
+const ago = ({ at, now }: Moment) => Number.isFinite(at) ? formatDuration(Math.round((now - at) / 1000)) : "-";
+const left = ({ at, now }: Moment) =>
   Number.isFinite(at) && at > now ? formatDuration(Math.ceil((at - now) / 1000)) : "-";
 
 /** Returns the lines of `smtpctl show hosts`, one for each remote address. `now` in ms of the steady clock. */
@@ -18,7 +24,7 @@ export function showHosts(hosts: Iterable<Host>, now: number): string[] {
     // Its routes refer to it, and each of its connections.
     const references = routes + connections;
     return `${address} ${name || address} refcount=${references} nconn=${connections} lastconn=${
-      ago(lastConnectAt, now)
+      ago({ at: lastConnectAt, now })
     }`;
   });
 }
@@ -29,7 +35,9 @@ export function showRoutes(routes: Iterable<Route>, now: number): string[] {
     const disabled = route.disabled !== null && route.enabledAt > now;
     const flags = `${route.fresh ? "N" : "-"}${disabled ? "D" : "-"}${disabled ? "Q" : "-"}-`;
     const counts = `nconn=${route.connections} nerror=${route.errors} penalty=${route.penalty}`;
-    return `${route.id}. ${routeName(route)} ${flags} ${counts} timeout=${disabled ? left(route.enabledAt, now) : "-"}`;
+    return `${route.id}. ${routeName(route)} ${flags} ${counts} timeout=${
+      disabled ? left({ at: route.enabledAt, now }) : "-"
+    }`;
   });
 }
 
@@ -38,7 +46,7 @@ export function showRelays(relays: Iterable<Relay>, now: number): string[] {
   const lines: string[] = [];
   for (const relay of relays) {
     const { tasks, connections, lastConnectAt, timerAt, finding } = relay;
-    const times = `lastconn=${ago(lastConnectAt, now)} timeout=${left(timerAt, now)}`;
+    const times = `lastconn=${ago({ at: lastConnectAt, now })} timeout=${left({ at: timerAt, now })}`;
     const references = tasks + connections;
     const wait = finding ? "mx" : "-";
     lines.push(`${relay.target.name} refcount=${references} ntask=${tasks} nconn=${connections} ${times} wait=${wait}`);

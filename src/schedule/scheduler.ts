@@ -28,12 +28,6 @@ const DSN_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
 const MAX_MOVES = 10_000;
 
-/** When an envelope is due, and the time it is now. */
-interface DueTime {
-  readonly due: number;
-  readonly now: number;
-}
-
 /** What is to be sent, in order. */
 export interface Effects {
   readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
@@ -159,10 +153,7 @@ export class Scheduler {
    * `smtpctl schedule`: due now, unless in flight or suspended. Does a slice, so that nothing else waits: begin with `from` 0 and go on with
    * `next` until that is null. `count` is how many were made due.
    */
-  schedule(
-    target: Target,
-    { now, from = 0 }: { readonly now: number; readonly from?: number },
-  ): { count: number; next: number | null } {
+  schedule(target: Target, { now, from = 0 }: { now: number; from?: number }): { count: number; next: number | null } {
     let count = 0;
     const next = eachSlot(this.#table, this.#lanes, target, from, (slot) => {
       const at = this.#table.at[slot];
@@ -324,7 +315,7 @@ export class Scheduler {
   }
 
   /** Puts a slot that stands nowhere where it belongs until `due`. */
-  #wait(slot: Slot, { due, now }: DueTime): void {
+  #wait(slot: Slot, { due, now }: { readonly due: number; readonly now: number }): void {
     const table = this.#table;
     if (table.suspended[slot] === 1) {
       table.due[slot] = due;
@@ -339,7 +330,7 @@ export class Scheduler {
   }
 
   /** Requests for a DSN about one message that come due within a second of each other go together. */
-  #dsnAt(message: MessageNumber, { due, now }: DueTime): number {
+  #dsnAt(message: MessageNumber, { due, now }: { readonly due: number; readonly now: number }): number {
     const planned = this.#dsnDue.get(message);
     if (planned !== undefined && due <= planned + DSN_MERGE_MS) return planned;
     const at = Math.max(due, now + DSN_MERGE_MS);

@@ -154,7 +154,7 @@ export class Connection implements Host {
 
   /** Bytes from the client. They belong to the caller again when this returns. */
   data(bytes: Uint8Array): void {
-    if (this.#receiving) this.#progress.data(this.#deps.steady(), bytes.length);
+    if (this.#receiving) this.#progress.data(bytes, this.#deps.steady());
     if (this.#deps.traces("io")) logTrace(this.#deps, "io", `${this.facts.session}: read ${bytes.length} bytes`);
     const large = bytes.length >= LARGE_READ_OCTETS;
     if (this.session.phase === "closed") return this.#waste(bytes.length);
@@ -255,7 +255,7 @@ export class Connection implements Host {
   }
 
   /** To be called now and then: ends a session that has got nowhere for `limitMs`. */
-  tick(now: number, limitMs: number): void {
+  tick(now: number, { limitMs }: { readonly limitMs: number }): void {
     if (this.#stage.at === "lingering") {
       if (this.#stage.overdue(now)) this.#wire.destroy();
       return;

@@ -23,9 +23,9 @@ export class ProgressTimer {
     this.#octets = 0;
   }
 
-  /** Octets of a message came. */
-  data(now: number, octets: number): void {
-    this.#octets += octets;
+  /** These octets of a message came. */
+  data(bytes: { readonly length: number }, now: number): void {
+    this.#octets += bytes.length;
     if (this.#octets >= MIN_DATA_OCTETS) this.progress(now);
   }
 

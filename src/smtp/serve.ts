@@ -56,7 +56,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     ended: collected((tickets) => main.send({ type: "sessions-ended", tickets })),
   });
   main.onmessage = (message) => {
-    if (message.type === "session") service.session(message.descriptor, message.listener, message.peer, message.ticket);
+    if (message.type === "session") service.session(message);
   };
   isolate.onsettings = () => service.renew(isolate.settings);
   isolate.onstop = async () => {

@@ -75,6 +75,14 @@ interface SessionRecord {
   readonly source: string | null;
 }
 
+/** A connection that main has accepted: its descriptor, the listener that it came to, and the number by which main knows it. */
+interface Accepted {
+  readonly descriptor: number;
+  readonly listener: number;
+  readonly peer: Peer;
+  readonly ticket: number;
+}
+
 export class SmtpService {
   readonly #options: ServiceOptions;
   #listeners: readonly ListenerContext[];
@@ -168,11 +176,11 @@ export class SmtpService {
   }
 
   /** Takes over an accepted connection; a little later when many come at once. */
-  session(descriptor: number, listener: number, peer: Peer, ticket = 0): void {
-    this.#bursts.admit(() => this.#accept(descriptor, listener, peer, ticket));
+  session(accepted: Accepted): void {
+    this.#bursts.admit(() => this.#accept(accepted));
   }
 
-  #accept(descriptor: number, listener: number, peer: Peer, ticket: number): void {
+  #accept({ descriptor, listener, peer, ticket }: Accepted): void {
     const context = this.#listeners[listener];
     if (context === undefined) {
       this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
@@ -324,7 +332,7 @@ export class SmtpService {
 
   #tick(): void {
     const now = this.#steady();
-    const limit = this.#options.settings.idleTimeoutMs;
+    const limit = { limitMs: this.#options.settings.idleTimeoutMs };
     this.#forEach((one) => one.tick(now, limit));
   }
 

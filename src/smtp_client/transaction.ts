@@ -156,9 +156,9 @@ class Run {
     // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be sent.
     if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
     // RFC 1870 §5: octets as they are sent. What is too big as it is stored need not be counted.
-    const known = capabilities.size === null || isOver(body.bytes, capabilities.size);
+    const known = capabilities.size === null || isOver(body.bytes, capabilities);
     const octets = known ? body.bytes : await wireOctets(body);
-    if (isOver(octets, capabilities.size)) {
+    if (isOver(octets, capabilities)) {
       return this.#refuseAll("message too large for peer", "5.3.4");
     }
     recipients.forEach(({ address }, index) => {
@@ -385,8 +385,8 @@ class Run {
 }
 
 /** RFC 1870 §4: 0 is no limit. */
-function isOver(octets: number, limit: number | null): boolean {
-  return limit !== null && limit > 0 && octets > limit;
+function isOver(octets: number, { size }: Pick<Capabilities, "size">): boolean {
+  return size !== null && size > 0 && octets > size;
 }
 
 function isEightBit(bytes: Uint8Array): boolean {

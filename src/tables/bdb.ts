@@ -14,6 +14,12 @@ const PAGE_HEADER = 26;
 const Page = { hashUnsorted: 2, btreeInternal: 3, btreeLeaf: 5, overflow: 7, hash: 13 } as const;
 const HashItem = { keyData: 1, offPage: 3 } as const;
 const BtreeItem = { keyData: 1, overflow: 3, deleted: 0x80 } as const;
+declare const kind: unique symbol;
+
+/** The number of a page in the file; 0, the page that describes the file, ends a chain. */
+type PageNumber = number & { readonly [kind]: "page" };
+const NO_PAGE = 0 as PageNumber;
+
 /** A tree of more levels than this is a circle. */
 const MAX_LEVELS = 32;
 
@@ -76,41 +82,46 @@ class Pages {
     return this.#view.getUint32(at, this.#little);
   }
 
+  /** The page that is named at this place of the file. */
+  page(at: number): PageNumber {
+    return this.uint32(at) as PageNumber;
+  }
+
   /** Octets of one page: `at` counts from its beginning. */
-  octets(page: number, at: number, length: number): Uint8Array {
+  octets(page: PageNumber, at: number, length: number): Uint8Array {
     if (at < PAGE_HEADER || length < 0 || at + length > this.size) throw damaged("item");
     const start = this.start(page) + at;
     return this.#file.subarray(start, start + length);
   }
 
-  start(page: number): number {
+  start(page: PageNumber): number {
     if (page === 0 || page >= this.count) throw damaged("page number");
     return page * this.size;
   }
 
-  next(page: number): number {
-    return this.uint32(this.start(page) + 16);
+  next(page: PageNumber): PageNumber {
+    return this.page(this.start(page) + 16);
   }
 
-  entries(page: number): number {
+  entries(page: PageNumber): number {
     const entries = this.uint16(this.start(page) + 20);
     if (PAGE_HEADER + entries * 2 > this.size) throw damaged("count of items");
     return entries;
   }
 
-  type(page: number): number {
+  type(page: PageNumber): number {
     return this.uint8(this.start(page) + 25);
   }
 
   /** Where item `index` of a page begins, counted from the page's beginning. */
-  offset(page: number, index: number): number {
+  offset(page: PageNumber, index: number): number {
     const offset = this.uint16(this.start(page) + PAGE_HEADER + index * 2);
     if (offset < PAGE_HEADER || offset >= this.size) throw damaged("offset of an item");
     return offset;
   }
 
   /** A long item, kept on a chain of pages of its own. */
-  overflow(page: number, length: number): Uint8Array {
+  overflow(page: PageNumber, length: number): Uint8Array {
     if (length > this.#file.length) throw damaged("length of an item");
     const item = new Uint8Array(length);
     let filled = 0;
@@ -120,7 +131,7 @@ class Pages {
       if (part.length === 0) throw damaged("chain of a long item");
       item.set(part, filled);
       filled += part.length;
-      page = filled < length ? this.next(page) : 0;
+      page = filled < length ? this.next(page) : NO_PAGE;
     }
     return item;
   }
@@ -166,9 +177,9 @@ class HashReader implements DbFile {
     }
   }
 
-  *#chain(bucket: number): Generator<number> {
+  *#chain(bucket: number): Generator<PageNumber> {
     // Buckets are numbered without the pages of long items; each doubling of the file has its own gap.
-    let page = bucket + this.#pages.uint32(96 + 4 * Math.ceil(Math.log2(bucket + 1)));
+    let page = bucket + this.#pages.uint32(96 + 4 * Math.ceil(Math.log2(bucket + 1))) as PageNumber;
     for (let steps = 0; page !== 0; steps++) {
       if (steps > this.#pages.count) throw damaged("chain of a bucket");
       const type = this.#pages.type(page);
@@ -180,7 +191,7 @@ class HashReader implements DbFile {
     }
   }
 
-  #equals(page: number, index: number, key: Uint8Array): boolean {
+  #equals(page: PageNumber, index: number, key: Uint8Array): boolean {
     const pages = this.#pages;
     const at = pages.offset(page, index);
     if (pages.uint8(pages.start(page) + at) === HashItem.keyData && this.#end(page, index) - at - 1 !== key.length) {
@@ -190,17 +201,17 @@ class HashReader implements DbFile {
   }
 
   /** Items lie from the end of a page to its front, each up to where the one before it begins. */
-  #end(page: number, index: number): number {
+  #end(page: PageNumber, index: number): number {
     return index === 0 ? this.#pages.size : this.#pages.offset(page, index - 1);
   }
 
-  #item(page: number, index: number): Uint8Array {
+  #item(page: PageNumber, index: number): Uint8Array {
     const pages = this.#pages;
     const at = pages.offset(page, index);
     const start = pages.start(page) + at;
     const type = pages.uint8(start);
     if (type === HashItem.keyData) return pages.octets(page, at + 1, this.#end(page, index) - at - 1);
-    if (type === HashItem.offPage) return pages.overflow(pages.uint32(start + 4), pages.uint32(start + 8));
+    if (type === HashItem.offPage) return pages.overflow(pages.page(start + 4), pages.uint32(start + 8));
     throw new DbDamaged("Berkeley DB files with duplicate keys are not read");
   }
 }
@@ -215,7 +226,7 @@ function hashOf(key: Uint8Array): number {
 /** A tree of sorted pages. */
 class BtreeReader implements DbFile {
   readonly #pages: Pages;
-  readonly #root: number;
+  readonly #root: PageNumber;
 
   constructor(pages: Pages) {
     this.#pages = pages;
@@ -223,7 +234,7 @@ class BtreeReader implements DbFile {
     if (pages.uint32(48) !== 0) {
       throw new DbDamaged("Berkeley DB files with duplicate keys or numbered records are not read");
     }
-    this.#root = pages.uint32(88);
+    this.#root = pages.page(88);
   }
 
   get(key: Uint8Array): Uint8Array | null {
@@ -252,19 +263,19 @@ class BtreeReader implements DbFile {
   }
 
   /** Walks down from the root: `choose` gives the index of the item to follow. */
-  #leaf(choose: (page: number) => number): number {
+  #leaf(choose: (page: PageNumber) => number): PageNumber {
     let page = this.#root;
     for (let level = 0; level < MAX_LEVELS; level++) {
       const type = this.#pages.type(page);
       if (type === Page.btreeLeaf) return page;
       if (type !== Page.btreeInternal || this.#pages.entries(page) === 0) throw damaged("page of the tree");
-      page = this.#pages.uint32(this.#pages.start(page) + this.#pages.offset(page, choose(page)) + 4);
+      page = this.#pages.page(this.#pages.start(page) + this.#pages.offset(page, choose(page)) + 4);
     }
     throw damaged("depth of the tree");
   }
 
   /** The last item of an internal page whose key is not behind `key`. The first one has no key: it comes before all. */
-  #child(page: number, key: Uint8Array): number {
+  #child(page: PageNumber, key: Uint8Array): number {
     let low = 1, high = this.#pages.entries(page);
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -274,25 +285,25 @@ class BtreeReader implements DbFile {
     return low - 1;
   }
 
-  #innerKey(page: number, index: number): Uint8Array {
+  #innerKey(page: PageNumber, index: number): Uint8Array {
     const pages = this.#pages;
     const at = pages.offset(page, index), start = pages.start(page) + at;
     if ((pages.uint8(start + 2) & ~BtreeItem.deleted) === BtreeItem.overflow) {
-      return pages.overflow(pages.uint32(start + 16), pages.uint32(start + 20));
+      return pages.overflow(pages.page(start + 16), pages.uint32(start + 20));
     }
     return pages.octets(page, at + 12, pages.uint16(start));
   }
 
-  #deleted(page: number, index: number): boolean {
+  #deleted(page: PageNumber, index: number): boolean {
     return (this.#pages.uint8(this.#pages.start(page) + this.#pages.offset(page, index) + 2) & BtreeItem.deleted) !== 0;
   }
 
-  #item(page: number, index: number): Uint8Array {
+  #item(page: PageNumber, index: number): Uint8Array {
     const pages = this.#pages;
     const at = pages.offset(page, index), start = pages.start(page) + at;
     const type = pages.uint8(start + 2) & ~BtreeItem.deleted;
     if (type === BtreeItem.keyData) return pages.octets(page, at + 3, pages.uint16(start));
-    if (type === BtreeItem.overflow) return pages.overflow(pages.uint32(start + 4), pages.uint32(start + 8));
+    if (type === BtreeItem.overflow) return pages.overflow(pages.page(start + 4), pages.uint32(start + 8));
     throw new DbDamaged("Berkeley DB files with duplicate keys are not read");
   }
 }

@@ -29,7 +29,7 @@ export class PackedEntries implements Entries {
   #sorted: Uint32Array | null = null;
 
   /** How many entries and bytes of keys and values are expected: more are taken, at the cost of some copying. */
-  constructor(entries = 16, bytes = 1024) {
+  constructor({ entries = 16, bytes = 1024 }: { readonly entries?: number; readonly bytes?: number } = {}) {
     this.#heap = new Uint8Array(Math.min(MAX_HEAP, 1 + entries * HEADER + bytes));
     this.#slots = new Uint32Array(slotsFor(entries));
   }

@@ -12,7 +12,7 @@ const NEWLINE = 0x0a, COLON = 0x3a, HASH = 0x23;
 
 /** Names and the rest of their lines. Throws an Error that names the line of the first mistake. */
 export function readPasswd(path: string, bytes: Uint8Array): PackedEntries {
-  const entries = new PackedEntries(countLines(bytes), bytes.length);
+  const entries = new PackedEntries({ entries: countLines(bytes), bytes: bytes.length });
   for (let line = 1, next = 0; next < bytes.length; line++) {
     const newline = bytes.indexOf(NEWLINE, next);
     const start = next, end = newline < 0 ? bytes.length : newline;

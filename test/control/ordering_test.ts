@@ -16,15 +16,15 @@ Deno.test("an attempt waits for the message that smtp has not told of, and for n
   const { ordering, told, attempt } = world();
   ordering.addReporter({ isolate: 0, life: 1 }, { known: true });
   ordering.addReporter({ isolate: 1, life: 1 }, { known: true });
-  ordering.reported(0, 4);
+  ordering.reported({ isolate: 0, number: 4 });
   attempt("old", 0, 1, 4);
   attempt("new", 0, 1, 7);
   attempt("of another", 1, 1, 6);
   ordering.after(undefined, () => told.push("of none"));
   assert.deepEqual(told, ["old", "of none"]);
-  ordering.reported(0, 7);
+  ordering.reported({ isolate: 0, number: 7 });
   assert.deepEqual(told, ["old", "of none", "new"]);
-  ordering.reported(1, 9);
+  ordering.reported({ isolate: 1, number: 9 });
   assert.deepEqual(told, ["old", "of none", "new", "of another"]);
 });
 
@@ -38,7 +38,7 @@ Deno.test("nobody waits for an isolate that has ended, nor for what a log that w
   assert.deepEqual(told, ["before", "after"]);
   ordering.addReporter({ isolate: 0, life: 2 }, { known: true });
   assert.deepEqual(told, ["before", "after"]);
-  ordering.reported(0, 9);
+  ordering.reported({ isolate: 0, number: 9 });
   assert.deepEqual(told, ["before", "after", "of the next"]);
   ordering.addReporter({ isolate: 1, life: 1 }, { known: false });
   attempt("unknown", 1, 1, 3);

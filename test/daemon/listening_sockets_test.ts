@@ -17,7 +17,7 @@ const backlogs = [
 ];
 for (const { descriptors, sessions, sockets, want } of backlogs) {
   Deno.test(`backlogFor(${descriptors}, ${sessions}, ${sockets}) is ${want}`, () => {
-    assert.equal(backlogFor(descriptors, sessions, sockets), want);
+    assert.equal(backlogFor({ descriptors, sessions, sockets }), want);
   });
 }
 

@@ -234,12 +234,16 @@ Deno.test("clients behind a proxy are counted for all isolates, when they have b
   for (let session = 0; session < 4; session++) assert.equal(await harness.connect("192.0.2.100"), null);
   const tickets = harness.handed.map(({ message }) => message.ticket);
   const [one, two, three, four] = tickets as [number, number, number, number];
-  assert.equal(harness.admission.source(1, one, "198.51.100.1"), false, "it is another isolate's");
-  assert.equal(harness.admission.source(0, one, "198.51.100.1"), true);
-  assert.equal(harness.admission.source(0, one, "198.51.100.9"), false, "a session has one client");
-  assert.equal(harness.admission.source(0, two, "198.51.100.1"), true);
-  assert.equal(harness.admission.source(0, three, "198.51.100.1"), false);
+  assert.equal(harness.admission.source(1, { ticket: one, address: "198.51.100.1" }), false, "it is another isolate's");
+  assert.equal(harness.admission.source(0, { ticket: one, address: "198.51.100.1" }), true);
+  assert.equal(
+    harness.admission.source(0, { ticket: one, address: "198.51.100.9" }),
+    false,
+    "a session has one client",
+  );
+  assert.equal(harness.admission.source(0, { ticket: two, address: "198.51.100.1" }), true);
+  assert.equal(harness.admission.source(0, { ticket: three, address: "198.51.100.1" }), false);
   assert.equal(harness.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
   harness.admission.ended(0, [one]);
-  assert.equal(harness.admission.source(0, four, "198.51.100.1"), true);
+  assert.equal(harness.admission.source(0, { ticket: four, address: "198.51.100.1" }), true);
 });

@@ -531,7 +531,7 @@ Deno.test("an id is exactly so many lower-case digits", () => {
 });
 
 Deno.test("record() takes names of any spelling, and is the same at every use", () => {
-  const check = record<{ "a-b": number; 'c"]': number }>({ "a-b": whole(), 'c"]': whole(1) });
+  const check = record<{ "a-b": number; 'c"]': number }>({ "a-b": whole(), 'c"]': whole({ least: 1 }) });
   for (let use = 0; use < 2; use++) {
     assert.equal(check({ "a-b": 0, 'c"]': 1 }), null);
     assert.equal(check({ 'c"]': 1 }), "a-b is missing, not a whole number from 0 to 9007199254740991");
@@ -542,7 +542,7 @@ Deno.test("record() takes names of any spelling, and is the same at every use", 
 
 Deno.test("record() judges an object by itself, whatever names and order those before it had", () => {
   const check = record<{ a: number; b?: string; c: boolean | null }>({
-    a: whole(0, 9),
+    a: whole({ least: 0, most: 9 }),
     b: optional(textOf(2)),
     c: nullOr(flag),
   });
@@ -577,7 +577,7 @@ Deno.test("octets are measured and not walked through; a buffer that is shared i
   assert.match(chunk.bytes(new Uint8Array(new SharedArrayBuffer(4)))!, /shared/);
   assert.match(chunk.bytes(new Uint8Array(new ArrayBuffer(65 * 1024 * 1024), 0, 1))!, /too large/);
   assert.match(chunk.bytes(new DataView(new ArrayBuffer(1)))!, /not octets/);
-  assert.equal(whole(1, 2)(3), "is the number 3, not a whole number from 1 to 2");
+  assert.equal(whole({ least: 1, most: 2 })(3), "is the number 3, not a whole number from 1 to 2");
 });
 
 const LINES: readonly [role: Parameters<typeof attributed>[0], given: string, said: string][] = [

@@ -123,15 +123,15 @@ Deno.test("of several who have much to do each has its turn", async () => {
 
 Deno.test("Pace: a good deal of data is progress, a trickle is none", () => {
   const pace = new ProgressTimer(0);
-  pace.data(200, MIN_DATA_OCTETS - 1);
+  pace.data({ length: MIN_DATA_OCTETS - 1 }, 200);
   assert.equal(pace.overdue(299, { limitMs: 300, handshake: false }), false);
   assert.equal(pace.overdue(300, { limitMs: 300, handshake: false }), true);
-  pace.data(300, 1);
+  pace.data({ length: 1 }, 300);
   assert.equal(pace.overdue(599, { limitMs: 300, handshake: false }), false);
   assert.equal(pace.overdue(600, { limitMs: 300, handshake: false }), true);
-  pace.data(600, MIN_DATA_OCTETS - 1);
+  pace.data({ length: MIN_DATA_OCTETS - 1 }, 600);
   pace.progress(700);
-  pace.data(900, 1);
+  pace.data({ length: 1 }, 900);
   assert.equal(
     pace.overdue(1000, { limitMs: 300, handshake: false }),
     true,

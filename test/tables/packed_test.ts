@@ -40,7 +40,7 @@ Deno.test("PackedEntries keeps 20,000 entries that it did not expect, and drops 
 });
 
 Deno.test("PackedEntries takes less than 100 bytes for an entry of 45", () => {
-  const packed = new PackedEntries(100_000, 4_500_000);
+  const packed = new PackedEntries({ entries: 100_000, bytes: 4_500_000 });
   const bytes = (text: string) => new TextEncoder().encode(text);
   for (let index = 0; index < 100_000; index++) {
     packed.set(bytes(`user${index}`), bytes(`someone${index}@host.example.org`));

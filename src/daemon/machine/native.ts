@@ -113,7 +113,7 @@ export class Native {
     this.#libc?.symbols.close(descriptor);
   }
 
-  #option(descriptor: number, option: number): number | null {
+  #option(descriptor: number, option: typeof SO_TYPE | typeof SO_ACCEPTCONN): number | null {
     if (this.#libc === null || Deno.build.os !== "linux") return null;
     const value = new Uint32Array(1);
     const failed = this.#libc.symbols.getsockopt(descriptor, SOL_SOCKET, option, value, new Uint32Array([4]));

@@ -36,7 +36,10 @@ export function isPrivileged({ socket, uid }: Asker, ownUid: number): boolean {
  * The share of an asker when there may be `limit` sessions: of a local user a quarter, of all local users together half, and of all who come
  * from this machine, loopback included, where any local user can connect, all but an eighth. Null for those whom no share limits.
  */
-export function shareOf(asker: Asker, limit: number, ownUid: number): Share | null {
+export function shareOf(
+  asker: Asker,
+  { limit, ownUid }: { readonly limit: number; readonly ownUid: number },
+): Share | null {
   if (isPrivileged(asker, ownUid)) return null;
   const machine = limit < LEAST_DIVIDED ? [] : [[THIS_MACHINE, limit - Math.floor(limit / 8)] as const];
   if (asker.socket) {
@@ -95,7 +98,7 @@ function namesOf({ names }: Share): Set<string> {
 
 /** Connections that the control socket and the admin address may have at one time: few of a process that may open few files. */
 export function connectionLimits(descriptors: number | null): { control: number; admin: number } {
-  const sized = (part: number, most: number) =>
+  const sized = ({ part, most }: { readonly part: number; readonly most: number }) =>
     Math.max(8, Math.min(most, Math.floor((descriptors ?? USUAL_DESCRIPTORS) / part)));
-  return { control: sized(16, 64), admin: sized(32, 32) };
+  return { control: sized({ part: 16, most: 64 }), admin: sized({ part: 32, most: 32 }) };
 }

@@ -48,7 +48,11 @@ interface ListeningSocket {
  * Connections that may wait at each of `sockets`: those that are accepted in one go, before any of them can be closed, must find descriptors
  * beside those of `sessions`.
  */
-export function backlogFor(descriptors: number | null, sessions: number, sockets: number): number {
+export function backlogFor({ descriptors, sessions, sockets }: {
+  readonly descriptors: number | null;
+  readonly sessions: number;
+  readonly sockets: number;
+}): number {
   if (descriptors === null) return MAX_BACKLOG_CONNECTIONS;
   const spare = Math.floor((descriptors - sessions - OWN) / (2 * Math.max(1, sockets)));
   return Math.max(MIN_BACKLOG_CONNECTIONS, Math.min(MAX_BACKLOG_CONNECTIONS, spare));

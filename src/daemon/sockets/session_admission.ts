@@ -39,7 +39,7 @@ export interface SessionAdmissionOptions {
   /** Uid of the daemon. */
   readonly uid: number;
   /** A connection goes to this smtp isolate. */
-  onhanded(isolate: number, descriptor: number): void;
+  onhanded(handed: { readonly isolate: number; readonly descriptor: number }): void;
   /** Calls `run` once, later; what it returns keeps that from happening. */
   after(ms: number, run: () => void): () => void;
   /** Milliseconds since the epoch. */
@@ -126,7 +126,7 @@ export class SessionAdmission {
       if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
       return this.#turnAway(socket, listener, peer, TOO_MANY_OF_YOURS);
     }
-    const share = shareOf(asker, this.limit, this.#options.uid);
+    const share = shareOf(asker, { limit: this.limit, ownUid: this.#options.uid });
     const taken = this.#shares.take(share);
     if (!taken.ok) {
       if (admission.source !== null) this.#sources.left(admission.source);
@@ -178,7 +178,7 @@ export class SessionAdmission {
     seat.handed = true;
     try {
       const descriptor = detachDescriptor(socket);
-      this.#options.onhanded(seat.isolate, descriptor);
+      this.#options.onhanded({ isolate: seat.isolate, descriptor });
       const session = { type: "session", descriptor, listener: listener.id, peer, ticket } as const;
       this.#options.supervisor.post("smtp-main", seat.isolate, session);
     } catch {
@@ -218,7 +218,7 @@ export class SessionAdmission {
   }
 
   /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of other isolates are ignored. */
-  source(isolate: number, ticket: number, address: string): boolean {
+  source(isolate: number, { ticket, address }: { readonly ticket: number; readonly address: string }): boolean {
     const seat = this.#seats.get(ticket);
     if (seat === undefined || seat.isolate !== isolate || seat.source !== null) return false;
     const admission = this.#sources.enter(address);

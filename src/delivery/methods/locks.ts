@@ -60,7 +60,7 @@ export async function takeDotlock(
     const taken = watched(() => tryDotlock(lock));
     if (taken === "taken") return () => giveBack(lock);
     if (taken === "impossible") return null;
-    if (watched(() => breakStale(lock, clock.now(), unique()))) continue;
+    if (watched(() => breakStale(lock, { now: clock.now(), unique: unique() }))) continue;
     const wait = 1000 * 2 ** tries;
     if (clock.steady() + wait > deadline) break;
     await sleep(wait, clock);
@@ -88,7 +88,7 @@ function tryDotlock(lock: string): "taken" | "held" | "impossible" {
 }
 
 /** Moves an abandoned lock away. By a name of its own, so that two who see it do not remove each other's new one unawares. */
-function breakStale(lock: string, now: number, unique: number): boolean {
+function breakStale(lock: string, { now, unique }: { readonly now: number; readonly unique: number }): boolean {
   try {
     const modified = Deno.lstatSync(lock).mtime?.getTime() ?? now;
     if (now - modified < STALE_MS) return false;

@@ -65,7 +65,7 @@ export class Records {
    */
   encodeChunk(key: number, bytes: Bytes): StoredChunk | Promise<StoredChunk> {
     const { form, sealedForm, packed } = this.#pack(bytes);
-    const sealed = this.keyId === null ? null : this.#seals.sealSoon(chunkName(key, sealedForm), packed);
+    const sealed = this.keyId === null ? null : this.#seals.sealSoon(chunkName({ key, form: sealedForm }), packed);
     if (sealed === null) return finished(form, packed);
     if (sealed instanceof Promise) return sealed.then((bytes) => finished(sealedForm, bytes));
     return finished(sealedForm, sealed);
@@ -85,7 +85,7 @@ export class Records {
   /** A promise when it is sealed and long. Throws Damaged, or the promise is rejected with it. */
   decodeChunk(key: number, chunk: StoredChunk): Bytes | Promise<Bytes> {
     const { form, bytes } = checked(chunk);
-    const clear = (form & SEALED) === 0 ? bytes : this.#seals.openSoon(chunkName(key, form), bytes);
+    const clear = (form & SEALED) === 0 ? bytes : this.#seals.openSoon(chunkName({ key, form }), bytes);
     return clear instanceof Promise ? clear.then((bytes) => unpack(form, bytes)) : unpack(form, clear);
   }
 
@@ -129,7 +129,7 @@ function isWorth(bytes: Uint8Array): boolean {
   return zstdCompressSync(bytes.subarray(0, SAMPLE), FAST).length < SAMPLE * WORTH_RATIO;
 }
 
-function chunkName(key: number, form: number): string {
+function chunkName({ key, form }: { readonly key: number; readonly form: number }): string {
   return `chunk ${key} ${form}`;
 }
 

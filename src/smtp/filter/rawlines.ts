@@ -3,7 +3,7 @@
  * end and what no filter may see: line ends that could smuggle, lines and messages that are too long.
  */
 
-import { type Fault, isEndless, isHopeless, LINE_ENDS, MAX_LINE_OCTETS } from "../message/data.ts";
+import { endlessOctets, type Fault, isHopeless, LINE_ENDS, type LineState, MAX_LINE_OCTETS } from "../message/data.ts";
 
 const CR = 0x0d, LF = 0x0a, DOT = 0x2e;
 const { start: START, end: END, bare: BARE, after } = LINE_ENDS;
@@ -19,7 +19,7 @@ export class RawLines {
   #length = 0;
   /** Where in `#out` the line that is not whole yet begins. */
   #lineStart = 0;
-  #at: number = START;
+  #at: LineState = START;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -34,14 +34,14 @@ export class RawLines {
     while (position < end && !this.done) {
       const code = input[position++]!;
       const next = after(this.#at, code);
-      this.#at = next & ~BARE;
+      this.#at = (next & ~BARE) as LineState;
       if (next !== this.#at) this.#spoil();
       if (this.#at === START || this.#at === END) this.#lineEnd();
       else if (code !== CR && code !== LF) this.#out[this.#length++] = code;
     }
     if (this.#length - this.#lineStart > MAX_LINE_OCTETS) this.#fail("line");
     this.#octets += position - start;
-    if (isEndless(this.#octets, this.#maxBytes)) this.#fail("endless");
+    if (this.#octets > endlessOctets(this.#maxBytes)) this.#fail("endless");
     // What will not be passed on need not be kept, but for a line that may be the last.
     if (this.fault !== null) this.#compact();
     return position;

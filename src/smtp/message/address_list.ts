@@ -44,13 +44,13 @@ class Element implements ListedAddress {
   odd = false;
   place: Place = "plain";
 
-  /** The octets from `from` to `to` belong to it. */
-  add(from: number, to: number): void {
+  /** The octet at `at` belongs to it. */
+  add(at: number): void {
     if (this.place === "behind") this.odd = true;
     const words = this.place === "angle" ? this.angle : this.place === "plain" ? this.plain : null;
     if (words === null) return;
-    if (words.from === -1) words.from = from;
-    words.to = to;
+    if (words.from === -1) words.from = at;
+    words.to = at + 1;
   }
 
   sawAt(): void {
@@ -59,7 +59,7 @@ class Element implements ListedAddress {
   }
 
   /** Takes `<` or `>` at `at`. False: it is out of place. */
-  bracket(code: number, at: number): boolean {
+  bracket(code: typeof LESS | typeof GREATER, at: number): boolean {
     const opens = code === LESS;
     if (this.place !== (opens ? "plain" : "angle")) return false;
     this.place = opens ? "angle" : "behind";
@@ -90,7 +90,7 @@ export function scanAddressList(bytes: Uint8Array, start: number, end: number): 
     } else if (closer !== 0) {
       if (code === closer) closer = 0;
       else if (code === BACKSLASH) at++;
-      element.add(at, at + 1);
+      element.add(at);
     } else if (code === SPACE || code === TAB || code === LF) continue;
     else if (code === OPEN) comments = 1;
     else if (code === COMMA && element.place !== "angle") {
@@ -104,7 +104,7 @@ export function scanAddressList(bytes: Uint8Array, start: number, end: number): 
       else if (code === LEFT_BRACKET) closer = RIGHT_BRACKET;
       else if (code === AT) element.sawAt();
       else if (code === SEMICOLON) element.odd = true;
-      element.add(at, at + 1);
+      element.add(at);
     }
   }
   if (comments > 0 || closer !== 0 || element.place === "angle") return null;

@@ -12,9 +12,9 @@ export const MAX_LINE_OCTETS = 65534;
 /** Of a message that is refused, this many times the maximum is read; a client that sends on is not expected to end. */
 const ENDLESS = 2;
 
-/** Returns whether a message that is refused is so long, in octets, that its end is not waited for: at more than twice `maxBytes`. */
-export function isEndless(octets: number, maxBytes: number): boolean {
-  return octets > ENDLESS * maxBytes + MAX_LINE_OCTETS;
+/** Returns the octets of a message that is refused beyond which its end is not waited for: twice `maxBytes`, and a line. */
+export function endlessOctets(maxBytes: number): number {
+  return ENDLESS * maxBytes + MAX_LINE_OCTETS;
 }
 
 /** Returns whether a fault ends the session before the data ends. */
@@ -48,8 +48,17 @@ const END = 5;
 /** Added to a state that was reached over a bare CR or a bare LF. */
 const BARE = 8;
 
+/** Where in a line the next octet stands, without BARE. */
+export type LineState =
+  | typeof START
+  | typeof INSIDE
+  | typeof AFTER_CR
+  | typeof AFTER_DOT
+  | typeof AFTER_DOT_CR
+  | typeof END;
+
 /** Returns the state behind `code`, with BARE added when it shows that a CR or LF was no line end. */
-function after(state: number, code: number): number {
+function after(state: LineState, code: number): number {
   if (code === LF) return state === AFTER_CR ? START : state === AFTER_DOT_CR ? END : INSIDE | BARE;
   const bare = state === AFTER_CR || state === AFTER_DOT_CR ? BARE : 0;
   if (code === CR) return bare | (state === AFTER_DOT ? AFTER_DOT_CR : AFTER_CR);
@@ -60,7 +69,7 @@ function after(state: number, code: number): number {
 export const LINE_ENDS = { start: START, end: END, bare: BARE, after } as const;
 
 /** The same for BDAT, RFC 3030 §2: no dots are doubled and none ends the data. */
-function afterChunked(state: number, code: number): number {
+function afterChunked(state: LineState, code: number): number {
   const next = after(state, code);
   return next === AFTER_DOT ? INSIDE : next;
 }
@@ -79,7 +88,7 @@ export class DataReader {
   readonly #header: HeaderSection;
   readonly #maxBytes: number;
   readonly #chunked: boolean;
-  #at = START;
+  #at: LineState = START;
   /** The place in the message where the current line starts; of use in the header section only. */
   #lineStart: number;
   #column = 0;
@@ -152,7 +161,7 @@ export class DataReader {
       }
       const code = input[position++]!;
       const next = chunked ? afterChunked(state, code) : after(state, code);
-      state = next & ~BARE;
+      state = (next & ~BARE) as LineState;
       if (next !== state) this.#fail("bare");
       if (state === INSIDE) {
         if (code === LF) continue;
@@ -205,7 +214,7 @@ export class DataReader {
   #limits(): void {
     if (this.#column > MAX_LINE_OCTETS) this.fault = "line";
     if (this.received > this.#maxBytes) this.#fail("size");
-    if (isEndless(this.received, this.#maxBytes) && this.fault !== "line") this.fault = "endless";
+    if (this.received > endlessOctets(this.#maxBytes) && this.fault !== "line") this.fault = "endless";
     if (this.fault !== null) this.#to.length = 0;
   }
 

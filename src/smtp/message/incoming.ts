@@ -52,7 +52,7 @@ export interface Receiver {
   readonly refused: boolean;
   /** What came no session survives. */
   readonly hopeless: boolean;
-  push(input: Uint8Array, from: number, end?: number): number;
+  push(input: Uint8Array, start: number, end?: number): number;
   ready(): boolean;
   outcome(): Input | null;
   /** As `outcome`, behind a chunk. */
@@ -150,10 +150,10 @@ export class IncomingMessage implements Receiver {
     return this.#buffer.sent;
   }
 
-  /** Reads on in `input` up to `end`. Returns where it stopped; `from` when the queue has to give credit first. */
-  push(input: Uint8Array, from: number, end = input.length): number {
-    const room = this.#buffer.room(this.#reader, end - from);
-    return room === 0 ? from : this.#reader.push(input, from, from + room);
+  /** Reads on in `input` up to `end`. Returns where it stopped; `start` when the queue has to give credit first. */
+  push(input: Uint8Array, start: number, end = input.length): number {
+    const room = this.#buffer.room(this.#reader, end - start);
+    return room === 0 ? start : this.#reader.push(input, start, start + room);
   }
 
   /** False: the next read must wait until the queue has given credit. */

@@ -44,7 +44,7 @@ class ProxyIntake {
   #over = false;
 
   /** Adopts a descriptor. Exactly one of `end` is called, later. Throws when the descriptor is no good. */
-  constructor(descriptor: number, since: number, end: ProxyIntakeEnd) {
+  constructor({ descriptor, since }: { readonly descriptor: number; readonly since: number }, end: ProxyIntakeEnd) {
     this.since = since;
     this.#end = end;
     this.#socket = adoptSocket(descriptor, {
@@ -135,7 +135,7 @@ export class ProxyIntakes {
   enter(arrival: Arrival): void {
     const { peer } = arrival;
     try {
-      const intake: ProxyIntake = new ProxyIntake(arrival.descriptor, this.#clock.now(), {
+      const intake: ProxyIntake = new ProxyIntake({ descriptor: arrival.descriptor, since: this.#clock.now() }, {
         passed: (descriptor, source) => {
           this.#leave(intake);
           this.#admit(arrival, descriptor, source === null ? peer : { ...peer, ...source });

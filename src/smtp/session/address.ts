@@ -24,7 +24,7 @@ for (let code = 0; code < 128; code++) {
   else if (char === "-" || char === "_") classes[code] = ATEXT | DOMAIN_INNER;
 }
 
-function isA(kind: number, code: number): boolean {
+function isA(kind: typeof ATEXT | typeof ALPHANUMERIC | typeof DOMAIN_INNER, code: number): boolean {
   return code < 128 && (classes[code]! & kind) !== 0;
 }
 

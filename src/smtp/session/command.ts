@@ -68,29 +68,29 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Com
     case RCPT:
       return path("RCPT", " to:", line, length);
     case STAR:
-      return /^starttls(?:[ \t]|$)/i.test(line.slice(0, length)) ? plain("STARTTLS", line, 8, length) : unknown(line);
+      return /^starttls(?:[ \t]|$)/i.test(line.slice(0, length)) ? plain("STARTTLS", line, length) : unknown(line);
     case HELO:
-      return plain("HELO", line, 4, length);
+      return plain("HELO", line, length);
     case EHLO:
-      return plain("EHLO", line, 4, length);
+      return plain("EHLO", line, length);
     case DATA:
-      return plain("DATA", line, 4, length);
+      return plain("DATA", line, length);
     case BDAT:
-      return plain("BDAT", line, 4, length);
+      return plain("BDAT", line, length);
     case RSET:
-      return plain("RSET", line, 4, length);
+      return plain("RSET", line, length);
     case NOOP:
-      return plain("NOOP", line, 4, length);
+      return plain("NOOP", line, length);
     case QUIT:
-      return plain("QUIT", line, 4, length);
+      return plain("QUIT", line, length);
     case HELP:
-      return plain("HELP", line, 4, length);
+      return plain("HELP", line, length);
     case VRFY:
-      return plain("VRFY", line, 4, length);
+      return plain("VRFY", line, length);
     case EXPN:
-      return plain("EXPN", line, 4, length);
+      return plain("EXPN", line, length);
     case AUTH:
-      return { ...plain("AUTH", line, 4, length), line: withoutSecret(line) };
+      return { ...plain("AUTH", line, length), line: withoutSecret(line) };
     default:
       return other(line, length);
   }
@@ -116,7 +116,7 @@ function withoutSecret(line: string): string {
 
 /** WIZ is the one verb with three letters. */
 function other(line: string, length: number): Command {
-  if (/^wiz(?: |$)/i.test(line.slice(0, length))) return plain("WIZ", line, 3, length);
+  if (/^wiz(?: |$)/i.test(line.slice(0, length))) return plain("WIZ", line, length);
   return isHttp(line.slice(0, length)) ? { verb: "HTTP", argument: "", line: withoutSecret(line) } : unknown(line);
 }
 
@@ -135,7 +135,8 @@ function malformed(verb: Verb, line: string): Command {
 }
 
 /** A verb that must be followed by a blank or nothing. */
-function plain(verb: Verb, line: string, verbLength: number, length: number): Command {
+function plain(verb: Verb, line: string, length: number): Command {
+  const verbLength = verb.length;
   if (length === verbLength) return { verb, argument: "", line };
   const separator = line.charCodeAt(verbLength);
   if (separator === 0x09) return malformed(verb, line);

@@ -6,7 +6,7 @@ import { closeWith, hello, refusal, reply, settle } from "./answers.ts";
 import { authCommand } from "./auth.ts";
 import { isDomain, parsePath } from "./address.ts";
 import type { Command } from "./command.ts";
-import { isEndless } from "../message/data.ts";
+import { endlessOctets } from "../message/data.ts";
 import { mechanisms } from "./login.ts";
 import { mailParameters, rcptParameters } from "./parameters.ts";
 import { REPLY } from "./reply.ts";
@@ -238,7 +238,7 @@ function bdat(facts: ConnectionFacts, session: Session, command: Command): Step 
     : null;
   const octets = Number(digits);
   // The end of what is refused and cannot be mail is not waited for.
-  if (isEndless(octets, facts.maxMessageBytes)) {
+  if (octets > endlessOctets(facts.maxMessageBytes)) {
     return closeWith(facts, session, REPLY.endless, { reason: "quit", log: "bad-input" });
   }
   const chunk = { line: command.line, octets, last: last !== undefined, refusal };
