@@ -8,6 +8,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkImports } from "./tidy/imports.ts";
 import { withMetrics } from "./tidy/metrics.ts";
+import { checkParameters } from "./tidy/parameters.ts";
 import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
 import { checkText, type Source } from "./tidy/text.ts";
 
@@ -28,7 +29,12 @@ const byName = (a: Source, b: Source) => a.file < b.file ? -1 : 1;
 const code = [...sources("src"), ...sources("workers")].sort(byName);
 const tests = [...sources("test"), ...sources("scripts")].sort(byName);
 
-const complaints = [...checkImports(code), ...checkText(code, tests), ...checkRfcs([...code, ...tests])];
+const complaints = [
+  ...checkImports(code),
+  ...checkText(code, tests),
+  ...checkParameters(code),
+  ...checkRfcs([...code, ...tests]),
+];
 /** What is written from the code, by path. */
 const generated: Readonly<Record<string, (old: string) => string>> = {
   "docs/rfcs.md": () => rfcTable(code, tests),

@@ -169,8 +169,8 @@ function* documented({ file, text }: Source): Generator<string> {
   }
 }
 
-/** The text with comments and strings blanked out, every octet in its place. */
-function code(text: string): string {
+/** Returns the text with comments and strings blanked out, every octet in its place. */
+export function code(text: string): string {
   const blank = (part: string) => part.replace(/[^\n]/g, " ");
   return text.replace(
     /\/\*[^]*?\*\/|\/\/.*|(?<=[(,=:[!&|?{};] *|^\s*|return )\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[^])*`/g,

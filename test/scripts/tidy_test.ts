@@ -3,6 +3,7 @@
 import { deepEqual, equal, match, throws } from "node:assert/strict";
 import { checkImports } from "../../scripts/tidy/imports.ts";
 import { withMetrics } from "../../scripts/tidy/metrics.ts";
+import { checkParameters } from "../../scripts/tidy/parameters.ts";
 import { checkRfcs, rfcTable } from "../../scripts/tidy/rfcs.ts";
 import { checkText, type Source } from "../../scripts/tidy/text.ts";
 
@@ -182,9 +183,50 @@ const rfcs: readonly Row[] = [
   },
 ];
 
+const parameters: readonly Row[] = [
+  {
+    rule: "no boolean is a parameter by position",
+    wrong: file("src/net/a.ts", "\nfunction f(name: string, utf8: boolean): void {}"),
+    complaint:
+      /^src\/net\/a\.ts:2: "utf8" is a boolean by position: take \{ utf8 \}, a literal such as "utf8", or make two functions$/,
+    right: file("src/net/a.ts", "function f(name: string, { utf8 }: { readonly utf8: boolean }): void {}"),
+  },
+  {
+    rule: "nor one that may be left out, or be null",
+    wrong: file("src/net/a.ts", "interface A {\n  f(\n    found?: boolean | null,\n    at: string,\n  ): void;\n}"),
+    complaint: /^src\/net\/a\.ts:2: "found" is a boolean/,
+    right: file("src/net/a.ts", "type F = (found: boolean | null) => void;"),
+  },
+  {
+    rule: "nor one that is known by its default",
+    wrong: file("src/net/a.ts", "class A {\n  constructor(limit: number, binary = false) {}\n}"),
+    complaint: /"binary" is a boolean/,
+    right: file("src/net/a.ts", 'call((name, utf8) => f(name, utf8 ? "utf8" : "ascii"), { utf8: false, at: 1 });'),
+  },
+  {
+    rule: "no two bare numbers stand side by side",
+    wrong: file("src/net/a.ts", "const f = (list: Map<string, number>, size: number, limit: number | null) => 1;"),
+    complaint: /"size" and "limit" are bare numbers side by side: take \{ size, limit \}, or brand one$/,
+    right: file("src/net/a.ts", "const f = (size: number, name: string, limit: number) => 1;"),
+  },
+  {
+    rule: "nor do such as are known by their defaults",
+    wrong: file("src/net/a.ts", "function f(bytes: Uint8Array, most = 1_000, at = bytes.length) {}"),
+    complaint: /"most" and "at" are bare numbers/,
+    right: file("src/net/a.ts", "for (let most = 1, at = 2; at < f(most, at);) g(most = 1, at = x);"),
+  },
+  {
+    rule: "but a span, in its order, and branded ones",
+    wrong: file("src/net/a.ts", "abstract push(bytes: Uint8Array, end: number, start: number): void;"),
+    complaint: /"end" and "start" are bare numbers/,
+    right: file("src/net/a.ts", "f(bytes: Uint8Array, start: number, end?: number); g(lane: Lane, slot: number);"),
+  },
+];
+
 const checks: readonly [readonly Row[], (source: Source) => readonly string[]][] = [
   [imports, (source) => checkImports([source])],
   [texts, (source) => source.file.startsWith("src/") ? checkText([source], []) : checkText([], [source])],
+  [parameters, (source) => checkParameters([source])],
   [rfcs, (source) => checkRfcs([source])],
 ];
 for (const [rows, check] of checks) {
