@@ -7,7 +7,7 @@ import { BoundedSet } from "../bounded_map.ts";
 import type { Channel } from "../isolate/mod.ts";
 import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck } from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
-import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/main.ts";
+import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/lookup_main.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { systemReason } from "../events/mod.ts";
 import { NameService } from "./machine/name_service.ts";

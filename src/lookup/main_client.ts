@@ -7,7 +7,7 @@ import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck } from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
-import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/main.ts";
+import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/lookup_main.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";

@@ -13,7 +13,8 @@ import { FILES } from "./files.ts";
 import { SESSION_FILTER } from "./filters.ts";
 import { LOOKUP_LOGIN } from "./login.ts";
 import { DELIVERY_LOOKUP, PRIVILEGED_LOOKUP, QUEUE_LOOKUP, RELAY_LOOKUP, SMTP_LOOKUP } from "./lookup.ts";
-import { CONTROL_MAIN, DELIVERY_MAIN, FILTER_MAIN, LOOKUP_MAIN, PRIVILEGED_MAIN, SMTP_MAIN } from "./main.ts";
+import { LOOKUP_MAIN } from "./lookup_main.ts";
+import { CONTROL_MAIN, DELIVERY_MAIN, FILTER_MAIN, PRIVILEGED_MAIN, SMTP_MAIN } from "./main.ts";
 import {
   AGENT_QUEUE,
   DELIVERY_PRIVILEGED,

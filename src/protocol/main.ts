@@ -1,29 +1,13 @@
 /**
  * What isolates and main say to each other at the doors to main, by role: sessions that main hands over, and what only main may do or find
- * out. Types, limits and checks only. How isolates are started, watched and ended is in lifecycle.ts.
+ * out. Types, limits and checks only. What lookup asks is in lookup_main.ts; how isolates are started, watched and ended is in lifecycle.ts.
  */
 
 import { type Trace, TRACES } from "../events/mod.ts";
-import {
-  type Check,
-  either,
-  flag,
-  kindOf,
-  list,
-  type MessageTable,
-  nullOr,
-  oneOf,
-  optional,
-  record,
-  type Replies,
-  text,
-  whole,
-} from "./check.ts";
+import { flag, list, type MessageTable, nullOr, oneOf, optional, record, type Replies, text, whole } from "./check.ts";
 import { door } from "./door.ts";
-import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
-import { type PasswordCheck, passwordCheck } from "./login.ts";
 import type { FileRole } from "./roles.ts";
-import { type Account, account, call, longText } from "./shapes.ts";
+import { call, longText } from "./shapes.ts";
 
 export interface Peer {
   /** IPv4, bare IPv6, or "local". */
@@ -96,26 +80,6 @@ export interface Grow<R extends FileRole> {
 export type DeliveryToMain = Grow<"mailbox">;
 export type PrivilegedToMain = Grow<"file">;
 
-/** What lookup asks of main, which has the rights of the user, and the C library. */
-export type LookupToMain =
-  /** getpwnam(3): accounts of every source of the name service. */
-  | { readonly type: "account"; readonly call: number; readonly name: string }
-  /** The password of a system account, */
-  | { readonly type: "login"; readonly call: number; readonly user: string; readonly password: string }
-  /** or of a hash that only crypt(3) supports. */
-  | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string }
-  /** The `.forward` in the home of an account, or the file with the suffix before it, as the account may read it. */
-  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string };
-export type MainToLookup =
-  | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
-  | { readonly type: "login"; readonly call: number; readonly result: PasswordCheck }
-  | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck }
-  /** `error`: it cannot be had now. */
-  | { readonly type: "forward"; readonly call: number; readonly result: Forward | { readonly error: string } };
-
-/** Longest name that the name service is asked for, and longest password, user and hash that main verifies. */
-export const MAX_ACCOUNT_NAME_CHARS = 255, MAX_PASSWORD_CHARS = 4096;
-
 export type FilterToMain =
   /** A program was started, or has ended. */
   | { readonly type: "program"; readonly pid: number; readonly running: boolean }
@@ -171,31 +135,6 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
 const DELIVERY_TO_MAIN: MessageTable<DeliveryToMain> = { grow: { role: oneOf("mailbox") } };
 const PRIVILEGED_TO_MAIN: MessageTable<PrivilegedToMain> = { grow: { role: oneOf("file") } };
 
-const forwardAccount: Check<Account> = (value) =>
-  account(value) ?? (isForwardHome((value as Account).home) ? null : "home: is no absolute path that can be");
-const forwardSuffix: Check<string> = (value) =>
-  typeof value === "string" && isForwardSuffix(value) ? null : `is ${kindOf(value)}, not a suffix of a file's name`;
-const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
-  account: { call, name: text() },
-  login: { call, user: text(), password: text() },
-  crypt: { call, hash: text(), password: text() },
-  forward: { call, who: forwardAccount, suffix: forwardSuffix },
-};
-const failure = record<{ readonly error: string }>({ error: longText });
-const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
-const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
-  account: { call, result: accountResult },
-  login: { call, result: passwordCheck },
-  crypt: { call, result: passwordCheck },
-  forward: { call, result: either(forward, failure) },
-};
-const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
-  account: ["account"],
-  login: ["login"],
-  crypt: ["crypt"],
-  forward: ["forward"],
-};
-
 /** Process ids of the first processes of a system belong to it. */
 const FIRST_PID = 2;
 const FILTER_TO_MAIN: MessageTable<FilterToMain> = {
@@ -204,7 +143,6 @@ const FILTER_TO_MAIN: MessageTable<FilterToMain> = {
 };
 
 export const SMTP_MAIN = door<SmtpToMain, MainToSmtp>(SMTP_TO_MAIN, MAIN_TO_SMTP, SMTP_MAIN_REPLIES);
-export const LOOKUP_MAIN = door<LookupToMain, MainToLookup>(LOOKUP_TO_MAIN, MAIN_TO_LOOKUP, LOOKUP_MAIN_REPLIES);
 export const CONTROL_MAIN = door<ControlToMain, MainToControl>(CONTROL_TO_MAIN, MAIN_TO_CONTROL, CONTROL_MAIN_REPLIES);
 export const FILTER_MAIN = door<FilterToMain, never>(FILTER_TO_MAIN, {}, {});
 export const DELIVERY_MAIN = door<DeliveryToMain, never>(DELIVERY_TO_MAIN, {}, {});

@@ -12,6 +12,7 @@ export type * from "./filters.ts";
 export type * from "./lifecycle.ts";
 export type * from "./login.ts";
 export type * from "./lookup.ts";
+export type * from "./lookup_main.ts";
 export type * from "./main.ts";
 export type * from "./queue_work.ts";
 export type * from "./roles.ts";

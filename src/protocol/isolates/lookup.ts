@@ -5,7 +5,7 @@ import { answering, asking, REPORTING } from "../door.ts";
 import type { OwnDoors } from "../doors.ts";
 import { LOOKUP_LOGIN } from "../login.ts";
 import { DELIVERY_LOOKUP, PRIVILEGED_LOOKUP, QUEUE_LOOKUP, RELAY_LOOKUP, SMTP_LOOKUP } from "../lookup.ts";
-import { LOOKUP_MAIN } from "../main.ts";
+import { LOOKUP_MAIN } from "../lookup_main.ts";
 import { LOOKUP_FILTER } from "../table_programs.ts";
 
 export const LOOKUP_DOORS: OwnDoors<"lookup"> = {
