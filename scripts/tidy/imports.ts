@@ -13,7 +13,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/protocol"],
   ["src/isolate"],
   ["src/supervisor"],
-  ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/sasl"],
+  ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/sasl"],
   ["src/tables", "src/dns", "src/tls", "src/smtp"],
   [
     "src/rules",

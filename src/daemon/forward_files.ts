@@ -3,7 +3,8 @@
  * that the pool shares with those isolates stays in this process.
  */
 
-import { type Channel, FilePool } from "../isolate/mod.ts";
+import { FilePool } from "../file_client/mod.ts";
+import type { Channel } from "../isolate/mod.ts";
 import type { Account, Forward, FromFiles, ToFiles } from "../protocol/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 

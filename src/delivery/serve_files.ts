@@ -1,4 +1,4 @@
-/** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. The order of tasks is decided in file_pool.ts. */
+/** The side of the isolates that touch users' files: does the tasks that it is given, each as its user. The order of tasks is decided in src/file_client. */
 
 import type { FileResult, FileRole, FileTask, FromFiles, ToFiles } from "../protocol/mod.ts";
 import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_BYTES, FLAG_CALLS, FLAG_IN_CALL } from "../protocol/files.ts";

@@ -5,7 +5,8 @@
 
 import type { Envelope, EnvelopeId } from "../envelope/mod.ts";
 import { debug } from "../events/mod.ts";
-import { type Isolate, serveFilePool } from "../isolate/mod.ts";
+import { serveFilePool } from "../file_client/mod.ts";
+import type { Isolate } from "../isolate/mod.ts";
 import type { ToPrivileged } from "../protocol/mod.ts";
 import { Accounts } from "./accounts.ts";
 import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";

@@ -1,6 +1,6 @@
 /** Writing to users' files: in the isolates for it, or right here for programs that are the user. */
 
-import { type FilePool, FilesHang } from "../../isolate/mod.ts";
+import { type FilePool, FilesHang } from "../../file_client/mod.ts";
 import type { FileTask } from "../../protocol/mod.ts";
 import { type Clock, sleep } from "../../clock.ts";
 import type { Identity } from "../identity.ts";

@@ -5,11 +5,10 @@
  */
 
 import { BoundedSet } from "../bounded_map.ts";
-import type { Channel } from "./channel.ts";
+import type { Channel, Isolate } from "../isolate/mod.ts";
 import type { DoorName, FileResult, FileRole, FileTask, FromFiles, Grow, ToFiles } from "../protocol/mod.ts";
 import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_BYTES, FLAG_CALLS, FLAG_IN_CALL } from "../protocol/files.ts";
 import { MAX_FILE_ISOLATES, MAX_STUCK_ISOLATES } from "../protocol/roles.ts";
-import type { Isolate } from "./worker.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 /** How often the isolates are looked at while something runs, in milliseconds. */

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import type { FileResult, FileTask, FromFiles, ToFiles } from "../../src/protocol/mod.ts";
 import { ABANDONED, COMMITTED, FLAG_ABANDONED, FLAG_CALLS, FLAG_IN_CALL } from "../../src/protocol/files.ts";
 import { MAX_FILE_ISOLATES, MAX_STUCK_ISOLATES } from "../../src/protocol/roles.ts";
-import { type Channel, FilePool, FilesHang } from "../../src/isolate/mod.ts";
+import { FilePool, FilesHang } from "../../src/file_client/mod.ts";
+import type { Channel } from "../../src/isolate/mod.ts";
 
 const WRITTEN: FileResult = { kind: "written" };
 const task: FileTask = { kind: "forward", who: { name: "bob", uid: 1, gid: 1, home: "/home/bob" }, suffix: "" };
