@@ -6,7 +6,7 @@ import { lineOf, type Source } from "./text.ts";
 /** From low to high. A folder imports only what is below it or beside it. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/bounded_map.ts", "src/clock.ts", "src/date.ts"],
-  ["src/net", "src/sockets"],
+  ["src/net", "src/sockets", "src/kernel"],
   ["src/envelope", "src/mac"],
   ["src/events"],
   ["src/config"],

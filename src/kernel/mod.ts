@@ -1,0 +1,17 @@
+/**
+ * System calls of Linux that put a wall around processes, and what travels between these: the start of a process under another user, in namespaces, behind
+ * Landlock; the filter of system calls; descriptors over a unix socket. Knows nothing of the daemon. Over FFI, glibc, x86_64 and aarch64.
+ */
+
+export {
+  closeDescriptor,
+  DescriptorSocket,
+  type HandedDescriptors,
+  MAX_DESCRIPTORS,
+  socketPair,
+} from "./descriptor_socket.ts";
+export { launch, type Launched, type LaunchPlan } from "./launch.ts";
+export { KernelError, LIBC_PATHS } from "./libc.ts";
+export { type KernelSupport, kernelSupport, landlockStands, readWalls, type WallsRead } from "./read_walls.ts";
+export { installSeccomp } from "./seccomp.ts";
+export { describeWalls, type KernelWalls, type SeccompRules } from "./walls.ts";

@@ -1,0 +1,53 @@
+/** What the kernel keeps a process from: plain data, and how it is shown. */
+
+/** Which system calls a process gives up. */
+export interface SeccompRules {
+  /** May make sockets of IPv4 and IPv6. */
+  readonly internet: boolean;
+  /** May make sockets that connect to unix sockets. Pairs are always allowed. */
+  readonly unix: boolean;
+  /** May listen and accept. */
+  readonly listen: boolean;
+  /** May start programs. Without, it can make no process at all, and signal none but itself. */
+  readonly exec: boolean;
+}
+
+/**
+ * What a process gets, besides a /proc in which it sees itself alone. Paths are absolute; a rule stands for the file that is there at the start, so that a file that
+ * is replaced needs its folder named.
+ */
+export interface KernelWalls {
+  /** Null: stays what the parent is. */
+  readonly user: { readonly name: string; readonly uid: number; readonly gid: number } | null;
+  /** New, empty network and IPC namespaces. */
+  readonly ownNetwork: boolean;
+  /** Files, and folders beneath which files may be read. */
+  readonly read: readonly string[];
+  /** Read and executed. */
+  readonly execute: readonly string[];
+  /** Read, written, made, removed: regular files and folders. These have to exist. */
+  readonly write: readonly string[];
+  /** "connect": to anywhere, and binds no port of its choice. */
+  readonly tcp: "none" | "connect";
+  readonly seccomp: SeccompRules;
+}
+
+/** Describes the walls in one line, for `smtpd -n -v`. */
+export function describeWalls(walls: KernelWalls): string {
+  const { user, seccomp } = walls;
+  const files = (["read", "write", "execute"] as const).filter((what) => walls[what].length > 0)
+    .map((what) => `${what} ${walls[what].join(" ")}`);
+  const refused = [
+    seccomp.exec ? [] : ["programs", "processes", "signals to others"],
+    seccomp.internet ? [] : ["internet sockets"],
+    seccomp.unix ? [] : ["unix sockets"],
+    seccomp.listen ? [] : ["listening"],
+  ].flat();
+  return [
+    user === null ? "user: as its parent" : `user: ${user.name} (uid ${user.uid}, gid ${user.gid})`,
+    walls.ownNetwork ? "network: a namespace of its own, empty" : "network: this machine's",
+    `TCP: ${walls.tcp === "none" ? "none" : "connect only"}`,
+    `files: ${files.length === 0 ? "none" : files.join(", ")}`,
+    `seccomp: ${["no kernel interfaces", ...refused].join(", no ")}`,
+  ].join("; ");
+}
