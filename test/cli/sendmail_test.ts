@@ -2,12 +2,13 @@
  * sendmail: what becomes of the text on standard input, and where it goes. Long, because all cases share the scripted server at its head.
  */
 
+import { closeSync } from "node:fs";
 import type net from "node:net";
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { parseAddressList, readAddressList } from "../../src/cli/sendmail/addresses.ts";
 import { formatDate } from "../../src/date.ts";
 import { formatFrom, whoIs } from "../../src/cli/sendmail/identity.ts";
-import { replayOffline } from "../../src/cli/sendmail/offline.ts";
+import { openOfflineFolder, replayOffline, saveOffline } from "../../src/cli/sendmail/offline.ts";
 import { encodeQuotedPrintable } from "../../src/cli/sendmail/quoted_printable.ts";
 import { runSendmail } from "../../src/cli/sendmail/sendmail.ts";
 import { carrySession } from "../../src/cli/sendmail/stdio_session.ts";
@@ -534,6 +535,7 @@ Deno.test("replayOffline submits what was kept as its owner, removes it, and lea
       mailname: "mx.example.org",
       passwd: `owner:x:${uid}:${uid}:The Owner:/:/bin/sh\n`,
       log: (_level: string, text: string) => void log.push(text),
+      remove: (name: string) => Deno.removeSync(`${folder}/offline/${name}`),
     };
     await withServer(`${folder}/s.sock`, smtpServer(heard, { "RCPT TO:<no@x>": "550 5.1.1 No" }), async () => {
       equal(await replayOffline(options), 2);
@@ -557,9 +559,33 @@ Deno.test("replayOffline submits what was kept as its owner, removes it, and lea
   });
 });
 
+Deno.test("openOfflineFolder() makes the folder as users need it, and goes behind no link", async () => {
+  await withFolder(async (folder) => {
+    closeSync(openOfflineFolder(folder));
+    equal((await Deno.lstat(`${folder}/offline`)).mode! & 0o7777, 0o1733);
+    await Deno.chmod(`${folder}/offline`, 0o700);
+    closeSync(openOfflineFolder(folder));
+    equal((await Deno.lstat(`${folder}/offline`)).mode! & 0o7777, 0o1733);
+    await Deno.remove(`${folder}/offline`);
+    await Deno.mkdir(`${folder}/elsewhere`, { mode: 0o700 });
+    await Deno.symlink(`${folder}/elsewhere`, `${folder}/offline`);
+    throws(() => openOfflineFolder(folder), /ENOTDIR|not a directory/);
+    equal((await Deno.lstat(`${folder}/elsewhere`)).mode! & 0o7777, 0o700);
+    await rejects(saveOffline(folder, ["--", "x@y"], new Uint8Array()), /is not a folder/);
+    deepEqual([...Deno.readDirSync(`${folder}/elsewhere`)], []);
+  });
+});
+
 Deno.test("replayOffline without an offline folder has nothing to do", async () => {
   await withFolder(async (folder) => {
-    const options = { spool: folder, submissionSocket: "/nonexistent", mailname: "m", passwd: "", log: () => {} };
+    const options = {
+      spool: folder,
+      submissionSocket: "/nonexistent",
+      mailname: "m",
+      passwd: "",
+      log: () => {},
+      remove: () => {},
+    };
     equal(await replayOffline(options), 0);
   });
 });

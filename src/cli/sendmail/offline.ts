@@ -3,6 +3,7 @@
  * First line: the arguments, joined by bars; then the message.
  */
 
+import fs from "node:fs";
 import { formatDate } from "../../date.ts";
 import { systemReason } from "../../events/mod.ts";
 import { basename, join } from "node:path";
@@ -10,6 +11,8 @@ import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDr
 import { findPerson, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
 import { readSendmailOptions, type SendmailOptions } from "./options.ts";
 import { submit } from "./submission.ts";
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 
 /** Folder of the waiting files. Mode 1733: each user may leave mail, and none can read or remove another's. */
 export const OFFLINE_FOLDER = "offline";
@@ -28,17 +31,35 @@ export function offlineArguments(options: SendmailOptions, recipients: readonly 
   return args.some((arg) => /[|\r\n]/.test(arg)) ? null : args;
 }
 
-/** Makes the folder in `spool`, with its mode whatever the umask is. */
-export function openOfflineFolder(spool: string): void {
+/**
+ * Makes the folder in `spool`, with its mode whatever the umask is, and the caller's: the spool around it may be another user's, who could have put a
+ * link there. Returns its descriptor. Throws when what is there is no folder.
+ */
+export function openOfflineFolder(spool: string): number {
   const folder = join(spool, OFFLINE_FOLDER);
-  Deno.mkdirSync(folder, { recursive: true });
-  Deno.chmodSync(folder, 0o1733);
+  try {
+    Deno.mkdirSync(folder);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const descriptor = fs.openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const uid = Deno.uid(), gid = Deno.gid();
+    if (uid === 0 && fs.fstatSync(descriptor).uid !== uid) fs.fchownSync(descriptor, uid, gid ?? 0);
+    fs.fchmodSync(descriptor, 0o1733);
+    return descriptor;
+  } catch (error) {
+    fs.closeSync(descriptor);
+    throw error;
+  }
 }
 
-/** Saves a message in `spool`, synced, mode 0600. Throws when the folder is missing or closed to us. */
+/** Saves a message in `spool`, synced, mode 0600. Throws when the folder is missing, closed to us, or a link, behind which root could write anywhere. */
 export async function saveOffline(spool: string, args: readonly string[], message: Uint8Array): Promise<void> {
   const random = Array.from(crypto.getRandomValues(new Uint8Array(10)), (octet) => (octet % 36).toString(36)).join("");
-  const path = join(spool, OFFLINE_FOLDER, `${Math.floor(Date.now() / 1000)}.${random}`);
+  const folder = join(spool, OFFLINE_FOLDER);
+  if (!(await Deno.lstat(folder)).isDirectory) throw new Error(`${folder} is not a folder`);
+  const path = join(folder, `${Math.floor(Date.now() / 1000)}.${random}`);
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
     await writeAll(file, new TextEncoder().encode(args.join("|") + "\n"));
@@ -62,6 +83,8 @@ export interface ReplayOptions {
   /** Text of the account file, passwd(5). */
   readonly passwd: string;
   readonly log: (level: "info" | "warn", text: string) => void;
+  /** Removes a file of the folder by its name. */
+  readonly remove: (name: string) => void | Promise<void>;
 }
 
 /** Submits every waiting file, oldest first. What the daemon does not take stays for the next start. Answers how many were taken. */
@@ -71,7 +94,7 @@ export async function replayOffline(options: ReplayOptions): Promise<number> {
     try {
       const reason = await replay(path, options);
       if (reason === null) {
-        await Deno.remove(path);
+        await options.remove(basename(path));
         taken++;
       } else options.log("warn", `warn: offline message ${basename(path)} stays: ${reason}`);
     } catch (error) {

@@ -14,8 +14,8 @@ export interface ForeignMessage {
   /** Envelope ids; the text of one is read when it is needed. */
   readonly envelopes: readonly EnvelopeId[];
   readonly text: (envelope: string) => Promise<string>;
-  /** Writes the body to a new file. */
-  readonly copyBody: (path: string) => Promise<void>;
+  /** Writes the body to the file that `create` opens. */
+  readonly copyBody: (create: () => Deno.FsFile) => Promise<void>;
 }
 
 /** File of an export's folder with an id of its own: the same message may come from the same machine again, by another export. */
@@ -42,7 +42,7 @@ export function exportedMessages(folder: string): ForeignMessage[] {
     source,
     envelopes: (envelopes.get(id) ?? []).sort(),
     text: (envelope) => Promise.resolve(toText(readFile(`${folder}/${envelope}.envelope`, MAX_ENVELOPE_OCTETS))),
-    copyBody: (path) => copyFile(`${folder}/${id}.eml`, path),
+    copyBody: (create) => copyFile(`${folder}/${id}.eml`, create),
   }));
 }
 
@@ -59,10 +59,11 @@ export function spooledMessages(folder: string, key: Uint8Array<ArrayBuffer> | n
         envelopes: namesIn(place, isEnvelopeId),
         text: async (envelope) =>
           toText(await decode(readFile(`${place}/${envelope}`, MAX_ENVELOPE_OCTETS), key, MAX_ENVELOPE_OCTETS)),
-        copyBody: async (path) => {
-          if (isPlain(`${place}/message`)) return await copyFile(`${place}/message`, path);
+        copyBody: async (create) => {
+          if (isPlain(`${place}/message`)) return await copyFile(`${place}/message`, create);
           const body = await decode(readFile(`${place}/message`, MAX_DECODED_OCTETS), key, MAX_DECODED_OCTETS);
-          Deno.writeFileSync(path, body, { createNew: true, mode: 0o600 });
+          using file = create();
+          for (let left = body; left.length > 0;) left = left.subarray(file.writeSync(left));
         },
       });
     }
@@ -151,12 +152,11 @@ function readFile(path: string, limit: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** To a new file that is ours alone. */
-async function copyFile(from: string, to: string): Promise<void> {
+async function copyFile(from: string, create: () => Deno.FsFile): Promise<void> {
   const source = openFile(from);
   try {
     // Both are closed when they end.
-    await source.readable.pipeTo(Deno.openSync(to, { createNew: true, write: true, mode: 0o600 }).writable);
+    await source.readable.pipeTo(create().writable);
   } catch (error) {
     throw new Error(`${from} cannot be copied: ${(error as Error).message}`);
   }

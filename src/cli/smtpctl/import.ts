@@ -4,7 +4,7 @@
  * left out.
  */
 
-import { lchownSync } from "node:fs";
+import { actAsRoot } from "../../delivery/mod.ts";
 import { askControl, MAX_DISCOVER_MESSAGES, NotRunning } from "../../control/mod.ts";
 import { type EnvelopeId, type MessageId, newMessageId } from "../../envelope/mod.ts";
 import type { ForeignMessage } from "./foreign_queue.ts";
@@ -117,24 +117,27 @@ function makeSpool(spool: string): void {
   }
 }
 
+/**
+ * The folder `import` of the spool. All that is done in it is done with the rights of the spool's owner, who may be another user than root: links that they
+ * may have left there lead root nowhere.
+ */
 class Staging {
   readonly folder: string;
   readonly record: ImportRecord;
   readonly #again: boolean;
-  readonly #owner: { readonly uid: number; readonly gid: number } | null;
+  readonly #asOwner: <T>(work: () => T) => T;
 
   constructor(spool: string, { again }: { readonly again: boolean }) {
     const folder = this.folder = `${spool}/import`;
     this.#again = again;
     // A spool that the daemon has not made yet is made as it would: users reach the folder for mail that waits.
     makeSpool(spool);
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (!Deno.lstatSync(folder).isDirectory) throw new Error(`${folder} is not a folder`);
-    const { uid, gid } = Deno.statSync(spool);
-    // The daemon may run as another user than root.
-    this.#owner = Deno.uid() === 0 && uid !== null && uid !== 0 ? { uid, gid: gid ?? 0 } : null;
-    this.#own(folder);
-    this.record = new ImportRecord(`${spool}/imported`, this.#owner);
+    this.#asOwner = actingAs(spool);
+    this.record = this.#asOwner(() => {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      if (!Deno.lstatSync(folder).isDirectory) throw new Error(`${folder} is not a folder`);
+      return new ImportRecord(`${spool}/imported`);
+    });
   }
 
   [Symbol.dispose](): void {
@@ -145,37 +148,41 @@ class Staging {
   async stage(message: ForeignMessage, check: (id: EnvelopeId, text: string) => void): Promise<Staged | null> {
     if (message.envelopes.length === 0) throw new Error("It has no envelope");
     const partial = `${this.folder}/.${message.id}.${crypto.randomUUID()}`;
-    Deno.mkdirSync(partial, { mode: 0o700 });
+    this.#asOwner(() => Deno.mkdirSync(partial, { mode: 0o700 }));
     try {
       for (const id of message.envelopes) {
         const text = await message.text(id);
         check(id, text);
-        Deno.writeTextFileSync(`${partial}/${id}`, text, { createNew: true, mode: 0o600 });
-        this.#own(`${partial}/${id}`);
+        const path = `${partial}/${id}`;
+        this.#asOwner(() => Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 }));
       }
-      await message.copyBody(`${partial}/message`);
-      const key = importKey(message.source, message.id, `${partial}/message`);
-      if (!this.#again && this.record.has(key)) {
-        Deno.removeSync(partial, { recursive: true });
-        return null;
-      }
-      this.#own(`${partial}/message`);
-      this.#own(partial);
-      const name = this.#freeName(message.id);
-      // Envelopes are looked for under the message's own id.
-      if (name !== message.id) this.#rename(partial, message.envelopes, name);
-      Deno.renameSync(partial, `${this.folder}/${name}`);
-      this.record.add(key);
-      return { id: message.id, name, envelopes: message.envelopes.length, key };
+      const create = () => Deno.openSync(`${partial}/message`, { createNew: true, write: true, mode: 0o600 });
+      await message.copyBody(() => this.#asOwner(create));
+      return this.#asOwner(() => this.#publish(message, partial));
     } catch (error) {
-      Deno.removeSync(partial, { recursive: true });
+      this.#asOwner(() => Deno.removeSync(partial, { recursive: true }));
       throw error;
     }
   }
 
+  /** Gives the folder that is complete its name. */
+  #publish({ source, id, envelopes }: ForeignMessage, partial: string): Staged | null {
+    const key = importKey(source, id, `${partial}/message`);
+    if (!this.#again && this.record.has(key)) {
+      Deno.removeSync(partial, { recursive: true });
+      return null;
+    }
+    const name = this.#freeName(id);
+    // Envelopes are looked for under the message's own id.
+    if (name !== id) this.#rename(partial, envelopes, name);
+    Deno.renameSync(partial, `${this.folder}/${name}`);
+    this.record.add(key);
+    return { id, name, envelopes: envelopes.length, key };
+  }
+
   remove({ name, key }: Staged): void {
     this.record.remove(key);
-    Deno.removeSync(`${this.folder}/${name}`, { recursive: true });
+    this.#asOwner(() => Deno.removeSync(`${this.folder}/${name}`, { recursive: true }));
   }
 
   #freeName(id: MessageId): MessageId {
@@ -188,9 +195,12 @@ class Staging {
   #rename(partial: string, envelopes: readonly string[], name: string): void {
     for (const id of envelopes) Deno.renameSync(`${partial}/${id}`, `${partial}/${name}${id.slice(8)}`);
   }
+}
 
-  #own(path: string): void {
-    // Of the file itself: the folder is the daemon's, who might put a link there.
-    if (this.#owner !== null) lchownSync(path, this.#owner.uid, this.#owner.gid);
-  }
+/** What runs synchronous work with the rights of the spool's owner, whom root is not always. */
+function actingAs(spool: string): <T>(work: () => T) => T {
+  const { uid, gid } = Deno.statSync(spool);
+  if (Deno.uid() !== 0 || uid === null || uid === 0) return (work) => work();
+  const actAs = actAsRoot();
+  return (work) => actAs({ uid, gid: gid ?? uid }, work);
 }

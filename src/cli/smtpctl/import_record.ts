@@ -24,11 +24,10 @@ export class ImportRecord {
   readonly #descriptor: number;
   readonly #keys: Set<string>;
 
-  /** `path` is made when it is missing, for `owner`, null for whoever runs this. Throws when it is a link or cannot be opened. */
-  constructor(path: string, owner: { readonly uid: number; readonly gid: number } | null) {
+  /** `path` is made when it is missing. Throws when it is a link or cannot be opened. */
+  constructor(path: string) {
     // Never through a link: the folder is the daemon's.
     this.#descriptor = fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
-    if (owner !== null) fs.fchownSync(this.#descriptor, owner.uid, owner.gid);
     this.#keys = readKeys(fs.readFileSync(this.#descriptor, "utf8"));
   }
 

@@ -18,6 +18,7 @@ import {
   inheritedDescriptors,
   interfaceList,
   machineFaults,
+  Native,
   readQueueInput,
   regexWarnings,
   runDaemon,
@@ -149,16 +150,21 @@ function complain(config: Config, faults: readonly string[]): void {
 
 /** Opens the folder for what sendmail takes while the daemon is down, and submits what waits there. */
 async function sendWaiting(env: Environment, log: (level: "info" | "warn", text: string) => void): Promise<void> {
-  const spool = spoolPath(env);
+  const spool = spoolPath(env), native = new Native();
   try {
-    openOfflineFolder(spool);
-    const taken = await replayOffline({
-      spool,
-      submissionSocket: submissionSocketPath(controlSocketPath(env)),
-      ...localNames(),
-      log,
-    });
-    if (taken > 0) log("info", `info: ${taken} offline message${taken > 1 ? "s" : ""} submitted`);
+    const folder = openOfflineFolder(spool);
+    try {
+      const taken = await replayOffline({
+        spool,
+        submissionSocket: submissionSocketPath(controlSocketPath(env)),
+        ...localNames(),
+        log,
+        remove: (name) => native.removeAt(folder, name),
+      });
+      if (taken > 0) log("info", `info: ${taken} offline message${taken > 1 ? "s" : ""} submitted`);
+    } finally {
+      native.close(folder);
+    }
   } catch (error) {
     log("warn", `warn: offline messages wait: ${(error as Error).message}`);
   }

@@ -20,6 +20,7 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
   syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
 } as const;
 
@@ -162,6 +163,13 @@ export class Native {
     if (!Number.isSafeInteger(pid) || pid < 1 || pid > 0x7fffffff) return false;
     const info = new Uint8Array(SIGINFO_BYTES);
     return this.#libc.symbols.waitid(P_PID, pid, info, WNOHANG | WEXITED | WNOWAIT) === 0;
+  }
+
+  /** Removes a file of the folder behind the descriptor, wherever that lies now. Throws when it is not removed. */
+  removeAt(folder: number, name: string): void {
+    if (name.includes("/") || this.#libc?.symbols.unlinkat(folder, text(name), 0) !== 0) {
+      throw new Error(`${name} cannot be removed`);
+    }
   }
 
   /** Writes one line to syslog, facility mail. False when there is no syslog to be had. */

@@ -17,7 +17,10 @@ export function* listOffline(
   ttlSeconds: number,
 ): Generator<(Envelope & { readonly expiresAt: number }) | Unreadable> {
   const records = new Records();
-  const database = new DatabaseSync(`${spool}/queue.db`, { readOnly: true });
+  const path = `${spool}/queue.db`, { isSymlink, uid } = Deno.lstatSync(path);
+  // SQLite follows a link, and as root makes files beside what it leads to.
+  if (isSymlink && uid !== 0 && uid !== Deno.uid()) throw new Error(`${path} is a link of another user (uid ${uid})`);
+  const database = new DatabaseSync(path, { readOnly: true });
   try {
     const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
     const columns = user_version === 1 ? VERSION_1 : ENVELOPE;
