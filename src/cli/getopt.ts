@@ -97,11 +97,11 @@ function splitLong(arg: string): [name: string, value: string | null] {
 }
 
 /**
- * `, did you mean …?` for a word that holds an unknown option: a long option, with one dash or two, or its letter in the other case, if that is
- * among `letters`; "" when there is no guess.
+ * `, did you mean …?` for a word that holds an unknown option: a long option, one of `long` or one that every tool has, with one dash or two, or its
+ * letter in the other case, if that is among `letters`; "" when there is no guess.
  */
-export function guessOption(word: string, letter: string, letters: string): string {
-  if (word.startsWith("--") || word.length > 3) return suggestion(word.replace(/^-*/, "--"), LONG);
+export function guessOption(word: string, letter: string, letters: string, long: readonly string[] = []): string {
+  if (word.startsWith("--") || word.length > 3) return suggestion(word.replace(/^-*/, "--"), [...LONG, ...long]);
   const other = letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
   return other !== letter && letters.includes(other) ? `, did you mean "-${other}"?` : "";
 }

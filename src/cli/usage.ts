@@ -8,6 +8,7 @@ import type { InfoOption, Letters } from "./getopt.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface OptionUsage {
+  /** "" for an option that has only a long form. */
   readonly letter: string;
   /** What its argument is called; absent when it takes none. */
   readonly value?: string;
@@ -47,7 +48,7 @@ const MAP_OPTIONS: readonly OptionUsage[] = [
 
 export const TOOLS = {
   smtpd: {
-    usage: ["smtpd [-dFhnv] [-D macro=value] [-f file] [-P system] [-T trace]"],
+    usage: ["smtpd [-dFhnv] [--one-user] [-D macro=value] [-f file] [-P system] [-T trace]"],
     about: "Runs the mail daemon, in the background unless an option says otherwise.",
     options: [
       { letter: "D", value: "macro=value", about: "Defines a macro for the configuration." },
@@ -59,6 +60,7 @@ export const TOOLS = {
       { letter: "P", value: "system", about: "Starts with smtp, mda or mta paused." },
       { letter: "T", value: "trace", about: "Logs the trace lines of a subsystem, or of all." },
       { letter: "v", about: "Logs debug lines; with -n prints what each isolate may do." },
+      { letter: "", long: "one-user", about: "Runs everything in one process, as the user who starts it." },
     ],
     page: "smtpd(8)",
   },
@@ -195,7 +197,7 @@ export function helpOf(tool: Tool, more = ""): string {
   const { about, page, options }: ToolUsage = TOOLS[tool];
   const rows = [
     ...options.filter((option) => option.about !== undefined).map((option): [string, string] => [
-      `-${option.letter}${
+      `${option.letter === "" ? `--${option.long}` : `-${option.letter}`}${
         option.value === undefined ? "" : option.optional ? `[${option.value}]` : ` ${option.value}`
       }`,
       option.about!,

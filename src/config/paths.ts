@@ -38,6 +38,16 @@ export function libexecDirectory(env: Environment): string {
   return env.get("SMTPD_LIBEXEC") || "/usr/local/libexec/vaultpost";
 }
 
+/** User of the processes that speak to the network. `SMTPD_USER` overrides it. */
+export function smtpdUserName(env: Environment): string {
+  return env.get("SMTPD_USER") || "smtpd";
+}
+
+/** User of the process that keeps the queue, and owner of the spool. `SMTPD_QUEUE_USER` overrides it. */
+export function queueUserName(env: Environment): string {
+  return env.get("SMTPD_QUEUE_USER") || "smtpq";
+}
+
 /** Folder of system mailboxes. `SMTPD_MAIL` overrides it. */
 export function mailDirectory(env: Environment): string {
   return env.get("SMTPD_MAIL") || "/var/mail";

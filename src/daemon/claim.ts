@@ -5,6 +5,8 @@ import { systemReason } from "../events/mod.ts";
 import { connectSocket } from "../sockets/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { spoolFault } from "./checks/spool_guard.ts";
+import { handOverSpool, SPOOL_MODE } from "./spool.ts";
+import type { ChosenUsers } from "./users.ts";
 
 /** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
 export async function claimSocket(path: string): Promise<void> {
@@ -18,13 +20,19 @@ export async function claimSocket(path: string): Promise<void> {
   removeIfPresent(path);
 }
 
-/** Makes sure that the spool is there and belongs to this user. Throws Fatal. */
-export function claimSpool(path: string): void {
-  makeFolder(path, 0o711);
-  refuse(spoolFault(path, Deno.uid() ?? 0));
+/**
+ * Makes sure that the spool is there and belongs to this user, or, when root starts the daemon with users of its own, to that of the queue. Throws
+ * Fatal.
+ */
+export function claimSpool(
+  path: string,
+  { users, spoolOwners }: Pick<ChosenUsers, "users" | "spoolOwners"> = { users: null, spoolOwners: [] },
+): void {
+  makeFolder(path, SPOOL_MODE);
+  refuse(spoolFault(path, Deno.uid() ?? 0, spoolOwners));
+  if (Deno.uid() === 0) return handOverSpool(path, users?.smtpq ?? { uid: 0, gid: 0 }, spoolOwners);
   try {
-    // Users reach the folder for offline mail, and can change nothing else.
-    Deno.chmodSync(path, 0o711);
+    Deno.chmodSync(path, SPOOL_MODE);
   } catch {
     // It belongs to another user: whether it can be used is checked next.
   }

@@ -43,6 +43,7 @@ import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
 import { cutCertificates, cutSettings } from "./settings.ts";
+import type { ChosenUsers } from "./users.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -53,6 +54,8 @@ export interface DaemonOptions {
   readonly traces: readonly Trace[];
   /** What `readQueueInput` read: the key of the queue, when it comes from the terminal or standard input. */
   readonly queueInput?: string | null;
+  /** What `chooseUsers` chose. Without it there is one process. */
+  readonly users?: ChosenUsers;
   /** `-P`: subsystems that start paused. */
   readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
   /** Called once the daemon serves; `log` writes to where its other lines go. */
@@ -128,7 +131,7 @@ class Daemon {
     // Where the service manager listens, no other daemon does.
     const ownControl = !inherited.some(({ name }) => "path" in name && name.path === controlSocket);
     if (ownControl) await claimSocket(controlSocket);
-    claimSpool(spoolPath(env));
+    claimSpool(spoolPath(env), this.#options.users);
     this.#watchSignals();
     try {
       const started = this.#startSystem(config, submissionSocketPath(controlSocket))

@@ -2,6 +2,7 @@
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
 export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./checks/check.ts";
 export { advice } from "./checks/advise.ts";
+export { chooseUsers, type ChosenUsers, type ProcessUser, type ProcessUsers } from "./users.ts";
 export { Fatal } from "./fatal.ts";
 export { interfaceList } from "./machine/interfaces.ts";
 export { inheritedDescriptors } from "./sockets/inherited.ts";

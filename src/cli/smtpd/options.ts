@@ -14,6 +14,8 @@ export interface Options {
   log: "stderr" | "syslog";
   check: boolean;
   verbose: boolean;
+  /** Everything in one process, also when root starts it. */
+  oneUser: boolean;
   file: string;
   defines: [string, string][];
   traces: Trace[];
@@ -39,6 +41,7 @@ export function readOptions(args: string[]): Options | { readonly info: InfoOpti
         f: { type: "string", short: "f" },
         P: { type: "string", short: "P", multiple: true },
         T: { type: "string", short: "T", multiple: true },
+        "one-user": { type: "boolean" },
         help: { type: "boolean" },
         version: { type: "boolean" },
       },
@@ -48,7 +51,9 @@ export function readOptions(args: string[]): Options | { readonly info: InfoOpti
     const text = (error as Error).message.replace(/\. To specify a positional argument.*/s, "")
       .replace(/^Option '(-\w).*' argument missing.*/s, "$1 needs a value");
     const word = /^Unknown option '(-.*)'$/.exec(text)?.[1];
-    return `smtpd: ${text}${word === undefined ? "" : guessOption(word, word.slice(1), LETTERS)}\n${USAGE}`;
+    return `smtpd: ${text}${
+      word === undefined ? "" : guessOption(word, word.slice(1), LETTERS, ["--one-user"])
+    }\n${USAGE}`;
   }
   const { values, positionals } = parsed;
   if (values.help) return { info: "help" };
@@ -66,6 +71,7 @@ export function readOptions(args: string[]): Options | { readonly info: InfoOpti
     log: values.d === true ? "stderr" : "syslog",
     check: values.n === true,
     verbose: values.v === true,
+    oneUser: values["one-user"] === true,
     file: values.f ?? DEFAULT_CONFIG,
     defines,
     traces: readTraces(values.T ?? []),

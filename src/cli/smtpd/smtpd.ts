@@ -13,6 +13,8 @@ import { formatDiagnostic, parseConfig, type ParseOptions } from "../../smtpd_co
 import {
   advice,
   checkConfig,
+  chooseUsers,
+  type ChosenUsers,
   Fatal,
   FileGuard,
   inheritedDescriptors,
@@ -46,16 +48,18 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   if (read === null) return 1;
   for (const warning of read.warnings) console.error(warning);
   try {
+    const users = await chooseUsers(env, options);
+    for (const warning of users.warnings) console.error(warning);
     if (options.check) {
       for (const line of await checkConfig(read.config, env, options)) console.error(line);
       console.error("configuration OK");
       return 0;
     }
-    return await serve(args, options, read, env);
+    return await serve(args, options, { ...read, users, warnings: [...read.warnings, ...users.warnings] }, env);
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
     // The start ends at its first fault: what else is wrong is printed as well.
-    complain(read.config, [...new Set([...error.faults, ...await machineFaults(read.config, env)])]);
+    complain(read.config, [...new Set([...error.faults, ...await machineFaults(read.config, env, options)])]);
     return 1;
   }
 }
@@ -67,13 +71,14 @@ interface ReadConfig {
 }
 
 /** Reads the configuration and what it names. Null when it cannot be used: why is printed then. */
-async function readConfig({ file, defines, verbose, check }: Options, env: Environment): Promise<ReadConfig | null> {
+async function readConfig(options: Options, env: Environment): Promise<ReadConfig | null> {
+  const { file, defines, verbose, check } = options;
   const guard = new FileGuard(Deno.uid() ?? 0);
   const parsed = parseConfig(file, { defines, files: configFiles(guard, env), verbose });
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
-    if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env));
+    if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env, options));
     return null;
   }
   const { config } = parsed;
@@ -111,8 +116,13 @@ function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] 
 }
 
 /** Runs the daemon here until it ends, or starts it in the background, and returns the exit status. */
-async function serve(args: string[], options: Options, read: ReadConfig, env: Environment): Promise<number> {
-  const { config, warnings } = read;
+async function serve(
+  args: string[],
+  options: Options,
+  read: ReadConfig & { readonly users: ChosenUsers },
+  env: Environment,
+): Promise<number> {
+  const { config, warnings, users } = read;
   const queueInput = await readQueueInput(config);
   if (!options.foreground && inheritedDescriptors(env, Deno.pid).length > 0) {
     throw new Fatal("sockets of a service manager stay with this process: start it with -d or -F");
@@ -122,6 +132,7 @@ async function serve(args: string[], options: Options, read: ReadConfig, env: En
     config,
     queueInput,
     env,
+    users,
     log: options.log,
     verbose: options.verbose,
     traces: options.traces,

@@ -15,6 +15,7 @@ import { filterPrograms } from "../programs.ts";
 import { checkQueueKeys } from "../queue_keys.ts";
 import { readResolver, readServerName } from "../machine/machine_names.ts";
 import { cutSettings } from "../settings.ts";
+import { chooseUsers } from "../users.ts";
 
 /**
  * Loads certificates and keys, and looks up what the listeners listen on and the programs of filters. Returns warnings of listeners that could
@@ -24,9 +25,9 @@ import { cutSettings } from "../settings.ts";
 export async function checkConfig(
   config: Config,
   env: Environment,
-  { verbose }: { readonly verbose: boolean },
+  options: { readonly verbose: boolean; readonly oneUser: boolean },
 ): Promise<string[]> {
-  const faults = await machineFaults(config, env);
+  const faults = await machineFaults(config, env, options);
   if (faults.length > 0) throw new Fatal(...faults);
   const certificates = loadCertificates(config);
   checkQueueKeys(config);
@@ -48,19 +49,24 @@ export async function checkConfig(
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
-  if (!verbose) return warnings;
+  if (!options.verbose) return warnings;
   return [...warnings, "What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
 }
 
 /** All that keeps the daemon from starting with this configuration on this machine, in one go, each with file and line. */
-export async function machineFaults(config: Config, env: Environment): Promise<readonly string[]> {
+export async function machineFaults(
+  config: Config,
+  env: Environment,
+  { oneUser }: { readonly oneUser: boolean },
+): Promise<readonly string[]> {
   const serverName = readServerName(readResolver(env).hosts);
   try {
     await gather([
       () => loadCertificates(config),
       () => checkQueueKeys(config),
-      () => {
-        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0);
+      async () => {
+        const { spoolOwners } = await chooseUsers(env, { oneUser });
+        const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0, spoolOwners);
         if (fault !== null) throw new Fatal(fault);
       },
       () => resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env))),

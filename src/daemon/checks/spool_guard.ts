@@ -9,9 +9,9 @@ const PARTS = ["queue.db", "import", "imported", "offline"];
 
 /**
  * Why a daemon that runs as `uid` cannot trust the spool at `path`, with what to do; null when it can, or there is none yet. A spool that is somebody
- * else's is a fault for root alone: others cannot open it.
+ * else's is a fault for root alone: others cannot open it. `owners`: the users of the daemon's processes, whose it may be too.
  */
-export function spoolFault(path: string, uid: number): string | null {
+export function spoolFault(path: string, uid: number, owners: readonly number[] = []): string | null {
   const spool = look(path, Deno.statSync);
   if (spool === null) return null;
   // A file system that was mounted just now is open to all and empty: it is closed before anything lies there.
@@ -22,7 +22,7 @@ export function spoolFault(path: string, uid: number): string | null {
     }): remove what you do not know from its folder import, then chmod 0711 ${path}`;
   }
   const parts = PARTS.map((name) => `${path}/${name}`);
-  const strange = uid !== 0 ? [] : [path, ...parts].filter((one) => ownerOf(one) !== 0);
+  const strange = uid !== 0 ? [] : [path, ...parts].filter((one) => ![0, ...owners].includes(ownerOf(one)));
   if (strange.length > 0) {
     const owner = ownerOf(strange[0]!);
     return `${strange.join(", ")} of the spool belong${
