@@ -1,5 +1,5 @@
 /**
- * Main's pool of the isolates that read `.forward` files, each as its user. Lookup, which asks for the files, is told what they hold; the memory
+ * Main's pool of the isolates that read `.forward` files, each as its user. Lookup, which asks for the files, is sent what they hold; the memory
  * that the pool shares with those isolates stays in this process.
  */
 

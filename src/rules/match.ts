@@ -53,24 +53,24 @@ export class RuleSet {
       for (const criterion of criteria) {
         const truth = criterion(subject);
         if (truth instanceof LookupError) {
-          if (traced) this.#tell(subject, rule, `cannot be decided: ${truth.reason}`);
+          if (traced) this.#trace(subject, rule, `cannot be decided: ${truth.reason}`);
           return { kind: "error", rule, reason: truth.reason };
         }
         if (!truth) {
-          if (traced) this.#tell(subject, rule, "does not match");
+          if (traced) this.#trace(subject, rule, "does not match");
           continue next;
         }
       }
-      if (traced) this.#tell(subject, rule, `matches: ${outcomeText(rule)}`);
+      if (traced) this.#trace(subject, rule, `matches: ${outcomeText(rule)}`);
       return rule.outcome.kind === "reject"
         ? { kind: "reject", rule }
         : { kind: "action", name: rule.outcome.name, rule };
     }
-    if (traced) this.#tell(subject, null, "no rule matches");
+    if (traced) this.#trace(subject, null, "no rule matches");
     return { kind: "none" };
   }
 
-  #tell({ dest, sender }: Subject, rule: Rule | null, text: string): void {
+  #trace({ dest, sender }: Subject, rule: Rule | null, text: string): void {
     const where = rule === null ? "" : `rule ${rule.at.file}:${rule.at.line} `;
     logTrace(this.#observer, "rules", `from ${mailboxKey(sender)} to ${mailboxKey(dest)}: ${where}${text}`);
   }

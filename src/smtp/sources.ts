@@ -26,7 +26,7 @@ interface Source {
   since: number;
   /** Connections that were refused and not logged, and when the last line was written. */
   silent: number;
-  toldAt: number;
+  loggedAt: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -98,19 +98,19 @@ export class Sources {
 
   #refuse(key: string, source: Source, why: string): Admission {
     const now = this.#now();
-    if (now - source.toldAt < MINUTE_MS && now >= source.toldAt) {
+    if (now - source.loggedAt < MINUTE_MS && now >= source.loggedAt) {
       source.silent++;
       return { ok: false, news: null };
     }
     const more = source.silent === 0 ? "" : `, and ${source.silent} times since the last line`;
-    source.toldAt = now;
+    source.loggedAt = now;
     source.silent = 0;
     return { ok: false, news: `${key} is turned away: ${why}${more}` };
   }
 
   #newcomer(key: string, now: number): Source {
     if (this.#known.size - this.#busy >= MAX_IDLE_SOURCES) this.#forgetOne();
-    const source: Source = { sessions: 0, recent: 0, since: now, silent: 0, toldAt: -Infinity };
+    const source: Source = { sessions: 0, recent: 0, since: now, silent: 0, loggedAt: -Infinity };
     this.#known.set(key, source);
     return source;
   }

@@ -176,7 +176,7 @@ export class Supervisor {
     const ready = this.#of(role).filter((one) => one.ready);
     const answering = ready.filter(({ silent }) => silent < AVOID_LOOKS);
     if (answering.length > 0 || ready.length === 0) return answering.map(({ index }) => index);
-    return [ready.reduce((last, one) => one.heardAt > last.heardAt ? one : last).index];
+    return [ready.reduce((last, one) => one.lastMessageAt > last.lastMessageAt ? one : last).index];
   }
 
   /**
@@ -186,7 +186,7 @@ export class Supervisor {
   whenAnswering(role: Role, index: number, run: () => void): void {
     const slot = this.#of(role)[index];
     if (slot === undefined || !slot.running || !slot.ready) return;
-    if (slot.probes.length === 0 && this.#clock.steady() - slot.heardAt < FRESH_MS) return run();
+    if (slot.probes.length === 0 && this.#clock.steady() - slot.lastMessageAt < FRESH_MS) return run();
     // One question serves all who wait for its answer.
     if (slot.probes.length === 0) slot.ping();
     slot.probes.push({ ping: slot.pinged, run });

@@ -40,7 +40,7 @@ export class WorkerSlot {
   /** Looks since its last answer that found it silent. */
   silent = 0;
   /** When it last said anything, in ms of the steady clock. */
-  heardAt = 0;
+  lastMessageAt = 0;
   /** Called when the ping of this number, or a later one, is answered. */
   readonly probes: { readonly ping: number; readonly run: () => void }[] = [];
   /** Called when the isolate says `stopped`, or ends. */
@@ -74,7 +74,7 @@ export class WorkerSlot {
     const worker = spawn(entry, name, grants);
     const isCurrent = () => this.#worker === worker;
     this.#worker = worker;
-    worker.addEventListener("message", () => this.heardAt = this.#clock.steady());
+    worker.addEventListener("message", () => this.lastMessageAt = this.#clock.steady());
     this.#port = new WorkerPort(worker, {
       onmessage: (message) => {
         if (isCurrent()) receiver.onmessage(message);

@@ -173,7 +173,7 @@ export class Table implements LookupTable {
     logTrace(this.#observer, "tables", `${this.name}: ${question} -> ${answer}`);
   }
 
-  #tellFaults({ faults }: RegexMatcher): void {
+  #logFaults({ faults }: RegexMatcher): void {
     for (const { pattern, reason } of faults) {
       const text = `warn: Table "${this.name}": The regular expression "${pattern}" finds nothing: ${reason}`;
       this.#observer.emit({ type: "log", level: "warn", text });
@@ -191,7 +191,7 @@ export class Table implements LookupTable {
     for (const key of service === "regex" ? this.#entries.keys() : this.#entries.patterns()) {
       if (isPattern(service, key)) matcher.add(key);
     }
-    if (matcher instanceof RegexMatcher) this.#tellFaults(matcher);
+    if (matcher instanceof RegexMatcher) this.#logFaults(matcher);
     this.#matchers.set(service, matcher);
     return matcher;
   }

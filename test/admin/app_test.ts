@@ -89,7 +89,7 @@ Deno.test("GET /metrics is Prometheus' text: counters end with _total, gauges do
   match(text, /^vaultpost_info\{version="0\.1\.0"\} 1$/m);
 });
 
-Deno.test("GET /metrics twice tells the same: nothing is counted by asking", async () => {
+Deno.test("GET /metrics twice shows the same: nothing is counted by asking", async () => {
   const app = createAdmin(sourceOf(), "127.0.0.1");
   const first = await (await app.request("http://127.0.0.1/metrics")).text();
   equal(await (await app.request("http://127.0.0.1/metrics")).text(), first);
@@ -113,7 +113,7 @@ for (const limit of ["0", "1001", "many", "-1", "1.5"]) {
   });
 }
 
-Deno.test("GET / tells what is wrong with the spool", async () => {
+Deno.test("GET / shows what is wrong with the spool", async () => {
   const diskErrors = () => Promise.resolve(["QUEUE disk full: mail is refused with 452"]);
   const page = await (await ask("/", {}, sourceOf({ diskErrors }))).text();
   match(page, /<p class="bad">QUEUE disk full: mail is refused with 452<\/p>/);
@@ -175,7 +175,7 @@ for (const path of ["/", "/health", "/style.css", "/nowhere"]) {
   });
 }
 
-Deno.test("an error is 503 and does not tell its text", async () => {
+Deno.test("an error is 503 and does not show its text", async () => {
   const queuePage = () => Promise.reject(new Error("secret path"));
   const response = await ask("/api/queue", {}, sourceOf({ queuePage }));
   equal(response.status, 503);

@@ -42,11 +42,11 @@ async function withAdmin(
 
 async function said(port: number, text: string): Promise<string> {
   const socket = net.connect(port, "127.0.0.1");
-  let heard = "";
-  socket.on("data", (bytes) => heard += bytes).on("error", () => {});
+  let received = "";
+  socket.on("data", (bytes) => received += bytes).on("error", () => {});
   socket.write(text);
   await once(socket, "close");
-  return heard;
+  return received;
 }
 
 async function idle(port: number): Promise<net.Socket> {
@@ -82,8 +82,8 @@ for (const { text, want } of requests) {
 Deno.test("a client may ask several things on one connection", async () => {
   await withAdmin(32, async (port) => {
     const one = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    const heard = await said(port, one + one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
-    equal(heard.match(/HTTP\/1\.1 200 OK/g)?.length, 2);
+    const received = await said(port, one + one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    equal(received.match(/HTTP\/1\.1 200 OK/g)?.length, 2);
   });
 });
 
@@ -93,7 +93,7 @@ for (const { max, kept } of [{ max: 8, kept: 8 }, { max: 32, kept: 16 }]) {
       const sockets = [];
       for (let count = 0; count < 3 * kept; count++) sockets.push(await idle(port));
       match(await said(port, requests[0]!.text), requests[0]!.want);
-      // What was closed hears of it in its own time.
+      // What was closed is informed of it in its own time.
       for (const socket of sockets.slice(0, 2 * kept)) if (!socket.closed) await once(socket, "close");
       equal(sockets.filter((socket) => !socket.destroyed).length, kept - 1, "one went for the request");
       equal(admin.size <= kept, true);

@@ -21,7 +21,7 @@ interface Row extends Input {
 
 const EVERYBODY: SystemUsers = { uidOf: () => Promise.resolve(1000), names: () => [] };
 
-function told({ text, user = true, users, ...input }: Row): Promise<string[]> {
+function linesOf({ text, user = true, users, ...input }: Row): Promise<string[]> {
   const config = configOf(text, input);
   const encoder = new TextEncoder();
   const read = (path: string) => encoder.encode(input.files?.[path] ?? "");
@@ -975,13 +975,13 @@ const REACH = /no mail from other machines is taken here|a login here opens noth
 
 for (const row of [...relays, ...rules, ...values, ...reach, ...patterns, ...people, ...literals]) {
   Deno.test(`adviseOn(): ${row.name}: ${row.want.length === 0 ? "silence" : "warned of"}`, async () => {
-    const lines = await told(row);
+    const lines = await linesOf(row);
     // Rows about rules let anybody relay now and then.
     const mine = (relays as readonly Row[]).includes(row)
       ? lines.filter((line) => line.includes(OPEN))
       : lines.filter((line) => !line.includes(OPEN) && (reach.includes(row) || !REACH.test(line)));
     assert.deepEqual(mine.toSorted(), row.want.toSorted());
-    assert.ok(!lines.some((line) => /secret/.test(line)), "no secret is told");
+    assert.ok(!lines.some((line) => /secret/.test(line)), "no secret is logged");
   });
 }
 

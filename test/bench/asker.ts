@@ -1,4 +1,4 @@
-/** A thread that asks the lookup isolate one thing again and again, and tells how long it had to wait at most. See expansion.ts. */
+/** A thread that asks the lookup isolate one thing again and again, and reports how long it had to wait at most. See expansion.ts. */
 
 /// <reference lib="deno.worker" />
 

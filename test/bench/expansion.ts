@@ -89,9 +89,9 @@ function question(user: string): ExpansionRequest & { type: "expand"; call: numb
 }
 
 async function measureOnce(port: MessagePort, other: Worker, recipients: number): Promise<ExpansionCost> {
-  const told = () =>
+  const nextReport = () =>
     new Promise<{ others: number; worstMs: number }>((resolve) => other.onmessage = ({ data }) => resolve(data));
-  const going = told();
+  const going = nextReport();
   other.postMessage("go");
   await going;
   const started = performance.now();
@@ -103,7 +103,7 @@ async function measureOnce(port: MessagePort, other: Worker, recipients: number)
   if (answer.type !== "expanded" || !answer.result.ok || answer.result.targets.length !== recipients) {
     throw new Error(`The expansion failed: ${JSON.stringify(answer).slice(0, 200)}`);
   }
-  const done = told();
+  const done = nextReport();
   other.postMessage("stop");
   return { answerMs, ...await done };
 }

@@ -68,8 +68,8 @@ export async function withServer(
   }
 }
 
-/** What the scripted server heard: command lines, and each message as it was on the wire, without the final dot. */
-export interface Heard {
+/** What the scripted server received: command lines, and each message as it was on the wire, without the final dot. */
+export interface Received {
   readonly commands: string[];
   readonly messages: string[];
 }
@@ -79,7 +79,7 @@ export interface Heard {
  * stand for the connection and for the end of the data.
  */
 export function smtpServer(
-  heard: Heard,
+  received: Received,
   refusals: Readonly<Record<string, string>> = {},
 ): (socket: net.Socket) => void {
   return (socket) => {
@@ -102,11 +102,11 @@ export function smtpServer(
         text = text.slice(end + mark.length);
         if (inData) {
           inData = false;
-          heard.messages.push(part + "\r\n");
+          received.messages.push(part + "\r\n");
           reply("END", "250 2.0.0 queued");
           continue;
         }
-        heard.commands.push(part);
+        received.commands.push(part);
         if (part.startsWith("EHLO")) reply(part, "250-test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 DSN");
         else if (part === "DATA") inData = reply(part, "354 go");
         else if (part === "QUIT") socket.end("221 bye\r\n");

@@ -12,7 +12,7 @@ const ID = "0badcafe", ENVELOPE = "0badcafe00000001";
 /** What an import does with the one message of the folder: its envelope and its body. */
 async function take(folder: string, kind: "export" | "spool"): Promise<string[]> {
   const [message] = kind === "export" ? exportedMessages(folder) : spooledMessages(folder, null);
-  const told: string[] = [];
+  const results: string[] = [];
   for (
     const part of [
       () => message!.text(ENVELOPE),
@@ -21,12 +21,12 @@ async function take(folder: string, kind: "export" | "spool"): Promise<string[]>
   ) {
     try {
       const text = await part();
-      told.push(text ?? Deno.readTextFileSync(`${folder}/copy`));
+      results.push(text ?? Deno.readTextFileSync(`${folder}/copy`));
     } catch (error) {
-      told.push((error as Error).message.replaceAll(folder, ""));
+      results.push((error as Error).message.replaceAll(folder, ""));
     }
   }
-  return told;
+  return results;
 }
 
 function layExport(folder: string): { body: string; envelope: string } {
@@ -63,7 +63,7 @@ for (const [kind, lay] of [["export", layExport], ["spool", laySpool]] as const)
       Deno.writeTextFileSync(secret, "secret");
       link(body, secret);
       link(envelope, secret);
-      for (const told of await take(folder, kind)) assert.match(told, /is not a file$/);
+      for (const result of await take(folder, kind)) assert.match(result, /is not a file$/);
       Deno.removeSync(body);
       assert.ok((await new Deno.Command("mkfifo", { args: [body] }).output()).success);
       assert.match((await take(folder, kind))[1]!, /is not a file$/);

@@ -22,7 +22,7 @@ const usages: readonly { main: Main; args: string[] }[] = [
   { main: lmtpMain, args: ["-d", "/s"] },
 ];
 for (const { main, args } of usages) {
-  Deno.test(`${main.name} ${args.join(" ")} is told how it is used`, async () => {
+  Deno.test(`${main.name} ${args.join(" ")} shows how it is used`, async () => {
     const { code, said } = await runs(main, args);
     equal(code, 1);
     match(said, /^usage: mail\./);
@@ -52,9 +52,9 @@ Deno.test({
     }),
 });
 
-/** An LMTP server that answers RCPT with `reply`; what it heard. */
+/** An LMTP server that answers RCPT with `reply`; returns what it received. */
 async function lmtp(reply: string, args: string[], env: Record<string, string>) {
-  const heard: string[] = [];
+  const received: string[] = [];
   let result = { code: -1, said: "" };
   await withFolder(async (folder) => {
     const path = `${folder}/lmtp`;
@@ -66,7 +66,7 @@ async function lmtp(reply: string, args: string[], env: Record<string, string>) 
         const lines = (rest + bytes).split("\r\n");
         rest = lines.pop()!;
         for (const line of lines) {
-          heard.push(line);
+          received.push(line);
           if (data) {
             if (line !== ".") continue;
             data = false;
@@ -83,18 +83,18 @@ async function lmtp(reply: string, args: string[], env: Record<string, string>) 
       result = await runs(lmtpMain, ["-d", path, ...args], env);
     });
   });
-  return { ...result, heard };
+  return { ...result, received };
 }
 
 Deno.test("lmtpMain() passes the message on, by the user's name, the address, or those that are named", async () => {
   const env = { SENDER: "alice@example.net", USER: "bob", RECIPIENT: "bob@example.org" };
-  const { code, heard } = await lmtp("250 fine", ["-u", "-l", "me"], env);
+  const { code, received } = await lmtp("250 fine", ["-u", "-l", "me"], env);
   equal(code, 0);
-  deepEqual(heard.slice(0, 3), ["LHLO me", "MAIL FROM:<alice@example.net>", "RCPT TO:<bob>"]);
-  deepEqual(heard.slice(4, 8), ["X-Spam: yes", "Subject: hello", "", "..body"]);
-  equal((await lmtp("250 fine", ["-r"], env)).heard[2], "RCPT TO:<bob@example.org>");
+  deepEqual(received.slice(0, 3), ["LHLO me", "MAIL FROM:<alice@example.net>", "RCPT TO:<bob>"]);
+  deepEqual(received.slice(4, 8), ["X-Spam: yes", "Subject: hello", "", "..body"]);
+  equal((await lmtp("250 fine", ["-r"], env)).received[2], "RCPT TO:<bob@example.org>");
   const two = await lmtp("250 fine", ["-f", "", "one@x", "two@x"], env);
-  deepEqual(two.heard.filter((line) => /^(MAIL|RCPT)/.test(line)).slice(0, 4), [
+  deepEqual(two.received.filter((line) => /^(MAIL|RCPT)/.test(line)).slice(0, 4), [
     "MAIL FROM:<>",
     "RCPT TO:<one@x>",
     "MAIL FROM:<>",

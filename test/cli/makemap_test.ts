@@ -119,7 +119,7 @@ Deno.test("makemap warns of an empty map, wants a file, and dumps no strange fil
 async function rebuild(aliases: string, answer: string | null) {
   const terminal = new FakeTerminal();
   let status = -1;
-  let heard = "";
+  let received = "";
   await withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/aliases`, aliases);
     await Deno.writeTextFile(
@@ -134,7 +134,7 @@ async function rebuild(aliases: string, answer: string | null) {
     else {
       await withServer(`${folder}/c.sock`, (socket) => {
         socket.on("data", (piece) => {
-          heard += piece.toString();
+          received += piece.toString();
           socket.end(answer + "\n");
         });
       }, run);
@@ -142,13 +142,13 @@ async function rebuild(aliases: string, answer: string | null) {
     terminal.stdout = terminal.stdout.replaceAll(folder, "");
     terminal.stderr = terminal.stderr.replaceAll(folder, "");
   });
-  return { status, heard, stdout: terminal.stdout, stderr: terminal.stderr };
+  return { status, received, stdout: terminal.stdout, stderr: terminal.stderr };
 }
 
 Deno.test("newaliases counts the aliases and has the daemon read them again", async () => {
   deepEqual(await rebuild("# x\nroot: alice\npostmaster: root\n", '{"ok":true}'), {
     status: 0,
-    heard: '{"do":"update-table","table":"aliases"}\n',
+    received: '{"do":"update-table","table":"aliases"}\n',
     stdout: "/aliases: 2 aliases\n",
     stderr: "",
   });
@@ -161,9 +161,9 @@ Deno.test("newaliases without a daemon only checks a file: table", async () => {
 });
 
 Deno.test("newaliases says where an alias is wrong and does not bother the daemon", async () => {
-  const { status, heard, stderr } = await rebuild("root: alice\nbad: two words\n", '{"ok":true}');
+  const { status, received, stderr } = await rebuild("root: alice\nbad: two words\n", '{"ok":true}');
   equal(status, 1);
-  equal(heard, "");
+  equal(received, "");
   equal(stderr, '/aliases:2: invalid entry: "two words": targets are parted by commas\n');
 });
 
@@ -188,7 +188,7 @@ Deno.test("newaliases makes the map of a db: table, which need not be there befo
   });
 });
 
-Deno.test("newaliases tells the mistakes of a configuration", async () => {
+Deno.test("newaliases reports the mistakes of a configuration", async () => {
   await withFolder(async (folder) => {
     const terminal = new FakeTerminal();
     await Deno.writeTextFile(`${folder}/smtpd.conf`, "nonsense\n");

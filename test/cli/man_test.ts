@@ -45,11 +45,11 @@ Deno.test("smtpctl(8) has every command of smtpctl, and no others", () => {
     return words.slice(0, end < 0 ? undefined : end).join(" ");
   };
   const built = new Set(COMMANDS.map(({ pattern }) => literal(pattern.split(" "))));
-  const told = new Set<string>();
+  const documented = new Set<string>();
   for (const [, item] of pages.get("smtpctl.8")!.matchAll(/^\.It Ic (.*)$/gm)) {
     const [first, ...others] = item!.split(/ (?:Ar|Op|Oo|Cm) /)[0]!.split(" | ");
-    told.add(first!);
-    for (const other of others) told.add([...first!.split(" ").slice(0, -1), other].join(" "));
+    documented.add(first!);
+    for (const other of others) documented.add([...first!.split(" ").slice(0, -1), other].join(" "));
   }
-  assert.deepEqual([...told].sort(), [...built].sort());
+  assert.deepEqual([...documented].sort(), [...built].sort());
 });

@@ -13,13 +13,13 @@ import { encodeQuotedPrintable } from "../../src/cli/sendmail/quoted_printable.t
 import { runSendmail } from "../../src/cli/sendmail/sendmail.ts";
 import { carrySession } from "../../src/cli/sendmail/stdio_session.ts";
 import { readSendmailOptions } from "../../src/cli/sendmail/options.ts";
-import { environment, FakeTerminal, type Heard, smtpServer, withFolder, withServer } from "./fakes.ts";
+import { environment, FakeTerminal, type Received, smtpServer, withFolder, withServer } from "./fakes.ts";
 
 const PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:& Liddell,Room 1:/home/alice:/bin/sh\n" +
   'bob:x:1001:1001:Bob "Bo" B.:/home/bob:/bin/sh\n';
 const NOW = new Date("2026-01-02T03:04:05Z");
 
-interface Ran extends Heard {
+interface Ran extends Received {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -43,7 +43,7 @@ interface Setting {
 
 /** Runs sendmail against a scripted server. */
 async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuffer>, setting: Setting = {}) {
-  const heard: Heard = { commands: [], messages: [] };
+  const received: Received = { commands: [], messages: [] };
   const terminal = new FakeTerminal(stdin);
   const refusals = { ...setting.refusals };
   const waits: number[] = [];
@@ -71,7 +71,7 @@ async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuff
         return Promise.resolve();
       },
     };
-    const serve = smtpServer(heard, refusals);
+    const serve = smtpServer(received, refusals);
     let status = -1;
     const send = async () => void (status = await runSendmail(args, world));
     if (setting.down) await send();
@@ -86,7 +86,7 @@ async function run(args: readonly string[], stdin: string | Uint8Array<ArrayBuff
     }
     const deadLetter = await Deno.readTextFile(`${folder}/dead.letter`).catch(() => "");
     ran = {
-      ...heard,
+      ...received,
       status,
       stdout: terminal.stdout,
       stderr: terminal.stderr.replaceAll(folder, "HOME"),
@@ -517,7 +517,7 @@ Deno.test("sendmail cannot keep an argument with a bar: dead letter, exit 70", a
 
 Deno.test("replayOffline submits what was kept as its owner, removes it, and leaves what is refused", async () => {
   await withFolder(async (folder) => {
-    const heard: Heard = { commands: [], messages: [] };
+    const received: Received = { commands: [], messages: [] };
     const log: string[] = [];
     await Deno.mkdir(`${folder}/offline`);
     const keep = (name: string, text: string) => Deno.writeTextFile(`${folder}/offline/${name}`, text, { mode: 0o600 });
@@ -537,7 +537,7 @@ Deno.test("replayOffline submits what was kept as its owner, removes it, and lea
       log: (_level: string, text: string) => void log.push(text),
       remove: (name: string) => Deno.removeSync(`${folder}/offline/${name}`),
     };
-    await withServer(`${folder}/s.sock`, smtpServer(heard, { "RCPT TO:<no@x>": "550 5.1.1 No" }), async () => {
+    await withServer(`${folder}/s.sock`, smtpServer(received, { "RCPT TO:<no@x>": "550 5.1.1 No" }), async () => {
       equal(await replayOffline(options), 2);
     });
     const left: string[] = [];
@@ -552,10 +552,10 @@ Deno.test("replayOffline submits what was kept as its owner, removes it, and lea
       "warn: offline message 1700000001.bbbbbbbbbb stays: 550 5.1.1 No",
       "warn: offline message 1700000003.dddddddddd stays: it is not a plain file",
     ]);
-    match(heard.messages[0]!, /^Subject: first\r\nFrom: Me <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nbody\r\n$/);
-    match(heard.messages[1]!, /^From: The Owner <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nall body\r\n$/);
-    ok(heard.commands.includes("RCPT TO:<hidden@x>"));
-    ok(heard.commands.includes("MAIL FROM:<>"));
+    match(received.messages[0]!, /^Subject: first\r\nFrom: Me <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nbody\r\n$/);
+    match(received.messages[1]!, /^From: The Owner <owner@mx\.example\.org>\r\nDate: .*\r\n\r\nall body\r\n$/);
+    ok(received.commands.includes("RCPT TO:<hidden@x>"));
+    ok(received.commands.includes("MAIL FROM:<>"));
   });
 });
 
@@ -615,7 +615,7 @@ const verified: { name: string; args: string[]; stdin?: string; setting?: Settin
     out: "a@y... deliverable: 250 ok\nbob@mx.example.org... undeliverable: 550 5.1.1 No such user\n",
   },
   {
-    name: "one that cannot be told of now",
+    name: "one that cannot be reported now",
     args: ["a@y"],
     setting: { refusals: { RCPT: "451 4.3.0 Later" } },
     status: 75,
@@ -687,22 +687,22 @@ async function* pieces(text: string): AsyncGenerator<Uint8Array> {
 
 for (const { name, stdin, setting, status, out } of sessions) {
   Deno.test(`sendmail -bs ${name}`, async () => {
-    const heard: Heard = { commands: [], messages: [] };
+    const received: Received = { commands: [], messages: [] };
     const terminal = new FakeTerminal();
     await withFolder(async (folder) => {
       const path = `${folder}/s.sock`;
       const carry = async () => equal(await carrySession(path, terminal, () => pieces(stdin)), status);
       if (setting?.down) await carry();
-      else await withServer(path, smtpServer(heard, setting?.refusals), carry);
+      else await withServer(path, smtpServer(received, setting?.refusals), carry);
     });
     if (typeof out === "string") equal(terminal.stdout, out);
     else match(terminal.stdout, out);
     equal(terminal.stderr, "");
-    if (name.startsWith("carries")) deepEqual(heard.messages, ["Subject: x\r\n\r\n..dot\r\n"]);
+    if (name.startsWith("carries")) deepEqual(received.messages, ["Subject: x\r\n\r\n..dot\r\n"]);
   });
 }
 
-Deno.test("sendmail -bs tells a client that waits when the daemon is lost", async () => {
+Deno.test("sendmail -bs sends 421 to a client that waits when the daemon is lost", async () => {
   const terminal = new FakeTerminal();
   await withFolder(async (folder) => {
     const lost = (socket: net.Socket) => void socket.end("220 test ESMTP\r\n");

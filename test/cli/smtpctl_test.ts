@@ -218,13 +218,13 @@ for (const { line, stderr, because } of wrong) {
 async function run(line: string, answers: readonly ControlAnswer[]) {
   const terminal = new FakeTerminal();
   let status = -1;
-  let heard = "";
+  let received = "";
   await withFolder(async (folder) => {
     const path = `${folder}/c.sock`;
     await withServer(path, (socket) => {
       socket.on("data", (bytes) => {
-        heard += bytes.toString();
-        if (!heard.endsWith("\n")) return;
+        received += bytes.toString();
+        if (!received.endsWith("\n")) return;
         // In two pieces, so that lines do not come whole.
         const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
         socket.write(text.slice(0, 5));
@@ -234,7 +234,7 @@ async function run(line: string, answers: readonly ControlAnswer[]) {
       status = await smtpctlMain(line.split(" "), environment({ SMTPD_SOCKET: path }), terminal);
     });
   });
-  return { status, heard, stdout: terminal.stdout, stderr: terminal.stderr };
+  return { status, received, stdout: terminal.stdout, stderr: terminal.stderr };
 }
 
 const talks: {
@@ -347,7 +347,7 @@ for (const { line, answers, status, stdout = "", stderr = "", because } of talks
     equal(ran.stderr, stderr);
     if (status === 0 || stdout !== "") equal(ran.stdout, stdout);
     equal(ran.status, status);
-    equal(ran.heard.split("\n").length, 2);
+    equal(ran.received.split("\n").length, 2);
   });
 }
 

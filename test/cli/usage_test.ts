@@ -11,7 +11,7 @@ import { environment, FakeTerminal } from "./fakes.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The page that describes each tool's options; those of the mail.* helpers are told in one paragraph. */
+/** The page that describes each tool's options; those of the mail.* helpers are in one paragraph. */
 const PAGES: Partial<Record<Tool, string>> = {
   smtpd: "smtpd.8",
   sendmail: "sendmail.8",
@@ -34,7 +34,7 @@ for (const [tool, page] of Object.entries(PAGES) as [Tool, string][]) {
   });
 }
 
-Deno.test("every command of smtpctl has a sentence, and smtpctl COMMAND --help tells it", async () => {
+Deno.test("every command of smtpctl has a sentence, and smtpctl COMMAND --help prints it", async () => {
   for (const { pattern, about } of COMMANDS) {
     assert.match(about, /^[A-Z].*\.$/, pattern);
     const words = pattern.split(" ").filter((word) => !word.startsWith("<"));
@@ -60,7 +60,7 @@ const asked: { args: string[]; stdout: RegExp }[] = [
   { args: ["remove", "7b23f1c8", "--help"], stdout: /^usage: smtpctl remove <msgid>\n/ },
 ];
 for (const { args, stdout } of asked) {
-  Deno.test(`smtpctl ${args.join(" ")} tells and does nothing`, async () => {
+  Deno.test(`smtpctl ${args.join(" ")} prints its help and does nothing`, async () => {
     const terminal = new FakeTerminal("a secret\n");
     assert.equal(await smtpctlMain(args, environment({ SMTPD_SOCKET: "/nonexistent/c.sock" }), terminal), 0);
     assert.match(terminal.stdout, stdout);
@@ -101,7 +101,7 @@ Deno.test("getopt: --help, --version, and -h where it is no option, up to the fi
 });
 
 for (const tool of Object.keys(TOOLS) as Tool[]) {
-  Deno.test(`scripts/${tool} --help and --version are told on standard output, with nothing there to work with`, async () => {
+  Deno.test(`scripts/${tool} --help and --version are printed on standard output, with nothing there to work with`, async () => {
     const run = async (...args: string[]) => {
       const command = new Deno.Command(new URL(`scripts/${tool}`, ROOT).pathname, {
         args,
@@ -138,7 +138,7 @@ Deno.test("a reader that goes away ends --help quietly", async () => {
 });
 
 for (const script of ["start", "test", "bench", "crash"]) {
-  Deno.test(`scripts/${script} --help and --version are told on standard output`, async () => {
+  Deno.test(`scripts/${script} --help and --version are printed on standard output`, async () => {
     for (
       const [flag, want] of [["--help", /^usage: scripts\//], ["-h", /^usage: scripts\//], [
         "--version",
@@ -181,7 +181,7 @@ const operands: { tool: string; run: (terminal: FakeTerminal) => Promise<number>
   },
 ];
 for (const { tool, run, stderr } of operands) {
-  Deno.test(`"${tool}" is told what is wrong with it`, async () => {
+  Deno.test(`"${tool}" gets an error that says what is wrong with it`, async () => {
     const terminal = new FakeTerminal();
     assert.notEqual(await run(terminal), 0);
     assert.match(terminal.stderr, stderr);

@@ -133,7 +133,7 @@ Deno.test("parseConfig() takes tables of back-ends where lists or maps are wante
   assert.deepEqual(complaints(text), []);
 });
 
-Deno.test("parseConfig() has back-ends opened, and tells why one cannot be", () => {
+Deno.test("parseConfig() has back-ends opened, and reports why one cannot be", () => {
   const asked: string[] = [];
   const files = {
     ...memoryFiles({ c: `table a db:/good\ntable b sqlite:/bad\n${RULE}` }),
@@ -398,7 +398,7 @@ for (const { text, want, ...input } of settings) {
   });
 }
 
-Deno.test("parseConfig() tells each line of an included file by its own name", () => {
+Deno.test("parseConfig() reports each line of an included file by its own name", () => {
   const config = configOf('include "/x"\nlisten on a', { files: { "/x": "\nlisten on b\nmatch reject\n" } });
   assert.deepEqual(config.listen.map(({ at }) => at), [{ file: "/x", line: 2 }, { file: "c", line: 2 }]);
   assert.deepEqual(config.rules[0]?.at, { file: "/x", line: 3 });

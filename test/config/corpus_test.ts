@@ -1,4 +1,4 @@
-/** Every configuration of the corpus is judged as its comments say: right ones route, wrong ones are told of line by line. */
+/** Every configuration of the corpus is judged as its comments say: right ones route, wrong ones are reported line by line. */
 
 import assert from "node:assert/strict";
 import { entries, said } from "./corpus.ts";
@@ -19,7 +19,7 @@ for (const entry of entries("valid")) {
 }
 
 for (const entry of entries("invalid")) {
-  Deno.test(`corpus/invalid/${entry.name}.conf is told of line by line`, () => {
+  Deno.test(`corpus/invalid/${entry.name}.conf is reported line by line`, () => {
     const lines = said(entry);
     assert.ok(entry.notes.length > 0, "nothing is expected");
     const wrong = lines.length !== entry.notes.length || lines.some((line, at) => !agrees(line, entry.notes[at]!));

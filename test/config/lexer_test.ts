@@ -54,7 +54,7 @@ const rows: readonly Row[] = [
   { name: "a hash inside quotes is no comment", text: '"a # b"', want: "s:a # b@1 ;" },
   { name: "an empty quoted string is a string", text: '""', want: "s:@1 ;" },
   {
-    name: "quotes that are not closed are told at their beginning",
+    name: "quotes that are not closed are reported at their beginning",
     text: 'a\n"b\nc',
     want: "s:a@1 ; bad:syntax error: quoted string is not closed before the end of the file@2 ;",
   },

@@ -1,5 +1,5 @@
 /**
- * What is told of wrong configurations: each row a text, and every line that must be said of it.
+ * What is reported about wrong configurations: each row a text, and every line that must be said of it.
  * Long on purpose: one row a mistake, read as a table.
  */
 
@@ -52,7 +52,7 @@ const rows: readonly Row[] = [
     want: [`c:1: syntax error: expected directive, found the number 25 ${NUMBER}`],
   },
   {
-    name: "several mistakes are told in the order of their lines",
+    name: "several mistakes are reported in the order of their lines",
     text: "listen on\nqueue ttl 5\ntable t { }\nmatch nonsense reject\nmatch reject",
     want: [
       'c:1: syntax error: expected an interface, an address, a host name or "socket", found the end of the line',
@@ -61,7 +61,11 @@ const rows: readonly Row[] = [
       'c:4: syntax error: unknown match option "nonsense"',
     ],
   },
-  { name: "two mistakes on a line are told once", text: "listen on lo port 0 port 0", want: ["c:1: invalid port: 0"] },
+  {
+    name: "two mistakes on a line are reported once",
+    text: "listen on lo port 0 port 0",
+    want: ["c:1: invalid port: 0"],
+  },
   {
     name: "a key of the queue that is too short is not shown",
     text: "queue encryption tooshort",
@@ -88,7 +92,7 @@ const rows: readonly Row[] = [
     want: ["c:1: the path of the key file must be absolute: queue encryption file:/path"],
   },
   {
-    name: "a mistake on a continued line is told at its own line",
+    name: "a mistake on a continued line is reported at its own line",
     text: "listen on lo \\\n prot 25",
     want: ['c:2: syntax error: unknown listen option "prot", did you mean "port"?'],
   },
@@ -478,12 +482,12 @@ const rows: readonly Row[] = [
   },
   { name: "srs without a key", text: 'action "a" relay srs', want: ['c:1: "srs" needs "srs key" before it'] },
   {
-    name: "a relay's unknown pki is told at its line",
+    name: "a relay's unknown pki is reported at its line",
     text: `action "a" relay \\\n pki b${RULE}`,
     want: ['c:2: pki "b" is not defined'],
   },
   {
-    name: "a relay's unknown ca is told at its line",
+    name: "a relay's unknown ca is reported at its line",
     text: `action "a" relay ca b${RULE}`,
     want: ['c:1: ca "b" is not defined'],
   },

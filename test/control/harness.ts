@@ -46,7 +46,7 @@ export function envelope(id: string, changes: Partial<Envelope> = {}): Envelope 
 export type Answers = Readonly<Record<string, (question: Message) => Record<string, unknown>>>;
 
 export class FakeSystem {
-  readonly told: ControlToMain[] = [];
+  readonly toMain: ControlToMain[] = [];
   readonly asked: { door: string; question: Message }[] = [];
   readonly requests: Omit<ControlToMain, "call">[] = [];
   readonly #channels = new Map<string, Channel<unknown, unknown>>();
@@ -114,7 +114,7 @@ export class FakeSystem {
       onreset: () => {},
       send: (message) => {
         const said = message as ControlToMain;
-        this.told.push(said);
+        this.toMain.push(said);
         if (said.type === "syslog") return;
         const { call, ...request } = said;
         this.requests.push(request);

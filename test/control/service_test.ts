@@ -203,7 +203,7 @@ Deno.test("what refuses mail is named: a full disk, tables without answers, isol
   deepEqual(harness.requests, [{ type: "isolates" }]);
 });
 
-Deno.test("Desk lists the queue in order, page after page, with where each envelope stands", async () => {
+Deno.test("ControlRequests lists the queue in order, page after page, with where each envelope stands", async () => {
   const answering = requestsOf(new FakeSystem(queueAnswers));
   const answers = await answersOf(answering, { do: "show-queue", message: null });
   equal(answers.length, 4);
@@ -213,7 +213,7 @@ Deno.test("Desk lists the queue in order, page after page, with where each envel
   equal(one.length, 2);
 });
 
-Deno.test("Desk asks for as much of the queue at once as the config says", async () => {
+Deno.test("ControlRequests asks for as much of the queue at once as the config says", async () => {
   const harness = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
   equal((await answersOf(requestsOf(harness), { do: "show-queue", message: null })).length, 4);
   deepEqual(
@@ -226,7 +226,7 @@ Deno.test("Desk asks for as much of the queue at once as the config says", async
   );
 });
 
-Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async () => {
+Deno.test("ControlRequests asks main to pause smtp, logs it once, and status shows it", async () => {
   const harness = new FakeSystem(queueAnswers);
   const log: string[] = [];
   const answering = requestsOf(harness, log);
@@ -241,7 +241,7 @@ Deno.test("Desk asks main to pause smtp, logs it once, and status tells", async 
   deepEqual((await answersOf(answering, { do: "show-status" }))[2], { line: "SMTP paused" });
 });
 
-Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", async () => {
+Deno.test("ControlRequests sends a new scheduler what smtpctl had paused and resumed", async () => {
   const harness = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
   const answering = requestsOf(harness);
   await answersOf(answering, { do: "pause", what: "mda" });
@@ -251,7 +251,7 @@ Deno.test("Desk tells a new scheduler what smtpctl had paused and resumed", asyn
   deepEqual(harness.asked.map(({ question: { agent, paused } }) => [agent, paused]), [["mda", true], ["mta", false]]);
 });
 
-Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
+Deno.test("ControlRequests: traces add up, `log brief` clears them all", async () => {
   const harness = new FakeSystem({});
   harness.traces.add("smtp");
   const answering = requestsOf(harness);
@@ -267,7 +267,7 @@ Deno.test("Desk: traces add up, `log brief` clears them all", async () => {
   ]);
 });
 
-Deno.test("Desk: an isolate that ends while it is asked ends the request, not the desk", async () => {
+Deno.test("ControlRequests: an isolate that ends while it is asked ends the request, not the desk", async () => {
   const harness = new FakeSystem({});
   const answering = requestsOf(harness);
   const asked = answersOf(answering, { do: "remove", target: "all" });
@@ -345,12 +345,12 @@ for (const { name, line, reply } of badLines) {
     const answering = requestsOf(new FakeSystem(queueAnswers));
     await withSocket(0, (request) => answering.answer(request), async (path) => {
       const socket = net.connect({ path });
-      let heard = "";
-      socket.on("data", (bytes) => heard += bytes.toString());
+      let received = "";
+      socket.on("data", (bytes) => received += bytes.toString());
       socket.on("error", () => {});
       socket.write(line);
       await once(socket, "close");
-      match(heard, reply);
+      match(received, reply);
     });
   });
 }
@@ -388,7 +388,7 @@ Deno.test("serveControl logs events in order, counts them, and heeds -v and trac
   queue.onmessage({ type: "delivery" });
   smtp.onmessage({ type: "count", key: "made.up", by: 1 });
   await harness.isolate.onstop();
-  const lines = (harness.told as Extract<ControlToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
+  const lines = (harness.toMain as Extract<ControlToMain, { type: "syslog" }>[]).flatMap(({ lines }) => lines);
   deepEqual(lines.slice(0, 3), [
     { level: "info", text: "s1 smtp connected address=local host=localhost" },
     { level: "debug", text: "queue: shown {not a placeholder}" },

@@ -14,14 +14,14 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
     type: "module",
     deno: { permissions: "none" },
   } as WorkerOptions);
-  const heard: (ToSupervisor | ControlToMain)[] = [];
+  const received: (ToSupervisor | ControlToMain)[] = [];
   let wake = () => {};
   worker.onmessage = ({ data }) => {
-    heard.push(...Array.isArray(data) ? data : [data]);
+    received.push(...Array.isArray(data) ? data : [data]);
     wake();
   };
   const until = async (type: (ToSupervisor | ControlToMain)["type"]) => {
-    while (!heard.some((message) => message.type === type)) await new Promise<void>((resolve) => wake = resolve);
+    while (!received.some((message) => message.type === type)) await new Promise<void>((resolve) => wake = resolve);
   };
   const post = (message: ToIsolate | HandedSession[], transfer: Transferable[] = []) =>
     worker.postMessage(message, transfer);
@@ -32,7 +32,10 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
   await until("ready");
   events.port2.postMessage([{ type: "smtp-tls", session: "00000000000000a1", ciphers: "c" }]);
   await until("syslog");
-  deepEqual(heard.at(-1), { type: "syslog", lines: [{ level: "info", text: "00000000000000a1 smtp tls ciphers=c" }] });
+  deepEqual(received.at(-1), {
+    type: "syslog",
+    lines: [{ level: "info", text: "00000000000000a1 smtp tls ciphers=c" }],
+  });
 
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     const descriptor = detachDescriptor(socket);

@@ -1,4 +1,4 @@
-/** Certificates that change while the daemon runs: what is noticed, what is used, what is refused and told. */
+/** Certificates that change while the daemon runs: what is noticed, what is used, what is refused and logged. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ const stored = (file: string) => Deno.readTextFileSync(new URL(`../smtp/certific
 interface World {
   readonly folder: string;
   readonly keeper: CertificateKeeper;
-  /** What isolates were told, and lines of the log, since the last call. */
+  /** What isolates were sent, and lines of the log, since the last call. */
   news(): { changes: Certificates[]; log: string[] };
   put(file: string, text: string, mode?: number): void;
 }
@@ -90,7 +90,7 @@ Deno.test("nothing is said of certificates that did not change", () =>
     assert.equal(keeper.certificates.pki.mx!.cert, stored("mx.pem"));
   }));
 
-Deno.test("loadPair(): what the files hold comes before their modes; what is wrong with both is told", () => {
+Deno.test("loadPair(): what the files hold comes before their modes; what is wrong with both is reported", () => {
   withKeeper(({ folder, put }) => {
     put("open.key", stored("mx.key"), 0o644);
     const cert = `${folder}/one/mx.pem`, key = `${folder}/one/mx.key`, open = `${folder}/open.key`;
@@ -162,7 +162,7 @@ Deno.test("a link that leads elsewhere is a change", () =>
     Deno.renameSync(`${folder}/live.new`, `${folder}/live`);
     keeper.look();
     const { changes, log } = news();
-    assert.equal(changes.length, 1, "all that changed is told at once");
+    assert.equal(changes.length, 1, "all that changed is sent at once");
     assert.deepEqual(changes[0], keeper.certificates);
     assert.equal(changes[0]!.pki.mx!.cert, stored("other.pem"));
     assert.equal(changes[0]!.pki.other!.key, stored("mx.key"));
@@ -197,7 +197,7 @@ const broken: readonly { name: string; breakIt: (world: World) => void; why: Reg
 ];
 
 for (const { name, breakIt, why } of broken) {
-  Deno.test(`${name} is refused, told once, and the others are renewed all the same`, () =>
+  Deno.test(`${name} is refused, logged once, and the others are renewed all the same`, () =>
     withKeeper((world) => {
       const { keeper, news, put } = world;
       breakIt(world);
@@ -213,8 +213,8 @@ for (const { name, breakIt, why } of broken) {
       assert.match(log[0]!, /^warn warn: pki "mx" stays as it was: /);
       assert.match(log[0]!, why);
       keeper.look();
-      assert.deepEqual(news().log, [], "it is not told again before it changes again");
-      assert.match(keeper.reload()!, why, "but whoever asks is told");
+      assert.deepEqual(news().log, [], "it is not logged again before it changes again");
+      assert.match(keeper.reload()!, why, "but whoever asks gets the reason");
       news();
       put("one/mx.pem", stored("other.pem"));
       put("one/mx.key", stored("other.key"));
@@ -235,7 +235,7 @@ Deno.test("a CA file is renewed, and one without a certificate is refused", () =
     assert.equal(news().changes[0]!.ca.authority, stored("mx.pem"));
   }));
 
-Deno.test("watch() looks once a minute until it is told to stop", () =>
+Deno.test("watch() looks once a minute until it is asked to stop", () =>
   withKeeper(({ folder, keeper, news }) => {
     let look = () => assert.fail("nothing is looked at yet"), stopped = false;
     const stop = keeper.watch((ms, run) => {

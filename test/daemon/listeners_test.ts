@@ -131,7 +131,7 @@ for (
   });
 }
 
-Deno.test("all lines that name no address are told of in one run", async () => {
+Deno.test("all lines that name no address are reported in one run", async () => {
   const config = configOf("listen on nosuch0\nlisten on lo\nlisten on nosuch1\nmatch for any reject");
   await assert.rejects(resolveListeners(config, "mx.example.org", "/socket"), (error: Error) => {
     assert.ok(error instanceof Fatal);

@@ -13,7 +13,7 @@ import net from "node:net";
 self.onmessage = ({ data: fd }) => {
   const socket = new net.Socket({ fd, readable: true, writable: true });
   socket.on("data", (bytes) => {
-    if (String(bytes) === "die") throw new Error("told to die");
+    if (String(bytes) === "die") throw new Error("made to die");
     socket.write("here");
   });
 };`;
@@ -60,7 +60,7 @@ class SocketHarness {
 const linux = Deno.build.os === "linux";
 
 Deno.test(
-  { name: "who is connected to an isolate that dies hears the end, and nothing stays open", ignore: !linux },
+  { name: "who is connected to an isolate that dies sees the end, and nothing stays open", ignore: !linux },
   async () => {
     await using harness = new SocketHarness();
     const client = await harness.connect();

@@ -6,9 +6,9 @@ import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/pro
 import { LookupRequests, type ReadForward } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/machine/name_service.ts";
 
-/** Main's side of the door to a lookup isolate; `heard` gets what is answered. */
-function doorOf(heard: (answer: MainToLookup) => void): Channel<MainToLookup, LookupToMain> {
-  return { send: heard, onmessage: () => {}, onreset: () => {} };
+/** Main's side of the door to a lookup isolate; `received` gets what is answered. */
+function doorOf(received: (answer: MainToLookup) => void): Channel<MainToLookup, LookupToMain> {
+  return { send: received, onmessage: () => {}, onreset: () => {} };
 }
 
 const noReader: ReadForward = () => assert.fail("nobody reads");
@@ -80,31 +80,31 @@ Deno.test("names that hang take no more than their share of the threads, and who
     for (const name of names) channel.onmessage({ type: "account", call: ++call, name });
     return first;
   };
-  const heard = async (number: number) => {
+  const received = async (number: number) => {
     while (!answered.has(number)) await new Promise<void>((resolve) => wake = resolve);
   };
   const late = () => {
     for (const run of timers.splice(0)) run();
   };
-  await heard(ask("alice"));
+  await received(ask("alice"));
   ask(...Array.from({ length: 200 }, (_, index) => `hang${index}`));
   assert.equal(hanging.size, 12);
-  await heard(ask("alice"));
+  await received(ask("alice"));
   const bob = ask("bob");
   // Bob is new, and waits until those before him are known to hang.
   for (let turns = 0; turns < 20; turns++) late();
   assert.equal(hanging.size, 64 + 12, "so many hang at one time, and so many more are being asked for");
-  await heard(ask("alice"));
+  await received(ask("alice"));
   assert.ok(!answered.has(bob));
   // Whoever asks for one of them again waits with the others.
   const again = ask("hang0");
   hanging.get("hang0")!.resolve(null);
-  await heard(again);
+  await received(again);
   for (let index = 0; index < 200; index++) {
     hanging.get(`hang${index}`)?.resolve(null);
     await new Promise((resolve) => setTimeout(resolve));
   }
-  await heard(bob);
+  await received(bob);
 });
 
 Deno.test("LookupRequests passes over what is no question", () => {

@@ -82,16 +82,16 @@ Deno.test({
 });
 
 Deno.test("main tries no system account unless a listener asks for them", async () => {
-  const heard: MainToLookup[] = [];
-  const heardAll = Promise.withResolvers<void>();
+  const received: MainToLookup[] = [];
+  const receivedAll = Promise.withResolvers<void>();
   const requests = new LookupRequests(
     { find: () => Promise.resolve(null) },
     { ofAccount: () => Promise.resolve("match"), ofHash: () => Promise.resolve("match") },
   );
   const channel: Channel<MainToLookup, LookupToMain> = {
     send: (message) => {
-      heard.push(message);
-      if (heard.length === 2) heardAll.resolve();
+      received.push(message);
+      if (received.length === 2) receivedAll.resolve();
     },
     onmessage: () => {},
     onreset: () => {},
@@ -100,8 +100,8 @@ Deno.test("main tries no system account unless a listener asks for them", async 
   channel.onmessage({ type: "login", call: 1, user: "root", password: "x" });
   requests.systemLogins = true;
   channel.onmessage({ type: "login", call: 2, user: "root", password: "x" });
-  await heardAll.promise;
-  assert.deepEqual(heard, [
+  await receivedAll.promise;
+  assert.deepEqual(received, [
     { type: "login", call: 1, result: "unknown" },
     { type: "login", call: 2, result: "match" },
   ]);

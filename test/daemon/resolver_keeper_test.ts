@@ -7,7 +7,7 @@ import { parseResolvConf } from "../../src/dns/mod.ts";
 Deno.test("ResolverKeeper reads files that come late, change, go, or are replaced by a link; the same twice changes nothing", () => {
   const folder = Deno.makeTempDirSync();
   const path = `${folder}/resolv.conf`;
-  const log: string[] = [], heard: string[] = [];
+  const log: string[] = [], received: string[] = [];
   const read = () => {
     let text = "";
     try {
@@ -20,11 +20,11 @@ Deno.test("ResolverKeeper reads files that come late, change, go, or are replace
   try {
     const keeper = new ResolverKeeper([path, `${folder}/hosts`], {
       read,
-      onchange: ({ servers }) => heard.push(servers.map(({ address }) => address).join(" ")),
+      onchange: ({ servers }) => received.push(servers.map(({ address }) => address).join(" ")),
       log: (level, text) => log.push(`${level} ${text}`),
     });
     keeper.look();
-    assert.deepEqual(heard, []);
+    assert.deepEqual(received, []);
     Deno.writeTextFileSync(path, "nameserver 192.0.2.1\n");
     keeper.look();
     Deno.writeTextFileSync(path, "nameserver 192.0.2.1 # the same, said at greater length\n");
@@ -36,7 +36,7 @@ Deno.test("ResolverKeeper reads files that come late, change, go, or are replace
     keeper.look();
     Deno.removeSync(path);
     keeper.look();
-    assert.deepEqual(heard, ["192.0.2.1", "192.0.2.2", "127.0.0.1"]);
+    assert.deepEqual(received, ["192.0.2.1", "192.0.2.2", "127.0.0.1"]);
     assert.equal(log[0], `info info: ${path} or ${folder}/hosts has changed; name servers: 192.0.2.1`);
     assert.equal(keeper.settings.servers[0]!.address, "127.0.0.1");
   } finally {

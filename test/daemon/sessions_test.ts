@@ -59,19 +59,19 @@ class AdmissionHarness {
     return this;
   }
 
-  /** One connection: what it hears when it is turned away, null when it is handed on. */
+  /** One connection: what it receives when it is turned away, null when it is handed on. */
   async connect(address = "192.0.2.1"): Promise<string | null> {
     this.address = address;
     const before = this.handed.length;
     const socket = net.connect(this.#port, "127.0.0.1");
-    let heard = "";
-    socket.on("data", (bytes) => heard += bytes);
+    let received = "";
+    socket.on("data", (bytes) => received += bytes);
     socket.on("error", () => {});
     const closed = once(socket, "close");
     while (this.handed.length === before && !socket.closed) {
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1))]);
     }
-    if (this.handed.length === before) return heard;
+    if (this.handed.length === before) return received;
     const descriptor = this.handed.at(-1)!.message.descriptor;
     new net.Socket({ fd: descriptor }).destroy();
     socket.destroy();
@@ -124,7 +124,7 @@ Deno.test("behind a proxy, and on the local socket, main counts no addresses", a
   }
 });
 
-Deno.test("above max-sessions everybody gets 421, and the log is told once a minute", async () => {
+Deno.test("above max-sessions everybody gets 421, and it is logged once a minute", async () => {
   await using harness = await new AdmissionHarness({ maxSessions: 2 }).listen();
   for (const last of [1, 2, 3, 4]) {
     assert.equal(await harness.connect(`192.0.2.${last}`), last <= 2 ? null : TOO_MANY);
@@ -228,7 +228,7 @@ Deno.test("a connection whose isolate does not show that it is there goes to ano
   assert.equal(harness.admission.size, 0);
 });
 
-Deno.test("clients behind a proxy are counted for all isolates, when they have been told", async () => {
+Deno.test("clients behind a proxy are counted for all isolates, when their address is known", async () => {
   await using harness = await new AdmissionHarness({ maxSessionsPerSource: 2 }).listen();
   harness.desked = listener({ proxyV2: true });
   for (let session = 0; session < 4; session++) assert.equal(await harness.connect("192.0.2.100"), null);

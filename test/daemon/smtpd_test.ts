@@ -48,21 +48,21 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    name: "-n refuses an admin page on what is no address, and tells the interfaces",
+    name: "-n refuses an admin page on what is no address, and lists the interfaces",
     config: `admin listen on nosuch0 port 8025\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
     says: [/^FILE:1: invalid address: nosuch0; interfaces: .*\blo \(127\.0\.0\.1/],
   },
   {
-    name: "-n tells the interfaces when a trusted proxy is no address",
+    name: "-n lists the interfaces when a trusted proxy is no address",
     config: `smtp trusted { nosuch0 }\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
     says: [/^FILE:1: not an address or a network: nosuch0; interfaces: .*\blo \(127\.0\.0\.1/],
   },
   {
-    name: "-n tells the interfaces when one has no address of the family",
+    name: "-n lists the interfaces when one has no address of the family",
     config: `listen on 127.0.0.1 inet6 port 2525\n${VALID}`,
     args: ["-n", "-f", "FILE"],
     status: 1,
@@ -218,7 +218,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** What machines are told that have no full name, or no user for programs; and what most rows leave unused. */
+/** What is logged on machines that have no full name, or no user for programs; and what most rows leave unused. */
 const OF_THE_MACHINE =
   /warning: (?:this server is called|this machine has no user|no mail from other machines)|is never used$/;
 
@@ -271,7 +271,7 @@ const LACKING: readonly [text: string, want: RegExp[]][] = [
 
 for (const args of [["-n"], ["-d"]]) {
   for (const [kind, first] of [["right", ""], ["wrong", "table t file:/nonexistent/t\n"]] as const) {
-    Deno.test(`smtpd ${args[0]} tells in one run all that the machine lacks for a file that is ${kind}`, async () => {
+    Deno.test(`smtpd ${args[0]} reports in one run all that the machine lacks for a file that is ${kind}`, async () => {
       const folder = await Deno.makeTempDir();
       try {
         const file = `${folder}/smtpd.conf`;
@@ -297,7 +297,7 @@ for (const args of [["-n"], ["-d"]]) {
   }
 }
 
-Deno.test("addresses that cannot be listened on are told with their lines, the admin page's too, by -n and at start", async () => {
+Deno.test("addresses that cannot be listened on are reported with their lines, the admin page's too, by -n and at start", async () => {
   const folder = await Deno.makeTempDir();
   const taken = [Deno.listen({ hostname: "127.0.0.1", port: 0 }), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
   try {
@@ -424,7 +424,7 @@ const OBSTACLES: ReadonlyArray<{ name: string; env: (folder: string) => Record<s
   },
 ];
 for (const { name, env, says } of OBSTACLES) {
-  Deno.test(`smtpd -d tells in one line of ${name}`, async () => {
+  Deno.test(`smtpd -d reports in one line ${name}`, async () => {
     const folder = await Deno.makeTempDir();
     try {
       await Deno.writeTextFile(`${folder}/smtpd.conf`, VALID);

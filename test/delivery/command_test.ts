@@ -40,7 +40,7 @@ const codes: { command: string; result: string; stat: string; because: string }[
     command: "cat >/dev/null; echo first; echo try later >&2; exit 75",
     result: "tempfail",
     stat: 'Error (temporary failure: "try later")',
-    because: "75 is temporary and the last line tells why",
+    because: "75 is temporary and the last line says why",
   },
   {
     command: "cat >/dev/null; echo no such user; exit 67",
@@ -334,7 +334,7 @@ function inheritable(): string[] {
   });
 }
 
-/** The FIFO `life` of a home: what a command writes there is heard, and so is that it and all that it started are gone. */
+/** The FIFO `life` of a home: what a command writes there is received, and so is that it and all that it started are gone. */
 class Life {
   readonly #reader: Promise<ReadableStreamDefaultReader<Uint8Array>>;
 

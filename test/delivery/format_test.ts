@@ -147,11 +147,11 @@ Deno.test("expandFormat() hands the shell nothing but harmless characters, whate
 });
 
 /** `.It Li %{…}` and the value below it, under "Format specifiers". */
-const told = Deno.readTextFileSync(new URL("../../conf/man/smtpd.conf.5", import.meta.url))
+const documented = Deno.readTextFileSync(new URL("../../conf/man/smtpd.conf.5", import.meta.url))
   .matchAll(/^\.It Li (%\{.*\})\n\.Li (\S+)/gm).toArray();
 
 Deno.test("smtpd.conf(5) says what format specifiers stand for", () => {
-  assert.ok(told.length >= 14, `${told.length}`);
+  assert.ok(documented.length >= 14, `${documented.length}`);
   const values: FormatValues = {
     sender: { local: "alice", domain: "example.net" },
     rcpt: { local: "Bob+tag", domain: "example.org" },
@@ -159,5 +159,7 @@ Deno.test("smtpd.conf(5) says what format specifiers stand for", () => {
     username: "bob",
     directory: "/home/bob",
   };
-  for (const [, template, text] of told) assert.deepEqual(expandFormat(template!, values, "+"), { ok: true, text });
+  for (const [, template, text] of documented) {
+    assert.deepEqual(expandFormat(template!, values, "+"), { ok: true, text });
+  }
 });

@@ -10,7 +10,7 @@ const BODY = "Subject: hello\n\n.dot\nHi\n";
 
 /** A server that answers by the verb, null for hanging up and undefined for silence; DATA's content is answered by `END`. Records what it receives. */
 class LmtpServer {
-  readonly heard: string[] = [];
+  readonly lines: string[] = [];
   #awaited = new Map<string, () => void>();
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
@@ -42,7 +42,7 @@ class LmtpServer {
         const lines = (rest + bytes).split("\r\n");
         rest = lines.pop()!;
         for (const line of lines) {
-          this.heard.push(line);
+          this.lines.push(line);
           this.#awaited.get(line)?.();
           const verb = data ? (line === "." ? "END" : "") : line.slice(0, 4).toUpperCase();
           if (verb === "") continue;
@@ -56,7 +56,7 @@ class LmtpServer {
 
   /** Resolves when it has received this line. */
   received(line: string): Promise<void> {
-    return new Promise((resolve) => this.heard.includes(line) ? resolve() : this.#awaited.set(line, resolve));
+    return new Promise((resolve) => this.lines.includes(line) ? resolve() : this.#awaited.set(line, resolve));
   }
 
   listen(where: { port: number; host: string } | { path: string }): Promise<string> {
@@ -103,9 +103,9 @@ Deno.test("LMTP over TCP: one dialogue, the account's name as recipient, the two
     const { outcome, event } = await world.send(envelopeOf(), BODY);
     assert.deepEqual(outcome, { result: "ok", text: "Delivered" });
     assert.equal(event.stat, "Delivered");
-    assert.equal(server.heard[0], "LHLO localhost");
-    assert.match(server.heard[1]!, /^MAIL FROM:<alice@example\.net>/);
-    assert.deepEqual(server.heard.slice(2, server.heard.indexOf(".") + 1), [
+    assert.equal(server.lines[0], "LHLO localhost");
+    assert.match(server.lines[1]!, /^MAIL FROM:<alice@example\.net>/);
+    assert.deepEqual(server.lines.slice(2, server.lines.indexOf(".") + 1), [
       "RCPT TO:<bob>",
       "DATA",
       "Return-Path: <alice@example.net>",
@@ -121,8 +121,8 @@ Deno.test("LMTP over TCP: one dialogue, the account's name as recipient, the two
 Deno.test("LMTP over IPv6 with rcpt-to: the recipient after expansion, the null sender as <>", () =>
   withServer({}, { port: 0, host: "::1" }, true, async (world, server) => {
     assert.equal((await world.send(envelopeOf({ sender: null }), BODY)).outcome.result, "ok");
-    assert.match(server.heard[1]!, /^MAIL FROM:<>/);
-    assert.equal(server.heard[2], "RCPT TO:<bob@example.org>");
+    assert.match(server.lines[1]!, /^MAIL FROM:<>/);
+    assert.equal(server.lines[2], "RCPT TO:<bob@example.org>");
   }));
 
 Deno.test("LMTP over a unix socket, a body of several chunks", async () => {
@@ -131,7 +131,7 @@ Deno.test("LMTP over a unix socket, a body of several chunks", async () => {
     await withServer({}, { path: `${folder}/lmtp.sock` }, false, async (world, server) => {
       const chunks = ["A: b\n\n", "x".repeat(99) + "\n", ".y\n"].map((chunk) => new TextEncoder().encode(chunk));
       assert.equal((await world.send(envelopeOf(), chunks)).outcome.result, "ok");
-      assert.deepEqual(server.heard.slice(server.heard.indexOf("A: b"), server.heard.indexOf(".") + 1), [
+      assert.deepEqual(server.lines.slice(server.lines.indexOf("A: b"), server.lines.indexOf(".") + 1), [
         "A: b",
         "",
         "x".repeat(99),

@@ -175,9 +175,9 @@ class RealDelivery {
   }
 
   readonly #ports: MessagePort[] = [];
-  #door(name: DoorName, hear: (message: { type: string } & Record<string, unknown>) => void): MessagePort {
+  #door(name: DoorName, receive: (message: { type: string } & Record<string, unknown>) => void): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data }) => data.forEach(hear);
+    port1.onmessage = ({ data }) => data.forEach(receive);
     this.#ports.push(port1);
     this.#worker.postMessage({ type: "door", name, peer: 0, life: 1, port: port2 }, [port2]);
     return port1;

@@ -277,7 +277,7 @@ Deno.test("records of names that were not asked for are not believed", () =>
     assert.equal(show(await resolver.addresses("x.test", 4)), "nodata");
   }));
 
-Deno.test("configure() asks other servers, reads other hosts, and forgets what it was told", async () => {
+Deno.test("configure() asks other servers, reads other hosts, and forgets what it was answered", async () => {
   const later = await fakeDns({ "x.test": [a("192.0.2.2")] });
   try {
     await withZone({ "x.test": [a("192.0.2.1")] }, async ({ resolver }) => {

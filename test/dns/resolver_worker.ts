@@ -1,4 +1,4 @@
-/** Worker of permissions_test.ts: resolves one name over the server whose port it is told. */
+/** Worker of permissions_test.ts: resolves one name over the server whose port it is given. */
 
 import { Resolver } from "../../src/dns/mod.ts";
 

@@ -97,7 +97,7 @@ Deno.test(`${STALLS.length * STALLS_OF_A_KIND} clients that stall in every way h
   });
 });
 
-Deno.test("of 200 connections at once where 20 are allowed, 180 hear 421, the others are served", async () => {
+Deno.test("of 200 connections at once where 20 are allowed, 180 get 421, the others are served", async () => {
   const config = (daemon: { port: number; mail: string }) => `smtp limit max-sessions 20\n${maildirConfig(daemon)}`;
   await withDaemon({ config }, async (daemon) => {
     const clients = await Promise.all(Array.from({ length: 200 }, () => Client.open(daemon.port)));

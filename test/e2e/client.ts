@@ -1,4 +1,4 @@
-/** A blunt SMTP client: sends the octets it is told to, reads replies, keeps no rules. */
+/** A blunt SMTP client: sends the octets it is given, reads replies, keeps no rules. */
 
 import { within } from "./harness.ts";
 

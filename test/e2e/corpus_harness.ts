@@ -11,7 +11,7 @@ const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
 /** What of a certificate the configurations name, and what stands for it. */
 const SECRETS = [["mx.pem", "ssl/mail.crt"], ["mx.key", "ssl/private/mail.key"], ["authority.pem", "ssl/isp-ca.pem"]];
 
-/** A filter that wants to hear of clients and has nothing to say, as often as it is started. */
+/** A filter that wants reports of clients and has nothing to say, as often as it is started. */
 const FILTER = `#!/bin/sh
 while read -r line && [ "$line" != "config|ready" ]; do :; done
 echo "register|report|smtp-in|link-connect"
@@ -38,7 +38,7 @@ export interface CorpusHarness {
   readonly config: string;
   /** Ports of its own listeners. */
   readonly ports: readonly number[];
-  /** Ports, by tag, where a PROXY header tells the client's address. */
+  /** Ports, by tag, where a PROXY header gives the client's address. */
   readonly proxied: ReadonlyMap<string, number>;
 }
 

@@ -15,7 +15,7 @@ const ACCOUNTS = new Set(Deno.readTextFileSync("/etc/passwd").split("\n").map((l
 function codeOf(entry: Entry, { want, origin, tls, rcpt }: Route): string | null {
   // Logins and TLS are tested elsewhere, and the local name is the machine's.
   if (origin.authenticated || tls || /mail\.example\.org$/i.test(rcpt)) return null;
-  // That there is no such account is told before that it has nobody to forward to.
+  // That there is no such account is logged before that it has nobody to forward to.
   if (want === "550" && entry.text.includes("expand-only")) return null;
   if (/^\d{3}$/.test(want)) return want;
   const ownAccounts = Object.values(configOf(entry).actions).some((action) =>
@@ -30,7 +30,7 @@ function codeOf(entry: Entry, { want, origin, tls, rcpt }: Route): string | null
   return "550";
 }
 
-/** Connects as the route's client would: by the socket, or behind a proxy that tells the address. */
+/** Connects as the route's client would: by the socket, or behind a proxy that gives the address. */
 async function connect(daemon: Daemon, proxied: ReadonlyMap<string, number>, { origin }: Route): Promise<Client> {
   const { address } = origin;
   if (address === "local" && origin.tag === "") {

@@ -1,11 +1,11 @@
-/** More clients at once than there may be sessions, or descriptors: each hears something in time, and afterwards all is as before. */
+/** More clients at once than there may be sessions, or descriptors: each gets a reply in time, and afterwards all is as before. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
 import { type Daemon, maildirConfig, PROJECT, withDaemon, within } from "./harness.ts";
 
-/** Connections that were made together, and the first words that each heard; "" for those that were closed without one. */
+/** Connections that were made together, and the first words that each received; "" for those that were closed without one. */
 async function crowd(daemon: Daemon, count: number): Promise<{ words: Promise<string>[]; leave(): void }> {
   const connections = await Promise.all(
     Array.from({ length: count }, () => Deno.connect({ hostname: "127.0.0.1", port: daemon.port })),
@@ -22,13 +22,13 @@ async function crowd(daemon: Daemon, count: number): Promise<{ words: Promise<st
   return { words, leave: () => connections.forEach((connection) => connection.close()) };
 }
 
-Deno.test("above max-sessions everybody is told to come later, and those who are in are served", async () => {
+Deno.test("above max-sessions everybody gets 421, and those who are in are served", async () => {
   const config = (daemon: { port: number; mail: string }) => `smtp limit max-sessions 20\n${maildirConfig(daemon)}`;
   await withDaemon({ config }, async (daemon) => {
     const { words, leave } = await crowd(daemon, 500);
-    const heard = await within(Promise.all(words), "a word for each");
-    assert.equal(heard.filter((word) => word === "220 mx.ex").length, 20);
-    assert.equal(heard.filter((word) => word === "421 4.3.2").length, 480);
+    const received = await within(Promise.all(words), "a word for each");
+    assert.equal(received.filter((word) => word === "220 mx.ex").length, 20);
+    assert.equal(received.filter((word) => word === "421 4.3.2").length, 480);
     await daemon.logged(/^warn: smtp: all 20 sessions are taken: clients are turned away$/);
     assert.equal(daemon.log.filter((line) => line.includes("are taken")).length, 1, "one line for all");
     leave();
@@ -42,7 +42,7 @@ Deno.test("a process that has no descriptor left accepts again when it has", asy
   const program = ["sh", "-c", `ulimit -n ${limit}; exec "$0" "$@"`, join(PROJECT, "scripts/smtpd")] as const;
   await withDaemon({ program }, async (daemon) => {
     const { words, leave } = await crowd(daemon, 2 * limit);
-    // Some are heard of late or never, while the others stay.
+    // Some get their reply late or never, while the others stay.
     await within(Promise.race(words), "the first word");
     leave();
     await Promise.all(words);

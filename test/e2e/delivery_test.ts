@@ -10,8 +10,8 @@ import { type Daemon, PROJECT, run, withDaemon } from "./harness.ts";
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
 
-/** An LMTP server on a socket that takes every message and keeps what it was told. */
-async function lmtpServer(path: string, heard: string[]): Promise<net.Server> {
+/** An LMTP server on a socket that takes every message and keeps what it received. */
+async function lmtpServer(path: string, received: string[]): Promise<net.Server> {
   const server = net.createServer((socket) => {
     let data = false;
     let rest = "";
@@ -21,7 +21,7 @@ async function lmtpServer(path: string, heard: string[]): Promise<net.Server> {
       const lines = (rest + bytes.toString("latin1")).split("\r\n");
       rest = lines.pop()!;
       for (const line of lines) {
-        heard.push(line);
+        received.push(line);
         if (data && line !== ".") continue;
         if (line === "DATA") socket.write("354 go\r\n");
         else socket.write(line === "QUIT" ? "221 bye\r\n" : "250 2.0.0 ok\r\n");
@@ -44,7 +44,7 @@ async function send(daemon: Daemon, user: string): Promise<void> {
 }
 
 Deno.test("each local method delivers with the permissions that it is given, and no others", async (t) => {
-  const heard: string[] = [];
+  const received: string[] = [];
   const boxes = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
   await Deno.chmod(boxes, 0o755);
   const config = ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
@@ -62,12 +62,12 @@ ${["box", "dir", "peer", "pipe"].map(to).join("\n")}
 `;
   };
   await withDaemon({ config, env: { SMTPD_MAIL: boxes } }, async (daemon) => {
-    const server = await lmtpServer(join(daemon.folder, "lmtp"), heard);
+    const server = await lmtpServer(join(daemon.folder, "lmtp"), received);
     try {
       const { stderr } = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "-f", daemon.configFile], {
         env: { SMTPD_MAIL: boxes },
       });
-      await t.step("smtpd -n -v tells them", () => {
+      await t.step("smtpd -n -v prints them", () => {
         assert.match(stderr, /^ {2}delivery +read=\S*\/lmtp write=\S+\/lmtp net=unix:\S+\/lmtp$/m);
         assert.match(stderr, /^ {2}privileged +run=\/bin\/sh$/m);
         assert.match(stderr, /^ {2}mailbox +read=\S+,\S+ write=\S+( ffi=\S+)?$/m);
@@ -87,7 +87,7 @@ ${["box", "dir", "peer", "pipe"].map(to).join("\n")}
       await t.step("LMTP to a socket", async () => {
         await send(daemon, "peer");
         await daemon.logged(/ mda delivery .*to=<peer@example\.net> .*result="?Ok"?/);
-        assert.ok(heard.includes("RCPT TO:<peer@example.net>"), heard.join("\n"));
+        assert.ok(received.includes("RCPT TO:<peer@example.net>"), received.join("\n"));
       });
       await t.step("a command, as the user", async () => {
         await send(daemon, "pipe");

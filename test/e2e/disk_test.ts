@@ -203,7 +203,7 @@ Deno.test("a disk that fails refuses mail with 451 and raises an alarm, and mail
   }
 });
 
-Deno.test("a torn database: the daemon repairs it, delivers what can be read, and tells what is set aside", async () => {
+Deno.test("a torn database: the daemon repairs it, delivers what can be read, and logs what is set aside", async () => {
   const daemon = await Daemon.start({ args: ["-P", "mda"] });
   try {
     const client = await Client.connect(daemon.port);

@@ -96,7 +96,7 @@ Deno.test("Extensions reach the next daemon, and what cannot comes back", async 
     });
 
     await step(
-      "RFC 6531: an alias with its domain in U-labels leads to the next daemon, which hears SMTPUTF8",
+      "RFC 6531: an alias with its domain in U-labels leads to the next daemon, which receives SMTPUTF8",
       async () => {
         await python("SMTPUTF8", "josé@example.net", "alias@xn--bcher-kva.example", "Subject: grüße\n\nweiter\n");
         const text = await receiver.mailbox("jörg").text();
@@ -114,14 +114,14 @@ Deno.test("Extensions reach the next daemon, and what cannot comes back", async 
       assert.match(await sender.mailbox("zoë").text(), / with UTF8SMTP id /);
     });
 
-    await step("RFC 6531 §3.5: swaks, which cannot give SMTPUTF8, hears 553 5.6.7", async () => {
+    await step("RFC 6531 §3.5: swaks, which cannot give SMTPUTF8, gets 553 5.6.7", async () => {
       const args = ["--server", `127.0.0.1:${sender.port}`, "--from", "josé@example.net", "--to", "a@example.net"];
       const ran = await run("swaks", args, {});
       assert.notEqual(ran.code, 0);
       assert.match(ran.stdout, /^<\*\* 553 5\.6\.7 /m);
     });
 
-    await step("RFC 6531 §3.5, RFC 6533: what the next host cannot be told comes back with 5.6.7", async () => {
+    await step("RFC 6531 §3.5, RFC 6533: what the next host cannot be sent comes back with 5.6.7", async () => {
       await python("SMTPUTF8", "josé@example.net", "jörg@old.example", "Subject: grüße\n\nhallo\n");
       const text = await sender.mailbox("josé").text();
       assert.match(text, /^To: josé@example\.net$/m);

@@ -1,4 +1,4 @@
-/** Filters that are lost: the daemon stops and says why, sessions hear 421, nothing passes unfiltered. With real programs. */
+/** Filters that are lost: the daemon stops and says why, sessions get 421, nothing passes unfiltered. With real programs. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -90,7 +90,7 @@ const MORTAL: readonly [string, ...string[]] = [
   fileURLToPath(new URL("./mortal_daemon.ts", import.meta.url)),
 ];
 
-Deno.test("when the filter isolate dies, its programs end, sessions hear 421 and the daemon stops", async () => {
+Deno.test("when the filter isolate dies, its programs end, sessions get 421 and the daemon stops", async () => {
   const daemon = await Daemon.start({
     program: MORTAL,
     config: (harness) => configOf({ rules: [["mail-from", "", "silence"]] })(harness),
@@ -104,7 +104,7 @@ Deno.test("when the filter isolate dies, its programs end, sessions hear 421 and
     await client.write(new TextEncoder().encode("MAIL FROM:<a@example.com>\r\n"));
     await daemon.tool("smtpctl", ["log", "verbose"]);
     await client.reply("421");
-    await daemon.logged(/lost the isolate of the filters: .*told to die/);
+    await daemon.logged(/lost the isolate of the filters: .*made to die/);
     assert.notEqual(await daemon.ended(), 0);
     const left = await within(
       (async () => {

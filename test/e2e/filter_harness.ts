@@ -1,4 +1,4 @@
-/** A daemon with filters that tests script: programs, what they were told, the config lines that name them. */
+/** A daemon with filters that tests script: programs, what they received, the config lines that name them. */
 
 import { join } from "node:path";
 import { type Daemon, DOMAIN, OWNER, PROJECT } from "./harness.ts";
@@ -64,20 +64,20 @@ function recordOf(folder: string, name: string): string {
   return join(folder, `${name}.record`);
 }
 
-/** What a program was told so far. */
+/** What a program has received so far. */
 export function recorded(daemon: Daemon, name: string): string[] {
   return Deno.readTextFileSync(recordOf(daemon.folder, name)).split("\n").slice(0, -1);
 }
 
-/** Waits until a program was told a line like this; gives all lines so far. */
-export async function told(daemon: Daemon, name: string, pattern: RegExp): Promise<string[]> {
+/** Waits until a program has received a line like this; gives all lines so far. */
+export async function received(daemon: Daemon, name: string, pattern: RegExp): Promise<string[]> {
   using watcher = Deno.watchFs(recordOf(daemon.folder, name));
   const timer = setTimeout(() => watcher.close(), 30_000);
   try {
     for (let lines = recorded(daemon, name);; lines = recorded(daemon, name)) {
       if (lines.some((line) => pattern.test(line))) return lines;
       const { done } = await watcher[Symbol.asyncIterator]().next();
-      if (done) throw new Error(`${name} was not told ${pattern}:\n${lines.join("\n")}`);
+      if (done) throw new Error(`${name} did not receive ${pattern}:\n${lines.join("\n")}`);
     }
   } finally {
     clearTimeout(timer);
@@ -91,7 +91,7 @@ export interface FilterHarness {
   readonly folder: string;
 }
 
-/** What a program was told; what differs from run to run gets a name. */
+/** What a program has received; what differs from run to run gets a name. */
 export function normal(lines: readonly string[]): string {
   const names = new Map<string, string>();
   return lines.map((line) => {

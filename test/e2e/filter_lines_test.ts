@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { type FilterHarness, inbox, install, recorded, told } from "./filter_harness.ts";
+import { type FilterHarness, inbox, install, received, recorded } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
@@ -59,7 +59,7 @@ Deno.test("messages flow through filters", async (test) => {
       const text = new TextDecoder().decode(await daemon.mailbox("edit").message());
       assert.match(text, /^X-Edited: yes\nSubject: hello \(edited\)\n/m);
       assert.ok(text.endsWith("\n\none\n.dot\n\xe9\n.added\n"), text);
-      assert.ok(recorded(daemon, "edit").some((line) => line.endsWith("|..dot")), "it is told dot-stuffed lines");
+      assert.ok(recorded(daemon, "edit").some((line) => line.endsWith("|..dot")), "it is sent dot-stuffed lines");
     });
     await test.step("a filter may keep all and say it at the end", async () => {
       const data = large(3_000_000);
@@ -71,7 +71,7 @@ Deno.test("messages flow through filters", async (test) => {
       const text = new TextDecoder().decode(await daemon.mailbox("both").message());
       assert.match(text, /\nX-Spam: Yes\nReceived: [^]*\nX-Edited: yes\nSubject: hello \(edited\)\n/);
       assert.match(text, /\n\.added\n$/);
-      const plain = await told(daemon, "plain", /tx-commit/);
+      const plain = await received(daemon, "plain", /tx-commit/);
       assert.equal(plain.filter((line) => line.startsWith("filter|")).length, 0, "it has registered for reports only");
     });
     await test.step("messages of several sessions do not mix", async () => {
@@ -84,7 +84,7 @@ Deno.test("messages flow through filters", async (test) => {
       await client.say("EHLO client.example.com", "250");
       await client.begin("a@example.com", `edit@${DOMAIN}`);
       await client.say("Subject: x\r\n\r\nbefore\r\n\r.\r\nbad\nline\r\nafter\r\n.", "550 5.6.0");
-      const lines = await told(daemon, "edit", /tx-data\|\w+\|\w+\|permfail$/);
+      const lines = await received(daemon, "edit", /tx-data\|\w+\|\w+\|permfail$/);
       assert.ok(!lines.some((line) => /after|bad/.test(line)));
       client.close();
     });

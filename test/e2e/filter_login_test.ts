@@ -1,7 +1,7 @@
 /** Filters and what proves who a client is: TLS, logins, masks, in the real daemon with a real client. */
 
 import assert from "node:assert/strict";
-import { ALL_PHASES, type FilterHarness, inbox, install, told } from "./filter_harness.ts";
+import { ALL_PHASES, type FilterHarness, inbox, install, received } from "./filter_harness.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, run, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
@@ -31,7 +31,7 @@ server.sendmail("carol@${DOMAIN}", ["bob@${DOMAIN}"], "Subject: x\\r\\n\\r\\nbod
 server.quit()
 `;
 
-Deno.test("filters hear of TLS and logins, and reports hold no secret", async (test) => {
+Deno.test("filters are sent reports of TLS and logins, and reports hold no secret", async (test) => {
   const credentials = await hash();
   const chroot = Deno.uid() === 0 ? ' user nobody group nogroup chroot "/"' : "";
   const config = ({ port, mail, folder }: FilterHarness) => {
@@ -55,7 +55,7 @@ ${inbox(mail)}`;
       const { code, stderr } = await run("python3", ["-c", CLIENT, String(SIGNED)]);
       assert.equal(code, 0, stderr);
       await daemon.mailbox("bob").message();
-      const lines = await told(daemon, "all", /link-disconnect/);
+      const lines = await received(daemon, "all", /link-disconnect/);
       const find = (pattern: RegExp) => lines.findIndex((line) => pattern.test(line));
       const order = [
         /^filter\|.*\|starttls\|/,

@@ -1,4 +1,4 @@
-/** smtpd-filters(7): its example works, and it tells of every phase and event. */
+/** smtpd-filters(7): its example works, and it describes every phase and event. */
 
 import assert from "node:assert/strict";
 import { FILTER_EVENTS, FILTER_PHASES } from "../../src/protocol/filters.ts";
@@ -9,7 +9,7 @@ import { DOMAIN, withDaemon } from "./harness.ts";
 
 const PAGE = Deno.readTextFileSync(new URL("../../conf/man/smtpd-filters.7", import.meta.url));
 
-Deno.test("smtpd-filters(7) tells of every event and phase", () => {
+Deno.test("smtpd-filters(7) describes every event and phase", () => {
   const words = PAGE.split(/[\s,]+/);
   assert.deepEqual([...FILTER_EVENTS, ...FILTER_PHASES].filter((word) => !words.includes(word)), []);
 });

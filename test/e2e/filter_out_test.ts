@@ -1,14 +1,14 @@
-/** What filters are told of mail that is relayed, in the real daemon. */
+/** What filters are sent about mail that is relayed, in the real daemon. */
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { type FilterHarness, inbox, install, normal, told } from "./filter_harness.ts";
+import { type FilterHarness, inbox, install, normal, received } from "./filter_harness.ts";
 import { DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
 const GOLDEN = new URL("golden/filter-out-record.txt", import.meta.url);
 
-Deno.test("a relay's filter is told of every session in order, and of refused recipients and messages", async () => {
+Deno.test("a relay's filter is sent reports of every session in order, and of refused recipients and messages", async () => {
   const next = freePort();
   const config = ({ port, mail, folder }: FilterHarness) => {
     const { out } = install(folder, { out: { register: ["report|smtp-out|*"], record: true } });
@@ -31,7 +31,7 @@ ${inbox(mail)}`;
     await client.say("DATA", "354");
     await client.say("Subject: hello\r\n\r\nbody\r\n.", "250");
     await daemon.mailbox("bob").message();
-    const lines = await told(daemon, "out", /link-disconnect/);
+    const lines = await received(daemon, "out", /link-disconnect/);
     assert.equal(normal(lines), await Deno.readTextFile(GOLDEN));
   });
 });

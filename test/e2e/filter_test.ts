@@ -1,8 +1,8 @@
-/** Filters in the real daemon, with real programs: what they are told, and what they do to commands, messages and sessions. */
+/** Filters in the real daemon, with real programs: what they are sent, and what they do to commands, messages and sessions. */
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
-import { ALL_PHASES, type FilterHarness, inbox, install, normal, type Script, told } from "./filter_harness.ts";
+import { ALL_PHASES, type FilterHarness, inbox, install, normal, received, type Script } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
@@ -15,7 +15,7 @@ async function clean(daemon: Daemon): Promise<void> {
   await client.say("QUIT", "221");
 }
 
-Deno.test("a filter is told and asked everything about a clean message in order, and nothing of other listeners", async () => {
+Deno.test("a filter is sent and asked everything about a clean message in order, and nothing of other listeners", async () => {
   const plain = freePort();
   const config = ({ port, mail, folder }: FilterHarness) => {
     const { all } = install(folder, { all: { register: ["report|smtp-in|*", ...ALL_PHASES], record: true } });
@@ -30,7 +30,7 @@ ${inbox(mail)}`;
     await other.say("EHLO other.example.com", "250");
     await other.say("QUIT", "221");
     await clean(daemon);
-    const lines = await told(daemon, "all", /link-disconnect/);
+    const lines = await received(daemon, "all", /link-disconnect/);
     assert.equal(normal(lines), await Deno.readTextFile(GOLDEN));
     const [, envelope] = /evpid=(\w+)/.exec(await daemon.logged(/smtp envelope evpid=/))!;
     assert.ok(lines.some((line) => line.includes("|tx-envelope|") && line.endsWith(`|${envelope}`)), envelope);
@@ -38,7 +38,7 @@ ${inbox(mail)}`;
   });
 });
 
-type Step = readonly [said: string, heard: string];
+type Step = readonly [sent: string, reply: string];
 const HELLO: Step = ["EHLO client.example.com", "250"];
 const TO_BOB: Step = [`RCPT TO:<bob@${DOMAIN}>`, "250"];
 
@@ -47,15 +47,15 @@ interface Row {
   /** Decisions of the program, as filter-scripted has them, or a built-in filter without its name. */
   readonly rules?: Script["rules"];
   readonly builtin?: string;
-  /** What the client hears first. */
+  /** What the client receives first. */
   readonly banner?: string;
   readonly steps: readonly Step[];
   /** The server closes after the last step. */
   readonly closes?: true;
   /** Part of the message that bob gets. */
   readonly mail?: RegExp;
-  /** A line that the program is told. */
-  readonly told?: RegExp;
+  /** A line that the program is sent. */
+  readonly received?: RegExp;
 }
 
 const MESSAGE: readonly Step[] = [
@@ -70,7 +70,7 @@ const DECISIONS: readonly Row[] = [
     because: "reject refuses a sender with the filter's words, and the session goes on",
     rules: [["mail-from", "bad@", "reject|550 5.7.1 Not you"]],
     steps: [HELLO, ["MAIL FROM:<bad@example.com>", "550 5.7.1 Not you\r\n"], ["MAIL FROM:<good@example.com>", "250"]],
-    told: /filter-response\|\w+\|mail-from\|reject\|550 5.7.1 Not you$/,
+    received: /filter-response\|\w+\|mail-from\|reject\|550 5.7.1 Not you$/,
   },
   {
     because: "reject with 421 ends the session",
@@ -88,19 +88,19 @@ const DECISIONS: readonly Row[] = [
     rules: [["rcpt-to", "", "disconnect|550 5.7.1 Go"]],
     steps: [HELLO, ["MAIL FROM:<>", "250"], [`RCPT TO:<bob@${DOMAIN}>`, "550 5.7.1 Go"]],
     closes: true,
-    told: /tx-rcpt\|\w+\|\w+\|permfail\|bob@example\.org$/,
+    received: /tx-rcpt\|\w+\|\w+\|permfail\|bob@example\.org$/,
   },
   {
     because: "a refusal of DATA leaves the transaction",
     rules: [["data", "", "reject|451 4.7.1 Not now"]],
     steps: [HELLO, ["MAIL FROM:<>", "250"], TO_BOB, ["DATA", "451 4.7.1"], ["RSET", "250"]],
-    told: /tx-data\|\w+\|\w+\|tempfail$/,
+    received: /tx-data\|\w+\|\w+\|tempfail$/,
   },
   {
     because: "a refusal at commit comes behind the message, and nothing is kept",
     rules: [["commit", "", "reject|554 5.7.1 No such thing"]],
     steps: [HELLO, ...MESSAGE.slice(0, 3), ["Subject: x\r\n\r\nbody\r\n.", "554 5.7.1"], ["NOOP", "250"]],
-    told: /tx-rollback/,
+    received: /tx-rollback/,
   },
   {
     because: "junk marks the message",
@@ -119,7 +119,7 @@ const DECISIONS: readonly Row[] = [
     rules: [["mail-from", "", "rewrite|<other@example.com> SIZE=100"]],
     steps: [HELLO, ...MESSAGE],
     mail: /^Return-Path: <other@example\.com>/,
-    told: /tx-mail\|\w+\|\w+\|ok\|s@example.com$/,
+    received: /tx-mail\|\w+\|\w+\|ok\|s@example.com$/,
   },
   {
     because: "rewrite replaces the recipient",
@@ -141,19 +141,19 @@ const DECISIONS: readonly Row[] = [
     because: "rewrite gives the client another name",
     rules: [["ehlo", "", "rewrite|renamed.example"]],
     steps: [["EHLO a.example", "250-[^\n]*Hello renamed.example"]],
-    told: /link-identify\|\w+\|EHLO\|renamed\.example$/,
+    received: /link-identify\|\w+\|EHLO\|renamed\.example$/,
   },
   {
     because: "a report in the place of a decision lets the command pass",
     rules: [["mail-from", "", "report|seen"]],
     steps: [HELLO, ["MAIL FROM:<s@example.com>", "250"]],
-    told: /filter-response\|\w+\|mail-from\|report\|seen$/,
+    received: /filter-response\|\w+\|mail-from\|report\|seen$/,
   },
   {
-    because: "a report of the filter's own is told to the session's filters",
+    because: "a report of the filter's own is sent to the session's filters",
     rules: [["mail-from", "", "own-report spam=0.3|x"]],
     steps: [HELLO, ["MAIL FROM:<s@example.com>", "250"]],
-    told: /filter-report\|\w+\|proc\|f\d+\|spam=0\.3\|x$/,
+    received: /filter-report\|\w+\|proc\|f\d+\|spam=0\.3\|x$/,
   },
   {
     because: "reject at connect is said for a banner, and only QUIT is served",
@@ -239,9 +239,9 @@ async function converse(port: number, { banner = "220", steps, closes }: Row): P
   const client = await Client.open(port);
   try {
     await client.reply(banner);
-    for (const [said, heard] of steps) {
+    for (const [said, received] of steps) {
       const reply = await client.say(said, "");
-      assert.match(reply, new RegExp(`^${heard}`), said);
+      assert.match(reply, new RegExp(`^${received}`), said);
     }
     if (closes) await assert.rejects(client.reply(), /The server closed/);
   } finally {
@@ -265,7 +265,7 @@ Deno.test("filters decide about commands and messages", async (test) => {
       await test.step(row.because, async () => {
         const before = daemon.mailbox("bob").names();
         await converse(ports[at]!, row);
-        if (row.told !== undefined) await told(daemon, `f${at}`, row.told);
+        if (row.received !== undefined) await received(daemon, `f${at}`, row.received);
         if (row.mail === undefined) return;
         await daemon.mailbox("bob").arrived(before.length + 1);
         const name = daemon.mailbox("bob").names().find((one) => !before.includes(one))!;

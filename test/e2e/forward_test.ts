@@ -43,7 +43,7 @@ match from local for any action "out"
 `;
 };
 
-/** Sends one message; answers what each RCPT was told. */
+/** Sends one message; returns the reply to each RCPT. */
 async function send(port: number, to: readonly string[], subject: string): Promise<string[]> {
   const client = await Client.connect(port);
   await client.say("EHLO client.example.com", "250");

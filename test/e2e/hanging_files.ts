@@ -45,7 +45,7 @@ export function mountDead(folder: string): (() => void) | null {
   libc.write(fuse, new Uint8Array(reply.buffer), BigInt(INIT_REPLY));
   return () => {
     libc.umount2(text(folder), MNT_FORCE_DETACH);
-    // With it the connection is gone, and all who wait hear of it.
+    // With it the connection is gone, and all who wait get an error.
     libc.close(fuse);
   };
 }

@@ -1,4 +1,4 @@
-/** Files of some users do not answer: mail of others, banners and smtpctl do not wait for them, and the daemon ends when it is told to. */
+/** Files of some users do not answer: mail of others, banners and smtpctl do not wait for them, and the daemon ends when it is asked to. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -292,7 +292,7 @@ export class Mailbox {
   /** Waits until `count` messages are there, without reading them. */
   async arrived(count: number, ms = LIMIT_MS): Promise<void> {
     if (this.names().length >= count) return;
-    // Folders that do not exist yet cannot be watched: the nearest one that does tells when they appear.
+    // Folders that do not exist yet cannot be watched: the nearest one that does is watched until they appear.
     const end = Date.now() + ms;
     while (this.names().length < count) {
       if (Date.now() > end) {

@@ -1,6 +1,6 @@
 /**
  * Isolates that have fallen say what they may not say, at every door and to main: it is refused before anybody believes it, who said it is
- * replaced, the log tells, and the daemon goes on.
+ * replaced, it is logged, and the daemon goes on.
  */
 
 import assert from "node:assert/strict";

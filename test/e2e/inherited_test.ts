@@ -6,7 +6,7 @@ import { Client } from "./client.ts";
 import { Daemon, DOMAIN, maildirConfig, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
-/** Binds what it is told, becomes scripts/smtpd with the sockets from descriptor 3 on; tells a file what comes to NOTIFY_SOCKET. */
+/** Binds what it is given, becomes scripts/smtpd with the sockets from descriptor 3 on; writes to a file what comes to NOTIFY_SOCKET. */
 const MANAGER = `
 import fcntl, os, socket, sys
 control, submission, port, ready = sys.argv[1:5]

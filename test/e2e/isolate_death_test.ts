@@ -1,5 +1,5 @@
 /**
- * Isolates die: the queue in the middle of a message, whose session hears 421; those that local clients speak to. Nothing acknowledged is
+ * Isolates die: the queue in the middle of a message, whose session get 421; those that local clients speak to. Nothing acknowledged is
  * lost, and mail flows again.
  */
 
@@ -35,7 +35,7 @@ Deno.test("when the queue isolate dies, open transactions end with 421 and ackno
     // More than the credit of a session: parts of it are in the queue isolate when it dies.
     await victim.write(encoder.encode("Subject: half\r\n\r\n" + `${"x".repeat(76)}\r\n`.repeat(4000)));
     await Deno.writeTextFile(`${daemon.folder}/spool/die`, "");
-    await daemon.logged(/isolate queue ended and starts again in 100 ms: .*told to die/);
+    await daemon.logged(/isolate queue ended and starts again in 100 ms: .*made to die/);
     await victim.reply("421");
 
     // The same daemon, the same other sessions: what was acknowledged is there, and new mail is taken.
@@ -51,7 +51,7 @@ Deno.test("when the queue isolate dies, open transactions end with 421 and ackno
   });
 });
 
-Deno.test("when smtp and control die, who speaks to them over a unix socket hears the end, and both are back", async () => {
+Deno.test("when smtp and control die, who speaks to them over a unix socket sees the end, and both are back", async () => {
   await withDaemon({ program: MORTAL }, async (daemon) => {
     const local = await Client.over(
       await Deno.connect({ transport: "unix", path: `${daemon.folder}/smtpd.smtp.sock` }),
@@ -59,7 +59,7 @@ Deno.test("when smtp and control die, who speaks to them over a unix socket hear
     await local.say("EHLO localhost", "250");
     await local.begin("a@example.com", `lost@${DOMAIN}`);
     assert.equal((await daemon.tool("smtpctl", ["trace", "smtp"])).code, 0);
-    await daemon.logged(/isolate smtp ended and starts again in 100 ms: .*told to die/);
+    await daemon.logged(/isolate smtp ended and starts again in 100 ms: .*made to die/);
     await assert.rejects(local.reply(), /The server closed|reset/);
     local.close();
     // What is tried again meets the new isolate.
@@ -69,7 +69,7 @@ Deno.test("when smtp and control die, who speaks to them over a unix socket hear
 
     const asked = await daemon.tool("smtpctl", ["trace", "stat"]);
     assert.deepEqual([asked.code, asked.stderr], [1, "smtpctl: The daemon closed the connection before it answered\n"]);
-    await daemon.logged(/isolate control ended and starts again in 100 ms: .*told to die/);
+    await daemon.logged(/isolate control ended and starts again in 100 ms: .*made to die/);
     for (let tries = 0; (await daemon.tool("smtpctl", ["show", "status"])).code !== 0; tries++) {
       assert.ok(tries < 50, "control is back");
     }

@@ -42,7 +42,7 @@ match from src { "192.0.2.0/24", "2001:db8::/32" } for domain "${DOMAIN}" action
     assert.equal((await swaks("two", ...proxy("2", "AF_INET6", "2001:db8::5"))).code, 0);
     assert.match(await daemon.mailbox("two").text(), /^Received: from \S+ \(\S+ \[2001:db8::5\]\)$/m);
     assert.notEqual((await swaks("three", ...proxy("1", "TCP4", "198.51.100.1"))).code, 0, "no rule is for it");
-    assert.notEqual((await swaks("four", "--timeout", "1")).code, 0, "who came directly hears nothing");
+    assert.notEqual((await swaks("four", "--timeout", "1")).code, 0, "who came directly gets no reply");
     await daemon.logged(/smtp: proxy event=closed address=127\.0\.0\.1 reason=/);
 
     const codes = [];

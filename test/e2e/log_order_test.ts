@@ -1,4 +1,4 @@
-/** The log tells of a message before it tells of its delivery, however many come at once. */
+/** The log has a message before its delivery, however many come at once. */
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";

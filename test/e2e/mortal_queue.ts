@@ -14,5 +14,5 @@ setInterval(() => {
   } catch {
     return;
   }
-  throw new Error("told to die");
+  throw new Error("made to die");
 }, 10);

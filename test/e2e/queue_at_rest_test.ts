@@ -36,7 +36,7 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
       assert.equal([arguments_, ...daemon.log].join("\n").includes(KEY), false);
       await daemon.stop();
     });
-    await test.step("without the daemon, smtpctl tells no more than the id", async () => {
+    await test.step("without the daemon, smtpctl shows no more than the id", async () => {
       const { stdout, stderr } = await daemon.tool("smtpctl", ["show", "queue"]);
       assert.equal(stdout, "");
       assert.match(stderr, /^smtpctl: envelope [0-9a-f]{16}: it is encrypted$/m);
@@ -59,7 +59,7 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
       assert.match((await start()).stderr, /mode 0644 is too open, use chmod 0600/);
       await Deno.chmod(keyFile, 0o600);
     });
-    await test.step("smtpd -n -v tells nothing of it", async () => {
+    await test.step("smtpd -n -v shows nothing of it", async () => {
       await rewrite(`queue encryption ${NEXT}`, `queue encryption backup file:${keyFile}`);
       const checked = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "-f", daemon.configFile], {
         env: daemon.env,

@@ -1,4 +1,4 @@
-/** What a client hears as 4xx or 5xx is in the log, whatever part of the server says it; and /health tells why mail is refused. */
+/** What a client receives as 4xx or 5xx is in the log, whatever part of the server says it; and /health says why mail is refused. */
 
 import assert from "node:assert/strict";
 import { Client } from "./client.ts";
@@ -7,7 +7,7 @@ import { type Daemon, DOMAIN, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
 /** Everything that the server says to the octets that are sent, until it closes or has answered QUIT. */
-async function heard(port: number, said: readonly string[]): Promise<string[]> {
+async function received(port: number, said: readonly string[]): Promise<string[]> {
   const client = await Client.open(port);
   const replies: string[] = [];
   try {
@@ -39,7 +39,7 @@ async function inLog(daemon: Daemon, from: number, replies: readonly string[]): 
 const BEGIN = ["EHLO a.example"];
 const UP_TO_DATA = [...BEGIN, "MAIL FROM:<a@example.net>", `RCPT TO:<bob@${DOMAIN}>`, "DATA"];
 
-/** Which listener, what the client says, and the codes that it hears. */
+/** Which listener, what the client says, and the codes that it gets. */
 const rows: readonly {
   port: "plain" | "barred" | "turned" | "built" | "program";
   said: readonly string[];
@@ -72,7 +72,7 @@ const rows: readonly {
   { port: "program", said: [...BEGIN, "MAIL FROM:<no@example.net>", "NOOP bad"], codes: "451 550" },
 ];
 
-Deno.test("each 4xx and 5xx that a client hears is in the log, with its address", async () => {
+Deno.test("each 4xx and 5xx that a client receives is in the log, with its address", async () => {
   const ports = { barred: freePort(), turned: freePort(), built: freePort(), program: freePort() };
   const admin = freePort();
   const config = ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
@@ -105,7 +105,7 @@ ${on("barred", "barred")}${on("turned", "turned")}${on("built", "spammer, sender
   await withDaemon({ config }, async (daemon) => {
     for (const { port, said, codes } of rows) {
       const from = daemon.log.length;
-      const replies = await heard(port === "plain" ? daemon.port : ports[port], said);
+      const replies = await received(port === "plain" ? daemon.port : ports[port], said);
       assert.equal(
         replies.map((reply) => reply.slice(0, 3)).join(" "),
         codes,
@@ -123,7 +123,7 @@ ${on("barred", "barred")}${on("turned", "turned")}${on("built", "spammer, sender
       assert.deepEqual(await health(), [503, [`${what} is paused`]]);
       if (what === "smtp") {
         const from = daemon.log.length;
-        const replies = await heard(daemon.port, []);
+        const replies = await received(daemon.port, []);
         assert.deepEqual(replies, ["421 4.3.2 Service paused, try again later"]);
         await inLog(daemon, from, replies);
       }

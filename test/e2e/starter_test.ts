@@ -88,7 +88,7 @@ const files: {
   { name: "files that are closed", file: "aliases", mode: 0o640, want: /^(?![^]*(may write|may read))/, code: 0 },
 ];
 for (const { name, file, mode, want, code } of files) {
-  Deno.test(`smtpd -n tells of ${name}`, async () => {
+  Deno.test(`smtpd -n reports ${name}`, async () => {
     const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
     try {
       const path = (one: string) => join(folder, one);

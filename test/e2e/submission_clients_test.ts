@@ -110,24 +110,24 @@ async function openssl(args: readonly string[], to: string): Promise<void> {
 /** The way of Thunderbird: one connection for several messages, MAIL, RCPT and DATA in one packet where PIPELINING is offered. */
 async function thunderbird(port: number, to: string, count: number): Promise<void> {
   let socket: net.Socket = net.connect(port, "127.0.0.1");
-  let heard = "";
+  let received = "";
   let wake = () => {};
   const follow = () => {
     socket.setEncoding("latin1");
     socket.on("data", (text) => {
-      heard += text;
+      received += text;
       wake();
     });
   };
   /** Waits for as many whole replies; answers them. */
   const replies = async (wanted: number): Promise<string[]> => {
     for (;;) {
-      const all = heard.match(/(?:^\d{3}-.*\r\n)*^\d{3} .*\r\n/gm) ?? [];
+      const all = received.match(/(?:^\d{3}-.*\r\n)*^\d{3} .*\r\n/gm) ?? [];
       if (all.length >= wanted) {
-        heard = heard.slice(all.join("").length);
+        received = received.slice(all.join("").length);
         return all;
       }
-      await within(new Promise<void>((resolve) => wake = resolve), `${wanted} replies, there is ${heard}`);
+      await within(new Promise<void>((resolve) => wake = resolve), `${wanted} replies, there is ${received}`);
     }
   };
   const say = async (text: string, ...codes: string[]) => {

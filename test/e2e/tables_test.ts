@@ -90,7 +90,7 @@ Deno.test("mail goes where databases and account files say", async (test) => {
       assert.equal((await update("aliases")).code, 0);
       await rcpt("new@cdb.example", "250");
     });
-    await test.step("a damaged file is told, and the old content stays", async () => {
+    await test.step("a damaged file is logged, and the old content stays", async () => {
       Deno.writeTextFileSync(join(daemon.folder, "aliases.db"), "nonsense");
       const { code, stdout, stderr } = await update("aliases");
       assert.notEqual(code, 0);

@@ -171,7 +171,7 @@ Deno.test("sendmail submits a message", async (test) => {
       assert.equal(ran.code, 70);
       assert.match(ran.stderr, /command failed: 550 /);
     });
-    await test.step("a paused daemon is 421 for -bs, and nothing that -bv could tell", async () => {
+    await test.step("a paused daemon is 421 for -bs, and nothing that -bv could say", async () => {
       await daemon.tool("smtpctl", ["pause", "smtp"]);
       const session = await daemon.tool("sendmail", ["-bs"]);
       assert.equal(session.code, 75);
@@ -224,7 +224,7 @@ Deno.test("smtpctl shows and changes the queue", async (test) => {
     });
     await test.step("words may be cut short", async () =>
       assert.equal((await smtpctl("sh", "q")).split("\n").length, 4));
-    await test.step("show message and show envelope tell what is stored", async () => {
+    await test.step("show message and show envelope show what is stored", async () => {
       const [first] = await ids();
       assert.match(await smtpctl("show", "message", first!), /^Subject: held$/m);
       assert.match(await smtpctl("show", "envelope", first!), /sender/);
@@ -286,7 +286,7 @@ Deno.test("What sendmail took while the daemon was down is sent when it is back"
   }
 });
 
-Deno.test("smtpd tells what is wrong with its configuration", async () => {
+Deno.test("smtpd reports what is wrong with its configuration", async () => {
   const daemon = await Daemon.start();
   try {
     assert.equal(await daemon.stop(), 0);

@@ -170,7 +170,7 @@ for (const name of ["plain", "gzip", "sealed"] as const) {
   });
 }
 
-Deno.test("discover tells clearly what it cannot take in, and leaves it out whole", async (test) => {
+Deno.test("discover reports clearly what it cannot take in, and leaves it out whole", async (test) => {
   const named = ({ port }: { port: number }) =>
     `listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
 action "out" relay host "smtp://127.0.0.1:1"

@@ -1,4 +1,4 @@
-/** Mail that cannot be relayed: what its sender is told and why, name servers that come later, and clocks that were wrong. */
+/** Mail that cannot be relayed: what its sender gets and why, name servers that come later, and clocks that were wrong. */
 
 import assert from "node:assert/strict";
 import net from "node:net";

@@ -36,7 +36,7 @@ for (const { name, program, knows, start } of HOPS) {
   Deno.test({
     name: knows
       ? `RFC 6531 §3.4: ${name} behind us takes a sender and a header in UTF-8`
-      : `RFC 6531 §3.5: what ${name} behind us cannot be told comes back with 5.6.7, the rest goes there`,
+      : `RFC 6531 §3.5: what ${name} behind us cannot be sent comes back with 5.6.7, the rest goes there`,
     ignore: !here,
     async fn() {
       const folder = await Deno.makeTempDir({ prefix: "vaultpost-hop-" });

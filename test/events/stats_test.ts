@@ -1,4 +1,4 @@
-/** Statistics as `smtpctl show stats` and `monitor` tell them. */
+/** Statistics as `smtpctl show stats` and `monitor` show them. */
 
 import { deepEqual, equal } from "node:assert/strict";
 import { type CounterKey, type Event, formatStats, METRICS, Stats } from "../../src/events/mod.ts";
@@ -69,7 +69,7 @@ Deno.test("Stats: sessions of an smtp isolate that died are no longer open; thos
   equal(stats.sample().disconnects, 2);
 });
 
-Deno.test("Stats: deliveries, expiry and removal are counted from their events only, all else as it is told", () => {
+Deno.test("Stats: deliveries, expiry and removal are counted from their events only, all else as it is reported", () => {
   const base = {
     session: "s",
     envelope: evpid("0000000100000001"),

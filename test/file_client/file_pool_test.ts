@@ -130,7 +130,7 @@ Deno.test("who has an isolate gets nothing more into it while others wait for on
   assert.deepEqual(harness.ends, ["busy 0 ok", "other ok", "again ok"]);
 });
 
-Deno.test("what is done when its isolate is to be given up is not told to have failed", async () => {
+Deno.test("what is done when its isolate is to be given up is not reported as failed", async () => {
   const harness = new PoolHarness();
   const mailbox: FileTask = { kind: "prepare", who: { uid: 1, gid: 1 }, path: "/x" };
   const results: string[] = [];

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { MAX_POST_MESSAGES } from "../../src/isolate/channel.ts";
 import { Caller, DoorChannel, PeerGone, PortTransport, type PostPort } from "../../src/isolate/mod.ts";
 
-type Ask = { type: "ask"; call: number; text: string } | { type: "tell"; call?: never };
+type Ask = { type: "ask"; call: number; text: string } | { type: "note"; call?: never };
 type Answer = { type: "answer"; call: number; text: string } | { type: "news"; call?: never };
 
 /** A port that keeps what is posted. */
@@ -14,7 +14,7 @@ class FakePort implements PostPort {
   postMessage(message: unknown): void {
     this.posts.push(structuredClone(message));
   }
-  hear(messages: unknown[]): void {
+  receive(messages: unknown[]): void {
     this.onmessage!({ data: messages } as MessageEvent);
   }
 }
@@ -28,37 +28,37 @@ function pair() {
 
 Deno.test("DoorChannel sends the messages of one turn as one post", async () => {
   const { port, channel } = pair();
-  channel.send({ type: "tell" });
-  channel.send({ type: "tell" });
+  channel.send({ type: "note" });
+  channel.send({ type: "note" });
   await Promise.resolve();
-  assert.deepEqual(port.posts, [[{ type: "tell" }, { type: "tell" }]]);
+  assert.deepEqual(port.posts, [[{ type: "note" }, { type: "note" }]]);
 });
 
 Deno.test("DoorChannel keeps what is sent while the peer is away and posts it to the next one", async () => {
   const { port, channel } = pair();
   channel.detach();
-  channel.send({ type: "tell" });
+  channel.send({ type: "note" });
   await Promise.resolve();
   assert.deepEqual(port.posts, []);
   const next = new FakePort();
   channel.attach(new PortTransport(next));
   await Promise.resolve();
-  assert.deepEqual(next.posts, [[{ type: "tell" }]]);
+  assert.deepEqual(next.posts, [[{ type: "note" }]]);
 });
 
 Deno.test("DoorChannel posts no more messages at once than the other side takes, however many have waited", async () => {
   const refused: string[] = [];
-  const tell = { type: "tell" } as const;
+  const note = { type: "note" } as const;
   for (const waiting of [0, MAX_POST_MESSAGES - 1, MAX_POST_MESSAGES, MAX_POST_MESSAGES + 7]) {
     const channel = new DoorChannel<Ask, Answer>();
-    for (let count = 0; count < waiting; count++) channel.send(tell);
+    for (let count = 0; count < waiting; count++) channel.send(note);
     const receiver = new DoorChannel<Answer, Ask>({
-      arriving: new Map([["tell", () => null]]),
+      arriving: new Map([["note", () => null]]),
       replies: new Map(),
       onfault: (fault) => refused.push(fault),
     });
-    let heard = 0;
-    receiver.onmessage = () => heard++;
+    let received = 0;
+    receiver.onmessage = () => received++;
     const other: PostPort = { postMessage: () => {}, onmessage: null };
     receiver.attach(new PortTransport(other));
     channel.attach(
@@ -67,10 +67,10 @@ Deno.test("DoorChannel posts no more messages at once than the other side takes,
         onmessage: null,
       }),
     );
-    for (let count = 0; count < 3; count++) channel.send(tell);
+    for (let count = 0; count < 3; count++) channel.send(note);
     await Promise.resolve();
     assert.deepEqual(refused, []);
-    assert.equal(heard, Math.min(waiting, MAX_POST_MESSAGES) + 3);
+    assert.equal(received, Math.min(waiting, MAX_POST_MESSAGES) + 3);
   }
 });
 
@@ -81,7 +81,7 @@ Deno.test("Caller.ask() resolves with the answer of the same call, whatever the 
   const second = caller.ask<"answer">({ type: "ask", text: "b" });
   await Promise.resolve();
   const calls = (port.posts[0] as { call: number }[]).map(({ call }) => call);
-  port.hear([{ type: "answer", call: calls[1], text: "to b" }, { type: "answer", call: calls[0], text: "to a" }]);
+  port.receive([{ type: "answer", call: calls[1], text: "to b" }, { type: "answer", call: calls[0], text: "to a" }]);
   assert.equal((await first).text, "to a");
   assert.equal((await second).text, "to b");
 });
@@ -100,8 +100,8 @@ Deno.test("Caller.ask() rejects with PeerGone when the peer ends before it answe
 Deno.test("Caller passes on messages that answer nothing", () => {
   const { port, channel } = pair();
   const caller = new Caller<Ask, Answer>(channel);
-  const heard: Answer[] = [];
-  caller.onmessage = (message) => heard.push(message);
-  port.hear([{ type: "news" }]);
-  assert.deepEqual(heard, [{ type: "news" }]);
+  const received: Answer[] = [];
+  caller.onmessage = (message) => received.push(message);
+  port.receive([{ type: "news" }]);
+  assert.deepEqual(received, [{ type: "news" }]);
 });

@@ -1,18 +1,18 @@
-/** An isolate for the supervisor's test: tells its door neighbours apart, and dies or hangs when told. */
+/** An isolate for the supervisor's test: reports which neighbours its doors have, and dies or hangs on request. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
 import { SCHEDULER_DOORS } from "../../src/protocol/isolates/scheduler.ts";
 import { say } from "./toy.ts";
 
 runIsolate("scheduler", SCHEDULER_DOORS, (isolate) => {
-  const heard = (text: string) => say("scheduler", text);
+  const received = (text: string) => say("scheduler", text);
   isolate.serve("queue-scheduler", (channel) => {
-    heard("welcome");
-    channel.onreset = () => heard("reset");
+    received("welcome");
+    channel.onreset = () => received("reset");
   });
   isolate.onsettings = () => {
     queueMicrotask(() => {
-      throw new Error("told to die");
+      throw new Error("made to die");
     });
   };
 });

@@ -71,17 +71,17 @@ Deno.test("each isolate is refused everything that the permission table does not
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const port = (server.address() as AddressInfo).port;
   try {
-    const heard = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath(), program });
+    const received = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath(), program });
     for (const role of ROLES) {
       // What the runtime allows the system may still refuse to who is not root.
-      const allowed = heard.get(role)!.filter((line) => !line.endsWith(": refused")).map((line) =>
+      const allowed = received.get(role)!.filter((line) => !line.endsWith(": refused")).map((line) =>
         line.replace(/: (allowed|failed: PermissionDenied.*)$/, "")
       );
       // Root's daemon acts as the recipient through the C library: that grant is in the table, with its reason. It is given up at start.
       const ofRoot = ["mailbox", "file", "forward"].includes(role) && Deno.uid() === 0 ? ["use the C library"] : [];
       const expected = [...ALLOWED[role], ...ofRoot];
       assert.deepEqual(allowed, expected, `what ${role} was allowed`);
-      assert.ok(heard.get(role)!.length > 10, "the probe made all its attempts");
+      assert.ok(received.get(role)!.length > 10, "the probe made all its attempts");
     }
   } finally {
     server.close();
@@ -111,11 +111,11 @@ async function probe(
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
-  const heard = new Map<Role, string[]>();
+  const received = new Map<Role, string[]>();
   const channel = new BroadcastChannel("probes of the permissions test");
   const all = new Promise<void>((resolve) => {
     channel.onmessage = ({ data: { role, lines } }) => {
-      if (heard.set(role, lines).size === ROLES.length) resolve();
+      if (received.set(role, lines).size === ROLES.length) resolve();
     };
   });
   const supervisor = new Supervisor({
@@ -135,5 +135,5 @@ async function probe(
   await all;
   await supervisor.stop();
   channel.close();
-  return heard;
+  return received;
 }

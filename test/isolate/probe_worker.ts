@@ -1,4 +1,4 @@
-/** Stands in for an isolate's entry file: tries what an isolate must not do and tells the test what was allowed. */
+/** Stands in for an isolate's entry file: tries what an isolate must not do and reports to the test what was allowed. */
 
 import net from "node:net";
 import type { ToIsolate } from "../../src/protocol/mod.ts";

@@ -5,6 +5,6 @@ import { QUEUE_DOORS } from "../../src/protocol/isolates/queue.ts";
 import { say } from "./toy.ts";
 
 runIsolate("queue", QUEUE_DOORS, (isolate) => {
-  const heard = (text: string) => say("queue", text);
-  isolate.ask("queue-scheduler").onreset = () => heard("scheduler went away");
+  const received = (text: string) => say("queue", text);
+  isolate.ask("queue-scheduler").onreset = () => received("scheduler went away");
 });

@@ -1,19 +1,19 @@
-/** An smtp isolate for the supervisor's test: tells which certificates it has, and dies when told. */
+/** An smtp isolate for the supervisor's test: reports which certificates it has, and dies on request. */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
 import { SMTP_DOORS } from "../../src/protocol/isolates/smtp.ts";
 import { say } from "./toy.ts";
 
 runIsolate("smtp", SMTP_DOORS, (isolate) => {
-  const tell = () => {
+  const report = () => {
     const text = `has ${Object.keys(isolate.settings.pki).join(" ")}`;
     say("smtp", text);
   };
-  tell();
-  isolate.onsettings = tell;
+  report();
+  isolate.onsettings = report;
   isolate.ask("smtp-main").onmessage = () => {
     queueMicrotask(() => {
-      throw new Error("told to die");
+      throw new Error("made to die");
     });
   };
 });

@@ -1,4 +1,4 @@
-/** An isolate that dies is replaced, its neighbours hear of it, and main lives on. */
+/** An isolate that dies is replaced, its neighbours are reset, and main lives on. */
 
 import assert from "node:assert/strict";
 import type { HandedSession, Role, Settings } from "../../src/protocol/mod.ts";
@@ -15,16 +15,16 @@ const SESSION: HandedSession = {
 
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
 
-/** A house of toy isolates; `until` resolves when the line was heard from the role. */
+/** A system of toy isolates; `until` resolves when the line was received from the role. */
 function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number; pingMs?: number } = {}) {
   const waiting: { line: string; resolve: () => void }[] = [];
-  const hear = (line: string) => {
+  const receive = (line: string) => {
     const index = waiting.findIndex((one) => one.line === line);
     if (index >= 0) waiting.splice(index, 1)[0]!.resolve();
   };
   const until = (line: string) => new Promise<void>((resolve) => waiting.push({ line, resolve }));
   const channel = new BroadcastChannel(TOYS_CHANNEL);
-  channel.onmessage = ({ data }) => hear(data);
+  channel.onmessage = ({ data }) => receive(data);
   const refusals: string[] = [];
   const deaths: { role: Role; reason: string; delayMs: number }[] = [];
   const supervisor = new Supervisor({
@@ -72,7 +72,7 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
     await noticed;
     await back;
     assert.equal(deaths.at(-1)!.role, "scheduler");
-    assert.match(deaths.at(-1)!.reason, /told to die/);
+    assert.match(deaths.at(-1)!.reason, /made to die/);
     assert.equal(deaths.at(-1)!.delayMs, expectedDelayMs);
     // `welcome` is said before `ready`; posts are refused until then.
     while (!supervisor.living("scheduler").includes(0)) await new Promise((resolve) => setImmediate(resolve));

@@ -2,7 +2,7 @@
 
 export const TOYS_CHANNEL = "toys of the supervisor's test";
 
-/** Tells the test, from the worker of `role`. */
+/** Sends a line to the test, from the worker of `role`. */
 export function say(role: string, text: string): void {
   const channel = new BroadcastChannel(TOYS_CHANNEL);
   channel.postMessage(`${role}: ${text}`);

@@ -99,7 +99,7 @@ const rows: readonly Row[] = [
   { name: "a table that cannot be read", table: "broken", want: "tempfail", asked: [] },
   { name: "a program that has the service auth is asked alone", table: "program", want: "ok", asked: [] },
   { name: "a password that the program does not take", table: "program", password: "x", want: "permfail", asked: [] },
-  { name: "a program that cannot tell", table: "program", user: "away", want: "tempfail", asked: [] },
+  { name: "a program that cannot answer", table: "program", user: "away", want: "tempfail", asked: [] },
   { name: "a table of no listener is not asked", table: "secrets", want: "tempfail", asked: [] },
   { name: "system accounts where no listener asks for them", table: null, want: "tempfail", asked: [] },
   { name: "an empty password", password: "", want: "tempfail", asked: [] },
@@ -111,7 +111,7 @@ for (const { name, table = "logins", user = "carol", password = "sesame", want, 
     const world = logins(["logins", "broken", "program"]);
     assert.equal(await world.logins.authenticate({ table, user, password }), want);
     assert.deepEqual(world.asked, asked);
-    assert.ok(!JSON.stringify(world.warnings).match(/sesame|\$6|\$y/), "no secret is told");
+    assert.ok(!JSON.stringify(world.warnings).match(/sesame|\$6|\$y/), "no secret is logged");
   });
 }
 
@@ -133,7 +133,7 @@ const MESSAGE = "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2R
 const PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 const SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
-Deno.test("challenge() tells a user's salt, and a stranger one that does not change", async () => {
+Deno.test("challenge() gives a user's salt, and a stranger one that does not change", async () => {
   const { logins: first, warnings } = logins(["scram", "logins"]);
   assert.deepEqual(await first.challenge("scram", "user"), { salt: "W22ZaJ0SNY7soEsUEjb6gQ==", iterations: 4096 });
   const fake = await first.challenge("scram", "stranger");
@@ -142,7 +142,7 @@ Deno.test("challenge() tells a user's salt, and a stranger one that does not cha
   assert.deepEqual(await first.challenge("scram", "Stranger"), fake, "names are the same in any case");
   assert.notDeepEqual(await first.challenge("scram", "another"), fake);
   assert.deepEqual(await logins(["scram"]).logins.challenge("scram", "stranger"), fake, "after a restart too");
-  assert.equal(await first.challenge("logins", "carol"), null, "of a table with other hashes nothing is told");
+  assert.equal(await first.challenge("logins", "carol"), null, "of a table with other hashes nothing is logged");
   assert.equal(await first.challenge("secrets", "user"), null, "nor of one that no listener has");
   assert.deepEqual(warnings, []);
   assert.equal(await first.challenge("scram", "weak"), null, "nor of a verifier that is no good");
@@ -171,7 +171,7 @@ for (const row of proofs) {
     const { result, signature } = await world.logins.prove(question);
     assert.equal(result, want);
     assert.equal(signature, want === "ok" ? SIGNATURE : "");
-    assert.ok(!JSON.stringify(world.warnings).match(/SCRAM|WG5d/), "no secret is told");
+    assert.ok(!JSON.stringify(world.warnings).match(/SCRAM|WG5d/), "no secret is logged");
   });
 }
 

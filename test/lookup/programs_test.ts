@@ -127,7 +127,7 @@ for (const { known, code, because } of failures) {
     const result = await expand("bob@example.org");
     assert.ok(!result.ok);
     assert.equal(result.code, code);
-    assert.ok(warnings.length > 0, "the operator hears of it");
+    assert.ok(warnings.length > 0, "it is logged for the operator");
   });
 }
 
@@ -153,12 +153,12 @@ Deno.test("smarthost() fetches the next host, or looks a domain up; an error is 
   );
 });
 
-Deno.test("updateTable() tells the program, and why it cannot", async () => {
+Deno.test("updateTable() asks the program, and reports why it cannot", async () => {
   assert.equal(await worldWith({}).world.updateTable("t"), null);
   assert.equal(await worldWith({ update: "!locked" }).world.updateTable("t"), "locked");
 });
 
-Deno.test("authenticate() asks a program for the password as it was given, and hears when it has no such service", async () => {
+Deno.test("authenticate() asks a program for the password as it was given, and gets an error when it has no such service", async () => {
   const { world, asked } = worldWith({
     "check auth carol:Se|same": "",
     "check auth broken:x": "!away",

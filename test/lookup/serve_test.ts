@@ -376,7 +376,7 @@ for (const { question, want, because } of malformed) {
   });
 }
 
-Deno.test("serveLookup() reads a table again when it is told to, and says so", () => {
+Deno.test("serveLookup() reads a table again when it is asked to, and says so", () => {
   let text = "team: bob\n";
   const { ask, order, events } = harness({ aliases: () => text });
   text = "team: root\n";

@@ -48,7 +48,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const cdb = (records: Record<string, string>) =>
   writeCdb(Object.entries(records).map(([key, value]) => ({ key: bytes(key), value: bytes(value) })));
 
-Deno.test("a file: table is read with its line ends, and a mistake of it is told by its line", () =>
+Deno.test("a file: table is read with its line ends, and a mistake of it is reported by its line", () =>
   withFolder((folder) => {
     const path = `${folder}/t`;
     Deno.writeTextFileSync(path, "# aliases\r\nBob: Robert\r\nbob: Roberta\nteam bob, eve");

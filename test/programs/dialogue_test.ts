@@ -18,7 +18,7 @@ function registered(): TableDialogue {
   return dialogue;
 }
 
-Deno.test("greeting() tells version, protocol and table", () => {
+Deno.test("greeting() holds version, protocol and table", () => {
   assert.equal(
     new TableDialogue("users").greeting("7.8.0"),
     "config|smtpd-version|7.8.0\nconfig|protocol|0.1\nconfig|tablename|users\nconfig|ready\n",
@@ -67,11 +67,14 @@ const answers: { request: TableRequest; line: string; want: unknown }[] = [
   { request: UPDATE, line: `update-result|${ID}|found`, want: "a malformed answer" },
 ];
 for (const { request, line, want } of answers) {
-  Deno.test(`hear() takes ${JSON.stringify(line)} after ${request.op} for ${JSON.stringify(want)}`, () => {
+  Deno.test(`receive() takes ${JSON.stringify(line)} after ${request.op} for ${JSON.stringify(want)}`, () => {
     const dialogue = registered();
     dialogue.ask(request, ID, 0);
-    const heard = dialogue.receive(line);
-    assert.deepEqual(heard.type === "answer" ? heard.answer : heard.type === "broken" ? heard.reason : heard, want);
+    const received = dialogue.receive(line);
+    assert.deepEqual(
+      received.type === "answer" ? received.answer : received.type === "broken" ? received.reason : received,
+      want,
+    );
   });
 }
 
@@ -87,7 +90,7 @@ const registrations = [
   },
 ];
 for (const { lines, last } of registrations) {
-  Deno.test(`hear() ends the lines ${lines.join(", ")} with ${JSON.stringify(last)}`, () => {
+  Deno.test(`receive() ends the lines ${lines.join(", ")} with ${JSON.stringify(last)}`, () => {
     const dialogue = new TableDialogue("t");
     assert.deepEqual(lines.map((line) => dialogue.receive(line)).at(-1), last);
   });
@@ -104,7 +107,7 @@ Deno.test("refusal() keeps line ends and services that were not registered from 
   assert.equal(dialogue.serves(LOOKUP), true);
 });
 
-Deno.test("hear() is total: any line at any time has a meaning", () => {
+Deno.test("receive() is total: any line at any time has a meaning", () => {
   fc.assert(fc.property(fc.array(fc.string(), { maxLength: 5 }), fc.boolean(), (lines, asked) => {
     const dialogue = registered();
     if (asked) dialogue.ask(LOOKUP, ID, 0);

@@ -12,7 +12,7 @@ import { FILTER_EVENTS } from "../../src/protocol/filters.ts";
 
 const SID = "00000000000000ab", TOKEN = "0123456789abcdef";
 
-Deno.test("filterGreeting() says what a filter is told first, in order", () => {
+Deno.test("filterGreeting() says what a filter is sent first, in order", () => {
   const text = filterGreeting({
     version: "1.2",
     sessionTimeoutMs: 300_000,
@@ -110,7 +110,7 @@ const HEARD: readonly (readonly [string, FilterOutput])[] = [
   [`report|1.000001|smtp-in|${SID}|caf\xc3\xa9`, { type: "report", session: SID, message: "caf\xe9" }],
 ];
 for (const [line, want] of HEARD) {
-  Deno.test(`FilterDialogue hears ${JSON.stringify(line)}`, () => {
+  Deno.test(`FilterDialogue receives ${JSON.stringify(line)}`, () => {
     assert.deepEqual(ready().dialogue.receive(line), want);
   });
 }

@@ -45,14 +45,14 @@ class RouterHarness {
   now = 0;
   readonly timers: { at: number; run: () => void; off: boolean }[] = [];
   readonly programs: FakeProgram[] = [];
-  readonly told: FilterToSession[] = [];
+  readonly sent: FilterToSession[] = [];
   readonly lost: string[] = [];
   readonly log: string[] = [];
   readonly router: FilterRouter;
   readonly door = {
     onmessage: (_message: SessionToFilter) => {},
     onreset: () => {},
-    send: (message: FilterToSession) => void this.told.push(message),
+    send: (message: FilterToSession) => void this.sent.push(message),
   };
 
   constructor(readonly reads = true, names: readonly string[] = ["f"]) {
@@ -121,19 +121,19 @@ class RouterHarness {
   }
 }
 
-Deno.test("FilterDesk tells sessions of registrations once all programs are ready", async () => {
+Deno.test("FilterRouter sends sessions the registrations once all programs are ready", async () => {
   const harness = new RouterHarness(true, ["f", "g"]);
   const opened = harness.router.open();
   harness.programs[0]!.hooks.online("register|ready");
   await settle();
-  assert.equal(harness.told.length, 0);
+  assert.equal(harness.sent.length, 0);
   harness.programs[1]!.hooks.online("register|filter|smtp-in|data");
   harness.programs[1]!.hooks.online("register|ready");
   await opened;
-  assert.equal(harness.told.at(0)?.type, "registered");
+  assert.equal(harness.sent.at(0)?.type, "registered");
 });
 
-Deno.test("FilterDesk.open() rejects when a program is not ready in time, or ends", async () => {
+Deno.test("FilterRouter.open() rejects when a program is not ready in time, or ends", async () => {
   const late = new RouterHarness();
   const opened = late.router.open();
   late.pass(READY_MS);
@@ -159,7 +159,7 @@ Deno.test("an answer reaches its session once; a second one loses the program", 
   await harness.open("filter|smtp-in|mail-from");
   harness.ask();
   harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.deepEqual(harness.told.at(-1), {
+  assert.deepEqual(harness.sent.at(-1), {
     type: "answer",
     session: SID,
     token: TOKEN,
@@ -167,7 +167,7 @@ Deno.test("an answer reaches its session once; a second one loses the program", 
   });
   harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
   assert.deepEqual(harness.lost, ["lost processor: f: it breaks the protocol: an answer with an unknown token"]);
-  assert.equal(harness.told.at(-1)?.type, "lost");
+  assert.equal(harness.sent.at(-1)?.type, "lost");
 });
 
 Deno.test("answers about sessions that are gone, or of others, are skipped", async () => {
@@ -175,11 +175,11 @@ Deno.test("answers about sessions that are gone, or of others, are skipped", asy
   await harness.open("filter|smtp-in|mail-from");
   harness.ask();
   harness.door.onmessage({ type: "gone", session: SID });
-  const before = harness.told.length;
+  const before = harness.sent.length;
   harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
   harness.say(`filter-dataline|1|1|x`);
   harness.say(`report|1.000000|smtp-in|1|x`);
-  assert.equal(harness.told.length, before);
+  assert.equal(harness.sent.length, before);
   assert.deepEqual(harness.lost, []);
 });
 
@@ -212,12 +212,12 @@ Deno.test("lines go to the program with their heads, are counted when it has tak
   await settle();
   const head = `filter|0.7|0.000000|smtp-in|data-line|${SID}|${TOKEN}|`;
   assert.ok(harness.programs[0]!.text.endsWith(`${head}one\n${head}.\n`), harness.programs[0]!.text);
-  assert.ok(!harness.told.some(({ type }) => type === "taken"));
+  assert.ok(!harness.sent.some(({ type }) => type === "taken"));
   harness.programs[0]!.take();
-  assert.deepEqual(harness.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 166 });
+  assert.deepEqual(harness.sent.at(-1), { type: "taken", session: SID, process: "f", bytes: 166 });
   for (const line of ["a", "\xff", "."]) harness.say(`filter-dataline|${SID}|${TOKEN}|${line}`);
   await settle();
-  const back = harness.told.at(-1);
+  const back = harness.sent.at(-1);
   assert.ok(back?.type === "lines");
   assert.deepEqual([...back.bytes], [0x61, 10, 0xff, 10, 0x2e, 10]);
   harness.say(`filter-dataline|${SID}|${TOKEN}|more`);
@@ -244,9 +244,9 @@ Deno.test("a program that reads slowly holds sessions back; one that does not re
   harness.programs[0]!.take();
   harness.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
   await settle();
-  assert.deepEqual(harness.told.at(-1), { type: "hold", on: true });
+  assert.deepEqual(harness.sent.at(-1), { type: "hold", on: true });
   harness.programs[0]!.take();
-  assert.deepEqual(harness.told.findLast(({ type }) => type === "hold"), { type: "hold", on: false });
+  assert.deepEqual(harness.sent.findLast(({ type }) => type === "hold"), { type: "hold", on: false });
   harness.event();
   await settle();
   harness.pass(STUCK_MS - 1);
@@ -268,20 +268,20 @@ Deno.test("the sessions of an isolate that has ended are forgotten", async () =>
   await harness.open("filter|smtp-in|mail-from");
   harness.ask();
   harness.door.onreset();
-  const before = harness.told.length;
+  const before = harness.sent.length;
   harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.equal(harness.told.length, before);
+  assert.equal(harness.sent.length, before);
 });
 
-Deno.test("an isolate that comes later is told of registrations, and of a program that does not keep up or is lost", async () => {
+Deno.test("an isolate that comes later is sent the registrations, and of a program that does not keep up or is lost", async () => {
   const harness = new RouterHarness(false);
   await harness.open("filter|smtp-in|data-line");
   harness.lines(`${"x".repeat(HOLD_ABOVE)}\n`);
   const welcome = () => {
-    const told: string[] = [];
-    const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void told.push(type) };
+    const sent: string[] = [];
+    const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void sent.push(type) };
     harness.router.addDoor(door);
-    return told;
+    return sent;
   };
   assert.deepEqual(welcome(), ["registered", "hold"]);
   harness.programs[0]!.hooks.onend("it exited with status 1");
@@ -327,7 +327,7 @@ Deno.test("lines of sessions that are gone count as read when the program has re
   harness.door.onmessage({ type: "gone", session: SID });
   await settle();
   harness.programs[0]!.take();
-  assert.deepEqual(harness.told.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
+  assert.deepEqual(harness.sent.at(-1), { type: "taken", session: SID, process: "f", bytes: 82 });
 });
 
 Deno.test("an isolate speaks of its own sessions only", async () => {
@@ -345,5 +345,5 @@ Deno.test("an isolate speaks of its own sessions only", async () => {
   await settle();
   assert.equal(harness.programs[0]!.text, before);
   harness.say(`filter-result|${SID}|${TOKEN}|proceed`);
-  assert.equal(harness.told.at(-1)?.type, "answer", "the session is known still");
+  assert.equal(harness.sent.at(-1)?.type, "answer", "the session is known still");
 });

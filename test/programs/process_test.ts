@@ -57,26 +57,26 @@ Deno.test("startProcess() passes lines both ways, standard error apart", async (
 });
 
 const endings = [
-  { name: "tells the exit status", script: "exit 3", reason: "it exited with status 3" },
-  { name: "tells the signal", script: "kill -9 $$", reason: "it died of SIGKILL" },
+  { name: "reports the exit status", script: "exit 3", reason: "it exited with status 3" },
+  { name: "reports the signal", script: "kill -9 $$", reason: "it died of SIGKILL" },
   {
     name: "ends a program whose line is too long",
     script: "head -c 500 /dev/zero; sleep 60",
     reason: "a line that is too long",
   },
   { name: "ends a program that closed its output", script: "exec >&-; exec sleep 60", reason: "it closed its output" },
-  { name: "tells that there is no program", script: null, reason: /^it cannot be started: / },
+  { name: "reports that there is no program", script: null, reason: /^it cannot be started: / },
 ];
 for (const { name, script, reason } of endings) {
   Deno.test(`startProcess() ${name}`, () =>
     withScript(script, async ({ ended }) => {
-      const told = await ended;
-      if (typeof reason === "string") assert.equal(told, reason);
-      else assert.match(told, reason);
+      const text = await ended;
+      if (typeof reason === "string") assert.equal(text, reason);
+      else assert.match(text, reason);
     }));
 }
 
-Deno.test("end() ends a program that will not hear, and no line of it is told any more", async () => {
+Deno.test("end() ends a program that does not read, and no line of it is passed on any more", async () => {
   await withScript("trap '' TERM; echo ready; while :; do sleep 1; echo more; done", async (run) => {
     assert.equal(await run.next(), "ready");
     run.process.end("the first reason");
@@ -86,7 +86,7 @@ Deno.test("end() ends a program that will not hear, and no line of it is told an
   });
 });
 
-Deno.test("what a program said last before it ended is told", async () => {
+Deno.test("what a program said last before it ended is passed on", async () => {
   await withScript("echo last words; printf 'and more' >&2", async ({ ended, lines, errors }) => {
     assert.equal(await ended, "it exited with status 0");
     assert.deepEqual([lines, errors], [["last words"], ["and more"]]);

@@ -12,10 +12,10 @@ import {
 import type { TableAnswer, TableRequest } from "../../src/protocol/mod.ts";
 import { FakeClock } from "../fake_clock.ts";
 
-/** One life of the program: what it was told, and its mouth. */
+/** One life of the program: what it has received, and what it answers. */
 interface FakeProcess {
   readonly hooks: ProcessHooks;
-  readonly heard: string[];
+  readonly received: string[];
   ended: string | null;
 }
 
@@ -28,9 +28,9 @@ function harness() {
     clock,
     start: (options, hooks): RunningProcess => {
       assert.deepEqual([options.program, options.args], ["/libexec/table-x", ["/f"]]);
-      const life: FakeProcess = { hooks, heard: [], ended: null };
+      const life: FakeProcess = { hooks, received: [], ended: null };
       lives.push(life);
-      return { write: (text) => void life.heard.push(text.trim()), end: (reason) => void (life.ended = reason) };
+      return { write: (text) => void life.received.push(text.trim()), end: (reason) => void (life.ended = reason) };
     },
     id: () => String(++id).padStart(8, "0"),
     log: (_level, text) => void log.push(text),
@@ -61,10 +61,10 @@ Deno.test("ask() puts one request at a time, in their order", async () => {
   const { keeper, open, lives, say } = harness();
   await open();
   const [first, second] = [keeper.ask(ask("a")), keeper.ask(ask("b"))];
-  assert.equal(lives[0]!.heard.length, 2, "the greeting and one request");
+  assert.equal(lives[0]!.received.length, 2, "the greeting and one request");
   say("lookup-result|00000001|found|A");
   assert.deepEqual(await first, { result: "found", value: "A" });
-  assert.match(lives[0]!.heard[2]!, /\|lookup\|alias\|00000002\|b$/);
+  assert.match(lives[0]!.received[2]!, /\|lookup\|alias\|00000002\|b$/);
   say("lookup-result|00000002|not-found");
   assert.deepEqual(await second, { result: "not-found" });
 });
@@ -75,7 +75,7 @@ Deno.test("ask() waits while a program registers", async () => {
   exit("it died of SIGSEGV");
   clock.advance(100);
   const waiting = keeper.ask(ask("a"));
-  assert.equal(lives[1]!.heard.length, 1);
+  assert.equal(lives[1]!.received.length, 1);
   register();
   say("lookup-result|00000001|found|A");
   assert.deepEqual(await waiting, { result: "found", value: "A" });
@@ -161,7 +161,7 @@ Deno.test("ask() answers with an error when too many wait, and never sends a lin
   assert.match(reasonOf(await keeper.ask({ op: "check", service: "domain", key: "a" })), /does not serve/);
   for (let count = 0; count < MAX_WAITING_REQUESTS; count++) void keeper.ask(ask("a"));
   assert.match(reasonOf(await keeper.ask(ask("a"))), /Too many/);
-  assert.equal(lives[0]!.heard.length, 2);
+  assert.equal(lives[0]!.received.length, 2);
 });
 
 Deno.test("open() rejects when the program does not register", async () => {

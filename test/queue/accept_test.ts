@@ -152,7 +152,7 @@ Deno.test("an isolate whose sessions hold all ids gets more when it asks, but no
     const message = harness.ids.pop()!;
     harness.smtp.send({ type: "commit", message, tail: new Uint8Array(0), envelopes: [] });
     await harness.smtp.next(typed("refused"));
-    assert.deepEqual(harness.smtp.heard.filter(({ type }) => type === "ids"), []);
+    assert.deepEqual(harness.smtp.received.filter(({ type }) => type === "ids"), []);
   });
 });
 

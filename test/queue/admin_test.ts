@@ -23,7 +23,7 @@ import { evpid, msgid } from "../ids.ts";
 
 const fresh = { tries: 0, lastTryAt: 0, lastBounceAt: 0, errorLine: "", status: null, suspended: false } as const;
 
-Deno.test("list is in order of id, resumes after an id, and tells the real expiry", async () => {
+Deno.test("list is in order of id, resumes after an id, and shows the real expiry", async () => {
   await withQueue(async (harness) => {
     const ids: EnvelopeId[] = [];
     for (let i = 0; i < 5; i++) {
@@ -49,7 +49,7 @@ Deno.test("list is in order of id, resumes after an id, and tells the real expir
   });
 });
 
-Deno.test("list tells of so many messages at most as it is asked to", async () => {
+Deno.test("list returns so many messages at most as it is asked to", async () => {
   await withQueue(async (harness) => {
     const ids: string[] = [];
     for (let i = 0; i < 3; i++) ids.push(...(await enqueue(harness, "x\n", {}, MTA)).map(({ id }) => id));
@@ -106,7 +106,7 @@ Deno.test("list goes over envelopes of an action that is gone in parts, so that 
 });
 
 for (const which of ["envelope", "message", "all"] as const) {
-  Deno.test(`remove takes ${which} away, tells the scheduler and the log`, async () => {
+  Deno.test(`remove takes ${which} away, and informs the scheduler and the log`, async () => {
     await withQueue(async (harness) => {
       const envelopes = [...await enqueue(harness, "x\n", {}, {}), ...await enqueue(harness)];
       const { id } = envelopes[0]!;
@@ -154,7 +154,7 @@ Deno.test("remove and suspend take the envelopes that are named, and pass over t
   });
 });
 
-Deno.test("suspend is durable, tells what changed, and shows in what agents open", async () => {
+Deno.test("suspend is durable, reports what changed, and shows in what agents open", async () => {
   const spool = await Deno.makeTempDir();
   const first = await openQueue(spool);
   const [one, two] = await enqueue(first, "x\n", {}, {});

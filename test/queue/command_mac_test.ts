@@ -25,8 +25,8 @@ for (const { because, signed, key, want } of ROWS) {
         tail: utf8("Subject: x\n\n"),
         envelopes: [contentFor(message, { ...COMMAND, ...mark })],
       });
-      const answer = await harness.smtp.next((heard): heard is Extract<typeof heard, { message: string }> =>
-        heard.type === "committed" || heard.type === "refused"
+      const answer = await harness.smtp.next((received): received is Extract<typeof received, { message: string }> =>
+        received.type === "committed" || received.type === "refused"
       );
       assert.equal(answer.type, want);
     }));

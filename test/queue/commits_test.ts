@@ -71,12 +71,12 @@ Deno.test("when a full disk has room again, what has failed is stored in groups,
   const groups = new Groups();
   const { commits } = groups;
   groups.error = Object.assign(new Error("database or disk is full"), { errcode: 13 });
-  const heard: unknown[] = [];
-  commits.onerror = (error) => heard.push(error);
+  const received: unknown[] = [];
+  commits.onerror = (error) => received.push(error);
   const last = Promise.withResolvers<void>();
   for (let i = 0; i < 999; i++) commits.later(groups.write("outcome"));
   commits.later({ ...groups.write("last"), done: last.resolve });
-  while (heard.length < 4) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (received.length < 4) await new Promise((resolve) => setTimeout(resolve, 1));
   groups.error = null;
   await last.promise;
   assert.deepEqual(groups.all.map((group) => group.length - 1), [256, 256, 256, 232]);

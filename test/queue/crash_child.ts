@@ -1,5 +1,5 @@
 /**
- * A queue under load that waits to be killed; run by crash_test.ts. Tells on stdout what it has acknowledged: `A id` after `committed`, `D id` before
+ * A queue under load that waits to be killed; run by crash_test.ts. Prints on stdout what it has acknowledged: `A id` after `committed`, `D id` before
  * an outcome "ok" is sent, `F id` before a failure is.
  */
 
@@ -11,7 +11,7 @@ const harness = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();
 const say = (word: string, id: string) => void Deno.stdout.writeSync(encoder.encode(`${word} ${id}\n`));
 
-/** A body that can be told from its message's id alone. Every eighth message is of several chunks. */
+/** A body that can be derived from its message's id alone. Every eighth message is of several chunks. */
 function bodyOf(message: string): Uint8Array<ArrayBuffer> {
   const header = `X-Message: ${message}\nSubject: load\n\n`;
   const length = parseInt(message.slice(-1), 16) % 8 === 0 ? 2 * CHUNK_BYTES + 1000 : 2000;
@@ -62,7 +62,7 @@ harness.lookup.onmessage = ({ type, call }) => {
   const result = { ok: true, targets: [{ agent: "mta", action: "out", dest }], internal: [false] } as const;
   harness.lookup.send({ type: "expanded", call, result });
 };
-// What an earlier life left is told again by the queue, before this line: take it up too.
-for (const message of harness.scheduler.heard.splice(0)) harness.scheduler.onmessage(message);
+// What an earlier life left is sent again by the queue, before this line: take it up too.
+for (const message of harness.scheduler.received.splice(0)) harness.scheduler.onmessage(message);
 say("R", hex8(random32()));
 for (let i = 0; i < 20; i++) void send();

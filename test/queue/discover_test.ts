@@ -67,7 +67,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("discover takes in a message with its retries, tells the scheduler, and removes the files", async () => {
+Deno.test("discover takes in a message with its retries, informs the scheduler, and removes the files", async () => {
   await withQueue(async (harness, spool) => {
     const folder = lay(spool, "0badcafe", [ENVELOPE, ENVELOPE.replace("b@other", "c@other")]);
     assert.deepEqual(await discover(harness, "0badcafe"), { count: 2, error: null });

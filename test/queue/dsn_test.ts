@@ -312,7 +312,7 @@ Deno.test("a notice asked for twice at once, as by a replaced scheduler, is writ
     harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
     await ticketsOf(harness);
     assert.equal((await list(harness)).length, 1);
-    assert.deepEqual(harness.lookup.heard, []);
+    assert.deepEqual(harness.lookup.received, []);
   });
 });
 

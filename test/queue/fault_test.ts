@@ -30,9 +30,9 @@ Deno.test("a full disk refuses mail with 452, keeps what was acknowledged, and t
       const envelopes = [contentFor(message)];
       harness.smtp.send({ type: "commit", message, tail: new Uint8Array(100_000), envelopes });
       const answer = await harness.smtp.next((
-        heard,
-      ): heard is Extract<QueueToSmtp, { type: "committed" | "refused" }> =>
-        (heard.type === "committed" || heard.type === "refused") && heard.message === message
+        received,
+      ): received is Extract<QueueToSmtp, { type: "committed" | "refused" }> =>
+        (received.type === "committed" || received.type === "refused") && received.message === message
       );
       answered.set(message, answer);
       if (answer.type === "committed") kept.push(envelopes[0]!.id);
@@ -65,8 +65,8 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
     for (let i = 0;; i++) {
       assert.ok(i < 20, "the disk is full by now");
       harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(200_000) });
-      const answer = await harness.smtp.next((heard): heard is Exclude<QueueToSmtp, { type: "ids" | "room" }> =>
-        heard.type !== "ids" && heard.type !== "room"
+      const answer = await harness.smtp.next((received): received is Exclude<QueueToSmtp, { type: "ids" | "room" }> =>
+        received.type !== "ids" && received.type !== "room"
       );
       if (answer.type === "credit") continue;
       assert.ok(answer.type === "refused" && answer.code === 452);
@@ -84,7 +84,7 @@ Deno.test("a full disk in the middle of a large message refuses it at once, and 
   }
 });
 
-Deno.test("an outcome that cannot be stored is told to nobody, and stored when the disk lets it", async () => {
+Deno.test("an outcome that cannot be stored is reported to nobody, and stored when the disk lets it", async () => {
   const spool = await Deno.makeTempDir();
   const removeEnvelope = Store.prototype.removeEnvelope;
   const harness = await openQueue(spool);

@@ -31,9 +31,9 @@ import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import { serveQueue } from "../../src/queue/serve.ts";
 import { systemClock } from "../../src/clock.ts";
 
-/** The test's end of a door: keeps what it hears and wakes whoever waits for it. */
+/** The test's end of a door: keeps what it receives and wakes whoever waits for it. */
 export class End<Out, In> {
-  readonly heard: In[] = [];
+  readonly received: In[] = [];
   readonly other: Channel<In, Out>;
   #send: (message: Out) => void = () => {};
   #waiting: (() => void)[] = [];
@@ -44,7 +44,7 @@ export class End<Out, In> {
       send: (message: In) => {
         const copy = structuredClone(message);
         queueMicrotask(() => {
-          this.heard.push(copy);
+          this.received.push(copy);
           this.onmessage(copy);
           for (const wake of this.#waiting.splice(0)) wake();
         });
@@ -59,11 +59,11 @@ export class End<Out, In> {
     this.#send(structuredClone(message));
   }
 
-  /** The next message, from those heard or to come, that `wanted` accepts; it is taken out. */
+  /** The next message, from those received or to come, that `wanted` accepts; it is taken out. */
   async next<Kind extends In>(wanted: (message: In) => message is Kind): Promise<Kind> {
     for (;;) {
-      const index = this.heard.findIndex(wanted);
-      if (index >= 0) return this.heard.splice(index, 1)[0] as Kind;
+      const index = this.received.findIndex(wanted);
+      if (index >= 0) return this.received.splice(index, 1)[0] as Kind;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
@@ -227,14 +227,14 @@ export async function enqueue(
   const message = harness.ids.pop()!;
   const envelopes = (more.length === 0 ? [{}] : more).map((each) => contentFor(message, each));
   harness.smtp.send({ type: "commit", message, tail: utf8(body), envelopes });
-  await harness.smtp.next((heard): heard is Extract<QueueToSmtp, { type: "committed" }> =>
-    heard.type === "committed" && heard.message === message
+  await harness.smtp.next((received): received is Extract<QueueToSmtp, { type: "committed" }> =>
+    received.type === "committed" && received.message === message
   );
   await ticketsOf(harness, envelopes.length);
   return envelopes;
 }
 
-/** The next tickets that the scheduler hears, `count` of them. */
+/** The next tickets that the scheduler receives, `count` of them. */
 export async function ticketsOf(harness: QueueHarness, count = 1): Promise<Ticket[]> {
   const tickets: Ticket[] = [];
   while (tickets.length < count) tickets.push(...(await harness.scheduler.next(typed("enqueued"))).tickets);

@@ -33,8 +33,8 @@ function bodyOf(length: number): Uint8Array<ArrayBuffer> {
 
 type Answer = Extract<QueueToSmtp, { type: "committed" | "refused" }>;
 
-const answerTo = (message: MessageId) => (heard: QueueToSmtp): heard is Answer =>
-  (heard.type === "committed" || heard.type === "refused") && heard.message === message;
+const answerTo = (message: MessageId) => (received: QueueToSmtp): received is Answer =>
+  (received.type === "committed" || received.type === "refused") && received.message === message;
 
 /** Sends all but the last chunk as credit allows, two at once. */
 async function sendChunks(harness: QueueHarness, message: MessageId, body: Uint8Array<ArrayBuffer>): Promise<number> {

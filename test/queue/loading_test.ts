@@ -1,4 +1,4 @@
-/** Start-up of a large queue: what was never tried is told first, and deliveries begin while the rest is read. */
+/** Start-up of a large queue: what was never tried is sent first, and deliveries begin while the rest is read. */
 
 import assert from "node:assert/strict";
 import { type EnvelopeId, messageIdOf, type MessageNumber, messageNumber, rowOf } from "../../src/envelope/mod.ts";
@@ -31,7 +31,7 @@ function fill(spool: string): EnvelopeId {
   return last!;
 }
 
-Deno.test("of a large sealed queue, what was never tried is told first and delivered while the rest is loaded", async () => {
+Deno.test("of a large sealed queue, what was never tried is sent first and delivered while the rest is loaded", async () => {
   const spool = await Deno.makeTempDir();
   const fresh = fill(spool);
   const harness = await openQueue(spool, { keys: KEYS });
@@ -39,15 +39,15 @@ Deno.test("of a large sealed queue, what was never tried is told first and deliv
     const first = await harness.scheduler.next(typed("enqueued"));
     assert.deepEqual(first.tickets.map(({ id, lane, tries }) => [id, lane, tries]), [[fresh, "example.org", 0]]);
     harness.relay.send({ type: "outcome", id: fresh, outcome: { result: "ok", text: "250 2.0.0 done" } });
-    const told = new Set<string>();
+    const sent = new Set<string>();
     let settled = false;
     for (let loaded = false; !loaded || !settled;) {
-      const heard = await harness.scheduler.next((message): message is typeof message => true);
-      if (heard.type === "enqueued") { for (const { id } of heard.tickets) told.add(id); }
-      if (heard.type === "settled") settled = heard.id === fresh;
-      if (heard.type === "loaded") loaded = true;
+      const received = await harness.scheduler.next((message): message is typeof message => true);
+      if (received.type === "enqueued") { for (const { id } of received.tickets) sent.add(id); }
+      if (received.type === "settled") settled = received.id === fresh;
+      if (received.type === "loaded") loaded = true;
     }
-    assert.equal(told.size, COUNT - 1);
+    assert.equal(sent.size, COUNT - 1);
   } finally {
     harness.stop();
     await Deno.remove(spool, { recursive: true });

@@ -1,4 +1,4 @@
-/** What outcomes do to the queue: deletes, retries, bounces, and who is told. */
+/** What outcomes do to the queue: deletes, retries, bounces, and who gets a DSN. */
 
 import assert from "node:assert/strict";
 import { type EnvelopeContent, NO_DSN, NOTIFY, type Outcome } from "../../src/envelope/mod.ts";
@@ -102,13 +102,13 @@ const rows: BounceRow[] = [
   { because: "NOTIFY=FAILURE gets one", content: dsn(NOTIFY.FAILURE), outcome: permfail, want: "failed 5.1.1" },
   { because: "success is silent unless asked for", outcome: ok, want: null },
   {
-    because: "NOTIFY=SUCCESS hears of a local delivery",
+    because: "NOTIFY=SUCCESS gets a DSN about a local delivery",
     content: dsn(NOTIFY.SUCCESS),
     outcome: ok,
     want: "delivered 2.0.0",
   },
   {
-    because: "NOTIFY=SUCCESS hears of a relay that does not report",
+    because: "NOTIFY=SUCCESS gets a DSN about a relay that does not report",
     content: { ...dsn(NOTIFY.SUCCESS), ...MTA },
     outcome: ok,
     want: "relayed 2.0.0",
@@ -222,7 +222,7 @@ Deno.test("expired envelopes that were never tried bounce with 4.4.7, leave a li
   });
 });
 
-Deno.test("an expired bounce is a double bounce: told in the log, and gone", async () => {
+Deno.test("an expired bounce is a double bounce: logged, and gone", async () => {
   await withQueue(async (harness) => {
     const [content] = await enqueue(harness);
     await report(harness, content!, permfail);

@@ -79,8 +79,8 @@ async function check({ folder, bodies }: Spool): Promise<{ opened: number; log: 
       const aside = (await damagedLines(harness)).join("\n");
       const old = [...Deno.readDirSync(folder)].some(({ name }) => name.startsWith("queue.db.damaged-"));
       for (const id of bodies.keys()) {
-        const told = kept.has(id) || aside.includes(id) || aside.includes(`message ${id.slice(0, 8)}`);
-        assert.ok(told || old, `${id} is read, set aside, or in the file that is kept`);
+        const accounted = kept.has(id) || aside.includes(id) || aside.includes(`message ${id.slice(0, 8)}`);
+        assert.ok(accounted || old, `${id} is read, set aside, or in the file that is kept`);
       }
       return { opened: kept.size, log };
     } finally {
@@ -97,8 +97,8 @@ async function openAll(harness: QueueHarness, bodies: Spool["bodies"]): Promise<
     assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);
     const door = envelope.agent === "mta" ? harness.relay : harness.delivery;
     door.send({ type: "open", call: 1, message: messageOf(envelope.id), ids: [envelope.id] });
-    const answer = await door.next((heard): heard is Exclude<QueueToAgent, { type: "chunk" }> =>
-      heard.type !== "chunk"
+    const answer = await door.next((received): received is Exclude<QueueToAgent, { type: "chunk" }> =>
+      received.type !== "chunk"
     );
     if (answer.type === "unreadable" || answer.envelopes.length === 0) continue;
     assert.equal(text(answer.first), bodies.get(envelope.id), "no message is altered");
@@ -285,7 +285,7 @@ Deno.test("a message whose row says another size or another number of parts is s
   }
 });
 
-Deno.test("an envelope whose count of tries is altered is still told to the scheduler", async () => {
+Deno.test("an envelope whose count of tries is altered is still sent to the scheduler", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const first = await openQueue(folder);
@@ -303,7 +303,7 @@ Deno.test("an envelope whose count of tries is altered is still told to the sche
   }
 });
 
-Deno.test("a log that is torn in its middle is told of and kept; one that ends early is what a crash leaves", async () => {
+Deno.test("a log that is torn in its middle is logged and kept; one that ends early is what a crash leaves", async () => {
   const folder = await Deno.makeTempDir(), copy = await Deno.makeTempDir();
   const count = 60;
   const harness = await openQueue(folder);

@@ -55,31 +55,31 @@ for (const { because, disk, unused = 0, reserve = DEFAULT, room } of rows) {
   Deno.test(`roomFor() is ${room}: ${because}`, () => assert.equal(roomFor(disk, unused, reserve), room));
 }
 
-Deno.test("Space tells of changes that matter, and believes the database for a while when it says full", () => {
-  const told: number[] = [];
+Deno.test("Space reports changes that matter, and believes the database for a while when it says full", () => {
+  const changes: number[] = [];
   let free = 10 * GIB;
   const space = new Space({ share: null, bytes: 0 }, () => disk({ free }), () => 0);
-  space.onchange = (bytes) => told.push(bytes);
+  space.onchange = (bytes) => changes.push(bytes);
   space.measure(0);
-  assert.deepEqual(told.splice(0), []);
+  assert.deepEqual(changes.splice(0), []);
   free = 264 * MIB;
   space.measure(1000);
   free -= MIB / 2;
   space.measure(2000);
-  assert.deepEqual(told.splice(0), [200 * MIB]);
+  assert.deepEqual(changes.splice(0), [200 * MIB]);
   space.full(3000);
   space.measure(3500);
-  assert.deepEqual(told.splice(0), [0]);
+  assert.deepEqual(changes.splice(0), [0]);
   const before = free;
   free = 2 * MIB;
   space.measure(5000);
-  assert.deepEqual(told.splice(0), [], "a little room is none yet");
+  assert.deepEqual(changes.splice(0), [], "a little room is none yet");
   free = before;
   space.measure(5000);
-  assert.deepEqual(told.splice(0), [200 * MIB - MIB / 2]);
+  assert.deepEqual(changes.splice(0), [200 * MIB - MIB / 2]);
 });
 
-Deno.test("an smtp isolate hears at once that there is no room, chunks are refused, and status says so", async () => {
+Deno.test("an smtp isolate is informed at once that there is no room, chunks are refused, and status says so", async () => {
   const spool = await Deno.makeTempDir();
   // More than any disk has.
   const harness = await openQueue(spool, { reserve: { share: null, bytes: Number.MAX_SAFE_INTEGER } });

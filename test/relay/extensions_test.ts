@@ -86,7 +86,7 @@ Deno.test("RFC 8689 §4.2.1: REQUIRETLS goes by the next exchanger when the firs
     limits: { connDelayRoute: 0, connDelayRelay: 0 },
   }));
 
-Deno.test("RFC 6531 §3.5: a host that cannot be told many messages is not blamed for it", () =>
+Deno.test("RFC 6531 §3.5: a host that cannot take many messages is not blamed for it", () =>
   viaMx([{ preference: 10, script: {} }], async (world) => {
     const handling = { smtpUtf8: true, utf8Header: true } as const;
     const ids = Array.from({ length: 12 }, () => world.send({ rcpts: ["a@x.test"], handling })).flat();

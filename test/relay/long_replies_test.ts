@@ -64,10 +64,10 @@ for (const [kind, make] of Object.entries(kinds)) {
         via(host(step, make(code), keywords), async (world) => {
           const [result] = await world.settled(world.send({ rcpts: ["a@x.test"] }));
           const errors = world.events.flatMap((event) => event.type === "relay-error" ? [event.reason] : []);
-          // Before a transaction the session tells it.
-          const told = errors.length > 0 ? `tempfail ${errors[0]}` : result!;
+          // Before a transaction the session reports it.
+          const outcome = errors.length > 0 ? `tempfail ${errors[0]}` : result!;
           const wanted = code >= 500 && errors.length === 0 ? "permfail" : "tempfail";
-          assert.equal(told.slice(0, wanted.length + 6), `${wanted} ${code} x`);
+          assert.equal(outcome.slice(0, wanted.length + 6), `${wanted} ${code} x`);
         }));
     }
   }

@@ -270,7 +270,7 @@ Deno.test("552 5.2.2 behind accepted recipients is about a mailbox: it stays fin
     assert.equal(offered(server).length, 1);
   }));
 
-Deno.test("452 for one full mailbox among others: its own transaction tells, and others are still sent to together", () =>
+Deno.test("452 for one full mailbox among others: its own transaction shows it, and others are still sent to together", () =>
   viaSmarthost({
     keywords: ["PIPELINING"],
     reply: (line) => line.includes("<u2@") ? "452 4.2.2 full" : undefined,

@@ -420,7 +420,7 @@ Deno.test("chooseRoute tries the next host at once when one could not be used, u
   assert.equal(choose(demand({ ...moved, moved: true, limits })), "wait 9900");
 });
 
-Deno.test("chooseRoute tells what the hosts said, rather than what befell connections", () => {
+Deno.test("chooseRoute reports what the hosts said, rather than what befell connections", () => {
   const table = new RouteTable();
   const failures = [
     { text: "a (192.0.2.1) port 25: Connection refused", enhanced: "4.4.1" },

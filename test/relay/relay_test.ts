@@ -28,7 +28,7 @@ Deno.test("a message to three recipients goes in one transaction; 450 on one kee
     },
   ));
 
-Deno.test("the log tells connecting, connected and each delivery", () =>
+Deno.test("the log shows connecting, connected and each delivery", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"], sender: null });
     await world.settled([id!]);

@@ -91,7 +91,7 @@ const ROWS = [
   },
 ];
 for (const { because, script, want } of ROWS) {
-  Deno.test(`SessionReports tells of ${because}`, () => assert.deepEqual(reported(script), want));
+  Deno.test(`SessionReports reports ${because}`, () => assert.deepEqual(reported(script), want));
 }
 
 Deno.test("SessionReports waits for all replies of LMTP behind a message; one that is good commits it", () => {

@@ -297,7 +297,7 @@ Deno.test("show hosts, relays, routes and hoststats while a message is on its wa
   }, { timeoutMs: 500 });
 });
 
-Deno.test("show hoststats tells the last status of each destination", () =>
+Deno.test("show hoststats shows the last status of each destination", () =>
   viaSmarthost({}, async (world) => {
     await world.settled(world.send({ rcpts: ["a@x.test"] }));
     assert.match((await world.show("hoststats")).join("\n"), /^mx\.example\.net\|\d+\|250 2\.0\.0 queued$/);

@@ -402,7 +402,7 @@ Deno.test("expand() follows a chain of eight aliases and refuses one of nine, wh
   assert.equal(outcome(chain(11), "u0@localhost"), "550 5.2.4 Mailing list expansion problem: <u0@localhost>");
 });
 
-Deno.test("expand() tells the log what is wrong with aliases that lead nowhere", () => {
+Deno.test("expand() logs what is wrong with aliases that lead nowhere", () => {
   const warnings = (scene: Scene, rcpt: string) => {
     const world = worldOf(scene);
     expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox(rcpt) });
@@ -443,7 +443,7 @@ Deno.test("expand() logs that a command of an alias runs as _smtpd, and which in
   assert.deepEqual(world.warnings, ["Cannot read /l", "Commands from aliases run with the privileges of _smtpd"]);
 });
 
-Deno.test("expand() tells the log, and not the client, why a lookup failed", () => {
+Deno.test("expand() logs, and does not tell the client, why a lookup failed", () => {
   const world = worldOf(aliased({ t: "not a list" }));
   const result = expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox("t@localhost") });
   assert.deepEqual(world.warnings, [

@@ -212,7 +212,7 @@ Deno.test("expand() uses the delimiter of the configuration", () => {
   ]);
 });
 
-Deno.test("expand() tells the log whose .forward is not used and why, and warns of no privileges for a user's own command", () => {
+Deno.test("expand() logs whose .forward is not used and why, and warns of no privileges for a user's own command", () => {
   const said = (scene: Scene) => {
     const world = worldOf(scene);
     expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox("bob@localhost") });

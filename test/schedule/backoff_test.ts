@@ -1,4 +1,4 @@
-/** The times of retries, as the manual tells them. */
+/** The times of retries, as the manual lists them. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -143,13 +143,13 @@ Deno.test("run() expires what waits too long: at its time, in a held line, or wh
   scheduler.run(0);
   assert.equal(scheduler.nextAt(), 100_000, "the held one is watched, the one in flight is not");
   assert.deepEqual(scheduler.run(100_000).expired, [id(2)]);
-  assert.deepEqual(scheduler.run(100_001).expired, [], "told once");
+  assert.deepEqual(scheduler.run(100_001).expired, [], "reported once");
   scheduler.drop([id(2)]);
   scheduler.retry(id(1), 100_002);
   assert.deepEqual(scheduler.run(100_002).expired, [id(1)]);
 });
 
-Deno.test("pause() stops new jobs of an agent only, and tells whether it changed", () => {
+Deno.test("pause() stops new jobs of an agent only, and returns whether it changed", () => {
   const scheduler = new Scheduler(LIMITS, { mda: false, mta: true });
   scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
   scheduler.add(ticket(id(2)), 0);

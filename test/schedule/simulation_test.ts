@@ -119,7 +119,7 @@ class World {
     this.scheduler.lost(agent, this.now);
   }
 
-  /** A new queue tells everything again; what was under way is forgotten. */
+  /** A new queue sends everything again; what was under way is forgotten. */
   #reload(): void {
     this.scheduler.reset();
     this.#running = [];

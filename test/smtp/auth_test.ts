@@ -18,7 +18,7 @@ async function secured(world: World): Promise<Client> {
   return client;
 }
 
-Deno.test("an address that failed too often is told to come later; others may log in", async () => {
+Deno.test("an address that failed too often gets a temporary refusal; others may log in", async () => {
   const world = new World(SMTPS);
   const asked = () => world.lookup.sent.filter(({ type }) => type === "authenticate").length;
   for (let session = 0; session < 10; session++) {
@@ -51,7 +51,7 @@ for (
     const world = new World(SMTPS);
     const client = await secured(world);
     let said = await client.say(`AUTH PLAIN ${btoa(`${actAs}\0carol\0sesame`)}\r\n`);
-    if (code !== 235) assert.equal(said, "", "it is told as late as a wrong password");
+    if (code !== 235) assert.equal(said, "", "it is answered as late as a wrong password");
     await world.pass(1000);
     said += client.wire.take();
     assert.equal(said.slice(0, 3), `${code}`);
@@ -96,7 +96,7 @@ Deno.test("wrong proofs of SCRAM are delayed, end the session and shut out the a
   }
   assert.equal(asked(), 20);
   const client = await secured(world);
-  assert.match(await scram(client, RIGHT), /^454 4\.7\.0 Too many failed authentications/, "before a salt is told");
+  assert.match(await scram(client, RIGHT), /^454 4\.7\.0 Too many failed authentications/, "before a salt is sent");
   assert.equal(asked(), 20);
   await world.pass(600_000);
   const later = await secured(world);
@@ -104,7 +104,7 @@ Deno.test("wrong proofs of SCRAM are delayed, end the session and shut out the a
   assert.match(await later.say("\r\n"), /^235 /);
 });
 
-Deno.test("a client that waits for its salt when lookup is replaced is told so", async () => {
+Deno.test("a client that waits for its salt when lookup is replaced gets a reply that says so", async () => {
   const world = new World({ listener: { tls: "smtps", auth: { required: true, table: "scram" } } });
   const client = await secured(world);
   assert.equal(await client.say(`AUTH SCRAM-SHA-256 ${btoa("n,,n=silent,r=x")}\r\n`), "");
@@ -112,7 +112,7 @@ Deno.test("a client that waits for its salt when lookup is replaced is told so",
   assert.match(await client.say(""), /^421 4\.3\.0 /);
 });
 
-Deno.test("a client that waits for a login when lookup is replaced is told so", async () => {
+Deno.test("a client that waits for a login when lookup is replaced gets a reply that says so", async () => {
   const world = new World(SMTPS);
   const client = await secured(world);
   assert.equal(await client.say(plain("carol", "silent")), "");
@@ -138,7 +138,7 @@ Deno.test("a password is in no event and not in the session", async () => {
     await world.pass(1000);
   }
   await client.say(`AUTH PLAIN\r\nx${btoa("wrong")}\r\n`);
-  const heard = JSON.stringify(world.events);
-  assert.match(heard, /"smtp-authentication"/);
-  for (const secret of ["wrong", btoa("wrong"), btoa("\0carol\0wrong")]) assert.ok(!heard.includes(secret), secret);
+  const received = JSON.stringify(world.events);
+  assert.match(received, /"smtp-authentication"/);
+  for (const secret of ["wrong", btoa("wrong"), btoa("\0carol\0wrong")]) assert.ok(!received.includes(secret), secret);
 });

@@ -4,7 +4,7 @@ import { strict as assert } from "node:assert";
 import { BurstLimiter } from "../../src/smtp/burst_limiter.ts";
 import { FairTurns, type TurnTaker } from "../../src/smtp/fair_turns.ts";
 
-/** Rounds of an event loop, and timers that run when told. */
+/** Rounds of an event loop, and timers that run on request. */
 class Loop {
   readonly #rounds: (() => void)[] = [];
   readonly #timers = new Set<() => void>();

@@ -86,7 +86,7 @@ Deno.test("a chunk of 4 MiB is read as far as the queue gives credit, and stored
   assert.equal(bodies(world)[0]!.length, 8 - 2 + (input.length - input.split("\r\n").length + 1));
 });
 
-Deno.test("the queue's refusal between two chunks is told at the end of the next", async () => {
+Deno.test("the queue's refusal between two chunks is sent at the end of the next", async () => {
   const [world, client] = await begun();
   await client.say("BDAT 8\r\nA: b\r\n\r\n");
   world.queue.onmessage({ type: "refused", message: msgid("00000001"), code: 452, text: "4.3.1 Full" });
@@ -160,7 +160,7 @@ Deno.test("what DATA stores, BDAT stores, however it is cut into chunks and pack
     }
     assert.deepEqual(bodies(world), bodies(dataWorld), JSON.stringify(stream));
     const failures = byChunks.split("\r\n").filter((line) => /^[45]/.test(line) && !line.startsWith("503"));
-    // Which of two faults is told depends on the chunk that it stands in.
+    // Which of two faults is reported depends on the chunk that it stands in.
     assert.equal(failures.length, /^[45]/.test(byData) ? 1 : 0, JSON.stringify(stream));
   }
 });

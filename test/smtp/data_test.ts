@@ -74,7 +74,7 @@ const rows: readonly { input: string; text?: string; fault?: Fault; done?: false
   { input: `${H}a\0b\0\r\n\0\r\n.\r\n`, text: "A: b\n\na\0b\0\n\0\n", because: "NUL is data" },
   { input: "A: \0\r\n\0\r\n.\r\n", text: "A: \0\n\0\n", because: "in the header section too" },
   { input: "no header\r\n.\r\n", text: "no header\n", because: "no colon in the first line" },
-  { input: "x y\nz: 1\r\n.\r\n", fault: "bare", because: "a bare LF is told before anything else" },
+  { input: "x y\nz: 1\r\n.\r\n", fault: "bare", because: "a bare LF is reported before anything else" },
 ];
 for (const { input, text, fault, done, left, because } of rows) {
   Deno.test(`DataReader, split at every byte and byte by byte: ${because}`, () => {

@@ -82,7 +82,7 @@ const rows: readonly { because: string; rcpts: Omit<Accepted, "before">[]; want:
     want: ["a for a@a"],
   },
   {
-    because: "a command is told the address, whose case does not matter",
+    because: "a command gets the address, whose case does not matter",
     rcpts: ["list@a", "sub@a", "LIST@a"].map((to) => rcpt(to, [mda("d", to, { exec: "list", oncePer: "address" })])),
     want: ["d list for list@a", "d list for sub@a"],
   },
@@ -101,7 +101,7 @@ const rows: readonly { because: string; rcpts: Omit<Accepted, "before">[]; want:
     want: ["u >/f for a@a", "v >/f for c@a"],
   },
   {
-    because: "an address elsewhere is told once; what its local part means is not ours to know",
+    because: "an address elsewhere is named once; what its local part means is not ours to know",
     rcpts: [
       rcpt("a@a", [mta("x@b")]),
       rcpt("b@a", [mta("x@B")]),

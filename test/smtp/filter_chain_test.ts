@@ -209,7 +209,7 @@ for (const { verdict, phase = "rcpt-to", want } of ends) {
   });
 }
 
-Deno.test("a table that cannot tell makes a refusal temporary, with ! or without", () => {
+Deno.test("a table that cannot answer makes a refusal temporary, with ! or without", () => {
   const condition = { kind: "rcpt-to", test: TABLE } as const;
   for (const negated of [false, true]) {
     const got = tested([builtin(condition, NO, negated)], registered, query(), { at: 0, found: null });

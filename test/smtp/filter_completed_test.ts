@@ -44,7 +44,7 @@ for (const { in: given, out, fault = null, because } of rows) {
       const got = completed(given, pieces);
       assert.equal(got.fault, fault);
       if (out !== undefined) assert.equal(got.text, out, `${pieces} lines at once`);
-      assert.ok(got.text.endsWith(".\n"), "the filter is told the end");
+      assert.ok(got.text.endsWith(".\n"), "the filter is sent the end");
     }
   });
 }

@@ -71,7 +71,7 @@ class Walk {
         this.calm || this.chance(0.8)
           ? { type: "committed", message, number: 1 }
           : { type: "refused", message, code: 452, text: "4.3.1 Full" },
-      filter: (message, { onmessage }) => this.#hear(message, onmessage),
+      filter: (message, { onmessage }) => this.#receive(message, onmessage),
     });
     const registrations = ["p", "q"].map((process) => ({
       process,
@@ -89,7 +89,7 @@ class Walk {
     return list[Math.floor(this.#random() * list.length)]!;
   }
 
-  #hear(message: SessionToFilter, say: (message: FilterToSession) => void): void {
+  #receive(message: SessionToFilter, say: (message: FilterToSession) => void): void {
     if (message.type === "request") this.#soon(() => say(this.#answer(message)));
     if (message.type !== "lines") return;
     const { session, process, token, bytes } = message;

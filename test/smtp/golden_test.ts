@@ -73,7 +73,7 @@ function eventText(event: Event): string | null {
 }
 
 class Player {
-  #heard = "";
+  #received = "";
   #stored: string[] = [];
   #envelopes: string[] = [];
   #seen = 0;
@@ -87,8 +87,8 @@ class Player {
   }
 
   async send(text: string): Promise<void> {
-    assert.equal(this.#heard, "", "the server had said more");
-    this.#heard = await this.#client.say(text);
+    assert.equal(this.#received, "", "the server had said more");
+    this.#received = await this.#client.say(text);
   }
 
   async act(kind: string, text: string): Promise<void> {
@@ -110,11 +110,11 @@ class Player {
         await this.#world.pass(Number(text) * 1000);
         break;
       case "CLOSED":
-        assert.equal(this.#heard, "");
+        assert.equal(this.#received, "");
         assert.ok(this.#client.wire.closed, "the server has not closed");
         break;
       case "OPEN":
-        assert.equal(this.#heard, "");
+        assert.equal(this.#received, "");
         assert.ok(!this.#client.wire.closed, "the server has closed");
         break;
       case "M:":
@@ -134,15 +134,15 @@ class Player {
         return this.#expectEvent(text);
     }
     await settle();
-    this.#heard += this.#client.wire.take();
+    this.#received += this.#client.wire.take();
   }
 
   #expectReply(text: string): void {
-    this.#heard += this.#client.wire.take();
-    const end = this.#heard.indexOf("\r\n");
+    this.#received += this.#client.wire.take();
+    const end = this.#received.indexOf("\r\n");
     assert.notEqual(end, -1, `the server says nothing, not ${text}`);
-    assert.equal(this.#heard.slice(0, end), text);
-    this.#heard = this.#heard.slice(end + 2);
+    assert.equal(this.#received.slice(0, end), text);
+    this.#received = this.#received.slice(end + 2);
   }
 
   #expectEvent(text: string): void {
@@ -172,7 +172,7 @@ class Player {
   }
 
   finish(): void {
-    assert.equal(this.#heard, "", "the server had said more");
+    assert.equal(this.#received, "", "the server had said more");
   }
 }
 
@@ -214,7 +214,7 @@ async function play(file: string): Promise<void> {
   player.finish();
   client.leave();
   assert.equal(world.service.size, 0);
-  assert.equal(world.ended, 1, "main hears once of the end of the session");
+  assert.equal(world.ended, 1, "main is informed once of the end of the session");
 }
 
 for (const { name } of [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1)) {

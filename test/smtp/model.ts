@@ -1,5 +1,5 @@
 /**
- * What an SMTP server says to which command when, told a second time and without looking at src/smtp: RFC 5321 §4.1.4 with the order of
+ * What an SMTP server says to which command when, written a second time and without looking at src/smtp: RFC 5321 §4.1.4 with the order of
  * OpenSMTPD's checks, RFC 3207, RFC 4954, RFC 3030. For session_test.ts.
  */
 

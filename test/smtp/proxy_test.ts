@@ -41,12 +41,12 @@ const good: readonly { text: string; want: ProxySource | null; why: string }[] =
   {
     text: v2(0x21, 0x11, [...V4, ...TLV]),
     want: { address: "192.0.2.1", port: 4321 },
-    why: "what else it tells is skipped",
+    why: "what else it says is skipped",
   },
   {
     text: v2(0x21, 0x11, [...V4, ...Array(16_372).fill(255)]),
     want: { address: "192.0.2.1", port: 4321 },
-    why: "what else it tells makes no sense, and is long",
+    why: "what else it says makes no sense, and is long",
   },
   { text: v2(0x21, 0x31, Array(216).fill(65)), want: null, why: "a unix socket at the proxy's has no address" },
   { text: v2(0x20, 0x00, []), want: null, why: "LOCAL: the proxy itself" },

@@ -251,7 +251,7 @@ for (const { reply, section, options, say, closes } of rows) {
   });
 }
 
-/** Told by a guard that counts over sessions. */
+/** Counted by a guard that counts over sessions. */
 const ELSEWHERE = new Set<string>(["authBlocked"]);
 
 Deno.test(`RFC 4954 §9: ${REPLY.authBlocked} (authBlocked)`, async () => {

@@ -249,7 +249,7 @@ for (const { code, text, want, closes } of refusals) {
   });
 }
 
-Deno.test("a refusal in the middle of the data is told at its end, the rest is thrown away", async () => {
+Deno.test("a refusal in the middle of the data is sent at its end, the rest is thrown away", async () => {
   const world = new World();
   const client = await inData(world);
   const line = `${"x".repeat(74)}\r\n`;
@@ -292,7 +292,7 @@ Deno.test("a message of which the queue has a part is aborted when the client le
   assert.deepEqual(world.aborted, ["00000001"]);
 });
 
-Deno.test("an id of which the queue has heard nothing serves again", async () => {
+Deno.test("an id of which the queue has received nothing serves again", async () => {
   const world = new World({ ids: 1 });
   for (let turn = 0; turn < 3; turn++) (await inData(world)).leave();
   const client = await inData(world);
@@ -371,7 +371,7 @@ Deno.test("the name of a client is asked once and remembered for a while", async
   assert.equal(asked(), 2);
 });
 
-Deno.test("stopping: idle sessions hear 421 at once, a transaction may end first, new ones are turned away", async () => {
+Deno.test("stopping: idle sessions get 421 at once, a transaction may end first, new ones are turned away", async () => {
   const world = new World();
   const idle = await world.connect();
   const busy = await inData(world);
@@ -391,7 +391,7 @@ Deno.test("stopping: idle sessions hear 421 at once, a transaction may end first
   assert.equal(world.stored.length, 1);
 });
 
-Deno.test("stopping does not wait for ever: a transaction that does not end hears 421 too", async () => {
+Deno.test("stopping does not wait for ever: a transaction that does not end get 421 too", async () => {
   const world = new World();
   const busy = await inData(world);
   const stop = world.service.stop();
@@ -402,7 +402,7 @@ Deno.test("stopping does not wait for ever: a transaction that does not end hear
   assert.ok(busy.wire.closed);
 });
 
-Deno.test("a client that ends its side after the final dot still hears that its message is stored", async () => {
+Deno.test("a client that ends its side after the final dot still gets the reply that its message is stored", async () => {
   const world = new World();
   const client = await inData(world);
   client.connection.data(new TextEncoder().encode("A: b\r\n.\r\n"));

@@ -80,7 +80,7 @@ Deno.test("a filter that does not answer for as long as a session may be idle en
 });
 
 for (const how of ["lost", "replaced"] as const) {
-  Deno.test(`when the filters are ${how} every session that has some hears 421, and so do new ones`, async () => {
+  Deno.test(`when the filters are ${how} every session that has some get 421, and so do new ones`, async () => {
     const world = filtered(silentAt("rcpt-to"));
     const client = await begun(world);
     await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n");
@@ -134,7 +134,7 @@ Deno.test("sessions with filters begin nothing while a program does not keep up"
   assert.match(client.wire.take(), /^250 /);
 });
 
-Deno.test("a transaction that comes to nothing is told of as rolled back", async () => {
+Deno.test("a transaction that comes to nothing is reported as rolled back", async () => {
   const world = filtered((request) => request.phase === "rcpt-to" ? { kind: "reject", text: "550 No" } : proceed());
   const client = await begun(world);
   for (let count = 0; count < 3; count++) {
@@ -243,7 +243,7 @@ Deno.test("BDAT is neither offered nor taken where filters are", async () => {
   assert.match(await client.say("BDAT 4 LAST\r\nabc\n"), /^502 /);
 });
 
-Deno.test("filters hear of a transaction when the sender is known to be one's own, and of none that is refused", async () => {
+Deno.test("filters are sent reports of a transaction when the sender is known to be one's own, and of none that is refused", async () => {
   const world = filtered(proceed, {
     ids: 1,
     listener: {
@@ -267,7 +267,7 @@ Deno.test("filters hear of a transaction when the sender is known to be one's ow
   assert.deepEqual(events(), ["tx-begin", "tx-mail"]);
 });
 
-Deno.test("a client that is turned away before TLS hears nothing in clear", async () => {
+Deno.test("a client that is turned away before TLS gets nothing in clear", async () => {
   const world = filtered(() => ({ kind: "reject", text: "554 No" }), { listener: { tls: "smtps" } });
   world.filter.onmessage(REGISTERED);
   const client = await world.connect();
@@ -281,7 +281,7 @@ const CLIENTS = [
   { peer: { address: "::ffff:192.0.2.9", port: 26 }, address: "192.0.2.9", source: "192.0.2.9:26" },
 ] as const;
 for (const { peer, address, source } of CLIENTS) {
-  Deno.test(`filters are told where a client comes from: ${source}`, async () => {
+  Deno.test(`filters are sent where a client comes from: ${source}`, async () => {
     const asked: Request[] = [];
     const world = filtered((request) => (asked.push(request), proceed()), { peer });
     await begun(world);
@@ -448,7 +448,7 @@ for (const { said, key } of spellings) {
   });
 }
 
-Deno.test("a program is told the whole of a quoted address", async () => {
+Deno.test("a program is sent the whole of a quoted address", async () => {
   const asked: Request[] = [];
   const world = filtered((request) => (asked.push(request), proceed()));
   const client = await begun(world);

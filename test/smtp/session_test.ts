@@ -69,7 +69,7 @@ function answerTo(effect: Effect): Input | null {
   }
 }
 
-interface Heard {
+interface Received {
   readonly session: Session;
   /** Code and enhanced code of each reply. */
   readonly replies: readonly string[];
@@ -77,7 +77,7 @@ interface Heard {
 }
 
 /** Gives the input, and what comes of it, to the machine. */
-function give(facts: ConnectionFacts, before: Session, first: Input): Heard {
+function give(facts: ConnectionFacts, before: Session, first: Input): Received {
   let session = before;
   const replies: string[] = [];
   let closed = false;
@@ -105,7 +105,7 @@ function begin(harness: ServerModel): Session {
   return give(factsOf(harness), newSession(), { on: "connected", rdns: "client.example.net" }).session;
 }
 
-function say(harness: ServerModel, session: Session, { line, more }: SentLine): Heard {
+function say(harness: ServerModel, session: Session, { line, more }: SentLine): Received {
   const facts = factsOf(harness);
   const bytes = bytesOf(line);
   const command = parseCommand(bytes, 0, bytes.length);
@@ -122,10 +122,10 @@ function both(
   story: string,
 ): { session: Session; model: Model } {
   const want = answer(harness, model, said);
-  const heard = say(harness, session, said);
-  assert.deepEqual(heard.replies, want.replies, `${JSON.stringify(harness)}: ${story}`);
-  assert.equal(heard.session.phase !== "closed", want.next.open, story);
-  return { session: heard.session, model: want.next };
+  const received = say(harness, session, said);
+  assert.deepEqual(received.replies, want.replies, `${JSON.stringify(harness)}: ${story}`);
+  assert.equal(received.session.phase !== "closed", want.next.open, story);
+  return { session: received.session, model: want.next };
 }
 
 interface Place {

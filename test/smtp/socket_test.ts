@@ -113,9 +113,9 @@ class Server {
   }
 }
 
-/** A client that collects what it hears. */
+/** A client that collects what it receives. */
 class Dialogue {
-  heard = "";
+  received = "";
   socket: net.Socket;
   #wake = () => {};
   #closed = false;
@@ -127,7 +127,7 @@ class Dialogue {
 
   #follow(socket: net.Socket): void {
     socket.on("data", (bytes) => {
-      this.heard += textOf(bytes as Uint8Array);
+      this.received += textOf(bytes as Uint8Array);
       this.#wake();
     });
     socket.on("close", () => {
@@ -137,22 +137,22 @@ class Dialogue {
     socket.on("error", () => {});
   }
 
-  /** Waits until what was heard matches, and forgets it. */
-  async hears(pattern: RegExp): Promise<string> {
+  /** Waits until what was received matches, and forgets it. */
+  async receives(pattern: RegExp): Promise<string> {
     for (;;) {
-      if (pattern.test(this.heard)) {
-        const { heard } = this;
-        this.heard = "";
-        return heard;
+      if (pattern.test(this.received)) {
+        const { received } = this;
+        this.received = "";
+        return received;
       }
-      assert.ok(!this.#closed, `closed after ${JSON.stringify(this.heard)}`);
+      assert.ok(!this.#closed, `closed after ${JSON.stringify(this.received)}`);
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
 
   async closed(): Promise<string> {
     while (!this.#closed) await new Promise<void>((resolve) => this.#wake = resolve);
-    return this.heard;
+    return this.received;
   }
 
   say(text: string): void {
@@ -182,9 +182,9 @@ const MESSAGE = "MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\
 Deno.test("a session over an adopted descriptor, from banner to end", async () => {
   await using server = await new Server().listen();
   const client = await dial(server);
-  await client.hears(/^220 mx\.example\.org ESMTP Vaultpost\r\n$/);
+  await client.receives(/^220 mx\.example\.org ESMTP Vaultpost\r\n$/);
   client.say(`EHLO a.example\r\n${MESSAGE}`);
-  await client.hears(/354 .*\r\n$/);
+  await client.receives(/354 .*\r\n$/);
   client.say("Subject: hello\r\n\r\nbody\r\n.\r\nQUIT\r\n");
   assert.match(await client.closed(), /^250 2\.0\.0 00000001 [^\r]*\r\n221 2\.0\.0 Bye\r\n$/);
   await server.ended;
@@ -228,9 +228,9 @@ Deno.test("a session over a unix socket", async () => {
     const socket = net.connect(`${folder}/smtp.sock`);
     await once(socket, "connect");
     const client = new Dialogue(socket);
-    await client.hears(/^220 /);
+    await client.receives(/^220 /);
     client.say(`EHLO localhost\r\n${MESSAGE}`);
-    await client.hears(/354 .*\r\n$/);
+    await client.receives(/354 .*\r\n$/);
     client.say("Subject: hello\r\n.\r\nQUIT\r\n");
     assert.match(await client.closed(), /^250 2\.0\.0 00000001 [^\r]*\r\n221 2\.0\.0 Bye\r\n$/);
     await server.ended;
@@ -243,19 +243,19 @@ Deno.test("a session over a unix socket", async () => {
 Deno.test("STARTTLS: the session goes on under TLS, Received and log say so", async () => {
   await using server = await new Server({ tls: "tls" }).listen();
   const client = await dial(server);
-  await client.hears(/^220 /);
+  await client.receives(/^220 /);
   client.say("EHLO a.example\r\n");
-  await client.hears(/250-STARTTLS\r\n[^]*250 HELP\r\n$/);
+  await client.receives(/250-STARTTLS\r\n[^]*250 HELP\r\n$/);
   client.say("STARTTLS\r\n");
-  await client.hears(/^220 2\.0\.0 [^\r]*\r\n$/);
+  await client.receives(/^220 2\.0\.0 [^\r]*\r\n$/);
   const secured = await client.secure();
   assert.equal(secured.getProtocol(), "TLSv1.3");
   client.say(`EHLO a.example\r\n${MESSAGE}`);
-  assert.ok(!(await client.hears(/354 .*\r\n$/)).includes("STARTTLS"));
+  assert.ok(!(await client.receives(/354 .*\r\n$/)).includes("STARTTLS"));
   client.say("A: b\r\n.\r\n");
-  await client.hears(/^250 /);
+  await client.receives(/^250 /);
   client.say("QUIT\r\n");
-  await client.hears(/^221 /);
+  await client.receives(/^221 /);
   await server.ended;
   assert.match(server.stored[0]!, /with ESMTPS id 00000001 \(TLSv1\.3:TLS_AES_256_GCM_SHA384:256:NO\)\n/);
   const ciphers = server.events.find(({ type }) => type === "smtp-tls");
@@ -277,9 +277,9 @@ for (const { ask, get, because } of names) {
     const client = await dial(server);
     const secured = await client.secure(ask === undefined ? {} : { servername: ask });
     assert.equal(secured.getPeerCertificate().subject.CN, get);
-    await client.hears(/^220 /);
+    await client.receives(/^220 /);
     client.say("QUIT\r\n");
-    await client.hears(/^221 /);
+    await client.receives(/^221 /);
     await server.ended;
   });
 }
@@ -310,17 +310,17 @@ for (const { show, welcome, because } of clients) {
     const options = show === null ? {} : { cert: certificate(`${show}.pem`), key: certificate(`${show}.key`) };
     await client.secure(options).catch(() => {});
     if (welcome) {
-      await client.hears(/^220 /);
+      await client.receives(/^220 /);
       client.say(`EHLO a.example\r\n${MESSAGE}`);
-      await client.hears(/354 .*\r\n$/);
+      await client.receives(/354 .*\r\n$/);
       client.say(".\r\n");
-      await client.hears(/^250 /);
+      await client.receives(/^250 /);
       assert.match(server.stored[0]!, /:256:YES\)\n/);
       const { fingerprint256 } = new X509Certificate(certificate(`${show}.pem`));
       const fingerprint = `SHA256:${fingerprint256.replaceAll(":", "").toLowerCase()}`;
-      const told = server.events.find(({ type }) => type === "smtp-cert-check");
-      const { session } = told as { session: string };
-      assert.deepEqual(told, { type: "smtp-cert-check", session, result: "verified", fingerprint });
+      const event = server.events.find(({ type }) => type === "smtp-cert-check");
+      const { session } = event as { session: string };
+      assert.deepEqual(event, { type: "smtp-cert-check", session, result: "verified", fingerprint });
       client.socket.destroy();
     } else assert.equal(await client.closed(), "", "nothing is said to it");
     await server.ended;
@@ -341,7 +341,7 @@ Deno.test("octets that are no TLS, behind the handshake, end the session at once
   const client = await dial(server);
   const plain = client.socket;
   await client.secure();
-  await client.hears(/^220 /);
+  await client.receives(/^220 /);
   plain.write("HELO in.clear.example\r\n");
   await client.closed();
   await server.ended;
@@ -351,7 +351,7 @@ Deno.test("octets that are no TLS, behind the handshake, end the session at once
 Deno.test("commands put behind STARTTLS are not run, neither in clear nor under TLS", async () => {
   await using server = await new Server({ tls: "tls" }).listen();
   const client = await dial(server);
-  await client.hears(/^220 /);
+  await client.receives(/^220 /);
   client.say("EHLO a.example\r\nSTARTTLS\r\nMAIL FROM:<evil@example.net>\r\n");
   assert.match(await client.closed(), /\r\n500 5\.5\.1 [^\r]*\r\n$/);
   await server.ended;
@@ -369,7 +369,7 @@ Deno.test("a client that resets, and one that leaves without QUIT, end their ses
   for (const leave of ["resetAndDestroy", "destroy", "end"] as const) {
     await using server = await new Server().listen();
     const client = await dial(server);
-    await client.hears(/^220 /);
+    await client.receives(/^220 /);
     client.socket[leave]();
     await server.ended;
     assert.equal((server.events.at(-1) as { reason: string }).reason, "disconnect");
@@ -383,11 +383,11 @@ for (const leave of ["destroy", "end"] as const) {
       await using server = await new Server({ tls }).listen();
       const client = await dial(server);
       if (tls === "tls") {
-        await client.hears(/^220 /);
+        await client.receives(/^220 /);
         client.say("EHLO a.example\r\n");
-        await client.hears(/ HELP\r\n$/);
+        await client.receives(/ HELP\r\n$/);
         client.say("STARTTLS\r\n");
-        await client.hears(/220 [^\r]*\r\n$/);
+        await client.receives(/220 [^\r]*\r\n$/);
       } else await server.accepted();
       client.socket[leave]();
       await server.ended;
@@ -399,9 +399,9 @@ for (const leave of ["destroy", "end"] as const) {
 Deno.test("the last words arrive although the client goes on sending", async () => {
   await using server = await new Server().listen();
   const client = await dial(server);
-  await client.hears(/^220 /);
+  await client.receives(/^220 /);
   client.say(`NOOP\n${"x".repeat(500_000)}`);
-  assert.match(await client.hears(/\r\n$/), /^500 5\.5\.2 /);
+  assert.match(await client.receives(/\r\n$/), /^500 5\.5\.2 /);
   client.socket.end();
   await server.ended;
 });
@@ -415,17 +415,17 @@ for (const [megabytes, secure] of [[30, false], [10, true]] as const) {
     const send = async () => {
       const client = await dial(server);
       if (secure) await client.secure();
-      await client.hears(/^220 /);
+      await client.receives(/^220 /);
       client.say(`EHLO a.example\r\n${MESSAGE}`);
-      await client.hears(/354 .*\r\n$/);
+      await client.receives(/354 .*\r\n$/);
       client.say("Subject: big\r\n\r\n");
       for (let sent = 0; sent < blocks; sent++) {
         if (!client.socket.write(block)) await once(client.socket, "drain");
       }
       client.say(".\r\n");
-      await client.hears(/^250 /);
+      await client.receives(/^250 /);
       client.say("QUIT\r\n");
-      await client.hears(/^221 /);
+      await client.receives(/^221 /);
     };
     await Promise.all([send(), send()]);
     assert.equal(server.stored.length, 2);
@@ -443,10 +443,10 @@ Deno.test("behind a proxy the client is who the header says, and nothing behind 
   for (let round = 0; round < 50; round++) {
     const client = await dial(server);
     client.say((round % 2 === 0 ? PROXIED : PROXIED_2) + session);
-    const heard = await client.closed();
-    assert.match(heard, /^220 [^\r]+\r\n250-mx\.example\.org Hello a\.example \[192\.0\.2\.77\], /);
-    assert.equal(heard.match(/250 2\.0\.0 Ok\r\n/g)?.length, 40);
-    assert.match(heard, /\r\n221 2\.0\.0 Bye\r\n$/);
+    const received = await client.closed();
+    assert.match(received, /^220 [^\r]+\r\n250-mx\.example\.org Hello a\.example \[192\.0\.2\.77\], /);
+    assert.equal(received.match(/250 2\.0\.0 Ok\r\n/g)?.length, 40);
+    assert.match(received, /\r\n221 2\.0\.0 Bye\r\n$/);
   }
   await server.ended;
   const connected = server.events.filter((event) => event.type === "smtp-connected");
@@ -462,9 +462,9 @@ Deno.test("a PROXY header comes before the handshake of smtps, in one packet or 
       for (const piece of pieces) client.say(piece);
       // Corked: the hello of TLS leaves together with the header.
       await client.secure();
-      await client.hears(/^220 /);
+      await client.receives(/^220 /);
       client.say("EHLO a.example\r\n");
-      await client.hears(/Hello a\.example \[192\.0\.2\.77\]/);
+      await client.receives(/Hello a\.example \[192\.0\.2\.77\]/);
       client.say("QUIT\r\n");
       await client.closed();
     }
@@ -520,7 +520,7 @@ Deno.test("each client behind a proxy has its own limit", async () => {
   await using server = await new Server({ proxyV2: true }, { maxSessionsPerSource: 1 }).listen();
   const first = await dial(server);
   first.say(PROXIED);
-  await first.hears(/^220 /);
+  await first.receives(/^220 /);
   const second = await dial(server);
   second.say(PROXIED_2);
   assert.match(await second.closed(), /^421 4\.7\.0 Too many connections from your address, [^\r]+\r\n$/);
@@ -531,12 +531,12 @@ Deno.test("each client behind a proxy has its own limit", async () => {
   assert.equal(refused.length, 1, "the log has who was turned away");
   const other = await dial(server);
   other.say(PROXIED.replace("2.77", "2.78"));
-  await other.hears(/^220 /);
+  await other.receives(/^220 /);
   for (const one of [first, other]) one.say("QUIT\r\n");
   for (const one of [first, other]) await one.closed();
 });
 
-Deno.test("a client that speaks before a delayed banner hears 554, one that waits is greeted", async () => {
+Deno.test("a client that speaks before a delayed banner gets 554, one that waits is greeted", async () => {
   // Who it is comes from the header: the delay is not for this machine.
   await using server = await new Server({ proxyV2: true }, { bannerDelayMs: 200 }).listen();
   const hasty = await dial(server);
@@ -544,9 +544,9 @@ Deno.test("a client that speaks before a delayed banner hears 554, one that wait
   const patient = await dial(server);
   patient.say(PROXIED_2);
   assert.match(await hasty.closed(), /^554 5\.7\.1 [^\r]+\r\n$/);
-  await patient.hears(/^220 /);
+  await patient.receives(/^220 /);
   patient.say("EHLO a.example\r\n");
-  await patient.hears(/^250-[^]*\r\n250 HELP\r\n$/);
+  await patient.receives(/^250-[^]*\r\n250 HELP\r\n$/);
   patient.say("QUIT\r\n");
   await patient.closed();
 });

@@ -1,4 +1,4 @@
-/** Limits of one client address: what counts as one, who is exempt, what is told, and that memory is bounded. */
+/** Limits of one client address: what counts as one, who is exempt, what is logged, and that memory is bounded. */
 
 import assert from "node:assert/strict";
 import { type SourceLimits, sourceOf, Sources } from "../../src/smtp/sources.ts";

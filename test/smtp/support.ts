@@ -1,4 +1,4 @@
-/** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as told, a clock that is moved by hand. */
+/** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as scripted, a clock that is moved by hand. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -164,9 +164,9 @@ export interface WorldOptions {
   /** False: credit is given by hand. */
   readonly credit?: boolean;
   readonly ids?: number;
-  /** What the filter isolate is told. */
+  /** What the filter isolate is sent. */
   readonly filter?: (message: SessionToFilter, channel: FakeChannel<SessionToFilter, FilterToSession>) => void;
-  /** Whose turn it is next: at once, in a microtask, unless told otherwise. */
+  /** Whose turn it is next: at once, in a microtask, unless set otherwise. */
   readonly soon?: (run: () => void) => void;
   readonly traces?: readonly Trace[];
 }
@@ -177,7 +177,7 @@ export function delivered(question: { readonly rcpt: { readonly local: string; r
   return { ok: true, targets: [target], internal: [false] };
 }
 
-/** What `domain` says of a recipient in the golden dialogues: names tell what happens to them. */
+/** What `domain` says of a recipient in the golden dialogues: names say what happens to them. */
 export function byName(question: Extract<ToLookup, { type: "expand" }>): Expansion | null {
   switch (question.rcpt.local) {
     case "nobody":
@@ -213,7 +213,7 @@ type Refusal = Extract<Event, { type: "smtp-failed-command" | "smtp-bad-input" }
 export class World {
   now = EPOCH;
   readonly events: Event[] = [];
-  /** Those that tell of a refusal, by session: a world may have thousands of sessions. */
+  /** Those that report a refusal, by session: a world may have thousands of sessions. */
   readonly refusals = new Map<string, Refusal[]>();
   readonly lookup: FakeChannel<ToLookup, FromLookup>;
   readonly queue: FakeChannel<SmtpToQueue, QueueToSmtp>;

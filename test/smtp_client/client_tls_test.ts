@@ -161,7 +161,7 @@ for (
     ["TLS 1.1 at most", ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], /no version of TLS in common/],
   ] as const
 ) {
-  Deno.test(`TLS with a host of ${because} fails, and the reason tells what to look for`, () =>
+  Deno.test(`TLS with a host of ${because} fails, and the reason says what to look for`, () =>
     withOpenssl(args, async (port) => {
       const to = { host: "127.0.0.1", port };
       await assert.rejects(
@@ -175,7 +175,7 @@ Deno.test("STARTTLS: a fatal alert right behind the handshake fails this session
   const socket = net.Socket.prototype;
   const emit = socket.emit;
   const listeners: number[] = [];
-  // The moment at which the runtime says that the handshake is done is the last at which the old listeners hear.
+  // The moment at which the runtime says that the handshake is done is the last at which the old listeners are called.
   socket.emit = function (this: net.Socket, event: string, ...rest: unknown[]) {
     const result = emit.apply(this, [event, ...rest] as Parameters<typeof emit>);
     if (event === "secureConnect") listeners.push(this.listenerCount("error"));

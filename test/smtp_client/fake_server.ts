@@ -1,4 +1,4 @@
-/** A scripted SMTP and LMTP server on loopback for the tests of whatever speaks to servers. Does what it is told, right or wrong. */
+/** A scripted SMTP and LMTP server on loopback for the tests of whatever speaks to servers. Does what it is scripted to, right or wrong. */
 
 import net from "node:net";
 import tls from "node:tls";

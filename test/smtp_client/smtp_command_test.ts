@@ -79,7 +79,7 @@ async function run(
   return { status, err, server };
 }
 
-Deno.test("smtp sends standard input and tells the reply for each recipient", async () => {
+Deno.test("smtp sends standard input and prints the reply for each recipient", async () => {
   const { status, err, server } = await run({}, ["a@x.net", "b@x.net"]);
   assert.equal(status, 0);
   assert.equal(err, "a@x.net: EOM: 250 2.0.0 queued\nb@x.net: EOM: 250 2.0.0 queued\n");
@@ -108,7 +108,7 @@ for (const { verb, want } of stages) {
   });
 }
 
-Deno.test("smtp over lmtp tells one reply for each recipient", async () => {
+Deno.test("smtp over lmtp prints one reply for each recipient", async () => {
   const { err } = await run({ lmtp: true, dataReply: () => "250 one\r\n452 two" }, ["a@x.net", "b@x.net"], {
     scheme: "lmtp",
   });

@@ -63,10 +63,10 @@ for (const { step, silent, limit, messages = 0, lmtp = false } of steps) {
 Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async () => {
   const clock = new FakeClock(0);
   const sockets: net.Socket[] = [];
-  const heard: string[] = [];
+  const received: string[] = [];
   const server = net.createServer((socket) => {
     sockets.push(socket);
-    socket.on("data", (bytes) => heard.push(String(bytes)));
+    socket.on("data", (bytes) => received.push(String(bytes)));
     socket.on("error", () => {});
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -85,7 +85,7 @@ Deno.test("the greeting may take greetingMs, the answer to QUIT quitMs", async (
   sockets[1]!.write("220 hello\r\n");
   await leaving.greeting();
   const left = leaving.quit();
-  await until(() => heard.length === 1, "QUIT");
+  await until(() => received.length === 1, "QUIT");
   await written();
   clock.advance(TIMEOUTS.quitMs - 1);
   assert.equal(leaving.usable, true);

@@ -1,4 +1,4 @@
-/** What a connection tells of itself while somebody wants to know, and that this may begin and end at any time. */
+/** What a connection logs of itself while somebody wants to know, and that this may begin and end at any time. */
 
 import assert from "node:assert/strict";
 import { connectClient, uniformTimeouts } from "../../src/smtp_client/mod.ts";

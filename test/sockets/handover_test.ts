@@ -15,9 +15,9 @@ Deno.test("detachDescriptor() and adoptSocket() move a live connection", async (
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const client = net.connect((server.address() as AddressInfo).port, "127.0.0.1");
   client.write("hello");
-  let heard = "";
+  let received = "";
   client.setEncoding("utf8");
-  for await (const text of client) heard += text;
-  assert.equal(heard, "heard hello");
+  for await (const text of client) received += text;
+  assert.equal(received, "heard hello");
   server.close();
 });

@@ -35,7 +35,7 @@ Deno.test("nobody removes the listeners of others: with its own the runtime give
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("withErrorListener() hears errors that come before and after all others have listened, and keeps the first", () => {
+Deno.test("withErrorListener() takes errors that come before and after all others have listened, and keeps the first", () => {
   const socket = withErrorListener(new net.Socket());
   assert.equal(firstError(socket), null);
   const listener = () => {};

@@ -211,7 +211,7 @@ async function load(path: string, type: string, pageSize: number, list: [Uint8Ar
   equal((await process.status).code, 0);
 }
 
-Deno.test("a database tells whether all its values are SCRAM verifiers; a damaged one says no", () => {
+Deno.test("a database reports whether all its values are SCRAM verifiers; a damaged one says no", () => {
   const verifier = bytes(`SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$${"A".repeat(43)}=:${"A".repeat(43)}=\0`);
   const shape = (file: Uint8Array) =>
     new Table({ name: "t", kind: "map", entries: new DbEntries(openDb(file)) }, "+").scram();

@@ -132,7 +132,7 @@ Deno.test("RegexMatcher: patterns that cannot be compiled count, too", () => {
   assert.equal(matcher.faults.length, 10);
 });
 
-Deno.test("Table: the log tells of a regular expression that finds nothing, once", () => {
+Deno.test("Table: the log names a regular expression that finds nothing, once", () => {
   const reports: Event[] = [];
   const observer = { ...NO_OBSERVER, emit: (event: Event) => void reports.push(event) };
   const table = new Table({ name: "t", kind: "list", entries: [["(a", ""], ["b", ""]] }, "+", observer);

@@ -86,20 +86,20 @@ for (const { name, service, key, want } of builtin) {
   });
 }
 
-Deno.test("TableSet.update() succeeds for an inline table without doing anything, fails for an unknown one, and tells others", () => {
-  const told: string[] = [];
+Deno.test("TableSet.update() succeeds for an inline table without doing anything, fails for an unknown one, and passes it to others", () => {
+  const updated: string[] = [];
   const other = {
     name: "other",
     check: () => false,
     lookup: () => null,
     fetch: () => null,
-    update: () => (told.push("other"), "cannot"),
+    update: () => (updated.push("other"), "cannot"),
   };
   const set = new TableSet({ t: table("list", [["a", ""]]) }, here, "+", NO_OBSERVER, [other]);
   assert.equal(set.update("t"), null);
   assert.match(String(set.update("nosuch")), /no table "nosuch"/);
   assert.equal(set.update("other"), "cannot");
-  assert.deepEqual(told, ["other"]);
+  assert.deepEqual(updated, ["other"]);
 });
 
 const userInfos = [

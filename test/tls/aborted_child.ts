@@ -24,9 +24,9 @@ function listen(accept: (socket: net.Socket) => void, pauseOnConnect: boolean): 
 
 /** A ClientHello as Deno's own TLS sends it. */
 async function hello(): Promise<Uint8Array> {
-  let heard!: (bytes: Uint8Array) => void;
-  const sent = new Promise<Uint8Array>((resolve) => heard = resolve);
-  const port = await listen((socket) => socket.once("data", (bytes) => (heard(bytes), socket.destroy())), false);
+  let received!: (bytes: Uint8Array) => void;
+  const sent = new Promise<Uint8Array>((resolve) => received = resolve);
+  const port = await listen((socket) => socket.once("data", (bytes) => (received(bytes), socket.destroy())), false);
   await connectClient({
     to: { host: "127.0.0.1", port },
     timeouts: uniformTimeouts(5000),

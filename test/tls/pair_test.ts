@@ -108,7 +108,7 @@ Deno.test("readPair() finds what belongs together, wherever it stands", async ()
   );
 });
 
-Deno.test("readPair() tells what is wrong with a certificate and its key", async () => {
+Deno.test("readPair() says what is wrong with a certificate and its key", async () => {
   const one = await made("first", ...curve("P-256")), other = await made("second", ...curve("P-256"));
   const secret = await openssl("pkcs8", "-topk8", "-in", `${folder}/first.key`, "-passout", "pass:x");
   const old = await openssl("ec", "-in", `${folder}/first.key`, "-aes128", "-passout", "pass:x");

@@ -10,7 +10,7 @@ const LEAST_DIVIDED = 100;
 /** Sessions above the limit that root and the daemon's own user may open on the local socket. */
 export const ROOT_RESERVE = 16;
 /** How often it is logged that one and the same client is refused, in milliseconds. */
-const TELL_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 /** Askers whose last line in the log is remembered. */
 const MAX_LOGGED_CLIENTS = 1000;
 const LOCAL_USERS = "all local users", THIS_MACHINE = "all clients on this machine";
@@ -54,7 +54,7 @@ export function shareOf(
 export class Shares {
   readonly #now: () => number;
   readonly #taken = new Map<string, number>();
-  readonly #toldAt = new Map<string, number>();
+  readonly #loggedAt = new Map<string, number>();
 
   /** `now`: milliseconds of any clock. */
   constructor(now: () => number) {
@@ -83,11 +83,11 @@ export class Shares {
   }
 
   /** True when it is to be logged that this name is refused: once per minute. */
-  worthTelling(name: string): boolean {
-    const now = this.#now(), last = this.#toldAt.get(name);
-    if (last !== undefined && now - last < TELL_MS && now >= last) return false;
-    if (this.#toldAt.size >= MAX_LOGGED_CLIENTS) this.#toldAt.clear();
-    this.#toldAt.set(name, now);
+  shouldLog(name: string): boolean {
+    const now = this.#now(), last = this.#loggedAt.get(name);
+    if (last !== undefined && now - last < LOG_INTERVAL_MS && now >= last) return false;
+    if (this.#loggedAt.size >= MAX_LOGGED_CLIENTS) this.#loggedAt.clear();
+    this.#loggedAt.set(name, now);
     return true;
   }
 }

@@ -16,7 +16,7 @@ const LEAST_FREE = 64;
 /** Sessions that one isolate takes before the next is used: together they share wake-ups and commits, which cost more than they do. */
 const PACKED = 64;
 /** How often it is logged that all sessions are taken, in milliseconds. */
-const TELL_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
 const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 const TOO_MANY_OF_YOURS = "421 4.7.0 Too many connections from your address, try again later\r\n";
@@ -81,7 +81,7 @@ export class SessionAdmission {
   readonly #seats = new Map<number, SessionRecord>();
   readonly #counts = new Map<number, number>();
   #nextTicket = 1;
-  #fullToldAt = -Infinity;
+  #fullLoggedAt = -Infinity;
   #turnedAway = 0;
 
   constructor(options: SessionAdmissionOptions) {
@@ -130,7 +130,7 @@ export class SessionAdmission {
     const taken = this.#shares.take(share);
     if (!taken.ok) {
       if (admission.source !== null) this.#sources.left(admission.source);
-      if (this.#shares.worthTelling(taken.name)) {
+      if (this.#shares.shouldLog(taken.name)) {
         this.#options.log(
           "warn",
           `warn: smtp: ${taken.name} ${
@@ -201,10 +201,10 @@ export class SessionAdmission {
   #full(): string {
     this.#turnedAway++;
     const now = this.#options.now();
-    if (now - this.#fullToldAt >= TELL_MS || now < this.#fullToldAt) {
+    if (now - this.#fullLoggedAt >= LOG_INTERVAL_MS || now < this.#fullLoggedAt) {
       const count = this.#turnedAway === 1 ? "" : ` (${this.#turnedAway} since the last line)`;
       this.#options.log("warn", `warn: smtp: all ${this.limit} sessions are taken: clients are turned away${count}`);
-      this.#fullToldAt = now;
+      this.#fullLoggedAt = now;
       this.#turnedAway = 0;
     }
     return TOO_MANY;

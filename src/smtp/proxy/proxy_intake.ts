@@ -142,7 +142,7 @@ export class ProxyIntakes {
         },
         closed: (how) => {
           this.#leave(intake);
-          this.#tellClosed(peer.address, how);
+          this.#logClosed(peer.address, how);
           arrival.refused();
         },
       });
@@ -201,7 +201,7 @@ export class ProxyIntakes {
   }
 
   /** Health checks of load balancers come every few seconds: that they sent nothing is logged now and then. */
-  #tellClosed(address: string, { empty, reason }: Closed): void {
+  #logClosed(address: string, { empty, reason }: Closed): void {
     const now = this.#clock.now(), known = this.#looks.get(address);
     let more = "";
     if (empty) {

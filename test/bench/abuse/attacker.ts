@@ -9,10 +9,10 @@ const over = new AbortController();
   for await (const _ of Deno.stdin.readable) { /* Only its end matters. */ }
   over.abort();
 })();
-let told = false;
+let reported = false;
 const ready = () => {
-  if (!told) console.log("ready");
-  told = true;
+  if (!reported) console.log("ready");
+  reported = true;
 };
 const outcome = await attack.run(Number(port), over.signal, ready);
 ready();

@@ -12,7 +12,7 @@ import { openMany, shut } from "./line.ts";
 /** Kilobytes that an idle session of ours may cost. */
 const BOUND_KB = 15;
 
-/** Postfix serves 100 clients at a time unless told otherwise: a process each. OpenSMTPD's descriptors end before 1,000. */
+/** Postfix serves 100 clients at a time unless set otherwise: a process each. OpenSMTPD's descriptors end before 1,000. */
 const SERVERS: readonly { start(place: Place): Promise<Server>; sessions: number }[] = [
   { start: startVaultpost, sessions: 4000 },
   { start: startPostfix, sessions: 80 },
