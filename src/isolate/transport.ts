@@ -1,6 +1,6 @@
 /**
- * What carries the posts of a door from one isolate to another. A channel uses no more of it than this: today it is a MessagePort
- * (message_port.ts); a socket to another process can take its place.
+ * What carries the posts of a door from one isolate to another. A channel uses no more of it than this: it is a MessagePort
+ * (message_port.ts) within one process, a unix socket (socket_transport.ts) between two.
  */
 
 /** Takes what comes out of a transport. */
@@ -9,6 +9,8 @@ export interface PostReceiver {
   onpost(post: unknown): void;
   /** Called when something came that is no post. `fault` says what was wrong, without the content. */
   onfault(fault: string): void;
+  /** Called once when the other side has ended, after all posts that it had sent. Who does not listen hears of the end in another way. */
+  onclose?(): void;
 }
 
 /** One side of a connection between two isolates. Posts arrive in the order in which they were sent, or not at all. */

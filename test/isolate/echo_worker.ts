@@ -1,0 +1,19 @@
+/** Without any permission: sends what comes over a socket back over it, and its end to the test. */
+
+import { SocketTransport } from "../../src/isolate/socket_transport.ts";
+
+const scope = self as unknown as { onmessage: (event: MessageEvent) => void; postMessage(message: unknown): void };
+
+let transport: SocketTransport;
+
+scope.onmessage = ({ data }) => {
+  if (data === "close") return transport.close();
+  const { descriptor, first } = data;
+  transport = new SocketTransport(descriptor);
+  if (first !== undefined) transport.post(first, []);
+  transport.receive({
+    onpost: (post) => first === undefined ? transport.post(post as unknown[], []) : scope.postMessage({ post }),
+    onfault: (fault) => scope.postMessage({ fault }),
+    onclose: () => scope.postMessage({ closed: true }),
+  });
+};
