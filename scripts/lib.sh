@@ -40,7 +40,7 @@ find_writable_by_others() {
 # Warns root of files that somebody else may change: who may change them may do what root may. `-O` (the effective user owns it) needs no
 # other program, so that ordinary users pay nothing and root's tools little; what runs for long or loads much is looked at file by file.
 warn_root() {
-  [ -O / ] && [ -z "${VAULTPOST_OWNER_TOLD:-}" ] || return 0
+  [ -O / ] && [ -z "${VAULTPOST_OWNER_WARNED:-}" ] || return 0
   suspect=
   above=$root
   while [ -n "$above" ]; do
@@ -65,7 +65,7 @@ warn_root() {
   esac
   [ -n "$suspect" ] && [ "$(id -u)" = 0 ] || return 0
   # What this script starts need not say it again.
-  export VAULTPOST_OWNER_TOLD=1
+  export VAULTPOST_OWNER_WARNED=1
   say "warning: root runs files that others may change: $suspect is of $(stat -c '%U, mode %a' "$suspect"). $(remedy_for "$suspect")"
 }
 

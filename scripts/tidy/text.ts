@@ -15,7 +15,7 @@ const DROPPED_WORDS: Readonly<Record<string, string>> = {
   desk: "what it is: requests, context, router, client",
   house: "system, settings, harness",
   clerk: "requests",
-  doorways: "listening sockets",
+  doorway: "listening sockets, or a door's side",
   courier: "reporter",
   vault: "queue state",
   saying: "reply buffer",
@@ -26,6 +26,18 @@ const DROPPED_WORDS: Readonly<Record<string, string>> = {
   manner: "message policy",
   ledger: "what it counts: in-flight, sent mail",
   patience: "command limits, or a limit in milliseconds",
+  errand: "privileged",
+  verdict: "disposition, decision, outcome or result",
+  seat: "session record",
+  seal: "MAC for commands, encrypt for records",
+  unseal: "decrypt",
+  crowd: "burst limiter, or what is many",
+  guest: "turn taker",
+  told: "sent, logged or reported",
+  tell: "send, log or report",
+  telling: "sending, logging or reporting",
+  hear: "receive",
+  heard: "received",
 };
 
 /** Types and classes that were renamed; the words themselves are good words elsewhere. */
@@ -52,7 +64,6 @@ const DROPPED_NAMES: Readonly<Record<string, string>> = {
   Said: "SentCommand",
   Told: "KnownTransaction",
   Asked: "PendingQuestion",
-  Guest: "what takes a turn",
 };
 
 /** Tells whether a file is of this program or its test, which name what is wrong. */

@@ -321,7 +321,7 @@ class Daemon {
     const peer: Peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, uid: null };
     try {
       const descriptor = detachDescriptor(socket);
-      this.#handToControl({ type: "session", descriptor, listener: ADMIN_LISTENER, peer, ticket: 0 });
+      this.#handToControl({ type: "session", descriptor, listener: ADMIN_LISTENER, peer, sessionNumber: 0 });
     } catch {
       // The client hung up before it was served.
     }
@@ -335,7 +335,7 @@ class Daemon {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid };
       this.#localSockets.give("control-0", descriptor);
-      this.#handToControl({ type: "session", descriptor, listener: CONTROL_LISTENER, peer, ticket: 0 });
+      this.#handToControl({ type: "session", descriptor, listener: CONTROL_LISTENER, peer, sessionNumber: 0 });
     } catch {
       // The client hung up before it was served.
     }
@@ -382,7 +382,7 @@ class Daemon {
   }
 
   #answerSmtp(channel: MainChannel<"smtp-main">, index: number, message: SmtpToMain): void {
-    if (message.type === "sessions-ended") return this.#admission.ended(index, message.tickets);
+    if (message.type === "sessions-ended") return this.#admission.ended(index, message.sessionNumbers);
     channel.send({ type: "source", call: message.call, admitted: this.#admission.source(index, message) });
   }
 

@@ -18,10 +18,10 @@ export interface DoorSide {
  * What a channel's `watch` is to be under the traces that are enabled now; null for none of these. Doors of events have none,
  * nor have those to main, which takes lines for syslog: their lines would cause others for ever.
  */
-export function watchDoor(observer: Observer, doorway: DoorSide): ((batch: readonly unknown[]) => void) | null {
+export function watchDoor(observer: Observer, side: DoorSide): ((batch: readonly unknown[]) => void) | null {
   const messages = observer.traces("imsg"), posts = observer.traces("mproc");
-  if ((!messages && !posts) || isUnwatched(doorway.name)) return null;
-  const way = `${numberedName(doorway.role, doorway.index)} -> ${numberedName(otherSide(doorway), doorway.peer)}`;
+  if ((!messages && !posts) || isUnwatched(side.name)) return null;
+  const way = `${numberedName(side.role, side.index)} -> ${numberedName(otherSide(side), side.peer)}`;
   return (batch) => {
     if (posts) {
       logTrace(observer, "mproc", `${way}: ${batch.length} message${batch.length === 1 ? "" : "s"} in one post`);

@@ -298,11 +298,11 @@ class Answerer {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       logTrace(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
-    channel.send({ type: "expanded", call: question.call, result: this.#sealed(result) });
+    channel.send({ type: "expanded", call: question.call, result: this.#authorised(result) });
   }
 
   /** Commands get the MAC without which the queue does not take them. */
-  #sealed(result: Expansion): Expansion {
+  #authorised(result: Expansion): Expansion {
     if (!result.ok) return result;
     const { commandMacKey: commandMacKey } = this.#isolate.settings;
     const targets = result.targets.map((target) =>

@@ -198,12 +198,12 @@ function readAll(
   stream: ReadableStream<Uint8Array>,
   receive: (bytes: Uint8Array) => void,
   done: () => void,
-  gate: () => Promise<void> | null = () => null,
+  waitFor: () => Promise<void> | null = () => null,
 ): Reading {
   const reader = stream.getReader();
   const read = async () => {
     for (;;) {
-      const closed = gate();
+      const closed = waitFor();
       if (closed !== null) await closed;
       const { done: over, value } = await reader.read();
       if (over) return done();

@@ -22,20 +22,20 @@ export interface Peer {
 /** Under these numbers, which no listener of smtpd.conf has, control gets the connections of its socket and of the admin address. */
 export const CONTROL_LISTENER = -1, ADMIN_LISTENER = -2;
 
-/** An accepted connection (smtp: of `listener`; control: CONTROL_LISTENER or ADMIN_LISTENER). `ticket` comes back in `sessions-ended`. */
+/** An accepted connection (smtp: of `listener`; control: CONTROL_LISTENER or ADMIN_LISTENER). `sessionNumber` comes back in `sessions-ended`. */
 export interface HandedSession {
   readonly type: "session";
   readonly descriptor: number;
   readonly listener: number;
   readonly peer: Peer;
-  readonly ticket: number;
+  readonly sessionNumber: number;
 }
 
 export type SmtpToMain =
   /** These sessions ended, main may accept others. */
-  | { readonly type: "sessions-ended"; readonly tickets: readonly number[] }
+  | { readonly type: "sessions-ended"; readonly sessionNumbers: readonly number[] }
   /** A session that came through a proxy is of this client: main counts for all smtp isolates. */
-  | { readonly type: "source"; readonly call: number; readonly ticket: number; readonly address: string };
+  | { readonly type: "source"; readonly call: number; readonly sessionNumber: number; readonly address: string };
 export type MainToSmtp =
   | HandedSession
   /** Whether the client behind the proxy has a session to spare. */
@@ -96,12 +96,12 @@ const SESSION = {
     uid: nullOr(whole()),
     local: optional(text()),
   }),
-  ticket: whole(),
+  sessionNumber: whole(),
 };
 
 const SMTP_TO_MAIN: MessageTable<SmtpToMain> = {
-  "sessions-ended": { tickets: list(whole()) },
-  source: { call, ticket: whole(), address: text(ADDRESS_CHARS) },
+  "sessions-ended": { sessionNumbers: list(whole()) },
+  source: { call, sessionNumber: whole(), address: text(ADDRESS_CHARS) },
 };
 const MAIN_TO_SMTP: MessageTable<MainToSmtp> = { session: SESSION, source: { call, admitted: flag } };
 const SMTP_MAIN_REPLIES: Replies<SmtpToMain, MainToSmtp> = { source: ["source"] };

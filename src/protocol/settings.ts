@@ -93,7 +93,7 @@ export interface LookupSettings {
   readonly subAddressDelimiter: string;
   /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
   readonly localAddresses: readonly string[];
-  /** Shared with the queue: seals the commands that expansion names. */
+  /** Shared with the queue: authorises, by a MAC, the commands that expansion names. */
   readonly commandMacKey: Uint8Array;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;

@@ -270,7 +270,7 @@ export class Connection implements Host {
 
   // ── Submitter and Waiter of queue_client.ts ──
 
-  get tellsIds(): boolean {
+  get reportsIds(): boolean {
     return this.#filters !== null;
   }
 

@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from "../protocol/smtp_queue.ts";
 /** The session of a message on its way. */
 export interface Submitter {
   /** Filters know the ids of its messages: none may serve twice. */
-  readonly tellsIds: boolean;
+  readonly reportsIds: boolean;
   /** One more chunk may be sent. */
   credited(): void;
   /** It is on stable storage. */
@@ -78,7 +78,7 @@ export class QueueClient {
 
   /** No message came of it, and it is not in the queue; filters may have seen it. */
   drop(id: MessageId): void {
-    if (this.#submitters.get(id)?.tellsIds) this.abort(id);
+    if (this.#submitters.get(id)?.reportsIds) this.abort(id);
     else this.giveBack(id);
   }
 

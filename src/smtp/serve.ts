@@ -27,13 +27,13 @@ function grouped(emit: EmitEvent): { emit: EmitEvent; flush(): void } {
 }
 
 /** Collects ended sessions and reports several to main at once, for the same reason. */
-function collected(send: (tickets: readonly number[]) => void): (ticket: number) => void {
-  let tickets: number[] = [];
-  return (ticket) => {
-    if (tickets.push(ticket) > 1) return;
+function collected(send: (sessionNumbers: readonly number[]) => void): (sessionNumber: number) => void {
+  let sessionNumbers: number[] = [];
+  return (sessionNumber) => {
+    if (sessionNumbers.push(sessionNumber) > 1) return;
     systemClock.after(REPORT_DELAY_MS, () => {
-      send(tickets);
-      tickets = [];
+      send(sessionNumbers);
+      sessionNumbers = [];
     });
   };
 }
@@ -49,11 +49,11 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     filter: isolate.ask("smtp-filter"),
     emit: events.emit,
     observer: isolate,
-    askSource(ticket, address, answer) {
-      main.request<"source">({ type: "source", ticket, address }, ({ admitted }) => answer(admitted));
+    askSource(sessionNumber, address, answer) {
+      main.request<"source">({ type: "source", sessionNumber, address }, ({ admitted }) => answer(admitted));
     },
     clock: serviceClock,
-    ended: collected((tickets) => main.send({ type: "sessions-ended", tickets })),
+    ended: collected((sessionNumbers) => main.send({ type: "sessions-ended", sessionNumbers })),
   });
   main.onmessage = (message) => {
     if (message.type === "session") service.session(message);

@@ -59,8 +59,8 @@ export interface ServiceOptions {
   readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
   readonly askSource?: AskSource;
-  /** The session with this ticket of main's is over: main may accept another. */
-  ended(ticket: number): void;
+  /** The session with this number of main's is over: main may accept another. */
+  ended(sessionNumber: number): void;
 }
 
 /** How long transactions may go on when the isolate stops, and how often that is looked at, in milliseconds. */
@@ -69,9 +69,9 @@ const STOP_LOOK_MS = 50;
 /** A failed login is answered after up to this time, in milliseconds. */
 const FAILURE_DELAY_MS = 1000;
 
-/** Where the end of a session is reported: main by the ticket, the proxy intakes by the source; null for a client without a proxy. */
+/** Where the end of a session is reported: main by the number, the proxy intakes by the source; null for a client without a proxy. */
 interface SessionRecord {
-  readonly ticket: number;
+  readonly sessionNumber: number;
   readonly source: string | null;
 }
 
@@ -80,7 +80,7 @@ interface Accepted {
   readonly descriptor: number;
   readonly listener: number;
   readonly peer: Peer;
-  readonly ticket: number;
+  readonly sessionNumber: number;
 }
 
 export class SmtpService {
@@ -180,20 +180,20 @@ export class SmtpService {
     this.#bursts.admit(() => this.#accept(accepted));
   }
 
-  #accept({ descriptor, listener, peer, ticket }: Accepted): void {
+  #accept({ descriptor, listener, peer, sessionNumber }: Accepted): void {
     const context = this.#listeners[listener];
     if (context === undefined) {
       this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
-      return this.#options.ended(ticket);
+      return this.#options.ended(sessionNumber);
     }
-    if (!context.listener.proxyV2) return this.#start(descriptor, context, peer, { ticket, source: null });
+    if (!context.listener.proxyV2) return this.#start(descriptor, context, peer, { sessionNumber, source: null });
     this.#proxies.enter({
-      ticket,
+      sessionNumber,
       descriptor,
       peer,
       tlsFirst: context.listener.tls === "smtps",
-      passed: (passed, client, source) => this.#start(passed, context, client, { ticket, source }),
-      refused: () => this.#options.ended(ticket),
+      passed: (passed, client, source) => this.#start(passed, context, client, { sessionNumber, source }),
+      refused: () => this.#options.ended(sessionNumber),
     });
   }
 
@@ -216,7 +216,7 @@ export class SmtpService {
   /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
   connect(listener: number, peer: Peer, wire: Wire): Connection {
     const context = this.#listeners[listener]!;
-    const connection = this.#open(context, peer, wire, { ticket: 0, source: null });
+    const connection = this.#open(context, peer, wire, { sessionNumber: 0, source: null });
     this.#welcome(connection, context, peer);
     return connection;
   }
@@ -325,9 +325,9 @@ export class SmtpService {
     this.#ended(record);
   }
 
-  #ended({ ticket, source }: SessionRecord): void {
+  #ended({ sessionNumber, source }: SessionRecord): void {
     if (source !== null) this.#proxies.left(source);
-    this.#options.ended(ticket);
+    this.#options.ended(sessionNumber);
   }
 
   #tick(): void {

@@ -105,7 +105,7 @@ for (const tool of Object.keys(TOOLS) as Tool[]) {
     const run = async (...args: string[]) => {
       const command = new Deno.Command(new URL(`scripts/${tool}`, ROOT).pathname, {
         args,
-        env: { SMTPD_SOCKET: "/nonexistent/c.sock", SMTPD_SPOOL: "/nonexistent", VAULTPOST_OWNER_TOLD: "1" },
+        env: { SMTPD_SOCKET: "/nonexistent/c.sock", SMTPD_SPOOL: "/nonexistent", VAULTPOST_OWNER_WARNED: "1" },
         stdin: "null",
       });
       const { code, stdout, stderr } = await command.output();
@@ -127,7 +127,7 @@ for (const tool of Object.keys(TOOLS) as Tool[]) {
 Deno.test("a reader that goes away ends --help quietly", async () => {
   const command = new Deno.Command(new URL("scripts/smtpctl", ROOT).pathname, {
     args: ["--help"],
-    env: { VAULTPOST_OWNER_TOLD: "1" },
+    env: { VAULTPOST_OWNER_WARNED: "1" },
     stdout: "piped",
     stderr: "piped",
   });

@@ -183,7 +183,7 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   },
 ];
 for (const { name, request, answers } of requests) {
-  Deno.test(`Desk answers ${request.do}: ${name}`, async () => {
+  Deno.test(`ControlRequests answers ${request.do}: ${name}`, async () => {
     deepEqual(await answersOf(requestsOf(new FakeSystem(queueAnswers)), request), answers);
   });
 }

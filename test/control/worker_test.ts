@@ -39,7 +39,13 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
 
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     const descriptor = detachDescriptor(socket);
-    post([{ type: "session", descriptor, listener: -1, peer: { address: "local", port: 0, uid: 0 }, ticket: 0 }]);
+    post([{
+      type: "session",
+      descriptor,
+      listener: -1,
+      peer: { address: "local", port: 0, uid: 0 },
+      sessionNumber: 0,
+    }]);
   });
   server.listen(`${folder}/c.sock`);
   await once(server, "listening");

@@ -123,14 +123,14 @@ Deno.test({
     const passwords = new Passwords();
     try {
       let over = false;
-      const verdict = passwords.ofHash("$6$rounds=1000000$abcdefgh$x", "secret").finally(() => over = true);
+      const check = passwords.ofHash("$6$rounds=1000000$abcdefgh$x", "secret").finally(() => over = true);
       // A weak reference holds until this turn of the event loop ends.
       await new Promise((resolve) => setTimeout(resolve, 0));
       collect();
       const living = made.map((one) => one.deref()).filter((one) => one !== undefined);
       assert.equal(over, false, "a hash takes longer than that");
       assert.equal(living.length, 2, "the password and the hash");
-      assert.equal(await verdict, "mismatch");
+      assert.equal(await check, "mismatch");
       assert.ok(living.every((bytes) => bytes.every((octet) => octet === 0)));
     } finally {
       TextEncoder.prototype.encode = encode;

@@ -99,10 +99,10 @@ Deno.test("a source over its limit gets 421 and one line in the log; the end of 
   assert.equal(news, "smtp: 192.0.2.1 is turned away: it has 2 sessions");
   assert.deepEqual(lines.map((line) => line.replace(/^[0-9a-f]{16} smtp /, "")), [refused, refused]);
   const [first] = harness.handed;
-  harness.admission.ended(1, [first!.message.ticket]);
+  harness.admission.ended(1, [first!.message.sessionNumber]);
   assert.equal(await harness.connect(), OF_YOURS, "an isolate ends its own sessions only");
-  harness.admission.ended(first!.isolate, [first!.message.ticket]);
-  harness.admission.ended(first!.isolate, [first!.message.ticket]);
+  harness.admission.ended(first!.isolate, [first!.message.sessionNumber]);
+  harness.admission.ended(first!.isolate, [first!.message.sessionNumber]);
   assert.deepEqual([await harness.connect(), await harness.connect()], [null, OF_YOURS]);
   harness.admission.lost(0);
   assert.equal(harness.admission.size, 0);
@@ -224,7 +224,7 @@ Deno.test("a connection whose isolate does not show that it is there goes to ano
   assert.equal(await answer, null);
   assert.deepEqual(harness.handed.map(({ isolate }) => isolate), [1]);
   assert.equal(harness.admission.size, 1);
-  harness.admission.ended(1, [harness.handed[0]!.message.ticket]);
+  harness.admission.ended(1, [harness.handed[0]!.message.sessionNumber]);
   assert.equal(harness.admission.size, 0);
 });
 
@@ -232,18 +232,22 @@ Deno.test("clients behind a proxy are counted for all isolates, when their addre
   await using harness = await new AdmissionHarness({ maxSessionsPerSource: 2 }).listen();
   harness.desked = listener({ proxyV2: true });
   for (let session = 0; session < 4; session++) assert.equal(await harness.connect("192.0.2.100"), null);
-  const tickets = harness.handed.map(({ message }) => message.ticket);
-  const [one, two, three, four] = tickets as [number, number, number, number];
-  assert.equal(harness.admission.source(1, { ticket: one, address: "198.51.100.1" }), false, "it is another isolate's");
-  assert.equal(harness.admission.source(0, { ticket: one, address: "198.51.100.1" }), true);
+  const sessionNumbers = harness.handed.map(({ message }) => message.sessionNumber);
+  const [one, two, three, four] = sessionNumbers as [number, number, number, number];
   assert.equal(
-    harness.admission.source(0, { ticket: one, address: "198.51.100.9" }),
+    harness.admission.source(1, { sessionNumber: one, address: "198.51.100.1" }),
+    false,
+    "it is another isolate's",
+  );
+  assert.equal(harness.admission.source(0, { sessionNumber: one, address: "198.51.100.1" }), true);
+  assert.equal(
+    harness.admission.source(0, { sessionNumber: one, address: "198.51.100.9" }),
     false,
     "a session has one client",
   );
-  assert.equal(harness.admission.source(0, { ticket: two, address: "198.51.100.1" }), true);
-  assert.equal(harness.admission.source(0, { ticket: three, address: "198.51.100.1" }), false);
+  assert.equal(harness.admission.source(0, { sessionNumber: two, address: "198.51.100.1" }), true);
+  assert.equal(harness.admission.source(0, { sessionNumber: three, address: "198.51.100.1" }), false);
   assert.equal(harness.log.at(-1), "smtp: 198.51.100.1 is turned away: it has 2 sessions");
   harness.admission.ended(0, [one]);
-  assert.equal(harness.admission.source(0, { ticket: four, address: "198.51.100.1" }), true);
+  assert.equal(harness.admission.source(0, { sessionNumber: four, address: "198.51.100.1" }), true);
 });

@@ -162,8 +162,8 @@ export class World {
     this.account = account;
     this.accounts = () => ({ ok: true, account, identity: account });
     this.#job = new FakeChannel<never, Job>(() => {});
-    this.queue = new FakeChannel((message) => this.#queueHears(this.queue, message));
-    this.privilegedQueue = new FakeChannel((message) => this.#queueHears(this.privilegedQueue, message));
+    this.queue = new FakeChannel((message) => this.#queueReceives(this.queue, message));
+    this.privilegedQueue = new FakeChannel((message) => this.#queueReceives(this.privilegedQueue, message));
     this.privileged = new FakeChannel((message) => {
       this.sentAway.push(message);
       this.#privilegedPeer.onmessage(message);
@@ -255,7 +255,7 @@ export class World {
     this.#waiting.get(event.envelope)?.({ outcome, event });
   }
 
-  #queueHears(door: FakeChannel<AgentToQueue, QueueToAgent>, message: AgentToQueue): void {
+  #queueReceives(door: FakeChannel<AgentToQueue, QueueToAgent>, message: AgentToQueue): void {
     if (!this.onqueue(message)) return;
     if (message.type === "outcome") {
       this.outcomes.push(message);

@@ -90,18 +90,18 @@ match from any for any action "out"
       old.setEncoding("latin1");
       await within(once(old, "data"), "the banner");
       // More sessions than one isolate gets: the next one begins in another.
-      const crowd = Array.from(
+      const clients = Array.from(
         { length: 70 },
         () => tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }),
       );
-      await within(Promise.all(crowd.map((one) => once(one, "data"))), "their banners");
+      await within(Promise.all(clients.map((one) => once(one, "data"))), "their banners");
 
       await put("mx", "other");
       await put("client", "mx");
       assert.equal((await update()).stdout, "command succeeded\n");
       await daemon.logged(/^info: pki "mx\.example\.org" was loaded again from /);
       assert.equal(await shownBy(port, "mx.example.org"), OTHER);
-      for (const one of crowd) one.destroy();
+      for (const one of clients) one.destroy();
       assert.equal(await shownBy(port, "mx.example.org"), OTHER);
       old.write("NOOP\r\n");
       assert.match((await within(once(old, "data"), "an answer"))[0], /^250 /);

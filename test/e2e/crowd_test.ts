@@ -6,7 +6,7 @@ import { Client } from "./client.ts";
 import { type Daemon, maildirConfig, PROJECT, withDaemon, within } from "./harness.ts";
 
 /** Connections that were made together, and the first words that each received; "" for those that were closed without one. */
-async function crowd(daemon: Daemon, count: number): Promise<{ words: Promise<string>[]; leave(): void }> {
+async function clients(daemon: Daemon, count: number): Promise<{ words: Promise<string>[]; leave(): void }> {
   const connections = await Promise.all(
     Array.from({ length: count }, () => Deno.connect({ hostname: "127.0.0.1", port: daemon.port })),
   );
@@ -25,7 +25,7 @@ async function crowd(daemon: Daemon, count: number): Promise<{ words: Promise<st
 Deno.test("above max-sessions everybody gets 421, and those who are in are served", async () => {
   const config = (daemon: { port: number; mail: string }) => `smtp limit max-sessions 20\n${maildirConfig(daemon)}`;
   await withDaemon({ config }, async (daemon) => {
-    const { words, leave } = await crowd(daemon, 500);
+    const { words, leave } = await clients(daemon, 500);
     const received = await within(Promise.all(words), "a word for each");
     assert.equal(received.filter((word) => word === "220 mx.ex").length, 20);
     assert.equal(received.filter((word) => word === "421 4.3.2").length, 480);
@@ -41,7 +41,7 @@ Deno.test("a process that has no descriptor left accepts again when it has", asy
   const limit = 200 + 30 * navigator.hardwareConcurrency;
   const program = ["sh", "-c", `ulimit -n ${limit}; exec "$0" "$@"`, join(PROJECT, "scripts/smtpd")] as const;
   await withDaemon({ program }, async (daemon) => {
-    const { words, leave } = await crowd(daemon, 2 * limit);
+    const { words, leave } = await clients(daemon, 2 * limit);
     // Some get their reply late or never, while the others stay.
     await within(Promise.race(words), "the first word");
     leave();

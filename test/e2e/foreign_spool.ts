@@ -40,21 +40,21 @@ function* filesOf(folder: string): Generator<string> {
 }
 
 function redate(bytes: Uint8Array): Uint8Array {
-  if (bytes[0] === SEALED) return seal(redate(unseal(bytes)), bytes.subarray(1, 1 + IV_BYTES));
+  if (bytes[0] === SEALED) return encrypt(redate(decrypt(bytes)), bytes.subarray(1, 1 + IV_BYTES));
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return gzipSync(redate(gunzipSync(bytes)));
   const hourAgo = Math.floor(Date.now() / 1000) - 3600;
   return new TextEncoder().encode(new TextDecoder().decode(bytes).replace(/^ctime: \d+$/m, `ctime: ${hourAgo}`));
 }
 
 /** Octet 1, the IV, AES-256-GCM, its tag: see src/cli/smtpctl/foreign_queue.ts. */
-function unseal(bytes: Uint8Array): Uint8Array {
+function decrypt(bytes: Uint8Array): Uint8Array {
   const opened = createDecipheriv("aes-256-gcm", SPOOL_KEY, bytes.subarray(1, 1 + IV_BYTES));
   opened.setAuthTag(bytes.subarray(-TAG_BYTES));
   const text = opened.update(bytes.subarray(1 + IV_BYTES, -TAG_BYTES));
   return Buffer.concat([text, opened.final()]);
 }
 
-function seal(text: Uint8Array, iv: Uint8Array): Uint8Array {
+function encrypt(text: Uint8Array, iv: Uint8Array): Uint8Array {
   const cipher = createCipheriv("aes-256-gcm", SPOOL_KEY, iv);
   return Buffer.concat([Uint8Array.of(SEALED), iv, cipher.update(text), cipher.final(), cipher.getAuthTag()]);
 }

@@ -15,7 +15,7 @@ const NOBODY = 65534;
 /** Whom local mail is delivered as. */
 export const OWNER = ROOT ? "nobody" : userInfo().username;
 /** Whose this checkout is says nothing of the programs: root's warning of it has a test of its own. */
-const QUIET = { VAULTPOST_OWNER_TOLD: "1" };
+const QUIET = { VAULTPOST_OWNER_WARNED: "1" };
 /** A wait that takes longer has failed. */
 const LIMIT_MS = 60_000;
 

@@ -36,7 +36,7 @@ async function withCheckout(body: (checkout: Checkout) => Promise<void>): Promis
   const parts = ["scripts", "deno.json", "deno.lock"].map((part) => join(PROJECT, part));
   assert.equal((await run("cp", ["-R", ...parts, root])).code, 0);
   assert.equal((await run("cp", [join(PROJECT, "src/config/paths.ts"), join(root, "src/config")])).code, 0);
-  const environment = { PATH: `${folder}/bin:/usr/bin:/bin`, HOME: folder, VAULTPOST_OWNER_TOLD: "" };
+  const environment = { PATH: `${folder}/bin:/usr/bin:/bin`, HOME: folder, VAULTPOST_OWNER_WARNED: "" };
   const script = (name: string, args: readonly string[] = [], env: Record<string, string> = {}) =>
     run(join(root, "scripts", name), args, { env: { ...environment, ...env } });
   // Nobody listens on port 1.
@@ -184,7 +184,7 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
         const text = await warning(name);
         assert.ok(text.startsWith(`${root} is of `), text);
         assert.match(text, /chown -R root:root and chmod -R go-w /);
-        assert.equal(await warning(name, { VAULTPOST_OWNER_TOLD: "1" }), "");
+        assert.equal(await warning(name, { VAULTPOST_OWNER_WARNED: "1" }), "");
       }
       await Deno.chown(root, 0, 0);
     });
@@ -232,7 +232,7 @@ Deno.test("Root is warned of a checkout that somebody else may change", { ignore
         "--clear-groups",
         join(root, "scripts/test"),
         "--version",
-      ], { env: { VAULTPOST_OWNER_TOLD: "" } });
+      ], { env: { VAULTPOST_OWNER_WARNED: "" } });
       assert.equal(stderr, "");
     });
   });

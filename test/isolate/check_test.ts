@@ -160,7 +160,7 @@ const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text:
 const count = (key: CounterKey) => ({ count: [{ key, by: -1 }] });
 const gauge = (key: GaugeKey) => ({ gauge: [{ key, to: 1 }] });
 
-const session = { descriptor: 3, listener: 0, peer: { address: "::1", port: 25, uid: 0 }, ticket: 1 };
+const session = { descriptor: 3, listener: 0, peer: { address: "::1", port: 25, uid: 0 }, sessionNumber: 1 };
 const written = { trace: bytes, first: bytes, bytes: 6, chunks: 1 };
 const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
   asks: {
@@ -337,8 +337,8 @@ const SAMPLES: {
   },
   "smtp-main": {
     asks: {
-      "sessions-ended": [{ tickets: [1] }],
-      source: [{ call: 1, ticket: 1, address: "2001:db8::1" }],
+      "sessions-ended": [{ sessionNumbers: [1] }],
+      source: [{ call: 1, sessionNumber: 1, address: "2001:db8::1" }],
     },
     answers: {
       session: [session, { ...session, peer: { ...session.peer, uid: null, local: "::1" } }],

@@ -10,7 +10,7 @@ const SESSION: HandedSession = {
   descriptor: 1,
   listener: 0,
   peer: { address: "local", port: 0, uid: 0 },
-  ticket: 1,
+  sessionNumber: 1,
 };
 
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { LoginThrottle } from "../../src/lookup/login_throttle.ts";
 
-Deno.test("Guard counts failures by address, and IPv6 networks as one", () => {
+Deno.test("LoginThrottle counts failures by address, and IPv6 networks as one", () => {
   let now = 0;
   const guard = new LoginThrottle(() => now);
   for (let count = 0; count < 20; count++) {

@@ -42,8 +42,8 @@ function logins(authTables: readonly (string | null)[] = ["logins"]) {
     send(question) {
       const { call } = question;
       if (question.type === "verify") {
-        const verdict = judge("login", question.hash, question.password);
-        return queueMicrotask(() => channel.onmessage({ type: "verified", call, result: verdict }));
+        const result = judge("login", question.hash, question.password);
+        return queueMicrotask(() => channel.onmessage({ type: "verified", call, result }));
       }
       const { verifier, message, proof } = question;
       queueMicrotask(() => channel.onmessage({ type: "proved", call, ...prove(verifier, message, proof) }));

@@ -86,7 +86,7 @@ for (const line of BROKEN_BEFORE) {
   });
 }
 
-const HEARD: readonly (readonly [string, FilterOutput])[] = [
+const RECEIVED: readonly (readonly [string, FilterOutput])[] = [
   [`filter-result|ab|${TOKEN}|proceed`, {
     type: "result",
     session: SID,
@@ -109,7 +109,7 @@ const HEARD: readonly (readonly [string, FilterOutput])[] = [
   [`filter-dataline|${SID}|${TOKEN}|a|\xe9`, { type: "line", session: SID, token: TOKEN, line: "a|\xe9" }],
   [`report|1.000001|smtp-in|${SID}|caf\xc3\xa9`, { type: "report", session: SID, message: "caf\xe9" }],
 ];
-for (const [line, want] of HEARD) {
+for (const [line, want] of RECEIVED) {
   Deno.test(`FilterDialogue receives ${JSON.stringify(line)}`, () => {
     assert.deepEqual(ready().dialogue.receive(line), want);
   });

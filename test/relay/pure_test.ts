@@ -317,18 +317,18 @@ Deno.test("ownHost: an address that an interface gets later is own then", () => 
 });
 
 const replies = [
-  { verdict: "ok", code: 250, text: "2.0.0 queued", dsn: true, want: "ok - relayed" },
-  { verdict: "ok", code: 250, text: "queued", dsn: false, want: "ok -" },
-  { verdict: "permfail", code: 550, text: "5.1.1 no such user", dsn: true, want: "permfail 5.1.1" },
-  { verdict: "permfail", code: 550, text: "no such user", dsn: true, want: "permfail 5.0.0" },
-  { verdict: "permfail", code: 550, text: "4.1.1 odd class", dsn: true, want: "permfail 5.0.0" },
-  { verdict: "tempfail", code: 421, text: "4.7.0 later", dsn: true, want: "tempfail 4.7.0" },
-  { verdict: "tempfail", code: 450, text: "later", dsn: true, want: "tempfail 4.0.0" },
+  { result: "ok", code: 250, text: "2.0.0 queued", dsn: true, want: "ok - relayed" },
+  { result: "ok", code: 250, text: "queued", dsn: false, want: "ok -" },
+  { result: "permfail", code: 550, text: "5.1.1 no such user", dsn: true, want: "permfail 5.1.1" },
+  { result: "permfail", code: 550, text: "no such user", dsn: true, want: "permfail 5.0.0" },
+  { result: "permfail", code: 550, text: "4.1.1 odd class", dsn: true, want: "permfail 5.0.0" },
+  { result: "tempfail", code: 421, text: "4.7.0 later", dsn: true, want: "tempfail 4.7.0" },
+  { result: "tempfail", code: 450, text: "later", dsn: true, want: "tempfail 4.0.0" },
 ] as const;
-for (const { verdict, code, text, dsn, want } of replies) {
+for (const { result, code, text, dsn, want } of replies) {
   Deno.test(`outcomeOf: ${code} ${text} is ${want}`, () => {
     const reply = { code, text, lines: [text] };
-    const outcome = outcomeOf({ outcome: verdict, text: `${code} ${text}`, reply, stage: "EOM" }, { relaysDsn: dsn });
+    const outcome = outcomeOf({ outcome: result, text: `${code} ${text}`, reply, stage: "EOM" }, { relaysDsn: dsn });
     assert.equal(outcome.text, `${code} ${text}`);
     const status = outcome.result === "ok" ? "-" : `${outcome.status.class}.${outcome.status.code}`;
     assert.equal(`${outcome.result} ${status}${outcome.result === "ok" && outcome.dsnRelayed ? " relayed" : ""}`, want);

@@ -114,9 +114,9 @@ const texts: readonly Row[] = [
   },
   {
     rule: "a dropped name of a type does not come back",
-    wrong: file("test/net/a_test.ts", "class Seat {}"),
-    complaint: /"Seat" was dropped: say SessionRecord/,
-    right: file("test/net/a_test.ts", "const seat = /Seat not free/;"),
+    wrong: file("test/net/a_test.ts", "class Guard {}"),
+    complaint: /"Guard" was dropped: say LoginThrottle/,
+    right: file("test/net/a_test.ts", "const guard = /Guard is away/;"),
   },
   {
     rule: "file names are snake_case",

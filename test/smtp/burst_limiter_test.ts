@@ -31,12 +31,12 @@ class Loop {
 
 Deno.test("of 100 that come at once some have their turn, the others in the next rounds, in order", () => {
   const loop = new Loop();
-  const crowd = new BurstLimiter(loop.clock);
+  const limiter = new BurstLimiter(loop.clock);
   const done: number[] = [];
-  for (let job = 0; job < 100; job++) crowd.admit(() => done.push(job));
+  for (let job = 0; job < 100; job++) limiter.admit(() => done.push(job));
   const portion = done.length;
   assert.ok(portion > 0 && portion <= 20, `${portion} in one round`);
-  crowd.admit(() => done.push(100));
+  limiter.admit(() => done.push(100));
   for (let rounds = 1; done.length < 101; rounds++) {
     assert.equal(done.length, portion * rounds);
     loop.round();
@@ -49,10 +49,10 @@ Deno.test("of 100 that come at once some have their turn, the others in the next
 
 Deno.test("one who comes alone has its turn at once, and so has each that comes a round later", () => {
   const loop = new Loop();
-  const crowd = new BurstLimiter(loop.clock);
+  const limiter = new BurstLimiter(loop.clock);
   let done = 0;
   for (let job = 1; job <= 100; job++) {
-    crowd.admit(() => done++);
+    limiter.admit(() => done++);
     assert.equal(done, job);
     loop.round();
   }
@@ -60,10 +60,10 @@ Deno.test("one who comes alone has its turn at once, and so has each that comes 
 
 Deno.test("at the end all that wait have their turn", () => {
   const loop = new Loop();
-  const crowd = new BurstLimiter(loop.clock);
+  const limiter = new BurstLimiter(loop.clock);
   let done = 0;
-  for (let job = 0; job < 100; job++) crowd.admit(() => done++);
-  crowd.flush();
+  for (let job = 0; job < 100; job++) limiter.admit(() => done++);
+  limiter.flush();
   assert.equal(done, 100);
 });
 
@@ -72,16 +72,16 @@ Deno.test("500 whose octets are thrown away have their turns in portions, again 
   const turns = new FairTurns(loop.clock);
   const counts = new Array<number>(500).fill(0);
   let now = 0;
-  const guests: TurnTaker[] = counts.map((_, index) => ({
+  const takers: TurnTaker[] = counts.map((_, index) => ({
     turn: () => {
       counts[index]!++;
       now++;
-      if (counts[index]! < 2) turns.addLate(guests[index]!);
+      if (counts[index]! < 2) turns.addLate(takers[index]!);
     },
   }));
-  for (const guest of guests) turns.addLate(guest);
+  for (const taker of takers) turns.addLate(taker);
   assert.equal(now, 0, "nobody has it at once");
-  turns.delete(guests[7]!);
+  turns.delete(takers[7]!);
   for (let looks = 0; !loop.idle; looks++) {
     assert.ok(looks < 1000, "they come to an end");
     now = 0;

@@ -121,7 +121,7 @@ Deno.test("of several who have much to do each has its turn", async () => {
   assert.equal(clients[2]!.wire.take().match(/250 /g)?.length, 500);
 });
 
-Deno.test("Pace: a good deal of data is progress, a trickle is none", () => {
+Deno.test("ProgressTimer: a good deal of data is progress, a trickle is none", () => {
   const pace = new ProgressTimer(0);
   pace.data({ length: MIN_DATA_OCTETS - 1 }, 200);
   assert.equal(pace.overdue(299, { limitMs: 300, handshake: false }), false);

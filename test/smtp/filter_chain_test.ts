@@ -21,7 +21,7 @@ function query(view: Partial<View> = {}, phase: Query["phase"] = "rcpt-to"): Que
 
 type Builtin = Extract<FilterStep, { kind: "builtin" }>;
 
-function builtin(condition: Builtin["condition"], verdict: Builtin["decision"], negated = false): Builtin {
+function builtin(condition: Builtin["condition"], decision: Builtin["decision"], negated = false): Builtin {
   return {
     kind: "builtin",
     at: { file: "c", line: 1 },
@@ -29,7 +29,7 @@ function builtin(condition: Builtin["condition"], verdict: Builtin["decision"], 
     phase: "rcpt-to",
     negated,
     condition,
-    decision: verdict,
+    decision,
   };
 }
 
@@ -176,19 +176,19 @@ const UNDECIDED: readonly {
   { condition: { kind: "fcrdns" }, view: { confirmed: "temporary" } },
 ];
 const ends: readonly {
-  readonly verdict: Builtin["decision"];
+  readonly decision: Builtin["decision"];
   readonly phase?: Builtin["phase"];
   readonly want: string;
 }[] = [
-  { verdict: NO, want: `451 ${NOT_NOW}` },
-  { verdict: { kind: "reject", text: "451 Later" }, want: `451 ${NOT_NOW}` },
-  { verdict: { kind: "disconnect", text: "550 No" }, want: `421 ${NOT_NOW} and closes` },
-  { verdict: NO, phase: "connect", want: `421 ${NOT_NOW} and closes` },
-  { verdict: NO, phase: "auth", want: `454 ${NOT_NOW}` },
-  { verdict: { kind: "junk" }, want: "proceed" },
-  { verdict: { kind: "rewrite", text: "x@example.net" }, want: "proceed" },
-  { verdict: { kind: "report", text: "x" }, want: "proceed" },
-  { verdict: { kind: "bypass" }, want: "proceed" },
+  { decision: NO, want: `451 ${NOT_NOW}` },
+  { decision: { kind: "reject", text: "451 Later" }, want: `451 ${NOT_NOW}` },
+  { decision: { kind: "disconnect", text: "550 No" }, want: `421 ${NOT_NOW} and closes` },
+  { decision: NO, phase: "connect", want: `421 ${NOT_NOW} and closes` },
+  { decision: NO, phase: "auth", want: `454 ${NOT_NOW}` },
+  { decision: { kind: "junk" }, want: "proceed" },
+  { decision: { kind: "rewrite", text: "x@example.net" }, want: "proceed" },
+  { decision: { kind: "report", text: "x" }, want: "proceed" },
+  { decision: { kind: "bypass" }, want: "proceed" },
 ];
 const shown = (got: ReturnType<typeof next>) =>
   got.do !== "end"
@@ -196,12 +196,12 @@ const shown = (got: ReturnType<typeof next>) =>
     : got.decision.kind === "refuse"
     ? `${got.decision.text}${got.decision.close ? " and closes" : ""}`
     : got.decision.kind;
-for (const { verdict, phase = "rcpt-to", want } of ends) {
-  const text = "text" in verdict ? ` ${verdict.text}` : "";
-  Deno.test(`while name servers fail, ${verdict.kind}${text} in ${phase} ends with: ${want}`, () => {
+for (const { decision, phase = "rcpt-to", want } of ends) {
+  const text = "text" in decision ? ` ${decision.text}` : "";
+  Deno.test(`while name servers fail, ${decision.kind}${text} in ${phase} ends with: ${want}`, () => {
     for (const { condition, view } of UNDECIDED) {
       for (const negated of [false, true]) {
-        const got = next([{ ...builtin(condition, verdict, negated), phase }], registered, query(view, phase));
+        const got = next([{ ...builtin(condition, decision, negated), phase }], registered, query(view, phase));
         assert.equal(shown(got), want, `${negated ? "!" : ""}${condition.kind}`);
         assert.deepEqual(got.reports, []);
       }

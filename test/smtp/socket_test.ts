@@ -75,7 +75,7 @@ class Server {
     queue.onmessage({ type: "ids", ids: [msgid("00000002"), msgid("00000001")] });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
       const peer = { address: socket.remoteAddress ?? "local", port: socket.remotePort ?? 0, uid: null };
-      this.service.session({ descriptor: detachDescriptor(socket), listener: 0, peer, ticket: 0 });
+      this.service.session({ descriptor: detachDescriptor(socket), listener: 0, peer, sessionNumber: 0 });
     });
   }
 

@@ -78,9 +78,9 @@ export class SessionAdmission {
   readonly #refusals: RefusalLog;
   readonly #shares: Shares;
   /** By the number that the isolate gives back at the end of a session. */
-  readonly #seats = new Map<number, SessionRecord>();
+  readonly #sessions = new Map<number, SessionRecord>();
   readonly #counts = new Map<number, number>();
-  #nextTicket = 1;
+  #nextNumber = 1;
   #fullLoggedAt = -Infinity;
   #turnedAway = 0;
 
@@ -103,7 +103,7 @@ export class SessionAdmission {
 
   /** Sessions that are open. */
   get size(): number {
-    return this.#seats.size;
+    return this.#sessions.size;
   }
 
   /** Hands an accepted, paused connection to an smtp isolate, or turns it away with 421. */
@@ -113,7 +113,7 @@ export class SessionAdmission {
     const room = this.limit + (isPrivileged(asker, this.#options.uid) ? ROOT_RESERVE : 0);
     const refusal = this.paused
       ? PAUSED
-      : this.#seats.size >= room
+      : this.#sessions.size >= room
       ? this.#full()
       : isolates.length === 0
       ? NO_ISOLATE
@@ -140,7 +140,7 @@ export class SessionAdmission {
       }
       return this.#turnAway(socket, listener, peer, TOO_MANY_LOCAL);
     }
-    this.#seat({ socket, listener, peer }, {
+    this.#place({ socket, listener, peer }, {
       isolate: this.#choose(isolates),
       source: admission.source,
       share,
@@ -149,41 +149,41 @@ export class SessionAdmission {
   }
 
   /** The connection is handed over when its isolate shows that it takes it; one that does not, because it is stuck, loses it to another. */
-  #seat(arrival: Arrival, seat: SessionRecord): void {
-    const ticket = this.#nextTicket++;
-    this.#seats.set(ticket, seat);
-    this.#counts.set(seat.isolate, (this.#counts.get(seat.isolate) ?? 0) + 1);
+  #place(arrival: Arrival, record: SessionRecord): void {
+    const sessionNumber = this.#nextNumber++;
+    this.#sessions.set(sessionNumber, record);
+    this.#counts.set(record.isolate, (this.#counts.get(record.isolate) ?? 0) + 1);
     let waiting = true;
     let cancel = () => {};
-    this.#options.supervisor.whenAnswering("smtp", seat.isolate, () => {
+    this.#options.supervisor.whenAnswering("smtp", record.isolate, () => {
       if (!waiting) return;
       waiting = false;
       cancel();
-      this.#hand(arrival, ticket, seat);
+      this.#hand(arrival, sessionNumber, record);
     });
     if (!waiting) return;
     arrival.socket.on("error", () => {});
     cancel = this.#options.after(ASK_MS, () => {
       waiting = false;
-      const others = this.#options.supervisor.answering("smtp").filter((index) => index !== seat.isolate);
+      const others = this.#options.supervisor.answering("smtp").filter((index) => index !== record.isolate);
       // Where there is no other it waits on, for an answer or for the next isolate in this place.
-      const isolate = others.length > 0 ? this.#choose(others) : seat.isolate;
-      this.#forget(ticket, seat);
-      if (!arrival.socket.destroyed) return this.#seat(arrival, { ...seat, isolate });
-      this.#release(seat);
+      const isolate = others.length > 0 ? this.#choose(others) : record.isolate;
+      this.#forget(sessionNumber, record);
+      if (!arrival.socket.destroyed) return this.#place(arrival, { ...record, isolate });
+      this.#release(record);
     });
   }
 
-  #hand({ socket, listener, peer }: Arrival, ticket: number, seat: SessionRecord): void {
-    seat.handed = true;
+  #hand({ socket, listener, peer }: Arrival, sessionNumber: number, record: SessionRecord): void {
+    record.handed = true;
     try {
       const descriptor = detachDescriptor(socket);
-      this.#options.onhanded({ isolate: seat.isolate, descriptor });
-      const session = { type: "session", descriptor, listener: listener.id, peer, ticket } as const;
-      this.#options.supervisor.post("smtp-main", seat.isolate, session);
+      this.#options.onhanded({ isolate: record.isolate, descriptor });
+      const session = { type: "session", descriptor, listener: listener.id, peer, sessionNumber } as const;
+      this.#options.supervisor.post("smtp-main", record.isolate, session);
     } catch {
       // The client hung up before it was served.
-      this.#leave(ticket, seat);
+      this.#leave(sessionNumber, record);
     }
   }
 
@@ -217,36 +217,41 @@ export class SessionAdmission {
     return roomy ?? isolates.reduce((least, index) => countOf(index) < countOf(least) ? index : least);
   }
 
-  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Tickets of other isolates are ignored. */
-  source(isolate: number, { ticket, address }: { readonly ticket: number; readonly address: string }): boolean {
-    const seat = this.#seats.get(ticket);
-    if (seat === undefined || seat.isolate !== isolate || seat.source !== null) return false;
+  /** A session of an isolate came through a proxy from this client: says whether it is admitted. Sessions of other isolates are ignored. */
+  source(
+    isolate: number,
+    { sessionNumber, address }: { readonly sessionNumber: number; readonly address: string },
+  ): boolean {
+    const record = this.#sessions.get(sessionNumber);
+    if (record === undefined || record.isolate !== isolate || record.source !== null) return false;
     const admission = this.#sources.enter(address);
-    if (admission.ok) seat.source = admission.source;
+    if (admission.ok) record.source = admission.source;
     else if (admission.news !== null) this.#options.log("info", `smtp: ${admission.news}`);
     return admission.ok;
   }
 
-  /** Sessions of an isolate are over. Tickets of other isolates are ignored. */
-  ended(isolate: number, tickets: readonly number[]): void {
-    for (const ticket of tickets) {
-      const seat = this.#seats.get(ticket);
-      if (seat?.isolate === isolate) this.#leave(ticket, seat);
+  /** Sessions of an isolate are over. Sessions of other isolates are ignored. */
+  ended(isolate: number, sessionNumbers: readonly number[]): void {
+    for (const sessionNumber of sessionNumbers) {
+      const record = this.#sessions.get(sessionNumber);
+      if (record?.isolate === isolate) this.#leave(sessionNumber, record);
     }
   }
 
   /** The isolate has ended, its sessions with it; those that were not handed over yet go to another. */
   lost(isolate: number): void {
-    for (const [ticket, seat] of this.#seats) if (seat.isolate === isolate && seat.handed) this.#leave(ticket, seat);
+    for (const [sessionNumber, record] of this.#sessions) {
+      if (record.isolate === isolate && record.handed) this.#leave(sessionNumber, record);
+    }
   }
 
-  #leave(ticket: number, seat: SessionRecord): void {
-    this.#forget(ticket, seat);
-    this.#release(seat);
+  #leave(sessionNumber: number, record: SessionRecord): void {
+    this.#forget(sessionNumber, record);
+    this.#release(record);
   }
 
-  #forget(ticket: number, { isolate }: SessionRecord): void {
-    this.#seats.delete(ticket);
+  #forget(sessionNumber: number, { isolate }: SessionRecord): void {
+    this.#sessions.delete(sessionNumber);
     this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
   }
 

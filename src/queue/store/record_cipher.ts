@@ -41,7 +41,7 @@ export class RecordCipher {
     for (const key of [this.#key, ...(keys?.old ?? []).map(deriveKey)]) if (key !== null) this.#keys.set(key.id, key);
   }
 
-  /** Number of the key that seals; null when nothing is sealed. */
+  /** Number of the key that encrypts; null when nothing is encrypted. */
   get keyId(): number | null {
     return this.#key?.id ?? null;
   }
@@ -52,7 +52,7 @@ export class RecordCipher {
   }
 
   /** Null when nothing is to be sealed. `name` says what it is and whose: it can be opened under no other. */
-  seal(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer> | null {
+  encrypt(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer> | null {
     const key = this.#key;
     if (key === null) return null;
     const sealed = this.#begin(key, bytes);
@@ -64,13 +64,13 @@ export class RecordCipher {
     return sealed;
   }
 
-  /** As `seal`, with a promise for what is long: until it is kept, `bytes` must not change. */
-  sealSoon(
+  /** As `encrypt`, with a promise for what is long: until it is kept, `bytes` must not change. */
+  encryptSoon(
     name: string,
     bytes: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | null {
     const key = this.#key;
-    if (key === null || bytes.length < MIN_APART_BYTES) return this.seal(name, bytes);
+    if (key === null || bytes.length < MIN_APART_BYTES) return this.encrypt(name, bytes);
     return this.#turns.take(async () => {
       const sealed = this.#begin(key, bytes);
       const made = await crypto.subtle.encrypt(paramsOf(name, sealed), await apart(key), bytes);
@@ -80,7 +80,7 @@ export class RecordCipher {
   }
 
   /** Throws Damaged. */
-  open(name: string, sealed: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  decrypt(name: string, sealed: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const key = this.#keyOf(sealed);
     const end = sealed.length - TAG_BYTES;
     try {
@@ -95,12 +95,12 @@ export class RecordCipher {
     }
   }
 
-  /** As `open`, with a promise for what is long, which is rejected with Damaged. */
-  openSoon(
+  /** As `decrypt`, with a promise for what is long, which is rejected with Damaged. */
+  decryptSoon(
     name: string,
     sealed: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
-    if (sealed.length < MIN_APART_BYTES) return this.open(name, sealed);
+    if (sealed.length < MIN_APART_BYTES) return this.decrypt(name, sealed);
     const key = this.#keyOf(sealed);
     return this.#turns.take(async () => {
       const secret = await apart(key);

@@ -41,22 +41,22 @@ interface RecordOptions {
 
 export class Records {
   readonly #compression: boolean;
-  readonly #seals: RecordCipher;
+  readonly #cipher: RecordCipher;
 
   /** `compression`: what is worth it is compressed. `keys`: what is written is sealed with the current one. */
   constructor({ compression = false, keys = null }: RecordOptions = {}) {
     this.#compression = compression;
-    this.#seals = new RecordCipher(keys);
+    this.#cipher = new RecordCipher(keys);
   }
 
-  /** Number of the key that seals new records; null when nothing is sealed. */
+  /** Number of the key that encrypts new records; null when none are encrypted. */
   get keyId(): number | null {
-    return this.#seals.keyId;
+    return this.#cipher.keyId;
   }
 
   /** Records of this key can be read. */
   knows(keyId: number): boolean {
-    return this.#seals.knows(keyId);
+    return this.#cipher.knows(keyId);
   }
 
   /**
@@ -65,7 +65,7 @@ export class Records {
    */
   encodeChunk(key: number, bytes: Bytes): StoredChunk | Promise<StoredChunk> {
     const { form, sealedForm, packed } = this.#pack(bytes);
-    const sealed = this.keyId === null ? null : this.#seals.sealSoon(chunkName({ key, form: sealedForm }), packed);
+    const sealed = this.keyId === null ? null : this.#cipher.encryptSoon(chunkName({ key, form: sealedForm }), packed);
     if (sealed === null) return finished(form, packed);
     if (sealed instanceof Promise) return sealed.then((bytes) => finished(sealedForm, bytes));
     return finished(sealedForm, sealed);
@@ -85,28 +85,28 @@ export class Records {
   /** A promise when it is sealed and long. Throws Damaged, or the promise is rejected with it. */
   decodeChunk(key: number, chunk: StoredChunk): Bytes | Promise<Bytes> {
     const { form, bytes } = checked(chunk);
-    const clear = (form & SEALED) === 0 ? bytes : this.#seals.openSoon(chunkName({ key, form }), bytes);
+    const clear = (form & SEALED) === 0 ? bytes : this.#cipher.decryptSoon(chunkName({ key, form }), bytes);
     return clear instanceof Promise ? clear.then((bytes) => unpack(form, bytes)) : unpack(form, clear);
   }
 
   /** The text sealed under the current key; null when nothing is to be sealed. `name` says what it is and whose. */
   encryptContent(name: string, text: string): Bytes | null {
-    return this.keyId === null ? null : this.#seals.seal(name, encoder.encode(text));
+    return this.keyId === null ? null : this.#cipher.encrypt(name, encoder.encode(text));
   }
 
   /** Throws Damaged. */
   decryptContent(name: string, sealed: Bytes): string {
-    return decoder.decode(this.#seals.open(name, sealed));
+    return decoder.decode(this.#cipher.decrypt(name, sealed));
   }
 
   /** A short text for a column of text; as it is when nothing is to be sealed. */
-  sealText(name: string, text: string): string {
+  encryptText(name: string, text: string): string {
     const sealed = text === "" ? null : this.encryptContent(name, text);
     return sealed === null ? text : SEALED_TEXT + sealed.toBase64();
   }
 
   /** Throws Damaged. */
-  openText(name: string, text: string): string {
+  decryptText(name: string, text: string): string {
     if (!text.startsWith(SEALED_TEXT)) return text;
     let sealed: Bytes;
     try {

@@ -105,7 +105,7 @@ export function toEnvelope(row: StoredEnvelope, records: Records): Envelope {
 /** Written anew after each attempt, maybe under a later key than the envelope: mail does not wait for an old error. */
 function errorOf(row: StoredEnvelope, records: Records): Pick<Envelope, "errorLine" | "remote"> {
   try {
-    const [errorLine = "", remote] = records.openText(errorName(row), row.error_line).split(REMOTE);
+    const [errorLine = "", remote] = records.decryptText(errorName(row), row.error_line).split(REMOTE);
     return remote === undefined ? { errorLine } : { errorLine, remote };
   } catch (error) {
     if (!(error instanceof Damaged)) throw error;

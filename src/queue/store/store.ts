@@ -264,7 +264,7 @@ export class Store {
       tries,
       lastTryAt,
       lastBounceAt,
-      this.#records.sealText(errorName(row), errorColumn(state)),
+      this.#records.encryptText(errorName(row), errorColumn(state)),
       formatStatus(status),
       row.message,
       row.envelope,

@@ -91,7 +91,7 @@ class ProxyIntake {
 /** Where a connection comes from, and what becomes of it. */
 export interface Arrival {
   /** Main's number of it. */
-  readonly ticket: number;
+  readonly sessionNumber: number;
   readonly descriptor: number;
   /** The proxy. */
   readonly peer: Peer;
@@ -104,7 +104,7 @@ export interface Arrival {
 }
 
 /** Asks main whether a client that came through a proxy is admitted. */
-export type AskSource = (ticket: number, address: string, answer: (admitted: boolean) => void) => void;
+export type AskSource = (sessionNumber: number, address: string, answer: (admitted: boolean) => void) => void;
 
 /** All connections of an isolate whose header is awaited. Main counts the sessions of each client for all isolates; where there is no main, this does it. */
 export class ProxyIntakes {
@@ -169,7 +169,7 @@ export class ProxyIntakes {
 
   #admit(arrival: Arrival, descriptor: number, peer: Peer): void {
     if (this.#ask !== null) {
-      return this.#ask(arrival.ticket, peer.address, (admitted) => {
+      return this.#ask(arrival.sessionNumber, peer.address, (admitted) => {
         if (admitted) arrival.passed(descriptor, peer, null);
         else this.#turnAway(arrival, descriptor, peer);
       });
