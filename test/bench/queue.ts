@@ -87,7 +87,7 @@ match from any for any action "out"
   }
 
   start() {
-    const args = ["-d", "-f", join(this.place.folder, "smtpd.conf")];
+    const args = ["-d", "--one-user", "-f", join(this.place.folder, "smtpd.conf")];
     return startDaemon(this.place, join(PROJECT, "scripts/smtpd"), args, this.env);
   }
 

@@ -36,7 +36,7 @@ match from any for domain "${LOCAL_DOMAIN}" action "in"
 match from any for domain "${RELAY_DOMAIN}" action "out"
 `,
   );
-  const daemon = await startDaemon(place, join(PROJECT, "scripts/smtpd"), ["-d", "-f", config], {
+  const daemon = await startDaemon(place, join(PROJECT, "scripts/smtpd"), ["-d", "--one-user", "-f", config], {
     SMTPD_SPOOL: join(place.folder, "spool"),
     SMTPD_SOCKET: join(place.folder, "smtpd.sock"),
   });

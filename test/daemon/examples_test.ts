@@ -30,7 +30,7 @@ for (const { name } of Deno.readDirSync(EXAMPLES)) {
       const text = settled(await Deno.readTextFile(new URL(name, EXAMPLES)), folder);
       await Deno.writeTextFile(`${folder}/smtpd.conf`, text);
       const ran = await new Deno.Command(SMTPD, {
-        args: ["-n", "-f", `${folder}/smtpd.conf`],
+        args: ["-n", "--one-user", "-f", `${folder}/smtpd.conf`],
         env: { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/control.sock` },
         stderr: "piped",
       }).output();

@@ -233,7 +233,7 @@ for (const row of ROWS) {
       await Deno.chmod(key, 0o666);
       await Deno.writeTextFile(file, (row.config ?? "").replace("CERT", cert).replace("KEY", key));
       const command = new Deno.Command(SMTPD, {
-        args: row.args.map((arg) => arg.replace("FILE", file)),
+        args: ["--one-user", ...row.args.map((arg) => arg.replace("FILE", file))],
         stderr: "piped",
       });
       const { code, stderr } = await command.output();
@@ -277,7 +277,11 @@ for (const args of [["-n"], ["-d"]]) {
         const file = `${folder}/smtpd.conf`;
         await Deno.writeTextFile(file, `${first}${LACKING.map(([text]) => `${text}\n`).join("")}${VALID}`);
         const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/smtpd.sock` };
-        const { code, stderr } = await new Deno.Command(SMTPD, { args: [...args, "-f", file], env, stderr: "piped" })
+        const { code, stderr } = await new Deno.Command(SMTPD, {
+          args: [...args, "--one-user", "-f", file],
+          env,
+          stderr: "piped",
+        })
           .output();
         const lines = new TextDecoder().decode(stderr).replaceAll(file, "FILE").trimEnd().split("\n")
           .filter((line) => !/warning: /.test(line));
@@ -305,7 +309,11 @@ Deno.test("addresses that cannot be listened on are reported with their lines, t
     const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/smtpd.sock` };
     const said = async (args: string[], text: string) => {
       await Deno.writeTextFile(`${folder}/c`, text);
-      const { stderr } = await new Deno.Command(SMTPD, { args: [...args, "-f", `${folder}/c`], env, stderr: "piped" })
+      const { stderr } = await new Deno.Command(SMTPD, {
+        args: [...args, "--one-user", "-f", `${folder}/c`],
+        env,
+        stderr: "piped",
+      })
         .output();
       return new TextDecoder().decode(stderr).replaceAll(`${folder}/c`, "FILE").trimEnd().split("\n")
         .filter((line) => !OF_THE_MACHINE.test(line));
@@ -343,7 +351,12 @@ Deno.test("smtpd -n of a daemon that runs says nothing of its own ports; both sa
       `table a file:${folder}/aliases\nlisten on 127.0.0.1 port ${port} hostname a.example\naction "a" mbox alias <a>\nmatch for local action "a"\n`,
     );
     const fault = `${folder}/aliases:2: warning: the alias "hash" cannot work`;
-    const child = new Deno.Command(SMTPD, { args: ["-d", "-f", `${folder}/c`], env, stderr: "piped", stdout: "null" })
+    const child = new Deno.Command(SMTPD, {
+      args: ["-d", "--one-user", "-f", `${folder}/c`],
+      env,
+      stderr: "piped",
+      stdout: "null",
+    })
       .spawn();
     const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
     let log = "";
@@ -354,7 +367,11 @@ Deno.test("smtpd -n of a daemon that runs says nothing of its own ports; both sa
         log += value;
       }
       assert.ok(log.includes(fault), log);
-      const { stderr } = await new Deno.Command(SMTPD, { args: ["-n", "-f", `${folder}/c`], env, stderr: "piped" })
+      const { stderr } = await new Deno.Command(SMTPD, {
+        args: ["-n", "--one-user", "-f", `${folder}/c`],
+        env,
+        stderr: "piped",
+      })
         .output();
       const said = new TextDecoder().decode(stderr);
       assert.ok(said.includes(fault), said);
@@ -374,7 +391,7 @@ Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   const file = `${folder}/smtpd.conf`;
   await Deno.writeTextFile(file, VALID);
   const { stderr } = await new Deno.Command(SMTPD, {
-    args: ["-n", "-v", "-f", file],
+    args: ["-n", "-v", "--one-user", "-f", file],
     env: { SMTPD_SPOOL: `${folder}/spool` },
     stderr: "piped",
   }).output();
@@ -392,7 +409,7 @@ Deno.test("smtpd -n -v prints the programs of filters, and the shell where a com
   const file = `${folder}/smtpd.conf`;
   await Deno.writeTextFile(file, `proc a "/bin/cat -u"\nproc b "/bin/cat > /dev/null"\nproc c "/bin/cat"\n${VALID}`);
   const { stderr } = await new Deno.Command(SMTPD, {
-    args: ["-n", "-v", "-f", file],
+    args: ["-n", "-v", "--one-user", "-f", file],
     env: { SMTPD_SPOOL: `${folder}/spool` },
     stderr: "piped",
   }).output();
@@ -430,7 +447,7 @@ for (const { name, env, says } of OBSTACLES) {
       await Deno.writeTextFile(`${folder}/smtpd.conf`, VALID);
       await Deno.mkdir(`${folder}/odd/queue.db`, { recursive: true });
       const command = new Deno.Command(SMTPD, {
-        args: ["-d", "-f", `${folder}/smtpd.conf`],
+        args: ["-d", "--one-user", "-f", `${folder}/smtpd.conf`],
         env: env(folder),
         stderr: "piped",
       });

@@ -123,7 +123,7 @@ Deno.test("AUTH in clear where others can listen is refused by the check", async
   await Deno.writeTextFile(file, `listen on "0.0.0.0" auth { a = b }\nmatch for any reject\n`);
   try {
     const smtpd = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
-    const { code, stderr } = await run(smtpd, ["-n", "-f", file]);
+    const { code, stderr } = await run(smtpd, ["-n", "--one-user", "-f", file]);
     assert.equal(code, 1);
     assert.match(stderr, /:1: "auth" needs one of "tls", "tls-require" and "smtps"/);
   } finally {

@@ -64,9 +64,13 @@ ${["box", "dir", "peer", "pipe"].map(to).join("\n")}
   await withDaemon({ config, env: { SMTPD_MAIL: boxes } }, async (daemon) => {
     const server = await lmtpServer(join(daemon.folder, "lmtp"), received);
     try {
-      const { stderr } = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "-f", daemon.configFile], {
-        env: { SMTPD_MAIL: boxes },
-      });
+      const { stderr } = await run(
+        join(PROJECT, "scripts/smtpd"),
+        ["-n", "-v", "--one-user", "-f", daemon.configFile],
+        {
+          env: { SMTPD_MAIL: boxes },
+        },
+      );
       await t.step("smtpd -n -v prints them", () => {
         assert.match(stderr, /^ {2}delivery +read=\S*\/lmtp write=\S+\/lmtp net=unix:\S+\/lmtp$/m);
         assert.match(stderr, /^ {2}privileged +run=\/bin\/sh$/m);

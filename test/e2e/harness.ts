@@ -102,6 +102,24 @@ export interface DaemonOptions {
   readonly program?: readonly [string, ...string[]];
   /** Variables of the environment, beside or instead of the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Processes of two users, as root only: users of the system that own nothing here. Without it all runs in one process. */
+  readonly twoUsers?: true;
+}
+
+/**
+ * Two users of this machine that daemons of tests can run as: neither root's nor nobody's, without a login. No test makes users. Throws where there are no
+ * two such users.
+ */
+export function systemUsers(): readonly [string, string] {
+  const users = Deno.readTextFileSync("/etc/passwd").split("\n").map((line) => line.split(":"))
+    .filter(([, , uid, gid, , , shell]) =>
+      Number(uid) > 1 && Number(uid) < 1000 && Number(gid) > 1 && Number(gid) < 1000 &&
+      /nologin|false/.test(shell ?? "")
+    ).map(([name]) => name!);
+  const preferred = ["smtpd", "smtpq", "games", "news", "uucp", "irc"].filter((name) => users.includes(name));
+  const [first, second] = [...new Set([...preferred, ...users])];
+  if (second === undefined) throw new Error("This machine has no two users without a login: the test needs two");
+  return [first!, second];
 }
 
 /** One daemon in one folder; it can be killed and started again in the same place. */
@@ -116,12 +134,13 @@ export class Daemon {
 
   private constructor(
     folder: string,
-    { args = [], program = [join(PROJECT, "scripts/smtpd")], env = {} }: DaemonOptions,
+    { args = [], program = [join(PROJECT, "scripts/smtpd")], env = {}, twoUsers }: DaemonOptions,
   ) {
     this.folder = folder;
-    this.#args = args;
+    this.#args = twoUsers ? args : [...args, "--one-user"];
     this.#program = program;
-    this.#env = env;
+    const [smtpd, smtpq] = twoUsers ? systemUsers() : [];
+    this.#env = smtpd === undefined ? env : { SMTPD_USER: smtpd, SMTPD_QUEUE_USER: smtpq!, ...env };
   }
 
   /** Makes the folder and starts the daemon in it. By default mail for example.org goes to Maildirs by user name. */
@@ -167,12 +186,12 @@ export class Daemon {
     };
   }
 
-  /** Starts the daemon and waits until it says that it serves. */
-  async launch(): Promise<void> {
+  /** Starts the daemon, with more arguments perhaps, and waits until it says that it serves. */
+  async launch({ more = [] }: { readonly more?: readonly string[] } = {}): Promise<void> {
     const log = this.#log = new Log();
     const [command, ...first] = this.#program;
     const child = this.#child = new Deno.Command(command, {
-      args: [...first, "-d", "-f", this.configFile, ...this.#args],
+      args: [...first, "-d", "-f", this.configFile, ...this.#args, ...more],
       env: { ...QUIET, ...this.env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "null",
@@ -218,7 +237,8 @@ export class Daemon {
 
   /** Runs a program of scripts/ against this daemon. */
   tool(name: string, args: readonly string[], input: string | Uint8Array = ""): Promise<Ran> {
-    return run(join(PROJECT, "scripts", name), args, { input, env: this.env });
+    const more = name === "smtpd" && this.#args.includes("--one-user") ? ["--one-user"] : [];
+    return run(join(PROJECT, "scripts", name), [...more, ...args], { input, env: this.env });
   }
 
   /** The Maildir of one user of example.org. */

@@ -138,7 +138,7 @@ for (const { on, want } of wrong) {
       await Deno.writeTextFile(`${folder}/c`, `listen on ${on}\nmatch for any reject\n`);
       const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `${folder}/sock` };
       const smtpd = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
-      const { code, stderr } = await run(smtpd, ["-d", "-f", `${folder}/c`], { env });
+      const { code, stderr } = await run(smtpd, ["-d", "--one-user", "-f", `${folder}/c`], { env });
       assert.equal(code, 1, stderr);
       assert.match(stderr, want);
     } finally {

@@ -93,7 +93,9 @@ async function smtpd(lines: string, ...options: string[]) {
       SMTPD_SOCKET: join(folder, "s.sock"),
       SMTPD_LIBEXEC: join(folder, "libexec"),
     };
-    return await run(join(PROJECT, "scripts/smtpd"), [...options, "-f", join(folder, "smtpd.conf")], { env });
+    return await run(join(PROJECT, "scripts/smtpd"), [...options, "--one-user", "-f", join(folder, "smtpd.conf")], {
+      env,
+    });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

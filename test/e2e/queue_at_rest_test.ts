@@ -17,7 +17,10 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
     args: ["-P", "mda", "-v"],
   });
   const start = () =>
-    run(join(PROJECT, "scripts/smtpd"), ["-d", "-f", daemon.configFile], { env: daemon.env, input: "wrong\n" });
+    run(join(PROJECT, "scripts/smtpd"), ["-d", "--one-user", "-f", daemon.configFile], {
+      env: daemon.env,
+      input: "wrong\n",
+    });
   const rewrite = (...lines: string[]) => Deno.writeTextFile(daemon.configFile, config(...lines)(daemon));
   try {
     await test.step("mail waits in it and smtpctl shows it", async () => {
@@ -61,7 +64,7 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
     });
     await test.step("smtpd -n -v shows nothing of it", async () => {
       await rewrite(`queue encryption ${NEXT}`, `queue encryption backup file:${keyFile}`);
-      const checked = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "-f", daemon.configFile], {
+      const checked = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "--one-user", "-f", daemon.configFile], {
         env: daemon.env,
       });
       assert.equal(checked.code, 0, checked.stderr);
@@ -108,7 +111,7 @@ Deno.test("a key that is asked for at the terminal is not shown, can be correcte
     await daemon.stop();
     await Deno.writeTextFile(daemon.configFile, `queue encryption\n${maildirConfig(daemon)}`);
     const start = (key: string) =>
-      run("python3", ["-c", ON_TERMINAL, key, join(PROJECT, "scripts/smtpd"), "-f", daemon.configFile], {
+      run("python3", ["-c", ON_TERMINAL, key, join(PROJECT, "scripts/smtpd"), "--one-user", "-f", daemon.configFile], {
         env: daemon.env,
       });
     const short = await start("short");

@@ -37,7 +37,7 @@ Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the
   try {
     const start = (...args: string[]) =>
       new Deno.Command(join(PROJECT, "scripts/smtpd"), {
-        args: [...args, "-f", daemon.configFile],
+        args: [...args, "--one-user", "-f", daemon.configFile],
         env: { ...daemon.env, NO_COLOR: "1" },
         stdin: "null",
         stdout: "null",

@@ -102,7 +102,7 @@ for (const { name, file, mode, want, code } of files) {
         { mode: 0o600 },
       );
       await Deno.chmod(path(file), mode);
-      const { stderr, code: status } = await run(SMTPD, ["-n", "-f", path("smtpd.conf")]);
+      const { stderr, code: status } = await run(SMTPD, ["-n", "--one-user", "-f", path("smtpd.conf")]);
       assert.match(stderr, want);
       assert.equal(status, code, stderr);
       assert.ok(code === 0 || !stderr.includes("configuration OK"));
@@ -152,7 +152,7 @@ Deno.test("smtpd refuses a spool that others may change, at the start and with -
     await daemon.stop();
     const spool = join(daemon.folder, "spool");
     const start = (option: string) =>
-      run(SMTPD, [option, "-f", join(daemon.folder, "smtpd.conf")], { env: daemon.env });
+      run(SMTPD, [option, "--one-user", "-f", join(daemon.folder, "smtpd.conf")], { env: daemon.env });
     for (const { name, spoil, want } of spools) {
       await test.step(name, async () => {
         await spoil(spool);

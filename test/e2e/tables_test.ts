@@ -101,7 +101,12 @@ Deno.test("mail goes where databases and account files say", async (test) => {
       await rcpt("joe@users.example", "250");
     });
     await test.step("smtpd -n finds the damage, each file at its line", async () => {
-      const { code, stderr } = await run(program("smtpd"), ["-n", "-f", join(daemon.folder, "smtpd.conf")]);
+      const { code, stderr } = await run(program("smtpd"), [
+        "-n",
+        "--one-user",
+        "-f",
+        join(daemon.folder, "smtpd.conf"),
+      ]);
       assert.equal(code, 1);
       assert.match(stderr, /smtpd\.conf:4: table <users>: cannot open .*users:1 invalid line/);
       assert.match(stderr, /smtpd\.conf:5: table <aliases>: cannot open .*aliases\.db: neither a constant database/);

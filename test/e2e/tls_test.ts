@@ -126,7 +126,8 @@ Deno.test("a key that others may read keeps the daemon from starting, one that i
   try {
     const file = `${folder}/smtpd.conf`;
     await Deno.writeTextFile(file, config({ port: freePort(), folder }));
-    const check = () => run(fileURLToPath(new URL(`file://${PROJECT}/scripts/smtpd`)), ["-n", "-f", file]);
+    const check = () =>
+      run(fileURLToPath(new URL(`file://${PROJECT}/scripts/smtpd`)), ["-n", "--one-user", "-f", file]);
     for (
       const [name, mode, fault] of [
         ["mx.key", 0o640, null],

@@ -1,0 +1,85 @@
+/** The daemon with two users, as root starts it: whose the spool is over its life, and what still works then. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Client } from "./client.ts";
+import { Daemon, DOMAIN, PROJECT, run, systemUsers, withDaemon } from "./harness.ts";
+
+const ROOT = Deno.uid() === 0;
+
+function uidOf(name: string): number {
+  const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((each) => each.startsWith(`${name}:`));
+  return Number(line!.split(":")[2]);
+}
+
+/** Owners of the spool and of what is in it. */
+function ownersOf(spool: string): Record<string, number> {
+  const names = [...Deno.readDirSync(spool)].map(({ name }) => name);
+  return Object.fromEntries(["", ...names].map((name) => [name, Deno.lstatSync(join(spool, name)).uid!]));
+}
+
+async function sendOne(daemon: Daemon, user: string): Promise<void> {
+  const client = await Client.connect(daemon.port);
+  await client.say("EHLO client.example.com", "250");
+  await client.send("a@example.com", `${user}@${DOMAIN}`, `Subject: ${user}\r\n\r\nx\r\n`);
+  client.close();
+}
+
+Deno.test("with two users the spool is that of the queue's, whatever root does to it, and root takes it back", {
+  ignore: !ROOT,
+}, async (test) => {
+  const queue = uidOf(systemUsers()[1]);
+  await withDaemon({ twoUsers: true }, async (daemon) => {
+    const spool = daemon.env["SMTPD_SPOOL"]!, offline = join(spool, "offline");
+    const assertOwners = (uid: number) => {
+      for (const [name, owner] of Object.entries(ownersOf(spool))) {
+        assert.equal(owner, name === "offline" ? 0 : uid, name);
+      }
+      assert.equal(Deno.lstatSync(spool).mode! & 0o7777, 0o711);
+      assert.equal(Deno.lstatSync(offline).mode! & 0o7777, 0o1733);
+    };
+    await test.step("mail is taken and delivered", async () => {
+      await sendOne(daemon, "first");
+      await daemon.mailbox("first").arrived(1);
+      assert.equal(Deno.lstatSync(spool).uid, queue);
+    });
+    await test.step("what a user and root leave and what root lists and imports while it is down is there at the next start", async () => {
+      const folder = join(daemon.folder, "exported");
+      await daemon.tool("smtpctl", ["pause", "mda"]);
+      await sendOne(daemon, "second");
+      assert.equal((await daemon.tool("smtpctl", ["export", folder])).code, 0);
+      assert.equal(await daemon.stop(), 0);
+      assert.match((await daemon.tool("smtpctl", ["show", "queue"])).stdout, /second@/);
+      assert.match((await daemon.tool("smtpctl", ["import", folder])).stdout, /1 envelope waits/);
+      for (const name of ["import", "imported"]) assert.equal(Deno.lstatSync(join(spool, name)).uid, queue, name);
+      assert.equal((await daemon.tool("sendmail", [`third@${DOMAIN}`], "Subject: x\n\nx\n")).code, 75);
+      const asNobody = ["--reuid=nobody", "--clear-groups", join(PROJECT, "scripts/sendmail"), `fourth@${DOMAIN}`];
+      const left = await run("setpriv", asNobody, { input: "Subject: x\n\nx\n", env: daemon.env });
+      assert.equal(left.code, 75, left.stderr);
+      await daemon.launch();
+      await daemon.mailbox("second").arrived(2);
+      for (const user of ["third", "fourth"]) await daemon.mailbox(user).arrived(1);
+      assertOwners(queue);
+    });
+    await test.step("after a kill the next start goes on", async () => {
+      await daemon.tool("smtpctl", ["pause", "mda"]);
+      await sendOne(daemon, "fifth");
+      await daemon.kill();
+      await daemon.launch();
+      await daemon.mailbox("fifth").arrived(1);
+      assertOwners(queue);
+    });
+    await test.step("with --one-user it is root's, with the mail in it, and the user's again without", async () => {
+      await daemon.tool("smtpctl", ["pause", "mda"]);
+      await sendOne(daemon, "sixth");
+      assert.equal(await daemon.stop(), 0);
+      await daemon.launch({ more: ["--one-user", "-P", "mda"] });
+      assertOwners(0);
+      assert.match((await daemon.tool("smtpctl", ["show", "queue"])).stdout, /sixth@/);
+      assert.equal(await daemon.stop(), 0);
+      await daemon.launch();
+      await daemon.mailbox("sixth").arrived(1);
+      assertOwners(queue);
+    });
+  });
+});
