@@ -44,6 +44,8 @@ import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
 import { cutCertificates, cutSettings } from "./settings.ts";
 import type { ChosenUsers } from "./users.ts";
+import { TableFiles } from "./table_files.ts";
+import { lookupFiles } from "../lookup/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -184,6 +186,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       paused,
     });
+    this.#lookupRequests.tableFiles = new TableFiles(lookupFiles(settings.lookup));
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     this.#supervisor = new Supervisor({
       settings,

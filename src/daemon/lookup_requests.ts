@@ -1,6 +1,6 @@
 /**
- * Answers what lookup asks of main: accounts of the name service, passwords of the system's, the text of `.forward` files. A few at a time,
- * and off the thread. Checks each question, and the answer is small.
+ * Answers what lookup asks of main: accounts of the name service, passwords of the system's, the text of `.forward` files, files of
+ * tables that lookup may not read itself. A few at a time, and off the thread. Checks each question, and the answer is small.
  */
 
 import { BoundedSet } from "../bounded_map.ts";
@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { systemReason } from "../events/mod.ts";
 import { NameService } from "./machine/name_service.ts";
 import { Passwords } from "./machine/passwords.ts";
+import { TableFiles } from "./table_files.ts";
 
 /** Questions that wait; lookup keeps to less. */
 const MAX_WAITING_QUESTIONS = 40_000;
@@ -54,6 +55,8 @@ export class LookupRequests {
   readonly #verifier: Pick<Passwords, "ofAccount" | "ofHash">;
   /** May passwords of system accounts be tried? Only where a listener asks for it. */
   systemLogins = false;
+  /** The files that lookup's tables are read from. */
+  tableFiles = new TableFiles([]);
   #passwords: Pending<PasswordQuestion>[] = [];
   /** Names that are being asked for, with the calls that wait for each. */
   readonly #asked = new Map<string, { readonly calls: Pending<AccountQuestion>[]; hangs: boolean }>();
@@ -80,7 +83,9 @@ export class LookupRequests {
   serve(channel: LookupChannel, read: ReadForward): void {
     this.#channel = channel;
     channel.onmessage = (question) => {
-      if (question?.type !== "forward") this.#take(channel, question);
+      if (question?.type === "table-file" || question?.type === "table-stamp") {
+        void this.#readTable({ channel, question });
+      } else if (question?.type !== "forward") this.#take(channel, question);
       else if (isForward(question)) void this.#read({ channel, question }, read);
     };
     channel.onreset = () => this.#forget(channel);
@@ -109,6 +114,14 @@ export class LookupRequests {
     this.#reading++;
     this.#answer(pending, await read(who, suffix).catch((error) => ({ error: systemReason(error) })));
     this.#reading--;
+  }
+
+  async #readTable(pending: Pending<Extract<LookupToMain, { type: "table-file" | "table-stamp" }>>): Promise<void> {
+    const { question } = pending;
+    const result = question.type === "table-file"
+      ? await this.tableFiles.piece(question)
+      : await this.tableFiles.stamp(question);
+    this.#answer(pending, result);
   }
 
   /** The lookup isolate has ended, and with it the calls that wait. */

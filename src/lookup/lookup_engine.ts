@@ -43,6 +43,7 @@ import {
 import type { ScramShape } from "../sasl/mod.ts";
 import type { SystemAccounts } from "./accounts.ts";
 import type { MainClient } from "./main_client.ts";
+import { isRefused } from "./main_file.ts";
 import { openTableFile, type TableDisk } from "./tablefiles.ts";
 import { type Clock, systemClock, Turn } from "../clock.ts";
 
@@ -51,6 +52,8 @@ export interface Machine extends TableDisk {
   readonly accounts: SystemAccounts;
   /** Text of an include file of aliases. Throws when it cannot be read. */
   readText(path: string): string;
+  /** The same by main, for files that this isolate may not read. Rejects when it cannot be read. */
+  readByMain?(path: string): Promise<string>;
   /** Main, for `.forward` files and the name service. Without it there are none. */
   readonly main?: MainClient;
   /** The filter isolate, for tables that programs answer for. Without it they are errors. */
@@ -339,12 +342,20 @@ export class Lookups {
 
   /** A missing include file yields nothing: the rest of the list still gets its mail. */
   #readInclude(path: string, warn: (text: string) => void) {
+    const text = this.#includeText(path);
+    if (typeof text === "string") return parseIncludeFile(text);
+    warn(`Cannot read the include file ${path}: ${systemReason(text)}`);
+    return null;
+  }
+
+  #includeText(path: string): string | Error {
+    const machine = this.#machine;
     try {
-      return parseIncludeFile(this.#machine.readText(path));
+      return machine.readText(path);
     } catch (error) {
-      warn(`Cannot read the include file ${path}: ${systemReason(error)}`);
-      return null;
+      if (machine.readByMain === undefined || !isRefused(error)) return error as Error;
     }
+    return this.#resumable.need(`include ${path}`, () => machine.readByMain!(path).catch((error: Error) => error));
   }
 }
 

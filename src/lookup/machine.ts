@@ -4,6 +4,7 @@ import { LANGUAGE_LIMITS } from "../config/limits.ts";
 import type { LookupSettings } from "../protocol/mod.ts";
 import { parseTargets } from "../tables/mod.ts";
 import { SystemAccounts } from "./accounts.ts";
+import { MainFile, type MainFiles } from "./main_file.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { Machine } from "./lookup_engine.ts";
 import { systemClock } from "../clock.ts";
@@ -15,13 +16,20 @@ const MAX_PASSWD_BYTES = 64 << 20;
 /** Largest include file. */
 const MAX_INCLUDE_BYTES = 1 << 20;
 
-/** Returns what lookup sees of the machine: its accounts, the files of tables, SQLite. Each reads when it is asked; nothing throws before. */
-export function openMachine(): Machine {
+/**
+ * Returns what lookup sees of the machine: its accounts, the files of tables, SQLite. Each reads when it is asked; nothing throws before. With `main`,
+ * it reads what this isolate may not.
+ */
+export function openMachine(main?: MainFiles): Machine {
   const accounts = { read: () => readText(PASSWD, MAX_PASSWD_BYTES), stamp: () => stampOf(PASSWD) };
   return {
     accounts: new SystemAccounts(accounts, systemClock.steady),
     readText: (path) => readText(path, MAX_INCLUDE_BYTES),
-    file: (path) => ({ read: () => readTableBytes(path), stamp: () => stampOf(path) }),
+    file: (path) => {
+      const own = { read: () => readTableBytes(path), stamp: () => stampOf(path) };
+      return main === undefined ? own : new MainFile({ path, limit: LANGUAGE_LIMITS.tableFileBytes, own, main });
+    },
+    ...main !== undefined && { readByMain: (path) => textByMain(main, path) },
     sqlite: openSqlite,
   };
 }
@@ -47,6 +55,10 @@ export function lookupFiles(settings: LookupSettings): string[] {
 export function readTableBytes(path: string): Uint8Array {
   checkSize(path, LANGUAGE_LIMITS.tableFileBytes);
   return Deno.readFileSync(path);
+}
+
+async function textByMain(main: MainFiles, path: string): Promise<string> {
+  return new TextDecoder().decode((await main.tableFile(path, MAX_INCLUDE_BYTES)).octets);
 }
 
 function readText(path: string, limit: number): string {

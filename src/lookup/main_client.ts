@@ -1,13 +1,13 @@
 /**
- * What lookup asks of main, and remembers for a moment: `.forward` files, which isolates of main read with the rights of their users, and the
- * accounts that only the name service has. Reads nothing itself.
+ * What lookup asks of main, and remembers for a moment: `.forward` files, which isolates of main read with the rights of their users, the
+ * accounts that only the name service has, and files of tables that lookup's user may not read. Reads nothing itself.
  */
 
 import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck } from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
-import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/lookup_main.ts";
+import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS, type TablePiece } from "../protocol/lookup_main.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { LookupError } from "../tables/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -22,8 +22,12 @@ const MAX_KEPT_ANSWERS = 2000;
 const MAX_WAITING_QUESTIONS = 20_000;
 /** Passwords on their way to main. */
 const MAX_VERIFIED_PASSWORDS = 1000;
-/** A name service that does not answer is an error after so long. */
+/** A name service that does not answer is an error after so long, and so is a file of a table. */
 const ANSWER_MS = 30_000;
+/** How often a file is read again that changes while it is read. */
+const MAX_READ_TRIES = 5;
+
+const UNREAD = { error: "The file is not answered for" };
 
 type Result = Account | null | LookupError;
 type PasswordQuestion =
@@ -130,6 +134,48 @@ export class MainClient {
   crypt(hash: string, password: string): Promise<PasswordCheck> {
     if (hash.length > MAX_PASSWORD_CHARS) return Promise.resolve("unknown");
     return this.#verify({ type: "crypt", hash, password });
+  }
+
+  /** The content of a table's file that main may read, of at most `limit` octets, and its stamp. Rejects with the reason when it cannot be had. */
+  async tableFile(path: string, limit: number): Promise<{ readonly stamp: string; readonly octets: Uint8Array }> {
+    for (let left = MAX_READ_TRIES;; left--) {
+      const first = await this.#tablePiece(path, 0, null);
+      if (first.size > limit) throw new Error(`Larger than ${limit} bytes`);
+      try {
+        return { stamp: first.stamp, octets: await this.#restOf(path, first) };
+      } catch (error) {
+        if (left === 1) throw error;
+      }
+    }
+  }
+
+  async #restOf(path: string, { stamp, size, octets: first }: TablePiece): Promise<Uint8Array> {
+    if (first.length === size) return first;
+    const all = new Uint8Array(size);
+    all.set(first);
+    for (let at = first.length; at < size;) {
+      const { octets } = await this.#tablePiece(path, at, stamp);
+      if (octets.length === 0 || at + octets.length > size) throw new Error("It has changed while it was read");
+      all.set(octets, at);
+      at += octets.length;
+    }
+    return all;
+  }
+
+  async #tablePiece(path: string, from: number, stamp: string | null): Promise<TablePiece> {
+    const ask = () =>
+      this.#main.ask<"table-file">({ type: "table-file", path, from, stamp }).then(({ result }) => result);
+    const result = await this.#inTime<TablePiece | { readonly error: string }>(ask, () => UNREAD);
+    if ("error" in result) throw new Error(result.error);
+    return result;
+  }
+
+  /** What changes with the content of a table's file that main may read. Rejects with the reason when it cannot be had. */
+  async tableStamp(path: string): Promise<string> {
+    const ask = () => this.#main.ask<"table-stamp">({ type: "table-stamp", path }).then(({ result }) => result);
+    const result = await this.#inTime<{ readonly stamp: string } | { readonly error: string }>(ask, () => UNREAD);
+    if ("error" in result) throw new Error(result.error);
+    return result.stamp;
   }
 
   async #verify(question: PasswordQuestion): Promise<PasswordCheck> {

@@ -25,6 +25,7 @@ import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { Lookups, type Machine } from "./lookup_engine.ts";
+import { fetchTableFiles } from "./tablefiles.ts";
 import { systemClock } from "../clock.ts";
 
 interface ClientName {
@@ -51,8 +52,14 @@ const MAX_NAMINGS = 10_000;
 /** Questions to programs that have no answer yet; more are errors. They wait while the filter isolate is replaced. */
 const MAX_PENDING_QUESTIONS = 10_000;
 
-/** Serves all doors of the lookup isolate. */
-export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void {
+/** Serves all doors of the lookup isolate. Returns a promise when main has to read files of tables first. */
+export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void | Promise<void> {
+  const { disk: machine, fetched } = fetchTableFiles(isolate.settings.tableFiles, parts.machine);
+  const begin = () => serve(isolate, { ...parts, machine });
+  return fetched === null ? begin() : fetched.then(begin);
+}
+
+function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
   const warn = (text: string) => isolate.emit({ type: "log", level: "warn", text });
   const world = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
@@ -69,7 +76,8 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
-  const machine = { ...openMachine(), main: MainClient.of(isolate), askProgram: programsBehind(isolate) };
+  const main = MainClient.of(isolate);
+  const machine = { ...openMachine(main), main, askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
   isolate.onsettings = ({ resolver }) => {
     if (resolver !== undefined) namer.configure(resolver);

@@ -37,6 +37,19 @@ export interface TableSurroundings {
   readonly clock: Pick<Clock, "steady" | "after">;
 }
 
+/** Returns the disk with files whose content is here when `fetched` has resolved, null for at once: what another isolate has to read is fetched. */
+export function fetchTableFiles<Disk extends TableDisk>(
+  tableFiles: Readonly<Record<string, TableFile>>,
+  disk: Disk,
+): { readonly disk: Disk; readonly fetched: Promise<unknown> | null } {
+  const files = new Map(Object.values(tableFiles).map(({ path }) => [path, disk.file(path)]));
+  const fetched = [...files.values()].flatMap((file) => file.fetch?.() ?? []);
+  return {
+    disk: { ...disk, file: (path: string) => files.get(path) ?? disk.file(path) },
+    fetched: fetched.length === 0 ? null : Promise.all(fetched),
+  };
+}
+
 /** A table that stays what it is while its content changes. */
 export function openTableFile({ name, backend, kind, path }: TableFile, around: TableSurroundings): FileTable {
   const { disk, warn, clock } = around;

@@ -1,6 +1,17 @@
-/** What lookup asks of main: accounts, passwords and `.forward` files. Types, limits and checks only. */
+/** What lookup asks of main: accounts, passwords, `.forward` files and the files of tables. Types, limits and checks only. */
 
-import { type Check, either, kindOf, type MessageTable, nullOr, record, type Replies, text } from "./check.ts";
+import {
+  type Check,
+  either,
+  kindOf,
+  type MessageTable,
+  nullOr,
+  octets,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "./check.ts";
 import { door } from "./door.ts";
 import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
 import { type PasswordCheck, passwordCheck } from "./login.ts";
@@ -15,13 +26,39 @@ export type LookupToMain =
   /** or of a hash that only crypt(3) supports. */
   | { readonly type: "crypt"; readonly call: number; readonly hash: string; readonly password: string }
   /** The `.forward` in the home of an account, or the file with the suffix before it, as the account may read it. */
-  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string };
+  | { readonly type: "forward"; readonly call: number; readonly who: Account; readonly suffix: string }
+  /** A file of a table that lookup's user may not read: a piece of it that begins at the octet `from`, while it has this stamp, any when null. */
+  | {
+    readonly type: "table-file";
+    readonly call: number;
+    readonly path: string;
+    readonly from: number;
+    readonly stamp: string | null;
+  }
+  /** What changes with the content of such a file. */
+  | { readonly type: "table-stamp"; readonly call: number; readonly path: string };
 export type MainToLookup =
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
   | { readonly type: "login"; readonly call: number; readonly result: PasswordCheck }
   | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck }
   /** `error`: it cannot be had now. */
-  | { readonly type: "forward"; readonly call: number; readonly result: Forward | { readonly error: string } };
+  | { readonly type: "forward"; readonly call: number; readonly result: Forward | { readonly error: string } }
+  | { readonly type: "table-file"; readonly call: number; readonly result: TablePiece | { readonly error: string } }
+  | {
+    readonly type: "table-stamp";
+    readonly call: number;
+    readonly result: { readonly stamp: string } | { readonly error: string };
+  };
+
+/** A piece of a table's file of `size` octets; shorter than the largest only at its end. */
+export interface TablePiece {
+  readonly stamp: string;
+  readonly size: number;
+  readonly octets: Uint8Array<ArrayBuffer>;
+}
+/** Largest piece of a table's file in one answer, and longest path and stamp. */
+export const MAX_TABLE_PIECE_OCTETS = 256 * 1024;
+const MAX_TABLE_PATH_CHARS = 4096, MAX_STAMP_CHARS = 128;
 
 /** Longest name that the name service is asked for, and longest password, user and hash that main verifies. */
 export const MAX_ACCOUNT_NAME_CHARS = 255, MAX_PASSWORD_CHARS = 4096;
@@ -35,6 +72,8 @@ const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   login: { call, user: text(), password: text() },
   crypt: { call, hash: text(), password: text() },
   forward: { call, who: forwardAccount, suffix: forwardSuffix },
+  "table-file": { call, path: text(MAX_TABLE_PATH_CHARS), from: whole(), stamp: nullOr(text(MAX_STAMP_CHARS)) },
+  "table-stamp": { call, path: text(MAX_TABLE_PATH_CHARS) },
 };
 const failure = record<{ readonly error: string }>({ error: longText });
 const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
@@ -43,12 +82,25 @@ const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
   login: { call, result: passwordCheck },
   crypt: { call, result: passwordCheck },
   forward: { call, result: either(forward, failure) },
+  "table-file": {
+    call,
+    result: either(
+      record<TablePiece>({ stamp: text(MAX_STAMP_CHARS), size: whole(), octets: octets(MAX_TABLE_PIECE_OCTETS) }),
+      failure,
+    ),
+  },
+  "table-stamp": {
+    call,
+    result: either(record<{ readonly stamp: string }>({ stamp: text(MAX_STAMP_CHARS) }), failure),
+  },
 };
 const LOOKUP_MAIN_REPLIES: Replies<LookupToMain, MainToLookup> = {
   account: ["account"],
   login: ["login"],
   crypt: ["crypt"],
   forward: ["forward"],
+  "table-file": ["table-file"],
+  "table-stamp": ["table-stamp"],
 };
 
 export const LOOKUP_MAIN = door<LookupToMain, MainToLookup>(LOOKUP_TO_MAIN, MAIN_TO_LOOKUP, LOOKUP_MAIN_REPLIES);

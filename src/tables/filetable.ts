@@ -5,11 +5,13 @@ import type { ScramShape } from "../sasl/mod.ts";
 import { LookupError } from "./error.ts";
 import type { LookupTable, Service, UpdatableTable, ValueService } from "./table.ts";
 
-/** What this file needs of the disk. Both throw when the file cannot be read. */
+/** What this file needs of the disk. `read` and `stamp` throw when the file cannot be read. */
 export interface WatchedFile {
   read(): Uint8Array;
   /** Changes whenever the content may have changed. */
   stamp(): string;
+  /** Has the content brought here that `read` returns next; null where it is read in place. Rejects never. */
+  fetch?(): Promise<void> | null;
 }
 
 /** The content of a file. */
@@ -106,8 +108,8 @@ export class FileTable implements UpdatableTable {
 
   /** Reads the file again. Null on success, else why the old content stays. While it is read the old content answers. */
   update(): string | null | Promise<string | null> {
-    if (this.#updating !== null) return this.#later(this.#updating.then(() => this.#reread()));
-    const result = this.#reread();
+    if (this.#updating !== null) return this.#later(this.#updating.then(() => this.#refetch()));
+    const result = this.#refetch();
     return result instanceof Promise ? this.#later(result) : result;
   }
 
@@ -116,6 +118,11 @@ export class FileTable implements UpdatableTable {
       if (this.#updating === updating) this.#updating = null;
     });
     return this.#updating = updating;
+  }
+
+  #refetch(): string | null | Promise<string | null> {
+    const fetched = this.#parts.file.fetch?.() ?? null;
+    return fetched === null ? this.#reread() : fetched.then(() => this.#reread());
   }
 
   #reread(): string | null | Promise<string | null> {
@@ -132,9 +139,9 @@ export class FileTable implements UpdatableTable {
   }
 
   #current(): OpenTable | LookupError {
-    const { follow, now, file, warn } = this.#parts;
-    const time = follow ? now() : 0;
-    if (!follow || time - this.#checkedAt < CHECK_INTERVAL_MS) return this.#content;
+    const { follow: follows, now, file, warn } = this.#parts;
+    const time = follows ? now() : 0;
+    if (!follows || time - this.#checkedAt < CHECK_INTERVAL_MS) return this.#content;
     this.#checkedAt = time;
     let stamp: string;
     try {
@@ -144,9 +151,17 @@ export class FileTable implements UpdatableTable {
       return this.#content;
     }
     if (stamp === this.#stamp) return this.#content;
-    const error = this.#read();
-    this.#stamp = stamp; // A file that is damaged is not read again before it changes again.
-    if (error !== null) warn(`warn: Table "${this.name}" keeps what it had: ${error}`);
+    const follow = () => {
+      const error = this.#read();
+      this.#stamp = stamp; // A file that is damaged is not read again before it changes again.
+      if (error !== null) warn(`warn: Table "${this.name}" keeps what it had: ${error}`);
+    };
+    const fetched = file.fetch?.() ?? null;
+    if (fetched === null) follow();
+    else {
+      this.#stamp = stamp;
+      void fetched.then(follow);
+    }
     return this.#content;
   }
 

@@ -351,12 +351,19 @@ const SAMPLES: {
       login: [{ call: 1, user: "u", password: "p" }],
       crypt: [{ call: 1, hash: "h", password: "p" }],
       forward: [{ call: 1, who: account, suffix: "+x" }],
+      "table-file": [{ call: 1, path: "/t", from: 0, stamp: null }, { call: 1, path: "/t", from: 9, stamp: "1 2" }],
+      "table-stamp": [{ call: 1, path: "/t" }],
     },
     answers: {
       account: [{ call: 1, result: account }, { call: 1, result: null }, { call: 1, result: { error: "e" } }],
       login: [{ call: 1, result: "match" }],
       crypt: [{ call: 1, result: "unknown" }],
       forward: [{ call: 1, result: { kind: "none" } }, { call: 1, result: { error: "e" } }],
+      "table-file": [
+        { call: 1, result: { stamp: "1 2", size: 1, octets: new Uint8Array(1) } },
+        { call: 1, result: { error: "e" } },
+      ],
+      "table-stamp": [{ call: 1, result: { stamp: "1 2" } }, { call: 1, result: { error: "e" } }],
     },
   },
   "control-main": {

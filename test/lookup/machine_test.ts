@@ -10,6 +10,7 @@ import type {
   ToIsolate,
   ToSupervisor,
 } from "../../src/protocol/mod.ts";
+import { TableFiles } from "../../src/daemon/table_files.ts";
 import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
@@ -103,10 +104,19 @@ Deno.test("openMachine() reads files, and refuses what is no regular file or too
   }));
 
 /** The real worker, with permission to read its files but for `secret`. */
-function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) {
+function startWorker(
+  folder: string,
+  { tableFiles, main = new TableFiles([]), refused = /\/secret$/ }: {
+    readonly tableFiles?: LookupSettings["tableFiles"];
+    /** What main reads. */
+    readonly main?: TableFiles;
+    /** What the isolate may not. */
+    readonly refused?: RegExp;
+  } = {},
+) {
   const base = settingsOf(folder);
   const settings = { ...base, tableFiles: tableFiles ?? base.tableFiles };
-  const read = lookupFiles(settings).filter((path) => !path.endsWith("/secret"));
+  const read = lookupFiles(settings).filter((path) => !refused.test(path));
   const permissions = { read, env: false, net: false, run: false, write: false, ffi: false, sys: false } as const;
   const entry = new URL("../../workers/lookup.ts", import.meta.url);
   const worker = new Worker(entry, { type: "module", deno: { permissions } });
@@ -115,8 +125,15 @@ function startWorker(folder: string, tableFiles?: LookupSettings["tableFiles"]) 
     worker.onmessage = ({ data }: MessageEvent<ToSupervisor | LookupToMain[]>) => {
       if (!Array.isArray(data)) return data.type === "ready" ? resolve() : undefined;
       // A system without homes and without a name service.
-      const result = (type: string) => type === "forward" ? { kind: "none" } : null;
-      worker.postMessage(data.map(({ type, call }) => ({ type, call, result: result(type) })));
+      const answer = (question: LookupToMain) => {
+        if (question.type === "table-file") return main.piece(question);
+        if (question.type === "table-stamp") return main.stamp(question);
+        return question.type === "forward" ? { kind: "none" } : null;
+      };
+      for (const question of data) {
+        const { type, call } = question;
+        void Promise.resolve(answer(question)).then((result) => worker.postMessage([{ type, call, result }]));
+      }
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -199,7 +216,9 @@ Deno.test("The lookup isolate reads databases with no permission but to read the
     try {
       for (const { backend, path, rcpt, want } of rows) {
         const found = inspectTableFile(backend, path, machine);
-        const worker = startWorker(folder, { al: { name: "al", backend, kind: "dynamic", path, ...found } });
+        const worker = startWorker(folder, {
+          tableFiles: { al: { name: "al", backend, kind: "dynamic", path, ...found } },
+        });
         try {
           await worker.ready;
           assert.deepEqual(await relayed(worker, rcpt), want);
@@ -213,4 +232,58 @@ Deno.test("The lookup isolate reads databases with no permission but to read the
     } finally {
       database.close();
     }
+  }));
+
+Deno.test("what the lookup isolate may not read, main reads for it: tables, maps that change, includes", () =>
+  withFolder(async (folder) => {
+    const many = Array.from({ length: 40_000 }, (_, at) => `user${at}: dest${at}@example.org\n`).join("");
+    Deno.writeTextFileSync(`${folder}/aliases`, `team: bob@r.org, :include:${folder}/list\n${many}`);
+    Deno.writeTextFileSync(`${folder}/list`, "eve@r.org\n");
+    const main = new TableFiles(lookupFiles(settingsOf(folder)));
+    const worker = startWorker(folder, { main, refused: /^\/tmp\// });
+    const update = async () => await worker.ask("control-lookup", { type: "update-table", call: 2, table: "al" });
+    try {
+      await worker.ready;
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["eve@r.org", "bob@r.org"]);
+      assert.deepEqual(await relayed(worker, "user39999@localhost"), ["dest39999@example.org"]);
+      Deno.writeTextFileSync(`${folder}/list`, "max@r.org\n");
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org", "bob@r.org"]);
+      Deno.writeTextFileSync(`${folder}/new`, "team: max@r.org\n");
+      Deno.renameSync(`${folder}/new`, `${folder}/aliases`);
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org", "bob@r.org"]);
+      assert.deepEqual(await update(), { type: "updated", call: 2, error: null });
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org"]);
+      Deno.removeSync(`${folder}/aliases`);
+      const gone = await update();
+      assert.ok(gone.type === "updated" && /aliases: No such file/.test(gone.error ?? ""), JSON.stringify(gone));
+      assert.deepEqual(await relayed(worker, "team@localhost"), ["max@r.org"]);
+    } finally {
+      worker.close();
+    }
+  }));
+
+Deno.test("main reads no file for lookup but those of the configuration, and none that is no file or changes meanwhile", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/table`, large = new Uint8Array(300_000).fill(65);
+    Deno.writeFileSync(path, large);
+    Deno.writeTextFileSync(`${folder}/other`, "secret");
+    const files = new TableFiles([path, folder, `${folder}/none`]);
+    const piece = (path: string, from = 0, stamp: string | null = null) =>
+      files.piece({ type: "table-file", call: 1, path, from, stamp });
+    for (const wrong of [`${folder}/other`, `${folder}/../table`, `${folder}//table`, "/etc/shadow"]) {
+      assert.match(JSON.stringify(await piece(wrong)), /Not a file of the configuration/);
+      const stamp = await files.stamp({ type: "table-stamp", call: 1, path: wrong });
+      assert.match(JSON.stringify(stamp), /Not a file of the configuration/);
+    }
+    assert.deepEqual(await piece(folder), { error: "Not a regular file" });
+    assert.deepEqual(await piece(`${folder}/none`), { error: "No such file or directory" });
+    const first = await piece(path);
+    assert.ok("stamp" in first);
+    assert.deepEqual([first.size, first.octets.length], [300_000, 262_144]);
+    const rest = await piece(path, 262_144, first.stamp);
+    assert.ok("stamp" in rest);
+    assert.equal(rest.octets.length, 300_000 - 262_144);
+    assert.deepEqual(await piece(path, 300_001, first.stamp), { ...rest, octets: new Uint8Array() });
+    Deno.writeTextFileSync(path, "short");
+    assert.match(JSON.stringify(await piece(path, 262_144, first.stamp)), /It has changed while it was read/);
   }));
