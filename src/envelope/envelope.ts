@@ -3,7 +3,10 @@
 import type { Mailbox, ReversePath } from "./address.ts";
 import type { EnvelopeId } from "./ids.ts";
 
-/** What delivers it: a local delivery (mda), a relay to another host (mta), or the writer of DSNs (bounce). */
+/**
+ * What delivers it, in the words of OpenSMTPD's envelopes, which are stored and exported: a local delivery (mda, the role delivery), a relay to
+ * another host (mta, the role relay), or the writer of DSNs (bounce, in the queue). `AGENT_NAMES` of src/events has the names for the log.
+ */
 export type Agent = "mda" | "mta" | "bounce";
 
 /** DSN parameters of RFC 3461, kept for each recipient. */

@@ -43,8 +43,12 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   readonly #inspection: Inspection | null;
   /** Something malformed has come: nothing more is taken from this transport. */
   #closed = false;
-  /** Questions without an answer yet, and which they may get. */
-  readonly #asked = new Map<number, readonly string[]>();
+  /**
+   * Questions without an answer yet, by number, and the types of message that may answer each. It stands beside the callers' maps of who waits
+   * (`Caller`, the lookup client of smtp): those belong to whoever speaks here, some without a Caller, and would only drop an answer that nobody waits
+   * for. The check belongs to the door, by its table alone, and closes the door before such an answer is handed on.
+   */
+  readonly #unanswered = new Map<number, readonly string[]>();
 
   constructor(inspection: Inspection | null = null, limit = MAX_POST_MESSAGES) {
     this.#inspection = inspection;
@@ -91,10 +95,10 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     if (fault !== null) return `${type}: ${fault}`;
     if (replies.size === 0 || message.call === undefined) return null;
     const call = message.call as number;
-    const wanted = this.#asked.get(call);
+    const wanted = this.#unanswered.get(call);
     if (wanted === undefined) return `${type} answers a question that was not asked`;
     if (!wanted.includes(type)) return `${type} is no answer to what was asked`;
-    this.#asked.delete(call);
+    this.#unanswered.delete(call);
     return null;
   }
 
@@ -111,7 +115,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     if (this.#transport === null) return;
     if (!this.#closed) this.#transport.close();
     this.#transport = null;
-    this.#asked.clear();
+    this.#unanswered.clear();
     this.#batch = [];
     this.#transfer = [];
     this.onreset();
@@ -133,7 +137,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   #note({ replies }: Inspection, message: Out): void {
     const { type, call } = message as { readonly type: string; readonly call?: number };
     const wanted = replies.get(type);
-    if (wanted !== undefined && call !== undefined) this.#asked.set(call, wanted);
+    if (wanted !== undefined && call !== undefined) this.#unanswered.set(call, wanted);
   }
 
   #schedule(): void {
