@@ -51,7 +51,7 @@ warn_root() {
     [ -n "$suspect" ] || [ ! -e "$root/$part" ] || [ -O "$root/$part" ] || suspect=$root/$part
   done
   case ${0##*/} in
-    smtpd | start | test | bench | crash | deno)
+    smtpd | start | install | test | bench | crash | deno)
       above=$root
       while [ -n "$above" ]; do
         # In a folder with the sticky bit only the owner may rename what is his.

@@ -137,7 +137,7 @@ Deno.test("a reader that goes away ends --help quietly", async () => {
   assert.deepEqual([code, stderr], [0, ""]);
 });
 
-for (const script of ["start", "test", "bench", "crash"]) {
+for (const script of ["start", "test", "bench", "crash", "install"]) {
   Deno.test(`scripts/${script} --help and --version are printed on standard output`, async () => {
     for (
       const [flag, want] of [["--help", /^usage: scripts\//], ["-h", /^usage: scripts\//], [

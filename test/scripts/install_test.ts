@@ -1,0 +1,158 @@
+/** scripts/install as root, in a mount namespace with an /etc of its own: no user of this machine is made or changed. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const INSTALL = fileURLToPath(new URL("../../scripts/install", import.meta.url));
+const ROOT = Deno.uid() === 0;
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  const command = new Deno.Command(args[0]!, {
+    args: args.slice(1),
+    env: { VAULTPOST_OWNER_WARNED: "1", ...env },
+    stdin: "null",
+  });
+  const { code, stdout, stderr } = await command.output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+/** Runs shell commands in a mount namespace where /etc is a copy without our users. `$install` is the script, `$spool` a path for a spool. */
+async function inOwnEtc(body: (shell: (commands: string) => Promise<Ran>, folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir({ prefix: "vaultpost-install-" });
+  try {
+    const copied = await run(["cp", "-a", "/etc", folder]);
+    assert.equal(copied.code, 0, copied.stderr);
+    for (const file of ["passwd", "group", "shadow", "gshadow"]) {
+      const path = `${folder}/etc/${file}`;
+      const text = await Deno.readTextFile(path).catch(() => "");
+      await Deno.writeTextFile(path, text.split("\n").filter((line) => !/^_?smtp[dq]?:/.test(line)).join("\n"));
+    }
+    await Deno.remove(`${folder}/etc/vaultpost`, { recursive: true }).catch(() => {});
+    await Deno.chmod(folder, 0o755);
+    const enter = `mount --bind ${folder}/etc /etc && mount -t tmpfs none /var/log && `;
+    await body(
+      (commands) =>
+        run(["unshare", "-m", "--propagation", "private", "sh", "-ec", enter + commands], {
+          install: INSTALL,
+          SMTPD_SPOOL: `${folder}/spool`,
+          spool: `${folder}/spool`,
+        }),
+      folder,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const SHOWN = `getent passwd smtpd smtpq | cut -d : -f 1,6,7; stat -c '%U %G %a' $spool $spool/offline /etc/vaultpost`;
+
+Deno.test(
+  "scripts/install makes users and folders, once, and leaves what is there",
+  { ignore: !ROOT },
+  async (test) => {
+    await inOwnEtc(async (shell, folder) => {
+      await test.step("the users alone", async () => {
+        const { code, stdout, stderr } = await shell(
+          `$install --users; getent passwd smtpd smtpq; ls -d $spool 2>&1 || true`,
+        );
+        assert.equal(code, 0, stderr);
+        assert.match(stderr, /^Made the user smtpd \(uid \d+\)\nMade the user smtpq \(uid \d+\)\n$/);
+        assert.match(stdout, /^smtpd:x:[1-9]\d*:[1-9]\d*:.*:\/nonexistent:\/usr\/sbin\/nologin\nsmtpq:x:/);
+        assert.match(stdout, /No such file/, "and no folder");
+      });
+      await test.step("then the folders, with their owners and modes", async () => {
+        const { code, stdout, stderr } = await shell(`$install; ${SHOWN}`);
+        assert.equal(code, 0, stderr);
+        assert.match(
+          stderr,
+          /^The user smtpd is there .*\nThe user smtpq is there .*\nMade the folder \/etc\/vaultpost\n/,
+        );
+        assert.match(stderr, /Made the folder .*\/spool for the user smtpq\n/);
+        assert.equal(
+          stdout,
+          "smtpd:/nonexistent:/usr/sbin/nologin\nsmtpq:/nonexistent:/usr/sbin/nologin\n" +
+            "smtpq smtpq 711\nroot root 1733\nroot root 755\n",
+        );
+      });
+      await test.step("again, it changes nothing", async () => {
+        await Deno.chmod(`${folder}/etc/vaultpost`, 0o750);
+        const before = await Deno.readTextFile(`${folder}/etc/passwd`);
+        const { code, stdout, stderr } = await shell(`$install; ${SHOWN}`);
+        assert.equal(code, 0, stderr);
+        assert.doesNotMatch(stderr, /Made/);
+        assert.match(stdout, /root root 750\n$/);
+        assert.equal(await Deno.readTextFile(`${folder}/etc/passwd`), before);
+      });
+    });
+  },
+);
+
+Deno.test(
+  "scripts/install takes a group that is there, other names, and systems without useradd",
+  { ignore: !ROOT },
+  async (test) => {
+    await inOwnEtc(async (shell, folder) => {
+      await test.step("a group that is there", async () => {
+        const { code, stdout, stderr } = await shell(`groupadd --system smtpd; $install --users; id -gn smtpd`);
+        assert.equal(code, 0, stderr);
+        assert.equal(stdout, "smtpd\n");
+      });
+      await test.step("other names", async () => {
+        const { code, stdout, stderr } = await shell(
+          `export SMTPD_USER=mail_front SMTPD_QUEUE_USER=mail-queue; $install; stat -c %U $spool; id -un mail_front`,
+        );
+        assert.equal(code, 0, stderr);
+        assert.equal(stdout, "mail-queue\nmail_front\n");
+      });
+      await test.step("BusyBox's adduser", async () => {
+        await Deno.mkdir(`${folder}/bin`);
+        for (const name of ["adduser", "addgroup"]) {
+          await Deno.writeTextFile(`${folder}/bin/${name}`, `#!/bin/sh\necho "${name} $*" >>${folder}/called\n`, {
+            mode: 0o755,
+          });
+        }
+        const tools = "dirname readlink sed id grep cut cksum tr cat find head stat";
+        const { stderr } = await shell(
+          `for tool in ${tools}; do ln -s "$(command -v $tool)" ${folder}/bin/; done; SMTPD_USER=one PATH=${folder}/bin $install --users`,
+        );
+        assert.deepEqual((await Deno.readTextFile(`${folder}/called`)).split("\n").slice(0, 2), [
+          "addgroup -S one",
+          "adduser -S -D -H -h /nonexistent -s /usr/sbin/nologin -G one -g Vaultpost network processes one",
+        ], stderr);
+      });
+    });
+  },
+);
+
+const REFUSED: readonly (readonly [command: string, says: RegExp])[] = [
+  ["$install --usres", /unknown argument --usres/],
+  ["SMTPD_USER=root $install --users", /The user root is root/],
+  ["SMTPD_USER=one SMTPD_QUEUE_USER=one $install", /are both one: name two users/],
+  ["SMTPD_USER=-x $install", /"-x" is no name of a user/],
+  ["SMTPD_USER='a b' $install", /"a b" is no name of a user/],
+];
+
+Deno.test("scripts/install refuses names that cannot be, and makes no user then", { ignore: !ROOT }, async () => {
+  await inOwnEtc(async (shell, folder) => {
+    const before = await Deno.readTextFile(`${folder}/etc/passwd`);
+    for (const [command, says] of REFUSED) {
+      const { code, stderr } = await shell(command);
+      assert.equal(code, 1, command);
+      assert.match(stderr, says);
+    }
+    assert.equal(await Deno.readTextFile(`${folder}/etc/passwd`), before);
+  });
+});
+
+Deno.test("scripts/install is for root", async () => {
+  const command = ROOT ? ["setpriv", "--reuid=65534", "--clear-groups", INSTALL] : [INSTALL];
+  const { code, stderr } = await run(command);
+  assert.equal(code, 1);
+  assert.match(stderr, /run it as root\n$/);
+});
