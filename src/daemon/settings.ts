@@ -135,7 +135,7 @@ function queueSettings({ config, around, shared, commandMacKey }: Common): Queue
     spool: spoolPath(around.env),
     reserve: config.queue.reserve,
     compression: config.queue.compression,
-    keys: around.queueKeys,
+    recordKeys: around.queueKeys,
     ttlSeconds: config.queue.ttlSeconds,
     actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
     warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,

@@ -123,7 +123,7 @@ export interface QueueSettings {
   /** Bodies are compressed. */
   readonly compression: boolean;
   /** Null: nothing is encrypted. */
-  readonly keys: QueueKeys | null;
+  readonly recordKeys: QueueKeys | null;
   /** Folder of the database. */
   readonly spool: string;
   readonly ttlSeconds: number;

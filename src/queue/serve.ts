@@ -62,7 +62,7 @@ function endWith(error: unknown): void {
   });
 }
 
-function recordsOf({ compression, keys }: QueueSettings): Records {
+function recordsOf({ compression, recordKeys: keys }: QueueSettings): Records {
   return new Records({ compression, keys });
 }
 

@@ -105,7 +105,7 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
     spool,
     reserve: { share: null, bytes: 0 },
     compression: false,
-    keys: null,
+    recordKeys: null,
     ttlSeconds: 345_600,
     actionTtlSeconds: { inbox: null, out: null, short: 60 },
     warnIntervalsSeconds: [14_400],

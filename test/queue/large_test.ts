@@ -7,7 +7,7 @@ import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { contentFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
 
-const KEYS = { keys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
+const KEYS = { recordKeys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
 const CHUNK = 256 * 1024;
 
 async function withHarness(

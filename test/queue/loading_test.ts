@@ -34,7 +34,7 @@ function fill(spool: string): EnvelopeId {
 Deno.test("of a large sealed queue, what was never tried is sent first and delivered while the rest is loaded", async () => {
   const spool = await Deno.makeTempDir();
   const fresh = fill(spool);
-  const harness = await openQueue(spool, { keys: KEYS });
+  const harness = await openQueue(spool, { recordKeys: KEYS });
   try {
     const first = await harness.scheduler.next(typed("enqueued"));
     assert.deepEqual(first.tickets.map(({ id, lane, tries }) => [id, lane, tries]), [[fresh, "example.org", 0]]);
@@ -67,7 +67,7 @@ Deno.test("while a large queue is loaded, a message of another isolate waits for
     return now += 1000;
   };
   await pings.next();
-  const harness = await openQueue(spool, { keys: KEYS }, { steady });
+  const harness = await openQueue(spool, { recordKeys: KEYS }, { steady });
   try {
     const before = pings.taken;
     while (pings.taken < before + MESSAGES || looks < LOOKS_PER_TURN * MESSAGES) await pings.next();
@@ -94,7 +94,7 @@ for (const keys of [null, KEYS]) {
     store.close();
     try {
       for (let start = 0; start < 2; start++) {
-        const harness = await openQueue(spool, { keys });
+        const harness = await openQueue(spool, { recordKeys: keys });
         const { tickets } = await harness.scheduler.next(typed("enqueued"));
         harness.stop();
         assert.equal(tickets.length, 1);

@@ -56,7 +56,7 @@ function stored(spool: string): string {
 }
 
 const keys = (current: Uint8Array<ArrayBuffer> | null, ...old: Uint8Array<ArrayBuffer>[]) => ({
-  keys: { current, old },
+  recordKeys: { current, old },
 });
 
 Deno.test("an encrypted queue shows nothing of its mail to who reads the disk, and all of it to the agents", async () => {
@@ -98,7 +98,10 @@ Deno.test("a key that is replaced still opens what it closed, until that is gone
       () => new Store(spool, new Records({ keys: { current: NEW, old: [] } })),
       /^Error: 1 queued message is encrypted with another key/,
     );
-    await assert.rejects(openQueue(spool, { keys: null }), /^Error: 2 queued messages are encrypted with another key/);
+    await assert.rejects(
+      openQueue(spool, { recordKeys: null }),
+      /^Error: 2 queued messages are encrypted with another key/,
+    );
     await withHarness(spool, keys(NEW, OLD), async (harness) => {
       harness.control.send({ type: "remove", call: 1, target: { envelope: first }, after: "" });
       await harness.control.next(typed("removed"));
