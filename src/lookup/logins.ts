@@ -45,7 +45,7 @@ export const REFUSED: Proved = { result: "permfail", signature: "" };
 const FAILED: Proved = { result: "tempfail", signature: "" };
 
 export class Logins {
-  readonly #world: Known;
+  readonly #lookups: Known;
   readonly #main: Pick<MainClient, "login" | "crypt"> | null;
   readonly #warn: (text: string) => void;
   readonly #allowed: ReadonlySet<string | null>;
@@ -58,11 +58,11 @@ export class Logins {
   /** `main`: asks main, for system accounts and for crypt(3). */
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
-    world: Known,
+    lookups: Known,
     main: Pick<MainClient, "login" | "crypt"> | null,
     warn: (text: string) => void,
   ) {
-    this.#world = world;
+    this.#lookups = lookups;
     this.#main = main;
     this.#warn = warn;
     this.#allowed = new Set(isolate.settings.authTables);
@@ -85,7 +85,7 @@ export class Logins {
 
   /** Can every user of the listener's table log in by SCRAM? False where the entries of the table cannot be listed. */
   offersScram(table: string | null): boolean {
-    return table !== null && this.#allowed.has(table) && this.#world.scramOf(table) !== null;
+    return table !== null && this.#allowed.has(table) && this.#lookups.scramOf(table) !== null;
   }
 
   /** What a client needs for its proof. A user who does not exist has a salt too, always the same. Null: it cannot be determined now. */
@@ -124,12 +124,12 @@ export class Logins {
 
   #shapeOf(table: string, user: string): ScramShape | null {
     if (!this.#allowed.has(table) || typeof table !== "string" || !isText(user, MAX_USER_CHARS)) return null;
-    return this.#world.scramOf(table);
+    return this.#lookups.scramOf(table);
   }
 
   /** The user's verifier, or one whose password is not known to anybody. Null when the table cannot be read. */
   async #verifierOf(table: string, user: string, shape: ScramShape): Promise<{ text: string; exists: boolean } | null> {
-    const found = await this.#world.passwordOf(table, user);
+    const found = await this.#lookups.passwordOf(table, user);
     if (found instanceof LookupError) {
       this.#warn(`Credentials in table "${table}": ${found.reason}`);
       return null;
@@ -151,9 +151,9 @@ export class Logins {
   }
 
   async #byTable(table: string, user: string, password: string): Promise<AuthResult> {
-    const known = await this.#world.authenticate(table, user, password);
+    const known = await this.#lookups.authenticate(table, user, password);
     if (typeof known === "boolean") return known ? "ok" : "permfail";
-    const found = known ?? await this.#world.passwordOf(table, user);
+    const found = known ?? await this.#lookups.passwordOf(table, user);
     if (found instanceof LookupError) {
       this.#warn(`Credentials in table "${table}": ${found.reason}`);
       return "tempfail";
@@ -176,7 +176,7 @@ export class Logins {
   #patternOf(table: string): string {
     const known = this.#patterns.get(table);
     if (known !== undefined) return known;
-    const some = this.#world.somePassword(table);
+    const some = this.#lookups.somePassword(table);
     return some === null ? NOBODYS : hashIn(some) ?? NOBODYS;
   }
 

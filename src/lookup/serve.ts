@@ -61,17 +61,17 @@ export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = ope
 
 function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
   const warn = (text: string) => isolate.emit({ type: "log", level: "warn", text });
-  const world = new Lookups(isolate.settings, parts.machine, warn, isolate);
+  const lookups = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
-  const logins = new Logins(isolate, world, parts.machine.main ?? null, warn);
-  const counter = new Answerer(isolate, world, parts.namer, logins, warn);
+  const logins = new Logins(isolate, lookups, parts.machine.main ?? null, warn);
+  const counter = new Answerer(isolate, lookups, parts.namer, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
       channel.onmessage = (question) => counter.answer(channel, question, { trusted: door === "relay-lookup" });
     });
   }
   isolate.serve("control-lookup", (channel) => {
-    channel.onmessage = (order) => answerControl(isolate, world, channel, order);
+    channel.onmessage = (order) => answerControl(isolate, lookups, channel, order);
   });
 }
 
@@ -114,15 +114,15 @@ function describeTables(isolate: Isolate<"lookup">): void {
 /** Answers control: reads a table again, or names those that cannot answer. */
 function answerControl(
   isolate: Isolate<"lookup">,
-  world: Lookups,
+  lookups: Lookups,
   channel: Channel<LookupToControl, ControlToLookup>,
   question: ControlToLookup,
 ): void | Promise<void> {
   if (question.type === "table-faults") {
-    return channel.send({ type: "table-faults", call: question.call, faults: world.tableFaults() });
+    return channel.send({ type: "table-faults", call: question.call, faults: lookups.tableFaults() });
   }
   const { call, table } = question;
-  return soon(world.updateTable(table), (error) => {
+  return soon(lookups.updateTable(table), (error) => {
     const text = error === null
       ? `info: Table "${table}" successfully updated`
       : `info: Failed to update table "${table}": ${error}`;
@@ -136,7 +136,7 @@ type LoginQuestion = Extract<ToLookup, { type: "authenticate" | "mechanisms" | "
 
 class Answerer {
   readonly #isolate: Isolate<"lookup">;
-  readonly #world: Lookups;
+  readonly #lookups: Lookups;
   readonly #namer: ClientNamer;
   readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
@@ -146,13 +146,13 @@ class Answerer {
 
   constructor(
     isolate: Isolate<"lookup">,
-    world: Lookups,
+    lookups: Lookups,
     namer: ClientNamer,
     logins: Logins,
     warn: (text: string) => void,
   ) {
     this.#isolate = isolate;
-    this.#world = world;
+    this.#lookups = lookups;
     this.#namer = namer;
     this.#logins = logins;
     this.#warn = warn;
@@ -184,21 +184,21 @@ class Answerer {
     const { call } = question;
     switch (question.type) {
       case "expand":
-        return soon(this.#world.expand(question), (result) => this.#expanded(channel, question, result));
+        return soon(this.#lookups.expand(question), (result) => this.#expanded(channel, question, result));
       case "client-name":
         return this.#nameClient(channel, call, question.address);
       case "account":
         return soon(
-          this.#world.account(question.action, question.user),
+          this.#lookups.account(question.action, question.user),
           (result) => this.#account(channel, question, result),
         );
       case "smarthost":
         return soon(
-          this.#world.smarthosts(question.action, question.domain),
+          this.#lookups.smarthosts(question.action, question.domain),
           (urls) => this.#smarthosts(channel, question, urls),
         );
       case "test":
-        return soon(this.#world.test(question), (found) => channel.send({ type: "tested", call, found }));
+        return soon(this.#lookups.test(question), (found) => channel.send({ type: "tested", call, found }));
       case "authenticate":
       case "mechanisms":
       case "challenge":
@@ -207,23 +207,23 @@ class Answerer {
       case "may-send":
         if (!this.#isolate.settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
         return soon(
-          this.#world.maySend(question.table, question.user, question.sender),
+          this.#lookups.maySend(question.table, question.user, question.sender),
           (result) => channel.send({ type: "may-send", call, result }),
         );
       case "listener-name":
         if (!this.#isolate.settings.hostnameTables.includes(question.table)) throw new Error("Not a table of names");
         return soon(
-          this.#world.listenerName(question.table, question.address),
+          this.#lookups.listenerName(question.table, question.address),
           (name) => channel.send({ type: "listener-name", call, name }),
         );
       case "sources":
         return soon(
-          this.#world.sources(question.action),
+          this.#lookups.sources(question.action),
           (sources) => channel.send({ type: "sources", call, sources }),
         );
       case "credentials":
         return soon(
-          this.#world.relayCredentials(question.action, question.label),
+          this.#lookups.relayCredentials(question.action, question.label),
           (credentials) => this.#credentials(channel, question, credentials),
         );
     }

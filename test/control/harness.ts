@@ -1,4 +1,4 @@
-/** A house of fakes around the control isolate: doors that answer, a main that listens. */
+/** A system of fakes around the control isolate: doors that answer, a main that listens. */
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";

@@ -61,7 +61,7 @@ ${maildirConfig(daemon)}listen on 127.0.0.1 port ${given} hostname given.${DOMAI
       client.close();
       await daemon.logged(new RegExp(`to=<fds@${DOMAIN}> .*result=Ok`));
       const fds = Deno.readTextFileSync(`${daemon.mail}/fds`).split("\n").filter((line) => !line.includes("/fds"));
-      assert.deepEqual(fds, [""], "no program inherits a socket of the house");
+      assert.deepEqual(fds, [""], "no program inherits a socket of the system");
       await daemon.logged(new RegExp(`debug: listening on the inherited socket 127\\.0\\.0\\.1:${given}$`));
       const sent = await run(join(PROJECT, "scripts/sendmail"), [`local@${DOMAIN}`], {
         input: "Subject: x\n\nx\n",

@@ -1,4 +1,4 @@
-/** The lookup isolate at its doors, with a fake house around it. */
+/** The lookup isolate at its doors, with a fake system around it. */
 
 import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";

@@ -1,4 +1,4 @@
-/** The filter isolate at its door, with a fake house around it and programs that are made up. */
+/** The filter isolate at its door, with a fake system around it and programs that are made up. */
 
 import assert from "node:assert/strict";
 import type { Event } from "../../src/events/mod.ts";

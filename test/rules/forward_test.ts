@@ -41,7 +41,7 @@ function home(
 }
 const forwardOnly: LocalMethod = { type: "forward-only" };
 const expandOnly: LocalMethod = { type: "expand-only" };
-const refused = (temporary: boolean): Forward => ({ kind: "refused", temporary, reason: "said the house" });
+const refused = (temporary: boolean): Forward => ({ kind: "refused", temporary, reason: "said the system" });
 const BOB = "mda bob for bob@localhost";
 const EVE = "mda eve for bob@localhost";
 const OUT = "mta x@r.org by out*";
@@ -158,8 +158,8 @@ const rows: { because: string; scene: Scene; rcpt?: string; origin?: typeof CLIE
   },
   { because: "with `user` only that user's file is read", scene: home({ bob: "eve" }, { user: "joe" }), want: [BOB] },
   { because: "with `user` that user's file is read", scene: home({ bob: "x@r.org" }, { user: "bob" }), want: [OUT] },
-  { because: "the house may refuse for now", scene: home({ bob: refused(true) }), want: LATER },
-  { because: "the house may refuse for good", scene: home({ bob: refused(false) }), want: NEVER },
+  { because: "the system may refuse for now", scene: home({ bob: refused(true) }), want: LATER },
+  { because: "the system may refuse for good", scene: home({ bob: refused(false) }), want: NEVER },
   { because: "a line that is no list", scene: home({ bob: "eve\nnot a list\n" }), want: LATER },
   { because: "a quote that does not end", scene: home({ bob: '"|cmd' }), want: LATER },
   { because: "bytes that are not UTF-8", scene: home({ bob: "x\ufffd@r.org" }), want: LATER },
@@ -218,7 +218,7 @@ Deno.test("expand() logs whose .forward is not used and why, and warns of no pri
     expand(world, { origin: CLIENT, tls: false, sender: null, rcpt: mailbox("bob@localhost") });
     return world.warnings;
   };
-  assert.deepEqual(said(home({ bob: refused(true) })), ['.forward of user "bob": said the house']);
+  assert.deepEqual(said(home({ bob: refused(true) })), ['.forward of user "bob": said the system']);
   assert.deepEqual(said(home({ bob: "a b" })), [
     '.forward of user "bob": /home/bob/.forward:1: "a b": targets are parted by commas',
   ]);

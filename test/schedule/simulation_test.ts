@@ -20,7 +20,7 @@ interface Known {
   job: number;
 }
 
-/** What else happens in a house: an isolate dies, the administrator meddles. `nth` chooses the envelopes: every nth. */
+/** What else happens in a system: an isolate dies, the administrator meddles. `nth` chooses the envelopes: every nth. */
 const INCIDENTS = ["relay dies", "delivery dies", "queue dies", "schedule", "suspend", "resume", "remove"] as const;
 interface Incident {
   readonly step: number;
