@@ -267,7 +267,7 @@ Deno.test("ControlRequests: traces add up, `log brief` clears them all", async (
   ]);
 });
 
-Deno.test("ControlRequests: an isolate that ends while it is asked ends the request, not the desk", async () => {
+Deno.test("ControlRequests: an isolate that ends while it is asked ends the request, not the service", async () => {
   const harness = new FakeSystem({});
   const answering = requestsOf(harness);
   const asked = answersOf(answering, { do: "remove", target: "all" });
