@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
 import { limitsFor } from "../config/limits.ts";
 import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
-import { COMMAND_MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
+import { ENVELOPE_MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
   Certificates,
   ControlSettings,
@@ -57,7 +57,7 @@ interface Common {
   readonly shared: SharedSettings;
   readonly certificates: ReturnType<typeof cutCertificates>;
   /** Shared by lookup, which authorises commands, and the queue, which runs no others. */
-  readonly commandMacKey: Uint8Array;
+  readonly envelopeMacKey: Uint8Array;
 }
 
 /** Returns the settings of every isolate: what smtpd.conf and the machine say, cut to what each role needs. */
@@ -73,7 +73,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     around,
     shared,
     certificates: cutCertificates(config, around),
-    commandMacKey: crypto.getRandomValues(new Uint8Array(COMMAND_MAC_KEY_OCTETS)),
+    envelopeMacKey: crypto.getRandomValues(new Uint8Array(ENVELOPE_MAC_KEY_OCTETS)),
   };
   const delivery = deliverySettings(common);
   return {
@@ -107,7 +107,7 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
   };
 }
 
-function lookupSettings({ config, around, shared, commandMacKey }: Common): LookupSettings {
+function lookupSettings({ config, around, shared, envelopeMacKey }: Common): LookupSettings {
   return {
     shared,
     tables: config.tables,
@@ -122,13 +122,13 @@ function lookupSettings({ config, around, shared, commandMacKey }: Common): Look
     actions: config.actions,
     subAddressDelimiter: config.smtp.subAddressDelimiter,
     localAddresses: localAddresses(),
-    commandMacKey,
+    envelopeMacKey,
     ...srsOf(config),
     resolver: around.resolver,
   };
 }
 
-function queueSettings({ config, around, shared, commandMacKey }: Common): QueueSettings {
+function queueSettings({ config, around, shared, envelopeMacKey }: Common): QueueSettings {
   const actions = Object.values(config.actions);
   return {
     shared,
@@ -139,7 +139,7 @@ function queueSettings({ config, around, shared, commandMacKey }: Common): Queue
     ttlSeconds: config.queue.ttlSeconds,
     actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
     warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
-    commandMacKey,
+    envelopeMacKey,
   };
 }
 

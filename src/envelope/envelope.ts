@@ -71,12 +71,12 @@ export type Deliverable =
      * format, of a Maildir if a slash ends it. "" for the action's own method.
      */
     readonly exec: string;
-    /** The MAC by which lookup authorises `exec`, where there is one; see src/mac/command_mac.ts. */
-    readonly commandMac?: string;
+    /** By which lookup shows the queue that it has decided so; see src/mac/envelope_mac.ts. Rules make none. */
+    readonly mac?: string;
     /** Absent: nothing distinguishes it. Known until the envelopes are made only. */
     readonly oncePer?: OncePer;
   }
-  | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox };
+  | { readonly agent: "mta"; readonly action: string; readonly dest: Mailbox; readonly mac?: string };
 
 /** Enhanced status code, RFC 3463: class 2, 4 or 5; `code` is "subject.detail", as in "4.7". */
 export interface Status {
@@ -104,8 +104,8 @@ export interface EnvelopeContent {
   readonly user?: string;
   readonly subAddress?: string;
   readonly exec?: string;
-  /** On its way from smtp to queue only. */
-  readonly commandMac?: string;
+  /** That of the Deliverable, on its way from smtp to queue only. */
+  readonly mac?: string;
   readonly bounce?: DsnContent;
   /** Of the message, the same in all its envelopes. */
   readonly handling?: Handling;

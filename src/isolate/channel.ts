@@ -102,6 +102,16 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     return null;
   }
 
+  /**
+   * Has whoever is on the other side replaced, for something that the checks of the door cannot see: nothing more is taken from there until main
+   * opens another door. What was sent this turn still leaves. `fault` says what was wrong, without the content.
+   */
+  refuse(fault: string): void {
+    if (this.#transport === null) return;
+    this.#flush();
+    this.#refuse(this.#transport, fault);
+  }
+
   /** Whoever sends such a thing is not to be listened to. The door stays closed until main opens another. */
   #refuse(transport: Transport, fault: string): void {
     if (this.#transport !== transport || this.#closed) return;

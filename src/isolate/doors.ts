@@ -9,7 +9,12 @@ import type { Transport } from "./transport.ts";
 import { watchDoor } from "./watch.ts";
 
 type AnyChannel = DoorChannel<unknown, unknown>;
-type Welcome = (channel: AnyChannel, from: PeerLife) => void;
+type Welcome = (channel: AnyChannel, from: DoorPeer) => void;
+/** Who has come to a door. */
+export interface DoorPeer extends PeerLife {
+  /** Has it replaced, see DoorChannel.refuse. */
+  refuse(fault: string): void;
+}
 type OpenDoor = Extract<ToIsolate, { type: "door" }>;
 
 /** The isolate that the doors belong to, and where their faults go. */
@@ -89,7 +94,7 @@ export class IsolateDoors {
   #welcome({ name, port, peer, life }: OpenDoor, welcome: Welcome): void {
     const channel: AnyChannel = new DoorChannel(this.#inspect(name, peer, () => life));
     this.#watch(channel, name, peer);
-    welcome(channel, { peer, life });
+    welcome(channel, { peer, life, refuse: (fault) => channel.refuse(fault) });
     channel.attach(new PortTransport(port));
     const peers = this.#welcomed.get(name) ?? new Map<number, AnyChannel>();
     peers.get(peer)?.detach();

@@ -1,11 +1,11 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, emits events. */
 
 import { debug, type EmitEvent, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
-import type { DoorName, Doors, OwnDoors, PeerLife, Role, Settings, ToIsolate, ToSupervisor } from "../protocol/mod.ts";
+import type { DoorName, Doors, OwnDoors, Role, Settings, ToIsolate, ToSupervisor } from "../protocol/mod.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { systemClock } from "../clock.ts";
 import type { Channel } from "./channel.ts";
-import { IsolateDoors } from "./doors.ts";
+import { type DoorPeer, IsolateDoors } from "./doors.ts";
 import { type PostPort, WorkerPort } from "./message_port.ts";
 
 /** The isolate's view of the system. */
@@ -23,7 +23,7 @@ export interface Isolate<R extends Role> extends Observer {
   /** The answering side: `welcome` is called with a fresh channel for each peer, and again when that peer was replaced. */
   serve<N extends DoorName>(
     name: N,
-    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, from: PeerLife) => void,
+    welcome: (channel: Channel<Doors[N]["answers"], Doors[N]["asks"]>, from: DoorPeer) => void,
   ): void;
   /** Called when main has put others in the place of some of the settings; `settings` has them already. */
   onsettings?: (changes: Partial<Settings[R]>) => void;

@@ -16,11 +16,11 @@ import type {
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
 import { formatMailbox } from "../envelope/mod.ts";
-import { commandMac } from "../mac/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
+import { Authoriser } from "./authorise.ts";
 import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
@@ -132,6 +132,7 @@ function answerControl(
 }
 
 type Answers = Channel<FromLookup, ToLookup>;
+type ExpandQuestion = Extract<ToLookup, { type: "expand" }>;
 type LoginQuestion = Extract<ToLookup, { type: "authenticate" | "mechanisms" | "challenge" | "prove" }>;
 
 class Answerer {
@@ -142,6 +143,7 @@ class Answerer {
   /** For the whole daemon: whatever smtp isolate a client comes to. */
   readonly #guard = new LoginThrottle(systemClock.steady);
   readonly #warn: (text: string) => void;
+  readonly #authoriser: Authoriser;
   #namings = 0;
 
   constructor(
@@ -152,6 +154,7 @@ class Answerer {
     warn: (text: string) => void,
   ) {
     this.#isolate = isolate;
+    this.#authoriser = new Authoriser(isolate.settings.envelopeMacKey);
     this.#lookups = lookups;
     this.#namer = namer;
     this.#logins = logins;
@@ -301,24 +304,14 @@ class Answerer {
     channel.send({ type: "credentials", call, credentials, ...(typeof found === "string" ? { lack: found } : {}) });
   }
 
-  #expanded(channel: Answers, question: Extract<ToLookup, { type: "expand" }>, result: Expansion): void {
+  #expanded(channel: Answers, question: ExpandQuestion, result: Expansion): void | Promise<void> {
     if (this.#isolate.traces("expand")) {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       logTrace(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
-    channel.send({ type: "expanded", call: question.call, result: this.#authorised(result) });
-  }
-
-  /** Commands get the MAC without which the queue does not take them. */
-  #authorised(result: Expansion): Expansion {
-    if (!result.ok) return result;
-    const { commandMacKey: commandMacKey } = this.#isolate.settings;
-    const targets = result.targets.map((target) =>
-      target.agent === "mda" && target.exec !== ""
-        ? { ...target, commandMac: commandMac(commandMacKey, target) }
-        : target
-    );
-    return { ...result, targets };
+    return soon(this.#authoriser.authorise(question, result), (authorised) => {
+      channel.send({ type: "expanded", call: question.call, result: authorised });
+    });
   }
 
   #nameClient(channel: Answers, call: number, address: string): void {
@@ -347,7 +340,7 @@ class Answerer {
 }
 
 /** `use` at once when the value is there, else when it has come. */
-function soon<T>(value: T | Promise<T>, use: (value: T) => void): void | Promise<void> {
+function soon<T>(value: T | Promise<T>, use: (value: T) => void | Promise<void>): void | Promise<void> {
   return value instanceof Promise ? value.then(use) : use(value);
 }
 

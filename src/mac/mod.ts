@@ -1,3 +1,3 @@
-/** Front door of the mac folder: the MAC of commands that deliveries run, and SRS addresses. */
-export * from "./command_mac.ts";
+/** Front door of the mac folder: the MAC of envelopes, and SRS addresses. */
+export * from "./envelope_mac.ts";
 export * from "./srs.ts";

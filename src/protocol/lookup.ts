@@ -1,6 +1,6 @@
 /** What is said at the doors of lookup: who gets which mail, who may log in, what tables hold. Types, limits and checks only. */
 
-import type { Deliverable, Mailbox, Origin, ReversePath } from "../envelope/mod.ts";
+import type { Deliverable, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
 import {
   type Check,
   either,
@@ -16,13 +16,24 @@ import {
   whole,
 } from "./check.ts";
 import { type Door, door } from "./door.ts";
-import { type Account, account, call, deliverable, longText, mailbox, origin, reversePath } from "./shapes.ts";
+import {
+  type Account,
+  account,
+  call,
+  deliverable,
+  longText,
+  mailbox,
+  messageId,
+  origin,
+  reversePath,
+} from "./shapes.ts";
 
 export type ToLookup =
-  /** Who gets this recipient? Asked at RCPT. */
+  /** Who gets this recipient? Asked at RCPT. The answer holds for `message` alone: its MACs are. */
   | {
     readonly type: "expand";
     readonly call: number;
+    readonly message: MessageId;
     readonly origin: Origin;
     readonly tls: boolean;
     readonly sender: ReversePath;
@@ -186,7 +197,7 @@ const word = text();
 const table = nullOr(word), client = nullOr(word);
 
 const TO_LOOKUP: MessageTable<ToLookup> = {
-  expand: { call, origin, tls: flag, sender: reversePath, rcpt: mailbox },
+  expand: { call, message: messageId, origin, tls: flag, sender: reversePath, rcpt: mailbox },
   "client-name": { call, address: word },
   account: { call, action: word, user: word },
   smarthost: { call, action: word, domain: word },

@@ -93,8 +93,8 @@ export interface LookupSettings {
   readonly subAddressDelimiter: string;
   /** Text of every local interface address: IPv4 dotted, IPv6 in brackets. */
   readonly localAddresses: readonly string[];
-  /** Shared with the queue: authorises, by a MAC, the commands that expansion names. */
-  readonly commandMacKey: Uint8Array;
+  /** Shared with the queue: makes the MACs of the envelopes that expansion decides. */
+  readonly envelopeMacKey: Uint8Array;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
@@ -130,8 +130,8 @@ export interface QueueSettings {
   /** `ttl` of the actions that have one. Its keys are the actions that exist. */
   readonly actionTtlSeconds: Readonly<Record<string, number | null>>;
   readonly warnIntervalsSeconds: readonly number[];
-  /** Shared with lookup: a command of an envelope must carry its MAC. */
-  readonly commandMacKey: Uint8Array;
+  /** Shared with lookup: an envelope must carry the MAC of its decision. */
+  readonly envelopeMacKey: Uint8Array;
 }
 
 /** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */

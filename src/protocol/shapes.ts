@@ -50,6 +50,8 @@ export const call: Check<number> = whole();
 export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);
 
 const word = text();
+/** Hexadecimal digits of the MAC of an envelope. */
+const MAC_DIGITS = 64;
 const yes = oneOf(true);
 export const mailbox: Check<Mailbox> = record<Mailbox>({ local: word, domain: word });
 export const reversePath: Check<ReversePath> = nullOr(mailbox);
@@ -87,6 +89,8 @@ const dsnContent: Check<DsnContent> = record<DsnContent>({
   ttlSeconds: finite,
 });
 
+/** As src/mac/envelope_mac.ts makes it. */
+const mac: Check<string> = text(MAC_DIGITS);
 const CONTENT: Fields<EnvelopeContent> = {
   id: envelopeId,
   sender: reversePath,
@@ -101,7 +105,7 @@ const CONTENT: Fields<EnvelopeContent> = {
   user: optional(word),
   subAddress: optional(word),
   exec: optional(word),
-  commandMac: optional(word),
+  mac: optional(mac),
   bounce: optional(dsnContent),
   handling: optional(handling),
 };
@@ -126,8 +130,8 @@ export const listedEnvelope: Check<Envelope & { readonly expiresAt: number }> = 
 
 const oncePer = optional(oneOf("sub-address", "address", "spelling"));
 export const deliverable: Check<Deliverable> = tagged<Deliverable, "agent">("agent", {
-  mda: { action: word, dest: mailbox, user: word, subAddress: word, exec: word, commandMac: optional(word), oncePer },
-  mta: { action: word, dest: mailbox },
+  mda: { action: word, dest: mailbox, user: word, subAddress: word, exec: word, mac: optional(mac), oncePer },
+  mta: { action: word, dest: mailbox, mac: optional(mac) },
 });
 
 const FAILED = { text: longText, status, remote: optional(word) };

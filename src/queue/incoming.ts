@@ -1,6 +1,6 @@
 /**
  * Messages on their way in from one smtp isolate, which talks to the public and is not trusted: ids must be those it was given, envelopes must be
- * well-formed, credit must be kept. Here is what a reply of 250 rests on: `committed` goes out after the commit to disk.
+ * well-formed and as lookup has decided them for this message, credit must be kept. Here is what a reply of 250 rests on: `committed` goes out after the commit to disk.
  */
 
 import {
@@ -64,12 +64,14 @@ interface LastPart {
   readonly envelopes: readonly EnvelopeContent[];
 }
 
+/** The smtp isolate that is served. */
+export interface SmtpPeer extends Omit<Acceptance, "number"> {
+  /** Has it replaced: it has said what no sound one says. */
+  refuse(fault: string): void;
+}
+
 /** Serves one smtp isolate until the channel is reset. */
-export function serveIncoming(
-  queue: QueueState,
-  channel: Channel<QueueToSmtp, SmtpToQueue>,
-  who: Omit<Acceptance, "number">,
-): void {
+export function serveIncoming(queue: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: SmtpPeer): void {
   if (queue.space.room !== Infinity) channel.send({ type: "room", bytes: queue.space.room });
   const incoming = new Incoming(queue, channel, who);
   channel.onmessage = (message) => incoming.receive(message);
@@ -81,10 +83,10 @@ class Incoming {
   readonly #queue: QueueState;
   readonly #channel: Channel<QueueToSmtp, SmtpToQueue>;
   readonly #open = new Map<MessageId, Open>();
-  readonly #who: Omit<Acceptance, "number">;
+  readonly #who: SmtpPeer;
   #unused = 0;
 
-  constructor(queue: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: Omit<Acceptance, "number">) {
+  constructor(queue: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: SmtpPeer) {
     this.#who = who;
     this.#queue = queue;
     this.#channel = channel;
@@ -201,12 +203,14 @@ class Incoming {
     const open = this.#open.get(id);
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
     const body = open ?? newOpen(id);
-    const content = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES
-      ? copyEnvelopes(id, envelopes, this.#queue.settings.commandMacKey)
-      : null;
+    const content = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES ? copyEnvelopes(id, envelopes) : null;
     if (content === null) {
       this.#queue.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
       return this.#fail(id, body, BROKEN);
+    }
+    if (!content.every((each, index) => this.#queue.mac.verify({ ...each, message: id }, envelopes[index]!.mac))) {
+      this.#fail(id, body, BROKEN);
+      return this.#who.refuse(`commit: an envelope of ${id} is not as lookup has decided it`);
     }
     this.#open.delete(id);
     body.complete = true;
@@ -306,16 +310,12 @@ function newOpen(id: MessageId): Open {
 }
 
 /** Copies of sound envelopes; null when one is not. */
-function copyEnvelopes(
-  id: MessageId,
-  envelopes: readonly EnvelopeContent[],
-  commandMacKey: Uint8Array,
-): EnvelopeContent[] | null {
+function copyEnvelopes(id: MessageId, envelopes: readonly EnvelopeContent[]): EnvelopeContent[] | null {
   if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
   const copies: EnvelopeContent[] = [];
   const seen = new Set<string>();
   for (const envelope of envelopes) {
-    const copy = copyContent(id, envelope, commandMacKey);
+    const copy = copyContent(id, envelope);
     if (copy === null || seen.has(copy.id)) return null;
     seen.add(copy.id);
     copies.push(copy);

@@ -14,6 +14,7 @@ import {
 import { type EmitEvent, logTrace, type Observer, systemReason } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
+import { EnvelopeMac } from "../mac/mod.ts";
 import { Quarantine } from "./repair/quarantine.ts";
 import { Commits } from "./store/commits.ts";
 import { Ids } from "./ids.ts";
@@ -59,6 +60,8 @@ export class QueueState {
   readonly recent = new Recent();
   readonly quarantine: Quarantine;
   readonly diskErrors = new DiskErrors();
+  /** Checks that envelopes are as lookup has decided them. */
+  readonly mac: EnvelopeMac;
   readonly space: Space;
   readonly ids: Ids;
   readonly #ballast: Ballast;
@@ -80,6 +83,7 @@ export class QueueState {
   constructor(parts: QueueParts) {
     this.store = parts.store;
     this.settings = parts.settings;
+    this.mac = new EnvelopeMac(parts.settings.envelopeMacKey);
     this.observer = parts.observer;
     this.emit = parts.observer.emit;
     this.tally = parts.tally;

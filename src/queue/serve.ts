@@ -1,15 +1,8 @@
 /** The queue isolate: opens the store, serves the doors, loads the scheduler. */
 
 import type { EmitEvent } from "../events/mod.ts";
-import { Caller, type Channel, type Isolate, Tally } from "../isolate/mod.ts";
-import type {
-  PeerLife,
-  QueueSettings,
-  QueueToScheduler,
-  QueueToSmtp,
-  SchedulerToQueue,
-  SmtpToQueue,
-} from "../protocol/mod.ts";
+import { Caller, type Channel, type DoorPeer, type Isolate, Tally } from "../isolate/mod.ts";
+import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, SmtpToQueue } from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
@@ -163,7 +156,7 @@ function serveDoors(
     readonly clients: Set<SmtpClient>;
   },
 ): void {
-  const served = <C extends Door>(serve: (channel: C, from: PeerLife) => void) => (channel: C, from: PeerLife) => {
+  const served = <C extends Door>(serve: (channel: C, from: DoorPeer) => void) => (channel: C, from: DoorPeer) => {
     doors.push(channel);
     serve(channel, from);
     const { onmessage } = channel;
@@ -171,9 +164,9 @@ function serveDoors(
   };
   isolate.serve(
     "smtp-queue",
-    served((channel: SmtpClient, { peer, life }) => {
+    served((channel: SmtpClient, { peer, life, refuse }) => {
       clients.add(channel);
-      serveIncoming(queue, channel, { isolate: peer, life });
+      serveIncoming(queue, channel, { isolate: peer, life, refuse });
       const { onreset } = channel;
       channel.onreset = () => {
         clients.delete(channel);

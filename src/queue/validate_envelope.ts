@@ -15,17 +15,12 @@ import {
   type Origin,
   type Status,
 } from "../envelope/mod.ts";
-import { isCommandMac } from "../mac/mod.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
 const MAX_TEXT_CHARS = 4096;
 
 /** A copy of a sound envelope of this message; null when it is not sound. */
-export function copyContent(
-  message: MessageId,
-  content: EnvelopeContent,
-  commandMacKey: Uint8Array,
-): EnvelopeContent | null {
+export function copyContent(message: MessageId, content: EnvelopeContent): EnvelopeContent | null {
   const sound = typeof content === "object" && content !== null &&
     isEnvelopeId(content.id) && isEnvelopeOf(message, content.id) && envelopeNumber(content.id) !== 0 &&
     // Only the queue asks for DSNs.
@@ -33,15 +28,8 @@ export function copyContent(
   if (!sound) return null;
   const common = copyCommon(content);
   if (content.agent === "mta") return common;
-  const { action, user, subAddress = "", exec = "" } = content;
+  const { user, subAddress = "", exec = "" } = content;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
-  // Only lookup may name a command: what talks to the public may not.
-  if (
-    exec !== "" &&
-    !(isText(content.commandMac) && isCommandMac(commandMacKey, { action, user, subAddress, exec }, content.commandMac))
-  ) {
-    return null;
-  }
   return { ...common, user, subAddress, exec };
 }
 

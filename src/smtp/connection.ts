@@ -81,6 +81,10 @@ export class Connection implements Host {
   readonly #progress: ProgressTimer;
   readonly #stage = new ConnectionStage();
   #reading: Reading = "on";
+  /** The id of the message that the transaction will make: what lookup decides about its recipients holds for that message alone. */
+  #message: MessageId | null = null;
+  /** Recipients that wait for an id. */
+  #unasked: Extract<Effect, { do: "expand" }>[] = [];
 
   constructor(
     facts: ConnectionFacts,
@@ -246,8 +250,8 @@ export class Connection implements Host {
 
   /** True from 354 or the first chunk until the message is stored or refused. */
   get waitsForQueue(): boolean {
-    return this.#receiving || this.session.phase === "queue" || this.#reception.active ||
-      this.#filters?.holdsId === true;
+    return this.#receiving || this.session.phase === "queue" || this.#reception.active || this.#message !== null ||
+      (this.#filters?.message ?? null) !== null;
   }
 
   get #receiving(): boolean {
@@ -304,6 +308,7 @@ export class Connection implements Host {
   }
 
   idsArrived(): void {
+    for (const recipient of this.#unasked.splice(0)) this.#expand(recipient);
     this.#filters?.resume();
     this.#deps.later(this);
   }
@@ -366,8 +371,31 @@ export class Connection implements Host {
 
   #beginMessage(): Receiver | null {
     if (this.#filters !== null) return this.#filters.receiver(this.#policy);
-    const id = this.#deps.queue.take(this, this);
-    return id === null ? null : new IncomingMessage(id, this.session, this.facts, this.#policy, this.#deps);
+    const id = this.#messageId();
+    if (id === null) return null;
+    this.#message = null;
+    return new IncomingMessage(id, this.session, this.facts, this.#policy, this.#deps);
+  }
+
+  /** The id of the transaction's message; null when there is none yet, and `idsArrived` is called later. */
+  #messageId(): MessageId | null {
+    if (this.#filters !== null) return this.#filters.message;
+    return this.#message ??= this.#deps.queue.take(this, this);
+  }
+
+  #expand(recipient: Extract<Effect, { do: "expand" }>): void {
+    const message = this.#messageId();
+    if (message === null) return void this.#unasked.push(recipient);
+    const { slot, sender, rcpt } = recipient;
+    const tls = this.session.ciphers !== null;
+    this.#deps.expand(this, slot, { message, origin: this.session.origin!, tls, sender, rcpt });
+  }
+
+  /** The transaction is over, and no message came of it. */
+  #letGo(): void {
+    this.#unasked = [];
+    if (this.#message !== null) this.#deps.queue.giveBack(this.#message);
+    this.#message = null;
   }
 
   // ── effects ──
@@ -379,6 +407,7 @@ export class Connection implements Host {
     this.#progress.progress(this.#deps.steady());
     this.#filters?.stepped(input, before, session, effects);
     for (const effect of effects) this.#perform(effect, before);
+    if (this.session.transaction === null) this.#letGo();
   }
 
   #perform(effect: Effect, before: Session): void {
@@ -388,12 +417,7 @@ export class Connection implements Host {
       case "emit":
         return this.#deps.emit(effect.event);
       case "expand":
-        return this.#deps.expand(this, effect.slot, {
-          origin: this.session.origin!,
-          tls: this.session.ciphers !== null,
-          sender: effect.sender,
-          rcpt: effect.rcpt,
-        });
+        return this.#expand(effect);
       case "authenticate":
         return this.#deps.authenticate(this, effect.user, effect.password);
       case "challenge":
@@ -436,6 +460,7 @@ export class Connection implements Host {
   #endSession(): void {
     this.#discard();
     this.session = { ...this.session, phase: "closed", transaction: null };
+    this.#letGo();
   }
 
   /** The session is over: closes the connection when the replies are written. `sends`: the client may be sending still. */

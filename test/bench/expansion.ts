@@ -1,9 +1,9 @@
 /** How long an alias with many recipients keeps the lookup isolate from answering others: the real isolate, asked by two at once. */
 
 import { join } from "node:path";
-import type { ExpansionRequest } from "../../src/rules/mod.ts";
-import type { FromLookup, LookupSettings } from "../../src/protocol/mod.ts";
+import type { FromLookup, LookupSettings, ToLookup } from "../../src/protocol/mod.ts";
 import { lookupFiles } from "../../src/lookup/mod.ts";
+import { msgid } from "../ids.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
 
 export interface ExpansionCost {
@@ -31,7 +31,7 @@ function settingsOf(folder: string, path: string): LookupSettings {
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
-    commandMacKey: new Uint8Array(32),
+    envelopeMacKey: new Uint8Array(32),
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
   };
 }
@@ -83,9 +83,9 @@ export async function measureExpansion(
   }
 }
 
-function question(user: string): ExpansionRequest & { type: "expand"; call: number } {
+function question(user: string): Extract<ToLookup, { type: "expand" }> {
   const rcpt = mailbox(`${user}@localhost`);
-  return { type: "expand", call: 1, origin: CLIENT, tls: false, sender: null, rcpt };
+  return { type: "expand", call: 1, message: msgid("00000001"), origin: CLIENT, tls: false, sender: null, rcpt };
 }
 
 async function measureOnce(port: MessagePort, other: Worker, recipients: number): Promise<ExpansionCost> {

@@ -220,7 +220,7 @@ export class World {
       settings: settings as Isolate<R>["settings"],
       emit: (event) => this.#report(event),
       ask: (name) => (doors[name] ?? lookup) as never,
-      serve: (_name, welcome) => welcome(served() as never, { peer: 0, life: 1 }),
+      serve: (_name, welcome) => welcome(served() as never, { peer: 0, life: 1, refuse: () => {} }),
       traces: (trace) => this.traced.has(trace),
       verbose: false,
       onstop: () => {},

@@ -9,6 +9,8 @@ interface Order {
 }
 
 const ID = "00000001";
+/** Ids of messages that the queue has given this isolate. */
+let ids: readonly string[] = [];
 /** What is said, as it is posted: a door takes lists. */
 const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
   null: () => ({ message: null }),
@@ -28,6 +30,10 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   "too many octets": () => ({ message: [{ type: "chunk", message: ID, bytes: new Uint8Array(1 << 20) }] }),
   "wrong inside": () => ({
     message: [{ type: "commit", message: ID, tail: new Uint8Array(1), envelopes: [{ id: 7 }] }],
+  }),
+  // Well-formed: only the queue can see what is wrong with it.
+  "mail for root's command": () => ({
+    message: [{ type: "commit", message: ids.at(-1), tail: new Uint8Array(1), envelopes: [envelopeOf(ids.at(-1)!)] }],
   }),
   "not asked": () => ({ message: [{ type: "chunk", call: 123_456_789, bytes: new Uint8Array(1) }] }),
   "not asked of lookup": () => ({ message: [{ type: "tested", call: 123_456_789, found: true }] }),
@@ -63,8 +69,35 @@ self.addEventListener("message", (event) => {
   // The other smtp isolates behave.
   if (door.type !== "door" || door.peer !== 0) return;
   doors.set(door.name, door.port);
+  if (door.name === "smtp-queue") door.port.addEventListener("message", ({ data }) => listen(data));
   console.error(`up: ${scope.name} ${door.name} ${door.life}`);
 });
+
+function listen(post: unknown): void {
+  if (!Array.isArray(post)) return;
+  for (const message of post) if (message.type === "ids") ids = message.ids;
+}
+
+function envelopeOf(message: string): unknown {
+  const box = { local: "root", domain: "example.org" };
+  const address = "local", hostname = "localhost";
+  return {
+    id: `${message}00000001`,
+    sender: null,
+    rcpt: box,
+    dest: box,
+    origin: { address, hostname, helo: hostname, smtpname: hostname, tag: "", username: "", authenticated: true },
+    dsn: { notify: 0, ret: "", envid: "", orcpt: "" },
+    action: "local",
+    agent: "mda",
+    internal: true,
+    createdAt: 1,
+    user: "root",
+    subAddress: "",
+    exec: "id > /tmp/owned",
+    mac: "0".repeat(64),
+  };
+}
 
 const orders = new BroadcastChannel("hostile");
 orders.onmessage = ({ data }) => {

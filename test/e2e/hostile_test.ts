@@ -69,6 +69,7 @@ const ROWS: readonly Row[] = [
   row("scheduler", "scheduler-control", "strange type", /of the type "\\\^\[\[2J\\ncrit: queue: forged" may not/),
   row("lookup", "lookup-control", "null", /a post is null/),
 
+  row("smtp-0", "smtp-queue", "mail for root's command", /commit: an envelope of [0-9a-f]{8} is not as lookup has/),
   row("smtp-0", "smtp-queue", "too many octets", /chunk: bytes has 1048576 octets, more than 262144/),
   row("control", "main", "null", /main refuses what isolate control said: it is null, not an object/),
   row(

@@ -74,7 +74,7 @@ const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
   unreadable: [{ call: 1, text: "t" }],
 };
 const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
-  expand: [{ call: 1, origin: content.origin, tls: true, sender: box, rcpt: box }],
+  expand: [{ call: 1, message: MESSAGE, origin: content.origin, tls: true, sender: box, rcpt: box }],
   "client-name": [{ call: 1, address: "::1" }],
   account: [{ call: 1, action: "a", user: "u" }],
   smarthost: [{ call: 1, action: "a", domain: "x.test" }],
@@ -96,8 +96,8 @@ const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
       result: {
         ok: true,
         targets: [
-          { agent: "mta", action: "a", dest: box },
-          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", commandMac: "s" },
+          { agent: "mta", action: "a", dest: box, mac: "s" },
+          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", mac: "s" },
         ],
         internal: [true, false],
       },

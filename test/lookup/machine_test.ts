@@ -13,6 +13,7 @@ import type {
 import { TableFiles } from "../../src/daemon/table_files.ts";
 import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
+import { msgid } from "../ids.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
 
 Deno.test("SystemAccounts looks at the file at most once a second, and reads it only when it changed", () => {
@@ -67,7 +68,7 @@ function settingsOf(folder: string): LookupSettings {
     actions: { a: local("a", { alias: "al" }), out: relay("out") },
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
-    commandMacKey: new Uint8Array(32),
+    envelopeMacKey: new Uint8Array(32),
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [{ address: "192.0.2.1", names: ["h.example.net"] }] },
   };
 }
@@ -160,6 +161,7 @@ function startWorker(
 
 const expansion = (rcpt: string) => ({
   type: "expand",
+  message: msgid("00000001"),
   call: 1,
   origin: CLIENT,
   tls: false,

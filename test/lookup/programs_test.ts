@@ -44,7 +44,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
       },
       subAddressDelimiter: "+",
       localAddresses: ["127.0.0.1"],
-      commandMacKey: new Uint8Array(32),
+      envelopeMacKey: new Uint8Array(32),
       resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
     },
     {

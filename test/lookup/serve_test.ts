@@ -5,7 +5,9 @@ import type { Event, Trace } from "../../src/events/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
 import type { ControlToLookup, FromLookup, LookupSettings, LookupToControl, ToLookup } from "../../src/protocol/mod.ts";
 import { type ClientNamer, type LookupParts, serveLookup } from "../../src/lookup/serve.ts";
+import { EnvelopeMac } from "../../src/mac/mod.ts";
 import { SystemAccounts } from "../../src/lookup/mod.ts";
+import { msgid } from "../ids.ts";
 import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from "../rules/support.ts";
 
 const PASSWD = "root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\nvmail:x:8:8::/var/vmail:/bin/false\n";
@@ -69,7 +71,7 @@ const SETTINGS: LookupSettings = {
   },
   subAddressDelimiter: "+",
   localAddresses: ["127.0.0.1"],
-  commandMacKey: new Uint8Array(32),
+  envelopeMacKey: new Uint8Array(32),
   resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
 };
 
@@ -107,9 +109,9 @@ function harness(parts: HarnessParts = {}) {
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
       doors.push(name);
-      if (name === "smtp-lookup") welcome(questions.served as never, { peer: 0, life: 1 });
-      if (name === "relay-lookup") welcome(ofRelay.served as never, { peer: 0, life: 1 });
-      if (name === "control-lookup") welcome(orders.served as never, { peer: 0, life: 1 });
+      if (name === "smtp-lookup") welcome(questions.served as never, { peer: 0, life: 1, refuse: () => {} });
+      if (name === "relay-lookup") welcome(ofRelay.served as never, { peer: 0, life: 1, refuse: () => {} });
+      if (name === "control-lookup") welcome(orders.served as never, { peer: 0, life: 1, refuse: () => {} });
     },
     traces: (trace) => traces.includes(trace),
     verbose: false,
@@ -149,9 +151,11 @@ function harness(parts: HarnessParts = {}) {
 const logged = (events: readonly Event[], level: string) =>
   events.flatMap((event) => event.type === "log" && event.level === level ? [event.text] : []);
 
+const MESSAGE = msgid("00000001");
 const expansion = (rcpt: string): ToLookup => ({
   type: "expand",
   call: 5,
+  message: MESSAGE,
   origin: CLIENT,
   tls: false,
   sender: null,
@@ -172,8 +176,10 @@ Deno.test("serveLookup() serves every door that leads to it", () => {
 
 Deno.test("serveLookup() expands a recipient in the turn of the question, and logs a missing include", () => {
   const { ask, events } = harness();
-  const bob = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" };
-  const result = { ok: true, targets: [{ ...bob, oncePer: "sub-address" }], internal: [false] };
+  const bob = { agent: "mda", action: "a", dest: mailbox("team@x"), user: "bob", subAddress: "", exec: "" } as const;
+  const order = { message: MESSAGE, origin: CLIENT, sender: null, rcpt: mailbox("team@x"), internal: false };
+  const mac = new EnvelopeMac(new Uint8Array(32)).of({ ...order, ...bob });
+  const result = { ok: true, targets: [{ ...bob, oncePer: "sub-address", mac }], internal: [false] };
   assert.deepEqual(ask(expansion("team@x")), [{ type: "expanded", call: 5, result }]);
   assert.deepEqual(logged(events, "warn"), ["Cannot read the include file /l: No such file"]);
   assert.deepEqual(events.filter(({ type }) => type === "trace"), [

@@ -40,7 +40,10 @@ function harness(tables: FilterSettings["tables"]) {
     },
     emit: (event) => void events.push(event),
     ask: () => assert.fail("filter asks nobody"),
-    serve: (name, welcome) => (assert.equal(name, "lookup-filter"), welcome(channel as never, { peer: 0, life: 1 })),
+    serve: (
+      name,
+      welcome,
+    ) => (assert.equal(name, "lookup-filter"), welcome(channel as never, { peer: 0, life: 1, refuse: () => {} })),
     traces: () => false,
     verbose: false,
     onstop: () => {},

@@ -5,7 +5,7 @@
 
 import { hex8, messageOf, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/smtp_queue.ts";
-import { contentFor, openQueue } from "./harness.ts";
+import { contentFor, expanded, openQueue } from "./harness.ts";
 
 const harness = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();
@@ -56,11 +56,11 @@ harness.scheduler.onmessage = (message) => {
     }
   }
 };
-harness.lookup.onmessage = ({ type, call }) => {
-  if (type !== "expand") return;
+harness.lookup.onmessage = (question) => {
+  if (question.type !== "expand") return;
   const dest = { local: "alice", domain: "example.net" };
-  const result = { ok: true, targets: [{ agent: "mta", action: "out", dest }], internal: [false] } as const;
-  harness.lookup.send({ type: "expanded", call, result });
+  const targets = [{ agent: "mta", action: "out", dest }] as const;
+  harness.lookup.send(expanded(question, { ok: true, targets, internal: [false] }));
 };
 // What an earlier life left is sent again by the queue, before this line: take it up too.
 for (const message of harness.scheduler.received.splice(0)) harness.scheduler.onmessage(message);

@@ -7,6 +7,7 @@ import type { Expansion } from "../../src/protocol/mod.ts";
 import { composeDsn, type Dsn, headerSection } from "../../src/queue/dsn/compose.ts";
 import {
   enqueue,
+  expanded,
   list,
   logged,
   MTA,
@@ -195,7 +196,7 @@ async function bounce(harness: QueueHarness, envelopes: readonly EnvelopeContent
   for (const _ of ids) await harness.scheduler.next(typed("settled"));
   harness.scheduler.send({ type: "dsn", message: messageOf(ids[0]!), ids });
   const question = await harness.lookup.next(typed("expand"));
-  harness.lookup.send({ type: "expanded", call: question.call, result });
+  harness.lookup.send(expanded(question, result));
   return { ids, question };
 }
 
@@ -309,7 +310,7 @@ Deno.test("a notice asked for twice at once, as by a replaced scheduler, is writ
       harness.scheduler.send({ type: "dsn", message: messageOf(ticket!.id), ids: [ticket!.id] });
     }
     const question = await harness.lookup.next(typed("expand"));
-    harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+    harness.lookup.send(expanded(question, toAlice));
     await ticketsOf(harness);
     assert.equal((await list(harness)).length, 1);
     assert.deepEqual(harness.lookup.received, []);
@@ -327,7 +328,7 @@ Deno.test("failed and delayed bounces of one message are two notices", async () 
     harness.scheduler.send({ type: "dsn", message: messageOf(ids[0]!), ids });
     for (let i = 0; i < 2; i++) {
       const question = await harness.lookup.next(typed("expand"));
-      harness.lookup.send({ type: "expanded", call: question.call, result: toAlice });
+      harness.lookup.send(expanded(question, toAlice));
     }
     await ticketsOf(harness, 2);
     const kinds = logged(harness).flatMap((line) => /^queue: (\w+) notice \w{16} about /.exec(line)?.[1] ?? []);

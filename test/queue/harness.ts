@@ -15,8 +15,8 @@ import type {
   ControlToQueue,
   DoorName,
   Doors,
+  Expansion,
   FromLookup,
-  PeerLife,
   QueueSettings,
   QueueToAgent,
   QueueToControl,
@@ -27,8 +27,9 @@ import type {
   Ticket,
   ToLookup,
 } from "../../src/protocol/mod.ts";
-import type { Channel, Isolate } from "../../src/isolate/mod.ts";
+import type { Channel, DoorPeer, Isolate } from "../../src/isolate/mod.ts";
 import { serveQueue } from "../../src/queue/serve.ts";
+import { ENVELOPE_MAC_KEY_OCTETS, EnvelopeMac } from "../../src/mac/mod.ts";
 import { systemClock } from "../../src/clock.ts";
 
 /** The test's end of a door: keeps what it receives and wakes whoever waits for it. */
@@ -84,6 +85,8 @@ export interface QueueHarness {
   readonly relay: End<AgentToQueue, QueueToAgent>;
   readonly control: End<ControlToQueue, QueueToControl>;
   readonly events: Event[];
+  /** What isolates at the doors were accused of. */
+  readonly refused: string[];
   readonly ids: MessageId[];
   /** ms since the epoch, moved by the test. */
   clock: { now: number };
@@ -109,7 +112,7 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
     ttlSeconds: 345_600,
     actionTtlSeconds: { inbox: null, out: null, short: 60 },
     warnIntervalsSeconds: [14_400],
-    commandMacKey: new Uint8Array(32),
+    envelopeMacKey: new Uint8Array(ENVELOPE_MAC_KEY_OCTETS),
     ...more,
   };
 }
@@ -124,7 +127,7 @@ export async function openQueue(
   const events: Event[] = [];
   const settings = settingsFor(spool, more);
   const asked = { "queue-scheduler": new End<never, never>(), "queue-lookup": new End<never, never>() };
-  const served = new Map<DoorName, (channel: Channel<never, never>, from: PeerLife) => void>();
+  const served = new Map<DoorName, (channel: Channel<never, never>, from: DoorPeer) => void>();
   const isolate: Isolate<"queue"> = {
     role: "queue",
     index: 0,
@@ -138,28 +141,41 @@ export async function openQueue(
     onstop: () => {},
   };
   const ended = Promise.withResolvers<unknown>();
+  const refused: string[] = [];
   await serveQueue(isolate, { ...systemClock, now: () => clock.now, steady }, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
-    served.get(name)!(end.other as never, { peer: 0, life: 1 });
+    served.get(name)!(end.other as never, { peer: 0, life: 1, refuse: (fault: string) => void refused.push(fault) });
+    return end;
+  };
+  /** An smtp isolate that has asked lookup about the envelopes that it brings. */
+  const enterSmtp = () => {
+    const end = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
+    const send = end.send.bind(end);
+    end.send = (message) => {
+      const { type } = message;
+      if (type !== "commit" || !Array.isArray(message.envelopes)) return send(message);
+      send({ ...message, envelopes: message.envelopes.map((each) => authorised(each, message.message)) });
+    };
     return end;
   };
   let stopped = false;
   const harness = {
     scheduler: asked["queue-scheduler"] as unknown as QueueHarness["scheduler"],
     lookup: asked["queue-lookup"] as unknown as QueueHarness["lookup"],
-    smtp: enter<SmtpToQueue, QueueToSmtp>("smtp-queue"),
+    smtp: enterSmtp(),
     delivery: enter<AgentToQueue, QueueToAgent>("delivery-queue"),
     relay: enter<AgentToQueue, QueueToAgent>("relay-queue"),
     control: enter<ControlToQueue, QueueToControl>("control-queue"),
     events,
+    refused,
     ids: [] as MessageId[],
     clock,
     settings,
     ended: ended.promise,
     replaceSmtp() {
       const old = harness.smtp;
-      harness.smtp = enter<SmtpToQueue, QueueToSmtp>("smtp-queue");
+      harness.smtp = enterSmtp();
       old.other.onreset();
     },
     stop() {
@@ -184,6 +200,27 @@ export async function withQueue(test: (harness: QueueHarness, spool: string) => 
 }
 
 export const SENDER: Mailbox = { local: "alice", domain: "example.net" };
+
+const lookupMac = new EnvelopeMac(new Uint8Array(ENVELOPE_MAC_KEY_OCTETS));
+
+/** Lookup's answer `result` to the question where a notice goes. */
+export function expanded(question: Extract<ToLookup, { type: "expand" }>, result: Expansion): FromLookup {
+  const { call } = question;
+  if (!result.ok) return { type: "expanded", call, result };
+  const targets = result.targets.map((target, index) => {
+    const mac = lookupMac.of({ ...question, ...target, internal: result.internal[index]! });
+    return { ...target, mac };
+  });
+  return { type: "expanded", call, result: { ...result, targets } };
+}
+
+/** The envelope with lookup's MAC for its message, unless it has one; what is none stays as it is. */
+export function authorised(content: EnvelopeContent, message: MessageId): EnvelopeContent {
+  if (content?.mac !== undefined || content?.origin?.address === undefined || content.rcpt === undefined) {
+    return content;
+  }
+  return { ...content, mac: lookupMac.of({ ...content, message }) };
+}
 
 export function contentFor(message: MessageId, more: Partial<EnvelopeContent> = {}): EnvelopeContent {
   const to = { local: "bob", domain: "Example.org" };

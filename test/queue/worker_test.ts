@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
 import { DoorChannel, PortTransport } from "../../src/isolate/mod.ts";
-import { contentFor, SETTINGS, settingsFor, type Typed, utf8 } from "./harness.ts";
+import { authorised, contentFor, SETTINGS, settingsFor, type Typed, utf8 } from "./harness.ts";
 
 type Permissions = "none" | { read: string[]; write: string[] };
 
@@ -71,7 +71,7 @@ Deno.test("a queue that is ended in the middle of work leaves the spool to the n
     assert.deepEqual(listed.envelopes.map(({ id }) => id), enqueued.toSorted());
     const message = first.ids[0]!;
     const envelope = contentFor(message);
-    smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [envelope] });
+    smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [authorised(envelope, message)] });
     await answer(smtp.channel, "committed");
     enqueued.push(envelope.id);
     smtp.channel.send({ type: "chunk", message: first.ids[1]!, bytes: new Uint8Array(1000) });
@@ -104,7 +104,7 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const first = enter();
   const message = ids[0]!;
   const envelope = contentFor(message, { createdAt: Date.now() });
-  smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [envelope] });
+  smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [authorised(envelope, message)] });
   const want: Job = { type: "job", message, action: "inbox", lane: "bob", ids: [envelope.id] };
   assert.deepEqual(await answer(first.jobs, "job"), want);
   const second = enter();

@@ -302,16 +302,41 @@ Deno.test("an id of which the queue has received nothing serves again", async ()
   assert.deepEqual(world.aborted, []);
 });
 
-Deno.test("without an id the message waits in the socket until one comes", async () => {
+Deno.test("without an id the recipients wait until one comes, with what follows them", async () => {
   const world = new World({ ids: 0 });
-  const client = await inData(world);
-  assert.equal(await client.say("A: b\r\n.\r\n"), "");
-  assert.ok(client.wire.paused);
+  const client = await world.connect();
+  const said = await client.say(`${OPENING}A: b\r\n.\r\n`);
+  assert.match(said, /\r\n250 2\.0\.0 Ok\r\n$/, "the reply to MAIL");
+  assert.deepEqual(world.lookup.sent.filter(({ type }) => type === "expand"), []);
   world.giveIds(1, 7);
   await settle();
-  assert.match(client.wire.take(), /^250 2\.0\.0 00000007 /);
+  assert.match(client.wire.take(), /^250 2\.1\.5 .*\r\n354 .*\r\n250 2\.0\.0 00000007 /);
   assert.equal(world.idsWanted, 1, "the queue was asked for it, once");
   assert.equal(client.wire.paused, false);
+});
+
+Deno.test("lookup decides about the recipients of a transaction for the message that it becomes", async () => {
+  const world = new World();
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nRSET\r\n");
+  await client.say("MAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\nDATA\r\n");
+  const other = await world.connect();
+  await other.say(OPENING);
+  assert.match(await client.say("A: b\r\n.\r\n"), /^250 2\.0\.0 00000001 /);
+  assert.match(await other.say("A: b\r\n.\r\n"), /^250 2\.0\.0 00000002 /);
+  const asked = world.lookup.sent.flatMap((sent) => sent.type === "expand" ? [sent.message] : []);
+  // What a reset leaves serves again: no message came of it.
+  assert.deepEqual(asked, ["00000001", "00000001", "00000001", "00000002"]);
+});
+
+Deno.test("a transaction whose recipients were decided for an id of a queue that was replaced ends with 421", async () => {
+  const world = new World();
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n");
+  world.queue.onreset();
+  await settle();
+  assert.equal(client.wire.take(), "421 4.3.0 Temporary Error\r\n");
+  assert.ok(client.wire.closed);
 });
 
 Deno.test("when the queue is replaced, sessions with a message get 421, others go on, old ids are not used", async () => {

@@ -13,6 +13,7 @@ import {
   type Handling,
   hex8,
   isAscii,
+  type Mailbox,
   type MessageId,
   type MessageNumber,
   messageNumber,
@@ -37,6 +38,14 @@ import { errorLine } from "../disposition.ts";
 const MAX_RETURNED_OCTETS = 4 * 1024 * 1024;
 /** Headers of the original that are returned at most. */
 const MAX_RETURNED_HEADER_OCTETS = 256 * 1024;
+
+/** What lookup is asked about a notice. */
+interface Order {
+  readonly message: MessageId;
+  readonly sender: null;
+  readonly rcpt: Mailbox;
+  readonly origin: Origin;
+}
 
 export class DsnWriter {
   readonly #queue: QueueState;
@@ -74,33 +83,41 @@ export class DsnWriter {
 
   async #writeOne(group: readonly Envelope[]): Promise<void> {
     for (const { id } of group) this.#busy.add(id);
+    const message = this.#newMessageId();
+    let queued = false;
     try {
       const { origin, sender } = group[0]!;
       if (sender === null) return this.#drop(group, "no return path");
-      const expansion = await this.#expand(group[0]!);
+      const order = { message, sender: null, rcpt: sender, origin: localOrigin(origin.smtpname) };
+      const expansion = await this.#expand(order);
       if (!expansion.ok && expansion.code >= 500) return this.#drop(group, `${expansion.code} ${expansion.text}`);
       if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
       if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
-      await this.#enqueue(group, localOrigin(origin.smtpname), expansion.targets);
+      queued = this.#queue.ids.take(this, message);
+      await this.#enqueue(group, order, expansion.targets);
     } catch (error) {
       this.#again(group, systemReason(error));
+    } finally {
+      if (!queued) this.#ids.push(message);
     }
   }
 
-  async #expand(envelope: Envelope): Promise<Expansion> {
-    const origin = localOrigin(envelope.origin.smtpname);
-    const rcpt = envelope.sender!;
-    const answer = await this.#lookup.ask<"expanded">({ type: "expand", origin, tls: false, sender: null, rcpt });
-    return answer.result;
+  /** Where the notice goes. The envelopes of what smtp brings are checked like this too. */
+  async #expand(order: Order): Promise<Expansion> {
+    const { result } = await this.#lookup.ask<"expanded">({ type: "expand", tls: false, ...order });
+    const sound = !result.ok || result.targets.every((target, index) => {
+      return this.#queue.mac.verify({ ...order, ...target, internal: result.internal[index] ?? false }, target.mac);
+    });
+    if (sound) return result;
+    throw new Error("lookup has not decided where it goes");
   }
 
-  async #enqueue(group: readonly Envelope[], origin: Origin, targets: readonly Deliverable[]): Promise<void> {
+  async #enqueue(group: readonly Envelope[], order: Order, targets: readonly Deliverable[]): Promise<void> {
     const queue = this.#queue;
     const { store } = queue;
-    const id = this.#newMessageId();
+    const { message: id, origin, rcpt } = order;
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
     const body = await this.#compose(group, id);
-    const rcpt = group[0]!.sender!;
     const handling = dsnHandling(group[0]!);
     const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, queue.clock.now());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
@@ -268,9 +285,7 @@ export class DsnWriter {
 
   #newMessageId(): MessageId {
     if (this.#ids.length === 0) this.#ids = this.#queue.ids.reserve(this);
-    const id = this.#ids.pop()!;
-    this.#queue.ids.take(this, id);
-    return id;
+    return this.#ids.pop()!;
   }
 }
 

@@ -147,9 +147,9 @@ export class SessionFilters implements Filtered {
     return this.#phases.waitsForLookup;
   }
 
-  /** An id of the queue's is kept for the transaction. */
-  get holdsId(): boolean {
-    return this.#transaction !== null;
+  /** The id that is kept for the message of the transaction; null outside of one. */
+  get message(): MessageId | null {
+    return this.#transaction?.message ?? null;
   }
 
   // ── what happens to the session ──

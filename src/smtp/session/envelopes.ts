@@ -43,10 +43,6 @@ export function recipients(transaction: Transaction): readonly Accepted[] {
   return list.reverse();
 }
 
-function localPart({ user, subAddress, exec, commandMac }: Extract<Deliverable, { agent: "mda" }>) {
-  return commandMac === undefined ? { user, subAddress, exec } : { user, subAddress, exec, commandMac };
-}
-
 /**
  * Returns the envelopes of a message, each with an id of its own: one per target of each accepted recipient, and one for recipients that lead to
  * the same mailbox.
@@ -64,13 +60,13 @@ export function envelopesOf(order: Order): Envelopes {
       let own = order.newId(message);
       while (used.has(own)) own = order.newId(message);
       used.add(own);
-      const { action, dest } = target;
+      const { action, dest, mac } = target;
       const internal = expansion.internal[index] ?? false;
       const content = { id: own, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
-      const common = handling === null ? content : { ...content, handling };
+      const common = { ...content, ...handling === null ? {} : { handling }, ...mac === undefined ? {} : { mac } };
       const envelope: EnvelopeContent = target.agent === "mta"
         ? { ...common, agent: "mta" }
-        : { ...common, agent: "mda", ...localPart(target) };
+        : { ...common, agent: "mda", user: target.user, subAddress: target.subAddress, exec: target.exec };
       const key = mailboxKey(target, rcpt);
       const place = places.get(key);
       const both = place === undefined ? null : merged(all[place]!, envelope);
