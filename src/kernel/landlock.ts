@@ -63,17 +63,29 @@ export function makeRuleset(libc: Libc, walls: KernelWalls): Ruleset {
   const handled = FILE_RIGHTS.find(([since]) => abi >= since)![1];
   const { bytes, octets } = rulesetAttributes({ abi, files: handled, tcp: walls.tcp });
   const descriptor = libc.must("Cannot make Landlock rules", "landlock_create_ruleset", bytes, octets, 0);
+  try {
+    missing.push(...allow(libc, { descriptor, walls, handled }));
+    if (abi >= ABI_TCP && walls.tcp === "connect") allowPort0(libc, descriptor);
+  } catch (error) {
+    libc.call("close", descriptor);
+    throw error;
+  }
+  return { descriptor, missing };
+}
+
+/** Adds a rule for each path. Returns those that are not there. */
+function allow(libc: Libc, about: { descriptor: number; walls: KernelWalls; handled: number }): string[] {
+  const { descriptor, walls, handled } = about;
+  const missing: string[] = [];
   const grants = [[["/proc", ...walls.read], READ], [walls.execute, READ | EXECUTE], [walls.write, WRITE]] as const;
   for (const [paths, rights] of grants) {
     for (const path of paths) {
-      const allowed = allowPath(libc, { descriptor, path, rights: rights & handled });
-      if (allowed) continue;
+      if (allowPath(libc, { descriptor, path, rights: rights & handled })) continue;
       if (rights === WRITE) throw new KernelError("openat(2)", ENOENT, `Cannot give ${path} to the process`);
       missing.push(`the path ${path} (it does not exist)`);
     }
   }
-  if (abi >= ABI_TCP && walls.tcp === "connect") allowPort0(libc, descriptor);
-  return { descriptor, missing };
+  return missing;
 }
 
 /** Puts the rules around this thread. Needs no-new-privs, or root. */

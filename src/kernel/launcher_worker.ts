@@ -44,7 +44,7 @@ function openSpawn(): Spawn {
   throw reason;
 }
 
-/** An array of pointers to C strings, ended by a null; `strings` have to be kept while it is used. */
+/** An array of pointers to C strings, ended by a null; which have to be kept while it is used. */
 function pointers(kernel: Libc, strings: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array((strings.length + 1) * 8), view = new DataView(bytes.buffer);
   for (const [at, string] of strings.entries()) {
@@ -53,15 +53,22 @@ function pointers(kernel: Libc, strings: readonly Uint8Array<ArrayBuffer>[]): Ui
   return bytes;
 }
 
+/** What this thread has opened: its descriptors are those of the whole process, and stay when it ends. */
+const mine: number[] = [];
+/** Kept from the collector: the kernel has their addresses. */
+const kept: Uint8Array<ArrayBuffer>[] = [];
+
 /** Copies beyond all numbers that the process gets, so that no dup2 overwrites one that is still needed. First that of /dev/null. */
 function copies(kernel: Libc, plan: LaunchPlan): number[] {
   const end = FIRST_DESCRIPTOR + plan.descriptors.length;
   const nothing = kernel.must("Cannot open /dev/null", "openat", AT_FDCWD, cString("/dev/null"), O_RDWR | O_CLOEXEC, 0);
-  const copied = [nothing, ...plan.descriptors].map((descriptor) =>
-    kernel.must(`Cannot duplicate descriptor ${descriptor}`, "fcntl", descriptor, F_DUPFD_CLOEXEC, end)
-  );
-  kernel.call("close", nothing);
-  return copied;
+  mine.push(nothing);
+  return [nothing, ...plan.descriptors].map((descriptor) => {
+    const doing = `Cannot duplicate descriptor ${descriptor}`;
+    const copy = kernel.must(doing, "fcntl", descriptor, F_DUPFD_CLOEXEC, end);
+    mine.push(copy);
+    return copy;
+  });
 }
 
 /**
@@ -83,6 +90,7 @@ function wallIn(kernel: Libc, { walls }: LaunchPlan): string[] {
   const missing = ownProc(kernel);
   // Opened while this thread may open them, and in its own mounts.
   const ruleset = makeRuleset(kernel, walls);
+  if (ruleset.descriptor !== null) mine.push(ruleset.descriptor);
   missing.push(...ruleset.missing);
   if (walls.ownNetwork) {
     const result = kernel.call("unshare", CLONE_NEWNET | CLONE_NEWIPC);
@@ -97,10 +105,7 @@ function wallIn(kernel: Libc, { walls }: LaunchPlan): string[] {
     kernel.must(doing, "setresuid", uid, uid, uid);
   }
   // As that user: with no-new-privs it needs no more.
-  if (ruleset.descriptor !== null) {
-    restrictSelf(kernel, ruleset.descriptor);
-    kernel.call("close", ruleset.descriptor);
-  }
+  if (ruleset.descriptor !== null) restrictSelf(kernel, ruleset.descriptor);
   return missing;
 }
 
@@ -143,20 +148,14 @@ function start(plan: LaunchPlan): LaunchReply {
   const program = cString(plan.program);
   const args = [plan.program, ...plan.args].map(cString);
   const env = Object.entries(plan.env).map(([name, value]) => cString(`${name}=${value}`));
+  kept.push(...args, ...env);
   const argv = pointers(kernel, args), envp = pointers(kernel, env);
-  const copied = copies(kernel, plan);
-  try {
-    const pid = new Uint8Array(4);
-    const attributesMade = attributes(spawn), actions = fileActions(kernel, spawn, copied);
-    const missing = wallIn(kernel, plan);
-    const errno = spawn.posix_spawn(pid, program, actions, attributesMade, argv, envp);
-    if (errno !== 0) throw new KernelError("posix_spawn(3)", errno, `Cannot start ${plan.program}`);
-    // `args` and `env` were needed until here.
-    if (args.length === 0 || env === null) throw new Error("Nothing was started");
-    return { pid: new DataView(pid.buffer).getInt32(0, true), missing };
-  } finally {
-    for (const descriptor of copied) kernel.call("close", descriptor);
-  }
+  const pid = new Uint8Array(4);
+  const attributesMade = attributes(spawn), actions = fileActions(kernel, spawn, copies(kernel, plan));
+  const missing = wallIn(kernel, plan);
+  const errno = spawn.posix_spawn(pid, program, actions, attributesMade, argv, envp);
+  if (errno !== 0) throw new KernelError("posix_spawn(3)", errno, `Cannot start ${plan.program}`);
+  return { pid: new DataView(pid.buffer).getInt32(0, true), missing };
 }
 
 function answer(plan: LaunchPlan): LaunchReply {
@@ -164,6 +163,8 @@ function answer(plan: LaunchPlan): LaunchReply {
     return start(plan);
   } catch (error) {
     return { refused: error instanceof Error ? error.message : String(error) };
+  } finally {
+    for (const descriptor of mine) libc().call("close", descriptor);
   }
 }
 
