@@ -1,7 +1,7 @@
 /** From what smtpd.conf says of filter programs to what can be started: the path, who it runs as, the folder it is locked in. Starts nothing. */
 
 import type { Config, Environment, FilterProcess } from "../config/mod.ts";
-import { libexecDirectory } from "../config/paths.ts";
+import { libexecDirectory, smtpdUserName } from "../config/paths.ts";
 import { shown } from "../config/values.ts";
 import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../protocol/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
@@ -16,8 +16,10 @@ const SHELL = "/bin/sh";
 const CHROOT = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"];
 /** A command of plain words needs no shell. */
 const PLAIN_WORDS = /^[\w@%+=:,./ -]+$/;
-/** The users that programs of the config run as: the first that exists. */
-const PROGRAM_USERS = ["_smtpd", "nobody"];
+/** The user that programs of the config, and commands of aliases, run as; where there is none, the user of the processes that speak to the network. */
+const PROGRAM_USER = "_smtpd";
+/** Programs of the config run as this one where there is neither. */
+const LAST_USER = "nobody";
 
 /** Every process of the config, used or not. Throws Fatal when one cannot be started as the config says. */
 export function filterPrograms(config: Config, env: Environment, listeners: readonly Listener[]): FilterProgram[] {
@@ -48,7 +50,7 @@ function start(process: FilterProcess, env: Environment): Pick<FilterProgram, "p
   const [program, ...args] = plain
     ? absolute.split(" ").filter((word) => word !== "") as [string, ...string[]]
     : [SHELL, "-c", `exec ${absolute}`] as const;
-  const identity = identityOf(process);
+  const identity = identityOf(process, env);
   if (chroot === null) {
     checkProgram(process, program);
     return { program, args, identity };
@@ -62,13 +64,13 @@ function start(process: FilterProcess, env: Environment): Pick<FilterProgram, "p
 }
 
 /** Null for the daemon's own user. */
-function identityOf(process: FilterProcess): Identity | null {
+function identityOf(process: FilterProcess, env: Environment): Identity | null {
   const user = process.user === null ? null : findUser(process.user);
   if (process.user !== null && user === null) throw fatal(process, `there is no user "${shown(process.user)}"`);
   const gid = process.group === null ? null : findGroup(process.group);
   if (process.group !== null && gid === null) throw fatal(process, `there is no group "${shown(process.group)}"`);
   if (Deno.uid() === 0) {
-    const { uid, gid: own } = user ?? programUser();
+    const { uid, gid: own } = user ?? programUser(env);
     return { uid, gid: gid ?? own };
   }
   if ((user !== null && user.uid !== Deno.uid()) || (gid !== null && gid !== Deno.gid())) {
@@ -77,13 +79,19 @@ function identityOf(process: FilterProcess): Identity | null {
   return null;
 }
 
+/** Returns the user that commands of aliases run as: `_smtpd`, or, where there is none, that of the daemon's processes. */
+export function commandUser(env: Environment): string {
+  const other = smtpdUserName(env);
+  return findUser(PROGRAM_USER) === null && (findUser(other)?.uid ?? 0) !== 0 ? other : PROGRAM_USER;
+}
+
 /** The user that programs run as when root starts the daemon: a user who owns nothing of the system. Throws Fatal when there is no such user. */
-export function programUser(): Identity {
-  for (const name of PROGRAM_USERS) {
+export function programUser(env: Environment): Identity {
+  for (const name of [commandUser(env), LAST_USER]) {
     const account = findUser(name);
     if (account !== null && account.uid !== 0) return account;
   }
-  throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USERS[0]}`);
+  throw new Fatal(`programs need a user to run as: make one called ${PROGRAM_USER}`);
 }
 
 function findUser(name: string): Identity | null {

@@ -25,7 +25,7 @@ import type {
   TaskMarks,
 } from "../protocol/mod.ts";
 import { localAddresses } from "./machine/machine_names.ts";
-import { filterPrograms, processesOf, programUser } from "./programs.ts";
+import { commandUser, filterPrograms, processesOf, programUser } from "./programs.ts";
 
 /** What the machine and the command line add to the configuration. */
 export interface Surroundings {
@@ -124,6 +124,7 @@ function lookupSettings({ config, around, shared, envelopeMacKey }: Common): Loo
     localAddresses: localAddresses(),
     envelopeMacKey,
     ...srsOf(config),
+    commandUser: commandUser(around.env),
     resolver: around.resolver,
   };
 }
@@ -212,7 +213,7 @@ function filterSettings({ config, around, shared }: Common): FilterSettings {
     filters: filterPrograms(config, around.env, around.listeners),
     admd: config.admd ?? around.serverName,
     sessionTimeoutMs: IDLE_TIMEOUT_MS,
-    identity: shared.root && Object.keys(config.programs).length > 0 ? programUser() : null,
+    identity: shared.root && Object.keys(config.programs).length > 0 ? programUser(around.env) : null,
     path: COMMAND_PATH,
   };
 }

@@ -100,6 +100,7 @@ export class Lookups {
     this.#machine = machine;
     this.#expansion = {
       delimiter,
+      commandUser: settings.commandUser,
       match: (subject) => this.#rules.match(subject),
       action: (name) => this.#actions.get(name) ?? null,
       lookup: (table, key) => this.#tables.get(table).lookup(key, "alias"),

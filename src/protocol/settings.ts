@@ -97,6 +97,8 @@ export interface LookupSettings {
   readonly envelopeMacKey: Uint8Array;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
+  /** User that commands and files of alias tables run as. */
+  readonly commandUser: string;
   readonly resolver: ResolverSettings;
 }
 

@@ -35,6 +35,8 @@ export interface ExpansionRequest {
 export interface ExpansionLookups {
   /** Splits `user+tag`; one character. */
   readonly delimiter: string;
+  /** Account that commands and files of alias tables run as. */
+  readonly commandUser: string;
   match(subject: Subject): Decision;
   /** The action of this name; null when the configuration has none. */
   action(name: string): Action | null;
@@ -62,8 +64,6 @@ export const MAX_NODES = 50_000;
 const PAUSE_NODES = 64;
 /** Nodes from a `.forward` down to it and of it; more are refused temporarily. OpenSMTPD counts those of the whole expansion. */
 export const MAX_FORWARD_NODES = 100;
-/** Account that commands and files of alias tables run as. */
-export const DAEMON_USER = "_smtpd";
 
 interface Node {
   readonly target: ListTarget;
@@ -304,10 +304,10 @@ export class Expander {
       return this.#refuse("temporary");
     }
     if (target.type === "pipe" && account === null) {
-      this.#lookups.warn(`Commands from aliases run with the privileges of ${DAEMON_USER}`);
+      this.#lookups.warn(`Commands from aliases run with the privileges of ${this.#lookups.commandUser}`);
     }
     const exec = target.type === "pipe" ? target.command : `>${target.path}`;
-    const user = account === null ? DAEMON_USER : tableKey(account.name);
+    const user = account === null ? this.#lookups.commandUser : tableKey(account.name);
     const dest = destOf(node);
     this.#submitLocal({ agent: "mda", action: action.name, dest, user, subAddress: "", exec }, action, node);
     return null;

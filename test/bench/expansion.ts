@@ -32,6 +32,7 @@ function settingsOf(folder: string, path: string): LookupSettings {
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
     envelopeMacKey: new Uint8Array(32),
+    commandUser: "_smtpd",
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [] },
   };
 }

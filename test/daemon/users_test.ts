@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { chooseUsers, Fatal } from "../../src/daemon/mod.ts";
+import { commandUser } from "../../src/daemon/programs.ts";
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh
 toor:x:0:0:another root:/root:/bin/sh
@@ -101,3 +102,11 @@ for (const { name, env = {}, without = [], oneUser = false, uid = 0, want, owner
     warnings.forEach((pattern, index) => assert.match(lines[index]!, pattern));
   });
 }
+
+Deno.test("programs and commands of aliases run as _smtpd, and without it as the user of the network's processes", () => {
+  const names = Deno.readTextFileSync("/etc/passwd").split("\n").map((line) => line.split(":")[0]!);
+  const user = names.find((name) => name !== "" && name !== "root")!;
+  const chosen = (name: string) => commandUser({ get: (key) => key === "SMTPD_USER" ? name : undefined });
+  assert.equal(chosen(user), names.includes("_smtpd") ? "_smtpd" : user);
+  for (const unfit of ["root", "no-such-user"]) assert.equal(chosen(unfit), "_smtpd");
+});

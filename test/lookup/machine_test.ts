@@ -69,6 +69,7 @@ function settingsOf(folder: string): LookupSettings {
     subAddressDelimiter: "+",
     localAddresses: ["127.0.0.1"],
     envelopeMacKey: new Uint8Array(32),
+    commandUser: "_smtpd",
     resolver: { servers: [], timeoutMs: 100, attempts: 1, hosts: [{ address: "192.0.2.1", names: ["h.example.net"] }] },
   };
 }

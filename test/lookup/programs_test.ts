@@ -45,6 +45,7 @@ function worldWith(known: Readonly<Record<string, string>>) {
       subAddressDelimiter: "+",
       localAddresses: ["127.0.0.1"],
       envelopeMacKey: new Uint8Array(32),
+      commandUser: "_smtpd",
       resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
     },
     {

@@ -72,6 +72,7 @@ const SETTINGS: LookupSettings = {
   subAddressDelimiter: "+",
   localAddresses: ["127.0.0.1"],
   envelopeMacKey: new Uint8Array(32),
+  commandUser: "_smtpd",
   resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
 };
 

@@ -123,6 +123,7 @@ export function worldOf(scene: Scene): ExpansionLookups & { readonly warnings: s
   return {
     warnings,
     delimiter,
+    commandUser: "_smtpd",
     match: (what) => rules.match(what),
     action: (name) => scene.actions.find((action) => action.name === name) ?? null,
     lookup: (table, key) => broken.includes(table) ? new LookupError("down") : set.get(table).lookup(key, "alias"),

@@ -13,6 +13,7 @@ import { parsePasswd } from "../../tables/mod.ts";
 import { certificateWarnings } from "./certificate_advice.ts";
 import { Fatal } from "../fatal.ts";
 import { readIfPresent } from "../files.ts";
+import { commandUser } from "../programs.ts";
 import { interfaceList } from "../machine/interfaces.ts";
 import { openServer } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
@@ -22,19 +23,17 @@ import { socketFolderWarnings } from "./spool_guard.ts";
 /** Table files that are looked into at each start: a large one is looked into by `smtpd -n` only. */
 const START_BYTES = 4 * 1024 * 1024;
 const CHECK_BYTES = 256 * 1024 * 1024;
-/** Commands of alias tables, and programs without a user of their own, run as this one. */
-const COMMAND_USER = "_smtpd";
 /** What can be reached from this machine only. */
 const LOOPBACK = /^(?:lo|lo0|localhost|127\..*|::1)$/;
 
 /** `file:line: warning: …` lines. `occasion`: a check looks into all files, a start into those of a usual size. */
 export async function advice(config: Config, env: Environment, occasion: "check" | "start"): Promise<string[]> {
   const limit = occasion === "check" ? CHECK_BYTES : START_BYTES;
-  const commandUser = await hasUser(COMMAND_USER);
+  const hasCommandUser = await hasUser(commandUser(env));
   const users = new Users();
   const machine: MachineState = {
     readText: (path) => Deno.statSync(path).size > limit ? null : Deno.readTextFileSync(path),
-    hasUser: () => commandUser,
+    hasUser: () => hasCommandUser,
     interfaceList: () => interfaceList(),
   };
   const read = (path: string) => Deno.statSync(path).size > limit ? null : readTableBytes(path);
@@ -45,7 +44,7 @@ export async function advice(config: Config, env: Environment, occasion: "check"
       ...serverNameWarnings(config, serverName),
       ...socketFolderWarnings(dirname(controlSocketPath(env))),
       ...certificateWarnings(config, serverName, Date.now()),
-      ...occasion === "check" && commandUser === false ? programWarnings(config) : [],
+      ...occasion === "check" && hasCommandUser === false ? programWarnings(config) : [],
     ];
   } finally {
     users.close();
@@ -108,8 +107,8 @@ function programWarnings(config: Config): string[] {
     ...Object.keys(config.programs).flatMap((name) => config.declared[`table ${name}`] ?? []),
   ];
   return places.map(({ file, line }) =>
-    `${file}:${line}: warning: this machine has no user ${COMMAND_USER}: the program will run as nobody, like programs of other ` +
-    `services, which could then read and stop it: make the user: useradd --system --no-create-home --shell /usr/sbin/nologin ${COMMAND_USER}`
+    `${file}:${line}: warning: this machine has neither the user _smtpd nor that of the daemon's processes: the program will run as nobody, like programs of other ` +
+    `services, which could then read and stop it: make the user: useradd --system --no-create-home --shell /usr/sbin/nologin _smtpd`
   );
 }
 
