@@ -10,4 +10,5 @@ export { describeGrants, grantsFor } from "./permissions.ts";
 export { cutSettings, type Surroundings } from "./settings.ts";
 export { readQueueInput } from "./queue_keys.ts";
 export { Native } from "./machine/native.ts";
+export { accessFaults } from "./checks/user_access.ts";
 export { FileGuard } from "./checks/file_guard.ts";

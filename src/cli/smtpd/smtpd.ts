@@ -11,6 +11,7 @@ import {
 } from "../../config/paths.ts";
 import { formatDiagnostic, parseConfig, type ParseOptions } from "../../smtpd_conf/mod.ts";
 import {
+  accessFaults,
   advice,
   checkConfig,
   chooseUsers,
@@ -49,13 +50,16 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   for (const warning of read.warnings) console.error(warning);
   try {
     const users = await chooseUsers(env, options);
-    for (const warning of users.warnings) console.error(warning);
+    const access = accessFaults({ config: read.config, spool: spoolPath(env), users: users.users });
+    const warnings = [...users.warnings, ...access.warnings];
+    for (const warning of warnings) console.error(warning);
+    if (access.faults.length > 0) throw new Fatal(...access.faults);
     if (options.check) {
       for (const line of await checkConfig(read.config, env, options)) console.error(line);
       console.error("configuration OK");
       return 0;
     }
-    return await serve(args, options, { ...read, users, warnings: [...read.warnings, ...users.warnings] }, env);
+    return await serve(args, options, { ...read, users, warnings: [...read.warnings, ...warnings] }, env);
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
     // The start ends at its first fault: what else is wrong is printed as well.
