@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { chownSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { accessFaults } from "../../src/daemon/mod.ts";
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 
@@ -36,7 +37,7 @@ for (const { name, folder: folderMode, file, owner = [0, 0], closedTo } of rows)
     try {
       Deno.chmodSync(folder, folderMode);
       const path = `${folder}/file`;
-      Deno.writeTextFileSync(path, "");
+      new DatabaseSync(path).exec("CREATE TABLE a (k)");
       chownSync(path, owner[0], owner[1]);
       Deno.chmodSync(path, file);
       const parsed = parseConfig("/c", {
@@ -56,6 +57,12 @@ for (const { name, folder: folderMode, file, owner = [0, 0], closedTo } of rows)
       assert.equal(spool.length, folderMode === 0o700 ? 1 : 0);
       for (const line of spool) assert.match(line, /^the user "smtpq", who keeps the queue, cannot reach the spool /);
       assert.equal(warnings.length, closedTo.includes("smtpd") ? 1 : 0);
+      const database = new DatabaseSync(path);
+      database.exec("PRAGMA journal_mode=WAL");
+      database.close();
+      const ofWal = accessFaults({ config: parsed.config, spool: "/spool", users: USERS }, []).warnings;
+      assert.equal(ofWal.length, 1);
+      if (!closedTo.includes("smtpd")) assert.match(ofWal[0]!, /is in WAL mode, and the user "smtpd"/);
       for (const line of warnings) assert.match(line, /^\/c:1: warning: table <t>: .* cannot read the database /);
       assert.deepEqual(accessFaults({ config: parsed.config, spool: "/spool", users: null }, [path]), {
         faults: [],

@@ -9,7 +9,9 @@ import type { Config } from "../../config/mod.ts";
 import { shown } from "../../config/values.ts";
 import type { ProcessUser, ProcessUsers } from "../users.ts";
 
-const READ = 4, SEARCH = 1;
+const READ = 4, WRITE = 2, SEARCH = 1;
+/** Where the header of a SQLite database has its modes of writing and of reading, and what says WAL (its file format, section 1.3). */
+const MODES_AT = 18, WAL = 2;
 
 /** What is wrong, as lines: with `faults` the daemon cannot start. */
 export interface AccessFaults {
@@ -47,14 +49,20 @@ export function accessFaults(
   const databases = Object.values(config.tableFiles).filter(({ backend }) => backend === "sqlite");
   const warnings = databases.flatMap(({ name, files }) => {
     const path = files[1]!, obstacle = obstacleTo(path, users.smtpd);
-    if (obstacle === null) return [];
     const at = config.declared[`table ${name}`];
+    const place = `${at === undefined ? "" : `${at.file}:${at.line}: `}warning: table <${shown(name)}>:`;
+    if (obstacle === null) {
+      if (!isWal(path) || may(dirname(path), users.smtpd, WRITE)) return [];
+      return [
+        `${place} the database ${shown(path)} is in WAL mode, and the user "${
+          shown(users.smtpd.name)
+        }", whom lookups run as, cannot make the files that this takes: use PRAGMA journal_mode=DELETE`,
+      ];
+    }
     return [
-      `${at === undefined ? "" : `${at.file}:${at.line}: `}warning: table <${shown(name)}>: the user "${
-        shown(users.smtpd.name)
-      }", whom lookups run as, cannot read the database ${shown(path)}, since ${
-        shown(obstacle)
-      } is closed to others: ` +
+      `${place} the user "${shown(users.smtpd.name)}", whom lookups run as, cannot read the database ${
+        shown(path)
+      }, since ${shown(obstacle)} is closed to others: ` +
       `use chgrp ${shown(users.smtpd.name)} and chmod g+r for the file, and g+x for folders above it`,
     ];
   });
@@ -75,7 +83,17 @@ function obstacleTo(path: string, user: ProcessUser): string | null {
   return above.find((folder) => !may(folder, user, SEARCH)) ?? (may(real, user, last) ? null : real);
 }
 
-function may(path: string, { uid, gid }: ProcessUser, right: typeof READ | typeof SEARCH): boolean {
+function isWal(path: string): boolean {
+  try {
+    using file = Deno.openSync(path);
+    const header = new Uint8Array(MODES_AT + 2);
+    return file.readSync(header) === header.length && header[MODES_AT + 1] === WAL;
+  } catch {
+    return false;
+  }
+}
+
+function may(path: string, { uid, gid }: ProcessUser, right: typeof READ | typeof WRITE | typeof SEARCH): boolean {
   const info = Deno.statSync(path);
   const shift = info.uid === uid ? 6 : info.gid === gid ? 3 : 0;
   return (((info.mode ?? 0o777) >> shift) & right) !== 0;
