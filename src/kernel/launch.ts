@@ -18,6 +18,8 @@ export interface Launched {
   readonly pid: number;
   /** Walls that this kernel does not give, in words. */
   readonly missing: readonly string[];
+  /** Paths to read or execute that do not exist, and are refused even when they are made later. */
+  readonly absent: readonly string[];
   /** One of the two is null; both, if something else has waited for it. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: number | null }>;
   /** Does nothing when it has ended. */
@@ -25,9 +27,8 @@ export interface Launched {
 }
 
 /** What the worker answers. */
-export type LaunchReply =
-  | { readonly pid: number; readonly missing: readonly string[] }
-  | { readonly refused: string };
+export type LaunchedReply = Pick<Launched, "pid" | "missing" | "absent">;
+export type LaunchReply = LaunchedReply | { readonly refused: string };
 
 const SIGNALS = { SIGTERM: 15, SIGKILL: 9 } as const;
 const P_PID = 1, WEXITED = 4, WNOWAIT = 0x01000000, WNOHANG = 1, CLD_EXITED = 1, SIGINFO_OCTETS = 128;
@@ -42,7 +43,7 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
   const kernel = libc();
   const reply = await inWorker(plan);
   if ("refused" in reply) throw new Error(reply.refused);
-  const { pid, missing } = reply;
+  const { pid } = reply;
   let over = false;
   const ended = (async () => {
     const end = await awaitEnd(pid);
@@ -54,7 +55,7 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
   const kill = (signal: keyof typeof SIGNALS) => {
     if (!over) kernel.call("kill", pid, SIGNALS[signal]);
   };
-  return { pid, missing, ended, kill };
+  return { ...reply, ended, kill };
 }
 
 /** A worker per launch: what its thread gives up it cannot get back. */
