@@ -51,10 +51,8 @@ export interface Ruleset {
 export function makeRuleset(libc: Libc, walls: KernelWalls): Ruleset {
   const abi = landlockAbi(libc);
   if (abi === 0) {
-    return {
-      descriptor: null,
-      missing: ["files, TCP and neighbours (Landlock is not in this kernel, or is switched off)"],
-    };
+    const why = "Landlock is not in this kernel, or is switched off";
+    return { descriptor: null, missing: [`files, TCP and neighbours (${why})`], absent: [] };
   }
   const missing: string[] = [];
   if (abi < ABI_TRUNCATE) missing.push(`truncation of files (Landlock ABI 3 of Linux 6.2; this kernel has ${abi})`);
