@@ -10,7 +10,7 @@ export const MAX_DEPTH_LEVELS = 64;
 /** Lists and objects in one frame at most: they take more memory than octets. */
 export const MAX_CONTAINERS = 2_000_000;
 /** Octets from which on a Uint8Array is kept apart from the rest, so that it is never copied. */
-export const MIN_APART_OCTETS = 4096;
+export const MIN_APART_OCTETS = 16_384;
 /** Arrays that are kept apart in one frame at most; further ones are not. */
 export const MAX_APART_ARRAYS = 1024;
 /** Lists of names that a connection remembers, and how large each may be; objects with others carry their names. */

@@ -205,6 +205,8 @@ export class SocketTransport implements Transport {
   /** The other side has ended; what it had sent may not all be handed on. */
   #ended = false;
   #unwritable = false;
+  #queued: Uint8Array[] = [];
+  #queuedOctets = 0;
   #closed = false;
 
   /** Takes over the descriptor of a connected unix stream socket. Needs no permission. */
@@ -237,7 +239,7 @@ export class SocketTransport implements Transport {
   post(messages: readonly unknown[], transfer: Transferable[]): void {
     if (this.#closed || this.#unwritable) return;
     for (let next = 0; next < messages.length;) next = this.#frame(messages, { next, transfer });
-    if (this.#socket.writableLength > this.#maxWaitingOctets) this.#refuse("it does not read what it is sent");
+    if (this.#socket.writableLength + this.#queuedOctets > this.#maxWaitingOctets) this.#refuse("it does not read what it is sent");
   }
 
   receive(receiver: PostReceiver): void {
@@ -251,6 +253,7 @@ export class SocketTransport implements Transport {
     if (this.#waiting !== null) clearImmediate(this.#waiting);
     if (this.#socket.writableLength === 0) return void this.#socket.destroy();
     // What was posted is sent first, if the other side takes it.
+    for (const octets of this.#queued.splice(0)) this.#socket.write(octets);
     this.#socket.destroySoon();
     this.#socket.once("close", systemClock.after(LINGER_MS, () => this.#socket.destroy()));
   }
@@ -261,7 +264,9 @@ export class SocketTransport implements Transport {
     { next, transfer }: { readonly next: number; readonly transfer: readonly Transferable[] },
   ): number {
     const encoder = this.#encoder;
-    if (encoder.octets.length - encoder.at < MIN_SLAB_OCTETS) {
+    const { length } = encoder.octets, sent = this.#queued.length === 0 && this.#socket.writableLength === 0;
+    if (sent && length <= SLAB_OCTETS) encoder.at = 0;
+    else if (sent || length - encoder.at < MIN_SLAB_OCTETS) {
       encoder.replace(new Uint8Array(SLAB_OCTETS));
       encoder.at = 0;
     }
@@ -313,13 +318,35 @@ export class SocketTransport implements Transport {
   }
 
   #write(head: Uint8Array, apart: readonly Uint8Array[], transfer: readonly Transferable[]): void {
-    if (apart.length === 0) return void this.#socket.write(head);
-    const moved = new Set<unknown>(transfer);
-    this.#socket.cork();
-    this.#socket.write(head);
-    for (const octets of apart) this.#socket.write(moved.has(octets.buffer) ? octets : octets.slice());
-    this.#socket.uncork();
+    this.#send(head);
+    for (const octets of apart) {
+      const moved = transfer.includes(octets.buffer as ArrayBuffer);
+      this.#send(moved ? octets : octets.slice());
+    }
   }
+
+  /** Writes octets, or queues them behind those that the kernel does not take yet. */
+  #send(octets: Uint8Array): void {
+    if (this.#queued.length === 0 && this.#socket.writableLength === 0) {
+      return void this.#socket.write(octets, this.#onwritten);
+    }
+    this.#queuedOctets += octets.length;
+    const last = this.#queued.at(-1);
+    // Frames that follow each other in one buffer are written as one.
+    if (last !== undefined && last.buffer === octets.buffer && last.byteOffset + last.length === octets.byteOffset) {
+      this.#queued[this.#queued.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + octets.length);
+    } else this.#queued.push(octets);
+  }
+
+  /** Goes on with what is queued. One piece at a time: the runtime would copy several into one. */
+  readonly #onwritten = (): void => {
+    while (this.#socket.writableLength === 0 && !this.#unwritable) {
+      const octets = this.#queued.shift();
+      if (octets === undefined) return;
+      this.#queuedOctets -= octets.length;
+      this.#socket.write(octets, this.#onwritten);
+    }
+  };
 
   /** Goes on with what was read, and with reading. */
   #goOn(): void {
