@@ -63,7 +63,9 @@ export class Decoder {
     this.#at = start;
     this.#end = end;
     this.#apart = apart;
-    this.#taken = this.#containers = this.#depth = 0;
+    this.#taken = this.#containers = 0;
+    // The list of messages is none of theirs.
+    this.#depth = -1;
     const values = this.#list(count);
     if (this.#at !== end) throw new Malformed("there is more in it than it says");
     if (this.#taken !== apart.length) throw new Malformed("it has octets that belong to nothing");
@@ -127,9 +129,9 @@ export class Decoder {
         return octets;
       }
       case LIST:
-        return this.#nested(() => this.#list(this.#length()));
+        return this.#list(this.#length());
       case RECORD:
-        return this.#nested(() => this.#record());
+        return this.#record();
       case NEW_SHAPE:
         return this.#shaped(this.#newShape());
     }
@@ -178,21 +180,21 @@ export class Decoder {
     return hex === digits ? value : -value;
   }
 
-  #nested<T>(read: () => T): T {
+  /** Enters a list or an object. */
+  #enter(): void {
     if (++this.#depth > MAX_DEPTH_LEVELS) {
       throw new Malformed(`more than ${MAX_DEPTH_LEVELS} objects are within each other`);
     }
     if (++this.#containers > MAX_CONTAINERS) throw new Malformed(`it has more than ${MAX_CONTAINERS} objects`);
-    const value = read();
-    this.#depth--;
-    return value;
   }
 
   #list(count: number): unknown[] {
     // Each entry has an octet at least.
     this.#need(count);
+    this.#enter();
     const values: unknown[] = [];
     for (let index = 0; index < count; index++) values.push(this.#value());
+    this.#depth--;
     return values;
   }
 
@@ -211,10 +213,7 @@ export class Decoder {
 
   #shaped(names: readonly string[] | undefined): Record<string, unknown> {
     if (names === undefined) throw new Malformed("names are missing");
-    if (++this.#depth > MAX_DEPTH_LEVELS) {
-      throw new Malformed(`more than ${MAX_DEPTH_LEVELS} objects are within each other`);
-    }
-    if (++this.#containers > MAX_CONTAINERS) throw new Malformed(`it has more than ${MAX_CONTAINERS} objects`);
+    this.#enter();
     const made: Record<string, unknown> = {};
     for (let index = 0; index < names.length; index++) made[names[index]!] = this.#value();
     this.#depth--;
@@ -222,6 +221,7 @@ export class Decoder {
   }
 
   #record(): Record<string, unknown> {
+    this.#enter();
     const made: Record<string, unknown> = {};
     for (let count = this.#length(); count > 0; count--) {
       const name = this.#string(), value = this.#value();
@@ -229,6 +229,7 @@ export class Decoder {
       if (name !== "__proto__") made[name] = value;
       else Object.defineProperty(made, name, { value, writable: true, enumerable: true, configurable: true });
     }
+    this.#depth--;
     return made;
   }
 }

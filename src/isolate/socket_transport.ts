@@ -78,16 +78,27 @@ class Filling {
 
 /** A frame of which not all has arrived. */
 interface PartFrame {
-  readonly head: Uint8Array;
-  readonly messages: number;
+  readonly values: Uint8Array;
+  readonly count: number;
   readonly lengths: readonly number[];
   readonly apart: Uint8Array<ArrayBuffer>[];
 }
+
+/** A head, which lies in `octets` from `start` up to `end`. */
+interface Head {
+  readonly octets: Uint8Array;
+  readonly view: DataView;
+  readonly start: number;
+  readonly end: number;
+}
+
+const NO_ARRAYS: readonly Uint8Array<ArrayBuffer>[] = [];
 
 /** Cuts the octets of a socket into frames, and reads them. */
 class FrameReader {
   readonly #decoder = new Decoder();
   readonly #buffer = new Uint8Array(READ_OCTETS);
+  readonly #view = new DataView(this.#buffer.buffer);
   #start = 0;
   #end = 0;
   #head: Filling | null = null;
@@ -137,53 +148,50 @@ class FrameReader {
       this.#array = null;
     }
     this.#frame = null;
-    return this.#decode(frame);
-  }
-
-  #decode({ head, messages, lengths, apart }: PartFrame): unknown[] {
-    const end = head.length - (lengths.length + 1) * WORD;
-    return this.#decoder.values(head, { start: HEADER, end, count: messages, apart });
+    const { values, count, apart } = frame;
+    return this.#decoder.values(values, { start: 0, end: values.length, count, apart });
   }
 
   /** Reads the head when it is there. Returns its messages if it is the whole frame. */
   #headDone(): unknown[] | null {
     if (this.#head === null) {
-      if (this.#end - this.#start < HEADER) return null;
-      const view = new DataView(this.#buffer.buffer, this.#start);
-      const rest = view.getUint32(0, true), head = view.getUint32(WORD, true) + START;
+      const start = this.#start, there = this.#end - start;
+      if (there < HEADER) return null;
+      const rest = this.#view.getUint32(start, true), head = this.#view.getUint32(start + WORD, true) + START;
       if (rest > MAX_FRAME_OCTETS || head > rest + WORD || head < HEADER + WORD) {
         throw new Malformed("its length is none");
       }
-      const there = this.#end - this.#start;
-      if (there < head && head <= READ_OCTETS) return null;
       if (there >= head) {
-        const octets = this.#buffer.subarray(this.#start, this.#start + head);
         this.#start += head;
-        return this.#begin(octets, { rest, inPlace: true });
+        return this.#begin({ octets: this.#buffer, view: this.#view, start, end: start + head });
       }
+      if (head <= READ_OCTETS) return null;
       this.#head = new Filling(head);
-      this.#start += this.#head.take(this.#buffer.subarray(this.#start, this.#end));
+      this.#start += this.#head.take(this.#buffer.subarray(start, this.#end));
     }
     const { done } = this.#head;
     if (done === null) return null;
     this.#head = null;
-    return this.#begin(done, { rest: new DataView(done.buffer).getUint32(0, true), inPlace: false });
+    return this.#begin({ octets: done, view: new DataView(done.buffer), start: 0, end: done.length });
   }
 
-  #begin(head: Uint8Array, { rest, inPlace }: { readonly rest: number; readonly inPlace: boolean }): unknown[] | null {
-    const view = new DataView(head.buffer, head.byteOffset, head.length);
-    const count = view.getUint32(head.length - WORD, true), messages = view.getUint32(START, true);
-    if (count > MAX_APART_ARRAYS || HEADER + (count + 1) * WORD > head.length) throw new Malformed("it ends too early");
-    const lengths = Array.from(
-      { length: count },
-      (_, index) => view.getUint32(head.length - (count + 1 - index) * WORD, true),
-    );
-    let sum = head.length - WORD;
-    for (const length of lengths) sum += length;
+  /** Takes a frame whose head has arrived. */
+  #begin({ octets, view, start, end }: Head): unknown[] | null {
+    const rest = view.getUint32(start, true), count = view.getUint32(start + START, true);
+    const arrays = view.getUint32(end - WORD, true), values = end - (arrays + 1) * WORD;
+    if (arrays > MAX_APART_ARRAYS || values < start + HEADER) throw new Malformed("it ends too early");
+    const lengths: number[] = [];
+    let sum = end - start - WORD;
+    for (let at = values; at < end - WORD; at += WORD) {
+      const length = view.getUint32(at, true);
+      lengths.push(length);
+      sum += length;
+    }
     if (sum !== rest) throw new Malformed("its lengths do not agree");
-    const frame: PartFrame = { head: inPlace && count > 0 ? head.slice() : head, messages, lengths, apart: [] };
-    if (count === 0) return this.#decode(frame);
-    this.#frame = frame;
+    if (arrays === 0) {
+      return this.#decoder.values(octets, { start: start + HEADER, end: values, count, apart: NO_ARRAYS });
+    }
+    this.#frame = { values: octets.slice(start + HEADER, values), count, lengths, apart: [] };
     return null;
   }
 }
@@ -239,7 +247,9 @@ export class SocketTransport implements Transport {
   post(messages: readonly unknown[], transfer: Transferable[]): void {
     if (this.#closed || this.#unwritable) return;
     for (let next = 0; next < messages.length;) next = this.#frame(messages, { next, transfer });
-    if (this.#socket.writableLength + this.#queuedOctets > this.#maxWaitingOctets) this.#refuse("it does not read what it is sent");
+    if (this.#socket.writableLength + this.#queuedOctets > this.#maxWaitingOctets) {
+      this.#refuse("it does not read what it is sent");
+    }
   }
 
   receive(receiver: PostReceiver): void {
