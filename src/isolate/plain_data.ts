@@ -16,7 +16,7 @@ export const MAX_APART_ARRAYS = 1024;
 /** Lists of names that a connection remembers, and how large each may be; objects with others carry their names. */
 export const MAX_SHAPES = 1024, MAX_SHAPE_NAMES = 48, MAX_SHAPE_NAME_CHARS = 64;
 /** Text of up to so many characters is copied in place: a call into the runtime costs more. */
-export const MAX_SHORT_CHARS = 63, MAX_LOOP_CHARS = 12;
+export const MAX_SHORT_CHARS = 63, MAX_LOOP_CHARS = 20;
 
 export const UNDEFINED = 0, NULL = 1, TRUE = 2, FALSE = 3, INT = 4, DOUBLE = 5, BIGINT = 6, UTF8 = 7, UTF16 = 8;
 export const OCTETS = 9, APART = 10, LIST = 11, RECORD = 12, NEW_SHAPE = 13, SHAPE = 14, SHORT = 64;

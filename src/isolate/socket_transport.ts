@@ -8,7 +8,7 @@
  */
 
 import type net from "node:net";
-import { systemClock } from "../clock.ts";
+import { soon, systemClock } from "../clock.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { Malformed, MAX_APART_ARRAYS, MAX_CONTAINERS, NotPlain } from "./plain_data.ts";
 import { Decoder } from "./plain_decoder.ts";
@@ -18,11 +18,13 @@ import type { PostReceiver, Transport } from "./transport.ts";
 /** Octets of the largest frame, and so of the largest message: the start message with its tables, a message's envelopes. */
 export const MAX_FRAME_OCTETS = 64 * 1024 * 1024;
 /** Octets that may wait for the other side to read them: chunks of all sessions while it writes to a slow disk. */
-export const MAX_WAITING_OCTETS = 256 * 1024 * 1024;
+export const MAX_WAITING_OCTETS = 512 * 1024 * 1024;
 /** Octets of a frame from which on the next message of a post begins another one. */
 const FULL_FRAME_OCTETS = 1024 * 1024;
 /** Frames that are handed on before other sockets have their turn. */
 const TURN_FRAMES = 32;
+/** Turns of which the last is followed by a timer. */
+const ROUNDS = 8;
 const READ_OCTETS = 64 * 1024, SLAB_OCTETS = 64 * 1024;
 /** How long what was posted before the end is sent. */
 const LINGER_MS = 5000;
@@ -209,7 +211,8 @@ export class SocketTransport implements Transport {
   readonly #maxWaitingOctets: number;
   #receiver: PostReceiver | null = null;
   /** More frames are there, which have their turn behind other sockets. */
-  #waiting: NodeJS.Immediate | null = null;
+  #waiting = false;
+  #turns = 0;
   /** The other side has ended; what it had sent may not all be handed on. */
   #ended = false;
   #unwritable = false;
@@ -260,7 +263,6 @@ export class SocketTransport implements Transport {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#waiting !== null) clearImmediate(this.#waiting);
     if (this.#socket.writableLength === 0) return void this.#socket.destroy();
     // What was posted is sent first, if the other side takes it.
     for (const octets of this.#queued.splice(0)) this.#socket.write(octets);
@@ -360,24 +362,31 @@ export class SocketTransport implements Transport {
 
   /** Goes on with what was read, and with reading. */
   #goOn(): void {
-    this.#waiting = null;
+    this.#waiting = false;
     if (this.#handOn() && !this.#ended) this.#socket.resume();
+  }
+
+  /** Goes on when others have had their turn. Now and then with a timer: messages of other threads wait for it while rounds follow at once. */
+  #giveWay(): void {
+    this.#waiting = true;
+    if (++this.#turns % ROUNDS === 0) systemClock.after(0, () => this.#goOn());
+    else soon(() => this.#goOn());
   }
 
   /** Hands on the frames that are there, and returns false when that has to wait. */
   #handOn(): boolean {
     if (this.#receiver === null) return false;
-    for (let frames = 0; !this.#closed && this.#waiting === null; frames++) {
+    for (let frames = 0; !this.#closed && !this.#waiting; frames++) {
       if (frames === TURN_FRAMES) {
-        this.#waiting = setImmediate(() => this.#goOn());
+        this.#giveWay();
         return false;
       }
       const post = this.#next();
       if (post === null) break;
       this.#receiver.onpost(post);
     }
-    if (this.#ended && this.#waiting === null) this.#finish();
-    return !this.#closed && this.#waiting === null;
+    if (this.#ended && !this.#waiting) this.#finish();
+    return !this.#closed && !this.#waiting;
   }
 
   /** The next post that has arrived as a whole. */
@@ -408,7 +417,6 @@ export class SocketTransport implements Transport {
   #refuse(fault: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#waiting !== null) clearImmediate(this.#waiting);
     this.#socket.destroy();
     this.#receiver?.onfault(fault);
   }

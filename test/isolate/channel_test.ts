@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { MAX_POST_MESSAGES } from "../../src/isolate/channel.ts";
-import { Caller, DoorChannel, PeerGone, PortTransport, type PostPort } from "../../src/isolate/mod.ts";
+import { Caller, DoorChannel, PeerGone, PortTransport, type PostPort, type Transport } from "../../src/isolate/mod.ts";
+import { SocketTransport } from "../../src/isolate/socket_transport.ts";
+import { socketPair } from "./socket_pair.ts";
 
 type Ask = { type: "ask"; call: number; text: string } | { type: "note"; call?: never };
 type Answer = { type: "answer"; call: number; text: string } | { type: "news"; call?: never };
@@ -105,3 +107,85 @@ Deno.test("Caller passes on messages that answer nothing", () => {
   port.receive([{ type: "news" }]);
   assert.deepEqual(received, [{ type: "news" }]);
 });
+
+/** What carries a door within one process, and between two. */
+const TRANSPORTS: Readonly<Record<string, () => readonly [Transport, Transport]>> = {
+  "a MessagePort": () => {
+    const { port1, port2 } = new MessageChannel();
+    return [new PortTransport(port1), new PortTransport(port2)];
+  },
+  "a socket": () => {
+    const [one, other] = socketPair();
+    return [new SocketTransport(one), new SocketTransport(other)];
+  },
+};
+
+const ANSWERS: ReadonlyMap<string, (message: unknown) => string | null> = new Map([
+  [
+    "answer",
+    (message) => typeof (message as Answer & { text?: unknown }).text === "string" ? null : "text is missing",
+  ],
+]);
+
+/** A caller and the other side, which answers as `reply` says. */
+function joined(
+  transports: () => readonly [Transport, Transport],
+  reply: (question: Ask & { call: number }) => unknown,
+) {
+  const faults: string[] = [];
+  const asking = new DoorChannel<Ask, Answer>({
+    arriving: ANSWERS,
+    replies: new Map([["ask", ["answer"]]]),
+    onfault: (fault) => faults.push(fault),
+  });
+  const caller = new Caller<Ask, Answer>(asking);
+  const answering = new DoorChannel<unknown, Ask>();
+  answering.onmessage = (question) => answering.send(reply(question as Ask & { call: number }));
+  const join = () => {
+    const [one, other] = transports();
+    asking.attach(one);
+    answering.attach(other);
+  };
+  join();
+  return { caller, faults, join, end: () => (asking.detach(), answering.detach()) };
+}
+const echo = ({ call, text }: { call: number; text?: string }) => ({ type: "answer", call, text: `to ${text}` });
+
+for (const [kind, transports] of Object.entries(TRANSPORTS)) {
+  Deno.test(`a door over ${kind} answers every question, also to who stands there after another`, async () => {
+    const { caller, faults, join, end } = joined(transports, echo as never);
+    for (let life = 0; life < 3; life++) {
+      const texts = Array.from({ length: 300 }, (_, index) => `${life} ${"ä".repeat(index)}`);
+      const answers = await Promise.all(texts.map((text) => caller.ask<"answer">({ type: "ask", text })));
+      assert.deepEqual(answers.map(({ text }) => text), texts.map((text) => `to ${text}`));
+      const lost = assert.rejects(caller.ask<"answer">({ type: "ask", text: "lost" }), PeerGone);
+      join();
+      await lost;
+    }
+    assert.deepEqual(faults, []);
+    end();
+  });
+
+  for (
+    const [what, reply, fault] of [
+      ["null", () => null, "a message is null, not an object"],
+      ["a field that is missing", ({ call }) => ({ type: "answer", call }), "answer: text is missing"],
+      ["an unknown type", () => ({ type: "x" }), 'a message of the type "x" may not come from there'],
+      [
+        "an answer to nothing",
+        () => ({ type: "answer", call: 99, text: "" }),
+        "answer answers a question that was not asked",
+      ],
+    ] as readonly (readonly [string, (question: { call: number }) => unknown, string])[]
+  ) {
+    Deno.test(`a door over ${kind} is closed by ${what}`, async () => {
+      const { caller, faults, end } = joined(transports, reply as never);
+      const refused = caller.ask<"answer">({ type: "ask", text: "a" });
+      const lost = assert.rejects(refused, PeerGone);
+      while (faults.length === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+      assert.deepEqual(faults, [fault]);
+      end();
+      await lost;
+    });
+  }
+}

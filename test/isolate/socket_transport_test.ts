@@ -111,6 +111,16 @@ Deno.test("SocketTransport carries every kind of plain data as it is", async () 
   end();
 });
 
+Deno.test("SocketTransport carries 64 objects within each other", async () => {
+  const { here, received, end } = pair();
+  let lists: unknown = 1, objects: unknown = 1;
+  for (let depth = 0; depth < 64; depth++) [lists, objects] = [[lists], { objects }];
+  here.post([lists, objects], []);
+  await received.until(() => received.posts.length + received.faults.length > 0);
+  assert.deepEqual(received.posts, [[lists, objects]]);
+  end();
+});
+
 const text = fc.string({ unit: "binary", maxLength: 80 });
 const plain = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -366,6 +376,28 @@ Deno.test("SocketTransport gives up who does not read, once, and what is posted 
   socket.resume();
   await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   assert.equal(received.faults.length, 1);
+});
+
+Deno.test("SocketTransport sends what waits before it closes", async () => {
+  const { here, received, end } = pair();
+  for (let count = 0; count < 5; count++) here.post([new Uint8Array(1_000_000), count], []);
+  here.close();
+  await received.until(() => received.closes > 0 || received.faults.length > 0);
+  assert.deepEqual(received.faults, []);
+  assert.deepEqual(received.messages.filter((each) => typeof each === "number"), [0, 1, 2, 3, 4]);
+  end();
+});
+
+Deno.test("SocketTransport carries objects with more lists of names than it remembers", async () => {
+  const { here, received, end } = pair();
+  const messages = Array.from(
+    { length: 12_000 },
+    (_, index) => ({ type: "x", [`name${index % 9000}`]: index, last: {} }),
+  );
+  for (let first = 0; first < messages.length; first += 100) here.post(messages.slice(first, first + 100), []);
+  await received.until(() => received.messages.length === messages.length || received.faults.length > 0);
+  assert.deepEqual(received.messages, messages);
+  end();
 });
 
 Deno.test("SocketTransport calls nobody after its own close()", async () => {
