@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import type net from "node:net";
 import fc from "fast-check";
 import type { Transport } from "../../src/isolate/mod.ts";
-import { MAX_FRAME_OCTETS, SocketTransport } from "../../src/isolate/socket_transport.ts";
+import { MAX_FRAME_OCTETS } from "../../src/isolate/frame_reader.ts";
+import { SocketTransport } from "../../src/isolate/socket_transport.ts";
 import { adoptSocket } from "../../src/sockets/mod.ts";
 import { socketPair } from "./socket_pair.ts";
 
