@@ -1,7 +1,7 @@
 /**
  * A worker that starts one process and ends. The raw system calls change only its own thread: it puts the walls around itself, and the process that it
  * starts inherits them. Started by launch.ts with nothing but the C library. Between the change of the user and its end its thread belongs to that
- * user, so nothing is done there but the start.
+ * user, so nothing is done there but the start. The change of the user also ends core dumps of the parent, and keeps that user from tracing it (PR_SET_DUMPABLE).
  */
 
 import { cString, errorText, KernelError, type Libc, libc, LIBC_PATHS } from "./libc.ts";
