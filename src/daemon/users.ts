@@ -41,6 +41,8 @@ export interface UserSources {
   readonly passwd: string;
   /** The user who starts the daemon. */
   readonly uid: number;
+  /** Uid of the owner of a folder; null when it is not there. */
+  readonly ownerOf: (path: string) => number | null;
 }
 
 interface Wanted {
@@ -93,7 +95,7 @@ export async function chooseUsers(
     spoolOwners,
     warnings: [
       ...missing === null ? [] : [thinnerWall(missing, present)],
-      ...found.flatMap((user) => accountWarnings(user, sources.passwd)),
+      ...found.flatMap((user) => accountWarnings(user, sources)),
     ],
   };
 }
@@ -107,7 +109,15 @@ function machineSources(): UserSources {
       service.close();
     }
   };
-  return { names: { find }, passwd: readIfPresent("/etc/passwd") ?? "", uid: Deno.uid() ?? 0 };
+  return { names: { find }, passwd: readIfPresent("/etc/passwd") ?? "", uid: Deno.uid() ?? 0, ownerOf };
+}
+
+function ownerOf(path: string): number | null {
+  try {
+    return Deno.statSync(path).uid;
+  } catch {
+    return null;
+  }
 }
 
 async function find(
@@ -151,7 +161,7 @@ function thinnerWall({ name }: Found, present: ProcessUser): string {
 }
 
 /** Users that somebody may log in as, or that own files of others. */
-function accountWarnings({ name, uid }: ProcessUser, passwd: string): string[] {
+function accountWarnings({ name, uid }: ProcessUser, { passwd, ownerOf }: UserSources): string[] {
   const fields = passwd.split("\n").map((line) => line.split(":")).find(([user]) => user === name);
   const shell = fields?.[6] ?? "/nologin";
   const warnings: string[] = [];
@@ -161,6 +171,14 @@ function accountWarnings({ name, uid }: ProcessUser, passwd: string): string[] {
       `warning: the user "${shown(name)}", whom the daemon's processes run as, has a login shell (${
         shown(shell || "/bin/sh")
       }): use usermod --shell /usr/sbin/nologin ${shown(name)}`,
+    );
+  }
+  const home = fields?.[5] ?? "";
+  if (home !== "" && ownerOf(home) === uid) {
+    warnings.push(
+      `warning: the user "${shown(name)}", whom the daemon's processes run as, has a home of its own (${
+        shown(home)
+      }), whose files they may change: use usermod --home /nonexistent ${shown(name)}`,
     );
   }
   const others = passwd.split("\n").map((line) => line.split(":")).filter(([user, , id]) =>

@@ -54,7 +54,7 @@ const rows: Row[] = [
     env: { SMTPD_USER: "smtpq", SMTPD_QUEUE_USER: "alice" },
     want: ["smtpq", "alice"],
     owners: [102, 1000],
-    warnings: [/"alice".*login shell \(\/bin\/bash\)/],
+    warnings: [/"alice".*login shell \(\/bin\/bash\)/, /"alice".*a home of its own \(\/home\/alice\)/],
   },
   {
     name: "no shell is /bin/sh",
@@ -89,7 +89,7 @@ for (const { name, env = {}, without = [], oneUser = false, uid = 0, want, owner
     const chosen = chooseUsers(
       { get: (key) => env[key as keyof typeof env] },
       { oneUser },
-      { names: { find }, passwd: text, uid },
+      { names: { find }, passwd: text, uid, ownerOf: (path) => path === "/home/alice" ? 1000 : null },
     );
     if (fails !== undefined) {
       await assert.rejects(chosen, (error) => error instanceof Fatal && fails.test(error.message));
