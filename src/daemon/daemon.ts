@@ -45,7 +45,7 @@ import { readResolver, readServerName, resolverFiles } from "./machine/machine_n
 import { cutCertificates, cutSettings } from "./settings.ts";
 import type { ChosenUsers } from "./users.ts";
 import { TableFiles } from "./table_files.ts";
-import { lookupFiles } from "../lookup/mod.ts";
+import { tableFilesOf } from "../lookup/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -176,6 +176,7 @@ class Daemon {
     const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
     const settings = cutSettings(config, {
       env,
+      users: this.#options.users?.users ?? null,
       certificates: this.#certificates.certificates,
       queueKeys,
       listeners,
@@ -186,7 +187,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       paused,
     });
-    this.#lookupRequests.tableFiles = new TableFiles(lookupFiles(settings.lookup));
+    this.#lookupRequests.tableFiles = new TableFiles(tableFilesOf(settings.lookup));
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     this.#supervisor = new Supervisor({
       settings,

@@ -24,12 +24,17 @@ import type {
   SmtpSettings,
   TaskMarks,
 } from "../protocol/mod.ts";
+import { tableFilesOf } from "../lookup/mod.ts";
+import { closedTo } from "./checks/user_access.ts";
+import type { ProcessUsers } from "./users.ts";
 import { localAddresses } from "./machine/machine_names.ts";
 import { commandUser, filterPrograms, processesOf, programUser } from "./programs.ts";
 
 /** What the machine and the command line add to the configuration. */
 export interface Surroundings {
   readonly env: Environment;
+  /** Whom the processes run as; null: all runs in one. */
+  readonly users: ProcessUsers | null;
   readonly certificates: Certificates;
   readonly listeners: readonly Listener[];
   /** Null when stored mail is not encrypted. */
@@ -112,6 +117,7 @@ function lookupSettings({ config, around, shared, envelopeMacKey }: Common): Loo
     shared,
     tables: config.tables,
     tableFiles: config.tableFiles,
+    closedFiles: around.users === null ? [] : closedTo(around.users.smtpd, tableFilesOf(config)),
     programTables: Object.keys(config.programs),
     authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
     saltKey: around.saltKey,

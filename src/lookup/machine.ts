@@ -34,12 +34,18 @@ export function openMachine(main?: MainFiles): Machine {
   };
 }
 
+/** The files that the isolate reads itself: the permission to read these, and no others, is given when it starts. */
+export function lookupFiles(settings: LookupSettings): string[] {
+  const closed = new Set(settings.closedFiles);
+  return [PASSWD, ...tableFilesOf(settings).filter((path) => !closed.has(path))];
+}
+
 /**
- * Every file that the isolate may have to read: the permission to read these, and no others, is given when it starts. An include that is
+ * Every file that the tables of the isolate may have to be read from, by it or by main. An include that is
  * written into an alias file later needs a restart of the daemon; until then it is logged as unreadable.
  */
-export function lookupFiles(settings: LookupSettings): string[] {
-  const files = new Set([PASSWD]);
+export function tableFilesOf(settings: Pick<LookupSettings, "tables" | "tableFiles" | "actions">): string[] {
+  const files = new Set<string>();
   for (const table of Object.values(settings.tableFiles)) for (const path of table.files) files.add(path);
   for (const action of Object.values(settings.actions)) {
     const mapping = action.kind === "local" ? action.alias ?? action.virtual ?? "" : "";

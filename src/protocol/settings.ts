@@ -77,6 +77,8 @@ export interface LookupSettings {
   readonly tables: Readonly<Record<string, StaticTable>>;
   /** Tables that it reads from their files. */
   readonly tableFiles: Readonly<Record<string, TableFile>>;
+  /** Files of tables that main reads for it: its user cannot. */
+  readonly closedFiles?: readonly string[];
   /** Names of the tables that the filter isolate answers for. */
   readonly programTables: readonly string[];
   /** Tables that listeners ask for AUTH, null for the accounts of the system: passwords are verified against no others. */

@@ -55,6 +55,10 @@ match from any for domain "${DOMAIN}" action "inbox"
       await daemon.mailbox("first").arrived(1);
       assert.equal(Deno.lstatSync(spool).uid, queue);
     });
+    await test.step("smtpd -n -v shows that lookup itself reads nothing that is root's alone", async () => {
+      const { stderr } = await daemon.tool("smtpd", ["-n", "-v", "-f", daemon.configFile]);
+      assert.match(stderr, /^ {2}lookup +read=\/etc\/passwd( net=\S+)?$/m);
+    });
     await test.step("what a user and root leave and what root lists and imports while it is down is there at the next start", async () => {
       const folder = join(daemon.folder, "exported");
       await daemon.tool("smtpctl", ["pause", "mda"]);

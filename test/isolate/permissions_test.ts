@@ -100,6 +100,7 @@ async function probe(
   });
   assert.ok(parsed.ok, JSON.stringify(parsed));
   const settings = cutSettings(parsed.config, {
+    users: null,
     env: { get: (name) => name === "SMTPD_SPOOL" ? spool : undefined },
     certificates: { pki: {}, ca: {} },
     queueKeys: null,

@@ -11,7 +11,7 @@ import type {
   ToSupervisor,
 } from "../../src/protocol/mod.ts";
 import { TableFiles } from "../../src/daemon/table_files.ts";
-import { inspectTableFile, lookupFiles, openMachine, SystemAccounts } from "../../src/lookup/mod.ts";
+import { inspectTableFile, lookupFiles, openMachine, SystemAccounts, tableFilesOf } from "../../src/lookup/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { msgid } from "../ids.ts";
 import { CLIENT, forAny, fromAny, local, mailbox, relay, rule } from "../rules/support.ts";
@@ -76,6 +76,10 @@ function settingsOf(folder: string): LookupSettings {
 
 Deno.test("lookupFiles() names the accounts, the table files, and what alias tables include", () => {
   assert.deepEqual(lookupFiles(settingsOf("/f")), ["/etc/passwd", "/f/aliases", "/f/list", "/f/secret"]);
+  assert.deepEqual(lookupFiles({ ...settingsOf("/f"), closedFiles: ["/f/secret", "/f/aliases"] }), [
+    "/etc/passwd",
+    "/f/list",
+  ]);
 });
 
 async function withFolder(test: (folder: string) => void | Promise<void>): Promise<void> {
@@ -242,7 +246,7 @@ Deno.test("what the lookup isolate may not read, main reads for it: tables, maps
     const many = Array.from({ length: 40_000 }, (_, at) => `user${at}: dest${at}@example.org\n`).join("");
     Deno.writeTextFileSync(`${folder}/aliases`, `team: bob@r.org, :include:${folder}/list\n${many}`);
     Deno.writeTextFileSync(`${folder}/list`, "eve@r.org\n");
-    const main = new TableFiles(lookupFiles(settingsOf(folder)));
+    const main = new TableFiles(tableFilesOf(settingsOf(folder)));
     const worker = startWorker(folder, { main, refused: /^\/tmp\// });
     const update = async () => await worker.ask("control-lookup", { type: "update-table", call: 2, table: "al" });
     try {

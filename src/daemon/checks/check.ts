@@ -35,8 +35,10 @@ export async function checkConfig(
   const serverName = readServerName(resolver.hosts);
   const listeners = await resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env)));
   const warnings = await listenWarnings(config, env, listeners);
+  const { users } = await chooseUsers(env, options);
   const settings = cutSettings(config, {
     env,
+    users,
     certificates,
     // Nothing is started, so the key of the encryption is not read.
     queueKeys: null,

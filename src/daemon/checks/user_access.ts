@@ -69,6 +69,11 @@ export function accessFaults(
   return { faults: [...programFaults, ...spoolFaults], warnings };
 }
 
+/** Those of the files that the user cannot read. */
+export function closedTo(user: ProcessUser, paths: readonly string[]): string[] {
+  return paths.filter((path) => obstacleTo(path, user) !== null);
+}
+
 /** The first folder or file on the way to `path` that is closed to the user; null when none is, or it is not there. */
 function obstacleTo(path: string, user: ProcessUser): string | null {
   let real: string;
