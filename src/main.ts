@@ -8,6 +8,7 @@ type Tool = (args: string[], env: Environment) => Promise<number>;
 
 /** Tools are loaded when called: `mailq` need not read the daemon. */
 const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
+  isolates: async () => (await import("./cli/smtpd/isolates.ts")).isolatesMain,
   smtpd: async () => (await import("./cli/smtpd/smtpd.ts")).smtpdMain,
   smtpctl: async () => (await import("./cli/smtpctl/smtpctl.ts")).smtpctlMain,
   mailq: async () => (await import("./cli/smtpctl/smtpctl.ts")).mailqMain,
@@ -21,12 +22,16 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   "mail.lmtp": async () => (await import("./cli/mail_helpers.ts")).lmtpMain,
 };
 
-const called = Deno.build.standalone ? basename(Deno.execPath()) : "";
+/** What smtpd starts of itself, whatever the binary is called. */
+const OWN = "isolates";
+const called = Deno.build.standalone && Deno.args[0] !== OWN ? basename(Deno.execPath()) : "";
 const [name, args] = called in TOOLS ? [called, Deno.args] : [Deno.args[0] ?? "", Deno.args.slice(1)];
 const load = TOOLS[name];
 if (load === undefined) {
   const asked = name === "--help" || name === "-h";
-  (asked ? console.log : console.error)(`usage: vaultpost ${Object.keys(TOOLS).join("|")} [arguments]`);
+  (asked ? console.log : console.error)(
+    `usage: vaultpost ${Object.keys(TOOLS).filter((tool) => tool !== OWN).join("|")} [arguments]`,
+  );
   Deno.exit(asked ? 0 : 1);
 }
 const tool = await load().catch((error: Error) => {

@@ -12,7 +12,8 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/config"],
   ["src/protocol"],
   ["src/isolate"],
-  ["src/supervisor"],
+  ["src/process"],
+  ["src/supervisor", "src/host"],
   ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/sasl"],
   ["src/tables", "src/dns", "src/tls", "src/smtp"],
   [

@@ -17,7 +17,6 @@ const DROPPED_WORDS: Readonly<Record<string, string>> = {
   clerk: "requests",
   doorway: "listening sockets, or a door's side",
   courier: "reporter",
-  vault: "queue state",
   saying: "reply buffer",
   resident: "worker",
   gatekeeper: "listener filters",

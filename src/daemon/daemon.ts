@@ -11,6 +11,7 @@ import { safeLine, systemReason, type Trace } from "../events/mod.ts";
 import type {
   ControlToMain,
   FilterToMain,
+  Grants,
   HandedSession,
   Listener,
   Peer,
@@ -21,7 +22,7 @@ import type {
 } from "../protocol/mod.ts";
 import { ADMIN_LISTENER, CONTROL_LISTENER } from "../protocol/main.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
-import { type MainChannel, Supervisor } from "../supervisor/mod.ts";
+import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./checks/advise.ts";
 import { Children } from "./machine/children.ts";
@@ -37,6 +38,7 @@ import { Native } from "./machine/native.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
+import { makeProcesses, processPlans } from "./processes.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
@@ -189,9 +191,11 @@ class Daemon {
     });
     this.#lookupRequests.tableFiles = new TableFiles(tableFilesOf(settings.lookup));
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
+    const grants = grantsFor(settings);
     this.#supervisor = new Supervisor({
       settings,
-      grants: grantsFor(settings),
+      grants,
+      ...this.#processes(grants),
       counts: countsFor(settings),
       entry: this.#options.entry,
       // Mail must not pass by its filters.
@@ -212,6 +216,22 @@ class Daemon {
     const stops = [this.#certificates.watch(this.#clock.every), resolver.watch(this.#clock.every)];
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
+  }
+
+  /** The processes behind the kernel's walls, where there are users for them. */
+  #processes(grants: Readonly<Record<Role, Grants>>): { readonly processes?: Processes } {
+    const { env } = this.#options, users = this.#options.users?.users ?? null;
+    if (users === null) return {};
+    const denoDir = Deno.build.standalone ? null : env.get("DENO_DIR") ?? null;
+    const processes = makeProcesses({
+      plans: processPlans(grants, users, { program: Deno.execPath(), denoDir }),
+      commandLine: this.#native.commandLine(),
+      denoDir,
+      spool: spoolPath(env),
+      after: this.#clock.after,
+      warn: (text) => this.#log("warn", text),
+    });
+    return { processes };
   }
 
   #newAdmission(config: Config): SessionAdmission {

@@ -4,7 +4,7 @@
  */
 
 import { hostPort } from "../net/mod.ts";
-import type { Grants } from "../supervisor/mod.ts";
+import type { Grants } from "../protocol/mod.ts";
 import type { ResolverSettings, Role, Settings } from "../protocol/mod.ts";
 import { lookupFiles } from "../lookup/mod.ts";
 import {

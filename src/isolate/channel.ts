@@ -33,6 +33,8 @@ export interface Channel<Out, In> {
 export class DoorChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
+  /** Called when the other side has ended and its transport says so; what it sent before has been handed on. */
+  onclose: () => void = () => {};
   /** Gets each post before it leaves; null for none. */
   watch: ((batch: readonly unknown[]) => void) | null = null;
   #transport: Transport | null = null;
@@ -63,6 +65,9 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     transport.receive({
       onpost: (post) => this.#take(transport, post),
       onfault: (fault) => this.#refuse(transport, fault),
+      onclose: () => {
+        if (this.#transport === transport) this.onclose();
+      },
     });
     if (this.#batch.length > 0) this.#schedule();
   }

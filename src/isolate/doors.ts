@@ -5,6 +5,7 @@ import type { DoorName, PeerLife, Role, ToIsolate, ToSupervisor } from "../proto
 import { checksOf, type OwnSide, sidesOf } from "../protocol/door.ts";
 import { DoorChannel, type Inspection } from "./channel.ts";
 import { PortTransport } from "./message_port.ts";
+import { SocketTransport } from "./socket_transport.ts";
 import type { Transport } from "./transport.ts";
 import { watchDoor } from "./watch.ts";
 
@@ -64,10 +65,10 @@ export class IsolateDoors {
 
   /** Main has joined this isolate with another. */
   open(door: OpenDoor): void {
-    const { name, port, life } = door;
+    const { name, life } = door;
     if (sidesOf(name).asker === this.#owner.role) {
       this.#lives.set(name, life);
-      return this.ask(name).attach(new PortTransport(port));
+      return this.ask(name).attach(transportOf(door));
     }
     const welcome = this.#serving.get(name);
     if (welcome !== undefined) return this.#welcome(door, welcome);
@@ -91,11 +92,12 @@ export class IsolateDoors {
     }
   }
 
-  #welcome({ name, port, peer, life }: OpenDoor, welcome: Welcome): void {
+  #welcome(door: OpenDoor, welcome: Welcome): void {
+    const { name, peer, life } = door;
     const channel: AnyChannel = new DoorChannel(this.#inspect(name, peer, () => life));
     this.#watch(channel, name, peer);
     welcome(channel, { peer, life, refuse: (fault) => channel.refuse(fault) });
-    channel.attach(new PortTransport(port));
+    channel.attach(transportOf(door));
     const peers = this.#welcomed.get(name) ?? new Map<number, AnyChannel>();
     peers.get(peer)?.detach();
     this.#welcomed.set(name, peers.set(peer, channel));
@@ -116,4 +118,8 @@ export class IsolateDoors {
     const { index, observer } = this.#observer;
     channel.watch = watchDoor(observer, { role: this.#owner.role, index, name, peer });
   }
+}
+
+function transportOf(door: OpenDoor): Transport {
+  return "port" in door ? new PortTransport(door.port) : new SocketTransport(door.descriptor);
 }

@@ -44,6 +44,8 @@ export interface SingleReceiver {
   onmessage(message: unknown): void;
   /** Called when something came that neither side sends. */
   onfault(fault: string): void;
+  /** Called when anything has come. */
+  onheard?(): void;
   /** True where single messages may carry ports: those of main, with its doors. */
   readonly takesPorts: boolean;
 }
@@ -61,6 +63,7 @@ export class WorkerPort {
     this.#port = port;
     let posts: PostReceiver | null = null;
     port.onmessage = ({ data, ports }) => {
+      singles.onheard?.();
       if (ports?.length > 0 && !singles.takesPorts) singles.onfault("it carries ports");
       else if (!Array.isArray(data)) singles.onmessage(data);
       else if (posts === null) singles.onfault("a post may not come from there");

@@ -40,19 +40,19 @@ export interface Ruleset {
   readonly descriptor: number | null;
   /** What this kernel cannot give, in words. */
   readonly missing: readonly string[];
-  /** Paths that do not exist. */
-  readonly absent: readonly string[];
 }
 
 /**
- * Makes the rules; /proc is read in any case. Opens every path as the user that this thread still is. A path to read or execute that does not exist is left out;
+ * Makes the rules; /proc is read in any case. Opens every path as the user that this thread still is. A path to read or execute that does not exist is left out and told of;
  * throws a KernelError for one that is to be written, and for any that cannot be opened.
  */
 export function makeRuleset(libc: Libc, walls: KernelWalls): Ruleset {
   const abi = landlockAbi(libc);
   if (abi === 0) {
-    const why = "Landlock is not in this kernel, or is switched off";
-    return { descriptor: null, missing: [`files, TCP and neighbours (${why})`], absent: [] };
+    return {
+      descriptor: null,
+      missing: ["files, TCP and neighbours (Landlock is not in this kernel, or is switched off)"],
+    };
   }
   const missing: string[] = [];
   if (abi < ABI_TRUNCATE) missing.push(`truncation of files (Landlock ABI 3 of Linux 6.2; this kernel has ${abi})`);
@@ -64,28 +64,28 @@ export function makeRuleset(libc: Libc, walls: KernelWalls): Ruleset {
   const { bytes, octets } = rulesetAttributes({ abi, files: handled, tcp: walls.tcp });
   const descriptor = libc.must("Cannot make Landlock rules", "landlock_create_ruleset", bytes, octets, 0);
   try {
-    const absent = allow(libc, { descriptor, walls, handled });
+    missing.push(...allow(libc, { descriptor, walls, handled }));
     if (abi >= ABI_TCP && walls.tcp === "connect") allowPort0(libc, descriptor);
-    return { descriptor, missing, absent };
   } catch (error) {
     libc.call("close", descriptor);
     throw error;
   }
+  return { descriptor, missing };
 }
 
 /** Adds a rule for each path. Returns those that are not there. */
 function allow(libc: Libc, about: { descriptor: number; walls: KernelWalls; handled: number }): string[] {
   const { descriptor, walls, handled } = about;
-  const absent: string[] = [];
+  const missing: string[] = [];
   const grants = [[["/proc", ...walls.read], READ], [walls.execute, READ | EXECUTE], [walls.write, WRITE]] as const;
   for (const [paths, rights] of grants) {
     for (const path of paths) {
       if (allowPath(libc, { descriptor, path, rights: rights & handled })) continue;
       if (rights === WRITE) throw new KernelError("openat(2)", ENOENT, `Cannot give ${path} to the process`);
-      absent.push(path);
+      missing.push(`the path ${path} (it does not exist)`);
     }
   }
-  return absent;
+  return missing;
 }
 
 /** Puts the rules around this thread. Needs no-new-privs, or root. */

@@ -18,8 +18,6 @@ export interface Launched {
   readonly pid: number;
   /** Walls that this kernel does not give, in words. */
   readonly missing: readonly string[];
-  /** Paths to read or execute that do not exist, and are refused even when they are made later. */
-  readonly absent: readonly string[];
   /** One of the two is null; both, if something else has waited for it. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: number | null }>;
   /** Does nothing when it has ended. */
@@ -27,8 +25,9 @@ export interface Launched {
 }
 
 /** What the worker answers. */
-export type LaunchedReply = Pick<Launched, "pid" | "missing" | "absent">;
-export type LaunchReply = LaunchedReply | { readonly refused: string };
+export type LaunchReply =
+  | { readonly pid: number; readonly missing: readonly string[] }
+  | { readonly refused: string };
 
 const SIGNALS = { SIGTERM: 15, SIGKILL: 9 } as const;
 const P_PID = 1, WEXITED = 4, WNOWAIT = 0x01000000, WNOHANG = 1, CLD_EXITED = 1, SIGINFO_OCTETS = 128;
@@ -43,7 +42,7 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
   const kernel = libc();
   const reply = await inWorker(plan);
   if ("refused" in reply) throw new Error(reply.refused);
-  const { pid } = reply;
+  const { pid, missing } = reply;
   let over = false;
   const ended = (async () => {
     const end = await awaitEnd(pid);
@@ -55,7 +54,7 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
   const kill = (signal: keyof typeof SIGNALS) => {
     if (!over) kernel.call("kill", pid, SIGNALS[signal]);
   };
-  return { ...reply, ended, kill };
+  return { pid, missing, ended, kill };
 }
 
 /** A worker per launch: what its thread gives up it cannot get back. */
@@ -64,7 +63,7 @@ async function inWorker(plan: LaunchPlan): Promise<LaunchReply> {
     ffi: [...LIBC_PATHS],
     ...{ read: false, write: false, net: false, run: false, env: false, sys: false, import: false },
   };
-  // `deno compile` takes a worker into the program only with `--include src/kernel/launcher_worker.ts`.
+  // Named like this, so that a compiled program has it inside.
   const entry = new URL("./launcher_worker.ts", import.meta.url);
   const worker = new Worker(entry, { type: "module", name: "launcher", deno: { permissions } } as WorkerOptions);
   const { promise, resolve, reject } = Promise.withResolvers<LaunchReply>();

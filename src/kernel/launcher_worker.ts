@@ -6,7 +6,7 @@
 
 import { cString, errorText, KernelError, type Libc, libc, LIBC_PATHS } from "./libc.ts";
 import { makeRuleset, restrictSelf } from "./landlock.ts";
-import type { LaunchedReply, LaunchPlan, LaunchReply } from "./launch.ts";
+import type { LaunchPlan, LaunchReply } from "./launch.ts";
 
 const FIRST_DESCRIPTOR = 3;
 const AT_FDCWD = -100, O_RDWR = 2, O_CLOEXEC = 0o2000000;
@@ -85,8 +85,8 @@ function ownProc(kernel: Libc): string[] {
   return mounted < 0 ? [`a /proc of its own (mount(2): ${errorText(-mounted)})`] : [];
 }
 
-/** Puts the walls around this thread. Returns what this kernel does not give, and what is not there to be given. */
-function wallIn(kernel: Libc, { walls }: LaunchPlan): Omit<LaunchedReply, "pid"> {
+/** Puts the walls around this thread. Returns what this kernel does not give. */
+function wallIn(kernel: Libc, { walls }: LaunchPlan): string[] {
   const missing = ownProc(kernel);
   // Opened while this thread may open them, and in its own mounts.
   const ruleset = makeRuleset(kernel, walls);
@@ -106,7 +106,7 @@ function wallIn(kernel: Libc, { walls }: LaunchPlan): Omit<LaunchedReply, "pid">
   }
   // As that user: with no-new-privs it needs no more.
   if (ruleset.descriptor !== null) restrictSelf(kernel, ruleset.descriptor);
-  return { missing, absent: ruleset.absent };
+  return missing;
 }
 
 /** The descriptors of the process, and what else is closed for it. */
@@ -152,10 +152,10 @@ function start(plan: LaunchPlan): LaunchReply {
   const argv = pointers(kernel, args), envp = pointers(kernel, env);
   const pid = new Uint8Array(4);
   const attributesMade = attributes(spawn), actions = fileActions(kernel, spawn, copies(kernel, plan));
-  const walls = wallIn(kernel, plan);
+  const missing = wallIn(kernel, plan);
   const errno = spawn.posix_spawn(pid, program, actions, attributesMade, argv, envp);
   if (errno !== 0) throw new KernelError("posix_spawn(3)", errno, `Cannot start ${plan.program}`);
-  return { pid: new DataView(pid.buffer).getInt32(0, true), ...walls };
+  return { pid: new DataView(pid.buffer).getInt32(0, true), missing };
 }
 
 function answer(plan: LaunchPlan): LaunchReply {

@@ -18,6 +18,9 @@ export interface PeerLife {
   readonly life: number;
 }
 
+/** What carries a door: a port within a process, a unix socket, as its descriptor, between two. */
+export type DoorOpening = { readonly port: MessagePort } | { readonly descriptor: number };
+
 export type ToIsolate<S = unknown> =
   | {
     readonly type: "start";
@@ -30,7 +33,7 @@ export type ToIsolate<S = unknown> =
     readonly traces: readonly Trace[];
   }
   /** The other side of a door, at start and again whenever that side was replaced. */
-  | PeerLife & { readonly type: "door"; readonly name: DoorName; readonly port: MessagePort }
+  | PeerLife & { readonly type: "door"; readonly name: DoorName } & DoorOpening
   /** The other side has ended; another will follow. */
   | { readonly type: "door-closed"; readonly name: DoorName; readonly peer: number }
   | { readonly type: "ping"; readonly count: number }

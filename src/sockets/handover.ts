@@ -3,7 +3,8 @@
  * test fails loudly when a new Deno changes it.
  */
 
-import net from "node:net";
+import type net from "node:net";
+import { netModule } from "./net_module.ts";
 import { withErrorListener } from "./sockets.ts";
 
 /** The part of node's socket that has no public name. */
@@ -50,5 +51,5 @@ export interface ReadInto {
  */
 export function adoptSocket(descriptor: number, onread?: ReadInto): net.Socket {
   const options: net.SocketConstructorOpts = { fd: descriptor, readable: true, writable: true };
-  return withErrorListener(new net.Socket(onread === undefined ? options : { ...options, onread }));
+  return withErrorListener(new (netModule().Socket)(onread === undefined ? options : { ...options, onread }));
 }

@@ -4,7 +4,8 @@
  */
 
 import type { EventEmitter } from "node:events";
-import net from "node:net";
+import type net from "node:net";
+import { netModule } from "./net_module.ts";
 
 /** The first error of each socket. */
 const errors = new WeakMap<EventEmitter, Error>();
@@ -27,10 +28,12 @@ export function firstError(socket: EventEmitter): Error | null {
 
 /** Begins to connect to an address or to the path of a unix socket; `connect` or `error` follows. */
 export function connectSocket(options: net.NetConnectOpts): net.Socket {
-  return withErrorListener(net.connect(options));
+  return withErrorListener(netModule().connect(options));
 }
 
 /** A server that does not listen yet. `accept` gets every connection, paused. */
 export function createServer(accept: (socket: net.Socket) => void): net.Server {
-  return withErrorListener(net.createServer({ pauseOnConnect: true }, (socket) => accept(withErrorListener(socket))));
+  return withErrorListener(
+    netModule().createServer({ pauseOnConnect: true }, (socket) => accept(withErrorListener(socket))),
+  );
 }

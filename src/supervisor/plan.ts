@@ -1,8 +1,15 @@
 /** What main decides of the isolates: which there are, what they may do, and what it is called for. Types only. */
 
 import type { Trace } from "../events/mod.ts";
-import type { PlannedCount, Role, Settings } from "../protocol/mod.ts";
-import type { Grants } from "./worker_slot.ts";
+import type { IsolateHost } from "../process/mod.ts";
+import type { Grants, PlannedCount, ProcessName, Role, Settings } from "../protocol/mod.ts";
+
+/** The processes that isolates run in besides this one. */
+export interface Processes {
+  readonly hosts: Readonly<Record<ProcessName, IsolateHost>>;
+  /** Makes a pair of connected stream sockets and returns their descriptors. Throws when there is none left. */
+  socketPair(): readonly [number, number];
+}
 
 export interface SystemPlan {
   readonly settings: Settings;
@@ -11,6 +18,8 @@ export interface SystemPlan {
   readonly counts: Readonly<Record<PlannedCount, number>>;
   /** Entry file of a role. */
   readonly entry: (role: Role) => URL;
+  /** Absent: every isolate runs in this process. */
+  readonly processes?: Processes;
   /** Roles without which the daemon ends. */
   readonly vital?: readonly Role[];
   verbose: boolean;

@@ -4,7 +4,7 @@
  */
 
 import { type Channel, DoorChannel } from "../isolate/mod.ts";
-import type { DoorName, Doors, FileRole, MainDoorName, Role, Settings, ToSupervisor } from "../protocol/mod.ts";
+import type { DoorName, Doors, FileRole, Grants, MainDoorName, Role, Settings, ToSupervisor } from "../protocol/mod.ts";
 import { compileTable, isPlain, kindOf, shownWord } from "../protocol/check.ts";
 import { answering, checksOf, sidesOf } from "../protocol/door.ts";
 import { DOOR_NAMES, DOORS } from "../protocol/doors.ts";
@@ -21,8 +21,9 @@ import {
 import { type Clock, systemClock } from "../clock.ts";
 import type { Trace } from "../events/mod.ts";
 import { Accusations } from "./accusations.ts";
+import { Hosts } from "./hosts.ts";
 import type { Reach, SystemHooks, SystemPlan } from "./plan.ts";
-import { type Grants, WorkerSlot } from "./worker_slot.ts";
+import { WorkerSlot } from "./worker_slot.ts";
 
 /** Main's side of a door to main. */
 export type MainChannel<N extends MainDoorName> = Channel<Doors[N]["answers"], Doors[N]["asks"]>;
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly #grants: Record<Role, Grants>;
   readonly #hooks: SystemHooks;
   readonly #limit: ReadyLimit;
+  readonly #hosts: Hosts;
   readonly #slots: WorkerSlot[] = [];
   readonly #serving = new Map<MainDoorName, Welcome>();
   readonly #clock: Clock;
@@ -66,6 +68,7 @@ export class Supervisor {
     this.#clock = clock;
     this.#accusations = new Accusations(clock.steady);
     this.#plan = plan;
+    this.#hosts = new Hosts(plan.entry, plan.processes ?? null);
     this.#settings = { ...plan.settings };
     this.#grants = { ...plan.grants };
     this.#hooks = hooks;
@@ -84,7 +87,9 @@ export class Supervisor {
   async start(): Promise<void> {
     for (const role of ROLE_NAMES) {
       const count = this.#countOf(role);
-      for (let index = 0; index < count; index++) this.#slots.push(new WorkerSlot(role, index, this.#clock));
+      for (let index = 0; index < count; index++) {
+        this.#slots.push(new WorkerSlot({ role, index, host: this.#hosts.of(role) }, this.#clock));
+      }
     }
     const ready = new Promise<void>((resolve, reject) => {
       this.#onready = resolve;
@@ -129,7 +134,7 @@ export class Supervisor {
   grow(role: FileRole): void {
     const count = this.#of(role).length;
     if (this.#stopping || count >= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES) return;
-    const slot = new WorkerSlot(role, count, this.#clock);
+    const slot = new WorkerSlot({ role, index: count, host: this.#hosts.of(role) }, this.#clock);
     this.#slots.push(slot);
     this.#restart(slot);
   }
@@ -206,6 +211,7 @@ export class Supervisor {
     for (const order of [...groups.keys()].sort((one, other) => one - other)) {
       await Promise.all(groups.get(order)!.map((slot) => this.#stopOne(slot)));
     }
+    await this.#hosts.close();
   }
 
   async #stopOne(slot: WorkerSlot): Promise<void> {
@@ -229,7 +235,6 @@ export class Supervisor {
   #launch(slot: WorkerSlot): void {
     const { role, index } = slot;
     slot.launch(
-      this.#plan.entry(role),
       isolateName(role, index),
       this.#grants[role],
       {
@@ -269,9 +274,11 @@ export class Supervisor {
     for (const asker of this.#of(sides.asker)) {
       for (const answerer of this.#of(sides.answerer)) {
         if (!asker.running || !answerer.running || !concerns(asker, answerer)) continue;
-        const { port1, port2 } = new MessageChannel();
-        asker.send({ type: "door", name, peer: answerer.index, life: answerer.life, port: port1 }, [port1]);
-        answerer.send({ type: "door", name, peer: asker.index, life: asker.life, port: port2 }, [port2]);
+        try {
+          this.#hosts.join(name, asker, answerer);
+        } catch (error) {
+          return this.#lost(asker, `No door to ${answerer.role}: ${(error as Error).message}`);
+        }
       }
     }
   }
@@ -299,7 +306,7 @@ export class Supervisor {
 
   #malformed(slot: WorkerSlot, fault: string): void {
     this.#hooks.onrefused?.(`main refuses what isolate ${isolateName(slot.role, slot.index)} said: ${fault}`);
-    this.#lost(slot, "It said something malformed");
+    this.#lost(slot, "It said something malformed", (slot) => slot.condemn());
   }
 
   /** An isolate has refused what came through a door: who sent it is replaced, unless the word of the one that says so is worth less. */
@@ -321,7 +328,7 @@ export class Supervisor {
       exposed: traitsOf(accuser.role).exposed ?? false,
       vital: this.#plan.vital?.includes(accused.role) ?? false,
     });
-    if (judged === "accused") return this.#lost(accused, "It said something malformed");
+    if (judged === "accused") return this.#lost(accused, "It said something malformed", (slot) => slot.condemn());
     this.#lost(accuser, `It accused isolate ${sender}, which is not believed`);
   }
 
@@ -348,6 +355,7 @@ export class Supervisor {
   }
 
   #ping(): void {
+    this.#hosts.look();
     for (const slot of this.#slots) {
       if (!slot.running || isFileRole(slot.role)) continue;
       if (slot.pinged > slot.ponged) slot.silent++;
@@ -361,8 +369,8 @@ export class Supervisor {
     }
   }
 
-  #lost(slot: WorkerSlot, reason: string): void {
-    slot.terminate();
+  #lost(slot: WorkerSlot, reason: string, end = (slot: WorkerSlot) => slot.terminate()): void {
+    end(slot);
     if (this.#stopping) return slot.stopped?.();
     if (this.#onfailed !== null) return this.#onfailed(new Error(`${slot.role}: ${reason}`));
     this.#closeDoors(slot);

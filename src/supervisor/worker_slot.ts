@@ -2,18 +2,8 @@
 
 import type { Clock } from "../clock.ts";
 import { DoorChannel, WorkerPort } from "../isolate/mod.ts";
-import type { Role, ToIsolate } from "../protocol/mod.ts";
-
-/** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
-export interface Grants {
-  readonly read?: readonly string[] | true;
-  readonly write?: readonly string[] | true;
-  readonly net?: readonly string[] | true;
-  readonly run?: readonly string[] | true;
-  readonly ffi?: readonly string[] | true;
-  /** What is known of the machine, by the names that Deno gives them. */
-  readonly sys?: readonly string[];
-}
+import type { HostedEnd, HostedWorker, IsolateHost } from "../process/mod.ts";
+import type { Grants, Role, ToIsolate } from "../protocol/mod.ts";
 
 /** What comes from a worker. */
 export interface WorkerReceiver {
@@ -23,6 +13,13 @@ export interface WorkerReceiver {
   onfault(fault: string): void;
   /** An error that nobody caught has ended it. */
   onerror(reason: string): void;
+}
+
+/** Which isolate stands there, and where its workers run. */
+export interface Place {
+  readonly role: Role;
+  readonly index: number;
+  readonly host: IsolateHost;
 }
 
 export class WorkerSlot {
@@ -47,15 +44,18 @@ export class WorkerSlot {
   stopped: (() => void) | null = null;
   /** The door to main of the isolate that stands here; null where the role has none. */
   main: DoorChannel<unknown, unknown> | null = null;
-  #worker: Worker | null = null;
+  /** Where its workers run. */
+  readonly host: IsolateHost;
+  #worker: HostedWorker | null = null;
   #port: WorkerPort | null = null;
 
   readonly #clock: Pick<Clock, "steady">;
 
-  constructor(role: Role, index: number, clock: Pick<Clock, "steady">) {
+  constructor({ role, index, host }: Place, clock: Pick<Clock, "steady">) {
     this.#clock = clock;
     this.role = role;
     this.index = index;
+    this.host = host;
   }
 
   /** True when a worker stands here, ready or not. */
@@ -63,18 +63,21 @@ export class WorkerSlot {
     return this.#worker !== null;
   }
 
+  /** The worker that stands here, as one side of a door; null when none does. */
+  get end(): HostedEnd | null {
+    return this.#worker === null ? null : { worker: this.#worker, index: this.index, life: this.life };
+  }
+
   /** Starts a worker with these permissions in this place, with `main` as its door to main. */
   launch(
-    entry: URL,
     name: string,
     grants: Grants,
     receiver: WorkerReceiver,
     main: DoorChannel<unknown, unknown> | null,
   ): void {
-    const worker = spawn(entry, name, grants);
+    const worker = this.host.start(this.role, name, grants);
     const isCurrent = () => this.#worker === worker;
     this.#worker = worker;
-    worker.addEventListener("message", () => this.lastMessageAt = this.#clock.steady());
     this.#port = new WorkerPort(worker, {
       onmessage: (message) => {
         if (isCurrent()) receiver.onmessage(message);
@@ -82,11 +85,11 @@ export class WorkerSlot {
       onfault: (fault) => {
         if (isCurrent()) receiver.onfault(fault);
       },
+      onheard: () => this.lastMessageAt = this.#clock.steady(),
       takesPorts: false,
     });
-    worker.onerror = (event) => {
-      event.preventDefault();
-      if (isCurrent()) receiver.onerror(event.message);
+    worker.onerror = (reason) => {
+      if (isCurrent()) receiver.onerror(reason);
     };
     main?.attach(this.#port.door);
     this.main = main;
@@ -107,27 +110,20 @@ export class WorkerSlot {
 
   /** Ends the worker at once. Its door to main is reset. */
   terminate(): void {
-    this.#worker?.terminate();
+    this.#end((worker) => worker.terminate());
+  }
+
+  /** As `terminate`, for one that is not trusted any more: what else runs in its process ends with it. */
+  condemn(): void {
+    this.#end((worker) => worker.condemn());
+  }
+
+  #end(how: (worker: HostedWorker) => void): void {
+    const worker = this.#worker;
     this.#worker = this.#port = null;
+    if (worker !== null) how(worker);
     this.ready = false;
     this.main?.detach();
     this.main = null;
   }
-}
-
-/** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */
-function spawn(entry: URL, name: string, grants: Grants): Worker {
-  const list = (grant: readonly string[] | true | undefined) =>
-    grant === true ? true : grant?.length ? [...grant] : false;
-  const permissions = {
-    read: list(grants.read),
-    write: list(grants.write),
-    net: list(grants.net),
-    run: list(grants.run),
-    ffi: list(grants.ffi),
-    env: false,
-    sys: list(grants.sys),
-    import: false,
-  };
-  return new Worker(entry, { type: "module", name, deno: { permissions } } as WorkerOptions);
 }

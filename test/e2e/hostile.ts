@@ -68,6 +68,7 @@ self.addEventListener("message", (event) => {
   const door = (event as MessageEvent).data as ToIsolate;
   // The other smtp isolates behave.
   if (door.type !== "door" || door.peer !== 0) return;
+  if (!("port" in door)) return;
   doors.set(door.name, door.port);
   if (door.name === "smtp-queue") door.port.addEventListener("message", ({ data }) => listen(data));
   console.error(`up: ${scope.name} ${door.name} ${door.life}`);

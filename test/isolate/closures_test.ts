@@ -8,29 +8,27 @@ import type { Role } from "../../src/protocol/mod.ts";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Folders and single files of src/ that every isolate loads. */
-const COMMON = ["clock.ts", "envelope", "events", "isolate", "protocol"];
+const COMMON = ["clock.ts", "envelope", "events", "isolate", "protocol", "sockets"];
 
 /** What else each of them loads. `config` is imported file by file. */
 const LOADED: Readonly<Record<Role, readonly string[]>> = {
-  control: ["admin", "control", "sockets"],
+  control: ["admin", "control"],
   lookup: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/tablefile.ts", "config/values.ts", "dns"],
-    ...["lookup", "mac", "net", "rules", "sasl", "sockets", "tables"],
+    ...["lookup", "mac", "net", "rules", "sasl", "tables"],
   ],
   // Of the scheduler it has the retry back-off only, see NEVER.
   queue: ["bounded_map.ts", "date.ts", "mac", "net", "queue", "schedule"],
   scheduler: ["schedule"],
   relay: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/protocols.ts", "dns", "mac", "net"],
-    ...["queue_client", "relay", "smtp_client", "sockets"],
+    ...["queue_client", "relay", "smtp_client"],
   ],
   delivery: [
     ...["bounded_map.ts", "config/protocols.ts", "delivery", "file_client", "net", "queue_client", "smtp_client"],
-    ...["sockets"],
   ],
   privileged: [
     ...["bounded_map.ts", "config/protocols.ts", "delivery", "file_client", "net", "queue_client", "smtp_client"],
-    ...["sockets"],
   ],
   mailbox: ["delivery"],
   file: ["delivery"],
@@ -39,7 +37,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   login: ["login", "sasl"],
   smtp: [
     ...["bounded_map.ts", "config/limits.ts", "config/paths.ts", "config/protocols.ts", "config/refusal.ts", "date.ts"],
-    ...["net", "sasl", "smtp", "sockets", "tls"],
+    ...["net", "sasl", "smtp", "tls"],
   ],
 };
 

@@ -25,14 +25,14 @@ function loaded(file: string, seen: Set<string>, found: Set<string>): Set<string
 }
 
 const ISOLATES: Readonly<Record<string, readonly string[]>> = {
-  control: ["node:http", "node:net"],
-  delivery: ["node:net", "node:tls"],
-  privileged: ["node:net", "node:tls"],
+  control: ["node:http"],
+  delivery: ["node:tls"],
+  privileged: ["node:tls"],
   file: [],
   filter: [],
   forward: [],
   login: ["node:crypto"],
-  lookup: ["node:crypto", "node:net"],
+  lookup: ["node:crypto"],
   mailbox: [],
   queue: ["node:crypto"],
   relay: ["node:crypto", "node:net", "node:tls"],

@@ -21,6 +21,8 @@ const SYMBOLS = {
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
   syslog: { parameters: ["i32", "buffer", "buffer"], result: "void" },
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
 } as const;
 
@@ -37,6 +39,7 @@ const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
 const MAX_INHERITED_DESCRIPTORS = 4096;
 /** Octets of the longest address. */
 const MAX_SOCKADDR_OCTETS = 128;
+const O_RDONLY_CLOEXEC = 0o2000000, MAX_COMMAND_LINE_OCTETS = 256 * 1024;
 /** waitid(2) that takes nothing away: is there such a child, and may it be waited for? */
 const P_PID = 1, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x01000000, SIGINFO_BYTES = 128;
 const RLIMIT_NOFILE = Deno.build.os === "linux" ? 7 : 8;
@@ -155,6 +158,23 @@ export class Native {
   closeAllOnExec(): void {
     const most = Math.min(this.openFileLimit() ?? 0, MAX_INHERITED_DESCRIPTORS);
     for (let descriptor = 3; descriptor < most; descriptor++) this.closeOnExec(descriptor);
+  }
+
+  /** The words that this process was started with, as the kernel has them; none where that cannot be determined. Linux only. */
+  commandLine(): string[] {
+    if (this.#libc === null || Deno.build.os !== "linux") return [];
+    // The runtime would ask for all permissions to read it.
+    const descriptor = this.#libc.symbols.open(text("/proc/self/cmdline"), O_RDONLY_CLOEXEC);
+    if (descriptor < 0) return [];
+    const bytes = new Uint8Array(MAX_COMMAND_LINE_OCTETS);
+    let size = 0;
+    while (size < bytes.length) {
+      const count = Number(this.#libc.symbols.read(descriptor, bytes.subarray(size), BigInt(bytes.length - size)));
+      if (count <= 0) break;
+      size += count;
+    }
+    this.close(descriptor);
+    return new TextDecoder().decode(bytes.subarray(0, size)).split("\0").slice(0, -1);
   }
 
   /** Is `pid` a process that this one has started, and that was not waited for? False where that cannot be determined. Linux only. */

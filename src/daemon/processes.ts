@@ -1,0 +1,199 @@
+/**
+ * Starts the processes front, out and vault behind their walls: what each may do is derived here from the settings, for the runtime's
+ * permissions and for the kernel. `smtpd -n -v` prints it.
+ */
+
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Fatal } from "./fatal.ts";
+import { SocketTransport } from "../isolate/mod.ts";
+import {
+  closeDescriptor,
+  DescriptorSocket,
+  type KernelWalls,
+  launch,
+  type LaunchPlan,
+  socketPair,
+} from "../kernel/mod.ts";
+import { RemoteHost, type RunningProcess } from "../process/mod.ts";
+import type { Grants, ProcessName, ProcessTraits, Role } from "../protocol/mod.ts";
+import { PROCESS_NAMES, PROCESSES } from "../protocol/processes.ts";
+import type { Processes } from "../supervisor/mod.ts";
+import type { ProcessUsers } from "./users.ts";
+
+/** What a process has of the roles that live in it. */
+export interface ProcessPlan {
+  readonly name: ProcessName;
+  readonly grants: Grants;
+  readonly walls: KernelWalls;
+}
+
+export interface ProcessesOptions {
+  readonly plans: readonly ProcessPlan[];
+  /** The parent's own command line, as the kernel has it. */
+  readonly commandLine: readonly string[];
+  /** Folder of the runtime's module cache; null in a compiled binary. */
+  readonly denoDir: string | null;
+  /** Folder for what the database puts aside while it works. */
+  readonly spool: string;
+  after(ms: number, run: () => void): () => void;
+  warn(text: string): void;
+}
+
+/** Where the C library and its kin are. */
+const LIBRARY_FOLDERS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
+/** What the runtime reads when it starts. */
+const RUNTIME_FILES = ["/etc/ld.so.cache", "/dev/urandom", "/dev/null", "/sys/fs/cgroup", "/proc"];
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Returns what each process may do, in the order in which they are shown. */
+export function processPlans(
+  grants: Readonly<Record<Role, Grants>>,
+  users: ProcessUsers,
+  runtime: { readonly program: string; readonly denoDir: string | null },
+): ProcessPlan[] {
+  return PROCESS_NAMES.map((name) => {
+    const traits: ProcessTraits = PROCESSES[name];
+    const granted = union(traits.roles.map((role) => grants[role]));
+    const walls: KernelWalls = {
+      user: users[traits.user],
+      ownNetwork: traits.network === "own",
+      read: [
+        ...RUNTIME_FILES,
+        ...programFiles(runtime.denoDir),
+        ...paths(granted.read),
+      ],
+      execute: [runtime.program, ...LIBRARY_FOLDERS],
+      write: paths(granted.write),
+      tcp: traits.network === "own" ? "none" : "connect",
+      seccomp: { internet: traits.network === "connect", unix: false, listen: false, exec: false },
+    };
+    return { name, grants: granted, walls };
+  });
+}
+
+/** The files of the program and of the packages that it uses, which workers are loaded from; none where they are in the binary. */
+function programFiles(denoDir: string | null): string[] {
+  if (denoDir === null) return [];
+  return [...["src", "workers", "deno.json", "deno.lock"].map((file) => `${root}${file}`), denoDir];
+}
+
+function paths(grant: readonly string[] | true | undefined): readonly string[] {
+  return grant === true || grant === undefined ? [] : grant;
+}
+
+/** What several isolates may do, each by itself, together. */
+function union(all: readonly Grants[]): Grants {
+  const merge = (kind: keyof Grants) => {
+    const granted = all.map((one) => one[kind] ?? []);
+    return granted.includes(true) ? true : [...new Set((granted as (readonly string[])[]).flat())];
+  };
+  return {
+    read: merge("read"),
+    write: merge("write"),
+    net: merge("net"),
+    sys: merge("sys") as readonly string[],
+  };
+}
+
+/** Makes the hosts of the three processes; each starts when its first isolate does. */
+export function makeProcesses(
+  options: ProcessesOptions,
+): Processes & { readonly hosts: Record<ProcessName, RemoteHost> } {
+  const hosts = options.plans.map((plan) => {
+    const internet = plan.walls.seccomp.internet;
+    return [
+      plan.name,
+      new RemoteHost({ name: plan.name, internet }, {
+        launch: () => start(plan, options),
+        closeDescriptor,
+        after: options.after,
+        refused: (text) => options.warn(`warn: ${text}`),
+      }),
+    ];
+  });
+  return { hosts: Object.fromEntries(hosts), socketPair: () => socketPair("stream") };
+}
+
+/** Starts one of the processes with its link. */
+async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<RunningProcess> {
+  const [link, theirLink] = socketPair("stream");
+  const [handed, theirHanded] = socketPair("packet");
+  const sender = new DescriptorSocket(handed);
+  const transport = new SocketTransport(link);
+  try {
+    const { pid, missing, ended, kill } = await launch(launchPlan(plan, [theirLink, theirHanded], options));
+    if (missing.length > 0) {
+      options.warn(`warn: this kernel does not give the process ${plan.name} all its walls: ${missing.join("; ")}`);
+    }
+    return {
+      pid,
+      transport,
+      hand: (note, descriptors) => sender.send(note, descriptors),
+      ended: ended.then(({ code, signal }) => signal === null ? `status ${code}` : `signal ${signal}`),
+      close() {
+        transport.close();
+        sender.close();
+      },
+      kill: () => kill("SIGKILL"),
+    };
+  } catch (error) {
+    transport.close();
+    sender.close();
+    throw error;
+  } finally {
+    closeDescriptor(theirLink);
+    closeDescriptor(theirHanded);
+  }
+}
+
+function launchPlan(
+  { name, grants, walls }: ProcessPlan,
+  descriptors: readonly number[],
+  options: ProcessesOptions,
+): LaunchPlan {
+  const { denoDir, spool, commandLine } = options;
+  return {
+    program: Deno.execPath(),
+    args: [...runtimeArguments(commandLine, grants, programFiles(denoDir)), "isolates", name],
+    env: {
+      DENO_NO_UPDATE_CHECK: "1",
+      ...denoDir === null ? {} : { DENO_DIR: denoDir },
+      // SQLite's, for what does not fit into memory: no other folder is open to the process.
+      ...walls.write.includes(spool) ? { SQLITE_TMPDIR: spool } : {},
+    },
+    descriptors,
+    walls,
+  };
+}
+
+/** The words between the runtime and the name of the program, with the permissions of the process in the place of the parent's. `programs`: files that its workers are loaded from. */
+export function runtimeArguments(
+  commandLine: readonly string[],
+  grants: Grants,
+  programs: readonly string[],
+): string[] {
+  if (Deno.build.standalone) return [];
+  const end = commandLine.findIndex((word) => pathToFileURL(resolve(word)).href === Deno.mainModule);
+  if (end < 0) throw new Fatal("this process was not started by a command that names the program: use scripts/smtpd");
+  const kept = commandLine.slice(1, end).filter((word) => !/^(--allow-|-A$)/.test(word));
+  // `run` comes first; the permissions are options of it.
+  return [kept[0]!, ...permissionFlags(grants, programs), "--no-code-cache", ...kept.slice(1), commandLine[end]!];
+}
+
+function permissionFlags({ read, write, net, sys }: Grants, programs: readonly string[]): string[] {
+  const flag = (name: string, grant: readonly string[] | true | undefined) =>
+    grant === true
+      ? [`--allow-${name}`]
+      : grant === undefined || grant.length === 0
+      ? []
+      : [`--allow-${name}=${grant.map((item) => item.replaceAll(",", ",,")).join(",")}`];
+  return [
+    ...flag("read", read === true ? true : [...read ?? [], ...programs]),
+    ...flag("write", write),
+    ...flag("net", net),
+    ...flag("sys", sys),
+    // Given up before the first isolate starts.
+    "--allow-ffi",
+  ];
+}

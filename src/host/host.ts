@@ -1,0 +1,131 @@
+/**
+ * What runs in a process besides the workers: starts them with their permissions at the parent's word, joins them, and passes on what the parent
+ * and they say to each other. Takes no decision of its own. Before the first worker starts it puts the walls up that a process can only give
+ * itself (seccomp(2)) and gives up the right to load libraries. It ends when its link ends: no process outlives the parent.
+ */
+
+import { DoorChannel, SocketTransport } from "../isolate/mod.ts";
+import { DescriptorSocket, installSeccomp } from "../kernel/mod.ts";
+import type { FromHost, Role, ToHost } from "../protocol/mod.ts";
+import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR } from "../protocol/processes.ts";
+import { type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
+
+/** The parent gets these as well, from a terminal or the service manager, and decides what becomes of its processes. */
+const PARENTS_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+
+/** Serves the parent until the link ends, then ends the process. `entry` returns the entry file of a role. Never returns. */
+export async function runHost(entry: (role: Role) => URL): Promise<never> {
+  for (const signal of PARENTS_SIGNALS) Deno.addSignalListener(signal, () => {});
+  const handed = new DescriptorSocket(HANDED_DESCRIPTOR);
+  const host = new Host(handed, entry);
+  await host.serve(new SocketTransport(LINK_DESCRIPTOR));
+  Deno.exit(0);
+}
+
+type Of<T extends ToHost["type"]> = Extract<ToHost, { readonly type: T }>;
+
+class Host {
+  readonly #handed: DescriptorSocket;
+  readonly #local: LocalHost;
+  // The parent is trusted: what it says is not checked here.
+  readonly #link = new DoorChannel<FromHost, ToHost>();
+  readonly #workers = new Map<number, HostedWorker>();
+  /** Descriptors that have come before the message that they belong to, by their number. */
+  readonly #early = new Map<number, readonly number[]>();
+  /** What waits for descriptors that have not come yet, and what came behind it. */
+  readonly #waiting: ToHost[] = [];
+
+  constructor(handed: DescriptorSocket, entry: (role: Role) => URL) {
+    this.#handed = handed;
+    this.#local = new LocalHost(entry);
+  }
+
+  /** Obeys what comes over the link. Resolves when that has ended. */
+  serve(transport: SocketTransport): Promise<void> {
+    return new Promise((resolve) => {
+      this.#link.onclose = resolve;
+      this.#link.onmessage = (message) => {
+        this.#waiting.push(message);
+        this.#work();
+      };
+      this.#link.attach(transport);
+    });
+  }
+
+  async #receiveDescriptors(): Promise<void> {
+    for (let packet; (packet = await this.#handed.receive()) !== null;) {
+      this.#early.set(packet.note, packet.descriptors);
+      this.#work();
+    }
+  }
+
+  #work(): void {
+    while (this.#waiting.length > 0) {
+      const message = this.#waiting[0]!;
+      if (message.type === "say" && message.handed !== undefined && !this.#early.has(message.handed)) return;
+      this.#waiting.shift();
+      this.#obey(message);
+    }
+  }
+
+  #obey(message: ToHost): void {
+    switch (message.type) {
+      case "walls":
+        return this.#putUpWalls(message);
+      case "start":
+        return this.#start(message);
+      case "say":
+        return this.#say(message);
+      case "join":
+        return this.#join(message);
+      case "end":
+        this.#workers.get(message.worker)?.terminate();
+        return void this.#workers.delete(message.worker);
+      case "ping":
+        return this.#link.send({ type: "pong", count: message.count });
+    }
+    message satisfies never;
+  }
+
+  #putUpWalls({ internet }: Of<"walls">): void {
+    installSeccomp({ internet, unix: false, listen: false, exec: false });
+    Deno.permissions.revokeSync({ name: "ffi" });
+    void this.#receiveDescriptors();
+    this.#link.send({ type: "up" });
+  }
+
+  #start({ worker: number, role, name, grants }: Of<"start">): void {
+    const worker = this.#local.start(role, name, grants);
+    worker.onmessage = ({ data, ports }) => {
+      if (ports.length > 0) this.#link.send({ type: "fault", worker: number, fault: "it carries ports" });
+      else this.#link.send({ type: "said", worker: number, message: data });
+    };
+    worker.onmessageerror = () => this.#link.send({ type: "fault", worker: number, fault: "it cannot be read" });
+    worker.onerror = (reason) => {
+      this.#workers.delete(number);
+      this.#link.send({ type: "error", worker: number, reason });
+    };
+    this.#workers.set(number, worker);
+  }
+
+  #say({ worker, message, handed }: Of<"say">): void {
+    if (handed !== undefined) {
+      const descriptors = [...this.#early.get(handed)!];
+      this.#early.delete(handed);
+      for (const one of (Array.isArray(message) ? message : [message]) as { descriptor?: number }[]) {
+        if (typeof one.descriptor === "number") one.descriptor = descriptors.shift()!;
+      }
+    }
+    this.#workers.get(worker)?.postMessage(message, []);
+  }
+
+  #join({ door, asker, answerer }: Of<"join">): void {
+    const one = this.#endOf(asker), other = this.#endOf(answerer);
+    if (one !== null && other !== null) this.#local.join(door, one, other);
+  }
+
+  #endOf({ worker, index, life }: Of<"join">["asker"]): HostedEnd | null {
+    const hosted = this.#workers.get(worker);
+    return hosted === undefined ? null : { worker: hosted, index, life };
+  }
+}

@@ -1,0 +1,3 @@
+/** Front door of the process folder: workers of this process and of others, as the supervisor uses them. */
+export * from "./hosted_worker.ts";
+export * from "./remote_host.ts";

@@ -1,0 +1,324 @@
+/**
+ * Workers of another process, from the parent's side: starts the process when it is needed, says over its link what its workers are sent, and
+ * ends it when it does not answer. What comes over the link is said by a process that may be compromised: it is checked here, and what its
+ * workers say is checked by the supervisor as if they ran in this process.
+ */
+
+import { DoorChannel, type Transport } from "../isolate/mod.ts";
+import type { DoorName, FromHost, Grants, Role, ToHost } from "../protocol/mod.ts";
+import { compileTable } from "../protocol/check.ts";
+import { FROM_HOST, MAX_HANDED_DESCRIPTORS } from "../protocol/processes.ts";
+import type { HostedEnd, HostedWorker, IsolateHost } from "./hosted_worker.ts";
+
+/** A process that was started. */
+export interface RunningProcess {
+  readonly pid: number;
+  /** Its link. */
+  readonly transport: Transport;
+  /** Sends copies of descriptors, which stay the caller's. False when they cannot be taken just now. */
+  hand(note: number, descriptors: readonly number[]): boolean;
+  /** Resolves with how it ended, in words. */
+  readonly ended: Promise<string>;
+  /** Closes the link and the socket of the descriptors: the process ends. */
+  close(): void;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** What a host needs of the system. */
+export interface ProcessSystem {
+  /** Starts the process. Rejects with the reason. */
+  launch(): Promise<RunningProcess>;
+  closeDescriptor(descriptor: number): void;
+  after(ms: number, run: () => void): () => void;
+  /** A line for the log about what the process said that it may not say. */
+  refused(text: string): void;
+}
+
+/** Looks, about one per second, that find its last ping unanswered, after which the process is ended. It only passes messages on. */
+const SILENT_LOOKS = 15;
+/** Packets with descriptors that wait because the process does not take any: more, and it is ended. */
+const MAX_WAITING_PACKETS = 4_096;
+/** How soon it is tried again, in milliseconds. */
+const RETRY_MS = 1;
+/** Time for a process to end when its link is closed, in milliseconds. */
+const CLOSE_MS = 2_000;
+const ARRIVING = compileTable(FROM_HOST);
+
+/** A message for the process, and the descriptors that go with it. */
+interface Outgoing {
+  readonly message: ToHost;
+  readonly descriptors: readonly number[];
+}
+
+/** Which process it is. */
+export interface ProcessHostTraits {
+  readonly name: string;
+  /** Its isolates may make connections of their own. */
+  readonly internet: boolean;
+}
+
+export class RemoteHost implements IsolateHost {
+  readonly #traits: ProcessHostTraits;
+  readonly #system: ProcessSystem;
+  /** The process in this place now, starting or started; null before the first worker and after its end. */
+  #life: ProcessLife | null = null;
+  #closed = false;
+
+  constructor(traits: ProcessHostTraits, system: ProcessSystem) {
+    this.#traits = traits;
+    this.#system = system;
+  }
+
+  /** Process id, once it is started. */
+  get pid(): number | null {
+    return this.#life?.pid ?? null;
+  }
+
+  start(role: Role, name: string, grants: Grants): HostedWorker {
+    return this.#running().start(role, name, grants);
+  }
+
+  join(door: DoorName, asker: HostedEnd, answerer: HostedEnd): void {
+    this.#life?.join(door, asker, answerer);
+  }
+
+  look(): void {
+    this.#life?.look();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#life?.close();
+  }
+
+  #running(): ProcessLife {
+    if (this.#life !== null && !this.#life.over) return this.#life;
+    this.#life = new ProcessLife(this.#traits, this.#system);
+    if (!this.#closed) this.#life.launch();
+    return this.#life;
+  }
+}
+
+/** One process, from its start to its end. */
+class ProcessLife {
+  readonly #name: string;
+  readonly #system: ProcessSystem;
+  readonly #workers = new Map<number, RemoteWorker>();
+  readonly #link: DoorChannel<ToHost, FromHost>;
+  /** What waits for the process to start, or to take descriptors; in order. */
+  #waiting: Outgoing[] = [];
+  #process: RunningProcess | null = null;
+  /** The process takes messages. */
+  #up = false;
+  #over = false;
+  #cancelRetry: (() => void) | null = null;
+  #nextWorker = 1;
+  #nextNote = 1;
+  #pinged = 0;
+  #ponged = 0;
+  #silent = 0;
+
+  constructor({ name, internet }: ProcessHostTraits, system: ProcessSystem) {
+    this.#name = name;
+    this.#system = system;
+    this.#link = new DoorChannel({
+      arriving: ARRIVING,
+      replies: new Map(),
+      onfault: (fault) => this.#refuse(fault),
+    });
+    this.#link.onmessage = (message) => this.#receive(message);
+    this.#link.send({ type: "walls", internet });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  launch(): void {
+    this.#system.launch().then((process) => this.#started(process), (error) => this.#end((error as Error).message));
+  }
+
+  #started(process: RunningProcess): void {
+    this.#process = process;
+    void process.ended.then((how) => this.#end(how));
+    if (this.#over) return process.kill();
+    this.#link.attach(process.transport);
+  }
+
+  start(role: Role, name: string, grants: Grants): HostedWorker {
+    const number = this.#nextWorker++;
+    const worker = new RemoteWorker({
+      post: (message) => this.#say(number, message),
+      end: () => {
+        if (this.#workers.delete(number)) this.#send({ type: "end", worker: number });
+      },
+      condemn: () => this.#refuse(`its isolate ${name} is not trusted any more`),
+      number,
+    });
+    this.#workers.set(number, worker);
+    this.#send({ type: "start", worker: number, role, name, grants });
+    return worker;
+  }
+
+  join(door: DoorName, asker: HostedEnd, answerer: HostedEnd): void {
+    const end = ({ worker, index, life }: HostedEnd) => ({ worker: (worker as RemoteWorker).number, index, life });
+    this.#send({ type: "join", door, asker: end(asker), answerer: end(answerer) });
+  }
+
+  /** Sends to a worker; descriptors in the message are taken from this process and go to the other. */
+  #say(worker: number, message: unknown): void {
+    const descriptors = descriptorsIn(message);
+    if (descriptors.length === 0) return this.#send({ type: "say", worker, message });
+    if (descriptors.length <= MAX_HANDED_DESCRIPTORS) {
+      return this.#send({ type: "say", worker, message, handed: this.#nextNote++ }, descriptors);
+    }
+    // A single message has one: this is a list.
+    const posts = message as unknown[], half = posts.length >> 1;
+    this.#say(worker, posts.slice(0, half));
+    this.#say(worker, posts.slice(half));
+  }
+
+  #send(message: ToHost, descriptors: readonly number[] = []): void {
+    if (this.#over) return this.#drop({ message, descriptors });
+    if (this.#up && this.#waiting.length === 0 && this.#pass({ message, descriptors })) return;
+    this.#waiting.push({ message, descriptors });
+    if (this.#waiting.length > MAX_WAITING_PACKETS && this.#up) return this.#refuse("it takes no descriptors");
+    if (this.#up) this.#retry();
+  }
+
+  /** False when the process cannot take the descriptors now. They arrive before the message does. */
+  #pass({ message, descriptors }: Outgoing): boolean {
+    if (descriptors.length > 0) {
+      if (!this.#process!.hand((message as { handed: number }).handed, descriptors)) return false;
+      for (const descriptor of descriptors) this.#system.closeDescriptor(descriptor);
+    }
+    this.#link.send(message);
+    return true;
+  }
+
+  #retry(): void {
+    this.#cancelRetry ??= this.#system.after(RETRY_MS, () => {
+      this.#cancelRetry = null;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    let passed = 0;
+    while (passed < this.#waiting.length && this.#pass(this.#waiting[passed]!)) passed++;
+    this.#waiting = this.#waiting.slice(passed);
+    if (this.#waiting.length > 0) this.#retry();
+  }
+
+  #drop({ descriptors }: Outgoing): void {
+    for (const descriptor of descriptors) this.#system.closeDescriptor(descriptor);
+  }
+
+  #receive(message: FromHost): void {
+    switch (message.type) {
+      case "up":
+        this.#up = true;
+        return this.#flush();
+      case "said":
+        return this.#workers.get(message.worker)?.onmessage?.({ data: message.message, ports: [] } as never);
+      case "fault":
+        return this.#workers.get(message.worker)?.onmessageerror?.({} as MessageEvent);
+      case "error": {
+        const worker = this.#workers.get(message.worker);
+        this.#workers.delete(message.worker);
+        return worker?.onerror?.(message.reason);
+      }
+      case "pong":
+        if (message.count > this.#pinged) return this.#refuse("pong: it was not asked");
+        this.#ponged = message.count;
+        this.#silent = 0;
+        return;
+    }
+    message satisfies never;
+  }
+
+  look(): void {
+    if (!this.#up || this.#over) return;
+    if (this.#pinged > this.#ponged) this.#silent++;
+    else this.#send({ type: "ping", count: ++this.#pinged });
+    if (this.#silent > SILENT_LOOKS) {
+      this.#process?.kill();
+      this.#end("it does not answer");
+    }
+  }
+
+  /** The process has said what it may not say, or does not do what it has to: it is replaced. */
+  #refuse(fault: string): void {
+    if (this.#over) return;
+    this.#system.refused(`the process ${this.#name} is replaced: ${fault}`);
+    this.#process?.kill();
+    this.#end("It said something malformed");
+  }
+
+  #end(how: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#up = false;
+    this.#cancelRetry?.();
+    this.#link.detach();
+    this.#process?.close();
+    for (const outgoing of this.#waiting.splice(0)) this.#drop(outgoing);
+    const workers = [...this.#workers.values()];
+    this.#workers.clear();
+    for (const worker of workers) worker.onerror?.(`the process ${this.#name} ended: ${how}`);
+  }
+
+  async close(): Promise<void> {
+    const process = this.#process;
+    this.#workers.clear();
+    this.#end("it was closed");
+    if (process === null) return;
+    const cancel = this.#system.after(CLOSE_MS, () => process.kill());
+    await process.ended;
+    cancel();
+  }
+}
+
+/** What a worker of another process asks of its host. */
+interface RemoteWorkerOptions {
+  readonly number: number;
+  post(message: unknown): void;
+  end(): void;
+  condemn(): void;
+}
+
+class RemoteWorker implements HostedWorker {
+  readonly number: number;
+  readonly #options: RemoteWorkerOptions;
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  onmessageerror: ((event: MessageEvent) => void) | null = null;
+  onerror: ((reason: string) => void) | null = null;
+
+  constructor(options: RemoteWorkerOptions) {
+    this.number = options.number;
+    this.#options = options;
+  }
+
+  postMessage(message: unknown): void {
+    this.#options.post(message);
+  }
+
+  terminate(): void {
+    this.#options.end();
+  }
+
+  condemn(): void {
+    this.#options.condemn();
+  }
+}
+
+/** The descriptors that a message to a worker carries, or the messages of a list, in order. */
+export function descriptorsIn(message: unknown): number[] {
+  const messages = Array.isArray(message) ? message : [message];
+  return messages.flatMap(({ descriptor }) => typeof descriptor === "number" ? [descriptor] : []);
+}

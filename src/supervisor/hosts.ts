@@ -1,0 +1,46 @@
+/** The places where isolates run, this process and others: finds that of a role, and joins two isolates wherever they are. */
+
+import type { DoorName, Role } from "../protocol/mod.ts";
+import { processOf } from "../protocol/processes.ts";
+import { type IsolateHost, LocalHost } from "../process/mod.ts";
+import type { Processes } from "./plan.ts";
+import type { WorkerSlot } from "./worker_slot.ts";
+
+export class Hosts {
+  readonly #local: IsolateHost;
+  readonly #processes: Processes | null;
+
+  /** `entry` returns the entry file of a role; without `processes` all run in this one. */
+  constructor(entry: (role: Role) => URL, processes: Processes | null) {
+    this.#local = new LocalHost(entry);
+    this.#processes = processes;
+  }
+
+  /** Returns where isolates of the role run. */
+  of(role: Role): IsolateHost {
+    const process = processOf(role);
+    return (process === null ? undefined : this.#processes?.hosts[process]) ?? this.#local;
+  }
+
+  /** Gives the two sides of a door to two isolates that run: a port where they share a process, else a socket. Throws when there is none left. */
+  join(name: DoorName, asker: WorkerSlot, answerer: WorkerSlot): void {
+    if (asker.host === answerer.host) return asker.host.join(name, asker.end!, answerer.end!);
+    const [one, other] = this.#processes!.socketPair();
+    asker.send({ type: "door", name, peer: answerer.index, life: answerer.life, descriptor: one });
+    answerer.send({ type: "door", name, peer: asker.index, life: asker.life, descriptor: other });
+  }
+
+  /** Looks whether the other processes answer. */
+  look(): void {
+    for (const host of this.#all()) host.look();
+  }
+
+  /** Ends the other processes. */
+  async close(): Promise<void> {
+    await Promise.all(this.#all().map((host) => host.close()));
+  }
+
+  #all(): IsolateHost[] {
+    return [this.#local, ...Object.values(this.#processes?.hosts ?? {})];
+  }
+}
