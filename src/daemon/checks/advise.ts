@@ -107,7 +107,7 @@ function programWarnings(config: Config): string[] {
     ...Object.keys(config.programs).flatMap((name) => config.declared[`table ${name}`] ?? []),
   ];
   return places.map(({ file, line }) =>
-    `${file}:${line}: warning: this machine has neither the user _smtpd nor that of the daemon's processes: the program will run as nobody, like programs of other ` +
+    `${file}:${line}: warning: this machine has no user _smtpd: the program will run as nobody, like programs of other ` +
     `services, which could then read and stop it: make the user: useradd --system --no-create-home --shell /usr/sbin/nologin _smtpd`
   );
 }
