@@ -81,16 +81,24 @@ const NO_ARRAYS: readonly Uint8Array<ArrayBuffer>[] = [];
 /** Cuts the octets of a socket into frames, and reads them. */
 export class FrameReader {
   readonly #decoder = new Decoder();
-  readonly #buffer = new Uint8Array(READ_OCTETS);
-  readonly #view = new DataView(this.#buffer.buffer);
+  #buffer = new Uint8Array(READ_OCTETS);
+  #view = new DataView(this.#buffer.buffer);
   #start = 0;
   #end = 0;
+  /** What the runtime reads into next: it asks before others may call `next`, after which the octets may belong somewhere else. */
+  #room: Uint8Array | null = null;
+  #moved = false;
   #head: Filling | null = null;
   #frame: PartFrame | null = null;
   #array: Filling | null = null;
 
   /** Where the next octets are to be read into. */
   room(): Uint8Array {
+    this.#moved = false;
+    return this.#room = this.#nextRoom();
+  }
+
+  #nextRoom(): Uint8Array {
     if (this.#start === this.#end) {
       this.#start = this.#end = 0;
       const filling = this.#head ?? this.#array;
@@ -100,14 +108,33 @@ export class FrameReader {
       this.#end -= this.#start;
       this.#start = 0;
     }
+    // The runtime may read once more after it was told to stop; a read of nothing would be an error of the socket.
+    if (this.#end === this.#buffer.length) {
+      const wider = new Uint8Array(this.#buffer.length * 2);
+      wider.set(this.#buffer);
+      this.#buffer = wider;
+      this.#view = new DataView(wider.buffer);
+    }
     return this.#buffer.subarray(this.#end);
   }
 
   /** So many octets have been read into the room. */
   filled(count: number): void {
+    const room = this.#room!;
+    if (this.#moved) return this.#append(room.slice(0, count));
     const filling = this.#start === this.#end ? this.#head ?? this.#array : null;
     if (filling !== null) filling.filled(count);
     else this.#end += count;
+  }
+
+  /** Takes octets that were read into a place where they do not belong any more. */
+  #append(octets: Uint8Array): void {
+    for (let taken = 0; taken < octets.length;) {
+      const room = this.room(), count = Math.min(room.length, octets.length - taken);
+      room.set(octets.subarray(taken, taken + count));
+      this.filled(count);
+      taken += count;
+    }
   }
 
   /** True when a frame has begun that has not ended. */
@@ -117,6 +144,7 @@ export class FrameReader {
 
   /** The messages of the next frame; null where it is not complete. Throws Malformed. */
   next(): unknown[] | null {
+    this.#moved = true;
     if (this.#frame === null) {
       const messages = this.#headDone();
       if (messages !== null) return messages;

@@ -61,6 +61,13 @@ export class SocketTransport implements Transport {
     this.#socket = socket;
     socket.on("end", () => this.#end());
     socket.on("close", () => this.#end());
+    // After a failed write no "end" is emitted, but what would lead to it still comes.
+    const push = socket.push.bind(socket);
+    socket.push = (chunk: unknown) => {
+      const more = push(chunk);
+      if (chunk === null) this.#end();
+      return more;
+    };
     // Where the other side takes no more, what it had sent before is still to be read: only its end destroys the socket.
     const destroy = socket.destroy.bind(socket);
     socket.destroy = (error?: Error & { readonly syscall?: string }) => {
@@ -179,7 +186,8 @@ export class SocketTransport implements Transport {
   }
 
   /** Goes on with what is queued. One piece at a time: the runtime would copy several into one. */
-  readonly #onwritten = (): void => {
+  readonly #onwritten = (error?: Error | null): void => {
+    if (error) this.#unwritable = true;
     while (this.#socket.writableLength === 0 && !this.#unwritable) {
       const octets = this.#queued.shift();
       if (octets === undefined) return;
