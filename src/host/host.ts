@@ -5,7 +5,7 @@
  */
 
 import { DoorChannel, SocketTransport } from "../isolate/mod.ts";
-import { DescriptorSocket, installSeccomp } from "../kernel/mod.ts";
+import { closeDescriptor, DescriptorSocket, installSeccomp } from "../kernel/mod.ts";
 import type { FromHost, Role, ToHost } from "../protocol/mod.ts";
 import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR } from "../protocol/processes.ts";
 import { type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
@@ -112,6 +112,8 @@ class Host {
     if (handed !== undefined) {
       const descriptors = [...this.#early.get(handed)!];
       this.#early.delete(handed);
+      // It has ended meanwhile.
+      if (!this.#workers.has(worker)) return descriptors.forEach(closeDescriptor);
       for (const one of (Array.isArray(message) ? message : [message]) as { descriptor?: number }[]) {
         if (typeof one.descriptor === "number") one.descriptor = descriptors.shift()!;
       }
