@@ -1,6 +1,6 @@
 /**
  * Vaultpost beside Debian's Postfix and OpenSMTPD on this machine, now: accept and deliver into a Maildir, relay, latency, CPU, memory.
- * `scripts/bench [--quick] [vaultpost] [postfix] [opensmtpd]`. Durable settings for all; see table.ts for what is printed.
+ * `scripts/bench [--quick] [vaultpost] [postfix] [opensmtpd]`, and `vaultpost-one-user` for one process, also as root. Durable settings for all; see table.ts for what is printed.
  */
 
 import { join } from "node:path";
@@ -13,10 +13,11 @@ import { CannotRun, type Place, type Server } from "./server.ts";
 import { freePort } from "../ports.ts";
 import { startSink } from "./sink.ts";
 import { type Row, table } from "./table.ts";
-import { startVaultpost } from "./vaultpost.ts";
+import { startInOneProcess, startVaultpost } from "./vaultpost.ts";
 
 const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
   vaultpost: startVaultpost,
+  "vaultpost-one-user": startInOneProcess,
   postfix: startPostfix,
   opensmtpd: startOpenSmtpd,
 };
@@ -89,7 +90,8 @@ if (unknown !== undefined) {
 const folder = await Deno.makeTempDir({ prefix: "vaultpost-bench-" });
 await Deno.chmod(folder, 0o755);
 const sink = await startSink(freePort());
-const servers = await startAll(wanted.length > 0 ? wanted : Object.keys(STARTERS), folder, sink.port);
+const usual = Object.keys(STARTERS).filter((name) => name !== "vaultpost-one-user");
+const servers = await startAll(wanted.length > 0 ? wanted : usual, folder, sink.port);
 try {
   console.log(table(await run(servers, quick ? 0.1 : 1, sink)));
 } finally {

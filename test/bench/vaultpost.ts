@@ -3,17 +3,25 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { userInfo } from "node:os";
+import { systemUsers } from "../e2e/harness.ts";
 import { LOCAL_DOMAIN, type Place, RELAY_DOMAIN, type Server, startDaemon } from "./server.ts";
 
 const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const NOBODY = 65534;
 
-/** Starts the daemon of this working tree, offering STARTTLS where it gets a certificate; `limits` are further lines of its config. */
+/** Starts the daemon of this working tree in one process, also as root, to compare with what `startVaultpost` starts. */
+export async function startInOneProcess(place: Place): Promise<Server> {
+  return { ...await startVaultpost(place, undefined, "", "one-process"), name: "Vaultpost, one process" };
+}
+
+/** Starts the daemon of this working tree, as root with two users of the system, offering STARTTLS where it gets a certificate; `limits` are further lines of its config. */
 export async function startVaultpost(
   place: Place,
   pair?: { cert: string; key: string },
   limits = "",
+  processes: "of-two-users" | "one-process" = "of-two-users",
 ): Promise<Server> {
+  const [smtpd, smtpq] = Deno.uid() === 0 && processes === "of-two-users" ? systemUsers() : [];
   const user = Deno.uid() === 0 ? "nobody" : userInfo().username;
   const mail = join(place.folder, "mail"), maildir = join(mail, "box");
   await Deno.mkdir(mail, { recursive: true });
@@ -36,7 +44,13 @@ match from any for domain "${LOCAL_DOMAIN}" action "in"
 match from any for domain "${RELAY_DOMAIN}" action "out"
 `,
   );
-  const daemon = await startDaemon(place, join(PROJECT, "scripts/smtpd"), ["-d", "--one-user", "-f", config], {
+  const daemon = await startDaemon(place, join(PROJECT, "scripts/smtpd"), [
+    "-d",
+    ...smtpd === undefined ? ["--one-user"] : [],
+    "-f",
+    config,
+  ], {
+    ...smtpd !== undefined && { SMTPD_USER: smtpd, SMTPD_QUEUE_USER: smtpq! },
     SMTPD_SPOOL: join(place.folder, "spool"),
     SMTPD_SOCKET: join(place.folder, "smtpd.sock"),
   });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, DOMAIN, PROJECT, run, systemUsers, withDaemon } from "./harness.ts";
+import { Daemon, DOMAIN, OWNER, PROJECT, run, systemUsers, withDaemon } from "./harness.ts";
 
 const ROOT = Deno.uid() === 0;
 
@@ -29,11 +29,23 @@ Deno.test("with two users the spool is that of the queue's, whatever root does t
   ignore: !ROOT,
 }, async (test) => {
   const queue = uidOf(systemUsers()[1]);
-  await withDaemon({ twoUsers: true }, async (daemon) => {
+  // Files that only root can reach are read for the others.
+  const config = ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
+    Deno.mkdirSync(join(folder, "private"), { mode: 0o700 });
+    Deno.writeTextFileSync(join(folder, "private/list"), `${OWNER}\n`, { mode: 0o600 });
+    Deno.writeTextFileSync(join(folder, "private/boxes"), `@ :include:${folder}/private/list\n`, { mode: 0o600 });
+    return `table boxes file:${folder}/private/boxes
+listen on socket
+listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN} auth-optional <boxes>
+action "inbox" maildir "${mail}/%{rcpt.user}" virtual <boxes> user ${OWNER}
+match from any for domain "${DOMAIN}" action "inbox"
+`;
+  };
+  await withDaemon({ config, twoUsers: true }, async (daemon) => {
     const spool = daemon.env["SMTPD_SPOOL"]!, offline = join(spool, "offline");
     const assertOwners = (uid: number) => {
       for (const [name, owner] of Object.entries(ownersOf(spool))) {
-        assert.equal(owner, name === "offline" ? 0 : uid, name);
+        assert.equal(owner, ["offline", "scram.key"].includes(name) ? 0 : uid, name);
       }
       assert.equal(Deno.lstatSync(spool).mode! & 0o7777, 0o711);
       assert.equal(Deno.lstatSync(offline).mode! & 0o7777, 0o1733);
