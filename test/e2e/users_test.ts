@@ -18,6 +18,21 @@ function ownersOf(spool: string): Record<string, number> {
   return Object.fromEntries(["", ...names].map((name) => [name, Deno.lstatSync(join(spool, name)).uid!]));
 }
 
+/** Uids of the processes that a process has started, sorted. */
+function uidsBelow(pid: number): number[] {
+  const uids: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const status = Deno.readTextFileSync(`/proc/${name}/status`);
+      if (Number(/^PPid:\s+(\d+)/m.exec(status)![1]) === pid) uids.push(Number(/^Uid:\s+(\d+)/m.exec(status)![1]));
+    } catch {
+      // It has ended.
+    }
+  }
+  return uids.sort((a, b) => a - b);
+}
+
 async function sendOne(daemon: Daemon, user: string): Promise<void> {
   const client = await Client.connect(daemon.port);
   await client.say("EHLO client.example.com", "250");
@@ -54,6 +69,8 @@ match from any for domain "${DOMAIN}" action "inbox"
       await sendOne(daemon, "first");
       await daemon.mailbox("first").arrived(1);
       assert.equal(Deno.lstatSync(spool).uid, queue);
+      const network = uidOf(systemUsers()[0]);
+      assert.deepEqual(uidsBelow(daemon.pid), [network, network, queue].sort((a, b) => a - b));
     });
     await test.step("smtpd -n -v shows that lookup itself reads nothing that is root's alone", async () => {
       const { stderr } = await daemon.tool("smtpd", ["-n", "-v", "-f", daemon.configFile]);
@@ -91,6 +108,7 @@ match from any for domain "${DOMAIN}" action "inbox"
       assert.equal(await daemon.stop(), 0);
       await daemon.launch({ more: ["--one-user", "-P", "mda"] });
       assertOwners(0);
+      assert.deepEqual(uidsBelow(daemon.pid), [], "one process");
       assert.match((await daemon.tool("smtpctl", ["show", "queue"])).stdout, /sixth@/);
       assert.equal(await daemon.stop(), 0);
       await daemon.launch();
