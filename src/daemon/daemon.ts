@@ -47,7 +47,7 @@ import { readResolver, readServerName, resolverFiles } from "./machine/machine_n
 import { cutCertificates, cutSettings } from "./settings.ts";
 import type { ChosenUsers } from "./users.ts";
 import { TableFiles } from "./table_files.ts";
-import { tableFilesOf } from "../lookup/mod.ts";
+import { PASSWD, tableFilesOf } from "../lookup/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -189,7 +189,7 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       paused,
     });
-    this.#lookupRequests.tableFiles = new TableFiles(tableFilesOf(settings.lookup));
+    this.#lookupRequests.tableFiles = new TableFiles([PASSWD, ...tableFilesOf(settings.lookup)]);
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     const grants = grantsFor(settings);
     this.#supervisor = new Supervisor({

@@ -326,6 +326,7 @@ export class Lookups {
   /** An account of the machine: of passwd(5), or else of the name service. */
   #systemUser(name: string): UserInfo | null | LookupError {
     const { accounts, main } = this.#machine;
+    if (accounts.stale) this.#resumable.need("accounts", () => accounts.fetch());
     const found = accounts.find(name);
     if (found !== null || main === undefined) return found;
     const known = main.knownAccount(name);

@@ -21,7 +21,11 @@ const MAX_INCLUDE_BYTES = 1 << 20;
  * it reads what this isolate may not.
  */
 export function openMachine(main?: MainFiles): Machine {
-  const accounts = { read: () => readText(PASSWD, MAX_PASSWD_BYTES), stamp: () => stampOf(PASSWD) };
+  const accounts = {
+    read: () => readText(PASSWD, MAX_PASSWD_BYTES),
+    stamp: () => stampOf(PASSWD),
+    ...main !== undefined && { readByMain: () => textByMain(main, PASSWD, MAX_PASSWD_BYTES) },
+  };
   return {
     accounts: new SystemAccounts(accounts, systemClock.steady),
     readText: (path) => readText(path, MAX_INCLUDE_BYTES),
@@ -29,7 +33,7 @@ export function openMachine(main?: MainFiles): Machine {
       const own = { read: () => readTableBytes(path), stamp: () => stampOf(path) };
       return main === undefined ? own : new MainFile({ path, limit: LANGUAGE_LIMITS.tableFileBytes, own, main });
     },
-    ...main !== undefined && { readByMain: (path) => textByMain(main, path) },
+    ...main !== undefined && { readByMain: (path) => textByMain(main, path, MAX_INCLUDE_BYTES) },
     sqlite: openSqlite,
   };
 }
@@ -63,8 +67,8 @@ export function readTableBytes(path: string): Uint8Array {
   return Deno.readFileSync(path);
 }
 
-async function textByMain(main: MainFiles, path: string): Promise<string> {
-  return new TextDecoder().decode((await main.tableFile(path, MAX_INCLUDE_BYTES)).octets);
+async function textByMain(main: MainFiles, path: string, limit: number): Promise<string> {
+  return new TextDecoder().decode((await main.tableFile(path, limit)).octets);
 }
 
 function readText(path: string, limit: number): string {

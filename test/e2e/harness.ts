@@ -16,6 +16,11 @@ const NOBODY = 65534;
 export const OWNER = ROOT ? "nobody" : userInfo().username;
 /** Whose this checkout is says nothing of the programs: root's warning of it has a test of its own. */
 const QUIET = { VAULTPOST_OWNER_WARNED: "1" };
+/**
+ * With `VAULTPOST_TEST_USERS=two` in the environment, root's daemons run as processes of two users, with the kernel's walls around them, in tests
+ * that do not ask for it too.
+ */
+const TWO_USERS = ROOT && Deno.env.get("VAULTPOST_TEST_USERS") === "two";
 /** A wait that takes longer has failed. */
 const LIMIT_MS = 60_000;
 
@@ -102,8 +107,11 @@ export interface DaemonOptions {
   readonly program?: readonly [string, ...string[]];
   /** Variables of the environment, beside or instead of the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Processes of two users, as root only: users of the system that own nothing here. Without it all runs in one process. */
-  readonly twoUsers?: true;
+  /**
+   * Processes of two users, as root only: users of the system that own nothing here. Otherwise all runs in one process, unless `VAULTPOST_TEST_USERS`
+   * says `two`.
+   */
+  readonly twoUsers?: boolean;
 }
 
 /**
@@ -134,7 +142,7 @@ export class Daemon {
 
   private constructor(
     folder: string,
-    { args = [], program = [join(PROJECT, "scripts/smtpd")], env = {}, twoUsers }: DaemonOptions,
+    { args = [], program = [join(PROJECT, "scripts/smtpd")], env = {}, twoUsers = TWO_USERS }: DaemonOptions,
   ) {
     this.folder = folder;
     this.#args = twoUsers ? args : [...args, "--one-user"];

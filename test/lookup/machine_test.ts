@@ -52,6 +52,39 @@ Deno.test("SystemAccounts answers with an error while the file is away, and reco
   assert.equal((accounts.find("bob") as { uid: number }).uid, 1);
 });
 
+Deno.test("SystemAccounts has main read a file that it may not open any more, once for all who wait", async () => {
+  let [stamp, now, asked] = ["1", 0, 0];
+  let byMain = () => Promise.resolve("eve:x:2:2::/home/eve:");
+  const accounts = new SystemAccounts({
+    read: () => {
+      if (stamp !== "1") throw new Deno.errors.PermissionDenied("not this file");
+      return "bob:x:1:1::/home/bob:";
+    },
+    stamp: () => stamp,
+    readByMain: () => (asked++, byMain()),
+  }, () => now);
+  assert.equal(accounts.stale, false);
+  assert.equal((accounts.find("bob") as { uid: number }).uid, 1);
+  [stamp, now] = ["2", 1000];
+  assert.equal(accounts.stale, true);
+  await Promise.all([accounts.fetch(), accounts.fetch()]);
+  assert.deepEqual([accounts.stale, accounts.find("bob"), asked], [false, null, 1]);
+  assert.equal((accounts.find("eve") as { uid: number }).uid, 2);
+  // Nothing has changed.
+  now = 3000;
+  assert.deepEqual([accounts.stale, asked], [false, 1]);
+  [stamp, now] = ["3", 4000];
+  byMain = () => Promise.reject(new Error("gone"));
+  assert.equal(accounts.stale, true);
+  await accounts.fetch();
+  assert.match((accounts.find("eve") as LookupError).reason, /gone/i);
+  byMain = () => Promise.resolve("amy:x:3:3::/home/amy:");
+  now = 5000;
+  assert.equal(accounts.stale, true);
+  await accounts.fetch();
+  assert.equal((accounts.find("amy") as { uid: number }).uid, 3);
+});
+
 function settingsOf(folder: string): LookupSettings {
   const path = `${folder}/aliases`;
   const includes = [`bob@r.org, :include:${folder}/list`, `:include:${folder}/secret`];
