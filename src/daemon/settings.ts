@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
 import { limitsFor } from "../config/limits.ts";
 import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
-import { ENVELOPE_MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
+import { MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
   Certificates,
   ControlSettings,
@@ -61,8 +61,10 @@ interface Common {
   readonly around: Surroundings;
   readonly shared: SharedSettings;
   readonly certificates: ReturnType<typeof cutCertificates>;
-  /** Shared by lookup, which authorises commands, and the queue, which runs no others. */
+  /** Shared by lookup, which decides about envelopes, and the queue, which takes no others. */
   readonly envelopeMacKey: Uint8Array;
+  /** Shared by the scheduler, which gives jobs to relay and delivery, and the queue, which opens nothing else to them. */
+  readonly jobMacKey: Uint8Array;
 }
 
 /** Returns the settings of every isolate: what smtpd.conf and the machine say, cut to what each role needs. */
@@ -78,7 +80,8 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     around,
     shared,
     certificates: cutCertificates(config, around),
-    envelopeMacKey: crypto.getRandomValues(new Uint8Array(ENVELOPE_MAC_KEY_OCTETS)),
+    envelopeMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
+    jobMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
   };
   const delivery = deliverySettings(common);
   return {
@@ -135,7 +138,7 @@ function lookupSettings({ config, around, shared, envelopeMacKey }: Common): Loo
   };
 }
 
-function queueSettings({ config, around, shared, envelopeMacKey }: Common): QueueSettings {
+function queueSettings({ config, around, shared, envelopeMacKey, jobMacKey }: Common): QueueSettings {
   const actions = Object.values(config.actions);
   return {
     shared,
@@ -147,12 +150,15 @@ function queueSettings({ config, around, shared, envelopeMacKey }: Common): Queu
     actionTtlSeconds: Object.fromEntries(actions.map((action) => [action.name, action.ttlSeconds])),
     warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
     envelopeMacKey,
+    jobMacKey,
   };
 }
 
-function schedulerSettings({ config: { mda, mta, scheduler }, around, shared }: Common): SchedulerSettings {
+function schedulerSettings({ config, around, shared, jobMacKey }: Common): SchedulerSettings {
+  const { mda, mta, scheduler } = config;
   return {
     shared,
+    jobMacKey,
     ...limitsFor("scheduler", "scheduler", scheduler),
     maxPerUser: mda.taskHiwat,
     maxPerDestination: mta.limits.taskHiwat,

@@ -56,11 +56,11 @@ class DeliveryService {
   }
 
   accept(job: Job): void {
-    const ids = this.#queue.take(job.ids);
+    const ids = this.#queue.take(job);
     if (ids.length === 0) return;
     if (this.#slots.waiting >= MAX_WAITING_JOBS) return this.#reporter.refuse(ids, "Too many deliveries are waiting");
     const { actions } = this.#isolate.settings;
-    if (isPrivileged(actions[job.action], "")) this.#passOn({ ...job, ids });
+    if (isPrivileged(actions[job.action], "")) this.#passOn(job, ids);
     else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));
   }
 
@@ -100,7 +100,7 @@ class DeliveryService {
     } finally {
       this.#queue.release(away.length === 0 ? ids : without(ids, away));
       // Whatever the action says, a command has to wait for a turn with the user's limit.
-      if (away.length > 0) this.#passOn({ ...job, ids: away });
+      if (away.length > 0) this.#passOn(job, away);
     }
   }
 
@@ -117,15 +117,14 @@ class DeliveryService {
   }
 
   /** Passes envelopes in flight on, to the isolate that may do what they ask for; here they keep their place among the deliveries of the user. */
-  #passOn(job: Job): void {
+  #passOn(job: Job, only: readonly EnvelopeId[]): void {
     this.#schedule(job, this.#isolate.settings.maxSessionPerUser, async () => {
-      const { message, action, lane, ids } = job;
+      const question = { ...job, type: "privileged-job", only } as const;
       for (let done = false; !done && !this.#stopping;) {
         // A privileged isolate that ended is replaced, and the new one asks the queue what is left to do.
-        done = await this.#privileged.ask<"privileged-job-done">({ type: "privileged-job", message, action, lane, ids })
-          .then(() => true, () => false);
+        done = await this.#privileged.ask<"privileged-job-done">(question).then(() => true, () => false);
       }
-      this.#queue.release(ids);
+      this.#queue.release(only);
     });
   }
 

@@ -59,7 +59,7 @@ class PrivilegedService {
 
   /** Does one job. Never rejects. */
   async run(job: ToPrivileged): Promise<void> {
-    const ids = this.#queue.take(job.ids);
+    const ids = this.#queue.take(job, job.only);
     if (ids.length === 0 || this.#stopping) return this.#queue.release(ids);
     if (this.#running.size >= this.#limit) return this.#reporter.refuse(ids, "Too many commands are running");
     const work = this.#work(job, ids);

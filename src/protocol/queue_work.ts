@@ -16,7 +16,7 @@ import {
 } from "./check.ts";
 import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
-import { call, envelope, envelopeId, longText, messageId, outcome } from "./shapes.ts";
+import { call, envelope, envelopeId, longText, mac, messageId, outcome } from "./shapes.ts";
 
 /** What the scheduler keeps of an envelope. */
 export interface Ticket {
@@ -55,12 +55,22 @@ export interface Job {
   readonly action: string;
   readonly lane: string;
   readonly ids: readonly EnvelopeId[];
+  /** With it the agent shows the queue that it was given these envelopes; see src/mac/job_mac.ts. */
+  readonly mac: string;
 }
 
 /** A destination that could not be reached takes mail again: these envelopes, which failed for that, need not wait for their time. */
 export type RelayToScheduler = { readonly type: "reschedule"; readonly ids: readonly EnvelopeId[] };
 
 export type AgentToQueue =
+  /** The scheduler has given the agent a job: before anything else about these envelopes. `only`: those of them that it takes. */
+  | {
+    readonly type: "take";
+    readonly message: MessageId;
+    readonly ids: readonly EnvelopeId[];
+    readonly mac: string;
+    readonly only?: readonly EnvelopeId[];
+  }
   /** The envelopes of a job and the start of the body. */
   | { readonly type: "open"; readonly call: number; readonly message: MessageId; readonly ids: readonly EnvelopeId[] }
   /** The body from chunk `index` on (one chunk). */
@@ -81,11 +91,19 @@ export type QueueToAgent =
   | { readonly type: "unreadable"; readonly call: number; readonly text: string };
 
 /** Privileged deliveries: envelopes that take a command, or a file that a user named. The privileged isolate asks the queue what they hold and sends it the outcomes. */
-export type ToPrivileged = Omit<Job, "type"> & { readonly type: "privileged-job"; readonly call: number };
+export type ToPrivileged = Omit<Job, "type"> & {
+  readonly type: "privileged-job";
+  readonly call: number;
+  /** Those of `ids` that are to be done. */
+  readonly only: readonly EnvelopeId[];
+};
 /** All of it is done, or was done before. */
 export type FromPrivileged = { readonly type: "privileged-job-done"; readonly call: number };
 
 const ids = list(envelopeId);
+/** Envelopes in one job at most. */
+export const MAX_JOB_ENVELOPES = 1000;
+const jobIds = list(envelopeId, MAX_JOB_ENVELOPES);
 const ticket = record<Ticket>({
   id: envelopeId,
   agent: oneOf("mda", "mta", "bounce"),
@@ -109,11 +127,12 @@ const SCHEDULER_TO_QUEUE: MessageTable<SchedulerToQueue> = {
   dsn: { message: messageId, ids },
 };
 
-const JOB = { message: messageId, action: text(), lane: text(), ids };
+const JOB = { message: messageId, action: text(), lane: text(), ids, mac };
 const TO_AGENT: MessageTable<Job> = { job: JOB };
 const RELAY_TO_SCHEDULER: MessageTable<RelayToScheduler> = { reschedule: { ids } };
 
 const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
+  take: { message: messageId, ids: jobIds, mac, only: optional(jobIds) },
   open: { call, message: messageId, ids },
   read: { call, message: messageId, index: whole() },
   outcome: { id: envelopeId, outcome },
@@ -128,7 +147,7 @@ const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
   read: ["chunk", "unreadable"],
 };
 
-const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB } };
+const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB, only: ids } };
 const FROM_PRIVILEGED: MessageTable<FromPrivileged> = { "privileged-job-done": { call } };
 const PRIVILEGED_REPLIES: Replies<ToPrivileged, FromPrivileged> = { "privileged-job": ["privileged-job-done"] };
 

@@ -136,6 +136,8 @@ export interface QueueSettings {
   readonly warnIntervalsSeconds: readonly number[];
   /** Shared with lookup: an envelope must carry the MAC of its decision. */
   readonly envelopeMacKey: Uint8Array;
+  /** Shared with the scheduler: relay and delivery open only what they have a job for. */
+  readonly jobMacKey: Uint8Array;
 }
 
 /** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */
@@ -154,6 +156,8 @@ export interface SchedulerMarks {
 
 export interface SchedulerSettings extends LimitsFor<"scheduler", "scheduler"> {
   readonly shared: SharedSettings;
+  /** Shared with the queue: makes the MACs of jobs. */
+  readonly jobMacKey: Uint8Array;
   /** Jobs of one key (local user, destination domain) that may run at once; more are held. */
   readonly maxPerUser: number;
   readonly maxPerDestination: number;

@@ -50,7 +50,7 @@ export const call: Check<number> = whole();
 export const longText: Check<string> = text(MAX_LONG_TEXT_CHARS);
 
 const word = text();
-/** Hexadecimal digits of the MAC of an envelope. */
+/** Hexadecimal digits of a MAC. */
 const MAC_DIGITS = 64;
 const yes = oneOf(true);
 export const mailbox: Check<Mailbox> = record<Mailbox>({ local: word, domain: word });
@@ -89,8 +89,8 @@ const dsnContent: Check<DsnContent> = record<DsnContent>({
   ttlSeconds: finite,
 });
 
-/** As src/mac/envelope_mac.ts makes it. */
-const mac: Check<string> = text(MAC_DIGITS);
+/** As src/mac makes it. */
+export const mac: Check<string> = text(MAC_DIGITS);
 const CONTENT: Fields<EnvelopeContent> = {
   id: envelopeId,
   sender: reversePath,

@@ -11,37 +11,72 @@ import {
   type MessageId,
   type MessageNumber,
   messageNumber,
+  messageOf,
   type Outcome,
 } from "../envelope/mod.ts";
 import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
-import type { Channel } from "../isolate/mod.ts";
+import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
+import type { Channel, DoorPeer } from "../isolate/mod.ts";
 import { MAX_CHUNKS } from "./store/chunk_key.ts";
+import { InHand } from "./in_hand.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import { databaseFault } from "./store/disk_errors.ts";
 import type { QueueState } from "./queue_state.ts";
 
-/** Envelopes of one job at most. */
-const MAX_IDS = 1000;
+/** Refusals of one isolate that are logged. */
+const MAX_WARNINGS = 100;
+const NOT_GIVEN = "There is no job for this message";
 const EMPTY = new Uint8Array(0);
 
-/** Serves relay (`agent` is `mta`) or delivery (`mda`) at `channel`: only outcomes of envelopes of that agent count. */
+/** An isolate that delivers. */
+export interface Agent extends Pick<DoorPeer, "refuse"> {
+  /** What the isolates that share the envelopes of its kind have in hand: delivery gives some of its envelopes to privileged. */
+  readonly hands: Set<InHand>;
+}
+
+/**
+ * Serves relay (`agent` is `mta`) or delivery (`mda`) at `channel`. It reads and settles only envelopes that it has in hand: those of jobs whose
+ * MAC shows that the scheduler has given them to that agent. With a wrong MAC it is replaced.
+ */
 export function serveAgent(
   queue: QueueState,
   agent: "mda" | "mta",
   channel: Channel<QueueToAgent, AgentToQueue>,
+  { refuse, hands }: Agent,
 ): void {
+  const inHand = new InHand();
+  hands.add(inHand);
+  channel.onreset = () => hands.delete(inHand);
+  let refusals = 0;
+  /** It asks for what it has no job for: an honest one does so at most while the queue is replaced. */
+  const withhold = (what: string) => {
+    if (++refusals <= MAX_WARNINGS) queue.warn(`queue: ${agent} ${what}, for which it has no job: it is refused`);
+  };
   channel.onmessage = (message) => {
     switch (message.type) {
-      case "open":
-        return open(queue, channel, message);
-      case "read":
-        return read(queue, channel, message);
-      case "outcome":
-        if (isEnvelopeId(message.id) && isOutcome(message.outcome)) {
-          recordOutcome(queue, agent, message.id, message.outcome);
+      case "take": {
+        const { message: id, ids, mac, only = ids } = message;
+        if (!queue.jobMac.verify({ agent, message: id, ids }, mac)) {
+          return refuse(`take: message ${id} was not given to this isolate`);
         }
-        return;
+        const given = new Set(ids);
+        if (!only.every((one) => given.has(one))) return refuse(`take: it names more of ${id} than it was given`);
+        return inHand.add(id, only);
+      }
+      case "open":
+        if (inHand.holdsAll(message.message, message.ids)) return open(queue, channel, message, inHand);
+        withhold(`opens message ${message.message}`);
+        return channel.send({ type: "unreadable", call: message.call, text: NOT_GIVEN });
+      case "read":
+        if (inHand.holds(message.message)) return read(queue, channel, message);
+        withhold(`reads message ${message.message}`);
+        return channel.send({ type: "unreadable", call: message.call, text: NOT_GIVEN });
+      case "outcome":
+        if (!isOutcome(message.outcome)) return;
+        if (!inHand.holdsAll(messageOf(message.id), [message.id])) return withhold(`settles ${message.id}`);
+        for (const one of hands) one.remove(messageOf(message.id), message.id);
+        return recordOutcome(queue, agent, message.id, message.outcome);
     }
   };
 }
@@ -50,15 +85,18 @@ function open(
   queue: QueueState,
   channel: Channel<QueueToAgent, AgentToQueue>,
   { call, message, ids }: Extract<AgentToQueue, { type: "open" }>,
+  inHand: InHand,
 ): void {
-  if (!isMessageId(message) || !Array.isArray(ids) || ids.length > MAX_IDS) {
+  if (!isMessageId(message) || !Array.isArray(ids) || ids.length > MAX_JOB_ENVELOPES) {
     return channel.send({ type: "unreadable", call, text: "The question makes no sense" });
   }
   const number = messageNumber(message);
   const dropMissing = (found: readonly Envelope[]) => {
     if (found.length === ids.length) return;
     const there = new Set(found.map(({ id }) => id));
-    queue.dropped(ids.filter((id) => isEnvelopeId(id) && !there.has(id)));
+    const missing = ids.filter((id) => !there.has(id));
+    for (const id of missing) inHand.remove(message, id);
+    queue.dropped(missing);
   };
   const accepted = queue.acceptanceOf(number);
   const recent = queue.recent.get(number);

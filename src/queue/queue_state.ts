@@ -14,7 +14,7 @@ import {
 import { type EmitEvent, logTrace, type Observer, systemReason } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
-import { EnvelopeMac } from "../mac/mod.ts";
+import { EnvelopeMac, JobMac } from "../mac/mod.ts";
 import { Quarantine } from "./repair/quarantine.ts";
 import { Commits } from "./store/commits.ts";
 import { Ids } from "./ids.ts";
@@ -62,6 +62,8 @@ export class QueueState {
   readonly diskErrors = new DiskErrors();
   /** Checks that envelopes are as lookup has decided them. */
   readonly mac: EnvelopeMac;
+  /** Checks that agents were given the jobs that they take. */
+  readonly jobMac: JobMac;
   readonly space: Space;
   readonly ids: Ids;
   readonly #ballast: Ballast;
@@ -84,6 +86,7 @@ export class QueueState {
     this.store = parts.store;
     this.settings = parts.settings;
     this.mac = new EnvelopeMac(parts.settings.envelopeMacKey);
+    this.jobMac = new JobMac(parts.settings.jobMacKey);
     this.observer = parts.observer;
     this.emit = parts.observer.emit;
     this.tally = parts.tally;

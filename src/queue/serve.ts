@@ -6,6 +6,7 @@ import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, Sm
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
+import type { InHand } from "./in_hand.ts";
 import { serveIncoming } from "./incoming.ts";
 import { loadScheduler } from "./loading.ts";
 import { DsnWriter } from "./dsn/dsn_writer.ts";
@@ -174,9 +175,19 @@ function serveDoors(
       };
     }),
   );
-  isolate.serve("relay-queue", served((channel) => serveAgent(queue, "mta", channel)));
-  isolate.serve("delivery-queue", served((channel) => serveAgent(queue, "mda", channel)));
-  isolate.serve("privileged-queue", served((channel) => serveAgent(queue, "mda", channel)));
+  const ofRelay = new Set<InHand>(), local = new Set<InHand>();
+  isolate.serve(
+    "relay-queue",
+    served((channel, { refuse }) => serveAgent(queue, "mta", channel, { refuse, hands: ofRelay })),
+  );
+  isolate.serve(
+    "delivery-queue",
+    served((channel, { refuse }) => serveAgent(queue, "mda", channel, { refuse, hands: local })),
+  );
+  isolate.serve(
+    "privileged-queue",
+    served((channel, { refuse }) => serveAgent(queue, "mda", channel, { refuse, hands: local })),
+  );
   isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
 }
 

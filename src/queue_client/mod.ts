@@ -6,7 +6,7 @@
 import { BoundedMap } from "../bounded_map.ts";
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import { Caller, type Channel } from "../isolate/mod.ts";
-import type { AgentToQueue, QueueToAgent } from "../protocol/mod.ts";
+import type { AgentToQueue, Job, QueueToAgent } from "../protocol/mod.ts";
 
 /** A stored body: it comes from the queue chunk by chunk and is never whole in memory. Chunk 0 is at hand, the others are asked for. */
 export interface StoredBody {
@@ -28,11 +28,14 @@ export interface OpenedMessage {
 /** Final outcomes that are remembered: the queue may have ended before it received them, and would then give out the mail again. */
 const MAX_FINAL_OUTCOMES = 4_096;
 
+/** What the queue is shown of a job. */
+export type TakenJob = Pick<Job, "message" | "ids" | "mac">;
+
 export class QueueClient {
   readonly #queue: Caller<AgentToQueue, QueueToAgent>;
   readonly #unreadable: (text: string) => Error;
   /** Envelopes that wait or are being delivered: after a restart of its own the scheduler may send them again. */
-  readonly #inFlight = new Set<EnvelopeId>();
+  readonly #inFlight = new Map<EnvelopeId, TakenJob>();
   /** Outcomes after which an envelope never comes back, unless the queue ended before it received them. */
   readonly #final = new BoundedMap<EnvelopeId, Outcome>(MAX_FINAL_OUTCOMES);
 
@@ -42,6 +45,11 @@ export class QueueClient {
     unreadable: (text: string) => Error = (text) => new Error(text),
   ) {
     this.#queue = new Caller(channel);
+    // A fresh queue does not know what is in hand here; it is told before the first outcome.
+    this.#queue.onreset = () => {
+      const left = Map.groupBy(this.#inFlight, ([, job]) => job);
+      for (const [job, held] of left) this.#show(job, held.map(([id]) => id));
+    };
     this.#unreadable = unreadable;
   }
 
@@ -51,12 +59,15 @@ export class QueueClient {
   }
 
   /**
-   * Returns those of `ids` that are to be delivered, and counts them as in flight. Not those that are in flight already, and not those that were
+   * Returns those of the job's ids, or of `only`, that are to be delivered, and counts them as in flight. Not those that are in flight already, and not those that were
    * done with before: their outcomes are sent to the queue again, so that no mail is sent twice.
    */
-  take(ids: readonly EnvelopeId[]): EnvelopeId[] {
-    const taken = ids.filter((id) => !this.#inFlight.has(id) && !this.#settledBefore(id));
-    for (const id of taken) this.#inFlight.add(id);
+  take(job: TakenJob, only: readonly EnvelopeId[] = job.ids): EnvelopeId[] {
+    const given = only.filter((id) => !this.#inFlight.has(id));
+    if (given.length === 0) return [];
+    this.#show(job, given);
+    const taken = given.filter((id) => !this.#settledBefore(id));
+    for (const id of taken) this.#inFlight.set(id, job);
     return taken;
   }
 
@@ -81,6 +92,11 @@ export class QueueClient {
     this.#queue.send({ type: "outcome", id, outcome });
     this.#inFlight.delete(id);
     if (outcome.result !== "tempfail") this.#final.set(id, outcome);
+  }
+
+  /** Shows the queue that these envelopes of a job were given to this isolate. */
+  #show({ message, ids, mac }: TakenJob, given: readonly EnvelopeId[]): void {
+    this.#queue.send({ type: "take", message, ids, mac, ...(given.length === ids.length ? {} : { only: given }) });
   }
 
   async #read(message: MessageId, index: number): Promise<Uint8Array> {

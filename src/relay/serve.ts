@@ -121,7 +121,7 @@ class RelayService {
   // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   accept(job: Job): void {
-    const ids = this.#queue.take(job.ids);
+    const ids = this.#queue.take(job);
     if (ids.length === 0) return;
     const work = { ...job, ids };
     const action = this.#isolate.settings.actions[job.action];

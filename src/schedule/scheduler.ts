@@ -12,6 +12,7 @@ import {
   rowOf,
 } from "../envelope/mod.ts";
 import type { Job, RunState, Target, Ticket } from "../protocol/mod.ts";
+import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
@@ -21,8 +22,6 @@ import { AT, EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
 const AGENTS: readonly Agent[] = ["bounce", "mda", "mta"];
-/** Envelopes in one job at most. */
-const MAX_JOB_ENVELOPES = 1000;
 /** A DSN waits this long after the first envelope of its message that asks for one, so that others can join it. */
 const DSN_MERGE_MS = 1000;
 /** Due envelopes that one call of `run` moves; the rest waits for the next call, so that nothing else has to wait. */
@@ -30,7 +29,7 @@ const MAX_MOVES = 10_000;
 
 /** What is to be sent, in order. */
 export interface Effects {
-  readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Job }[];
+  readonly jobs: { readonly agent: "mda" | "mta"; readonly job: Omit<Job, "mac"> }[];
   readonly dsns: { readonly message: MessageId; readonly ids: EnvelopeId[] }[];
   readonly expired: EnvelopeId[];
 }
@@ -309,7 +308,13 @@ export class Scheduler {
       this.#dsnDue.delete(hi);
       effects.dsns.push({ message, ids });
     } else {
-      const job: Job = { type: "job", message, action: this.#lanes.action(lane), lane: this.#lanes.name(lane), ids };
+      const job = {
+        type: "job",
+        message,
+        action: this.#lanes.action(lane),
+        lane: this.#lanes.name(lane),
+        ids,
+      } as const;
       effects.jobs.push({ agent, job });
     }
   }

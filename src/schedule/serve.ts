@@ -12,6 +12,7 @@ import type {
 } from "../protocol/mod.ts";
 import { type Effects, Scheduler } from "./scheduler.ts";
 import { formatDuration, logTrace, type Observer } from "../events/mod.ts";
+import { JobMac } from "../mac/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 /** Envelopes that relay may name in one message. */
@@ -33,6 +34,7 @@ class SchedulerService {
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #tally: Tally;
+  readonly #mac: JobMac;
   readonly #agents: { readonly mda: Channel<Job, never>; readonly mta: Channel<Job, RelayToScheduler> };
   #queue: Channel<SchedulerToQueue, QueueToScheduler> | null = null;
   #cancelTimer = () => {};
@@ -45,6 +47,7 @@ class SchedulerService {
     this.#isolate = isolate;
     this.#clock = clock;
     this.#scheduler = new Scheduler(isolate.settings, isolate.settings.paused);
+    this.#mac = new JobMac(isolate.settings.jobMacKey);
     this.#tally = new Tally(isolate.emit, clock);
     this.#agents = {
       mda: isolate.ask("scheduler-delivery") as Channel<Job, never>,
@@ -121,7 +124,7 @@ class SchedulerService {
     const effects = this.#scheduler.run(now);
     const { jobs, dsns, expired } = effects;
     if (this.#isolate.traces("scheduler")) traceEffects(this.#isolate, effects);
-    for (const { agent, job } of jobs) this.#agents[agent].send(job);
+    for (const { agent, job } of jobs) this.#agents[agent].send({ ...job, mac: this.#mac.of({ agent, ...job }) });
     for (const { message, ids } of dsns) this.#queue?.send({ type: "dsn", message, ids });
     if (expired.length > 0) this.#queue?.send({ type: "expired", ids: expired });
     if (expired.length > 0) this.#tally.add("scheduler.envelope.expired", expired.length);

@@ -241,7 +241,7 @@ export class World {
     const { id, action, user } = envelopes[0]!;
     for (const envelope of envelopes) this.envelopes.set(envelope.id, envelope);
     const ids = envelopes.map((envelope) => envelope.id);
-    this.#job.onmessage({ type: "job", message: messageOf(id), action, lane: user ?? "", ids });
+    this.#job.onmessage({ type: "job", message: messageOf(id), action, lane: user ?? "", ids, mac: "" });
   }
 
   async stop(): Promise<void> {
@@ -256,7 +256,7 @@ export class World {
   }
 
   #queueReceives(door: FakeChannel<AgentToQueue, QueueToAgent>, message: AgentToQueue): void {
-    if (!this.onqueue(message)) return;
+    if (message.type === "take" || !this.onqueue(message)) return;
     if (message.type === "outcome") {
       this.outcomes.push(message);
       return;

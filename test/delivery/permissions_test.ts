@@ -159,11 +159,13 @@ class RealDelivery {
   deliver(envelope: Envelope): Promise<string> {
     this.#envelope = envelope;
     const { id, action } = envelope;
-    const job: Omit<Job, "type"> = { message: messageOf(id), action, lane: "bob", ids: [id] };
+    const job: Omit<Job, "type"> = { message: messageOf(id), action, lane: "bob", ids: [id], mac: "" };
     return new Promise((resolve) => {
       this.#outcome = resolve;
       this.#scheduler.postMessage([
-        this.#role === "delivery" ? { type: "job", ...job } : { type: "privileged-job", call: 1, ...job },
+        this.#role === "delivery"
+          ? { type: "job", ...job }
+          : { type: "privileged-job", call: 1, ...job, only: job.ids },
       ]);
     });
   }

@@ -29,7 +29,7 @@ Deno.test("Of one job the commands and named files are sent away, the rest is de
     });
     world.job(all);
     await settled;
-    assert.deepEqual(world.sentAway.map(({ ids }) => ids), [[all[1]!.id, all[2]!.id]]);
+    assert.deepEqual(world.sentAway.map(({ only }) => only), [[all[1]!.id, all[2]!.id]]);
     assert.deepEqual(world.outcomes.map(({ id, outcome }) => [id, outcome.result]), all.map(({ id }) => [id, "ok"]));
     assert.equal(files(home), 1);
     assert.match(Deno.readTextFileSync(`${home}/piped`), /Hi there/);

@@ -61,6 +61,7 @@ type Samples<M extends { readonly type: string }> = {
   readonly [T in M["type"]]: readonly (M extends unknown ? T extends M["type"] ? Omit<M, "type"> : never : never)[];
 };
 const agent: Samples<Doors["relay-queue"]["asks"]> = {
+  take: [{ message: MESSAGE, ids: [ID], mac: "m" }, { message: MESSAGE, ids: [ID], mac: "m", only: [] }],
   open: [{ call: 1, message: MESSAGE, ids: [ID] }],
   read: [{ call: 1, message: MESSAGE, index: 0 }],
   outcome: [
@@ -143,7 +144,7 @@ const fromFilter: Samples<Doors["smtp-filter"]["answers"]> = {
   taken: [{ session: SESSION, process: "p", bytes: 1 }],
   reported: [{ session: SESSION, name: "n", message: "m" }],
 };
-const job = { message: MESSAGE, action: "a", lane: "k", ids: [ID] };
+const job = { message: MESSAGE, action: "a", lane: "k", ids: [ID], mac: "m" };
 const listed = { ...envelope, expiresAt: 2 };
 
 const path = { from: null, to: box, rcpt: box };
@@ -250,7 +251,7 @@ const SAMPLES: {
   "delivery-queue": { asks: agent, answers: toAgent },
   "privileged-queue": { asks: agent, answers: toAgent },
   "delivery-privileged": {
-    asks: { "privileged-job": [{ call: 1, ...job }] },
+    asks: { "privileged-job": [{ call: 1, ...job, only: [ID] }] },
     answers: { "privileged-job-done": [{ call: 1 }] },
   },
   "lookup-filter": {

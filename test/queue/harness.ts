@@ -3,6 +3,8 @@
 import {
   type Envelope,
   type EnvelopeContent,
+  type EnvelopeId,
+  isEnvelopeId,
   type Mailbox,
   type MessageId,
   messageOf,
@@ -29,7 +31,7 @@ import type {
 } from "../../src/protocol/mod.ts";
 import type { Channel, DoorPeer, Isolate } from "../../src/isolate/mod.ts";
 import { serveQueue } from "../../src/queue/serve.ts";
-import { ENVELOPE_MAC_KEY_OCTETS, EnvelopeMac } from "../../src/mac/mod.ts";
+import { EnvelopeMac, JobMac, MAC_KEY_OCTETS } from "../../src/mac/mod.ts";
 import { systemClock } from "../../src/clock.ts";
 
 /** The test's end of a door: keeps what it receives and wakes whoever waits for it. */
@@ -83,6 +85,8 @@ export interface QueueHarness {
   readonly smtp: End<SmtpToQueue, QueueToSmtp>;
   readonly delivery: End<AgentToQueue, QueueToAgent>;
   readonly relay: End<AgentToQueue, QueueToAgent>;
+  /** An isolate that delivers and has no job yet; `delivery` and `relay` have one for all that they speak of. */
+  enterAgent(door: "delivery-queue" | "privileged-queue" | "relay-queue"): End<AgentToQueue, QueueToAgent>;
   readonly control: End<ControlToQueue, QueueToControl>;
   readonly events: Event[];
   /** What isolates at the doors were accused of. */
@@ -112,7 +116,8 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
     ttlSeconds: 345_600,
     actionTtlSeconds: { inbox: null, out: null, short: 60 },
     warnIntervalsSeconds: [14_400],
-    envelopeMacKey: new Uint8Array(ENVELOPE_MAC_KEY_OCTETS),
+    envelopeMacKey: new Uint8Array(MAC_KEY_OCTETS),
+    jobMacKey: new Uint8Array(MAC_KEY_OCTETS),
     ...more,
   };
 }
@@ -159,13 +164,25 @@ export async function openQueue(
     };
     return end;
   };
+  /** An isolate that delivers and shows a job of the scheduler's for all that it speaks of. */
+  const enterAgent = (name: "delivery-queue" | "relay-queue") => {
+    const end = enter<AgentToQueue, QueueToAgent>(name);
+    const send = end.send.bind(end);
+    end.send = (message) => {
+      const ids = message.type === "open" ? message.ids : message.type === "outcome" ? [message.id] : [];
+      for (const id of ids) if (isEnvelopeId(id)) send(jobOf(name === "relay-queue" ? "mta" : "mda", [id]));
+      send(message);
+    };
+    return end;
+  };
   let stopped = false;
   const harness = {
     scheduler: asked["queue-scheduler"] as unknown as QueueHarness["scheduler"],
     lookup: asked["queue-lookup"] as unknown as QueueHarness["lookup"],
     smtp: enterSmtp(),
-    delivery: enter<AgentToQueue, QueueToAgent>("delivery-queue"),
-    relay: enter<AgentToQueue, QueueToAgent>("relay-queue"),
+    delivery: enterAgent("delivery-queue"),
+    relay: enterAgent("relay-queue"),
+    enterAgent: enter<AgentToQueue, QueueToAgent>,
     control: enter<ControlToQueue, QueueToControl>("control-queue"),
     events,
     refused,
@@ -201,7 +218,15 @@ export async function withQueue(test: (harness: QueueHarness, spool: string) => 
 
 export const SENDER: Mailbox = { local: "alice", domain: "example.net" };
 
-const lookupMac = new EnvelopeMac(new Uint8Array(ENVELOPE_MAC_KEY_OCTETS));
+const schedulerMac = new JobMac(new Uint8Array(MAC_KEY_OCTETS));
+
+/** What shows that the scheduler has given an agent these envelopes of one message. */
+export function jobOf(agent: "mda" | "mta", ids: readonly EnvelopeId[]): Extract<AgentToQueue, { type: "take" }> {
+  const message = messageOf(ids[0]!);
+  return { type: "take", message, ids, mac: schedulerMac.of({ agent, message, ids }) };
+}
+
+const lookupMac = new EnvelopeMac(new Uint8Array(MAC_KEY_OCTETS));
 
 /** Lookup's answer `result` to the question where a notice goes. */
 export function expanded(question: Extract<ToLookup, { type: "expand" }>, result: Expansion): FromLookup {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { DoorName, Doors, Job } from "../../src/protocol/mod.ts";
 import { DoorChannel, PortTransport } from "../../src/isolate/mod.ts";
+import { JobMac } from "../../src/mac/mod.ts";
 import { authorised, contentFor, SETTINGS, settingsFor, type Typed, utf8 } from "./harness.ts";
 
 type Permissions = "none" | { read: string[]; write: string[] };
@@ -86,7 +87,12 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const spool = await Deno.makeTempDir();
   const queue = new Role("queue", settingsFor(spool), { read: [spool], write: [spool] });
   const limits = { maxInflight: 5000, maxPerUser: 7, maxPerDestination: 100, maxSchedule: null };
-  const scheduler = new Role("scheduler", { shared: SETTINGS, ...limits, paused: { mda: false, mta: false } }, "none");
+  const scheduler = new Role("scheduler", {
+    shared: SETTINGS,
+    jobMacKey: settingsFor(spool).jobMacKey,
+    ...limits,
+    paused: { mda: false, mta: false },
+  }, "none");
   await Promise.all([queue.ready, scheduler.ready]);
   const between = new MessageChannel();
   queue.door("queue-scheduler", between.port1);
@@ -105,11 +111,13 @@ Deno.test("mail goes from the queue through a scheduler without permissions to d
   const message = ids[0]!;
   const envelope = contentFor(message, { createdAt: Date.now() });
   smtp.channel.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [authorised(envelope, message)] });
-  const want: Job = { type: "job", message, action: "inbox", lane: "bob", ids: [envelope.id] };
+  const given = new JobMac(settingsFor(spool).jobMacKey).of({ agent: "mda", message, ids: [envelope.id] });
+  const want: Job = { type: "job", message, action: "inbox", lane: "bob", ids: [envelope.id], mac: given };
   assert.deepEqual(await answer(first.jobs, "job"), want);
   const second = enter();
   assert.deepEqual(await answer(second.jobs, "job"), want, "what the first had in hand");
   const delivery = caller("delivery-queue", queue);
+  delivery.channel.send({ type: "take", message, ids: [envelope.id], mac: given });
   delivery.channel.send({ type: "outcome", id: envelope.id, outcome: { result: "ok", text: "" } });
   const control = caller("control-scheduler", scheduler);
   for (let state = ""; state !== "unknown";) {

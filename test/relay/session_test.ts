@@ -219,7 +219,7 @@ for (
 Deno.test("an envelope that is here already is not taken again, one that is done is settled again", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"] });
-    const again = { type: "job", message: messageOf(id!), action: "out", lane: "x.test", ids: [id!] } as const;
+    const again = { type: "job", message: messageOf(id!), action: "out", lane: "x.test", ids: [id!], mac: "" } as const;
     world.job(again);
     await world.settled([id!]);
     world.outcomes.clear();
@@ -240,7 +240,7 @@ Deno.test("a new scheduler hands out what waited: it is sent once", () =>
   viaSmarthost({}, async (world, server) => {
     const [id] = world.send({ rcpts: ["a@x.test"] });
     world.restartScheduler();
-    world.job({ type: "job", message: messageOf(id!), action: "out", lane: "x.test", ids: [id!] });
+    world.job({ type: "job", message: messageOf(id!), action: "out", lane: "x.test", ids: [id!], mac: "" });
     await world.settled([id!]);
     assert.equal(server.messages().length, 1);
   }));
@@ -254,6 +254,7 @@ Deno.test("a message that the queue cannot read is tried later", async () => {
     action: "out",
     lane: "[127.0.0.1]",
     ids: [evpid("000000ff00000001")],
+    mac: "",
   });
   assert.deepEqual(await world.settled([evpid("000000ff00000001")]), ["tempfail No such message"]);
   await world.stop();

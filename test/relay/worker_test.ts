@@ -74,6 +74,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
         if (event.data.type !== "ready") return;
         scheduler.postMessage([{
           type: "job",
+          mac: "",
           message: "00000001",
           action: "out",
           lane: "x.test",

@@ -141,6 +141,7 @@ export function relayWorld(options: WorldOptions = {}): World {
 
   queue.sent = (message: AgentToQueue) => {
     const answer = (text: QueueToAgent) => queue.inject(text);
+    if (message.type === "take") return;
     if (message.type === "outcome") {
       outcomes.set(message.id, message.outcome);
       return;
@@ -255,7 +256,7 @@ export function relayWorld(options: WorldOptions = {}): World {
       const ids = message.rcpts.map((_, at) => evpid(id + (at + 1).toString(16).padStart(8, "0")));
       messages.set(id, { message, ids, removed: new Set() });
       const lane = mailbox(message.rcpts[0]!).domain.toLowerCase();
-      job({ type: "job", message: id, action: message.action ?? "out", lane, ids });
+      job({ type: "job", message: id, action: message.action ?? "out", lane, ids, mac: "" });
       return ids;
     },
     async settled(ids) {

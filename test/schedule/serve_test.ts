@@ -29,6 +29,7 @@ Deno.test("a clock that was 400 days ahead leaves no mail due in 400 days when i
   const events: Event[] = [];
   const isolate = {
     settings: {
+      jobMacKey: new Uint8Array(32),
       maxInflight: 10,
       maxPerUser: 10,
       maxPerDestination: 10,
