@@ -308,14 +308,8 @@ export class Scheduler {
       this.#dsnDue.delete(hi);
       effects.dsns.push({ message, ids });
     } else {
-      const job = {
-        type: "job",
-        message,
-        action: this.#lanes.action(lane),
-        lane: this.#lanes.name(lane),
-        ids,
-      } as const;
-      effects.jobs.push({ agent, job });
+      const action = this.#lanes.action(lane), name = this.#lanes.name(lane);
+      effects.jobs.push({ agent, job: { type: "job", message, action, lane: name, ids } });
     }
   }
 
