@@ -3,7 +3,7 @@
  * permissions and for the kernel. `smtpd -n -v` prints it.
  */
 
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Fatal } from "./fatal.ts";
 import { SocketTransport } from "../isolate/mod.ts";
@@ -61,7 +61,7 @@ export function processPlans(
       read: [
         ...RUNTIME_FILES,
         ...programFiles(runtime.denoDir),
-        ...paths(granted.read),
+        ...withCompanions(paths(granted.read)),
       ],
       execute: [runtime.program, ...LIBRARY_FOLDERS],
       write: paths(granted.write),
@@ -80,6 +80,21 @@ function programFiles(denoDir: string | null): string[] {
 
 function paths(grant: readonly string[] | true | undefined): readonly string[] {
   return grant === true || grant === undefined ? [] : grant;
+}
+
+/**
+ * Of a database its folder: the files beside it that SQLite needs come and go, and another database may be put in its place, which the kernel takes for
+ * another file. The runtime still permits the isolate only these files in it.
+ */
+function withCompanions(read: readonly string[]): string[] {
+  const all = new Set(read);
+  const isDatabase = (path: string) => all.has(path) && all.has(`${path}-journal`);
+  return [
+    ...new Set(read.map((path) => {
+      const database = path.replace(/-(?:wal|shm|journal)$/, "");
+      return isDatabase(database) ? dirname(database) : path;
+    })),
+  ];
 }
 
 /** What several isolates may do, each by itself, together. */
@@ -163,8 +178,19 @@ function launchPlan(
       ...walls.write.includes(spool) ? { SQLITE_TMPDIR: spool } : {},
     },
     descriptors,
-    walls,
+    // A path that is not there takes no wall away.
+    walls: { ...walls, read: walls.read.filter(exists), execute: walls.execute.filter(exists) },
   };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    // The kernel says what else is wrong with it.
+    return !(error instanceof Deno.errors.NotFound);
+  }
 }
 
 /** The words between the runtime and the name of the program, with the permissions of the process in the place of the parent's. `programs`: files that its workers are loaded from. */

@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 
+const ROOT = Deno.uid() === 0;
 const FIXTURE = join(PROJECT, "test/tables/fixtures/many.btree.db");
 const program = (name: string) => join(PROJECT, "scripts", name);
 
@@ -64,7 +65,7 @@ async function ready(daemon: Daemon): Promise<Client> {
 }
 
 Deno.test("mail goes where databases and account files say", async (test) => {
-  await withDaemon({ config }, async (daemon) => {
+  await withDaemon({ config, twoUsers: ROOT }, async (daemon) => {
     const client = await ready(daemon);
     const rcpt = (address: string, code: string) => client.say(`RCPT TO:<${address}>`, code);
     const update = (table: string) => daemon.tool("smtpctl", ["update", "table", table]);
@@ -83,6 +84,19 @@ Deno.test("mail goes where databases and account files say", async (test) => {
       database.exec(`INSERT INTO people VALUES ('eve@sql.example', '${OWNER}')`);
       database.close();
       await rcpt("eve@sql.example", "250");
+    });
+    await test.step("a database that was put in its place is opened", async () => {
+      const path = join(daemon.folder, "mail.sqlite");
+      const database = new DatabaseSync(`${path}.new`);
+      database.exec("CREATE TABLE people (address TEXT PRIMARY KEY, target TEXT)");
+      database.exec(`INSERT INTO people VALUES ('amy@sql.example', '${OWNER}')`);
+      database.close();
+      // The kernel's walls know a file by its inode.
+      Deno.renameSync(`${path}.new`, path);
+      const { code, stdout, stderr } = await update("people");
+      assert.equal(code, 0, stdout + stderr);
+      await rcpt("amy@sql.example", "250");
+      assert.ok(!daemon.log.some((line) => line.includes("all its walls")), daemon.log.join("\n"));
     });
     await test.step("a map that makemap replaced is opened again", async () => {
       Deno.writeTextFileSync(join(daemon.folder, "aliases"), `team: ${OWNER}\nnew: ${OWNER}\n`);
