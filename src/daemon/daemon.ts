@@ -22,6 +22,7 @@ import type {
 } from "../protocol/mod.ts";
 import { ADMIN_LISTENER, CONTROL_LISTENER } from "../protocol/main.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
+import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./checks/advise.ts";
@@ -33,7 +34,6 @@ import { Fatal } from "./fatal.ts";
 import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
-import { LocalSockets } from "./sockets/local_sockets.ts";
 import { Native } from "./machine/native.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
@@ -94,7 +94,6 @@ class Daemon {
   readonly #options: DaemonOptions;
   readonly #native = new Native();
   readonly #clock: Clock;
-  readonly #localSockets: LocalSockets;
   #sockets: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
@@ -115,7 +114,6 @@ class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#localSockets = new LocalSockets({ native: this.#native, after: this.#clock.after });
     this.#verbose = options.verbose;
     const { processes, programs } = options.config;
     this.#programs = new Children(
@@ -195,6 +193,7 @@ class Daemon {
     this.#supervisor = new Supervisor({
       settings,
       grants,
+      sockets: this.#givenSockets(),
       ...this.#processes(grants),
       counts: countsFor(settings),
       entry: this.#options.entry,
@@ -216,6 +215,16 @@ class Daemon {
     const stops = [this.#certificates.watch(this.#clock.every), resolver.watch(this.#clock.every)];
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
+  }
+
+  #givenSockets(): GivenSockets<HostedWorker> {
+    const native = this.#native;
+    return new GivenSockets({
+      socketCookie: (descriptor) => native.socketCookie(descriptor),
+      shutDown: (descriptor) => native.shutDown(descriptor),
+      closeDescriptor: (descriptor) => native.close(descriptor),
+      after: this.#clock.after,
+    });
   }
 
   /** The processes behind the kernel's walls, where there are users for them. */
@@ -241,7 +250,6 @@ class Daemon {
       descriptors: this.#native.openFileLimit(),
       uid: Deno.uid() ?? 0,
       after: this.#clock.after,
-      onhanded: ({ isolate, descriptor }) => this.#localSockets.give(`smtp-${isolate}`, descriptor),
       now: this.#clock.steady,
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
@@ -358,7 +366,6 @@ class Daemon {
     try {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid };
-      this.#localSockets.give("control-0", descriptor);
       this.#handToControl({ type: "session", descriptor, listener: CONTROL_LISTENER, peer, sessionNumber: 0 });
     } catch {
       // The client hung up before it was served.
@@ -462,7 +469,6 @@ class Daemon {
   }
 
   #isolateEnded(role: Role, index: number, { reason, delayMs }: { reason: string; delayMs: number }): void {
-    this.#localSockets.lost(`${role}-${index}`);
     if (role === "smtp") this.#admission.lost(index);
     if (role === "filter") this.#programs.end("SIGTERM");
     if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {

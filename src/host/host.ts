@@ -4,11 +4,12 @@
  * itself (seccomp(2)) and gives up the right to load libraries. It ends when its link ends: no process outlives the parent.
  */
 
+import { systemClock } from "../clock.ts";
 import { DoorChannel, SocketTransport } from "../isolate/mod.ts";
-import { closeDescriptor, DescriptorSocket, installSeccomp } from "../kernel/mod.ts";
+import { closeDescriptor, DescriptorSocket, installSeccomp, shutDown, socketCookie } from "../kernel/mod.ts";
 import type { FromHost, Role, ToHost } from "../protocol/mod.ts";
 import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR } from "../protocol/processes.ts";
-import { type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
+import { GivenSockets, type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
 
 /** The parent gets these as well, from a terminal or the service manager, and decides what becomes of its processes. */
 const PARENTS_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
@@ -37,7 +38,8 @@ class Host {
 
   constructor(handed: DescriptorSocket, entry: (role: Role) => URL) {
     this.#handed = handed;
-    this.#local = new LocalHost(entry);
+    const after = systemClock.after;
+    this.#local = new LocalHost(entry, new GivenSockets({ socketCookie, shutDown, closeDescriptor, after }));
   }
 
   /** Obeys what comes over the link. Resolves when that has ended. */

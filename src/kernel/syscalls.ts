@@ -35,6 +35,7 @@ export const SYSCALLS = {
   fspick: [433, 433],
   getdents64: [217, 61],
   getpid: [39, 172],
+  getsockopt: [55, 209],
   init_module: [175, 105],
   io_uring_enter: [426, 426],
   io_uring_register: [427, 427],

@@ -1,6 +1,7 @@
 /** What starts workers, as the supervisor sees it: this process does (LocalHost), or another one (RemoteHost). */
 
 import type { PostPort } from "../isolate/mod.ts";
+import type { GivenSockets } from "./given_sockets.ts";
 import type { DoorName, Grants, Role } from "../protocol/mod.ts";
 
 /** A worker, wherever it runs. */
@@ -35,14 +36,16 @@ export interface IsolateHost {
 /** Workers of this process. */
 export class LocalHost implements IsolateHost {
   readonly #entry: (role: Role) => URL;
+  readonly #sockets: GivenSockets<HostedWorker> | null;
 
-  /** `entry` returns the entry file of a role. */
-  constructor(entry: (role: Role) => URL) {
+  /** `entry` returns the entry file of a role; `sockets` keeps the connections that workers are given. */
+  constructor(entry: (role: Role) => URL, sockets: GivenSockets<HostedWorker> | null) {
     this.#entry = entry;
+    this.#sockets = sockets;
   }
 
   start(role: Role, name: string, grants: Grants): HostedWorker {
-    return new LocalWorker(spawn(this.#entry(role), name, grants));
+    return new LocalWorker(spawn(this.#entry(role), name, grants), this.#sockets);
   }
 
   join(name: DoorName, asker: HostedEnd, answerer: HostedEnd): void {
@@ -60,31 +63,47 @@ export class LocalHost implements IsolateHost {
 
 class LocalWorker implements HostedWorker {
   readonly #worker: Worker;
+  readonly #sockets: GivenSockets<HostedWorker> | null;
   onmessage: ((event: MessageEvent) => void) | null = null;
   onmessageerror: ((event: MessageEvent) => void) | null = null;
   onerror: ((reason: string) => void) | null = null;
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, sockets: GivenSockets<HostedWorker> | null) {
     this.#worker = worker;
+    this.#sockets = sockets;
     worker.onmessage = (event) => this.onmessage?.(event);
     worker.onmessageerror = (event) => this.onmessageerror?.(event);
     worker.onerror = (event) => {
       event.preventDefault();
+      this.#sockets?.lost(this);
       this.onerror?.(event.message);
     };
   }
 
   postMessage(message: unknown, transfer: Transferable[]): void {
+    if (this.#sockets !== null) { for (const one of descriptorsIn(message)) this.#sockets.give(this, one); }
     this.#worker.postMessage(message, transfer);
   }
 
   terminate(): void {
     this.#worker.terminate();
+    this.#sockets?.lost(this);
   }
 
   condemn(): void {
     this.terminate();
   }
+}
+
+/** Returns the descriptors that a message to a worker carries, or the messages of a list, in order. */
+export function descriptorsIn(message: unknown): number[] {
+  if (!Array.isArray(message)) return descriptorOf(message);
+  return message.flatMap(descriptorOf);
+}
+
+function descriptorOf(message: unknown): number[] {
+  const { descriptor } = message as { readonly descriptor?: unknown };
+  return typeof descriptor === "number" ? [descriptor] : [];
 }
 
 /** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */

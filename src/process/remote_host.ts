@@ -8,7 +8,7 @@ import { DoorChannel, type Transport } from "../isolate/mod.ts";
 import type { DoorName, FromHost, Grants, Role, ToHost } from "../protocol/mod.ts";
 import { compileTable } from "../protocol/check.ts";
 import { FROM_HOST, MAX_HANDED_DESCRIPTORS } from "../protocol/processes.ts";
-import type { HostedEnd, HostedWorker, IsolateHost } from "./hosted_worker.ts";
+import { descriptorsIn, type HostedEnd, type HostedWorker, type IsolateHost } from "./hosted_worker.ts";
 
 /** A process that was started. */
 export interface RunningProcess {
@@ -315,10 +315,4 @@ class RemoteWorker implements HostedWorker {
   condemn(): void {
     this.#options.condemn();
   }
-}
-
-/** The descriptors that a message to a worker carries, or the messages of a list, in order. */
-export function descriptorsIn(message: unknown): number[] {
-  const messages = Array.isArray(message) ? message : [message];
-  return messages.flatMap(({ descriptor }) => typeof descriptor === "number" ? [descriptor] : []);
 }

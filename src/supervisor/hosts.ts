@@ -3,17 +3,17 @@
 import type { DoorName, Role } from "../protocol/mod.ts";
 import { processOf } from "../protocol/processes.ts";
 import { type IsolateHost, LocalHost } from "../process/mod.ts";
-import type { Processes } from "./plan.ts";
+import type { Processes, SystemPlan } from "./plan.ts";
 import type { WorkerSlot } from "./worker_slot.ts";
 
 export class Hosts {
   readonly #local: IsolateHost;
   readonly #processes: Processes | null;
 
-  /** `entry` returns the entry file of a role; without `processes` all run in this one. */
-  constructor(entry: (role: Role) => URL, processes: Processes | null) {
-    this.#local = new LocalHost(entry);
-    this.#processes = processes;
+  /** Without `processes` all run in this one. */
+  constructor({ entry, sockets, processes }: Pick<SystemPlan, "entry" | "sockets" | "processes">) {
+    this.#local = new LocalHost(entry, sockets ?? null);
+    this.#processes = processes ?? null;
   }
 
   /** Returns where isolates of the role run. */

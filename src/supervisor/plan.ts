@@ -1,7 +1,7 @@
 /** What main decides of the isolates: which there are, what they may do, and what it is called for. Types only. */
 
 import type { Trace } from "../events/mod.ts";
-import type { IsolateHost } from "../process/mod.ts";
+import type { GivenSockets, HostedWorker, IsolateHost } from "../process/mod.ts";
 import type { Grants, PlannedCount, ProcessName, Role, Settings } from "../protocol/mod.ts";
 
 /** The processes that isolates run in besides this one. */
@@ -18,6 +18,8 @@ export interface SystemPlan {
   readonly counts: Readonly<Record<PlannedCount, number>>;
   /** Entry file of a role. */
   readonly entry: (role: Role) => URL;
+  /** Keeps the connections that isolates of this process are given; absent where they are given none. */
+  readonly sockets?: GivenSockets<HostedWorker>;
   /** Absent: every isolate runs in this process. */
   readonly processes?: Processes;
   /** Roles without which the daemon ends. */

@@ -68,7 +68,7 @@ export class Supervisor {
     this.#clock = clock;
     this.#accusations = new Accusations(clock.steady);
     this.#plan = plan;
-    this.#hosts = new Hosts(plan.entry, plan.processes ?? null);
+    this.#hosts = new Hosts(plan);
     this.#settings = { ...plan.settings };
     this.#grants = { ...plan.grants };
     this.#hooks = hooks;

@@ -38,7 +38,6 @@ class AdmissionHarness {
       limits: { ...LIMITS, ...limits },
       descriptors,
       uid: 4711,
-      onhanded: () => {},
       after: (_ms, run) => {
         this.later.push(run);
         return () => {};

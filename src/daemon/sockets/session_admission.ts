@@ -38,8 +38,6 @@ export interface SessionAdmissionOptions {
   readonly descriptors: number | null;
   /** Uid of the daemon. */
   readonly uid: number;
-  /** A connection goes to this smtp isolate. */
-  onhanded(handed: { readonly isolate: number; readonly descriptor: number }): void;
   /** Calls `run` once, later; what it returns keeps that from happening. */
   after(ms: number, run: () => void): () => void;
   /** Milliseconds since the epoch. */
@@ -178,7 +176,6 @@ export class SessionAdmission {
     record.handed = true;
     try {
       const descriptor = detachDescriptor(socket);
-      this.#options.onhanded({ isolate: record.isolate, descriptor });
       const session = { type: "session", descriptor, listener: listener.id, peer, sessionNumber } as const;
       this.#options.supervisor.post("smtp-main", record.isolate, session);
     } catch {

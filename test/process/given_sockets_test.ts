@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { once } from "node:events";
-import { LocalSockets } from "../../src/daemon/sockets/local_sockets.ts";
+import { GivenSockets } from "../../src/process/given_sockets.ts";
 import { Native } from "../../src/daemon/machine/native.ts";
 import { detachDescriptor } from "../../src/sockets/mod.ts";
 
@@ -21,7 +21,12 @@ self.onmessage = ({ data: fd }) => {
 class SocketHarness {
   readonly native = new Native();
   readonly delayed: Array<() => void> = [];
-  readonly sockets = new LocalSockets({ native: this.native, after: (_ms, run) => void this.delayed.push(run) });
+  readonly sockets = new GivenSockets<string>({
+    socketCookie: (descriptor) => this.native.socketCookie(descriptor),
+    shutDown: (descriptor) => this.native.shutDown(descriptor),
+    closeDescriptor: (descriptor) => this.native.close(descriptor),
+    after: (_ms, run) => void this.delayed.push(run),
+  });
   readonly folder = Deno.makeTempDirSync();
   readonly worker = new Worker(URL.createObjectURL(new Blob([WORKER], { type: "application/javascript" })), {
     type: "module",
@@ -84,12 +89,10 @@ Deno.test({ name: "a number that another connection has by now is let be", ignor
   const cookies = new Map([[7, 100n], [8, 200n], [9, 300n]]);
   const done: string[] = [];
   let later = () => {};
-  const sockets = new LocalSockets({
-    native: {
-      socketCookie: (descriptor) => cookies.get(descriptor) ?? null,
-      shutDown: (descriptor) => void done.push(`shut down ${descriptor}`),
-      close: (descriptor) => void done.push(`close ${descriptor}`),
-    },
+  const sockets = new GivenSockets<string>({
+    socketCookie: (descriptor) => cookies.get(descriptor) ?? null,
+    shutDown: (descriptor) => void done.push(`shut down ${descriptor}`),
+    closeDescriptor: (descriptor) => void done.push(`close ${descriptor}`),
     after: (_ms, run) => void (later = run),
   });
   for (const descriptor of [7, 8, 9, 10]) sockets.give("control-0", descriptor);
