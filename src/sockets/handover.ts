@@ -51,5 +51,6 @@ export interface ReadInto {
  */
 export function adoptSocket(descriptor: number, onread?: ReadInto): net.Socket {
   const options: net.SocketConstructorOpts = { fd: descriptor, readable: true, writable: true };
-  return withErrorListener(new (netModule().Socket)(onread === undefined ? options : { ...options, onread }));
+  const net = netModule();
+  return withErrorListener(new net.Socket(onread === undefined ? options : { ...options, onread }));
 }
