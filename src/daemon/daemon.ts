@@ -35,6 +35,7 @@ import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
 import { Native } from "./machine/native.ts";
+import { oneProcessWall, putUpWall } from "./one_process.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
@@ -190,6 +191,7 @@ class Daemon {
     this.#lookupRequests.tableFiles = new TableFiles([PASSWD, ...tableFilesOf(settings.lookup)]);
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     const grants = grantsFor(settings);
+    if ((this.#options.users?.users ?? null) === null) this.#wallInOneProcess(settings);
     this.#supervisor = new Supervisor({
       settings,
       grants,
@@ -225,6 +227,17 @@ class Daemon {
       closeDescriptor: (descriptor) => native.close(descriptor),
       after: this.#clock.after,
     });
+  }
+
+  /** Before the first isolate starts. */
+  #wallInOneProcess(settings: Settings): void {
+    const wall = oneProcessWall(settings, Deno.uid() ?? 0);
+    const missing = putUpWall(wall);
+    if (missing === null) return;
+    const text = `this process does without its filter of system calls: ${missing}`;
+    // Root in a container has often no right to one that leaves programs theirs: everyday, and `smtpd -n -v` shows it.
+    if (wall.programs) this.#debug(() => text);
+    else this.#log("warn", `warn: ${text}`);
   }
 
   /** The processes behind the kernel's walls, where there are users for them. */

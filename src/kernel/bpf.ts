@@ -32,7 +32,10 @@ const AUDIT_ARCH: Readonly<Record<Arch, number>> = { x86_64: 0xc000_003e, aarch6
 /** Numbers from here on are those of the x32 ABI. */
 const X32 = 0x4000_0000;
 
-/** Nobody needs these, not even programs that the process starts: ways into the kernel, other processes' memory, mounts, namespaces, the clock. */
+/**
+ * No program of a mail system needs these: other processes' memory, ways into the kernel, the machine itself. What is not here is what programs lock themselves
+ * in with (chroot(8), sandboxes), or ask of the machine (quotas, keys of a file system).
+ */
 const NEVER: readonly SyscallName[] = [
   ...[
     "ptrace",
@@ -43,6 +46,16 @@ const NEVER: readonly SyscallName[] = [
     "pidfd_getfd",
     "kcmp",
   ] as const,
+  ...["bpf", "perf_event_open", "userfaultfd", "lookup_dcookie", "open_by_handle_at"] as const,
+  ...["io_uring_setup", "io_uring_enter", "io_uring_register", "fanotify_init", "fanotify_mark"] as const,
+  ...["kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "create_module"] as const,
+  ...["query_module", "acct", "swapon", "swapoff", "reboot", "nfsservctl", "uselib", "sysfs", "ustat"] as const,
+  ...["vhangup", "iopl", "ioperm", "modify_ldt", "sethostname", "setdomainname"] as const,
+  ...["settimeofday", "clock_settime", "migrate_pages", "move_pages"] as const,
+];
+
+/** Only programs may need these: mounts, namespaces, keys, the rest of the machine. */
+const FOR_SANDBOXES: readonly SyscallName[] = [
   ...[
     "mount",
     "umount2",
@@ -53,32 +66,9 @@ const NEVER: readonly SyscallName[] = [
     "move_mount",
     "mount_setattr",
   ] as const,
-  ...["fsopen", "fsconfig", "fsmount", "fspick", "unshare", "setns", "name_to_handle_at", "open_by_handle_at"] as const,
-  ...[
-    "bpf",
-    "keyctl",
-    "add_key",
-    "request_key",
-    "perf_event_open",
-    "userfaultfd",
-    "lookup_dcookie",
-    "personality",
-  ] as const,
-  ...["io_uring_setup", "io_uring_enter", "io_uring_register", "fanotify_init", "fanotify_mark"] as const,
-  ...["kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "create_module"] as const,
-  ...[
-    "query_module",
-    "acct",
-    "swapon",
-    "swapoff",
-    "reboot",
-    "quotactl",
-    "quotactl_fd",
-    "nfsservctl",
-    "uselib",
-  ] as const,
-  ...["sysfs", "ustat", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "sethostname", "setdomainname"] as const,
-  ...["settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "migrate_pages", "move_pages"] as const,
+  ...["fsopen", "fsconfig", "fsmount", "fspick", "unshare", "setns", "name_to_handle_at"] as const,
+  ...["keyctl", "add_key", "request_key", "personality", "quotactl", "quotactl_fd", "syslog"] as const,
+  ...["adjtimex", "clock_adjtime"] as const,
 ];
 
 /** Only who starts programs may need these: changes of user, other processes, System V and POSIX IPC, devices. */
@@ -165,37 +155,40 @@ function socketPair(): Instruction[] {
   ];
 }
 
-function clone(rules: SeccompRules): Instruction[] {
+function clone(): Instruction[] {
   return [
     load(argument(0)),
     ...answerIfAny(CLONE_NAMESPACES, "refuse"),
-    ...(rules.exec ? [answer("allow")] : [...answerIfAny(CLONE_THREAD, "allow"), answer("refuse")]),
+    ...answerIfAny(CLONE_THREAD, "allow"),
+    answer("refuse"),
   ];
 }
 
 /** What is decided by an argument. Each block answers in any case. */
 function blocks(rules: SeccompRules, pid: number): [SyscallName, Instruction[]][] {
-  const ownOnly: [SyscallName, Instruction[]][] = [
+  const terminals: [SyscallName, Instruction[]] = ["ioctl", except(1, [TIOCSTI, TIOCLINUX])];
+  // Programs make sockets of every kind, processes, and sandboxes of their own.
+  if (rules.exec) return [terminals];
+  return [
+    ["socket", socket(rules)],
+    ["socketpair", socketPair()],
+    ["clone", clone()],
+    // Its flags are in memory, where a filter cannot look: without it the C library takes clone(2).
+    ["clone3", [answer("unknown")]],
+    terminals,
+    ["prctl", except(0, [PR_SET_DUMPABLE, PR_SET_MM, PR_SET_PTRACER])],
     ["kill", only(0, [pid])],
     ["tgkill", only(0, [pid])],
     ["prlimit64", only(0, [0, pid])],
   ];
-  return [
-    ["socket", socket(rules)],
-    ["socketpair", socketPair()],
-    ["clone", clone(rules)],
-    // Its flags are in memory, where a filter cannot look: without it the C library takes clone(2).
-    ["clone3", [answer("unknown")]],
-    ["ioctl", except(1, [TIOCSTI, TIOCLINUX])],
-    ["prctl", except(0, [PR_SET_DUMPABLE, PR_SET_MM, PR_SET_PTRACER])],
-    ...(rules.exec ? [] : ownOnly),
-  ];
 }
 
 function refused(rules: SeccompRules): SyscallName[] {
+  if (rules.exec) return [...NEVER];
   return [
     ...NEVER,
-    ...(rules.exec ? [] : FOR_PROGRAMS),
+    ...FOR_SANDBOXES,
+    ...FOR_PROGRAMS,
     ...(rules.listen ? [] : ["listen", "accept", "accept4"] as const),
     ...(rules.internet || rules.unix ? [] : ["connect"] as const),
     ...(rules.internet || rules.unix || rules.listen ? [] : ["bind"] as const),

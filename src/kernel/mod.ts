@@ -15,4 +15,4 @@ export { KernelError, LIBC_PATHS } from "./libc.ts";
 export { type KernelSupport, kernelSupport, landlockStands, readWalls, type WallsRead } from "./read_walls.ts";
 export { shutDown, socketCookie } from "./sockets.ts";
 export { installSeccomp } from "./seccomp.ts";
-export { describeWalls, type KernelWalls, type SeccompRules } from "./walls.ts";
+export { describeSeccomp, describeWalls, type KernelWalls, type SeccompRules } from "./walls.ts";

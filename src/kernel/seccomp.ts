@@ -16,10 +16,14 @@ export function hasSeccomp(kernel: Libc): boolean {
 }
 
 /**
- * Refuses system calls from now on, in every thread of this process and in all that it starts; it cannot be undone. Gives up new privileges too, and, where
- * no programs are started, closes the process to others of its user (ptrace(2), /proc/PID/mem). Needs the permission ffi. Throws a KernelError.
+ * Refuses system calls from now on, in every thread of this process and in all that it starts; it cannot be undone. Gives up new privileges too, unless
+ * programs are started that may need them (`keepsPrivileges`), which takes CAP_SYS_ADMIN. Where no programs are started it closes the process to others of its user
+ * (ptrace(2), /proc/PID/mem). Needs the permission ffi. Throws a KernelError.
  */
-export function installSeccomp(rules: SeccompRules): void {
+export function installSeccomp(
+  rules: SeccompRules,
+  { keepsPrivileges = false }: { readonly keepsPrivileges?: boolean } = {},
+): void {
   const kernel = libc();
   const process = { arch: Deno.build.arch as "x86_64" | "aarch64", pid: kernel.call("getpid") };
   const program = seccompProgram(rules, process);
@@ -29,7 +33,7 @@ export function installSeccomp(rules: SeccompRules): void {
   header.view.setUint16(0, program.length, true);
   header.view.setBigUint64(8, filter.address, true);
   const doing = "Cannot refuse system calls";
-  kernel.must(doing, "prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (!keepsPrivileges) kernel.must(doing, "prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (!rules.exec) kernel.must(doing, "prctl", PR_SET_DUMPABLE, 0, 0, 0, 0);
   const stranger = kernel.must(doing, "seccomp", SET_MODE_FILTER, FLAG_TSYNC, header.bytes);
   // `filter` was needed until here.

@@ -8,7 +8,10 @@ export interface SeccompRules {
   readonly unix: boolean;
   /** May listen and accept. */
   readonly listen: boolean;
-  /** May start programs. Without, it can make no process at all, and signal none but itself. */
+  /**
+   * May start programs, which have the same filter: then it refuses no more than what no program of a mail system needs, and the other fields say nothing. Without,
+   * it can make no process at all, and signal none but itself.
+   */
   readonly exec: boolean;
 }
 
@@ -34,20 +37,25 @@ export interface KernelWalls {
 
 /** Describes the walls in one line, for `smtpd -n -v`. */
 export function describeWalls(walls: KernelWalls): string {
-  const { user, seccomp } = walls;
+  const { user } = walls;
   const files = (["read", "write", "execute"] as const).filter((what) => walls[what].length > 0)
     .map((what) => `${what} ${walls[what].join(" ")}`);
-  const refused = [
-    seccomp.exec ? [] : ["programs", "processes", "signals to others"],
-    seccomp.internet ? [] : ["internet sockets"],
-    seccomp.unix ? [] : ["unix sockets"],
-    seccomp.listen ? [] : ["listening"],
-  ].flat();
   return [
     user === null ? "user: as its parent" : `user: ${user.name} (uid ${user.uid}, gid ${user.gid})`,
     walls.ownNetwork ? "network: a namespace of its own, empty" : "network: this machine's",
     `TCP: ${walls.tcp === "none" ? "none" : "connect only"}`,
     `files: ${files.length === 0 ? "none" : files.join(", ")}`,
-    `seccomp: ${["no kernel interfaces", ...refused].join(", no ")}`,
+    describeSeccomp(walls.seccomp),
   ].join("; ");
+}
+
+/** Describes a filter of system calls in one line. */
+export function describeSeccomp(rules: SeccompRules): string {
+  const refused = rules.exec ? ["tracing of processes"] : [
+    ["programs", "processes", "signals to others"],
+    rules.internet ? [] : ["internet sockets"],
+    rules.unix ? [] : ["unix sockets"],
+    rules.listen ? [] : ["listening"],
+  ].flat();
+  return `seccomp: ${["no kernel interfaces", ...refused].join(", no ")}`;
 }

@@ -54,14 +54,15 @@ const rows: readonly Row[] = [
   ["execve", [], { exec: true }, "allow"],
   ["fork", [], {}, "refuse"],
   ["clone", [THREAD_FLAGS], {}, "allow"],
-  ["clone", [THREAD_FLAGS | 0x1000_0000], { exec: true }, "refuse"],
+  ["clone", [THREAD_FLAGS | 0x1000_0000], {}, "refuse"],
   ["clone", [17], {}, "refuse"],
   ["clone", [17], { exec: true }, "allow"],
   ...[0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000].map((flag) =>
-    ["clone", [17 | flag], { exec: true }, "refuse"] as const
+    ["clone", [THREAD_FLAGS | flag], {}, "refuse"] as const
   ),
   ["clone3", [], {}, "unknown"],
-  ["clone3", [], { exec: true }, "unknown"],
+  ["clone3", [], { exec: true }, "allow"],
+  ["clone", [17 | 0x1000_0000], { exec: true }, "allow"],
   ["socket", [INET, STREAM], {}, "refuse"],
   ["socket", [INET6, DGRAM], { unix: true }, "refuse"],
   ["socket", [INET, STREAM], { internet: true }, "allow"],
@@ -74,8 +75,10 @@ const rows: readonly Row[] = [
   ["socket", [NETLINK, RAW, 0], {}, "refuse"],
   ["socket", [NETLINK, RAW, 0], { internet: true }, "allow"],
   ["socket", [NETLINK, RAW, 15], { internet: true }, "refuse"],
-  ["socket", [PACKET, RAW], EVERYTHING, "refuse"],
-  ["socket", [VSOCK, STREAM], EVERYTHING, "refuse"],
+  ["socket", [PACKET, RAW], { internet: true, unix: true, listen: true }, "refuse"],
+  ["socket", [VSOCK, STREAM], { internet: true, unix: true, listen: true }, "refuse"],
+  ["socket", [VSOCK, STREAM], EVERYTHING, "allow"],
+  ["socketpair", [UNIX, DGRAM], EVERYTHING, "allow"],
   ["socketpair", [UNIX, STREAM | NONBLOCK_CLOEXEC], {}, "allow"],
   ["socketpair", [UNIX, SEQPACKET], {}, "allow"],
   ["socketpair", [UNIX, DGRAM | NONBLOCK_CLOEXEC], {}, "refuse"],
@@ -101,26 +104,20 @@ const rows: readonly Row[] = [
   ["prlimit64", [PID - 1], {}, "refuse"],
   ["prctl", [15], {}, "allow"],
   ["prctl", [4, 1], {}, "refuse"],
+  ["prctl", [4, 0], EVERYTHING, "allow"],
   ["prctl", [35], {}, "refuse"],
   ["prctl", [0x5961_6d61, -1], {}, "refuse"],
   ["ioctl", [0, 0x5401], {}, "allow"],
   ["ioctl", [0, 0x5412], EVERYTHING, "refuse"],
   ["ioctl", [0, 0x1_0000_5412n], EVERYTHING, "refuse"],
-  ...([
-    "ptrace",
-    "process_vm_writev",
-    "pidfd_getfd",
-    "mount",
-    "move_mount",
-    "open_tree_attr",
-    "pivot_root",
-    "chroot",
-  ] as const)
-    .map((call) => [call, [], EVERYTHING, "refuse"] as const),
-  ...(["bpf", "keyctl", "perf_event_open", "userfaultfd", "kexec_load", "finit_module", "unshare", "setns"] as const)
-    .map((call) => [call, [], EVERYTHING, "refuse"] as const),
-  ...(["io_uring_setup", "personality", "swapon", "reboot", "open_by_handle_at", "iopl", "clock_settime"] as const)
-    .map((call) => [call, [], EVERYTHING, "refuse"] as const),
+  ...(["ptrace", "process_vm_writev", "pidfd_getfd", "bpf", "perf_event_open", "userfaultfd", "kexec_load"] as const)
+    .flatMap((call) => [[call, [], {}, "refuse"], [call, [], EVERYTHING, "refuse"]] as const),
+  ...(["finit_module", "io_uring_setup", "swapon", "reboot", "open_by_handle_at", "iopl", "clock_settime"] as const)
+    .flatMap((call) => [[call, [], {}, "refuse"], [call, [], EVERYTHING, "refuse"]] as const),
+  ...(["mount", "move_mount", "open_tree_attr", "pivot_root", "chroot", "unshare", "setns", "keyctl"] as const)
+    .flatMap((call) => [[call, [], {}, "refuse"], [call, [], EVERYTHING, "allow"]] as const),
+  ...(["personality", "quotactl", "syslog"] as const)
+    .flatMap((call) => [[call, [], {}, "refuse"], [call, [], EVERYTHING, "allow"]] as const),
   ...(["setuid", "setresuid", "setgroups", "capset", "execveat", "vfork", "setpriority", "mknodat", "shmget"] as const)
     .flatMap((call) => [[call, [], {}, "refuse"], [call, [], EVERYTHING, "allow"]] as const),
 ];

@@ -34,7 +34,7 @@ const rows: readonly { readonly name: string; readonly walls: KernelWalls; reado
     },
     want:
       "user: as its parent; network: this machine's; TCP: connect only; files: read /etc/aliases, write /var/spool/vaultpost; " +
-      "seccomp: no kernel interfaces",
+      "seccomp: no kernel interfaces, no tracing of processes",
   },
   { name: "no files", walls: { ...FRONT, execute: [] }, want: "TCP: none; files: none; seccomp:" },
 ];

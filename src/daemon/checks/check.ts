@@ -10,6 +10,7 @@ import { Fatal, gather } from "../fatal.ts";
 import { loadCertificates, readIfPresent } from "../files.ts";
 import { resolveListeners } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
+import { describeOneProcess, oneProcessWall } from "../one_process.ts";
 import { describeGrants, grantsFor } from "../permissions.ts";
 import { filterPrograms } from "../programs.ts";
 import { checkQueueKeys } from "../queue_keys.ts";
@@ -52,7 +53,12 @@ export async function checkConfig(
     paused: { smtp: false, mda: false, mta: false },
   });
   if (!options.verbose) return warnings;
-  return [...warnings, "What each isolate may do:", ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`)];
+  return [
+    ...warnings,
+    ...users === null ? [`One process: ${describeOneProcess(oneProcessWall(settings, Deno.uid() ?? 0))}`] : [],
+    "What each isolate may do:",
+    ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`),
+  ];
 }
 
 /** All that keeps the daemon from starting with this configuration on this machine, in one go, each with file and line. */
