@@ -217,6 +217,14 @@ match from any for any action "out"
       await Deno.writeTextFile(join(place, "message"), "Subject: by hand\n\nHello\n");
       await Deno.writeTextFile(join(place, "0badcafe00000001"), text);
       await Deno.writeTextFile(join(place, "0badcafe00000002"), text);
+      const { uid } = Deno.statSync(join(daemon.folder, "spool"));
+      if (uid !== Deno.uid()) {
+        const { stdout } = await smtpctl(daemon, "discover", "0badcafe00000001");
+        const command = /^0badcafe00000001: The user of the queue may not .*: use (chown -R \S+ \S+)$/m.exec(
+          stdout,
+        )![1]!;
+        assert.equal((await run("sh", ["-c", command])).code, 0);
+      }
       assert.equal((await smtpctl(daemon, "discover", "0badcafe00000001")).stdout, "1 envelope discovered\n");
       assert.equal((await smtpctl(daemon, "discover", "0badcafe")).stdout, "1 envelope discovered\n");
       const again = await smtpctl(daemon, "discover", "0badcafe");

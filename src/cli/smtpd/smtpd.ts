@@ -143,11 +143,12 @@ async function serve(
     paused: options.paused,
     entry: (role: Role) => new URL(`../../../workers/${role}.ts`, import.meta.url),
     onready: (log) => {
+      // The folder is there when the line says that the daemon is.
+      void sendWaiting(env, log);
       const line = `info: ${PRODUCT} ${VERSION} starting`;
       log("info", line);
       // The process that waits in startInBackground reads this one.
       if (options.log === "syslog") console.log(line);
-      void sendWaiting(env, log);
     },
   });
   return 0;

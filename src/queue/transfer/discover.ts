@@ -99,11 +99,18 @@ export class Discovery {
     try {
       return { count: await this.#take(message, only), error: null };
     } catch (error) {
+      if (error instanceof Deno.errors.PermissionDenied) return failed(this.#closed(message));
       return failed(error instanceof Deno.errors.NotFound ? "It is not there" : systemReason(error));
     } finally {
       this.#busy.delete(message);
       if (this.#busy.size === 0) this.#queue.ids.release(this);
     }
+  }
+
+  /** Why a folder cannot be taken in that root has laid there. */
+  #closed(message: MessageId): string {
+    const { spool } = this.#queue.settings;
+    return `The user of the queue may not read and remove it: use chown -R --reference=${spool} ${this.#folder}/${message}`;
   }
 
   async #take(message: MessageId, only: EnvelopeId | null): Promise<number> {
@@ -193,7 +200,12 @@ export class Discovery {
     Deno.mkdirSync(half, { mode: 0o700 });
     Deno.copyFileSync(`${source}/${BODY}`, `${half}/${BODY}`);
     Deno.renameSync(half, working);
-    Deno.renameSync(`${source}/${only}`, `${working}/${only}`);
+    try {
+      Deno.renameSync(`${source}/${only}`, `${working}/${only}`);
+    } catch (error) {
+      Deno.removeSync(working, { recursive: true });
+      throw error;
+    }
     if (![...Deno.readDirSync(source)].some(({ name }) => isEnvelopeId(name))) {
       Deno.removeSync(source, { recursive: true });
     }
