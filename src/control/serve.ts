@@ -5,10 +5,12 @@ import type { EnvelopeCursor } from "../envelope/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import type { ControlToMain } from "../protocol/mod.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
+import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { ControlRequests, type MainCaller } from "./requests.ts";
+import { EventFlow } from "./flow.ts";
 import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
@@ -33,8 +35,14 @@ export function serveControl(isolate: Isolate<"control">): void {
   for (const role of REPORTERS) {
     isolate.serve(`${role}-control`, (channel, { peer, life }) => {
       const emit = (event: Event) => take(isolate, stats, log, event, peer);
+      const flow = new EventFlow(systemClock.steady, (leftOut) => {
+        const name = isolateName(role, peer);
+        log("warn", `warn: control: isolate ${name} reports too much: ${leftOut} events were left out`);
+      });
       channel.onmessage = (event) => {
+        // Nothing is kept of a number, and attempts wait for it.
         if (event.type === "smtp-committed") ordering.reported({ isolate: peer, number: event.number });
+        else if (!flow.take()) return;
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };

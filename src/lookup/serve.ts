@@ -17,10 +17,10 @@ import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
 import { formatMailbox } from "../envelope/mod.ts";
 import { Resolver } from "../dns/mod.ts";
-import { refusals } from "../rules/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
 import { Authoriser } from "./authorise.ts";
+import { failureOf, nameless } from "./failures.ts";
 import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
@@ -51,6 +51,9 @@ const MAX_NAMINGS = 10_000;
 
 /** Questions to programs that have no answer yet; more are errors. They wait while the filter isolate is replaced. */
 const MAX_PENDING_QUESTIONS = 10_000;
+
+/** Questions of one isolate that have no answer yet; more fail for now, as they would while the name service stands still. */
+const MAX_WAITING_QUESTIONS = 20_000;
 
 /** Serves all doors of the lookup isolate. Returns a promise when main has to read files of tables first. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void | Promise<void> {
@@ -145,6 +148,8 @@ class Answerer {
   readonly #warn: (text: string) => void;
   readonly #authoriser: Authoriser;
   #namings = 0;
+  /** Questions of each isolate that have no answer yet. */
+  readonly #waiting = new WeakMap<Answers, number>();
 
   constructor(
     isolate: Isolate<"lookup">,
@@ -166,10 +171,16 @@ class Answerer {
    * go through this door.
    */
   answer(channel: Answers, question: ToLookup, { trusted }: { readonly trusted: boolean }): void {
+    const waiting = this.#waiting.get(channel) ?? 0;
+    if (waiting >= MAX_WAITING_QUESTIONS) return this.#refuse(channel, question);
     try {
       if (question.type === "credentials" && !trusted) throw new Error("Credentials are not for this isolate");
       const later = this.#answer(channel, question);
-      if (later instanceof Promise) later.catch((error) => this.#fail(channel, question, error));
+      if (!(later instanceof Promise)) return;
+      this.#waiting.set(channel, waiting + 1);
+      later.catch((error) => this.#fail(channel, question, error)).finally(() => {
+        this.#waiting.set(channel, this.#waiting.get(channel)! - 1);
+      });
     } catch (error) {
       this.#fail(channel, question, error);
     }
@@ -178,6 +189,10 @@ class Answerer {
   #fail(channel: Answers, question: ToLookup, error: unknown): void {
     const reason = error instanceof Error ? error.stack ?? error.message : String(error);
     this.#isolate.emit({ type: "log", level: "crit", text: `lookup: A question failed: ${reason}` });
+    this.#refuse(channel, question);
+  }
+
+  #refuse(channel: Answers, question: ToLookup): void {
     const failure = failureOf(question);
     if (failure !== null) channel.send(failure);
   }
@@ -342,51 +357,4 @@ class Answerer {
 /** `use` at once when the value is there, else when it has come. */
 function soon<T>(value: T | Promise<T>, use: (value: T) => void | Promise<void>): void | Promise<void> {
   return value instanceof Promise ? value.then(use) : use(value);
-}
-
-function nameless(call: number): FromLookup {
-  return { type: "client-name", call, hostname: "<unknown>", confirmed: "temporary" };
-}
-
-/** The temporary answer to a question that failed; null when no caller can be waiting for one. */
-function failureOf(question: ToLookup): FromLookup | null {
-  if (typeof question?.call !== "number") return null;
-  const { call } = question;
-  switch (question.type) {
-    case "expand": {
-      const { local, domain } = question.rcpt ?? {};
-      const result = refusals.temporary({ local: String(local), domain: String(domain) });
-      return { type: "expanded", call, result };
-    }
-    case "client-name":
-      return nameless(call);
-    case "account":
-      return {
-        type: "account",
-        call,
-        result: { ok: false, temporary: true, text: "Temporary failure in user lookup" },
-      };
-    case "smarthost":
-      return { type: "smarthost", call, url: null };
-    case "sources":
-      return { type: "sources", call, sources: [] };
-    case "credentials":
-      return { type: "credentials", call, credentials: null };
-    case "test":
-      return { type: "tested", call, found: null };
-    case "authenticate":
-      return { type: "authenticated", call, result: "tempfail" };
-    case "mechanisms":
-      return { type: "mechanisms", call, scram: false };
-    case "challenge":
-      return { type: "challenge", call, challenge: null };
-    case "prove":
-      return { type: "proved", call, result: "tempfail", signature: "" };
-    case "may-send":
-      return { type: "may-send", call, result: "tempfail" };
-    case "listener-name":
-      return { type: "listener-name", call, name: null };
-  }
-  question satisfies never;
-  return null;
 }

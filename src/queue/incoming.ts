@@ -26,6 +26,11 @@ import type { NewEnvelope } from "./store/rows.ts";
 import type { StoredMessage } from "./store/ranges.ts";
 import type { QueueState } from "./queue_state.ts";
 
+/**
+ * What one isolate may have on its way to the disk, in octets, with so many for each envelope: more is refused for now. Its sessions keep to two
+ * chunks each, and to small ones when there are many.
+ */
+const MAX_PENDING_OCTETS = 512 * 1024 * 1024, ENVELOPE_OCTETS = 1024;
 /** Messages that one isolate may have in parts at once. */
 const MAX_OPEN_MESSAGES = 10_000;
 /** With fewer unused ids than this, more are sent. */
@@ -34,6 +39,7 @@ const LOW_IDS = BLOCK_IDS / 2;
 const MAX_UNUSED_IDS = 65_536;
 
 type Reply = { readonly code: number; readonly text: string };
+const BUSY: Reply = { code: 452, text: "4.3.1 Too much mail waits for the disk, try again later" };
 const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored, try again later" };
 
 /** A message of which chunks have arrived. */
@@ -62,6 +68,8 @@ interface LastPart {
   readonly chunk: StoredChunk | null;
   readonly rows: readonly NewEnvelope[];
   readonly envelopes: readonly EnvelopeContent[];
+  /** Called once, when it waits for the disk no more. */
+  free(): void;
 }
 
 /** The smtp isolate that is served. */
@@ -85,6 +93,8 @@ class Incoming {
   readonly #open = new Map<MessageId, Open>();
   readonly #who: SmtpPeer;
   #unused = 0;
+  /** Octets that wait for the disk. */
+  #pending = 0;
 
   constructor(queue: QueueState, channel: Channel<QueueToSmtp, SmtpToQueue>, who: SmtpPeer) {
     this.#who = who;
@@ -106,6 +116,12 @@ class Incoming {
       case "abort":
         return this.#abort(message.message);
     }
+  }
+
+  /** Counts octets as pending, until what is returned is called. */
+  #hold(octets: number): () => void {
+    this.#pending += octets;
+    return () => this.#pending -= octets;
   }
 
   sendIds(): void {
@@ -130,6 +146,8 @@ class Incoming {
     // The client got this reply at MAIL, if it was known then.
     if (this.#queue.space.room === 0) return this.#fail(id, open, NO_ROOM);
     if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
+    if (this.#pending + bytes.length > MAX_PENDING_OCTETS) return this.#fail(id, open, BUSY);
+    const free = this.#hold(bytes.length);
     const index = open.chunks++;
     open.bytes += bytes.length;
     open.waiting++;
@@ -137,8 +155,11 @@ class Incoming {
     this.#inOrder(
       open,
       made,
-      (chunk) => this.#writeChunk(id, open, { index, bytes, chunk }),
-      (reply) => this.#failLate(id, open, reply),
+      (chunk) => this.#writeChunk(id, open, { index, bytes, chunk, free }),
+      (reply) => {
+        free();
+        this.#failLate(id, open, reply);
+      },
     );
   }
 
@@ -165,13 +186,14 @@ class Incoming {
   #writeChunk(
     id: MessageId,
     open: Open,
-    { index, bytes, chunk }: {
+    { index, bytes, chunk, free }: {
       readonly index: number;
       readonly bytes: Uint8Array<ArrayBuffer>;
       readonly chunk: StoredChunk;
+      free(): void;
     },
   ): void {
-    if (open.ended) return;
+    if (open.ended) return free();
     this.#queue.commits.unsynced({
       bytes: bytes.length,
       apply: () => {
@@ -180,6 +202,7 @@ class Incoming {
         this.#queue.store.putChunk(open.number, index, chunk);
       },
       done: () => {
+        free();
         this.#queue.stored(bytes.length);
         if (open.ended) return;
         open.stored = true;
@@ -188,7 +211,10 @@ class Incoming {
         // The buffer goes back to be filled again.
         this.#channel.send({ type: "credit", message: id, spent: bytes.buffer }, [bytes.buffer]);
       },
-      failed: (error) => this.#failLate(id, open, refusal(error)),
+      failed: (error) => {
+        free();
+        this.#failLate(id, open, refusal(error));
+      },
     });
   }
 
@@ -212,6 +238,9 @@ class Incoming {
       this.#fail(id, body, BROKEN);
       return this.#who.refuse(`commit: an envelope of ${id} is not as lookup has decided it`);
     }
+    const octets = tail.length + content.length * ENVELOPE_OCTETS;
+    if (this.#pending + octets > MAX_PENDING_OCTETS) return this.#fail(id, body, BUSY);
+    const free = this.#hold(octets);
     this.#open.delete(id);
     body.complete = true;
     const { store } = this.#queue;
@@ -220,13 +249,19 @@ class Incoming {
     this.#inOrder(
       body,
       made,
-      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: content }),
-      (reply) => this.#fail(id, body, reply),
+      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: content, free }),
+      (reply) => {
+        free();
+        this.#fail(id, body, reply);
+      },
     );
   }
 
-  #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes }: LastPart): void {
-    if (body.failure !== null) return this.#fail(id, body, body.failure);
+  #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes, free }: LastPart): void {
+    if (body.failure !== null) {
+      free();
+      return this.#fail(id, body, body.failure);
+    }
     const { store, commits } = this.#queue;
     const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
     const bytes = body.bytes + tail.length;
@@ -239,12 +274,14 @@ class Incoming {
         for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
+        free();
         const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
         if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, tail, envelopes);
         for (const content of envelopes) this.#queue.enqueued(content);
       },
       failed: (error) => {
+        free();
         this.#discard(body);
         this.#refuse(id, refusal(error));
       },

@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import type { Event, Trace } from "../../src/events/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { ControlToLookup, FromLookup, LookupSettings, LookupToControl, ToLookup } from "../../src/protocol/mod.ts";
+import type {
+  ControlToLookup,
+  Forward,
+  FromLookup,
+  LookupSettings,
+  LookupToControl,
+  ToLookup,
+} from "../../src/protocol/mod.ts";
 import { type ClientNamer, type LookupParts, serveLookup } from "../../src/lookup/serve.ts";
 import { EnvelopeMac } from "../../src/mac/mod.ts";
 import { SystemAccounts } from "../../src/lookup/mod.ts";
@@ -94,6 +101,7 @@ interface HarnessParts {
   passwd?: () => string;
   traces?: readonly Trace[];
   tables?: LookupSettings["tables"];
+  main?: LookupParts["machine"]["main"];
 }
 
 function harness(parts: HarnessParts = {}) {
@@ -129,6 +137,7 @@ function harness(parts: HarnessParts = {}) {
       return { read: () => new TextEncoder().encode(aliases()), stamp: () => "" };
     },
     sqlite: () => assert.fail("there is no database"),
+    ...parts.main === undefined ? {} : { main: parts.main },
   };
   const namer = parts.namer ?? { reverse: () => assert.fail("no name is to be asked for") };
   serveLookup(isolate, { machine, namer });
@@ -509,3 +518,20 @@ for (const { table, service, key, found } of filterTests) {
     assert.deepEqual(ask({ type: "test", call: 4, table, service, key }), [{ type: "tested", call: 4, found }]);
   });
 }
+
+Deno.test("an isolate has so many questions at one time that wait for others, and no more; the other isolates are answered", async () => {
+  const { promise: forward, resolve } = Promise.withResolvers<Forward>();
+  const main = { knownForward: () => undefined, forward: () => forward, knownAccount: () => null } as never;
+  const { ask, askAsRelay, answers } = harness({ traces: [], main });
+  const LIMIT = 20_000;
+  const asked = Array.from({ length: LIMIT + 1 }, () => ask(expansion("bob@x")).slice());
+  assert.deepEqual(asked.slice(0, LIMIT).flat(), []);
+  const [refused] = asked[LIMIT]!;
+  assert.ok(refused?.type === "expanded" && !refused.result.ok && refused.result.code === 451);
+  const [sources] = askAsRelay({ type: "sources", call: 1, action: "bare" });
+  assert.equal(sources?.type, "sources");
+  answers.length = 0;
+  resolve({ kind: "none" });
+  while (answers.length < LIMIT) await new Promise((resolve) => setTimeout(resolve));
+  assert.ok(answers.every((answer) => answer.type === "expanded" && answer.result.ok));
+});

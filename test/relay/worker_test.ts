@@ -63,7 +63,7 @@ Deno.test("a worker with net alone resolves, connects, does STARTTLS and deliver
       queue.onmessage = (event) => {
         for (const message of event.data as Sent[]) {
           if (message.type === "outcome") return resolve(message.outcome);
-          queue.postMessage([opened(message)]);
+          if (message.type === "open") queue.postMessage([opened(message)]);
         }
       };
       lookup.onmessage = (event) => {
