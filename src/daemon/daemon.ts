@@ -39,7 +39,7 @@ import { oneProcessWall, putUpWall } from "./one_process.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
-import { makeProcesses, processPlans } from "./processes.ts";
+import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
@@ -214,6 +214,7 @@ class Daemon {
     } catch (error) {
       throw new Fatal(systemReason(error));
     }
+    protectCaches(env, (text) => this.#log("warn", text));
     const stops = [this.#certificates.watch(this.#clock.every), resolver.watch(this.#clock.every)];
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;

@@ -5,6 +5,7 @@
 
 import { dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Environment } from "../config/mod.ts";
 import { Fatal } from "./fatal.ts";
 import { SocketTransport } from "../isolate/mod.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type KernelWalls,
   launch,
   type LaunchPlan,
+  makeReadOnly,
   socketPair,
 } from "../kernel/mod.ts";
 import { RemoteHost, type RunningProcess } from "../process/mod.ts";
@@ -75,7 +77,9 @@ export function processPlans(
 /** The files of the program and of the packages that it uses, which workers are loaded from; none where they are in the binary. */
 function programFiles(denoDir: string | null): string[] {
   if (denoDir === null) return [];
-  return [...["src", "workers", "deno.json", "deno.lock"].map((file) => `${root}${file}`), denoDir];
+  const main = dirname(fileURLToPath(Deno.mainModule));
+  const own = ["src", "workers", "deno.json", "deno.lock"].map((file) => `${root}${file}`);
+  return [...new Set([main, ...own]), denoDir];
 }
 
 function paths(grant: readonly string[] | true | undefined): readonly string[] {
@@ -95,6 +99,20 @@ function withCompanions(read: readonly string[]): string[] {
       return isDatabase(database) ? dirname(database) : path;
     })),
   ];
+}
+
+/**
+ * Takes from this process, and so from the isolates in it, the right to write into the runtime's caches that it has open: what stands there is run at
+ * the next start. Only this process needs it, the others cannot open them to write. Says so where it fails.
+ */
+export function protectCaches(env: Environment, warn: (text: string) => void): void {
+  const denoDir = env.get("DENO_DIR");
+  if (denoDir === undefined || Deno.build.standalone || Deno.build.os !== "linux") return;
+  try {
+    makeReadOnly(Deno.realPathSync(denoDir));
+  } catch (error) {
+    warn(`warn: the runtime's caches in ${denoDir} stay open to write: ${(error as Error).message}`);
+  }
 }
 
 /** What several isolates may do, each by itself, together. */

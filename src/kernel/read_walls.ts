@@ -53,7 +53,7 @@ export function readWalls(pid: number): WallsRead {
   const kernel = libc();
   const status = readText(kernel, `/proc/${pid}/status`);
   const ids = (name: string) => field(status, name).split(/\s+/).filter((id) => id !== "").map(Number);
-  const threads = names(kernel, `/proc/${pid}/task`).map((thread) =>
+  const threads = namesIn(kernel, `/proc/${pid}/task`).map((thread) =>
     threadStatus(kernel, `/proc/${pid}/task/${thread}/status`)
   )
     .filter((thread) => thread !== "");
@@ -123,14 +123,15 @@ function readText(kernel: Libc, path: string): string {
   }
 }
 
-function readLink(kernel: Libc, path: string): string | null {
+/** Returns where a symbolic link leads; null when there is none. */
+export function readLink(kernel: Libc, path: string): string | null {
   const target = new Uint8Array(MAX_LINK_OCTETS);
   const octets = kernel.call("readlinkat", AT_FDCWD, cString(path), target, target.length);
   return octets < 0 ? null : new TextDecoder().decode(target.subarray(0, octets));
 }
 
-/** The numbers that are names in a folder of /proc. */
-function names(kernel: Libc, path: string): string[] {
+/** Returns the numbers that are names in a folder of /proc. Throws a KernelError. */
+export function namesIn(kernel: Libc, path: string): string[] {
   const descriptor = open(kernel, path, O_RDONLY | O_DIRECTORY);
   const chunk = new Uint8Array(CHUNK_OCTETS), view = new DataView(chunk.buffer), found: string[] = [];
   try {

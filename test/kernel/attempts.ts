@@ -69,8 +69,8 @@ function octet(): Uint8Array<ArrayBuffer> {
   return iov.bytes;
 }
 
-/** What is refused, or not, both times. */
-function attempts({ readable, writable, outside, sibling, parent, tcpPort, abstract }: Surroundings) {
+/** What is refused, or not, both times. Returns the errno of each attempt. */
+export function attempts({ readable, writable, outside, sibling, parent, tcpPort, abstract }: Surroundings) {
   const exec = (path: string) => failed(kernel.call("execve", cString(path), new Uint8Array(8), new Uint8Array(8)));
   const pidfd = Number(kernel.symbols.syscall(PIDFD_OPEN, BigInt(sibling), 0n, 0n, 0n, 0n, 0n));
   const report = {
@@ -199,4 +199,4 @@ async function main(): Promise<void> {
   Deno.exit(7);
 }
 
-await main();
+if (import.meta.main) await main();
