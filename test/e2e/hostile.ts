@@ -35,6 +35,9 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   "mail for root's command": () => ({
     message: [{ type: "commit", message: ids.at(-1), tail: new Uint8Array(1), envelopes: [envelopeOf(ids.at(-1)!)] }],
   }),
+  "a job that nobody gave": () => ({
+    message: [{ type: "take", message: ID, ids: [`${ID}${ID}`], mac: "0".repeat(64) }],
+  }),
   "not asked": () => ({ message: [{ type: "chunk", call: 123_456_789, bytes: new Uint8Array(1) }] }),
   "not asked of lookup": () => ({ message: [{ type: "tested", call: 123_456_789, found: true }] }),
   "not asked of scheduler": () => ({ message: [{ type: "paused", call: 123_456_789, changed: true }] }),

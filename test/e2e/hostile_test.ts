@@ -70,6 +70,7 @@ const ROWS: readonly Row[] = [
   row("lookup", "lookup-control", "null", /a post is null/),
 
   row("smtp-0", "smtp-queue", "mail for root's command", /commit: an envelope of [0-9a-f]{8} is not as lookup has/),
+  row("relay", "relay-queue", "a job that nobody gave", /take: message 00000001 was not given to this isolate/),
   row("smtp-0", "smtp-queue", "too many octets", /chunk: bytes has 1048576 octets, more than 262144/),
   row("control", "main", "null", /main refuses what isolate control said: it is null, not an object/),
   row(
