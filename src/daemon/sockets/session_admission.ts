@@ -66,6 +66,9 @@ interface Arrival {
 /** How long an isolate may take to show that it is there before another is asked, in milliseconds. */
 const ASK_MS = 1000;
 
+/** What is wrong with a connection shows when it is handed over. */
+function ignore(): void {}
+
 export class SessionAdmission {
   /** `pause smtp`: new connections are refused with 421. */
   paused = false;
@@ -160,7 +163,8 @@ export class SessionAdmission {
       this.#hand(arrival, sessionNumber, record);
     });
     if (!waiting) return;
-    arrival.socket.on("error", () => {});
+    // It may be placed many times.
+    arrival.socket.off("error", ignore).on("error", ignore);
     cancel = this.#options.after(ASK_MS, () => {
       waiting = false;
       const others = this.#options.supervisor.answering("smtp").filter((index) => index !== record.isolate);
