@@ -141,11 +141,16 @@ export function makeProcesses(
         launch: () => start(plan, options),
         closeDescriptor,
         after: options.after,
+        missing: (reason) => options.warn(missingWalls(plan, [`a filter of system calls (${reason})`])),
         refused: (text) => options.warn(`warn: ${text}`),
       }),
     ];
   });
   return { hosts: Object.fromEntries(hosts), socketPair: () => socketPair("stream") };
+}
+
+function missingWalls({ name }: ProcessPlan, missing: readonly string[]): string {
+  return `warn: this kernel does not give the process ${name} all its walls: ${missing.join("; ")}`;
 }
 
 /** Starts one of the processes with its link. */
@@ -156,9 +161,7 @@ async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<Runn
   const transport = new SocketTransport(link);
   try {
     const { pid, missing, ended, kill } = await launch(launchPlan(plan, [theirLink, theirHanded], options));
-    if (missing.length > 0) {
-      options.warn(`warn: this kernel does not give the process ${plan.name} all its walls: ${missing.join("; ")}`);
-    }
+    if (missing.length > 0) options.warn(missingWalls(plan, missing));
     return {
       pid,
       transport,

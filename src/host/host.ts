@@ -6,7 +6,15 @@
 
 import { systemClock } from "../clock.ts";
 import { DoorChannel, SocketTransport } from "../isolate/mod.ts";
-import { closeDescriptor, DescriptorSocket, installSeccomp, shutDown, socketCookie } from "../kernel/mod.ts";
+import {
+  closeDescriptor,
+  DescriptorSocket,
+  installSeccomp,
+  KernelError,
+  type SeccompRules,
+  shutDown,
+  socketCookie,
+} from "../kernel/mod.ts";
 import type { FromHost, Role, ToHost } from "../protocol/mod.ts";
 import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR } from "../protocol/processes.ts";
 import { GivenSockets, type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
@@ -24,6 +32,20 @@ export async function runHost(entry: (role: Role) => URL): Promise<never> {
 }
 
 type Of<T extends ToHost["type"]> = Extract<ToHost, { readonly type: T }>;
+
+/** ENOSYS, EINVAL: a kernel without it. EPERM, EACCES: a container that keeps it to itself. */
+const NOT_GIVEN: readonly number[] = [38, 22, 1, 13];
+
+/** Returns why this kernel does not give the filter; null when it stands. Throws a KernelError when it gives only a part. */
+function install(rules: SeccompRules): string | null {
+  try {
+    installSeccomp(rules);
+    return null;
+  } catch (error) {
+    if (!(error instanceof KernelError) || !NOT_GIVEN.includes(error.errno)) throw error;
+    return error.message;
+  }
+}
 
 class Host {
   readonly #handed: DescriptorSocket;
@@ -90,10 +112,10 @@ class Host {
   }
 
   #putUpWalls({ internet }: Of<"walls">): void {
-    installSeccomp({ internet, unix: false, listen: false, exec: false });
+    const missing = install({ internet, unix: false, listen: false, exec: false });
     Deno.permissions.revokeSync({ name: "ffi" });
     void this.#receiveDescriptors();
-    this.#link.send({ type: "up" });
+    this.#link.send({ type: "up", ...missing !== null && { missing } });
   }
 
   #start({ worker: number, role, name, grants }: Of<"start">): void {

@@ -79,7 +79,9 @@ function ownProc(kernel: Libc): string[] {
   const unshared = kernel.call("unshare", CLONE_NEWNS);
   if (unshared < 0) return [`a /proc of its own (unshare(2): ${errorText(-unshared)})`];
   const root = cString("/"), [type, place] = [cString("proc"), cString("/proc")];
-  kernel.must("Cannot keep mounts apart", "mount", 0, root, 0, MS_REC | MS_SLAVE, 0);
+  // Without that it would be mounted for the whole machine.
+  const apart = kernel.call("mount", 0, root, 0, MS_REC | MS_SLAVE, 0);
+  if (apart < 0) return [`a /proc of its own (mount(2): ${errorText(-apart)})`];
   const options = cString("hidepid=ptraceable,subset=pid");
   const mounted = kernel.call("mount", type, place, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options);
   return mounted < 0 ? [`a /proc of its own (mount(2): ${errorText(-mounted)})`] : [];

@@ -31,6 +31,8 @@ export interface ProcessSystem {
   launch(): Promise<RunningProcess>;
   closeDescriptor(descriptor: number): void;
   after(ms: number, run: () => void): () => void;
+  /** A wall that the process could not give itself does not stand, and why. */
+  missing(reason: string): void;
   /** A line for the log about what the process said that it may not say. */
   refused(text: string): void;
 }
@@ -223,6 +225,7 @@ class ProcessLife {
     switch (message.type) {
       case "up":
         this.#up = true;
+        if (message.missing !== undefined) this.#system.missing(message.missing);
         return this.#flush();
       case "said":
         return this.#workers.get(message.worker)?.onmessage?.({ data: message.message, ports: [] } as never);

@@ -87,8 +87,8 @@ export type ToHost =
 
 /** What the host says. */
 export type FromHost =
-  /** The walls stand, workers can be started. */
-  | { readonly type: "up" }
+  /** The walls stand, workers can be started. `missing`: why those do not stand that a process can only give itself. */
+  | { readonly type: "up"; readonly missing?: string }
   /** A worker said this, unchecked. */
   | { readonly type: "said"; readonly worker: number; readonly message?: unknown }
   /** Something came from a worker that none sends. */
@@ -100,7 +100,7 @@ export type FromHost =
 const anything: Check<unknown> = () => null;
 
 export const FROM_HOST: MessageTable<FromHost> = {
-  up: {},
+  up: { missing: optional(text()) },
   said: { worker: whole(), message: optional(anything) as never },
   fault: { worker: whole(), fault: text() },
   error: { worker: whole(), reason: longText },
