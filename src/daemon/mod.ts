@@ -11,4 +11,5 @@ export { cutSettings, type Surroundings } from "./settings.ts";
 export { readQueueInput } from "./queue_keys.ts";
 export { Native } from "./machine/native.ts";
 export { accessFaults } from "./checks/user_access.ts";
+export { type ProgramPlaces, programPlaces } from "./checks/program_access.ts";
 export { FileGuard } from "./checks/file_guard.ts";

@@ -22,6 +22,7 @@ import {
   interfaceList,
   machineFaults,
   Native,
+  programPlaces,
   readQueueInput,
   regexWarnings,
   runDaemon,
@@ -50,7 +51,10 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   for (const warning of read.warnings) console.error(warning);
   try {
     const users = await chooseUsers(env, options);
-    const access = accessFaults({ config: read.config, spool: spoolPath(env), users: users.users });
+    const access = accessFaults(
+      { config: read.config, spool: spoolPath(env), users: users.users },
+      programPlaces(env.get("DENO_DIR") ?? null),
+    );
     const warnings = [...users.warnings, ...access.warnings];
     for (const warning of warnings) console.error(warning);
     if (access.faults.length > 0) throw new Fatal(...access.faults);
