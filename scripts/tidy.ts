@@ -1,6 +1,6 @@
 /**
  * The rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
- * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics in smtpctl(8));
+ * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics in smtpctl(8), the processes in docs/privileges.md);
  * without it that has to be current.
  */
 
@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { checkImports } from "./tidy/imports.ts";
 import { withMetrics } from "./tidy/metrics.ts";
 import { checkParameters } from "./tidy/parameters.ts";
+import { withProcesses } from "./tidy/processes.ts";
 import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
 import { checkText, type Source } from "./tidy/text.ts";
 
@@ -39,6 +40,7 @@ const complaints = [
 const generated: Readonly<Record<string, (old: string) => string>> = {
   "docs/rfcs.md": () => rfcTable(code, tests),
   "conf/man/smtpctl.8": withMetrics,
+  "docs/privileges.md": withProcesses,
 };
 for (const [file, generate] of Object.entries(generated)) {
   const old = Deno.readTextFileSync(join(root, file)), current = generate(old);

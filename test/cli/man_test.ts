@@ -10,11 +10,15 @@ const pages = new Map(
 
 /** Pages of other packages. */
 const ELSEWHERE = [
+  "bpf.2",
   "chroot.8",
   "ciphers.1",
   "crypt.3",
   "getpwnam.3",
+  "landlock.7",
   "passwd.5",
+  "ps.1",
+  "seccomp.2",
   "services.5",
   "shadow.5",
   "sysexits.3",
