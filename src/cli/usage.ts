@@ -59,7 +59,7 @@ export const TOOLS = {
       { letter: "n", about: "Checks the configuration and ends." },
       { letter: "P", value: "system", about: "Starts with smtp, mda or mta paused." },
       { letter: "T", value: "trace", about: "Logs the trace lines of a subsystem, or of all." },
-      { letter: "v", about: "Logs debug lines; with -n prints what each isolate may do." },
+      { letter: "v", about: "Logs debug lines; with -n prints what isolates and processes may do." },
       { letter: "", long: "one-user", about: "Runs everything in one process, as the user who starts it." },
     ],
     page: "smtpd(8)",

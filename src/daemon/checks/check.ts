@@ -11,6 +11,7 @@ import { loadCertificates, readIfPresent } from "../files.ts";
 import { resolveListeners } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
 import { describeOneProcess, oneProcessWall } from "../one_process.ts";
+import { describeProcesses } from "../describe_processes.ts";
 import { describeGrants, grantsFor } from "../permissions.ts";
 import { filterPrograms } from "../programs.ts";
 import { checkQueueKeys } from "../queue_keys.ts";
@@ -53,11 +54,14 @@ export async function checkConfig(
     paused: { smtp: false, mda: false, mta: false },
   });
   if (!options.verbose) return warnings;
+  const grants = grantsFor(settings);
+  const denoDir = Deno.build.standalone ? null : env.get("DENO_DIR") ?? null;
   return [
     ...warnings,
     ...users === null ? [`One process: ${describeOneProcess(oneProcessWall(settings, Deno.uid() ?? 0))}`] : [],
     "What each isolate may do:",
-    ...describeGrants(grantsFor(settings)).map((line) => `  ${line}`),
+    ...describeGrants(grants).map((line) => `  ${line}`),
+    ...users === null ? [] : describeProcesses(grants, users, { program: Deno.execPath(), denoDir }),
   ];
 }
 
