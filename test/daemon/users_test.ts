@@ -34,6 +34,12 @@ const rows: Row[] = [
   { name: "--one-user, whose spool may be theirs still", oneUser: true, want: null, owners: [101, 102] },
   { name: "--one-user without the users", oneUser: true, without: ["smtpd", "smtpq"], want: null, owners: [] },
   {
+    name: "neither",
+    without: ["smtpd", "smtpq"],
+    fails:
+      /neither the user "smtpd" nor "smtpq".*run scripts\/install --users, or useradd .* smtpd && useradd .* smtpq; or start smtpd with --one-user/,
+  },
+  {
     name: "only that of the network",
     without: ["smtpq"],
     want: ["smtpd", "smtpd"],
