@@ -11,6 +11,7 @@ interface Order {
 const ID = "00000001";
 /** Ids of messages that the queue has given this isolate. */
 let ids: readonly string[] = [];
+const given = Promise.withResolvers<void>();
 /** What is said, as it is posted: a door takes lists. */
 const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
   null: () => ({ message: null }),
@@ -80,6 +81,7 @@ self.addEventListener("message", (event) => {
 function listen(post: unknown): void {
   if (!Array.isArray(post)) return;
   for (const message of post) if (message.type === "ids") ids = message.ids;
+  if (ids.length > 0) given.resolve();
 }
 
 function envelopeOf(message: string): unknown {
@@ -104,9 +106,10 @@ function envelopeOf(message: string): unknown {
 }
 
 const orders = new BroadcastChannel("hostile");
-orders.onmessage = ({ data }) => {
+orders.onmessage = async ({ data }) => {
   const { who, door, payload } = data as Order;
   if (who !== scope.name) return;
+  if (payload === "mail for root's command") await given.promise;
   const { message, transfer = [] } = PAYLOADS[payload]!();
   if (door === "main") scope.postMessage(message, transfer);
   else doors.get(door)!.postMessage(message, transfer);
