@@ -53,10 +53,6 @@ class Host {
   // The parent is trusted: what it says is not checked here.
   readonly #link = new DoorChannel<FromHost, ToHost>();
   readonly #workers = new Map<number, HostedWorker>();
-  /** Descriptors that have come before the message that they belong to, by their number. */
-  readonly #early = new Map<number, readonly number[]>();
-  /** What waits for descriptors that have not come yet, and what came behind it. */
-  readonly #waiting: ToHost[] = [];
 
   constructor(handed: DescriptorSocket, entry: (role: Role) => URL) {
     this.#handed = handed;
@@ -68,28 +64,9 @@ class Host {
   serve(transport: SocketTransport): Promise<void> {
     return new Promise((resolve) => {
       this.#link.onclose = resolve;
-      this.#link.onmessage = (message) => {
-        this.#waiting.push(message);
-        this.#work();
-      };
+      this.#link.onmessage = (message) => this.#obey(message);
       this.#link.attach(transport);
     });
-  }
-
-  async #receiveDescriptors(): Promise<void> {
-    for (let packet; (packet = await this.#handed.receive()) !== null;) {
-      this.#early.set(packet.note, packet.descriptors);
-      this.#work();
-    }
-  }
-
-  #work(): void {
-    while (this.#waiting.length > 0) {
-      const message = this.#waiting[0]!;
-      if (message.type === "say" && message.handed !== undefined && !this.#early.has(message.handed)) return;
-      this.#waiting.shift();
-      this.#obey(message);
-    }
   }
 
   #obey(message: ToHost): void {
@@ -114,7 +91,6 @@ class Host {
   #putUpWalls({ internet }: Of<"walls">): void {
     const missing = install({ internet, unix: false, listen: false, exec: false });
     Deno.permissions.revokeSync({ name: "ffi" });
-    void this.#receiveDescriptors();
     this.#link.send({ type: "up", ...missing !== null && { missing } });
   }
 
@@ -134,8 +110,7 @@ class Host {
 
   #say({ worker, message, handed }: Of<"say">): void {
     if (handed !== undefined) {
-      const descriptors = [...this.#early.get(handed)!];
-      this.#early.delete(handed);
+      const descriptors = [...this.#descriptorsOf(handed)];
       // It has ended meanwhile.
       if (!this.#workers.has(worker)) return descriptors.forEach(closeDescriptor);
       for (const one of (Array.isArray(message) ? message : [message]) as { descriptor?: number }[]) {
@@ -143,6 +118,13 @@ class Host {
       }
     }
     this.#workers.get(worker)?.postMessage(message, []);
+  }
+
+  /** Takes the packet of that number: it was sent before the message that names it, and in the order of these. */
+  #descriptorsOf(note: number): readonly number[] {
+    const packet = this.#handed.take();
+    if (packet?.note !== note) throw new Error("The descriptors of a message have not come");
+    return packet.descriptors;
   }
 
   #join({ door, asker, answerer }: Of<"join">): void {
