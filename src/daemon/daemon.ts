@@ -40,6 +40,7 @@ import { grantsFor, resolverGrants } from "./permissions.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
+import { ProgramFiles } from "./program_files.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
@@ -111,10 +112,12 @@ class Daemon {
   #stopWatching = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #programs: Children;
+  readonly #programFiles: ProgramFiles;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#programFiles = new ProgramFiles(this.#clock.now());
     this.#verbose = options.verbose;
     const { processes, programs } = options.config;
     this.#programs = new Children(
@@ -489,6 +492,8 @@ class Daemon {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
     }
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
+    const change = this.#programFiles.takeChange();
+    if (change !== null) this.#log("warn", `warn: ${change}`);
   }
 
   #debug(text: () => string): void {

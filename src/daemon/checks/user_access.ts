@@ -33,7 +33,9 @@ export function accessFaults(
   const spoolFaults = shut === null ? [] : [
     `the user "${shown(users.smtpq.name)}", who keeps the queue, cannot reach the spool ${shown(spool)}, since ${
       shown(shut)
-    } is closed to others: use chmod o+x ${shown(shut)}, or set SMTPD_SPOOL to another folder`,
+    } is closed to others: use chmod o+x ${
+      shown(shut)
+    }, set SMTPD_SPOOL to another folder, or start smtpd with --one-user`,
   ];
   const databases = Object.values(config.tableFiles).filter(({ backend }) => backend === "sqlite");
   const warnings = databases.flatMap(({ name, files }) => {
