@@ -27,6 +27,8 @@ export interface Channel<Out, In> {
   onmessage: (message: In) => void;
   /** Called when the peer was replaced: answers to earlier questions will not come. */
   onreset: () => void;
+  /** False while nobody stands on the other side; absent where that is not known. */
+  readonly connected?: boolean;
 }
 
 /** A channel whose transport may change: messages sent while there is none wait, up to `limit` and one post, then the oldest are dropped. */
@@ -55,6 +57,10 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   constructor(inspection: Inspection | null = null, limit = MAX_POST_MESSAGES) {
     this.#inspection = inspection;
     this.#limit = Math.min(limit, MAX_POST_MESSAGES);
+  }
+
+  get connected(): boolean {
+    return this.#transport !== null;
   }
 
   /** Speaks and listens over this transport from now on; one that was there before is closed. */

@@ -54,6 +54,8 @@ export interface ConnectionDeps extends MessageDeps, Observer {
 
 /** Characters of replies that the reply buffer collects before they are written. */
 const REPLY_BATCH = 4096;
+/** For a recipient, when there has been no queue for too long. */
+const QUEUE_MISSED: Expansion = { ok: false, code: 451, text: "4.3.0 Temporary Error" };
 /** Commands of one client that are dealt with before others have their turn. */
 const TURN_COMMANDS = 64;
 /** A read of as many octets shows that there is more where it came from: others have their turn first. */
@@ -310,6 +312,14 @@ export class Connection implements Host {
   idsArrived(): void {
     for (const recipient of this.#unasked.splice(0)) this.#expand(recipient);
     this.#filters?.resume();
+    this.#deps.later(this);
+  }
+
+  /** RFC 5321 §4.2.3: the recipients that nobody can be asked about are put off. Where it is the filters that wait, the session ends. */
+  queueMissed(): void {
+    const put = this.#unasked.splice(0);
+    for (const { slot } of put) this.#apply({ on: "expanded", slot, result: QUEUE_MISSED });
+    if (put.length === 0) this.#apply({ on: "peer-gone" });
     this.#deps.later(this);
   }
 

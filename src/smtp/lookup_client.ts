@@ -35,6 +35,9 @@ export type OwnName =
   | { readonly known: "none" }
   | { readonly known: "lost" };
 
+/** So long a session waits for another lookup when there is none, in milliseconds. */
+const MISSED_MS = 3000;
+
 interface CachedName {
   readonly name: string;
   readonly confirmed: Confirmed;
@@ -59,12 +62,22 @@ export class LookupClient {
   readonly #names = new BoundedMap<string, CachedName>(MAX_NAMES);
   /** The sessions that wait for the name of an address; one question serves all. */
   readonly #asking = new Map<string, NameAnswer[]>();
+  /** Since when there is seen to be no lookup; null while there is one. */
+  #missingSince: number | null = null;
 
   constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
     this.#channel = channel;
     this.#now = now;
     channel.onmessage = (message) => this.#receive(message);
     channel.onreset = () => this.#reset();
+  }
+
+  /** To be called now and then: what was asked of a lookup that has not been there for too long is lost, as if it had been replaced again. */
+  look(): void {
+    if (this.#channel.connected !== false) this.#missingSince = null;
+    else this.#missingSince ??= this.#now();
+    if (this.#missingSince === null || this.#pending.size === 0) return;
+    if (this.#now() - this.#missingSince >= MISSED_MS) this.#reset();
   }
 
   /** Asks where a recipient goes. `answer` is not called when lookup is replaced first. */

@@ -20,10 +20,14 @@ export interface Submitter {
 /** A session for which there was no id. */
 export interface Waiter {
   idsArrived(): void;
+  /** There has been no queue for too long: it is not waited for any more. */
+  queueMissed(): void;
 }
 
 /** Ids kept at most; a queue that sends more is not to be trusted with our memory. */
 const MAX_IDS = 65536;
+/** So long a session waits for another queue when there is none, in milliseconds. */
+export const MISSED_MS = 3000;
 /** Spent buffers kept at most: 16 MB. */
 const MAX_BUFFERS = 64;
 
@@ -40,6 +44,8 @@ export class QueueClient {
   /** The queue was asked for more, and has not sent any. */
   #wanted = false;
   readonly #waiting = new Set<Waiter>();
+  /** There is no queue: none has sent an id since the last one ended. `since` is when that was seen. */
+  #missing: { since: number | null } | null = { since: null };
   readonly #submitters = new Map<MessageId, Submitter>();
   readonly #report: EmitEvent;
   readonly #channel: Channel<SmtpToQueue, QueueToSmtp>;
@@ -52,6 +58,7 @@ export class QueueClient {
     channel.onreset = () => {
       this.#ids = [];
       this.#wanted = false;
+      this.#missing ??= { since: null };
       this.room.bytes = Infinity;
       this.#submitters.clear();
       this.onreset();
@@ -80,6 +87,16 @@ export class QueueClient {
   drop(id: MessageId): void {
     if (this.#submitters.get(id)?.reportsIds) this.abort(id);
     else this.giveBack(id);
+  }
+
+  /** To be called now and then: who has waited long enough for a queue that is not there waits no more. */
+  look(now: number): void {
+    if (this.#missing === null) return;
+    this.#missing.since ??= now;
+    if (now - this.#missing.since < MISSED_MS) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const waiter of waiting) waiter.queueMissed();
   }
 
   stopWaiting(waiter: Waiter): void {
@@ -126,6 +143,7 @@ export class QueueClient {
 
   #stock(ids: readonly MessageId[]): void {
     this.#wanted = false;
+    this.#missing = null;
     for (const id of ids) if (this.#ids.length < MAX_IDS) this.#ids.push(id);
     const waiting = [...this.#waiting];
     this.#waiting.clear();

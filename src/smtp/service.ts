@@ -333,6 +333,8 @@ export class SmtpService {
   #tick(): void {
     const now = this.#steady();
     const limit = { limitMs: this.#options.settings.idleTimeoutMs };
+    this.#queue.look(now);
+    this.#lookup.look();
     this.#forEach((one) => one.tick(now, limit));
   }
 
@@ -365,5 +367,5 @@ function newNonce(): string {
 
 /** How often silence is looked for: often enough that a session ends at most a fifth late. */
 function tickMs(idleTimeoutMs: number): number {
-  return Math.max(10, Math.min(5000, idleTimeoutMs / 5));
+  return Math.max(10, Math.min(1000, idleTimeoutMs / 5));
 }

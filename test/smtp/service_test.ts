@@ -361,6 +361,41 @@ Deno.test("when the queue is replaced, sessions with a message get 421, others g
   assert.deepEqual(world.queue.sent.slice(-1).map((sent) => "message" in sent && sent.message), ["00000099"]);
 });
 
+Deno.test("while there is no queue, recipients are put off with 451 after 3 s, and the session goes on with the next queue", async () => {
+  const world = new World();
+  const client = await world.connect();
+  await client.say("EHLO a.example\r\n");
+  world.queue.onreset();
+  assert.equal(await client.say("MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n"), "250 2.0.0 Ok\r\n");
+  await world.pass(2900);
+  assert.equal(client.wire.take(), "");
+  await world.pass(2000);
+  assert.equal(client.wire.take(), "451 4.3.0 Temporary Error\r\n");
+  assert.equal(await client.say("RCPT TO:<b@example.org>\r\n"), "");
+  await world.pass(1000);
+  assert.equal(client.wire.take(), "451 4.3.0 Temporary Error\r\n");
+  // It is back within the time: nothing is seen of that.
+  assert.equal(await client.say("RCPT TO:<b@example.org>\r\n"), "");
+  world.giveIds(1, 0x99);
+  await settle();
+  assert.match(client.wire.take(), /^250 2\.1\.5 /);
+  await client.say("DATA\r\n");
+  assert.match(await client.say("A: b\r\n.\r\n"), /^250 2\.0\.0 00000099 /);
+});
+
+Deno.test("while there is no lookup, sessions that wait for it get 421 after 3 s; one that is slow is waited for", async () => {
+  const world = new World({ expand: () => null });
+  const client = await world.connect();
+  await client.say("HELO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\n");
+  await world.pass(60_000);
+  assert.ok(!client.wire.closed);
+  world.lookup.connected = false;
+  await world.pass(2900);
+  assert.ok(!client.wire.closed);
+  await world.pass(2000);
+  assert.equal(client.wire.take(), "421 4.3.0 Temporary Error\r\n");
+});
+
 Deno.test("when lookup is replaced, sessions that wait for it get 421", async () => {
   const world = new World({ expand: () => null });
   const idle = await world.connect();

@@ -86,6 +86,7 @@ export function settings(listeners: readonly Listener[], changes: Partial<SmtpSe
 export class FakeChannel<Out, In> implements Channel<Out, In> {
   onmessage: (message: In) => void = () => {};
   onreset: () => void = () => {};
+  connected = true;
   readonly sent: Out[] = [];
   readonly #answer: (message: Out, channel: FakeChannel<Out, In>) => void;
 

@@ -1,0 +1,113 @@
+/** Processes of the daemon die: each alone is replaced; with the parent all end; a signal to all of them stops the daemon in good order. As root. */
+
+import assert from "node:assert/strict";
+import { PROCESS_NAMES } from "../../src/protocol/processes.ts";
+import { Client } from "./client.ts";
+import { Daemon, DOMAIN, withDaemon, within } from "./harness.ts";
+import { HAS_WALLS, processesOf, textOf } from "./walled_daemon.ts";
+
+const ignore = !HAS_WALLS;
+
+async function connect(daemon: Daemon): Promise<Client> {
+  const client = await Client.admitted(daemon.port);
+  await client.say("EHLO client.example.com", "250");
+  return client;
+}
+
+/** Waits until the processes have ended; a zombie has. Returns how long that took, in ms. */
+async function gone(pids: readonly number[]): Promise<number> {
+  const began = performance.now();
+  const runs = (pid: number) => /^State:\s+[^ZX]/m.test(textOf(`/proc/${pid}/status`));
+  await within(
+    (async () => {
+      while (pids.some(runs)) await new Promise((resolve) => setTimeout(resolve, 10));
+    })(),
+    "the end of all processes",
+    10_000,
+  );
+  return performance.now() - began;
+}
+
+Deno.test("when the queue's process is killed, open transactions end with 4xx and the session goes on with the next", {
+  ignore,
+}, async () => {
+  await withDaemon({ twoUsers: true }, async (daemon) => {
+    const client = await connect(daemon), victim = await connect(daemon);
+    await client.send("a@example.com", `kept@${DOMAIN}`, "Subject: 1\r\n\r\nkept\r\n");
+    await victim.begin("a@example.com", `lost@${DOMAIN}`);
+    await victim.write(new TextEncoder().encode("Subject: half\r\n\r\n" + `${"x".repeat(76)}\r\n`.repeat(4000)));
+    Deno.kill(processesOf(daemon.pid).vault, "SIGKILL");
+    await victim.reply("421");
+    await daemon.logged(/^warn: isolate queue ended and starts again in 100 ms: the process vault ended: signal 9$/);
+    // As long as there is no queue, mail is put off, in the same session.
+    let down = true;
+    const killing = (async () => {
+      for (; down; await new Promise((resolve) => setTimeout(resolve, 5))) {
+        const { vault } = processesOf(daemon.pid);
+        if (vault > 0 && down) Deno.kill(vault, "SIGKILL");
+      }
+    })();
+    try {
+      assert.match(await trySend(client, `kept@${DOMAIN}`), /^451 4\.3\.0 /);
+    } finally {
+      down = false;
+      await killing;
+    }
+    for (let reply = ""; !reply.startsWith("250"); reply = await trySend(client, `kept@${DOMAIN}`)) {
+      assert.match(reply, /^(451 .*|)$/s);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await daemon.mailbox("kept").messages(2);
+    assert.deepEqual(daemon.mailbox("lost").names(), []);
+  });
+});
+
+/** Returns the reply that decides. */
+async function trySend(client: Client, recipient: string): Promise<string> {
+  for (const command of ["MAIL FROM:<a@example.com>", `RCPT TO:<${recipient}>`, "DATA", "Subject: 2\r\n\r\nx\r\n."]) {
+    const reply = await client.say(command, "");
+    if (!/^[23]/.test(reply)) {
+      if (!command.startsWith("Subject")) await client.say("RSET", "250");
+      return reply;
+    }
+    if (command.startsWith("Subject")) return reply;
+  }
+  throw new Error("unreachable");
+}
+
+Deno.test("when the parent is killed, no process of it remains", { ignore }, async () => {
+  const daemon = await Daemon.start({ twoUsers: true });
+  try {
+    const busy = await connect(daemon);
+    await busy.begin("a@example.com", `lost@${DOMAIN}`);
+    const pids = Object.values(processesOf(daemon.pid));
+    assert.ok(pids.every((pid) => pid > 0));
+    await daemon.kill();
+    // Within a second, on a machine that has the time.
+    assert.ok(await gone(pids) < 5_000);
+    busy.close();
+    // What a second one needs is free.
+    await daemon.launch();
+    assert.equal(await daemon.stop(), 0);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+Deno.test("SIGTERM to all processes at once stops the daemon in good order", { ignore }, async () => {
+  const daemon = await Daemon.start({ twoUsers: true });
+  try {
+    const client = await connect(daemon);
+    const all = processesOf(daemon.pid), pids = PROCESS_NAMES.map((name) => all[name]);
+    // The service manager reaches those first that started last.
+    for (const pid of [...pids, daemon.pid]) Deno.kill(pid, "SIGTERM");
+    await client.reply("421");
+    client.close();
+    assert.equal(await daemon.ended(), 0);
+    assert.equal(daemon.log.at(-1), "Exiting");
+    assert.ok(!daemon.log.some((line) => line.includes("ended and starts again")), daemon.log.join("\n"));
+    await gone(pids);
+  } finally {
+    await daemon.remove();
+  }
+});
