@@ -4,7 +4,7 @@
  */
 
 import { userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../ports.ts";
 
@@ -17,10 +17,32 @@ export const OWNER = ROOT ? "nobody" : userInfo().username;
 /** Whose this checkout is says nothing of the programs: root's warning of it has a test of its own. */
 const QUIET = { VAULTPOST_OWNER_WARNED: "1" };
 /**
- * With `VAULTPOST_TEST_USERS=two` in the environment, root's daemons run as processes of two users, with the kernel's walls around them, in tests
- * that do not ask for it too.
+ * Files of tests whose daemons are processes of two users, with the kernel's walls around them, as an operator's are: where root runs them. In the others
+ * all runs in one process, as for everybody else.
  */
-const TWO_USERS = ROOT && Deno.env.get("VAULTPOST_TEST_USERS") === "two";
+const WALLED: ReadonlySet<string> = new Set([
+  "auth",
+  "certificates",
+  "delivery",
+  "filter",
+  "forward",
+  "inherited",
+  "load",
+  "program_table",
+  "queue_at_rest",
+  "relay",
+  "signals",
+  "smtpctl",
+  "tables",
+  "tls",
+  "tools",
+  "transfer",
+].map((name) => `${name}_test.ts`));
+/** `VAULTPOST_TEST_USERS` says `one` or `two` for all files. */
+const TWO_USERS = ROOT &&
+  (Deno.env.get("VAULTPOST_TEST_USERS") ?? (WALLED.has(basename(Deno.mainModule)) ? "two" : "one")) === "two";
+/** For what a test starts besides the harness's daemon, in its environment. */
+export const USERS_OPTION: readonly string[] = TWO_USERS ? [] : ["--one-user"];
 /** A wait that takes longer has failed. */
 const LIMIT_MS = 60_000;
 
@@ -107,10 +129,7 @@ export interface DaemonOptions {
   readonly program?: readonly [string, ...string[]];
   /** Variables of the environment, beside or instead of the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
-  /**
-   * Processes of two users, as root only: users of the system that own nothing here. Otherwise all runs in one process, unless `VAULTPOST_TEST_USERS`
-   * says `two`.
-   */
+  /** Processes of two users, as root only: users of the system that own nothing here. Else all runs in one process. By default as the file's tests do. */
   readonly twoUsers?: boolean;
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Daemon, DOMAIN, maildirConfig, PROJECT, run } from "./harness.ts";
+import { Daemon, DOMAIN, maildirConfig, PROJECT, run, USERS_OPTION } from "./harness.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef", NEXT = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-12345";
 
@@ -17,7 +17,7 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
     args: ["-P", "mda", "-v"],
   });
   const start = () =>
-    run(join(PROJECT, "scripts/smtpd"), ["-d", "--one-user", "-f", daemon.configFile], {
+    run(join(PROJECT, "scripts/smtpd"), ["-d", ...USERS_OPTION, "-f", daemon.configFile], {
       env: daemon.env,
       input: "wrong\n",
     });
@@ -64,9 +64,13 @@ Deno.test("an encrypted queue is opened by its key only, which no one sees", asy
     });
     await test.step("smtpd -n -v shows nothing of it", async () => {
       await rewrite(`queue encryption ${NEXT}`, `queue encryption backup file:${keyFile}`);
-      const checked = await run(join(PROJECT, "scripts/smtpd"), ["-n", "-v", "--one-user", "-f", daemon.configFile], {
-        env: daemon.env,
-      });
+      const checked = await run(
+        join(PROJECT, "scripts/smtpd"),
+        ["-n", "-v", ...USERS_OPTION, "-f", daemon.configFile],
+        {
+          env: daemon.env,
+        },
+      );
       assert.equal(checked.code, 0, checked.stderr);
       assert.equal([KEY, NEXT].some((key) => checked.stderr.includes(key)), false);
     });
@@ -111,9 +115,13 @@ Deno.test("a key that is asked for at the terminal is not shown, can be correcte
     await daemon.stop();
     await Deno.writeTextFile(daemon.configFile, `queue encryption\n${maildirConfig(daemon)}`);
     const start = (key: string) =>
-      run("python3", ["-c", ON_TERMINAL, key, join(PROJECT, "scripts/smtpd"), "--one-user", "-f", daemon.configFile], {
-        env: daemon.env,
-      });
+      run(
+        "python3",
+        ["-c", ON_TERMINAL, key, join(PROJECT, "scripts/smtpd"), ...USERS_OPTION, "-f", daemon.configFile],
+        {
+          env: daemon.env,
+        },
+      );
     const short = await start("short");
     assert.deepEqual([short.code, short.stdout.includes("short")], [1, false]);
     assert.match(short.stdout, /this one has 5/);

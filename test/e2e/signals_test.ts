@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Client } from "./client.ts";
-import { Daemon, PROJECT } from "./harness.ts";
+import { Daemon, PROJECT, USERS_OPTION } from "./harness.ts";
 
 const HARMLESS = ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"] as const;
 
@@ -37,7 +37,7 @@ Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the
   try {
     const start = (...args: string[]) =>
       new Deno.Command(join(PROJECT, "scripts/smtpd"), {
-        args: [...args, "--one-user", "-f", daemon.configFile],
+        args: [...args, ...USERS_OPTION, "-f", daemon.configFile],
         env: { ...daemon.env, NO_COLOR: "1" },
         stdin: "null",
         stdout: "null",
