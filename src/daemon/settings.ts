@@ -215,7 +215,13 @@ function deliverySettings({ config, around, shared }: Common): DeliverySettings 
     helpers: fileURLToPath(new URL("../../scripts", import.meta.url)),
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
+    ...queueUidOf(around.users),
   };
+}
+
+/** Where there is one user only, programs of the mail system may run as that one. */
+function queueUidOf(users: ProcessUsers | null): Pick<DeliverySettings, "queueUid"> {
+  return users === null || users.smtpq.uid === users.smtpd.uid ? {} : { queueUid: users.smtpq.uid };
 }
 
 function filterSettings({ config, around, shared }: Common): FilterSettings {

@@ -66,7 +66,10 @@ function planUnwrapped(plan: Planner, action: LocalAction, envelope: EnvelopeCon
   }
 }
 
-/** Returns why an envelope must not be delivered as `identity`, or null. As root anyone but root will do; without root only the daemon's own user. */
+/**
+ * Returns why an envelope must not be delivered as `identity`, or null. As root anyone will do but root and the user of the queue, as whom all mail could
+ * be read, whatever the kernel keeps from the other processes; without root only the daemon's own user.
+ */
 function refuse(
   settings: DeliverySettings,
   action: LocalAction,
@@ -78,12 +81,14 @@ function refuse(
     // Another try helps once the daemon was started as root, or the action's `user` was set.
     return exited(EX.TEMPFAIL, `Cannot deliver as "${identity.name}": the daemon does not run as root`);
   }
+  const refused = exited(EX.NOPERM, `MDA not allowed to deliver to: ${identity.name}`);
+  if (identity.uid === settings.queueUid) return refused;
   if (identity.uid !== 0) return null;
   const { type } = action.method;
   // A mailbox of root's is written by us alone. A Maildir lies where the configuration says: it must say `user root` as well.
   const allowed = (envelope.exec ?? "") === "" &&
     action.wrapper === null && (type === "mbox" || (type === "maildir" && action.user === "root"));
-  return allowed ? null : exited(EX.NOPERM, `MDA not allowed to deliver to: ${identity.name}`);
+  return allowed ? null : refused;
 }
 
 class Planner {

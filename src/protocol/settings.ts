@@ -202,6 +202,8 @@ export interface DeliverySettings extends LimitsFor<"mda", "delivery"> {
   /** Uid that the daemon runs as: without root, only this user can be delivered to. */
   readonly uid: number;
   readonly gid: number;
+  /** Uid of the user to whom the spool belongs, where that is a user of its own: nothing is delivered as this one. */
+  readonly queueUid?: number;
 }
 
 /** A program of filters, ready to be started. */
