@@ -1,14 +1,16 @@
 /**
- * Kills a daemon again and again under mixed load, and keeps account: after each restart every acknowledged message is delivered, queued,
- * bounced or removed. See sent_mail.ts for the account, points.ts for the places.
+ * Kills a daemon, or one of its processes, again and again under mixed load, and keeps account: after each restart every acknowledged message is
+ * delivered, queued, bounced or removed. See sent_mail.ts for the account, points.ts for the places.
  */
 
 import assert from "node:assert/strict";
 import { parseEnvelopeId, parseMessageId } from "../../src/envelope/mod.ts";
 import { join } from "node:path";
 import { askControl, type ControlRequest } from "../../src/control/mod.ts";
+import type { ProcessName } from "../../src/protocol/mod.ts";
 import { Client } from "../e2e/client.ts";
-import { Daemon, DOMAIN, Mailbox, OWNER } from "../e2e/harness.ts";
+import { Daemon, type DaemonOptions, DOMAIN, Mailbox, OWNER, within } from "../e2e/harness.ts";
+import { processesOf } from "../e2e/walled_daemon.ts";
 import { type FakeServer, fakeServer, type ServerSession } from "../smtp_client/fake_server.ts";
 import { compose, identify, type Kind, originalOf, SentMail, type Sight, type Totals } from "./sent_mail.ts";
 import { HALTED, POINTS } from "./points.ts";
@@ -17,6 +19,8 @@ import { pick, seeded } from "./random.ts";
 const CLIENTS = 6;
 /** A place that the load does not come to in this time is given up: the kill comes then. */
 const POINT_LIMIT_MS = 4000;
+/** Kills of a process after which the daemon begins anew. */
+const KILLS_IN_A_ROW = 3;
 /** For what is still under way at the end. */
 const DRAIN_LIMIT_MS = 120_000;
 const KINDS: readonly Kind[] = ["local", "local", "relay", "relay", "bounce", "held"];
@@ -35,10 +39,12 @@ type Kill =
   /** When the next host has the data: before it answers, or after. */
   | { readonly at: "relay"; readonly answered: boolean; readonly count: number };
 
-function drawKill(random: () => number): Kill {
-  const draw = random(), count = 1 + Math.floor(random() * random() * 60);
+/** Only the daemon of this folder has places, and it has no processes. */
+function drawKill(random: () => number, { points }: { readonly points: boolean }): Kill {
+  const draw = random() * (points ? 1 : 0.5), count = 1 + Math.floor(random() * random() * 60);
   if (draw < 0.15) return { at: "moment", ms: Math.floor(random() * 600) };
   if (draw < 0.3) return { at: "acknowledgement", count };
+  if (!points) return { at: "relay", answered: random() < 0.5, count: 1 + Math.floor(count / 4) };
   if (draw < 0.55) return { at: "point", role: "queue", point: pick(random, POINTS.queue), count };
   if (draw < 0.8) return { at: "point", role: "mailbox", point: pick(random, POINTS.mailbox), count };
   return { at: "relay", answered: random() < 0.5, count: 1 + Math.floor(count / 4) };
@@ -58,9 +64,19 @@ export interface BatchResult {
   readonly missed: number;
 }
 
-/** Kills `kills` times or once more, the rounds numbered from `first` of the run that `seed` names; then lets all end, and checks that. */
-export async function runBatch(seed: number, first: number, kills: number): Promise<BatchResult> {
-  const batch = await Batch.open();
+/** Which run it is, and where it goes on. */
+export interface BatchPlan {
+  readonly seed: number;
+  /** Number of the first round. */
+  readonly first: number;
+  readonly kills: number;
+  /** The process of the daemon that is killed, as root only; null: the daemon, which has one. */
+  readonly process: ProcessName | null;
+}
+
+/** Kills `kills` times or once more; then lets all end, and checks that. */
+export async function runBatch({ seed, first, kills, process }: BatchPlan): Promise<BatchResult> {
+  const batch = await Batch.open(process);
   try {
     for (let number = first; batch.kills < kills; number++) await batch.round(number, seeded(seed + number * 7919));
     return { totals: await batch.finish(), kills: batch.kills, kinds: batch.kinds, missed: batch.missed };
@@ -84,9 +100,14 @@ class Batch {
   #relayLeft = 0;
   #reached: () => void = () => {};
   #up = false;
+  readonly #process: ProcessName | null;
 
-  static async open(): Promise<Batch> {
-    const batch = new Batch();
+  private constructor(process: ProcessName | null) {
+    this.#process = process;
+  }
+
+  static async open(process: ProcessName | null): Promise<Batch> {
+    const batch = new Batch(process);
     batch.#server = await fakeServer({
       keywords: ["PIPELINING", "8BITMIME"],
       reply: (line) => {
@@ -96,8 +117,11 @@ class Batch {
       dataReply: (session) => batch.#take(session),
     });
     const script = new URL("./daemon.ts", import.meta.url).pathname;
+    const program: DaemonOptions = process === null
+      ? { program: [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", script] }
+      : { twoUsers: true };
     batch.#daemon = await Daemon.start({
-      program: [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", script],
+      ...program,
       config: ({ port, mail, folder }) => {
         Deno.writeTextFileSync(join(folder, "crash-point"), "");
         return `smtp limit max-mails 100000
@@ -115,7 +139,7 @@ match from any for domain "relay.test" action "out"
 
   /** One life of the daemon: load, the kill, a new start, and the account. */
   async round(number: number, random: () => number): Promise<void> {
-    const kill = drawKill(random);
+    const kill = drawKill(random, { points: this.#process === null });
     // The daemon that runs is the one of the check before: what is to be stopped at a place must start with it.
     if (kill.at === "point") {
       await this.#end("start");
@@ -155,6 +179,7 @@ match from any for domain "relay.test" action "out"
   }
 
   async #start(point: string): Promise<void> {
+    if (this.#process !== null) return await this.#startAgain();
     await Deno.writeTextFile(join(this.#daemon.folder, "crash-point"), point);
     this.#life++;
     this.#server.sessions.length = 0;
@@ -162,9 +187,45 @@ match from any for domain "relay.test" action "out"
     this.#up = true;
   }
 
+  /** The process comes back by itself. Now and then the daemon is stopped and started: whose process ends often waits longer each time. */
+  async #startAgain(): Promise<void> {
+    this.#life++;
+    this.#server.sessions.length = 0;
+    await within(this.#servesAgain(), `the process ${this.#process}`);
+    if (this.kills % KILLS_IN_A_ROW !== 0) return;
+    assert.equal(await this.#daemon.stop(), 0);
+    this.#life++;
+    await this.#daemon.launch();
+  }
+
+  async #servesAgain(): Promise<void> {
+    for (;; await new Promise((resolve) => setTimeout(resolve, 20))) {
+      try {
+        if (processesOf(this.#daemon.pid)[this.#process!] === 0) continue;
+        const client = await Client.connect(this.#daemon.port);
+        await client.say("EHLO client.example.com", "250");
+        await client.begin(`sender@${DOMAIN}`, RECIPIENT.local);
+        client.close();
+        await this.#look();
+        return;
+      } catch {
+        // Not yet.
+      }
+    }
+  }
+
+  async #endProcess(): Promise<void> {
+    const { [this.#process!]: pid } = processesOf(this.#daemon.pid);
+    assert.ok(pid > 0, `the process ${this.#process} runs`);
+    const from = this.#daemon.log.length;
+    Deno.kill(pid, "SIGKILL");
+    await this.#daemon.logged(new RegExp(`the process ${this.#process} ended: signal 9$`), from);
+  }
+
   async #end(kind: string): Promise<void> {
     this.kills++;
     this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
+    if (this.#process !== null) return await this.#endProcess();
     this.#up = false;
     await this.#daemon.kill();
   }
