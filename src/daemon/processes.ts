@@ -176,11 +176,17 @@ async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<Runn
   } catch (error) {
     transport.close();
     sender.close();
-    throw error;
+    throw advised(error as Error);
   } finally {
     closeDescriptor(theirLink);
     closeDescriptor(theirHanded);
   }
+}
+
+/** Containers and service managers may keep root from changing users: says what to do then. */
+function advised(error: Error): Error {
+  if (!/^Cannot become the user .*\(EPERM\)$/.test(error.message)) return error;
+  return new Error(`${error.message}: let root have CAP_SETUID and CAP_SETGID here, or start smtpd with --one-user`);
 }
 
 function launchPlan(

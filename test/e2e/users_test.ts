@@ -117,3 +117,11 @@ match from any for domain "${DOMAIN}" action "inbox"
     });
   });
 });
+
+Deno.test("root that may not become another user is told what to do", { ignore: !ROOT }, async () => {
+  const program = ["setpriv", "--bounding-set=-setuid", "--inh-caps=-setuid", join(PROJECT, "scripts/smtpd")] as const;
+  await assert.rejects(
+    Daemon.start({ twoUsers: true, program }),
+    /Cannot become the user \w+: .*: let root have CAP_SETUID and CAP_SETGID here, or start smtpd with --one-user/,
+  );
+});
