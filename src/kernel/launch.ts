@@ -63,7 +63,7 @@ async function inWorker(plan: LaunchPlan): Promise<LaunchReply> {
     ffi: [...LIBC_PATHS],
     ...{ read: false, write: false, net: false, run: false, env: false, sys: false, import: false },
   };
-  // Named like this, so that a compiled program has it inside.
+  // A compiled program has it inside only when it is named there (`deno compile --include`), like the workers.
   const entry = new URL("./launcher_worker.ts", import.meta.url);
   const worker = new Worker(entry, { type: "module", name: "launcher", deno: { permissions } } as WorkerOptions);
   const { promise, resolve, reject } = Promise.withResolvers<LaunchReply>();
