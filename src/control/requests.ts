@@ -3,7 +3,7 @@
 import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
-import type { ControlToMain, MainAnswer, MainToControl } from "../protocol/mod.ts";
+import type { ControlToMain, MainAnswer, MainToControl, ProcessWalls } from "../protocol/mod.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, MONITOR_PERIOD_MS } from "./protocol.ts";
@@ -16,7 +16,7 @@ const HEALTH_TIMEOUT_MS = 2_000;
 /** Asks main at the door to it. */
 export type MainCaller = Caller<ControlToMain, MainToControl>;
 /** A question to main, without its number. */
-type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "syslog" }>, "call">;
+type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "syslog" | "walls" }>, "call">;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** Answers each request by asking the isolate that has the answer. */
@@ -84,6 +84,7 @@ export class ControlRequests {
         return yield* shown([
           ...(["mda", "mta", "smtp"] as const).map((one) => this.#status(one)),
           ...await this.diskErrors(),
+          ...await this.#walls(),
         ]);
       case "show-damaged":
         return yield* shown((await this.#queue.ask<"damaged" | "disk-errors">({ type: "damaged" })).lines);
@@ -225,9 +226,30 @@ export class ControlRequests {
     return `${what.toUpperCase()} ${this.#paused[what] ? "paused" : "running"}`;
   }
 
+  /** What stands around each process, and what each isolate may do. */
+  async #walls(): Promise<readonly string[]> {
+    let lines: readonly string[] = ["PROCESS unknown: main does not answer"];
+    await inTime(
+      this.#clock,
+      this.#main.ask<"walls">({ type: "walls" }).then(({ processes }) => lines = processes.flatMap(describeWalls)),
+    );
+    return lines;
+  }
+
   #askMain(request: MainRequest): Promise<MainAnswer> {
     return this.#main.ask<"answer">(request);
   }
+}
+
+/** Lines about one process: what the kernel says of it, what it says itself, what is missing, and its isolates. */
+function describeWalls({ process, pid, stands, says, missing, isolates }: ProcessWalls): string[] {
+  const name = `PROCESS ${process}`;
+  return [
+    `${name} ${pid === null ? "does not run" : `pid ${pid}: ${stands.join(", ")}`}`,
+    ...says.length === 0 ? [] : [`${name} says of itself: ${says.join(", ")}`],
+    ...missing.length === 0 ? [] : [`${name} lacks: ${missing.join("; ")}`],
+    ...isolates.map((isolate) => `${name} isolate ${isolate}`),
+  ];
 }
 
 /** Returns whether `answer` comes before HEALTH_TIMEOUT_MS have passed. */

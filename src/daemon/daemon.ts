@@ -35,8 +35,9 @@ import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
 import { Native } from "./machine/native.ts";
-import { oneProcessWall, putUpWall } from "./one_process.ts";
+import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
+import { type OtherProcess, RunningWalls } from "./running_walls.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
@@ -107,6 +108,7 @@ class Daemon {
   /** Answers lookup. */
   readonly #lookupRequests: LookupRequests;
   #supervisor!: Supervisor;
+  #walls!: RunningWalls;
   #admission!: SessionAdmission;
   #certificates!: CertificateKeeper;
   #stopWatching = () => {};
@@ -194,12 +196,15 @@ class Daemon {
     this.#lookupRequests.tableFiles = new TableFiles([PASSWD, ...tableFilesOf(settings.lookup)]);
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     const grants = grantsFor(settings);
-    if ((this.#options.users?.users ?? null) === null) this.#wallInOneProcess(settings);
+    const { processes, others } = this.#processes(grants);
+    const wall = processes === undefined ? oneProcessWall(settings, Deno.uid() ?? 0) : null;
+    this.#walls = this.#runningWalls(wall, others);
+    if (wall !== null) this.#wallInOneProcess(wall);
     this.#supervisor = new Supervisor({
       settings,
       grants,
       sockets: this.#givenSockets(),
-      ...this.#processes(grants),
+      ...processes === undefined ? {} : { processes },
       counts: countsFor(settings),
       entry: this.#options.entry,
       // Mail must not pass by its filters.
@@ -234,8 +239,7 @@ class Daemon {
   }
 
   /** Before the first isolate starts. */
-  #wallInOneProcess(settings: Settings): void {
-    const wall = oneProcessWall(settings, Deno.uid() ?? 0);
+  #wallInOneProcess(wall: OneProcessWall): void {
     const missing = putUpWall(wall);
     if (missing === null) return;
     const text = `this process does without its filter of system calls: ${missing}`;
@@ -244,20 +248,33 @@ class Daemon {
     else this.#log("warn", `warn: ${text}`);
   }
 
+  /** `wall`: of the one process. */
+  #runningWalls(wall: OneProcessWall | null, others: readonly OtherProcess[]): RunningWalls {
+    return new RunningWalls({
+      own: { name: wall === null ? "parent" : "smtpd", filtered: wall !== null && wall.seccomp !== null },
+      others,
+      isolates: () => this.#supervisor.running,
+      now: this.#clock.steady,
+    });
+  }
+
   /** The processes behind the kernel's walls, where there are users for them. */
-  #processes(grants: Readonly<Record<Role, Grants>>): { readonly processes?: Processes } {
+  #processes(
+    grants: Readonly<Record<Role, Grants>>,
+  ): { readonly processes?: Processes; readonly others: readonly OtherProcess[] } {
     const { env } = this.#options, users = this.#options.users?.users ?? null;
-    if (users === null) return {};
+    if (users === null) return { others: [] };
     const denoDir = Deno.build.standalone ? null : env.get("DENO_DIR") ?? null;
+    const plans = processPlans(grants, users, { program: Deno.execPath(), denoDir });
     const processes = makeProcesses({
-      plans: processPlans(grants, users, { program: Deno.execPath(), denoDir }),
+      plans,
       commandLine: this.#native.commandLine(),
       denoDir,
       spool: spoolPath(env),
       after: this.#clock.after,
       warn: (text) => this.#log("warn", text),
     });
-    return { processes };
+    return { processes, others: plans.map(({ name, walls }) => ({ name, walls, host: processes.hosts[name] })) };
   }
 
   #newAdmission(config: Config): SessionAdmission {
@@ -453,12 +470,16 @@ class Daemon {
       for (const { level, text } of request.lines) this.#native.syslog(level, safeLine(text));
       return;
     }
+    if (request.type === "walls") {
+      const { call } = request;
+      return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
+    }
     const { changed = true, error = null } = this.#obey(request);
     channel.send({ type: "answer", call: request.call, changed, error });
   }
 
   /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
-  #obey(request: Exclude<ControlToMain, { type: "syslog" }>): { changed?: boolean; error?: string | null } {
+  #obey(request: Exclude<ControlToMain, { type: "syslog" | "walls" }>): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {
         const changed = this.#admission.paused !== request.paused;

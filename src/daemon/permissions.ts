@@ -59,12 +59,15 @@ export function grantsFor(settings: Settings): Record<Role, Grants> {
 
 /** The table as text, one role a line: `queue      read=/var/spool/vaultpost write=/var/spool/vaultpost`. */
 export function describeGrants(grants: Readonly<Record<Role, Grants>>): string[] {
-  return Object.entries(grants).map(([role, granted]) => {
-    const words = Object.entries(granted)
-      .filter(([, grant]) => grant === true || grant.length > 0)
-      .map(([kind, grant]) => `${kind}=${grant === true ? "any" : grant.join(",")}`);
-    return `${role.padEnd(10)} ${words.join(" ") || "nothing"}`;
-  });
+  return Object.entries(grants).map(([role, granted]) => `${role.padEnd(10)} ${describeGrant(granted)}`);
+}
+
+/** The grants of one isolate: `read=/var/spool/vaultpost write=/var/spool/vaultpost`, or `nothing`. */
+export function describeGrant(granted: Grants): string {
+  return Object.entries(granted)
+    .filter(([, grant]) => grant === true || grant.length > 0)
+    .map(([kind, grant]) => `${kind}=${grant === true ? "any" : grant.join(",")}`)
+    .join(" ") || "nothing";
 }
 
 function deliveryGrants(needs: DeliveryNeeds): Grants {

@@ -11,6 +11,7 @@ import {
   DescriptorSocket,
   installSeccomp,
   KernelError,
+  landlockStands,
   type SeccompRules,
   shutDown,
   socketCookie,
@@ -84,6 +85,8 @@ class Host {
         return void this.#workers.delete(message.worker);
       case "ping":
         return this.#link.send({ type: "pong", count: message.count });
+      case "landlock":
+        return this.#link.send({ type: "landlock", call: message.call, stands: landlockStands() });
     }
     message satisfies never;
   }

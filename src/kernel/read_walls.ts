@@ -26,11 +26,14 @@ export interface WallsRead {
   /** These hold for every thread of it. */
   readonly noNewPrivileges: boolean;
   readonly seccomp: boolean;
+  /** How many filters each of its threads has at least: a container or a service manager may have put up some before. */
+  readonly seccompFilters: number;
   /** Whether it has other namespaces than this process. */
   readonly ownNetwork: boolean | null;
   readonly ownIpc: boolean | null;
-  /** With them comes a /proc of its own. */
   readonly ownMounts: boolean | null;
+  /** Whether its /proc shows it alone. */
+  readonly ownProc: boolean | null;
 }
 
 /** Returns which walls this kernel can give. Needs the permission ffi. */
@@ -53,9 +56,8 @@ export function readWalls(pid: number): WallsRead {
   const kernel = libc();
   const status = readText(kernel, `/proc/${pid}/status`);
   const ids = (name: string) => field(status, name).split(/\s+/).filter((id) => id !== "").map(Number);
-  const threads = namesIn(kernel, `/proc/${pid}/task`).map((thread) =>
-    threadStatus(kernel, `/proc/${pid}/task/${thread}/status`)
-  )
+  const threads = namesIn(kernel, `/proc/${pid}/task`)
+    .map((thread) => textOr(kernel, `/proc/${pid}/task/${thread}/status`))
     .filter((thread) => thread !== "");
   const other = (kind: string) => {
     const its = readLink(kernel, `/proc/${pid}/ns/${kind}`), ours = readLink(kernel, `/proc/thread-self/ns/${kind}`);
@@ -68,10 +70,24 @@ export function readWalls(pid: number): WallsRead {
     groups: ids("Groups"),
     noNewPrivileges: threads.every((thread) => field(thread, "NoNewPrivs") === "1"),
     seccomp: threads.every((thread) => Number(field(thread, "Seccomp")) === SECCOMP_FILTER),
+    // Linux before 5.9 counts none.
+    seccompFilters: Math.min(
+      ...threads.map((thread) =>
+        Number(field(thread, "Seccomp")) === SECCOMP_FILTER ? Number(field(thread, "Seccomp_filters") || 1) : 0
+      ),
+    ),
     ownNetwork: other("net"),
     ownIpc: other("ipc"),
     ownMounts: other("mnt"),
+    ownProc: hasOwnProc(kernel, pid),
   };
+}
+
+/** The last mount at /proc is the one that it sees. */
+function hasOwnProc(kernel: Libc, pid: number): boolean | null {
+  const mounts = textOr(kernel, `/proc/${pid}/mountinfo`).split("\n").filter((line) => line.split(" ")[4] === "/proc");
+  const last = mounts.at(-1);
+  return last === undefined ? null : / - proc \S+ \S*\bsubset=pid\b/.test(last);
 }
 
 /** Tells whether Landlock stands around this thread: a folder that everybody may read is refused. */
@@ -82,8 +98,8 @@ export function landlockStands(): boolean {
   return result === -EACCES;
 }
 
-/** A thread may end meanwhile: then nothing. */
-function threadStatus(kernel: Libc, path: string): string {
+/** Nothing where it cannot be read: a thread may end meanwhile. */
+function textOr(kernel: Libc, path: string): string {
   try {
     return readText(kernel, path);
   } catch {

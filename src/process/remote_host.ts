@@ -7,7 +7,7 @@
 import { DoorChannel, type Transport } from "../isolate/mod.ts";
 import type { DoorName, FromHost, Grants, Role, ToHost } from "../protocol/mod.ts";
 import { compileTable } from "../protocol/check.ts";
-import { FROM_HOST, MAX_HANDED_DESCRIPTORS } from "../protocol/processes.ts";
+import { FROM_HOST, HOST_REPLIES, MAX_HANDED_DESCRIPTORS } from "../protocol/processes.ts";
 import { descriptorsIn, type HostedEnd, type HostedWorker, type IsolateHost } from "./hosted_worker.ts";
 
 /** A process that was started. */
@@ -43,9 +43,11 @@ const SILENT_LOOKS = 15;
 const MAX_WAITING_PACKETS = 4_096;
 /** How soon it is tried again, in milliseconds. */
 const RETRY_MS = 1;
+/** How long an answer about its walls is awaited, in milliseconds. */
+const ANSWER_MS = 1_000;
 /** Time for a process to end when its link is closed, in milliseconds. */
 const CLOSE_MS = 2_000;
-const ARRIVING = compileTable(FROM_HOST);
+const ARRIVING = compileTable(FROM_HOST), REPLIES = new Map(Object.entries(HOST_REPLIES));
 
 /** A message for the process, and the descriptors that go with it. */
 interface Outgoing {
@@ -72,9 +74,14 @@ export class RemoteHost implements IsolateHost {
     this.#system = system;
   }
 
-  /** Process id, once it is started. */
+  /** Process id, while it runs. */
   get pid(): number | null {
     return this.#life?.pid ?? null;
+  }
+
+  /** Asks the process whether Landlock stands around it. Null: it does not run, or does not say. */
+  landlock(): Promise<boolean | null> {
+    return this.#life?.landlock() ?? Promise.resolve(null);
   }
 
   start(role: Role, name: string, grants: Grants): HostedWorker {
@@ -120,13 +127,16 @@ class ProcessLife {
   #pinged = 0;
   #ponged = 0;
   #silent = 0;
+  #nextCall = 1;
+  /** Who waits for an answer, by its number. */
+  readonly #asking = new Map<number, (stands: boolean | null) => void>();
 
   constructor({ name, internet }: ProcessHostTraits, system: ProcessSystem) {
     this.#name = name;
     this.#system = system;
     this.#link = new DoorChannel({
       arriving: ARRIVING,
-      replies: new Map(),
+      replies: REPLIES,
       onfault: (fault) => this.#refuse(fault),
     });
     this.#link.onmessage = (message) => this.#receive(message);
@@ -138,7 +148,22 @@ class ProcessLife {
   }
 
   get pid(): number | null {
-    return this.#process?.pid ?? null;
+    return this.#over ? null : this.#process?.pid ?? null;
+  }
+
+  async landlock(): Promise<boolean | null> {
+    if (!this.#up) return null;
+    const call = this.#nextCall++;
+    const { promise, resolve } = Promise.withResolvers<boolean | null>();
+    this.#asking.set(call, resolve);
+    const cancel = this.#system.after(ANSWER_MS, () => resolve(null));
+    this.#send({ type: "landlock", call });
+    try {
+      return await promise;
+    } finally {
+      cancel();
+      this.#asking.delete(call);
+    }
   }
 
   launch(): void {
@@ -241,6 +266,8 @@ class ProcessLife {
         this.#ponged = message.count;
         this.#silent = 0;
         return;
+      case "landlock":
+        return this.#asking.get(message.call)?.(message.stands);
     }
     message satisfies never;
   }
@@ -271,6 +298,7 @@ class ProcessLife {
     this.#link.detach();
     this.#process?.close();
     for (const outgoing of this.#waiting.splice(0)) this.#drop(outgoing);
+    for (const answer of this.#asking.values()) answer(null);
     const workers = [...this.#workers.values()];
     this.#workers.clear();
     for (const worker of workers) worker.onerror?.(`the process ${this.#name} ended: ${how}`);

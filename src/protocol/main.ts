@@ -6,6 +6,7 @@
 import { type Trace, TRACES } from "../events/mod.ts";
 import { flag, list, type MessageTable, nullOr, oneOf, optional, record, type Replies, text, whole } from "./check.ts";
 import { door } from "./door.ts";
+import { MAX_PROCESSES, PROCESS_WALLS, type ProcessWalls } from "./process_walls.ts";
 import type { FileRole } from "./roles.ts";
 import { call, longText } from "./shapes.ts";
 
@@ -51,6 +52,8 @@ export type ControlToMain =
   | { readonly type: "check-table"; readonly call: number; readonly table: string }
   /** Do all isolates run? `error` of the answer names those that do not. */
   | { readonly type: "isolates"; readonly call: number }
+  /** What stands around each process of the daemon? */
+  | { readonly type: "walls"; readonly call: number }
   | {
     readonly type: "verbosity";
     readonly call: number;
@@ -70,7 +73,10 @@ export interface MainAnswer {
   /** Why it could not be done, or not all of it. */
   readonly error: string | null;
 }
-export type MainToControl = HandedSession | MainAnswer;
+export type MainToControl =
+  | HandedSession
+  | MainAnswer
+  | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] };
 
 /** One isolate more of the file role that works for the asker. */
 export interface Grow<R extends FileRole> {
@@ -116,12 +122,14 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   "update-pki": { call },
   "check-table": { call, table: text() },
   isolates: { call },
+  walls: { call },
   verbosity: { call, verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
   syslog: { lines: list(syslogLine) },
 };
 const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,
   answer: { call, changed: flag, error: nullOr(longText) },
+  walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
 };
 const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   stop: ["answer"],
@@ -129,6 +137,7 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   "update-pki": ["answer"],
   "check-table": ["answer"],
   isolates: ["answer"],
+  walls: ["walls"],
   verbosity: ["answer"],
 };
 

@@ -14,6 +14,7 @@ export type * from "./login.ts";
 export type * from "./lookup.ts";
 export type * from "./lookup_main.ts";
 export type * from "./main.ts";
+export type * from "./process_walls.ts";
 export type * from "./processes.ts";
 export type * from "./queue_work.ts";
 export type * from "./roles.ts";

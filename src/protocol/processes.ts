@@ -3,7 +3,7 @@
  * other over their link. The one table of which roles live where; a role that stands in none lives in the parent. Plain data only.
  */
 
-import { type Check, list, type MessageTable, optional, text, whole } from "./check.ts";
+import { type Check, flag, type MessageTable, optional, type Replies, text, whole } from "./check.ts";
 import type { DoorName } from "./doors.ts";
 import { type Role, ROLES } from "./roles.ts";
 import { longText } from "./shapes.ts";
@@ -83,7 +83,9 @@ export type ToHost =
   /** Two workers of this process get the two sides of a door. */
   | { readonly type: "join"; readonly door: DoorName; readonly asker: DoorEnd; readonly answerer: DoorEnd }
   | { readonly type: "end"; readonly worker: number }
-  | { readonly type: "ping"; readonly count: number };
+  | { readonly type: "ping"; readonly count: number }
+  /** Does Landlock stand around the host? It cannot be seen from outside. */
+  | { readonly type: "landlock"; readonly call: number };
 
 /** What the host says. */
 export type FromHost =
@@ -95,7 +97,8 @@ export type FromHost =
   | { readonly type: "fault"; readonly worker: number; readonly fault: string }
   /** An error that nobody caught has ended a worker. */
   | { readonly type: "error"; readonly worker: number; readonly reason: string }
-  | { readonly type: "pong"; readonly count: number };
+  | { readonly type: "pong"; readonly count: number }
+  | { readonly type: "landlock"; readonly call: number; readonly stands: boolean };
 
 const anything: Check<unknown> = () => null;
 
@@ -105,13 +108,6 @@ export const FROM_HOST: MessageTable<FromHost> = {
   fault: { worker: whole(), fault: text() },
   error: { worker: whole(), reason: longText },
   pong: { count: whole() },
+  landlock: { call: whole(), stands: flag },
 };
-
-/** The walls of a process as the kernel has them, for `smtpctl show status`. */
-export interface ProcessWalls {
-  readonly process: ProcessName | "parent";
-  readonly pid: number;
-  /** In words, one wall each. */
-  readonly walls: readonly string[];
-}
-export const processWalls = { process: text(), pid: whole(), walls: list(text()) };
+export const HOST_REPLIES: Replies<ToHost, FromHost> = { landlock: ["landlock"] };

@@ -171,6 +171,11 @@ export class Supervisor {
     return [...missing];
   }
 
+  /** Isolates that run, with what each was permitted at its start. */
+  get running(): { readonly role: Role; readonly grants: Grants }[] {
+    return this.#slots.filter(({ running }) => running).map(({ role, grants }) => ({ role, grants }));
+  }
+
   /** Indexes of the isolates of a role that can take work. */
   living(role: Role): number[] {
     return this.#of(role).filter(({ ready }) => ready).map(({ index }) => index);

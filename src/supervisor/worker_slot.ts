@@ -28,6 +28,8 @@ export class WorkerSlot {
   ready = false;
   /** How often it was started. */
   life = 0;
+  /** What the isolate that stands here may do. */
+  grants: Grants = {};
   /** In ms of the steady clock. */
   startedAt = 0;
   /** Restarts in a row; a minute of quiet clears it. */
@@ -78,6 +80,7 @@ export class WorkerSlot {
     const worker = this.host.start(this.role, name, grants);
     const isCurrent = () => this.#worker === worker;
     this.#worker = worker;
+    this.grants = grants;
     this.#port = new WorkerPort(worker, {
       onmessage: (message) => {
         if (isCurrent()) receiver.onmessage(message);

@@ -2,7 +2,7 @@
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { ControlToMain, DoorName, PeerLife } from "../../src/protocol/mod.ts";
+import type { ControlToMain, DoorName, PeerLife, ProcessWalls } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -56,6 +56,8 @@ export class FakeSystem {
   changed = true;
   /** What main answers as `error`. */
   error: string | null = null;
+  /** What main says of the processes. */
+  walls: readonly ProcessWalls[] = [];
   readonly isolate: Isolate<"control">;
 
   constructor(
@@ -118,7 +120,10 @@ export class FakeSystem {
         if (said.type === "syslog") return;
         const { call, ...request } = said;
         this.requests.push(request);
-        queueMicrotask(() => channel.onmessage({ type: "answer", call, changed: this.changed, error: this.error }));
+        const answer = said.type === "walls"
+          ? { type: "walls", processes: this.walls }
+          : { type: "answer", changed: this.changed, error: this.error };
+        queueMicrotask(() => channel.onmessage({ ...answer, call }));
       },
     };
     return channel;

@@ -241,6 +241,36 @@ Deno.test("ControlRequests asks main to pause smtp, logs it once, and status sho
   deepEqual((await answersOf(answering, { do: "show-status" }))[2], { line: "SMTP paused" });
 });
 
+Deno.test("show status ends with what stands around each process: one that does not run, and one that lacks something", async () => {
+  const harness = new FakeSystem({
+    ...queueAnswers,
+    "disk-errors": () => ({ type: "disk-errors", lines: ["QUEUE x"] }),
+  });
+  const none = { stands: [], says: [], missing: [], isolates: [] };
+  harness.walls = [
+    {
+      process: "front",
+      pid: 7,
+      stands: ["user u", "a"],
+      says: ["b"],
+      missing: ["c", "d"],
+      isolates: ["smtp (2): nothing"],
+    },
+    { process: "vault", pid: null, ...none },
+  ];
+  const lines = (await answersOf(requestsOf(harness), { do: "show-status" })).map((answer) =>
+    "line" in answer && answer.line
+  );
+  deepEqual(lines.slice(3, -1), [
+    "QUEUE x",
+    "PROCESS front pid 7: user u, a",
+    "PROCESS front says of itself: b",
+    "PROCESS front lacks: c; d",
+    "PROCESS front isolate smtp (2): nothing",
+    "PROCESS vault does not run",
+  ]);
+});
+
 Deno.test("ControlRequests sends a new scheduler what smtpctl had paused and resumed", async () => {
   const harness = new FakeSystem({ ...queueAnswers, pause: () => ({ type: "paused", changed: true }) });
   const answering = requestsOf(harness);

@@ -26,16 +26,20 @@ const rows: readonly {
   readonly program: readonly [string, ...string[]];
   /** Of the process front. */
   readonly missing: readonly RegExp[];
+  /** What `smtpctl show status` says that it lacks. */
+  readonly lacks: string;
 }[] = [
   {
     name: "no right to make namespaces, as root in most containers",
     program: ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", SMTPD],
     missing: [/a \/proc of its own \(unshare.*EPERM\)/, /a network of its own \(unshare.*EPERM\)/],
+    lacks: "a network of its own; IPC of its own; a /proc of its own",
   },
   {
     name: "mounts refused, as by AppArmor in a container",
     program: without("mount"),
     missing: [/a \/proc of its own \(mount\(2\): .*ENOSYS\)/],
+    lacks: "a /proc of its own",
   },
   {
     name: "neither namespaces nor Landlock nor seccomp",
@@ -46,6 +50,8 @@ const rows: readonly {
       /files, TCP and neighbours \(Landlock is not in this kernel/,
       /a filter of system calls \(.*ENOSYS\)/,
     ],
+    lacks:
+      "a network of its own; IPC of its own; a /proc of its own; a filter of system calls; files and TCP as Landlock allows",
   },
 ];
 
@@ -57,7 +63,7 @@ async function deliverOne(daemon: Daemon): Promise<void> {
   await daemon.mailbox("someone").arrived(1);
 }
 
-for (const { name, program, missing } of rows) {
+for (const { name, program, missing, lacks } of rows) {
   Deno.test(`the daemon starts and delivers with ${name}, and warns of what does not stand`, { ignore }, async () => {
     await withDaemon({ twoUsers: true, program }, async (daemon) => {
       await deliverOne(daemon);
@@ -65,6 +71,8 @@ for (const { name, program, missing } of rows) {
         line.startsWith("warn: this kernel does not give the process front")
       );
       for (const wall of missing) assert(warnings.some((line) => wall.test(line)), `${wall}: ${warnings.join("\n")}`);
+      const { stdout } = await daemon.tool("smtpctl", ["show", "status"]);
+      assert.equal(/^PROCESS front lacks: (.*)$/m.exec(stdout)?.[1], lacks, stdout);
     });
   });
 }

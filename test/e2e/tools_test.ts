@@ -241,7 +241,7 @@ Deno.test("smtpctl shows and changes the queue", async (test) => {
       assert.equal((await ids()).length, 2);
     });
     await test.step("show status says what is paused", async () => {
-      assert.equal(await smtpctl("show", "status"), "MDA paused\nMTA running\nSMTP running\n");
+      assert.match(await smtpctl("show", "status"), /^MDA paused\nMTA running\nSMTP running\nPROCESS /);
     });
     await test.step("show stats counts", async () => {
       assert.match(await smtpctl("show", "stats"), /^scheduler\.envelope=2$/m);
@@ -312,7 +312,10 @@ Deno.test("smtpd without -d goes into the background once it serves, and only on
     const first = await daemon.tool("smtpd", ["-f", daemon.configFile]);
     assert.equal(first.code, 0);
     assert.equal(first.stderr.match(/warning: no mail reaches this rule/g)?.length, 1, first.stderr);
-    assert.equal((await daemon.tool("smtpctl", ["show", "status"])).stdout, "MDA running\nMTA running\nSMTP running\n");
+    assert.match(
+      (await daemon.tool("smtpctl", ["show", "status"])).stdout,
+      /^MDA running\nMTA running\nSMTP running\nPROCESS /,
+    );
     const second = await daemon.tool("smtpd", ["-f", daemon.configFile]);
     assert.equal(second.code, 1);
     assert.match(second.stderr, /control socket already listening/);

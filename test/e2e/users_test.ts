@@ -72,6 +72,32 @@ match from any for domain "${DOMAIN}" action "inbox"
       const network = uidOf(systemUsers()[0]);
       assert.deepEqual(uidsBelow(daemon.pid), [network, network, queue].sort((a, b) => a - b));
     });
+    await test.step("smtpctl show status has what the kernel says of each process, and what its isolates may do", async () => {
+      const { stdout, code } = await daemon.tool("smtpctl", ["show", "status"]);
+      assert.equal(code, 0);
+      assert.match(stdout, /^MDA running\nMTA running\nSMTP running\nPROCESS /);
+      assert.doesNotMatch(stdout, /lacks|does not run/);
+      const network = uidOf(systemUsers()[0]);
+      const stands = /^PROCESS (\w+) pid (\d+): user (\w+) \(uid (\d+), gid \d+\)(.*)$/gm;
+      const shown = [...stdout.matchAll(stands)].map(([, ...words]) => words);
+      const walls = ", a /proc of its own, no new privileges, a filter of system calls";
+      const apart = `, a network of its own, IPC of its own${walls}`;
+      assert.deepEqual(shown.map(([name, , user, uid, rest]) => [name, user, Number(uid), rest]), [
+        ["parent", "root", 0, ""],
+        ["front", systemUsers()[0], network, apart],
+        ["out", systemUsers()[0], network, walls],
+        ["vault", systemUsers()[1], queue, apart],
+      ]);
+      assert.equal(Number(shown[0]![1]), daemon.pid);
+      for (const [, pid, , uid] of shown) assert.equal(Deno.statSync(`/proc/${pid}`).uid, Number(uid));
+      for (const name of ["front", "out", "vault"]) {
+        assert.match(stdout, new RegExp(`^PROCESS ${name} says of itself: .*Landlock`, "m"));
+      }
+      assert.match(stdout, new RegExp(`^PROCESS vault isolate queue: read=${spool} write=${spool} `, "m"));
+      assert.match(stdout, /^PROCESS front isolate smtp( \(\d+\))?: nothing$/m);
+      assert.match(stdout, /^PROCESS out isolate relay: net=any /m);
+      assert.match(stdout, /^PROCESS parent isolate delivery: /m);
+    });
     await test.step("smtpd -n -v shows that lookup itself reads nothing that is root's alone", async () => {
       const { stderr } = await daemon.tool("smtpd", ["-n", "-v", "-f", daemon.configFile]);
       assert.match(stderr, /^ {2}lookup +read=\/etc\/passwd( net=\S+)?$/m);
@@ -109,6 +135,16 @@ match from any for domain "${DOMAIN}" action "inbox"
       await daemon.launch({ more: ["--one-user", "-P", "mda"] });
       assertOwners(0);
       assert.deepEqual(uidsBelow(daemon.pid), [], "one process");
+      const { stdout } = await daemon.tool("smtpctl", ["show", "status"]);
+      assert.match(
+        stdout,
+        new RegExp(
+          `^PROCESS smtpd pid ${daemon.pid}: user root \\(uid 0, gid 0[^)]*\\), a filter of system calls$`,
+          "m",
+        ),
+      );
+      assert.match(stdout, /^PROCESS smtpd isolate smtp/m);
+      assert.doesNotMatch(stdout, /PROCESS (?!smtpd)|lacks/);
       assert.match((await daemon.tool("smtpctl", ["show", "queue"])).stdout, /sixth@/);
       assert.equal(await daemon.stop(), 0);
       await daemon.launch();

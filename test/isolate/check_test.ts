@@ -374,10 +374,24 @@ const SAMPLES: {
       "update-pki": [{ call: 1 }],
       "check-table": [{ call: 1, table: "t" }],
       isolates: [{ call: 1 }],
+      walls: [{ call: 1 }],
       verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
       syslog: [{ lines: [{ level: "info", text: "t" }] }],
     },
-    answers: { session: [{ ...session, listener: -2 }], answer: [{ call: 1, changed: true, error: null }] },
+    answers: {
+      session: [{ ...session, listener: -2 }],
+      answer: [{ call: 1, changed: true, error: null }],
+      walls: [
+        { call: 1, processes: [] },
+        {
+          call: 1,
+          processes: [
+            { process: "front", pid: 2, stands: ["a"], says: ["b"], missing: ["c"], isolates: ["d"] },
+            { process: "out", pid: null, stands: [], says: [], missing: [], isolates: [] },
+          ],
+        },
+      ],
+    },
   },
   "filter-main": {
     asks: { program: [{ pid: 2, running: true }], "lost-program": [{ reason: "r" }] },

@@ -230,8 +230,10 @@ Deno.test({
           groups: [],
           noNewPrivileges: true,
           seccomp: false,
+          seccompFilters: readWalls(Deno.pid).seccompFilters,
           ownIpc: true,
           ownMounts: true,
+          ownProc: true,
         };
         assert.deepEqual(readWalls(front.process.pid), { ...stands, ownNetwork: true });
         assert.deepEqual(readWalls(out.process.pid), { ...stands, ownNetwork: false, ownIpc: false });
@@ -282,7 +284,10 @@ Deno.test({
         await t.step(`${kind} has only the descriptors that it was given`, () => assert(!links.includes(loudLink)));
       }
       await t.step("readWalls() with seccomp, of every thread", () => {
-        for (const { process } of processes) assert.equal(readWalls(process.pid).seccomp, true);
+        for (const { process } of processes) {
+          const { seccomp, seccompFilters } = readWalls(process.pid);
+          assert.deepEqual([seccomp, seccompFilters], [true, readWalls(Deno.pid).seccompFilters + 1]);
+        }
       });
       await t.step("no program of the same user looks into them", async () => {
         for (const { process } of processes) assert.match(await environSeenByItsUser(process.pid), /Permission denied/);
