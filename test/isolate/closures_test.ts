@@ -19,7 +19,8 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   ],
   // Of the scheduler it has the retry back-off only, see NEVER.
   queue: ["bounded_map.ts", "date.ts", "mac", "net", "queue", "schedule"],
-  scheduler: ["schedule"],
+  // It shows the queue that each job is its own.
+  scheduler: ["mac", "schedule"],
   relay: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/protocols.ts", "dns", "mac", "net"],
     ...["queue_client", "relay", "smtp_client"],

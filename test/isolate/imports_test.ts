@@ -36,7 +36,7 @@ const ISOLATES: Readonly<Record<string, readonly string[]>> = {
   mailbox: [],
   queue: ["node:crypto"],
   relay: ["node:crypto", "node:net", "node:tls"],
-  scheduler: [],
+  scheduler: ["node:crypto"],
   smtp: ["node:crypto", "node:net", "node:tls"],
 };
 
