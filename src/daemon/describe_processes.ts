@@ -22,15 +22,27 @@ export function describeProcesses(
 ): string[] {
   const roles = Object.keys(grants) as Role[];
   const isolatesOf = (process: ProcessName | null) => roles.filter((role) => processOf(role) === process);
+  const kernel = support();
   return [
     "What the kernel lets each process do:",
-    `  ${"parent".padEnd(10)} user: root; isolates: main ${isolatesOf(null).join(" ")}`,
+    `  ${"parent".padEnd(10)} isolates: main ${isolatesOf(null).join(" ")}`,
+    `  ${"".padEnd(10)} user: root; namespaces, network and files: all of this machine's; seccomp: none`,
     ...processPlans(grants, users, runtime).flatMap(({ name, walls }) => [
       `  ${name.padEnd(10)} isolates: ${(PROCESSES[name] as ProcessTraits).roles.join(" ")}`,
       `  ${"".padEnd(10)} ${describeWalls(walls)}`,
     ]),
-    ...missingWalls(support()).map((line) => `  warning: this kernel ${line}`),
+    `  ${"kernel".padEnd(10)} ${describeSupport(kernel)}`,
+    ...missingWalls(kernel).map((line) => `  warning: this kernel ${line}`),
   ];
+}
+
+/** What a kernel gives, in words. */
+function describeSupport({ landlockAbi, seccomp, namespaces }: KernelSupport): string {
+  return [
+    `Landlock: ${landlockAbi === 0 ? "no" : `ABI ${landlockAbi}`}`,
+    `seccomp: ${seccomp ? "yes" : "no"}`,
+    `namespaces: ${namespaces ? "yes" : "no"}`,
+  ].join("; ");
 }
 
 /** What a kernel cannot give, in words. */

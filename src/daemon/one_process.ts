@@ -19,6 +19,8 @@ export interface OneProcessWall {
   readonly seccomp: SeccompRules | null;
   /** It starts programs, and these may need the rights of setuid(2) programs. */
   readonly programs: boolean;
+  /** Of its user. */
+  readonly uid: number;
 }
 
 const NO_PROGRAMS: SeccompRules = { internet: true, unix: true, listen: true, exec: false };
@@ -30,16 +32,17 @@ export function oneProcessWall(settings: Pick<Settings, "filter" | "privileged">
   const programs = filter.tables.length > 0 || (filter.filters ?? []).length > 0 ||
     // A user of any local action may name a command.
     Object.keys(privileged.actions).length > 0;
-  if (!programs) return { seccomp: NO_PROGRAMS, programs };
-  return { seccomp: uid === 0 ? PROGRAMS : null, programs };
+  if (!programs) return { seccomp: NO_PROGRAMS, programs, uid };
+  return { seccomp: uid === 0 ? PROGRAMS : null, programs, uid };
 }
 
 /** Describes it in one line, for `smtpd -n -v`, with what this kernel cannot give. */
 export function describeOneProcess(
-  { seccomp, programs }: OneProcessWall,
+  { seccomp, programs, uid }: OneProcessWall,
   support: () => Pick<KernelSupport, "seccomp" | "namespaces"> = kernelSupport,
 ): string {
-  const files = "files: all that its user may (Landlock cannot be put around a process that runs already)";
+  const user = `user: ${uid === 0 ? "root" : `uid ${uid}`}; namespaces and network: this machine's`;
+  const files = `${user}; files: all that its user may (Landlock cannot be put around a process that runs already)`;
   if (seccomp === null) {
     return `${files}; seccomp: none (filters, tables and local deliveries may start programs, and only root ` +
       "can leave setuid programs their rights behind a filter)";
@@ -65,7 +68,7 @@ function lacking(
  * `install` is replaced by tests.
  */
 export function putUpWall(
-  { seccomp, programs }: OneProcessWall,
+  { seccomp, programs }: Pick<OneProcessWall, "seccomp" | "programs">,
   install: typeof installSeccomp = installSeccomp,
 ): string | null {
   if (seccomp === null) return null;

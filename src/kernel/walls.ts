@@ -41,7 +41,10 @@ export function describeWalls(walls: KernelWalls): string {
   const files = (["read", "write", "execute"] as const).filter((what) => walls[what].length > 0)
     .map((what) => `${what} ${walls[what].join(" ")}`);
   return [
-    user === null ? "user: as its parent" : `user: ${user.name} (uid ${user.uid}, gid ${user.gid})`,
+    `user: ${
+      user === null ? "as its parent" : `${user.name} (uid ${user.uid}, gid ${user.gid}), no other groups`
+    }, no new privileges`,
+    `namespaces: mounts with a /proc of its own${walls.ownNetwork ? ", network, IPC" : ""}`,
     walls.ownNetwork ? "network: a namespace of its own, empty" : "network: this machine's",
     `TCP: ${walls.tcp === "none" ? "none" : "connect only"}`,
     `files: ${files.length === 0 ? "none" : files.join(", ")}`,

@@ -15,7 +15,8 @@ const runtime = { program: "/bin/deno", denoDir: "/cache" };
 Deno.test("each process is shown with its isolates, its user, files and network, and each isolate once", () => {
   const lines = describeProcesses(granted, USERS, runtime, () => FULL);
   const text = lines.join("\n");
-  assert.match(text, /^ {2}parent +user: root; isolates: main /m);
+  assert.match(text, /^ {2}parent +isolates: main .*\n +user: root; .*network.*files.*seccomp: none$/m);
+  assert.match(text, /^ {2}kernel +Landlock: ABI 6; seccomp: yes; namespaces: yes$/m);
   for (const [name, { user, roles, network }] of Object.entries(PROCESSES)) {
     const at = lines.findIndex((line) => line.startsWith(`  ${name} `));
     assert.ok(lines[at]!.endsWith(`isolates: ${roles.join(" ")}`), lines[at]);
@@ -24,6 +25,8 @@ Deno.test("each process is shown with its isolates, its user, files and network,
     assert.match(lines[at + 1]!, network === "own" ? /network: a namespace of its own/ : /network: this machine's/);
     assert.equal(lines[at + 1]!.includes("/spool"), name === "vault");
     assert.equal(lines[at + 1]!.includes("/etc/passwd"), name === "out");
+    assert.match(lines[at + 1]!, /no new privileges; namespaces: .*\/proc/);
+    assert.equal(/namespaces: [^;]*network, IPC/.test(lines[at + 1]!), network === "own");
     assert.match(lines[at + 1]!, /seccomp: .*no programs/);
   }
   const shown = [...text.matchAll(/isolates: (.*)$/gm)].flatMap(([, names]) => names!.split(" "));
@@ -48,8 +51,11 @@ for (const { support, says } of KERNELS) {
     const lines = missingWalls({ ...FULL, ...support });
     assert.equal(lines.length, says.length, lines.join("\n"));
     says.forEach((pattern, index) => assert.match(lines[index]!, pattern));
-    const warnings = describeProcesses(granted, USERS, runtime, () => ({ ...FULL, ...support }))
-      .filter((line) => line.startsWith("  warning: this kernel "));
-    assert.equal(warnings.length, says.length);
+    const shown = describeProcesses(granted, USERS, runtime, () => ({ ...FULL, ...support }));
+    assert.equal(shown.filter((line) => line.startsWith("  warning: this kernel ")).length, says.length);
+    const { landlockAbi = 6, seccomp = true, namespaces = true } = support;
+    const [abi, yes] = [landlockAbi === 0 ? "no" : `ABI ${landlockAbi}`, (has: boolean) => has ? "yes" : "no"];
+    const given = `  kernel     Landlock: ${abi}; seccomp: ${yes(seccomp)}; namespaces: ${yes(namespaces)}`;
+    assert(shown.includes(given), shown.join("\n"));
   });
 }

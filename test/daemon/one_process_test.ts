@@ -27,7 +27,12 @@ for (const [what, settings, programs] of CASES) {
 const relaying = oneProcessWall(RELAY as unknown as Settings, 1000);
 const delivering = oneProcessWall(CASES[3][1] as unknown as Settings, 0);
 const shown = [
-  ["all stands", relaying, { seccomp: true, namespaces: false }, /no programs, no processes, no signals to others$/],
+  [
+    "all stands",
+    relaying,
+    { seccomp: true, namespaces: false },
+    /^user: uid 1000; namespaces and network: this machine's; files: .*no programs, no processes, no signals to others$/,
+  ],
   ["no seccomp", relaying, { seccomp: false, namespaces: true }, /\(does not stand: this kernel has no seccomp\)$/],
   [
     "a root without rights",
@@ -35,7 +40,7 @@ const shown = [
     { seccomp: true, namespaces: false },
     /\(does not stand: it takes CAP_SYS_ADMIN/,
   ],
-  ["root", delivering, { seccomp: true, namespaces: true }, /no tracing of processes$/],
+  ["root", delivering, { seccomp: true, namespaces: true }, /^user: root; .*no tracing of processes$/],
 ] as const;
 for (const [name, wall, support, want] of shown) {
   Deno.test(`describeOneProcess(): ${name}`, () => assert.match(describeOneProcess(wall, () => support), want));

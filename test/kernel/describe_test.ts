@@ -17,7 +17,8 @@ const rows: readonly { readonly name: string; readonly walls: KernelWalls; reado
     name: "all of them",
     walls: FRONT,
     want:
-      "user: smtpd (uid 71, gid 72); network: a namespace of its own, empty; TCP: none; files: execute /usr/bin/deno /lib; " +
+      "user: smtpd (uid 71, gid 72), no other groups, no new privileges; namespaces: mounts with a /proc of its own, network, IPC; " +
+      "network: a namespace of its own, empty; TCP: none; files: execute /usr/bin/deno /lib; " +
       "seccomp: no kernel interfaces, no programs, no processes, no signals to others, no internet sockets, no unix sockets, no listening",
   },
   {
@@ -33,7 +34,7 @@ const rows: readonly { readonly name: string; readonly walls: KernelWalls; reado
       seccomp: { internet: true, unix: true, listen: true, exec: true },
     },
     want:
-      "user: as its parent; network: this machine's; TCP: connect only; files: read /etc/aliases, write /var/spool/vaultpost; " +
+      "user: as its parent, no new privileges; namespaces: mounts with a /proc of its own; network: this machine's; TCP: connect only; files: read /etc/aliases, write /var/spool/vaultpost; " +
       "seccomp: no kernel interfaces, no tracing of processes",
   },
   { name: "no files", walls: { ...FRONT, execute: [] }, want: "TCP: none; files: none; seccomp:" },
