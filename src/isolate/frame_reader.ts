@@ -137,11 +137,6 @@ export class FrameReader {
     }
   }
 
-  /** True when a frame has begun that has not ended. */
-  get within(): boolean {
-    return this.#start !== this.#end || this.#head !== null || this.#frame !== null;
-  }
-
   /** The messages of the next frame; null where it is not complete. Throws Malformed. */
   next(): unknown[] | null {
     this.#moved = true;

@@ -241,10 +241,9 @@ export class SocketTransport implements Transport {
     this.#handOn();
   }
 
-  /** All is handed on. */
+  /** All is handed on. A post that is not whole is no fault: a process may be killed while it writes. */
   #finish(): void {
     if (this.#closed) return;
-    if (this.#reader.within) return this.#refuse("it has ended within a post");
     this.#closed = true;
     this.#socket.destroy();
     this.#receiver?.onclose?.();

@@ -342,8 +342,9 @@ Deno.test("SocketTransport takes no memory for octets that are announced and do 
   assert.ok(Deno.memoryUsage().external - before < 40 * 1024 * 1024);
   for (const { socket, received } of opened) {
     socket.destroy();
-    await received.until(() => received.faults.length > 0);
-    assert.deepEqual(received.faults, ["it has ended within a post"]);
+    // It may have been killed while it wrote: that is an end as any other.
+    await received.until(() => received.closes > 0);
+    assert.deepEqual(received.faults, []);
   }
   end();
 });
