@@ -12,7 +12,14 @@ export type OrderBody =
   | { readonly do: "scribble"; readonly own: string | null }
   | { readonly do: "loop" }
   /** An isolate of it says this, see hostile.ts. */
-  | { readonly do: "say"; readonly who: string; readonly door: string; readonly payload: string }
+  | {
+    readonly do: "say";
+    readonly who: string;
+    readonly door: string;
+    readonly payload: string;
+    readonly message: string;
+    readonly envelope: string;
+  }
   /** The host itself is the attacker's from its start on, and says this to the parent. */
   | { readonly do: "be hostile"; readonly payload: string }
   | { readonly do: "nothing" };

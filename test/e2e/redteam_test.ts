@@ -1,0 +1,160 @@
+/**
+ * An attacker owns an isolate, or the program of a process, of the real daemon of two users, and says at every door what it may not say: the queue, other
+ * users' mail and root's files are unharmed, mail goes on being taken by another, and the log says what was refused. As root.
+ */
+
+import assert from "node:assert/strict";
+import { Client } from "./client.ts";
+import { type Daemon, DOMAIN, maildirConfig } from "./harness.ts";
+import { HAS_WALLS, type Walled, withWalled } from "./walled_daemon.ts";
+
+const ignore = !HAS_WALLS;
+
+interface Row {
+  readonly who: "smtp-0" | "relay";
+  readonly door: string;
+  readonly payload: string;
+  /** What the log says; null: it is not for anybody to see. */
+  readonly refused: RegExp | null;
+}
+const row = (who: Row["who"], door: string, payload: string, refused: RegExp | null): Row => ({
+  who,
+  door,
+  payload,
+  refused,
+});
+
+/** What is said in the right form, of what is not the sender's: nobody needs to be replaced for that. */
+const UNHEARD: readonly Row[] = [
+  row("smtp-0", "smtp-queue", "other messages", null),
+  row("smtp-0", "main", "others' sessions", null),
+  row(
+    "smtp-0",
+    "smtp-control",
+    "lines of others",
+    /^smtp: 0000000000000000 mda delivery result=Ok\\n\\\^\[\[2Jcrit: queue: forged$/,
+  ),
+  row(
+    "relay",
+    "relay-queue",
+    "others' bodies",
+    /^warn: queue: mta opens message [0-9a-f]{8}, for which it has no job: it is refused$/,
+  ),
+];
+
+/** Whoever says this is replaced, with the process that it lives in. */
+const REFUSED: readonly Row[] = [
+  row(
+    "smtp-0",
+    "smtp-queue",
+    "mail for root",
+    /queue refuses .* smtp-0 said .*commit: an envelope of [0-9a-f]{8} is not as lookup/,
+  ),
+  row(
+    "relay",
+    "relay-queue",
+    "a job of its own",
+    /queue refuses .* relay said .*take: message [0-9a-f]{8} was not given to this isolate/,
+  ),
+  row("smtp-0", "smtp-lookup", "credentials", /lookup refuses .* "credentials" may not come from there/),
+  row("smtp-0", "main", "stop", /main refuses what isolate smtp-0 said: .*"stop" may not come from there/),
+  row("smtp-0", "smtp-control", "others' events", /control refuses .* "queue-remove" may not come from there/),
+  row("smtp-0", "smtp-queue", "huge", /queue refuses .* smtp-0 said/),
+];
+
+async function send(daemon: Daemon, recipient: string, body: string): Promise<void> {
+  const client = await Client.admitted(daemon.port);
+  await client.say("EHLO client.example.com", "250");
+  await client.send("a@example.com", recipient, `Subject: ${recipient}\r\n\r\n${body}\r\n`);
+  client.close();
+}
+
+/** The message that is kept, and its envelope. */
+async function kept(daemon: Daemon): Promise<{ message: string; envelope: string }> {
+  const { stdout } = await daemon.tool("smtpctl", ["show", "queue"]);
+  const envelope = /^([0-9a-f]{16})\|/m.exec(stdout)![1]!;
+  return { message: envelope.slice(0, 8), envelope };
+}
+
+/** Mail is taken, and what was taken before is as it was. */
+async function assertUnharmed({ daemon }: Walled): Promise<void> {
+  await send(daemon, `last@${DOMAIN}`, "last");
+  assert.equal((await daemon.tool("smtpctl", ["resume", "mda"])).code, 0);
+  assert.match(await daemon.mailbox("kept").text(), /^Subject: kept@example\.org\r?\n\r?\nsecret\r?\n$/m);
+  await daemon.mailbox("last").arrived(1);
+  assert.deepEqual([...Deno.readDirSync(daemon.mail)].map(({ name }) => name).sort(), ["kept", "last"]);
+  assert.throws(() => Deno.statSync("/tmp/owned"), Deno.errors.NotFound);
+}
+
+Deno.test(
+  "an isolate that is owned by an attacker gets nowhere at the doors of its neighbours",
+  { ignore },
+  async (t) => {
+    const config = (daemon: { port: number; mail: string }) =>
+      maildirConfig(daemon) + `action "out" relay\nmatch from any for domain "relay.test" action "out"\n`;
+    await withWalled({ config, args: ["-P", "mda"] }, async (walled) => {
+      const { daemon } = walled;
+      await send(daemon, `kept@${DOMAIN}`, "secret");
+      const known = await kept(daemon);
+      /** Where the log stood when each was replaced last. */
+      const since = { "smtp-0": 0, relay: 0 };
+      const say = async ({ who, door, payload }: Row) => {
+        if (door !== "main") await daemon.logged(new RegExp(`^up: ${who} ${door}$`), since[who]);
+        if (who === "smtp-0") await daemon.logged(/^ids: smtp-0$/, since[who]);
+        const from = daemon.log.length;
+        walled.order(who === "relay" ? "out" : "front", { do: "say", who, door, payload, ...known });
+        assert.equal(await daemon.logged(/^said: /, from), `said: ${payload}`);
+        return from;
+      };
+      for (const each of UNHEARD) {
+        await t.step(`${each.who} at ${each.door}: ${each.payload}`, async () => {
+          const from = await say(each);
+          if (each.refused !== null) await daemon.logged(each.refused, from);
+          assert.deepEqual(await kept(daemon), known);
+          assert.ok(!daemon.log.slice(from).some((line) => /ended and starts again|is replaced/.test(line)));
+        });
+      }
+      for (const each of REFUSED) {
+        await t.step(`${each.who} at ${each.door}: ${each.payload}`, async () => {
+          const from = await say(each), process = each.who === "relay" ? "out" : "front";
+          await daemon.logged(each.refused!, from);
+          const line = await daemon.logged(new RegExp(`^warn: the process ${process} is replaced: `), from);
+          since[each.who] = daemon.log.indexOf(line, from);
+        });
+      }
+      await assertUnharmed(walled);
+    });
+  },
+);
+
+/** What a host says that is not ours, and what the log says of it. */
+const HOSTS: readonly (readonly [payload: string, refused: RegExp])[] = [
+  ["nonsense", /^warn: the process front is replaced: a post cannot be read/],
+  ["a pong of no ping", /^warn: the process front is replaced: pong: it was not asked$/],
+  [
+    "a strange type",
+    /^warn: the process front is replaced: a message of the type "__proto__" may not come from there$/,
+  ],
+  ["others' words", /^warn: main refuses what isolate \S+ said: .*"request" may not come from there$/],
+  ["a stop for main", /^warn: main refuses what isolate \S+ said: .*"stop" may not come from there$/],
+];
+
+Deno.test("a process whose program is the attacker's gets nowhere over its link", { ignore }, async () => {
+  await withWalled({ config: maildirConfig, args: ["-P", "mda"] }, async (walled) => {
+    const { daemon } = walled;
+    await send(daemon, `kept@${DOMAIN}`, "secret");
+    const { out, vault, front } = walled.pids();
+    walled.order("front", { do: "be hostile", payload: HOSTS[0]![0] });
+    Deno.kill(front, "SIGKILL");
+    for (const [at, [, refused]] of HOSTS.entries()) {
+      const from = daemon.log.length;
+      await daemon.logged(refused, at === 0 ? 0 : from - 1);
+      const next = HOSTS[at + 1];
+      walled.order("front", next === undefined ? { do: "nothing" } : { do: "be hostile", payload: next[0] });
+    }
+    await assertUnharmed(walled);
+    const after = walled.pids();
+    assert.deepEqual([after.out, after.vault], [out, vault]);
+    assert.ok(!daemon.log.some((line) => /isolate (lookup|relay|queue|scheduler|delivery) ended/.test(line)));
+  });
+});
