@@ -41,7 +41,7 @@ const LOOK_MS = 500;
 export class RunningWalls {
   readonly #system: RunningSystem;
   readonly #read: (pid: number) => WallsRead;
-  /** Filters of system calls around this process before it put up its own: those of a container, or of the service manager. */
+  /** Filters of system calls around this process that are not its own: those of a container, or of the service manager. */
   readonly #filtersBefore: number;
   #last: { readonly at: number; readonly walls: Promise<ProcessWalls[]> } | null = null;
 
@@ -49,7 +49,12 @@ export class RunningWalls {
   constructor(system: RunningSystem) {
     this.#system = system;
     this.#read = system.read ?? readWalls;
-    this.#filtersBefore = this.#readOr(Deno.pid)?.seccompFilters ?? 0;
+    // It is not read where it cannot change: reading takes some milliseconds of the start.
+    this.#filtersBefore = system.own.filtered ? this.#filtersHere() : 0;
+  }
+
+  #filtersHere(): number {
+    return this.#readOr(Deno.pid)?.seccompFilters ?? 0;
   }
 
   /** Returns what stands around each process, this one first. */
@@ -87,7 +92,7 @@ export class RunningWalls {
       stands: wordsFor(read, walls.user),
       says: landlock === true ? [LANDLOCK] : [],
       missing: [
-        ...missingOf(read, { walls, filtersAround: this.#filtersBefore }),
+        ...missingOf(read, { walls, filtersAround: this.#filtersHere() }),
         ...landlock === true ? [] : [landlock === false ? LANDLOCK : `${LANDLOCK}, of which it says nothing`],
       ],
       isolates,
