@@ -6,8 +6,8 @@ import { door } from "./door.ts";
 import { envelopeContent, messageId } from "./shapes.ts";
 
 /**
- * A message on its way in. Lines end with LF and are not dot-stuffed. `chunk`s are sent only while there is credit; a small message is
- * one `commit` with the whole body as `tail`.
+ * A message on its way in. Lines end with LF and are not dot-stuffed. `chunk`s are sent only while there is credit, but for one just before
+ * the `commit`; a small message is one `commit` with the whole body as `tail`.
  */
 export type SmtpToQueue =
   | { readonly type: "chunk"; readonly message: MessageId; readonly bytes: Uint8Array<ArrayBuffer> }

@@ -145,7 +145,8 @@ class Incoming {
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
     // The client got this reply at MAIL, if it was known then.
     if (this.#queue.space.room === 0) return this.#fail(id, open, NO_ROOM);
-    if (!sound || open.waiting >= CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
+    // At the end of a message there may be one more than there was credit for.
+    if (!sound || open.waiting > CHUNK_CREDIT || open.chunks >= MAX_CHUNKS - 1) return this.#fail(id, open, BROKEN);
     if (this.#pending + bytes.length > MAX_PENDING_OCTETS) return this.#fail(id, open, BUSY);
     const free = this.#hold(bytes.length);
     const index = open.chunks++;

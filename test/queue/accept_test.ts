@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { CHUNK_BYTES } from "../../src/protocol/smtp_queue.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT } from "../../src/protocol/smtp_queue.ts";
 import {
   contentFor,
   enqueue,
@@ -212,11 +212,23 @@ Deno.test("a commit is refused for an id that was not handed out, or was used be
 Deno.test("more chunks than there is credit for are refused", async () => {
   await withQueue(async (harness) => {
     const message = harness.ids.pop()!;
-    for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
+    // One more may come at the end of a message.
+    for (let i = 0; i < CHUNK_CREDIT + 2; i++) harness.smtp.send({ type: "chunk", message, bytes: new Uint8Array(10) });
     assert.equal((await harness.smtp.next(typed("refused"))).code, 451);
     harness.smtp.send({ type: "commit", message, tail: utf8("x\n"), envelopes: [contentFor(message)] });
     await harness.smtp.next(typed("refused"));
     assert.deepEqual(await list(harness), []);
+  });
+});
+
+Deno.test("a message may end with one chunk more than there was credit for", async () => {
+  await withQueue(async (harness) => {
+    const message = harness.ids.pop()!;
+    for (let i = 0; i <= CHUNK_CREDIT; i++) harness.smtp.send({ type: "chunk", message, bytes: utf8(`${i}\n`) });
+    const envelopes = [contentFor(message)];
+    harness.smtp.send({ type: "commit", message, tail: utf8("end\n"), envelopes });
+    await harness.smtp.next(typed("committed"));
+    assert.equal((await list(harness)).length, 1);
   });
 });
 

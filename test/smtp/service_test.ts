@@ -59,6 +59,38 @@ Deno.test("a large message waits for credit, with the client held back, and arri
   assert.equal(client.wire.paused, false);
 });
 
+Deno.test("what comes at the end of a large message makes no chunk too large, however much waits for credit", () => {
+  for (const waits of [false, true]) {
+    for (const over of [-1, 0, 1, 287, 4095]) {
+      const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
+      const buffer = new MessageBuffer(msgid("00000001"), new QueueClient(channel));
+      const reader = {
+        fault: null,
+        inHeader: false,
+        get settled() {
+          return buffer.length;
+        },
+      };
+      const total = (waits ? CHUNK_CREDIT + 1 : 1) * CHUNK_BYTES + over;
+      for (let at = 0; at < total;) {
+        const room = buffer.room(reader, Math.min(total - at, 10_000));
+        if (room === 0) buffer.credited();
+        buffer.reserve(room);
+        for (let i = 0; i < room; i++) buffer.buffer[buffer.length++] = at++ % 251;
+        if (!waits) buffer.credited();
+      }
+      buffer.commit([]);
+      const parts = channel.sent.map((each) =>
+        each.type === "chunk" ? each.bytes : (each as { tail: Uint8Array }).tail
+      );
+      assert.ok(parts.every(({ length }) => length <= CHUNK_BYTES), `${over}: ${parts.map(({ length }) => length)}`);
+      const octets = parts.flatMap((part) => [...part]);
+      assert.equal(octets.length, total);
+      assert.ok(octets.every((octet, at) => octet === at % 251));
+    }
+  }
+});
+
 Deno.test("a buffer that the queue gives back is filled again, one of another size is not", () => {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
   const intake = new QueueClient(channel);

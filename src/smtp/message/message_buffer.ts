@@ -97,20 +97,26 @@ export class MessageBuffer implements Assembly {
     if (settled === 0) return true;
     if (this.#credit === 0) return false;
     this.#credit--;
+    this.#sendChunk(settled);
+    return true;
+  }
+
+  #sendChunk(octets: number): void {
     this.#chunks++;
-    const chunk = this.buffer.subarray(0, settled);
-    const rest = this.buffer.slice(settled, this.length);
+    const chunk = this.buffer.subarray(0, octets);
+    const rest = this.buffer.slice(octets, this.length);
     this.#queue.held -= this.buffer.length;
     this.buffer = rest;
     this.length = rest.length;
     this.#queue.held += rest.length;
-    this.sent += settled;
+    this.sent += octets;
     this.#queue.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
-    return true;
   }
 
   /** Everything is here: hands the message over. The buffer is gone afterwards. */
   commit(envelopes: readonly EnvelopeContent[]): void {
+    // Steps that are always allowed may have made it more than a chunk: the queue takes one more than it gave credit for.
+    if (this.length > CHUNK_BYTES) this.#sendChunk(CHUNK_BYTES);
     this.sent += this.length;
     if (this.buffer.length <= SMALL) {
       const tail = this.buffer.slice(0, this.length);
