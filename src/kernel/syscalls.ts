@@ -118,6 +118,7 @@ export const SYSCALLS = {
   setresgid: [119, 149],
   setresuid: [117, 147],
   setreuid: [113, 145],
+  setsockopt: [54, 208],
   settimeofday: [164, 170],
   setuid: [105, 146],
   shmat: [30, 196],
