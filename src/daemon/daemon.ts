@@ -200,21 +200,26 @@ class Daemon {
     const wall = processes === undefined ? oneProcessWall(settings, Deno.uid() ?? 0) : null;
     this.#walls = this.#runningWalls(wall, others);
     if (wall !== null) this.#wallInOneProcess(wall);
-    this.#supervisor = new Supervisor({
-      settings,
-      grants,
-      sockets: this.#givenSockets(),
-      ...processes === undefined ? {} : { processes },
-      counts: countsFor(settings),
-      entry: this.#options.entry,
-      // Mail must not pass by its filters.
-      vital: Object.keys(config.processes).length > 0 ? ["filter"] : [],
-      verbose: this.#options.verbose,
-      traces: this.#options.traces,
-    }, {
-      onrefused: (text) => this.#log("warn", `warn: ${text}`),
-      ondeath: (role, index, reason, delayMs) => this.#isolateEnded(role, index, { reason, delayMs }),
-    });
+    this.#supervisor = new Supervisor(
+      {
+        settings,
+        grants,
+        sockets: this.#givenSockets(),
+        ...processes === undefined ? {} : { processes },
+        counts: countsFor(settings),
+        entry: this.#options.entry,
+        // Mail must not pass by its filters.
+        vital: Object.keys(config.processes).length > 0 ? ["filter"] : [],
+        verbose: this.#options.verbose,
+        traces: this.#options.traces,
+      },
+      {
+        onrefused: (text) => this.#log("warn", `warn: ${text}`),
+        ondeath: (role, index, reason, delayMs) => this.#isolateEnded(role, index, { reason, delayMs }),
+      },
+      undefined,
+      this.#clock,
+    );
     this.#serveIsolates();
     this.#admission = this.#newAdmission(config);
     try {

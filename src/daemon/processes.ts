@@ -16,6 +16,7 @@ import {
   type LaunchPlan,
   makeReadOnly,
   socketPair,
+  threadsOf,
 } from "../kernel/mod.ts";
 import { RemoteHost, type RunningProcess } from "../process/mod.ts";
 import type { Grants, ProcessName, ProcessTraits, Role } from "../protocol/mod.ts";
@@ -166,6 +167,7 @@ async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<Runn
       pid,
       transport,
       hand: (note, descriptors) => sender.send(note, descriptors),
+      workerThreads: () => threadsOf(pid, "worker-"),
       ended: ended.then(({ code, signal }) => signal === null ? `status ${code}` : `signal ${signal}`),
       close() {
         transport.close();

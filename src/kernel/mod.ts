@@ -13,7 +13,14 @@ export {
 export { launch, type Launched, type LaunchPlan } from "./launch.ts";
 export { KernelError, LIBC_PATHS } from "./libc.ts";
 export { makeReadOnly } from "./read_only.ts";
-export { type KernelSupport, kernelSupport, landlockStands, readWalls, type WallsRead } from "./read_walls.ts";
+export {
+  type KernelSupport,
+  kernelSupport,
+  landlockStands,
+  readWalls,
+  threadsOf,
+  type WallsRead,
+} from "./read_walls.ts";
 export { shutDown, socketCookie } from "./sockets.ts";
 export { installSeccomp } from "./seccomp.ts";
 export { describeSeccomp, describeWalls, type KernelWalls, type SeccompRules } from "./walls.ts";

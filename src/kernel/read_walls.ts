@@ -90,6 +90,20 @@ function hasOwnProc(kernel: Libc, pid: number): boolean | null {
   return last === undefined ? null : / - proc \S+ \S*\bsubset=pid\b/.test(last);
 }
 
+/** Returns how many threads of a process have a name that begins so; null when there is no such process. Needs the permission ffi. */
+export function threadsOf(pid: number, begin: string): number | null {
+  const kernel = libc();
+  try {
+    let found = 0;
+    for (const thread of namesIn(kernel, `/proc/${pid}/task`)) {
+      if (textOr(kernel, `/proc/${pid}/task/${thread}/comm`).startsWith(begin)) found++;
+    }
+    return found;
+  } catch {
+    return null;
+  }
+}
+
 /** Tells whether Landlock stands around this thread: a folder that everybody may read is refused. */
 export function landlockStands(): boolean {
   const kernel = libc();

@@ -12,6 +12,8 @@ export interface HostedWorker extends PostPort {
   terminate(): void;
   /** Ends it because it has said what it may not say: its process is not trusted any more either, where that is another one. */
   condemn(): void;
+  /** Ends it because it does not answer. Where it does not end then, its process is ended, where that is another one. */
+  abandon(): void;
 }
 
 /** One side of a door: a worker, its index among those of its role, and its life. */
@@ -91,6 +93,10 @@ class LocalWorker implements HostedWorker {
   }
 
   condemn(): void {
+    this.terminate();
+  }
+
+  abandon(): void {
     this.terminate();
   }
 }

@@ -17,6 +17,8 @@ export interface RunningProcess {
   readonly transport: Transport;
   /** Sends copies of descriptors, which stay the caller's. False when they cannot be taken just now. */
   hand(note: number, descriptors: readonly number[]): boolean;
+  /** Threads of workers that it has; null where that cannot be known. */
+  workerThreads(): number | null;
   /** Resolves with how it ended, in words. */
   readonly ended: Promise<string>;
   /** Closes the link and the socket of the descriptors: the process ends. */
@@ -39,6 +41,10 @@ export interface ProcessSystem {
 
 /** Looks, about one per second, that find its last ping unanswered, after which the process is ended. It only passes messages on. */
 const SILENT_LOOKS = 15;
+/** As many for one that has just been started. */
+const START_LOOKS = 60;
+/** Looks that find an isolate there which was told to end, after which the process is ended. */
+const END_LOOKS = 3;
 /** Packets with descriptors that wait because the process does not take any: more, and it is ended. */
 const MAX_WAITING_PACKETS = 4_096;
 /** How soon it is tried again, in milliseconds. */
@@ -127,6 +133,8 @@ class ProcessLife {
   #pinged = 0;
   #ponged = 0;
   #silent = 0;
+  /** Looks since an isolate was told to end that did not answer; null when all have ended. */
+  #ending: number | null = null;
   #nextCall = 1;
   /** Who waits for an answer, by its number. */
   readonly #asking = new Map<number, (stands: boolean | null) => void>();
@@ -185,6 +193,11 @@ class ProcessLife {
         if (this.#workers.delete(number)) this.#send({ type: "end", worker: number });
       },
       condemn: () => this.#refuse(`its isolate ${name} is not trusted any more`),
+      abandon: () => {
+        if (!this.#workers.delete(number)) return;
+        this.#send({ type: "end", worker: number });
+        this.#ending ??= 0;
+      },
       number,
     });
     this.#workers.set(number, worker);
@@ -250,6 +263,7 @@ class ProcessLife {
     switch (message.type) {
       case "up":
         this.#up = true;
+        this.#silent = 0;
         if (message.missing !== undefined) this.#system.missing(message.missing);
         return this.#flush();
       case "said":
@@ -273,13 +287,27 @@ class ProcessLife {
   }
 
   look(): void {
-    if (!this.#up || this.#over) return;
-    if (this.#pinged > this.#ponged) this.#silent++;
+    if (this.#over || this.#process === null) return;
+    if (!this.#up || this.#pinged > this.#ponged) this.#silent++;
     else this.#send({ type: "ping", count: ++this.#pinged });
-    if (this.#silent > SILENT_LOOKS) {
-      this.#process?.kill();
-      this.#end("it does not answer");
-    }
+    if (!this.#up && this.#silent > START_LOOKS) this.#giveUp("it does not come up");
+    if (this.#up && this.#silent > SILENT_LOOKS) this.#giveUp("it does not answer");
+    this.#lookForEnd(this.#process);
+  }
+
+  /** What loops in the engine ends when it is told to; what stands still in the C++ or Rust beneath does not. */
+  #lookForEnd(process: RunningProcess): void {
+    if (this.#ending === null) return;
+    const threads = process.workerThreads();
+    if (threads === null || threads <= this.#workers.size) this.#ending = null;
+    else if (++this.#ending > END_LOOKS) this.#giveUp("an isolate of it does not end");
+  }
+
+  #giveUp(why: string): void {
+    if (this.#over) return;
+    this.#system.refused(`the process ${this.#name} is replaced: ${why}`);
+    this.#process?.kill();
+    this.#end(why);
   }
 
   /** The process has said what it may not say, or does not do what it has to: it is replaced. */
@@ -321,6 +349,7 @@ interface RemoteWorkerOptions {
   post(message: unknown): void;
   end(): void;
   condemn(): void;
+  abandon(): void;
 }
 
 class RemoteWorker implements HostedWorker {
@@ -345,5 +374,9 @@ class RemoteWorker implements HostedWorker {
 
   condemn(): void {
     this.#options.condemn();
+  }
+
+  abandon(): void {
+    this.#options.abandon();
   }
 }

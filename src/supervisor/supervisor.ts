@@ -367,7 +367,7 @@ export class Supervisor {
       else slot.ping();
       const { silentLooks = SILENT_LOOKS } = traitsOf(slot.role);
       if (slot.silent > (slot.ready ? silentLooks : SILENT_LOOKS)) {
-        this.#lost(slot, "It does not answer");
+        this.#lost(slot, "It does not answer", (slot) => slot.abandon());
         continue;
       }
       if (slot.failures > 0 && this.#clock.steady() - slot.startedAt > QUIET_MS) slot.failures = 0;

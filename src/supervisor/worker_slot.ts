@@ -121,6 +121,11 @@ export class WorkerSlot {
     this.#end((worker) => worker.condemn());
   }
 
+  /** As `terminate`, for one that does not answer and may never end by itself. */
+  abandon(): void {
+    this.#end((worker) => worker.abandon());
+  }
+
   #end(how: (worker: HostedWorker) => void): void {
     const worker = this.#worker;
     this.#worker = this.#port = null;

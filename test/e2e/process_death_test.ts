@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { PROCESS_NAMES } from "../../src/protocol/processes.ts";
 import { Client } from "./client.ts";
 import { Daemon, DOMAIN, withDaemon, within } from "./harness.ts";
-import { HAS_WALLS, processesOf, textOf } from "./walled_daemon.ts";
+import { HAS_WALLS, processesOf, textOf, withWalled } from "./walled_daemon.ts";
 
 const ignore = !HAS_WALLS;
 
@@ -111,3 +111,53 @@ Deno.test("SIGTERM to all processes at once stops the daemon in good order", { i
     await daemon.remove();
   }
 });
+
+Deno.test(
+  "what loops in a process is replaced, and where it does not end its process with it; others serve meanwhile",
+  { ignore },
+  async () => {
+    await withWalled({ args: ["hurried"] }, async (walled) => {
+      const { daemon } = walled, say = { do: "say", who: "smtp-0", door: "main", message: "", envelope: "" } as const;
+      const begin = walled.pids();
+      let from = 0;
+      await daemon.logged(/^ids: smtp-0$/);
+      walled.order("front", { ...say, payload: "nothing, and loops" });
+      await daemon.logged(/^loops$/);
+      if (navigator.hardwareConcurrency > 1) await served(daemon);
+      const ended = await daemon.logged(/^warn: isolate smtp ended .*: It does not answer$/);
+      await daemon.logged(/^ids: smtp-0$/, from = daemon.log.indexOf(ended));
+      assert.deepEqual(walled.pids(), begin);
+      walled.order("front", { ...say, payload: "nothing, and computes" });
+      const replaced = await daemon.logged(
+        /^warn: the process front is replaced: an isolate of it does not end$/,
+        from,
+      );
+      await gone([begin.front]);
+      await daemon.logged(/^ids: smtp-0$/, from = daemon.log.indexOf(replaced));
+      walled.order("front", { do: "loop" });
+      await daemon.logged(/^warn: the process front is replaced: it does not answer$/, from);
+      await served(daemon);
+      assert.deepEqual([walled.pids().out, walled.pids().vault], [begin.out, begin.vault]);
+    });
+  },
+);
+
+/** Resolves when clients are served; one that was given to an isolate just before it stood still comes again. */
+async function served(daemon: Daemon): Promise<void> {
+  const tried = async () => {
+    try {
+      (await Client.connect(daemon.port)).close();
+      return true;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return false;
+    }
+  };
+  await within(
+    (async () => {
+      for (let number = 0; number < 4;) if (await tried()) number++;
+    })(),
+    "sessions",
+    30_000,
+  );
+}
