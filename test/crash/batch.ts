@@ -159,7 +159,12 @@ match from any for domain "relay.test" action "out"
         if (promised.kind === "held" && promised.removal !== "sure") await this.#remove(id);
       }
       if (sight.queued.size === 0) return this.#mail.checkEnd();
-      assert.ok(Date.now() < end, `${sight.queued.size} messages stay in the queue`);
+      if (Date.now() > end) {
+        const left = await this.#ask({ do: "show-queue", message: null });
+        assert.fail(
+          `${sight.queued.size} messages stay in the queue:\n${left.concat(this.#daemon.log.slice(-100)).join("\n")}`,
+        );
+      }
       // Some of these were never acknowledged: the kill came between the commit and the 250.
       for (const line of await this.#ask({ do: "show-queue", message: null })) {
         const [envelope, , , , , rcpt] = line.split("|");
