@@ -63,15 +63,22 @@ export function tableOf(parent: number, processes: Readonly<Record<ProcessName, 
   return { table, strays };
 }
 
+/** Those that are still open when they are looked at: the listing itself is one that is not. */
 function descriptorsOf(pid: number): Descriptor[] {
-  return [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].flatMap(({ name }) => {
     const flags = /^flags:\s*([0-7]+)$/m.exec(textOf(`/proc/${pid}/fdinfo/${name}`))?.[1] ?? "0";
-    return {
-      number: Number(name),
-      link: Deno.readLinkSync(`/proc/${pid}/fd/${name}`),
-      writes: (parseInt(flags, 8) & 3) !== 0,
-    };
+    const link = linkOf(`/proc/${pid}/fd/${name}`);
+    return link === null ? [] : [{ number: Number(name), link, writes: (parseInt(flags, 8) & 3) !== 0 }];
   });
+}
+
+function linkOf(path: string): string | null {
+  try {
+    return Deno.readLinkSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return null;
+  }
 }
 
 /** A socket of a network namespace, by its inode. */
