@@ -67,8 +67,10 @@ const list = (paths: readonly string[]): string => paths.map(shown).join(", ") |
 const may = (allowed: boolean): string => allowed ? "yes" : "no";
 
 function table(all: readonly ProcessPlan[]): string {
-  /** What all of them may read, which is said below the table. */
-  const common = all[0]!.walls.read.filter((path) => all.every(({ walls }) => walls.read.includes(path)));
+  /** What all of them may read, which is said below the table. Of the daemon the main module is in `src`; here it is this tool's. */
+  const tool = dirname(fileURLToPath(Deno.mainModule));
+  const common = all[0]!.walls.read
+    .filter((path) => path !== tool && all.every(({ walls }) => walls.read.includes(path)));
   const rows: readonly (readonly [string, (plan: ProcessPlan) => string])[] = [
     ["user", ({ walls }) => walls.user?.name ?? "the parent's"],
     ["isolates", ({ name }) => PROCESSES[name].roles.join(", ")],
@@ -78,7 +80,7 @@ function table(all: readonly ProcessPlan[]): string {
     ["makes unix sockets", ({ walls }) => may(walls.seccomp.unix)],
     ["listens, accepts", ({ walls }) => may(walls.seccomp.listen)],
     ["starts programs", ({ walls }) => may(walls.seccomp.exec)],
-    ["reads besides", ({ walls }) => list(walls.read.filter((path) => !common.includes(path)))],
+    ["reads besides", ({ walls }) => list(walls.read.filter((path) => path !== tool && !common.includes(path)))],
     ["writes", ({ walls }) => list(walls.write)],
   ];
   const cells = [["", ...all.map(({ name }) => name)], ...rows.map(([what, of]) => [what, ...all.map(of)])];
