@@ -94,6 +94,7 @@ const PARTS: readonly (readonly [closed: string, mode: number, remedy: RegExp])[
   ["workers", 0o744, /^use chmod -R go\+rX \S+, or start/],
   ["deno.lock", 0o640, /^use chmod -R go\+rX \S+, or start/],
   ["cache", 0o700, /^use chmod -R go\+rX \S+, or start/],
+  ["cache/deno", 0o700, /^use chmod -R go\+rX \S+, or start/],
   ["cache/npm/registry/package/1.0.0", 0o700, /^use chmod -R go\+rX \S+, or start/],
 ];
 for (const [closed, mode, remedy] of PARTS) {
@@ -107,10 +108,12 @@ for (const [closed, mode, remedy] of PARTS) {
         for (const part of ["src/part", "workers", "cache/npm/registry/package/1.0.0"]) {
           Deno.mkdirSync(`${folder}/${part}`, { recursive: true });
         }
-        for (const file of ["src/part/file.ts", "deno.lock"]) Deno.writeTextFileSync(`${folder}/${file}`, "");
-        for (const open of [top, `${top}/home`, folder]) Deno.chmodSync(open, 0o755);
+        for (const file of ["src/part/file.ts", "deno.lock", "cache/deno"]) {
+          Deno.writeTextFileSync(`${folder}/${file}`, "");
+        }
+        for (const open of [top, `${top}/home`, folder, `${folder}/cache/deno`]) Deno.chmodSync(open, 0o755);
         const places: ProgramPlaces = {
-          runtime: "/",
+          runtime: `${folder}/cache/deno`,
           project: { folder, parts: ["src", "workers", "deno.json", "deno.lock"] },
           cache: `${folder}/cache`,
         };

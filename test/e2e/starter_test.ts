@@ -127,7 +127,7 @@ const spools: { name: string; spoil: (spool: string) => Promise<unknown>; want: 
     name: "of another user",
     spoil: (spool) => Deno.chown(spool, 1234, 1234),
     want:
-      /\/spool of the spool belongs to another user \(uid 1234\), .* chown root .*\/spool; or start smtpd as that user$/m,
+      /the spool \S+\/spool belongs to another user \(uid 1234\), .* chown root .*\/spool; or start smtpd as that user$/m,
   },
   {
     name: "with a database of another user's",

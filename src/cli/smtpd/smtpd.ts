@@ -72,6 +72,18 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
 }
 
+/** What to do where there is no configuration yet. */
+const FIRST_CONFIG = ": write it, README.md has a first one and conf/examples more, or name another file with -f";
+
+function isMissing(file: string): boolean {
+  try {
+    Deno.statSync(file);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
 interface ReadConfig {
   readonly config: Config;
   /** To be printed, whatever follows. */
@@ -85,7 +97,7 @@ async function readConfig(options: Options, env: Environment): Promise<ReadConfi
   const parsed = parseConfig(file, { defines, files: configFiles(guard, env), verbose });
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
-    if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}`);
+    if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}${isMissing(file) ? FIRST_CONFIG : ""}`);
     if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env, options));
     return null;
   }

@@ -31,36 +31,47 @@ export function programPlaces(denoDir: string | null): ProgramPlaces {
 export function programFaults(users: ProcessUsers, places: ProgramPlaces): string[] {
   const each = [...new Map(Object.values(users).map((user) => [user.uid, user])).values()];
   return each.flatMap((user) => {
-    const fault = runtimeFault(user, places) ?? projectFault(user, places);
+    const fault = aboveFault(user, places) ?? runtimeFault(user, places) ?? projectFault(user, places);
     return fault === null ? [] : [fault];
   });
 }
 
-function runtimeFault(user: ProcessUser, { runtime }: ProgramPlaces): string | null {
+/** Above the project, which then has to be somewhere else: what is below does not matter yet. */
+function aboveFault(user: ProcessUser, { project }: ProgramPlaces): string | null {
+  if (project === null) return null;
+  const above = obstacleTo(dirname(project.folder), user);
+  return above === null ? null : `${cannotRead(user, project.folder, above)}: ` +
+    `move the project to where everybody may read it, such as /usr/local/lib/vaultpost, ` +
+    `open the folder (chmod o+x ${shown(above)}), or start smtpd with --one-user`;
+}
+
+function runtimeFault(user: ProcessUser, { runtime, project }: ProgramPlaces): string | null {
   const obstacle = obstacleTo(runtime, user);
-  return obstacle === null ? null : `${cannotRead(user, runtime, obstacle)}: ` +
-    `use chmod o+rx ${
-      shown(obstacle)
-    }, put it where everybody may run it, such as /usr/local/bin, or start smtpd with --one-user`;
+  if (obstacle === null) return null;
+  const remedy = project !== null && isWithin(obstacle, project.folder)
+    ? openAll(project.folder)
+    : `use chmod o+rx ${shown(obstacle)}, or put the file where everybody may run it, such as /usr/local/bin`;
+  return `${cannotRead(user, runtime, obstacle)}: ${remedy}, or start smtpd with --one-user`;
 }
 
 function projectFault(user: ProcessUser, { project, cache }: ProgramPlaces): string | null {
   if (project === null) return null;
-  const above = obstacleTo(dirname(project.folder), user);
-  if (above !== null) {
-    return `${cannotRead(user, project.folder, above)}: ` +
-      `move the project to where everybody may read it, such as /usr/local/lib/vaultpost, ` +
-      `open the folder (chmod o+x ${shown(above)}), or start smtpd with --one-user`;
-  }
   const parts = project.parts.map((part) => join(project.folder, part));
   const closed = obstacleTo(project.folder, user) ??
     first(parts, (part) => closedBelow(part, user, ANY_DEPTH_FOLDERS)) ??
     (cache === null ? null : obstacleTo(cache, user) ?? closedBelow(join(cache, "npm"), user, PACKAGE_DEPTH_FOLDERS));
   if (closed === null) return null;
-  const folder = cache === null || closed.startsWith(`${project.folder}/`) || closed === project.folder
-    ? project.folder
-    : cache;
-  return `${cannotRead(user, closed, closed)}: use chmod -R go+rX ${shown(folder)}, or start smtpd with --one-user`;
+  const folder = cache === null || isWithin(closed, project.folder) ? project.folder : cache;
+  return `${cannotRead(user, closed, closed)}: ${openAll(folder)}, or start smtpd with --one-user`;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+/** All of it at once: a project that was cloned with a closed umask is closed everywhere. */
+function openAll(folder: string): string {
+  return `use chmod -R go+rX ${shown(folder)}`;
 }
 
 function cannotRead({ name }: ProcessUser, path: string, obstacle: string): string {

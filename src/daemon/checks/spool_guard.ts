@@ -25,9 +25,10 @@ export function spoolFault(path: string, uid: number, owners: readonly number[] 
   const strange = uid !== 0 ? [] : [path, ...parts].filter((one) => ![0, ...owners].includes(ownerOf(one)));
   if (strange.length > 0) {
     const owner = ownerOf(strange[0]!);
-    return `${strange.join(", ")} of the spool belong${
-      strange.length === 1 ? "s" : ""
-    } to another user (uid ${owner}), who decides what root delivers and runs: remove what you do not know from its folder import, then chown root ${
+    const what = strange.length === 1 && strange[0] === path
+      ? `the spool ${path} belongs`
+      : `${strange.join(", ")} of the spool belong${strange.length === 1 ? "s" : ""}`;
+    return `${what} to another user (uid ${owner}), who decides what root delivers and runs: remove what you do not know from its folder import, then chown root ${
       strange.join(" ")
     }; or start smtpd as that user`;
   }
