@@ -350,7 +350,8 @@ match from any for domain "relay.test" action "out"
     const now = kill !== null && --this.#relayLeft === 0;
     if (now && !kill.answered) {
       this.#reached();
-      return "";
+      // Who lives on is not left to wait for an answer.
+      return this.#process === null || this.#process === "out" ? "" : "451 4.3.0 Not now";
     }
     this.#mail.relay(id, this.#life);
     // The reply is on its way when the kill comes.
