@@ -7,8 +7,11 @@
 
 /** Lists and objects within each other at most. */
 export const MAX_DEPTH_LEVELS = 64;
-/** Lists and objects in one frame at most: they take more memory than octets. */
-export const MAX_CONTAINERS = 2_000_000;
+/**
+ * Values in one frame at most, lists and objects and each of their entries: they take more memory and time than octets. An entry of an object that
+ * carries its names counts for RECORD_ENTRY_VALUES: every name may be another one.
+ */
+export const MAX_VALUES = 4_000_000, RECORD_ENTRY_VALUES = 4;
 /** Octets from which on a Uint8Array is kept apart from the rest, so that it is never copied. */
 export const MIN_APART_OCTETS = 16_384;
 /** Arrays that are kept apart in one frame at most; further ones are not. */

@@ -9,17 +9,18 @@ import {
   INT,
   LIST,
   Malformed,
-  MAX_CONTAINERS,
   MAX_DEPTH_LEVELS,
   MAX_LOOP_CHARS,
   MAX_SHAPE_NAME_CHARS,
   MAX_SHAPE_NAMES,
   MAX_SHAPES,
   MAX_SHORT_CHARS,
+  MAX_VALUES,
   NEW_SHAPE,
   NULL,
   OCTETS,
   RECORD,
+  RECORD_ENTRY_VALUES,
   SHAPE,
   SHORT,
   TRUE,
@@ -38,7 +39,7 @@ export class Decoder {
   #end = 0;
   #apart: readonly Uint8Array<ArrayBuffer>[] = [];
   #taken = 0;
-  #containers = 0;
+  #values = 0;
   #depth = 0;
 
   /** Reads from this buffer from now on. */
@@ -63,9 +64,9 @@ export class Decoder {
     this.#at = start;
     this.#end = end;
     this.#apart = apart;
-    this.#taken = this.#containers = 0;
+    this.#taken = 0;
     // The list of messages is none of theirs.
-    this.#depth = -1;
+    this.#depth = this.#values = -1;
     const values = this.#list(count);
     if (this.#at !== end) throw new Malformed("there is more in it than it says");
     if (this.#taken !== apart.length) throw new Malformed("it has octets that belong to nothing");
@@ -180,18 +181,19 @@ export class Decoder {
     return hex === digits ? value : -value;
   }
 
-  /** Enters a list or an object. */
-  #enter(): void {
+  /** Enters a list or an object, whose entries count for so many values. */
+  #enter(entries: number): void {
     if (++this.#depth > MAX_DEPTH_LEVELS) {
       throw new Malformed(`more than ${MAX_DEPTH_LEVELS} objects are within each other`);
     }
-    if (++this.#containers > MAX_CONTAINERS) throw new Malformed(`it has more than ${MAX_CONTAINERS} objects`);
+    this.#values += 1 + entries;
+    if (this.#values > MAX_VALUES) throw new Malformed(`it has more than ${MAX_VALUES} values`);
   }
 
   #list(count: number): unknown[] {
     // Each entry has an octet at least.
     this.#need(count);
-    this.#enter();
+    this.#enter(count);
     const values: unknown[] = [];
     for (let index = 0; index < count; index++) values.push(this.#value());
     this.#depth--;
@@ -213,7 +215,7 @@ export class Decoder {
 
   #shaped(names: readonly string[] | undefined): Record<string, unknown> {
     if (names === undefined) throw new Malformed("names are missing");
-    this.#enter();
+    this.#enter(names.length);
     const made: Record<string, unknown> = {};
     for (let index = 0; index < names.length; index++) made[names[index]!] = this.#value();
     this.#depth--;
@@ -221,9 +223,10 @@ export class Decoder {
   }
 
   #record(): Record<string, unknown> {
-    this.#enter();
+    let count = this.#length();
+    this.#enter(count * RECORD_ENTRY_VALUES);
     const made: Record<string, unknown> = {};
-    for (let count = this.#length(); count > 0; count--) {
+    for (; count > 0; count--) {
       const name = this.#string(), value = this.#value();
       // Set like any other, this name would change what the object inherits.
       if (name !== "__proto__") made[name] = value;

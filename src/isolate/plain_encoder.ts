@@ -20,6 +20,7 @@ import {
   NULL,
   OCTETS,
   RECORD,
+  RECORD_ENTRY_VALUES,
   SHAPE,
   SHORT,
   TRUE,
@@ -45,8 +46,8 @@ export class Encoder {
   at = 0;
   /** Uint8Arrays that are kept apart, in order, since the last `apart = []`. */
   apart: Uint8Array[] = [];
-  /** Lists and objects since it was last set to 0. */
-  containers = 0;
+  /** Lists and objects and their entries since it was last set to 0, as MAX_VALUES counts them. */
+  values = 0;
   #view: DataView;
   #text: Buffer;
   readonly #root: Shape = newShape([]);
@@ -188,15 +189,19 @@ export class Encoder {
     if (++this.#depth > MAX_DEPTH_LEVELS) {
       throw new NotPlain(`More than ${MAX_DEPTH_LEVELS} objects within each other cannot be sent`);
     }
-    this.containers++;
+    this.values++;
     if (Array.isArray(value)) {
+      this.values += value.length;
       this.#tag(LIST);
       this.#length(value.length);
       for (let index = 0; index < value.length; index++) this.value(value[index]);
     } else {
       const shape = this.#shapeOf(value as Record<string, unknown>);
       if (shape === null) this.#record(value as Record<string, unknown>);
-      else for (const name of shape.names) this.value((value as Record<string, unknown>)[name]);
+      else {
+        this.values += shape.names.length;
+        for (const name of shape.names) this.value((value as Record<string, unknown>)[name]);
+      }
     }
     this.#depth--;
   }
@@ -256,6 +261,7 @@ export class Encoder {
     plainOnly(value);
     const names = Object.keys(value);
     this.#tag(RECORD);
+    this.values += names.length * RECORD_ENTRY_VALUES;
     this.#length(names.length);
     for (const name of names) {
       this.#string(name);

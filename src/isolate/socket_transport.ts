@@ -8,7 +8,7 @@ import type net from "node:net";
 import { soon, systemClock } from "../clock.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { FrameReader, HEADER, MAX_FRAME_OCTETS, START, WORD } from "./frame_reader.ts";
-import { Malformed, MAX_APART_ARRAYS, MAX_CONTAINERS, NotPlain } from "./plain_data.ts";
+import { Malformed, MAX_APART_ARRAYS, MAX_VALUES, NotPlain } from "./plain_data.ts";
 import { Encoder } from "./plain_encoder.ts";
 import type { PostReceiver, Transport } from "./transport.ts";
 
@@ -80,7 +80,7 @@ export class SocketTransport implements Transport {
   /**
    * Sends messages; their content is taken at once. Large arrays whose buffer is in `transfer` are written from where they are. A bare ArrayBuffer in
    * a message is storage that goes back to be filled again and arrives as undefined: here nothing can go back. Throws NotPlain for what is no plain
-   * data, and for one message of more than MAX_FRAME_OCTETS.
+   * data, and for one message of more than MAX_FRAME_OCTETS or MAX_VALUES.
    */
   post(messages: readonly unknown[], transfer: Transferable[]): void {
     if (this.#closed || this.#unwritable) return;
@@ -140,18 +140,19 @@ export class SocketTransport implements Transport {
   #encode(messages: readonly unknown[], next: number): { readonly end: number; readonly apart: Uint8Array[] } {
     const encoder = this.#encoder, start = encoder.at;
     encoder.apart = [];
-    encoder.containers = 0;
+    encoder.values = 0;
     encoder.reserve(HEADER);
     encoder.at += HEADER;
     let apartOctets = 0, counted = 0;
     for (let end = next; end < messages.length; end++) {
       const { at, shapes } = encoder, before = apartOctets;
+      encoder.values++;
       encoder.value(messages[end]);
       const { apart } = encoder;
       for (let index = counted; index < apart.length; index++) apartOctets += apart[index]!.length;
       const octets = encoder.at - start + apartOctets + (apart.length + 1) * WORD;
-      if (octets > MAX_FRAME_OCTETS || encoder.containers > MAX_CONTAINERS) {
-        if (end === next) throw new NotPlain(tooLarge({ octets, containers: encoder.containers }));
+      if (octets > MAX_FRAME_OCTETS || encoder.values > MAX_VALUES) {
+        if (end === next) throw new NotPlain(tooLarge({ octets, values: encoder.values }));
         encoder.forget(shapes);
         encoder.at = at;
         apart.length = counted;
@@ -263,7 +264,7 @@ function sum(arrays: readonly Uint8Array[]): number {
   return octets;
 }
 
-function tooLarge({ octets, containers }: { readonly octets: number; readonly containers: number }): string {
-  if (octets <= MAX_FRAME_OCTETS) return `A message of ${containers} objects cannot be sent: ${MAX_CONTAINERS} may be`;
+function tooLarge({ octets, values }: { readonly octets: number; readonly values: number }): string {
+  if (octets <= MAX_FRAME_OCTETS) return `A message of ${values} values cannot be sent: ${MAX_VALUES} may be`;
   return `A message of ${octets} octets cannot be sent: ${MAX_FRAME_OCTETS} may be`;
 }

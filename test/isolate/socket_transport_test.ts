@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type net from "node:net";
 import fc from "fast-check";
 import type { Transport } from "../../src/isolate/mod.ts";
+import { MAX_VALUES } from "../../src/isolate/plain_data.ts";
 import { MAX_FRAME_OCTETS } from "../../src/isolate/frame_reader.ts";
 import { SocketTransport } from "../../src/isolate/socket_transport.ts";
 import { adoptSocket } from "../../src/sockets/mod.ts";
@@ -235,6 +236,7 @@ Deno.test("SocketTransport.post() throws a clear error for what is no plain data
     [circle, /^More than 64 objects within each other/],
     [deep, /^More than 64 objects within each other/],
     [new Uint8Array(MAX_FRAME_OCTETS + 1), /^A message of \d+ octets cannot be sent: 67108864 may be/],
+    [new Array(MAX_VALUES - 1).fill(null), /^A message of 4000004 values cannot be sent: 4000000 may be/],
   ];
   for (const [message, why] of rows) {
     assert.throws(() => here.post([{ fresh: String(why), message }], []), { message: why });
@@ -253,6 +255,11 @@ function frame(messages: number, values: readonly number[], lengths: readonly nu
   return [...word(rest), ...word(head.length), ...head];
 }
 const name = (text: string) => [64 + text.length, ...new TextEncoder().encode(text)];
+/** A length as it stands in front of a list. */
+function lengthOf(length: number): number[] {
+  return length < 128 ? [length] : [length & 127 | 128, ...lengthOf(length >>> 7)];
+}
+const SHAPE_NAMES = Array.from({ length: 48 }, (_, index) => name(String(index + 10))).flat();
 
 const HOSTILE: readonly (readonly [string, readonly number[], RegExp])[] = [
   ["a length beyond the bound", [...word(0xffffffff), ...word(8), ...word(0)], /its length is none/],
@@ -289,6 +296,30 @@ const HOSTILE: readonly (readonly [string, readonly number[], RegExp])[] = [
     /do not agree/,
   ],
   ["65 lists within each other", frame(1, [...Array(65).fill([11, 1]).flat(), 1]), /more than 64 objects/],
+  [
+    "a list of more values than may be",
+    frame(1, [11, ...lengthOf(MAX_VALUES - 1), ...Array(MAX_VALUES).fill(1)]),
+    /4000000 values/,
+  ],
+  ["more messages than may be values", frame(MAX_VALUES + 1, Array(MAX_VALUES + 1).fill(1)), /4000000 values/],
+  [
+    "objects of few octets and many entries",
+    frame(1, [
+      11,
+      ...lengthOf(100_000),
+      13,
+      48,
+      ...SHAPE_NAMES,
+      ...Array(48).fill(1),
+      ...Array(100_000).fill([14, 0, ...Array(48).fill(1)]).flat(),
+    ]),
+    /4000000 values/,
+  ],
+  [
+    "an object with a million names of its own",
+    frame(1, [12, ...lengthOf(1_000_000), ...Array(3_000_000).fill(1)]),
+    /4000000 values/,
+  ],
   ["a million lists within each other", frame(1, [...Array(60_000).fill([11, 1]).flat(), 1]), /more than 64 objects/],
 ];
 
