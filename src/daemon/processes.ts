@@ -157,7 +157,7 @@ function missingWalls({ name }: ProcessPlan, missing: readonly string[]): string
 /** Starts one of the processes with its link. */
 async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<RunningProcess> {
   const [link, theirLink] = socketPair("stream");
-  const [handed, theirHanded] = socketPair("packet");
+  const [handed, theirHanded] = packetPair([link, theirLink]);
   const sender = new DescriptorSocket(handed);
   const transport = new SocketTransport(link);
   try {
@@ -182,6 +182,16 @@ async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<Runn
   } finally {
     closeDescriptor(theirLink);
     closeDescriptor(theirHanded);
+  }
+}
+
+/** Where there are no descriptors left, those of the first pair must not be lost: it is tried again and again. */
+function packetPair(link: readonly number[]): readonly [number, number] {
+  try {
+    return socketPair("packet");
+  } catch (error) {
+    link.forEach(closeDescriptor);
+    throw error;
   }
 }
 
