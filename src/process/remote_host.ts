@@ -41,7 +41,7 @@ export interface ProcessSystem {
 
 /** Looks, about one per second, that find its last ping unanswered, after which the process is ended. It only passes messages on. */
 const SILENT_LOOKS = 15;
-/** As many for one that has just been started. */
+/** As many for one that is not up yet: its start may hang, or it does. */
 const START_LOOKS = 60;
 /** Looks that find an isolate there which was told to end, after which the process is ended. */
 const END_LOOKS = 3;
@@ -181,7 +181,10 @@ class ProcessLife {
   #started(process: RunningProcess): void {
     this.#process = process;
     void process.ended.then((how) => this.#end(how));
-    if (this.#over) return process.kill();
+    if (this.#over) {
+      process.kill();
+      return process.close();
+    }
     this.#link.attach(process.transport);
   }
 
@@ -260,8 +263,12 @@ class ProcessLife {
   }
 
   #receive(message: FromHost): void {
+    if ("worker" in message && message.worker >= this.#nextWorker) {
+      return this.#refuse(`${message.type}: there is no worker ${message.worker}`);
+    }
     switch (message.type) {
       case "up":
+        if (this.#up) return this.#refuse("up: it was up before");
         this.#up = true;
         this.#silent = 0;
         if (message.missing !== undefined) this.#system.missing(message.missing);
@@ -287,12 +294,12 @@ class ProcessLife {
   }
 
   look(): void {
-    if (this.#over || this.#process === null) return;
+    if (this.#over) return;
     if (!this.#up || this.#pinged > this.#ponged) this.#silent++;
     else this.#send({ type: "ping", count: ++this.#pinged });
     if (!this.#up && this.#silent > START_LOOKS) this.#giveUp("it does not come up");
     if (this.#up && this.#silent > SILENT_LOOKS) this.#giveUp("it does not answer");
-    this.#lookForEnd(this.#process);
+    if (this.#process !== null) this.#lookForEnd(this.#process);
   }
 
   /** What loops in the engine ends when it is told to; what stands still in the C++ or Rust beneath does not. */

@@ -135,7 +135,7 @@ const HOSTS: readonly (readonly [payload: string, refused: RegExp])[] = [
     "a strange type",
     /^warn: the process front is replaced: a message of the type "__proto__" may not come from there$/,
   ],
-  ["others' words", /^warn: main refuses what isolate \S+ said: .*"request" may not come from there$/],
+  ["others' words", /^warn: the process front is replaced: said: there is no worker \d+$/],
   ["a stop for main", /^warn: main refuses what isolate \S+ said: .*"stop" may not come from there$/],
 ];
 

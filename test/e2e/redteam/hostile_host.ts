@@ -10,7 +10,7 @@ const SAID: Readonly<Record<string, (worker: number) => readonly unknown[]>> = {
   "a pong of no ping": () => [{ type: "pong", count: 1e9 }],
   "a strange type": () => [{ type: "__proto__" }],
   "a null": () => [null],
-  // Of other processes' workers and of none: nobody hears it. Then what ends it.
+  // Of a worker that may have ended: nobody hears it. Then of none.
   "others' words": (worker) => [
     ...[0, worker + 1000, -1 >>> 0, Number.MAX_SAFE_INTEGER].flatMap((other) => [
       { type: "said", worker: other, message: { type: "ready" } },
@@ -40,7 +40,8 @@ export async function runHostileHost(payload: string): Promise<never> {
     const link = new DoorChannel<unknown, ToHost>();
     let said = false;
     link.onmessage = (message) => {
-      if (message.type !== "start" || said) return;
+      // Control may say more: it answers smtpctl.
+      if (message.type !== "start" || message.role !== "smtp" || said) return;
       said = true;
       for (const post of SAID[payload]!(message.worker)) link.send(post);
     };
