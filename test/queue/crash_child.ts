@@ -5,7 +5,7 @@
 
 import { hex8, messageOf, random32 } from "../../src/envelope/mod.ts";
 import { CHUNK_BYTES } from "../../src/protocol/smtp_queue.ts";
-import { contentFor, expanded, openQueue } from "./harness.ts";
+import { contentFor, expanded, jobOf, openQueue } from "./harness.ts";
 
 const harness = await openQueue(Deno.args[0]!);
 const encoder = new TextEncoder();
@@ -47,9 +47,11 @@ harness.scheduler.onmessage = (message) => {
     const draw = parseInt(id.slice(8), 16) % 8;
     if (agent === "bounce") harness.scheduler.send({ type: "dsn", message: messageOf(id), ids: [id] });
     else if (agent === "mda" && draw < 3) {
+      harness.delivery.send(jobOf("mda", [id]));
       say("D", id);
       harness.delivery.send({ type: "outcome", id, outcome: { result: "ok", text: "" } });
     } else if (agent === "mda" && draw < 6) {
+      harness.delivery.send(jobOf("mda", [id]));
       say("F", id);
       const outcome = { result: "permfail", text: "550 no", status: { class: 5, code: "1.1" } } as const;
       harness.delivery.send({ type: "outcome", id, outcome });

@@ -21,24 +21,28 @@ interface Promised {
   readonly failed: Set<string>;
 }
 
-async function live(spool: string, promised: Promised, ms: number): Promise<void> {
+/** One life of the queue: it is killed so many milliseconds after it has acknowledged so many messages, however slow the machine is. */
+async function live(spool: string, promised: Promised, end: { acknowledged: number; ms: number }): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("crash_child.ts", import.meta.url).pathname, spool],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  let rest = "", armed = false;
+  let rest = "", acknowledged = 0, armed = false;
   for await (const bytes of child.stdout) {
     const lines = (rest + text(bytes)).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
       const [word, id] = line.split(" ") as [string, EnvelopeId];
-      if (word === "A") promised.acknowledged.add(id);
+      if (word === "A") {
+        promised.acknowledged.add(id);
+        acknowledged++;
+      }
       if (word === "D") promised.delivered.add(messageOf(id));
       if (word === "F") promised.failed.add(messageOf(id));
-      if (word === "R" && !armed) {
+      if (!armed && acknowledged >= end.acknowledged) {
         armed = true;
-        setTimeout(() => child.kill("SIGKILL"), ms);
+        setTimeout(() => child.kill("SIGKILL"), end.ms);
       }
     }
   }
@@ -72,7 +76,9 @@ Deno.test(`${KILLS} times SIGKILL under load: every acknowledged message is deli
   const spool = await Deno.makeTempDir();
   const promised: Promised = { acknowledged: new Set(), delivered: new Set(), failed: new Set() };
   try {
-    for (let kill = 0; kill < KILLS; kill++) await live(spool, promised, 5 + Math.random() * 150);
+    for (let kill = 0; kill < KILLS; kill++) {
+      await live(spool, promised, { acknowledged: 6 + Math.floor(Math.random() * 40), ms: Math.random() * 20 });
+    }
     const harness = await openQueue(spool);
     const originals = new Set<string>(), bounces = new Set<string>(), notices = new Set<string>();
     for (const { id, agent, sender } of await allEnvelopes(harness)) {
