@@ -64,7 +64,7 @@ export function makeUserCommand(name: string): string {
 /**
  * Chooses the users by `SMTPD_USER` and `SMTPD_QUEUE_USER`. Not started by root, or with `oneUser`, there is one process; with one of the two users,
  * the processes run as that one, and a warning says what to do. Throws Fatal when root starts it and a name is root's, the names are one user's, or
- * the name service fails; also when there is neither user.
+ * the name service fails. With neither user there is one process too, and a warning.
  */
 export async function chooseUsers(
   env: Environment,
@@ -88,7 +88,7 @@ export async function chooseUsers(
     );
   }
   const present = smtpd.user ?? smtpq.user;
-  if (present === null) throw noUsers(smtpd, smtpq);
+  if (present === null) return { users: null, spoolOwners, warnings: [noUsers(smtpd, smtpq)] };
   const missing = smtpd.user === null ? smtpd : smtpq.user === null ? smtpq : null;
   return {
     users: { smtpd: smtpd.user ?? present, smtpq: smtpq.user ?? present },
@@ -152,14 +152,12 @@ function usable({ variable, name, account }: Wanted & { readonly account: Accoun
   );
 }
 
-function noUsers(smtpd: Found, smtpq: Found): Fatal {
-  return new Fatal(
-    `this machine has neither the user "${shown(smtpd.name)}" nor "${
-      shown(smtpq.name)
-    }", which the daemon's processes run as: ${MAKE_USERS}, ` +
-      `or ${makeUserCommand(shown(smtpd.name))} && ${makeUserCommand(shown(smtpq.name))}; ` +
-      `or start smtpd with --one-user, then all of it runs as root`,
-  );
+function noUsers(smtpd: Found, smtpq: Found): string {
+  return `warning: this machine has neither the user "${shown(smtpd.name)}" nor "${
+    shown(smtpq.name)
+  }", which the daemon's ` +
+    `processes run as: it runs in one process, all of it as root. A later version will not start so: ${MAKE_USERS}, or ` +
+    `${makeUserCommand(shown(smtpd.name))} && ${makeUserCommand(shown(smtpq.name))}; or start smtpd with --one-user`;
 }
 
 function thinnerWall({ name }: Found, present: ProcessUser): string {

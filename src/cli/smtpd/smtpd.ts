@@ -55,7 +55,9 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       { config: read.config, spool: spoolPath(env), users: users.users },
       programPlaces(env.get("DENO_DIR") ?? null),
     );
-    const warnings = [...users.warnings, ...access.warnings];
+    // A start without the users is warned of, a configuration is not wrong for it.
+    const ofUsers = options.check && users.users === null ? [] : users.warnings;
+    const warnings = [...ofUsers, ...access.warnings];
     for (const warning of warnings) console.error(warning);
     if (access.faults.length > 0) throw new Fatal(...access.faults);
     if (options.check) {
