@@ -54,6 +54,8 @@ type Found = Wanted & { readonly user: ProcessUser | null };
 
 /** Shells that let nobody in. */
 const NO_LOGIN = /\/(?:nologin|false|true|sync)$/;
+/** What setresuid(2) takes for "as it is": the process would stay root. */
+const NO_ID = 0xffff_ffff;
 const MAKE_USERS = "run scripts/install --users";
 
 /** How the user of this name is made by hand. */
@@ -143,10 +145,16 @@ function usable({ variable, name, account }: Wanted & { readonly account: Accoun
     throw new Fatal(`the user "${shown(name)}" (${variable}) cannot be looked up: ${account.error}`);
   }
   const { uid, gid } = account;
-  if (uid !== 0 && gid !== 0) return { variable, name, user: { name, uid, gid } };
-  const what = uid === 0 ? "is root" : "has root's group";
+  const what = uid === 0
+    ? "is root, who may do everything"
+    : gid === 0
+    ? "has root's group, who may do everything"
+    : uid >= NO_ID || gid >= NO_ID
+    ? `has the uid ${uid} and the gid ${gid}, and ${NO_ID} stands for nobody`
+    : null;
+  if (what === null) return { variable, name, user: { name, uid, gid } };
   throw new Fatal(
-    `the user "${shown(name)}" (${variable}) ${what}, who may do everything: name a user of its own, which ${
+    `the user "${shown(name)}" (${variable}) ${what}: name a user of its own, which ${
       makeUserCommand("NAME")
     } makes, or start smtpd with --one-user`,
   );

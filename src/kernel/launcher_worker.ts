@@ -14,6 +14,8 @@ const F_DUPFD_CLOEXEC = 1030, CLOSE_RANGE_CLOEXEC = 4;
 const MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REC = 0x4000, MS_SLAVE = 0x80000;
 const CLONE_NEWNS = 0x00020000, CLONE_NEWIPC = 0x08000000, CLONE_NEWNET = 0x40000000;
 const PR_SET_NO_NEW_PRIVS = 38;
+/** With it setresuid(2) and setresgid(2) leave everything as it is, and succeed; greater ones would be cut. */
+const NO_ID = 0xffff_ffff;
 const SPAWN_SETSIGDEF = 0x04, SPAWN_SETSIGMASK = 0x08, SPAWN_SETSID = 0x80;
 /** More than glibc's structures have (80 and 336), and its sigset_t. */
 const ACTIONS_OCTETS = 256, ATTRIBUTES_OCTETS = 512, SIGSET_OCTETS = 128;
@@ -102,6 +104,7 @@ function wallIn(kernel: Libc, { walls }: LaunchPlan): string[] {
   if (walls.user !== null) {
     const { name, uid, gid } = walls.user;
     const doing = `Cannot become the user ${name}`;
+    for (const id of [uid, gid]) if (!(id >= 0 && id < NO_ID)) throw new Error(`${doing}: ${id} is nobody's number`);
     kernel.must(doing, "setgroups", 0, 0);
     kernel.must(doing, "setresgid", gid, gid, gid);
     kernel.must(doing, "setresuid", uid, uid, uid);

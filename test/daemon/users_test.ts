@@ -12,6 +12,8 @@ alice:x:1000:1000:Alice:/home/alice:/bin/bash
 twin:x:101:111::/nonexistent:/bin/false
 wheel:x:103:0::/nonexistent:/usr/sbin/nologin
 empty:x:104:104::/nonexistent:
+nobody1:x:4294967295:106::/nonexistent:/usr/sbin/nologin
+nobody2:x:107:4294967295::/nonexistent:/usr/sbin/nologin
 `;
 
 interface Row {
@@ -73,6 +75,12 @@ const rows: Row[] = [
   },
   { name: "root by another name", env: { SMTPD_USER: "toor" }, fails: /"toor" \(SMTPD_USER\) is root/ },
   { name: "root's group", env: { SMTPD_QUEUE_USER: "wheel" }, fails: /"wheel" \(SMTPD_QUEUE_USER\) has root's group/ },
+  { name: "a uid that changes nothing", env: { SMTPD_USER: "nobody1" }, fails: /has the uid 4294967295 .* for nobody/ },
+  {
+    name: "a gid that changes nothing",
+    env: { SMTPD_USER: "nobody2" },
+    fails: /and the gid 4294967295, .* for nobody/,
+  },
   { name: "one name twice", env: { SMTPD_USER: "smtpq" }, fails: /are one user, uid 102/ },
   {
     name: "two names of one uid",

@@ -387,15 +387,21 @@ const refused = [
     says: /^Error: Cannot duplicate descriptor 99999: fcntl\(2\): .*\(EBADF\)$/,
   },
   { name: "a NUL in an argument", change: { args: ["a\0b"] }, says: /NUL/ },
+  {
+    name: "a uid that would leave it root",
+    change: {},
+    user: { name: "nobody", uid: 0xffff_ffff, gid: GID },
+    says: /^Error: Cannot become the user nobody: 4294967295 is nobody's number$/,
+  },
 ] as const;
-for (const { name, change, says } of refused) {
+for (const { name, change, says, ...other } of refused) {
   Deno.test({
     name: `launch() refuses: ${name}`,
     ignore,
     fn: async () => {
       const before = [...Deno.readDirSync("/proc/self/fd")].length;
       const plan = { program: Deno.execPath(), args: [], env: {}, descriptors: [], walls: walls("/nowhere", "front") };
-      await assert.rejects(() => launch({ ...plan, ...change, walls: { ...plan.walls, write: [] } }), says);
+      await assert.rejects(() => launch({ ...plan, ...change, walls: { ...plan.walls, write: [], ...other } }), says);
       // What the launcher opened is closed, and its thread's own goes with it.
       while ([...Deno.readDirSync("/proc/self/fd")].length > before) {
         await new Promise((resolve) => setTimeout(resolve, 5));
