@@ -1,6 +1,6 @@
 /** Starts a process behind walls of the kernel, and awaits its end. Linux only. */
 
-import { libc, LIBC_PATHS } from "./libc.ts";
+import { cString, type Libc, libc, LIBC_PATHS } from "./libc.ts";
 import type { KernelWalls } from "./walls.ts";
 
 export interface LaunchPlan {
@@ -32,6 +32,9 @@ export type LaunchReply =
 const SIGNALS = { SIGTERM: 15, SIGKILL: 9 } as const;
 const P_PID = 1, WEXITED = 4, WNOWAIT = 0x01000000, WNOHANG = 1, CLD_EXITED = 1, SIGINFO_OCTETS = 128;
 const ECHILD = 10;
+const AT_FDCWD = -100, O_CLOEXEC = 0o2000000;
+/** Descriptors that a worker and its launch need, with some to spare. */
+const LAUNCH_DESCRIPTORS = 24;
 
 /**
  * Starts a process. Walls that this kernel does not give are left out and listed in `missing`; the change of the user is never left out.
@@ -40,6 +43,7 @@ const ECHILD = 10;
 export async function launch(plan: LaunchPlan): Promise<Launched> {
   // Opened first: what cannot wait for a process does not start one.
   const kernel = libc();
+  needDescriptors(kernel);
   const reply = await inWorker(plan);
   if ("refused" in reply) throw new Error(reply.refused);
   const { pid, missing } = reply;
@@ -55,6 +59,18 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
     if (!over) kernel.call("kill", pid, SIGNALS[signal]);
   };
   return { pid, missing, ended, kill };
+}
+
+/** Without descriptors for it, the start of a worker would end this process: the runtime panics. Throws a KernelError. */
+function needDescriptors(kernel: Libc): void {
+  const held: number[] = [];
+  try {
+    while (held.length < LAUNCH_DESCRIPTORS) {
+      held.push(kernel.must("Cannot start a process", "openat", AT_FDCWD, cString("/dev/null"), O_CLOEXEC, 0));
+    }
+  } finally {
+    for (const descriptor of held) kernel.call("close", descriptor);
+  }
 }
 
 /** A worker per launch: what its thread gives up it cannot get back. */

@@ -411,6 +411,28 @@ for (const { name, change, says, ...other } of refused) {
 }
 
 Deno.test({
+  name: "launch() refuses where there are no descriptors left, and the process goes on",
+  ignore,
+  fn: async () => {
+    const script = `
+      import { kernelSupport, launch } from "${new URL("../../src/kernel/mod.ts", import.meta.url)}";
+      kernelSupport();
+      const held = [];
+      for (;;) try { held.push(Deno.openSync("/dev/null")); } catch { break; }
+      for (const file of held.splice(0, 3)) file.close();
+      await launch(${
+      JSON.stringify({ program: "/bin/true", args: [], env: {}, descriptors: [], walls: walls("/", "out") })
+    })
+        .catch((error) => console.log(error.message));`;
+    const flags = ["eval", "--quiet", "--no-check", "--unstable-worker-options", script];
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", 'ulimit -n 100 && exec "$0" "$@"', Deno.execPath(), ...flags],
+    }).output();
+    assert.match(new TextDecoder().decode(stdout), /^Cannot start a process: openat\(2\): .*\(EMFILE\)$/m);
+  },
+});
+
+Deno.test({
   name: "launch() refuses a folder to write that is not there",
   ignore,
   fn: async () => {
