@@ -100,7 +100,8 @@ class Daemon {
   #sockets: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
-  readonly #files: string[] = [];
+  /** Files of this daemon by their paths, with what they are known by: another daemon may have put its own there since. */
+  readonly #files = new Map<string, string | null>();
   /** It serves, or has served. */
   #serving = false;
   /** `-v`, or `smtpctl log verbose` since. */
@@ -347,7 +348,7 @@ class Daemon {
     if (inherited.length > 0) return;
     if ("path" in own) removeIfPresent(own.path);
     await this.#sockets!.open(own, accept);
-    if ("path" in own) this.#files.push(own.path);
+    if ("path" in own) this.#files.set(own.path, fileMark(own.path));
   }
 
   /** Sockets that the service manager has opened. Programs that this process starts must not have them. */
@@ -546,7 +547,7 @@ class Daemon {
     // A file of its own, whatever lies there; its mode is the same under every umask.
     removeIfPresent(path);
     Deno.writeTextFileSync(path, `${Deno.pid}\n`, { createNew: true });
-    this.#files.push(path);
+    this.#files.set(path, fileMark(path));
     Deno.chmodSync(path, 0o644);
   }
 
@@ -556,8 +557,18 @@ class Daemon {
     this.#sockets?.close();
     await this.#supervisor?.stop();
     this.#programs.end("SIGKILL");
-    for (const path of this.#files) removeIfPresent(path);
+    for (const [path, mark] of this.#files) if (fileMark(path) === mark) removeIfPresent(path);
     if (this.#serving) this.#log("info", "Exiting");
+  }
+}
+
+/** What a file is known by; null where there is none. */
+function fileMark(path: string): string | null {
+  try {
+    const { dev, ino, mtime } = Deno.lstatSync(path);
+    return [dev, ino, mtime?.getTime()].join(" ");
+  } catch {
+    return null;
   }
 }
 

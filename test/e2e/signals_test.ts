@@ -73,6 +73,20 @@ Deno.test("a daemon that starts survives SIGHUP from its first moment on, in the
   }
 });
 
+Deno.test("a daemon that ends leaves alone the file of the next one, which has started meanwhile", async () => {
+  const daemon = await Daemon.start({});
+  try {
+    const pidFile = `${daemon.folder}/smtpd.pid`;
+    await Deno.remove(pidFile);
+    await Deno.writeTextFile(pidFile, "another's");
+    assert.equal(await daemon.stop(), 0);
+    assert.equal(await Deno.readTextFile(pidFile), "another's");
+    assert.equal(await exists(`${daemon.folder}/smtpd.sock`), false);
+  } finally {
+    await daemon.remove();
+  }
+});
+
 Deno.test("the shell that starts smtpd ignores SIGHUP before it runs anything", async () => {
   const folder = await Deno.makeTempDir();
   try {
