@@ -88,6 +88,9 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
+/** What it prints while control is being replaced. */
+const NO_CONTROL = JSON.stringify({ ok: false, error: "smtpd starts what answers smtpctl again: try again soon" }) +
+  "\n";
 /** A refused client has so long to read the reason, in milliseconds, and so many at one time have it. */
 const LINGER_MS = 1000, MAX_LINGERING_CONNECTIONS = 16;
 /** A process that may open fewer files is warned of. */
@@ -402,7 +405,8 @@ class Daemon {
   /** Users without permission are refused here, at once: no connection of theirs takes a descriptor for long. */
   #acceptControl(socket: net.Socket): void {
     const uid = this.#peerUid(socket);
-    if (uid !== 0 && uid !== Deno.uid()) return this.#deny(socket);
+    if (uid !== 0 && uid !== Deno.uid()) return this.#deny(socket, DENIED);
+    if (this.#supervisor.living("control").length === 0) return this.#deny(socket, NO_CONTROL);
     try {
       const descriptor = detachDescriptor(socket);
       const peer: Peer = { address: "local", port: 0, uid };
@@ -416,9 +420,9 @@ class Daemon {
     if (!this.#supervisor.post("control-main", 0, session)) closeDescriptor(session.descriptor);
   }
 
-  #deny(socket: net.Socket): void {
+  #deny(socket: net.Socket, answer: string): void {
     socket.on("error", () => {});
-    if (this.#lingering >= MAX_LINGERING_CONNECTIONS) return void socket.end(DENIED, () => socket.destroy());
+    if (this.#lingering >= MAX_LINGERING_CONNECTIONS) return void socket.end(answer, () => socket.destroy());
     this.#lingering++;
     const cancelLimit = this.#clock.after(LINGER_MS, () => socket.destroy());
     socket.on("close", () => {
@@ -427,7 +431,7 @@ class Daemon {
     });
     // What the client asks may come a moment later: it must not find the connection closed before it has read the answer.
     socket.resume();
-    socket.end(DENIED);
+    socket.end(answer);
   }
 
   /** Answers what isolates ask of main, each at a door of its own. */
