@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type MessageId, messageOf } from "../../src/envelope/mod.ts";
 import type { QueueSettings, QueueToSmtp } from "../../src/protocol/mod.ts";
 import { Store } from "../../src/queue/store/store.ts";
+import { CHUNK_CREDIT } from "../../src/protocol/smtp_queue.ts";
 import { contentFor, list, logged, open, openQueue, type QueueHarness, typed, utf8 } from "./harness.ts";
 
 const KEYS = { recordKeys: { current: utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"), old: [] } };
@@ -99,10 +100,10 @@ Deno.test("a small message does not wait for a large one that is being sealed", 
   });
 });
 
-Deno.test("a chunk more than there is credit for is refused while the others are being sealed", async () => {
+Deno.test("more chunks than there is credit for are refused while the others are being sealed", async () => {
   await withHarness(KEYS, async (harness) => {
     const message = harness.ids.pop()!;
-    for (let i = 0; i < 3; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
+    for (let i = 0; i < CHUNK_CREDIT + 2; i++) harness.smtp.send({ type: "chunk", message, bytes: bodyOf(CHUNK) });
     assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
     harness.smtp.send({ type: "commit", message, tail: utf8("x"), envelopes: [contentFor(message)] });
     assert.equal((await harness.smtp.next(answerTo(message))).type, "refused");
