@@ -10,6 +10,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/envelope", "src/mac"],
   ["src/events"],
   ["src/config"],
+  ["src/mail_auth"],
   ["src/protocol"],
   ["src/isolate"],
   ["src/process"],
@@ -39,6 +40,8 @@ const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/smtpd_con
 
 /** Folders whose `mod.ts` has types only: values are imported from their files, so that an isolate loads only those that it uses. */
 const BY_FILE = ["src/config", "src/protocol"];
+/** One folder per method of mail authentication, each with a `mod.ts`: an isolate loads the methods that it uses. */
+const BY_METHOD = "src/mail_auth";
 /** What one isolate has of the doors: for its entry file alone. The table of all doors would make it load the checks of all. */
 const OWN_DOORS = "src/protocol/isolates/", ALL_DOORS = "src/protocol/doors.ts";
 
@@ -115,6 +118,7 @@ function* judge({ file, line, target }: Import): Generator<string> {
   else if (level(to) > level(from)) yield `${where}${from} is below ${to} and may not import it`;
   if (to.endsWith(".ts") || target === `${to}/mod.ts` || (from === "workers" && startsIsolate(target))) return;
   if (BY_FILE.includes(to) && dirname(target) === to) return;
+  if (to === BY_METHOD && (dirname(target) === to || basename(target) === "mod.ts")) return;
   yield `${where}${target} is inside of ${to}: import ${to}/mod.ts`;
 }
 

@@ -39,6 +39,9 @@ const DROPPED_WORDS: Readonly<Record<string, string>> = {
   heard: "received",
 };
 
+/** A verdict is what a check of mail authentication brought, and a seal is one of ARC (RFC 8617): in files that speak of these. */
+const MAIL_AUTH_NAMES = /^(?:verdict|seal|sealer)s?$/, SPEAKS_OF_MAIL_AUTH = /mail_auth/;
+
 /** Types and classes that were renamed; the words themselves are good words elsewhere. */
 const DROPPED_NAMES: Readonly<Record<string, string>> = {
   Gate: "ProxyIntake or SessionFilters",
@@ -148,16 +151,20 @@ function* fileName({ file }: Source): Generator<string> {
 
 function* words({ file, text }: Source): Generator<string> {
   if (isTidy(file)) return;
+  const ofMailAuth = SPEAKS_OF_MAIL_AUTH.test(file) || SPEAKS_OF_MAIL_AUTH.test(text);
   const seen = new Set<string>();
   for (const match of code(text).matchAll(/[A-Za-z_$][\w$]*/g)) {
     const name = match[0];
     if (seen.has(name)) continue;
     seen.add(name);
     const word = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase().split("_")
-      .find((part) => Object.hasOwn(DROPPED_WORDS, part.replace(/s$/, "")) || Object.hasOwn(DROPPED_WORDS, part));
+      .find((part) =>
+        !(ofMailAuth && MAIL_AUTH_NAMES.test(part)) &&
+        (Object.hasOwn(DROPPED_WORDS, part.replace(/s$/, "")) || Object.hasOwn(DROPPED_WORDS, part))
+      );
     const instead = word !== undefined
       ? DROPPED_WORDS[word] ?? DROPPED_WORDS[word.replace(/s$/, "")]
-      : Object.hasOwn(DROPPED_NAMES, name)
+      : Object.hasOwn(DROPPED_NAMES, name) && !(ofMailAuth && name === "Verdict")
       ? DROPPED_NAMES[name]
       : undefined;
     if (instead !== undefined) yield `${file}:${lineOf(text, match.index)}: "${name}" was dropped: say ${instead}`;
