@@ -1,5 +1,7 @@
 /** Where things are on a machine, and the product's name and version. The environment overrides what tests and demos need to move. */
 
+import { resolve } from "node:path";
+
 export const PRODUCT = "Vaultpost";
 export const VERSION = "0.1.0";
 
@@ -13,9 +15,16 @@ export const DEFAULT_CONFIG = "/etc/vaultpost/smtpd.conf";
 export const MAILNAME = "/etc/mailname";
 export const DEFAULT_ALIASES = "/etc/aliases";
 
+const MACHINE_SPOOL = "/var/spool/vaultpost";
+
 /** Folder of the queue. `SMTPD_SPOOL` overrides it. */
 export function spoolPath(env: Environment): string {
-  return env.get("SMTPD_SPOOL") || "/var/spool/vaultpost";
+  return env.get("SMTPD_SPOOL") || MACHINE_SPOOL;
+}
+
+/** Returns whether the queue is this machine's own: no `SMTPD_SPOOL` names another folder, as trials and tests do. */
+export function isMachineSpool(env: Environment): boolean {
+  return resolve(spoolPath(env)) === MACHINE_SPOOL;
 }
 
 /** Socket that smtpctl speaks to. `SMTPD_SOCKET` overrides it. */

@@ -4,7 +4,7 @@
  */
 
 import type { Environment } from "../config/mod.ts";
-import { queueUserName, smtpdUserName } from "../config/paths.ts";
+import { isMachineSpool, queueUserName, smtpdUserName } from "../config/paths.ts";
 import { shown } from "../config/values.ts";
 import { Fatal } from "./fatal.ts";
 import { readIfPresent } from "./files.ts";
@@ -65,8 +65,8 @@ export function makeUserCommand(name: string): string {
 
 /**
  * Chooses the users by `SMTPD_USER` and `SMTPD_QUEUE_USER`. Not started by root, or with `oneUser`, there is one process; with one of the two users,
- * the processes run as that one, and a warning says what to do. Throws Fatal when root starts it and a name is root's, the names are one user's, or
- * the name service fails. With neither user there is one process too, and a warning.
+ * the processes run as that one, and a warning says what to do. Throws Fatal when root starts it and a name is root's, the names are one user's, the
+ * name service fails, or there is neither user for the machine's own spool. With a spool of its own there is one process then, and a warning.
  */
 export async function chooseUsers(
   env: Environment,
@@ -90,7 +90,11 @@ export async function chooseUsers(
     );
   }
   const present = smtpd.user ?? smtpq.user;
-  if (present === null) return { users: null, spoolOwners, warnings: [noUsers(smtpd, smtpq)] };
+  if (present === null) {
+    if (isMachineSpool(env)) throw new Fatal(noUsers(smtpd, smtpq, "without them all of it would run as root"));
+    const asRoot = "with a spool of its own (SMTPD_SPOOL) it starts all the same, all of it as root";
+    return { users: null, spoolOwners, warnings: [`warning: ${noUsers(smtpd, smtpq, asRoot)}`] };
+  }
   const missing = smtpd.user === null ? smtpd : smtpq.user === null ? smtpq : null;
   return {
     users: { smtpd: smtpd.user ?? present, smtpq: smtpq.user ?? present },
@@ -160,11 +164,9 @@ function usable({ variable, name, account }: Wanted & { readonly account: Accoun
   );
 }
 
-function noUsers(smtpd: Found, smtpq: Found): string {
-  return `warning: this machine has neither the user "${shown(smtpd.name)}" nor "${
-    shown(smtpq.name)
-  }", which the daemon's ` +
-    `processes run as: it runs in one process, all of it as root. A later version will not start so: ${MAKE_USERS}, or ` +
+function noUsers(smtpd: Found, smtpq: Found, consequence: string): string {
+  return `this machine has neither the user "${shown(smtpd.name)}" nor "${shown(smtpq.name)}", which the daemon's ` +
+    `processes run as; ${consequence}: ${MAKE_USERS}, or ` +
     `${makeUserCommand(shown(smtpd.name))} && ${makeUserCommand(shown(smtpq.name))}; or start smtpd with --one-user`;
 }
 

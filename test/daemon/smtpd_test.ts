@@ -389,6 +389,40 @@ Deno.test("smtpd -n of a daemon that runs says nothing of its own ports; both sa
   }
 });
 
+Deno.test("root with neither user is refused, by -n too, unless told --one-user or for a spool of its own", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/c`, VALID);
+    const refused =
+      /^smtpd: this machine has neither the user "nosuch-a" nor "nosuch-b", .*run scripts\/install --users, .*--one-user$/m;
+    const ok = /^configuration OK$/m;
+    const rows: readonly (readonly [args: string[], spool: string, want: RegExp])[] = [
+      [["-n"], "", refused],
+      [["-d"], "", refused],
+      [["-n", "--one-user"], `${folder}/spool`, ok],
+      [["-n"], `${folder}/spool`, ok],
+    ];
+    for (const [args, spool, want] of rows) {
+      const { stderr, code } = await new Deno.Command(SMTPD, {
+        args: [...args, "-f", `${folder}/c`],
+        env: {
+          SMTPD_SPOOL: spool,
+          SMTPD_USER: "nosuch-a",
+          SMTPD_QUEUE_USER: "nosuch-b",
+          SMTPD_SOCKET: `${folder}/s.sock`,
+        },
+        stderr: "piped",
+      }).output();
+      assert.match(new TextDecoder().decode(stderr), want, args.join(" "));
+      assert.equal(code, want === ok ? 0 : 1);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("smtpd -n -v prints what each isolate may do", async () => {
   const folder = await Deno.makeTempDir();
   const file = `${folder}/smtpd.conf`;

@@ -36,14 +36,28 @@ const rows: Row[] = [
   { name: "--one-user, whose spool may be theirs still", oneUser: true, want: null, owners: [101, 102] },
   { name: "--one-user without the users", oneUser: true, without: ["smtpd", "smtpq"], want: null, owners: [] },
   {
-    name: "neither",
+    name: "neither, for a spool of its own",
+    env: { SMTPD_SPOOL: "/tmp/spool" },
     without: ["smtpd", "smtpq"],
     want: null,
     owners: [],
     warnings: [
-      /neither the user "smtpd" nor "smtpq".* all of it as root\..*: run scripts\/install --users, or useradd .* smtpd && useradd .* smtpq; or start smtpd with --one-user/,
+      /^warning: .*neither the user "smtpd" nor "smtpq".* all of it as root: run scripts\/install --users, or useradd .* smtpd && useradd .* smtpq; or start smtpd with --one-user$/,
     ],
   },
+  {
+    name: "neither, for the machine's spool",
+    without: ["smtpd", "smtpq"],
+    fails:
+      /^this machine has neither the user "smtpd" nor "smtpq".*: run scripts\/install --users, or useradd .* smtpq; or start smtpd with --one-user$/,
+  },
+  {
+    name: "neither, and the machine's spool is named",
+    env: { SMTPD_SPOOL: "/var/spool/../spool/vaultpost/", SMTPD_USER: "other" },
+    without: ["smtpq"],
+    fails: /neither the user "other" nor "smtpq"/,
+  },
+  { name: "neither is needed by somebody else", uid: 1000, without: ["smtpd", "smtpq"], want: null, owners: [] },
   {
     name: "only that of the network",
     without: ["smtpq"],

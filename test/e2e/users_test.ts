@@ -154,6 +154,20 @@ match from any for domain "${DOMAIN}" action "inbox"
   });
 });
 
+Deno.test(
+  "root with neither user, for a spool of its own, starts in one process with a warning",
+  { ignore: !ROOT },
+  async () => {
+    const env = { SMTPD_USER: "nosuch-a", SMTPD_QUEUE_USER: "nosuch-b" };
+    await withDaemon({ twoUsers: true, env }, async (daemon) => {
+      assert.match(daemon.log.join("\n"), /^warning: this machine has neither the user "nosuch-a" nor "nosuch-b"/m);
+      assert.deepEqual(uidsBelow(daemon.pid), [], "one process");
+      await sendOne(daemon, "one");
+      await daemon.mailbox("one").arrived(1);
+    });
+  },
+);
+
 Deno.test("root that may not become another user is told what to do", { ignore: !ROOT }, async () => {
   const program = ["setpriv", "--bounding-set=-setuid", "--inh-caps=-setuid", join(PROJECT, "scripts/smtpd")] as const;
   await assert.rejects(

@@ -55,7 +55,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
       { config: read.config, spool: spoolPath(env), users: users.users },
       programPlaces(env.get("DENO_DIR") ?? null),
     );
-    // A start without the users is warned of, a configuration is not wrong for it.
+    // A trial without the users is warned of, a configuration is not wrong for it.
     const ofUsers = options.check && users.users === null ? [] : users.warnings;
     const warnings = [...ofUsers, ...access.warnings];
     for (const warning of warnings) console.error(warning);
