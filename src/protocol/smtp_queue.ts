@@ -1,7 +1,18 @@
 /** What is said between smtp and the queue about a message on its way in. Types, limits and checks only. */
 
 import type { EnvelopeContent, MessageId } from "../envelope/mod.ts";
-import { amount, buffer, list, MAX_BUFFER_OCTETS, type MessageTable, octets, optional, text, whole } from "./check.ts";
+import {
+  amount,
+  buffer,
+  flag,
+  list,
+  MAX_BUFFER_OCTETS,
+  type MessageTable,
+  octets,
+  optional,
+  text,
+  whole,
+} from "./check.ts";
 import { door } from "./door.ts";
 import { envelopeContent, messageId } from "./shapes.ts";
 
@@ -10,10 +21,18 @@ import { envelopeContent, messageId } from "./shapes.ts";
  * the `commit`; a small message is one `commit` with the whole body as `tail`.
  */
 export type SmtpToQueue =
-  | { readonly type: "chunk"; readonly message: MessageId; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+    readonly type: "chunk";
+    readonly message: MessageId;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** With the first chunk: the commit may have a `front`, for which a place is kept. */
+    readonly frontFollows?: boolean;
+  }
   | {
     readonly type: "commit";
     readonly message: MessageId;
+    /** Header fields that were known only now. They stand before the first chunk, which said that they may follow, or before the tail. */
+    readonly front?: Uint8Array<ArrayBuffer>;
     readonly tail: Uint8Array<ArrayBuffer>;
     readonly envelopes: readonly EnvelopeContent[];
   }
@@ -39,13 +58,20 @@ export type QueueToSmtp =
 /** Bytes of body that fill a chunk, and how many chunks a session may have on the way. */
 export const CHUNK_BYTES = 256 * 1024;
 export const CHUNK_CREDIT = 2;
+/** Octets of what stands in front of a message at most. */
+export const MAX_FRONT_OCTETS = 64 * 1024;
 
 /** Envelopes of one message at most: recipients of a transaction times what aliases may make of each. More than one recipient can have. */
 export const MAX_MESSAGE_ENVELOPES = 100_000;
 
 const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
-  chunk: { message: messageId, bytes: octets(CHUNK_BYTES) },
-  commit: { message: messageId, tail: octets(CHUNK_BYTES), envelopes: list(envelopeContent, MAX_MESSAGE_ENVELOPES) },
+  chunk: { message: messageId, bytes: octets(CHUNK_BYTES), frontFollows: optional(flag) },
+  commit: {
+    message: messageId,
+    front: optional(octets(MAX_FRONT_OCTETS)),
+    tail: octets(CHUNK_BYTES),
+    envelopes: list(envelopeContent, MAX_MESSAGE_ENVELOPES),
+  },
   abort: { message: messageId },
   "ids-wanted": {},
 };

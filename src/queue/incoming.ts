@@ -16,7 +16,7 @@ import {
 } from "../envelope/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import type { QueueToSmtp, SmtpToQueue } from "../protocol/mod.ts";
-import { CHUNK_BYTES, CHUNK_CREDIT, MAX_MESSAGE_ENVELOPES } from "../protocol/smtp_queue.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT, MAX_FRONT_OCTETS, MAX_MESSAGE_ENVELOPES } from "../protocol/smtp_queue.ts";
 import { NO_ROOM, refusal } from "./store/commits.ts";
 import { copyContent, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
@@ -38,6 +38,8 @@ const LOW_IDS = BLOCK_IDS / 2;
 /** Unused ids that one isolate may have: many slow clients hold one each. */
 const MAX_UNUSED_IDS = 65_536;
 
+const NOTHING = new Uint8Array(0);
+
 type Reply = { readonly code: number; readonly text: string };
 const BUSY: Reply = { code: 452, text: "4.3.1 Too much mail waits for the disk, try again later" };
 const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored, try again later" };
@@ -45,7 +47,10 @@ const BROKEN: Reply = { code: 451, text: "4.3.0 The message could not be stored,
 /** A message of which chunks have arrived. */
 interface Open {
   readonly number: MessageNumber;
+  /** Chunks that have a place, a front that is still to come included. */
   chunks: number;
+  /** The first place is kept for what the commit brings to stand in front. */
+  readonly frontFollows: boolean;
   bytes: number;
   /** Chunks that were not yet given credit for. */
   waiting: number;
@@ -61,11 +66,18 @@ interface Open {
   failure: Reply | null;
 }
 
+/** A piece of text that arrives with the commit, and which chunk it becomes. */
+interface Piece {
+  readonly index: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** What arrives with the commit. */
 interface LastPart {
-  readonly tail: Uint8Array<ArrayBuffer>;
-  /** The tail as it is stored; null when it is empty. */
-  readonly chunk: StoredChunk | null;
+  /** What stands in front and the tail, as far as there are such. */
+  readonly pieces: readonly Piece[];
+  /** The pieces as they are stored. */
+  readonly chunks: readonly StoredChunk[];
   readonly rows: readonly NewEnvelope[];
   readonly envelopes: readonly EnvelopeContent[];
   /** Called once, when it waits for the disk no more. */
@@ -110,7 +122,7 @@ class Incoming {
     if (!isMessageId(message.message)) return this.#queue.warn("queue: an smtp isolate named a message that cannot be");
     switch (message.type) {
       case "chunk":
-        return this.#chunk(message.message, message.bytes);
+        return this.#chunk(message);
       case "commit":
         return this.#commit(message);
       case "abort":
@@ -136,11 +148,11 @@ class Incoming {
     this.#queue.ids.release(this);
   }
 
-  #chunk(id: MessageId, bytes: Uint8Array<ArrayBuffer>): void {
+  #chunk({ message: id, bytes, frontFollows }: Extract<SmtpToQueue, { type: "chunk" }>): void {
     let open = this.#open.get(id);
     if (open === undefined) {
       if (this.#open.size >= MAX_OPEN_MESSAGES || !this.#take(id)) return this.#refuse(id, BROKEN);
-      this.#open.set(id, open = newOpen(id));
+      this.#open.set(id, open = newOpen(id, { frontFollows: frontFollows === true }));
     }
     const sound = bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= CHUNK_BYTES;
     // The client got this reply at MAIL, if it was known then.
@@ -199,7 +211,7 @@ class Incoming {
       bytes: bytes.length,
       apply: () => {
         if (open.ended) return;
-        if (index === 0) this.#queue.store.addOrphan(open.number);
+        if (index === (open.frontFollows ? 1 : 0)) this.#queue.store.addOrphan(open.number);
         this.#queue.store.putChunk(open.number, index, chunk);
       },
       done: () => {
@@ -226,12 +238,13 @@ class Incoming {
     else this.#fail(id, open, reply);
   }
 
-  #commit({ message: id, tail, envelopes }: Extract<SmtpToQueue, { type: "commit" }>): void {
+  #commit({ message: id, front, tail, envelopes }: Extract<SmtpToQueue, { type: "commit" }>): void {
     const open = this.#open.get(id);
     if (open === undefined && !this.#take(id)) return this.#refuse(id, BROKEN);
-    const body = open ?? newOpen(id);
-    const content = tail instanceof Uint8Array && tail.length <= CHUNK_BYTES ? copyEnvelopes(id, envelopes) : null;
-    if (content === null) {
+    const body = open ?? newOpen(id, { frontFollows: front !== undefined });
+    const pieces = piecesOf(body, { ...(front === undefined ? {} : { front }), tail });
+    const content = pieces === null ? null : copyEnvelopes(id, envelopes);
+    if (pieces === null || content === null) {
       this.#queue.warn(`queue: an smtp isolate sent a message that cannot be stored: ${id}`);
       return this.#fail(id, body, BROKEN);
     }
@@ -239,18 +252,18 @@ class Incoming {
       this.#fail(id, body, BROKEN);
       return this.#who.refuse(`commit: an envelope of ${id} is not as lookup has decided it`);
     }
-    const octets = tail.length + content.length * ENVELOPE_OCTETS;
+    const octets = pieces.reduce((sum, { bytes }) => sum + bytes.length, content.length * ENVELOPE_OCTETS);
     if (this.#pending + octets > MAX_PENDING_OCTETS) return this.#fail(id, body, BUSY);
     const free = this.#hold(octets);
     this.#open.delete(id);
     body.complete = true;
     const { store } = this.#queue;
-    const made = tail.length === 0 ? null : store.makeChunk(body.number, body.chunks, tail);
+    const made = pieces.map(({ index, bytes }) => store.makeChunk(body.number, index, bytes));
     const rows = content.map((each) => store.makeEnvelope(each));
     this.#inOrder(
       body,
-      made,
-      (chunk) => this.#store(id, body, { tail, chunk, rows, envelopes: content, free }),
+      together(made),
+      (chunks) => this.#store(id, body, { pieces, chunks, rows, envelopes: content, free }),
       (reply) => {
         free();
         this.#fail(id, body, reply);
@@ -258,27 +271,28 @@ class Incoming {
     );
   }
 
-  #store(id: MessageId, body: Open, { tail, chunk, rows, envelopes, free }: LastPart): void {
+  #store(id: MessageId, body: Open, { pieces, chunks: made, rows, envelopes, free }: LastPart): void {
     if (body.failure !== null) {
       free();
       return this.#fail(id, body, body.failure);
     }
     const { store, commits } = this.#queue;
-    const chunks = body.chunks + (tail.length > 0 ? 1 : 0);
-    const bytes = body.bytes + tail.length;
+    const chunks = Math.max(body.chunks, ...pieces.map(({ index }) => index + 1));
+    const arrived = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0);
+    const bytes = body.bytes + arrived;
     commits.now({
-      bytes: tail.length,
+      bytes: arrived,
       apply: () => {
         store.addMessage(body.number, { bytes, chunks });
         if (body.chunks > 0) store.removeOrphan(body.number);
-        if (chunk !== null) store.putChunk(body.number, body.chunks, chunk);
+        for (const [at, { index }] of pieces.entries()) store.putChunk(body.number, index, made[at]!);
         for (const row of rows) store.putEnvelope(row);
       },
       done: () => {
         free();
         const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
-        if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, tail, envelopes);
+        if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, pieces[0]?.bytes ?? NOTHING, envelopes);
         for (const content of envelopes) this.#queue.enqueued(content);
       },
       failed: (error) => {
@@ -292,11 +306,11 @@ class Incoming {
   #remember(
     number: MessageNumber,
     { bytes, chunks }: StoredMessage,
-    tail: Uint8Array<ArrayBuffer>,
+    text: Uint8Array<ArrayBuffer>,
     envelopes: readonly EnvelopeContent[],
   ): void {
     // A view of a larger buffer would be posted with all of that buffer.
-    const first = tail.byteLength === tail.buffer.byteLength ? tail : tail.slice();
+    const first = text.byteLength === text.buffer.byteLength ? text : text.slice();
     const kept = new Map<EnvelopeNumber, Envelope>();
     for (const content of envelopes) kept.set(envelopeNumber(content.id), freshEnvelope(content));
     this.#queue.recent.put(number, { bytes, chunks, first, envelopes: kept });
@@ -333,10 +347,32 @@ class Incoming {
   }
 }
 
-function newOpen(id: MessageId): Open {
+/**
+ * Returns what the commit of a message brings as text, with the place of each; null when it cannot be stored. A place that was kept for what stands
+ * in front is filled, if need be with nothing: the chunks of a message are counted from the first to the last.
+ */
+function piecesOf(
+  { chunks, frontFollows }: Open,
+  { front = NOTHING, tail }: Pick<Extract<SmtpToQueue, { type: "commit" }>, "front" | "tail">,
+): readonly Piece[] | null {
+  if (!(tail instanceof Uint8Array) || tail.length > CHUNK_BYTES) return null;
+  if (!(front instanceof Uint8Array) || front.length > MAX_FRONT_OCTETS) return null;
+  if (front.length > 0 && !frontFollows) return null;
+  const pieces: Piece[] = frontFollows ? [{ index: 0, bytes: front }] : [];
+  if (tail.length > 0) pieces.push({ index: chunks, bytes: tail });
+  return pieces;
+}
+
+/** All of them, as soon as the last is there. */
+function together<T>(values: readonly (T | Promise<T>)[]): readonly T[] | Promise<readonly T[]> {
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : values as readonly T[];
+}
+
+function newOpen(id: MessageId, { frontFollows }: Pick<Open, "frontFollows">): Open {
   return {
     number: messageNumber(id),
-    chunks: 0,
+    chunks: frontFollows ? 1 : 0,
+    frontFollows,
     bytes: 0,
     waiting: 0,
     stored: false,

@@ -289,7 +289,7 @@ export class Connection implements Host {
   /** The message is on stable storage. Only here does the session get to its 250 for a message. */
   committed(): void {
     // An answer of the queue that comes before the question is ignored.
-    if (!this.#reception.active || this.session.phase !== "queue") return;
+    if (!this.#reception.committed || this.session.phase !== "queue") return;
     const stored = this.#reception.finish()!;
     const from = this.session.transaction?.sender ?? null;
     const { session } = this.facts;
@@ -302,11 +302,14 @@ export class Connection implements Host {
 
   refused(code: number, text: string): void {
     if (this.session.phase !== "queue") this.#reception.refuse(code, text);
-    else {
-      this.#reception.finish();
-      this.#apply({ on: "refused", code, text });
-    }
+    else this.#refuse(code, text);
     this.#deps.later(this);
+  }
+
+  /** The message that was read will not be stored. */
+  #refuse(code: number, text: string): void {
+    this.#reception.discard();
+    this.#apply({ on: "refused", code, text });
   }
 
   idsArrived(): void {
@@ -384,7 +387,9 @@ export class Connection implements Host {
     const id = this.#messageId();
     if (id === null) return null;
     this.#message = null;
-    return new IncomingMessage(id, this.session, this.facts, this.#policy, this.#deps);
+    const authentication = this.#deps.authentication?.(id, this.session, this.facts) ?? null;
+    const beginning = { front: "", bare: false, authentication };
+    return new IncomingMessage(id, this.session, this.facts, this.#policy, this.#deps, beginning);
   }
 
   /** The id of the transaction's message; null when there is none yet, and `idsArrived` is called later. */
@@ -416,11 +421,11 @@ export class Connection implements Host {
     this.session = session;
     this.#progress.progress(this.#deps.steady());
     this.#filters?.stepped(input, before, session, effects);
-    for (const effect of effects) this.#perform(effect, before);
+    for (const effect of effects) this.#perform(effect);
     if (this.session.transaction === null) this.#letGo();
   }
 
-  #perform(effect: Effect, before: Session): void {
+  #perform(effect: Effect): void {
     switch (effect.do) {
       case "reply":
         return this.#replies.add(effect.text);
@@ -440,20 +445,23 @@ export class Connection implements Host {
       case "chunk":
         return this.#reception.expectChunk(effect.octets);
       case "commit":
-        return this.#reception.commit(this.session);
+        return this.#reception.commit(this.session, (code, text) => {
+          this.#refuse(code, text);
+          this.#deps.later(this);
+        });
       case "discard":
-        return this.#discard(before);
+        return this.#discard();
       case "secure":
         return this.#wire.secure(this.#replies.take());
       case "close":
-        return this.#close(effect, before);
+        return this.#close(effect);
     }
     effect satisfies never;
   }
 
   /** The session has ended itself. */
-  #close({ reason, clientClosed = false }: Extract<Effect, { do: "close" }>, before: Session): void {
-    this.#discard(before);
+  #close({ reason, clientClosed = false }: Extract<Effect, { do: "close" }>): void {
+    this.#discard();
     this.#flush();
     // A client that has sent QUIT or has ended its input sends no more.
     const sends = !clientClosed && this.#stage.at === "open";
@@ -461,9 +469,9 @@ export class Connection implements Host {
   }
 
   /** Lets go of the message on its way. */
-  #discard(before: Session = this.session): void {
+  #discard(): void {
     this.#deps.queue.stopWaiting(this);
-    this.#reception.discard({ committed: before.phase === "queue" });
+    this.#reception.discard();
   }
 
   /** The client has left a session that goes on. */

@@ -31,6 +31,7 @@ import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
 import { QueueClient } from "./queue_client.ts";
+import { authenticationBy, type AuthenticatorSource } from "./message/authentication.ts";
 import { dateWriter } from "./message/received.ts";
 import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
 import { FairTurns } from "./fair_turns.ts";
@@ -52,6 +53,8 @@ export interface ServiceOptions {
   readonly emit: EmitEvent;
   /** From 0 to 1. */
   readonly random?: () => number;
+  /** What authenticates messages, in the order in which their fields stand, from the top. */
+  readonly authenticators?: readonly AuthenticatorSource[];
   /** For the server's part of a SCRAM exchange; random without it. */
   readonly nonce?: () => string;
   /** Which traces are enabled; none without it. */
@@ -140,6 +143,7 @@ export class SmtpService {
       date: dateWriter(settings.shared.timeZone),
       newEnvelopeId,
       newToken: newSessionId,
+      authentication: authenticationBy(options.authenticators ?? []),
       expand: (connection, slot, question) =>
         this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),

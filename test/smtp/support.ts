@@ -19,6 +19,7 @@ import type {
   ToLookup,
 } from "../../src/protocol/mod.ts";
 import type { Channel } from "../../src/isolate/mod.ts";
+import type { AuthenticatorSource } from "../../src/smtp/message/authentication.ts";
 import type { Connection } from "../../src/smtp/connection.ts";
 import type { Wire } from "../../src/smtp/wire.ts";
 import { checkProof, parseVerifier } from "../../src/sasl/mod.ts";
@@ -170,6 +171,7 @@ export interface WorldOptions {
   /** Whose turn it is next: at once, in a microtask, unless set otherwise. */
   readonly soon?: (run: () => void) => void;
   readonly traces?: readonly Trace[];
+  readonly authenticators?: readonly AuthenticatorSource[];
 }
 
 export function delivered(question: { readonly rcpt: { readonly local: string; readonly domain: string } }): Expansion {
@@ -292,6 +294,7 @@ export class World {
       filter: this.filter,
       emit: (event) => this.#report(event),
       observer: { traces: (trace) => options.traces?.includes(trace) ?? false, verbose: false },
+      ...(options.authenticators === undefined ? {} : { authenticators: options.authenticators }),
       random: () => 0.5,
       nonce: () => "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
       clock: {
@@ -339,7 +342,10 @@ export class World {
       const answer = commit === undefined
         ? { type: "committed", message: message.message, number: 1 } as const
         : commit(message);
-      if (answer?.type === "committed") this.stored.push({ text: before + textOf(message.tail), commit: message });
+      const front = message.front === undefined ? "" : textOf(message.front);
+      if (answer?.type === "committed") {
+        this.stored.push({ text: front + before + textOf(message.tail), commit: message });
+      }
       if (answer !== null) channel.onmessage(answer);
     } else {
       this.#chunks.delete(message.message);

@@ -5,8 +5,9 @@
 
 import { FILTER_WINDOW, weightOf } from "../../protocol/filters.ts";
 import { isHopeless } from "../message/data.ts";
-import type { IncomingMessage, Receiver } from "../message/incoming.ts";
+import type { IncomingMessage, Receiver, Refuse } from "../message/incoming.ts";
 import type { Input, Session } from "../session/state.ts";
+import type { Authentication } from "../message/authentication.ts";
 import type { Completion } from "../message/completion.ts";
 import { CompletedLines } from "./completed_lines.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
@@ -33,12 +34,23 @@ interface Piece {
   readonly from: string | null;
 }
 
-const LF = 0x0a, CR = 0x0d;
+const LF = 0x0a, CR = 0x0d, DOT = 0x2e;
+
+/**
+ * How a message begins: the lines of its header that are the daemon's own, each with its LF; how those of the client are completed; and what is shown
+ * the message as the client sent it.
+ */
+export interface FilteredBeginning {
+  readonly front: Uint8Array<ArrayBuffer>;
+  readonly completion: Completion | null;
+  readonly authentication: Authentication | null;
+}
 
 export class FilteredMessage implements Receiver {
   readonly #inner: IncomingMessage;
   readonly #raw: RawLines;
   readonly #completed: CompletedLines | null;
+  readonly #received: Authentication | null;
   readonly #stages: readonly Stage[];
   readonly #client: FilterClient;
   readonly #session: Filtered;
@@ -53,12 +65,11 @@ export class FilteredMessage implements Receiver {
   #begun = false;
   #discarded = false;
 
-  /** `front`: lines of the header that are the daemon's own, each ending with LF; `completion`: of those of the client. */
   constructor(
     inner: IncomingMessage,
     processes: readonly string[],
     maxBytes: number,
-    { front, completion }: { readonly front: Uint8Array<ArrayBuffer>; readonly completion: Completion | null },
+    { front, completion, authentication }: FilteredBeginning,
     client: FilterClient,
     session: Filtered,
     newToken: () => string,
@@ -66,6 +77,7 @@ export class FilteredMessage implements Receiver {
     this.#inner = inner;
     this.#raw = new RawLines(maxBytes);
     this.#completed = completion === null ? null : new CompletedLines(completion);
+    this.#received = authentication?.seesReceived === true ? authentication : null;
     this.#client = client;
     this.#session = session;
     this.#stages = processes.map((process) => ({ process, token: newToken(), credit: FILTER_WINDOW, waiting: [] }));
@@ -91,6 +103,7 @@ export class FilteredMessage implements Receiver {
     const end = this.#raw.push(input, from, Math.min(input.length, from + STEP));
     const lines = this.#raw.take();
     if (lines.length === 0) return end;
+    if (this.#received !== null && this.#raw.fault === null) showLines(this.#received, lines);
     const bytes = this.#completed?.push(lines) ?? (this.#begun ? lines : apart(lines));
     this.#raw.fault ??= this.#completed?.fault ?? null;
     this.#begun = true;
@@ -136,14 +149,18 @@ export class FilteredMessage implements Receiver {
     this.#drain();
   }
 
-  commit(session: Session): void {
-    this.#inner.commit(session);
+  get committed(): boolean {
+    return this.#inner.committed;
   }
 
-  discard(how: { readonly committed: boolean }): void {
+  commit(session: Session, refuse: Refuse): void {
+    this.#inner.commit(session, refuse);
+  }
+
+  discard(): void {
     this.#discarded = true;
     for (const piece of [...this.#stages.flatMap(({ waiting }) => waiting), ...this.#out]) this.#used(piece);
-    this.#inner.discard(how);
+    this.#inner.discard();
   }
 
   // ── Filtered of filter_client.ts, as far as it is about lines ──
@@ -214,6 +231,17 @@ function apart(lines: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   both[0] = LF;
   both.set(lines, 1);
   return both;
+}
+
+/** Shows whole lines without their doubled dots, and without the last, which is a dot. */
+function showLines(authentication: Authentication, lines: Uint8Array): void {
+  let from = 0;
+  for (let at = 0; at < lines.length; at = lines.indexOf(LF, at) + 1) {
+    if (lines[at] !== DOT) continue;
+    if (at > from) authentication.received(lines.subarray(from, at));
+    from = lines[at + 1] === LF ? at + 2 : at + 1;
+  }
+  if (from < lines.length) authentication.received(lines.subarray(from));
 }
 
 /** Are the last line's octets just a dot? */

@@ -262,23 +262,23 @@ export class SessionFilters implements Filtered {
     const processes = this.#processes.filter((process) =>
       this.#filters.client.registered?.get(process)?.phases.includes("data-line")
     );
+    const authentication = this.#deps.authentication?.(message, session, this.#facts) ?? null;
     const front = this.#junk || transaction.junk ? "X-Spam: Yes\n" : "";
     if (processes.length === 0) {
-      const beginning = { front, bare: false };
-      this.#receiver = new IncomingMessage(message, session, this.#facts, policy, deps, beginning);
-      return this.#receiver;
+      const beginning = { front, bare: false, authentication };
+      return this.#receiver = new IncomingMessage(message, session, this.#facts, policy, deps, beginning);
     }
     const { maxMessageBytes } = this.#facts;
     const facts = { ...this.#facts, maxMessageBytes: maxMessageBytes + ADDED_LIMIT_OCTETS };
-    const inner = new IncomingMessage(message, session, facts, policy, deps, { front, bare: true });
+    const inner = new IncomingMessage(message, session, facts, policy, deps, { front, bare: true, authentication });
     const start = {
       front: new TextEncoder().encode(inner.front),
       completion: completionOf(session, facts, policy, deps),
+      authentication,
     };
     const { client } = this.#filters;
     this.#message = new FilteredMessage(inner, processes, maxMessageBytes, start, client, this, () => newToken());
-    this.#receiver = this.#message;
-    return this.#receiver;
+    return this.#receiver = this.#message;
   }
 
   /** The message is whole, or cannot be taken. */

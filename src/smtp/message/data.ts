@@ -122,6 +122,11 @@ export class DataReader {
     return this.#header.open;
   }
 
+  /** The place in the message where the body begins, once `inHeader` is false. */
+  get bodyStart(): number {
+    return this.#to.sent + this.#header.settled;
+  }
+
   /** With `watchUtf8`: the header section is not all ASCII. */
   get utf8Header(): boolean {
     return this.#header.utf8;

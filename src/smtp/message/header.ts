@@ -35,6 +35,8 @@ export interface HeaderOptions {
   readonly completion: Completion | null;
   /** Whether there is anything beyond ASCII is to be found out. */
   readonly watchUtf8?: boolean;
+  /** Is shown each line as it came, with its LF, before anything is changed; the blank line is the last, or what is no field. */
+  readonly onLine?: (line: Uint8Array) => void;
 }
 
 /** `swallowed`: a From field that is too long to be masqueraded address by address. */
@@ -65,9 +67,11 @@ export class HeaderSection {
   readonly #to: Assembly;
   readonly #completion: Completion | null;
   readonly #watchUtf8: boolean;
+  readonly #onLine: HeaderOptions["onLine"];
 
-  constructor(to: Assembly, { completion, watchUtf8 = false }: HeaderOptions) {
+  constructor(to: Assembly, { completion, watchUtf8 = false, onLine }: HeaderOptions) {
     this.#to = to;
+    this.#onLine = onLine;
     this.#completion = completion;
     this.#watchUtf8 = watchUtf8;
     this.settled = to.length;
@@ -91,6 +95,7 @@ export class HeaderSection {
   line(start: number): void {
     const to = this.#to;
     const end = to.length - 1;
+    this.#onLine?.(to.buffer.subarray(start, to.length));
     if (end === start) return this.#blank(start);
     this.#octets += to.length - start;
     if (this.#octets > MAX_HEADER_OCTETS) return this.#fail("header");

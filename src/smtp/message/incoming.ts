@@ -11,6 +11,7 @@ import {
 import { MessageBuffer } from "./message_buffer.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "../session/envelopes.ts";
+import type { Authentication } from "./authentication.ts";
 import type { Completion } from "./completion.ts";
 import { append } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
@@ -27,6 +28,8 @@ export interface MessageDeps {
   newEnvelopeId(message: MessageId): EnvelopeId;
   /** 16 hex digits. */
   newToken(): string;
+  /** What authenticates the message of a session in its data phase; null for nothing. */
+  authentication?(message: MessageId, session: Session, facts: ConnectionFacts): Authentication | null;
 }
 
 /** What differs from listener to listener, beside ConnectionFacts. */
@@ -59,9 +62,16 @@ export interface Receiver {
   chunkOutcome({ last }: { readonly last: boolean }): Input;
   credited(): void;
   refuse(code: number, text: string): void;
-  commit(session: Session): void;
-  discard(how: { readonly committed: boolean }): void;
+  /** Gives the message to the queue, at once or when it is authenticated. `refuse` is called instead where it is not to be stored. */
+  commit(session: Session, refuse: Refuse): void;
+  /** True once the queue has all of it: it may or may not be stored. */
+  readonly committed: boolean;
+  /** Forgets it. What was `committed` is the queue's. */
+  discard(): void;
 }
+
+/** Is called with a reply. */
+export type Refuse = (code: number, text: string) => void;
 
 /** How the message of a session in its data phase is completed; null for one in transit. */
 export function completionOf(
@@ -92,6 +102,8 @@ export function completionOf(
 export interface Beginning {
   readonly front: string;
   readonly bare: boolean;
+  /** Where it is `bare`, who made that so shows what was received. */
+  readonly authentication: Authentication | null;
 }
 
 export class IncomingMessage implements Receiver {
@@ -107,6 +119,12 @@ export class IncomingMessage implements Receiver {
   readonly #traceUtf8: boolean;
   /** The queue gave up while the message was still coming in: the reply comes at its end. */
   #refusal: { readonly code: number; readonly text: string } | null = null;
+  readonly #authentication: Authentication | null;
+  /** Places in the message up to which the authentication has seen it. */
+  readonly #seen: { received: number; stored: number };
+  /** What authenticates it may have signed it, under its id. */
+  #authenticating = false;
+  #state: "open" | "committed" | "discarded" = "open";
 
   /** `session` is in its data or chunk phase. */
   constructor(
@@ -115,13 +133,14 @@ export class IncomingMessage implements Receiver {
     facts: ConnectionFacts,
     policy: MessagePolicy,
     deps: MessageDeps,
-    { front, bare }: Beginning = { front: "", bare: false },
+    { front, bare, authentication }: Beginning,
   ) {
     this.message = message;
     this.#deps = deps;
+    this.#authentication = authentication;
     const { origin, esmtp, ciphers, verified, transaction } = session;
     const at = deps.now();
-    this.#buffer = new MessageBuffer(message, deps.queue);
+    this.#buffer = new MessageBuffer(message, deps.queue, { frontFollows: authentication !== null });
     const { smtpUtf8 } = transaction!;
     this.front = front + receivedField({
       origin: origin!,
@@ -136,13 +155,20 @@ export class IncomingMessage implements Receiver {
       date: deps.date(at),
     });
     if (!bare) append(this.#buffer, this.front);
+    this.#seen = { received: bare ? Infinity : 0, stored: 0 };
+    const shows = !bare && authentication?.seesReceived === true;
     this.#traceUtf8 = smtpUtf8 && !isAscii(this.front);
     this.#reader = new DataReader(this.#buffer, {
       maxBytes: facts.maxMessageBytes,
       chunked: session.phase === "chunk",
       completion: bare ? null : completionOf(session, facts, policy, deps),
       watchUtf8: smtpUtf8,
+      ...(shows ? { onLine: (line: Uint8Array) => authentication.received(line) } : {}),
     });
+  }
+
+  get committed(): boolean {
+    return this.#state === "committed";
   }
 
   /** Octets given to the queue. */
@@ -153,7 +179,24 @@ export class IncomingMessage implements Receiver {
   /** Reads on in `input` up to `end`. Returns where it stopped; `start` when the queue has to give credit first. */
   push(input: Uint8Array, start: number, end = input.length): number {
     const room = this.#buffer.room(this.#reader, end - start);
-    return room === 0 ? start : this.#reader.push(input, start, start + room);
+    if (room === 0) return start;
+    const stopped = this.#reader.push(input, start, start + room);
+    if (this.#authentication !== null) this.#show(this.#authentication);
+    return stopped;
+  }
+
+  /** Shows the authentication what will not change any more. Nothing leaves the buffer before. */
+  #show(authentication: Authentication): void {
+    const reader = this.#reader, { sent, buffer } = this.#buffer, seen = this.#seen;
+    if (reader.fault !== null) return;
+    const end = sent + reader.settled;
+    if (end > seen.stored) authentication.stored(buffer.subarray(seen.stored - sent, reader.settled));
+    seen.stored = end;
+    // Of the header section, each line was shown as it came.
+    if (reader.inHeader || seen.received === Infinity) return;
+    seen.received = Math.max(seen.received, reader.bodyStart);
+    if (end > seen.received) authentication.received(buffer.subarray(seen.received - sent, reader.settled));
+    seen.received = end;
   }
 
   /** False: the next read must wait until the queue has given credit. */
@@ -170,7 +213,10 @@ export class IncomingMessage implements Receiver {
 
   /** A chunk has been read: the input for the session. */
   chunkOutcome({ last }: { readonly last: boolean }): Input {
-    if (last) this.#reader.finish();
+    if (last) {
+      this.#reader.finish();
+      if (this.#authentication !== null) this.#show(this.#authentication);
+    }
     return this.#refused() ?? { on: "chunk-read", fault: this.#reader.fault };
   }
 
@@ -197,7 +243,19 @@ export class IncomingMessage implements Receiver {
     this.#reader.refuse();
   }
 
-  commit(session: Session): void {
+  commit(session: Session, refuse: Refuse): void {
+    if (this.#authentication === null) return this.#commit(session);
+    this.#authenticating = true;
+    this.#authentication.finish(session).then((result) => {
+      // The session may have ended meanwhile, or the queue.
+      if (this.#state !== "open") return;
+      if (result.kind === "refused") refuse(result.code, result.text);
+      else this.#commit(session, result.fields);
+    });
+  }
+
+  #commit(session: Session, front?: Uint8Array<ArrayBuffer>): void {
+    this.#state = "committed";
     const transaction = session.transaction!;
     const envelopes = envelopesOf({
       message: this.message,
@@ -209,7 +267,7 @@ export class IncomingMessage implements Receiver {
       newId: this.#deps.newEnvelopeId,
     });
     this.named = envelopes.last;
-    this.#buffer.commit(envelopes.all);
+    this.#buffer.commit(envelopes.all, front);
   }
 
   #handling({ smtpUtf8, requireTls }: Transaction): Handling | null {
@@ -225,9 +283,9 @@ export class IncomingMessage implements Receiver {
     };
   }
 
-  /** Forgets it. One that was `committed` is the queue's: it may or may not be stored. */
-  discard({ committed }: { readonly committed: boolean }): void {
-    if (committed) this.#deps.queue.forget(this.message);
-    else this.#buffer.abort();
+  discard(): void {
+    if (this.committed) this.#deps.queue.forget(this.message);
+    else this.#buffer.abort({ seen: this.#authenticating });
+    this.#state = "discarded";
   }
 }

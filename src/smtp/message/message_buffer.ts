@@ -45,10 +45,17 @@ export class MessageBuffer implements Assembly {
   #credit = CHUNK_CREDIT;
   #chunks = 0;
   readonly #queue: QueueClient;
+  readonly #frontFollows: boolean;
 
-  constructor(message: MessageId, queue: QueueClient) {
+  /** `frontFollows`: the commit may bring what stands in front of the message. */
+  constructor(
+    message: MessageId,
+    queue: QueueClient,
+    { frontFollows }: { readonly frontFollows: boolean } = { frontFollows: false },
+  ) {
     this.message = message;
     this.#queue = queue;
+    this.#frontFollows = frontFollows;
   }
 
   reserve(extra: number): void {
@@ -102,7 +109,7 @@ export class MessageBuffer implements Assembly {
   }
 
   #sendChunk(octets: number): void {
-    this.#chunks++;
+    const first = this.#chunks++ === 0;
     const chunk = this.buffer.subarray(0, octets);
     const rest = this.buffer.slice(octets, this.length);
     this.#queue.held -= this.buffer.length;
@@ -110,30 +117,45 @@ export class MessageBuffer implements Assembly {
     this.length = rest.length;
     this.#queue.held += rest.length;
     this.sent += octets;
-    this.#queue.send({ type: "chunk", message: this.message, bytes: chunk }, [chunk.buffer]);
+    const mark = first && this.#frontFollows ? { frontFollows: true } : {};
+    this.#queue.send({ type: "chunk", message: this.message, bytes: chunk, ...mark }, [chunk.buffer]);
   }
 
-  /** Everything is here: hands the message over. The buffer is gone afterwards. */
-  commit(envelopes: readonly EnvelopeContent[]): void {
+  /** Everything is here: hands the message over, with `front` (at most MAX_FRONT_OCTETS) in front of it. The buffer is gone afterwards. */
+  commit(envelopes: readonly EnvelopeContent[], front: Uint8Array<ArrayBuffer> = NOTHING): void {
+    if (front.length > 0 && this.#chunks === 0 && front.length + this.length <= CHUNK_BYTES) {
+      this.#join(front);
+      front = NOTHING;
+    }
     // Steps that are always allowed may have made it more than a chunk: the queue takes one more than it gave credit for.
     if (this.length > CHUNK_BYTES) this.#sendChunk(CHUNK_BYTES);
+    this.sent += front.length;
+    const before = front.length === 0 ? {} : { front };
     this.sent += this.length;
     if (this.buffer.length <= SMALL) {
       const tail = this.buffer.slice(0, this.length);
       this.#drop();
-      return this.#queue.send({ type: "commit", message: this.message, tail, envelopes });
+      return this.#queue.send({ type: "commit", message: this.message, ...before, tail, envelopes });
     }
     const tail = this.buffer.subarray(0, this.length);
     this.#queue.held -= this.buffer.length;
     this.buffer = NOTHING;
     this.length = 0;
-    this.#queue.send({ type: "commit", message: this.message, tail, envelopes }, [tail.buffer]);
+    this.#queue.send({ type: "commit", message: this.message, ...before, tail, envelopes }, [tail.buffer]);
   }
 
-  /** Nothing of it is to be kept. */
-  abort(): void {
+  /** A small message is one piece. */
+  #join(front: Uint8Array): void {
+    this.reserve(front.length);
+    this.buffer.copyWithin(front.length, 0, this.length);
+    this.buffer.set(front);
+    this.length += front.length;
+  }
+
+  /** Nothing of it is to be kept. `seen`: others know its id, which must not serve for another message. */
+  abort({ seen }: { readonly seen: boolean }): void {
     this.#drop();
-    if (this.#chunks > 0) this.#queue.abort(this.message);
+    if (this.#chunks > 0 || seen) this.#queue.abort(this.message);
     else this.#queue.drop(this.message);
   }
 

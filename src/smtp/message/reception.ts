@@ -5,7 +5,7 @@
 
 import type { ClientInput } from "../client_input.ts";
 import type { Chunk, Input, Session } from "../session/state.ts";
-import type { Receiver } from "./incoming.ts";
+import type { Receiver, Refuse } from "./incoming.ts";
 
 /** What reading led to: an input for the session, or whether it got any further. False: input, a message id or credit has to come first. */
 export type Progress = Input | boolean;
@@ -76,9 +76,14 @@ export class Reception {
     this.#receiver?.refuse(code, text);
   }
 
-  /** The message is whole: gives it to the queue. */
-  commit(session: Session): void {
-    this.#receiver?.commit(session);
+  /** True once the queue has all of the message. */
+  get committed(): boolean {
+    return this.#receiver?.committed === true;
+  }
+
+  /** The message is whole: gives it to the queue, or calls `refuse` with the reply. */
+  commit(session: Session, refuse: Refuse): void {
+    this.#receiver?.commit(session, refuse);
   }
 
   /** The queue has answered: returns what it had been given, null for nothing. */
@@ -88,8 +93,8 @@ export class Reception {
     return receiver;
   }
 
-  /** Forgets the message. One that was `committed` is the queue's: it may or may not be stored. */
-  discard(how: { readonly committed: boolean }): void {
-    this.finish()?.discard(how);
+  /** Forgets the message. One that was committed is the queue's: it may or may not be stored. */
+  discard(): void {
+    this.finish()?.discard();
   }
 }
