@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import packet from "dns-packet";
 
-export type RecordType = "A" | "AAAA" | "MX" | "PTR";
+export type RecordType = "A" | "AAAA" | "MX" | "PTR" | "TXT";
 
 export interface MxRecord {
   readonly preference: number;
@@ -18,7 +18,7 @@ export interface Response {
   /** The same in the words of RFC 1035 §4.1.1 and its successors, such as SERVFAIL; `referral` for a server that only names others. */
   readonly rcode: string;
   readonly truncated: boolean;
-  /** A, AAAA: addresses; PTR: names; MX: "preference name". */
+  /** A, AAAA: addresses; PTR: names; MX: "preference name"; TXT: the strings joined, one character per octet. */
   readonly records: readonly string[];
   readonly alias: string | null;
   /** Seconds that the answer, or its absence, may be kept. */
@@ -180,6 +180,8 @@ function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
 }
 
 function recordText(type: RecordType, data: unknown): string {
+  // Longer than 65535 octets no record is.
+  if (type === "TXT") return Buffer.concat([data].flat() as Uint8Array[]).toString("latin1");
   if (type !== "MX") return String(data).toLowerCase();
   const { preference, exchange } = data as { preference: number; exchange: string };
   return `${preference} ${exchange === "." ? "" : exchange.toLowerCase()}`;

@@ -45,9 +45,12 @@ export interface ResolverOptions {
   readonly observer?: Observer;
 }
 
+/** What a server said: a result, or the name to ask for next. */
+type Found = DnsResult<string> | { readonly alias: string };
+
 interface Cached {
   readonly until: number;
-  readonly result: DnsResult<string>;
+  readonly found: Found;
 }
 
 const MAX_CACHED_ANSWERS = 10_000;
@@ -65,7 +68,7 @@ export class Resolver {
   readonly #now: () => number;
   readonly #observer: Observer;
   readonly #cache = new BoundedMap<string, Cached>(MAX_CACHED_ANSWERS);
-  readonly #asking = new Map<string, Promise<DnsResult<string>>>();
+  readonly #asking = new Map<string, Promise<Found>>();
   readonly #hosts = new Map<string, string[]>();
   readonly #hostNames = new Map<string, string>();
   #running = 0;
@@ -130,6 +133,19 @@ export class Resolver {
     return [four, six].find((result) => !result.ok && result.reason === "temporary") ?? four;
   }
 
+  /** The TXT records of a name: of each its strings joined, one character per octet. `fresh`: what is kept is not good enough. */
+  txt(name: string, { fresh }: { readonly fresh: boolean } = { fresh: false }): Promise<DnsResult<string>> {
+    const normal = normalName(name);
+    if (fresh && normal !== null) this.#cache.delete(keyOf(normal, "TXT"));
+    return this.#lookup(name, "TXT");
+  }
+
+  /** All names of an address, unconfirmed. */
+  async names(text: string): Promise<DnsResult<string>> {
+    const name = reverseName(text);
+    return name === null ? { ok: false, reason: "invalid" } : await this.#lookup(name, "PTR");
+  }
+
   /** The first name that the address has, and whether it leads back (forward-confirmed reverse DNS). */
   async reverse(text: string): Promise<ReverseResult> {
     const address = normalAddress(text);
@@ -154,17 +170,17 @@ export class Resolver {
     let name = normalName(text);
     for (let hops = 0; hops < MAX_ALIASES; hops++) {
       if (name === null) return { ok: false, reason: "invalid" };
-      const result = await this.#cached(name, type);
-      if (!result.ok || !result.records[0]?.startsWith(ALIAS)) return result;
-      name = normalName(result.records[0].slice(ALIAS.length));
+      const found = await this.#cached(name, type);
+      if (!("alias" in found)) return found;
+      name = normalName(found.alias);
     }
     return { ok: false, reason: "temporary", detail: "too many aliases" };
   }
 
-  #cached(name: string, type: RecordType): Promise<DnsResult<string>> {
-    const key = `${type} ${name}`;
+  #cached(name: string, type: RecordType): Promise<Found> {
+    const key = keyOf(name, type);
     const kept = this.#cache.get(key);
-    if (kept !== undefined && kept.until > this.#now()) return Promise.resolve(kept.result);
+    if (kept !== undefined && kept.until > this.#now()) return Promise.resolve(kept.found);
     let asking = this.#asking.get(key);
     if (asking === undefined) {
       asking = this.#limited(() => this.#ask(name, type, key)).finally(() => {
@@ -175,7 +191,7 @@ export class Resolver {
     return asking;
   }
 
-  async #limited(act: () => Promise<DnsResult<string>>): Promise<DnsResult<string>> {
+  async #limited(act: () => Promise<Found>): Promise<Found> {
     if (this.#running >= MAX_RUNNING_QUESTIONS) {
       if (this.#waiting.length >= MAX_WAITING_QUESTIONS) {
         return { ok: false, reason: "temporary", detail: "too many questions wait" };
@@ -191,7 +207,7 @@ export class Resolver {
     }
   }
 
-  async #ask(name: string, type: RecordType, key: string): Promise<DnsResult<string>> {
+  async #ask(name: string, type: RecordType, key: string): Promise<Found> {
     const settings = this.#settings;
     let detail = "no name server is known";
     for (let attempt = 0; attempt < settings.attempts; attempt++) {
@@ -232,19 +248,20 @@ export class Resolver {
     return whole !== null && empty ? { ...whole, code: "failed", rcode: "truncated answer" } : whole;
   }
 
-  #keep(key: string, result: DnsResult<string>, ttl: number): DnsResult<string> {
-    if (ttl <= 0) return result;
-    this.#cache.set(key, { until: this.#now() + Math.min(ttl, MAX_TTL_SECONDS) * 1000, result });
-    return result;
+  #keep(key: string, found: Found, ttl: number): Found {
+    if (ttl <= 0) return found;
+    this.#cache.set(key, { until: this.#now() + Math.min(ttl, MAX_TTL_SECONDS) * 1000, found });
+    return found;
   }
 }
 
-/** Marks a result that is only the name to ask for next; no record text begins with it. */
-const ALIAS = "alias ";
+function keyOf(name: string, type: RecordType): string {
+  return `${type} ${name}`;
+}
 
-function resultOf(response: Response): DnsResult<string> {
+function resultOf(response: Response): Found {
   if (response.records.length > 0) return { ok: true, records: response.records };
   if (response.code === "nxdomain") return { ok: false, reason: "nxdomain" };
-  if (response.alias !== null) return { ok: true, records: [ALIAS + response.alias] };
+  if (response.alias !== null) return { alias: response.alias };
   return { ok: false, reason: "nodata" };
 }

@@ -7,7 +7,7 @@ import packet from "dns-packet";
 import { freePort } from "../ports.ts";
 
 export interface ZoneRecord {
-  readonly type: "A" | "AAAA" | "MX" | "PTR" | "CNAME";
+  readonly type: "A" | "AAAA" | "MX" | "PTR" | "CNAME" | "TXT";
   readonly data: unknown;
   readonly ttl?: number;
   /** Another owner than the name that was asked for. */
@@ -175,4 +175,9 @@ export const mx = (preference: number, exchange: string): ZoneRecord => ({
   data: { preference, exchange },
 });
 export const ptr = (data: string): ZoneRecord => ({ type: "PTR", data });
+/** The strings of one record. */
+export const txt = (...strings: string[]): ZoneRecord => ({
+  type: "TXT",
+  data: strings.map((text) => Buffer.from(text, "latin1")),
+});
 export const cname = (data: string): ZoneRecord => ({ type: "CNAME", data });

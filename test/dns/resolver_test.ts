@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import packet from "dns-packet";
-import { type DnsResult, Resolver } from "../../src/dns/mod.ts";
-import { a, aaaa, cname, type FakeDns, fakeDns, type FakeDnsOptions, mx, ptr, type Zone } from "./fake_dns.ts";
+import { type DnsResult, mailAuthDns, Resolver } from "../../src/dns/mod.ts";
+import { a, aaaa, cname, type FakeDns, fakeDns, type FakeDnsOptions, mx, ptr, txt, type Zone } from "./fake_dns.ts";
 
 interface World {
   readonly resolver: Resolver;
@@ -313,4 +313,56 @@ Deno.test("an answer of a server that is no longer asked is not kept", async () 
   } finally {
     await later.close();
   }
+});
+
+const TEXTS: Zone = {
+  "one.test": [txt("v=spf1 -all")],
+  "strings.test": [txt("v=DKIM1; p=", "MIIB", "", "QID")],
+  "two.test": [txt("first"), txt("second")],
+  "octets.test": [txt("caf\xc3\xa9 \xff")],
+  "alias.test": [cname("one.test")],
+  "word.test": [txt("alias one.test")],
+  "_dmarc.test": [txt("v=DMARC1; p=none")],
+  "address.test": [a("192.0.2.1")],
+  "broken.test": "SERVFAIL",
+  "many.test": Array.from({ length: 70 }, (_, index) => txt(`record ${index}`)),
+};
+
+const TXT_ROWS: readonly (readonly [name: string, answer: string])[] = [
+  ["one.test", "v=spf1 -all"],
+  ["ONE.test.", "v=spf1 -all"],
+  ["strings.test", "v=DKIM1; p=MIIBQID"],
+  ["two.test", "first | second"],
+  ["octets.test", "caf\xc3\xa9 \xff"],
+  ["alias.test", "v=spf1 -all"],
+  ["word.test", "alias one.test"],
+  ["_dmarc.test", "v=DMARC1; p=none"],
+  ["address.test", "none, the name exists"],
+  ["absent.test", "none, no such name"],
+  ["a b.test", "none, no such name"],
+  ["broken.test", "temporary"],
+];
+
+Deno.test("TXT records are joined strings of octets, as mail authentication asks for them", async () => {
+  await withZone(TEXTS, async ({ resolver }) => {
+    const dns = mailAuthDns(resolver);
+    for (const [name, expected] of TXT_ROWS) {
+      const answer = await dns.txt(name);
+      const shown = answer.kind === "records"
+        ? answer.records.join(" | ")
+        : answer.kind === "none"
+        ? `none, ${answer.exists ? "the name exists" : "no such name"}`
+        : "temporary";
+      assert.equal(shown, expected, name);
+    }
+    const many = await dns.txt("many.test");
+    assert.equal(many.kind === "records" && many.records.length, 64);
+  });
+});
+
+Deno.test("a TXT record that was kept is asked for again where it must be fresh", async () => {
+  await withZone(TEXTS, async ({ resolver, dns }) => {
+    for (const fresh of [false, false, true, false]) await resolver.txt("one.test", { fresh });
+    assert.deepEqual(dns.queries, ["udp TXT one.test", "udp TXT one.test"]);
+  });
 });

@@ -1,0 +1,47 @@
+/** The resolver as mail authentication asks it: answers of bounded size, and every failure a value. */
+
+import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
+import type { DnsResult, Resolver } from "./resolver.ts";
+
+/** Records and characters of one answer at most; what is beyond them is left out. */
+export const MAX_ANSWER_RECORDS = 64, MAX_ANSWER_CHARS = 64 * 1024;
+
+/** Returns what asks `resolver`. Never rejects; a name that cannot be asked for does not exist. */
+export function mailAuthDns(resolver: Resolver): Dns {
+  return {
+    txt: (name) => answerOf(resolver.txt(name), (text) => text, ({ length }) => length),
+    addresses: (name, family) => answerOf(resolver.addresses(name, family), (text) => text, ({ length }) => length),
+    mx: (name) =>
+      answerOf(
+        resolver.mx(name),
+        ({ preference, exchange }) => ({ preference, host: exchange }),
+        ({ host }) => host.length,
+      ),
+    names: (address) => answerOf(resolver.names(address), (text) => text, ({ length }) => length),
+  };
+}
+
+async function answerOf<From, To>(
+  asked: Promise<DnsResult<From>>,
+  convert: (record: From) => To,
+  sizeOf: (record: To) => number,
+): Promise<DnsAnswer<To>> {
+  let result: DnsResult<From>;
+  try {
+    result = await asked;
+  } catch {
+    return { kind: "temporary" };
+  }
+  if (!result.ok) {
+    return result.reason === "temporary" ? { kind: "temporary" } : { kind: "none", exists: result.reason === "nodata" };
+  }
+  const records: To[] = [];
+  let chars = 0;
+  for (const record of result.records.slice(0, MAX_ANSWER_RECORDS)) {
+    const converted = convert(record);
+    chars += sizeOf(converted);
+    if (chars > MAX_ANSWER_CHARS) break;
+    records.push(converted);
+  }
+  return records.length > 0 ? { kind: "records", records } : { kind: "temporary" };
+}
