@@ -28,8 +28,8 @@ const PART = /%\{([slodiphvcrt])(\d*)(r?)([-.+,/_=]*)\}|%([%_-])|([\x21-\x24\x26
 const PART_OR_SPACE = /%\{([slodiphvcrt])(\d*)(r?)([-.+,/_=]*)\}|%([%_-])|([\x20-\x24\x26-\x7e]+)/iy;
 const ESCAPES: Readonly<Record<string, string>> = { "%": "%", "_": " ", "-": "%20" };
 
-/** What a name or an explanation may grow to before it is cut. */
-const MAX_EXPANSION_OCTETS = 4096;
+/** More than a name that is cut to 253 octets can have of its right side. */
+const ENOUGH_OCTETS = 4096;
 
 /** Takes a macro-string of RFC 7208 §7.1, with `spaces` an explain-string, and returns its parts; null when it is none. */
 export function parseMacroString(text: string, { spaces }: { readonly spaces: boolean }): readonly MacroPart[] | null {
@@ -92,8 +92,10 @@ export type DomainTarget =
 /** Returns the name that a domain-spec stands for. */
 export function domainTarget(spec: DomainSpec, values: MacroValues): DomainTarget {
   let name = "";
-  // What is cut off here would be cut off below: labels on the left.
-  for (const part of spec) name = (name + expandPart(part, values)).slice(-MAX_EXPANSION_OCTETS);
+  // From the right: what is on the left of so many octets would be cut off below.
+  for (let at = spec.length - 1; at >= 0 && name.length < ENOUGH_OCTETS; at--) {
+    name = expandPart(spec[at]!, values) + name;
+  }
   if (/[^\x20-\x7e]/.test(name)) {
     const unmatchable = spec.some((part) => part.kind === "macro" && "sl".includes(part.letter));
     return { kind: unmatchable ? "unmatchable" : "malformed" };

@@ -39,6 +39,8 @@ export type ParsedSpf =
 
 const QUALIFIERS: Readonly<Record<string, Qualified>> = { "+": "pass", "-": "fail", "~": "softfail", "?": "neutral" };
 const MAX_SHOWN_CHARACTERS = 64;
+/** RFC 7208 §3.4 wants less than 512. What is longer than this is there to cost time. */
+const MAX_RECORD_OCTETS = 16_384;
 
 /** Tells whether a TXT record is an SPF record, whatever follows its version (RFC 7208 §4.5). */
 export function isSpfRecord(text: string): boolean {
@@ -47,6 +49,7 @@ export function isSpfRecord(text: string): boolean {
 
 /** Takes an SPF record, one character per octet, and returns what it says, or what is wrong with it. */
 export function parseSpfRecord(text: string): ParsedSpf {
+  if (text.length > MAX_RECORD_OCTETS) return { kind: "error", reason: `More than ${MAX_RECORD_OCTETS} octets` };
   const directives: Directive[] = [];
   const modifiers: Record<"redirect" | "exp", DomainSpec | null> = { redirect: null, exp: null };
   for (const term of text.slice("v=spf1".length).split(" ")) {
