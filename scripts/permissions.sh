@@ -52,6 +52,7 @@ become() {
       find_words "$@"
       case $verb in
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
+        dm*) [ -z "$second" ] || [ "$second" = - ] || reads=$reads,$(item "$second") ;;
         i* | d*)
           for path in ${first:+"$first"} ${second:+"$second"}; do reads=$reads,$(item "$path"); done
           writes=$writes,$(item "$spool/import"),$(item "$spool/imported")

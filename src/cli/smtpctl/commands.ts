@@ -23,7 +23,9 @@ export type ParsedCommand =
     /** Also what was imported before. */
     readonly again: boolean;
   }
-  | { readonly encrypt: EncryptOrder };
+  | { readonly encrypt: EncryptOrder }
+  /** A file of reports, or `-`. */
+  | { readonly dmarcRead: string };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
@@ -106,6 +108,11 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
       make: transfer("discover", { again }),
     },
   ]),
+  {
+    pattern: "dmarc read <file>",
+    about: "Sums up what others report of mail in our name, one line per source; - is standard input.",
+    make: (file) => ({ dmarcRead: file! }),
+  },
   { pattern: "encrypt", about: HASH, make: () => encrypt("crypt", null) },
   { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
   { pattern: "encrypt --scram", about: SCRAM, make: () => encrypt("scram", null) },

@@ -28,6 +28,7 @@ const PARAMETERS: Readonly<Record<string, (word: string) => boolean>> = {
   // What could be an id, if only a wrong one, is no folder: `./` before it makes it one.
   "<folder>": (word) => /^(?!(?:[0-9a-f]{8}|[0-9a-f]{16})$)[^]+$/i.test(word),
   "<keyfile>": (word) => word !== "",
+  "<file>": (word) => word !== "",
   "<routeid>": (word) => /^\d{1,15}$/.test(word),
   "<str>": (word) => word !== "",
 };
