@@ -1,0 +1,153 @@
+/** Verifies the DKIM signatures of a message as it streams by, RFC 6376 §6. Has no clock and no network: both are passed in. */
+
+import type { Dns } from "../dns.ts";
+import { headerFields } from "../header_fields.ts";
+import { type BodyHash, BodyHashes } from "./body_hash.ts";
+import { findKey, type FoundKey, type KeyRecord } from "./key_record.ts";
+import { type ParsedSignature, parseSignature, type Signature, type SignatureNames } from "./signature.ts";
+import { SignedHeader, unsignedField } from "./signed_header.ts";
+import { MIN_RSA_BITS, verifySignature } from "./verify_signature.ts";
+
+/** The words of RFC 8601 §2.7.1. A verdict is never `none`: a message without signatures has no verdicts. */
+export type DkimResult = "none" | "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
+
+export interface DkimVerdict extends SignatureNames {
+  readonly result: DkimResult;
+  /** Why it did not pass. */
+  readonly reason: string | null;
+  /** Of the key; null when there was none. */
+  readonly keyBits: number | null;
+  /** The key record says `t=y`: the domain only tries, a failure means nothing. */
+  readonly testing: boolean;
+}
+
+export interface DkimVerifierOptions {
+  /** In milliseconds since 1970. */
+  readonly now: number;
+  readonly dns: Pick<Dns, "txt">;
+  /** Further signatures, from the top, are not looked at. */
+  readonly maxSignatures?: number;
+  /** Shared with others who check the same message: then their owner passes it the body, and `body` does nothing. */
+  readonly bodyHashes?: BodyHashes;
+}
+
+export const MAX_SIGNATURES = 10;
+/** Octets of a header section that is looked at. */
+export const MAX_SIGNED_HEADER_OCTETS = 1 << 20;
+/** By how much the clocks of two hosts may differ, in seconds. */
+const CLOCK_SKEW_S = 300;
+
+type Outcome = Omit<DkimVerdict, keyof SignatureNames>;
+
+/** A signature, what was asked for it, and where it stands. */
+interface Check {
+  readonly parsed: ParsedSignature;
+  readonly found: Promise<FoundKey> | null;
+  readonly hash: BodyHash | null;
+  /** Octets of its own field, as they were signed. */
+  readonly field: Uint8Array | null;
+}
+
+export class DkimVerifier {
+  readonly #now: number;
+  readonly #dns: Pick<Dns, "txt">;
+  readonly #maxSignatures: number;
+  readonly #bodyHashes: BodyHashes;
+  readonly #feedsBody: boolean;
+  #checks: readonly Check[] = [];
+  #header = new SignedHeader([]);
+  #tooLarge = false;
+
+  constructor({ now, dns, maxSignatures = MAX_SIGNATURES, bodyHashes }: DkimVerifierOptions) {
+    this.#now = now;
+    this.#dns = dns;
+    this.#maxSignatures = maxSignatures;
+    this.#feedsBody = bodyHashes === undefined;
+    this.#bodyHashes = bodyHashes ?? new BodyHashes();
+  }
+
+  /** Takes the header section, without the empty line behind it, once; asks for the keys. */
+  header(block: Uint8Array): void {
+    if (block.length > MAX_SIGNED_HEADER_OCTETS) {
+      this.#tooLarge = true;
+      return;
+    }
+    const fields = headerFields(block);
+    this.#header = new SignedHeader(fields);
+    const asked = new Map<string, Promise<FoundKey>>();
+    this.#checks = fields.filter(({ name }) => name === "dkim-signature").slice(0, this.#maxSignatures).map((field) => {
+      const parsed = parseSignature(field);
+      if (!parsed.ok) return { parsed, found: null, hash: null, field: null };
+      const { signature } = parsed;
+      return {
+        parsed,
+        found: this.#ask(signature, asked),
+        hash: this.#bodyHashes.want(signature.body, signature.bodyLength),
+        field: unsignedField(field, signature.header),
+      };
+    });
+  }
+
+  #ask({ names: { domain, selector }, algorithm }: Signature, asked: Map<string, Promise<FoundKey>>) {
+    const type = algorithm === "rsa-sha256" ? "rsa" : "ed25519";
+    const question = `${type} ${selector} ${domain}`;
+    const found = asked.get(question) ?? findKey({ domain, selector, type }, this.#dns);
+    asked.set(question, found);
+    return found;
+  }
+
+  /** Takes the next octets of the body, any number of them, in lines that end with LF. */
+  body(octets: Uint8Array): void {
+    if (this.#feedsBody) this.#bodyHashes.update(octets);
+  }
+
+  /** The message has ended: returns a verdict per signature, from the top; none for a message without signatures. Never rejects. */
+  async finish(): Promise<readonly DkimVerdict[]> {
+    if (this.#tooLarge) return [{ ...NO_NAMES, ...outcome("permerror", "the header section is too large") }];
+    this.#bodyHashes.finish();
+    const verdicts: DkimVerdict[] = [];
+    for (const check of this.#checks) {
+      const { parsed } = check;
+      const names = parsed.ok ? parsed.signature.names : parsed.names;
+      const found = parsed.ok ? await this.#judge(parsed.signature, check) : outcome(parsed.result, parsed.reason);
+      verdicts.push({ ...names, ...found });
+    }
+    return verdicts;
+  }
+
+  async #judge(signature: Signature, { found, hash, field }: Check): Promise<Outcome> {
+    const key = await found!;
+    if (key.kind !== "key") return outcome(key.kind, key.reason);
+    const { record } = key;
+    const late = this.#offTime(signature);
+    if (late !== null) return outcome("policy", late, record);
+    if (record.exactDomain && !signature.exactDomain) {
+      return outcome("permerror", "the key is not for domains below its own", record);
+    }
+    if (record.type === "rsa" && record.bits < MIN_RSA_BITS) {
+      return outcome("policy", `the key has only ${record.bits} bits`, record);
+    }
+    if (hash!.extent === "longer") return outcome("fail", "the body is shorter than l= says", record);
+    if (!hash!.matches(signature.bodyHash)) return outcome("fail", "the body was changed", record);
+    const pieces = [...this.#header.select(signature.fields, signature.header), field!];
+    if (!verifySignature(record, pieces, signature.signature)) {
+      return outcome("fail", "the header was changed, or the key is another", record);
+    }
+    // RFC 6376 §8.2: anyone may have put it there.
+    if (hash!.extent === "part") return outcome("policy", "content that is not signed follows", record);
+    return outcome("pass", null, record);
+  }
+
+  #offTime({ timestamp, expiration }: Signature): string | null {
+    const now = this.#now / 1000;
+    if (expiration !== null && now > expiration + CLOCK_SKEW_S) return "the signature has expired";
+    if (timestamp !== null && now < timestamp - CLOCK_SKEW_S) return "the signature is of the future";
+    return null;
+  }
+}
+
+const NO_NAMES: SignatureNames = { domain: "", selector: "", identity: null, algorithm: "", signature: "" };
+
+function outcome(result: DkimResult, reason: string | null, record: KeyRecord | null = null): Outcome {
+  return { result, reason, keyBits: record?.bits ?? null, testing: record?.testing ?? false };
+}
