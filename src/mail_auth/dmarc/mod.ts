@@ -156,7 +156,7 @@ class Alignment {
     }
     if (mode === "s") return false;
     const own = await this.#walks.organization(this.#author);
-    if (own.kind === "temporary") return this.#unanswered(own.name);
+    if (own.kind === "temporary") return sharesTop(name, this.#author) ? this.#unanswered(own.name) : false;
     this.organization = own.domain;
     // The organisation of a name is the name or above it: one that is elsewhere needs no walk.
     if (name !== own.domain && !name.endsWith(`.${own.domain}`)) return false;
@@ -169,5 +169,9 @@ class Alignment {
     return "unknown";
   }
 }
+
+/** Names under different top-level domains are of different organisations, whatever is published. */
+const sharesTop = (one: string, other: string) =>
+  one.slice(one.lastIndexOf(".") + 1) === other.slice(other.lastIndexOf(".") + 1);
 
 const noAnswer = (name: string) => `No answer from the DNS for ${name}`;

@@ -251,6 +251,12 @@ const ROWS: readonly Row[] = [
     want: { result: "temperror", policy: "reject", organizational: null },
   },
   {
+    of: "no answer on the way up, for what is elsewhere in any case",
+    zones: { ...dmarc(REJECT), "_dmarc.org": ["TIMEOUT"] },
+    spf: "pass example.net",
+    want: { result: "fail" },
+  },
+  {
     of: "no answer on the way up, while another identifier is aligned",
     zones: { ...dmarc(REJECT), "_dmarc.org": ["TIMEOUT"] },
     spf: "pass child.example.org",
