@@ -1,0 +1,3 @@
+/** Front door of ARC: verifying the chain of a message. */
+export { MAX_ARC_SETS } from "./chain.ts";
+export * from "./verifier.ts";
