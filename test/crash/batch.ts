@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { askControl, type ControlRequest } from "../../src/control/mod.ts";
 import type { ProcessName } from "../../src/protocol/mod.ts";
 import { Client } from "../e2e/client.ts";
-import { Daemon, type DaemonOptions, DOMAIN, Mailbox, OWNER, within } from "../e2e/harness.ts";
+import { Daemon, type DaemonOptions, DOMAIN, Mailbox, OWNER } from "../e2e/harness.ts";
 import { processesOf } from "../e2e/walled_daemon.ts";
 import { type FakeServer, fakeServer, type ServerSession } from "../smtp_client/fake_server.ts";
 import { compose, identify, type Kind, originalOf, SentMail, type Sight, type Totals } from "./sent_mail.ts";
@@ -21,6 +21,8 @@ const CLIENTS = 6;
 const POINT_LIMIT_MS = 4000;
 /** Kills of a process after which the daemon begins anew. */
 const KILLS_IN_A_ROW = 3;
+/** For a process that was killed to serve again. */
+const SERVES_LIMIT_MS = 60_000;
 /** For what is still under way at the end. */
 const DRAIN_LIMIT_MS = 120_000;
 const KINDS: readonly Kind[] = ["local", "local", "relay", "relay", "bounce", "held"];
@@ -79,9 +81,13 @@ export async function runBatch({ seed, first, kills, process }: BatchPlan): Prom
   const batch = await Batch.open(process);
   try {
     for (let number = first; batch.kills < kills; number++) await batch.round(number, seeded(seed + number * 7919));
-    return { totals: await batch.finish(), kills: batch.kills, kinds: batch.kinds, missed: batch.missed };
-  } finally {
+    const result = { totals: await batch.finish(), kills: batch.kills, kinds: batch.kinds, missed: batch.missed };
     await batch.close();
+    return result;
+  } catch (error) {
+    // What comes of the end is no news then.
+    await batch.close().catch(() => {});
+    throw error;
   }
 }
 
@@ -196,7 +202,7 @@ match from any for domain "relay.test" action "out"
   async #startAgain(): Promise<void> {
     this.#life++;
     this.#server.sessions.length = 0;
-    await within(this.#servesAgain(), `the process ${this.#process}`);
+    await this.#servesAgain();
     if (this.kills % KILLS_IN_A_ROW !== 0) return;
     assert.equal(await this.#daemon.stop(), 0);
     this.#life++;
@@ -204,19 +210,27 @@ match from any for domain "relay.test" action "out"
   }
 
   async #servesAgain(): Promise<void> {
-    for (;; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    let last: unknown = "it does not run";
+    for (const end = Date.now() + SERVES_LIMIT_MS; Date.now() < end;) {
+      let client: Client | null = null;
       try {
-        if (processesOf(this.#daemon.pid)[this.#process!] === 0) continue;
-        const client = await Client.connect(this.#daemon.port);
-        await client.say("EHLO client.example.com", "250");
-        await client.begin(`sender@${DOMAIN}`, RECIPIENT.local);
-        client.close();
-        await this.#look();
-        return;
-      } catch {
+        if (processesOf(this.#daemon.pid)[this.#process!] > 0) {
+          client = await Client.connect(this.#daemon.port);
+          await client.say("EHLO client.example.com", "250");
+          await client.begin(`sender@${DOMAIN}`, RECIPIENT.local);
+          await this.#look();
+          return;
+        }
+      } catch (error) {
         // Not yet.
+        last = error;
+      } finally {
+        client?.close();
       }
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    const log = this.#daemon.log.slice(-50).join("\n");
+    assert.fail(`the process ${this.#process} does not serve ${SERVES_LIMIT_MS} ms after its end: ${last}\n${log}`);
   }
 
   async #endProcess(): Promise<void> {

@@ -13,18 +13,24 @@ export class Client {
     this.#connection = connection;
   }
 
-  /** Takes the greeting of a connection that was made elsewhere. */
-  static async over(connection: Deno.Conn): Promise<Client> {
-    const client = new Client(connection);
-    await client.reply("220");
-    return client;
+  /** Takes the greeting of a connection that was made elsewhere; closes it when another comes. */
+  static over(connection: Deno.Conn): Promise<Client> {
+    return new Client(connection).#greeted();
   }
 
-  /** Connects and takes the greeting. */
+  /** Connects and takes the greeting; closes the connection when another comes. */
   static async connect(port: number): Promise<Client> {
-    const client = await Client.open(port);
-    await client.reply("220");
-    return client;
+    return await (await Client.open(port)).#greeted();
+  }
+
+  async #greeted(): Promise<Client> {
+    try {
+      await this.reply("220");
+      return this;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Connects, again while the server answers 421: sessions that have just ended are counted until it has read that. */
