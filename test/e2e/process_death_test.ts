@@ -14,18 +14,15 @@ async function connect(daemon: Daemon): Promise<Client> {
   return client;
 }
 
-/** Waits until the processes have ended; a zombie has. Returns how long that took, in ms. */
-async function gone(pids: readonly number[]): Promise<number> {
-  const began = performance.now();
+/** Waits until the processes have ended; a zombie has. */
+async function gone(pids: readonly number[]): Promise<void> {
   const runs = (pid: number) => /^State:\s+[^ZX]/m.test(textOf(`/proc/${pid}/status`));
   await within(
     (async () => {
       while (pids.some(runs)) await new Promise((resolve) => setTimeout(resolve, 10));
     })(),
     "the end of all processes",
-    10_000,
   );
-  return performance.now() - began;
 }
 
 Deno.test("when the queue's process is killed, open transactions end with 4xx and the session goes on with the next", {
@@ -40,11 +37,14 @@ Deno.test("when the queue's process is killed, open transactions end with 4xx an
     await victim.reply("421");
     await daemon.logged(/^warn: isolate queue ended and starts again in 100 ms: the process vault ended: signal 9$/);
     // As long as there is no queue, mail is put off, in the same session.
-    let down = true;
+    let down = true, kills = 1;
     const killing = (async () => {
       for (; down; await new Promise((resolve) => setTimeout(resolve, 5))) {
         const { vault } = processesOf(daemon.pid);
-        if (vault > 0 && down) Deno.kill(vault, "SIGKILL");
+        if (vault === 0 || !down) continue;
+        Deno.kill(vault, "SIGKILL");
+        // Each counts once, and the last has been noticed when this ends.
+        await daemon.logged(/^warn: isolate queue ended .*: signal 9$/, 0, ++kills);
       }
     })();
     try {
@@ -83,8 +83,8 @@ Deno.test("when the parent is killed, no process of it remains", { ignore }, asy
     const pids = Object.values(processesOf(daemon.pid));
     assert.ok(pids.every((pid) => pid > 0));
     await daemon.kill();
-    // Within a second, on a machine that has the time.
-    assert.ok(await gone(pids) < 5_000);
+    // Nobody else would end them: they go with their links.
+    await gone(pids);
     busy.close();
     // What a second one needs is free.
     await daemon.launch();
@@ -158,6 +158,5 @@ async function served(daemon: Daemon): Promise<void> {
       for (let number = 0; number < 4;) if (await tried()) number++;
     })(),
     "sessions",
-    30_000,
   );
 }

@@ -231,7 +231,8 @@ Deno.test("a sqlite: table that somebody else has locked is an error, not a miss
     const started = performance.now();
     assert.match(reasonOf(table.lookup("team", "alias")), /locked/);
     assert.match(reasonOf(table.lookup("bob", "userinfo")), /locked/);
-    assert.ok(performance.now() - started < 2000, "it does not wait long");
+    // Each waits a tenth of a second, a busy machine not included.
+    assert.ok(performance.now() - started < 5000, "it does not wait long");
     writer.exec("COMMIT");
     writer.close();
     assert.equal(table.lookup("bob", "userinfo"), "1000:100:/home/bob");

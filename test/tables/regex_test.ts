@@ -103,8 +103,8 @@ Deno.test("RegexMatcher: patterns that ruin a backtracking engine answer within 
   for (const pattern of patterns) {
     const started = performance.now();
     assert.equal(found(pattern, text), pattern === "(a*)*$", pattern);
-    // Compiling and a busy machine included: a backtracking engine would need longer than the sun.
-    assert.ok(performance.now() - started < 2000, pattern);
+    // A busy machine included: a backtracking engine would need longer than the sun.
+    assert.ok(performance.now() - started < 20_000, pattern);
   }
 });
 
