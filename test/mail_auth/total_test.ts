@@ -139,11 +139,11 @@ Deno.test("checkDmarc() is total: any record and identifiers, at most 8 question
 
 Deno.test("checkSpf() and checkDmarc() do not spend long on records that are made for it", async () => {
   const records = [
-    `v=spf1 include:${"%{s1r-}".repeat(2000)}.example.org`,
-    `v=spf1 ${"a:%{l1-}%{lr}.example.org/24//64 ".repeat(500)}`,
-    `v=spf1 exists:${"%%".repeat(8000)}.org redirect=%{d}`,
-    `v=spf1 x=${"a".repeat(16_000)}\u0080`,
-    `v=spf1 a:${"a-".repeat(8000)}.${"1".repeat(300)}-`,
+    `v=spf1 include:${"%{s1r-}".repeat(1000)}.example.org`,
+    `v=spf1 ${"a:%{l1-}%{lr}.example.org/24//64 ".repeat(240)}`,
+    `v=spf1 exists:${"%%".repeat(4000)}.org redirect=%{d}`,
+    `v=spf1 x=${"a".repeat(8000)}\u0080`,
+    `v=spf1 a:${"a-".repeat(3800)}.${"1".repeat(300)}-`,
     `v=DMARC1; p=none; rua=${"mailto:a@b.org!,".repeat(4000)}`,
     `v=DMARC1; p=none; sp=${" ".repeat(60_000)}\u0080`,
     `v=DMARC1;${" p = none ;".repeat(6000)}`,

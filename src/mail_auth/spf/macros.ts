@@ -144,10 +144,12 @@ function transform(
   },
 ): string {
   const separators = delimiters === "" ? "." : delimiters;
-  const parts = [""];
-  for (const character of value) {
-    if (separators.includes(character)) parts.push("");
-    else parts[parts.length - 1] += character;
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at <= value.length; at++) {
+    if (at < value.length && !separators.includes(value[at]!)) continue;
+    parts.push(value.slice(start, at));
+    start = at + 1;
   }
   if (reverse) parts.reverse();
   return (keep === null ? parts : parts.slice(-keep)).join(".");
