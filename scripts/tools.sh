@@ -94,7 +94,7 @@ ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
   # Next hops of a test, and another clock for some; those who have to do without say so.
-  for package in postfix opensmtpd libfaketime; do
+  for package in postfix opensmtpd libfaketime python3-dkim; do
     ensure_unpacked $package || refresh_lists_and ensure_unpacked $package || say "Debian's $package could not be had"
   done
 }

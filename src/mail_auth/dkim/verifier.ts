@@ -127,12 +127,12 @@ export class DkimVerifier {
     if (record.type === "rsa" && record.bits < MIN_RSA_BITS) {
       return outcome("policy", `the key has only ${record.bits} bits`, record);
     }
-    if (hash!.extent === "longer") return outcome("fail", "the body is shorter than l= says", record);
     if (!hash!.matches(signature.bodyHash)) return outcome("fail", "the body was changed", record);
     const pieces = [...this.#header.select(signature.fields, signature.header), field!];
     if (!verifySignature(record, pieces, signature.signature)) {
       return outcome("fail", "the header was changed, or the key is another", record);
     }
+    if (hash!.extent === "longer") return outcome("fail", "the body is shorter than l= says", record);
     // RFC 6376 §8.2: anyone may have put it there.
     if (hash!.extent === "part") return outcome("policy", "content that is not signed follows", record);
     return outcome("pass", null, record);
