@@ -1,0 +1,14 @@
+/** Verifies with what an isolate of the daemon has: no permission at all. */
+
+import { DkimVerifier, parseKeyRecord } from "../../../src/mail_auth/dkim/mod.ts";
+
+self.addEventListener("message", async ({ data }: MessageEvent<string>) => {
+  const parsed = parseKeyRecord(data);
+  const dns = { txt: () => Promise.resolve({ kind: "none", exists: false } as const) };
+  const verifier = new DkimVerifier({ now: Date.now(), dns });
+  const signature = "v=1; a=rsa-sha256; d=a.example; s=b; h=from; bh=AQID; b=AQID";
+  verifier.header(new TextEncoder().encode(`DKIM-Signature: ${signature}\n`));
+  verifier.body(new TextEncoder().encode("x\n"));
+  const [verdict] = await verifier.finish();
+  self.postMessage({ result: verdict?.result, bits: parsed.ok ? parsed.record.bits : null });
+});
