@@ -294,7 +294,7 @@ export async function withDaemon(options: DaemonOptions, body: (daemon: Daemon) 
     await body(daemon);
     failed = false;
   } finally {
-    if (failed) console.error(daemon.log.slice(-60).join("\n"));
+    if (failed) console.error(daemon.log.slice(-200).join("\n"));
     status = await daemon.stop();
     await daemon.remove();
   }

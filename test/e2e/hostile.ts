@@ -9,9 +9,9 @@ interface Order {
 }
 
 const ID = "00000001";
-/** Ids of messages that the queue has given this isolate. */
+/** Ids of messages that the queue has given this isolate: those of a queue that has ended mean nothing to the one in its place. */
 let ids: readonly string[] = [];
-const given = Promise.withResolvers<void>();
+let given = Promise.withResolvers<void>();
 /** What is said, as it is posted: a door takes lists. */
 const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
   null: () => ({ message: null }),
@@ -74,13 +74,18 @@ self.addEventListener("message", (event) => {
   if (door.type !== "door" || door.peer !== 0) return;
   if (!("port" in door)) return;
   doors.set(door.name, door.port);
-  if (door.name === "smtp-queue") door.port.addEventListener("message", ({ data }) => listen(data));
+  if (door.name === "smtp-queue") {
+    ids = [];
+    given = Promise.withResolvers<void>();
+    door.port.addEventListener("message", ({ data }) => listen(data));
+  }
   console.error(`up: ${scope.name} ${door.name} ${door.life}`);
 });
 
 function listen(post: unknown): void {
-  if (!Array.isArray(post)) return;
-  for (const message of post) if (message.type === "ids") ids = message.ids;
+  // The queue says what no isolate says, too: this one goes on until its own code has seen that.
+  if (!Array.isArray(post) || post.length > 1000) return;
+  for (const message of post) if (message?.type === "ids") ids = message.ids;
   if (ids.length > 0) given.resolve();
 }
 
