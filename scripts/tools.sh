@@ -42,8 +42,8 @@ ensure_unpacked() {
   mkdir -p "$place.$$/debs"
   (
     cd "$place.$$/debs"
-    # The package, and those it depends on that this machine lacks; --print-uris only prints.
-    names=$(apt-get install --print-uris -y -qq --no-install-recommends "$1" 2>/dev/null | awk '{ print $2 }' | sed 's/_.*//' | sort -u)
+    # The package, and those it depends on that this machine lacks; -s only prints. (--print-uris leaves out what apt has in its cache.)
+    names=$(apt-get -s install -qq --no-install-recommends "$1" 2>/dev/null | awk '$1 == "Inst" { print $2 }' | sort -u)
     case " $names " in *"$1"*) ;; *) names="$names $1" ;; esac
     for name in $names; do
       # Databases and scripts of a system are of no use in a folder.
@@ -62,7 +62,7 @@ link_tool() {
   cat >"$tools/bin/$name.$$" <<SCRIPT
 #!/bin/sh
 here=\$(dirname -- "\$(dirname -- "\$(readlink -f -- "\$0")")")/$1
-LD_LIBRARY_PATH=\$here/usr/lib/postfix:\$here/usr/lib/$(uname -m)-linux-gnu:\$here/lib/$(uname -m)-linux-gnu exec "\$here/$2" "\$@"
+LD_LIBRARY_PATH=\$here/usr/lib/postfix:\$here/usr/lib:\$here/usr/lib/$(uname -m)-linux-gnu:\$here/lib/$(uname -m)-linux-gnu exec "\$here/$2" "\$@"
 SCRIPT
   chmod +x "$tools/bin/$name.$$"
   mv -f "$tools/bin/$name.$$" "$tools/bin/$name"
@@ -94,7 +94,8 @@ ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
   # Next hops of a test, and another clock for some; those who have to do without say so.
-  for package in postfix opensmtpd libfaketime python3-dkim; do
+  for package in postfix opensmtpd libfaketime python3-dkim opendkim; do
     ensure_unpacked $package || refresh_lists_and ensure_unpacked $package || say "Debian's $package could not be had"
   done
+  if [ -x "$tools/opendkim/usr/sbin/opendkim" ]; then link_tool opendkim usr/sbin/opendkim; fi
 }

@@ -2,7 +2,12 @@
 
 import { DkimVerifier, parseKeyRecord } from "../../../src/mail_auth/dkim/mod.ts";
 
-self.addEventListener("message", async ({ data }: MessageEvent<string>) => {
+const scope = self as unknown as {
+  onmessage: (event: MessageEvent<string>) => void;
+  postMessage(message: unknown): void;
+};
+
+scope.onmessage = async ({ data }) => {
   const parsed = parseKeyRecord(data);
   const dns = { txt: () => Promise.resolve({ kind: "none", exists: false } as const) };
   const verifier = new DkimVerifier({ now: Date.now(), dns });
@@ -10,5 +15,5 @@ self.addEventListener("message", async ({ data }: MessageEvent<string>) => {
   verifier.header(new TextEncoder().encode(`DKIM-Signature: ${signature}\n`));
   verifier.body(new TextEncoder().encode("x\n"));
   const [verdict] = await verifier.finish();
-  self.postMessage({ result: verdict?.result, bits: parsed.ok ? parsed.record.bits : null });
-});
+  scope.postMessage({ result: verdict?.result, bits: parsed.ok ? parsed.record.bits : null });
+};
