@@ -4,6 +4,7 @@
 spool=${SMTPD_SPOOL:-/var/spool/vaultpost}
 socket=${SMTPD_SOCKET:-/run/vaultpost/smtpd.sock}
 submission=${socket%.sock}.smtp.sock
+dkim=${SMTPD_DKIM:-/etc/vaultpost/dkim}
 
 # A path as an item of a comma-separated permission list.
 item() { printf '%s' "$1" | sed 's/,/,,/g'; }
@@ -53,6 +54,15 @@ become() {
       case $verb in
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
         dm*) [ -z "$second" ] || [ "$second" = - ] || reads=$reads,$(item "$second") ;;
+        dk*)
+          # Keys that are made are written there, and never over others; the daemon itself makes those of a rotation.
+          case $first in
+            g*)
+              reads=$reads,$(item "$dkim") writes=$writes,$(item "$dkim")
+              [ -d "$dkim" ] || (umask 077 && mkdir -p -- "$dkim") 2>/dev/null || :
+              ;;
+          esac
+          ;;
         i* | d*)
           for path in ${first:+"$first"} ${second:+"$second"}; do reads=$reads,$(item "$path"); done
           writes=$writes,$(item "$spool/import"),$(item "$spool/imported")
@@ -63,7 +73,7 @@ become() {
           ;;
       esac
       set -- --allow-read="$reads" --allow-write="$writes" \
-        --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
+        --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM "$@"
       ;;
     sendmail)
       # The submission socket; who the sender is; dead.letter, or the offline folder while the daemon is down.

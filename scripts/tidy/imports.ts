@@ -15,8 +15,8 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/isolate"],
   ["src/process"],
   ["src/supervisor", "src/host"],
-  ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/sasl"],
-  ["src/tables", "src/dns", "src/tls", "src/smtp"],
+  ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/signer_client", "src/sasl"],
+  ["src/tables", "src/dns", "src/tls", "src/dkim_keys", "src/smtp"],
   [
     "src/rules",
     "src/queue",
@@ -27,6 +27,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "src/admin",
     "src/programs",
     "src/login",
+    "src/signer",
     "src/advice",
   ],
   ["src/lookup"],

@@ -25,6 +25,7 @@ export function plainRelay(name: string): RelayAction {
     auth: null,
     filter: null,
     srs: false,
+    dkim: false,
     ttlSeconds: null,
   };
 }

@@ -149,6 +149,9 @@ export const LANGUAGE_LIMITS = {
   includes: 256,
   /** Messages of one run; a file with more is not worth more lines. */
   diagnostics: 100,
+  /** Keys that sign for one domain, and fields of a list of those that are signed. */
+  dkimKeys: 4,
+  dkimHeaders: 64,
   /** Characters of a table's key, and of its name. */
   tableKey: 1023,
   tableName: 2047,

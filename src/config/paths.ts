@@ -47,6 +47,11 @@ export function libexecDirectory(env: Environment): string {
   return env.get("SMTPD_LIBEXEC") || "/usr/local/libexec/vaultpost";
 }
 
+/** Folder in which `smtpctl dkim generate` makes keys. `SMTPD_DKIM` overrides it. */
+export function dkimFolder(env: Environment): string {
+  return env.get("SMTPD_DKIM") || "/etc/vaultpost/dkim";
+}
+
 /** User of the processes that speak to the network. `SMTPD_USER` overrides it. */
 export function smtpdUserName(env: Environment): string {
   return env.get("SMTPD_USER") || "smtpd";

@@ -152,6 +152,8 @@ export interface RelayAction {
   /** A name in `filters`. */
   readonly filter: string | null;
   readonly srs: boolean;
+  /** Mail that goes there is signed on its way in, with the keys of `Config.dkim`. */
+  readonly dkim: boolean;
   readonly ttlSeconds: number | null;
 }
 
@@ -161,6 +163,20 @@ export interface Pki {
   readonly name: string;
   readonly certFile: string;
   readonly keyFile: string;
+}
+
+/** A `dkim` line: a key that signs mail of its domain. */
+export interface DkimLine {
+  readonly at: SourceLine;
+  /** In lower-case A-labels, as the selector. */
+  readonly domain: string;
+  readonly selector: string;
+  /** Path of the PEM file. */
+  readonly keyFile: string;
+  /** Lower-case names of the fields that are signed; null for the usual ones. */
+  readonly headers: readonly string[] | null;
+  /** How long a signature is good (`x=`); null for ever. */
+  readonly expireSeconds: number | null;
 }
 
 /** `mta limit` block. Seconds and counts: see limits.ts. */
@@ -185,6 +201,8 @@ export interface Config {
   readonly rules: readonly Rule[];
   readonly pki: Readonly<Record<string, Pki>>;
   readonly ca: Readonly<Record<string, string>>;
+  /** In the order in which they are written. */
+  readonly dkim: readonly DkimLine[];
   readonly smtp: LimitsOf<"smtp"> & {
     readonly maxMessageBytes: number;
     /** How long the banner waits; 0: not at all. */

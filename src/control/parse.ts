@@ -35,6 +35,9 @@ const REQUESTS = {
   monitor: [{}],
   stop: [{}],
   "update-pki": [{}],
+  "update-dkim": [{}],
+  "dkim-check": [{}],
+  "dkim-rotate": [{ domain }],
   "update-table": [{ table: text() }],
   export: [{}],
   /** Takes in what lies in the spool's folder `import`: one envelope, or messages. */

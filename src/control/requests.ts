@@ -130,12 +130,26 @@ export class ControlRequests {
       case "stop":
         await this.#askMain({ type: "stop" });
         return yield { ok: true };
-      case "update-pki": {
-        const { error } = await this.#askMain({ type: "update-pki" });
+      case "update-pki":
+      case "update-dkim": {
+        const { error } = await this.#askMain({ type: request.do });
         return yield error === null ? { ok: true } : failed(error);
       }
+      case "dkim-check":
+        return yield* this.#dkim({ type: "dkim-check" });
+      case "dkim-rotate":
+        return yield* this.#dkim({ type: "dkim-rotate", domain: request.domain });
     }
     request satisfies never;
+  }
+
+  /** What main has to say of the keys of DKIM. */
+  async *#dkim(
+    question: { readonly type: "dkim-check" } | { readonly type: "dkim-rotate"; readonly domain: string },
+  ): AsyncGenerator<ControlAnswer> {
+    const { lines, error } = await this.#main.ask<"dkim">(question);
+    for (const line of lines) yield { line };
+    yield error === null ? { ok: true } : failed(error);
   }
 
   /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */

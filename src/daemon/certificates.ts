@@ -112,7 +112,7 @@ export class CertificateKeeper {
 }
 
 /** Changes with the content, owner or mode of the files, wherever their links lead. */
-function stampOf(files: readonly string[]): string {
+export function stampOf(files: readonly string[]): string {
   return files.map((path) => {
     try {
       const { dev, ino, size, mtime, ctime, mode, uid } = Deno.statSync(path);

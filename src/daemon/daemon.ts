@@ -47,7 +47,8 @@ import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
-import { cutCertificates, cutSettings } from "./settings.ts";
+import { cutCertificates, cutKeys, cutSettings } from "./settings.ts";
+import { SigningKeys } from "./signing_keys.ts";
 import type { ChosenUsers } from "./users.ts";
 import { TableFiles } from "./table_files.ts";
 import { PASSWD, tableFilesOf } from "../lookup/mod.ts";
@@ -82,10 +83,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 const CONTROL_MODE = 0o666;
-/** The end of the log line for a signal that is ignored: what to do instead. */
-const HINTS: Readonly<Record<string, string>> = {
-  SIGHUP: ": to read smtpd.conf again, start the daemon again; certificates and tables are updated by smtpctl",
-};
+/** The end of the log line for SIGHUP: what to do instead. */
+const NEW_START =
+  "to read smtpd.conf again, start the daemon again; certificates, keys and tables are updated by smtpctl";
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
 /** What it prints while control is being replaced. */
@@ -115,6 +115,7 @@ class Daemon {
   #walls!: RunningWalls;
   #admission!: SessionAdmission;
   #certificates!: CertificateKeeper;
+  #signingKeys!: SigningKeys;
   #stopWatching = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #programs: Children;
@@ -182,12 +183,25 @@ class Daemon {
       },
       log: (level, text) => this.#log(level, text),
     });
+    this.#signingKeys = new SigningKeys(config, {
+      onchange: (keys) => {
+        const cut = cutKeys(keys);
+        // The signer first: it is asked for the keys that the others have.
+        this.#supervisor.update("signer", cut.signer);
+        this.#supervisor.update("smtp", cut.others);
+        this.#supervisor.update("queue", cut.others);
+      },
+      log: (level, text) => this.#log(level, text),
+      txt: (name) => this.#lookupRequests.txt(name),
+      now: this.#clock.now,
+    });
     const saltKey = listeners.some(({ auth }) => auth !== null) ? readSaltKey(spoolPath(env)) : new Uint8Array();
     const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
     const settings = cutSettings(config, {
       env,
       users: this.#options.users?.users ?? null,
       certificates: this.#certificates.certificates,
+      signing: this.#signingKeys.keys,
       queueKeys,
       listeners,
       saltKey,
@@ -232,7 +246,7 @@ class Daemon {
       throw new Fatal(systemReason(error));
     }
     protectCaches(env, (text) => this.#log("warn", text));
-    const stops = [this.#certificates.watch(this.#clock.every), resolver.watch(this.#clock.every)];
+    const stops = [this.#certificates, this.#signingKeys, resolver].map((one) => one.watch(this.#clock.every));
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
   }
@@ -484,12 +498,21 @@ class Daemon {
       const { call } = request;
       return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
     }
+    if (request.type === "dkim-check" || request.type === "dkim-rotate") {
+      const { call } = request;
+      const report = request.type === "dkim-check"
+        ? this.#signingKeys.check()
+        : this.#signingKeys.rotate(request.domain);
+      return void report.then(({ lines, error }) => channel.send({ type: "dkim", call, lines, error }));
+    }
     const { changed = true, error = null } = this.#obey(request);
     channel.send({ type: "answer", call: request.call, changed, error });
   }
 
   /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
-  #obey(request: Exclude<ControlToMain, { type: "syslog" | "walls" }>): { changed?: boolean; error?: string | null } {
+  #obey(
+    request: Exclude<ControlToMain, { type: "syslog" | "walls" | "dkim-check" | "dkim-rotate" }>,
+  ): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {
         const changed = this.#admission.paused !== request.paused;
@@ -502,6 +525,8 @@ class Daemon {
         return {};
       case "update-pki":
         return { error: this.#certificates.reload() };
+      case "update-dkim":
+        return { error: this.#signingKeys.reload() };
       case "check-table":
         return { error: faultOfTable(this.#options.config, request.table) };
       case "isolates": {
@@ -540,10 +565,24 @@ class Daemon {
   #watchSignals(): void {
     // None of these is sent to stop the mail: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
     // SIGHUP as soon as there is any listener, and ends the process by it while SIGHUP itself has none.
-    for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
-      Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored${HINTS[signal] ?? ""}`));
+    Deno.addSignalListener("SIGHUP", () => this.#loadAgain());
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+      Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored`));
     }
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
+  }
+
+  /** SIGHUP: what can be loaded again while mail flows. */
+  #loadAgain(): void {
+    const { pki, ca, dkim } = this.#options.config;
+    const what = [
+      ...Object.keys(pki).length + Object.keys(ca).length > 0 ? ["certificates"] : [],
+      ...dkim.length > 0 ? ["keys of dkim"] : [],
+    ];
+    if (!this.#serving || what.length === 0) return this.#log("info", `info: SIGHUP is ignored: ${NEW_START}`);
+    this.#log("info", `info: SIGHUP: ${what.join(" and ")} are loaded again; ${NEW_START}`);
+    this.#certificates.reload();
+    this.#signingKeys.reload();
   }
 
   #writePid(controlSocket: string): void {
@@ -577,12 +616,13 @@ function fileMark(path: string): string | null {
 }
 
 /** How many isolates there are of the roles whose number depends on the machine or on the config. */
-function countsFor({ privileged, filter, lookup }: Settings): Readonly<Record<PlannedCount, number>> {
+function countsFor({ privileged, filter, lookup, signer }: Settings): Readonly<Record<PlannedCount, number>> {
   return {
     "per-core": navigator.hardwareConcurrency,
     "local-delivery": Object.keys(privileged.actions).length > 0 ? 1 : 0,
     programs: filter.tables.length > 0 || filter.filters!.length > 0 ? 1 : 0,
     logins: lookup.authTables.length > 0 ? 1 : 0,
+    signing: signer.keys.length > 0 ? 1 : 0,
   };
 }
 

@@ -121,7 +121,7 @@ function isFile(path: string): boolean {
 }
 
 /** Runs `load`; what it throws as Fatal names the line of the config. */
-function placed<T>(at: SourceLine | undefined, load: () => T): T {
+export function placed<T>(at: SourceLine | undefined, load: () => T): T {
   try {
     return load();
   } catch (error) {

@@ -5,7 +5,17 @@
 
 import { BoundedSet } from "../bounded_map.ts";
 import type { Channel } from "../isolate/mod.ts";
-import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck } from "../protocol/mod.ts";
+import type { DnsAnswer } from "../mail_auth/dns.ts";
+import type {
+  Account,
+  AnswerOfMain,
+  Forward,
+  LookupToMain,
+  MainToLookup,
+  PasswordCheck,
+  QuestionToMain,
+  TxtAnswer,
+} from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
 import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/lookup_main.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -28,6 +38,8 @@ const MAX_WAITING_CALLS = 100;
 const MAX_KNOWN_NAMES = 10_000;
 /** `.forward` files that are asked for and not read yet; lookup keeps to less. */
 const MAX_WAITING_FORWARDS = 40_000;
+/** So long lookup may take for a question to the DNS, in milliseconds, and so many it has at one time. */
+const TXT_MS = 30_000, MAX_TXT_QUESTIONS = 10_000;
 /** Passwords that are verified at one time: each keeps a processor busy. */
 const MAX_RUNNING_CHECKS = 2;
 
@@ -68,6 +80,9 @@ export class LookupRequests {
   #verifying = 0;
   /** `.forward` files that are being read. */
   #reading = 0;
+  /** What lookup was asked and has not answered yet, by number. */
+  readonly #questions = new Map<number, (answer: DnsAnswer<string>) => void>();
+  #nextQuestion = 1;
 
   constructor(
     names: Pick<NameService, "find"> = new NameService(),
@@ -83,12 +98,33 @@ export class LookupRequests {
   serve(channel: LookupChannel, read: ReadForward): void {
     this.#channel = channel;
     channel.onmessage = (question) => {
-      if (question?.type === "table-file" || question?.type === "table-stamp") {
+      if (question?.type === "txt-answer") this.#txtAnswered(question);
+      else if (question?.type === "table-file" || question?.type === "table-stamp") {
         void this.#readTable({ channel, question });
       } else if (question?.type !== "forward") this.#take(channel, question);
       else if (isForward(question)) void this.#read({ channel, question }, read);
     };
     channel.onreset = () => this.#forget(channel);
+  }
+
+  /** Asks lookup for TXT records. `temporary` where it is replaced, or does not answer in time. Never rejects. */
+  txt(name: string): Promise<DnsAnswer<string>> {
+    const channel = this.#channel;
+    if (channel === null || this.#questions.size >= MAX_TXT_QUESTIONS) return Promise.resolve({ kind: "temporary" });
+    const question = this.#nextQuestion++;
+    return new Promise((resolve) => {
+      const cancelLimit = this.#clock.after(TXT_MS, () => this.#questions.get(question)?.({ kind: "temporary" }));
+      this.#questions.set(question, (answer) => {
+        this.#questions.delete(question);
+        cancelLimit();
+        resolve(answer);
+      });
+      channel.send({ type: "txt", question, name });
+    });
+  }
+
+  #txtAnswered({ question, answer }: TxtAnswer): void {
+    this.#questions.get(question)?.(answer);
   }
 
   #take(channel: LookupChannel, question: AccountQuestion | PasswordQuestion): void {
@@ -128,13 +164,14 @@ export class LookupRequests {
   #forget(channel: LookupChannel): void {
     if (this.#channel !== channel) return;
     this.#channel = null;
+    for (const answer of [...this.#questions.values()]) answer({ kind: "temporary" });
     this.#accounts = [];
     this.#familiar = [];
     this.#passwords = [];
   }
 
   /** Answers unless who asked was replaced. */
-  #answer({ channel, question }: Pending<LookupToMain>, result: MainToLookup["result"]): void {
+  #answer({ channel, question }: Pending<QuestionToMain>, result: AnswerOfMain["result"]): void {
     if (channel !== this.#channel) return;
     const { type, call } = question;
     channel.send({ type, call, result } as MainToLookup);

@@ -1,4 +1,4 @@
-/** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys. */
+/** Cuts the configuration into the slice of each isolate. An isolate gets nothing that it does not need: only smtp and relay see keys of TLS, only the signer those of DKIM. */
 
 import { connectionLimits } from "./machine/shares.ts";
 import { hostname } from "node:os";
@@ -21,11 +21,13 @@ import type {
   SchedulerSettings,
   Settings,
   SharedSettings,
+  SignerSettings,
   SmtpSettings,
   TaskMarks,
 } from "../protocol/mod.ts";
 import { tableFilesOf } from "../lookup/mod.ts";
 import { closedTo } from "./checks/user_access.ts";
+import type { LoadedKey } from "./signing_key_files.ts";
 import type { ProcessUsers } from "./users.ts";
 import { localAddresses } from "./machine/machine_names.ts";
 import { commandUser, filterPrograms, processesOf, programUser } from "./programs.ts";
@@ -37,6 +39,8 @@ export interface Surroundings {
   readonly users: ProcessUsers | null;
   readonly certificates: Certificates;
   readonly listeners: readonly Listener[];
+  /** Keys of DKIM that sign now; absent: none. */
+  readonly signing?: readonly LoadedKey[];
   /** Null when stored mail is not encrypted. */
   readonly queueKeys: QueueKeys | null;
   /** See saltkey.ts. */
@@ -65,6 +69,8 @@ interface Common {
   readonly envelopeMacKey: Uint8Array;
   /** Shared by the scheduler, which gives jobs to relay and delivery, and the queue, which opens nothing else to them. */
   readonly jobMacKey: Uint8Array;
+  /** Shared by lookup, which says what may be signed, and the signer. */
+  readonly signingMacKey: Uint8Array;
 }
 
 /** Returns the settings of every isolate: what smtpd.conf and the machine say, cut to what each role needs. */
@@ -82,6 +88,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     certificates: cutCertificates(config, around),
     envelopeMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
     jobMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
+    signingMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
   };
   const delivery = deliverySettings(common);
   return {
@@ -97,6 +104,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     forward: { shared },
     filter: filterSettings(common),
     login: { shared },
+    signer: { shared, ...cutKeys(around.signing ?? []).signer, signingMacKey: common.signingMacKey },
     control: controlSettings(common),
   };
 }
@@ -112,10 +120,11 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
     trusted: config.smtp.trusted,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
+    ...cutKeys(around.signing ?? []).others,
   };
 }
 
-function lookupSettings({ config, around, shared, envelopeMacKey }: Common): LookupSettings {
+function lookupSettings({ config, around, shared, envelopeMacKey, signingMacKey }: Common): LookupSettings {
   return {
     shared,
     tables: config.tables,
@@ -132,6 +141,7 @@ function lookupSettings({ config, around, shared, envelopeMacKey }: Common): Loo
     subAddressDelimiter: config.smtp.subAddressDelimiter,
     localAddresses: localAddresses(),
     envelopeMacKey,
+    ...around.signing === undefined ? {} : { signingMacKey },
     ...srsOf(config),
     commandUser: commandUser(around.env),
     resolver: around.resolver,
@@ -151,6 +161,7 @@ function queueSettings({ config, around, shared, envelopeMacKey, jobMacKey }: Co
     warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
     envelopeMacKey,
     jobMacKey,
+    ...cutKeys(around.signing ?? []).others,
   };
 }
 
@@ -279,6 +290,21 @@ export function cutCertificates(
     relay: {
       pki: only(pki, relays.flatMap((action) => action.pki ?? [])),
       ca: only(ca, relays.flatMap((action) => action.ca ?? [])),
+    },
+  };
+}
+
+/** The keys of DKIM go to the signer, and their names to those who ask it. */
+export function cutKeys(keys: readonly LoadedKey[]): {
+  readonly signer: Pick<SignerSettings, "keys">;
+  readonly others: Pick<SmtpSettings, "signing">;
+} {
+  return {
+    signer: { keys: keys.map(({ domain, selector, key }) => ({ domain, selector, key })) },
+    others: {
+      signing: keys.map(({ domain, selector, algorithm, headers, expireSeconds }) => {
+        return { domain, selector, algorithm, headers, expireSeconds };
+      }),
     },
   };
 }

@@ -6,10 +6,16 @@ import type { DnsResult, Resolver } from "./resolver.ts";
 /** Records and characters of one answer at most; what is beyond them is left out. */
 export const MAX_ANSWER_RECORDS = 64, MAX_ANSWER_CHARS = 64 * 1024;
 
-/** Returns what asks `resolver`. Never rejects; a name that cannot be asked for does not exist. */
-export function mailAuthDns(resolver: Resolver): Dns {
+/**
+ * Returns what asks `resolver`. Never rejects; a name that cannot be asked for does not exist. `fresh`: TXT records that are remembered are not
+ * good enough.
+ */
+export function mailAuthDns(
+  resolver: Resolver,
+  { fresh }: { readonly fresh: boolean } = { fresh: false },
+): Dns {
   return {
-    txt: (name) => answerOf(resolver.txt(name), (text) => text, ({ length }) => length),
+    txt: (name) => answerOf(resolver.txt(name, { fresh }), (text) => text, ({ length }) => length),
     addresses: (name, family) => answerOf(resolver.addresses(name, family), (text) => text, ({ length }) => length),
     mx: (name) =>
       answerOf(

@@ -8,6 +8,8 @@ import { formatDuration } from "./duration.ts";
 import type { DeliveryEvent, Event, LogLevel, QueueEvent, RelayEvent, SmtpEvent, TextEvent } from "./types.ts";
 import { vis } from "./vis.ts";
 
+type SigningEvent = Extract<Event, { type: "smtp-signed" | "smtp-unsigned" | "queue-signed" | "queue-unsigned" }>;
+
 const RESULTS = { ok: "Ok", tempfail: "TempFail", permfail: "PermFail", loop: "PermFail" } as const;
 /** The isolates whose sessions have lines, by the words that OpenSMTPD has for them. */
 const SESSION_WORDS = { smtp: "smtp", relay: "mta", delivery: "mda" } as const;
@@ -29,6 +31,8 @@ export function formatEvent(event: Event): string | null {
     case "smtp-authentication":
     case "smtp-message":
     case "smtp-envelope":
+    case "smtp-signed":
+    case "smtp-unsigned":
     case "smtp-failed-command":
     case "smtp-bad-input":
     case "smtp-disconnected":
@@ -42,6 +46,9 @@ export function formatEvent(event: Event): string | null {
       return `${event.session} ${SESSION_WORDS.relay} ${formatRelay(event)}`;
     case "delivery":
       return event.agent === "mta" ? formatRelayed(event) : formatDelivered(event);
+    case "queue-signed":
+    case "queue-unsigned":
+      return `queue: ${formatSigning(event)}`;
     case "queue-expire":
     case "queue-remove":
       return formatDropped(event);
@@ -72,6 +79,9 @@ function formatSmtp(event: SmtpEvent): string {
       return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}`;
     case "smtp-envelope":
       return `envelope evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)}`;
+    case "smtp-signed":
+    case "smtp-unsigned":
+      return formatSigning(event);
     case "smtp-failed-command":
       return `failed-command command="${vis(event.command)}" result="${vis(event.reply)}" address=${
         vis(event.address)
@@ -82,6 +92,14 @@ function formatSmtp(event: SmtpEvent): string {
       return `disconnected reason=${word(event.reason)}` +
         (event.address === undefined ? "" : ` address=${vis(event.address)}`);
   }
+}
+
+function formatSigning(event: SigningEvent): string {
+  if ("domain" in event) {
+    return `dkim-signed msgid=${event.message} domain=${vis(event.domain)} selectors=${vis(event.selectors.join(","))}`;
+  }
+  const { message, deferred, reason } = event;
+  return `dkim-${deferred ? "deferred" : "unsigned"} msgid=${message} reason="${vis(reason)}"`;
 }
 
 function formatRelay(event: RelayEvent): string {

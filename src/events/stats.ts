@@ -77,6 +77,12 @@ export class Stats {
         return this.#disconnected(peer, event);
       case "delivery":
         return this.#delivered(event.outcome);
+      case "smtp-signed":
+      case "queue-signed":
+        return this.add("dkim.signed", 1);
+      case "smtp-unsigned":
+      case "queue-unsigned":
+        return this.add(event.deferred ? "dkim.deferred" : "dkim.unsigned", 1);
       case "queue-expire":
         return this.add("scheduler.envelope.expired", 1);
       case "queue-remove":

@@ -65,6 +65,22 @@ export type SmtpEvent =
     readonly from: ReversePath;
     readonly to: Mailbox;
   }
+  /** Header fields of DKIM stand in front of the message. */
+  | {
+    readonly type: "smtp-signed";
+    readonly session: string;
+    readonly message: MessageId;
+    readonly domain: string;
+    readonly selectors: readonly string[];
+  }
+  /** The message was to be signed: it goes without, or is `deferred` since that cannot be done now. */
+  | {
+    readonly type: "smtp-unsigned";
+    readonly session: string;
+    readonly message: MessageId;
+    readonly deferred: boolean;
+    readonly reason: string;
+  }
   | {
     readonly type: "smtp-failed-command";
     readonly session:
@@ -147,6 +163,21 @@ export interface QueueEvent {
   readonly stat: string;
 }
 
+/** As of smtp, for a notice. */
+export type NoticeEvent =
+  | {
+    readonly type: "queue-signed";
+    readonly message: MessageId;
+    readonly domain: string;
+    readonly selectors: readonly string[];
+  }
+  | {
+    readonly type: "queue-unsigned";
+    readonly message: MessageId;
+    readonly deferred: boolean;
+    readonly reason: string;
+  };
+
 /** A change of a statistic of `smtpctl show stats`: `by` adds to a counter, `to` sets a gauge. */
 export type StatEvent =
   | { readonly type: "count"; readonly key: CounterKey; readonly by: number }
@@ -162,7 +193,15 @@ export interface CommittedEvent {
   readonly number: number;
 }
 
-export type Event = SmtpEvent | CommittedEvent | RelayEvent | DeliveryEvent | QueueEvent | StatEvent | TextEvent;
+export type Event =
+  | SmtpEvent
+  | CommittedEvent
+  | RelayEvent
+  | DeliveryEvent
+  | QueueEvent
+  | NoticeEvent
+  | StatEvent
+  | TextEvent;
 
 /** Where an isolate reports events; src/isolate gives every isolate one. */
 export type EmitEvent = (event: Event) => void;

@@ -5,7 +5,8 @@
 
 import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
-import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck } from "../protocol/mod.ts";
+import type { DnsAnswer } from "../mail_auth/dns.ts";
+import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck, TxtQuestion } from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
 import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS, type TablePiece } from "../protocol/lookup_main.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
@@ -67,10 +68,16 @@ export class MainClient {
   readonly #reading = new Map<string, Promise<Forward>>();
   readonly #clock: Pick<Clock, "steady" | "after">;
 
+  /** Answers main, which asks for TXT records. Never rejects. */
+  txt: (name: string) => Promise<DnsAnswer<string>> = () => Promise.resolve({ kind: "temporary" });
+
   /** Asks main at `door`. */
   constructor(door: Channel<LookupToMain, MainToLookup>, clock: Pick<Clock, "steady" | "after">) {
     this.#clock = clock;
     this.#main = new Caller(door);
+    this.#main.onmessage = (message) => {
+      if (message.type === "txt") void this.#answerTxt(message);
+    };
     this.#forwards = new Memory(FORWARD_MS, clock.steady);
     this.#accounts = new Memory(ACCOUNT_MS, clock.steady);
   }
@@ -183,6 +190,10 @@ export class MainClient {
     this.#verifying++;
     const ask = () => this.#main.ask<"login" | "crypt">(question).then(({ result }) => result);
     return await this.#inTime<PasswordCheck>(ask, () => "unknown").finally(() => this.#verifying--);
+  }
+
+  async #answerTxt({ question, name }: TxtQuestion): Promise<void> {
+    this.#main.send({ type: "txt-answer", question, answer: await this.txt(name) });
   }
 
   #ask(name: string): Promise<Result> {

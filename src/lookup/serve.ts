@@ -16,7 +16,7 @@ import type {
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
 import { formatMailbox } from "../envelope/mod.ts";
-import { Resolver } from "../dns/mod.ts";
+import { mailAuthDns, Resolver } from "../dns/mod.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
 import { Authoriser } from "./authorise.ts";
@@ -70,7 +70,8 @@ function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
   const counter = new Answerer(isolate, lookups, parts.namer, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
-      channel.onmessage = (question) => counter.answer(channel, question, { trusted: door === "relay-lookup" });
+      const by = { trusted: door === "relay-lookup", own: door === "queue-lookup" };
+      channel.onmessage = (question) => counter.answer(channel, question, by);
     });
   }
   isolate.serve("control-lookup", (channel) => {
@@ -82,6 +83,8 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   const main = MainClient.of(isolate);
   const machine = { ...openMachine(main), main, askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
+  // Whoever waits for a record wants to see it when it is there.
+  main.txt = (name) => mailAuthDns(namer, { fresh: true }).txt(name);
   isolate.onsettings = ({ resolver }) => {
     if (resolver !== undefined) namer.configure(resolver);
   };
@@ -135,6 +138,13 @@ function answerControl(
 }
 
 type Answers = Channel<FromLookup, ToLookup>;
+/** Who stands at a door. */
+interface Asker {
+  /** Secrets may go through it. */
+  readonly trusted: boolean;
+  /** It asks about mail of the daemon itself. */
+  readonly own: boolean;
+}
 type ExpandQuestion = Extract<ToLookup, { type: "expand" }>;
 type LoginQuestion = Extract<ToLookup, { type: "authenticate" | "mechanisms" | "challenge" | "prove" }>;
 
@@ -159,7 +169,7 @@ class Answerer {
     warn: (text: string) => void,
   ) {
     this.#isolate = isolate;
-    this.#authoriser = new Authoriser(isolate.settings.envelopeMacKey);
+    this.#authoriser = new Authoriser(isolate.settings);
     this.#lookups = lookups;
     this.#namer = namer;
     this.#logins = logins;
@@ -167,15 +177,14 @@ class Answerer {
   }
 
   /**
-   * A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others. `trusted`: secrets may
-   * go through this door.
+   * A question that cannot be answered, ours or a hostile isolate's fault, fails alone: this isolate serves all others.
    */
-  answer(channel: Answers, question: ToLookup, { trusted }: { readonly trusted: boolean }): void {
+  answer(channel: Answers, question: ToLookup, asker: Asker): void {
     const waiting = this.#waiting.get(channel) ?? 0;
     if (waiting >= MAX_WAITING_QUESTIONS) return this.#refuse(channel, question);
     try {
-      if (question.type === "credentials" && !trusted) throw new Error("Credentials are not for this isolate");
-      const later = this.#answer(channel, question);
+      if (question.type === "credentials" && !asker.trusted) throw new Error("Credentials are not for this isolate");
+      const later = this.#answer(channel, question, asker);
       if (!(later instanceof Promise)) return;
       this.#waiting.set(channel, waiting + 1);
       later.catch((error) => this.#fail(channel, question, error)).finally(() => {
@@ -198,11 +207,11 @@ class Answerer {
   }
 
   /** Answers in this turn unless another isolate must be asked. */
-  #answer(channel: Answers, question: ToLookup): void | Promise<void> {
+  #answer(channel: Answers, question: ToLookup, asker: Asker): void | Promise<void> {
     const { call } = question;
     switch (question.type) {
       case "expand":
-        return soon(this.#lookups.expand(question), (result) => this.#expanded(channel, question, result));
+        return soon(this.#lookups.expand(question), (result) => this.#expanded(channel, question, result, asker));
       case "client-name":
         return this.#nameClient(channel, call, question.address);
       case "account":
@@ -319,12 +328,17 @@ class Answerer {
     channel.send({ type: "credentials", call, credentials, ...(typeof found === "string" ? { lack: found } : {}) });
   }
 
-  #expanded(channel: Answers, question: ExpandQuestion, result: Expansion): void | Promise<void> {
+  #expanded(
+    channel: Answers,
+    question: ExpandQuestion,
+    result: Expansion,
+    asker: Asker,
+  ): void | Promise<void> {
     if (this.#isolate.traces("expand")) {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       logTrace(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
-    return soon(this.#authoriser.authorise(question, result), (authorised) => {
+    return soon(this.#authoriser.authorise(question, result, asker), (authorised) => {
       channel.send({ type: "expanded", call: question.call, result: authorised });
     });
   }

@@ -23,6 +23,7 @@ import {
   SCHEDULER_RELAY,
 } from "./queue_work.ts";
 import type { Role } from "./roles.ts";
+import { SIGNER } from "./signer.ts";
 import { SMTP_QUEUE } from "./smtp_queue.ts";
 import { LOOKUP_FILTER } from "./table_programs.ts";
 
@@ -54,6 +55,9 @@ export const DOORS = {
   "relay-filter": SESSION_FILTER,
   /** Is this the password of that hash? */
   "lookup-login": LOOKUP_LOGIN,
+  /** Signatures of DKIM: for mail that comes in, and for notices. */
+  "smtp-signer": SIGNER,
+  "queue-signer": SIGNER,
   "control-queue": CONTROL_QUEUE,
   "control-scheduler": CONTROL_SCHEDULER,
   "control-relay": CONTROL_RELAY,

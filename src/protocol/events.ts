@@ -12,7 +12,7 @@ import {
   type Trace,
   TRACES,
 } from "../events/mod.ts";
-import { type Check, type Fields, finite, flag, type Of, oneOf, optional, text, whole } from "./check.ts";
+import { type Check, type Fields, finite, flag, list, type Of, oneOf, optional, text, whole } from "./check.ts";
 import type { Door } from "./door.ts";
 import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
 
@@ -70,6 +70,15 @@ const GONE: EventFields<"queue-expire"> = {
   stat: longText,
 };
 
+/** Signatures of one message at most. */
+const MAX_SIGNATURES = 64;
+const SIGNED: EventFields<"queue-signed"> = {
+  message: messageId,
+  domain: text(),
+  selectors: list(text(), MAX_SIGNATURES),
+};
+const UNSIGNED: EventFields<"queue-unsigned"> = { message: messageId, deferred: flag, reason: longText };
+
 export const EVENTS = {
   smtp: {
     ...TEXTS,
@@ -91,6 +100,8 @@ export const EVENTS = {
       proto: oneOf("ESMTP", "SMTP"),
     },
     "smtp-committed": { number: whole() },
+    "smtp-signed": { session: sessionId, ...SIGNED },
+    "smtp-unsigned": { session: sessionId, ...UNSIGNED },
     "smtp-envelope": { session: sessionId, envelope: envelopeId, from: reversePath, to: mailbox },
     "smtp-failed-command": { session: sessionId, command: longText, reply: longText, address: text() },
     "smtp-bad-input": { session: sessionId, reply: longText, address: text() },
@@ -110,6 +121,8 @@ export const EVENTS = {
     ...gauges("queue"),
     "queue-expire": GONE,
     "queue-remove": GONE,
+    "queue-signed": SIGNED,
+    "queue-unsigned": UNSIGNED,
   },
   scheduler: { ...TEXTS, ...counters("scheduler"), ...gauges("scheduler") },
   relay: {
@@ -127,6 +140,7 @@ export const EVENTS = {
   privileged: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
   filter: TEXTS,
   login: TEXTS,
+  signer: TEXTS,
 } as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
 
 /** Roles that report to control. */
@@ -161,6 +175,7 @@ const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
   [/^scheduler: /, ["scheduler"]],
   [/^filters?: /, ["filter"]],
   [/^lookup: /, ["lookup"]],
+  [/^signer: /, ["signer"]],
   [/^(?:control|admin|isolate)[: ]/, []],
 ];
 /** Roles that meet strangers: a line of theirs that does not say so begins with their name. */

@@ -22,6 +22,7 @@ import {
   call,
   deliverable,
   longText,
+  mac,
   mailbox,
   messageId,
   origin,
@@ -184,6 +185,8 @@ export type Expansion =
     readonly ok: true;
     readonly targets: readonly Deliverable[]; /** Made by expansion: the envelope is internal. Same index as targets. */
     readonly internal: readonly boolean[];
+    /** The message may be signed: for the signer, see src/mac/signing_mac.ts. */
+    readonly grant?: string;
   }
   /** `text` is the full reply without the code: "2.1.5 …", ends without CRLF. */
   | { readonly ok: false; readonly code: number; readonly text: string };
@@ -234,7 +237,12 @@ const LOOKUP_QUESTIONS = {
 const authResult = oneOf("ok", "permfail", "tempfail");
 const loginResult = oneOf("ok", "permfail", "tempfail", "blocked");
 const expansion: Check<Expansion> = either(
-  record<Extract<Expansion, { ok: true }>>({ ok: oneOf(true), targets: list(deliverable), internal: list(flag) }),
+  record<Extract<Expansion, { ok: true }>>({
+    ok: oneOf(true),
+    targets: list(deliverable),
+    internal: list(flag),
+    grant: optional(mac),
+  }),
   record<Extract<Expansion, { ok: false }>>({
     ok: oneOf(false),
     code: whole({ least: 200, most: 599 }),

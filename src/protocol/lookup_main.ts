@@ -12,13 +12,15 @@ import {
   text,
   whole,
 } from "./check.ts";
+import type { DnsAnswer } from "../mail_auth/dns.ts";
+import { dnsAnswer, dnsName, MAX_DNS_RECORD_CHARS } from "./dns.ts";
 import { door } from "./door.ts";
 import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
 import { type PasswordCheck, passwordCheck } from "./login.ts";
 import { type Account, account, call, longText } from "./shapes.ts";
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
-export type LookupToMain =
+export type QuestionToMain =
   /** getpwnam(3): accounts of every source of the name service. */
   | { readonly type: "account"; readonly call: number; readonly name: string }
   /** The password of a system account, */
@@ -37,7 +39,7 @@ export type LookupToMain =
   }
   /** What changes with the content of such a file. */
   | { readonly type: "table-stamp"; readonly call: number; readonly path: string };
-export type MainToLookup =
+export type AnswerOfMain =
   | { readonly type: "account"; readonly call: number; readonly result: Account | null | { readonly error: string } }
   | { readonly type: "login"; readonly call: number; readonly result: PasswordCheck }
   | { readonly type: "crypt"; readonly call: number; readonly result: PasswordCheck }
@@ -49,6 +51,21 @@ export type MainToLookup =
     readonly call: number;
     readonly result: { readonly stamp: string } | { readonly error: string };
   };
+
+/** Main asks as well: which TXT records has the name now, whatever is remembered? */
+export interface TxtQuestion {
+  readonly type: "txt";
+  readonly question: number;
+  readonly name: string;
+}
+/** What main has asked for under that number. */
+export interface TxtAnswer {
+  readonly type: "txt-answer";
+  readonly question: number;
+  readonly answer: DnsAnswer<string>;
+}
+export type LookupToMain = QuestionToMain | TxtAnswer;
+export type MainToLookup = AnswerOfMain | TxtQuestion;
 
 /** A piece of a table's file of `size` octets; shorter than the largest only at its end. */
 export interface TablePiece {
@@ -74,10 +91,12 @@ const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   forward: { call, who: forwardAccount, suffix: forwardSuffix },
   "table-file": { call, path: text(MAX_TABLE_PATH_CHARS), from: whole(), stamp: nullOr(text(MAX_STAMP_CHARS)) },
   "table-stamp": { call, path: text(MAX_TABLE_PATH_CHARS) },
+  "txt-answer": { question: whole(), answer: dnsAnswer(text(MAX_DNS_RECORD_CHARS)) },
 };
 const failure = record<{ readonly error: string }>({ error: longText });
 const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
 const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
+  txt: { question: whole(), name: dnsName },
   account: { call, result: accountResult },
   login: { call, result: passwordCheck },
   crypt: { call, result: passwordCheck },

@@ -5,6 +5,7 @@
 
 import { type Trace, TRACES } from "../events/mod.ts";
 import { flag, list, type MessageTable, nullOr, oneOf, optional, record, type Replies, text, whole } from "./check.ts";
+import { dnsName } from "./dns.ts";
 import { door } from "./door.ts";
 import { MAX_PROCESSES, PROCESS_WALLS, type ProcessWalls } from "./process_walls.ts";
 import type { FileRole } from "./roles.ts";
@@ -48,6 +49,12 @@ export type ControlToMain =
   | { readonly type: "pause-smtp"; readonly call: number; readonly paused: boolean }
   /** Load all certificates, keys and CA files again. */
   | { readonly type: "update-pki"; readonly call: number }
+  /** Load all keys of DKIM again, and look for the records of those that wait for theirs. */
+  | { readonly type: "update-dkim"; readonly call: number }
+  /** Has the DNS the records of the keys of DKIM? */
+  | { readonly type: "dkim-check"; readonly call: number }
+  /** Make new keys for this domain, which is in lower-case A-labels. */
+  | { readonly type: "dkim-rotate"; readonly call: number; readonly domain: string }
   /** Is there anything against reading this table again? `error` of the answer says what. */
   | { readonly type: "check-table"; readonly call: number; readonly table: string }
   /** Do all isolates run? `error` of the answer names those that do not. */
@@ -76,6 +83,13 @@ export interface MainAnswer {
 export type MainToControl =
   | HandedSession
   | MainAnswer
+  /** Lines to print, and why the exit status of smtpctl is not 0. */
+  | {
+    readonly type: "dkim";
+    readonly call: number;
+    readonly lines: readonly string[];
+    readonly error: string | null;
+  }
   | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] };
 
 /** One isolate more of the file role that works for the asker. */
@@ -120,6 +134,9 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   stop: { call },
   "pause-smtp": { call, paused: flag },
   "update-pki": { call },
+  "update-dkim": { call },
+  "dkim-check": { call },
+  "dkim-rotate": { call, domain: dnsName },
   "check-table": { call, table: text() },
   isolates: { call },
   walls: { call },
@@ -129,12 +146,16 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
 const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,
   answer: { call, changed: flag, error: nullOr(longText) },
+  dkim: { call, lines: list(longText), error: nullOr(longText) },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
 };
 const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   stop: ["answer"],
   "pause-smtp": ["answer"],
   "update-pki": ["answer"],
+  "update-dkim": ["answer"],
+  "dkim-check": ["dkim"],
+  "dkim-rotate": ["dkim"],
   "check-table": ["answer"],
   isolates: ["answer"],
   walls: ["walls"],

@@ -20,5 +20,6 @@ export type * from "./queue_work.ts";
 export type * from "./roles.ts";
 export type * from "./settings.ts";
 export type * from "./shapes.ts";
+export type * from "./signer.ts";
 export type * from "./smtp_queue.ts";
 export type * from "./table_programs.ts";

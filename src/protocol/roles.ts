@@ -6,8 +6,8 @@
 
 /** How many isolates a role has at start: one, none before it is asked for, or what the plan of the system says under that word. */
 export type RoleCount = "one" | "on-demand" | PlannedCount;
-/** `per-core`: smtp; `local-delivery`, `programs`, `logins`: 1 where the config has such a thing, else 0. */
-export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins";
+/** `per-core`: smtp; `local-delivery`, `programs`, `logins`, `signing`: 1 where the config has such a thing, else 0. */
+export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins" | "signing";
 
 /** What the supervisor has to know of a role. */
 export interface RoleTraits {
@@ -46,6 +46,7 @@ export const ROLES = {
   forward: { count: "on-demand", stopOrder: 3, files: true },
   filter: { count: "programs", stopOrder: 6, exposed: true },
   login: { count: "logins", stopOrder: 6 },
+  signer: { count: "signing", stopOrder: 5 },
   smtp: { count: "per-core", stopOrder: 1, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
 } as const satisfies Readonly<Record<string, RoleTraits>>;
 

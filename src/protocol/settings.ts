@@ -17,6 +17,7 @@ import type {
   TableProgram,
 } from "../config/mod.ts";
 import type { FilterSubsystem } from "./filters.ts";
+import type { SigningAlgorithm } from "./signer.ts";
 
 export type { FilterStep, SpoolReserve, TableProgram } from "../config/mod.ts";
 
@@ -57,6 +58,22 @@ export interface SharedSettings {
   readonly root: boolean;
 }
 
+/** A key of DKIM as those know it who have messages signed with it: all but the key. */
+export interface SigningKeyName {
+  readonly domain: string;
+  readonly selector: string;
+  readonly algorithm: SigningAlgorithm;
+  /** Lower-case names of the fields that are signed; null for the usual ones. */
+  readonly headers: readonly string[] | null;
+  /** How long a signature is good; null for ever. */
+  readonly expireSeconds: number | null;
+}
+
+/** A private key as PEM text. Secret: main and the signer isolate have it, no log and no trace shows it. */
+export interface SigningKey extends Pick<SigningKeyName, "domain" | "selector"> {
+  readonly key: string;
+}
+
 export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly shared: SharedSettings;
   readonly listeners: readonly Listener[];
@@ -70,6 +87,8 @@ export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly idleTimeoutMs: number;
   /** Filters of the listeners: their steps in order. */
   readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
+  /** Keys that sign now: those of one domain in the order of their signatures. Absent: none. */
+  readonly signing?: readonly SigningKeyName[];
 }
 
 export interface LookupSettings {
@@ -97,6 +116,8 @@ export interface LookupSettings {
   readonly localAddresses: readonly string[];
   /** Shared with the queue: makes the MACs of the envelopes that expansion decides. */
   readonly envelopeMacKey: Uint8Array;
+  /** Shared with the signer: makes the MACs of messages that may be signed. Absent: none are. */
+  readonly signingMacKey?: Uint8Array;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   /** User that commands and files of alias tables run as. */
@@ -138,6 +159,8 @@ export interface QueueSettings {
   readonly envelopeMacKey: Uint8Array;
   /** Shared with the scheduler: relay and delivery open only what they have a job for. */
   readonly jobMacKey: Uint8Array;
+  /** As in the settings of smtp, for notices. */
+  readonly signing?: readonly SigningKeyName[];
 }
 
 /** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */
@@ -244,6 +267,13 @@ export interface LoginSettings {
   readonly shared: SharedSettings;
 }
 
+export interface SignerSettings {
+  readonly shared: SharedSettings;
+  readonly keys: readonly SigningKey[];
+  /** Shared with lookup: a message is signed when it carries the MAC. */
+  readonly signingMacKey: Uint8Array;
+}
+
 export interface ControlSettings {
   readonly shared: SharedSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
@@ -275,5 +305,6 @@ export interface Settings {
   forward: FileSettings;
   filter: FilterSettings;
   login: LoginSettings;
+  signer: SignerSettings;
   control: ControlSettings;
 }

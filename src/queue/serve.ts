@@ -10,6 +10,8 @@ import type { InHand } from "./in_hand.ts";
 import { serveIncoming } from "./incoming.ts";
 import { loadScheduler } from "./loading.ts";
 import { DsnWriter } from "./dsn/dsn_writer.ts";
+import { NoticeSigner } from "./notice_signer.ts";
+import { SignerClient } from "../signer_client/mod.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./store/records.ts";
 import { finishRepair, isSuspect, keepTornLog, repair, type Repaired } from "./repair/repair.ts";
@@ -94,7 +96,14 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   discovery.recover();
   store.shrink();
   queue.eraseOrphans();
-  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, new Caller(isolate.ask("queue-lookup"))));
+  const notices = new NoticeSigner({
+    keys: () => isolate.settings.signing ?? [],
+    client: new SignerClient(isolate.ask("queue-signer"), clock),
+    now: clock.now,
+    emit: isolate.emit,
+  });
+  const lookup = new Caller(isolate.ask("queue-lookup"));
+  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, lookup, notices));
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: Door[] = [scheduler];
   const clients = new Set<SmtpClient>();

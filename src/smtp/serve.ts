@@ -2,7 +2,9 @@
 
 import type { EmitEvent, Event } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
+import { SignerClient } from "../signer_client/mod.ts";
 import { type ServiceClock, SmtpService } from "./service.ts";
+import { signingBy } from "./signing.ts";
 import { soon, systemClock } from "../clock.ts";
 
 const serviceClock: ServiceClock = { ...systemClock, soon };
@@ -53,12 +55,21 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
       main.request<"source">({ type: "source", sessionNumber, address }, ({ admitted }) => answer(admitted));
     },
     clock: serviceClock,
+    authenticators: [signingBy({
+      keys: () => isolate.settings.signing ?? [],
+      client: new SignerClient(isolate.ask("smtp-signer"), systemClock),
+      now: systemClock.now,
+      emit: events.emit,
+    })],
     ended: collected((sessionNumbers) => main.send({ type: "sessions-ended", sessionNumbers })),
   });
   main.onmessage = (message) => {
     if (message.type === "session") service.session(message);
   };
-  isolate.onsettings = () => service.renew(isolate.settings);
+  isolate.onsettings = ({ pki }) => {
+    // Names of keys that sign are asked for with each message.
+    if (pki !== undefined) service.renew(isolate.settings);
+  };
   isolate.onstop = async () => {
     await service.stop();
     events.flush();

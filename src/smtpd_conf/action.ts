@@ -177,7 +177,8 @@ function parseRelay(context: Context, name: string): RelayAction {
   return action;
 }
 
-function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
+function relayOptions(context: Context, action: Mutable<RelayAction>): Options {
+  const { cursor, draft } = context;
   const smarthost = (key: "host" | "domain", kind: StaticTable["kind"]) => ({
     group: "host",
     parse: (at: SourceLine) => {
@@ -220,18 +221,33 @@ function relayOptions({ cursor, draft }: Context, action: Mutable<RelayAction>):
       },
     },
     "filter": { parse: () => void (action.filter = parseFilterOption(cursor, draft)) },
-    "srs": {
-      parse: (at) => {
-        if (draft.srs.key === null) return cursor.fail(at, `"srs" needs "srs key" before it`);
-        action.srs = true;
-      },
-    },
+    ...keyOptions(context, action),
     "backup": {
       parse: (at) => {
         if (action.host !== null || action.domain !== null) {
           return cursor.fail(at, `"backup" and "${action.host !== null ? "host" : "domain"}" are mutually exclusive`);
         }
         action.backup = { mx: cursor.acceptKeyword("mx") ? cursor.expectString("the name of a mail exchanger") : null };
+      },
+    },
+  };
+}
+
+/** Options that need a key of the daemon. */
+function keyOptions({ cursor, draft }: Context, action: Mutable<RelayAction>): Options {
+  return {
+    "srs": {
+      parse: (at) => {
+        if (draft.srs.key === null) return cursor.fail(at, `"srs" needs "srs key" before it`);
+        action.srs = true;
+      },
+    },
+    "dkim": {
+      ours: true,
+      parse: (at) => {
+        action.dkim = true;
+        // The keys may stand further down: checked at the end of the file.
+        draft.signing.push(at);
       },
     },
   };

@@ -22,6 +22,11 @@ export function checkDraft(draft: Draft): Diagnostic[] {
     if (names.has(name)) continue;
     found.push({ ...at, message: `${kind} "${shown(name)}" is not defined${suggestion(name, names.keys())}` });
   }
+  if (draft.dkim.length === 0) {
+    for (const at of draft.signing) {
+      found.push({ ...at, message: '"dkim" needs a key: add a line: dkim DOMAIN selector NAME key FILE' });
+    }
+  }
   return found;
 }
 
@@ -35,6 +40,11 @@ export function unusedWarnings(draft: Draft): string[] {
     if (key === ADMIN_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
     warnings.push(
       `${file}:${line}: warning: ${kind === "table" ? `table <${name}>` : `${kind} "${name}"`} is never used`,
+    );
+  }
+  for (const { at, domain, selector } of draft.signing.length > 0 ? [] : draft.dkim) {
+    warnings.push(
+      `${at.file}:${at.line}: warning: dkim "${domain}" selector "${selector}" is never used: no action says "relay dkim"`,
     );
   }
   return warnings;

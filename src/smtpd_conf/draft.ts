@@ -4,6 +4,7 @@ import type { Named } from "./cursor.ts";
 import type {
   Action,
   Config,
+  DkimLine,
   FilterProcess,
   FilterStep,
   ListenSpec,
@@ -48,6 +49,9 @@ export interface Draft {
   readonly listen: ListenSpec[];
   readonly pki: Map<string, PkiDraft>;
   readonly ca: Map<string, string>;
+  readonly dkim: DkimLine[];
+  /** Lines of the actions that sign: whether there are keys is known at the end. */
+  readonly signing: SourceLine[];
   /** Relay actions may name a pki or ca that comes later: checked at the end, at these lines. */
   readonly relayNames: { readonly at: SourceLine; readonly kind: "pki" | "ca"; readonly name: string }[];
   readonly processes: Map<string, FilterProcess>;
@@ -116,6 +120,8 @@ export function emptyDraft(): Draft {
     listen: [],
     pki: new Map(),
     ca: new Map(),
+    dkim: [],
+    signing: [],
     relayNames: [],
     processes: new Map(),
     wrappers: new Map(),
@@ -167,6 +173,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     rules: draft.rules,
     pki,
     ca: Object.fromEntries([...draft.ca].filter(([, path]) => path !== "")),
+    dkim: draft.dkim,
     smtp: draft.smtp,
     queue: draft.queue,
     srs: finishSrs(draft.srs),

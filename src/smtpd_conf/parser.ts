@@ -6,6 +6,7 @@ import { checkDraft, checkWhole, unusedWarnings } from "./check.ts";
 import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
+import { parseDkim } from "./dkim.ts";
 import { declaredKey, emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
 import { Lexer, type Token } from "./lexer.ts";
@@ -110,8 +111,9 @@ function parseLine(context: Context): void {
   if (token.kind !== "string" && !BEFORE_6_4.has(token.text)) return cursor.unknownWord("directive", DIRECTIVES);
   cursor.take();
   if (cursor.acceptMark("=")) return directives.parseMacro(context, token.at, token.text);
-  // Not a reserved word, so that a macro may be called admin.
+  // No reserved words, so that macros, filters and tags may be called so.
   if (token.text === "admin") return parseAdmin(context, token.at);
+  if (token.text === "dkim") return parseDkim(context, token.at);
   cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${directiveHint(token)}`);
 }
 

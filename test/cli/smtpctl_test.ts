@@ -46,6 +46,9 @@ const words: readonly { readonly line: string; readonly asks: Record<string, unk
   { line: "log b", asks: { do: "log", verbose: false } },
   { line: "trace smtp", asks: { do: "trace", what: "smtp" } },
   { line: "untrace all", asks: { do: "untrace", what: "all" } },
+  { line: "update dkim", asks: { do: "update-dkim" } },
+  { line: "dkim check", asks: { do: "dkim-check" } },
+  { line: "dk ro Bücher.example", asks: { do: "dkim-rotate", domain: "xn--bcher-kva.example" } },
   { line: "update table aliases", asks: { do: "update-table", table: "aliases" } },
   { line: "monitor", asks: { do: "monitor" } },
   { line: "stop", asks: { do: "stop" } },
@@ -87,7 +90,7 @@ const wrong = [
   },
   {
     line: "update",
-    stderr: '"update" is not complete\n' + "possibilities are:\n  update pki\n  update table <str>\n",
+    stderr: '"update" is not complete\n' + "possibilities are:\n  update dkim\n  update pki\n  update table <str>\n",
     because: "something is missing",
   },
   {

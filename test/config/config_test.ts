@@ -164,7 +164,7 @@ const localAction = {
 const relayAction = {
   ...{ kind: "relay", name: "a", helo: null, heloSrc: null, pki: null, ca: null, protocols: null },
   ...{ src: null, mailFrom: null, backup: null, host: null, domain: null, tls: null, auth: null, filter: null },
-  ...{ srs: false, ttlSeconds: null },
+  ...{ srs: false, dkim: false, ttlSeconds: null },
 };
 
 const actions: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
@@ -402,6 +402,48 @@ Deno.test("parseConfig() reports each line of an included file by its own name",
   const config = configOf('include "/x"\nlisten on a', { files: { "/x": "\nlisten on b\nmatch reject\n" } });
   assert.deepEqual(config.listen.map(({ at }) => at), [{ file: "/x", line: 2 }, { file: "c", line: 2 }]);
   assert.deepEqual(config.rules[0]?.at, { file: "/x", line: 3 });
+});
+
+Deno.test("parseConfig() reads dkim lines, with domains and selectors as A-labels", () => {
+  const config = configOf(
+    `dkim = "c.pem"
+dkim "Example.ORG" selector S2026 key "/a.pem"
+dkim "bücher.example" key $dkim headers { "From", Subject, subject } expire 14d selector "ü.k"
+action "out" relay dkim
+match for any action "out"
+`,
+  );
+  assert.deepEqual(config.dkim, [
+    {
+      at: { file: "c", line: 2 },
+      domain: "example.org",
+      selector: "s2026",
+      keyFile: "/a.pem",
+      headers: null,
+      expireSeconds: null,
+    },
+    {
+      at: { file: "c", line: 3 },
+      domain: "xn--bcher-kva.example",
+      selector: "xn--tda.k",
+      keyFile: "c.pem",
+      headers: ["from", "subject"],
+      expireSeconds: 14 * 86_400,
+    },
+  ]);
+  assert.equal(config.actions.out?.kind === "relay" && config.actions.out.dkim, true);
+});
+
+Deno.test("dkim is no reserved word: macros, tags and filters may be called so", () => {
+  const config = configOf(
+    `filter dkim phase connect match !rdns junk
+listen on lo tag dkim filter dkim
+action dkim relay
+match tag dkim for any action dkim
+`,
+  );
+  assert.deepEqual(Object.keys(config.actions), ["dkim"]);
+  assert.deepEqual(config.dkim, []);
 });
 
 const warned: ReadonlyArray<Row<readonly string[]>> = [

@@ -42,6 +42,14 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
   "not asked": () => ({ message: [{ type: "chunk", call: 123_456_789, bytes: new Uint8Array(1) }] }),
   "not asked of lookup": () => ({ message: [{ type: "tested", call: 123_456_789, found: true }] }),
   "not asked of scheduler": () => ({ message: [{ type: "paused", call: 123_456_789, changed: true }] }),
+  "not asked of signer": () => ({ message: [{ type: "signed", call: 123_456_789, signature: new Uint8Array(1) }] }),
+  // Well-formed: only the signer can see what is wrong with it.
+  "a signature for what nobody let out": () => ({
+    message: [{
+      ...{ type: "sign", call: 1, message: ID, grant: "0".repeat(64), domain: "example.org", selector: "s" },
+      hash: new Uint8Array(32),
+    }],
+  }),
   "not a number": () => ({ message: [{ type: "reschedule", ids: [Number.NaN] }] }),
   fraction: () => ({ message: [{ type: "read", call: 1, message: ID, index: 0.5 }] }),
   negative: () => ({ message: [{ type: "open", call: -1, message: ID, ids: [] }] }),

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, maildirConfig, PROJECT, withDaemon } from "./harness.ts";
@@ -48,6 +49,16 @@ const ROWS: readonly Row[] = [
   row("control", "control-scheduler", "list of null", /a message is null/),
   row("login", "lookup-login", "null", /a post is null/),
 
+  row("queue", "queue-signer", "null", /a post is null/),
+  row("signer", "smtp-signer", "not asked of signer", /signed answers a question that was not asked/),
+  row(
+    "smtp-0",
+    "smtp-signer",
+    "a signature for what nobody let out",
+    /sign: the grant of 00000001 is not as lookup has/,
+  ),
+  row("signer", "signer-control", "another's event", /a message of the type "queue-remove" may not/),
+
   row("smtp-0", "smtp-control", "another's event", /a message of the type "queue-remove" may not/),
   row("queue", "relay-queue", "not asked", /chunk answers a question that was not asked/),
   row(
@@ -86,9 +97,12 @@ const ROWS: readonly Row[] = [
   row("scheduler", "main", "a false word", /main refuses what isolate scheduler said: refused: there is no such door/),
 ];
 
-/** The login isolate only stands where a listener asks for AUTH. */
-function config(daemon: { port: number; mail: string }): string {
-  return `table users { "u" = "x" }\n` +
+/** The login isolate only stands where a listener asks for AUTH, and the signer where there are keys. */
+function config(daemon: { port: number; mail: string; folder: string }): string {
+  const key = `${daemon.folder}/dkim.pem`;
+  const { privateKey } = generateKeyPairSync("ed25519");
+  Deno.writeTextFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }) as string, { mode: 0o600 });
+  return `table users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\naction "out" relay dkim\n` +
     maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 auth-optional <users>");
 }
 

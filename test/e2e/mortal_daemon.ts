@@ -1,6 +1,6 @@
 /**
  * smtpd with isolates that die on demand: the queue when a file named `die` appears in its spool, filter when the log's verbosity changes,
- * smtp and control when `smtp` and `stat` are traced.
+ * smtp and control when `smtp` and `stat` are traced, the first signer when it is asked to sign.
  */
 
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
@@ -18,7 +18,7 @@ await runDaemon({
   traces: [],
   paused,
   entry: (role) =>
-    ["queue", "filter", "smtp", "control"].includes(role)
+    ["queue", "filter", "smtp", "control", "signer"].includes(role)
       ? new URL(`./mortal_${role}.ts`, import.meta.url)
       : new URL(`../../workers/${role}.ts`, import.meta.url),
   onready: () => console.error("info: Vaultpost (mortal) starting"),

@@ -16,7 +16,15 @@ import {
   whole,
 } from "../../src/protocol/check.ts";
 import { EVENTS, REPORTERS } from "../../src/protocol/events.ts";
-import type { DoorName, Doors, FromFiles, ToFiles, ToSupervisor } from "../../src/protocol/mod.ts";
+import type {
+  DoorName,
+  Doors,
+  FromFiles,
+  FromSigner,
+  ToFiles,
+  ToSigner,
+  ToSupervisor,
+} from "../../src/protocol/mod.ts";
 import { DOOR_NAMES, DOORS } from "../../src/protocol/doors.ts";
 import { attributed } from "../../src/protocol/events.ts";
 import { TO_SUPERVISOR } from "../../src/protocol/lifecycle.ts";
@@ -102,6 +110,10 @@ const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
         ],
         internal: [true, false],
       },
+    },
+    {
+      call: 1,
+      result: { ok: true, targets: [{ agent: "mta", action: "a", dest: box }], internal: [false], grant: "0" },
     },
   ],
   "client-name": [{ call: 1, hostname: "<unknown>", confirmed: "error" }],
@@ -196,6 +208,21 @@ const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
   },
 };
 
+const signer: { asks: Samples<ToSigner>; answers: Samples<FromSigner> } = {
+  asks: {
+    sign: [
+      { call: 1, message: MESSAGE, grant: "0", domain: "example.org", selector: "s2026", hash: new Uint8Array(32) },
+    ],
+  },
+  answers: {
+    signed: [
+      { call: 1, signature: new Uint8Array(256) },
+      { call: 1, signature: null, refusal: "key" },
+      { call: 1, signature: null, refusal: "spent" },
+    ],
+  },
+};
+
 const SAMPLES: {
   readonly [N in DoorName]: { asks: Samples<Doors[N]["asks"]>; answers: Samples<Doors[N]["answers"]> };
 } = {
@@ -272,6 +299,8 @@ const SAMPLES: {
   },
   "smtp-filter": { asks: toFilter, answers: fromFilter },
   "relay-filter": { asks: toFilter, answers: fromFilter },
+  "smtp-signer": signer,
+  "queue-signer": signer,
   "lookup-login": {
     asks: {
       verify: [{ call: 1, hash: "h", password: "p" }],
@@ -354,6 +383,11 @@ const SAMPLES: {
       forward: [{ call: 1, who: account, suffix: "+x" }],
       "table-file": [{ call: 1, path: "/t", from: 0, stamp: null }, { call: 1, path: "/t", from: 9, stamp: "1 2" }],
       "table-stamp": [{ call: 1, path: "/t" }],
+      "txt-answer": [
+        { question: 1, answer: { kind: "records", records: ["v=DKIM1"] } },
+        { question: 2, answer: { kind: "none", exists: true } },
+        { question: 3, answer: { kind: "temporary" } },
+      ],
     },
     answers: {
       account: [{ call: 1, result: account }, { call: 1, result: null }, { call: 1, result: { error: "e" } }],
@@ -365,6 +399,7 @@ const SAMPLES: {
         { call: 1, result: { error: "e" } },
       ],
       "table-stamp": [{ call: 1, result: { stamp: "1 2" } }, { call: 1, result: { error: "e" } }],
+      txt: [{ question: 1, name: "s._domainkey.example.org" }],
     },
   },
   "control-main": {
@@ -372,6 +407,9 @@ const SAMPLES: {
       stop: [{ call: 1 }],
       "pause-smtp": [{ call: 1, paused: true }],
       "update-pki": [{ call: 1 }],
+      "update-dkim": [{ call: 1 }],
+      "dkim-check": [{ call: 1 }],
+      "dkim-rotate": [{ call: 1, domain: "example.org" }],
       "check-table": [{ call: 1, table: "t" }],
       isolates: [{ call: 1 }],
       walls: [{ call: 1 }],
@@ -381,6 +419,7 @@ const SAMPLES: {
     answers: {
       session: [{ ...session, listener: -2 }],
       answer: [{ call: 1, changed: true, error: null }],
+      dkim: [{ call: 1, lines: ["l"], error: null }, { call: 1, lines: [], error: "e" }],
       walls: [
         { call: 1, processes: [] },
         {
@@ -408,6 +447,8 @@ const SAMPLES: {
       "smtp-authentication": [{ session: SESSION, user: "u", result: "ok" }],
       "smtp-message": [{ session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" }],
       "smtp-committed": [{ number: 1 }],
+      "smtp-signed": [{ session: SESSION, message: MESSAGE, domain: "example.org", selectors: ["s2026"] }],
+      "smtp-unsigned": [{ session: SESSION, message: MESSAGE, deferred: false, reason: "r" }],
       "smtp-envelope": [{ session: SESSION, envelope: ID, from: null, to: box }],
       "smtp-failed-command": [{ session: SESSION, command: "c\r\n", reply: "r", address: "a" }],
       "smtp-bad-input": [{ session: SESSION, reply: "r", address: "" }],
@@ -423,6 +464,8 @@ const SAMPLES: {
       ...gauge("queue.damaged"),
       "queue-expire": [gone],
       "queue-remove": [gone],
+      "queue-signed": [{ message: MESSAGE, domain: "example.org", selectors: [] }],
+      "queue-unsigned": [{ message: MESSAGE, deferred: true, reason: "r" }],
     },
     answers: {},
   },
@@ -454,6 +497,7 @@ const SAMPLES: {
   },
   "filter-control": { asks: text, answers: {} },
   "login-control": { asks: text, answers: {} },
+  "signer-control": { asks: text, answers: {} },
 };
 
 const LIFECYCLE: Samples<ToSupervisor> = {

@@ -18,7 +18,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
     ...["lookup", "mac", "net", "rules", "sasl", "tables"],
   ],
   // Of the scheduler it has the retry back-off only, see NEVER.
-  queue: ["bounded_map.ts", "date.ts", "mac", "net", "queue", "schedule"],
+  queue: ["bounded_map.ts", "date.ts", "mac", "mail_auth", "net", "queue", "schedule", "signer_client"],
   // It shows the queue that each job is its own.
   scheduler: ["mac", "schedule"],
   relay: [
@@ -36,9 +36,10 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   forward: ["delivery"],
   filter: ["programs"],
   login: ["login", "sasl"],
+  signer: ["bounded_map.ts", "mac", "mail_auth", "net", "signer"],
   smtp: [
     ...["bounded_map.ts", "config/limits.ts", "config/paths.ts", "config/protocols.ts", "config/refusal.ts", "date.ts"],
-    ...["net", "sasl", "smtp", "tls"],
+    ...["mail_auth", "net", "sasl", "signer_client", "smtp", "tls"],
   ],
 };
 

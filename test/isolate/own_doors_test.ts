@@ -15,6 +15,7 @@ import { MAILBOX_DOORS } from "../../src/protocol/isolates/mailbox.ts";
 import { QUEUE_DOORS } from "../../src/protocol/isolates/queue.ts";
 import { RELAY_DOORS } from "../../src/protocol/isolates/relay.ts";
 import { SCHEDULER_DOORS } from "../../src/protocol/isolates/scheduler.ts";
+import { SIGNER_DOORS } from "../../src/protocol/isolates/signer.ts";
 import { SMTP_DOORS } from "../../src/protocol/isolates/smtp.ts";
 import type { OwnDoors, Role } from "../../src/protocol/mod.ts";
 import { ROLE_NAMES } from "../../src/protocol/roles.ts";
@@ -32,6 +33,7 @@ const OWN: { readonly [R in Role]: OwnDoors<R> } = {
   forward: FORWARD_DOORS,
   filter: FILTER_DOORS,
   login: LOGIN_DOORS,
+  signer: SIGNER_DOORS,
   smtp: SMTP_DOORS,
 };
 

@@ -22,6 +22,7 @@ const ROLES: readonly Role[] = [
   "forward",
   "filter",
   "login",
+  "signer",
   "control",
 ];
 
@@ -42,6 +43,7 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   forward: ["read /etc/passwd", "read /etc/shadow", "read the spool"],
   filter: ["start the program of the config"],
   login: [],
+  signer: [],
   control: [],
 };
 
@@ -122,7 +124,7 @@ async function probe(
   const supervisor = new Supervisor({
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
-    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1 },
+    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1, signing: 1 },
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],

@@ -6,7 +6,7 @@ import type {
   FromLookup,
   LookupSettings,
   LookupToControl,
-  LookupToMain,
+  QuestionToMain,
   ToIsolate,
   ToSupervisor,
 } from "../../src/protocol/mod.ts";
@@ -161,10 +161,10 @@ function startWorker(
   const worker = new Worker(entry, { type: "module", deno: { permissions } });
   const send = (message: ToIsolate, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
   const ready = new Promise<void>((resolve, reject) => {
-    worker.onmessage = ({ data }: MessageEvent<ToSupervisor | LookupToMain[]>) => {
+    worker.onmessage = ({ data }: MessageEvent<ToSupervisor | QuestionToMain[]>) => {
       if (!Array.isArray(data)) return data.type === "ready" ? resolve() : undefined;
       // A system without homes and without a name service.
-      const answer = (question: LookupToMain) => {
+      const answer = (question: QuestionToMain) => {
         if (question.type === "table-file") return main.piece(question);
         if (question.type === "table-stamp") return main.stamp(question);
         return question.type === "forward" ? { kind: "none" } : null;

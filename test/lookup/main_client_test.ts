@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { MainClient } from "../../src/lookup/mod.ts";
 import { DoorChannel, type Transport } from "../../src/isolate/mod.ts";
-import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
+import type {
+  Account,
+  AnswerOfMain,
+  Forward,
+  LookupToMain,
+  MainToLookup,
+  QuestionToMain,
+} from "../../src/protocol/mod.ts";
 import { LookupError } from "../../src/tables/mod.ts";
 import { FakeClock } from "../fake_clock.ts";
 
@@ -12,10 +19,10 @@ const eve: Account = { name: "eve", uid: 1001, gid: 1001, home: "/home/eve" };
 
 /** A client, the posts that reached main, and a clock. */
 function clientOf() {
-  const posts: (readonly LookupToMain[])[] = [];
+  const posts: (readonly QuestionToMain[])[] = [];
   let receive = (_post: unknown) => {};
   const transport: Transport = {
-    post: (messages) => void posts.push(messages as readonly LookupToMain[]),
+    post: (messages) => void posts.push(messages as readonly QuestionToMain[]),
     receive: ({ onpost }) => receive = onpost,
     close: () => {},
   };
@@ -23,13 +30,13 @@ function clientOf() {
   door.attach(transport);
   const clock = new FakeClock(0);
   const harness = new MainClient(door, clock);
-  const reply = (result: MainToLookup["result"], mine: (question: LookupToMain) => boolean) => {
+  const reply = (result: AnswerOfMain["result"], mine: (question: QuestionToMain) => boolean) => {
     const asked = posts.splice(0).flat();
     posts.push(asked.filter((question) => !mine(question)));
     receive(asked.filter(mine).map(({ type, call }) => ({ type, call, result })));
   };
   /** Answers all questions that are not about files. */
-  const answer = (result: MainToLookup["result"]) => reply(result, ({ type }) => type !== "forward");
+  const answer = (result: AnswerOfMain["result"]) => reply(result, ({ type }) => type !== "forward");
   /** Files that main was asked for. */
   const reading = () => posts.flat().filter((question) => question.type === "forward");
   /** Answers all questions about files. */
@@ -106,7 +113,7 @@ Deno.test("MainClient remembers a .forward for a second, by user, home and suffi
 
 Deno.test("MainClient remembers who there is and who there is not, but no failure", async () => {
   const { harness, answer } = clientOf();
-  const ask = async (name: string, result: MainToLookup["result"]) => {
+  const ask = async (name: string, result: AnswerOfMain["result"]) => {
     const asked = harness.account(name);
     await turn();
     answer(result);

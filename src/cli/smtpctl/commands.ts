@@ -2,6 +2,7 @@
 
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
+import type { GenerateOrder } from "./dkim.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
 import type { Target } from "../../protocol/mod.ts";
@@ -25,7 +26,8 @@ export type ParsedCommand =
   }
   | { readonly encrypt: EncryptOrder }
   /** A file of reports, or `-`. */
-  | { readonly dmarcRead: string };
+  | { readonly dmarcRead: string }
+  | { readonly dkimGenerate: GenerateOrder };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
@@ -84,6 +86,7 @@ const HASH = "Prints a hash of a password, or of each line of standard input; --
 const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standard input.";
 const BODY = "Prints a message as it is stored.";
 const QUEUE = "Lists the envelopes in the queue, or those of one message.";
+const GENERATE = "Makes keys of DKIM for a domain, and prints the records and the lines of smtpd.conf for them.";
 
 /**
  * The commands of smtpctl(8), in the order of its list. A new smtpctl command is a row here, its request in src/control/parse.ts and its
@@ -108,6 +111,27 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
       make: transfer("discover", { again }),
     },
   ]),
+  {
+    pattern: "dkim check",
+    about:
+      "Compares the records in the DNS with the keys of DKIM, one line per key; exits with 1 if something is wrong.",
+    make: () => show({ do: "dkim-check" }),
+  },
+  {
+    pattern: "dkim generate <domain>",
+    about: GENERATE,
+    make: (domain) => ({ dkimGenerate: { domain: domain!, selector: null } }),
+  },
+  {
+    pattern: "dkim generate <domain> <str>",
+    about: GENERATE,
+    make: (domain, selector) => ({ dkimGenerate: { domain: domain!, selector: selector! } }),
+  },
+  {
+    pattern: "dkim rotate <domain>",
+    about: "Makes other keys for a domain, which sign when the DNS has their records.",
+    make: (domain) => show({ do: "dkim-rotate", domain: queuedDomain(domain!) }),
+  },
   {
     pattern: "dmarc read <file>",
     about: "Sums up what others report of mail in our name, one line per source; - is standard input.",
@@ -200,6 +224,11 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     pattern: "untrace <str>",
     about: "Ends the trace lines of a subsystem, or of all.",
     make: (what) => act({ do: "untrace", what: what as Trace }),
+  },
+  {
+    pattern: "update dkim",
+    about: "Loads the keys of DKIM again at once.",
+    make: () => act({ do: "update-dkim" }),
   },
   { pattern: "update pki", about: "Loads certificates and keys again at once.", make: () => act({ do: "update-pki" }) },
   {

@@ -174,7 +174,11 @@ async function serve(
 
 /** Prints what is wrong. What begins with a place of the configuration, as its diagnostics do, needs no name of the program before it. */
 function complain(config: Config, faults: readonly string[]): void {
-  const places = [...Object.values(config.declared), ...config.listen.map(({ at }) => at)];
+  const places = [
+    ...Object.values(config.declared),
+    ...config.listen.map(({ at }) => at),
+    ...config.dkim.map(({ at }) => at),
+  ];
   const files = new Set([config.file, ...places.map(({ file }) => file)]);
   for (const fault of faults) {
     const file = /^(.*?):\d+: /.exec(fault)?.[1];

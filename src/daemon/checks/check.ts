@@ -17,6 +17,7 @@ import { filterPrograms } from "../programs.ts";
 import { checkQueueKeys } from "../queue_keys.ts";
 import { readResolver, readServerName } from "../machine/machine_names.ts";
 import { cutSettings } from "../settings.ts";
+import { loadSigningKeys } from "../signing_key_files.ts";
 import { chooseUsers } from "../users.ts";
 
 /**
@@ -32,6 +33,7 @@ export async function checkConfig(
   const faults = await machineFaults(config, env, options);
   if (faults.length > 0) throw new Fatal(...faults);
   const certificates = loadCertificates(config);
+  const signing = loadSigningKeys(config);
   checkQueueKeys(config);
   const resolver = readResolver(env);
   const serverName = readServerName(resolver.hosts);
@@ -42,6 +44,7 @@ export async function checkConfig(
     env,
     users,
     certificates,
+    signing,
     // Nothing is started, so the key of the encryption is not read.
     queueKeys: null,
     listeners,
@@ -75,6 +78,7 @@ export async function machineFaults(
   try {
     await gather([
       () => loadCertificates(config),
+      () => loadSigningKeys(config),
       () => checkQueueKeys(config),
       async () => {
         const { spoolOwners } = await chooseUsers(env, { oneUser });

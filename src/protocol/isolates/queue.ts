@@ -5,6 +5,7 @@ import { answering, asking, REPORTING } from "../door.ts";
 import type { OwnDoors } from "../doors.ts";
 import { QUEUE_LOOKUP } from "../lookup.ts";
 import { AGENT_QUEUE, QUEUE_SCHEDULER } from "../queue_work.ts";
+import { SIGNER } from "../signer.ts";
 import { SMTP_QUEUE } from "../smtp_queue.ts";
 
 export const QUEUE_DOORS: OwnDoors<"queue"> = {
@@ -14,6 +15,7 @@ export const QUEUE_DOORS: OwnDoors<"queue"> = {
   "delivery-queue": answering(AGENT_QUEUE),
   "privileged-queue": answering(AGENT_QUEUE),
   "queue-lookup": asking(QUEUE_LOOKUP),
+  "queue-signer": asking(SIGNER),
   "control-queue": answering(CONTROL_QUEUE),
   "queue-control": REPORTING,
 };

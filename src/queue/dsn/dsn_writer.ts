@@ -31,6 +31,7 @@ import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
 import { composeDsn, headerSection } from "./compose.ts";
 import { freshEnvelope } from "../validate_envelope.ts";
 import { Damaged } from "../store/records.ts";
+import type { NoticeSigner } from "../notice_signer.ts";
 import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
 
@@ -47,14 +48,18 @@ interface Order {
   readonly origin: Origin;
 }
 
+type Expanded = Extract<Expansion, { ok: true }>;
+
 export class DsnWriter {
   readonly #queue: QueueState;
   readonly #lookup: Caller<ToLookup, FromLookup>;
+  readonly #signer: Pick<NoticeSigner, "sign">;
   /** Being written now: a scheduler that was replaced asks for them again. */
   readonly #busy = new Set<EnvelopeId>();
   #ids: MessageId[] = [];
 
-  constructor(queue: QueueState, lookup: Caller<ToLookup, FromLookup>) {
+  constructor(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, signer: Pick<NoticeSigner, "sign">) {
+    this.#signer = signer;
     this.#queue = queue;
     this.#lookup = lookup;
   }
@@ -94,7 +99,7 @@ export class DsnWriter {
       if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
       if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
       queued = this.#queue.ids.take(this, message);
-      await this.#enqueue(group, order, expansion.targets);
+      await this.#enqueue(group, order, expansion);
     } catch (error) {
       this.#again(group, systemReason(error));
     } finally {
@@ -112,12 +117,12 @@ export class DsnWriter {
     throw new Error("lookup has not decided where it goes");
   }
 
-  async #enqueue(group: readonly Envelope[], order: Order, targets: readonly Deliverable[]): Promise<void> {
+  async #enqueue(group: readonly Envelope[], order: Order, { targets, grant }: Expanded): Promise<void> {
     const queue = this.#queue;
     const { store } = queue;
     const { message: id, origin, rcpt } = order;
     const number = messageNumber(id), original = messageNumber(group[0]!.id);
-    const body = await this.#compose(group, id);
+    const body = await this.#signer.sign(id, grant, await this.#compose(group, id));
     const handling = dsnHandling(group[0]!);
     const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, queue.clock.now());
     const chunks = Math.ceil(body.length / CHUNK_BYTES);
