@@ -16,9 +16,9 @@ import { type Row, table } from "./table.ts";
 import { startInOneProcess, startVaultpost } from "./vaultpost.ts";
 
 const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
-  vaultpost: startVaultpost,
+  vaultpost: (place) => startVaultpost(place),
   "vaultpost-one-user": startInOneProcess,
-  postfix: startPostfix,
+  postfix: (place) => startPostfix(place),
   opensmtpd: startOpenSmtpd,
 };
 
@@ -83,7 +83,15 @@ const quick = Deno.args.includes("--quick");
 const wanted = Deno.args.filter((argument) => argument !== "--quick");
 const unknown = wanted.find((name) => !(name in STARTERS));
 if (unknown !== undefined) {
-  const guess = suggestion(unknown, [...Object.keys(STARTERS), "tables", "queue", "abuse", "--quick", "--help"]);
+  const guess = suggestion(unknown, [
+    ...Object.keys(STARTERS),
+    "tables",
+    "queue",
+    "abuse",
+    "auth",
+    "--quick",
+    "--help",
+  ]);
   console.error(`Unknown server "${unknown}"${guess}; known are ${Object.keys(STARTERS).join(", ")}`);
   Deno.exit(1);
 }

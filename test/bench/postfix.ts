@@ -85,11 +85,11 @@ async function layOut(folder: string): Promise<void> {
   }
 }
 
-/** Starts Postfix. Throws CannotRun where it cannot take part. */
-export async function startPostfix(place: Place): Promise<Server> {
+/** Starts Postfix, with further `lines` of main.cf. Throws CannotRun where it cannot take part. */
+export async function startPostfix(place: Place, lines = ""): Promise<Server> {
   if (Deno.uid() !== 0) throw new CannotRun("Postfix starts as root only");
   await layOut(place.folder);
-  await Deno.writeTextFile(join(place.folder, "conf/main.cf"), mainCf(place));
+  await Deno.writeTextFile(join(place.folder, "conf/main.cf"), mainCf(place) + lines);
   await Deno.writeTextFile(
     join(place.folder, "conf/master.cf"),
     `127.0.0.1:${place.port} inet n - n - - smtpd\n${MASTER_CF}`,

@@ -14,12 +14,13 @@ export async function startInOneProcess(place: Place): Promise<Server> {
   return { ...await startVaultpost(place, undefined, "", "one-process"), name: "Vaultpost, one process" };
 }
 
-/** Starts the daemon of this working tree, as root with two users of the system, offering STARTTLS where it gets a certificate; `limits` are further lines of its config. */
+/** Starts the daemon of this working tree, as root with two users of the system, offering STARTTLS where it gets a certificate; `limits` are further lines of its config, `relayOptions` further words of its relay action. */
 export async function startVaultpost(
   place: Place,
   pair?: { cert: string; key: string },
   limits = "",
   processes: "of-two-users" | "one-process" = "of-two-users",
+  relayOptions = "",
 ): Promise<Server> {
   const [smtpd, smtpq] = Deno.uid() === 0 && processes === "of-two-users" ? systemUsers() : [];
   const user = Deno.uid() === 0 ? "nobody" : userInfo().username;
@@ -39,7 +40,7 @@ export async function startVaultpost(
     `${pki}${limits}smtp limit max-mails 100000
 listen on 127.0.0.1 port ${place.port}${tls} hostname bench.example.org
 action "in" maildir "${maildir}" virtual { "@" = "${user}" } user ${user}
-action "out" relay host "smtp://127.0.0.1:${place.sinkPort}"
+action "out" relay host "smtp://127.0.0.1:${place.sinkPort}"${relayOptions}
 match from any for domain "${LOCAL_DOMAIN}" action "in"
 match from any for domain "${RELAY_DOMAIN}" action "out"
 `,

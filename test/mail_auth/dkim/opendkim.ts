@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { sleep } from "../../../src/clock.ts";
+import { freePort } from "../../ports.ts";
 import { KEYS, PEMS, RECORDS, split } from "./helper.ts";
 
 /** Where scripts/tools.sh unpacks it. */
@@ -36,74 +37,103 @@ export interface InsertedField {
 
 export interface OpendkimOptions {
   readonly mode: "sign" | "verify";
+  /** Whose mail it signs. */
+  readonly domain?: string;
   /** Name of the key to sign with. */
   readonly key?: string;
   /** Header and body. */
   readonly form?: string;
 }
 
-/** Its process, and one connection to it as a mail server has it. */
+/** A process of opendkim that listens. */
+export interface OpendkimDaemon {
+  readonly pid: number;
+  /** On 127.0.0.1. */
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Starts opendkim and waits until it listens. */
+export async function startOpendkim(
+  { mode, domain = "example.org", key = "rsa2048", form = "relaxed/relaxed" }: OpendkimOptions,
+): Promise<OpendkimDaemon> {
+  const folder = await Deno.makeTempDir({ prefix: "opendkim-" });
+  const write = (name: string, text: string) => Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
+  const records = Object.entries(RECORDS).map(([name, text]) => `${name}._domainkey.example.org ${text}\n`);
+  await write("records", records.join(""));
+  await write("key.pem", PEMS[key]!);
+  const port = freePort();
+  const signing = [
+    `Domain ${domain}`,
+    `Selector ${key}`,
+    `KeyFile ${folder}/key.pem`,
+    `SignatureAlgorithm ${KEYS[key]!.asymmetricKeyType === "rsa" ? "rsa-sha256" : "ed25519-sha256"}`,
+    `Canonicalization ${form}`,
+  ];
+  const lines = [
+    `Mode ${mode === "sign" ? "s" : "v"}`,
+    "Syslog no",
+    "Background no",
+    `Socket inet:${port}@127.0.0.1`,
+    `TestPublicKeys ${folder}/records`,
+    "RequireSafeKeys no",
+    "AlwaysAddARHeader yes",
+    ...(mode === "sign" ? signing : []),
+  ];
+  await write("conf", lines.join("\n") + "\n");
+  const process = new Deno.Command(PROGRAM, {
+    args: ["-f", "-x", `${folder}/conf`],
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  let ended = false;
+  process.status.then(() => ended = true);
+  const daemon = {
+    pid: process.pid,
+    port,
+    async stop() {
+      // Asked to end, it takes its time.
+      if (!ended) process.kill("SIGKILL");
+      await process.status;
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  for (;;) {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null);
+    if (connection !== null) {
+      connection.close();
+      return daemon;
+    }
+    if (ended) {
+      await daemon.stop();
+      throw new Error("opendkim ended");
+    }
+    await sleep(10);
+  }
+}
+
+/** One connection to it, as a mail server has it. */
 export class Opendkim implements AsyncDisposable {
-  readonly #process: Deno.ChildProcess;
-  readonly #folder: string;
+  readonly #daemon: OpendkimDaemon;
   readonly #connection: Deno.Conn;
   #buffer = Buffer.alloc(0);
   #dataAt = 0;
 
-  private constructor(process: Deno.ChildProcess, folder: string, connection: Deno.Conn) {
-    this.#process = process;
-    this.#folder = folder;
+  private constructor(daemon: OpendkimDaemon, connection: Deno.Conn) {
+    this.#daemon = daemon;
     this.#connection = connection;
   }
 
   get pid(): number {
-    return this.#process.pid;
+    return this.#daemon.pid;
   }
 
-  static async start({ mode, key = "rsa2048", form = "relaxed/relaxed" }: OpendkimOptions): Promise<Opendkim> {
-    const folder = await Deno.makeTempDir({ prefix: "opendkim-" });
-    const write = (name: string, text: string) => Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
-    await write(
-      "records",
-      Object.entries(RECORDS).map(([name, text]) => `${name}._domainkey.example.org ${text}\n`).join(""),
-    );
-    await write("key.pem", PEMS[key]!);
-    const signing = [
-      "Domain example.org",
-      `Selector ${key}`,
-      `KeyFile ${folder}/key.pem`,
-      `SignatureAlgorithm ${KEYS[key]!.asymmetricKeyType === "rsa" ? "rsa-sha256" : "ed25519-sha256"}`,
-      `Canonicalization ${form}`,
-    ];
-    const lines = [
-      `Mode ${mode === "sign" ? "s" : "v"}`,
-      "Syslog no",
-      "Background no",
-      `Socket local:${folder}/socket`,
-      `TestPublicKeys ${folder}/records`,
-      "RequireSafeKeys no",
-      "AlwaysAddARHeader yes",
-      ...(mode === "sign" ? signing : []),
-    ];
-    await write("conf", lines.join("\n") + "\n");
-    const process = new Deno.Command(PROGRAM, {
-      args: ["-f", "-x", `${folder}/conf`],
-      stdout: "null",
-      stderr: "inherit",
-    }).spawn();
-    let ended = false;
-    process.status.then(() => ended = true);
-    for (;;) {
-      const connection = await Deno.connect({ transport: "unix", path: `${folder}/socket` }).catch(() => null);
-      if (connection === null) {
-        if (ended) throw new Error("opendkim ended");
-        await sleep(10);
-        continue;
-      }
-      const opendkim = new Opendkim(process, folder, connection);
-      await opendkim.#open();
-      return opendkim;
-    }
+  /** Starts a process of its own. */
+  static async start(options: OpendkimOptions): Promise<Opendkim> {
+    const daemon = await startOpendkim(options);
+    const opendkim = new Opendkim(daemon, await Deno.connect({ hostname: "127.0.0.1", port: daemon.port }));
+    await opendkim.#open();
+    return opendkim;
   }
 
   async #open(): Promise<void> {
@@ -171,9 +201,6 @@ export class Opendkim implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.close();
-    // Asked to end, it takes its time.
-    this.#process.kill("SIGKILL");
-    await this.#process.status;
-    await Deno.remove(this.#folder, { recursive: true });
+    await this.#daemon.stop();
   }
 }
